@@ -1,0 +1,122 @@
+# Helpers that every script in this folder sources. Not a program: it only sets
+# variables and defines functions.
+#
+#   ROOT   the checkout
+#   DEV    where everything fetched, built or started for development lives
+#
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+DEV=$ROOT/.dev
+SELF=${0##*/}
+
+# One line of progress.
+say() { printf '%s: %s\n' "$SELF" "$*"; }
+
+warn() { printf '%s: %s\n' "$SELF" "$*" >&2; }
+
+# Something failed while running: exit 1.
+die() { warn "error: $*"; exit 1; }
+
+# The command line makes no sense: exit 2.
+usage_error() { warn "$* (see --help)"; exit 2; }
+
+# Prints the comment block at the top of the running script.
+help_text() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else die "needs root, and there is no sudo: $*"
+    fi
+}
+
+# A command that fails where no failure is expected ends the script: say which.
+on_error() { warn "${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}: failed: ${BASH_COMMAND%%$'\n'*}"; }
+set -E
+trap on_error ERR
+
+# retry N command...: runs it up to N times, a little later each time.
+retry() {
+    local tries=$1 i; shift
+    for ((i = 1; i <= tries; i++)); do
+        "$@" && return 0
+        if ((i < tries)); then
+            warn "try $i of $tries failed: $1"
+            sleep $((i * 3))
+        fi
+    done
+    return 1
+}
+
+# sha256_check SUM FILE
+sha256_check() {
+    printf '%s  %s\n' "$1" "$2" | sha256sum --check --quiet - >&2 || die "wrong SHA-256: $2"
+}
+
+is_number() { [[ $1 =~ ^[1-9][0-9]*$ ]]; }
+
+# port_answers PORT: something listens on 127.0.0.1:PORT.
+port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# wait_until SECONDS command...: polls until the command succeeds.
+wait_until() {
+    local deadline=$((SECONDS + $1)); shift
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.1
+    done
+}
+
+port_free() { ! port_answers "$1"; }
+
+# pid_in FILE: prints the pid it holds, if that process is alive.
+pid_in() {
+    local pid
+    [ -s "$1" ] || return 1
+    read -r pid <"$1"
+    alive "$pid" && printf '%s\n' "$pid"
+}
+
+# alive PID: it runs (a zombie does not).
+alive() {
+    local state
+    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null || true)
+    [ -n "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
+}
+
+gone() { ! alive "$1"; }
+
+# only_one NAME: waits for, then holds, the lock NAME until this script ends.
+# Processes that outlive the script must be started with 9>&-.
+only_one() {
+    mkdir -p "$DEV"
+    exec 9>"$DEV/$1.lock"
+    flock -n 9 || { say "waiting for another $1 to finish"; flock 9; }
+}
+
+# postgres_bin_dir: the newest installed PostgreSQL >= 15, or nothing.
+postgres_bin_dir() {
+    local dir version best=0 found=
+    for dir in /usr/lib/postgresql/*/bin; do
+        version=$(basename "$(dirname "$dir")")
+        [[ $version =~ ^[0-9]+$ ]] || continue
+        if [ -x "$dir/initdb" ] && ((version >= 15 && version > best)); then best=$version found=$dir; fi
+    done
+    printf '%s\n' "$found"
+}
+
+java_major() { "$1" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1; }
+
+# java_bin: a Java >= 17, from PATH or /usr/lib/jvm, or nothing.
+java_bin() {
+    local java major
+    for java in "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
+        [ -x "$java" ] || continue
+        major=$(java_major "$java")
+        if [ "${major:-0}" -ge 17 ]; then printf '%s\n' "$java"; return; fi
+    done
+}
+
+# Libraries built here come before the system's.
+export PKG_CONFIG_PATH=$DEV/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}

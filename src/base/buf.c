@@ -1,0 +1,158 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUF_FIRST = 256 };
+
+void leat_buf_free(leat_buf *buf)
+{
+    free(buf->data);
+    *buf = (leat_buf){0};
+}
+
+void leat_buf_clear(leat_buf *buf)
+{
+    buf->size = 0;
+    buf->failed = false;
+}
+
+char *leat_buf_reserve(leat_buf *buf, size_t size)
+{
+    if (buf->failed)
+        return NULL;
+    if (buf->capacity - buf->size >= size && buf->data)
+        return buf->data + buf->size;
+    size_t wanted = buf->capacity ? buf->capacity * 2 : BUF_FIRST;
+    if (wanted < buf->size + size)
+        wanted = buf->size + size;
+    char *grown = realloc(buf->data, wanted);
+    if (!grown) {
+        buf->failed = true;
+        return NULL;
+    }
+    buf->data = grown;
+    buf->capacity = wanted;
+    return buf->data + buf->size;
+}
+
+void leat_buf_append(leat_buf *buf, const void *data, size_t size)
+{
+    char *at = leat_buf_reserve(buf, size);
+    if (!at || size == 0)
+        return;
+    memcpy(at, data, size);
+    buf->size += size;
+}
+
+void leat_buf_slice(leat_buf *buf, leat_slice slice)
+{
+    leat_buf_append(buf, slice.data, slice.size);
+}
+
+void leat_buf_text(leat_buf *buf, const char *text)
+{
+    leat_buf_append(buf, text, strlen(text));
+}
+
+void leat_buf_printf(leat_buf *buf, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int needed = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    LEAT_ASSERT(needed >= 0);
+    char *at = leat_buf_reserve(buf, (size_t)needed + 1);
+    if (!at)
+        return;
+    va_start(args, format);
+    vsnprintf(at, (size_t)needed + 1, format, args);
+    va_end(args);
+    buf->size += (size_t)needed;
+}
+
+void leat_buf_byte(leat_buf *buf, char byte)
+{
+    char *at = leat_buf_reserve(buf, 1);
+    if (!at)
+        return;
+    *at = byte;
+    buf->size++;
+}
+
+static void put_be(char *at, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        at[i] = (char)(unsigned char)(value >> (8 * (size - 1 - i)));
+}
+
+static void append_be(leat_buf *buf, uint64_t value, size_t size)
+{
+    char *at = leat_buf_reserve(buf, size);
+    if (!at)
+        return;
+    put_be(at, value, size);
+    buf->size += size;
+}
+
+void leat_buf_be16(leat_buf *buf, uint16_t value)
+{
+    append_be(buf, value, sizeof value);
+}
+
+void leat_buf_be32(leat_buf *buf, uint32_t value)
+{
+    append_be(buf, value, sizeof value);
+}
+
+void leat_buf_be64(leat_buf *buf, uint64_t value)
+{
+    append_be(buf, value, sizeof value);
+}
+
+void leat_buf_patch_be32(leat_buf *buf, size_t at, uint32_t value)
+{
+    if (buf->failed)
+        return;
+    LEAT_ASSERT(at + sizeof value <= buf->size);
+    put_be(buf->data + at, value, sizeof value);
+}
+
+static void json_escape(leat_buf *buf, unsigned char c)
+{
+    switch (c) {
+    case '"':
+        leat_buf_text(buf, "\\\"");
+        break;
+    case '\\':
+        leat_buf_text(buf, "\\\\");
+        break;
+    case '\n':
+        leat_buf_text(buf, "\\n");
+        break;
+    default:
+        if (c < 0x20 || c == 0x7f)
+            leat_buf_printf(buf, "\\u%04x", c);
+        else
+            leat_buf_byte(buf, (char)c);
+    }
+}
+
+void leat_buf_json_string(leat_buf *buf, leat_slice text)
+{
+    leat_buf_byte(buf, '"');
+    for (size_t i = 0; i < text.size; i++)
+        json_escape(buf, (unsigned char)text.data[i]);
+    leat_buf_byte(buf, '"');
+}
+
+const char *leat_buf_cstr(leat_buf *buf)
+{
+    char *at = leat_buf_reserve(buf, 1);
+    if (!at)
+        return NULL;
+    *at = '\0';
+    return buf->data;
+}

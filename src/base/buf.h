@@ -1,0 +1,38 @@
+/*
+ * buf.h - a growing byte buffer. An allocation that fails marks the buffer as failed and later appends do nothing, so
+ * a builder checks once, at its end. Not thread-safe; one owner.
+ */
+#ifndef LEAT_BUF_H
+#define LEAT_BUF_H
+
+#include "base/base.h"
+
+typedef struct leat_buf {
+    char *data; /* NULL while nothing was appended */
+    size_t size;
+    size_t capacity;
+    bool failed; /* an allocation failed: the content is incomplete */
+} leat_buf;
+
+void leat_buf_free(leat_buf *buf);
+/* Empties the buffer, keeps its memory. */
+void leat_buf_clear(leat_buf *buf);
+/* Room for `size` more bytes, as a pointer to write at; the caller adds to buf->size. NULL when memory is out. */
+char *leat_buf_reserve(leat_buf *buf, size_t size);
+void leat_buf_append(leat_buf *buf, const void *data, size_t size);
+void leat_buf_slice(leat_buf *buf, leat_slice slice);
+void leat_buf_text(leat_buf *buf, const char *text);
+void leat_buf_printf(leat_buf *buf, const char *format, ...) LEAT_PRINTF(2, 3);
+void leat_buf_byte(leat_buf *buf, char byte);
+/* Network byte order, as PostgreSQL's binary formats want it. */
+void leat_buf_be16(leat_buf *buf, uint16_t value);
+void leat_buf_be32(leat_buf *buf, uint32_t value);
+void leat_buf_be64(leat_buf *buf, uint64_t value);
+/* Overwrites four bytes at `at` (a length that is known only afterwards). */
+void leat_buf_patch_be32(leat_buf *buf, size_t at, uint32_t value);
+/* A JSON string with its quotes, everything escaped that JSON or a terminal would stumble over. */
+void leat_buf_json_string(leat_buf *buf, leat_slice text);
+/* NUL-terminates without counting the NUL; NULL when the buffer failed. */
+const char *leat_buf_cstr(leat_buf *buf);
+
+#endif
