@@ -1,0 +1,38 @@
+#include "apply/items.h"
+
+#include <stdlib.h>
+
+int leat_items_init(leat_items *items, uint32_t capacity, leat_error *error)
+{
+    *items = (leat_items){.capacity = capacity, .slots = calloc(capacity, sizeof(leat_item))};
+    if (!items->slots)
+        return leat_fail(error, "out of memory for %u records", capacity);
+    return 0;
+}
+
+void leat_items_fini(leat_items *items)
+{
+    for (uint32_t i = 0; i < items->used; i++)
+        leat_item_clear(&items->slots[i]);
+    free(items->slots);
+    *items = (leat_items){0};
+}
+
+leat_item *leat_items_take(leat_items *items)
+{
+    leat_item *item = items->free_list;
+    if (item)
+        items->free_list = item->next_free;
+    else if (items->used < items->capacity)
+        item = &items->slots[items->used++];
+    if (item)
+        item->next_free = NULL;
+    return item;
+}
+
+void leat_items_give(leat_items *items, leat_item *item)
+{
+    leat_item_clear(item);
+    item->next_free = items->free_list;
+    items->free_list = item;
+}

@@ -1,0 +1,239 @@
+/* The engine's effects carried out, and what log and sinks report turned into the engine's events. */
+#include "apply/worker_state.h"
+#include "base/diag.h"
+
+enum { RELEASE_AT_ONCE = 256 };
+
+static void stay_awake(uv_idle_t *idle)
+{
+    (void)idle; /* being active is all it does: the loop polls without waiting */
+}
+
+void leat_worker_wake(leat_worker *worker)
+{
+    if (!uv_is_active((uv_handle_t *)&worker->awake))
+        uv_idle_start(&worker->awake, stay_awake);
+}
+
+/* ---- effects ---- */
+
+static const char *shard_name(const leat_worker *worker, uint32_t partition)
+{
+    return worker->config.shards[worker->shard_of[partition]].name;
+}
+
+static void do_run(leat_worker *worker, const leat_effect *effect)
+{
+    leat_sink_submit(worker->shards[effect->job->shard].sink, effect->job);
+}
+
+static void do_seek(leat_worker *worker, const leat_effect *effect)
+{
+    leat_log_reader_seek(worker->reader, effect->partition, effect->offset, effect->low, effect->high);
+}
+
+static void do_commit(leat_worker *worker, const leat_effect *effect)
+{
+    leat_log_reader_commit(worker->reader, effect->partition, effect->offset);
+}
+
+static void do_pause(leat_worker *worker, const leat_effect *effect)
+{
+    leat_log_reader_pause(worker->reader, effect->partition);
+}
+
+static void do_resume(leat_worker *worker, const leat_effect *effect)
+{
+    leat_log_reader_resume(worker->reader, effect->partition);
+}
+
+static void do_confirm(leat_worker *worker, const leat_effect *effect)
+{
+    (void)effect;
+    leat_log_reader_confirm(worker->reader);
+}
+
+static void do_revoked(leat_worker *worker, const leat_effect *effect)
+{
+    leat_log_reader_give_back(worker->reader, effect->partition);
+}
+
+static void do_stalled(leat_worker *worker, const leat_effect *effect)
+{
+    const leat_job_result *result = effect->result;
+    leat_err("shard=%s partition=%u subpartition=%u offset=%lld is stalled by %s sqlstate=%s: %s (its later records wait; "
+             "tried again with back-off)",
+             shard_name(worker, effect->partition), effect->partition, effect->subpartition, (long long)effect->offset,
+             leat_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
+}
+
+static void do_drained(leat_worker *worker, const leat_effect *effect)
+{
+    (void)effect;
+    worker->drained = true;
+    uv_stop(&worker->loop);
+}
+
+typedef void (*effect_fn)(leat_worker *worker, const leat_effect *effect);
+
+static const effect_fn carry_out[] = {
+    [LEAT_RUN] = do_run,         [LEAT_SEEK] = do_seek,       [LEAT_COMMIT] = do_commit,
+    [LEAT_PAUSE] = do_pause,     [LEAT_RESUME] = do_resume,   [LEAT_CONFIRM] = do_confirm,
+    [LEAT_REVOKED] = do_revoked, [LEAT_STALLED] = do_stalled, [LEAT_DRAINED] = do_drained,
+};
+
+static void give_item_back(leat_worker *worker, leat_item *item)
+{
+    leat_log_release(worker->reader, item->log_handle);
+    leat_items_give(&worker->items, item);
+}
+
+static void release_payloads(leat_worker *worker)
+{
+    void *payloads[RELEASE_AT_ONCE];
+    size_t count;
+    while ((count = leat_engine_released(worker->engine, payloads, RELEASE_AT_ONCE)) > 0)
+        for (size_t i = 0; i < count; i++)
+            give_item_back(worker, payloads[i]);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    leat_worker *worker = timer->data;
+    leat_engine_tick(worker->engine, leat_mono_us());
+    leat_worker_wake(worker);
+}
+
+static void arm_deadline(leat_worker *worker)
+{
+    int64_t deadline = leat_engine_deadline(worker->engine);
+    if (deadline == INT64_MAX) {
+        uv_timer_stop(&worker->deadline);
+        return;
+    }
+    int64_t wait_us = deadline - leat_mono_us();
+    uint64_t wait_ms = wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0;
+    uv_timer_start(&worker->deadline, on_deadline, wait_ms, 0);
+}
+
+void leat_worker_pump(leat_worker *worker)
+{
+    leat_effect effect;
+    while (leat_engine_next(worker->engine, &effect))
+        carry_out[effect.kind](worker, &effect);
+    release_payloads(worker);
+    arm_deadline(worker);
+}
+
+/* ---- what the log reports ---- */
+
+static void on_assigned(void *context, uint32_t partition)
+{
+    leat_worker *worker = context;
+    leat_info("partition=%u shard=%s assigned", partition, shard_name(worker, partition));
+    leat_engine_assigned(worker->engine, leat_mono_us(), partition);
+    leat_worker_wake(worker);
+}
+
+static void on_revoked(void *context, uint32_t partition)
+{
+    leat_worker *worker = context;
+    leat_info("partition=%u shard=%s revoked", partition, shard_name(worker, partition));
+    leat_engine_revoked(worker->engine, leat_mono_us(), partition);
+    leat_worker_wake(worker);
+}
+
+static void on_lost(void *context, uint32_t partition)
+{
+    leat_worker *worker = context;
+    leat_warn("partition=%u shard=%s lost: the group gave it to somebody else", partition, shard_name(worker, partition));
+    leat_engine_lost(worker->engine, leat_mono_us(), partition);
+    leat_worker_wake(worker);
+}
+
+static leat_taken offer(leat_worker *worker, leat_item *item)
+{
+    size_t bytes = item->record.key.size + item->record.value.size + sizeof *item;
+    leat_engine_record record = {
+        .partition = item->record.partition,
+        .offset = item->record.offset,
+        .accepted_ms = item->record.accepted_ms,
+        .hash = item->hash,
+        .bytes = (uint32_t)bytes,
+        .payload = item,
+    };
+    return leat_engine_record_read(worker->engine, leat_mono_us(), &record);
+}
+
+static bool on_record(void *context, const leat_record *record, void *log_handle)
+{
+    leat_worker *worker = context;
+    leat_item *item = leat_items_take(&worker->items);
+    LEAT_ASSERT(item != NULL); /* the pool is larger than what the engine takes */
+    item->record = *record;
+    item->log_handle = log_handle;
+    /* Out of memory: ending here loses nothing, going on without the key would lose the order. */
+    LEAT_ASSERT(leat_item_decode(worker->config.routes, item) == 0);
+    leat_taken taken = offer(worker, item);
+    leat_worker_wake(worker);
+    if (taken == LEAT_TAKEN)
+        return true;
+    if (taken == LEAT_FULL) {
+        leat_items_give(&worker->items, item);
+        return false;
+    }
+    give_item_back(worker, item);
+    return true;
+}
+
+static void on_broken(void *context, uint32_t partition, const char *reason)
+{
+    leat_worker *worker = context;
+    leat_err("partition=%u shard=%s stopped: %s", partition, shard_name(worker, partition), reason);
+    leat_engine_stopped(worker->engine, leat_mono_us(), partition, reason);
+    leat_worker_wake(worker);
+}
+
+static void on_committed(void *context, int64_t since_us, bool ok)
+{
+    leat_worker *worker = context;
+    if (!ok)
+        return; /* the reader says and counts it */
+    leat_engine_confirmed(worker->engine, leat_mono_us(), since_us);
+    leat_worker_wake(worker);
+}
+
+leat_reader_events leat_worker_reader_events(leat_worker *worker)
+{
+    return (leat_reader_events){
+        .context = worker,
+        .assigned = on_assigned,
+        .revoked = on_revoked,
+        .lost = on_lost,
+        .record = on_record,
+        .broken = on_broken,
+        .committed = on_committed,
+    };
+}
+
+/* ---- what the sinks report ---- */
+
+static void on_slots(void *context, uint32_t shard, uint32_t usable)
+{
+    leat_worker *worker = context;
+    atomic_store_explicit(&worker->shards[shard].usable, usable, memory_order_relaxed);
+    leat_engine_slots(worker->engine, leat_mono_us(), shard, usable);
+    leat_worker_wake(worker);
+}
+
+static void on_done(void *context, uint32_t job_id, const leat_job_result *result)
+{
+    leat_worker *worker = context;
+    leat_engine_job_done(worker->engine, leat_mono_us(), job_id, result);
+    leat_worker_wake(worker);
+}
+
+leat_sink_events leat_worker_sink_events(leat_worker *worker)
+{
+    return (leat_sink_events){.context = worker, .slots = on_slots, .done = on_done};
+}

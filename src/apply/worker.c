@@ -1,0 +1,217 @@
+#include "apply/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "apply/worker_state.h"
+#include "base/diag.h"
+
+enum {
+    SHOW_EVERY_MS = 500,
+    LEAVE_GROUP_MS = 5000,
+    SPARE_ITEMS = 64, /* in hand while a record is offered */
+};
+
+/* ---- the thread ---- */
+
+static void on_after_poll(uv_check_t *check)
+{
+    leat_worker *worker = check->data;
+    uv_idle_stop(&worker->awake);
+    leat_worker_pump(worker);
+}
+
+static void on_show(uv_timer_t *timer)
+{
+    leat_worker_metrics_show(timer->data);
+}
+
+static void on_drain_wish(uv_async_t *async)
+{
+    leat_worker *worker = async->data;
+    leat_engine_drain(worker->engine, leat_mono_us());
+    leat_worker_wake(worker);
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Records that are still held go back to the log before it is closed. */
+static void drop_all_records(leat_worker *worker)
+{
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++)
+        leat_engine_lost(worker->engine, leat_mono_us(), partition);
+    leat_worker_pump(worker);
+}
+
+static void take_down(leat_worker *worker)
+{
+    drop_all_records(worker);
+    leat_worker_metrics_show(worker);
+    leat_log_reader_free(worker->reader, LEAVE_GROUP_MS);
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++)
+        leat_sink_free(worker->shards[shard].sink);
+    uv_close((uv_handle_t *)&worker->drain_wish, NULL);
+    uv_close((uv_handle_t *)&worker->deadline, NULL);
+    uv_close((uv_handle_t *)&worker->show, NULL);
+    uv_close((uv_handle_t *)&worker->awake, NULL);
+    uv_close((uv_handle_t *)&worker->after_poll, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+static void *run_thread(void *argument)
+{
+    leat_worker *worker = argument;
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    take_down(worker);
+    if (worker->on_exit)
+        worker->on_exit(worker->on_exit_context);
+    return NULL;
+}
+
+/* ---- making one ---- */
+
+static int make_engine(leat_worker *worker, leat_error *error)
+{
+    leat_engine_config config = worker->config.engine;
+    config.partition_count = worker->partition_count;
+    config.shard_count = worker->shard_count;
+    config.shard_of = worker->shard_of;
+    config.jobs_max = 0;
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++)
+        config.jobs_max += worker->config.shards[shard].connections;
+    worker->engine = leat_engine_new(&config, error);
+    if (!worker->engine)
+        return -1;
+    return leat_items_init(&worker->items, config.records_max + SPARE_ITEMS, error);
+}
+
+static int make_sinks(leat_worker *worker, leat_error *error)
+{
+    leat_sink_events events = leat_worker_sink_events(worker);
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
+        leat_sink_config config = {
+            .shard_name = worker->config.shards[shard].name,
+            .shard = shard,
+            .dsn = worker->config.shards[shard].dsn,
+            .connections = worker->config.shards[shard].connections,
+            .catalog = worker->config.catalog,
+            .routes = worker->config.routes,
+            .lock_timeout_ms = worker->config.lock_timeout_ms,
+            .seed = worker->config.engine.seed + shard,
+        };
+        worker->shards[shard].sink = leat_sink_new(&worker->loop, &config, &events, error);
+        if (!worker->shards[shard].sink)
+            return -1;
+    }
+    return 0;
+}
+
+static int make_reader(leat_worker *worker, leat_error *error)
+{
+    leat_reader_events events = leat_worker_reader_events(worker);
+    worker->reader =
+        leat_log_reader_new(&worker->loop, &worker->config.log, &worker->config.identity, &events, error);
+    return worker->reader ? 0 : -1;
+}
+
+static void start_handles(leat_worker *worker)
+{
+    uv_async_init(&worker->loop, &worker->drain_wish, on_drain_wish);
+    uv_timer_init(&worker->loop, &worker->deadline);
+    uv_timer_init(&worker->loop, &worker->show);
+    uv_idle_init(&worker->loop, &worker->awake);
+    uv_check_init(&worker->loop, &worker->after_poll);
+    worker->drain_wish.data = worker;
+    worker->deadline.data = worker;
+    worker->show.data = worker;
+    worker->awake.data = worker;
+    worker->after_poll.data = worker;
+    uv_check_start(&worker->after_poll, on_after_poll);
+    uv_timer_start(&worker->show, on_show, SHOW_EVERY_MS, SHOW_EVERY_MS);
+}
+
+static void release_memory(leat_worker *worker)
+{
+    leat_items_fini(&worker->items);
+    leat_engine_free(worker->engine);
+    free(worker->shards);
+    free(worker->shard_of);
+    free(worker);
+}
+
+/* A worker that could not be made whole: what exists is taken down in the order of dependence. */
+static void unmake(leat_worker *worker)
+{
+    if (worker->reader)
+        leat_log_reader_free(worker->reader, LEAVE_GROUP_MS);
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++)
+        if (worker->shards[shard].sink)
+            leat_sink_free(worker->shards[shard].sink);
+    uv_walk(&worker->loop, close_handle, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&worker->loop);
+    release_memory(worker);
+}
+
+leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error)
+{
+    const leat_layout *layout = &config->catalog->layout;
+    leat_worker *worker = leat_must_calloc(1, sizeof *worker);
+    worker->config = *config;
+    worker->shard_count = layout->shard_count;
+    worker->partition_count = layout->partition_count;
+    worker->shards = leat_must_calloc(worker->shard_count, sizeof *worker->shards);
+    worker->shard_of = leat_must_calloc(worker->partition_count, sizeof *worker->shard_of);
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++)
+        worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);
+    uv_loop_init(&worker->loop);
+    start_handles(worker);
+    if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 || make_reader(worker, error) != 0) {
+        unmake(worker);
+        return NULL;
+    }
+    leat_worker_metrics_register(worker);
+    return worker;
+}
+
+int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context, leat_error *error)
+{
+    worker->on_exit = on_exit;
+    worker->on_exit_context = context;
+    if (pthread_create(&worker->thread, NULL, run_thread, worker) != 0)
+        return leat_fail(error, "cannot start the thread of worker %u", worker->config.index);
+    worker->started = true;
+    return 0;
+}
+
+void leat_worker_drain(leat_worker *worker)
+{
+    uv_async_send(&worker->drain_wish);
+}
+
+bool leat_worker_ready(const leat_worker *worker, const char **ret_shard)
+{
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
+        if (atomic_load_explicit(&worker->shards[shard].usable, memory_order_relaxed) == 0) {
+            *ret_shard = worker->config.shards[shard].name;
+            return false;
+        }
+    }
+    return true;
+}
+
+void leat_worker_free(leat_worker *worker)
+{
+    if (!worker->started) {
+        unmake(worker);
+        return;
+    }
+    pthread_join(worker->thread, NULL);
+    uv_loop_close(&worker->loop);
+    release_memory(worker);
+}

@@ -1,0 +1,46 @@
+/*
+ * worker.h - one worker: a thread with its own event loop, log reader, engine and one sink a shard. It carries out what
+ * the engine decides and tells the engine what happened; it decides nothing itself. Workers share nothing.
+ */
+#ifndef LEAT_WORKER_H
+#define LEAT_WORKER_H
+
+#include "engine/engine.h"
+#include "log/log.h"
+#include "ops/metrics.h"
+#include "record/catalog.h"
+#include "sink/sink.h"
+
+typedef struct leat_worker leat_worker;
+
+typedef struct leat_worker_shard {
+    const char *name;
+    const char *dsn;
+    uint32_t connections; /* of this worker: the process's cap divided among its workers */
+} leat_worker_shard;
+
+/* Everything pointed at outlives the worker. */
+typedef struct leat_worker_config {
+    uint32_t index; /* of the worker in this process; a label of its metrics */
+    leat_log_config log;
+    leat_log_identity identity;
+    const leat_catalog *catalog;
+    const leat_routes *routes;
+    const leat_worker_shard *shards; /* [catalog->layout.shard_count] */
+    leat_engine_config engine;       /* limits; partitions, shards and jobs_max are filled in from the rest */
+    int64_t lock_timeout_ms;
+    leat_metrics *metrics;
+} leat_worker_config;
+
+/* Makes everything that can fail and registers metrics; any thread, before leat_worker_start. */
+leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error);
+/* Runs the worker on a thread of its own. `on_exit` is called on that thread as its last act. */
+int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context, leat_error *error) LEAT_MUST_CHECK;
+/* Finish batches in flight, write progress, commit, leave the group, end the thread. Any thread, more than once. */
+void leat_worker_drain(leat_worker *worker);
+/* Has each shard a connection? Any thread; for readiness. The name of one that has none goes to `ret_shard`. */
+bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
+/* Waits for the thread and frees. */
+void leat_worker_free(leat_worker *worker);
+
+#endif

@@ -1,0 +1,139 @@
+/* What a worker shows of itself. Written by the worker's thread twice a second; a scrape only reads. */
+#include <stdio.h>
+
+#include "apply/worker_state.h"
+#include "base/buf.h"
+
+static const char *labels(leat_buf *buf, const leat_worker *worker, const char *shard)
+{
+    char index[16];
+    snprintf(index, sizeof index, "%u", worker->config.index);
+    leat_buf_clear(buf);
+    leat_metrics_label(buf, "worker", index);
+    if (shard) {
+        leat_buf_byte(buf, ',');
+        leat_metrics_label(buf, "shard", shard);
+    }
+    return leat_buf_cstr(buf);
+}
+
+static void register_engine(leat_worker *worker, const char *own)
+{
+    const leat_engine_counters *count = leat_engine_count(worker->engine);
+    const struct {
+        const char *name;
+        const char *help;
+        const uint64_t *value;
+    } table[] = {
+        {"leat_records_applied_total", "Records whose effect is committed in their shard.", &count->records_applied},
+        {"leat_records_skipped_total", "Records read again that were applied before.", &count->records_skipped},
+        {"leat_batches_total", "Batches committed.", &count->batches_applied},
+        {"leat_batches_fenced_total", "Batches refused because somebody else had claimed the partition.", &count->batches_fenced},
+        {"leat_batches_unknown_total", "Batches whose outcome was unknown; their partitions were claimed again.",
+         &count->batches_unknown},
+        {"leat_batches_failed_total", "Batches the database refused with an error.", &count->batches_failed},
+        {"leat_batches_stale_total", "Batch results that came for a partition dropped meanwhile.", &count->batches_stale},
+        {"leat_database_went_back_total", "Times a shard had lost a commit that it had acknowledged.", &count->went_back},
+        {"leat_claims_total", "Claims of partitions.", &count->claims},
+        {"leat_compactions_total", "Compactions of the progress journal.", &count->compactions},
+    };
+    _Static_assert(sizeof table / sizeof *table <= ENGINE_METRICS_MAX, "room for each");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        worker->engine_metrics[worker->engine_metric_count++] = (leat_engine_metric){
+            table[i].value, leat_metrics_counter(worker->config.metrics, table[i].name, table[i].help, own)};
+}
+
+static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
+{
+    leat_metrics *metrics = worker->config.metrics;
+    leat_worker_shard_state *state = &worker->shards[shard];
+    state->time_lag_ms = leat_metrics_gauge(metrics, "leat_time_lag_seconds",
+                                            "Now minus the accept time of the oldest record read and not applied.", own, 1000);
+    state->message_lag = leat_metrics_gauge(metrics, "leat_message_lag", "Records in the log that are not applied.", own, 1);
+    state->stalled = leat_metrics_gauge(metrics, "leat_subpartitions_stalled",
+                                        "Subpartitions that wait after a failure.", own, 1);
+    state->connections = leat_metrics_gauge(metrics, "leat_shard_connections", "Usable connections to the shard.", own, 1);
+    state->rows = leat_metrics_counter(metrics, "leat_rows_total", "Row writes committed.", own);
+    state->connects = leat_metrics_counter(metrics, "leat_shard_connects_total", "Connections made to the shard.", own);
+    state->connect_failures =
+        leat_metrics_counter(metrics, "leat_shard_connect_failures_total", "Connection attempts that failed.", own);
+    state->holders_terminated = leat_metrics_counter(metrics, "leat_holders_terminated_total",
+                                                     "Stuck backends terminated because they held a partition.", own);
+}
+
+void leat_worker_metrics_register(leat_worker *worker)
+{
+    leat_metrics *metrics = worker->config.metrics;
+    leat_buf buf = {0};
+    const char *own = labels(&buf, worker, NULL);
+    register_engine(worker, own);
+    worker->commit_failures =
+        leat_metrics_counter(metrics, "leat_commit_failures_total", "Offset commits the group refused (displays only).", own);
+    worker->partitions_held = leat_metrics_gauge(metrics, "leat_partitions_held", "Partitions assigned to this worker.", own, 1);
+    worker->partitions_stopped =
+        leat_metrics_gauge(metrics, "leat_partitions_stopped", "Partitions stopped by an error that needs a person.", own, 1);
+    worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", "Bytes of records held in memory.", own, 1);
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++)
+        register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
+    leat_buf_free(&buf);
+}
+
+/* What the partitions of one shard add up to. */
+typedef struct shard_sum {
+    bool known; /* some partition of it is held and claimed */
+    int64_t time_lag_ms;
+    int64_t message_lag;
+    int64_t stalled;
+} shard_sum;
+
+static void add_partition(const leat_worker *worker, uint32_t partition, const leat_partition_view *view, shard_sum *sum)
+{
+    sum->known = true;
+    sum->stalled += view->stalled;
+    if (view->oldest_ms) {
+        int64_t lag = leat_wall_ms() - view->oldest_ms;
+        if (lag > sum->time_lag_ms)
+            sum->time_lag_ms = lag;
+    }
+    int64_t end = leat_log_reader_end(worker->reader, partition);
+    if (end > view->low + 1)
+        sum->message_lag += end - (view->low + 1);
+}
+
+static void show_shards(leat_worker *worker, const shard_sum *sums)
+{
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
+        leat_worker_shard_state *state = &worker->shards[shard];
+        const leat_sink_counters *count = leat_sink_count(state->sink);
+        leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
+        leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
+        leat_gauge_set(state->stalled, sums[shard].stalled);
+        leat_gauge_set(state->connections, atomic_load_explicit(&state->usable, memory_order_relaxed));
+        leat_count_to(state->rows, count->rows);
+        leat_count_to(state->connects, count->connects);
+        leat_count_to(state->connect_failures, count->connect_failures);
+        leat_count_to(state->holders_terminated, count->holders_terminated);
+    }
+}
+
+void leat_worker_metrics_show(leat_worker *worker)
+{
+    shard_sum sums[64] = {0};
+    int64_t held = 0, stopped = 0, bytes = 0;
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
+        leat_partition_view view;
+        leat_engine_partition(worker->engine, partition, &view);
+        held += view.state != LEAT_UNASSIGNED;
+        stopped += view.state == LEAT_STOPPED;
+        bytes += (int64_t)view.bytes;
+        if (view.state != LEAT_UNASSIGNED)
+            add_partition(worker, partition, &view, &sums[worker->shard_of[partition]]);
+    }
+    leat_gauge_set(worker->partitions_held, held);
+    leat_gauge_set(worker->partitions_stopped, stopped);
+    leat_gauge_set(worker->bytes_held, bytes);
+    leat_count_to(worker->commit_failures, leat_log_reader_commit_failures(worker->reader));
+    for (uint32_t i = 0; i < worker->engine_metric_count; i++)
+        leat_count_to(worker->engine_metrics[i].shown, *worker->engine_metrics[i].value);
+    show_shards(worker, sums);
+}

@@ -1,0 +1,76 @@
+/* worker_state.h - the inside of a worker, for src/apply only. */
+#ifndef LEAT_WORKER_STATE_H
+#define LEAT_WORKER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "apply/items.h"
+#include "apply/worker.h"
+
+typedef struct leat_worker_shard_state {
+    leat_sink *sink;
+    _Atomic uint32_t usable;
+    leat_counter *rows;
+    leat_counter *connects;
+    leat_counter *connect_failures;
+    leat_counter *holders_terminated;
+    leat_gauge *connections;
+    leat_gauge *time_lag_ms;
+    leat_gauge *message_lag;
+    leat_gauge *stalled;
+} leat_worker_shard_state;
+
+/* A counter of the engine and the metric it is shown as. */
+typedef struct leat_engine_metric {
+    const uint64_t *value;
+    leat_counter *shown;
+} leat_engine_metric;
+
+enum { ENGINE_METRICS_MAX = 16 };
+
+struct leat_worker {
+    leat_worker_config config;
+    uint32_t shard_count;
+    uint32_t partition_count;
+
+    uv_loop_t loop;
+    uv_async_t drain_wish;
+    uv_timer_t deadline;   /* the engine's next tick */
+    uv_timer_t show;       /* publishes metrics */
+    uv_idle_t awake;       /* runs while there is something to pump: keeps the loop from sleeping */
+    uv_check_t after_poll; /* pumps once a turn, whatever woke the loop */
+
+    leat_engine *engine;
+    leat_log_reader *reader;
+    leat_items items;
+    leat_worker_shard_state *shards;
+    uint32_t *shard_of; /* [partition_count] */
+
+    leat_engine_metric engine_metrics[ENGINE_METRICS_MAX];
+    uint32_t engine_metric_count;
+    leat_counter *commit_failures;
+    leat_gauge *partitions_held;
+    leat_gauge *partitions_stopped;
+    leat_gauge *bytes_held;
+
+    pthread_t thread;
+    bool started;
+    bool drained;
+    void (*on_exit)(void *context);
+    void *on_exit_context;
+};
+
+/* pump.c: carries out every effect the engine has, then gives released records back. */
+void leat_worker_pump(leat_worker *worker);
+/* Makes sure the pump runs in this turn of the loop. */
+void leat_worker_wake(leat_worker *worker);
+/* The callbacks through which log and sinks reach the engine. */
+leat_reader_events leat_worker_reader_events(leat_worker *worker);
+leat_sink_events leat_worker_sink_events(leat_worker *worker);
+
+/* worker_metrics.c */
+void leat_worker_metrics_register(leat_worker *worker);
+void leat_worker_metrics_show(leat_worker *worker);
+
+#endif

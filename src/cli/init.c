@@ -1,0 +1,76 @@
+/* leat init: the topic, and in every shard schema leat with source, layout and tenant slots. Idempotent. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "cli/commands.h"
+#include "cli/startup.h"
+#include "sink/postgres.h"
+
+enum { INIT_TIMEOUT_MS = 30000, PARTITIONS_PER_SHARD = 2 };
+
+static int make_topic(leat_startup *startup, leat_error *error)
+{
+    const leat_config *config = &startup->config;
+    leat_topic_spec spec = {
+        .partition_count = config->kafka_partitions ? (uint32_t)config->kafka_partitions
+                                                    : PARTITIONS_PER_SHARD * config->shard_count,
+        .replication = config->kafka_replication ? (int32_t)config->kafka_replication : -1,
+    };
+    int made = leat_log_create_topic(&startup->log, &spec, INIT_TIMEOUT_MS, error);
+    if (made < 0)
+        return -1;
+    if (leat_startup_identify(startup, false, error) != 0)
+        return -1;
+    printf("topic %s: %s, %u partitions, id %s\n", startup->log.topic, made == 0 ? "created" : "exists",
+           startup->identity.partition_count, startup->identity.topic_id);
+    if (config->kafka_partitions && startup->identity.partition_count != (uint32_t)config->kafka_partitions)
+        return leat_fail(error, "%s: log.kafka.partitions is %" PRId64 ", but topic %s has %u: set it to %u or use another topic",
+                         config->file, config->kafka_partitions, startup->log.topic, startup->identity.partition_count,
+                         startup->identity.partition_count);
+    if (startup->identity.partition_count < config->shard_count)
+        return leat_fail(error, "topic %s has %u partitions for %u shards: each shard needs at least one", startup->log.topic,
+                         startup->identity.partition_count, config->shard_count);
+    return leat_startup_refuse_compaction(startup, error);
+}
+
+static int init_shards(leat_startup *startup, leat_error *error)
+{
+    leat_startup_source(startup, &startup->catalog.source, &startup->catalog.layout);
+    const leat_layout *layout = &startup->catalog.layout;
+    for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
+        const leat_config_shard *from = &startup->config.shards[shard];
+        if (leat_postgres_init(from->dsn, &startup->catalog.source, layout, shard, error) != 0)
+            return leat_fail_prefix(error, "shard %s", from->name);
+        printf("shard %s: ready, partitions %u to %u\n", from->name, layout->shards[shard].first,
+               layout->shards[shard].first + layout->shards[shard].count - 1);
+    }
+    return 0;
+}
+
+static int init_all(leat_startup *startup, leat_error *error)
+{
+    if (make_topic(startup, error) != 0 || leat_startup_read_tables(startup, false, error) != 0 ||
+        leat_startup_routes(startup, error) != 0 || init_shards(startup, error) != 0)
+        return -1;
+    for (uint32_t r = 0; r < startup->routes.count; r++)
+        printf("route %s: %s -> table %s\n", startup->routes.routes[r].name, startup->config.routes[r].path,
+               startup->routes.routes[r].table->label);
+    return leat_catalog_save(&startup->catalog, startup->catalog_file, error);
+}
+
+int leat_command_init(const char *config_file)
+{
+    leat_startup startup;
+    leat_error error = {0};
+    int code = LEAT_EXIT_OK;
+    if (leat_startup_config(&startup, config_file, &error) != 0)
+        code = LEAT_EXIT_USAGE;
+    else if (init_all(&startup, &error) != 0)
+        code = LEAT_EXIT_FAILED;
+    if (code != LEAT_EXIT_OK)
+        fprintf(stderr, "leat init: %s\n", error.text);
+    leat_startup_fini(&startup);
+    return code;
+}

@@ -1,0 +1,320 @@
+/* leat run, edge, apply: threads started, signals turned into a drain, metrics served. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "apply/worker.h"
+#include "base/diag.h"
+#include "cli/commands.h"
+#include "cli/edge_thread.h"
+#include "cli/startup.h"
+#include "edge/admin.h"
+
+enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000 };
+
+typedef struct serve {
+    const char *command;
+    bool with_edge;
+    bool with_apply;
+    leat_startup startup;
+    leat_metrics *metrics;
+    char listen_host[HOST_MAX];
+    char admin_host[HOST_MAX];
+
+    uv_loop_t loop; /* of the main thread: signals, the end of threads, the admin listener */
+    uv_signal_t terminate;
+    uv_signal_t interrupt;
+    uv_async_t thread_ended;
+    _Atomic uint32_t running;
+    bool draining;
+
+    leat_admin *admin;
+    leat_edge_thread *edge;
+    leat_worker_shard *shards; /* in layout order */
+    leat_worker *workers[WORKERS_MAX];
+    uint32_t worker_count;
+} serve;
+
+/* ---- edge ---- */
+
+static int make_edge(serve *s, leat_error *error)
+{
+    const leat_config *from = &s->startup.config;
+    leat_edge_config config = {
+        .log = s->startup.log,
+        .catalog = &s->startup.catalog,
+        .routes = &s->startup.routes,
+        .in_flight_max = (uint32_t)from->in_flight_max,
+        .ready_age_ms = READY_AGE_MS,
+        .metrics = s->metrics,
+    };
+    leat_http_config_defaults(&config.http);
+    if (leat_config_address(from->listen, s->listen_host, sizeof s->listen_host, &config.http.port, error) != 0)
+        return leat_fail_prefix(error, "listen");
+    config.http.host = s->listen_host;
+    config.http.body_max = (size_t)from->body_max;
+    config.http.header_timeout_ms = from->header_timeout_ms;
+    config.http.body_timeout_ms = from->body_timeout_ms;
+    config.http.idle_timeout_ms = from->idle_timeout_ms;
+    config.http.connections_max = (uint32_t)from->edge_connections;
+    s->edge = leat_edge_thread_new(&config, error);
+    if (!s->edge)
+        return leat_fail_prefix(error, "listen %s", from->listen);
+    leat_info("edge listens on http://%s:%d", s->listen_host[0] ? s->listen_host : "*", leat_edge_thread_port(s->edge));
+    return 0;
+}
+
+/* ---- apply ---- */
+
+static int match_shards(serve *s, leat_error *error)
+{
+    const leat_layout *layout = &s->startup.catalog.layout;
+    s->shards = leat_must_calloc(layout->shard_count, sizeof *s->shards);
+    for (uint32_t i = 0; i < layout->shard_count; i++) {
+        const leat_config_shard *from = leat_startup_shard(&s->startup, layout->shards[i].name);
+        if (!from)
+            return leat_fail(error, "%s: shards: the stored layout has a shard %s, which is not configured",
+                             s->startup.config.file, layout->shards[i].name);
+        int64_t share = from->connections / s->startup.config.workers;
+        s->shards[i] = (leat_worker_shard){
+            .name = from->name, .dsn = from->dsn, .connections = share > 0 ? (uint32_t)share : 1};
+    }
+    return 0;
+}
+
+static void engine_limits(const leat_config *from, leat_engine_config *engine)
+{
+    leat_engine_config_defaults(engine);
+    engine->records_max = (uint32_t)from->records_max;
+    engine->bytes_max = (uint64_t)from->memory_max;
+    engine->batch_records_max = (uint32_t)from->batch_records;
+    engine->batch_bytes_max = (uint64_t)from->batch_bytes;
+    engine->age_bound_us = from->age_bound_ms * 1000;
+    engine->compact_every_us = from->compact_every_ms * 1000;
+    engine->commit_every_us = from->commit_every_ms * 1000;
+    engine->drain_us = from->drain_ms * 1000;
+    engine->seed = (uint64_t)leat_wall_ms() * 2654435761u + (uint64_t)getpid();
+}
+
+static int make_workers(serve *s, leat_error *error)
+{
+    if (match_shards(s, error) != 0)
+        return -1;
+    leat_worker_config config = {
+        .log = s->startup.log,
+        .identity = s->startup.identity,
+        .catalog = &s->startup.catalog,
+        .routes = &s->startup.routes,
+        .shards = s->shards,
+        .lock_timeout_ms = s->startup.config.lock_timeout_ms,
+        .metrics = s->metrics,
+    };
+    engine_limits(&s->startup.config, &config.engine);
+    for (int64_t i = 0; i < s->startup.config.workers; i++) {
+        config.index = (uint32_t)i;
+        config.engine.seed++;
+        leat_worker *worker = leat_worker_new(&config, error);
+        if (!worker)
+            return -1;
+        s->workers[s->worker_count++] = worker;
+    }
+    return 0;
+}
+
+/* ---- admin ---- */
+
+static bool serve_ready(void *context, leat_buf *why)
+{
+    const serve *s = context;
+    if (s->draining) {
+        leat_buf_text(why, "draining");
+        return false;
+    }
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        const char *shard;
+        if (!leat_worker_ready(s->workers[i], &shard)) {
+            leat_buf_printf(why, "shard %s has no connection", shard);
+            return false;
+        }
+    }
+    return true;
+}
+
+static int make_admin(serve *s, leat_error *error)
+{
+    const char *address = s->startup.config.admin;
+    if (strcmp(address, "off") == 0)
+        return 0;
+    leat_http_config http;
+    leat_http_config_defaults(&http);
+    if (leat_config_address(address, s->admin_host, sizeof s->admin_host, &http.port, error) != 0)
+        return leat_fail_prefix(error, "admin");
+    http.host = s->admin_host;
+    s->admin = leat_admin_new(&s->loop, &http, s->metrics, serve_ready, NULL, s, error);
+    if (!s->admin)
+        return leat_fail_prefix(error, "admin %s", address);
+    leat_info("metrics on http://%s:%d/metrics", s->admin_host[0] ? s->admin_host : "*", leat_admin_port(s->admin));
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void on_thread_exit(void *context)
+{
+    serve *s = context;
+    atomic_fetch_sub(&s->running, 1);
+    uv_async_send(&s->thread_ended);
+}
+
+static void on_thread_ended(uv_async_t *async)
+{
+    serve *s = async->data;
+    if (atomic_load(&s->running) == 0)
+        uv_stop(&s->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int signal_number)
+{
+    serve *s = handle->data;
+    const char *name = signal_number == SIGINT ? "SIGINT" : "SIGTERM";
+    if (s->draining) {
+        leat_warn("second signal (%s): quitting at once; what was accepted is in the log, what was applied is recorded", name);
+        _exit(LEAT_EXIT_FAILED);
+    }
+    leat_info("%s: draining (once more quits at once)", name);
+    s->draining = true;
+    if (s->edge)
+        leat_edge_thread_drain(s->edge);
+    for (uint32_t i = 0; i < s->worker_count; i++)
+        leat_worker_drain(s->workers[i]);
+}
+
+static void watch_signal(serve *s, uv_signal_t *handle, int signal_number)
+{
+    uv_signal_init(&s->loop, handle);
+    handle->data = s;
+    uv_signal_start(handle, on_signal, signal_number);
+}
+
+static void init_loop(serve *s)
+{
+    signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of write(), not a death */
+    uv_loop_init(&s->loop);
+    uv_async_init(&s->loop, &s->thread_ended, on_thread_ended);
+    s->thread_ended.data = s;
+}
+
+static int start_threads(serve *s, leat_error *error)
+{
+    watch_signal(s, &s->terminate, SIGTERM);
+    watch_signal(s, &s->interrupt, SIGINT);
+    if (s->edge) {
+        atomic_fetch_add(&s->running, 1);
+        if (leat_edge_thread_start(s->edge, on_thread_exit, s, error) != 0)
+            return -1;
+    }
+    for (uint32_t i = 0; i < s->worker_count; i++) {
+        atomic_fetch_add(&s->running, 1);
+        if (leat_worker_start(s->workers[i], on_thread_exit, s, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int start_up(serve *s, leat_error *error)
+{
+    leat_startup *startup = &s->startup;
+    bool wait = s->with_apply;
+    if (leat_startup_identify(startup, wait, error) != 0) {
+        if (s->with_apply || access(startup->catalog_file, R_OK) != 0)
+            return -1;
+        leat_warn("Kafka does not answer yet: %s", error->text);
+    } else if (leat_startup_refuse_compaction(startup, error) != 0) {
+        return -1;
+    }
+    if (leat_startup_catalog(startup, wait, error) != 0)
+        return -1;
+    if (s->with_edge && make_edge(s, error) != 0)
+        return -1;
+    if (s->with_apply && make_workers(s, error) != 0)
+        return -1;
+    return make_admin(s, error);
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void tear_down(serve *s)
+{
+    if (s->edge)
+        leat_edge_thread_free(s->edge);
+    for (uint32_t i = 0; i < s->worker_count; i++)
+        leat_worker_free(s->workers[i]);
+    if (s->admin)
+        leat_admin_free(s->admin);
+    uv_walk(&s->loop, close_handle, NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    leat_metrics_free(s->metrics);
+    free(s->shards);
+    leat_startup_fini(&s->startup);
+}
+
+static int fail(const serve *s, int code, const leat_error *error)
+{
+    fprintf(stderr, "leat %s: %s\n", s->command, error->text);
+    return code;
+}
+
+static int serve_until_drained(serve *s)
+{
+    leat_error error = {0};
+    if (start_up(s, &error) != 0)
+        return fail(s, LEAT_EXIT_FAILED, &error);
+    if (start_threads(s, &error) != 0) {
+        fail(s, LEAT_EXIT_FAILED, &error);
+        _exit(LEAT_EXIT_FAILED); /* threads that did start have nothing to lose */
+    }
+    leat_info("leat %s is up", s->command);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    leat_info("drained");
+    return LEAT_EXIT_OK;
+}
+
+static int serve_command(const char *command, bool with_edge, bool with_apply, const char *config_file)
+{
+    serve s = {.command = command, .with_edge = with_edge, .with_apply = with_apply};
+    leat_error error = {0};
+    if (leat_startup_config(&s.startup, config_file, &error) != 0) {
+        leat_startup_fini(&s.startup);
+        return fail(&s, LEAT_EXIT_USAGE, &error);
+    }
+    s.metrics = leat_metrics_new();
+    init_loop(&s);
+    int code = serve_until_drained(&s);
+    tear_down(&s);
+    return code;
+}
+
+int leat_command_run(const char *config_file)
+{
+    return serve_command("run", true, true, config_file);
+}
+
+int leat_command_edge(const char *config_file)
+{
+    return serve_command("edge", true, false, config_file);
+}
+
+int leat_command_apply(const char *config_file)
+{
+    return serve_command("apply", false, true, config_file);
+}

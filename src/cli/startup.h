@@ -1,0 +1,54 @@
+/*
+ * startup.h - from a configuration file to everything a command needs: the log's identity, tables, routes, layout.
+ */
+#ifndef LEAT_STARTUP_H
+#define LEAT_STARTUP_H
+
+#include "config/config.h"
+#include "log/log.h"
+#include "record/catalog.h"
+
+typedef struct leat_startup {
+    leat_config config;
+    leat_log_config log;
+    leat_log_property *properties;
+    leat_log_identity identity;
+    leat_catalog catalog;
+    leat_routes routes;
+    char *catalog_file; /* data_dir/catalog.json */
+} leat_startup;
+
+/* Every function returns 0 or -1 with a message; leat_startup_fini works on whatever was reached. */
+
+/* Reads the configuration, makes data_dir, sets the level of diagnostics. -1: the configuration is at fault. */
+int leat_startup_config(leat_startup *startup, const char *file, leat_error *error) LEAT_MUST_CHECK;
+
+/* The log's identity; waits for the broker for ever (saying so) when `wait`, else tries once. A topic that does not exist
+ * is an error that names `leat init`. */
+int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
+
+/* A topic whose old records may be compacted away cannot carry PATCH. */
+int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
+
+/* The source as this configuration and log describe it, and an even layout. */
+void leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout);
+
+/* Tables from a shard; the first that answers when `any`, else they must be alike in all. Fills startup->catalog.tables. */
+int leat_startup_read_tables(leat_startup *startup, bool any, leat_error *error) LEAT_MUST_CHECK;
+
+/*
+ * Catalog and routes for a process that serves: from the shards that answer (each is checked against the configuration),
+ * else from the catalog file. With `wait`, when there is neither, it waits for a shard for ever, saying so. Saves the
+ * file whenever a shard answered.
+ */
+int leat_startup_catalog(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
+
+/* Routes from configuration and catalog. */
+int leat_startup_routes(leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
+
+/* The configured shard of that name; NULL when there is none. */
+const leat_config_shard *leat_startup_shard(const leat_startup *startup, const char *name);
+
+void leat_startup_fini(leat_startup *startup);
+
+#endif

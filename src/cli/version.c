@@ -1,0 +1,35 @@
+/* leat version, leat config: what needs no configuration. */
+#include <stdio.h>
+
+#include <libpq-fe.h>
+#include <librdkafka/rdkafka.h>
+#include <llhttp.h>
+#include <uv.h>
+#include <yaml.h>
+#include <yyjson.h>
+
+#include "cli/commands.h"
+#include "config/config.h"
+
+int leat_command_version(const char *config_file)
+{
+    (void)config_file;
+    int major, minor, patch;
+    yaml_get_version(&major, &minor, &patch);
+    int pq = PQlibVersion();
+    printf("leat %s\n", LEAT_VERSION);
+    printf("librdkafka %s\n", rd_kafka_version_str());
+    printf("libpq %d.%d\n", pq / 10000, pq % 10000);
+    printf("libuv %s\n", uv_version_string());
+    printf("llhttp %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
+    printf("yyjson %s\n", YYJSON_VERSION_STRING);
+    printf("libyaml %d.%d.%d\n", major, minor, patch);
+    return LEAT_EXIT_OK;
+}
+
+int leat_command_config(const char *config_file)
+{
+    (void)config_file;
+    leat_config_print_reference(stdout);
+    return LEAT_EXIT_OK;
+}

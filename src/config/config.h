@@ -1,0 +1,89 @@
+/*
+ * config.h - one YAML file, read with libyaml into a tree and checked against one table (table.c: path, type, default,
+ * range, help). Our own table because no C library at hand maps free keys (columns, properties) and reports the line of
+ * an unknown one. A setting that is not in the table is an error with file, line, path and what is allowed there.
+ */
+#ifndef LEAT_CONFIG_H
+#define LEAT_CONFIG_H
+
+#include <stdio.h>
+
+#include "base/base.h"
+
+typedef struct leat_config_pair {
+    char *name;
+    char *value;
+    int line;
+} leat_config_pair;
+
+typedef struct leat_config_shard {
+    char *name;
+    char *dsn;        /* libpq connection string; $NAME or ${NAME} takes an environment variable */
+    char *sqlite;     /* not built in yet: refused by a clear error */
+    int64_t connections;
+    int line;
+} leat_config_shard;
+
+typedef struct leat_config_route {
+    char *name;   /* default: the table's */
+    char *path;
+    char *table;
+    char *tenant; /* NULL: none */
+    char *patch;  /* "upsert" (default) or "existing"; the latter is refused until it is built in */
+    leat_config_pair *columns; /* column -> operation name */
+    uint32_t column_count;
+    int line;
+} leat_config_route;
+
+typedef struct leat_config {
+    char *file;
+    char *listen;    /* host:port */
+    char *admin;     /* host:port or "off" */
+    int64_t workers;
+    char *data_dir;
+    char *log_level; /* debug, info, warn, error */
+
+    char *kafka_brokers; /* NULL: log.local, which is not built in yet */
+    char *kafka_topic;
+    char *kafka_group;
+    int64_t kafka_partitions;  /* 0: two per shard */
+    int64_t kafka_replication; /* 0: the brokers' default */
+    leat_config_pair *kafka_properties;
+    uint32_t kafka_property_count;
+
+    leat_config_shard *shards;
+    uint32_t shard_count;
+    leat_config_route *routes;
+    uint32_t route_count;
+
+    /* edge */
+    int64_t body_max;           /* bytes, default 64 KiB */
+    int64_t header_timeout_ms;  /* whole header, default 5 s */
+    int64_t body_timeout_ms;    /* whole body, default 30 s */
+    int64_t idle_timeout_ms;    /* between requests, default 60 s */
+    int64_t edge_connections;   /* default 4096 */
+    int64_t in_flight_max;      /* requests waiting for the log, default 20000: then 503 */
+
+    /* apply, per worker */
+    int64_t memory_max;         /* bytes of records held, default 64 MiB */
+    int64_t records_max;        /* default 65536 */
+    int64_t batch_records;      /* default 1000 */
+    int64_t batch_bytes;        /* default 4 MiB */
+    int64_t age_bound_ms;       /* default 20 */
+    int64_t compact_every_ms;   /* default 5000 */
+    int64_t commit_every_ms;    /* default 1000 */
+    int64_t drain_ms;           /* default 5000 */
+    int64_t lock_timeout_ms;    /* default 5000 */
+} leat_config;
+
+/* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is allowed)". */
+int leat_config_load(const char *file, leat_config *ret, leat_error *error) LEAT_MUST_CHECK;
+void leat_config_fini(leat_config *config);
+/* The reference: every setting with type, default, range and help, as Markdown. */
+void leat_config_print_reference(FILE *out);
+
+/* Splits "host:port" or "[v6]:port" or ":port"; host empty means all addresses. */
+int leat_config_address(const char *text, char *ret_host, size_t host_size, int *ret_port, leat_error *error)
+    LEAT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,198 @@
+#include "config/rules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/text.h"
+
+enum { PARAMETERS_WORDS = 400 };
+
+typedef struct checker {
+    const leat_node *root;
+    leat_config *config;
+    leat_error *error;
+} checker;
+
+static const leat_node *entry(const checker *c, const char *list, uint32_t index)
+{
+    const leat_node *node = leat_node_get(c->root, list)->first;
+    while (index-- > 0)
+        node = node->next;
+    return node;
+}
+
+/* ---- the log ---- */
+
+static int check_log(const checker *c)
+{
+    const leat_node *log = leat_node_get(c->root, "log");
+    if (!leat_node_get(log, "kafka"))
+        return leat_node_fail(c->config->file, log, "kafka", c->error, "missing (a mapping with brokers and topic)");
+    const leat_node *partitions = leat_node_get(leat_node_get(log, "kafka"), "partitions");
+    if (partitions && c->config->kafka_partitions < c->config->shard_count)
+        return leat_node_fail(c->config->file, partitions, NULL, c->error,
+                              "%lld is fewer than there are shards, and a partition belongs to one shard (at least %u)",
+                              (long long)c->config->kafka_partitions, c->config->shard_count);
+    return 0;
+}
+
+/* ---- shards ---- */
+
+static int check_shard_name(const checker *c, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (strcmp(c->config->shards[i].name, c->config->shards[index].name) == 0)
+            return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "name"), NULL, c->error,
+                                  "\"%s\" is shards[%u] already (each name once)", c->config->shards[i].name, i);
+    return 0;
+}
+
+static int check_shard(const checker *c, uint32_t index)
+{
+    const leat_config_shard *shard = &c->config->shards[index];
+    const leat_node *node = entry(c, "shards", index);
+    if (!shard->dsn)
+        return leat_node_fail(c->config->file, node, "dsn", c->error,
+                              "missing (a connection string or URI of libpq; $NAME takes an environment variable)");
+    const leat_node *connections = leat_node_get(node, "connections");
+    if (shard->connections < c->config->workers)
+        return leat_node_fail(c->config->file, connections ? connections : node, connections ? NULL : "connections",
+                              c->error, "%lld cannot be divided among %lld workers (at least one for each)",
+                              (long long)shard->connections, (long long)c->config->workers);
+    return check_shard_name(c, index);
+}
+
+/* ---- routes ---- */
+
+static void list_parameters(const char *path, char ret_words[PARAMETERS_WORDS])
+{
+    size_t used = 0;
+    ret_words[0] = '\0';
+    for (size_t i = 0; i < leat_text_path_parameters(path) && used < PARAMETERS_WORDS; i++) {
+        leat_slice name = leat_text_path_parameter(path, i);
+        used += (size_t)snprintf(ret_words + used, PARAMETERS_WORDS - used, "%s%.*s", i ? ", " : "", (int)name.size,
+                                 name.data);
+    }
+}
+
+static bool has_parameter(const char *path, const char *name)
+{
+    for (size_t i = 0; i < leat_text_path_parameters(path); i++)
+        if (leat_slice_is(leat_text_path_parameter(path, i), name))
+            return true;
+    return false;
+}
+
+static int check_tenant(const checker *c, const leat_node *node, const leat_config_route *route)
+{
+    char parameters[PARAMETERS_WORDS];
+    list_parameters(route->path, parameters);
+    if (!route->tenant && c->config->shard_count > 1)
+        return leat_node_fail(c->config->file, node, "tenant", c->error,
+                              "missing, and there are %u shards (a parameter of the path: %s)", c->config->shard_count,
+                              parameters);
+    if (route->tenant && !has_parameter(route->path, route->tenant))
+        return leat_node_fail(c->config->file, leat_node_get(node, "tenant"), NULL, c->error,
+                              "\"%.64s\" is not in the path (one of its parameters: %s)", route->tenant, parameters);
+    return 0;
+}
+
+static int check_columns(const checker *c, const leat_node *node, const leat_config_route *route)
+{
+    const leat_node *columns = leat_node_get(node, "columns");
+    for (const leat_node *column = columns ? columns->first : NULL; column; column = column->next)
+        if (has_parameter(route->path, column->key))
+            return leat_node_fail(c->config->file, column, NULL, c->error,
+                                  "is in the path, and a key never changes (columns outside the path)");
+    return 0;
+}
+
+static int name_route(const checker *c, const leat_node *node, leat_config_route *route)
+{
+    leat_error why;
+    if (route->name)
+        return 0;
+    if (leat_text_check_name(route->table, &why) < 0)
+        return leat_node_fail(
+            c->config->file, node, "name", c->error,
+            "missing, and the table's name cannot serve: %s (letters, digits, '_', '-' and '.', at most 63)", why.text);
+    route->name = leat_must_strdup(route->table);
+    return 0;
+}
+
+/* The node to blame for a name: the name, or the table it comes from. */
+static const leat_node *name_node(const leat_node *route)
+{
+    const leat_node *name = leat_node_get(route, "name");
+    return name ? name : leat_node_get(route, "table");
+}
+
+static int check_route_unique(const checker *c, const leat_node *node, uint32_t index)
+{
+    const leat_config_route *route = &c->config->routes[index];
+    for (uint32_t i = 0; i < index; i++) {
+        const leat_config_route *other = &c->config->routes[i];
+        if (strcmp(other->name, route->name) == 0)
+            return leat_node_fail(c->config->file, name_node(node), NULL, c->error,
+                                  "\"%s\" names routes[%u] already (each name once; give this route a `name`)",
+                                  route->name, i);
+        if (leat_text_path_same(other->path, route->path))
+            return leat_node_fail(c->config->file, leat_node_get(node, "path"), NULL, c->error,
+                                  "matches the same requests as routes[%u] (each path once)", i);
+    }
+    return 0;
+}
+
+static int check_route(const checker *c, uint32_t index)
+{
+    leat_config_route *route = &c->config->routes[index];
+    const leat_node *node = entry(c, "routes", index);
+    if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 || check_columns(c, node, route) < 0)
+        return -1;
+    return check_route_unique(c, node, index);
+}
+
+/* ---- budgets ---- */
+
+/* The smaller must not be above the larger, or work could be asked for that never fits. */
+static int check_order(const checker *c, const char *group, const char *smaller, int64_t small, const char *larger,
+                       int64_t large, leat_unit unit)
+{
+    if (small <= large)
+        return 0;
+    char low[32], high[32];
+    leat_text_print_number(small, unit, low, sizeof low);
+    leat_text_print_number(large, unit, high, sizeof high);
+    const leat_node *node = leat_node_get(c->root, group);
+    const leat_node *given = leat_node_get(node, smaller);
+    if (!node)
+        node = c->root;
+    return leat_node_fail(c->config->file, given ? given : node, given ? NULL : smaller, c->error,
+                          "%s is more than %s has (at most %s)", low, larger, high);
+}
+
+static int check_budgets(const checker *c)
+{
+    const leat_config *config = c->config;
+    if (check_order(c, "apply", "batch_bytes", config->batch_bytes, "apply.memory", config->memory_max,
+                    LEAT_UNIT_BYTES) < 0)
+        return -1;
+    if (check_order(c, "apply", "batch_records", config->batch_records, "apply.records", config->records_max,
+                    LEAT_UNIT_ONE) < 0)
+        return -1;
+    return check_order(c, "limits", "body_max", config->body_max, "apply.memory", config->memory_max, LEAT_UNIT_BYTES);
+}
+
+int leat_rules_check(const leat_node *root, leat_config *config, leat_error *error)
+{
+    checker c = {root, config, error};
+    if (check_log(&c) < 0)
+        return -1;
+    for (uint32_t i = 0; i < config->shard_count; i++)
+        if (check_shard(&c, i) < 0)
+            return -1;
+    for (uint32_t i = 0; i < config->route_count; i++)
+        if (check_route(&c, i) < 0)
+            return -1;
+    return check_budgets(&c);
+}

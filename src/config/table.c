@@ -1,0 +1,228 @@
+#include "config/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/text.h"
+
+enum {
+    KIB = 1024,
+    MIB = 1024 * KIB,
+    SECOND = 1000,
+    MINUTE = 60 * SECOND,
+    HOUR = 60 * MINUTE,
+    SHARDS_MAX = 64,
+    ROUTES_MAX = 64,
+    COLUMNS_MAX = 64,
+    PROPERTIES_MAX = 64,
+};
+
+#define GIB ((int64_t)1024 * MIB)
+
+static const leat_array_shape shards_shape = {
+    sizeof(leat_config_shard), offsetof(leat_config_shard, line), offsetof(leat_config, shard_count)};
+static const leat_array_shape routes_shape = {
+    sizeof(leat_config_route), offsetof(leat_config_route, line), offsetof(leat_config, route_count)};
+static const leat_array_shape columns_shape = {
+    sizeof(leat_config_pair), offsetof(leat_config_pair, line), offsetof(leat_config_route, column_count)};
+static const leat_array_shape properties_shape = {
+    sizeof(leat_config_pair), offsetof(leat_config_pair, line), offsetof(leat_config, kafka_property_count)};
+
+#define TOP(member) .field = (int)offsetof(leat_config, member)
+#define SHARD(member) .field = (int)offsetof(leat_config_shard, member)
+#define ROUTE(member) .field = (int)offsetof(leat_config_route, member)
+#define GROUP .kind = LEAT_SETTING_GROUP, .field = LEAT_NO_FIELD
+#define COUNT(least, most, otherwise) \
+    .kind = LEAT_SETTING_NUMBER, .min = (least), .max = (most), .fallback = (otherwise)
+#define BYTES(least, most, otherwise) COUNT(least, most, otherwise), .unit = LEAT_UNIT_BYTES
+#define TIME(least, most, otherwise) COUNT(least, most, otherwise), .unit = LEAT_UNIT_MS
+#define TEXT(checked_by, words) .kind = LEAT_SETTING_TEXT, .check = (checked_by), .allowed = words
+
+#define TOPIC_WORDS "letters, digits, '.', '_' and '-', at most 249"
+#define NAME_WORDS "letters, digits, '_', '-' and '.', at most 63"
+#define ADDRESS_WORDS "host:port, [IPv6]:port, or :port for all addresses"
+
+static const leat_setting settings[] = {
+    {"listen", TOP(listen), TEXT(leat_text_check_address, ADDRESS_WORDS), .fallback = "127.0.0.1:8080",
+     .help = "Where the edge takes HTTP writes."},
+    {"admin", TOP(admin), TEXT(leat_text_check_admin, ADDRESS_WORDS "; or off"), .fallback = "127.0.0.1:9464",
+     .help = "Where metrics, health and status are served."},
+    {"workers", TOP(workers), COUNT(1, 256, "1"),
+     .help = "Threads that apply records; each reads its own partitions."},
+    {"data_dir", TOP(data_dir), TEXT(NULL, "a directory; relative to the working directory"),
+     .fallback = "./leat-data",
+     .help = "Where the catalog file is kept, so that an edge can start while a database is down."},
+    {"log_level", TOP(log_level), .kind = LEAT_SETTING_CHOICE, .choices = {"debug", "info", "warn", "error"},
+     .fallback = "info", .help = "The least important lines to write on standard error."},
+
+    {"log", GROUP, .required = true, .help = "Where accepted writes are kept until they are applied."},
+    {"log.kafka", GROUP, .help = "A Kafka topic."},
+    {"log.kafka.brokers", TOP(kafka_brokers), .kind = LEAT_SETTING_SECRET, .required = true,
+     .allowed = "host:port, several with commas; $NAME takes an environment variable",
+     .help = "The brokers to ask first."},
+    {"log.kafka.topic", TOP(kafka_topic), TEXT(leat_text_check_topic, TOPIC_WORDS),
+     .required = true, .help = "The topic; `leat init` creates it."},
+    {"log.kafka.group", TOP(kafka_group), TEXT(leat_text_check_topic, TOPIC_WORDS),
+     .fallback = "leat", .help = "The consumer group that all workers join."},
+    {"log.kafka.partitions", TOP(kafka_partitions), COUNT(1, 1024, NULL), .fallback_words = "two per shard",
+     .help = "Partitions of a topic that `leat init` creates; they bound how many workers can share it."},
+    {"log.kafka.replication", TOP(kafka_replication), COUNT(1, 16, NULL), .fallback_words = "the brokers' default",
+     .help = "Replicas of a topic that `leat init` creates."},
+    {"log.kafka.start", .field = LEAT_NO_FIELD, .kind = LEAT_SETTING_CHOICE, .choices = {"earliest"},
+     .fallback = "earliest", .help = "Where reading begins when a shard knows no progress yet."},
+    {"log.kafka.properties", TOP(kafka_properties), .kind = LEAT_SETTING_PAIRS, .shape = &properties_shape,
+     .max = PROPERTIES_MAX, .allowed = "librdkafka property: value; $NAME takes an environment variable",
+     .fallback_words = "none",
+     .help = "Any properties of librdkafka, such as `compression.type` or `sasl.password`."},
+    {"log.local", GROUP, .unbuilt = "use log.kafka", .help = "A file, for one process. Not built in yet."},
+
+    {"shards", TOP(shards), .kind = LEAT_SETTING_LIST, .shape = &shards_shape, .min = 1, .max = SHARDS_MAX,
+     .required = true, .help = "The databases; each holds some tenants."},
+    {"shards[].name", SHARD(name), TEXT(leat_text_check_name, NAME_WORDS), .required = true,
+     .help = "What the shard is called in metrics and in the stored layout; never changes."},
+    {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET, .fallback_words = "required",
+     .allowed = "a connection string or URI of libpq; $NAME takes an environment variable",
+     .help = "How PostgreSQL is reached."},
+    {"shards[].sqlite", SHARD(sqlite), TEXT(NULL, "a file"), .unbuilt = "use dsn",
+     .help = "A SQLite file instead of PostgreSQL. Not built in yet."},
+    {"shards[].connections", SHARD(connections), COUNT(1, 1024, "8"),
+     .help = "Most connections of one process to this shard, divided among its workers."},
+
+    {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1, .max = ROUTES_MAX,
+     .required = true, .help = "The paths that take writes, and the tables they write."},
+    {"routes[].name", ROUTE(name), TEXT(leat_text_check_name, NAME_WORDS), .fallback_words = "the table's name",
+     .help = "What the route is called in records and metrics; records in the log refer to it."},
+    {"routes[].path", ROUTE(path), TEXT(leat_text_check_path, "such as /apps/{app_id}/users/{user_id}"),
+     .required = true, .help = "The path; its {parameters} are the primary key of the table."},
+    {"routes[].table", ROUTE(table), TEXT(leat_text_check_table, "name or schema.name"), .required = true,
+     .help = "The table; columns, types and key are read from the database."},
+    {"routes[].tenant", ROUTE(tenant), TEXT(NULL, "a parameter of the path"),
+     .fallback_words = "none; required with several shards",
+     .help = "The parameter that says who the write belongs to, which decides the shard."},
+    {"routes[].patch", ROUTE(patch), .kind = LEAT_SETTING_CHOICE, .choices = {"upsert"},
+     .unbuilt_choices = {"existing"}, .fallback = "upsert",
+     .help = "What PATCH does to a row that is missing: `upsert` inserts it."},
+    {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape, .max = COLUMNS_MAX,
+     .choices = {"set", "add", "append"}, .unbuilt_choices = {"max", "min", "merge"}, .allowed = "column: operation",
+     .fallback_words = "`set` for every column",
+     .help = "What PATCH does to a column: `set`, `add` (numbers), `append` (jsonb)."},
+
+    {"limits", GROUP, .help = "What the edge takes on; beyond, it refuses."},
+    {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"), .help = "Largest body of a request; then 413."},
+    {"limits.header_timeout", TOP(header_timeout_ms), TIME(100, 10 * MINUTE, "5s"),
+     .help = "Time for a request's header, from its first byte; then 408."},
+    {"limits.body_timeout", TOP(body_timeout_ms), TIME(100, 10 * MINUTE, "30s"),
+     .help = "Time for a request's body; then 408."},
+    {"limits.idle_timeout", TOP(idle_timeout_ms), TIME(100, HOUR, "60s"),
+     .help = "Time a connection may idle between requests."},
+    {"limits.connections", TOP(edge_connections), COUNT(1, 1000000, "4096"),
+     .help = "Most connections of clients; then 503."},
+    {"limits.in_flight", TOP(in_flight_max), COUNT(1, 10000000, "20000"),
+     .help = "Most requests that wait for the log; then 503."},
+
+    {"apply", GROUP, .help = "Budgets of a worker."},
+    {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
+     .help = "Bytes of records held, per worker; then partitions pause."},
+    {"apply.records", TOP(records_max), COUNT(64, 16777216, "65536"),
+     .help = "Records held, per worker; then partitions pause."},
+    {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"), .help = "Most records in one transaction."},
+    {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),
+     .help = "Most bytes in one transaction; a larger record goes alone."},
+    {"apply.age_bound", TOP(age_bound_ms), TIME(1, MINUTE, "20ms"),
+     .help = "How long a shallow queue may wait for deeper ones when connections are short."},
+    {"apply.compact_every", TOP(compact_every_ms), TIME(10, HOUR, "5s"),
+     .help = "How often progress rows are folded into one."},
+    {"apply.commit_every", TOP(commit_every_ms), TIME(10, MINUTE, "1s"),
+     .help = "How often offsets are committed to Kafka, for its tools."},
+    {"apply.drain", TOP(drain_ms), TIME(0, 10 * MINUTE, "5s"),
+     .help = "Time for running batches when a partition is given away or the process stops."},
+    {"apply.lock_timeout", TOP(lock_timeout_ms), TIME(10, 10 * MINUTE, "5s"),
+     .help = "How long a statement may wait for a lock."},
+};
+
+const leat_setting *leat_settings(size_t *ret_count)
+{
+    *ret_count = sizeof settings / sizeof *settings;
+    return settings;
+}
+
+const char *leat_setting_under(const leat_setting *setting, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    if (strncmp(setting->path, prefix, size) != 0)
+        return NULL;
+    const char *name = setting->path + size;
+    return *name && !strpbrk(name, ".[") ? name : NULL;
+}
+
+const leat_setting *leat_setting_find(const char *prefix, const char *key)
+{
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        const char *name = leat_setting_under(&settings[i], prefix);
+        if (name && strcmp(name, key) == 0)
+            return &settings[i];
+    }
+    return NULL;
+}
+
+void leat_setting_prefix(const leat_setting *setting, char *ret_prefix, size_t size)
+{
+    snprintf(ret_prefix, size, "%s%s.", setting->path, setting->kind == LEAT_SETTING_LIST ? "[]" : "");
+}
+
+const char *leat_setting_type(const leat_setting *setting)
+{
+    static const char *const kinds[LEAT_SETTING_KIND_COUNT] = {
+        [LEAT_SETTING_GROUP] = "mapping", [LEAT_SETTING_LIST] = "list",   [LEAT_SETTING_PAIRS] = "mapping",
+        [LEAT_SETTING_TEXT] = "text",     [LEAT_SETTING_SECRET] = "text", [LEAT_SETTING_CHOICE] = "word",
+    };
+    static const char *const units[] = {
+        [LEAT_UNIT_ONE] = "number", [LEAT_UNIT_BYTES] = "size", [LEAT_UNIT_MS] = "duration"};
+    return setting->kind == LEAT_SETTING_NUMBER ? units[setting->unit] : kinds[setting->kind];
+}
+
+static void print_choices(const leat_setting *setting, const char *before, char *ret_text, size_t size)
+{
+    size_t used = (size_t)snprintf(ret_text, size, "%s", before);
+    for (size_t i = 0; i < LEAT_CHOICES_MAX && setting->choices[i] && used < size; i++)
+        used += (size_t)snprintf(ret_text + used, size - used, "%s%s", i ? ", " : "", setting->choices[i]);
+}
+
+/* "a mapping of brokers, topic, ..." */
+static void print_members(const leat_setting *setting, char *ret_text, size_t size)
+{
+    char prefix[64];
+    leat_setting_prefix(setting, prefix, sizeof prefix);
+    bool list = setting->kind == LEAT_SETTING_LIST;
+    size_t used = (size_t)snprintf(ret_text, size, "%s", list ? "a list of mappings of " : "a mapping of ");
+    const char *between = "";
+    for (size_t i = 0; i < sizeof settings / sizeof *settings && used < size; i++) {
+        const char *name = leat_setting_under(&settings[i], prefix);
+        if (!name)
+            continue;
+        used += (size_t)snprintf(ret_text + used, size - used, "%s%s", between, name);
+        between = ", ";
+    }
+}
+
+static void print_range(const leat_setting *setting, char *ret_text, size_t size)
+{
+    char least[32], most[32];
+    leat_text_print_number(setting->min, setting->unit, least, sizeof least);
+    leat_text_print_number(setting->max, setting->unit, most, sizeof most);
+    snprintf(ret_text, size, "%s to %s", least, most);
+}
+
+void leat_setting_allowed(const leat_setting *setting, char *ret_text, size_t size)
+{
+    if (setting->kind == LEAT_SETTING_NUMBER)
+        print_range(setting, ret_text, size);
+    else if (setting->kind == LEAT_SETTING_CHOICE)
+        print_choices(setting, setting->choices[1] ? "one of " : "only ", ret_text, size);
+    else if (setting->kind == LEAT_SETTING_PAIRS && setting->choices[0])
+        print_choices(setting, "column: operation, one of ", ret_text, size);
+    else if (setting->kind == LEAT_SETTING_GROUP || setting->kind == LEAT_SETTING_LIST)
+        print_members(setting, ret_text, size);
+    else
+        snprintf(ret_text, size, "%s", setting->allowed ? setting->allowed : "any text");
+}

@@ -1,0 +1,300 @@
+#include "edge/edge_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+    TICK_MS = 250,
+    IN_FLIGHT_DEFAULT = 20000,
+    READY_AGE_DEFAULT_MS = 5000,
+    FREE_TIMEOUT_MS = 1000, /* what still waits for the log gets this long; its clients have gone */
+};
+
+/* ---- health ---- */
+
+bool leat_edge_ready(const leat_edge *edge, leat_buf *why)
+{
+    if (edge->draining) {
+        leat_buf_text(why, "shutting down");
+        return false;
+    }
+    if (!leat_log_writer_ready(edge->writer)) {
+        leat_buf_text(why, "the log cannot be reached");
+        return false;
+    }
+    int64_t age_ms = leat_log_writer_oldest_us(edge->writer, leat_mono_us()) / 1000;
+    if (age_ms >= edge->config.ready_age_ms) {
+        leat_buf_printf(why, "a record has waited for the log for %lld ms", (long long)age_ms);
+        return false;
+    }
+    return true;
+}
+
+/* True: it was a health path and is answered. */
+static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slice path)
+{
+    bool health = leat_slice_is(path, "/healthz");
+    if (!health && !leat_slice_is(path, "/readyz"))
+        return false;
+    leat_http_method method = leat_http_request_method(request);
+    if (method != LEAT_HTTP_GET && method != LEAT_HTTP_HEAD) {
+        edge_answer_method(edge, request, "GET, HEAD");
+        return true;
+    }
+    leat_buf why = {0};
+    bool fine = health || leat_edge_ready(edge, &why);
+    const char *reason = fine ? "" : leat_buf_cstr(&why);
+    edge_answer_health(edge, request, fine, reason ? reason : "");
+    leat_buf_free(&why);
+    return true;
+}
+
+/* ---- one request ---- */
+
+static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
+{
+    static const struct {
+        leat_http_method method;
+        leat_route_op op;
+    } table[] = {{LEAT_HTTP_PUT, LEAT_PUT}, {LEAT_HTTP_PATCH, LEAT_PATCH}, {LEAT_HTTP_DELETE, LEAT_DELETE}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (table[i].method == method) {
+            *ret_op = table[i].op;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool equals_any_case(leat_slice text, const char *word)
+{
+    return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
+}
+
+/* "Application/JSON; charset=utf-8" without its parameters. */
+static leat_slice media_type(leat_slice value)
+{
+    size_t size = 0;
+    while (size < value.size && value.data[size] != ';')
+        size++;
+    while (size > 0 && (value.data[size - 1] == ' ' || value.data[size - 1] == '\t'))
+        size--;
+    return (leat_slice){value.data, size};
+}
+
+/* NULL: the body is said to be JSON as it is; else why not. */
+static const char *content_fault(const leat_http_request *request, leat_route_op op)
+{
+    leat_slice coding = leat_http_request_header(request, "content-encoding");
+    if (coding.size > 0 && !equals_any_case(coding, "identity"))
+        return "the body must come without a Content-Encoding";
+    leat_slice type = media_type(leat_http_request_header(request, "content-type"));
+    if (op == LEAT_DELETE || type.size == 0 || equals_any_case(type, "application/json"))
+        return NULL;
+    if (op == LEAT_PATCH && equals_any_case(type, "application/merge-patch+json"))
+        return NULL;
+    return op == LEAT_PATCH ? "Content-Type must be application/json or application/merge-patch+json"
+                            : "Content-Type must be application/json";
+}
+
+/* Answers and returns false when the body is not one this operation takes. */
+static bool check_body(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op)
+{
+    const char *fault = content_fault(request, op);
+    if (fault) {
+        edge_answer_error(edge, request, EDGE_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
+        return false;
+    }
+    leat_slice json = leat_http_request_body(request);
+    if (op == LEAT_DELETE) {
+        if (json.size > 0)
+            edge_answer_error(edge, request, EDGE_BAD_REQUEST, NULL, "DELETE takes no body");
+        return json.size == 0;
+    }
+    leat_body_error error = {0};
+    leat_body_parser_reset(edge->parser);
+    leat_body_fault found = leat_body_parse(edge->parser, route, op, json, edge->key.values, &edge->body, &error);
+    static const edge_code answers[] = {
+        [LEAT_BODY_SYNTAX] = EDGE_BAD_JSON, [LEAT_BODY_REFUSED] = EDGE_INVALID, [LEAT_BODY_MEMORY] = EDGE_OVERLOADED};
+    if (found != LEAT_BODY_OK)
+        edge_answer_error(edge, request, answers[found], error.field, error.message);
+    return found == LEAT_BODY_OK;
+}
+
+/* An empty value would mean a delete, so an empty body, which stands for an empty object, is written as one. */
+static leat_slice value_for(const leat_http_request *request, leat_route_op op)
+{
+    leat_slice body = leat_http_request_body(request);
+    return op != LEAT_DELETE && body.size == 0 ? LEAT_SLICE("{}") : body;
+}
+
+static void append(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op)
+{
+    leat_record record = {
+        .partition = leat_layout_partition_of_key(&edge->config.catalog->layout, route, &edge->key),
+        .offset = -1,
+        .accepted_ms = leat_wall_ms(),
+        .key = {edge->key.canonical, edge->key.canonical_size},
+        .value = value_for(request, op),
+        .route = edge->config.routes->count > 1 ? leat_slice_of(route->name) : (leat_slice){"", 0},
+        .op = op == LEAT_PUT ? (leat_slice){"", 0} : leat_slice_of(leat_route_op_name(op)),
+    };
+    leat_error error = {0};
+    int result = leat_log_append(edge->writer, &record, request, &error);
+    if (result < 0) {
+        edge_answer_error(edge, request, EDGE_TOO_LARGE, NULL, error.text);
+    } else if (result > 0) {
+        bool ready = leat_log_writer_ready(edge->writer);
+        edge_answer_error(edge, request, ready ? EDGE_OVERLOADED : EDGE_UNAVAILABLE, NULL,
+                          ready ? "too many writes wait for the log" : "the log cannot be reached");
+    } else {
+        edge->in_flight++;
+        leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
+        leat_http_request_drop_body(request);
+    }
+}
+
+static void on_request(void *context, leat_http_request *request)
+{
+    leat_edge *edge = context;
+    leat_slice path = leat_http_request_path(request);
+    if (answer_health(edge, request, path))
+        return;
+    const leat_route *route = NULL;
+    char field[LEAT_NAME_MAX + 1] = "";
+    leat_error error = {0};
+    leat_match match = leat_routes_match(edge->config.routes, path, &route, &edge->key, field, &error);
+    leat_route_op op = LEAT_PUT;
+    if (match == LEAT_MATCH_NO_ROUTE) {
+        edge_answer_error(edge, request, EDGE_NO_ROUTE, NULL, "no route has this path");
+    } else if (!method_to_op(leat_http_request_method(request), &op)) {
+        edge_answer_method(edge, request, "DELETE, PATCH, PUT");
+    } else if (match == LEAT_MATCH_BAD_KEY) {
+        edge_answer_error(edge, request, EDGE_INVALID, field, error.text);
+    } else if (edge->in_flight >= edge->config.in_flight_max) {
+        edge_answer_error(edge, request, EDGE_OVERLOADED, NULL, "too many writes wait for the log");
+    } else if (check_body(edge, request, route, op)) {
+        append(edge, request, route, op);
+    }
+}
+
+/* ---- the log's answers ---- */
+
+static void maybe_drained(leat_edge *edge)
+{
+    if (edge->http_drained && edge->in_flight == 0 && !edge->said_drained && !edge->freeing)
+        uv_timer_start(&edge->tick, edge->tick.timer_cb, 0, TICK_MS); /* never said from inside a callback of the log */
+}
+
+static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
+                        const char *why)
+{
+    leat_edge *edge = context;
+    leat_http_request *request = tag;
+    LEAT_ASSERT(edge->in_flight > 0);
+    edge->in_flight--;
+    leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
+    if (result == LEAT_APPENDED) {
+        leat_observe_us(edge->metrics.durable, leat_mono_us() - leat_http_request_arrived_us(request));
+        edge_answer_accepted(edge, request, partition, offset);
+    } else {
+        static const edge_code answers[] = {
+            [LEAT_NOT_APPENDED] = EDGE_UNAVAILABLE,
+            [LEAT_APPEND_UNKNOWN] = EDGE_UNKNOWN,
+            [LEAT_APPEND_TOO_LARGE] = EDGE_TOO_LARGE,
+        };
+        edge_answer_error(edge, request, answers[result], NULL, why ? why : "the log gave no reason");
+    }
+    maybe_drained(edge);
+}
+
+/* ---- the edge's life ---- */
+
+static void on_tick(uv_timer_t *timer)
+{
+    leat_edge *edge = timer->data;
+    edge_metrics_show(edge);
+    if (!edge->http_drained || edge->in_flight > 0 || edge->said_drained)
+        return;
+    edge->said_drained = true;
+    if (edge->on_drained)
+        edge->on_drained(edge->drained_context);
+}
+
+static void on_http_drained(void *context)
+{
+    leat_edge *edge = context;
+    edge->http_drained = true;
+    maybe_drained(edge);
+}
+
+static void forget(leat_edge *edge)
+{
+    leat_body_parser_free(edge->parser);
+    leat_buf_free(&edge->text);
+    leat_buf_free(&edge->accepted_head);
+    free(edge);
+}
+
+leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_error *error)
+{
+    leat_edge *edge = leat_must_calloc(1, sizeof *edge);
+    edge->config = *config;
+    if (edge->config.in_flight_max == 0)
+        edge->config.in_flight_max = IN_FLIGHT_DEFAULT;
+    if (edge->config.ready_age_ms <= 0)
+        edge->config.ready_age_ms = READY_AGE_DEFAULT_MS;
+    edge->parser = leat_body_parser_new();
+    LEAT_ASSERT(edge->parser);
+    edge->http = leat_http_listen(loop, &config->http, on_request, edge, error);
+    if (!edge->http) {
+        forget(edge);
+        return NULL;
+    }
+    edge->writer = leat_log_writer_new(loop, &config->log, on_appended, edge, error);
+    if (!edge->writer) {
+        leat_http_close(edge->http);
+        forget(edge);
+        return NULL;
+    }
+    edge_answer_prepare(edge);
+    edge_metrics_register(&edge->metrics, config->metrics);
+    uv_timer_init(loop, &edge->tick);
+    edge->tick.data = edge;
+    uv_timer_start(&edge->tick, on_tick, TICK_MS, TICK_MS);
+    return edge;
+}
+
+int leat_edge_port(const leat_edge *edge)
+{
+    return leat_http_port(edge->http);
+}
+
+void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context)
+{
+    if (edge->draining)
+        return;
+    edge->draining = true;
+    edge->on_drained = on_drained;
+    edge->drained_context = context;
+    leat_http_drain(edge->http, on_http_drained);
+}
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+    forget(handle->data);
+}
+
+void leat_edge_free(leat_edge *edge)
+{
+    if (!edge)
+        return;
+    edge->freeing = true;
+    edge_metrics_show(edge);
+    leat_gauge_set(edge->metrics.connections, 0);
+    leat_http_close(edge->http);
+    leat_log_writer_free(edge->writer, FREE_TIMEOUT_MS);
+    LEAT_ASSERT(edge->in_flight == 0);
+    uv_close((uv_handle_t *)&edge->tick, on_tick_closed);
+}

@@ -1,0 +1,72 @@
+/* edge_internal.h - what the edge's files share: edge.c decides what a request means, edge_answer.c says it. */
+#ifndef LEAT_EDGE_INTERNAL_H
+#define LEAT_EDGE_INTERNAL_H
+
+#include "edge/edge.h"
+#include "record/body.h"
+
+/* Every answer the edge gives: a word for programs, and the status that goes with it. */
+typedef enum edge_code {
+    EDGE_BAD_REQUEST,
+    EDGE_BAD_JSON,
+    EDGE_NO_ROUTE,
+    EDGE_METHOD_NOT_ALLOWED,
+    EDGE_TOO_LARGE,
+    EDGE_UNSUPPORTED_MEDIA_TYPE,
+    EDGE_INVALID,
+    EDGE_OVERLOADED,
+    EDGE_UNAVAILABLE,
+    EDGE_UNKNOWN,
+    EDGE_CODE_COUNT,
+} edge_code;
+
+enum { EDGE_STATUSES_MAX = 16 };
+
+typedef struct edge_metrics {
+    struct {
+        int status;
+        leat_counter *counter;
+    } answers[EDGE_STATUSES_MAX];
+    uint32_t answer_count;
+    leat_histogram *durable;
+    leat_gauge *in_flight;
+    leat_gauge *connections;
+    leat_counter *accepted;
+    leat_counter *refused;
+    leat_counter *malformed;
+    leat_counter *timeouts;
+} edge_metrics;
+
+struct leat_edge {
+    leat_edge_config config;
+    leat_http_server *http;
+    leat_log_writer *writer;
+    uv_timer_t tick;
+    uint32_t in_flight;
+    bool draining;
+    bool http_drained;
+    bool said_drained;
+    bool freeing;
+    void (*on_drained)(void *context);
+    void *drained_context;
+    leat_body_parser *parser;
+    edge_metrics metrics;
+    leat_buf text;          /* of the answer being written */
+    leat_buf accepted_head; /* the start of every 202: {"topic":"...","partition": */
+    /* The request being looked at; here because it is too large for a stack frame to be taken lightly. */
+    leat_key key;
+    leat_body body;
+};
+
+void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry);
+void edge_metrics_show(leat_edge *edge);
+
+void edge_answer_prepare(leat_edge *edge);
+void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition, int64_t offset);
+/* `field` NULL or "": it is not about one field. */
+void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field, const char *message);
+void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
+/* /healthz and /readyz; not counted. */
+void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, const char *reason);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * batch.h - the work an engine hands to a sink: claims, batches, compactions; and what came of it. Plain data; the
+ * engine owns all of it until the job is reported done.
+ */
+#ifndef LEAT_BATCH_H
+#define LEAT_BATCH_H
+
+#include "engine/progress.h"
+
+typedef struct leat_batch_record {
+    void *payload; /* opaque to the engine; the worker's leat_item */
+    int64_t offset;
+    uint32_t partition;
+    uint16_t subpartition;
+} leat_batch_record;
+
+/* The arguments of leat.advance for one partition. */
+typedef struct leat_batch_part {
+    uint32_t partition;
+    uint32_t incarnation; /* the engine's own: a completion for an older one is stale */
+    leat_claim claim;
+    int64_t seq;
+    uint32_t count; /* of subpartitions moved */
+    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS]; /* where each is after the batch */
+    uint32_t needs_count;
+    int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* seqs that must be there: else the database went back */
+} leat_batch_part;
+
+/* Records of one partition stand together, those of one subpartition too, in offset order; parts ascend by partition. */
+typedef struct leat_batch {
+    uint32_t record_count;
+    leat_batch_record *records;
+    uint32_t part_count;
+    leat_batch_part *parts;
+} leat_batch;
+
+typedef struct leat_compaction {
+    uint32_t partition;
+    leat_claim claim;
+    int64_t base_seq; /* the new one */
+    int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t low;
+    int64_t low_at_ms;
+    uint32_t needs_count;
+    int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* last applied seqs: memory must not outlive a lost commit */
+} leat_compaction;
+
+typedef enum leat_job_kind { LEAT_JOB_NONE, LEAT_JOB_CLAIM, LEAT_JOB_BATCH, LEAT_JOB_COMPACT } leat_job_kind;
+
+typedef struct leat_job {
+    uint32_t id; /* small, reused once the job is done */
+    leat_job_kind kind;
+    uint32_t shard;
+    uint32_t partition; /* claim and compaction */
+    uint32_t incarnation;
+    leat_batch batch;
+    leat_compaction compaction;
+} leat_job;
+
+/* What came of a job. Only an ERROR on the job's own connection is a failure; all else that is not success is unknown. */
+typedef enum leat_outcome {
+    LEAT_APPLIED,      /* its Sync arrived without error */
+    LEAT_CONTENTION,   /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan. Worth another try */
+    LEAT_OUTAGE,       /* failed: the database is unwell (53*, 25006, ...). Another try when it is better */
+    LEAT_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
+    LEAT_DRIFT,        /* failed: 42, schema and catalog disagree */
+    LEAT_NOT_UNDERSTOOD, /* failed: XX and anything else */
+    LEAT_FENCED,       /* LT001: somebody else has claimed the partition */
+    LEAT_WENT_BACK,    /* LT002: the database lost a commit that was acknowledged */
+    LEAT_UNKNOWN,      /* it may have been applied, or still be: connection lost, FATAL */
+    LEAT_OUTCOME_COUNT,
+} leat_outcome;
+
+typedef struct leat_job_result {
+    leat_outcome outcome;
+    int32_t bad_record;  /* index in the batch when the culprit is known, else -1 */
+    int32_t partition;   /* fenced / went back: which one, else -1 */
+    char sqlstate[6];
+    char message[256];   /* for people */
+    const leat_progress *progress; /* an applied claim: what it read. Borrowed for the call */
+} leat_job_result;
+
+const char *leat_outcome_name(leat_outcome outcome);
+
+#endif

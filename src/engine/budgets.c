@@ -1,0 +1,74 @@
+#include "engine/budgets.h"
+
+void leat_budgets_init(leat_budgets *budgets, leat_holding max, uint32_t shard_count, uint32_t partition_count)
+{
+    LEAT_ASSERT(max.records > 0 && max.bytes > 0);
+    *budgets = (leat_budgets){.max = max, .shard_max = max, .shared = partition_count > 1};
+    if (shard_count > 1)
+        budgets->shard_max = (leat_holding){(max.bytes + 1) / 2, (max.records + 1) / 2};
+}
+
+static uint64_t left(uint64_t max, uint64_t used)
+{
+    return used < max ? max - used : 0;
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t records_left(const leat_budgets *budgets, const leat_holding *shard)
+{
+    return lesser(left(budgets->max.records, budgets->total.records),
+                  left(budgets->shard_max.records, shard->records));
+}
+
+static uint64_t bytes_left(const leat_budgets *budgets, const leat_holding *shard)
+{
+    return lesser(left(budgets->max.bytes, budgets->total.bytes), left(budgets->shard_max.bytes, shard->bytes));
+}
+
+bool leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
+                        uint32_t bytes)
+{
+    if (budgets->total.records == 0)
+        return true;
+    uint64_t records = records_left(budgets, shard);
+    uint64_t room = bytes_left(budgets, shard);
+    uint32_t held = budgets->shared ? partition->records : 0;
+    uint64_t held_bytes = budgets->shared ? partition->bytes : 0;
+    return held + 1u <= records && held_bytes + bytes <= room;
+}
+
+bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
+                        uint32_t bytes)
+{
+    if (!leat_budgets_admit(budgets, shard, partition, bytes))
+        return false;
+    uint64_t records = records_left(budgets, shard);
+    uint64_t room = bytes_left(budgets, shard);
+    if (budgets->shared)
+        return 2 * (uint64_t)partition->records <= records && 2 * partition->bytes <= room;
+    return partition->records <= records && partition->bytes <= room;
+}
+
+void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition, uint32_t bytes)
+{
+    leat_holding *all[] = {&budgets->total, shard, partition};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        all[i]->records++;
+        all[i]->bytes += bytes;
+    }
+}
+
+void leat_budgets_remove(leat_budgets *budgets, leat_holding *shard, leat_holding *partition, uint32_t records,
+                         uint64_t bytes)
+{
+    leat_holding *all[] = {&budgets->total, shard, partition};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        LEAT_ASSERT(all[i]->records >= records && all[i]->bytes >= bytes);
+        all[i]->records -= records;
+        all[i]->bytes -= bytes;
+    }
+}

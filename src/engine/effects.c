@@ -1,0 +1,182 @@
+/*
+ * effects.c - what the caller is told. Nothing is queued but flags, so it needs no room and says only what still holds.
+ */
+#include "engine/engine_state.h"
+
+void leat_tell(leat_engine *engine, leat_partition *partition, uint8_t what)
+{
+    partition->tell |= what;
+    if (partition->telling)
+        return;
+    partition->telling = true;
+    leat_list_push(engine, &engine->telling, leat_link_telling, leat_partition_id(engine, partition));
+}
+
+/* ---- pausing for want of room ---- */
+
+/* Behind all that have waited longer; those that were not refused anything come last. */
+static void full_insert(leat_engine *engine, leat_partition *partition)
+{
+    uint32_t before = LEAT_NONE;
+    for (uint32_t id = engine->full.head; id != LEAT_NONE; id = engine->partitions[id].full_next) {
+        uint64_t stamp = engine->partitions[id].full_stamp;
+        if (partition->full_stamp > 0 && (stamp == 0 || stamp > partition->full_stamp))
+            break;
+        before = id;
+    }
+    leat_list_insert(engine, &engine->full, leat_link_full, before, leat_partition_id(engine, partition));
+}
+
+void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes)
+{
+    if (partition->full)
+        leat_list_remove(engine, &engine->full, leat_link_full, leat_partition_id(engine, partition));
+    if (bytes > 0) {
+        partition->full_bytes = bytes;
+        if (partition->full_stamp == 0)
+            partition->full_stamp = ++engine->full_stamps;
+    }
+    partition->full = true;
+    full_insert(engine, partition);
+    leat_tell(engine, partition, 0);
+}
+
+void leat_full_clear(leat_engine *engine, leat_partition *partition)
+{
+    if (!partition->full)
+        return;
+    leat_list_remove(engine, &engine->full, leat_link_full, leat_partition_id(engine, partition));
+    partition->full = false;
+    partition->full_bytes = 0;
+    leat_tell(engine, partition, 0);
+}
+
+static bool has_room_again(leat_engine *engine, const leat_partition *partition)
+{
+    const leat_offsets *offsets = &partition->offsets;
+    const leat_holding *shard = &leat_shard_of(engine, partition)->holding;
+    if (!leat_offsets_room(offsets))
+        return false;
+    /* With nothing that could run, waiting for half would be waiting for ever: what is held may be stuck. */
+    if (partition->flying == 0 && partition->ready == 0)
+        return leat_budgets_admit(&engine->budgets, shard, &partition->holding, partition->full_bytes);
+    return offsets->count <= offsets->capacity / 2 &&
+           leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->full_bytes);
+}
+
+static void look_for_room(leat_engine *engine)
+{
+    engine->room_grew = false;
+    uint32_t id = engine->full.head;
+    while (id != LEAT_NONE) {
+        leat_partition *partition = &engine->partitions[id];
+        id = partition->full_next;
+        if (has_room_again(engine, partition))
+            leat_full_clear(engine, partition);
+    }
+}
+
+/* ---- telling ---- */
+
+static bool tell_pause(leat_partition *partition, leat_effect *ret_effect)
+{
+    bool pause = partition->state != LEAT_READING || partition->full;
+    if (partition->state == LEAT_UNASSIGNED || !partition->sought || pause == partition->told_paused)
+        return false;
+    partition->told_paused = pause;
+    ret_effect->kind = pause ? LEAT_PAUSE : LEAT_RESUME;
+    return true;
+}
+
+static bool tell_partition(leat_partition *partition, leat_effect *ret_effect)
+{
+    if (partition->tell & LEAT_TELL_COMMIT) {
+        partition->tell &= (uint8_t)~LEAT_TELL_COMMIT;
+        ret_effect->kind = LEAT_COMMIT;
+        ret_effect->offset = partition->committed;
+        return true;
+    }
+    if (partition->tell & LEAT_TELL_REVOKED) {
+        partition->tell &= (uint8_t)~LEAT_TELL_REVOKED;
+        ret_effect->kind = LEAT_REVOKED;
+        return true;
+    }
+    if (partition->tell & LEAT_TELL_SEEK) {
+        partition->tell &= (uint8_t)~LEAT_TELL_SEEK;
+        partition->sought = true;
+        ret_effect->kind = LEAT_SEEK;
+        ret_effect->offset = leat_progress_read_from(&partition->progress);
+        ret_effect->low = partition->progress.low;
+        ret_effect->high = leat_progress_high(&partition->progress);
+        return true;
+    }
+    if (tell_pause(partition, ret_effect))
+        return true;
+    if (partition->tell & LEAT_TELL_CONFIRM) {
+        partition->tell &= (uint8_t)~LEAT_TELL_CONFIRM;
+        ret_effect->kind = LEAT_CONFIRM;
+        return true;
+    }
+    return false;
+}
+
+static bool tell_next(leat_engine *engine, leat_effect *ret_effect)
+{
+    while (engine->telling.head != LEAT_NONE) {
+        uint32_t id = engine->telling.head;
+        ret_effect->partition = id;
+        if (tell_partition(&engine->partitions[id], ret_effect))
+            return true;
+        leat_list_pop(engine, &engine->telling, leat_link_telling);
+        engine->partitions[id].telling = false;
+    }
+    return false;
+}
+
+static bool say_next(leat_engine *engine, leat_effect *ret_effect)
+{
+    uint32_t id = leat_list_pop(engine, &engine->jobs_saying, leat_link_job);
+    if (id == LEAT_NONE)
+        return false;
+    leat_job_slot *slot = &engine->jobs[id];
+    ret_effect->kind = LEAT_STALLED;
+    ret_effect->partition = slot->said_partition;
+    ret_effect->subpartition = slot->said_subpartition;
+    ret_effect->offset = slot->said_offset;
+    ret_effect->result = &slot->said;
+    /* Free from here on; what it says stays until it is used again, at the next call at the earliest. */
+    slot->state = LEAT_JOB_FREE;
+    leat_list_push(engine, &engine->jobs_free, leat_link_job, id);
+    return true;
+}
+
+static bool run_next(leat_engine *engine, leat_effect *ret_effect)
+{
+    const leat_job *job = leat_schedule_next(engine);
+    if (!job)
+        return false;
+    ret_effect->kind = LEAT_RUN;
+    ret_effect->partition = job->partition;
+    ret_effect->job = job;
+    return true;
+}
+
+bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect)
+{
+    *ret_effect = (leat_effect){.kind = LEAT_DRAINED};
+    if (engine->room_grew)
+        look_for_room(engine);
+    if (tell_next(engine, ret_effect) || say_next(engine, ret_effect) || run_next(engine, ret_effect))
+        return true;
+    ret_effect->partition = 0;
+    if (engine->draining && !engine->told_drained && engine->assigned == 0) {
+        engine->told_drained = true;
+        return true;
+    }
+    return false;
+}
+
+size_t leat_engine_released(leat_engine *engine, void **ret, size_t max)
+{
+    return leat_pool_released(&engine->pool, ret, max);
+}

@@ -1,0 +1,233 @@
+/*
+ * engine.c - the events. What each sets going is in the other files: engine_state.h has the map.
+ */
+#include "engine/engine_state.h"
+
+static leat_partition *partition_at(leat_engine *engine, uint32_t partition)
+{
+    LEAT_ASSERT(partition < engine->config.partition_count);
+    return &engine->partitions[partition];
+}
+
+/* ---- the group ---- */
+
+static void forget(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->state != LEAT_UNASSIGNED) {
+        leat_partition_drop(engine, partition);
+        leat_partition_enter(engine, partition, LEAT_UNASSIGNED);
+    }
+    partition->tell = 0;
+}
+
+void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partition)
+{
+    leat_clock(engine, now_us);
+    leat_partition *p = partition_at(engine, partition);
+    if (engine->draining)
+        return;
+    if (p->state != LEAT_UNASSIGNED)
+        forget(engine, p);
+    /* Nothing of an earlier time counts: the log has been read and committed by others since. */
+    p->committed = -1;
+    p->committed_us = now_us - engine->config.commit_every_us;
+    leat_offsets_begin(&p->offsets, -1, 0);
+    p->sought = false;
+    p->told_paused = false;
+    p->mishaps = 0;
+    p->claim_failures = 0;
+    p->reason[0] = 0;
+    leat_partition_claim(engine, p, 0);
+}
+
+void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition)
+{
+    leat_clock(engine, now_us);
+    leat_revoke_begin(engine, partition_at(engine, partition));
+}
+
+void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition)
+{
+    leat_clock(engine, now_us);
+    forget(engine, partition_at(engine, partition));
+}
+
+void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us)
+{
+    leat_clock(engine, now_us);
+    for (uint32_t i = 0; i < engine->config.partition_count; i++) {
+        leat_partition *partition = &engine->partitions[i];
+        if (partition->state != LEAT_FENCED_OFF || since_us < partition->fenced_us)
+            continue;
+        partition->confirmed = true;
+        leat_partition_unfence(engine, partition, false);
+    }
+}
+
+void leat_engine_drain(leat_engine *engine, int64_t now_us)
+{
+    leat_clock(engine, now_us);
+    engine->draining = true;
+    for (uint32_t i = 0; i < engine->config.partition_count; i++) {
+        if (engine->partitions[i].state != LEAT_UNASSIGNED)
+            leat_revoke_begin(engine, &engine->partitions[i]);
+    }
+}
+
+/* ---- the log ---- */
+
+/* Is this the log the progress was written for? The record at `low` tells, when it is still there. */
+static bool same_log(const leat_partition *partition, const leat_engine_record *record, leat_error *error)
+{
+    if (record->offset < partition->position) {
+        leat_fail(error, "the log went backwards: offset %lld after %lld", (long long)record->offset,
+                  (long long)(partition->position - 1));
+        return false;
+    }
+    const leat_progress *progress = &partition->progress;
+    if (record->offset != progress->low || progress->low_at_ms == 0 || progress->low_at_ms == record->accepted_ms)
+        return true;
+    leat_fail(error,
+              "the log is not the one its progress was written for: the record at offset %lld has timestamp %lld, but "
+              "the one that was applied had %lld",
+              (long long)record->offset, (long long)record->accepted_ms, (long long)progress->low_at_ms);
+    return false;
+}
+
+static leat_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
+{
+    leat_full_set(engine, partition, bytes > 0 ? bytes : 1);
+    /* Payloads that were not fetched yet are all that is missing: room comes without another event. */
+    if (engine->pool.released_count > 0)
+        engine->room_grew = true;
+    return LEAT_FULL;
+}
+
+static leat_taken skip(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+{
+    if (!leat_offsets_room_done(&partition->offsets))
+        return no_room(engine, partition, record->bytes);
+    leat_offsets_push_done(&partition->offsets, record->offset, record->accepted_ms);
+    partition->position = record->offset + 1;
+    partition->full_stamp = 0;
+    engine->counters.records_skipped++;
+    leat_partition_commit(engine, partition, false);
+    return LEAT_SKIPPED;
+}
+
+static void enqueue(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+{
+    leat_pool *pool = &engine->pool;
+    uint32_t id = leat_pool_take(pool);
+    leat_slot *slot = &pool->slots[id];
+    slot->payload = record->payload;
+    slot->offset = record->offset;
+    slot->read_us = engine->now_us;
+    slot->bytes = record->bytes;
+    slot->position = leat_offsets_push(&partition->offsets, record->offset, record->accepted_ms);
+    uint32_t at = record->partition * LEAT_SUBS + (uint32_t)(record->hash % LEAT_SUBS);
+    leat_queue *queue = &engine->queues[at];
+    leat_queue_push(queue, pool, id);
+    if (queue->place == LEAT_QUEUE_READY)
+        leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);
+    else if (queue->place == LEAT_QUEUE_QUIET)
+        leat_queue_wake(engine, partition, at % LEAT_SUBS);
+}
+
+leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record)
+{
+    leat_clock(engine, now_us);
+    leat_partition *partition = partition_at(engine, record->partition);
+    LEAT_ASSERT(record->offset >= 0);
+    if (partition->state != LEAT_READING)
+        return LEAT_SKIPPED;
+    leat_error error;
+    if (!same_log(partition, record, &error)) {
+        leat_partition_stop(engine, partition, error.text);
+        return LEAT_REFUSED;
+    }
+    if (record->offset <= partition->progress.offsets[record->hash % LEAT_SUBS])
+        return skip(engine, partition, record);
+    leat_holding *shard = &leat_shard_of(engine, partition)->holding;
+    leat_budgets *budgets = &engine->budgets;
+    if (engine->pool.free_count == 0 || !leat_offsets_room(&partition->offsets) ||
+        !leat_budgets_admit(budgets, shard, &partition->holding, record->bytes))
+        return no_room(engine, partition, record->bytes);
+    leat_budgets_add(budgets, shard, &partition->holding, record->bytes);
+    enqueue(engine, partition, record);
+    partition->position = record->offset + 1;
+    partition->full_stamp = 0;
+    /* Would the next one of its size still fit? Better paused now than refused then. */
+    if (!leat_offsets_room(&partition->offsets) ||
+        !leat_budgets_admit(budgets, shard, &partition->holding, record->bytes))
+        leat_full_set(engine, partition, 0);
+    return LEAT_TAKEN;
+}
+
+void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition, const char *reason)
+{
+    leat_clock(engine, now_us);
+    leat_partition *p = partition_at(engine, partition);
+    /* Without an owner there is nothing to stop; one that is going away goes away. */
+    if (p->state == LEAT_UNASSIGNED || p->state == LEAT_REVOKING || p->state == LEAT_STOPPED)
+        return;
+    leat_partition_stop(engine, p, reason);
+}
+
+/* ---- the shards ---- */
+
+static void shard_down(leat_engine *engine, leat_shard *shard)
+{
+    for (uint32_t i = 0; i < shard->partition_count; i++) {
+        leat_partition *partition = &engine->partitions[shard->partitions[i]];
+        if (partition->state == LEAT_REVOKING) {
+            leat_revoke_end(engine, partition);
+        } else if (partition->state == LEAT_READING || partition->state == LEAT_CLAIMING) {
+            /* The claim to come discards it all in any case: better to hold nothing for a shard that is away. */
+            leat_partition_drop(engine, partition);
+            leat_partition_enter(engine, partition, LEAT_WAITING);
+        }
+    }
+}
+
+static void shard_up(leat_engine *engine, leat_shard *shard)
+{
+    for (uint32_t i = 0; i < shard->partition_count; i++) {
+        leat_partition *partition = &engine->partitions[shard->partitions[i]];
+        if (partition->state == LEAT_WAITING)
+            leat_partition_claim(engine, partition, 0);
+    }
+}
+
+void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots)
+{
+    leat_clock(engine, now_us);
+    LEAT_ASSERT(shard < engine->config.shard_count);
+    leat_shard *s = &engine->shards[shard];
+    uint32_t before = s->slots;
+    s->slots = slots;
+    if (before > 0 && slots == 0)
+        shard_down(engine, s);
+    if (before == 0 && slots > 0)
+        shard_up(engine, s);
+    leat_schedule_shard(engine, s);
+}
+
+/* ---- time ---- */
+
+void leat_engine_tick(leat_engine *engine, int64_t now_us)
+{
+    leat_clock(engine, now_us);
+}
+
+int64_t leat_engine_deadline(const leat_engine *engine)
+{
+    bool something = engine->telling.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
+                     (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) ||
+                     (engine->room_grew && engine->full.head != LEAT_NONE) ||
+                     (engine->draining && !engine->told_drained && engine->assigned == 0);
+    if (something)
+        return engine->now_us;
+    const leat_heap_entry *first = leat_heap_first(&engine->timers);
+    return first ? first->key : INT64_MAX;
+}

@@ -1,0 +1,173 @@
+/*
+ * engine.h - the key-ordered parallel consumer as a pure state machine: events in, effects out.
+ *
+ * It keeps, for every assigned partition of the log, 64 FIFO queues (subpartitions), which offsets are applied, and the
+ * progress protocol's worker side; it decides what runs when. It does no I/O, reads no clock, starts no thread and
+ * allocates nothing after leat_engine_new: time comes with each event, so the same code runs in production and, seeded,
+ * in a simulator. (Shape after cowsql/raft's raft_step and TigerBeetle.)
+ *
+ * Promises, each asserted inside and tested against a sequential oracle:
+ *   - at most one batch in flight a subpartition; a subpartition's records run in offset order;
+ *   - a commit never passes a record that is not applied (`low` is contiguous, whatever holes the log has);
+ *   - nothing is sent twice under one claim after an unknown outcome; nothing is sent for a partition that is revoked;
+ *   - records and bytes held stay under the configured bounds, as long as the caller honours PAUSE at the next read.
+ *
+ * Use: after each leat_engine_*() event call leat_engine_next() until it returns false and carry out each effect, then
+ * leat_engine_released() until it returns 0. One thread.
+ */
+#ifndef LEAT_ENGINE_H
+#define LEAT_ENGINE_H
+
+#include "engine/batch.h"
+
+typedef struct leat_engine leat_engine;
+
+typedef struct leat_engine_config {
+    uint32_t partition_count;       /* of the topic */
+    uint32_t shard_count;
+    const uint32_t *shard_of;       /* [partition_count], copied */
+    uint32_t jobs_max;              /* most jobs in flight, over all shards: connections of this worker */
+    uint32_t records_max;           /* held in all; memory is allocated for these at start */
+    uint32_t partition_records_max; /* held of one partition */
+    uint64_t bytes_max;             /* payload held in all, half of it at most for shards that are down (own budget) */
+    uint32_t batch_records_max;
+    uint64_t batch_bytes_max;
+    int64_t age_bound_us;           /* a subpartition whose head has waited longer goes before deeper ones */
+    int64_t compact_every_us;
+    int64_t commit_every_us;
+    int64_t drain_us;               /* how long a revoke waits for batches in flight before it gives the partition up */
+    int64_t retry_min_us;           /* back-off of a failed subpartition, doubled with jitter up to retry_max_us */
+    int64_t retry_max_us;
+    int64_t reclaim_min_us;         /* jittered delay before a fenced partition is claimed again: [min, 2*min) */
+    uint64_t seed;                  /* of the jitter */
+} leat_engine_config;
+
+/* Defaults for everything but partition_count, shard_count, shard_of and jobs_max. */
+void leat_engine_config_defaults(leat_engine_config *config);
+
+/* Memory for all of it is taken here. NULL and a message when a limit makes no sense or memory is out. */
+leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error);
+void leat_engine_free(leat_engine *engine);
+/* Bytes taken by leat_engine_new. */
+size_t leat_engine_memory(const leat_engine *engine);
+
+/* ---- events. `now_us` is monotonic and never goes back. ---- */
+
+/* The group gave us the partition: it will be claimed when its shard has a connection. */
+void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partition);
+/* The group wants it back: no new batch; effect LEAT_REVOKED follows when batches in flight are done (then compacted and
+ * committed) or `drain_us` is over. */
+void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition);
+/* It is gone already: everything is dropped at once, no effect follows but releases. */
+void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition);
+
+typedef struct leat_engine_record {
+    uint32_t partition;
+    int64_t offset;      /* ascending within a read; holes are normal */
+    int64_t accepted_ms; /* the record's timestamp */
+    uint64_t hash;
+    uint32_t bytes;      /* counted against the budgets */
+    void *payload;
+} leat_engine_record;
+
+typedef enum leat_taken {
+    LEAT_TAKEN,    /* the engine owns the payload until it is released */
+    LEAT_SKIPPED,  /* applied already, or not wanted now: the caller keeps the payload and drops it */
+    LEAT_FULL,     /* no room (PAUSE is out or follows): the caller keeps the record and offers it again after RESUME */
+    LEAT_REFUSED,  /* the log is not the one the progress was written for: the partition has stopped */
+} leat_taken;
+leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record);
+
+/* A seek failed or the log has lost a range that is not applied: the partition stops until it is assigned anew. */
+void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition, const char *reason);
+
+/* How many jobs the shard can run at once now (usable connections). From 0 upward: its partitions are claimed anew. */
+void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
+
+void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, const leat_job_result *result);
+
+/* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
+void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
+
+/* Time passed. Call it at leat_engine_deadline at the latest. */
+void leat_engine_tick(leat_engine *engine, int64_t now_us);
+/* Run nothing new; revoke every partition; effect LEAT_DRAINED when all is done. */
+void leat_engine_drain(leat_engine *engine, int64_t now_us);
+
+/* When a tick is next wanted; INT64_MAX: never. */
+int64_t leat_engine_deadline(const leat_engine *engine);
+
+/* ---- effects ---- */
+
+typedef enum leat_effect_kind {
+    LEAT_RUN,     /* give `job` to the shard's sink; exactly one leat_engine_job_done answers it */
+    LEAT_SEEK,    /* read `partition` from `offset` on; records of earlier reads must not be offered any more */
+    LEAT_COMMIT,  /* everything up to and including `offset` is applied (Kafka: commit offset + 1); a hint for displays */
+    LEAT_PAUSE,   /* offer no more records of `partition` */
+    LEAT_RESUME,
+    LEAT_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
+    LEAT_REVOKED, /* `partition` is quiet: give it back to the group */
+    LEAT_STALLED, /* say loudly: `partition` / `subpartition` is held by the record at `offset`; see `result` */
+    LEAT_DRAINED,
+} leat_effect_kind;
+
+typedef struct leat_effect {
+    leat_effect_kind kind;
+    uint32_t partition;
+    uint32_t subpartition;
+    int64_t offset;
+    int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
+    int64_t high;                   /* SEEK: the highest offset that any subpartition has applied (leat_progress_high) */
+    const leat_job *job;            /* RUN; valid until its job_done */
+    const leat_job_result *result;  /* STALLED; valid until the next call */
+} leat_effect;
+
+bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect);
+/* Payloads the engine no longer needs; returns how many were put into `ret` (0: none left). */
+size_t leat_engine_released(leat_engine *engine, void **ret, size_t max);
+
+/* ---- looking in ---- */
+
+typedef enum leat_partition_state {
+    LEAT_UNASSIGNED,
+    LEAT_WAITING,   /* assigned; its shard has no connection */
+    LEAT_CLAIMING,  /* claim wanted or in flight */
+    LEAT_READING,
+    LEAT_FENCED_OFF,/* LT001; waits for the group's word */
+    LEAT_REVOKING,
+    LEAT_STOPPED,   /* the log or its own error: needs a person */
+} leat_partition_state;
+
+typedef struct leat_partition_view {
+    leat_partition_state state;
+    bool paused;
+    uint32_t records;      /* held */
+    uint64_t bytes;
+    uint32_t in_flight;    /* records in batches now */
+    uint32_t stalled;      /* subpartitions that wait after a failure */
+    int64_t low;           /* -1: nothing applied yet; only after a claim */
+    int64_t low_at_ms;
+    int64_t oldest_ms;     /* accept time of the oldest record held and not applied; 0: none */
+    int64_t position;      /* offset after the last record read; -1 before the first */
+    const char *reason;    /* STOPPED: why; else "" */
+} leat_partition_view;
+void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_partition_view *ret);
+
+typedef struct leat_engine_counters {
+    uint64_t records_applied;
+    uint64_t records_skipped;       /* read again, applied before */
+    uint64_t batches_applied;
+    uint64_t batches_fenced;
+    uint64_t batches_unknown;
+    uint64_t batches_failed;        /* an ERROR came back */
+    uint64_t batches_stale;         /* done under an old claim or for a lost partition: ignored */
+    uint64_t went_back;
+    uint64_t claims;
+    uint64_t compactions;
+} leat_engine_counters;
+const leat_engine_counters *leat_engine_count(const leat_engine *engine);
+
+/* Walks everything and asserts every invariant: after each step in tests. */
+void leat_engine_validate(const leat_engine *engine);
+
+#endif

@@ -1,0 +1,259 @@
+/*
+ * engine_state.h - the engine from the inside: its structures and what its files say to each other. Nobody else includes
+ * this.
+ *
+ *   engine.c      the events
+ *   partition.c   a partition's life: claim, drop, fence, stop, commit, timers
+ *   revoke.c      its end: drain, last compaction, giving back
+ *   schedule.c    what runs next: claims, batches, compactions
+ *   jobs.c        what came of it
+ *   effects.c     what the caller is told
+ *   lists.c       the intrusive lists between them
+ *   look.c        views and counters
+ *   memory.c      limits, new, free
+ *   validate.c    every invariant
+ *
+ * Anything that may be answered late carries the partition's incarnation: it changes whenever what the partition holds is
+ * dropped, and an answer for an older one is counted and ignored.
+ */
+#ifndef LEAT_ENGINE_STATE_H
+#define LEAT_ENGINE_STATE_H
+
+#include "engine/budgets.h"
+#include "engine/engine.h"
+#include "engine/offsets.h"
+#include "engine/ready.h"
+
+#define LEAT_SUBS ((uint32_t)LEAT_PROGRESS_SUBPARTITIONS)
+
+/* A held subpartition is mentioned so often at most. */
+#define LEAT_SAY_EVERY_US (60 * INT64_C(1000000))
+
+typedef enum leat_timer {
+    LEAT_TIMER_CLAIM,
+    LEAT_TIMER_COMPACT,
+    LEAT_TIMER_COMMIT,
+    LEAT_TIMER_DRAIN,
+    LEAT_TIMER_CONFIRM,
+    LEAT_TIMER_COUNT,
+} leat_timer;
+
+/* What a partition has to tell, in this order: REVOKED before what a new assignment brings. PAUSE and RESUME come after
+ * SEEK and follow from `told_paused`. */
+enum {
+    LEAT_TELL_COMMIT = 1,
+    LEAT_TELL_REVOKED = 2,
+    LEAT_TELL_SEEK = 4,
+    LEAT_TELL_CONFIRM = 8,
+};
+
+typedef enum leat_revoke_step {
+    LEAT_REVOKE_CLAIM,      /* a claim was in flight: its end is all there is to wait for */
+    LEAT_REVOKE_BATCHES,    /* batches are in flight */
+    LEAT_REVOKE_COMPACT,    /* the last compaction waits for a connection */
+    LEAT_REVOKE_COMPACTING, /* it is in flight */
+} leat_revoke_step;
+
+/* A singly linked FIFO through the `..._next` member that belongs to it: see lists.c. */
+typedef struct leat_list {
+    uint32_t head;
+    uint32_t tail;
+} leat_list;
+
+typedef struct leat_partition {
+    leat_partition_state state;
+    uint32_t shard;
+    uint32_t incarnation;
+    leat_progress progress; /* since the claim; `low` and `low_at_ms` stay as claimed, `offsets` below has the newer */
+    leat_offsets offsets;
+    int64_t position;
+    bool low_known;         /* claimed and not dropped since: `offsets.low` is true */
+
+    leat_holding holding;
+    uint32_t flying;        /* records in batches of this incarnation */
+    uint32_t batches;       /* those batches */
+    uint32_t ready;         /* subpartitions that could run now */
+    uint32_t waiting;       /* subpartitions backing off */
+    uint64_t picked;        /* subpartitions of the batch being built */
+
+    bool full;              /* paused by a budget; in the engine's list of those */
+    uint32_t full_bytes;    /* of the record that did not fit; 0: none was refused */
+    uint64_t full_stamp;    /* since when (a count): who waits longest resumes first. 0: does not wait */
+    uint32_t full_next;
+
+    bool claim_running;     /* one of any incarnation: two at once could fence each other */
+    bool claim_queued;      /* in the shard's list */
+    int64_t claim_at_us;
+    uint32_t claim_next;
+    uint8_t claim_failures; /* in a row */
+    uint8_t mishaps;        /* unknown outcomes and databases gone back in a row, nothing applied between */
+
+    bool moved;             /* applied something since the last compaction was made */
+    bool compact_running;   /* of this incarnation */
+    bool compact_queued;    /* in the shard's list */
+    int64_t compact_at_us;
+    uint32_t compact_next;
+
+    int64_t committed;      /* told last; -1: nothing */
+    int64_t committed_us;
+
+    int64_t fenced_us;
+    int64_t reclaim_us;
+    bool confirmed;
+
+    leat_revoke_step revoke_step;
+    int64_t revoke_until_us;
+
+    bool sought;            /* told to seek since it was assigned: before that nothing is read */
+    bool told_paused;
+    uint8_t tell;
+    bool telling;           /* in the engine's list of those with something to tell */
+    uint32_t tell_next;
+    char reason[256];
+} leat_partition;
+
+typedef struct leat_shard {
+    uint32_t slots;
+    uint32_t running; /* jobs in flight, stale ones too: each has a connection */
+    leat_holding holding;
+    leat_ready ready;
+    leat_list claims;      /* partitions */
+    leat_list compactions;
+    uint32_t *partitions;
+    uint32_t partition_count;
+    bool alone_turn;       /* the last batch was a shared one */
+    bool candidate;        /* in the engine's list of shards that may have something to run */
+    uint32_t candidate_next;
+} leat_shard;
+
+typedef enum leat_slot_state { LEAT_JOB_FREE, LEAT_JOB_RUNNING, LEAT_JOB_SAYING } leat_slot_state;
+
+typedef struct leat_job_slot {
+    leat_job job;
+    leat_slot_state state;
+    uint32_t next;       /* free, or waiting to be said */
+    uint32_t queues;     /* BATCH: subpartitions in it */
+    /* SAYING: a STALLED effect to come */
+    leat_job_result said;
+    uint32_t said_partition, said_subpartition;
+    int64_t said_offset;
+} leat_job_slot;
+
+struct leat_engine {
+    leat_engine_config config; /* shard_of points to a copy */
+    int64_t now_us;
+    leat_prng prng;
+    leat_budgets budgets;
+    leat_pool pool;
+    leat_partition *partitions;
+    leat_queue *queues; /* partition * LEAT_SUBS + subpartition */
+    leat_shard *shards;
+    leat_job_slot *jobs;
+    leat_list jobs_free;
+    leat_list jobs_saying;
+    leat_heap timers;      /* ids: queues first, then LEAT_TIMER_COUNT a partition */
+    leat_list telling;     /* partitions with effects to tell */
+    leat_list candidates;  /* shards */
+    leat_list full;        /* partitions paused by a budget, longest waiting first */
+    uint64_t full_stamps;
+    bool room_grew;        /* something was given up since the full ones were looked at */
+    uint64_t *picked;      /* bitmap of the partitions of the batch being built */
+    uint32_t assigned;     /* partitions that are not UNASSIGNED */
+    bool draining;
+    bool told_drained;
+    leat_engine_counters counters;
+    size_t memory;
+};
+
+static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition, uint32_t subpartition)
+{
+    return &engine->queues[partition * LEAT_SUBS + subpartition];
+}
+
+static inline uint32_t leat_partition_id(const leat_engine *engine, const leat_partition *partition)
+{
+    return (uint32_t)(partition - engine->partitions);
+}
+
+static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partition *partition)
+{
+    return &engine->shards[partition->shard];
+}
+
+/* ---- lists.c: the member that links the n-th element of an engine's array; one function a list ---- */
+
+typedef uint32_t *(*leat_link)(leat_engine *engine, uint32_t id);
+uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_compaction(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_telling(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_full(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_candidate(leat_engine *engine, uint32_t shard);
+uint32_t *leat_link_job(leat_engine *engine, uint32_t job);
+
+void leat_list_push(leat_engine *engine, leat_list *list, leat_link link, uint32_t id);
+/* Puts `id` behind `before`; LEAT_NONE: first. */
+void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before, uint32_t id);
+/* LEAT_NONE when empty. */
+uint32_t leat_list_pop(leat_engine *engine, leat_list *list, leat_link link);
+/* `id` must be in; O(n). */
+void leat_list_remove(leat_engine *engine, leat_list *list, leat_link link, uint32_t id);
+
+/* ---- partition.c ---- */
+
+/* Takes over the event's time and runs what is due. First thing in every event. */
+void leat_clock(leat_engine *engine, int64_t now_us);
+void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us);
+void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
+/* A partition whose state changes to UNASSIGNED or from it is counted here. */
+void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_partition_state state);
+/* Releases all it holds; a new incarnation begins: what is in flight for the old one is stale. The state stays. */
+void leat_partition_drop(leat_engine *engine, leat_partition *partition);
+/* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold nothing. */
+void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us);
+/* What it holds cannot be trusted any more: dropped and claimed again. */
+void leat_partition_mishap(leat_engine *engine, leat_partition *partition);
+void leat_partition_fence(leat_engine *engine, leat_partition *partition);
+/* The group's word may have come, or time for asking again. */
+void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
+void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
+/* The claim is in: READING from what it read. */
+void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_progress *progress);
+/* `low` may have moved: commits it, now or when it is time. */
+void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);
+void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
+/* The base_seq a compaction could write now. */
+int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition);
+/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays quiet. */
+void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us);
+/* Takes the queue out of the ready ones and the timers. */
+void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+
+/* ---- revoke.c ---- */
+
+void leat_revoke_begin(leat_engine *engine, leat_partition *partition);
+/* Something it may have waited for has happened. */
+void leat_revoke_go_on(leat_engine *engine, leat_partition *partition);
+/* Gives it back now. */
+void leat_revoke_end(leat_engine *engine, leat_partition *partition);
+
+/* ---- schedule.c ---- */
+
+/* The shard may have something to run. */
+void leat_schedule_shard(leat_engine *engine, leat_shard *shard);
+void leat_schedule_claim(leat_engine *engine, leat_partition *partition);
+/* `first`: before all others, for a partition that is to be given back. */
+void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bool first);
+/* Takes the partition out of what waits to be run: claim and compaction. */
+void leat_schedule_forget(leat_engine *engine, leat_partition *partition);
+/* Makes the next job and counts it as running; NULL: nothing can run. */
+const leat_job *leat_schedule_next(leat_engine *engine);
+
+/* ---- effects.c ---- */
+
+void leat_tell(leat_engine *engine, leat_partition *partition, uint8_t what);
+/* Pauses the partition for want of room; `bytes` of the record that was refused, 0: none. */
+void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes);
+void leat_full_clear(leat_engine *engine, leat_partition *partition);
+
+#endif

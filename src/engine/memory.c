@@ -1,0 +1,242 @@
+/*
+ * memory.c - the engine's limits and its memory: one block, taken once.
+ */
+#include <stdlib.h>
+
+#include "engine/engine_state.h"
+
+/* Hands out pieces of a block; with no block it only adds up what they need. */
+typedef struct arena {
+    char *block;
+    size_t used;
+} arena;
+
+static void *carve(arena *carver, size_t count, size_t size)
+{
+    size_t at = carver->used;
+    size_t align = _Alignof(max_align_t);
+    carver->used += (count * size + align - 1) / align * align;
+    return carver->block ? carver->block + at : NULL;
+}
+
+void leat_engine_config_defaults(leat_engine_config *config)
+{
+    *config = (leat_engine_config){
+        .records_max = 65536,
+        .partition_records_max = 16384,
+        .bytes_max = UINT64_C(128) << 20,
+        .batch_records_max = 1000,
+        .batch_bytes_max = UINT64_C(4) << 20,
+        .age_bound_us = 50000,
+        .compact_every_us = 5000000,
+        .commit_every_us = 1000000,
+        .drain_us = 5000000,
+        .retry_min_us = 20000,
+        .retry_max_us = 10000000,
+        .reclaim_min_us = 1000000,
+        .seed = 1,
+    };
+}
+
+static int check_counts(const leat_engine_config *config, leat_error *error)
+{
+    const uint32_t many = UINT32_C(1) << 24;
+    if (config->partition_count == 0 || config->partition_count > 65536)
+        return leat_fail(error, "partition_count must be 1 to 65536");
+    if (config->shard_count == 0 || config->shard_count > 65536 || !config->shard_of)
+        return leat_fail(error, "shard_count must be 1 to 65536, and shard_of given");
+    if (config->jobs_max == 0 || config->jobs_max > 4096)
+        return leat_fail(error, "jobs_max must be 1 to 4096");
+    if (config->records_max == 0 || config->records_max > many)
+        return leat_fail(error, "records_max must be 1 to %u", many);
+    if (config->partition_records_max == 0 || config->partition_records_max > many)
+        return leat_fail(error, "partition_records_max must be 1 to %u", many);
+    if (config->batch_records_max == 0 || config->batch_records_max > 65536)
+        return leat_fail(error, "batch_records_max must be 1 to 65536");
+    if (config->bytes_max == 0 || config->batch_bytes_max == 0)
+        return leat_fail(error, "bytes_max and batch_bytes_max must be above 0");
+    for (uint32_t i = 0; i < config->partition_count; i++) {
+        if (config->shard_of[i] >= config->shard_count)
+            return leat_fail(error, "shard_of[%u] is out of range", i);
+    }
+    return 0;
+}
+
+static int check_times(const leat_engine_config *config, leat_error *error)
+{
+    const struct {
+        const char *name;
+        int64_t us;
+    } times[] = {
+        {"age_bound_us", config->age_bound_us},       {"compact_every_us", config->compact_every_us},
+        {"commit_every_us", config->commit_every_us}, {"drain_us", config->drain_us},
+        {"retry_min_us", config->retry_min_us},       {"retry_max_us", config->retry_max_us},
+        {"reclaim_min_us", config->reclaim_min_us},
+    };
+    const int64_t year = INT64_C(365) * 86400 * 1000000;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        if (times[i].us <= 0 || times[i].us > year)
+            return leat_fail(error, "%s must be above 0 and at most a year", times[i].name);
+    }
+    if (config->retry_max_us < config->retry_min_us)
+        return leat_fail(error, "retry_max_us must not be below retry_min_us");
+    return 0;
+}
+
+/* The most parts a batch can have: partitions of one shard, but no more than records. */
+static uint32_t parts_max(const leat_engine_config *config)
+{
+    uint32_t most = 0;
+    for (uint32_t shard = 0; shard < config->shard_count; shard++) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < config->partition_count; i++)
+            count += config->shard_of[i] == shard;
+        most = count > most ? count : most;
+    }
+    return most < config->batch_records_max ? most : config->batch_records_max;
+}
+
+static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_config *config, uint32_t parts)
+{
+    leat_job_slot *jobs = carve(carver, config->jobs_max, sizeof *jobs);
+    if (engine)
+        engine->jobs = jobs;
+    for (uint32_t i = 0; i < config->jobs_max; i++) {
+        leat_batch_record *records = carve(carver, config->batch_records_max, sizeof *records);
+        leat_batch_part *batch_parts = carve(carver, parts, sizeof *batch_parts);
+        if (!engine)
+            continue;
+        jobs[i].job.id = i;
+        jobs[i].job.batch.records = records;
+        jobs[i].job.batch.parts = batch_parts;
+        jobs[i].next = i + 1 < config->jobs_max ? i + 1 : LEAT_NONE;
+    }
+    if (engine) {
+        engine->jobs_free = (leat_list){0, config->jobs_max - 1};
+        engine->jobs_saying = (leat_list){LEAT_NONE, LEAT_NONE};
+    }
+}
+
+static void carve_partitions(leat_engine *engine, arena *carver, const leat_engine_config *config)
+{
+    uint32_t count = config->partition_count;
+    leat_partition *partitions = carve(carver, count, sizeof *partitions);
+    leat_queue *queues = carve(carver, (size_t)count * LEAT_SUBS, sizeof *queues);
+    uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
+    if (engine) {
+        engine->partitions = partitions;
+        engine->queues = queues;
+        engine->picked = picked;
+    }
+    /* Records that are applied wait there too for those before them, so records_max does not bound it. */
+    uint32_t window = config->partition_records_max;
+    for (uint32_t i = 0; i < count; i++) {
+        leat_offsets_entry *entries = carve(carver, window, sizeof *entries);
+        if (!engine)
+            continue;
+        leat_offsets_init(&partitions[i].offsets, entries, window);
+        partitions[i].shard = config->shard_of[i];
+        partitions[i].position = -1;
+        partitions[i].committed = -1;
+    }
+    for (uint32_t i = 0; engine && i < count * LEAT_SUBS; i++)
+        leat_queue_init(&queues[i]);
+}
+
+static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_config *config, uint32_t index,
+                        uint32_t *where)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->partition_count; i++)
+        count += config->shard_of[i] == index;
+    uint32_t *partitions = carve(carver, count, sizeof *partitions);
+    leat_heap_entry *ages = carve(carver, (size_t)count * LEAT_SUBS, sizeof *ages);
+    if (!engine)
+        return;
+    leat_shard *shard = &engine->shards[index];
+    shard->partitions = partitions;
+    for (uint32_t i = 0; i < config->partition_count; i++) {
+        if (config->shard_of[i] == index)
+            partitions[shard->partition_count++] = i;
+    }
+    leat_ready_init(&shard->ready, ages, where);
+    shard->claims = (leat_list){LEAT_NONE, LEAT_NONE};
+    shard->compactions = (leat_list){LEAT_NONE, LEAT_NONE};
+}
+
+static uint32_t *carve_where(leat_engine *engine, arena *carver, size_t count)
+{
+    uint32_t *where = carve(carver, count, sizeof *where);
+    for (size_t i = 0; engine && i < count; i++)
+        where[i] = LEAT_HEAP_NOWHERE;
+    return where;
+}
+
+static void carve_shards(leat_engine *engine, arena *carver, const leat_engine_config *config)
+{
+    leat_shard *shards = carve(carver, config->shard_count, sizeof *shards);
+    if (engine)
+        engine->shards = shards;
+    size_t queue_count = (size_t)config->partition_count * LEAT_SUBS;
+    uint32_t *where = carve_where(engine, carver, queue_count);
+    for (uint32_t i = 0; i < config->shard_count; i++)
+        carve_shard(engine, carver, config, i, where);
+    size_t timer_count = queue_count + (size_t)config->partition_count * LEAT_TIMER_COUNT;
+    leat_heap_entry *timers = carve(carver, timer_count, sizeof *timers);
+    uint32_t *timers_where = carve_where(engine, carver, timer_count);
+    if (engine)
+        leat_heap_init(&engine->timers, timers, timers_where);
+}
+
+/* Lays everything out; called twice, the first time (no engine) for the size alone. */
+static void carve_all(leat_engine *engine, arena *carver, const leat_engine_config *config)
+{
+    carve(carver, 1, sizeof *engine);
+    uint32_t *shard_of = carve(carver, config->partition_count, sizeof *shard_of);
+    leat_slot *slots = carve(carver, config->records_max, sizeof *slots);
+    carve_partitions(engine, carver, config);
+    carve_shards(engine, carver, config);
+    carve_jobs(engine, carver, config, parts_max(config));
+    if (!engine)
+        return;
+    for (uint32_t i = 0; i < config->partition_count; i++)
+        shard_of[i] = config->shard_of[i];
+    engine->config = *config;
+    engine->config.shard_of = shard_of;
+    leat_pool_init(&engine->pool, slots, config->records_max);
+}
+
+leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error)
+{
+    if (check_counts(config, error) || check_times(config, error))
+        return NULL;
+    arena size = {0};
+    carve_all(NULL, &size, config);
+    arena carver = {.block = calloc(1, size.used)};
+    if (!carver.block) {
+        leat_fail(error, "out of memory: the engine needs %zu bytes", size.used);
+        return NULL;
+    }
+    leat_engine *engine = (leat_engine *)(void *)carver.block;
+    carve_all(engine, &carver, config);
+    LEAT_ASSERT(carver.used == size.used);
+    engine->memory = carver.used;
+    engine->now_us = INT64_MIN;
+    engine->prng.state = config->seed;
+    engine->telling = (leat_list){LEAT_NONE, LEAT_NONE};
+    engine->candidates = (leat_list){LEAT_NONE, LEAT_NONE};
+    engine->full = (leat_list){LEAT_NONE, LEAT_NONE};
+    leat_holding max = {config->bytes_max, config->records_max};
+    leat_budgets_init(&engine->budgets, max, config->shard_count, config->partition_count);
+    return engine;
+}
+
+void leat_engine_free(leat_engine *engine)
+{
+    free(engine);
+}
+
+size_t leat_engine_memory(const leat_engine *engine)
+{
+    return engine->memory;
+}

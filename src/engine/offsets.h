@@ -1,0 +1,55 @@
+/*
+ * offsets.h - which records of a partition are applied, and up to where all of them are.
+ *
+ * Offsets are pushed in ascending order, with holes, and completed in any order. `low` is the offset of the last record
+ * before the first one that is not complete: always a record that was pushed (or the low it began with), never one more
+ * than a neighbour, because the next record may be any distance away.
+ *
+ * A ring in the caller's memory; every call is O(1) amortised.
+ */
+#ifndef LEAT_ENGINE_OFFSETS_H
+#define LEAT_ENGINE_OFFSETS_H
+
+#include "base/base.h"
+
+typedef struct leat_offsets_entry {
+    int64_t offset; /* complete: ~offset, which is negative */
+    int64_t at_ms;
+} leat_offsets_entry;
+
+typedef struct leat_offsets {
+    leat_offsets_entry *entries;
+    uint32_t capacity;
+    uint32_t head;
+    uint32_t count; /* from the first record that is not complete to the last one pushed */
+    int64_t low;    /* -1: nothing yet */
+    int64_t low_at_ms;
+} leat_offsets;
+
+/* `entries` holds `capacity` (> 0) of them and stays the caller's. */
+void leat_offsets_init(leat_offsets *offsets, leat_offsets_entry *entries, uint32_t capacity);
+/* Forgets everything outstanding and starts after `low`. */
+void leat_offsets_begin(leat_offsets *offsets, int64_t low, int64_t low_at_ms);
+
+/* Is there room for one more leat_offsets_push? */
+bool leat_offsets_room(const leat_offsets *offsets);
+/* Takes in a record to be applied; `offset` is above all before it. Returns its position, valid until it is completed
+ * and stable meanwhile. There must be room. */
+uint32_t leat_offsets_push(leat_offsets *offsets, int64_t offset, int64_t at_ms);
+
+/* Is there room for one more leat_offsets_push_done? (More often than for a push: neighbours share an entry.) */
+bool leat_offsets_room_done(const leat_offsets *offsets);
+/* Takes in a record that is applied already. */
+void leat_offsets_push_done(leat_offsets *offsets, int64_t offset, int64_t at_ms);
+
+/* The record at `position` is applied. */
+void leat_offsets_complete(leat_offsets *offsets, uint32_t position);
+
+/* The last offset pushed; `low` if nothing is outstanding. */
+int64_t leat_offsets_last(const leat_offsets *offsets);
+/* The time of the first record that is not complete; 0: none. */
+int64_t leat_offsets_oldest_ms(const leat_offsets *offsets);
+
+void leat_offsets_validate(const leat_offsets *offsets);
+
+#endif

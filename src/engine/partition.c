@@ -1,0 +1,321 @@
+/*
+ * partition.c - a partition's life between being given to us and being given back, and the timers that move it.
+ */
+#include <string.h>
+
+#include "engine/engine_state.h"
+
+static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
+{
+    uint32_t queues = engine->config.partition_count * LEAT_SUBS;
+    return queues + leat_partition_id(engine, partition) * LEAT_TIMER_COUNT + (uint32_t)timer;
+}
+
+void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us)
+{
+    leat_heap_set(&engine->timers, timer_id(engine, partition, timer), at_us);
+}
+
+void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer)
+{
+    leat_heap_remove(&engine->timers, timer_id(engine, partition, timer));
+}
+
+static bool timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
+{
+    return leat_heap_has(&engine->timers, timer_id(engine, partition, timer));
+}
+
+static void queue_delay_over(leat_engine *engine, uint32_t id)
+{
+    leat_partition *partition = &engine->partitions[id / LEAT_SUBS];
+    LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_WAITING && partition->waiting > 0);
+    engine->queues[id].place = LEAT_QUEUE_QUIET;
+    partition->waiting--;
+    leat_queue_wake(engine, partition, id % LEAT_SUBS);
+}
+
+static void partition_timer_over(leat_engine *engine, leat_partition *partition, leat_timer timer)
+{
+    switch (timer) {
+    case LEAT_TIMER_CLAIM:
+        leat_schedule_claim(engine, partition);
+        break;
+    case LEAT_TIMER_COMPACT:
+        leat_schedule_compaction(engine, partition, false);
+        break;
+    case LEAT_TIMER_COMMIT:
+        leat_partition_commit(engine, partition, true);
+        break;
+    case LEAT_TIMER_DRAIN:
+        leat_revoke_go_on(engine, partition);
+        break;
+    case LEAT_TIMER_CONFIRM:
+        leat_partition_unfence(engine, partition, true);
+        break;
+    case LEAT_TIMER_COUNT:
+        LEAT_ASSERT(false);
+    }
+}
+
+void leat_clock(leat_engine *engine, int64_t now_us)
+{
+    LEAT_ASSERT(now_us >= engine->now_us);
+    engine->now_us = now_us;
+    uint32_t queues = engine->config.partition_count * LEAT_SUBS;
+    const leat_heap_entry *first = leat_heap_first(&engine->timers);
+    while (first && first->key <= now_us) {
+        uint32_t id = first->id;
+        leat_heap_remove(&engine->timers, id);
+        if (id < queues)
+            queue_delay_over(engine, id);
+        else
+            partition_timer_over(engine, &engine->partitions[(id - queues) / LEAT_TIMER_COUNT],
+                                 (leat_timer)((id - queues) % LEAT_TIMER_COUNT));
+        first = leat_heap_first(&engine->timers);
+    }
+}
+
+#define TO(state) (1u << (state))
+
+/* Which states may follow which. */
+static const unsigned may_follow[] = {
+    [LEAT_UNASSIGNED] = TO(LEAT_WAITING) | TO(LEAT_CLAIMING),
+    [LEAT_WAITING] = TO(LEAT_CLAIMING) | TO(LEAT_STOPPED) | TO(LEAT_UNASSIGNED),
+    [LEAT_CLAIMING] = TO(LEAT_CLAIMING) | TO(LEAT_WAITING) | TO(LEAT_READING) | TO(LEAT_REVOKING) | TO(LEAT_STOPPED) |
+                      TO(LEAT_UNASSIGNED),
+    [LEAT_READING] = TO(LEAT_CLAIMING) | TO(LEAT_WAITING) | TO(LEAT_FENCED_OFF) | TO(LEAT_REVOKING) | TO(LEAT_STOPPED) |
+                     TO(LEAT_UNASSIGNED),
+    [LEAT_FENCED_OFF] = TO(LEAT_CLAIMING) | TO(LEAT_WAITING) | TO(LEAT_STOPPED) | TO(LEAT_UNASSIGNED),
+    [LEAT_REVOKING] = TO(LEAT_UNASSIGNED),
+    [LEAT_STOPPED] = TO(LEAT_UNASSIGNED),
+};
+
+void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_partition_state state)
+{
+    LEAT_ASSERT(may_follow[partition->state] & TO(state));
+    if (partition->state == LEAT_UNASSIGNED)
+        engine->assigned++;
+    partition->state = state;
+    if (state == LEAT_UNASSIGNED) {
+        LEAT_ASSERT(engine->assigned > 0);
+        engine->assigned--;
+    }
+    leat_tell(engine, partition, 0);
+}
+
+void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->flying == 0);
+    if (partition->state != LEAT_READING || queue->count == 0)
+        return;
+    leat_shard *shard = leat_shard_of(engine, partition);
+    leat_ready_add(&shard->ready, engine->queues, id, engine->pool.slots[queue->head].read_us);
+    partition->ready++;
+    leat_schedule_shard(engine, shard);
+}
+
+void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
+    if (partition->state != LEAT_READING)
+        return;
+    engine->queues[id].place = LEAT_QUEUE_WAITING;
+    partition->waiting++;
+    leat_heap_set(&engine->timers, id, engine->now_us + delay_us);
+}
+
+void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    if (queue->place == LEAT_QUEUE_READY) {
+        leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id);
+        partition->ready--;
+    } else if (queue->place == LEAT_QUEUE_WAITING) {
+        leat_heap_remove(&engine->timers, id);
+        queue->place = LEAT_QUEUE_QUIET;
+        partition->waiting--;
+    }
+}
+
+static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    leat_queue_hush(engine, partition, subpartition);
+    leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
+    if (queue->count > 0) {
+        uint32_t records = queue->count;
+        uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
+        leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding, &partition->holding, records,
+                            bytes);
+    }
+    queue->flying = 0;
+    queue->place = LEAT_QUEUE_QUIET;
+    queue->retry = (leat_retry){0};
+}
+
+void leat_partition_drop(leat_engine *engine, leat_partition *partition)
+{
+    for (uint32_t i = 0; i < LEAT_SUBS; i++)
+        drop_queue(engine, partition, i);
+    LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
+    LEAT_ASSERT(partition->ready == 0 && partition->waiting == 0);
+    for (leat_timer timer = 0; timer < LEAT_TIMER_COUNT; timer++)
+        leat_timer_clear(engine, partition, timer);
+    leat_schedule_forget(engine, partition);
+    leat_full_clear(engine, partition);
+    partition->full_stamp = 0;
+    partition->incarnation++;
+    partition->flying = 0;
+    partition->batches = 0;
+    partition->moved = false;
+    partition->compact_running = false;
+    partition->low_known = false;
+    partition->position = -1;
+    /* `low` stays for whoever looks; the claim brings the true one. */
+    leat_offsets_begin(&partition->offsets, partition->offsets.low, partition->offsets.low_at_ms);
+    partition->tell &= (uint8_t)~(LEAT_TELL_SEEK | LEAT_TELL_CONFIRM);
+    engine->room_grew = true;
+    leat_tell(engine, partition, 0);
+}
+
+void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us)
+{
+    LEAT_ASSERT(partition->holding.records == 0 && !partition->claim_queued);
+    if (leat_shard_of(engine, partition)->slots == 0) {
+        leat_partition_enter(engine, partition, LEAT_WAITING);
+        return;
+    }
+    leat_partition_enter(engine, partition, LEAT_CLAIMING);
+    partition->claim_at_us = engine->now_us + delay_us;
+    if (delay_us > 0)
+        leat_timer_set(engine, partition, LEAT_TIMER_CLAIM, partition->claim_at_us);
+    else
+        leat_schedule_claim(engine, partition);
+}
+
+void leat_partition_mishap(leat_engine *engine, leat_partition *partition)
+{
+    leat_partition_drop(engine, partition);
+    if (partition->state == LEAT_REVOKING) {
+        leat_revoke_end(engine, partition);
+        return;
+    }
+    /* The first time at once: a lost connection is common. Again and again with nothing applied between: with back-off,
+     * or a record that kills its connection would have claim and batch chase each other. */
+    uint32_t before = partition->mishaps;
+    if (partition->mishaps < UINT8_MAX)
+        partition->mishaps++;
+    const leat_engine_config *config = &engine->config;
+    int64_t delay_us =
+        before == 0 ? 0 : leat_backoff_us(&engine->prng, before, config->retry_min_us, config->retry_max_us);
+    leat_partition_claim(engine, partition, delay_us);
+}
+
+void leat_partition_fence(leat_engine *engine, leat_partition *partition)
+{
+    leat_partition_drop(engine, partition);
+    if (partition->state == LEAT_REVOKING) {
+        leat_revoke_end(engine, partition);
+        return;
+    }
+    leat_partition_enter(engine, partition, LEAT_FENCED_OFF);
+    int64_t min_us = engine->config.reclaim_min_us;
+    partition->fenced_us = engine->now_us;
+    partition->reclaim_us = engine->now_us + min_us + (int64_t)leat_prng_below(&engine->prng, (uint64_t)min_us);
+    partition->confirmed = false;
+    leat_tell(engine, partition, LEAT_TELL_CONFIRM);
+    leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM, engine->now_us + min_us);
+}
+
+void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask)
+{
+    LEAT_ASSERT(partition->state == LEAT_FENCED_OFF);
+    if (!partition->confirmed) {
+        if (!ask)
+            return;
+        leat_tell(engine, partition, LEAT_TELL_CONFIRM);
+        leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM, engine->now_us + engine->config.reclaim_min_us);
+        return;
+    }
+    if (engine->now_us < partition->reclaim_us) {
+        leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM, partition->reclaim_us);
+        return;
+    }
+    leat_timer_clear(engine, partition, LEAT_TIMER_CONFIRM);
+    partition->tell &= (uint8_t)~LEAT_TELL_CONFIRM;
+    leat_partition_claim(engine, partition, 0);
+}
+
+void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason)
+{
+    leat_partition_drop(engine, partition);
+    leat_partition_enter(engine, partition, LEAT_STOPPED);
+    size_t at = 0;
+    for (; reason[at] && at + 1 < sizeof partition->reason; at++)
+        partition->reason[at] = reason[at];
+    partition->reason[at] = 0;
+}
+
+void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_progress *progress)
+{
+    LEAT_ASSERT(partition->holding.records == 0 && partition->batches == 0);
+    LEAT_ASSERT(progress->next_seq > progress->base_seq);
+    leat_partition_enter(engine, partition, LEAT_READING);
+    partition->progress = *progress;
+    leat_offsets_begin(&partition->offsets, progress->low, progress->low_at_ms);
+    partition->low_known = true;
+    partition->position = -1;
+    partition->claim_failures = 0;
+    /* Rows that others have left are worth a compaction too: else an idle partition would read them at each claim. */
+    partition->moved = progress->next_seq - 1 > progress->base_seq;
+    leat_tell(engine, partition, LEAT_TELL_SEEK);
+    leat_partition_commit(engine, partition, false);
+    leat_partition_compact_later(engine, partition);
+}
+
+void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now)
+{
+    int64_t low = partition->offsets.low;
+    if (!partition->low_known || low < 0 || low == partition->committed)
+        return;
+    int64_t at_us = partition->committed_us + engine->config.commit_every_us;
+    if (!now && at_us > engine->now_us) {
+        if (!timer_is_set(engine, partition, LEAT_TIMER_COMMIT))
+            leat_timer_set(engine, partition, LEAT_TIMER_COMMIT, at_us);
+        return;
+    }
+    leat_timer_clear(engine, partition, LEAT_TIMER_COMMIT);
+    partition->committed = low;
+    partition->committed_us = engine->now_us;
+    leat_tell(engine, partition, LEAT_TELL_COMMIT);
+}
+
+void leat_partition_compact_later(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->state != LEAT_READING || !partition->moved || partition->compact_running ||
+        partition->compact_queued || timer_is_set(engine, partition, LEAT_TIMER_COMPACT))
+        return;
+    partition->compact_at_us = engine->now_us + engine->config.compact_every_us;
+    leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
+}
+
+int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition)
+{
+    int64_t lowest = partition->progress.next_seq;
+    uint32_t id = leat_partition_id(engine, partition);
+    for (uint32_t i = 0; i < engine->config.jobs_max && partition->batches > 0; i++) {
+        const leat_job_slot *slot = &engine->jobs[i];
+        if (slot->state != LEAT_JOB_RUNNING || slot->job.kind != LEAT_JOB_BATCH || slot->job.shard != partition->shard)
+            continue;
+        for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
+            const leat_batch_part *part = &slot->job.batch.parts[j];
+            if (part->partition == id && part->incarnation == partition->incarnation && part->seq < lowest)
+                lowest = part->seq;
+        }
+    }
+    return lowest - 1;
+}

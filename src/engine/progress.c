@@ -1,0 +1,54 @@
+#include "engine/progress.h"
+
+void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoch, int64_t base_seq,
+                         const int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS], int64_t low, int64_t low_at_ms)
+{
+    LEAT_ASSERT(low >= -1);
+    LEAT_ASSERT(base_seq >= 0);
+    progress->claim = claim;
+    progress->epoch = epoch;
+    progress->base_seq = base_seq;
+    progress->next_seq = base_seq + 1;
+    progress->low = low;
+    progress->low_at_ms = low_at_ms;
+    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++) {
+        progress->offsets[i] = base_offsets[i] > low ? base_offsets[i] : low;
+        progress->last_seq[i] = 0;
+    }
+}
+
+int leat_progress_row(leat_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
+                      uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_PROGRESS_SUBPARTITIONS)
+            return -1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)subpartitions[i];
+        /* An offset the base has already needs no row: it came with the base and stays as long as the base does. */
+        if (offsets[i] > progress->offsets[at]) {
+            progress->offsets[at] = offsets[i];
+            progress->last_seq[at] = seq;
+        }
+    }
+    /* Also for a row that moved nothing: its number is used. */
+    if (seq >= progress->next_seq)
+        progress->next_seq = seq + 1;
+    return 0;
+}
+
+int64_t leat_progress_read_from(const leat_progress *progress)
+{
+    return progress->low;
+}
+
+int64_t leat_progress_high(const leat_progress *progress)
+{
+    int64_t high = progress->low;
+    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++) {
+        if (progress->offsets[i] > high)
+            high = progress->offsets[i];
+    }
+    return high;
+}

@@ -1,0 +1,67 @@
+/*
+ * queues.h - the records held: a pool of slots, one FIFO a subpartition threaded through it, and the list of payloads to
+ * give back. Slots are named by index; nothing is allocated.
+ */
+#ifndef LEAT_ENGINE_QUEUES_H
+#define LEAT_ENGINE_QUEUES_H
+
+#include "engine/retry.h"
+
+#define LEAT_NONE UINT32_MAX
+
+typedef struct leat_slot {
+    void *payload;
+    int64_t offset;
+    int64_t read_us;
+    uint32_t bytes;
+    uint32_t position; /* in its partition's leat_offsets */
+    uint32_t next;
+} leat_slot;
+
+typedef struct leat_pool {
+    leat_slot *slots;
+    uint32_t count;
+    uint32_t free_head;
+    uint32_t free_count;
+    uint32_t released_head; /* payloads to give back, oldest first */
+    uint32_t released_tail;
+    uint32_t released_count;
+} leat_pool;
+
+/* Where a queue stands. Exactly one of these at any time; queues_ready.c and the engine move it. */
+typedef enum leat_queue_place {
+    LEAT_QUEUE_QUIET,   /* empty, or its partition runs nothing */
+    LEAT_QUEUE_READY,   /* in its shard's ready set */
+    LEAT_QUEUE_FLYING,  /* a batch of it is in flight */
+    LEAT_QUEUE_WAITING, /* backing off: in the timers */
+} leat_queue_place;
+
+/* A subpartition: records in offset order, of which the first `flying` are in a batch. */
+typedef struct leat_queue {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t count;
+    uint32_t flying;
+    uint64_t bytes;
+    leat_queue_place place;
+    uint32_t list;          /* READY: which list of the ready set */
+    uint32_t next, prev;    /* in it */
+    leat_retry retry;
+} leat_queue;
+
+void leat_pool_init(leat_pool *pool, leat_slot *slots, uint32_t count);
+/* A slot with `next` at LEAT_NONE; there must be a free one. */
+uint32_t leat_pool_take(leat_pool *pool);
+/* Moves up to `max` released payloads to `ret` and frees their slots. */
+size_t leat_pool_released(leat_pool *pool, void **ret, size_t max);
+
+void leat_queue_init(leat_queue *queue);
+void leat_queue_push(leat_queue *queue, leat_pool *pool, uint32_t slot);
+/* Releases the first `records` of the queue. Returns their bytes. */
+uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records);
+/* How many records from the head fit into so many records (> 0) and bytes; `at_least_one` takes the first in any case.
+ * `ret_bytes` gets their size. */
+uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max, uint64_t bytes_max,
+                        bool at_least_one, uint64_t *ret_bytes);
+
+#endif

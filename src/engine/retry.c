@@ -1,0 +1,110 @@
+#include "engine/retry.h"
+
+static void count_up(uint8_t *counter)
+{
+    if (*counter < UINT8_MAX)
+        (*counter)++;
+}
+
+/* How long a piece to try next when the first `suspects` records hold a refused one. */
+static uint32_t piece(const leat_retry *retry)
+{
+    if (retry->suspects <= 1)
+        return 1;
+    return retry->last_is_it ? retry->suspects - 1 : retry->suspects / 2;
+}
+
+void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max)
+{
+    LEAT_ASSERT(records > 0);
+    retry->contentions = 0;
+    retry->delays = 0;
+    retry->held = false;
+    if (retry->suspects > records) {
+        /* The prefix was fine, so what is left of the suspects holds it. */
+        retry->suspects -= records;
+        retry->limit = piece(retry);
+        return;
+    }
+    retry->suspects = 0;
+    retry->last_is_it = false;
+    retry->alone = false;
+    if (retry->limit > 0)
+        retry->limit = retry->limit >= batch_records_max / 2 ? 0 : retry->limit * 2;
+}
+
+static leat_verdict contended(leat_retry *retry)
+{
+    count_up(&retry->contentions);
+    if (retry->contentions == 1)
+        return LEAT_AGAIN;
+    retry->alone = true;
+    if (retry->contentions == 2)
+        return LEAT_AGAIN;
+    count_up(&retry->delays);
+    return LEAT_LATER;
+}
+
+/*
+ * One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. It waits and is tried
+ * again for ever; nothing behind it runs. A dead letter would be: have the sink write it in the batch's place, so that
+ * the subpartition moves on.
+ */
+static leat_verdict refused_for_good(leat_retry *retry)
+{
+    retry->held = true;
+    count_up(&retry->delays);
+    return LEAT_HELD;
+}
+
+static leat_verdict refused(leat_retry *retry, const leat_attempt *attempt)
+{
+    if (attempt->elsewhere)
+        return LEAT_AGAIN;
+    if (attempt->queues == 1 && attempt->records == 1) {
+        retry->alone = true;
+        retry->suspects = 1;
+        retry->limit = 1;
+        return refused_for_good(retry);
+    }
+    if (attempt->culprit >= 0) {
+        LEAT_ASSERT((uint32_t)attempt->culprit < attempt->records);
+        retry->suspects = (uint32_t)attempt->culprit + 1;
+        retry->last_is_it = true;
+    } else if (attempt->queues == 1) {
+        retry->suspects = attempt->records;
+        retry->last_is_it = false;
+    } else {
+        retry->alone = true;
+        return LEAT_AGAIN;
+    }
+    retry->alone = true;
+    retry->limit = piece(retry);
+    return LEAT_AGAIN;
+}
+
+leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
+{
+    LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
+    LEAT_ASSERT(outcome == LEAT_CONTENTION || outcome == LEAT_OUTAGE || outcome == LEAT_BAD_DATA ||
+                outcome == LEAT_DRIFT || outcome == LEAT_NOT_UNDERSTOOD);
+    if (outcome == LEAT_CONTENTION)
+        return contended(retry);
+    retry->contentions = 0;
+    if (outcome == LEAT_OUTAGE) {
+        count_up(&retry->delays);
+        return LEAT_LATER;
+    }
+    return refused(retry, attempt);
+}
+
+int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us)
+{
+    LEAT_ASSERT(n >= 1 && min_us > 0 && max_us >= min_us);
+    int64_t delay = min_us;
+    for (uint32_t i = 1; i < n && delay < max_us; i++)
+        delay = delay > max_us / 2 ? max_us : delay * 2;
+    if (delay > max_us)
+        delay = max_us;
+    return delay - (int64_t)leat_prng_below(prng, (uint64_t)delay / 2 + 1);
+}

@@ -1,0 +1,98 @@
+/*
+ * revoke.c - giving a partition back: nothing new is sent, what is in flight may end, then one last compaction and commit
+ * so that the next owner reads little. All of it is courtesy and bounded in time: the next owner's claim makes it safe.
+ */
+#include "engine/engine_state.h"
+
+static void wait_at_most(leat_engine *engine, leat_partition *partition, leat_revoke_step step)
+{
+    partition->revoke_step = step;
+    partition->revoke_until_us = engine->now_us + engine->config.drain_us;
+    leat_timer_set(engine, partition, LEAT_TIMER_DRAIN, partition->revoke_until_us);
+}
+
+static void begin_reading(leat_engine *engine, leat_partition *partition)
+{
+    leat_partition_enter(engine, partition, LEAT_REVOKING);
+    for (uint32_t i = 0; i < LEAT_SUBS; i++)
+        leat_queue_hush(engine, partition, i);
+    leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
+    leat_schedule_forget(engine, partition);
+    leat_full_clear(engine, partition);
+    /* A seek that was not told yet is not wanted any more. */
+    partition->tell &= (uint8_t)~LEAT_TELL_SEEK;
+    wait_at_most(engine, partition, LEAT_REVOKE_BATCHES);
+    leat_revoke_go_on(engine, partition);
+}
+
+void leat_revoke_begin(leat_engine *engine, leat_partition *partition)
+{
+    switch (partition->state) {
+    case LEAT_UNASSIGNED:
+        leat_tell(engine, partition, LEAT_TELL_REVOKED);
+        break;
+    case LEAT_REVOKING:
+        break;
+    case LEAT_READING:
+        begin_reading(engine, partition);
+        break;
+    case LEAT_CLAIMING:
+        if (partition->claim_running) {
+            leat_timer_clear(engine, partition, LEAT_TIMER_CLAIM);
+            leat_partition_enter(engine, partition, LEAT_REVOKING);
+            wait_at_most(engine, partition, LEAT_REVOKE_CLAIM);
+            break;
+        }
+        leat_revoke_end(engine, partition);
+        break;
+    case LEAT_WAITING:
+    case LEAT_FENCED_OFF:
+    case LEAT_STOPPED:
+        leat_revoke_end(engine, partition);
+        break;
+    }
+}
+
+static void last_compaction(leat_engine *engine, leat_partition *partition)
+{
+    bool worth = partition->moved && leat_partition_new_base(engine, partition) > partition->progress.base_seq;
+    if (!worth || partition->compact_running || leat_shard_of(engine, partition)->slots == 0) {
+        leat_revoke_end(engine, partition);
+        return;
+    }
+    wait_at_most(engine, partition, LEAT_REVOKE_COMPACT);
+    leat_schedule_compaction(engine, partition, true);
+}
+
+void leat_revoke_go_on(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->state != LEAT_REVOKING)
+        return;
+    bool over = engine->now_us >= partition->revoke_until_us;
+    switch (partition->revoke_step) {
+    case LEAT_REVOKE_CLAIM:
+        if (!partition->claim_running || over)
+            leat_revoke_end(engine, partition);
+        break;
+    case LEAT_REVOKE_BATCHES:
+        if ((partition->batches == 0 && !partition->compact_running) || over)
+            last_compaction(engine, partition);
+        break;
+    case LEAT_REVOKE_COMPACT:
+        if (over)
+            leat_revoke_end(engine, partition);
+        break;
+    case LEAT_REVOKE_COMPACTING:
+        if (!partition->compact_running || over)
+            leat_revoke_end(engine, partition);
+        break;
+    }
+}
+
+void leat_revoke_end(leat_engine *engine, leat_partition *partition)
+{
+    leat_partition_commit(engine, partition, true);
+    leat_partition_drop(engine, partition);
+    leat_partition_enter(engine, partition, LEAT_UNASSIGNED);
+    leat_tell(engine, partition, LEAT_TELL_REVOKED);
+}

@@ -1,0 +1,299 @@
+/*
+ * schedule.c - what runs next. A free connection takes what waits for its shard: a claim first, then a batch, then a
+ * compaction, which goes before batches once it is overdue. Shards take turns.
+ *
+ * A batch is chosen queue by queue (ready.h), so its cost is by the queues and records in it, not by those that wait.
+ */
+#include "engine/engine_state.h"
+
+void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
+{
+    if (shard->candidate || shard->running >= shard->slots)
+        return;
+    shard->candidate = true;
+    leat_list_push(engine, &engine->candidates, leat_link_candidate, (uint32_t)(shard - engine->shards));
+}
+
+void leat_schedule_claim(leat_engine *engine, leat_partition *partition)
+{
+    LEAT_ASSERT(partition->state == LEAT_CLAIMING && partition->claim_at_us <= engine->now_us);
+    if (partition->claim_running || partition->claim_queued)
+        return;
+    leat_shard *shard = leat_shard_of(engine, partition);
+    partition->claim_queued = true;
+    leat_list_push(engine, &shard->claims, leat_link_claim, leat_partition_id(engine, partition));
+    leat_schedule_shard(engine, shard);
+}
+
+void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bool first)
+{
+    LEAT_ASSERT(partition->state == LEAT_READING || partition->state == LEAT_REVOKING);
+    LEAT_ASSERT(!partition->compact_queued && !partition->compact_running);
+    leat_shard *shard = leat_shard_of(engine, partition);
+    partition->compact_queued = true;
+    if (first)
+        leat_list_insert(engine, &shard->compactions, leat_link_compaction, LEAT_NONE,
+                         leat_partition_id(engine, partition));
+    else
+        leat_list_push(engine, &shard->compactions, leat_link_compaction, leat_partition_id(engine, partition));
+    leat_schedule_shard(engine, shard);
+}
+
+void leat_schedule_forget(leat_engine *engine, leat_partition *partition)
+{
+    leat_shard *shard = leat_shard_of(engine, partition);
+    uint32_t id = leat_partition_id(engine, partition);
+    if (partition->claim_queued)
+        leat_list_remove(engine, &shard->claims, leat_link_claim, id);
+    if (partition->compact_queued)
+        leat_list_remove(engine, &shard->compactions, leat_link_compaction, id);
+    partition->claim_queued = false;
+    partition->compact_queued = false;
+}
+
+static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_job_kind kind)
+{
+    uint32_t id = leat_list_pop(engine, &engine->jobs_free, leat_link_job);
+    LEAT_ASSERT(id != LEAT_NONE && shard->running < shard->slots);
+    leat_job_slot *slot = &engine->jobs[id];
+    LEAT_ASSERT(slot->state == LEAT_JOB_FREE);
+    slot->state = LEAT_JOB_RUNNING;
+    slot->queues = 0;
+    slot->job.kind = kind;
+    slot->job.shard = (uint32_t)(shard - engine->shards);
+    slot->job.partition = 0;
+    slot->job.incarnation = 0;
+    slot->job.batch.record_count = 0;
+    slot->job.batch.part_count = 0;
+    shard->running++;
+    return slot;
+}
+
+static const leat_job *next_claim(leat_engine *engine, leat_shard *shard)
+{
+    uint32_t id = leat_list_pop(engine, &shard->claims, leat_link_claim);
+    if (id == LEAT_NONE)
+        return NULL;
+    leat_partition *partition = &engine->partitions[id];
+    LEAT_ASSERT(partition->state == LEAT_CLAIMING && !partition->claim_running);
+    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_CLAIM);
+    slot->job.partition = id;
+    slot->job.incarnation = partition->incarnation;
+    partition->claim_queued = false;
+    partition->claim_running = true;
+    return &slot->job;
+}
+
+/* ---- compactions ---- */
+
+/* Adds `seq` to the needs unless it is there or 0. */
+static void need(int64_t *needs, uint32_t *count, int64_t seq)
+{
+    if (seq == 0)
+        return;
+    for (uint32_t i = *count; i > 0; i--) {
+        if (needs[i - 1] == seq)
+            return;
+    }
+    needs[(*count)++] = seq;
+}
+
+/* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
+static void fill_compaction(leat_compaction *compaction, uint32_t id, const leat_partition *partition, int64_t base_seq)
+{
+    const leat_progress *progress = &partition->progress;
+    compaction->partition = id;
+    compaction->claim = progress->claim;
+    compaction->base_seq = base_seq;
+    compaction->low = partition->offsets.low;
+    compaction->low_at_ms = partition->offsets.low_at_ms;
+    compaction->needs_count = 0;
+    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
+        int64_t offset = progress->offsets[i];
+        compaction->base_offsets[i] = offset > compaction->low ? offset : compaction->low;
+        need(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
+    }
+}
+
+static bool compaction_overdue(const leat_engine *engine, const leat_shard *shard)
+{
+    uint32_t id = shard->compactions.head;
+    if (id == LEAT_NONE)
+        return false;
+    const leat_partition *partition = &engine->partitions[id];
+    return partition->state == LEAT_REVOKING ||
+           engine->now_us - partition->compact_at_us >= engine->config.compact_every_us;
+}
+
+static const leat_job *next_compaction(leat_engine *engine, leat_shard *shard)
+{
+    uint32_t id = leat_list_pop(engine, &shard->compactions, leat_link_compaction);
+    if (id == LEAT_NONE)
+        return NULL;
+    leat_partition *partition = &engine->partitions[id];
+    LEAT_ASSERT(partition->state == LEAT_READING || partition->state == LEAT_REVOKING);
+    LEAT_ASSERT(partition->moved && !partition->compact_running);
+    partition->compact_queued = false;
+    int64_t base_seq = leat_partition_new_base(engine, partition);
+    if (base_seq <= partition->progress.base_seq) {
+        /* An old batch is still open: nothing to write yet. */
+        leat_partition_compact_later(engine, partition);
+        LEAT_ASSERT(partition->state == LEAT_READING);
+        return next_compaction(engine, shard);
+    }
+    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_COMPACT);
+    slot->job.partition = id;
+    slot->job.incarnation = partition->incarnation;
+    fill_compaction(&slot->job.compaction, id, partition, base_seq);
+    partition->moved = false;
+    partition->compact_running = true;
+    if (partition->state == LEAT_REVOKING)
+        partition->revoke_step = LEAT_REVOKE_COMPACTING;
+    return &slot->job;
+}
+
+/* ---- batches ---- */
+
+static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id, uint32_t records)
+{
+    leat_queue *queue = &engine->queues[id];
+    uint32_t at = id / LEAT_SUBS;
+    leat_partition *partition = &engine->partitions[at];
+    LEAT_ASSERT(partition->state == LEAT_READING && records > 0 && records <= queue->count);
+    leat_ready_remove(&shard->ready, engine->queues, id);
+    queue->place = LEAT_QUEUE_FLYING;
+    queue->flying = records;
+    partition->ready--;
+    partition->flying += records;
+    partition->picked |= UINT64_C(1) << (id % LEAT_SUBS);
+    engine->picked[at / 64] |= UINT64_C(1) << (at % 64);
+    slot->queues++;
+}
+
+static uint32_t limited(const leat_queue *queue, uint32_t records)
+{
+    return queue->retry.limit > 0 && queue->retry.limit < records ? queue->retry.limit : records;
+}
+
+static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard)
+{
+    uint32_t id = leat_ready_first_alone(&shard->ready);
+    const leat_queue *queue = &engine->queues[id];
+    uint64_t bytes;
+    uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, engine->config.batch_records_max),
+                                      engine->config.batch_bytes_max, true, &bytes);
+    pick(engine, slot, shard, id, records);
+}
+
+static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *shard)
+{
+    uint32_t records_left = engine->config.batch_records_max;
+    uint64_t bytes_left = engine->config.batch_bytes_max;
+    int64_t overdue_us = engine->now_us - engine->config.age_bound_us;
+    while (records_left > 0) {
+        uint32_t id = leat_ready_first(&shard->ready, overdue_us);
+        if (id == LEAT_NONE)
+            break;
+        const leat_queue *queue = &engine->queues[id];
+        uint64_t bytes;
+        uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, records_left), bytes_left,
+                                          slot->queues == 0, &bytes);
+        if (records == 0)
+            break;
+        pick(engine, slot, shard, id, records);
+        records_left -= records;
+        bytes_left -= bytes < bytes_left ? bytes : bytes_left;
+    }
+}
+
+static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *part, uint32_t subpartition)
+{
+    leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
+    leat_batch_record *record = &batch->records[batch->record_count];
+    uint32_t at = queue->head;
+    int64_t offset = -1;
+    for (uint32_t i = 0; i < queue->flying; i++) {
+        const leat_slot *slot = &engine->pool.slots[at];
+        LEAT_ASSERT(slot->offset > offset);
+        offset = slot->offset;
+        record[i] = (leat_batch_record){.payload = slot->payload,
+                                        .offset = offset,
+                                        .partition = part->partition,
+                                        .subpartition = (uint16_t)subpartition};
+        at = slot->next;
+    }
+    batch->record_count += queue->flying;
+    part->subpartitions[part->count] = (int16_t)subpartition;
+    part->offsets[part->count] = offset;
+    part->count++;
+}
+
+static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
+{
+    leat_partition *partition = &engine->partitions[id];
+    leat_batch_part *part = &batch->parts[batch->part_count++];
+    part->partition = id;
+    part->incarnation = partition->incarnation;
+    part->claim = partition->progress.claim;
+    part->seq = partition->progress.next_seq++;
+    part->count = 0;
+    part->needs_count = 0;
+    for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
+        uint32_t subpartition = (uint32_t)__builtin_ctzll(left);
+        fill_queue(engine, batch, part, subpartition);
+        need(part->needs, &part->needs_count, partition->progress.last_seq[subpartition]);
+    }
+    partition->picked = 0;
+    partition->batches++;
+}
+
+static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
+{
+    if (shard->ready.count == 0)
+        return NULL;
+    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_BATCH);
+    bool any_alone = leat_ready_first_alone(&shard->ready) != LEAT_NONE;
+    /* Every second batch at most is for those that must run alone, so that they do not hold up the others. */
+    bool alone = any_alone && (shard->alone_turn || shard->ready.depths == 0);
+    shard->alone_turn = !alone;
+    if (alone)
+        choose_alone(engine, slot, shard);
+    else
+        choose_shared(engine, slot, shard);
+    LEAT_ASSERT(slot->queues > 0);
+    uint32_t words = (engine->config.partition_count + 63) / 64;
+    for (uint32_t word = 0; word < words; word++) {
+        for (uint64_t left = engine->picked[word]; left != 0; left &= left - 1)
+            fill_part(engine, &slot->job.batch, word * 64 + (uint32_t)__builtin_ctzll(left));
+        engine->picked[word] = 0;
+    }
+    return &slot->job;
+}
+
+static const leat_job *next_of_shard(leat_engine *engine, leat_shard *shard)
+{
+    if (shard->running >= shard->slots)
+        return NULL;
+    const leat_job *job = next_claim(engine, shard);
+    if (!job && compaction_overdue(engine, shard))
+        job = next_compaction(engine, shard);
+    if (!job)
+        job = next_batch(engine, shard);
+    return job ? job : next_compaction(engine, shard);
+}
+
+const leat_job *leat_schedule_next(leat_engine *engine)
+{
+    while (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) {
+        uint32_t id = leat_list_pop(engine, &engine->candidates, leat_link_candidate);
+        leat_shard *shard = &engine->shards[id];
+        shard->candidate = false;
+        const leat_job *job = next_of_shard(engine, shard);
+        if (job) {
+            /* It may have more; behind the others. */
+            leat_schedule_shard(engine, shard);
+            return job;
+        }
+    }
+    return NULL;
+}

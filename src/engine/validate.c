@@ -1,0 +1,174 @@
+/*
+ * validate.c - every invariant of the engine, by walking all of it. For tests: O(everything).
+ */
+#include "engine/engine_state.h"
+
+/* Counted up from the smallest parts, to be compared with what the engine keeps. */
+typedef struct counted {
+    leat_holding holding;
+    uint32_t flying;
+    uint32_t ready;
+    uint32_t waiting;
+} counted;
+
+static void check_records(const leat_engine *engine, const leat_partition *partition, const leat_queue *queue)
+{
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    int64_t offset = -1;
+    uint32_t last = LEAT_NONE;
+    for (uint32_t at = queue->head; at != LEAT_NONE && queue->count > 0; at = engine->pool.slots[at].next) {
+        const leat_slot *slot = &engine->pool.slots[at];
+        LEAT_ASSERT(slot->offset > offset && slot->offset > partition->offsets.low);
+        LEAT_ASSERT(partition->offsets.entries[slot->position].offset == slot->offset);
+        offset = slot->offset;
+        bytes += slot->bytes;
+        last = at;
+        LEAT_ASSERT(++count <= queue->count);
+    }
+    LEAT_ASSERT(count == queue->count && bytes == queue->bytes);
+    LEAT_ASSERT(count == 0 || last == queue->tail);
+}
+
+static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
+{
+    const leat_queue *queue = &engine->queues[id];
+    const leat_partition *partition = &engine->partitions[id / LEAT_SUBS];
+    check_records(engine, partition, queue);
+    LEAT_ASSERT((queue->place == LEAT_QUEUE_FLYING) == (queue->flying > 0));
+    LEAT_ASSERT(queue->flying <= queue->count);
+    LEAT_ASSERT((queue->place == LEAT_QUEUE_WAITING) == leat_heap_has(&engine->timers, id));
+    /* Nothing that could run is forgotten, and nothing runs that must not. */
+    if (partition->state == LEAT_READING)
+        LEAT_ASSERT(queue->place != LEAT_QUEUE_QUIET || queue->count == 0);
+    else
+        LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET || queue->place == LEAT_QUEUE_FLYING);
+    tally->holding.records += queue->count;
+    tally->holding.bytes += queue->bytes;
+    tally->flying += queue->flying;
+    tally->ready += queue->place == LEAT_QUEUE_READY;
+    tally->waiting += queue->place == LEAT_QUEUE_WAITING;
+}
+
+static bool timer_set(const leat_engine *engine, uint32_t partition, leat_timer timer)
+{
+    uint32_t queues = engine->config.partition_count * LEAT_SUBS;
+    return leat_heap_has(&engine->timers, queues + partition * LEAT_TIMER_COUNT + (uint32_t)timer);
+}
+
+/* Whoever waits, waits for something that will come. */
+static void check_waits(const leat_engine *engine, uint32_t id)
+{
+    const leat_partition *partition = &engine->partitions[id];
+    const leat_shard *shard = &engine->shards[partition->shard];
+    leat_partition_state state = partition->state;
+    LEAT_ASSERT(state != LEAT_WAITING || shard->slots == 0);
+    LEAT_ASSERT((state != LEAT_CLAIMING && state != LEAT_READING) || shard->slots > 0);
+    if (state == LEAT_CLAIMING)
+        LEAT_ASSERT(partition->claim_running || partition->claim_queued || timer_set(engine, id, LEAT_TIMER_CLAIM));
+    if (state == LEAT_READING && partition->moved)
+        LEAT_ASSERT(partition->compact_running || partition->compact_queued ||
+                    timer_set(engine, id, LEAT_TIMER_COMPACT));
+    if (state == LEAT_READING && partition->offsets.low >= 0 && partition->offsets.low != partition->committed)
+        LEAT_ASSERT(timer_set(engine, id, LEAT_TIMER_COMMIT));
+    LEAT_ASSERT((state == LEAT_FENCED_OFF) == timer_set(engine, id, LEAT_TIMER_CONFIRM));
+    LEAT_ASSERT((state == LEAT_REVOKING) == timer_set(engine, id, LEAT_TIMER_DRAIN));
+    LEAT_ASSERT(!partition->claim_queued || state == LEAT_CLAIMING);
+    LEAT_ASSERT(!partition->compact_queued || state == LEAT_READING || state == LEAT_REVOKING);
+}
+
+static void check_partition(const leat_engine *engine, uint32_t id, counted *shard)
+{
+    const leat_partition *partition = &engine->partitions[id];
+    counted tally = {0};
+    for (uint32_t i = 0; i < LEAT_SUBS; i++)
+        check_queue(engine, id * LEAT_SUBS + i, &tally);
+    LEAT_ASSERT(tally.holding.records == partition->holding.records);
+    LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
+    LEAT_ASSERT(tally.flying == partition->flying);
+    LEAT_ASSERT(tally.ready == partition->ready && tally.waiting == partition->waiting);
+    LEAT_ASSERT(partition->picked == 0);
+    leat_offsets_validate(&partition->offsets);
+    LEAT_ASSERT(partition->holding.records <= partition->offsets.count);
+    LEAT_ASSERT(partition->offsets.count <= engine->config.partition_records_max);
+    bool may_hold = partition->state == LEAT_READING || partition->state == LEAT_REVOKING;
+    LEAT_ASSERT(may_hold || (partition->holding.records == 0 && partition->offsets.count == 0));
+    LEAT_ASSERT(!partition->full || partition->state == LEAT_READING);
+    LEAT_ASSERT(partition->position == -1 || partition->position == leat_offsets_last(&partition->offsets) + 1);
+    if (partition->low_known) {
+        LEAT_ASSERT(partition->offsets.low >= partition->progress.low);
+        LEAT_ASSERT(partition->progress.base_seq < partition->progress.next_seq);
+    }
+    check_waits(engine, id);
+    shard->holding.records += tally.holding.records;
+    shard->holding.bytes += tally.holding.bytes;
+    shard->ready += tally.ready;
+}
+
+static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *total)
+{
+    const leat_shard *shard = &engine->shards[id];
+    counted tally = {0};
+    for (uint32_t i = 0; i < shard->partition_count; i++)
+        check_partition(engine, shard->partitions[i], &tally);
+    LEAT_ASSERT(tally.holding.records == shard->holding.records && tally.holding.bytes == shard->holding.bytes);
+    LEAT_ASSERT(tally.ready == shard->ready.count);
+    leat_ready_validate(&shard->ready, engine->queues);
+    const leat_budgets *budgets = &engine->budgets;
+    LEAT_ASSERT(shard->holding.records <= budgets->shard_max.records);
+    LEAT_ASSERT(shard->holding.bytes <= budgets->shard_max.bytes || shard->holding.records == 1);
+    bool work = shard->ready.count > 0 || shard->claims.head != LEAT_NONE || shard->compactions.head != LEAT_NONE;
+    LEAT_ASSERT(!work || shard->candidate || shard->running >= shard->slots);
+    total->records += tally.holding.records;
+    total->bytes += tally.holding.bytes;
+}
+
+/* Batches and subpartitions in flight, counted from the jobs' side. */
+static void check_jobs(const leat_engine *engine)
+{
+    uint32_t running = 0;
+    uint32_t flying = 0;
+    for (uint32_t i = 0; i < engine->config.jobs_max; i++) {
+        const leat_job_slot *slot = &engine->jobs[i];
+        if (slot->state != LEAT_JOB_RUNNING)
+            continue;
+        running++;
+        for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
+            const leat_batch_part *part = &slot->job.batch.parts[j];
+            const leat_partition *partition = &engine->partitions[part->partition];
+            if (part->incarnation != partition->incarnation)
+                continue;
+            LEAT_ASSERT(part->seq < partition->progress.next_seq && part->seq > partition->progress.base_seq);
+            for (uint32_t k = 0; k < part->count; k++) {
+                uint32_t subpartition = (uint32_t)part->subpartitions[k];
+                LEAT_ASSERT(engine->queues[part->partition * LEAT_SUBS + subpartition].place == LEAT_QUEUE_FLYING);
+            }
+            flying += part->count;
+        }
+    }
+    for (uint32_t i = 0; i < engine->config.shard_count; i++)
+        running -= engine->shards[i].running;
+    LEAT_ASSERT(running == 0);
+    /* At most one batch in flight a subpartition: were one in two, there would be more places in jobs than queues. */
+    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBS; i++)
+        flying -= engine->queues[i].place == LEAT_QUEUE_FLYING;
+    LEAT_ASSERT(flying == 0);
+}
+
+void leat_engine_validate(const leat_engine *engine)
+{
+    leat_holding total = {0};
+    for (uint32_t i = 0; i < engine->config.shard_count; i++)
+        check_shard(engine, i, &total);
+    const leat_budgets *budgets = &engine->budgets;
+    LEAT_ASSERT(total.records == budgets->total.records && total.bytes == budgets->total.bytes);
+    LEAT_ASSERT(total.records <= budgets->max.records);
+    LEAT_ASSERT(total.bytes <= budgets->max.bytes || total.records == 1);
+    LEAT_ASSERT(total.records + engine->pool.released_count + engine->pool.free_count == engine->pool.count);
+    leat_heap_validate(&engine->timers);
+    check_jobs(engine);
+    uint32_t assigned = 0;
+    for (uint32_t i = 0; i < engine->config.partition_count; i++)
+        assigned += engine->partitions[i].state != LEAT_UNASSIGNED;
+    LEAT_ASSERT(assigned == engine->assigned);
+}

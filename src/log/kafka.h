@@ -1,0 +1,83 @@
+/*
+ * kafka.h - what the kafka_*.c files share; nothing outside src/log includes it.
+ *
+ *   kafka_conf.c      leat's settings for librdkafka, and which of them a user may not change
+ *   kafka_client.c    one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
+ *   kafka_admin.c     questions to the brokers (topic, offsets), blocking and not
+ *   kafka_writer.c    the writer (leat_log_writer)
+ *   kafka_reader.c    the reader: life, loop turn, records
+ *   kafka_rebalance.c the reader: partitions given, wanted back, lost
+ *   kafka_range.c     the reader: seek, what is lost or cut off, errors of a partition
+ *   kafka_commit.c    the reader: commits, and what they say of our membership
+ */
+#ifndef LEAT_KAFKA_H
+#define LEAT_KAFKA_H
+
+#include <pthread.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "base/diag.h"
+#include "log/log.h"
+
+/* ---- kafka_conf.c ---- */
+
+typedef enum leat_kafka_kind { LEAT_KAFKA_ADMIN = 1, LEAT_KAFKA_WRITER = 2, LEAT_KAFKA_READER = 4 } leat_kafka_kind;
+
+/* leat's settings, then the user's. NULL and a message that names the property when one is refused or unknown. */
+rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config, leat_error *error);
+
+/* ---- kafka_client.c ---- */
+
+enum { LEAT_KAFKA_KINDS_SAID = 16 };
+
+/* An error that was said: not again within a minute. */
+typedef struct leat_kafka_said {
+    rd_kafka_resp_err_t code;
+    int64_t at_us;
+    uint32_t more;
+} leat_kafka_said;
+
+typedef struct leat_kafka_client {
+    rd_kafka_t *rk;
+    const char *label; /* "writer", "reader", "admin" */
+    leat_kafka_said said[LEAT_KAFKA_KINDS_SAID];
+    pthread_mutex_t lock; /* of the fields below: librdkafka logs from its own threads */
+    int64_t log_window_us;
+    uint32_t log_lines;
+    uint32_t log_dropped;
+} leat_kafka_client;
+
+/* `events`: RD_KAFKA_EVENT_* to have as events. */
+leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_config *config, int events,
+                                         leat_error *error);
+/* Destroys in a thread of its own and waits for it up to `timeout_ms`; longer, and it goes on alone. Every queue and
+ * message must have been given back. */
+void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms);
+/* Says an error once a kind and minute. */
+void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
+
+/* An eventfd for wake-ups, or -1. */
+int leat_kafka_wake_new(leat_error *error);
+/* The queue writes to the eventfd when it stops being empty. */
+void leat_kafka_wake_by(rd_kafka_queue_t *queue, int fd);
+/* Wakes the loop ourselves: more is waiting than one turn took. */
+void leat_kafka_wake(int fd);
+void leat_kafka_wake_clear(int fd);
+
+/* ---- kafka_admin.c: the answer comes as an event on `queue` with `opaque` ---- */
+
+typedef struct leat_kafka_topic {
+    char topic_id[64];
+    uint32_t partition_count;
+    uint32_t leaderless; /* partitions without a leader now */
+} leat_kafka_topic;
+
+void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+/* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). */
+void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
+                            int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+/* 0 read, 1 there is no such topic, -1 error. */
+int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error) LEAT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * kafka_admin.c - questions to the brokers: blocking for start-up and `leat init`, asynchronous for the reader and writer.
+ */
+#include "log/kafka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ERROR_TEXT_SIZE = 512,
+    FREE_MS = 2000,
+    LOOK_AGAIN_US = 50 * 1000,
+};
+
+static rd_kafka_AdminOptions_t *options_new(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms, void *opaque)
+{
+    char text[ERROR_TEXT_SIZE];
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, op);
+    LEAT_ASSERT(options);
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
+    rd_kafka_AdminOptions_set_opaque(options, opaque);
+    return options;
+}
+
+void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+{
+    const char *names[] = {topic};
+    rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, 1);
+    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms, opaque);
+    rd_kafka_DescribeTopics(rk, topics, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_TopicCollection_destroy(topics);
+}
+
+void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
+                            int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+{
+    for (int i = 0; i < partitions->cnt; i++)
+        partitions->elems[i].offset = spec;
+    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms, opaque);
+    rd_kafka_ListOffsets(rk, partitions, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+}
+
+static bool is_unknown_topic(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID;
+}
+
+static void read_description(const rd_kafka_TopicDescription_t *topic, leat_kafka_topic *ret)
+{
+    size_t partition_count;
+    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topic, &partition_count);
+    const rd_kafka_Uuid_t *id = rd_kafka_TopicDescription_topic_id(topic);
+    *ret = (leat_kafka_topic){.partition_count = (uint32_t)partition_count};
+    snprintf(ret->topic_id, sizeof ret->topic_id, "%s", id ? rd_kafka_Uuid_base64str(id) : "");
+    for (size_t i = 0; i < partition_count; i++) {
+        const rd_kafka_Node_t *leader = rd_kafka_TopicPartitionInfo_leader(partitions[i]);
+        if (!leader || rd_kafka_Node_id(leader) < 0)
+            ret->leaderless++;
+    }
+}
+
+int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_DescribeTopics_result_t *result = rd_kafka_event_DescribeTopics_result(event);
+    const rd_kafka_TopicDescription_t **topics = result ? rd_kafka_DescribeTopics_result_topics(result, &count) : NULL;
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    const rd_kafka_error_t *fault = rd_kafka_TopicDescription_error(topics[0]);
+    if (fault && is_unknown_topic(rd_kafka_error_code(fault)))
+        return 1;
+    if (fault && rd_kafka_error_code(fault))
+        return leat_fail(error, "%s", rd_kafka_error_string(fault));
+    read_description(topics[0], ret);
+    return 0;
+}
+
+/* ---- blocking ---- */
+
+static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
+                    leat_kafka_topic *ret, leat_error *error)
+{
+    leat_kafka_ask_topic(client->rk, topic, timeout_ms, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    if (!event)
+        return leat_fail(error, "no answer within %d ms", timeout_ms);
+    int result = leat_kafka_read_topic(event, ret, error);
+    rd_kafka_event_destroy(event);
+    return result;
+}
+
+static int read_cluster(leat_kafka_client *client, int timeout_ms, leat_log_identity *ret, leat_error *error)
+{
+    char *cluster = rd_kafka_clusterid(client->rk, timeout_ms);
+    if (!cluster)
+        return leat_fail(error, "the brokers do not tell their cluster's id");
+    int used = snprintf(ret->cluster, sizeof ret->cluster, "%s", cluster);
+    rd_kafka_mem_free(client->rk, cluster);
+    return used < (int)sizeof ret->cluster ? 0 : leat_fail(error, "the cluster's id is too long");
+}
+
+int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    leat_log_identity identity = {.partition_count = 0};
+    leat_kafka_topic topic = {.partition_count = 0};
+    int result = describe(client, queue, config->topic, timeout_ms, &topic, error);
+    if (result == 0)
+        result = read_cluster(client, timeout_ms, &identity, error);
+    if (result == 0) {
+        memcpy(identity.topic_id, topic.topic_id, sizeof identity.topic_id);
+        identity.partition_count = topic.partition_count;
+        *ret = identity;
+    }
+    rd_kafka_queue_destroy(queue);
+    leat_kafka_client_free(client, FREE_MS);
+    return result >= 0 ? result : leat_fail_prefix(error, "Kafka topic %s at %s", config->topic, config->brokers);
+}
+
+/* 0 created, 1 it was there, -1 error. */
+static int read_created(rd_kafka_event_t *event, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_topic_result_t **topics =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    rd_kafka_resp_err_t code = rd_kafka_topic_result_error(topics[0]);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        return 1;
+    if (!code)
+        return 0;
+    const char *text = rd_kafka_topic_result_error_string(topics[0]);
+    return leat_fail(error, "%s", text ? text : rd_kafka_err2str(code));
+}
+
+/* A broker may not know the new topic yet that another has created. */
+static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
+                       leat_error *error)
+{
+    int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    while (leat_mono_us() < until_us) {
+        leat_kafka_topic found;
+        int result = describe(client, queue, topic, timeout_ms, &found, error);
+        if (result < 0)
+            return -1;
+        if (result == 0 && found.leaderless == 0)
+            return 0;
+        usleep(LOOK_AGAIN_US);
+    }
+    return leat_fail(error, "it was created but has no leader after %d ms", timeout_ms);
+}
+
+static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_NewTopic_t *wanted, int timeout_ms,
+                  leat_error *error)
+{
+    rd_kafka_AdminOptions_t *options = options_new(client->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms, NULL);
+    char text[ERROR_TEXT_SIZE];
+    rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof text);
+    rd_kafka_CreateTopics(client->rk, &wanted, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    if (!event)
+        return leat_fail(error, "no answer within %d ms", timeout_ms);
+    int result = read_created(event, error);
+    rd_kafka_event_destroy(event);
+    return result;
+}
+
+int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error)
+{
+    char text[ERROR_TEXT_SIZE];
+    rd_kafka_NewTopic_t *wanted =
+        rd_kafka_NewTopic_new(config->topic, (int)spec->partition_count, spec->replication, text, sizeof text);
+    if (!wanted)
+        return leat_fail(error, "Kafka topic %s: %s", config->topic, text);
+    rd_kafka_NewTopic_set_config(wanted, "cleanup.policy", "delete");
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    int result = -1;
+    if (client) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+        result = create(client, queue, wanted, timeout_ms, error);
+        if (result == 0)
+            result = await_topic(client, queue, config->topic, timeout_ms, error);
+        rd_kafka_queue_destroy(queue);
+        leat_kafka_client_free(client, FREE_MS);
+    }
+    rd_kafka_NewTopic_destroy(wanted);
+    return result >= 0 ? result : leat_fail_prefix(error, "creating Kafka topic %s", config->topic);
+}
+
+static int read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    if (rd_kafka_ConfigResource_error(resources[0])) {
+        const char *text = rd_kafka_ConfigResource_error_string(resources[0]);
+        return leat_fail(error, "%s", text ? text : rd_kafka_err2str(rd_kafka_ConfigResource_error(resources[0])));
+    }
+    size_t entry_count = 0;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &entry_count);
+    for (size_t i = 0; i < entry_count; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) != 0 || !value)
+            continue;
+        return snprintf(ret, size, "%s", value) < (int)size ? 0 : leat_fail(error, "its value is too long");
+    }
+    return leat_fail(error, "the topic has no such setting");
+}
+
+int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
+                           leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic);
+    rd_kafka_AdminOptions_t *options = options_new(client->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms, NULL);
+    rd_kafka_DescribeConfigs(client->rk, &resource, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    int result = event ? read_setting(event, name, ret, size, error)
+                       : leat_fail(error, "no answer within %d ms", timeout_ms);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_queue_destroy(queue);
+    leat_kafka_client_free(client, FREE_MS);
+    return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
+}

@@ -1,0 +1,444 @@
+/*
+ * kafka_range.c - where a partition is read from, and whether the log still holds what is needed.
+ *
+ * Before each seek, and after each error that stopped the fetching, the brokers are asked for the log's first offset
+ * (start), the offset after its last (end) and the topic's id. With `reach` = the greatest offset up to which everything is
+ * applied or was offered since the seek (the greater of `low` and one below the offset to read from):
+ *
+ *   the topic's id differs            broken, all partitions: the offsets belong to another log
+ *   end <= reach, or end <= high      broken once it was seen SHORT_ENDS_MAX times in a row: the log was cut off, and its
+ *                                     next records will carry offsets that count as applied. (In a row, because a new
+ *                                     leader may know an older end for a moment.)
+ *   start > reach + 1, reach >= 0     broken: records in between are gone that may not have been applied. Whether there
+ *                                     were any (offsets have holes) cannot be known, so in doubt it is a loss.
+ *   reach < 0, high < 0               the very first start: from the log's start
+ *   reach < 0, high >= 0              something is applied, but never was a low water written: a first start that began
+ *                                     at the log's start and broke off. start > high + 1: broken. Else it is read from
+ *                                     the log's start; that the log lost more of its start in between is possible only
+ *                                     within seconds of the first start, and a warning says so.
+ *   else                              it is read from the greater of the offset asked for and start
+ *
+ * librdkafka never chooses an offset: auto.offset.reset is `error`, so any doubt comes back here as an error.
+ */
+#include "log/kafka_reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    REASON_SIZE = 400,
+    SEEK_WAIT_MS = 500,
+    SEEK_RETRY_US = 100 * 1000,
+    SEEK_TRIES_MAX = 20, /* then the fetcher has stopped for good and is started anew */
+    CHECK_RETRY_US = 1000 * 1000,
+    SHORT_ENDS_MAX = 3,
+    UNREADABLE_MAX = 3,
+    GONE_MAX = 3,
+};
+
+/* A broker without topic ids answers this one. */
+static const char no_topic_id[] = "AAAAAAAAAAAAAAAAAAAAAA";
+
+/* ---- asking ---- */
+
+static void *pack(leat_ask ask, uint32_t partition, uint32_t generation)
+{
+    _Static_assert(sizeof(uintptr_t) == 8, "a question is packed into a pointer");
+    LEAT_ASSERT(partition < 1u << 28);
+    return (void *)((uintptr_t)ask << 60 | (uintptr_t)partition << 32 | generation);
+}
+
+static leat_ask unpack(void *opaque, uint32_t *ret_partition, uint32_t *ret_generation)
+{
+    uintptr_t packed = (uintptr_t)opaque;
+    *ret_partition = (uint32_t)(packed >> 32) & ((1u << 28) - 1);
+    *ret_generation = (uint32_t)packed;
+    return (leat_ask)(packed >> 60);
+}
+
+static void ask_offset(leat_log_reader *reader, uint32_t partition, leat_ask ask)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
+    rd_kafka_OffsetSpec_t spec = ask == LEAT_ASK_START ? RD_KAFKA_OFFSET_SPEC_EARLIEST : RD_KAFKA_OFFSET_SPEC_LATEST;
+    void *opaque = pack(ask, partition, reader->parts[partition].generation);
+    leat_kafka_ask_offsets(reader->rk, list, spec, LEAT_ASK_TIMEOUT_MS, opaque, reader->answers);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void check_begin(leat_log_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    part->state = LEAT_PART_CHECKING;
+    part->generation++;
+    part->retry_us = 0;
+    part->range_start = -1;
+    part->range_end = -1;
+    part->topic_checked = false;
+    ask_offset(reader, partition, LEAT_ASK_START);
+    ask_offset(reader, partition, LEAT_ASK_END);
+    leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS,
+                         pack(LEAT_ASK_TOPIC_CHECK, partition, part->generation), reader->answers);
+}
+
+static void check_later(leat_part *part)
+{
+    part->generation++; /* the other answers of this check no longer count */
+    part->retry_us = leat_mono_us() + CHECK_RETRY_US;
+}
+
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high)
+{
+    LEAT_ASSERT(partition < reader->identity.partition_count);
+    leat_part *part = &reader->parts[partition];
+    if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING)
+        return;
+    leat_part_drop_batch(part);
+    part->low = low;
+    part->high = high;
+    part->next = offset;
+    part->tries = 0;
+    part->short_ends = 0;
+    part->unreadable = 0;
+    part->paused = false;
+    check_begin(reader, partition);
+}
+
+/* ---- seeking ---- */
+
+static void reading_begin(leat_log_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    part->state = LEAT_PART_READING;
+    part->retry_us = 0;
+    part->restart = false;
+    part->tries = 0;
+    part->more = true;
+    leat_kafka_wake(reader->wake_fd); /* what was fetched before the seek has used up the queue's own wake-up */
+}
+
+static int seek(leat_log_reader *reader, uint32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *wanted = rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
+    wanted->offset = reader->parts[partition].next;
+    rd_kafka_error_t *fault = rd_kafka_seek_partitions(reader->rk, list, SEEK_WAIT_MS);
+    int result = fault || wanted->err ? -1 : 0;
+    if (fault)
+        rd_kafka_error_destroy(fault);
+    rd_kafka_topic_partition_list_destroy(list);
+    return result;
+}
+
+static void seek_step(leat_log_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    LEAT_ASSERT(part->next >= 0);
+    part->state = LEAT_PART_SEEKING;
+    bool restart = part->restart || part->tries >= SEEK_TRIES_MAX;
+    int result = restart ? leat_reader_restart(reader, partition) : seek(reader, partition);
+    if (result == 0) {
+        reading_begin(reader, partition);
+        return;
+    }
+    part->tries++;
+    part->retry_us = leat_mono_us() + SEEK_RETRY_US;
+}
+
+/* ---- judging ---- */
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void break_short(leat_log_reader *reader, uint32_t partition, int64_t needed)
+{
+    leat_part *part = &reader->parts[partition];
+    part->short_ends++;
+    if (part->short_ends < SHORT_ENDS_MAX) {
+        check_later(part);
+        return;
+    }
+    char reason[REASON_SIZE];
+    snprintf(reason, sizeof reason,
+             "the log ends at offset %lld, but offset %lld was read from it before: it was cut off or made anew",
+             (long long)part->range_end, (long long)needed);
+    leat_reader_break(reader, partition, reason);
+}
+
+static void break_lost(leat_log_reader *reader, uint32_t partition, int64_t first)
+{
+    leat_part *part = &reader->parts[partition];
+    char reason[REASON_SIZE];
+    snprintf(reason, sizeof reason,
+             "the log starts at offset %lld, but offsets from %lld on are not applied: they were deleted (retention)",
+             (long long)part->range_start, (long long)first);
+    leat_reader_break(reader, partition, reason);
+}
+
+static void judge(leat_log_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    int64_t reach = max64(part->low, part->next - 1);
+    int64_t needed = max64(reach, part->high);
+    if (needed >= 0 && part->range_end <= needed) {
+        break_short(reader, partition, needed);
+        return;
+    }
+    part->short_ends = 0;
+    int64_t known = reach >= 0 ? reach : part->high;
+    if (known >= 0 && part->range_start > known + 1) {
+        break_lost(reader, partition, reach + 1);
+        return;
+    }
+    if (reach < 0 && part->high >= 0 && part->range_start > 0)
+        leat_warn("Kafka reader: partition %u: a first start broke off; it is read from the log's start, %lld", partition,
+                  (long long)part->range_start);
+    part->next = max64(part->next, part->range_start);
+    part->end = part->range_end;
+    part->tries = 0;
+    seek_step(reader, partition);
+}
+
+static void judge_when_complete(leat_log_reader *reader, uint32_t partition)
+{
+    const leat_part *part = &reader->parts[partition];
+    if (part->range_start >= 0 && part->range_end >= 0 && part->topic_checked)
+        judge(reader, partition);
+}
+
+/* ---- answers: offsets ---- */
+
+static leat_part *awaiting(leat_log_reader *reader, uint32_t partition, uint32_t generation)
+{
+    if (partition >= reader->identity.partition_count)
+        return NULL;
+    leat_part *part = &reader->parts[partition];
+    return part->state == LEAT_PART_CHECKING && part->generation == generation ? part : NULL;
+}
+
+/* The offset of the only partition asked for; -1 and it is said when there is none. */
+static int64_t only_offset(leat_log_reader *reader, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    size_t count = 0;
+    const rd_kafka_ListOffsetsResultInfo_t **infos = NULL;
+    if (!code)
+        infos = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
+    const rd_kafka_topic_partition_t *found =
+        count == 1 ? rd_kafka_ListOffsetsResultInfo_topic_partition(infos[0]) : NULL;
+    if (found && !found->err && found->offset >= 0)
+        return found->offset;
+    if (found && found->err)
+        code = found->err;
+    leat_kafka_say(reader->client, code, "the log's range cannot be asked for; it is tried again");
+    return -1;
+}
+
+static void on_ends(leat_log_reader *reader, rd_kafka_event_t *event)
+{
+    if (rd_kafka_event_error(event))
+        return;
+    size_t count = 0;
+    const rd_kafka_ListOffsetsResultInfo_t **infos =
+        rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_topic_partition_t *found = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+        if (!found->err && found->partition >= 0 && (uint32_t)found->partition < reader->identity.partition_count)
+            reader->parts[found->partition].end = found->offset;
+    }
+}
+
+void leat_reader_on_offsets(leat_log_reader *reader, rd_kafka_event_t *event)
+{
+    uint32_t partition;
+    uint32_t generation;
+    leat_ask ask = unpack(rd_kafka_event_opaque(event), &partition, &generation);
+    if (ask == LEAT_ASK_ENDS) {
+        on_ends(reader, event);
+        return;
+    }
+    leat_part *part = awaiting(reader, partition, generation);
+    if (!part)
+        return;
+    int64_t offset = only_offset(reader, event);
+    if (offset < 0) {
+        check_later(part);
+        return;
+    }
+    if (ask == LEAT_ASK_START)
+        part->range_start = offset;
+    else
+        part->range_end = offset;
+    judge_when_complete(reader, partition);
+}
+
+/* ---- answers: topic ---- */
+
+static void break_all(leat_log_reader *reader, const char *reason)
+{
+    reader->topic_gone = true;
+    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+        leat_reader_break(reader, p, reason);
+}
+
+static bool is_other_topic(const leat_log_reader *reader, const leat_kafka_topic *topic)
+{
+    return topic->topic_id[0] && strcmp(topic->topic_id, no_topic_id) != 0 &&
+           strcmp(topic->topic_id, reader->identity.topic_id) != 0;
+}
+
+/* A broker that has just started may not know the topic yet, so once is not enough. */
+static void on_no_topic(leat_log_reader *reader)
+{
+    reader->gone_seen++;
+    reader->topic_asked_us = leat_mono_us() - LEAT_TOPIC_EVERY_US + CHECK_RETRY_US;
+    if (reader->gone_seen >= GONE_MAX)
+        break_all(reader, "the topic was deleted");
+}
+
+void leat_reader_on_topic(leat_log_reader *reader, rd_kafka_event_t *event)
+{
+    uint32_t partition;
+    uint32_t generation;
+    leat_ask ask = unpack(rd_kafka_event_opaque(event), &partition, &generation);
+    leat_part *part = ask == LEAT_ASK_TOPIC_CHECK ? awaiting(reader, partition, generation) : NULL;
+    leat_error error;
+    leat_kafka_topic topic;
+    int result = leat_kafka_read_topic(event, &topic, &error);
+    if (result < 0)
+        leat_kafka_say(reader->client, rd_kafka_event_error(event), error.text);
+    if (result == 1)
+        on_no_topic(reader);
+    if (result != 0) {
+        if (part && part->state == LEAT_PART_CHECKING)
+            check_later(part);
+        return;
+    }
+    reader->gone_seen = 0;
+    if (is_other_topic(reader, &topic)) {
+        break_all(reader, "the topic was deleted and made anew: its offsets mean something else now");
+        return;
+    }
+    if (topic.partition_count > reader->identity.partition_count)
+        leat_reader_say_growth(reader);
+    if (part) {
+        part->topic_checked = true;
+        judge_when_complete(reader, partition);
+    }
+}
+
+/* ---- errors while reading ---- */
+
+typedef enum fetch_fault {
+    FAULT_PASSES,     /* librdkafka goes on by itself */
+    FAULT_RANGE,      /* the fetcher has stopped: the offset is not there */
+    FAULT_UNREADABLE, /* librdkafka would go on behind what it could not read: that would lose records */
+    FAULT_TOPIC,
+} fetch_fault;
+
+static fetch_fault fault_of(rd_kafka_resp_err_t code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__LOG_TRUNCATION:
+        return FAULT_RANGE;
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR__UNDERFLOW:
+    case RD_KAFKA_RESP_ERR__INCONSISTENT:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+        return FAULT_UNREADABLE;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return FAULT_TOPIC;
+    default:
+        return FAULT_PASSES;
+    }
+}
+
+static void on_unreadable(leat_log_reader *reader, uint32_t partition, const char *text)
+{
+    leat_part *part = &reader->parts[partition];
+    part->unreadable++;
+    if (part->unreadable < UNREADABLE_MAX) {
+        leat_part_drop_batch(part);
+        check_begin(reader, partition);
+        return;
+    }
+    char reason[REASON_SIZE];
+    snprintf(reason, sizeof reason, "the log cannot be read at offset %lld: %s", (long long)part->next, text);
+    leat_reader_break(reader, partition, reason);
+}
+
+bool leat_reader_on_fetch_error(leat_log_reader *reader, uint32_t partition, const rd_kafka_message_t *message)
+{
+    char text[REASON_SIZE / 2];
+    snprintf(text, sizeof text, "partition %u: %s", partition, rd_kafka_message_errstr(message));
+    leat_kafka_say(reader->client, message->err, text);
+    leat_part *part = &reader->parts[partition];
+    switch (fault_of(message->err)) {
+    case FAULT_RANGE:
+        part->restart = true;
+        leat_part_drop_batch(part); /* the message too */
+        check_begin(reader, partition);
+        return false;
+    case FAULT_UNREADABLE:
+        on_unreadable(reader, partition, text);
+        return false;
+    case FAULT_TOPIC:
+        reader->topic_asked_us = 0;
+        return true;
+    case FAULT_PASSES:
+        return true;
+    }
+    return true;
+}
+
+/* ---- time ---- */
+
+static void ask_ends(leat_log_reader *reader)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+        if (leat_part_is_mine(&reader->parts[p]))
+            rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)p);
+    if (list->cnt > 0)
+        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, LEAT_ASK_TIMEOUT_MS, pack(LEAT_ASK_ENDS, 0, 0),
+                               reader->answers);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void part_tick(leat_log_reader *reader, uint32_t partition, int64_t now_us)
+{
+    leat_part *part = &reader->parts[partition];
+    if (part->state == LEAT_PART_CHECKING && reader->topic_gone)
+        leat_reader_break(reader, partition, "the topic was deleted or made anew");
+    if (part->retry_us == 0 || now_us < part->retry_us)
+        return;
+    part->retry_us = 0;
+    if (part->state == LEAT_PART_CHECKING)
+        check_begin(reader, partition);
+    else if (part->state == LEAT_PART_SEEKING)
+        seek_step(reader, partition);
+}
+
+void leat_reader_range_tick(leat_log_reader *reader, int64_t now_us)
+{
+    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+        part_tick(reader, p, now_us);
+    if (reader->topic_asked_us == 0 || now_us - reader->topic_asked_us >= LEAT_TOPIC_EVERY_US) {
+        reader->topic_asked_us = now_us;
+        leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS, pack(LEAT_ASK_TOPIC, 0, 0), reader->answers);
+    }
+    if (now_us - reader->ends_asked_us >= LEAT_ENDS_EVERY_US) {
+        reader->ends_asked_us = now_us;
+        ask_ends(reader);
+    }
+}

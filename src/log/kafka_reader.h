@@ -1,0 +1,125 @@
+/*
+ * kafka_reader.h - the reader's state, shared by kafka_reader.c, kafka_rebalance.c, kafka_range.c and kafka_commit.c.
+ *
+ * A partition's way:
+ *
+ *   FREE --assigned--> HELD --seek--> CHECKING --range is good--> SEEKING --done--> READING
+ *                        ^               |  ^                                          |
+ *                        |               |  +---------- an error while reading --------+
+ *                        |               +--range is gone--> BROKEN
+ *   any of these --revoked--> REVOKING --given back--> FREE          any --lost--> FREE
+ *
+ * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING partitions that are not paused
+ * are read from it: not reading is the pause. librdkafka's own pause is not used, because it throws away what was fetched.
+ * (It does so itself while a rebalance waits for partitions to be given back; the fetch then goes on where reading was.)
+ */
+#ifndef LEAT_KAFKA_READER_H
+#define LEAT_KAFKA_READER_H
+
+#include "log/kafka.h"
+
+enum {
+    LEAT_READ_BATCH = 256,        /* records taken from a partition's queue at a time */
+    LEAT_ASK_TIMEOUT_MS = 5000,
+    LEAT_TOPIC_EVERY_US = 15 * 1000 * 1000,
+    LEAT_ENDS_EVERY_US = 5 * 1000 * 1000,
+};
+
+typedef enum leat_part_state {
+    LEAT_PART_FREE,
+    LEAT_PART_HELD,     /* assigned; not sought, not read */
+    LEAT_PART_CHECKING, /* sought: what the log still holds is being asked for */
+    LEAT_PART_SEEKING,  /* the range is good; librdkafka has not taken the seek yet */
+    LEAT_PART_READING,
+    LEAT_PART_BROKEN,
+    LEAT_PART_REVOKING,
+} leat_part_state;
+
+typedef struct leat_part {
+    leat_part_state state;
+    bool paused;
+    bool more;               /* its queue may hold records */
+    bool restart;            /* an error stopped librdkafka's fetcher: a seek is not enough */
+    rd_kafka_queue_t *queue; /* not FREE: fetched records */
+    uint32_t generation;     /* of the seek or check: answers to an older one are dropped */
+    int64_t low;             /* as told by the seek */
+    int64_t high;
+    int64_t next;            /* no record below is offered; -1: the log's start */
+    int64_t committed;       /* the offset last committed; -1: none */
+    int64_t range_start;     /* answers of the check; -1: not yet */
+    int64_t range_end;
+    bool topic_checked;
+    int64_t retry_us;        /* CHECKING, SEEKING: when to try again; 0: an answer is awaited */
+    uint32_t tries;          /* of the seek */
+    uint32_t short_ends;     /* checks in a row that found the log too short */
+    uint32_t unreadable;     /* times in a row that the record at `next` could not be read */
+    int64_t end;             /* the log's end as last asked for; -1: not known */
+    uint32_t batch_at;       /* records taken from the queue, not yet taken by the caller */
+    uint32_t batch_count;
+    rd_kafka_message_t *batch[LEAT_READ_BATCH];
+} leat_part;
+
+struct leat_log_reader {
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uint32_t open_handles;
+    leat_reader_events events;
+    leat_log_identity identity;
+    char *topic;
+    leat_kafka_client *client;
+    rd_kafka_t *rk; /* the client's */
+    rd_kafka_queue_t *group;   /* rebalances and errors */
+    rd_kafka_queue_t *answers; /* commits, offsets, topic */
+    int wake_fd;
+    leat_part *parts; /* [identity.partition_count] */
+    uint32_t turn;    /* the partition whose turn to be read is next */
+    size_t handed;    /* records with the caller */
+    uint64_t commit_failures;
+    rd_kafka_topic_partition_list_t *revoking; /* NULL, or what the group wants back */
+    uint32_t revoking_left;
+    int64_t topic_asked_us;
+    int64_t ends_asked_us;
+    bool topic_gone; /* deleted or made anew: nothing is read any more */
+    bool growth_said;
+    uint32_t gone_seen; /* answers in a row that there is no such topic */
+};
+
+/* What a question was about, packed into its opaque pointer. */
+typedef enum leat_ask { LEAT_ASK_START = 1, LEAT_ASK_END, LEAT_ASK_TOPIC, LEAT_ASK_ENDS, LEAT_ASK_TOPIC_CHECK } leat_ask;
+
+static inline bool leat_part_is_mine(const leat_part *part)
+{
+    return part->state != LEAT_PART_FREE;
+}
+
+/* ---- kafka_reader.c ---- */
+
+void leat_part_drop_batch(leat_part *part);
+void leat_reader_break(leat_log_reader *reader, uint32_t partition, const char *reason);
+
+/* ---- kafka_rebalance.c ---- */
+
+void leat_reader_on_rebalance(leat_log_reader *reader, rd_kafka_event_t *event);
+/* The topic has more partitions than it was set up with: once. */
+void leat_reader_say_growth(leat_log_reader *reader);
+/* A revoke that waits for its partitions may be lost meanwhile. */
+void leat_reader_check_lost(leat_log_reader *reader);
+/* Gives all to the group at once; no events. */
+void leat_reader_unassign_all(leat_log_reader *reader);
+/* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try again later. */
+int leat_reader_restart(leat_log_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
+
+/* ---- kafka_range.c ---- */
+
+/* An error that came instead of a record: reading has stopped when this returns false. */
+bool leat_reader_on_fetch_error(leat_log_reader *reader, uint32_t partition, const rd_kafka_message_t *message);
+void leat_reader_on_offsets(leat_log_reader *reader, rd_kafka_event_t *event);
+void leat_reader_on_topic(leat_log_reader *reader, rd_kafka_event_t *event);
+/* Retries and the regular questions; every tick. */
+void leat_reader_range_tick(leat_log_reader *reader, int64_t now_us);
+
+/* ---- kafka_commit.c ---- */
+
+void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event);
+
+#endif

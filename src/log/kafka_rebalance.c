@@ -1,0 +1,258 @@
+/*
+ * kafka_rebalance.c - partitions come and go. A partition is taken over at once, at the log's end and unread: what it is
+ * read from is known only when its progress was claimed. It is given up only when the caller has given it back, except
+ * when the group has taken it away already.
+ */
+#include "log/kafka_reader.h"
+
+#include <string.h>
+
+static bool is_cooperative(const leat_log_reader *reader)
+{
+    const char *protocol = rd_kafka_rebalance_protocol(reader->rk);
+    return protocol && strcmp(protocol, "COOPERATIVE") == 0;
+}
+
+void leat_reader_say_growth(leat_log_reader *reader)
+{
+    if (!reader->growth_said)
+        leat_warn("Kafka reader: topic %s has more than the %u partitions it was set up with: the others are not read",
+                  reader->topic, reader->identity.partition_count);
+    reader->growth_said = true;
+}
+
+/* The topic may have grown: partitions beyond those of the identity stay unread. */
+static bool is_known(leat_log_reader *reader, int32_t partition)
+{
+    if (partition >= 0 && (uint32_t)partition < reader->identity.partition_count)
+        return true;
+    leat_reader_say_growth(reader);
+    return false;
+}
+
+static void say_fault(rd_kafka_error_t *fault, const char *what)
+{
+    if (!fault)
+        return;
+    leat_err("Kafka reader: %s: %s", what, rd_kafka_error_string(fault));
+    rd_kafka_error_destroy(fault);
+}
+
+static void assign_list(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+{
+    if (is_cooperative(reader)) {
+        say_fault(rd_kafka_incremental_assign(reader->rk, list), "assign");
+        return;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(reader->rk, list);
+    if (code)
+        leat_err("Kafka reader: assign: %s", rd_kafka_err2str(code));
+}
+
+static void unassign_list(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+{
+    if (is_cooperative(reader))
+        say_fault(rd_kafka_incremental_unassign(reader->rk, list), "unassign");
+    else
+        rd_kafka_assign(reader->rk, NULL);
+}
+
+/* ---- one partition ---- */
+
+static void part_open(leat_log_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    LEAT_ASSERT(!leat_part_is_mine(part) && part->batch_count == 0);
+    uint32_t generation = part->generation + 1;
+    *part = (leat_part){.state = LEAT_PART_HELD,
+                        .generation = generation,
+                        .low = -1,
+                        .high = -1,
+                        .next = -1,
+                        .committed = -1,
+                        .range_start = -1,
+                        .range_end = -1,
+                        .end = -1};
+    part->queue = rd_kafka_queue_get_partition(reader->rk, reader->topic, (int32_t)partition);
+    LEAT_ASSERT(part->queue);
+    /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it so. */
+    rd_kafka_queue_forward(part->queue, NULL);
+    leat_kafka_wake_by(part->queue, reader->wake_fd);
+}
+
+static void part_close(leat_log_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    if (!leat_part_is_mine(part))
+        return;
+    leat_part_drop_batch(part);
+    rd_kafka_queue_io_event_enable(part->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(part->queue);
+    part->queue = NULL;
+    part->state = LEAT_PART_FREE;
+    part->generation++;
+}
+
+/* ---- assigned ---- */
+
+static void on_assigned(leat_log_reader *reader, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *unread = rd_kafka_topic_partition_list_new(1);
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *given = &list->elems[i];
+        given->offset = RD_KAFKA_OFFSET_END;
+        if (!is_known(reader, given->partition))
+            rd_kafka_topic_partition_list_add(unread, given->topic, given->partition);
+        else if (!leat_part_is_mine(&reader->parts[given->partition]))
+            part_open(reader, (uint32_t)given->partition);
+    }
+    assign_list(reader, list);
+    if (unread->cnt > 0)
+        rd_kafka_pause_partitions(reader->rk, unread);
+    rd_kafka_topic_partition_list_destroy(unread);
+    for (int i = 0; i < list->cnt; i++) {
+        if (!is_known(reader, list->elems[i].partition))
+            continue;
+        leat_info("Kafka reader: partition %d is ours", list->elems[i].partition);
+        reader->events.assigned(reader->events.context, (uint32_t)list->elems[i].partition);
+    }
+}
+
+/* ---- revoked, lost ---- */
+
+/* The partitions end here, then their owners hear of it. */
+static void on_lost(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        uint32_t partition = (uint32_t)list->elems[i].partition;
+        if (!is_known(reader, list->elems[i].partition) || !leat_part_is_mine(&reader->parts[partition]))
+            continue;
+        part_close(reader, partition);
+        leat_warn("Kafka reader: partition %u was taken away", partition);
+        reader->events.lost(reader->events.context, partition);
+    }
+    unassign_list(reader, list);
+}
+
+static void revoke_done(leat_log_reader *reader)
+{
+    unassign_list(reader, reader->revoking);
+    rd_kafka_topic_partition_list_destroy(reader->revoking);
+    reader->revoking = NULL;
+}
+
+static void on_revoked(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+{
+    LEAT_ASSERT(!reader->revoking);
+    reader->revoking = rd_kafka_topic_partition_list_copy(list);
+    reader->revoking_left = 1; /* this call's own, so that nothing ends before all were asked for */
+    for (int i = 0; i < list->cnt; i++) {
+        if (!is_known(reader, list->elems[i].partition))
+            continue;
+        uint32_t partition = (uint32_t)list->elems[i].partition;
+        leat_part *part = &reader->parts[partition];
+        if (!leat_part_is_mine(part))
+            continue;
+        part->state = LEAT_PART_REVOKING;
+        part->generation++;
+        leat_part_drop_batch(part);
+        reader->revoking_left++;
+        leat_info("Kafka reader: partition %u is wanted back", partition);
+        reader->events.revoked(reader->events.context, partition);
+    }
+    if (--reader->revoking_left == 0)
+        revoke_done(reader);
+}
+
+void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition)
+{
+    LEAT_ASSERT(partition < reader->identity.partition_count);
+    if (!reader->revoking || reader->parts[partition].state != LEAT_PART_REVOKING)
+        return; /* lost meanwhile */
+    part_close(reader, partition);
+    if (--reader->revoking_left == 0)
+        revoke_done(reader);
+}
+
+void leat_reader_check_lost(leat_log_reader *reader)
+{
+    if (!reader->revoking || !rd_kafka_assignment_lost(reader->rk))
+        return;
+    rd_kafka_topic_partition_list_t *list = reader->revoking;
+    reader->revoking = NULL;
+    on_lost(reader, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void leat_reader_on_rebalance(leat_log_reader *reader, rd_kafka_event_t *event)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    switch (rd_kafka_event_error(event)) {
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+        on_assigned(reader, list);
+        break;
+    case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
+        if (rd_kafka_assignment_lost(reader->rk))
+            on_lost(reader, list);
+        else
+            on_revoked(reader, list);
+        break;
+    default:
+        leat_err("Kafka reader: rebalance failed: %s", rd_kafka_event_error_string(event));
+        rd_kafka_assign(reader->rk, NULL);
+    }
+}
+
+void leat_reader_unassign_all(leat_log_reader *reader)
+{
+    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+        part_close(reader, p);
+    if (reader->revoking) {
+        unassign_list(reader, reader->revoking);
+        rd_kafka_topic_partition_list_destroy(reader->revoking);
+        reader->revoking = NULL;
+    }
+}
+
+/* ---- restart ---- */
+
+static int restart_one(leat_log_reader *reader, uint32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition)->offset = reader->parts[partition].next;
+    rd_kafka_error_t *fault = rd_kafka_incremental_unassign(reader->rk, list);
+    if (!fault)
+        fault = rd_kafka_incremental_assign(reader->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    int result = fault ? -1 : 0;
+    say_fault(fault, "restart of a partition");
+    return result;
+}
+
+/* The eager protocol knows whole assignments only: all start anew, each where it was. */
+static int restart_all(leat_log_reader *reader)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (rd_kafka_assignment(reader->rk, &list))
+        return -1;
+    for (int i = 0; i < list->cnt; i++) {
+        int32_t p = list->elems[i].partition;
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        leat_part *part = is_known(reader, p) ? &reader->parts[p] : NULL;
+        if (!part || (part->state != LEAT_PART_READING && part->state != LEAT_PART_SEEKING))
+            continue;
+        leat_part_drop_batch(part);
+        list->elems[i].offset = part->next;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(reader->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? -1 : 0;
+}
+
+int leat_reader_restart(leat_log_reader *reader, uint32_t partition)
+{
+    /* Between a rebalance event and our answer to it librdkafka takes any (un)assign for that answer. */
+    if (reader->revoking || rd_kafka_queue_length(reader->group) > 0)
+        return -1;
+    return is_cooperative(reader) ? restart_one(reader, partition) : restart_all(reader);
+}

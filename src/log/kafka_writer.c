@@ -1,0 +1,487 @@
+/*
+ * kafka_writer.c - the writer: an idempotent producer whose delivery reports come as events, many at once, through one
+ * eventfd on the caller's loop. Each record that waits for its answer has a slot in a pool taken at start; the slots form
+ * a list in the order of appending, so that the oldest one is known at no cost.
+ *
+ * A fatal error of the idempotent producer ends its client: nothing more is accepted, everything that waits is answered,
+ * then a new client takes its place. A record is never carried over: whoever sent it hears that it failed or is unknown,
+ * so a key's order is the senders' to keep.
+ */
+#include "log/kafka.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    WAITING_MAX = 1000 * 1000,
+    TICK_MS = 500,
+    ASK_TIMEOUT_MS = 3000,
+    SIGN_FRESH_US = 1000 * 1000,     /* a younger sign of life makes asking needless */
+    SIGN_VALID_US = 6 * 1000 * 1000, /* an older one no longer counts */
+    RENEW_WAIT_US = 2 * 1000 * 1000,
+    LAST_ANSWERS_MS = 500,
+    FREE_MS = 2000,
+    VALUE_MAX = 9, /* of one rd_kafka_produceva */
+};
+
+typedef struct writer_slot {
+    void *tag;
+    int64_t since_us;
+    struct writer_slot *older;
+    struct writer_slot *newer; /* or the next free one */
+} writer_slot;
+
+struct leat_log_writer {
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uint32_t open_handles;
+    leat_log_config config; /* a copy: a client may have to be made again */
+    leat_appended_cb on_appended;
+    void *context;
+    leat_kafka_client *client; /* NULL: could not be made again yet */
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *reports; /* delivery reports and errors */
+    rd_kafka_queue_t *answers; /* of leat_kafka_ask_topic */
+    int wake_fd;
+    writer_slot *slots;
+    writer_slot *free_slots;
+    writer_slot *oldest;
+    writer_slot *newest;
+    size_t waiting;
+    int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they failed */
+    int64_t renewing_since_us; /* 0: in good order */
+    uint64_t renewals;
+    bool asking;
+};
+
+/* ---- the copy of the configuration ---- */
+
+static void config_copy(leat_log_config *ret, const leat_log_config *from)
+{
+    leat_log_property *properties = leat_must_calloc(from->property_count, sizeof *properties);
+    for (uint32_t i = 0; i < from->property_count; i++) {
+        properties[i].name = leat_must_strdup(from->properties[i].name);
+        properties[i].value = leat_must_strdup(from->properties[i].value);
+    }
+    *ret = (leat_log_config){.brokers = leat_must_strdup(from->brokers),
+                             .topic = leat_must_strdup(from->topic),
+                             .properties = properties,
+                             .property_count = from->property_count};
+}
+
+/* Takes the constness off memory that is ours to free, or that librdkafka only reads. */
+static void *unconst(const void *memory)
+{
+    return (void *)(uintptr_t)memory;
+}
+
+static void config_free(leat_log_config *config)
+{
+    for (uint32_t i = 0; i < config->property_count; i++) {
+        free(unconst(config->properties[i].name));
+        free(unconst(config->properties[i].value));
+    }
+    free(unconst(config->properties));
+    free(unconst(config->brokers));
+    free(unconst(config->topic));
+}
+
+/* ---- slots ---- */
+
+static writer_slot *slot_take(leat_log_writer *writer, void *tag)
+{
+    writer_slot *slot = writer->free_slots;
+    if (!slot)
+        return NULL;
+    writer->free_slots = slot->newer;
+    *slot = (writer_slot){.tag = tag, .since_us = leat_mono_us(), .older = writer->newest};
+    if (writer->newest)
+        writer->newest->newer = slot;
+    else
+        writer->oldest = slot;
+    writer->newest = slot;
+    writer->waiting++;
+    return slot;
+}
+
+static void slot_give(leat_log_writer *writer, writer_slot *slot)
+{
+    LEAT_ASSERT(writer->waiting > 0);
+    if (slot->older)
+        slot->older->newer = slot->newer;
+    else
+        writer->oldest = slot->newer;
+    if (slot->newer)
+        slot->newer->older = slot->older;
+    else
+        writer->newest = slot->older;
+    slot->newer = writer->free_slots;
+    writer->free_slots = slot;
+    writer->waiting--;
+}
+
+static int slots_new(leat_log_writer *writer, leat_error *error)
+{
+    char text[32];
+    size_t size = sizeof text;
+    if (rd_kafka_conf_get(rd_kafka_conf(writer->client->rk), "queue.buffering.max.messages", text, &size) != RD_KAFKA_CONF_OK)
+        return leat_fail(error, "queue.buffering.max.messages cannot be read");
+    size_t count = (size_t)strtoul(text, NULL, 10);
+    if (count == 0 || count > WAITING_MAX)
+        return leat_fail(error, "Kafka property queue.buffering.max.messages must be between 1 and %d", WAITING_MAX);
+    writer->slots = leat_must_calloc(count, sizeof *writer->slots);
+    for (size_t i = count; i > 0; i--) {
+        writer->slots[i - 1].newer = writer->free_slots;
+        writer->free_slots = &writer->slots[i - 1];
+    }
+    return 0;
+}
+
+/* ---- answers ---- */
+
+static void answer(leat_log_writer *writer, writer_slot *slot, leat_append_result result, uint32_t partition,
+                   int64_t offset, const char *why)
+{
+    void *tag = slot->tag;
+    slot_give(writer, slot);
+    writer->on_appended(writer->context, tag, result, partition, offset, why);
+}
+
+static leat_append_result result_of(const rd_kafka_message_t *report)
+{
+    if (!report->err)
+        return LEAT_APPENDED;
+    if (rd_kafka_message_status(report) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
+        return LEAT_APPEND_UNKNOWN;
+    return report->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? LEAT_APPEND_TOO_LARGE : LEAT_NOT_APPENDED;
+}
+
+static void on_reports(leat_log_writer *writer, rd_kafka_event_t *event)
+{
+    const rd_kafka_message_t *report;
+    bool stored = false;
+    while ((report = rd_kafka_event_message_next(event))) {
+        leat_append_result result = result_of(report);
+        stored = stored || result == LEAT_APPENDED;
+        uint32_t partition = report->partition >= 0 ? (uint32_t)report->partition : 0;
+        answer(writer, report->_private, result, partition, report->err ? -1 : report->offset,
+               report->err ? rd_kafka_err2str(report->err) : NULL);
+    }
+    if (stored && !writer->renewing_since_us)
+        writer->sign_us = leat_mono_us();
+}
+
+static void answer_rest(leat_log_writer *writer)
+{
+    while (writer->oldest)
+        answer(writer, writer->oldest, LEAT_APPEND_UNKNOWN, 0, -1, "the writer ended before an answer came");
+}
+
+/* ---- the client and its renewal ---- */
+
+static int client_open(leat_log_writer *writer, leat_error *error)
+{
+    writer->client = leat_kafka_client_new(LEAT_KAFKA_WRITER, &writer->config, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, error);
+    if (!writer->client)
+        return -1;
+    rd_kafka_t *rk = writer->client->rk;
+    writer->topic = rd_kafka_topic_new(rk, writer->config.topic, NULL);
+    writer->reports = rd_kafka_queue_get_main(rk);
+    writer->answers = rd_kafka_queue_new(rk);
+    leat_kafka_wake_by(writer->reports, writer->wake_fd);
+    leat_kafka_wake_by(writer->answers, writer->wake_fd);
+    leat_kafka_ask_topic(rk, writer->config.topic, ASK_TIMEOUT_MS, NULL, writer->answers);
+    writer->asking = true;
+    return 0;
+}
+
+/* `timeout_ms` 0: does not wait until the client is gone. */
+static void client_close(leat_log_writer *writer, int timeout_ms)
+{
+    if (!writer->client)
+        return;
+    rd_kafka_queue_io_event_enable(writer->reports, -1, NULL, 0);
+    rd_kafka_queue_io_event_enable(writer->answers, -1, NULL, 0);
+    rd_kafka_queue_destroy(writer->reports);
+    rd_kafka_queue_destroy(writer->answers);
+    rd_kafka_topic_destroy(writer->topic);
+    leat_kafka_client_free(writer->client, timeout_ms);
+    writer->client = NULL;
+    writer->asking = false;
+}
+
+static void purge(leat_log_writer *writer)
+{
+    rd_kafka_purge(writer->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+static void renewal_begin(leat_log_writer *writer, const char *text)
+{
+    if (writer->renewing_since_us)
+        return;
+    leat_err("Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made", text,
+             writer->waiting);
+    writer->renewing_since_us = leat_mono_us();
+    writer->sign_us = 0;
+    writer->renewals++;
+    purge(writer);
+}
+
+static void renewal_step(leat_log_writer *writer)
+{
+    if (!writer->renewing_since_us)
+        return;
+    if (writer->waiting > 0 && leat_mono_us() - writer->renewing_since_us < RENEW_WAIT_US)
+        return;
+    answer_rest(writer);
+    client_close(writer, 0);
+    leat_error error;
+    if (client_open(writer, &error) != 0) {
+        leat_err("Kafka writer: no new client: %s", error.text);
+        return;
+    }
+    leat_info("Kafka writer: a new client is in place (%llu so far)", (unsigned long long)writer->renewals);
+    writer->renewing_since_us = 0;
+}
+
+/* ---- events ---- */
+
+static void on_error(leat_log_writer *writer, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (rd_kafka_event_error_is_fatal(event)) {
+        renewal_begin(writer, rd_kafka_event_error_string(event));
+        return;
+    }
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        writer->sign_us = 0;
+    leat_kafka_say(writer->client, code, rd_kafka_event_error_string(event));
+}
+
+static void serve_reports(leat_log_writer *writer, int timeout_ms)
+{
+    rd_kafka_event_t *event;
+    while (writer->client && (event = rd_kafka_queue_poll(writer->reports, timeout_ms))) {
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+            on_reports(writer, event);
+        else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
+            on_error(writer, event);
+        rd_kafka_event_destroy(event);
+        timeout_ms = 0;
+    }
+}
+
+static void on_topic(leat_log_writer *writer, rd_kafka_event_t *event)
+{
+    leat_error error;
+    leat_kafka_topic topic;
+    writer->asking = false;
+    int result = leat_kafka_read_topic(event, &topic, &error);
+    if (result == 0 && topic.leaderless == 0) {
+        if (!writer->renewing_since_us)
+            writer->sign_us = leat_mono_us();
+        return;
+    }
+    rd_kafka_resp_err_t code = result == 1 ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                               : result == 0 ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : RD_KAFKA_RESP_ERR__FAIL;
+    leat_kafka_say(writer->client, code, result < 0 ? error.text : rd_kafka_err2str(code));
+}
+
+static void serve_answers(leat_log_writer *writer)
+{
+    rd_kafka_event_t *event;
+    while (writer->client && (event = rd_kafka_queue_poll(writer->answers, 0))) {
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT)
+            on_topic(writer, event);
+        rd_kafka_event_destroy(event);
+    }
+}
+
+static void on_wake(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    leat_log_writer *writer = poll->data;
+    leat_kafka_wake_clear(writer->wake_fd);
+    serve_reports(writer, 0);
+    serve_answers(writer);
+    renewal_step(writer);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    leat_log_writer *writer = timer->data;
+    renewal_step(writer);
+    if (!writer->client || writer->asking || leat_mono_us() - writer->sign_us < SIGN_FRESH_US)
+        return;
+    leat_kafka_ask_topic(writer->client->rk, writer->config.topic, ASK_TIMEOUT_MS, NULL, writer->answers);
+    writer->asking = true;
+}
+
+/* ---- public ---- */
+
+static int loop_attach(leat_log_writer *writer, uv_loop_t *loop, leat_error *error)
+{
+    int result = uv_poll_init(loop, &writer->poll, writer->wake_fd);
+    if (result != 0)
+        return leat_fail(error, "uv_poll_init: %s", uv_strerror(result));
+    uv_timer_init(loop, &writer->timer);
+    writer->open_handles = 2;
+    writer->poll.data = writer;
+    writer->timer.data = writer;
+    uv_poll_start(&writer->poll, UV_READABLE, on_wake);
+    uv_timer_start(&writer->timer, on_tick, TICK_MS, TICK_MS);
+    return 0;
+}
+
+static void writer_forget(leat_log_writer *writer)
+{
+    if (writer->wake_fd >= 0)
+        close(writer->wake_fd);
+    config_free(&writer->config);
+    free(writer->slots);
+    free(writer);
+}
+
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
+                                     void *context, leat_error *error)
+{
+    rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_WRITER, config, error); /* before anything is taken */
+    if (!conf)
+        return NULL;
+    rd_kafka_conf_destroy(conf);
+    leat_log_writer *writer = leat_must_calloc(1, sizeof *writer);
+    writer->on_appended = on_appended;
+    writer->context = context;
+    config_copy(&writer->config, config);
+    writer->wake_fd = leat_kafka_wake_new(error);
+    if (writer->wake_fd < 0 || client_open(writer, error) != 0)
+        goto failed;
+    if (slots_new(writer, error) != 0 || loop_attach(writer, loop, error) != 0)
+        goto failed;
+    return writer;
+failed:
+    client_close(writer, FREE_MS);
+    writer_forget(writer);
+    return NULL;
+}
+
+/* The values of one rd_kafka_produceva; returns how many. */
+static size_t fill_values(rd_kafka_vu_t *values, const leat_log_writer *writer, const leat_record *record, void *opaque)
+{
+    size_t n = 0;
+    values[n].vtype = RD_KAFKA_VTYPE_RKT;
+    values[n++].u.rkt = writer->topic;
+    values[n].vtype = RD_KAFKA_VTYPE_PARTITION;
+    values[n++].u.i32 = (int32_t)record->partition;
+    values[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    values[n++].u.i = RD_KAFKA_MSG_F_COPY;
+    values[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+    values[n++].u.i64 = record->accepted_ms;
+    values[n].vtype = RD_KAFKA_VTYPE_KEY;
+    values[n].u.mem.ptr = unconst(record->key.data);
+    values[n++].u.mem.size = record->key.size;
+    values[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
+    values[n++].u.ptr = opaque;
+    if (!record->value_is_null) {
+        values[n].vtype = RD_KAFKA_VTYPE_VALUE;
+        values[n].u.mem.ptr = unconst(record->value.data ? record->value.data : "");
+        values[n++].u.mem.size = record->value.size;
+    }
+    if (record->route.size > 0) {
+        values[n].vtype = RD_KAFKA_VTYPE_HEADER;
+        values[n].u.header.name = "route";
+        values[n].u.header.val = record->route.data;
+        values[n++].u.header.size = (ssize_t)record->route.size;
+    }
+    if (record->op.size > 0) {
+        values[n].vtype = RD_KAFKA_VTYPE_HEADER;
+        values[n].u.header.name = "op";
+        values[n].u.header.val = record->op.data;
+        values[n++].u.header.size = (ssize_t)record->op.size;
+    }
+    return n;
+}
+
+/* 1: later perhaps; -1: never. */
+static int refused(leat_log_writer *writer, rd_kafka_error_t *fault, leat_error *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_error_code(fault);
+    leat_fail(error, "%s", rd_kafka_error_string(fault));
+    rd_kafka_error_destroy(fault);
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR__INVALID_ARG)
+        return -1;
+    if (code == RD_KAFKA_RESP_ERR__FATAL)
+        renewal_begin(writer, "found while appending");
+    else if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        leat_kafka_say(writer->client, code, rd_kafka_err2str(code));
+    return 1;
+}
+
+int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
+{
+    if (writer->renewing_since_us) {
+        leat_fail(error, "the writer recovers from a fatal error");
+        return 1;
+    }
+    writer_slot *slot = slot_take(writer, tag);
+    if (!slot) {
+        leat_fail(error, "too many records wait for their answer");
+        return 1;
+    }
+    rd_kafka_vu_t values[VALUE_MAX];
+    size_t count = fill_values(values, writer, record, slot);
+    rd_kafka_error_t *fault = rd_kafka_produceva(writer->client->rk, values, count);
+    if (!fault)
+        return 0;
+    slot_give(writer, slot);
+    return refused(writer, fault, error);
+}
+
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us)
+{
+    if (!writer->oldest)
+        return 0;
+    int64_t age_us = now_us - writer->oldest->since_us;
+    return age_us > 0 ? age_us : 1;
+}
+
+size_t leat_log_writer_waiting(const leat_log_writer *writer)
+{
+    return writer->waiting;
+}
+
+bool leat_log_writer_ready(const leat_log_writer *writer)
+{
+    return !writer->renewing_since_us && writer->sign_us != 0 && leat_mono_us() - writer->sign_us < SIGN_VALID_US;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    leat_log_writer *writer = handle->data;
+    if (--writer->open_handles == 0)
+        writer_forget(writer);
+}
+
+static void serve_until(leat_log_writer *writer, int64_t until_us)
+{
+    while (writer->client && writer->waiting > 0 && leat_mono_us() < until_us)
+        serve_reports(writer, 20);
+}
+
+void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
+{
+    if (!writer)
+        return;
+    int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    serve_until(writer, until_us);
+    if (writer->client && writer->waiting > 0) {
+        purge(writer);
+        serve_until(writer, leat_mono_us() + LAST_ANSWERS_MS * 1000);
+    }
+    answer_rest(writer);
+    client_close(writer, FREE_MS);
+    uv_close((uv_handle_t *)&writer->poll, on_closed);
+    uv_close((uv_handle_t *)&writer->timer, on_closed);
+}

@@ -1,0 +1,123 @@
+/*
+ * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied. Two implementations are
+ * meant to stand behind it: Kafka (kafka.c, librdkafka) and a local file. Everything else in leat sees only this.
+ *
+ * Both halves live on a libuv loop and call back on its thread only, never from inside a call made to them.
+ */
+#ifndef LEAT_LOG_H
+#define LEAT_LOG_H
+
+#include <uv.h>
+
+#include "record/item.h"
+
+/* One property handed to the log's client library as it is: { "compression.type", "lz4" }. */
+typedef struct leat_log_property {
+    const char *name;
+    const char *value;
+} leat_log_property;
+
+typedef struct leat_log_config {
+    const char *brokers;
+    const char *topic;
+    const char *group; /* consumer group; readers only */
+    const leat_log_property *properties; /* win over leat's own defaults */
+    uint32_t property_count;
+} leat_log_config;
+
+/* What the log says of itself: offsets mean something only together with this. */
+typedef struct leat_log_identity {
+    char cluster[128];
+    char topic_id[64];
+    uint32_t partition_count;
+} leat_log_identity;
+
+/* ---- administration: blocking, for `leat init` and start-up; any thread ---- */
+
+typedef struct leat_topic_spec {
+    uint32_t partition_count;
+    int32_t replication; /* -1: the brokers' default */
+} leat_topic_spec;
+
+/* Reads the identity; 1: the topic does not exist; -1: error. */
+int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Creates the topic (no compaction). 0 created, 1 it was there, -1 error. */
+int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
+/* The value of a topic-level setting ("cleanup.policy", "max.message.bytes", "min.insync.replicas"). */
+int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size, leat_error *error) LEAT_MUST_CHECK;
+
+/* ---- writer: the edge's side ---- */
+
+typedef struct leat_log_writer leat_log_writer;
+
+typedef enum leat_append_result {
+    LEAT_APPENDED,      /* durable by the log's own rule (Kafka: all in-sync replicas) */
+    LEAT_NOT_APPENDED,  /* certainly not in the log, and never will be */
+    LEAT_APPEND_UNKNOWN,/* perhaps */
+    LEAT_APPEND_TOO_LARGE,
+} leat_append_result;
+
+/* One call a record, in batches as they come; `tag` is the caller's. `why` is words for a person (may be NULL). */
+typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
+                                 const char *why);
+
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
+                                     void *context, leat_error *error);
+/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: full, nothing was taken: answer 503.
+ * -1: refused for good (too large, writer broken); nothing was taken. Never blocks. */
+int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
+/* Age of the oldest record without an answer, microseconds; 0: none waits. What readiness is judged by. */
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
+size_t leat_log_writer_waiting(const leat_log_writer *writer);
+/* Is at least one broker connection up, and the client not broken for good? */
+bool leat_log_writer_ready(const leat_log_writer *writer);
+/* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees. Blocking. Handles on
+ * the loop are closed: run the loop once more before closing it. */
+void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);
+
+/* ---- reader: a worker's side ---- */
+
+typedef struct leat_log_reader leat_log_reader;
+
+typedef struct leat_reader_events {
+    void *context;
+    /* The group gave / wants back / has taken away a partition. After `revoked` the reader waits for
+     * leat_log_reader_give_back of each named partition before it goes on with the rebalance. */
+    void (*assigned)(void *context, uint32_t partition);
+    void (*revoked)(void *context, uint32_t partition);
+    void (*lost)(void *context, uint32_t partition);
+    /* A record of a partition that was sought and is not paused. Returns false: not taken; the reader keeps it, offers it
+     * again first after resume, and offers nothing else of that partition before. The item is the caller's, filled by the
+     * reader (record, log_handle); see `item`. */
+    bool (*record)(void *context, const leat_record *record, void *log_handle);
+    /* The partition cannot be read on: a range is gone, the topic was recreated, ... It is not read any more. */
+    void (*broken)(void *context, uint32_t partition, const char *reason);
+    /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are a member. */
+    void (*committed)(void *context, int64_t since_us, bool ok);
+} leat_reader_events;
+
+leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                     const leat_reader_events *events, leat_error *error);
+/*
+ * Reads the partition from `offset` (-1: from its start) once its range is checked, without blocking: nothing of an
+ * earlier read is offered after this returns. `low` and `high` are what is applied: a log that starts after low + 1 has
+ * lost something unapplied unless `high` is below its start too... in doubt `broken` follows. A log that ends before
+ * `low` + 1 (truncated, recreated) is broken as well. Errors are retried inside and said.
+ */
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high);
+void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition);
+void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
+/* Commits that everything up to and including `offset` is applied; asynchronous, failures are said and counted only. */
+void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
+/* Commits again what was committed last (or the offset known at assignment): the answer shows whether we are a member. */
+void leat_log_reader_confirm(leat_log_reader *reader);
+void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
+/* The offset after the last record in the log, as last heard from the broker; -1: not known. */
+int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
+uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
+/* The bytes of a record may go. Any order, from the reader's thread. */
+void leat_log_release(leat_log_reader *reader, void *log_handle);
+/* Leaves the group and frees; every handle must have been released. Blocking, bounded by `timeout_ms`. */
+void leat_log_reader_free(leat_log_reader *reader, int timeout_ms);
+
+#endif

@@ -1,0 +1,17 @@
+/*
+ * catalog_json.h - the catalog as a JSON text: the format of the file, apart from how the file is written.
+ */
+#ifndef LEAT_CATALOG_JSON_H
+#define LEAT_CATALOG_JSON_H
+
+#include "record/catalog.h"
+
+enum { LEAT_CATALOG_VERSION = 1 };
+
+/* The caller frees the text. NULL: out of memory. */
+char *leat_catalog_to_json(const leat_catalog *catalog, size_t *ret_size);
+/* Checks all that the rest relies on: sizes, types, keys, a shard for each partition and slot. `ret` is the caller's to
+ * leat_catalog_fini; untouched on failure. */
+int leat_catalog_from_json(leat_slice json, leat_catalog *ret, leat_error *error) LEAT_MUST_CHECK;
+
+#endif

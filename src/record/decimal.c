@@ -1,0 +1,185 @@
+#include "record/decimal.h"
+
+enum {
+    EXPONENT_MAX = 1000000000,
+    WHOLE_DIGITS_MAX = 131072, /* weight is an int16 that counts groups of four digits */
+    DISPLAY_SCALE_MAX = 16383,
+    GROUP_DIGITS = 4,
+    SIGN_NEGATIVE = 0x4000,
+    SIGN_NAN = 0xC000,
+};
+
+/* Where the digits that count lie. Digits are numbered from the first of `whole` on through `fraction`. */
+typedef struct span {
+    int64_t first; /* first digit that is not 0 */
+    int64_t last;  /* last digit that is not 0; -1: the value is zero */
+    int64_t point; /* number of the digit after the decimal point; beyond the digits when the exponent is large */
+} span;
+
+static leat_slice take_digits(leat_slice *rest)
+{
+    size_t size = 0;
+    while (size < rest->size && rest->data[size] >= '0' && rest->data[size] <= '9')
+        size++;
+    leat_slice digits = {rest->data, size};
+    rest->data += size;
+    rest->size -= size;
+    return digits;
+}
+
+static bool take_char(leat_slice *rest, char c)
+{
+    if (rest->size == 0 || rest->data[0] != c)
+        return false;
+    rest->data++;
+    rest->size--;
+    return true;
+}
+
+/* After the 'e'. */
+static bool take_exponent(leat_slice *rest, int32_t *ret)
+{
+    bool negative = take_char(rest, '-');
+    if (!negative)
+        take_char(rest, '+');
+    leat_slice digits = take_digits(rest);
+    if (digits.size == 0)
+        return false;
+    int64_t exponent = 0;
+    for (size_t i = 0; i < digits.size; i++) {
+        exponent = exponent * 10 + (digits.data[i] - '0');
+        if (exponent > EXPONENT_MAX)
+            return false;
+    }
+    *ret = (int32_t)(negative ? -exponent : exponent);
+    return true;
+}
+
+bool leat_decimal_scan(leat_slice text, leat_decimal *ret)
+{
+    leat_decimal decimal = {.exponent = 0};
+    if (text.size == 0)
+        return false;
+    decimal.negative = take_char(&text, '-');
+    decimal.whole = take_digits(&text);
+    if (decimal.whole.size == 0)
+        return false;
+    if (take_char(&text, '.')) {
+        decimal.fraction = take_digits(&text);
+        if (decimal.fraction.size == 0)
+            return false;
+    }
+    if ((take_char(&text, 'e') || take_char(&text, 'E')) && !take_exponent(&text, &decimal.exponent))
+        return false;
+    if (text.size != 0)
+        return false;
+    *ret = decimal;
+    return true;
+}
+
+/* Zero beyond either end. */
+static int digit_at(const leat_decimal *decimal, int64_t index)
+{
+    if (index < 0)
+        return 0;
+    size_t at = (size_t)index;
+    if (at < decimal->whole.size)
+        return decimal->whole.data[at] - '0';
+    at -= decimal->whole.size;
+    return at < decimal->fraction.size ? decimal->fraction.data[at] - '0' : 0;
+}
+
+static span measure(const leat_decimal *decimal)
+{
+    int64_t count = (int64_t)(decimal->whole.size + decimal->fraction.size);
+    span measured = {.first = 0, .last = count - 1, .point = (int64_t)decimal->whole.size + decimal->exponent};
+    while (measured.last >= 0 && digit_at(decimal, measured.last) == 0)
+        measured.last--;
+    while (measured.first < measured.last && digit_at(decimal, measured.first) == 0)
+        measured.first++;
+    return measured;
+}
+
+static int64_t display_scale(const leat_decimal *decimal)
+{
+    int64_t scale = (int64_t)decimal->fraction.size - decimal->exponent;
+    return scale > 0 ? scale : 0;
+}
+
+bool leat_decimal_storable(const leat_decimal *decimal)
+{
+    if (display_scale(decimal) > DISPLAY_SCALE_MAX)
+        return false;
+    span digits = measure(decimal);
+    return digits.last < 0 || digits.point - digits.first <= WHOLE_DIGITS_MAX;
+}
+
+int32_t leat_decimal_precision(int32_t type_modifier)
+{
+    return ((type_modifier - 4) >> 16) & 0xffff;
+}
+
+int32_t leat_decimal_scale(int32_t type_modifier)
+{
+    int32_t bits = (type_modifier - 4) & 0x7ff; /* an 11-bit number with sign */
+    return bits >= 0x400 ? bits - 0x800 : bits;
+}
+
+bool leat_decimal_fits(const leat_decimal *decimal, int32_t type_modifier)
+{
+    if (type_modifier < 4)
+        return true;
+    span digits = measure(decimal);
+    if (digits.last < 0)
+        return true;
+    int64_t precision = leat_decimal_precision(type_modifier);
+    int64_t room = precision - leat_decimal_scale(type_modifier); /* digits before the point; may be negative */
+    int64_t whole = digits.point - digits.first;
+    if (whole != room)
+        return whole < room;
+    /* All the room is used: only rounding up from nothing but nines needs one digit more. */
+    for (int64_t i = 0; i < precision; i++)
+        if (digit_at(decimal, digits.first + i) != 9)
+            return true;
+    return digit_at(decimal, digits.first + precision) < 5;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0 ? 1 : 0);
+}
+
+static void put_header(leat_buf *out, int64_t count, int64_t weight, int sign, int64_t scale)
+{
+    leat_buf_be16(out, (uint16_t)count);
+    leat_buf_be16(out, (uint16_t)weight);
+    leat_buf_be16(out, (uint16_t)sign);
+    leat_buf_be16(out, (uint16_t)scale);
+}
+
+void leat_decimal_binary(const leat_decimal *decimal, leat_buf *out)
+{
+    span digits = measure(decimal);
+    int64_t scale = display_scale(decimal);
+    if (digits.last < 0) {
+        put_header(out, 0, 0, 0, scale);
+        return;
+    }
+    /* Digit i stands for the power point - 1 - i; a group of weight w holds the powers 4w .. 4w + 3. */
+    int64_t highest = floor_div(digits.point - 1 - digits.first, GROUP_DIGITS);
+    int64_t lowest = floor_div(digits.point - 1 - digits.last, GROUP_DIGITS);
+    LEAT_ASSERT(highest <= INT16_MAX && scale <= DISPLAY_SCALE_MAX);
+    put_header(out, highest - lowest + 1, highest, decimal->negative ? SIGN_NEGATIVE : 0, scale);
+    for (int64_t group = highest; group >= lowest; group--) {
+        int64_t first = digits.point - GROUP_DIGITS * (group + 1);
+        int value = 0;
+        for (int64_t i = first; i < first + GROUP_DIGITS; i++)
+            value = value * 10 + digit_at(decimal, i);
+        leat_buf_be16(out, (uint16_t)value);
+    }
+}
+
+void leat_decimal_binary_nan(leat_buf *out)
+{
+    put_header(out, 0, 0, SIGN_NAN, 0);
+}

@@ -1,0 +1,98 @@
+#include "record/item.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const leat_route *find_route(const leat_routes *routes, leat_slice name, leat_error *error)
+{
+    const leat_route *route = NULL;
+    if (name.size > 0)
+        route = leat_routes_by_name(routes, name);
+    else if (routes->count == 1)
+        route = &routes->routes[0];
+    if (!route && name.size > 0)
+        leat_fail(error, "there is no route \"%.*s\"", name.size > 100 ? 100 : (int)name.size, name.data);
+    else if (!route)
+        leat_fail(error, "the header \"route\" is missing, and there are several routes");
+    return route;
+}
+
+static int find_op(const leat_record *record, leat_route_op *ret, leat_error *error)
+{
+    if (record->op.size == 0) {
+        *ret = record->value.size == 0 ? LEAT_DELETE : LEAT_PUT;
+        return 0;
+    }
+    if (!leat_route_op_by_name(record->op, ret))
+        return leat_fail(error, "there is no operation \"%.*s\"", record->op.size > 100 ? 100 : (int)record->op.size,
+                         record->op.data);
+    return 0;
+}
+
+/* The record keeps its place in the order by its raw key, and will be a dead letter with these words. */
+static int set_fault(leat_item *item, const leat_error *error)
+{
+    item->route = NULL;
+    item->canonical_key = item->record.key;
+    item->hash = leat_hash(item->record.key);
+    item->fault = strdup(error->text);
+    return item->fault ? 0 : -1;
+}
+
+/* Points the texts among the key's values, which lie in key->decoded, at the same place in a copy of it. */
+static void take_values(leat_item *item, const leat_key *key, const char *decoded)
+{
+    const leat_table *table = item->route->table;
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        item->key[i] = key->values[i];
+        if (table->columns[table->key_columns[i]].type == LEAT_TYPE_TEXT)
+            item->key[i].text.data = decoded + (key->values[i].text.data - key->decoded);
+    }
+}
+
+/* The usual key is canonical and has nothing to decode: then all that the item keeps is in the record already. */
+static int take_key(leat_item *item, const leat_key *key)
+{
+    leat_slice canonical = {key->canonical, key->canonical_size};
+    bool is_canonical = leat_slice_equal(canonical, item->record.key);
+    bool is_plain = !memchr(item->record.key.data, '%', item->record.key.size);
+    item->hash = key->hash;
+    if (is_canonical && is_plain) {
+        item->canonical_key = item->record.key;
+        take_values(item, key, item->record.key.data);
+        return 0;
+    }
+    item->owned = malloc((size_t)key->canonical_size + key->decoded_size);
+    if (!item->owned)
+        return -1;
+    memcpy(item->owned, key->canonical, key->canonical_size);
+    memcpy(item->owned + key->canonical_size, key->decoded, key->decoded_size);
+    item->canonical_key = is_canonical ? item->record.key : (leat_slice){item->owned, key->canonical_size};
+    take_values(item, key, item->owned + key->canonical_size);
+    return 0;
+}
+
+int leat_item_decode(const leat_routes *routes, leat_item *item)
+{
+    leat_error error;
+    leat_key key;
+    item->op = LEAT_PUT;
+    item->owned = NULL;
+    item->fault = NULL;
+    item->route = find_route(routes, item->record.route, &error);
+    if (!item->route || find_op(&item->record, &item->op, &error) != 0)
+        return set_fault(item, &error);
+    if (leat_key_decode(item->route, item->record.key, &key, &error) != 0) {
+        leat_fail_prefix(&error, "key");
+        return set_fault(item, &error);
+    }
+    return take_key(item, &key);
+}
+
+void leat_item_clear(leat_item *item)
+{
+    free(item->owned);
+    free(item->fault);
+    item->owned = NULL;
+    item->fault = NULL;
+}

@@ -1,0 +1,41 @@
+/*
+ * item.h - one record of the log inside a worker: what the log gave, decoded as far as its key. It is the payload the
+ * engine passes through without looking, and what the sink applies.
+ */
+#ifndef LEAT_ITEM_H
+#define LEAT_ITEM_H
+
+#include "record/route.h"
+
+/* A record as the log holds it. Slices are borrowed from whoever delivered or sends it. */
+typedef struct leat_record {
+    uint32_t partition;
+    int64_t offset;
+    int64_t accepted_ms; /* the record's timestamp: wall clock at the edge */
+    leat_slice key;
+    leat_slice value;
+    leat_slice route; /* header `route`; empty: the only one */
+    leat_slice op;    /* header `op`; empty: put, or delete when the value is empty */
+    bool value_is_null;
+} leat_record;
+
+typedef struct leat_item {
+    leat_record record;
+    void *log_handle;         /* keeps the record's bytes alive; given back by leat_log_release */
+    const leat_route *route;  /* NULL: could not be decoded, `fault` says why */
+    leat_route_op op;
+    uint64_t hash;
+    leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated with the item */
+    leat_value key[LEAT_KEY_COLUMNS_MAX];
+    char *owned;              /* NULL, or memory that canonical_key and key texts borrow */
+    char *fault;              /* NULL, or why the record makes no sense (owned) */
+    struct leat_item *next_free;
+} leat_item;
+
+/* Decodes route, operation and key of item->record into the rest of the item. A record that makes no sense gets a
+ * `fault` and the hash of its raw key, so that it keeps its place in the order. Returns -1 only when memory is out. */
+int leat_item_decode(const leat_routes *routes, leat_item *item) LEAT_MUST_CHECK;
+/* Frees what decode allocated; the item itself stays its pool's. */
+void leat_item_clear(leat_item *item);
+
+#endif

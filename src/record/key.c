@@ -1,0 +1,220 @@
+/*
+ * Keys in and out of their text form: the parts are split at '/', percent-decoded, read as their column's type, and
+ * written again in the one form that is hashed and compared.
+ */
+#include "record/route.h"
+
+#include <string.h>
+
+/* The text of each key part, percent-encoded, in primary-key order. */
+typedef struct key_parts {
+    leat_slice parts[LEAT_KEY_COLUMNS_MAX];
+} key_parts;
+
+static const leat_column *key_column(const leat_route *route, uint32_t position)
+{
+    return &route->table->columns[route->table->key_columns[position]];
+}
+
+/* Splits at '/'. The number of parts, or max + 1 when there are more. */
+static uint32_t split(leat_slice text, leat_slice *parts, uint32_t max)
+{
+    uint32_t count = 0;
+    const char *at = text.data;
+    const char *end = at + text.size;
+    for (;;) {
+        const char *slash = at == end ? NULL : memchr(at, '/', (size_t)(end - at));
+        if (count == max)
+            return max + 1;
+        parts[count++] = (leat_slice){at, (size_t)((slash ? slash : end) - at)};
+        if (!slash)
+            return count;
+        at = slash + 1;
+    }
+}
+
+/* --- Percent-coding ---------------------------------------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Writes at most text.size bytes. */
+static int percent_decode(leat_slice text, char *out, size_t *ret_size, leat_error *error)
+{
+    size_t size = 0;
+    for (size_t at = 0; at < text.size; at++) {
+        char c = text.data[at];
+        if (c == '%') {
+            int high = text.size - at > 2 ? hex_digit(text.data[at + 1]) : -1;
+            int low = high < 0 ? -1 : hex_digit(text.data[at + 2]);
+            if (low < 0)
+                return leat_fail(error, "has a '%%' that two hexadecimal digits do not follow");
+            c = (char)(high << 4 | low);
+            at += 2;
+        }
+        out[size++] = c;
+    }
+    *ret_size = size;
+    return 0;
+}
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
+/* False when the key gets too long. */
+static bool percent_encode(leat_slice text, leat_key *key)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t size = key->canonical_size;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool plain = is_unreserved(c);
+        if (sizeof key->canonical - size < (plain ? 1 : 3))
+            return false;
+        if (plain) {
+            key->canonical[size++] = c;
+            continue;
+        }
+        key->canonical[size++] = '%';
+        key->canonical[size++] = digits[(unsigned char)c >> 4];
+        key->canonical[size++] = digits[(unsigned char)c & 15];
+    }
+    key->canonical_size = (uint32_t)size;
+    return true;
+}
+
+/* --- Decoding ---------------------------------------------------------------------------------------------------- */
+
+static int too_long(leat_error *error)
+{
+    return leat_fail(error, "the key is longer than %d bytes", LEAT_KEY_BYTES_MAX);
+}
+
+/* The '/' between the parts keeps `decoded` in step with the key as it stands in the log. */
+static int read_part(const leat_route *route, uint32_t position, leat_slice part, leat_key *key, leat_error *error)
+{
+    char *out = key->decoded + key->decoded_size;
+    size_t size = 0;
+    if (part.size == 0)
+        return leat_fail(error, "must not be empty");
+    if (part.size > sizeof key->decoded - key->decoded_size)
+        return too_long(error);
+    if (percent_decode(part, out, &size, error) != 0)
+        return -1;
+    key->decoded_size += (uint32_t)size;
+    return leat_value_from_text(key_column(route, position), (leat_slice){out, size}, &key->values[position], error);
+}
+
+static bool write_part(const leat_route *route, uint32_t position, leat_key *key)
+{
+    char scratch[LEAT_CANONICAL_MAX];
+    leat_type type = key_column(route, position)->type;
+    return percent_encode(leat_value_canonical_slice(type, &key->values[position], scratch), key);
+}
+
+static bool put_slashes(leat_key *key)
+{
+    if (key->decoded_size == sizeof key->decoded || key->canonical_size == sizeof key->canonical)
+        return false;
+    key->decoded[key->decoded_size++] = '/';
+    key->canonical[key->canonical_size++] = '/';
+    return true;
+}
+
+/* `ret_bad`: the position that is wrong, or key_count when it is the whole. */
+static int decode(const leat_route *route, const key_parts *from, leat_key *ret, uint32_t *ret_bad, leat_error *error)
+{
+    uint32_t count = route->table->key_count;
+    ret->canonical_size = 0;
+    ret->decoded_size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        *ret_bad = count;
+        if (i > 0 && !put_slashes(ret))
+            return too_long(error);
+        *ret_bad = i;
+        if (read_part(route, i, from->parts[i], ret, error) != 0)
+            return -1;
+        *ret_bad = count;
+        if (!write_part(route, i, ret))
+            return too_long(error);
+    }
+    ret->hash = leat_hash((leat_slice){ret->canonical, ret->canonical_size});
+    return 0;
+}
+
+int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret, leat_error *error)
+{
+    key_parts from;
+    uint32_t count = route->table->key_count;
+    if (key.size == 0)
+        return leat_fail(error, "the key is empty");
+    if (split(key, from.parts, count) != count)
+        return leat_fail(error, "the key must have %u part%s, separated by '/'", count, count == 1 ? "" : "s");
+    uint32_t bad;
+    if (decode(route, &from, ret, &bad, error) == 0)
+        return 0;
+    return bad == count ? -1 : leat_fail_prefix(error, "%s", key_column(route, bad)->name);
+}
+
+/* --- Matching ---------------------------------------------------------------------------------------------------- */
+
+static bool matches(const leat_route *route, const leat_slice *segments, uint32_t count)
+{
+    if (route->segment_count != count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (route->segments[i].key_position < 0 && !leat_slice_is(segments[i], route->segments[i].text))
+            return false;
+    return true;
+}
+
+/* One bit a literal, the first segment highest: the larger, the more particular. */
+static uint32_t particularity(const leat_route *route)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < route->segment_count; i++)
+        bits = bits << 1 | (route->segments[i].key_position < 0);
+    return bits;
+}
+
+static const leat_route *find(const leat_routes *routes, const leat_slice *segments, uint32_t count)
+{
+    const leat_route *best = NULL;
+    for (uint32_t i = 0; i < routes->count; i++) {
+        const leat_route *route = &routes->routes[i];
+        if (matches(route, segments, count) && (!best || particularity(route) > particularity(best)))
+            best = route;
+    }
+    return best;
+}
+
+leat_match leat_routes_match(const leat_routes *routes, leat_slice path, const leat_route **ret_route,
+                             leat_key *ret_key, char *ret_field, leat_error *error)
+{
+    leat_slice segments[LEAT_SEGMENTS_MAX];
+    if (path.size == 0 || path.data[0] != '/')
+        return LEAT_MATCH_NO_ROUTE;
+    uint32_t count = split((leat_slice){path.data + 1, path.size - 1}, segments, LEAT_SEGMENTS_MAX);
+    const leat_route *route = count <= LEAT_SEGMENTS_MAX ? find(routes, segments, count) : NULL;
+    if (!route)
+        return LEAT_MATCH_NO_ROUTE;
+    key_parts from;
+    for (uint32_t i = 0; i < count; i++)
+        if (route->segments[i].key_position >= 0)
+            from.parts[route->segments[i].key_position] = segments[i];
+    uint32_t bad;
+    *ret_route = route;
+    if (decode(route, &from, ret_key, &bad, error) == 0)
+        return LEAT_MATCH_OK;
+    const char *field = bad < route->table->key_count ? key_column(route, bad)->name : "";
+    memcpy(ret_field, field, strlen(field) + 1);
+    return LEAT_MATCH_BAD_KEY;
+}

@@ -1,0 +1,105 @@
+#include "record/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BIT_NUMBER = 1, BIT_JSON = 2, BIT_ANY = 4 };
+
+typedef struct type_facts {
+    const char *name;
+    bool is_key;
+    unsigned kinds; /* what operations may count on */
+} type_facts;
+
+static const type_facts types[LEAT_TYPE_COUNT] = {
+    [LEAT_TYPE_BOOL] = {"bool", true, BIT_ANY},
+    [LEAT_TYPE_INT2] = {"int2", true, BIT_ANY | BIT_NUMBER},
+    [LEAT_TYPE_INT4] = {"int4", true, BIT_ANY | BIT_NUMBER},
+    [LEAT_TYPE_INT8] = {"int8", true, BIT_ANY | BIT_NUMBER},
+    [LEAT_TYPE_FLOAT8] = {"float8", false, BIT_ANY | BIT_NUMBER},
+    [LEAT_TYPE_NUMERIC] = {"numeric", false, BIT_ANY | BIT_NUMBER},
+    [LEAT_TYPE_TEXT] = {"text", true, BIT_ANY},
+    [LEAT_TYPE_UUID] = {"uuid", true, BIT_ANY},
+    [LEAT_TYPE_TIMESTAMPTZ] = {"timestamptz", true, BIT_ANY},
+    [LEAT_TYPE_JSONB] = {"jsonb", false, BIT_ANY | BIT_JSON},
+    [LEAT_TYPE_OTHER] = {"other", false, 0},
+};
+
+/* max, min and merge fit nothing: the words are known so that a configuration gets a better answer than "unknown". */
+static const struct {
+    const char *name;
+    unsigned kinds;
+} ops[LEAT_OP_COUNT] = {
+    [LEAT_OP_SET] = {"set", BIT_ANY},      [LEAT_OP_ADD] = {"add", BIT_NUMBER}, [LEAT_OP_APPEND] = {"append", BIT_JSON},
+    [LEAT_OP_MAX] = {"max", 0},            [LEAT_OP_MIN] = {"min", 0},          [LEAT_OP_MERGE] = {"merge", 0},
+};
+
+const char *leat_type_name(leat_type type)
+{
+    LEAT_ASSERT((unsigned)type < LEAT_TYPE_COUNT);
+    return types[type].name;
+}
+
+leat_type leat_type_by_name(const char *typname)
+{
+    if (strcmp(typname, "varchar") == 0)
+        return LEAT_TYPE_TEXT;
+    for (unsigned i = 0; i < LEAT_TYPE_COUNT; i++)
+        if (strcmp(types[i].name, typname) == 0)
+            return (leat_type)i;
+    return LEAT_TYPE_OTHER;
+}
+
+bool leat_type_is_key(leat_type type)
+{
+    LEAT_ASSERT((unsigned)type < LEAT_TYPE_COUNT);
+    return types[type].is_key;
+}
+
+bool leat_op_fits(leat_column_op op, leat_type type)
+{
+    LEAT_ASSERT((unsigned)op < LEAT_OP_COUNT && (unsigned)type < LEAT_TYPE_COUNT);
+    return (ops[op].kinds & types[type].kinds) != 0;
+}
+
+const char *leat_op_name(leat_column_op op)
+{
+    LEAT_ASSERT((unsigned)op < LEAT_OP_COUNT);
+    return ops[op].name;
+}
+
+bool leat_op_by_name(const char *name, leat_column_op *ret_op)
+{
+    for (unsigned i = 0; i < LEAT_OP_COUNT; i++) {
+        if (strcmp(ops[i].name, name) == 0) {
+            *ret_op = (leat_column_op)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool leat_column_is(const leat_column *column, leat_slice name)
+{
+    return name.size > 0 && name.size <= LEAT_NAME_MAX && column->name[0] == name.data[0] &&
+           memcmp(column->name, name.data, name.size) == 0 && column->name[name.size] == '\0' &&
+           !memchr(name.data, '\0', name.size);
+}
+
+int leat_table_column(const leat_table *table, leat_slice name)
+{
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (leat_column_is(&table->columns[i], name))
+            return (int)i;
+    return -1;
+}
+
+void leat_table_fini(leat_table *table)
+{
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        free(table->columns[i].default_expression);
+        table->columns[i].default_expression = NULL;
+    }
+    table->column_count = 0;
+    table->key_count = 0;
+}

@@ -1,0 +1,83 @@
+/*
+ * table.h - what leat knows of a table: columns, types, operations, primary key. Read from the database's own catalog
+ * by the sink, kept in a file (catalog.h) for the edge, never changed once built.
+ */
+#ifndef LEAT_TABLE_H
+#define LEAT_TABLE_H
+
+#include "base/base.h"
+
+enum {
+    LEAT_COLUMNS_MAX = 64, /* columns of one table that a route may write: presence is one 64-bit mask */
+    LEAT_KEY_COLUMNS_MAX = 8,
+    LEAT_NAME_MAX = 63, /* PostgreSQL's NAMEDATALEN - 1, bytes */
+};
+
+/* The types leat sends in binary. Everything else is LEAT_TYPE_OTHER: refused by a route. */
+typedef enum leat_type {
+    LEAT_TYPE_BOOL,
+    LEAT_TYPE_INT2,
+    LEAT_TYPE_INT4,
+    LEAT_TYPE_INT8,
+    LEAT_TYPE_FLOAT8,
+    LEAT_TYPE_NUMERIC,
+    LEAT_TYPE_TEXT, /* text and varchar(n) */
+    LEAT_TYPE_UUID,
+    LEAT_TYPE_TIMESTAMPTZ,
+    LEAT_TYPE_JSONB,
+    LEAT_TYPE_OTHER,
+    LEAT_TYPE_COUNT,
+} leat_type;
+
+/* What PATCH does to a column. */
+typedef enum leat_column_op {
+    LEAT_OP_SET,
+    LEAT_OP_ADD,
+    LEAT_OP_APPEND,
+    LEAT_OP_MAX, /* max, min and merge: known words, refused at start for now */
+    LEAT_OP_MIN,
+    LEAT_OP_MERGE,
+    LEAT_OP_COUNT,
+} leat_column_op;
+
+typedef struct leat_column {
+    char name[LEAT_NAME_MAX + 1];
+    leat_type type;
+    char type_name[128];   /* as format_type() prints it, for casts and messages: "character varying(20)" */
+    uint32_t type_oid;     /* of the type itself */
+    int32_t type_modifier; /* -1: none. varchar(n): n + 4; numeric(p,s): ((p << 16) | (s & 0x7ff)) + 4 */
+    bool not_null;
+    bool generated; /* generated or identity-always: never written */
+    char *default_expression; /* SQL text by pg_get_expr, NULL: none. Owned by the table */
+    int8_t key_position;  /* place in the primary key from 0, -1: not part of it */
+} leat_column;
+
+typedef struct leat_table {
+    char schema[LEAT_NAME_MAX + 1];
+    char name[LEAT_NAME_MAX + 1];
+    char label[2 * LEAT_NAME_MAX + 2]; /* as the configuration names it */
+    uint32_t column_count;
+    leat_column columns[LEAT_COLUMNS_MAX];
+    uint32_t key_count;
+    uint32_t key_columns[LEAT_KEY_COLUMNS_MAX]; /* column indexes in primary-key order */
+} leat_table;
+
+/* "bool", "int4", ...; "other". */
+const char *leat_type_name(leat_type type);
+/* By pg_type.typname ("varchar" and "text" are LEAT_TYPE_TEXT); LEAT_TYPE_OTHER when unknown. */
+leat_type leat_type_by_name(const char *typname);
+/* May a column of this type be part of a key? bool, int2/4/8, text, uuid, timestamptz. */
+bool leat_type_is_key(leat_type type);
+/* Does this operation work on this type? set: all but other; add: numbers; append: jsonb; the rest: none. */
+bool leat_op_fits(leat_column_op op, leat_type type);
+const char *leat_op_name(leat_column_op op);
+bool leat_op_by_name(const char *name, leat_column_op *ret_op);
+
+/* Is this the column of that name? Any bytes may be asked for. */
+bool leat_column_is(const leat_column *column, leat_slice name);
+/* Index of the column, -1 when there is none of that name. */
+int leat_table_column(const leat_table *table, leat_slice name);
+/* Frees what the columns own and leaves a table without columns. */
+void leat_table_fini(leat_table *table);
+
+#endif

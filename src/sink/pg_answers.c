@@ -1,0 +1,215 @@
+#include "sink/pg_session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "sink/sqlstate.h"
+
+void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const char *sqlstate, const char *message)
+{
+    leat_job_result *result = &session->result;
+    session->failed = true;
+    result->outcome = outcome;
+    snprintf(result->sqlstate, sizeof result->sqlstate, "%s", sqlstate);
+    size_t size = strnlen(message, sizeof result->message - 1);
+    memcpy(result->message, message, size);
+    result->message[size] = '\0';
+}
+
+static void set_answer_fault(leat_pg_session *session, const char *message)
+{
+    if (!session->failed)
+        leat_pg_session_fail(session, LEAT_NOT_UNDERSTOOD, "", message);
+}
+
+static const char *error_field(const PGresult *result, int code)
+{
+    const char *text = PQresultErrorField(result, code);
+    return text ? text : "";
+}
+
+static bool is_state(const PGresult *result, const char *sqlstate)
+{
+    return strcmp(error_field(result, PG_DIAG_SQLSTATE), sqlstate) == 0;
+}
+
+/* LT001, LT002: the partition is all there is in the detail. */
+static int32_t read_partition(const PGresult *error)
+{
+    const char *detail = error_field(error, PG_DIAG_MESSAGE_DETAIL);
+    char *end;
+    long partition = strtol(detail, &end, 10);
+    return end == detail || partition < 0 || partition > INT32_MAX ? -1 : (int32_t)partition;
+}
+
+/* Is the violated constraint one of the table written? A table that a trigger writes has a primary key too. Who is to
+ * blame for an error at commit cannot be told; there any table will do. */
+static bool is_own_table(const leat_pg_session *session, const job_command *command)
+{
+    if (command->kind == COMMAND_SYNC)
+        return true;
+    if (command->kind != COMMAND_ROWS)
+        return false;
+    const leat_table *table = leat_shapes_shape(session->shared->shapes, command->statement)->route->table;
+    return strcmp(session->constraint[0], table->schema) == 0 && strcmp(session->constraint[1], table->name) == 0;
+}
+
+static void take_unique_violation(leat_pg_session *session, const job_command *command, const PGresult *error)
+{
+    static const int fields[3] = {PG_DIAG_SCHEMA_NAME, PG_DIAG_TABLE_NAME, PG_DIAG_CONSTRAINT_NAME};
+    for (size_t i = 0; i < 3; i++)
+        snprintf(session->constraint[i], sizeof session->constraint[i], "%s", error_field(error, fields[i]));
+    if (is_own_table(session, command))
+        session->question = ASK_PRIMARY_KEY;
+}
+
+/* A plan that no longer fits. 0A000 is said of many things; who says it does not depend on the server's language. */
+static bool is_stale_plan(const PGresult *error)
+{
+    return is_state(error, "26000") ||
+           (is_state(error, "0A000") &&
+            strcmp(error_field(error, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0);
+}
+
+/* The first error counts: what follows it, up to the Sync, was not done. */
+static void take_error(leat_pg_session *session, const job_command *command, const PGresult *error)
+{
+    if (session->failed)
+        return;
+    const char *severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *sqlstate = error_field(error, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+    leat_outcome outcome = leat_sqlstate_outcome(sqlstate, severity, false);
+    leat_pg_session_fail(session, outcome, sqlstate, message ? message : PQresultErrorMessage(error));
+    if (outcome == LEAT_FENCED || outcome == LEAT_WENT_BACK)
+        session->result.partition = read_partition(error);
+    if (is_state(error, "23505"))
+        take_unique_violation(session, command, error);
+    if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
+        session->question = ASK_TERMINATE;
+    if (is_stale_plan(error)) {
+        session->result.outcome = LEAT_CONTENTION;
+        session->forget = true;
+    }
+    session->is_spoilt = outcome == LEAT_UNKNOWN || is_state(error, "25006");
+}
+
+/* A question's own failure changes nothing about the job's. */
+static void take_question_error(leat_pg_session *session, const PGresult *error)
+{
+    leat_warn("asked about a failed job, PostgreSQL said %s: %s", error_field(error, PG_DIAG_SQLSTATE),
+              error_field(error, PG_DIAG_MESSAGE_PRIMARY));
+    session->is_spoilt = leat_sqlstate_outcome(error_field(error, PG_DIAG_SQLSTATE),
+                                               PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
+                                               false) == LEAT_UNKNOWN;
+}
+
+static void take_claim(leat_pg_session *session, const PGresult *answer)
+{
+    leat_claim claim;
+    int64_t epoch, base_seq, low, low_at_ms;
+    int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+        base[i] = -1;
+    if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 || leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
+        leat_pg_field_int8(answer, 0, 2, &base_seq) < 0 ||
+        leat_pg_field_ints(answer, 0, 3, base, LEAT_PROGRESS_SUBPARTITIONS) < 0 ||
+        leat_pg_field_int8(answer, 0, 4, &low) < 0 || leat_pg_field_int8(answer, 0, 5, &low_at_ms) < 0) {
+        set_answer_fault(session, "leat.claim has answered in a form this program does not know");
+        return;
+    }
+    leat_progress_begin(&session->progress, claim, epoch, base_seq, base, low, low_at_ms);
+    session->claim_read = true;
+}
+
+static int take_progress_row(leat_pg_session *session, const PGresult *answer, int row)
+{
+    int64_t seq;
+    int64_t wide[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
+    int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_PROGRESS_SUBPARTITIONS);
+    if (leat_pg_field_int8(answer, row, 0, &seq) < 0 || count < 0 ||
+        leat_pg_field_ints(answer, row, 2, offsets, LEAT_PROGRESS_SUBPARTITIONS) != count)
+        return -1;
+    for (int i = 0; i < count; i++)
+        subpartitions[i] = (int16_t)wide[i];
+    return leat_progress_row(&session->progress, seq, subpartitions, offsets, (uint32_t)count);
+}
+
+static void take_progress(leat_pg_session *session, const PGresult *answer)
+{
+    if (!session->claim_read) {
+        set_answer_fault(session, "leat.rows has answered before leat.claim");
+        return;
+    }
+    for (int row = 0; row < PQntuples(answer); row++) {
+        if (take_progress_row(session, answer, row) < 0) {
+            set_answer_fault(session, "leat.progress has a row that makes no sense");
+            return;
+        }
+    }
+}
+
+static void take_terminated(leat_pg_session *session, const PGresult *answer)
+{
+    int32_t count;
+    if (leat_pg_field_int4(answer, 0, 0, &count) < 0 || count <= 0)
+        return;
+    session->shared->counters.holders_terminated += (uint64_t)count;
+    leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed", session->partition, count);
+}
+
+static void take_answer(leat_pg_session *session, const job_command *command, const PGresult *answer)
+{
+    switch (command->kind) {
+    case COMMAND_PREPARE:
+        session->prepared[command->statement] = PREPARED;
+        break;
+    case COMMAND_CLAIM:
+        take_claim(session, answer);
+        break;
+    case COMMAND_PROGRESS:
+        take_progress(session, answer);
+        break;
+    case COMMAND_TERMINATE:
+        take_terminated(session, answer);
+        break;
+    case COMMAND_IS_PRIMARY_KEY:
+        if (PQntuples(answer) > 0)
+            session->result.outcome = LEAT_CONTENTION;
+        break;
+    case COMMAND_ADVANCE:
+    case COMMAND_ROWS:
+    case COMMAND_COMPACT:
+    case COMMAND_FORGET:
+    case COMMAND_SYNC:
+        break;
+    }
+}
+
+void leat_pg_session_result(leat_pg_session *session, const PGresult *result)
+{
+    if (session->state != SESSION_SENT)
+        return;
+    if (!result) {
+        session->answered++;
+        return;
+    }
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_PIPELINE_SYNC) {
+        session->state = SESSION_ANSWERED;
+        return;
+    }
+    /* An error of the commit itself (a deferred constraint) comes where the Sync is. */
+    uint32_t at = session->answered < session->command_count ? session->answered : session->command_count - 1;
+    const job_command *command = &session->commands[at];
+    if (status == PGRES_FATAL_ERROR && session->is_asking)
+        take_question_error(session, result);
+    else if (status == PGRES_FATAL_ERROR)
+        take_error(session, command, result);
+    else if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+        take_answer(session, command, result);
+}

@@ -1,0 +1,344 @@
+#include "sink/pg_conn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "sink/statement.h"
+
+enum {
+    SERVER_VERSION_MIN = 150000, /* MERGE */
+    SILENCE_MAX_MS = 60000,      /* a server that owes an answer for longer is given up */
+};
+
+/* Every edge is one function: start_attempt, advance_attempt, close_with, break_later. */
+typedef enum conn_state {
+    CONN_CLOSED,
+    CONN_CONNECTING,
+    CONN_READY,
+    CONN_BROKEN, /* closed as soon as leat_pg_conn_settle comes by */
+} conn_state;
+
+struct leat_pg_conn {
+    uv_loop_t *loop;
+    const leat_pg_dsn *dsn;
+    leat_pg_conn_events events;
+    conn_state state;
+    PGconn *pg;
+    uv_poll_t *poll; /* NULL: no socket is watched. Freed by its close callback */
+    int poll_fd;
+    int poll_events;       /* watched now; 0: stopped */
+    uint32_t open_polls;   /* handles the loop still knows */
+    uint32_t open_syncs;   /* sent, not answered */
+    uint64_t since_ms;     /* of the attempt; of the last answer or the first question */
+    bool freed;
+    char message[512];     /* why it broke */
+};
+
+/* --- the socket -------------------------------------------------------------------------------------------------- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void release_if_done(leat_pg_conn *conn)
+{
+    if (!conn->freed || conn->open_polls > 0)
+        return;
+    leat_pg_conn_events events = conn->events;
+    free(conn);
+    events.freed(events.context);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    leat_pg_conn *conn = handle->data;
+    free(handle);
+    conn->open_polls--;
+    release_if_done(conn);
+}
+
+static void unwatch(leat_pg_conn *conn)
+{
+    if (!conn->poll)
+        return;
+    uv_close((uv_handle_t *)conn->poll, on_poll_closed);
+    conn->poll = NULL;
+    conn->poll_events = 0;
+}
+
+static int watch_socket(leat_pg_conn *conn, int fd)
+{
+    uv_poll_t *poll = malloc(sizeof *poll);
+    if (!poll)
+        return -1;
+    if (uv_poll_init(conn->loop, poll, fd) < 0) {
+        free(poll);
+        return -1;
+    }
+    poll->data = conn;
+    conn->open_polls++;
+    conn->poll = poll;
+    conn->poll_fd = fd;
+    return 0;
+}
+
+/* While it connects, libpq may change sockets. */
+static int watch(leat_pg_conn *conn, int events)
+{
+    int fd = PQsocket(conn->pg);
+    if (conn->poll && conn->poll_fd != fd)
+        unwatch(conn);
+    if (!conn->poll && (fd < 0 || watch_socket(conn, fd) < 0))
+        return -1;
+    if (conn->poll_events == events)
+        return 0;
+    conn->poll_events = events;
+    return uv_poll_start(conn->poll, events, on_poll) < 0 ? -1 : 0;
+}
+
+/* --- ends -------------------------------------------------------------------------------------------------------- */
+
+static void drop(leat_pg_conn *conn)
+{
+    unwatch(conn);
+    PQfinish(conn->pg);
+    conn->pg = NULL;
+    conn->state = CONN_CLOSED;
+    conn->open_syncs = 0;
+}
+
+static void keep_message(leat_pg_conn *conn, const char *message)
+{
+    snprintf(conn->message, sizeof conn->message, "%s", message);
+    size_t size = strlen(conn->message);
+    while (size > 0 && conn->message[size - 1] == '\n')
+        conn->message[--size] = '\0';
+}
+
+static void close_with(leat_pg_conn *conn, const char *message)
+{
+    keep_message(conn, message);
+    drop(conn);
+    conn->events.closed(conn->events.context, conn->message);
+}
+
+static void break_later(leat_pg_conn *conn, const char *message)
+{
+    if (conn->state == CONN_BROKEN || conn->state == CONN_CLOSED)
+        return;
+    conn->state = CONN_BROKEN;
+    keep_message(conn, message);
+    conn->events.wake(conn->events.context);
+}
+
+void leat_pg_conn_break(leat_pg_conn *conn, const char *message)
+{
+    break_later(conn, message);
+}
+
+void leat_pg_conn_settle(leat_pg_conn *conn)
+{
+    if (conn->state != CONN_BROKEN)
+        return;
+    drop(conn);
+    conn->events.closed(conn->events.context, conn->message);
+}
+
+/* --- connecting -------------------------------------------------------------------------------------------------- */
+
+static void on_notice(void *context, const PGresult *notice)
+{
+    (void)context;
+    const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    leat_debug("PostgreSQL says: %s", text ? text : "");
+}
+
+static void open_attempt(leat_pg_conn *conn)
+{
+    int version = PQserverVersion(conn->pg);
+    if (version < SERVER_VERSION_MIN) {
+        char message[128];
+        snprintf(message, sizeof message, "PostgreSQL 15 or later is needed, the server is %d", version / 10000);
+        close_with(conn, message);
+        return;
+    }
+    if (PQsetnonblocking(conn->pg, 1) != 0 || !PQenterPipelineMode(conn->pg) || watch(conn, UV_READABLE) < 0) {
+        close_with(conn, "the connection does not take pipeline mode");
+        return;
+    }
+    conn->state = CONN_READY;
+    conn->events.opened(conn->events.context);
+}
+
+static void advance_attempt(leat_pg_conn *conn)
+{
+    /* libpq may close this very socket: the loop must not watch it meanwhile. */
+    uv_poll_stop(conn->poll);
+    conn->poll_events = 0;
+    PostgresPollingStatusType status = PQconnectPoll(conn->pg);
+    if (status == PGRES_POLLING_OK)
+        open_attempt(conn);
+    else if (status == PGRES_POLLING_FAILED)
+        close_with(conn, PQerrorMessage(conn->pg));
+    else if (watch(conn, status == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE) < 0)
+        close_with(conn, "the socket cannot be watched");
+}
+
+void leat_pg_conn_open(leat_pg_conn *conn)
+{
+    LEAT_ASSERT(conn->state == CONN_CLOSED && !conn->pg && !conn->freed);
+    conn->state = CONN_CONNECTING;
+    conn->since_ms = uv_now(conn->loop);
+    conn->pg = PQconnectStartParams(leat_pg_dsn_keywords(conn->dsn), leat_pg_dsn_values(conn->dsn), 0);
+    if (!conn->pg) {
+        break_later(conn, "out of memory");
+        return;
+    }
+    PQsetNoticeReceiver(conn->pg, on_notice, NULL);
+    if (PQstatus(conn->pg) == CONNECTION_BAD)
+        break_later(conn, PQerrorMessage(conn->pg));
+    else if (watch(conn, UV_WRITABLE) < 0)
+        break_later(conn, "the socket cannot be watched");
+}
+
+/* --- reading and writing ----------------------------------------------------------------------------------------- */
+
+static void count_sync(leat_pg_conn *conn, const PGresult *result)
+{
+    if (result && PQresultStatus(result) == PGRES_PIPELINE_SYNC && conn->open_syncs > 0)
+        conn->open_syncs--;
+}
+
+/* Hands over what has arrived. On a dead connection libpq makes up errors without end: one is enough. */
+static void drain(leat_pg_conn *conn)
+{
+    bool was_end = false;
+    while (conn->state == CONN_READY && conn->open_syncs > 0 && !PQisBusy(conn->pg)) {
+        PGresult *result = PQgetResult(conn->pg);
+        bool is_dead = PQstatus(conn->pg) == CONNECTION_BAD;
+        if (!result && (was_end || is_dead))
+            return;
+        was_end = !result;
+        count_sync(conn, result);
+        conn->events.result(conn->events.context, result);
+        PQclear(result);
+        if (is_dead)
+            return;
+    }
+}
+
+static void flush(leat_pg_conn *conn)
+{
+    int left = PQflush(conn->pg);
+    if (left < 0)
+        break_later(conn, PQerrorMessage(conn->pg));
+    else if (watch(conn, left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE) < 0)
+        break_later(conn, "the socket cannot be watched");
+}
+
+static void read_answers(leat_pg_conn *conn)
+{
+    conn->since_ms = uv_now(conn->loop);
+    PQconsumeInput(conn->pg); /* a failure shows in the status; what came before it still counts */
+    drain(conn);
+    if (conn->state != CONN_READY)
+        return;
+    if (PQstatus(conn->pg) == CONNECTION_BAD)
+        close_with(conn, PQerrorMessage(conn->pg));
+    else
+        conn->events.drained(conn->events.context);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    leat_pg_conn *conn = poll->data;
+    if (conn->state == CONN_CONNECTING)
+        advance_attempt(conn);
+    else if (conn->state == CONN_READY && status < 0)
+        close_with(conn, uv_strerror(status));
+    else if (conn->state == CONN_READY && (events & UV_READABLE))
+        read_answers(conn);
+    if (conn->state == CONN_READY)
+        flush(conn);
+}
+
+static bool can_send(const leat_pg_conn *conn)
+{
+    return conn->state == CONN_READY;
+}
+
+/* Binary, one for each parameter a statement can have. */
+static const int formats[LEAT_STATEMENT_PARAMS_MAX] = {[0 ... LEAT_STATEMENT_PARAMS_MAX - 1] = 1};
+
+void leat_pg_conn_prepare(leat_pg_conn *conn, const char *name, const char *sql)
+{
+    if (can_send(conn) && !PQsendPrepare(conn->pg, name, sql, 0, NULL))
+        break_later(conn, PQerrorMessage(conn->pg));
+}
+
+void leat_pg_conn_execute(leat_pg_conn *conn, const char *name, uint32_t count, const char *const *values,
+                          const int *sizes)
+{
+    LEAT_ASSERT(count <= LEAT_STATEMENT_PARAMS_MAX);
+    if (can_send(conn) && !PQsendQueryPrepared(conn->pg, name, (int)count, values, sizes, formats, 1))
+        break_later(conn, PQerrorMessage(conn->pg));
+}
+
+void leat_pg_conn_query(leat_pg_conn *conn, const char *sql, uint32_t count, const char *const *values,
+                        const int *sizes)
+{
+    LEAT_ASSERT(count <= LEAT_STATEMENT_PARAMS_MAX);
+    if (can_send(conn) && !PQsendQueryParams(conn->pg, sql, (int)count, NULL, values, sizes, formats, 1))
+        break_later(conn, PQerrorMessage(conn->pg));
+}
+
+void leat_pg_conn_sync(leat_pg_conn *conn)
+{
+    if (!can_send(conn))
+        return;
+    if (!PQpipelineSync(conn->pg)) {
+        break_later(conn, PQerrorMessage(conn->pg));
+        return;
+    }
+    conn->open_syncs++;
+    conn->since_ms = uv_now(conn->loop);
+    flush(conn);
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------- */
+
+leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, const leat_pg_dsn *dsn, const leat_pg_conn_events *events)
+{
+    leat_pg_conn *conn = leat_must_calloc(1, sizeof *conn);
+    conn->loop = loop;
+    conn->dsn = dsn;
+    conn->events = *events;
+    return conn;
+}
+
+void leat_pg_conn_free(leat_pg_conn *conn)
+{
+    LEAT_ASSERT(!conn->freed);
+    drop(conn);
+    conn->freed = true;
+    release_if_done(conn);
+}
+
+bool leat_pg_conn_is_closed(const leat_pg_conn *conn)
+{
+    return conn->state == CONN_CLOSED;
+}
+
+bool leat_pg_conn_is_ready(const leat_pg_conn *conn)
+{
+    return conn->state == CONN_READY;
+}
+
+void leat_pg_conn_tick(leat_pg_conn *conn)
+{
+    uint64_t waited_ms = uv_now(conn->loop) - conn->since_ms;
+    if (conn->state == CONN_CONNECTING && waited_ms > (uint64_t)leat_pg_dsn_connect_timeout_ms(conn->dsn))
+        close_with(conn, "no answer to the attempt to connect");
+    else if (conn->state == CONN_READY && conn->open_syncs > 0 && waited_ms > SILENCE_MAX_MS)
+        close_with(conn, "no answer from the server");
+}

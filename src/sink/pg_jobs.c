@@ -1,0 +1,343 @@
+#include "sink/pg_session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Every batch's planner settings, local to its transaction and with no command of their own. Plans must not depend on
+ * what the planner thinks of a table that was empty a moment ago: always the primary key's index, row by row. */
+static const char advance_sql[] =
+    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8[], $8::int4),"
+    " set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),"
+    " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
+
+static const char claim_sql[] = "SELECT claim, epoch, base_seq, base_offsets, low, low_at_ms"
+                                " FROM leat.claim($1::int4, $2::int4, $3::int4)";
+
+static const char progress_sql[] = "SELECT seq, subpartitions, offsets FROM leat.rows($1::int4, $2::int4)";
+
+static const char compact_sql[] =
+    "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8[], $9::int4)";
+
+static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
+
+static const char is_primary_key_sql[] =
+    "SELECT 1 FROM pg_catalog.pg_constraint AS c"
+    " JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid"
+    " JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace"
+    " WHERE c.contype = 'p' AND n.nspname = $1::text AND r.relname = $2::text AND c.conname = $3::text";
+
+/* --- life -------------------------------------------------------------------------------------------------------- */
+
+leat_pg_session *leat_pg_session_new(leat_pg_shared *shared)
+{
+    leat_pg_session *session = leat_must_calloc(1, sizeof *session);
+    session->shared = shared;
+    return session;
+}
+
+void leat_pg_session_free(leat_pg_session *session)
+{
+    if (!session)
+        return;
+    leat_pg_params_free(&session->params);
+    free(session->commands);
+    free(session);
+}
+
+static void forget_prepared(leat_pg_session *session)
+{
+    memset(session->prepared, 0, sizeof session->prepared);
+    session->generation++;
+}
+
+void leat_pg_session_begin(leat_pg_session *session)
+{
+    LEAT_ASSERT(session->state == SESSION_IDLE);
+    forget_prepared(session);
+    session->forget = false;
+    session->is_spoilt = false;
+}
+
+bool leat_pg_session_is_open(const leat_pg_session *session)
+{
+    return session->state != SESSION_IDLE;
+}
+
+bool leat_pg_session_is_over(const leat_pg_session *session)
+{
+    return session->state == SESSION_OVER;
+}
+
+bool leat_pg_session_is_spoilt(const leat_pg_session *session)
+{
+    return session->is_spoilt;
+}
+
+/* --- sending ----------------------------------------------------------------------------------------------------- */
+
+static int reserve_commands(leat_pg_session *session, size_t count)
+{
+    if (count <= session->command_capacity)
+        return 0;
+    job_command *grown = realloc(session->commands, 2 * count * sizeof *grown);
+    if (!grown)
+        return -1;
+    session->commands = grown;
+    session->command_capacity = (uint32_t)(2 * count);
+    return 0;
+}
+
+static void note_command(leat_pg_session *session, command_kind kind, uint32_t statement)
+{
+    LEAT_ASSERT(session->command_count < session->command_capacity);
+    session->commands[session->command_count++] = (job_command){kind, statement};
+}
+
+static void send_query(leat_pg_session *session, leat_pg_conn *conn, command_kind kind, const char *sql)
+{
+    leat_pg_params *params = &session->params;
+    if (leat_pg_params_end(params) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    note_command(session, kind, 0);
+    leat_pg_conn_query(conn, sql, params->count, params->values, params->sizes);
+}
+
+static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
+{
+    note_command(session, COMMAND_SYNC, 0);
+    session->state = SESSION_SENT;
+    leat_pg_conn_sync(conn);
+}
+
+static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)
+{
+    session->command_count = 0;
+    session->answered = 0;
+    if (!session->forget)
+        return;
+    session->forget = false;
+    forget_prepared(session);
+    leat_pg_params_begin(&session->params);
+    send_query(session, conn, COMMAND_FORGET, "DEALLOCATE ALL");
+}
+
+/* Prepares the statement where the connection does not have it yet, in the pipeline that uses it. */
+static void send_prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement, const char *sql,
+                         char ret_name[NAME_SIZE])
+{
+    snprintf(ret_name, NAME_SIZE, "leat_%u_%u", session->generation, statement);
+    if (session->prepared[statement] != UNPREPARED)
+        return;
+    session->prepared[statement] = PREPARE_SENT;
+    note_command(session, COMMAND_PREPARE, statement);
+    leat_pg_conn_prepare(conn, ret_name, sql);
+}
+
+static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const leat_batch_part *part)
+{
+    leat_pg_params *params = &session->params;
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)part->partition);
+    leat_pg_params_uuid(params, part->claim.token);
+    leat_pg_params_int8(params, part->seq);
+    leat_pg_params_int2s(params, part->subpartitions, part->count);
+    leat_pg_params_int8s(params, part->offsets, part->count);
+    leat_pg_params_int8s(params, part->needs, part->needs_count);
+    leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
+    if (leat_pg_params_end(params) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    char name[NAME_SIZE];
+    send_prepare(session, conn, ADVANCE_NUMBER, advance_sql, name);
+    note_command(session, COMMAND_ADVANCE, ADVANCE_NUMBER);
+    leat_pg_conn_execute(conn, name, params->count, params->values, params->sizes);
+}
+
+static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
+{
+    leat_pg_shared *shared = session->shared;
+    leat_shape shape;
+    leat_row_statement rows;
+    int statement = leat_shapes_find(shared->shapes, leat_rows_shape(shared->rows, at), &shape);
+    if (statement < 0 || leat_rows_statement(shared->rows, at, shape, &rows) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    char name[NAME_SIZE];
+    send_prepare(session, conn, (uint32_t)statement, leat_shapes_sql(shared->shapes, (uint32_t)statement), name);
+    note_command(session, COMMAND_ROWS, (uint32_t)statement);
+    leat_pg_conn_execute(conn, name, rows.param_count, rows.values, rows.sizes);
+    shared->counters.statements++;
+}
+
+/* It is over before anything was sent. */
+static void refuse(leat_pg_session *session, leat_outcome outcome, const char *message)
+{
+    leat_pg_session_fail(session, outcome, "", message);
+    session->state = SESSION_OVER;
+}
+
+static void start_batch(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+{
+    leat_pg_shared *shared = session->shared;
+    leat_rows_fault fault;
+    if (leat_rows_build(shared->rows, batch, &fault) < 0) {
+        refuse(session, fault.outcome, fault.error.text);
+        session->result.bad_record = fault.bad_record;
+        return;
+    }
+    uint32_t statement_count = leat_rows_statement_count(shared->rows);
+    session->row_count = leat_rows_count(shared->rows);
+    if (reserve_commands(session, (size_t)batch->part_count + 2 * (size_t)statement_count + 3) < 0) {
+        refuse(session, LEAT_OUTAGE, "out of memory");
+        return;
+    }
+    begin_pipeline(session, conn);
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        send_advance(session, conn, &batch->parts[i]);
+    for (uint32_t i = 0; i < statement_count; i++)
+        send_rows(session, conn, i);
+    send_sync(session, conn);
+}
+
+static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
+{
+    leat_pg_params *params = &session->params;
+    begin_pipeline(session, conn);
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)session->partition);
+    leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
+    send_query(session, conn, COMMAND_CLAIM, claim_sql);
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)session->partition);
+    send_query(session, conn, COMMAND_PROGRESS, progress_sql);
+    send_sync(session, conn);
+}
+
+static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const leat_compaction *compaction)
+{
+    leat_pg_params *params = &session->params;
+    begin_pipeline(session, conn);
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)compaction->partition);
+    leat_pg_params_uuid(params, compaction->claim.token);
+    leat_pg_params_int8(params, compaction->base_seq);
+    leat_pg_params_int8s(params, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
+    leat_pg_params_int8(params, compaction->low);
+    leat_pg_params_int8(params, compaction->low_at_ms);
+    leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
+    leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
+    send_query(session, conn, COMMAND_COMPACT, compact_sql);
+    send_sync(session, conn);
+}
+
+void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const leat_job *job)
+{
+    LEAT_ASSERT(session->state == SESSION_IDLE);
+    session->job_id = job->id;
+    session->kind = job->kind;
+    session->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
+    session->row_count = 0;
+    session->failed = false;
+    session->claim_read = false;
+    session->question = ASK_NOTHING;
+    session->is_asking = false;
+    session->result = (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1};
+    if (reserve_commands(session, COMMANDS_FEW) < 0)
+        refuse(session, LEAT_OUTAGE, "out of memory");
+    else if (job->kind == LEAT_JOB_BATCH)
+        start_batch(session, conn, &job->batch);
+    else if (job->kind == LEAT_JOB_CLAIM)
+        start_claim(session, conn);
+    else
+        start_compaction(session, conn, &job->compaction);
+    LEAT_ASSERT(session->state != SESSION_IDLE);
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------- */
+
+static void ask(leat_pg_session *session, leat_pg_conn *conn)
+{
+    leat_pg_params *params = &session->params;
+    session->command_count = 0;
+    session->answered = 0;
+    session->is_asking = true;
+    leat_pg_params_begin(params);
+    if (session->question == ASK_TERMINATE) {
+        leat_pg_params_int4(params, session->shared->source_id);
+        leat_pg_params_int4(params, (int32_t)session->partition);
+        send_query(session, conn, COMMAND_TERMINATE, terminate_sql);
+    } else {
+        for (size_t i = 0; i < 3; i++)
+            leat_pg_params_text(params, session->constraint[i]);
+        send_query(session, conn, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
+    }
+    send_sync(session, conn);
+}
+
+/* Statements whose PREPARE did not come to its turn are to be sent again. */
+static void settle_prepared(leat_pg_session *session)
+{
+    for (uint32_t i = 0; i < session->command_count; i++) {
+        const job_command *command = &session->commands[i];
+        if (command->kind == COMMAND_PREPARE && session->prepared[command->statement] == PREPARE_SENT)
+            session->prepared[command->statement] = UNPREPARED;
+    }
+}
+
+static void end_job(leat_pg_session *session)
+{
+    session->state = SESSION_OVER;
+    if (session->failed)
+        return;
+    session->shared->counters.rows += session->row_count;
+    if (session->kind != LEAT_JOB_CLAIM)
+        return;
+    if (session->claim_read)
+        session->result.progress = &session->progress;
+    else
+        leat_pg_session_fail(session, LEAT_NOT_UNDERSTOOD, "", "leat.claim has not answered");
+}
+
+void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)
+{
+    if (session->state != SESSION_ANSWERED)
+        return;
+    settle_prepared(session);
+    if (session->question != ASK_NOTHING && !session->is_asking && !session->is_spoilt)
+        ask(session, conn);
+    else
+        end_job(session);
+}
+
+void leat_pg_session_lost(leat_pg_session *session, const char *message)
+{
+    if (session->state == SESSION_ANSWERED || session->is_asking) {
+        end_job(session);
+        return;
+    }
+    if (session->state != SESSION_SENT)
+        return;
+    if (!session->failed)
+        leat_pg_session_fail(session, LEAT_UNKNOWN, "", message);
+    session->result.outcome = LEAT_UNKNOWN;
+    session->result.partition = -1;
+    session->state = SESSION_OVER;
+}
+
+uint32_t leat_pg_session_take(leat_pg_session *session, leat_job_result *ret)
+{
+    LEAT_ASSERT(session->state == SESSION_OVER);
+    *ret = session->result;
+    session->state = SESSION_IDLE;
+    session->is_asking = false;
+    return session->job_id;
+}

@@ -1,0 +1,80 @@
+/*
+ * pg_session.h - the inside of a session, shared by what sends a job (pg_jobs.c) and what reads the answers
+ * (pg_answers.c). Not for use elsewhere.
+ */
+#ifndef LEAT_PG_SESSION_H
+#define LEAT_PG_SESSION_H
+
+#include "sink/pg_jobs.h"
+#include "sink/pg_params.h"
+
+typedef enum command_kind {
+    COMMAND_PREPARE, /* a row statement, or advance */
+    COMMAND_ADVANCE,
+    COMMAND_ROWS, /* a row statement */
+    COMMAND_CLAIM,
+    COMMAND_PROGRESS,
+    COMMAND_COMPACT,
+    COMMAND_TERMINATE,
+    COMMAND_IS_PRIMARY_KEY,
+    COMMAND_FORGET,
+    COMMAND_SYNC,
+} command_kind;
+
+typedef struct job_command {
+    command_kind kind;
+    uint32_t statement; /* PREPARE, ROWS: its number; ADVANCE_NUMBER for advance */
+} job_command;
+
+enum {
+    ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
+    STATEMENTS_MAX,
+    NAME_SIZE = 32,
+    COMMANDS_FEW = 4, /* of a claim, a compaction, a question */
+};
+
+/* A job goes down this list; from ANSWERED once back to SENT when there is a question. */
+typedef enum session_state {
+    SESSION_IDLE,
+    SESSION_SENT,     /* its Sync is not answered yet */
+    SESSION_ANSWERED, /* it is */
+    SESSION_OVER,     /* the result can be taken */
+} session_state;
+
+typedef enum question { ASK_NOTHING, ASK_TERMINATE, ASK_PRIMARY_KEY } question;
+
+typedef enum preparation { UNPREPARED, PREPARE_SENT, PREPARED } preparation;
+
+struct leat_pg_session {
+    leat_pg_shared *shared;
+    session_state state;
+    bool is_spoilt;
+
+    uint8_t prepared[STATEMENTS_MAX]; /* preparation, by statement number */
+    uint32_t generation;              /* of the names of prepared statements */
+    bool forget;                      /* the connection's statements are to be given up before the next job */
+
+    job_command *commands;
+    uint32_t command_count;
+    uint32_t command_capacity;
+    uint32_t answered; /* commands whose results have ended */
+
+    uint32_t job_id;
+    leat_job_kind kind;
+    uint32_t partition;
+    uint32_t row_count;
+    bool failed;
+    leat_job_result result;
+    question question; /* to be asked once the Sync is answered */
+    bool is_asking;    /* it has been sent */
+    char constraint[3][LEAT_NAME_MAX + 1]; /* schema, table, name: what a unique violation named */
+
+    bool claim_read; /* the row of leat.claim is in `progress` */
+    leat_progress progress;
+    leat_pg_params params;
+};
+
+/* The first failure of a job is its result. */
+void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const char *sqlstate, const char *message);
+
+#endif

@@ -1,0 +1,367 @@
+/*
+ * The PostgreSQL sink: a few connections that are opened one after another and again for ever, and jobs handed to
+ * whichever is free.
+ */
+#include "sink/sink.h"
+
+#include <stdlib.h>
+
+#include "base/diag.h"
+#include "sink/pg_conn.h"
+#include "sink/pg_jobs.h"
+
+enum {
+    TICK_MS = 1000,
+    RETRY_MIN_MS = 100,
+    RETRY_MAX_MS = 5000,
+    HANDLE_COUNT = 3, /* tick, retry, turn */
+};
+
+/* What was last said of the connections, so that each change is said once. */
+typedef enum said { SAID_NOTHING, SAID_ALL, SAID_SOME, SAID_NONE } said;
+
+typedef struct pool_member {
+    leat_sink *sink;
+    leat_pg_conn *conn;
+    leat_pg_session *session;
+    bool has_served; /* a job was answered on this connection */
+} pool_member;
+
+struct leat_sink {
+    uv_loop_t *loop;
+    leat_sink_events events;
+    leat_pg_shared shared;
+    leat_pg_dsn *dsn;
+    char *shard_name;
+    uint32_t shard;
+    leat_prng prng;
+
+    uint32_t member_count;
+    pool_member *members;
+    uint32_t usable;
+    pool_member *connecting; /* one at a time: a database that comes back is not stormed */
+    uint32_t failures;  /* in a row */
+    said said;
+
+    uint32_t orphan_count;
+    uint32_t *orphans; /* jobs that found their connection gone: the loss was not reported yet */
+
+    uv_timer_t tick;
+    uv_timer_t retry;
+    uv_idle_t turn; /* runs once when something is to be reported outside of a call */
+    bool freed;
+    uint32_t open_handles; /* of the sink and of its connections */
+};
+
+/* --- telling ----------------------------------------------------------------------------------------------------- */
+
+static void say_trouble(leat_sink *sink, const char *message)
+{
+    said now = sink->usable > 0 ? SAID_SOME : SAID_NONE;
+    leat_debug("shard %s: %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count, message);
+    if (now == sink->said)
+        return;
+    sink->said = now;
+    if (now == SAID_NONE)
+        leat_warn("shard %s: no connection, trying until there is one: %s", sink->shard_name, message);
+    else
+        leat_warn("shard %s: only %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count,
+                  message);
+}
+
+static void say_connected(leat_sink *sink)
+{
+    if (sink->usable < sink->member_count || sink->said == SAID_ALL)
+        return;
+    sink->said = SAID_ALL;
+    leat_info("shard %s: %u connection(s)", sink->shard_name, sink->usable);
+}
+
+static void on_turn(uv_idle_t *turn);
+
+static void want_turn(leat_sink *sink)
+{
+    if (!sink->freed)
+        uv_idle_start(&sink->turn, on_turn);
+}
+
+/* Hands the result over. The session is free before, since the answer may be the next job. */
+static void report(pool_member *member)
+{
+    leat_sink *sink = member->sink;
+    leat_job_result result;
+    if (leat_pg_session_is_spoilt(member->session))
+        leat_pg_conn_break(member->conn, "the server does not take writes");
+    uint32_t job_id = leat_pg_session_take(member->session, &result);
+    member->has_served = member->has_served || result.outcome != LEAT_UNKNOWN;
+    sink->events.done(sink->events.context, job_id, &result);
+}
+
+/* --- connecting -------------------------------------------------------------------------------------------------- */
+
+static void on_retry(uv_timer_t *timer)
+{
+    leat_sink *sink = timer->data;
+    for (uint32_t i = 0; i < sink->member_count && !sink->connecting; i++) {
+        if (!leat_pg_conn_is_closed(sink->members[i].conn))
+            continue;
+        sink->connecting = &sink->members[i];
+        leat_pg_conn_open(sink->connecting->conn);
+    }
+}
+
+/* Doubles from try to try; the jitter keeps workers apart that lost the same database. */
+static uint64_t retry_delay_ms(leat_sink *sink)
+{
+    if (sink->failures == 0)
+        return 0;
+    uint32_t doublings = sink->failures < 7 ? sink->failures - 1 : 6;
+    uint64_t delay_ms = (uint64_t)RETRY_MIN_MS << doublings;
+    delay_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
+    return delay_ms / 2 + leat_prng_below(&sink->prng, delay_ms / 2 + 1);
+}
+
+static void want_connection(leat_sink *sink)
+{
+    if (sink->freed || sink->connecting || uv_is_active((uv_handle_t *)&sink->retry))
+        return;
+    if (sink->usable < sink->member_count)
+        uv_timer_start(&sink->retry, on_retry, retry_delay_ms(sink), 0);
+}
+
+static void on_opened(void *context)
+{
+    pool_member *member = context;
+    leat_sink *sink = member->sink;
+    LEAT_ASSERT(sink->connecting == member);
+    sink->connecting = NULL;
+    sink->usable++;
+    sink->shared.counters.connects++;
+    member->has_served = false;
+    leat_pg_session_begin(member->session);
+    say_connected(sink);
+    want_connection(sink);
+    sink->events.slots(sink->events.context, sink->shard, sink->usable);
+}
+
+static void attempt_failed(leat_sink *sink, const char *message)
+{
+    sink->connecting = NULL;
+    sink->shared.counters.connect_failures++;
+    sink->failures++;
+    say_trouble(sink, message);
+    want_connection(sink);
+}
+
+/* A connection that never served counts as a failed attempt: else a server that takes connections only to drop them
+ * would be tried without pause. */
+static void connection_lost(pool_member *member, const char *message)
+{
+    leat_sink *sink = member->sink;
+    sink->usable--;
+    sink->failures = member->has_served ? 0 : sink->failures + 1;
+    say_trouble(sink, message);
+    leat_pg_session_lost(member->session, message);
+    if (leat_pg_session_is_over(member->session))
+        report(member);
+    if (sink->freed)
+        return;
+    want_connection(sink);
+    sink->events.slots(sink->events.context, sink->shard, sink->usable);
+}
+
+static void on_closed(void *context, const char *message)
+{
+    pool_member *member = context;
+    if (member->sink->connecting == member)
+        attempt_failed(member->sink, message);
+    else
+        connection_lost(member, message);
+}
+
+/* --- jobs -------------------------------------------------------------------------------------------------------- */
+
+static void on_result(void *context, const PGresult *result)
+{
+    pool_member *member = context;
+    leat_pg_session_result(member->session, result);
+}
+
+static void on_drained(void *context)
+{
+    pool_member *member = context;
+    leat_pg_session_drained(member->session, member->conn);
+    if (!leat_pg_session_is_over(member->session))
+        return;
+    member->sink->failures = 0;
+    report(member);
+}
+
+static void on_wake(void *context)
+{
+    pool_member *member = context;
+    want_turn(member->sink);
+}
+
+static pool_member *find_free(leat_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->member_count; i++) {
+        pool_member *member = &sink->members[i];
+        if (leat_pg_conn_is_ready(member->conn) && !leat_pg_session_is_open(member->session))
+            return member;
+    }
+    return NULL;
+}
+
+void leat_sink_submit(leat_sink *sink, const leat_job *job)
+{
+    LEAT_ASSERT(!sink->freed && job->kind != LEAT_JOB_NONE);
+    pool_member *member = find_free(sink);
+    if (!member) {
+        LEAT_ASSERT(sink->orphan_count < sink->member_count); /* else more jobs are open than `usable` allowed */
+        sink->orphans[sink->orphan_count++] = job->id;
+        want_turn(sink);
+        return;
+    }
+    leat_pg_session_start(member->session, member->conn, job);
+    if (leat_pg_session_is_over(member->session))
+        want_turn(sink);
+}
+
+/* Nothing of them was sent, so they have failed for certain. */
+static void report_orphans(leat_sink *sink)
+{
+    while (sink->orphan_count > 0 && !sink->freed) {
+        leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1,
+                                  .message = "the connection was lost before the job was sent"};
+        sink->events.done(sink->events.context, sink->orphans[--sink->orphan_count], &result);
+    }
+}
+
+static void on_turn(uv_idle_t *turn)
+{
+    leat_sink *sink = turn->data;
+    uv_idle_stop(turn);
+    for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++) {
+        pool_member *member = &sink->members[i];
+        leat_pg_conn_settle(member->conn);
+        if (!sink->freed && leat_pg_session_is_over(member->session))
+            report(member);
+    }
+    report_orphans(sink);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    leat_sink *sink = timer->data;
+    for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++)
+        leat_pg_conn_tick(sink->members[i].conn);
+}
+
+const leat_sink_counters *leat_sink_count(const leat_sink *sink)
+{
+    return &sink->shared.counters;
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------- */
+
+static void release(leat_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->member_count; i++)
+        leat_pg_session_free(sink->members[i].session);
+    leat_shapes_free(sink->shared.shapes);
+    leat_rows_free(sink->shared.rows);
+    leat_pg_dsn_free(sink->dsn);
+    free(sink->shard_name);
+    free(sink->members);
+    free(sink->orphans);
+    free(sink);
+}
+
+static void forget_handle(leat_sink *sink)
+{
+    if (--sink->open_handles == 0)
+        release(sink);
+}
+
+static void on_freed(void *context)
+{
+    pool_member *member = context;
+    forget_handle(member->sink);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    forget_handle(handle->data);
+}
+
+void leat_sink_free(leat_sink *sink)
+{
+    if (!sink)
+        return;
+    LEAT_ASSERT(!sink->freed);
+    sink->freed = true;
+    uv_close((uv_handle_t *)&sink->tick, on_handle_closed);
+    uv_close((uv_handle_t *)&sink->retry, on_handle_closed);
+    uv_close((uv_handle_t *)&sink->turn, on_handle_closed);
+    for (uint32_t i = 0; i < sink->member_count; i++)
+        leat_pg_conn_free(sink->members[i].conn);
+}
+
+static void make_members(leat_sink *sink)
+{
+    sink->members = leat_must_calloc(sink->member_count, sizeof *sink->members);
+    sink->orphans = leat_must_calloc(sink->member_count, sizeof *sink->orphans);
+    for (uint32_t i = 0; i < sink->member_count; i++) {
+        pool_member *member = &sink->members[i];
+        leat_pg_conn_events events = {member, on_opened, on_closed, on_result, on_drained, on_wake, on_freed};
+        member->sink = sink;
+        member->conn = leat_pg_conn_new(sink->loop, sink->dsn, &events);
+        member->session = leat_pg_session_new(&sink->shared);
+    }
+}
+
+static void start_handles(leat_sink *sink)
+{
+    uv_timer_init(sink->loop, &sink->tick);
+    uv_timer_init(sink->loop, &sink->retry);
+    uv_idle_init(sink->loop, &sink->turn);
+    sink->tick.data = sink;
+    sink->retry.data = sink;
+    sink->turn.data = sink;
+    sink->open_handles = HANDLE_COUNT + sink->member_count;
+    uv_timer_start(&sink->tick, on_tick, TICK_MS, TICK_MS);
+    want_connection(sink);
+}
+
+leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
+                         leat_error *error)
+{
+    LEAT_ASSERT(config->connections > 0);
+    leat_pg_dsn *dsn = leat_pg_dsn_new(config->dsn, error);
+    if (!dsn) {
+        leat_fail_prefix(error, "shard %s", config->shard_name);
+        return NULL;
+    }
+    leat_rows *rows = leat_rows_new();
+    if (!rows) {
+        leat_pg_dsn_free(dsn);
+        leat_fail(error, "shard %s: out of memory", config->shard_name);
+        return NULL;
+    }
+    leat_sink *sink = leat_must_calloc(1, sizeof *sink);
+    sink->loop = loop;
+    sink->events = *events;
+    sink->dsn = dsn;
+    sink->shard_name = leat_must_strdup(config->shard_name);
+    sink->shard = config->shard;
+    sink->prng.state = config->seed;
+    sink->member_count = config->connections;
+    sink->shared.source_id = config->catalog->source.id;
+    sink->shared.lock_timeout_ms = config->lock_timeout_ms;
+    sink->shared.rows = rows;
+    sink->shared.shapes = leat_shapes_new();
+    make_members(sink);
+    start_handles(sink);
+    return sink;
+}

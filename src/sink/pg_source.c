@@ -1,0 +1,390 @@
+#include "sink/postgres.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "sink/pg_blocking.h"
+
+/* ---- differences ---- */
+
+static int check_text(const char *topic, const char *what, const char *stored, const char *running, const char *advice,
+                      leat_error *error)
+{
+    if (strcmp(stored, running) == 0)
+        return 0;
+    return leat_fail(error, "topic %s: the database was set up for %s \"%s\", but this is \"%s\". %s", topic, what,
+                     stored, running, advice);
+}
+
+static int check_number(const char *topic, const char *what, uint32_t stored, uint32_t running, const char *advice,
+                        leat_error *error)
+{
+    if (stored == running)
+        return 0;
+    return leat_fail(error, "topic %s: the database was set up for %s %" PRIu32 ", but this is %" PRIu32 ". %s", topic,
+                     what, stored, running, advice);
+}
+
+static int check_identity(const leat_source *stored, const leat_source *running, leat_error *error)
+{
+    const char *topic = stored->topic;
+    if (check_text(topic, "topic", stored->topic, running->topic, "Use the topic it was set up for.", error) != 0 ||
+        check_text(topic, "the log", stored->log_identity, running->log_identity,
+                   "Offsets of one log mean nothing in another: point the configuration at the right one, or use a "
+                   "topic of another name.",
+                   error) != 0 ||
+        check_text(topic, "the topic id", stored->topic_id, running->topic_id,
+                   "The topic has been made anew, so its offsets begin again. If nothing of the old one is wanted, run "
+                   "DELETE FROM leat.sources for this topic in every shard, then leat init.",
+                   error) != 0)
+        return -1;
+    return 0;
+}
+
+static int check_numbering(const leat_source *stored, const leat_source *running, leat_error *error)
+{
+    const char *topic = stored->topic;
+    if (check_text(topic, "the hash", stored->hash, running->hash, "Use the version of leat it was set up with.",
+                   error) != 0 ||
+        check_number(topic, "a count of subpartitions of", stored->subpartitions, running->subpartitions,
+                     "Use the version of leat it was set up with.", error) != 0)
+        return -1;
+    /* 0: not known yet. */
+    if (stored->id != 0 && running->id != 0 && stored->id != running->id)
+        return leat_fail(error,
+                         "topic %s: its source has id %" PRId32 " here and %" PRId32 " in another shard. The shards "
+                         "were not set up together: check that each dsn is the database it should be.",
+                         topic, stored->id, running->id);
+    return 0;
+}
+
+static int check_slots(const char *topic, const leat_layout *stored, const leat_layout *running, leat_error *error)
+{
+    uint32_t differ = 0;
+    for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
+        differ += stored->tenant_slots[slot] != running->tenant_slots[slot];
+    if (differ == 0)
+        return 0;
+    return leat_fail(error,
+                     "topic %s: %" PRIu32 " of %d tenant slots belong to other shards than the database says. Use the "
+                     "shards it was set up with, in that order.",
+                     topic, differ, LEAT_TENANT_SLOTS);
+}
+
+static int check_layout(const char *topic, const leat_layout *stored, const leat_layout *running, leat_error *error)
+{
+    if (check_number(topic, "a count of partitions of", stored->partition_count, running->partition_count,
+                     "Adding partitions moves keys between them and would break their order: use a new topic.",
+                     error) != 0 ||
+        check_number(topic, "a count of shards of", stored->shard_count, running->shard_count,
+                     "Use the shards it was set up with, or a new topic.", error) != 0)
+        return -1;
+    for (uint32_t i = 0; i < stored->shard_count; i++) {
+        const char *advice = "Use the shards it was set up with, in that order.";
+        if (check_text(topic, "the shard", stored->shards[i].name, running->shards[i].name, advice, error) != 0 ||
+            check_number(topic, "a shard whose first partition is", stored->shards[i].first,
+                         running->shards[i].first, advice, error) != 0 ||
+            check_number(topic, "a shard whose count of partitions is", stored->shards[i].count,
+                         running->shards[i].count, advice, error) != 0)
+            return -1;
+    }
+    return check_slots(topic, stored, running, error);
+}
+
+int leat_postgres_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
+                               const leat_layout *running_layout, leat_error *error)
+{
+    if (check_identity(stored, running, error) != 0 || check_numbering(stored, running, error) != 0)
+        return -1;
+    return check_layout(stored->topic, stored_layout, running_layout, error);
+}
+
+/* ---- reading ---- */
+
+static int copy_text(char *ret, size_t size, const PGresult *result, int column, leat_error *error)
+{
+    const char *text = PQgetvalue(result, 0, column);
+    if (strlen(text) >= size)
+        return leat_fail(error, "leat.sources.%s is too long: %s", PQfname(result, column), text);
+    memcpy(ret, text, strlen(text) + 1);
+    return 0;
+}
+
+static int take_source(const PGresult *result, leat_source *ret, leat_layout *ret_layout, leat_error *error)
+{
+    enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS };
+    ret->id = (int32_t)leat_pg_integer(result, 0, ID);
+    if (copy_text(ret->log_identity, sizeof ret->log_identity, result, LOG_IDENTITY, error) != 0 ||
+        copy_text(ret->topic, sizeof ret->topic, result, TOPIC, error) != 0 ||
+        copy_text(ret->topic_id, sizeof ret->topic_id, result, TOPIC_ID, error) != 0 ||
+        copy_text(ret->hash, sizeof ret->hash, result, HASH, error) != 0)
+        return -1;
+    ret->subpartitions = (uint32_t)leat_pg_integer(result, 0, SUBPARTITIONS);
+    if (PQgetisnull(result, 0, PARTITIONS))
+        return leat_fail(error, "leat.sources.layout of topic %s has no partitions", ret->topic);
+    ret_layout->partition_count = (uint32_t)leat_pg_integer(result, 0, PARTITIONS);
+    return 0;
+}
+
+static int take_shards(const PGresult *result, leat_layout *ret, leat_error *error)
+{
+    uint32_t count = (uint32_t)PQntuples(result);
+    if (count == 0 || count > sizeof ret->shards / sizeof ret->shards[0])
+        return leat_fail(error, "leat.sources.layout has %" PRIu32 " shards", count);
+    ret->shard_count = count;
+    for (int row = 0; row < (int)count; row++) {
+        snprintf(ret->shards[row].name, sizeof ret->shards[row].name, "%s", PQgetvalue(result, row, 0));
+        ret->shards[row].first = (uint32_t)leat_pg_integer(result, row, 1);
+        ret->shards[row].count = (uint32_t)leat_pg_integer(result, row, 2);
+    }
+    return 0;
+}
+
+static int take_slots(const PGresult *result, leat_layout *ret, leat_error *error)
+{
+    if (PQntuples(result) != LEAT_TENANT_SLOTS)
+        return leat_fail(error, "leat.tenant_slots has %d slots, not %d", PQntuples(result), LEAT_TENANT_SLOTS);
+    for (int row = 0; row < LEAT_TENANT_SLOTS; row++) {
+        int64_t shard = leat_pg_integer(result, row, 1);
+        if (leat_pg_integer(result, row, 0) != row || shard < 0 || shard >= ret->shard_count)
+            return leat_fail(error, "leat.tenant_slots: slot %d makes no sense", row);
+        ret->tenant_slots[row] = (uint8_t)shard;
+    }
+    return 0;
+}
+
+static int read_shards(leat_pg *pg, const char *topic, leat_layout *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT e.shard->>'name', (e.shard->>'first')::int, (e.shard->>'count')::int"
+                                     "  FROM leat.sources AS s, jsonb_array_elements(s.layout->'shards')"
+                                     "       WITH ORDINALITY AS e (shard, n)"
+                                     " WHERE s.topic = $1 ORDER BY e.n",
+                                     1, &topic, error);
+    if (!result)
+        return -1;
+    int status = take_shards(result, ret, error);
+    PQclear(result);
+    return status;
+}
+
+static int read_slots(leat_pg *pg, const char *topic, leat_layout *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT t.slot, t.shard FROM leat.tenant_slots AS t"
+                                     "  JOIN leat.sources AS s ON s.id = t.source"
+                                     " WHERE s.topic = $1 ORDER BY t.slot",
+                                     1, &topic, error);
+    if (!result)
+        return -1;
+    int status = take_slots(result, ret, error);
+    PQclear(result);
+    return status;
+}
+
+/* 0 found, 1 not there, -1 error. */
+static int read_source(leat_pg *pg, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+                       leat_error *error)
+{
+    memset(ret_source, 0, sizeof *ret_source);
+    memset(ret_layout, 0, sizeof *ret_layout);
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT id, log_identity, topic, topic_id, hash, subpartitions,"
+                                     "       (layout->>'partitions')::int FROM leat.sources WHERE topic = $1",
+                                     1, &topic, error);
+    if (!result)
+        return -1;
+    int status = PQntuples(result) == 0 ? 1 : take_source(result, ret_source, ret_layout, error);
+    PQclear(result);
+    if (status == 0)
+        status = read_shards(pg, topic, ret_layout, error);
+    if (status == 0)
+        status = read_slots(pg, topic, ret_layout, error);
+    return status;
+}
+
+/* 0 the schema is there and known, 1 it is not there, -1 error. */
+static int check_schema(leat_pg *pg, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, "SELECT to_regclass('leat.schema_version') IS NULL", 0, NULL, error);
+    if (!result)
+        return -1;
+    bool missing = leat_pg_boolean(result, 0, 0);
+    PQclear(result);
+    if (missing)
+        return 1;
+    result = leat_pg_query(pg, "SELECT version FROM leat.schema_version", 0, NULL, error);
+    if (!result)
+        return -1;
+    int64_t version = PQntuples(result) == 1 ? leat_pg_integer(result, 0, 0) : 0;
+    PQclear(result);
+    if (version > LEAT_SCHEMA_VERSION)
+        return leat_fail(error, "%s: schema leat has version %" PRId64 ", this program knows version %d: use a newer leat",
+                         pg->where, version, LEAT_SCHEMA_VERSION);
+    return 0;
+}
+
+int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+                              leat_error *error)
+{
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = leat_pg_run(&pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
+    if (status == 0)
+        status = check_schema(&pg, error);
+    if (status == 0)
+        status = read_source(&pg, topic, ret_source, ret_layout, error);
+    leat_pg_close(&pg);
+    return status;
+}
+
+/* ---- init ---- */
+
+/* The same in every shard, whatever other sources each of them has; another one when the topic is made anew, so that
+ * rows of the old one that were left behind are never taken for its own. */
+static int32_t source_id(const leat_source *source)
+{
+    char text[sizeof source->log_identity + sizeof source->topic + sizeof source->topic_id];
+    int size = snprintf(text, sizeof text, "%s\n%s\n%s", source->log_identity, source->topic, source->topic_id);
+    LEAT_ASSERT(size > 0 && (size_t)size < sizeof text);
+    int32_t id = (int32_t)(leat_hash((leat_slice){text, (size_t)size}) & 0x7fffffff);
+    return id ? id : 1;
+}
+
+static void layout_json(const leat_layout *layout, leat_buf *out)
+{
+    leat_buf_printf(out, "{\"partitions\": %" PRIu32 ", \"shards\": [", layout->partition_count);
+    for (uint32_t i = 0; i < layout->shard_count; i++) {
+        leat_buf_text(out, i ? ", {\"name\": " : "{\"name\": ");
+        leat_buf_json_string(out, leat_slice_of(layout->shards[i].name));
+        leat_buf_printf(out, ", \"first\": %" PRIu32 ", \"count\": %" PRIu32 "}", layout->shards[i].first,
+                        layout->shards[i].count);
+    }
+    leat_buf_text(out, "]}");
+}
+
+static void slots_array(const leat_layout *layout, leat_buf *out)
+{
+    for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
+        leat_buf_printf(out, "%c%u", slot ? ',' : '{', layout->tenant_slots[slot]);
+    leat_buf_byte(out, '}');
+}
+
+static int change(leat_pg *pg, const char *sql, int count, const char *const *values, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, sql, count, values, error);
+    PQclear(result);
+    return result ? 0 : -1;
+}
+
+static int store_slots(leat_pg *pg, const char *id, const leat_layout *layout, leat_error *error)
+{
+    leat_buf slots = {0};
+    slots_array(layout, &slots);
+    const char *text = leat_buf_cstr(&slots);
+    int status = text ? change(pg,
+                               "INSERT INTO leat.tenant_slots (source, slot, shard)"
+                               " SELECT $1::int, u.n - 1, u.shard FROM unnest($2::int[]) WITH ORDINALITY AS u (shard, n)",
+                               2, (const char *const[]){id, text}, error)
+                      : leat_fail(error, "out of memory");
+    leat_buf_free(&slots);
+    return status;
+}
+
+static int store_source(leat_pg *pg, const leat_source *source, const leat_layout *layout, leat_error *error)
+{
+    char id[16], subpartitions[16];
+    snprintf(id, sizeof id, "%" PRId32, source->id);
+    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
+    leat_buf json = {0};
+    layout_json(layout, &json);
+    const char *text = leat_buf_cstr(&json);
+    const char *const values[] = {id, source->log_identity, source->topic, source->topic_id, text, subpartitions,
+                                  source->hash};
+    int status = text ? change(pg,
+                               "INSERT INTO leat.sources (id, log_identity, topic, topic_id, layout, subpartitions, hash)"
+                               " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                               7, values, error)
+                      : leat_fail(error, "out of memory");
+    leat_buf_free(&json);
+    return status == 0 ? store_slots(pg, id, layout, error) : -1;
+}
+
+/* One database for two shards would give a partition two owners' rows; most likely a dsn was copied. */
+static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shard, const char *const *range,
+                           leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT min(partition) FROM leat.partitions WHERE source = $1::int"
+                                     "   AND (partition < $2::int OR partition >= $2::int + $3::int)",
+                                     3, range, error);
+    if (!result)
+        return -1;
+    int status = 0;
+    if (!PQgetisnull(result, 0, 0))
+        status = leat_fail(error,
+                           "%s: it holds partition %s, which does not belong to shard %s. Do two shards have one dsn?",
+                           pg->where, PQgetvalue(result, 0, 0), layout->shards[shard].name);
+    PQclear(result);
+    return status;
+}
+
+static int store_partitions(leat_pg *pg, const leat_source *source, const leat_layout *layout, uint32_t shard,
+                            leat_error *error)
+{
+    char id[16], first[16], count[16], subpartitions[16];
+    snprintf(id, sizeof id, "%" PRId32, source->id);
+    snprintf(first, sizeof first, "%" PRIu32, layout->shards[shard].first);
+    snprintf(count, sizeof count, "%" PRIu32, layout->shards[shard].count);
+    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
+    const char *const values[] = {id, first, count, subpartitions};
+    if (check_strangers(pg, layout, shard, values, error) != 0)
+        return -1;
+    return change(pg,
+                  "INSERT INTO leat.partitions (source, partition, base_offsets)"
+                  " SELECT $1::int, p, array_fill(-1::bigint, ARRAY[$4::int])"
+                  "   FROM generate_series($2::int, $2::int + $3::int - 1) AS p ON CONFLICT DO NOTHING",
+                  4, values, error);
+}
+
+static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layout *layout, uint32_t shard,
+                               leat_error *error)
+{
+    if (check_schema(pg, error) < 0 || leat_pg_run(pg, leat_schema_sql, error) != 0)
+        return -1;
+    leat_source stored;
+    leat_layout stored_layout;
+    int status = read_source(pg, source->topic, &stored, &stored_layout, error);
+    if (status < 0)
+        return leat_fail_prefix(error, "%s", pg->where);
+    if (status == 0) {
+        if (leat_postgres_check_source(&stored, &stored_layout, source, layout, error) != 0)
+            return leat_fail_prefix(error, "%s", pg->where);
+        source->id = stored.id;
+    } else {
+        source->id = source_id(source);
+        if (store_source(pg, source, layout, error) != 0)
+            return -1;
+    }
+    return store_partitions(pg, source, layout, shard, error);
+}
+
+int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                       leat_error *error)
+{
+    LEAT_ASSERT(shard < layout->shard_count);
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = leat_pg_run(&pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
+    if (status == 0)
+        status = init_in_transaction(&pg, source, layout, shard, error);
+    if (status == 0)
+        status = leat_pg_run(&pg, "COMMIT", error);
+    leat_pg_close(&pg);
+    return status;
+}

@@ -1,0 +1,201 @@
+#include "sink/postgres.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/pg_blocking.h"
+
+/* A label is taken literally first (so that odd names need no quotes), then as SQL would read it. */
+static const char find_table_sql[] =
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhasrules,"
+    "       EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)"
+    "  FROM pg_catalog.pg_class AS c"
+    "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE c.oid = coalesce("
+    "           pg_catalog.to_regclass(CASE WHEN position('.' IN $1::text) > 0"
+    "               THEN pg_catalog.quote_ident(pg_catalog.split_part($1, '.', 1)) || '.' ||"
+    "                    pg_catalog.quote_ident(pg_catalog.substr($1, position('.' IN $1) + 1))"
+    "               ELSE pg_catalog.quote_ident($1) END),"
+    "           pg_catalog.to_regclass($1))";
+
+enum { TABLE_OID, TABLE_SCHEMA, TABLE_NAME, TABLE_KIND, TABLE_RULES, TABLE_HAS_KEY };
+
+/* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. An int2vector counts
+ * from 0, so array_position does; columns that the index merely includes stand behind its key. An identity "by default"
+ * has no stored expression; its sequence is the default. */
+static const char read_columns_sql[] =
+    "SELECT a.attname,"
+    "       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' THEN t.typname ELSE '' END,"
+    "       format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnotnull,"
+    "       a.attgenerated <> '' OR a.attidentity = 'a',"
+    "       CASE WHEN a.attidentity = 'd' THEN"
+    "                format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname))"
+    "            WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,"
+    "       CASE WHEN array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts"
+    "            THEN array_position(i.indkey::int2[], a.attnum) END,"
+    "       coalesce(l.collisdeterministic, true)"
+    "  FROM pg_attribute AS a"
+    "  JOIN pg_type AS t ON t.oid = a.atttypid"
+    "  LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    "  LEFT JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary"
+    "  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation"
+    " WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped"
+    " ORDER BY a.attnum";
+
+enum {
+    COLUMN_NAME,
+    COLUMN_TYPE,
+    COLUMN_FORMAT,
+    COLUMN_OID,
+    COLUMN_MODIFIER,
+    COLUMN_NOT_NULL,
+    COLUMN_GENERATED,
+    COLUMN_DEFAULT,
+    COLUMN_KEY,
+    COLUMN_DETERMINISTIC,
+};
+
+static void copy_name(char ret[LEAT_NAME_MAX + 1], const PGresult *result, int row, int column)
+{
+    snprintf(ret, LEAT_NAME_MAX + 1, "%s", PQgetvalue(result, row, column));
+}
+
+static const char *kind_name(char kind)
+{
+    switch (kind) {
+    case 'p': return "a partitioned table";
+    case 'v': return "a view";
+    case 'm': return "a materialized view";
+    case 'f': return "a foreign table";
+    case 'i': return "an index";
+    case 'S': return "a sequence";
+    default: return "of another kind";
+    }
+}
+
+static int check_table(const leat_pg *pg, const char *label, const PGresult *found, leat_error *error)
+{
+    if (PQntuples(found) == 0)
+        return leat_fail(error, "table %s: not found in %s (search_path counts; schema.name is exact)", label,
+                         pg->where);
+    char kind = PQgetvalue(found, 0, TABLE_KIND)[0];
+    if (kind != 'r')
+        return leat_fail(error, "table %s in %s: it is %s, a plain table is needed", label, pg->where,
+                         kind_name(kind));
+    if (leat_pg_boolean(found, 0, TABLE_RULES))
+        return leat_fail(error, "table %s in %s: it has rules, which MERGE does not work with", label, pg->where);
+    if (!leat_pg_boolean(found, 0, TABLE_HAS_KEY))
+        return leat_fail(error, "table %s in %s: it has no primary key", label, pg->where);
+    return 0;
+}
+
+static void read_column(const PGresult *result, int row, leat_column *ret)
+{
+    copy_name(ret->name, result, row, COLUMN_NAME);
+    ret->type = leat_type_by_name(PQgetvalue(result, row, COLUMN_TYPE));
+    snprintf(ret->type_name, sizeof ret->type_name, "%s", PQgetvalue(result, row, COLUMN_FORMAT));
+    ret->type_oid = (uint32_t)leat_pg_integer(result, row, COLUMN_OID);
+    ret->type_modifier = (int32_t)leat_pg_integer(result, row, COLUMN_MODIFIER);
+    ret->not_null = leat_pg_boolean(result, row, COLUMN_NOT_NULL);
+    ret->generated = leat_pg_boolean(result, row, COLUMN_GENERATED);
+    if (!PQgetisnull(result, row, COLUMN_DEFAULT))
+        ret->default_expression = leat_must_strdup(PQgetvalue(result, row, COLUMN_DEFAULT));
+    ret->key_position = -1;
+}
+
+/* Puts the column into the primary key, when it is part of it. */
+static int place_key(const leat_pg *pg, const PGresult *result, int row, leat_table *table, leat_error *error)
+{
+    if (PQgetisnull(result, row, COLUMN_KEY))
+        return 0;
+    leat_column *column = &table->columns[row];
+    int64_t position = leat_pg_integer(result, row, COLUMN_KEY);
+    if (position >= LEAT_KEY_COLUMNS_MAX)
+        return leat_fail(error, "table %s in %s: its primary key has more than %d columns", table->label, pg->where,
+                         LEAT_KEY_COLUMNS_MAX);
+    /* Equal keys must be equal bytes: the order of writes is kept by the key's text. */
+    if (!leat_pg_boolean(result, row, COLUMN_DETERMINISTIC))
+        return leat_fail(error, "table %s in %s: key column %s has a nondeterministic collation", table->label,
+                         pg->where, column->name);
+    column->key_position = (int8_t)position;
+    table->key_columns[position] = (uint32_t)row;
+    table->key_count++;
+    return 0;
+}
+
+static int take_columns(const leat_pg *pg, const PGresult *result, leat_table *table, leat_error *error)
+{
+    int count = PQntuples(result);
+    if (count > LEAT_COLUMNS_MAX)
+        return leat_fail(error, "table %s in %s: it has %d columns, at most %d work", table->label, pg->where, count,
+                         LEAT_COLUMNS_MAX);
+    for (int row = 0; row < count; row++) {
+        read_column(result, row, &table->columns[row]);
+        table->column_count++;
+        if (place_key(pg, result, row, table, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int find_table(leat_pg *pg, const char *label, leat_table *ret, char *ret_oid, size_t size, leat_error *error)
+{
+    if (strlen(label) >= sizeof ret->label)
+        return leat_fail(error, "table %s: the name is too long", label);
+    snprintf(ret->label, sizeof ret->label, "%s", label);
+    PGresult *found = leat_pg_query(pg, find_table_sql, 1, &label, error);
+    if (!found)
+        return leat_fail_prefix(error, "table %s", label);
+    int status = check_table(pg, label, found, error);
+    if (status == 0) {
+        copy_name(ret->schema, found, 0, TABLE_SCHEMA);
+        copy_name(ret->name, found, 0, TABLE_NAME);
+        snprintf(ret_oid, size, "%s", PQgetvalue(found, 0, TABLE_OID));
+    }
+    PQclear(found);
+    return status;
+}
+
+static int read_columns(leat_pg *pg, const char *oid, leat_table *table, leat_error *error)
+{
+    PGresult *columns = leat_pg_query(pg, read_columns_sql, 1, &oid, error);
+    if (!columns)
+        return leat_fail_prefix(error, "table %s", table->label);
+    int status = take_columns(pg, columns, table, error);
+    PQclear(columns);
+    return status;
+}
+
+/* First all labels are looked up, which needs the search_path; then the columns are read without one, so that the server
+ * spells out every name outside pg_catalog and types and defaults mean the same on any other connection. */
+static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error)
+{
+    typedef struct oid_text {
+        char text[16];
+    } oid_text;
+    oid_text *oids = leat_must_calloc(count, sizeof *oids);
+    int status = leat_pg_run(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
+    for (uint32_t i = 0; status == 0 && i < count; i++)
+        status = find_table(pg, labels[i], &ret[i], oids[i].text, sizeof oids[i].text, error);
+    if (status == 0)
+        status = leat_pg_run(pg, "SET LOCAL search_path = ''", error);
+    for (uint32_t i = 0; status == 0 && i < count; i++)
+        status = read_columns(pg, oids[i].text, &ret[i], error);
+    free(oids);
+    return status;
+}
+
+int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
+                              leat_error *error)
+{
+    memset(ret, 0, count * sizeof *ret);
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = read_tables(&pg, labels, count, ret, error);
+    leat_pg_close(&pg);
+    for (uint32_t i = 0; status != 0 && i < count; i++)
+        leat_table_fini(&ret[i]);
+    return status;
+}

@@ -1,0 +1,27 @@
+/*
+ * postgres.h - the blocking side of the PostgreSQL sink, for `leat init` and start-up: schema, source, catalog. libpq,
+ * one connection a call, each call bounded by the DSN's connect_timeout (10 s when it has none).
+ */
+#ifndef LEAT_POSTGRES_H
+#define LEAT_POSTGRES_H
+
+#include "record/catalog.h"
+
+/* Reads the named tables ("name" by search_path, or "schema.name") with their columns, types, defaults and primary key.
+ * A table that is not there, has no primary key, or is not a plain table is an error that names it. */
+int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error) LEAT_MUST_CHECK;
+
+/* What leat.sources holds. 0 found, 1 schema leat or the source is not there, -1 error. `ret_layout` and `ret_source` are
+ * filled by the topic's name. */
+int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
+
+/* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this shard; idempotent. A
+ * source that is there with another log identity, topic id, layout, hash or subpartition count is an error that says
+ * what differs and what to do. Fills source->id. */
+int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard, leat_error *error) LEAT_MUST_CHECK;
+
+/* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what to do. */
+int leat_postgres_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
+                               const leat_layout *running_layout, leat_error *error) LEAT_MUST_CHECK;
+
+#endif

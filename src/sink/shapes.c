@@ -1,0 +1,79 @@
+#include "sink/shapes.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { SLOTS = 1024 }; /* a power of two, above twice the limit */
+
+static_assert(SLOTS > 2 * LEAT_SHAPES_LIMIT, "open addressing wants free slots");
+
+struct leat_shapes {
+    uint32_t count;
+    leat_shape shapes[LEAT_SHAPES_LIMIT];
+    char *sql[LEAT_SHAPES_LIMIT];
+    uint16_t slots[SLOTS]; /* number + 1; 0: empty */
+};
+
+leat_shapes *leat_shapes_new(void)
+{
+    return leat_must_calloc(1, sizeof(leat_shapes));
+}
+
+void leat_shapes_free(leat_shapes *shapes)
+{
+    if (!shapes)
+        return;
+    for (uint32_t i = 0; i < shapes->count; i++)
+        free(shapes->sql[i]);
+    free(shapes);
+}
+
+static uint16_t *find_slot(leat_shapes *shapes, const leat_shape *wanted)
+{
+    uint64_t mixed = wanted->columns * 0x9e3779b97f4a7c15u;
+    mixed = (mixed + wanted->route->index * 8 + (uint64_t)wanted->op * 2 + wanted->uniform) * 0x94d049bb133111ebu;
+    uint32_t at = (uint32_t)(mixed >> 40) % SLOTS;
+    while (shapes->slots[at] != 0 && !leat_shape_equal(&shapes->shapes[shapes->slots[at] - 1], wanted))
+        at = (at + 1) % SLOTS;
+    return &shapes->slots[at];
+}
+
+static int add_shape(leat_shapes *shapes, uint16_t *slot, const leat_shape *shape)
+{
+    LEAT_ASSERT(shapes->count < LEAT_SHAPES_LIMIT);
+    leat_buf sql = {0};
+    leat_statement_build(shape, &sql);
+    if (!leat_buf_cstr(&sql)) {
+        leat_buf_free(&sql);
+        return -1;
+    }
+    shapes->shapes[shapes->count] = *shape;
+    shapes->sql[shapes->count] = sql.data;
+    *slot = (uint16_t)++shapes->count;
+    return 0;
+}
+
+int leat_shapes_find(leat_shapes *shapes, leat_shape wanted, leat_shape *ret_shape)
+{
+    uint16_t *slot = find_slot(shapes, &wanted);
+    if (*slot == 0 && shapes->count >= LEAT_SHAPES_MAX) {
+        wanted = leat_shape_of_any(wanted.route, wanted.op);
+        slot = find_slot(shapes, &wanted);
+    }
+    if (*slot == 0 && add_shape(shapes, slot, &wanted) < 0)
+        return -1;
+    *ret_shape = wanted;
+    return *slot - 1;
+}
+
+const leat_shape *leat_shapes_shape(const leat_shapes *shapes, uint32_t number)
+{
+    LEAT_ASSERT(number < shapes->count);
+    return &shapes->shapes[number];
+}
+
+const char *leat_shapes_sql(const leat_shapes *shapes, uint32_t number)
+{
+    LEAT_ASSERT(number < shapes->count);
+    return shapes->sql[number];
+}

@@ -1,0 +1,53 @@
+/*
+ * sink.h - the sink seam: a shard's database as something that runs an engine's jobs. One sink per worker and shard; it
+ * lives on the worker's libuv loop and calls back on that thread only, never from inside a call made to it. PostgreSQL
+ * (postgres.c) stands behind it; a SQLite file is meant to.
+ */
+#ifndef LEAT_SINK_H
+#define LEAT_SINK_H
+
+#include <uv.h>
+
+#include "engine/batch.h"
+#include "record/catalog.h"
+#include "record/item.h"
+
+typedef struct leat_sink leat_sink;
+
+typedef struct leat_sink_config {
+    const char *shard_name;     /* for messages: a DSN may hold a password */
+    uint32_t shard;             /* index */
+    const char *dsn;
+    uint32_t connections;       /* hard cap for this sink */
+    const leat_catalog *catalog;/* outlives the sink; source id, tables */
+    const leat_routes *routes;
+    int64_t lock_timeout_ms;    /* of batches and claims */
+    uint64_t seed;              /* of reconnect jitter */
+} leat_sink_config;
+
+typedef struct leat_sink_events {
+    void *context;
+    /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run. */
+    void (*slots)(void *context, uint32_t shard, uint32_t usable);
+    /* Exactly once for each submitted job. A job on a connection that dies is reported (LEAT_UNKNOWN) before `slots`. */
+    void (*done)(void *context, uint32_t job_id, const leat_job_result *result);
+} leat_sink_events;
+
+typedef struct leat_sink_counters {
+    uint64_t rows;            /* row writes in applied batches */
+    uint64_t statements;      /* row statements sent */
+    uint64_t connects;
+    uint64_t connect_failures;
+    uint64_t holders_terminated;
+} leat_sink_counters;
+
+/* Starts connecting at once and for ever (jittered back-off). NULL and a message only for what can never work. */
+leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events, leat_error *error);
+/* Hands the job to a free connection. Payloads (leat_item) and the job's arrays are read during this call only; a batch
+ * that cannot be built is reported by `done` on a later turn of the loop. At most `usable` jobs may be open. */
+void leat_sink_submit(leat_sink *sink, const leat_job *job);
+const leat_sink_counters *leat_sink_count(const leat_sink *sink);
+/* Closes every connection (open jobs are not reported any more) and frees once the loop has run the closes. */
+void leat_sink_free(leat_sink *sink);
+
+#endif

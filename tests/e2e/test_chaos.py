@@ -1,0 +1,147 @@
+"""The main promise under everything production does: nothing lost, nothing twice, nothing out of order."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import defaultdict
+
+import pytest
+
+from lib.harness import LOAD, ROOT, script, wait_until
+
+RECORDS = int(os.environ.get("LEAT_CHAOS_RECORDS", 300_000))
+KEYS = 20_000
+RATE = 8_000
+
+CHECK_TABLE = "create table checks (app int, id int, n bigint not null default 0, list jsonb not null default '[]', primary key (app, id))"
+CHECK_ROUTE = {"path": "/apps/{app}/checks/{id}", "table": "checks", "tenant": "app", "columns": {"n": "add", "list": "append"}}
+
+
+def start_load(world, edge):
+    """The project's load generator, in the background: PATCHes that add 1 and append a number no other write has."""
+    history = world.directory / "history.jsonl"
+    out = open(world.directory / "load.log", "wb")
+    return history, subprocess.Popen(
+        [LOAD, "--url", world.url(edge), "--profile", "check", "--records", str(RECORDS), "--keys", str(KEYS), "--apps", "50",
+         "--dist", "zipf:1.1", "--rate", str(RATE), "--connections", "64", "--seed", "7", "--history", history],
+        stdout=out, stderr=out)
+
+
+def expected_from_log(world):
+    """{(app, id): [numbers in the log's order]}; a key lives in one partition, so offsets order it."""
+    expected = defaultdict(list)
+    for _, _, key, value, _, _ in world.log_records():
+        app, ident = key.decode().split("/")
+        expected[int(app), int(ident)].append(json.loads(value)["list"])
+    return expected
+
+
+def compare(world, expected):
+    """Per key: the list equals the log's order, the counter equals the count. Returns what differs, by kind."""
+    faults = defaultdict(list)
+    rows = {(app, ident): (n, numbers) for app, ident, n, numbers in world.rows("select app, id, n, list from checks")}
+    for key in expected.keys() | rows.keys():
+        n, numbers = rows.get(key, (0, []))
+        want = expected.get(key, [])
+        if numbers == want and n == len(want):
+            continue
+        kind = ("lost" if set(want) - set(numbers) else
+                "twice" if len(numbers) != len(set(numbers)) else
+                "from nowhere" if set(numbers) - set(want) else
+                "out of order" if numbers != want else "counter")
+        faults[kind].append((key, n, want[:20], numbers[:20]))
+    return faults
+
+
+def sum_of(world, processes, name):
+    return sum(world.metric(p, name) for p in processes if p.alive())
+
+
+class Appliers:
+    """Two `leat apply` processes that are killed and replaced."""
+
+    def __init__(self, world):
+        self.world = world
+        self.live = [world.start("apply"), world.start("apply")]
+        self.seen = defaultdict(float)
+
+    def note(self, process):
+        """Counters die with their process: they are added up before it is killed."""
+        for name, value in self.world.metrics(process).items():
+            self.seen[name.partition("{")[0]] += value
+
+    def kill_and_replace(self, index):
+        self.note(self.live[index])
+        self.live[index].kill()
+        self.live[index] = self.world.start("apply")
+        self.live[index].wait_for("assigned", timeout=60)
+
+    def total(self, name):
+        return self.seen[name] + sum(self.world.metric(p, name) for p in self.live)
+
+
+def applied(world):
+    return sum(world.rows("select coalesce(sum(n), 0)::bigint from checks")[i][0] for i in range(len(world.shard_names)))
+
+
+def freeze_past_session(world, appliers, index):
+    """SIGSTOP with unread work waiting until the group has given its partitions away, then SIGCONT."""
+    frozen = appliers.live[index]
+    frozen.signal(signal.SIGSTOP)
+    other = appliers.live[1 - index]
+    wait_until(lambda: world.metric(other, "leat_partitions_held") == 8, "the other member to hold all 8 partitions", 60)
+    before = applied(world)
+    wait_until(lambda: applied(world) > before, "the other member to apply", 60)
+    lost = frozen.text().count("lost") + frozen.text().count("revoked")
+    frozen.signal(signal.SIGCONT)
+    wait_until(lambda: frozen.text().count("lost") + frozen.text().count("revoked") > lost, "the woken member to learn it", 60)
+
+
+@pytest.mark.timeout(1200)
+def test_nothing_lost_twice_or_out_of_order(make_world):
+    """300,000 PATCHes (add and append) over 20,000 keys, 8 partitions, two shards, two appliers; each is killed with -9
+    three times, one is frozen past its session and woken, a PostgreSQL is stopped immediately and restarted, the broker
+    is restarted. Then per key: the list equals the log's order, the counter equals the count; everything answered 202 is
+    in the log."""
+    world = make_world(partitions=8, table_sql=CHECK_TABLE, route=CHECK_ROUTE)
+    world.init()
+    edge = world.start("edge")
+    appliers = Appliers(world)
+    history, load = start_load(world, edge)
+    try:
+        wait_until(lambda: applied(world) > 0, "the first rows")
+        for turn in range(3):
+            appliers.kill_and_replace(0)
+            progressed = applied(world)
+            wait_until(lambda: applied(world) > progressed, "progress after a kill")
+            appliers.kill_and_replace(1)
+            if turn == 0:
+                script("postgres", "stop", "--immediate", 1)
+                wait_until(lambda: world.metric(appliers.live[0], "leat_shard_connections") <= 4, "the shard to be missed")
+                script("postgres", "restart", 1)
+            if turn == 1:
+                script("kafka", "restart")
+            if turn == 2:
+                freeze_past_session(world, appliers, 0)
+        code = load.wait(600)
+    finally:
+        load.kill()
+        load.wait()
+    assert code == 0, (world.directory / "load.log").read_text()[-3000:]
+    expected = expected_from_log(world)
+    total = sum(len(numbers) for numbers in expected.values())
+    wait_until(lambda: applied(world) >= total, f"{total} records to be applied, {applied(world)} are", 300, 0.5)
+
+    faults = compare(world, expected)
+    assert not faults, {kind: (len(found), found[:3]) for kind, found in faults.items()}
+    acknowledged = [json.loads(line) for line in history.open()]
+    in_log = {number for numbers in expected.values() for number in numbers}
+    accepted = {a["seq"] for a in acknowledged if a.get("status") == 202}
+    assert len(accepted) > 0.9 * RECORDS and accepted <= in_log
+    print(f"records={total} keys={len(expected)} accepted={len(accepted)}",
+          *(f"{n}={appliers.total(n):.0f}" for n in ("leat_claims_total", "leat_batches_fenced_total",
+                                                     "leat_batches_unknown_total", "leat_records_skipped_total")))
+    for process in appliers.live:
+        assert process.terminate() == 0

@@ -1,0 +1,119 @@
+"""What a person meets first: help, errors, exit codes, init."""
+
+import re
+
+from lib.harness import LEAT, script, wait_until
+
+import subprocess
+
+
+def leat(*arguments):
+    return subprocess.run([str(LEAT), *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_help_names_every_command():
+    """`leat --help` lists the commands and exits 0; without a command the same goes to stderr with 2."""
+    helped, bare = leat("--help"), leat()
+    assert (helped.returncode, bare.returncode) == (0, 2)
+    for command in ("run", "edge", "apply", "init", "version"):
+        assert re.search(rf"^  {command}\b", helped.stdout, re.M) and re.search(rf"^  {command}\b", bare.stderr, re.M)
+        assert leat(command, "--help").returncode == 0
+
+
+def test_version_names_the_libraries():
+    """`leat version` names leat and the libraries it runs with."""
+    for words in ("version", "--version"):
+        done = leat(words)
+        assert done.returncode == 0
+        for library in ("leat 0.", "librdkafka 2.", "libpq", "llhttp 9", "yyjson 0.1"):
+            assert library in done.stdout
+
+
+def test_usage_errors_exit_2():
+    """Unknown commands, options and a missing configuration say what is wrong and exit 2."""
+    for arguments, words in ((["fly"], "no command fly"), (["run", "--fast"], "unknown option"),
+                             (["run", "--config", "/nowhere.yaml"], "/nowhere.yaml")):
+        done = leat(*arguments)
+        assert done.returncode == 2 and words in done.stderr, done
+
+
+def test_a_configuration_error_has_file_line_and_path(make_world):
+    """A setting that is wrong is named with file, line and path and what is allowed; exit code 2."""
+    world = make_world(shards=1)
+    text = world.config_path.read_text().replace("tenant: app_id", "tennant: app_id")
+    world.config_path.write_text(text)
+    line = next(i for i, l in enumerate(text.splitlines(), 1) if "tennant" in l)
+    done = world.leat("run")
+    assert done.returncode == 2
+    assert f"leat.yaml:{line}:" in done.stderr and "tennant" in done.stderr and "tenant" in done.stderr
+
+
+def test_init_is_idempotent_and_refuses_another_layout(make_world):
+    """A second init changes nothing; a configuration that contradicts what is stored is refused by init and by apply, and
+    the message says what to do."""
+    world = make_world(partitions=4)
+    first, second = world.init(), world.init()
+    assert "created" in first and "exists" in second
+    assert world.rows("select count(*) from leat.partitions") == [(2,), (2,)]
+    world.settings["shards"][0]["name"] = "renamed"
+    world.write_config()
+    for command in ("init", "apply"):
+        done = world.leat(command)
+        assert done.returncode in (1, 2), command
+        assert "renamed" in done.stderr, done.stderr
+
+
+def test_init_refuses_a_compacted_topic(make_world):
+    """Compaction would drop older PATCHes of a key before they are applied."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    world = make_world(shards=1)
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    for future in admin.create_topics([NewTopic(world.name, 2, 1, config={"cleanup.policy": "compact"})]).values():
+        future.result()
+    done = world.leat("init")
+    assert done.returncode == 1 and "cleanup.policy" in done.stderr
+
+
+def test_routes_that_do_not_fit_their_table_are_refused(make_world):
+    """A parameter that is no key column, an operation that does not fit a type, a table that is not there."""
+    world = make_world(shards=1)
+    cases = (("path", "/apps/{app_id}", "subscription_id"),
+             ("table", "nothing", "nothing"),
+             ("columns", {"last_active": "add"}, "last_active"),
+             ("columns", {"session_count": "multiply"}, "multiply"),
+             ("columns", {"no_such": "add"}, "no_such"))
+    good = dict(world.settings["routes"][0])
+    for key, value, words in cases:
+        world.settings["routes"] = [{**good, key: value}]
+        world.write_config()
+        done = world.leat("init")
+        assert done.returncode in (1, 2) and words in done.stderr, (key, value, done.stderr)
+
+
+def test_apply_before_init_says_so(make_world):
+    """Without init there is no topic: apply says which command makes it."""
+    done = make_world(shards=1).leat("apply")
+    assert done.returncode == 1 and "leat init" in done.stderr
+
+
+def test_an_address_in_use_is_named(world):
+    """The second process on one address ends with a message that names the setting."""
+    edge = world.start("edge")
+    world.settings["listen"] = world.url(edge).removeprefix("http://")
+    world.write_config()
+    done = world.leat("edge")
+    assert done.returncode == 1 and "listen" in done.stderr and "in use" in done.stderr
+
+
+def test_a_second_signal_quits(world):
+    """SIGTERM drains; a second one does not wait for the drain."""
+    import signal
+
+    leat = world.start("run")
+    leat.signal(signal.SIGSTOP)  # both signals arrive before either is looked at: the order of two kinds stays
+    leat.signal(signal.SIGTERM)
+    leat.signal(signal.SIGINT)
+    leat.signal(signal.SIGCONT)
+    wait_until(lambda: not leat.alive(), "the process to end")
+    assert leat.popen.returncode == 1

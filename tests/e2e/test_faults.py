@@ -1,0 +1,224 @@
+"""One fault at a time, and what leat does about it."""
+
+import time
+import uuid
+
+import psycopg
+import pytest
+
+from lib.harness import key_of, script, wait_until
+
+COUNTER = {"table_sql": "create table counters (app int, id int, n bigint not null default 0, list jsonb not null default '[]',"
+                        " primary key (app, id))",
+           "route": {"path": "/apps/{app}/counters/{id}", "table": "counters", "tenant": "app",
+                     "columns": {"n": "add", "list": "append"}}}
+
+
+def patch(http, app, ident, number):
+    answer = http.patch(f"/apps/{app}/counters/{ident}", json={"n": 1, "list": number})
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def shard_of(world, app):
+    """Where writes of an app go, found by writing one."""
+    return next(s for s in world.shard_names if world.rows(f"select 1 from counters where app = {app}", [s]))
+
+
+def test_an_outsider_that_claims_fences_the_worker_which_recovers(make_world):
+    """Somebody else claims every partition while writes flow: the next batches are fenced (LT001), nothing of them is
+    applied twice, and the worker claims again once the group has confirmed its membership."""
+    world = make_world(**COUNTER)
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        for number in range(100):
+            patch(http, number % 10, 1, number)
+        wait_until(lambda: sum(r[0] for r in world.rows("select n from counters")) == 100, "the first 100")
+        for shard in world.shard_names:
+            with world.db(shard) as db:
+                db.execute("select c.* from leat.partitions p, lateral leat.claim(p.source, p.partition, 5000) c")
+        for number in range(100, 200):
+            patch(http, number % 10, 1, number)
+    wait_until(lambda: sum(r[0] for r in world.rows("select n from counters")) == 200, "the rest, after the fence")
+    assert world.metric(apply, "leat_batches_fenced_total") >= 1
+    for app, numbers in world.rows("select app, list from counters"):
+        assert numbers == list(range(app, 200, 10))
+
+
+def test_a_dead_shard_holds_up_only_itself(make_world):
+    """With one PostgreSQL stopped the other shard's writes go on; when it returns, what waited is applied, once."""
+    world = make_world(**COUNTER)
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        for app in range(20):
+            patch(http, app, 1, 0)
+        wait_until(lambda: len(world.rows("select 1 from counters")) == 20, "every app's first write")
+        dead = {app for app in range(20) if shard_of(world, app) == "a"}
+        assert 0 < len(dead) < 20
+        script("postgres", "stop", "--immediate", 1)
+        try:
+            for app in range(20):
+                patch(http, app, 1, 1)
+            wait_until(lambda: all(r[0] == 2 for r in world.rows("select n from counters", ["b"])), "shard b to go on")
+            wait_until(lambda: world.metrics(apply)['leat_shard_connections{worker="0",shard="a"}'] == 0, "shard a to be missed")
+        finally:
+            script("postgres", "restart", 1)
+    wait_until(lambda: all(r[0] == 2 for r in world.rows("select n from counters")), "shard a to catch up")
+    assert all(numbers == [0, 1] for numbers, in world.rows("select list from counters"))
+
+
+def test_the_edge_starts_and_accepts_while_every_database_is_down(make_world):
+    """The catalog file is enough for the edge; the writes wait in the log."""
+    world = make_world(**COUNTER)
+    world.init()
+    for number in (1, 2):
+        script("postgres", "stop", "--immediate", number)
+    try:
+        edge = world.start("edge")
+        with world.client(edge) as http:
+            patch(http, 1, 1, 1)
+            assert http.patch("/apps/1/counters/1", json={"n": "many"}).status_code == 422
+    finally:
+        for number in (1, 2):
+            script("postgres", "restart", number)
+    world.start("apply")
+    wait_until(lambda: world.rows("select n from counters") == [(1,)], "the write")
+
+
+def test_the_edge_says_503_or_504_without_a_broker_and_recovers(make_world):
+    """Without a broker no write is answered 202; it never was in the log (503) or may be (504); later ones are accepted
+    again without a restart."""
+    world = make_world(**COUNTER, log={"kafka": {"brokers": None, "topic": None, "group": None, "properties": {}}})
+    kafka = world.settings["log"]["kafka"]
+    kafka.update(brokers=world.brokers, topic=world.name, group=world.name, properties={"delivery.timeout.ms": 2000})
+    world.write_config()
+    world.init()
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        patch(http, 1, 1, 0)
+        script("kafka", "stop", "--kill")
+        try:
+            answer = http.patch("/apps/1/counters/1", json={"n": 1, "list": 1})
+            assert answer.status_code in (503, 504), answer.text
+            assert answer.json()["error"] in ("unavailable", "unknown")
+            if answer.status_code == 503:
+                assert answer.headers["retry-after"]
+            wait_until(lambda: http.get("/readyz").status_code == 503, "/readyz to say so")
+        finally:
+            script("kafka", "up")
+
+        def accepted():
+            return http.patch("/apps/1/counters/2", json={"n": 1, "list": 2}).status_code == 202
+
+        wait_until(accepted, "a write to be accepted again")
+        wait_until(lambda: http.get("/readyz").status_code == 200, "/readyz to say so")
+
+
+def test_a_record_the_database_refuses_stops_its_subpartition_only(make_world):
+    """A write that a CHECK constraint refuses is not lost and not skipped: its subpartition waits, loudly; all others go
+    on; when the constraint is gone it is applied, in its place."""
+    world = make_world(**COUNTER)
+    world.init()
+    for shard in world.shard_names:
+        with world.db(shard) as db:
+            db.execute("alter table counters add constraint small check (n < 1000)")
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        patch(http, 1, 1, 1)
+        assert http.patch("/apps/1/counters/1", json={"n": 5000, "list": 2}).status_code == 202
+        patch(http, 1, 1, 3)
+        for ident in range(2, 52):
+            patch(http, 1, ident, 0)
+    apply.wait_for("is stalled by")
+    wait_until(lambda: len(world.rows("select 1 from counters where n = 1")) >= 48, "other keys to go on")
+    assert world.rows("select list from counters where id = 1") == [([1],)]
+    assert world.metric(apply, "leat_subpartitions_stalled") == 1
+    for shard in world.shard_names:
+        with world.db(shard) as db:
+            db.execute("alter table counters drop constraint small")
+    wait_until(lambda: world.rows("select n, list from counters where id = 1") == [(5002, [1, 2, 3])], "the write and its followers")
+    wait_until(lambda: len(world.rows("select 1 from counters where n = 1")) == 50, "all others")
+
+
+def test_a_locked_row_delays_its_own_subpartition_only(make_world):
+    """A forgotten session holds a row lock: batches with that key fail by lock_timeout and are split, other keys go on."""
+    world = make_world(**COUNTER, apply={"lock_timeout": "1s"})
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        patch(http, 1, 1, 1)
+        wait_until(lambda: world.rows("select n from counters") == [(1,)], "the row")
+        with psycopg.connect(world.dsns[shard_of(world, 1)]) as forgotten:
+            forgotten.execute("select * from counters where id = 1 for update")
+            patch(http, 1, 1, 2)
+            for ident in range(2, 102):
+                patch(http, 1, ident, 0)
+            wait_until(lambda: len(world.rows("select 1 from counters where id > 1")) >= 95, "other keys")
+            assert world.rows("select list from counters where id = 1") == [([1],)]
+    wait_until(lambda: world.rows("select list from counters where id = 1") == [([1, 2],)], "the locked key")
+
+
+def test_a_lost_range_of_the_log_stops_the_partition(make_world):
+    """Records that were deleted from the log before they were applied are never jumped over in silence."""
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import AdminClient
+
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        for number in range(10):
+            patch(http, 1, 1, number)
+    futures = AdminClient({"bootstrap.servers": world.brokers}).delete_records([TopicPartition(world.name, 0, 5)])
+    for future in futures.values():
+        future.result()
+    apply = world.start("apply")
+    apply.wait_for("stopped:")
+    wait_until(lambda: world.metric(apply, "leat_partitions_stopped") == 1, "the metric")
+    assert world.rows("select * from counters") == []
+
+
+def test_a_recreated_topic_stops_the_worker(make_world):
+    """Offsets of another incarnation mean something else: apply refuses to start on it and says what to do."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    for future in admin.delete_topics([world.name]).values():
+        future.result()
+
+    def recreated():
+        try:
+            for future in admin.create_topics([NewTopic(world.name, 1, 1)]).values():
+                future.result()
+            return True
+        except Exception:
+            return False
+
+    wait_until(recreated, "the topic to be made anew")
+    done = world.leat("apply")
+    assert done.returncode == 1
+    assert "topic id" in done.stderr and "leat init" in done.stderr
+
+
+def test_a_second_member_takes_over_partitions_and_gives_them_back(make_world):
+    """Members come and go under load; each rebalance loses and doubles nothing."""
+    world = make_world(**COUNTER)
+    world.init()
+    edge, first = world.start("edge"), world.start("apply")
+    sent = 0
+    with world.client(edge) as http:
+        for turn in range(3):
+            second = world.start("apply")
+            wait_until(lambda: world.metric(second, "leat_partitions_held") == 2, "the second member's share")
+            for _ in range(100):
+                patch(http, sent % 7, 1, sent)
+                sent += 1
+            assert second.terminate() == 0
+            wait_until(lambda: world.metric(first, "leat_partitions_held") == 4, "the first member to hold all")
+    wait_until(lambda: sum(r[0] for r in world.rows("select n from counters")) == sent, "all writes")
+    for app, numbers in world.rows("select app, list from counters"):
+        assert numbers == list(range(app, sent, 7))

@@ -1,0 +1,69 @@
+"""Rules about the source tree that a reader may rely on."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src"
+
+# A folder may include from itself and from these.
+MAY_INCLUDE = {
+    "base": set(),
+    "engine": {"base"},
+    "record": {"base"},
+    "config": {"base"},
+    "ops": {"base"},
+    "log": {"base", "record"},
+    "sink": {"base", "engine", "record"},
+    "edge": {"base", "record", "log", "ops"},
+    "apply": {"base", "engine", "record", "log", "sink", "ops"},
+    "cli": {"base", "engine", "record", "config", "ops", "log", "sink", "edge", "apply"},
+}
+
+
+def sources():
+    return sorted(p for p in SRC.rglob("*.[ch]"))
+
+
+def test_includes_point_one_way():
+    """base <- engine, record, config, ops <- log, sink <- edge, apply <- cli; nothing includes the other way."""
+    wrong = []
+    for path in sources():
+        folder = path.relative_to(SRC).parts[0]
+        for included in re.findall(r'^#include "([a-z]+)/', path.read_text(), re.M):
+            if included != folder and included not in MAY_INCLUDE[folder]:
+                wrong.append(f"{path.relative_to(ROOT)} includes {included}/")
+    assert not wrong
+
+
+def test_engine_has_no_clock_thread_or_io():
+    """The engine's objects name nothing of the system but memory and assertions: that is what makes it replayable."""
+    archive = ROOT / "build" / "release" / "src" / "libleat_engine.a"
+    symbols = subprocess.run(["nm", "-u", archive], check=True, capture_output=True, text=True).stdout
+    allowed = re.compile(r"^(leat_\w+|mem(cpy|set|move|cmp)|strn?len|calloc|malloc|free|qsort|__stack_chk_fail|_GLOBAL_\w+)$")
+    names = set(re.findall(r"^\s+U (\S+)$", symbols, re.M))
+    assert {n for n in names if not allowed.match(n)} == set()
+
+
+def test_functions_and_files_stay_readable():
+    """No function over 70 lines, no file over 1,000."""
+    wrong = []
+    for path in sources():
+        lines = path.read_text().splitlines()
+        if len(lines) > 1000:
+            wrong.append(f"{path.relative_to(ROOT)}: {len(lines)} lines")
+        start = None
+        for number, line in enumerate(lines, 1):
+            if line == "{":
+                start = number
+            elif line == "}" and start:
+                if number - start > 70:
+                    wrong.append(f"{path.relative_to(ROOT)}:{start}: function of {number - start} lines")
+                start = None
+    assert not wrong
+
+
+def test_unit_tests_mirror_the_source():
+    """tests/unit has a folder only for what src has."""
+    assert {p.name for p in (ROOT / "tests" / "unit").iterdir() if p.is_dir()} <= {p.name for p in SRC.iterdir()}

@@ -1,0 +1,264 @@
+/* The writer against a mock cluster: what is answered when brokers fail in ways a real one can hardly be made to. */
+#include "fixture.h"
+
+typedef struct answers {
+    fixture f;
+    leat_log_writer *writer;
+    size_t sent;
+    size_t wanted; /* answers to wait for */
+    size_t count[4];
+    int seen[4096]; /* per tag: each must be answered once */
+    int64_t offset; /* of the last one appended */
+} answers;
+
+static size_t answered(const answers *a)
+{
+    return a->count[LEAT_APPENDED] + a->count[LEAT_NOT_APPENDED] + a->count[LEAT_APPEND_UNKNOWN] +
+           a->count[LEAT_APPEND_TOO_LARGE];
+}
+
+static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
+                        const char *why)
+{
+    answers *a = context;
+    int *seen = tag;
+    (*seen)++;
+    ck_assert_int_eq(*seen, 1);
+    ck_assert_uint_lt(partition, 2);
+    ck_assert(result == LEAT_APPENDED || why);
+    if (result == LEAT_APPENDED)
+        a->offset = offset;
+    a->count[result]++;
+}
+
+static void open_writer(answers *a)
+{
+    leat_error error = {0};
+    a->writer = leat_log_writer_new(&a->f.loop, &a->f.config, on_appended, a, &error);
+    ck_assert_msg(a->writer, "%s", error.text);
+}
+
+static bool is_ready(const void *context)
+{
+    return leat_log_writer_ready(((const answers *)context)->writer);
+}
+
+static bool is_not_ready(const void *context)
+{
+    return !is_ready(context);
+}
+
+static bool are_answered(const void *context)
+{
+    const answers *a = context;
+    return answered(a) >= a->wanted;
+}
+
+static int append_sized(answers *a, leat_slice value, leat_error *error)
+{
+    leat_record record = {.partition = (uint32_t)a->sent % 2, .accepted_ms = 1234567, .key = LEAT_SLICE("k"), .value = value};
+    if (a->sent % 3 == 0)
+        record.op = LEAT_SLICE("patch");
+    int result = leat_log_append(a->writer, &record, &a->seen[a->sent], error);
+    if (result == 0)
+        a->sent++;
+    return result;
+}
+
+static void append(answers *a, size_t count)
+{
+    leat_error error = {0};
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(append_sized(a, LEAT_SLICE("{}"), &error) == 0, "%s", error.text);
+}
+
+static void await_answers(answers *a, size_t count)
+{
+    a->wanted = count;
+    fixture_await(&a->f, are_answered, a);
+    ck_assert_uint_eq(answered(a), count);
+}
+
+static answers *start(void)
+{
+    answers *a = calloc(1, sizeof *a);
+    fixture_open(&a->f, 2);
+    return a;
+}
+
+static void finish(answers *a)
+{
+    leat_log_writer_free(a->writer, 5000);
+    ck_assert_uint_eq(answered(a), a->sent);
+    fixture_close(&a->f);
+    free(a);
+}
+
+START_TEST(answers_each_record_once)
+{
+    answers *a = start();
+    open_writer(a);
+    ck_assert(!leat_log_writer_ready(a->writer));
+    fixture_await(&a->f, is_ready, a);
+    append(a, 1000);
+    ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 1000);
+    ck_assert_int_gt(leat_log_writer_oldest_us(a->writer, leat_mono_us()), 0);
+    await_answers(a, 1000);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 1000);
+    ck_assert_int_eq(leat_log_writer_oldest_us(a->writer, leat_mono_us()), 0);
+    ck_assert_int_gt(a->offset, 0);
+    finish(a);
+}
+END_TEST
+
+START_TEST(retries_what_passes)
+{
+    answers *a = start();
+    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 4, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR__TRANSPORT,
+                                      RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+    open_writer(a);
+    append(a, 100);
+    await_answers(a, 100);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 100);
+    finish(a);
+}
+END_TEST
+
+START_TEST(says_not_appended_when_brokers_never_took_it)
+{
+    answers *a = start();
+    fixture_set(&a->f, "delivery.timeout.ms", "600");
+    open_writer(a);
+    fixture_await(&a->f, is_ready, a);
+    fixture_down(&a->f);
+    append(a, 10);
+    await_answers(a, 10);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 0);
+    fixture_await(&a->f, is_not_ready, a);
+    fixture_up(&a->f);
+    fixture_await(&a->f, is_ready, a);
+    append(a, 10);
+    await_answers(a, 20);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 10);
+    finish(a);
+}
+END_TEST
+
+START_TEST(says_unknown_when_no_answer_came)
+{
+    answers *a = start();
+    fixture_set(&a->f, "delivery.timeout.ms", "600");
+    open_writer(a);
+    append(a, 1); /* the producer has its id now */
+    await_answers(a, 1);
+    fixture_slow(&a->f, 5000);
+    append(a, 10);
+    await_answers(a, 11);
+    ck_assert_uint_eq(a->count[LEAT_APPEND_UNKNOWN], 10);
+    fixture_slow(&a->f, 0);
+    finish(a);
+}
+END_TEST
+
+START_TEST(refuses_what_is_too_large)
+{
+    answers *a = start();
+    open_writer(a);
+    static char large[2 * 1000 * 1000];
+    leat_error error = {0};
+    ck_assert_int_eq(append_sized(a, (leat_slice){large, sizeof large}, &error), -1);
+    ck_assert(error.text[0]);
+    ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 0);
+    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    append(a, 1);
+    await_answers(a, 1);
+    ck_assert_uint_eq(a->count[LEAT_APPEND_TOO_LARGE], 1);
+    finish(a);
+}
+END_TEST
+
+START_TEST(full_means_later)
+{
+    answers *a = start();
+    fixture_set(&a->f, "queue.buffering.max.messages", "100");
+    open_writer(a);
+    leat_error error = {0};
+    append(a, 100);
+    ck_assert_int_eq(append_sized(a, LEAT_SLICE("{}"), &error), 1);
+    ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 100);
+    await_answers(a, 100);
+    append(a, 100);
+    await_answers(a, 200);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 200);
+    finish(a);
+}
+END_TEST
+
+START_TEST(survives_a_fatal_error)
+{
+    answers *a = start();
+    open_writer(a);
+    append(a, 10);
+    await_answers(a, 10);
+    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH);
+    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 2, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                      RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    append(a, 10);
+    await_answers(a, 20);
+    fixture_await(&a->f, is_ready, a);
+    append(a, 10);
+    await_answers(a, 30);
+    ck_assert_uint_ge(a->count[LEAT_APPENDED], 20);
+    finish(a);
+}
+END_TEST
+
+START_TEST(free_answers_what_waits)
+{
+    answers *a = start();
+    open_writer(a);
+    append(a, 1);
+    await_answers(a, 1);
+    fixture_slow(&a->f, 8000);
+    append(a, 20);
+    int64_t before_us = leat_mono_us();
+    leat_log_writer_free(a->writer, 300);
+    ck_assert_int_lt(leat_mono_us() - before_us, 5 * 1000 * 1000);
+    ck_assert_uint_eq(answered(a), 21);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 1);
+    fixture_close(&a->f);
+    free(a);
+}
+END_TEST
+
+START_TEST(tells_of_the_topic)
+{
+    answers *a = start();
+    leat_error error = {0};
+    leat_log_identity identity;
+    ck_assert_msg(leat_log_identify(&a->f.config, 5000, &identity, &error) == 0, "%s", error.text);
+    ck_assert_uint_eq(identity.partition_count, 2);
+    ck_assert(identity.cluster[0]);
+    fixture_close(&a->f);
+    free(a);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kafka_writer");
+    TCase *tests = tcase_create("mock cluster");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, answers_each_record_once);
+    tcase_add_test(tests, retries_what_passes);
+    tcase_add_test(tests, says_not_appended_when_brokers_never_took_it);
+    tcase_add_test(tests, says_unknown_when_no_answer_came);
+    tcase_add_test(tests, refuses_what_is_too_large);
+    tcase_add_test(tests, full_means_later);
+    tcase_add_test(tests, survives_a_fatal_error);
+    tcase_add_test(tests, free_answers_what_waits);
+    tcase_add_test(tests, tells_of_the_topic);
+    suite_add_tcase(suite, tests);
+    return fixture_run(suite);
+}

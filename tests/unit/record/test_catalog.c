@@ -1,0 +1,216 @@
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "record/catalog.h"
+
+static char folder[64];
+static char path[96];
+
+static void setup(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/leat-catalog-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/catalog.json", folder);
+}
+
+static void teardown(void)
+{
+    unlink(path);
+    ck_assert_int_eq(rmdir(folder), 0); /* nothing temporary stays behind */
+}
+
+static leat_catalog make_catalog(void)
+{
+    static const char *const names[] = {"a", "b", "\xc3\xbc \"quoted\""};
+    leat_catalog catalog = {.source = {.id = 3, .subpartitions = 64}, .table_count = 2};
+    strcpy(catalog.source.log_identity, "cluster");
+    strcpy(catalog.source.topic, "subscriptions");
+    strcpy(catalog.source.topic_id, "AAAA");
+    strcpy(catalog.source.hash, "xxh3-64");
+    leat_layout_even(&catalog.layout, 7, 3, names);
+    catalog.layout.tenant_slots[5] = 2; /* a tenant that was moved */
+    catalog.tables = leat_must_calloc(2, sizeof *catalog.tables);
+    catalog.tables[0] = fixture_table();
+    catalog.tables[1] = fixture_empty_table("other");
+    fixture_add_key(&catalog.tables[1], "id", LEAT_TYPE_UUID, -1);
+    fixture_add(&catalog.tables[1], "place", LEAT_TYPE_OTHER, -1)->type_oid = 600;
+    return catalog;
+}
+
+static void expect_same_column(const leat_column *a, const leat_column *b)
+{
+    ck_assert_str_eq(a->name, b->name);
+    ck_assert_str_eq(a->type_name, b->type_name);
+    ck_assert_uint_eq(a->type, b->type);
+    ck_assert_uint_eq(a->type_oid, b->type_oid);
+    ck_assert_int_eq(a->type_modifier, b->type_modifier);
+    ck_assert_int_eq(a->key_position, b->key_position);
+    ck_assert_int_eq(a->not_null, b->not_null);
+    ck_assert_int_eq(a->generated, b->generated);
+    ck_assert_pstr_eq(a->default_expression, b->default_expression);
+}
+
+static void expect_same_table(const leat_table *a, const leat_table *b)
+{
+    ck_assert_str_eq(a->schema, b->schema);
+    ck_assert_str_eq(a->name, b->name);
+    ck_assert_str_eq(a->label, b->label);
+    ck_assert_uint_eq(a->key_count, b->key_count);
+    ck_assert_mem_eq(a->key_columns, b->key_columns, a->key_count * sizeof *a->key_columns);
+    ck_assert_uint_eq(a->column_count, b->column_count);
+    for (uint32_t i = 0; i < a->column_count; i++)
+        expect_same_column(&a->columns[i], &b->columns[i]);
+}
+
+START_TEST(what_is_saved_is_loaded)
+{
+    leat_catalog saved = make_catalog();
+    leat_catalog loaded;
+    leat_error error = {""};
+    for (int i = 0; i < 2; i++) /* also over the file that is there */
+        ck_assert_msg(leat_catalog_save(&saved, path, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_catalog_load(&loaded, path, &error) == 0, "%s", error.text);
+    ck_assert_mem_eq(&saved.source, &loaded.source, sizeof saved.source);
+    ck_assert_mem_eq(&saved.layout, &loaded.layout, sizeof saved.layout);
+    ck_assert_uint_eq(loaded.table_count, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        expect_same_table(&saved.tables[i], &loaded.tables[i]);
+    ck_assert_int_eq(leat_catalog_table(&loaded, "other"), 1);
+    ck_assert_int_eq(leat_catalog_table(&loaded, "nothing"), -1);
+    leat_catalog_fini(&saved);
+    leat_catalog_fini(&loaded);
+    leat_catalog_fini(&loaded);
+}
+END_TEST
+
+START_TEST(others_may_read_the_file)
+{
+    leat_catalog catalog = make_catalog();
+    leat_error error;
+    struct stat facts;
+    ck_assert_int_eq(leat_catalog_save(&catalog, path, &error), 0);
+    ck_assert_int_eq(stat(path, &facts), 0);
+    ck_assert_uint_eq(facts.st_mode & 0777, 0644);
+    leat_catalog_fini(&catalog);
+}
+END_TEST
+
+START_TEST(a_folder_that_is_not_there_is_named)
+{
+    leat_catalog catalog = make_catalog();
+    leat_error error = {""};
+    ck_assert_int_eq(leat_catalog_save(&catalog, "/nonexistent/catalog.json", &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "/nonexistent/catalog.json"));
+    ck_assert_int_eq(leat_catalog_load(&catalog, "/nonexistent/catalog.json", &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "/nonexistent/catalog.json"));
+    ck_assert_ptr_nonnull(strstr(error.text, "No such file"));
+    ck_assert_uint_eq(catalog.table_count, 2);
+    leat_catalog_fini(&catalog);
+}
+END_TEST
+
+static void write_file(const char *text, size_t size)
+{
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(text, 1, size, file), size);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* A good file with one thing changed. */
+static char *saved_text(void)
+{
+    leat_catalog catalog = make_catalog();
+    leat_error error;
+    ck_assert_int_eq(leat_catalog_save(&catalog, path, &error), 0);
+    leat_catalog_fini(&catalog);
+    FILE *file = fopen(path, "r");
+    char *text = leat_must_calloc(1, 1 << 20);
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_lt(fread(text, 1, (1 << 20) - 1, file), (1 << 20) - 1);
+    fclose(file);
+    return text;
+}
+
+static void expect_refused(const char *says)
+{
+    leat_catalog loaded = {.table_count = 77};
+    leat_error error = {""};
+    ck_assert_int_eq(leat_catalog_load(&loaded, path, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, path));
+    ck_assert_msg(strstr(error.text, says), "\"%s\" does not say \"%s\"", error.text, says);
+    ck_assert_uint_eq(loaded.table_count, 77);
+}
+
+static const struct {
+    const char *from, *to, *says;
+} damages[] = {
+    {"\"version\": 1", "\"version\": 2", "newer leat"},
+    {"\"version\": 1", "\"version\": 0", "unknown version"},
+    {"\"version\": 1", "\"version\": \"1\"", "no version"},
+    {"\"id\": 3", "\"id\": 3000000000", "source.id"},
+    {"\"id\": 3", "\"id\": null", "source.id"},
+    {"\"topic\": \"subscriptions\"", "\"topik\": \"subscriptions\"", "source.topic is missing"},
+    {"\"subpartitions\": 64", "\"subpartitions\": 0", "source.subpartitions"},
+    {"\"partitions\": 7", "\"partitions\": 8", "layout.shards do not have each partition"},
+    {"\"first_partition\": 2", "\"first_partition\": 1", "layout.shards do not have each partition"},
+    {"\"first_partition\": 2", "\"first_partition\": 6", "layout.shards[1].partitions"},
+    {"\"tenant_slots\": [", "\"tenant_slots\": [[1, 0],", "tenant_slots"},
+    {"\"tenant_slots\": [", "\"tenant_slots\": [[0, 3],", "tenant_slots has a run"},
+    {"\"tenant_slots\": [", "\"tenant_slots\": [0,", "tenant_slots has a run"},
+    {"\"tables\": [", "\"tables\": {}, \"x\": [", "tables is not an array"},
+    {"\"tables\": [", "\"tables\": [1,", "tables[0].schema is missing"},
+    {"\"type\": \"int4\"", "\"type\": \"int5\"", "tables[0].columns[1].type is not known"},
+    {"\"not_null\": true", "\"not_null\": 1", "tables[0].columns[1].not_null"},
+    {"\"default\": \"5\"", "\"default\": 5", "tables[0].columns[12].default"},
+    {"\"name\": \"app_id\"", "\"name\": \"app\"", "primary_key names something"},
+    {"\"name\": \"note\"", "\"name\": \"a\\u0000b\"", "tables[0].columns[0].name"},
+    {"\"name\": \"note\"", "\"name\": \"0123456789012345678901234567890123456789012345678901234567890123\"",
+     "tables[0].columns[0].name"},
+    {"}", "", "not JSON"},
+    {"{", "[", "not JSON"},
+};
+
+START_TEST(a_damaged_file_is_refused_with_its_name)
+{
+    char *text = saved_text();
+    char *at = strstr(text, damages[_i].from);
+    ck_assert_msg(at != NULL, "no %s", damages[_i].from);
+    leat_buf changed = {0};
+    leat_buf_append(&changed, text, (size_t)(at - text));
+    leat_buf_text(&changed, damages[_i].to);
+    leat_buf_text(&changed, at + strlen(damages[_i].from));
+    write_file(changed.data, changed.size);
+    expect_refused(damages[_i].says);
+    leat_buf_free(&changed);
+    free(text);
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_is_refused)
+{
+    char *text = saved_text();
+    size_t size = strlen(text);
+    for (size_t cut = 0; cut < size - 2; cut += 37) { /* the last two bytes are "}\n" */
+        write_file(text, cut);
+        expect_refused("not JSON");
+    }
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("record/catalog");
+    TCase *tests = tcase_create("catalog");
+    suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, what_is_saved_is_loaded);
+    tcase_add_test(tests, others_may_read_the_file);
+    tcase_add_test(tests, a_folder_that_is_not_there_is_named);
+    tcase_add_loop_test(tests, a_damaged_file_is_refused_with_its_name, 0, (int)COUNT_OF(damages));
+    tcase_add_test(tests, a_file_cut_anywhere_is_refused);
+    return fixture_run(suite);
+}

@@ -1,0 +1,134 @@
+#include "fixture.h"
+#include "record/item.h"
+
+static leat_table table_of_test;
+static leat_routes routes;
+
+static void setup(void)
+{
+    table_of_test = fixture_table();
+    routes.count = 1;
+    routes.routes[0] = fixture_route(&table_of_test, "/{app_id}/{device}");
+}
+
+static void teardown(void)
+{
+    leat_table_fini(&table_of_test);
+}
+
+static leat_item decode(leat_slice key, leat_slice value, const char *op, const char *route)
+{
+    leat_item item = {.record = {.key = key, .value = value, .op = leat_slice_of(op), .route = leat_slice_of(route)}};
+    ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
+    return item;
+}
+
+START_TEST(a_canonical_key_stays_where_it_is)
+{
+    leat_slice key = LEAT_SLICE("7/abc");
+    leat_item item = decode(key, LEAT_SLICE("{}"), "", "");
+    ck_assert_ptr_eq(item.route, &routes.routes[0]);
+    ck_assert_uint_eq(item.op, LEAT_PUT);
+    ck_assert_ptr_null(item.owned);
+    ck_assert_ptr_null(item.fault);
+    ck_assert_ptr_eq(item.canonical_key.data, key.data);
+    ck_assert_uint_eq(item.canonical_key.size, key.size);
+    ck_assert_uint_eq(item.hash, leat_hash(key));
+    ck_assert_int_eq(item.key[0].integer, 7);
+    ck_assert_ptr_eq(item.key[1].text.data, key.data + 2);
+    ck_assert_uint_eq(item.key[1].text.size, 3);
+    leat_item_clear(&item);
+}
+END_TEST
+
+START_TEST(a_percent_encoded_key_owns_only_its_texts)
+{
+    leat_slice key = LEAT_SLICE("7/a%20b");
+    leat_item item = decode(key, LEAT_SLICE("{}"), "", "");
+    ck_assert_ptr_eq(item.canonical_key.data, key.data);
+    ck_assert_ptr_nonnull(item.owned);
+    ck_assert(leat_slice_is(item.key[1].text, "a b"));
+    leat_item_clear(&item);
+    ck_assert_ptr_null(item.owned);
+}
+END_TEST
+
+START_TEST(a_foreign_key_becomes_the_same_item)
+{
+    leat_item ours = decode(LEAT_SLICE("7/a%2Fb"), LEAT_SLICE("{}"), "", "");
+    leat_item foreign = decode(LEAT_SLICE("007/%61%2fb"), LEAT_SLICE("{}"), "", "");
+    ck_assert(leat_slice_equal(ours.canonical_key, foreign.canonical_key));
+    ck_assert_uint_eq(ours.hash, foreign.hash);
+    ck_assert_int_eq(foreign.key[0].integer, 7);
+    ck_assert(leat_slice_is(foreign.key[1].text, "a/b"));
+    leat_item_clear(&ours);
+    leat_item_clear(&foreign);
+}
+END_TEST
+
+START_TEST(operations_come_from_the_header_or_the_value)
+{
+    static const struct {
+        const char *op, *value;
+        leat_route_op expected;
+    } cases[] = {
+        {"", "{}", LEAT_PUT},      {"", "", LEAT_DELETE},       {"put", "", LEAT_PUT},
+        {"patch", "{}", LEAT_PATCH}, {"delete", "", LEAT_DELETE}, {"delete", "{}", LEAT_DELETE},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        leat_item item = decode(LEAT_SLICE("7/abc"), leat_slice_of(cases[i].value), cases[i].op, "");
+        ck_assert_uint_eq(item.op, cases[i].expected);
+        leat_item_clear(&item);
+    }
+}
+END_TEST
+
+static void expect_fault(leat_item item, const char *says)
+{
+    ck_assert_ptr_null(item.route);
+    ck_assert_ptr_nonnull(item.fault);
+    ck_assert_msg(strstr(item.fault, says), "\"%s\" does not say \"%s\"", item.fault, says);
+    ck_assert_uint_eq(item.hash, leat_hash(item.record.key));
+    ck_assert(leat_slice_equal(item.canonical_key, item.record.key));
+    leat_item_clear(&item);
+    ck_assert_ptr_null(item.fault);
+}
+
+START_TEST(records_that_make_no_sense_keep_their_place)
+{
+    expect_fault(decode(LEAT_SLICE("x/abc"), LEAT_SLICE("{}"), "", ""), "key: app_id: must be an integer");
+    expect_fault(decode(LEAT_SLICE("7"), LEAT_SLICE("{}"), "", ""), "2 parts");
+    expect_fault(decode((leat_slice){NULL, 0}, LEAT_SLICE("{}"), "", ""), "the key is empty");
+    expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "upsert", ""), "no operation \"upsert\"");
+    expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "", "other"), "no route \"other\"");
+    routes.count = 2;
+    routes.routes[1] = routes.routes[0];
+    expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "", ""), "header \"route\" is missing");
+}
+END_TEST
+
+START_TEST(the_route_header_decides_among_several)
+{
+    routes.count = 2;
+    routes.routes[1] = routes.routes[0];
+    strcpy(routes.routes[1].name, "second");
+    leat_item item = decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "", "second");
+    ck_assert_ptr_eq(item.route, &routes.routes[1]);
+    leat_item_clear(&item);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("record/item");
+    TCase *tests = tcase_create("item");
+    suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_canonical_key_stays_where_it_is);
+    tcase_add_test(tests, a_percent_encoded_key_owns_only_its_texts);
+    tcase_add_test(tests, a_foreign_key_becomes_the_same_item);
+    tcase_add_test(tests, operations_come_from_the_header_or_the_value);
+    tcase_add_test(tests, records_that_make_no_sense_keep_their_place);
+    tcase_add_test(tests, the_route_header_decides_among_several);
+    return fixture_run(suite);
+}

@@ -1,0 +1,388 @@
+/*
+ * The blocking side against a real server: LEAT_TEST_DSN names a database (key=value form) from which others may be
+ * made. Each test has a database of its own. Without it everything is skipped.
+ */
+#include "sink/postgres.h"
+
+#include <check.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct fixture {
+    char name[64];
+    char dsn[1024];
+    leat_source source;
+    leat_layout layout;
+    leat_error error;
+} fixture;
+
+static void run(const char *dsn, const char *sql)
+{
+    PGconn *connection = PQconnectdb(dsn);
+    PGresult *result = PQexec(connection, sql);
+    ExecStatusType status = PQresultStatus(result);
+    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(connection));
+    PQclear(result);
+    PQfinish(connection);
+}
+
+/* The first field of the first row. */
+static void ask(const char *dsn, const char *sql, char *ret, size_t size)
+{
+    PGconn *connection = PQconnectdb(dsn);
+    PGresult *result = PQexec(connection, sql);
+    ck_assert_msg(PQntuples(result) > 0, "%s: %s", sql, PQerrorMessage(connection));
+    snprintf(ret, size, "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+    PQfinish(connection);
+}
+
+static void assert_answer(const fixture *f, const char *sql, const char *expected)
+{
+    char answer[256];
+    ask(f->dsn, sql, answer, sizeof answer);
+    ck_assert_str_eq(answer, expected);
+}
+
+static void fixture_source(fixture *f)
+{
+    snprintf(f->source.log_identity, sizeof f->source.log_identity, "cluster-1");
+    snprintf(f->source.topic, sizeof f->source.topic, "writes");
+    snprintf(f->source.topic_id, sizeof f->source.topic_id, "topic-id-1");
+    snprintf(f->source.hash, sizeof f->source.hash, "xxh3-64");
+    f->source.subpartitions = LEAT_SUBPARTITIONS;
+    leat_layout_even(&f->layout, 4, 2, (const char *const[]){"a", "b"});
+}
+
+static fixture *fixture_new(const char *test)
+{
+    const char *server = getenv("LEAT_TEST_DSN");
+    fixture *f = leat_must_calloc(1, sizeof *f);
+    snprintf(f->name, sizeof f->name, "leat_unit_%d_%s", (int)getpid(), test);
+    char sql[128];
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s", f->name);
+    run(server, sql);
+    snprintf(f->dsn, sizeof f->dsn, "%s dbname=%s", server, f->name);
+    fixture_source(f);
+    return f;
+}
+
+static void fixture_free(fixture *f)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "DROP DATABASE %s WITH (FORCE)", f->name);
+    run(getenv("LEAT_TEST_DSN"), sql);
+    free(f);
+}
+
+static void init(fixture *f, uint32_t shard)
+{
+    int status = leat_postgres_init(f->dsn, &f->source, &f->layout, shard, &f->error);
+    ck_assert_msg(status == 0, "%s", f->error.text);
+}
+
+static void assert_refused(fixture *f, const char *word)
+{
+    ck_assert_int_eq(leat_postgres_init(f->dsn, &f->source, &f->layout, 0, &f->error), -1);
+    ck_assert_msg(strstr(f->error.text, word) != NULL, "\"%s\" does not say \"%s\"", f->error.text, word);
+}
+
+/* ---- init and source ---- */
+
+START_TEST(init_stores_what_read_source_reads)
+{
+    fixture *f = fixture_new("round");
+    leat_source source;
+    leat_layout layout;
+    ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), 1);
+    init(f, 1);
+    ck_assert_int_gt(f->source.id, 0);
+    ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), 0);
+    ck_assert_int_eq(source.id, f->source.id);
+    ck_assert_int_eq(leat_postgres_check_source(&source, &layout, &f->source, &f->layout, &f->error), 0);
+    ck_assert_int_eq(leat_postgres_read_source(f->dsn, "others", &source, &layout, &f->error), 1);
+    assert_answer(f, "SELECT string_agg(partition::text, ',' ORDER BY partition) FROM leat.partitions", "2,3");
+    assert_answer(f, "SELECT DISTINCT base_offsets = array_fill(-1::bigint, ARRAY[64]) FROM leat.partitions", "t");
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(init_again_keeps_progress)
+{
+    fixture *f = fixture_new("again");
+    init(f, 0);
+    run(f->dsn, "UPDATE leat.partitions SET low = 77, base_seq = 5 WHERE partition = 0");
+    int32_t id = f->source.id;
+    f->source.id = 0;
+    init(f, 0);
+    ck_assert_int_eq(f->source.id, id);
+    assert_answer(f, "SELECT low || ' ' || base_seq FROM leat.partitions WHERE partition = 0", "77 5");
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(shards_agree_on_the_id_whatever_else_they_hold)
+{
+    fixture *f = fixture_new("id_a");
+    fixture *g = fixture_new("id_b");
+    snprintf(g->source.topic, sizeof g->source.topic, "others");
+    init(g, 0);
+    fixture_source(g);
+    g->source.id = 0;
+    init(f, 0);
+    init(g, 1);
+    ck_assert_int_eq(f->source.id, g->source.id);
+    fixture_free(f);
+    fixture_free(g);
+}
+END_TEST
+
+START_TEST(init_refuses_another_source)
+{
+    fixture *f = fixture_new("other");
+    init(f, 0);
+    f->source.log_identity[0] = 'X';
+    assert_refused(f, "the log");
+    fixture_source(f);
+    f->source.topic_id[0] = 'X';
+    assert_refused(f, "made anew");
+    fixture_source(f);
+    f->source.hash[0] = 'X';
+    assert_refused(f, "hash");
+    fixture_source(f);
+    f->source.subpartitions = 32;
+    assert_refused(f, "subpartitions");
+    fixture_source(f);
+    leat_layout_even(&f->layout, 6, 2, (const char *const[]){"a", "b"});
+    assert_refused(f, "Adding partitions");
+    leat_layout_even(&f->layout, 4, 1, (const char *const[]){"a"});
+    assert_refused(f, "shards");
+    leat_layout_even(&f->layout, 4, 2, (const char *const[]){"b", "a"});
+    assert_refused(f, "the shard");
+    fixture_source(f);
+    f->layout.tenant_slots[9] ^= 1;
+    assert_refused(f, "tenant slots");
+    fixture_source(f);
+    init(f, 0);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(init_refuses_one_database_for_two_shards)
+{
+    fixture *f = fixture_new("twice");
+    init(f, 0);
+    ck_assert_int_eq(leat_postgres_init(f->dsn, &f->source, &f->layout, 1, &f->error), -1);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "two shards"));
+    assert_answer(f, "SELECT count(*) FROM leat.partitions", "2");
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_newer_schema_is_left_alone)
+{
+    fixture *f = fixture_new("newer");
+    init(f, 0);
+    run(f->dsn, "UPDATE leat.schema_version SET version = 2");
+    assert_refused(f, "newer leat");
+    leat_source source;
+    leat_layout layout;
+    ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), -1);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "newer leat"));
+    fixture_free(f);
+}
+END_TEST
+
+/* ---- tables ---- */
+
+static const char make_tables[] =
+    "CREATE SCHEMA \"Odd Schema\"; CREATE SCHEMA hidden; CREATE DOMAIN public.int4 AS int;"
+    "CREATE TYPE mood AS ENUM ('ok'); CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    "CREATE TABLE plain (b varchar(20) NOT NULL, gone int, a uuid, n numeric(12,3) DEFAULT 1.5, i2 smallint, i4 integer"
+    "  DEFAULT one(), i8 bigint GENERATED BY DEFAULT AS IDENTITY, f double precision, t text DEFAULT 'it''s', ts"
+    "  timestamptz, j jsonb, bo boolean, always int GENERATED ALWAYS AS IDENTITY, gen int GENERATED ALWAYS AS (1) STORED,"
+    "  dom public.int4, m mood, arr int[], c char(3), PRIMARY KEY (a, b) INCLUDE (i2));"
+    "ALTER TABLE plain DROP COLUMN gone;"
+    "CREATE TABLE \"Odd Schema\".\"a \"\"b.c\" (id bigint PRIMARY KEY);"
+    "CREATE TABLE hidden.plain (id int PRIMARY KEY); CREATE TABLE keyless (id int); CREATE VIEW seen AS SELECT 1;"
+    "CREATE COLLATION loose (provider = icu, locale = 'und', deterministic = false);"
+    "CREATE TABLE loose (id text COLLATE loose PRIMARY KEY);"
+    "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id);";
+
+static leat_table *read_one(fixture *f, const char *label)
+{
+    leat_table *table = leat_must_calloc(1, sizeof *table);
+    int status = leat_postgres_read_tables(f->dsn, &label, 1, table, &f->error);
+    ck_assert_msg(status == 0, "%s", f->error.text);
+    return table;
+}
+
+static void table_free(leat_table *table)
+{
+    leat_table_fini(table);
+    free(table);
+}
+
+static void assert_column(const leat_table *table, const char *name, leat_type type, const char *type_name,
+                          const char *expression, int key)
+{
+    int at = leat_table_column(table, leat_slice_of(name));
+    ck_assert_msg(at >= 0, "no column %s", name);
+    const leat_column *column = &table->columns[at];
+    ck_assert_msg(column->type == type, "%s: type %d", name, (int)column->type);
+    ck_assert_str_eq(column->type_name, type_name);
+    ck_assert_int_eq(column->key_position, key);
+    ck_assert_pstr_eq(column->default_expression, expression);
+}
+
+START_TEST(columns_are_read_as_they_are)
+{
+    fixture *f = fixture_new("columns");
+    run(f->dsn, make_tables);
+    leat_table *table = read_one(f, "plain");
+    ck_assert_str_eq(table->schema, "public");
+    ck_assert_str_eq(table->label, "plain");
+    ck_assert_uint_eq(table->column_count, 17);
+    assert_column(table, "b", LEAT_TYPE_TEXT, "character varying(20)", NULL, 1);
+    assert_column(table, "a", LEAT_TYPE_UUID, "uuid", NULL, 0);
+    assert_column(table, "n", LEAT_TYPE_NUMERIC, "numeric(12,3)", "1.5", -1);
+    assert_column(table, "i2", LEAT_TYPE_INT2, "smallint", NULL, -1);
+    assert_column(table, "i4", LEAT_TYPE_INT4, "integer", "public.one()", -1);
+    assert_column(table, "i8", LEAT_TYPE_INT8, "bigint", "nextval('public.plain_i8_seq'::regclass)", -1);
+    assert_column(table, "f", LEAT_TYPE_FLOAT8, "double precision", NULL, -1);
+    assert_column(table, "t", LEAT_TYPE_TEXT, "text", "'it''s'::text", -1);
+    assert_column(table, "ts", LEAT_TYPE_TIMESTAMPTZ, "timestamp with time zone", NULL, -1);
+    assert_column(table, "j", LEAT_TYPE_JSONB, "jsonb", NULL, -1);
+    assert_column(table, "bo", LEAT_TYPE_BOOL, "boolean", NULL, -1);
+    assert_column(table, "always", LEAT_TYPE_INT4, "integer", NULL, -1);
+    assert_column(table, "gen", LEAT_TYPE_INT4, "integer", NULL, -1);
+    assert_column(table, "dom", LEAT_TYPE_OTHER, "public.int4", NULL, -1);
+    assert_column(table, "m", LEAT_TYPE_OTHER, "public.mood", NULL, -1);
+    assert_column(table, "arr", LEAT_TYPE_OTHER, "integer[]", NULL, -1);
+    assert_column(table, "c", LEAT_TYPE_OTHER, "character(3)", NULL, -1);
+    ck_assert_uint_eq(table->key_count, 2);
+    ck_assert_str_eq(table->columns[table->key_columns[0]].name, "a");
+    ck_assert_str_eq(table->columns[table->key_columns[1]].name, "b");
+    table_free(table);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(column_flags_and_modifiers)
+{
+    fixture *f = fixture_new("flags");
+    run(f->dsn, make_tables);
+    leat_table *table = read_one(f, "public.plain");
+    const leat_column *columns = table->columns;
+    ck_assert_int_eq(columns[0].type_modifier, 20 + 4);
+    ck_assert_uint_eq(columns[0].type_oid, 1043);
+    ck_assert(columns[0].not_null && columns[1].not_null && !columns[2].not_null);
+    ck_assert_int_eq(columns[2].type_modifier, ((12 << 16) | 3) + 4);
+    ck_assert_int_eq(columns[3].type_modifier, -1);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        bool generated = strcmp(columns[i].name, "always") == 0 || strcmp(columns[i].name, "gen") == 0;
+        ck_assert_msg(columns[i].generated == generated, "%s", columns[i].name);
+    }
+    table_free(table);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(odd_names_and_search_path)
+{
+    fixture *f = fixture_new("names");
+    run(f->dsn, make_tables);
+    leat_table *table = read_one(f, "Odd Schema.a \"b.c");
+    ck_assert_str_eq(table->schema, "Odd Schema");
+    ck_assert_str_eq(table->name, "a \"b.c");
+    table_free(table);
+    table = read_one(f, "\"Odd Schema\".\"a \"\"b.c\"");
+    ck_assert_str_eq(table->name, "a \"b.c");
+    table_free(table);
+    table = read_one(f, "PLAIN");
+    ck_assert_str_eq(table->name, "plain");
+    table_free(table);
+    size_t end = strlen(f->dsn);
+    snprintf(f->dsn + end, sizeof f->dsn - end, " options='-c search_path=hidden,public'");
+    table = read_one(f, "plain");
+    ck_assert_str_eq(table->schema, "hidden");
+    table_free(table);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(tables_that_cannot_work_are_named)
+{
+    static const struct {
+        const char *label;
+        const char *word;
+    } cases[] = {
+        {"missing", "not found"}, {"keyless", "no primary key"}, {"seen", "a view"}, {"parts", "a partitioned table"},
+        {"loose", "nondeterministic"}, {"no.such.thing", "no.such.thing"},
+    };
+    fixture *f = fixture_new("refused");
+    run(f->dsn, make_tables);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        leat_table tables[2];
+        const char *const labels[] = {"plain", cases[i].label};
+        ck_assert_int_eq(leat_postgres_read_tables(f->dsn, labels, 2, tables, &f->error), -1);
+        ck_assert_msg(strstr(f->error.text, cases[i].word) && strstr(f->error.text, cases[i].label), "%s",
+                      f->error.text);
+        ck_assert_msg(strstr(f->error.text, f->name) != NULL, "%s", f->error.text);
+    }
+    fixture_free(f);
+}
+END_TEST
+
+/* ---- messages ---- */
+
+START_TEST(no_message_holds_the_password)
+{
+    static const char *const dsns[] = {
+        "host=127.0.0.1 port=1 dbname=x user=u password=s3cret connect_timeout=2",
+        "postgresql://u:s3cret@127.0.0.1:1/x?connect_timeout=2",
+        "postgresql://u:pa@s3cret@127.0.0.1:1/x",
+        "postgresql://u:s3cret@127.0.0.1:1/x?nonsense=1&s3cret",
+        "host=127.0.0.1 s3cret",
+        "s3cret",
+    };
+    for (size_t i = 0; i < sizeof dsns / sizeof dsns[0]; i++) {
+        leat_error error = {""};
+        leat_table table;
+        const char *label = "t";
+        ck_assert_int_eq(leat_postgres_read_tables(dsns[i], &label, 1, &table, &error), -1);
+        ck_assert_msg(error.text[0] && !strstr(error.text, "s3cret"), "%s", error.text);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    if (!getenv("LEAT_TEST_DSN")) {
+        puts("1..0 # SKIP LEAT_TEST_DSN is not set");
+        return 0;
+    }
+    Suite *suite = suite_create("postgres");
+    TCase *tests = tcase_create("blocking");
+    tcase_set_timeout(tests, 30);
+    tcase_add_test(tests, init_stores_what_read_source_reads);
+    tcase_add_test(tests, init_again_keeps_progress);
+    tcase_add_test(tests, shards_agree_on_the_id_whatever_else_they_hold);
+    tcase_add_test(tests, init_refuses_another_source);
+    tcase_add_test(tests, init_refuses_one_database_for_two_shards);
+    tcase_add_test(tests, a_newer_schema_is_left_alone);
+    tcase_add_test(tests, columns_are_read_as_they_are);
+    tcase_add_test(tests, column_flags_and_modifiers);
+    tcase_add_test(tests, odd_names_and_search_path);
+    tcase_add_test(tests, tables_that_cannot_work_are_named);
+    tcase_add_test(tests, no_message_holds_the_password);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    srunner_free(runner);
+    return 0;
+}
