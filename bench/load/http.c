@@ -26,12 +26,12 @@ typedef struct conn {
     uv_connect_t connecting;
     uv_write_t writing;
     bool write_runs;
-    leat_buf out;            /* to be sent */
-    leat_buf sending;        /* being sent: must not move */
-    leat_buf in;             /* the beginning of a response */
-    load_write **waiting;    /* ring of `depth`, in the order of sending */
+    leat_buf out;         /* to be sent */
+    leat_buf sending;     /* being sent: must not move */
+    leat_buf in;          /* the beginning of a response */
+    load_write **waiting; /* ring of `depth`, in the order of sending */
     uint32_t first, count;
-    bool queued;             /* in the client's queue of connections that can take a write */
+    bool queued; /* in the client's queue of connections that can take a write */
     struct conn *next_free;
 } conn;
 
@@ -223,12 +223,14 @@ static void conn_receive(conn *c, leat_slice bytes)
     if (done < 0)
         return;
     size_t rest = bytes.size - (size_t)done;
-    if (!joined) {
+    if (joined) {
+        memmove(c->in.data, c->in.data + done, rest);
+        c->in.size = rest;
+    } else {
         leat_buf_append(&c->in, bytes.data + done, rest);
-        return;
     }
-    memmove(c->in.data, c->in.data + done, rest);
-    c->in.size = rest;
+    if (c->in.failed)
+        conn_lose(c, "out of memory");
 }
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
@@ -344,8 +346,10 @@ static void on_signal(uv_signal_t *handle, int number)
     client *cl = handle->data;
     (void)number;
     load_run_stop(cl->run);
-    if (++cl->signals_seen > 1)
-        end(cl);
+    if (++cl->signals_seen < 2)
+        return;
+    cl->run->failure = "interrupted";
+    end(cl);
 }
 
 static int resolve(client *cl, leat_error *error)
@@ -360,7 +364,8 @@ static int resolve(client *cl, leat_error *error)
     memcpy(&cl->address, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
     bool v6 = strchr(options->host, ':') != NULL;
-    snprintf(cl->authority, sizeof cl->authority, "%s%s%s:%d", v6 ? "[" : "", options->host, v6 ? "]" : "", options->port);
+    snprintf(cl->authority, sizeof cl->authority, "%s%s%s:%d", v6 ? "[" : "", options->host, v6 ? "]" : "",
+             options->port);
     return 0;
 }
 

@@ -179,9 +179,12 @@ static void show_line(load_run *run, int64_t now_us)
     load_stats *stats = &run->stats;
     double span = (double)(now_us - run->last_line_us) / 1e6;
     if (!run->options->quiet)
-        fprintf(stderr, "%5.0f s  sent %llu  acked %llu  refused %llu  unknown %llu  retries %llu  %.0f/s  p50 %.2f ms  p99 %.2f ms\n",
-                (double)(now_us - run->start_us) / 1e6, (unsigned long long)stats->sent, (unsigned long long)stats->acked,
-                (unsigned long long)stats->refused, (unsigned long long)stats->unknown, (unsigned long long)stats->retries,
+        fprintf(stderr,
+                "%5.0f s  sent %llu  acked %llu  refused %llu  unknown %llu  retries %llu  %.0f/s  p50 %.2f ms  p99 "
+                "%.2f ms\n",
+                (double)(now_us - run->start_us) / 1e6, (unsigned long long)stats->sent,
+                (unsigned long long)stats->acked, (unsigned long long)stats->refused,
+                (unsigned long long)stats->unknown, (unsigned long long)stats->retries,
                 (double)(stats->acked - stats->acked_before) / span, hist_ms(&stats->second, 0.5),
                 hist_ms(&stats->second, 0.99));
     stats->second = (hist){0};

@@ -34,9 +34,9 @@ static void print_json(const load_run *run, FILE *out)
     double seconds = seconds_of(run);
     fprintf(out, "{\"target\":\"%s\",\"profile\":\"%s\",\"seed\":%llu", run->options->port ? "http" : "kafka",
             run->options->profile->name, (unsigned long long)run->options->seed);
-    fprintf(out, ",\"seconds\":%.3f,\"sent\":%llu,\"acked\":%llu,\"refused\":%llu,\"unknown\":%llu,\"retries\":%llu", seconds,
-            (unsigned long long)stats->sent, (unsigned long long)stats->acked, (unsigned long long)stats->refused,
-            (unsigned long long)stats->unknown, (unsigned long long)stats->retries);
+    fprintf(out, ",\"seconds\":%.3f,\"sent\":%llu,\"acked\":%llu,\"refused\":%llu,\"unknown\":%llu,\"retries\":%llu",
+            seconds, (unsigned long long)stats->sent, (unsigned long long)stats->acked,
+            (unsigned long long)stats->refused, (unsigned long long)stats->unknown, (unsigned long long)stats->retries);
     fprintf(out, ",\"requests_s\":%.1f", (double)stats->acked / seconds);
     json_latency(out, "latency_ms", &stats->latency);
     json_latency(out, "scheduled_ms", &stats->scheduled);

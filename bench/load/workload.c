@@ -50,7 +50,8 @@ static void put_subscription(leat_buf *out, const load_write *write, leat_prng *
     (void)write;
     leat_buf_text(out, "{\"session_count\":1,\"last_active\":\"");
     put_time(out, leat_wall_ms());
-    leat_buf_printf(out, "\",\"properties\":{\"platform\":\"%s\",\"device\":\"%s\"", PICK(platforms, prng), PICK(devices, prng));
+    leat_buf_printf(out, "\",\"properties\":{\"platform\":\"%s\",\"device\":\"%s\"", PICK(platforms, prng),
+                    PICK(devices, prng));
     leat_buf_printf(out, ",\"app_version\":\"%u.%u.%u\"", (unsigned)leat_prng_below(prng, 10),
                     (unsigned)leat_prng_below(prng, 40), (unsigned)leat_prng_below(prng, 10));
     leat_buf_printf(out, ",\"language\":\"%s\",\"country\":\"%s\"", PICK(languages, prng), PICK(countries, prng));

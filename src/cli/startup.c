@@ -94,15 +94,9 @@ int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *erro
     return 0;
 }
 
-/* The same number in every shard, without asking any: it follows from the topic. */
-static int32_t source_id(const leat_log_identity *identity)
-{
-    return (int32_t)(leat_hash(leat_slice_of(identity->topic_id)) % INT32_MAX) + 1;
-}
-
 void leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout)
 {
-    *ret_source = (leat_source){.id = source_id(&startup->identity), .subpartitions = LEAT_SUBPARTITIONS};
+    *ret_source = (leat_source){.subpartitions = LEAT_SUBPARTITIONS};
     snprintf(ret_source->log_identity, sizeof ret_source->log_identity, "%s", startup->identity.cluster);
     snprintf(ret_source->topic, sizeof ret_source->topic, "%s", startup->log.topic);
     snprintf(ret_source->topic_id, sizeof ret_source->topic_id, "%s", startup->identity.topic_id);

@@ -151,6 +151,10 @@ $$;
 -- Each step is a statement of its own, because each needs a snapshot taken after the step before it: the claim is read
 -- after the lock keeps it from changing; base_seq and the rows it stands for are read together, since a compaction
 -- beside us moves rows into the base.
+--
+-- The settings hold to the end of the transaction, so for the row statements too. Those are lookups by primary key of
+-- a few rows whatever the planner believes about the table, and planning one costs more than running it: a generic plan
+-- by nested loops over indexes. jit is off because forbidden scans, where one cannot be avoided, look dear enough for it.
 CREATE OR REPLACE FUNCTION leat.advance(p_source int, p_partition int, p_claim uuid, p_seq bigint,
                                         p_subpartitions smallint[], p_offsets bigint[], p_needs bigint[],
                                         p_lock_timeout_ms int)
@@ -162,7 +166,11 @@ BEGIN
         RAISE EXCEPTION 'leat.advance needs READ COMMITTED' USING ERRCODE = 'LT003';
     END IF;
     PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true),
-            set_config('enable_seqscan', 'off', true);
+            set_config('plan_cache_mode', 'force_generic_plan', true),
+            set_config('enable_seqscan', 'off', true),
+            set_config('enable_hashjoin', 'off', true),
+            set_config('enable_mergejoin', 'off', true),
+            set_config('jit', 'off', true);
     PERFORM pg_advisory_xact_lock_shared(1818583412 # p_source, p_partition);
 
     INSERT INTO leat.progress (source, partition, seq, subpartitions, offsets)

@@ -557,7 +557,7 @@ def test_held_settings_last_until_the_sync(shard):
     """What advance sets is set for the rest of the pipeline and gone after its Sync, so nothing leaks through a pool."""
     _, claim = owner_with_batches(shard, 0)
     pipe = shard.pipe()
-    names = ("lock_timeout", "enable_seqscan")
+    names = ("lock_timeout", "plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 
     def values():
         pipe.send("SELECT " + " || ' ' || ".join(f"current_setting('{name}')" for name in names))
@@ -568,7 +568,7 @@ def test_held_settings_last_until_the_sync(shard):
     before = values()
     pipe.advance(claim, 1, lock_timeout_ms=1234)
     assert pipe.result() is None
-    assert values() == "1234ms off"
+    assert values() == "1234ms force_generic_plan off off off off"
     pipe.sync()
     assert pipe.result() == "sync"
     assert values() == before

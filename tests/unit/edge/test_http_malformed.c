@@ -23,7 +23,6 @@ static const struct {
     CASE(400, "GETX /a HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, " GET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, "GET\t/a HTTP/1.1\r\nHost: a\r\n\r\n"),
-    CASE(400, "GET /a\r\nHost: a\r\n\r\n"),
     CASE(400, "GET HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, "GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(400, "GET ftp://a/b HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -46,6 +45,7 @@ static const struct {
     CASE(400, "SOURCE /a ICE/1.0\r\nHost: a\r\n\r\n"),
     CASE(400, "DESCRIBE /a HTTP/1.1\r\nHost: a\r\n\r\n"),
     CASE(501, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    CASE(505, "GET /a\r\nHost: a\r\n\r\n"), /* HTTP/0.9 as it was */
     CASE(505, "GET /a HTTP/0.9\r\nHost: a\r\n\r\n"),
     CASE(505, "GET /a HTTP/1.2\r\nHost: a\r\n\r\n"),
     CASE(505, "GET /a HTTP/2.0\r\nHost: a\r\n\r\n"),

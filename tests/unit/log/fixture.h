@@ -13,7 +13,7 @@
 #include "log/log.h"
 
 enum { PATIENCE_MS = 20000 };
-enum { API_PRODUCE = 0, API_FETCH = 1, API_LIST_OFFSETS = 2, API_OFFSET_COMMIT = 8 }; /* Kafka's own numbers */
+enum { API_PRODUCE = 0, API_FETCH = 1, API_LIST_OFFSETS = 2, API_OFFSET_COMMIT = 8, API_HEARTBEAT = 12 }; /* Kafka's own */
 
 typedef struct fixture {
     rd_kafka_t *rk;

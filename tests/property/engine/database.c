@@ -1,0 +1,209 @@
+#include "database.h"
+
+#include <string.h>
+
+void database_init(database *db, const log_partition *log, const uint32_t *shard_of, uint32_t partition_count)
+{
+    memset(db, 0, sizeof *db);
+    db->log = log;
+    db->shard_of = shard_of;
+    db->partition_count = partition_count;
+    for (uint32_t i = 0; i < partition_count; i++) {
+        db->partitions[i].low = -1;
+        for (uint32_t j = 0; j < LEAT_PROGRESS_SUBPARTITIONS; j++)
+            db->partitions[i].base_offsets[j] = -1;
+    }
+}
+
+uint32_t database_index(const database *db, uint32_t partition, int64_t offset)
+{
+    const log_partition *log = &db->log[partition];
+    for (uint32_t i = 0; i < log->count; i++) {
+        if (log->records[i].offset == offset)
+            return i;
+    }
+    LEAT_ASSERT(!"an offset that is in the log");
+    return 0;
+}
+
+static bool same_claim(const leat_claim *a, const leat_claim *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static bool needs_met(const db_partition *partition, const int64_t *needs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        bool met = needs[i] <= partition->base_seq;
+        for (uint32_t j = 0; j < partition->row_count && !met; j++)
+            met = partition->rows[j].seq == needs[i];
+        if (!met)
+            return false;
+    }
+    return true;
+}
+
+static void fail(leat_job_result *ret, leat_outcome outcome, int32_t partition, int32_t bad_record)
+{
+    ret->outcome = outcome;
+    ret->partition = partition;
+    ret->bad_record = bad_record;
+}
+
+static bool poisoned(const database *db, const db_batch_record *records, uint32_t count, leat_job_result *ret)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = database_index(db, records[i].partition, records[i].offset);
+        const log_record *record = &db->log[records[i].partition].records[at];
+        if (record->poison != LEAT_APPLIED) {
+            fail(ret, record->poison, -1, record->poison_known ? (int32_t)i : -1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The heart of the check: the record was not applied, and all before it of its subpartition are. */
+static void apply(database *db, const db_batch_record *record)
+{
+    db_partition *partition = &db->partitions[record->partition];
+    const log_partition *log = &db->log[record->partition];
+    uint32_t at = database_index(db, record->partition, record->offset);
+    LEAT_ASSERT(!partition->applied[at]);
+    LEAT_ASSERT(log->records[at].hash % LEAT_PROGRESS_SUBPARTITIONS == record->subpartition);
+    for (uint32_t i = 0; i < at; i++) {
+        bool same = log->records[i].hash % LEAT_PROGRESS_SUBPARTITIONS == record->subpartition;
+        LEAT_ASSERT(!same || partition->applied[i]);
+    }
+    partition->applied[at] = true;
+    db->ever_applied[record->partition][at] = true;
+}
+
+static void insert(db_partition *partition, const leat_batch_part *part)
+{
+    LEAT_ASSERT(part->seq > partition->base_seq);
+    for (uint32_t i = 0; i < partition->row_count; i++)
+        LEAT_ASSERT(partition->rows[i].seq != part->seq);
+    LEAT_ASSERT(partition->row_count < DB_ROWS && part->count <= DB_ROW_SUBS);
+    db_row *row = &partition->rows[partition->row_count++];
+    row->seq = part->seq;
+    row->count = part->count;
+    for (uint32_t i = 0; i < part->count; i++) {
+        row->subpartitions[i] = part->subpartitions[i];
+        row->offsets[i] = part->offsets[i];
+    }
+}
+
+void database_batch(database *db, const leat_batch_part *parts, uint32_t part_count, const db_batch_record *records,
+                    uint32_t record_count, leat_job_result *ret)
+{
+    fail(ret, LEAT_APPLIED, -1, -1);
+    for (uint32_t i = 0; i < part_count; i++) {
+        const db_partition *partition = &db->partitions[parts[i].partition];
+        if (!same_claim(&partition->claim, &parts[i].claim)) {
+            fail(ret, LEAT_FENCED, (int32_t)parts[i].partition, -1);
+            return;
+        }
+        if (!needs_met(partition, parts[i].needs, parts[i].needs_count)) {
+            fail(ret, LEAT_WENT_BACK, (int32_t)parts[i].partition, -1);
+            return;
+        }
+    }
+    if (poisoned(db, records, record_count, ret))
+        return;
+    for (uint32_t i = 0; i < part_count; i++)
+        insert(&db->partitions[parts[i].partition], &parts[i]);
+    for (uint32_t i = 0; i < record_count; i++)
+        apply(db, &records[i]);
+}
+
+void database_claim(database *db, uint32_t id, leat_claim claim, leat_progress *ret)
+{
+    db_partition *partition = &db->partitions[id];
+    partition->claim = claim;
+    partition->epoch++;
+    leat_progress_begin(ret, claim, partition->epoch, partition->base_seq, partition->base_offsets, partition->low,
+                        partition->low_at_ms);
+    for (uint32_t i = partition->row_count; i > 0; i--) {
+        const db_row *row = &partition->rows[i - 1];
+        LEAT_ASSERT(leat_progress_row(ret, row->seq, row->subpartitions, row->offsets, row->count) == 0);
+    }
+}
+
+/* A base says that all up to it is applied: is that so? */
+static void check_base(const database *db, const leat_compaction *compaction)
+{
+    const log_partition *log = &db->log[compaction->partition];
+    const db_partition *partition = &db->partitions[compaction->partition];
+    for (uint32_t i = 0; i < log->count; i++) {
+        const log_record *record = &log->records[i];
+        bool covered = record->offset <= compaction->low ||
+                       record->offset <= compaction->base_offsets[record->hash % LEAT_PROGRESS_SUBPARTITIONS];
+        LEAT_ASSERT(!covered || partition->applied[i]);
+        if (record->offset == compaction->low)
+            LEAT_ASSERT(record->at_ms == compaction->low_at_ms);
+    }
+}
+
+void database_compact(database *db, const leat_compaction *compaction, leat_job_result *ret)
+{
+    fail(ret, LEAT_APPLIED, -1, -1);
+    db_partition *partition = &db->partitions[compaction->partition];
+    if (!same_claim(&partition->claim, &compaction->claim)) {
+        fail(ret, LEAT_FENCED, (int32_t)compaction->partition, -1);
+        return;
+    }
+    if (!needs_met(partition, compaction->needs, compaction->needs_count) ||
+        partition->base_seq >= compaction->base_seq) {
+        fail(ret, LEAT_WENT_BACK, (int32_t)compaction->partition, -1);
+        return;
+    }
+    check_base(db, compaction);
+    partition->base_seq = compaction->base_seq;
+    partition->low = compaction->low;
+    partition->low_at_ms = compaction->low_at_ms;
+    memcpy(partition->base_offsets, compaction->base_offsets, sizeof partition->base_offsets);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < partition->row_count; i++) {
+        if (partition->rows[i].seq > compaction->base_seq)
+            partition->rows[kept++] = partition->rows[i];
+    }
+    partition->row_count = kept;
+}
+
+void database_snapshot(database *db, uint32_t shard, leat_prng *prng)
+{
+    uint32_t count = db->snapshot_count[shard];
+    uint32_t at = count < DB_SNAPSHOTS ? count : (uint32_t)leat_prng_below(prng, DB_SNAPSHOTS);
+    for (uint32_t i = 0; i < db->partition_count; i++) {
+        if (db->shard_of[i] == shard)
+            db->snapshots[at][i] = db->partitions[i];
+    }
+    if (count < DB_SNAPSHOTS)
+        db->snapshot_count[shard]++;
+}
+
+bool database_failover(database *db, uint32_t shard, leat_prng *prng)
+{
+    if (db->snapshot_count[shard] == 0)
+        return false;
+    uint32_t at = (uint32_t)leat_prng_below(prng, db->snapshot_count[shard]);
+    for (uint32_t i = 0; i < db->partition_count; i++) {
+        if (db->shard_of[i] == shard)
+            db->partitions[i] = db->snapshots[at][i];
+    }
+    /* What was remembered later is on a line of time that is gone. */
+    db->snapshot_count[shard] = 0;
+    return true;
+}
+
+bool database_has_all(const database *db, uint32_t partition, int64_t offset, bool ever)
+{
+    const log_partition *log = &db->log[partition];
+    for (uint32_t i = 0; i < log->count; i++) {
+        bool has = ever ? db->ever_applied[partition][i] : db->partitions[partition].applied[i];
+        if (log->records[i].offset <= offset && !has)
+            return false;
+    }
+    return true;
+}

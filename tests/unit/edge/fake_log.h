@@ -1,0 +1,40 @@
+/* fake_log.h - the log's writer half, in memory: it keeps what is appended and answers when the test says so. */
+#ifndef TESTS_FAKE_LOG_H
+#define TESTS_FAKE_LOG_H
+
+#include "log/log.h"
+
+enum { FAKE_LOG_MAX = 256 };
+
+typedef struct fake_record {
+    void *tag; /* NULL: answered */
+    uint32_t partition;
+    int64_t accepted_ms;
+    bool value_is_null;
+    char key[256];
+    char value[1024];
+    char route[80];
+    char op[16];
+} fake_record;
+
+struct leat_log_writer {
+    leat_appended_cb on_appended;
+    void *context;
+    int append_result; /* what the next append returns */
+    const char *append_error;
+    bool broken;       /* not ready */
+    int64_t oldest_us;
+    uint32_t count;
+    uint32_t waiting;
+    bool freed;
+    fake_record records[FAKE_LOG_MAX];
+};
+
+/* The one made last. It outlives leat_log_writer_free; fake_log_forget frees it. */
+leat_log_writer *fake_log_last(void);
+void fake_log_forget(void);
+void fake_log_answer(leat_log_writer *writer, uint32_t at, leat_append_result result, int64_t offset, const char *why);
+/* The next leat_log_writer_new fails. */
+void fake_log_fail_next(void);
+
+#endif

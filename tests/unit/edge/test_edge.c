@@ -1,0 +1,458 @@
+/* The edge: each request's record, each answer, and that an answer says the truth about the log. */
+#include "../record/fixture.h"
+
+#include <unistd.h>
+
+#include "edge/edge.h"
+#include "fake_log.h"
+#include "http_client.h"
+
+typedef struct edge_world {
+    uv_loop_t loop;
+    leat_table table;
+    leat_routes routes;
+    leat_catalog catalog;
+    leat_metrics *metrics;
+    leat_edge_config config;
+    leat_edge *edge;
+    leat_log_writer *log;
+    bool drained;
+    test_reader reader;
+    test_answer answer;
+} edge_world;
+
+static edge_world *world_new(void)
+{
+    edge_world *world = leat_must_calloc(1, sizeof *world);
+    ck_assert_int_eq(uv_loop_init(&world->loop), 0);
+    world->table = fixture_table();
+    world->routes.count = 1;
+    world->routes.routes[0] = fixture_route(&world->table, "/apps/{app_id}/devices/{device}");
+    leat_layout_even(&world->catalog.layout, 4, 1, (const char *const[]){"a"});
+    world->metrics = leat_metrics_new();
+    world->reader.fd = -1;
+    world->config = (leat_edge_config){
+        .log = {.topic = "writes\"1"},
+        .catalog = &world->catalog,
+        .routes = &world->routes,
+        .in_flight_max = 3,
+        .ready_age_ms = 5000,
+        .metrics = world->metrics,
+    };
+    leat_http_config_defaults(&world->config.http);
+    world->config.http.port = 0;
+    world->config.http.body_max = 1000;
+    return world;
+}
+
+static void world_connect(edge_world *world)
+{
+    if (world->reader.fd >= 0)
+        close(world->reader.fd);
+    world->reader.fd = test_connect(leat_edge_port(world->edge));
+    world->reader.eof = false;
+    world->reader.size = 0;
+}
+
+static void world_open(edge_world *world)
+{
+    leat_error error = {""};
+    world->edge = leat_edge_new(&world->loop, &world->config, &error);
+    ck_assert_msg(world->edge, "%s", error.text);
+    world->log = fake_log_last();
+    world_connect(world);
+}
+
+static void world_free(edge_world *world)
+{
+    leat_edge_free(world->edge);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&world->loop), 0);
+    fake_log_forget();
+    leat_metrics_free(world->metrics);
+    leat_table_fini(&world->table);
+    if (world->reader.fd >= 0)
+        close(world->reader.fd);
+    free(world);
+}
+
+static void send_request(edge_world *world, const char *line, const char *headers, const char *body)
+{
+    leat_buf text = {0};
+    leat_buf_printf(&text, "%s HTTP/1.1\r\nHost: a\r\n%sContent-Length: %zu\r\n\r\n%s", line, headers, strlen(body), body);
+    test_send(&world->loop, world->reader.fd, text.data, text.size);
+    leat_buf_free(&text);
+}
+
+static void expect_answer(edge_world *world, int status)
+{
+    ck_assert_msg(test_read_answer(&world->loop, &world->reader, false, &world->answer), "the connection ended early");
+    ck_assert_msg(world->answer.status == status, "%d, not %d: %s", world->answer.status, status, world->answer.body);
+}
+
+static const fake_record *wait_record(edge_world *world, uint32_t count)
+{
+    for (int i = 0; world->log->count < count; i++) {
+        test_turn(&world->loop);
+        usleep(100);
+        ck_assert_msg(i < 50000, "no record came");
+    }
+    return &world->log->records[count - 1];
+}
+
+static const struct {
+    const char *line;
+    const char *headers;
+    const char *body;
+    const char *key;
+    const char *value;
+    const char *op;
+} stored[] = {
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":1}", "7/x", "{\"sessions\":1}", ""},
+    {"PUT /apps/007/devices/%78%2fy", "Content-Type: application/json\r\n", " {\"sessions\" : \"1\"} ", "7/x%2Fy",
+     " {\"sessions\" : \"1\"} ", ""},
+    {"PUT /apps/7/devices/x?any=1", "Content-Type: Application/JSON ; charset=utf-8\r\nContent-Encoding: identity\r\n",
+     "{\"sessions\":1,\"app_id\":7}", "7/x", "{\"sessions\":1,\"app_id\":7}", ""},
+    {"PATCH /apps/7/devices/x", "", "{\"sessions\":2}", "7/x", "{\"sessions\":2}", "patch"},
+    {"PATCH /apps/7/devices/x", "Content-Type: application/merge-patch+json\r\n", "{}", "7/x", "{}", "patch"},
+    {"PATCH /apps/7/devices/x", "", "", "7/x", "{}", "patch"}, /* an empty value would mean a delete */
+    {"DELETE /apps/7/devices/x", "", "", "7/x", "", "delete"},
+    {"DELETE /apps/7/devices/x", "Content-Type: text/plain\r\n", "", "7/x", "", "delete"},
+    {"DELETE http://a/apps/7/devices/x", "", "", "7/x", "", "delete"},
+};
+
+START_TEST(test_stored)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    int64_t before_ms = leat_wall_ms();
+    send_request(world, stored[_i].line, stored[_i].headers, stored[_i].body);
+    const fake_record *record = wait_record(world, 1);
+    ck_assert_str_eq(record->key, stored[_i].key);
+    ck_assert_str_eq(record->value, stored[_i].value);
+    ck_assert_str_eq(record->op, stored[_i].op);
+    ck_assert_str_eq(record->route, "");
+    ck_assert(!record->value_is_null);
+    ck_assert_int_ge(record->accepted_ms, before_ms);
+    ck_assert_int_le(record->accepted_ms, leat_wall_ms());
+    uint64_t hash = leat_hash(leat_slice_of(stored[_i].key));
+    ck_assert_uint_eq(record->partition, (hash >> 32) % 4);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1234567890123, NULL);
+    expect_answer(world, 202);
+    char expected[128];
+    snprintf(expected, sizeof expected, "{\"topic\":\"writes\\\"1\",\"partition\":%u,\"offset\":1234567890123}",
+             record->partition);
+    ck_assert_str_eq(world->answer.body, expected);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_route_header_with_several_routes)
+{
+    edge_world *world = world_new();
+    world->routes.count = 2;
+    world->routes.routes[1] = fixture_route(&world->table, "/other/{app_id}/{device}");
+    world->routes.routes[1].index = 1;
+    snprintf(world->routes.routes[1].name, sizeof world->routes.routes[1].name, "other");
+    world_open(world);
+    send_request(world, "DELETE /other/1/b", "", "");
+    ck_assert_str_eq(wait_record(world, 1)->route, "other");
+    ck_assert_str_eq(world->log->records[0].key, "1/b");
+    world_free(world);
+}
+END_TEST
+
+static const struct {
+    const char *line;
+    const char *headers;
+    const char *body;
+    int status;
+    const char *start; /* of the answer's body */
+} refused[] = {
+    {"PUT /apps/7", "", "{}", 404, "{\"error\":\"no_route\",\"field\":null,\"message\":\""},
+    {"PUT /", "", "{}", 404, "{\"error\":\"no_route\",\"field\":null,"},
+    {"OPTIONS *", "", "", 404, "{\"error\":\"no_route\",\"field\":null,"},
+    {"GET /apps/7/devices/x", "", "", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
+    {"POST /apps/7/devices/x", "", "{}", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
+    {"PURGE /apps/x/devices/x", "", "", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
+    {"PUT /apps/x/devices/x", "", "{}", 422, "{\"error\":\"invalid\",\"field\":\"app_id\",\"message\":\""},
+    {"DELETE /apps/99999999999/devices/x", "", "", 422, "{\"error\":\"invalid\",\"field\":\"app_id\","},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":1", 400, "{\"error\":\"bad_json\",\"field\":null,\"message\":\""},
+    {"PUT /apps/7/devices/x", "", "[]", 400, "{\"error\":\"bad_json\",\"field\":null,"},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":\"x\"}", 422, "{\"error\":\"invalid\",\"field\":\"sessions\","},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"nope\":1}", 422, "{\"error\":\"invalid\",\"field\":\"nope\","},
+    {"PUT /apps/7/devices/x", "", "", 422, "{\"error\":\"invalid\",\"field\":\"sessions\","},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"app_id\":8}", 422, "{\"error\":\"invalid\",\"field\":\"app_id\","},
+    {"DELETE /apps/7/devices/x", "", "{}", 400, "{\"error\":\"bad_request\",\"field\":null,"},
+    {"PUT /apps/7/devices/x", "Content-Type: text/plain\r\n", "{\"sessions\":1}", 415,
+     "{\"error\":\"unsupported_media_type\",\"field\":null,"},
+    {"PUT /apps/7/devices/x", "Content-Type: application/merge-patch+json\r\n", "{\"sessions\":1}", 415,
+     "{\"error\":\"unsupported_media_type\","},
+    {"PUT /apps/7/devices/x", "Content-Type: application/jsonx\r\n", "{\"sessions\":1}", 415, "{\"error\":"},
+    {"PUT /apps/7/devices/x", "Content-Encoding: gzip\r\n", "{\"sessions\":1}", 415, "{\"error\":\"unsupported_media_type\","},
+    {"DELETE /apps/7/devices/x", "Content-Encoding: gzip\r\n", "", 415, "{\"error\":\"unsupported_media_type\","},
+    {"PUT /healthz", "", "{}", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
+    {"DELETE /readyz", "", "", 405, "{\"error\":\"method_not_allowed\","},
+};
+
+START_TEST(test_refused)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    send_request(world, refused[_i].line, refused[_i].headers, refused[_i].body);
+    expect_answer(world, refused[_i].status);
+    ck_assert_msg(strncmp(world->answer.body, refused[_i].start, strlen(refused[_i].start)) == 0, "%s", world->answer.body);
+    ck_assert(!world->answer.closes);
+    ck_assert_uint_eq(world->log->count, 0);
+    char room[64];
+    const char *allow = test_header(&world->answer, "allow", room, sizeof room);
+    bool health = strstr(refused[_i].line, "z") != NULL;
+    ck_assert_str_eq(allow, refused[_i].status != 405 ? "" : health ? "GET, HEAD" : "DELETE, PATCH, PUT");
+    world_free(world);
+}
+END_TEST
+
+static const struct {
+    leat_append_result result;
+    const char *why;
+    int status;
+    const char *body;
+    const char *retry_after;
+} from_log[] = {
+    {LEAT_NOT_APPENDED, "it said \"no\"", 503, "{\"error\":\"unavailable\",\"field\":null,\"message\":\"it said \\\"no\\\"\"}", "1"},
+    {LEAT_NOT_APPENDED, NULL, 503, "{\"error\":\"unavailable\",\"field\":null,\"message\":\"the log gave no reason\"}", "1"},
+    {LEAT_APPEND_UNKNOWN, "timed out", 504, "{\"error\":\"unknown\",\"field\":null,\"message\":\"timed out\"}", ""},
+    {LEAT_APPEND_TOO_LARGE, "too large", 413, "{\"error\":\"too_large\",\"field\":null,\"message\":\"too large\"}", ""},
+};
+
+START_TEST(test_answers_of_the_log)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, from_log[_i].result, -1, from_log[_i].why);
+    expect_answer(world, from_log[_i].status);
+    ck_assert_str_eq(world->answer.body, from_log[_i].body);
+    char room[16];
+    ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), from_log[_i].retry_after);
+    world_free(world);
+}
+END_TEST
+
+static const struct {
+    int append_result;
+    bool broken;
+    int status;
+    const char *start;
+    const char *retry_after;
+} at_append[] = {
+    {1, false, 503, "{\"error\":\"overloaded\",", "1"},
+    {1, true, 503, "{\"error\":\"unavailable\",", "1"},
+    {-1, false, 413, "{\"error\":\"too_large\",\"field\":null,\"message\":\"refused\"}", ""},
+};
+
+START_TEST(test_log_that_takes_nothing)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    world->log->append_result = at_append[_i].append_result;
+    world->log->broken = at_append[_i].broken;
+    send_request(world, "PUT /apps/7/devices/x", "", "{\"sessions\":1}");
+    expect_answer(world, at_append[_i].status);
+    ck_assert_msg(strncmp(world->answer.body, at_append[_i].start, strlen(at_append[_i].start)) == 0, "%s", world->answer.body);
+    char room[16];
+    ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), at_append[_i].retry_after);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_in_flight_limit)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    for (int i = 0; i < 4; i++)
+        send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 3);
+    for (int i = 0; i < 50; i++)
+        test_turn(&world->loop);
+    ck_assert_uint_eq(world->log->count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        fake_log_answer(world->log, 2 - i, LEAT_APPENDED, 2 - i, NULL);
+    for (int i = 0; i < 3; i++) {
+        expect_answer(world, 202);
+        char offset[32];
+        snprintf(offset, sizeof offset, "\"offset\":%d}", i);
+        ck_assert_ptr_nonnull(strstr(world->answer.body, offset));
+    }
+    expect_answer(world, 503);
+    ck_assert_ptr_nonnull(strstr(world->answer.body, "\"overloaded\""));
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 4);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_health)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    send_request(world, "GET /healthz", "", "");
+    expect_answer(world, 200);
+    ck_assert_str_eq(world->answer.body, "{\"status\":\"ok\"}");
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, 200);
+    send_request(world, "HEAD /readyz", "", "");
+    ck_assert(test_read_answer(&world->loop, &world->reader, true, &world->answer));
+    ck_assert_int_eq(world->answer.status, 200);
+    world->log->oldest_us = 4999 * 1000;
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, 200);
+    world->log->oldest_us = 5000 * 1000;
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, 503);
+    ck_assert_str_eq(world->answer.body, "{\"status\":\"unready\",\"reason\":\"a record has waited for the log for 5000 ms\"}");
+    world->log->oldest_us = 0;
+    world->log->broken = true;
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, 503);
+    ck_assert_str_eq(world->answer.body, "{\"status\":\"unready\",\"reason\":\"the log cannot be reached\"}");
+    send_request(world, "GET /healthz", "", "");
+    expect_answer(world, 200);
+    world_free(world);
+}
+END_TEST
+
+static void on_drained(void *context)
+{
+    edge_world *world = context;
+    ck_assert(!world->drained);
+    world->drained = true;
+}
+
+static bool metrics_say(edge_world *world, const char *line)
+{
+    leat_buf text = {0};
+    leat_metrics_write(world->metrics, &text);
+    bool found = strstr(leat_buf_cstr(&text), line) != NULL;
+    leat_buf_free(&text);
+    return found;
+}
+
+/* The client has gone; its record is still waited for. */
+START_TEST(test_drain_waits_for_the_log)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 1);
+    leat_edge_drain(world->edge, on_drained, world);
+    leat_buf why = {0};
+    ck_assert(!leat_edge_ready(world->edge, &why));
+    ck_assert_str_eq(leat_buf_cstr(&why), "shutting down");
+    leat_buf_free(&why);
+    for (int i = 0; i < 100; i++)
+        test_turn(&world->loop);
+    ck_assert(!world->drained);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    ck_assert(!world->drained); /* not from inside the log's callback */
+    expect_answer(world, 202);
+    ck_assert(world->answer.closes);
+    ck_assert(test_read_eof(&world->loop, &world->reader));
+    close(world->reader.fd);
+    world->reader.fd = -1;
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_free_with_requests_waiting)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    for (int i = 0; i < 3; i++)
+        send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 3);
+    leat_edge_free(world->edge);
+    ck_assert(world->log->freed);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    ck_assert(test_read_eof(&world->loop, &world->reader));
+    ck_assert(metrics_say(world, "leat_requests_total{code=\"504\"} 3\n"));
+    ck_assert(metrics_say(world, "leat_edge_in_flight 0\n"));
+    world->edge = NULL;
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_metrics)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 1);
+    ck_assert(metrics_say(world, "leat_edge_in_flight 1\n"));
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 1, NULL);
+    expect_answer(world, 202);
+    send_request(world, "DELETE /nowhere", "", "");
+    expect_answer(world, 404);
+    ck_assert(metrics_say(world, "leat_requests_total{code=\"202\"} 1\n"));
+    ck_assert(metrics_say(world, "leat_requests_total{code=\"404\"} 1\n"));
+    ck_assert(metrics_say(world, "leat_requests_total{code=\"503\"} 0\n"));
+    ck_assert(metrics_say(world, "leat_accept_to_durable_seconds_count 1\n"));
+    ck_assert(metrics_say(world, "leat_edge_in_flight 0\n"));
+    test_send_text(&world->loop, world->reader.fd, "junk\r\n\r\n");
+    expect_answer(world, 400);
+    int64_t until = leat_mono_us() + TEST_WAIT_MS * 1000;
+    while (!metrics_say(world, "leat_edge_malformed_total 1\n")) {
+        uv_run(&world->loop, UV_RUN_ONCE);
+        ck_assert(leat_mono_us() < until);
+    }
+    ck_assert(metrics_say(world, "leat_edge_connections_accepted_total 1\n"));
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_failing_starts)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    leat_error error = {""};
+    leat_edge_config config = world->config;
+    config.http.port = leat_edge_port(world->edge);
+    ck_assert_ptr_null(leat_edge_new(&world->loop, &config, &error));
+    ck_assert_ptr_nonnull(strstr(error.text, "address in use"));
+    config.http.port = 0;
+    fake_log_fail_next();
+    ck_assert_ptr_null(leat_edge_new(&world->loop, &config, &error));
+    ck_assert_str_eq(error.text, "no log today");
+    world_free(world);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("edge");
+    TCase *records = tcase_create("records");
+    tcase_add_loop_test(records, test_stored, 0, COUNT_OF(stored));
+    tcase_add_test(records, test_route_header_with_several_routes);
+    suite_add_tcase(s, records);
+    TCase *answers = tcase_create("answers");
+    tcase_add_loop_test(answers, test_refused, 0, COUNT_OF(refused));
+    tcase_add_loop_test(answers, test_answers_of_the_log, 0, COUNT_OF(from_log));
+    tcase_add_loop_test(answers, test_log_that_takes_nothing, 0, COUNT_OF(at_append));
+    tcase_add_test(answers, test_in_flight_limit);
+    tcase_add_test(answers, test_health);
+    suite_add_tcase(s, answers);
+    TCase *life = tcase_create("life");
+    tcase_add_test(life, test_drain_waits_for_the_log);
+    tcase_add_test(life, test_free_with_requests_waiting);
+    tcase_add_test(life, test_metrics);
+    tcase_add_test(life, test_failing_starts);
+    suite_add_tcase(s, life);
+    return s;
+}
+
+int main(void)
+{
+    return fixture_run(suite());
+}
