@@ -357,6 +357,8 @@ static int resolve(client *cl, leat_error *error)
     const load_options *options = cl->run->options;
     char port[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    if (strcmp(options->host, "localhost") == 0)
+        hints.ai_family = AF_INET; /* only one address is tried, and servers on localhost listen on this one */
     snprintf(port, sizeof port, "%d", options->port);
     int code = getaddrinfo(options->host, port, &hints, &found);
     if (code != 0 || !found)

@@ -152,7 +152,7 @@ static size_t fill_values(producer *p, load_write *write, uint32_t partition, rd
 /* 0 sent, 1 the queue is full, -1 no use. */
 static int produce(producer *p, load_write *write, leat_error *error)
 {
-    uint32_t partition;
+    uint32_t partition = 0;
     rd_kafka_vu_t values[VALUES_MAX];
     if (place(p, write, &partition, error) < 0)
         return -1;

@@ -12,6 +12,8 @@ static int run_load(const load_options *options, leat_error *error)
         return -1;
     int result = http ? load_http_run(&run, error) : load_kafka_run(&run, error);
     if (result == 0) {
+        if (run.failure)
+            load_run_abandon(&run);
         load_run_summary(&run, stdout);
         if (run.failure)
             result = leat_fail(error, "%s", run.failure);

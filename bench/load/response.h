@@ -14,7 +14,11 @@ typedef struct load_response {
     bool close;      /* "connection: close": the last one on this connection */
 } load_response;
 
-typedef enum load_response_state { LOAD_RESPONSE_WHOLE, LOAD_RESPONSE_PARTIAL, LOAD_RESPONSE_BROKEN } load_response_state;
+typedef enum load_response_state {
+    LOAD_RESPONSE_WHOLE,
+    LOAD_RESPONSE_PARTIAL,
+    LOAD_RESPONSE_BROKEN,
+} load_response_state;
 
 /* Interim responses (1xx) are reported like others, without a body. */
 load_response_state load_response_read(leat_slice bytes, load_response *ret);

@@ -71,6 +71,7 @@ static load_write *take_new(load_run *run, int64_t now_us)
     run->issued++;
     workload_next(&run->workload, write);
     write->next = NULL;
+    write->maybe = false;
     write->due_us = run->options->rate > 0 ? due : now_us;
     write->first_us = write->sent_us = now_us;
     run->stats.sent++;
@@ -117,9 +118,11 @@ static void count_error(load_stats *stats, const char *error)
     }
 }
 
-static bool is_unknown(const load_answer *answer)
+static bool is_unknown(const load_write *write, const load_answer *answer)
 {
-    return answer->status == 504 || (answer->status == 0 && !answer->refused);
+    if (answer->status / 100 == 2)
+        return false;
+    return write->maybe || answer->status == 504 || (answer->status == 0 && !answer->refused);
 }
 
 static void count_answer(load_stats *stats, const load_write *write, const load_answer *answer, int64_t now_us)
@@ -129,7 +132,7 @@ static void count_answer(load_stats *stats, const load_write *write, const load_
         hist_add(&stats->latency, now_us - write->sent_us);
         hist_add(&stats->second, now_us - write->sent_us);
         hist_add(&stats->scheduled, now_us - write->due_us);
-    } else if (is_unknown(answer)) {
+    } else if (is_unknown(write, answer)) {
         stats->unknown++;
     } else {
         stats->refused++;
@@ -156,9 +159,15 @@ static void write_history(load_run *run, const load_write *write, const load_ans
     fputs("}\n", out);
 }
 
+static bool may_retry(const load_run *run, load_write *write, const load_answer *answer)
+{
+    write->maybe = write->maybe || (answer->status != 503 && is_unknown(write, answer));
+    return answer->status == 503 || (run->options->retry_unknown && is_unknown(write, answer));
+}
+
 void load_run_answer(load_run *run, load_write *write, const load_answer *answer, int64_t now_us)
 {
-    if (!run->failure && (answer->status == 503 || (run->options->retry_unknown && is_unknown(answer)))) {
+    if (!run->failure && may_retry(run, write, answer)) {
         retry_later(run, write, now_us);
         return;
     }
@@ -195,6 +204,18 @@ static void show_line(load_run *run, int64_t now_us)
 void load_run_stop(load_run *run)
 {
     run->stopping = true;
+}
+
+void load_run_abandon(load_run *run)
+{
+    const load_answer answer = {.partition = -1, .offset = -1, .error = "given up", .refused = true};
+    int64_t now_us = leat_mono_us();
+    LEAT_ASSERT(run->failure);
+    for (load_write *write = run->retry_first, *next; write; write = next) {
+        next = write->next;
+        load_run_answer(run, write, &answer, now_us);
+    }
+    run->retry_first = run->retry_last = NULL;
 }
 
 static bool all_issued(const load_run *run)

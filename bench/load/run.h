@@ -56,7 +56,8 @@ typedef struct load_run {
     int64_t start_us, end_us, last_answer_us, last_line_us;
 } load_run;
 
-int load_run_init(load_run *run, const load_options *options, uint32_t outstanding_max, leat_error *error) LEAT_MUST_CHECK;
+int load_run_init(load_run *run, const load_options *options, uint32_t outstanding_max, leat_error *error)
+    LEAT_MUST_CHECK;
 void load_run_fini(load_run *run);
 
 /* A write to send now, NULL when none is due. It must come back by load_run_answer or load_run_put_back. */
@@ -70,6 +71,8 @@ void load_run_tick(load_run *run, int64_t now_us);
 /* Nothing is out, nothing will come; or the run was given up. */
 bool load_run_over(const load_run *run);
 void load_run_stop(load_run *run);
+/* After a run was given up: writes that waited to be sent again get their last word. */
+void load_run_abandon(load_run *run);
 
 /* To `out`: JSON or words, as the options say. */
 void load_run_summary(const load_run *run, FILE *out);

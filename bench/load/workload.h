@@ -17,6 +17,7 @@ typedef struct load_write {
     int64_t first_us; /* first sent */
     int64_t sent_us;  /* last sent */
     int64_t retry_us; /* when it may be sent again */
+    bool maybe;       /* an earlier sending may have been stored */
     struct load_write *next;
 } load_write;
 

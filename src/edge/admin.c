@@ -13,7 +13,8 @@ struct leat_admin {
 
 static const char json_type[] = "application/json";
 
-static void answer_text(leat_admin *admin, leat_http_request *request, int status, const char *type, const char *headers)
+static void answer_text(leat_admin *admin, leat_http_request *request, int status, const char *type,
+                        const char *headers)
 {
     if (admin->text.failed) {
         leat_http_abandon(request);
@@ -51,6 +52,11 @@ static void show_ready(leat_admin *admin, leat_http_request *request)
     answer_text(admin, request, ready ? 200 : 503, json_type, NULL);
 }
 
+static void put_error(leat_buf *text, const char *code, const char *message)
+{
+    leat_buf_printf(text, "{\"error\":\"%s\",\"field\":null,\"message\":\"%s\"}", code, message);
+}
+
 static void on_request(void *context, leat_http_request *request)
 {
     static const struct {
@@ -67,11 +73,11 @@ static void on_request(void *context, leat_http_request *request)
             pages[i].show(admin, request);
             return;
         }
-        leat_buf_text(&admin->text, "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\"}");
+        put_error(&admin->text, "method_not_allowed", "this path takes GET, HEAD");
         answer_text(admin, request, 405, json_type, "Allow: GET, HEAD\r\n");
         return;
     }
-    leat_buf_text(&admin->text, "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /healthz and /readyz are here\"}");
+    put_error(&admin->text, "no_route", "/metrics, /healthz and /readyz are here");
     answer_text(admin, request, 404, json_type, NULL);
 }
 

@@ -9,8 +9,8 @@
 
 typedef struct leat_admin leat_admin;
 
-/* `ready`: may this process be given work? Else it appends the reason to `why`; NULL: always. `refresh` (may be NULL) is
- * called before a scrape, for what is only worth computing then. Both on the loop's thread. */
+/* `ready`: may this process be given work? Else it appends the reason to `why`; NULL: always. `refresh` (may be NULL)
+ * is called before a scrape, for what is only worth computing then. Both on the loop's thread. */
 leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat_metrics *metrics,
                            bool (*ready)(void *context, leat_buf *why), void (*refresh)(void *context), void *context,
                            leat_error *error);

@@ -31,8 +31,8 @@ int leat_edge_port(const leat_edge *edge);
 bool leat_edge_ready(const leat_edge *edge, leat_buf *why);
 /* No new connections; every accepted request is answered; then `on_drained`. */
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context);
-/* After drain or at once (then waiting requests are dropped without an answer: unknown to their clients). Its memory goes
- * when the loop has run the closes. */
+/* After drain or at once (then waiting requests are dropped without an answer: unknown to their clients). Its memory
+ * goes when the loop has run the closes. */
 void leat_edge_free(leat_edge *edge);
 
 #endif

@@ -44,9 +44,10 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
     register_answer(metrics, registry, 202); /* first: it is looked up by a walk, and nearly every answer is one */
     for (int i = 0; i < EDGE_CODE_COUNT; i++)
         register_answer(metrics, registry, codes[i].status);
-    metrics->durable = leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
-                                              "From a request's last byte to its record being durable in the log.", NULL);
-    metrics->in_flight = leat_metrics_gauge(registry, "leat_edge_in_flight", "Requests that wait for the log.", NULL, 1);
+    metrics->durable = leat_metrics_histogram(
+        registry, "leat_accept_to_durable_seconds", "From a request's last byte to its record being durable.", NULL);
+    metrics->in_flight =
+        leat_metrics_gauge(registry, "leat_edge_in_flight", "Requests that wait for the log.", NULL, 1);
     metrics->connections = leat_metrics_gauge(registry, "leat_edge_connections", "Open client connections.", NULL, 1);
     metrics->accepted =
         leat_metrics_counter(registry, "leat_edge_connections_accepted_total", "Client connections accepted.", NULL);
@@ -125,7 +126,8 @@ static void write_error(leat_edge *edge, edge_code code, const char *field, cons
     leat_buf_byte(text, '}');
 }
 
-void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field, const char *message)
+void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field,
+                       const char *message)
 {
     write_error(edge, code, field, message);
     count_answer(edge, codes[code].status);

@@ -64,7 +64,8 @@ void edge_metrics_show(leat_edge *edge);
 void edge_answer_prepare(leat_edge *edge);
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition, int64_t offset);
 /* `field` NULL or "": it is not about one field. */
-void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field, const char *message);
+void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field,
+                       const char *message);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
 /* /healthz and /readyz; not counted. */
 void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, const char *reason);

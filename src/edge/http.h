@@ -1,6 +1,7 @@
 /*
  * http.h - an HTTP/1.1 server on a libuv loop: connections, keep-alive, pipelining, limits and deadlines; llhttp reads
- * the bytes. What a request means is its owner's business. Used by the edge and, on its own listener, by the admin page.
+ * the bytes. What a request means is its owner's business. Used by the edge and, on its own listener, by the admin
+ * page.
  *
  * Everything happens on the loop's thread. Deadlines are absolute: a client that drips bytes is cut like a silent one.
  */
@@ -34,14 +35,15 @@ typedef struct leat_http_config {
 void leat_http_config_defaults(leat_http_config *config);
 
 /* A whole request has arrived. Answer it with leat_http_answer, now or later, from the loop's thread, exactly once: a
- * client that went away does not free the request, its answer is just dropped. Answers leave in the order of requests. */
+ * client that went away does not free the request, its answer is just dropped. Answers leave in the order of requests.
+ */
 typedef void (*leat_http_handler)(void *context, leat_http_request *request);
 
-leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config, leat_http_handler handler, void *context,
-                                   leat_error *error);
+leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config, leat_http_handler handler,
+                                   void *context, leat_error *error);
 int leat_http_port(const leat_http_server *server);
-/* Stops accepting; idle connections are closed, others after their answers ("connection: close"). `on_drained` once none
- * is left. */
+/* Stops accepting; idle connections are closed, others after their answers ("connection: close"). `on_drained` once
+ * none is left. */
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context));
 /* Closes all at once; frees when the loop has run the closes. Requests not answered yet must still be answered (or
  * leat_http_abandon'ed) by their owner. */
@@ -62,8 +64,10 @@ void leat_http_request_set(leat_http_request *request, void *owner_data);
 /* Gives the body's memory back before the answer, when it is needed no longer: what waits then costs little. */
 void leat_http_request_drop_body(leat_http_request *request);
 
-/* `extra_headers`: NULL or whole lines ending in CRLF. Body is copied. Content-Length, Date and Connection are added. */
-void leat_http_answer(leat_http_request *request, int status, const char *content_type, leat_slice body, const char *extra_headers);
+/* `extra_headers`: NULL or whole lines ending in CRLF. Body is copied. Content-Length and Date are added, and
+ * Connection where it says something. */
+void leat_http_answer(leat_http_request *request, int status, const char *content_type, leat_slice body,
+                      const char *extra_headers);
 /* Instead of an answer: the client sees its connection close. */
 void leat_http_abandon(leat_http_request *request);
 

@@ -355,9 +355,10 @@ void http_parse_settings(llhttp_settings_t *settings)
 static void fail_by_parser(http_conn *conn, llhttp_errno_t code)
 {
     const char *reason = llhttp_get_error_reason(&conn->parser);
+    bool other_version = code == HPE_INVALID_VERSION && strcmp(reason, "Invalid HTTP version") == 0;
     if (conn->fault_status != 0)
         http_fail(conn, conn->fault_status, conn->fault_message);
-    else if (code == HPE_PAUSED_H2_UPGRADE || (code == HPE_INVALID_VERSION && strcmp(reason, "Invalid HTTP version") == 0))
+    else if (code == HPE_PAUSED_H2_UPGRADE || other_version)
         http_fail(conn, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
     else
         http_fail(conn, 400, reason && *reason ? reason : "the request is malformed");

@@ -1,5 +1,6 @@
 /*
- * kafka_admin.c - questions to the brokers: blocking for start-up and `leat init`, asynchronous for the reader and writer.
+ * kafka_admin.c - questions to the brokers: blocking for start-up and `leat init`, asynchronous for the reader and
+ * writer.
  */
 #include "log/kafka.h"
 

@@ -1,7 +1,7 @@
 /*
- * kafka_client.c - one librdkafka instance. Its log lines go to leat_diag, a flood of them cut short; its errors are said
- * once a kind and minute; it is destroyed in a thread of its own, because rd_kafka_destroy joins threads that may be busy
- * with a broker that does not answer.
+ * kafka_client.c - one librdkafka instance. Its log lines go to leat_diag, a flood of them cut short; its errors are
+ * said once a kind and minute; it is destroyed in a thread of its own, because rd_kafka_destroy joins threads that may
+ * be busy with a broker that does not answer.
  */
 #include "log/kafka.h"
 

@@ -1,6 +1,6 @@
 /*
- * kafka_commit.c - commits. What is applied is known to the database; a commit is for displays, and the group's answer to
- * it shows whether we are a member. Nothing depends on its success.
+ * kafka_commit.c - commits. What is applied is known to the database; a commit is for displays, and the group's answer
+ * to it shows whether we are a member. Nothing depends on its success.
  */
 #include "log/kafka_reader.h"
 
@@ -29,8 +29,10 @@ static void commit_begin(leat_log_reader *reader, const rd_kafka_topic_partition
     note->since_us = leat_mono_us();
     note->group_generation = group_generation(reader);
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(reader->rk, list, reader->answers, NULL, note);
-    if (!code)
+    if (!code) {
+        reader->commits_open++;
         return;
+    }
     free(note);
     reader->commit_failures++;
     leat_kafka_say(reader->client, code, "a commit could not be begun");
@@ -78,6 +80,8 @@ void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event)
     commit_note *note = rd_kafka_event_opaque(event);
     if (!note)
         return;
+    LEAT_ASSERT(reader->commits_open > 0);
+    reader->commits_open--;
     rd_kafka_resp_err_t code = result_of(event);
     if (code) {
         reader->commit_failures++;
@@ -87,7 +91,21 @@ void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event)
                   !rd_kafka_assignment_lost(reader->rk);
     int64_t since_us = note->since_us;
     free(note);
-    reader->events.committed(reader->events.context, since_us, member);
+    if (!reader->leaving)
+        reader->events.committed(reader->events.context, since_us, member);
+}
+
+void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us)
+{
+    while (reader->commits_open > 0) {
+        int64_t left_ms = (until_us - leat_mono_us()) / 1000;
+        rd_kafka_event_t *event = rd_kafka_queue_poll(reader->answers, left_ms > 0 ? (int)left_ms : 0);
+        if (!event)
+            return;
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT)
+            leat_reader_on_commit(reader, event);
+        rd_kafka_event_destroy(event);
+    }
 }
 
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)

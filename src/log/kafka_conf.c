@@ -86,8 +86,9 @@ static int check_property(const leat_log_property *property, leat_error *error)
         const fixed_property *fixed = &fixed_properties[i];
         if (strcmp(property->name, fixed->name) != 0 || is_allowed(fixed, property->value))
             continue;
-        return leat_fail(error, "Kafka property %s cannot be set%s%s: %s", fixed->name, fixed->values[0] ? " but to " : "",
-                         fixed->values[0] ? fixed->values[0] : "", fixed->reason);
+        const char *only = fixed->values[0];
+        return leat_fail(error, "Kafka property %s cannot be set%s%s: %s", fixed->name, only ? " but to " : "",
+                         only ? only : "", fixed->reason);
     }
     return 0;
 }

@@ -2,13 +2,13 @@
  * kafka_range.c - where a partition is read from, and whether the log still holds what is needed.
  *
  * Before each seek, and after each error that stopped the fetching, the brokers are asked for the log's first offset
- * (start), the offset after its last (end) and the topic's id. With `reach` = the greatest offset up to which everything is
- * applied or was offered since the seek (the greater of `low` and one below the offset to read from):
+ * (start), the offset after its last (end) and the topic's id. With `reach` = the greatest offset up to which
+ * everything is applied or was offered since the seek (the greater of `low` and one below the offset to read from):
  *
  *   the topic's id differs            broken, all partitions: the offsets belong to another log
- *   end <= reach, or end <= high      broken once it was seen SHORT_ENDS_MAX times in a row: the log was cut off, and its
- *                                     next records will carry offsets that count as applied. (In a row, because a new
- *                                     leader may know an older end for a moment.)
+ *   end <= reach, or end <= high      broken once it was seen SHORT_ENDS_MAX times in a row: the log was cut off, and
+ *                                     its next records will carry offsets that count as applied. (In a row, because a
+ *                                     new leader may know an older end for a moment.)
  *   start > reach + 1, reach >= 0     broken: records in between are gone that may not have been applied. Whether there
  *                                     were any (offsets have holes) cannot be known, so in doubt it is a loss.
  *   reach < 0, high < 0               the very first start: from the log's start
@@ -18,7 +18,8 @@
  *                                     within seconds of the first start, and a warning says so.
  *   else                              it is read from the greater of the offset asked for and start
  *
- * librdkafka never chooses an offset: auto.offset.reset is `error`, so any doubt comes back here as an error.
+ * librdkafka never chooses an offset: it is given absolute ones only (see kafka_reader.h) and auto.offset.reset is
+ * `error`, so any doubt comes back here as an error.
  */
 #include "log/kafka_reader.h"
 
@@ -138,6 +139,7 @@ static void seek_step(leat_log_reader *reader, uint32_t partition)
     bool restart = part->restart || part->tries >= SEEK_TRIES_MAX;
     int result = restart ? leat_reader_restart(reader, partition) : seek(reader, partition);
     if (result == 0) {
+        leat_reader_unpark(reader, partition);
         reading_begin(reader, partition);
         return;
     }
@@ -193,8 +195,8 @@ static void judge(leat_log_reader *reader, uint32_t partition)
         return;
     }
     if (reach < 0 && part->high >= 0 && part->range_start > 0)
-        leat_warn("Kafka reader: partition %u: a first start broke off; it is read from the log's start, %lld", partition,
-                  (long long)part->range_start);
+        leat_warn("Kafka reader: partition %u: a first start broke off; it is read from the log's start, %lld",
+                  partition, (long long)part->range_start);
     part->next = max64(part->next, part->range_start);
     part->end = part->range_end;
     part->tries = 0;
@@ -410,8 +412,8 @@ static void ask_ends(leat_log_reader *reader)
         if (leat_part_is_mine(&reader->parts[p]))
             rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)p);
     if (list->cnt > 0)
-        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, LEAT_ASK_TIMEOUT_MS, pack(LEAT_ASK_ENDS, 0, 0),
-                               reader->answers);
+        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, LEAT_ASK_TIMEOUT_MS,
+                               pack(LEAT_ASK_ENDS, 0, 0), reader->answers);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -435,7 +437,8 @@ void leat_reader_range_tick(leat_log_reader *reader, int64_t now_us)
         part_tick(reader, p, now_us);
     if (reader->topic_asked_us == 0 || now_us - reader->topic_asked_us >= LEAT_TOPIC_EVERY_US) {
         reader->topic_asked_us = now_us;
-        leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS, pack(LEAT_ASK_TOPIC, 0, 0), reader->answers);
+        leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS, pack(LEAT_ASK_TOPIC, 0, 0),
+                             reader->answers);
     }
     if (now_us - reader->ends_asked_us >= LEAT_ENDS_EVERY_US) {
         reader->ends_asked_us = now_us;

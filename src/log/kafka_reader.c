@@ -1,8 +1,8 @@
 /*
- * kafka_reader.c - the reader: one consumer of the group on the caller's loop. All of librdkafka's queues wake the same
- * eventfd; a turn serves the group, then the answers, then reads each partition once, so that none waits for another. The
- * group is served every TICK_MS at the latest, whatever the partitions do, so that max.poll.interval.ms is never exceeded
- * by anything but a loop that hangs.
+ * kafka_reader.c - the reader: one consumer of the group on the caller's loop. All of librdkafka's queues wake the
+ * same eventfd; a turn serves the group, then the answers, then reads each partition once, so that none waits for
+ * another. The group is served every TICK_MS at the latest, whatever the partitions do, so that max.poll.interval.ms
+ * is never exceeded by anything but a loop that hangs.
  */
 #include "log/kafka_reader.h"
 
@@ -264,8 +264,8 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
                                      const leat_reader_events *events, leat_error *error)
 {
     LEAT_ASSERT(identity->partition_count > 0);
-    leat_kafka_client *client = leat_kafka_client_new(
-        LEAT_KAFKA_READER, config, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT, error);
+    int wanted = RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT;
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_READER, config, wanted, error);
     if (!client)
         return NULL;
     leat_log_reader *reader = leat_must_calloc(1, sizeof *reader);
@@ -318,7 +318,10 @@ void leat_log_reader_free(leat_log_reader *reader, int timeout_ms)
     if (!reader)
         return;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    reader->leaving = true;
+    leat_reader_await_commits(reader, until_us - (int64_t)timeout_ms * 1000 / 2);
     leave(reader, until_us);
+    leat_reader_await_commits(reader, leat_mono_us()); /* leaving fails those that are still out */
     /* A record still out keeps librdkafka's memory in use: nothing sane can follow. */
     LEAT_ASSERT(reader->handed == 0);
     close_queues(reader);
@@ -351,7 +354,8 @@ int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition)
         return -1;
     int64_t start;
     int64_t end = -1;
-    rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(reader->rk, reader->topic, (int32_t)partition, &start, &end);
+    rd_kafka_resp_err_t code =
+        rd_kafka_get_watermark_offsets(reader->rk, reader->topic, (int32_t)partition, &start, &end);
     if (code || end < part->end)
         end = part->end; /* librdkafka forgets it now and then */
     return end > part->next ? end : part->next;

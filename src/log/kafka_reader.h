@@ -9,9 +9,15 @@
  *                        |               +--range is gone--> BROKEN
  *   any of these --revoked--> REVOKING --given back--> FREE          any --lost--> FREE
  *
- * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING partitions that are not paused
- * are read from it: not reading is the pause. librdkafka's own pause is not used, because it throws away what was fetched.
- * (It does so itself while a rebalance waits for partitions to be given back; the fetch then goes on where reading was.)
+ * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING partitions that are not
+ * paused are read from it: not reading is the pause. librdkafka's own pause throws away what was fetched (it does so
+ * by itself while a rebalance waits for partitions to be given back; the fetch then goes on where reading was), so it
+ * serves only to park a partition from its assignment to its first seek.
+ *
+ * librdkafka is told absolute offsets only, never "the end" or "the start". For those it asks the broker, and when the
+ * answer comes after a seek it does not drop it but asks again and goes where the answer says: in 2.12.1
+ * rd_kafka_toppar_handle_Offset retries a query that is outdated, which moves a partition that is being read to the
+ * end.
  */
 #ifndef LEAT_KAFKA_READER_H
 #define LEAT_KAFKA_READER_H
@@ -39,6 +45,7 @@ typedef struct leat_part {
     leat_part_state state;
     bool paused;
     bool more;               /* its queue may hold records */
+    bool parked;             /* librdkafka fetches nothing */
     bool restart;            /* an error stopped librdkafka's fetcher: a seek is not enough */
     rd_kafka_queue_t *queue; /* not FREE: fetched records */
     uint32_t generation;     /* of the seek or check: answers to an older one are dropped */
@@ -75,6 +82,8 @@ struct leat_log_reader {
     uint32_t turn;    /* the partition whose turn to be read is next */
     size_t handed;    /* records with the caller */
     uint64_t commit_failures;
+    size_t commits_open; /* begun, not answered */
+    bool leaving;        /* being freed: nobody is told anything any more */
     rd_kafka_topic_partition_list_t *revoking; /* NULL, or what the group wants back */
     uint32_t revoking_left;
     int64_t topic_asked_us;
@@ -85,7 +94,13 @@ struct leat_log_reader {
 };
 
 /* What a question was about, packed into its opaque pointer. */
-typedef enum leat_ask { LEAT_ASK_START = 1, LEAT_ASK_END, LEAT_ASK_TOPIC, LEAT_ASK_ENDS, LEAT_ASK_TOPIC_CHECK } leat_ask;
+typedef enum leat_ask {
+    LEAT_ASK_START = 1,   /* of one partition's check */
+    LEAT_ASK_END,
+    LEAT_ASK_TOPIC_CHECK,
+    LEAT_ASK_TOPIC,       /* regularly */
+    LEAT_ASK_ENDS,        /* of all our partitions */
+} leat_ask;
 
 static inline bool leat_part_is_mine(const leat_part *part)
 {
@@ -108,6 +123,7 @@ void leat_reader_check_lost(leat_log_reader *reader);
 void leat_reader_unassign_all(leat_log_reader *reader);
 /* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try again later. */
 int leat_reader_restart(leat_log_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
+void leat_reader_unpark(leat_log_reader *reader, uint32_t partition);
 
 /* ---- kafka_range.c ---- */
 
@@ -121,5 +137,7 @@ void leat_reader_range_tick(leat_log_reader *reader, int64_t now_us);
 /* ---- kafka_commit.c ---- */
 
 void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event);
+/* Waits for the answers to commits; other answers are dropped. */
+void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * kafka_rebalance.c - partitions come and go. A partition is taken over at once, at the log's end and unread: what it is
- * read from is known only when its progress was claimed. It is given up only when the caller has given it back, except
- * when the group has taken it away already.
+ * kafka_rebalance.c - partitions come and go. A partition is taken over at once, but parked: what it is read from is
+ * known only when its progress was claimed. It is given up only when the caller has given it back, except when the
+ * group has taken it away already.
  */
 #include "log/kafka_reader.h"
 
@@ -95,21 +95,43 @@ static void part_close(leat_log_reader *reader, uint32_t partition)
 
 /* ---- assigned ---- */
 
+static void set_fetching(leat_log_reader *reader, int32_t partition, bool fetching)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, reader->topic, partition);
+    if (fetching)
+        rd_kafka_resume_partitions(reader->rk, list);
+    else
+        rd_kafka_pause_partitions(reader->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void park(leat_log_reader *reader, uint32_t partition)
+{
+    set_fetching(reader, (int32_t)partition, false);
+    reader->parts[partition].parked = true;
+}
+
+void leat_reader_unpark(leat_log_reader *reader, uint32_t partition)
+{
+    if (reader->parts[partition].parked)
+        set_fetching(reader, (int32_t)partition, true);
+    reader->parts[partition].parked = false;
+}
+
 static void on_assigned(leat_log_reader *reader, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_topic_partition_list_t *unread = rd_kafka_topic_partition_list_new(1);
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *given = &list->elems[i];
-        given->offset = RD_KAFKA_OFFSET_END;
-        if (!is_known(reader, given->partition))
-            rd_kafka_topic_partition_list_add(unread, given->topic, given->partition);
-        else if (!leat_part_is_mine(&reader->parts[given->partition]))
+        given->offset = 0; /* any absolute one: it is parked */
+        if (!is_known(reader, given->partition)) {
+            set_fetching(reader, given->partition, false);
+        } else if (!leat_part_is_mine(&reader->parts[given->partition])) {
             part_open(reader, (uint32_t)given->partition);
+            park(reader, (uint32_t)given->partition);
+        }
     }
     assign_list(reader, list);
-    if (unread->cnt > 0)
-        rd_kafka_pause_partitions(reader->rk, unread);
-    rd_kafka_topic_partition_list_destroy(unread);
     for (int i = 0; i < list->cnt; i++) {
         if (!is_known(reader, list->elems[i].partition))
             continue;
@@ -237,12 +259,16 @@ static int restart_all(leat_log_reader *reader)
         return -1;
     for (int i = 0; i < list->cnt; i++) {
         int32_t p = list->elems[i].partition;
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        list->elems[i].offset = 0;
         leat_part *part = is_known(reader, p) ? &reader->parts[p] : NULL;
-        if (!part || (part->state != LEAT_PART_READING && part->state != LEAT_PART_SEEKING))
+        if (!part)
             continue;
-        leat_part_drop_batch(part);
-        list->elems[i].offset = part->next;
+        if (part->state == LEAT_PART_READING || part->state == LEAT_PART_SEEKING) {
+            leat_part_drop_batch(part);
+            list->elems[i].offset = part->next;
+        } else {
+            park(reader, (uint32_t)p);
+        }
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(reader->rk, list);
     rd_kafka_topic_partition_list_destroy(list);

@@ -1,11 +1,11 @@
 /*
  * kafka_writer.c - the writer: an idempotent producer whose delivery reports come as events, many at once, through one
- * eventfd on the caller's loop. Each record that waits for its answer has a slot in a pool taken at start; the slots form
- * a list in the order of appending, so that the oldest one is known at no cost.
+ * eventfd on the caller's loop. Each record that waits for its answer has a slot in a pool taken at start; the slots
+ * form a list in the order of appending, so that the oldest one is known at no cost.
  *
- * A fatal error of the idempotent producer ends its client: nothing more is accepted, everything that waits is answered,
- * then a new client takes its place. A record is never carried over: whoever sent it hears that it failed or is unknown,
- * so a key's order is the senders' to keep.
+ * A fatal error of the idempotent producer ends its client: nothing more is accepted, everything that waits is
+ * answered, then a new client takes its place. A record is never carried over: whoever sent it hears that it failed or
+ * is unknown, so a key's order is the senders' to keep.
  */
 #include "log/kafka.h"
 
@@ -125,7 +125,8 @@ static int slots_new(leat_log_writer *writer, leat_error *error)
 {
     char text[32];
     size_t size = sizeof text;
-    if (rd_kafka_conf_get(rd_kafka_conf(writer->client->rk), "queue.buffering.max.messages", text, &size) != RD_KAFKA_CONF_OK)
+    const rd_kafka_conf_t *conf = rd_kafka_conf(writer->client->rk);
+    if (rd_kafka_conf_get(conf, "queue.buffering.max.messages", text, &size) != RD_KAFKA_CONF_OK)
         return leat_fail(error, "queue.buffering.max.messages cannot be read");
     size_t count = (size_t)strtoul(text, NULL, 10);
     if (count == 0 || count > WAITING_MAX)
@@ -182,7 +183,8 @@ static void answer_rest(leat_log_writer *writer)
 
 static int client_open(leat_log_writer *writer, leat_error *error)
 {
-    writer->client = leat_kafka_client_new(LEAT_KAFKA_WRITER, &writer->config, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR, error);
+    int wanted = RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR;
+    writer->client = leat_kafka_client_new(LEAT_KAFKA_WRITER, &writer->config, wanted, error);
     if (!writer->client)
         return -1;
     rd_kafka_t *rk = writer->client->rk;
@@ -213,7 +215,8 @@ static void client_close(leat_log_writer *writer, int timeout_ms)
 
 static void purge(leat_log_writer *writer)
 {
-    rd_kafka_purge(writer->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    int flags = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING;
+    rd_kafka_purge(writer->client->rk, flags);
 }
 
 static void renewal_begin(leat_log_writer *writer, const char *text)

@@ -1,6 +1,6 @@
 /*
  * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied. Two implementations are
- * meant to stand behind it: Kafka (kafka.c, librdkafka) and a local file. Everything else in leat sees only this.
+ * meant to stand behind it: Kafka (kafka_*.c, librdkafka) and a local file. Everything else in leat sees only this.
  *
  * Both halves live on a libuv loop and call back on its thread only, never from inside a call made to them.
  */
@@ -40,11 +40,14 @@ typedef struct leat_topic_spec {
 } leat_topic_spec;
 
 /* Reads the identity; 1: the topic does not exist; -1: error. */
-int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
+                      leat_error *error) LEAT_MUST_CHECK;
 /* Creates the topic (no compaction). 0 created, 1 it was there, -1 error. */
-int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
+int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
+                          leat_error *error) LEAT_MUST_CHECK;
 /* The value of a topic-level setting ("cleanup.policy", "max.message.bytes", "min.insync.replicas"). */
-int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size, leat_error *error) LEAT_MUST_CHECK;
+int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
+                           leat_error *error) LEAT_MUST_CHECK;
 
 /* ---- writer: the edge's side ---- */
 
@@ -63,8 +66,10 @@ typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result re
 
 leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
                                      void *context, leat_error *error);
-/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: full, nothing was taken: answer 503.
- * -1: refused for good (too large, writer broken); nothing was taken. Never blocks. */
+/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, the topic is not known, the
+ * writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never blocks.
+ * The topic's own limit must not be below the property `batch.size` (1,000,000): else the brokers refuse whole batches of
+ * small records as too large. */
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
 /* Age of the oldest record without an answer, microseconds; 0: none waits. What readiness is judged by. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
@@ -86,9 +91,9 @@ typedef struct leat_reader_events {
     void (*assigned)(void *context, uint32_t partition);
     void (*revoked)(void *context, uint32_t partition);
     void (*lost)(void *context, uint32_t partition);
-    /* A record of a partition that was sought and is not paused. Returns false: not taken; the reader keeps it, offers it
-     * again first after resume, and offers nothing else of that partition before. The item is the caller's, filled by the
-     * reader (record, log_handle); see `item`. */
+    /* A record of a partition that was sought and is not paused. Returns true: the caller gives `log_handle` back by
+     * leat_log_release. Returns false: not taken; the partition is paused, the reader keeps the record, offers it again
+     * first after resume (or drops it at a seek), and offers nothing else of that partition before. */
     bool (*record)(void *context, const leat_record *record, void *log_handle);
     /* The partition cannot be read on: a range is gone, the topic was recreated, ... It is not read any more. */
     void (*broken)(void *context, uint32_t partition, const char *reason);
@@ -100,16 +105,17 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
                                      const leat_reader_events *events, leat_error *error);
 /*
  * Reads the partition from `offset` (-1: from its start) once its range is checked, without blocking: nothing of an
- * earlier read is offered after this returns. `low` and `high` are what is applied: a log that starts after low + 1 has
- * lost something unapplied unless `high` is below its start too... in doubt `broken` follows. A log that ends before
- * `low` + 1 (truncated, recreated) is broken as well. Errors are retried inside and said.
+ * earlier read is offered after this returns, and a pause is over. Everything below `offset` and up to `low` is applied,
+ * something up to `high` (-1: nothing). A log that starts later than that has lost what may not be applied: `broken`. So
+ * has one that ends at or before `high` or `low` (cut off), and one whose topic was made anew. Nothing applied at all: the
+ * log's start, whatever it is. The rules in full are at the top of kafka_range.c. Errors are retried inside and said.
  */
 void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high);
 void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
 /* Commits that everything up to and including `offset` is applied; asynchronous, failures are said and counted only. */
 void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
-/* Commits again what was committed last (or the offset known at assignment): the answer shows whether we are a member. */
+/* Commits again what was committed last, or else the `low` of the last seek: the answer shows whether we are a member. */
 void leat_log_reader_confirm(leat_log_reader *reader);
 void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
 /* The offset after the last record in the log, as last heard from the broker; -1: not known. */
@@ -117,7 +123,8 @@ int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
 /* The bytes of a record may go. Any order, from the reader's thread. */
 void leat_log_release(leat_log_reader *reader, void *log_handle);
-/* Leaves the group and frees; every handle must have been released. Blocking, bounded by `timeout_ms`. */
+/* Leaves the group without further events and frees; every handle must have been released (asserted). Blocking, bounded by
+ * `timeout_ms`. Handles on the loop are closed: run the loop once more before closing it. */
 void leat_log_reader_free(leat_log_reader *reader, int timeout_ms);
 
 #endif

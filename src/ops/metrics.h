@@ -27,12 +27,14 @@ typedef struct leat_histogram {
 leat_metrics *leat_metrics_new(void);
 void leat_metrics_free(leat_metrics *metrics);
 
-/* `labels` as text without braces (`shard="a"`), NULL: none; values must be escaped by leat_metrics_label. Metrics of one
- * name stand together in the output; help and type come from the first. Registered again with the same labels (by
- * another thread), cells add up to one series. `name` and `help` are literals. A counter or
- * gauge may be read through `scale` (value / scale; 1, 1000 for ms -> s, 1000000 for us -> s). */
+/* `labels` as text without braces (`shard="a"`), NULL: none; values must be escaped by leat_metrics_label. Metrics of
+ * one name stand together in the output; help and type come from the first. Registered again with the same labels (by
+ * another thread), cells add up to one series. `name` and `help` are literals. A gauge is shown as value / scale
+ * (1, 1000 for ms -> s, 1000000 for us -> s). Names keep Prometheus' rules (`_total` for counters and only for them,
+ * base units), else the process ends. */
 leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *help, const char *labels);
-leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help, const char *labels, int64_t scale);
+leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help, const char *labels,
+                               int64_t scale);
 leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *help, const char *labels);
 /* name="value" with backslash, quote and newline escaped. */
 void leat_metrics_label(leat_buf *out, const char *name, const char *value);

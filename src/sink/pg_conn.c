@@ -107,12 +107,14 @@ static void drop(leat_pg_conn *conn)
     conn->open_syncs = 0;
 }
 
+/* Of a lost connection libpq guesses at length: the first line says it. A failed attempt has a line a host. */
 static void keep_message(leat_pg_conn *conn, const char *message)
 {
     snprintf(conn->message, sizeof conn->message, "%s", message);
-    size_t size = strlen(conn->message);
+    size_t size = conn->state == CONN_CONNECTING ? strlen(conn->message) : strcspn(conn->message, "\n");
     while (size > 0 && conn->message[size - 1] == '\n')
-        conn->message[--size] = '\0';
+        size--;
+    conn->message[size] = '\0';
 }
 
 static void close_with(leat_pg_conn *conn, const char *message)
@@ -126,8 +128,8 @@ static void break_later(leat_pg_conn *conn, const char *message)
 {
     if (conn->state == CONN_BROKEN || conn->state == CONN_CLOSED)
         return;
-    conn->state = CONN_BROKEN;
     keep_message(conn, message);
+    conn->state = CONN_BROKEN;
     conn->events.wake(conn->events.context);
 }
 

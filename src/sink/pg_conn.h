@@ -25,7 +25,7 @@ typedef struct leat_pg_conn_events {
     void (*result)(void *context, const PGresult *result);
     /* All that had arrived was given to `result`. */
     void (*drained)(void *context);
-    /* Something failed inside a call: leat_pg_conn_settle is wanted on a later turn of the loop. May come at any time. */
+    /* Something failed inside a call: leat_pg_conn_settle is wanted on a later turn of the loop. Comes at any time. */
     void (*wake)(void *context);
     /* After leat_pg_conn_free: the loop no longer knows the connection, its memory is gone. */
     void (*freed)(void *context);

@@ -222,7 +222,8 @@ static int check_schema(leat_pg *pg, leat_error *error)
     int64_t version = PQntuples(result) == 1 ? leat_pg_integer(result, 0, 0) : 0;
     PQclear(result);
     if (version > LEAT_SCHEMA_VERSION)
-        return leat_fail(error, "%s: schema leat has version %" PRId64 ", this program knows version %d: use a newer leat",
+        return leat_fail(error,
+                         "%s: schema leat has version %" PRId64 ", this program knows version %d: use a newer leat",
                          pg->where, version, LEAT_SCHEMA_VERSION);
     return 0;
 }
@@ -288,7 +289,8 @@ static int store_slots(leat_pg *pg, const char *id, const leat_layout *layout, l
     const char *text = leat_buf_cstr(&slots);
     int status = text ? change(pg,
                                "INSERT INTO leat.tenant_slots (source, slot, shard)"
-                               " SELECT $1::int, u.n - 1, u.shard FROM unnest($2::int[]) WITH ORDINALITY AS u (shard, n)",
+                               " SELECT $1::int, u.n - 1, u.shard"
+                               "   FROM unnest($2::int[]) WITH ORDINALITY AS u (shard, n)",
                                2, (const char *const[]){id, text}, error)
                       : leat_fail(error, "out of memory");
     leat_buf_free(&slots);
@@ -306,7 +308,8 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
     const char *const values[] = {id, source->log_identity, source->topic, source->topic_id, text, subpartitions,
                                   source->hash};
     int status = text ? change(pg,
-                               "INSERT INTO leat.sources (id, log_identity, topic, topic_id, layout, subpartitions, hash)"
+                               "INSERT INTO leat.sources"
+                               " (id, log_identity, topic, topic_id, layout, subpartitions, hash)"
                                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
                                7, values, error)
                       : leat_fail(error, "out of memory");

@@ -167,8 +167,8 @@ static int read_columns(leat_pg *pg, const char *oid, leat_table *table, leat_er
     return status;
 }
 
-/* First all labels are looked up, which needs the search_path; then the columns are read without one, so that the server
- * spells out every name outside pg_catalog and types and defaults mean the same on any other connection. */
+/* First all labels are looked up, which needs the search_path; then the columns are read without one, so that the
+ * server spells out every name outside pg_catalog and types and defaults mean the same on any other connection. */
 static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error)
 {
     typedef struct oid_text {

@@ -104,7 +104,7 @@ void leat_rows_free(leat_rows *rows)
 
 static int reserve_records(leat_rows *rows, uint32_t count)
 {
-    if (count <= rows->capacity)
+    if (rows->capacity > 0 && count <= rows->capacity)
         return 0;
     size_t capacity = RECORDS_MIN;
     while (capacity < count)
@@ -140,7 +140,8 @@ static int reserve_values(leat_rows *rows, uint32_t count)
 
 /* --- decoding ---------------------------------------------------------------------------------------------------- */
 
-static int fail_record(leat_rows_fault *fault, leat_outcome outcome, uint32_t at, const char *field, const char *message)
+static int fail_record(leat_rows_fault *fault, leat_outcome outcome, uint32_t at, const char *field,
+                       const char *message)
 {
     fault->outcome = outcome;
     fault->bad_record = outcome == LEAT_BAD_DATA ? (int32_t)at : -1;

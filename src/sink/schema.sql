@@ -6,8 +6,8 @@
 -- What a worker calls, each in READ COMMITTED, never under a savepoint or an EXCEPTION block (rolling back to either
 -- gives up the advisory lock while the transaction goes on):
 --
---   claim    one transaction: BEGIN, leat.claim, leat.rows, COMMIT; nothing of it is used before COMMIT is acknowledged.
---            A new claim ends all older ones.
+--   claim    one transaction: BEGIN, leat.claim, leat.rows, COMMIT; nothing of it is used before COMMIT is
+--            acknowledged. A new claim ends all older ones.
 --   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; then the row
 --            statements; then INSERTs into leat.dead_letters.
 --   compact  one statement: leat.compact.
@@ -154,7 +154,8 @@ $$;
 --
 -- The settings hold to the end of the transaction, so for the row statements too. Those are lookups by primary key of
 -- a few rows whatever the planner believes about the table, and planning one costs more than running it: a generic plan
--- by nested loops over indexes. jit is off because forbidden scans, where one cannot be avoided, look dear enough for it.
+-- by nested loops over indexes. jit is off because a forbidden scan, where it cannot be avoided, looks dear enough for
+-- it.
 CREATE OR REPLACE FUNCTION leat.advance(p_source int, p_partition int, p_claim uuid, p_seq bigint,
                                         p_subpartitions smallint[], p_offsets bigint[], p_needs bigint[],
                                         p_lock_timeout_ms int)

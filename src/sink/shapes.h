@@ -9,8 +9,8 @@
 #include "sink/statement.h"
 
 enum {
-    LEAT_SHAPES_MAX = 200,                                                      /* kept as they come; beyond these ... */
-    LEAT_SHAPES_LIMIT = LEAT_SHAPES_MAX + LEAT_ROUTES_MAX * LEAT_ROUTE_OP_COUNT, /* ... one a route and operation */
+    LEAT_SHAPES_MAX = 200, /* kept as they come; beyond these one a route and operation */
+    LEAT_SHAPES_LIMIT = LEAT_SHAPES_MAX + LEAT_ROUTES_MAX * LEAT_ROUTE_OP_COUNT,
 };
 
 typedef struct leat_shapes leat_shapes;

@@ -1,7 +1,7 @@
 /*
  * sink.h - the sink seam: a shard's database as something that runs an engine's jobs. One sink per worker and shard; it
  * lives on the worker's libuv loop and calls back on that thread only, never from inside a call made to it. PostgreSQL
- * (postgres.c) stands behind it; a SQLite file is meant to.
+ * (pg_sink.c) stands behind it; a SQLite file is meant to.
  */
 #ifndef LEAT_SINK_H
 #define LEAT_SINK_H
@@ -44,7 +44,8 @@ typedef struct leat_sink_counters {
 /* Starts connecting at once and for ever (jittered back-off). NULL and a message only for what can never work. */
 leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events, leat_error *error);
 /* Hands the job to a free connection. Payloads (leat_item) and the job's arrays are read during this call only; a batch
- * that cannot be built is reported by `done` on a later turn of the loop. At most `usable` jobs may be open. */
+ * that cannot be built is reported by `done` on a later turn of the loop. At most `usable` jobs may be open. A job that
+ * finds its connection gone, before `slots` has said so, was not sent: LEAT_OUTAGE. */
 void leat_sink_submit(leat_sink *sink, const leat_job *job);
 const leat_sink_counters *leat_sink_count(const leat_sink *sink);
 /* Closes every connection (open jobs are not reported any more) and frees once the loop has run the closes. */

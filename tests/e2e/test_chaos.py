@@ -25,7 +25,7 @@ def start_load(world, edge):
     out = open(world.directory / "load.log", "wb")
     return history, subprocess.Popen(
         [LOAD, "--url", world.url(edge), "--profile", "check", "--records", str(RECORDS), "--keys", str(KEYS), "--apps", "50",
-         "--dist", "zipf:1.1", "--rate", str(RATE), "--connections", "64", "--seed", "7", "--history", history],
+         "--dist", "zipf:0.7", "--rate", str(RATE), "--connections", "64", "--seed", "7", "--history", history],
         stdout=out, stderr=out)
 
 

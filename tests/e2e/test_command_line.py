@@ -70,7 +70,7 @@ def test_init_refuses_a_compacted_topic(make_world):
     world = make_world(shards=1)
     admin = AdminClient({"bootstrap.servers": world.brokers})
     for future in admin.create_topics([NewTopic(world.name, 2, 1, config={"cleanup.policy": "compact"})]).values():
-        future.result()
+        future.result(30)
     done = world.leat("init")
     assert done.returncode == 1 and "cleanup.policy" in done.stderr
 

@@ -177,7 +177,7 @@ def test_a_lost_range_of_the_log_stops_the_partition(make_world):
             patch(http, 1, 1, number)
     futures = AdminClient({"bootstrap.servers": world.brokers}).delete_records([TopicPartition(world.name, 0, 15)])
     for future in futures.values():
-        future.result()
+        future.result(30)
     apply = world.start("apply")
     apply.wait_for("stopped:")
     wait_until(lambda: world.metric(apply, "leat_partitions_stopped") == 1, "the metric")
@@ -192,12 +192,12 @@ def test_a_recreated_topic_stops_the_worker(make_world):
     world.init()
     admin = AdminClient({"bootstrap.servers": world.brokers})
     for future in admin.delete_topics([world.name]).values():
-        future.result()
+        future.result(30)
 
     def recreated():
         try:
             for future in admin.create_topics([NewTopic(world.name, 1, 1)]).values():
-                future.result()
+                future.result(30)
             return True
         except Exception:
             return False

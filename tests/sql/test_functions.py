@@ -309,7 +309,7 @@ def test_locks_of_sources_are_apart(shard):
     a.commit()
 
 
-@pytest.mark.parametrize("source", [1, 2**31 - 1])
+@pytest.mark.parametrize("source", [1, -1, 2**31 - 1])
 def test_terminate_holders_finds_the_lock_of_any_source(shard, source):
     """The key is a signed number in the call and an unsigned one in pg_locks."""
     a = shard.session()
@@ -322,6 +322,19 @@ def test_terminate_holders_finds_the_lock_of_any_source(shard, source):
     assert frozen.result() is None
     assert a.terminate_holders(source=source) == 1
     shard.until_gone(frozen)
+
+
+def test_terminate_holders_spares_who_waits(shard):
+    """Another claim in the queue is no holder."""
+    a, claim = owner_with_batches(shard, 0)
+    foreign, waiting = shard.session("psql"), shard.session()
+    foreign.begin()
+    foreign.advance(claim, 1)
+    claiming = waiting.later(waiting.claim)
+    shard.until_waiting(waiting)
+    assert a.terminate_holders() == 0
+    foreign.commit()
+    assert claiming.result().seqs() == [1]
 
 
 def test_terminate_holders_in_this_database_only(shard, server):

@@ -554,7 +554,7 @@ def test_held_two_partitions_crosswise_with_claims_queued(shard):
 
 
 def test_held_settings_last_until_the_sync(shard):
-    """What advance sets is set for the rest of the pipeline and gone after its Sync, so nothing leaks through a pool."""
+    """What advance sets is set for the rest of the pipeline and gone after its Sync: nothing leaks through a pool."""
     _, claim = owner_with_batches(shard, 0)
     pipe = shard.pipe()
     names = ("lock_timeout", "plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
@@ -575,7 +575,7 @@ def test_held_settings_last_until_the_sync(shard):
 
 
 def test_held_rollback_to_a_savepoint_drops_the_lock(shard):
-    """Why advance must never run under a savepoint: rolling back to it gives the lock up while the transaction lives."""
+    """Why advance must never run under a savepoint: rolling back to it gives up the lock, not the transaction."""
     a, claim = owner_with_batches(shard, 5)
     a.begin()
     a.run("SAVEPOINT s")

@@ -1,6 +1,5 @@
 #include "http_world.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,6 +113,15 @@ static void on_drained(void *context)
     http_world *world = context;
     ck_assert(!world->drained);
     world->drained = true;
+}
+
+int world_run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    srunner_free(runner);
+    return 0;
 }
 
 void world_drain(http_world *world)

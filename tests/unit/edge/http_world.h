@@ -2,8 +2,12 @@
 #ifndef TESTS_HTTP_WORLD_H
 #define TESTS_HTTP_WORLD_H
 
+#include <check.h>
+
 #include "edge/http.h"
 #include "http_client.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
 enum { WORLD_HELD_MAX = 4096 };
 
@@ -39,5 +43,7 @@ void world_expect_body(http_world *world, int status, const char *body);
 void world_expect_eof(http_world *world);
 void world_drain(http_world *world);
 void world_close_server(http_world *world);
+/* The main of a TAP test program: failures are counted in its output, not in its exit code. */
+int world_run(Suite *suite);
 
 #endif

@@ -149,7 +149,8 @@ static void expect_refusal(http_world *world, int status)
     ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room), "application/json");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (words[i].status == status)
-            ck_assert_msg(strncmp(world->answer.body, words[i].start, strlen(words[i].start)) == 0, "%s", world->answer.body);
+            ck_assert_msg(strncmp(world->answer.body, words[i].start, strlen(words[i].start)) == 0, "%s",
+                          world->answer.body);
     world_expect_eof(world);
     ck_assert_uint_eq(world->seen, 0);
 }
@@ -243,7 +244,8 @@ END_TEST
 /* Random bytes, and a good request with bytes changed: whatever the answer, the server lives and answers others. */
 START_TEST(test_noise)
 {
-    static const char good[] = "PUT /a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: y\r\n\r\nhello" CHUNKED("3\r\nabc\r\n0\r\n\r\n");
+    static const char good[] = "PUT /a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: y\r\n\r\nhello"
+                               CHUNKED("3\r\nabc\r\n0\r\n\r\n");
     http_world *world = world_new();
     world_open(world);
     leat_prng prng = {(uint64_t)_i + 1};
@@ -278,9 +280,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_set_tap(runner, "-");
-    srunner_run_all(runner, CK_SILENT);
-    srunner_free(runner);
-    return 0;
+    return world_run(suite());
 }

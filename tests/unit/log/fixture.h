@@ -13,7 +13,8 @@
 #include "log/log.h"
 
 enum { PATIENCE_MS = 20000 };
-enum { API_PRODUCE = 0, API_FETCH = 1, API_LIST_OFFSETS = 2, API_OFFSET_COMMIT = 8, API_HEARTBEAT = 12 }; /* Kafka's own */
+/* Kafka's own numbers. */
+enum { API_PRODUCE = 0, API_FETCH = 1, API_LIST_OFFSETS = 2, API_OFFSET_COMMIT = 8, API_HEARTBEAT = 12 };
 
 typedef struct fixture {
     rd_kafka_t *rk;

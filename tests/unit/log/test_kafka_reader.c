@@ -74,6 +74,8 @@ static world *world_new(void)
     ck_assert_msg(leat_log_identify(&w->f.config, 5000, &w->identity, &error) == 0, "%s", error.text);
     w->writer = leat_log_writer_new(&w->f.loop, &w->f.config, on_appended, w, &error);
     ck_assert_msg(w->writer, "%s", error.text);
+    fixture_set(&w->f, "session.timeout.ms", "3000"); /* as long the mock's group waits for a member in a rebalance */
+    fixture_set(&w->f, "heartbeat.interval.ms", "300");
     append(w, EACH);
     return w;
 }
@@ -344,10 +346,13 @@ END_TEST
 START_TEST(errors_that_pass_are_sat_out)
 {
     world *w = world_new();
-    rd_kafka_mock_push_request_errors(w->f.cluster, API_FETCH, 4, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-                                      RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_UNKNOWN, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR);
-    rd_kafka_mock_push_request_errors(w->f.cluster, API_LIST_OFFSETS, 3, RD_KAFKA_RESP_ERR_UNKNOWN,
-                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE);
+    rd_kafka_mock_cluster_t *cluster = w->f.cluster;
+    rd_kafka_mock_push_request_errors(cluster, API_FETCH, 4, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                      RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_UNKNOWN,
+                                      RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR);
+    rd_kafka_mock_push_request_errors(cluster, API_LIST_OFFSETS, 3, RD_KAFKA_RESP_ERR_UNKNOWN,
+                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                      RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE);
     member *m = member_new(w, -1);
     await_total(w, EACH);
     ck_assert_uint_eq(m->broken, 0);

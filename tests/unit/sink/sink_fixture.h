@@ -53,8 +53,9 @@ static inline const char *fixture_ask(fixture *f, const char *sql)
 {
     PGresult *result = PQexec(f->pg, sql);
     ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(f->pg));
-    const char *value = PQntuples(result) == 0 ? "(none)" : PQgetisnull(result, 0, 0) ? "(null)" : PQgetvalue(result, 0, 0);
-    snprintf(f->answer, sizeof f->answer, "%s", value);
+    const char *value = PQntuples(result) == 0 ? "(none)" : PQgetvalue(result, 0, 0);
+    bool is_null = PQntuples(result) > 0 && PQgetisnull(result, 0, 0);
+    snprintf(f->answer, sizeof f->answer, "%s", is_null ? "(null)" : value);
     PQclear(result);
     return f->answer;
 }
@@ -140,7 +141,8 @@ static inline leat_batch_record *fixture_add(fixture *f, const char *route, cons
 }
 
 /* Runs one statement, returns its SQLSTATE ("" when it succeeded) and how many rows it changed. */
-static inline const char *fixture_run_statement(fixture *f, leat_rows *rows, uint32_t at, bool general, int *ret_changed)
+static inline const char *fixture_run_statement(fixture *f, leat_rows *rows, uint32_t at, bool general,
+                                                int *ret_changed)
 {
     static const int formats[LEAT_STATEMENT_PARAMS_MAX] = {[0 ... LEAT_STATEMENT_PARAMS_MAX - 1] = 1};
     leat_row_statement statement;

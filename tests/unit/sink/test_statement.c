@@ -87,6 +87,25 @@ START_TEST(a_put_writes_every_column_and_no_generated_one)
 }
 END_TEST
 
+START_TEST(a_put_resets_columns_of_types_leat_cannot_send)
+{
+    leat_table table = small_table();
+    leat_route route = {.table = &table};
+    leat_shape shape = {.route = &route, .op = LEAT_PUT, .uniform = true};
+    leat_buf sql = {0};
+    table.columns[0] = (leat_column){.name = "spot", .type = LEAT_TYPE_OTHER, .type_name = "point",
+                                     .type_modifier = -1, .key_position = -1,
+                                     .default_expression = table.columns[0].default_expression};
+    table.columns[2].type = LEAT_TYPE_OTHER;
+    leat_statement_build(&shape, &sql);
+    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql), "WHEN MATCHED AND (t.\"spot\"::text IS DISTINCT FROM ((5))::text"
+                                                      " OR t.\"list\" IS DISTINCT FROM NULL)"
+                                                      " THEN UPDATE SET \"spot\" = (5), \"list\" = NULL"));
+    leat_buf_free(&sql);
+    leat_table_fini(&table);
+}
+END_TEST
+
 /* --- by what it does --------------------------------------------------------------------------------------------- */
 
 static const char things_sql[] =
@@ -140,7 +159,8 @@ START_TEST(put_replaces_and_inserts)
     bool general = is_general(_i);
     expect_written(f, general, "put", "{\"n\":7,\"tags\":{\"x\":1}}", 1);
     expect(f, "n,big,price,note,tags,flag,half", "(7,0,1.50,none,\"{\"\"x\"\": 1}\",,3)");
-    fixture_sql(f, "UPDATE things SET note = 'x', flag = true, big = 9, short = 's', score = 1, ref = gen_random_uuid()");
+    fixture_sql(f, "UPDATE things SET note = 'x', flag = true, big = 9, short = 's', score = 1,"
+                   " ref = gen_random_uuid()");
     expect_written(f, general, "put", "{\"n\":8,\"price\":\"2.345\"}", 1);
     expect(f, "n,big,price,note,tags,flag,short,score,ref", "(8,0,2.35,none,\"[\"\"a\"\"]\",,,,)");
     expect_written(f, general, "put", "{\"n\":8,\"price\":\"2.345\"}", 0);
@@ -327,6 +347,7 @@ int main(void)
     tcase_add_test(texts, a_uniform_patch_needs_no_mask);
     tcase_add_test(texts, a_mixed_patch_asks_the_mask);
     tcase_add_test(texts, a_put_writes_every_column_and_no_generated_one);
+    tcase_add_test(texts, a_put_resets_columns_of_types_leat_cannot_send);
     suite_add_tcase(suite, texts);
     TCase *effects = tcase_create("effect");
     tcase_set_timeout(effects, 30);

@@ -1,0 +1,100 @@
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t world_below(test_world *world, uint32_t bound)
+{
+    return (uint32_t)leat_prng_below(&world->prng, bound);
+}
+
+bool world_chance(test_world *world, uint32_t one_in)
+{
+    return world_below(world, one_in) == 0;
+}
+
+static uint32_t between(test_world *world, uint32_t low, uint32_t high)
+{
+    return low + world_below(world, high - low + 1);
+}
+
+static leat_outcome any_poison(test_world *world)
+{
+    static const leat_outcome kinds[] = {LEAT_BAD_DATA, LEAT_DRIFT, LEAT_NOT_UNDERSTOOD};
+    return kinds[world_below(world, 3)];
+}
+
+static void make_log(test_world *world, log_partition *log)
+{
+    log->count = between(world, 4, DB_RECORDS);
+    log->readable = world_below(world, log->count + 1);
+    uint32_t subpartitions = between(world, 1, DB_ROW_SUBS);
+    uint32_t poison_one_in = world_chance(world, 3) ? 12 : 0;
+    int64_t offset = world_below(world, 3);
+    for (uint32_t i = 0; i < log->count; i++) {
+        log_record *record = &log->records[i];
+        *record = (log_record){.offset = offset,
+                               .at_ms = 1000 + offset * 7,
+                               .hash = world_below(world, subpartitions) * 9 + 64 * world_below(world, 5),
+                               .bytes = between(world, 1, 60),
+                               .poison = LEAT_APPLIED};
+        if (poison_one_in && world_chance(world, poison_one_in)) {
+            record->poison = any_poison(world);
+            record->poison_known = world_chance(world, 2);
+        }
+        offset += world_chance(world, 3) ? between(world, 2, 4) : 1;
+    }
+}
+
+static void make_config(test_world *world)
+{
+    leat_engine_config *config = &world->config;
+    leat_engine_config_defaults(config);
+    config->partition_count = between(world, 1, DB_PARTITIONS);
+    config->shard_count = between(world, 1, WORLD_SHARDS);
+    for (uint32_t i = 0; i < config->partition_count; i++)
+        world->shard_of[i] = world_below(world, config->shard_count);
+    config->shard_of = world->shard_of;
+    config->jobs_max = between(world, 1, WORLD_JOBS);
+    config->records_max = between(world, 2, 100);
+    config->partition_records_max = between(world, 1, 60);
+    config->bytes_max = between(world, 80, 3000);
+    config->batch_records_max = between(world, 1, BATCH_MAX);
+    config->batch_bytes_max = between(world, 30, 400);
+    config->age_bound_us = between(world, 10, 5000);
+    config->compact_every_us = between(world, 500, 20000);
+    config->commit_every_us = between(world, 100, 5000);
+    config->drain_us = between(world, 100, 10000);
+    config->retry_min_us = 100;
+    config->retry_max_us = 5000;
+    config->reclaim_min_us = between(world, 100, 3000);
+}
+
+void world_begin(test_world *world, uint64_t seed, world_sometimes *sometimes)
+{
+    memset(world, 0, sizeof *world);
+    world->seed = seed;
+    world->prng.state = seed;
+    world->sometimes = sometimes;
+    make_config(world);
+    for (uint32_t i = 0; i < world->config.partition_count; i++) {
+        make_log(world, &world->log[i]);
+        world->owner[i] = -1;
+    }
+    database_init(&world->db, world->log, world->shard_of, world->config.partition_count);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        world->config.seed = seed + i;
+        leat_error error;
+        world->workers[i].engine = leat_engine_new(&world->config, &error);
+        LEAT_ASSERT(world->workers[i].engine);
+        world->workers[i].confirm_since = -1;
+    }
+}
+
+void world_end(test_world *world)
+{
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        leat_engine_free(world->workers[i].engine);
+        LEAT_ASSERT(world->workers[i].payloads == 0);
+    }
+}

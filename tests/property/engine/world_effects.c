@@ -1,0 +1,197 @@
+/*
+ * world_effects.c - the worker: carries out what its engine says, and checks that it may say it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine_state.h"
+#include "world.h"
+
+static void check_batch(const test_world *world, const leat_batch *batch)
+{
+    LEAT_ASSERT(batch->record_count > 0 && batch->record_count <= world->config.batch_records_max);
+    uint32_t at = 0;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < batch->part_count; i++) {
+        const leat_batch_part *part = &batch->parts[i];
+        LEAT_ASSERT(i == 0 || batch->parts[i - 1].partition < part->partition);
+        LEAT_ASSERT(world->shard_of[part->partition] == world->shard_of[batch->parts[0].partition]);
+        for (uint32_t j = 0; j < part->count; j++) {
+            LEAT_ASSERT(j == 0 || part->subpartitions[j - 1] < part->subpartitions[j]);
+            int64_t offset = -1;
+            for (; at < batch->record_count && batch->records[at].partition == part->partition &&
+                   batch->records[at].subpartition == part->subpartitions[j];
+                 at++) {
+                LEAT_ASSERT(batch->records[at].offset > offset);
+                offset = batch->records[at].offset;
+                bytes += world->log[part->partition]
+                             .records[database_index(&world->db, part->partition, offset)]
+                             .bytes;
+            }
+            LEAT_ASSERT(offset == part->offsets[j]);
+        }
+    }
+    LEAT_ASSERT(at == batch->record_count);
+    LEAT_ASSERT(bytes <= world->config.batch_bytes_max || batch->record_count == 1);
+}
+
+/* One batch in flight a subpartition under one claim; numbers only go up; nothing after an unknown outcome. */
+static void check_part(test_world *world, uint32_t worker, const leat_batch_part *part)
+{
+    uint32_t id = part->partition;
+    const world_worker *w = &world->workers[worker];
+    LEAT_ASSERT(w->held[id] == HELD_ASSIGNED);
+    bool same = memcmp(&world->sent_claim[worker][id], &part->claim, sizeof part->claim) == 0;
+    LEAT_ASSERT(!same || part->seq > world->sent_seq[worker][id]);
+    LEAT_ASSERT(!same || !world->dead_claim[worker][id]);
+    world->sent_seq[worker][id] = part->seq;
+    world->sent_claim[worker][id] = part->claim;
+    world->dead_claim[worker][id] = false;
+    for (uint32_t i = 0; i < WORLD_JOBS; i++) {
+        const world_job *job = &w->jobs[i];
+        if (job->state == WORLD_JOB_NONE || job->kind != LEAT_JOB_BATCH)
+            continue;
+        for (uint32_t j = 0; j < job->record_count; j++) {
+            bool mine = job->records[j].partition == id;
+            for (uint32_t k = 0; mine && k < part->count && same; k++)
+                LEAT_ASSERT(job->records[j].subpartition != part->subpartitions[k] ||
+                            memcmp(&job->parts[0].claim, &part->claim, sizeof part->claim) != 0);
+        }
+    }
+}
+
+static void note_batch(test_world *world, uint32_t worker, const leat_job *job)
+{
+    uint32_t limited = 0;
+    uint32_t queues = 0;
+    bool alone = false;
+    for (uint32_t i = 0; i < job->batch.part_count; i++) {
+        const leat_batch_part *part = &job->batch.parts[i];
+        queues += part->count;
+        for (uint32_t j = 0; j < part->count; j++) {
+            const leat_queue *queue = leat_queue_at(world->workers[worker].engine, part->partition,
+                                                    (uint32_t)part->subpartitions[j]);
+            limited += queue->retry.limit > 0;
+            alone = alone || queue->retry.alone;
+        }
+    }
+    LEAT_ASSERT(!alone || queues == 1);
+    world->sometimes->alone += alone;
+    world->sometimes->limited += limited > 0;
+    world->sometimes->shared_parts += job->batch.part_count > 1;
+}
+
+static void submit(test_world *world, uint32_t worker, const leat_job *job)
+{
+    world_worker *w = &world->workers[worker];
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < WORLD_JOBS; i++)
+        running += w->jobs[i].state != WORLD_JOB_NONE && w->jobs[i].shard == job->shard;
+    LEAT_ASSERT(running < w->slots[job->shard]);
+    LEAT_ASSERT(job->id < world->config.jobs_max);
+    world_job *copy = &w->jobs[job->id];
+    LEAT_ASSERT(copy->state == WORLD_JOB_NONE);
+    if (job->kind == LEAT_JOB_BATCH) {
+        check_batch(world, &job->batch);
+        for (uint32_t i = 0; i < job->batch.part_count; i++)
+            check_part(world, worker, &job->batch.parts[i]);
+        note_batch(world, worker, job);
+    } else {
+        LEAT_ASSERT(w->held[job->partition] != HELD_NOT);
+        LEAT_ASSERT(job->kind == LEAT_JOB_COMPACT || w->held[job->partition] == HELD_ASSIGNED);
+        if (w->held[job->partition] == HELD_REVOKING)
+            world->sometimes->last_compaction++;
+    }
+    *copy = (world_job){.state = WORLD_JOB_SENT, .kind = job->kind, .id = job->id, .shard = job->shard,
+                        .partition = job->partition, .compaction = job->compaction};
+    copy->part_count = job->batch.part_count;
+    copy->record_count = job->batch.record_count;
+    for (uint32_t i = 0; i < copy->part_count; i++)
+        copy->parts[i] = job->batch.parts[i];
+    for (uint32_t i = 0; i < copy->record_count; i++) {
+        const leat_batch_record *record = &job->batch.records[i];
+        /* Reads the payload: it must be there still. */
+        LEAT_ASSERT(*(const int64_t *)record->payload == record->offset);
+        copy->records[i] = (db_batch_record){record->partition, record->subpartition, record->offset};
+    }
+    world->claims++;
+    memcpy(copy->claim.token, &world->claims, sizeof world->claims);
+}
+
+static void seek(test_world *world, world_reader *reader, const leat_effect *effect)
+{
+    const log_partition *log = &world->log[effect->partition];
+    int64_t from = effect->offset;
+    LEAT_ASSERT(effect->offset == effect->low && effect->high >= effect->low);
+    /* Sometimes the record at low is gone by retention. */
+    if (world_chance(world, 4))
+        from++;
+    uint32_t before = reader->next;
+    *reader = (world_reader){.sought = true, .paused = reader->paused};
+    while (reader->next < log->count && log->records[reader->next].offset < from)
+        reader->next++;
+    world->sometimes->rewound += reader->next < before;
+}
+
+static void carry_out(test_world *world, uint32_t worker, const leat_effect *effect)
+{
+    world_worker *w = &world->workers[worker];
+    world_reader *reader = &w->readers[effect->partition];
+    switch (effect->kind) {
+    case LEAT_RUN:
+        submit(world, worker, effect->job);
+        break;
+    case LEAT_SEEK:
+        LEAT_ASSERT(w->held[effect->partition] == HELD_ASSIGNED);
+        seek(world, reader, effect);
+        break;
+    case LEAT_COMMIT:
+        LEAT_ASSERT(w->held[effect->partition] != HELD_NOT);
+        LEAT_ASSERT(database_has_all(&world->db, effect->partition, effect->offset, true));
+        break;
+    case LEAT_PAUSE:
+        LEAT_ASSERT(reader->sought && !reader->paused);
+        reader->paused = true;
+        world->sometimes->paused++;
+        break;
+    case LEAT_RESUME:
+        LEAT_ASSERT(reader->sought && reader->paused);
+        reader->paused = false;
+        break;
+    case LEAT_CONFIRM:
+        w->confirm_since = world->now_us;
+        break;
+    case LEAT_REVOKED:
+        LEAT_ASSERT(w->held[effect->partition] == HELD_REVOKING);
+        w->held[effect->partition] = HELD_NOT;
+        if (world->owner[effect->partition] == (int)worker)
+            world->owner[effect->partition] = -1;
+        *reader = (world_reader){0};
+        break;
+    case LEAT_STALLED:
+        LEAT_ASSERT(effect->result->outcome != LEAT_APPLIED);
+        world->sometimes->held++;
+        break;
+    case LEAT_DRAINED:
+        LEAT_ASSERT(w->draining && !w->drained);
+        w->drained = true;
+        break;
+    }
+}
+
+void world_settle(test_world *world, uint32_t worker)
+{
+    world_worker *w = &world->workers[worker];
+    leat_effect effect;
+    while (leat_engine_next(w->engine, &effect))
+        carry_out(world, worker, &effect);
+    void *payloads[3];
+    size_t count;
+    while ((count = leat_engine_released(w->engine, payloads, 3)) > 0) {
+        for (size_t i = 0; i < count; i++)
+            free(payloads[i]);
+        w->payloads -= (int64_t)count;
+    }
+    leat_engine_validate(w->engine);
+    LEAT_ASSERT(leat_engine_deadline(w->engine) > world->now_us);
+}

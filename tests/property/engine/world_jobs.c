@@ -1,0 +1,89 @@
+/*
+ * world_jobs.c - the sink: jobs are executed at some time, answered at some later time, or neither, or only the first.
+ */
+#include "world.h"
+
+static void run(test_world *world, world_job *job)
+{
+    job->result = (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1};
+    if (job->kind == LEAT_JOB_BATCH) {
+        database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count, &job->result);
+        /* A database may not say which partition it was. */
+        if (job->result.outcome == LEAT_FENCED && world_chance(world, 5))
+            job->result.partition = -1;
+    } else if (job->kind == LEAT_JOB_CLAIM) {
+        database_claim(&world->db, job->partition, job->claim, &job->progress);
+        job->result.progress = &job->progress;
+    } else {
+        database_compact(&world->db, &job->compaction, &job->result);
+    }
+    if (job->result.outcome == LEAT_APPLIED && world_chance(world, 4))
+        database_snapshot(&world->db, job->shard, &world->prng);
+}
+
+void world_execute(test_world *world, uint32_t worker, world_job *job)
+{
+    (void)worker;
+    LEAT_ASSERT(job->state == WORLD_JOB_SENT);
+    run(world, job);
+    job->state = WORLD_JOB_EXECUTED;
+}
+
+static void note(test_world *world, const world_job *job, const leat_job_result *result)
+{
+    world_sometimes *s = world->sometimes;
+    s->fenced += result->outcome == LEAT_FENCED;
+    s->went_back += result->outcome == LEAT_WENT_BACK;
+    s->contention += result->outcome == LEAT_CONTENTION;
+    s->outage += result->outcome == LEAT_OUTAGE;
+    s->compacted += job->kind == LEAT_JOB_COMPACT && result->outcome == LEAT_APPLIED;
+    s->claims_failed += job->kind == LEAT_JOB_CLAIM && result->outcome != LEAT_APPLIED;
+    s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 && result->outcome == LEAT_BAD_DATA;
+}
+
+void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_job_result *result)
+{
+    world_worker *w = &world->workers[worker];
+    note(world, job, result);
+    if (job->kind == LEAT_JOB_BATCH && result->outcome == LEAT_UNKNOWN) {
+        for (uint32_t i = 0; i < job->part_count; i++) {
+            uint32_t id = job->parts[i].partition;
+            const leat_claim *sent = &world->sent_claim[worker][id];
+            bool same = true;
+            for (size_t j = 0; j < sizeof sent->token; j++)
+                same = same && sent->token[j] == job->parts[i].claim.token[j];
+            world->dead_claim[worker][id] |= same;
+        }
+    }
+    uint64_t stale = leat_engine_count(w->engine)->batches_stale;
+    job->state = WORLD_JOB_NONE;
+    leat_engine_job_done(w->engine, world->now_us, job->id, result);
+    world->sometimes->stale += leat_engine_count(w->engine)->batches_stale > stale;
+    world_settle(world, worker);
+}
+
+void world_break(test_world *world, uint32_t worker, world_job *job)
+{
+    world_sometimes *s = world->sometimes;
+    bool applied = job->state == WORLD_JOB_EXECUTED && job->result.outcome == LEAT_APPLIED;
+    bool late = job->state == WORLD_JOB_SENT && !world->calm && world_chance(world, 2);
+    for (uint32_t i = 0; i < GHOSTS && late; i++) {
+        if (world->ghosts[i].state == WORLD_JOB_NONE) {
+            world->ghosts[i] = *job;
+            s->unknown_late++;
+            break;
+        }
+    }
+    s->unknown_applied += applied;
+    s->unknown_never += !applied && !late;
+    leat_job_result result = {.outcome = LEAT_UNKNOWN, .bad_record = -1, .partition = -1};
+    world_answer(world, worker, job, &result);
+}
+
+void world_ghost(test_world *world, world_job *ghost)
+{
+    run(world, ghost);
+    world->sometimes->late_done += ghost->result.outcome == LEAT_APPLIED && ghost->kind == LEAT_JOB_BATCH;
+    world->sometimes->late_refused += ghost->result.outcome == LEAT_FENCED;
+    ghost->state = WORLD_JOB_NONE;
+}

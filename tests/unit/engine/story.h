@@ -1,0 +1,286 @@
+/*
+ * story.h - for the engine's tests: an engine whose effects are written down as words, so that a test reads as a story.
+ *
+ *     claim 0           a claim of partition 0 is to run
+ *     batch 0/5:10,12   a batch: partition/subpartition:offsets, ...
+ *     compact 0 to 3    a compaction whose new base_seq is 3
+ *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10, drained
+ */
+#ifndef LEAT_TEST_STORY_H
+#define LEAT_TEST_STORY_H
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine.h"
+
+enum { STORY_JOBS = 32, STORY_PARTITIONS = 8 };
+
+typedef struct story {
+    leat_engine_config config;
+    uint32_t shard_of[STORY_PARTITIONS];
+    leat_engine *engine;
+    int64_t now_us;
+    char told[8192];
+    size_t size;
+    const leat_job *open[STORY_JOBS]; /* in flight, oldest first */
+    uint32_t open_count;
+    uint32_t released;
+    uint8_t claims; /* so many tokens were given out */
+    leat_outcome stalled_by;
+} story;
+
+__attribute__((format(printf, 2, 3))) static inline void story_tell(story *s, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(s->told + s->size, sizeof s->told - s->size, format, args);
+    va_end(args);
+    s->size += (size_t)size;
+    ck_assert_uint_lt(s->size, sizeof s->told);
+}
+
+static inline void story_tell_job(story *s, const leat_job *job)
+{
+    if (job->kind == LEAT_JOB_CLAIM) {
+        story_tell(s, "claim %u\n", job->partition);
+        return;
+    }
+    if (job->kind == LEAT_JOB_COMPACT) {
+        story_tell(s, "compact %u to %lld\n", job->partition, (long long)job->compaction.base_seq);
+        return;
+    }
+    story_tell(s, "batch");
+    const leat_batch_record *before = NULL;
+    for (uint32_t i = 0; i < job->batch.record_count; i++) {
+        const leat_batch_record *record = &job->batch.records[i];
+        if (before && before->partition == record->partition && before->subpartition == record->subpartition)
+            story_tell(s, ",%lld", (long long)record->offset);
+        else
+            story_tell(s, " %u/%u:%lld", record->partition, record->subpartition, (long long)record->offset);
+        before = record;
+    }
+    story_tell(s, "\n");
+}
+
+static inline void story_tell_effect(story *s, const leat_effect *effect)
+{
+    switch (effect->kind) {
+    case LEAT_RUN:
+        ck_assert_uint_lt(s->open_count, STORY_JOBS);
+        s->open[s->open_count++] = effect->job;
+        story_tell_job(s, effect->job);
+        break;
+    case LEAT_SEEK:
+        story_tell(s, "seek %u from %lld\n", effect->partition, (long long)effect->offset);
+        break;
+    case LEAT_COMMIT:
+        story_tell(s, "commit %u at %lld\n", effect->partition, (long long)effect->offset);
+        break;
+    case LEAT_PAUSE:
+        story_tell(s, "pause %u\n", effect->partition);
+        break;
+    case LEAT_RESUME:
+        story_tell(s, "resume %u\n", effect->partition);
+        break;
+    case LEAT_CONFIRM:
+        story_tell(s, "confirm\n");
+        break;
+    case LEAT_REVOKED:
+        story_tell(s, "revoked %u\n", effect->partition);
+        break;
+    case LEAT_STALLED:
+        story_tell(s, "stalled %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
+        s->stalled_by = effect->result->outcome;
+        break;
+    case LEAT_DRAINED:
+        story_tell(s, "drained\n");
+        break;
+    }
+}
+
+/* After every event: writes down the effects, takes what is released. */
+static inline void story_settle(story *s)
+{
+    leat_effect effect;
+    while (leat_engine_next(s->engine, &effect))
+        story_tell_effect(s, &effect);
+    void *payloads[16];
+    size_t count;
+    while ((count = leat_engine_released(s->engine, payloads, 16)) > 0)
+        s->released += (uint32_t)count;
+    leat_engine_validate(s->engine);
+}
+
+/* `config` may be changed before story_start. All partitions are shard 0's. */
+static inline void story_begin(story *s, uint32_t partitions)
+{
+    memset(s, 0, sizeof *s);
+    leat_engine_config_defaults(&s->config);
+    s->config.partition_count = partitions;
+    s->config.shard_count = 1;
+    s->config.shard_of = s->shard_of;
+    s->config.jobs_max = 8;
+    s->config.commit_every_us = 1; /* told at once, unless a test is about that */
+}
+
+static inline void story_start(story *s)
+{
+    leat_error error;
+    s->engine = leat_engine_new(&s->config, &error);
+    ck_assert_msg(s->engine != NULL, "%s", error.text);
+}
+
+static inline void story_end(story *s)
+{
+    leat_engine_free(s->engine);
+}
+
+static inline void story_slots(story *s, uint32_t shard, uint32_t slots)
+{
+    leat_engine_slots(s->engine, s->now_us, shard, slots);
+    story_settle(s);
+}
+
+static inline void story_assigned(story *s, uint32_t partition)
+{
+    leat_engine_assigned(s->engine, s->now_us, partition);
+    story_settle(s);
+}
+
+static inline void story_revoked(story *s, uint32_t partition)
+{
+    leat_engine_revoked(s->engine, s->now_us, partition);
+    story_settle(s);
+}
+
+static inline void story_lost(story *s, uint32_t partition)
+{
+    leat_engine_lost(s->engine, s->now_us, partition);
+    story_settle(s);
+}
+
+static inline void story_pass(story *s, int64_t us)
+{
+    s->now_us += us;
+    leat_engine_tick(s->engine, s->now_us);
+    story_settle(s);
+}
+
+/* To the next deadline. */
+static inline void story_wait(story *s)
+{
+    int64_t deadline = leat_engine_deadline(s->engine);
+    ck_assert(deadline != INT64_MAX && deadline >= s->now_us);
+    story_pass(s, deadline - s->now_us);
+}
+
+static inline leat_taken story_read_sized(story *s, uint32_t partition, uint32_t subpartition, int64_t offset,
+                                          uint32_t bytes)
+{
+    leat_engine_record record = {.partition = partition, .offset = offset, .accepted_ms = 1000 + offset,
+                                 .hash = 640 + subpartition, .bytes = bytes, .payload = s};
+    return leat_engine_record_read(s->engine, s->now_us, &record);
+}
+
+static inline leat_taken story_read(story *s, uint32_t partition, uint32_t subpartition, int64_t offset)
+{
+    leat_taken taken = story_read_sized(s, partition, subpartition, offset, 10);
+    story_settle(s);
+    return taken;
+}
+
+/* Reads without asking for effects: what comes of several records together. */
+static inline void story_load(story *s, uint32_t partition, uint32_t subpartition, int64_t first, int64_t last)
+{
+    for (int64_t offset = first; offset <= last; offset++)
+        ck_assert_int_eq(story_read_sized(s, partition, subpartition, offset, 10), LEAT_TAKEN);
+}
+
+/* The n-th job in flight, oldest first. */
+static inline const leat_job *story_job(story *s, uint32_t n)
+{
+    ck_assert_uint_lt(n, s->open_count);
+    return s->open[n];
+}
+
+static inline void story_result(story *s, uint32_t n, const leat_job_result *result)
+{
+    uint32_t id = story_job(s, n)->id;
+    s->open_count--;
+    for (uint32_t i = n; i < s->open_count; i++)
+        s->open[i] = s->open[i + 1];
+    leat_engine_job_done(s->engine, s->now_us, id, result);
+    story_settle(s);
+}
+
+static inline void story_done(story *s, uint32_t n, leat_outcome outcome)
+{
+    story_result(s, n, &(leat_job_result){.outcome = outcome, .bad_record = -1, .partition = -1});
+}
+
+/* A shard's answer to a first claim: nothing is applied. */
+static inline leat_progress story_nothing(story *s)
+{
+    int64_t none[LEAT_PROGRESS_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+        none[i] = -1;
+    leat_progress progress;
+    leat_progress_begin(&progress, (leat_claim){{++s->claims}}, s->claims, 0, none, -1, 0);
+    return progress;
+}
+
+static inline void story_claimed(story *s, uint32_t n, const leat_progress *progress)
+{
+    ck_assert_int_eq(story_job(s, n)->kind, LEAT_JOB_CLAIM);
+    story_result(s, n, &(leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1,
+                                          .progress = progress});
+}
+
+/* Started, with `slots` connections and every partition claimed and reading from the start; told: nothing. */
+static inline void story_reading(story *s, uint32_t slots)
+{
+    story_start(s);
+    story_slots(s, 0, slots);
+    for (uint32_t i = 0; i < s->config.partition_count; i++) {
+        story_assigned(s, i);
+        leat_progress progress = story_nothing(s);
+        story_claimed(s, s->open_count - 1, &progress);
+    }
+    s->size = 0;
+}
+
+static inline leat_partition_view story_view(story *s, uint32_t partition)
+{
+    leat_partition_view view;
+    leat_engine_partition(s->engine, partition, &view);
+    return view;
+}
+
+/* What was told since the last time is exactly `words`. */
+static inline void story_told(story *s, const char *words)
+{
+    s->told[s->size] = 0;
+    ck_assert_str_eq(s->told, words);
+    s->size = 0;
+}
+
+#define STORY_MAIN(name, ...)                                                                                          \
+    int main(void)                                                                                                     \
+    {                                                                                                                  \
+        const TTest *tests[] = {__VA_ARGS__};                                                                          \
+        TCase *cases = tcase_create(name);                                                                             \
+        for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)                                                    \
+            tcase_add_test(cases, tests[i]);                                                                           \
+        Suite *suite = suite_create(name);                                                                             \
+        suite_add_tcase(suite, cases);                                                                                 \
+        SRunner *runner = srunner_create(suite);                                                                       \
+        srunner_set_tap(runner, "-");                                                                                  \
+        srunner_run_all(runner, CK_ENV);                                                                               \
+        srunner_free(runner);                                                                                          \
+        return 0;                                                                                                      \
+    }
+
+#endif

@@ -1,0 +1,283 @@
+/* A partition's life: claim, reading, skipping, commit, fence, stop. */
+#include "story.h"
+
+START_TEST(nothing_is_claimed_without_a_connection)
+{
+    story s;
+    story_begin(&s, 1);
+    story_start(&s);
+    story_assigned(&s, 0);
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_WAITING);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_SKIPPED);
+    story_told(&s, "");
+    story_slots(&s, 0, 1);
+    story_told(&s, "claim 0\n");
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_CLAIMING);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(reading_begins_at_the_record_at_low_and_skips_what_is_applied)
+{
+    story s;
+    story_begin(&s, 1);
+    story_start(&s);
+    story_slots(&s, 0, 1);
+    story_assigned(&s, 0);
+    int64_t base[LEAT_PROGRESS_SUBPARTITIONS] = {0};
+    leat_progress progress;
+    leat_progress_begin(&progress, (leat_claim){{9}}, 1, 4, base, 20, 1020);
+    int16_t subpartition = 3;
+    int64_t offset = 25;
+    ck_assert_int_eq(leat_progress_row(&progress, 6, &subpartition, &offset, 1), 0);
+    story_claimed(&s, 0, &progress);
+    story_told(&s, "commit 0 at 20\nseek 0 from 20\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 20), LEAT_SKIPPED);
+    ck_assert_int_eq(story_read(&s, 0, 3, 22), LEAT_SKIPPED);
+    s.now_us += 1;
+    ck_assert_int_eq(story_read(&s, 0, 3, 25), LEAT_SKIPPED);
+    story_told(&s, "commit 0 at 25\n");
+    ck_assert_int_eq(story_view(&s, 0).low_at_ms, 1025);
+    ck_assert_int_eq(story_read(&s, 0, 3, 26), LEAT_TAKEN);
+    story_told(&s, "batch 0/3:26\n");
+    const leat_batch_part *part = &story_job(&s, 0)->batch.parts[0];
+    ck_assert_int_eq(part->seq, 7);
+    ck_assert_uint_eq(part->needs_count, 1);
+    ck_assert_int_eq(part->needs[0], 6);
+    ck_assert_int_eq(part->claim.token[0], 9);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_claim_that_fails_is_tried_again_later)
+{
+    story s;
+    story_begin(&s, 1);
+    story_start(&s);
+    story_slots(&s, 0, 1);
+    story_assigned(&s, 0);
+    static const leat_outcome outcomes[] = {LEAT_UNKNOWN, LEAT_CONTENTION, LEAT_OUTAGE, LEAT_DRIFT};
+    for (size_t i = 0; i < 4; i++) {
+        story_told(&s, "claim 0\n");
+        story_done(&s, 0, outcomes[i]);
+        story_told(&s, "");
+        int64_t wait = leat_engine_deadline(s.engine) - s.now_us;
+        ck_assert_int_ge(wait, s.config.retry_min_us << i >> 1);
+        ck_assert_int_le(wait, s.config.retry_min_us << i);
+        story_wait(&s);
+    }
+    story_told(&s, "claim 0\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(another_log_stops_the_partition_and_no_other)
+{
+    story s;
+    story_begin(&s, 2);
+    story_start(&s);
+    story_slots(&s, 0, 2);
+    story_assigned(&s, 0);
+    story_assigned(&s, 1);
+    int64_t base[LEAT_PROGRESS_SUBPARTITIONS] = {0};
+    leat_progress progress;
+    leat_progress_begin(&progress, (leat_claim){{1}}, 1, 4, base, 20, 77);
+    story_claimed(&s, 0, &progress);
+    progress = story_nothing(&s);
+    story_claimed(&s, 0, &progress);
+    story_told(&s, "claim 0\nclaim 1\ncommit 0 at 20\nseek 0 from 20\nseek 1 from -1\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 20), LEAT_REFUSED);
+    leat_partition_view view = story_view(&s, 0);
+    ck_assert_int_eq(view.state, LEAT_STOPPED);
+    ck_assert_ptr_nonnull(strstr(view.reason, "the log is not the one"));
+    story_told(&s, "pause 0\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 21), LEAT_SKIPPED);
+    ck_assert_int_eq(story_read(&s, 1, 1, 0), LEAT_TAKEN);
+    story_told(&s, "batch 1/1:0\n");
+    story_revoked(&s, 0);
+    story_told(&s, "revoked 0\n");
+    story_assigned(&s, 0);
+    story_told(&s, "claim 0\n");
+    ck_assert_str_eq(story_view(&s, 0).reason, "");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_range_lost_from_the_log_stops_the_partition)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    story_load(&s, 0, 1, 0, 2);
+    leat_engine_stopped(s.engine, s.now_us, 0, "records 3 to 9 are gone");
+    story_settle(&s);
+    story_told(&s, "pause 0\n");
+    ck_assert_uint_eq(s.released, 3);
+    ck_assert_str_eq(story_view(&s, 0).reason, "records 3 to 9 are gone");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(low_passes_holes_but_no_unapplied_record)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 3);
+    ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 10), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 3, 11), LEAT_TAKEN);
+    story_told(&s, "batch 0/1:3\nbatch 0/2:10\nbatch 0/3:11\n");
+    story_done(&s, 1, LEAT_APPLIED);
+    story_told(&s, "");
+    ck_assert_int_eq(story_view(&s, 0).low, -1);
+    ck_assert_int_eq(story_view(&s, 0).oldest_ms, 1003);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "commit 0 at 10\n");
+    s.now_us++;
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "commit 0 at 11\n");
+    ck_assert_int_eq(story_view(&s, 0).low_at_ms, 1011);
+    ck_assert_int_eq(story_view(&s, 0).position, 12);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(commits_come_no_more_often_than_asked)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.commit_every_us = 1000;
+    story_reading(&s, 1);
+    for (int64_t offset = 0; offset < 3; offset++) {
+        story_read(&s, 0, 1, offset);
+        story_done(&s, 0, LEAT_APPLIED);
+    }
+    story_told(&s, "batch 0/1:0\ncommit 0 at 0\nbatch 0/1:1\nbatch 0/1:2\n");
+    story_pass(&s, 999);
+    story_told(&s, "");
+    story_pass(&s, 1);
+    story_told(&s, "commit 0 at 2\n");
+    story_pass(&s, 5000000);
+    s.size = 0; /* a compaction */
+    story_pass(&s, 1000);
+    story_told(&s, "");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_fenced_partition_waits_for_time_and_the_word_of_the_group)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.reclaim_min_us = 1000;
+    story_reading(&s, 1);
+    s.now_us = 50;
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_FENCED);
+    story_told(&s, "batch 0/1:0\npause 0\nconfirm\n");
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_FENCED_OFF);
+    ck_assert_uint_eq(s.released, 1);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->batches_fenced, 1);
+    /* No word: it asks again and again and does nothing else. */
+    story_pass(&s, 1000);
+    story_pass(&s, 1000);
+    story_told(&s, "confirm\nconfirm\n");
+    /* A word from before the fence says nothing. */
+    leat_engine_confirmed(s.engine, s.now_us, 49);
+    story_settle(&s);
+    story_told(&s, "");
+    leat_engine_confirmed(s.engine, s.now_us, 50);
+    story_settle(&s);
+    story_told(&s, "claim 0\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(the_word_alone_does_not_end_the_fence_early)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.reclaim_min_us = 1000;
+    story_reading(&s, 1);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_FENCED);
+    leat_engine_confirmed(s.engine, s.now_us, s.now_us);
+    story_settle(&s);
+    story_told(&s, "batch 0/1:0\npause 0\nconfirm\n");
+    story_pass(&s, 999);
+    story_told(&s, "");
+    story_wait(&s);
+    ck_assert_int_ge(s.now_us, 1000);
+    ck_assert_int_lt(s.now_us, 2000);
+    story_told(&s, "claim 0\n");
+    leat_progress progress = story_nothing(&s);
+    story_claimed(&s, 0, &progress);
+    story_told(&s, "seek 0 from -1\nresume 0\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_shard_that_comes_back_is_claimed_anew)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 2);
+    story_read(&s, 0, 1, 0);
+    story_read(&s, 0, 1, 1);
+    story_slots(&s, 0, 0);
+    story_told(&s, "batch 0/1:0\npause 0\n");
+    ck_assert_uint_eq(s.released, 2);
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_WAITING);
+    story_slots(&s, 0, 2);
+    story_told(&s, "claim 0\n");
+    /* The old batch was applied, as it turns out: the claim reads that. */
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "");
+    ck_assert_uint_eq(leat_engine_count(s.engine)->batches_stale, 1);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->records_applied, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(lost_and_assigned_again_waits_for_its_own_old_claim)
+{
+    story s;
+    story_begin(&s, 1);
+    story_start(&s);
+    story_slots(&s, 0, 2);
+    story_assigned(&s, 0);
+    story_lost(&s, 0);
+    story_assigned(&s, 0);
+    story_told(&s, "claim 0\n");
+    leat_progress progress = story_nothing(&s);
+    story_claimed(&s, 0, &progress);
+    story_told(&s, "claim 0\n");
+    story_claimed(&s, 0, &progress);
+    story_told(&s, "seek 0 from -1\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(events_for_a_partition_we_do_not_have_are_harmless)
+{
+    story s;
+    story_begin(&s, 1);
+    story_start(&s);
+    story_slots(&s, 0, 1);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_SKIPPED);
+    leat_engine_confirmed(s.engine, 0, 0);
+    leat_engine_stopped(s.engine, 0, 0, "no");
+    story_lost(&s, 0);
+    story_told(&s, "");
+    ck_assert_int_eq(leat_engine_deadline(s.engine), INT64_MAX);
+    story_end(&s);
+}
+END_TEST
+
+STORY_MAIN("partition", nothing_is_claimed_without_a_connection,
+           reading_begins_at_the_record_at_low_and_skips_what_is_applied, a_claim_that_fails_is_tried_again_later,
+           another_log_stops_the_partition_and_no_other, a_range_lost_from_the_log_stops_the_partition,
+           low_passes_holes_but_no_unapplied_record, commits_come_no_more_often_than_asked,
+           a_fenced_partition_waits_for_time_and_the_word_of_the_group, the_word_alone_does_not_end_the_fence_early,
+           a_shard_that_comes_back_is_claimed_anew, lost_and_assigned_again_waits_for_its_own_old_claim,
+           events_for_a_partition_we_do_not_have_are_harmless)

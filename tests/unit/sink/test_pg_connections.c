@@ -1,0 +1,255 @@
+/* The asynchronous sink against a real server: what happens to its connections and to jobs that are open then. */
+#include "sink_world.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+static const char end_all_sql[] = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                                  " WHERE application_name LIKE 'leat %' AND datname = current_database()";
+
+START_TEST(a_lost_connection_leaves_the_outcome_unknown)
+{
+    world *w = world_open(1, 10000);
+    PGconn *other = other_session(w, "");
+    claim(w, 0);
+    fixture_run_on(other, "INSERT INTO things VALUES (1); BEGIN; UPDATE things SET n = 1");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    submit_batch(w, 1);
+    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", "1");
+    ck_assert_str_eq(fixture_ask(w->f, end_all_sql), "1");
+    expect_outcome(wait_done(w, 1), LEAT_UNKNOWN, "57P01");
+    ck_assert_uint_eq(w->answers[1].usable_then, 1); /* first the job, then the slots */
+    wait_usable(w, 0);
+    wait_usable(w, 1);
+    fixture_run_on(other, "COMMIT");
+    claim(w, 0);
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_rows(w, "1:2:");
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(one_dead_connection_of_two)
+{
+    world *w = world_open(2, 10000);
+    PGconn *other = other_session(w, "");
+    claim(w, 0);
+    claim(w, 1);
+    fixture_run_on(other, "INSERT INTO things VALUES (1); BEGIN; UPDATE things SET n = 1");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    submit_batch(w, 1);
+    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", "1");
+    patch(w, "2", "{\"n\":1}");
+    add_part(w, 1, 1, 10);
+    submit_batch(w, 2);
+    expect_outcome(wait_done(w, 2), LEAT_APPLIED, "");
+    fixture_sql(w->f, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'transactionid'");
+    expect_outcome(wait_done(w, 1), LEAT_UNKNOWN, "57P01");
+    patch(w, "3", "{\"n\":1}");
+    add_part(w, 1, 2, 11);
+    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    wait_usable(w, 2);
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_job_for_a_connection_just_lost)
+{
+    world *w = world_open(1, 10000);
+    leat_job again = {.id = 3, .kind = LEAT_JOB_CLAIM, .partition = 1};
+    PGconn *other = other_session(w, "");
+    fixture_run_on(other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    submit_claim(w, 2, 0);
+    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
+    w->next = &again; /* from `done`, when `slots` has not been told yet */
+    fixture_ask(w->f, end_all_sql);
+    expect_outcome(wait_done(w, 2), LEAT_UNKNOWN, "57P01");
+    expect_outcome(wait_done(w, 3), LEAT_OUTAGE, "");
+    PQfinish(other);
+    wait_usable(w, 1);
+    claim(w, 1);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_frozen_holder_is_ended)
+{
+    world *w = world_open(1, 200);
+    char sql[256];
+    claim(w, 0);
+    PGconn *frozen = other_session(w, "application_name='leat frozen'");
+    ck_assert(PQenterPipelineMode(frozen));
+    snprintf(sql, sizeof sql, "SELECT leat.advance(%d, 0, (SELECT claim FROM leat.partitions WHERE partition = 0), 1,"
+                              " '{3}', '{10}', '{}', 1000)", w->f->catalog.source.id);
+    ck_assert(PQsendQueryParams(frozen, sql, 0, NULL, NULL, NULL, NULL, 0));
+    ck_assert(PQsendFlushRequest(frozen)); /* and no Sync: it holds the lock for ever */
+    PQflush(frozen);
+    wait_database(w, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", "1");
+    submit_claim(w, 1, 0);
+    expect_outcome(wait_done(w, 1), LEAT_CONTENTION, "55P03");
+    ck_assert_uint_eq(leat_sink_count(w->sink)->holders_terminated, 1);
+    claim(w, 0);
+    ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) FROM leat.progress"), "0");
+    PQfinish(frozen);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_database_that_comes_later)
+{
+    world *w = world_new();
+    char dsn[1024], sql[128];
+    prepare_database(w);
+    snprintf(dsn, sizeof dsn, "%s dbname=%s_later", fixture_server(), w->f->name);
+    start_sink(w, dsn, 2, 1000);
+    wait_failures(w, 2);
+    ck_assert_uint_eq(w->usable, 0);
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s_later", w->f->name);
+    fixture_sql(w->f, sql);
+    wait_usable(w, 2);
+    submit_claim(w, 1, 0); /* without the schema */
+    expect_outcome(wait_done(w, 1), LEAT_NOT_UNDERSTOOD, "3F000");
+    snprintf(sql, sizeof sql, "DROP DATABASE %s_later WITH (FORCE)", w->f->name);
+    fixture_sql(w->f, sql);
+    wait_usable(w, 0);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(the_next_host_is_tried)
+{
+    world *w = world_new();
+    char dsn[1400];
+    prepare_database(w);
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,%s port=1,%s", w->f->dsn, PQhost(w->f->pg), PQport(w->f->pg));
+    start_sink(w, dsn, 3, 1000);
+    wait_usable(w, 3);
+    claim(w, 0);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_server_that_says_nothing_is_given_up)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int silent = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(silent, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(silent, 8), 0);
+    ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&address, &size), 0);
+    world *w = world_new();
+    char dsn[128];
+    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d connect_timeout=1", ntohs(address.sin_port));
+    start_sink(w, dsn, 1, 1000);
+    wait_failures(w, 2);
+    world_free(w);
+    close(silent);
+}
+END_TEST
+
+START_TEST(a_read_only_server_is_left)
+{
+    world *w = world_open(1, 1000);
+    claim(w, 0);
+    fixture_sql(w->f, "CREATE FUNCTION demote() RETURNS trigger LANGUAGE plpgsql AS"
+                      " $$ BEGIN RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END $$;"
+                      "CREATE TRIGGER demote BEFORE INSERT ON things EXECUTE FUNCTION demote()");
+    patch(w, "1", "{}");
+    add_part(w, 0, 1, 10);
+    expect_outcome(run_batch(w), LEAT_OUTAGE, "25006");
+    wait_usable(w, 0);
+    wait_usable(w, 1);
+    ck_assert_uint_eq(leat_sink_count(w->sink)->connects, 2);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(the_server_sees_our_name)
+{
+    world *w = world_open(1, 1000);
+    char expected[128], host[32] = "";
+    gethostname(host, sizeof host - 1);
+    snprintf(expected, sizeof expected, "leat %s %d", host, (int)getpid());
+    ck_assert_str_eq(fixture_ask(w->f, "SELECT application_name FROM pg_stat_activity"
+                                       " WHERE application_name LIKE 'leat %' AND datname = current_database()"),
+                     expected);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(freed_with_a_job_open)
+{
+    world *w = world_open(2, 10000);
+    PGconn *other = other_session(w, "");
+    fixture_run_on(other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    submit_claim(w, 2, 0);
+    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(freed_from_done)
+{
+    world *w = world_open(2, 1000);
+    w->free_when_done = true;
+    submit_claim(w, 2, _i == 0 ? 0 : 99);
+    expect_outcome(wait_done(w, 2), _i == 0 ? LEAT_APPLIED : LEAT_NOT_UNDERSTOOD, _i == 0 ? "" : "LT004");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(freed_from_done_of_a_refused_batch)
+{
+    world *w = world_open(1, 1000);
+    w->free_when_done = true;
+    patch(w, "1", "{");
+    submit_batch(w, 1);
+    expect_outcome(wait_done(w, 1), LEAT_BAD_DATA, "");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_dsn_that_is_none)
+{
+    uv_loop_t loop;
+    leat_error error = {""};
+    leat_catalog catalog = {0};
+    leat_sink_config config = {.shard_name = "b", .dsn = "host=h secret", .connections = 1, .catalog = &catalog};
+    leat_sink_events events = {0};
+    uv_loop_init(&loop);
+    ck_assert_ptr_null(leat_sink_new(&loop, &config, &events, &error));
+    ck_assert_str_eq(error.text, "shard b: the dsn is no valid connection string");
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+}
+END_TEST
+
+int main(void)
+{
+    if (!fixture_server()) {
+        puts("1..0 # SKIP PG_DSN_1 is not set");
+        return 0;
+    }
+    Suite *suite = suite_create("pg_connections");
+    TCase *connections = add_case(suite, "connections");
+    tcase_add_test(connections, a_lost_connection_leaves_the_outcome_unknown);
+    tcase_add_test(connections, one_dead_connection_of_two);
+    tcase_add_test(connections, a_job_for_a_connection_just_lost);
+    tcase_add_test(connections, a_frozen_holder_is_ended);
+    tcase_add_test(connections, a_database_that_comes_later);
+    tcase_add_test(connections, the_next_host_is_tried);
+    tcase_add_test(connections, a_server_that_says_nothing_is_given_up);
+    tcase_add_test(connections, a_read_only_server_is_left);
+    tcase_add_test(connections, the_server_sees_our_name);
+    tcase_add_test(connections, freed_with_a_job_open);
+    tcase_add_loop_test(connections, freed_from_done, 0, 2);
+    tcase_add_test(connections, freed_from_done_of_a_refused_batch);
+    tcase_add_test(connections, a_dsn_that_is_none);
+    return fixture_main(suite);
+}
