@@ -67,6 +67,18 @@ static void ask_offset(leat_log_reader *reader, uint32_t partition, leat_ask ask
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+static void ask_ends(leat_log_reader *reader)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+        if (leat_part_is_mine(&reader->parts[p]))
+            rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)p);
+    if (list->cnt > 0)
+        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, LEAT_ASK_TIMEOUT_MS,
+                               pack(LEAT_ASK_ENDS, 0, 0), reader->answers);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void check_begin(leat_log_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
@@ -141,6 +153,7 @@ static void seek_step(leat_log_reader *reader, uint32_t partition)
     if (result == 0) {
         leat_reader_unpark(reader, partition);
         reading_begin(reader, partition);
+        ask_ends(reader); /* nothing else wakes librdkafka's thread for that broker: it may sleep for a second */
         return;
     }
     part->tries++;
@@ -404,18 +417,6 @@ bool leat_reader_on_fetch_error(leat_log_reader *reader, uint32_t partition, con
 }
 
 /* ---- time ---- */
-
-static void ask_ends(leat_log_reader *reader)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-        if (leat_part_is_mine(&reader->parts[p]))
-            rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)p);
-    if (list->cnt > 0)
-        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, LEAT_ASK_TIMEOUT_MS,
-                               pack(LEAT_ASK_ENDS, 0, 0), reader->answers);
-    rd_kafka_topic_partition_list_destroy(list);
-}
 
 static void part_tick(leat_log_reader *reader, uint32_t partition, int64_t now_us)
 {

@@ -61,15 +61,15 @@ typedef enum leat_append_result {
 } leat_append_result;
 
 /* One call a record, in batches as they come; `tag` is the caller's. `why` is words for a person (may be NULL). */
-typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
-                                 const char *why);
+typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result, uint32_t partition,
+                                 int64_t offset, const char *why);
 
 leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
                                      void *context, leat_error *error);
-/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, the topic is not known, the
- * writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never blocks.
- * The topic's own limit must not be below the property `batch.size` (1,000,000): else the brokers refuse whole batches of
- * small records as too large. */
+/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, the topic is not known,
+ * the writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never
+ * blocks. The topic's max.message.bytes must not be below the property `batch.size` (1,000,000): else the brokers
+ * refuse whole batches of small records as too large. */
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
 /* Age of the oldest record without an answer, microseconds; 0: none waits. What readiness is judged by. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
@@ -105,17 +105,19 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
                                      const leat_reader_events *events, leat_error *error);
 /*
  * Reads the partition from `offset` (-1: from its start) once its range is checked, without blocking: nothing of an
- * earlier read is offered after this returns, and a pause is over. Everything below `offset` and up to `low` is applied,
- * something up to `high` (-1: nothing). A log that starts later than that has lost what may not be applied: `broken`. So
- * has one that ends at or before `high` or `low` (cut off), and one whose topic was made anew. Nothing applied at all: the
- * log's start, whatever it is. The rules in full are at the top of kafka_range.c. Errors are retried inside and said.
+ * earlier read is offered after this returns, and a pause is over. Everything below `offset` and up to `low` is
+ * applied, something up to `high` (-1: nothing). A log that starts later than that has lost what may not be applied:
+ * `broken`. So has one that ends at or before `high` or `low` (cut off), and one whose topic was made anew. Nothing
+ * applied at all: the log's start, whatever it is. The rules in full are at the top of kafka_range.c. Errors are
+ * retried inside and said.
  */
 void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high);
 void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
 /* Commits that everything up to and including `offset` is applied; asynchronous, failures are said and counted only. */
 void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
-/* Commits again what was committed last, or else the `low` of the last seek: the answer shows whether we are a member. */
+/* Commits again what was committed last, or else the `low` of the last seek: the answer shows whether we are a
+ * member. */
 void leat_log_reader_confirm(leat_log_reader *reader);
 void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
 /* The offset after the last record in the log, as last heard from the broker; -1: not known. */
@@ -123,8 +125,8 @@ int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
 /* The bytes of a record may go. Any order, from the reader's thread. */
 void leat_log_release(leat_log_reader *reader, void *log_handle);
-/* Leaves the group without further events and frees; every handle must have been released (asserted). Blocking, bounded by
- * `timeout_ms`. Handles on the loop are closed: run the loop once more before closing it. */
+/* Leaves the group without further events and frees; every handle must have been released (asserted). Blocking,
+ * bounded by `timeout_ms`. Handles on the loop are closed: run the loop once more before closing it. */
 void leat_log_reader_free(leat_log_reader *reader, int timeout_ms);
 
 #endif

@@ -4,12 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every batch's planner settings, local to its transaction and with no command of their own. Plans must not depend on
- * what the planner thinks of a table that was empty a moment ago: always the primary key's index, row by row. */
 static const char advance_sql[] =
-    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8[], $8::int4),"
-    " set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),"
-    " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
+    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8[], $8::int4)";
 
 static const char claim_sql[] = "SELECT claim, epoch, base_seq, base_offsets, low, low_at_ms"
                                 " FROM leat.claim($1::int4, $2::int4, $3::int4)";

@@ -209,11 +209,11 @@ START_TEST(a_refused_record_that_is_named_is_isolated_directly)
     story_settle(&s);
     leat_job_result result = {.outcome = LEAT_DRIFT, .bad_record = 2, .partition = -1};
     story_result(&s, 0, &result);
-    story_told(&s, "batch 0/1:0,1,2,3 0/2:4\nbatch 0/2:4\n");
+    story_told(&s, "batch 0/1:0,1,2,3 0/2:4\nbatch 0/1:0,1\n");
     story_done(&s, 0, LEAT_APPLIED);
-    story_told(&s, "batch 0/1:0,1\n");
+    story_told(&s, "commit 0 at 1\nbatch 0/2:4\n");
     story_done(&s, 0, LEAT_APPLIED);
-    story_told(&s, "commit 0 at 1\nbatch 0/1:2\n");
+    story_told(&s, "batch 0/1:2\n");
     result.bad_record = 0;
     story_result(&s, 0, &result);
     story_told(&s, "stalled 0/1 at 2\n");

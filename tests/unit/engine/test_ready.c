@@ -1,0 +1,82 @@
+#include "engine/ready.h"
+#include "story.h"
+
+enum { QUEUES = 6 };
+
+static leat_queue queues[QUEUES];
+static leat_heap_entry entries[QUEUES];
+static uint32_t where[QUEUES];
+static leat_ready ready;
+
+static void begin(void)
+{
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        leat_queue_init(&queues[i]);
+        where[i] = LEAT_HEAP_NOWHERE;
+    }
+    leat_ready_init(&ready, entries, where);
+}
+
+static void add(uint32_t id, uint32_t depth, int64_t head_us)
+{
+    queues[id].count = depth;
+    leat_ready_add(&ready, queues, id, head_us);
+    leat_ready_validate(&ready, queues);
+}
+
+static uint32_t take(int64_t overdue_us)
+{
+    uint32_t id = leat_ready_first(&ready, overdue_us);
+    if (id != LEAT_NONE)
+        leat_ready_remove(&ready, queues, id);
+    leat_ready_validate(&ready, queues);
+    return id;
+}
+
+START_TEST(overdue_by_age_then_by_depth)
+{
+    begin();
+    ck_assert_uint_eq(take(0), LEAT_NONE);
+    add(0, 1, 30);
+    add(1, 100, 50);
+    add(2, 9, 60);
+    add(3, 10, 20);
+    ck_assert_uint_eq(take(31), 3);
+    ck_assert_uint_eq(take(31), 0);
+    ck_assert_uint_eq(take(31), 1);
+    ck_assert_uint_eq(take(31), 2);
+    ck_assert_uint_eq(take(31), LEAT_NONE);
+}
+END_TEST
+
+START_TEST(a_queue_that_grows_moves_up)
+{
+    begin();
+    add(0, 4, 1);
+    add(1, 3, 2);
+    for (uint32_t i = 0; i < 5; i++) {
+        queues[1].count++;
+        leat_ready_deepened(&ready, queues, 1);
+        leat_ready_validate(&ready, queues);
+    }
+    ck_assert_uint_eq(take(0), 1);
+}
+END_TEST
+
+START_TEST(those_that_run_alone_are_kept_apart)
+{
+    begin();
+    queues[4].retry.alone = true;
+    queues[5].retry.alone = true;
+    add(5, 50, 1);
+    add(4, 50, 0);
+    add(0, 1, 2);
+    ck_assert_uint_eq(leat_ready_first_alone(&ready), 5);
+    ck_assert_uint_eq(take(100), 0);
+    ck_assert_uint_eq(take(100), LEAT_NONE);
+    leat_ready_remove(&ready, queues, 5);
+    ck_assert_uint_eq(leat_ready_first_alone(&ready), 4);
+}
+END_TEST
+
+STORY_MAIN("ready", overdue_by_age_then_by_depth, a_queue_that_grows_moves_up, those_that_run_alone_are_kept_apart)
