@@ -130,17 +130,28 @@ static void freeze_statement(ceiling *c, leat_rows *rows, uint32_t at, frozen_st
     }
 }
 
-static void freeze_batch(ceiling *c, workload *load, leat_rows *rows, frozen_batch *ret)
+/* The next write to a key of connection `owner`: as in leat, no key is written over two connections at a time. */
+static void next_item(ceiling *c, workload *load, uint32_t owner, leat_item *ret_item)
+{
+    for (;;) {
+        load_write write = {0};
+        workload_next(load, &write);
+        make_item(c, &write, ret_item);
+        leat_buf_free(&write.path);
+        leat_buf_free(&write.body);
+        if (ret_item->hash % c->connections == owner)
+            return;
+        drop_item(ret_item);
+    }
+}
+
+static void freeze_batch(ceiling *c, workload *load, leat_rows *rows, uint32_t owner, frozen_batch *ret)
 {
     leat_item *items = leat_must_calloc(c->batch, sizeof *items);
     leat_batch_record *records = leat_must_calloc(c->batch, sizeof *records);
     for (uint32_t i = 0; i < c->batch; i++) {
-        load_write write = {0};
-        workload_next(load, &write);
-        make_item(c, &write, &items[i]);
+        next_item(c, load, owner, &items[i]);
         records[i] = (leat_batch_record){.payload = &items[i], .offset = i};
-        leat_buf_free(&write.path);
-        leat_buf_free(&write.body);
     }
     leat_batch batch = {.record_count = c->batch, .records = records};
     leat_rows_fault fault;
@@ -166,7 +177,7 @@ static void freeze_all(ceiling *c)
     c->shapes = leat_shapes_new();
     c->frozen = leat_must_calloc(c->batches, sizeof *c->frozen);
     for (uint32_t i = 0; i < c->batches; i++)
-        freeze_batch(c, &load, rows, &c->frozen[i]);
+        freeze_batch(c, &load, rows, i % c->connections, &c->frozen[i]);
     leat_rows_free(rows);
 }
 
@@ -247,7 +258,7 @@ static void *run_connection(void *argument)
     for (uint32_t i = r->index; !atomic_load(&c->stop); i += c->connections) {
         if (c->fill && i >= c->batches)
             break;
-        run_batch(r, &c->frozen[i % c->batches]);
+        run_batch(r, &c->frozen[i % (c->batches - c->batches % c->connections)]);
     }
     PQfinish(r->pg);
     return NULL;
@@ -326,7 +337,7 @@ static void parse(ceiling *c, int argc, char **argv)
         default: exit(2);
         }
     }
-    if (!c->dsn || !c->load.catalog || c->connections == 0 || c->connections > CONNECTIONS_MAX || c->batch == 0) {
+    if (!c->dsn || !c->load.catalog || c->connections == 0 || c->connections > CONNECTIONS_MAX || c->batch == 0 || c->batches < c->connections) {
         fprintf(stderr, "leat-ceiling: --dsn and --catalog are needed, --connections 1 to %d, --batch from 1\n",
                 CONNECTIONS_MAX);
         exit(2);

@@ -55,11 +55,12 @@ bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard, 
 
 void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition, uint32_t bytes)
 {
-    leat_holding *all[] = {&budgets->total, shard, partition};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        all[i]->records++;
-        all[i]->bytes += bytes;
-    }
+    budgets->total.records++;
+    budgets->total.bytes += bytes;
+    shard->records++;
+    shard->bytes += bytes;
+    partition->records++;
+    partition->bytes += bytes;
 }
 
 void leat_budgets_remove(leat_budgets *budgets, leat_holding *shard, leat_holding *partition, uint32_t records,

@@ -161,8 +161,17 @@ static bool run_next(leat_engine *engine, leat_effect *ret_effect)
     return true;
 }
 
+/* Looked at after every record: must cost next to nothing when there is nothing to say. */
+static bool has_something(const leat_engine *engine)
+{
+    return engine->room_grew || engine->telling.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
+           engine->candidates.head != LEAT_NONE || engine->draining;
+}
+
 bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect)
 {
+    if (!has_something(engine))
+        return false;
     *ret_effect = (leat_effect){.kind = LEAT_DRAINED};
     if (engine->room_grew)
         look_for_room(engine);

@@ -77,21 +77,27 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
 /* ---- the log ---- */
 
 /* Is this the log the progress was written for? The record at `low` tells, when it is still there. */
-static bool same_log(const leat_partition *partition, const leat_engine_record *record, leat_error *error)
+static bool same_log(const leat_partition *partition, const leat_engine_record *record)
 {
-    if (record->offset < partition->position) {
-        leat_fail(error, "the log went backwards: offset %lld after %lld", (long long)record->offset,
-                  (long long)(partition->position - 1));
+    if (record->offset < partition->position)
         return false;
-    }
     const leat_progress *progress = &partition->progress;
-    if (record->offset != progress->low || progress->low_at_ms == 0 || progress->low_at_ms == record->accepted_ms)
-        return true;
-    leat_fail(error,
-              "the log is not the one its progress was written for: the record at offset %lld has timestamp %lld, but "
-              "the one that was applied had %lld",
-              (long long)record->offset, (long long)record->accepted_ms, (long long)progress->low_at_ms);
-    return false;
+    return record->offset != progress->low || progress->low_at_ms == 0 || progress->low_at_ms == record->accepted_ms;
+}
+
+static leat_taken refuse(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+{
+    leat_error error;
+    if (record->offset < partition->position)
+        leat_fail(&error, "the log went backwards: offset %lld after %lld", (long long)record->offset,
+                  (long long)(partition->position - 1));
+    else
+        leat_fail(&error,
+                  "the log is not the one its progress was written for: the record at offset %lld has timestamp %lld, "
+                  "but the one that was applied had %lld",
+                  (long long)record->offset, (long long)record->accepted_ms, (long long)partition->progress.low_at_ms);
+    leat_partition_stop(engine, partition, error.text);
+    return LEAT_REFUSED;
 }
 
 static leat_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
@@ -141,11 +147,8 @@ leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const le
     LEAT_ASSERT(record->offset >= 0);
     if (partition->state != LEAT_READING)
         return LEAT_SKIPPED;
-    leat_error error;
-    if (!same_log(partition, record, &error)) {
-        leat_partition_stop(engine, partition, error.text);
-        return LEAT_REFUSED;
-    }
+    if (!same_log(partition, record))
+        return refuse(engine, partition, record);
     if (record->offset <= partition->progress.offsets[record->hash % LEAT_SUBS])
         return skip(engine, partition, record);
     leat_holding *shard = &leat_shard_of(engine, partition)->holding;

@@ -200,8 +200,18 @@ void leat_list_remove(leat_engine *engine, leat_list *list, leat_link link, uint
 
 /* ---- partition.c ---- */
 
-/* Takes over the event's time and runs what is due. First thing in every event. */
-void leat_clock(leat_engine *engine, int64_t now_us);
+/* Runs what is due. */
+void leat_timers_over(leat_engine *engine);
+
+/* Takes over the event's time. First thing in every event. */
+static inline void leat_clock(leat_engine *engine, int64_t now_us)
+{
+    LEAT_ASSERT(now_us >= engine->now_us);
+    engine->now_us = now_us;
+    if (engine->timers.count > 0 && engine->timers.entries[0].key <= now_us)
+        leat_timers_over(engine);
+}
+
 void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us);
 void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
 /* A partition whose state changes to UNASSIGNED or from it is counted here. */

@@ -58,10 +58,9 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
     }
 }
 
-void leat_clock(leat_engine *engine, int64_t now_us)
+void leat_timers_over(leat_engine *engine)
 {
-    LEAT_ASSERT(now_us >= engine->now_us);
-    engine->now_us = now_us;
+    int64_t now_us = engine->now_us;
     uint32_t queues = engine->config.partition_count * LEAT_SUBS;
     const leat_heap_entry *first = leat_heap_first(&engine->timers);
     while (first && first->key <= now_us) {

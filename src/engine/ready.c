@@ -77,7 +77,8 @@ void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id)
 {
     leat_queue *queue = &queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_READY);
-    if (queue->list == LEAT_READY_ALONE || queue->list == depth_of(queue->count))
+    bool power_of_two = (queue->count & (queue->count - 1)) == 0;
+    if (!power_of_two || queue->list == LEAT_READY_ALONE)
         return;
     link_out(ready, queues, id);
     link_in(ready, queues, id, depth_of(queue->count));

@@ -1,0 +1,88 @@
+"""A stage for benchmarks: a topic, shards with the subscriptions table, leat configured on them."""
+
+import json
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+
+from measure import CEILING, LEAT, LOAD, Meter, progress
+
+from lib import harness
+
+harness.LEAT = LEAT
+
+TABLE = """
+create table subscriptions (
+    app_id uuid, subscription_id uuid, properties jsonb, last_active timestamptz,
+    session_count int not null default 0, history jsonb not null default '[]',
+    primary key (app_id, subscription_id)) with (fillfactor = 90)
+"""
+ROUTE = {**harness.SUBSCRIPTIONS_ROUTE, "columns": {"session_count": "add"}}
+
+
+@contextmanager
+def stage(shards=1, partitions=8, connections=2, **settings):
+    with tempfile.TemporaryDirectory(prefix="leat-bench-") as directory:
+        world = harness.World(directory, shards=shards, partitions=partitions, table_sql=TABLE, route=ROUTE, **settings)
+        for shard in world.settings["shards"]:
+            shard["connections"] = connections
+        world.write_config()
+        world.init()
+        try:
+            yield world
+        finally:
+            world.close()
+
+
+def load(world, records, *arguments, quiet=True):
+    """Prefills the topic, straight through Kafka."""
+    subprocess.run([LOAD, "--brokers", world.brokers, "--topic", world.name, "--catalog", f"{world.directory}/data/catalog.json",
+                    "--records", str(records), *map(str, arguments), *(["--quiet"] if quiet else [])], check=True)
+
+
+def ceiling(world, *arguments, shard="a"):
+    done = subprocess.run([CEILING, "--dsn", world.dsns[shard], "--catalog", f"{world.directory}/data/catalog.json",
+                           *map(str, arguments)], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def fill(world, keys, apps, shard="a"):
+    """Every key once, so that what follows are updates; then the table is as a table in use is."""
+    ceiling(world, "--fill", "--keys", keys, "--apps", apps, "--batches", 4 * keys // 1000, shard=shard)
+    with world.db(shard) as db:
+        db.execute("vacuum analyze subscriptions")
+        db.execute("checkpoint")
+    ceiling(world, "--seconds", 4, "--keys", keys, "--apps", apps, shard=shard)  # each page once: no full-page images later
+
+
+def drain(world, records, timeout=300):
+    """Runs `leat apply` on what the topic holds; figures of the steady window, 20 to 90 percent of the records."""
+    process = world.start("apply")
+    name = "leat_records_applied_total"
+    before = world.metric(process, name)
+
+    def wait_for(count):
+        end = time.monotonic() + timeout
+        while True:
+            now = world.metric(process, name) - before
+            if now >= count:
+                return now, time.monotonic()
+            assert time.monotonic() < end, f"{now} of {records} records applied in {timeout} s"
+            time.sleep(0.05)
+
+    first, started = wait_for(0.2 * records)
+    meter = Meter([process.pid])
+    last, ended = wait_for(0.9 * records)
+    cpu = meter.per(last - first)
+    wait_for(records)
+    rss_mib = max_rss_mib(process.pid)
+    batches = world.metric(process, "leat_batches_total")
+    assert process.terminate() == 0
+    progress(f"leat apply: {(last - first) / (ended - started):,.0f} records/s, {records / batches:.0f} records a batch, {cpu}")
+    return {"rows_s": (last - first) / (ended - started), "cpu": cpu, "rss_mib": rss_mib}
+
+
+def max_rss_mib(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
