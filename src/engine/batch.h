@@ -27,7 +27,7 @@ typedef struct leat_batch_part {
     int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* seqs that must be there: else the database went back */
 } leat_batch_part;
 
-/* Records of one partition stand together, those of one subpartition too, in offset order; parts ascend by partition. */
+/* Records of one partition stand together, those of one subpartition too, in offset order; parts ascend. */
 typedef struct leat_batch {
     uint32_t record_count;
     leat_batch_record *records;
@@ -58,7 +58,7 @@ typedef struct leat_job {
     leat_compaction compaction;
 } leat_job;
 
-/* What came of a job. Only an ERROR on the job's own connection is a failure; all else that is not success is unknown. */
+/* What came of a job. Only an ERROR on the job's own connection is a failure; all else but success is unknown. */
 typedef enum leat_outcome {
     LEAT_APPLIED,      /* its Sync arrived without error */
     LEAT_CONTENTION,   /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan. Worth another try */

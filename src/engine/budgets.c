@@ -29,22 +29,25 @@ static uint64_t bytes_left(const leat_budgets *budgets, const leat_holding *shar
     return lesser(left(budgets->max.bytes, budgets->total.bytes), left(budgets->shard_max.bytes, shard->bytes));
 }
 
-bool leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
-                        uint32_t bytes)
+uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
+                            uint32_t bytes)
 {
-    if (budgets->total.records == 0)
-        return true;
     uint64_t records = records_left(budgets, shard);
     uint64_t room = bytes_left(budgets, shard);
-    uint32_t held = budgets->shared ? partition->records : 0;
+    uint64_t held = budgets->shared ? partition->records : 0;
     uint64_t held_bytes = budgets->shared ? partition->bytes : 0;
-    return held + 1u <= records && held_bytes + bytes <= room;
+    bool fits = held + 1 <= records && held_bytes + bytes <= room;
+    if (!fits && budgets->total.records > 0)
+        return 0;
+    uint32_t grown = budgets->shared ? 1 : 0;
+    bool next_fits = held + grown + 2 <= records && held_bytes + (grown + UINT64_C(2)) * bytes <= room;
+    return next_fits ? 2 : 1;
 }
 
 bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
                         uint32_t bytes)
 {
-    if (!leat_budgets_admit(budgets, shard, partition, bytes))
+    if (leat_budgets_admit(budgets, shard, partition, bytes) == 0)
         return false;
     uint64_t records = records_left(budgets, shard);
     uint64_t room = bytes_left(budgets, shard);

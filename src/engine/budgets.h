@@ -26,10 +26,11 @@ typedef struct leat_budgets {
 } leat_budgets;
 
 void leat_budgets_init(leat_budgets *budgets, leat_holding max, uint32_t shard_count, uint32_t partition_count);
-/* May one more record of `bytes` come in for this shard and partition? */
-bool leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
-                        uint32_t bytes);
-/* Like admit, but only when the partition is down to half of what it may have: for resuming without flutter. */
+/* How many records of `bytes` may come in for this shard and partition, one after the other, counted up to two: 1 means
+ * that this one fits and the next would not. */
+uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
+                            uint32_t bytes);
+/* Does one fit, and is the partition down to half of what it may have? For resuming without flutter. */
 bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
                         uint32_t bytes);
 void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition, uint32_t bytes);

@@ -59,7 +59,7 @@ static bool has_room_again(leat_engine *engine, const leat_partition *partition)
         return false;
     /* With nothing that could run, waiting for half would be waiting for ever: what is held may be stuck. */
     if (partition->flying == 0 && partition->ready == 0)
-        return leat_budgets_admit(&engine->budgets, shard, &partition->holding, partition->full_bytes);
+        return leat_budgets_admit(&engine->budgets, shard, &partition->holding, partition->full_bytes) > 0;
     return offsets->count <= offsets->capacity / 2 &&
            leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->full_bytes);
 }

@@ -103,6 +103,8 @@ static leat_taken refuse(leat_engine *engine, leat_partition *partition, const l
 static leat_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
 {
     leat_full_set(engine, partition, bytes > 0 ? bytes : 1);
+    /* The caller has stopped at this record by itself: it must hear RESUME even if room comes before PAUSE is said. */
+    partition->told_paused = true;
     /* Payloads that were not fetched yet are all that is missing: room comes without another event. */
     if (engine->pool.released_count > 0)
         engine->room_grew = true;
@@ -153,16 +155,15 @@ leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const le
         return skip(engine, partition, record);
     leat_holding *shard = &leat_shard_of(engine, partition)->holding;
     leat_budgets *budgets = &engine->budgets;
-    if (engine->pool.free_count == 0 || !leat_offsets_room(&partition->offsets) ||
-        !leat_budgets_admit(budgets, shard, &partition->holding, record->bytes))
+    uint32_t admitted = leat_budgets_admit(budgets, shard, &partition->holding, record->bytes);
+    if (admitted == 0 || engine->pool.free_count == 0 || !leat_offsets_room(&partition->offsets))
         return no_room(engine, partition, record->bytes);
     leat_budgets_add(budgets, shard, &partition->holding, record->bytes);
     enqueue(engine, partition, record);
     partition->position = record->offset + 1;
     partition->full_stamp = 0;
     /* Would the next one of its size still fit? Better paused now than refused then. */
-    if (!leat_offsets_room(&partition->offsets) ||
-        !leat_budgets_admit(budgets, shard, &partition->holding, record->bytes))
+    if (admitted == 1 || !leat_offsets_room(&partition->offsets))
         leat_full_set(engine, partition, 0);
     return LEAT_TAKEN;
 }

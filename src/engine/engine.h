@@ -55,8 +55,8 @@ size_t leat_engine_memory(const leat_engine *engine);
 
 /* The group gave us the partition: it will be claimed when its shard has a connection. */
 void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partition);
-/* The group wants it back: no new batch; effect LEAT_REVOKED follows when batches in flight are done (then compacted and
- * committed) or `drain_us` is over. */
+/* The group wants it back: no new batch; effect LEAT_REVOKED follows when batches in flight are done (then compacted
+ * and committed) or `drain_us` is over. Of a partition that we do not have: at once. */
 void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition);
 /* It is gone already: everything is dropped at once, no effect follows but releases. */
 void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition);
@@ -73,7 +73,7 @@ typedef struct leat_engine_record {
 typedef enum leat_taken {
     LEAT_TAKEN,    /* the engine owns the payload until it is released */
     LEAT_SKIPPED,  /* applied already, or not wanted now: the caller keeps the payload and drops it */
-    LEAT_FULL,     /* no room (PAUSE is out or follows): the caller keeps the record and offers it again after RESUME */
+    LEAT_FULL,     /* no room: the caller keeps the record, stops there and offers it again after the RESUME that follows */
     LEAT_REFUSED,  /* the log is not the one the progress was written for: the partition has stopped */
 } leat_taken;
 leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record);
@@ -102,7 +102,7 @@ int64_t leat_engine_deadline(const leat_engine *engine);
 typedef enum leat_effect_kind {
     LEAT_RUN,     /* give `job` to the shard's sink; exactly one leat_engine_job_done answers it */
     LEAT_SEEK,    /* read `partition` from `offset` on; records of earlier reads must not be offered any more */
-    LEAT_COMMIT,  /* everything up to and including `offset` is applied (Kafka: commit offset + 1); a hint for displays */
+    LEAT_COMMIT,  /* all up to and including `offset` is applied (Kafka: commit offset + 1); a hint for displays */
     LEAT_PAUSE,   /* offer no more records of `partition` */
     LEAT_RESUME,
     LEAT_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
@@ -117,7 +117,7 @@ typedef struct leat_effect {
     uint32_t subpartition;
     int64_t offset;
     int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
-    int64_t high;                   /* SEEK: the highest offset that any subpartition has applied (leat_progress_high) */
+    int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_progress_high) */
     const leat_job *job;            /* RUN; valid until its job_done */
     const leat_job_result *result;  /* STALLED; valid until the next call */
 } leat_effect;

@@ -1,6 +1,6 @@
 /*
- * engine_state.h - the engine from the inside: its structures and what its files say to each other. Nobody else includes
- * this.
+ * engine_state.h - the engine from the inside: its structures and what its files say to each other. Nobody else
+ * includes this.
  *
  *   engine.c      the events
  *   partition.c   a partition's life: claim, drop, fence, stop, commit, timers
@@ -13,8 +13,8 @@
  *   memory.c      limits, new, free
  *   validate.c    every invariant
  *
- * Anything that may be answered late carries the partition's incarnation: it changes whenever what the partition holds is
- * dropped, and an answer for an older one is counted and ignored.
+ * Anything that may be answered late carries the partition's incarnation: it changes whenever what the partition holds
+ * is dropped, and an answer for an older one is counted and ignored.
  */
 #ifndef LEAT_ENGINE_STATE_H
 #define LEAT_ENGINE_STATE_H
@@ -133,6 +133,7 @@ typedef struct leat_job_slot {
     leat_slot_state state;
     uint32_t next;       /* free, or waiting to be said */
     uint32_t queues;     /* BATCH: subpartitions in it */
+    int64_t delay_us;    /* BATCH, failed: back-off of all of it; 0: not chosen yet */
     /* SAYING: a STALLED effect to come */
     leat_job_result said;
     uint32_t said_partition, said_subpartition;

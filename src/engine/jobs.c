@@ -1,5 +1,6 @@
 /*
- * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there since the job was made.
+ * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there since the job was
+ * made.
  */
 #include "engine/engine_state.h"
 
@@ -79,9 +80,11 @@ static leat_attempt attempt_of(const leat_job_slot *slot, const leat_queue *queu
         return attempt;
     }
     attempt.culprit = 0;
-    while (at > 0 && batch->records[at - 1].partition == partition && batch->records[at - 1].subpartition == subpartition) {
+    for (; at > 0; at--) {
+        const leat_batch_record *before = &batch->records[at - 1];
+        if (before->partition != partition || before->subpartition != subpartition)
+            break;
         attempt.culprit++;
-        at--;
     }
     return attempt;
 }
@@ -100,7 +103,11 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_ba
         leat_queue_wake(engine, partition, subpartition);
         return;
     }
-    leat_queue_delay(engine, partition, subpartition, backoff_us(engine, queue->retry.delays));
+    /* After an outage all of the batch wake together, so that they can share one again. */
+    bool together = result->outcome == LEAT_OUTAGE;
+    if (!together || slot->delay_us == 0)
+        slot->delay_us = backoff_us(engine, queue->retry.delays);
+    leat_queue_delay(engine, partition, subpartition, slot->delay_us);
     if (verdict == LEAT_HELD && !said)
         say_held(engine, slot, part, subpartition, result);
 }

@@ -1,6 +1,6 @@
 /*
- * queues.h - the records held: a pool of slots, one FIFO a subpartition threaded through it, and the list of payloads to
- * give back. Slots are named by index; nothing is allocated.
+ * queues.h - the records held: a pool of slots, one FIFO a subpartition threaded through it, and the list of payloads
+ * to give back. Slots are named by index; nothing is allocated.
  */
 #ifndef LEAT_ENGINE_QUEUES_H
 #define LEAT_ENGINE_QUEUES_H

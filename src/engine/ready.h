@@ -1,6 +1,6 @@
 /*
- * ready.h - a shard's subpartitions that could run now, kept so that the next one to run is found at once: by depth (lists
- * by floor(log2(records))), by the age of the head (a heap), and apart from both those that must run alone.
+ * ready.h - a shard's subpartitions that could run now, kept so that the next one to run is found at once: by depth
+ * (lists by floor(log2(records))), by the age of the head (a heap), and apart from both those that must run alone.
  */
 #ifndef LEAT_ENGINE_READY_H
 #define LEAT_ENGINE_READY_H

@@ -46,9 +46,9 @@ static leat_verdict contended(leat_retry *retry)
 }
 
 /*
- * One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. It waits and is tried
- * again for ever; nothing behind it runs. A dead letter would be: have the sink write it in the batch's place, so that
- * the subpartition moves on.
+ * One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. It waits and is
+ * tried again for ever; nothing behind it runs. A dead letter would be: have the sink write it in the batch's place,
+ * so that the subpartition moves on.
  */
 static leat_verdict refused_for_good(leat_retry *retry)
 {

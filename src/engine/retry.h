@@ -1,9 +1,10 @@
 /*
  * retry.h - what a subpartition does after a batch of it has failed: at once again, alone, in smaller pieces, later.
  *
- * Contention (somebody else is in the way) is tried again at once, the second time alone, then with back-off. An outage
- * waits. A refusal (the data, the schema, something not understood) is hunted down: first each subpartition of the batch
- * alone, then prefixes of halved length, until one record stands alone; nothing ever runs before what stands before it.
+ * Contention (somebody else is in the way) is tried again at once, the second time alone, then with back-off. An
+ * outage waits. A refusal (the data, the schema, something not understood) is hunted down: first each subpartition of
+ * the batch alone, then prefixes of halved length, until one record stands alone; nothing ever runs before what stands
+ * before it.
  */
 #ifndef LEAT_ENGINE_RETRY_H
 #define LEAT_ENGINE_RETRY_H

@@ -59,6 +59,7 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_job_
     LEAT_ASSERT(slot->state == LEAT_JOB_FREE);
     slot->state = LEAT_JOB_RUNNING;
     slot->queues = 0;
+    slot->delay_us = 0;
     slot->job.kind = kind;
     slot->job.shard = (uint32_t)(shard - engine->shards);
     slot->job.partition = 0;

@@ -1,6 +1,6 @@
 /*
- * database.h - a model of a shard: the progress protocol's tables and, as the written rows, how often each record of the
- * log was applied. Transactions are atomic and checked as the real ones are; what they must never do is asserted.
+ * database.h - a model of a shard: the progress protocol's tables and, as the written rows, how often each record of
+ * the log was applied. Transactions are atomic and checked as the real ones are; what they must never do is asserted.
  */
 #ifndef LEAT_TEST_DATABASE_H
 #define LEAT_TEST_DATABASE_H
@@ -69,7 +69,7 @@ typedef struct db_batch_record {
 
 void database_init(database *db, const log_partition *log, const uint32_t *shard_of, uint32_t partition_count);
 uint32_t database_index(const database *db, uint32_t partition, int64_t offset);
-/* The transactions. `ret` gets outcome, partition, bad_record; nothing is changed unless the outcome is LEAT_APPLIED. */
+/* The transactions. `ret` gets outcome, partition, bad_record; all or nothing. */
 void database_batch(database *db, const leat_batch_part *parts, uint32_t part_count, const db_batch_record *records,
                     uint32_t record_count, leat_job_result *ret);
 void database_claim(database *db, uint32_t partition, leat_claim claim, leat_progress *ret);

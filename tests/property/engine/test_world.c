@@ -1,6 +1,6 @@
 /*
- * The engine in a random world against a model of the shards: whatever happens, every record is applied exactly once and
- * in order, and once the faults stop it is applied soon. The checks are in the world (world_*.c) and in the model
+ * The engine in a random world against a model of the shards: whatever happens, every record is applied exactly once
+ * and in order, and once the faults stop it is applied soon. The checks are in the world (world_*.c) and in the model
  * (database.c); leat_engine_validate runs after every event.
  *
  * TEST_SEED=n runs that world alone; TEST_SEEDS=n sets how many.

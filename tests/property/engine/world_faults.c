@@ -29,12 +29,15 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
         w->payloads++;
     else
         free(payload);
-    if (taken == LEAT_FULL)
+    if (taken == LEAT_FULL) {
         world->sometimes->refused_for_room++;
-    else
+        reader->paused = true; /* as the log's reader does: it keeps the record and waits for RESUME */
+    } else {
         reader->next++;
+    }
     world->sometimes->skipped += taken == LEAT_SKIPPED;
-    world_settle(world, worker);
+    if (world_below(world, 4) == 0) /* effects are asked for once a turn of the loop, not after each event */
+        world_settle(world, worker);
 }
 
 static void read_some(test_world *world)

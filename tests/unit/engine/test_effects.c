@@ -23,6 +23,24 @@ START_TEST(a_full_partition_pauses_and_resumes_at_half)
 }
 END_TEST
 
+START_TEST(a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_said)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.partition_records_max = 4;
+    story_reading(&s, 1);
+    story_load(&s, 0, 1, 0, 2);
+    story_settle(&s);
+    story_told(&s, "batch 0/1:0,1,2\n");
+    story_load(&s, 0, 2, 3, 3);
+    ck_assert_int_eq(story_read_sized(&s, 0, 2, 4, 10), LEAT_FULL); /* the caller stops here */
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "commit 0 at 2\nresume 0\nbatch 0/2:3\n");
+    ck_assert_int_eq(story_read(&s, 0, 2, 4), LEAT_TAKEN);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(applied_records_behind_a_held_one_count_for_the_window)
 {
     story s;
@@ -89,7 +107,7 @@ START_TEST(a_record_bigger_than_all_bounds_passes_alone)
     story_settle(&s);
     ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 5000), LEAT_FULL);
     story_settle(&s);
-    story_told(&s, "batch 0/1:0\npause 0\n");
+    story_told(&s, "batch 0/1:0\n");
     story_done(&s, 0, LEAT_APPLIED);
     story_told(&s, "commit 0 at 0\nresume 0\n");
     ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 5000), LEAT_TAKEN);
@@ -163,6 +181,7 @@ START_TEST(a_deadline_of_now_says_that_there_is_more)
 END_TEST
 
 STORY_MAIN("effects", a_full_partition_pauses_and_resumes_at_half,
+           a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_said,
            applied_records_behind_a_held_one_count_for_the_window, a_partition_that_is_partly_stuck_still_gets_records,
            a_record_bigger_than_all_bounds_passes_alone, a_shard_that_does_not_answer_leaves_half_to_the_others,
            who_was_refused_first_resumes_first, a_deadline_of_now_says_that_there_is_more)

@@ -147,13 +147,14 @@ START_TEST(an_outage_waits_and_keeps_the_order)
     story_begin(&s, 1);
     story_reading(&s, 2);
     story_load(&s, 0, 1, 0, 1);
+    story_load(&s, 0, 2, 2, 2);
     story_settle(&s);
     story_done(&s, 0, LEAT_OUTAGE);
-    story_told(&s, "batch 0/1:0,1\n");
-    ck_assert_int_eq(story_read(&s, 0, 1, 2), LEAT_TAKEN);
+    story_told(&s, "batch 0/1:0,1 0/2:2\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_TAKEN);
     story_told(&s, "");
     story_wait(&s);
-    story_told(&s, "batch 0/1:0,1,2\n");
+    story_told(&s, "batch 0/1:0,1,3 0/2:2\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_failed, 1);
     story_end(&s);
 }
