@@ -66,7 +66,7 @@ typedef struct leat_config {
 
     /* apply, per worker */
     int64_t memory_max;         /* bytes of records held, default 64 MiB */
-    int64_t records_max;        /* default 65536 */
+    int64_t records_max;        /* default 16384 */
     int64_t batch_records;      /* default 1000 */
     int64_t batch_bytes;        /* default 4 MiB */
     int64_t age_bound_ms;       /* default 20 */

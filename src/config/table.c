@@ -123,7 +123,7 @@ static const leat_setting settings[] = {
     {"apply", GROUP, .help = "Budgets of a worker."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
      .help = "Bytes of records held, per worker; then partitions pause."},
-    {"apply.records", TOP(records_max), COUNT(64, 16777216, "65536"),
+    {"apply.records", TOP(records_max), COUNT(64, 16777216, "16384"),
      .help = "Records held, per worker; then partitions pause."},
     {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"), .help = "Most records in one transaction."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),

@@ -22,7 +22,7 @@ static void *carve(arena *carver, size_t count, size_t size)
 void leat_engine_config_defaults(leat_engine_config *config)
 {
     *config = (leat_engine_config){
-        .records_max = 65536,
+        .records_max = 16384,
         .partition_records_max = 16384,
         .bytes_max = UINT64_C(128) << 20,
         .batch_records_max = 1000,

@@ -67,3 +67,9 @@ def test_functions_and_files_stay_readable():
 def test_unit_tests_mirror_the_source():
     """tests/unit has a folder only for what src has."""
     assert {p.name for p in (ROOT / "tests" / "unit").iterdir() if p.is_dir()} <= {p.name for p in SRC.iterdir()}
+
+
+def test_the_configuration_reference_is_what_the_program_prints():
+    """docs/configuration.md is the output of `leat config`."""
+    printed = subprocess.run([ROOT / "build" / "release" / "leat", "config"], check=True, capture_output=True, text=True).stdout
+    assert (ROOT / "docs" / "configuration.md").read_text() == printed
