@@ -47,7 +47,7 @@ static const leat_setting settings[] = {
      .help = "Where the edge takes HTTP writes."},
     {"admin", TOP(admin), TEXT(leat_text_check_admin, ADDRESS_WORDS "; or off"), .fallback = "127.0.0.1:9464",
      .help = "Where metrics, health and status are served."},
-    {"workers", TOP(workers), COUNT(1, 256, "1"),
+    {"workers", TOP(workers), COUNT(1, 64, "1"),
      .help = "Threads that apply records; each reads its own partitions."},
     {"data_dir", TOP(data_dir), TEXT(NULL, "a directory; relative to the working directory"),
      .fallback = "./leat-data",

@@ -104,13 +104,13 @@ static const broken broken_files[] = {
     {"\"ad\\u001b[31mmin\": off\n", "c.yaml:1: ?: unknown key (known here: " TOP_KEYS ")"},
 
     /* wrong types */
-    {"workers: many\n", "c.yaml:1: workers: \"many\" is not a number: digits (1 to 256)"},
-    {"workers: -1\n", "c.yaml:1: workers: \"-1\" is not a number: digits (1 to 256)"},
-    {"workers: 1.5\n", "c.yaml:1: workers: \"1.5\" is not a number: digits (1 to 256)"},
+    {"workers: many\n", "c.yaml:1: workers: \"many\" is not a number: digits (1 to 64)"},
+    {"workers: -1\n", "c.yaml:1: workers: \"-1\" is not a number: digits (1 to 64)"},
+    {"workers: 1.5\n", "c.yaml:1: workers: \"1.5\" is not a number: digits (1 to 64)"},
     {"workers: 99999999999999999999\n",
-     "c.yaml:1: workers: \"99999999999999999999\" is not a number: digits (1 to 256)"},
-    {"workers:\n", "c.yaml:1: workers: must be a number, not no value (1 to 256)"},
-    {"workers: [ 1 ]\n", "c.yaml:1: workers: must be a number, not a list (1 to 256)"},
+     "c.yaml:1: workers: \"99999999999999999999\" is not a number: digits (1 to 64)"},
+    {"workers:\n", "c.yaml:1: workers: must be a number, not no value (1 to 64)"},
+    {"workers: [ 1 ]\n", "c.yaml:1: workers: must be a number, not a list (1 to 64)"},
     {"listen: { port: 1 }\n", "c.yaml:1: listen: must be a text, not a mapping (" ADDRESS_WORDS ")"},
     {"log: kafka\n", "c.yaml:1: log: must be a mapping, not a text (a mapping of kafka, local)"},
     {"shards: { name: a }\n",
@@ -132,7 +132,7 @@ static const broken broken_files[] = {
     {"log_level: \"lo\\u0007ud\"\n", "c.yaml:1: log_level: \"lo?ud\" is not known (one of debug, info, warn, error)"},
 
     /* out of range */
-    {"workers: 0\n", "c.yaml:1: workers: 0 is out of range (1 to 256)"},
+    {"workers: 0\n", "c.yaml:1: workers: 0 is out of range (1 to 64)"},
     {"limits:\n  body_max: 1GiB\n", "c.yaml:2: limits.body_max: 1GiB is out of range (64 to 16MiB)"},
     {"apply: { age_bound: 2h }\n", "c.yaml:1: apply.age_bound: 2h is out of range (1ms to 1m)"},
     {"log: { kafka: { partitions: 0 } }\n", "c.yaml:1: log.kafka.partitions: 0 is out of range (1 to 1024)"},
