@@ -146,6 +146,8 @@ static leat_table *read_tables_of(const leat_startup *startup, uint32_t shard, u
 
 static const char *column_difference(const leat_table *a, const leat_table *b)
 {
+    if (strcmp(a->schema, b->schema) != 0 || strcmp(a->name, b->name) != 0)
+        return "its schema";
     if (a->column_count != b->column_count || a->key_count != b->key_count)
         return "the number of columns";
     for (uint32_t i = 0; i < a->column_count; i++) {

@@ -77,7 +77,7 @@ static const char *kind_name(char kind)
 static int check_table(const leat_pg *pg, const char *label, const PGresult *found, leat_error *error)
 {
     if (PQntuples(found) == 0)
-        return leat_fail(error, "table %s: not found in %s (search_path counts; schema.name is exact)", label,
+        return leat_fail(error, "table %s: not found in %s (search_path counts, without schema leat; schema.name is exact)", label,
                          pg->where);
     char kind = PQgetvalue(found, 0, TABLE_KIND)[0];
     if (kind != 'r')
@@ -167,6 +167,12 @@ static int read_columns(leat_pg *pg, const char *oid, leat_table *table, leat_er
     return status;
 }
 
+/* A role named leat has our own schema first in its search_path ("$user"), and would find another table before and after
+ * `leat init`. Written out, so that "$user" and schemas that are not there are gone from it. */
+static const char search_path_sql[] =
+    "SELECT set_config('search_path', coalesce(string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.at), ''), true)"
+    "  FROM unnest(current_schemas(false)) WITH ORDINALITY AS s (name, at) WHERE s.name <> 'leat'";
+
 /* First all labels are looked up, which needs the search_path; then the columns are read without one, so that the
  * server spells out every name outside pg_catalog and types and defaults mean the same on any other connection. */
 static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error)
@@ -176,6 +182,8 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
     } oid_text;
     oid_text *oids = leat_must_calloc(count, sizeof *oids);
     int status = leat_pg_run(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
+    if (status == 0)
+        status = leat_pg_run(pg, search_path_sql, error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
         status = find_table(pg, labels[i], &ret[i], oids[i].text, sizeof oids[i].text, error);
     if (status == 0)

@@ -315,6 +315,21 @@ START_TEST(odd_names_and_search_path)
 }
 END_TEST
 
+/* A role named leat finds schema leat first, by "$user", as soon as `leat init` has made it. */
+START_TEST(schema_leat_is_no_place_for_tables)
+{
+    fixture *f = fixture_new("own");
+    run(f->dsn, make_tables);
+    run(f->dsn, "create schema if not exists leat; create table leat.plain (id int primary key)");
+    size_t end = strlen(f->dsn);
+    snprintf(f->dsn + end, sizeof f->dsn - end, " options='-c search_path=leat,public'");
+    leat_table *table = read_one(f, "plain");
+    ck_assert_str_eq(table->schema, "public");
+    table_free(table);
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(tables_that_cannot_work_are_named)
 {
     static const struct {
@@ -378,6 +393,7 @@ int main(void)
     tcase_add_test(tests, columns_are_read_as_they_are);
     tcase_add_test(tests, column_flags_and_modifiers);
     tcase_add_test(tests, odd_names_and_search_path);
+    tcase_add_test(tests, schema_leat_is_no_place_for_tables);
     tcase_add_test(tests, tables_that_cannot_work_are_named);
     tcase_add_test(tests, no_message_holds_the_password);
     suite_add_tcase(suite, tests);
