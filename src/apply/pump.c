@@ -146,7 +146,7 @@ static void on_revoked(void *context, uint32_t partition)
 static void on_lost(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
-    leat_warn("partition=%u shard=%s lost: the group gave it to somebody else", partition, shard_name(worker, partition));
+    leat_warn("partition=%u shard=%s lost: the group has taken it away", partition, shard_name(worker, partition));
     leat_engine_lost(worker->engine, leat_mono_us(), partition);
     leat_worker_wake(worker);
 }

@@ -1,9 +1,8 @@
 /* leat init: the topic, and in every shard schema leat with source, layout and tenant slots. Idempotent. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "base/diag.h"
 #include "cli/commands.h"
 #include "cli/startup.h"
 #include "sink/postgres.h"
@@ -39,14 +38,20 @@ static int init_shards(leat_startup *startup, leat_error *error)
 {
     leat_startup_source(startup, &startup->catalog.source, &startup->catalog.layout);
     const leat_layout *layout = &startup->catalog.layout;
-    for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
+    int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
+    int status = leat_log_starts(&startup->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
+    for (uint32_t shard = 0; status == 0 && shard < layout->shard_count; shard++) {
         const leat_config_shard *from = &startup->config.shards[shard];
-        if (leat_postgres_init(from->dsn, &startup->catalog.source, layout, shard, error) != 0)
-            return leat_fail_prefix(error, "shard %s", from->name);
+        status = leat_postgres_init(from->dsn, &startup->catalog.source, layout, shard, starts, error);
+        if (status != 0) {
+            leat_fail_prefix(error, "shard %s", from->name);
+            break;
+        }
         printf("shard %s: ready, partitions %u to %u\n", from->name, layout->shards[shard].first,
                layout->shards[shard].first + layout->shards[shard].count - 1);
     }
-    return 0;
+    free(starts);
+    return status;
 }
 
 static int init_all(leat_startup *startup, leat_error *error)

@@ -21,6 +21,10 @@ static const unsigned all_kinds = LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KA
 static const default_property defaults[] = {
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "client.id", "leat"},
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "reconnect.backoff.max.ms", "2000"},
+    /* With sparse connections an admin request that waits for its broker (DescribeTopics, ListOffsets) has it connect at
+     * once whenever any broker changes its state, past the back-off. A refused connection is such a change: some ten
+     * thousand attempts a second while the brokers are down. Else each broker's thread keeps its connection by itself. */
+    {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "enable.sparse.connections", "false"},
     {LEAT_KAFKA_WRITER, "enable.idempotence", "true"},
     {LEAT_KAFKA_WRITER, "acks", "all"},
     /* Few and short waits: a client of the edge waits for the answer, and knows after this long at the latest. */

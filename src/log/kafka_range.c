@@ -9,13 +9,9 @@
  *   end <= reach, or end <= high      broken once it was seen SHORT_ENDS_MAX times in a row: the log was cut off, and
  *                                     its next records will carry offsets that count as applied. (In a row, because a
  *                                     new leader may know an older end for a moment.)
- *   start > reach + 1, reach >= 0     broken: records in between are gone that may not have been applied. Whether there
- *                                     were any (offsets have holes) cannot be known, so in doubt it is a loss.
- *   reach < 0, high < 0               the very first start: from the log's start
- *   reach < 0, high >= 0              something is applied, but never was a low water written: a first start that began
- *                                     at the log's start and broke off. start > high + 1: broken. Else it is read from
- *                                     the log's start; that the log lost more of its start in between is possible only
- *                                     within seconds of the first start, and a warning says so.
+ *   start > reach + 1                 broken: records in between are gone that may not have been applied. Whether there
+ *                                     were any (offsets have holes) cannot be known, so in doubt it is a loss. This holds
+ *                                     from the first start on: `leat init` stores where the log began.
  *   else                              it is read from the greater of the offset asked for and start
  *
  * librdkafka never chooses an offset: it is given absolute ones only (see kafka_reader.h) and auto.offset.reset is
@@ -202,15 +198,11 @@ static void judge(leat_log_reader *reader, uint32_t partition)
         return;
     }
     part->short_ends = 0;
-    int64_t known = reach >= 0 ? reach : part->high;
-    if (known >= 0 && part->range_start > known + 1) {
+    if (part->range_start > reach + 1) {
         break_lost(reader, partition, reach + 1);
         return;
     }
-    if (reach < 0 && part->high >= 0 && part->range_start > 0)
-        leat_warn("Kafka reader: partition %u: a first start broke off; it is read from the log's start, %lld",
-                  partition, (long long)part->range_start);
-    part->next = max64(part->next, part->range_start);
+    part->next = max64(part->next, part->range_start); /* -1: from the log's first */
     part->end = part->range_end;
     part->tries = 0;
     seek_step(reader, partition);

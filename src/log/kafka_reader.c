@@ -34,7 +34,6 @@ void leat_reader_break(leat_log_reader *reader, uint32_t partition, const char *
     part->state = LEAT_PART_BROKEN;
     part->generation++;
     leat_part_drop_batch(part);
-    leat_err("Kafka reader: partition %u stops: %s", partition, reason);
     reader->events.broken(reader->events.context, partition, reason);
 }
 

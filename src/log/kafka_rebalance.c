@@ -132,12 +132,9 @@ static void on_assigned(leat_log_reader *reader, rd_kafka_topic_partition_list_t
         }
     }
     assign_list(reader, list);
-    for (int i = 0; i < list->cnt; i++) {
-        if (!is_known(reader, list->elems[i].partition))
-            continue;
-        leat_info("Kafka reader: partition %d is ours", list->elems[i].partition);
-        reader->events.assigned(reader->events.context, (uint32_t)list->elems[i].partition);
-    }
+    for (int i = 0; i < list->cnt; i++)
+        if (is_known(reader, list->elems[i].partition))
+            reader->events.assigned(reader->events.context, (uint32_t)list->elems[i].partition);
 }
 
 /* ---- revoked, lost ---- */
@@ -150,7 +147,6 @@ static void on_lost(leat_log_reader *reader, const rd_kafka_topic_partition_list
         if (!is_known(reader, list->elems[i].partition) || !leat_part_is_mine(&reader->parts[partition]))
             continue;
         part_close(reader, partition);
-        leat_warn("Kafka reader: partition %u was taken away", partition);
         reader->events.lost(reader->events.context, partition);
     }
     unassign_list(reader, list);
@@ -179,7 +175,6 @@ static void on_revoked(leat_log_reader *reader, const rd_kafka_topic_partition_l
         part->generation++;
         leat_part_drop_batch(part);
         reader->revoking_left++;
-        leat_info("Kafka reader: partition %u is wanted back", partition);
         reader->events.revoked(reader->events.context, partition);
     }
     if (--reader->revoking_left == 0)

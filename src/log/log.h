@@ -49,6 +49,10 @@ int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *
 int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
                            leat_error *error) LEAT_MUST_CHECK;
 
+/* The offset of the first record each partition still has, or would get: `ret` has room for `partition_count`. */
+int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                    leat_error *error) LEAT_MUST_CHECK;
+
 /* ---- writer: the edge's side ---- */
 
 typedef struct leat_log_writer leat_log_writer;
@@ -84,6 +88,7 @@ void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);
 
 typedef struct leat_log_reader leat_log_reader;
 
+/* These are the caller's to log: the reader says nothing of them itself. */
 typedef struct leat_reader_events {
     void *context;
     /* The group gave / wants back / has taken away a partition. After `revoked` the reader waits for
@@ -107,8 +112,7 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
  * Reads the partition from `offset` (-1: from its start) once its range is checked, without blocking: nothing of an
  * earlier read is offered after this returns, and a pause is over. Everything below `offset` and up to `low` is
  * applied, something up to `high` (-1: nothing). A log that starts later than that has lost what may not be applied:
- * `broken`. So has one that ends at or before `high` or `low` (cut off), and one whose topic was made anew. Nothing
- * applied at all: the log's start, whatever it is. The rules in full are at the top of kafka_range.c. Errors are
+ * `broken`. So has one that ends at or before `high` or `low` (cut off), and one whose topic was made anew. The rules in full are at the top of kafka_range.c. Errors are
  * retried inside and said.
  */
 void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "sink/pg_params.h"
 #include "sink/statement.h"
 
 enum {
@@ -12,10 +13,10 @@ enum {
     SILENCE_MAX_MS = 60000,      /* a server that owes an answer for longer is given up */
 };
 
-/* Every edge is one function: start_attempt, advance_attempt, close_with, break_later. */
 typedef enum conn_state {
     CONN_CLOSED,
     CONN_CONNECTING,
+    CONN_ASKING, /* connected; the server has not said yet which one it is */
     CONN_READY,
     CONN_BROKEN, /* closed as soon as leat_pg_conn_settle comes by */
 } conn_state;
@@ -32,9 +33,16 @@ struct leat_pg_conn {
     uint32_t open_polls;   /* handles the loop still knows */
     uint32_t open_syncs;   /* sent, not answered */
     uint64_t since_ms;     /* of the attempt; of the last answer or the first question */
+    int64_t server;        /* see leat_pg_conn_server */
     bool freed;
     char message[512];     /* why it broke */
 };
+
+/* Any role may ask. One value is enough: a server that was promoted, restored or restarted runs under another
+ * postmaster, and while one lives an acknowledged commit stays. (With synchronous_commit off the crash of a backend may
+ * lose some, but it ends all connections at once.) The timeline would add nothing: a standby acknowledges nothing before
+ * it is promoted. */
+static const char which_server_sql[] = "SELECT pg_catalog.pg_postmaster_start_time()";
 
 /* --- the socket -------------------------------------------------------------------------------------------------- */
 
@@ -155,6 +163,15 @@ static void on_notice(void *context, const PGresult *notice)
     leat_debug("PostgreSQL says: %s", text ? text : "");
 }
 
+static void ask_which_server(leat_pg_conn *conn)
+{
+    conn->state = CONN_ASKING;
+    if (PQsendQueryParams(conn->pg, which_server_sql, 0, NULL, NULL, NULL, NULL, 1) && PQpipelineSync(conn->pg))
+        conn->open_syncs = 1;
+    else
+        close_with(conn, PQerrorMessage(conn->pg));
+}
+
 static void open_attempt(leat_pg_conn *conn)
 {
     int version = PQserverVersion(conn->pg);
@@ -168,8 +185,7 @@ static void open_attempt(leat_pg_conn *conn)
         close_with(conn, "the connection does not take pipeline mode");
         return;
     }
-    conn->state = CONN_READY;
-    conn->events.opened(conn->events.context);
+    ask_which_server(conn);
 }
 
 static void advance_attempt(leat_pg_conn *conn)
@@ -205,24 +221,43 @@ void leat_pg_conn_open(leat_pg_conn *conn)
 
 /* --- reading and writing ----------------------------------------------------------------------------------------- */
 
+static bool is_connected(const leat_pg_conn *conn)
+{
+    return conn->state == CONN_ASKING || conn->state == CONN_READY;
+}
+
 static void count_sync(leat_pg_conn *conn, const PGresult *result)
 {
     if (result && PQresultStatus(result) == PGRES_PIPELINE_SYNC && conn->open_syncs > 0)
         conn->open_syncs--;
 }
 
+static void take_which_server(leat_pg_conn *conn, const PGresult *result)
+{
+    ExecStatusType status = result ? PQresultStatus(result) : PGRES_COMMAND_OK;
+    if (status == PGRES_PIPELINE_SYNC)
+        conn->state = CONN_READY;
+    else if (status == PGRES_FATAL_ERROR)
+        break_later(conn, PQresultErrorMessage(result));
+    else if (status == PGRES_TUPLES_OK && leat_pg_field_int8(result, 0, 0, &conn->server) < 0)
+        break_later(conn, "the server does not say when it was started");
+}
+
 /* Hands over what has arrived. On a dead connection libpq makes up errors without end: one is enough. */
 static void drain(leat_pg_conn *conn)
 {
     bool was_end = false;
-    while (conn->state == CONN_READY && conn->open_syncs > 0 && !PQisBusy(conn->pg)) {
+    while (is_connected(conn) && conn->open_syncs > 0 && !PQisBusy(conn->pg)) {
         PGresult *result = PQgetResult(conn->pg);
         bool is_dead = PQstatus(conn->pg) == CONNECTION_BAD;
         if (!result && (was_end || is_dead))
             return;
         was_end = !result;
         count_sync(conn, result);
-        conn->events.result(conn->events.context, result);
+        if (conn->state == CONN_ASKING)
+            take_which_server(conn, result);
+        else
+            conn->events.result(conn->events.context, result);
         PQclear(result);
         if (is_dead)
             return;
@@ -240,14 +275,18 @@ static void flush(leat_pg_conn *conn)
 
 static void read_answers(leat_pg_conn *conn)
 {
-    conn->since_ms = uv_now(conn->loop);
+    bool was_ready = conn->state == CONN_READY;
+    if (was_ready)
+        conn->since_ms = uv_now(conn->loop);
     PQconsumeInput(conn->pg); /* a failure shows in the status; what came before it still counts */
     drain(conn);
-    if (conn->state != CONN_READY)
+    if (!is_connected(conn))
         return;
     if (PQstatus(conn->pg) == CONNECTION_BAD)
         close_with(conn, PQerrorMessage(conn->pg));
-    else
+    else if (conn->state == CONN_READY && !was_ready)
+        conn->events.opened(conn->events.context);
+    else if (was_ready)
         conn->events.drained(conn->events.context);
 }
 
@@ -256,11 +295,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     leat_pg_conn *conn = poll->data;
     if (conn->state == CONN_CONNECTING)
         advance_attempt(conn);
-    else if (conn->state == CONN_READY && status < 0)
+    else if (is_connected(conn) && status < 0)
         close_with(conn, uv_strerror(status));
-    else if (conn->state == CONN_READY && (events & UV_READABLE))
+    else if (is_connected(conn) && (events & UV_READABLE))
         read_answers(conn);
-    if (conn->state == CONN_READY)
+    if (is_connected(conn))
         flush(conn);
 }
 
@@ -336,10 +375,16 @@ bool leat_pg_conn_is_ready(const leat_pg_conn *conn)
     return conn->state == CONN_READY;
 }
 
+int64_t leat_pg_conn_server(const leat_pg_conn *conn)
+{
+    return conn->server;
+}
+
 void leat_pg_conn_tick(leat_pg_conn *conn)
 {
     uint64_t waited_ms = uv_now(conn->loop) - conn->since_ms;
-    if (conn->state == CONN_CONNECTING && waited_ms > (uint64_t)leat_pg_dsn_connect_timeout_ms(conn->dsn))
+    bool is_attempt = conn->state == CONN_CONNECTING || conn->state == CONN_ASKING;
+    if (is_attempt && waited_ms > (uint64_t)leat_pg_dsn_connect_timeout_ms(conn->dsn))
         close_with(conn, "no answer to the attempt to connect");
     else if (conn->state == CONN_READY && conn->open_syncs > 0 && waited_ms > SILENCE_MAX_MS)
         close_with(conn, "no answer from the server");

@@ -1,7 +1,8 @@
 /*
  * pg_conn.h - one connection to PostgreSQL on a libuv loop: non-blocking libpq in pipeline mode. It connects, sends,
  * reads while it writes and gives up on a server that says nothing. What is sent and what comes back means nothing
- * here. A connection object is opened again and again; who owns it decides when.
+ * here. A connection object is opened again and again; who owns it decides when. It is not open before the server has
+ * said which one it is: behind one address there may be another each time.
  *
  * Limit: libpq resolves a host's name by a blocking call.
  */
@@ -40,6 +41,8 @@ void leat_pg_conn_free(leat_pg_conn *conn);
 void leat_pg_conn_open(leat_pg_conn *conn);
 bool leat_pg_conn_is_closed(const leat_pg_conn *conn);
 bool leat_pg_conn_is_ready(const leat_pg_conn *conn);
+/* Which server this is, of a connection that was opened: when its postmaster was started, in microseconds. */
+int64_t leat_pg_conn_server(const leat_pg_conn *conn);
 /* Reports a failure that happened inside a call. */
 void leat_pg_conn_settle(leat_pg_conn *conn);
 /* Gives up what takes too long: called about once a second. */

@@ -1,6 +1,13 @@
 /*
  * The PostgreSQL sink: a few connections that are opened one after another and again for ever, and jobs handed to
  * whichever is free.
+ *
+ * All usable connections are of one server. A failover may lose commits that had been acknowledged, and who counts on
+ * them finds out by claiming anew, which it does when there are connections again after there were none. Behind a proxy
+ * that need never be: connections move to the promoted server one by one. So a new connection that another server
+ * answers ends all that are open, and 0 is reported, before it counts.
+ *
+ * Limit: behind a pooler that keeps our connection while it changes its own, nothing is seen of that.
  */
 #include "sink/sink.h"
 
@@ -9,6 +16,7 @@
 #include "base/diag.h"
 #include "sink/pg_conn.h"
 #include "sink/pg_jobs.h"
+#include "sink/seldom.h"
 
 enum {
     TICK_MS = 1000,
@@ -25,6 +33,8 @@ typedef struct pool_member {
     leat_pg_conn *conn;
     leat_pg_session *session;
     bool has_served; /* a job was answered on this connection */
+    leat_job_kind job_kind; /* of the last job */
+    uint32_t job_partition;
 } pool_member;
 
 struct leat_sink {
@@ -42,6 +52,11 @@ struct leat_sink {
     pool_member *connecting; /* one at a time: a database that comes back is not stormed */
     uint32_t failures;  /* in a row */
     said said;
+    leat_seldom seldom;
+
+    bool knows_server;
+    int64_t server;  /* of the connections that are usable or were so last */
+    bool is_leaving; /* the connections of another server are being ended: that is reported once, as a whole */
 
     uint32_t orphan_count;
     uint32_t *orphans; /* jobs that found their connection gone: the loss was not reported yet */
@@ -77,6 +92,42 @@ static void say_connected(leat_sink *sink)
     leat_info("shard %s: %u connection(s)", sink->shard_name, sink->usable);
 }
 
+static bool is_worth_saying(leat_job_kind kind, leat_outcome outcome)
+{
+    switch (outcome) {
+    case LEAT_OUTAGE:
+    case LEAT_BAD_DATA:
+    case LEAT_DRIFT:
+    case LEAT_NOT_UNDERSTOOD:
+        return true;
+    case LEAT_CONTENTION: /* a claim has waited for long; a compaction comes again in any case */
+        return kind == LEAT_JOB_CLAIM;
+    default:
+        return false;
+    }
+}
+
+/* Of batches the engine tells. A claim or a compaction that fails is tried again without a word, for ever: here is
+ * where somebody hears that a partition stands still. */
+static void say_failure(leat_sink *sink, const pool_member *member, const leat_job_result *result)
+{
+    leat_job_kind kind = member->job_kind;
+    if (kind == LEAT_JOB_BATCH || !is_worth_saying(kind, result->outcome) ||
+        !leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), result->message))
+        return;
+    leat_err("shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",
+             sink->shard_name, member->job_partition, kind == LEAT_JOB_CLAIM ? "claim" : "compaction",
+             leat_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
+}
+
+static void say_other_server(leat_sink *sink)
+{
+    static const char message[] = "another server answers: its partitions are claimed anew";
+    sink->said = SAID_NONE;
+    if (leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), message))
+        leat_warn("shard %s: %s", sink->shard_name, message);
+}
+
 static void on_turn(uv_idle_t *turn);
 
 static void want_turn(leat_sink *sink)
@@ -94,6 +145,7 @@ static void report(pool_member *member)
         leat_pg_conn_break(member->conn, "the server does not take writes");
     uint32_t job_id = leat_pg_session_take(member->session, &result);
     member->has_served = member->has_served || result.outcome != LEAT_UNKNOWN;
+    say_failure(sink, member, &result);
     sink->events.done(sink->events.context, job_id, &result);
 }
 
@@ -129,11 +181,45 @@ static void want_connection(leat_sink *sink)
         uv_timer_start(&sink->retry, on_retry, retry_delay_ms(sink), 0);
 }
 
+static void end_open_connections(leat_sink *sink)
+{
+    sink->is_leaving = true;
+    /* None of them is ready any more when the first job is reported: its answer may be the next job. */
+    for (uint32_t i = 0; i < sink->member_count; i++)
+        if (&sink->members[i] != sink->connecting)
+            leat_pg_conn_break(sink->members[i].conn, "another server answers");
+    for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++)
+        if (&sink->members[i] != sink->connecting)
+            leat_pg_conn_settle(sink->members[i].conn);
+    sink->is_leaving = false;
+}
+
+/* Reports that there is no connection, though one waits to be reported. May free the sink. */
+static void leave_server(leat_sink *sink)
+{
+    say_other_server(sink);
+    if (sink->usable == 0)
+        return;
+    end_open_connections(sink);
+    if (sink->freed)
+        return;
+    LEAT_ASSERT(sink->usable == 0);
+    sink->failures++; /* a proxy that leads to several servers in turn is not tried without pause */
+    sink->events.slots(sink->events.context, sink->shard, 0);
+}
+
 static void on_opened(void *context)
 {
     pool_member *member = context;
     leat_sink *sink = member->sink;
+    int64_t server = leat_pg_conn_server(member->conn);
     LEAT_ASSERT(sink->connecting == member);
+    if (sink->knows_server && sink->server != server)
+        leave_server(sink);
+    if (sink->freed)
+        return;
+    sink->knows_server = true;
+    sink->server = server;
     sink->connecting = NULL;
     sink->usable++;
     sink->shared.counters.connects++;
@@ -159,12 +245,14 @@ static void connection_lost(pool_member *member, const char *message)
 {
     leat_sink *sink = member->sink;
     sink->usable--;
-    sink->failures = member->has_served ? 0 : sink->failures + 1;
-    say_trouble(sink, message);
+    if (!sink->is_leaving) {
+        sink->failures = member->has_served ? 0 : sink->failures + 1;
+        say_trouble(sink, message);
+    }
     leat_pg_session_lost(member->session, message);
     if (leat_pg_session_is_over(member->session))
         report(member);
-    if (sink->freed)
+    if (sink->freed || sink->is_leaving)
         return;
     want_connection(sink);
     sink->events.slots(sink->events.context, sink->shard, sink->usable);
@@ -207,7 +295,8 @@ static pool_member *find_free(leat_sink *sink)
 {
     for (uint32_t i = 0; i < sink->member_count; i++) {
         pool_member *member = &sink->members[i];
-        if (leat_pg_conn_is_ready(member->conn) && !leat_pg_session_is_open(member->session))
+        bool is_usable = member != sink->connecting && leat_pg_conn_is_ready(member->conn);
+        if (is_usable && !leat_pg_session_is_open(member->session))
             return member;
     }
     return NULL;
@@ -223,6 +312,8 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
         want_turn(sink);
         return;
     }
+    member->job_kind = job->kind;
+    member->job_partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
     leat_pg_session_start(member->session, member->conn, job);
     if (leat_pg_session_is_over(member->session))
         want_turn(sink);

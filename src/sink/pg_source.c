@@ -336,26 +336,39 @@ static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shar
     return status;
 }
 
+/* {low,low,...}: what comes before the log's first record counts as applied. */
+static void lows_array(const leat_layout *layout, uint32_t shard, const int64_t *starts, leat_buf *out)
+{
+    for (uint32_t i = 0; i < layout->shards[shard].count; i++)
+        leat_buf_printf(out, "%c%" PRId64, i == 0 ? '{' : ',', starts[layout->shards[shard].first + i] - 1);
+    leat_buf_byte(out, '}');
+}
+
 static int store_partitions(leat_pg *pg, const leat_source *source, const leat_layout *layout, uint32_t shard,
-                            leat_error *error)
+                            const int64_t *starts, leat_error *error)
 {
     char id[16], first[16], count[16], subpartitions[16];
     snprintf(id, sizeof id, "%" PRId32, source->id);
     snprintf(first, sizeof first, "%" PRIu32, layout->shards[shard].first);
     snprintf(count, sizeof count, "%" PRIu32, layout->shards[shard].count);
     snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
-    const char *const values[] = {id, first, count, subpartitions};
-    if (check_strangers(pg, layout, shard, values, error) != 0)
-        return -1;
-    return change(pg,
-                  "INSERT INTO leat.partitions (source, partition, base_offsets)"
-                  " SELECT $1::int, p, array_fill(-1::bigint, ARRAY[$4::int])"
-                  "   FROM generate_series($2::int, $2::int + $3::int - 1) AS p ON CONFLICT DO NOTHING",
-                  4, values, error);
+    leat_buf lows = {0};
+    lows_array(layout, shard, starts, &lows);
+    const char *const values[] = {id, first, count, subpartitions, leat_buf_cstr(&lows)};
+    int status = values[4] ? check_strangers(pg, layout, shard, values, error) : leat_fail(error, "out of memory");
+    if (status == 0)
+        status = change(pg,
+                        "INSERT INTO leat.partitions (source, partition, base_offsets, low)"
+                        " SELECT $1::int, $2::int + at - 1, array_fill(-1::bigint, ARRAY[$4::int]), low"
+                        "   FROM unnest($5::bigint[]) WITH ORDINALITY AS l (low, at)"
+                        "  WHERE at <= $3::int ON CONFLICT DO NOTHING",
+                        5, values, error);
+    leat_buf_free(&lows);
+    return status;
 }
 
 static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layout *layout, uint32_t shard,
-                               leat_error *error)
+                               const int64_t *starts, leat_error *error)
 {
     if (check_schema(pg, error) < 0 || leat_pg_run(pg, leat_schema_sql, error) != 0)
         return -1;
@@ -373,11 +386,11 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
         if (store_source(pg, source, layout, error) != 0)
             return -1;
     }
-    return store_partitions(pg, source, layout, shard, error);
+    return store_partitions(pg, source, layout, shard, starts, error);
 }
 
 int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
-                       leat_error *error)
+                       const int64_t *starts, leat_error *error)
 {
     LEAT_ASSERT(shard < layout->shard_count);
     leat_pg pg;
@@ -385,7 +398,7 @@ int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *
     if (status == 0)
         status = leat_pg_run(&pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
     if (status == 0)
-        status = init_in_transaction(&pg, source, layout, shard, error);
+        status = init_in_transaction(&pg, source, layout, shard, starts, error);
     if (status == 0)
         status = leat_pg_run(&pg, "COMMIT", error);
     leat_pg_close(&pg);

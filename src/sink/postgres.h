@@ -17,8 +17,10 @@ int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *r
 
 /* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this shard; idempotent. A
  * source that is there with another log identity, topic id, layout, hash or subpartition count is an error that says
- * what differs and what to do. Fills source->id. */
-int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard, leat_error *error) LEAT_MUST_CHECK;
+ * what differs and what to do. Fills source->id. `starts`: the first offset each partition of the topic has now; progress
+ * begins there, so that whatever the log loses later is noticed from the first start on. */
+int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                       const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 
 /* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what to do. */
 int leat_postgres_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,

@@ -27,7 +27,8 @@ typedef struct leat_sink_config {
 
 typedef struct leat_sink_events {
     void *context;
-    /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run. */
+    /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run. They are all of one
+     * server life: between those of one server (or one start of it) and those of another, 0 is reported. */
     void (*slots)(void *context, uint32_t shard, uint32_t usable);
     /* Exactly once for each submitted job. A job on a connection that dies is reported (LEAT_UNKNOWN) before `slots`. */
     void (*done)(void *context, uint32_t job_id, const leat_job_result *result);

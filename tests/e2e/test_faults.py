@@ -162,9 +162,6 @@ def test_a_locked_row_delays_its_own_subpartition_only(make_world):
 
 def test_a_lost_range_of_the_log_stops_the_partition(make_world):
     """Records that were deleted from the log before they were applied are never jumped over in silence."""
-    from confluent_kafka import TopicPartition
-    from confluent_kafka.admin import AdminClient
-
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
     edge, apply = world.start("edge"), world.start("apply")
@@ -175,13 +172,47 @@ def test_a_lost_range_of_the_log_stops_the_partition(make_world):
         assert apply.terminate() == 0
         for number in range(10, 20):
             patch(http, 1, 1, number)
-    futures = AdminClient({"bootstrap.servers": world.brokers}).delete_records([TopicPartition(world.name, 0, 15)])
-    for future in futures.values():
-        future.result(30)
+    delete_records(world, 15)
     apply = world.start("apply")
     apply.wait_for("stopped:")
     wait_until(lambda: world.metric(apply, "leat_partitions_stopped") == 1, "the metric")
     assert world.rows("select n from counters") == [(10,)]
+
+
+def delete_records(world, before):
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import AdminClient
+
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    for future in admin.delete_records([TopicPartition(world.name, 0, before)]).values():
+        future.result(30)
+
+
+def test_progress_begins_where_the_log_began_at_init(make_world):
+    """A topic that was there before init and has lost its beginning is read from its first record; what it loses after
+    init is noticed even if nothing was ever applied."""
+    from confluent_kafka import Producer
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    for lose_more in (False, True):
+        world = make_world(shards=1, **COUNTER)
+        admin = AdminClient({"bootstrap.servers": world.brokers})
+        for future in admin.create_topics([NewTopic(world.name, 1, 1)]).values():
+            future.result(30)
+        producer = Producer({"bootstrap.servers": world.brokers})
+        for number in range(10):
+            producer.produce(world.name, partition=0, key="1/1", value=f'{{"n": 1, "list": {number}}}', headers={"op": "patch"})
+        producer.flush()
+        delete_records(world, 4)
+        world.init()
+        if lose_more:
+            delete_records(world, 6)
+        apply = world.start("apply")
+        if lose_more:
+            apply.wait_for("stopped:")
+            assert world.rows("select * from counters") == []
+        else:
+            wait_until(lambda: world.rows("select list from counters") == [(list(range(4, 10)),)], "what was there at init")
 
 
 def test_a_recreated_topic_stops_the_worker(make_world):

@@ -167,7 +167,9 @@ class World:
             process.kill()
         for process in self.processes:
             process.clean()
-        AdminClient({"bootstrap.servers": self.brokers}).delete_topics([self.name])
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        for future in admin.delete_topics([self.name]).values():
+            future.exception(30)  # it need not be there
         for number, _ in enumerate(self.shard_names, 1):
             with psycopg.connect(self.env[f"PG_DSN_{number}"], autocommit=True) as db:
                 db.execute(f"drop database if exists {self.name} with (force)")

@@ -94,6 +94,18 @@ static inline void fixture_await(fixture *f, bool (*happened)(const void *), con
     uv_close((uv_handle_t *)timer, (uv_close_cb)free);
 }
 
+static inline bool fixture_is_past(const void *until_us)
+{
+    return leat_mono_us() >= *(const int64_t *)until_us;
+}
+
+/* Runs the loop for that long. */
+static inline void fixture_wait(fixture *f, int ms)
+{
+    int64_t until_us = leat_mono_us() + (int64_t)ms * 1000;
+    fixture_await(f, fixture_is_past, &until_us);
+}
+
 static inline int fixture_run(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

@@ -93,6 +93,7 @@ START_TEST(has_defaults_and_a_user_wins)
     expect(LEAT_KAFKA_READER, "partition.assignment.strategy", "range", "partition.assignment.strategy", "range");
     expect(LEAT_KAFKA_READER, NULL, NULL, "group.id", "g");
     expect(LEAT_KAFKA_ADMIN, NULL, NULL, "client.id", "leat");
+    expect(LEAT_KAFKA_ADMIN, NULL, NULL, "enable.sparse.connections", "false");
 }
 END_TEST
 

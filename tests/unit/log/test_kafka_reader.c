@@ -1,9 +1,27 @@
 /* The reader against a mock cluster: order and completeness whatever the brokers and the group do. */
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
-enum { PARTITIONS = 4, EACH = 500 };
+enum {
+    PARTITIONS = 4,
+    EACH = 500,
+    OUTAGE_MS = 3000,
+    CONNECTS_MAX = 500, /* in an outage: five brokers' threads with a back-off make some dozens, without it tens of thousands */
+};
+
+/* Stands before the C library's, so that attempts of the client library are counted. */
+static atomic_size_t connects;
+
+int connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    atomic_fetch_add(&connects, 1);
+    return (int)syscall(SYS_connect, fd, address, size);
+}
 
 typedef struct world {
     fixture f;
@@ -376,6 +394,27 @@ START_TEST(brokers_may_go_away_and_come_back)
 }
 END_TEST
 
+/* Asking the brokers goes on in an outage, as long as the group counts us in and after. */
+START_TEST(an_outage_is_sat_out_quietly)
+{
+    world *w = world_new();
+    member *m = member_new(w, -2);
+    await_total(w, EACH);
+    fixture_down(&w->f);
+    size_t before = connects;
+    fixture_await(&w->f, has_lost, m); /* the session's time is over */
+    fixture_wait(&w->f, OUTAGE_MS);
+    ck_assert_uint_gt(connects, before);
+    ck_assert_uint_lt(connects - before, CONNECTS_MAX);
+    fixture_up(&w->f);
+    await_held(m, PARTITIONS);
+    append(w, 100);
+    await_total(w, EACH + 100);
+    member_free(m);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_commit_shows_membership)
 {
     world *w = world_new();
@@ -491,6 +530,7 @@ int main(void)
     tcase_add_loop_test(tests, out_of_range_is_asked_again, 0, 2);
     tcase_add_test(tests, errors_that_pass_are_sat_out);
     tcase_add_test(tests, brokers_may_go_away_and_come_back);
+    tcase_add_test(tests, an_outage_is_sat_out_quietly);
     tcase_add_test(tests, a_commit_shows_membership);
     tcase_add_loop_test(tests, a_failed_commit_harms_nothing, 0, (int)(sizeof commit_errors / sizeof *commit_errors));
     tcase_add_loop_test(tests, partitions_are_handed_over_when_given_back, 0, 2);

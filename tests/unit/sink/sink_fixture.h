@@ -19,6 +19,7 @@
 enum { FIXTURE_RECORDS_MAX = 2000, FIXTURE_PARTITIONS = 4 };
 
 typedef struct fixture {
+    const char *server; /* DSN of the server the database is made on */
     char name[64];
     char dsn[1024];
     PGconn *pg;
@@ -62,7 +63,7 @@ static inline const char *fixture_ask(fixture *f, const char *sql)
 
 static inline void fixture_open_database(fixture *f)
 {
-    PGconn *server = PQconnectdb(fixture_server());
+    PGconn *server = PQconnectdb(f->server);
     char sql[128];
     snprintf(f->name, sizeof f->name, "leat_sink_%d", (int)getpid());
     snprintf(sql, sizeof sql, "DROP DATABASE IF EXISTS %s WITH (FORCE)", f->name);
@@ -71,7 +72,7 @@ static inline void fixture_open_database(fixture *f)
     snprintf(sql, sizeof sql, "CREATE DATABASE %s", f->name);
     fixture_run_on(server, sql);
     PQfinish(server);
-    snprintf(f->dsn, sizeof f->dsn, "%s dbname=%s", fixture_server(), f->name);
+    snprintf(f->dsn, sizeof f->dsn, "%s dbname=%s", f->server, f->name);
     f->pg = PQconnectdb(f->dsn);
     ck_assert_msg(PQstatus(f->pg) == CONNECTION_OK, "%s", PQerrorMessage(f->pg));
 }
@@ -97,6 +98,7 @@ static inline fixture *fixture_new(void)
 {
     fixture *f = leat_must_calloc(1, sizeof *f);
     f->batch.records = f->records;
+    f->server = fixture_server();
     return f;
 }
 
@@ -115,7 +117,7 @@ static inline void fixture_free(fixture *f)
     free(f->catalog.tables);
     if (f->pg) {
         PQfinish(f->pg);
-        PGconn *server = PQconnectdb(fixture_server());
+        PGconn *server = PQconnectdb(f->server);
         char sql[128];
         snprintf(sql, sizeof sql, "DROP DATABASE %s WITH (FORCE)", f->name);
         fixture_run_on(server, sql);

@@ -24,6 +24,7 @@ typedef struct world {
     uv_timer_t clock; /* keeps the loop turning */
     leat_sink *sink;
     uint32_t usable;
+    char slots_said[256]; /* all that `slots` has said: "1 2" */
     bool in_call;
     job_answer answers[JOBS_MAX];
     leat_claim claims[FIXTURE_PARTITIONS];
@@ -41,6 +42,8 @@ static inline void on_slots(void *context, uint32_t shard, uint32_t usable)
     ck_assert(!w->in_call);
     ck_assert_uint_eq(shard, 0);
     w->usable = usable;
+    size_t size = strlen(w->slots_said);
+    snprintf(w->slots_said + size, sizeof w->slots_said - size, "%s%u", size > 0 ? " " : "", usable);
 }
 
 static inline void submit(world *w, const leat_job *job)
@@ -109,7 +112,7 @@ static inline void init_source(world *w)
     snprintf(source->hash, sizeof source->hash, "xxh3-64");
     source->subpartitions = LEAT_SUBPARTITIONS;
     leat_layout_even(&w->f->catalog.layout, FIXTURE_PARTITIONS, 1, (const char *const[]){"a"});
-    ck_assert_msg(leat_postgres_init(w->f->dsn, source, &w->f->catalog.layout, 0, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_postgres_init(w->f->dsn, source, &w->f->catalog.layout, 0, (const int64_t[8]){0}, &error) == 0, "%s", error.text);
 }
 
 static inline void wait_usable(world *w, uint32_t usable);

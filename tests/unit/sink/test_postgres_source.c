@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* First offsets of the log when it is set up: partition 3 has lost its first 41 records already. */
+static const int64_t starts[] = {0, 0, 0, 41, 0, 0, 0, 0};
+
 typedef struct fixture {
     char name[64];
     char dsn[1024];
@@ -80,13 +83,13 @@ static void fixture_free(fixture *f)
 
 static void init(fixture *f, uint32_t shard)
 {
-    int status = leat_postgres_init(f->dsn, &f->source, &f->layout, shard, &f->error);
+    int status = leat_postgres_init(f->dsn, &f->source, &f->layout, shard, starts, &f->error);
     ck_assert_msg(status == 0, "%s", f->error.text);
 }
 
 static void assert_refused(fixture *f, const char *word)
 {
-    ck_assert_int_eq(leat_postgres_init(f->dsn, &f->source, &f->layout, 0, &f->error), -1);
+    ck_assert_int_eq(leat_postgres_init(f->dsn, &f->source, &f->layout, 0, starts, &f->error), -1);
     ck_assert_msg(strstr(f->error.text, word) != NULL, "\"%s\" does not say \"%s\"", f->error.text, word);
 }
 
@@ -105,6 +108,7 @@ START_TEST(init_stores_what_read_source_reads)
     ck_assert_int_eq(leat_postgres_check_source(&source, &layout, &f->source, &f->layout, &f->error), 0);
     ck_assert_int_eq(leat_postgres_read_source(f->dsn, "others", &source, &layout, &f->error), 1);
     assert_answer(f, "SELECT string_agg(partition::text, ',' ORDER BY partition) FROM leat.partitions", "2,3");
+    assert_answer(f, "SELECT string_agg(low::text, ',' ORDER BY partition) FROM leat.partitions", "-1,40");
     assert_answer(f, "SELECT DISTINCT base_offsets = array_fill(-1::bigint, ARRAY[64]) FROM leat.partitions", "t");
     fixture_free(f);
 }
@@ -175,7 +179,7 @@ START_TEST(init_refuses_one_database_for_two_shards)
 {
     fixture *f = fixture_new("twice");
     init(f, 0);
-    ck_assert_int_eq(leat_postgres_init(f->dsn, &f->source, &f->layout, 1, &f->error), -1);
+    ck_assert_int_eq(leat_postgres_init(f->dsn, &f->source, &f->layout, 1, starts, &f->error), -1);
     ck_assert_ptr_nonnull(strstr(f->error.text, "two shards"));
     assert_answer(f, "SELECT count(*) FROM leat.partitions", "2");
     fixture_free(f);
