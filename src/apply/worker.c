@@ -98,6 +98,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .shard_name = worker->config.shards[shard].name,
             .shard = shard,
             .dsn = worker->config.shards[shard].dsn,
+            .owner = worker->config.owner,
             .connections = worker->config.shards[shard].connections,
             .catalog = worker->config.catalog,
             .routes = worker->config.routes,

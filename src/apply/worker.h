@@ -27,6 +27,7 @@ typedef struct leat_worker_config {
     const leat_catalog *catalog;
     const leat_routes *routes;
     const leat_worker_shard *shards; /* [catalog->layout.shard_count] */
+    const char *owner;               /* of the shards' sessions: leat_postgres_owner */
     leat_engine_config engine;       /* limits; partitions, shards and jobs_max are filled in from the rest */
     int64_t lock_timeout_ms;
     leat_metrics *metrics;

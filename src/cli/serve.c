@@ -13,6 +13,7 @@
 #include "cli/edge_thread.h"
 #include "cli/startup.h"
 #include "edge/admin.h"
+#include "sink/postgres.h"
 
 enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000 };
 
@@ -35,6 +36,7 @@ typedef struct serve {
     leat_admin *admin;
     leat_edge_thread *edge;
     leat_worker_shard *shards; /* in layout order */
+    char owner[LEAT_OWNER_SIZE];
     leat_worker *workers[WORKERS_MAX];
     uint32_t worker_count;
 } serve;
@@ -100,9 +102,22 @@ static void engine_limits(const leat_config *from, leat_engine_config *engine)
     engine->seed = (uint64_t)leat_wall_ms() * 2654435761u + (uint64_t)getpid();
 }
 
+/* Of the shards that answer now; one that does not is no reason to wait. */
+static int refuse_other_groups(serve *s, leat_error *error)
+{
+    const leat_source *source = &s->startup.catalog.source;
+    for (uint32_t i = 0; i < s->startup.catalog.layout.shard_count; i++) {
+        int status = leat_postgres_refuse_others(s->shards[i].dsn, source, s->startup.log.group, error);
+        if (status == 1)
+            return leat_fail_prefix(error, "shard %s", s->shards[i].name);
+    }
+    leat_postgres_owner(source, s->startup.log.group, s->owner);
+    return 0;
+}
+
 static int make_workers(serve *s, leat_error *error)
 {
-    if (match_shards(s, error) != 0)
+    if (match_shards(s, error) != 0 || refuse_other_groups(s, error) != 0)
         return -1;
     leat_worker_config config = {
         .log = s->startup.log,
@@ -110,6 +125,7 @@ static int make_workers(serve *s, leat_error *error)
         .catalog = &s->startup.catalog,
         .routes = &s->startup.routes,
         .shards = s->shards,
+        .owner = s->owner,
         .lock_timeout_ms = s->startup.config.lock_timeout_ms,
         .metrics = s->metrics,
     };

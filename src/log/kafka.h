@@ -74,10 +74,14 @@ typedef struct leat_kafka_topic {
 } leat_kafka_topic;
 
 void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+/* The topic's settings. */
+void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
 /* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). */
 void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
                             int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
 /* 0 read, 1 there is no such topic, -1 error. */
 int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,
+                            leat_error *error) LEAT_MUST_CHECK;
 
 #endif

@@ -45,6 +45,15 @@ void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *par
     rd_kafka_AdminOptions_destroy(options);
 }
 
+void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+{
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms, opaque);
+    rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ConfigResource_destroy(resource);
+}
+
 static bool is_unknown_topic(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
@@ -202,7 +211,7 @@ int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *
     return result >= 0 ? result : leat_fail_prefix(error, "creating Kafka topic %s", config->topic);
 }
 
-static int read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size, leat_error *error)
+int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size, leat_error *error)
 {
     if (rd_kafka_event_error(event))
         return leat_fail(error, "%s", rd_kafka_event_error_string(event));
@@ -233,16 +242,12 @@ int leat_log_topic_setting(const leat_log_config *config, const char *name, int 
     if (!client)
         return -1;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic);
-    rd_kafka_AdminOptions_t *options = options_new(client->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms, NULL);
-    rd_kafka_DescribeConfigs(client->rk, &resource, 1, options, queue);
-    rd_kafka_AdminOptions_destroy(options);
+    leat_kafka_ask_settings(client->rk, config->topic, timeout_ms, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    int result = event ? read_setting(event, name, ret, size, error)
+    int result = event ? leat_kafka_read_setting(event, name, ret, size, error)
                        : leat_fail(error, "no answer within %d ms", timeout_ms);
     if (event)
         rd_kafka_event_destroy(event);
-    rd_kafka_ConfigResource_destroy(resource);
     rd_kafka_queue_destroy(queue);
     leat_kafka_client_free(client, FREE_MS);
     return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);

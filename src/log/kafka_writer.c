@@ -6,9 +6,14 @@
  * A fatal error of the idempotent producer ends its client: nothing more is accepted, everything that waits is
  * answered, then a new client takes its place. A record is never carried over: whoever sent it hears that it failed or
  * is unknown, so a key's order is the senders' to keep.
+ *
+ * The brokers judge a batch as they judge a record: one over the topic's max.message.bytes is refused with all that is
+ * in it. So that limit is asked for, at start and when something was refused as too large; if the client's batches may
+ * exceed it, another client with smaller ones takes its place.
  */
 #include "log/kafka.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,6 +28,8 @@ enum {
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
     VALUE_MAX = 9, /* of one rd_kafka_produceva */
+    NUMBER_SIZE = 32,
+    FRAME_MAX = 512, /* what a batch of one record is larger than its key and value, headers included */
 };
 
 typedef struct writer_slot {
@@ -37,6 +44,9 @@ struct leat_log_writer {
     uv_timer_t timer;
     uint32_t open_handles;
     leat_log_config config; /* a copy: a client may have to be made again */
+    leat_log_property *properties; /* of config, with room for our batch.size behind the user's */
+    uint32_t user_properties;
+    char batch_size[NUMBER_SIZE];
     leat_appended_cb on_appended;
     void *context;
     leat_kafka_client *client; /* NULL: could not be made again yet */
@@ -53,21 +63,26 @@ struct leat_log_writer {
     int64_t renewing_since_us; /* 0: in good order */
     uint64_t renewals;
     bool asking;
+    long limit; /* the topic's max.message.bytes; 0: not known */
+    bool limit_asked;
+    bool limit_refused; /* the brokers do not tell it */
 };
 
 /* ---- the copy of the configuration ---- */
 
-static void config_copy(leat_log_config *ret, const leat_log_config *from)
+static void config_copy(leat_log_writer *writer, const leat_log_config *from)
 {
-    leat_log_property *properties = leat_must_calloc(from->property_count, sizeof *properties);
+    leat_log_property *properties = leat_must_calloc(from->property_count + 1, sizeof *properties);
     for (uint32_t i = 0; i < from->property_count; i++) {
         properties[i].name = leat_must_strdup(from->properties[i].name);
         properties[i].value = leat_must_strdup(from->properties[i].value);
     }
-    *ret = (leat_log_config){.brokers = leat_must_strdup(from->brokers),
-                             .topic = leat_must_strdup(from->topic),
-                             .properties = properties,
-                             .property_count = from->property_count};
+    writer->properties = properties;
+    writer->user_properties = from->property_count;
+    writer->config = (leat_log_config){.brokers = leat_must_strdup(from->brokers),
+                                       .topic = leat_must_strdup(from->topic),
+                                       .properties = properties,
+                                       .property_count = from->property_count};
 }
 
 /* Takes the constness off memory that is ours to free, or that librdkafka only reads. */
@@ -76,15 +91,32 @@ static void *unconst(const void *memory)
     return (void *)(uintptr_t)memory;
 }
 
-static void config_free(leat_log_config *config)
+static void config_free(leat_log_writer *writer)
 {
-    for (uint32_t i = 0; i < config->property_count; i++) {
-        free(unconst(config->properties[i].name));
-        free(unconst(config->properties[i].value));
+    for (uint32_t i = 0; i < writer->user_properties; i++) {
+        free(unconst(writer->properties[i].name));
+        free(unconst(writer->properties[i].value));
     }
-    free(unconst(config->properties));
-    free(unconst(config->brokers));
-    free(unconst(config->topic));
+    free(writer->properties);
+    free(unconst(writer->config.brokers));
+    free(unconst(writer->config.topic));
+}
+
+/* For the next client; wins over the user's. */
+static void config_batch_size(leat_log_writer *writer, long size)
+{
+    snprintf(writer->batch_size, sizeof writer->batch_size, "%ld", size);
+    writer->properties[writer->user_properties] = (leat_log_property){"batch.size", writer->batch_size};
+    writer->config.property_count = writer->user_properties + 1;
+}
+
+/* A number of the client's configuration; -1: there is none. */
+static long config_number(const leat_log_writer *writer, const char *name)
+{
+    char text[NUMBER_SIZE];
+    size_t size = sizeof text;
+    const rd_kafka_conf_t *conf = rd_kafka_conf(writer->client->rk);
+    return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK ? strtol(text, NULL, 10) : -1;
 }
 
 /* ---- slots ---- */
@@ -123,14 +155,10 @@ static void slot_give(leat_log_writer *writer, writer_slot *slot)
 
 static int slots_new(leat_log_writer *writer, leat_error *error)
 {
-    char text[32];
-    size_t size = sizeof text;
-    const rd_kafka_conf_t *conf = rd_kafka_conf(writer->client->rk);
-    if (rd_kafka_conf_get(conf, "queue.buffering.max.messages", text, &size) != RD_KAFKA_CONF_OK)
-        return leat_fail(error, "queue.buffering.max.messages cannot be read");
-    size_t count = (size_t)strtoul(text, NULL, 10);
-    if (count == 0 || count > WAITING_MAX)
+    long wanted = config_number(writer, "queue.buffering.max.messages");
+    if (wanted <= 0 || wanted > WAITING_MAX)
         return leat_fail(error, "Kafka property queue.buffering.max.messages must be between 1 and %d", WAITING_MAX);
+    size_t count = (size_t)wanted;
     writer->slots = leat_must_calloc(count, sizeof *writer->slots);
     for (size_t i = count; i > 0; i--) {
         writer->slots[i - 1].newer = writer->free_slots;
@@ -149,13 +177,34 @@ static void answer(leat_log_writer *writer, writer_slot *slot, leat_append_resul
     writer->on_appended(writer->context, tag, result, partition, offset, why);
 }
 
-static leat_append_result result_of(const rd_kafka_message_t *report)
+static void ask_limit(leat_log_writer *writer)
+{
+    if (writer->limit_asked || writer->renewing_since_us)
+        return;
+    writer->limit_asked = true;
+    leat_kafka_ask_settings(writer->client->rk, writer->config.topic, ASK_TIMEOUT_MS, NULL, writer->answers);
+}
+
+/* Was only its batch too large? Before the limit is known: perhaps. */
+static bool may_fit(const leat_log_writer *writer, const rd_kafka_message_t *report)
+{
+    if (writer->limit == 0)
+        return !writer->limit_refused;
+    return report->len + report->key_len + FRAME_MAX <= (size_t)writer->limit;
+}
+
+static leat_append_result result_of(leat_log_writer *writer, const rd_kafka_message_t *report)
 {
     if (!report->err)
         return LEAT_APPENDED;
     if (rd_kafka_message_status(report) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
         return LEAT_APPEND_UNKNOWN;
-    return report->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? LEAT_APPEND_TOO_LARGE : LEAT_NOT_APPENDED;
+    if (report->err != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return LEAT_NOT_APPENDED;
+    if (!may_fit(writer, report))
+        return LEAT_APPEND_TOO_LARGE;
+    ask_limit(writer);
+    return LEAT_NOT_APPENDED;
 }
 
 static void on_reports(leat_log_writer *writer, rd_kafka_event_t *event)
@@ -163,7 +212,7 @@ static void on_reports(leat_log_writer *writer, rd_kafka_event_t *event)
     const rd_kafka_message_t *report;
     bool stored = false;
     while ((report = rd_kafka_event_message_next(event))) {
-        leat_append_result result = result_of(report);
+        leat_append_result result = result_of(writer, report);
         stored = stored || result == LEAT_APPENDED;
         uint32_t partition = report->partition >= 0 ? (uint32_t)report->partition : 0;
         answer(writer, report->_private, result, partition, report->err ? -1 : report->offset,
@@ -211,6 +260,7 @@ static void client_close(leat_log_writer *writer, int timeout_ms)
     leat_kafka_client_free(writer->client, timeout_ms);
     writer->client = NULL;
     writer->asking = false;
+    writer->limit_asked = false;
 }
 
 static void purge(leat_log_writer *writer)
@@ -219,16 +269,34 @@ static void purge(leat_log_writer *writer)
     rd_kafka_purge(writer->client->rk, flags);
 }
 
-static void renewal_begin(leat_log_writer *writer, const char *text)
+static void renewal_begin(leat_log_writer *writer)
+{
+    writer->renewing_since_us = leat_mono_us();
+    writer->sign_us = 0;
+    writer->renewals++;
+}
+
+static void on_fatal(leat_log_writer *writer, const char *text)
 {
     if (writer->renewing_since_us)
         return;
     leat_err("Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made", text,
              writer->waiting);
-    writer->renewing_since_us = leat_mono_us();
-    writer->sign_us = 0;
-    writer->renewals++;
+    renewal_begin(writer);
     purge(writer);
+}
+
+/* What waits is still answered by the old client. */
+static void fit_batches(leat_log_writer *writer)
+{
+    if (writer->limit <= 0 || config_number(writer, "batch.size") <= writer->limit)
+        return;
+    config_batch_size(writer, writer->limit);
+    if (writer->renewing_since_us)
+        return;
+    leat_info("Kafka writer: topic %s has max.message.bytes=%ld: a client with batches of that size is made",
+              writer->config.topic, writer->limit);
+    renewal_begin(writer);
 }
 
 static void renewal_step(leat_log_writer *writer)
@@ -254,7 +322,7 @@ static void on_error(leat_log_writer *writer, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (rd_kafka_event_error_is_fatal(event)) {
-        renewal_begin(writer, rd_kafka_event_error_string(event));
+        on_fatal(writer, rd_kafka_event_error_string(event));
         return;
     }
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
@@ -284,11 +352,35 @@ static void on_topic(leat_log_writer *writer, rd_kafka_event_t *event)
     if (result == 0 && topic.leaderless == 0) {
         if (!writer->renewing_since_us)
             writer->sign_us = leat_mono_us();
+        if (writer->limit == 0 && !writer->limit_refused)
+            ask_limit(writer);
         return;
     }
     rd_kafka_resp_err_t code = result == 1 ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
                                : result == 0 ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : RD_KAFKA_RESP_ERR__FAIL;
     leat_kafka_say(writer->client, code, result < 0 ? error.text : rd_kafka_err2str(code));
+}
+
+static bool is_passing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE ||
+           code == RD_KAFKA_RESP_ERR__TRANSPORT;
+}
+
+static void on_settings(leat_log_writer *writer, rd_kafka_event_t *event)
+{
+    leat_error error;
+    char text[NUMBER_SIZE];
+    writer->limit_asked = false;
+    if (leat_kafka_read_setting(event, "max.message.bytes", text, sizeof text, &error) == 0) {
+        writer->limit = strtol(text, NULL, 10);
+        fit_batches(writer);
+        return;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    writer->limit_refused = !is_passing(code);
+    leat_fail_prefix(&error, "max.message.bytes of the topic is not known, batch.size must not exceed it");
+    leat_kafka_say(writer->client, code, error.text);
 }
 
 static void serve_answers(leat_log_writer *writer)
@@ -297,6 +389,8 @@ static void serve_answers(leat_log_writer *writer)
     while (writer->client && (event = rd_kafka_queue_poll(writer->answers, 0))) {
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT)
             on_topic(writer, event);
+        else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT)
+            on_settings(writer, event);
         rd_kafka_event_destroy(event);
     }
 }
@@ -342,7 +436,7 @@ static void writer_forget(leat_log_writer *writer)
 {
     if (writer->wake_fd >= 0)
         close(writer->wake_fd);
-    config_free(&writer->config);
+    config_free(writer);
     free(writer->slots);
     free(writer);
 }
@@ -357,7 +451,7 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
     leat_log_writer *writer = leat_must_calloc(1, sizeof *writer);
     writer->on_appended = on_appended;
     writer->context = context;
-    config_copy(&writer->config, config);
+    config_copy(writer, config);
     writer->wake_fd = leat_kafka_wake_new(error);
     if (writer->wake_fd < 0 || client_open(writer, error) != 0)
         goto failed;
@@ -416,7 +510,7 @@ static int refused(leat_log_writer *writer, rd_kafka_error_t *fault, leat_error 
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR__INVALID_ARG)
         return -1;
     if (code == RD_KAFKA_RESP_ERR__FATAL)
-        renewal_begin(writer, "found while appending");
+        on_fatal(writer, "found while appending");
     else if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
         leat_kafka_say(writer->client, code, rd_kafka_err2str(code));
     return 1;
@@ -425,7 +519,7 @@ static int refused(leat_log_writer *writer, rd_kafka_error_t *fault, leat_error 
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
 {
     if (writer->renewing_since_us) {
-        leat_fail(error, "the writer recovers from a fatal error");
+        leat_fail(error, "the writer is being given a new client");
         return 1;
     }
     writer_slot *slot = slot_take(writer, tag);

@@ -72,8 +72,7 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
                                      void *context, leat_error *error);
 /* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, the topic is not known,
  * the writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never
- * blocks. The topic's max.message.bytes must not be below the property `batch.size` (1,000,000): else the brokers
- * refuse whole batches of small records as too large. */
+ * blocks. */
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
 /* Age of the oldest record without an answer, microseconds; 0: none waits. What readiness is judged by. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);

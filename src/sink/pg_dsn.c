@@ -47,17 +47,13 @@ static void add(leat_pg_dsn *dsn, const char *keyword, const char *value)
     dsn->count++;
 }
 
-/* Begins with "leat" whatever the DSN says: leat.terminate_holders ends no session of another name. */
-static void name_application(leat_pg_dsn *dsn)
+/* Begins with "leat" and the owner whatever the DSN says: leat.terminate_holders ends no session of another name, and
+ * leat_postgres_refuse_others finds other groups by it. */
+static void name_application(leat_pg_dsn *dsn, const char *owner)
 {
-    const char *name = given(dsn, "application_name");
-    char host[32] = "";
-    if (name && strncmp(name, "leat", 4) == 0) {
-        snprintf(dsn->application_name, sizeof dsn->application_name, "%s", name);
-        return;
-    }
+    char host[24] = "";
     gethostname(host, sizeof host - 1);
-    snprintf(dsn->application_name, sizeof dsn->application_name, "leat %s %ld", host, (long)getpid());
+    snprintf(dsn->application_name, sizeof dsn->application_name, "leat %s %s %ld", owner, host, (long)getpid());
 }
 
 static void add_all(leat_pg_dsn *dsn)
@@ -75,7 +71,7 @@ static void add_all(leat_pg_dsn *dsn)
     add(dsn, "application_name", dsn->application_name);
 }
 
-leat_pg_dsn *leat_pg_dsn_new(const char *text, leat_error *error)
+leat_pg_dsn *leat_pg_dsn_new(const char *text, const char *owner, leat_error *error)
 {
     leat_pg_dsn *dsn = leat_must_calloc(1, sizeof *dsn);
     dsn->options = PQconninfoParse(text, NULL); /* its message may quote a password */
@@ -84,7 +80,7 @@ leat_pg_dsn *leat_pg_dsn_new(const char *text, leat_error *error)
         free(dsn);
         return NULL;
     }
-    name_application(dsn);
+    name_application(dsn, owner);
     add_all(dsn);
     return dsn;
 }

@@ -9,8 +9,9 @@
 
 typedef struct leat_pg_dsn leat_pg_dsn;
 
-/* NULL and a message (without any of the DSN's text) when it cannot be read. */
-leat_pg_dsn *leat_pg_dsn_new(const char *dsn, leat_error *error);
+/* `owner` goes into the sessions' application_name: "leat OWNER HOST PID". NULL and a message (without any of the DSN's
+ * text) when it cannot be read. */
+leat_pg_dsn *leat_pg_dsn_new(const char *dsn, const char *owner, leat_error *error);
 void leat_pg_dsn_free(leat_pg_dsn *dsn);
 /* NULL-terminated, for PQconnectStartParams. */
 const char *const *leat_pg_dsn_keywords(const leat_pg_dsn *dsn);

@@ -429,7 +429,7 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
                          leat_error *error)
 {
     LEAT_ASSERT(config->connections > 0);
-    leat_pg_dsn *dsn = leat_pg_dsn_new(config->dsn, error);
+    leat_pg_dsn *dsn = leat_pg_dsn_new(config->dsn, config->owner, error);
     if (!dsn) {
         leat_fail_prefix(error, "shard %s", config->shard_name);
         return NULL;

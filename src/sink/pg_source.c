@@ -404,3 +404,43 @@ int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *
     leat_pg_close(&pg);
     return status;
 }
+
+void leat_postgres_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE])
+{
+    uint64_t hash = leat_hash(leat_slice_of(group));
+    snprintf(ret, LEAT_OWNER_SIZE, "%" PRId32 " %08" PRIx32, source->id, (uint32_t)hash);
+}
+
+static int refuse_others(leat_pg *pg, const leat_source *source, const char *group, leat_error *error)
+{
+    char id[16], owner[LEAT_OWNER_SIZE];
+    snprintf(id, sizeof id, "%" PRId32, source->id);
+    leat_postgres_owner(source, group, owner);
+    const char *const values[] = {id, owner};
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT pid, application_name FROM pg_catalog.pg_stat_activity"
+                                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                                     "   AND starts_with(application_name, 'leat ' || $1 || ' ')"
+                                     "   AND NOT starts_with(application_name, 'leat ' || $2 || ' ') LIMIT 1",
+                                     2, values, error);
+    if (!result)
+        return -1;
+    int status = PQntuples(result) > 0;
+    if (status == 1)
+        leat_fail(error,
+                  "%s: another consumer group applies topic %s already (session %s, \"%s\"): two groups would fence each "
+                  "other. Use its log.kafka.group, or end its processes first",
+                  pg->where, source->topic, PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
+    PQclear(result);
+    return status;
+}
+
+int leat_postgres_refuse_others(const char *dsn, const leat_source *source, const char *group, leat_error *error)
+{
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = refuse_others(&pg, source, group, error);
+    leat_pg_close(&pg);
+    return status;
+}

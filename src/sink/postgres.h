@@ -22,6 +22,13 @@ int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *r
 int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                        const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 
+/* Names the sessions of one consumer group on one source, in pg_stat_activity: source id and a hash of the group. */
+enum { LEAT_OWNER_SIZE = 32 };
+void leat_postgres_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE]);
+/* Two live groups on one source would fence each other for ever: 1 and a message that names a session of another group,
+ * when there is one; 0 none; -1 the database does not answer. Progress is safe in any case. */
+int leat_postgres_refuse_others(const char *dsn, const leat_source *source, const char *group, leat_error *error) LEAT_MUST_CHECK;
+
 /* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what to do. */
 int leat_postgres_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
                                const leat_layout *running_layout, leat_error *error) LEAT_MUST_CHECK;

@@ -18,6 +18,7 @@ typedef struct leat_sink_config {
     const char *shard_name;     /* for messages: a DSN may hold a password */
     uint32_t shard;             /* index */
     const char *dsn;
+    const char *owner;          /* source and consumer group, for the sessions' name: leat_postgres_owner */
     uint32_t connections;       /* hard cap for this sink */
     const leat_catalog *catalog;/* outlives the sink; source id, tables */
     const leat_routes *routes;

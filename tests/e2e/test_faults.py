@@ -257,3 +257,16 @@ def test_a_second_member_takes_over_partitions_and_gives_them_back(make_world):
     wait_until(lambda: sum(r[0] for r in world.rows("select n from counters")) == sent, "all writes")
     for app, numbers in world.rows("select app, list from counters"):
         assert numbers == list(range(app, sent, 7))
+
+
+def test_a_second_group_on_the_same_source_is_refused(make_world):
+    """Two consumer groups on one topic and its shards would fence each other: the second apply does not start, and says
+    why; another member of the same group does."""
+    world = make_world(**COUNTER)
+    world.init()
+    world.start("apply").wait_for("shard b: 4 connection(s)")
+    world.start("apply")
+    world.settings["log"]["kafka"]["group"] = world.name + "-other"
+    world.write_config()
+    done = world.leat("apply")
+    assert done.returncode == 1 and "another consumer group" in done.stderr

@@ -172,10 +172,14 @@ START_TEST(refuses_what_is_too_large)
     ck_assert_int_eq(append_sized(a, (leat_slice){large, sizeof large}, &error), -1);
     ck_assert(error.text[0]);
     ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 0);
-    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    append(a, 1);
-    await_answers(a, 1);
-    ck_assert_uint_eq(a->count[LEAT_APPEND_TOO_LARGE], 1);
+    /* Until it knows that the brokers do not tell their limit, the writer takes the batch for what is too large. */
+    while (a->count[LEAT_APPEND_TOO_LARGE] == 0) {
+        rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        append(a, 1);
+        await_answers(a, a->sent);
+    }
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 0);
+    ck_assert_uint_eq(a->count[LEAT_APPEND_UNKNOWN], 0);
     finish(a);
 }
 END_TEST

@@ -82,7 +82,7 @@ static inline void on_clock(uv_timer_t *timer)
 static inline void start_sink(world *w, const char *dsn, uint32_t connections, int64_t lock_timeout_ms)
 {
     leat_error error = {""};
-    leat_sink_config config = {.shard_name = "a", .dsn = dsn, .connections = connections, .catalog = &w->f->catalog,
+    leat_sink_config config = {.shard_name = "a", .dsn = dsn, .owner = "1 test", .connections = connections, .catalog = &w->f->catalog,
                                .routes = &w->f->routes, .lock_timeout_ms = lock_timeout_ms, .seed = 7};
     leat_sink_events events = {w, on_slots, on_done};
     w->in_call = true;
@@ -102,17 +102,24 @@ static inline world *world_new(void)
     return w;
 }
 
+static inline void init_database(world *w, const char *dsn)
+{
+    static const int64_t starts[FIXTURE_PARTITIONS] = {0};
+    leat_error error = {""};
+    int status = leat_postgres_init(dsn, &w->f->catalog.source, &w->f->catalog.layout, 0, starts, &error);
+    ck_assert_msg(status == 0, "%s", error.text);
+}
+
 static inline void init_source(world *w)
 {
     leat_source *source = &w->f->catalog.source;
-    leat_error error = {""};
     snprintf(source->log_identity, sizeof source->log_identity, "cluster");
     snprintf(source->topic, sizeof source->topic, "writes");
     snprintf(source->topic_id, sizeof source->topic_id, "topic-id");
     snprintf(source->hash, sizeof source->hash, "xxh3-64");
     source->subpartitions = LEAT_SUBPARTITIONS;
     leat_layout_even(&w->f->catalog.layout, FIXTURE_PARTITIONS, 1, (const char *const[]){"a"});
-    ck_assert_msg(leat_postgres_init(w->f->dsn, source, &w->f->catalog.layout, 0, (const int64_t[8]){0}, &error) == 0, "%s", error.text);
+    init_database(w, w->f->dsn);
 }
 
 static inline void wait_usable(world *w, uint32_t usable);

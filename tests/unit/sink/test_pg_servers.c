@@ -20,16 +20,15 @@ static int port_of(fixture *f)
 static two_servers *two_servers_open(void)
 {
     two_servers *t = leat_must_calloc(1, sizeof *t);
-    leat_error error = {""};
     char dsn[1200];
     world *w = t->w = world_new();
     prepare_database(w);
     t->second = fixture_new();
     t->second->server = getenv("PG_DSN_2");
     fixture_open_database(t->second);
-    leat_source source = w->f->catalog.source;
-    ck_assert_int_eq(leat_postgres_init(t->second->dsn, &source, &w->f->catalog.layout, 0, (const int64_t[8]){0}, &error), 0);
-    ck_assert_int_eq(source.id, w->f->catalog.source.id);
+    int32_t source_id = w->f->catalog.source.id;
+    init_database(w, t->second->dsn);
+    ck_assert_int_eq(w->f->catalog.source.id, source_id);
 
     forwarder_start(&t->proxy, &w->loop, port_of(w->f));
     snprintf(dsn, sizeof dsn, "%s host=127.0.0.1 port=%d", w->f->dsn, t->proxy.port);
