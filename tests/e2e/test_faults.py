@@ -134,7 +134,7 @@ def test_a_record_the_database_refuses_stops_its_subpartition_only(make_world):
     apply.wait_for("is stalled by")
     wait_until(lambda: len(world.rows("select 1 from counters where n = 1")) >= 48, "other keys to go on")
     assert world.rows("select list from counters where id = 1") == [([1],)]
-    assert world.metric(apply, "leat_subpartitions_stalled") == 1
+    wait_until(lambda: world.metric(apply, "leat_subpartitions_stalled") == 1, "the metric")
     for shard in world.shard_names:
         with world.db(shard) as db:
             db.execute("alter table counters drop constraint small")
