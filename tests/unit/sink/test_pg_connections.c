@@ -175,7 +175,7 @@ START_TEST(the_server_sees_our_name)
     world *w = world_open(1, 1000);
     char expected[128], host[32] = "";
     gethostname(host, sizeof host - 1);
-    snprintf(expected, sizeof expected, "leat %s %d", host, (int)getpid());
+    snprintf(expected, sizeof expected, "leat 1 test %s %d", host, (int)getpid());
     ck_assert_str_eq(fixture_ask(w->f, "SELECT application_name FROM pg_stat_activity"
                                        " WHERE application_name LIKE 'leat %' AND datname = current_database()"),
                      expected);
