@@ -23,6 +23,15 @@ bool leat_slice_is(leat_slice a, const char *text)
     return leat_slice_equal(a, leat_slice_of(text));
 }
 
+bool leat_slice_take(leat_slice *rest, char c)
+{
+    if (rest->size == 0 || rest->data[0] != c)
+        return false;
+    rest->data++;
+    rest->size--;
+    return true;
+}
+
 int leat_fail(leat_error *error, const char *format, ...)
 {
     if (error) {

@@ -253,10 +253,22 @@ int leat_log_topic_setting(const leat_log_config *config, const char *name, int 
     return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
 }
 
+/* A broker may not know yet, or no longer, that it leads a partition: of a topic that was just created, above all. */
+static bool is_passing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_OR_FOLLOWER || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH || is_unknown_topic(code);
+}
+
+/* 0 read, 1 it may pass, -1 error. */
 static int read_starts(rd_kafka_event_t *event, uint32_t partition_count, int64_t *ret, leat_error *error)
 {
-    if (rd_kafka_event_error(event))
-        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (code) {
+        leat_fail(error, "%s", rd_kafka_event_error_string(event));
+        return is_passing(code) ? 1 : -1;
+    }
     size_t count = 0;
     const rd_kafka_ListOffsetsResultInfo_t **infos =
         rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
@@ -264,23 +276,22 @@ static int read_starts(rd_kafka_event_t *event, uint32_t partition_count, int64_
         return leat_fail(error, "the answer does not hold every partition");
     for (size_t i = 0; i < count; i++) {
         const rd_kafka_topic_partition_t *found = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-        if (found->err || found->partition < 0 || (uint32_t)found->partition >= partition_count)
-            return leat_fail(error, "partition %d: %s", (int)found->partition, rd_kafka_err2str(found->err));
+        if (found->err || found->partition < 0 || (uint32_t)found->partition >= partition_count) {
+            leat_fail(error, "partition %d: %s", (int)found->partition, rd_kafka_err2str(found->err));
+            return is_passing(found->err) ? 1 : -1;
+        }
         ret[found->partition] = found->offset;
     }
     return 0;
 }
 
-int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                    leat_error *error)
+static int ask_starts(leat_kafka_client *client, const char *topic, uint32_t partition_count, int timeout_ms,
+                      int64_t *ret, leat_error *error)
 {
-    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
-    if (!client)
-        return -1;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     for (uint32_t p = 0; p < partition_count; p++)
-        rd_kafka_topic_partition_list_add(list, config->topic, (int32_t)p);
+        rd_kafka_topic_partition_list_add(list, topic, (int32_t)p);
     leat_kafka_ask_offsets(client->rk, list, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, NULL, queue);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
@@ -289,6 +300,20 @@ int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
+    return result;
+}
+
+int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                    leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    int result;
+    while ((result = ask_starts(client, config->topic, partition_count, timeout_ms, ret, error)) == 1 &&
+           leat_mono_us() < until_us)
+        usleep(LOOK_AGAIN_US);
     leat_kafka_client_free(client, FREE_MS);
     return result == 0 ? 0 : leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
 }

@@ -27,21 +27,12 @@ static leat_slice take_digits(leat_slice *rest)
     return digits;
 }
 
-static bool take_char(leat_slice *rest, char c)
-{
-    if (rest->size == 0 || rest->data[0] != c)
-        return false;
-    rest->data++;
-    rest->size--;
-    return true;
-}
-
 /* After the 'e'. */
 static bool take_exponent(leat_slice *rest, int32_t *ret)
 {
-    bool negative = take_char(rest, '-');
+    bool negative = leat_slice_take(rest, '-');
     if (!negative)
-        take_char(rest, '+');
+        leat_slice_take(rest, '+');
     leat_slice digits = take_digits(rest);
     if (digits.size == 0)
         return false;
@@ -60,16 +51,16 @@ bool leat_decimal_scan(leat_slice text, leat_decimal *ret)
     leat_decimal decimal = {.exponent = 0};
     if (text.size == 0)
         return false;
-    decimal.negative = take_char(&text, '-');
+    decimal.negative = leat_slice_take(&text, '-');
     decimal.whole = take_digits(&text);
     if (decimal.whole.size == 0)
         return false;
-    if (take_char(&text, '.')) {
+    if (leat_slice_take(&text, '.')) {
         decimal.fraction = take_digits(&text);
         if (decimal.fraction.size == 0)
             return false;
     }
-    if ((take_char(&text, 'e') || take_char(&text, 'E')) && !take_exponent(&text, &decimal.exponent))
+    if ((leat_slice_take(&text, 'e') || leat_slice_take(&text, 'E')) && !take_exponent(&text, &decimal.exponent))
         return false;
     if (text.size != 0)
         return false;

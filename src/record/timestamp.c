@@ -49,22 +49,13 @@ static int32_t take_number(leat_slice *rest, size_t count)
     return number;
 }
 
-static bool take_char(leat_slice *rest, char c)
-{
-    if (rest->size == 0 || rest->data[0] != c)
-        return false;
-    rest->data++;
-    rest->size--;
-    return true;
-}
-
 static bool take_date(leat_slice *rest, int64_t *ret_days)
 {
     int32_t year = take_number(rest, 4);
-    if (year < 1 || !take_char(rest, '-'))
+    if (year < 1 || !leat_slice_take(rest, '-'))
         return false;
     int32_t month = take_number(rest, 2);
-    if (month < 1 || month > 12 || !take_char(rest, '-'))
+    if (month < 1 || month > 12 || !leat_slice_take(rest, '-'))
         return false;
     int32_t day = take_number(rest, 2);
     if (day < 1 || day > days_in_month(year, month))
@@ -77,7 +68,7 @@ static bool take_date(leat_slice *rest, int64_t *ret_days)
 static bool take_fraction(leat_slice *rest, int64_t *ret_us)
 {
     *ret_us = 0;
-    if (!take_char(rest, '.'))
+    if (!leat_slice_take(rest, '.'))
         return true;
     int64_t unit = us_per_second;
     int64_t us = 0;
@@ -94,10 +85,10 @@ static bool take_fraction(leat_slice *rest, int64_t *ret_us)
 static bool take_clock(leat_slice *rest, int64_t *ret_us)
 {
     int32_t hour = take_number(rest, 2);
-    if (hour < 0 || hour > 23 || !take_char(rest, ':'))
+    if (hour < 0 || hour > 23 || !leat_slice_take(rest, ':'))
         return false;
     int32_t minute = take_number(rest, 2);
-    if (minute < 0 || minute > 59 || !take_char(rest, ':'))
+    if (minute < 0 || minute > 59 || !leat_slice_take(rest, ':'))
         return false;
     int32_t second = take_number(rest, 2);
     int64_t fraction = 0;
@@ -110,15 +101,15 @@ static bool take_clock(leat_slice *rest, int64_t *ret_us)
 /* "Z" or "+05:30": what local time is ahead of UTC. */
 static bool take_offset(leat_slice *rest, int64_t *ret_us)
 {
-    if (take_char(rest, 'Z') || take_char(rest, 'z')) {
+    if (leat_slice_take(rest, 'Z') || leat_slice_take(rest, 'z')) {
         *ret_us = 0;
         return true;
     }
-    bool is_behind = take_char(rest, '-');
-    if (!is_behind && !take_char(rest, '+'))
+    bool is_behind = leat_slice_take(rest, '-');
+    if (!is_behind && !leat_slice_take(rest, '+'))
         return false;
     int32_t hour = take_number(rest, 2);
-    if (hour < 0 || hour > 23 || !take_char(rest, ':'))
+    if (hour < 0 || hour > 23 || !leat_slice_take(rest, ':'))
         return false;
     int32_t minute = take_number(rest, 2);
     if (minute < 0 || minute > 59)
@@ -131,7 +122,7 @@ static bool take_offset(leat_slice *rest, int64_t *ret_us)
 bool leat_timestamp_scan(leat_slice text, int64_t *ret_us)
 {
     int64_t days, clock, ahead;
-    if (!take_date(&text, &days) || !(take_char(&text, 'T') || take_char(&text, 't')) ||
+    if (!take_date(&text, &days) || !(leat_slice_take(&text, 'T') || leat_slice_take(&text, 't')) ||
         !take_clock(&text, &clock) || !take_offset(&text, &ahead) || text.size != 0)
         return false;
     int64_t since_year_1 = days * us_per_day + clock - ahead;
