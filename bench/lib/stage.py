@@ -37,12 +37,12 @@ def stage(shards=1, partitions=8, connections=2, **settings):
 
 def load(world, records, *arguments, quiet=True):
     """Prefills the topic, straight through Kafka."""
-    subprocess.run([LOAD, "--brokers", world.brokers, "--topic", world.name, "--catalog", f"{world.directory}/data/catalog.json",
+    subprocess.run([LOAD, "--brokers", world.brokers, "--topic", world.name, "--catalog", f"{world.directory}/data/{world.name}.catalog.json",
                     "--records", str(records), *map(str, arguments), *(["--quiet"] if quiet else [])], check=True)
 
 
 def ceiling(world, *arguments, shard="a"):
-    done = subprocess.run([CEILING, "--dsn", world.dsns[shard], "--catalog", f"{world.directory}/data/catalog.json",
+    done = subprocess.run([CEILING, "--dsn", world.dsns[shard], "--catalog", f"{world.directory}/data/{world.name}.catalog.json",
                            *map(str, arguments)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 

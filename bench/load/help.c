@@ -5,7 +5,7 @@ const char load_help[] =
     "\n"
     "  leat-load --url http://127.0.0.1:8080 --records 100000\n"
     "  leat-load --url http://127.0.0.1:8080 --seconds 30 --rate 5000 --dist zipf:1.1 --json\n"
-    "  leat-load --brokers 127.0.0.1:9092 --topic t --catalog leat-data/catalog.json --records 1000000\n"
+    "  leat-load --brokers 127.0.0.1:9092 --topic t --catalog leat-data/t.catalog.json --records 1000000\n"
     "\n"
     "Target\n"
     "  --url http://HOST:PORT     an edge: every write is one HTTP request on a connection that is kept alive\n"

@@ -142,6 +142,7 @@ static void release_memory(leat_worker *worker)
     leat_engine_free(worker->engine);
     free(worker->shards);
     free(worker->shard_of);
+    free(worker->behind_since_ms);
     free(worker);
 }
 
@@ -168,6 +169,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->partition_count = layout->partition_count;
     worker->shards = leat_must_calloc(worker->shard_count, sizeof *worker->shards);
     worker->shard_of = leat_must_calloc(worker->partition_count, sizeof *worker->shard_of);
+    worker->behind_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
         worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);
     uv_loop_init(&worker->loop);

@@ -86,18 +86,30 @@ typedef struct shard_sum {
     int64_t stalled;
 } shard_sum;
 
-static void add_partition(const leat_worker *worker, uint32_t partition, const leat_partition_view *view, shard_sum *sum)
+/* A partition whose shard is down holds nothing, but its oldest record goes on ageing: it is the one seen last, or, when
+ * none was, at least as old as the lag itself. */
+static int64_t behind_since(leat_worker *worker, uint32_t partition, const leat_partition_view *view, bool behind)
+{
+    int64_t *since = &worker->behind_since_ms[partition];
+    if (!behind)
+        *since = 0;
+    else if (view->oldest_ms)
+        *since = view->oldest_ms;
+    else if (*since == 0)
+        *since = leat_wall_ms();
+    return *since;
+}
+
+static void add_partition(leat_worker *worker, uint32_t partition, const leat_partition_view *view, shard_sum *sum)
 {
     sum->known = true;
     sum->stalled += view->stalled;
-    if (view->oldest_ms) {
-        int64_t lag = leat_wall_ms() - view->oldest_ms;
-        if (lag > sum->time_lag_ms)
-            sum->time_lag_ms = lag;
-    }
-    int64_t end = leat_log_reader_end(worker->reader, partition);
-    if (end > view->low + 1)
-        sum->message_lag += end - (view->low + 1);
+    int64_t lag = leat_log_reader_end(worker->reader, partition) - (view->low + 1);
+    int64_t since = behind_since(worker, partition, view, lag > 0 || view->oldest_ms > 0);
+    if (lag > 0)
+        sum->message_lag += lag;
+    if (since > 0 && leat_wall_ms() - since > sum->time_lag_ms)
+        sum->time_lag_ms = leat_wall_ms() - since;
 }
 
 static void show_shards(leat_worker *worker, const shard_sum *sums)
@@ -128,6 +140,8 @@ void leat_worker_metrics_show(leat_worker *worker)
         bytes += (int64_t)view.bytes;
         if (view.state != LEAT_UNASSIGNED)
             add_partition(worker, partition, &view, &sums[worker->shard_of[partition]]);
+        else
+            worker->behind_since_ms[partition] = 0;
     }
     leat_gauge_set(worker->partitions_held, held);
     leat_gauge_set(worker->partitions_stopped, stopped);

@@ -46,6 +46,7 @@ struct leat_worker {
     leat_items items;
     leat_worker_shard_state *shards;
     uint32_t *shard_of; /* [partition_count] */
+    int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as far as known; 0: none */
 
     leat_engine_metric engine_metrics[ENGINE_METRICS_MAX];
     uint32_t engine_metric_count;

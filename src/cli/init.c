@@ -28,15 +28,13 @@ static int make_topic(leat_startup *startup, leat_error *error)
         return leat_fail(error, "%s: log.kafka.partitions is %" PRId64 ", but topic %s has %u: set it to %u or use another topic",
                          config->file, config->kafka_partitions, startup->log.topic, startup->identity.partition_count,
                          startup->identity.partition_count);
-    if (startup->identity.partition_count < config->shard_count)
-        return leat_fail(error, "topic %s has %u partitions for %u shards: each shard needs at least one", startup->log.topic,
-                         startup->identity.partition_count, config->shard_count);
     return leat_startup_refuse_compaction(startup, error);
 }
 
 static int init_shards(leat_startup *startup, leat_error *error)
 {
-    leat_startup_source(startup, &startup->catalog.source, &startup->catalog.layout);
+    if (leat_startup_source(startup, &startup->catalog.source, &startup->catalog.layout, error) != 0)
+        return -1;
     const leat_layout *layout = &startup->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
     int status = leat_log_starts(&startup->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
@@ -56,8 +54,9 @@ static int init_shards(leat_startup *startup, leat_error *error)
 
 static int init_all(leat_startup *startup, leat_error *error)
 {
-    if (make_topic(startup, error) != 0 || leat_startup_read_tables(startup, false, error) != 0 ||
-        leat_startup_routes(startup, error) != 0 || init_shards(startup, error) != 0)
+    /* What a typing error breaks comes before what stays. */
+    if (leat_startup_read_tables(startup, false, error) != 0 || leat_startup_routes(startup, error) != 0 ||
+        make_topic(startup, error) != 0 || init_shards(startup, error) != 0)
         return -1;
     for (uint32_t r = 0; r < startup->routes.count; r++)
         printf("route %s: %s -> table %s\n", startup->routes.routes[r].name, startup->config.routes[r].path,
@@ -74,6 +73,7 @@ int leat_command_init(const char *config_file)
         code = LEAT_EXIT_USAGE;
     else if (init_all(&startup, &error) != 0)
         code = LEAT_EXIT_FAILED;
+    fflush(stdout);
     if (code != LEAT_EXIT_OK)
         fprintf(stderr, "leat init: %s\n", error.text);
     leat_startup_fini(&startup);

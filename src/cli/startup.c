@@ -24,7 +24,7 @@ static int make_data_dir(leat_startup *startup, leat_error *error)
     if (mkdir(dir, 0750) != 0 && errno != EEXIST)
         return leat_fail(error, "%s: data_dir: cannot make %s: %s", startup->config.file, dir, strerror(errno));
     leat_buf path = {0};
-    leat_buf_printf(&path, "%s/catalog.json", dir);
+    leat_buf_printf(&path, "%s/%s.catalog.json", dir, startup->config.kafka_topic);
     startup->catalog_file = leat_must_strdup(leat_buf_cstr(&path));
     leat_buf_free(&path);
     return 0;
@@ -55,6 +55,8 @@ int leat_startup_config(leat_startup *startup, const char *file, leat_error *err
     if (leat_diag_parse_level(startup->config.log_level, &level))
         leat_diag_level(level);
     take_log_settings(startup);
+    if (leat_log_check(&startup->log, error) != 0)
+        return leat_fail_prefix(error, "%s: log.kafka", file);
     return make_data_dir(startup, error);
 }
 
@@ -94,8 +96,12 @@ int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *erro
     return 0;
 }
 
-void leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout)
+int leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout, leat_error *error)
 {
+    uint32_t partitions = startup->identity.partition_count, shards = startup->config.shard_count;
+    if (partitions < shards)
+        return leat_fail(error, "topic %s has too few partitions, %u, for %u shards: each shard needs one of its own",
+                         startup->log.topic, partitions, shards);
     *ret_source = (leat_source){.subpartitions = LEAT_SUBPARTITIONS};
     snprintf(ret_source->log_identity, sizeof ret_source->log_identity, "%s", startup->identity.cluster);
     snprintf(ret_source->topic, sizeof ret_source->topic, "%s", startup->log.topic);
@@ -104,7 +110,8 @@ void leat_startup_source(const leat_startup *startup, leat_source *ret_source, l
     const char *names[64];
     for (uint32_t i = 0; i < startup->config.shard_count; i++)
         names[i] = startup->config.shards[i].name;
-    leat_layout_even(ret_layout, startup->identity.partition_count, startup->config.shard_count, names);
+    leat_layout_even(ret_layout, partitions, shards, names);
+    return 0;
 }
 
 /* ---- tables ---- */
@@ -237,7 +244,7 @@ int leat_startup_routes(leat_startup *startup, leat_error *error)
             return leat_fail_prefix(error, "%s:%d: routes[%u]", config->file, from->line, r);
         route->index = startup->routes.count++;
     }
-    return 0;
+    return leat_routes_check(&startup->routes, error);
 }
 
 /* ---- catalog of a serving process ---- */
@@ -247,7 +254,8 @@ static int check_shards(leat_startup *startup, leat_error *error)
 {
     leat_source running;
     leat_layout even;
-    leat_startup_source(startup, &running, &even);
+    if (leat_startup_source(startup, &running, &even, error) != 0)
+        return -1;
     int answered = 0;
     for (uint32_t shard = 0; shard < startup->config.shard_count; shard++) {
         const leat_config_shard *from = &startup->config.shards[shard];
@@ -290,11 +298,12 @@ static int catalog_from_file(leat_startup *startup, leat_error *error)
         return -1;
     leat_source running;
     leat_layout even;
-    leat_startup_source(startup, &running, &even);
-    if (startup->identity.partition_count > 0 &&
-        leat_postgres_check_source(&startup->catalog.source, &startup->catalog.layout, &running, &even, error) != 0)
+    bool log_is_known = startup->identity.partition_count > 0;
+    if (log_is_known && (leat_startup_source(startup, &running, &even, error) != 0 ||
+                         leat_postgres_check_source(&startup->catalog.source, &startup->catalog.layout, &running, &even,
+                                                    error) != 0))
         return leat_fail_prefix(error, "%s", startup->catalog_file);
-    leat_info("no shard answers: tables and layout are from %s", startup->catalog_file);
+    leat_info("tables and layout are from %s", startup->catalog_file);
     return 0;
 }
 

@@ -15,7 +15,7 @@ typedef struct leat_startup {
     leat_log_identity identity;
     leat_catalog catalog;
     leat_routes routes;
-    char *catalog_file; /* data_dir/catalog.json */
+    char *catalog_file; /* data_dir/TOPIC.catalog.json */
 } leat_startup;
 
 /* Every function returns 0 or -1 with a message; leat_startup_fini works on whatever was reached. */
@@ -31,7 +31,8 @@ int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error) L
 int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
 
 /* The source as this configuration and log describe it, and an even layout. */
-void leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout);
+int leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout,
+                        leat_error *error) LEAT_MUST_CHECK;
 
 /* Tables from a shard; the first that answers when `any`, else they must be alike in all. Fills startup->catalog.tables. */
 int leat_startup_read_tables(leat_startup *startup, bool any, leat_error *error) LEAT_MUST_CHECK;

@@ -6,6 +6,7 @@
 
 enum {
     TICK_MS = 250,
+    AWAY_AFTER_US = 1000 * 1000,
     IN_FLIGHT_DEFAULT = 20000,
     READY_AGE_DEFAULT_MS = 5000,
     FREE_TIMEOUT_MS = 1000, /* what still waits for the log gets this long; its clients have gone */
@@ -112,6 +113,10 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
             edge_answer_error(edge, request, EDGE_BAD_REQUEST, NULL, "DELETE takes no body");
         return json.size == 0;
     }
+    if (json.size == 0) { /* a client that lost its body must not reset a row */
+        edge_answer_error(edge, request, EDGE_BAD_JSON, NULL, "a JSON object is needed; {} names no column");
+        return false;
+    }
     leat_body_error error = {0};
     leat_body_parser_reset(edge->parser);
     leat_body_fault found = leat_body_parse(edge->parser, route, op, json, edge->key.values, &edge->body, &error);
@@ -122,13 +127,6 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
     return found == LEAT_BODY_OK;
 }
 
-/* An empty value would mean a delete, so an empty body, which stands for an empty object, is written as one. */
-static leat_slice value_for(const leat_http_request *request, leat_route_op op)
-{
-    leat_slice body = leat_http_request_body(request);
-    return op != LEAT_DELETE && body.size == 0 ? LEAT_SLICE("{}") : body;
-}
-
 static void append(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op)
 {
     leat_record record = {
@@ -136,7 +134,7 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
         .offset = -1,
         .accepted_ms = leat_wall_ms(),
         .key = {edge->key.canonical, edge->key.canonical_size},
-        .value = value_for(request, op),
+        .value = leat_http_request_body(request),
         .route = edge->config.routes->count > 1 ? leat_slice_of(route->name) : (leat_slice){"", 0},
         .op = op == LEAT_PUT ? (leat_slice){"", 0} : leat_slice_of(leat_route_op_name(op)),
     };
@@ -153,6 +151,13 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
         leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
         leat_http_request_drop_body(request);
     }
+}
+
+/* Somebody has waited long enough to know: the next need not wait for the same answer. */
+static bool log_is_away(const leat_edge *edge)
+{
+    return edge->in_flight > 0 && !leat_log_writer_ready(edge->writer) &&
+           leat_log_writer_oldest_us(edge->writer, leat_mono_us()) > AWAY_AFTER_US;
 }
 
 static void on_request(void *context, leat_http_request *request)
@@ -174,6 +179,8 @@ static void on_request(void *context, leat_http_request *request)
         edge_answer_error(edge, request, EDGE_INVALID, field, error.text);
     } else if (edge->in_flight >= edge->config.in_flight_max) {
         edge_answer_error(edge, request, EDGE_OVERLOADED, NULL, "too many writes wait for the log");
+    } else if (log_is_away(edge)) {
+        edge_answer_error(edge, request, EDGE_UNAVAILABLE, NULL, "the log cannot be reached");
     } else if (check_body(edge, request, route, op)) {
         append(edge, request, route, op);
     }

@@ -1,5 +1,7 @@
 #include "engine/retry.h"
 
+enum { CONTENTIONS_UNSAID = 3 };
+
 static void count_up(uint8_t *counter)
 {
     if (*counter < UINT8_MAX)
@@ -42,7 +44,10 @@ static leat_verdict contended(leat_retry *retry)
     if (retry->contentions == 2)
         return LEAT_AGAIN;
     count_up(&retry->delays);
-    return LEAT_LATER;
+    if (retry->contentions <= CONTENTIONS_UNSAID)
+        return LEAT_LATER;
+    retry->held = true; /* by whoever has the lock: an operator wants to know */
+    return LEAT_HELD;
 }
 
 /*

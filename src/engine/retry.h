@@ -18,7 +18,7 @@ typedef struct leat_retry {
     bool alone;          /* only in a batch of its own */
     uint8_t contentions; /* in a row */
     uint8_t delays;      /* in a row, for the back-off */
-    bool held;           /* by a single record that is refused */
+    bool held;           /* by a single record that is refused, or by a lock that does not go away: said */
     int64_t said_us;     /* when that was last said; meaningful while `held` */
 } leat_retry;
 

@@ -6,11 +6,22 @@
 
 #include <stdlib.h>
 
-/* Travels with a commit. */
-typedef struct commit_note {
-    int64_t since_us;
-    int32_t group_generation; /* -1: not a member when it began */
-} commit_note;
+static void note_add(leat_log_reader *reader, leat_commit_note *note)
+{
+    note->next = reader->commits;
+    if (note->next)
+        note->next->back = &note->next;
+    note->back = &reader->commits;
+    reader->commits = note;
+}
+
+static void note_free(leat_commit_note *note)
+{
+    *note->back = note->next;
+    if (note->next)
+        note->next->back = note->back;
+    free(note);
+}
 
 /* Without a generation a commit is one of a stranger, and a group that is empty accepts it. */
 static int32_t group_generation(const leat_log_reader *reader)
@@ -25,15 +36,14 @@ static int32_t group_generation(const leat_log_reader *reader)
 
 static void commit_begin(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
-    commit_note *note = leat_must_calloc(1, sizeof *note);
+    leat_commit_note *note = leat_must_calloc(1, sizeof *note);
     note->since_us = leat_mono_us();
     note->group_generation = group_generation(reader);
+    note_add(reader, note);
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(reader->rk, list, reader->answers, NULL, note);
-    if (!code) {
-        reader->commits_open++;
+    if (!code)
         return;
-    }
-    free(note);
+    note_free(note);
     reader->commit_failures++;
     leat_kafka_say(reader->client, code, "a commit could not be begun");
 }
@@ -77,11 +87,9 @@ static rd_kafka_resp_err_t result_of(rd_kafka_event_t *event)
 
 void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event)
 {
-    commit_note *note = rd_kafka_event_opaque(event);
+    leat_commit_note *note = rd_kafka_event_opaque(event);
     if (!note)
         return;
-    LEAT_ASSERT(reader->commits_open > 0);
-    reader->commits_open--;
     rd_kafka_resp_err_t code = result_of(event);
     if (code) {
         reader->commit_failures++;
@@ -90,14 +98,14 @@ void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event)
     bool member = !code && note->group_generation >= 0 && note->group_generation == group_generation(reader) &&
                   !rd_kafka_assignment_lost(reader->rk);
     int64_t since_us = note->since_us;
-    free(note);
+    note_free(note);
     if (!reader->leaving)
         reader->events.committed(reader->events.context, since_us, member);
 }
 
 void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us)
 {
-    while (reader->commits_open > 0) {
+    while (reader->commits) {
         int64_t left_ms = (until_us - leat_mono_us()) / 1000;
         rd_kafka_event_t *event = rd_kafka_queue_poll(reader->answers, left_ms > 0 ? (int)left_ms : 0);
         if (!event)
@@ -106,6 +114,12 @@ void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us)
             leat_reader_on_commit(reader, event);
         rd_kafka_event_destroy(event);
     }
+}
+
+void leat_reader_forget_commits(leat_log_reader *reader)
+{
+    while (reader->commits)
+        note_free(reader->commits);
 }
 
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)

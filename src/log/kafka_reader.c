@@ -324,6 +324,7 @@ void leat_log_reader_free(leat_log_reader *reader, int timeout_ms)
     /* A record still out keeps librdkafka's memory in use: nothing sane can follow. */
     LEAT_ASSERT(reader->handed == 0);
     close_queues(reader);
+    leat_reader_forget_commits(reader);
     int64_t left_ms = (until_us - leat_mono_us()) / 1000;
     leat_kafka_client_free(reader->client, left_ms > FREE_MIN_MS ? (int)left_ms : FREE_MIN_MS);
     uv_close((uv_handle_t *)&reader->poll, on_closed);

@@ -66,6 +66,14 @@ typedef struct leat_part {
     rd_kafka_message_t *batch[LEAT_READ_BATCH];
 } leat_part;
 
+/* Travels with a commit. */
+typedef struct leat_commit_note {
+    struct leat_commit_note *next;
+    struct leat_commit_note **back;
+    int64_t since_us;
+    int32_t group_generation; /* -1: not a member when it began */
+} leat_commit_note;
+
 struct leat_log_reader {
     uv_poll_t poll;
     uv_timer_t timer;
@@ -82,7 +90,7 @@ struct leat_log_reader {
     uint32_t turn;    /* the partition whose turn to be read is next */
     size_t handed;    /* records with the caller */
     uint64_t commit_failures;
-    size_t commits_open; /* begun, not answered */
+    leat_commit_note *commits; /* begun, not answered */
     bool leaving;        /* being freed: nobody is told anything any more */
     rd_kafka_topic_partition_list_t *revoking; /* NULL, or what the group wants back */
     uint32_t revoking_left;
@@ -139,5 +147,7 @@ void leat_reader_range_tick(leat_log_reader *reader, int64_t now_us);
 void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event);
 /* Waits for the answers to commits; other answers are dropped. */
 void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us);
+/* Those that were never answered; once no answer can come any more. */
+void leat_reader_forget_commits(leat_log_reader *reader);
 
 #endif

@@ -39,6 +39,8 @@ typedef struct leat_topic_spec {
     int32_t replication; /* -1: the brokers' default */
 } leat_topic_spec;
 
+/* Are the properties known, and none of them one that leat's promises rest on? Asks nobody. */
+int leat_log_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
 /* Reads the identity; 1: the topic does not exist; -1: error. */
 int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                       leat_error *error) LEAT_MUST_CHECK;

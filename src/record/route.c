@@ -114,9 +114,6 @@ static int check_table(const leat_table *table, leat_error *error)
         if (column->key_position >= 0 && (column->generated || !leat_type_is_key(column->type)))
             return leat_fail(error, "table %s: key column %s is %s%s, which cannot be part of a key", table->label,
                              column->name, column->generated ? "generated " : "", column->type_name);
-        if (column->type == LEAT_TYPE_OTHER && !column->generated)
-            return leat_fail(error, "table %s: column %s has the type %s, which is not supported", table->label,
-                             column->name, column->type_name);
     }
     return 0;
 }

@@ -75,6 +75,30 @@ def test_init_refuses_a_compacted_topic(make_world):
     assert done.returncode == 1 and "cleanup.policy" in done.stderr
 
 
+def test_a_log_property_that_cannot_be_is_a_configuration_error(make_world):
+    """An unknown property, or one that leat's promises rest on, is refused at once with exit code 2; no waiting."""
+    world = make_world(shards=1)
+    for name, value in (("foo.bar", 1), ("acks", 0)):
+        world.settings["log"]["kafka"]["properties"] = {name: value}
+        world.write_config()
+        for command in ("init", "run"):
+            done = world.leat(command, timeout=10)
+            assert done.returncode == 2 and name in done.stderr, done
+
+
+def test_fewer_partitions_than_shards_is_said(make_world):
+    """Each shard needs a partition of its own: init and run say so."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    world = make_world(shards=2)
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    for future in admin.create_topics([NewTopic(world.name, 1, 1)]).values():
+        future.result(30)
+    for command in ("init", "run"):
+        done = world.leat(command)
+        assert done.returncode == 1 and "too few partitions" in done.stderr, done
+
+
 def test_routes_that_do_not_fit_their_table_are_refused(make_world):
     """A parameter that is no key column, an operation that does not fit a type, a table that is not there."""
     world = make_world(shards=1)

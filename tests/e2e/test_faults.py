@@ -61,6 +61,8 @@ def test_a_dead_shard_holds_up_only_itself(make_world):
         try:
             for app in range(20):
                 patch(http, app, 1, 1)
+            lag = 'leat_time_lag_seconds{worker="0",shard="a"}'
+            wait_until(lambda: world.metrics(apply)[lag] > 2, "the dead shard's time lag to grow")
             wait_until(lambda: all(r[0] == 2 for r in world.rows("select n from counters", ["b"])), "shard b to go on")
             wait_until(lambda: world.metrics(apply)['leat_shard_connections{worker="0",shard="a"}'] == 0, "shard a to be missed")
         finally:
@@ -85,6 +87,24 @@ def test_the_edge_starts_and_accepts_while_every_database_is_down(make_world):
             script("postgres", "restart", number)
     world.start("apply")
     wait_until(lambda: world.rows("select n from counters") == [(1,)], "the write")
+
+
+def test_the_edge_starts_while_kafka_is_down(make_world):
+    """With a catalog file the edge starts without a broker, says 503 or 504, and accepts once the broker is there."""
+    world = make_world(**COUNTER)
+    world.settings["log"]["kafka"]["properties"] = {"delivery.timeout.ms": 2000}
+    world.write_config()
+    world.init()
+    script("kafka", "stop", "--kill")
+    try:
+        edge = world.start("edge")
+        with world.client(edge) as http:
+            assert http.patch("/apps/1/counters/1", json={"n": 1, "list": 1}).status_code in (503, 504)
+            assert http.get("/healthz").status_code == 200
+    finally:
+        script("kafka", "up")
+    with world.client(edge) as http:
+        wait_until(lambda: http.patch("/apps/1/counters/1", json={"n": 1, "list": 2}).status_code == 202, "a write to be accepted")
 
 
 def test_the_edge_says_503_or_504_without_a_broker_and_recovers(make_world):
@@ -157,6 +177,7 @@ def test_a_locked_row_delays_its_own_subpartition_only(make_world):
                 patch(http, 1, ident, 0)
             wait_until(lambda: len(world.rows("select 1 from counters where id > 1")) >= 95, "other keys")
             assert world.rows("select list from counters where id = 1") == [([1],)]
+            apply.wait_for("is stalled by contention", timeout=60)
     wait_until(lambda: world.rows("select list from counters where id = 1") == [([1, 2],)], "the locked key")
 
 

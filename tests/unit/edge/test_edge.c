@@ -121,7 +121,6 @@ static const struct {
      "{\"sessions\":1,\"app_id\":7}", "7/x", "{\"sessions\":1,\"app_id\":7}", ""},
     {"PATCH /apps/7/devices/x", "", "{\"sessions\":2}", "7/x", "{\"sessions\":2}", "patch"},
     {"PATCH /apps/7/devices/x", "Content-Type: application/merge-patch+json\r\n", "{}", "7/x", "{}", "patch"},
-    {"PATCH /apps/7/devices/x", "", "", "7/x", "{}", "patch"}, /* an empty value would mean a delete */
     {"DELETE /apps/7/devices/x", "", "", "7/x", "", "delete"},
     {"DELETE /apps/7/devices/x", "Content-Type: text/plain\r\n", "", "7/x", "", "delete"},
     {"DELETE http://a/apps/7/devices/x", "", "", "7/x", "", "delete"},
@@ -187,7 +186,9 @@ static const struct {
     {"PUT /apps/7/devices/x", "", "[]", 400, "{\"error\":\"bad_json\",\"field\":null,"},
     {"PUT /apps/7/devices/x", "", "{\"sessions\":\"x\"}", 422, "{\"error\":\"invalid\",\"field\":\"sessions\","},
     {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"nope\":1}", 422, "{\"error\":\"invalid\",\"field\":\"nope\","},
-    {"PUT /apps/7/devices/x", "", "", 422, "{\"error\":\"invalid\",\"field\":\"sessions\","},
+    {"PUT /apps/7/devices/x", "", "", 400, "{\"error\":\"bad_json\",\"field\":null,\"message\":\"a JSON object is needed"},
+    {"PATCH /apps/7/devices/x", "", "", 400, "{\"error\":\"bad_json\",\"field\":null,"},
+    {"PUT /apps/7/devices/x", "", "{}", 422, "{\"error\":\"invalid\",\"field\":\"sessions\","},
     {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"app_id\":8}", 422, "{\"error\":\"invalid\",\"field\":\"app_id\","},
     {"DELETE /apps/7/devices/x", "", "{}", 400, "{\"error\":\"bad_request\",\"field\":null,"},
     {"PUT /apps/7/devices/x", "Content-Type: text/plain\r\n", "{\"sessions\":1}", 415,
