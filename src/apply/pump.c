@@ -165,6 +165,13 @@ static leat_taken offer(leat_worker *worker, leat_item *item)
     return leat_engine_record_read(worker->engine, leat_mono_us(), &record);
 }
 
+static void say_stopped(leat_worker *worker, uint32_t partition)
+{
+    leat_partition_view view;
+    leat_engine_partition(worker->engine, partition, &view);
+    leat_err("partition=%u shard=%s stopped: %s", partition, shard_name(worker, partition), view.reason);
+}
+
 static bool on_record(void *context, const leat_record *record, void *log_handle)
 {
     leat_worker *worker = context;
@@ -182,6 +189,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
         leat_items_give(&worker->items, item);
         return false;
     }
+    if (taken == LEAT_REFUSED)
+        say_stopped(worker, item->record.partition);
     give_item_back(worker, item);
     return true;
 }
@@ -189,8 +198,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
 static void on_broken(void *context, uint32_t partition, const char *reason)
 {
     leat_worker *worker = context;
-    leat_err("partition=%u shard=%s stopped: %s", partition, shard_name(worker, partition), reason);
     leat_engine_stopped(worker->engine, leat_mono_us(), partition, reason);
+    say_stopped(worker, partition);
     leat_worker_wake(worker);
 }
 

@@ -48,8 +48,10 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     leat_metrics *metrics = worker->config.metrics;
     leat_worker_shard_state *state = &worker->shards[shard];
     state->time_lag_ms = leat_metrics_gauge(metrics, "leat_time_lag_seconds",
-                                            "Now minus the accept time of the oldest record read and not applied.", own, 1000);
-    state->message_lag = leat_metrics_gauge(metrics, "leat_message_lag", "Records in the log that are not applied.", own, 1);
+                                            "Now minus the accept time of the oldest record known not to be applied.", own,
+                                            1000);
+    state->message_lag = leat_metrics_gauge(
+        metrics, "leat_message_lag", "Records above the low water; some of them may be applied already.", own, 1);
     state->stalled = leat_metrics_gauge(metrics, "leat_subpartitions_stalled",
                                         "Subpartitions that wait after a failure.", own, 1);
     state->connections = leat_metrics_gauge(metrics, "leat_shard_connections", "Usable connections to the shard.", own, 1);

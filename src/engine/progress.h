@@ -1,9 +1,9 @@
 /*
  * progress.h - what a worker knows of one partition's progress in its shard, from a claim on. Pure data.
  *
- * The protocol (design: "Progress: how exactly-once works"): progress lives in the shard, one inserted row a batch and
- * partition, fenced by a random claim token. A claim reads base and rows into this structure; the engine keeps it
- * current as batches are applied; a compaction writes it back as the new base.
+ * Progress lives in the shard, one inserted row a batch and partition, fenced by a random claim token. A claim reads base
+ * and rows into this structure; the engine keeps it current as batches are applied; a compaction writes it back as the
+ * new base. The protocol, and what breaks without each of its rules: docs/design/progress.md.
  */
 #ifndef LEAT_PROGRESS_H
 #define LEAT_PROGRESS_H

@@ -21,7 +21,7 @@ typedef struct leat_log_config {
     const char *brokers;
     const char *topic;
     const char *group; /* consumer group; readers only */
-    const leat_log_property *properties; /* win over leat's own defaults */
+    const leat_log_property *properties; /* win over leat's defaults, but for those leat rests on: refused */
     uint32_t property_count;
 } leat_log_config;
 

@@ -53,7 +53,7 @@ typedef struct leat_route_spec {
 
 /* Fills a route from its spec and table, or says which part does not fit: parameters must be exactly the primary key,
  * key types only, operations must fit the types, the tenant must be a parameter. Literals of the path are unreserved
- * characters and "!$&'()*+,;=:@". The table must not have columns of LEAT_TYPE_OTHER, save generated ones. `index` of
+ * characters and "!$&'()*+,;=:@". Columns of LEAT_TYPE_OTHER cannot be in the key. `index` of
  * `ret` stays as the caller set it. */
 int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index, leat_route *ret,
                      leat_error *error) LEAT_MUST_CHECK;

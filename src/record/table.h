@@ -13,7 +13,7 @@ enum {
     LEAT_NAME_MAX = 63, /* PostgreSQL's NAMEDATALEN - 1, bytes */
 };
 
-/* The types leat sends in binary. Everything else is LEAT_TYPE_OTHER: refused by a route. */
+/* The types leat sends in binary. Everything else is LEAT_TYPE_OTHER: never named in a body, left to its default. */
 typedef enum leat_type {
     LEAT_TYPE_BOOL,
     LEAT_TYPE_INT2,

@@ -1,5 +1,7 @@
 -- Schema leat: what a shard keeps about the log, and the functions that make a batch exactly-once.
 --
+-- Why it is as it is, and what breaks without each rule: docs/design/progress.md.
+--
 -- PostgreSQL 15 or later. Idempotent: run it as one transaction (a single simple query is one) to make or update the
 -- schema. A schema of a newer version is left alone with an error (LT005).
 --
@@ -9,7 +11,7 @@
 --   claim    one transaction: BEGIN, leat.claim, leat.rows, COMMIT; nothing of it is used before COMMIT is
 --            acknowledged. A new claim ends all older ones.
 --   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; then the row
---            statements; then INSERTs into leat.dead_letters.
+--            statements.
 --   compact  one statement: leat.compact.
 --
 -- Errors of their own:
@@ -94,8 +96,8 @@ CREATE TABLE IF NOT EXISTS leat.progress (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1);
 
--- Records the database refused for good, with the reason. What the log delivered is kept as bytes, because it may be
--- no valid text at all; route and op are NULL when the record did not say or said no valid text.
+-- Not used yet: records the database refused for good, with the reason. What the log delivered is kept as bytes,
+-- because it may be no valid text at all; route and op are NULL when the record did not say or said no valid text.
 CREATE TABLE IF NOT EXISTS leat.dead_letters (
     source      int NOT NULL,
     partition   int NOT NULL,
