@@ -181,6 +181,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     item->log_handle = log_handle;
     /* Out of memory: ending here loses nothing, going on without the key would lose the order. */
     LEAT_ASSERT(leat_item_decode(worker->config.routes, item) == 0);
+    LEAT_ASSERT(leat_item_check_place(&worker->config.catalog->layout, item) == 0);
     leat_taken taken = offer(worker, item);
     leat_worker_wake(worker);
     if (taken == LEAT_TAKEN)

@@ -73,6 +73,7 @@ static const fixed_property fixed_properties[] = {
     {"auto.commit.enable", {"false"}, "only what is applied is committed"},
     {"enable.auto.offset.store", {"false"}, "only what is applied is committed"},
     {"auto.offset.reset", {"error"}, "a range that is gone must stop the partition, never be skipped"},
+    {"isolation.level", {"read_committed"}, "a record of a transaction that was aborted is no write"},
     {"enable.partition.eof", {"false"}, "leat asks for the log's end itself"},
 };
 

@@ -96,3 +96,18 @@ void leat_item_clear(leat_item *item)
     item->owned = NULL;
     item->fault = NULL;
 }
+
+int leat_item_check_place(const leat_layout *layout, leat_item *item)
+{
+    if (!item->route || item->fault)
+        return 0;
+    uint32_t wanted = leat_layout_shard_of_canonical(layout, item->route, item->canonical_key);
+    uint32_t found = leat_layout_shard_of_partition(layout, item->record.partition);
+    if (wanted == found)
+        return 0;
+    leat_error error;
+    leat_fail(&error, "misplaced: its tenant belongs to shard %s, its partition to shard %s", layout->shards[wanted].name,
+              layout->shards[found].name);
+    item->fault = strdup(error.text);
+    return item->fault ? 0 : -1;
+}

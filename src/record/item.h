@@ -35,6 +35,9 @@ typedef struct leat_item {
 /* Decodes route, operation and key of item->record into the rest of the item. A record that makes no sense gets a
  * `fault` and the hash of its raw key, so that it keeps its place in the order. Returns -1 only when memory is out. */
 int leat_item_decode(const leat_routes *routes, leat_item *item) LEAT_MUST_CHECK;
+/* A record whose tenant belongs to another shard than its partition gets a `fault`: whoever produced it placed it wrongly,
+ * and the row's other writes are elsewhere. Returns -1 only when memory is out. */
+int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
 /* Frees what decode allocated; the item itself stays its pool's. */
 void leat_item_clear(leat_item *item);
 

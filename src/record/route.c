@@ -105,6 +105,8 @@ static int parse_path(leat_route *route, const char *path, leat_error *error)
     return check_parameters(route, error);
 }
 
+enum { TIMESTAMP_DIGITS = 6 };
+
 static int check_table(const leat_table *table, leat_error *error)
 {
     if (table->key_count == 0)
@@ -114,6 +116,11 @@ static int check_table(const leat_table *table, leat_error *error)
         if (column->key_position >= 0 && (column->generated || !leat_type_is_key(column->type)))
             return leat_fail(error, "table %s: key column %s is %s%s, which cannot be part of a key", table->label,
                              column->name, column->generated ? "generated " : "", column->type_name);
+        /* The column would round, and two keys be one row. */
+        if (column->key_position >= 0 && column->type == LEAT_TYPE_TIMESTAMPTZ && column->type_modifier >= 0 &&
+            column->type_modifier < TIMESTAMP_DIGITS)
+            return leat_fail(error, "table %s: key column %s is %s: only timestamps of full precision can be part of a key",
+                             table->label, column->name, column->type_name);
     }
     return 0;
 }
@@ -203,6 +210,10 @@ static int check_pair(const leat_route *a, const leat_route *b, leat_error *erro
         return leat_fail(error, "two routes have the name %s", a->name);
     if (same_paths(a, b))
         return leat_fail(error, "routes %s and %s match the same paths", a->name, b->name);
+    /* A row's writes must meet in one partition, whatever route they come by. */
+    if (a->table_index == b->table_index && a->tenant_key_position != b->tenant_key_position)
+        return leat_fail(error, "routes %s and %s write one table, %s, but have different tenants", a->name, b->name,
+                         a->table->label);
     return 0;
 }
 

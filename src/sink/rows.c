@@ -163,7 +163,7 @@ static int keep_values(leat_rows *rows, decoded_record *record)
 static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item, leat_rows_fault *fault)
 {
     decoded_record *record = &rows->records[at];
-    if (!item->route)
+    if (item->fault || !item->route)
         return fail_record(fault, LEAT_BAD_DATA, at, "", item->fault ? item->fault : "the record makes no sense");
     *record = (decoded_record){.item = item};
     if (item->op == LEAT_DELETE)

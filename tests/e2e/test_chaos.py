@@ -13,7 +13,7 @@ from lib.harness import LOAD, ROOT, script, wait_until
 
 RECORDS = int(os.environ.get("LEAT_CHAOS_RECORDS", 300_000))
 KEYS = 20_000
-RATE = 4_500  # a second: the load outlasts the faults
+RATE = 3_000  # a second: the load outlasts the faults
 
 CHECK_TABLE = "create table checks (app int, id int, n bigint not null default 0, list jsonb not null default '[]', primary key (app, id))"
 CHECK_ROUTE = {"path": "/apps/{app}/checks/{id}", "table": "checks", "tenant": "app", "columns": {"n": "add", "list": "append"}}

@@ -306,3 +306,20 @@ def test_a_log_that_is_not_the_one_progress_was_written_for_stops_the_partition(
         assert db.execute("update leat.partitions set low_at_ms = low_at_ms + 1 where low = 0").rowcount == 1
     again = world.start("apply")
     again.wait_for("stopped: the log is not the one")
+
+
+def test_a_misplaced_record_is_not_applied(make_world):
+    """A foreign producer put a tenant's write into another shard's partition: it stalls there, loudly, and touches no row."""
+    from confluent_kafka import Producer
+
+    world = make_world(**COUNTER)
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        right = patch(http, 1, 1, 0)["partition"]
+    wait_until(lambda: world.rows("select n from counters") == [(1,)], "the write in its place")
+    producer = Producer({"bootstrap.servers": world.brokers})
+    producer.produce(world.name, partition=(right + 2) % 4, key="1/1", value='{"n": 1, "list": 1}', headers={"op": "patch"})
+    producer.flush()
+    apply.wait_for("misplaced")
+    assert world.rows("select n from counters") == [(1,)]

@@ -12,7 +12,7 @@
 #include "base/diag.h"
 #include "log/log.h"
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 60000 };
 /* Kafka's own numbers. */
 enum { API_PRODUCE = 0, API_FETCH = 1, API_LIST_OFFSETS = 2, API_OFFSET_COMMIT = 8, API_HEARTBEAT = 12 };
 

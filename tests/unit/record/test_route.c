@@ -129,6 +129,34 @@ START_TEST(a_column_of_an_unknown_type_is_left_alone_outside_the_key)
 }
 END_TEST
 
+START_TEST(a_key_must_not_be_rounded_by_its_column)
+{
+    leat_table table = fixture_empty_table("t");
+    fixture_add_key(&table, "at", LEAT_TYPE_TIMESTAMPTZ, 0);
+    expect_table_refused(&table, "full precision");
+    table.columns[0].type_modifier = 6;
+    fixture_route(&table, "/{at}");
+}
+END_TEST
+
+START_TEST(routes_of_one_table_have_one_tenant)
+{
+    static leat_routes routes;
+    leat_error error;
+    routes.count = 2;
+    routes.routes[0] = fixture_route(&table_of_test, "/a/{app_id}/{device}");
+    routes.routes[1] = fixture_route(&table_of_test, "/b/{app_id}/{device}");
+    strcpy(routes.routes[1].name, "other");
+    ck_assert_int_eq(leat_routes_check(&routes, &error), 0);
+    routes.routes[0].tenant_key_position = 0;
+    routes.routes[1].tenant_key_position = 1;
+    ck_assert_int_eq(leat_routes_check(&routes, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.text, "different tenants"));
+    routes.routes[1].table_index = 1;
+    ck_assert_int_eq(leat_routes_check(&routes, &error), 0);
+}
+END_TEST
+
 START_TEST(two_routes_must_differ)
 {
     static leat_routes routes;
@@ -170,6 +198,8 @@ int main(void)
     tcase_add_loop_test(tests, a_bad_spec_is_refused_in_words, 0, (int)COUNT_OF(bad_specs));
     tcase_add_test(tests, a_table_without_a_usable_key_is_refused);
     tcase_add_test(tests, a_column_of_an_unknown_type_is_left_alone_outside_the_key);
+    tcase_add_test(tests, a_key_must_not_be_rounded_by_its_column);
+    tcase_add_test(tests, routes_of_one_table_have_one_tenant);
     tcase_add_test(tests, two_routes_must_differ);
     tcase_add_test(tests, operations_of_routes_have_names);
     return fixture_run(suite);
