@@ -471,13 +471,13 @@ START_TEST(partitions_are_handed_over_when_given_back)
     for (uint32_t p = 0; p < PARTITIONS; p++)
         if (a->wanted[p])
             give_back(a, p);
+    a->hold = false; /* the mock refuses the SyncGroup of a member that is slower than the leader: one more rebalance */
     await_held(b, PARTITIONS / 2);
     await_held(a, PARTITIONS / 2);
     append(w, 100);
     await_total(w, EACH + 100);
     ck_assert_uint_gt(b->read, 0);
     ck_assert_uint_eq(a->lost + b->lost, 0);
-    a->hold = false;
     member_free(b);
     await_held(a, PARTITIONS);
     append(w, 100);
