@@ -100,8 +100,8 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .dsn = worker->config.shards[shard].dsn,
             .owner = worker->config.owner,
             .connections = worker->config.shards[shard].connections,
-            .catalog = worker->config.catalog,
-            .routes = worker->config.routes,
+            .source_id = worker->config.catalog->source.id,
+            .board = worker->config.board,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
             .seed = worker->config.engine.seed + shard,
         };

@@ -26,6 +26,7 @@ typedef struct leat_worker_config {
     leat_log_identity identity;
     const leat_catalog *catalog;
     const leat_routes *routes;
+    leat_board *board;
     const leat_worker_shard *shards; /* [catalog->layout.shard_count] */
     const char *owner;               /* of the shards' sessions: leat_postgres_owner */
     leat_engine_config engine;       /* limits; partitions, shards and jobs_max are filled in from the rest */

@@ -23,6 +23,7 @@ typedef struct serve {
     bool with_apply;
     leat_startup startup;
     leat_metrics *metrics;
+    leat_board *board;
     char listen_host[HOST_MAX];
     char admin_host[HOST_MAX];
 
@@ -99,6 +100,8 @@ static void engine_limits(const leat_config *from, leat_engine_config *engine)
     engine->compact_every_us = from->compact_every_ms * 1000;
     engine->commit_every_us = from->commit_every_ms * 1000;
     engine->drain_us = from->drain_ms * 1000;
+    engine->patience_us = from->patience_ms * 1000;
+    engine->dead_letters_per_minute = (uint32_t)from->dead_letters_per_minute;
     engine->seed = (uint64_t)leat_wall_ms() * 2654435761u + (uint64_t)getpid();
 }
 
@@ -115,15 +118,33 @@ static int refuse_other_groups(serve *s, leat_error *error)
     return 0;
 }
 
+static void ask_for_a_look(void *context)
+{
+    (void)context;
+}
+
+static void make_board(serve *s)
+{
+    uint32_t count = s->startup.catalog.layout.shard_count;
+    s->board = leat_board_new(count, ask_for_a_look, s);
+    for (uint32_t i = 0; i < count; i++) {
+        leat_board_version *version = leat_must_calloc(1, sizeof *version);
+        version->routes = s->startup.routes;
+        leat_board_publish(s->board, i, version, 0);
+    }
+}
+
 static int make_workers(serve *s, leat_error *error)
 {
     if (match_shards(s, error) != 0 || refuse_other_groups(s, error) != 0)
         return -1;
+    make_board(s);
     leat_worker_config config = {
         .log = s->startup.log,
         .identity = s->startup.identity,
         .catalog = &s->startup.catalog,
         .routes = &s->startup.routes,
+        .board = s->board,
         .shards = s->shards,
         .owner = s->owner,
         .lock_timeout_ms = s->startup.config.lock_timeout_ms,
@@ -279,6 +300,7 @@ static void tear_down(serve *s)
     uv_walk(&s->loop, close_handle, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
+    leat_board_free(s->board);
     leat_metrics_free(s->metrics);
     free(s->shards);
     leat_startup_fini(&s->startup);

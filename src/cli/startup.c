@@ -230,12 +230,14 @@ int leat_startup_routes(leat_startup *startup, leat_error *error)
         for (uint32_t c = 0; c < from->column_count; c++) {
             names[c] = from->columns[c].name;
             if (!leat_op_by_name(from->columns[c].value, &ops[c]))
-                return leat_fail(error, "%s:%d: routes[%u].columns.%s: there is no operation %s (set, add, append)",
+                return leat_fail(error, "%s:%d: routes[%u].columns.%s: there is no operation %s (set, add, max, min, merge, append)",
                                  config->file, from->columns[c].line, r, names[c], from->columns[c].value);
         }
         leat_route_spec spec = {.name = from->name,
                                 .path = from->path,
                                 .tenant = from->tenant,
+                                .patch_existing = strcmp(from->patch, "existing") == 0,
+                                .no_fold = strcmp(from->fold, "off") == 0,
                                 .column_count = from->column_count,
                                 .column_names = names,
                                 .column_ops = ops};

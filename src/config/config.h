@@ -29,7 +29,8 @@ typedef struct leat_config_route {
     char *path;
     char *table;
     char *tenant; /* NULL: none */
-    char *patch;  /* "upsert" (default) or "existing"; the latter is refused until it is built in */
+    char *patch;  /* "upsert" (default) or "existing" */
+    char *fold;   /* "on" (default) or "off" */
     leat_config_pair *columns; /* column -> operation name */
     uint32_t column_count;
     int line;
@@ -40,6 +41,7 @@ typedef struct leat_config {
     char *listen;    /* host:port */
     char *admin;     /* host:port or "off" */
     int64_t workers;
+    int64_t catalog_every_ms; /* default 5000 */
     char *data_dir;
     char *log_level; /* debug, info, warn, error */
 
@@ -74,6 +76,8 @@ typedef struct leat_config {
     int64_t commit_every_ms;    /* default 1000 */
     int64_t drain_ms;           /* default 5000 */
     int64_t lock_timeout_ms;    /* default 5000 */
+    int64_t patience_ms;        /* default 30 s */
+    int64_t dead_letters_per_minute; /* default 100 */
 } leat_config;
 
 /* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is allowed)". */

@@ -49,6 +49,8 @@ static const leat_setting settings[] = {
      .help = "Where metrics, health and status are served."},
     {"workers", TOP(workers), COUNT(1, 64, "1"),
      .help = "Threads that apply records; each reads its own partitions."},
+    {"catalog_every", TOP(catalog_every_ms), TIME(100, HOUR, "5s"),
+     .help = "How often each shard's tables are looked at for changes; a record that does not fit them asks at once."},
     {"data_dir", TOP(data_dir), TEXT(NULL, "a directory; relative to the working directory"),
      .fallback = "./leat-data",
      .help = "Where the catalog file is kept, so that an edge can start while a database is down."},
@@ -99,13 +101,16 @@ static const leat_setting settings[] = {
     {"routes[].tenant", ROUTE(tenant), TEXT(NULL, "a parameter of the path"),
      .fallback_words = "none; required with several shards",
      .help = "The parameter that says who the write belongs to, which decides the shard."},
-    {"routes[].patch", ROUTE(patch), .kind = LEAT_SETTING_CHOICE, .choices = {"upsert"},
-     .unbuilt_choices = {"existing"}, .fallback = "upsert",
-     .help = "What PATCH does to a row that is missing: `upsert` inserts it."},
+    {"routes[].patch", ROUTE(patch), .kind = LEAT_SETTING_CHOICE, .choices = {"upsert", "existing"},
+     .fallback = "upsert",
+     .help = "What PATCH does to a row that is missing: `upsert` inserts it, `existing` drops the PATCH and counts it."},
+    {"routes[].fold", ROUTE(fold), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"}, .fallback = "on",
+     .help = "Whether several writes to one row in a batch become one row write; `off` for triggers that count writes."},
     {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape, .max = COLUMNS_MAX,
-     .choices = {"set", "add", "append"}, .unbuilt_choices = {"max", "min", "merge"}, .allowed = "column: operation",
+     .choices = {"set", "add", "max", "min", "merge", "append"}, .allowed = "column: operation",
      .fallback_words = "`set` for every column",
-     .help = "What PATCH does to a column: `set`, `add` (numbers), `append` (jsonb)."},
+     .help = "What PATCH does to a column: `set`; `add` (numbers); `max`, `min` (what has an order: numbers, times, uuid, "
+             "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element)."},
 
     {"limits", GROUP, .help = "What the edge takes on; beyond, it refuses."},
     {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"), .help = "Largest body of a request; then 413."},
@@ -138,6 +143,12 @@ static const leat_setting settings[] = {
      .help = "Time for running batches when a partition is given away or the process stops."},
     {"apply.lock_timeout", TOP(lock_timeout_ms), TIME(10, 10 * MINUTE, "5s"),
      .help = "How long a statement may wait for a lock."},
+    {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
+     .help = "How long a record is tried again that lacks a row it refers to or meets a unique constraint; then it is a "
+             "dead letter."},
+    {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
+     .help = "Most dead letters of one table in a minute, per worker; then its refused records wait instead: so many are "
+             "a changed table, not bad data. 0: no dead letters."},
 };
 
 const leat_setting *leat_settings(size_t *ret_count)

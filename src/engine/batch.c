@@ -5,6 +5,7 @@ static const char *const outcome_names[LEAT_OUTCOME_COUNT] = {
     [LEAT_CONTENTION] = "contention",
     [LEAT_OUTAGE] = "outage",
     [LEAT_BAD_DATA] = "bad data",
+    [LEAT_NOT_YET] = "bad data for now",
     [LEAT_DRIFT] = "drift",
     [LEAT_NOT_UNDERSTOOD] = "not understood",
     [LEAT_FENCED] = "fenced",

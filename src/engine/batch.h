@@ -27,12 +27,20 @@ typedef struct leat_batch_part {
     int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* seqs that must be there: else the database went back */
 } leat_batch_part;
 
+/* Why a record is refused for good. */
+typedef struct leat_reason {
+    char sqlstate[6]; /* "": leat itself could make no sense of it */
+    char message[256];
+} leat_reason;
+
 /* Records of one partition stand together, those of one subpartition too, in offset order; parts ascend. */
 typedef struct leat_batch {
     uint32_t record_count;
     leat_batch_record *records;
     uint32_t part_count;
     leat_batch_part *parts;
+    const leat_reason *dead; /* NULL, or: the only record is not applied but kept as a dead letter, in the transaction that
+                                moves its progress */
 } leat_batch;
 
 typedef struct leat_compaction {
@@ -64,6 +72,7 @@ typedef enum leat_outcome {
     LEAT_CONTENTION,   /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan. Worth another try */
     LEAT_OUTAGE,       /* failed: the database is unwell (53*, 25006, ...). Another try when it is better */
     LEAT_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
+    LEAT_NOT_YET,      /* failed: 23503, or 23505 on another key than the primary: bad data, unless what it waits for comes */
     LEAT_DRIFT,        /* failed: 42, schema and catalog disagree */
     LEAT_NOT_UNDERSTOOD, /* failed: XX and anything else */
     LEAT_FENCED,       /* LT001: somebody else has claimed the partition */
@@ -76,6 +85,8 @@ typedef struct leat_job_result {
     leat_outcome outcome;
     int32_t bad_record;  /* index in the batch when the culprit is known, else -1 */
     int32_t partition;   /* fenced / went back: which one, else -1 */
+    int64_t looked_us;   /* BAD_DATA: the look at the tables that the refusal relies on began then, on the events' clock;
+                            INT64_MAX: it relies on none (the database said it, or the record's key is no key) */
     char sqlstate[6];
     char message[256];   /* for people */
     const leat_progress *progress; /* an applied claim: what it read. Borrowed for the call */

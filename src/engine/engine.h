@@ -42,6 +42,9 @@ typedef struct leat_engine_config {
     int64_t drain_us;               /* how long a revoke waits for batches in flight before it gives the partition up */
     int64_t retry_min_us;           /* back-off of a failed subpartition, doubled with jitter up to retry_max_us */
     int64_t retry_max_us;
+    int64_t patience_us;            /* how long a record that is refused only for now (LEAT_NOT_YET) is tried again */
+    uint32_t table_count;           /* of leat_engine_record.table */
+    uint32_t dead_letters_per_minute; /* of one table, at most: then it has drifted, and what is refused waits instead */
     int64_t reclaim_min_us;         /* jittered delay before a fenced partition is claimed again: [min, 2*min) */
     uint64_t seed;                  /* of the jitter */
 } leat_engine_config;
@@ -70,6 +73,7 @@ typedef struct leat_engine_record {
     int64_t offset;      /* ascending within a read; holes are normal */
     int64_t accepted_ms; /* the record's timestamp */
     uint64_t hash;
+    uint32_t table;      /* below table_count: what dead letters are counted by */
     uint32_t bytes;      /* counted against the budgets */
     void *payload;
 } leat_engine_record;
@@ -112,6 +116,10 @@ typedef enum leat_effect_kind {
     LEAT_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
     LEAT_REVOKED, /* `partition` is quiet: give it back to the group */
     LEAT_STALLED, /* say loudly: `partition` / `subpartition` is held by the record at `offset`; see `result` */
+    LEAT_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter; see `result` */
+    LEAT_TABLE_STOPPED, /* say loudly: `table` has had too many dead letters; its refused records wait from now on */
+    LEAT_SHARD_HALTED,  /* say loudly: the shard of `partition` says what is not understood; nothing but the batch that
+                           met it is tried there until that one passes; see `result` */
     LEAT_DRAINED,
 } leat_effect_kind;
 
@@ -119,11 +127,12 @@ typedef struct leat_effect {
     leat_effect_kind kind;
     uint32_t partition;
     uint32_t subpartition;
+    uint32_t table;
     int64_t offset;
     int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
     int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_progress_high) */
     const leat_job *job;            /* RUN; valid until its job_done */
-    const leat_job_result *result;  /* STALLED; valid until the next call */
+    const leat_job_result *result;  /* STALLED, DEAD_LETTERED, SHARD_HALTED; valid until the next call */
 } leat_effect;
 
 bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect);
@@ -166,6 +175,9 @@ typedef struct leat_engine_counters {
     uint64_t batches_failed;        /* an ERROR came back */
     uint64_t batches_stale;         /* done under an old claim or for a lost partition: ignored */
     uint64_t went_back;
+    uint64_t dead_letters;
+    uint64_t tables_stopped;        /* now */
+    uint64_t shards_halted;         /* now */
     uint64_t claims;
     uint64_t compactions;
 } leat_engine_counters;

@@ -155,6 +155,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_batch
     case LEAT_CONTENTION:
     case LEAT_OUTAGE:
     case LEAT_BAD_DATA:
+    case LEAT_NOT_YET:
     case LEAT_DRIFT:
     case LEAT_NOT_UNDERSTOOD:
         for (uint32_t i = 0; i < part->count; i++)

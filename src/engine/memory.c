@@ -33,6 +33,9 @@ void leat_engine_config_defaults(leat_engine_config *config)
         .drain_us = 5000000,
         .retry_min_us = 20000,
         .retry_max_us = 10000000,
+        .patience_us = 30000000,
+        .table_count = 1,
+        .dead_letters_per_minute = 100,
         .reclaim_min_us = 1000000,
         .seed = 1,
     };

@@ -92,7 +92,7 @@ leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const le
 {
     LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
     LEAT_ASSERT(outcome == LEAT_CONTENTION || outcome == LEAT_OUTAGE || outcome == LEAT_BAD_DATA ||
-                outcome == LEAT_DRIFT || outcome == LEAT_NOT_UNDERSTOOD);
+                outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_NOT_UNDERSTOOD);
     if (outcome == LEAT_CONTENTION)
         return contended(retry);
     retry->contentions = 0;

@@ -27,6 +27,7 @@ typedef struct leat_item {
     uint64_t hash;
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated with the item */
     leat_value key[LEAT_KEY_COLUMNS_MAX];
+    leat_slice headers;       /* of a record about to become a dead letter: all its headers as a JSON object; else empty */
     char *owned;              /* NULL, or memory that canonical_key and key texts borrow */
     char *fault;              /* NULL, or why the record makes no sense (owned) */
     struct leat_item *next_free;

@@ -179,7 +179,11 @@ int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint3
     const char *name = spec->name ? spec->name : table->name;
     if (name[0] == '\0' || strlen(name) > LEAT_NAME_MAX)
         return leat_fail(error, "route name: must have 1 to %d bytes", LEAT_NAME_MAX);
-    leat_route route = {.table = table, .table_index = table_index, .index = ret->index};
+    leat_route route = {.table = table,
+                        .table_index = table_index,
+                        .index = ret->index,
+                        .patch_existing = spec->patch_existing,
+                        .fold = !spec->no_fold};
     snprintf(route.name, sizeof route.name, "%s", name);
     if (build(spec, &route, error) != 0)
         return leat_fail_prefix(error, "route %s", name);

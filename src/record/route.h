@@ -33,6 +33,8 @@ typedef struct leat_route {
     const leat_table *table;                /* borrowed */
     uint32_t table_index;                   /* tables are numbered; two routes may share one */
     int8_t tenant_key_position;             /* -1: no tenant, one shard */
+    bool patch_existing;                    /* a PATCH of a missing row is dropped and counted, not inserted */
+    bool fold;                              /* several writes to one row become one row write */
     leat_column_op ops[LEAT_COLUMNS_MAX];   /* by column index: what PATCH does */
 } leat_route;
 
@@ -46,6 +48,8 @@ typedef struct leat_route_spec {
     const char *name;   /* NULL: the table's */
     const char *path;   /* "/apps/{app_id}/subscriptions/{subscription_id}" */
     const char *tenant; /* NULL: none */
+    bool patch_existing;
+    bool no_fold;
     uint32_t column_count;
     const char *const *column_names;
     const leat_column_op *column_ops;

@@ -13,18 +13,25 @@ enum {
     LEAT_NAME_MAX = 63, /* PostgreSQL's NAMEDATALEN - 1, bytes */
 };
 
-/* The types leat sends in binary. Everything else is LEAT_TYPE_OTHER: never named in a body, left to its default. */
+/* The types leat sends in binary. Everything else (enums, domains, arrays, inet, ...) is LEAT_TYPE_OTHER and travels in its
+ * text form. */
 typedef enum leat_type {
     LEAT_TYPE_BOOL,
     LEAT_TYPE_INT2,
     LEAT_TYPE_INT4,
     LEAT_TYPE_INT8,
+    LEAT_TYPE_FLOAT4,
     LEAT_TYPE_FLOAT8,
     LEAT_TYPE_NUMERIC,
     LEAT_TYPE_TEXT, /* text and varchar(n) */
     LEAT_TYPE_UUID,
+    LEAT_TYPE_DATE,
+    LEAT_TYPE_TIME,
+    LEAT_TYPE_TIMESTAMP,
     LEAT_TYPE_TIMESTAMPTZ,
+    LEAT_TYPE_BYTEA,
     LEAT_TYPE_JSONB,
+    LEAT_TYPE_JSON,
     LEAT_TYPE_OTHER,
     LEAT_TYPE_COUNT,
 } leat_type;
@@ -34,9 +41,9 @@ typedef enum leat_column_op {
     LEAT_OP_SET,
     LEAT_OP_ADD,
     LEAT_OP_APPEND,
-    LEAT_OP_MAX, /* max, min and merge: known words, refused at start for now */
+    LEAT_OP_MAX,
     LEAT_OP_MIN,
-    LEAT_OP_MERGE,
+    LEAT_OP_MERGE, /* RFC 7396 */
     LEAT_OP_COUNT,
 } leat_column_op;
 
@@ -44,10 +51,14 @@ typedef struct leat_column {
     char name[LEAT_NAME_MAX + 1];
     leat_type type;
     char type_name[128];   /* as format_type() prints it, for casts and messages: "character varying(20)" */
+    char cast_name[128];   /* the type without its modifier, format_type(oid, -1): what a text form is cast to, so that
+                              it is the column that refuses what is too long and nothing is cut by the cast */
     uint32_t type_oid;     /* of the type itself */
     int32_t type_modifier; /* -1: none. varchar(n): n + 4; numeric(p,s): ((p << 16) | (s & 0x7ff)) + 4 */
     bool not_null;
     bool generated; /* generated or identity-always: never written */
+    bool is_array;  /* LEAT_TYPE_OTHER: a JSON array is taken for one */
+    bool by_bytes;  /* text: COLLATE "C" or "POSIX", so that max and min are by bytes */
     char *default_expression; /* SQL text by pg_get_expr, NULL: none. Owned by the table */
     int8_t key_position;  /* place in the primary key from 0, -1: not part of it */
 } leat_column;
@@ -56,6 +67,10 @@ typedef struct leat_table {
     char schema[LEAT_NAME_MAX + 1];
     char name[LEAT_NAME_MAX + 1];
     char label[2 * LEAT_NAME_MAX + 2]; /* as the configuration names it */
+    bool is_ordered;     /* has a unique or exclusion constraint besides the primary key: written record by record, in
+                            offset order */
+    bool deletes_matter; /* a DELETE does more than remove the row (a foreign key refers to it, a trigger on DELETE, an
+                            identity column that a new row would count up): never folded with a later write */
     uint32_t column_count;
     leat_column columns[LEAT_COLUMNS_MAX];
     uint32_t key_count;
@@ -66,7 +81,7 @@ typedef struct leat_table {
 const char *leat_type_name(leat_type type);
 /* By pg_type.typname ("varchar" and "text" are LEAT_TYPE_TEXT); LEAT_TYPE_OTHER when unknown. */
 leat_type leat_type_by_name(const char *typname);
-/* May a column of this type be part of a key? bool, int2/4/8, text, uuid, timestamptz. */
+/* May a column of this type be part of a key? bool, int2/4/8, text, uuid, date, timestamptz, bytea. */
 bool leat_type_is_key(leat_type type);
 /* Does this operation work on this type? set: all but other; add: numbers; append: jsonb; the rest: none. */
 bool leat_op_fits(leat_column_op op, leat_type type);

@@ -97,6 +97,7 @@ static bool is_worth_saying(leat_job_kind kind, leat_outcome outcome)
     switch (outcome) {
     case LEAT_OUTAGE:
     case LEAT_BAD_DATA:
+    case LEAT_NOT_YET:
     case LEAT_DRIFT:
     case LEAT_NOT_UNDERSTOOD:
         return true;
@@ -448,7 +449,7 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
     sink->shard = config->shard;
     sink->prng.state = config->seed;
     sink->member_count = config->connections;
-    sink->shared.source_id = config->catalog->source.id;
+    sink->shared.source_id = config->source_id;
     sink->shared.lock_timeout_ms = config->lock_timeout_ms;
     sink->shared.rows = rows;
     sink->shared.shapes = leat_shapes_new();

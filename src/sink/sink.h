@@ -9,7 +9,7 @@
 #include <uv.h>
 
 #include "engine/batch.h"
-#include "record/catalog.h"
+#include "record/board.h"
 #include "record/item.h"
 
 typedef struct leat_sink leat_sink;
@@ -20,8 +20,8 @@ typedef struct leat_sink_config {
     const char *dsn;
     const char *owner;          /* source and consumer group, for the sessions' name: leat_postgres_owner */
     uint32_t connections;       /* hard cap for this sink */
-    const leat_catalog *catalog;/* outlives the sink; source id, tables */
-    const leat_routes *routes;
+    int32_t source_id;          /* leat.sources.id */
+    leat_board *board;          /* outlives the sink; its newest version is used from the next batch on */
     int64_t lock_timeout_ms;    /* of batches and claims */
     uint64_t seed;              /* of reconnect jitter */
 } leat_sink_config;
@@ -41,6 +41,7 @@ typedef struct leat_sink_counters {
     uint64_t connects;
     uint64_t connect_failures;
     uint64_t holders_terminated;
+    uint64_t patches_dropped; /* records: PATCHes of missing rows where the route wants rows to exist */
 } leat_sink_counters;
 
 /* Starts connecting at once and for ever (jittered back-off). NULL and a message only for what can never work. */

@@ -18,15 +18,17 @@
 #define LEAT_STATEMENT_H
 
 #include "base/buf.h"
-#include "record/route.h"
+#include "record/write.h"
 
 enum { LEAT_STATEMENT_PARAMS_MAX = LEAT_KEY_COLUMNS_MAX + LEAT_COLUMNS_MAX + 1 };
 
 typedef struct leat_shape {
     const leat_route *route;
     leat_route_op op;
-    bool uniform;     /* every row names all of `columns` */
-    uint64_t columns; /* named by some row; never key columns, 0 for DELETE */
+    bool uniform;      /* every row names all of `columns` and has an operation for all of `operated` */
+    leat_merge merge;  /* the least that fits every patch of the rows */
+    uint64_t columns;  /* named by some row; never key columns, 0 for DELETE */
+    uint64_t operated; /* of these, those where some row has an operand of the route's operation instead of a value */
 } leat_shape;
 
 /* Two routes on one table have one key space; each has statements of its own, since operations belong to the route. */

@@ -176,7 +176,6 @@ static const broken broken_files[] = {
     /* not there yet */
     {"log: { local: { path: x } }\n", "c.yaml:1: log.local: not built in yet (use log.kafka)"},
     {"shards: [ { name: a, sqlite: x } ]\n", "c.yaml:1: shards[0].sqlite: not built in yet (use dsn)"},
-    {"routes: [ { patch: existing } ]\n", "c.yaml:1: routes[0].patch: \"existing\" is not built in yet (only upsert)"},
     {"routes: [ { columns: { at: max } } ]\n",
      "c.yaml:1: routes[0].columns.at: \"max\" is not built in yet (column: operation, one of set, add, append)"},
     {"log: { kafka: { start: latest } }\n", "c.yaml:1: log.kafka.start: \"latest\" is not known (only earliest)"},

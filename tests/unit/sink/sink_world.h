@@ -23,6 +23,8 @@ typedef struct world {
     uv_loop_t loop;
     uv_timer_t clock; /* keeps the loop turning */
     leat_sink *sink;
+    leat_board *board;
+    uint32_t asked; /* for a look at the tables */
     uint32_t usable;
     char slots_said[256]; /* all that `slots` has said: "1 2" */
     bool in_call;
@@ -82,8 +84,8 @@ static inline void on_clock(uv_timer_t *timer)
 static inline void start_sink(world *w, const char *dsn, uint32_t connections, int64_t lock_timeout_ms)
 {
     leat_error error = {""};
-    leat_sink_config config = {.shard_name = "a", .dsn = dsn, .owner = "1 test", .connections = connections, .catalog = &w->f->catalog,
-                               .routes = &w->f->routes, .lock_timeout_ms = lock_timeout_ms, .seed = 7};
+    leat_sink_config config = {.shard_name = "a", .dsn = dsn, .owner = "1 test", .connections = connections, .source_id = w->f->catalog.source.id,
+                               .board = w->board, .lock_timeout_ms = lock_timeout_ms, .seed = 7};
     leat_sink_events events = {w, on_slots, on_done};
     w->in_call = true;
     w->sink = leat_sink_new(&w->loop, &config, &events, &error);
@@ -91,11 +93,28 @@ static inline void start_sink(world *w, const char *dsn, uint32_t connections, i
     ck_assert_msg(w->sink != NULL, "%s", error.text);
 }
 
+static inline void count_ask(void *context)
+{
+    world *w = context;
+    w->asked++;
+}
+
+/* The fixture's routes as the only version. */
+static inline leat_board *world_board(world *w)
+{
+    leat_board *board = leat_board_new(1, count_ask, w);
+    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    version->routes = w->f->routes;
+    leat_board_publish(board, 0, version, 1);
+    return board;
+}
+
 static inline world *world_new(void)
 {
     world *w = leat_must_calloc(1, sizeof *w);
     w->f = fixture_new();
     w->f->batch.parts = w->parts;
+    w->board = world_board(w);
     uv_loop_init(&w->loop);
     uv_timer_init(&w->loop, &w->clock);
     uv_timer_start(&w->clock, on_clock, 10, 10);
@@ -154,6 +173,7 @@ static inline void world_free(world *w)
     while (uv_run(&w->loop, UV_RUN_ONCE))
         ;
     ck_assert_int_eq(uv_loop_close(&w->loop), 0);
+    leat_board_free(w->board);
     fixture_free(w->f);
     free(w);
 }
