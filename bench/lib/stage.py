@@ -73,14 +73,21 @@ def drain(world, records, timeout=300):
 
     first, started = wait_for(0.2 * records)
     meter = Meter([process.pid])
+    rows = world.metric(process, "leat_rows_total")
     last, ended = wait_for(0.9 * records)
+    rows = world.metric(process, "leat_rows_total") - rows
     cpu = meter.per(last - first)
     wait_for(records)
     rss_mib = max_rss_mib(process.pid)
     batches = world.metric(process, "leat_batches_total")
     assert process.terminate() == 0
     progress(f"leat apply: {(last - first) / (ended - started):,.0f} records/s, {records / batches:.0f} records a batch, {cpu}")
-    return {"rows_s": (last - first) / (ended - started), "cpu": cpu, "rss_mib": rss_mib}
+    return {"rows_s": (last - first) / (ended - started), "cpu": cpu, "rss_mib": rss_mib, "rows": rows / (last - first)}
+
+
+def deadlocks(world, shard="a"):
+    with world.db(shard) as db:
+        return db.execute("select deadlocks from pg_stat_database where datname = current_database()").fetchone()[0]
 
 
 def max_rss_mib(pid):
