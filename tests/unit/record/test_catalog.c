@@ -161,7 +161,7 @@ static const struct {
     {"\"tables\": [", "\"tables\": [1,", "tables[0].schema is missing"},
     {"\"type\": \"int4\"", "\"type\": \"int5\"", "tables[0].columns[1].type is not known"},
     {"\"not_null\": true", "\"not_null\": 1", "tables[0].columns[1].not_null"},
-    {"\"default\": \"5\"", "\"default\": 5", "tables[0].columns[12].default"},
+    {"\"default\": \"5\"", "\"default\": 5", "tables[0].columns[20].default"},
     {"\"name\": \"app_id\"", "\"name\": \"app\"", "primary_key names something"},
     {"\"name\": \"note\"", "\"name\": \"a\\u0000b\"", "tables[0].columns[0].name"},
     {"\"name\": \"note\"", "\"name\": \"0123456789012345678901234567890123456789012345678901234567890123\"",
