@@ -125,8 +125,7 @@ static int check_choice(const scope *s, const leat_node *node, const leat_settin
     if (is_one_of(node->text, setting->choices))
         return 0;
     char what[96];
-    snprintf(what, sizeof what, "\"%.40s\" is %s", node->text,
-             is_one_of(node->text, setting->unbuilt_choices) ? "not built in yet" : "not known");
+    snprintf(what, sizeof what, "\"%.40s\" is not known", node->text);
     return fail_allowed(s, node, setting, what);
 }
 

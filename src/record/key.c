@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "record/chars.h"
+
 /* The text of each key part, percent-encoded, in primary-key order. */
 typedef struct key_parts {
     leat_slice parts[LEAT_KEY_COLUMNS_MAX];
@@ -35,23 +37,20 @@ static uint32_t split(leat_slice text, leat_slice *parts, uint32_t max)
 
 /* --- Percent-coding ---------------------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Writes at most text.size bytes. */
 static int percent_decode(leat_slice text, char *out, size_t *ret_size, leat_error *error)
 {
     size_t size = 0;
+    if (!memchr(text.data, '%', text.size)) {
+        memcpy(out, text.data, text.size);
+        *ret_size = text.size;
+        return 0;
+    }
     for (size_t at = 0; at < text.size; at++) {
         char c = text.data[at];
         if (c == '%') {
-            int high = text.size - at > 2 ? hex_digit(text.data[at + 1]) : -1;
-            int low = high < 0 ? -1 : hex_digit(text.data[at + 2]);
+            int high = text.size - at > 2 ? leat_hex_digit(text.data[at + 1]) : -1;
+            int low = high < 0 ? -1 : leat_hex_digit(text.data[at + 2]);
             if (low < 0)
                 return leat_fail(error, "has a '%%' that two hexadecimal digits do not follow");
             c = (char)(high << 4 | low);
@@ -63,10 +62,12 @@ static int percent_decode(leat_slice text, char *out, size_t *ret_size, leat_err
     return 0;
 }
 
-static bool is_unreserved(char c)
+static size_t count_unreserved(leat_slice text)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
+    size_t count = 0;
+    while (count < text.size && leat_is_unreserved(text.data[count]))
+        count++;
+    return count;
 }
 
 /* False when the key gets too long. */
@@ -74,9 +75,14 @@ static bool percent_encode(leat_slice text, leat_key *key)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t size = key->canonical_size;
-    for (size_t i = 0; i < text.size; i++) {
+    size_t plain_count = count_unreserved(text);
+    if (sizeof key->canonical - size < plain_count)
+        return false;
+    memcpy(key->canonical + size, text.data, plain_count);
+    size += plain_count;
+    for (size_t i = plain_count; i < text.size; i++) {
         char c = text.data[i];
-        bool plain = is_unreserved(c);
+        bool plain = leat_is_unreserved(c);
         if (sizeof key->canonical - size < (plain ? 1 : 3))
             return false;
         if (plain) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "record/base64.h"
+#include "record/chars.h"
 #include "record/decimal.h"
 #include "record/timestamp.h"
 
@@ -318,14 +319,6 @@ static void binary_jsonb(const leat_value *value, leat_buf *out)
 
 /* --- uuid -------------------------------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static bool is_uuid_dash(size_t at)
 {
     return at == 8 || at == 13 || at == 18 || at == 23;
@@ -339,8 +332,8 @@ static bool parse_uuid(leat_slice text, uint8_t *ret)
     for (size_t at = 0; at < UUID_TEXT_SIZE; at += 2) {
         if (is_uuid_dash(at) && text.data[at++] != '-')
             return false;
-        int high = hex_digit(text.data[at]);
-        int low = hex_digit(text.data[at + 1]);
+        int high = leat_hex_digit(text.data[at]);
+        int low = leat_hex_digit(text.data[at + 1]);
         if (high < 0 || low < 0)
             return false;
         ret[byte++] = (uint8_t)(high << 4 | low);

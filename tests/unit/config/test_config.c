@@ -13,7 +13,7 @@
 #define LOG "log: { kafka: { brokers: 'k:9092', topic: t } }\n"
 #define SHARD "shards: [ { name: a, dsn: 'host=h' } ]\n"
 #define ROUTE "routes: [ { path: '/things/{id}', table: things } ]\n"
-#define TOP_KEYS "listen, admin, workers, data_dir, log_level, log, shards, routes, limits, apply"
+#define TOP_KEYS "listen, admin, workers, catalog_every, data_dir, log_level, log, shards, routes, limits, apply"
 #define KAFKA_KEYS "brokers, topic, group, partitions, replication, start, properties"
 #define DSN_WORDS "a connection string or URI of libpq; $NAME takes an environment variable"
 #define ADDRESS_WORDS "host:port, [IPv6]:port, or :port for all addresses"
@@ -99,7 +99,7 @@ static const broken broken_files[] = {
     {"shards: [ { name: a, host=h password=secret } ]\n",
      "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections)"},
     {"routes: [ { colunms: {} } ]\n", "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
-                                      "name, path, table, tenant, patch, columns)"},
+                                      "name, path, table, tenant, patch, fold, columns)"},
     {"<<: { admin: off }\n", "c.yaml:1: <<: unknown key (known here: " TOP_KEYS ")"},
     {"\"ad\\u001b[31mmin\": off\n", "c.yaml:1: ?: unknown key (known here: " TOP_KEYS ")"},
 
@@ -121,9 +121,9 @@ static const broken broken_files[] = {
      "c.yaml:1: shards[0].dsn: must be a text, not a list (" DSN_WORDS ")"},
     {"routes: [ { columns: [ a ] } ]\n",
      "c.yaml:1: routes[0].columns: must be a mapping, not a list (column: operation, "
-     "one of set, add, append)"},
+     "one of set, add, max, min, merge, append)"},
     {"routes: [ { columns: { tags: [ add ] } } ]\n",
-     "c.yaml:1: routes[0].columns.tags: must be a text (column: operation, one of set, add, append)"},
+     "c.yaml:1: routes[0].columns.tags: must be a text (column: operation, one of set, add, max, min, merge, append)"},
     {"limits: { body_max: 4MB }\n",
      "c.yaml:1: limits.body_max: \"4MB\" is not a size: digits, or with KiB, MiB or GiB (64 to 16MiB)"},
     {"limits: { body_timeout: 5 }\n",
@@ -171,24 +171,22 @@ static const broken broken_files[] = {
     {"routes: [ { path: '/th%20/{id}' } ]\n",
      "c.yaml:1: routes[0].path: \"th%20\" has a character that must be percent-encoded in paths (" PATH_WORDS ")"},
     {"routes: [ { columns: { n: sum } } ]\n",
-     "c.yaml:1: routes[0].columns.n: \"sum\" is not known (column: operation, one of set, add, append)"},
+     "c.yaml:1: routes[0].columns.n: \"sum\" is not known (column: operation, one of set, add, max, min, merge, append)"},
 
     /* not there yet */
     {"log: { local: { path: x } }\n", "c.yaml:1: log.local: not built in yet (use log.kafka)"},
     {"shards: [ { name: a, sqlite: x } ]\n", "c.yaml:1: shards[0].sqlite: not built in yet (use dsn)"},
-    {"routes: [ { columns: { at: max } } ]\n",
-     "c.yaml:1: routes[0].columns.at: \"max\" is not built in yet (column: operation, one of set, add, append)"},
     {"log: { kafka: { start: latest } }\n", "c.yaml:1: log.kafka.start: \"latest\" is not known (only earliest)"},
 
     /* missing */
     {SHARD ROUTE, "c.yaml:1: log: missing (a mapping of kafka, local)"},
     {"log: {}\n" SHARD ROUTE, "c.yaml:1: log.kafka: missing (a mapping with brokers and topic)"},
     {LOG ROUTE, "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections)"},
-    {LOG SHARD, "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, columns)"},
+    {LOG SHARD, "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, columns)"},
     {LOG "shards: []\n" ROUTE,
      "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections)"},
     {LOG SHARD "routes:\n",
-     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, patch, "
+     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, patch, fold, "
      "columns)"},
     {"log:\n  kafka:\n    topic: t\n",
      "c.yaml:2: log.kafka.brokers: missing (host:port, several with commas; $NAME takes an "
@@ -315,6 +313,8 @@ START_TEST(test_defaults)
     ck_assert_uint_eq(c.route_count, 1);
     ck_assert_str_eq(c.routes[0].name, "things");
     ck_assert_str_eq(c.routes[0].patch, "upsert");
+    ck_assert_str_eq(c.routes[0].fold, "on");
+    ck_assert_int_eq(c.catalog_every_ms, 5000);
     ck_assert_ptr_null(c.routes[0].tenant);
     ck_assert_uint_eq(c.routes[0].column_count, 0);
     leat_config_fini(&c);
@@ -340,6 +340,8 @@ START_TEST(test_default_budgets)
     ck_assert_int_eq(c.commit_every_ms, 1000);
     ck_assert_int_eq(c.drain_ms, 5000);
     ck_assert_int_eq(c.lock_timeout_ms, 5000);
+    ck_assert_int_eq(c.patience_ms, 30000);
+    ck_assert_int_eq(c.dead_letters_per_minute, 100);
     leat_config_fini(&c);
 }
 END_TEST

@@ -1,0 +1,28 @@
+/*
+ * chars.h - kinds of characters by table: whether the next byte of a uuid is a digit or a letter is what no processor can
+ * predict, and keys are made of that.
+ */
+#ifndef LEAT_CHARS_H
+#define LEAT_CHARS_H
+
+#include "base/base.h"
+
+enum { LEAT_CHAR_UNRESERVED = 0x10, LEAT_CHAR_HEX = 0x20 };
+
+/* By unsigned char: the bits above, and the value of a hexadecimal digit in the lowest four. */
+extern const uint8_t leat_chars[256];
+
+/* 0 to 15, -1 for what is none. */
+static inline int leat_hex_digit(char c)
+{
+    uint8_t kind = leat_chars[(unsigned char)c];
+    return kind & LEAT_CHAR_HEX ? kind & 15 : -1;
+}
+
+/* Stays as it is in a path (RFC 3986): letters, digits, '-', '.', '_', '~'. */
+static inline bool leat_is_unreserved(char c)
+{
+    return (leat_chars[(unsigned char)c] & LEAT_CHAR_UNRESERVED) != 0;
+}
+
+#endif
