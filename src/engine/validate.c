@@ -147,9 +147,10 @@ static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
     const leat_batch *batch = &slot->job.batch;
     LEAT_ASSERT(batch->dead == &slot->reason && batch->record_count == 1 && slot->queues == 1);
     const leat_batch_part *part = &batch->parts[0];
-    uint32_t id = part->partition * LEAT_SUBS + (uint32_t)part->subpartitions[0];
+    uint32_t subpartition = (uint32_t)part->subpartitions[0];
+    const leat_queue *queue = &engine->queues[part->partition * LEAT_SUBS + subpartition];
     if (engine->partitions[part->partition].incarnation == part->incarnation)
-        LEAT_ASSERT(engine->queues[id].retry.dead);
+        LEAT_ASSERT(queue->retry.dead);
 }
 
 /* Batches and subpartitions in flight, counted from the jobs' side. */
