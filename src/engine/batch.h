@@ -40,7 +40,7 @@ typedef struct leat_batch {
     uint32_t part_count;
     leat_batch_part *parts;
     const leat_reason *dead; /* NULL, or: the only record is not applied but kept as a dead letter, in the transaction that
-                                moves its progress */
+                                moves its progress. Valid as long as the job */
 } leat_batch;
 
 typedef struct leat_compaction {
@@ -86,7 +86,8 @@ typedef struct leat_job_result {
     int32_t bad_record;  /* index in the batch when the culprit is known, else -1 */
     int32_t partition;   /* fenced / went back: which one, else -1 */
     int64_t looked_us;   /* BAD_DATA: the look at the tables that the refusal relies on began then, on the events' clock;
-                            INT64_MAX: it relies on none (the database said it, or the record's key is no key) */
+                            INT64_MAX: it relies on none (the database said it, or the record's key is no key). It
+                            counts only when it began after the record was first refused alone */
     char sqlstate[6];
     char message[256];   /* for people */
     const leat_progress *progress; /* an applied claim: what it read. Borrowed for the call */

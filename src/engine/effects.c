@@ -133,18 +133,42 @@ static bool tell_next(leat_engine *engine, leat_effect *ret_effect)
     return false;
 }
 
+/* The first of what it has to say. */
+static leat_effect_kind say(leat_job_slot *slot)
+{
+    static const struct {
+        uint8_t say;
+        leat_effect_kind kind;
+    } words[] = {
+        {LEAT_SAY_TABLE_STOPPED, LEAT_TABLE_STOPPED},
+        {LEAT_SAY_STALLED, LEAT_STALLED},
+        {LEAT_SAY_HALTED, LEAT_SHARD_HALTED},
+        {LEAT_SAY_DEAD, LEAT_DEAD_LETTERED},
+    };
+    uint32_t i = 0;
+    while (!(slot->say & words[i].say))
+        i++;
+    slot->say &= (uint8_t)~words[i].say;
+    return words[i].kind;
+}
+
 static bool say_next(leat_engine *engine, leat_effect *ret_effect)
 {
-    uint32_t id = leat_list_pop(engine, &engine->jobs_saying, leat_link_job);
+    uint32_t id = engine->jobs_saying.head;
     if (id == LEAT_NONE)
         return false;
     leat_job_slot *slot = &engine->jobs[id];
-    ret_effect->kind = LEAT_STALLED;
+    LEAT_ASSERT(slot->state == LEAT_JOB_SAYING && slot->say != 0);
+    ret_effect->kind = say(slot);
     ret_effect->partition = slot->said_partition;
     ret_effect->subpartition = slot->said_subpartition;
+    ret_effect->table = slot->said_table;
     ret_effect->offset = slot->said_offset;
     ret_effect->result = &slot->said;
+    if (slot->say != 0)
+        return true;
     /* Free from here on; what it says stays until it is used again, at the next call at the earliest. */
+    leat_list_pop(engine, &engine->jobs_saying, leat_link_job);
     slot->state = LEAT_JOB_FREE;
     leat_list_push(engine, &engine->jobs_free, leat_link_job, id);
     return true;

@@ -131,6 +131,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     slot->payload = record->payload;
     slot->offset = record->offset;
     slot->read_us = engine->now_us;
+    slot->table = record->table;
     slot->bytes = record->bytes;
     slot->position = leat_offsets_push(&partition->offsets, record->offset, record->accepted_ms);
     uint32_t at = record->partition * LEAT_SUBS + (uint32_t)(record->hash % LEAT_SUBS);
@@ -146,7 +147,7 @@ leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const le
 {
     leat_clock(engine, now_us);
     leat_partition *partition = partition_at(engine, record->partition);
-    LEAT_ASSERT(record->offset >= 0);
+    LEAT_ASSERT(record->offset >= 0 && record->table < engine->config.table_count);
     if (partition->state != LEAT_READING)
         return LEAT_SKIPPED;
     if (!same_log(partition, record))

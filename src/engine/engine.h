@@ -12,9 +12,19 @@
  *
  * Promises, each asserted inside and tested against a sequential oracle:
  *   - at most one batch in flight a subpartition; a subpartition's records run in offset order;
- *   - a commit never passes a record that is not applied (`low` is contiguous, whatever holes the log has);
+ *   - a commit never passes a record that is not applied (`low` is contiguous, whatever holes the log has); a record
+ *     that is kept as a dead letter counts as applied there, and is never both;
  *   - nothing is sent twice under one claim after an unknown outcome; nothing is sent for a partition that is revoked;
  *   - records and bytes held stay under the configured bounds, as long as the caller honours PAUSE at the next read.
+ *
+ * A record that is refused for good, alone in its batch (retry.h), is a *dead letter*: the next batch of its subpartition
+ * is that one record with leat_batch.dead set. A dead letter that is itself refused is tried again as one, and said
+ * (LEAT_STALLED). Of one table so many are given up a minute; the next one stops the table: what is refused there is held
+ * instead, until a record so held is applied after all or none is held any more.
+ *
+ * What is not understood *halts* its shard: claims go on; else only one subpartition of the batch that met it is tried,
+ * alone and as it is, until a batch of it is applied, or refused with something that is understood, or its partition is
+ * given up. A partition given back meanwhile is not compacted.
  *
  * Use: after each leat_engine_*() event call leat_engine_next() until it returns false and carry out each effect, then
  * leat_engine_released() until it returns 0. One thread.
@@ -42,9 +52,11 @@ typedef struct leat_engine_config {
     int64_t drain_us;               /* how long a revoke waits for batches in flight before it gives the partition up */
     int64_t retry_min_us;           /* back-off of a failed subpartition, doubled with jitter up to retry_max_us */
     int64_t retry_max_us;
-    int64_t patience_us;            /* how long a record that is refused only for now (LEAT_NOT_YET) is tried again */
-    uint32_t table_count;           /* of leat_engine_record.table */
-    uint32_t dead_letters_per_minute; /* of one table, at most: then it has drifted, and what is refused waits instead */
+    int64_t patience_us;            /* how long a record that is refused only for now (LEAT_NOT_YET) is tried again; may
+                                       be 0 */
+    uint32_t table_count;           /* of leat_engine_record.table; 1 to 65536 */
+    uint32_t dead_letters_per_minute; /* of one table, at most: then it has drifted, and what is refused waits instead.
+                                         0: no dead letters, all of it waits, and no table is stopped */
     int64_t reclaim_min_us;         /* jittered delay before a fenced partition is claimed again: [min, 2*min) */
     uint64_t seed;                  /* of the jitter */
 } leat_engine_config;
@@ -116,10 +128,12 @@ typedef enum leat_effect_kind {
     LEAT_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
     LEAT_REVOKED, /* `partition` is quiet: give it back to the group */
     LEAT_STALLED, /* say loudly: `partition` / `subpartition` is held by the record at `offset`; see `result` */
-    LEAT_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter; see `result` */
-    LEAT_TABLE_STOPPED, /* say loudly: `table` has had too many dead letters; its refused records wait from now on */
-    LEAT_SHARD_HALTED,  /* say loudly: the shard of `partition` says what is not understood; nothing but the batch that
-                           met it is tried there until that one passes; see `result` */
+    LEAT_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter, committed; `result`
+                           is what it was refused with: outcome, sqlstate, message */
+    LEAT_TABLE_STOPPED, /* say loudly: `table` has had too many dead letters; its refused records wait from now on, first
+                           the one at `offset`, of which a STALLED follows */
+    LEAT_SHARD_HALTED,  /* say loudly, again each minute while it lasts: the shard of `partition` says what is not
+                           understood; nothing but `subpartition` is tried there until that one passes; see `result` */
     LEAT_DRAINED,
 } leat_effect_kind;
 
@@ -127,12 +141,12 @@ typedef struct leat_effect {
     leat_effect_kind kind;
     uint32_t partition;
     uint32_t subpartition;
-    uint32_t table;
+    uint32_t table;                 /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED: of the record at `offset` */
     int64_t offset;
     int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
     int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_progress_high) */
     const leat_job *job;            /* RUN; valid until its job_done */
-    const leat_job_result *result;  /* STALLED, DEAD_LETTERED, SHARD_HALTED; valid until the next call */
+    const leat_job_result *result;  /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED; valid until the next call */
 } leat_effect;
 
 bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect);
@@ -167,7 +181,7 @@ typedef struct leat_partition_view {
 void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_partition_view *ret);
 
 typedef struct leat_engine_counters {
-    uint64_t records_applied;
+    uint64_t records_applied;       /* dead letters are not among them */
     uint64_t records_skipped;       /* read again, applied before */
     uint64_t batches_applied;
     uint64_t batches_fenced;
@@ -175,7 +189,7 @@ typedef struct leat_engine_counters {
     uint64_t batches_failed;        /* an ERROR came back */
     uint64_t batches_stale;         /* done under an old claim or for a lost partition: ignored */
     uint64_t went_back;
-    uint64_t dead_letters;
+    uint64_t dead_letters;          /* committed as such */
     uint64_t tables_stopped;        /* now */
     uint64_t shards_halted;         /* now */
     uint64_t claims;

@@ -7,6 +7,8 @@
  *   revoke.c      its end: drain, last compaction, giving back
  *   schedule.c    what runs next: claims, batches, compactions
  *   jobs.c        what came of it
+ *   guard.c       how many dead letters a table may have
+ *   halt.c        a shard that says what is not understood
  *   effects.c     what the caller is told
  *   lists.c       the intrusive lists between them
  *   look.c        views and counters
@@ -122,9 +124,26 @@ typedef struct leat_shard {
     uint32_t *partitions;
     uint32_t partition_count;
     bool alone_turn;       /* the last batch was a shared one */
+    uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
     bool candidate;        /* in the engine's list of shards that may have something to run */
     uint32_t candidate_next;
 } leat_shard;
+
+/* What a table is to its dead letters. */
+typedef struct leat_table {
+    int64_t since_us; /* the minute that is counted began then */
+    uint32_t count;   /* records given up in it */
+    uint32_t held;    /* queues that are `guarded` by it */
+    bool stopped;     /* it gives up none until one of those is applied, or there are none left */
+} leat_table;
+
+/* What a job that is done has to say, in this order. */
+enum {
+    LEAT_SAY_TABLE_STOPPED = 1,
+    LEAT_SAY_STALLED = 2,
+    LEAT_SAY_HALTED = 4,
+    LEAT_SAY_DEAD = 8,
+};
 
 typedef enum leat_slot_state { LEAT_JOB_FREE, LEAT_JOB_RUNNING, LEAT_JOB_SAYING } leat_slot_state;
 
@@ -134,9 +153,10 @@ typedef struct leat_job_slot {
     uint32_t next;       /* free, or waiting to be said */
     uint32_t queues;     /* BATCH: subpartitions in it */
     int64_t delay_us;    /* BATCH, failed: back-off of all of it; 0: not chosen yet */
-    /* SAYING: a STALLED effect to come */
+    leat_reason reason;  /* BATCH, `dead` points here: the queue's own may change before the job is done */
+    uint8_t say;         /* LEAT_SAY_..., all about the same record */
     leat_job_result said;
-    uint32_t said_partition, said_subpartition;
+    uint32_t said_partition, said_subpartition, said_table;
     int64_t said_offset;
 } leat_job_slot;
 
@@ -148,6 +168,8 @@ struct leat_engine {
     leat_pool pool;
     leat_partition *partitions;
     leat_queue *queues; /* partition * LEAT_SUBS + subpartition */
+    leat_reason *reasons; /* [queues]: why its head is dead, when it is */
+    leat_table *tables;
     leat_shard *shards;
     leat_job_slot *jobs;
     leat_list jobs_free;
@@ -259,6 +281,28 @@ void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bo
 void leat_schedule_forget(leat_engine *engine, leat_partition *partition);
 /* Makes the next job and counts it as running; NULL: nothing can run. */
 const leat_job *leat_schedule_next(leat_engine *engine);
+
+/* ---- guard.c ---- */
+
+typedef enum leat_guard_word {
+    LEAT_GUARD_GIVES_UP,
+    LEAT_GUARD_HOLDS,
+    LEAT_GUARD_STOPS, /* holds it, and is the one that stops the table */
+} leat_guard_word;
+
+/* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is guarded. */
+leat_guard_word leat_guard_ask(leat_engine *engine, leat_queue *queue);
+/* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it was not. */
+void leat_guard_let_go(leat_engine *engine, leat_queue *queue, bool applied);
+
+/* ---- halt.c ---- */
+
+/* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was not halted. */
+bool leat_halt_meet(leat_engine *engine, uint32_t queue, bool *ret_news);
+/* The queue's batch was applied, or refused with something that is understood: if it is the probe its shard goes on. */
+void leat_halt_pass(leat_engine *engine, uint32_t queue);
+/* The partition runs nothing from here on: if the probe is its own the shard goes on. */
+void leat_halt_leave(leat_engine *engine, leat_partition *partition);
 
 /* ---- effects.c ---- */
 

@@ -2,6 +2,8 @@
  * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there since the job was
  * made.
  */
+#include <string.h>
+
 #include "engine/engine_state.h"
 
 static int64_t backoff_us(leat_engine *engine, uint32_t n)
@@ -19,11 +21,50 @@ static void queue_landed(leat_partition *partition, leat_queue *queue)
     queue->place = LEAT_QUEUE_QUIET;
 }
 
-static void queue_applied(leat_engine *engine, leat_partition *partition, const leat_batch_part *part, uint32_t index)
+/* About the record at the head of the queue. */
+static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t what, const leat_job_result *result)
+{
+    const leat_slot *head = &engine->pool.slots[engine->queues[queue].head];
+    slot->say |= what;
+    slot->said = *result;
+    slot->said.progress = NULL;
+    slot->said_partition = queue / LEAT_SUBS;
+    slot->said_subpartition = queue % LEAT_SUBS;
+    slot->said_table = head->table;
+    slot->said_offset = head->offset;
+}
+
+static void say_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue)
+{
+    leat_job_result result = {.outcome = engine->queues[queue].retry.dead_by, .bad_record = -1, .partition = -1,
+                              .looked_us = INT64_MAX};
+    memcpy(result.sqlstate, slot->reason.sqlstate, sizeof result.sqlstate);
+    memcpy(result.message, slot->reason.message, sizeof result.message);
+    say(engine, slot, queue, LEAT_SAY_DEAD, &result);
+}
+
+/* What is at the head is done: as it was meant, or as a dead letter. */
+static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id, uint32_t records)
+{
+    leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead != NULL));
+    if (queue->retry.dead) {
+        engine->counters.dead_letters++;
+        say_dead(engine, slot, id);
+    } else {
+        engine->counters.records_applied += records;
+    }
+    leat_guard_let_go(engine, queue, true);
+    leat_halt_pass(engine, id);
+}
+
+static void queue_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
+                          const leat_batch_part *part, uint32_t index)
 {
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     uint32_t records = queue->flying;
+    count_applied(engine, slot, part->partition * LEAT_SUBS + subpartition, records);
     uint32_t at = queue->head;
     for (uint32_t i = 0; i < records; i++) {
         leat_offsets_complete(&partition->offsets, engine->pool.slots[at].position);
@@ -37,39 +78,30 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, const 
     uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
     leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding, &partition->holding, records,
                         bytes);
-    engine->counters.records_applied += records;
     leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
     leat_queue_wake(engine, partition, subpartition);
 }
 
-static void part_applied(leat_engine *engine, leat_partition *partition, const leat_batch_part *part)
+static void part_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
+                         const leat_batch_part *part)
 {
     for (uint32_t i = 0; i < part->count; i++)
-        queue_applied(engine, partition, part, i);
+        queue_applied(engine, partition, slot, part, i);
     partition->mishaps = 0;
     partition->moved = true;
     leat_partition_compact_later(engine, partition);
     leat_partition_commit(engine, partition, false);
 }
 
-static void say_held(leat_engine *engine, leat_job_slot *slot, const leat_batch_part *part, uint32_t subpartition,
-                     const leat_job_result *result)
-{
-    leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
-    queue->retry.said_us = engine->now_us;
-    slot->state = LEAT_JOB_SAYING;
-    slot->said = *result;
-    slot->said.progress = NULL;
-    slot->said_partition = part->partition;
-    slot->said_subpartition = subpartition;
-    slot->said_offset = engine->pool.slots[queue->head].offset;
-}
-
 /* The batch as one of its queues sees it. */
-static leat_attempt attempt_of(const leat_job_slot *slot, const leat_queue *queue, uint32_t partition,
-                               uint32_t subpartition, const leat_job_result *result)
+static leat_attempt attempt_of(const leat_engine *engine, const leat_job_slot *slot, uint32_t id,
+                               const leat_job_result *result)
 {
-    leat_attempt attempt = {.queues = slot->queues, .records = queue->flying, .culprit = -1};
+    uint32_t partition = id / LEAT_SUBS;
+    uint32_t subpartition = id % LEAT_SUBS;
+    leat_attempt attempt = {.queues = slot->queues, .records = engine->queues[id].flying, .culprit = -1,
+                            .now_us = engine->now_us, .looked_us = result->looked_us,
+                            .patience_us = engine->config.patience_us};
     const leat_batch *batch = &slot->job.batch;
     if (result->bad_record < 0 || (uint32_t)result->bad_record >= batch->record_count)
         return attempt;
@@ -89,16 +121,58 @@ static leat_attempt attempt_of(const leat_job_slot *slot, const leat_queue *queu
     return attempt;
 }
 
+/* Its only record is refused for good, and its table has the last word. */
+static leat_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t id, const leat_job_result *result)
+{
+    leat_queue *queue = &engine->queues[id];
+    leat_guard_word word = leat_guard_ask(engine, queue);
+    if (word == LEAT_GUARD_STOPS)
+        say(engine, slot, id, LEAT_SAY_TABLE_STOPPED, result);
+    if (word != LEAT_GUARD_GIVES_UP)
+        return leat_retry_hold(&queue->retry);
+    leat_reason *reason = &engine->reasons[id];
+    memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
+    memcpy(reason->message, result->message, sizeof reason->message);
+    return leat_retry_bury(&queue->retry, result->outcome);
+}
+
+static bool is_understood(leat_outcome outcome)
+{
+    return outcome == LEAT_BAD_DATA || outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT;
+}
+
+/* What the queue does next; `ret_say`: what there is to be said of it, 0 when it was said lately. */
+static leat_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id, const leat_job_result *result,
+                          uint8_t *ret_say)
+{
+    leat_retry *retry = &engine->queues[id].retry;
+    leat_attempt attempt = attempt_of(engine, slot, id, result);
+    if (is_understood(result->outcome))
+        leat_halt_pass(engine, id);
+    bool said = retry->held && engine->now_us - retry->said_us < LEAT_SAY_EVERY_US;
+    leat_verdict verdict = leat_retry_failed(retry, result->outcome, &attempt);
+    *ret_say = said ? 0 : LEAT_SAY_STALLED;
+    if (verdict == LEAT_DEAD)
+        return give_up(engine, slot, id, result);
+    if (verdict != LEAT_HALT)
+        return verdict;
+    bool news;
+    if (!leat_halt_meet(engine, id, &news))
+        return LEAT_AGAIN;
+    *ret_say = said && !news ? 0 : LEAT_SAY_HALTED;
+    return leat_retry_hold(retry);
+}
+
 static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_batch_part *part, uint32_t index,
                          const leat_job_result *result)
 {
     leat_partition *partition = &engine->partitions[part->partition];
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
-    leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
-    leat_attempt attempt = attempt_of(slot, queue, part->partition, subpartition, result);
-    bool said = queue->retry.held && engine->now_us - queue->retry.said_us < LEAT_SAY_EVERY_US;
+    uint32_t id = part->partition * LEAT_SUBS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    uint8_t what;
+    leat_verdict verdict = judge(engine, slot, id, result, &what);
     queue_landed(partition, queue);
-    leat_verdict verdict = leat_retry_failed(&queue->retry, result->outcome, &attempt);
     if (verdict == LEAT_AGAIN) {
         leat_queue_wake(engine, partition, subpartition);
         return;
@@ -108,8 +182,10 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_ba
     if (!together || slot->delay_us == 0)
         slot->delay_us = backoff_us(engine, queue->retry.delays);
     leat_queue_delay(engine, partition, subpartition, slot->delay_us);
-    if (verdict == LEAT_HELD && !said)
-        say_held(engine, slot, part, subpartition, result);
+    if (verdict != LEAT_HELD || what == 0)
+        return;
+    queue->retry.said_us = engine->now_us;
+    say(engine, slot, id, what, result);
 }
 
 /* The batch failed as a whole through no fault of this part. */
@@ -139,7 +215,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_batch
     partition->batches--;
     switch (result->outcome) {
     case LEAT_APPLIED:
-        part_applied(engine, partition, part);
+        part_applied(engine, partition, slot, part);
         break;
     case LEAT_FENCED:
         /* Not told which one, or one that is not in it: all of them, to be safe. */
@@ -269,6 +345,7 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, 
     LEAT_ASSERT((unsigned)result->outcome < LEAT_OUTCOME_COUNT);
     leat_job_slot *slot = &engine->jobs[job_id];
     LEAT_ASSERT(slot->state == LEAT_JOB_RUNNING);
+    LEAT_ASSERT(slot->say == 0);
     slot->state = LEAT_JOB_FREE; /* its seqs are not open any more */
     leat_shard *shard = &engine->shards[slot->job.shard];
     LEAT_ASSERT(shard->running > 0);
@@ -279,7 +356,9 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, 
         claim_done(engine, &engine->partitions[slot->job.partition], &slot->job, result);
     else
         compaction_done(engine, &engine->partitions[slot->job.partition], &slot->job, result);
-    bool saying = slot->state == LEAT_JOB_SAYING;
+    bool saying = slot->say != 0;
+    if (saying)
+        slot->state = LEAT_JOB_SAYING;
     leat_list_push(engine, saying ? &engine->jobs_saying : &engine->jobs_free, leat_link_job, job_id);
     engine->room_grew = true;
     leat_schedule_shard(engine, shard);

@@ -56,6 +56,8 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
         return leat_fail(error, "partition_records_max must be 1 to %u", many);
     if (config->batch_records_max == 0 || config->batch_records_max > 65536)
         return leat_fail(error, "batch_records_max must be 1 to 65536");
+    if (config->table_count == 0 || config->table_count > 65536)
+        return leat_fail(error, "table_count must be 1 to 65536");
     if (config->bytes_max == 0 || config->batch_bytes_max == 0)
         return leat_fail(error, "bytes_max and batch_bytes_max must be above 0");
     for (uint32_t i = 0; i < config->partition_count; i++) {
@@ -81,6 +83,8 @@ static int check_times(const leat_engine_config *config, leat_error *error)
         if (times[i].us <= 0 || times[i].us > year)
             return leat_fail(error, "%s must be above 0 and at most a year", times[i].name);
     }
+    if (config->patience_us < 0 || config->patience_us > year)
+        return leat_fail(error, "patience_us must be 0 to a year");
     if (config->retry_max_us < config->retry_min_us)
         return leat_fail(error, "retry_max_us must not be below retry_min_us");
     return 0;
@@ -125,8 +129,10 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     uint32_t count = config->partition_count;
     leat_partition *partitions = carve(carver, count, sizeof *partitions);
     leat_queue *queues = carve(carver, (size_t)count * LEAT_SUBS, sizeof *queues);
+    leat_reason *reasons = carve(carver, (size_t)count * LEAT_SUBS, sizeof *reasons);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
+        engine->reasons = reasons;
         engine->partitions = partitions;
         engine->queues = queues;
         engine->picked = picked;
@@ -163,6 +169,7 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
             partitions[shard->partition_count++] = i;
     }
     leat_ready_init(&shard->ready, ages, where);
+    shard->probe = LEAT_NONE;
     shard->claims = (leat_list){LEAT_NONE, LEAT_NONE};
     shard->compactions = (leat_list){LEAT_NONE, LEAT_NONE};
 }
@@ -197,6 +204,7 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
     carve(carver, 1, sizeof *engine);
     uint32_t *shard_of = carve(carver, config->partition_count, sizeof *shard_of);
     leat_slot *slots = carve(carver, config->records_max, sizeof *slots);
+    leat_table *tables = carve(carver, config->table_count, sizeof *tables);
     carve_partitions(engine, carver, config);
     carve_shards(engine, carver, config);
     carve_jobs(engine, carver, config, parts_max(config));
@@ -206,6 +214,7 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
         shard_of[i] = config->shard_of[i];
     engine->config = *config;
     engine->config.shard_of = shard_of;
+    engine->tables = tables;
     leat_pool_init(&engine->pool, slots, config->records_max);
 }
 

@@ -145,6 +145,7 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
 {
     leat_queue_hush(engine, partition, subpartition);
     leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
+    leat_guard_let_go(engine, queue, false);
     if (queue->count > 0) {
         uint32_t records = queue->count;
         uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
@@ -158,6 +159,7 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
 
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
+    leat_halt_leave(engine, partition);
     for (uint32_t i = 0; i < LEAT_SUBS; i++)
         drop_queue(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);

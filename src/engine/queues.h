@@ -13,6 +13,7 @@ typedef struct leat_slot {
     void *payload;
     int64_t offset;
     int64_t read_us;
+    uint32_t table;
     uint32_t bytes;
     uint32_t position; /* in its partition's leat_offsets */
     uint32_t next;

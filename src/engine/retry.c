@@ -2,6 +2,9 @@
 
 enum { CONTENTIONS_UNSAID = 3 };
 
+/* Leat's own refusal waits for a look at the tables: longer than this, nobody looks, and that is worth a word. */
+#define LOOK_UNSAID_US (60 * INT64_C(1000000))
+
 static void count_up(uint8_t *counter)
 {
     if (*counter < UINT8_MAX)
@@ -22,6 +25,8 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
     retry->contentions = 0;
     retry->delays = 0;
     retry->held = false;
+    retry->refused = false;
+    retry->dead = false;
     if (retry->suspects > records) {
         /* The prefix was fine, so what is left of the suspects holds it. */
         retry->suspects -= records;
@@ -35,7 +40,30 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
         retry->limit = retry->limit >= batch_records_max / 2 ? 0 : retry->limit * 2;
 }
 
-static leat_verdict contended(leat_retry *retry)
+leat_verdict leat_retry_hold(leat_retry *retry)
+{
+    retry->held = true;
+    count_up(&retry->delays);
+    return LEAT_HELD;
+}
+
+leat_verdict leat_retry_bury(leat_retry *retry, leat_outcome refused_with)
+{
+    LEAT_ASSERT(retry->refused && retry->alone && retry->limit == 1 && !retry->guarded);
+    retry->dead = true;
+    retry->dead_by = refused_with;
+    retry->delays = 0;
+    retry->held = false;
+    return LEAT_AGAIN;
+}
+
+static leat_verdict later(leat_retry *retry)
+{
+    count_up(&retry->delays);
+    return LEAT_LATER;
+}
+
+static leat_verdict contended(leat_retry *retry, const leat_attempt *attempt)
 {
     count_up(&retry->contentions);
     if (retry->contentions == 1)
@@ -43,35 +71,47 @@ static leat_verdict contended(leat_retry *retry)
     retry->alone = true;
     if (retry->contentions == 2)
         return LEAT_AGAIN;
-    count_up(&retry->delays);
-    if (retry->contentions <= CONTENTIONS_UNSAID)
-        return LEAT_LATER;
-    retry->held = true; /* by whoever has the lock: an operator wants to know */
-    return LEAT_HELD;
+    /* A locked row then holds only what stands behind it, and a timeout gets less to do. */
+    if (attempt->queues == 1 && attempt->records > 1)
+        retry->limit = attempt->records / 2;
+    if (retry->contentions > CONTENTIONS_UNSAID)
+        return leat_retry_hold(retry); /* by whoever has the lock: an operator wants to know */
+    return later(retry);
 }
 
-/*
- * One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. It waits and is
- * tried again for ever; nothing behind it runs. A dead letter would be: have the sink write it in the batch's place,
- * so that the subpartition moves on.
- */
-static leat_verdict refused_for_good(leat_retry *retry)
+static leat_verdict not_looked_yet(leat_retry *retry, const leat_attempt *attempt)
 {
-    retry->held = true;
-    count_up(&retry->delays);
-    return LEAT_HELD;
+    if (attempt->now_us - retry->refused_us >= LOOK_UNSAID_US)
+        return leat_retry_hold(retry);
+    retry->delays = 1;
+    return LEAT_LATER;
 }
 
-static leat_verdict refused(leat_retry *retry, const leat_attempt *attempt)
+/* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. */
+static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
 {
-    if (attempt->elsewhere)
-        return LEAT_AGAIN;
-    if (attempt->queues == 1 && attempt->records == 1) {
-        retry->alone = true;
-        retry->suspects = 1;
-        retry->limit = 1;
-        return refused_for_good(retry);
-    }
+    retry->alone = true;
+    retry->suspects = 1;
+    retry->limit = 1;
+    if (retry->dead)
+        return leat_retry_hold(retry);
+    bool first = !retry->refused;
+    retry->refused = true;
+    if (first)
+        retry->refused_us = attempt->now_us;
+    if (outcome == LEAT_DRIFT)
+        return first ? later(retry) : leat_retry_hold(retry);
+    if (outcome == LEAT_NOT_YET)
+        return attempt->now_us - retry->refused_us >= attempt->patience_us ? LEAT_DEAD : later(retry);
+    /* Never the first time: no look has begun later than now. */
+    bool looked = attempt->looked_us == INT64_MAX || attempt->looked_us > retry->refused_us;
+    return looked ? LEAT_DEAD : not_looked_yet(retry, attempt);
+}
+
+static leat_verdict refused(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
+{
+    if (attempt->queues == 1 && attempt->records == 1)
+        return refused_alone(retry, outcome, attempt);
     if (attempt->culprit >= 0) {
         LEAT_ASSERT((uint32_t)attempt->culprit < attempt->records);
         retry->suspects = (uint32_t)attempt->culprit + 1;
@@ -94,13 +134,17 @@ leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const le
     LEAT_ASSERT(outcome == LEAT_CONTENTION || outcome == LEAT_OUTAGE || outcome == LEAT_BAD_DATA ||
                 outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_NOT_UNDERSTOOD);
     if (outcome == LEAT_CONTENTION)
-        return contended(retry);
+        return contended(retry, attempt);
     retry->contentions = 0;
-    if (outcome == LEAT_OUTAGE) {
-        count_up(&retry->delays);
-        return LEAT_LATER;
+    if (outcome == LEAT_OUTAGE)
+        return later(retry);
+    if (attempt->elsewhere)
+        return LEAT_AGAIN;
+    if (outcome == LEAT_NOT_UNDERSTOOD) {
+        retry->alone = true;
+        return LEAT_HALT;
     }
-    return refused(retry, attempt);
+    return refused(retry, outcome, attempt);
 }
 
 int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us)

@@ -1,10 +1,16 @@
 /*
  * retry.h - what a subpartition does after a batch of it has failed: at once again, alone, in smaller pieces, later.
  *
- * Contention (somebody else is in the way) is tried again at once, the second time alone, then with back-off. An
- * outage waits. A refusal (the data, the schema, something not understood) is hunted down: first each subpartition of
- * the batch alone, then prefixes of halved length, until one record stands alone; nothing ever runs before what stands
- * before it.
+ * Contention (somebody else is in the way) is tried again at once, the second time alone, then with back-off and half
+ * as many records each time. An outage waits. A refusal (the data, the schema) is hunted down: first each subpartition
+ * of the batch alone, then prefixes of halved length, until one record stands alone; nothing ever runs before what
+ * stands before it. Then, by what it was refused with:
+ *   - bad data is dead, at once when the refusal relies on no look at the tables, else when it relies on a look that
+ *     began after the record was first refused alone: until then it is tried again after the shortest back-off, without
+ *     a word unless no look comes for a minute;
+ *   - not yet is dead when it is refused after `patience_us`, counted from its first refusal alone;
+ *   - drift is tried again once, then held.
+ * What is not understood is not hunted down: see LEAT_HALT.
  */
 #ifndef LEAT_ENGINE_RETRY_H
 #define LEAT_ENGINE_RETRY_H
@@ -18,7 +24,12 @@ typedef struct leat_retry {
     bool alone;          /* only in a batch of its own */
     uint8_t contentions; /* in a row */
     uint8_t delays;      /* in a row, for the back-off */
+    bool refused;        /* the head was refused alone, at `refused_us` for the first time */
+    bool dead;           /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead letter */
     bool held;           /* by a single record that is refused, or by a lock that does not go away: said */
+    bool guarded;        /* held by the guard of its table (guard.c), which has set this */
+    leat_outcome dead_by;
+    int64_t refused_us;
     int64_t said_us;     /* when that was last said; meaningful while `held` */
 } leat_retry;
 
@@ -28,18 +39,27 @@ typedef struct leat_attempt {
     uint32_t records;  /* of this subpartition */
     int32_t culprit;   /* the refused record's index among them; -1: not known; see `elsewhere` */
     bool elsewhere;    /* the refused record is known and of another subpartition */
+    int64_t now_us;
+    int64_t looked_us; /* leat_job_result */
+    int64_t patience_us;
 } leat_attempt;
 
 typedef enum leat_verdict {
     LEAT_AGAIN, /* at once */
     LEAT_LATER, /* after a back-off */
     LEAT_HELD,  /* after a back-off, and a single record holds it: to be said loudly */
+    LEAT_DEAD,  /* one record, alone in its batch, is refused for good: leat_retry_bury it or leat_retry_hold it */
+    LEAT_HALT,  /* not understood: the shard halts. Whoever is its probe: leat_retry_hold; all others: at once, alone */
 } leat_verdict;
 
 /* A batch was applied that had `records` of this subpartition. `batch_records_max`: where a limit ends to be one. */
 void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max);
 /* A batch failed with an ERROR (contention, outage or a refusal). */
 leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt);
+/* What a verdict may come to: it is tried again as it is (LEAT_HELD), or as a dead letter (LEAT_AGAIN). A dead letter
+ * that is refused itself is held, and stays one. */
+leat_verdict leat_retry_hold(leat_retry *retry);
+leat_verdict leat_retry_bury(leat_retry *retry, leat_outcome refused_with);
 
 /* The n-th delay in a row (n >= 1): min, 2 min, 4 min ... max, of which a random half is taken off. */
 int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us);

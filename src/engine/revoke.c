@@ -15,6 +15,7 @@ static void wait_at_most(leat_engine *engine, leat_partition *partition, leat_re
 static void begin_reading(leat_engine *engine, leat_partition *partition)
 {
     leat_partition_enter(engine, partition, LEAT_REVOKING);
+    leat_halt_leave(engine, partition);
     for (uint32_t i = 0; i < LEAT_SUBS; i++)
         leat_queue_hush(engine, partition, i);
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
@@ -57,7 +58,9 @@ void leat_revoke_begin(leat_engine *engine, leat_partition *partition)
 static void last_compaction(leat_engine *engine, leat_partition *partition)
 {
     bool worth = partition->moved && leat_partition_new_base(engine, partition) > partition->progress.base_seq;
-    if (!worth || partition->compact_running || leat_shard_of(engine, partition)->slots == 0) {
+    const leat_shard *shard = leat_shard_of(engine, partition);
+    bool possible = shard->slots > 0 && shard->probe == LEAT_NONE && !partition->compact_running;
+    if (!worth || !possible) {
         leat_revoke_end(engine, partition);
         return;
     }

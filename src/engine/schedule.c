@@ -60,12 +60,14 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_job_
     slot->state = LEAT_JOB_RUNNING;
     slot->queues = 0;
     slot->delay_us = 0;
+    slot->say = 0;
     slot->job.kind = kind;
     slot->job.shard = (uint32_t)(shard - engine->shards);
     slot->job.partition = 0;
     slot->job.incarnation = 0;
     slot->job.batch.record_count = 0;
     slot->job.batch.part_count = 0;
+    slot->job.batch.dead = NULL;
     shard->running++;
     return slot;
 }
@@ -176,14 +178,18 @@ static uint32_t limited(const leat_queue *queue, uint32_t records)
     return queue->retry.limit > 0 && queue->retry.limit < records ? queue->retry.limit : records;
 }
 
-static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard)
+static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id)
 {
-    uint32_t id = leat_ready_first_alone(&shard->ready);
     const leat_queue *queue = &engine->queues[id];
     uint64_t bytes;
     uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, engine->config.batch_records_max),
                                       engine->config.batch_bytes_max, true, &bytes);
     pick(engine, slot, shard, id, records);
+    if (!queue->retry.dead)
+        return;
+    LEAT_ASSERT(records == 1);
+    slot->reason = engine->reasons[id];
+    slot->job.batch.dead = &slot->reason;
 }
 
 static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *shard)
@@ -248,19 +254,8 @@ static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
     partition->batches++;
 }
 
-static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
+static const leat_job *fill_batch(leat_engine *engine, leat_job_slot *slot)
 {
-    if (shard->ready.count == 0)
-        return NULL;
-    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_BATCH);
-    bool any_alone = leat_ready_first_alone(&shard->ready) != LEAT_NONE;
-    /* Every second batch at most is for those that must run alone, so that they do not hold up the others. */
-    bool alone = any_alone && (shard->alone_turn || shard->ready.depths == 0);
-    shard->alone_turn = !alone;
-    if (alone)
-        choose_alone(engine, slot, shard);
-    else
-        choose_shared(engine, slot, shard);
     LEAT_ASSERT(slot->queues > 0);
     uint32_t words = (engine->config.partition_count + 63) / 64;
     for (uint32_t word = 0; word < words; word++) {
@@ -271,11 +266,39 @@ static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
     return &slot->job;
 }
 
+static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
+{
+    if (shard->ready.count == 0)
+        return NULL;
+    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_BATCH);
+    bool any_alone = leat_ready_first_alone(&shard->ready) != LEAT_NONE;
+    /* Every second batch at most is for those that must run alone, so that they do not hold up the others. */
+    bool alone = any_alone && (shard->alone_turn || shard->ready.depths == 0);
+    shard->alone_turn = !alone;
+    if (alone)
+        choose_alone(engine, slot, shard, leat_ready_first_alone(&shard->ready));
+    else
+        choose_shared(engine, slot, shard);
+    return fill_batch(engine, slot);
+}
+
+/* All that a halted shard tries. */
+static const leat_job *next_probe(leat_engine *engine, leat_shard *shard)
+{
+    if (engine->queues[shard->probe].place != LEAT_QUEUE_READY)
+        return NULL;
+    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_BATCH);
+    choose_alone(engine, slot, shard, shard->probe);
+    return fill_batch(engine, slot);
+}
+
 static const leat_job *next_of_shard(leat_engine *engine, leat_shard *shard)
 {
     if (shard->running >= shard->slots)
         return NULL;
     const leat_job *job = next_claim(engine, shard);
+    if (!job && shard->probe != LEAT_NONE)
+        return next_probe(engine, shard);
     if (!job && compaction_overdue(engine, shard))
         job = next_compaction(engine, shard);
     if (!job)

@@ -11,6 +11,16 @@ typedef struct counted {
     uint32_t waiting;
 } counted;
 
+/* What is known of the record at the head is known only while it is there, and only of one that runs alone. */
+static void check_retry(const leat_queue *queue)
+{
+    const leat_retry *retry = &queue->retry;
+    if (retry->refused)
+        LEAT_ASSERT(queue->count > 0 && retry->alone && retry->limit == 1 && queue->flying <= 1);
+    LEAT_ASSERT(!retry->dead || (retry->refused && !retry->guarded));
+    LEAT_ASSERT(!retry->guarded || retry->refused);
+}
+
 static void check_records(const leat_engine *engine, const leat_partition *partition, const leat_queue *queue)
 {
     uint32_t count = 0;
@@ -35,6 +45,7 @@ static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
     const leat_queue *queue = &engine->queues[id];
     const leat_partition *partition = &engine->partitions[id / LEAT_SUBS];
     check_records(engine, partition, queue);
+    check_retry(queue);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_FLYING) == (queue->flying > 0));
     LEAT_ASSERT(queue->flying <= queue->count);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_WAITING) == leat_heap_has(&engine->timers, id));
@@ -117,10 +128,29 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     const leat_budgets *budgets = &engine->budgets;
     LEAT_ASSERT(shard->holding.records <= budgets->shard_max.records);
     LEAT_ASSERT(shard->holding.bytes <= budgets->shard_max.bytes || shard->holding.records == 1);
-    bool work = shard->ready.count > 0 || shard->claims.head != LEAT_NONE || shard->compactions.head != LEAT_NONE;
+    bool work = shard->ready.count > 0 || shard->compactions.head != LEAT_NONE;
+    if (shard->probe != LEAT_NONE) {
+        const leat_queue *probe = &engine->queues[shard->probe];
+        const leat_partition *partition = &engine->partitions[shard->probe / LEAT_SUBS];
+        LEAT_ASSERT(partition->shard == id && partition->state == LEAT_READING);
+        LEAT_ASSERT(probe->count > 0 && probe->retry.alone);
+        work = probe->place == LEAT_QUEUE_READY;
+    }
+    work = work || shard->claims.head != LEAT_NONE;
     LEAT_ASSERT(!work || shard->candidate || shard->running >= shard->slots);
     total->records += tally.holding.records;
     total->bytes += tally.holding.bytes;
+}
+
+static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
+{
+    const leat_batch *batch = &slot->job.batch;
+    LEAT_ASSERT(batch->dead == &slot->reason && batch->record_count == 1 && slot->queues == 1);
+    const leat_batch_part *part = &batch->parts[0];
+    uint32_t subpartition = (uint32_t)part->subpartitions[0];
+    const leat_queue *queue = &engine->queues[part->partition * LEAT_SUBS + subpartition];
+    if (engine->partitions[part->partition].incarnation == part->incarnation)
+        LEAT_ASSERT(queue->retry.dead);
 }
 
 /* Batches and subpartitions in flight, counted from the jobs' side. */
@@ -133,6 +163,8 @@ static void check_jobs(const leat_engine *engine)
         if (slot->state != LEAT_JOB_RUNNING)
             continue;
         running++;
+        if (slot->job.kind == LEAT_JOB_BATCH && slot->job.batch.dead)
+            check_dead(engine, slot);
         for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
             const leat_batch_part *part = &slot->job.batch.parts[j];
             const leat_partition *partition = &engine->partitions[part->partition];
@@ -155,6 +187,27 @@ static void check_jobs(const leat_engine *engine)
     LEAT_ASSERT(flying == 0);
 }
 
+/* Who is stopped or halted waits for somebody: there is one, and all are counted. */
+static void check_stops(const leat_engine *engine)
+{
+    uint64_t stopped = 0;
+    uint64_t halted = 0;
+    uint32_t held = 0;
+    for (uint32_t i = 0; i < engine->config.table_count; i++) {
+        const leat_table *table = &engine->tables[i];
+        LEAT_ASSERT(table->count <= engine->config.dead_letters_per_minute);
+        LEAT_ASSERT(!table->stopped || table->held > 0);
+        stopped += table->stopped;
+        held += table->held;
+    }
+    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBS; i++)
+        held -= engine->queues[i].retry.guarded;
+    for (uint32_t i = 0; i < engine->config.shard_count; i++)
+        halted += engine->shards[i].probe != LEAT_NONE;
+    LEAT_ASSERT(held == 0);
+    LEAT_ASSERT(stopped == engine->counters.tables_stopped && halted == engine->counters.shards_halted);
+}
+
 void leat_engine_validate(const leat_engine *engine)
 {
     leat_holding total = {0};
@@ -167,6 +220,7 @@ void leat_engine_validate(const leat_engine *engine)
     LEAT_ASSERT(total.records + engine->pool.released_count + engine->pool.free_count == engine->pool.count);
     leat_heap_validate(&engine->timers);
     check_jobs(engine);
+    check_stops(engine);
     uint32_t assigned = 0;
     for (uint32_t i = 0; i < engine->config.partition_count; i++)
         assigned += engine->partitions[i].state != LEAT_UNASSIGNED;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-void database_init(database *db, const log_partition *log, const uint32_t *shard_of, uint32_t partition_count)
+void database_init(database *db, log_partition *log, const uint32_t *shard_of, uint32_t partition_count)
 {
     memset(db, 0, sizeof *db);
     db->log = log;
@@ -50,12 +50,18 @@ static void fail(leat_job_result *ret, leat_outcome outcome, int32_t partition, 
     ret->bad_record = bad_record;
 }
 
-static bool poisoned(const database *db, const db_batch_record *records, uint32_t count, leat_job_result *ret)
+log_record *database_log(const database *db, const db_batch_record *record)
+{
+    return &db->log[record->partition].records[database_index(db, record->partition, record->offset)];
+}
+
+static bool poisoned(const database *db, const db_batch_record *records, uint32_t count, int64_t looked_us,
+                     leat_job_result *ret)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = database_index(db, records[i].partition, records[i].offset);
-        const log_record *record = &db->log[records[i].partition].records[at];
+        const log_record *record = database_log(db, &records[i]);
         if (record->poison != LEAT_APPLIED) {
+            ret->looked_us = record->poison_looks ? looked_us : INT64_MAX;
             fail(ret, record->poison, -1, record->poison_known ? (int32_t)i : -1);
             return true;
         }
@@ -64,7 +70,7 @@ static bool poisoned(const database *db, const db_batch_record *records, uint32_
 }
 
 /* The heart of the check: the record was not applied, and all before it of its subpartition are. */
-static void apply(database *db, const db_batch_record *record)
+static void apply(database *db, const db_batch_record *record, bool dead)
 {
     db_partition *partition = &db->partitions[record->partition];
     const log_partition *log = &db->log[record->partition];
@@ -75,7 +81,9 @@ static void apply(database *db, const db_batch_record *record)
         bool same = log->records[i].hash % LEAT_PROGRESS_SUBPARTITIONS == record->subpartition;
         LEAT_ASSERT(!same || partition->applied[i]);
     }
+    LEAT_ASSERT(!dead || log->records[at].may_die);
     partition->applied[at] = true;
+    partition->dead[at] = dead;
     db->ever_applied[record->partition][at] = true;
 }
 
@@ -95,7 +103,7 @@ static void insert(db_partition *partition, const leat_batch_part *part)
 }
 
 void database_batch(database *db, const leat_batch_part *parts, uint32_t part_count, const db_batch_record *records,
-                    uint32_t record_count, leat_job_result *ret)
+                    uint32_t record_count, bool dead, int64_t looked_us, leat_job_result *ret)
 {
     fail(ret, LEAT_APPLIED, -1, -1);
     for (uint32_t i = 0; i < part_count; i++) {
@@ -109,12 +117,13 @@ void database_batch(database *db, const leat_batch_part *parts, uint32_t part_co
             return;
         }
     }
-    if (poisoned(db, records, record_count, ret))
+    LEAT_ASSERT(!dead || record_count == 1);
+    if (!dead && poisoned(db, records, record_count, looked_us, ret))
         return;
     for (uint32_t i = 0; i < part_count; i++)
         insert(&db->partitions[parts[i].partition], &parts[i]);
     for (uint32_t i = 0; i < record_count; i++)
-        apply(db, &records[i]);
+        apply(db, &records[i], dead);
 }
 
 void database_claim(database *db, uint32_t id, leat_claim claim, leat_progress *ret)

@@ -23,6 +23,11 @@ typedef struct log_record {
     uint32_t bytes;
     leat_outcome poison; /* what a batch with it in fails with; LEAT_APPLIED: nothing */
     bool poison_known;   /* the database says which record it was */
+    bool poison_looks;   /* BAD_DATA: it is leat's own refusal, by its last look at the tables */
+    uint32_t table;
+    bool refused;        /* alone in its batch, at `refused_us` for the first time */
+    bool may_die;        /* refused so that it may become a dead letter */
+    int64_t refused_us;
 } log_record;
 
 typedef struct log_partition {
@@ -46,7 +51,8 @@ typedef struct db_partition {
     int64_t low, low_at_ms;
     db_row rows[DB_ROWS];
     uint32_t row_count;
-    bool applied[DB_RECORDS];
+    bool applied[DB_RECORDS]; /* or kept as a dead letter: */
+    bool dead[DB_RECORDS];
 } db_partition;
 
 /* All partitions of the world; a shard is those that belong to it. */
@@ -55,7 +61,7 @@ typedef struct database {
     db_partition snapshots[DB_SNAPSHOTS][DB_PARTITIONS];
     uint32_t snapshot_count[DB_PARTITIONS]; /* by shard */
     bool ever_applied[DB_PARTITIONS][DB_RECORDS];
-    const log_partition *log;
+    log_partition *log;
     const uint32_t *shard_of;
     uint32_t partition_count;
 } database;
@@ -67,11 +73,13 @@ typedef struct db_batch_record {
     int64_t offset;
 } db_batch_record;
 
-void database_init(database *db, const log_partition *log, const uint32_t *shard_of, uint32_t partition_count);
+void database_init(database *db, log_partition *log, const uint32_t *shard_of, uint32_t partition_count);
 uint32_t database_index(const database *db, uint32_t partition, int64_t offset);
-/* The transactions. `ret` gets outcome, partition, bad_record; all or nothing. */
+log_record *database_log(const database *db, const db_batch_record *record);
+/* The transactions. `ret` gets outcome, partition, bad_record; all or nothing. `dead`: the record is kept as a dead
+ * letter. `looked_us`: what leat's own refusals rely on. */
 void database_batch(database *db, const leat_batch_part *parts, uint32_t part_count, const db_batch_record *records,
-                    uint32_t record_count, leat_job_result *ret);
+                    uint32_t record_count, bool dead, int64_t looked_us, leat_job_result *ret);
 void database_claim(database *db, uint32_t partition, leat_claim claim, leat_progress *ret);
 void database_compact(database *db, const leat_compaction *compaction, leat_job_result *ret);
 /* Remembers the shard's state for a failover. */

@@ -1,6 +1,6 @@
 /*
- * The engine in a random world against a model of the shards: whatever happens, every record is applied exactly once
- * and in order, and once the faults stop it is applied soon. The checks are in the world (world_*.c) and in the model
+ * The engine in a random world against a model of the shards: whatever happens, every record is applied or kept as a
+ * dead letter, exactly once and in order, and once the faults stop that is so soon. The checks are in the world (world_*.c) and in the model
  * (database.c); leat_engine_validate runs after every event.
  *
  * TEST_SEED=n runs that world alone; TEST_SEEDS=n sets how many.
@@ -54,7 +54,9 @@ static void check_sometimes(const world_sometimes *s)
         COUNTER(shared_parts),    COUNTER(compacted),       COUNTER(claims_failed),    COUNTER(confirms),
         COUNTER(revoked),         COUNTER(lost),            COUNTER(zombies),          COUNTER(failovers),
         COUNTER(shards_down),     COUNTER(drained),         COUNTER(contention),       COUNTER(outage),
-        COUNTER(last_compaction), COUNTER(waited_claim),
+        COUNTER(last_compaction), COUNTER(waited_claim),    COUNTER(buried),           COUNTER(dead_lettered),
+        COUNTER(table_stopped),   COUNTER(halted),          COUNTER(probed),           COUNTER(not_yet),
+        COUNTER(looked),
 #undef COUNTER
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {

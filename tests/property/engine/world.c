@@ -20,8 +20,8 @@ static uint32_t between(test_world *world, uint32_t low, uint32_t high)
 
 static leat_outcome any_poison(test_world *world)
 {
-    static const leat_outcome kinds[] = {LEAT_BAD_DATA, LEAT_DRIFT, LEAT_NOT_UNDERSTOOD};
-    return kinds[world_below(world, 3)];
+    static const leat_outcome kinds[] = {LEAT_BAD_DATA, LEAT_BAD_DATA, LEAT_NOT_YET, LEAT_DRIFT, LEAT_NOT_UNDERSTOOD};
+    return kinds[world_below(world, 5)];
 }
 
 static void make_log(test_world *world, log_partition *log)
@@ -37,10 +37,12 @@ static void make_log(test_world *world, log_partition *log)
                                .at_ms = 1000 + offset * 7,
                                .hash = world_below(world, subpartitions) * 9 + 64 * world_below(world, 5),
                                .bytes = between(world, 1, 60),
+                               .table = world_below(world, world->config.table_count),
                                .poison = LEAT_APPLIED};
         if (poison_one_in && world_chance(world, poison_one_in)) {
             record->poison = any_poison(world);
             record->poison_known = world_chance(world, 2);
+            record->poison_looks = record->poison == LEAT_BAD_DATA && world_chance(world, 2);
         }
         offset += world_chance(world, 3) ? between(world, 2, 4) : 1;
     }
@@ -67,6 +69,10 @@ static void make_config(test_world *world)
     config->drain_us = between(world, 100, 10000);
     config->retry_min_us = 100;
     config->retry_max_us = 5000;
+    config->patience_us = world_below(world, 3000);
+    config->table_count = between(world, 1, 3);
+    world->bad_stays_bad = world_chance(world, 2);
+    config->dead_letters_per_minute = world->bad_stays_bad ? 100000 : world_below(world, 3);
     config->reclaim_min_us = between(world, 100, 3000);
 }
 

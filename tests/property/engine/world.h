@@ -15,7 +15,7 @@ typedef struct world_sometimes {
     uint64_t fenced, unknown_applied, unknown_never, unknown_late, late_done, late_refused, went_back, rewound;
     uint64_t paused, refused_for_room, stale, alone, limited, held, alone_isolated, skipped, shared_parts, compacted;
     uint64_t claims_failed, confirms, revoked, lost, zombies, failovers, shards_down, drained, contention, outage;
-    uint64_t last_compaction, waited_claim;
+    uint64_t last_compaction, waited_claim, buried, dead_lettered, table_stopped, halted, probed, not_yet, looked;
 } world_sometimes;
 
 typedef enum world_job_state { WORLD_JOB_NONE, WORLD_JOB_SENT, WORLD_JOB_EXECUTED } world_job_state;
@@ -29,6 +29,7 @@ typedef struct world_job {
     uint32_t part_count;
     db_batch_record records[BATCH_MAX];
     uint32_t record_count;
+    bool dead;
     leat_compaction compaction;
     leat_claim claim;
     leat_job_result result;
@@ -70,6 +71,8 @@ typedef struct test_world {
     bool dead_claim[WORKERS][DB_PARTITIONS]; /* an outcome under `sent_claim` is unknown: nothing more may be sent */
     uint64_t claims;
     bool failed_over[WORLD_SHARDS];
+    int64_t looked_us;    /* when the last look at the tables began */
+    bool bad_stays_bad;   /* what is refused for good is not healed in the end */
     bool calm;
     world_sometimes *sometimes;
 } test_world;

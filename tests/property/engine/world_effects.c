@@ -73,12 +73,34 @@ static void note_batch(test_world *world, uint32_t worker, const leat_job *job)
                                                     (uint32_t)part->subpartitions[j]);
             limited += queue->retry.limit > 0;
             alone = alone || queue->retry.alone;
+            LEAT_ASSERT(queue->retry.dead == (job->batch.dead != NULL));
         }
     }
     LEAT_ASSERT(!alone || queues == 1);
     world->sometimes->alone += alone;
     world->sometimes->limited += limited > 0;
     world->sometimes->shared_parts += job->batch.part_count > 1;
+}
+
+/* Nothing but a claim and the probe runs in a shard that is halted. */
+static void check_halt(test_world *world, uint32_t worker, const leat_job *job)
+{
+    uint32_t probe = world->workers[worker].engine->shards[job->shard].probe;
+    if (probe == LEAT_NONE || job->kind == LEAT_JOB_CLAIM)
+        return;
+    LEAT_ASSERT(job->kind == LEAT_JOB_BATCH && job->batch.part_count == 1 && job->batch.parts[0].count == 1);
+    LEAT_ASSERT(job->batch.records[0].partition * LEAT_SUBS + job->batch.records[0].subpartition == probe);
+    world->sometimes->probed++;
+}
+
+/* A dead letter is one record that was refused for good when it was alone. */
+static void check_dead(test_world *world, const leat_batch *batch)
+{
+    LEAT_ASSERT(batch->record_count == 1 && batch->part_count == 1 && batch->parts[0].count == 1);
+    const leat_batch_record *record = &batch->records[0];
+    const db_batch_record is = {record->partition, record->subpartition, record->offset};
+    LEAT_ASSERT(database_log(&world->db, &is)->may_die && world->config.dead_letters_per_minute > 0);
+    world->sometimes->buried++;
 }
 
 static void submit(test_world *world, uint32_t worker, const leat_job *job)
@@ -91,6 +113,9 @@ static void submit(test_world *world, uint32_t worker, const leat_job *job)
     LEAT_ASSERT(job->id < world->config.jobs_max);
     world_job *copy = &w->jobs[job->id];
     LEAT_ASSERT(copy->state == WORLD_JOB_NONE);
+    check_halt(world, worker, job);
+    if (job->batch.dead)
+        check_dead(world, &job->batch);
     if (job->kind == LEAT_JOB_BATCH) {
         check_batch(world, &job->batch);
         for (uint32_t i = 0; i < job->batch.part_count; i++)
@@ -103,7 +128,8 @@ static void submit(test_world *world, uint32_t worker, const leat_job *job)
             world->sometimes->last_compaction++;
     }
     *copy = (world_job){.state = WORLD_JOB_SENT, .kind = job->kind, .id = job->id, .shard = job->shard,
-                        .partition = job->partition, .compaction = job->compaction};
+                        .partition = job->partition, .compaction = job->compaction,
+                        .dead = job->batch.dead != NULL};
     copy->part_count = job->batch.part_count;
     copy->record_count = job->batch.record_count;
     for (uint32_t i = 0; i < copy->part_count; i++)
@@ -171,6 +197,18 @@ static void carry_out(test_world *world, uint32_t worker, const leat_effect *eff
     case LEAT_STALLED:
         LEAT_ASSERT(effect->result->outcome != LEAT_APPLIED);
         world->sometimes->held++;
+        break;
+    case LEAT_DEAD_LETTERED:
+        LEAT_ASSERT(effect->result->outcome == LEAT_BAD_DATA || effect->result->outcome == LEAT_NOT_YET);
+        world->sometimes->dead_lettered++;
+        break;
+    case LEAT_TABLE_STOPPED:
+        LEAT_ASSERT(effect->table < world->config.table_count && world->config.dead_letters_per_minute > 0);
+        world->sometimes->table_stopped++;
+        break;
+    case LEAT_SHARD_HALTED:
+        LEAT_ASSERT(effect->result->outcome == LEAT_NOT_UNDERSTOOD);
+        world->sometimes->halted++;
         break;
     case LEAT_DRAINED:
         LEAT_ASSERT(w->draining && !w->drained);

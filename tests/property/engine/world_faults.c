@@ -22,7 +22,8 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
     int64_t *payload = malloc(sizeof *payload);
     *payload = from->offset;
     leat_engine_record record = {.partition = partition, .offset = from->offset, .accepted_ms = from->at_ms,
-                                 .hash = from->hash, .bytes = from->bytes, .payload = payload};
+                                 .hash = from->hash, .table = from->table, .bytes = from->bytes,
+                                 .payload = payload};
     leat_taken taken = leat_engine_record_read(w->engine, world->now_us, &record);
     LEAT_ASSERT(taken != LEAT_REFUSED);
     if (taken == LEAT_TAKEN)
@@ -91,6 +92,9 @@ static void fail_one(test_world *world)
         return;
     leat_job_result result = {.outcome = world_chance(world, 3) ? LEAT_OUTAGE : LEAT_CONTENTION,
                               .bad_record = -1, .partition = -1};
+    /* Dead letters can be refused too. */
+    if (job->dead && world_chance(world, 2))
+        result.outcome = LEAT_DRIFT;
     world_answer(world, worker, job, &result);
 }
 
@@ -276,6 +280,8 @@ static void pass_time(test_world *world)
         if (deadline != INT64_MAX && deadline > world->now_us)
             world->now_us = deadline;
     }
+    if (world->calm || world_chance(world, 4))
+        world->looked_us = world->now_us;
     for (uint32_t i = 0; i < WORKERS; i++)
         tick(world, i);
 }
@@ -313,6 +319,13 @@ void world_step(test_world *world)
 
 /* ---- the end ---- */
 
+static void heal_record(const test_world *world, log_record *record)
+{
+    bool bad = record->poison == LEAT_BAD_DATA || record->poison == LEAT_NOT_YET;
+    if (!bad || !world->bad_stays_bad)
+        record->poison = LEAT_APPLIED;
+}
+
 static void heal(test_world *world)
 {
     world->calm = true;
@@ -323,7 +336,7 @@ static void heal(test_world *world)
     for (uint32_t i = 0; i < world->config.partition_count; i++) {
         world->log[i].readable = world->log[i].count;
         for (uint32_t j = 0; j < world->log[i].count; j++)
-            world->log[i].records[j].poison = LEAT_APPLIED;
+            heal_record(world, &world->log[i].records[j]);
     }
     for (uint32_t worker = 0; worker < WORKERS; worker++) {
         for (uint32_t shard = 0; shard < world->config.shard_count; shard++) {
@@ -337,6 +350,15 @@ static void heal(test_world *world)
             if (worker_at(world, worker)->held[i] != HELD_NOT && world->owner[i] != (int)worker)
                 lose(world, worker, i);
         }
+    }
+}
+
+/* What was refused to the end is a dead letter by now. */
+static void check_bad(const test_world *world)
+{
+    for (uint32_t i = 0; i < world->config.partition_count; i++) {
+        for (uint32_t j = 0; j < world->log[i].count; j++)
+            LEAT_ASSERT(world->log[i].records[j].poison == LEAT_APPLIED || world->db.partitions[i].dead[j]);
     }
 }
 
@@ -396,4 +418,5 @@ void world_heal_and_finish(test_world *world)
     }
     world->sometimes->drained++;
     LEAT_ASSERT(all_applied(world));
+    check_bad(world);
 }

@@ -5,9 +5,11 @@
 
 static void run(test_world *world, world_job *job)
 {
-    job->result = (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1};
+    job->result = (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1,
+                                    .looked_us = INT64_MAX};
     if (job->kind == LEAT_JOB_BATCH) {
-        database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count, &job->result);
+        database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count, job->dead,
+                       world->looked_us, &job->result);
         /* A database may not say which partition it was. */
         if (job->result.outcome == LEAT_FENCED && world_chance(world, 5))
             job->result.partition = -1;
@@ -41,10 +43,29 @@ static void note(test_world *world, const world_job *job, const leat_job_result 
     s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 && result->outcome == LEAT_BAD_DATA;
 }
 
+/* What a record that is refused alone is told, and whether it may be given up for that. */
+static void note_refusal(test_world *world, const world_job *job, const leat_job_result *result)
+{
+    bool refused = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET || result->outcome == LEAT_DRIFT;
+    if (job->kind != LEAT_JOB_BATCH || job->record_count != 1 || !refused)
+        return;
+    log_record *record = database_log(&world->db, &job->records[0]);
+    if (!record->refused)
+        record->refused_us = world->now_us;
+    record->refused = true;
+    bool looked = result->looked_us == INT64_MAX || result->looked_us > record->refused_us;
+    bool waited = world->now_us - record->refused_us >= world->config.patience_us;
+    if (result->outcome != LEAT_DRIFT)
+        record->may_die |= result->outcome == LEAT_BAD_DATA ? looked : waited;
+    world->sometimes->not_yet += result->outcome == LEAT_NOT_YET && !waited;
+    world->sometimes->looked += looked && result->looked_us != INT64_MAX;
+}
+
 void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_job_result *result)
 {
     world_worker *w = &world->workers[worker];
     note(world, job, result);
+    note_refusal(world, job, result);
     if (job->kind == LEAT_JOB_BATCH && result->outcome == LEAT_UNKNOWN) {
         for (uint32_t i = 0; i < job->part_count; i++) {
             uint32_t id = job->parts[i].partition;

@@ -4,7 +4,9 @@
  *     claim 0           a claim of partition 0 is to run
  *     batch 0/5:10,12   a batch: partition/subpartition:offsets, ...
  *     compact 0 to 3    a compaction whose new base_seq is 3
+ *     bury 0/5:10       a batch that keeps its only record as a dead letter
  *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10, drained
+ *     dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
  */
 #ifndef LEAT_TEST_STORY_H
 #define LEAT_TEST_STORY_H
@@ -29,7 +31,8 @@ typedef struct story {
     uint32_t open_count;
     uint32_t released;
     uint8_t claims; /* so many tokens were given out */
-    leat_outcome stalled_by;
+    uint32_t table;            /* of what is read */
+    leat_job_result said;      /* the last result an effect came with */
 } story;
 
 __attribute__((format(printf, 2, 3))) static inline void story_tell(story *s, const char *format, ...)
@@ -52,7 +55,7 @@ static inline void story_tell_job(story *s, const leat_job *job)
         story_tell(s, "compact %u to %lld\n", job->partition, (long long)job->compaction.base_seq);
         return;
     }
-    story_tell(s, "batch");
+    story_tell(s, job->batch.dead ? "bury" : "batch");
     const leat_batch_record *before = NULL;
     for (uint32_t i = 0; i < job->batch.record_count; i++) {
         const leat_batch_record *record = &job->batch.records[i];
@@ -67,6 +70,8 @@ static inline void story_tell_job(story *s, const leat_job *job)
 
 static inline void story_tell_effect(story *s, const leat_effect *effect)
 {
+    if (effect->result)
+        s->said = *effect->result;
     switch (effect->kind) {
     case LEAT_RUN:
         ck_assert_uint_lt(s->open_count, STORY_JOBS);
@@ -93,7 +98,15 @@ static inline void story_tell_effect(story *s, const leat_effect *effect)
         break;
     case LEAT_STALLED:
         story_tell(s, "stalled %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
-        s->stalled_by = effect->result->outcome;
+        break;
+    case LEAT_DEAD_LETTERED:
+        story_tell(s, "dead %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
+        break;
+    case LEAT_TABLE_STOPPED:
+        story_tell(s, "table %u stopped\n", effect->table);
+        break;
+    case LEAT_SHARD_HALTED:
+        story_tell(s, "halted %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
         break;
     case LEAT_DRAINED:
         story_tell(s, "drained\n");
@@ -181,7 +194,7 @@ static inline leat_taken story_read_sized(story *s, uint32_t partition, uint32_t
                                           uint32_t bytes)
 {
     leat_engine_record record = {.partition = partition, .offset = offset, .accepted_ms = 1000 + offset,
-                                 .hash = 640 + subpartition, .bytes = bytes, .payload = s};
+                                 .hash = 640 + subpartition, .table = s->table, .bytes = bytes, .payload = s};
     return leat_engine_record_read(s->engine, s->now_us, &record);
 }
 
@@ -218,7 +231,8 @@ static inline void story_result(story *s, uint32_t n, const leat_job_result *res
 
 static inline void story_done(story *s, uint32_t n, leat_outcome outcome)
 {
-    story_result(s, n, &(leat_job_result){.outcome = outcome, .bad_record = -1, .partition = -1});
+    story_result(s, n, &(leat_job_result){.outcome = outcome, .bad_record = -1, .partition = -1,
+                                          .looked_us = INT64_MAX, .sqlstate = "22003", .message = "because"});
 }
 
 /* A shard's answer to a first claim: nothing is applied. */

@@ -48,7 +48,7 @@ START_TEST(applied_records_behind_a_held_one_count_for_the_window)
     s.config.partition_records_max = 4;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_BAD_DATA);
+    story_done(&s, 0, LEAT_DRIFT);
     for (int64_t offset = 1; offset < 4; offset++) {
         ck_assert_int_eq(story_read(&s, 0, 2, offset), LEAT_TAKEN);
         story_done(&s, 0, LEAT_APPLIED);

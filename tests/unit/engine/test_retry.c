@@ -3,7 +3,15 @@
 
 static leat_verdict failed(leat_retry *retry, leat_outcome outcome, uint32_t queues, uint32_t records, int32_t culprit)
 {
-    return leat_retry_failed(retry, outcome, &(leat_attempt){.queues = queues, .records = records, .culprit = culprit});
+    return leat_retry_failed(retry, outcome, &(leat_attempt){.queues = queues, .records = records, .culprit = culprit,
+                                                             .looked_us = INT64_MAX, .patience_us = 1000});
+}
+
+/* One record, alone in its batch. */
+static leat_verdict refused_at(leat_retry *retry, leat_outcome outcome, int64_t now_us, int64_t looked_us)
+{
+    return leat_retry_failed(retry, outcome, &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us,
+                                                             .looked_us = looked_us, .patience_us = 1000});
 }
 
 START_TEST(contention_goes_from_together_to_alone_to_later)
@@ -37,7 +45,7 @@ static uint32_t hunt(uint32_t records, uint32_t bad)
             continue;
         }
         leat_verdict verdict = failed(&retry, LEAT_BAD_DATA, 1, count, -1);
-        if (verdict == LEAT_HELD) {
+        if (verdict == LEAT_DEAD) {
             ck_assert_uint_eq(done, bad);
             return attempts;
         }
@@ -63,7 +71,103 @@ START_TEST(a_named_one_goes_after_its_prefix_and_alone)
     leat_retry_applied(&retry, 3, 100);
     ck_assert_uint_eq(retry.limit, 1);
     ck_assert(retry.alone);
-    ck_assert_int_eq(failed(&retry, LEAT_DRIFT, 1, 1, 0), LEAT_HELD);
+    ck_assert_int_eq(failed(&retry, LEAT_DRIFT, 1, 1, 0), LEAT_LATER);
+}
+END_TEST
+
+START_TEST(contention_alone_takes_half_each_time)
+{
+    leat_retry retry = {0};
+    for (int i = 0; i < 2; i++)
+        failed(&retry, LEAT_CONTENTION, 3, 100, -1);
+    ck_assert_uint_eq(retry.limit, 0);
+    uint32_t limits[] = {50, 25, 12, 6, 3, 1, 1};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        failed(&retry, LEAT_CONTENTION, 1, retry.limit > 0 ? retry.limit : 100, -1);
+        ck_assert_uint_eq(retry.limit, limits[i]);
+    }
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert_uint_eq(retry.limit, 2);
+}
+END_TEST
+
+START_TEST(what_the_database_refuses_is_dead_at_once)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
+    ck_assert_int_eq(leat_retry_bury(&retry, LEAT_BAD_DATA), LEAT_AGAIN);
+    ck_assert(retry.dead && retry.alone && retry.limit == 1);
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert(!retry.dead && !retry.refused && !retry.alone);
+}
+END_TEST
+
+START_TEST(what_leat_refuses_is_dead_once_somebody_has_looked_since)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, 50), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60, 50), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 70, 50), LEAT_LATER);
+    ck_assert_uint_eq(retry.delays, 1); /* the shortest back-off */
+    ck_assert(!retry.held);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 80, 51), LEAT_DEAD);
+}
+END_TEST
+
+START_TEST(that_nobody_looks_is_said_in_the_end)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, 10), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60000049, 10), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60000050, 10), LEAT_HELD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60000060, 60000055), LEAT_DEAD);
+}
+END_TEST
+
+START_TEST(not_yet_is_dead_after_patience)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 50, INT64_MAX), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 1049, INT64_MAX), LEAT_LATER);
+    ck_assert_uint_eq(retry.delays, 2);
+    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 1050, INT64_MAX), LEAT_DEAD);
+    /* The next record has patience of its own. */
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 1051, INT64_MAX), LEAT_LATER);
+}
+END_TEST
+
+START_TEST(drift_is_never_dead)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(refused_at(&retry, LEAT_DRIFT, 50, INT64_MAX), LEAT_LATER);
+    ck_assert(!retry.held);
+    for (int64_t at = 100; at < 100000; at += 1000)
+        ck_assert_int_eq(refused_at(&retry, LEAT_DRIFT, at, INT64_MAX), LEAT_HELD);
+    ck_assert(retry.held && !retry.dead);
+}
+END_TEST
+
+START_TEST(a_dead_letter_that_fails_stays_one)
+{
+    leat_retry retry = {0};
+    refused_at(&retry, LEAT_BAD_DATA, 50, INT64_MAX);
+    leat_retry_bury(&retry, LEAT_BAD_DATA);
+    ck_assert_int_eq(refused_at(&retry, LEAT_CONTENTION, 51, INT64_MAX), LEAT_AGAIN);
+    ck_assert_int_eq(refused_at(&retry, LEAT_OUTAGE, 52, INT64_MAX), LEAT_LATER);
+    ck_assert(retry.dead && !retry.held);
+    ck_assert_int_eq(refused_at(&retry, LEAT_DRIFT, 53, INT64_MAX), LEAT_HELD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 54, INT64_MAX), LEAT_HELD);
+    ck_assert(retry.dead);
+}
+END_TEST
+
+START_TEST(what_is_not_understood_is_not_hunted_down)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(failed(&retry, LEAT_NOT_UNDERSTOOD, 3, 5, -1), LEAT_HALT);
+    ck_assert_int_eq(failed(&retry, LEAT_NOT_UNDERSTOOD, 1, 5, 2), LEAT_HALT);
+    ck_assert(retry.alone && retry.limit == 0 && retry.suspects == 0 && !retry.refused);
 }
 END_TEST
 
@@ -106,5 +210,8 @@ START_TEST(back_off_doubles_up_to_a_bound_and_is_jittered)
 END_TEST
 
 STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later, halving_finds_it_wherever_it_is,
-           a_named_one_goes_after_its_prefix_and_alone, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
+           a_named_one_goes_after_its_prefix_and_alone, contention_alone_takes_half_each_time,
+           what_the_database_refuses_is_dead_at_once, what_leat_refuses_is_dead_once_somebody_has_looked_since,
+           that_nobody_looks_is_said_in_the_end, not_yet_is_dead_after_patience, drift_is_never_dead,
+           a_dead_letter_that_fails_stays_one, what_is_not_understood_is_not_hunted_down, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
            back_off_doubles_up_to_a_bound_and_is_jittered)

@@ -1,0 +1,176 @@
+/* Dead letters: one by one, in order, and not too many of one table. */
+#include "story.h"
+
+START_TEST(a_dead_letter_is_kept_and_the_next_goes_on)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    story_load(&s, 0, 1, 0, 1);
+    story_settle(&s);
+    story_result(&s, 0, &(leat_job_result){.outcome = LEAT_BAD_DATA, .bad_record = 0, .looked_us = INT64_MAX});
+    story_told(&s, "batch 0/1:0,1\nbatch 0/1:0\n");
+    ck_assert_ptr_null(story_job(&s, 0)->batch.dead);
+    story_done(&s, 0, LEAT_BAD_DATA);
+    story_told(&s, "bury 0/1:0\n");
+    ck_assert_str_eq(story_job(&s, 0)->batch.dead->sqlstate, "22003");
+    ck_assert_str_eq(story_job(&s, 0)->batch.dead->message, "because");
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "commit 0 at 0\ndead 0/1 at 0\nbatch 0/1:1\n");
+    ck_assert_int_eq(s.said.outcome, LEAT_BAD_DATA);
+    ck_assert_str_eq(s.said.sqlstate, "22003");
+    ck_assert_str_eq(s.said.message, "because");
+    ck_assert_ptr_null(story_job(&s, 0)->batch.dead);
+    const leat_engine_counters *count = leat_engine_count(s.engine);
+    ck_assert_uint_eq(count->dead_letters, 1);
+    ck_assert_uint_eq(count->records_applied, 0);
+    ck_assert_uint_eq(count->batches_applied, 1);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_dead_letter_that_meets_contention_or_refusal_is_tried_again_as_one)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_BAD_DATA);
+    story_done(&s, 0, LEAT_CONTENTION);
+    story_told(&s, "batch 0/1:0\nbury 0/1:0\nbury 0/1:0\n");
+    story_done(&s, 0, LEAT_OUTAGE);
+    story_told(&s, "");
+    story_wait(&s);
+    story_done(&s, 0, LEAT_DRIFT);
+    story_told(&s, "bury 0/1:0\nstalled 0/1 at 0\n");
+    story_wait(&s);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "bury 0/1:0\ncommit 0 at 0\ndead 0/1 at 0\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 2);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_BAD_DATA);
+    const leat_job *old = story_job(&s, 0);
+    story_lost(&s, 0);
+    story_assigned(&s, 0);
+    leat_progress progress = story_nothing(&s);
+    story_claimed(&s, 1, &progress);
+    s.size = 0;
+    story_read(&s, 0, 1, 0);
+    story_told(&s, "batch 0/1:0\n");
+    story_result(&s, 1, &(leat_job_result){.outcome = LEAT_BAD_DATA, .looked_us = INT64_MAX, .message = "other"});
+    story_told(&s, "bury 0/1:0\n");
+    ck_assert_str_eq(old->batch.dead->message, "because");
+    ck_assert_str_eq(story_job(&s, 1)->batch.dead->message, "other");
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "");
+    ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 0);
+    story_end(&s);
+}
+END_TEST
+
+/* A record for each of so many subpartitions of the table; all are refused. */
+static void refuse(story *s, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        story_read(s, 0, i, i);
+        story_done(s, s->open_count - 1, LEAT_BAD_DATA);
+    }
+}
+
+START_TEST(too_many_stop_their_table_until_one_is_applied_after_all)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.table_count = 2;
+    s.config.dead_letters_per_minute = 1;
+    story_reading(&s, 1);
+    refuse(&s, 0, 1);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "batch 0/0:0\nbury 0/0:0\ncommit 0 at 0\ndead 0/0 at 0\n");
+    refuse(&s, 1, 2);
+    story_told(&s, "batch 0/1:1\ntable 0 stopped\nstalled 0/1 at 1\nbatch 0/2:2\nstalled 0/2 at 2\n");
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 1);
+    /* Other tables have a count of their own; good records go on. */
+    s.table = 1;
+    refuse(&s, 3, 1);
+    story_done(&s, 0, LEAT_APPLIED);
+    s.table = 0;
+    story_read(&s, 0, 4, 4);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "batch 0/3:3\nbury 0/3:3\ndead 0/3 at 3\nbatch 0/4:4\n");
+    /* Held for ever: no minute ends that. */
+    story_pass(&s, 100000000);
+    story_done(&s, 0, LEAT_BAD_DATA);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 2);
+    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 0);
+    s.size = 0;
+    story_wait(&s);
+    story_done(&s, 0, LEAT_BAD_DATA);
+    s.told[s.size] = 0;
+    ck_assert_ptr_nonnull(strstr(s.told, "bury")); /* the count has begun anew */
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_minute_later_there_are_more)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.dead_letters_per_minute = 1;
+    story_reading(&s, 2);
+    refuse(&s, 0, 1);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_pass(&s, 60000000);
+    s.size = 0;
+    refuse(&s, 1, 1);
+    story_told(&s, "batch 0/1:1\nbury 0/1:1\n");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_table_that_holds_nothing_any_more_is_not_stopped)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.dead_letters_per_minute = 1;
+    story_reading(&s, 1);
+    refuse(&s, 0, 1);
+    story_done(&s, 0, LEAT_APPLIED);
+    refuse(&s, 1, 1);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 1);
+    story_lost(&s, 0);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(none_at_all_when_none_are_allowed)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.dead_letters_per_minute = 0;
+    story_reading(&s, 1);
+    refuse(&s, 1, 1);
+    story_told(&s, "batch 0/1:1\nstalled 0/1 at 1\n");
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 0);
+    story_wait(&s);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "batch 0/1:1\ncommit 0 at 1\n");
+    story_end(&s);
+}
+END_TEST
+
+STORY_MAIN("guard", a_dead_letter_is_kept_and_the_next_goes_on,
+           a_dead_letter_that_meets_contention_or_refusal_is_tried_again_as_one,
+           a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason,
+           too_many_stop_their_table_until_one_is_applied_after_all, a_minute_later_there_are_more,
+           a_table_that_holds_nothing_any_more_is_not_stopped, none_at_all_when_none_are_allowed)
