@@ -32,32 +32,6 @@ bool leat_slice_take(leat_slice *rest, char c)
     return true;
 }
 
-size_t leat_utf8_size(const char *at, size_t left)
-{
-    static const struct {
-        unsigned char first_low, first_high, second_low, second_high, size;
-    } forms[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    unsigned char first = (unsigned char)at[0];
-    if (first < 0x80)
-        return 1;
-    size_t i = 0;
-    while (i < sizeof forms / sizeof *forms && (first < forms[i].first_low || first > forms[i].first_high))
-        i++;
-    if (i == sizeof forms / sizeof *forms || forms[i].size > left)
-        return 0;
-    unsigned char second = (unsigned char)at[1];
-    if (second < forms[i].second_low || second > forms[i].second_high)
-        return 0;
-    for (size_t k = 2; k < forms[i].size; k++)
-        if (((unsigned char)at[k] & 0xc0) != 0x80)
-            return 0;
-    return forms[i].size;
-}
-
 int leat_fail(leat_error *error, const char *format, ...)
 {
     if (error) {

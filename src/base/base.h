@@ -26,10 +26,6 @@ bool leat_slice_equal(leat_slice a, leat_slice b);
 bool leat_slice_is(leat_slice a, const char *text);
 /* Takes `c` off the front, when it stands there. */
 bool leat_slice_take(leat_slice *rest, char c);
-/* Bytes of the UTF-8 character at `at`, of which `left` > 0 are there; 0: it is none (overlong, a surrogate, past U+10FFFF,
- * cut). */
-size_t leat_utf8_size(const char *at, size_t left);
-
 /* What went wrong, in words for a person. Filled by the layer that knows, prefixed as it rises. */
 typedef struct leat_error {
     char text[1024];

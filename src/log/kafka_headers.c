@@ -1,16 +1,6 @@
 /* kafka_headers.c - all headers of a record, for people who must decide what becomes of it. */
-#include <string.h>
-
+#include "base/utf8.h"
 #include "log/kafka.h"
-
-static bool is_text(leat_slice value)
-{
-    size_t at = 0, size = 0;
-    while (at < value.size && value.data[at] != '\0' &&
-           (size = leat_utf8_size(value.data + at, value.size - at)) > 0)
-        at += size;
-    return at == value.size;
-}
 
 /* RFC 4648 section 4, padded. */
 static void write_base64(leat_buf *out, leat_slice bytes)
@@ -31,7 +21,7 @@ static void write_value(leat_buf *out, const void *value, size_t size)
     leat_slice bytes = {value, size};
     if (!value) {
         leat_buf_text(out, "null");
-    } else if (is_text(bytes)) {
+    } else if (leat_utf8_is_text(bytes)) {
         leat_buf_json_string(out, bytes);
     } else {
         leat_buf_text(out, "{\"base64\":\"");
@@ -40,16 +30,11 @@ static void write_value(leat_buf *out, const void *value, size_t size)
     }
 }
 
-/* A name is a text by Kafka's protocol; one that is not loses the bytes that are none. */
+/* A name is a text by Kafka's protocol; what of it is none is replaced. */
 static void write_name(leat_buf *out, const char *name)
 {
     leat_buf text = {0};
-    for (size_t left = strlen(name); left > 0;) {
-        size_t size = leat_utf8_size(name, left);
-        leat_buf_append(&text, size > 0 ? name : "?", size > 0 ? size : 1);
-        name += size > 0 ? size : 1;
-        left -= size > 0 ? size : 1;
-    }
+    leat_utf8_append(&text, leat_slice_of(name));
     leat_buf_json_string(out, (leat_slice){text.data ? text.data : "", text.size});
     out->failed = out->failed || text.failed;
     leat_buf_free(&text);
