@@ -26,6 +26,7 @@ bool leat_slice_equal(leat_slice a, leat_slice b);
 bool leat_slice_is(leat_slice a, const char *text);
 /* Takes `c` off the front, when it stands there. */
 bool leat_slice_take(leat_slice *rest, char c);
+
 /* What went wrong, in words for a person. Filled by the layer that knows, prefixed as it rises. */
 typedef struct leat_error {
     char text[1024];
