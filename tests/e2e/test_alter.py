@@ -1,5 +1,6 @@
 """ALTER TABLE while leat runs: picked up without a restart, and every accepted record is applied or a dead letter."""
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -288,3 +289,18 @@ def test_a_configured_operation_whose_column_is_gone_waits(make_world):
         alter(world, "rename column m to n")
         assert load.settle() == {}
     assert world.rows("select n from things") == [(2,)]
+
+
+def test_a_shard_that_does_not_answer_delays_no_other(things):
+    """Looks at a silent server take their time limit; the other shard's altered table is picked up, and SIGTERM ends it all."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        things.settings["shards"][1]["dsn"] = f"host=127.0.0.1 port={silent.getsockname()[1]} dbname=x connect_timeout=5"
+        things.write_config()
+        leat = things.start("run")
+        alter(things, "add column extra int", shards=["a"])
+        leat.wait_for("shard=a table=things was altered: column extra: added")
+        with things.client(leat) as http:
+            answers = {http.patch(path_of(app, 1), json={"n": 1, "extra": 1}).status_code for app in range(16)}
+        assert answers == {202, 422}
+        wait_until(lambda: things.rows("select 1 from things where extra = 1", ["a"]), "a row of shard a")
+        assert leat.terminate() == 0
