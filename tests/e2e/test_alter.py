@@ -208,6 +208,11 @@ def test_what_a_new_constraint_refuses_is_a_dead_letter(things):
         dead = load.settle()
     assert len(bad) == len(dead) == 20
     assert {state for state, _ in dead.values()} == {"23514"}
+    assert set(things.rows("select headers->>'op' from leat.dead_letters")) == {("patch",)}
+    for partition, offset in dead:
+        leat.wait_for(f"`leat dead show {partition} {offset}` shows it")
+    wait_until(lambda: things.metric(leat, "leat_dead_letters_total") == 20, "the metric")
+    assert leat.terminate() == 0
 
 
 def test_a_unique_constraint_makes_the_table_ordered(things):
