@@ -22,8 +22,34 @@ static const char *shard_name(const leat_worker *worker, uint32_t partition)
     return worker->config.shards[worker->shard_of[partition]].name;
 }
 
+/* The tables are the configured ones, the same in every shard and version. */
+uint32_t leat_worker_table_count(const leat_worker *worker)
+{
+    return leat_board_at(worker->config.board, 0)->table_count;
+}
+
+static const char *table_name(const leat_worker *worker, uint32_t table)
+{
+    const leat_board_version *version = leat_board_at(worker->config.board, 0);
+    return table < version->table_count ? version->tables[table].label : "(none)";
+}
+
+/* Only a dead letter needs them, and it is seldom. */
+static void fill_headers(leat_item *item)
+{
+    leat_buf headers = {0};
+    if (item->headers.size > 0)
+        return; /* an earlier attempt has */
+    LEAT_ASSERT(leat_log_headers(item->log_handle, &headers) == 0);
+    item->headers = (leat_slice){headers.data, headers.size};
+    item->owned_headers = headers.data;
+}
+
 static void do_run(leat_worker *worker, const leat_effect *effect)
 {
+    const leat_batch *batch = &effect->job->batch;
+    if (effect->job->kind == LEAT_JOB_BATCH && batch->dead)
+        fill_headers(batch->records[0].payload);
     leat_sink_submit(worker->shards[effect->job->shard].sink, effect->job);
 }
 
@@ -67,6 +93,36 @@ static void do_stalled(leat_worker *worker, const leat_effect *effect)
              leat_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
 }
 
+static void do_dead_lettered(leat_worker *worker, const leat_effect *effect)
+{
+    const leat_job_result *result = effect->result;
+    leat_warn("shard=%s partition=%u offset=%lld table=%s sqlstate=%s is a dead letter: %s (`leat dead show %u %lld` shows it)",
+              shard_name(worker, effect->partition), effect->partition, (long long)effect->offset,
+              table_name(worker, effect->table), result->sqlstate[0] ? result->sqlstate : "none", result->message,
+              effect->partition, (long long)effect->offset);
+}
+
+static void do_table_stopped(leat_worker *worker, const leat_effect *effect)
+{
+    leat_err("table=%s has had more dead letters within a minute than apply.dead_letters_per_minute allows: its refused "
+             "records wait from now on and are tried again, nothing is lost. Either the table was altered in a way that its "
+             "writers do not know of, or a client writes what the table refuses: `leat dead list` shows why. Mend the table "
+             "or the client; what waits then goes through by itself",
+             table_name(worker, effect->table));
+}
+
+static void do_shard_halted(leat_worker *worker, const leat_effect *effect)
+{
+    const leat_job_result *result = effect->result;
+    const char *shard = shard_name(worker, effect->partition);
+    leat_err("shard=%s partition=%u offset=%lld is halted by an error that leat does not understand, sqlstate=%s: %s. Nothing "
+             "is written to this shard but the one batch that met it, which is tried again with back-off; when it passes, the "
+             "shard goes on by itself. Nothing is lost and other shards go on. Look at the log of this PostgreSQL server "
+             "first: corruption and full disks show there",
+             shard, effect->partition, (long long)effect->offset, result->sqlstate[0] ? result->sqlstate : "none",
+             result->message);
+}
+
 static void do_drained(leat_worker *worker, const leat_effect *effect)
 {
     (void)effect;
@@ -80,6 +136,9 @@ static const effect_fn carry_out[] = {
     [LEAT_RUN] = do_run,         [LEAT_SEEK] = do_seek,       [LEAT_COMMIT] = do_commit,
     [LEAT_PAUSE] = do_pause,     [LEAT_RESUME] = do_resume,   [LEAT_CONFIRM] = do_confirm,
     [LEAT_REVOKED] = do_revoked, [LEAT_STALLED] = do_stalled, [LEAT_DRAINED] = do_drained,
+    [LEAT_DEAD_LETTERED] = do_dead_lettered,
+    [LEAT_TABLE_STOPPED] = do_table_stopped,
+    [LEAT_SHARD_HALTED] = do_shard_halted,
 };
 
 static void give_item_back(leat_worker *worker, leat_item *item)
@@ -159,6 +218,7 @@ static leat_taken offer(leat_worker *worker, leat_item *item)
         .offset = item->record.offset,
         .accepted_ms = item->record.accepted_ms,
         .hash = item->hash,
+        .table = item->route ? item->route->table_index : leat_worker_table_count(worker),
         .bytes = (uint32_t)bytes,
         .payload = item,
     };
@@ -180,7 +240,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     item->record = *record;
     item->log_handle = log_handle;
     /* Out of memory: ending here loses nothing, going on without the key would lose the order. */
-    LEAT_ASSERT(leat_item_decode(worker->config.routes, item) == 0);
+    const leat_board_version *version = leat_board_at(worker->config.board, worker->shard_of[record->partition]);
+    LEAT_ASSERT(leat_item_decode(&version->routes, item) == 0);
     LEAT_ASSERT(leat_item_check_place(&worker->config.catalog->layout, item) == 0);
     leat_taken taken = offer(worker, item);
     leat_worker_wake(worker);
@@ -213,6 +274,17 @@ static void on_committed(void *context, int64_t since_us, bool ok)
     leat_worker_wake(worker);
 }
 
+/* The worker ends; who made it ends the process. Batches in flight are awaited, all else is read again by whoever comes next. */
+static void on_failed(void *context, const char *reason)
+{
+    leat_worker *worker = context;
+    leat_err("worker=%u cannot read the log any more: %s. The process drains and ends with exit code 1; nothing is lost, "
+             "start it again", worker->config.index, reason);
+    atomic_store(&worker->failed, true);
+    leat_engine_drain(worker->engine, leat_mono_us());
+    leat_worker_wake(worker);
+}
+
 leat_reader_events leat_worker_reader_events(leat_worker *worker)
 {
     return (leat_reader_events){
@@ -223,6 +295,7 @@ leat_reader_events leat_worker_reader_events(leat_worker *worker)
         .record = on_record,
         .broken = on_broken,
         .committed = on_committed,
+        .failed = on_failed,
     };
 }
 

@@ -5,6 +5,7 @@
 
 #include "apply/worker_state.h"
 #include "base/diag.h"
+#include "base/loop.h"
 
 enum {
     SHOW_EVERY_MS = 500,
@@ -31,13 +32,6 @@ static void on_drain_wish(uv_async_t *async)
     leat_worker *worker = async->data;
     leat_engine_drain(worker->engine, leat_mono_us());
     leat_worker_wake(worker);
-}
-
-static void close_handle(uv_handle_t *handle, void *context)
-{
-    (void)context;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
 }
 
 /* Records that are still held go back to the log before it is closed. */
@@ -81,6 +75,7 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.partition_count = worker->partition_count;
     config.shard_count = worker->shard_count;
     config.shard_of = worker->shard_of;
+    config.table_count = leat_worker_table_count(worker) + 1; /* the last: records that name no table */
     config.jobs_max = 0;
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         config.jobs_max += worker->config.shards[shard].connections;
@@ -154,9 +149,7 @@ static void unmake(leat_worker *worker)
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         if (worker->shards[shard].sink)
             leat_sink_free(worker->shards[shard].sink);
-    uv_walk(&worker->loop, close_handle, NULL);
-    uv_run(&worker->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&worker->loop);
+    leat_loop_end(&worker->loop);
     release_memory(worker);
 }
 
@@ -195,6 +188,11 @@ int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void 
 void leat_worker_drain(leat_worker *worker)
 {
     uv_async_send(&worker->drain_wish);
+}
+
+bool leat_worker_failed(const leat_worker *worker)
+{
+    return atomic_load(&worker->failed);
 }
 
 bool leat_worker_ready(const leat_worker *worker, const char **ret_shard)

@@ -25,8 +25,7 @@ typedef struct leat_worker_config {
     leat_log_config log;
     leat_log_identity identity;
     const leat_catalog *catalog;
-    const leat_routes *routes;
-    leat_board *board;
+    leat_board *board;               /* a version of each shard is published already */
     const leat_worker_shard *shards; /* [catalog->layout.shard_count] */
     const char *owner;               /* of the shards' sessions: leat_postgres_owner */
     leat_engine_config engine;       /* limits; partitions, shards and jobs_max are filled in from the rest */
@@ -40,6 +39,8 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
 int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context, leat_error *error) LEAT_MUST_CHECK;
 /* Finish batches in flight, write progress, commit, leave the group, end the thread. Any thread, more than once. */
 void leat_worker_drain(leat_worker *worker);
+/* Could it not go on, so that it ends by itself? Any thread. */
+bool leat_worker_failed(const leat_worker *worker);
 /* Has each shard a connection? Any thread; for readiness. The name of one that has none goes to `ret_shard`. */
 bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
 /* Waits for the thread and frees. */

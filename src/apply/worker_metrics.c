@@ -34,6 +34,7 @@ static void register_engine(leat_worker *worker, const char *own)
         {"leat_batches_failed_total", "Batches the database refused with an error.", &count->batches_failed},
         {"leat_batches_stale_total", "Batch results that came for a partition dropped meanwhile.", &count->batches_stale},
         {"leat_database_went_back_total", "Times a shard had lost a commit that it had acknowledged.", &count->went_back},
+        {"leat_dead_letters_total", "Records refused for good, kept in leat.dead_letters.", &count->dead_letters},
         {"leat_claims_total", "Claims of partitions.", &count->claims},
         {"leat_compactions_total", "Compactions of the progress journal.", &count->compactions},
     };
@@ -59,6 +60,8 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     state->connects = leat_metrics_counter(metrics, "leat_shard_connects_total", "Connections made to the shard.", own);
     state->connect_failures =
         leat_metrics_counter(metrics, "leat_shard_connect_failures_total", "Connection attempts that failed.", own);
+    state->patches_dropped = leat_metrics_counter(
+        metrics, "leat_patches_dropped_total", "PATCHes of missing rows, of routes with patch: existing: dropped.", own);
     state->holders_terminated = leat_metrics_counter(metrics, "leat_holders_terminated_total",
                                                      "Stuck backends terminated because they held a partition.", own);
 }
@@ -74,6 +77,10 @@ void leat_worker_metrics_register(leat_worker *worker)
     worker->partitions_held = leat_metrics_gauge(metrics, "leat_partitions_held", "Partitions assigned to this worker.", own, 1);
     worker->partitions_stopped =
         leat_metrics_gauge(metrics, "leat_partitions_stopped", "Partitions stopped by an error that needs a person.", own, 1);
+    worker->tables_stopped = leat_metrics_gauge(
+        metrics, "leat_tables_stopped", "Tables with too many dead letters: what they refuse waits for a person.", own, 1);
+    worker->shards_halted = leat_metrics_gauge(
+        metrics, "leat_shards_halted", "Shards with an error that is not understood: one batch is tried there.", own, 1);
     worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", "Bytes of records held in memory.", own, 1);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
@@ -127,6 +134,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_count_to(state->connects, count->connects);
         leat_count_to(state->connect_failures, count->connect_failures);
         leat_count_to(state->holders_terminated, count->holders_terminated);
+        leat_count_to(state->patches_dropped, count->patches_dropped);
     }
 }
 
@@ -148,6 +156,9 @@ void leat_worker_metrics_show(leat_worker *worker)
     leat_gauge_set(worker->partitions_held, held);
     leat_gauge_set(worker->partitions_stopped, stopped);
     leat_gauge_set(worker->bytes_held, bytes);
+    const leat_engine_counters *count = leat_engine_count(worker->engine);
+    leat_gauge_set(worker->tables_stopped, (int64_t)count->tables_stopped);
+    leat_gauge_set(worker->shards_halted, (int64_t)count->shards_halted);
     leat_count_to(worker->commit_failures, leat_log_reader_commit_failures(worker->reader));
     for (uint32_t i = 0; i < worker->engine_metric_count; i++)
         leat_count_to(worker->engine_metrics[i].shown, *worker->engine_metrics[i].value);

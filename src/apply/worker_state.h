@@ -15,6 +15,7 @@ typedef struct leat_worker_shard_state {
     leat_counter *connects;
     leat_counter *connect_failures;
     leat_counter *holders_terminated;
+    leat_counter *patches_dropped;
     leat_gauge *connections;
     leat_gauge *time_lag_ms;
     leat_gauge *message_lag;
@@ -54,10 +55,13 @@ struct leat_worker {
     leat_gauge *partitions_held;
     leat_gauge *partitions_stopped;
     leat_gauge *bytes_held;
+    leat_gauge *tables_stopped;
+    leat_gauge *shards_halted;
 
     pthread_t thread;
     bool started;
     bool drained;
+    _Atomic bool failed; /* the log cannot be read any more */
     void (*on_exit)(void *context);
     void *on_exit_context;
 };
@@ -69,6 +73,8 @@ void leat_worker_wake(leat_worker *worker);
 /* The callbacks through which log and sinks reach the engine. */
 leat_reader_events leat_worker_reader_events(leat_worker *worker);
 leat_sink_events leat_worker_sink_events(leat_worker *worker);
+
+uint32_t leat_worker_table_count(const leat_worker *worker);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

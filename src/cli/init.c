@@ -52,16 +52,27 @@ static int init_shards(leat_startup *startup, leat_error *error)
     return status;
 }
 
+static int init_with(leat_startup *startup, const leat_board_version *version, leat_error *error)
+{
+    if (make_topic(startup, error) != 0 || init_shards(startup, error) != 0)
+        return -1;
+    for (uint32_t r = 0; r < version->routes.count; r++)
+        printf("route %s: %s -> table %s\n", version->routes.routes[r].name, startup->config.routes[r].path,
+               version->routes.routes[r].table->label);
+    return leat_startup_save(startup, version, error);
+}
+
+/* What a typing error breaks comes before what stays. */
 static int init_all(leat_startup *startup, leat_error *error)
 {
-    /* What a typing error breaks comes before what stays. */
-    if (leat_startup_read_tables(startup, false, error) != 0 || leat_startup_routes(startup, error) != 0 ||
-        make_topic(startup, error) != 0 || init_shards(startup, error) != 0)
+    leat_table *tables = NULL;
+    uint32_t count = 0;
+    if (leat_startup_read_alike(startup, &tables, &count, error) != 0)
         return -1;
-    for (uint32_t r = 0; r < startup->routes.count; r++)
-        printf("route %s: %s -> table %s\n", startup->routes.routes[r].name, startup->config.routes[r].path,
-               startup->routes.routes[r].table->label);
-    return leat_catalog_save(&startup->catalog, startup->catalog_file, error);
+    leat_board_version *version = leat_startup_version(startup, tables, count, error);
+    int status = version ? init_with(startup, version, error) : -1;
+    leat_board_version_free(version);
+    return status;
 }
 
 int leat_command_init(const char *config_file)

@@ -9,13 +9,15 @@
 
 #include "apply/worker.h"
 #include "base/diag.h"
+#include "base/loop.h"
+#include "cli/catalog_watch.h"
 #include "cli/commands.h"
 #include "cli/edge_thread.h"
 #include "cli/startup.h"
 #include "edge/admin.h"
 #include "sink/postgres.h"
 
-enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000 };
+enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000, SPARE_POOL_THREADS = 2 };
 
 typedef struct serve {
     const char *command;
@@ -24,6 +26,7 @@ typedef struct serve {
     leat_startup startup;
     leat_metrics *metrics;
     leat_board *board;
+    leat_catalog_watch *watch;
     char listen_host[HOST_MAX];
     char admin_host[HOST_MAX];
 
@@ -33,14 +36,88 @@ typedef struct serve {
     uv_async_t thread_ended;
     _Atomic uint32_t running;
     bool draining;
+    int code; /* the process ends with it */
 
     leat_admin *admin;
     leat_edge_thread *edge;
     leat_worker_shard *shards; /* in layout order */
+    const char **shard_names;  /* theirs */
     char owner[LEAT_OWNER_SIZE];
     leat_worker *workers[WORKERS_MAX];
     uint32_t worker_count;
 } serve;
+
+/* ---- shards and what they look like ---- */
+
+static int match_shards(serve *s, leat_error *error)
+{
+    const leat_layout *layout = &s->startup.catalog.layout;
+    s->shards = leat_must_calloc(layout->shard_count, sizeof *s->shards);
+    s->shard_names = leat_must_calloc(layout->shard_count, sizeof *s->shard_names);
+    for (uint32_t i = 0; i < layout->shard_count; i++) {
+        const leat_config_shard *from = leat_startup_shard(&s->startup, layout->shards[i].name);
+        if (!from)
+            return leat_fail(error, "%s: shards: the stored layout has a shard %s, which is not configured",
+                             s->startup.config.file, layout->shards[i].name);
+        int64_t share = from->connections / s->startup.config.workers;
+        s->shards[i] = (leat_worker_shard){
+            .name = from->name, .dsn = from->dsn, .connections = share > 0 ? (uint32_t)share : 1};
+        s->shard_names[i] = from->name;
+    }
+    return 0;
+}
+
+static void ask_for_a_look(void *context)
+{
+    serve *s = context;
+    leat_catalog_watch_ask(s->watch);
+}
+
+static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
+{
+    const serve *s = context;
+    return leat_startup_read_tables(&s->startup, s->shards[shard].dsn, ret_tables, ret_count, error);
+}
+
+static leat_board_version *build_version(void *context, leat_table *tables, uint32_t count, leat_error *error)
+{
+    const serve *s = context;
+    return leat_startup_version(&s->startup, tables, count, error);
+}
+
+static void on_published(void *context, uint32_t shard, const leat_board_version *version)
+{
+    const serve *s = context;
+    leat_error error;
+    if (leat_startup_save(&s->startup, version, &error) != 0)
+        leat_warn("shard=%s was altered, the catalog file was not written: %s", s->shard_names[shard], error.text);
+}
+
+static int make_board(serve *s, leat_error *error)
+{
+    if (match_shards(s, error) != 0)
+        return -1;
+    leat_startup *startup = &s->startup;
+    uint32_t count = startup->catalog.layout.shard_count;
+    s->board = leat_board_new(count, ask_for_a_look, s);
+    for (uint32_t i = 0; i < count; i++) {
+        ptrdiff_t at = leat_startup_shard(startup, s->shard_names[i]) - startup->config.shards;
+        leat_board_publish(s->board, i, startup->versions[at], startup->looked_us[at]);
+        startup->versions[at] = NULL;
+    }
+    leat_catalog_watch_config config = {
+        .board = s->board,
+        .shard_count = count,
+        .shard_names = s->shard_names,
+        .every_ms = startup->config.catalog_every_ms,
+        .context = s,
+        .read = read_tables,
+        .build = build_version,
+        .published = on_published,
+    };
+    s->watch = leat_catalog_watch_new(&s->loop, &config);
+    return 0;
+}
 
 /* ---- edge ---- */
 
@@ -49,8 +126,8 @@ static int make_edge(serve *s, leat_error *error)
     const leat_config *from = &s->startup.config;
     leat_edge_config config = {
         .log = s->startup.log,
-        .catalog = &s->startup.catalog,
-        .routes = &s->startup.routes,
+        .layout = &s->startup.catalog.layout,
+        .board = s->board,
         .in_flight_max = (uint32_t)from->in_flight_max,
         .ready_age_ms = READY_AGE_MS,
         .metrics = s->metrics,
@@ -72,22 +149,6 @@ static int make_edge(serve *s, leat_error *error)
 }
 
 /* ---- apply ---- */
-
-static int match_shards(serve *s, leat_error *error)
-{
-    const leat_layout *layout = &s->startup.catalog.layout;
-    s->shards = leat_must_calloc(layout->shard_count, sizeof *s->shards);
-    for (uint32_t i = 0; i < layout->shard_count; i++) {
-        const leat_config_shard *from = leat_startup_shard(&s->startup, layout->shards[i].name);
-        if (!from)
-            return leat_fail(error, "%s: shards: the stored layout has a shard %s, which is not configured",
-                             s->startup.config.file, layout->shards[i].name);
-        int64_t share = from->connections / s->startup.config.workers;
-        s->shards[i] = (leat_worker_shard){
-            .name = from->name, .dsn = from->dsn, .connections = share > 0 ? (uint32_t)share : 1};
-    }
-    return 0;
-}
 
 static void engine_limits(const leat_config *from, leat_engine_config *engine)
 {
@@ -118,32 +179,14 @@ static int refuse_other_groups(serve *s, leat_error *error)
     return 0;
 }
 
-static void ask_for_a_look(void *context)
-{
-    (void)context;
-}
-
-static void make_board(serve *s)
-{
-    uint32_t count = s->startup.catalog.layout.shard_count;
-    s->board = leat_board_new(count, ask_for_a_look, s);
-    for (uint32_t i = 0; i < count; i++) {
-        leat_board_version *version = leat_must_calloc(1, sizeof *version);
-        version->routes = s->startup.routes;
-        leat_board_publish(s->board, i, version, 0);
-    }
-}
-
 static int make_workers(serve *s, leat_error *error)
 {
-    if (match_shards(s, error) != 0 || refuse_other_groups(s, error) != 0)
+    if (refuse_other_groups(s, error) != 0)
         return -1;
-    make_board(s);
     leat_worker_config config = {
         .log = s->startup.log,
         .identity = s->startup.identity,
         .catalog = &s->startup.catalog,
-        .routes = &s->startup.routes,
         .board = s->board,
         .shards = s->shards,
         .owner = s->owner,
@@ -200,6 +243,17 @@ static int make_admin(serve *s, leat_error *error)
 
 /* ---- life ---- */
 
+static void drain(serve *s)
+{
+    s->draining = true;
+    if (s->watch)
+        leat_catalog_watch_stop(s->watch);
+    if (s->edge)
+        leat_edge_thread_drain(s->edge);
+    for (uint32_t i = 0; i < s->worker_count; i++)
+        leat_worker_drain(s->workers[i]);
+}
+
 static void on_thread_exit(void *context)
 {
     serve *s = context;
@@ -207,11 +261,24 @@ static void on_thread_exit(void *context)
     uv_async_send(&s->thread_ended);
 }
 
+static bool some_worker_failed(const serve *s)
+{
+    bool failed = false;
+    for (uint32_t i = 0; i < s->worker_count; i++)
+        failed = failed || leat_worker_failed(s->workers[i]);
+    return failed;
+}
+
+/* A thread ends because it was told to, or because it cannot go on: then nobody should think that this process works. */
 static void on_thread_ended(uv_async_t *async)
 {
     serve *s = async->data;
+    if (some_worker_failed(s))
+        s->code = LEAT_EXIT_FAILED;
     if (atomic_load(&s->running) == 0)
         uv_stop(&s->loop);
+    else if (s->code != LEAT_EXIT_OK && !s->draining)
+        drain(s);
 }
 
 static void on_signal(uv_signal_t *handle, int signal_number)
@@ -223,11 +290,7 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         _exit(LEAT_EXIT_FAILED);
     }
     leat_info("%s: draining (once more quits at once)", name);
-    s->draining = true;
-    if (s->edge)
-        leat_edge_thread_drain(s->edge);
-    for (uint32_t i = 0; i < s->worker_count; i++)
-        leat_worker_drain(s->workers[i]);
+    drain(s);
 }
 
 static void watch_signal(serve *s, uv_signal_t *handle, int signal_number)
@@ -237,9 +300,18 @@ static void watch_signal(serve *s, uv_signal_t *handle, int signal_number)
     uv_signal_start(handle, on_signal, signal_number);
 }
 
+/* A look at a shard that does not answer keeps a thread of libuv's pool for as long as its time limit. */
+static void size_thread_pool(uint32_t shard_count)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", shard_count + SPARE_POOL_THREADS);
+    setenv("UV_THREADPOOL_SIZE", text, 1);
+}
+
 static void init_loop(serve *s)
 {
     signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of write(), not a death */
+    size_thread_pool(s->startup.config.shard_count);
     uv_loop_init(&s->loop);
     uv_async_init(&s->loop, &s->thread_ended, on_thread_ended);
     s->thread_ended.data = s;
@@ -273,20 +345,13 @@ static int start_up(serve *s, leat_error *error)
     } else if (leat_startup_refuse_compaction(startup, error) != 0) {
         return -1;
     }
-    if (leat_startup_catalog(startup, wait, error) != 0)
+    if (leat_startup_catalog(startup, wait, error) != 0 || make_board(s, error) != 0)
         return -1;
     if (s->with_edge && make_edge(s, error) != 0)
         return -1;
     if (s->with_apply && make_workers(s, error) != 0)
         return -1;
     return make_admin(s, error);
-}
-
-static void close_handle(uv_handle_t *handle, void *context)
-{
-    (void)context;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
 }
 
 static void tear_down(serve *s)
@@ -297,12 +362,12 @@ static void tear_down(serve *s)
         leat_worker_free(s->workers[i]);
     if (s->admin)
         leat_admin_free(s->admin);
-    uv_walk(&s->loop, close_handle, NULL);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&s->loop);
+    leat_catalog_watch_free(s->watch);
+    leat_loop_end(&s->loop);
     leat_board_free(s->board);
     leat_metrics_free(s->metrics);
     free(s->shards);
+    free(s->shard_names);
     leat_startup_fini(&s->startup);
 }
 
@@ -324,7 +389,7 @@ static int serve_until_drained(serve *s)
     leat_info("leat %s is up", s->command);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     leat_info("drained");
-    return LEAT_EXIT_OK;
+    return s->code;
 }
 
 static int serve_command(const char *command, bool with_edge, bool with_apply, const char *config_file)

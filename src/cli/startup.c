@@ -132,124 +132,170 @@ static uint32_t table_labels(const leat_startup *startup, const char **labels)
 
 static void free_tables(leat_table *tables, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; tables && i < count; i++)
         leat_table_fini(&tables[i]);
     free(tables);
 }
 
-static leat_table *read_tables_of(const leat_startup *startup, uint32_t shard, uint32_t *ret_count, leat_error *error)
+int leat_startup_read_tables(const leat_startup *startup, const char *dsn, leat_table **ret_tables, uint32_t *ret_count,
+                             leat_error *error)
 {
     const char *labels[LEAT_ROUTES_MAX];
     uint32_t count = table_labels(startup, labels);
     leat_table *tables = leat_must_calloc(count, sizeof *tables);
-    if (leat_postgres_read_tables(startup->config.shards[shard].dsn, labels, count, tables, error) != 0) {
-        leat_fail_prefix(error, "shard %s", startup->config.shards[shard].name);
+    if (leat_postgres_read_tables(dsn, labels, count, tables, error) != 0) {
         free(tables);
-        return NULL;
+        return -1;
     }
+    *ret_tables = tables;
     *ret_count = count;
-    return tables;
+    return 0;
 }
 
-static const char *column_difference(const leat_table *a, const leat_table *b)
+static int compare_tables(const leat_startup *startup, uint32_t shard, const leat_table *tables, const leat_table *first,
+                          uint32_t count, leat_error *error)
 {
-    if (strcmp(a->schema, b->schema) != 0 || strcmp(a->name, b->name) != 0)
-        return "its schema";
-    if (a->column_count != b->column_count || a->key_count != b->key_count)
-        return "the number of columns";
-    for (uint32_t i = 0; i < a->column_count; i++) {
-        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 || a->columns[i].key_position != b->columns[i].key_position ||
-            strcmp(a->columns[i].type_name, b->columns[i].type_name) != 0)
-            return a->columns[i].name;
+    for (uint32_t i = 0; i < count; i++) {
+        if (leat_table_equal(&first[i], &tables[i]))
+            continue;
+        leat_buf change = {0};
+        leat_table_describe_change(&first[i], &tables[i], &change);
+        const char *text = leat_buf_cstr(&change);
+        leat_fail(error, "table %s is not the same in shard %s as in shard %s: %s", tables[i].label,
+                  startup->config.shards[shard].name, startup->config.shards[0].name, text ? text : "");
+        leat_buf_free(&change);
+        return -1;
     }
+    return 0;
+}
+
+static int compare_shard(const leat_startup *startup, uint32_t shard, const leat_table *first, leat_error *error)
+{
+    uint32_t count = 0;
+    leat_table *tables = NULL;
+    const leat_config_shard *from = &startup->config.shards[shard];
+    if (leat_startup_read_tables(startup, from->dsn, &tables, &count, error) != 0)
+        return leat_fail_prefix(error, "shard %s", from->name);
+    int same = compare_tables(startup, shard, tables, first, count, error);
+    free_tables(tables, count);
+    return same;
+}
+
+int leat_startup_read_alike(const leat_startup *startup, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
+{
+    const leat_config_shard *first = &startup->config.shards[0];
+    if (leat_startup_read_tables(startup, first->dsn, ret_tables, ret_count, error) != 0)
+        return leat_fail_prefix(error, "shard %s", first->name);
+    for (uint32_t shard = 1; shard < startup->config.shard_count; shard++) {
+        if (compare_shard(startup, shard, *ret_tables, error) == 0)
+            continue;
+        free_tables(*ret_tables, *ret_count);
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- routes ---- */
+
+static int build_route(const leat_config *config, uint32_t index, const leat_catalog *over, leat_routes *ret, leat_error *error)
+{
+    const leat_config_route *from = &config->routes[index];
+    int table = leat_catalog_table(over, from->table);
+    if (table < 0)
+        return leat_fail(error, "%s:%d: routes[%u].table: %s is not known; run `leat init`", config->file, from->line, index,
+                         from->table);
+    const char *names[LEAT_COLUMNS_MAX];
+    leat_column_op ops[LEAT_COLUMNS_MAX];
+    for (uint32_t c = 0; c < from->column_count; c++) {
+        names[c] = from->columns[c].name;
+        if (!leat_op_by_name(from->columns[c].value, &ops[c]))
+            return leat_fail(error, "%s:%d: routes[%u].columns.%s: there is no operation %s (set, add, max, min, merge, append)",
+                             config->file, from->columns[c].line, index, names[c], from->columns[c].value);
+    }
+    leat_route_spec spec = {.name = from->name,
+                            .path = from->path,
+                            .tenant = from->tenant,
+                            .patch_existing = strcmp(from->patch, "existing") == 0,
+                            .no_fold = strcmp(from->fold, "off") == 0,
+                            .column_count = from->column_count,
+                            .column_names = names,
+                            .column_ops = ops};
+    leat_route *route = &ret->routes[ret->count];
+    if (leat_route_build(&spec, &over->tables[table], (uint32_t)table, route, error) != 0)
+        return leat_fail_prefix(error, "%s:%d: routes[%u]", config->file, from->line, index);
+    route->index = ret->count++;
+    return 0;
+}
+
+leat_board_version *leat_startup_version(const leat_startup *startup, leat_table *tables, uint32_t count, leat_error *error)
+{
+    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    version->tables = tables;
+    version->table_count = count;
+    const leat_catalog over = {.table_count = count, .tables = tables};
+    int status = 0;
+    for (uint32_t r = 0; status == 0 && r < startup->config.route_count; r++)
+        status = build_route(&startup->config, r, &over, &version->routes, error);
+    if (status == 0)
+        status = leat_routes_check(&version->routes, error);
+    if (status == 0)
+        return version;
+    leat_board_version_free(version);
     return NULL;
 }
 
-static int compare_tables(const leat_startup *startup, uint32_t shard, const leat_table *tables, leat_error *error)
+int leat_startup_save(const leat_startup *startup, const leat_board_version *version, leat_error *error)
 {
-    for (uint32_t i = 0; i < startup->catalog.table_count; i++) {
-        const char *difference = column_difference(&startup->catalog.tables[i], &tables[i]);
-        if (difference)
-            return leat_fail(error, "table %s is not the same in shard %s as in shard %s: %s differs", tables[i].label,
-                             startup->config.shards[shard].name, startup->config.shards[0].name, difference);
-    }
-    return 0;
-}
-
-static int read_all_tables(leat_startup *startup, leat_error *error)
-{
-    for (uint32_t shard = 0; shard < startup->config.shard_count; shard++) {
-        uint32_t count = 0;
-        leat_table *tables = read_tables_of(startup, shard, &count, error);
-        if (!tables)
-            return -1;
-        if (shard == 0) {
-            startup->catalog.tables = tables;
-            startup->catalog.table_count = count;
-            continue;
-        }
-        int same = compare_tables(startup, shard, tables, error);
-        free_tables(tables, count);
-        if (same != 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int read_any_tables(leat_startup *startup, leat_error *error)
-{
-    for (uint32_t shard = 0; shard < startup->config.shard_count; shard++) {
-        uint32_t count = 0;
-        leat_table *tables = read_tables_of(startup, shard, &count, error);
-        if (!tables)
-            continue;
-        startup->catalog.tables = tables;
-        startup->catalog.table_count = count;
-        return 0;
-    }
-    return -1;
-}
-
-int leat_startup_read_tables(leat_startup *startup, bool any, leat_error *error)
-{
-    return any ? read_any_tables(startup, error) : read_all_tables(startup, error);
-}
-
-int leat_startup_routes(leat_startup *startup, leat_error *error)
-{
-    const leat_config *config = &startup->config;
-    startup->routes.count = 0;
-    for (uint32_t r = 0; r < config->route_count; r++) {
-        const leat_config_route *from = &config->routes[r];
-        int table = leat_catalog_table(&startup->catalog, from->table);
-        if (table < 0)
-            return leat_fail(error, "%s:%d: routes[%u].table: %s is not known; run `leat init`", config->file, from->line, r,
-                             from->table);
-        const char *names[LEAT_COLUMNS_MAX];
-        leat_column_op ops[LEAT_COLUMNS_MAX];
-        for (uint32_t c = 0; c < from->column_count; c++) {
-            names[c] = from->columns[c].name;
-            if (!leat_op_by_name(from->columns[c].value, &ops[c]))
-                return leat_fail(error, "%s:%d: routes[%u].columns.%s: there is no operation %s (set, add, max, min, merge, append)",
-                                 config->file, from->columns[c].line, r, names[c], from->columns[c].value);
-        }
-        leat_route_spec spec = {.name = from->name,
-                                .path = from->path,
-                                .tenant = from->tenant,
-                                .patch_existing = strcmp(from->patch, "existing") == 0,
-                                .no_fold = strcmp(from->fold, "off") == 0,
-                                .column_count = from->column_count,
-                                .column_names = names,
-                                .column_ops = ops};
-        leat_route *route = &startup->routes.routes[startup->routes.count];
-        if (leat_route_build(&spec, &startup->catalog.tables[table], (uint32_t)table, route, error) != 0)
-            return leat_fail_prefix(error, "%s:%d: routes[%u]", config->file, from->line, r);
-        route->index = startup->routes.count++;
-    }
-    return leat_routes_check(&startup->routes, error);
+    leat_catalog catalog = startup->catalog;
+    catalog.tables = version->tables;
+    catalog.table_count = version->table_count;
+    return leat_catalog_save(&catalog, startup->catalog_file, error);
 }
 
 /* ---- catalog of a serving process ---- */
+
+static leat_table *copy_tables(const leat_table *from, uint32_t count)
+{
+    leat_table *tables = leat_must_calloc(count, sizeof *tables);
+    for (uint32_t t = 0; t < count; t++) {
+        tables[t] = from[t];
+        for (uint32_t c = 0; c < from[t].column_count; c++) {
+            const char *expression = from[t].columns[c].default_expression;
+            tables[t].columns[c].default_expression = expression ? leat_must_strdup(expression) : NULL;
+        }
+    }
+    return tables;
+}
+
+static const leat_board_version *first_version(const leat_startup *startup)
+{
+    for (uint32_t shard = 0; shard < startup->config.shard_count; shard++)
+        if (startup->versions[shard])
+            return startup->versions[shard];
+    return NULL;
+}
+
+/* In the middle of a migration shards differ: each has its own tables, when they fit the configuration and have the key
+ * that the others have. -1: it starts with those of another. */
+static int look_at_shard(leat_startup *startup, uint32_t shard, leat_error *error)
+{
+    leat_table *tables = NULL;
+    uint32_t count = 0;
+    int64_t looked_us = leat_mono_us();
+    if (leat_startup_read_tables(startup, startup->config.shards[shard].dsn, &tables, &count, error) != 0)
+        return -1;
+    leat_board_version *version = leat_startup_version(startup, tables, count, error);
+    const leat_board_version *first = first_version(startup);
+    if (!version)
+        return -1;
+    if (first && leat_board_version_follows(first, version, error) != 0) {
+        leat_board_version_free(version);
+        return -1;
+    }
+    startup->versions[shard] = version;
+    startup->looked_us[shard] = looked_us;
+    return 0;
+}
 
 /* 1: no shard answered. */
 static int check_shards(leat_startup *startup, leat_error *error)
@@ -276,6 +322,8 @@ static int check_shards(leat_startup *startup, leat_error *error)
         startup->catalog.source = stored;
         startup->catalog.layout = layout;
         answered++;
+        if (look_at_shard(startup, shard, error) != 0)
+            leat_err("shard=%s its tables cannot be used: %s", from->name, error->text);
     }
     return answered == 0;
 }
@@ -285,10 +333,12 @@ static int catalog_from_shards(leat_startup *startup, leat_error *error)
     int answer = check_shards(startup, error);
     if (answer != 0)
         return answer;
-    if (leat_startup_read_tables(startup, true, error) != 0)
-        return -1;
-    if (leat_catalog_save(&startup->catalog, startup->catalog_file, error) != 0)
-        leat_warn("the catalog file was not written: %s", error->text);
+    const leat_board_version *first = first_version(startup);
+    if (!first)
+        return -1; /* all that answered have tables that cannot be used: `error` is about the last */
+    leat_error unsaved;
+    if (leat_startup_save(startup, first, &unsaved) != 0)
+        leat_warn("the catalog file was not written: %s", unsaved.text);
     return 0;
 }
 
@@ -315,6 +365,22 @@ static int read_catalog(leat_startup *startup, leat_error *error)
     return answer == 1 ? catalog_from_file(startup, error) : answer;
 }
 
+/* Shards of which nothing is known yet. */
+static int fill_versions(leat_startup *startup, leat_error *error)
+{
+    const leat_board_version *first = first_version(startup);
+    const leat_table *known = first ? first->tables : startup->catalog.tables;
+    uint32_t count = first ? first->table_count : startup->catalog.table_count;
+    for (uint32_t shard = 0; shard < startup->config.shard_count; shard++) {
+        if (startup->versions[shard])
+            continue;
+        startup->versions[shard] = leat_startup_version(startup, copy_tables(known, count), count, error);
+        if (!startup->versions[shard])
+            return -1;
+    }
+    return 0;
+}
+
 int leat_startup_catalog(leat_startup *startup, bool wait, leat_error *error)
 {
     int answer;
@@ -324,11 +390,13 @@ int leat_startup_catalog(leat_startup *startup, bool wait, leat_error *error)
         leat_warn("waiting for a shard: none answers; %s", error->text);
         sleep(WAIT_S);
     }
-    return answer == 0 ? leat_startup_routes(startup, error) : -1;
+    return answer == 0 ? fill_versions(startup, error) : -1;
 }
 
 void leat_startup_fini(leat_startup *startup)
 {
+    for (uint32_t shard = 0; shard < LEAT_SHARDS_MAX; shard++)
+        leat_board_version_free(startup->versions[shard]);
     leat_catalog_fini(&startup->catalog);
     leat_config_fini(&startup->config);
     free(startup->properties);

@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "log/log.h"
+#include "record/board.h"
 #include "record/catalog.h"
 
 typedef struct leat_startup {
@@ -13,9 +14,11 @@ typedef struct leat_startup {
     leat_log_config log;
     leat_log_property *properties;
     leat_log_identity identity;
-    leat_catalog catalog;
-    leat_routes routes;
-    char *catalog_file; /* data_dir/TOPIC.catalog.json */
+    leat_catalog catalog; /* its tables: those of the file, when it was needed */
+    char *catalog_file;   /* data_dir/TOPIC.catalog.json */
+    leat_board_version *versions[LEAT_SHARDS_MAX]; /* by configured shard: what a serving process starts with. Who takes one
+                                                      leaves NULL */
+    int64_t looked_us[LEAT_SHARDS_MAX];            /* when the look that gave it began; 0: it is another's, or the file's */
 } leat_startup;
 
 /* Every function returns 0 or -1 with a message; leat_startup_fini works on whatever was reached. */
@@ -34,18 +37,26 @@ int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *erro
 int leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout,
                         leat_error *error) LEAT_MUST_CHECK;
 
-/* Tables from a shard; the first that answers when `any`, else they must be alike in all. Fills startup->catalog.tables. */
-int leat_startup_read_tables(leat_startup *startup, bool any, leat_error *error) LEAT_MUST_CHECK;
+/* The configured tables as one database has them now. Blocking; any thread, also several at once. */
+int leat_startup_read_tables(const leat_startup *startup, const char *dsn, leat_table **ret_tables, uint32_t *ret_count,
+                             leat_error *error) LEAT_MUST_CHECK;
+/* The same of all shards, which must be alike. */
+int leat_startup_read_alike(const leat_startup *startup, leat_table **ret_tables, uint32_t *ret_count,
+                            leat_error *error) LEAT_MUST_CHECK;
+
+/* The configured routes over these tables, which it takes, also when it fails (NULL). */
+leat_board_version *leat_startup_version(const leat_startup *startup, leat_table *tables, uint32_t count, leat_error *error);
+
+/* Writes the catalog file with these tables. */
+int leat_startup_save(const leat_startup *startup, const leat_board_version *version, leat_error *error) LEAT_MUST_CHECK;
 
 /*
- * Catalog and routes for a process that serves: from the shards that answer (each is checked against the configuration),
- * else from the catalog file. With `wait`, when there is neither, it waits for a shard for ever, saying so. Saves the
- * file whenever a shard answered.
+ * Source, layout and a version for each shard, for a process that serves: from the shards that answer (each is checked
+ * against the configuration), else from the catalog file. A shard that does not answer, or whose tables do not fit, starts
+ * with the tables of one that does. With `wait`, when there is neither, it waits for a shard for ever, saying so. Saves
+ * the file whenever a shard answered.
  */
 int leat_startup_catalog(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
-
-/* Routes from configuration and catalog. */
-int leat_startup_routes(leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
 
 /* The configured shard of that name; NULL when there is none. */
 const leat_config_shard *leat_startup_shard(const leat_startup *startup, const char *name);

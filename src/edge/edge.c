@@ -99,6 +99,13 @@ static const char *content_fault(const leat_http_request *request, leat_route_op
                             : "Content-Type must be application/json";
 }
 
+/* The same route as the shard knows it that the write is for: tables are altered shard by shard. */
+static const leat_route *route_in_shard(const leat_edge *edge, const leat_route *route)
+{
+    uint32_t shard = leat_layout_shard_of_key(edge->config.layout, route, &edge->key);
+    return &leat_board_at(edge->config.board, shard)->routes.routes[route->index];
+}
+
 /* Answers and returns false when the body is not one this operation takes. */
 static bool check_body(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op)
 {
@@ -119,9 +126,12 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
     }
     leat_body_error error = {0};
     leat_body_parser_reset(edge->parser);
-    leat_body_fault found = leat_body_parse(edge->parser, route, op, json, edge->key.values, &edge->body, &error);
+    const leat_route *there = route_in_shard(edge, route);
+    leat_body_fault found = leat_body_parse(edge->parser, there, op, json, edge->key.values, &edge->body, &error);
     static const edge_code answers[] = {
         [LEAT_BODY_SYNTAX] = EDGE_BAD_JSON, [LEAT_BODY_REFUSED] = EDGE_INVALID, [LEAT_BODY_MEMORY] = EDGE_OVERLOADED};
+    if (found == LEAT_BODY_REFUSED)
+        leat_board_ask(edge->config.board); /* the client may know of a column that we do not know yet */
     if (found != LEAT_BODY_OK)
         edge_answer_error(edge, request, answers[found], error.field, error.message);
     return found == LEAT_BODY_OK;
@@ -130,12 +140,12 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
 static void append(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op)
 {
     leat_record record = {
-        .partition = leat_layout_partition_of_key(&edge->config.catalog->layout, route, &edge->key),
+        .partition = leat_layout_partition_of_key(edge->config.layout, route, &edge->key),
         .offset = -1,
         .accepted_ms = leat_wall_ms(),
         .key = {edge->key.canonical, edge->key.canonical_size},
         .value = leat_http_request_body(request),
-        .route = edge->config.routes->count > 1 ? leat_slice_of(route->name) : (leat_slice){"", 0},
+        .route = leat_board_at(edge->config.board, 0)->routes.count > 1 ? leat_slice_of(route->name) : (leat_slice){"", 0},
         .op = op == LEAT_PUT ? (leat_slice){"", 0} : leat_slice_of(leat_route_op_name(op)),
     };
     leat_error error = {0};
@@ -166,10 +176,11 @@ static void on_request(void *context, leat_http_request *request)
     leat_slice path = leat_http_request_path(request);
     if (answer_health(edge, request, path))
         return;
+    const leat_routes *routes = &leat_board_at(edge->config.board, 0)->routes;
     const leat_route *route = NULL;
     char field[LEAT_NAME_MAX + 1] = "";
     leat_error error = {0};
-    leat_match match = leat_routes_match(edge->config.routes, path, &route, &edge->key, field, &error);
+    leat_match match = leat_routes_match(routes, path, &route, &edge->key, field, &error);
     leat_route_op op = LEAT_PUT;
     if (match == LEAT_MATCH_NO_ROUTE) {
         edge_answer_error(edge, request, EDGE_NO_ROUTE, NULL, "no route has this path");

@@ -1,6 +1,6 @@
 /*
  * edge.h - the write endpoint: a request becomes a record in the log, then 202. It checks names and types against the
- * catalog, writes the key in canonical form, chooses the partition, and tells the truth: 202 is durable in the log, 4xx
+ * tables, writes the key in canonical form, chooses the partition, and tells the truth: 202 is durable in the log, 4xx
  * certainly not stored, 503 not stored (retry), 504 unknown. docs/http.md has every answer.
  *
  * One edge is one thread: its own loop, HTTP server and log writer. Nothing is shared with workers.
@@ -11,15 +11,15 @@
 #include "edge/http.h"
 #include "log/log.h"
 #include "ops/metrics.h"
-#include "record/catalog.h"
+#include "record/board.h"
 
 typedef struct leat_edge leat_edge;
 
 typedef struct leat_edge_config {
     leat_http_config http;
     leat_log_config log;
-    const leat_catalog *catalog; /* outlives the edge */
-    const leat_routes *routes;
+    const leat_layout *layout;   /* outlives the edge, as the board does */
+    leat_board *board;           /* paths and keys as shard 0 has them, bodies as the shard that will get the write has */
     uint32_t in_flight_max;      /* requests waiting for the log (default 20000); beyond: 503 with Retry-After */
     int64_t ready_age_ms;        /* /readyz says 503 when a record waits longer for the log (default 5000) */
     leat_metrics *metrics;

@@ -7,6 +7,7 @@
  *   kafka_writer.c    the writer (leat_log_writer)
  *   kafka_reader.c    the reader: life, loop turn, records
  *   kafka_rebalance.c the reader: partitions given, wanted back, lost
+ *   kafka_headers.c   the reader: a record's headers in JSON
  *   kafka_range.c     the reader: seek, what is lost or cut off, errors of a partition
  *   kafka_commit.c    the reader: commits, and what they say of our membership
  */
@@ -64,6 +65,11 @@ void leat_kafka_wake_by(rd_kafka_queue_t *queue, int fd);
 /* Wakes the loop ourselves: more is waiting than one turn took. */
 void leat_kafka_wake(int fd);
 void leat_kafka_wake_clear(int fd);
+
+/* ---- kafka_headers.c ---- */
+
+/* leat_log_headers of these; NULL: there are none. */
+int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out) LEAT_MUST_CHECK;
 
 /* ---- kafka_admin.c: the answer comes as an event on `queue` with `opaque` ---- */
 

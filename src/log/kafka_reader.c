@@ -6,6 +6,7 @@
  */
 #include "log/kafka_reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -140,6 +141,23 @@ static void read_partitions(leat_log_reader *reader)
 
 /* ---- the loop ---- */
 
+/* After a fatal error librdkafka's client does nothing any more. */
+static void on_error(leat_log_reader *reader, rd_kafka_event_t *event)
+{
+    if (!rd_kafka_event_error_is_fatal(event)) {
+        leat_kafka_say(reader->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        return;
+    }
+    if (reader->has_failed)
+        return;
+    reader->has_failed = true;
+    char reason[512];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(reader->rk, reason, sizeof reason);
+    if (!code)
+        snprintf(reason, sizeof reason, "%s", rd_kafka_event_error_string(event));
+    reader->events.failed(reader->events.context, reason);
+}
+
 static void on_group_event(leat_log_reader *reader, rd_kafka_event_t *event)
 {
     switch (rd_kafka_event_type(event)) {
@@ -147,7 +165,7 @@ static void on_group_event(leat_log_reader *reader, rd_kafka_event_t *event)
         leat_reader_on_rebalance(reader, event);
         break;
     case RD_KAFKA_EVENT_ERROR:
-        leat_kafka_say(reader->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        on_error(reader, event);
         break;
     default:
         break; /* records of a partition we do not count: dropped with the event */

@@ -91,6 +91,7 @@ struct leat_log_reader {
     size_t handed;    /* records with the caller */
     uint64_t commit_failures;
     leat_commit_note *commits; /* begun, not answered */
+    bool has_failed;     /* a fatal error of the client was said */
     bool leaving;        /* being freed: nobody is told anything any more */
     rd_kafka_topic_partition_list_t *revoking; /* NULL, or what the group wants back */
     uint32_t revoking_left;

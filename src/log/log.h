@@ -105,6 +105,8 @@ typedef struct leat_reader_events {
     void (*broken)(void *context, uint32_t partition, const char *reason);
     /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are a member. */
     void (*committed)(void *context, int64_t since_us, bool ok);
+    /* The reader cannot go on at all, for good; nothing is offered any more. At most once. */
+    void (*failed)(void *context, const char *reason);
 } leat_reader_events;
 
 leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
@@ -128,6 +130,10 @@ void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
 /* The offset after the last record in the log, as last heard from the broker; -1: not known. */
 int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
+/* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without U+0000 is a string, another
+ * {"base64": "..."}, a missing one null. Of a name that stands there twice the last counts, as leat itself has it. -1: out
+ * of memory. */
+int leat_log_headers(void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 /* The bytes of a record may go. Any order, from the reader's thread. */
 void leat_log_release(leat_log_reader *reader, void *log_handle);
 /* Leaves the group without further events and frees; every handle must have been released (asserted). Blocking,

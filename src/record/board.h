@@ -20,6 +20,10 @@ typedef struct leat_board_version {
     leat_routes routes;
 } leat_board_version;
 
+void leat_board_version_free(leat_board_version *version);
+/* May `to` follow `from`? Not when a key is another: it needs a restart, in which records are decoded anew. */
+int leat_board_version_follows(const leat_board_version *from, const leat_board_version *to, leat_error *error) LEAT_MUST_CHECK;
+
 /* `ask` is called by leat_board_ask, on any thread. */
 leat_board *leat_board_new(uint32_t shard_count, void (*ask)(void *context), void *context);
 void leat_board_free(leat_board *board);

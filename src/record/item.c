@@ -93,6 +93,9 @@ void leat_item_clear(leat_item *item)
 {
     free(item->owned);
     free(item->fault);
+    free(item->owned_headers);
+    item->headers = (leat_slice){NULL, 0};
+    item->owned_headers = NULL;
     item->owned = NULL;
     item->fault = NULL;
 }

@@ -28,6 +28,7 @@ typedef struct leat_item {
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated with the item */
     leat_value key[LEAT_KEY_COLUMNS_MAX];
     leat_slice headers;       /* of a record about to become a dead letter: all its headers as a JSON object; else empty */
+    char *owned_headers;      /* NULL, or memory that headers borrows */
     char *owned;              /* NULL, or memory that canonical_key and key texts borrow */
     char *fault;              /* NULL, or why the record makes no sense (owned) */
     struct leat_item *next_free;
@@ -39,7 +40,7 @@ int leat_item_decode(const leat_routes *routes, leat_item *item) LEAT_MUST_CHECK
 /* A record whose tenant belongs to another shard than its partition gets a `fault`: whoever produced it placed it wrongly,
  * and the row's other writes are elsewhere. Returns -1 only when memory is out. */
 int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
-/* Frees what decode allocated; the item itself stays its pool's. */
+/* Frees what the item owns; the item itself stays its pool's. */
 void leat_item_clear(leat_item *item);
 
 #endif

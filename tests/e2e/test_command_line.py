@@ -141,3 +141,17 @@ def test_a_second_signal_quits(world):
     leat.signal(signal.SIGCONT)
     wait_until(lambda: not leat.alive(), "the process to end")
     assert leat.popen.returncode == 1
+
+
+def test_a_consumer_that_is_fenced_for_good_ends_with_1(make_world):
+    """Two processes with one group.instance.id: Kafka shuts the first out for ever, so it drains and ends, loudly."""
+    world = make_world(shards=1)
+    world.settings["log"]["kafka"]["properties"]["group.instance.id"] = "one"
+    world.write_config()
+    world.init()
+    first = world.start("apply")
+    first.wait_for("assigned")
+    second = world.start("apply")
+    assert first.popen.wait(60) == 1
+    assert "cannot read the log any more" in first.text()
+    assert second.alive()

@@ -9,9 +9,10 @@
 
 typedef struct edge_world {
     uv_loop_t loop;
-    leat_table table;
-    leat_routes routes;
-    leat_catalog catalog;
+    leat_board *board;
+    leat_board_version *version; /* of the only shard, before the edge opens */
+    leat_layout layout;
+    int asks; /* for a look at the tables */
     leat_metrics *metrics;
     leat_edge_config config;
     leat_edge *edge;
@@ -21,20 +22,36 @@ typedef struct edge_world {
     test_answer answer;
 } edge_world;
 
+static leat_board_version *version_new(void)
+{
+    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    version->table_count = 1;
+    version->tables = leat_must_calloc(1, sizeof *version->tables);
+    version->tables[0] = fixture_table();
+    version->routes.count = 1;
+    version->routes.routes[0] = fixture_route(&version->tables[0], "/apps/{app_id}/devices/{device}");
+    return version;
+}
+
+static void on_ask(void *context)
+{
+    ((edge_world *)context)->asks++;
+}
+
 static edge_world *world_new(void)
 {
     edge_world *world = leat_must_calloc(1, sizeof *world);
     ck_assert_int_eq(uv_loop_init(&world->loop), 0);
-    world->table = fixture_table();
-    world->routes.count = 1;
-    world->routes.routes[0] = fixture_route(&world->table, "/apps/{app_id}/devices/{device}");
-    leat_layout_even(&world->catalog.layout, 4, 1, (const char *const[]){"a"});
+    world->version = version_new();
+    world->board = leat_board_new(1, on_ask, world);
+    leat_board_publish(world->board, 0, world->version, 1);
+    leat_layout_even(&world->layout, 4, 1, (const char *const[]){"a"});
     world->metrics = leat_metrics_new();
     world->reader.fd = -1;
     world->config = (leat_edge_config){
         .log = {.topic = "writes\"1"},
-        .catalog = &world->catalog,
-        .routes = &world->routes,
+        .layout = &world->layout,
+        .board = world->board,
         .in_flight_max = 3,
         .ready_age_ms = 5000,
         .metrics = world->metrics,
@@ -70,7 +87,7 @@ static void world_free(edge_world *world)
     ck_assert_int_eq(uv_loop_close(&world->loop), 0);
     fake_log_forget();
     leat_metrics_free(world->metrics);
-    leat_table_fini(&world->table);
+    leat_board_free(world->board);
     if (world->reader.fd >= 0)
         close(world->reader.fd);
     free(world);
@@ -152,13 +169,57 @@ START_TEST(test_stored)
 }
 END_TEST
 
+START_TEST(test_altered_table)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    send_request(world, "PUT /apps/7/devices/x", "", "{\"sessions\":1,\"more\":\"x\"}");
+    expect_answer(world, 422);
+    ck_assert_int_eq(world->asks, 1);
+    leat_board_version *version = version_new();
+    fixture_add(&version->tables[0], "more", LEAT_TYPE_TEXT, -1);
+    leat_board_publish(world->board, 0, version, 2);
+    send_request(world, "PUT /apps/7/devices/x", "", "{\"sessions\":1,\"more\":\"x\"}");
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 0, NULL);
+    expect_answer(world, 202);
+    ck_assert_int_eq(world->asks, 1);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_body_is_checked_as_its_shard_is)
+{
+    edge_world *world = world_new();
+    leat_layout_even(&world->layout, 4, 2, (const char *const[]){"a", "b"});
+    for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
+        world->layout.tenant_slots[slot] = 1;
+    leat_board_free(world->board);
+    world->config.board = world->board = leat_board_new(2, on_ask, world);
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        leat_board_version *version = version_new();
+        version->routes.routes[0].tenant_key_position = 0;
+        if (shard == 1)
+            fixture_add(&version->tables[0], "more", LEAT_TYPE_TEXT, -1);
+        leat_board_publish(world->board, shard, version, 1);
+    }
+    world_open(world);
+    send_request(world, "PATCH /apps/7/devices/x", "", "{\"more\":\"x\"}");
+    ck_assert_uint_ge(wait_record(world, 1)->partition, 2);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 0, NULL);
+    expect_answer(world, 202);
+    world_free(world);
+}
+END_TEST
+
 START_TEST(test_route_header_with_several_routes)
 {
     edge_world *world = world_new();
-    world->routes.count = 2;
-    world->routes.routes[1] = fixture_route(&world->table, "/other/{app_id}/{device}");
-    world->routes.routes[1].index = 1;
-    snprintf(world->routes.routes[1].name, sizeof world->routes.routes[1].name, "other");
+    leat_routes *routes = &world->version->routes;
+    routes->count = 2;
+    routes->routes[1] = fixture_route(&world->version->tables[0], "/other/{app_id}/{device}");
+    routes->routes[1].index = 1;
+    snprintf(routes->routes[1].name, sizeof routes->routes[1].name, "other");
     world_open(world);
     send_request(world, "DELETE /other/1/b", "", "");
     ck_assert_str_eq(wait_record(world, 1)->route, "other");
@@ -445,6 +506,8 @@ static Suite *suite(void)
     Suite *s = suite_create("edge");
     TCase *records = tcase_create("records");
     tcase_add_loop_test(records, test_stored, 0, COUNT_OF(stored));
+    tcase_add_test(records, test_altered_table);
+    tcase_add_test(records, test_body_is_checked_as_its_shard_is);
     tcase_add_test(records, test_route_header_with_several_routes);
     suite_add_tcase(s, records);
     TCase *answers = tcase_create("answers");

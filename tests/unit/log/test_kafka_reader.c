@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "log/kafka_reader.h"
 
 enum {
     PARTITIONS = 4,
@@ -50,6 +51,7 @@ typedef struct member {
     uint32_t refused_partition;
     size_t assigned, revoked, lost, broken, commits_ok, commits_bad;
     size_t commits_wanted, held_wanted;
+    size_t failed;
     char reason[256];
 } member;
 
@@ -142,6 +144,15 @@ static void on_lost(void *context, uint32_t partition)
     m->mine[partition] = false;
 }
 
+static void expect_headers(void *log_handle)
+{
+    leat_buf headers = {0};
+    ck_assert_int_eq(leat_log_headers(log_handle, &headers), 0);
+    const char *text = leat_buf_cstr(&headers);
+    ck_assert_msg(strstr(text, "\"op\":\"patch\"") && strstr(text, "\"route\":\"r\""), "%s", text);
+    leat_buf_free(&headers);
+}
+
 static bool on_record(void *context, const leat_record *record, void *log_handle)
 {
     member *m = context;
@@ -150,6 +161,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     ck_assert(leat_slice_is(record->op, "patch") && leat_slice_is(record->route, "r"));
     ck_assert(leat_slice_is(record->key, "k") && leat_slice_is(record->value, "{}"));
     ck_assert_int_eq(record->accepted_ms, 1000);
+    if (record->offset == 0)
+        expect_headers(log_handle);
     ck_assert_int_eq(record->offset, m->next[p]); /* the mock's log has no holes */
     if (m->refuse_at != 0 && m->read == m->refuse_at && m->refused == 0) {
         m->refused++;
@@ -186,13 +199,20 @@ static void on_committed(void *context, int64_t since_us, bool ok)
         m->commits_bad++;
 }
 
+static void on_failed(void *context, const char *reason)
+{
+    member *m = context;
+    m->failed++;
+    snprintf(m->reason, sizeof m->reason, "%s", reason);
+}
+
 static member *member_new(world *w, int64_t low)
 {
     member *m = calloc(1, sizeof *m);
     m->w = w;
     m->low = low;
     m->high = -1;
-    leat_reader_events events = {m, on_assigned, on_revoked, on_lost, on_record, on_broken, on_committed};
+    leat_reader_events events = {m, on_assigned, on_revoked, on_lost, on_record, on_broken, on_committed, on_failed};
     leat_error error = {0};
     m->reader = leat_log_reader_new(&w->f.loop, &w->f.config, &w->identity, &events, &error);
     ck_assert_msg(m->reader, "%s", error.text);
@@ -502,6 +522,26 @@ START_TEST(a_lost_assignment_is_told_and_got_again)
 }
 END_TEST
 
+static bool has_failed(const void *context)
+{
+    return ((const member *)context)->failed > 0;
+}
+
+START_TEST(a_fatal_error_is_told_once)
+{
+    world *w = world_new();
+    member *m = member_new(w, -1);
+    await_total(w, EACH);
+    ck_assert(!rd_kafka_test_fatal_error(m->reader->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "somebody else"));
+    fixture_await(&w->f, has_failed, m);
+    fixture_wait(&w->f, 300);
+    ck_assert_uint_eq(m->failed, 1);
+    ck_assert_msg(strstr(m->reason, "somebody else"), "%s", m->reason);
+    member_free(m);
+    world_free(w);
+}
+END_TEST
+
 /* Brokers that are gone, and brokers that only do not answer; a commit waits. */
 START_TEST(free_is_bounded_without_brokers)
 {
@@ -533,6 +573,7 @@ int main(void)
     tcase_add_test(tests, a_log_that_ends_below_high_is_broken);
     tcase_add_test(tests, another_topic_of_that_name_is_broken);
     tcase_add_loop_test(tests, out_of_range_is_asked_again, 0, 2);
+    tcase_add_test(tests, a_fatal_error_is_told_once);
     tcase_add_test(tests, errors_that_pass_are_sat_out);
     tcase_add_test(tests, brokers_may_go_away_and_come_back);
     tcase_add_test(tests, an_outage_is_sat_out_quietly);

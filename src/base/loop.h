@@ -1,0 +1,24 @@
+/* loop.h - the end of a libuv loop. */
+#ifndef LEAT_LOOP_H
+#define LEAT_LOOP_H
+
+#include <uv.h>
+
+#include "base/base.h"
+
+static inline void leat_loop_close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Closes what is still open on the loop (nobody is told), runs it until all is closed and done, closes it. */
+static inline void leat_loop_end(uv_loop_t *loop)
+{
+    uv_walk(loop, leat_loop_close_handle, NULL);
+    uv_run(loop, UV_RUN_DEFAULT);
+    LEAT_ASSERT(uv_loop_close(loop) == 0);
+}
+
+#endif
