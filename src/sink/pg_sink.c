@@ -361,7 +361,7 @@ static void release(leat_sink *sink)
 {
     for (uint32_t i = 0; i < sink->member_count; i++)
         leat_pg_session_free(sink->members[i].session);
-    leat_shapes_free(sink->shared.shapes);
+    leat_shapes_drop(sink->shared.shapes);
     leat_rows_free(sink->shared.rows);
     leat_pg_dsn_free(sink->dsn);
     free(sink->shard_name);
