@@ -49,4 +49,9 @@ void leat_value_binary(const leat_column *column, const leat_value *value, leat_
 /* Canonical equality of two present values of a key column. */
 bool leat_value_equal(leat_type type, const leat_value *a, const leat_value *b);
 
+/* Order of two present values as PostgreSQL's operators have it: negative, 0, positive. For the types that max and min
+ * fit: int2/4/8, float4/8 and numeric (NaN equals itself and is the greatest), date, time, timestamp, timestamptz, uuid,
+ * bytea and text by their bytes (COLLATE "C"). */
+int leat_value_compare(leat_type type, const leat_value *a, const leat_value *b);
+
 #endif

@@ -17,6 +17,7 @@ static inline leat_column fixture_column(const char *name, leat_type type, int32
     leat_column column = {.type = type, .type_modifier = type_modifier, .key_position = -1};
     snprintf(column.name, sizeof column.name, "%.*s", LEAT_NAME_MAX, name);
     snprintf(column.type_name, sizeof column.type_name, "%s", leat_type_name(type));
+    snprintf(column.cast_name, sizeof column.cast_name, "%s", leat_type_name(type));
     return column;
 }
 
