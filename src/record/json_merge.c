@@ -9,17 +9,17 @@ typedef struct member {
 } member;
 
 /* By name, each name once. */
-typedef struct members {
-    member *list;
+typedef struct member_list {
+    member *items;
     size_t count;
-} members;
+} member_list;
 
-typedef struct join {
+typedef struct joining {
     yyjson_alc *memory;
     yyjson_mut_doc *made;
     bool is_applied; /* to a value; else composed with an earlier patch */
     leat_folded outcome;
-} join;
+} joining;
 
 /* --- Texts ------------------------------------------------------------------------------------------------------- */
 
@@ -51,7 +51,7 @@ static leat_folded write_text(const leat_json_merger *merger, const yyjson_mut_v
 
 /* --- Members ----------------------------------------------------------------------------------------------------- */
 
-static int compare_names(const yyjson_val *a, const yyjson_val *b)
+static int compare_names(yyjson_val *a, yyjson_val *b)
 {
     size_t a_size = yyjson_get_len(a);
     size_t b_size = yyjson_get_len(b);
@@ -68,44 +68,44 @@ static int compare_members(const void *a, const void *b)
     return order != 0 ? order : (left->name > right->name) - (left->name < right->name);
 }
 
-static void keep_last_of_each_name(members *members)
+static void keep_last_of_each_name(member_list *members)
 {
     size_t kept = 0;
     for (size_t i = 0; i < members->count; i++)
-        if (i + 1 == members->count || compare_names(members->list[i].name, members->list[i + 1].name) != 0)
-            members->list[kept++] = members->list[i];
+        if (i + 1 == members->count || compare_names(members->items[i].name, members->items[i + 1].name) != 0)
+            members->items[kept++] = members->items[i];
     members->count = kept;
 }
 
 /* None when `object` is NULL. */
-static bool list_members(const yyjson_alc *memory, yyjson_val *object, members *ret)
+static bool list_members(const yyjson_alc *memory, yyjson_val *object, member_list *ret)
 {
-    *ret = (members){0};
+    *ret = (member_list){0};
     size_t count = yyjson_obj_size(object);
     if (count == 0)
         return true;
-    ret->list = memory->malloc(memory->ctx, count * sizeof *ret->list);
-    if (!ret->list)
+    ret->items = memory->malloc(memory->ctx, count * sizeof *ret->items);
+    if (!ret->items)
         return false;
     yyjson_obj_iter iter = yyjson_obj_iter_with(object);
     for (yyjson_val *name = yyjson_obj_iter_next(&iter); name; name = yyjson_obj_iter_next(&iter))
-        ret->list[ret->count++] = (member){name, yyjson_obj_iter_get_val(name)};
-    qsort(ret->list, ret->count, sizeof *ret->list, compare_members);
+        ret->items[ret->count++] = (member){name, yyjson_obj_iter_get_val(name)};
+    qsort(ret->items, ret->count, sizeof *ret->items, compare_members);
     keep_last_of_each_name(ret);
     return true;
 }
 
-static void drop_members(const yyjson_alc *memory, members *members)
+static void drop_members(const yyjson_alc *memory, member_list *members)
 {
-    if (members->list)
-        memory->free(memory->ctx, members->list);
+    if (members->items)
+        memory->free(memory->ctx, members->items);
 }
 
 /* --- Joining ----------------------------------------------------------------------------------------------------- */
 
-static yyjson_mut_val *join_objects(join *join, yyjson_val *earlier, yyjson_val *later);
+static yyjson_mut_val *join_objects(joining *join, yyjson_val *earlier, yyjson_val *later);
 
-static void add_made(join *join, yyjson_mut_val *object, const yyjson_val *name, yyjson_mut_val *value)
+static void add_made(joining *join, yyjson_mut_val *object, yyjson_val *name, yyjson_mut_val *value)
 {
     if (join->outcome != LEAT_FOLDED)
         return;
@@ -114,13 +114,13 @@ static void add_made(join *join, yyjson_mut_val *object, const yyjson_val *name,
         join->outcome = LEAT_FOLD_MEMORY;
 }
 
-static void add_copy(join *join, yyjson_mut_val *object, const member *from)
+static void add_copy(joining *join, yyjson_mut_val *object, const member *from)
 {
     add_made(join, object, from->name, yyjson_val_mut_copy(join->made, from->value));
 }
 
 /* `earlier` is the value that has the name so far, NULL: none. */
-static void add_later(join *join, yyjson_mut_val *object, yyjson_val *earlier, const member *later)
+static void add_later(joining *join, yyjson_mut_val *object, yyjson_val *earlier, const member *later)
 {
     if (yyjson_is_null(later->value) && join->is_applied)
         return;
@@ -132,25 +132,25 @@ static void add_later(join *join, yyjson_mut_val *object, yyjson_val *earlier, c
         join->outcome = LEAT_FOLD_APART;
 }
 
-static void add_all(join *join, yyjson_mut_val *object, const members *earlier, const members *later)
+static void add_all(joining *join, yyjson_mut_val *object, const member_list *earlier, const member_list *later)
 {
     size_t i = 0;
     size_t k = 0;
     while (join->outcome == LEAT_FOLDED && (i < earlier->count || k < later->count)) {
         int order = i == earlier->count ? 1 : k == later->count ? -1
-                  : compare_names(earlier->list[i].name, later->list[k].name);
+                  : compare_names(earlier->items[i].name, later->items[k].name);
         if (order < 0)
-            add_copy(join, object, &earlier->list[i++]);
+            add_copy(join, object, &earlier->items[i++]);
         else
-            add_later(join, object, order == 0 ? earlier->list[i++].value : NULL, &later->list[k++]);
+            add_later(join, object, order == 0 ? earlier->items[i++].value : NULL, &later->items[k++]);
     }
 }
 
 /* `earlier`: anything, or NULL. The result means nothing unless the outcome is LEAT_FOLDED. */
-static yyjson_mut_val *join_objects(join *join, yyjson_val *earlier, yyjson_val *later)
+static yyjson_mut_val *join_objects(joining *join, yyjson_val *earlier, yyjson_val *later)
 {
-    members before = {0};
-    members after = {0};
+    member_list before = {0};
+    member_list after = {0};
     yyjson_mut_val *object = yyjson_mut_obj(join->made);
     if (object && list_members(join->memory, earlier, &before) && list_members(join->memory, later, &after))
         add_all(join, object, &before, &after);
@@ -189,7 +189,7 @@ static leat_folded join_docs(const leat_json_merger *merger, bool is_applied, yy
     yyjson_mut_doc *made = yyjson_mut_doc_new(merger->memory);
     if (!made)
         return LEAT_FOLD_MEMORY;
-    join join = {merger->memory, made, is_applied, LEAT_FOLDED};
+    joining join = {merger->memory, made, is_applied, LEAT_FOLDED};
     yyjson_mut_val *object = join_objects(&join, yyjson_doc_get_root(earlier), yyjson_doc_get_root(later));
     if (join.outcome == LEAT_FOLDED)
         join.outcome = write_text(merger, object, ret);

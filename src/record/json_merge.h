@@ -16,8 +16,8 @@ typedef struct leat_json_merger {
     yyjson_alc *memory; /* for the call itself: yyjson_alc_dyn_new() */
 } leat_json_merger;
 
-/* What the patch, a JSON object of any size, asks of SQL. Members that a later one of the same name hides count, too: the
- * answer may be more than is needed, never less. Returns -1 when memory is out. */
+/* What the patch, a JSON object of any size, asks of SQL. Members that a later one of the same name hides count, too:
+ * the answer may be more than is needed, never less. Returns -1 when memory is out. */
 int leat_json_classify(const leat_json_merger *merger, leat_slice patch, leat_merge *ret) LEAT_MUST_CHECK;
 
 /* The patch, a JSON object, applied to `value`: any JSON, or empty where there is none. */
