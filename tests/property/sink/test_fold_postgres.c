@@ -6,6 +6,8 @@
  */
 #include "../../unit/sink/sink_fixture.h"
 
+#include <stdarg.h>
+
 enum { WORLDS = 250, COLUMNS_MAX = 9, RECORDS_MAX = 40, SQL_SIZE = 8192, BODY_SIZE = 2048, KINDS_VALUES_MAX = 10 };
 
 enum {
