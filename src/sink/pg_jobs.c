@@ -182,7 +182,7 @@ static void start_batch(leat_pg_session *session, leat_pg_conn *conn, const leat
 {
     leat_pg_shared *shared = session->shared;
     leat_rows_fault fault;
-    if (leat_rows_build(shared->rows, batch, &fault) < 0) {
+    if (leat_rows_build(shared->rows, batch, &leat_board_at(shared->board, shared->shard)->routes, &fault) < 0) {
         refuse(session, fault.outcome, fault.error.text);
         session->result.bad_record = fault.bad_record;
         return;

@@ -17,6 +17,8 @@
 typedef struct leat_pg_shared {
     int32_t source_id;
     int64_t lock_timeout_ms;
+    const leat_board *board;
+    uint32_t shard;
     leat_rows *rows;
     leat_shapes *shapes;
     leat_sink_counters counters;

@@ -361,7 +361,7 @@ static void release(leat_sink *sink)
 {
     for (uint32_t i = 0; i < sink->member_count; i++)
         leat_pg_session_free(sink->members[i].session);
-    leat_shapes_free(sink->shared.shapes);
+    leat_shapes_drop(sink->shared.shapes);
     leat_rows_free(sink->shared.rows);
     leat_pg_dsn_free(sink->dsn);
     free(sink->shard_name);
@@ -451,6 +451,8 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
     sink->member_count = config->connections;
     sink->shared.source_id = config->source_id;
     sink->shared.lock_timeout_ms = config->lock_timeout_ms;
+    sink->shared.board = config->board;
+    sink->shared.shard = config->shard;
     sink->shared.rows = rows;
     sink->shared.shapes = leat_shapes_new();
     make_members(sink);
