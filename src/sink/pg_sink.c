@@ -324,7 +324,7 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
 static void report_orphans(leat_sink *sink)
 {
     while (sink->orphan_count > 0 && !sink->freed) {
-        leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1,
+        leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX,
                                   .message = "the connection was lost before the job was sent"};
         sink->events.done(sink->events.context, sink->orphans[--sink->orphan_count], &result);
     }
@@ -361,7 +361,7 @@ static void release(leat_sink *sink)
 {
     for (uint32_t i = 0; i < sink->member_count; i++)
         leat_pg_session_free(sink->members[i].session);
-    leat_shapes_free(sink->shared.shapes);
+    leat_shapes_drop(sink->shared.shapes);
     leat_rows_free(sink->shared.rows);
     leat_pg_dsn_free(sink->dsn);
     free(sink->shard_name);
@@ -452,7 +452,8 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
     sink->shared.source_id = config->source_id;
     sink->shared.lock_timeout_ms = config->lock_timeout_ms;
     sink->shared.rows = rows;
-    sink->shared.shapes = leat_shapes_new();
+    sink->shared.board = config->board;
+    sink->shared.shard = config->shard;
     make_members(sink);
     start_handles(sink);
     return sink;

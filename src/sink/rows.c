@@ -47,6 +47,7 @@ typedef struct open_group {
 struct leat_rows {
     leat_body_parser *parser;
     leat_body body;     /* of the record being decoded */
+    const leat_routes *routes;
     uint64_t batch;     /* counts builds */
     uint32_t capacity;  /* records that the arrays below have room for */
     decoded_record *records;
@@ -163,14 +164,16 @@ static int keep_values(leat_rows *rows, decoded_record *record)
 static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item, leat_rows_fault *fault)
 {
     decoded_record *record = &rows->records[at];
+    fault->relies_on_table = false;
     if (item->fault || !item->route)
         return fail_record(fault, LEAT_BAD_DATA, at, "", item->fault ? item->fault : "the record makes no sense");
     *record = (decoded_record){.item = item};
     if (item->op == LEAT_DELETE)
         return 0;
     leat_body_error error;
-    leat_body_fault body_fault = leat_body_parse(rows->parser, item->route, item->op, item->record.value, item->key,
+    leat_body_fault body_fault = leat_body_parse(rows->parser, &rows->routes->routes[item->route->index], item->op, item->record.value, item->key,
                                                  &rows->body, &error);
+    fault->relies_on_table = body_fault == LEAT_BODY_REFUSED;
     if (body_fault != LEAT_BODY_OK && body_fault != LEAT_BODY_MEMORY)
         return fail_record(fault, LEAT_BAD_DATA, at, error.field, error.message);
     if (body_fault == LEAT_BODY_MEMORY || keep_values(rows, record) < 0)
@@ -240,7 +243,7 @@ static uint32_t statement_of(leat_rows *rows, const row_write *write)
     if (open->round != write->round + 1) {
         *open = (open_group){write->round + 1, rows->statement_count};
         rows->statements[rows->statement_count++] = (row_group){
-            .shape = {.route = item->route, .op = item->op, .uniform = true},
+            .shape = {.route = &rows->routes->routes[item->route->index], .op = item->op, .uniform = true},
             .named_by_all = UINT64_MAX,
         };
     }
@@ -274,8 +277,9 @@ static void group_writes(leat_rows *rows)
     }
 }
 
-int leat_rows_build(leat_rows *rows, const leat_batch *batch, leat_rows_fault *ret_fault)
+int leat_rows_build(leat_rows *rows, const leat_batch *batch, const leat_routes *routes, leat_rows_fault *ret_fault)
 {
+    rows->routes = routes;
     rows->batch++;
     rows->value_count = 0;
     rows->write_count = 0;

@@ -26,6 +26,7 @@ typedef struct leat_row_statement {
 typedef struct leat_rows_fault {
     leat_outcome outcome; /* BAD_DATA, or OUTAGE when memory is out */
     int32_t bad_record;   /* index in the batch, -1: none in particular */
+    bool relies_on_table; /* BAD_DATA: another version of the table could have taken it */
     leat_error error;
 } leat_rows_fault;
 
@@ -35,7 +36,8 @@ void leat_rows_free(leat_rows *rows);
 /* Forgets the batch before, decodes the records (payloads: leat_item) and puts them into an order of statements.
  * Returns -1 and the fault of the first record that makes no sense. The items must live until the last use of
  * leat_rows_statement. */
-int leat_rows_build(leat_rows *rows, const leat_batch *batch, leat_rows_fault *ret_fault) LEAT_MUST_CHECK;
+int leat_rows_build(leat_rows *rows, const leat_batch *batch, const leat_routes *routes,
+                    leat_rows_fault *ret_fault) LEAT_MUST_CHECK;
 uint32_t leat_rows_statement_count(const leat_rows *rows);
 /* Row writes of all statements. */
 uint32_t leat_rows_count(const leat_rows *rows);

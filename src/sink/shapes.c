@@ -8,6 +8,7 @@ enum { SLOTS = 1024 }; /* a power of two, above twice the limit */
 static_assert(SLOTS > 2 * LEAT_SHAPES_LIMIT, "open addressing wants free slots");
 
 struct leat_shapes {
+    uint32_t holders;
     uint32_t count;
     leat_shape shapes[LEAT_SHAPES_LIMIT];
     char *sql[LEAT_SHAPES_LIMIT];
@@ -16,12 +17,19 @@ struct leat_shapes {
 
 leat_shapes *leat_shapes_new(void)
 {
-    return leat_must_calloc(1, sizeof(leat_shapes));
+    leat_shapes *shapes = leat_must_calloc(1, sizeof *shapes);
+    shapes->holders = 1;
+    return shapes;
 }
 
-void leat_shapes_free(leat_shapes *shapes)
+void leat_shapes_hold(leat_shapes *shapes)
 {
-    if (!shapes)
+    shapes->holders++;
+}
+
+void leat_shapes_drop(leat_shapes *shapes)
+{
+    if (!shapes || --shapes->holders > 0)
         return;
     for (uint32_t i = 0; i < shapes->count; i++)
         free(shapes->sql[i]);

@@ -15,8 +15,11 @@ enum {
 
 typedef struct leat_shapes leat_shapes;
 
+/* Held once, by the caller. */
 leat_shapes *leat_shapes_new(void);
-void leat_shapes_free(leat_shapes *shapes);
+void leat_shapes_hold(leat_shapes *shapes);
+/* Frees them when nobody holds them any more. NULL does nothing. */
+void leat_shapes_drop(leat_shapes *shapes);
 /* The statement to use for rows of shape `wanted`: its own or, when there are too many, the one that fits any row of
  * its route and operation. Returns its number and its shape, or -1 when memory is out. */
 int leat_shapes_find(leat_shapes *shapes, leat_shape wanted, leat_shape *ret_shape) LEAT_MUST_CHECK;

@@ -175,7 +175,7 @@ static inline const char *fixture_apply(fixture *f, bool general, int *ret_chang
     leat_rows_fault fault;
     int changed = 0;
     const char *state = "";
-    ck_assert_msg(leat_rows_build(rows, &f->batch, &fault) == 0, "%s", fault.error.text);
+    ck_assert_msg(leat_rows_build(rows, &f->batch, &f->routes, &fault) == 0, "%s", fault.error.text);
     fixture_sql(f, "BEGIN");
     for (uint32_t i = 0; i < leat_rows_statement_count(rows) && !*state; i++)
         state = fixture_run_statement(f, rows, i, general, &changed);

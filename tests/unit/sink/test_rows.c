@@ -44,7 +44,7 @@ static leat_rows *build(fixture *f)
 {
     leat_rows *rows = leat_rows_new();
     leat_rows_fault fault;
-    ck_assert_msg(leat_rows_build(rows, &f->batch, &fault) == 0, "%s", fault.error.text);
+    ck_assert_msg(leat_rows_build(rows, &f->batch, &f->routes, &fault) == 0, "%s", fault.error.text);
     return rows;
 }
 
@@ -111,7 +111,7 @@ START_TEST(a_builder_forgets_the_batch_before)
             snprintf(keys[i], sizeof keys[i], "%d", i);
             fixture_add(f, "a", "patch", keys[i], "{\"n\":1}");
         }
-        ck_assert_int_eq(leat_rows_build(rows, &f->batch, &fault), 0);
+        ck_assert_int_eq(leat_rows_build(rows, &f->batch, &f->routes, &fault), 0);
         ck_assert_uint_eq(leat_rows_statement_count(rows), 1);
         ck_assert_uint_eq(leat_rows_count(rows), (uint32_t)size);
         fixture_clear(f);
@@ -198,7 +198,7 @@ START_TEST(the_first_record_without_sense_is_named)
         fixture_add(f, "a", "delete", "2", "{broken, and nobody looks");
         fixture_add(f, bad[i].route, bad[i].op, bad[i].key, bad[i].body);
         fixture_add(f, "a", "patch", "9", "[");
-        ck_assert_int_eq(leat_rows_build(rows, &f->batch, &fault), -1);
+        ck_assert_int_eq(leat_rows_build(rows, &f->batch, &f->routes, &fault), -1);
         ck_assert_int_eq(fault.outcome, LEAT_BAD_DATA);
         ck_assert_int_eq(fault.bad_record, 2);
         ck_assert_str_ne(fault.error.text, "");
@@ -208,7 +208,7 @@ START_TEST(the_first_record_without_sense_is_named)
     }
     fixture_add(f, "a", "patch", "1", "{\"n\":1}");
     leat_rows_fault fault;
-    ck_assert_int_eq(leat_rows_build(rows, &f->batch, &fault), 0);
+    ck_assert_int_eq(leat_rows_build(rows, &f->batch, &f->routes, &fault), 0);
     leat_rows_free(rows);
     fixture_free(f);
 }

@@ -1,0 +1,14 @@
+/* utf8.h - which bytes are UTF-8. Pure. */
+#ifndef LEAT_UTF8_H
+#define LEAT_UTF8_H
+
+#include "base/buf.h"
+
+/* Bytes of the character that starts here, 0 when it is not UTF-8 (overlong, a surrogate, past U+10FFFF, cut). */
+size_t leat_utf8_size(const char *at, size_t left);
+/* Valid UTF-8 without U+0000: what PostgreSQL takes as text. */
+bool leat_utf8_is_text(leat_slice bytes);
+/* Appends the bytes with U+FFFD in place of every byte that is no text. */
+void leat_utf8_append(leat_buf *out, leat_slice bytes);
+
+#endif
