@@ -296,10 +296,9 @@ static int catalog_from_shards(leat_startup *startup, leat_error *error)
 
 static int catalog_from_file(leat_startup *startup, leat_error *error)
 {
-    if (access(startup->catalog_file, F_OK) != 0)
-        return 1;
-    if (leat_catalog_load(&startup->catalog, startup->catalog_file, error) != 0)
-        return -1;
+    int found = leat_catalog_load(&startup->catalog, startup->catalog_file, error);
+    if (found != 0)
+        return found;
     leat_source running;
     leat_layout even;
     bool log_is_known = startup->identity.partition_count > 0;
@@ -323,8 +322,8 @@ int leat_startup_catalog(leat_startup *startup, bool wait, leat_error *error)
     int answer;
     while ((answer = read_catalog(startup, error)) == 1) {
         if (!wait)
-            return leat_fail(error, "no shard answers and there is no %s yet", startup->catalog_file);
-        leat_warn("waiting for a shard: none answers and there is no %s yet", startup->catalog_file);
+            return leat_fail_prefix(error, "no shard answers");
+        leat_warn("waiting for a shard: none answers; %s", error->text);
         sleep(WAIT_S);
     }
     return answer == 0 ? leat_startup_routes(startup, error) : -1;

@@ -1,13 +1,15 @@
 /*
  * A body is copied into the arena and parsed there in situ, so that strings and number literals are already where the
- * values may borrow them. Only jsonb needs a text of its own: parsing took its original apart.
+ * values may borrow them. Only json, jsonb and arrays need a text of their own: parsing took their original apart.
  */
 #include "record/body.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/array_text.h"
 #include "record/decimal.h"
 #include "record/scratch.h"
 
@@ -15,12 +17,14 @@ struct leat_body_parser {
     leat_arena arena;
     leat_block reader;
     leat_block writer;
+    leat_buf array; /* the text of one, until it is copied into the arena */
 };
 
 /* One body on its way in. */
 typedef struct body_parse {
     leat_body_parser *parser;
     const leat_route *route;
+    leat_route_op op;
     const leat_value *key;
     leat_body *body;
     leat_body_error *error;
@@ -40,6 +44,7 @@ void leat_body_parser_free(leat_body_parser *parser)
     leat_arena_fini(&parser->arena);
     leat_block_fini(&parser->reader);
     leat_block_fini(&parser->writer);
+    leat_buf_free(&parser->array);
     free(parser);
 }
 
@@ -137,20 +142,20 @@ static leat_body_fault read_real(body_parse *parse, const leat_column *column, y
     return read_text(parse, column, json_text(json), ret);
 }
 
-/* What jsonb would refuse, or NULL. */
-static const char *jsonb_scalar_problem(yyjson_val *json)
+/* What jsonb would refuse, or NULL. json is held to it too, so that its text can be worked with. */
+static const char *json_scalar_problem(yyjson_val *json)
 {
     if (yyjson_is_str(json) && memchr(unsafe_yyjson_get_str(json), '\0', unsafe_yyjson_get_len(json)))
         return "must not hold U+0000";
     leat_decimal decimal;
     if (yyjson_is_raw(json) && !(leat_decimal_scan(json_text(json), &decimal) && leat_decimal_storable(&decimal)))
-        return "holds a number with more digits than jsonb takes (131072 before and 16383 after the point)";
+        return "holds a number with more digits than jsonb holds (131072 before and 16383 after the point)";
     return NULL;
 }
 
 /* yyjson keeps the names and values of a container, and of all containers in it, one after the other in memory: a
  * loop sees them all, and where containers end tells the depth. `ends` are those of the containers around. */
-static const char *jsonb_problem(yyjson_val *json)
+static const char *json_problem(yyjson_val *json)
 {
     const yyjson_val *ends[LEAT_BODY_DEPTH_MAX];
     size_t depth = 0;
@@ -158,7 +163,7 @@ static const char *jsonb_problem(yyjson_val *json)
     for (yyjson_val *at = json; at < end; at++) {
         while (depth > 0 && at >= ends[depth - 1])
             depth--;
-        const char *problem = jsonb_scalar_problem(at);
+        const char *problem = json_scalar_problem(at);
         if (problem)
             return problem;
         if (!unsafe_yyjson_is_ctn(at))
@@ -170,35 +175,67 @@ static const char *jsonb_problem(yyjson_val *json)
     return NULL;
 }
 
-static leat_body_fault read_jsonb(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+static leat_body_fault keep_text(body_parse *parse, leat_slice text, leat_value *ret)
 {
-    const char *problem = jsonb_problem(json);
+    char *copy = text.data ? leat_arena_take(&parse->parser->arena, text.size) : NULL;
+    if (!copy)
+        return out_of_memory(parse->error);
+    memcpy(copy, text.data, text.size);
+    *ret = (leat_value){.presence = LEAT_PRESENT, .text = {copy, text.size}};
+    return LEAT_BODY_OK;
+}
+
+static leat_body_fault read_json(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+{
+    const char *problem = json_problem(json);
     if (problem)
         return refuse_column(parse, column, problem);
     yyjson_alc allocator = leat_block_allocator(&parse->parser->writer);
     size_t size;
     const char *text = yyjson_val_write_opts(json, YYJSON_WRITE_NOFLAG, &allocator, &size, NULL);
-    char *copy = text ? leat_arena_take(&parse->parser->arena, size) : NULL;
-    if (!copy)
-        return out_of_memory(parse->error);
-    memcpy(copy, text, size);
-    *ret = (leat_value){.presence = LEAT_PRESENT, .text = {copy, size}};
-    return LEAT_BODY_OK;
+    return keep_text(parse, (leat_slice){text, size}, ret);
+}
+
+static leat_body_fault read_array(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+{
+    leat_buf *array = &parse->parser->array;
+    leat_buf_clear(array);
+    const char *problem = leat_array_text(json, array);
+    if (problem)
+        return refuse_column(parse, column, problem);
+    leat_value value;
+    leat_body_fault fault = array->failed ? out_of_memory(parse->error)
+                                          : read_text(parse, column, (leat_slice){array->data, array->size}, &value);
+    return fault == LEAT_BODY_OK ? keep_text(parse, value.text, ret) : fault;
 }
 
 static leat_body_fault read_other(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
 {
-    (void)json;
-    (void)ret;
-    return refuse_column(parse, column, "has a type that cannot be written");
+    if (yyjson_is_arr(json) && column->is_array)
+        return read_array(parse, column, json, ret);
+    if (yyjson_is_bool(json))
+        return read_text(parse, column, unsafe_yyjson_get_bool(json) ? LEAT_SLICE("true") : LEAT_SLICE("false"), ret);
+    if (yyjson_is_ctn(json))
+        return refuse_column(parse, column, column->is_array ? "must be an array, or a string that holds its text form"
+                                                             : "must be a string that holds the type's text form");
+    return read_text(parse, column, json_text(json), ret);
 }
 
 static read_function *const readers[LEAT_TYPE_COUNT] = {
-    [LEAT_TYPE_BOOL] = read_bool,     [LEAT_TYPE_INT2] = read_number,   [LEAT_TYPE_INT4] = read_number,
-    [LEAT_TYPE_INT8] = read_number,   [LEAT_TYPE_FLOAT8] = read_real,   [LEAT_TYPE_NUMERIC] = read_number,
-    [LEAT_TYPE_TEXT] = read_string,   [LEAT_TYPE_UUID] = read_string,   [LEAT_TYPE_TIMESTAMPTZ] = read_string,
-    [LEAT_TYPE_JSONB] = read_jsonb,   [LEAT_TYPE_OTHER] = read_other,
+    [LEAT_TYPE_BOOL] = read_bool,        [LEAT_TYPE_INT2] = read_number,        [LEAT_TYPE_INT4] = read_number,
+    [LEAT_TYPE_INT8] = read_number,      [LEAT_TYPE_FLOAT4] = read_real,        [LEAT_TYPE_FLOAT8] = read_real,
+    [LEAT_TYPE_NUMERIC] = read_number,   [LEAT_TYPE_TEXT] = read_string,        [LEAT_TYPE_UUID] = read_string,
+    [LEAT_TYPE_DATE] = read_string,      [LEAT_TYPE_TIME] = read_string,        [LEAT_TYPE_TIMESTAMP] = read_string,
+    [LEAT_TYPE_TIMESTAMPTZ] = read_string, [LEAT_TYPE_BYTEA] = read_string,     [LEAT_TYPE_JSONB] = read_json,
+    [LEAT_TYPE_JSON] = read_json,        [LEAT_TYPE_OTHER] = read_other,
 };
+
+static bool is_finite(leat_type type, const leat_value *value)
+{
+    if (type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8)
+        return isfinite(value->real);
+    return type != LEAT_TYPE_NUMERIC || !leat_slice_is(value->text, "NaN");
+}
 
 /* --- Members ----------------------------------------------------------------------------------------------------- */
 
@@ -208,6 +245,17 @@ static int find_column(const leat_table *table, leat_slice name, uint32_t expect
     if (expected < table->column_count && leat_column_is(&table->columns[expected], name))
         return (int)expected;
     return leat_table_column(table, name);
+}
+
+/* What is added must be finite: NaN would stick to the sum for ever. */
+static leat_body_fault read_present(body_parse *parse, uint32_t index, yyjson_val *json, leat_value *ret)
+{
+    const leat_column *column = &parse->route->table->columns[index];
+    leat_body_fault fault = readers[column->type](parse, column, json, ret);
+    bool is_added = parse->op == LEAT_PATCH && parse->route->ops[index] == LEAT_OP_ADD;
+    if (fault == LEAT_BODY_OK && is_added && !is_finite(column->type, ret))
+        return refuse_column(parse, column, "must be finite: it is added");
+    return fault;
 }
 
 static leat_body_fault read_value(body_parse *parse, uint32_t index, yyjson_val *json)
@@ -221,7 +269,7 @@ static leat_body_fault read_value(body_parse *parse, uint32_t index, yyjson_val 
         return refuse_column(parse, column, "is generated by the database and cannot be written");
     parse->body->present |= bit;
     if (!yyjson_is_null(json))
-        return readers[column->type](parse, column, json, value);
+        return read_present(parse, index, json, value);
     if (column->not_null)
         return refuse_column(parse, column, "must not be null");
     value->presence = LEAT_NULL;
@@ -317,7 +365,7 @@ static leat_body_fault parse_members(body_parse *parse, leat_slice json)
 leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op, leat_slice json,
                                 const leat_value *key, leat_body *ret, leat_body_error *error)
 {
-    body_parse parse = {parser, route, key, ret, error};
+    body_parse parse = {parser, route, op, key, ret, error};
     ret->present = 0;
     if (op == LEAT_DELETE)
         return LEAT_BODY_OK;

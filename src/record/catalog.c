@@ -158,8 +158,11 @@ static int read_open_file(int fd, char **ret_data, size_t *ret_size, leat_error 
 static int load(leat_catalog *ret, const char *path, leat_error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return system_fault(error, "open");
+    if (fd < 0) {
+        bool is_missing = errno == ENOENT;
+        system_fault(error, "open");
+        return is_missing ? 1 : -1;
+    }
     char *data = NULL;
     size_t size = 0;
     int status = read_open_file(fd, &data, &size, error);
@@ -172,5 +175,8 @@ static int load(leat_catalog *ret, const char *path, leat_error *error)
 
 int leat_catalog_load(leat_catalog *ret, const char *path, leat_error *error)
 {
-    return load(ret, path, error) == 0 ? 0 : leat_fail_prefix(error, "catalog file %s", path);
+    int status = load(ret, path, error);
+    if (status != 0)
+        leat_fail_prefix(error, "catalog file %s", path);
+    return status;
 }

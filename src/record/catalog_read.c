@@ -178,10 +178,13 @@ static void read_column(reader *in, yyjson_val *object, leat_column *ret)
     read_string(in, object, "name", ret->name, sizeof ret->name);
     ret->type = read_type(in, object);
     read_string(in, object, "type_name", ret->type_name, sizeof ret->type_name);
+    read_string(in, object, "cast_name", ret->cast_name, sizeof ret->cast_name);
     ret->type_oid = (uint32_t)read_integer(in, object, "type_oid", 0, UINT32_MAX);
     ret->type_modifier = (int32_t)read_integer(in, object, "type_modifier", INT32_MIN, INT32_MAX);
     ret->not_null = read_bool(in, object, "not_null");
     ret->generated = read_bool(in, object, "generated");
+    ret->is_array = read_bool(in, object, "is_array");
+    ret->by_bytes = read_bool(in, object, "by_bytes");
     ret->key_position = -1;
     read_default(in, object, ret);
 }
@@ -209,6 +212,8 @@ static void read_table(reader *in, size_t index, yyjson_val *object, leat_table 
     read_string(in, object, "schema", ret->schema, sizeof ret->schema);
     read_string(in, object, "name", ret->name, sizeof ret->name);
     read_string(in, object, "label", ret->label, sizeof ret->label);
+    ret->is_ordered = read_bool(in, object, "is_ordered");
+    ret->deletes_matter = read_bool(in, object, "deletes_matter");
     yyjson_val *columns = read_array(in, object, "columns", 0, LEAT_COLUMNS_MAX);
     size_t i, count;
     yyjson_val *column;
@@ -237,21 +242,28 @@ static void read_tables(reader *in, yyjson_val *root, leat_catalog *ret)
 
 /* --- The whole --------------------------------------------------------------------------------------------------- */
 
+/* 1: an older one. */
 static int check_version(yyjson_val *root, leat_error *error)
 {
     yyjson_val *version = yyjson_obj_get(root, "version");
     if (!yyjson_is_uint(version))
         return leat_fail(error, "not a catalog: it has no version");
-    if (yyjson_get_uint(version) > LEAT_CATALOG_VERSION)
-        return leat_fail(error, "has version %llu, written by a newer leat; this one reads version %d",
-                         (unsigned long long)yyjson_get_uint(version), LEAT_CATALOG_VERSION);
-    return yyjson_get_uint(version) == LEAT_CATALOG_VERSION ? 0 : leat_fail(error, "has an unknown version");
+    unsigned long long number = yyjson_get_uint(version);
+    if (number > LEAT_CATALOG_VERSION)
+        return leat_fail(error, "has version %llu, written by a newer leat; this one reads version %d", number,
+                         LEAT_CATALOG_VERSION);
+    if (number == LEAT_CATALOG_VERSION)
+        return 0;
+    leat_fail(error, "has version %llu, written by an older leat; it is written anew by `leat init`, or as soon as a "
+                     "shard answers", number);
+    return 1;
 }
 
 static int read_root(yyjson_val *root, leat_catalog *ret, leat_error *error)
 {
-    if (check_version(root, error) != 0)
-        return -1;
+    int status = check_version(root, error);
+    if (status != 0)
+        return status;
     leat_catalog *catalog = calloc(1, sizeof *catalog);
     if (!catalog)
         return leat_fail(error, "out of memory");

@@ -59,10 +59,13 @@ static bool add_column(doc *json, val *columns, const leat_column *column)
     bool fine = object && yyjson_mut_obj_add_str(json, object, "name", column->name) &&
                 yyjson_mut_obj_add_str(json, object, "type", leat_type_name(column->type)) &&
                 yyjson_mut_obj_add_str(json, object, "type_name", column->type_name) &&
+                yyjson_mut_obj_add_str(json, object, "cast_name", column->cast_name) &&
                 yyjson_mut_obj_add_uint(json, object, "type_oid", column->type_oid) &&
                 yyjson_mut_obj_add_int(json, object, "type_modifier", column->type_modifier) &&
                 yyjson_mut_obj_add_bool(json, object, "not_null", column->not_null) &&
-                yyjson_mut_obj_add_bool(json, object, "generated", column->generated);
+                yyjson_mut_obj_add_bool(json, object, "generated", column->generated) &&
+                yyjson_mut_obj_add_bool(json, object, "is_array", column->is_array) &&
+                yyjson_mut_obj_add_bool(json, object, "by_bytes", column->by_bytes);
     if (fine && column->default_expression)
         fine = yyjson_mut_obj_add_str(json, object, "default", column->default_expression);
     return fine;
@@ -73,7 +76,9 @@ static bool add_table(doc *json, val *tables, const leat_table *table)
     val *object = yyjson_mut_arr_add_obj(json, tables);
     bool fine = object && yyjson_mut_obj_add_str(json, object, "schema", table->schema) &&
                 yyjson_mut_obj_add_str(json, object, "name", table->name) &&
-                yyjson_mut_obj_add_str(json, object, "label", table->label);
+                yyjson_mut_obj_add_str(json, object, "label", table->label) &&
+                yyjson_mut_obj_add_bool(json, object, "is_ordered", table->is_ordered) &&
+                yyjson_mut_obj_add_bool(json, object, "deletes_matter", table->deletes_matter);
     val *key = fine ? yyjson_mut_obj_add_arr(json, object, "primary_key") : NULL;
     fine = key != NULL;
     for (uint32_t i = 0; fine && i < table->key_count; i++)

@@ -135,6 +135,128 @@ bool leat_decimal_fits(const leat_decimal *decimal, int32_t type_modifier)
     return digit_at(decimal, digits.first + precision) < 5;
 }
 
+/* --- Order ------------------------------------------------------------------------------------------------------- */
+
+static int compare_numbers(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* Of two that are not zero. */
+static int compare_magnitudes(const leat_decimal *a, const leat_decimal *b)
+{
+    span of_a = measure(a);
+    span of_b = measure(b);
+    int order = compare_numbers(of_a.point - of_a.first, of_b.point - of_b.first);
+    for (int64_t i = 0; order == 0 && (of_a.first + i <= of_a.last || of_b.first + i <= of_b.last); i++)
+        order = compare_numbers(digit_at(a, of_a.first + i), digit_at(b, of_b.first + i));
+    return order;
+}
+
+static int sign(const leat_decimal *decimal)
+{
+    return measure(decimal).last < 0 ? 0 : decimal->negative ? -1 : 1;
+}
+
+int leat_decimal_compare(const leat_decimal *a, const leat_decimal *b)
+{
+    int sign_a = sign(a);
+    int sign_b = sign(b);
+    if (sign_a != sign_b || sign_a == 0)
+        return compare_numbers(sign_a, sign_b);
+    return sign_a * compare_magnitudes(a, b);
+}
+
+/* --- Sum and rounding -------------------------------------------------------------------------------------------- */
+
+__extension__ typedef __int128 mantissa;
+
+static mantissa power_of_ten(int64_t exponent)
+{
+    mantissa power = 1;
+    while (exponent-- > 0)
+        power *= 10;
+    return power;
+}
+
+static bool is_reckonable(mantissa number)
+{
+    mantissa limit = power_of_ten(LEAT_DECIMAL_DIGITS_MAX);
+    return number < limit && number > -limit;
+}
+
+/* The value in units of 10^-scale, rounded half away from zero. */
+static bool to_mantissa(const leat_decimal *decimal, int64_t scale, mantissa *ret)
+{
+    span digits = measure(decimal);
+    *ret = 0;
+    if (digits.last < 0)
+        return true;
+    int64_t end = digits.point + scale; /* the first digit that is cut off */
+    if (end - digits.first > LEAT_DECIMAL_DIGITS_MAX)
+        return false;
+    mantissa number = 0;
+    for (int64_t i = digits.first; i < end; i++)
+        number = number * 10 + digit_at(decimal, i);
+    if (digit_at(decimal, end) >= 5)
+        number++;
+    *ret = decimal->negative ? -number : number;
+    return is_reckonable(number);
+}
+
+static size_t put_digits(mantissa number, int64_t scale, char *ret)
+{
+    char reversed[LEAT_DECIMAL_SUM_MAX];
+    size_t count = 0;
+    bool negative = number < 0;
+    number = negative ? -number : number;
+    for (int64_t i = 0; number > 0 || i <= scale; i++, number /= 10) {
+        if (i == scale && scale > 0)
+            reversed[count++] = '.';
+        reversed[count++] = (char)('0' + (int)(number % 10));
+    }
+    if (negative)
+        reversed[count++] = '-';
+    for (size_t i = 0; i < count; i++)
+        ret[i] = reversed[count - 1 - i];
+    return count;
+}
+
+bool leat_decimal_sum(leat_slice a, leat_slice b, char ret[LEAT_DECIMAL_SUM_MAX], size_t *ret_size)
+{
+    leat_decimal first, second;
+    if (!leat_decimal_scan(a, &first) || !leat_decimal_scan(b, &second))
+        return false;
+    int64_t scale = display_scale(&first) > display_scale(&second) ? display_scale(&first) : display_scale(&second);
+    mantissa one, other;
+    if (scale > LEAT_DECIMAL_DIGITS_MAX || !to_mantissa(&first, scale, &one) || !to_mantissa(&second, scale, &other))
+        return false;
+    mantissa sum;
+    if (__builtin_add_overflow(one, other, &sum) || !is_reckonable(sum))
+        return false;
+    *ret_size = put_digits(sum, scale, ret);
+    return true;
+}
+
+bool leat_decimal_round(leat_slice literal, int32_t type_modifier, char ret[LEAT_DECIMAL_SUM_MAX], size_t *ret_size)
+{
+    leat_decimal decimal;
+    if (!leat_decimal_scan(literal, &decimal))
+        return false;
+    int64_t scale = type_modifier < 4 ? display_scale(&decimal) : leat_decimal_scale(type_modifier);
+    mantissa number, rounded;
+    if (scale > LEAT_DECIMAL_DIGITS_MAX || !to_mantissa(&decimal, scale, &number))
+        return false;
+    if (number != 0 && -scale > LEAT_DECIMAL_DIGITS_MAX)
+        return false;
+    if (__builtin_mul_overflow(number, power_of_ten(number == 0 ? 0 : -scale), &rounded) || !is_reckonable(rounded))
+        return false;
+    *ret_size = put_digits(rounded, scale > 0 ? scale : 0, ret);
+    return true;
+}
+
+/* --- Binary form ------------------------------------------------------------------------------------------------- */
+
 static int64_t floor_div(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0 ? 1 : 0);

@@ -22,6 +22,21 @@ bool leat_decimal_storable(const leat_decimal *decimal);
 /* Does it fit numeric(p,s) of this type modifier (-1: any) once rounded to s places, half away from zero? */
 bool leat_decimal_fits(const leat_decimal *decimal, int32_t type_modifier);
 
+/* Order of the values, whatever their length: negative, 0, positive. */
+int leat_decimal_compare(const leat_decimal *a, const leat_decimal *b);
+
+enum { LEAT_DECIMAL_SUM_MAX = 41, LEAT_DECIMAL_DIGITS_MAX = 38 }; /* "-0." and the digits that are reckoned with */
+
+/* The sum of two literals, exactly, in plain digits (no exponent, no NUL) and at the larger of their display scales, as
+ * PostgreSQL adds. False, with nothing to rely on in `ret`, when one of them or the sum needs more than
+ * LEAT_DECIMAL_DIGITS_MAX digits at that scale, or is no decimal literal (NaN). */
+bool leat_decimal_sum(leat_slice a, leat_slice b, char ret[LEAT_DECIMAL_SUM_MAX], size_t *ret_size) LEAT_MUST_CHECK;
+
+/* The literal as numeric of this type modifier keeps it (-1: as it is): rounded to the scale, half away from zero. In
+ * the same form and with the same limits; whether the precision holds it is leat_decimal_fits's to say. */
+bool leat_decimal_round(leat_slice literal, int32_t type_modifier, char ret[LEAT_DECIMAL_SUM_MAX],
+                        size_t *ret_size) LEAT_MUST_CHECK;
+
 /* Precision and scale in a type modifier other than -1. The scale may be negative. */
 int32_t leat_decimal_precision(int32_t type_modifier);
 int32_t leat_decimal_scale(int32_t type_modifier);

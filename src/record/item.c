@@ -45,7 +45,7 @@ static void take_values(leat_item *item, const leat_key *key, const char *decode
     const leat_table *table = item->route->table;
     for (uint32_t i = 0; i < table->key_count; i++) {
         item->key[i] = key->values[i];
-        if (table->columns[table->key_columns[i]].type == LEAT_TYPE_TEXT)
+        if (leat_value_is_text(table->columns[table->key_columns[i]].type))
             item->key[i].text.data = decoded + (key->values[i].text.data - key->decoded);
     }
 }

@@ -135,9 +135,11 @@ static int set_op(leat_route *route, const char *name, leat_column_op op, leat_e
         return leat_fail(error, "column %s: a key column cannot have the operation %s", name, leat_op_name(op));
     if (table->columns[column].generated)
         return leat_fail(error, "column %s: is generated, never written", name);
-    if (op == LEAT_OP_MAX || op == LEAT_OP_MIN || op == LEAT_OP_MERGE)
-        return leat_fail(error, "column %s: the operation %s is not supported", name, leat_op_name(op));
-    if (!leat_op_fits(op, table->columns[column].type))
+    if ((op == LEAT_OP_MAX || op == LEAT_OP_MIN) && table->columns[column].type == LEAT_TYPE_TEXT &&
+        !table->columns[column].by_bytes)
+        return leat_fail(error, "column %s: the operation %s on %s needs COLLATE \"C\": an order by bytes", name,
+                         leat_op_name(op), table->columns[column].type_name);
+    if (!leat_op_fits(op, &table->columns[column]))
         return leat_fail(error, "column %s: the operation %s does not work on %s", name, leat_op_name(op),
                          table->columns[column].type_name);
     route->ops[column] = op;

@@ -3,35 +3,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BIT_NUMBER = 1, BIT_JSON = 2, BIT_ANY = 4 };
+/* What operations may count on. */
+enum { KIND_ANY = 1, KIND_NUMBER = 2, KIND_ORDERED = 4, KIND_ORDERED_BY_BYTES = 8, KIND_JSON = 16 };
 
 typedef struct type_facts {
     const char *name;
     bool is_key;
-    unsigned kinds; /* what operations may count on */
+    unsigned kinds;
 } type_facts;
 
 static const type_facts types[LEAT_TYPE_COUNT] = {
-    [LEAT_TYPE_BOOL] = {"bool", true, BIT_ANY},
-    [LEAT_TYPE_INT2] = {"int2", true, BIT_ANY | BIT_NUMBER},
-    [LEAT_TYPE_INT4] = {"int4", true, BIT_ANY | BIT_NUMBER},
-    [LEAT_TYPE_INT8] = {"int8", true, BIT_ANY | BIT_NUMBER},
-    [LEAT_TYPE_FLOAT8] = {"float8", false, BIT_ANY | BIT_NUMBER},
-    [LEAT_TYPE_NUMERIC] = {"numeric", false, BIT_ANY | BIT_NUMBER},
-    [LEAT_TYPE_TEXT] = {"text", true, BIT_ANY},
-    [LEAT_TYPE_UUID] = {"uuid", true, BIT_ANY},
-    [LEAT_TYPE_TIMESTAMPTZ] = {"timestamptz", true, BIT_ANY},
-    [LEAT_TYPE_JSONB] = {"jsonb", false, BIT_ANY | BIT_JSON},
-    [LEAT_TYPE_OTHER] = {"other", false, 0},
+    [LEAT_TYPE_BOOL] = {"bool", true, KIND_ANY},
+    [LEAT_TYPE_INT2] = {"int2", true, KIND_ANY | KIND_NUMBER | KIND_ORDERED},
+    [LEAT_TYPE_INT4] = {"int4", true, KIND_ANY | KIND_NUMBER | KIND_ORDERED},
+    [LEAT_TYPE_INT8] = {"int8", true, KIND_ANY | KIND_NUMBER | KIND_ORDERED},
+    [LEAT_TYPE_FLOAT4] = {"float4", false, KIND_ANY | KIND_NUMBER | KIND_ORDERED},
+    [LEAT_TYPE_FLOAT8] = {"float8", false, KIND_ANY | KIND_NUMBER | KIND_ORDERED},
+    [LEAT_TYPE_NUMERIC] = {"numeric", false, KIND_ANY | KIND_NUMBER | KIND_ORDERED},
+    [LEAT_TYPE_TEXT] = {"text", true, KIND_ANY | KIND_ORDERED_BY_BYTES},
+    [LEAT_TYPE_UUID] = {"uuid", true, KIND_ANY | KIND_ORDERED},
+    [LEAT_TYPE_DATE] = {"date", true, KIND_ANY | KIND_ORDERED},
+    [LEAT_TYPE_TIME] = {"time", false, KIND_ANY | KIND_ORDERED},
+    [LEAT_TYPE_TIMESTAMP] = {"timestamp", false, KIND_ANY | KIND_ORDERED},
+    [LEAT_TYPE_TIMESTAMPTZ] = {"timestamptz", true, KIND_ANY | KIND_ORDERED},
+    [LEAT_TYPE_BYTEA] = {"bytea", true, KIND_ANY | KIND_ORDERED},
+    [LEAT_TYPE_JSONB] = {"jsonb", false, KIND_ANY | KIND_JSON},
+    [LEAT_TYPE_JSON] = {"json", false, KIND_ANY},
+    [LEAT_TYPE_OTHER] = {"other", false, KIND_ANY},
 };
 
-/* max, min and merge fit nothing: the words are known so that a configuration gets a better answer than "unknown". */
 static const struct {
     const char *name;
-    unsigned kinds;
+    unsigned kinds; /* any of them will do */
 } ops[LEAT_OP_COUNT] = {
-    [LEAT_OP_SET] = {"set", BIT_ANY},      [LEAT_OP_ADD] = {"add", BIT_NUMBER}, [LEAT_OP_APPEND] = {"append", BIT_JSON},
-    [LEAT_OP_MAX] = {"max", 0},            [LEAT_OP_MIN] = {"min", 0},          [LEAT_OP_MERGE] = {"merge", 0},
+    [LEAT_OP_SET] = {"set", KIND_ANY},     [LEAT_OP_ADD] = {"add", KIND_NUMBER},  [LEAT_OP_APPEND] = {"append", KIND_JSON},
+    [LEAT_OP_MAX] = {"max", KIND_ORDERED}, [LEAT_OP_MIN] = {"min", KIND_ORDERED}, [LEAT_OP_MERGE] = {"merge", KIND_JSON},
 };
 
 const char *leat_type_name(leat_type type)
@@ -56,10 +62,13 @@ bool leat_type_is_key(leat_type type)
     return types[type].is_key;
 }
 
-bool leat_op_fits(leat_column_op op, leat_type type)
+bool leat_op_fits(leat_column_op op, const leat_column *column)
 {
-    LEAT_ASSERT((unsigned)op < LEAT_OP_COUNT && (unsigned)type < LEAT_TYPE_COUNT);
-    return (ops[op].kinds & types[type].kinds) != 0;
+    LEAT_ASSERT((unsigned)op < LEAT_OP_COUNT && (unsigned)column->type < LEAT_TYPE_COUNT);
+    unsigned kinds = types[column->type].kinds;
+    if ((kinds & KIND_ORDERED_BY_BYTES) && column->by_bytes)
+        kinds |= KIND_ORDERED;
+    return (ops[op].kinds & kinds) != 0;
 }
 
 const char *leat_op_name(leat_column_op op)

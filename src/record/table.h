@@ -5,12 +5,13 @@
 #ifndef LEAT_TABLE_H
 #define LEAT_TABLE_H
 
-#include "base/base.h"
+#include "base/buf.h"
 
 enum {
     LEAT_COLUMNS_MAX = 64, /* columns of one table that a route may write: presence is one 64-bit mask */
     LEAT_KEY_COLUMNS_MAX = 8,
     LEAT_NAME_MAX = 63, /* PostgreSQL's NAMEDATALEN - 1, bytes */
+    LEAT_TYPE_NAME_MAX = 4 * LEAT_NAME_MAX + 7, /* two names of nothing but quotes, each quoted; a dot; "[]" */
 };
 
 /* The types leat sends in binary. Everything else (enums, domains, arrays, inet, ...) is LEAT_TYPE_OTHER and travels in its
@@ -50,9 +51,10 @@ typedef enum leat_column_op {
 typedef struct leat_column {
     char name[LEAT_NAME_MAX + 1];
     leat_type type;
-    char type_name[128];   /* as format_type() prints it, for casts and messages: "character varying(20)" */
-    char cast_name[128];   /* the type without its modifier, format_type(oid, -1): what a text form is cast to, so that
-                              it is the column that refuses what is too long and nothing is cut by the cast */
+    char type_name[LEAT_TYPE_NAME_MAX + 1]; /* as format_type() prints it, for messages: "character varying(20)" */
+    char cast_name[LEAT_TYPE_NAME_MAX + 1]; /* the type without its modifier, format_type(oid, -1): what a
+                              text form is cast to, so that it is the column that refuses what is too long and nothing is
+                              cut by the cast */
     uint32_t type_oid;     /* of the type itself */
     int32_t type_modifier; /* -1: none. varchar(n): n + 4; numeric(p,s): ((p << 16) | (s & 0x7ff)) + 4 */
     bool not_null;
@@ -83,8 +85,9 @@ const char *leat_type_name(leat_type type);
 leat_type leat_type_by_name(const char *typname);
 /* May a column of this type be part of a key? bool, int2/4/8, text, uuid, date, timestamptz, bytea. */
 bool leat_type_is_key(leat_type type);
-/* Does this operation work on this type? set: all but other; add: numbers; append: jsonb; the rest: none. */
-bool leat_op_fits(leat_column_op op, leat_type type);
+/* Does this operation work on this column? set: all; add: numbers; max, min: numbers, date, time, timestamp, timestamptz,
+ * uuid, bytea, and text that is ordered by its bytes; merge, append: jsonb. */
+bool leat_op_fits(leat_column_op op, const leat_column *column);
 const char *leat_op_name(leat_column_op op);
 bool leat_op_by_name(const char *name, leat_column_op *ret_op);
 
@@ -92,6 +95,12 @@ bool leat_op_by_name(const char *name, leat_column_op *ret_op);
 bool leat_column_is(const leat_column *column, leat_slice name);
 /* Index of the column, -1 when there is none of that name. */
 int leat_table_column(const leat_table *table, leat_slice name);
+/* Are they the same in all that counts for writing? The OIDs of types do not: types are named, and each database gives
+ * its own. */
+bool leat_table_equal(const leat_table *a, const leat_table *b);
+/* Appends what is different in `to`, for a log line: "column x: added, column y: type integer -> bigint". Nothing when
+ * they are equal. */
+void leat_table_describe_change(const leat_table *from, const leat_table *to, leat_buf *out);
 /* Frees what the columns own and leaves a table without columns. */
 void leat_table_fini(leat_table *table);
 

@@ -1,5 +1,7 @@
 #include "record/timestamp.h"
 
+#include <string.h>
+
 static const int64_t us_per_second = 1000000;
 static const int64_t us_per_day = 86400 * 1000000LL;
 
@@ -119,17 +121,54 @@ static bool take_offset(leat_slice *rest, int64_t *ret_us)
     return true;
 }
 
+/* From 0001-01-01, of whatever clock it is. */
+static bool take_date_and_clock(leat_slice *rest, int64_t *ret_us)
+{
+    int64_t days, clock;
+    if (!take_date(rest, &days) || !(leat_slice_take(rest, 'T') || leat_slice_take(rest, 't')) ||
+        !take_clock(rest, &clock))
+        return false;
+    *ret_us = days * us_per_day + clock;
+    return true;
+}
+
 bool leat_timestamp_scan(leat_slice text, int64_t *ret_us)
 {
-    int64_t days, clock, ahead;
-    if (!take_date(&text, &days) || !(leat_slice_take(&text, 'T') || leat_slice_take(&text, 't')) ||
-        !take_clock(&text, &clock) || !take_offset(&text, &ahead) || text.size != 0)
+    int64_t local, ahead;
+    if (!take_date_and_clock(&text, &local) || !take_offset(&text, &ahead) || text.size != 0)
         return false;
-    int64_t since_year_1 = days * us_per_day + clock - ahead;
+    int64_t since_year_1 = local - ahead;
     /* The offset may have led out of the years that can be written down again. */
     if (since_year_1 < 0 || since_year_1 >= DAYS_TO_YEAR_10000 * us_per_day)
         return false;
     *ret_us = since_year_1 - DAYS_TO_EPOCH * us_per_day;
+    return true;
+}
+
+bool leat_timestamp_scan_local(leat_slice text, int64_t *ret_us)
+{
+    int64_t since_year_1;
+    if (!take_date_and_clock(&text, &since_year_1) || text.size != 0)
+        return false;
+    *ret_us = since_year_1 - DAYS_TO_EPOCH * us_per_day;
+    return true;
+}
+
+bool leat_date_scan(leat_slice text, int64_t *ret_days)
+{
+    int64_t since_year_1;
+    if (!take_date(&text, &since_year_1) || text.size != 0)
+        return false;
+    *ret_days = since_year_1 - DAYS_TO_EPOCH;
+    return true;
+}
+
+bool leat_time_scan(leat_slice text, int64_t *ret_us)
+{
+    int64_t clock;
+    if (!take_clock(&text, &clock) || text.size != 0)
+        return false;
+    *ret_us = clock;
     return true;
 }
 
@@ -163,18 +202,34 @@ static char *put_number(char *at, int64_t number, size_t count, char after)
     return at + count + 1;
 }
 
+/* From days since 0001-01-01. */
+static char *put_date(char *at, int32_t days, char after)
+{
+    int32_t year, month, day;
+    split_days(days, &year, &month, &day);
+    at = put_number(at, year, 4, '-');
+    at = put_number(at, month, 2, '-');
+    return put_number(at, day, 2, after);
+}
+
+size_t leat_date_format(int64_t days, char out[LEAT_DATE_MAX])
+{
+    int64_t since_year_1 = days + DAYS_TO_EPOCH;
+    LEAT_ASSERT(since_year_1 >= 0 && since_year_1 < DAYS_TO_YEAR_10000);
+    char text[LEAT_DATE_MAX + 1];
+    put_date(text, (int32_t)since_year_1, '\0');
+    memcpy(out, text, LEAT_DATE_MAX);
+    return LEAT_DATE_MAX;
+}
+
 size_t leat_timestamp_format(int64_t us, char out[LEAT_TIMESTAMP_MAX])
 {
     int64_t since_year_1 = us + DAYS_TO_EPOCH * us_per_day;
     LEAT_ASSERT(since_year_1 >= 0 && since_year_1 < DAYS_TO_YEAR_10000 * us_per_day);
-    int32_t year, month, day;
-    split_days((int32_t)(since_year_1 / us_per_day), &year, &month, &day);
     int64_t clock = since_year_1 % us_per_day;
     int64_t seconds = clock / us_per_second;
     int64_t fraction = clock % us_per_second;
-    char *at = put_number(out, year, 4, '-');
-    at = put_number(at, month, 2, '-');
-    at = put_number(at, day, 2, 'T');
+    char *at = put_date(out, (int32_t)(since_year_1 / us_per_day), 'T');
     at = put_number(at, seconds / 3600, 2, ':');
     at = put_number(at, seconds / 60 % 60, 2, ':');
     at = put_number(at, seconds % 60, 2, 'Z');

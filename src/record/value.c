@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "record/base64.h"
 #include "record/decimal.h"
 #include "record/timestamp.h"
 
@@ -106,7 +107,7 @@ static void binary_int8(const leat_value *value, leat_buf *out)
     leat_buf_be64(out, (uint64_t)value->integer);
 }
 
-/* --- float8 and numeric ------------------------------------------------------------------------------------------ */
+/* --- Floats and numeric ------------------------------------------------------------------------------------------ */
 
 static bool real_by_name(leat_slice text, double *ret)
 {
@@ -132,9 +133,14 @@ static bool is_zero(const leat_decimal *decimal)
     return true;
 }
 
+/* Rounded once, to the type itself: by way of a double it could come out one off. */
+static double real_of(leat_type type, const char *literal)
+{
+    return type == LEAT_TYPE_FLOAT4 ? (double)strtof(literal, NULL) : strtod(literal, NULL);
+}
+
 static int scan_real(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
 {
-    (void)column;
     if (real_by_name(text, &ret->real))
         return 0;
     leat_decimal decimal;
@@ -143,14 +149,24 @@ static int scan_real(const leat_column *column, leat_slice text, leat_value *ret
     char literal[REAL_LITERAL_MAX + 1]; /* strtod wants a NUL */
     memcpy(literal, text.data, text.size);
     literal[text.size] = '\0';
-    double real = strtod(literal, NULL);
+    double real = real_of(column->type, literal);
     if (isinf(real) || (real == 0 && !is_zero(&decimal)))
-        return leat_fail(error, "is out of range for double precision");
+        return leat_fail(error, "is out of range for %s",
+                         column->type == LEAT_TYPE_FLOAT4 ? "real" : "double precision");
     ret->real = real;
     return 0;
 }
 
-static void binary_real(const leat_value *value, leat_buf *out)
+static void binary_float4(const leat_value *value, leat_buf *out)
+{
+    float real = (float)value->real;
+    uint32_t bits;
+    memcpy(&bits, &real, sizeof bits);
+    leat_buf_be32(out, 4);
+    leat_buf_be32(out, bits);
+}
+
+static void binary_float8(const leat_value *value, leat_buf *out)
 {
     uint64_t bits;
     memcpy(&bits, &value->real, sizeof bits);
@@ -219,6 +235,16 @@ static bool count_characters(leat_slice text, size_t *ret_count)
     return true;
 }
 
+static int scan_other(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+{
+    (void)column;
+    size_t count;
+    if (!count_characters(text, &count))
+        return leat_fail(error, "must be UTF-8 text without U+0000");
+    ret->text = text;
+    return 0;
+}
+
 static int scan_text(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
 {
     size_t count;
@@ -242,7 +268,31 @@ static void binary_text(const leat_value *value, leat_buf *out)
     leat_buf_slice(out, value->text);
 }
 
-/* --- uuid, timestamptz, jsonb ------------------------------------------------------------------------------------ */
+/* --- bytea and jsonb --------------------------------------------------------------------------------------------- */
+
+static int scan_bytea(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+{
+    (void)column;
+    if (!leat_base64_check(text))
+        return leat_fail(error, "must be base64: the standard alphabet, padded, without line breaks");
+    ret->text = text;
+    return 0;
+}
+
+static void binary_bytea(const leat_value *value, leat_buf *out)
+{
+    leat_buf_be32(out, (uint32_t)leat_base64_size(value->text));
+    leat_base64_decode(value->text, out);
+}
+
+static void binary_jsonb(const leat_value *value, leat_buf *out)
+{
+    leat_buf_be32(out, (uint32_t)(value->text.size + 1));
+    leat_buf_byte(out, JSONB_VERSION);
+    leat_buf_slice(out, value->text);
+}
+
+/* --- uuid -------------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -301,7 +351,37 @@ static void binary_uuid(const leat_value *value, leat_buf *out)
     leat_buf_append(out, value->uuid, sizeof value->uuid);
 }
 
+/* --- Dates and times --------------------------------------------------------------------------------------------- */
+
+static int scan_date(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+{
+    (void)column;
+    if (!leat_date_scan(text, &ret->integer))
+        return leat_fail(error, "must be a date like 2026-01-02");
+    return 0;
+}
+
+static int scan_time(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+{
+    (void)column;
+    if (!leat_time_scan(text, &ret->integer))
+        return leat_fail(error, "must be a time of day with at most 6 fractional digits, like 03:04:05.678");
+    return 0;
+}
+
 static int scan_timestamp(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+{
+    (void)column;
+    int64_t with_offset;
+    if (leat_timestamp_scan_local(text, &ret->integer))
+        return 0;
+    if (leat_timestamp_scan(text, &with_offset))
+        return leat_fail(error, "must have no offset: the column is a timestamp without time zone");
+    return leat_fail(error, "must be an RFC 3339 time without an offset and with at most 6 fractional digits, "
+                            "like 2026-01-02T03:04:05.678");
+}
+
+static int scan_timestamptz(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
 {
     (void)column;
     if (!leat_timestamp_scan(text, &ret->integer))
@@ -310,19 +390,17 @@ static int scan_timestamp(const leat_column *column, leat_slice text, leat_value
     return 0;
 }
 
-static leat_slice canonical_timestamp(const leat_value *value, char *scratch)
+static leat_slice canonical_date(const leat_value *value, char *scratch)
+{
+    return (leat_slice){scratch, leat_date_format(value->integer, scratch)};
+}
+
+static leat_slice canonical_timestamptz(const leat_value *value, char *scratch)
 {
     return (leat_slice){scratch, leat_timestamp_format(value->integer, scratch)};
 }
 
-static void binary_jsonb(const leat_value *value, leat_buf *out)
-{
-    leat_buf_be32(out, (uint32_t)(value->text.size + 1));
-    leat_buf_byte(out, JSONB_VERSION);
-    leat_buf_slice(out, value->text);
-}
-
-/* --- by type ----------------------------------------------------------------------------------------------------- */
+/* --- By type ----------------------------------------------------------------------------------------------------- */
 
 static int scan_nothing(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
 {
@@ -335,19 +413,32 @@ static const struct {
     scan_function *scan;
     canonical_function *canonical; /* key types only */
     binary_function *binary;
+    bool is_text;
 } forms_by_type[LEAT_TYPE_COUNT] = {
-    [LEAT_TYPE_BOOL] = {scan_bool, canonical_bool, binary_bool},
-    [LEAT_TYPE_INT2] = {scan_integer, canonical_integer, binary_int2},
-    [LEAT_TYPE_INT4] = {scan_integer, canonical_integer, binary_int4},
-    [LEAT_TYPE_INT8] = {scan_integer, canonical_integer, binary_int8},
-    [LEAT_TYPE_FLOAT8] = {scan_real, NULL, binary_real},
-    [LEAT_TYPE_NUMERIC] = {scan_numeric, NULL, binary_numeric},
-    [LEAT_TYPE_TEXT] = {scan_text, canonical_text, binary_text},
-    [LEAT_TYPE_UUID] = {scan_uuid, canonical_uuid, binary_uuid},
-    [LEAT_TYPE_TIMESTAMPTZ] = {scan_timestamp, canonical_timestamp, binary_int8},
-    [LEAT_TYPE_JSONB] = {scan_nothing, NULL, binary_jsonb},
-    [LEAT_TYPE_OTHER] = {scan_nothing, NULL, NULL},
+    [LEAT_TYPE_BOOL] = {scan_bool, canonical_bool, binary_bool, false},
+    [LEAT_TYPE_INT2] = {scan_integer, canonical_integer, binary_int2, false},
+    [LEAT_TYPE_INT4] = {scan_integer, canonical_integer, binary_int4, false},
+    [LEAT_TYPE_INT8] = {scan_integer, canonical_integer, binary_int8, false},
+    [LEAT_TYPE_FLOAT4] = {scan_real, NULL, binary_float4, false},
+    [LEAT_TYPE_FLOAT8] = {scan_real, NULL, binary_float8, false},
+    [LEAT_TYPE_NUMERIC] = {scan_numeric, NULL, binary_numeric, true},
+    [LEAT_TYPE_TEXT] = {scan_text, canonical_text, binary_text, true},
+    [LEAT_TYPE_UUID] = {scan_uuid, canonical_uuid, binary_uuid, false},
+    [LEAT_TYPE_DATE] = {scan_date, canonical_date, binary_int4, false},
+    [LEAT_TYPE_TIME] = {scan_time, NULL, binary_int8, false},
+    [LEAT_TYPE_TIMESTAMP] = {scan_timestamp, NULL, binary_int8, false},
+    [LEAT_TYPE_TIMESTAMPTZ] = {scan_timestamptz, canonical_timestamptz, binary_int8, false},
+    [LEAT_TYPE_BYTEA] = {scan_bytea, canonical_text, binary_bytea, true},
+    [LEAT_TYPE_JSONB] = {scan_nothing, NULL, binary_jsonb, true},
+    [LEAT_TYPE_JSON] = {scan_nothing, NULL, binary_text, true},
+    [LEAT_TYPE_OTHER] = {scan_other, NULL, binary_text, true},
 };
+
+bool leat_value_is_text(leat_type type)
+{
+    LEAT_ASSERT((unsigned)type < LEAT_TYPE_COUNT);
+    return forms_by_type[type].is_text;
+}
 
 int leat_value_from_text(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
 {
@@ -378,7 +469,6 @@ void leat_value_binary(const leat_column *column, const leat_value *value, leat_
         leat_buf_be32(out, UINT32_MAX);
         return;
     }
-    LEAT_ASSERT(forms_by_type[column->type].binary);
     forms_by_type[column->type].binary(value, out);
 }
 
@@ -387,7 +477,7 @@ bool leat_value_equal(leat_type type, const leat_value *a, const leat_value *b)
     LEAT_ASSERT(leat_type_is_key(type) && a->presence == LEAT_PRESENT && b->presence == LEAT_PRESENT);
     if (type == LEAT_TYPE_BOOL)
         return a->boolean == b->boolean;
-    if (type == LEAT_TYPE_TEXT)
+    if (leat_value_is_text(type))
         return leat_slice_equal(a->text, b->text);
     if (type == LEAT_TYPE_UUID)
         return memcmp(a->uuid, b->uuid, sizeof a->uuid) == 0;

@@ -165,6 +165,15 @@ static void take_terminated(leat_pg_session *session, const PGresult *answer)
     leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed", session->partition, count);
 }
 
+static void take_missing(leat_pg_session *session, const PGresult *answer)
+{
+    int64_t count;
+    if (leat_pg_field_int8(answer, 0, 0, &count) < 0 || count < 0)
+        set_answer_fault(session, "the count of dropped records has come in a form this program does not know");
+    else
+        session->dropped_count += (uint64_t)count;
+}
+
 static void take_answer(leat_pg_session *session, const job_command *command, const PGresult *answer)
 {
     switch (command->kind) {
@@ -176,6 +185,9 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
         break;
     case COMMAND_PROGRESS:
         take_progress(session, answer);
+        break;
+    case COMMAND_MISSING:
+        take_missing(session, answer);
         break;
     case COMMAND_TERMINATE:
         take_terminated(session, answer);

@@ -164,12 +164,32 @@ static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const lea
     leat_pg_conn_execute(conn, name, params->count, params->values, params->sizes);
 }
 
+/* What the row statement is about to drop, before it hides that. */
+static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t at, uint32_t statement)
+{
+    const char *sql = leat_shapes_missing_sql(session->shapes, statement);
+    if (!sql)
+        return;
+    leat_row_statement rows;
+    if (leat_rows_missing(session->shared->rows, at, &rows) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    char name[NAME_SIZE];
+    uint32_t number = MISSING_NUMBERS + rows.shape.route->index;
+    send_prepare(session, conn, number, sql, name);
+    note_command(session, COMMAND_MISSING, number);
+    leat_pg_conn_execute(conn, name, rows.param_count, rows.values, rows.sizes);
+}
+
 static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
 {
     leat_pg_shared *shared = session->shared;
     leat_shape shape;
     leat_row_statement rows;
     int statement = leat_shapes_find(session->shapes, leat_rows_shape(shared->rows, at), &shape);
+    if (statement >= 0)
+        send_missing(session, conn, at, (uint32_t)statement);
     if (statement < 0 || leat_rows_statement(shared->rows, at, shape, &rows) < 0) {
         leat_pg_conn_break(conn, "out of memory");
         return;
@@ -225,8 +245,7 @@ static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
         return;
     session->forget = session->forget || session->shapes;
     leat_shapes_drop(session->shapes);
-    leat_shapes_hold(shapes);
-    session->shapes = shapes;
+    session->shapes = leat_shapes_hold(shapes);
 }
 
 /* Another version of the table might have taken the record: until somebody has looked, it may be that one's. */
@@ -253,7 +272,7 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
-    if (reserve_commands(session, (size_t)batch->part_count + 2 * (size_t)statement_count + 3) < 0) {
+    if (reserve_commands(session, (size_t)batch->part_count + 4 * (size_t)statement_count + 3) < 0) {
         refuse(session, LEAT_OUTAGE, "out of memory");
         return;
     }
@@ -306,6 +325,7 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     session->kind = job->kind;
     session->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
     session->row_count = 0;
+    session->dropped_count = 0;
     session->failed = false;
     session->claim_read = false;
     session->question = ASK_NOTHING;
@@ -361,6 +381,7 @@ static void end_job(leat_pg_session *session)
     if (session->failed)
         return;
     session->shared->counters.rows += session->row_count;
+    session->shared->counters.patches_dropped += session->dropped_count;
     if (session->kind != LEAT_JOB_CLAIM)
         return;
     if (session->claim_read)

@@ -12,6 +12,7 @@ typedef enum command_kind {
     COMMAND_PREPARE, /* a row statement, or advance */
     COMMAND_ADVANCE,
     COMMAND_ROWS, /* a row statement */
+    COMMAND_MISSING, /* counts what the row statement after it drops */
     COMMAND_DEAD_LETTER,
     COMMAND_CLAIM,
     COMMAND_PROGRESS,
@@ -24,12 +25,13 @@ typedef enum command_kind {
 
 typedef struct job_command {
     command_kind kind;
-    uint32_t statement; /* PREPARE, ROWS: its number; ADVANCE_NUMBER for advance */
+    uint32_t statement; /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance */
 } job_command;
 
 enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
-    STATEMENTS_MAX,
+    MISSING_NUMBERS,                    /* one a route */
+    STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 32,
     COMMANDS_FEW = 4, /* of a claim, a compaction, a question */
 };
@@ -75,6 +77,7 @@ struct leat_pg_session {
     leat_job_kind kind;
     uint32_t partition;
     uint32_t row_count;
+    uint64_t dropped_count;
     bool failed;
     leat_job_result result;
     question question; /* to be asked once the Sync is answered */

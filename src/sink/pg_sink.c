@@ -451,9 +451,9 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
     sink->member_count = config->connections;
     sink->shared.source_id = config->source_id;
     sink->shared.lock_timeout_ms = config->lock_timeout_ms;
-    sink->shared.rows = rows;
     sink->shared.board = config->board;
     sink->shared.shard = config->shard;
+    sink->shared.rows = rows;
     make_members(sink);
     start_handles(sink);
     return sink;

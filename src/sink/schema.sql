@@ -276,3 +276,47 @@ AS $$
     )
     SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::int FROM holders
 $$;
+
+-- RFC 7396: what `p_patch` makes of `p_target`. A target that is NULL or no object counts as {}.
+CREATE OR REPLACE FUNCTION leat.merge(p_target jsonb, p_patch jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+    base jsonb := CASE jsonb_typeof(p_target) WHEN 'object' THEN p_target ELSE '{}' END;
+BEGIN
+    IF jsonb_typeof(p_patch) IS DISTINCT FROM 'object' THEN
+        RETURN p_patch;
+    END IF;
+    RETURN (SELECT base - coalesce(array_agg(e.key) FILTER (WHERE jsonb_typeof(e.value) = 'null'), '{}')
+                   || coalesce(jsonb_object_agg(e.key, CASE jsonb_typeof(e.value)
+                                                       WHEN 'object' THEN leat.merge(base -> e.key, e.value)
+                                                       ELSE e.value END)
+                               FILTER (WHERE jsonb_typeof(e.value) <> 'null'), '{}')
+              FROM jsonb_each(p_patch) AS e);
+END
+$$;
+
+-- Are the type modifiers of these columns still what a row statement was written with? Fails with 42804 when not, so
+-- that a statement never rounds to what a column was: it would take a new value for the old one and drop it. STABLE,
+-- and so read with the statement's own snapshot, which is taken once the table is locked.
+CREATE OR REPLACE FUNCTION leat.check_modifiers(p_schema text, p_table text, p_columns text[], p_modifiers int[])
+RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    changed text;
+BEGIN
+    SELECT c.name INTO changed
+      FROM unnest(p_columns, p_modifiers) AS c (name, modifier)
+     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                        WHERE a.attrelid = to_regclass(format('%I.%I', p_schema, p_table))
+                          AND a.attname = c.name::name AND a.atttypmod = c.modifier)
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'column % of %.% has another type than leat knows', changed, p_schema, p_table
+            USING ERRCODE = 'datatype_mismatch';
+    END IF;
+    RETURN true;
+END
+$$;

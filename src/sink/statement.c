@@ -1,10 +1,7 @@
 #include "sink/statement.h"
 
-typedef enum value_kind {
-    PATCH_OF_ROW,     /* a PATCH of a stored row: what is not named stays */
-    PATCH_OF_MISSING, /* a PATCH that inserts: what is not named is the default, and operations start from it */
-    PUT_OF_ANY,       /* what is not named is the default, operations do not apply */
-} value_kind;
+/* What a row starts from: what is not named stays so, and operations change it. */
+typedef enum row_base { FROM_STORED, FROM_DEFAULTS } row_base;
 
 typedef struct type_info {
     const char *array; /* what the parameter is cast to */
@@ -16,12 +13,19 @@ static const type_info types[LEAT_TYPE_COUNT] = {
     [LEAT_TYPE_INT2] = {"int2[]", 21},
     [LEAT_TYPE_INT4] = {"int4[]", 23},
     [LEAT_TYPE_INT8] = {"int8[]", 20},
+    [LEAT_TYPE_FLOAT4] = {"float4[]", 700},
     [LEAT_TYPE_FLOAT8] = {"float8[]", 701},
     [LEAT_TYPE_NUMERIC] = {"numeric[]", 1700},
     [LEAT_TYPE_TEXT] = {"text[]", 25},
     [LEAT_TYPE_UUID] = {"uuid[]", 2950},
+    [LEAT_TYPE_DATE] = {"date[]", 1082},
+    [LEAT_TYPE_TIME] = {"time[]", 1083},
+    [LEAT_TYPE_TIMESTAMP] = {"timestamp[]", 1114},
     [LEAT_TYPE_TIMESTAMPTZ] = {"timestamptz[]", 1184},
+    [LEAT_TYPE_BYTEA] = {"bytea[]", 17},
     [LEAT_TYPE_JSONB] = {"jsonb[]", 3802},
+    [LEAT_TYPE_JSON] = {"json[]", 114},
+    [LEAT_TYPE_OTHER] = {"text[]", 25},
 };
 
 /* One statement being written. */
@@ -33,7 +37,8 @@ typedef struct sql_writer {
 
 bool leat_shape_equal(const leat_shape *a, const leat_shape *b)
 {
-    return a->route == b->route && a->op == b->op && a->columns == b->columns && a->uniform == b->uniform;
+    return a->route == b->route && a->op == b->op && a->uniform == b->uniform && a->merge == b->merge &&
+           a->columns == b->columns && a->operated == b->operated;
 }
 
 static uint64_t bit(uint32_t column)
@@ -46,16 +51,34 @@ leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op)
     leat_shape shape = {.route = route, .op = op, .uniform = op == LEAT_DELETE};
     for (uint32_t i = 0; i < route->table->column_count && op != LEAT_DELETE; i++) {
         const leat_column *column = &route->table->columns[i];
-        if (column->key_position < 0 && !column->generated && column->type != LEAT_TYPE_OTHER)
-            shape.columns |= bit(i);
+        if (column->key_position >= 0 || column->generated)
+            continue;
+        shape.columns |= bit(i);
+        if (route->ops[i] == LEAT_OP_SET)
+            continue;
+        shape.operated |= bit(i);
+        if (route->ops[i] == LEAT_OP_MERGE)
+            shape.merge = LEAT_MERGE_DEEP;
     }
     return shape;
+}
+
+static uint32_t mask_count(const leat_shape *shape)
+{
+    if (shape->uniform)
+        return 0;
+    return shape->operated != 0 ? 2 : 1;
 }
 
 uint32_t leat_shape_param_count(const leat_shape *shape)
 {
     uint32_t columns = (uint32_t)__builtin_popcountll(shape->columns);
-    return shape->route->table->key_count + columns + (shape->uniform ? 0 : 1);
+    return shape->route->table->key_count + columns + mask_count(shape);
+}
+
+bool leat_shape_counts_missing(const leat_shape *shape)
+{
+    return shape->op == LEAT_PATCH && shape->route->patch_existing;
 }
 
 uint32_t leat_statement_element_oid(leat_type type)
@@ -96,35 +119,110 @@ static bool is_named(const sql_writer *writer, uint32_t column)
     return (writer->shape->columns & bit(column)) != 0;
 }
 
-/* "Does this row name the column?" Quoted, because a bare 9223372036854775808 would be a numeric. */
-static void put_row_names(const sql_writer *writer, uint32_t column)
+static bool is_operated(const sql_writer *writer, uint32_t column)
 {
-    leat_buf_printf(writer->out, "(s.p & '%lld'::int8) <> 0", (long long)bit(column));
+    return (writer->shape->operated & bit(column)) != 0;
+}
+
+/* "Does this row name the column?" by mask p, "has it an operand?" by mask o. Quoted, because a bare
+ * 9223372036854775808 would be a numeric. */
+static void put_row_has(const sql_writer *writer, char mask, uint32_t column)
+{
+    leat_buf_printf(writer->out, "(s.%c & '%lld'::int8) <> 0", mask, (long long)bit(column));
+}
+
+static void put_literal(leat_buf *out, const char *text)
+{
+    leat_buf_text(out, "E'");
+    for (; *text; text++) {
+        if (*text == '\'' || *text == '\\')
+            leat_buf_byte(out, *text);
+        leat_buf_byte(out, *text);
+    }
+    leat_buf_byte(out, '\'');
 }
 
 /* --- the rows ---------------------------------------------------------------------------------------------------- */
 
+/* Types whose modifier rounds. varchar(n) is not one of them: a cast would cut the text without a word. */
+static bool is_rounded(const leat_column *column)
+{
+    bool can_round = column->type == LEAT_TYPE_NUMERIC || column->type == LEAT_TYPE_TIME ||
+                     column->type == LEAT_TYPE_TIMESTAMP || column->type == LEAT_TYPE_TIMESTAMPTZ;
+    return can_round && column->type_modifier >= 0;
+}
+
+static void put_rounded_list(const sql_writer *writer, bool names)
+{
+    bool first = true;
+    for (uint32_t i = 0; i < writer->table->column_count; i++) {
+        const leat_column *column = &writer->table->columns[i];
+        if (!is_named(writer, i) || !is_rounded(column))
+            continue;
+        leat_buf_text(writer->out, first ? "" : ", ");
+        first = false;
+        if (names)
+            put_literal(writer->out, column->name);
+        else
+            leat_buf_printf(writer->out, "%d", column->type_modifier);
+    }
+}
+
+static bool is_any_rounded(const sql_writer *writer)
+{
+    for (uint32_t i = 0; i < writer->table->column_count; i++)
+        if (is_named(writer, i) && is_rounded(&writer->table->columns[i]))
+            return true;
+    return false;
+}
+
+/* Asked once a statement, not once a row, because the subquery looks at none. By then the statement has its lock on the
+ * table, and its snapshot is younger than the lock. */
+static void put_modifier_check(const sql_writer *writer)
+{
+    if (!is_any_rounded(writer))
+        return;
+    leat_buf_text(writer->out, " WHERE (SELECT leat.check_modifiers(");
+    put_literal(writer->out, writer->table->schema);
+    leat_buf_text(writer->out, ", ");
+    put_literal(writer->out, writer->table->name);
+    leat_buf_text(writer->out, ", ARRAY[");
+    put_rounded_list(writer, true);
+    leat_buf_text(writer->out, "], ARRAY[");
+    put_rounded_list(writer, false);
+    leat_buf_text(writer->out, "]))");
+}
+
 static void put_array(const sql_writer *writer, uint32_t *number, leat_type type, const char *prefix, uint32_t name)
 {
-    LEAT_ASSERT(type < LEAT_TYPE_COUNT && types[type].array);
+    LEAT_ASSERT(type < LEAT_TYPE_COUNT);
     leat_buf_printf(writer->out, "%sunnest($%u::%s) AS %s%u", *number > 1 ? ", " : "", *number, types[type].array,
                     prefix, name);
     ++*number;
 }
 
 /* Set-returning functions in a select list run side by side, without a tuple store for each as in FROM. */
-static void put_rows(const sql_writer *writer)
+static uint32_t put_keys(const sql_writer *writer)
 {
     const leat_table *table = writer->table;
     uint32_t number = 1;
     leat_buf_text(writer->out, "(SELECT ");
     for (uint32_t i = 0; i < table->key_count; i++)
         put_array(writer, &number, table->columns[table->key_columns[i]].type, "k", i);
-    for (uint32_t i = 0; i < table->column_count; i++)
+    return number;
+}
+
+static void put_rows(const sql_writer *writer)
+{
+    uint32_t number = put_keys(writer);
+    for (uint32_t i = 0; i < writer->table->column_count; i++)
         if (is_named(writer, i))
-            put_array(writer, &number, table->columns[i].type, "c", i);
-    if (!writer->shape->uniform)
+            put_array(writer, &number, writer->table->columns[i].type, "c", i);
+    if (mask_count(writer->shape) > 0)
         leat_buf_printf(writer->out, ", unnest($%u::int8[]) AS p", number);
+    if (mask_count(writer->shape) > 1)
+        leat_buf_printf(writer->out, ", unnest($%u::int8[]) AS o", number + 1);
+    put_modifier_check(writer);
     leat_buf_text(writer->out, ") AS s");
 }
 
@@ -139,108 +237,166 @@ static void put_key_match(const sql_writer *writer)
 
 /* --- values ------------------------------------------------------------------------------------------------------ */
 
-/* Types whose modifier rounds. varchar(n) is not one of them: a cast would cut the text without a word. */
-static bool is_rounded(const leat_column *column)
-{
-    return column->type_modifier >= 0 && (column->type == LEAT_TYPE_NUMERIC || column->type == LEAT_TYPE_TIMESTAMPTZ);
-}
-
 static void put_default(const sql_writer *writer, uint32_t column)
 {
     const leat_column *of = &writer->table->columns[column];
     if (!of->default_expression)
         leat_buf_text(writer->out, "NULL");
-    else if (of->type == LEAT_TYPE_OTHER)
+    else if (of->type == LEAT_TYPE_OTHER) /* says its type itself, and one with a modifier might be cut by a cast */
         leat_buf_printf(writer->out, "(%s)", of->default_expression);
     else
         leat_buf_printf(writer->out, "(%s)::%s", of->default_expression, of->type_name);
 }
 
-/* What a numeric(p,s) column would make of the operand. round() and not a cast: -100 may be added to a numeric(4,2). */
-static void put_operand(const sql_writer *writer, uint32_t column)
+static void put_base(const sql_writer *writer, uint32_t column, row_base base)
 {
-    const leat_column *of = &writer->table->columns[column];
-    if (of->type != LEAT_TYPE_NUMERIC || of->type_modifier < 0) {
-        leat_buf_printf(writer->out, "s.c%u", column);
-        return;
-    }
-    int scale = (((of->type_modifier - 4) & 0x7ff) ^ 1024) - 1024; /* 11 bits with a sign */
-    leat_buf_printf(writer->out, "round(s.c%u, %d)", column, scale);
+    if (base == FROM_STORED)
+        put_stored(writer, column);
+    else
+        put_default(writer, column);
+}
+
+static bool is_base_null(const sql_writer *writer, uint32_t column, row_base base)
+{
+    return base == FROM_DEFAULTS && !writer->table->columns[column].default_expression;
 }
 
 /* The value that an operation starts from, `zero` where it is NULL. */
-static void put_base(const sql_writer *writer, uint32_t column, value_kind kind, const char *zero)
+static void put_base_or(const sql_writer *writer, uint32_t column, row_base base, const char *zero)
 {
-    if (kind == PATCH_OF_MISSING && !writer->table->columns[column].default_expression) {
+    if (is_base_null(writer, column, base)) {
         leat_buf_text(writer->out, zero);
         return;
     }
     leat_buf_text(writer->out, "coalesce(");
-    if (kind == PATCH_OF_MISSING)
-        put_default(writer, column);
-    else
-        put_stored(writer, column);
+    put_base(writer, column, base);
     leat_buf_printf(writer->out, ", %s)", zero);
 }
 
-static void put_added(const sql_writer *writer, uint32_t column, value_kind kind)
+static void put_add(const sql_writer *writer, uint32_t column, row_base base)
 {
-    put_base(writer, column, kind, "0");
-    leat_buf_text(writer->out, " + ");
-    put_operand(writer, column);
+    put_base_or(writer, column, base, "0");
+    leat_buf_printf(writer->out, " + s.c%u", column);
 }
 
-/* jsonb_build_array() makes whatever comes one element, an array too. SQL NULL is NULL, not an element. */
-static void put_appended(const sql_writer *writer, uint32_t column, value_kind kind)
+static void put_append(const sql_writer *writer, uint32_t column, row_base base)
 {
-    leat_buf_printf(writer->out, "CASE WHEN s.c%u IS NULL THEN NULL ELSE ", column);
-    put_base(writer, column, kind, "'[]'::jsonb");
-    leat_buf_printf(writer->out, " || jsonb_build_array(s.c%u) END", column);
+    put_base_or(writer, column, base, "'[]'::jsonb");
+    leat_buf_printf(writer->out, " || s.c%u", column);
 }
 
-static leat_column_op op_of(const sql_writer *writer, uint32_t column, value_kind kind)
+/* Both leave NULLs out. Text is by bytes only where the collation says so, which a default's own would not. */
+static void put_extreme(const sql_writer *writer, const char *function, uint32_t column, row_base base)
 {
-    return kind == PUT_OF_ANY ? LEAT_OP_SET : writer->shape->route->ops[column];
+    bool is_text = writer->table->columns[column].type == LEAT_TYPE_TEXT;
+    leat_buf_printf(writer->out, "%s(", function);
+    put_base(writer, column, base);
+    leat_buf_printf(writer->out, ", s.c%u%s)", column, is_text ? " COLLATE \"C\"" : "");
+}
+
+static void put_max(const sql_writer *writer, uint32_t column, row_base base)
+{
+    put_extreme(writer, "greatest", column, base);
+}
+
+static void put_min(const sql_writer *writer, uint32_t column, row_base base)
+{
+    put_extreme(writer, "least", column, base);
+}
+
+static void put_object(const sql_writer *writer, uint32_t column, row_base base)
+{
+    if (is_base_null(writer, column, base)) {
+        leat_buf_text(writer->out, "'{}'::jsonb");
+        return;
+    }
+    leat_buf_text(writer->out, "CASE jsonb_typeof(");
+    put_base(writer, column, base);
+    leat_buf_text(writer->out, ") WHEN 'object' THEN ");
+    put_base(writer, column, base);
+    leat_buf_text(writer->out, " ELSE '{}'::jsonb END");
+}
+
+static void put_merge(const sql_writer *writer, uint32_t column, row_base base)
+{
+    if (writer->shape->merge == LEAT_MERGE_DEEP) {
+        leat_buf_text(writer->out, "leat.merge(");
+        put_base(writer, column, base);
+        leat_buf_printf(writer->out, ", s.c%u)", column);
+        return;
+    }
+    bool is_stripped = writer->shape->merge == LEAT_MERGE_STRIP;
+    leat_buf_text(writer->out, is_stripped ? "((" : "(");
+    put_object(writer, column, base);
+    leat_buf_printf(writer->out, ") || s.c%u", column);
+    if (is_stripped)
+        leat_buf_printf(writer->out, ") - ARRAY(SELECT key FROM jsonb_each(s.c%u) WHERE value = 'null'::jsonb)", column);
+}
+
+static void put_operation(const sql_writer *writer, uint32_t column, row_base base)
+{
+    static void (*const put_by_op[LEAT_OP_COUNT])(const sql_writer *, uint32_t, row_base) = {
+        [LEAT_OP_ADD] = put_add, [LEAT_OP_APPEND] = put_append, [LEAT_OP_MAX] = put_max,
+        [LEAT_OP_MIN] = put_min, [LEAT_OP_MERGE] = put_merge,
+    };
+    leat_column_op op = writer->shape->route->ops[column];
+    LEAT_ASSERT(op < LEAT_OP_COUNT && put_by_op[op]);
+    put_by_op[op](writer, column, base);
+}
+
+static void put_given(const sql_writer *writer, uint32_t column)
+{
+    const leat_column *of = &writer->table->columns[column];
+    leat_buf_printf(writer->out, "s.c%u", column);
+    if (of->type == LEAT_TYPE_OTHER)
+        leat_buf_printf(writer->out, "::%s", of->cast_name);
+}
+
+static void put_value_or_operation(const sql_writer *writer, uint32_t column, row_base base)
+{
+    if (!is_operated(writer, column)) {
+        put_given(writer, column);
+    } else if (writer->shape->uniform) {
+        put_operation(writer, column, base);
+    } else {
+        leat_buf_text(writer->out, "CASE WHEN ");
+        put_row_has(writer, 'o', column);
+        leat_buf_text(writer->out, " THEN ");
+        put_operation(writer, column, base);
+        leat_buf_text(writer->out, " ELSE ");
+        put_given(writer, column);
+        leat_buf_text(writer->out, " END");
+    }
 }
 
 /* What a row that names the column makes of it. */
-static void put_named(const sql_writer *writer, uint32_t column, value_kind kind)
+static void put_named(const sql_writer *writer, uint32_t column, row_base base)
 {
     const leat_column *of = &writer->table->columns[column];
-    leat_column_op op = op_of(writer, column, kind);
-    LEAT_ASSERT(op == LEAT_OP_SET || op == LEAT_OP_ADD || op == LEAT_OP_APPEND);
     bool rounded = is_rounded(of);
     if (rounded)
         leat_buf_byte(writer->out, '(');
-    if (op == LEAT_OP_ADD)
-        put_added(writer, column, kind);
-    else if (op == LEAT_OP_APPEND)
-        put_appended(writer, column, kind);
-    else
-        leat_buf_printf(writer->out, "s.c%u", column);
+    put_value_or_operation(writer, column, base);
     if (rounded)
         leat_buf_printf(writer->out, ")::%s", of->type_name);
 }
 
-static void put_new(const sql_writer *writer, uint32_t column, value_kind kind)
+static void put_new(const sql_writer *writer, uint32_t column, row_base base)
 {
     if (!is_named(writer, column)) {
-        put_default(writer, column);
+        put_base(writer, column, base);
         return;
     }
     if (writer->shape->uniform) {
-        put_named(writer, column, kind);
+        put_named(writer, column, base);
         return;
     }
     leat_buf_text(writer->out, "CASE WHEN ");
-    put_row_names(writer, column);
+    put_row_has(writer, 'p', column);
     leat_buf_text(writer->out, " THEN ");
-    put_named(writer, column, kind);
+    put_named(writer, column, base);
     leat_buf_text(writer->out, " ELSE ");
-    if (kind == PATCH_OF_ROW)
-        put_stored(writer, column);
-    else
-        put_default(writer, column);
+    put_base(writer, column, base);
     leat_buf_text(writer->out, " END");
 }
 
@@ -251,16 +407,27 @@ static const char *compared_as(const leat_column *column)
 {
     if (column->type == LEAT_TYPE_TEXT)
         return " COLLATE \"C\"";
-    if (column->type == LEAT_TYPE_OTHER || (column->type == LEAT_TYPE_NUMERIC && column->type_modifier < 0))
+    if (column->type == LEAT_TYPE_OTHER || column->type == LEAT_TYPE_JSON ||
+        (column->type == LEAT_TYPE_NUMERIC && column->type_modifier < 0))
         return "::text";
     return "";
 }
 
-static void put_distinct(const sql_writer *writer, uint32_t column, value_kind kind, bool masked)
+/* A PATCH looks at what the row names only, and says so before. */
+static bool is_masked(const sql_writer *writer, row_base base)
+{
+    return base == FROM_STORED && !writer->shape->uniform;
+}
+
+static void put_differs(const sql_writer *writer, uint32_t column, row_base base)
 {
     const leat_column *of = &writer->table->columns[column];
     bool is_null = !is_named(writer, column) && !of->default_expression;
     const char *as = is_null ? "" : compared_as(of);
+    if (is_masked(writer, base)) {
+        put_row_has(writer, 'p', column);
+        leat_buf_text(writer->out, " AND ");
+    }
     put_stored(writer, column);
     leat_buf_printf(writer->out, "%s IS DISTINCT FROM ", as);
     if (is_null) { /* needs no equality operator, which json and others do not have */
@@ -268,32 +435,11 @@ static void put_distinct(const sql_writer *writer, uint32_t column, value_kind k
         return;
     }
     leat_buf_byte(writer->out, '(');
-    if (masked)
-        put_named(writer, column, kind);
+    if (is_masked(writer, base))
+        put_named(writer, column, base);
     else
-        put_new(writer, column, kind);
+        put_new(writer, column, base);
     leat_buf_printf(writer->out, ")%s", as);
-}
-
-/* An element more is always a difference: only NULL over NULL is none. */
-static void put_append_differs(const sql_writer *writer, uint32_t column)
-{
-    leat_buf_printf(writer->out, "(s.c%u IS NOT NULL OR ", column);
-    put_stored(writer, column);
-    leat_buf_text(writer->out, " IS NOT NULL)");
-}
-
-static void put_differs(const sql_writer *writer, uint32_t column, value_kind kind)
-{
-    bool masked = kind == PATCH_OF_ROW && !writer->shape->uniform;
-    if (masked) {
-        put_row_names(writer, column);
-        leat_buf_text(writer->out, " AND ");
-    }
-    if (is_named(writer, column) && op_of(writer, column, kind) == LEAT_OP_APPEND)
-        put_append_differs(writer, column);
-    else
-        put_distinct(writer, column, kind, masked);
 }
 
 /* --- the statement ----------------------------------------------------------------------------------------------- */
@@ -316,7 +462,7 @@ static uint32_t next_written(const sql_writer *writer, uint32_t column)
 
 static void put_update(const sql_writer *writer)
 {
-    value_kind kind = writer->shape->op == LEAT_PUT ? PUT_OF_ANY : PATCH_OF_ROW;
+    row_base base = writer->shape->op == LEAT_PUT ? FROM_DEFAULTS : FROM_STORED;
     uint32_t count = writer->table->column_count;
     uint32_t first = next_written(writer, 0);
     if (first == count)
@@ -324,14 +470,17 @@ static void put_update(const sql_writer *writer)
     leat_buf_text(writer->out, " WHEN MATCHED AND (");
     for (uint32_t i = first; i < count; i = next_written(writer, i + 1)) {
         leat_buf_text(writer->out, i == first ? "" : " OR ");
-        put_differs(writer, i, kind);
+        put_differs(writer, i, base);
     }
     leat_buf_text(writer->out, ") THEN UPDATE SET ");
     for (uint32_t i = first; i < count; i = next_written(writer, i + 1)) {
         leat_buf_text(writer->out, i == first ? "" : ", ");
         put_identifier(writer->out, writer->table->columns[i].name);
         leat_buf_text(writer->out, " = ");
-        put_new(writer, i, kind);
+        if (is_named(writer, i))
+            put_new(writer, i, base);
+        else
+            leat_buf_text(writer->out, "DEFAULT"); /* the table's own of now */
     }
 }
 
@@ -339,8 +488,7 @@ static void put_update(const sql_writer *writer)
 static void put_insert(const sql_writer *writer)
 {
     const leat_table *table = writer->table;
-    value_kind kind = writer->shape->op == LEAT_PUT ? PUT_OF_ANY : PATCH_OF_MISSING;
-    leat_buf_text(writer->out, " WHEN NOT MATCHED THEN INSERT (");
+    leat_buf_text(writer->out, "INSERT (");
     for (uint32_t i = 0; i < table->key_count; i++) {
         leat_buf_text(writer->out, i > 0 ? ", " : "");
         put_identifier(writer->out, table->columns[table->key_columns[i]].name);
@@ -358,9 +506,18 @@ static void put_insert(const sql_writer *writer)
         if (!is_named(writer, i))
             continue;
         leat_buf_text(writer->out, ", ");
-        put_new(writer, i, kind);
+        put_new(writer, i, FROM_DEFAULTS);
     }
     leat_buf_byte(writer->out, ')');
+}
+
+static void put_not_matched(const sql_writer *writer)
+{
+    leat_buf_text(writer->out, " WHEN NOT MATCHED THEN ");
+    if (leat_shape_counts_missing(writer->shape))
+        leat_buf_text(writer->out, "DO NOTHING");
+    else
+        put_insert(writer);
 }
 
 void leat_statement_build(const leat_shape *shape, leat_buf *out)
@@ -368,6 +525,7 @@ void leat_statement_build(const leat_shape *shape, leat_buf *out)
     sql_writer writer = {shape, shape->route->table, out};
     bool is_delete = shape->op == LEAT_DELETE;
     LEAT_ASSERT(!is_delete || (shape->columns == 0 && shape->uniform));
+    LEAT_ASSERT((shape->operated & ~shape->columns) == 0);
     leat_buf_text(out, is_delete ? "DELETE FROM " : "MERGE INTO ");
     put_table(&writer);
     leat_buf_text(out, " USING ");
@@ -377,5 +535,18 @@ void leat_statement_build(const leat_shape *shape, leat_buf *out)
     if (is_delete)
         return;
     put_update(&writer);
-    put_insert(&writer);
+    put_not_matched(&writer);
+}
+
+void leat_statement_build_missing(const leat_shape *shape, leat_buf *out)
+{
+    sql_writer writer = {shape, shape->route->table, out};
+    LEAT_ASSERT(leat_shape_counts_missing(shape));
+    leat_buf_text(out, "SELECT coalesce(sum(s.n), 0)::int8 FROM ");
+    uint32_t number = put_keys(&writer);
+    leat_buf_printf(out, ", unnest($%u::int4[]) AS n) AS s WHERE NOT EXISTS (SELECT FROM ", number);
+    put_table(&writer);
+    leat_buf_text(out, " WHERE ");
+    put_key_match(&writer);
+    leat_buf_byte(out, ')');
 }

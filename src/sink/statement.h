@@ -3,16 +3,25 @@
  *
  * The rows come as one array a column, unnested side by side. Parameters, in this order: the key columns in primary-key
  * order, the columns of the shape ascending, and, unless the shape is uniform, an int8[] that says of each row which of
- * these columns it names (bit i: column i); a column a row does not name has NULL in its array.
+ * these columns it names (bit i: column i) and, where the shape has operated columns, another that says which of them
+ * come with an operand; a column a row does not name has NULL in its array. Types that leat does not send in binary
+ * travel as text[] and are cast where they are used.
  *
- *   PUT     named columns set, all others to their defaults; column operations do not apply.
- *   PATCH   named columns change by the route's operation; a missing row starts from the defaults.
+ *   PUT     named columns set, all others to their defaults; an operand changes the default.
+ *   PATCH   named columns set, or changed from what is stored by an operand; a missing row starts from the defaults
+ *           (patch_existing: it is left out).
  *   DELETE  by key.
  *
+ * An operand meets NULL as nothing: `add` starts from 0, `max` and `min` from the operand, `append` from [], `merge`
+ * from {}, and so it does from a value that is no object. `append` to a value that is no array makes that the first
+ * element of one.
+ *
  * A row that would not change is neither written nor locked, where "change" is what PostgreSQL calls distinct: 1.0 over
- * 1 inside a jsonb is none. Text is compared by bytes, whatever its collation; a numeric without a fixed scale by its
- * text. `append` to a stored value that is no array makes it the first element of one. Keys must differ within one
- * statement.
+ * 1 inside a jsonb is none. Text is compared by bytes, whatever its collation; a numeric without a fixed scale, json and
+ * what travels as text by their text. Keys must differ within one statement.
+ *
+ * A statement that rounds as a column does (numeric(p,s), time(p) and the like) fails with 42804 once the column's type
+ * modifier is another: what it would call "no change" may be one by then.
  */
 #ifndef LEAT_STATEMENT_H
 #define LEAT_STATEMENT_H
@@ -20,7 +29,7 @@
 #include "base/buf.h"
 #include "record/write.h"
 
-enum { LEAT_STATEMENT_PARAMS_MAX = LEAT_KEY_COLUMNS_MAX + LEAT_COLUMNS_MAX + 1 };
+enum { LEAT_STATEMENT_PARAMS_MAX = LEAT_KEY_COLUMNS_MAX + LEAT_COLUMNS_MAX + 2 };
 
 typedef struct leat_shape {
     const leat_route *route;
@@ -40,5 +49,11 @@ uint32_t leat_shape_param_count(const leat_shape *shape);
 uint32_t leat_statement_element_oid(leat_type type);
 /* Appends the statement's text. */
 void leat_statement_build(const leat_shape *shape, leat_buf *out);
+
+/* Are records of such rows dropped when the row is missing, and to be counted first? */
+bool leat_shape_counts_missing(const leat_shape *shape);
+/* Appends the statement that counts them, one int8. Parameters: the key columns as above, and an int4[]: how many records
+ * each row stands for. One text a route. */
+void leat_statement_build_missing(const leat_shape *shape, leat_buf *out);
 
 #endif

@@ -2,6 +2,7 @@
  * Properties of values, on random ones. LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it longer.
  */
 #include "../../unit/record/fixture.h"
+#include "record/decimal.h"
 #include "record/item.h"
 
 enum { ROUNDS = 5000, DIGITS_MAX = 60 };
@@ -26,7 +27,8 @@ static uint64_t rounds(void)
 /* --- Canonical text ---------------------------------------------------------------------------------------------- */
 
 static const leat_type key_types[] = {LEAT_TYPE_BOOL, LEAT_TYPE_INT2, LEAT_TYPE_INT4,       LEAT_TYPE_INT8,
-                                      LEAT_TYPE_TEXT, LEAT_TYPE_UUID, LEAT_TYPE_TIMESTAMPTZ};
+                                      LEAT_TYPE_TEXT, LEAT_TYPE_UUID, LEAT_TYPE_TIMESTAMPTZ,
+                                      LEAT_TYPE_DATE, LEAT_TYPE_BYTEA};
 
 /* Small numbers as often as large ones. */
 static int64_t random_integer(leat_prng *prng, int bits)
@@ -60,6 +62,22 @@ static leat_slice random_text(leat_prng *prng, char *room)
     return (leat_slice){room, size};
 }
 
+/* The base64 of 1 to 20 random bytes, one bit after the other. */
+static leat_slice random_base64(leat_prng *prng, char *room)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint64_t bits = 8 * (1 + leat_prng_below(prng, 20));
+    size_t size = 0;
+    for (uint64_t at = 0; at < bits; at += 6) {
+        uint64_t digit = leat_prng_below(prng, 64);
+        uint64_t unused = at + 6 > bits ? at + 6 - bits : 0;
+        room[size++] = digits[digit >> unused << unused];
+    }
+    while (size % 4 != 0)
+        room[size++] = '=';
+    return (leat_slice){room, size};
+}
+
 static leat_value random_value(leat_prng *prng, leat_type type, char *room)
 {
     static const int64_t first_us = -730119 * INT64_C(86400000000);
@@ -69,6 +87,10 @@ static leat_value random_value(leat_prng *prng, leat_type type, char *room)
         value.boolean = leat_prng_below(prng, 2) == 1;
     else if (type == LEAT_TYPE_TEXT)
         value.text = random_text(prng, room);
+    else if (type == LEAT_TYPE_BYTEA)
+        value.text = random_base64(prng, room);
+    else if (type == LEAT_TYPE_DATE)
+        value.integer = (int64_t)leat_prng_below(prng, 3652059) - 730119;
     else if (type == LEAT_TYPE_UUID)
         memcpy(value.uuid, &(uint64_t[]){leat_prng_next(prng), leat_prng_next(prng)}, sizeof value.uuid);
     else if (type == LEAT_TYPE_TIMESTAMPTZ)
@@ -227,6 +249,93 @@ START_TEST(numeric_binary_holds_every_digit)
 }
 END_TEST
 
+/* --- Sums and rounding against 128-bit integers ------------------------------------------------------------------ */
+
+__extension__ typedef __int128 wide;
+
+/* Up to 30 digits and up to 10 of them behind the point; the value in units of 1e-10. */
+static wide random_short_literal(leat_prng *prng, char *text, int *ret_scale)
+{
+    wide number = 0;
+    int whole = 1 + (int)leat_prng_below(prng, 20);
+    int scale = (int)leat_prng_below(prng, 11);
+    bool negative = leat_prng_below(prng, 2) == 1;
+    char *at = text;
+    if (negative)
+        *at++ = '-';
+    for (int i = 0; i < whole + scale; i++) {
+        int digit = leat_prng_below(prng, 3) == 0 ? 9 : (int)leat_prng_below(prng, 10);
+        if (i == whole)
+            *at++ = '.';
+        *at++ = (char)('0' + digit);
+        number = number * 10 + digit;
+    }
+    *at = '\0';
+    for (int i = scale; i < 10; i++)
+        number *= 10;
+    *ret_scale = scale;
+    return negative ? -number : number;
+}
+
+/* The value of a plain literal in units of 1e-10, and its scale. */
+static wide read_literal(const char *text, size_t size, int *ret_scale)
+{
+    wide number = 0;
+    bool negative = text[0] == '-';
+    int scale = -1;
+    for (size_t i = negative ? 1 : 0; i < size; i++) {
+        if (text[i] == '.') {
+            scale = 0;
+            continue;
+        }
+        number = number * 10 + (text[i] - '0');
+        scale += scale >= 0;
+    }
+    *ret_scale = scale < 0 ? 0 : scale;
+    for (int i = *ret_scale; i < 10; i++)
+        number *= 10;
+    return negative ? -number : number;
+}
+
+START_TEST(sums_of_literals_are_exact)
+{
+    leat_prng prng = seeded();
+    for (uint64_t i = 0; i < rounds(); i++) {
+        char a[64], b[64], text[LEAT_DECIMAL_SUM_MAX];
+        int scale_a, scale_b, scale;
+        size_t size;
+        wide expected = random_short_literal(&prng, a, &scale_a) + random_short_literal(&prng, b, &scale_b);
+        ck_assert(leat_decimal_sum(leat_slice_of(a), leat_slice_of(b), text, &size));
+        ck_assert_msg(read_literal(text, size, &scale) == expected, "%s + %s = %.*s", a, b, (int)size, text);
+        ck_assert_int_eq(scale, scale_a > scale_b ? scale_a : scale_b);
+    }
+}
+END_TEST
+
+START_TEST(rounded_literals_are_the_nearest)
+{
+    leat_prng prng = seeded();
+    for (uint64_t i = 0; i < rounds(); i++) {
+        char literal_text[64], text[LEAT_DECIMAL_SUM_MAX];
+        int ignored, found;
+        size_t size;
+        wide value = random_short_literal(&prng, literal_text, &ignored);
+        int scale = (int)leat_prng_below(&prng, 14) - 3;
+        scale = scale > 10 ? 10 : scale;
+        wide unit = 1;
+        for (int k = scale; k < 10; k++)
+            unit *= 10;
+        wide magnitude = value < 0 ? -value : value;
+        wide expected = (magnitude + unit / 2) / unit * unit;
+        int32_t modifier = ((30 << 16) | (scale & 0x7ff)) + 4;
+        ck_assert(leat_decimal_round(leat_slice_of(literal_text), modifier, text, &size));
+        ck_assert_msg(read_literal(text, size, &found) == (value < 0 ? -expected : expected), "%s to %d: %.*s",
+                      literal_text, scale, (int)size, text);
+        ck_assert_int_eq(found, scale > 0 ? scale : 0);
+    }
+}
+END_TEST
+
 /* Rounds on the board, and looks whether anything stands left of the room that numeric(p,s) leaves. */
 static bool fits_on_board(const literal *made, int precision, int scale)
 {
@@ -276,6 +385,8 @@ int main(void)
     tcase_add_test(tests, canonical_text_leads_back_to_the_value);
     tcase_add_test(tests, a_canonical_key_is_its_own_canonical_form);
     tcase_add_test(tests, numeric_binary_holds_every_digit);
+    tcase_add_test(tests, sums_of_literals_are_exact);
+    tcase_add_test(tests, rounded_literals_are_the_nearest);
     tcase_add_test(tests, numeric_with_precision_is_refused_when_its_rounded_value_overflows);
     return fixture_run(suite);
 }

@@ -17,6 +17,7 @@ static inline leat_column fixture_column(const char *name, leat_type type, int32
     leat_column column = {.type = type, .type_modifier = type_modifier, .key_position = -1};
     snprintf(column.name, sizeof column.name, "%.*s", LEAT_NAME_MAX, name);
     snprintf(column.type_name, sizeof column.type_name, "%s", leat_type_name(type));
+    snprintf(column.cast_name, sizeof column.cast_name, "%s", leat_type_name(type));
     return column;
 }
 
@@ -59,6 +60,14 @@ static inline leat_table fixture_table(void)
     fixture_add(&table, "seen", LEAT_TYPE_TIMESTAMPTZ, -1);
     fixture_add(&table, "tags", LEAT_TYPE_JSONB, -1);
     fixture_add(&table, "made", LEAT_TYPE_INT8, -1)->generated = true;
+    fixture_add(&table, "ratio", LEAT_TYPE_FLOAT4, -1);
+    fixture_add(&table, "born", LEAT_TYPE_DATE, -1);
+    fixture_add(&table, "opens", LEAT_TYPE_TIME, -1);
+    fixture_add(&table, "local", LEAT_TYPE_TIMESTAMP, -1);
+    fixture_add(&table, "raw", LEAT_TYPE_BYTEA, -1);
+    fixture_add(&table, "doc", LEAT_TYPE_JSON, -1);
+    fixture_add(&table, "mood", LEAT_TYPE_OTHER, -1);
+    fixture_add(&table, "list", LEAT_TYPE_OTHER, -1)->is_array = true;
     leat_column *level = fixture_add(&table, "level", LEAT_TYPE_INT4, -1);
     level->not_null = true;
     level->default_expression = leat_must_strdup("5");

@@ -51,7 +51,10 @@ START_TEST(every_type_is_read)
                                                 "\"ref\": \"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\", "
                                                 "\"seen\": \"2000-01-01T00:00:01Z\", "
                                                 "\"tags\": {\"a\": [1, 2.50, 1e400, null, \"\\u00fc\"]}, "
-                                                "\"level\": 4}"));
+                                                "\"ratio\": 0.1, \"born\": \"2000-01-03\", "
+                                                "\"opens\": \"00:00:01\", \"local\": \"2000-01-01T00:00:02\", "
+                                                "\"raw\": \"Zm9v\", \"doc\": [ 1.50, {\"a\" : null} ], "
+                                                "\"mood\": \"ok\", \"list\": [1, null], \"level\": 4}"));
     ck_assert(leat_slice_is(value_of(&body, "note")->text, "a\xc3\xbc" "b"));
     ck_assert(value_of(&body, "active")->boolean);
     ck_assert_int_eq(value_of(&body, "small")->integer, -3);
@@ -61,21 +64,87 @@ START_TEST(every_type_is_read)
     ck_assert_uint_eq(value_of(&body, "ref")->uuid[0], 0xa0);
     ck_assert_int_eq(value_of(&body, "seen")->integer, 1000000);
     ck_assert(leat_slice_is(value_of(&body, "tags")->text, "{\"a\":[1,2.50,1e400,null,\"\xc3\xbc\"]}"));
+    ck_assert_double_eq(value_of(&body, "ratio")->real, (double)0.1f);
+    ck_assert_int_eq(value_of(&body, "born")->integer, 2);
+    ck_assert_int_eq(value_of(&body, "opens")->integer, 1000000);
+    ck_assert_int_eq(value_of(&body, "local")->integer, 2000000);
+    ck_assert(leat_slice_is(value_of(&body, "raw")->text, "Zm9v"));
+    ck_assert(leat_slice_is(value_of(&body, "doc")->text, "[1.50,{\"a\":null}]"));
+    ck_assert(leat_slice_is(value_of(&body, "mood")->text, "ok"));
+    ck_assert(leat_slice_is(value_of(&body, "list")->text, "{1,NULL}"));
     ck_assert_int_eq(value_of(&body, "level")->integer, 4);
     ck_assert(!(body.present & (bit("app_id") | bit("device") | bit("made"))));
 }
 END_TEST
 
+/* A value of a type that leat does not know, and the text form it becomes. */
+static const struct {
+    const char *column;
+    const char *json;
+    const char *text;
+} text_forms[] = {
+    {"mood", "\"\"", ""},
+    {"mood", "\"(1,\\\"a b\\\")\"", "(1,\"a b\")"},
+    {"mood", "12", "12"},
+    {"mood", "-1.50e3", "-1.50e3"},
+    {"mood", "true", "true"},
+    {"mood", "false", "false"},
+    {"list", "\"{1,2}\"", "{1,2}"},
+    {"list", "7", "7"},
+    {"list", "[]", "{}"},
+    {"list", "[1,-2.50,1e3]", "{1,-2.50,1e3}"},
+    {"list", "[true,false,null]", "{true,false,NULL}"},
+    {"list", "[\"\",\"null\",\"NULL\",\"a b\",\"{}\"]", "{\"\",\"null\",\"NULL\",\"a b\",\"{}\"}"},
+    {"list", "[\"a\\\"b\\\\c\",\"\\u00fc\"]", "{\"a\\\"b\\\\c\",\"\xc3\xbc\"}"},
+    {"list", "[[1,2],[3,null]]", "{{1,2},{3,NULL}}"},
+    {"list", "[[],[]]", "{{},{}}"},
+    {"list", "[[[[[[1]]]]]]", "{{{{{{1}}}}}}"},
+};
+
+START_TEST(other_types_take_their_text_form)
+{
+    char json[256];
+    int size = snprintf(json, sizeof json, "{\"%s\": %s}", text_forms[_i].column, text_forms[_i].json);
+    leat_body body = parse(LEAT_PATCH, (leat_slice){json, (size_t)size});
+    leat_slice text = value_of(&body, text_forms[_i].column)->text;
+    ck_assert_msg(leat_slice_is(text, text_forms[_i].text), "%.*s", (int)text.size, text.data);
+}
+END_TEST
+
+START_TEST(only_what_is_added_must_be_finite)
+{
+    static const char *const jsons[] = {"{\"score\":\"NaN\"}", "{\"score\":\"-Infinity\"}", "{\"ratio\":\"Infinity\"}",
+                                        "{\"price\":\"NaN\"}"};
+    for (size_t i = 0; i < COUNT_OF(jsons); i++) {
+        leat_body body;
+        leat_body_error error;
+        for (unsigned op = 0; op < LEAT_OP_COUNT; op++) {
+            for (uint32_t column = 0; column < table_of_test.column_count; column++)
+                route.ops[column] = (leat_column_op)op;
+            leat_body_fault fault =
+                leat_body_parse(parser, &route, LEAT_PATCH, leat_slice_of(jsons[i]), key, &body, &error);
+            ck_assert_uint_eq(fault, op == LEAT_OP_ADD ? LEAT_BODY_REFUSED : LEAT_BODY_OK);
+        }
+    }
+    for (uint32_t column = 0; column < table_of_test.column_count; column++)
+        route.ops[column] = LEAT_OP_ADD;
+    parse(LEAT_PUT, LEAT_SLICE("{\"sessions\":1,\"score\":\"NaN\",\"price\":\"NaN\"}"));
+    parse(LEAT_PATCH, LEAT_SLICE("{\"sessions\":1,\"score\":1e308,\"price\":1,\"ratio\":null}"));
+}
+END_TEST
+
 START_TEST(texts_outlive_their_json_and_later_bodies)
 {
-    char json[] = "{\"note\": \"first\", \"price\": \"1.50\", \"tags\": [1]}";
+    char json[] = "{\"note\": \"first\", \"price\": \"1.50\", \"tags\": [1], \"list\": [\"a\"]}";
     leat_body first = parse(LEAT_PATCH, (leat_slice){json, sizeof json - 1});
     memset(json, 'x', sizeof json);
     for (int i = 0; i < 5000; i++)
-        parse(LEAT_PATCH, LEAT_SLICE("{\"note\": \"later\", \"price\": 2, \"tags\": {\"a\": \"bcdefghijklmnopq\"}}"));
+        parse(LEAT_PATCH, LEAT_SLICE("{\"note\": \"later\", \"price\": 2, \"tags\": {\"a\": \"bcdefghijklmnopq\"}, "
+                                     "\"list\": [\"bcd\"]}"));
     ck_assert(leat_slice_is(value_of(&first, "note")->text, "first"));
     ck_assert(leat_slice_is(value_of(&first, "price")->text, "1.50"));
     ck_assert(leat_slice_is(value_of(&first, "tags")->text, "[1]"));
+    ck_assert(leat_slice_is(value_of(&first, "list")->text, "{\"a\"}"));
     leat_body_parser_reset(parser);
     leat_body again = parse(LEAT_PATCH, LEAT_SLICE("{\"note\": \"again\"}"));
     ck_assert(leat_slice_is(value_of(&again, "note")->text, "again"));
@@ -208,6 +277,27 @@ static const bad_body bad_bodies[] = {
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"ref\":1}"), "ref", "must be a string"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"seen\":\"2026-01-02\"}"), "seen", "RFC 3339"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"seen\":0}"), "seen", "must be a string"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"ratio\":1e39}"), "ratio", "out of range for real"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"born\":\"2026-01-02T00:00:00Z\"}"), "born", "must be a date"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"born\":20260102}"), "born", "must be a string"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"opens\":\"3:04\"}"), "opens", "time of day"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"local\":\"2026-01-02T00:00:00Z\"}"), "local", "no offset"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"raw\":\"Zg\"}"), "raw", "base64"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"raw\":[1]}"), "raw", "must be a string"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"doc\":[\"\\u0000\"]}"), "doc", "U+0000"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"doc\":1e200000}"), "doc", "more digits"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"mood\":\"\\u0000\"}"), "mood", "U+0000"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"mood\":[1]}"), "mood", "must be a string"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"mood\":{}}"), "mood", "must be a string"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":{}}"), "list", "must be an array"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[{}]}"), "list", "must not hold an object"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[1],[{}]]}"), "list", "must not hold an object"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[\"a\\u0000\"]}"), "list", "U+0000"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[1],[1,2]]}"), "list", "one size"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[1,[2]]}"), "list", "one size"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[2],1]}"), "list", "one size"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[],1]}"), "list", "one size"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[[[[[[1]]]]]]]}"), "list", "more than 6 dimensions"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":\"\\u0000\"}"), "tags", "U+0000"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":[1,{\"a\":\"x\\u0000\"}]}"), "tags", "U+0000"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":{\"\\u0000\":1}}"), "tags", "U+0000"},
@@ -238,7 +328,7 @@ START_TEST(endless_nesting_is_refused_without_recursion)
 {
     enum { LEVELS = 200000 };
     static char json[2 * LEVELS + 16];
-    size_t used = (size_t)snprintf(json, sizeof json, "{\"tags\":");
+    size_t used = (size_t)snprintf(json, sizeof json, "{\"%s\":", _i == 0 ? "tags" : "list");
     memset(json + used, '[', LEVELS);
     memset(json + used + LEVELS, ']', LEVELS);
     json[used + 2 * LEVELS] = '}';
@@ -246,7 +336,7 @@ START_TEST(endless_nesting_is_refused_without_recursion)
     leat_body_error error;
     leat_slice whole = {json, used + 2 * LEVELS + 1};
     ck_assert_uint_eq(leat_body_parse(parser, &route, LEAT_PATCH, whole, key, &body, &error), LEAT_BODY_REFUSED);
-    ck_assert_str_eq(error.field, "tags");
+    ck_assert_str_eq(error.field, _i == 0 ? "tags" : "list");
 }
 END_TEST
 
@@ -257,10 +347,12 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, every_type_is_read);
+    tcase_add_loop_test(tests, other_types_take_their_text_form, 0, (int)COUNT_OF(text_forms));
+    tcase_add_test(tests, only_what_is_added_must_be_finite);
     tcase_add_test(tests, texts_outlive_their_json_and_later_bodies);
     tcase_add_test(tests, a_body_larger_than_a_chunk_is_read);
     tcase_add_loop_test(tests, good_bodies_are_taken, 0, (int)COUNT_OF(good_bodies));
     tcase_add_loop_test(tests, bad_bodies_are_refused_in_words, 0, (int)COUNT_OF(bad_bodies));
-    tcase_add_test(tests, endless_nesting_is_refused_without_recursion);
+    tcase_add_loop_test(tests, endless_nesting_is_refused_without_recursion, 0, 2);
     return fixture_run(suite);
 }

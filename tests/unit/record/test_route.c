@@ -70,8 +70,12 @@ static const struct {
     {NULL, "/{app_id}/{device}", NULL, "nothing", LEAT_OP_SET, "column nothing"},
     {NULL, "/{app_id}/{device}", NULL, "note", LEAT_OP_ADD, "add does not work on text"},
     {NULL, "/{app_id}/{device}", NULL, "sessions", LEAT_OP_APPEND, "append does not work on int8"},
-    {NULL, "/{app_id}/{device}", NULL, "sessions", LEAT_OP_MAX, "max is not supported"},
-    {NULL, "/{app_id}/{device}", NULL, "tags", LEAT_OP_MERGE, "merge is not supported"},
+    {NULL, "/{app_id}/{device}", NULL, "note", LEAT_OP_MAX, "needs COLLATE \"C\""},
+    {NULL, "/{app_id}/{device}", NULL, "note", LEAT_OP_MIN, "needs COLLATE \"C\""},
+    {NULL, "/{app_id}/{device}", NULL, "tags", LEAT_OP_MAX, "max does not work on jsonb"},
+    {NULL, "/{app_id}/{device}", NULL, "active", LEAT_OP_MIN, "min does not work on bool"},
+    {NULL, "/{app_id}/{device}", NULL, "doc", LEAT_OP_MERGE, "merge does not work on json"},
+    {NULL, "/{app_id}/{device}", NULL, "mood", LEAT_OP_ADD, "add does not work on other"},
     {NULL, "/{app_id}/{device}", NULL, "app_id", LEAT_OP_ADD, "a key column cannot"},
     {NULL, "/{app_id}/{device}", NULL, "made", LEAT_OP_SET, "generated"},
 };
@@ -117,7 +121,22 @@ START_TEST(a_table_without_a_usable_key_is_refused)
 }
 END_TEST
 
-START_TEST(a_column_of_an_unknown_type_is_left_alone_outside_the_key)
+START_TEST(max_and_min_work_on_text_by_bytes)
+{
+    static const char *const columns[] = {"note", "born", "tags"};
+    static const leat_column_op ops[] = {LEAT_OP_MAX, LEAT_OP_MIN, LEAT_OP_MERGE};
+    leat_route route = {0};
+    leat_error error = {""};
+    leat_route_spec spec = {.path = "/{app_id}/{device}", .column_count = 3, .column_names = columns,
+                            .column_ops = ops};
+    table_of_test.columns[0].by_bytes = true;
+    ck_assert_msg(leat_route_build(&spec, &table_of_test, 0, &route, &error) == 0, "%s", error.text);
+    for (size_t i = 0; i < COUNT_OF(columns); i++)
+        ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, leat_slice_of(columns[i]))], ops[i]);
+}
+END_TEST
+
+START_TEST(a_column_of_another_type_stays_outside_the_key)
 {
     leat_table table = fixture_empty_table("t");
     fixture_add_key(&table, "id", LEAT_TYPE_INT8, -1);
@@ -197,7 +216,8 @@ int main(void)
     tcase_add_test(tests, a_route_knows_its_keys_tenant_and_operations);
     tcase_add_loop_test(tests, a_bad_spec_is_refused_in_words, 0, (int)COUNT_OF(bad_specs));
     tcase_add_test(tests, a_table_without_a_usable_key_is_refused);
-    tcase_add_test(tests, a_column_of_an_unknown_type_is_left_alone_outside_the_key);
+    tcase_add_test(tests, max_and_min_work_on_text_by_bytes);
+    tcase_add_test(tests, a_column_of_another_type_stays_outside_the_key);
     tcase_add_test(tests, a_key_must_not_be_rounded_by_its_column);
     tcase_add_test(tests, routes_of_one_table_have_one_tenant);
     tcase_add_test(tests, two_routes_must_differ);

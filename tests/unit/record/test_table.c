@@ -14,7 +14,8 @@ START_TEST(exact_types_can_be_keys)
 {
     static const bool expected[LEAT_TYPE_COUNT] = {
         [LEAT_TYPE_BOOL] = true, [LEAT_TYPE_INT2] = true, [LEAT_TYPE_INT4] = true,        [LEAT_TYPE_INT8] = true,
-        [LEAT_TYPE_TEXT] = true, [LEAT_TYPE_UUID] = true, [LEAT_TYPE_TIMESTAMPTZ] = true,
+        [LEAT_TYPE_TEXT] = true, [LEAT_TYPE_UUID] = true, [LEAT_TYPE_TIMESTAMPTZ] = true, [LEAT_TYPE_DATE] = true,
+        [LEAT_TYPE_BYTEA] = true,
     };
     for (unsigned type = 0; type < LEAT_TYPE_COUNT; type++)
         ck_assert_int_eq(leat_type_is_key((leat_type)type), expected[type]);
@@ -24,11 +25,18 @@ END_TEST
 START_TEST(operations_fit_their_types)
 {
     for (unsigned type = 0; type < LEAT_TYPE_COUNT; type++) {
+        leat_column column = fixture_column("c", (leat_type)type, -1);
         bool is_number = type >= LEAT_TYPE_INT2 && type <= LEAT_TYPE_NUMERIC;
-        ck_assert_int_eq(leat_op_fits(LEAT_OP_SET, (leat_type)type), type != LEAT_TYPE_OTHER);
-        ck_assert_int_eq(leat_op_fits(LEAT_OP_ADD, (leat_type)type), is_number);
-        ck_assert_int_eq(leat_op_fits(LEAT_OP_APPEND, (leat_type)type), type == LEAT_TYPE_JSONB);
-        ck_assert(!leat_op_fits(LEAT_OP_MAX, (leat_type)type));
+        bool is_ordered = is_number || (type >= LEAT_TYPE_UUID && type <= LEAT_TYPE_BYTEA);
+        ck_assert(leat_op_fits(LEAT_OP_SET, &column));
+        ck_assert_int_eq(leat_op_fits(LEAT_OP_ADD, &column), is_number);
+        ck_assert_int_eq(leat_op_fits(LEAT_OP_APPEND, &column), type == LEAT_TYPE_JSONB);
+        ck_assert_int_eq(leat_op_fits(LEAT_OP_MERGE, &column), type == LEAT_TYPE_JSONB);
+        ck_assert_int_eq(leat_op_fits(LEAT_OP_MAX, &column), is_ordered);
+        ck_assert_int_eq(leat_op_fits(LEAT_OP_MIN, &column), is_ordered);
+        column.by_bytes = true;
+        ck_assert_int_eq(leat_op_fits(LEAT_OP_MAX, &column), is_ordered || type == LEAT_TYPE_TEXT);
+        ck_assert_int_eq(leat_op_fits(LEAT_OP_ADD, &column), is_number);
     }
 }
 END_TEST

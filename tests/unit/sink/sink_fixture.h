@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "record/item.h"
+#include "sink/pg_blocking.h"
 #include "sink/postgres.h"
 #include "sink/rows.h"
+#include "sink/shapes.h"
 
 enum { FIXTURE_RECORDS_MAX = 2000, FIXTURE_PARTITIONS = 4 };
 
@@ -75,6 +77,13 @@ static inline void fixture_open_database(fixture *f)
     snprintf(f->dsn, sizeof f->dsn, "%s dbname=%s", f->server, f->name);
     f->pg = PQconnectdb(f->dsn);
     ck_assert_msg(PQstatus(f->pg) == CONNECTION_OK, "%s", PQerrorMessage(f->pg));
+}
+
+/* Schema leat: statements call its functions. */
+static inline void fixture_schema(fixture *f)
+{
+    fixture_sql(f, "SET client_min_messages = warning");
+    fixture_sql(f, leat_schema_sql);
 }
 
 /* Reads the table as leat does and puts a route on it. */

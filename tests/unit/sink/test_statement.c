@@ -18,11 +18,11 @@ static leat_table small_table(void)
     return table;
 }
 
-static void expect_text(leat_route_op op, uint64_t columns, bool uniform, const char *expected)
+static void expect_text(leat_shape shape, const char *expected)
 {
     leat_table table = small_table();
-    leat_route route = {.table = &table, .ops = {LEAT_OP_ADD, LEAT_OP_SET, LEAT_OP_APPEND}};
-    leat_shape shape = {.route = &route, .op = op, .columns = columns, .uniform = uniform};
+    leat_route route = {.table = &table, .ops = {LEAT_OP_ADD, LEAT_OP_SET, LEAT_OP_MERGE}};
+    shape.route = &route;
     leat_buf sql = {0};
     leat_statement_build(&shape, &sql);
     ck_assert_str_eq(leat_buf_cstr(&sql), expected);
@@ -32,7 +32,7 @@ static void expect_text(leat_route_op op, uint64_t columns, bool uniform, const 
 
 START_TEST(delete_is_by_key)
 {
-    expect_text(LEAT_DELETE, 0, true,
+    expect_text((leat_shape){.op = LEAT_DELETE, .uniform = true},
                 "DELETE FROM \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0) AS s"
                 " WHERE t.\"id\" = s.k0");
 }
@@ -40,7 +40,7 @@ END_TEST
 
 START_TEST(a_patch_of_nothing_only_inserts)
 {
-    expect_text(LEAT_PATCH, 0, true,
+    expect_text((leat_shape){.op = LEAT_PATCH, .uniform = true},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0) AS s"
                 " ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN INSERT (\"id\") VALUES (s.k0)");
 }
@@ -48,46 +48,115 @@ END_TEST
 
 START_TEST(a_uniform_patch_needs_no_mask)
 {
-    expect_text(LEAT_PATCH, 5, true,
+    expect_text((leat_shape){.op = LEAT_PATCH, .columns = 5, .operated = 5, .uniform = true},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
                 " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2) AS s ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (coalesce(t.\"n\", 0) + s.c0)"
-                " OR (s.c2 IS NOT NULL OR t.\"list\" IS NOT NULL))"
+                " OR t.\"list\" IS DISTINCT FROM ((CASE jsonb_typeof(t.\"list\") WHEN 'object' THEN t.\"list\""
+                " ELSE '{}'::jsonb END) || s.c2))"
                 " THEN UPDATE SET \"n\" = coalesce(t.\"n\", 0) + s.c0,"
-                " \"list\" = CASE WHEN s.c2 IS NULL THEN NULL"
-                " ELSE coalesce(t.\"list\", '[]'::jsonb) || jsonb_build_array(s.c2) END"
+                " \"list\" = (CASE jsonb_typeof(t.\"list\") WHEN 'object' THEN t.\"list\""
+                " ELSE '{}'::jsonb END) || s.c2"
                 " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\", \"list\") VALUES (s.k0,"
-                " coalesce((5)::integer, 0) + s.c0,"
-                " CASE WHEN s.c2 IS NULL THEN NULL ELSE '[]'::jsonb || jsonb_build_array(s.c2) END)");
+                " coalesce((5)::integer, 0) + s.c0, ('{}'::jsonb) || s.c2)");
 }
 END_TEST
 
-START_TEST(a_mixed_patch_asks_the_mask)
+START_TEST(a_mixed_patch_asks_the_masks)
 {
-    expect_text(LEAT_PATCH, 1, false,
+    expect_text((leat_shape){.op = LEAT_PATCH, .columns = 1, .operated = 1},
+                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
+                " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p, unnest($4::int8[]) AS o) AS s ON t.\"id\" = s.k0"
+                " WHEN MATCHED AND ((s.p & '1'::int8) <> 0 AND t.\"n\" IS DISTINCT FROM"
+                " (CASE WHEN (s.o & '1'::int8) <> 0 THEN coalesce(t.\"n\", 0) + s.c0 ELSE s.c0 END))"
+                " THEN UPDATE SET \"n\" = CASE WHEN (s.p & '1'::int8) <> 0 THEN"
+                " CASE WHEN (s.o & '1'::int8) <> 0 THEN coalesce(t.\"n\", 0) + s.c0 ELSE s.c0 END ELSE t.\"n\" END"
+                " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\") VALUES (s.k0, CASE WHEN (s.p & '1'::int8) <> 0 THEN"
+                " CASE WHEN (s.o & '1'::int8) <> 0 THEN coalesce((5)::integer, 0) + s.c0 ELSE s.c0 END"
+                " ELSE (5)::integer END)");
+}
+END_TEST
+
+START_TEST(a_mixed_patch_without_operands_has_one_mask)
+{
+    expect_text((leat_shape){.op = LEAT_PATCH, .columns = 1},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
                 " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p) AS s ON t.\"id\" = s.k0"
-                " WHEN MATCHED AND ((s.p & '1'::int8) <> 0"
-                " AND t.\"n\" IS DISTINCT FROM (coalesce(t.\"n\", 0) + s.c0))"
-                " THEN UPDATE SET \"n\" = CASE WHEN (s.p & '1'::int8) <> 0"
-                " THEN coalesce(t.\"n\", 0) + s.c0 ELSE t.\"n\" END"
+                " WHEN MATCHED AND ((s.p & '1'::int8) <> 0 AND t.\"n\" IS DISTINCT FROM (s.c0))"
+                " THEN UPDATE SET \"n\" = CASE WHEN (s.p & '1'::int8) <> 0 THEN s.c0 ELSE t.\"n\" END"
                 " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\") VALUES (s.k0, CASE WHEN (s.p & '1'::int8) <> 0"
-                " THEN coalesce((5)::integer, 0) + s.c0 ELSE (5)::integer END)");
+                " THEN s.c0 ELSE (5)::integer END)");
 }
 END_TEST
 
 START_TEST(a_put_writes_every_column_and_no_generated_one)
 {
-    expect_text(LEAT_PUT, 1, true,
+    expect_text((leat_shape){.op = LEAT_PUT, .columns = 1, .uniform = true},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
                 " unnest($2::int4[]) AS c0) AS s ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (s.c0) OR t.\"list\" IS DISTINCT FROM NULL)"
-                " THEN UPDATE SET \"n\" = s.c0, \"list\" = NULL"
+                " THEN UPDATE SET \"n\" = s.c0, \"list\" = DEFAULT"
                 " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\") VALUES (s.k0, s.c0)");
 }
 END_TEST
 
-START_TEST(a_put_resets_columns_of_types_leat_cannot_send)
+START_TEST(an_operand_changes_the_default_of_a_put)
+{
+    expect_text((leat_shape){.op = LEAT_PUT, .columns = 5, .operated = 5, .merge = LEAT_MERGE_STRIP, .uniform = true},
+                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
+                " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2) AS s ON t.\"id\" = s.k0"
+                " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (coalesce((5)::integer, 0) + s.c0)"
+                " OR t.\"list\" IS DISTINCT FROM ((('{}'::jsonb) || s.c2)"
+                " - ARRAY(SELECT key FROM jsonb_each(s.c2) WHERE value = 'null'::jsonb)))"
+                " THEN UPDATE SET \"n\" = coalesce((5)::integer, 0) + s.c0, \"list\" = (('{}'::jsonb) || s.c2)"
+                " - ARRAY(SELECT key FROM jsonb_each(s.c2) WHERE value = 'null'::jsonb)"
+                " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\", \"list\") VALUES (s.k0,"
+                " coalesce((5)::integer, 0) + s.c0, (('{}'::jsonb) || s.c2)"
+                " - ARRAY(SELECT key FROM jsonb_each(s.c2) WHERE value = 'null'::jsonb))");
+}
+END_TEST
+
+START_TEST(rows_that_must_exist_are_counted_and_not_inserted)
+{
+    leat_table table = small_table();
+    leat_route route = {.table = &table, .patch_existing = true};
+    leat_shape shape = {.route = &route, .op = LEAT_PATCH, .uniform = true};
+    leat_buf sql = {0};
+    ck_assert(leat_shape_counts_missing(&shape));
+    leat_statement_build(&shape, &sql);
+    ck_assert_str_eq(leat_buf_cstr(&sql), "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[])"
+                                          " AS k0) AS s ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN DO NOTHING");
+    leat_buf_clear(&sql);
+    leat_statement_build_missing(&shape, &sql);
+    ck_assert_str_eq(leat_buf_cstr(&sql),
+                     "SELECT coalesce(sum(s.n), 0)::int8 FROM (SELECT unnest($1::uuid[]) AS k0, unnest($2::int4[]) AS n)"
+                     " AS s WHERE NOT EXISTS (SELECT FROM \"my \"\"s\"\"\".\"t\" AS t WHERE t.\"id\" = s.k0)");
+    shape.op = LEAT_PUT;
+    ck_assert(!leat_shape_counts_missing(&shape));
+    leat_buf_free(&sql);
+    leat_table_fini(&table);
+}
+END_TEST
+
+START_TEST(what_rounds_asks_for_its_modifier)
+{
+    leat_table table = small_table();
+    leat_route route = {.table = &table};
+    leat_shape shape = {.route = &route, .op = LEAT_PATCH, .columns = 1, .uniform = true};
+    leat_buf sql = {0};
+    table.columns[0].type = LEAT_TYPE_NUMERIC;
+    table.columns[0].type_modifier = 655366;
+    snprintf(table.columns[0].name, sizeof table.columns[0].name, "it's \\ n");
+    leat_statement_build(&shape, &sql);
+    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql),
+                                 " AS c0 WHERE (SELECT leat.check_modifiers(E'my \"s\"', E't',"
+                                 " ARRAY[E'it''s \\\\ n'], ARRAY[655366]))) AS s ON "));
+    leat_buf_free(&sql);
+    leat_table_fini(&table);
+}
+END_TEST
+
+START_TEST(types_leat_cannot_send_are_compared_by_their_text)
 {
     leat_table table = small_table();
     leat_route route = {.table = &table};
@@ -100,7 +169,7 @@ START_TEST(a_put_resets_columns_of_types_leat_cannot_send)
     leat_statement_build(&shape, &sql);
     ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql), "WHEN MATCHED AND (t.\"spot\"::text IS DISTINCT FROM ((5))::text"
                                                       " OR t.\"list\" IS DISTINCT FROM NULL)"
-                                                      " THEN UPDATE SET \"spot\" = (5), \"list\" = NULL"));
+                                                      " THEN UPDATE SET \"spot\" = DEFAULT, \"list\" = DEFAULT"));
     leat_buf_free(&sql);
     leat_table_fini(&table);
 }
@@ -127,6 +196,7 @@ static fixture *open_things(void)
                                          LEAT_OP_ADD, LEAT_OP_ADD, LEAT_OP_APPEND, LEAT_OP_APPEND};
     fixture *f = fixture_new();
     fixture_open_database(f);
+    fixture_schema(f);
     fixture_sql(f, things_sql);
     fixture_route(f, "things", "/things/{app}/{id}", 8, names, ops);
     return f;
@@ -345,9 +415,13 @@ int main(void)
     tcase_add_test(texts, delete_is_by_key);
     tcase_add_test(texts, a_patch_of_nothing_only_inserts);
     tcase_add_test(texts, a_uniform_patch_needs_no_mask);
-    tcase_add_test(texts, a_mixed_patch_asks_the_mask);
+    tcase_add_test(texts, a_mixed_patch_asks_the_masks);
+    tcase_add_test(texts, a_mixed_patch_without_operands_has_one_mask);
     tcase_add_test(texts, a_put_writes_every_column_and_no_generated_one);
-    tcase_add_test(texts, a_put_resets_columns_of_types_leat_cannot_send);
+    tcase_add_test(texts, an_operand_changes_the_default_of_a_put);
+    tcase_add_test(texts, rows_that_must_exist_are_counted_and_not_inserted);
+    tcase_add_test(texts, what_rounds_asks_for_its_modifier);
+    tcase_add_test(texts, types_leat_cannot_send_are_compared_by_their_text);
     suite_add_tcase(suite, texts);
     TCase *effects = tcase_create("effect");
     tcase_set_timeout(effects, 30);
