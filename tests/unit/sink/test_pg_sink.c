@@ -121,6 +121,32 @@ START_TEST(more_shapes_than_are_kept)
 }
 END_TEST
 
+START_TEST(patches_of_missing_rows_are_counted_when_rows_must_exist)
+{
+    world *w = world_open(1, 1000);
+    w->f->routes.routes[0].patch_existing = true;
+    world_publish(w);
+    claim(w, 0);
+    fixture_sql(w->f, "INSERT INTO things VALUES (1, 1)");
+    for (int seq = 1; seq <= 2; seq++) {
+        patch(w, "1", "{\"n\":1}");
+        patch(w, "2", "{\"n\":1}");
+        patch(w, "3", "{\"note\":\"x\"}");
+        patch(w, "3", "{\"note\":\"y\"}");
+        add_part(w, 0, seq, seq);
+        expect_outcome(run_batch(w), LEAT_APPLIED, "");
+        ck_assert_uint_eq(leat_sink_count(w->sink)->patches_dropped, (uint64_t)seq * 3);
+    }
+    patch(w, "2", "{\"n\":1}");
+    patch(w, "1", "{\"n\":2147483647}");
+    add_part(w, 0, 3, 3);
+    expect_outcome(run_batch(w), LEAT_BAD_DATA, "22003");
+    ck_assert_uint_eq(leat_sink_count(w->sink)->patches_dropped, 6);
+    expect_rows(w, "1:3:");
+    world_free(w);
+}
+END_TEST
+
 /* --- what a job can come to -------------------------------------------------------------------------------------- */
 
 START_TEST(fenced_by_another_claim)
@@ -318,11 +344,11 @@ START_TEST(the_key_of_a_partitioned_table_is_its_key)
     fixture_sql(w->f, "DROP TABLE things;"
                       "CREATE TABLE things (id int PRIMARY KEY, n int DEFAULT 5, note text, code text)"
                       " PARTITION BY RANGE (id);"
-                      "CREATE TABLE some (id int NOT NULL, note text, n int DEFAULT 5, code text)"
+                      "CREATE TABLE few (id int NOT NULL, note text, n int DEFAULT 5, code text)"
                       " PARTITION BY LIST (id);"
-                      "CREATE TABLE one PARTITION OF some (CONSTRAINT odd PRIMARY KEY (id)) FOR VALUES IN (1);"
-                      "CREATE TABLE more PARTITION OF some (CONSTRAINT one_note UNIQUE (note)) DEFAULT;"
-                      "ALTER TABLE things ATTACH PARTITION some FOR VALUES FROM (0) TO (100)");
+                      "CREATE TABLE one PARTITION OF few (CONSTRAINT odd PRIMARY KEY (id)) FOR VALUES IN (1);"
+                      "CREATE TABLE more PARTITION OF few (CONSTRAINT one_note UNIQUE (note)) DEFAULT;"
+                      "ALTER TABLE things ATTACH PARTITION few FOR VALUES FROM (0) TO (100)");
     claim(w, 0);
     fixture_run_on(other, "BEGIN; INSERT INTO things VALUES (1, 1, 'theirs')");
     patch(w, "1", "{\"n\":1}");
@@ -528,6 +554,7 @@ int main(void)
     tcase_add_test(well, writes_to_one_key_keep_their_order);
     tcase_add_test(well, a_batch_larger_than_any_socket_buffer);
     tcase_add_test(well, more_shapes_than_are_kept);
+    tcase_add_test(well, patches_of_missing_rows_are_counted_when_rows_must_exist);
     TCase *outcomes = add_case(suite, "outcomes");
     tcase_add_test(outcomes, fenced_by_another_claim);
     tcase_add_test(outcomes, the_database_went_back);
