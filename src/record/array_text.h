@@ -1,6 +1,6 @@
 /*
- * array_text.h - a JSON array as PostgreSQL writes arrays: {1,NULL,"a \"b\""}. Strings become quoted elements, numbers and
- * booleans stand as they are, null is NULL, arrays in it are further dimensions.
+ * array_text.h - a JSON array as PostgreSQL writes arrays: {1,NULL,"a \"b\""}. Strings become quoted elements, numbers
+ * and booleans stand as they are, null is NULL, arrays in it are further dimensions.
  */
 #ifndef LEAT_ARRAY_TEXT_H
 #define LEAT_ARRAY_TEXT_H

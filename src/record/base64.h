@@ -1,6 +1,6 @@
 /*
- * base64.h - bytes as text, RFC 4648 section 4: the standard alphabet, padded. Only the canonical spelling is taken (the
- * unused bits of the last character are 0), so that equal bytes are equal texts.
+ * base64.h - bytes as text, RFC 4648 section 4: the standard alphabet, padded. Only the canonical spelling is taken
+ * (the unused bits of the last character are 0), so that equal bytes are equal texts.
  */
 #ifndef LEAT_BASE64_H
 #define LEAT_BASE64_H

@@ -40,15 +40,15 @@ typedef struct leat_body_error {
  *   a column that is not there, is generated, or is named twice;
  *   null in a NOT NULL column (whatever its operation);
  *   a value that is not of the type; a string with U+0000 (json, jsonb: anywhere inside); json and jsonb nested deeper
- *     than LEAT_BODY_DEPTH_MAX containers; numbers that do not fit (integers with a fraction or an exponent; numeric, and
- *     numbers inside json and jsonb, beyond what PostgreSQL can hold);
+ *     than LEAT_BODY_DEPTH_MAX containers; numbers that do not fit (integers with a fraction or an exponent; numeric,
+ *     and numbers inside json and jsonb, beyond what PostgreSQL can hold);
  *   NaN and the infinities where PATCH adds;
  *   PUT: a NOT NULL column without default that is not named;
  *   a key column that differs from `key` (one that agrees is dropped from `present`).
  * int and numeric take a number literal or a string; float4 and float8 a number or the strings "NaN", "Infinity",
  * "-Infinity"; date, time, timestamp, timestamptz, uuid, bytea and text a string; bool true or false; json and jsonb
- * anything but null, which is SQL NULL (for `append` it is the one element that is appended); any other type a string, a
- * number or a boolean as its text form, and where it is an array, a JSON array (array_text.h).
+ * anything but null, which is SQL NULL (for `append` it is the one element that is appended); any other type a string,
+ * a number or a boolean as its text form, and where it is an array, a JSON array (array_text.h).
  * `json` is not needed afterwards: texts in the values live in the parser until its reset. On a fault `ret` means
  * nothing and `error` is filled. Steady state: no malloc.
  */

@@ -36,8 +36,9 @@ static const struct {
     const char *name;
     unsigned kinds; /* any of them will do */
 } ops[LEAT_OP_COUNT] = {
-    [LEAT_OP_SET] = {"set", KIND_ANY},     [LEAT_OP_ADD] = {"add", KIND_NUMBER},  [LEAT_OP_APPEND] = {"append", KIND_JSON},
-    [LEAT_OP_MAX] = {"max", KIND_ORDERED}, [LEAT_OP_MIN] = {"min", KIND_ORDERED}, [LEAT_OP_MERGE] = {"merge", KIND_JSON},
+    [LEAT_OP_SET] = {"set", KIND_ANY},         [LEAT_OP_ADD] = {"add", KIND_NUMBER},
+    [LEAT_OP_APPEND] = {"append", KIND_JSON},  [LEAT_OP_MAX] = {"max", KIND_ORDERED},
+    [LEAT_OP_MIN] = {"min", KIND_ORDERED},     [LEAT_OP_MERGE] = {"merge", KIND_JSON},
 };
 
 const char *leat_type_name(leat_type type)

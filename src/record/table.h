@@ -85,8 +85,8 @@ const char *leat_type_name(leat_type type);
 leat_type leat_type_by_name(const char *typname);
 /* May a column of this type be part of a key? bool, int2/4/8, text, uuid, date, timestamptz, bytea. */
 bool leat_type_is_key(leat_type type);
-/* Does this operation work on this column? set: all; add: numbers; max, min: numbers, date, time, timestamp, timestamptz,
- * uuid, bytea, and text that is ordered by its bytes; merge, append: jsonb. */
+/* Does this operation work on this column? set: all; add: numbers; max, min: numbers, date, time, timestamp,
+ * timestamptz, uuid, bytea, and text that is ordered by its bytes; merge, append: jsonb. */
 bool leat_op_fits(leat_column_op op, const leat_column *column);
 const char *leat_op_name(leat_column_op op);
 bool leat_op_by_name(const char *name, leat_column_op *ret_op);

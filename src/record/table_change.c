@@ -15,7 +15,7 @@ static const char *type_text(const leat_column *column)
     return column->type_name;
 }
 
-/* Where the words are the same, as after an extension's type was made anew as something else. */
+/* Where the words are the same: a domain may bear a type's name. */
 static const char *kind_text(const leat_column *column)
 {
     return leat_type_name(column->type);
@@ -52,11 +52,12 @@ static const char *default_text(const leat_column *column)
     return column->default_expression ? column->default_expression : "none";
 }
 
+/* Of neighbours with one name, the first that differs is said. */
 static const struct {
     const char *name;
     column_text *text;
 } column_properties[] = {
-    {"type", type_text},         {"kind", kind_text},  {"cast", cast_text},       {"nullability", null_text},
+    {"type", type_text},         {"type", kind_text},  {"type", cast_text},       {"nullability", null_text},
     {"writing", generated_text}, {"form", array_text}, {"collation", order_text}, {"default", default_text},
 };
 
@@ -135,12 +136,15 @@ static const char *comma(const leat_buf *out, size_t start)
 
 static void describe_column(const leat_column *from, const leat_column *to, size_t start, leat_buf *out)
 {
+    const char *said = "";
     for (size_t i = 0; i < COLUMN_PROPERTIES; i++) {
+        const char *name = column_properties[i].name;
         const char *old = column_properties[i].text(from);
         const char *new = column_properties[i].text(to);
-        if (strcmp(old, new) != 0)
-            leat_buf_printf(out, "%scolumn %s: %s %s -> %s", comma(out, start), to->name, column_properties[i].name, old,
-                            new);
+        if (strcmp(old, new) == 0 || strcmp(name, said) == 0)
+            continue;
+        leat_buf_printf(out, "%scolumn %s: %s %s -> %s", comma(out, start), to->name, name, old, new);
+        said = name;
     }
 }
 

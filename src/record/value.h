@@ -34,8 +34,8 @@ bool leat_value_is_text(leat_type type);
  * uuid: 8-4-4-4-12 hex, any case. timestamptz: RFC 3339 with an offset ("2026-01-02T03:04:05.678Z"), years 0001-9999
  * also in UTC, up to 6 fractional digits (more are refused, never silently cut), no second 60; timestamp: the same
  * without an offset; date: "2026-01-02"; time: "03:04:05.678". text: valid UTF-8 without NUL, at most varchar(n)
- * characters; other: the same without a limit, and what it means the database says. bytea: base64 (base64.h). numeric: a
- * decimal literal, exponent allowed, or "NaN"; one that PostgreSQL would round is taken, one too large for it is not.
+ * characters; other: the same without a limit, and what it means the database says. bytea: base64 (base64.h). numeric:
+ * a decimal literal, exponent allowed, or "NaN"; one that PostgreSQL would round is taken, one too large for it is not.
  * float4, float8: a decimal literal of at most 2000 bytes that is neither too large nor rounds to 0, or "NaN",
  * "Infinity", "-Infinity". json and jsonb have no such form and are refused.
  * Returns 0, or -1 with a message that names what is allowed (not the column: the caller does).
@@ -58,8 +58,8 @@ void leat_value_binary(const leat_column *column, const leat_value *value, leat_
 bool leat_value_equal(leat_type type, const leat_value *a, const leat_value *b);
 
 /* Order of two present values as PostgreSQL's operators have it: negative, 0, positive. For the types that max and min
- * fit: int2/4/8, float4/8 and numeric (NaN equals itself and is the greatest), date, time, timestamp, timestamptz, uuid,
- * bytea and text by their bytes (COLLATE "C"). */
+ * fit: int2/4/8, float4/8 and numeric (NaN equals itself and is the greatest), date, time, timestamp, timestamptz,
+ * uuid, bytea and text by their bytes (COLLATE "C"). */
 int leat_value_compare(leat_type type, const leat_value *a, const leat_value *b);
 
 #endif

@@ -6,29 +6,58 @@
 
 #include "sink/pg_blocking.h"
 
-/* A label is taken literally first (so that odd names need no quotes), then as SQL would read it. */
+/* A label is taken literally first (so that odd names need no quotes), then as SQL would read it. What partitions have
+ * of their own counts too: rows end up in them. An index that is not valid yet is one that CREATE INDEX CONCURRENTLY is
+ * making: it refuses already. tgtype: bit 3 is DELETE. */
 static const char find_table_sql[] =
-    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhasrules,"
-    "       EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary)"
-    "  FROM pg_catalog.pg_class AS c"
-    "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-    " WHERE c.oid = coalesce("
+    "WITH found AS (SELECT coalesce("
     "           pg_catalog.to_regclass(CASE WHEN position('.' IN $1::text) > 0"
     "               THEN pg_catalog.quote_ident(pg_catalog.split_part($1, '.', 1)) || '.' ||"
     "                    pg_catalog.quote_ident(pg_catalog.substr($1, position('.' IN $1) + 1))"
     "               ELSE pg_catalog.quote_ident($1) END),"
-    "           pg_catalog.to_regclass($1))";
+    "           pg_catalog.to_regclass($1))::oid AS oid),"
+    "     parts AS (SELECT oid FROM found UNION"
+    "               SELECT t.relid::oid FROM found CROSS JOIN LATERAL pg_catalog.pg_partition_tree(found.oid) AS t)"
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhasrules,"
+    "       EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),"
+    "       EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid IN (SELECT oid FROM parts)"
+    "               AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary),"
+    "       EXISTS (SELECT FROM pg_catalog.pg_constraint AS f WHERE f.confrelid IN (SELECT oid FROM parts)"
+    "               AND f.contype = 'f') OR"
+    "       EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid IN (SELECT oid FROM parts)"
+    "               AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 8 <> 0) OR"
+    "       EXISTS (SELECT FROM pg_catalog.pg_attribute AS a"
+    "                 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    "                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attidentity <> ''"
+    "                      OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%'))"
+    "  FROM found"
+    "  JOIN pg_catalog.pg_class AS c ON c.oid = found.oid"
+    "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace";
 
-enum { TABLE_OID, TABLE_SCHEMA, TABLE_NAME, TABLE_KIND, TABLE_RULES, TABLE_HAS_KEY };
+enum {
+    TABLE_OID,
+    TABLE_SCHEMA,
+    TABLE_NAME,
+    TABLE_KIND,
+    TABLE_RULES,
+    TABLE_HAS_KEY,
+    TABLE_ORDERED,
+    TABLE_DELETES_MATTER,
+};
 
-/* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. An int2vector counts
- * from 0, so array_position does; columns that the index merely includes stand behind its key. An identity "by default"
- * has no stored expression; its sequence is the default. */
+/* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. A JSON array is taken
+ * where the text form is the usual one, {..,..}; a domain over an array has its category and delimiter. An int2vector
+ * counts from 0, so array_position does; columns that the index merely includes stand behind its key. An identity "by
+ * default" has no stored expression; its sequence is the default. The order is by bytes where the C library compares in
+ * locale C, be it the collation's or, for the default one, the database's. */
 static const char read_columns_sql[] =
     "SELECT a.attname,"
     "       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' THEN t.typname ELSE '' END,"
-    "       format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnotnull,"
+    "       format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1), a.atttypid, a.atttypmod, a.attnotnull,"
     "       a.attgenerated <> '' OR a.attidentity = 'a',"
+    "       t.typcategory = 'A' AND t.typdelim = ',' AND t.typname NOT IN ('int2vector', 'oidvector'),"
+    "       CASE l.collprovider WHEN 'c' THEN l.collcollate IN ('C', 'POSIX')"
+    "            WHEN 'd' THEN b.datlocprovider = 'c' AND b.datcollate IN ('C', 'POSIX') ELSE false END,"
     "       CASE WHEN a.attidentity = 'd' THEN"
     "                format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname))"
     "            WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,"
@@ -37,6 +66,7 @@ static const char read_columns_sql[] =
     "       coalesce(l.collisdeterministic, true)"
     "  FROM pg_attribute AS a"
     "  JOIN pg_type AS t ON t.oid = a.atttypid"
+    "  JOIN pg_database AS b ON b.datname = current_database()"
     "  LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     "  LEFT JOIN pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary"
     "  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation"
@@ -47,10 +77,13 @@ enum {
     COLUMN_NAME,
     COLUMN_TYPE,
     COLUMN_FORMAT,
+    COLUMN_CAST,
     COLUMN_OID,
     COLUMN_MODIFIER,
     COLUMN_NOT_NULL,
     COLUMN_GENERATED,
+    COLUMN_ARRAY,
+    COLUMN_BY_BYTES,
     COLUMN_DEFAULT,
     COLUMN_KEY,
     COLUMN_DETERMINISTIC,
@@ -64,7 +97,6 @@ static void copy_name(char ret[LEAT_NAME_MAX + 1], const PGresult *result, int r
 static const char *kind_name(char kind)
 {
     switch (kind) {
-    case 'p': return "a partitioned table";
     case 'v': return "a view";
     case 'm': return "a materialized view";
     case 'f': return "a foreign table";
@@ -80,9 +112,8 @@ static int check_table(const leat_pg *pg, const char *label, const PGresult *fou
         return leat_fail(error, "table %s: not found in %s (search_path counts, without schema leat; schema.name is exact)", label,
                          pg->where);
     char kind = PQgetvalue(found, 0, TABLE_KIND)[0];
-    if (kind != 'r')
-        return leat_fail(error, "table %s in %s: it is %s, a plain table is needed", label, pg->where,
-                         kind_name(kind));
+    if (kind != 'r' && kind != 'p')
+        return leat_fail(error, "table %s in %s: it is %s, a table is needed", label, pg->where, kind_name(kind));
     if (leat_pg_boolean(found, 0, TABLE_RULES))
         return leat_fail(error, "table %s in %s: it has rules, which MERGE does not work with", label, pg->where);
     if (!leat_pg_boolean(found, 0, TABLE_HAS_KEY))
@@ -95,10 +126,13 @@ static void read_column(const PGresult *result, int row, leat_column *ret)
     copy_name(ret->name, result, row, COLUMN_NAME);
     ret->type = leat_type_by_name(PQgetvalue(result, row, COLUMN_TYPE));
     snprintf(ret->type_name, sizeof ret->type_name, "%s", PQgetvalue(result, row, COLUMN_FORMAT));
+    snprintf(ret->cast_name, sizeof ret->cast_name, "%s", PQgetvalue(result, row, COLUMN_CAST));
     ret->type_oid = (uint32_t)leat_pg_integer(result, row, COLUMN_OID);
     ret->type_modifier = (int32_t)leat_pg_integer(result, row, COLUMN_MODIFIER);
     ret->not_null = leat_pg_boolean(result, row, COLUMN_NOT_NULL);
     ret->generated = leat_pg_boolean(result, row, COLUMN_GENERATED);
+    ret->is_array = leat_pg_boolean(result, row, COLUMN_ARRAY);
+    ret->by_bytes = leat_pg_boolean(result, row, COLUMN_BY_BYTES);
     if (!PQgetisnull(result, row, COLUMN_DEFAULT))
         ret->default_expression = leat_must_strdup(PQgetvalue(result, row, COLUMN_DEFAULT));
     ret->key_position = -1;
@@ -151,6 +185,8 @@ static int find_table(leat_pg *pg, const char *label, leat_table *ret, char *ret
     if (status == 0) {
         copy_name(ret->schema, found, 0, TABLE_SCHEMA);
         copy_name(ret->name, found, 0, TABLE_NAME);
+        ret->is_ordered = leat_pg_boolean(found, 0, TABLE_ORDERED);
+        ret->deletes_matter = leat_pg_boolean(found, 0, TABLE_DELETES_MATTER);
         snprintf(ret_oid, size, "%s", PQgetvalue(found, 0, TABLE_OID));
     }
     PQclear(found);

@@ -45,6 +45,11 @@ static void retype(leat_table *table)
     snprintf(column->type_name, sizeof column->type_name, "bigint");
 }
 
+static void rename_type(leat_table *table)
+{
+    column_of(table, "small")->type = LEAT_TYPE_OTHER;
+}
+
 static void lengthen(leat_table *table)
 {
     snprintf(column_of(table, "note")->type_name, sizeof table->columns->type_name, "character varying(20)");
@@ -134,10 +139,10 @@ static const struct {
     {add_column, "column extra: added", "column extra: dropped"},
     {drop_column, "column level: dropped", "column level: added"},
     {rename_column, "column note: dropped, column remark: added", "column remark: dropped, column note: added"},
-    {retype, "column small: type int2 -> bigint, column small: kind int2 -> int8",
-     "column small: type bigint -> int2, column small: kind int8 -> int2"},
+    {retype, "column small: type int2 -> bigint", "column small: type bigint -> int2"},
+    {rename_type, "column small: type int2 -> other", "column small: type other -> int2"},
     {lengthen, "column note: type text -> character varying(20)", "column note: type character varying(20) -> text"},
-    {move_type, "column note: cast text -> elsewhere.kind", "column note: cast elsewhere.kind -> text"},
+    {move_type, "column note: type text -> elsewhere.kind", "column note: type elsewhere.kind -> text"},
     {require, "column note: nullability nullable -> NOT NULL", "column note: nullability NOT NULL -> nullable"},
     {generate, "column note: writing plain -> generated", "column note: writing generated -> plain"},
     {make_array, "column note: form no array -> array", "column note: form array -> no array"},
@@ -146,7 +151,8 @@ static const struct {
     {drop_default, "column level: default 5 -> none", "column level: default none -> 5"},
     {swap_columns, "columns: in another order", "columns: in another order"},
     {shorten_key, "primary key: (app_id, device) -> (app_id)", "primary key: (app_id) -> (app_id, device)"},
-    {swap_key, "primary key: (app_id, device) -> (device, app_id)", "primary key: (device, app_id) -> (app_id, device)"},
+    {swap_key, "primary key: (app_id, device) -> (device, app_id)",
+     "primary key: (device, app_id) -> (app_id, device)"},
     {constrain, "further unique constraints: now there", "further unique constraints: gone"},
     {refer, "effects of a DELETE: now there", "effects of a DELETE: gone"},
     {move_table, "table: public.subscriptions -> other.subscriptions",

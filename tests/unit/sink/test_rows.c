@@ -84,7 +84,7 @@ START_TEST(rows_of_one_operation_share_a_statement)
 }
 END_TEST
 
-START_TEST(writes_to_one_key_go_in_rounds)
+START_TEST(writes_that_do_not_fold_go_in_rounds)
 {
     fixture *f = open_routes();
     fixture_add(f, "a", "patch", "1", "{\"n\":1}");
@@ -94,7 +94,175 @@ START_TEST(writes_to_one_key_go_in_rounds)
     fixture_add(f, "a", "delete", "1", NULL);
     fixture_add(f, "a", "patch", "2", "{\"n\":1}");
     leat_rows *rows = build(f);
-    expect_statements(rows, "patch a 0100 2, patch c 0010 1, patch b 0010 1, patch a 0100 1, delete a 0000 1");
+    expect_statements(rows, "patch a 0100 2, patch c 0010 1, patch b 0010 1, delete a 0000 1");
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(writes_to_one_key_become_one)
+{
+    fixture *f = open_routes();
+    fixture_add(f, "a", "patch", "1", "{\"n\":1}");
+    fixture_add(f, "a", "patch", "2", "{\"n\":1}");
+    fixture_add(f, "a", "put", "01", "{\"note\":\"x\"}"); /* not canonical */
+    fixture_add(f, "a", "patch", "1", "{\"list\":[]}");
+    fixture_add(f, "a", "patch", "2", "{\"note\":\"x\"}");
+    leat_rows *rows = build(f);
+    expect_statements(rows, "put a 0011 1, patch a 0110 1");
+    ck_assert_uint_eq(leat_rows_count(rows), 2);
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_route_may_keep_records_apart)
+{
+    fixture *f = open_routes();
+    f->routes.routes[0].fold = false;
+    for (int i = 0; i < 3; i++)
+        fixture_add(f, "a", "patch", "1", "{\"n\":1}");
+    fixture_add(f, "a", "patch", "2", "{\"n\":1}");
+    leat_rows *rows = build(f);
+    expect_statements(rows, "patch a 0100 2, patch a 0100 1, patch a 0100 1");
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
+/* The ids of the rows, statement by statement. */
+static void expect_ids(leat_rows *rows, const char *expected)
+{
+    char text[256] = "";
+    for (uint32_t i = 0; i < leat_rows_statement_count(rows); i++) {
+        leat_row_statement statement;
+        ck_assert_int_eq(leat_rows_statement(rows, i, leat_rows_shape(rows, i), &statement), 0);
+        for (uint32_t row = 0; row < statement.row_count; row++)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d", row > 0 ? "+" : *text ? " " : "",
+                     statement.values[0][20 + 8 * row + 7]);
+    }
+    ck_assert_str_eq(text, expected);
+}
+
+START_TEST(ordered_tables_are_written_in_the_order_of_the_log)
+{
+    static const struct {
+        const char *route, *key;
+        uint32_t partition;
+        uint16_t subpartition;
+        int64_t offset;
+    } records[] = {
+        {"a", "1", 0, 3, 10}, {"c", "9", 0, 3, 11}, {"b", "1", 0, 3, 17}, {"a", "2", 0, 5, 4}, {"a", "3", 0, 5, 12},
+        {"c", "8", 0, 5, 13}, {"a", "4", 1, 0, 2},  {"a", "4", 1, 0, 5},  {"a", "5", 1, 1, 3},
+    };
+    fixture *f = open_routes();
+    f->catalog.tables[0].is_ordered = true;
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        leat_batch_record *record = fixture_add(f, records[i].route, "patch", records[i].key, "{\"n\":1}");
+        record->partition = records[i].partition;
+        record->subpartition = records[i].subpartition;
+        record->offset = records[i].offset;
+    }
+    leat_rows *rows = build(f);
+    expect_ids(rows, "9+8 2 1 3 1 4 5 4");
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(masks_and_the_least_merge_of_mixed_rows)
+{
+    static const unsigned char operated[] = {0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 8,
+                                             0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0};
+    fixture *f = open_routes();
+    leat_row_statement statement;
+    f->routes.routes[0].ops[1] = LEAT_OP_ADD;
+    f->routes.routes[0].ops[3] = LEAT_OP_MERGE;
+    fixture_add(f, "a", "patch", "1", "{\"n\":1,\"list\":{\"a\":1}}");
+    fixture_add(f, "a", "patch", "2", "{\"n\":null,\"list\":{\"a\":null}}");
+    fixture_add(f, "a", "patch", "3", "{\"note\":\"x\"}");
+    leat_rows *rows = build(f);
+    leat_shape shape = leat_rows_shape(rows, 0);
+    ck_assert_uint_eq(shape.columns, 14);
+    ck_assert_uint_eq(shape.operated, 10);
+    ck_assert_int_eq(shape.merge, LEAT_MERGE_STRIP);
+    ck_assert(!shape.uniform);
+    ck_assert_int_eq(leat_rows_statement(rows, 0, shape, &statement), 0);
+    ck_assert_uint_eq(statement.param_count, 6);
+    ck_assert_uint_eq((size_t)statement.sizes[5], 20 + sizeof operated);
+    ck_assert_mem_eq(statement.values[5] + 20, operated, sizeof operated);
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(dropped_records_are_counted_by_record)
+{
+    static const unsigned char counts[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1,
+                                           0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 1};
+    fixture *f = open_routes();
+    leat_row_statement statement;
+    f->routes.routes[0].patch_existing = true;
+    for (int i = 0; i < 3; i++)
+        fixture_add(f, "a", "patch", "1", "{\"n\":1}");
+    fixture_add(f, "a", "patch", "2", "{\"n\":1}");
+    leat_rows *rows = build(f);
+    ck_assert_int_eq(leat_rows_missing(rows, 0, &statement), 0);
+    ck_assert_uint_eq(statement.param_count, 2);
+    ck_assert_uint_eq((size_t)statement.sizes[1], sizeof counts);
+    ck_assert_mem_eq(statement.values[1], counts, sizeof counts);
+    leat_rows_free(rows);
+    fixture_free(f);
+}
+END_TEST
+
+/* Items decoded by an older version: names, types and keys are those of the version that the batch is built with. */
+START_TEST(the_newest_version_of_the_tables_counts)
+{
+    fixture *f = open_routes();
+    leat_rows *rows = leat_rows_new();
+    leat_rows_fault fault;
+    leat_table narrow = make_table("one");
+    leat_routes *newer = leat_must_calloc(1, sizeof *newer);
+    *newer = f->routes;
+    narrow.columns[0].type = LEAT_TYPE_INT2;
+    snprintf(narrow.columns[1].name, sizeof narrow.columns[1].name, "m");
+    for (uint32_t i = 0; i < 2; i++)
+        newer->routes[i].table = &narrow;
+    fixture_add(f, "a", "patch", "1", "{\"m\":1}");
+    ck_assert_int_eq(leat_rows_build(rows, &f->batch, newer, &fault), 0);
+    leat_shape shape = leat_rows_shape(rows, 0);
+    ck_assert_ptr_eq(shape.route, &newer->routes[0]);
+    fixture_clear(f);
+    fixture_add(f, "a", "delete", "70000", NULL);
+    ck_assert_int_eq(leat_rows_build(rows, &f->batch, newer, &fault), -1);
+    ck_assert(fault.relies_on_table);
+    ck_assert_int_eq(fault.bad_record, 0);
+    leat_rows_free(rows);
+    free(newer);
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_fault_says_whether_it_relies_on_the_table)
+{
+    static const struct {
+        const char *route, *key, *body;
+        bool relies;
+    } bad[] = {
+        {"a", "1", "{\"n\":1", false}, {"a", "1", "[]", false},        {"a", "1", "{\"m\":1}", true},
+        {"a", "1", "{\"n\":70000}", true}, {"z", "1", "{}", false}, {"a", "x", "{}", false},
+    };
+    fixture *f = open_routes();
+    leat_rows *rows = leat_rows_new();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        leat_rows_fault fault;
+        fixture_add(f, bad[i].route, "patch", bad[i].key, bad[i].body);
+        ck_assert_int_eq(leat_rows_build(rows, &f->batch, &f->routes, &fault), -1);
+        ck_assert_int_eq(fault.outcome, LEAT_BAD_DATA);
+        ck_assert_msg(fault.relies_on_table == bad[i].relies, "%s %s", bad[i].key, bad[i].body);
+        fixture_clear(f);
+    }
     leat_rows_free(rows);
     fixture_free(f);
 }
@@ -219,7 +387,14 @@ int main(void)
     Suite *suite = suite_create("rows");
     TCase *tests = tcase_create("rows");
     tcase_add_test(tests, rows_of_one_operation_share_a_statement);
-    tcase_add_test(tests, writes_to_one_key_go_in_rounds);
+    tcase_add_test(tests, writes_that_do_not_fold_go_in_rounds);
+    tcase_add_test(tests, writes_to_one_key_become_one);
+    tcase_add_test(tests, a_route_may_keep_records_apart);
+    tcase_add_test(tests, ordered_tables_are_written_in_the_order_of_the_log);
+    tcase_add_test(tests, masks_and_the_least_merge_of_mixed_rows);
+    tcase_add_test(tests, dropped_records_are_counted_by_record);
+    tcase_add_test(tests, the_newest_version_of_the_tables_counts);
+    tcase_add_test(tests, a_fault_says_whether_it_relies_on_the_table);
     tcase_add_test(tests, a_builder_forgets_the_batch_before);
     tcase_add_test(tests, a_batch_may_be_empty);
     tcase_add_test(tests, arrays_are_in_binary_form);
