@@ -92,7 +92,8 @@ static int read_letters(leat_pg *pg, const leat_dead_query *query, leat_dead_let
     snprintf(partition, sizeof partition, "%" PRId64, query->partition);
     snprintf(offset, sizeof offset, "%" PRId64, query->offset);
     snprintf(limit, sizeof limit, "%" PRIu32, query->limit);
-    const char *const values[] = {query->topic, query->routes, partition, offset, limit, query->with_bodies ? "t" : "f"};
+    const char *bodies = query->with_bodies ? "t" : "f";
+    const char *const values[] = {query->topic, query->routes, partition, offset, limit, bodies};
     PGresult *result = leat_pg_query(pg, dead_letters_sql, 6, values, error);
     if (!result)
         return -1;

@@ -330,7 +330,8 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     session->claim_read = false;
     session->question = ASK_NOTHING;
     session->is_asking = false;
-    session->result = (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
+    session->result =
+        (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
     if (reserve_commands(session, COMMANDS_FEW) < 0)
         refuse(session, LEAT_OUTAGE, "out of memory");
     else if (job->kind == LEAT_JOB_BATCH && job->batch.dead)

@@ -242,7 +242,8 @@ static int check_schema(leat_pg *pg, leat_error *error)
     if (refuse_newer(pg, version, error) != 0)
         return -1;
     if (version < LEAT_SCHEMA_VERSION)
-        return leat_fail(error, "%s: schema leat has version %" PRId64 ", this program needs version %d: run `leat init`",
+        return leat_fail(error,
+                         "%s: schema leat has version %" PRId64 ", this program needs version %d: run `leat init`",
                          pg->where, version, LEAT_SCHEMA_VERSION);
     return 0;
 }
