@@ -7,19 +7,34 @@
 /* Exit codes: the same for every command. */
 enum { LEAT_EXIT_OK = 0, LEAT_EXIT_FAILED = 1, LEAT_EXIT_USAGE = 2, LEAT_EXIT_CHECK = 3 };
 
+/* What stood on the command line. A command sees only options that it takes; those not given are NULL, 0, false. */
+typedef struct leat_options {
+    const char *config_file; /* has a default */
+    const char *shard;
+    const char *table;
+    const char *route;
+    uint32_t limit;
+    bool json;
+    char *const *operands; /* as many as the command wants */
+} leat_options;
+
 typedef struct leat_command {
-    const char *name;
+    const char *name;       /* one word, or two with a blank between */
+    const char *takes;      /* letters of its options, as in main.c's table */
+    const char *usage;      /* what stands behind the name */
+    uint32_t operand_count;
     const char *summary;
     const char *help;
-    int (*run)(const char *config_file);
-    bool needs_config;
+    int (*run)(const leat_options *options);
 } leat_command;
 
-int leat_command_run(const char *config_file);
-int leat_command_edge(const char *config_file);
-int leat_command_apply(const char *config_file);
-int leat_command_init(const char *config_file);
-int leat_command_config(const char *config_file); /* prints the reference */
-int leat_command_version(const char *config_file);
+int leat_command_run(const leat_options *options);
+int leat_command_edge(const leat_options *options);
+int leat_command_apply(const leat_options *options);
+int leat_command_init(const leat_options *options);
+int leat_command_dead_list(const leat_options *options);
+int leat_command_dead_show(const leat_options *options);
+int leat_command_config(const leat_options *options); /* prints the reference */
+int leat_command_version(const leat_options *options);
 
 #endif

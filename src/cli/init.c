@@ -75,12 +75,12 @@ static int init_all(leat_startup *startup, leat_error *error)
     return status;
 }
 
-int leat_command_init(const char *config_file)
+int leat_command_init(const leat_options *options)
 {
     leat_startup startup;
     leat_error error = {0};
     int code = LEAT_EXIT_OK;
-    if (leat_startup_config(&startup, config_file, &error) != 0)
+    if (leat_startup_config(&startup, options->config_file, &error) != 0)
         code = LEAT_EXIT_USAGE;
     else if (init_all(&startup, &error) != 0)
         code = LEAT_EXIT_FAILED;

@@ -1,4 +1,5 @@
 /* leat: the command line. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,26 +7,56 @@
 
 #include "cli/commands.h"
 
+enum { LIMIT_MAX = 1000000 };
+
 static const leat_command commands[] = {
-    {"run", "edge and apply in one process",
+    {"run", "c", "[--config FILE]", 0, "edge and apply in one process",
      "Accepts writes over HTTP and applies them, in one process. SIGTERM or SIGINT drains and ends; a second one quits.\n",
-     leat_command_run, true},
-    {"edge", "accept writes over HTTP into the log",
+     leat_command_run},
+    {"edge", "c", "[--config FILE]", 0, "accept writes over HTTP into the log",
      "PUT, PATCH and DELETE on the configured routes; 202 once the log has the write. Starts while a database is down, as\n"
      "soon as data_dir has a catalog (written by init, apply, run or an earlier edge). SIGTERM drains, a second one quits.\n",
-     leat_command_edge, true},
-    {"apply", "apply the log to the shards",
+     leat_command_edge},
+    {"apply", "c", "[--config FILE]", 0, "apply the log to the shards",
      "Drains the log into the shards. Any number of processes may run; together they are one consumer group.\n"
      "SIGTERM finishes the batches in flight, commits and leaves the group; a second one quits.\n",
-     leat_command_apply, true},
-    {"init", "create the topic and schema leat in every shard",
+     leat_command_apply},
+    {"init", "c", "[--config FILE]", 0, "create the topic and schema leat in every shard",
      "Creates the topic if it is not there and, in every shard, schema leat with the source, the layout and the tenant\n"
-     "slots. Idempotent. A topic, layout or source that contradicts the configuration is an error that says what to do.\n",
-     leat_command_init, true},
-    {"config", "print the reference of all settings", "Every setting with its type, default, range and meaning.\n",
-     leat_command_config, false},
-    {"version", "print the versions of leat and its libraries", "", leat_command_version, false},
+     "slots; brings a schema of an older leat up to date. Idempotent. A topic, layout or source that contradicts the\n"
+     "configuration is an error that says what to do.\n",
+     leat_command_init},
+    {"dead list", "cstrlj", "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
+     "list the records that were refused for good",
+     "Reads the dead letters of the topic from the shards, the newest first.\n\n"
+     "  --shard NAME   of this shard only\n"
+     "  --table NAME   of the routes on this table, named as in the configuration\n"
+     "  --route NAME   of this route\n"
+     "  --limit N      at most so many; default 100\n"
+     "  --json         one JSON object a line with everything that is known\n\n"
+     "A shard that does not answer is said, the others are listed, and the exit status is 1.\n",
+     leat_command_dead_list},
+    {"dead show", "csj", "PARTITION OFFSET [--shard NAME] [--json] [--config FILE]", 2, "show one of them whole",
+     "Shows the dead letter of this record.\n\n"
+     "  --shard NAME   ask this shard only\n"
+     "  --json         as one JSON object\n",
+     leat_command_dead_show},
+    {"config", "", "", 0, "print the reference of all settings", "Every setting with its type, default, range and meaning.\n",
+     leat_command_config},
+    {"version", "", "", 0, "print the versions of leat and its libraries", "", leat_command_version},
 };
+
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static const struct option options_known[] = {
+    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},      {"shard", required_argument, NULL, 's'},
+    {"table", required_argument, NULL, 't'},  {"route", required_argument, NULL, 'r'},
+    {"limit", required_argument, NULL, 'l'},  {"json", no_argument, NULL, 'j'},
+    {0},
+};
+
+/* ---- help ---- */
 
 static void print_usage(FILE *out)
 {
@@ -33,7 +64,7 @@ static void print_usage(FILE *out)
           "leat takes writes over HTTP, keeps them in Kafka and applies them to PostgreSQL, each once and in order.\n\n"
           "commands:\n",
           out);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fputs("\noptions:\n"
           "  -c, --config FILE  the configuration; default leat.yaml\n"
@@ -43,17 +74,33 @@ static void print_usage(FILE *out)
           out);
 }
 
-static const leat_command *find_command(const char *name)
-{
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
-}
-
 static void print_command_help(const leat_command *command)
 {
-    printf("usage: leat %s%s\n\n%s", command->name, command->needs_config ? " [--config FILE]" : "", command->help);
+    printf("usage: leat %s%s%s\n\n%s", command->name, *command->usage ? " " : "", command->usage, command->help);
+}
+
+/* Is this the first word of commands of two words? */
+static bool is_in_group(const leat_command *command, const char *word)
+{
+    size_t size = strlen(word);
+    return strncmp(command->name, word, size) == 0 && command->name[size] == ' ';
+}
+
+static bool is_group(const char *word)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (is_in_group(&commands[i], word))
+            return true;
+    return false;
+}
+
+static void print_group(FILE *out, const char *word)
+{
+    fprintf(out, "usage: leat %s COMMAND\n\n", word);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (is_in_group(&commands[i], word))
+            fprintf(out, "  %-10s %s\n", commands[i].name + strlen(word) + 1, commands[i].summary);
+    fprintf(out, "\n`leat %s COMMAND --help` says more\n", word);
 }
 
 static int usage_error(const char *words, const char *argument)
@@ -63,39 +110,145 @@ static int usage_error(const char *words, const char *argument)
     return LEAT_EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+/* ---- options ---- */
+
+static int take_limit(leat_options *options, const char *text)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
-    };
-    const char *config_file = "leat.yaml";
-    bool help = false;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
-        if (option == 'c')
-            config_file = optarg;
-        else if (option == 'h')
-            help = true;
-        else if (option == 'V')
-            return leat_command_version(NULL);
-        else
-            return usage_error("unknown option", "");
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || value < 1 || value > LIMIT_MAX)
+        return -1;
+    options->limit = (uint32_t)value;
+    return 0;
+}
+
+static int take_option(leat_options *options, int letter, const char *value)
+{
+    switch (letter) {
+    case 'c': options->config_file = value; break;
+    case 's': options->shard = value; break;
+    case 't': options->table = value; break;
+    case 'r': options->route = value; break;
+    case 'j': options->json = true; break;
+    case 'l': return take_limit(options, value);
+    default: break;
     }
-    if (optind == argc) {
-        print_usage(help ? stdout : stderr);
+    return 0;
+}
+
+static int option_error(int letter, const char *word)
+{
+    char text[3] = {'-', (char)optopt, '\0'};
+    if (strncmp(word, "--", 2) != 0 && optopt)
+        word = text;
+    return usage_error(letter == ':' ? "a value is missing behind " : "unknown option ", word);
+}
+
+/* What the command line says beside its words. */
+typedef struct command_line {
+    leat_options options;
+    bool help;
+    bool version;
+    char given[16]; /* letters of the options, each once */
+} command_line;
+
+static int read_options(int argc, char **argv, command_line *line)
+{
+    int letter;
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, ":c:hV", options_known, NULL)) != -1) {
+        if (letter == '?' || letter == ':')
+            return option_error(letter, argv[optind - 1]);
+        if (take_option(&line->options, letter, optarg) != 0)
+            return usage_error("--limit takes a number from 1 to 1000000, not ", optarg);
+        line->help = line->help || letter == 'h';
+        line->version = line->version || letter == 'V';
+        if (!strchr("hV", letter) && !strchr(line->given, letter))
+            line->given[strlen(line->given)] = (char)letter;
+    }
+    return LEAT_EXIT_OK;
+}
+
+static int check_options(const leat_command *command, const command_line *line)
+{
+    for (const struct option *at = options_known; at->name; at++) {
+        char words[64];
+        if (!strchr(line->given, at->val) || strchr(command->takes, at->val))
+            continue;
+        if (at->val == 'c') /* was always taken and means nothing there */
+            continue;
+        snprintf(words, sizeof words, "leat %s takes no option --", command->name);
+        return usage_error(words, at->name);
+    }
+    return LEAT_EXIT_OK;
+}
+
+/* ---- commands ---- */
+
+/* How many of the words are its name; 0: it is another command. */
+static int name_words(const leat_command *command, int count, char **words)
+{
+    if (strcmp(command->name, words[0]) == 0)
+        return 1;
+    if (count > 1 && is_in_group(command, words[0]) && strcmp(command->name + strlen(words[0]) + 1, words[1]) == 0)
+        return 2;
+    return 0;
+}
+
+static const leat_command *find_command(int count, char **words, int *ret_used)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if ((*ret_used = name_words(&commands[i], count, words)) > 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int no_command(int count, char **words, bool help)
+{
+    if (!is_group(words[0]))
+        return usage_error("there is no command ", words[0]);
+    if (count == 1) {
+        print_group(help ? stdout : stderr, words[0]);
         return help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
     }
-    const leat_command *command = find_command(argv[optind]);
+    char text[64];
+    snprintf(text, sizeof text, "there is no command %s ", words[0]);
+    return usage_error(text, words[1]);
+}
+
+static int run_command(int count, char **words, command_line *line)
+{
+    int used;
+    const leat_command *command = find_command(count, words, &used);
     if (!command)
-        return usage_error("there is no command ", argv[optind]);
-    if (optind + 1 < argc)
-        return usage_error("too many arguments: ", argv[optind + 1]);
-    if (help) {
+        return no_command(count, words, line->help);
+    int code = check_options(command, line);
+    if (code != LEAT_EXIT_OK)
+        return code;
+    if (line->help) {
         print_command_help(command);
         return LEAT_EXIT_OK;
     }
-    return command->run(config_file);
+    int wanted = used + (int)command->operand_count;
+    if (count > wanted)
+        return usage_error("too many arguments: ", words[wanted]);
+    if (count < wanted)
+        return usage_error("arguments are missing: ", command->usage);
+    line->options.operands = words + used;
+    return command->run(&line->options);
+}
+
+int main(int argc, char **argv)
+{
+    command_line line = {.options.config_file = "leat.yaml"};
+    int code = read_options(argc, argv, &line);
+    if (code != LEAT_EXIT_OK)
+        return code;
+    if (line.version)
+        return leat_command_version(&line.options);
+    if (optind < argc)
+        return run_command(argc - optind, argv + optind, &line);
+    print_usage(line.help ? stdout : stderr);
+    return line.help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
 }

@@ -407,17 +407,17 @@ static int serve_command(const char *command, bool with_edge, bool with_apply, c
     return code;
 }
 
-int leat_command_run(const char *config_file)
+int leat_command_run(const leat_options *options)
 {
-    return serve_command("run", true, true, config_file);
+    return serve_command("run", true, true, options->config_file);
 }
 
-int leat_command_edge(const char *config_file)
+int leat_command_edge(const leat_options *options)
 {
-    return serve_command("edge", true, false, config_file);
+    return serve_command("edge", true, false, options->config_file);
 }
 
-int leat_command_apply(const char *config_file)
+int leat_command_apply(const leat_options *options)
 {
-    return serve_command("apply", false, true, config_file);
+    return serve_command("apply", false, true, options->config_file);
 }

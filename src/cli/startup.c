@@ -310,7 +310,9 @@ static int check_shards(leat_startup *startup, leat_error *error)
         leat_source stored;
         leat_layout layout;
         int found = leat_postgres_read_source(from->dsn, startup->log.topic, &stored, &layout, error);
-        if (found < 0) {
+        if (found < 0)
+            return leat_fail_prefix(error, "shard %s", from->name);
+        if (found == 2) {
             leat_warn("shard=%s does not answer yet: %s", from->name, error->text);
             continue;
         }

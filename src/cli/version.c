@@ -11,9 +11,9 @@
 #include "cli/commands.h"
 #include "config/config.h"
 
-int leat_command_version(const char *config_file)
+int leat_command_version(const leat_options *options)
 {
-    (void)config_file;
+    (void)options;
     int major, minor, patch;
     yaml_get_version(&major, &minor, &patch);
     int pq = PQlibVersion();
@@ -27,9 +27,9 @@ int leat_command_version(const char *config_file)
     return LEAT_EXIT_OK;
 }
 
-int leat_command_config(const char *config_file)
+int leat_command_config(const leat_options *options)
 {
-    (void)config_file;
+    (void)options;
     leat_config_print_reference(stdout);
     return LEAT_EXIT_OK;
 }

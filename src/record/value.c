@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "record/base64.h"
 #include "record/chars.h"
 #include "record/decimal.h"
@@ -205,31 +206,6 @@ static void binary_numeric(const leat_value *value, leat_buf *out)
 
 /* --- text -------------------------------------------------------------------------------------------------------- */
 
-/* Bytes of the character that starts here, 0 when it is not UTF-8 (overlong, a surrogate, past U+10FFFF, cut). */
-static size_t utf8_size(const unsigned char *at, size_t left)
-{
-    static const struct {
-        unsigned char first_low, first_high, second_low, second_high, size;
-    } forms[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    if (at[0] < 0x80)
-        return 1;
-    size_t i = 0;
-    while (i < sizeof forms / sizeof *forms && (at[0] < forms[i].first_low || at[0] > forms[i].first_high))
-        i++;
-    if (i == sizeof forms / sizeof *forms || forms[i].size > left)
-        return 0;
-    if (at[1] < forms[i].second_low || at[1] > forms[i].second_high)
-        return 0;
-    for (size_t k = 2; k < forms[i].size; k++)
-        if ((at[k] & 0xc0) != 0x80)
-            return 0;
-    return forms[i].size;
-}
-
 /* Eight characters of ASCII, none of them NUL: nearly all there is to check in most texts. */
 static bool eight_plain(const char *at)
 {
@@ -250,7 +226,7 @@ static bool count_characters(leat_slice text, size_t *ret_count)
             count += 8;
             continue;
         }
-        size_t size = utf8_size((const unsigned char *)text.data + at, text.size - at);
+        size_t size = leat_utf8_size(text.data + at, text.size - at);
         if (size == 0 || text.data[at] == '\0')
             return false;
         at += size;

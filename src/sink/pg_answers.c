@@ -44,25 +44,26 @@ static int32_t read_partition(const PGresult *error)
     return end == detail || partition < 0 || partition > INT32_MAX ? -1 : (int32_t)partition;
 }
 
-/* Is the violated constraint one of the table written? A table that a trigger writes has a primary key too. Who is to
- * blame for an error at commit cannot be told; there any table will do. */
-static bool is_own_table(const leat_pg_session *session, const job_command *command)
+static void set_part(leat_pg_session *session, uint32_t part, const char *name)
 {
-    if (command->kind == COMMAND_SYNC)
-        return true;
-    if (command->kind != COMMAND_ROWS)
-        return false;
-    const leat_table *table = leat_shapes_shape(session->shared->shapes, command->statement)->route->table;
-    return strcmp(session->constraint[0], table->schema) == 0 && strcmp(session->constraint[1], table->name) == 0;
+    snprintf(session->constraint[part], sizeof session->constraint[part], "%s", name);
 }
 
+/* The constraint must be one of the table written: a table that a trigger writes has a primary key too. Who is to blame
+ * for an error at commit cannot be told; there any table will do. */
 static void take_unique_violation(leat_pg_session *session, const job_command *command, const PGresult *error)
 {
-    static const int fields[3] = {PG_DIAG_SCHEMA_NAME, PG_DIAG_TABLE_NAME, PG_DIAG_CONSTRAINT_NAME};
-    for (size_t i = 0; i < 3; i++)
-        snprintf(session->constraint[i], sizeof session->constraint[i], "%s", error_field(error, fields[i]));
-    if (is_own_table(session, command))
-        session->question = ASK_PRIMARY_KEY;
+    if (command->kind != COMMAND_ROWS && command->kind != COMMAND_SYNC)
+        return;
+    const leat_table *table = NULL;
+    if (command->kind == COMMAND_ROWS)
+        table = leat_shapes_shape(session->shapes, command->statement)->route->table;
+    set_part(session, CONSTRAINT_SCHEMA, error_field(error, PG_DIAG_SCHEMA_NAME));
+    set_part(session, CONSTRAINT_TABLE, error_field(error, PG_DIAG_TABLE_NAME));
+    set_part(session, CONSTRAINT_NAME, error_field(error, PG_DIAG_CONSTRAINT_NAME));
+    set_part(session, WRITTEN_SCHEMA, table ? table->schema : "");
+    set_part(session, WRITTEN_TABLE, table ? table->name : "");
+    session->question = ASK_PRIMARY_KEY;
 }
 
 /* A plan that no longer fits. 0A000 is said of many things; who says it does not depend on the server's language. */
@@ -93,6 +94,8 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         session->result.outcome = LEAT_CONTENTION;
         session->forget = true;
     }
+    if (outcome == LEAT_DRIFT || is_stale_plan(error))
+        leat_board_ask(session->shared->board);
     session->is_spoilt = outcome == LEAT_UNKNOWN || is_state(error, "25006");
 }
 
@@ -162,6 +165,15 @@ static void take_terminated(leat_pg_session *session, const PGresult *answer)
     leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed", session->partition, count);
 }
 
+static void take_missing(leat_pg_session *session, const PGresult *answer)
+{
+    int64_t count;
+    if (leat_pg_field_int8(answer, 0, 0, &count) < 0 || count < 0)
+        set_answer_fault(session, "the count of dropped records has come in a form this program does not know");
+    else
+        session->dropped_count += (uint64_t)count;
+}
+
 static void take_answer(leat_pg_session *session, const job_command *command, const PGresult *answer)
 {
     switch (command->kind) {
@@ -174,6 +186,9 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
     case COMMAND_PROGRESS:
         take_progress(session, answer);
         break;
+    case COMMAND_MISSING:
+        take_missing(session, answer);
+        break;
     case COMMAND_TERMINATE:
         take_terminated(session, answer);
         break;
@@ -183,6 +198,7 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
         break;
     case COMMAND_ADVANCE:
     case COMMAND_ROWS:
+    case COMMAND_DEAD_LETTER:
     case COMMAND_COMPACT:
     case COMMAND_FORGET:
     case COMMAND_SYNC:

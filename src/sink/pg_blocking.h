@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-enum { LEAT_SCHEMA_VERSION = 1 }; /* of schema.sql */
+enum { LEAT_SCHEMA_VERSION = 2 }; /* of schema.sql */
 
 /* schema.sql, made into C by embed.py. */
 extern const char leat_schema_sql[];
@@ -19,6 +19,7 @@ typedef struct leat_pg {
     int64_t timeout_us;
     int64_t deadline_us; /* of everything after connecting */
     char where[256];     /* database and host, for messages */
+    bool is_away;        /* what failed last was the connection or the server as a whole: it may be well later */
 } leat_pg;
 
 /* Connects, or says why not. Close in either case. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/dead_letter.h"
+
 static const char advance_sql[] =
     "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8[], $8::int4)";
 
@@ -17,11 +19,18 @@ static const char compact_sql[] =
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
 
+/* A row of a partitioned table stands in a partition, whose own copy of the constraint is what the error names. */
 static const char is_primary_key_sql[] =
     "SELECT 1 FROM pg_catalog.pg_constraint AS c"
     " JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid"
     " JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace"
-    " WHERE c.contype = 'p' AND n.nspname = $1::text AND r.relname = $2::text AND c.conname = $3::text";
+    " WHERE c.contype = 'p' AND n.nspname = $1::text AND r.relname = $2::text AND c.conname = $3::text"
+    "   AND ($5::text = '' OR EXISTS ("
+    "       SELECT FROM pg_catalog.pg_class AS w"
+    "         JOIN pg_catalog.pg_namespace AS m ON m.oid = w.relnamespace"
+    "        WHERE m.nspname = $4::text AND w.relname = $5::text"
+    "          AND (w.oid = r.oid"
+    "               OR w.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) AS a (relid)))))";
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
@@ -36,6 +45,7 @@ void leat_pg_session_free(leat_pg_session *session)
 {
     if (!session)
         return;
+    leat_shapes_drop(session->shapes);
     leat_pg_params_free(&session->params);
     free(session->commands);
     free(session);
@@ -154,18 +164,38 @@ static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const lea
     leat_pg_conn_execute(conn, name, params->count, params->values, params->sizes);
 }
 
+/* What the row statement is about to drop, before it hides that. */
+static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t at, uint32_t statement)
+{
+    const char *sql = leat_shapes_missing_sql(session->shapes, statement);
+    if (!sql)
+        return;
+    leat_row_statement rows;
+    if (leat_rows_missing(session->shared->rows, at, &rows) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    char name[NAME_SIZE];
+    uint32_t number = MISSING_NUMBERS + rows.shape.route->index;
+    send_prepare(session, conn, number, sql, name);
+    note_command(session, COMMAND_MISSING, number);
+    leat_pg_conn_execute(conn, name, rows.param_count, rows.values, rows.sizes);
+}
+
 static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
 {
     leat_pg_shared *shared = session->shared;
     leat_shape shape;
     leat_row_statement rows;
-    int statement = leat_shapes_find(shared->shapes, leat_rows_shape(shared->rows, at), &shape);
+    int statement = leat_shapes_find(session->shapes, leat_rows_shape(shared->rows, at), &shape);
+    if (statement >= 0)
+        send_missing(session, conn, at, (uint32_t)statement);
     if (statement < 0 || leat_rows_statement(shared->rows, at, shape, &rows) < 0) {
         leat_pg_conn_break(conn, "out of memory");
         return;
     }
     char name[NAME_SIZE];
-    send_prepare(session, conn, (uint32_t)statement, leat_shapes_sql(shared->shapes, (uint32_t)statement), name);
+    send_prepare(session, conn, (uint32_t)statement, leat_shapes_sql(session->shapes, (uint32_t)statement), name);
     note_command(session, COMMAND_ROWS, (uint32_t)statement);
     leat_pg_conn_execute(conn, name, rows.param_count, rows.values, rows.sizes);
     shared->counters.statements++;
@@ -178,18 +208,71 @@ static void refuse(leat_pg_session *session, leat_outcome outcome, const char *m
     session->state = SESSION_OVER;
 }
 
-static void start_batch(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+{
+    LEAT_ASSERT(batch->record_count == 1);
+    leat_dead_letter_params(&session->params, session->shared->source_id, &batch->records[0], batch->dead);
+    send_query(session, conn, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
+}
+
+static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+{
+    if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
+        refuse(session, LEAT_OUTAGE, "out of memory");
+        return;
+    }
+    begin_pipeline(session, conn);
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        send_advance(session, conn, &batch->parts[i]);
+    send_dead_letter(session, conn, batch);
+    send_sync(session, conn);
+}
+
+/* Every table version has shapes of its own, since a shape points into it. */
+static void take_newest_routes(leat_pg_shared *shared)
+{
+    const leat_routes *newest = &leat_board_at(shared->board, shared->shard)->routes;
+    if (newest == shared->routes)
+        return;
+    leat_shapes_drop(shared->shapes);
+    shared->shapes = leat_shapes_new();
+    shared->routes = newest;
+}
+
+static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
+{
+    if (session->shapes == shapes)
+        return;
+    session->forget = session->forget || session->shapes;
+    leat_shapes_drop(session->shapes);
+    session->shapes = leat_shapes_hold(shapes);
+}
+
+/* Another version of the table might have taken the record: until somebody has looked, it may be that one's. */
+static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault, int64_t looked_us)
+{
+    refuse(session, fault->outcome, fault->error.text);
+    session->result.bad_record = fault->bad_record;
+    if (!fault->relies_on_table)
+        return;
+    session->result.looked_us = looked_us;
+    leat_board_ask(session->shared->board);
+}
+
+static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
 {
     leat_pg_shared *shared = session->shared;
-    leat_rows_fault fault;
-    if (leat_rows_build(shared->rows, batch, &leat_board_at(shared->board, shared->shard)->routes, &fault) < 0) {
-        refuse(session, fault.outcome, fault.error.text);
-        session->result.bad_record = fault.bad_record;
+    leat_rows_fault fault = {0};
+    int64_t looked_us = leat_board_looked_us(shared->board, shared->shard);
+    take_newest_routes(shared);
+    use_shapes(session, shared->shapes);
+    if (leat_rows_build(shared->rows, batch, shared->routes, &fault) < 0) {
+        refuse_batch(session, &fault, looked_us);
         return;
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
-    if (reserve_commands(session, (size_t)batch->part_count + 2 * (size_t)statement_count + 3) < 0) {
+    if (reserve_commands(session, (size_t)batch->part_count + 4 * (size_t)statement_count + 3) < 0) {
         refuse(session, LEAT_OUTAGE, "out of memory");
         return;
     }
@@ -242,15 +325,19 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     session->kind = job->kind;
     session->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
     session->row_count = 0;
+    session->dropped_count = 0;
     session->failed = false;
     session->claim_read = false;
     session->question = ASK_NOTHING;
     session->is_asking = false;
-    session->result = (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1};
+    session->result =
+        (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
     if (reserve_commands(session, COMMANDS_FEW) < 0)
         refuse(session, LEAT_OUTAGE, "out of memory");
+    else if (job->kind == LEAT_JOB_BATCH && job->batch.dead)
+        start_dead_letter(session, conn, &job->batch);
     else if (job->kind == LEAT_JOB_BATCH)
-        start_batch(session, conn, &job->batch);
+        start_rows(session, conn, &job->batch);
     else if (job->kind == LEAT_JOB_CLAIM)
         start_claim(session, conn);
     else
@@ -272,7 +359,7 @@ static void ask(leat_pg_session *session, leat_pg_conn *conn)
         leat_pg_params_int4(params, (int32_t)session->partition);
         send_query(session, conn, COMMAND_TERMINATE, terminate_sql);
     } else {
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < CONSTRAINT_PARTS; i++)
             leat_pg_params_text(params, session->constraint[i]);
         send_query(session, conn, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
     }
@@ -295,6 +382,7 @@ static void end_job(leat_pg_session *session)
     if (session->failed)
         return;
     session->shared->counters.rows += session->row_count;
+    session->shared->counters.patches_dropped += session->dropped_count;
     if (session->kind != LEAT_JOB_CLAIM)
         return;
     if (session->claim_read)

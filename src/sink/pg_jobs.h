@@ -4,6 +4,9 @@
  * A job ends with the answer to its Sync or with its connection, never earlier: before that nothing is known. Two
  * kinds of failure ask the database a further question first, in a transaction of its own: a claim that waited in vain
  * ends whoever keeps it waiting, and a unique violation asks whether it was the primary key.
+ *
+ * Each batch is built with the newest version of the tables. Statements belong to a version: a connection forgets those
+ * of the one before with its first batch of the new one, and a job in flight keeps its own until it is over.
  */
 #ifndef LEAT_PG_JOBS_H
 #define LEAT_PG_JOBS_H
@@ -17,10 +20,11 @@
 typedef struct leat_pg_shared {
     int32_t source_id;
     int64_t lock_timeout_ms;
-    const leat_board *board;
+    leat_board *board;
     uint32_t shard;
     leat_rows *rows;
-    leat_shapes *shapes;
+    leat_shapes *shapes; /* of the routes below */
+    const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
     leat_sink_counters counters;
 } leat_pg_shared;
 

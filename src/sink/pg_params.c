@@ -5,6 +5,7 @@
 enum {
     OID_INT2 = 21,
     OID_INT8 = 20,
+    NULL_SIZE = -1, /* of a parameter that is NULL, until the end */
     ARRAY_HEAD_SIZE = 12, /* dimensions, flags, element type: all that an empty array has */
     ARRAY_BODY_AT = 20,   /* behind length and first subscript of its one dimension */
 };
@@ -46,9 +47,20 @@ void leat_pg_params_uuid(leat_pg_params *params, const uint8_t uuid[16])
 
 void leat_pg_params_text(leat_pg_params *params, const char *text)
 {
+    leat_pg_params_bytes(params, leat_slice_of(text));
+}
+
+void leat_pg_params_bytes(leat_pg_params *params, leat_slice bytes)
+{
     size_t from = params->bytes.size;
-    leat_buf_text(&params->bytes, text);
+    leat_buf_slice(&params->bytes, bytes);
     end_one(params, from);
+}
+
+void leat_pg_params_null(leat_pg_params *params)
+{
+    LEAT_ASSERT(params->count < LEAT_PG_PARAMS_MAX);
+    params->sizes[params->count++] = NULL_SIZE;
 }
 
 static void put_array_head(leat_buf *bytes, uint32_t oid, uint32_t count)
@@ -89,8 +101,12 @@ int leat_pg_params_end(leat_pg_params *params)
     if (params->bytes.failed)
         return -1;
     const char *at = params->bytes.data;
-    for (uint32_t i = 0; i < params->count; at += params->sizes[i++])
-        params->values[i] = at;
+    for (uint32_t i = 0; i < params->count; i++) {
+        bool is_null = params->sizes[i] == NULL_SIZE;
+        params->values[i] = is_null ? NULL : at;
+        params->sizes[i] = is_null ? 0 : params->sizes[i];
+        at += params->sizes[i];
+    }
     return 0;
 }
 

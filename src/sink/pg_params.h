@@ -1,6 +1,6 @@
 /*
  * pg_params.h - the parameters of one call in PostgreSQL's binary form, and binary results read back. For the calls of
- * the progress protocol; rows have their own way (rows.h).
+ * the progress protocol and dead letters; rows have their own way (rows.h).
  */
 #ifndef LEAT_PG_PARAMS_H
 #define LEAT_PG_PARAMS_H
@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-enum { LEAT_PG_PARAMS_MAX = 9 };
+enum { LEAT_PG_PARAMS_MAX = 11 };
 
 typedef struct leat_pg_params {
     leat_buf bytes;
@@ -23,6 +23,8 @@ void leat_pg_params_int4(leat_pg_params *params, int32_t value);
 void leat_pg_params_int8(leat_pg_params *params, int64_t value);
 void leat_pg_params_uuid(leat_pg_params *params, const uint8_t uuid[16]);
 void leat_pg_params_text(leat_pg_params *params, const char *text);
+void leat_pg_params_bytes(leat_pg_params *params, leat_slice bytes); /* bytea, or a text */
+void leat_pg_params_null(leat_pg_params *params);
 void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_t count);
 void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_t count);
 /* Now `values` may be read. -1: memory is out. */

@@ -12,6 +12,8 @@ typedef enum command_kind {
     COMMAND_PREPARE, /* a row statement, or advance */
     COMMAND_ADVANCE,
     COMMAND_ROWS, /* a row statement */
+    COMMAND_MISSING, /* counts what the row statement after it drops */
+    COMMAND_DEAD_LETTER,
     COMMAND_CLAIM,
     COMMAND_PROGRESS,
     COMMAND_COMPACT,
@@ -23,12 +25,13 @@ typedef enum command_kind {
 
 typedef struct job_command {
     command_kind kind;
-    uint32_t statement; /* PREPARE, ROWS: its number; ADVANCE_NUMBER for advance */
+    uint32_t statement; /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance */
 } job_command;
 
 enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
-    STATEMENTS_MAX,
+    MISSING_NUMBERS,                    /* one a route */
+    STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 32,
     COMMANDS_FEW = 4, /* of a claim, a compaction, a question */
 };
@@ -43,6 +46,16 @@ typedef enum session_state {
 
 typedef enum question { ASK_NOTHING, ASK_TERMINATE, ASK_PRIMARY_KEY } question;
 
+/* The parameters of the question after the primary key. */
+enum {
+    CONSTRAINT_SCHEMA,
+    CONSTRAINT_TABLE, /* of a partitioned table: the partition */
+    CONSTRAINT_NAME,
+    WRITTEN_SCHEMA, /* "" with the next: any table will do */
+    WRITTEN_TABLE,
+    CONSTRAINT_PARTS,
+};
+
 typedef enum preparation { UNPREPARED, PREPARE_SENT, PREPARED } preparation;
 
 struct leat_pg_session {
@@ -50,6 +63,7 @@ struct leat_pg_session {
     session_state state;
     bool is_spoilt;
 
+    leat_shapes *shapes;              /* what the numbers mean; held, NULL before the first batch */
     uint8_t prepared[STATEMENTS_MAX]; /* preparation, by statement number */
     uint32_t generation;              /* of the names of prepared statements */
     bool forget;                      /* the connection's statements are to be given up before the next job */
@@ -63,11 +77,12 @@ struct leat_pg_session {
     leat_job_kind kind;
     uint32_t partition;
     uint32_t row_count;
+    uint64_t dropped_count;
     bool failed;
     leat_job_result result;
     question question; /* to be asked once the Sync is answered */
     bool is_asking;    /* it has been sent */
-    char constraint[3][LEAT_NAME_MAX + 1]; /* schema, table, name: what a unique violation named */
+    char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the table written */
 
     bool claim_read; /* the row of leat.claim is in `progress` */
     leat_progress progress;

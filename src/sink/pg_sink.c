@@ -324,7 +324,7 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
 static void report_orphans(leat_sink *sink)
 {
     while (sink->orphan_count > 0 && !sink->freed) {
-        leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1,
+        leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX,
                                   .message = "the connection was lost before the job was sent"};
         sink->events.done(sink->events.context, sink->orphans[--sink->orphan_count], &result);
     }
@@ -454,7 +454,6 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
     sink->shared.board = config->board;
     sink->shared.shard = config->shard;
     sink->shared.rows = rows;
-    sink->shared.shapes = leat_shapes_new();
     make_members(sink);
     start_handles(sink);
     return sink;

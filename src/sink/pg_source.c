@@ -206,8 +206,8 @@ static int read_source(leat_pg *pg, const char *topic, leat_source *ret_source, 
     return status;
 }
 
-/* 0 the schema is there and known, 1 it is not there, -1 error. */
-static int check_schema(leat_pg *pg, leat_error *error)
+/* 0 the schema is there, 1 it is not there, -1 error. */
+static int read_version(leat_pg *pg, int64_t *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, "SELECT to_regclass('leat.schema_version') IS NULL", 0, NULL, error);
     if (!result)
@@ -219,11 +219,31 @@ static int check_schema(leat_pg *pg, leat_error *error)
     result = leat_pg_query(pg, "SELECT version FROM leat.schema_version", 0, NULL, error);
     if (!result)
         return -1;
-    int64_t version = PQntuples(result) == 1 ? leat_pg_integer(result, 0, 0) : 0;
+    *ret = PQntuples(result) == 1 ? leat_pg_integer(result, 0, 0) : 0;
     PQclear(result);
-    if (version > LEAT_SCHEMA_VERSION)
+    return 0;
+}
+
+static int refuse_newer(const leat_pg *pg, int64_t version, leat_error *error)
+{
+    if (version <= LEAT_SCHEMA_VERSION)
+        return 0;
+    return leat_fail(error, "%s: schema leat has version %" PRId64 ", this program knows version %d: use a newer leat",
+                     pg->where, version, LEAT_SCHEMA_VERSION);
+}
+
+/* 0 the schema is there and this program's, 1 it is not there, -1 error. */
+static int check_schema(leat_pg *pg, leat_error *error)
+{
+    int64_t version = 0;
+    int status = read_version(pg, &version, error);
+    if (status != 0)
+        return status;
+    if (refuse_newer(pg, version, error) != 0)
+        return -1;
+    if (version < LEAT_SCHEMA_VERSION)
         return leat_fail(error,
-                         "%s: schema leat has version %" PRId64 ", this program knows version %d: use a newer leat",
+                         "%s: schema leat has version %" PRId64 ", this program needs version %d: run `leat init`",
                          pg->where, version, LEAT_SCHEMA_VERSION);
     return 0;
 }
@@ -240,7 +260,7 @@ int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *r
     if (status == 0)
         status = read_source(&pg, topic, ret_source, ret_layout, error);
     leat_pg_close(&pg);
-    return status;
+    return status < 0 && pg.is_away ? 2 : status;
 }
 
 /* ---- init ---- */
@@ -370,7 +390,8 @@ static int store_partitions(leat_pg *pg, const leat_source *source, const leat_l
 static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layout *layout, uint32_t shard,
                                const int64_t *starts, leat_error *error)
 {
-    if (check_schema(pg, error) < 0 || leat_pg_run(pg, leat_schema_sql, error) != 0)
+    int64_t version = 0;
+    if (read_version(pg, &version, error) < 0 || refuse_newer(pg, version, error) != 0 || leat_pg_run(pg, leat_schema_sql, error) != 0)
         return -1;
     leat_source stored;
     leat_layout stored_layout;

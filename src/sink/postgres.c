@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/sqlstate.h"
+
 enum { DEFAULT_TIMEOUT_S = 10, SERVER_VERSION_MIN = 150000 };
 
 /* ---- the DSN ---- */
@@ -60,14 +62,22 @@ static void one_line(char *out, size_t size, const char *message)
     }
 }
 
-static int fail_connection(const leat_pg *pg, leat_error *error)
+static int fail_connection(leat_pg *pg, leat_error *error)
 {
+    pg->is_away = true;
     char message[768];
     one_line(message, sizeof message, PQerrorMessage(pg->connection));
     return leat_fail(error, "%s: %s", pg->where, message);
 }
 
-static int fail_result(const leat_pg *pg, const PGresult *result, leat_error *error)
+static bool is_away(const PGresult *result)
+{
+    leat_outcome outcome = leat_sqlstate_outcome(PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                                                 PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED), false);
+    return outcome == LEAT_UNKNOWN || outcome == LEAT_OUTAGE || outcome == LEAT_CONTENTION;
+}
+
+static int fail_result(leat_pg *pg, const PGresult *result, leat_error *error)
 {
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (!primary)
@@ -76,6 +86,7 @@ static int fail_result(const leat_pg *pg, const PGresult *result, leat_error *er
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     char message[768];
+    pg->is_away = is_away(result);
     one_line(message, sizeof message, primary);
     leat_fail(error, "%s: %s (%s)", pg->where, message, sqlstate ? sqlstate : "no SQLSTATE");
     if (error && detail) {
@@ -139,13 +150,19 @@ void leat_pg_close(leat_pg *pg)
 
 /* ---- queries ---- */
 
+static int fail_silence(leat_pg *pg, leat_error *error)
+{
+    pg->is_away = true;
+    return leat_fail(error, "%s: no answer within %lld s", pg->where, (long long)(pg->timeout_us / 1000000));
+}
+
 /* Waits until a result can be taken without blocking, or the time is up. */
 static int wait_result(leat_pg *pg, leat_error *error)
 {
     while (PQisBusy(pg->connection)) {
         int64_t left_us = pg->deadline_us - leat_mono_us();
         if (left_us <= 0)
-            return leat_fail(error, "%s: no answer within %lld s", pg->where, (long long)(pg->timeout_us / 1000000));
+            return fail_silence(pg, error);
         struct pollfd socket = {.fd = PQsocket(pg->connection), .events = POLLIN};
         if (poll(&socket, 1, (int)(left_us / 1000) + 1) < 0 && errno != EINTR)
             return leat_fail(error, "%s: poll: %s", pg->where, strerror(errno));

@@ -1,6 +1,6 @@
 /*
- * postgres.h - the blocking side of the PostgreSQL sink, for `leat init` and start-up: schema, source, catalog. libpq,
- * one connection a call, each call bounded by the DSN's connect_timeout (10 s when it has none).
+ * postgres.h - the blocking side of the PostgreSQL sink, for start-up and commands: schema, source, catalog, dead
+ * letters. libpq, one connection a call, each call bounded by the DSN's connect_timeout (10 s when it has none).
  */
 #ifndef LEAT_POSTGRES_H
 #define LEAT_POSTGRES_H
@@ -11,8 +11,9 @@
  * A table that is not there, has no primary key, or is not a table (partitioned ones are) is an error that names it. */
 int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* What leat.sources holds. 0 found, 1 schema leat or the source is not there, -1 error. `ret_layout` and `ret_source` are
- * filled by the topic's name. */
+/* What leat.sources holds. 0 found, 1 schema leat or the source is not there, 2 the database does not answer now (with
+ * a message), -1 error: no permission, a schema leat of another version, ... `ret_layout` and `ret_source` are filled by
+ * the topic's name. */
 int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 
 /* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this shard; idempotent. A
@@ -32,5 +33,43 @@ int leat_postgres_refuse_others(const char *dsn, const leat_source *source, cons
 /* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what to do. */
 int leat_postgres_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
                                const leat_layout *running_layout, leat_error *error) LEAT_MUST_CHECK;
+
+/* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
+typedef struct leat_dead_letter {
+    uint32_t partition;
+    int64_t offset;
+    int64_t at_us;     /* since 1970 */
+    char *at;          /* RFC 3339, UTC */
+    char *accepted_at;
+    char *route;
+    char *op;
+    char *headers; /* JSON */
+    char *sqlstate;
+    char *message;
+    char *key;       /* bytes, NUL behind them; NULL: none */
+    size_t key_size;
+    char *body;      /* likewise; NULL too when bodies were not asked for */
+    size_t body_size;
+} leat_dead_letter;
+
+typedef struct leat_dead_letters {
+    uint32_t count;
+    leat_dead_letter *letters;
+} leat_dead_letters;
+
+/* Which of them. */
+typedef struct leat_dead_query {
+    const char *topic;
+    const char *routes; /* a JSON array of names; NULL: any, also none */
+    int64_t partition;  /* -1: any */
+    int64_t offset;     /* -1: any */
+    uint32_t limit;     /* the newest */
+    bool with_bodies;
+} leat_dead_query;
+
+/* Newest first. */
+int leat_postgres_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret,
+                               leat_error *error) LEAT_MUST_CHECK;
+void leat_dead_letters_fini(leat_dead_letters *letters);
 
 #endif

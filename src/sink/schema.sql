@@ -11,7 +11,7 @@
 --   claim    one transaction: BEGIN, leat.claim, leat.rows, COMMIT; nothing of it is used before COMMIT is
 --            acknowledged. A new claim ends all older ones.
 --   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; then the row
---            statements.
+--            statements, or the INSERT of one dead letter.
 --   compact  one statement: leat.compact.
 --
 -- Errors of their own:
@@ -37,16 +37,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (1) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (2) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 1 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 1', found_version
+    IF found_version > 2 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 2', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
+    UPDATE leat.schema_version SET version = 2 WHERE version < 2;
 END
 $$;
 
@@ -96,8 +97,9 @@ CREATE TABLE IF NOT EXISTS leat.progress (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1);
 
--- Not used yet: records the database refused for good, with the reason. What the log delivered is kept as bytes,
--- because it may be no valid text at all; route and op are NULL when the record did not say or said no valid text.
+-- Records that were refused for good, with the reason; written in the transaction that moves their progress, deleted by
+-- nobody but people. What the log delivered is kept as bytes, because it may be no valid text at all; route and op are
+-- NULL when the record did not say and it could not be told, or when it said no valid text.
 CREATE TABLE IF NOT EXISTS leat.dead_letters (
     source      int NOT NULL,
     partition   int NOT NULL,
@@ -113,6 +115,9 @@ CREATE TABLE IF NOT EXISTS leat.dead_letters (
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (source, partition, "offset")
 );
+
+-- The newest first, however many there are.
+CREATE INDEX IF NOT EXISTS dead_letters_at ON leat.dead_letters (source, at);
 
 -- Takes the partition over. The lock is asked for alone, so the statement after it sees everything that batches and
 -- compactions before it have committed; whatever comes after it finds its own claim gone.

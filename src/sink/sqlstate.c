@@ -29,6 +29,10 @@ static const rule rules[] = {
     {"26", LEAT_CONTENTION},    /* the prepared statement is not there */
     {"0A", LEAT_CONTENTION},    /* "cached plan must not change result type", after DDL */
 
+    {"23503", LEAT_NOT_YET}, /* a parent may be on its way */
+    {"23505", LEAT_NOT_YET}, /* the row in the way may go */
+    {"23P01", LEAT_NOT_YET}, /* so with an exclusion constraint */
+
     {"22", LEAT_BAD_DATA},
     {"23", LEAT_BAD_DATA},
     {"44", LEAT_BAD_DATA},

@@ -9,7 +9,7 @@
 /*
  * `sqlstate` and `severity` as the server sent them (PG_DIAG_SQLSTATE, PG_DIAG_SEVERITY_NONLOCALIZED); either may be
  * NULL, as in errors libpq makes itself. `primary_key`: the constraint the error names is the primary key of the table
- * written, which makes 23505 a foreign insert beside us rather than bad data.
+ * written, which makes 23505 a foreign insert beside us rather than a row in the way.
  *
  * Only the severity ERROR says that the job has failed; after anything else it may have been applied or still be.
  */

@@ -13,6 +13,21 @@ def test_schema_loads_again(shard):
     assert shard.seqs() == [1, 2, 3, 4]
 
 
+def test_older_schema_is_brought_up_to_date(shard):
+    """A schema of version 1 becomes one of this version and keeps its dead letters; a batch can store more."""
+    a = shard.session()
+    a.run("UPDATE leat.schema_version SET version = 1")
+    a.run("DROP INDEX leat.dead_letters_at")
+    letter = ("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
+              " VALUES (1, 0, {}, 'no sense', now())")
+    a.run(letter.format(7))
+    a.run(leat_sql.SCHEMA.read_text())
+    a.run(letter.format(8))
+    assert a.value("SELECT version FROM leat.schema_version") == 2
+    assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
+    assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
+
+
 def test_newer_schema_is_left_alone(shard):
     """schema.sql refuses a schema of a later version and changes nothing of it."""
     a = shard.session()

@@ -9,7 +9,7 @@
 
 #include "sink/sink.h"
 
-enum { JOBS_MAX = 64, WAIT_MS = 20000 };
+enum { JOBS_MAX = 64, WAIT_MS = 20000, WORLD_LOOKED_US = 1000 };
 
 typedef struct job_answer {
     bool is_done;
@@ -99,14 +99,12 @@ static inline void count_ask(void *context)
     w->asked++;
 }
 
-/* The fixture's routes as the only version. */
-static inline leat_board *world_board(world *w)
+/* Makes the fixture's routes the newest version. */
+static inline void world_publish(world *w)
 {
-    leat_board *board = leat_board_new(1, count_ask, w);
     leat_board_version *version = leat_must_calloc(1, sizeof *version);
     version->routes = w->f->routes;
-    leat_board_publish(board, 0, version, 1);
-    return board;
+    leat_board_publish(w->board, 0, version, WORLD_LOOKED_US);
 }
 
 static inline world *world_new(void)
@@ -114,7 +112,7 @@ static inline world *world_new(void)
     world *w = leat_must_calloc(1, sizeof *w);
     w->f = fixture_new();
     w->f->batch.parts = w->parts;
-    w->board = world_board(w);
+    w->board = leat_board_new(1, count_ask, w);
     uv_loop_init(&w->loop);
     uv_timer_init(&w->loop, &w->clock);
     uv_timer_start(&w->clock, on_clock, 10, 10);
@@ -152,6 +150,7 @@ static inline void prepare_database(world *w)
     fixture_sql(w->f, "CREATE TABLE things (id int PRIMARY KEY, n int DEFAULT 5, note text, code text,"
                       " CONSTRAINT one_code UNIQUE (code))");
     fixture_route(w->f, "things", "/things/{id}", 1, names, ops);
+    world_publish(w);
 }
 
 /* A database with table things (n is added to) and a sink on it that has all its connections. */

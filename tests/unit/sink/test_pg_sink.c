@@ -1,6 +1,9 @@
 /* The asynchronous sink against a real server: every outcome a job can have. */
 #include "sink_world.h"
 
+static const char waits_for_a_transaction_sql[] =
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid' AND datname = current_database()";
+
 /* --- when all is well -------------------------------------------------------------------------------------------- */
 
 START_TEST(claim_batch_compaction_claim)
@@ -97,6 +100,7 @@ START_TEST(more_shapes_than_are_kept)
     fixture_sql(w->f, "CREATE TABLE wide (id int PRIMARY KEY, a int, b int, c int, d int, e int, f int, g int, h int,"
                       " i int)");
     fixture_route(w->f, "wide", "/wide/{id}", 0, NULL, NULL);
+    world_publish(w);
     claim(w, 0);
     for (int i = 0; i < SHAPES; i++) {
         char *body = bodies[i];
@@ -113,6 +117,32 @@ START_TEST(more_shapes_than_are_kept)
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) || ' ' || sum(num_nonnulls(a, b, c, d, e, f, g, h, i))"
                                        " FROM wide"),
                      "511 2304");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(patches_of_missing_rows_are_counted_when_rows_must_exist)
+{
+    world *w = world_open(1, 1000);
+    w->f->routes.routes[0].patch_existing = true;
+    world_publish(w);
+    claim(w, 0);
+    fixture_sql(w->f, "INSERT INTO things VALUES (1, 1)");
+    for (int seq = 1; seq <= 2; seq++) {
+        patch(w, "1", "{\"n\":1}");
+        patch(w, "2", "{\"n\":1}");
+        patch(w, "3", "{\"note\":\"x\"}");
+        patch(w, "3", "{\"note\":\"y\"}");
+        add_part(w, 0, seq, seq);
+        expect_outcome(run_batch(w), LEAT_APPLIED, "");
+        ck_assert_uint_eq(leat_sink_count(w->sink)->patches_dropped, (uint64_t)seq * 3);
+    }
+    patch(w, "2", "{\"n\":1}");
+    patch(w, "1", "{\"n\":2147483647}");
+    add_part(w, 0, 3, 3);
+    expect_outcome(run_batch(w), LEAT_BAD_DATA, "22003");
+    ck_assert_uint_eq(leat_sink_count(w->sink)->patches_dropped, 6);
+    expect_rows(w, "1:3:");
     world_free(w);
 }
 END_TEST
@@ -187,15 +217,16 @@ START_TEST(a_foreign_insert_of_the_key_is_contention)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 1);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", "1");
+    wait_database(w, waits_for_a_transaction_sql, "1");
     fixture_run_on(other, "COMMIT");
     expect_outcome(wait_done(w, 1), LEAT_CONTENTION, "23505");
     fixture_sql(w->f, "UPDATE things SET code = 'c'");
     patch(w, "2", "{\"code\":\"c\"}");
     add_part(w, 0, 2, 10);
     const leat_job_result *result = run_batch(w);
-    expect_outcome(result, LEAT_BAD_DATA, "23505");
+    expect_outcome(result, LEAT_NOT_YET, "23505");
     ck_assert_int_eq(result->bad_record, -1);
+    ck_assert_int_eq(result->looked_us, INT64_MAX);
     expect_rows(w, "1:1:theirs");
     PQfinish(other);
     world_free(w);
@@ -211,7 +242,7 @@ START_TEST(an_error_of_the_commit_is_a_failure)
     patch(w, "1", "{\"code\":\"c\"}");
     patch(w, "2", "{\"code\":\"c\"}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_BAD_DATA, "23505");
+    expect_outcome(run_batch(w), LEAT_NOT_YET, "23505");
     expect_rows(w, "");
     patch(w, "1", "{\"code\":\"c\"}");
     add_part(w, 0, 2, 10);
@@ -227,12 +258,16 @@ START_TEST(bad_data_and_drift_fail_whole_and_leave_the_connection_well)
     patch(w, "1", "{\"n\":2147483647}");
     patch(w, "2", "{\"n\":1}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_BAD_DATA, "22003");
+    const leat_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_BAD_DATA, "22003");
+    ck_assert_int_eq(result->looked_us, INT64_MAX);
+    ck_assert_uint_eq(w->asked, 0);
     expect_rows(w, "");
     fixture_sql(w->f, "ALTER TABLE things DROP COLUMN note");
     patch(w, "2", "{\"note\":\"x\"}");
     add_part(w, 0, 2, 10);
     expect_outcome(run_batch(w), LEAT_DRIFT, "42703");
+    ck_assert_uint_eq(w->asked, 1);
     fixture_sql(w->f, "ALTER TABLE things ADD COLUMN note text");
     patch(w, "2", "{\"note\":\"x\"}");
     add_part(w, 0, 3, 10);
@@ -247,7 +282,11 @@ START_TEST(a_record_that_makes_no_sense_is_named_and_nothing_is_sent)
 {
     static const struct {
         const char *op, *key, *body;
-    } bad[] = {{"patch", "1", "{\"n\":"}, {"patch", "1", "{\"m\":1}"}, {"patch", "x", "{}"}, {"hit", "1", "{}"}};
+        int64_t looked_us;
+    } bad[] = {{"patch", "1", "{\"n\":", INT64_MAX},
+               {"patch", "1", "{\"m\":1}", WORLD_LOOKED_US},
+               {"patch", "x", "{}", INT64_MAX},
+               {"hit", "1", "{}", INT64_MAX}};
     world *w = world_open(1, 1000);
     claim(w, 0);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -259,7 +298,9 @@ START_TEST(a_record_that_makes_no_sense_is_named_and_nothing_is_sent)
         expect_outcome(result, LEAT_BAD_DATA, "");
         ck_assert_int_eq(result->bad_record, 1);
         ck_assert_str_ne(result->message, "");
+        ck_assert_int_eq(result->looked_us, bad[i].looked_us);
     }
+    ck_assert_uint_eq(w->asked, 1);
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) FROM leat.progress"), "0");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 10);
@@ -281,6 +322,7 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 2, 10);
     expect_outcome(run_batch(w), LEAT_CONTENTION, "26000");
+    ck_assert_uint_eq(w->asked, 1);
     fixture_sql(w->f, "DROP TRIGGER forget ON things");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 3, 10);
@@ -290,6 +332,212 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
     add_part(w, 0, 4, 10);
     expect_outcome(run_batch(w), LEAT_APPLIED, "");
     expect_rows(w, "1:8:");
+    world_free(w);
+}
+END_TEST
+
+/* The error names the partition's own copy of the primary key, which a partition of a partition has too. */
+START_TEST(the_key_of_a_partitioned_table_is_its_key)
+{
+    world *w = world_open(1, 5000);
+    PGconn *other = other_session(w, "");
+    fixture_sql(w->f, "DROP TABLE things;"
+                      "CREATE TABLE things (id int PRIMARY KEY, n int DEFAULT 5, note text, code text)"
+                      " PARTITION BY RANGE (id);"
+                      "CREATE TABLE few (id int NOT NULL, note text, n int DEFAULT 5, code text)"
+                      " PARTITION BY LIST (id);"
+                      "CREATE TABLE one PARTITION OF few (CONSTRAINT odd PRIMARY KEY (id)) FOR VALUES IN (1);"
+                      "CREATE TABLE more PARTITION OF few (CONSTRAINT one_note UNIQUE (note)) DEFAULT;"
+                      "ALTER TABLE things ATTACH PARTITION few FOR VALUES FROM (0) TO (100)");
+    claim(w, 0);
+    fixture_run_on(other, "BEGIN; INSERT INTO things VALUES (1, 1, 'theirs')");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    submit_batch(w, 1);
+    wait_database(w, waits_for_a_transaction_sql, "1");
+    fixture_run_on(other, "COMMIT");
+    expect_outcome(wait_done(w, 1), LEAT_CONTENTION, "23505");
+    fixture_sql(w->f, "INSERT INTO things VALUES (2, 1, 'taken')");
+    patch(w, "3", "{\"note\":\"taken\"}");
+    add_part(w, 0, 2, 10);
+    expect_outcome(run_batch(w), LEAT_NOT_YET, "23505");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 3, 10);
+    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_rows(w, "1:2:theirs 2:1:taken");
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(the_key_of_a_table_that_a_trigger_writes_is_not_ours)
+{
+    world *w = world_open(1, 1000);
+    fixture_sql(w->f, "CREATE TABLE seen (note text PRIMARY KEY); INSERT INTO seen VALUES ('x');"
+                      "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS"
+                      " $$ BEGIN INSERT INTO seen VALUES (NEW.note); RETURN NEW; END $$;"
+                      "CREATE TRIGGER see BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION see()");
+    claim(w, 0);
+    patch(w, "1", "{\"note\":\"x\"}");
+    add_part(w, 0, 1, 10);
+    expect_outcome(run_batch(w), LEAT_NOT_YET, "23505");
+    world_free(w);
+}
+END_TEST
+
+/* --- dead letters ------------------------------------------------------------------------------------------------ */
+
+static const char letter_sql[] =
+    "SELECT concat_ws('|', partition, \"offset\", coalesce(route, 'NULL'), coalesce(encode(key, 'escape'), 'NULL'),"
+    " coalesce(op, 'NULL'), coalesce(headers::text, 'NULL'), coalesce(encode(body, 'escape'), 'NULL'),"
+    " coalesce(sqlstate, 'NULL'), message, extract(epoch FROM accepted_at)::numeric(20,3),"
+    " source = (SELECT id FROM leat.sources)) FROM leat.dead_letters ORDER BY \"offset\" DESC LIMIT 1";
+
+static const char letter_count_sql[] = "SELECT count(*) FROM leat.dead_letters";
+
+/* The only record of the batch is kept with this reason instead. */
+static const leat_job_result *run_dead(world *w, const char *sqlstate, const char *message)
+{
+    leat_reason reason;
+    snprintf(reason.sqlstate, sizeof reason.sqlstate, "%s", sqlstate);
+    snprintf(reason.message, sizeof reason.message, "%s", message);
+    w->f->batch.dead = &reason;
+    submit_batch(w, 1);
+    w->f->batch.dead = NULL;
+    return wait_done(w, 1);
+}
+
+START_TEST(a_dead_letter_is_kept_as_the_record_was)
+{
+    world *w = world_open(1, 1000);
+    claim(w, 2);
+    leat_batch_record *record = fixture_add(w->f, NULL, "patch", "1", "{\"n\": 1e999}");
+    record->partition = 2;
+    record->offset = 77;
+    leat_item *item = record->payload;
+    item->record.accepted_ms = 1700000000123;
+    item->headers = LEAT_SLICE("{\"op\":\"patch\",\"a\\\\u0000\":\"\\u0000\"}");
+    add_part(w, 2, 1, 77);
+    expect_outcome(run_dead(w, "22003", "out of \xff range"), LEAT_APPLIED, "");
+    ck_assert_str_eq(fixture_ask(w->f, letter_sql),
+                     "2|77|things|1|patch|{\"op\": \"patch\", \"a\\\\u0000\": \"\xef\xbf\xbd\"}|{\"n\": 1e999}|22003|"
+                     "out of \xef\xbf\xbd range|1700000000.123|t");
+    expect_rows(w, "");
+    ck_assert_str_eq(fixture_ask(w->f, "SELECT partition || ' ' || offsets::text FROM leat.progress"), "2 {77}");
+    ck_assert_uint_eq(leat_sink_count(w->sink)->rows, 0);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_dead_letter_of_a_record_that_is_no_text)
+{
+    world *w = world_open(1, 1000);
+    claim(w, 0);
+    leat_batch_record *record = fixture_add(w->f, "no\xff", "h\xc3", "k\xff", NULL);
+    leat_item *item = record->payload;
+    ck_assert_ptr_null(item->route);
+    item->record.value_is_null = true;
+    item->record.accepted_ms = -1;
+    add_part(w, 0, 1, 0);
+    expect_outcome(run_dead(w, "", "no route"), LEAT_APPLIED, "");
+    ck_assert_str_eq(fixture_ask(w->f, letter_sql), "0|0|NULL|k\\377|NULL|NULL|NULL|NULL|no route|0.000|t");
+    item = fixture_add(w->f, NULL, "", "x", "")->payload;
+    item->record.accepted_ms = INT64_MAX;
+    item->record.key = LEAT_SLICE("a\0b");
+    w->f->records[0].offset = 1;
+    add_part(w, 0, 2, 1);
+    expect_outcome(run_dead(w, "", "no key"), LEAT_APPLIED, "");
+    ck_assert_str_eq(fixture_ask(w->f, letter_sql), "0|1|NULL|a\\000b|NULL|NULL||NULL|no key|253402300799.999|t");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_fenced_dead_letter_is_not_kept)
+{
+    world *w = world_open(1, 1000);
+    claim(w, 0);
+    fixture_sql(w->f, "SELECT leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    patch(w, "1", "{}");
+    add_part(w, 0, 1, 0);
+    expect_outcome(run_dead(w, "22003", "bad"), LEAT_FENCED, "LT001");
+    ck_assert_str_eq(fixture_ask(w->f, letter_count_sql), "0");
+    claim(w, 0);
+    for (int seq = 1; seq <= 2; seq++) { /* the letter may be there from a commit that was unknown */
+        patch(w, "1", "{}");
+        add_part(w, 0, seq, 0);
+        expect_outcome(run_dead(w, "22003", "bad"), LEAT_APPLIED, "");
+        ck_assert_str_eq(fixture_ask(w->f, letter_count_sql), "1");
+    }
+    fixture_sql(w->f, "ALTER TABLE leat.dead_letters ADD CONSTRAINT none CHECK (false) NOT VALID");
+    patch(w, "1", "{}");
+    w->f->records[0].offset = 5;
+    add_part(w, 0, 3, 5);
+    expect_outcome(run_dead(w, "22003", "bad"), LEAT_BAD_DATA, "23514");
+    ck_assert_str_eq(fixture_ask(w->f, "SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM leat.progress"), "1 2");
+    world_free(w);
+}
+END_TEST
+
+/* --- tables that change ------------------------------------------------------------------------------------------ */
+
+/* Publishes table things as it is now. */
+static void look_again(world *w, int64_t looked_us)
+{
+    static const char *const names[] = {"n"}, *const label = "things";
+    static const leat_column_op ops[] = {LEAT_OP_ADD};
+    leat_error error = {""};
+    leat_route_spec spec = {.path = "/things/{id}", .column_count = 1, .column_names = names, .column_ops = ops};
+    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    version->tables = leat_must_calloc(1, sizeof *version->tables);
+    version->table_count = 1;
+    version->routes.count = 1;
+    ck_assert_int_eq(leat_postgres_read_tables(w->f->dsn, &label, 1, version->tables, &error), 0);
+    ck_assert_int_eq(leat_route_build(&spec, version->tables, 0, &version->routes.routes[0], &error), 0);
+    leat_board_publish(w->board, 0, version, looked_us);
+}
+
+START_TEST(a_new_version_is_used_from_the_next_batch_on)
+{
+    world *w = world_open(2, 5000);
+    PGconn *other = other_session(w, "");
+    claim(w, 0);
+    claim(w, 1);
+    fixture_sql(w->f, "ALTER TABLE things DROP COLUMN note; ALTER TABLE things ADD COLUMN more int, ADD COLUMN note text");
+    fixture_run_on(other, "BEGIN; INSERT INTO things (id, n) VALUES (1, 1)");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    submit_batch(w, 2);
+    wait_database(w, waits_for_a_transaction_sql, "1");
+    patch(w, "2", "{\"more\":7}");
+    add_part(w, 1, 1, 10);
+    const leat_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_BAD_DATA, "");
+    ck_assert_int_eq(result->looked_us, WORLD_LOOKED_US);
+    ck_assert_uint_eq(w->asked, 1);
+    look_again(w, 2000);
+    patch(w, "2", "{\"more\":7,\"note\":\"x\"}");
+    add_part(w, 1, 2, 10);
+    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    fixture_run_on(other, "COMMIT"); /* the job from before the look asks about its own table */
+    expect_outcome(wait_done(w, 2), LEAT_CONTENTION, "23505");
+    for (int seq = 2; seq <= 3; seq++) { /* on both connections */
+        patch(w, "1", "{\"n\":1,\"more\":8}");
+        add_part(w, 0, seq, 10 + seq);
+        submit_batch(w, 2);
+        patch(w, "2", "{\"more\":9}");
+        add_part(w, 1, seq + 1, 10 + seq);
+        submit_batch(w, 3);
+        expect_outcome(wait_done(w, 2), LEAT_APPLIED, "");
+        expect_outcome(wait_done(w, 3), LEAT_APPLIED, "");
+    }
+    ck_assert_str_eq(fixture_ask(w->f, "SELECT string_agg(id || ':' || n || ':' || more, ' ' ORDER BY id) FROM things"),
+                     "1:3:8 2:5:9");
+    patch(w, "1", "{\"most\":8}");
+    add_part(w, 0, 4, 20);
+    result = run_batch(w);
+    expect_outcome(result, LEAT_BAD_DATA, "");
+    ck_assert_int_eq(result->looked_us, 2000);
+    PQfinish(other);
     world_free(w);
 }
 END_TEST
@@ -306,6 +554,7 @@ int main(void)
     tcase_add_test(well, writes_to_one_key_keep_their_order);
     tcase_add_test(well, a_batch_larger_than_any_socket_buffer);
     tcase_add_test(well, more_shapes_than_are_kept);
+    tcase_add_test(well, patches_of_missing_rows_are_counted_when_rows_must_exist);
     TCase *outcomes = add_case(suite, "outcomes");
     tcase_add_test(outcomes, fenced_by_another_claim);
     tcase_add_test(outcomes, the_database_went_back);
@@ -315,5 +564,13 @@ int main(void)
     tcase_add_test(outcomes, bad_data_and_drift_fail_whole_and_leave_the_connection_well);
     tcase_add_test(outcomes, a_record_that_makes_no_sense_is_named_and_nothing_is_sent);
     tcase_add_test(outcomes, statements_lost_or_stale_are_prepared_again);
+    tcase_add_test(outcomes, the_key_of_a_partitioned_table_is_its_key);
+    tcase_add_test(outcomes, the_key_of_a_table_that_a_trigger_writes_is_not_ours);
+    TCase *dead = add_case(suite, "dead letters");
+    tcase_add_test(dead, a_dead_letter_is_kept_as_the_record_was);
+    tcase_add_test(dead, a_dead_letter_of_a_record_that_is_no_text);
+    tcase_add_test(dead, a_fenced_dead_letter_is_not_kept);
+    TCase *changes = add_case(suite, "changes");
+    tcase_add_test(changes, a_new_version_is_used_from_the_next_batch_on);
     return fixture_main(suite);
 }

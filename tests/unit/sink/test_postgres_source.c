@@ -190,12 +190,125 @@ START_TEST(a_newer_schema_is_left_alone)
 {
     fixture *f = fixture_new("newer");
     init(f, 0);
-    run(f->dsn, "UPDATE leat.schema_version SET version = 2");
+    run(f->dsn, "UPDATE leat.schema_version SET version = 99");
     assert_refused(f, "newer leat");
     leat_source source;
     leat_layout layout;
     ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), -1);
     ck_assert_ptr_nonnull(strstr(f->error.text, "newer leat"));
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(an_older_schema_wants_init)
+{
+    fixture *f = fixture_new("older");
+    leat_source source;
+    leat_layout layout;
+    init(f, 0);
+    run(f->dsn, "UPDATE leat.schema_version SET version = 1; DROP INDEX leat.dead_letters_at");
+    ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), -1);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "`leat init`"));
+    init(f, 0);
+    ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), 0);
+    assert_answer(f, "SELECT to_regclass('leat.dead_letters_at') IS NOT NULL", "t");
+    fixture_free(f);
+}
+END_TEST
+
+/* A database that is away may come back; one that says no will go on saying it. */
+START_TEST(away_is_not_an_error)
+{
+    fixture *f = fixture_new("away");
+    leat_source source;
+    leat_layout layout;
+    init(f, 0);
+    char dsn[1200];
+    snprintf(dsn, sizeof dsn, "%s host=/nowhere", f->dsn);
+    ck_assert_int_eq(leat_postgres_read_source(dsn, "writes", &source, &layout, &f->error), 2);
+    snprintf(dsn, sizeof dsn, "%s dbname=leat_no_such_database", f->dsn);
+    ck_assert_int_eq(leat_postgres_read_source(dsn, "writes", &source, &layout, &f->error), 2);
+    ck_assert_int_eq(leat_postgres_read_source("no dsn", "writes", &source, &layout, &f->error), -1);
+    run(f->dsn, "DROP TABLE leat.tenant_slots");
+    ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), -1);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "42P01"));
+    fixture_free(f);
+}
+END_TEST
+
+/* ---- dead letters ---- */
+
+static const char make_letters[] =
+    "INSERT INTO leat.dead_letters SELECT s.id, 0, 1, 'r', 'a', 'put', NULL, '{\"n\":1}', '22003', 'first',"
+    " '2024-01-02 03:04:05.678+00', '2024-01-02 03:04:06+00' FROM leat.sources AS s;"
+    "INSERT INTO leat.dead_letters SELECT s.id, 1, 7, NULL, '\\xff00'::bytea, NULL, '{\"h\":\"x\"}', NULL, NULL, 'second',"
+    " '2024-01-02 03:04:05+00', '2024-01-02 03:04:07.000001+00' FROM leat.sources AS s;"
+    "INSERT INTO leat.dead_letters SELECT s.id, 0, 2, 'q\"', NULL, 'delete', NULL, '', '23503', 'third',"
+    " '2024-01-02 03:04:05+00', '2024-01-02 03:04:05+00' FROM leat.sources AS s;"
+    "INSERT INTO leat.dead_letters VALUES (0, 0, 3, 'r', 'a', 'put', NULL, NULL, NULL, 'of another source', now(), now())";
+
+static void assert_letters(fixture *f, const leat_dead_query *query, const char *expected)
+{
+    leat_dead_letters letters;
+    char said[256] = "";
+    int status = leat_postgres_dead_letters(f->dsn, query, &letters, &f->error);
+    ck_assert_msg(status == 0, "%s", f->error.text);
+    for (uint32_t i = 0; i < letters.count; i++)
+        strcat(strcat(said, i ? " " : ""), letters.letters[i].message);
+    leat_dead_letters_fini(&letters);
+    ck_assert_str_eq(said, expected);
+}
+
+START_TEST(dead_letters_are_read_newest_first)
+{
+    fixture *f = fixture_new("dead");
+    leat_dead_query any = {.topic = "writes", .partition = -1, .offset = -1, .limit = 10};
+    leat_dead_letters letters;
+    ck_assert_int_eq(leat_postgres_dead_letters(f->dsn, &any, &letters, &f->error), -1);
+    ck_assert_ptr_nonnull(strstr(f->error.text, "`leat init`"));
+    init(f, 0);
+    assert_letters(f, &any, "");
+    run(f->dsn, make_letters);
+    assert_letters(f, &any, "second first third");
+    leat_dead_query query = any;
+    query.limit = 2;
+    assert_letters(f, &query, "second first");
+    query = any;
+    query.routes = "[\"r\",\"q\\\"\"]";
+    assert_letters(f, &query, "first third");
+    query = any;
+    query.partition = 0;
+    query.offset = 2;
+    assert_letters(f, &query, "third");
+    fixture_free(f);
+}
+END_TEST
+
+START_TEST(a_dead_letter_is_read_whole)
+{
+    fixture *f = fixture_new("whole");
+    leat_dead_query query = {.topic = "writes", .partition = -1, .offset = -1, .limit = 2, .with_bodies = true};
+    leat_dead_letters letters;
+    init(f, 0);
+    run(f->dsn, make_letters);
+    ck_assert_int_eq(leat_postgres_dead_letters(f->dsn, &query, &letters, &f->error), 0);
+    ck_assert_uint_eq(letters.count, 2);
+    const leat_dead_letter *second = &letters.letters[0], *first = &letters.letters[1];
+    ck_assert_uint_eq(second->partition, 1);
+    ck_assert_int_eq(second->offset, 7);
+    ck_assert_int_eq(second->at_us, 1704164647000001);
+    ck_assert(!second->route && !second->op && !second->sqlstate && !second->body);
+    ck_assert_str_eq(second->headers, "{\"h\": \"x\"}");
+    ck_assert_uint_eq(second->key_size, 2);
+    ck_assert_int_eq(memcmp(second->key, "\xff\0", 2), 0);
+    ck_assert_str_eq(first->at, "2024-01-02T03:04:06.000Z");
+    ck_assert_str_eq(first->accepted_at, "2024-01-02T03:04:05.678Z");
+    ck_assert_str_eq(first->route, "r");
+    ck_assert_str_eq(first->op, "put");
+    ck_assert_str_eq(first->sqlstate, "22003");
+    ck_assert_str_eq(first->key, "a");
+    ck_assert_str_eq(first->body, "{\"n\":1}");
+    leat_dead_letters_fini(&letters);
     fixture_free(f);
 }
 END_TEST
@@ -547,6 +660,10 @@ int main(void)
     tcase_add_test(tests, init_refuses_another_source);
     tcase_add_test(tests, init_refuses_one_database_for_two_shards);
     tcase_add_test(tests, a_newer_schema_is_left_alone);
+    tcase_add_test(tests, an_older_schema_wants_init);
+    tcase_add_test(tests, away_is_not_an_error);
+    tcase_add_test(tests, dead_letters_are_read_newest_first);
+    tcase_add_test(tests, a_dead_letter_is_read_whole);
     tcase_add_test(tests, columns_are_read_as_they_are);
     tcase_add_test(tests, column_flags_and_modifiers);
     tcase_add_test(tests, a_cast_has_no_modifier);

@@ -1,0 +1,217 @@
+/* leat dead list, leat dead show: the records that were refused for good. */
+#include "cli/dead.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "cli/commands.h"
+#include "config/config.h"
+
+enum { LIMIT_DEFAULT = 100 };
+
+/* What was found in all shards that were asked. */
+typedef struct harvest {
+    leat_dead_letters *by_shard; /* as configured */
+    uint32_t shard_count;
+    leat_dead_entry *entries; /* newest first */
+    uint32_t count;
+    uint32_t failed; /* shards that could not be read */
+} harvest;
+
+/* ---- which ---- */
+
+static bool is_shard(const leat_config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->shard_count; i++)
+        if (strcmp(config->shards[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A route without a name has its table's. */
+static const char *route_name(const leat_config_route *route)
+{
+    const char *dot = strrchr(route->table, '.');
+    return route->name ? route->name : dot ? dot + 1 : route->table;
+}
+
+static void put_name(leat_buf *names, const char *name)
+{
+    leat_buf_text(names, names->size > 0 ? "," : "[");
+    leat_buf_json_string(names, leat_slice_of(name));
+}
+
+/* The names of the routes asked for, as a JSON array; nothing for all. */
+static int select_routes(const leat_config *config, const leat_options *options, leat_buf *ret, leat_error *error)
+{
+    if (options->route && options->table)
+        return leat_fail(error, "--table and --route exclude each other");
+    if (options->route)
+        put_name(ret, options->route);
+    for (uint32_t i = 0; options->table && i < config->route_count; i++)
+        if (strcmp(config->routes[i].table, options->table) == 0)
+            put_name(ret, route_name(&config->routes[i]));
+    if (options->table && ret->size == 0)
+        return leat_fail(error, "--table: no route of %s writes %s", config->file, options->table);
+    if (ret->size > 0)
+        leat_buf_byte(ret, ']');
+    return 0;
+}
+
+static int read_number(const char *name, const char *text, int64_t max, int64_t *ret, leat_error *error)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || value > max)
+        return leat_fail(error, "%s must be a number from 0, not %s", name, text);
+    *ret = value;
+    return 0;
+}
+
+static int load(const leat_options *options, leat_config *ret, leat_error *error)
+{
+    if (leat_config_load(options->config_file, ret, error) != 0)
+        return -1;
+    if (options->shard && !is_shard(ret, options->shard))
+        return leat_fail(error, "--shard: %s has no shard %s", ret->file, options->shard);
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static int newer_first(const void *a, const void *b)
+{
+    const leat_dead_letter *x = ((const leat_dead_entry *)a)->letter, *y = ((const leat_dead_entry *)b)->letter;
+    if (x->at_us != y->at_us)
+        return x->at_us < y->at_us ? 1 : -1;
+    if (x->partition != y->partition)
+        return x->partition > y->partition ? 1 : -1;
+    return x->offset < y->offset ? 1 : x->offset > y->offset ? -1 : 0;
+}
+
+static void sort_entries(const leat_config *config, harvest *found)
+{
+    size_t total = 0;
+    for (uint32_t i = 0; i < found->shard_count; i++)
+        total += found->by_shard[i].count;
+    found->entries = leat_must_calloc(total + 1, sizeof *found->entries);
+    for (uint32_t i = 0; i < found->shard_count; i++)
+        for (uint32_t k = 0; k < found->by_shard[i].count; k++)
+            found->entries[found->count++] = (leat_dead_entry){config->shards[i].name, &found->by_shard[i].letters[k]};
+    qsort(found->entries, found->count, sizeof *found->entries, newer_first);
+}
+
+/* A shard that cannot be read is said and counted; the others are read. */
+static void read_shards(const char *command, const leat_config *config, const char *only, const leat_dead_query *query,
+                        harvest *ret)
+{
+    *ret = (harvest){.shard_count = config->shard_count};
+    ret->by_shard = leat_must_calloc(config->shard_count, sizeof *ret->by_shard);
+    for (uint32_t i = 0; i < config->shard_count; i++) {
+        const leat_config_shard *shard = &config->shards[i];
+        leat_error error = {0};
+        if (only && strcmp(only, shard->name) != 0)
+            continue;
+        if (leat_postgres_dead_letters(shard->dsn, query, &ret->by_shard[i], &error) == 0)
+            continue;
+        fprintf(stderr, "leat %s: shard %s: %s\n", command, shard->name, error.text);
+        ret->failed++;
+    }
+    sort_entries(config, ret);
+}
+
+static void harvest_free(harvest *found)
+{
+    for (uint32_t i = 0; i < found->shard_count; i++)
+        leat_dead_letters_fini(&found->by_shard[i]);
+    free(found->by_shard);
+    free(found->entries);
+}
+
+/* ---- leat dead list ---- */
+
+static void print_summary(const harvest *found, uint32_t shown)
+{
+    const char *where = found->failed > 0 ? " in the shards that answered" : "";
+    if (found->count == 0)
+        printf("no dead letters%s\n", where);
+    else if (shown < found->count)
+        printf("\nthe newest %u of the dead letters%s; there are more: --limit N\n", shown, where);
+    else
+        printf("\n%u dead letter%s%s\n", shown, shown == 1 ? "" : "s", where);
+}
+
+static int list(const leat_config *config, const leat_options *options, const char *routes)
+{
+    harvest found;
+    uint32_t limit = options->limit ? options->limit : LIMIT_DEFAULT;
+    /* One more than is shown, to know whether there are more. */
+    leat_dead_query query = {.topic = config->kafka_topic, .routes = routes, .partition = -1, .offset = -1,
+                             .limit = limit + 1, .with_bodies = options->json};
+    read_shards("dead list", config, options->shard, &query, &found);
+    uint32_t shown = found.count < limit ? found.count : limit;
+    for (uint32_t i = 0; options->json && i < shown; i++)
+        leat_dead_print_json(stdout, &found.entries[i]);
+    if (!options->json && shown > 0)
+        leat_dead_print_table(stdout, found.entries, shown);
+    if (!options->json)
+        print_summary(&found, shown);
+    int code = found.failed > 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
+    harvest_free(&found);
+    return code;
+}
+
+int leat_command_dead_list(const leat_options *options)
+{
+    leat_config config = {0};
+    leat_error error = {0};
+    leat_buf routes = {0};
+    int code = LEAT_EXIT_USAGE;
+    if (load(options, &config, &error) != 0 || select_routes(&config, options, &routes, &error) != 0)
+        fprintf(stderr, "leat dead list: %s\n", error.text);
+    else
+        code = list(&config, options, routes.size > 0 ? leat_buf_cstr(&routes) : NULL);
+    leat_buf_free(&routes);
+    leat_config_fini(&config);
+    return code;
+}
+
+/* ---- leat dead show ---- */
+
+static int show(const leat_config *config, const leat_options *options, int64_t partition, int64_t offset)
+{
+    harvest found;
+    leat_dead_query query = {.topic = config->kafka_topic, .partition = partition, .offset = offset, .limit = 1,
+                             .with_bodies = true};
+    read_shards("dead show", config, options->shard, &query, &found);
+    int code = found.count > 0 ? LEAT_EXIT_OK : LEAT_EXIT_FAILED;
+    if (found.count == 0)
+        fprintf(stderr, "leat dead show: there is no dead letter of partition %" PRId64 ", offset %" PRId64 "%s\n",
+                partition, offset, found.failed > 0 ? " in the shards that answered" : "");
+    else if (options->json)
+        leat_dead_print_json(stdout, &found.entries[0]);
+    else
+        leat_dead_print_whole(stdout, &found.entries[0]);
+    harvest_free(&found);
+    return code;
+}
+
+int leat_command_dead_show(const leat_options *options)
+{
+    leat_config config = {0};
+    leat_error error = {0};
+    int64_t partition, offset;
+    int code = LEAT_EXIT_USAGE;
+    if (read_number("PARTITION", options->operands[0], INT32_MAX, &partition, &error) != 0 ||
+        read_number("OFFSET", options->operands[1], INT64_MAX, &offset, &error) != 0 ||
+        load(options, &config, &error) != 0)
+        fprintf(stderr, "leat dead show: %s\n", error.text);
+    else
+        code = show(&config, options, partition, offset);
+    leat_config_fini(&config);
+    return code;
+}

@@ -1,0 +1,21 @@
+/* dead.h - dead letters as people and programs read them. */
+#ifndef LEAT_DEAD_H
+#define LEAT_DEAD_H
+
+#include <stdio.h>
+
+#include "sink/postgres.h"
+
+typedef struct leat_dead_entry {
+    const char *shard;
+    const leat_dead_letter *letter;
+} leat_dead_entry;
+
+/* A table for a terminal: what is long is cut, what a terminal would stumble over is escaped. */
+void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t count);
+/* Everything of one, readable. */
+void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry);
+/* Everything of one as a JSON object on one line. What is no text is in base64, under "key_base64" and "body_base64". */
+void leat_dead_print_json(FILE *out, const leat_dead_entry *entry);
+
+#endif

@@ -1,0 +1,260 @@
+#include "cli/dead.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yyjson.h>
+
+#include "base/buf.h"
+#include "base/utf8.h"
+
+/* ---- text ---- */
+
+enum { KEY_WIDTH = 40, NAME_WIDTH = 24, MESSAGE_WIDTH = 70, CELL_COUNT = 9 };
+
+/* Control characters, those of Latin-1 too, are none that a terminal should see. */
+static bool is_printable(const char *at, size_t size)
+{
+    unsigned char first = (unsigned char)at[0];
+    bool is_c1 = size == 2 && first == 0xc2 && (unsigned char)at[1] < 0xa0;
+    return size > 0 && first >= 0x20 && first != 0x7f && !is_c1;
+}
+
+/* At most `width` characters, "..." at the end when there were more. Returns how many. */
+static size_t put_printable(leat_buf *out, leat_slice text, size_t width, bool keep_lines)
+{
+    size_t used = 0, cut_at = out->size, cut_used = 0;
+    for (size_t at = 0, size; at < text.size; at += size ? size : 1) {
+        size = leat_utf8_size(text.data + at, text.size - at);
+        bool is_kept = is_printable(text.data + at, size) || (keep_lines && text.data[at] == '\n');
+        size_t needed = is_kept ? 1 : 4 * (size ? size : 1);
+        if (used + 3 <= width) {
+            cut_at = out->size;
+            cut_used = used;
+        }
+        if (used + needed > width) {
+            out->size = cut_at;
+            leat_buf_text(out, "...");
+            return cut_used + 3;
+        }
+        for (size_t i = 0; !is_kept && i < (size ? size : 1); i++)
+            leat_buf_printf(out, "\\x%02x", (unsigned char)text.data[at + i]);
+        if (is_kept)
+            leat_buf_append(out, text.data + at, size);
+        used += needed;
+    }
+    return used;
+}
+
+static leat_slice text_or(const char *text, const char *otherwise)
+{
+    return leat_slice_of(text ? text : otherwise);
+}
+
+typedef struct table_row {
+    leat_buf cells[CELL_COUNT];
+    size_t widths[CELL_COUNT];
+} table_row;
+
+static void fill_row(table_row *row, const leat_slice texts[CELL_COUNT])
+{
+    static const size_t widths[CELL_COUNT] = {30, NAME_WIDTH, 10, 20, NAME_WIDTH, KEY_WIDTH, 10, 10, MESSAGE_WIDTH};
+    for (size_t i = 0; i < CELL_COUNT; i++)
+        row->widths[i] = put_printable(&row->cells[i], texts[i], widths[i], false);
+}
+
+static void fill_entry_row(table_row *row, const leat_dead_entry *entry)
+{
+    const leat_dead_letter *letter = entry->letter;
+    char partition[16], offset[24];
+    snprintf(partition, sizeof partition, "%" PRIu32, letter->partition);
+    snprintf(offset, sizeof offset, "%" PRId64, letter->offset);
+    fill_row(row, (const leat_slice[CELL_COUNT]){
+                      text_or(letter->at, "-"), text_or(entry->shard, "-"), leat_slice_of(partition),
+                      leat_slice_of(offset), text_or(letter->route, "-"),
+                      letter->key ? (leat_slice){letter->key, letter->key_size} : LEAT_SLICE("-"),
+                      text_or(letter->op, "-"), text_or(letter->sqlstate, "-"), text_or(letter->message, "")});
+}
+
+static void print_row(FILE *out, const table_row *row, const size_t widths[CELL_COUNT])
+{
+    for (size_t i = 0; i < CELL_COUNT; i++) {
+        fwrite(row->cells[i].data ? row->cells[i].data : "", 1, row->cells[i].size, out);
+        size_t gap = i + 1 < CELL_COUNT ? widths[i] - row->widths[i] + 2 : 0;
+        fprintf(out, "%*s", (int)gap, "");
+    }
+    fputc('\n', out);
+}
+
+void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t count)
+{
+    static const char *const heads[CELL_COUNT] = {"at",  "shard", "partition", "offset", "route",
+                                                  "key", "op",    "sqlstate",  "message"};
+    leat_slice texts[CELL_COUNT];
+    size_t widths[CELL_COUNT] = {0};
+    table_row *rows = leat_must_calloc((size_t)count + 1, sizeof *rows);
+    for (size_t i = 0; i < CELL_COUNT; i++)
+        texts[i] = leat_slice_of(heads[i]);
+    fill_row(&rows[0], texts);
+    for (uint32_t r = 0; r < count; r++)
+        fill_entry_row(&rows[r + 1], &entries[r]);
+    for (uint32_t r = 0; r <= count; r++)
+        for (size_t i = 0; i < CELL_COUNT; i++)
+            widths[i] = rows[r].widths[i] > widths[i] ? rows[r].widths[i] : widths[i];
+    for (uint32_t r = 0; r <= count; r++) {
+        print_row(out, &rows[r], widths);
+        for (size_t i = 0; i < CELL_COUNT; i++)
+            leat_buf_free(&rows[r].cells[i]);
+    }
+    free(rows);
+}
+
+/* ---- one, whole ---- */
+
+static void print_field(FILE *out, const char *name, leat_slice value)
+{
+    leat_buf text = {0};
+    put_printable(&text, value, SIZE_MAX, true);
+    fprintf(out, "%-12s %s\n", name, text.size > 0 ? leat_buf_cstr(&text) : "");
+    leat_buf_free(&text);
+}
+
+static void print_text(FILE *out, const char *name, const char *value)
+{
+    print_field(out, name, text_or(value, "-"));
+}
+
+/* Numbers stay as they were written. */
+static yyjson_doc *read_json(const char *data, size_t size)
+{
+    yyjson_doc *doc = NULL;
+    char *copy = leat_must_calloc(size + YYJSON_PADDING_SIZE, 1);
+    memcpy(copy, data, size);
+    doc = yyjson_read_opts(copy, size, YYJSON_READ_NUMBER_AS_RAW, NULL, NULL);
+    free(copy);
+    return doc;
+}
+
+static void print_body(FILE *out, const leat_dead_letter *letter)
+{
+    if (!letter->body) {
+        print_text(out, "body", NULL);
+        return;
+    }
+    yyjson_doc *doc = read_json(letter->body, letter->body_size);
+    size_t size = 0;
+    char *pretty = doc ? yyjson_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, &size) : NULL;
+    if (pretty)
+        print_field(out, "body", (leat_slice){pretty, size});
+    else
+        print_field(out, "body, no JSON", (leat_slice){letter->body, letter->body_size});
+    free(pretty);
+    yyjson_doc_free(doc);
+}
+
+void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry)
+{
+    const leat_dead_letter *letter = entry->letter;
+    fprintf(out, "%-12s %" PRIu32 "\n%-12s %" PRId64 "\n", "partition", letter->partition, "offset", letter->offset);
+    print_text(out, "shard", entry->shard);
+    print_text(out, "accepted at", letter->accepted_at);
+    print_text(out, "refused at", letter->at);
+    print_text(out, "sqlstate", letter->sqlstate);
+    print_text(out, "message", letter->message);
+    print_text(out, "route", letter->route);
+    print_text(out, "op", letter->op);
+    print_field(out, "key", letter->key ? (leat_slice){letter->key, letter->key_size} : LEAT_SLICE("-"));
+    print_text(out, "headers", letter->headers);
+    print_body(out, letter);
+}
+
+/* ---- JSON ---- */
+
+static void put_base64(leat_buf *out, const char *data, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t at = 0; at < size; at += 3) {
+        size_t left = size - at;
+        uint32_t group = (uint32_t)(unsigned char)data[at] << 16;
+        group |= left > 1 ? (uint32_t)(unsigned char)data[at + 1] << 8 : 0;
+        group |= left > 2 ? (uint32_t)(unsigned char)data[at + 2] : 0;
+        for (size_t i = 0; i < 4; i++)
+            leat_buf_byte(out, i <= left ? digits[group >> (18 - 6 * i) & 63] : '=');
+    }
+}
+
+static void add_base64(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *data, size_t size)
+{
+    leat_buf text = {0};
+    put_base64(&text, data, size);
+    yyjson_mut_obj_add_strncpy(doc, object, name, text.data ? text.data : "", text.size);
+    leat_buf_free(&text);
+}
+
+static void add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *text)
+{
+    if (text)
+        yyjson_mut_obj_add_strcpy(doc, object, name, text);
+    else
+        yyjson_mut_obj_add_null(doc, object, name);
+}
+
+static void add_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_letter *letter)
+{
+    if (!letter->key)
+        yyjson_mut_obj_add_null(doc, object, "key");
+    else if (leat_utf8_is_text((leat_slice){letter->key, letter->key_size}))
+        yyjson_mut_obj_add_strncpy(doc, object, "key", letter->key, letter->key_size);
+    else
+        add_base64(doc, object, "key_base64", letter->key, letter->key_size);
+}
+
+/* Returns false when it is no JSON. */
+static bool add_json(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *data, size_t size)
+{
+    yyjson_doc *read = read_json(data, size);
+    if (!read)
+        return false;
+    yyjson_mut_obj_add_val(doc, object, name, yyjson_val_mut_copy(doc, yyjson_doc_get_root(read)));
+    yyjson_doc_free(read);
+    return true;
+}
+
+static void add_body(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_letter *letter)
+{
+    if (!letter->body)
+        yyjson_mut_obj_add_null(doc, object, "body");
+    else if (!add_json(doc, object, "body", letter->body, letter->body_size))
+        add_base64(doc, object, "body_base64", letter->body, letter->body_size);
+}
+
+static void fill_object(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_entry *entry)
+{
+    const leat_dead_letter *letter = entry->letter;
+    add_text(doc, object, "at", letter->at);
+    add_text(doc, object, "shard", entry->shard);
+    yyjson_mut_obj_add_uint(doc, object, "partition", letter->partition);
+    yyjson_mut_obj_add_int(doc, object, "offset", letter->offset);
+    add_text(doc, object, "route", letter->route);
+    add_key(doc, object, letter);
+    add_text(doc, object, "op", letter->op);
+    if (!letter->headers || !add_json(doc, object, "headers", letter->headers, strlen(letter->headers)))
+        yyjson_mut_obj_add_null(doc, object, "headers");
+    add_body(doc, object, letter);
+    add_text(doc, object, "sqlstate", letter->sqlstate);
+    add_text(doc, object, "message", letter->message);
+    add_text(doc, object, "accepted_at", letter->accepted_at);
+}
+
+void leat_dead_print_json(FILE *out, const leat_dead_entry *entry)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *object = doc ? yyjson_mut_obj(doc) : NULL;
+    yyjson_mut_doc_set_root(doc, object);
+    fill_object(doc, object, entry);
+    char *text = yyjson_mut_write(doc, 0, NULL);
+    fprintf(out, "%s\n", text ? text : "{}");
+    free(text);
+    yyjson_mut_doc_free(doc);
+}
