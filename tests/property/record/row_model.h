@@ -16,8 +16,8 @@ typedef struct model_row {
 } model_row;
 
 /* Does to the row what the record does. False, with the row as it was, when the record would fail: a number that its
- * column does not hold, NULL where NOT NULL. `defaults`: by column index, values in text form, NULL: none; there must be
- * one exactly where the table has a default expression. */
+ * column does not hold, NULL where NOT NULL. `defaults`: by column index, values in text form, NULL: none; there must
+ * be one exactly where the table has a default expression. */
 bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults, leat_route_op op,
                      const leat_body *body);
 
