@@ -155,7 +155,7 @@ static void freeze_batch(ceiling *c, workload *load, leat_rows *rows, uint32_t o
     }
     leat_batch batch = {.record_count = c->batch, .records = records};
     leat_rows_fault fault;
-    if (leat_rows_build(rows, &batch, &fault) != 0)
+    if (leat_rows_build(rows, &batch, c->routes, &fault) != 0)
         die("batch", fault.error.text);
     ret->rows = c->batch;
     ret->count = leat_rows_statement_count(rows);

@@ -304,9 +304,10 @@ static char *operated(const leat_column *column, leat_column_op op, const char *
         return appended(stored, operand);
     if (op == LEAT_OP_MERGE)
         return merged(stored, operand);
-    int order = stored ? compare(column, operand, stored) : 0;
-    bool later = !stored || (op == LEAT_OP_MAX ? order > 0 : op == LEAT_OP_MIN ? order < 0 : true);
-    return strdup(later ? operand : stored);
+    if (op == LEAT_OP_SET || !stored)
+        return strdup(operand);
+    int order = compare(column, operand, stored);
+    return strdup((op == LEAT_OP_MAX ? order > 0 : order < 0) ? operand : stored);
 }
 
 /* --- Rows -------------------------------------------------------------------------------------------------------- */
