@@ -70,5 +70,11 @@ static const char *put_array(shape *found, yyjson_val *array, size_t depth, leat
 const char *leat_array_text(yyjson_val *array, leat_buf *out)
 {
     shape found = {.dimensions = 0};
-    return put_array(&found, array, 0, out);
+    size_t start = out->size;
+    const char *problem = put_array(&found, array, 0, out);
+    if (problem || found.has_values)
+        return problem;
+    out->size = start; /* PostgreSQL has one empty array, without dimensions, and does not read others */
+    leat_buf_text(out, "{}");
+    return NULL;
 }

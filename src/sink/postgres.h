@@ -8,7 +8,7 @@
 #include "record/catalog.h"
 
 /* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their columns, types, defaults and primary key.
- * A table that is not there, has no primary key, or is not a plain table is an error that names it. */
+ * A table that is not there, has no primary key, or is not a table (partitioned ones are) is an error that names it. */
 int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error) LEAT_MUST_CHECK;
 
 /* What leat.sources holds. 0 found, 1 schema leat or the source is not there, -1 error. `ret_layout` and `ret_source` are
