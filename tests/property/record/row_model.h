@@ -2,8 +2,8 @@
  * row_model.h - what records do to one row, one by one, said as plainly as possible: the judge of everything that is
  * cleverer. Types: bool, int2/4/8, float8, numeric (28 digits, no NaN, no negative scale), text, timestamptz, jsonb.
  *
- * Values are in PostgreSQL's text form (TimeZone UTC), NULL for NULL; jsonb as row_model_json writes it. The key is no part
- * of the row here: its columns stay NULL.
+ * Values are in PostgreSQL's text form (TimeZone UTC), NULL for NULL; jsonb as row_model_json writes it. The key is no
+ * part of the row here: its columns stay NULL.
  */
 #ifndef ROW_MODEL_H
 #define ROW_MODEL_H
@@ -16,8 +16,8 @@ typedef struct model_row {
 } model_row;
 
 /* Does to the row what the record does. False, with the row as it was, when the record would fail: a number that its
- * column does not hold, NULL where NOT NULL. `defaults`: by column index, values in text form, NULL: none; there must be
- * one exactly where the table has a default expression. */
+ * column does not hold, NULL where NOT NULL. `defaults`: by column index, values in text form, NULL: none; there must
+ * be one exactly where the table has a default expression. */
 bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults, leat_route_op op,
                      const leat_body *body);
 
@@ -25,7 +25,8 @@ bool row_model_apply(model_row *row, const leat_route *route, const char *const 
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
                            const leat_write *write);
 
-/* The JSON text minified, members sorted by their bytes, of one name the last; numbers as written. The caller frees it. */
+/* The JSON text minified, members sorted by their bytes, of one name the last; numbers as written. The caller frees
+ * it. */
 char *row_model_json(const char *text);
 
 /* Without a row: nothing owned. */
