@@ -48,8 +48,9 @@ enum {
 /* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. A JSON array is taken
  * where the text form is the usual one, {..,..}; a domain over an array has its category and delimiter. An int2vector
  * counts from 0, so array_position does; columns that the index merely includes stand behind its key. An identity "by
- * default" has no stored expression; its sequence is the default. The order is by bytes where the C library compares in
- * locale C, be it the collation's or, for the default one, the database's. */
+ * default" has no stored expression; its sequence is the default. Without one of its own a column has its domain's. The
+ * order is by bytes where the C library compares in locale C, be it the collation's or, for the default one, the
+ * database's. */
 static const char read_columns_sql[] =
     "SELECT a.attname,"
     "       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' THEN t.typname ELSE '' END,"
@@ -60,7 +61,8 @@ static const char read_columns_sql[] =
     "            WHEN 'd' THEN b.datlocprovider = 'c' AND b.datcollate IN ('C', 'POSIX') ELSE false END,"
     "       CASE WHEN a.attidentity = 'd' THEN"
     "                format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname))"
-    "            WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,"
+    "            WHEN a.attgenerated = '' THEN"
+    "                coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) END,"
     "       CASE WHEN array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts"
     "            THEN array_position(i.indkey::int2[], a.attnum) END,"
     "       coalesce(l.collisdeterministic, true)"

@@ -1,11 +1,11 @@
 /*
- * rows.h - a batch's records as row statements: bodies parsed, writes to one key folded into one, one statement for many
- * rows, its parameters as PostgreSQL's binary arrays.
+ * rows.h - a batch's records as row statements: bodies parsed, writes to one key folded into one, one statement for
+ * many rows, its parameters as PostgreSQL's binary arrays.
  *
  * Writes to one key that do not fold go one after another, in offset order, in statements of their own. Tables with
- * further unique constraints are written record by record, each in a statement of its own, in the order of partition and
- * offset, because a value may pass from row to row. The builder's memory grows to the largest batch seen and is kept.
- * One thread.
+ * further unique constraints are written record by record, each in a statement of its own, in the order of partition
+ * and offset, because a value may pass from row to row. The builder's memory grows to the largest batch seen and is
+ * kept. One thread.
  */
 #ifndef LEAT_ROWS_H
 #define LEAT_ROWS_H
@@ -35,9 +35,10 @@ typedef struct leat_rows_fault {
 leat_rows *leat_rows_new(void);
 void leat_rows_free(leat_rows *rows);
 
-/* Forgets the batch before, decodes the records (payloads: leat_item) and puts them into an order of statements. `routes`
- * are those of the newest version of the tables; an item may have been decoded by an older one. Returns -1 and the fault
- * of the first record that makes no sense. Items and routes must live until the last use of leat_rows_statement. */
+/* Forgets the batch before, decodes the records (payloads: leat_item) and puts them into an order of statements.
+ * `routes` are those of the newest version of the tables; an item may have been decoded by an older one. Returns -1 and
+ * the fault of the first record that makes no sense. Items and routes must live until the last use of
+ * leat_rows_statement and leat_rows_missing. */
 int leat_rows_build(leat_rows *rows, const leat_batch *batch, const leat_routes *routes,
                     leat_rows_fault *ret_fault) LEAT_MUST_CHECK;
 uint32_t leat_rows_statement_count(const leat_rows *rows);

@@ -330,7 +330,8 @@ static void put_merge(const sql_writer *writer, uint32_t column, row_base base)
     put_object(writer, column, base);
     leat_buf_printf(writer->out, ") || s.c%u", column);
     if (is_stripped)
-        leat_buf_printf(writer->out, ") - ARRAY(SELECT key FROM jsonb_each(s.c%u) WHERE value = 'null'::jsonb)", column);
+        leat_buf_printf(writer->out, ") - ARRAY(SELECT key FROM jsonb_each(s.c%u) WHERE value = 'null'::jsonb)",
+                        column);
 }
 
 static void put_operation(const sql_writer *writer, uint32_t column, row_base base)

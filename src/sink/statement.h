@@ -16,9 +16,9 @@
  * from {}, and so it does from a value that is no object. `append` to a value that is no array makes that the first
  * element of one.
  *
- * A row that would not change is neither written nor locked, where "change" is what PostgreSQL calls distinct: 1.0 over
- * 1 inside a jsonb is none. Text is compared by bytes, whatever its collation; a numeric without a fixed scale, json and
- * what travels as text by their text. Keys must differ within one statement.
+ * A row that would not change is neither written nor locked, where "change" is what PostgreSQL calls distinct: 1.0
+ * over 1 inside a jsonb is none. Text is compared by bytes, whatever its collation; a numeric without a fixed scale, json
+ * and what travels as text by their text. Keys must differ within one statement.
  *
  * A statement that rounds as a column does (numeric(p,s), time(p) and the like) fails with 42804 once the column's type
  * modifier is another: what it would call "no change" may be one by then.
@@ -52,8 +52,8 @@ void leat_statement_build(const leat_shape *shape, leat_buf *out);
 
 /* Are records of such rows dropped when the row is missing, and to be counted first? */
 bool leat_shape_counts_missing(const leat_shape *shape);
-/* Appends the statement that counts them, one int8. Parameters: the key columns as above, and an int4[]: how many records
- * each row stands for. One text a route. */
+/* Appends the statement that counts them, one int8. Parameters: the key columns as above, and an int4[]: how many
+ * records each row stands for. One text a route. */
 void leat_statement_build_missing(const leat_shape *shape, leat_buf *out);
 
 #endif

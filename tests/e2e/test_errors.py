@@ -132,10 +132,9 @@ def test_what_real_constraints_and_types_refuse(world_of):
             patch(http, 1, 1, n=add, list=add)
         patch(http, 1, 2, n=-(2**63) + 1)
         patch(http, 1, 2, n=-2)
-        patch(http, 1, 2, n=1)
     world.start("apply")
     wait_until(lambda: sorted(s for _, s, _ in dead(world)) == ["22003", "23514"], "the two that do not fit")
-    wait_until(lambda: world.rows("select id, n from things order by id") == [(1, 999), (2, -(2**63) + 2)], "all others")
+    wait_until(lambda: world.rows("select id, n from things order by id") == [(1, 999), (2, -(2**63) + 1)], "all others")
     assert list_of(world, 1) == [[400, 500, 99]]
 
 
@@ -199,7 +198,7 @@ def test_a_name_that_becomes_free(world_of):
         patch(http, 1, 7, name="taken")
     world.start("apply")
     wait_until(lambda: [s for _, s, _ in dead(world)] == ["23505"], "the one that never gets its name")
-    assert world.rows("select id, name from things where name is not null") == [(6, "taken")]
+    assert world.rows("select name from things where name is not null") == [("taken",)]  # whoever came first
     assert len(world.rows("select 1 from things")) == 6
 
 
@@ -261,7 +260,7 @@ def test_too_many_connections_leaves_it_fewer(world_of):
     as_role(world, "connection limit 3")
     world.init()
     edge, apply = world.start("edge"), world.start("apply")
-    with psycopg.connect(world.settings["shards"][0]["dsn"]), world.client(edge) as http:
+    with world.client(edge) as http:
         for ident in range(50):
             patch(http, 1, ident, n=1)
         wait_until(lambda: len(world.rows("select 1 from things")) == 50, "all rows")

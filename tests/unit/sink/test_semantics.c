@@ -117,6 +117,10 @@ static const semantics type_writes[] = {
     {"mood", LEAT_OP_SET, "'ok'", "patch", "{\"v\":null}", "(null)", 1},
     {"positive", LEAT_OP_SET, "1", "patch", "{\"v\":2}", "2", 1},
     {"positive", LEAT_OP_SET, "2", "patch", "{\"v\":\"2\"}", "2", 0},
+    {"fallback", LEAT_OP_SET, "'a'", "put", "{}", "domain's", 1},
+    {"fallback", LEAT_OP_SET, "'domain''s'", "put", "{}", "domain's", 0},
+    {"fallback", LEAT_OP_SET, NULL, "patch", "{}", "domain's", 1},
+    {"fallback DEFAULT NULL", LEAT_OP_SET, "'a'", "put", "{}", "(null)", 1},
     {"int[]", LEAT_OP_SET, "'{1}'", "patch", "{\"v\":[1,null]}", "{1,NULL}", 1},
     {"int[]", LEAT_OP_SET, "'{1}'", "patch", "{\"v\":[1]}", "{1}", 0},
     {"text[]", LEAT_OP_SET, "NULL", "patch", "{\"v\":[\"a b\",\"\\\"\"]}", "{\"a b\",\"\\\"\"}", 1},
@@ -132,7 +136,8 @@ static fixture *open_fixture(void)
     fixture *f = fixture_new();
     fixture_open_database(f);
     fixture_schema(f);
-    fixture_sql(f, "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)");
+    fixture_sql(f, "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);"
+                   "CREATE DOMAIN fallback AS text DEFAULT 'domain''s'");
     return f;
 }
 
