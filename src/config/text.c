@@ -299,8 +299,9 @@ static int check_parameter(leat_slice segment, leat_error *error)
     int size = segment.size > 64 ? 64 : (int)segment.size;
     if (segment.size < 3 || segment.data[segment.size - 1] != '}')
         return leat_fail(error, "\"%.*s\" is not a parameter (write {name})", size, segment.data);
-    if (strspn(segment.data + 1, LETTERS DIGITS "_") != segment.size - 2 || strchr(DIGITS, segment.data[1]))
-        return leat_fail(error, "\"%.*s\" is not a parameter (a name has letters, digits and '_')", size, segment.data);
+    if (strcspn(segment.data + 1, "{}") != segment.size - 2)
+        return leat_fail(error, "\"%.*s\" is not a parameter (the name of a key column, without braces in it)", size,
+                         segment.data);
     if (segment.size - 2 > NAME_MAX_BYTES)
         return leat_fail(error, "a parameter's name has more than %d bytes", NAME_MAX_BYTES);
     return 0;

@@ -160,9 +160,8 @@ static const broken broken_files[] = {
      "c.yaml:1: routes[0].path: \"{id\" is not a parameter (write {name}) (" PATH_WORDS ")"},
     {"routes: [ { path: '/things/{}' } ]\n",
      "c.yaml:1: routes[0].path: \"{}\" is not a parameter (write {name}) (" PATH_WORDS ")"},
-    {"routes: [ { path: '/things/{1d}' } ]\n",
-     "c.yaml:1: routes[0].path: \"{1d}\" is not a parameter (a name has letters, "
-     "digits and '_') (" PATH_WORDS ")"},
+    {"routes: [ { path: '/things/{a{b}' } ]\n",
+     "c.yaml:1: routes[0].path: \"{a{b}\" is not a parameter (the name of a key column, without braces in it) (" PATH_WORDS ")"},
     {"routes: [ { path: '/things/x{id}' } ]\n",
      "c.yaml:1: routes[0].path: \"x{id}\" mixes text and a parameter (a parameter "
      "is a whole segment) (" PATH_WORDS ")"},
