@@ -298,44 +298,32 @@ static uint32_t sort_by_round(leat_rows *rows)
     return count;
 }
 
-static bool is_later(const leat_batch *batch, const row_write *a, const row_write *b)
-{
-    const leat_batch_record *left = &batch->records[a->record];
-    const leat_batch_record *right = &batch->records[b->record];
-    if (left->partition != right->partition)
-        return left->partition > right->partition;
-    return left->offset > right->offset;
-}
+typedef struct log_order {
+    const leat_rows *rows;
+    const leat_batch *batch;
+} log_order;
 
-/* Merges two neighbouring runs, each in (partition, offset) order, into `to`. */
-static void merge_runs(const leat_rows *rows, const leat_batch *batch, const uint32_t *from, uint32_t middle,
-                       uint32_t count, uint32_t *to)
+static int compare_in_log(const void *a, const void *b, void *context)
 {
-    uint32_t left = 0;
-    uint32_t right = middle;
-    for (uint32_t i = 0; i < count; i++) {
-        bool take_right = left == middle || (right < count && is_later(batch, &rows->writes[from[left]],
-                                                                       &rows->writes[from[right]]));
-        to[i] = from[take_right ? right++ : left++];
-    }
+    const log_order *order = context;
+    const leat_batch_record *left = &order->batch->records[order->rows->writes[*(const uint32_t *)a].record];
+    const leat_batch_record *right = &order->batch->records[order->rows->writes[*(const uint32_t *)b].record];
+    if (left->partition != right->partition)
+        return left->partition < right->partition ? -1 : 1;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
 /* Puts the writes to tables with further unique constraints behind the others, in the order of the log: a value may
- * pass from row to row. `order` is not in use yet. */
+ * pass from row to row. */
 static void sort_ordered(leat_rows *rows, const leat_batch *batch, uint32_t first)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < rows->write_count; i++)
         if (is_ordered(&rows->writes[i]))
             rows->in_turn[first + count++] = i;
-    uint32_t *runs = rows->in_turn + first;
-    for (uint32_t width = 1; width < count; width *= 2) {
-        for (uint32_t at = 0; at < count; at += 2 * width) {
-            uint32_t size = count - at < 2 * width ? count - at : 2 * width;
-            merge_runs(rows, batch, runs + at, size < width ? size : width, size, rows->order + at);
-        }
-        memcpy(runs, rows->order, count * sizeof *runs);
-    }
+    log_order order = {rows, batch};
+    if (count > 1)
+        qsort_r(rows->in_turn + first, count, sizeof *rows->in_turn, compare_in_log, &order);
 }
 
 static uint32_t add_statement(leat_rows *rows, const row_write *write)

@@ -25,7 +25,7 @@ CASES = {
     "empty patch": (("put", FULL), [("patch", {})]),
     "mixed": (("put", FULL), [("patch", {"high": 1}), ("patch", {"doc": {"x": 1}, "a": 5})]),
 }
-ROWS, TURNS = 50, 4
+ROWS, TURNS = 10, 3
 
 
 def send(http, writes, ids):
