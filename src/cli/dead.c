@@ -204,7 +204,7 @@ int leat_command_dead_show(const leat_options *options)
 {
     leat_config config = {0};
     leat_error error = {0};
-    int64_t partition, offset;
+    int64_t partition = 0, offset = 0;
     int code = LEAT_EXIT_USAGE;
     if (read_number("PARTITION", options->operands[0], INT32_MAX, &partition, &error) != 0 ||
         read_number("OFFSET", options->operands[1], INT64_MAX, &offset, &error) != 0 ||
