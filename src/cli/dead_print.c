@@ -157,6 +157,7 @@ void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry)
 {
     const leat_dead_letter *letter = entry->letter;
     fprintf(out, "%-12s %" PRIu32 "\n%-12s %" PRId64 "\n", "partition", letter->partition, "offset", letter->offset);
+    fprintf(out, "%-12s %" PRId32 "\n", "source", letter->source);
     print_text(out, "shard", entry->shard);
     print_text(out, "accepted at", letter->accepted_at);
     print_text(out, "refused at", letter->at);
@@ -234,6 +235,7 @@ static void fill_object(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_
     const leat_dead_letter *letter = entry->letter;
     add_text(doc, object, "at", letter->at);
     add_text(doc, object, "shard", entry->shard);
+    yyjson_mut_obj_add_int(doc, object, "source", letter->source);
     yyjson_mut_obj_add_uint(doc, object, "partition", letter->partition);
     yyjson_mut_obj_add_int(doc, object, "offset", letter->offset);
     add_text(doc, object, "route", letter->route);

@@ -106,7 +106,7 @@ static void print_group(FILE *out, const char *word)
 static int usage_error(const char *words, const char *argument)
 {
     fprintf(stderr, "leat: %s%s\n", words, argument);
-    fputs("try `leat --help`\n", stderr);
+    fputs("try `leat --help`, or --help behind the command\n", stderr);
     return LEAT_EXIT_USAGE;
 }
 

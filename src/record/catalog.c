@@ -12,12 +12,22 @@
 
 enum { FILE_BYTES_MAX = 64 * 1024 * 1024 };
 
-int leat_catalog_table(const leat_catalog *catalog, const char *label)
+static int find_label(const leat_catalog *catalog, const char *label)
 {
     for (uint32_t i = 0; i < catalog->table_count; i++)
         if (strcmp(catalog->tables[i].label, label) == 0)
             return (int)i;
     return -1;
+}
+
+int leat_catalog_table(const leat_catalog *catalog, const char *label)
+{
+    int at = find_label(catalog, label);
+    for (int i = 0; i < at; i++)
+        if (strcmp(catalog->tables[i].schema, catalog->tables[at].schema) == 0 &&
+            strcmp(catalog->tables[i].name, catalog->tables[at].name) == 0)
+            return i;
+    return at;
 }
 
 void leat_catalog_fini(leat_catalog *catalog)

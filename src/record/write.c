@@ -329,10 +329,18 @@ static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat
     return LEAT_FOLDED;
 }
 
+/* Where PATCHes of missing rows are counted, one must not vanish in a PUT or DELETE that follows, nor in a DELETE before. */
+static bool hides_missing(const leat_route *route, const leat_write *write, const leat_write *next)
+{
+    bool one_is_patch = (write->op == LEAT_PATCH) != (next->op == LEAT_PATCH);
+    return route->patch_existing && one_is_patch && write->op != LEAT_PUT;
+}
+
 leat_folded leat_write_fold(leat_folder *folder, const leat_route *route, leat_write *write, const leat_write *next)
 {
-    bool stays_missing = next->op == LEAT_PATCH && route->patch_existing;
-    if (write->op == LEAT_DELETE && (next->op == LEAT_DELETE || stays_missing))
+    if (hides_missing(route, write, next))
+        return LEAT_FOLD_APART;
+    if (write->op == LEAT_DELETE && next->op == LEAT_DELETE)
         return LEAT_FOLDED;
     if (write->op == LEAT_DELETE && route->table->deletes_matter)
         return LEAT_FOLD_APART;

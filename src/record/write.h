@@ -12,8 +12,10 @@
  * this program cannot say so exactly, writes stay apart and go one after another. Apart stay: writes by different routes,
  * `add` on floats (rounding depends on the order), sums and products of folding that would not fit the column's type or
  * LEAT_FOLD_TEXT_MAX, numerics beyond 38 digits or NaN, an RFC 7396 patch that must replace an object that an earlier one
- * has deleted or made a scalar (patches do not compose there), what follows a DELETE of a table where deletes matter.
- * What a trigger counts is not the row: it sees the one write (`fold: false` on the route keeps records apart).
+ * has deleted or made a scalar (patches do not compose there), what follows a DELETE of a table where deletes matter, and
+ * with patch_existing a PATCH before a PUT or DELETE or behind a DELETE, so that it is counted where the row is missing.
+ * "As one by one" is by PostgreSQL's equality: of 0 and -0, or 1.0 and 1.00 inside jsonb, either may be left.
+ * What a trigger counts is not the row: it sees the one write (`fold: off` on the route keeps records apart).
  *
  * Pure; one thread.
  */

@@ -11,7 +11,8 @@ static const char dead_letters_sql[] =
     "SELECT d.partition, d.\"offset\", (extract(epoch FROM d.at) * 1000000)::bigint,"
     "       to_char(d.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
     "       to_char(d.accepted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
-    "       d.route, d.op, d.headers, d.sqlstate, d.message, d.key, CASE WHEN $6::boolean THEN d.body END"
+    "       d.route, d.op, d.headers, d.sqlstate, d.message, d.key, CASE WHEN $6::boolean THEN d.body END,"
+    "       d.source"
     "  FROM leat.dead_letters AS d"
     " WHERE d.source = (SELECT s.id FROM leat.sources AS s WHERE s.topic = $1)"
     "   AND ($2::jsonb IS NULL OR d.route IN (SELECT jsonb_array_elements_text($2::jsonb)))"
@@ -19,7 +20,7 @@ static const char dead_letters_sql[] =
     "   AND ($4::bigint < 0 OR d.\"offset\" = $4::bigint)"
     " ORDER BY d.at DESC, d.partition, d.\"offset\" DESC LIMIT $5::bigint";
 
-enum { PARTITION, OFFSET, AT_US, AT, ACCEPTED_AT, ROUTE, OP, HEADERS, SQLSTATE, MESSAGE, KEY, BODY };
+enum { PARTITION, OFFSET, AT_US, AT, ACCEPTED_AT, ROUTE, OP, HEADERS, SQLSTATE, MESSAGE, KEY, BODY, SOURCE };
 
 static char *copy_text(const PGresult *result, int row, int column)
 {
@@ -48,6 +49,7 @@ static void take_letter(const PGresult *result, int row, leat_dead_letter *ret)
     *ret = (leat_dead_letter){
         .partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
         .offset = leat_pg_integer(result, row, OFFSET),
+        .source = (int32_t)leat_pg_integer(result, row, SOURCE),
         .at_us = leat_pg_integer(result, row, AT_US),
         .at = copy_text(result, row, AT),
         .accepted_at = copy_text(result, row, ACCEPTED_AT),

@@ -36,6 +36,7 @@ int leat_postgres_check_source(const leat_source *stored, const leat_layout *sto
 
 /* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
 typedef struct leat_dead_letter {
+    int32_t source; /* leat.sources.id */
     uint32_t partition;
     int64_t offset;
     int64_t at_us;     /* since 1970 */

@@ -421,7 +421,7 @@ def test_dead_letters_can_be_listed_and_shown(world_of):
     wait_until(lambda: len(dead(world)) == 6, "the dead letters")
     listed = [json.loads(line) for line in world.leat("dead", "list", "--json").stdout.splitlines()]
     assert {(l["partition"], l["offset"]) for l in listed} == {(a["partition"], a["offset"]) for a in at.values()}
-    assert all(l["sqlstate"] == "P0001" and l["route"] == "things" and l["op"] == "patch" for l in listed)
+    assert {l["source"] for l in listed} == {world.source_id()} and all(l["sqlstate"] == "P0001" and l["route"] == "things" and l["op"] == "patch" for l in listed)
     text = world.leat("dead", "list").stdout
     assert all(f"{app}/1" in text for app in range(6)) and "raised for the test" in text
     one = world.leat("dead", "show", str(at[3]["partition"]), str(at[3]["offset"]), "--json")

@@ -160,3 +160,34 @@ def test_the_semantics_table(make_world, patch):
         assert http.patch("/things/1", json={"n": None, "high": None, "doc": "text", "list": 5, "bare": None}).status_code == 202
         assert http.patch("/things/1", json={"high": 3, "doc": {"k": 1}}).status_code == 202
         wait_until(lambda: world.rows(look)[0] == (1, None, None, 3, "b", {"k": 1}, [[1], [1], 5], "1.26"), "NULL and what follows it")
+
+
+def test_two_routes_that_name_one_table_differently_share_its_keys(make_world):
+    """`things` and `public.things` are one table: writes to a row by both routes stay in order."""
+    world = make_world(shards=1, partitions=1, table_sql="create table things (id int primary key, list jsonb)", routes=[
+        {"path": "/a/{id}", "table": "things", "name": "a", "columns": {"list": "append"}},
+        {"path": "/b/{id}", "table": "public.things", "name": "b", "columns": {"list": "append"}}])
+    world.init()
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        for number in range(200):
+            assert http.patch(f"/{'aab'[number % 3]}/{number % 5}", json={"list": number}).status_code == 202
+    world.start("apply")
+    wait_until(lambda: sum(len(l) for l, in world.rows("select list from things")) == 200, "all writes")
+    assert all(l == list(range(i, 200, 5)) for i, l in world.rows("select id, list from things"))
+
+
+def test_each_patch_of_a_missing_row_is_counted(make_world):
+    """Dropped PATCHes are counted one by one, whatever stands next to them in the same batch."""
+    world = make_world(shards=1, partitions=1, table_sql="create table things (id int primary key, n int)",
+                       route={"path": "/things/{id}", "table": "things", "patch": "existing"})
+    world.init()
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        for ident, ops in {1: "patch put", 2: "delete patch", 3: "patch delete", 4: "patch patch", 5: "put patch"}.items():
+            for op in ops.split():
+                body = {} if op == "delete" else {"json": {"n": ident}}
+                assert http.request(op.upper(), f"/things/{ident}", **body).status_code == 202
+    apply = world.start("apply")
+    wait_until(lambda: world.metric(apply, "leat_patches_dropped_total") == 5, "five dropped ones")
+    assert world.rows("select id, n from things order by id") == [(1, 1), (5, 5)]

@@ -71,6 +71,9 @@ START_TEST(what_is_saved_is_loaded)
         expect_same_table(&saved.tables[i], &loaded.tables[i]);
     ck_assert_int_eq(leat_catalog_table(&loaded, "other"), 1);
     ck_assert_int_eq(leat_catalog_table(&loaded, "nothing"), -1);
+    strcpy(loaded.tables[1].schema, loaded.tables[0].schema);
+    strcpy(loaded.tables[1].name, loaded.tables[0].name);
+    ck_assert_int_eq(leat_catalog_table(&loaded, "other"), 0); /* two labels of one table */
     leat_catalog_fini(&saved);
     leat_catalog_fini(&loaded);
     leat_catalog_fini(&loaded);

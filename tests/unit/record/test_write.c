@@ -207,14 +207,17 @@ START_TEST(what_stays_apart_leaves_the_write_as_it_was)
 }
 END_TEST
 
-START_TEST(a_missing_row_stays_missing_where_patch_wants_an_existing_one)
+START_TEST(a_patch_that_is_counted_where_the_row_is_missing_stays_apart)
 {
     leat_value values[LEAT_COLUMNS_MAX];
     make_route(INT4, LEAT_OP_ADD, false);
     route.patch_existing = true;
-    leat_write write = record("delete", values);
+    leat_write write = record("patch {\"c\":1}", values);
+    ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLD_APART);
+    ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLDED);
-    check_write(&write, "delete");
+    write = record("delete", values);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLDED);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLDED);
     check_write(&write, "put c=2");
@@ -230,9 +233,6 @@ START_TEST(a_delete_that_matters_stays_apart_from_what_brings_the_row_back)
     ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLDED);
-    route.patch_existing = true;
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLDED);
-    check_write(&write, "delete");
     write = record("put {\"c\":1}", values);
     ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLDED);
 }
@@ -283,7 +283,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_loop_test(tests, records_fold_into_one_write, 0, (int)COUNT_OF(cases));
     tcase_add_test(tests, what_stays_apart_leaves_the_write_as_it_was);
-    tcase_add_test(tests, a_missing_row_stays_missing_where_patch_wants_an_existing_one);
+    tcase_add_test(tests, a_patch_that_is_counted_where_the_row_is_missing_stays_apart);
     tcase_add_test(tests, a_delete_that_matters_stays_apart_from_what_brings_the_row_back);
     tcase_add_test(tests, the_kind_of_merge_fits_all_patches);
     tcase_add_test(tests, a_text_made_by_folding_has_a_limit_and_a_records_own_has_none);
