@@ -246,25 +246,26 @@ static int restart_one(leat_log_reader *reader, uint32_t partition)
     return result;
 }
 
-/* The eager protocol knows whole assignments only: all start anew, each where it was. */
+/* Where librdkafka's fetcher of a partition starts anew. A partition that was not sought yet is parked: any absolute one. */
+static int64_t restart_offset(leat_log_reader *reader, int32_t partition)
+{
+    if (!is_known(reader, partition))
+        return 0;
+    leat_part *part = &reader->parts[partition];
+    leat_part_drop_batch(part); /* is fetched again */
+    return part->next >= 0 ? part->next : 0;
+}
+
+/* The eager protocol knows whole assignments only: all start anew, each where it was. None is parked for it: the
+ * fetchers start after this returns, on librdkafka's thread, and a resume that comes just then is lost (2.12.1 takes it
+ * for outdated). */
 static int restart_all(leat_log_reader *reader)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
     if (rd_kafka_assignment(reader->rk, &list))
         return -1;
-    for (int i = 0; i < list->cnt; i++) {
-        int32_t p = list->elems[i].partition;
-        list->elems[i].offset = 0;
-        leat_part *part = is_known(reader, p) ? &reader->parts[p] : NULL;
-        if (!part)
-            continue;
-        if (part->state == LEAT_PART_READING || part->state == LEAT_PART_SEEKING) {
-            leat_part_drop_batch(part);
-            list->elems[i].offset = part->next;
-        } else {
-            park(reader, (uint32_t)p);
-        }
-    }
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = restart_offset(reader, list->elems[i].partition);
     rd_kafka_resp_err_t code = rd_kafka_assign(reader->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code ? -1 : 0;
