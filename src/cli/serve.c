@@ -13,6 +13,7 @@
 #include "cli/catalog_watch.h"
 #include "cli/commands.h"
 #include "cli/edge_thread.h"
+#include "cli/notify.h"
 #include "cli/startup.h"
 #include "edge/admin.h"
 #include "sink/postgres.h"
@@ -246,6 +247,7 @@ static int make_admin(serve *s, leat_error *error)
 static void drain(serve *s)
 {
     s->draining = true;
+    leat_notify("STOPPING=1\nSTATUS=draining");
     if (s->watch)
         leat_catalog_watch_stop(s->watch);
     if (s->edge)
@@ -380,12 +382,14 @@ static int fail(const serve *s, int code, const leat_error *error)
 static int serve_until_drained(serve *s)
 {
     leat_error error = {0};
+    leat_notify("STATUS=starting: asking Kafka and the shards");
     if (start_up(s, &error) != 0)
         return fail(s, LEAT_EXIT_FAILED, &error);
     if (start_threads(s, &error) != 0) {
         fail(s, LEAT_EXIT_FAILED, &error);
         _exit(LEAT_EXIT_FAILED); /* threads that did start have nothing to lose */
     }
+    leat_notify("READY=1\nSTATUS=up");
     leat_info("leat %s is up", s->command);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     leat_info("drained");

@@ -4,7 +4,9 @@
 #include <libpq-fe.h>
 #include <librdkafka/rdkafka.h>
 #include <llhttp.h>
+#include <openssl/crypto.h>
 #include <uv.h>
+#include <xxhash.h>
 #include <yaml.h>
 #include <yyjson.h>
 
@@ -24,6 +26,9 @@ int leat_command_version(const leat_options *options)
     printf("llhttp %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
     printf("yyjson %s\n", YYJSON_VERSION_STRING);
     printf("libyaml %d.%d.%d\n", major, minor, patch);
+    /* Not XXH_versionNumber: librdkafka may bring an old one of its own. */
+    printf("xxhash %d.%d.%d\n", XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
+    printf("OpenSSL %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
     return LEAT_EXIT_OK;
 }
 
