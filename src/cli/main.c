@@ -26,6 +26,12 @@ static const leat_command commands[] = {
      "slots; brings a schema of an older leat up to date. Idempotent. A topic, layout or source that contradicts the\n"
      "configuration is an error that says what to do.\n",
      leat_command_init},
+    {"check", "cj", "[--json] [--config FILE]", 0, "look for what would go wrong",
+     "Looks at the configuration, the topic and every shard, and changes nothing there. Says of each check whether it is\n"
+     "ok, a warning, FAILED or skipped (what it needs has failed), why a fault matters and what to do.\n\n"
+     "  --json         one JSON object\n\n"
+     "Exit status: 0 nothing failed (warnings are allowed), 3 something failed, 2 the configuration cannot be read.\n",
+     leat_command_check},
     {"dead list", "cstrlj", "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
      "list the records that were refused for good",
      "Reads the dead letters of the topic from the shards, the newest first.\n\n"
