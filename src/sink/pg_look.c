@@ -106,3 +106,32 @@ int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, 
     leat_buf_free(&json);
     return status;
 }
+
+/* ---- progress ---- */
+
+static const char progress_sql[] =
+    "SELECT p.partition, p.epoch, p.low,"
+    "       greatest(p.low, (SELECT max(o) FROM unnest(p.base_offsets) AS o),"
+    "                (SELECT max(o) FROM leat.progress AS g, unnest(g.offsets) AS o"
+    "                  WHERE g.source = p.source AND g.partition = p.partition))"
+    "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source WHERE s.topic = $1 ORDER BY p.partition";
+
+int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgres_partition **ret, uint32_t *ret_count,
+                                leat_error *error)
+{
+    enum { PARTITION, EPOCH, LOW, APPLIED };
+    leat_pg pg;
+    PGresult *result = leat_pg_open(&pg, dsn, error) == 0 ? leat_pg_query(&pg, progress_sql, 1, &topic, error) : NULL;
+    if (result) {
+        *ret_count = (uint32_t)PQntuples(result);
+        *ret = leat_must_calloc(*ret_count + 1, sizeof **ret);
+    }
+    for (int row = 0; result && row < PQntuples(result); row++)
+        (*ret)[row] = (leat_postgres_partition){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
+                                                .epoch = leat_pg_integer(result, row, EPOCH),
+                                                .low = leat_pg_integer(result, row, LOW),
+                                                .applied = leat_pg_integer(result, row, APPLIED)};
+    PQclear(result);
+    leat_pg_close(&pg);
+    return result ? 0 : -1;
+}

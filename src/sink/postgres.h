@@ -50,6 +50,17 @@ int leat_postgres_read_server(const char *dsn, leat_postgres_server *ret, leat_e
 int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret,
                                      leat_error *error) LEAT_MUST_CHECK;
 
+/* What a shard has recorded of one partition. */
+typedef struct leat_postgres_partition {
+    uint32_t partition;
+    int64_t epoch;   /* claims so far */
+    int64_t low;     /* everything up to this offset is applied; moved by compactions, so a few seconds old */
+    int64_t applied; /* the highest offset that is applied; not everything below it need be */
+} leat_postgres_partition;
+/* Those of the topic in this shard, in order; owned by the caller (free). */
+int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgres_partition **ret, uint32_t *ret_count,
+                                leat_error *error) LEAT_MUST_CHECK;
+
 /* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
 typedef struct leat_dead_letter {
     int32_t source; /* leat.sources.id */

@@ -1,10 +1,15 @@
-"""Looking in from outside: `leat check`, on a set-up that is well and on each that is not."""
+"""Looking in from outside: `leat check`, on a set-up that is well and on each that is not; `leat lag`."""
 
 import json
+import re
+import time
+import uuid
 
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from lib.harness import key_of, wait_until
 
 # ---- leat check ----
 
@@ -147,3 +152,66 @@ def test_a_topic_that_is_not_there(make_world):
         assert findings[key]["result"] == "failed" and "leat init" in findings[key]["do"]
     world.config_path.write_text("shards: 1\n")
     assert world.leat("check").returncode == 2
+
+
+# ---- leat lag ----
+
+
+def lag(world, *arguments, code=0):
+    done = world.leat("lag", "--json", *arguments)
+    assert done.returncode == code, done
+    return json.loads(done.stdout)
+
+
+def test_lag_counts_what_no_worker_has_applied(world):
+    """Without a worker every record is counted, where it is, and has an age; once all is applied it is 0, with the worker
+    up and after it has gone."""
+    empty = lag(world, "--max-seconds", "1")
+    assert (empty["records"], empty["seconds"], empty["complete"], len(empty["partitions"])) == (0, 0, True, 4)
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        for _ in range(100):
+            assert http.patch(key_of(uuid.uuid4(), uuid.uuid4()), json={"session_count": 1}).status_code == 202
+    behind, ends = lag(world), world.log_ends()
+    assert behind["records"] == 100 and behind["seconds"] > 0
+    assert {p["partition"]: p["records"] for p in behind["partitions"]} == ends
+    for shard in behind["shards"]:
+        own = [p for p in behind["partitions"] if p["shard"] == shard["shard"]]
+        assert shard["records"] == sum(p["records"] for p in own) > 0
+        assert shard["seconds"] == max(p["seconds"] for p in own)
+    text = world.leat("lag").stdout
+    assert "all: 100 records at most" in text and len(re.findall(r"^\d+ ", text, re.M)) == 4
+    apply = world.start("apply")
+    wait_until(lambda: lag(world)["records"] == 0, "everything to be applied", every=0.5)
+    assert apply.terminate() == 0
+    done = lag(world, "--max-seconds", "1")
+    assert (done["records"], done["seconds"]) == (0, 0)
+    assert all(p["low"] == p["applied"] == p["end"] - 1 for p in done["partitions"])
+
+
+def test_lag_over_the_bound_is_exit_3(world):
+    """The age is that of the oldest record that is not applied: its accept time, however new the others are."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": world.brokers})
+    for ago_ms in (3600_000, 0):
+        stamp = {"timestamp": int(time.time() * 1000) - ago_ms} if ago_ms else {}
+        producer.produce(world.name, partition=0, key="1/1", value=b"{}", headers={"op": "patch"}, **stamp)
+    producer.flush()
+    found = lag(world, "--max-seconds", "3000", code=3)
+    assert 3600 <= found["seconds"] < 7200 and found["records"] == 2
+    assert lag(world, "--max-seconds", "7200")["records"] == 2
+
+
+def test_lag_without_a_shard_is_not_told(world):
+    """A shard that does not answer has its error, the other its lag; exit 1, as without Kafka."""
+    world.settings["shards"][1]["dsn"] += " port=1"
+    world.write_config()
+    found = lag(world, code=1)
+    assert not found["complete"] and "error" in found["shards"][1] and found["shards"][0]["records"] == 0
+    assert {p["shard"] for p in found["partitions"]} == {"a"}
+    world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
+    world.write_config()
+    done = world.leat("lag", "--json")
+    assert (done.returncode, done.stdout) == (1, "") and "Kafka" in done.stderr
+    assert world.leat("lag", "--max-seconds", "x").returncode == 2
