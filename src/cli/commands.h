@@ -14,6 +14,7 @@ typedef struct leat_options {
     const char *table;
     const char *route;
     uint32_t limit;
+    uint32_t max_seconds;
     bool json;
     char *const *operands; /* as many as the command wants */
 } leat_options;
@@ -32,6 +33,8 @@ int leat_command_run(const leat_options *options);
 int leat_command_edge(const leat_options *options);
 int leat_command_apply(const leat_options *options);
 int leat_command_init(const leat_options *options);
+int leat_command_check(const leat_options *options);
+int leat_command_lag(const leat_options *options);
 int leat_command_dead_list(const leat_options *options);
 int leat_command_dead_show(const leat_options *options);
 int leat_command_config(const leat_options *options); /* prints the reference */

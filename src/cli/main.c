@@ -7,7 +7,7 @@
 
 #include "cli/commands.h"
 
-enum { LIMIT_MAX = 1000000 };
+enum { NUMBER_MAX = 1000000 };
 
 static const leat_command commands[] = {
     {"run", "c", "[--config FILE]", 0, "edge and apply in one process",
@@ -26,6 +26,19 @@ static const leat_command commands[] = {
      "slots; brings a schema of an older leat up to date. Idempotent. A topic, layout or source that contradicts the\n"
      "configuration is an error that says what to do.\n",
      leat_command_init},
+    {"check", "cj", "[--json] [--config FILE]", 0, "look for what would go wrong",
+     "Looks at the configuration, the topic and every shard, and changes nothing there. Says of each check whether it is\n"
+     "ok, a warning, FAILED or skipped (what it needs has failed), why a fault matters and what to do.\n\n"
+     "  --json         one JSON object\n\n"
+     "Exit status: 0 nothing failed (warnings are allowed), 3 something failed, 2 the configuration cannot be read.\n",
+     leat_command_check},
+    {"lag", "cjm", "[--max-seconds N] [--json] [--config FILE]", 0, "how far the shards are behind the log",
+     "Compares the log's ends with what the shards have recorded; it needs no running worker.\n\n"
+     "  --max-seconds N  exit status 3 when the oldest record that is not applied is older\n"
+     "  --json           one JSON object\n\n"
+     "A partition's records are those above its low water: an upper bound, since some of them may be applied already and\n"
+     "the low water is recorded every apply.compact_every. Exit status 1: not everything could be read.\n",
+     leat_command_lag},
     {"dead list", "cstrlj", "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
      "list the records that were refused for good",
      "Reads the dead letters of the topic from the shards, the newest first.\n\n"
@@ -53,6 +66,7 @@ static const struct option options_known[] = {
     {"version", no_argument, NULL, 'V'},      {"shard", required_argument, NULL, 's'},
     {"table", required_argument, NULL, 't'},  {"route", required_argument, NULL, 'r'},
     {"limit", required_argument, NULL, 'l'},  {"json", no_argument, NULL, 'j'},
+    {"max-seconds", required_argument, NULL, 'm'},
     {0},
 };
 
@@ -112,14 +126,14 @@ static int usage_error(const char *words, const char *argument)
 
 /* ---- options ---- */
 
-static int take_limit(leat_options *options, const char *text)
+static int take_number(const char *text, uint32_t *ret)
 {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || value < 1 || value > LIMIT_MAX)
+    if (*text < '0' || *text > '9' || *end || errno || value < 1 || value > NUMBER_MAX)
         return -1;
-    options->limit = (uint32_t)value;
+    *ret = (uint32_t)value;
     return 0;
 }
 
@@ -131,7 +145,8 @@ static int take_option(leat_options *options, int letter, const char *value)
     case 't': options->table = value; break;
     case 'r': options->route = value; break;
     case 'j': options->json = true; break;
-    case 'l': return take_limit(options, value);
+    case 'l': return take_number(value, &options->limit);
+    case 'm': return take_number(value, &options->max_seconds);
     default: break;
     }
     return 0;
@@ -161,7 +176,9 @@ static int read_options(int argc, char **argv, command_line *line)
         if (letter == '?' || letter == ':')
             return option_error(letter, argv[optind - 1]);
         if (take_option(&line->options, letter, optarg) != 0)
-            return usage_error("--limit takes a number from 1 to 1000000, not ", optarg);
+            return usage_error(letter == 'l' ? "--limit takes a number from 1 to 1000000, not "
+                                             : "--max-seconds takes a number from 1 to 1000000, not ",
+                               optarg);
         line->help = line->help || letter == 'h';
         line->version = line->version || letter == 'V';
         if (!strchr("hV", letter) && !strchr(line->given, letter))

@@ -152,8 +152,8 @@ int leat_startup_read_tables(const leat_startup *startup, const char *dsn, leat_
     return 0;
 }
 
-static int compare_tables(const leat_startup *startup, uint32_t shard, const leat_table *tables, const leat_table *first,
-                          uint32_t count, leat_error *error)
+int leat_startup_compare_tables(const char *shard, const leat_table *tables, const char *first_shard,
+                                const leat_table *first, uint32_t count, leat_error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (leat_table_equal(&first[i], &tables[i]))
@@ -161,8 +161,8 @@ static int compare_tables(const leat_startup *startup, uint32_t shard, const lea
         leat_buf change = {0};
         leat_table_describe_change(&first[i], &tables[i], &change);
         const char *text = leat_buf_cstr(&change);
-        leat_fail(error, "table %s is not the same in shard %s as in shard %s: %s", tables[i].label,
-                  startup->config.shards[shard].name, startup->config.shards[0].name, text ? text : "");
+        leat_fail(error, "table %s is not the same in shard %s as in shard %s: %s", tables[i].label, shard, first_shard,
+                  text ? text : "");
         leat_buf_free(&change);
         return -1;
     }
@@ -176,7 +176,7 @@ static int compare_shard(const leat_startup *startup, uint32_t shard, const leat
     const leat_config_shard *from = &startup->config.shards[shard];
     if (leat_startup_read_tables(startup, from->dsn, &tables, &count, error) != 0)
         return leat_fail_prefix(error, "shard %s", from->name);
-    int same = compare_tables(startup, shard, tables, first, count, error);
+    int same = leat_startup_compare_tables(from->name, tables, startup->config.shards[0].name, first, count, error);
     free_tables(tables, count);
     return same;
 }

@@ -4,6 +4,7 @@
  *   kafka_conf.c      leat's settings for librdkafka, and which of them a user may not change
  *   kafka_client.c    one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
  *   kafka_admin.c     questions to the brokers (topic, offsets), blocking and not
+ *   kafka_times.c     when single records were accepted, blocking
  *   kafka_writer.c    the writer (leat_log_writer)
  *   kafka_reader.c    the reader: life, loop turn, records
  *   kafka_rebalance.c the reader: partitions given, wanted back, lost

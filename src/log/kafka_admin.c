@@ -262,7 +262,7 @@ static bool is_passing(rd_kafka_resp_err_t code)
 }
 
 /* 0 read, 1 it may pass, -1 error. */
-static int read_starts(rd_kafka_event_t *event, uint32_t partition_count, int64_t *ret, leat_error *error)
+static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64_t *ret, leat_error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (code) {
@@ -285,17 +285,17 @@ static int read_starts(rd_kafka_event_t *event, uint32_t partition_count, int64_
     return 0;
 }
 
-static int ask_starts(leat_kafka_client *client, const char *topic, uint32_t partition_count, int timeout_ms,
-                      int64_t *ret, leat_error *error)
+static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t partition_count,
+                        rd_kafka_OffsetSpec_t spec, int timeout_ms, int64_t *ret, leat_error *error)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     for (uint32_t p = 0; p < partition_count; p++)
         rd_kafka_topic_partition_list_add(list, topic, (int32_t)p);
-    leat_kafka_ask_offsets(client->rk, list, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, NULL, queue);
+    leat_kafka_ask_offsets(client->rk, list, spec, timeout_ms, NULL, queue);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    int result = event ? read_starts(event, partition_count, ret, error)
+    int result = event ? read_offsets(event, partition_count, ret, error)
                        : leat_fail(error, "no answer within %d ms", timeout_ms);
     if (event)
         rd_kafka_event_destroy(event);
@@ -303,17 +303,32 @@ static int ask_starts(leat_kafka_client *client, const char *topic, uint32_t par
     return result;
 }
 
-int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                    leat_error *error)
+static int offsets_of(const leat_log_config *config, uint32_t partition_count, rd_kafka_OffsetSpec_t spec, int timeout_ms,
+                      int64_t *ret, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
         return -1;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     int result;
-    while ((result = ask_starts(client, config->topic, partition_count, timeout_ms, ret, error)) == 1 &&
+    while ((result = list_offsets(client, config->topic, partition_count, spec, timeout_ms, ret, error)) == 1 &&
            leat_mono_us() < until_us)
         usleep(LOOK_AGAIN_US);
     leat_kafka_client_free(client, FREE_MS);
-    return result == 0 ? 0 : leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
+    return result == 0 ? 0 : -1;
+}
+
+int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                    leat_error *error)
+{
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, ret, error) == 0)
+        return 0;
+    return leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
+}
+
+int leat_log_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret, leat_error *error)
+{
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, ret, error) == 0)
+        return 0;
+    return leat_fail_prefix(error, "ends of Kafka topic %s", config->topic);
 }

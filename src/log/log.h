@@ -54,6 +54,14 @@ int leat_log_topic_setting(const leat_log_config *config, const char *name, int 
 /* The offset of the first record each partition still has, or would get: `ret` has room for `partition_count`. */
 int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                     leat_error *error) LEAT_MUST_CHECK;
+/* The offset behind the last record of each partition; likewise. */
+int leat_log_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                  leat_error *error) LEAT_MUST_CHECK;
+/* When the first record at or behind `offsets[p]` of each partition was accepted, milliseconds since 1970; 0: no record
+ * was read in time, or the offset is not in the log. A negative offset asks nothing of its partition. Reads one record a
+ * partition and joins no group. */
+int leat_log_accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+                          int64_t *ret_ms, leat_error *error) LEAT_MUST_CHECK;
 
 /* ---- writer: the edge's side ---- */
 

@@ -5,6 +5,7 @@
 #ifndef LEAT_POSTGRES_H
 #define LEAT_POSTGRES_H
 
+#include "base/buf.h"
 #include "record/catalog.h"
 
 /* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their columns, types, defaults and primary key.
@@ -33,6 +34,32 @@ int leat_postgres_refuse_others(const char *dsn, const leat_source *source, cons
 /* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what to do. */
 int leat_postgres_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
                                const leat_layout *running_layout, leat_error *error) LEAT_MUST_CHECK;
+
+/* What a session of this DSN finds: settings count as its role and database have them. */
+typedef struct leat_postgres_server {
+    char version[64];
+    char role[64];
+    char synchronous_commit[16];
+    bool fsync;
+    bool read_only;          /* a standby, or default_transaction_read_only */
+    int64_t connections_max; /* that the role may have at most: the least of the server's, the database's, its own limit */
+} leat_postgres_server;
+int leat_postgres_read_server(const char *dsn, leat_postgres_server *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Appends what the role may not do with these tables and schema leat, but must: "INSERT on public.t, ..."; nothing when
+ * it may do all. */
+int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret,
+                                     leat_error *error) LEAT_MUST_CHECK;
+
+/* What a shard has recorded of one partition. */
+typedef struct leat_postgres_partition {
+    uint32_t partition;
+    int64_t epoch;   /* claims so far */
+    int64_t low;     /* everything up to this offset is applied; moved by compactions, so a few seconds old */
+    int64_t applied; /* the highest offset that is applied; not everything below it need be */
+} leat_postgres_partition;
+/* Those of the topic in this shard, in order; owned by the caller (free). */
+int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgres_partition **ret, uint32_t *ret_count,
+                                leat_error *error) LEAT_MUST_CHECK;
 
 /* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
 typedef struct leat_dead_letter {

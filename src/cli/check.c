@@ -1,0 +1,347 @@
+/* leat check: what would go wrong, found before it does. Nothing is changed in the log or a shard. */
+#include "cli/check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "cli/commands.h"
+#include "cli/startup.h"
+#include "sink/postgres.h"
+
+enum { BROKER_TIMEOUT_MS = 5000, DAY_MS = 24 * 60 * 60 * 1000 };
+
+/* What has been found out so far, so what later checks may rest on. */
+typedef enum check_need { NOTHING, BROKERS, TOPIC, SHARD, TABLES } check_need;
+
+typedef struct examination {
+    leat_startup startup;
+    bool has_brokers;
+    bool has_topic;
+    bool answers[LEAT_SHARDS_MAX];
+    leat_postgres_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: startup.versions */
+    leat_finding *findings;
+    uint32_t count;
+} examination;
+
+typedef struct check {
+    const char *name;
+    check_need need;
+    bool of_shard;
+    void (*run)(examination *about, uint32_t shard, leat_finding *ret); /* sets verdict and what */
+    const char *why;
+    const char *remedy;
+} check;
+
+LEAT_PRINTF(3, 4)
+static void find(leat_finding *ret, leat_verdict verdict, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    ret->verdict = verdict;
+    vsnprintf(ret->what, sizeof ret->what, format, arguments);
+    va_end(arguments);
+}
+
+static void find_error(leat_finding *ret, const leat_error *error)
+{
+    find(ret, LEAT_CHECK_FAILED, "%s", error->text);
+}
+
+static const leat_config_shard *shard_of(const examination *about, uint32_t shard)
+{
+    return &about->startup.config.shards[shard];
+}
+
+/* ---- the configuration and the log ---- */
+
+static void check_configuration(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    const leat_config *config = &about->startup.config;
+    find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " shards, %" PRIu32 " routes", config->file, config->shard_count,
+         config->route_count);
+}
+
+static void check_brokers(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    leat_error error = {0};
+    leat_startup *startup = &about->startup;
+    int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, &error);
+    about->has_brokers = answer >= 0;
+    about->has_topic = answer == 0;
+    if (answer < 0)
+        find_error(ret, &error);
+    else
+        find(ret, LEAT_CHECK_OK, "%s answers", startup->log.brokers);
+}
+
+static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    const leat_config *config = &about->startup.config;
+    uint32_t partitions = about->startup.identity.partition_count;
+    if (!about->has_topic)
+        find(ret, LEAT_CHECK_FAILED, "topic %s does not exist", config->kafka_topic);
+    else if (config->kafka_partitions && (uint32_t)config->kafka_partitions != partitions)
+        find(ret, LEAT_CHECK_FAILED, "topic %s has %" PRIu32 " partitions, log.kafka.partitions is %" PRId64,
+             config->kafka_topic, partitions, config->kafka_partitions);
+    else if (partitions < config->shard_count)
+        find(ret, LEAT_CHECK_FAILED, "topic %s has too few partitions, %" PRIu32 ", for %" PRIu32 " shards",
+             config->kafka_topic, partitions, config->shard_count);
+    else
+        find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", config->kafka_topic, partitions);
+}
+
+/* Reads a setting of the topic; false: `ret` says that it cannot be read. */
+static bool read_setting(examination *about, const char *name, char *value, size_t size, leat_finding *ret)
+{
+    leat_error error = {0};
+    if (leat_log_topic_setting(&about->startup.log, name, BROKER_TIMEOUT_MS, value, size, &error) == 0)
+        return true;
+    find_error(ret, &error);
+    return false;
+}
+
+static void check_compaction(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    char value[128];
+    if (read_setting(about, "cleanup.policy", value, sizeof value, ret))
+        find(ret, strstr(value, "compact") ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "cleanup.policy is %s", value);
+}
+
+static void check_replicas(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    char value[32];
+    if (read_setting(about, "min.insync.replicas", value, sizeof value, ret))
+        find(ret, strtoll(value, NULL, 10) <= 1 ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "min.insync.replicas is %s", value);
+}
+
+/* -1: for ever. */
+static void check_retention(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    char value[32];
+    if (!read_setting(about, "retention.ms", value, sizeof value, ret))
+        return;
+    int64_t retention_ms = strtoll(value, NULL, 10);
+    bool is_short = retention_ms >= 0 && retention_ms < DAY_MS;
+    find(ret, is_short ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "retention.ms is %s%s", value,
+         is_short ? ", less than a day" : "");
+}
+
+/* ---- a shard's server ---- */
+
+static void check_answer(examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_postgres_server *server = &about->servers[shard];
+    about->answers[shard] = leat_postgres_read_server(shard_of(about, shard)->dsn, server, &error) == 0;
+    if (about->answers[shard])
+        find(ret, LEAT_CHECK_OK, "PostgreSQL %s, role %s", server->version, server->role);
+    else
+        find_error(ret, &error);
+}
+
+static void check_writable(examination *about, uint32_t shard, leat_finding *ret)
+{
+    bool read_only = about->servers[shard].read_only;
+    find(ret, read_only ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "%s", read_only ? "it is read-only" : "it takes writes");
+}
+
+static void check_fsync(examination *about, uint32_t shard, leat_finding *ret)
+{
+    bool is_on = about->servers[shard].fsync;
+    find(ret, is_on ? LEAT_CHECK_OK : LEAT_CHECK_FAILED, "fsync is %s", is_on ? "on" : "off");
+}
+
+static void check_synchronous_commit(examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_postgres_server *server = &about->servers[shard];
+    bool is_off = strcmp(server->synchronous_commit, "off") == 0;
+    find(ret, is_off ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "synchronous_commit is %s for role %s",
+         server->synchronous_commit, server->role);
+}
+
+/* One more than configured: the look at the tables. */
+static void check_connections(examination *about, uint32_t shard, leat_finding *ret)
+{
+    int64_t wanted = shard_of(about, shard)->connections + 1, allowed = about->servers[shard].connections_max;
+    find(ret, wanted > allowed ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+         "a process of leat wants up to %" PRId64 " connections, role %s may have %" PRId64, wanted,
+         about->servers[shard].role, allowed);
+}
+
+/* ---- what leat keeps in a shard, and the tables ---- */
+
+static int compare_source(examination *about, const leat_source *stored, const leat_layout *layout, leat_error *error)
+{
+    leat_source running;
+    leat_layout even;
+    if (leat_startup_source(&about->startup, &running, &even, error) != 0)
+        return -1;
+    return leat_postgres_check_source(stored, layout, &running, &even, error);
+}
+
+static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_source stored;
+    leat_layout layout;
+    const char *topic = about->startup.log.topic;
+    int found = leat_postgres_read_source(shard_of(about, shard)->dsn, topic, &stored, &layout, &error);
+    if (found == 1)
+        find(ret, LEAT_CHECK_FAILED, "it knows nothing of topic %s", topic);
+    else if (found != 0 || (about->has_topic && compare_source(about, &stored, &layout, &error) != 0))
+        find_error(ret, &error);
+    else
+        find(ret, LEAT_CHECK_OK, "%s", about->has_topic ? "as the configuration and the topic want it"
+                                                         : "there; not compared with the topic, which is not known");
+}
+
+static void check_tables(examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_startup *startup = &about->startup;
+    leat_error error = {0};
+    leat_table *tables = NULL;
+    uint32_t count = 0;
+    if (leat_startup_read_tables(startup, shard_of(about, shard)->dsn, &tables, &count, &error) == 0)
+        startup->versions[shard] = leat_startup_version(startup, tables, count, &error);
+    if (startup->versions[shard])
+        find(ret, LEAT_CHECK_OK, "%" PRIu32 " tables fit the routes", count);
+    else
+        find_error(ret, &error);
+}
+
+static void check_alike(examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    uint32_t first = 0;
+    while (!about->startup.versions[first])
+        first++;
+    const leat_board_version *model = about->startup.versions[first];
+    const char *name = shard_of(about, first)->name;
+    if (leat_startup_compare_tables(shard_of(about, shard)->name, about->startup.versions[shard]->tables, name,
+                                    model->tables, model->table_count, &error) != 0)
+        find_error(ret, &error);
+    else
+        find(ret, LEAT_CHECK_OK, "as in shard %s%s", name, first == shard ? ", itself" : "");
+}
+
+static void check_privileges(examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_buf missing = {0};
+    const leat_board_version *version = about->startup.versions[shard];
+    const char *role = about->servers[shard].role;
+    if (leat_postgres_missing_privileges(shard_of(about, shard)->dsn, version->tables, version->table_count, &missing,
+                                         &error) != 0)
+        find_error(ret, &error);
+    else if (missing.size > 0)
+        find(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));
+    else
+        find(ret, LEAT_CHECK_OK, "role %s may do what leat does", role);
+    leat_buf_free(&missing);
+}
+
+/* ---- all of them ---- */
+
+static const check checks[] = {
+    {"configuration", NOTHING, false, check_configuration, "", ""},
+    {"Kafka", NOTHING, false, check_brokers, "without Kafka no write is accepted and none applied",
+     "start the brokers; see log.kafka.brokers, the network between, and log.kafka.properties for TLS and SASL"},
+    {"topic", BROKERS, false, check_topic, "each partition belongs to one shard for good, so their number is fixed at init",
+     "run `leat init` for a topic that is not there; else correct log.kafka.partitions or use another topic"},
+    {"compaction", TOPIC, false, check_compaction,
+     "compaction drops older PATCHes of a key before they are applied: their changes would be lost",
+     "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config cleanup.policy=delete"},
+    {"in-sync replicas", TOPIC, false, check_replicas,
+     "a write is acknowledged when one broker has it: what that broker had alone is lost with its disk",
+     "three replicas and min.insync.replicas=2; nothing to do where one broker is all there is, as on a laptop"},
+    {"retention", TOPIC, false, check_retention,
+     "a shard that is down for longer than that loses writes: Kafka deletes them before they are applied",
+     "set retention.ms to more than the longest outage you want to survive; a week (604800000) is usual"},
+    {"connection", NOTHING, true, check_answer, "while a shard does not answer its writes wait in the log",
+     "start the database; see the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later"},
+    {"read-only", SHARD, true, check_writable, "nothing can be applied, as on a standby",
+     "point the dsn at the primary (target_session_attrs=read-write), or unset default_transaction_read_only"},
+    {"fsync", SHARD, true, check_fsync, "a power failure can corrupt the database, rows and progress alike",
+     "fsync = on in postgresql.conf, and reload"},
+    {"synchronous_commit", SHARD, true, check_synchronous_commit,
+     "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log still "
+     "has, and until then readers miss rows they have seen",
+     "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
+    {"connections", SHARD, true, check_connections,
+     "it works with the connections it gets, slower; other processes and programs need some too",
+     "lower shards[].connections, or raise max_connections or the limit of the role or database"},
+    {"schema leat", SHARD, true, check_schema, "progress is kept there; offsets of another log or layout mean nothing",
+     "run `leat init`, as the owner of the schema; where it refuses, it says what contradicts what"},
+    {"tables", SHARD, true, check_tables, "a route that does not fit its table cannot be served",
+     "create or alter the table, or correct the route"},
+    {"tables alike", TABLES, true, check_alike, "the edge accepts a write that one of the shards cannot take",
+     "run the same migrations in every shard"},
+    {"privileges", TABLES, true, check_privileges, "writes that need them wait until they are granted",
+     "GRANT them to the role, as docs/operations.md lists them"},
+};
+
+static const char *unmet(const examination *about, check_need need, uint32_t shard)
+{
+    switch (need) {
+    case BROKERS: return about->has_brokers ? NULL : "Kafka does not answer";
+    case TOPIC: return about->has_topic ? NULL : "the topic is not known";
+    case SHARD: return about->answers[shard] ? NULL : "the shard does not answer";
+    case TABLES: return about->startup.versions[shard] ? NULL : "the tables are not known";
+    default: return NULL;
+    }
+}
+
+static void run_check(examination *about, const check *from, uint32_t shard)
+{
+    leat_finding *finding = &about->findings[about->count++];
+    *finding = (leat_finding){.check = from->name,
+                              .shard = from->of_shard ? shard_of(about, shard)->name : NULL,
+                              .why = from->why,
+                              .remedy = from->remedy};
+    const char *reason = unmet(about, from->need, shard);
+    if (reason)
+        find(finding, LEAT_CHECK_SKIPPED, "%s", reason);
+    else
+        from->run(about, shard, finding);
+}
+
+enum { CHECK_COUNT = sizeof checks / sizeof *checks };
+
+static void run_checks(examination *about)
+{
+    about->findings = leat_must_calloc((size_t)CHECK_COUNT * (about->startup.config.shard_count + 1), sizeof *about->findings);
+    for (size_t i = 0; i < CHECK_COUNT; i++)
+        if (!checks[i].of_shard)
+            run_check(about, &checks[i], 0);
+    for (uint32_t shard = 0; shard < about->startup.config.shard_count; shard++)
+        for (size_t i = 0; i < CHECK_COUNT; i++)
+            if (checks[i].of_shard)
+                run_check(about, &checks[i], shard);
+}
+
+int leat_command_check(const leat_options *options)
+{
+    examination *about = leat_must_calloc(1, sizeof *about);
+    leat_error error = {0};
+    int code = LEAT_EXIT_USAGE;
+    if (leat_startup_config(&about->startup, options->config_file, &error) != 0) {
+        fprintf(stderr, "leat check: %s\n", error.text);
+    } else {
+        run_checks(about);
+        (options->json ? leat_findings_print_json : leat_findings_print_text)(stdout, about->findings, about->count);
+        code = leat_findings_count(about->findings, about->count, LEAT_CHECK_FAILED) > 0 ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
+    }
+    leat_startup_fini(&about->startup);
+    free(about->findings);
+    free(about);
+    return code;
+}

@@ -1,0 +1,144 @@
+#include "cli/lag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/postgres.h"
+
+enum { LOG_TIMEOUT_MS = 5000 };
+
+/* ---- the shards ---- */
+
+static int check_source(const leat_startup *startup, const char *dsn, leat_layout *ret_layout, leat_error *error)
+{
+    leat_source stored, running;
+    leat_layout layout;
+    int found = leat_postgres_read_source(dsn, startup->log.topic, &stored, &layout, error);
+    if (found == 1)
+        return leat_fail(error, "it knows nothing of topic %s: run `leat init` first", startup->log.topic);
+    if (found != 0 || leat_startup_source(startup, &running, ret_layout, error) != 0)
+        return -1;
+    return leat_postgres_check_source(&stored, &layout, &running, ret_layout, error);
+}
+
+static void take_partitions(const leat_postgres_partition *found, uint32_t count, uint32_t shard, leat_lag *ret)
+{
+    for (uint32_t i = 0; i < count; i++)
+        ret->partitions[ret->count++] = (leat_lag_partition){.partition = found[i].partition,
+                                                             .shard = shard,
+                                                             .low = found[i].low,
+                                                             .applied = found[i].applied,
+                                                             .epoch = found[i].epoch};
+}
+
+/* All partitions that the layout gives it, or its lag would look smaller than it is. */
+static int check_partitions(const leat_layout *layout, uint32_t shard, const leat_postgres_partition *found,
+                            uint32_t count, leat_error *error)
+{
+    uint32_t first = layout->shards[shard].first, wanted = layout->shards[shard].count;
+    bool all = count == wanted;
+    for (uint32_t i = 0; all && i < count; i++)
+        all = found[i].partition == first + i;
+    return all ? 0 : leat_fail(error, "leat.partitions does not hold the partitions of this shard: run `leat init`");
+}
+
+static int read_shard(const leat_startup *startup, uint32_t shard, leat_lag *ret, leat_error *error)
+{
+    const char *dsn = startup->config.shards[shard].dsn;
+    leat_postgres_partition *found = NULL;
+    leat_layout layout;
+    uint32_t count = 0;
+    if (check_source(startup, dsn, &layout, error) != 0 ||
+        leat_postgres_read_progress(dsn, startup->log.topic, &found, &count, error) != 0)
+        return -1;
+    int status = check_partitions(&layout, shard, found, count, error);
+    if (status == 0)
+        take_partitions(found, count, shard, ret);
+    free(found);
+    return status;
+}
+
+static void read_shards(const leat_startup *startup, leat_lag *ret)
+{
+    for (uint32_t shard = 0; shard < startup->config.shard_count; shard++)
+        if (read_shard(startup, shard, ret, &ret->errors[shard]) != 0)
+            ret->failed++;
+}
+
+/* ---- the log ---- */
+
+static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, int64_t now_ms)
+{
+    if (partition->records == 0)
+        return 0;
+    if (accepted_ms <= 0)
+        return -1;
+    return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
+}
+
+/* `offsets` and `times`: room for one a partition. */
+static int read_ages(const leat_startup *startup, leat_lag *ret, int64_t *offsets, int64_t *times, leat_error *error)
+{
+    uint32_t partition_count = startup->identity.partition_count;
+    for (uint32_t p = 0; p < partition_count; p++)
+        offsets[p] = -1;
+    for (uint32_t i = 0; i < ret->count; i++)
+        if (ret->partitions[i].records > 0)
+            offsets[ret->partitions[i].partition] = ret->partitions[i].low + 1;
+    if (leat_log_accept_times(&startup->log, partition_count, offsets, LOG_TIMEOUT_MS, times, error) != 0)
+        return -1;
+    int64_t now_ms = leat_wall_ms();
+    for (uint32_t i = 0; i < ret->count; i++)
+        ret->partitions[i].age_ms = age_of(&ret->partitions[i], times[ret->partitions[i].partition], now_ms);
+    return 0;
+}
+
+static int read_log(const leat_startup *startup, leat_lag *ret, int64_t *ends, int64_t *times, leat_error *error)
+{
+    if (leat_log_ends(&startup->log, startup->identity.partition_count, LOG_TIMEOUT_MS, ends, error) != 0)
+        return -1;
+    for (uint32_t i = 0; i < ret->count; i++) {
+        leat_lag_partition *at = &ret->partitions[i];
+        at->end = ends[at->partition];
+        at->records = at->end > at->low + 1 ? at->end - (at->low + 1) : 0;
+    }
+    return read_ages(startup, ret, ends, times, error);
+}
+
+/* ---- both ---- */
+
+static void add(leat_lag_sum *sum, const leat_lag_partition *partition)
+{
+    sum->records += partition->records;
+    if (partition->age_ms < 0 || sum->age_ms < 0)
+        sum->age_ms = -1;
+    else if (partition->age_ms > sum->age_ms)
+        sum->age_ms = partition->age_ms;
+}
+
+int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error)
+{
+    memset(ret, 0, sizeof *ret);
+    if (leat_startup_identify(startup, false, error) != 0)
+        return -1;
+    uint32_t partition_count = startup->identity.partition_count;
+    ret->partitions = leat_must_calloc(partition_count, sizeof *ret->partitions);
+    int64_t *ends = leat_must_calloc(partition_count, sizeof *ends);
+    int64_t *times = leat_must_calloc(partition_count, sizeof *times);
+    /* The shards first: what is applied meanwhile then counts as lag, and no lag is missed. */
+    read_shards(startup, ret);
+    int status = read_log(startup, ret, ends, times, error);
+    for (uint32_t i = 0; status == 0 && i < ret->count; i++) {
+        add(&ret->shards[ret->partitions[i].shard], &ret->partitions[i]);
+        add(&ret->total, &ret->partitions[i]);
+    }
+    free(ends);
+    free(times);
+    return status;
+}
+
+void leat_lag_fini(leat_lag *lag)
+{
+    free(lag->partitions);
+    lag->partitions = NULL;
+}

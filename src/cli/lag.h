@@ -1,0 +1,42 @@
+/*
+ * lag.h - how far the shards are behind the log, from outside: the log's ends against what the shards have recorded. No
+ * worker is asked, so it is as true while none runs.
+ *
+ * Records are those above a partition's low water: an upper bound, since subpartitions overtake each other and the low
+ * water is recorded by compactions only. Nothing unapplied is ever left out.
+ */
+#ifndef LEAT_LAG_H
+#define LEAT_LAG_H
+
+#include "cli/startup.h"
+
+typedef struct leat_lag_partition {
+    uint32_t partition;
+    uint32_t shard; /* as configured */
+    int64_t end;    /* offset behind the last record */
+    int64_t low;
+    int64_t applied;
+    int64_t epoch;
+    int64_t records;
+    int64_t age_ms; /* since the record above the low water was accepted; 0: there is none, -1: it could not be read */
+} leat_lag_partition;
+
+typedef struct leat_lag_sum {
+    int64_t records;
+    int64_t age_ms; /* of the oldest; -1: of a partition it is not known */
+} leat_lag_sum;
+
+typedef struct leat_lag {
+    uint32_t count;
+    leat_lag_partition *partitions; /* of the shards that answered, by shard */
+    leat_lag_sum shards[LEAT_SHARDS_MAX];
+    leat_lag_sum total;
+    leat_error errors[LEAT_SHARDS_MAX]; /* of the shards that could not be read; empty: it was */
+    uint32_t failed;                    /* how many */
+} leat_lag;
+
+/* `startup` has its configuration. -1: the log does not answer. Large: keep it off the stack. */
+int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
+void leat_lag_fini(leat_lag *lag);
+
+#endif

@@ -1,0 +1,138 @@
+/* leat lag: how far the shards are behind the log. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "cli/commands.h"
+#include "cli/lag.h"
+
+/* ---- text ---- */
+
+static const char *seconds_text(int64_t age_ms, char ret[32])
+{
+    if (age_ms < 0)
+        snprintf(ret, 32, "unknown");
+    else
+        snprintf(ret, 32, "%.1f", (double)age_ms / 1000);
+    return ret;
+}
+
+static void print_text(const leat_config *config, const leat_lag *lag)
+{
+    char seconds[32];
+    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end", "low water", "applied", "records",
+           "seconds");
+    for (uint32_t i = 0; i < lag->count; i++) {
+        const leat_lag_partition *at = &lag->partitions[i];
+        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12" PRId64 "  %12" PRId64 "  %10" PRId64 "  %8s\n", at->partition,
+               config->shards[at->shard].name, at->end, at->low, at->applied, at->records,
+               seconds_text(at->age_ms, seconds));
+    }
+    printf("\n");
+    for (uint32_t shard = 0; shard < config->shard_count; shard++)
+        if (!*lag->errors[shard].text)
+            printf("shard %s: %" PRId64 " records at most, the oldest %s s\n", config->shards[shard].name,
+                   lag->shards[shard].records, seconds_text(lag->shards[shard].age_ms, seconds));
+    printf("%s: %" PRId64 " records at most, the oldest %s s\n", lag->failed > 0 ? "what could be read" : "all",
+           lag->total.records, seconds_text(lag->total.age_ms, seconds));
+}
+
+/* ---- JSON ---- */
+
+static void put_sum(leat_buf *out, int64_t records, int64_t age_ms)
+{
+    leat_buf_printf(out, "\"records\":%" PRId64 ",\"seconds\":", records);
+    if (age_ms < 0)
+        leat_buf_text(out, "null");
+    else
+        leat_buf_printf(out, "%" PRId64 ".%03d", age_ms / 1000, (int)(age_ms % 1000));
+}
+
+static void put_partition(leat_buf *out, const leat_config *config, const leat_lag_partition *at)
+{
+    leat_buf_printf(out, "{\"partition\":%" PRIu32 ",\"shard\":", at->partition);
+    leat_buf_json_string(out, leat_slice_of(config->shards[at->shard].name));
+    leat_buf_printf(out, ",\"end\":%" PRId64 ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->end, at->low, at->applied);
+    put_sum(out, at->records, at->age_ms);
+    leat_buf_byte(out, '}');
+}
+
+/* A shard that could not be read has its error instead of a lag. */
+static void put_shard(leat_buf *out, const leat_config *config, const leat_lag *lag, uint32_t shard)
+{
+    leat_buf_text(out, "{\"shard\":");
+    leat_buf_json_string(out, leat_slice_of(config->shards[shard].name));
+    leat_buf_byte(out, ',');
+    if (*lag->errors[shard].text) {
+        leat_buf_text(out, "\"error\":");
+        leat_buf_json_string(out, leat_slice_of(lag->errors[shard].text));
+    } else {
+        put_sum(out, lag->shards[shard].records, lag->shards[shard].age_ms);
+    }
+    leat_buf_byte(out, '}');
+}
+
+static void print_json(const leat_config *config, const leat_lag *lag)
+{
+    leat_buf text = {0};
+    leat_buf_text(&text, "{\"topic\":");
+    leat_buf_json_string(&text, leat_slice_of(config->kafka_topic));
+    leat_buf_printf(&text, ",\"complete\":%s,", lag->failed > 0 ? "false" : "true");
+    put_sum(&text, lag->total.records, lag->total.age_ms);
+    for (uint32_t shard = 0; shard < config->shard_count; shard++) {
+        leat_buf_text(&text, shard == 0 ? ",\"shards\":[" : ",");
+        put_shard(&text, config, lag, shard);
+    }
+    leat_buf_text(&text, "],\"partitions\":[");
+    for (uint32_t i = 0; i < lag->count; i++) {
+        leat_buf_text(&text, i == 0 ? "" : ",");
+        put_partition(&text, config, &lag->partitions[i]);
+    }
+    leat_buf_text(&text, "]}");
+    const char *line = leat_buf_cstr(&text);
+    printf("%s\n", line ? line : "{}");
+    leat_buf_free(&text);
+}
+
+/* ---- the command ---- */
+
+static bool is_over(const leat_lag *lag, uint32_t max_seconds)
+{
+    for (uint32_t i = 0; i < lag->count; i++)
+        if (lag->partitions[i].age_ms > (int64_t)max_seconds * 1000)
+            return true;
+    return false;
+}
+
+static int judge(const leat_config *config, const leat_lag *lag, const leat_options *options)
+{
+    for (uint32_t shard = 0; shard < config->shard_count; shard++)
+        if (*lag->errors[shard].text)
+            fprintf(stderr, "leat lag: shard %s: %s\n", config->shards[shard].name, lag->errors[shard].text);
+    if (options->max_seconds > 0 && is_over(lag, options->max_seconds))
+        return LEAT_EXIT_CHECK;
+    return lag->failed > 0 || lag->total.age_ms < 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
+}
+
+int leat_command_lag(const leat_options *options)
+{
+    leat_startup startup;
+    leat_lag *lag = leat_must_calloc(1, sizeof *lag);
+    leat_error error = {0};
+    int code = LEAT_EXIT_OK;
+    if (leat_startup_config(&startup, options->config_file, &error) != 0)
+        code = LEAT_EXIT_USAGE;
+    else if (leat_lag_read(&startup, lag, &error) != 0)
+        code = LEAT_EXIT_FAILED;
+    if (code != LEAT_EXIT_OK) {
+        fprintf(stderr, "leat lag: %s\n", error.text);
+    } else {
+        (options->json ? print_json : print_text)(&startup.config, lag);
+        code = judge(&startup.config, lag, options);
+    }
+    leat_lag_fini(lag);
+    free(lag);
+    leat_startup_fini(&startup);
+    return code;
+}

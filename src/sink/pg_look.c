@@ -1,0 +1,137 @@
+#include "sink/postgres.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "sink/pg_blocking.h"
+
+/* ---- the server ---- */
+
+/* -1 is "no limit" in the catalog. Reserved connections are for superusers, and so is freedom from the limits. */
+static const char server_sql[] =
+    "SELECT current_setting('fsync')::boolean, current_setting('transaction_read_only')::boolean,"
+    "       (SELECT min(n) FROM unnest(ARRAY["
+    "          current_setting('max_connections')::int - CASE WHEN r.rolsuper THEN 0"
+    "               ELSE current_setting('superuser_reserved_connections')::int END,"
+    "          CASE WHEN r.rolconnlimit >= 0 AND NOT r.rolsuper THEN r.rolconnlimit END,"
+    "          CASE WHEN d.datconnlimit >= 0 AND NOT r.rolsuper THEN d.datconnlimit END]) AS n),"
+    "       current_setting('server_version'), current_setting('synchronous_commit'), r.rolname"
+    "  FROM pg_catalog.pg_roles AS r, pg_catalog.pg_database AS d"
+    " WHERE r.rolname = current_user AND d.datname = current_database()";
+
+static int read_server(leat_pg *pg, leat_postgres_server *ret, leat_error *error)
+{
+    enum { FSYNC, READ_ONLY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE };
+    PGresult *result = leat_pg_query(pg, server_sql, 0, NULL, error);
+    if (!result)
+        return -1;
+    ret->fsync = leat_pg_boolean(result, 0, FSYNC);
+    ret->read_only = leat_pg_boolean(result, 0, READ_ONLY);
+    ret->connections_max = leat_pg_integer(result, 0, CONNECTIONS);
+    snprintf(ret->version, sizeof ret->version, "%s", PQgetvalue(result, 0, VERSION));
+    snprintf(ret->synchronous_commit, sizeof ret->synchronous_commit, "%s", PQgetvalue(result, 0, SYNCHRONOUS_COMMIT));
+    snprintf(ret->role, sizeof ret->role, "%s", PQgetvalue(result, 0, ROLE));
+    PQclear(result);
+    return 0;
+}
+
+int leat_postgres_read_server(const char *dsn, leat_postgres_server *ret, leat_error *error)
+{
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = read_server(&pg, ret, error);
+    leat_pg_close(&pg);
+    return status;
+}
+
+/* ---- privileges ---- */
+
+/* By OID and not by name: a name cannot even be looked up in a schema that may not be used. */
+static const char missing_sql[] =
+    "WITH wanted AS (SELECT t.schema, t.name FROM jsonb_to_recordset($1::jsonb) AS t (schema text, name text))"
+    "SELECT p.privilege || ' on ' || format('%I.%I', n.nspname, c.relname)"
+    "  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace,"
+    "       unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p (privilege)"
+    " WHERE (n.nspname = 'leat' AND c.relkind = 'r'"
+    "        OR EXISTS (SELECT FROM wanted AS w WHERE w.schema = n.nspname AND w.name = c.relname))"
+    "   AND NOT has_table_privilege(c.oid, p.privilege)"
+    " UNION ALL "
+    "SELECT 'USAGE on schema ' || format('%I', n.nspname) FROM pg_catalog.pg_namespace AS n"
+    " WHERE (n.nspname = 'leat' OR n.nspname IN (SELECT w.schema FROM wanted AS w))"
+    "   AND NOT has_schema_privilege(n.oid, 'USAGE')"
+    " UNION ALL "
+    "SELECT 'EXECUTE on ' || format('%I.%I', n.nspname, f.proname)"
+    "  FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace"
+    " WHERE n.nspname = 'leat' AND NOT has_function_privilege(f.oid, 'EXECUTE')"
+    " ORDER BY 1";
+
+static void tables_json(const leat_table *tables, uint32_t count, leat_buf *out)
+{
+    leat_buf_byte(out, '[');
+    for (uint32_t i = 0; i < count; i++) {
+        leat_buf_text(out, i ? ", {\"schema\": " : "{\"schema\": ");
+        leat_buf_json_string(out, leat_slice_of(tables[i].schema));
+        leat_buf_text(out, ", \"name\": ");
+        leat_buf_json_string(out, leat_slice_of(tables[i].name));
+        leat_buf_byte(out, '}');
+    }
+    leat_buf_byte(out, ']');
+}
+
+static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, missing_sql, 1, &tables, error);
+    if (!result)
+        return -1;
+    for (int row = 0; row < PQntuples(result); row++)
+        leat_buf_printf(ret, "%s%s", row ? ", " : "", PQgetvalue(result, row, 0));
+    PQclear(result);
+    return 0;
+}
+
+int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret,
+                                     leat_error *error)
+{
+    leat_pg pg;
+    leat_buf json = {0};
+    tables_json(tables, count, &json);
+    const char *text = leat_buf_cstr(&json);
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = text ? read_missing(&pg, text, ret, error) : leat_fail(error, "out of memory");
+    leat_pg_close(&pg);
+    leat_buf_free(&json);
+    return status;
+}
+
+/* ---- progress ---- */
+
+static const char progress_sql[] =
+    "SELECT p.partition, p.epoch, p.low,"
+    "       greatest(p.low, (SELECT max(o) FROM unnest(p.base_offsets) AS o),"
+    "                (SELECT max(o) FROM leat.progress AS g, unnest(g.offsets) AS o"
+    "                  WHERE g.source = p.source AND g.partition = p.partition))"
+    "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source WHERE s.topic = $1 ORDER BY p.partition";
+
+int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgres_partition **ret, uint32_t *ret_count,
+                                leat_error *error)
+{
+    enum { PARTITION, EPOCH, LOW, APPLIED };
+    leat_pg pg;
+    PGresult *result = leat_pg_open(&pg, dsn, error) == 0 ? leat_pg_query(&pg, progress_sql, 1, &topic, error) : NULL;
+    if (result) {
+        *ret_count = (uint32_t)PQntuples(result);
+        *ret = leat_must_calloc(*ret_count + 1, sizeof **ret);
+    }
+    for (int row = 0; result && row < PQntuples(result); row++)
+        (*ret)[row] = (leat_postgres_partition){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
+                                                .epoch = leat_pg_integer(result, row, EPOCH),
+                                                .low = leat_pg_integer(result, row, LOW),
+                                                .applied = leat_pg_integer(result, row, APPLIED)};
+    PQclear(result);
+    leat_pg_close(&pg);
+    return result ? 0 : -1;
+}

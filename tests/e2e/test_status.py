@@ -1,0 +1,217 @@
+"""Looking in from outside: `leat check`, on a set-up that is well and on each that is not; `leat lag`."""
+
+import json
+import re
+import time
+import uuid
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from lib.harness import key_of, wait_until
+
+# ---- leat check ----
+
+
+def check(world):
+    """(exit code, {(check, shard): finding}) of `leat check --json`, once the text says the same."""
+    done, text = world.leat("check", "--json"), world.leat("check")
+    found = json.loads(done.stdout)
+    assert done.returncode == text.returncode
+    counted = [sum(f["result"] == r for f in found["checks"]) for r in ("failed", "warning", "skipped", "ok")]
+    assert text.stdout.splitlines()[-1] == "{} failed, {} warnings, {} skipped, {} ok".format(*counted)
+    assert [found["failed"], found["warnings"]] == counted[:2]
+    return done.returncode, {(f["check"], f["shard"]): f for f in found["checks"]}
+
+
+def faults(findings):
+    return {k for k, f in findings.items() if f["result"] in ("failed", "warning")}
+
+
+def set_topic(world, name, value):
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, world.name, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+
+
+def on_shard(world, shard, *statements):
+    with world.db(shard) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+@pytest.fixture
+def expected(world):
+    """What is said of this machine's own servers: a broker alone, and databases that may run without fsync."""
+    code, findings = check(world)
+    about_servers = {k for k in faults(findings) if k[0] in ("in-sync replicas", "fsync", "synchronous_commit")}
+    assert faults(findings) == about_servers
+    assert code == (3 if any(findings[k]["result"] == "failed" for k in about_servers) else 0)
+    return about_servers
+
+
+def test_nothing_is_said_of_a_set_up_that_is_well(world, expected):
+    """Each check is made, of each shard; the broker that is alone is a warning with why and what to do."""
+    _, findings = check(world)
+    assert findings["in-sync replicas", None]["result"] == "warning"
+    assert findings["in-sync replicas", None]["why"] and findings["in-sync replicas", None]["do"]
+    for name in ("connection", "read-only", "connections", "schema leat", "tables", "tables alike", "privileges"):
+        for shard in world.shard_names:
+            assert findings[name, shard]["result"] == "ok" and findings[name, shard]["why"] is None
+    for name in ("configuration", "Kafka", "topic", "compaction", "retention"):
+        assert findings[name, None]["result"] == "ok"
+
+
+PROBLEMS = {
+    "a compacted topic": (
+        lambda w: set_topic(w, "cleanup.policy", "compact"), ("compaction", None), "failed", "cleanup.policy is compact"),
+    "a short retention": (
+        lambda w: set_topic(w, "retention.ms", "3600000"), ("retention", None), "warning", "retention.ms is 3600000"),
+    "a table that is missing": (
+        lambda w: on_shard(w, "b", "drop table subscriptions"), ("tables", "b"), "failed", "subscriptions"),
+    "a table that differs": (
+        lambda w: on_shard(w, "b", "alter table subscriptions add extra int"), ("tables alike", "b"), "failed", "extra"),
+    "synchronous_commit off": (
+        lambda w: on_shard(w, "a", f"alter database {w.name} set synchronous_commit = off"),
+        ("synchronous_commit", "a"), "warning", "synchronous_commit is off"),
+    "a database that takes no writes": (
+        lambda w: on_shard(w, "a", f"alter database {w.name} set default_transaction_read_only = on"),
+        ("read-only", "a"), "failed", "read-only"),
+    "too few connections": (
+        lambda w: w.settings["shards"][1].update(connections=1000), ("connections", "b"), "warning", "up to 1001"),
+    "a schema of another topic": (
+        lambda w: on_shard(w, "b", "update leat.sources set topic_id = 'another'"),
+        ("schema leat", "b"), "failed", "topic id"),
+    "no schema at all": (
+        lambda w: on_shard(w, "b", "drop schema leat cascade"), ("schema leat", "b"), "failed", "knows nothing of topic"),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_has_its_line(world, expected, name):
+    """The one problem is found, with its words, why it matters and what to do; nothing else changes."""
+    provoke, key, result, words = PROBLEMS[name]
+    provoke(world)
+    world.write_config()
+    code, findings = check(world)
+    assert faults(findings) == expected | {key}
+    found = findings[key]
+    assert found["result"] == result and words in found["what"] and found["why"] and found["do"]
+    assert code == 3 or result == "warning"
+
+
+def test_a_role_without_privileges(world, expected):
+    """What is missing is named, and only that."""
+    role = "r" + world.name
+    try:
+        on_shard(world, "a", f"create role {role} login", f"grant usage on schema leat to {role}",
+                 f"grant select, insert, update, delete on all tables in schema leat to {role}",
+                 f"grant select, insert on subscriptions to {role}")
+        world.settings["shards"][0]["dsn"] += f" user={role}"
+        world.write_config()
+        code, findings = check(world)
+        assert code == 3 and faults(findings) == expected | {("privileges", "a")}
+        assert findings["privileges", "a"]["what"] == (
+            f"role {role} lacks DELETE on public.subscriptions, UPDATE on public.subscriptions")
+    finally:
+        world.close()
+        with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:
+            server.execute(f"drop role if exists {role}")
+
+
+def test_what_does_not_answer_fails_alone(world, expected):
+    """A shard that is down: its other checks are skipped, the other shard's and the topic's are made."""
+    world.settings["shards"][1]["dsn"] += " port=1"
+    world.write_config()
+    code, findings = check(world)
+    assert code == 3 and findings["connection", "b"]["result"] == "failed"
+    assert {f["result"] for k, f in findings.items() if k[1] == "b" and k[0] != "connection"} == {"skipped"}
+    assert findings["privileges", "a"]["result"] == "ok" and findings["compaction", None]["result"] == "ok"
+
+
+def test_without_kafka_the_shards_are_looked_at(world):
+    """Kafka that is down skips what is asked of the topic, and no more."""
+    world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
+    world.write_config()
+    code, findings = check(world)
+    assert code == 3 and findings["Kafka", None]["result"] == "failed"
+    assert {f["check"] for f in findings.values() if f["result"] == "skipped"} == {
+        "topic", "compaction", "in-sync replicas", "retention"}
+    assert all(findings["privileges", shard]["result"] == "ok" for shard in world.shard_names)
+
+
+def test_a_topic_that_is_not_there(make_world):
+    """Before `leat init`: it is what the topic and schema checks tell to run. A broken file is exit 2."""
+    world = make_world(shards=1)
+    code, findings = check(world)
+    assert code == 3
+    for key in (("topic", None), ("schema leat", "a")):
+        assert findings[key]["result"] == "failed" and "leat init" in findings[key]["do"]
+    world.config_path.write_text("shards: 1\n")
+    assert world.leat("check").returncode == 2
+
+
+# ---- leat lag ----
+
+
+def lag(world, *arguments, code=0):
+    done = world.leat("lag", "--json", *arguments)
+    assert done.returncode == code, done
+    return json.loads(done.stdout)
+
+
+def test_lag_counts_what_no_worker_has_applied(world):
+    """Without a worker every record is counted, where it is, and has an age; once all is applied it is 0, with the worker
+    up and after it has gone."""
+    empty = lag(world, "--max-seconds", "1")
+    assert (empty["records"], empty["seconds"], empty["complete"], len(empty["partitions"])) == (0, 0, True, 4)
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        for _ in range(100):
+            assert http.patch(key_of(uuid.uuid4(), uuid.uuid4()), json={"session_count": 1}).status_code == 202
+    behind, ends = lag(world), world.log_ends()
+    assert behind["records"] == 100 and behind["seconds"] > 0
+    assert {p["partition"]: p["records"] for p in behind["partitions"]} == ends
+    for shard in behind["shards"]:
+        own = [p for p in behind["partitions"] if p["shard"] == shard["shard"]]
+        assert shard["records"] == sum(p["records"] for p in own) > 0
+        assert shard["seconds"] == max(p["seconds"] for p in own)
+    text = world.leat("lag").stdout
+    assert "all: 100 records at most" in text and len(re.findall(r"^\d+ ", text, re.M)) == 4
+    apply = world.start("apply")
+    wait_until(lambda: lag(world)["records"] == 0, "everything to be applied", every=0.5)
+    assert apply.terminate() == 0
+    done = lag(world, "--max-seconds", "1")
+    assert (done["records"], done["seconds"]) == (0, 0)
+    assert all(p["low"] == p["applied"] == p["end"] - 1 for p in done["partitions"])
+
+
+def test_lag_over_the_bound_is_exit_3(world):
+    """The age is that of the oldest record that is not applied: its accept time, however new the others are."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": world.brokers})
+    for ago_ms in (3600_000, 0):
+        stamp = {"timestamp": int(time.time() * 1000) - ago_ms} if ago_ms else {}
+        producer.produce(world.name, partition=0, key="1/1", value=b"{}", headers={"op": "patch"}, **stamp)
+    producer.flush()
+    found = lag(world, "--max-seconds", "3000", code=3)
+    assert 3600 <= found["seconds"] < 7200 and found["records"] == 2
+    assert lag(world, "--max-seconds", "7200")["records"] == 2
+
+
+def test_lag_without_a_shard_is_not_told(world):
+    """A shard that does not answer has its error, the other its lag; exit 1, as without Kafka."""
+    world.settings["shards"][1]["dsn"] += " port=1"
+    world.write_config()
+    found = lag(world, code=1)
+    assert not found["complete"] and "error" in found["shards"][1] and found["shards"][0]["records"] == 0
+    assert {p["shard"] for p in found["partitions"]} == {"a"}
+    world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
+    world.write_config()
+    done = world.leat("lag", "--json")
+    assert (done.returncode, done.stdout) == (1, "") and "Kafka" in done.stderr
+    assert world.leat("lag", "--max-seconds", "x").returncode == 2
