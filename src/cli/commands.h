@@ -35,6 +35,7 @@ int leat_command_apply(const leat_options *options);
 int leat_command_init(const leat_options *options);
 int leat_command_check(const leat_options *options);
 int leat_command_lag(const leat_options *options);
+int leat_command_status(const leat_options *options);
 int leat_command_dead_list(const leat_options *options);
 int leat_command_dead_show(const leat_options *options);
 int leat_command_config(const leat_options *options); /* prints the reference */

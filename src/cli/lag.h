@@ -8,6 +8,7 @@
 #ifndef LEAT_LAG_H
 #define LEAT_LAG_H
 
+#include "base/buf.h"
 #include "cli/startup.h"
 
 typedef struct leat_lag_partition {
@@ -38,5 +39,11 @@ typedef struct leat_lag {
 /* `startup` has its configuration. -1: the log does not answer. Large: keep it off the stack. */
 int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
+
+enum { LEAT_LAG_SECONDS_SIZE = 32 };
+/* "12.3", or "unknown". Returns `ret`. */
+const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE]);
+/* The members "records" and "seconds" (null: unknown) of an object. */
+void leat_lag_put_json(leat_buf *out, int64_t records, int64_t age_ms);
 
 #endif

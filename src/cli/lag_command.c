@@ -9,52 +9,34 @@
 
 /* ---- text ---- */
 
-static const char *seconds_text(int64_t age_ms, char ret[32])
-{
-    if (age_ms < 0)
-        snprintf(ret, 32, "unknown");
-    else
-        snprintf(ret, 32, "%.1f", (double)age_ms / 1000);
-    return ret;
-}
-
 static void print_text(const leat_config *config, const leat_lag *lag)
 {
-    char seconds[32];
+    char seconds[LEAT_LAG_SECONDS_SIZE];
     printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end", "low water", "applied", "records",
            "seconds");
     for (uint32_t i = 0; i < lag->count; i++) {
         const leat_lag_partition *at = &lag->partitions[i];
         printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12" PRId64 "  %12" PRId64 "  %10" PRId64 "  %8s\n", at->partition,
                config->shards[at->shard].name, at->end, at->low, at->applied, at->records,
-               seconds_text(at->age_ms, seconds));
+               leat_lag_seconds(at->age_ms, seconds));
     }
     printf("\n");
     for (uint32_t shard = 0; shard < config->shard_count; shard++)
         if (!*lag->errors[shard].text)
             printf("shard %s: %" PRId64 " records at most, the oldest %s s\n", config->shards[shard].name,
-                   lag->shards[shard].records, seconds_text(lag->shards[shard].age_ms, seconds));
+                   lag->shards[shard].records, leat_lag_seconds(lag->shards[shard].age_ms, seconds));
     printf("%s: %" PRId64 " records at most, the oldest %s s\n", lag->failed > 0 ? "what could be read" : "all",
-           lag->total.records, seconds_text(lag->total.age_ms, seconds));
+           lag->total.records, leat_lag_seconds(lag->total.age_ms, seconds));
 }
 
 /* ---- JSON ---- */
-
-static void put_sum(leat_buf *out, int64_t records, int64_t age_ms)
-{
-    leat_buf_printf(out, "\"records\":%" PRId64 ",\"seconds\":", records);
-    if (age_ms < 0)
-        leat_buf_text(out, "null");
-    else
-        leat_buf_printf(out, "%" PRId64 ".%03d", age_ms / 1000, (int)(age_ms % 1000));
-}
 
 static void put_partition(leat_buf *out, const leat_config *config, const leat_lag_partition *at)
 {
     leat_buf_printf(out, "{\"partition\":%" PRIu32 ",\"shard\":", at->partition);
     leat_buf_json_string(out, leat_slice_of(config->shards[at->shard].name));
     leat_buf_printf(out, ",\"end\":%" PRId64 ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->end, at->low, at->applied);
-    put_sum(out, at->records, at->age_ms);
+    leat_lag_put_json(out, at->records, at->age_ms);
     leat_buf_byte(out, '}');
 }
 
@@ -68,7 +50,7 @@ static void put_shard(leat_buf *out, const leat_config *config, const leat_lag *
         leat_buf_text(out, "\"error\":");
         leat_buf_json_string(out, leat_slice_of(lag->errors[shard].text));
     } else {
-        put_sum(out, lag->shards[shard].records, lag->shards[shard].age_ms);
+        leat_lag_put_json(out, lag->shards[shard].records, lag->shards[shard].age_ms);
     }
     leat_buf_byte(out, '}');
 }
@@ -79,7 +61,7 @@ static void print_json(const leat_config *config, const leat_lag *lag)
     leat_buf_text(&text, "{\"topic\":");
     leat_buf_json_string(&text, leat_slice_of(config->kafka_topic));
     leat_buf_printf(&text, ",\"complete\":%s,", lag->failed > 0 ? "false" : "true");
-    put_sum(&text, lag->total.records, lag->total.age_ms);
+    leat_lag_put_json(&text, lag->total.records, lag->total.age_ms);
     for (uint32_t shard = 0; shard < config->shard_count; shard++) {
         leat_buf_text(&text, shard == 0 ? ",\"shards\":[" : ",");
         put_shard(&text, config, lag, shard);

@@ -135,3 +135,63 @@ int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgre
     leat_pg_close(&pg);
     return result ? 0 : -1;
 }
+
+/* ---- work ---- */
+
+static const char dead_count_sql[] =
+    "SELECT count(*) FROM leat.dead_letters AS d JOIN leat.sources AS s ON s.id = d.source WHERE s.topic = $1";
+
+/* An application_name is "leat SOURCE GROUP HOST PID". */
+static const char processes_sql[] =
+    "SELECT split_part(a.application_name, ' ', 4) || ' ' || split_part(a.application_name, ' ', 5),"
+    "       count(*), count(*) FILTER (WHERE a.state = 'active')"
+    "  FROM pg_catalog.pg_stat_activity AS a, leat.sources AS s"
+    " WHERE s.topic = $1 AND a.datname = current_database()"
+    "   AND starts_with(a.application_name, 'leat ' || s.id || ' ')"
+    " GROUP BY 1 ORDER BY 1";
+
+static int count_dead(leat_pg *pg, const char *topic, leat_postgres_work *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, dead_count_sql, 1, &topic, error);
+    if (!result)
+        return -1;
+    ret->dead_letters = leat_pg_integer(result, 0, 0);
+    PQclear(result);
+    return 0;
+}
+
+static int read_processes(leat_pg *pg, const char *topic, leat_postgres_work *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, processes_sql, 1, &topic, error);
+    if (!result)
+        return -1;
+    ret->process_count = (uint32_t)PQntuples(result);
+    ret->processes = leat_must_calloc(ret->process_count + 1, sizeof *ret->processes);
+    for (uint32_t i = 0; i < ret->process_count; i++) {
+        leat_postgres_process *process = &ret->processes[i];
+        snprintf(process->name, sizeof process->name, "%s", PQgetvalue(result, (int)i, 0));
+        process->sessions = (uint32_t)leat_pg_integer(result, (int)i, 1);
+        process->busy = (uint32_t)leat_pg_integer(result, (int)i, 2);
+    }
+    PQclear(result);
+    return 0;
+}
+
+int leat_postgres_read_work(const char *dsn, const char *topic, leat_postgres_work *ret, leat_error *error)
+{
+    leat_pg pg;
+    *ret = (leat_postgres_work){0};
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = count_dead(&pg, topic, ret, error);
+    if (status == 0)
+        status = read_processes(&pg, topic, ret, error);
+    leat_pg_close(&pg);
+    return status;
+}
+
+void leat_postgres_work_fini(leat_postgres_work *work)
+{
+    free(work->processes);
+    *work = (leat_postgres_work){0};
+}

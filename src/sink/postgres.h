@@ -61,6 +61,22 @@ typedef struct leat_postgres_partition {
 int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgres_partition **ret, uint32_t *ret_count,
                                 leat_error *error) LEAT_MUST_CHECK;
 
+/* A process of leat with sessions here, by pg_stat_activity. */
+typedef struct leat_postgres_process {
+    char name[64]; /* host and process id */
+    uint32_t sessions;
+    uint32_t busy; /* of them, in a statement now */
+} leat_postgres_process;
+
+typedef struct leat_postgres_work {
+    int64_t dead_letters;
+    uint32_t process_count;
+    leat_postgres_process *processes; /* owned */
+} leat_postgres_work;
+/* What goes on here for the topic. */
+int leat_postgres_read_work(const char *dsn, const char *topic, leat_postgres_work *ret, leat_error *error) LEAT_MUST_CHECK;
+void leat_postgres_work_fini(leat_postgres_work *work);
+
 /* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
 typedef struct leat_dead_letter {
     int32_t source; /* leat.sources.id */

@@ -1,4 +1,4 @@
-"""Looking in from outside: `leat check`, on a set-up that is well and on each that is not; `leat lag`."""
+"""Looking in from outside: `leat check`, on a set-up that is well and on each that is not; `leat lag`; `leat status`."""
 
 import json
 import re
@@ -215,3 +215,54 @@ def test_lag_without_a_shard_is_not_told(world):
     done = world.leat("lag", "--json")
     assert (done.returncode, done.stdout) == (1, "") and "Kafka" in done.stderr
     assert world.leat("lag", "--max-seconds", "x").returncode == 2
+
+
+# ---- leat status ----
+
+
+def status(world, code):
+    done, text = world.leat("status", "--json"), world.leat("status")
+    assert (done.returncode, text.returncode) == (code, code), done
+    found = json.loads(done.stdout)
+    assert found["well"] == (code == 0) == text.stdout.endswith("\nall is well\n")
+    return found["log_error"], {s["shard"]: s for s in found["shards"]}
+
+
+def test_status_says_who_works_and_what_is_unwell(world):
+    """Well without work; unwell while records wait and nobody applies them; the worker is named in each shard it is
+    connected to, and a dead letter is counted without being a trouble."""
+    assert all(s["trouble"] is None and s["processes"] == [] for s in status(world, 0)[1].values())
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        for _ in range(50):
+            assert http.patch(key_of(uuid.uuid4(), uuid.uuid4()), json={"session_count": 1}).status_code == 202
+        with world.db("a") as db:
+            db.execute("insert into leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
+                       " values (%s, 0, 0, 'for the test', now())", (world.source_id(),))
+    shards = status(world, 3)[1]
+    assert all("nobody applies" in s["trouble"] and s["records"] > 0 for s in shards.values())
+    apply = world.start("apply")
+    wait_until(lambda: lag(world)["records"] == 0, "everything to be applied", every=0.5)
+    shards = status(world, 0)[1]
+    assert [shards[s]["dead_letters"] for s in "ab"] == [1, 0]
+    for shard in shards.values():
+        assert [p["name"].split()[1] for p in shard["processes"]] == [str(apply.pid)]
+        assert shard["processes"][0]["sessions"] >= 1 and shard["claims"] >= shard["partitions"] == 2
+
+
+def test_status_of_what_does_not_answer(world):
+    """A shard or Kafka that is down is unwell, the rest is told; when nothing answers, nothing can be told."""
+    brokers = world.settings["log"]["kafka"]["brokers"]
+    world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
+    world.write_config()
+    log_error, shards = status(world, 3)
+    assert log_error and all(s["error"] is None and s["dead_letters"] == 0 for s in shards.values())
+    world.settings["log"]["kafka"]["brokers"] = brokers
+    world.settings["shards"][1]["dsn"] += " port=1"
+    world.write_config()
+    log_error, shards = status(world, 3)
+    assert log_error is None and shards["a"]["error"] is None and shards["b"]["error"] and shards["b"]["trouble"]
+    world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
+    world.settings["shards"][0]["dsn"] += " port=1"
+    world.write_config()
+    status(world, 1)
