@@ -119,7 +119,8 @@ static void check_replicas(examination *about, uint32_t shard, leat_finding *ret
     (void)shard;
     char value[32];
     if (read_setting(about, "min.insync.replicas", value, sizeof value, ret))
-        find(ret, strtoll(value, NULL, 10) <= 1 ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "min.insync.replicas is %s", value);
+        find(ret, strtoll(value, NULL, 10) <= 1 ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "min.insync.replicas is %s",
+             value);
 }
 
 /* -1: for ever. */
@@ -255,7 +256,8 @@ static const check checks[] = {
     {"configuration", NOTHING, false, check_configuration, "", ""},
     {"Kafka", NOTHING, false, check_brokers, "without Kafka no write is accepted and none applied",
      "start the brokers; see log.kafka.brokers, the network between, and log.kafka.properties for TLS and SASL"},
-    {"topic", BROKERS, false, check_topic, "each partition belongs to one shard for good, so their number is fixed at init",
+    {"topic", BROKERS, false, check_topic,
+     "each partition belongs to one shard for good, so their number is fixed at init",
      "run `leat init` for a topic that is not there; else correct log.kafka.partitions or use another topic"},
     {"compaction", TOPIC, false, check_compaction,
      "compaction drops older PATCHes of a key before they are applied: their changes would be lost",
@@ -273,8 +275,8 @@ static const check checks[] = {
     {"fsync", SHARD, true, check_fsync, "a power failure can corrupt the database, rows and progress alike",
      "fsync = on in postgresql.conf, and reload"},
     {"synchronous_commit", SHARD, true, check_synchronous_commit,
-     "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log still "
-     "has, and until then readers miss rows they have seen",
+     "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log "
+     "still has, and until then readers miss rows they have seen",
      "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
     {"connections", SHARD, true, check_connections,
      "it works with the connections it gets, slower; other processes and programs need some too",
@@ -318,7 +320,8 @@ enum { CHECK_COUNT = sizeof checks / sizeof *checks };
 
 static void run_checks(examination *about)
 {
-    about->findings = leat_must_calloc((size_t)CHECK_COUNT * (about->startup.config.shard_count + 1), sizeof *about->findings);
+    size_t most = (size_t)CHECK_COUNT * (about->startup.config.shard_count + 1);
+    about->findings = leat_must_calloc(most, sizeof *about->findings);
     for (size_t i = 0; i < CHECK_COUNT; i++)
         if (!checks[i].of_shard)
             run_check(about, &checks[i], 0);
@@ -338,7 +341,8 @@ int leat_command_check(const leat_options *options)
     } else {
         run_checks(about);
         (options->json ? leat_findings_print_json : leat_findings_print_text)(stdout, about->findings, about->count);
-        code = leat_findings_count(about->findings, about->count, LEAT_CHECK_FAILED) > 0 ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
+        bool failed = leat_findings_count(about->findings, about->count, LEAT_CHECK_FAILED) > 0;
+        code = failed ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
     }
     leat_startup_fini(&about->startup);
     free(about->findings);

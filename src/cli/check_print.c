@@ -39,7 +39,8 @@ void leat_findings_print_text(FILE *out, const leat_finding *findings, uint32_t 
     fprintf(out, "\n%" PRIu32 " failed, %" PRIu32 " warnings, %" PRIu32 " skipped, %" PRIu32 " ok\n",
             leat_findings_count(findings, count, LEAT_CHECK_FAILED),
             leat_findings_count(findings, count, LEAT_CHECK_WARNING),
-            leat_findings_count(findings, count, LEAT_CHECK_SKIPPED), leat_findings_count(findings, count, LEAT_CHECK_OK));
+            leat_findings_count(findings, count, LEAT_CHECK_SKIPPED),
+            leat_findings_count(findings, count, LEAT_CHECK_OK));
 }
 
 /* ---- JSON ---- */

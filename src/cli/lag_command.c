@@ -12,8 +12,8 @@
 static void print_text(const leat_config *config, const leat_lag *lag)
 {
     char seconds[LEAT_LAG_SECONDS_SIZE];
-    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end", "low water", "applied", "records",
-           "seconds");
+    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end", "low water", "applied",
+           "records", "seconds");
     for (uint32_t i = 0; i < lag->count; i++) {
         const leat_lag_partition *at = &lag->partitions[i];
         printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12" PRId64 "  %12" PRId64 "  %10" PRId64 "  %8s\n", at->partition,
@@ -35,7 +35,8 @@ static void put_partition(leat_buf *out, const leat_config *config, const leat_l
 {
     leat_buf_printf(out, "{\"partition\":%" PRIu32 ",\"shard\":", at->partition);
     leat_buf_json_string(out, leat_slice_of(config->shards[at->shard].name));
-    leat_buf_printf(out, ",\"end\":%" PRId64 ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->end, at->low, at->applied);
+    leat_buf_printf(out, ",\"end\":%" PRId64 ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->end, at->low,
+                    at->applied);
     leat_lag_put_json(out, at->records, at->age_ms);
     leat_buf_byte(out, '}');
 }

@@ -303,8 +303,8 @@ static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t p
     return result;
 }
 
-static int offsets_of(const leat_log_config *config, uint32_t partition_count, rd_kafka_OffsetSpec_t spec, int timeout_ms,
-                      int64_t *ret, leat_error *error)
+static int offsets_of(const leat_log_config *config, uint32_t partition_count, rd_kafka_OffsetSpec_t spec,
+                      int timeout_ms, int64_t *ret, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
@@ -326,7 +326,8 @@ int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int
     return leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
 }
 
-int leat_log_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret, leat_error *error)
+int leat_log_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                  leat_error *error)
 {
     if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, ret, error) == 0)
         return 0;
