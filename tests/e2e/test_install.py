@@ -83,5 +83,7 @@ def can_try_packages():
 def test_the_package_works_in_a_fresh_debian():
     """`scripts/package --try`: the package installs with what Debian has, runs, and goes without a trace."""
     done = subprocess.run([ROOT / "scripts" / "package", "--try"], capture_output=True, text=True, timeout=280)
+    if done.returncode == 3:
+        pytest.skip("no fresh Debian: " + done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "installed, run, upgraded, removed and purged" in done.stdout
