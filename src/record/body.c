@@ -213,11 +213,12 @@ static leat_body_fault read_other(body_parse *parse, const leat_column *column, 
 {
     if (yyjson_is_arr(json) && column->is_array)
         return read_array(parse, column, json, ret);
+    if (column->is_array && !yyjson_is_str(json))
+        return refuse_column(parse, column, "must be an array, or a string that holds its text form");
     if (yyjson_is_bool(json))
         return read_text(parse, column, unsafe_yyjson_get_bool(json) ? LEAT_SLICE("true") : LEAT_SLICE("false"), ret);
     if (yyjson_is_ctn(json))
-        return refuse_column(parse, column, column->is_array ? "must be an array, or a string that holds its text form"
-                                                             : "must be a string that holds the type's text form");
+        return refuse_column(parse, column, "must be a string that holds the type's text form");
     return read_text(parse, column, json_text(json), ret);
 }
 

@@ -47,8 +47,8 @@ typedef struct leat_body_error {
  *   a key column that differs from `key` (one that agrees is dropped from `present`).
  * int and numeric take a number literal or a string; float4 and float8 a number or the strings "NaN", "Infinity",
  * "-Infinity"; date, time, timestamp, timestamptz, uuid, bytea and text a string; bool true or false; json and jsonb
- * anything but null, which is SQL NULL (for `append` it is the one element that is appended); any other type a string,
- * a number or a boolean as its text form, and where it is an array, a JSON array (array_text.h).
+ * anything but null, which is SQL NULL (for `append` it is the one element that is appended); an array a JSON array
+ * (array_text.h) or a string with its text form; any other type a string, a number or a boolean as its text form.
  * `json` is not needed afterwards: texts in the values live in the parser until its reset. On a fault `ret` means
  * nothing and `error` is filled. Steady state: no malloc.
  */
