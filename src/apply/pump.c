@@ -35,12 +35,12 @@ static const char *table_name(const leat_worker *worker, uint32_t table)
 }
 
 /* Only a dead letter needs them, and it is seldom. */
-static void fill_headers(leat_item *item)
+static void fill_headers(leat_worker *worker, leat_item *item)
 {
     leat_buf headers = {0};
     if (item->headers.size > 0)
         return; /* an earlier attempt has */
-    LEAT_ASSERT(leat_log_headers(item->log_handle, &headers) == 0);
+    LEAT_ASSERT(leat_log_headers(worker->reader, item->log_handle, &headers) == 0);
     item->headers = (leat_slice){headers.data, headers.size};
     item->owned_headers = headers.data;
 }
@@ -49,7 +49,7 @@ static void do_run(leat_worker *worker, const leat_effect *effect)
 {
     const leat_batch *batch = &effect->job->batch;
     if (effect->job->kind == LEAT_JOB_BATCH && batch->dead)
-        fill_headers(batch->records[0].payload);
+        fill_headers(worker, batch->records[0].payload);
     leat_sink_submit(worker->shards[effect->job->shard].sink, effect->job);
 }
 

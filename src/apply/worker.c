@@ -92,7 +92,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
         leat_sink_config config = {
             .shard_name = worker->config.shards[shard].name,
             .shard = shard,
-            .dsn = worker->config.shards[shard].dsn,
+            .at = worker->config.shards[shard].at,
             .owner = worker->config.owner,
             .connections = worker->config.shards[shard].connections,
             .source_id = worker->config.catalog->source.id,

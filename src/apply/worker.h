@@ -15,7 +15,7 @@ typedef struct leat_worker leat_worker;
 
 typedef struct leat_worker_shard {
     const char *name;
-    const char *dsn;
+    leat_shard_address at;
     uint32_t connections; /* of this worker: the process's cap divided among its workers */
 } leat_worker_shard;
 
@@ -27,7 +27,7 @@ typedef struct leat_worker_config {
     const leat_catalog *catalog;
     leat_board *board;               /* a version of each shard is published already */
     const leat_worker_shard *shards; /* [catalog->layout.shard_count] */
-    const char *owner;               /* of the shards' sessions: leat_postgres_owner */
+    const char *owner;               /* of the shards' sessions: leat_shard_owner */
     leat_engine_config engine;       /* limits; partitions, shards and jobs_max are filled in from the rest */
     int64_t lock_timeout_ms;
     leat_metrics *metrics;

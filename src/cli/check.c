@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "cli/commands.h"
 #include "cli/startup.h"
-#include "sink/postgres.h"
+#include "sink/shard.h"
 
 enum { BROKER_TIMEOUT_MS = 5000, DAY_MS = 24 * 60 * 60 * 1000 };
 
@@ -21,7 +21,7 @@ typedef struct examination {
     bool has_brokers;
     bool has_topic;
     bool answers[LEAT_SHARDS_MAX];
-    leat_postgres_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: startup.versions */
+    leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: startup.versions */
     leat_finding *findings;
     uint32_t count;
 } examination;
@@ -53,6 +53,11 @@ static void find_error(leat_finding *ret, const leat_error *error)
 static const leat_config_shard *shard_of(const examination *about, uint32_t shard)
 {
     return &about->startup.config.shards[shard];
+}
+
+static leat_shard_address address_of(const examination *about, uint32_t shard)
+{
+    return leat_startup_address(shard_of(about, shard));
 }
 
 /* ---- the configuration and the log ---- */
@@ -141,8 +146,8 @@ static void check_retention(examination *about, uint32_t shard, leat_finding *re
 static void check_answer(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
-    leat_postgres_server *server = &about->servers[shard];
-    about->answers[shard] = leat_postgres_read_server(shard_of(about, shard)->dsn, server, &error) == 0;
+    leat_shard_server *server = &about->servers[shard];
+    about->answers[shard] = leat_shard_read_server(address_of(about, shard), server, &error) == 0;
     if (about->answers[shard])
         find(ret, LEAT_CHECK_OK, "PostgreSQL %s, role %s", server->version, server->role);
     else
@@ -163,7 +168,7 @@ static void check_fsync(examination *about, uint32_t shard, leat_finding *ret)
 
 static void check_synchronous_commit(examination *about, uint32_t shard, leat_finding *ret)
 {
-    const leat_postgres_server *server = &about->servers[shard];
+    const leat_shard_server *server = &about->servers[shard];
     bool is_off = strcmp(server->synchronous_commit, "off") == 0;
     find(ret, is_off ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "synchronous_commit is %s for role %s",
          server->synchronous_commit, server->role);
@@ -186,7 +191,7 @@ static int compare_source(examination *about, const leat_source *stored, const l
     leat_layout even;
     if (leat_startup_source(&about->startup, &running, &even, error) != 0)
         return -1;
-    return leat_postgres_check_source(stored, layout, &running, &even, error);
+    return leat_shard_check_source(stored, layout, &running, &even, error);
 }
 
 static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
@@ -195,7 +200,7 @@ static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
     leat_source stored;
     leat_layout layout;
     const char *topic = about->startup.log.topic;
-    int found = leat_postgres_read_source(shard_of(about, shard)->dsn, topic, &stored, &layout, &error);
+    int found = leat_shard_read_source(address_of(about, shard), topic, &stored, &layout, &error);
     if (found == 1)
         find(ret, LEAT_CHECK_FAILED, "it knows nothing of topic %s", topic);
     else if (found != 0 || (about->has_topic && compare_source(about, &stored, &layout, &error) != 0))
@@ -211,7 +216,7 @@ static void check_tables(examination *about, uint32_t shard, leat_finding *ret)
     leat_error error = {0};
     leat_table *tables = NULL;
     uint32_t count = 0;
-    if (leat_startup_read_tables(startup, shard_of(about, shard)->dsn, &tables, &count, &error) == 0)
+    if (leat_startup_read_tables(startup, address_of(about, shard), &tables, &count, &error) == 0)
         startup->versions[shard] = leat_startup_version(startup, tables, count, &error);
     if (startup->versions[shard])
         find(ret, LEAT_CHECK_OK, "%" PRIu32 " tables fit the routes", count);
@@ -240,8 +245,8 @@ static void check_privileges(examination *about, uint32_t shard, leat_finding *r
     leat_buf missing = {0};
     const leat_board_version *version = about->startup.versions[shard];
     const char *role = about->servers[shard].role;
-    if (leat_postgres_missing_privileges(shard_of(about, shard)->dsn, version->tables, version->table_count, &missing,
-                                         &error) != 0)
+    if (leat_shard_missing_privileges(address_of(about, shard), version->tables, version->table_count, &missing,
+                                      &error) != 0)
         find_error(ret, &error);
     else if (missing.size > 0)
         find(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));

@@ -1,5 +1,6 @@
 /* leat dead list, leat dead show: the records that were refused for good. */
 #include "cli/dead.h"
+#include "cli/startup.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -116,7 +117,7 @@ static void read_shards(const char *command, const leat_config *config, const ch
         leat_error error = {0};
         if (only && strcmp(only, shard->name) != 0)
             continue;
-        if (leat_postgres_dead_letters(shard->dsn, query, &ret->by_shard[i], &error) == 0)
+        if (leat_shard_dead_letters(leat_startup_address(shard), query, &ret->by_shard[i], &error) == 0)
             continue;
         fprintf(stderr, "leat %s: shard %s: %s\n", command, shard->name, error.text);
         ret->failed++;

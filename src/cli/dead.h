@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "sink/postgres.h"
+#include "sink/shard.h"
 
 typedef struct leat_dead_entry {
     const char *shard;

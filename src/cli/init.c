@@ -5,7 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/startup.h"
-#include "sink/postgres.h"
+#include "sink/shard.h"
 
 enum { INIT_TIMEOUT_MS = 30000, PARTITIONS_PER_SHARD = 2 };
 
@@ -40,7 +40,7 @@ static int init_shards(leat_startup *startup, leat_error *error)
     int status = leat_log_starts(&startup->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
     for (uint32_t shard = 0; status == 0 && shard < layout->shard_count; shard++) {
         const leat_config_shard *from = &startup->config.shards[shard];
-        status = leat_postgres_init(from->dsn, &startup->catalog.source, layout, shard, starts, error);
+        status = leat_shard_init(leat_startup_address(from), &startup->catalog.source, layout, shard, starts, error);
         if (status != 0) {
             leat_fail_prefix(error, "shard %s", from->name);
             break;

@@ -5,25 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres.h"
+#include "sink/shard.h"
 
 enum { LOG_TIMEOUT_MS = 5000 };
 
 /* ---- the shards ---- */
 
-static int check_source(const leat_startup *startup, const char *dsn, leat_layout *ret_layout, leat_error *error)
+static int check_source(const leat_startup *startup, leat_shard_address at, leat_layout *ret_layout, leat_error *error)
 {
     leat_source stored, running;
     leat_layout layout;
-    int found = leat_postgres_read_source(dsn, startup->log.topic, &stored, &layout, error);
+    int found = leat_shard_read_source(at, startup->log.topic, &stored, &layout, error);
     if (found == 1)
         return leat_fail(error, "it knows nothing of topic %s: run `leat init` first", startup->log.topic);
     if (found != 0 || leat_startup_source(startup, &running, ret_layout, error) != 0)
         return -1;
-    return leat_postgres_check_source(&stored, &layout, &running, ret_layout, error);
+    return leat_shard_check_source(&stored, &layout, &running, ret_layout, error);
 }
 
-static void take_partitions(const leat_postgres_partition *found, uint32_t count, uint32_t shard, leat_lag *ret)
+static void take_partitions(const leat_shard_partition *found, uint32_t count, uint32_t shard, leat_lag *ret)
 {
     for (uint32_t i = 0; i < count; i++)
         ret->partitions[ret->count++] = (leat_lag_partition){.partition = found[i].partition,
@@ -34,7 +34,7 @@ static void take_partitions(const leat_postgres_partition *found, uint32_t count
 }
 
 /* All partitions that the layout gives it, or its lag would look smaller than it is. */
-static int check_partitions(const leat_layout *layout, uint32_t shard, const leat_postgres_partition *found,
+static int check_partitions(const leat_layout *layout, uint32_t shard, const leat_shard_partition *found,
                             uint32_t count, leat_error *error)
 {
     uint32_t first = layout->shards[shard].first, wanted = layout->shards[shard].count;
@@ -46,12 +46,12 @@ static int check_partitions(const leat_layout *layout, uint32_t shard, const lea
 
 static int read_shard(const leat_startup *startup, uint32_t shard, leat_lag *ret, leat_error *error)
 {
-    const char *dsn = startup->config.shards[shard].dsn;
-    leat_postgres_partition *found = NULL;
+    leat_shard_address at = leat_startup_address(&startup->config.shards[shard]);
+    leat_shard_partition *found = NULL;
     leat_layout layout;
     uint32_t count = 0;
-    if (check_source(startup, dsn, &layout, error) != 0 ||
-        leat_postgres_read_progress(dsn, startup->log.topic, &found, &count, error) != 0)
+    if (check_source(startup, at, &layout, error) != 0 ||
+        leat_shard_read_progress(at, startup->log.topic, &found, &count, error) != 0)
         return -1;
     int status = check_partitions(&layout, shard, found, count, error);
     if (status == 0)

@@ -16,7 +16,7 @@
 #include "cli/notify.h"
 #include "cli/startup.h"
 #include "edge/admin.h"
-#include "sink/postgres.h"
+#include "sink/shard.h"
 
 enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000, SPARE_POOL_THREADS = 2 };
 
@@ -62,7 +62,7 @@ static int match_shards(serve *s, leat_error *error)
                              s->startup.config.file, layout->shards[i].name);
         int64_t share = from->connections / s->startup.config.workers;
         s->shards[i] = (leat_worker_shard){
-            .name = from->name, .dsn = from->dsn, .connections = share > 0 ? (uint32_t)share : 1};
+            .name = from->name, .at = leat_startup_address(from), .connections = share > 0 ? (uint32_t)share : 1};
         s->shard_names[i] = from->name;
     }
     return 0;
@@ -77,7 +77,7 @@ static void ask_for_a_look(void *context)
 static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
 {
     const serve *s = context;
-    return leat_startup_read_tables(&s->startup, s->shards[shard].dsn, ret_tables, ret_count, error);
+    return leat_startup_read_tables(&s->startup, s->shards[shard].at, ret_tables, ret_count, error);
 }
 
 static leat_board_version *build_version(void *context, leat_table *tables, uint32_t count, leat_error *error)
@@ -172,11 +172,11 @@ static int refuse_other_groups(serve *s, leat_error *error)
 {
     const leat_source *source = &s->startup.catalog.source;
     for (uint32_t i = 0; i < s->startup.catalog.layout.shard_count; i++) {
-        int status = leat_postgres_refuse_others(s->shards[i].dsn, source, s->startup.log.group, error);
+        int status = leat_shard_refuse_others(s->shards[i].at, source, s->startup.log.group, error);
         if (status == 1)
             return leat_fail_prefix(error, "shard %s", s->shards[i].name);
     }
-    leat_postgres_owner(source, s->startup.log.group, s->owner);
+    leat_shard_owner(source, s->startup.log.group, s->owner);
     return 0;
 }
 

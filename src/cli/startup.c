@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
-#include "sink/postgres.h"
+#include "sink/shard.h"
 
 enum {
     BROKER_TIMEOUT_MS = 5000,
@@ -58,6 +58,11 @@ int leat_startup_config(leat_startup *startup, const char *file, leat_error *err
     if (leat_log_check(&startup->log, error) != 0)
         return leat_fail_prefix(error, "%s: log.kafka", file);
     return make_data_dir(startup, error);
+}
+
+leat_shard_address leat_startup_address(const leat_config_shard *shard)
+{
+    return (leat_shard_address){.dsn = shard->dsn, .sqlite = shard->sqlite};
 }
 
 const leat_config_shard *leat_startup_shard(const leat_startup *startup, const char *name)
@@ -137,13 +142,13 @@ static void free_tables(leat_table *tables, uint32_t count)
     free(tables);
 }
 
-int leat_startup_read_tables(const leat_startup *startup, const char *dsn, leat_table **ret_tables, uint32_t *ret_count,
-                             leat_error *error)
+int leat_startup_read_tables(const leat_startup *startup, leat_shard_address at, leat_table **ret_tables,
+                             uint32_t *ret_count, leat_error *error)
 {
     const char *labels[LEAT_ROUTES_MAX];
     uint32_t count = table_labels(startup, labels);
     leat_table *tables = leat_must_calloc(count, sizeof *tables);
-    if (leat_postgres_read_tables(dsn, labels, count, tables, error) != 0) {
+    if (leat_shard_read_tables(at, labels, count, tables, error) != 0) {
         free(tables);
         return -1;
     }
@@ -174,7 +179,7 @@ static int compare_shard(const leat_startup *startup, uint32_t shard, const leat
     uint32_t count = 0;
     leat_table *tables = NULL;
     const leat_config_shard *from = &startup->config.shards[shard];
-    if (leat_startup_read_tables(startup, from->dsn, &tables, &count, error) != 0)
+    if (leat_startup_read_tables(startup, leat_startup_address(from), &tables, &count, error) != 0)
         return leat_fail_prefix(error, "shard %s", from->name);
     int same = leat_startup_compare_tables(from->name, tables, startup->config.shards[0].name, first, count, error);
     free_tables(tables, count);
@@ -184,7 +189,7 @@ static int compare_shard(const leat_startup *startup, uint32_t shard, const leat
 int leat_startup_read_alike(const leat_startup *startup, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
 {
     const leat_config_shard *first = &startup->config.shards[0];
-    if (leat_startup_read_tables(startup, first->dsn, ret_tables, ret_count, error) != 0)
+    if (leat_startup_read_tables(startup, leat_startup_address(first), ret_tables, ret_count, error) != 0)
         return leat_fail_prefix(error, "shard %s", first->name);
     for (uint32_t shard = 1; shard < startup->config.shard_count; shard++) {
         if (compare_shard(startup, shard, *ret_tables, error) == 0)
@@ -282,7 +287,7 @@ static int look_at_shard(leat_startup *startup, uint32_t shard, leat_error *erro
     leat_table *tables = NULL;
     uint32_t count = 0;
     int64_t looked_us = leat_mono_us();
-    if (leat_startup_read_tables(startup, startup->config.shards[shard].dsn, &tables, &count, error) != 0)
+    if (leat_startup_read_tables(startup, leat_startup_address(&startup->config.shards[shard]), &tables, &count, error) != 0)
         return -1;
     leat_board_version *version = leat_startup_version(startup, tables, count, error);
     const leat_board_version *first = first_version(startup);
@@ -309,7 +314,7 @@ static int check_shards(leat_startup *startup, leat_error *error)
         const leat_config_shard *from = &startup->config.shards[shard];
         leat_source stored;
         leat_layout layout;
-        int found = leat_postgres_read_source(from->dsn, startup->log.topic, &stored, &layout, error);
+        int found = leat_shard_read_source(leat_startup_address(from), startup->log.topic, &stored, &layout, error);
         if (found < 0)
             return leat_fail_prefix(error, "shard %s", from->name);
         if (found == 2) {
@@ -319,7 +324,7 @@ static int check_shards(leat_startup *startup, leat_error *error)
         if (found == 1)
             return leat_fail(error, "shard %s knows nothing of topic %s: run `leat init` first", from->name,
                              startup->log.topic);
-        if (leat_postgres_check_source(&stored, &layout, &running, &even, error) != 0)
+        if (leat_shard_check_source(&stored, &layout, &running, &even, error) != 0)
             return leat_fail_prefix(error, "shard %s", from->name);
         startup->catalog.source = stored;
         startup->catalog.layout = layout;
@@ -353,7 +358,7 @@ static int catalog_from_file(leat_startup *startup, leat_error *error)
     leat_layout even;
     bool log_is_known = startup->identity.partition_count > 0;
     if (log_is_known && (leat_startup_source(startup, &running, &even, error) != 0 ||
-                         leat_postgres_check_source(&startup->catalog.source, &startup->catalog.layout, &running, &even,
+                         leat_shard_check_source(&startup->catalog.source, &startup->catalog.layout, &running, &even,
                                                     error) != 0))
         return leat_fail_prefix(error, "%s", startup->catalog_file);
     leat_info("tables and layout are from %s", startup->catalog_file);

@@ -8,6 +8,7 @@
 #include "log/log.h"
 #include "record/board.h"
 #include "record/catalog.h"
+#include "sink/shard.h"
 
 typedef struct leat_startup {
     leat_config config;
@@ -38,8 +39,8 @@ int leat_startup_source(const leat_startup *startup, leat_source *ret_source, le
                         leat_error *error) LEAT_MUST_CHECK;
 
 /* The configured tables as one database has them now. Blocking; any thread, also several at once. */
-int leat_startup_read_tables(const leat_startup *startup, const char *dsn, leat_table **ret_tables, uint32_t *ret_count,
-                             leat_error *error) LEAT_MUST_CHECK;
+int leat_startup_read_tables(const leat_startup *startup, leat_shard_address at, leat_table **ret_tables,
+                             uint32_t *ret_count, leat_error *error) LEAT_MUST_CHECK;
 /* Are the tables of one shard like those of another? -1: `error` says which is not, and in what. */
 int leat_startup_compare_tables(const char *shard, const leat_table *tables, const char *first_shard,
                                 const leat_table *first, uint32_t count, leat_error *error) LEAT_MUST_CHECK;
@@ -61,6 +62,8 @@ int leat_startup_save(const leat_startup *startup, const leat_board_version *ver
  */
 int leat_startup_catalog(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
 
+/* Where a configured shard is. */
+leat_shard_address leat_startup_address(const leat_config_shard *shard);
 /* The configured shard of that name; NULL when there is none. */
 const leat_config_shard *leat_startup_shard(const leat_startup *startup, const char *name);
 

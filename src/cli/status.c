@@ -7,11 +7,11 @@
 #include "base/buf.h"
 #include "cli/commands.h"
 #include "cli/lag.h"
-#include "sink/postgres.h"
+#include "sink/shard.h"
 
 typedef struct shard_status {
     leat_error error; /* empty: everything below is known */
-    leat_postgres_work work;
+    leat_shard_work work;
     uint32_t partitions;
     int64_t claims;
     const char *trouble; /* NULL: none */
@@ -52,8 +52,8 @@ static void look_at_shard(overview *about, uint32_t shard)
     shard_status *status = &about->shards[shard];
     status->error = about->lag.errors[shard];
     if (!*status->error.text)
-        about->silent += leat_postgres_read_work(startup->config.shards[shard].dsn, startup->log.topic, &status->work,
-                                                 &status->error) != 0;
+        about->silent += leat_shard_read_work(leat_startup_address(&startup->config.shards[shard]),
+                                              startup->log.topic, &status->work, &status->error) != 0;
     else
         about->silent++;
     for (uint32_t i = 0; i < about->lag.count; i++) {
@@ -122,7 +122,7 @@ static void put_text(leat_buf *out, const char *name, const char *value)
         leat_buf_text(out, "null");
 }
 
-static void put_work(leat_buf *out, const leat_postgres_work *work)
+static void put_work(leat_buf *out, const leat_shard_work *work)
 {
     leat_buf_printf(out, ",\"dead_letters\":%" PRId64 ",\"processes\":[", work->dead_letters);
     for (uint32_t i = 0; i < work->process_count; i++) {
@@ -193,7 +193,7 @@ int leat_command_status(const leat_options *options)
         code = judge(about);
     }
     for (uint32_t shard = 0; shard < LEAT_SHARDS_MAX; shard++)
-        leat_postgres_work_fini(&about->shards[shard].work);
+        leat_shard_work_fini(&about->shards[shard].work);
     leat_lag_fini(&about->lag);
     leat_startup_fini(&about->startup);
     free(about);

@@ -1,11 +1,12 @@
 /*
  * kafka.h - what the kafka_*.c files share; nothing outside src/log includes it.
  *
+ *   kafka.c           the table of all this for log.c
  *   kafka_conf.c      leat's settings for librdkafka, and which of them a user may not change
  *   kafka_client.c    one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
  *   kafka_admin.c     questions to the brokers (topic, offsets), blocking and not
  *   kafka_times.c     when single records were accepted, blocking
- *   kafka_writer.c    the writer (leat_log_writer)
+ *   kafka_writer.c    the writer
  *   kafka_reader.c    the reader: life, loop turn, records
  *   kafka_rebalance.c the reader: partitions given, wanted back, lost
  *   kafka_headers.c   the reader: a record's headers in JSON
@@ -20,7 +21,46 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/diag.h"
-#include "log/log.h"
+#include "log/log_ops.h"
+
+/* ---- for the table: as log.h has them ---- */
+
+int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
+                        leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
+                            leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
+                             leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                      leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                    leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets,
+                            int timeout_ms, int64_t *ret_ms, leat_error *error) LEAT_MUST_CHECK;
+
+leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
+                                       void *context, leat_error *error);
+int leat_kafka_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
+int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
+size_t leat_kafka_writer_waiting(const leat_log_writer *writer);
+bool leat_kafka_writer_ready(const leat_log_writer *writer);
+void leat_kafka_writer_free(leat_log_writer *writer, int timeout_ms);
+
+leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity, const leat_reader_events *events,
+                                       leat_error *error);
+void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high);
+void leat_kafka_reader_pause(leat_log_reader *reader, uint32_t partition);
+void leat_kafka_reader_resume(leat_log_reader *reader, uint32_t partition);
+void leat_kafka_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
+void leat_kafka_reader_confirm(leat_log_reader *reader);
+void leat_kafka_reader_give_back(leat_log_reader *reader, uint32_t partition);
+int64_t leat_kafka_reader_end(const leat_log_reader *reader, uint32_t partition);
+uint64_t leat_kafka_reader_commit_failures(const leat_log_reader *reader);
+int leat_kafka_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
+void leat_kafka_release(leat_log_reader *reader, void *log_handle);
+void leat_kafka_reader_free(leat_log_reader *reader, int timeout_ms);
 
 /* ---- kafka_conf.c ---- */
 

@@ -116,7 +116,7 @@ static int read_cluster(leat_kafka_client *client, int timeout_ms, leat_log_iden
     return used < (int)sizeof ret->cluster ? 0 : leat_fail(error, "the cluster's id is too long");
 }
 
-int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error)
+int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
@@ -189,7 +189,7 @@ static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_N
     return result;
 }
 
-int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error)
+int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error)
 {
     char text[ERROR_TEXT_SIZE];
     rd_kafka_NewTopic_t *wanted =
@@ -235,7 +235,7 @@ int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret
     return leat_fail(error, "the topic has no such setting");
 }
 
-int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
+int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
                            leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
@@ -318,7 +318,7 @@ static int offsets_of(const leat_log_config *config, uint32_t partition_count, r
     return result == 0 ? 0 : -1;
 }
 
-int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                     leat_error *error)
 {
     if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, ret, error) == 0)
@@ -326,7 +326,7 @@ int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int
     return leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
 }
 
-int leat_log_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                   leat_error *error)
 {
     if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, ret, error) == 0)

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static void note_add(leat_log_reader *reader, leat_commit_note *note)
+static void note_add(leat_kafka_reader *reader, leat_commit_note *note)
 {
     note->next = reader->commits;
     if (note->next)
@@ -24,7 +24,7 @@ static void note_free(leat_commit_note *note)
 }
 
 /* Without a generation a commit is one of a stranger, and a group that is empty accepts it. */
-static int32_t group_generation(const leat_log_reader *reader)
+static int32_t group_generation(const leat_kafka_reader *reader)
 {
     rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(reader->rk);
     if (!metadata)
@@ -34,7 +34,7 @@ static int32_t group_generation(const leat_log_reader *reader)
     return generation;
 }
 
-static void commit_begin(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+static void commit_begin(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     leat_commit_note *note = leat_must_calloc(1, sizeof *note);
     note->since_us = leat_mono_us();
@@ -48,8 +48,9 @@ static void commit_begin(leat_log_reader *reader, const rd_kafka_topic_partition
     leat_kafka_say(reader->client, code, "a commit could not be begun");
 }
 
-void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)
+void leat_kafka_reader_commit(leat_log_reader *base, uint32_t partition, int64_t offset)
 {
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part))
@@ -61,8 +62,9 @@ void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-void leat_log_reader_confirm(leat_log_reader *reader)
+void leat_kafka_reader_confirm(leat_log_reader *base)
 {
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
     for (uint32_t p = 0; p < reader->identity.partition_count; p++) {
         const leat_part *part = &reader->parts[p];
@@ -85,7 +87,7 @@ static rd_kafka_resp_err_t result_of(rd_kafka_event_t *event)
     return code;
 }
 
-void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event)
+void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     leat_commit_note *note = rd_kafka_event_opaque(event);
     if (!note)
@@ -103,7 +105,7 @@ void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event)
         reader->events.committed(reader->events.context, since_us, member);
 }
 
-void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us)
+void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us)
 {
     while (reader->commits) {
         int64_t left_ms = (until_us - leat_mono_us()) / 1000;
@@ -116,13 +118,14 @@ void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us)
     }
 }
 
-void leat_reader_forget_commits(leat_log_reader *reader)
+void leat_reader_forget_commits(leat_kafka_reader *reader)
 {
     while (reader->commits)
         note_free(reader->commits);
 }
 
-uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)
+uint64_t leat_kafka_reader_commit_failures(const leat_log_reader *base)
 {
+    const leat_kafka_reader *reader = (const leat_kafka_reader *)base;
     return reader->commit_failures;
 }

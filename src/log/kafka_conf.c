@@ -166,7 +166,7 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
     return conf;
 }
 
-int leat_log_check(const leat_log_config *config, leat_error *error)
+int leat_kafka_check(const leat_log_config *config, leat_error *error)
 {
     const leat_kafka_kind kinds[] = {LEAT_KAFKA_WRITER, LEAT_KAFKA_READER};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -58,8 +58,9 @@ int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out)
     return out->failed ? -1 : 0;
 }
 
-int leat_log_headers(void *log_handle, leat_buf *out)
+int leat_kafka_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
 {
+    (void)base;
     rd_kafka_headers_t *headers = NULL;
     if (rd_kafka_message_headers(log_handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         headers = NULL;

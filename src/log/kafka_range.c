@@ -53,7 +53,7 @@ static leat_ask unpack(void *opaque, uint32_t *ret_partition, uint32_t *ret_gene
     return (leat_ask)(packed >> 60);
 }
 
-static void ask_offset(leat_log_reader *reader, uint32_t partition, leat_ask ask)
+static void ask_offset(leat_kafka_reader *reader, uint32_t partition, leat_ask ask)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
@@ -63,7 +63,7 @@ static void ask_offset(leat_log_reader *reader, uint32_t partition, leat_ask ask
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void ask_ends(leat_log_reader *reader)
+static void ask_ends(leat_kafka_reader *reader)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
@@ -75,7 +75,7 @@ static void ask_ends(leat_log_reader *reader)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void check_begin(leat_log_reader *reader, uint32_t partition)
+static void check_begin(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     part->state = LEAT_PART_CHECKING;
@@ -96,8 +96,9 @@ static void check_later(leat_part *part)
     part->retry_us = leat_mono_us() + CHECK_RETRY_US;
 }
 
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high)
+void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, int64_t low, int64_t high)
 {
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING)
@@ -115,7 +116,7 @@ void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t o
 
 /* ---- seeking ---- */
 
-static void reading_begin(leat_log_reader *reader, uint32_t partition)
+static void reading_begin(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     part->state = LEAT_PART_READING;
@@ -126,7 +127,7 @@ static void reading_begin(leat_log_reader *reader, uint32_t partition)
     leat_kafka_wake(reader->wake_fd); /* what was fetched before the seek has used up the queue's own wake-up */
 }
 
-static int seek(leat_log_reader *reader, uint32_t partition)
+static int seek(leat_kafka_reader *reader, uint32_t partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *wanted = rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
@@ -139,7 +140,7 @@ static int seek(leat_log_reader *reader, uint32_t partition)
     return result;
 }
 
-static void seek_step(leat_log_reader *reader, uint32_t partition)
+static void seek_step(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     LEAT_ASSERT(part->next >= 0);
@@ -163,7 +164,7 @@ static int64_t max64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static void break_short(leat_log_reader *reader, uint32_t partition, int64_t needed)
+static void break_short(leat_kafka_reader *reader, uint32_t partition, int64_t needed)
 {
     leat_part *part = &reader->parts[partition];
     part->short_ends++;
@@ -178,7 +179,7 @@ static void break_short(leat_log_reader *reader, uint32_t partition, int64_t nee
     leat_reader_break(reader, partition, reason);
 }
 
-static void break_lost(leat_log_reader *reader, uint32_t partition, int64_t first)
+static void break_lost(leat_kafka_reader *reader, uint32_t partition, int64_t first)
 {
     leat_part *part = &reader->parts[partition];
     char reason[REASON_SIZE];
@@ -188,7 +189,7 @@ static void break_lost(leat_log_reader *reader, uint32_t partition, int64_t firs
     leat_reader_break(reader, partition, reason);
 }
 
-static void judge(leat_log_reader *reader, uint32_t partition)
+static void judge(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     int64_t reach = max64(part->low, part->next - 1);
@@ -208,7 +209,7 @@ static void judge(leat_log_reader *reader, uint32_t partition)
     seek_step(reader, partition);
 }
 
-static void judge_when_complete(leat_log_reader *reader, uint32_t partition)
+static void judge_when_complete(leat_kafka_reader *reader, uint32_t partition)
 {
     const leat_part *part = &reader->parts[partition];
     if (part->range_start >= 0 && part->range_end >= 0 && part->topic_checked)
@@ -217,7 +218,7 @@ static void judge_when_complete(leat_log_reader *reader, uint32_t partition)
 
 /* ---- answers: offsets ---- */
 
-static leat_part *awaiting(leat_log_reader *reader, uint32_t partition, uint32_t generation)
+static leat_part *awaiting(leat_kafka_reader *reader, uint32_t partition, uint32_t generation)
 {
     if (partition >= reader->identity.partition_count)
         return NULL;
@@ -226,7 +227,7 @@ static leat_part *awaiting(leat_log_reader *reader, uint32_t partition, uint32_t
 }
 
 /* The offset of the only partition asked for; -1 and it is said when there is none. */
-static int64_t only_offset(leat_log_reader *reader, rd_kafka_event_t *event)
+static int64_t only_offset(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     size_t count = 0;
@@ -243,7 +244,7 @@ static int64_t only_offset(leat_log_reader *reader, rd_kafka_event_t *event)
     return -1;
 }
 
-static void on_ends(leat_log_reader *reader, rd_kafka_event_t *event)
+static void on_ends(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     if (rd_kafka_event_error(event))
         return;
@@ -257,7 +258,7 @@ static void on_ends(leat_log_reader *reader, rd_kafka_event_t *event)
     }
 }
 
-void leat_reader_on_offsets(leat_log_reader *reader, rd_kafka_event_t *event)
+void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     uint32_t partition;
     uint32_t generation;
@@ -283,21 +284,21 @@ void leat_reader_on_offsets(leat_log_reader *reader, rd_kafka_event_t *event)
 
 /* ---- answers: topic ---- */
 
-static void break_all(leat_log_reader *reader, const char *reason)
+static void break_all(leat_kafka_reader *reader, const char *reason)
 {
     reader->topic_gone = true;
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
         leat_reader_break(reader, p, reason);
 }
 
-static bool is_other_topic(const leat_log_reader *reader, const leat_kafka_topic *topic)
+static bool is_other_topic(const leat_kafka_reader *reader, const leat_kafka_topic *topic)
 {
     return topic->topic_id[0] && strcmp(topic->topic_id, no_topic_id) != 0 &&
            strcmp(topic->topic_id, reader->identity.topic_id) != 0;
 }
 
 /* A broker that has just started may not know the topic yet, so once is not enough. */
-static void on_no_topic(leat_log_reader *reader)
+static void on_no_topic(leat_kafka_reader *reader)
 {
     reader->gone_seen++;
     reader->topic_asked_us = leat_mono_us() - LEAT_TOPIC_EVERY_US + CHECK_RETRY_US;
@@ -305,7 +306,7 @@ static void on_no_topic(leat_log_reader *reader)
         break_all(reader, "the topic was deleted");
 }
 
-void leat_reader_on_topic(leat_log_reader *reader, rd_kafka_event_t *event)
+void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     uint32_t partition;
     uint32_t generation;
@@ -370,7 +371,7 @@ static fetch_fault fault_of(rd_kafka_resp_err_t code)
     }
 }
 
-static void on_unreadable(leat_log_reader *reader, uint32_t partition, const char *text)
+static void on_unreadable(leat_kafka_reader *reader, uint32_t partition, const char *text)
 {
     leat_part *part = &reader->parts[partition];
     part->unreadable++;
@@ -384,7 +385,7 @@ static void on_unreadable(leat_log_reader *reader, uint32_t partition, const cha
     leat_reader_break(reader, partition, reason);
 }
 
-bool leat_reader_on_fetch_error(leat_log_reader *reader, uint32_t partition, const rd_kafka_message_t *message)
+bool leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition, const rd_kafka_message_t *message)
 {
     char text[REASON_SIZE / 2];
     snprintf(text, sizeof text, "partition %u: %s", partition, rd_kafka_message_errstr(message));
@@ -410,7 +411,7 @@ bool leat_reader_on_fetch_error(leat_log_reader *reader, uint32_t partition, con
 
 /* ---- time ---- */
 
-static void part_tick(leat_log_reader *reader, uint32_t partition, int64_t now_us)
+static void part_tick(leat_kafka_reader *reader, uint32_t partition, int64_t now_us)
 {
     leat_part *part = &reader->parts[partition];
     if (part->state == LEAT_PART_CHECKING && reader->topic_gone)
@@ -424,7 +425,7 @@ static void part_tick(leat_log_reader *reader, uint32_t partition, int64_t now_u
         seek_step(reader, partition);
 }
 
-void leat_reader_range_tick(leat_log_reader *reader, int64_t now_us)
+void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us)
 {
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
         part_tick(reader, p, now_us);

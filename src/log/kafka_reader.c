@@ -27,7 +27,7 @@ void leat_part_drop_batch(leat_part *part)
     part->batch_count = 0;
 }
 
-void leat_reader_break(leat_log_reader *reader, uint32_t partition, const char *reason)
+void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason)
 {
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING || part->state == LEAT_PART_BROKEN)
@@ -73,7 +73,7 @@ static bool may_read(const leat_part *part)
 }
 
 /* Offers what was taken from the queue. Callbacks may pause, seek or give back: the state is looked at after each. */
-static void offer_batch(leat_log_reader *reader, uint32_t partition)
+static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     while (may_read(part) && part->batch_at < part->batch_count) {
@@ -112,7 +112,7 @@ static void offer_batch(leat_log_reader *reader, uint32_t partition)
 }
 
 /* Returns whether there may be more for the next turn. */
-static bool read_partition(leat_log_reader *reader, uint32_t partition)
+static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     if (!may_read(part))
@@ -128,7 +128,7 @@ static bool read_partition(leat_log_reader *reader, uint32_t partition)
     return may_read(part) && (part->more || part->batch_at < part->batch_count);
 }
 
-static void read_partitions(leat_log_reader *reader)
+static void read_partitions(leat_kafka_reader *reader)
 {
     uint32_t count = reader->identity.partition_count;
     bool more = false;
@@ -142,7 +142,7 @@ static void read_partitions(leat_log_reader *reader)
 /* ---- the loop ---- */
 
 /* After a fatal error librdkafka's client does nothing any more. */
-static void on_error(leat_log_reader *reader, rd_kafka_event_t *event)
+static void on_error(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     if (!rd_kafka_event_error_is_fatal(event)) {
         leat_kafka_say(reader->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
@@ -158,7 +158,7 @@ static void on_error(leat_log_reader *reader, rd_kafka_event_t *event)
     reader->events.failed(reader->events.context, reason);
 }
 
-static void on_group_event(leat_log_reader *reader, rd_kafka_event_t *event)
+static void on_group_event(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     switch (rd_kafka_event_type(event)) {
     case RD_KAFKA_EVENT_REBALANCE:
@@ -172,7 +172,7 @@ static void on_group_event(leat_log_reader *reader, rd_kafka_event_t *event)
     }
 }
 
-static void on_answer(leat_log_reader *reader, rd_kafka_event_t *event)
+static void on_answer(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     switch (rd_kafka_event_type(event)) {
     case RD_KAFKA_EVENT_OFFSET_COMMIT:
@@ -189,8 +189,8 @@ static void on_answer(leat_log_reader *reader, rd_kafka_event_t *event)
     }
 }
 
-static void serve_queue(leat_log_reader *reader, rd_kafka_queue_t *queue,
-                        void (*on_event)(leat_log_reader *, rd_kafka_event_t *))
+static void serve_queue(leat_kafka_reader *reader, rd_kafka_queue_t *queue,
+                        void (*on_event)(leat_kafka_reader *, rd_kafka_event_t *))
 {
     rd_kafka_event_t *event;
     while ((event = rd_kafka_queue_poll(queue, 0))) {
@@ -203,7 +203,7 @@ static void on_wake(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    leat_log_reader *reader = poll->data;
+    leat_kafka_reader *reader = poll->data;
     leat_kafka_wake_clear(reader->wake_fd);
     serve_queue(reader, reader->group, on_group_event);
     serve_queue(reader, reader->answers, on_answer);
@@ -214,7 +214,7 @@ static void on_wake(uv_poll_t *poll, int status, int events)
 
 static void on_tick(uv_timer_t *timer)
 {
-    leat_log_reader *reader = timer->data;
+    leat_kafka_reader *reader = timer->data;
     serve_queue(reader, reader->group, on_group_event);
     leat_reader_check_lost(reader);
     leat_reader_range_tick(reader, leat_mono_us());
@@ -222,7 +222,7 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- public: life ---- */
 
-static int subscribe(leat_log_reader *reader, leat_error *error)
+static int subscribe(leat_kafka_reader *reader, leat_error *error)
 {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, reader->topic, RD_KAFKA_PARTITION_UA);
@@ -231,7 +231,7 @@ static int subscribe(leat_log_reader *reader, leat_error *error)
     return code ? leat_fail(error, "Kafka reader: subscribe: %s", rd_kafka_err2str(code)) : 0;
 }
 
-static int loop_attach(leat_log_reader *reader, uv_loop_t *loop, leat_error *error)
+static int loop_attach(leat_kafka_reader *reader, uv_loop_t *loop, leat_error *error)
 {
     int result = uv_poll_init(loop, &reader->poll, reader->wake_fd);
     if (result != 0)
@@ -245,7 +245,7 @@ static int loop_attach(leat_log_reader *reader, uv_loop_t *loop, leat_error *err
     return 0;
 }
 
-static void reader_forget(leat_log_reader *reader)
+static void reader_forget(leat_kafka_reader *reader)
 {
     if (reader->wake_fd >= 0)
         close(reader->wake_fd);
@@ -254,7 +254,7 @@ static void reader_forget(leat_log_reader *reader)
     free(reader);
 }
 
-static int open_queues(leat_log_reader *reader, leat_error *error)
+static int open_queues(leat_kafka_reader *reader, leat_error *error)
 {
     rd_kafka_poll_set_consumer(reader->rk);
     reader->group = rd_kafka_queue_get_consumer(reader->rk);
@@ -266,7 +266,7 @@ static int open_queues(leat_log_reader *reader, leat_error *error)
     return 0;
 }
 
-static void close_queues(leat_log_reader *reader)
+static void close_queues(leat_kafka_reader *reader)
 {
     rd_kafka_queue_t *queues[] = {reader->group, reader->answers};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
@@ -277,15 +277,17 @@ static void close_queues(leat_log_reader *reader)
     }
 }
 
-leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
-                                     const leat_reader_events *events, leat_error *error)
+leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity, const leat_reader_events *events,
+                                       leat_error *error)
 {
     LEAT_ASSERT(identity->partition_count > 0);
     int wanted = RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT;
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_READER, config, wanted, error);
     if (!client)
         return NULL;
-    leat_log_reader *reader = leat_must_calloc(1, sizeof *reader);
+    leat_kafka_reader *reader = leat_must_calloc(1, sizeof *reader);
+    reader->base.ops = &leat_kafka_ops;
     reader->events = *events;
     reader->identity = *identity;
     reader->topic = leat_must_strdup(config->topic);
@@ -300,18 +302,18 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
         reader_forget(reader);
         return NULL;
     }
-    return reader;
+    return &reader->base;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    leat_log_reader *reader = handle->data;
+    leat_kafka_reader *reader = handle->data;
     if (--reader->open_handles == 0)
         reader_forget(reader);
 }
 
 /* Leaves the group. Rebalances that come up on the way are agreed to at once. */
-static void leave(leat_log_reader *reader, int64_t until_us)
+static void leave(leat_kafka_reader *reader, int64_t until_us)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(reader->rk);
     leat_reader_unassign_all(reader);
@@ -330,10 +332,9 @@ static void leave(leat_log_reader *reader, int64_t until_us)
     rd_kafka_queue_destroy(queue);
 }
 
-void leat_log_reader_free(leat_log_reader *reader, int timeout_ms)
+void leat_kafka_reader_free(leat_log_reader *base, int timeout_ms)
 {
-    if (!reader)
-        return;
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     reader->leaving = true;
     leat_reader_await_commits(reader, until_us - (int64_t)timeout_ms * 1000 / 2);
@@ -351,21 +352,24 @@ void leat_log_reader_free(leat_log_reader *reader, int timeout_ms)
 
 /* ---- public: reading ---- */
 
-void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition)
+void leat_kafka_reader_pause(leat_log_reader *base, uint32_t partition)
 {
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     reader->parts[partition].paused = true;
 }
 
-void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition)
+void leat_kafka_reader_resume(leat_log_reader *base, uint32_t partition)
 {
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     reader->parts[partition].paused = false;
     leat_kafka_wake(reader->wake_fd);
 }
 
-int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition)
+int64_t leat_kafka_reader_end(const leat_log_reader *base, uint32_t partition)
 {
+    const leat_kafka_reader *reader = (const leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     const leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part))
@@ -379,8 +383,9 @@ int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition)
     return end > part->next ? end : part->next;
 }
 
-void leat_log_release(leat_log_reader *reader, void *log_handle)
+void leat_kafka_release(leat_log_reader *base, void *log_handle)
 {
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(reader->handed > 0);
     reader->handed--;
     rd_kafka_message_destroy(log_handle);

@@ -74,7 +74,8 @@ typedef struct leat_commit_note {
     int32_t group_generation; /* -1: not a member when it began */
 } leat_commit_note;
 
-struct leat_log_reader {
+typedef struct leat_kafka_reader {
+    leat_log_reader base;
     uv_poll_t poll;
     uv_timer_t timer;
     uint32_t open_handles;
@@ -100,7 +101,7 @@ struct leat_log_reader {
     bool topic_gone; /* deleted or made anew: nothing is read any more */
     bool growth_said;
     uint32_t gone_seen; /* answers in a row that there is no such topic */
-};
+} leat_kafka_reader;
 
 /* What a question was about, packed into its opaque pointer. */
 typedef enum leat_ask {
@@ -119,36 +120,36 @@ static inline bool leat_part_is_mine(const leat_part *part)
 /* ---- kafka_reader.c ---- */
 
 void leat_part_drop_batch(leat_part *part);
-void leat_reader_break(leat_log_reader *reader, uint32_t partition, const char *reason);
+void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason);
 
 /* ---- kafka_rebalance.c ---- */
 
-void leat_reader_on_rebalance(leat_log_reader *reader, rd_kafka_event_t *event);
+void leat_reader_on_rebalance(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* The topic has more partitions than it was set up with: once. */
-void leat_reader_say_growth(leat_log_reader *reader);
+void leat_reader_say_growth(leat_kafka_reader *reader);
 /* A revoke that waits for its partitions may be lost meanwhile. */
-void leat_reader_check_lost(leat_log_reader *reader);
+void leat_reader_check_lost(leat_kafka_reader *reader);
 /* Gives all to the group at once; no events. */
-void leat_reader_unassign_all(leat_log_reader *reader);
+void leat_reader_unassign_all(leat_kafka_reader *reader);
 /* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try again later. */
-int leat_reader_restart(leat_log_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
-void leat_reader_unpark(leat_log_reader *reader, uint32_t partition);
+int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
+void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition);
 
 /* ---- kafka_range.c ---- */
 
 /* An error that came instead of a record: reading has stopped when this returns false. */
-bool leat_reader_on_fetch_error(leat_log_reader *reader, uint32_t partition, const rd_kafka_message_t *message);
-void leat_reader_on_offsets(leat_log_reader *reader, rd_kafka_event_t *event);
-void leat_reader_on_topic(leat_log_reader *reader, rd_kafka_event_t *event);
+bool leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition, const rd_kafka_message_t *message);
+void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event);
+void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* Retries and the regular questions; every tick. */
-void leat_reader_range_tick(leat_log_reader *reader, int64_t now_us);
+void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us);
 
 /* ---- kafka_commit.c ---- */
 
-void leat_reader_on_commit(leat_log_reader *reader, rd_kafka_event_t *event);
+void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* Waits for the answers to commits; other answers are dropped. */
-void leat_reader_await_commits(leat_log_reader *reader, int64_t until_us);
+void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us);
 /* Those that were never answered; once no answer can come any more. */
-void leat_reader_forget_commits(leat_log_reader *reader);
+void leat_reader_forget_commits(leat_kafka_reader *reader);
 
 #endif

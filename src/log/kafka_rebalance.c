@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-static bool is_cooperative(const leat_log_reader *reader)
+static bool is_cooperative(const leat_kafka_reader *reader)
 {
     const char *protocol = rd_kafka_rebalance_protocol(reader->rk);
     return protocol && strcmp(protocol, "COOPERATIVE") == 0;
 }
 
-void leat_reader_say_growth(leat_log_reader *reader)
+void leat_reader_say_growth(leat_kafka_reader *reader)
 {
     if (!reader->growth_said)
         leat_warn("Kafka reader: topic %s has more than the %u partitions it was set up with: the others are not read",
@@ -22,7 +22,7 @@ void leat_reader_say_growth(leat_log_reader *reader)
 }
 
 /* The topic may have grown: partitions beyond those of the identity stay unread. */
-static bool is_known(leat_log_reader *reader, int32_t partition)
+static bool is_known(leat_kafka_reader *reader, int32_t partition)
 {
     if (partition >= 0 && (uint32_t)partition < reader->identity.partition_count)
         return true;
@@ -38,7 +38,7 @@ static void say_fault(rd_kafka_error_t *fault, const char *what)
     rd_kafka_error_destroy(fault);
 }
 
-static void assign_list(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+static void assign_list(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     if (is_cooperative(reader)) {
         say_fault(rd_kafka_incremental_assign(reader->rk, list), "assign");
@@ -49,7 +49,7 @@ static void assign_list(leat_log_reader *reader, const rd_kafka_topic_partition_
         leat_err("Kafka reader: assign: %s", rd_kafka_err2str(code));
 }
 
-static void unassign_list(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+static void unassign_list(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     if (is_cooperative(reader))
         say_fault(rd_kafka_incremental_unassign(reader->rk, list), "unassign");
@@ -59,7 +59,7 @@ static void unassign_list(leat_log_reader *reader, const rd_kafka_topic_partitio
 
 /* ---- one partition ---- */
 
-static void part_open(leat_log_reader *reader, uint32_t partition)
+static void part_open(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     LEAT_ASSERT(!leat_part_is_mine(part) && part->batch_count == 0);
@@ -80,7 +80,7 @@ static void part_open(leat_log_reader *reader, uint32_t partition)
     leat_kafka_wake_by(part->queue, reader->wake_fd);
 }
 
-static void part_close(leat_log_reader *reader, uint32_t partition)
+static void part_close(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part))
@@ -95,7 +95,7 @@ static void part_close(leat_log_reader *reader, uint32_t partition)
 
 /* ---- assigned ---- */
 
-static void set_fetching(leat_log_reader *reader, int32_t partition, bool fetching)
+static void set_fetching(leat_kafka_reader *reader, int32_t partition, bool fetching)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader->topic, partition);
@@ -106,20 +106,20 @@ static void set_fetching(leat_log_reader *reader, int32_t partition, bool fetchi
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void park(leat_log_reader *reader, uint32_t partition)
+static void park(leat_kafka_reader *reader, uint32_t partition)
 {
     set_fetching(reader, (int32_t)partition, false);
     reader->parts[partition].parked = true;
 }
 
-void leat_reader_unpark(leat_log_reader *reader, uint32_t partition)
+void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition)
 {
     if (reader->parts[partition].parked)
         set_fetching(reader, (int32_t)partition, true);
     reader->parts[partition].parked = false;
 }
 
-static void on_assigned(leat_log_reader *reader, rd_kafka_topic_partition_list_t *list)
+static void on_assigned(leat_kafka_reader *reader, rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *given = &list->elems[i];
@@ -140,7 +140,7 @@ static void on_assigned(leat_log_reader *reader, rd_kafka_topic_partition_list_t
 /* ---- revoked, lost ---- */
 
 /* The partitions end here, then their owners hear of it. */
-static void on_lost(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+static void on_lost(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
         uint32_t partition = (uint32_t)list->elems[i].partition;
@@ -152,14 +152,14 @@ static void on_lost(leat_log_reader *reader, const rd_kafka_topic_partition_list
     unassign_list(reader, list);
 }
 
-static void revoke_done(leat_log_reader *reader)
+static void revoke_done(leat_kafka_reader *reader)
 {
     unassign_list(reader, reader->revoking);
     rd_kafka_topic_partition_list_destroy(reader->revoking);
     reader->revoking = NULL;
 }
 
-static void on_revoked(leat_log_reader *reader, const rd_kafka_topic_partition_list_t *list)
+static void on_revoked(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     LEAT_ASSERT(!reader->revoking);
     reader->revoking = rd_kafka_topic_partition_list_copy(list);
@@ -181,8 +181,9 @@ static void on_revoked(leat_log_reader *reader, const rd_kafka_topic_partition_l
         revoke_done(reader);
 }
 
-void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition)
+void leat_kafka_reader_give_back(leat_log_reader *base, uint32_t partition)
 {
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     if (!reader->revoking || reader->parts[partition].state != LEAT_PART_REVOKING)
         return; /* lost meanwhile */
@@ -191,7 +192,7 @@ void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition)
         revoke_done(reader);
 }
 
-void leat_reader_check_lost(leat_log_reader *reader)
+void leat_reader_check_lost(leat_kafka_reader *reader)
 {
     if (!reader->revoking || !rd_kafka_assignment_lost(reader->rk))
         return;
@@ -201,7 +202,7 @@ void leat_reader_check_lost(leat_log_reader *reader)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-void leat_reader_on_rebalance(leat_log_reader *reader, rd_kafka_event_t *event)
+void leat_reader_on_rebalance(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     switch (rd_kafka_event_error(event)) {
@@ -220,7 +221,7 @@ void leat_reader_on_rebalance(leat_log_reader *reader, rd_kafka_event_t *event)
     }
 }
 
-void leat_reader_unassign_all(leat_log_reader *reader)
+void leat_reader_unassign_all(leat_kafka_reader *reader)
 {
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
         part_close(reader, p);
@@ -233,7 +234,7 @@ void leat_reader_unassign_all(leat_log_reader *reader)
 
 /* ---- restart ---- */
 
-static int restart_one(leat_log_reader *reader, uint32_t partition)
+static int restart_one(leat_kafka_reader *reader, uint32_t partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition)->offset = reader->parts[partition].next;
@@ -247,7 +248,7 @@ static int restart_one(leat_log_reader *reader, uint32_t partition)
 }
 
 /* Where librdkafka's fetcher of a partition starts anew. A partition that was not sought yet is parked: any absolute one. */
-static int64_t restart_offset(leat_log_reader *reader, int32_t partition)
+static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
 {
     if (!is_known(reader, partition))
         return 0;
@@ -259,7 +260,7 @@ static int64_t restart_offset(leat_log_reader *reader, int32_t partition)
 /* The eager protocol knows whole assignments only: all start anew, each where it was. None is parked for it: the
  * fetchers start after this returns, on librdkafka's thread, and a resume that comes just then is lost (2.12.1 takes it
  * for outdated). */
-static int restart_all(leat_log_reader *reader)
+static int restart_all(leat_kafka_reader *reader)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
     if (rd_kafka_assignment(reader->rk, &list))
@@ -271,7 +272,7 @@ static int restart_all(leat_log_reader *reader)
     return code ? -1 : 0;
 }
 
-int leat_reader_restart(leat_log_reader *reader, uint32_t partition)
+int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition)
 {
     /* Between a rebalance event and our answer to it librdkafka takes any (un)assign for that answer. */
     if (reader->revoking || rd_kafka_queue_length(reader->group) > 0)

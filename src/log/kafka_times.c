@@ -69,7 +69,7 @@ static int read_times(time_read *reads, const int64_t *offsets, int timeout_ms, 
     return code ? leat_fail(error, "Kafka topic %s: %s", reads->topic, rd_kafka_err2str(code)) : 0;
 }
 
-int leat_log_accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets,
+int leat_kafka_accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets,
                           int timeout_ms, int64_t *ret_ms, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_READER, config, 0, error);

@@ -39,7 +39,8 @@ typedef struct writer_slot {
     struct writer_slot *newer; /* or the next free one */
 } writer_slot;
 
-struct leat_log_writer {
+typedef struct leat_kafka_writer {
+    leat_log_writer base;
     uv_poll_t poll;
     uv_timer_t timer;
     uint32_t open_handles;
@@ -66,11 +67,11 @@ struct leat_log_writer {
     long limit; /* the topic's max.message.bytes; 0: not known */
     bool limit_asked;
     bool limit_refused; /* the brokers do not tell it */
-};
+} leat_kafka_writer;
 
 /* ---- the copy of the configuration ---- */
 
-static void config_copy(leat_log_writer *writer, const leat_log_config *from)
+static void config_copy(leat_kafka_writer *writer, const leat_log_config *from)
 {
     leat_log_property *properties = leat_must_calloc(from->property_count + 1, sizeof *properties);
     for (uint32_t i = 0; i < from->property_count; i++) {
@@ -91,7 +92,7 @@ static void *unconst(const void *memory)
     return (void *)(uintptr_t)memory;
 }
 
-static void config_free(leat_log_writer *writer)
+static void config_free(leat_kafka_writer *writer)
 {
     for (uint32_t i = 0; i < writer->user_properties; i++) {
         free(unconst(writer->properties[i].name));
@@ -103,7 +104,7 @@ static void config_free(leat_log_writer *writer)
 }
 
 /* For the next client; wins over the user's. */
-static void config_batch_size(leat_log_writer *writer, long size)
+static void config_batch_size(leat_kafka_writer *writer, long size)
 {
     snprintf(writer->batch_size, sizeof writer->batch_size, "%ld", size);
     writer->properties[writer->user_properties] = (leat_log_property){"batch.size", writer->batch_size};
@@ -111,7 +112,7 @@ static void config_batch_size(leat_log_writer *writer, long size)
 }
 
 /* A number of the client's configuration; -1: there is none. */
-static long config_number(const leat_log_writer *writer, const char *name)
+static long config_number(const leat_kafka_writer *writer, const char *name)
 {
     char text[NUMBER_SIZE];
     size_t size = sizeof text;
@@ -121,7 +122,7 @@ static long config_number(const leat_log_writer *writer, const char *name)
 
 /* ---- slots ---- */
 
-static writer_slot *slot_take(leat_log_writer *writer, void *tag)
+static writer_slot *slot_take(leat_kafka_writer *writer, void *tag)
 {
     writer_slot *slot = writer->free_slots;
     if (!slot)
@@ -137,7 +138,7 @@ static writer_slot *slot_take(leat_log_writer *writer, void *tag)
     return slot;
 }
 
-static void slot_give(leat_log_writer *writer, writer_slot *slot)
+static void slot_give(leat_kafka_writer *writer, writer_slot *slot)
 {
     LEAT_ASSERT(writer->waiting > 0);
     if (slot->older)
@@ -153,7 +154,7 @@ static void slot_give(leat_log_writer *writer, writer_slot *slot)
     writer->waiting--;
 }
 
-static int slots_new(leat_log_writer *writer, leat_error *error)
+static int slots_new(leat_kafka_writer *writer, leat_error *error)
 {
     long wanted = config_number(writer, "queue.buffering.max.messages");
     if (wanted <= 0 || wanted > WAITING_MAX)
@@ -169,7 +170,7 @@ static int slots_new(leat_log_writer *writer, leat_error *error)
 
 /* ---- answers ---- */
 
-static void answer(leat_log_writer *writer, writer_slot *slot, leat_append_result result, uint32_t partition,
+static void answer(leat_kafka_writer *writer, writer_slot *slot, leat_append_result result, uint32_t partition,
                    int64_t offset, const char *why)
 {
     void *tag = slot->tag;
@@ -177,7 +178,7 @@ static void answer(leat_log_writer *writer, writer_slot *slot, leat_append_resul
     writer->on_appended(writer->context, tag, result, partition, offset, why);
 }
 
-static void ask_limit(leat_log_writer *writer)
+static void ask_limit(leat_kafka_writer *writer)
 {
     if (writer->limit_asked || writer->renewing_since_us)
         return;
@@ -186,14 +187,14 @@ static void ask_limit(leat_log_writer *writer)
 }
 
 /* Was only its batch too large? Before the limit is known: perhaps. */
-static bool may_fit(const leat_log_writer *writer, const rd_kafka_message_t *report)
+static bool may_fit(const leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
     if (writer->limit == 0)
         return !writer->limit_refused;
     return report->len + report->key_len + FRAME_MAX <= (size_t)writer->limit;
 }
 
-static leat_append_result result_of(leat_log_writer *writer, const rd_kafka_message_t *report)
+static leat_append_result result_of(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
     if (!report->err)
         return LEAT_APPENDED;
@@ -207,7 +208,7 @@ static leat_append_result result_of(leat_log_writer *writer, const rd_kafka_mess
     return LEAT_NOT_APPENDED;
 }
 
-static void on_reports(leat_log_writer *writer, rd_kafka_event_t *event)
+static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *report;
     bool stored = false;
@@ -222,7 +223,7 @@ static void on_reports(leat_log_writer *writer, rd_kafka_event_t *event)
         writer->sign_us = leat_mono_us();
 }
 
-static void answer_rest(leat_log_writer *writer)
+static void answer_rest(leat_kafka_writer *writer)
 {
     while (writer->oldest)
         answer(writer, writer->oldest, LEAT_APPEND_UNKNOWN, 0, -1, "the writer ended before an answer came");
@@ -230,7 +231,7 @@ static void answer_rest(leat_log_writer *writer)
 
 /* ---- the client and its renewal ---- */
 
-static int client_open(leat_log_writer *writer, leat_error *error)
+static int client_open(leat_kafka_writer *writer, leat_error *error)
 {
     int wanted = RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR;
     writer->client = leat_kafka_client_new(LEAT_KAFKA_WRITER, &writer->config, wanted, error);
@@ -248,7 +249,7 @@ static int client_open(leat_log_writer *writer, leat_error *error)
 }
 
 /* `timeout_ms` 0: does not wait until the client is gone. */
-static void client_close(leat_log_writer *writer, int timeout_ms)
+static void client_close(leat_kafka_writer *writer, int timeout_ms)
 {
     if (!writer->client)
         return;
@@ -263,20 +264,20 @@ static void client_close(leat_log_writer *writer, int timeout_ms)
     writer->limit_asked = false;
 }
 
-static void purge(leat_log_writer *writer)
+static void purge(leat_kafka_writer *writer)
 {
     int flags = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING;
     rd_kafka_purge(writer->client->rk, flags);
 }
 
-static void renewal_begin(leat_log_writer *writer)
+static void renewal_begin(leat_kafka_writer *writer)
 {
     writer->renewing_since_us = leat_mono_us();
     writer->sign_us = 0;
     writer->renewals++;
 }
 
-static void on_fatal(leat_log_writer *writer, const char *text)
+static void on_fatal(leat_kafka_writer *writer, const char *text)
 {
     if (writer->renewing_since_us)
         return;
@@ -287,7 +288,7 @@ static void on_fatal(leat_log_writer *writer, const char *text)
 }
 
 /* What waits is still answered by the old client. */
-static void fit_batches(leat_log_writer *writer)
+static void fit_batches(leat_kafka_writer *writer)
 {
     if (writer->limit <= 0 || config_number(writer, "batch.size") <= writer->limit)
         return;
@@ -299,7 +300,7 @@ static void fit_batches(leat_log_writer *writer)
     renewal_begin(writer);
 }
 
-static void renewal_step(leat_log_writer *writer)
+static void renewal_step(leat_kafka_writer *writer)
 {
     if (!writer->renewing_since_us)
         return;
@@ -318,7 +319,7 @@ static void renewal_step(leat_log_writer *writer)
 
 /* ---- events ---- */
 
-static void on_error(leat_log_writer *writer, rd_kafka_event_t *event)
+static void on_error(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (rd_kafka_event_error_is_fatal(event)) {
@@ -330,7 +331,7 @@ static void on_error(leat_log_writer *writer, rd_kafka_event_t *event)
     leat_kafka_say(writer->client, code, rd_kafka_event_error_string(event));
 }
 
-static void serve_reports(leat_log_writer *writer, int timeout_ms)
+static void serve_reports(leat_kafka_writer *writer, int timeout_ms)
 {
     rd_kafka_event_t *event;
     while (writer->client && (event = rd_kafka_queue_poll(writer->reports, timeout_ms))) {
@@ -343,7 +344,7 @@ static void serve_reports(leat_log_writer *writer, int timeout_ms)
     }
 }
 
-static void on_topic(leat_log_writer *writer, rd_kafka_event_t *event)
+static void on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     leat_error error;
     leat_kafka_topic topic;
@@ -367,7 +368,7 @@ static bool is_passing(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__TRANSPORT;
 }
 
-static void on_settings(leat_log_writer *writer, rd_kafka_event_t *event)
+static void on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     leat_error error;
     char text[NUMBER_SIZE];
@@ -383,7 +384,7 @@ static void on_settings(leat_log_writer *writer, rd_kafka_event_t *event)
     leat_kafka_say(writer->client, code, error.text);
 }
 
-static void serve_answers(leat_log_writer *writer)
+static void serve_answers(leat_kafka_writer *writer)
 {
     rd_kafka_event_t *event;
     while (writer->client && (event = rd_kafka_queue_poll(writer->answers, 0))) {
@@ -399,7 +400,7 @@ static void on_wake(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    leat_log_writer *writer = poll->data;
+    leat_kafka_writer *writer = poll->data;
     leat_kafka_wake_clear(writer->wake_fd);
     serve_reports(writer, 0);
     serve_answers(writer);
@@ -408,7 +409,7 @@ static void on_wake(uv_poll_t *poll, int status, int events)
 
 static void on_tick(uv_timer_t *timer)
 {
-    leat_log_writer *writer = timer->data;
+    leat_kafka_writer *writer = timer->data;
     renewal_step(writer);
     if (!writer->client || writer->asking || leat_mono_us() - writer->sign_us < SIGN_FRESH_US)
         return;
@@ -418,7 +419,7 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- public ---- */
 
-static int loop_attach(leat_log_writer *writer, uv_loop_t *loop, leat_error *error)
+static int loop_attach(leat_kafka_writer *writer, uv_loop_t *loop, leat_error *error)
 {
     int result = uv_poll_init(loop, &writer->poll, writer->wake_fd);
     if (result != 0)
@@ -432,7 +433,7 @@ static int loop_attach(leat_log_writer *writer, uv_loop_t *loop, leat_error *err
     return 0;
 }
 
-static void writer_forget(leat_log_writer *writer)
+static void writer_forget(leat_kafka_writer *writer)
 {
     if (writer->wake_fd >= 0)
         close(writer->wake_fd);
@@ -441,14 +442,15 @@ static void writer_forget(leat_log_writer *writer)
     free(writer);
 }
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                     void *context, leat_error *error)
+leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
+                                       void *context, leat_error *error)
 {
     rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_WRITER, config, error); /* before anything is taken */
     if (!conf)
         return NULL;
     rd_kafka_conf_destroy(conf);
-    leat_log_writer *writer = leat_must_calloc(1, sizeof *writer);
+    leat_kafka_writer *writer = leat_must_calloc(1, sizeof *writer);
+    writer->base.ops = &leat_kafka_ops;
     writer->on_appended = on_appended;
     writer->context = context;
     config_copy(writer, config);
@@ -457,7 +459,7 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
         goto failed;
     if (slots_new(writer, error) != 0 || loop_attach(writer, loop, error) != 0)
         goto failed;
-    return writer;
+    return &writer->base;
 failed:
     client_close(writer, FREE_MS);
     writer_forget(writer);
@@ -465,7 +467,7 @@ failed:
 }
 
 /* The values of one rd_kafka_produceva; returns how many. */
-static size_t fill_values(rd_kafka_vu_t *values, const leat_log_writer *writer, const leat_record *record, void *opaque)
+static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer, const leat_record *record, void *opaque)
 {
     size_t n = 0;
     values[n].vtype = RD_KAFKA_VTYPE_RKT;
@@ -502,7 +504,7 @@ static size_t fill_values(rd_kafka_vu_t *values, const leat_log_writer *writer, 
 }
 
 /* 1: later perhaps; -1: never. */
-static int refused(leat_log_writer *writer, rd_kafka_error_t *fault, leat_error *error)
+static int refused(leat_kafka_writer *writer, rd_kafka_error_t *fault, leat_error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(fault);
     leat_fail(error, "%s", rd_kafka_error_string(fault));
@@ -516,8 +518,9 @@ static int refused(leat_log_writer *writer, rd_kafka_error_t *fault, leat_error 
     return 1;
 }
 
-int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
+int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *tag, leat_error *error)
 {
+    leat_kafka_writer *writer = (leat_kafka_writer *)base;
     if (writer->renewing_since_us) {
         leat_fail(error, "the writer is being given a new client");
         return 1;
@@ -536,41 +539,43 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     return refused(writer, fault, error);
 }
 
-int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us)
+int64_t leat_kafka_writer_oldest_us(const leat_log_writer *base, int64_t now_us)
 {
+    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
     if (!writer->oldest)
         return 0;
     int64_t age_us = now_us - writer->oldest->since_us;
     return age_us > 0 ? age_us : 1;
 }
 
-size_t leat_log_writer_waiting(const leat_log_writer *writer)
+size_t leat_kafka_writer_waiting(const leat_log_writer *base)
 {
+    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
     return writer->waiting;
 }
 
-bool leat_log_writer_ready(const leat_log_writer *writer)
+bool leat_kafka_writer_ready(const leat_log_writer *base)
 {
+    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
     return !writer->renewing_since_us && writer->sign_us != 0 && leat_mono_us() - writer->sign_us < SIGN_VALID_US;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    leat_log_writer *writer = handle->data;
+    leat_kafka_writer *writer = handle->data;
     if (--writer->open_handles == 0)
         writer_forget(writer);
 }
 
-static void serve_until(leat_log_writer *writer, int64_t until_us)
+static void serve_until(leat_kafka_writer *writer, int64_t until_us)
 {
     while (writer->client && writer->waiting > 0 && leat_mono_us() < until_us)
         serve_reports(writer, 20);
 }
 
-void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
+void leat_kafka_writer_free(leat_log_writer *base, int timeout_ms)
 {
-    if (!writer)
-        return;
+    leat_kafka_writer *writer = (leat_kafka_writer *)base;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     serve_until(writer, until_us);
     if (writer->client && writer->waiting > 0) {

@@ -1,6 +1,7 @@
 /*
- * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied. Two implementations are
- * meant to stand behind it: Kafka (kafka_*.c, librdkafka) and a local file. Everything else in leat sees only this.
+ * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied. Behind it stand Kafka
+ * (kafka_*.c, librdkafka) and the built-in log, a file of this machine (local_*.c, SQLite). Everything else in leat sees
+ * only this.
  *
  * Both halves live on a libuv loop and call back on its thread only, never from inside a call made to them.
  */
@@ -17,17 +18,23 @@ typedef struct leat_log_property {
     const char *value;
 } leat_log_property;
 
+typedef struct leat_local_log leat_local_log;
+
 typedef struct leat_log_config {
+    const char *file; /* the built-in log's; NULL: Kafka */
     const char *brokers;
-    const char *topic;
+    const char *topic; /* of the built-in log: what its source is called */
     const char *group; /* consumer group; readers only */
     const leat_log_property *properties; /* win over leat's defaults, but for those leat rests on: refused */
     uint32_t property_count;
+    uint32_t reader;       /* readers of the built-in log: this is number `reader` of `reader_count`, which share its */
+    uint32_t reader_count; /* partitions by p % reader_count. 0: one */
+    leat_local_log *local; /* by leat_log_open */
 } leat_log_config;
 
 /* What the log says of itself: offsets mean something only together with this. */
 typedef struct leat_log_identity {
-    char cluster[128];
+    char cluster[128]; /* Kafka: the cluster id; the built-in log: "built-in" */
     char topic_id[64];
     uint32_t partition_count;
 } leat_log_identity;
@@ -39,15 +46,24 @@ typedef struct leat_topic_spec {
     int32_t replication; /* -1: the brokers' default */
 } leat_topic_spec;
 
+/*
+ * Takes hold of the log for a process that writes and reads it: sets config->local for its writer and readers, until
+ * leat_log_close, which comes after they are freed. Of the built-in log only one process can have it, and the file is
+ * made with `spec` when it is not there. With Kafka there is nothing to hold.
+ */
+int leat_log_open(leat_log_config *config, const leat_topic_spec *spec, leat_error *error) LEAT_MUST_CHECK;
+void leat_log_close(leat_log_config *config);
+
 /* Are the properties known, and none of them one that leat's promises rest on? Asks nobody. */
 int leat_log_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
 /* Reads the identity; 1: the topic does not exist; -1: error. */
 int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                       leat_error *error) LEAT_MUST_CHECK;
-/* Creates the topic (no compaction). 0 created, 1 it was there, -1 error. */
+/* Creates the topic (no compaction), or the built-in log's file. 0 created, 1 it was there, -1 error. */
 int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
                           leat_error *error) LEAT_MUST_CHECK;
-/* The value of a topic-level setting ("cleanup.policy", "max.message.bytes", "min.insync.replicas"). */
+/* The value of a topic-level setting ("cleanup.policy", "max.message.bytes", "min.insync.replicas"). The built-in log has
+ * none: an error. */
 int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
                            leat_error *error) LEAT_MUST_CHECK;
 
@@ -68,7 +84,7 @@ int leat_log_accept_times(const leat_log_config *config, uint32_t partition_coun
 typedef struct leat_log_writer leat_log_writer;
 
 typedef enum leat_append_result {
-    LEAT_APPENDED,      /* durable by the log's own rule (Kafka: all in-sync replicas) */
+    LEAT_APPENDED,      /* durable by the log's own rule (Kafka: all in-sync replicas; built-in: on the disk) */
     LEAT_NOT_APPENDED,  /* certainly not in the log, and never will be */
     LEAT_APPEND_UNKNOWN,/* perhaps */
     LEAT_APPEND_TOO_LARGE,
@@ -87,7 +103,7 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
 /* Age of the oldest record without an answer, microseconds; 0: none waits. What readiness is judged by. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
 size_t leat_log_writer_waiting(const leat_log_writer *writer);
-/* Is at least one broker connection up, and the client not broken for good? */
+/* Is at least one broker connection up, and the client not broken for good? Of the built-in log: is its file in order? */
 bool leat_log_writer_ready(const leat_log_writer *writer);
 /* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees. Blocking. Handles on
  * the loop are closed: run the loop once more before closing it. */
@@ -141,7 +157,7 @@ uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
 /* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without U+0000 is a string, another
  * {"base64": "..."}, a missing one null. Of a name that stands there twice the last counts, as leat itself has it. -1: out
  * of memory. */
-int leat_log_headers(void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
+int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 /* The bytes of a record may go. Any order, from the reader's thread. */
 void leat_log_release(leat_log_reader *reader, void *log_handle);
 /* Leaves the group without further events and frees; every handle must have been released (asserted). Blocking,

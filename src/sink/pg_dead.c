@@ -118,16 +118,3 @@ int leat_postgres_dead_letters(const char *dsn, const leat_dead_query *query, le
     leat_pg_close(&pg);
     return status;
 }
-
-void leat_dead_letters_fini(leat_dead_letters *letters)
-{
-    for (uint32_t i = 0; i < letters->count; i++) {
-        leat_dead_letter *letter = &letters->letters[i];
-        char *const texts[] = {letter->at,      letter->accepted_at, letter->route, letter->op, letter->headers,
-                               letter->sqlstate, letter->message, letter->key,         letter->body};
-        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
-            free(texts[t]);
-    }
-    free(letters->letters);
-    *letters = (leat_dead_letters){0};
-}

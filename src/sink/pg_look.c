@@ -21,7 +21,7 @@ static const char server_sql[] =
     "  FROM pg_catalog.pg_roles AS r, pg_catalog.pg_database AS d"
     " WHERE r.rolname = current_user AND d.datname = current_database()";
 
-static int read_server(leat_pg *pg, leat_postgres_server *ret, leat_error *error)
+static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
 {
     enum { FSYNC, READ_ONLY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE };
     PGresult *result = leat_pg_query(pg, server_sql, 0, NULL, error);
@@ -37,7 +37,7 @@ static int read_server(leat_pg *pg, leat_postgres_server *ret, leat_error *error
     return 0;
 }
 
-int leat_postgres_read_server(const char *dsn, leat_postgres_server *ret, leat_error *error)
+int leat_postgres_read_server(const char *dsn, leat_shard_server *ret, leat_error *error)
 {
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);
@@ -116,7 +116,7 @@ static const char progress_sql[] =
     "                  WHERE g.source = p.source AND g.partition = p.partition))"
     "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source WHERE s.topic = $1 ORDER BY p.partition";
 
-int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgres_partition **ret, uint32_t *ret_count,
+int leat_postgres_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                                 leat_error *error)
 {
     enum { PARTITION, EPOCH, LOW, APPLIED };
@@ -127,7 +127,7 @@ int leat_postgres_read_progress(const char *dsn, const char *topic, leat_postgre
         *ret = leat_must_calloc(*ret_count + 1, sizeof **ret);
     }
     for (int row = 0; result && row < PQntuples(result); row++)
-        (*ret)[row] = (leat_postgres_partition){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
+        (*ret)[row] = (leat_shard_partition){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
                                                 .epoch = leat_pg_integer(result, row, EPOCH),
                                                 .low = leat_pg_integer(result, row, LOW),
                                                 .applied = leat_pg_integer(result, row, APPLIED)};
@@ -150,7 +150,7 @@ static const char processes_sql[] =
     "   AND starts_with(a.application_name, 'leat ' || s.id || ' ')"
     " GROUP BY 1 ORDER BY 1";
 
-static int count_dead(leat_pg *pg, const char *topic, leat_postgres_work *ret, leat_error *error)
+static int count_dead(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, dead_count_sql, 1, &topic, error);
     if (!result)
@@ -160,7 +160,7 @@ static int count_dead(leat_pg *pg, const char *topic, leat_postgres_work *ret, l
     return 0;
 }
 
-static int read_processes(leat_pg *pg, const char *topic, leat_postgres_work *ret, leat_error *error)
+static int read_processes(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, processes_sql, 1, &topic, error);
     if (!result)
@@ -168,7 +168,7 @@ static int read_processes(leat_pg *pg, const char *topic, leat_postgres_work *re
     ret->process_count = (uint32_t)PQntuples(result);
     ret->processes = leat_must_calloc(ret->process_count + 1, sizeof *ret->processes);
     for (uint32_t i = 0; i < ret->process_count; i++) {
-        leat_postgres_process *process = &ret->processes[i];
+        leat_shard_process *process = &ret->processes[i];
         snprintf(process->name, sizeof process->name, "%s", PQgetvalue(result, (int)i, 0));
         process->sessions = (uint32_t)leat_pg_integer(result, (int)i, 1);
         process->busy = (uint32_t)leat_pg_integer(result, (int)i, 2);
@@ -177,10 +177,10 @@ static int read_processes(leat_pg *pg, const char *topic, leat_postgres_work *re
     return 0;
 }
 
-int leat_postgres_read_work(const char *dsn, const char *topic, leat_postgres_work *ret, leat_error *error)
+int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     leat_pg pg;
-    *ret = (leat_postgres_work){0};
+    *ret = (leat_shard_work){0};
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
         status = count_dead(&pg, topic, ret, error);
@@ -188,10 +188,4 @@ int leat_postgres_read_work(const char *dsn, const char *topic, leat_postgres_wo
         status = read_processes(&pg, topic, ret, error);
     leat_pg_close(&pg);
     return status;
-}
-
-void leat_postgres_work_fini(leat_postgres_work *work)
-{
-    free(work->processes);
-    *work = (leat_postgres_work){0};
 }

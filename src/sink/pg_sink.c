@@ -9,7 +9,7 @@
  *
  * Limit: behind a pooler that keeps our connection while it changes its own, nothing is seen of that.
  */
-#include "sink/sink.h"
+#include "sink/sink_ops.h"
 
 #include <stdlib.h>
 
@@ -28,8 +28,10 @@ enum {
 /* What was last said of the connections, so that each change is said once. */
 typedef enum said { SAID_NOTHING, SAID_ALL, SAID_SOME, SAID_NONE } said;
 
+typedef struct pg_sink pg_sink;
+
 typedef struct pool_member {
-    leat_sink *sink;
+    pg_sink *sink;
     leat_pg_conn *conn;
     leat_pg_session *session;
     bool has_served; /* a job was answered on this connection */
@@ -37,7 +39,8 @@ typedef struct pool_member {
     uint32_t job_partition;
 } pool_member;
 
-struct leat_sink {
+struct pg_sink {
+    leat_sink base;
     uv_loop_t *loop;
     leat_sink_events events;
     leat_pg_shared shared;
@@ -70,7 +73,7 @@ struct leat_sink {
 
 /* --- telling ----------------------------------------------------------------------------------------------------- */
 
-static void say_trouble(leat_sink *sink, const char *message)
+static void say_trouble(pg_sink *sink, const char *message)
 {
     said now = sink->usable > 0 ? SAID_SOME : SAID_NONE;
     leat_debug("shard %s: %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count, message);
@@ -84,7 +87,7 @@ static void say_trouble(leat_sink *sink, const char *message)
                   message);
 }
 
-static void say_connected(leat_sink *sink)
+static void say_connected(pg_sink *sink)
 {
     if (sink->usable < sink->member_count || sink->said == SAID_ALL)
         return;
@@ -110,7 +113,7 @@ static bool is_worth_saying(leat_job_kind kind, leat_outcome outcome)
 
 /* Of batches the engine tells. A claim or a compaction that fails is tried again without a word, for ever: here is
  * where somebody hears that a partition stands still. */
-static void say_failure(leat_sink *sink, const pool_member *member, const leat_job_result *result)
+static void say_failure(pg_sink *sink, const pool_member *member, const leat_job_result *result)
 {
     leat_job_kind kind = member->job_kind;
     if (kind == LEAT_JOB_BATCH || !is_worth_saying(kind, result->outcome) ||
@@ -121,7 +124,7 @@ static void say_failure(leat_sink *sink, const pool_member *member, const leat_j
              leat_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
 }
 
-static void say_other_server(leat_sink *sink)
+static void say_other_server(pg_sink *sink)
 {
     static const char message[] = "another server answers: its partitions are claimed anew";
     sink->said = SAID_NONE;
@@ -131,7 +134,7 @@ static void say_other_server(leat_sink *sink)
 
 static void on_turn(uv_idle_t *turn);
 
-static void want_turn(leat_sink *sink)
+static void want_turn(pg_sink *sink)
 {
     if (!sink->freed)
         uv_idle_start(&sink->turn, on_turn);
@@ -140,7 +143,7 @@ static void want_turn(leat_sink *sink)
 /* Hands the result over. The session is free before, since the answer may be the next job. */
 static void report(pool_member *member)
 {
-    leat_sink *sink = member->sink;
+    pg_sink *sink = member->sink;
     leat_job_result result;
     if (leat_pg_session_is_spoilt(member->session))
         leat_pg_conn_break(member->conn, "the server does not take writes");
@@ -154,7 +157,7 @@ static void report(pool_member *member)
 
 static void on_retry(uv_timer_t *timer)
 {
-    leat_sink *sink = timer->data;
+    pg_sink *sink = timer->data;
     for (uint32_t i = 0; i < sink->member_count && !sink->connecting; i++) {
         if (!leat_pg_conn_is_closed(sink->members[i].conn))
             continue;
@@ -164,7 +167,7 @@ static void on_retry(uv_timer_t *timer)
 }
 
 /* Doubles from try to try; the jitter keeps workers apart that lost the same database. */
-static uint64_t retry_delay_ms(leat_sink *sink)
+static uint64_t retry_delay_ms(pg_sink *sink)
 {
     if (sink->failures == 0)
         return 0;
@@ -174,7 +177,7 @@ static uint64_t retry_delay_ms(leat_sink *sink)
     return delay_ms / 2 + leat_prng_below(&sink->prng, delay_ms / 2 + 1);
 }
 
-static void want_connection(leat_sink *sink)
+static void want_connection(pg_sink *sink)
 {
     if (sink->freed || sink->connecting || uv_is_active((uv_handle_t *)&sink->retry))
         return;
@@ -182,7 +185,7 @@ static void want_connection(leat_sink *sink)
         uv_timer_start(&sink->retry, on_retry, retry_delay_ms(sink), 0);
 }
 
-static void end_open_connections(leat_sink *sink)
+static void end_open_connections(pg_sink *sink)
 {
     sink->is_leaving = true;
     /* None of them is ready any more when the first job is reported: its answer may be the next job. */
@@ -196,7 +199,7 @@ static void end_open_connections(leat_sink *sink)
 }
 
 /* Reports that there is no connection, though one waits to be reported. May free the sink. */
-static void leave_server(leat_sink *sink)
+static void leave_server(pg_sink *sink)
 {
     say_other_server(sink);
     if (sink->usable == 0)
@@ -212,7 +215,7 @@ static void leave_server(leat_sink *sink)
 static void on_opened(void *context)
 {
     pool_member *member = context;
-    leat_sink *sink = member->sink;
+    pg_sink *sink = member->sink;
     int64_t server = leat_pg_conn_server(member->conn);
     LEAT_ASSERT(sink->connecting == member);
     if (sink->knows_server && sink->server != server)
@@ -231,7 +234,7 @@ static void on_opened(void *context)
     sink->events.slots(sink->events.context, sink->shard, sink->usable);
 }
 
-static void attempt_failed(leat_sink *sink, const char *message)
+static void attempt_failed(pg_sink *sink, const char *message)
 {
     sink->connecting = NULL;
     sink->shared.counters.connect_failures++;
@@ -244,7 +247,7 @@ static void attempt_failed(leat_sink *sink, const char *message)
  * would be tried without pause. */
 static void connection_lost(pool_member *member, const char *message)
 {
-    leat_sink *sink = member->sink;
+    pg_sink *sink = member->sink;
     sink->usable--;
     if (!sink->is_leaving) {
         sink->failures = member->has_served ? 0 : sink->failures + 1;
@@ -292,7 +295,7 @@ static void on_wake(void *context)
     want_turn(member->sink);
 }
 
-static pool_member *find_free(leat_sink *sink)
+static pool_member *find_free(pg_sink *sink)
 {
     for (uint32_t i = 0; i < sink->member_count; i++) {
         pool_member *member = &sink->members[i];
@@ -303,8 +306,9 @@ static pool_member *find_free(leat_sink *sink)
     return NULL;
 }
 
-void leat_sink_submit(leat_sink *sink, const leat_job *job)
+static void submit(leat_sink *base, const leat_job *job)
 {
+    pg_sink *sink = (pg_sink *)base;
     LEAT_ASSERT(!sink->freed && job->kind != LEAT_JOB_NONE);
     pool_member *member = find_free(sink);
     if (!member) {
@@ -321,7 +325,7 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
 }
 
 /* Nothing of them was sent, so they have failed for certain. */
-static void report_orphans(leat_sink *sink)
+static void report_orphans(pg_sink *sink)
 {
     while (sink->orphan_count > 0 && !sink->freed) {
         leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX,
@@ -332,7 +336,7 @@ static void report_orphans(leat_sink *sink)
 
 static void on_turn(uv_idle_t *turn)
 {
-    leat_sink *sink = turn->data;
+    pg_sink *sink = turn->data;
     uv_idle_stop(turn);
     for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++) {
         pool_member *member = &sink->members[i];
@@ -345,19 +349,20 @@ static void on_turn(uv_idle_t *turn)
 
 static void on_tick(uv_timer_t *timer)
 {
-    leat_sink *sink = timer->data;
+    pg_sink *sink = timer->data;
     for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++)
         leat_pg_conn_tick(sink->members[i].conn);
 }
 
-const leat_sink_counters *leat_sink_count(const leat_sink *sink)
+static const leat_sink_counters *count(const leat_sink *base)
 {
+    const pg_sink *sink = (const pg_sink *)base;
     return &sink->shared.counters;
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
-static void release(leat_sink *sink)
+static void release(pg_sink *sink)
 {
     for (uint32_t i = 0; i < sink->member_count; i++)
         leat_pg_session_free(sink->members[i].session);
@@ -370,7 +375,7 @@ static void release(leat_sink *sink)
     free(sink);
 }
 
-static void forget_handle(leat_sink *sink)
+static void forget_handle(pg_sink *sink)
 {
     if (--sink->open_handles == 0)
         release(sink);
@@ -387,10 +392,9 @@ static void on_handle_closed(uv_handle_t *handle)
     forget_handle(handle->data);
 }
 
-void leat_sink_free(leat_sink *sink)
+static void free_sink(leat_sink *base)
 {
-    if (!sink)
-        return;
+    pg_sink *sink = (pg_sink *)base;
     LEAT_ASSERT(!sink->freed);
     sink->freed = true;
     uv_close((uv_handle_t *)&sink->tick, on_handle_closed);
@@ -400,7 +404,7 @@ void leat_sink_free(leat_sink *sink)
         leat_pg_conn_free(sink->members[i].conn);
 }
 
-static void make_members(leat_sink *sink)
+static void make_members(pg_sink *sink)
 {
     sink->members = leat_must_calloc(sink->member_count, sizeof *sink->members);
     sink->orphans = leat_must_calloc(sink->member_count, sizeof *sink->orphans);
@@ -413,7 +417,7 @@ static void make_members(leat_sink *sink)
     }
 }
 
-static void start_handles(leat_sink *sink)
+static void start_handles(pg_sink *sink)
 {
     uv_timer_init(sink->loop, &sink->tick);
     uv_timer_init(sink->loop, &sink->retry);
@@ -426,11 +430,11 @@ static void start_handles(leat_sink *sink)
     want_connection(sink);
 }
 
-leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
-                         leat_error *error)
+static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
+                            leat_error *error)
 {
     LEAT_ASSERT(config->connections > 0);
-    leat_pg_dsn *dsn = leat_pg_dsn_new(config->dsn, config->owner, error);
+    leat_pg_dsn *dsn = leat_pg_dsn_new(config->at.dsn, config->owner, error);
     if (!dsn) {
         leat_fail_prefix(error, "shard %s", config->shard_name);
         return NULL;
@@ -441,7 +445,8 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
         leat_fail(error, "shard %s: out of memory", config->shard_name);
         return NULL;
     }
-    leat_sink *sink = leat_must_calloc(1, sizeof *sink);
+    pg_sink *sink = leat_must_calloc(1, sizeof *sink);
+    sink->base.ops = &leat_postgres_sink;
     sink->loop = loop;
     sink->events = *events;
     sink->dsn = dsn;
@@ -456,5 +461,7 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
     sink->shared.rows = rows;
     make_members(sink);
     start_handles(sink);
-    return sink;
+    return &sink->base;
 }
+
+const leat_sink_ops leat_postgres_sink = {.open = open_sink, .submit = submit, .count = count, .free = free_sink};

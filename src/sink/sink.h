@@ -1,7 +1,7 @@
 /*
  * sink.h - the sink seam: a shard's database as something that runs an engine's jobs. One sink per worker and shard; it
- * lives on the worker's libuv loop and calls back on that thread only, never from inside a call made to it. PostgreSQL
- * (pg_sink.c) stands behind it; a SQLite file is meant to.
+ * lives on the worker's libuv loop and calls back on that thread only, never from inside a call made to it. Behind it
+ * stand PostgreSQL (pg_sink.c) and a SQLite file (lite_sink.c).
  */
 #ifndef LEAT_SINK_H
 #define LEAT_SINK_H
@@ -11,15 +11,16 @@
 #include "engine/batch.h"
 #include "record/board.h"
 #include "record/item.h"
+#include "sink/shard.h"
 
 typedef struct leat_sink leat_sink;
 
 typedef struct leat_sink_config {
     const char *shard_name;     /* for messages: a DSN may hold a password */
     uint32_t shard;             /* index */
-    const char *dsn;
-    const char *owner;          /* source and consumer group, for the sessions' name: leat_postgres_owner */
-    uint32_t connections;       /* hard cap for this sink */
+    leat_shard_address at;
+    const char *owner;          /* source and consumer group, for the sessions' name: leat_shard_owner */
+    uint32_t connections;       /* hard cap for this sink; a SQLite file has one writer, so one */
     int32_t source_id;          /* leat.sources.id */
     leat_board *board;          /* outlives the sink; its newest version is used from the next batch on */
     int64_t lock_timeout_ms;    /* of batches and claims */

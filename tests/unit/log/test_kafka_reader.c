@@ -144,10 +144,10 @@ static void on_lost(void *context, uint32_t partition)
     m->mine[partition] = false;
 }
 
-static void expect_headers(void *log_handle)
+static void expect_headers(leat_log_reader *reader, void *log_handle)
 {
     leat_buf headers = {0};
-    ck_assert_int_eq(leat_log_headers(log_handle, &headers), 0);
+    ck_assert_int_eq(leat_log_headers(reader, log_handle, &headers), 0);
     const char *text = leat_buf_cstr(&headers);
     ck_assert_msg(strstr(text, "\"op\":\"patch\"") && strstr(text, "\"route\":\"r\""), "%s", text);
     leat_buf_free(&headers);
@@ -162,7 +162,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     ck_assert(leat_slice_is(record->key, "k") && leat_slice_is(record->value, "{}"));
     ck_assert_int_eq(record->accepted_ms, 1000);
     if (record->offset == 0)
-        expect_headers(log_handle);
+        expect_headers(m->reader, log_handle);
     ck_assert_int_eq(record->offset, m->next[p]); /* the mock's log has no holes */
     if (m->refuse_at != 0 && m->read == m->refuse_at && m->refused == 0) {
         m->refused++;
@@ -532,7 +532,7 @@ START_TEST(a_fatal_error_is_told_once)
     world *w = world_new();
     member *m = member_new(w, -1);
     await_total(w, EACH);
-    ck_assert(!rd_kafka_test_fatal_error(m->reader->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "somebody else"));
+    ck_assert(!rd_kafka_test_fatal_error(((leat_kafka_reader *)m->reader)->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "somebody else"));
     fixture_await(&w->f, has_failed, m);
     fixture_wait(&w->f, 300);
     ck_assert_uint_eq(m->failed, 1);

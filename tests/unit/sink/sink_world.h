@@ -84,7 +84,7 @@ static inline void on_clock(uv_timer_t *timer)
 static inline void start_sink(world *w, const char *dsn, uint32_t connections, int64_t lock_timeout_ms)
 {
     leat_error error = {""};
-    leat_sink_config config = {.shard_name = "a", .dsn = dsn, .owner = "1 test", .connections = connections, .source_id = w->f->catalog.source.id,
+    leat_sink_config config = {.shard_name = "a", .at.dsn = dsn, .owner = "1 test", .connections = connections, .source_id = w->f->catalog.source.id,
                                .board = w->board, .lock_timeout_ms = lock_timeout_ms, .seed = 7};
     leat_sink_events events = {w, on_slots, on_done};
     w->in_call = true;

@@ -105,7 +105,7 @@ START_TEST(init_stores_what_read_source_reads)
     ck_assert_int_gt(f->source.id, 0);
     ck_assert_int_eq(leat_postgres_read_source(f->dsn, "writes", &source, &layout, &f->error), 0);
     ck_assert_int_eq(source.id, f->source.id);
-    ck_assert_int_eq(leat_postgres_check_source(&source, &layout, &f->source, &f->layout, &f->error), 0);
+    ck_assert_int_eq(leat_shard_check_source(&source, &layout, &f->source, &f->layout, &f->error), 0);
     ck_assert_int_eq(leat_postgres_read_source(f->dsn, "others", &source, &layout, &f->error), 1);
     assert_answer(f, "SELECT string_agg(partition::text, ',' ORDER BY partition) FROM leat.partitions", "2,3");
     assert_answer(f, "SELECT string_agg(low::text, ',' ORDER BY partition) FROM leat.partitions", "-1,40");

@@ -1,0 +1,153 @@
+/* The log seam: each call goes to whatever log it is about. */
+#include "log/log_ops.h"
+
+static const leat_log_ops *ops_of(const leat_log_config *config)
+{
+    return config->file ? &leat_local_ops : &leat_kafka_ops;
+}
+
+int leat_log_open(leat_log_config *config, const leat_topic_spec *spec, leat_error *error)
+{
+    return ops_of(config)->open(config, spec, error);
+}
+
+void leat_log_close(leat_log_config *config)
+{
+    if (config->local)
+        ops_of(config)->close(config);
+}
+
+int leat_log_check(const leat_log_config *config, leat_error *error)
+{
+    return ops_of(config)->check(config, error);
+}
+
+int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
+                      leat_error *error)
+{
+    return ops_of(config)->identify(config, timeout_ms, ret, error);
+}
+
+int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
+                          leat_error *error)
+{
+    return ops_of(config)->create_topic(config, spec, timeout_ms, error);
+}
+
+int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
+                           leat_error *error)
+{
+    return ops_of(config)->topic_setting(config, name, timeout_ms, ret, size, error);
+}
+
+int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                    leat_error *error)
+{
+    return ops_of(config)->starts(config, partition_count, timeout_ms, ret, error);
+}
+
+int leat_log_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                  leat_error *error)
+{
+    return ops_of(config)->ends(config, partition_count, timeout_ms, ret, error);
+}
+
+int leat_log_accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+                          int64_t *ret_ms, leat_error *error)
+{
+    return ops_of(config)->accept_times(config, partition_count, offsets, timeout_ms, ret_ms, error);
+}
+
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
+                                     void *context, leat_error *error)
+{
+    return ops_of(config)->writer_new(loop, config, on_appended, context, error);
+}
+
+int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
+{
+    return writer->ops->append(writer, record, tag, error);
+}
+
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us)
+{
+    return writer->ops->writer_oldest_us(writer, now_us);
+}
+
+size_t leat_log_writer_waiting(const leat_log_writer *writer)
+{
+    return writer->ops->writer_waiting(writer);
+}
+
+bool leat_log_writer_ready(const leat_log_writer *writer)
+{
+    return writer->ops->writer_ready(writer);
+}
+
+void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
+{
+    if (writer)
+        writer->ops->writer_free(writer, timeout_ms);
+}
+
+leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                     const leat_reader_events *events, leat_error *error)
+{
+    return ops_of(config)->reader_new(loop, config, identity, events, error);
+}
+
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high)
+{
+    reader->ops->reader_seek(reader, partition, offset, low, high);
+}
+
+void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition)
+{
+    reader->ops->reader_pause(reader, partition);
+}
+
+void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition)
+{
+    reader->ops->reader_resume(reader, partition);
+}
+
+void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)
+{
+    reader->ops->reader_commit(reader, partition, offset);
+}
+
+void leat_log_reader_confirm(leat_log_reader *reader)
+{
+    reader->ops->reader_confirm(reader);
+}
+
+void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition)
+{
+    reader->ops->reader_give_back(reader, partition);
+}
+
+int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition)
+{
+    return reader->ops->reader_end(reader, partition);
+}
+
+uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)
+{
+    return reader->ops->reader_commit_failures(reader);
+}
+
+int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
+{
+    return reader->ops->headers(reader, log_handle, out);
+}
+
+void leat_log_release(leat_log_reader *reader, void *log_handle)
+{
+    reader->ops->release(reader, log_handle);
+}
+
+void leat_log_reader_free(leat_log_reader *reader, int timeout_ms)
+{
+    if (reader)
+        reader->ops->reader_free(reader, timeout_ms);
+}

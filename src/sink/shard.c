@@ -1,0 +1,96 @@
+/* The blocking half of the sink seam: each call goes to whatever database the shard is. */
+#include "sink/shard.h"
+
+#include "sink/postgres.h"
+
+typedef struct shard_ops {
+    int (*read_tables)(const char *where, const char *const *labels, uint32_t count, leat_table *ret,
+                       leat_error *error);
+    int (*read_source)(const char *where, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+                       leat_error *error);
+    int (*init)(const char *where, leat_source *source, const leat_layout *layout, uint32_t shard,
+                const int64_t *starts, leat_error *error);
+    int (*refuse_others)(const char *where, const leat_source *source, const char *group, leat_error *error);
+    int (*read_server)(const char *where, leat_shard_server *ret, leat_error *error);
+    int (*missing_privileges)(const char *where, const leat_table *tables, uint32_t count, leat_buf *ret,
+                              leat_error *error);
+    int (*read_progress)(const char *where, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+                         leat_error *error);
+    int (*read_work)(const char *where, const char *topic, leat_shard_work *ret, leat_error *error);
+    int (*dead_letters)(const char *where, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error);
+} shard_ops;
+
+static const shard_ops postgres = {
+    .read_tables = leat_postgres_read_tables,
+    .read_source = leat_postgres_read_source,
+    .init = leat_postgres_init,
+    .refuse_others = leat_postgres_refuse_others,
+    .read_server = leat_postgres_read_server,
+    .missing_privileges = leat_postgres_missing_privileges,
+    .read_progress = leat_postgres_read_progress,
+    .read_work = leat_postgres_read_work,
+    .dead_letters = leat_postgres_dead_letters,
+};
+
+static const shard_ops *ops_of(leat_shard_address at)
+{
+    LEAT_ASSERT(at.dsn);
+    return &postgres;
+}
+
+static const char *where(leat_shard_address at)
+{
+    return at.dsn;
+}
+
+int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count, leat_table *ret,
+                           leat_error *error)
+{
+    return ops_of(at)->read_tables(where(at), labels, count, ret, error);
+}
+
+int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
+                           leat_layout *ret_layout, leat_error *error)
+{
+    return ops_of(at)->read_source(where(at), topic, ret_source, ret_layout, error);
+}
+
+int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
+                    const int64_t *starts, leat_error *error)
+{
+    return ops_of(at)->init(where(at), source, layout, shard, starts, error);
+}
+
+int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,
+                             leat_error *error)
+{
+    return ops_of(at)->refuse_others(where(at), source, group, error);
+}
+
+int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret, leat_error *error)
+{
+    return ops_of(at)->read_server(where(at), ret, error);
+}
+
+int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
+                                  leat_buf *ret, leat_error *error)
+{
+    return ops_of(at)->missing_privileges(where(at), tables, count, ret, error);
+}
+
+int leat_shard_read_progress(leat_shard_address at, const char *topic, leat_shard_partition **ret,
+                             uint32_t *ret_count, leat_error *error)
+{
+    return ops_of(at)->read_progress(where(at), topic, ret, ret_count, error);
+}
+
+int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret, leat_error *error)
+{
+    return ops_of(at)->read_work(where(at), topic, ret, error);
+}
+
+int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query, leat_dead_letters *ret,
+                            leat_error *error)
+{
+    return ops_of(at)->dead_letters(where(at), query, ret, error);
+}

@@ -1,0 +1,130 @@
+/*
+ * shard.h - the blocking side of the sink seam, for start-up and commands: schema, source, catalog, progress, dead
+ * letters. Behind it a PostgreSQL database (pg_*.c: libpq, one connection a call, each call bounded by the DSN's
+ * connect_timeout, 10 s when it has none) or a SQLite file (lite_*.c). Any thread; messages never show a DSN.
+ */
+#ifndef LEAT_SHARD_H
+#define LEAT_SHARD_H
+
+#include "base/buf.h"
+#include "record/catalog.h"
+
+/* Where a shard is: one of the two. */
+typedef struct leat_shard_address {
+    const char *dsn;    /* PostgreSQL; may hold a password: never printed */
+    const char *sqlite; /* a file */
+} leat_shard_address;
+
+/* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their columns, types,
+ * defaults and primary key. A table that is not there, has no primary key, or is not a table (partitioned ones are) is an
+ * error that names it. */
+int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count, leat_table *ret,
+                           leat_error *error) LEAT_MUST_CHECK;
+
+/* What leat.sources holds. 0 found, 1 schema leat or the source is not there, 2 the database does not answer now (with
+ * a message), -1 error: no permission, a schema leat of another version, ... `ret_layout` and `ret_source` are filled by
+ * the topic's name. */
+int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
+                           leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
+
+/* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this shard; idempotent. A
+ * source that is there with another log identity, topic id, layout, hash or subpartition count is an error that says
+ * what differs and what to do. Fills source->id. `starts`: the first offset each partition of the topic has now; progress
+ * begins there, so that whatever the log loses later is noticed from the first start on. */
+int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
+                    const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
+
+/* Names the sessions of one consumer group on one source, in pg_stat_activity: source id and a hash of the group. */
+enum { LEAT_OWNER_SIZE = 32 };
+void leat_shard_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE]);
+/* Two live groups on one source would fence each other for ever: 1 and a message that names a session of another group,
+ * when there is one; 0 none (of a SQLite file always); -1 the database does not answer. Progress is safe in any case. */
+int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,
+                             leat_error *error) LEAT_MUST_CHECK;
+
+/* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what to do. */
+int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
+                            const leat_layout *running_layout, leat_error *error) LEAT_MUST_CHECK;
+
+/* What a session finds: settings count as its role and database have them. Of a SQLite file, version and read_only. */
+typedef struct leat_shard_server {
+    char version[64]; /* of PostgreSQL or SQLite */
+    char role[64];
+    char synchronous_commit[16];
+    bool fsync;
+    bool read_only;          /* a standby, or default_transaction_read_only */
+    int64_t connections_max; /* that the role may have at most: the least of the server's, the database's, its own limit */
+} leat_shard_server;
+int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Appends what the role may not do with these tables and schema leat, but must: "INSERT on public.t, ..."; nothing when
+ * it may do all. SQLite has none to lack. */
+int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
+                                  leat_buf *ret, leat_error *error) LEAT_MUST_CHECK;
+
+/* What a shard has recorded of one partition. */
+typedef struct leat_shard_partition {
+    uint32_t partition;
+    int64_t epoch;   /* claims so far */
+    int64_t low;     /* everything up to this offset is applied; moved by compactions, so a few seconds old */
+    int64_t applied; /* the highest offset that is applied; not everything below it need be */
+} leat_shard_partition;
+/* Those of the topic in this shard, in order; owned by the caller (free). */
+int leat_shard_read_progress(leat_shard_address at, const char *topic, leat_shard_partition **ret,
+                             uint32_t *ret_count, leat_error *error) LEAT_MUST_CHECK;
+
+/* A process of leat with sessions here, by pg_stat_activity; SQLite knows of none. */
+typedef struct leat_shard_process {
+    char name[64]; /* host and process id */
+    uint32_t sessions;
+    uint32_t busy; /* of them, in a statement now */
+} leat_shard_process;
+
+typedef struct leat_shard_work {
+    int64_t dead_letters;
+    uint32_t process_count;
+    leat_shard_process *processes; /* owned */
+} leat_shard_work;
+/* What goes on here for the topic. */
+int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;
+void leat_shard_work_fini(leat_shard_work *work);
+
+/* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
+typedef struct leat_dead_letter {
+    int32_t source; /* leat.sources.id */
+    uint32_t partition;
+    int64_t offset;
+    int64_t at_us;     /* since 1970 */
+    char *at;          /* RFC 3339, UTC */
+    char *accepted_at;
+    char *route;
+    char *op;
+    char *headers; /* JSON */
+    char *sqlstate;
+    char *message;
+    char *key;       /* bytes, NUL behind them; NULL: none */
+    size_t key_size;
+    char *body;      /* likewise; NULL too when bodies were not asked for */
+    size_t body_size;
+} leat_dead_letter;
+
+typedef struct leat_dead_letters {
+    uint32_t count;
+    leat_dead_letter *letters;
+} leat_dead_letters;
+
+/* Which of them. */
+typedef struct leat_dead_query {
+    const char *topic;
+    const char *routes; /* a JSON array of names; NULL: any, also none */
+    int64_t partition;  /* -1: any */
+    int64_t offset;     /* -1: any */
+    uint32_t limit;     /* the newest */
+    bool with_bodies;
+} leat_dead_query;
+
+/* Newest first. */
+int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query, leat_dead_letters *ret,
+                            leat_error *error) LEAT_MUST_CHECK;
+void leat_dead_letters_fini(leat_dead_letters *letters);
+
+#endif

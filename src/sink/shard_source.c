@@ -1,0 +1,128 @@
+/* The pure half of shard.h: sources and layouts compared, names of sessions, what results own. */
+#include "sink/shard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what is stored against what runs ---- */
+
+static int check_text(const char *topic, const char *what, const char *stored, const char *running, const char *advice,
+                      leat_error *error)
+{
+    if (strcmp(stored, running) == 0)
+        return 0;
+    return leat_fail(error, "topic %s: the database was set up for %s \"%s\", but this is \"%s\". %s", topic, what,
+                     stored, running, advice);
+}
+
+static int check_number(const char *topic, const char *what, uint32_t stored, uint32_t running, const char *advice,
+                        leat_error *error)
+{
+    if (stored == running)
+        return 0;
+    return leat_fail(error, "topic %s: the database was set up for %s %" PRIu32 ", but this is %" PRIu32 ". %s", topic,
+                     what, stored, running, advice);
+}
+
+static int check_identity(const leat_source *stored, const leat_source *running, leat_error *error)
+{
+    const char *topic = stored->topic;
+    if (check_text(topic, "topic", stored->topic, running->topic, "Use the topic it was set up for.", error) != 0 ||
+        check_text(topic, "the log", stored->log_identity, running->log_identity,
+                   "Offsets of one log mean nothing in another: point the configuration at the right one, or use a "
+                   "topic of another name.",
+                   error) != 0 ||
+        check_text(topic, "the topic id", stored->topic_id, running->topic_id,
+                   "The topic has been made anew, so its offsets begin again. If nothing of the old one is wanted, run "
+                   "DELETE FROM leat.sources for this topic in every shard, then leat init.",
+                   error) != 0)
+        return -1;
+    return 0;
+}
+
+static int check_numbering(const leat_source *stored, const leat_source *running, leat_error *error)
+{
+    const char *topic = stored->topic;
+    if (check_text(topic, "the hash", stored->hash, running->hash, "Use the version of leat it was set up with.",
+                   error) != 0 ||
+        check_number(topic, "a count of subpartitions of", stored->subpartitions, running->subpartitions,
+                     "Use the version of leat it was set up with.", error) != 0)
+        return -1;
+    /* 0: not known yet. */
+    if (stored->id != 0 && running->id != 0 && stored->id != running->id)
+        return leat_fail(error,
+                         "topic %s: its source has id %" PRId32 " here and %" PRId32 " in another shard. The shards "
+                         "were not set up together: check that each dsn is the database it should be.",
+                         topic, stored->id, running->id);
+    return 0;
+}
+
+static int check_slots(const char *topic, const leat_layout *stored, const leat_layout *running, leat_error *error)
+{
+    uint32_t differ = 0;
+    for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
+        differ += stored->tenant_slots[slot] != running->tenant_slots[slot];
+    if (differ == 0)
+        return 0;
+    return leat_fail(error,
+                     "topic %s: %" PRIu32 " of %d tenant slots belong to other shards than the database says. Use the "
+                     "shards it was set up with, in that order.",
+                     topic, differ, LEAT_TENANT_SLOTS);
+}
+
+static int check_layout(const char *topic, const leat_layout *stored, const leat_layout *running, leat_error *error)
+{
+    if (check_number(topic, "a count of partitions of", stored->partition_count, running->partition_count,
+                     "Adding partitions moves keys between them and would break their order: use a new topic.",
+                     error) != 0 ||
+        check_number(topic, "a count of shards of", stored->shard_count, running->shard_count,
+                     "Use the shards it was set up with, or a new topic.", error) != 0)
+        return -1;
+    for (uint32_t i = 0; i < stored->shard_count; i++) {
+        const char *advice = "Use the shards it was set up with, in that order.";
+        if (check_text(topic, "the shard", stored->shards[i].name, running->shards[i].name, advice, error) != 0 ||
+            check_number(topic, "a shard whose first partition is", stored->shards[i].first,
+                         running->shards[i].first, advice, error) != 0 ||
+            check_number(topic, "a shard whose count of partitions is", stored->shards[i].count,
+                         running->shards[i].count, advice, error) != 0)
+            return -1;
+    }
+    return check_slots(topic, stored, running, error);
+}
+
+int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
+                            const leat_layout *running_layout, leat_error *error)
+{
+    if (check_identity(stored, running, error) != 0 || check_numbering(stored, running, error) != 0)
+        return -1;
+    return check_layout(stored->topic, stored_layout, running_layout, error);
+}
+
+/* ---- small things ---- */
+
+void leat_shard_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE])
+{
+    uint64_t hash = leat_hash(leat_slice_of(group));
+    snprintf(ret, LEAT_OWNER_SIZE, "%" PRId32 " %08" PRIx32, source->id, (uint32_t)hash);
+}
+
+void leat_shard_work_fini(leat_shard_work *work)
+{
+    free(work->processes);
+    *work = (leat_shard_work){0};
+}
+
+void leat_dead_letters_fini(leat_dead_letters *letters)
+{
+    for (uint32_t i = 0; i < letters->count; i++) {
+        leat_dead_letter *letter = &letters->letters[i];
+        char *const texts[] = {letter->at,      letter->accepted_at, letter->route, letter->op, letter->headers,
+                               letter->sqlstate, letter->message, letter->key,         letter->body};
+        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
+            free(texts[t]);
+    }
+    free(letters->letters);
+    *letters = (leat_dead_letters){0};
+}

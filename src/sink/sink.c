@@ -1,0 +1,24 @@
+/* The sink seam: each call goes to whatever database the sink is of. */
+#include "sink/sink_ops.h"
+
+leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
+                         leat_error *error)
+{
+    return leat_postgres_sink.open(loop, config, events, error);
+}
+
+void leat_sink_submit(leat_sink *sink, const leat_job *job)
+{
+    sink->ops->submit(sink, job);
+}
+
+const leat_sink_counters *leat_sink_count(const leat_sink *sink)
+{
+    return sink->ops->count(sink);
+}
+
+void leat_sink_free(leat_sink *sink)
+{
+    if (sink)
+        sink->ops->free(sink);
+}

@@ -1,0 +1,25 @@
+/*
+ * sink_ops.h - what stands behind sink.h, as a table; each function under the terms that sink.h states for its namesake.
+ * Not for use outside src/sink.
+ */
+#ifndef LEAT_SINK_OPS_H
+#define LEAT_SINK_OPS_H
+
+#include "sink/sink.h"
+
+typedef struct leat_sink_ops {
+    leat_sink *(*open)(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
+                       leat_error *error);
+    void (*submit)(leat_sink *sink, const leat_job *job);
+    const leat_sink_counters *(*count)(const leat_sink *sink);
+    void (*free)(leat_sink *sink);
+} leat_sink_ops;
+
+/* What every sink begins with. */
+struct leat_sink {
+    const leat_sink_ops *ops;
+};
+
+extern const leat_sink_ops leat_postgres_sink; /* pg_sink.c */
+
+#endif
