@@ -2,7 +2,7 @@
 --
 --   sqlite3 rows.db < examples/local.sql
 --
--- leat understands the declared types as PostgreSQL's; docs/configuration.md lists them.
+-- leat understands the declared types as PostgreSQL's; docs/http.md lists them.
 create table if not exists subscriptions (
     app_id          uuid not null,
     subscription_id uuid not null,
