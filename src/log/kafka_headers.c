@@ -1,20 +1,7 @@
 /* kafka_headers.c - all headers of a record, for people who must decide what becomes of it. */
 #include "base/utf8.h"
 #include "log/kafka.h"
-
-/* RFC 4648 section 4, padded. */
-static void write_base64(leat_buf *out, leat_slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t at = 0; at < bytes.size; at += 3) {
-        size_t left = bytes.size - at;
-        uint32_t group = 0;
-        for (size_t i = 0; i < 3; i++)
-            group = group << 8 | (i < left ? (unsigned char)bytes.data[at + i] : 0u);
-        for (size_t i = 0; i < 4; i++)
-            leat_buf_byte(out, i <= left ? digits[group >> (18 - 6 * i) & 63] : '=');
-    }
-}
+#include "record/base64.h"
 
 static void write_value(leat_buf *out, const void *value, size_t size)
 {
@@ -25,7 +12,7 @@ static void write_value(leat_buf *out, const void *value, size_t size)
         leat_buf_json_string(out, bytes);
     } else {
         leat_buf_text(out, "{\"base64\":\"");
-        write_base64(out, bytes);
+        leat_base64_encode(bytes, out);
         leat_buf_text(out, "\"}");
     }
 }
