@@ -419,9 +419,7 @@ static bool is_trimmed(const void *context)
 
 static void await_trimmed(reading *r, size_t first)
 {
-    r->wanted = first;
-    while (!is_trimmed(r)) /* the thread does it by itself */
-        usleep(1000);
+    await(r, is_trimmed, first);
     ck_assert_int_eq(atomic_load(&r->f->config.local->parts[0].first), (int64_t)first);
 }
 
