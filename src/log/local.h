@@ -154,6 +154,8 @@ int64_t leat_local_writer_oldest_us(const leat_log_writer *writer, int64_t now_u
 size_t leat_local_writer_waiting(const leat_log_writer *writer);
 bool leat_local_writer_ready(const leat_log_writer *writer);
 void leat_local_writer_free(leat_log_writer *writer, int timeout_ms);
+/* For tests: what its thread is at. */
+leat_local_commits *leat_local_writer_commits(const leat_log_writer *writer);
 
 /* ---- local_record.c ---- */
 

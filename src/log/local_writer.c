@@ -177,3 +177,8 @@ bool leat_local_writer_ready(const leat_log_writer *base)
     pthread_mutex_unlock(&writer->commits->lock);
     return ready && !leat_local_broken(writer->log);
 }
+
+leat_local_commits *leat_local_writer_commits(const leat_log_writer *base)
+{
+    return ((const leat_local_writer *)base)->commits;
+}
