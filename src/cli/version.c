@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 #include <llhttp.h>
 #include <openssl/crypto.h>
+#include <sqlite3.h>
 #include <uv.h>
 #include <xxhash.h>
 #include <yaml.h>
@@ -22,6 +23,7 @@ int leat_command_version(const leat_options *options)
     printf("leat %s\n", LEAT_VERSION);
     printf("librdkafka %s\n", rd_kafka_version_str());
     printf("libpq %d.%d\n", pq / 10000, pq % 10000);
+    printf("SQLite %s\n", sqlite3_libversion());
     printf("libuv %s\n", uv_version_string());
     printf("llhttp %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
     printf("yyjson %s\n", YYJSON_VERSION_STRING);
