@@ -16,6 +16,9 @@ enum { BROKER_TIMEOUT_MS = 5000, DAY_MS = 24 * 60 * 60 * 1000 };
 /* What has been found out so far, so what later checks may rest on. */
 typedef enum check_need { NOTHING, BROKERS, TOPIC, SHARD, TABLES } check_need;
 
+/* What a check is about: it is left out where that is not configured. */
+typedef enum check_subject { CONFIGURATION, KAFKA, LOCAL_LOG, ANY_SHARD, POSTGRES } check_subject;
+
 typedef struct examination {
     leat_startup startup;
     bool has_brokers;
@@ -28,8 +31,8 @@ typedef struct examination {
 
 typedef struct check {
     const char *name;
+    check_subject subject;
     check_need need;
-    bool of_shard;
     void (*run)(examination *about, uint32_t shard, leat_finding *ret); /* sets verdict and what */
     const char *why;
     const char *remedy;
@@ -101,6 +104,21 @@ static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
         find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", config->kafka_topic, partitions);
 }
 
+static void check_local_log(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    leat_error error = {0};
+    leat_startup *startup = &about->startup;
+    int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, &error);
+    about->has_topic = answer == 0;
+    if (answer == 1)
+        find(ret, LEAT_CHECK_OK, "%s is not there yet: `leat run` makes it", startup->log.file);
+    else if (answer != 0 || leat_startup_refuse_partitions(startup, &error) != 0)
+        find_error(ret, &error);
+    else
+        find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", startup->log.file, startup->identity.partition_count);
+}
+
 /* Reads a setting of the topic; false: `ret` says that it cannot be read. */
 static bool read_setting(examination *about, const char *name, char *value, size_t size, leat_finding *ret)
 {
@@ -143,13 +161,22 @@ static void check_retention(examination *about, uint32_t shard, leat_finding *re
 
 /* ---- a shard's server ---- */
 
+static void describe_server(const examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    if (shard_of(about, shard)->sqlite)
+        find(ret, LEAT_CHECK_OK, "%s, SQLite %s", shard_of(about, shard)->sqlite, server->version);
+    else
+        find(ret, LEAT_CHECK_OK, "PostgreSQL %s, role %s", server->version, server->role);
+}
+
 static void check_answer(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
     leat_shard_server *server = &about->servers[shard];
     about->answers[shard] = leat_shard_read_server(address_of(about, shard), server, &error) == 0;
     if (about->answers[shard])
-        find(ret, LEAT_CHECK_OK, "PostgreSQL %s, role %s", server->version, server->role);
+        describe_server(about, shard, ret);
     else
         find_error(ret, &error);
 }
@@ -201,13 +228,15 @@ static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
     leat_layout layout;
     const char *topic = about->startup.log.topic;
     int found = leat_shard_read_source(address_of(about, shard), topic, &stored, &layout, &error);
-    if (found == 1)
+    if (found == 1 && shard_of(about, shard)->sqlite)
+        find(ret, LEAT_CHECK_OK, "nothing of the log yet: `leat run` sets it up");
+    else if (found == 1)
         find(ret, LEAT_CHECK_FAILED, "it knows nothing of topic %s", topic);
     else if (found != 0 || (about->has_topic && compare_source(about, &stored, &layout, &error) != 0))
         find_error(ret, &error);
     else
-        find(ret, LEAT_CHECK_OK, "%s", about->has_topic ? "as the configuration and the topic want it"
-                                                         : "there; not compared with the topic, which is not known");
+        find(ret, LEAT_CHECK_OK, "%s", about->has_topic ? "as the configuration and the log want it"
+                                                         : "there; not compared with the log, which is not known");
 }
 
 static void check_tables(examination *about, uint32_t shard, leat_finding *ret)
@@ -258,41 +287,45 @@ static void check_privileges(examination *about, uint32_t shard, leat_finding *r
 /* ---- all of them ---- */
 
 static const check checks[] = {
-    {"configuration", NOTHING, false, check_configuration, "", ""},
-    {"Kafka", NOTHING, false, check_brokers, "without Kafka no write is accepted and none applied",
+    {"configuration", CONFIGURATION, NOTHING, check_configuration, "", ""},
+    {"Kafka", KAFKA, NOTHING, check_brokers, "without Kafka no write is accepted and none applied",
      "start the brokers; see log.kafka.brokers, the network between, and log.kafka.properties for TLS and SASL"},
-    {"topic", BROKERS, false, check_topic,
+    {"topic", KAFKA, BROKERS, check_topic,
      "each partition belongs to one shard for good, so their number is fixed at init",
      "run `leat init` for a topic that is not there; else correct log.kafka.partitions or use another topic"},
-    {"compaction", TOPIC, false, check_compaction,
+    {"compaction", KAFKA, TOPIC, check_compaction,
      "compaction drops older PATCHes of a key before they are applied: their changes would be lost",
      "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config cleanup.policy=delete"},
-    {"in-sync replicas", TOPIC, false, check_replicas,
+    {"in-sync replicas", KAFKA, TOPIC, check_replicas,
      "a write is acknowledged when one broker has it: what that broker had alone is lost with its disk",
      "three replicas and min.insync.replicas=2; nothing to do where one broker is all there is, as on a laptop"},
-    {"retention", TOPIC, false, check_retention,
+    {"retention", KAFKA, TOPIC, check_retention,
      "a shard that is down for longer than that loses writes: Kafka deletes them before they are applied",
      "set retention.ms to more than the longest outage you want to survive; a week (604800000) is usual"},
-    {"connection", NOTHING, true, check_answer, "while a shard does not answer its writes wait in the log",
-     "start the database; see the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later"},
-    {"read-only", SHARD, true, check_writable, "nothing can be applied, as on a standby",
-     "point the dsn at the primary (target_session_attrs=read-write), or unset default_transaction_read_only"},
-    {"fsync", SHARD, true, check_fsync, "a power failure can corrupt the database, rows and progress alike",
+    {"built-in log", LOCAL_LOG, NOTHING, check_local_log, "without its log leat does not start",
+     "see log.local.path and who may write there; its number of partitions never changes"},
+    {"connection", ANY_SHARD, NOTHING, check_answer, "while a shard does not answer its writes wait in the log",
+     "start the database; see the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later. Of a SQLite "
+     "file: make it, with your tables"},
+    {"read-only", ANY_SHARD, SHARD, check_writable, "nothing can be applied, as on a standby",
+     "point the dsn at the primary (target_session_attrs=read-write), or unset default_transaction_read_only; of a SQLite "
+     "file and its directory: let leat's user write"},
+    {"fsync", POSTGRES, SHARD, check_fsync, "a power failure can corrupt the database, rows and progress alike",
      "fsync = on in postgresql.conf, and reload"},
-    {"synchronous_commit", SHARD, true, check_synchronous_commit,
+    {"synchronous_commit", POSTGRES, SHARD, check_synchronous_commit,
      "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log "
      "still has, and until then readers miss rows they have seen",
      "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
-    {"connections", SHARD, true, check_connections,
+    {"connections", POSTGRES, SHARD, check_connections,
      "it works with the connections it gets, slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},
-    {"schema leat", SHARD, true, check_schema, "progress is kept there; offsets of another log or layout mean nothing",
+    {"schema leat", ANY_SHARD, SHARD, check_schema, "progress is kept there; offsets of another log or layout mean nothing",
      "run `leat init`, as the owner of the schema; where it refuses, it says what contradicts what"},
-    {"tables", SHARD, true, check_tables, "a route that does not fit its table cannot be served",
+    {"tables", ANY_SHARD, SHARD, check_tables, "a route that does not fit its table cannot be served",
      "create or alter the table, or correct the route"},
-    {"tables alike", TABLES, true, check_alike, "the edge accepts a write that one of the shards cannot take",
+    {"tables alike", ANY_SHARD, TABLES, check_alike, "the edge accepts a write that one of the shards cannot take",
      "run the same migrations in every shard"},
-    {"privileges", TABLES, true, check_privileges, "writes that need them wait until they are granted",
+    {"privileges", POSTGRES, TABLES, check_privileges, "writes that need them wait until they are granted",
      "GRANT them to the role, as docs/operations.md lists them"},
 };
 
@@ -307,11 +340,26 @@ static const char *unmet(const examination *about, check_need need, uint32_t sha
     }
 }
 
+static bool is_of_shard(const check *from)
+{
+    return from->subject == ANY_SHARD || from->subject == POSTGRES;
+}
+
+static bool is_configured(const examination *about, const check *from, uint32_t shard)
+{
+    switch (from->subject) {
+    case KAFKA: return !about->startup.log.file;
+    case LOCAL_LOG: return about->startup.log.file != NULL;
+    case POSTGRES: return shard_of(about, shard)->dsn != NULL;
+    default: return true;
+    }
+}
+
 static void run_check(examination *about, const check *from, uint32_t shard)
 {
     leat_finding *finding = &about->findings[about->count++];
     *finding = (leat_finding){.check = from->name,
-                              .shard = from->of_shard ? shard_of(about, shard)->name : NULL,
+                              .shard = is_of_shard(from) ? shard_of(about, shard)->name : NULL,
                               .why = from->why,
                               .remedy = from->remedy};
     const char *reason = unmet(about, from->need, shard);
@@ -328,11 +376,11 @@ static void run_checks(examination *about)
     size_t most = (size_t)CHECK_COUNT * (about->startup.config.shard_count + 1);
     about->findings = leat_must_calloc(most, sizeof *about->findings);
     for (size_t i = 0; i < CHECK_COUNT; i++)
-        if (!checks[i].of_shard)
+        if (!is_of_shard(&checks[i]) && is_configured(about, &checks[i], 0))
             run_check(about, &checks[i], 0);
     for (uint32_t shard = 0; shard < about->startup.config.shard_count; shard++)
         for (size_t i = 0; i < CHECK_COUNT; i++)
-            if (checks[i].of_shard)
+            if (is_of_shard(&checks[i]) && is_configured(about, &checks[i], shard))
                 run_check(about, &checks[i], shard);
 }
 

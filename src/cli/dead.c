@@ -151,7 +151,7 @@ static int list(const leat_config *config, const leat_options *options, const ch
     harvest found;
     uint32_t limit = options->limit ? options->limit : LIMIT_DEFAULT;
     /* One more than is shown, to know whether there are more. */
-    leat_dead_query query = {.topic = config->kafka_topic, .routes = routes, .partition = -1, .offset = -1,
+    leat_dead_query query = {.topic = leat_config_topic(config), .routes = routes, .partition = -1, .offset = -1,
                              .limit = limit + 1, .with_bodies = options->json};
     read_shards("dead list", config, options->shard, &query, &found);
     uint32_t shown = found.count < limit ? found.count : limit;
@@ -186,7 +186,7 @@ int leat_command_dead_list(const leat_options *options)
 static int show(const leat_config *config, const leat_options *options, int64_t partition, int64_t offset)
 {
     harvest found;
-    leat_dead_query query = {.topic = config->kafka_topic, .partition = partition, .offset = offset, .limit = 1,
+    leat_dead_query query = {.topic = leat_config_topic(config), .partition = partition, .offset = offset, .limit = 1,
                              .with_bodies = true};
     read_shards("dead show", config, options->shard, &query, &found);
     int code = found.count > 0 ? LEAT_EXIT_OK : LEAT_EXIT_FAILED;

@@ -7,14 +7,13 @@
 #include "cli/startup.h"
 #include "sink/shard.h"
 
-enum { INIT_TIMEOUT_MS = 30000, PARTITIONS_PER_SHARD = 2 };
+enum { INIT_TIMEOUT_MS = 30000 };
 
 static int make_topic(leat_startup *startup, leat_error *error)
 {
     const leat_config *config = &startup->config;
     leat_topic_spec spec = {
-        .partition_count = config->kafka_partitions ? (uint32_t)config->kafka_partitions
-                                                    : PARTITIONS_PER_SHARD * config->shard_count,
+        .partition_count = leat_config_partitions(config),
         .replication = config->kafka_replication ? (int32_t)config->kafka_replication : -1,
     };
     int made = leat_log_create_topic(&startup->log, &spec, INIT_TIMEOUT_MS, error);
@@ -22,12 +21,10 @@ static int make_topic(leat_startup *startup, leat_error *error)
         return -1;
     if (leat_startup_identify(startup, false, error) != 0)
         return -1;
-    printf("topic %s: %s, %u partitions, id %s\n", startup->log.topic, made == 0 ? "created" : "exists",
-           startup->identity.partition_count, startup->identity.topic_id);
-    if (config->kafka_partitions && startup->identity.partition_count != (uint32_t)config->kafka_partitions)
-        return leat_fail(error, "%s: log.kafka.partitions is %" PRId64 ", but topic %s has %u: set it to %u or use another topic",
-                         config->file, config->kafka_partitions, startup->log.topic, startup->identity.partition_count,
-                         startup->identity.partition_count);
+    printf("%s %s: %s, %u partitions, id %s\n", startup->log.file ? "log" : "topic", startup->log.topic,
+           made == 0 ? "created" : "exists", startup->identity.partition_count, startup->identity.topic_id);
+    if (leat_startup_refuse_partitions(startup, error) != 0)
+        return -1;
     return leat_startup_refuse_compaction(startup, error);
 }
 

@@ -60,7 +60,7 @@ static void print_json(const leat_config *config, const leat_lag *lag)
 {
     leat_buf text = {0};
     leat_buf_text(&text, "{\"topic\":");
-    leat_buf_json_string(&text, leat_slice_of(config->kafka_topic));
+    leat_buf_json_string(&text, leat_slice_of(leat_config_topic(config)));
     leat_buf_printf(&text, ",\"complete\":%s,", lag->failed > 0 ? "false" : "true");
     leat_lag_put_json(&text, lag->total.records, lag->total.age_ms);
     for (uint32_t shard = 0; shard < config->shard_count; shard++) {

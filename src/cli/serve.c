@@ -198,6 +198,8 @@ static int make_workers(serve *s, leat_error *error)
     for (int64_t i = 0; i < s->startup.config.workers; i++) {
         config.index = (uint32_t)i;
         config.engine.seed++;
+        config.log.reader = (uint32_t)i;
+        config.log.reader_count = (uint32_t)s->startup.config.workers;
         leat_worker *worker = leat_worker_new(&config, error);
         if (!worker)
             return -1;
@@ -302,18 +304,22 @@ static void watch_signal(serve *s, uv_signal_t *handle, int signal_number)
     uv_signal_start(handle, on_signal, signal_number);
 }
 
-/* A look at a shard that does not answer keeps a thread of libuv's pool for as long as its time limit. */
-static void size_thread_pool(uint32_t shard_count)
+/* A look at a shard that does not answer keeps a thread of libuv's pool for as long as its time limit, and so does a SQLite
+ * file on a disk that hangs, for each worker. */
+static void size_thread_pool(const leat_config *config)
 {
     char text[16];
-    snprintf(text, sizeof text, "%u", shard_count + SPARE_POOL_THREADS);
+    uint32_t count = config->shard_count + SPARE_POOL_THREADS;
+    for (uint32_t i = 0; i < config->shard_count; i++)
+        count += config->shards[i].sqlite ? (uint32_t)config->workers : 0;
+    snprintf(text, sizeof text, "%u", count);
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
 static void init_loop(serve *s)
 {
     signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of write(), not a death */
-    size_thread_pool(s->startup.config.shard_count);
+    size_thread_pool(&s->startup.config);
     uv_loop_init(&s->loop);
     uv_async_init(&s->loop, &s->thread_ended, on_thread_ended);
     s->thread_ended.data = s;
@@ -336,15 +342,25 @@ static int start_threads(serve *s, leat_error *error)
     return 0;
 }
 
+/* The built-in log is made when it is not there; a topic is not. */
+static int open_log(serve *s, leat_error *error)
+{
+    leat_topic_spec spec = {.partition_count = leat_config_partitions(&s->startup.config)};
+    return leat_log_open(&s->startup.log, &spec, error);
+}
+
 static int start_up(serve *s, leat_error *error)
 {
     leat_startup *startup = &s->startup;
     bool wait = s->with_apply;
+    if (open_log(s, error) != 0)
+        return -1;
     if (leat_startup_identify(startup, wait, error) != 0) {
         if (s->with_apply || access(startup->catalog_file, R_OK) != 0)
             return -1;
         leat_warn("Kafka does not answer yet: %s", error->text);
-    } else if (leat_startup_refuse_compaction(startup, error) != 0) {
+    } else if (leat_startup_refuse_partitions(startup, error) != 0 ||
+               leat_startup_refuse_compaction(startup, error) != 0) {
         return -1;
     }
     if (leat_startup_catalog(startup, wait, error) != 0 || make_board(s, error) != 0)
@@ -364,6 +380,7 @@ static void tear_down(serve *s)
         leat_worker_free(s->workers[i]);
     if (s->admin)
         leat_admin_free(s->admin);
+    leat_log_close(&s->startup.log);
     leat_catalog_watch_free(s->watch);
     leat_loop_end(&s->loop);
     leat_board_free(s->board);
@@ -382,7 +399,7 @@ static int fail(const serve *s, int code, const leat_error *error)
 static int serve_until_drained(serve *s)
 {
     leat_error error = {0};
-    leat_notify("STATUS=starting: asking Kafka and the shards");
+    leat_notify("STATUS=starting: asking the log and the shards");
     if (start_up(s, &error) != 0)
         return fail(s, LEAT_EXIT_FAILED, &error);
     if (start_threads(s, &error) != 0) {
@@ -396,11 +413,20 @@ static int serve_until_drained(serve *s)
     return s->code;
 }
 
+/* The built-in log is one process's. */
+static int refuse_half(const serve *s, leat_error *error)
+{
+    if (!s->startup.log.file || (s->with_edge && s->with_apply))
+        return 0;
+    return leat_fail(error, "%s: log.local: the built-in log is for `leat run` alone: it cannot be shared by processes",
+                     s->startup.config.file);
+}
+
 static int serve_command(const char *command, bool with_edge, bool with_apply, const char *config_file)
 {
     serve s = {.command = command, .with_edge = with_edge, .with_apply = with_apply};
     leat_error error = {0};
-    if (leat_startup_config(&s.startup, config_file, &error) != 0) {
+    if (leat_startup_config(&s.startup, config_file, &error) != 0 || refuse_half(&s, &error) != 0) {
         leat_startup_fini(&s.startup);
         return fail(&s, LEAT_EXIT_USAGE, &error);
     }

@@ -24,7 +24,7 @@ static int make_data_dir(leat_startup *startup, leat_error *error)
     if (mkdir(dir, 0750) != 0 && errno != EEXIST)
         return leat_fail(error, "%s: data_dir: cannot make %s: %s", startup->config.file, dir, strerror(errno));
     leat_buf path = {0};
-    leat_buf_printf(&path, "%s/%s.catalog.json", dir, startup->config.kafka_topic);
+    leat_buf_printf(&path, "%s/%s.catalog.json", dir, leat_config_topic(&startup->config));
     startup->catalog_file = leat_must_strdup(leat_buf_cstr(&path));
     leat_buf_free(&path);
     return 0;
@@ -38,8 +38,9 @@ static void take_log_settings(leat_startup *startup)
         startup->properties[i] =
             (leat_log_property){config->kafka_properties[i].name, config->kafka_properties[i].value};
     startup->log = (leat_log_config){
+        .file = config->local_path,
         .brokers = config->kafka_brokers,
-        .topic = config->kafka_topic,
+        .topic = leat_config_topic(config),
         .group = config->kafka_group,
         .properties = startup->properties,
         .property_count = config->kafka_property_count,
@@ -79,18 +80,35 @@ int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error)
 {
     for (;;) {
         int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, error);
+        if (answer == 1 && startup->log.file)
+            return leat_fail(error, "log.local.path: %s does not exist: `leat run` makes it", startup->log.file);
         if (answer == 1)
             return leat_fail(error, "topic %s does not exist: run `leat init` first", startup->log.topic);
-        if (answer == 0 || !wait)
+        if (answer == 0 || !wait || startup->log.file)
             return answer;
         leat_warn("waiting for Kafka at %s: %s", startup->log.brokers, error->text);
         sleep(WAIT_S);
     }
 }
 
+int leat_startup_refuse_partitions(const leat_startup *startup, leat_error *error)
+{
+    const leat_config *config = &startup->config;
+    bool is_local = startup->log.file != NULL;
+    int64_t wanted = is_local ? config->local_partitions : config->kafka_partitions;
+    uint32_t found = startup->identity.partition_count;
+    if (wanted == 0 || wanted == found)
+        return 0;
+    return leat_fail(error, "%s: log.%s.partitions is %lld, but %s %s has %u: set it to %u or use another %s", config->file,
+                     is_local ? "local" : "kafka", (long long)wanted, is_local ? "file" : "topic", startup->log.topic, found,
+                     found, is_local ? "file" : "topic");
+}
+
 int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *error)
 {
     char policy[128];
+    if (startup->log.file)
+        return 0;
     if (leat_log_topic_setting(&startup->log, "cleanup.policy", BROKER_TIMEOUT_MS, policy, sizeof policy, error) != 0)
         return -1;
     if (strstr(policy, "compact"))
@@ -302,6 +320,34 @@ static int look_at_shard(leat_startup *startup, uint32_t shard, leat_error *erro
     return 0;
 }
 
+/* A SQLite file needs nobody to run `leat init`: it is this machine's and has one writer. */
+static int init_file(leat_startup *startup, uint32_t shard, leat_source *source, const leat_layout *layout,
+                     leat_error *error)
+{
+    const leat_config_shard *at = &startup->config.shards[shard];
+    int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
+    int status = leat_log_starts(&startup->log, layout->partition_count, BROKER_TIMEOUT_MS, starts, error);
+    if (status == 0)
+        status = leat_shard_init(leat_startup_address(at), source, layout, shard, starts, error);
+    if (status == 0)
+        leat_info("shard=%s its tables leat_* are made in %s", at->name, at->sqlite);
+    free(starts);
+    return status;
+}
+
+static int read_source(leat_startup *startup, uint32_t shard, leat_source *running, const leat_layout *even,
+                       leat_layout *ret_layout, leat_source *ret_stored, leat_error *error)
+{
+    const leat_config_shard *at = &startup->config.shards[shard];
+    leat_shard_address address = leat_startup_address(at);
+    int found = leat_shard_read_source(address, startup->log.topic, ret_stored, ret_layout, error);
+    if (found != 1 || !at->sqlite)
+        return found;
+    if (init_file(startup, shard, running, even, error) != 0)
+        return -1;
+    return leat_shard_read_source(address, startup->log.topic, ret_stored, ret_layout, error);
+}
+
 /* 1: no shard answered. */
 static int check_shards(leat_startup *startup, leat_error *error)
 {
@@ -314,7 +360,7 @@ static int check_shards(leat_startup *startup, leat_error *error)
         const leat_config_shard *from = &startup->config.shards[shard];
         leat_source stored;
         leat_layout layout;
-        int found = leat_shard_read_source(leat_startup_address(from), startup->log.topic, &stored, &layout, error);
+        int found = read_source(startup, shard, &running, &even, &layout, &stored, error);
         if (found < 0)
             return leat_fail_prefix(error, "shard %s", from->name);
         if (found == 2) {

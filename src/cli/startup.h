@@ -28,8 +28,11 @@ typedef struct leat_startup {
 int leat_startup_config(leat_startup *startup, const char *file, leat_error *error) LEAT_MUST_CHECK;
 
 /* The log's identity; waits for the broker for ever (saying so) when `wait`, else tries once. A topic that does not exist
- * is an error that names `leat init`. */
+ * is an error that names `leat init`, and the built-in log's file one that names `leat run`. */
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
+
+/* A log with another number of partitions than the configuration says (when it does) is not the one that was meant. */
+int leat_startup_refuse_partitions(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
 
 /* A topic whose old records may be compacted away cannot carry PATCH. */
 int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
@@ -58,7 +61,7 @@ int leat_startup_save(const leat_startup *startup, const leat_board_version *ver
  * Source, layout and a version for each shard, for a process that serves: from the shards that answer (each is checked
  * against the configuration), else from the catalog file. A shard that does not answer, or whose tables do not fit, starts
  * with the tables of one that does. With `wait`, when there is neither, it waits for a shard for ever, saying so. Saves
- * the file whenever a shard answered.
+ * the file whenever a shard answered. A SQLite file that knows nothing of the log yet is set up as `leat init` would.
  */
 int leat_startup_catalog(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
 

@@ -41,7 +41,8 @@ static const char *trouble_of(const overview *about, uint32_t shard)
         return "it cannot be read";
     if (lag->age_ms < 0)
         return "the record above a low water could not be read: perhaps it is not in the log any more";
-    if (lag->records > 0 && status->work.process_count == 0)
+    bool is_told = about->startup.config.shards[shard].dsn != NULL; /* SQLite knows nothing of who has its file open */
+    if (is_told && lag->records > 0 && status->work.process_count == 0)
         return "records wait and nobody applies them";
     return NULL;
 }
@@ -103,7 +104,8 @@ static void print_text(const overview *about)
 {
     const leat_startup *startup = &about->startup;
     if (log_answers(about))
-        printf("log: topic %s, %" PRIu32 " partitions\n", startup->log.topic, startup->identity.partition_count);
+        printf("log: %s %s, %" PRIu32 " partitions\n", startup->log.file ? "file" : "topic",
+               startup->log.file ? startup->log.file : startup->log.topic, startup->identity.partition_count);
     else
         printf("log: UNWELL, %s\n", about->log_error.text);
     for (uint32_t shard = 0; shard < startup->config.shard_count; shard++)

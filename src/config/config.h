@@ -19,7 +19,7 @@ typedef struct leat_config_pair {
 typedef struct leat_config_shard {
     char *name;
     char *dsn;        /* libpq connection string; $NAME or ${NAME} takes an environment variable */
-    char *sqlite;     /* not built in yet: refused by a clear error */
+    char *sqlite;     /* a file; one of the two is NULL */
     int64_t connections;
     int line;
 } leat_config_shard;
@@ -45,7 +45,9 @@ typedef struct leat_config {
     char *data_dir;
     char *log_level; /* debug, info, warn, error */
 
-    char *kafka_brokers; /* NULL: log.local, which is not built in yet */
+    char *local_path;         /* the built-in log's file; NULL: Kafka */
+    int64_t local_partitions; /* 0: two per shard */
+    char *kafka_brokers; /* NULL: the built-in log */
     char *kafka_topic;
     char *kafka_group;
     int64_t kafka_partitions;  /* 0: two per shard */
@@ -83,6 +85,10 @@ typedef struct leat_config {
 /* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is allowed)". */
 int leat_config_load(const char *file, leat_config *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_config_fini(leat_config *config);
+/* What the log's records are known by in the shards: the topic, or the name of the built-in log's file. */
+const char *leat_config_topic(const leat_config *config);
+/* How many partitions a log that is made gets. */
+uint32_t leat_config_partitions(const leat_config *config);
 /* The reference: every setting with type, default, range and help, as Markdown. */
 void leat_config_print_reference(FILE *out);
 

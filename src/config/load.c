@@ -279,8 +279,6 @@ static int read_entry(const scope *s, const leat_node *node)
     const leat_setting *setting = leat_setting_find(s->prefix, node->key);
     if (!setting)
         return fail_unknown(s, node);
-    if (setting->unbuilt)
-        return leat_node_fail(s->loader->file, node, NULL, s->loader->error, "not built in yet (%s)", setting->unbuilt);
     const kind_reader *reader = &kind_readers[setting->kind];
     if (node->kind != reader->node && !(node->kind == LEAT_NODE_NULL && reader->null_is_empty))
         return fail_kind(s, node, setting);

@@ -37,7 +37,7 @@ static void print_setting(const leat_setting *setting, FILE *out)
         fprintf(out, "`%s`", setting->fallback);
     else
         fputs(setting->fallback_words ? setting->fallback_words : "none", out);
-    fprintf(out, " | %s | %s |\n", setting->unbuilt ? setting->unbuilt : allowed, setting->help);
+    fprintf(out, " | %s | %s |\n", allowed, setting->help);
 }
 
 void leat_config_print_reference(FILE *out)

@@ -26,13 +26,18 @@ static const leat_node *entry(const checker *c, const char *list, uint32_t index
 static int check_log(const checker *c)
 {
     const leat_node *log = leat_node_get(c->root, "log");
-    if (!leat_node_get(log, "kafka"))
-        return leat_node_fail(c->config->file, log, "kafka", c->error, "missing (a mapping with brokers and topic)");
-    const leat_node *partitions = leat_node_get(leat_node_get(log, "kafka"), "partitions");
-    if (partitions && c->config->kafka_partitions < c->config->shard_count)
+    const leat_node *kafka = leat_node_get(log, "kafka"), *local = leat_node_get(log, "local");
+    if (!kafka && !local)
+        return leat_node_fail(c->config->file, log, NULL, c->error,
+                              "has no log (kafka with brokers and topic, or local with path)");
+    if (kafka && local)
+        return leat_node_fail(c->config->file, local, NULL, c->error, "there is log.kafka too (one of the two)");
+    const leat_node *partitions = leat_node_get(kafka ? kafka : local, "partitions");
+    uint32_t wanted = leat_config_partitions(c->config);
+    if (partitions && wanted < c->config->shard_count)
         return leat_node_fail(c->config->file, partitions, NULL, c->error,
-                              "%lld is fewer than there are shards, and a partition belongs to one shard (at least %u)",
-                              (long long)c->config->kafka_partitions, c->config->shard_count);
+                              "%u is fewer than there are shards, and a partition belongs to one shard (at least %u)",
+                              wanted, c->config->shard_count);
     return 0;
 }
 
@@ -47,13 +52,33 @@ static int check_shard_name(const checker *c, uint32_t index)
     return 0;
 }
 
+/* Two shards in one file would write each other's partitions. */
+static int check_file_unique(const checker *c, uint32_t index)
+{
+    const char *file = c->config->shards[index].sqlite;
+    for (uint32_t i = 0; file && i < index; i++)
+        if (c->config->shards[i].sqlite && strcmp(c->config->shards[i].sqlite, file) == 0)
+            return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
+                                  "\"%.128s\" is that of shards[%u] already (each file once)", file, i);
+    const char *log = c->config->local_path;
+    if (file && log && strcmp(file, log) == 0)
+        return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
+                              "\"%.128s\" is the log's (another file: each must survive the other)", file);
+    return 0;
+}
+
 static int check_shard(const checker *c, uint32_t index)
 {
     const leat_config_shard *shard = &c->config->shards[index];
     const leat_node *node = entry(c, "shards", index);
-    if (!shard->dsn)
+    if (!shard->dsn && !shard->sqlite)
         return leat_node_fail(c->config->file, node, "dsn", c->error,
-                              "missing (a connection string or URI of libpq; $NAME takes an environment variable)");
+                              "missing (a connection string or URI of libpq, or `sqlite` with a file instead)");
+    if (shard->dsn && shard->sqlite)
+        return leat_node_fail(c->config->file, leat_node_get(node, "sqlite"), NULL, c->error,
+                              "there is a dsn too (one of the two)");
+    if (check_file_unique(c, index) < 0)
+        return -1;
     const leat_node *connections = leat_node_get(node, "connections");
     if (shard->connections < c->config->workers)
         return leat_node_fail(c->config->file, connections ? connections : node, connections ? NULL : "connections",

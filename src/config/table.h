@@ -44,7 +44,6 @@ typedef struct leat_setting {
     const char *allowed;        /* of a text, in words */
     int (*check)(const char *text, leat_error *error);
     const char *choices[LEAT_CHOICES_MAX];         /* of a choice, and of every value of pairs (none: any text) */
-    const char *unbuilt;        /* not NULL: recognised, refused for now; what to use instead */
     const leat_array_shape *shape;
     const char *help;
 } leat_setting;

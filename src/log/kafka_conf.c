@@ -38,8 +38,8 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_READER, "check.crcs", "true"},
     /* Bounds of what is prefetched for one partition, read or paused. */
-    {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "2048"},
-    {LEAT_KAFKA_READER, "queued.min.messages", "10000"},
+    {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "1024"},
+    {LEAT_KAFKA_READER, "queued.min.messages", "4000"},
     {LEAT_KAFKA_READER, "fetch.queue.backoff.ms", "5"},
     /* One fetch is out at a time for a broker: while it waits for an idle partition, a busy one that was full when it
      * was sent gets nothing. So it must not wait long. */

@@ -172,14 +172,12 @@ static const broken broken_files[] = {
     {"routes: [ { columns: { n: sum } } ]\n",
      "c.yaml:1: routes[0].columns.n: \"sum\" is not known (column: operation, one of set, add, max, min, merge, append)"},
 
-    /* not there yet */
-    {"log: { local: { path: x } }\n", "c.yaml:1: log.local: not built in yet (use log.kafka)"},
-    {"shards: [ { name: a, sqlite: x } ]\n", "c.yaml:1: shards[0].sqlite: not built in yet (use dsn)"},
+    /* the only choice */
     {"log: { kafka: { start: latest } }\n", "c.yaml:1: log.kafka.start: \"latest\" is not known (only earliest)"},
 
     /* missing */
     {SHARD ROUTE, "c.yaml:1: log: missing (a mapping of kafka, local)"},
-    {"log: {}\n" SHARD ROUTE, "c.yaml:1: log.kafka: missing (a mapping with brokers and topic)"},
+    {"log: {}\n" SHARD ROUTE, "c.yaml:1: log: has no log (kafka with brokers and topic, or local with path)"},
     {LOG ROUTE, "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections)"},
     {LOG SHARD, "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, columns)"},
     {LOG "shards: []\n" ROUTE,
@@ -191,11 +189,25 @@ static const broken broken_files[] = {
      "c.yaml:2: log.kafka.brokers: missing (host:port, several with commas; $NAME takes an "
      "environment variable)"},
     {LOG "shards:\n  - dsn: x\n", "c.yaml:3: shards[0].name: missing (" NAME_WORDS ")"},
-    {LOG "shards: [ { name: a } ]\n" ROUTE, "c.yaml:2: shards[0].dsn: missing (" DSN_WORDS ")"},
+    {LOG "shards: [ { name: a } ]\n" ROUTE,
+     "c.yaml:2: shards[0].dsn: missing (a connection string or URI of libpq, or `sqlite` with a file instead)"},
+    {"log: { local: { partitions: 2 } }\n" SHARD ROUTE, "c.yaml:1: log.local.path: missing (a file; relative to the "
+                                                       "working directory)"},
     {LOG SHARD "routes: [ { table: t } ]\n", "c.yaml:3: routes[0].path: missing (" PATH_WORDS ")"},
     {LOG SHARD "routes: [ { path: '/{id}' } ]\n", "c.yaml:3: routes[0].table: missing (name or schema.name)"},
 
     /* what settings say together */
+    {"log:\n  kafka: { brokers: x, topic: t }\n  local: { path: l }\n" SHARD ROUTE,
+     "c.yaml:3: log.local: there is log.kafka too (one of the two)"},
+    {"log: { local: { path: l, partitions: 1 } }\nshards:\n  - { name: a, sqlite: x }\n  - { name: b, sqlite: y }\n" ROUTE,
+     "c.yaml:1: log.local.partitions: 1 is fewer than there are shards, and a partition belongs to one shard (at least "
+     "2)"},
+    {LOG "shards: [ { name: a, dsn: x, sqlite: y } ]\n" ROUTE,
+     "c.yaml:2: shards[0].sqlite: there is a dsn too (one of the two)"},
+    {LOG "shards:\n  - { name: a, sqlite: x }\n  - { name: b, sqlite: x }\n" ROUTE,
+     "c.yaml:4: shards[1].sqlite: \"x\" is that of shards[0] already (each file once)"},
+    {"log: { local: { path: x } }\nshards: [ { name: a, sqlite: x } ]\n" ROUTE,
+     "c.yaml:2: shards[0].sqlite: \"x\" is the log's (another file: each must survive the other)"},
     {LOG "shards:\n  - { name: a, dsn: x }\n  - { name: a, dsn: y }\n" ROUTE,
      "c.yaml:4: shards[1].name: \"a\" is shards[0] already (each name once)"},
     {LOG "shards:\n  - { name: a, dsn: x }\n  - { name: b, dsn: y }\n" ROUTE,
