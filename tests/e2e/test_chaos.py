@@ -32,7 +32,7 @@ def start_load(world, edge):
 def expected_from_log(world):
     """{(app, id): [numbers in the log's order]}; a key lives in one partition, so offsets order it."""
     expected = defaultdict(list)
-    for _, _, key, value, _, _ in world.log_records():
+    for _, _, key, value, _ in world.log_records():
         app, ident = key.decode().split("/")
         expected[int(app), int(ident)].append(json.loads(value)["list"])
     return expected
