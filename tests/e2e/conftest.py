@@ -3,12 +3,13 @@ import pytest
 from lib.harness import World
 
 
-BACKENDS = {"servers": {"log": "kafka", "store": "postgres"}, "built-in": {"log": "local", "store": "sqlite"}}
+BACKENDS = {"servers": {"log": "kafka", "store": "postgres"}, "built-in": {"log": "local", "store": "sqlite"},
+            "local and postgres": {"log": "local", "store": "postgres"}, "kafka and sqlite": {"log": "kafka", "store": "sqlite"}}
 
 
 @pytest.fixture
 def backend(request):
-    """Servers, unless a test is marked to run on others (lib.harness.both)."""
+    """Servers, unless a test is marked to run on others (`both` and `any_mix` of lib.harness)."""
     return getattr(request, "param", "servers")
 
 

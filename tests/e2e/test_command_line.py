@@ -2,7 +2,7 @@
 
 import re
 
-from lib.harness import LEAT, both, script, wait_until
+from lib.harness import LEAT, both, wait_until
 
 import subprocess
 

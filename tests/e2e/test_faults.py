@@ -28,7 +28,7 @@ def shard_of(world, app):
 def steal_claims(world):
     for shard in world.shard_names:
         with world.db(shard) as db:
-            if world.is_one_process:
+            if world.store.kind == "sqlite":
                 db.execute("update leat_partitions set claim = randomblob(16), epoch = epoch + 1")
             else:
                 db.execute("select c.* from leat.partitions p, lateral leat.claim(p.source, p.partition, 5000) c")

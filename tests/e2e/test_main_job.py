@@ -4,7 +4,7 @@ import datetime
 import json
 import uuid
 
-from lib.harness import both, key_of, wait_until
+from lib.harness import any_mix, both, key_of, wait_until
 
 
 def uuids(count):
@@ -18,7 +18,7 @@ def row_of(world, app, subscription):
     return found[0] if found else None
 
 
-@both
+@any_mix
 def test_put_patch_delete_reach_the_row(world):
     """PUT replaces, PATCH changes by the column's operation, DELETE deletes; each once, in the order they were accepted."""
     leat = world.start("run")
@@ -78,7 +78,7 @@ def test_writes_of_a_foreign_producer_are_applied(make_world):
     wait_until(lambda: row_of(world, app, sub) == (None, None, 7, []), "both writes on one row")
 
 
-@both
+@any_mix
 def test_drain_applies_what_is_in_flight_and_commits(world):
     """SIGTERM ends edge and apply with 0; what was applied is committed to Kafka, where that is the log; the rest is applied
     by the next run."""

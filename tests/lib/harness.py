@@ -41,6 +41,8 @@ SUBSCRIPTIONS_ROUTE = {
 
 # A test that holds for both: on Kafka and PostgreSQL, and on the built-in log and SQLite.
 both = pytest.mark.parametrize("backend", ["servers", "built-in"], indirect=True)
+# And with each log in front of each kind of shard.
+any_mix = pytest.mark.parametrize("backend", ["servers", "built-in", "local and postgres", "kafka and sqlite"], indirect=True)
 
 
 def wait_until(condition, what, timeout=60, every=0.05):
