@@ -1,34 +1,7 @@
 /* kafka_headers.c - all headers of a record, for people who must decide what becomes of it. */
 #include "base/utf8.h"
+#include "log/header_value.h"
 #include "log/kafka.h"
-
-/* RFC 4648 section 4, padded. */
-static void write_base64(leat_buf *out, leat_slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t at = 0; at < bytes.size; at += 3) {
-        size_t left = bytes.size - at;
-        uint32_t group = 0;
-        for (size_t i = 0; i < 3; i++)
-            group = group << 8 | (i < left ? (unsigned char)bytes.data[at + i] : 0u);
-        for (size_t i = 0; i < 4; i++)
-            leat_buf_byte(out, i <= left ? digits[group >> (18 - 6 * i) & 63] : '=');
-    }
-}
-
-static void write_value(leat_buf *out, const void *value, size_t size)
-{
-    leat_slice bytes = {value, size};
-    if (!value) {
-        leat_buf_text(out, "null");
-    } else if (leat_utf8_is_text(bytes)) {
-        leat_buf_json_string(out, bytes);
-    } else {
-        leat_buf_text(out, "{\"base64\":\"");
-        write_base64(out, bytes);
-        leat_buf_text(out, "\"}");
-    }
-}
 
 /* A name is a text by Kafka's protocol; what of it is none is replaced. */
 static void write_name(leat_buf *out, const char *name)
@@ -52,7 +25,7 @@ int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out)
             leat_buf_byte(out, ',');
         write_name(out, name);
         leat_buf_byte(out, ':');
-        write_value(out, value, size);
+        leat_log_write_header_value(out, value, size);
     }
     leat_buf_byte(out, '}');
     return out->failed ? -1 : 0;

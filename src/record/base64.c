@@ -56,6 +56,19 @@ void leat_base64_decode(leat_slice text, leat_buf *out)
     }
 }
 
+void leat_base64_encode(leat_slice bytes, leat_buf *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t at = 0; at < bytes.size; at += TRIPLE) {
+        size_t size = bytes.size - at < TRIPLE ? bytes.size - at : TRIPLE;
+        uint32_t bits = 0;
+        for (size_t i = 0; i < TRIPLE; i++)
+            bits = bits << 8 | (i < size ? (uint8_t)bytes.data[at + i] : 0);
+        for (size_t i = 0; i < QUAD; i++)
+            leat_buf_byte(out, i <= size ? digits[bits >> (18 - 6 * i) & 63] : '=');
+    }
+}
+
 /* Digit by digit: what the last one lacks in bits is 0, and where one text is padded the other has more bytes. */
 int leat_base64_compare(leat_slice a, leat_slice b)
 {

@@ -11,6 +11,7 @@ bool leat_base64_check(leat_slice text);
 /* Of a text that passed the check: how many bytes it stands for, and the bytes appended. */
 size_t leat_base64_size(leat_slice text);
 void leat_base64_decode(leat_slice text, leat_buf *out);
+void leat_base64_encode(leat_slice bytes, leat_buf *out);
 /* Order of the bytes that two checked texts stand for, a beginning before what continues it: negative, 0, positive. */
 int leat_base64_compare(leat_slice a, leat_slice b);
 

@@ -39,7 +39,7 @@ static leat_folded write_text(const leat_json_merger *merger, const yyjson_mut_v
     if (!text)
         return LEAT_FOLD_MEMORY;
     leat_folded outcome = LEAT_FOLD_APART;
-    if (size <= LEAT_FOLD_TEXT_MAX) {
+    if (size <= merger->limit) {
         char *copy = leat_arena_take(merger->texts, size);
         outcome = copy ? LEAT_FOLDED : LEAT_FOLD_MEMORY;
         if (copy)
@@ -200,7 +200,7 @@ static leat_folded join_docs(const leat_json_merger *merger, bool is_applied, yy
 static leat_folded join_texts(const leat_json_merger *merger, bool is_applied, leat_slice earlier, leat_slice later,
                               leat_slice *ret)
 {
-    if (earlier.size > LEAT_FOLD_TEXT_MAX || later.size > LEAT_FOLD_TEXT_MAX)
+    if (earlier.size > merger->limit || later.size > merger->limit)
         return LEAT_FOLD_APART;
     yyjson_doc *before = earlier.size > 0 ? read_text(merger->memory, earlier) : NULL;
     yyjson_doc *after = read_text(merger->memory, later);

@@ -2,8 +2,8 @@
  * json_merge.h - RFC 7396 merge patches as texts: applied to a value, composed, classified. Of members of one name the
  * last counts, as jsonb has it. Numbers go through as they are written.
  *
- * What is made is minified and at most LEAT_FOLD_TEXT_MAX bytes; nothing larger is taken in either, so that the work of
- * one call is bounded. One thread.
+ * What is made is minified and at most `limit` bytes; nothing larger is taken in either, so that the work of one call is
+ * bounded. One thread.
  */
 #ifndef LEAT_JSON_MERGE_H
 #define LEAT_JSON_MERGE_H
@@ -14,6 +14,7 @@
 typedef struct leat_json_merger {
     leat_arena *texts;  /* where results live */
     yyjson_alc *memory; /* for the call itself: yyjson_alc_dyn_new() */
+    size_t limit;       /* bytes */
 } leat_json_merger;
 
 /* What the patch, a JSON object of any size, asks of SQL. Members that a later one of the same name hides count, too:

@@ -43,8 +43,13 @@ leat_folder *leat_folder_new(void)
         free(folder);
         return NULL;
     }
-    folder->merger = (leat_json_merger){&folder->texts, memory};
+    folder->merger = (leat_json_merger){&folder->texts, memory, LEAT_FOLD_TEXT_MAX};
     return folder;
+}
+
+void leat_folder_limit(leat_folder *folder, size_t bytes)
+{
+    folder->merger.limit = bytes;
 }
 
 void leat_folder_free(leat_folder *folder)
@@ -214,7 +219,7 @@ static leat_folded append(const column_fold *fold, const column_effect *earlier,
     leat_slice after = elements(fold->later->value.text);
     bool comma = before.size > 0 && after.size > 0;
     size_t size = before.size + after.size + (comma ? 3 : 2);
-    if (size > LEAT_FOLD_TEXT_MAX)
+    if (size > fold->folder->merger.limit)
         return LEAT_FOLD_APART;
     char *text = leat_arena_take(&fold->folder->texts, size);
     if (!text)

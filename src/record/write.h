@@ -46,6 +46,8 @@ typedef struct leat_write {
 /* Memory for what folding makes: texts live until the reset. */
 typedef struct leat_folder leat_folder;
 leat_folder *leat_folder_new(void); /* NULL: out of memory */
+/* Another limit than LEAT_FOLD_TEXT_MAX: for folding onto what is stored. */
+void leat_folder_limit(leat_folder *folder, size_t bytes);
 void leat_folder_free(leat_folder *folder);
 void leat_folder_reset(leat_folder *folder);
 

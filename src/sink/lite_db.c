@@ -1,7 +1,8 @@
 #include "sink/lite_db.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 typedef struct code_state {
     int code;
@@ -50,6 +51,9 @@ int leat_lite_open(leat_lite *lite, const char *file, int64_t busy_ms, leat_erro
 {
     *lite = (leat_lite){0};
     snprintf(lite->file, sizeof lite->file, "%s", file);
+    if (access(file, F_OK) != 0 && errno == ENOENT)
+        return leat_fail(error, "%s does not exist: make it with your tables in it first: sqlite3 %s < schema.sql", file,
+                         file);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(file, &lite->db, flags, NULL);
     if (code != SQLITE_OK) /* a handle is there even so, but when memory is out */
@@ -87,4 +91,18 @@ int leat_lite_step(leat_lite *lite, sqlite3_stmt *statement, leat_error *error)
     default:
         return fail(lite, error);
     }
+}
+
+int leat_lite_integer(leat_lite *lite, const char *sql, int64_t *ret, leat_error *error)
+{
+    sqlite3_stmt *query = leat_lite_prepare(lite, sql, error);
+    if (!query)
+        return -1;
+    int status = leat_lite_step(lite, query, error);
+    if (status == 1)
+        *ret = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    if (status == 0)
+        return leat_fail(error, "%s: nothing found", lite->file);
+    return status == 1 ? 0 : -1;
 }

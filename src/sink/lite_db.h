@@ -34,6 +34,9 @@ sqlite3_stmt *leat_lite_prepare(leat_lite *lite, const char *sql, leat_error *er
 /* Takes a step: 1 there is a row, 0 done, -1 error. */
 int leat_lite_step(leat_lite *lite, sqlite3_stmt *statement, leat_error *error) LEAT_MUST_CHECK;
 
+/* The one integer that a query without parameters gives. */
+int leat_lite_integer(leat_lite *lite, const char *sql, int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+
 /* The SQLSTATE that PostgreSQL would give for an extended result code of SQLite (sqlite3_extended_errcode), five
  * characters; "XX000" where there is none. leat_sqlstate_outcome says what it means for a job. */
 const char *leat_lite_sqlstate(int extended_code);

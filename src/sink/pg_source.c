@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "sink/pg_blocking.h"
+#include "sink/shard_source.h"
 
 /* ---- reading ---- */
 
@@ -171,29 +172,6 @@ int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *r
 
 /* ---- init ---- */
 
-/* The same in every shard, whatever other sources each of them has; another one when the topic is made anew, so that
- * rows of the old one that were left behind are never taken for its own. */
-static int32_t source_id(const leat_source *source)
-{
-    char text[sizeof source->log_identity + sizeof source->topic + sizeof source->topic_id];
-    int size = snprintf(text, sizeof text, "%s\n%s\n%s", source->log_identity, source->topic, source->topic_id);
-    LEAT_ASSERT(size > 0 && (size_t)size < sizeof text);
-    int32_t id = (int32_t)(leat_hash((leat_slice){text, (size_t)size}) & 0x7fffffff);
-    return id ? id : 1;
-}
-
-static void layout_json(const leat_layout *layout, leat_buf *out)
-{
-    leat_buf_printf(out, "{\"partitions\": %" PRIu32 ", \"shards\": [", layout->partition_count);
-    for (uint32_t i = 0; i < layout->shard_count; i++) {
-        leat_buf_text(out, i ? ", {\"name\": " : "{\"name\": ");
-        leat_buf_json_string(out, leat_slice_of(layout->shards[i].name));
-        leat_buf_printf(out, ", \"first\": %" PRIu32 ", \"count\": %" PRIu32 "}", layout->shards[i].first,
-                        layout->shards[i].count);
-    }
-    leat_buf_text(out, "]}");
-}
-
 static void slots_array(const leat_layout *layout, leat_buf *out)
 {
     for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
@@ -229,7 +207,7 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
     snprintf(id, sizeof id, "%" PRId32, source->id);
     snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
     leat_buf json = {0};
-    layout_json(layout, &json);
+    leat_layout_json(layout, &json);
     const char *text = leat_buf_cstr(&json);
     const char *const values[] = {id, source->log_identity, source->topic, source->topic_id, text, subpartitions,
                                   source->hash};
@@ -309,7 +287,7 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
             return leat_fail_prefix(error, "%s", pg->where);
         source->id = stored.id;
     } else {
-        source->id = source_id(source);
+        source->id = leat_source_id(source);
         if (store_source(pg, source, layout, error) != 0)
             return -1;
     }

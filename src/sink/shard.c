@@ -1,6 +1,7 @@
 /* The blocking half of the sink seam: each call goes to whatever database the shard is. */
 #include "sink/shard.h"
 
+#include "sink/lite.h"
 #include "sink/postgres.h"
 
 typedef struct shard_ops {
@@ -32,15 +33,26 @@ static const shard_ops postgres = {
     .dead_letters = leat_postgres_dead_letters,
 };
 
+static const shard_ops lite = {
+    .read_tables = leat_lite_read_tables,
+    .read_source = leat_lite_read_source,
+    .init = leat_lite_init,
+    .refuse_others = leat_lite_refuse_others,
+    .read_server = leat_lite_read_server,
+    .missing_privileges = leat_lite_missing_privileges,
+    .read_progress = leat_lite_read_progress,
+    .read_work = leat_lite_read_work,
+    .dead_letters = leat_lite_dead_letters,
+};
+
 static const shard_ops *ops_of(leat_shard_address at)
 {
-    LEAT_ASSERT(at.dsn);
-    return &postgres;
+    return at.sqlite ? &lite : &postgres;
 }
 
 static const char *where(leat_shard_address at)
 {
-    return at.dsn;
+    return at.sqlite ? at.sqlite : at.dsn;
 }
 
 int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count, leat_table *ret,

@@ -1,5 +1,5 @@
-/* The pure half of shard.h: sources and layouts compared, names of sessions, what results own. */
-#include "sink/shard.h"
+/* The pure half of shard.h: sources and layouts compared and written down, names of sessions, what results own. */
+#include "sink/shard_source.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,6 +98,29 @@ int leat_shard_check_source(const leat_source *stored, const leat_layout *stored
     if (check_identity(stored, running, error) != 0 || check_numbering(stored, running, error) != 0)
         return -1;
     return check_layout(stored->topic, stored_layout, running_layout, error);
+}
+
+/* ---- what is stored ---- */
+
+int32_t leat_source_id(const leat_source *source)
+{
+    char text[sizeof source->log_identity + sizeof source->topic + sizeof source->topic_id];
+    int size = snprintf(text, sizeof text, "%s\n%s\n%s", source->log_identity, source->topic, source->topic_id);
+    LEAT_ASSERT(size > 0 && (size_t)size < sizeof text);
+    int32_t id = (int32_t)(leat_hash((leat_slice){text, (size_t)size}) & 0x7fffffff);
+    return id ? id : 1;
+}
+
+void leat_layout_json(const leat_layout *layout, leat_buf *out)
+{
+    leat_buf_printf(out, "{\"partitions\": %" PRIu32 ", \"shards\": [", layout->partition_count);
+    for (uint32_t i = 0; i < layout->shard_count; i++) {
+        leat_buf_text(out, i ? ", {\"name\": " : "{\"name\": ");
+        leat_buf_json_string(out, leat_slice_of(layout->shards[i].name));
+        leat_buf_printf(out, ", \"first\": %" PRIu32 ", \"count\": %" PRIu32 "}", layout->shards[i].first,
+                        layout->shards[i].count);
+    }
+    leat_buf_text(out, "]}");
 }
 
 /* ---- small things ---- */

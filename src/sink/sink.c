@@ -4,7 +4,8 @@
 leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
                          leat_error *error)
 {
-    return leat_postgres_sink.open(loop, config, events, error);
+    const leat_sink_ops *ops = config->at.sqlite ? &leat_lite_sink : &leat_postgres_sink;
+    return ops->open(loop, config, events, error);
 }
 
 void leat_sink_submit(leat_sink *sink, const leat_job *job)

@@ -21,5 +21,6 @@ struct leat_sink {
 };
 
 extern const leat_sink_ops leat_postgres_sink; /* pg_sink.c */
+extern const leat_sink_ops leat_lite_sink;     /* lite_sink.c */
 
 #endif

@@ -6,7 +6,7 @@ static leat_json_merger merger;
 
 static void set_up(void)
 {
-    merger = (leat_json_merger){&texts, yyjson_alc_dyn_new()};
+    merger = (leat_json_merger){&texts, yyjson_alc_dyn_new(), LEAT_FOLD_TEXT_MAX};
     ck_assert_ptr_nonnull(merger.memory);
 }
 
