@@ -3,15 +3,25 @@ import pytest
 from lib.harness import World
 
 
+BACKENDS = {"servers": {"log": "kafka", "store": "postgres"}, "built-in": {"log": "local", "store": "sqlite"},
+            "local and postgres": {"log": "local", "store": "postgres"}, "kafka and sqlite": {"log": "kafka", "store": "sqlite"}}
+
+
 @pytest.fixture
-def make_world(tmp_path):
+def backend(request):
+    """Servers, unless a test is marked to run on others (`both` and `any_mix` of lib.harness)."""
+    return getattr(request, "param", "servers")
+
+
+@pytest.fixture
+def make_world(tmp_path, backend):
     """Builds Worlds and takes them down, looking at what their processes said."""
     worlds = []
 
     def make(**settings):
         directory = tmp_path / f"w{len(worlds)}"
         directory.mkdir()
-        worlds.append(World(directory, **settings))
+        worlds.append(World(directory, **{**BACKENDS[backend], **settings}))
         return worlds[-1]
 
     yield make

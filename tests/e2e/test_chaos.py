@@ -9,14 +9,12 @@ from collections import defaultdict
 
 import pytest
 
-from lib.harness import LOAD, ROOT, script, wait_until
+from lib.checks import CHECK_ROUTE, CHECK_TABLE, applied, compare, expected_from_log
+from lib.harness import LOAD, script, wait_until
 
 RECORDS = int(os.environ.get("LEAT_CHAOS_RECORDS", 300_000))
 KEYS = 20_000
 RATE = 3_000  # a second: the load outlasts the faults
-
-CHECK_TABLE = "create table checks (app int, id int, n bigint not null default 0, list jsonb not null default '[]', primary key (app, id))"
-CHECK_ROUTE = {"path": "/apps/{app}/checks/{id}", "table": "checks", "tenant": "app", "columns": {"n": "add", "list": "append"}}
 
 
 def start_load(world, edge):
@@ -27,36 +25,6 @@ def start_load(world, edge):
         [LOAD, "--url", world.url(edge), "--profile", "check", "--records", str(RECORDS), "--keys", str(KEYS), "--apps", "50",
          "--dist", "zipf:0.7", "--rate", str(RATE), "--connections", "64", "--seed", "7", "--history", history],
         stdout=out, stderr=out)
-
-
-def expected_from_log(world):
-    """{(app, id): [numbers in the log's order]}; a key lives in one partition, so offsets order it."""
-    expected = defaultdict(list)
-    for _, _, key, value, _, _ in world.log_records():
-        app, ident = key.decode().split("/")
-        expected[int(app), int(ident)].append(json.loads(value)["list"])
-    return expected
-
-
-def compare(world, expected):
-    """Per key: the list equals the log's order, the counter equals the count. Returns what differs, by kind."""
-    faults = defaultdict(list)
-    rows = {(app, ident): (n, numbers) for app, ident, n, numbers in world.rows("select app, id, n, list from checks")}
-    for key in expected.keys() | rows.keys():
-        n, numbers = rows.get(key, (0, []))
-        want = expected.get(key, [])
-        if numbers == want and n == len(want):
-            continue
-        kind = ("lost" if set(want) - set(numbers) else
-                "twice" if len(numbers) != len(set(numbers)) else
-                "from nowhere" if set(numbers) - set(want) else
-                "out of order" if numbers != want else "counter")
-        faults[kind].append((key, n, want[:20], numbers[:20]))
-    return faults
-
-
-def sum_of(world, processes, name):
-    return sum(world.metric(p, name) for p in processes if p.alive())
 
 
 class Appliers:
@@ -80,10 +48,6 @@ class Appliers:
 
     def total(self, name):
         return self.seen[name] + sum(self.world.metric(p, name) for p in self.live)
-
-
-def applied(world):
-    return sum(world.rows("select coalesce(sum(n), 0)::bigint from checks")[i][0] for i in range(len(world.shard_names)))
 
 
 def freeze_past_session(world, appliers, index):

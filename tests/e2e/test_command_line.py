@@ -2,7 +2,7 @@
 
 import re
 
-from lib.harness import LEAT, script, wait_until
+from lib.harness import LEAT, both, wait_until
 
 import subprocess
 
@@ -99,6 +99,7 @@ def test_fewer_partitions_than_shards_is_said(make_world):
         assert done.returncode == 1 and "too few partitions" in done.stderr, done
 
 
+@both
 def test_routes_that_do_not_fit_their_table_are_refused(make_world):
     """A parameter that is no key column, an operation that does not fit a type, a table that is not there."""
     world = make_world(shards=1)
@@ -111,7 +112,7 @@ def test_routes_that_do_not_fit_their_table_are_refused(make_world):
     for key, value, words in cases:
         world.settings["routes"] = [{**good, key: value}]
         world.write_config()
-        done = world.leat("init")
+        done = world.leat("run" if world.is_one_process else "init")
         assert done.returncode in (1, 2) and words in done.stderr, (key, value, done.stderr)
 
 
@@ -121,15 +122,19 @@ def test_apply_before_init_says_so(make_world):
     assert done.returncode == 1 and "leat init" in done.stderr
 
 
+@both
 def test_an_address_in_use_is_named(world):
     """The second process on one address ends with a message that names the setting."""
     edge = world.start("edge")
     world.settings["listen"] = world.url(edge).removeprefix("http://")
+    if world.is_one_process:
+        world.settings["log"]["local"]["path"] += "-of-another"
     world.write_config()
-    done = world.leat("edge")
+    done = world.leat("run" if world.is_one_process else "edge")
     assert done.returncode == 1 and "listen" in done.stderr and "in use" in done.stderr
 
 
+@both
 def test_a_second_signal_quits(world):
     """SIGTERM drains; a second one does not wait for the drain."""
     import signal

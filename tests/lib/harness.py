@@ -1,7 +1,8 @@
-"""Starts leat as its users do, on a real Kafka and real PostgreSQL clusters, and reads back what came of it.
+"""Starts leat as its users do, on a real Kafka and real PostgreSQL clusters or on the built-in log and SQLite files, and
+reads back what came of it.
 
-Every test gets a World: a topic, a database in each cluster and a directory of its own. Nothing here sleeps for luck:
-`wait_until` polls for the event and says what was missing when it does not come.
+Every test gets a World: a log, a database for each shard and a directory of its own (backends.py). Nothing here sleeps
+for luck: `wait_until` polls for the event and says what was missing when it does not come.
 """
 
 import json
@@ -14,13 +15,14 @@ import uuid
 from pathlib import Path
 
 import httpx
-import psycopg
+import pytest
 import yaml
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
+
+from lib.backends import LOGS, STORES
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAT = Path(os.environ.get("LEAT_BIN", ROOT / "build" / "debug" / "leat"))
+POWERCUT = LEAT.parent / "tests" / "leat-powercut"
 LOAD = Path(os.environ.get("LEAT_LOAD_BIN", ROOT / "build" / "release" / "leat-load"))
 
 SUBSCRIPTIONS = """
@@ -36,6 +38,11 @@ SUBSCRIPTIONS_ROUTE = {
     "tenant": "app_id",
     "columns": {"session_count": "add", "history": "append"},
 }
+
+# A test that holds for both: on Kafka and PostgreSQL, and on the built-in log and SQLite.
+both = pytest.mark.parametrize("backend", ["servers", "built-in"], indirect=True)
+# And with each log in front of each kind of shard.
+any_mix = pytest.mark.parametrize("backend", ["servers", "built-in", "local and postgres", "kafka and sqlite"], indirect=True)
 
 
 def wait_until(condition, what, timeout=60, every=0.05):
@@ -123,41 +130,42 @@ class Process:
 
 
 class World:
-    def __init__(self, directory, shards=2, partitions=None, table_sql=SUBSCRIPTIONS, route=SUBSCRIPTIONS_ROUTE, **settings):
+    """`log` is kafka or local, `store` postgres or sqlite; `table_sql` is the schema, or a schema for each store."""
+
+    def __init__(self, directory, log="kafka", store="postgres", shards=2, partitions=None, table_sql=SUBSCRIPTIONS,
+                 route=SUBSCRIPTIONS_ROUTE, **settings):
         self.directory = Path(directory)
         self.env = environment()
         self.name = "t" + uuid.uuid4().hex[:12]
-        self.brokers = self.env["KAFKA_BROKERS"]
+        self.log = LOGS[log](self.name, self.directory, self.env)
+        self.store = STORES[store](self.name, self.directory, self.env)
+        self.is_one_process = log == "local"
         self.shard_names = ["a", "b", "c", "d"][:shards]
         self.processes = []
         self.config_path = self.directory / "leat.yaml"
-        self.dsns = {}
         for number, shard in enumerate(self.shard_names, 1):
-            self.make_database(number, shard, table_sql)
+            self.store.make(number, shard, table_sql[store] if isinstance(table_sql, dict) else table_sql)
         self.settings = {
             "listen": "127.0.0.1:0",
             "admin": "127.0.0.1:0",
             "data_dir": str(self.directory / "data"),
-            "log": {"kafka": {"brokers": self.brokers, "topic": self.name, "group": self.name,
-                              "properties": {"session.timeout.ms": 6000}}},
-            "shards": [{"name": s, "dsn": self.dsns[s], "connections": 4} for s in self.shard_names],
+            "log": self.log.settings(partitions),
+            "shards": [self.store.settings(s) for s in self.shard_names],
             "routes": [route],
         }
-        if partitions:
-            self.settings["log"]["kafka"]["partitions"] = partitions
         for key, value in settings.items():
             self.settings[key] = {**self.settings.get(key, {}), **value} if isinstance(value, dict) else value
         self.write_config()
 
     # ---- set-up ----
 
-    def make_database(self, number, shard, table_sql):
-        server = self.env[f"PG_DSN_{number}"]
-        with psycopg.connect(server, autocommit=True) as db:
-            db.execute(f"create database {self.name}")
-        self.dsns[shard] = server.replace("dbname=leat", f"dbname={self.name}")
-        with self.db(shard) as db:
-            db.execute(table_sql)
+    @property
+    def brokers(self):
+        return self.log.brokers
+
+    @property
+    def dsns(self):
+        return self.store.dsns
 
     def write_config(self):
         self.config_path.write_text(yaml.safe_dump(self.settings, sort_keys=False))
@@ -167,12 +175,8 @@ class World:
             process.kill()
         for process in self.processes:
             process.clean()
-        admin = AdminClient({"bootstrap.servers": self.brokers})
-        for future in admin.delete_topics([self.name]).values():
-            future.exception(30)  # it need not be there
-        for number, _ in enumerate(self.shard_names, 1):
-            with psycopg.connect(self.env[f"PG_DSN_{number}"], autocommit=True) as db:
-                db.execute(f"drop database if exists {self.name} with (force)")
+        self.log.close()
+        self.store.close()
 
     # ---- leat ----
 
@@ -182,13 +186,21 @@ class World:
                               timeout=timeout)
 
     def init(self):
+        """What has to be done before leat is started: on the built-in log nothing."""
+        if self.is_one_process:
+            return ""
         done = self.leat("init")
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, command, wait=True):
+    def start(self, command, wait=True, program=LEAT, env=None):
+        """With the built-in log one process, `run`, is both edge and apply: whichever is asked for, it is the one that is
+        up, or is started."""
+        if self.is_one_process and command in ("edge", "apply"):
+            live = [p for p in self.processes if p.alive()]
+            return live[-1] if live else self.start("run", wait, program, env)
         number = len(self.processes)
-        process = Process([LEAT, command, "--config", self.config_path], self.directory / f"{command}-{number}.log")
+        process = Process([program, command, "--config", self.config_path], self.directory / f"{command}-{number}.log", env)
         self.processes.append(process)
         if wait:
             process.wait_for(f"leat {command} is up")
@@ -213,75 +225,25 @@ class World:
     # ---- reading back ----
 
     def db(self, shard):
-        return psycopg.connect(self.dsns[shard], autocommit=True)
+        return self.store.connect(shard)
 
     def rows(self, sql, shards=None):
-        found = []
-        for shard in shards or self.shard_names:
-            with self.db(shard) as db:
-                found += db.execute(sql).fetchall()
-        return found
+        """Of all shards, one after the other. leat's own tables are called leat.NAME, whatever the shard."""
+        return [row for shard in shards or self.shard_names for row in self.store.query(shard, sql)]
 
     def source_id(self, shard="a"):
-        with self.db(shard) as db:
-            return db.execute("select id from leat.sources where topic = %s", (self.name,)).fetchone()[0]
+        return self.rows(f"select id from leat.sources where topic = '{self.name}'", [shard])[0][0]
 
     def log_records(self):
-        """Everything in the topic as (partition, offset, key, value, headers, timestamp), partition by partition."""
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": self.name + "-reader",
-                             "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error"})
-        partitions = consumer.list_topics(self.name, timeout=30).topics[self.name].partitions
-        consumer.assign([TopicPartition(self.name, p, OFFSET_BEGINNING) for p in partitions])
-        records, ended = [], 0
-        while ended < len(partitions):
-            for message in consumer.consume(10000, timeout=5):
-                if message.error():
-                    assert message.error().code() == -191, message.error()  # end of partition
-                    ended += 1
-                    continue
-                records.append((message.partition(), message.offset(), message.key(), message.value(),
-                                dict(message.headers() or []), message.timestamp()[1]))
-        consumer.close()
-        return sorted(records, key=lambda r: (r[0], r[1]))
+        """Everything in the log as (partition, offset, key, value, headers), partition by partition."""
+        return self.log.records()
 
     def committed(self):
-        """{partition: committed offset} of leat's group."""
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": self.settings["log"]["kafka"]["group"]})
-        partitions = consumer.list_topics(self.name, timeout=30).topics[self.name].partitions
-        offsets = consumer.committed([TopicPartition(self.name, p) for p in partitions], timeout=30)
-        consumer.close()
-        return {o.partition: o.offset for o in offsets}
+        return self.log.committed()
 
     def log_ends(self):
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": self.name + "-reader"})
-        partitions = consumer.list_topics(self.name, timeout=30).topics[self.name].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(self.name, p), timeout=30)[1] for p in partitions}
-        consumer.close()
-        return ends
-
-    def wait_applied(self, process=None, timeout=120):
-        """Until every record in the log is applied, as leat's own progress in the shards says."""
-        ends = self.log_ends()
-
-        def all_applied():
-            return all(self.applied_through(p) >= end - 1 for p, end in ends.items())
-
-        wait_until(all_applied, f"all of {ends} to be applied; have {[self.applied_through(p) for p in ends]}", timeout, 0.2)
-
-    def applied_through(self, partition):
-        """The highest offset of the partition that any subpartition has applied. Equal to the last offset of the log only
-        if the last record is applied; together with the checks on rows that is what tests wait for."""
-        for shard in self.shard_names:
-            with self.db(shard) as db:
-                row = db.execute(
-                    "select greatest(p.low, (select max(o) from unnest(p.base_offsets) o),"
-                    " (select max(o) from leat.progress g, unnest(g.offsets) o"
-                    "   where g.source = p.source and g.partition = p.partition))"
-                    " from leat.partitions p join leat.sources s on s.id = p.source"
-                    " where s.topic = %s and p.partition = %s", (self.name, partition)).fetchone()
-                if row:
-                    return row[0]
-        return -1
+        """{partition: the offset behind its last record}"""
+        return self.log.ends()
 
 
 def key_of(app, subscription):
