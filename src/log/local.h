@@ -30,7 +30,7 @@ enum {
     LEAT_LOCAL_RECORD_MAX = 16 * 1024 * 1024 + 64 * 1024, /* key, value and headers of one record */
     LEAT_LOCAL_WAITING_MAX = 100 * 1000,                  /* records and bytes appended, not yet answered */
     LEAT_LOCAL_WAITING_BYTES = 64 * 1024 * 1024,
-    LEAT_LOCAL_MARGIN_MS = 3600 * 1000, /* how old a record is before it is deleted */
+    LEAT_LOCAL_MARGIN_MS = 3600 * 1000, /* how long ago a record was applied before it is deleted: this to twice this */
     LEAT_LOCAL_SQL_SIZE = 256,
 };
 
@@ -59,6 +59,14 @@ int leat_local_make(const char *file, uint32_t partition_count, int busy_ms, lea
 /* Of each partition the first offset that is there and the one the next record gets; NULL: not wanted. */
 int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first, int64_t *ret_next,
                       leat_error *error) LEAT_MUST_CHECK;
+/* How one partition's applied records grow old. */
+typedef struct leat_local_aging {
+    int64_t low;      /* its low water at `since_ms`; -1: none yet */
+    int64_t since_ms; /* wall clock */
+    int64_t old_low;  /* the one before: up to here all was applied at least the margin ago, and may be deleted */
+} leat_local_aging;
+
+int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret, leat_error *error) LEAT_MUST_CHECK;
 /* Takes the lock that says whose the file is ("FILE.lock"). Returns what to close, or -1. */
 int leat_local_lock(const char *file, leat_error *error) LEAT_MUST_CHECK;
 
@@ -81,7 +89,7 @@ struct leat_local_log {
     int lock_fd;
     leat_local_head head;
     leat_local_part *parts;
-    int64_t margin_ms;          /* LEAT_LOCAL_MARGIN_MS; tests change it before there is a writer */
+    _Atomic int64_t margin_ms;  /* LEAT_LOCAL_MARGIN_MS; tests change it */
     _Atomic uint32_t max_pages; /* 0: as large as the disk allows; tests change it */
     pthread_mutex_t lock;       /* of the fields below */
     leat_local_listener *listeners;

@@ -7,7 +7,10 @@
  *   anything else                                            unknown (its frames may be found after a crash), and the log
  *                                                            is broken for this process
  *
- * Between transactions it deletes what is applied (the readers' low waters) and older than the margin.
+ * Between transactions it deletes what was applied (the readers' low waters) longer than the margin ago. How old a record is
+ * says nothing of that: one that waited for days may have been applied a moment ago, and a database that went back, by a
+ * crash or a restored copy, reads again what it was given since. So each partition's low water is set aside and counts as old
+ * when the margin has passed; then the next one is set aside. That is stored, and a restart changes nothing of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +33,6 @@ enum {
 
 typedef struct part_statements {
     sqlite3_stmt *insert;
-    sqlite3_stmt *scan;
     sqlite3_stmt *delete;
 } part_statements;
 
@@ -40,8 +42,9 @@ typedef struct committer {
     leat_local_log *log;
     sqlite3 *db;
     sqlite3_stmt *set_next;
-    sqlite3_stmt *set_first;
+    sqlite3_stmt *set_part;
     part_statements *parts;
+    leat_local_aging *aging; /* of each partition */
     int64_t *next; /* of each partition, as this transaction has it */
     uint32_t trim_turn;
     int64_t trim_us;  /* when to look for old records */
@@ -287,65 +290,76 @@ static void probe(committer *c)
 
 /* ---- what is old ---- */
 
-/* Where the records begin that are to be kept: at most TRIM_RECORDS behind the first. */
-static int find_cut(committer *c, uint32_t partition, int64_t *ret_cut)
+/* Returns whether something of it changed. */
+static bool grow_older(leat_local_aging *aging, int64_t low, int64_t now_ms, int64_t margin_ms)
 {
-    static const char sql[] = "SELECT offset, accepted_ms FROM leat_records_%u WHERE offset >= ? ORDER BY offset";
-    sqlite3_stmt **scan = &c->parts[partition].scan;
-    int code = need(c, scan, sql, partition);
-    if (code != SQLITE_OK)
-        return code;
-    const leat_local_part *part = &c->log->parts[partition];
-    int64_t low = atomic_load(&part->low);
-    int64_t young_ms = leat_wall_ms() - c->log->margin_ms;
-    *ret_cut = atomic_load(&part->first);
-    sqlite3_bind_int64(*scan, 1, *ret_cut);
-    for (uint32_t i = 0; i < TRIM_RECORDS && (code = sqlite3_step(*scan)) == SQLITE_ROW; i++) {
-        int64_t offset = sqlite3_column_int64(*scan, 0);
-        if (offset > low || sqlite3_column_int64(*scan, 1) >= young_ms)
-            break;
-        *ret_cut = offset + 1;
-    }
-    int reset = sqlite3_reset(*scan);
-    return code == SQLITE_ROW || code == SQLITE_DONE || code == SQLITE_OK ? SQLITE_OK : reset;
+    bool is_settled = low <= aging->low && aging->low == aging->old_low;
+    int64_t elapsed_ms = now_ms - aging->since_ms;
+    if (is_settled || (elapsed_ms >= 0 && elapsed_ms < margin_ms))
+        return false;
+    if (elapsed_ms >= margin_ms) {
+        aging->old_low = aging->low;
+        aging->low = low > aging->low ? low : aging->low;
+    } /* else the clock was put back: nobody knows how long ago it was */
+    aging->since_ms = now_ms;
+    return true;
 }
 
-static int delete_below(committer *c, uint32_t partition, int64_t cut)
+static int set_part(committer *c, uint32_t partition, int64_t first, const leat_local_aging *aging)
+{
+    sqlite3_bind_int64(c->set_part, 1, first);
+    sqlite3_bind_int64(c->set_part, 2, aging->low);
+    sqlite3_bind_int64(c->set_part, 3, aging->since_ms);
+    sqlite3_bind_int64(c->set_part, 4, aging->old_low);
+    sqlite3_bind_int64(c->set_part, 5, partition);
+    return finish(c->set_part);
+}
+
+static int delete_below(committer *c, uint32_t partition, int64_t first)
 {
     sqlite3_stmt **statement = &c->parts[partition].delete;
     int code = need(c, statement, "DELETE FROM leat_records_%u WHERE offset < ?", partition);
-    if (code == SQLITE_OK)
-        code = begin(c);
     if (code != SQLITE_OK)
         return code;
-    sqlite3_bind_int64(*statement, 1, cut);
-    code = finish(*statement);
+    sqlite3_bind_int64(*statement, 1, first);
+    return finish(*statement);
+}
+
+static int store_part(committer *c, uint32_t partition, int64_t first, const leat_local_aging *aging)
+{
+    int code = begin(c);
     if (code == SQLITE_OK)
-        code = set_number(c->set_first, partition, cut);
+        code = delete_below(c, partition, first);
+    if (code == SQLITE_OK)
+        code = set_part(c, partition, first, aging);
     if (code == SQLITE_OK)
         code = commit(c);
-    if (code == SQLITE_OK)
-        atomic_store(&c->log->parts[partition].first, cut);
+    roll_back(c);
     return code;
 }
 
 /* Returns whether there may be more to delete at once. */
 static bool trim_part(committer *c, uint32_t partition)
 {
-    const leat_local_part *part = &c->log->parts[partition];
+    leat_local_part *part = &c->log->parts[partition];
+    LEAT_ASSERT(atomic_load(&part->low) < atomic_load(&part->next));
+    leat_local_aging aging = c->aging[partition];
     int64_t first = atomic_load(&part->first);
-    if (atomic_load(&part->low) < first || atomic_load(&part->next) == first)
+    int64_t old = aging.old_low + 1; /* the first that is not old */
+    int64_t cut = old > first + TRIM_RECORDS ? first + TRIM_RECORDS : old > first ? old : first;
+    bool aged = grow_older(&aging, atomic_load(&part->low), leat_wall_ms(), atomic_load(&c->log->margin_ms));
+    if (!aged && cut == first)
         return false;
-    int64_t cut = first;
-    int code = find_cut(c, partition, &cut);
-    if (code == SQLITE_OK && cut > first)
-        code = delete_below(c, partition, cut);
-    roll_back(c);
-    if (code != SQLITE_OK && leat_local_passes(code))
+    int code = store_part(c, partition, cut, &aging);
+    if (code == SQLITE_OK) {
+        c->aging[partition] = aging;
+        atomic_store(&part->first, cut);
+    } else if (leat_local_passes(code)) {
         say_passing(c, "old records cannot be deleted", code);
-    else if (code != SQLITE_OK)
+    } else {
         give_up(c, "old records cannot be deleted", code);
-    return code == SQLITE_OK && cut - first == TRIM_RECORDS;
+    }
+    return code == SQLITE_OK && aging.old_low >= cut;
 }
 
 /* One partition at a time, so that records to commit do not wait; when all had their turn, it rests. */
@@ -441,10 +455,9 @@ static void rest(committer *c)
 static void close_db(committer *c)
 {
     sqlite3_finalize(c->set_next);
-    sqlite3_finalize(c->set_first);
+    sqlite3_finalize(c->set_part);
     for (uint32_t p = 0; p < c->log->head.partition_count; p++) {
         sqlite3_finalize(c->parts[p].insert);
-        sqlite3_finalize(c->parts[p].scan);
         sqlite3_finalize(c->parts[p].delete);
     }
     sqlite3_close_v2(c->db);
@@ -474,8 +487,9 @@ static int open_db(committer *c, leat_error *error)
         return -1;
     sqlite3_wal_hook(c->db, on_wal, c);
     c->set_next = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET next = ? WHERE partition = ?");
-    c->set_first = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET first = ? WHERE partition = ?");
-    return c->set_next && c->set_first ? 0 : -1;
+    c->set_part = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET first = ?, aging_low = ?, aging_since_ms = ?, "
+                                                   "old_low = ? WHERE partition = ?");
+    return c->set_next && c->set_part ? leat_local_agings(c->db, c->log->head.partition_count, c->aging, error) : -1;
 }
 
 static void init_lock(leat_local_commits *commits)
@@ -496,6 +510,7 @@ leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake
     c->commits.ready = true;
     c->parts = leat_must_calloc(log->head.partition_count, sizeof *c->parts);
     c->next = leat_must_calloc(log->head.partition_count, sizeof *c->next);
+    c->aging = leat_must_calloc(log->head.partition_count, sizeof *c->aging);
     init_lock(&c->commits);
     int result = open_db(c, error);
     if (result == 0 && pthread_create(&c->commits.thread, NULL, run, c) != 0)
@@ -538,5 +553,6 @@ void leat_local_commits_free(leat_local_commits *commits)
     pthread_mutex_destroy(&commits->lock);
     free(c->parts);
     free(c->next);
+    free(c->aging);
     free(c);
 }

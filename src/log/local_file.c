@@ -125,6 +125,14 @@ int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error)
     return result;
 }
 
+static void read_range(sqlite3_stmt *row, uint32_t partition, int64_t *ret_first, int64_t *ret_next)
+{
+    if (ret_first)
+        ret_first[partition] = sqlite3_column_int64(row, 1);
+    if (ret_next)
+        ret_next[partition] = sqlite3_column_int64(row, 2);
+}
+
 int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first, int64_t *ret_next, leat_error *error)
 {
     sqlite3_stmt *row =
@@ -132,13 +140,24 @@ int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first,
     if (!row)
         return -1;
     uint32_t count = 0;
-    while (count < partition_count && sqlite3_step(row) == SQLITE_ROW && sqlite3_column_int64(row, 0) == count) {
-        if (ret_first)
-            ret_first[count] = sqlite3_column_int64(row, 1);
-        if (ret_next)
-            ret_next[count] = sqlite3_column_int64(row, 2);
-        count++;
-    }
+    for (; count < partition_count && sqlite3_step(row) == SQLITE_ROW && sqlite3_column_int64(row, 0) == count; count++)
+        read_range(row, count, ret_first, ret_next);
+    int result = count == partition_count ? 0 : leat_local_fail(db, error, "table leat_partitions cannot be read");
+    sqlite3_finalize(row);
+    return result;
+}
+
+int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret, leat_error *error)
+{
+    sqlite3_stmt *row = leat_local_prepare(
+        db, error, "SELECT aging_low, aging_since_ms, old_low FROM leat_partitions ORDER BY partition");
+    if (!row)
+        return -1;
+    uint32_t count = 0;
+    for (; count < partition_count && sqlite3_step(row) == SQLITE_ROW; count++)
+        ret[count] = (leat_local_aging){.low = sqlite3_column_int64(row, 0),
+                                        .since_ms = sqlite3_column_int64(row, 1),
+                                        .old_low = sqlite3_column_int64(row, 2)};
     int result = count == partition_count ? 0 : leat_local_fail(db, error, "table leat_partitions cannot be read");
     sqlite3_finalize(row);
     return result;
@@ -149,12 +168,13 @@ int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first,
 static const char head_sql[] =
     "CREATE TABLE leat_log (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, identity TEXT NOT NULL,"
     " made_at TEXT NOT NULL, partition_count INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE leat_partitions (partition INTEGER PRIMARY KEY, first INTEGER NOT NULL, next INTEGER NOT NULL) STRICT;";
+    "CREATE TABLE leat_partitions (partition INTEGER PRIMARY KEY, first INTEGER NOT NULL, next INTEGER NOT NULL,"
+    " aging_low INTEGER NOT NULL, aging_since_ms INTEGER NOT NULL, old_low INTEGER NOT NULL) STRICT;";
 
 static const char partition_sql[] =
     "CREATE TABLE leat_records_%u (offset INTEGER PRIMARY KEY, accepted_ms INTEGER NOT NULL, route TEXT, op TEXT,"
     " key BLOB, value BLOB) STRICT;"
-    "INSERT INTO leat_partitions VALUES (%u, 0, 0)";
+    "INSERT INTO leat_partitions VALUES (%u, 0, 0, -1, 0, -1)";
 
 static int make_partition(sqlite3 *db, uint32_t partition, leat_error *error)
 {

@@ -446,10 +446,12 @@ int64_t leat_local_reader_end(const leat_log_reader *base, uint32_t partition)
 
 /* ---- public: commits ---- */
 
-/* Nobody can take a partition away, so whoever asks is a member; records that are applied may go when they are old. */
+/* Nobody can take a partition away, so whoever asks is a member. Records that are applied may go when they are old; but
+ * what counts as applied in a range that is not judged, or judged broken, may be another log's. */
 static void commit_to(leat_local_reader *reader, uint32_t partition, int64_t offset)
 {
-    if (offset > atomic_load(&reader->log->parts[partition].low))
+    bool is_known = reader->parts[partition].state == PART_READING;
+    if (is_known && offset > atomic_load(&reader->log->parts[partition].low))
         atomic_store(&reader->log->parts[partition].low, offset);
     reader->committed_us = leat_mono_us();
     uv_async_send(&reader->wake);

@@ -411,45 +411,123 @@ END_TEST
 
 /* ---- trimming ---- */
 
+/* Changes the file behind the log's back. */
+static void tamper(const fixture *f, const char *sql)
+{
+    leat_error error = {0};
+    sqlite3 *db;
+    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_WRITE, 5000, &db, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_local_run(db, sql, &error) == 0, "%s", error.text);
+    sqlite3_close_v2(db);
+}
+
+static int64_t first_of(const fixture *f, uint32_t partition)
+{
+    return atomic_load(&f->config.local->parts[partition].first);
+}
+
+typedef struct awaited {
+    const fixture *f;
+    uint32_t partition;
+    int64_t offset;
+} awaited;
+
 static bool is_trimmed(const void *context)
 {
-    const reading *r = context;
-    return atomic_load(&r->f->config.local->parts[0].first) >= (int64_t)r->wanted;
+    const awaited *a = context;
+    return first_of(a->f, a->partition) >= a->offset;
 }
 
-static void await_trimmed(reading *r, size_t first)
+static void await_trimmed(fixture *f, uint32_t partition, int64_t first)
 {
-    await(r, is_trimmed, first);
-    ck_assert_int_eq(atomic_load(&r->f->config.local->parts[0].first), (int64_t)first);
+    awaited a = {f, partition, first};
+    fixture_await(f, is_trimmed, &a);
+    ck_assert_int_eq(first_of(f, partition), first);
 }
 
-START_TEST(deletes_what_is_applied_and_old)
+static bool is_aging(const void *context)
+{
+    const awaited *a = context;
+    leat_error error = {0};
+    sqlite3 *db;
+    leat_local_aging aging[PARTITIONS_MAX];
+    ck_assert_msg(leat_local_connect(a->f->file, LEAT_LOCAL_READ, 1000, &db, &error) == 0, "%s", error.text);
+    ck_assert_int_eq(leat_local_agings(db, a->f->config.local->head.partition_count, aging, &error), 0);
+    sqlite3_close_v2(db);
+    return aging[a->partition].low == a->offset;
+}
+
+static void await_aging(fixture *f, uint32_t partition, int64_t low)
+{
+    awaited a = {f, partition, low};
+    fixture_await(f, is_aging, &a);
+}
+
+/* Two partitions whose records up to 2399 are applied, of 2500; the log is closed. */
+static void apply_some(fixture *f)
+{
+    fixture_open(f, 2);
+    fixture_write(f);
+    fixture_append_keys(f, 0, 0, 2500, 1); /* long ago: that does not count */
+    fixture_append_keys(f, 1, 0, 2500, 1);
+    fixture_await_answers(f);
+    reading *r = read_all(f, 2);
+    for (uint32_t p = 0; p < 2; p++)
+        leat_log_reader_seek(r->reader, p, 2400, 2399, -1);
+    await(r, has_read, 200);
+    for (uint32_t p = 0; p < 2; p++)
+        leat_log_reader_commit(r->reader, p, 2399);
+    await_aging(f, 0, 2399);
+    await_aging(f, 1, 2399);
+    read_end(r);
+    fixture_write_end(f);
+    leat_log_close(&f->config);
+}
+
+START_TEST(deletes_what_was_applied_long_ago)
 {
     fixture f;
-    fixture_open(&f, 1);
-    int64_t now_ms = leat_wall_ms();
+    apply_some(&f);
+    char sql[LEAT_LOCAL_SQL_SIZE];
+    snprintf(sql, sizeof sql, "UPDATE leat_partitions SET aging_since_ms = aging_since_ms - %d WHERE partition = 1",
+             LEAT_LOCAL_MARGIN_MS);
+    tamper(&f, sql);
+    fixture_hold(&f, 2);
     fixture_write(&f);
-    fixture_append_keys(&f, 0, 0, 2500, now_ms - 2 * LEAT_LOCAL_MARGIN_MS);
-    fixture_append_keys(&f, 0, 2500, 10, now_ms);
-    fixture_await_answers(&f);
-    reading *r = read_all(&f, 1);
-    leat_log_reader_seek(r->reader, 0, 2000, 1999, -1);
-    await(r, has_read, 510);
-    leat_log_reader_commit(r->reader, 0, 2399);
-    await_trimmed(r, 2400); /* what is not applied stays */
-    leat_log_reader_commit(r->reader, 0, 2509);
-    await_trimmed(r, 2500); /* what is young stays */
+    await_trimmed(&f, 1, 2400);
+    ck_assert_int_eq(first_of(&f, 0), 0); /* that was applied a moment ago */
     leat_error error;
-    int64_t start;
-    ck_assert_int_eq(leat_log_starts(&f.config, 1, 1000, &start, &error), 0);
-    ck_assert_int_eq(start, 2500);
-    leat_log_reader_seek(r->reader, 0, 2400, 2499, -1); /* applied: they are not missed */
-    await(r, has_read, 520);
-    expect_keys(r, 510, 2500, 10);
-    leat_log_reader_seek(r->reader, 0, 2400, 2399, -1);
+    int64_t starts[2];
+    ck_assert_int_eq(leat_log_starts(&f.config, 2, 1000, starts, &error), 0);
+    ck_assert_int_eq(starts[0], 0);
+    ck_assert_int_eq(starts[1], 2400);
+    reading *r = read_all(&f, 2);
+    leat_log_reader_seek(r->reader, 1, 2300, 2399, -1); /* those deleted are applied: they are not missed */
+    await(r, has_read, 100);
+    expect_keys(r, 0, 2400, 100);
+    leat_log_reader_seek(r->reader, 1, 2300, 2298, -1);
     await(r, is_broken, 0);
-    ck_assert_msg(strstr(r->broken, "starts at offset 2500, but offsets from 2400 on are not applied"), "%s", r->broken);
+    ck_assert_msg(strstr(r->broken, "starts at offset 2400, but offsets from 2300 on are not applied"), "%s", r->broken);
     read_end(r);
+    finish(&f);
+}
+END_TEST
+
+START_TEST(a_clock_put_back_deletes_nothing)
+{
+    fixture f;
+    apply_some(&f);
+    char sql[LEAT_LOCAL_SQL_SIZE];
+    snprintf(sql, sizeof sql,
+             "UPDATE leat_partitions SET aging_since_ms = aging_since_ms + iif(partition = 0, %d, -%d)",
+             LEAT_LOCAL_MARGIN_MS, LEAT_LOCAL_MARGIN_MS);
+    tamper(&f, sql);
+    fixture_hold(&f, 2);
+    fixture_write(&f);
+    await_trimmed(&f, 1, 2400); /* the other one had its turn before it, each time */
+    ck_assert_int_eq(first_of(&f, 0), 0);
+    atomic_store(&f.config.local->margin_ms, 0); /* and it does not wait for the clock to come back */
+    await_trimmed(&f, 0, 2400);
     finish(&f);
 }
 END_TEST
@@ -458,7 +536,7 @@ START_TEST(offsets_go_on_after_all_was_deleted)
 {
     fixture f;
     fixture_open(&f, 1);
-    f.config.local->margin_ms = 0;
+    atomic_store(&f.config.local->margin_ms, 0);
     fixture_write(&f);
     fixture_append_keys(&f, 0, 0, 7, 1);
     fixture_await_answers(&f);
@@ -466,7 +544,7 @@ START_TEST(offsets_go_on_after_all_was_deleted)
     leat_log_reader_seek(r->reader, 0, 0, -1, -1);
     await(r, has_read, 7);
     leat_log_reader_commit(r->reader, 0, 6);
-    await_trimmed(r, 7);
+    await_trimmed(&f, 0, 7);
     read_end(r);
     fixture_write_end(&f);
     leat_log_close(&f.config);
@@ -500,6 +578,9 @@ START_TEST(breaks_when_the_end_is_too_short)
     leat_log_reader_seek(r->reader, 0, 3, 2, 5);
     await(r, is_broken, 0);
     ck_assert_msg(strstr(r->broken, "ends at offset 5, but offset 5 was read"), "%s", r->broken);
+    leat_log_reader_confirm(r->reader); /* is answered, but what was applied was not of this log */
+    await(r, has_committed, 1);
+    ck_assert_int_eq(atomic_load(&f.config.local->parts[0].low), -1);
     fixture_append_keys(&f, 0, 5, 5, 1);
     fixture_await_answers(&f);
     some_turns(&f);
@@ -528,16 +609,6 @@ START_TEST(breaks_when_the_file_was_made_anew)
     finish(&f);
 }
 END_TEST
-
-/* Changes the file behind the log's back. */
-static void tamper(const fixture *f, const char *sql)
-{
-    leat_error error = {0};
-    sqlite3 *db;
-    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_WRITE, 5000, &db, &error) == 0, "%s", error.text);
-    ck_assert_msg(leat_local_run(db, sql, &error) == 0, "%s", error.text);
-    sqlite3_close_v2(db);
-}
 
 START_TEST(breaks_when_a_record_is_missing)
 {
@@ -598,7 +669,8 @@ int main(void)
     tcase_add_test(tests, a_handle_outlives_seeks);
     tcase_add_test(tests, nothing_of_an_earlier_read_after_a_seek);
     tcase_add_test(tests, commits_are_answered_later);
-    tcase_add_test(tests, deletes_what_is_applied_and_old);
+    tcase_add_test(tests, deletes_what_was_applied_long_ago);
+    tcase_add_test(tests, a_clock_put_back_deletes_nothing);
     tcase_add_test(tests, offsets_go_on_after_all_was_deleted);
     tcase_add_test(tests, breaks_when_the_end_is_too_short);
     tcase_add_test(tests, breaks_when_the_file_was_made_anew);
