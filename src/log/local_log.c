@@ -77,11 +77,25 @@ int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_e
     return 0;
 }
 
+/* A reader may have been the last to close the file, and cannot fold the write-ahead log into it: then part of the log would
+ * stand in another file, which who copies it does not think of. */
+static void tidy(leat_local_log *log)
+{
+    sqlite3 *db;
+    if (leat_local_broken(log) || leat_local_connect(log->file, LEAT_LOCAL_WRITE, 0, &db, NULL) != 0)
+        return;
+    if (leat_local_run(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL) != 0)
+        leat_debug("log %s: its write-ahead log stays beside it", log->file);
+    sqlite3_close_v2(db);
+}
+
 void leat_local_close(leat_log_config *config)
 {
     leat_local_log *log = config->local;
     config->local = NULL;
     LEAT_ASSERT(!log->listeners);
+    if (!log->abandoned)
+        tidy(log);
     if (!log->abandoned)
         forget(log);
 }

@@ -43,6 +43,7 @@ def test_run_needs_nothing_made_before(make_world):
             assert (answer["topic"], answer["offset"]) == (world.name, number)
         wait_until(lambda: applied(world) == number + 1, "the write")
         assert leat.terminate() == 0
+        assert not list(world.directory.glob("*-wal")), "each file is whole by itself after a drain"
     assert world.rows("select n, list from checks") == [(2, [0, 1])]
 
 
