@@ -226,8 +226,9 @@ def test_a_unique_constraint_makes_the_table_ordered(things):
         for shard in things.shard_names:
             with things.db(shard) as db:
                 db.execute("create unique index one_note on things (app_id, note)")
-        for shard in "ab":
-            leat.wait_for(f"shard={shard} table=things was altered")
+        if things.store.kind == "postgres":  # in a SQLite file every table is written in order
+            for shard in "ab":
+                leat.wait_for(f"shard={shard} table=things was altered")
         for owner in range(20):
             load.write(http, 1, 900 + owner, {"n": 1, "note": "mine"})
             load.write(http, 1, 900 + owner, {"n": 1, "note": None})

@@ -451,9 +451,9 @@ def test_what_is_not_understood_halts_the_shard(world_of):
 def test_dead_letters_can_be_listed_and_shown(world_of):
     world = world_of()
     world.init()
+    edge = world.start("edge")
     none = world.leat("dead", "list")
     assert none.returncode == 0 and "no dead letters" in none.stdout
-    edge = world.start("edge")
     at = {}
     with world.client(edge) as http:
         for app in range(6):

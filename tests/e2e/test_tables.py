@@ -131,7 +131,7 @@ create table things (
     id int primary key, n int default 5, bare int, high int default 10, low timestamptz, name text collate "C", doc jsonb default '{"a": {"b": 1}}',
     list jsonb, price numeric(6, 2) default 1);
 """
-PRICES = {"postgres": ("1.00", "1.13", "1.26"), "sqlite": ("1.0", "1.125", "1.25")}  # SQLite has no decimal numbers
+PRICES = {"postgres": ("1.00", "1.13", "1.26"), "sqlite": ("1", "1.125", "1.25")}  # SQLite has no decimal numbers
 
 
 @both

@@ -186,8 +186,8 @@ class World:
                               timeout=timeout)
 
     def init(self):
-        """What has to be done before leat is started: on the built-in log nothing."""
-        if self.is_one_process:
+        """What has to be done before leat is started: nothing, unless there is a server to be prepared."""
+        if self.is_one_process and self.store.kind == "sqlite":
             return ""
         done = self.leat("init")
         assert done.returncode == 0, done.stderr
