@@ -84,9 +84,10 @@ static void begin_work(lite_sink *sink, uv_work_cb run, uv_after_work_cb done)
 /* Is there still somebody to tell? */
 static bool end_work(lite_sink *sink)
 {
+    bool is_wanted = !sink->freed; /* before it is let go: that may be the end of it */
     sink->is_working = false;
     let_go(sink);
-    return !sink->freed;
+    return is_wanted;
 }
 
 static void on_opened(uv_work_t *work, int status);
@@ -116,11 +117,9 @@ static void say_down(lite_sink *sink, const char *why)
 static void on_opened(uv_work_t *work, int status)
 {
     lite_sink *sink = work->data;
-    if (sink->freed || status != 0) {
-        end_work(sink);
+    (void)status; /* nothing cancels it */
+    if (!end_work(sink))
         return;
-    }
-    end_work(sink);
     if (sink->open_status != 0) {
         sink->counters.connect_failures++;
         sink->failures++;
