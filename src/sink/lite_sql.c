@@ -1,19 +1,10 @@
 #include "sink/lite_sql.h"
 
+#include "sink/identifier.h"
+
 bool leat_lite_is_written(const leat_column *column)
 {
     return column->key_position < 0 && !column->generated;
-}
-
-static void put_name(leat_buf *out, const char *name)
-{
-    leat_buf_byte(out, '"');
-    for (; *name; name++) {
-        if (*name == '"')
-            leat_buf_byte(out, '"');
-        leat_buf_byte(out, *name);
-    }
-    leat_buf_byte(out, '"');
 }
 
 /* Writes each column that is written by `put`, and `otherwise` when there is none. */
@@ -34,7 +25,7 @@ static void put_columns(leat_buf *out, const leat_table *table, const char *betw
 
 static void put_column(leat_buf *out, const leat_column *column)
 {
-    put_name(out, column->name);
+    leat_put_identifier(out, column->name);
 }
 
 static void put_default(leat_buf *out, const leat_column *column)
@@ -47,25 +38,25 @@ static void put_default(leat_buf *out, const leat_column *column)
 
 static void put_assignment(leat_buf *out, const leat_column *column)
 {
-    put_name(out, column->name);
+    leat_put_identifier(out, column->name);
     leat_buf_text(out, " = excluded.");
-    put_name(out, column->name);
+    leat_put_identifier(out, column->name);
 }
 
 /* By bytes, whatever the column's collation. */
 static void put_difference(leat_buf *out, const leat_column *column)
 {
     leat_buf_text(out, "t.");
-    put_name(out, column->name);
+    leat_put_identifier(out, column->name);
     leat_buf_text(out, " COLLATE BINARY IS NOT excluded.");
-    put_name(out, column->name);
+    leat_put_identifier(out, column->name);
 }
 
 static void put_keys(leat_buf *out, const leat_table *table)
 {
     for (uint32_t i = 0; i < table->key_count; i++) {
         leat_buf_text(out, i > 0 ? ", " : "");
-        put_name(out, table->columns[table->key_columns[i]].name);
+        leat_put_identifier(out, table->columns[table->key_columns[i]].name);
     }
 }
 
@@ -73,7 +64,7 @@ static void put_match(leat_buf *out, const leat_table *table)
 {
     for (uint32_t i = 0; i < table->key_count; i++) {
         leat_buf_text(out, i > 0 ? " AND " : " WHERE ");
-        put_name(out, table->columns[table->key_columns[i]].name);
+        leat_put_identifier(out, table->columns[table->key_columns[i]].name);
         leat_buf_printf(out, " = ?%u", i + 1);
     }
 }
@@ -91,7 +82,7 @@ static void put_select(leat_buf *out, const leat_table *table)
     leat_buf_text(out, "SELECT ");
     put_columns(out, table, ", ", "1", put_column);
     leat_buf_text(out, " FROM main.");
-    put_name(out, table->name);
+    leat_put_identifier(out, table->name);
     put_match(out, table);
 }
 
@@ -105,7 +96,7 @@ static void put_upsert(leat_buf *out, const leat_table *table)
 {
     uint32_t written = written_count(table);
     leat_buf_text(out, "INSERT INTO main.");
-    put_name(out, table->name);
+    leat_put_identifier(out, table->name);
     leat_buf_text(out, " AS t (");
     put_keys(out, table);
     leat_buf_text(out, written > 0 ? ", " : "");
@@ -124,7 +115,7 @@ static void put_upsert(leat_buf *out, const leat_table *table)
 static void put_delete(leat_buf *out, const leat_table *table)
 {
     leat_buf_text(out, "DELETE FROM main.");
-    put_name(out, table->name);
+    leat_put_identifier(out, table->name);
     put_match(out, table);
 }
 

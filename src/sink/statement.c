@@ -1,5 +1,7 @@
 #include "sink/statement.h"
 
+#include "sink/identifier.h"
+
 /* What a row starts from: what is not named stays so, and operations change it. */
 typedef enum row_base { FROM_STORED, FROM_DEFAULTS } row_base;
 
@@ -89,29 +91,18 @@ uint32_t leat_statement_element_oid(leat_type type)
 
 /* --- names ------------------------------------------------------------------------------------------------------- */
 
-static void put_identifier(leat_buf *out, const char *name)
-{
-    leat_buf_byte(out, '"');
-    for (; *name; name++) {
-        if (*name == '"')
-            leat_buf_byte(out, '"');
-        leat_buf_byte(out, *name);
-    }
-    leat_buf_byte(out, '"');
-}
-
 static void put_table(const sql_writer *writer)
 {
-    put_identifier(writer->out, writer->table->schema);
+    leat_put_identifier(writer->out, writer->table->schema);
     leat_buf_byte(writer->out, '.');
-    put_identifier(writer->out, writer->table->name);
+    leat_put_identifier(writer->out, writer->table->name);
     leat_buf_text(writer->out, " AS t");
 }
 
 static void put_stored(const sql_writer *writer, uint32_t column)
 {
     leat_buf_text(writer->out, "t.");
-    put_identifier(writer->out, writer->table->columns[column].name);
+    leat_put_identifier(writer->out, writer->table->columns[column].name);
 }
 
 static bool is_named(const sql_writer *writer, uint32_t column)
@@ -476,7 +467,7 @@ static void put_update(const sql_writer *writer)
     leat_buf_text(writer->out, ") THEN UPDATE SET ");
     for (uint32_t i = first; i < count; i = next_written(writer, i + 1)) {
         leat_buf_text(writer->out, i == first ? "" : ", ");
-        put_identifier(writer->out, writer->table->columns[i].name);
+        leat_put_identifier(writer->out, writer->table->columns[i].name);
         leat_buf_text(writer->out, " = ");
         if (is_named(writer, i))
             put_new(writer, i, base);
@@ -492,13 +483,13 @@ static void put_insert(const sql_writer *writer)
     leat_buf_text(writer->out, "INSERT (");
     for (uint32_t i = 0; i < table->key_count; i++) {
         leat_buf_text(writer->out, i > 0 ? ", " : "");
-        put_identifier(writer->out, table->columns[table->key_columns[i]].name);
+        leat_put_identifier(writer->out, table->columns[table->key_columns[i]].name);
     }
     for (uint32_t i = 0; i < table->column_count; i++) {
         if (!is_named(writer, i))
             continue;
         leat_buf_text(writer->out, ", ");
-        put_identifier(writer->out, table->columns[i].name);
+        leat_put_identifier(writer->out, table->columns[i].name);
     }
     leat_buf_text(writer->out, ") VALUES (");
     for (uint32_t i = 0; i < table->key_count; i++)

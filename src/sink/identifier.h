@@ -1,0 +1,20 @@
+/*
+ * identifier.h - a name in SQL, quoted so that any name is one: PostgreSQL and SQLite have the same rule.
+ */
+#ifndef LEAT_IDENTIFIER_H
+#define LEAT_IDENTIFIER_H
+
+#include "base/buf.h"
+
+static inline void leat_put_identifier(leat_buf *out, const char *name)
+{
+    leat_buf_byte(out, '"');
+    for (; *name; name++) {
+        if (*name == '"')
+            leat_buf_byte(out, '"');
+        leat_buf_byte(out, *name);
+    }
+    leat_buf_byte(out, '"');
+}
+
+#endif
