@@ -17,8 +17,8 @@ static int check_source(const leat_startup *startup, leat_shard_address at, leat
     leat_layout layout;
     int found = leat_shard_read_source(at, startup->log.topic, &stored, &layout, error);
     if (found == 1)
-        return leat_fail(error, "it knows nothing of %s %s: run `leat init` first", startup->log.file ? "log" : "topic",
-                         startup->log.topic);
+        return leat_fail(error, "it knows nothing of %s %s: %s", startup->log.file ? "log" : "topic", startup->log.topic,
+                         at.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
     if (found != 0 || leat_startup_source(startup, &running, ret_layout, error) != 0)
         return -1;
     return leat_shard_check_source(&stored, &layout, &running, ret_layout, error);

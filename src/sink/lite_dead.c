@@ -88,7 +88,7 @@ int leat_lite_dead_letters(const char *file, const leat_dead_query *query, leat_
     *ret = (leat_dead_letters){0};
     int found = leat_lite_read_source(file, query->topic, &source, &layout, error);
     if (found == 1)
-        return leat_fail(error, "%s knows nothing of the log %s", file, query->topic);
+        return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up", file, query->topic);
     if (found != 0)
         return -1;
     int status = leat_lite_open(&lite, file, BUSY_MS, error);
