@@ -1,0 +1,208 @@
+#include "broker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+void sim_broker_begin(sim_world *world)
+{
+    world->broker = (sim_broker){.partition_count = world->schema.catalog.layout.partition_count, .topic = 1};
+}
+
+static void free_record(sim_record *record)
+{
+    free(record->bytes);
+    free(record);
+}
+
+void sim_broker_end(sim_broker *broker)
+{
+    for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++) {
+        for (uint32_t i = 0; i < broker->partitions[p].count; i++)
+            free_record(broker->partitions[p].records[i]);
+        free(broker->partitions[p].records);
+    }
+    for (uint32_t i = 0; i < broker->buried_count; i++)
+        free_record(broker->buried[i]);
+    free(broker->buried);
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------- */
+
+static leat_slice keep(char **at, leat_slice from)
+{
+    char *to = *at;
+    if (from.size > 0)
+        memcpy(to, from.data, from.size);
+    *at += from.size;
+    return (leat_slice){to, from.size};
+}
+
+static sim_record *copy_record(const leat_record *from)
+{
+    sim_record *made = leat_must_calloc(1, sizeof *made);
+    made->bytes = leat_must_calloc(1, from->key.size + from->value.size + from->route.size + from->op.size + 1);
+    char *at = made->bytes;
+    made->record = *from;
+    made->record.key = keep(&at, from->key);
+    made->record.value = keep(&at, from->value);
+    made->record.route = keep(&at, from->route);
+    made->record.op = keep(&at, from->op);
+    return made;
+}
+
+/* Which row it writes is decided once, with the code that the worker uses: the oracle judges order and effects, not the
+ * reading of keys, which has tests of its own. */
+static void find_row(sim_world *world, sim_record *made)
+{
+    leat_item item = {.record = made->record};
+    LEAT_ASSERT(leat_item_decode(sim_schema_routes(&world->schema), &item) == 0);
+    if (item.record.partition < world->broker.partition_count)
+        LEAT_ASSERT(leat_item_check_place(&world->schema.catalog.layout, &item) == 0);
+    made->subpartition = leat_subpartition_of(item.hash);
+    made->op = item.op;
+    made->row = -1;
+    if (!item.fault && item.route)
+        made->row = sim_schema_row(&world->schema, item.route->table_index, item.key[0].text, item.key[1].integer);
+    leat_item_clear(&item);
+}
+
+static void take_in(sim_partition *partition, sim_record *record)
+{
+    if (partition->count == partition->capacity) {
+        partition->capacity = partition->capacity ? 2 * partition->capacity : 64;
+        partition->records = realloc(partition->records, partition->capacity * sizeof *partition->records);
+        LEAT_ASSERT(partition->records);
+    }
+    record->index = partition->count;
+    partition->records[partition->count++] = record;
+}
+
+sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request, const sim_poison *poison)
+{
+    sim_partition *partition = &world->broker.partitions[record->partition];
+    sim_record *made = copy_record(record);
+    if (sim_chance(world, world->options.values[OPT_GAPS]))
+        partition->end += 1 + (int64_t)sim_below(world, 5);
+    made->record.offset = partition->end++;
+    made->request = request;
+    made->poison = *poison;
+    find_row(world, made);
+    take_in(partition, made);
+    world->broker.record_count++;
+    sim_tell(world, "log: partition %u offset %lld: request %d, %.*s %.*s %.*s%s%s", record->partition,
+             (long long)made->record.offset, (int)request, (int)record->route.size, record->route.data,
+             (int)record->key.size, record->key.data, (int)record->value.size, record->value.data,
+             poison->sqlstate[0] ? " poisoned " : "", poison->sqlstate);
+    sim_readers_wake(world, record->partition);
+    return made;
+}
+
+static uint32_t index_of(const sim_partition *partition, int64_t offset)
+{
+    uint32_t low = 0, high = partition->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (partition->records[middle]->record.offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+sim_record *sim_broker_find(const sim_broker *broker, uint32_t at, int64_t offset)
+{
+    const sim_partition *partition = &broker->partitions[at];
+    uint32_t index = index_of(partition, offset);
+    index = index > partition->first ? index : partition->first;
+    return index < partition->count && !partition->records[index]->is_gone ? partition->records[index] : NULL;
+}
+
+sim_record *sim_broker_at(const sim_broker *broker, uint32_t at, int64_t offset)
+{
+    const sim_partition *partition = &broker->partitions[at];
+    uint32_t index = index_of(partition, offset);
+    bool is_there = index < partition->count && partition->records[index]->record.offset == offset;
+    return is_there ? partition->records[index] : NULL;
+}
+
+/* --- what happens to a log ----------------------------------------------------------------------------------------- */
+
+void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
+{
+    sim_partition *partition = &world->broker.partitions[at];
+    if (start <= partition->start || start > partition->end)
+        return;
+    partition->start = start;
+    while (partition->first < partition->count &&
+           partition->records[partition->first]->record.offset < start) {
+        sim_record *record = partition->records[partition->first++];
+        record->is_gone = true;
+        partition->is_damaged = partition->is_damaged || !sim_is_applied_everywhere(world, record);
+    }
+    sim_tell(world, "log: partition %u starts at offset %lld now%s", at, (long long)start,
+             partition->is_damaged ? ": what is gone was not applied everywhere" : "");
+    sim_readers_recheck(world, at, true);
+}
+
+/* Has a database or a reader seen any of what stands at or behind `index`? */
+static bool was_seen_from(sim_world *world, uint32_t at, uint32_t index, int64_t end)
+{
+    const sim_partition *partition = &world->broker.partitions[at];
+    for (uint32_t i = index; i < partition->count; i++)
+        if (partition->records[i]->ever_applied)
+            return true;
+    return sim_readers_reach(world, at) >= end;
+}
+
+static void bury(sim_broker *broker, sim_record *record)
+{
+    broker->buried = realloc(broker->buried, (broker->buried_count + 1) * sizeof *broker->buried);
+    LEAT_ASSERT(broker->buried);
+    broker->buried[broker->buried_count++] = record;
+}
+
+/* A partition of which somebody has seen what is gone takes no more writes: a person is needed there in any case, and with
+ * new records at old offsets no reader could tell. What nobody has seen is as if it had never been. */
+void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
+{
+    sim_partition *partition = &world->broker.partitions[at];
+    if (end >= partition->end || end < partition->start)
+        return;
+    uint32_t index = index_of(partition, end);
+    bool was_seen = was_seen_from(world, at, index, end);
+    for (uint32_t i = index; i < partition->count; i++) {
+        partition->records[i]->is_gone = true;
+        if (!was_seen)
+            bury(&world->broker, partition->records[i]);
+    }
+    if (was_seen)
+        partition->is_damaged = partition->is_closed = true;
+    else
+        partition->count = index;
+    partition->end = end;
+    sim_tell(world, "log: partition %u ends at offset %lld now%s", at, (long long)end,
+             was_seen ? ": somebody has seen what is gone" : "");
+    sim_readers_recheck(world, at, false);
+}
+
+/* Nothing of the new topic counts: leat must not read it. */
+void sim_broker_recreate(sim_world *world)
+{
+    sim_broker *broker = &world->broker;
+    broker->topic++;
+    sim_tell(world, "log: the topic is made anew");
+    for (uint32_t p = 0; p < broker->partition_count; p++) {
+        broker->partitions[p].is_damaged = broker->partitions[p].is_closed = true;
+        sim_readers_recheck(world, p, true);
+    }
+}
+
+void sim_broker_grow(sim_world *world)
+{
+    if (world->broker.partition_count + world->broker.grown < SIM_PARTITIONS_MAX)
+        world->broker.grown++;
+    sim_tell(world, "log: %u partitions now", world->broker.partition_count + world->broker.grown);
+}

@@ -1,0 +1,55 @@
+/*
+ * check.h - the checkers: what must hold at every step, and at the end. Each has a file and a name of its own, by which a
+ * violation is known:
+ *
+ *   effects       no record's effect is missing when a later one of its subpartition is there, and none is there twice
+ *   order         the records of a key are applied in the order of the log
+ *   progress      what schema leat says is applied is what is applied, after each commit
+ *   commits       nothing is committed to the group above a record that no database has applied
+ *   flight        one batch in flight a subpartition, under one claim
+ *   ownership     no work for a partition that was given back, or in another shard's database
+ *   memory        records and bytes held stay under their bounds, and come back
+ *   acknowledged  what was answered 202 is in the log, what was answered 4xx or 503 is not
+ *   dead_letters  only what the database refuses for good is kept as a dead letter
+ *   tables        the tables equal what a sequential oracle makes of the log
+ *   liveness      once nothing goes wrong any more all is applied, committed and let go of
+ */
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include "client.h"
+#include "process.h"
+#include "state.h"
+
+/* A database is about to commit, and has. */
+void sim_check_before_commit(sim_world *world, const sim_state *state, const sim_commit *commit);
+void sim_check_after_commit(sim_world *world, const sim_state *state, const sim_commit *commit);
+/* A worker commits to the group that all is applied up to `offset`. */
+void sim_check_commit(sim_world *world, uint32_t partition, int64_t offset);
+/* A worker gives a job to the sink of the shard. */
+void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_job *job);
+/* A worker's step is over; it has drained. */
+void sim_check_process(sim_world *world, const sim_process *process);
+void sim_check_drained(sim_world *world, const sim_process *process);
+/* What a claim has read is about to be used. */
+void sim_check_claim(sim_world *world, const sim_server *server, uint32_t partition, const leat_progress *progress);
+/* A client got its answer. */
+void sim_check_answer(sim_world *world, const sim_request *request, leat_slice body);
+
+/* Is there nothing left to do? */
+bool sim_check_is_quiet(sim_world *world);
+/* Says what is left to do, as a violation of `liveness`. */
+_Noreturn void sim_check_not_quiet(sim_world *world);
+/* All is over: the tables, and what was acknowledged. */
+void sim_check_end(sim_world *world);
+
+/* check_*.c */
+void sim_check_effects(sim_world *world, const sim_state *state, const sim_commit *commit);
+void sim_check_order(sim_world *world, const sim_state *state, const sim_commit *commit);
+void sim_check_dead_letters(sim_world *world, const sim_commit *commit);
+void sim_check_progress(sim_world *world, const sim_state *state, uint32_t partition);
+void sim_check_memory(sim_world *world, const sim_process *process);
+void sim_check_tables(sim_world *world, uint32_t shard);
+void sim_check_acknowledged(sim_world *world);
+
+#endif

@@ -1,0 +1,53 @@
+/* check_effects.c - effects, order, dead_letters: what one transaction may do to what is there already. */
+#include "check.h"
+#include "world.h"
+
+void sim_check_effects(sim_world *world, const sim_state *state, const sim_commit *commit)
+{
+    for (uint32_t i = 0; i < commit->fate_count; i++) {
+        const sim_record *record = commit->fates[i].record;
+        if (sim_state_fate(state, record) != FATE_NONE)
+            sim_fail(world, "effects", "partition %u offset %lld is applied twice", record->record.partition,
+                     (long long)record->record.offset);
+    }
+}
+
+static bool is_in(const sim_commit *commit, uint32_t before, const sim_record *record)
+{
+    for (uint32_t i = 0; i < before; i++)
+        if (commit->fates[i].record == record)
+            return true;
+    return false;
+}
+
+/* The record before it in its subpartition; NULL: it is the first. */
+static const sim_record *previous(const sim_world *world, const sim_record *record)
+{
+    const sim_partition *partition = &world->broker.partitions[record->record.partition];
+    for (uint32_t i = record->index; i-- > 0;)
+        if (partition->records[i]->subpartition == record->subpartition)
+            return partition->records[i];
+    return NULL;
+}
+
+void sim_check_order(sim_world *world, const sim_state *state, const sim_commit *commit)
+{
+    for (uint32_t i = 0; i < commit->fate_count; i++) {
+        const sim_record *record = commit->fates[i].record;
+        const sim_record *before = previous(world, record);
+        if (before && sim_state_fate(state, before) == FATE_NONE && !is_in(commit, i, before))
+            sim_fail(world, "order", "partition %u offset %lld is applied before offset %lld of its subpartition",
+                     record->record.partition, (long long)record->record.offset, (long long)before->record.offset);
+    }
+}
+
+void sim_check_dead_letters(sim_world *world, const sim_commit *commit)
+{
+    for (uint32_t i = 0; i < commit->fate_count; i++) {
+        const sim_record *record = commit->fates[i].record;
+        bool is_bad = record->poison.sqlstate[0] || record->row < 0;
+        if (commit->fates[i].fate == FATE_DEAD && !is_bad)
+            sim_fail(world, "dead_letters", "partition %u offset %lld is kept as a dead letter, and nothing is wrong with it",
+                     record->record.partition, (long long)record->record.offset);
+    }
+}

@@ -1,0 +1,79 @@
+/* check_liveness.c - liveness: once nothing goes wrong any more, all is applied, committed and let go of. */
+#include <stdio.h>
+
+#include "check.h"
+#include "world.h"
+
+static const sim_record *first_unapplied(const sim_world *world, uint32_t partition)
+{
+    uint32_t shard = sim_world_shard_of(world, partition);
+    const sim_state *state = sim_server_look(world->shards[shard].primary).state;
+    const sim_partition *log = &world->broker.partitions[partition];
+    for (uint32_t i = 0; i < log->count; i++)
+        if (sim_state_fate(state, log->records[i]) == FATE_NONE)
+            return log->records[i];
+    return NULL;
+}
+
+static bool view_of(const sim_world *world, uint32_t partition, leat_partition_view *ret)
+{
+    int32_t owner = world->group.owner[partition];
+    if (owner == SIM_NOBODY || !world->processes[owner].is_alive)
+        return false;
+    leat_engine_partition(world->processes[owner].worker->engine, partition, ret);
+    return true;
+}
+
+static int64_t last_offset(const sim_world *world, uint32_t partition)
+{
+    const sim_partition *log = &world->broker.partitions[partition];
+    return log->count ? log->records[log->count - 1]->record.offset : -1;
+}
+
+/* What is left to do; "": nothing. */
+static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
+{
+    leat_partition_view view;
+    const sim_record *left = first_unapplied(world, p);
+    *ret = '\0';
+    if (!view_of(world, p, &view))
+        snprintf(ret, size, "partition %u belongs to nobody", p);
+    else if (world->broker.partitions[p].is_damaged && view.state == LEAT_STOPPED)
+        return; /* a person is needed, and it says so */
+    else if (left)
+        snprintf(ret, size, "partition %u offset %lld is not applied; its state is %d%s", p,
+                 (long long)left->record.offset, (int)view.state, view.reason);
+    else if (view.records > 0 || view.in_flight > 0)
+        snprintf(ret, size, "partition %u: all is applied, and %u records are held, %u of them in flight", p, view.records,
+                 view.in_flight);
+    else if (view.state != LEAT_READING)
+        snprintf(ret, size, "partition %u is not read; its state is %d %s", p, (int)view.state, view.reason);
+    else if (world->group.committed[p] < last_offset(world, p))
+        snprintf(ret, size, "partition %u is committed up to %lld, not %lld", p, (long long)world->group.committed[p],
+                 (long long)last_offset(world, p));
+}
+
+bool sim_check_is_quiet(sim_world *world)
+{
+    char left[160];
+    if (!sim_clients_are_done(world))
+        return false;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++) {
+        look_at(world, p, left, sizeof left);
+        if (left[0])
+            return false;
+    }
+    return true;
+}
+
+void sim_check_not_quiet(sim_world *world)
+{
+    char left[160] = "clients wait for answers";
+    for (uint32_t p = 0; p < world->broker.partition_count && sim_clients_are_done(world); p++) {
+        look_at(world, p, left, sizeof left);
+        if (left[0])
+            break;
+    }
+    sim_fail(world, "liveness", "%lld s after the last fault: %s",
+             (long long)world->options.values[OPT_HEAL_MS] / 1000, left);
+}

@@ -1,0 +1,28 @@
+/* check_progress.c - progress, commits: what is said to be applied is what is applied. */
+#include "check.h"
+#include "world.h"
+
+void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
+{
+    const sim_partition *partition = &world->broker.partitions[at];
+    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+        offsets[i] = sim_state_offset(state, at, i);
+    for (uint32_t i = 0; i < partition->count; i++) {
+        const sim_record *record = partition->records[i];
+        bool is_said = record->record.offset <= offsets[record->subpartition];
+        bool is_done = sim_state_fate(state, record) != FATE_NONE;
+        if (is_said != is_done)
+            sim_fail(world, "progress", "partition %u offset %lld is %s, but progress says it is %s", at,
+                     (long long)record->record.offset, is_done ? "applied" : "not applied", is_said ? "applied" : "not");
+    }
+}
+
+void sim_check_commit(sim_world *world, uint32_t at, int64_t offset)
+{
+    const sim_partition *partition = &world->broker.partitions[at];
+    for (uint32_t i = 0; i < partition->count && partition->records[i]->record.offset <= offset; i++)
+        if (!partition->records[i]->ever_applied)
+            sim_fail(world, "commits", "partition %u is committed up to offset %lld, but %lld was never applied", at,
+                     (long long)offset, (long long)partition->records[i]->record.offset);
+}

@@ -1,0 +1,74 @@
+/* check_tables.c - tables: the oracle. Records one by one, in the order of the log, to rows said as plainly as possible. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "world.h"
+
+typedef struct judge {
+    sim_world *world;
+    const sim_state *state;
+    leat_body_parser *parser;
+    leat_body body;
+    model_row *rows;
+} judge;
+
+static void apply(judge *oracle, const sim_record *record)
+{
+    const leat_routes *routes = sim_schema_routes(&oracle->world->schema);
+    leat_item item = {.record = record->record};
+    leat_body_error error;
+    LEAT_ASSERT(leat_item_decode(routes, &item) == 0 && item.route);
+    leat_body_parser_reset(oracle->parser);
+    if (item.op != LEAT_DELETE &&
+        leat_body_parse(oracle->parser, item.route, item.op, record->record.value, item.key, &oracle->body, &error) !=
+            LEAT_BODY_OK)
+        sim_fail(oracle->world, "tables", "partition %u offset %lld is applied, and makes no sense: %s",
+                 record->record.partition, (long long)record->record.offset, error.message);
+    row_model_apply(&oracle->rows[record->row], item.route, oracle->world->schema.defaults, item.op, &oracle->body);
+    leat_item_clear(&item);
+}
+
+static void apply_all(judge *oracle, uint32_t shard)
+{
+    for (uint32_t p = 0; p < oracle->world->broker.partition_count; p++) {
+        const sim_partition *partition = &oracle->world->broker.partitions[p];
+        if (sim_world_shard_of(oracle->world, p) != shard)
+            continue;
+        for (uint32_t i = 0; i < partition->count; i++)
+            if (sim_state_fate(oracle->state, partition->records[i]) == FATE_APPLIED && partition->records[i]->row >= 0)
+                apply(oracle, partition->records[i]);
+    }
+}
+
+static const char *shown(const model_row *row, int column)
+{
+    if (column == LEAT_COLUMNS_MAX)
+        return row->exists ? "there" : "not there";
+    return row->values[column] ? row->values[column] : "NULL";
+}
+
+static void compare(const judge *oracle, uint32_t at)
+{
+    const model_row *wanted = &oracle->rows[at], *found = &oracle->state->rows[at];
+    int column = model_row_difference(wanted, found);
+    if (column < 0)
+        return;
+    char name[64];
+    sim_schema_name_row(&oracle->world->schema, at, name, sizeof name);
+    sim_fail(oracle->world, "tables", "%s column %d is %s, and one by one it would be %s", name, column,
+             shown(found, column), shown(wanted, column));
+}
+
+void sim_check_tables(sim_world *world, uint32_t shard)
+{
+    judge oracle = {.world = world, .state = sim_server_look(world->shards[shard].primary).state};
+    oracle.parser = leat_body_parser_new();
+    oracle.rows = leat_must_calloc(oracle.state->row_count, sizeof *oracle.rows);
+    apply_all(&oracle, shard);
+    for (uint32_t i = 0; i < oracle.state->row_count; i++)
+        compare(&oracle, i);
+    for (uint32_t i = 0; i < oracle.state->row_count; i++)
+        model_row_clear(&oracle.rows[i]);
+    free(oracle.rows);
+    leat_body_parser_free(oracle.parser);
+}

@@ -1,0 +1,61 @@
+/* check_work.c - flight, ownership, memory: what a worker may do and hold. */
+#include "check.h"
+#include "world.h"
+
+static void check_owned(sim_world *world, const sim_process *process, uint32_t shard, uint32_t partition, bool fully)
+{
+    if (!sim_reader_holds(process->reader, partition, fully))
+        sim_fail(world, "ownership", "process %u works on partition %u, which is not its own any more", process->index,
+                 partition);
+    if (sim_world_shard_of(world, partition) != shard)
+        sim_fail(world, "ownership", "process %u works on partition %u in shard %u, which is another's", process->index,
+                 partition, shard);
+}
+
+void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_job *job)
+{
+    if (job->kind == LEAT_JOB_CLAIM)
+        check_owned(world, process, shard, job->partition, true);
+    if (job->kind == LEAT_JOB_COMPACT)
+        check_owned(world, process, shard, job->compaction.partition, false);
+    if (job->kind != LEAT_JOB_BATCH)
+        return;
+    for (uint32_t i = 0; i < job->batch.part_count; i++) {
+        const leat_batch_part *part = &job->batch.parts[i];
+        check_owned(world, process, shard, part->partition, true);
+        if (sim_sink_is_moving(process->sinks[shard], part))
+            sim_fail(world, "flight", "process %u has two batches of one subpartition of partition %u in flight",
+                     process->index, part->partition);
+    }
+}
+
+void sim_check_memory(sim_world *world, const sim_process *process)
+{
+    const leat_engine_config *limits = &process->worker->config.engine;
+    uint64_t records = 0, bytes = 0;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++) {
+        leat_partition_view view;
+        leat_engine_partition(process->worker->engine, p, &view);
+        records += view.records;
+        bytes += view.bytes;
+        if (view.records > limits->partition_records_max)
+            sim_fail(world, "memory", "process %u holds %u records of partition %u, more than %u", process->index,
+                     view.records, p, limits->partition_records_max);
+    }
+    if (records > limits->records_max || bytes > limits->bytes_max)
+        sim_fail(world, "memory", "process %u holds %llu records and %llu bytes, more than it may", process->index,
+                 (unsigned long long)records, (unsigned long long)bytes);
+    if (sim_reader_held(process->reader) != records)
+        sim_fail(world, "memory", "process %u holds %llu records, and has not released %llu", process->index,
+                 (unsigned long long)records, (unsigned long long)sim_reader_held(process->reader));
+}
+
+void sim_check_drained(sim_world *world, const sim_process *process)
+{
+    if (sim_reader_held(process->reader) > 0)
+        sim_fail(world, "memory", "process %u has drained and holds %llu records", process->index,
+                 (unsigned long long)sim_reader_held(process->reader));
+    for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++)
+        if (sim_sink_open_jobs(process->sinks[shard]) > 0 && world->options.values[OPT_DRAIN_MS] >= 1000000)
+            sim_fail(world, "liveness", "process %u has drained with a job in flight", process->index);
+}

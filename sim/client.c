@@ -1,0 +1,271 @@
+#include "client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/loop.h"
+#include "world.h"
+
+enum { BURST = 12 };
+
+/* --- what is refused ------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *sqlstate;
+    bool passes; /* what it lacks may come */
+} refusals[] = {
+    {"22003", false}, {"22001", false}, {"23514", false}, {"23502", false}, {"44000", false},
+    {"P0001", false}, {"54000", false}, {"21000", false}, {"23503", true},  {"23505", true},
+};
+
+static sim_poison draw_poison(sim_world *world)
+{
+    uint32_t at = sim_below(world, sizeof refusals / sizeof *refusals);
+    sim_poison poison = {.heals_at_us = INT64_MAX};
+    snprintf(poison.sqlstate, sizeof poison.sqlstate, "%s", refusals[at].sqlstate);
+    if (refusals[at].passes && sim_below(world, 2))
+        poison.heals_at_us = world->clock.now_us + 1000 * sim_around(world, 1000);
+    return poison;
+}
+
+/* Returns its number. */
+static uint32_t plant_poison(sim_world *world, sim_poison *ret)
+{
+    sim_clients *clients = &world->clients;
+    *ret = draw_poison(world);
+    clients->poisons = realloc(clients->poisons, (clients->poison_count + 1) * sizeof *clients->poisons);
+    LEAT_ASSERT(clients->poisons);
+    clients->poisons[clients->poison_count] = *ret;
+    return clients->poison_count++;
+}
+
+const char *sim_clients_poison(sim_world *world, leat_slice guard)
+{
+    char text[16] = "";
+    snprintf(text, sizeof text, "%.*s", (int)guard.size, guard.data);
+    const sim_poison *poison = &world->clients.poisons[strtoul(text, NULL, 10)];
+    bool is_healed = world->clock.now_us >= poison->heals_at_us ||
+                     (world->is_healing && world->options.values[OPT_POISON_HEALS]);
+    return is_healed ? NULL : poison->sqlstate;
+}
+
+/* --- a write -------------------------------------------------------------------------------------------------------- */
+
+typedef struct client_write {
+    leat_route_op op;
+    uint32_t app, id;
+    const char *route;
+} client_write;
+
+static client_write draw_write(sim_world *world)
+{
+    static const char *const routes[] = {"subs", "subs", "subs", "existing", "ordered"};
+    const int64_t *option = world->options.values;
+    client_write write = {.op = LEAT_PATCH, .route = routes[sim_below(world, 5)]};
+    int64_t at = sim_below(world, 1000);
+    if (at < option[OPT_PUT])
+        write.op = LEAT_PUT;
+    else if (at < option[OPT_PUT] + option[OPT_DELETE])
+        write.op = LEAT_DELETE;
+    bool hot = (int64_t)sim_below(world, 1000) < option[OPT_HOT];
+    write.app = hot ? 0 : sim_below(world, (uint32_t)option[OPT_APPS]);
+    write.id = hot ? 0 : sim_below(world, (uint32_t)option[OPT_IDS]);
+    return write;
+}
+
+static void put_props(sim_world *world, leat_buf *out)
+{
+    static const char *const props[] = {"{}", "{\"a\":null}", "{\"a\":{\"b\":1}}", "{\"a\":{\"b\":null,\"c\":2}}",
+                                        "{\"b\":\"x\"}", "{\"a\":3,\"c\":{\"d\":null}}", "{\"c\":{\"e\":4}}"};
+    leat_buf_printf(out, ",\"props\":%s", props[sim_below(world, 7)]);
+}
+
+/* Every PUT and PATCH leaves its number in `list`, so that a row tells what was done to it, and in which order. */
+static void put_body(sim_world *world, const client_write *write, uint32_t number, sim_poison *ret_poison, leat_buf *out)
+{
+    leat_buf_printf(out, write->op == LEAT_PUT ? "{\"list\":[%u]" : "{\"list\":%u", number);
+    if (sim_below(world, 2))
+        leat_buf_printf(out, ",\"n\":%d", (int)sim_below(world, 21) - 10);
+    if (sim_below(world, 4) == 0)
+        leat_buf_printf(out, ",\"hi\":%u", sim_below(world, 1000));
+    if (sim_below(world, 4) == 0)
+        put_props(world, out);
+    if (sim_below(world, 4) == 0)
+        leat_buf_printf(out, sim_below(world, 4) ? ",\"note\":\"%u\"" : ",\"note\":null", number);
+    if (sim_chance(world, world->options.values[OPT_POISON]))
+        leat_buf_printf(out, ",\"guard\":\"%u\"", plant_poison(world, ret_poison));
+    leat_buf_byte(out, '}');
+}
+
+/* --- through the edge ----------------------------------------------------------------------------------------------- */
+
+static void make_bad(sim_world *world, sim_request *request)
+{
+    static const char *const bodies[] = {"{\"list\":", "[]", "{\"nothing\":1}", "{\"n\":\"x\"}", "", "{\"n\":1.5}"};
+    if (sim_below(world, 4) == 0) {
+        snprintf(request->path, sizeof request->path, "/apps/a0/%s/x", sim_below(world, 2) ? "subs" : "nowhere");
+        return;
+    }
+    snprintf(request->body, sizeof request->body, "%s", bodies[sim_below(world, 6)]);
+    request->body_size = strlen(request->body);
+    request->method = LEAT_HTTP_PUT;
+}
+
+static void send_request(sim_world *world, uint32_t number)
+{
+    static const leat_http_method methods[] = {
+        [LEAT_PUT] = LEAT_HTTP_PUT, [LEAT_PATCH] = LEAT_HTTP_PATCH, [LEAT_DELETE] = LEAT_HTTP_DELETE};
+    sim_clients *clients = &world->clients;
+    client_write write = draw_write(world);
+    sim_request *request = leat_must_calloc(1, sizeof *request);
+    clients->requests[clients->count] = request;
+    request->index = clients->count++;
+    request->method = methods[write.op];
+    snprintf(request->path, sizeof request->path, "/apps/a%u/%s/%u", write.app, write.route, write.id);
+    leat_buf body = {0};
+    if (write.op != LEAT_DELETE)
+        put_body(world, &write, number, &request->poison, &body);
+    LEAT_ASSERT(body.size < sizeof request->body);
+    if (body.size > 0)
+        memcpy(request->body, body.data, body.size);
+    request->body_size = body.size;
+    leat_buf_free(&body);
+    if (sim_chance(world, world->options.values[OPT_BAD_REQUESTS]))
+        make_bad(world, request);
+    sim_http_request(world, request);
+}
+
+/* --- past the edge -------------------------------------------------------------------------------------------------- */
+
+/* Where the record belongs, by the rule that docs/record-format.md gives foreign producers. */
+static uint32_t partition_of(sim_world *world, const leat_record *record)
+{
+    leat_key key;
+    leat_error error;
+    const leat_route *route = leat_routes_by_name(sim_schema_routes(&world->schema), record->route);
+    if (!route || leat_key_decode(route, record->key, &key, &error) != 0)
+        return sim_below(world, world->broker.partition_count);
+    return leat_layout_partition_of_key(&world->schema.catalog.layout, route, &key);
+}
+
+/* What no worker can make sense of: it is to become a dead letter. */
+static void make_senseless(sim_world *world, leat_record *record, sim_poison *poison)
+{
+    *poison = (sim_poison){.sqlstate = "none", .heals_at_us = INT64_MAX};
+    switch (sim_below(world, 5)) {
+    case 0:
+        record->route = LEAT_SLICE("nowhere");
+        break;
+    case 1:
+        record->key = LEAT_SLICE("a0/%zz");
+        break;
+    case 2:
+        record->op = LEAT_SLICE("put");
+        record->value = LEAT_SLICE("{\"n\":");
+        break;
+    case 3:
+        record->op = LEAT_SLICE("patch");
+        record->value = LEAT_SLICE("{\"nothing\":1}");
+        break;
+    default:
+        record->op = LEAT_SLICE("upsert");
+    }
+}
+
+static uint32_t misplace(sim_world *world, uint32_t partition, sim_poison *poison)
+{
+    uint32_t other = sim_below(world, world->broker.partition_count);
+    if (sim_world_shard_of(world, other) == sim_world_shard_of(world, partition))
+        return partition;
+    world->sometimes->count[SOMETIMES_MISPLACED]++;
+    *poison = (sim_poison){.sqlstate = "none", .heals_at_us = INT64_MAX};
+    return other;
+}
+
+static void produce_foreign(sim_world *world, uint32_t number)
+{
+    client_write write = draw_write(world);
+    char key[32];
+    leat_buf body = {0};
+    sim_poison poison = {.sqlstate = ""};
+    if (write.op != LEAT_DELETE)
+        put_body(world, &write, number, &poison, &body);
+    snprintf(key, sizeof key, sim_below(world, 2) ? "a%u/%u" : "a%u/00%u", write.app, write.id);
+    leat_record record = {
+        .accepted_ms = leat_wall_ms(),
+        .key = leat_slice_of(key),
+        .value = {body.data ? body.data : "", body.size},
+        .route = leat_slice_of(write.route),
+        .op = leat_slice_of(leat_route_op_name(write.op)),
+        .value_is_null = body.size == 0,
+    };
+    if (sim_below(world, 4) == 0)
+        make_senseless(world, &record, &poison);
+    record.partition = partition_of(world, &record);
+    if (sim_below(world, 8) == 0)
+        record.partition = misplace(world, record.partition, &poison);
+    if (world->broker.grown > 0 && sim_below(world, 8) == 0)
+        record.partition = world->broker.partition_count;
+    if (!world->broker.partitions[record.partition].is_closed)
+        sim_broker_append(world, &record, SIM_FOREIGN, &poison);
+    leat_buf_free(&body);
+}
+
+/* --- the population ------------------------------------------------------------------------------------------------- */
+
+static void on_send(sim_world *world, void *object, uint64_t left_of_burst)
+{
+    (void)object;
+    sim_clients *clients = &world->clients;
+    int64_t wanted = world->options.values[OPT_RECORDS];
+    if (clients->sent == wanted)
+        return;
+    uint32_t number = clients->sent++;
+    if (sim_chance(world, world->options.values[OPT_FOREIGN]))
+        produce_foreign(world, number);
+    else
+        send_request(world, number);
+    int64_t distance_us = sim_around(world, 1000 * world->options.values[OPT_DURATION_MS] / wanted);
+    if (left_of_burst > 0)
+        distance_us = sim_below(world, 100);
+    else if (sim_below(world, 32) == 0)
+        left_of_burst = BURST;
+    sim_clock_plan(&world->clock, world->clock.now_us + distance_us, on_send, NULL, left_of_burst ? left_of_burst - 1 : 0);
+}
+
+void sim_clients_begin(sim_world *world)
+{
+    sim_clients *clients = &world->clients;
+    *clients = (sim_clients){.metrics = leat_metrics_new()};
+    clients->requests = leat_must_calloc((size_t)world->options.values[OPT_RECORDS] + 1, sizeof *clients->requests);
+    uv_loop_init(&clients->loop);
+    leat_edge_config config = {
+        .log = {.topic = "writes"},
+        .layout = &world->schema.catalog.layout,
+        .board = world->schema.board,
+        .metrics = clients->metrics,
+    };
+    leat_error error;
+    clients->edge = leat_edge_new(&clients->loop, &config, &error);
+    LEAT_ASSERT(clients->edge);
+    sim_clock_plan(&world->clock, world->clock.now_us, on_send, NULL, 0);
+}
+
+void sim_clients_end(sim_world *world)
+{
+    sim_clients *clients = &world->clients;
+    leat_edge_free(clients->edge);
+    leat_loop_end(&clients->loop);
+    leat_metrics_free(clients->metrics);
+    for (uint32_t i = 0; i < clients->count; i++)
+        free(clients->requests[i]);
+    free(clients->requests);
+    free(clients->poisons);
+}
+
+bool sim_clients_are_done(const sim_world *world)
+{
+    const sim_clients *clients = &world->clients;
+    return clients->sent == world->options.values[OPT_RECORDS] && clients->answered == clients->count;
+}

@@ -1,0 +1,50 @@
+/*
+ * client.h - the clients, the edge they write through (the production edge on a simulated HTTP server and a simulated log
+ * writer: http.c, writer.c), and another producer that writes to the log directly, sometimes nonsense.
+ */
+#ifndef SIM_CLIENT_H
+#define SIM_CLIENT_H
+
+#include "broker.h"
+#include "edge/edge.h"
+
+typedef struct leat_http_request sim_request;
+
+typedef struct sim_clients {
+    uv_loop_t loop;          /* the edge's; never run but to close it */
+    leat_edge *edge;
+    leat_metrics *metrics;
+    leat_http_server *server;
+    leat_log_writer *writer;
+    sim_request **requests;
+    uint32_t count;
+    uint32_t sent;
+    uint32_t answered;
+    sim_poison *poisons;     /* by number; a record names it in `guard` */
+    uint32_t poison_count;
+} sim_clients;
+
+void sim_clients_begin(sim_world *world);
+void sim_clients_end(sim_world *world);
+bool sim_clients_are_done(const sim_world *world);
+/* What the database says to a row with this guard; NULL: nothing. */
+const char *sim_clients_poison(sim_world *world, leat_slice guard);
+
+/* --- http.c --------------------------------------------------------------------------------------------------------- */
+
+struct leat_http_request {
+    uint32_t index;
+    leat_http_method method;
+    char path[96];
+    char body[512];
+    size_t body_size;
+    int64_t arrived_us;
+    void *owner_data;
+    int status; /* 0: not answered */
+    sim_poison poison;
+};
+
+/* Hands the request to whoever listens. */
+void sim_http_request(sim_world *world, sim_request *request);
+
+#endif

@@ -1,0 +1,13 @@
+/*
+ * faults.h - what goes wrong, each kind with a rate of its own, until the world heals.
+ */
+#ifndef SIM_FAULTS_H
+#define SIM_FAULTS_H
+
+#include "clock.h"
+
+void sim_faults_begin(sim_world *world);
+/* Nothing goes wrong from now on, and what did is over. */
+void sim_faults_heal(sim_world *world);
+
+#endif

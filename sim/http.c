@@ -1,0 +1,124 @@
+/* http.c - what the edge finds behind http.h: requests that are just there, answers that are just taken. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "world.h"
+
+struct leat_http_server {
+    leat_http_handler handler;
+    void *context;
+    leat_http_counters counters;
+};
+
+void leat_http_config_defaults(leat_http_config *config)
+{
+    *config = (leat_http_config){0};
+}
+
+leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config, leat_http_handler handler,
+                                   void *context, leat_error *error)
+{
+    (void)loop;
+    (void)config;
+    (void)error;
+    leat_http_server *server = leat_must_calloc(1, sizeof *server);
+    *server = (leat_http_server){.handler = handler, .context = context};
+    sim_world_running()->clients.server = server;
+    return server;
+}
+
+int leat_http_port(const leat_http_server *server)
+{
+    (void)server;
+    return 0;
+}
+
+void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context))
+{
+    on_drained(server->context);
+}
+
+void leat_http_close(leat_http_server *server)
+{
+    free(server);
+}
+
+const leat_http_counters *leat_http_count(const leat_http_server *server)
+{
+    return &server->counters;
+}
+
+leat_http_method leat_http_request_method(const leat_http_request *request)
+{
+    return request->method;
+}
+
+leat_slice leat_http_request_path(const leat_http_request *request)
+{
+    return leat_slice_of(request->path);
+}
+
+leat_slice leat_http_request_query(const leat_http_request *request)
+{
+    (void)request;
+    return (leat_slice){"", 0};
+}
+
+leat_slice leat_http_request_body(const leat_http_request *request)
+{
+    return (leat_slice){request->body, request->body_size};
+}
+
+leat_slice leat_http_request_header(const leat_http_request *request, const char *name)
+{
+    (void)request;
+    (void)name;
+    return (leat_slice){"", 0};
+}
+
+int64_t leat_http_request_arrived_us(const leat_http_request *request)
+{
+    return request->arrived_us;
+}
+
+void *leat_http_request_get(const leat_http_request *request)
+{
+    return request->owner_data;
+}
+
+void leat_http_request_set(leat_http_request *request, void *owner_data)
+{
+    request->owner_data = owner_data;
+}
+
+void leat_http_request_drop_body(leat_http_request *request)
+{
+    memset(request->body, '#', request->body_size); /* whoever still reads it shows */
+}
+
+void leat_http_answer(leat_http_request *request, int status, const char *content_type, leat_slice body,
+                      const char *extra_headers)
+{
+    (void)content_type;
+    (void)extra_headers;
+    sim_world *world = sim_world_running();
+    LEAT_ASSERT(request->status == 0);
+    request->status = status;
+    world->clients.answered++;
+    sim_tell(world, "edge: request %u is answered %d", request->index, status);
+    if (status >= 400 && status < 500)
+        world->sometimes->count[SOMETIMES_REFUSED_REQUEST]++;
+    sim_check_answer(world, request, body);
+}
+
+void leat_http_abandon(leat_http_request *request)
+{
+    request->status = -1;
+}
+
+void sim_http_request(sim_world *world, sim_request *request)
+{
+    request->arrived_us = world->clock.now_us;
+    world->clients.server->handler(world->clients.server->context, request);
+}

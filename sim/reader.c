@@ -1,0 +1,445 @@
+/*
+ * reader.c - what a worker finds behind log.h: a member of the group that reads its partitions. The range of the log is
+ * checked as src/log/kafka_range.c states it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "world.h"
+
+enum { FETCH_MAX = 16 };
+
+typedef enum held_as { HOLDS_NOT, HOLDS, HOLDS_REVOKING } held_as;
+
+typedef struct reader_part {
+    held_as holding;
+    bool is_sought;
+    bool is_reading;  /* its range is checked */
+    bool is_paused;
+    bool is_waiting;  /* for new records */
+    uint64_t sought;  /* number of the seek */
+    int64_t next;     /* offset */
+    int64_t low, high;
+    int64_t committed;
+} reader_part;
+
+struct leat_log_reader {
+    sim_world *world;
+    sim_process *process;
+    leat_reader_events events;
+    uint64_t member;  /* 0: not in the group */
+    uint32_t partition_count;
+    reader_part parts[SIM_PARTITIONS_MAX];
+    uint64_t held;
+    uint64_t commit_failures;
+};
+
+/* --- membership ----------------------------------------------------------------------------------------------------- */
+
+static void on_beat(sim_world *world, void *object, uint64_t argument);
+
+static void beat_later(sim_world *world, leat_log_reader *reader)
+{
+    int64_t at = world->clock.now_us + 1000 * world->options.values[OPT_HEARTBEAT_MS];
+    sim_process_plan(world, reader->process, at, on_beat, reader, 0);
+}
+
+static void lose_all(sim_world *world, leat_log_reader *reader)
+{
+    for (uint32_t p = 0; p < reader->partition_count; p++) {
+        if (reader->parts[p].holding == HOLDS_NOT)
+            continue;
+        reader->parts[p] = (reader_part){.committed = -1};
+        world->sometimes->count[SOMETIMES_LOST]++;
+        reader->events.lost(reader->events.context, p);
+    }
+}
+
+static void on_beat(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    leat_log_reader *reader = object;
+    beat_later(world, reader);
+    if (reader->process->log_cut_until_us > world->clock.now_us)
+        return;
+    if (reader->member && sim_group_beat(world, reader->process->index, reader->member))
+        return;
+    if (reader->member)
+        lose_all(world, reader);
+    reader->member = sim_group_join(world, reader->process->index);
+}
+
+typedef struct told {
+    leat_log_reader *reader;
+    uint64_t member;
+    sim_reader_message message;
+    uint32_t partition;
+} told;
+
+static void take_assignment(leat_log_reader *reader, uint32_t partition)
+{
+    reader_part *part = &reader->parts[partition];
+    *part = (reader_part){.holding = HOLDS, .committed = -1, .next = -1};
+    reader->events.assigned(reader->events.context, partition);
+}
+
+static void take_revocation(sim_world *world, leat_log_reader *reader, uint32_t partition)
+{
+    reader_part *part = &reader->parts[partition];
+    if (part->holding != HOLDS)
+        return;
+    part->holding = HOLDS_REVOKING;
+    part->is_sought = part->is_reading = false;
+    world->sometimes->count[SOMETIMES_REVOKED]++;
+    reader->events.revoked(reader->events.context, partition);
+}
+
+/* Partitions beyond those the topic was set up with stay unread. */
+static void on_told(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    told now = *(told *)object;
+    leat_log_reader *reader = now.reader;
+    if (reader->member != now.member)
+        return;
+    bool is_known = now.partition < reader->partition_count;
+    if (is_known && now.message == READER_ASSIGNED)
+        take_assignment(reader, now.partition);
+    else if (is_known)
+        take_revocation(world, reader, now.partition);
+    else if (now.message == READER_REVOKED)
+        sim_group_give_back(world, reader->process->index, reader->member, now.partition);
+}
+
+void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member, sim_reader_message message, uint32_t partition)
+{
+    sim_process *to = &world->processes[process];
+    if (!to->is_alive)
+        return;
+    told *said = leat_must_calloc(1, sizeof *said);
+    *said = (told){to->reader, member, message, partition};
+    sim_list_add(&world->garbage, said);
+    sim_process_plan_log(world, to, world->clock.now_us + sim_latency_us(world), on_told, said, 0);
+}
+
+typedef struct answer {
+    leat_log_reader *reader;
+    int64_t since_us;
+    bool ok;
+} answer;
+
+static void on_commit_answer(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    answer *said = object;
+    if (!said->ok) {
+        said->reader->commit_failures++;
+        world->sometimes->count[SOMETIMES_COMMIT_REFUSED]++;
+    }
+    said->reader->events.committed(said->reader->events.context, said->since_us, said->ok);
+}
+
+typedef struct commit_request {
+    leat_log_reader *reader;
+    uint64_t member;
+    uint32_t partition;
+    int64_t offset;
+    int64_t since_us;
+} commit_request;
+
+static void on_commit(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    commit_request *asked = object;
+    answer *said = leat_must_calloc(1, sizeof *said);
+    said->reader = asked->reader;
+    said->since_us = asked->since_us;
+    said->ok = !sim_chance(world, world->options.values[OPT_COMMIT_LOST]) &&
+               sim_group_commit(world, asked->reader->process->index, asked->member, asked->partition, asked->offset);
+    sim_list_add(&world->garbage, said);
+    sim_process_plan_log(world, asked->reader->process, world->clock.now_us + sim_latency_us(world), on_commit_answer,
+                         said, 0);
+}
+
+static void send_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)
+{
+    sim_world *world = reader->world;
+    commit_request *asked = leat_must_calloc(1, sizeof *asked);
+    *asked = (commit_request){reader, reader->member, partition, offset, world->clock.now_us};
+    sim_list_add(&world->garbage, asked);
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_commit, asked, 0);
+}
+
+void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)
+{
+    sim_check_commit(reader->world, partition, offset);
+    reader->parts[partition].committed = offset;
+    send_commit(reader, partition, offset);
+}
+
+void leat_log_reader_confirm(leat_log_reader *reader)
+{
+    for (uint32_t p = 0; p < reader->partition_count; p++) {
+        const reader_part *part = &reader->parts[p];
+        if (part->holding == HOLDS_NOT)
+            continue;
+        send_commit(reader, p, part->committed > part->low ? part->committed : part->low);
+        return;
+    }
+}
+
+typedef struct giving {
+    leat_log_reader *reader;
+    uint64_t member;
+    uint32_t partition;
+} giving;
+
+static void on_given_back(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    giving *gift = object;
+    sim_group_give_back(world, gift->reader->process->index, gift->member, gift->partition);
+}
+
+void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition)
+{
+    sim_world *world = reader->world;
+    reader_part *part = &reader->parts[partition];
+    if (part->holding != HOLDS_REVOKING)
+        return; /* lost meanwhile, or the process drains: it leaves with all it has */
+    *part = (reader_part){.committed = -1};
+    giving *gift = leat_must_calloc(1, sizeof *gift);
+    *gift = (giving){reader, reader->member, partition};
+    sim_list_add(&world->garbage, gift);
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_given_back, gift, 0);
+}
+
+/* --- reading -------------------------------------------------------------------------------------------------------- */
+
+static void on_fetch(sim_world *world, void *object, uint64_t argument);
+
+/* Partition and number of the seek in one word. */
+static uint64_t pack(const leat_log_reader *reader, uint32_t partition)
+{
+    return reader->parts[partition].sought << 8 | partition;
+}
+
+static reader_part *unpack(leat_log_reader *reader, uint64_t packed, uint32_t *ret_partition)
+{
+    *ret_partition = (uint32_t)(packed & 0xff);
+    reader_part *part = &reader->parts[*ret_partition];
+    return part->is_sought && part->sought == packed >> 8 ? part : NULL;
+}
+
+static void fetch_later(leat_log_reader *reader, uint32_t partition)
+{
+    sim_world *world = reader->world;
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_fetch, reader,
+                         pack(reader, partition));
+}
+
+static const char *range_fault(const sim_world *world, const reader_part *part, uint32_t partition)
+{
+    const sim_partition *log = &world->broker.partitions[partition];
+    int64_t reach = part->low > part->next - 1 ? part->low : part->next - 1;
+    if (world->broker.topic != 1)
+        return "the topic was made anew";
+    if (log->end <= reach || log->end <= part->high)
+        return "the log was cut off";
+    if (log->start > reach + 1)
+        return "the log has lost records that may not be applied";
+    return NULL;
+}
+
+static void on_range(sim_world *world, void *object, uint64_t packed)
+{
+    leat_log_reader *reader = object;
+    uint32_t partition;
+    reader_part *part = unpack(reader, packed, &partition);
+    if (!part)
+        return;
+    const char *fault = range_fault(world, part, partition);
+    if (fault) {
+        part->is_sought = part->is_reading = false;
+        world->sometimes->count[SOMETIMES_STOPPED]++;
+        reader->events.broken(reader->events.context, partition, fault);
+        return;
+    }
+    bool was_reading = part->is_reading;
+    part->is_reading = true;
+    if (!was_reading)
+        fetch_later(reader, partition);
+}
+
+static void check_range_later(leat_log_reader *reader, uint32_t partition)
+{
+    sim_world *world = reader->world;
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_range, reader,
+                         pack(reader, partition));
+}
+
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high)
+{
+    reader_part *part = &reader->parts[partition];
+    if (part->holding != HOLDS)
+        return;
+    part->is_sought = true;
+    part->is_reading = part->is_paused = part->is_waiting = false;
+    part->sought = ++reader->world->serial;
+    part->next = offset;
+    part->low = low;
+    part->high = high;
+    check_range_later(reader, partition);
+}
+
+/* False: it offers no more for now. */
+static bool offer(leat_log_reader *reader, uint32_t partition)
+{
+    sim_world *world = reader->world;
+    reader_part *part = &reader->parts[partition];
+    sim_record *record = sim_broker_find(&world->broker, partition, part->next);
+    if (!record) {
+        part->is_waiting = true;
+        return false;
+    }
+    reader->held++;
+    if (!reader->events.record(reader->events.context, &record->record, record)) {
+        reader->held--;
+        part->is_paused = true;
+        world->sometimes->count[SOMETIMES_BUDGET_FULL]++;
+        return false;
+    }
+    part->next = record->record.offset + 1;
+    return true;
+}
+
+static void on_fetch(sim_world *world, void *object, uint64_t packed)
+{
+    leat_log_reader *reader = object;
+    uint32_t partition;
+    reader_part *part = unpack(reader, packed, &partition);
+    if (!part || !part->is_reading || part->is_paused || part->is_waiting)
+        return;
+    for (uint32_t left = 1 + sim_below(world, FETCH_MAX); left > 0; left--)
+        if (!offer(reader, partition))
+            return;
+    fetch_later(reader, partition);
+}
+
+void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition)
+{
+    reader->parts[partition].is_paused = true;
+    reader->world->sometimes->count[SOMETIMES_BUDGET_FULL]++;
+}
+
+void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition)
+{
+    reader_part *part = &reader->parts[partition];
+    if (!part->is_sought || !part->is_paused)
+        return;
+    part->is_paused = false;
+    part->is_waiting = false;
+    part->sought = ++reader->world->serial; /* what was planned before the pause does not count twice */
+    if (part->is_reading)
+        fetch_later(reader, partition);
+    else
+        check_range_later(reader, partition);
+}
+
+void sim_readers_wake(sim_world *world, uint32_t partition)
+{
+    for (uint32_t i = 0; i < world->process_count; i++) {
+        leat_log_reader *reader = world->processes[i].reader;
+        if (!world->processes[i].is_alive || !reader || partition >= reader->partition_count)
+            continue;
+        if (!reader->parts[partition].is_waiting)
+            continue;
+        reader->parts[partition].is_waiting = false;
+        fetch_later(reader, partition);
+    }
+}
+
+void sim_readers_recheck(sim_world *world, uint32_t partition, bool start)
+{
+    for (uint32_t i = 0; i < world->process_count; i++) {
+        leat_log_reader *reader = world->processes[i].reader;
+        if (!world->processes[i].is_alive || !reader || !reader->parts[partition].is_sought)
+            continue;
+        const sim_partition *log = &world->broker.partitions[partition];
+        bool sees = start ? reader->parts[partition].next < log->start : reader->parts[partition].next > log->end;
+        if (sees || world->broker.topic != 1)
+            check_range_later(reader, partition);
+    }
+}
+
+int64_t sim_readers_reach(const sim_world *world, uint32_t partition)
+{
+    int64_t reach = -1;
+    for (uint32_t i = 0; i < world->process_count; i++) {
+        const leat_log_reader *reader = world->processes[i].reader;
+        if (world->processes[i].is_alive && reader && reader->parts[partition].next - 1 > reach)
+            reach = reader->parts[partition].next - 1;
+    }
+    return reach;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------------- */
+
+leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                     const leat_reader_events *events, leat_error *error)
+{
+    (void)loop;
+    (void)config;
+    (void)error;
+    sim_world *world = sim_world_running();
+    leat_log_reader *reader = leat_must_calloc(1, sizeof *reader);
+    *reader = (leat_log_reader){.world = world, .process = world->starting, .events = *events,
+                                .partition_count = identity->partition_count};
+    for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
+        reader->parts[p].committed = reader->parts[p].next = -1;
+    world->starting->reader = reader;
+    sim_process_plan(world, reader->process, world->clock.now_us + sim_latency_us(world), on_beat, reader, 0);
+    return reader;
+}
+
+void leat_log_reader_free(leat_log_reader *reader, int timeout_ms)
+{
+    (void)timeout_ms;
+    free(reader);
+}
+
+int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition)
+{
+    return reader->world->broker.partitions[partition].end;
+}
+
+uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)
+{
+    return reader->commit_failures;
+}
+
+int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
+{
+    (void)reader;
+    (void)log_handle;
+    leat_buf_text(out, "{}");
+    return out->failed ? -1 : 0;
+}
+
+void leat_log_release(leat_log_reader *reader, void *log_handle)
+{
+    LEAT_ASSERT(log_handle && reader->held > 0);
+    reader->held--;
+}
+
+bool sim_reader_holds(const leat_log_reader *reader, uint32_t partition, bool fully)
+{
+    held_as holding = reader->parts[partition].holding;
+    return holding == HOLDS || (holding == HOLDS_REVOKING && !fully);
+}
+
+uint64_t sim_reader_held(const leat_log_reader *reader)
+{
+    return reader->held;
+}

@@ -1,0 +1,149 @@
+#include "schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct column_rule {
+    const char *name;
+    leat_type type;
+    const char *default_text;
+    leat_column_op op;
+    bool is_key;
+} column_rule;
+
+static const column_rule columns[COLUMN_COUNT] = {
+    [COLUMN_APP] = {"app", LEAT_TYPE_TEXT, NULL, LEAT_OP_SET, true},
+    [COLUMN_ID] = {"id", LEAT_TYPE_INT8, NULL, LEAT_OP_SET, true},
+    [COLUMN_N] = {"n", LEAT_TYPE_INT8, "5", LEAT_OP_ADD, false},
+    [COLUMN_HI] = {"hi", LEAT_TYPE_INT8, NULL, LEAT_OP_MAX, false},
+    [COLUMN_LIST] = {"list", LEAT_TYPE_JSONB, NULL, LEAT_OP_APPEND, false},
+    [COLUMN_PROPS] = {"props", LEAT_TYPE_JSONB, "{\"a\":1}", LEAT_OP_MERGE, false},
+    [COLUMN_NOTE] = {"note", LEAT_TYPE_TEXT, NULL, LEAT_OP_SET, false},
+    [COLUMN_GUARD] = {"guard", LEAT_TYPE_TEXT, NULL, LEAT_OP_SET, false},
+};
+
+static const char *const table_names[SIM_TABLES] = {"subs", "ordered"};
+
+static const struct {
+    const char *name, *path;
+    uint32_t table;
+    bool patch_existing;
+} routes[] = {
+    {"subs", "/apps/{app}/subs/{id}", 0, false},
+    {"existing", "/apps/{app}/existing/{id}", 0, true},
+    {"ordered", "/apps/{app}/ordered/{id}", 1, false},
+};
+
+static void add_column(leat_table *table, const column_rule *rule)
+{
+    leat_column *column = &table->columns[table->column_count];
+    *column = (leat_column){.type = rule->type, .type_modifier = -1, .key_position = -1, .by_bytes = true};
+    snprintf(column->name, sizeof column->name, "%s", rule->name);
+    snprintf(column->type_name, sizeof column->type_name, "%s", leat_type_name(rule->type));
+    snprintf(column->cast_name, sizeof column->cast_name, "%s", leat_type_name(rule->type));
+    column->default_expression = rule->default_text ? leat_must_strdup(rule->default_text) : NULL;
+    if (rule->is_key) {
+        column->not_null = true;
+        column->key_position = (int8_t)table->key_count;
+        table->key_columns[table->key_count++] = table->column_count;
+    }
+    table->column_count++;
+}
+
+static void make_table(leat_table *table, uint32_t at)
+{
+    *table = (leat_table){.schema = "public"};
+    snprintf(table->name, sizeof table->name, "%s", table_names[at]);
+    snprintf(table->label, sizeof table->label, "%s", table_names[at]);
+    table->is_ordered = at == 1;
+    table->deletes_matter = at == 1;
+    for (uint32_t i = 0; i < COLUMN_COUNT; i++)
+        add_column(table, &columns[i]);
+}
+
+static leat_table *make_tables(void)
+{
+    leat_table *tables = leat_must_calloc(SIM_TABLES, sizeof *tables);
+    for (uint32_t i = 0; i < SIM_TABLES; i++)
+        make_table(&tables[i], i);
+    return tables;
+}
+
+static void make_routes(leat_board_version *version)
+{
+    leat_error error;
+    for (uint32_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        leat_route_spec spec = {
+            .name = routes[i].name, .path = routes[i].path, .tenant = "app", .patch_existing = routes[i].patch_existing};
+        leat_route *route = &version->routes.routes[version->routes.count++];
+        route->index = i;
+        LEAT_ASSERT(leat_route_build(&spec, &version->tables[routes[i].table], routes[i].table, route, &error) == 0);
+        for (uint32_t column = 0; column < COLUMN_COUNT; column++)
+            route->ops[column] = columns[column].op;
+    }
+    LEAT_ASSERT(leat_routes_check(&version->routes, &error) == 0);
+}
+
+static void ask_nobody(void *context)
+{
+    (void)context; /* no table is altered here */
+}
+
+static void make_catalog(sim_schema *schema, const sim_options *options)
+{
+    static const char *const names[SIM_SHARDS_MAX] = {"a", "b", "c", "d"};
+    leat_catalog *catalog = &schema->catalog;
+    catalog->source = (leat_source){.id = 1, .log_identity = "sim", .topic = "writes", .topic_id = "one",
+                                    .hash = "xxh3-64", .subpartitions = LEAT_SUBPARTITIONS};
+    leat_layout_even(&catalog->layout, (uint32_t)options->values[OPT_PARTITIONS], (uint32_t)options->values[OPT_SHARDS],
+                     names);
+    catalog->table_count = SIM_TABLES;
+    catalog->tables = make_tables();
+}
+
+void sim_schema_begin(sim_schema *schema, const sim_options *options)
+{
+    *schema = (sim_schema){.apps = (uint32_t)options->values[OPT_APPS], .ids = (uint32_t)options->values[OPT_IDS]};
+    schema->row_count = SIM_TABLES * schema->apps * schema->ids;
+    make_catalog(schema, options);
+    uint32_t shards = schema->catalog.layout.shard_count;
+    schema->board = leat_board_new(shards, ask_nobody, NULL);
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        leat_board_version *version = leat_must_calloc(1, sizeof *version);
+        version->table_count = SIM_TABLES;
+        version->tables = make_tables();
+        make_routes(version);
+        leat_board_publish(schema->board, shard, version, 1);
+    }
+    for (uint32_t i = 0; i < COLUMN_COUNT; i++)
+        schema->defaults[i] = columns[i].default_text;
+}
+
+void sim_schema_end(sim_schema *schema)
+{
+    leat_board_free(schema->board);
+    leat_catalog_fini(&schema->catalog);
+}
+
+const leat_routes *sim_schema_routes(const sim_schema *schema)
+{
+    return &leat_board_at(schema->board, 0)->routes;
+}
+
+int32_t sim_schema_row(const sim_schema *schema, uint32_t table, leat_slice app, int64_t id)
+{
+    char text[16];
+    for (uint32_t i = 0; i < schema->apps; i++) {
+        snprintf(text, sizeof text, "a%u", i);
+        if (leat_slice_is(app, text) && id >= 0 && id < (int64_t)schema->ids && table < SIM_TABLES)
+            return (int32_t)((table * schema->apps + i) * schema->ids + (uint32_t)id);
+    }
+    return -1;
+}
+
+void sim_schema_name_row(const sim_schema *schema, uint32_t row, char *ret, size_t size)
+{
+    uint32_t per_table = schema->apps * schema->ids;
+    snprintf(ret, size, "%s(a%u, %u)", table_names[row / per_table], row % per_table / schema->ids, row % schema->ids);
+}

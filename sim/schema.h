@@ -1,0 +1,36 @@
+/*
+ * schema.h - the tables that the simulated databases hold, and the routes that write them.
+ *
+ *   subs     key (app, id). n: add, default 5; hi: max; list: append; props: merge; note, guard: set
+ *   ordered  the same, written record by record (a further unique constraint), and its deletes matter
+ *
+ * Routes: subs, existing (the same table; PATCHes of missing rows are dropped), ordered. `guard` is what a poisoned record
+ * names: the SQLSTATE it is refused with.
+ */
+#ifndef SIM_SCHEMA_H
+#define SIM_SCHEMA_H
+
+#include "options.h"
+#include "record/board.h"
+#include "record/catalog.h"
+
+enum { SIM_TABLES = 2, SIM_SHARDS_MAX = 4, SIM_PARTITIONS_MAX = 8 };
+
+enum { COLUMN_APP, COLUMN_ID, COLUMN_N, COLUMN_HI, COLUMN_LIST, COLUMN_PROPS, COLUMN_NOTE, COLUMN_GUARD, COLUMN_COUNT };
+
+typedef struct sim_schema {
+    uint32_t apps, ids;
+    uint32_t row_count; /* rows there can be: SIM_TABLES * apps * ids */
+    leat_catalog catalog;
+    leat_board *board;
+    const char *defaults[COLUMN_COUNT]; /* as row_model.h has them */
+} sim_schema;
+
+void sim_schema_begin(sim_schema *schema, const sim_options *options);
+void sim_schema_end(sim_schema *schema);
+const leat_routes *sim_schema_routes(const sim_schema *schema);
+/* Index of a row in [0, row_count), -1: there can be no such row. */
+int32_t sim_schema_row(const sim_schema *schema, uint32_t table, leat_slice app, int64_t id);
+void sim_schema_name_row(const sim_schema *schema, uint32_t row, char *ret, size_t size);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * server.h - one simulated database server of a shard: sessions that execute commands one by one, READ COMMITTED, advisory
+ * locks of partitions with a fair queue, rows that somebody else holds, commits that a replica may lack. The functions of
+ * schema leat are done here as src/sink/schema.sql states them, statement by statement, because what runs between two of
+ * their statements is what they must withstand.
+ */
+#ifndef SIM_SERVER_H
+#define SIM_SERVER_H
+
+#include "state.h"
+
+typedef enum sim_command_kind {
+    CMD_ADVANCE,
+    CMD_ROWS,
+    CMD_DEAD_LETTER,
+    CMD_CLAIM,
+    CMD_READ_PROGRESS,
+    CMD_COMPACT,
+    CMD_SYNC,
+} sim_command_kind;
+
+/* A row write as the statement's parameters said it. */
+typedef struct sim_write {
+    uint32_t row;
+    leat_write write;
+} sim_write;
+
+typedef struct sim_command {
+    sim_command_kind kind;
+    leat_batch_part part;           /* ADVANCE */
+    uint32_t partition;             /* CLAIM, READ_PROGRESS, COMPACT */
+    leat_compaction compaction;     /* COMPACT */
+    const leat_route *route;        /* ROWS */
+    uint32_t write_count;
+    sim_write *writes;
+    leat_value *values;
+    char *bytes;                    /* what the values borrow */
+} sim_command;
+
+/* A pipeline: what a client sends for one job. Owned by the world. */
+typedef struct sim_pipeline {
+    uint32_t command_count;
+    sim_command *commands;
+    uint32_t record_count;
+    sim_record **records; /* what the batch stands for */
+    bool is_dead_letter;
+    int64_t lock_timeout_us;
+} sim_pipeline;
+
+/* What the client hears. */
+typedef struct sim_answer {
+    bool failed;
+    bool is_fatal; /* and the session is over */
+    char sqlstate[6];
+    int32_t partition;
+    bool is_lock_timeout; /* of a claim */
+    leat_progress *progress; /* a claim; owned by the session's server */
+} sim_answer;
+
+typedef struct sim_process sim_process;
+typedef struct sim_server sim_server;
+typedef struct sim_session sim_session;
+
+/* The client's side of a session; called as messages arrive there. */
+typedef struct sim_client_events {
+    void (*statement)(sim_world *world, void *client, uint64_t life); /* the last statement before the Sync has succeeded */
+    void (*answered)(sim_world *world, void *client, uint64_t life, const sim_answer *answer); /* the Sync, or FATAL */
+    void (*lost)(sim_world *world, void *client, uint64_t life);
+} sim_client_events;
+
+sim_server *sim_server_new(sim_world *world, uint32_t shard, const sim_server *from, uint32_t commit_count);
+void sim_server_free(sim_server *server);
+
+/* How a server is now. */
+typedef struct sim_server_view {
+    uint64_t id;
+    bool is_up;
+    uint32_t commit_count;
+    const sim_state *state;
+} sim_server_view;
+sim_server_view sim_server_look(const sim_server *server);
+/* The lowest `low` of the partition that any replica may still have. */
+int64_t sim_server_safe_low(const sim_server *server, uint32_t partition, uint32_t lag);
+
+/* A session for the client; NULL: the server takes none. */
+sim_session *sim_session_open(sim_server *server, void *client, uint64_t life, const sim_client_events *events,
+                              sim_process *process);
+/* Sends a pipeline: its commands arrive one after another. */
+void sim_session_send(sim_world *world, sim_session *session, sim_pipeline *pipeline);
+/* The client has gone, or the way to it: what is still under way may arrive or not. `unseen`: the server does not notice. */
+void sim_session_cut(sim_world *world, sim_session *session, bool unseen);
+sim_server *sim_session_server(const sim_session *session);
+/* pg_terminate_backend of leat's own sessions that hold the partition. Returns how many. */
+uint32_t sim_server_terminate_holders(sim_world *world, sim_server *server, uint32_t partition);
+
+/* What goes wrong. */
+void sim_server_stop(sim_world *world, sim_server *server);  /* at once; what is not committed is gone */
+void sim_server_start(sim_world *world, sim_server *server);
+void sim_server_pause(sim_world *world, sim_server *server, int64_t until_us);
+void sim_server_read_only(sim_server *server, bool on);
+void sim_server_slow(sim_server *server, uint32_t factor);
+void sim_server_fail_all(sim_server *server, const char *sqlstate, int64_t until_us); /* all row statements */
+void sim_server_lock_row(sim_server *server, uint32_t row, int64_t until_us);
+
+#endif

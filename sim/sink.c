@@ -1,0 +1,486 @@
+/*
+ * sink.c - what a worker finds behind sink.h: a few connections to a shard, opened one after another, all of one server, as
+ * src/sink/pg_sink.c has it. Batches are built by the production fold; their parameters are read as PostgreSQL would.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "params.h"
+#include "sink/sqlstate.h"
+#include "world.h"
+
+enum { CONNECTIONS_MAX = 8, RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000 };
+
+typedef struct pool_member {
+    leat_sink *sink;
+    bool is_open;
+    uint64_t life;       /* another with each opening */
+    sim_session *session;
+    bool has_job;
+    uint32_t job;
+    leat_job_kind kind;
+    uint32_t partition;  /* of a claim or compaction */
+    uint32_t part_count; /* of a batch */
+    leat_batch_part parts[SIM_PARTITIONS_MAX];
+    uint32_t record_count;
+    leat_job_result result; /* of a batch that could not be built */
+} pool_member;
+
+struct leat_sink {
+    sim_world *world;
+    sim_process *process;
+    uint32_t shard;
+    leat_sink_config config;
+    leat_sink_events events;
+    leat_rows *rows;
+    pool_member connections[CONNECTIONS_MAX];
+    uint32_t usable;
+    bool is_trying;
+    uint32_t failures;
+    uint64_t server;     /* of the connections */
+    leat_sink_counters counters;
+};
+
+static const leat_job_result no_result = {.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1,
+                                          .looked_us = INT64_MAX};
+
+/* --- connecting ----------------------------------------------------------------------------------------------------- */
+
+static void on_attempt(sim_world *world, void *object, uint64_t argument);
+
+static int64_t retry_delay_us(leat_sink *sink)
+{
+    if (sink->failures == 0)
+        return sim_latency_us(sink->world);
+    uint32_t doublings = sink->failures < 7 ? sink->failures - 1 : 6;
+    int64_t delay_ms = (int64_t)RETRY_MIN_MS << doublings;
+    delay_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
+    return 500 * delay_ms + (int64_t)sim_below(sink->world, (uint32_t)(500 * delay_ms));
+}
+
+static void want_connection(leat_sink *sink)
+{
+    if (sink->is_trying || sink->usable == sink->config.connections)
+        return;
+    sink->is_trying = true;
+    sim_process_plan(sink->world, sink->process, sink->world->clock.now_us + retry_delay_us(sink), on_attempt, sink, 0);
+}
+
+static void report(pool_member *connection, leat_job_result *result)
+{
+    leat_sink *sink = connection->sink;
+    connection->has_job = false;
+    sim_tell(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
+             leat_outcome_name(result->outcome), result->sqlstate);
+    sink->events.done(sink->events.context, connection->job, result);
+}
+
+/* The connection is gone. `tell`: slots are reported by the caller otherwise. */
+static void drop(pool_member *connection, bool tell)
+{
+    leat_sink *sink = connection->sink;
+    if (!connection->is_open)
+        return;
+    connection->is_open = false;
+    sink->usable--;
+    if (connection->has_job) {
+        leat_job_result result = no_result;
+        result.outcome = LEAT_UNKNOWN;
+        report(connection, &result);
+    }
+    if (!tell)
+        return;
+    want_connection(sink);
+    sink->events.slots(sink->events.context, sink->shard, sink->usable);
+}
+
+static void leave_server(leat_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->config.connections; i++) {
+        if (sink->connections[i].is_open)
+            sim_session_cut(sink->world, sink->connections[i].session, false);
+        drop(&sink->connections[i], false);
+    }
+    sink->failures++;
+    sink->events.slots(sink->events.context, sink->shard, 0);
+}
+
+static pool_member *find_closed(leat_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->config.connections; i++)
+        if (!sink->connections[i].is_open)
+            return &sink->connections[i];
+    return NULL;
+}
+
+static void on_statement(sim_world *world, void *client, uint64_t life);
+static void on_answered(sim_world *world, void *client, uint64_t life, const sim_answer *answer);
+static void on_lost(sim_world *world, void *client, uint64_t life);
+
+static const sim_client_events client_events = {on_statement, on_answered, on_lost};
+
+/* While an old primary lives beside the new one, connections may lead to either. */
+static sim_server *lead_to(sim_world *world, uint32_t shard)
+{
+    sim_shard *there = &world->shards[shard];
+    return there->old && sim_below(world, 2) ? there->old : there->primary;
+}
+
+static void opened(leat_sink *sink, pool_member *connection, sim_session *session, uint64_t server)
+{
+    if (sink->usable > 0 && sink->server != server)
+        leave_server(sink);
+    sink->server = server;
+    connection->is_open = true;
+    connection->session = session;
+    sink->usable++;
+    sink->failures = 0;
+    want_connection(sink);
+    sink->events.slots(sink->events.context, sink->shard, sink->usable);
+}
+
+static void on_attempt(sim_world *world, void *object, uint64_t argument)
+{
+    (void)argument;
+    leat_sink *sink = object;
+    pool_member *connection = find_closed(sink);
+    sim_server *server = lead_to(world, sink->shard);
+    sink->is_trying = false;
+    connection->life = ++world->serial;
+    sim_session *session = sim_session_open(server, connection, connection->life, &client_events, sink->process);
+    if (!session) {
+        sink->failures++;
+        want_connection(sink);
+        return;
+    }
+    opened(sink, connection, session, sim_server_look(server).id);
+}
+
+/* --- answers -------------------------------------------------------------------------------------------------------- */
+
+/* Statements that succeed prove nothing: the Sync does. */
+static void on_statement(sim_world *world, void *client, uint64_t life)
+{
+    (void)world;
+    (void)client;
+    (void)life;
+}
+
+static leat_job_result result_of(const pool_member *connection, const sim_answer *answer)
+{
+    leat_job_result result = no_result;
+    if (answer->failed) {
+        result.outcome = leat_sqlstate_outcome(answer->sqlstate, answer->is_fatal ? "FATAL" : "ERROR", false);
+        snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
+        snprintf(result.message, sizeof result.message, "simulated");
+        if (result.outcome == LEAT_FENCED || result.outcome == LEAT_WENT_BACK)
+            result.partition = answer->partition;
+    } else if (connection->kind == LEAT_JOB_CLAIM) {
+        result.progress = answer->progress;
+    }
+    return result;
+}
+
+static void count_up(const pool_member *connection, const leat_job_result *result)
+{
+    sim_sometimes *sometimes = connection->sink->world->sometimes;
+    bool is_refused = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET;
+    if (connection->kind == LEAT_JOB_BATCH && is_refused && connection->record_count > 1)
+        sometimes->count[SOMETIMES_BISECTED]++;
+    if (result->outcome == LEAT_DRIFT)
+        sometimes->count[SOMETIMES_DRIFT]++;
+}
+
+static void on_answered(sim_world *world, void *client, uint64_t life, const sim_answer *answer)
+{
+    pool_member *connection = client;
+    if (connection->life != life || !connection->is_open || !connection->has_job)
+        return;
+    if (answer->is_fatal)
+        return; /* the end of the connection follows, and says that nothing is known */
+    leat_job_result result = result_of(connection, answer);
+    count_up(connection, &result);
+    if (answer->is_lock_timeout)
+        sim_server_terminate_holders(world, sim_session_server(connection->session), connection->partition);
+    bool is_spoilt = result.outcome == LEAT_UNKNOWN || strcmp(answer->sqlstate, "25006") == 0;
+    if (result.progress)
+        sim_check_claim(world, sim_session_server(connection->session), connection->partition, result.progress);
+    report(connection, &result);
+    if (is_spoilt) {
+        sim_session_cut(world, connection->session, false);
+        drop(connection, true);
+    }
+}
+
+static void on_lost(sim_world *world, void *client, uint64_t life)
+{
+    (void)world;
+    pool_member *connection = client;
+    if (connection->life == life)
+        drop(connection, true);
+}
+
+/* --- jobs ----------------------------------------------------------------------------------------------------------- */
+
+static sim_pipeline *new_pipeline(leat_sink *sink, size_t command_count)
+{
+    sim_pipeline *pipeline = leat_must_calloc(1, sizeof *pipeline);
+    pipeline->commands = leat_must_calloc(command_count, sizeof *pipeline->commands);
+    pipeline->lock_timeout_us = 1000 * sink->config.lock_timeout_ms;
+    sim_list_add(&sink->world->pipelines, pipeline);
+    return pipeline;
+}
+
+static sim_command *add(sim_pipeline *pipeline, sim_command_kind kind)
+{
+    sim_command *command = &pipeline->commands[pipeline->command_count++];
+    command->kind = kind;
+    return command;
+}
+
+static void add_rows(leat_sink *sink, sim_pipeline *pipeline, uint32_t at)
+{
+    leat_row_statement statement;
+    leat_shape shape = leat_rows_shape(sink->rows, at);
+    if (sim_below(sink->world, 4) == 0) /* as when a sink has met too many shapes */
+        shape = leat_shape_of_any(shape.route, shape.op);
+    LEAT_ASSERT(leat_rows_statement(sink->rows, at, shape, &statement) == 0);
+    sim_params_read(&sink->world->schema, &statement, add(pipeline, CMD_ROWS));
+}
+
+static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_batch *batch)
+{
+    pipeline->record_count = batch->record_count;
+    pipeline->records = leat_must_calloc(batch->record_count, sizeof *pipeline->records);
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        pipeline->records[i] = sim_broker_at(&sink->world->broker, batch->records[i].partition, batch->records[i].offset);
+        if (!pipeline->records[i])
+            sim_fail(sink->world, "effects", "a batch has a record that is not in the log");
+    }
+}
+
+static void count_folds(leat_sink *sink, const leat_batch *batch)
+{
+    sim_sometimes *sometimes = sink->world->sometimes;
+    sometimes->count[SOMETIMES_FOLDED] += leat_rows_count(sink->rows) < batch->record_count;
+    sometimes->count[SOMETIMES_ROUNDS] += leat_rows_statement_count(sink->rows) > LEAT_ROUTE_OP_COUNT;
+}
+
+/* NULL: it cannot be built; then `ret` says why. */
+static sim_pipeline *build_batch(leat_sink *sink, const leat_batch *batch, leat_job_result *ret)
+{
+    leat_rows_fault fault = {0};
+    uint32_t statements = 0;
+    if (!batch->dead && leat_rows_build(sink->rows, batch, &leat_board_at(sink->config.board, sink->shard)->routes,
+                                        &fault) < 0) {
+        *ret = no_result;
+        ret->outcome = fault.outcome;
+        ret->bad_record = fault.bad_record;
+        if (fault.relies_on_table)
+            ret->looked_us = sink->world->clock.now_us; /* somebody has just looked */
+        return NULL;
+    }
+    statements = batch->dead ? 1 : leat_rows_statement_count(sink->rows);
+    sim_pipeline *pipeline = new_pipeline(sink, batch->part_count + statements + 1);
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        add(pipeline, CMD_ADVANCE)->part = batch->parts[i];
+    for (uint32_t i = 0; i < statements && !batch->dead; i++)
+        add_rows(sink, pipeline, i);
+    if (batch->dead)
+        add(pipeline, CMD_DEAD_LETTER);
+    else
+        count_folds(sink, batch);
+    pipeline->is_dead_letter = batch->dead != NULL;
+    add_records(sink, pipeline, batch);
+    add(pipeline, CMD_SYNC);
+    return pipeline;
+}
+
+static sim_pipeline *build_claim(leat_sink *sink, uint32_t partition)
+{
+    sim_pipeline *pipeline = new_pipeline(sink, 3);
+    add(pipeline, CMD_CLAIM)->partition = partition;
+    add(pipeline, CMD_READ_PROGRESS)->partition = partition;
+    add(pipeline, CMD_SYNC);
+    return pipeline;
+}
+
+static sim_pipeline *build_compaction(leat_sink *sink, const leat_compaction *compaction)
+{
+    sim_pipeline *pipeline = new_pipeline(sink, 2);
+    sim_command *command = add(pipeline, CMD_COMPACT);
+    command->partition = compaction->partition;
+    command->compaction = *compaction;
+    add(pipeline, CMD_SYNC);
+    return pipeline;
+}
+
+static void on_turn(sim_world *world, void *object, uint64_t life)
+{
+    (void)world;
+    pool_member *connection = object;
+    if (connection->life == life && connection->has_job)
+        report(connection, &connection->result);
+}
+
+typedef struct orphan {
+    leat_sink *sink;
+    uint32_t job;
+} orphan;
+
+static void on_orphan(sim_world *world, void *object, uint64_t argument)
+{
+    (void)world;
+    (void)argument;
+    orphan *left = object;
+    leat_job_result result = no_result;
+    result.outcome = LEAT_OUTAGE;
+    left->sink->events.done(left->sink->events.context, left->job, &result);
+}
+
+/* Its connection went before `slots` could say so: it was not sent. */
+static void leave_orphan(leat_sink *sink, uint32_t job)
+{
+    orphan *left = leat_must_calloc(1, sizeof *left);
+    *left = (orphan){sink, job};
+    sim_list_add(&sink->world->garbage, left);
+    sim_process_plan(sink->world, sink->process, sink->world->clock.now_us, on_orphan, left, 0);
+}
+
+static pool_member *find_free(leat_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->config.connections; i++)
+        if (sink->connections[i].is_open && !sink->connections[i].has_job)
+            return &sink->connections[i];
+    return NULL;
+}
+
+static void take_job(pool_member *connection, const leat_job *job)
+{
+    connection->has_job = true;
+    connection->job = job->id;
+    connection->kind = job->kind;
+    connection->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
+    connection->part_count = job->kind == LEAT_JOB_BATCH ? job->batch.part_count : 0;
+    connection->record_count = job->kind == LEAT_JOB_BATCH ? job->batch.record_count : 0;
+    for (uint32_t i = 0; i < connection->part_count; i++)
+        connection->parts[i] = job->batch.parts[i];
+}
+
+static void tell_job(const pool_member *connection, const leat_job *job)
+{
+    static const char *const names[] = {"none", "claim", "batch", "compaction"};
+    const leat_sink *sink = connection->sink;
+    uint32_t partition = job->kind == LEAT_JOB_BATCH ? job->batch.parts[0].partition : connection->partition;
+    sim_tell(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s", sink->process->index, job->id,
+             names[job->kind], partition, connection->part_count > 1 ? " and others" : "", connection->record_count,
+             job->kind == LEAT_JOB_BATCH && job->batch.dead ? ", a dead letter" : "");
+}
+
+void leat_sink_submit(leat_sink *sink, const leat_job *job)
+{
+    sim_world *world = sink->world;
+    pool_member *connection = find_free(sink);
+    sim_check_job(world, sink->process, sink->shard, job);
+    if (!connection) {
+        leave_orphan(sink, job->id);
+        return;
+    }
+    take_job(connection, job);
+    tell_job(connection, job);
+    sim_pipeline *pipeline = job->kind == LEAT_JOB_BATCH   ? build_batch(sink, &job->batch, &connection->result)
+                             : job->kind == LEAT_JOB_CLAIM ? build_claim(sink, job->partition)
+                                                           : build_compaction(sink, &job->compaction);
+    if (pipeline)
+        sim_session_send(world, connection->session, pipeline);
+    else
+        sim_process_plan(world, sink->process, world->clock.now_us, on_turn, connection, connection->life);
+}
+
+bool sim_sink_is_moving(const leat_sink *sink, const leat_batch_part *part)
+{
+    bool moves[LEAT_PROGRESS_SUBPARTITIONS] = {false};
+    for (uint32_t i = 0; i < part->count; i++)
+        moves[part->subpartitions[i]] = true;
+    for (uint32_t i = 0; i < sink->config.connections; i++) {
+        const pool_member *connection = &sink->connections[i];
+        for (uint32_t k = 0; connection->has_job && k < connection->part_count; k++) {
+            const leat_batch_part *other = &connection->parts[k];
+            if (other->partition != part->partition || memcmp(&other->claim, &part->claim, sizeof part->claim) != 0)
+                continue;
+            for (uint32_t m = 0; m < other->count; m++)
+                if (moves[other->subpartitions[m]])
+                    return true;
+        }
+    }
+    return false;
+}
+
+uint32_t sim_sink_open_jobs(const leat_sink *sink)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sink->config.connections; i++)
+        count += sink->connections[i].has_job;
+    return count;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------------- */
+
+leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
+                         leat_error *error)
+{
+    (void)loop;
+    (void)error;
+    sim_world *world = sim_world_running();
+    LEAT_ASSERT(config->connections <= CONNECTIONS_MAX);
+    leat_sink *sink = leat_must_calloc(1, sizeof *sink);
+    *sink = (leat_sink){.world = world, .process = world->starting, .shard = config->shard, .config = *config,
+                        .events = *events, .rows = leat_rows_new()};
+    for (uint32_t i = 0; i < config->connections; i++)
+        sink->connections[i].sink = sink;
+    world->starting->sinks[config->shard] = sink;
+    want_connection(sink);
+    return sink;
+}
+
+const leat_sink_counters *leat_sink_count(const leat_sink *sink)
+{
+    return &sink->counters;
+}
+
+void leat_sink_free(leat_sink *sink)
+{
+    leat_rows_free(sink->rows);
+    free(sink);
+}
+
+static void on_noticed(sim_world *world, void *object, uint64_t life)
+{
+    on_lost(world, object, life);
+}
+
+void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen)
+{
+    pool_member *connection = &sink->connections[sim_below(world, sink->config.connections)];
+    if (!connection->is_open)
+        return;
+    sim_tell(world, "process %u: a connection to shard %u is cut%s", sink->process->index, sink->shard,
+             unseen ? ", the server does not see it" : "");
+    sim_session_cut(world, connection->session, unseen);
+    int64_t after_us = sim_below(world, 2) ? sim_latency_us(world) : 1000 * sim_around(world, 300);
+    sim_process_plan(world, sink->process, world->clock.now_us + after_us, on_noticed, connection, connection->life);
+}
+
+void sim_sink_cut_all(sim_world *world, leat_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->config.connections; i++) {
+        pool_member *connection = &sink->connections[i];
+        if (!connection->is_open)
+            continue;
+        bool unseen = sim_chance(world, world->options.values[OPT_STUCK]);
+        sim_session_cut(world, connection->session, unseen);
+        connection->is_open = false;
+    }
+}

@@ -1,0 +1,75 @@
+#include "sometimes.h"
+
+static const char *const names[SOMETIMES_COUNT] = {
+    [SOMETIMES_ZOMBIE_FENCED] = "zombie_fenced",
+    [SOMETIMES_COMMIT_UNHEARD] = "commit_unheard",
+    [SOMETIMES_COMMIT_LOST] = "commit_lost",
+    [SOMETIMES_COMMIT_FAILED] = "commit_failed",
+    [SOMETIMES_WENT_BACK] = "went_back",
+    [SOMETIMES_REWOUND] = "rewound",
+    [SOMETIMES_BISECTED] = "bisected",
+    [SOMETIMES_FOLDED] = "folded",
+    [SOMETIMES_ROUNDS] = "rounds",
+    [SOMETIMES_BUDGET_FULL] = "budget_full",
+    [SOMETIMES_DEAD_LETTER] = "dead_letter",
+    [SOMETIMES_TABLE_STOPPED] = "table_stopped",
+    [SOMETIMES_SHARD_HALTED] = "shard_halted",
+    [SOMETIMES_STALE_BATCH] = "stale_batch",
+    [SOMETIMES_SKIPPED] = "skipped",
+    [SOMETIMES_COMPACTED] = "compacted",
+    [SOMETIMES_LOCK_TIMEOUT] = "lock_timeout",
+    [SOMETIMES_ROW_LOCK_TIMEOUT] = "row_lock_timeout",
+    [SOMETIMES_CLAIM_WAITED] = "claim_waited",
+    [SOMETIMES_BATCH_WAITED] = "batch_waited",
+    [SOMETIMES_HOLDER_TERMINATED] = "holder_terminated",
+    [SOMETIMES_FATAL] = "fatal",
+    [SOMETIMES_SERVER_STOPPED] = "server_stopped",
+    [SOMETIMES_SERVER_PAUSED] = "server_paused",
+    [SOMETIMES_FAILOVER] = "failover",
+    [SOMETIMES_TAIL_LOST] = "tail_lost",
+    [SOMETIMES_SPLIT_BRAIN] = "split_brain",
+    [SOMETIMES_READ_ONLY] = "read_only",
+    [SOMETIMES_SLOW] = "slow",
+    [SOMETIMES_DRIFT] = "drift",
+    [SOMETIMES_CRASH] = "crash",
+    [SOMETIMES_DRAINED] = "drained",
+    [SOMETIMES_FROZEN] = "frozen",
+    [SOMETIMES_EXPELLED] = "expelled",
+    [SOMETIMES_REVOKED] = "revoked",
+    [SOMETIMES_LOST] = "lost",
+    [SOMETIMES_STOPPED] = "stopped",
+    [SOMETIMES_TRIMMED] = "trimmed",
+    [SOMETIMES_TRUNCATED] = "truncated",
+    [SOMETIMES_RECREATED] = "recreated",
+    [SOMETIMES_GROWN] = "grown",
+    [SOMETIMES_COMMIT_REFUSED] = "commit_refused",
+    [SOMETIMES_ACK_LOST] = "ack_lost",
+    [SOMETIMES_NOT_APPENDED] = "not_appended",
+    [SOMETIMES_REFUSED_REQUEST] = "refused_request",
+    [SOMETIMES_MISPLACED] = "misplaced",
+};
+
+const char *sim_sometimes_name(sim_sometimes_kind kind)
+{
+    return names[kind];
+}
+
+void sim_sometimes_add(sim_sometimes *to, const sim_sometimes *more)
+{
+    for (uint32_t i = 0; i < SOMETIMES_COUNT; i++)
+        to->count[i] += more->count[i];
+}
+
+void sim_sometimes_write(const sim_sometimes *sometimes, leat_buf *out)
+{
+    for (uint32_t i = 0; i < SOMETIMES_COUNT; i++)
+        leat_buf_printf(out, "%s%s=%llu", i ? " " : "", names[i], (unsigned long long)sometimes->count[i]);
+}
+
+sim_sometimes_kind sim_sometimes_never(const sim_sometimes *sometimes)
+{
+    uint32_t kind = 0;
+    while (kind < SOMETIMES_COUNT && sometimes->count[kind] > 0)
+        kind++;
+    return (sim_sometimes_kind)kind;
+}

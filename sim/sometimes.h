@@ -1,0 +1,71 @@
+/*
+ * sometimes.h - what must happen sometimes over a campaign: where it does not, the campaign has not looked where it says it
+ * has, and is invalid.
+ */
+#ifndef SIM_SOMETIMES_H
+#define SIM_SOMETIMES_H
+
+#include "base/buf.h"
+
+typedef enum sim_sometimes_kind {
+    SOMETIMES_ZOMBIE_FENCED,
+    SOMETIMES_COMMIT_UNHEARD,   /* an ambiguous commit that did commit */
+    SOMETIMES_COMMIT_LOST,      /* an ambiguous commit that never came */
+    SOMETIMES_COMMIT_FAILED,    /* every statement succeeded, its commit did not */
+    SOMETIMES_WENT_BACK,        /* LT002 */
+    SOMETIMES_REWOUND,          /* a claim that found less than had been acknowledged */
+    SOMETIMES_BISECTED,
+    SOMETIMES_FOLDED,
+    SOMETIMES_ROUNDS,           /* writes to one key that did not fold, in one batch */
+    SOMETIMES_BUDGET_FULL,
+    SOMETIMES_DEAD_LETTER,
+    SOMETIMES_TABLE_STOPPED,
+    SOMETIMES_SHARD_HALTED,
+    SOMETIMES_STALE_BATCH,
+    SOMETIMES_SKIPPED,
+    SOMETIMES_COMPACTED,
+    SOMETIMES_LOCK_TIMEOUT,
+    SOMETIMES_ROW_LOCK_TIMEOUT,
+    SOMETIMES_CLAIM_WAITED,
+    SOMETIMES_BATCH_WAITED,
+    SOMETIMES_HOLDER_TERMINATED,
+    SOMETIMES_FATAL,
+    SOMETIMES_SERVER_STOPPED,
+    SOMETIMES_SERVER_PAUSED,
+    SOMETIMES_FAILOVER,
+    SOMETIMES_TAIL_LOST,
+    SOMETIMES_SPLIT_BRAIN,
+    SOMETIMES_READ_ONLY,
+    SOMETIMES_SLOW,
+    SOMETIMES_DRIFT,
+    SOMETIMES_CRASH,
+    SOMETIMES_DRAINED,
+    SOMETIMES_FROZEN,
+    SOMETIMES_EXPELLED,         /* by the group, after a silence */
+    SOMETIMES_REVOKED,
+    SOMETIMES_LOST,
+    SOMETIMES_STOPPED,          /* a partition that needs a person */
+    SOMETIMES_TRIMMED,
+    SOMETIMES_TRUNCATED,
+    SOMETIMES_RECREATED,
+    SOMETIMES_GROWN,
+    SOMETIMES_COMMIT_REFUSED,   /* the group's answer to a commit */
+    SOMETIMES_ACK_LOST,
+    SOMETIMES_NOT_APPENDED,
+    SOMETIMES_REFUSED_REQUEST,
+    SOMETIMES_MISPLACED,
+    SOMETIMES_COUNT,
+} sim_sometimes_kind;
+
+typedef struct sim_sometimes {
+    uint64_t count[SOMETIMES_COUNT];
+} sim_sometimes;
+
+const char *sim_sometimes_name(sim_sometimes_kind kind);
+void sim_sometimes_add(sim_sometimes *to, const sim_sometimes *more);
+/* Appends name=count of each. */
+void sim_sometimes_write(const sim_sometimes *sometimes, leat_buf *out);
+/* The first that never happened, SOMETIMES_COUNT: none. */
+sim_sometimes_kind sim_sometimes_never(const sim_sometimes *sometimes);
+
+#endif

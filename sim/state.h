@@ -1,0 +1,88 @@
+/*
+ * state.h - what one database holds: the rows, schema leat, and, beside them, what no database would know: which record of
+ * the log is in it. Changed by commits only; a commit is kept whole, so that a replica that lacks the last few is made by
+ * doing the others again.
+ */
+#ifndef SIM_STATE_H
+#define SIM_STATE_H
+
+#include "../tests/property/record/row_model.h"
+#include "broker.h"
+#include "engine/batch.h"
+
+typedef enum sim_fate { FATE_NONE, FATE_APPLIED, FATE_DEAD } sim_fate;
+
+/* A row of leat.progress. */
+typedef struct sim_progress_row {
+    uint32_t partition;
+    int64_t seq;
+    uint32_t count;
+    int16_t *subpartitions; /* of the commit that inserted it */
+    int64_t *offsets;
+} sim_progress_row;
+
+typedef struct sim_partition_state {
+    leat_claim claim;
+    int64_t epoch;
+    int64_t base_seq;
+    int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t low;
+    int64_t low_at_ms;
+    sim_progress_row *rows; /* by seq, in the order they came */
+    uint32_t row_count;
+    uint32_t row_capacity;
+    uint8_t *fates; /* sim_fate by index of the record in the log */
+    uint32_t fate_count;
+} sim_partition_state;
+
+typedef struct sim_state {
+    uint32_t row_count;
+    model_row *rows;
+    uint32_t partition_count;
+    sim_partition_state *partitions;
+} sim_state;
+
+typedef struct sim_row_image {
+    uint32_t row;
+    model_row after;
+} sim_row_image;
+
+typedef struct sim_record_fate {
+    sim_record *record;
+    sim_fate fate;
+} sim_record_fate;
+
+typedef enum sim_commit_kind { COMMIT_BATCH, COMMIT_CLAIM, COMMIT_COMPACTION } sim_commit_kind;
+
+/* What a transaction changes. */
+typedef struct sim_commit {
+    sim_commit_kind kind;
+    uint32_t image_count, image_capacity;
+    sim_row_image *images; /* of one row the last counts */
+    uint32_t progress_count;
+    sim_progress_row progress[SIM_PARTITIONS_MAX];
+    uint32_t fate_count;
+    sim_record_fate *fates;
+    uint32_t partition; /* of a claim or compaction */
+    leat_claim claim;
+    leat_compaction *compaction; /* NULL: overtaken by a newer one, it changes nothing */
+} sim_commit;
+
+void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker);
+void sim_state_end(sim_state *state);
+void sim_state_apply(sim_state *state, const sim_commit *commit);
+sim_fate sim_state_fate(const sim_state *state, const sim_record *record);
+/* Up to which offset the subpartition is applied, as leat.rows would tell a claim. */
+int64_t sim_state_offset(const sim_state *state, uint32_t partition, uint32_t subpartition);
+bool sim_state_has_seq(const sim_state *state, uint32_t partition, int64_t seq);
+
+sim_commit *sim_commit_new(sim_commit_kind kind);
+void sim_commit_free(sim_commit *commit);
+/* The row as the transaction sees it. */
+const model_row *sim_commit_row(const sim_commit *commit, const sim_state *state, uint32_t row);
+/* Takes `after` over. */
+void sim_commit_put_row(sim_commit *commit, uint32_t row, model_row after);
+void sim_commit_put_progress(sim_commit *commit, const leat_batch_part *part);
+void sim_commit_put_fate(sim_commit *commit, sim_record *record, sim_fate fate);
+
+#endif

@@ -1,0 +1,82 @@
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/diag.h"
+#include "world.h"
+
+static sim_world *running;
+
+void sim_world_enter(sim_world *world)
+{
+    running = world;
+}
+
+sim_world *sim_world_running(void)
+{
+    LEAT_ASSERT(running);
+    return running;
+}
+
+static void tell(sim_world *world, const char *format, va_list args)
+{
+    printf("%10.6f  ", (double)(world->clock.now_us) / 1e6);
+    vprintf(format, args);
+    putchar('\n');
+}
+
+void sim_tell(sim_world *world, const char *format, ...)
+{
+    if (!world->story.trace)
+        return;
+    va_list args;
+    va_start(args, format);
+    tell(world, format, args);
+    va_end(args);
+}
+
+void sim_fail(sim_world *world, const char *checker, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(world->story.words, sizeof world->story.words, format, args);
+    va_end(args);
+    snprintf(world->story.checker, sizeof world->story.checker, "%s", checker);
+    sim_tell(world, "VIOLATION %s: %s", checker, world->story.words);
+    longjmp(world->story.failed, 1);
+}
+
+/* --- in place of src/base's ---------------------------------------------------------------------------------------- */
+
+int64_t __wrap_leat_mono_us(void);
+int64_t __wrap_leat_wall_ms(void);
+void __wrap_leat_diag(leat_level level, const char *format, ...);
+_Noreturn void __wrap_leat_assert_failed(const char *condition, const char *file, int line);
+_Noreturn void __real_leat_assert_failed(const char *condition, const char *file, int line);
+
+int64_t __wrap_leat_mono_us(void)
+{
+    return running ? running->clock.now_us : 1;
+}
+
+int64_t __wrap_leat_wall_ms(void)
+{
+    return SIM_WALL_MS + (running ? running->clock.now_us / 1000 : 0);
+}
+
+void __wrap_leat_diag(leat_level level, const char *format, ...)
+{
+    if (!running || !running->story.trace || level == LEAT_DEBUG)
+        return;
+    va_list args;
+    va_start(args, format);
+    fputs("            ", stdout);
+    tell(running, format, args);
+    va_end(args);
+}
+
+void __wrap_leat_assert_failed(const char *condition, const char *file, int line)
+{
+    if (running)
+        sim_fail(running, "assertion", "%s at %s:%d", condition, file, line);
+    __real_leat_assert_failed(condition, file, line);
+}

@@ -1,0 +1,81 @@
+/*
+ * world.h - a whole pipeline in one thread on virtual time: clients and an edge, a log, a consumer group, processes with
+ * the production worker in them, shards. What is simulated is what lies behind log.h, sink.h, http.h and the clock; edge,
+ * worker, engine, fold and progress are the production code. Everything follows from the seed and the options.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "broker.h"
+#include "client.h"
+#include "clock.h"
+#include "group.h"
+#include "options.h"
+#include "params.h"
+#include "process.h"
+#include "schema.h"
+#include "server.h"
+#include "sometimes.h"
+#include "story.h"
+
+enum { SIM_SERVERS_MAX = 64 }; /* of one shard, over its failovers */
+
+/* A shard: the server that connections are led to, and those that were. */
+typedef struct sim_shard {
+    sim_server *primary;
+    sim_server *old; /* a primary that lives on beside the new one; NULL: none */
+    uint32_t kept;   /* commits that no failover takes back */
+    sim_server *all[SIM_SERVERS_MAX];
+    uint32_t count;
+} sim_shard;
+
+typedef struct sim_list {
+    void **items;
+    uint32_t count;
+    uint32_t capacity;
+} sim_list;
+
+struct sim_world {
+    uint64_t seed;
+    leat_prng prng;
+    sim_options options;
+    sim_clock clock;
+    sim_story story;
+    sim_sometimes *sometimes;
+    sim_schema schema;
+    sim_broker broker;
+    sim_group group;
+    sim_shard shards[SIM_SHARDS_MAX];
+    sim_process processes[SIM_PROCESSES_MAX];
+    uint32_t process_count;
+    sim_process *starting; /* whom log and sinks that are made now belong to */
+    sim_clients clients;
+    sim_list pipelines; /* freed with the world, as what follows */
+    sim_list commits;
+    sim_list garbage;
+    bool is_healing;    /* nothing goes wrong any more */
+    uint64_t serial;    /* of whatever wants a number of its own */
+    uint64_t events;
+};
+
+/* Ends with true, or with false and world.story filled. `world` is the caller's memory; it must be given to
+ * sim_world_end. */
+bool sim_world_run(sim_world *world, uint64_t seed, const sim_options *options, sim_sometimes *sometimes, bool trace);
+void sim_world_end(sim_world *world);
+
+/* --- for the modules ---------------------------------------------------------------------------------------------- */
+
+sim_world *sim_world_running(void);
+uint32_t sim_below(sim_world *world, uint32_t bound);
+/* With a share in thousandths, never while healing. */
+bool sim_chance(sim_world *world, int64_t thousandths);
+/* A length of time around `mean`: mostly near, now and then several times as long. */
+int64_t sim_around(sim_world *world, int64_t mean);
+int64_t sim_latency_us(sim_world *world);
+void sim_list_add(sim_list *list, void *item);
+
+uint32_t sim_world_shard_of(const sim_world *world, uint32_t partition);
+/* Is the record in every database that its shard could go on with? */
+bool sim_is_applied_everywhere(sim_world *world, const sim_record *record);
+
+#endif
