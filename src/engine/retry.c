@@ -26,6 +26,7 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
     retry->delays = 0;
     retry->held = false;
     retry->refused = false;
+    retry->waiting = false;
     retry->dead = false;
     if (retry->suspects > records) {
         /* The prefix was fine, so what is left of the suspects holds it. */
@@ -87,6 +88,15 @@ static leat_verdict not_looked_yet(leat_retry *retry, const leat_attempt *attemp
     return LEAT_LATER;
 }
 
+/* Patience counts from the first of these refusals in a row. */
+static leat_verdict not_yet(leat_retry *retry, const leat_attempt *attempt)
+{
+    if (!retry->waiting)
+        retry->waiting_us = attempt->now_us;
+    retry->waiting = true;
+    return attempt->now_us - retry->waiting_us >= attempt->patience_us ? LEAT_DEAD : later(retry);
+}
+
 /* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. */
 static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
 {
@@ -99,10 +109,11 @@ static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const
     retry->refused = true;
     if (first)
         retry->refused_us = attempt->now_us;
+    if (outcome == LEAT_NOT_YET)
+        return not_yet(retry, attempt);
+    retry->waiting = false;
     if (outcome == LEAT_DRIFT)
         return first ? later(retry) : leat_retry_hold(retry);
-    if (outcome == LEAT_NOT_YET)
-        return attempt->now_us - retry->refused_us >= attempt->patience_us ? LEAT_DEAD : later(retry);
     /* Never the first time: no look has begun later than now. */
     bool looked = attempt->looked_us == INT64_MAX || attempt->looked_us > retry->refused_us;
     return looked ? LEAT_DEAD : not_looked_yet(retry, attempt);
@@ -136,6 +147,8 @@ leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const le
     if (outcome == LEAT_CONTENTION)
         return contended(retry, attempt);
     retry->contentions = 0;
+    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD)
+        retry->waiting = false;
     if (outcome == LEAT_OUTAGE)
         return later(retry);
     if (attempt->elsewhere)

@@ -8,7 +8,8 @@
  *   - bad data is dead, at once when the refusal relies on no look at the tables, else when it relies on a look that
  *     began after the record was first refused alone: until then it is tried again after the shortest back-off, without
  *     a word unless no look comes for a minute;
- *   - not yet is dead when it is refused after `patience_us`, counted from its first refusal alone;
+ *   - not yet is dead when it is refused after `patience_us` in which it was refused with nothing else: what it lacks
+ *     cannot come while the table drifts or the database is unwell;
  *   - drift is tried again once, then held.
  * What is not understood is not hunted down: see LEAT_HALT.
  */
@@ -24,12 +25,14 @@ typedef struct leat_retry {
     bool alone;          /* only in a batch of its own */
     uint8_t contentions; /* in a row */
     uint8_t delays;      /* in a row, for the back-off */
+    bool waiting;        /* the head was last refused alone with not yet, and so ever since `waiting_us` */
     bool refused;        /* the head was refused alone, at `refused_us` for the first time */
     bool dead;           /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead letter */
     bool held;           /* by a single record that is refused, or by a lock that does not go away: said */
     bool guarded;        /* held by the guard of its table (guard.c), which has set this */
     leat_outcome dead_by;
     int64_t refused_us;
+    int64_t waiting_us;
     int64_t said_us;     /* when that was last said; meaningful while `held` */
 } leat_retry;
 

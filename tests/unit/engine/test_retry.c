@@ -137,6 +137,21 @@ START_TEST(not_yet_is_dead_after_patience)
 }
 END_TEST
 
+/* What it lacks could not come meanwhile. */
+START_TEST(patience_begins_anew_after_another_refusal)
+{
+    static const leat_outcome others[] = {LEAT_DRIFT, LEAT_OUTAGE, LEAT_NOT_UNDERSTOOD};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        leat_retry retry = {0};
+        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 50, INT64_MAX), LEAT_LATER);
+        refused_at(&retry, others[i], 60, INT64_MAX);
+        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 5000, INT64_MAX), LEAT_LATER);
+        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 5999, INT64_MAX), LEAT_LATER);
+        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 6000, INT64_MAX), LEAT_DEAD);
+    }
+}
+END_TEST
+
 START_TEST(drift_is_never_dead)
 {
     leat_retry retry = {0};
@@ -212,6 +227,7 @@ END_TEST
 STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later, halving_finds_it_wherever_it_is,
            a_named_one_goes_after_its_prefix_and_alone, contention_alone_takes_half_each_time,
            what_the_database_refuses_is_dead_at_once, what_leat_refuses_is_dead_once_somebody_has_looked_since,
-           that_nobody_looks_is_said_in_the_end, not_yet_is_dead_after_patience, drift_is_never_dead,
+           that_nobody_looks_is_said_in_the_end, not_yet_is_dead_after_patience, patience_begins_anew_after_another_refusal,
+           drift_is_never_dead,
            a_dead_letter_that_fails_stays_one, what_is_not_understood_is_not_hunted_down, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
            back_off_doubles_up_to_a_bound_and_is_jittered)
