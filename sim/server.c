@@ -470,7 +470,7 @@ static ran run_sync(sim_session *session, const sim_command *command)
     bool is_batch = session->tx && session->tx->kind == COMMIT_BATCH;
     if (!session->answer.failed && is_batch && sim_chance(world, world->options.values[OPT_DEFERRED])) {
         world->sometimes->count[SOMETIMES_COMMIT_FAILED]++;
-        fail(session, sim_below(world, 2) ? "40001" : "23503", NOBODY);
+        fail(session, "40001", NOBODY);
     }
     if (!session->answer.failed && session->tx)
         commit(session);

@@ -268,9 +268,10 @@ static void on_broken(void *context, uint32_t partition, const char *reason)
 static void on_committed(void *context, int64_t since_us, bool ok)
 {
     leat_worker *worker = context;
-    if (!ok)
-        return; /* the reader says and counts it */
-    leat_engine_confirmed(worker->engine, leat_mono_us(), since_us);
+    if (ok)
+        leat_engine_confirmed(worker->engine, leat_mono_us(), since_us);
+    else /* the reader says and counts it */
+        leat_engine_commit_failed(worker->engine, leat_mono_us());
     leat_worker_wake(worker);
 }
 

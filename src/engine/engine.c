@@ -52,6 +52,18 @@ void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition)
     forget(engine, partition_at(engine, partition));
 }
 
+void leat_engine_commit_failed(leat_engine *engine, int64_t now_us)
+{
+    leat_clock(engine, now_us);
+    for (uint32_t i = 0; i < engine->config.partition_count; i++) {
+        leat_partition *partition = &engine->partitions[i];
+        if (partition->state != LEAT_READING)
+            continue;
+        partition->committed = -1;
+        leat_partition_commit(engine, partition, false);
+    }
+}
+
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us)
 {
     leat_clock(engine, now_us);

@@ -108,6 +108,9 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, 
 
 /* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
+/* A commit has failed: what is applied is committed again after `commit_every_us`, so that an idle partition is not shown
+ * as behind for ever. */
+void leat_engine_commit_failed(leat_engine *engine, int64_t now_us);
 
 /* Time passed. Call it at leat_engine_deadline at the latest. */
 void leat_engine_tick(leat_engine *engine, int64_t now_us);

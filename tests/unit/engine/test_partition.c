@@ -165,6 +165,24 @@ START_TEST(commits_come_no_more_often_than_asked)
 }
 END_TEST
 
+START_TEST(a_commit_that_failed_comes_again)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.commit_every_us = 1000;
+    story_reading(&s, 1);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "batch 0/1:0\ncommit 0 at 0\n");
+    leat_engine_commit_failed(s.engine, s.now_us);
+    story_pass(&s, 999);
+    story_told(&s, "");
+    story_pass(&s, 1);
+    story_told(&s, "commit 0 at 0\n");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_fenced_partition_waits_for_time_and_the_word_of_the_group)
 {
     story s;
@@ -277,7 +295,7 @@ END_TEST
 STORY_MAIN("partition", nothing_is_claimed_without_a_connection,
            reading_begins_at_the_record_at_low_and_skips_what_is_applied, a_claim_that_fails_is_tried_again_later,
            another_log_stops_the_partition_and_no_other, a_range_lost_from_the_log_stops_the_partition,
-           low_passes_holes_but_no_unapplied_record, commits_come_no_more_often_than_asked,
+           low_passes_holes_but_no_unapplied_record, commits_come_no_more_often_than_asked, a_commit_that_failed_comes_again,
            a_fenced_partition_waits_for_time_and_the_word_of_the_group, the_word_alone_does_not_end_the_fence_early,
            a_shard_that_comes_back_is_claimed_anew, lost_and_assigned_again_waits_for_its_own_old_claim,
            events_for_a_partition_we_do_not_have_are_harmless)
