@@ -174,7 +174,7 @@ void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
     uint32_t index = index_of(partition, end);
     bool was_seen = was_seen_from(world, at, index, end);
     for (uint32_t i = index; i < partition->count; i++) {
-        partition->records[i]->is_gone = true;
+        partition->records[i]->is_gone = partition->records[i]->is_cut_off = true;
         if (!was_seen)
             bury(&world->broker, partition->records[i]);
     }

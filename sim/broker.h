@@ -28,6 +28,7 @@ typedef struct sim_record {
     leat_route_op op;
     sim_poison poison;
     bool is_gone;       /* retention or truncation took it */
+    bool is_cut_off;    /* truncation did: nobody need apply it */
     bool ever_applied;  /* a database has committed it, whatever became of that database */
 } sim_record;
 

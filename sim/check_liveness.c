@@ -10,7 +10,7 @@ static const sim_record *first_unapplied(const sim_world *world, uint32_t partit
     const sim_state *state = sim_server_look(world->shards[shard].primary).state;
     const sim_partition *log = &world->broker.partitions[partition];
     for (uint32_t i = 0; i < log->count; i++)
-        if (sim_state_fate(state, log->records[i]) == FATE_NONE)
+        if (!log->records[i]->is_cut_off && sim_state_fate(state, log->records[i]) == FATE_NONE)
             return log->records[i];
     return NULL;
 }
@@ -27,7 +27,10 @@ static bool view_of(const sim_world *world, uint32_t partition, leat_partition_v
 static int64_t last_offset(const sim_world *world, uint32_t partition)
 {
     const sim_partition *log = &world->broker.partitions[partition];
-    return log->count ? log->records[log->count - 1]->record.offset : -1;
+    for (uint32_t i = log->count; i-- > 0;)
+        if (!log->records[i]->is_cut_off)
+            return log->records[i]->record.offset;
+    return -1;
 }
 
 /* What is left to do; "": nothing. */

@@ -45,6 +45,8 @@ static void freeze(sim_world *world)
 static void cut_log(sim_world *world)
 {
     sim_process *process = some_process(world);
+    if (process->log_cut_until_us > world->clock.now_us)
+        return;
     sim_tell(world, "process %u cannot reach the log", process->index);
     process->log_cut_until_us = until_us(world, world->options.values[OPT_SESSION_TIMEOUT_MS]);
 }
@@ -298,9 +300,5 @@ void sim_faults_heal(sim_world *world)
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++) {
         on_old_ends(world, &world->shards[shard], 0);
         heal_server(world, world->shards[shard].primary);
-    }
-    for (uint32_t i = 0; i < world->process_count; i++) {
-        world->processes[i].frozen_until_us = 0;
-        world->processes[i].log_cut_until_us = 0;
     }
 }

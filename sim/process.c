@@ -169,7 +169,8 @@ static leat_engine_config engine_config(sim_world *world)
     config.patience_us = 1000 * option[OPT_PATIENCE_MS];
     config.reclaim_min_us = 1000 * option[OPT_RECLAIM_MIN_MS];
     /* Where what is refused is never accepted, a table that stops would wait for ever. */
-    config.dead_letters_per_minute = option[OPT_POISON_HEALS] ? (uint32_t)option[OPT_DEAD_LETTERS_PER_MINUTE] : 100000;
+    bool all_heals = option[OPT_POISON_HEALS] && option[OPT_FOREIGN] == 0;
+    config.dead_letters_per_minute = all_heals ? (uint32_t)option[OPT_DEAD_LETTERS_PER_MINUTE] : 100000;
     config.seed = leat_prng_next(&world->prng);
     return config;
 }
@@ -238,7 +239,7 @@ void sim_process_drain(sim_world *world, sim_process *process)
 
 void sim_process_freeze(sim_world *world, sim_process *process, int64_t until_us)
 {
-    if (!process->is_alive)
+    if (!process->is_alive || process->frozen_until_us > world->clock.now_us)
         return;
     sim_tell(world, "process %u is frozen for %.3f s", process->index, (double)(until_us - world->clock.now_us) / 1e6);
     world->sometimes->count[SOMETIMES_FROZEN]++;

@@ -157,6 +157,8 @@ static void on_commit(sim_world *world, void *object, uint64_t argument)
     said->since_us = asked->since_us;
     said->ok = !sim_chance(world, world->options.values[OPT_COMMIT_LOST]) &&
                sim_group_commit(world, asked->reader->process->index, asked->member, asked->partition, asked->offset);
+    sim_tell(world, "group: commit of partition %u up to %lld by process %u%s", asked->partition,
+             (long long)asked->offset, asked->reader->process->index, said->ok ? "" : " is refused");
     sim_list_add(&world->garbage, said);
     sim_process_plan_log(world, asked->reader->process, world->clock.now_us + sim_latency_us(world), on_commit_answer,
                          said, 0);
@@ -266,8 +268,10 @@ static void on_range(sim_world *world, void *object, uint64_t packed)
         reader->events.broken(reader->events.context, partition, fault);
         return;
     }
+    int64_t start = world->broker.partitions[partition].start;
     bool was_reading = part->is_reading;
     part->is_reading = true;
+    part->next = part->next > start ? part->next : start;
     if (!was_reading)
         fetch_later(reader, partition);
 }
@@ -298,6 +302,11 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
 {
     sim_world *world = reader->world;
     reader_part *part = &reader->parts[partition];
+    if (part->next < world->broker.partitions[partition].start) {
+        part->is_reading = false; /* what it asks for is gone */
+        check_range_later(reader, partition);
+        return false;
+    }
     sim_record *record = sim_broker_find(&world->broker, partition, part->next);
     if (!record) {
         part->is_waiting = true;
