@@ -8,6 +8,8 @@
 void sim_broker_begin(sim_world *world)
 {
     world->broker = (sim_broker){.partition_count = world->schema.catalog.layout.partition_count, .topic = 1};
+    for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
+        world->broker.partitions[p].seen = -1;
 }
 
 static void free_record(sim_record *record)
@@ -128,6 +130,13 @@ sim_record *sim_broker_at(const sim_broker *broker, uint32_t at, int64_t offset)
     return is_there ? partition->records[index] : NULL;
 }
 
+void sim_broker_saw(sim_broker *broker, const sim_record *record)
+{
+    sim_partition *partition = &broker->partitions[record->record.partition];
+    if (record->record.offset > partition->seen)
+        partition->seen = record->record.offset;
+}
+
 /* --- what happens to a log ----------------------------------------------------------------------------------------- */
 
 void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
@@ -136,25 +145,13 @@ void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
     if (start <= partition->start || start > partition->end)
         return;
     partition->start = start;
-    while (partition->first < partition->count &&
-           partition->records[partition->first]->record.offset < start) {
-        sim_record *record = partition->records[partition->first++];
-        record->is_gone = true;
-        partition->is_damaged = partition->is_damaged || !sim_is_applied_everywhere(world, record);
-    }
+    while (partition->first < partition->count && partition->records[partition->first]->record.offset < start)
+        partition->records[partition->first++]->is_gone = true;
+    /* Whether there was anything between two offsets nobody can know, so that in doubt it is a loss. */
+    partition->is_damaged = partition->is_damaged || start > sim_world_safe_low(world, at) + 1;
     sim_tell(world, "log: partition %u starts at offset %lld now%s", at, (long long)start,
-             partition->is_damaged ? ": what is gone was not applied everywhere" : "");
+             partition->is_damaged ? ": what is gone may not be applied everywhere" : "");
     sim_readers_recheck(world, at, true);
-}
-
-/* Has a database or a reader seen any of what stands at or behind `index`? */
-static bool was_seen_from(sim_world *world, uint32_t at, uint32_t index, int64_t end)
-{
-    const sim_partition *partition = &world->broker.partitions[at];
-    for (uint32_t i = index; i < partition->count; i++)
-        if (partition->records[i]->ever_applied)
-            return true;
-    return sim_readers_reach(world, at) >= end;
 }
 
 static void bury(sim_broker *broker, sim_record *record)
@@ -172,7 +169,7 @@ void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
     if (end >= partition->end || end < partition->start)
         return;
     uint32_t index = index_of(partition, end);
-    bool was_seen = was_seen_from(world, at, index, end);
+    bool was_seen = partition->seen >= end;
     for (uint32_t i = index; i < partition->count; i++) {
         partition->records[i]->is_gone = partition->records[i]->is_cut_off = true;
         if (!was_seen)

@@ -38,6 +38,7 @@ typedef struct sim_partition {
     uint32_t capacity;
     int64_t start;        /* the log's first offset */
     int64_t end;          /* the next offset */
+    int64_t seen;         /* the highest offset that anybody has read; -1: none */
     uint32_t first;       /* index of the first record that is still there */
     bool is_damaged;      /* records are gone that were not applied: a person is needed */
     bool is_closed;       /* takes no writes */
@@ -61,6 +62,8 @@ sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint3
 sim_record *sim_broker_find(const sim_broker *broker, uint32_t partition, int64_t offset);
 /* The record that stands at the offset, gone or not; NULL: none does. */
 sim_record *sim_broker_at(const sim_broker *broker, uint32_t partition, int64_t offset);
+/* A reader has read it. */
+void sim_broker_saw(sim_broker *broker, const sim_record *record);
 
 /* What retention, a lost leader and an operator do. */
 void sim_broker_trim(sim_world *world, uint32_t partition, int64_t start);

@@ -67,13 +67,7 @@ static void rebalance(sim_world *world)
     sim_group_rebalance(world);
 }
 
-/* What every replica has for good: no later failover takes it back. */
-static int64_t safe_low(sim_world *world, uint32_t partition)
-{
-    sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];
-    return sim_server_safe_low(shard->primary, partition, (uint32_t)world->options.values[OPT_LAG_COMMITS]);
-}
-
+/* No later failover takes back what the log may forget now. */
 static void keep_for_good(sim_world *world, uint32_t partition)
 {
     sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];
@@ -86,9 +80,7 @@ static void keep_for_good(sim_world *world, uint32_t partition)
 static void trim(sim_world *world)
 {
     uint32_t p = some_partition(world);
-    if (world->shards[sim_world_shard_of(world, p)].old)
-        return; /* whose commits count is not known yet */
-    int64_t low = safe_low(world, p);
+    int64_t low = sim_world_safe_low(world, p);
     keep_for_good(world, p);
     world->sometimes->count[SOMETIMES_TRIMMED] += low >= 0;
     sim_broker_trim(world, p, low + 1);

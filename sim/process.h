@@ -55,8 +55,6 @@ void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member, sim_re
 void sim_readers_wake(sim_world *world, uint32_t partition);
 /* The log's start (else its end) has moved: whoever reads there finds out. */
 void sim_readers_recheck(sim_world *world, uint32_t partition, bool start);
-/* The highest offset that was read of the partition by a process that lives; -1: none. */
-int64_t sim_readers_reach(const sim_world *world, uint32_t partition);
 /* Does the process believe that the partition is its own? `fully`: and that nobody wants it back. */
 bool sim_reader_holds(const leat_log_reader *reader, uint32_t partition, bool fully);
 /* Records that were taken and not released. */

@@ -313,6 +313,7 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
         return false;
     }
     reader->held++;
+    sim_broker_saw(&world->broker, record);
     if (!reader->events.record(reader->events.context, &record->record, record)) {
         reader->held--;
         part->is_paused = true;
@@ -380,17 +381,6 @@ void sim_readers_recheck(sim_world *world, uint32_t partition, bool start)
         if (sees || world->broker.topic != 1)
             check_range_later(reader, partition);
     }
-}
-
-int64_t sim_readers_reach(const sim_world *world, uint32_t partition)
-{
-    int64_t reach = -1;
-    for (uint32_t i = 0; i < world->process_count; i++) {
-        const leat_log_reader *reader = world->processes[i].reader;
-        if (world->processes[i].is_alive && reader && reader->parts[partition].next - 1 > reach)
-            reach = reader->parts[partition].next - 1;
-    }
-    return reach;
 }
 
 /* --- life ----------------------------------------------------------------------------------------------------------- */

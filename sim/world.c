@@ -49,12 +49,12 @@ uint32_t sim_world_shard_of(const sim_world *world, uint32_t partition)
     return leat_layout_shard_of_partition(&world->schema.catalog.layout, partition);
 }
 
-bool sim_is_applied_everywhere(sim_world *world, const sim_record *record)
+int64_t sim_world_safe_low(const sim_world *world, uint32_t partition)
 {
-    const sim_shard *shard = &world->shards[sim_world_shard_of(world, record->record.partition)];
-    uint32_t lag = (uint32_t)world->options.values[OPT_LAG_COMMITS];
-    return !shard->old &&
-           record->record.offset <= sim_server_safe_low(shard->primary, record->record.partition, lag);
+    const sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];
+    if (shard->old)
+        return -1; /* which of them counts is not known yet */
+    return sim_server_safe_low(shard->primary, partition, (uint32_t)world->options.values[OPT_LAG_COMMITS]);
 }
 
 /* --- a life --------------------------------------------------------------------------------------------------------- */

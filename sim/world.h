@@ -75,7 +75,7 @@ int64_t sim_latency_us(sim_world *world);
 void sim_list_add(sim_list *list, void *item);
 
 uint32_t sim_world_shard_of(const sim_world *world, uint32_t partition);
-/* Is the record in every database that its shard could go on with? */
-bool sim_is_applied_everywhere(sim_world *world, const sim_record *record);
+/* Everything up to here is applied in every database that the partition's shard could go on with. */
+int64_t sim_world_safe_low(const sim_world *world, uint32_t partition);
 
 #endif
