@@ -181,7 +181,13 @@ static void fail_over(sim_world *world)
     sim_server *old = shard->primary;
     shard->primary = sim_server_new(world, at, old, kept);
     shard->all[shard->count++] = shard->primary;
-    retire(world, shard, old);
+    if (sim_chance(world, world->options.values[OPT_POOLER])) {
+        world->sometimes->count[SOMETIMES_HANDED_OVER]++;
+        sim_server_hand_over(old, shard->primary);
+        sim_server_stop(world, old);
+    } else {
+        retire(world, shard, old);
+    }
 }
 
 static void on_writable(sim_world *world, void *object, uint64_t argument)

@@ -77,6 +77,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_PAUSE] = {"pause", FAULT, 1000, 30000, 0},
     [OPT_FAILOVER] = {"failover", FAULT, 1000, 30000, 0},
     [OPT_SPLIT_BRAIN] = {"split_brain", FAULT, 100, 1000, 0},
+    [OPT_POOLER] = {"pooler", FAULT, 100, 1000, 0},
     [OPT_LAG_COMMITS] = {"lag_commits", FAULT, 1, 40, 0},
     [OPT_READ_ONLY] = {"read_only", FAULT, 1000, 30000, 0},
     [OPT_SLOW] = {"slow", FAULT, 1000, 30000, 0},

@@ -75,6 +75,7 @@ typedef enum sim_option {
     OPT_PAUSE,
     OPT_FAILOVER,
     OPT_SPLIT_BRAIN,   /* share of failovers that leave the old primary alive for a while */
+    OPT_POOLER,        /* share of failovers that a pooler hides: connections that are idle are led to the new primary */
     OPT_LAG_COMMITS,   /* how many commits a replica lacks at most */
     OPT_READ_ONLY,
     OPT_SLOW,

@@ -471,6 +471,7 @@ static ran run_sync(sim_session *session, const sim_command *command)
     if (!session->answer.failed && is_batch && sim_chance(world, world->options.values[OPT_DEFERRED])) {
         world->sometimes->count[SOMETIMES_COMMIT_FAILED]++;
         fail(session, "40001", NOBODY);
+        session->answer.is_commit = true;
     }
     if (!session->answer.failed && session->tx)
         commit(session);
@@ -641,6 +642,23 @@ void sim_server_free(sim_server *server)
     free(server->commits.items);
     free(server->row_locked_until_us);
     free(server);
+}
+
+void sim_server_hand_over(sim_server *from, sim_server *to)
+{
+    to->id = from->id;
+    sim_session **at = &from->sessions;
+    while (*at) {
+        sim_session *session = *at;
+        if (!session->is_alive || session->is_cut || session->pipeline) {
+            at = &session->next;
+            continue;
+        }
+        *at = session->next;
+        session->next = to->sessions;
+        session->server = to;
+        to->sessions = session;
+    }
 }
 
 sim_server_view sim_server_look(const sim_server *server)

@@ -50,6 +50,7 @@ typedef struct sim_pipeline {
 /* What the client hears. */
 typedef struct sim_answer {
     bool failed;
+    bool is_commit; /* it is the commit that failed */
     bool is_fatal; /* and the session is over */
     char sqlstate[6];
     int32_t partition;
@@ -92,6 +93,9 @@ void sim_session_cut(sim_world *world, sim_session *session, bool unseen);
 sim_server *sim_session_server(const sim_session *session);
 /* pg_terminate_backend of leat's own sessions that hold the partition. Returns how many. */
 uint32_t sim_server_terminate_holders(sim_world *world, sim_server *server, uint32_t partition);
+
+/* Sessions that are idle go on with the other server, and their clients do not see it: as behind a pooler. */
+void sim_server_hand_over(sim_server *from, sim_server *to);
 
 /* What goes wrong. */
 void sim_server_stop(sim_world *world, sim_server *server);  /* at once; what is not committed is gone */

@@ -28,6 +28,7 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_FAILOVER] = "failover",
     [SOMETIMES_TAIL_LOST] = "tail_lost",
     [SOMETIMES_SPLIT_BRAIN] = "split_brain",
+    [SOMETIMES_HANDED_OVER] = "handed_over",
     [SOMETIMES_READ_ONLY] = "read_only",
     [SOMETIMES_SLOW] = "slow",
     [SOMETIMES_DRIFT] = "drift",

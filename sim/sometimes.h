@@ -35,6 +35,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_FAILOVER,
     SOMETIMES_TAIL_LOST,
     SOMETIMES_SPLIT_BRAIN,
+    SOMETIMES_HANDED_OVER,      /* a pooler has hidden a failover */
     SOMETIMES_READ_ONLY,
     SOMETIMES_SLOW,
     SOMETIMES_DRIFT,

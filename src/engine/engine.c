@@ -57,10 +57,9 @@ void leat_engine_commit_failed(leat_engine *engine, int64_t now_us)
     leat_clock(engine, now_us);
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         leat_partition *partition = &engine->partitions[i];
-        if (partition->state != LEAT_READING)
-            continue;
-        partition->committed = -1;
-        leat_partition_commit(engine, partition, false);
+        partition->committed = -1; /* another claim may be under way: what it finds is committed then */
+        if (partition->state == LEAT_READING)
+            leat_partition_commit(engine, partition, false);
     }
 }
 
