@@ -32,6 +32,9 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
 void sim_check_memory(sim_world *world, const sim_process *process)
 {
     const leat_engine_config *limits = &process->worker->config.engine;
+    const leat_engine_counters *count = leat_engine_count(process->worker->engine);
+    world->sometimes->count[SOMETIMES_TABLE_STOPPED] += count->tables_stopped > 0;
+    world->sometimes->count[SOMETIMES_SHARD_HALTED] += count->shards_halted > 0;
     uint64_t records = 0, bytes = 0;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
         leat_partition_view view;

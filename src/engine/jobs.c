@@ -316,9 +316,9 @@ static void compaction_done(leat_engine *engine, leat_partition *partition, cons
     partition->compact_running = false;
     switch (result->outcome) {
     case LEAT_APPLIED:
-        LEAT_ASSERT(job->compaction.base_seq > partition->progress.base_seq);
+        LEAT_ASSERT(job->compaction.base_seq >= partition->progress.base_seq);
+        engine->counters.compactions += job->compaction.base_seq > partition->progress.base_seq;
         partition->progress.base_seq = job->compaction.base_seq;
-        engine->counters.compactions++;
         break;
     case LEAT_FENCED:
         leat_partition_fence(engine, partition);

@@ -29,6 +29,7 @@ void leat_engine_config_defaults(leat_engine_config *config)
         .batch_bytes_max = UINT64_C(4) << 20,
         .age_bound_us = 50000,
         .compact_every_us = 5000000,
+        .verify_every_us = 60000000,
         .commit_every_us = 1000000,
         .drain_us = 5000000,
         .retry_min_us = 20000,
@@ -74,6 +75,7 @@ static int check_times(const leat_engine_config *config, leat_error *error)
         int64_t us;
     } times[] = {
         {"age_bound_us", config->age_bound_us},       {"compact_every_us", config->compact_every_us},
+        {"verify_every_us", config->verify_every_us},
         {"commit_every_us", config->commit_every_us}, {"drain_us", config->drain_us},
         {"retry_min_us", config->retry_min_us},       {"retry_max_us", config->retry_max_us},
         {"reclaim_min_us", config->reclaim_min_us},

@@ -297,10 +297,12 @@ void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool 
 
 void leat_partition_compact_later(leat_engine *engine, leat_partition *partition)
 {
-    if (partition->state != LEAT_READING || !partition->moved || partition->compact_running ||
-        partition->compact_queued || timer_is_set(engine, partition, LEAT_TIMER_COMPACT))
+    if (partition->state != LEAT_READING || partition->compact_running || partition->compact_queued)
         return;
-    partition->compact_at_us = engine->now_us + engine->config.compact_every_us;
+    int64_t at_us = engine->now_us + (partition->moved ? engine->config.compact_every_us : engine->config.verify_every_us);
+    if (timer_is_set(engine, partition, LEAT_TIMER_COMPACT) && partition->compact_at_us <= at_us)
+        return;
+    partition->compact_at_us = at_us;
     leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
 }
 

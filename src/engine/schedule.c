@@ -135,10 +135,10 @@ static const leat_job *next_compaction(leat_engine *engine, leat_shard *shard)
         return NULL;
     leat_partition *partition = &engine->partitions[id];
     LEAT_ASSERT(partition->state == LEAT_READING || partition->state == LEAT_REVOKING);
-    LEAT_ASSERT(partition->moved && !partition->compact_running);
+    LEAT_ASSERT(!partition->compact_running);
     partition->compact_queued = false;
     int64_t base_seq = leat_partition_new_base(engine, partition);
-    if (base_seq <= partition->progress.base_seq) {
+    if (partition->moved && base_seq <= partition->progress.base_seq) {
         /* An old batch is still open: nothing to write yet. */
         leat_partition_compact_later(engine, partition);
         LEAT_ASSERT(partition->state == LEAT_READING);

@@ -65,6 +65,7 @@ static void make_config(test_world *world)
     config->batch_bytes_max = between(world, 30, 400);
     config->age_bound_us = between(world, 10, 5000);
     config->compact_every_us = between(world, 500, 20000);
+    config->verify_every_us = between(world, 20000, 60000);
     config->commit_every_us = between(world, 100, 5000);
     config->drain_us = between(world, 100, 10000);
     config->retry_min_us = 100;

@@ -280,6 +280,41 @@ START_TEST(compaction_writes_what_is_applied_and_keeps_its_needs)
 }
 END_TEST
 
+/* A pooler may have hidden a failover: nobody else would notice. */
+START_TEST(an_idle_partition_is_verified)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.compact_every_us = 1000;
+    s.config.verify_every_us = 50000;
+    story_reading(&s, 1);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_pass(&s, 1000);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "batch 0/1:0\ncommit 0 at 0\ncompact 0 to 1\n");
+    story_pass(&s, 49999);
+    story_told(&s, "");
+    story_pass(&s, 1);
+    story_told(&s, "compact 0 to 1\n");
+    const leat_compaction *compaction = &story_job(&s, 0)->compaction;
+    ck_assert_uint_eq(compaction->needs_count, 1);
+    ck_assert_int_eq(compaction->needs[0], 1);
+    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->compactions, 1);
+    /* What moves meanwhile is not kept waiting. */
+    story_read(&s, 0, 1, 1);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_pass(&s, 1000);
+    story_told(&s, "batch 0/1:1\ncommit 0 at 1\ncompact 0 to 2\n");
+    story_done(&s, 0, LEAT_APPLIED);
+    story_pass(&s, 50000);
+    story_done(&s, 0, LEAT_WENT_BACK);
+    story_told(&s, "compact 0 to 2\npause 0\nclaim 0\n");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_compaction_that_fails_comes_again_and_an_unknown_one_claims)
 {
     story s;
@@ -305,5 +340,5 @@ STORY_MAIN("jobs", an_unknown_outcome_drops_all_and_claims_again, unknown_again_
            contention_together_then_alone_then_later, an_outage_waits_and_keeps_the_order,
            a_refused_record_is_found_by_halving_and_holds_only_its_own,
            a_refused_record_that_is_named_is_isolated_directly, a_held_record_is_said_once_a_minute,
-           compaction_writes_what_is_applied_and_keeps_its_needs,
+           compaction_writes_what_is_applied_and_keeps_its_needs, an_idle_partition_is_verified,
            a_compaction_that_fails_comes_again_and_an_unknown_one_claims)
