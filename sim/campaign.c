@@ -41,6 +41,7 @@ void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace, sim
     result->virtual_us += (uint64_t)world->clock.now_us;
     result->events += world->events;
     result->records += world->broker.record_count;
+    result->healed_us = world->healed_us > result->healed_us ? world->healed_us : result->healed_us;
     if (!good) {
         result->failure = (sim_failure){.failed = true, .seed = seed};
         memcpy(result->failure.checker, world->story.checker, sizeof result->failure.checker);
@@ -122,6 +123,7 @@ static void add_up(const sim_campaign_config *config, const common *shared, sim_
         ret->virtual_us += one->virtual_us;
         ret->events += one->events;
         ret->records += one->records;
+        ret->healed_us = one->healed_us > ret->healed_us ? one->healed_us : ret->healed_us;
         sim_sometimes_add(&ret->sometimes, &one->sometimes);
         if (one->failure.failed && (!ret->failure.failed || one->failure.seed < ret->failure.seed))
             ret->failure = one->failure;

@@ -30,6 +30,7 @@ typedef struct sim_campaign_result {
     uint64_t virtual_us;
     uint64_t events;
     uint64_t records;
+    int64_t healed_us;   /* the longest time until all was applied once nothing went wrong any more, virtual */
     int64_t took_us;     /* real time */
     sim_sometimes sometimes;
     sim_failure failure; /* the one of the lowest seed */

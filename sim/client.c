@@ -58,6 +58,18 @@ typedef struct client_write {
     const char *route;
 } client_write;
 
+/* Zipf's law with exponent 1: the k-th of n comes up k times less often than the first. */
+static uint32_t zipf(sim_world *world, uint32_t n)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += 720720 / (i + 1);
+    uint32_t at = sim_below(world, sum), k = 0;
+    for (; k + 1 < n && at >= 720720 / (k + 1); k++)
+        at -= 720720 / (k + 1);
+    return k;
+}
+
 static client_write draw_write(sim_world *world)
 {
     static const char *const routes[] = {"subs", "subs", "subs", "existing", "ordered"};
@@ -69,8 +81,8 @@ static client_write draw_write(sim_world *world)
     else if (at < option[OPT_PUT] + option[OPT_DELETE])
         write.op = LEAT_DELETE;
     bool hot = (int64_t)sim_below(world, 1000) < option[OPT_HOT];
-    write.app = hot ? 0 : sim_below(world, (uint32_t)option[OPT_APPS]);
-    write.id = hot ? 0 : sim_below(world, (uint32_t)option[OPT_IDS]);
+    write.app = hot ? 0 : zipf(world, (uint32_t)option[OPT_APPS]);
+    write.id = hot ? 0 : zipf(world, (uint32_t)option[OPT_IDS]);
     return write;
 }
 

@@ -164,9 +164,10 @@ static int run_many(const command_line *line)
     print_sometimes(&result.sometimes);
     int code = judge(line, &result);
     double seconds = (double)result.took_us / 1e6;
-    printf("%llu seeds, %llu records, %llu events in %.1f s: %.0f seeds/s, %.0f s of virtual time a second; %s\n",
+    printf("%llu seeds, %llu records, %llu events in %.1f s: %.0f seeds/s, %.0f s of virtual time a second; "
+           "longest healing %.1f s; %s\n",
            (unsigned long long)result.seeds, (unsigned long long)result.records, (unsigned long long)result.events, seconds,
-           (double)result.seeds / seconds, (double)result.virtual_us / 1e6 / seconds,
+           (double)result.seeds / seconds, (double)result.virtual_us / 1e6 / seconds, (double)result.healed_us / 1e6,
            result.failure.failed ? "VIOLATION" : "no violation");
     return code;
 }

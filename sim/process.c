@@ -108,7 +108,7 @@ static void on_restart(sim_world *world, void *object, uint64_t argument)
 {
     (void)argument;
     sim_process *process = object;
-    if (!process->is_alive)
+    if (!process->is_alive && !world->is_ending)
         sim_process_start(world, process);
 }
 
@@ -120,6 +120,8 @@ static void end_life(sim_world *world, sim_process *process)
     leat_metrics_free(process->metrics);
     process->worker = NULL;
     process->reader = NULL;
+    if (world->is_ending)
+        return;
     int64_t pause_us = 1000 * sim_around(world, world->is_healing ? 100 : 1500);
     sim_clock_plan(&world->clock, world->clock.now_us + pause_us, on_restart, process, 0);
 }

@@ -295,7 +295,8 @@ static bool has_all(const sim_session *session, uint32_t partition, const int64_
 /* An error out of nowhere, of a class that passes. */
 static const char *random_error(sim_world *world)
 {
-    static const char *const states[] = {"40001", "40P01", "55P03", "57014", "53200", "58030", "26000", "42P01", "57P05"};
+    static const char *const states[] = {"40001", "40P01", "55P03", "57014", "53200", "53300", "58030", "26000", "42P01",
+                                         "42501", "57P05", "08006", "40003", "28000", "3D000", "0A000", "25006", "XX001"};
     if (!sim_chance(world, world->options.values[OPT_ERRORS]))
         return NULL;
     return states[sim_below(world, sizeof states / sizeof *states)];
@@ -554,7 +555,7 @@ static void go_on(sim_session *session)
 sim_session *sim_session_open(sim_server *server, void *client, uint64_t life, const sim_client_events *events,
                               sim_process *process)
 {
-    if (!server->is_up)
+    if (!server->is_up || sim_chance(server->world, server->world->options.values[OPT_ERRORS]))
         return NULL;
     sim_session *session = leat_must_calloc(1, sizeof *session);
     *session = (sim_session){.server = server, .next = server->sessions, .process = process, .client = client,

@@ -97,10 +97,33 @@ static void run_until(sim_world *world, int64_t at_us)
 
 static void run_until_quiet(sim_world *world)
 {
-    int64_t end_us = world->clock.now_us + 1000 * world->options.values[OPT_HEAL_MS];
+    int64_t began_us = world->clock.now_us;
     while (!sim_check_is_quiet(world)) {
-        if (world->clock.now_us >= end_us)
+        if (world->clock.now_us - began_us >= 1000 * world->options.values[OPT_HEAL_MS])
             sim_check_not_quiet(world);
+        run_until(world, world->clock.now_us + 1000 * LOOK_EVERY_MS);
+    }
+    world->healed_us = world->clock.now_us - began_us;
+}
+
+static uint32_t count_alive(const sim_world *world)
+{
+    uint32_t alive = 0;
+    for (uint32_t i = 0; i < world->process_count; i++)
+        alive += world->processes[i].is_alive;
+    return alive;
+}
+
+/* An orderly end: every process drains. */
+static void run_until_drained(sim_world *world)
+{
+    world->is_ending = true;
+    for (uint32_t i = 0; i < world->process_count; i++)
+        sim_process_drain(world, &world->processes[i]);
+    int64_t end_us = world->clock.now_us + 1000 * world->options.values[OPT_HEAL_MS];
+    while (count_alive(world) > 0) {
+        if (world->clock.now_us >= end_us)
+            sim_fail(world, "liveness", "%u processes do not drain", count_alive(world));
         run_until(world, world->clock.now_us + 1000 * LOOK_EVERY_MS);
     }
 }
@@ -116,6 +139,7 @@ bool sim_world_run(sim_world *world, uint64_t seed, const sim_options *options, 
     run_until(world, world->clock.now_us + 1000 * options->values[OPT_DURATION_MS]);
     sim_faults_heal(world);
     run_until_quiet(world);
+    run_until_drained(world);
     sim_check_end(world);
     sim_tell(world, "all is applied");
     return true;

@@ -54,6 +54,8 @@ struct sim_world {
     sim_list commits;
     sim_list garbage;
     bool is_healing;    /* nothing goes wrong any more */
+    bool is_ending;     /* processes that end are not started again */
+    int64_t healed_us;  /* how long it took until all was applied */
     uint64_t serial;    /* of whatever wants a number of its own */
     uint64_t events;
 };
