@@ -1,0 +1,106 @@
+"""The n-th allocation, send, receive, file write or sync fails, for n = 1, 2, 3 ... until a run in which there were fewer: over
+the edge and the worker, in one process. Whatever it hits, what was answered 202 is applied once, what was refused is not, and no
+sanitizer has a word."""
+
+import signal
+import subprocess
+
+import httpx
+import pytest
+
+from lib.checks import CHECK_ROUTE, CHECK_TABLE
+from lib.harness import LEAT, Process, wait_until
+
+NTH = LEAT.parent / "tests" / "leat-nth"
+REQUESTS = 4
+STEP_BY_ONE = 24     # then by an eighth of n: the calls of one loop are much alike
+DIES_OF_IT = (-signal.SIGABRT, 1)  # out of memory, or a file that cannot be relied on: it may die, losing nothing
+
+
+def counts(limit):
+    n = 1
+    while n <= limit:
+        yield n
+        n += 1 if n < STEP_BY_ONE else 1 + n // 8
+
+
+def wait_up(process):
+    """True: it is up; False: it has ended."""
+    wait_until(lambda: not process.alive() or "leat run is up" in process.text(), "the start")
+    return process.alive()
+
+
+def write_some(process, app):
+    """{id: status} of writes to rows of their own; 0: no answer."""
+    answers = {}
+    for ident in range(REQUESTS):
+        try:
+            with httpx.Client(base_url="http://" + process.address("edge listens on"), timeout=20) as http:
+                answers[ident] = http.patch(f"/apps/{app}/checks/{ident}", json={"n": 1, "list": ident}).status_code
+        except (httpx.HTTPError, AssertionError):
+            answers[ident] = 0
+    return answers
+
+
+def end(process):
+    if process.alive():
+        process.signal(signal.SIGTERM)
+    try:
+        return process.popen.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"it does not end:\n{process.text()[-3000:]}") from None
+
+
+def check_words(process):
+    text = process.text()
+    for mark in ("ERROR: AddressSanitizer", "runtime error:"):
+        assert mark not in text, text[-6000:]
+
+
+def run_once(world, wish, number, app):
+    """One run with the fault. Returns its answers, and whether the call was reached."""
+    process = Process([NTH, "run", "--config", world.config_path], world.directory / f"nth-{number}.log",
+                      {"LEAT_FAIL": wish, "ASAN_OPTIONS": "detect_leaks=0"})
+    try:
+        answers = write_some(process, app) if wait_up(process) else {}
+        code = end(process)
+    finally:
+        process.kill()
+    check_words(process)
+    failed = "nth: failed" in process.text()
+    assert code == 0 or (failed and code in DIES_OF_IT), f"{wish}: exit code {code}\n{process.text()[-3000:]}"
+    return answers, failed
+
+
+def check_rows(world, said):
+    """After a run without faults: what was answered 202 is there once, what was refused is not, the rest is one or the other."""
+    leat = world.start("run")
+    wanted = {key for key, status in said.items() if status == 202}
+
+    def found():
+        return {(app, ident): n for app, ident, n in world.rows("select app, id, n from checks")}
+
+    wait_until(lambda: wanted <= found().keys(), "what was acknowledged")
+    assert leat.terminate() == 0
+    rows = found()
+    assert all(n == 1 for n in rows.values()), rows
+    assert not [key for key in rows if said[key] not in (202, 504, 0)], "refused, and applied"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["alloc", "send", "recv", "write", "space", "sync"])
+def test_any_call_may_fail(make_world, kind, store):
+    if store == "postgres" and kind not in ("send", "recv"):
+        pytest.skip("the same code as with SQLite, but for its sockets")
+    world = make_world(log="local", store=store, shards=1, partitions=2, table_sql=CHECK_TABLE, route=CHECK_ROUTE)
+    world.init()
+    said, reached, n = {}, 0, 0
+    for number, n in enumerate(counts(4000)):
+        answers, failed = run_once(world, f"{kind}:{n}", number, number)
+        said.update({(number, ident): status for ident, status in answers.items()})
+        if not failed:
+            break
+        reached += 1
+    assert reached > 2 and n < 4000, f"{kind} was reached {reached} times"
+    check_rows(world, said)
