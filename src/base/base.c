@@ -94,7 +94,7 @@ void *leat_must_calloc(size_t count, size_t size)
 
 char *leat_must_strdup(const char *text)
 {
-    char *copy = strdup(text);
+    char *copy = text ? strdup(text) : NULL;
     if (!copy)
         out_of_memory();
     return copy;

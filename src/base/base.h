@@ -51,6 +51,7 @@ int64_t leat_wall_ms(void);
 
 /* Zeroed memory, or the process ends with a message: for start-up, where there is nothing to give back yet. */
 void *leat_must_calloc(size_t count, size_t size);
+/* NULL (leat_buf_cstr of a buffer for which memory was out) ends the process too. */
 char *leat_must_strdup(const char *text);
 
 /* xxHash's XXH3, 64 bits, seed 0: the hash named "xxh3-64" in leat.sources. Places records, so it never changes. */

@@ -3,7 +3,7 @@
  * environment says which, and "nth: failed" on standard error says that it has. For tests.
  *
  *   alloc   malloc, calloc, realloc and strdup of what is linked statically, which is all of leat: out of memory
- *   send    send() of anybody, libpq too: ECONNRESET
+ *   send    send() of anybody, libpq too: ECONNRESET, and the connection is gone
  *   recv    recv(), likewise
  *   write   write, pwrite of a regular file, SQLite's too: EIO
  *   space   the same calls: ENOSPC
@@ -79,6 +79,13 @@ char *__wrap_strdup(const char *text)
 
 /* --- sockets ------------------------------------------------------------------------------------------------------- */
 
+static ssize_t reset(int fd)
+{
+    shutdown(fd, SHUT_RDWR);
+    errno = ECONNRESET;
+    return -1;
+}
+
 ssize_t send(int fd, const void *data, size_t size, int flags)
 {
     static ssize_t (*real)(int, const void *, size_t, int);
@@ -86,8 +93,7 @@ ssize_t send(int fd, const void *data, size_t size, int flags)
         *(void **)&real = dlsym(RTLD_NEXT, "send");
     if (!fails("send"))
         return real(fd, data, size, flags);
-    errno = ECONNRESET;
-    return -1;
+    return reset(fd);
 }
 
 ssize_t recv(int fd, void *data, size_t size, int flags)
@@ -97,8 +103,7 @@ ssize_t recv(int fd, void *data, size_t size, int flags)
         *(void **)&real = dlsym(RTLD_NEXT, "recv");
     if (!fails("recv"))
         return real(fd, data, size, flags);
-    errno = ECONNRESET;
-    return -1;
+    return reset(fd);
 }
 
 /* --- files --------------------------------------------------------------------------------------------------------- */
