@@ -1,0 +1,244 @@
+/* commands.c - the functions of schema leat, and row statements, one statement at a time. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "server_state.h"
+
+void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partition)
+{
+    session->answer.failed = true;
+    session->answer.partition = partition;
+    snprintf(session->answer.sqlstate, sizeof session->answer.sqlstate, "%s", sqlstate);
+}
+
+static sim_commit *transaction(sim_session *session, sim_commit_kind kind)
+{
+    if (!session->tx)
+        session->tx = sim_commit_new(kind);
+    return session->tx;
+}
+
+static const sim_partition_state *stored(const sim_session *session, uint32_t partition)
+{
+    return &session->server->state.partitions[partition];
+}
+
+static bool is_claim(const leat_claim *a, const leat_claim *b)
+{
+    return memcmp(a->token, b->token, sizeof a->token) == 0;
+}
+
+static ran failed(sim_session *session, const char *sqlstate, uint32_t partition)
+{
+    sim_session_fail(session, sqlstate, (int32_t)partition);
+    return RAN_FAILED;
+}
+
+static bool has_all(const sim_session *session, uint32_t partition, const int64_t *needs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!sim_state_has_seq(&session->server->state, partition, needs[i]))
+            return false;
+    return true;
+}
+
+/* An error out of nowhere, of a class that passes. */
+static const char *random_error(sim_world *world)
+{
+    static const char *const states[] = {"40001", "40P01", "55P03", "57014", "53200", "53300", "58030", "26000", "42P01",
+                                         "42501", "57P05", "08006", "40003", "28000", "3D000", "0A000", "25006", "XX001"};
+    if (!sim_chance(world, world->options.values[OPT_ERRORS]))
+        return NULL;
+    return states[sim_below(world, sizeof states / sizeof *states)];
+}
+
+static ran run_advance(sim_session *session, const sim_command *command)
+{
+    const leat_batch_part *part = &command->part;
+    if (session->phase == 0) {
+        const char *error = random_error(session->server->world);
+        if (session->server->is_read_only || error)
+            return failed(session, error ? error : "25006", part->partition);
+        return sim_lock_partition(session, part->partition, false) ? RAN_MORE : RAN_WAITS;
+    }
+    if (session->phase == 1) {
+        if (!is_claim(&stored(session, part->partition)->claim, &part->claim))
+            return failed(session, "LT001", part->partition);
+        sim_commit_put_progress(transaction(session, COMMIT_BATCH), part);
+        return RAN_MORE;
+    }
+    if (!has_all(session, part->partition, part->needs, part->needs_count))
+        return failed(session, "LT002", part->partition);
+    return RAN_DONE;
+}
+
+/* How long the statement has to wait for rows that somebody else holds; -1: longer than it may. */
+static int64_t row_wait(sim_session *session, const sim_command *command)
+{
+    sim_world *world = session->server->world;
+    int64_t until = 0;
+    for (uint32_t i = 0; i < command->write_count; i++) {
+        int64_t locked = session->server->row_locked_until_us[command->writes[i].row];
+        until = locked > until ? locked : until;
+    }
+    int64_t wait = until - world->clock.now_us;
+    return wait > session->pipeline->lock_timeout_us ? -1 : wait > 0 ? wait : 0;
+}
+
+static const char *poison_of(sim_session *session, const sim_write *write)
+{
+    sim_world *world = session->server->world;
+    if (!(write->write.present >> COLUMN_GUARD & 1) || write->write.values[COLUMN_GUARD].presence != LEAT_PRESENT)
+        return NULL;
+    return sim_clients_poison(world, write->write.values[COLUMN_GUARD].text);
+}
+
+static void write_row(sim_session *session, const sim_command *command, const sim_write *write)
+{
+    sim_commit *tx = transaction(session, COMMIT_BATCH);
+    model_row row = model_row_copy(sim_commit_row(tx, &session->server->state, write->row));
+    bool good = row_model_apply_write(&row, command->route, session->server->world->schema.defaults, &write->write);
+    LEAT_ASSERT(good);
+    sim_commit_put_row(tx, write->row, row);
+}
+
+static ran run_rows(sim_session *session, const sim_command *command)
+{
+    sim_server *server = session->server;
+    if (session->phase == 0) {
+        int64_t wait = row_wait(session, command);
+        if (wait < 0)
+            server->world->sometimes->count[SOMETIMES_ROW_LOCK_TIMEOUT]++;
+        session->row_wait_us = wait < 0 ? session->pipeline->lock_timeout_us : wait;
+        return wait < 0 ? failed(session, "55P03", 0) : RAN_MORE;
+    }
+    if (server->fail_until_us > server->world->clock.now_us)
+        return failed(session, server->fail_state, 0);
+    for (uint32_t i = 0; i < command->write_count; i++) {
+        const char *poison = poison_of(session, &command->writes[i]);
+        if (poison)
+            return failed(session, poison, 0);
+        write_row(session, command, &command->writes[i]);
+    }
+    return RAN_DONE;
+}
+
+static ran run_dead_letter(sim_session *session, const sim_command *command)
+{
+    (void)command;
+    transaction(session, COMMIT_BATCH);
+    return RAN_DONE;
+}
+
+static ran run_claim(sim_session *session, const sim_command *command)
+{
+    sim_world *world = session->server->world;
+    if (session->phase == 0) {
+        const char *error = random_error(world);
+        if (session->server->is_read_only || error)
+            return failed(session, error ? error : "25006", command->partition);
+        return sim_lock_partition(session, command->partition, true) ? RAN_MORE : RAN_WAITS;
+    }
+    const sim_partition_state *partition = stored(session, command->partition);
+    sim_commit *tx = transaction(session, COMMIT_CLAIM);
+    tx->partition = command->partition;
+    for (size_t i = 0; i < sizeof tx->claim.token; i++)
+        tx->claim.token[i] = (uint8_t)leat_prng_next(&world->prng);
+    session->answer.progress = leat_must_calloc(1, sizeof *session->answer.progress);
+    sim_list_add(&world->garbage, session->answer.progress);
+    leat_progress_begin(session->answer.progress, tx->claim, partition->epoch + 1, partition->base_seq,
+                        partition->base_offsets, partition->low, partition->low_at_ms);
+    return RAN_DONE;
+}
+
+static ran run_read_progress(sim_session *session, const sim_command *command)
+{
+    const sim_partition_state *partition = stored(session, command->partition);
+    for (uint32_t i = 0; i < partition->row_count; i++) {
+        const sim_progress_row *row = &partition->rows[i];
+        LEAT_ASSERT(leat_progress_row(session->answer.progress, row->seq, row->subpartitions, row->offsets,
+                                      row->count) == 0);
+    }
+    return RAN_DONE;
+}
+
+static ran run_compact(sim_session *session, const sim_command *command)
+{
+    const leat_compaction *compaction = &command->compaction;
+    uint32_t p = compaction->partition;
+    if (session->phase == 0) {
+        if (session->server->is_read_only)
+            return failed(session, "25006", p);
+        return sim_lock_partition(session, p, false) ? RAN_MORE : RAN_WAITS;
+    }
+    if (session->phase == 1) {
+        if (!is_claim(&stored(session, p)->claim, &compaction->claim))
+            return failed(session, "LT001", p);
+        if (!has_all(session, p, compaction->needs, compaction->needs_count))
+            return failed(session, "LT002", p);
+        return RAN_MORE;
+    }
+    sim_session **holder = &session->server->compacting[p];
+    if (*holder && *holder != session) {
+        session->row_wait_us = 1000;
+        session->phase--; /* the same statement again */
+        return RAN_MORE;
+    }
+    sim_commit *tx = transaction(session, COMMIT_COMPACTION);
+    tx->partition = p;
+    *holder = session;
+    if (stored(session, p)->base_seq < compaction->base_seq) {
+        tx->compaction = leat_must_calloc(1, sizeof *tx->compaction);
+        *tx->compaction = *compaction;
+    }
+    return RAN_DONE;
+}
+
+static void commit(sim_session *session)
+{
+    sim_server *server = session->server;
+    sim_world *world = server->world;
+    sim_commit *tx = session->tx;
+    session->tx = NULL;
+    for (uint32_t i = 0; i < session->pipeline->record_count; i++)
+        sim_commit_put_fate(tx, session->pipeline->records[i],
+                            session->pipeline->is_dead_letter ? FATE_DEAD : FATE_APPLIED);
+    sim_check_before_commit(world, &server->state, tx);
+    sim_state_apply(&server->state, tx);
+    sim_list_add(&server->commits, tx);
+    sim_list_add(&world->commits, tx);
+    for (uint32_t i = 0; i < tx->fate_count; i++)
+        tx->fates[i].record->ever_applied = true;
+    if (session->is_cut)
+        world->sometimes->count[SOMETIMES_COMMIT_UNHEARD]++;
+    sim_check_after_commit(world, &server->state, tx);
+}
+
+static ran run_sync(sim_session *session, const sim_command *command)
+{
+    (void)command;
+    sim_world *world = session->server->world;
+    bool is_batch = session->tx && session->tx->kind == COMMIT_BATCH;
+    if (!session->answer.failed && is_batch && sim_chance(world, world->options.values[OPT_DEFERRED])) {
+        world->sometimes->count[SOMETIMES_COMMIT_FAILED]++;
+        sim_session_fail(session, "40001", NOBODY);
+        session->answer.is_commit = true;
+    }
+    if (!session->answer.failed && session->tx)
+        commit(session);
+    return RAN_DONE;
+}
+
+static ran (*const run[])(sim_session *session, const sim_command *command) = {
+    [CMD_ADVANCE] = run_advance, [CMD_ROWS] = run_rows,
+    [CMD_DEAD_LETTER] = run_dead_letter, [CMD_CLAIM] = run_claim,
+    [CMD_READ_PROGRESS] = run_read_progress, [CMD_COMPACT] = run_compact,
+    [CMD_SYNC] = run_sync,
+};
+
+ran sim_command_run(sim_session *session, const sim_command *command)
+{
+    return run[command->kind](session, command);
+}
