@@ -31,8 +31,8 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
 void sim_check_drained(sim_world *world, const sim_process *process);
-/* What a claim has read is about to be used. */
-void sim_check_claim(sim_world *world, const sim_server *server, uint32_t partition, const leat_progress *progress);
+/* What a claim has read is about to be used: it may be less than what was acknowledged. */
+void sim_check_claim(sim_world *world, uint32_t partition, const leat_progress *progress);
 /* A client got its answer. */
 void sim_check_answer(sim_world *world, const sim_request *request, leat_slice body);
 

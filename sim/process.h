@@ -68,6 +68,5 @@ void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen);
 void sim_sink_cut_all(sim_world *world, leat_sink *sink);
 /* Is a batch open at the sink, under this claim, that moves one of the same subpartitions? */
 bool sim_sink_is_moving(const leat_sink *sink, const leat_batch_part *part);
-uint32_t sim_sink_open_jobs(const leat_sink *sink);
 
 #endif

@@ -206,7 +206,7 @@ static void on_answered(sim_world *world, void *client, uint64_t life, const sim
         sim_server_terminate_holders(world, sim_session_server(connection->session), connection->partition);
     bool is_spoilt = result.outcome == LEAT_UNKNOWN || strcmp(answer->sqlstate, "25006") == 0;
     if (result.progress)
-        sim_check_claim(world, sim_session_server(connection->session), connection->partition, result.progress);
+        sim_check_claim(world, connection->partition, result.progress);
     report(connection, &result);
     if (is_spoilt) {
         sim_session_cut(world, connection->session, false);
@@ -416,14 +416,6 @@ bool sim_sink_is_moving(const leat_sink *sink, const leat_batch_part *part)
         }
     }
     return false;
-}
-
-uint32_t sim_sink_open_jobs(const leat_sink *sink)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < sink->config.connections; i++)
-        count += sink->connections[i].has_job;
-    return count;
 }
 
 /* --- life ----------------------------------------------------------------------------------------------------------- */
