@@ -36,6 +36,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_BATCH_BYTES_MAX] = {"batch_bytes_max", SCALE, 2048, 1 << 20, 2048},
     [OPT_AGE_BOUND_MS] = {"age_bound_ms", SCALE, 5, 500, 5},
     [OPT_COMPACT_EVERY_MS] = {"compact_every_ms", SCALE, 50, 5000, 50},
+    [OPT_VERIFY_EVERY_MS] = {"verify_every_ms", SCALE, 100, 60000, 100},
     [OPT_COMMIT_EVERY_MS] = {"commit_every_ms", SCALE, 50, 5000, 50},
     [OPT_DRAIN_MS] = {"drain_ms", SCALE, 50, 10000, 50},
     [OPT_RETRY_MIN_MS] = {"retry_min_ms", SCALE, 5, 100, 5},

@@ -29,6 +29,7 @@ typedef enum sim_option {
     OPT_BATCH_BYTES_MAX,
     OPT_AGE_BOUND_MS,
     OPT_COMPACT_EVERY_MS,
+    OPT_VERIFY_EVERY_MS,
     OPT_COMMIT_EVERY_MS,
     OPT_DRAIN_MS,
     OPT_RETRY_MIN_MS,

@@ -164,6 +164,7 @@ static leat_engine_config engine_config(sim_world *world)
     config.batch_bytes_max = (uint64_t)option[OPT_BATCH_BYTES_MAX];
     config.age_bound_us = 1000 * option[OPT_AGE_BOUND_MS];
     config.compact_every_us = 1000 * option[OPT_COMPACT_EVERY_MS];
+    config.verify_every_us = 1000 * option[OPT_VERIFY_EVERY_MS];
     config.commit_every_us = 1000 * option[OPT_COMMIT_EVERY_MS];
     config.drain_us = 1000 * option[OPT_DRAIN_MS];
     config.retry_min_us = 1000 * option[OPT_RETRY_MIN_MS];
