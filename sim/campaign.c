@@ -156,31 +156,57 @@ void sim_campaign_run(const sim_campaign_config *config, sim_campaign_result *re
 
 /* --- smaller -------------------------------------------------------------------------------------------------------- */
 
-static bool still_fails(uint64_t seed, const sim_options *options, const sim_failure *failure)
+/* A failing world on its way to be smaller. */
+typedef struct shrinking {
+    uint64_t seed;
+    sim_options *options;
+    const sim_failure *failure;
+    uint64_t events; /* of the smallest so far */
+    uint32_t ran;
+} shrinking;
+
+/* How many events the world has until the same checker fails; UINT64_MAX: it does not. */
+static uint64_t events_to_failure(shrinking *world)
 {
     sim_campaign_result *result = leat_must_calloc(1, sizeof *result);
-    sim_campaign_one(seed, options, false, result);
-    bool same = result->failure.failed && strcmp(result->failure.checker, failure->checker) == 0;
+    world->ran++;
+    sim_campaign_one(world->seed, world->options, false, result);
+    bool same = result->failure.failed && strcmp(result->failure.checker, world->failure->checker) == 0;
+    uint64_t events = same ? result->events : UINT64_MAX;
     free(result);
-    return same;
+    return events;
+}
+
+static bool shrink_option(shrinking *world, sim_option option)
+{
+    int64_t value = world->options->values[option];
+    world->options->values[option] = sim_option_smaller(world->options, option);
+    if (world->options->values[option] == value)
+        return false;
+    uint64_t events = events_to_failure(world);
+    bool good = sim_option_is_fault(option) ? events < UINT64_MAX : events < world->events;
+    if (good)
+        world->events = events;
+    else
+        world->options->values[option] = value;
+    return good;
+}
+
+static bool shrink_all(shrinking *world, bool faults)
+{
+    bool smaller = false;
+    for (sim_option option = 0; option < OPTION_COUNT; option++)
+        if (sim_option_is_fault(option) == faults)
+            smaller = shrink_option(world, option) || smaller;
+    return smaller;
 }
 
 uint32_t sim_campaign_shrink(uint64_t seed, sim_options *options, const sim_failure *failure)
 {
-    uint32_t ran = 0;
-    for (bool smaller = true; smaller;) {
-        smaller = false;
-        for (sim_option option = 0; option < OPTION_COUNT; option++) {
-            int64_t value = options->values[option];
-            options->values[option] = sim_option_smaller(options, option);
-            if (options->values[option] == value)
-                continue;
-            ran++;
-            if (still_fails(seed, options, failure))
-                smaller = true;
-            else
-                options->values[option] = value;
-        }
-    }
-    return ran;
+    shrinking world = {seed, options, failure, UINT64_MAX, 0};
+    shrink_all(&world, true);
+    world.events = events_to_failure(&world);
+    while (shrink_all(&world, false) || shrink_all(&world, true))
+        continue;
+    return world.ran;
 }

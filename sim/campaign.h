@@ -44,7 +44,8 @@ int sim_campaign_options(const sim_campaign_config *config, uint64_t seed, sim_o
 void sim_campaign_run(const sim_campaign_config *config, sim_campaign_result *ret);
 /* Runs one world. */
 void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace, sim_campaign_result *result);
-/* Makes the options of a failing world smaller for as long as the same checker fails. Returns how many worlds it ran. */
+/* Makes the options of a failing world smaller for as long as the same checker fails: first what need not go wrong is left out,
+ * then sizes are halved while that makes fewer events. Returns how many worlds it ran. */
 uint32_t sim_campaign_shrink(uint64_t seed, sim_options *options, const sim_failure *failure);
 
 #endif

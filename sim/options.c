@@ -150,6 +150,11 @@ void sim_options_write(const sim_options *options, leat_buf *out)
         leat_buf_printf(out, "%s%s=%lld", i ? " " : "", rules[i].name, (long long)options->values[i]);
 }
 
+bool sim_option_is_fault(sim_option option)
+{
+    return rules[option].drawing == FAULT || rules[option].drawing == SELDOM;
+}
+
 int64_t sim_option_smaller(const sim_options *options, sim_option option)
 {
     int64_t value = options->values[option];
@@ -157,7 +162,7 @@ int64_t sim_option_smaller(const sim_options *options, sim_option option)
     if (value <= least)
         return value;
     /* A rate is a distance: what is not needed is left out, what is needed stays. */
-    if (rules[option].drawing == FAULT || rules[option].drawing == SELDOM)
+    if (sim_option_is_fault(option))
         return 0;
     int64_t half = value / 2;
     return half > least ? half : least;

@@ -98,6 +98,8 @@ void sim_options_draw(sim_options *options, leat_prng *prng);
 /* Sets one by "name=value". Returns -1 and a message when there is none of that name or the value is no number. */
 int sim_options_set(sim_options *options, const char *setting, leat_error *error) LEAT_MUST_CHECK;
 const char *sim_option_name(sim_option option);
+/* Is it something that goes wrong, so that 0 leaves it out? */
+bool sim_option_is_fault(sim_option option);
 /* Appends name=value of each, separated by spaces. */
 void sim_options_write(const sim_options *options, leat_buf *out);
 /* The next smaller value worth trying when a failing world is made smaller; the value itself: there is none. */
