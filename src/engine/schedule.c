@@ -124,8 +124,9 @@ static bool compaction_overdue(const leat_engine *engine, const leat_shard *shar
     if (id == LEAT_NONE)
         return false;
     const leat_partition *partition = &engine->partitions[id];
-    return partition->state == LEAT_REVOKING ||
-           engine->now_us - partition->compact_at_us >= engine->config.compact_every_us;
+    /* What only verifies is in no hurry: it must not take a slow shard's connection from batches. */
+    int64_t late_us = partition->moved ? engine->config.compact_every_us : engine->config.verify_every_us;
+    return partition->state == LEAT_REVOKING || engine->now_us - partition->compact_at_us >= late_us;
 }
 
 static const leat_job *next_compaction(leat_engine *engine, leat_shard *shard)

@@ -160,6 +160,34 @@ START_TEST(compactions_wait_for_batches_until_they_are_overdue)
 }
 END_TEST
 
+/* Else a slow shard would do nothing but verify. */
+START_TEST(what_only_verifies_waits_for_batches_for_longer)
+{
+    story s;
+    story_begin(&s, 2);
+    s.config.compact_every_us = 1000;
+    s.config.verify_every_us = 50000;
+    s.config.commit_every_us = 1000000;
+    story_reading(&s, 1);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_pass(&s, 1000);
+    story_done(&s, 0, LEAT_APPLIED);
+    s.size = 0; /* partition 0 is compacted, and will be verified 50 ms from now; partition 1 a little earlier: */
+    story_pass(&s, 49500);
+    story_told(&s, "compact 1 to 0\n");
+    story_done(&s, 0, LEAT_APPLIED);
+    story_read(&s, 1, 1, 0);
+    story_read(&s, 1, 2, 1);
+    story_pass(&s, 3000);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "batch 1/1:0\ncommit 1 at 0\nbatch 1/2:1\n");
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "compact 0 to 1\n");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(fewer_connections_run_fewer_jobs)
 {
     story s;
@@ -214,5 +242,5 @@ END_TEST
 STORY_MAIN("schedule", a_free_connection_takes_what_waits, a_subpartition_is_in_one_batch_at_a_time,
            a_batch_is_sorted_by_partition_subpartition_and_offset, the_deepest_go_first,
            who_has_waited_too_long_goes_before_the_deepest, bytes_bound_a_batch_but_one_record_always_goes,
-           claims_go_before_batches, compactions_wait_for_batches_until_they_are_overdue,
+           claims_go_before_batches, compactions_wait_for_batches_until_they_are_overdue, what_only_verifies_waits_for_batches_for_longer,
            fewer_connections_run_fewer_jobs, jobs_are_bounded_over_all_shards_and_shards_take_turns)
