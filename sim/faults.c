@@ -91,6 +91,7 @@ static void lose_by_retention(sim_world *world)
     uint32_t p = some_partition(world);
     const sim_partition *partition = &world->broker.partitions[p];
     int64_t span = partition->end - partition->start;
+    keep_for_good(world, p);
     if (span > 0)
         sim_broker_trim(world, p, partition->start + 1 + (int64_t)sim_below(world, (uint32_t)span));
 }
