@@ -1,6 +1,7 @@
 /* leat: the command line. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,7 +263,7 @@ static int run_command(int count, char **words, command_line *line)
     return command->run(&line->options);
 }
 
-int main(int argc, char **argv)
+static int run_line(int argc, char **argv)
 {
     command_line line = {.options.config_file = "leat.yaml"};
     int code = read_options(argc, argv, &line);
@@ -274,4 +275,15 @@ int main(int argc, char **argv)
         return run_command(argc - optind, argv + optind, &line);
     print_usage(line.help ? stdout : stderr);
     return line.help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
+}
+
+/* A peer that goes away, a TLS one too, is an error of write() and not a death; nor is whoever reads the output: that is said. */
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    int code = run_line(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "leat: not all of the output could be written\n");
+    return code == LEAT_EXIT_OK ? LEAT_EXIT_FAILED : code;
 }

@@ -1,5 +1,4 @@
 /* leat run, edge, apply: threads started, signals turned into a drain, metrics served. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/edge_thread.h"
 #include "cli/notify.h"
+#include "cli/signals.h"
 #include "cli/startup.h"
 #include "edge/admin.h"
 #include "sink/shard.h"
@@ -32,8 +32,7 @@ typedef struct serve {
     char admin_host[HOST_MAX];
 
     uv_loop_t loop; /* of the main thread: signals, the end of threads, the admin listener */
-    uv_signal_t terminate;
-    uv_signal_t interrupt;
+    uv_async_t drain_asked; /* by a signal */
     uv_async_t thread_ended;
     _Atomic uint32_t running;
     bool draining;
@@ -285,23 +284,11 @@ static void on_thread_ended(uv_async_t *async)
         drain(s);
 }
 
-static void on_signal(uv_signal_t *handle, int signal_number)
+static void on_drain_asked(uv_async_t *async)
 {
-    serve *s = handle->data;
-    const char *name = signal_number == SIGINT ? "SIGINT" : "SIGTERM";
-    if (s->draining) {
-        leat_warn("second signal (%s): quitting at once; what was accepted is in the log, what was applied is recorded", name);
-        _exit(LEAT_EXIT_FAILED);
-    }
-    leat_info("%s: draining (once more quits at once)", name);
-    drain(s);
-}
-
-static void watch_signal(serve *s, uv_signal_t *handle, int signal_number)
-{
-    uv_signal_init(&s->loop, handle);
-    handle->data = s;
-    uv_signal_start(handle, on_signal, signal_number);
+    serve *s = async->data;
+    if (!s->draining)
+        drain(s);
 }
 
 /* A look at a shard that does not answer keeps a thread of libuv's pool for as long as its time limit, and so does a SQLite
@@ -318,17 +305,16 @@ static void size_thread_pool(const leat_config *config)
 
 static void init_loop(serve *s)
 {
-    signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of write(), not a death */
     size_thread_pool(&s->startup.config);
     uv_loop_init(&s->loop);
+    uv_async_init(&s->loop, &s->drain_asked, on_drain_asked);
     uv_async_init(&s->loop, &s->thread_ended, on_thread_ended);
-    s->thread_ended.data = s;
+    s->drain_asked.data = s->thread_ended.data = s;
 }
 
 static int start_threads(serve *s, leat_error *error)
 {
-    watch_signal(s, &s->terminate, SIGTERM);
-    watch_signal(s, &s->interrupt, SIGINT);
+    leat_signals_serve(&s->drain_asked);
     if (s->edge) {
         atomic_fetch_add(&s->running, 1);
         if (leat_edge_thread_start(s->edge, on_thread_exit, s, error) != 0)
@@ -426,13 +412,17 @@ static int serve_command(const char *command, bool with_edge, bool with_apply, c
 {
     serve s = {.command = command, .with_edge = with_edge, .with_apply = with_apply};
     leat_error error = {0};
+    if (leat_signals_take(&error) != 0)
+        return fail(&s, LEAT_EXIT_FAILED, &error);
     if (leat_startup_config(&s.startup, config_file, &error) != 0 || refuse_half(&s, &error) != 0) {
+        leat_signals_over(LEAT_EXIT_USAGE);
         leat_startup_fini(&s.startup);
         return fail(&s, LEAT_EXIT_USAGE, &error);
     }
     s.metrics = leat_metrics_new();
     init_loop(&s);
     int code = serve_until_drained(&s);
+    leat_signals_over(code);
     tear_down(&s);
     return code;
 }

@@ -1,10 +1,11 @@
 """What a person meets first: help, errors, exit codes, init."""
 
+import os
 import re
+import signal
+import subprocess
 
 from lib.harness import LEAT, both, wait_until
-
-import subprocess
 
 
 def leat(*arguments):
@@ -134,11 +135,55 @@ def test_an_address_in_use_is_named(world):
     assert done.returncode == 1 and "listen" in done.stderr and "in use" in done.stderr
 
 
+def test_output_that_cannot_be_written_is_a_failure():
+    """A full disk ends a command with 1 and a word; a reader that goes away does not kill it."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(LEAT), "config"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and "not all of the output" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([str(LEAT), "config"], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert done.returncode == 1 and "not all of the output" in done.stderr
+
+
+def test_a_signal_while_it_starts_ends_it_with_0(make_world):
+    """One that has been sent before the program begins, and one while it waits for the log: there is nothing to drain."""
+    world = make_world(shards=1)
+    world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
+    world.write_config()
+
+    def leave_one():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    done = subprocess.run([str(LEAT), "apply", "--config", str(world.config_path)], preexec_fn=leave_one, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 0 and "SIGTERM while starting" in done.stderr
+    waits = world.start("apply", wait=False)
+    waits.wait_for("127.0.0.1:1")
+    assert waits.terminate() == 0
+
+
+def test_a_hangup_drains_unless_it_was_ignored(world):
+    """The terminal is gone: that is no reason to drop what is in flight. Under nohup it is no reason to end either."""
+    leat = world.start("apply")
+    leat.signal(signal.SIGHUP)
+    assert leat.popen.wait(60) == 0
+    assert "SIGHUP: draining" in leat.text() and "drained" in leat.text()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        leat = world.start("apply")
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    leat.signal(signal.SIGHUP)
+    assert leat.terminate() == 0
+    assert "SIGHUP" not in leat.text() and "SIGTERM: draining" in leat.text()
+
+
 @both
 def test_a_second_signal_quits(world):
     """SIGTERM drains; a second one does not wait for the drain."""
-    import signal
-
     leat = world.start("run")
     leat.signal(signal.SIGSTOP)  # both signals arrive before either is looked at: the order of two kinds stays
     leat.signal(signal.SIGTERM)

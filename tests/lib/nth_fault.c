@@ -1,5 +1,5 @@
 /*
- * nth_fault.c - makes the n-th call of one kind fail, once. Linking it into a program is enough; LEAT_FAIL=KIND:N in the
+ * nth_fault.c - makes the n-th call of one kind fail, or a signal come there, once. Linking it into a program is enough; LEAT_FAIL=KIND:N in the
  * environment says which, and "nth: failed" on standard error says that it has. For tests.
  *
  *   alloc   malloc, calloc, realloc and strdup of what is linked statically, which is all of leat: out of memory
@@ -8,12 +8,14 @@
  *   write   write, pwrite of a regular file, SQLite's too: EIO
  *   space   the same calls: ENOSPC
  *   sync    fsync, fdatasync: EIO
+ *   term    close(), and the end of the process behind main(): it succeeds, and SIGTERM comes
  *
  * The allocations are caught at link time (--wrap), the others by being found before the C library's. One call is one
  * count, from the start of the process, over all threads.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -160,4 +162,23 @@ int fdatasync(int fd)
         return real(fd);
     errno = EIO;
     return -1;
+}
+
+/* --- signals ------------------------------------------------------------------------------------------------------- */
+
+/* Descriptors are closed while it starts, while it serves, and last of all when its loops have ended. */
+int close(int fd)
+{
+    static int (*real)(int);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "close");
+    if (fails("term"))
+        kill(getpid(), SIGTERM);
+    return real(fd);
+}
+
+__attribute__((destructor)) static void at_the_end(void)
+{
+    if (fails("term"))
+        kill(getpid(), SIGTERM);
 }
