@@ -14,7 +14,7 @@
 enum { BROKER_TIMEOUT_MS = 5000, DAY_MS = 24 * 60 * 60 * 1000 };
 
 /* What has been found out so far, so what later checks may rest on. */
-typedef enum check_need { NOTHING, BROKERS, TOPIC, SHARD, TABLES } check_need;
+typedef enum check_need { NOTHING, BROKERS, TOPIC, SHARD, PRIMARY, TABLES } check_need;
 
 /* What a check is about: it is left out where that is not configured. */
 typedef enum check_subject { CONFIGURATION, KAFKA, LOCAL_LOG, ANY_SHARD, POSTGRES } check_subject;
@@ -24,6 +24,7 @@ typedef struct examination {
     bool has_brokers;
     bool has_topic;
     bool answers[LEAT_SHARDS_MAX];
+    bool takes_writes[LEAT_SHARDS_MAX];
     leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: startup.versions */
     leat_finding *findings;
     uint32_t count;
@@ -183,8 +184,11 @@ static void check_answer(examination *about, uint32_t shard, leat_finding *ret)
 
 static void check_writable(examination *about, uint32_t shard, leat_finding *ret)
 {
-    bool read_only = about->servers[shard].read_only;
-    find(ret, read_only ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "%s", read_only ? "it is read-only" : "it takes writes");
+    const leat_shard_server *server = &about->servers[shard];
+    about->takes_writes[shard] = !server->read_only;
+    find(ret, server->read_only ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "%s",
+         !server->read_only ? "it takes writes" : server->is_standby ? "it is a standby, and no primary answers"
+                                                                     : "it is read-only");
 }
 
 static void check_fsync(examination *about, uint32_t shard, leat_finding *ret)
@@ -308,7 +312,7 @@ static const check checks[] = {
      "start the database; see the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later. Of a SQLite "
      "file: make it, with your tables"},
     {"read-only", ANY_SHARD, SHARD, check_writable, "nothing can be applied, as on a standby",
-     "point the dsn at the primary (target_session_attrs=read-write), or unset default_transaction_read_only; of a SQLite "
+     "let the dsn lead to the primary (it may name several hosts, leat takes the primary), or unset default_transaction_read_only; of a SQLite "
      "file and its directory: let leat's user write"},
     {"fsync", POSTGRES, SHARD, check_fsync, "a power failure can corrupt the database, rows and progress alike",
      "fsync = on in postgresql.conf, and reload"},
@@ -319,9 +323,9 @@ static const check checks[] = {
     {"connections", POSTGRES, SHARD, check_connections,
      "it works with the connections it gets, slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},
-    {"schema leat", ANY_SHARD, SHARD, check_schema, "progress is kept there; offsets of another log or layout mean nothing",
+    {"schema leat", ANY_SHARD, PRIMARY, check_schema, "progress is kept there; offsets of another log or layout mean nothing",
      "run `leat init`, as the owner of the schema; where it refuses, it says what contradicts what"},
-    {"tables", ANY_SHARD, SHARD, check_tables, "a route that does not fit its table cannot be served",
+    {"tables", ANY_SHARD, PRIMARY, check_tables, "a route that does not fit its table cannot be served",
      "create or alter the table, or correct the route"},
     {"tables alike", ANY_SHARD, TABLES, check_alike, "the edge accepts a write that one of the shards cannot take",
      "run the same migrations in every shard"},
@@ -335,6 +339,8 @@ static const char *unmet(const examination *about, check_need need, uint32_t sha
     case BROKERS: return about->has_brokers ? NULL : "Kafka does not answer";
     case TOPIC: return about->has_topic ? NULL : "the topic is not known";
     case SHARD: return about->answers[shard] ? NULL : "the shard does not answer";
+    case PRIMARY:
+        return !about->answers[shard] ? "the shard does not answer" : about->takes_writes[shard] ? NULL : "it is read-only";
     case TABLES: return about->startup.versions[shard] ? NULL : "the tables are not known";
     default: return NULL;
     }

@@ -47,6 +47,16 @@ static void take_log_settings(leat_startup *startup)
     };
 }
 
+int leat_startup_check_shards(const leat_config *config, leat_error *error)
+{
+    for (uint32_t i = 0; i < config->shard_count; i++) {
+        const leat_config_shard *shard = &config->shards[i];
+        if (leat_shard_check_address(leat_startup_address(shard), error) != 0)
+            return leat_fail_prefix(error, "%s:%d: shards[%u] (%s)", config->file, shard->line, i, shard->name);
+    }
+    return 0;
+}
+
 int leat_startup_config(leat_startup *startup, const char *file, leat_error *error)
 {
     *startup = (leat_startup){0};
@@ -58,6 +68,8 @@ int leat_startup_config(leat_startup *startup, const char *file, leat_error *err
     take_log_settings(startup);
     if (leat_log_check(&startup->log, error) != 0)
         return leat_fail_prefix(error, "%s: log.kafka", file);
+    if (leat_startup_check_shards(&startup->config, error) != 0)
+        return -1;
     return make_data_dir(startup, error);
 }
 

@@ -27,6 +27,9 @@ typedef struct leat_startup {
 /* Reads the configuration, makes data_dir, sets the level of diagnostics. -1: the configuration is at fault. */
 int leat_startup_config(leat_startup *startup, const char *file, leat_error *error) LEAT_MUST_CHECK;
 
+/* Is every shard's address one that can be used at all? Asks nobody. */
+int leat_startup_check_shards(const leat_config *config, leat_error *error) LEAT_MUST_CHECK;
+
 /* The log's identity; waits for the broker for ever (saying so) when `wait`, else tries once. A topic that does not exist
  * is an error that names `leat init`, and the built-in log's file one that names `leat run`. */
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;

@@ -1,6 +1,7 @@
 /*
- * pg_blocking.h - what the files of the blocking side share: one connection, queries that end in time, and messages
- * that name the database but never the DSN, which may hold a password. Not for use outside src/sink.
+ * pg_blocking.h - what the files of the blocking side share: one connection with one transaction at the primary, queries
+ * that end in time, and messages that name the database but never the DSN, which may hold a password. Not for use outside
+ * src/sink.
  */
 #ifndef LEAT_PG_BLOCKING_H
 #define LEAT_PG_BLOCKING_H
@@ -19,16 +20,25 @@ typedef struct leat_pg {
     int64_t timeout_us;
     int64_t deadline_us; /* of everything after connecting */
     char where[256];     /* database and host, for messages */
-    bool is_away;        /* what failed last was the connection or the server as a whole: it may be well later */
+    bool is_away;        /* what failed last was the connection or the server as a whole: it may be well later. A
+                            standby is away too: what it shows may be the past */
+    bool is_not_primary; /* it is away because a server answered that takes no writes */
+    char sqlstate[6];    /* of the statement that failed last */
 } leat_pg;
 
-/* Connects, or says why not. Close in either case. */
+/* Connects to the primary and begins a transaction for a look: read-only, with one snapshot, and certainly not on a
+ * standby, wherever a pooler may lead. Or says why not. Close in either case. */
 int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
+/* The same for changes: READ COMMITTED; nothing is changed before a COMMIT by leat_pg_run. */
+int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
+/* A look at whatever server answers, a standby perhaps: to say which one that is, and to decide nothing. */
+int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
+/* Ends the transaction, so that a pooler can lend its session again, and the connection. What was not committed is not. */
 void leat_pg_close(leat_pg *pg);
 
 /* Runs one statement with text parameters. NULL: it failed or was not answered in time, and `error` says so. */
 PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values, leat_error *error);
-/* Runs statements without parameters or result, as one transaction unless they say otherwise. */
+/* Runs statements without parameters or result. */
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 
 /* A field as a number or a boolean; it is there and valid because the query says so. */

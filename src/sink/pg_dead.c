@@ -110,7 +110,7 @@ int leat_postgres_dead_letters(const char *dsn, const leat_dead_query *query, le
     *ret = (leat_dead_letters){0};
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
-        status = leat_pg_run(&pg, "SET bytea_output = 'hex'", error);
+        status = leat_pg_run(&pg, "SET LOCAL bytea_output = 'hex'", error);
     if (status == 0)
         status = check_source(&pg, query->topic, error);
     if (status == 0)

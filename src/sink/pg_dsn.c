@@ -17,6 +17,9 @@ struct leat_pg_dsn {
     const char *keywords[PARAMS_MAX + 1];
     const char *values[PARAMS_MAX + 1];
     uint32_t count;
+    uint32_t target;           /* where target_session_attrs is */
+    int64_t connect_timeout_ms;
+    char connect_timeout[24];
     char application_name[64]; /* NAMEDATALEN */
 };
 
@@ -27,16 +30,29 @@ typedef struct parameter {
 
 /* An unanswered write is given up after as long as a job is: see pg_conn.c. */
 static const parameter defaults[] = {
-    {"target_session_attrs", "read-write"}, {"keepalives", "1"},       {"keepalives_idle", "15"},
-    {"keepalives_interval", "5"},           {"keepalives_count", "3"}, {"tcp_user_timeout", "60000"},
+    {"keepalives", "1"},       {"keepalives_idle", "15"},     {"keepalives_interval", "5"},
+    {"keepalives_count", "3"}, {"tcp_user_timeout", "60000"},
 };
+
+static const char *const other_servers[] = {"any", "read-only", "standby", "prefer-standby"};
+
+/* What add_all sets itself. */
+static const char *const ours[] = {"application_name", "client_encoding", "connect_timeout", "target_session_attrs"};
 
 static const char *given(const leat_pg_dsn *dsn, const char *keyword)
 {
     for (const PQconninfoOption *option = dsn->options; option->keyword; option++)
         if (strcmp(option->keyword, keyword) == 0)
-            return option->val;
+            return option->val && option->val[0] ? option->val : NULL;
     return NULL;
+}
+
+static bool is_among(const char *word, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
 }
 
 static void add(leat_pg_dsn *dsn, const char *keyword, const char *value)
@@ -52,23 +68,51 @@ static void add(leat_pg_dsn *dsn, const char *keyword, const char *value)
 static void name_application(leat_pg_dsn *dsn, const char *owner)
 {
     char host[24] = "";
+    if (!owner) {
+        const char *name = given(dsn, "application_name");
+        snprintf(dsn->application_name, sizeof dsn->application_name, "%s", name ? name : "leat");
+        return;
+    }
     gethostname(host, sizeof host - 1);
     snprintf(dsn->application_name, sizeof dsn->application_name, "leat %s %s %ld", owner, host, (long)getpid());
 }
 
 static void add_all(leat_pg_dsn *dsn)
 {
-    for (const PQconninfoOption *option = dsn->options; option->keyword; option++) {
-        bool is_ours = strcmp(option->keyword, "application_name") == 0 ||
-                       strcmp(option->keyword, "client_encoding") == 0;
-        if (option->val && !is_ours)
+    for (const PQconninfoOption *option = dsn->options; option->keyword; option++)
+        if (option->val && !is_among(option->keyword, ours, sizeof ours / sizeof *ours))
             add(dsn, option->keyword, option->val);
-    }
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         if (!given(dsn, defaults[i].keyword))
             add(dsn, defaults[i].keyword, defaults[i].value);
     add(dsn, "client_encoding", "UTF8");
     add(dsn, "application_name", dsn->application_name);
+    add(dsn, "connect_timeout", dsn->connect_timeout);
+    const char *target = given(dsn, "target_session_attrs");
+    dsn->target = dsn->count;
+    add(dsn, "target_session_attrs", target ? target : "read-write");
+}
+
+static void limit_attempts(leat_pg_dsn *dsn)
+{
+    const char *given_s = given(dsn, "connect_timeout");
+    long seconds = given_s ? strtol(given_s, NULL, 10) : 0;
+    dsn->connect_timeout_ms = seconds > 0 && seconds <= 3600 ? seconds * 1000 : CONNECT_TIMEOUT_MS;
+    snprintf(dsn->connect_timeout, sizeof dsn->connect_timeout, "%lld", (long long)(dsn->connect_timeout_ms / 1000));
+}
+
+/* An '@' inside the host is what is left of a password that held one and was not percent-encoded. */
+static int check(const leat_pg_dsn *dsn, leat_error *error)
+{
+    const char *host = given(dsn, "host"), *target = given(dsn, "target_session_attrs");
+    if (host && strchr(host + 1, '@'))
+        return leat_fail(error, "the dsn cannot be read: an '@' in the user or the password must be written %%40");
+    if (target && is_among(target, other_servers, sizeof other_servers / sizeof *other_servers))
+        return leat_fail(error,
+                         "the dsn has target_session_attrs=%s, but leat reads and writes at the primary only: leave it out, "
+                         "or set it to read-write or primary",
+                         target);
+    return 0;
 }
 
 leat_pg_dsn *leat_pg_dsn_new(const char *text, const char *owner, leat_error *error)
@@ -76,10 +120,15 @@ leat_pg_dsn *leat_pg_dsn_new(const char *text, const char *owner, leat_error *er
     leat_pg_dsn *dsn = leat_must_calloc(1, sizeof *dsn);
     dsn->options = PQconninfoParse(text, NULL); /* its message may quote a password */
     if (!dsn->options) {
-        leat_fail(error, "the dsn is no valid connection string");
+        leat_fail(error, "the dsn cannot be read: key=value pairs or postgresql://... are expected");
         free(dsn);
         return NULL;
     }
+    if (check(dsn, error) != 0) {
+        leat_pg_dsn_free(dsn);
+        return NULL;
+    }
+    limit_attempts(dsn);
     name_application(dsn, owner);
     add_all(dsn);
     return dsn;
@@ -103,9 +152,12 @@ const char *const *leat_pg_dsn_values(const leat_pg_dsn *dsn)
     return dsn->values;
 }
 
+void leat_pg_dsn_take_any_server(leat_pg_dsn *dsn)
+{
+    dsn->values[dsn->target] = "any";
+}
+
 int64_t leat_pg_dsn_connect_timeout_ms(const leat_pg_dsn *dsn)
 {
-    const char *given_s = given(dsn, "connect_timeout");
-    long seconds = given_s ? strtol(given_s, NULL, 10) : 0;
-    return seconds > 0 && seconds < 3600 ? seconds * 1000 : CONNECT_TIMEOUT_MS;
+    return dsn->connect_timeout_ms;
 }

@@ -11,7 +11,7 @@
 
 /* -1 is "no limit" in the catalog. Reserved connections are for superusers, and so is freedom from the limits. */
 static const char server_sql[] =
-    "SELECT current_setting('fsync')::boolean, current_setting('transaction_read_only')::boolean,"
+    "SELECT current_setting('fsync')::boolean, pg_catalog.pg_is_in_recovery(),"
     "       (SELECT min(n) FROM unnest(ARRAY["
     "          current_setting('max_connections')::int - CASE WHEN r.rolsuper THEN 0"
     "               ELSE current_setting('superuser_reserved_connections')::int END,"
@@ -23,12 +23,12 @@ static const char server_sql[] =
 
 static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
 {
-    enum { FSYNC, READ_ONLY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE };
+    enum { FSYNC, STANDBY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE };
     PGresult *result = leat_pg_query(pg, server_sql, 0, NULL, error);
     if (!result)
         return -1;
     ret->fsync = leat_pg_boolean(result, 0, FSYNC);
-    ret->read_only = leat_pg_boolean(result, 0, READ_ONLY);
+    ret->is_standby = leat_pg_boolean(result, 0, STANDBY);
     ret->connections_max = leat_pg_integer(result, 0, CONNECTIONS);
     snprintf(ret->version, sizeof ret->version, "%s", PQgetvalue(result, 0, VERSION));
     snprintf(ret->synchronous_commit, sizeof ret->synchronous_commit, "%s", PQgetvalue(result, 0, SYNCHRONOUS_COMMIT));
@@ -40,7 +40,13 @@ static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
 int leat_postgres_read_server(const char *dsn, leat_shard_server *ret, leat_error *error)
 {
     leat_pg pg;
+    *ret = (leat_shard_server){0};
     int status = leat_pg_open(&pg, dsn, error);
+    if (status != 0 && pg.is_not_primary) {
+        leat_pg_close(&pg);
+        status = leat_pg_open_any(&pg, dsn, error);
+        ret->read_only = true;
+    }
     if (status == 0)
         status = read_server(&pg, ret, error);
     leat_pg_close(&pg);

@@ -161,8 +161,6 @@ int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *r
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
-        status = leat_pg_run(&pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
-    if (status == 0)
         status = check_schema(&pg, error);
     if (status == 0)
         status = read_source(&pg, topic, ret_source, ret_layout, error);
@@ -299,9 +297,7 @@ int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *
 {
     LEAT_ASSERT(shard < layout->shard_count);
     leat_pg pg;
-    int status = leat_pg_open(&pg, dsn, error);
-    if (status == 0)
-        status = leat_pg_run(&pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
+    int status = leat_pg_open_to_change(&pg, dsn, error);
     if (status == 0)
         status = init_in_transaction(&pg, source, layout, shard, starts, error);
     if (status == 0)

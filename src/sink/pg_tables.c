@@ -219,9 +219,7 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
         char text[16];
     } oid_text;
     oid_text *oids = leat_must_calloc(count, sizeof *oids);
-    int status = leat_pg_run(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
-    if (status == 0)
-        status = leat_pg_run(pg, search_path_sql, error);
+    int status = leat_pg_run(pg, search_path_sql, error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
         status = find_table(pg, labels[i], &ret[i], oids[i].text, sizeof oids[i].text, error);
     if (status == 0)

@@ -6,46 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/pg_dsn.h"
+#include "sink/postgres.h"
 #include "sink/sqlstate.h"
 
-enum { DEFAULT_TIMEOUT_S = 10, SERVER_VERSION_MIN = 150000 };
-
-/* ---- the DSN ---- */
-
-static const PQconninfoOption *find_option(const PQconninfoOption *options, const char *keyword)
-{
-    for (; options->keyword; options++) {
-        if (strcmp(options->keyword, keyword) == 0)
-            return options;
-    }
-    return NULL;
-}
-
-static const char *option_value(const PQconninfoOption *options, const char *keyword)
-{
-    const PQconninfoOption *option = find_option(options, keyword);
-    return option && option->val && option->val[0] ? option->val : NULL;
-}
-
-/* libpq's own words about a DSN it cannot read quote parts of it, so they are not passed on. An '@' inside the host is
- * what is left of a password that held one and was not percent-encoded. */
-static int read_dsn(leat_pg *pg, const char *dsn, leat_error *error)
-{
-    PQconninfoOption *options = PQconninfoParse(dsn, NULL);
-    if (!options)
-        return leat_fail(error, "the dsn cannot be read: key=value pairs or postgresql://... are expected");
-    const char *host = option_value(options, "host");
-    bool torn = host && strchr(host + 1, '@');
-    const char *seconds = option_value(options, "connect_timeout");
-    long timeout_s = seconds ? strtol(seconds, NULL, 10) : 0;
-    if (timeout_s <= 0 || timeout_s > 3600)
-        timeout_s = DEFAULT_TIMEOUT_S;
-    pg->timeout_us = timeout_s * 1000000;
-    PQconninfoFree(options);
-    if (torn)
-        return leat_fail(error, "the dsn cannot be read: an '@' in the user or the password must be written %%40");
-    return 0;
-}
+enum { SERVER_VERSION_MIN = 150000 };
 
 /* ---- messages ---- */
 
@@ -62,12 +27,15 @@ static void one_line(char *out, size_t size, const char *message)
     }
 }
 
+static const char primary_only[] = " (leat reads and writes at the primary only)";
+
 static int fail_connection(leat_pg *pg, leat_error *error)
 {
     pg->is_away = true;
     char message[768];
     one_line(message, sizeof message, PQerrorMessage(pg->connection));
-    return leat_fail(error, "%s: %s", pg->where, message);
+    pg->is_not_primary = strstr(message, "session is read-only") || strstr(message, "server is in hot standby mode");
+    return leat_fail(error, "%s: %s%s", pg->where, message, pg->is_not_primary ? primary_only : "");
 }
 
 static bool is_away(const PGresult *result)
@@ -87,6 +55,7 @@ static int fail_result(leat_pg *pg, const PGresult *result, leat_error *error)
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     char message[768];
     pg->is_away = is_away(result);
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", sqlstate ? sqlstate : "");
     one_line(message, sizeof message, primary);
     leat_fail(error, "%s: %s (%s)", pg->where, message, sqlstate ? sqlstate : "no SQLSTATE");
     if (error && detail) {
@@ -107,45 +76,6 @@ static void drop_notice(void *context, const PGresult *result)
 {
     (void)context;
     (void)result;
-}
-
-/* ---- the connection ---- */
-
-static void name_database(leat_pg *pg)
-{
-    const char *database = PQdb(pg->connection);
-    const char *host = PQhost(pg->connection);
-    snprintf(pg->where, sizeof pg->where, "database %.80s on %.150s", database ? database : "?",
-             host && host[0] ? host : "the local socket");
-}
-
-int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error)
-{
-    memset(pg, 0, sizeof *pg);
-    if (read_dsn(pg, dsn, error) != 0)
-        return -1;
-    char seconds[24];
-    snprintf(seconds, sizeof seconds, "%lld", (long long)(pg->timeout_us / 1000000));
-    const char *keywords[] = {"dbname", "connect_timeout", "client_encoding", "fallback_application_name", NULL};
-    const char *values[] = {dsn, seconds, "UTF8", "leat", NULL};
-    pg->connection = PQconnectdbParams(keywords, values, 1);
-    if (!pg->connection)
-        return leat_fail(error, "out of memory");
-    name_database(pg);
-    if (PQstatus(pg->connection) != CONNECTION_OK)
-        return fail_connection(pg, error);
-    PQsetNoticeReceiver(pg->connection, drop_notice, NULL);
-    if (PQserverVersion(pg->connection) < SERVER_VERSION_MIN)
-        return leat_fail(error, "%s: PostgreSQL 15 or later is needed, this is %d", pg->where,
-                         PQserverVersion(pg->connection) / 10000);
-    pg->deadline_us = leat_mono_us() + pg->timeout_us;
-    return 0;
-}
-
-void leat_pg_close(leat_pg *pg)
-{
-    PQfinish(pg->connection);
-    pg->connection = NULL;
 }
 
 /* ---- queries ---- */
@@ -223,6 +153,104 @@ int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error)
     PQclear(result);
     return result ? 0 : -1;
 }
+
+/* ---- the connection ---- */
+
+static void name_database(leat_pg *pg)
+{
+    const char *database = PQdb(pg->connection);
+    const char *host = PQhost(pg->connection);
+    snprintf(pg->where, sizeof pg->where, "database %.80s on %.150s", database ? database : "?",
+             host && host[0] ? host : "the local socket");
+}
+
+static PGconn *connect_by(const char *text, bool any_server, int64_t *ret_timeout_us, leat_error *error)
+{
+    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
+    if (!dsn)
+        return NULL;
+    if (any_server)
+        leat_pg_dsn_take_any_server(dsn);
+    *ret_timeout_us = leat_pg_dsn_connect_timeout_ms(dsn) * 1000;
+    PGconn *connection = PQconnectdbParams(leat_pg_dsn_keywords(dsn), leat_pg_dsn_values(dsn), 0);
+    leat_pg_dsn_free(dsn);
+    if (!connection)
+        leat_fail(error, "out of memory");
+    return connection;
+}
+
+static int connect_to(leat_pg *pg, const char *dsn, bool any_server, leat_error *error)
+{
+    memset(pg, 0, sizeof *pg);
+    pg->connection = connect_by(dsn, any_server, &pg->timeout_us, error);
+    if (!pg->connection)
+        return -1;
+    name_database(pg);
+    if (PQstatus(pg->connection) != CONNECTION_OK)
+        return fail_connection(pg, error);
+    PQsetNoticeReceiver(pg->connection, drop_notice, NULL);
+    if (PQserverVersion(pg->connection) < SERVER_VERSION_MIN)
+        return leat_fail(error, "%s: PostgreSQL 15 or later is needed, this is %d", pg->where,
+                         PQserverVersion(pg->connection) / 10000);
+    pg->deadline_us = leat_mono_us() + pg->timeout_us;
+    return 0;
+}
+
+/* READ WRITE is what a standby refuses before it shows anything (0A000, "during recovery"). The connection was to the
+ * primary, but behind a pooler or proxy each transaction may be led elsewhere. */
+static int begin_at_primary(leat_pg *pg, const char *sql, leat_error *error)
+{
+    if (leat_pg_run(pg, sql, error) == 0)
+        return 0;
+    if (strcmp(pg->sqlstate, "0A000") != 0)
+        return -1;
+    pg->is_away = pg->is_not_primary = true;
+    return leat_fail(error, "%s: a standby answers%s", pg->where, primary_only);
+}
+
+int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, false, error) != 0)
+        return -1;
+    return begin_at_primary(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET TRANSACTION READ ONLY", error);
+}
+
+int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, true, error) != 0)
+        return -1;
+    return leat_pg_run(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
+}
+
+int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, false, error) != 0)
+        return -1;
+    return begin_at_primary(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
+}
+
+int leat_postgres_check_dsn(const char *text, leat_error *error)
+{
+    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
+    leat_pg_dsn_free(dsn);
+    return dsn ? 0 : -1;
+}
+
+
+/* ---- the end ---- */
+
+/* A pooler keeps a server's connection whose transaction is over, and must close one that was left in the middle. */
+void leat_pg_close(leat_pg *pg)
+{
+    leat_error ignored;
+    PGTransactionStatusType status = PQtransactionStatus(pg->connection);
+    if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
+        (void)!leat_pg_run(pg, "ROLLBACK", &ignored);
+    PQfinish(pg->connection);
+    pg->connection = NULL;
+}
+
+/* ---- fields ---- */
 
 int64_t leat_pg_integer(const PGresult *result, int row, int column)
 {

@@ -6,6 +6,7 @@
 
 #include "sink/shard.h"
 
+int leat_postgres_check_dsn(const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
                               leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,

@@ -55,6 +55,11 @@ static const char *where(leat_shard_address at)
     return at.sqlite ? at.sqlite : at.dsn;
 }
 
+int leat_shard_check_address(leat_shard_address at, leat_error *error)
+{
+    return at.sqlite ? 0 : leat_postgres_check_dsn(at.dsn, error);
+}
+
 int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count, leat_table *ret,
                            leat_error *error)
 {

@@ -1,7 +1,8 @@
 /*
  * shard.h - the blocking side of the sink seam, for start-up and commands: schema, source, catalog, progress, dead
  * letters. Behind it a PostgreSQL database (pg_*.c: libpq, one connection a call, each call bounded by the DSN's
- * connect_timeout, 10 s when it has none) or a SQLite file (lite_*.c). Any thread; messages never show a DSN.
+ * connect_timeout, 10 s when it has none; always the primary: where only a standby answers, nobody does) or a SQLite file
+ * (lite_*.c). Any thread; messages never show a DSN.
  */
 #ifndef LEAT_SHARD_H
 #define LEAT_SHARD_H
@@ -14,6 +15,10 @@ typedef struct leat_shard_address {
     const char *dsn;    /* PostgreSQL; may hold a password: never printed */
     const char *sqlite; /* a file */
 } leat_shard_address;
+
+/* Can the address be used at all? Asks nobody. -1: a DSN that cannot be read, or that asks for another server than the
+ * primary. */
+int leat_shard_check_address(leat_shard_address at, leat_error *error) LEAT_MUST_CHECK;
 
 /* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their columns, types,
  * defaults and primary key. A table that is not there, has no primary key, or is not a table (partitioned ones are) is an
@@ -52,7 +57,8 @@ typedef struct leat_shard_server {
     char role[64];
     char synchronous_commit[16];
     bool fsync;
-    bool read_only;          /* a standby, or default_transaction_read_only */
+    bool read_only;          /* no server that takes writes answers: this is another one, or default_transaction_read_only */
+    bool is_standby;
     int64_t connections_max; /* that the role may have at most: the least of the server's, the database's, its own limit */
 } leat_shard_server;
 int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;

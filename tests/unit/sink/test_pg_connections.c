@@ -224,7 +224,7 @@ START_TEST(a_dsn_that_is_none)
     leat_sink_events events = {0};
     uv_loop_init(&loop);
     ck_assert_ptr_null(leat_sink_new(&loop, &config, &events, &error));
-    ck_assert_str_eq(error.text, "shard b: the dsn is no valid connection string");
+    ck_assert_str_eq(error.text, "shard b: the dsn cannot be read: key=value pairs or postgresql://... are expected");
     ck_assert_int_eq(uv_loop_close(&loop), 0);
 }
 END_TEST

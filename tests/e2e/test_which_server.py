@@ -1,0 +1,127 @@
+"""Which server leat asks: always the primary. What a standby shows may be the past."""
+
+import pytest
+from confluent_kafka import Producer
+
+from lib.harness import wait_until
+from lib.standby import Standby
+
+THINGS = {"table_sql": "create table things (id int primary key, v text)", "route": {"path": "/things/{id}", "table": "things"},
+          "shards": 1, "partitions": 1}
+
+
+@pytest.fixture
+def make_pair(make_world):
+    """(a World of one shard, its standby), by a DSN as `dsn(standby, primary's dsn)` makes it."""
+    standbys = []
+
+    def make(dsn):
+        world = make_world(**THINGS)
+        standbys.append(Standby(1))
+        set_dsn(world, dsn(standbys[0], world.dsns["a"]))
+        return world, standbys[0]
+
+    yield make
+    for standby in standbys:
+        standby.stop("--immediate")
+
+
+def set_dsn(world, dsn):
+    world.settings["shards"][0]["dsn"] = dsn
+    world.write_config()
+
+
+def put_until(client, path, body, status):
+    """Puts the row again until it is answered like that."""
+    wait_until(lambda: client.put(path, json=body).status_code == status, f"{status} for {body}", every=0.2)
+
+
+def test_of_two_hosts_every_command_takes_the_primary(make_pair):
+    """The standby is named first and stands still in the past: init, check, lag, status and the dead letters are of the
+    primary, which it knows nothing of."""
+    world, standby = make_pair(lambda s, dsn: s.both(dsn))
+    standby.pause()
+    world.init()
+    assert standby.run("select to_regnamespace('leat')", world.dsns["a"]) == [(None,)]
+    found = {l.partition(":")[0]: l for l in world.leat("check").stdout.splitlines()}
+    assert "FAILED" not in " ".join(l for l in found if "fsync" not in l)
+    world.start("run").wait_for("assigned")
+    foreign = Producer({"bootstrap.servers": world.brokers})
+    foreign.produce(world.name, value=b"no JSON", key=b"1", headers={"route": "things"}, partition=0)
+    foreign.flush()
+    wait_until(lambda: world.rows("select count(*) from leat.dead_letters") == [(1,)], "the dead letter")
+    listed, shown = world.leat("dead", "list"), world.leat("dead", "show", "0", "0")
+    assert (listed.returncode, shown.returncode) == (0, 0) and "1 dead letter" in listed.stdout
+    wait_until(lambda: world.leat("lag").returncode == 0, "no lag")
+    assert world.leat("status").returncode == 0
+
+
+def test_a_standby_that_is_behind_decides_nothing(make_pair):
+    """A column that is added is taken, one that is dropped is not, and no record becomes a dead letter, while the standby
+    still shows the table as it was."""
+    world, standby = make_pair(lambda s, dsn: s.both(dsn))
+    world.init()
+    process = world.start("run")
+    client = world.client(process)
+    assert client.put("/things/1", json={"v": "a"}).status_code == 202
+    standby.pause()
+    with world.db("a") as db:
+        db.execute("alter table things add column w text")
+    put_until(client, "/things/2", {"w": "b"}, 202)
+    wait_until(lambda: world.rows("select id, v, w from things order by id") == [(1, "a", None), (2, None, "b")], "both rows")
+    foreign = Producer({"bootstrap.servers": world.brokers})
+    foreign.produce(world.name, value=b'{"w":"c"}', key=b"4", headers={"route": "things"}, partition=0)
+    foreign.flush()
+    wait_until(lambda: world.rows("select w from things where id = 4") == [("c",)], "the foreign row")
+    assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
+    with world.db("a") as db:
+        db.execute("alter table things drop column v")
+    put_until(client, "/things/3", {"v": "b"}, 422)
+    assert [c for c, in standby.run("select attname from pg_attribute where attrelid = 'things'::regclass and attnum > 0",
+                                    world.dsns["a"])] == ["id", "v"]
+
+
+def test_a_standby_alone_is_not_asked(make_pair):
+    """Each command says that this is not the primary, and none takes what the standby shows for an answer. Promoted,
+    it is one."""
+    world, standby = make_pair(lambda s, dsn: dsn)
+    world.init()
+    standby.catch_up()
+    set_dsn(world, standby.dsn_of(world.dsns["a"]))
+    checked = world.leat("check")
+    assert checked.returncode == 3 and "FAILED   shard a: read-only: it is a standby" in checked.stdout
+    assert "skipped  shard a: schema leat: it is read-only" in checked.stdout
+    for command, words in ((["init"], "at the primary only"), (["lag"], "at the primary only"),
+                           (["dead", "list"], "at the primary only"), (["dead", "show", "0", "0"], "at the primary only")):
+        done = world.leat(*command)
+        assert done.returncode == 1 and words in done.stdout + done.stderr, (command, done)
+    status = world.leat("status")
+    assert status.returncode == 3 and "UNWELL" in status.stdout and "at the primary only" in status.stdout
+    process = world.start("run")
+    process.wait_for("shard=a does not answer yet")
+    process.wait_for("at the primary only")
+    assert world.client(process).put("/things/1", json={"v": "a"}).status_code == 202
+    standby.promote()
+    wait_until(lambda: standby.run("select v from things", world.dsns["a"]) == [("a",)], "the row in the new primary")
+
+
+@pytest.mark.parametrize("target", ["any", "read-only", "standby", "prefer-standby"])
+def test_another_server_than_the_primary_cannot_be_asked_for(make_world, target):
+    """A DSN that asks for one is refused by every command, with shard and setting; nothing is connected to."""
+    world = make_world(**THINGS)
+    set_dsn(world, f"host=127.0.0.1 port=1 target_session_attrs={target} password=secret")
+    for command in (["init"], ["check"], ["run"], ["edge"], ["apply"], ["lag"], ["status"], ["dead", "list"]):
+        done = world.leat(*command, timeout=20)
+        assert done.returncode == 2, (command, done)
+        assert "shards[0] (a)" in done.stderr and f"target_session_attrs={target}" in done.stderr, done.stderr
+        assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("target", ["read-write", "primary"])
+def test_the_primary_can_be_asked_for(make_pair, target):
+    """By either of its names."""
+    world, _ = make_pair(lambda s, dsn: f"{s.both(dsn)} target_session_attrs={target}")
+    world.init()
+    client = world.client(world.start("run"))
+    assert client.put("/things/1", json={"v": "a"}).status_code == 202
+    wait_until(lambda: world.rows("select v from things") == [("a",)], "the row")
