@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/diag.h"
 #include "sink/pg_dsn.h"
 #include "sink/postgres.h"
 #include "sink/sqlstate.h"
@@ -239,13 +240,22 @@ int leat_postgres_check_dsn(const char *text, leat_error *error)
 
 /* ---- the end ---- */
 
-/* A pooler keeps a server's connection whose transaction is over, and must close one that was left in the middle. */
+/* A pooler takes back a server session only outside of a transaction: one whose client leaves within it is closed. */
+static void end_transaction(leat_pg *pg)
+{
+    PGTransactionStatusType status = PQtransactionStatus(pg->connection);
+    if (status != PQTRANS_INTRANS && status != PQTRANS_INERROR)
+        return;
+    pg->deadline_us = leat_mono_us() + pg->timeout_us;
+    if (leat_pg_run(pg, "ROLLBACK", NULL) != 0)
+        leat_debug("%s: ROLLBACK: no answer", pg->where);
+}
+
 void leat_pg_close(leat_pg *pg)
 {
-    leat_error ignored;
-    PGTransactionStatusType status = PQtransactionStatus(pg->connection);
-    if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
-        (void)!leat_pg_run(pg, "ROLLBACK", &ignored);
+    bool was_away = pg->is_away;
+    end_transaction(pg);
+    pg->is_away = was_away;
     PQfinish(pg->connection);
     pg->connection = NULL;
 }
