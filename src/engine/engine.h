@@ -18,8 +18,8 @@
  *   - records and bytes held stay under the configured bounds, as long as the caller honours PAUSE at the next read.
  *
  * A record that is refused for good, alone in its batch (retry.h), is a *dead letter*: the next batch of its subpartition
- * is that one record with leat_batch.dead set. A dead letter that is itself refused is tried again as one, and said
- * (LEAT_STALLED). Of one table so many are given up a minute; the next one stops the table: what is refused there is held
+ * is that one record with leat_batch.dead set. When that fails, or the shard was in trouble since, the record is first tried
+ * again as it is: a verdict does not outlive its reason. Of one table so many are given up a minute; the next one stops the table: what is refused there is held
  * instead, until a record so held is applied after all or none is held any more.
  *
  * What is not understood *halts* its shard: claims go on; else only one subpartition of the batch that met it is tried,

@@ -124,6 +124,7 @@ typedef struct leat_shard {
     uint32_t *partitions;
     uint32_t partition_count;
     bool alone_turn;       /* the last batch was a shared one */
+    uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
     uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
     bool candidate;        /* in the engine's list of shards that may have something to run */
     uint32_t candidate_next;
@@ -292,6 +293,8 @@ typedef enum leat_guard_word {
 
 /* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is guarded. */
 leat_guard_word leat_guard_ask(leat_engine *engine, leat_queue *queue);
+/* The queue's head is to be a dead letter no more: it is not counted as one. */
+void leat_guard_take_back(leat_engine *engine, leat_queue *queue);
 /* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it was not. */
 void leat_guard_let_go(leat_engine *engine, leat_queue *queue, bool applied);
 

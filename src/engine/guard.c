@@ -43,6 +43,12 @@ leat_guard_word leat_guard_ask(leat_engine *engine, leat_queue *queue)
     return LEAT_GUARD_STOPS;
 }
 
+void leat_guard_take_back(leat_engine *engine, leat_queue *queue)
+{
+    leat_table *table = table_of(engine, queue);
+    table->count -= table->count > 0; /* it may have been counted in the minute before */
+}
+
 void leat_guard_let_go(leat_engine *engine, leat_queue *queue, bool applied)
 {
     if (!queue->retry.guarded)

@@ -9,6 +9,7 @@ static void go_on(leat_engine *engine, leat_shard *shard)
     /* What it was held by has been said as a halt: what holds it next is news. */
     engine->queues[shard->probe].retry.held = false;
     shard->probe = LEAT_NONE;
+    shard->trouble++;
     LEAT_ASSERT(engine->counters.shards_halted > 0);
     engine->counters.shards_halted--;
     leat_schedule_shard(engine, shard);

@@ -130,6 +130,7 @@ static leat_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t i
         say(engine, slot, id, LEAT_SAY_TABLE_STOPPED, result);
     if (word != LEAT_GUARD_GIVES_UP)
         return leat_retry_hold(&queue->retry);
+    queue->retry.trouble = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS])->trouble;
     leat_reason *reason = &engine->reasons[id];
     memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
     memcpy(reason->message, result->message, sizeof reason->message);
@@ -150,6 +151,8 @@ static leat_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id,
     if (is_understood(result->outcome))
         leat_halt_pass(engine, id);
     bool said = retry->held && engine->now_us - retry->said_us < LEAT_SAY_EVERY_US;
+    if (retry->dead)
+        leat_guard_take_back(engine, &engine->queues[id]);
     leat_verdict verdict = leat_retry_failed(retry, result->outcome, &attempt);
     *ret_say = said ? 0 : LEAT_SAY_STALLED;
     if (verdict == LEAT_DEAD)
@@ -350,6 +353,7 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, 
     leat_shard *shard = &engine->shards[slot->job.shard];
     LEAT_ASSERT(shard->running > 0);
     shard->running--;
+    shard->trouble += result->outcome == LEAT_OUTAGE || result->outcome == LEAT_NOT_UNDERSTOOD;
     if (slot->job.kind == LEAT_JOB_BATCH)
         batch_done(engine, slot, result);
     else if (slot->job.kind == LEAT_JOB_CLAIM)

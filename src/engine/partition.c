@@ -145,6 +145,8 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
 {
     leat_queue_hush(engine, partition, subpartition);
     leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
+    if (queue->retry.dead)
+        leat_guard_take_back(engine, queue);
     leat_guard_let_go(engine, queue, false);
     if (queue->count > 0) {
         uint32_t records = queue->count;

@@ -53,9 +53,15 @@ leat_verdict leat_retry_bury(leat_retry *retry, leat_outcome refused_with)
     LEAT_ASSERT(retry->refused && retry->alone && retry->limit == 1 && !retry->guarded);
     retry->dead = true;
     retry->dead_by = refused_with;
-    retry->delays = 0;
-    retry->held = false;
     return LEAT_AGAIN;
+}
+
+/* A look at the tables that is of before the trouble says nothing either. */
+void leat_retry_revive(leat_retry *retry)
+{
+    LEAT_ASSERT(retry->dead);
+    retry->dead = false;
+    retry->refused = false;
 }
 
 static leat_verdict later(leat_retry *retry)
@@ -103,8 +109,6 @@ static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const
     retry->alone = true;
     retry->suspects = 1;
     retry->limit = 1;
-    if (retry->dead)
-        return leat_retry_hold(retry);
     bool first = !retry->refused;
     retry->refused = true;
     if (first)
@@ -139,16 +143,28 @@ static leat_verdict refused(leat_retry *retry, leat_outcome outcome, const leat_
     return LEAT_AGAIN;
 }
 
+/* It waits in any case: the refusals of its record, which go on between, must not let it spin. */
+static leat_verdict letter_failed(leat_retry *retry, leat_outcome outcome)
+{
+    leat_retry_revive(retry);
+    if (outcome == LEAT_NOT_UNDERSTOOD)
+        return LEAT_HALT;
+    bool passes = outcome == LEAT_OUTAGE || (outcome == LEAT_CONTENTION && retry->delays < CONTENTIONS_UNSAID);
+    return passes ? later(retry) : leat_retry_hold(retry);
+}
+
 leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
 {
     LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
     LEAT_ASSERT(outcome == LEAT_CONTENTION || outcome == LEAT_OUTAGE || outcome == LEAT_BAD_DATA ||
                 outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_NOT_UNDERSTOOD);
+    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD)
+        retry->waiting = false;
+    if (retry->dead)
+        return letter_failed(retry, outcome);
     if (outcome == LEAT_CONTENTION)
         return contended(retry, attempt);
     retry->contentions = 0;
-    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD)
-        retry->waiting = false;
     if (outcome == LEAT_OUTAGE)
         return later(retry);
     if (attempt->elsewhere)

@@ -12,6 +12,9 @@
  *     cannot come while the table drifts or the database is unwell;
  *   - drift is tried again once, then held.
  * What is not understood is not hunted down: see LEAT_HALT.
+ *
+ * A verdict is carried out at once or not at all: when the dead letter cannot be written, for whatever reason, or the
+ * shard has been in trouble since, the record is first tried again as it is, and only a fresh verdict makes it dead.
  */
 #ifndef LEAT_ENGINE_RETRY_H
 #define LEAT_ENGINE_RETRY_H
@@ -28,6 +31,7 @@ typedef struct leat_retry {
     bool waiting;        /* the head was last refused alone with not yet, and so ever since `waiting_us` */
     bool refused;        /* the head was refused alone, at `refused_us` for the first time */
     bool dead;           /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead letter */
+    uint32_t trouble;    /* leat_shard.trouble when that was found; meaningful while `dead` */
     bool held;           /* by a single record that is refused, or by a lock that does not go away: said */
     bool guarded;        /* held by the guard of its table (guard.c), which has set this */
     leat_outcome dead_by;
@@ -59,10 +63,11 @@ typedef enum leat_verdict {
 void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max);
 /* A batch failed with an ERROR (contention, outage or a refusal). */
 leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt);
-/* What a verdict may come to: it is tried again as it is (LEAT_HELD), or as a dead letter (LEAT_AGAIN). A dead letter
- * that is refused itself is held, and stays one. */
+/* What a verdict may come to: it is tried again as it is (LEAT_HELD), or as a dead letter (LEAT_AGAIN). */
 leat_verdict leat_retry_hold(leat_retry *retry);
 leat_verdict leat_retry_bury(leat_retry *retry, leat_outcome refused_with);
+/* The verdict does not count any more: nothing is known of the record. A dead letter that fails does this by itself. */
+void leat_retry_revive(leat_retry *retry);
 
 /* The n-th delay in a row (n >= 1): min, 2 min, 4 min ... max, of which a random half is taken off. */
 int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us);

@@ -181,8 +181,12 @@ static uint32_t limited(const leat_queue *queue, uint32_t records)
 
 static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id)
 {
-    const leat_queue *queue = &engine->queues[id];
+    leat_queue *queue = &engine->queues[id];
     uint64_t bytes;
+    if (queue->retry.dead && queue->retry.trouble != shard->trouble) {
+        leat_guard_take_back(engine, queue);
+        leat_retry_revive(&queue->retry);
+    }
     uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, engine->config.batch_records_max),
                                       engine->config.batch_bytes_max, true, &bytes);
     pick(engine, slot, shard, id, records);

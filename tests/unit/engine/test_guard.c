@@ -29,23 +29,150 @@ START_TEST(a_dead_letter_is_kept_and_the_next_goes_on)
 }
 END_TEST
 
-START_TEST(a_dead_letter_that_meets_contention_or_refusal_is_tried_again_as_one)
+START_TEST(a_dead_letter_that_cannot_be_written_is_asked_again)
+{
+    static const leat_outcome failures[] = {LEAT_CONTENTION, LEAT_OUTAGE,        LEAT_BAD_DATA,
+                                            LEAT_DRIFT,      LEAT_NOT_UNDERSTOOD};
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        story s;
+        story_begin(&s, 1);
+        story_reading(&s, 1);
+        story_read(&s, 0, 1, 0);
+        story_done(&s, 0, LEAT_BAD_DATA);
+        story_told(&s, "batch 0/1:0\nbury 0/1:0\n");
+        story_done(&s, 0, failures[i]);
+        s.size = 0;
+        /* Still refused: a fresh verdict. */
+        story_wait(&s);
+        story_told(&s, "batch 0/1:0\n");
+        story_done(&s, 0, LEAT_BAD_DATA);
+        story_told(&s, "bury 0/1:0\n");
+        story_done(&s, 0, failures[i]);
+        s.size = 0;
+        /* Not refused any more: nothing died. */
+        story_wait(&s);
+        story_done(&s, 0, LEAT_APPLIED);
+        story_told(&s, "batch 0/1:0\ncommit 0 at 0\n");
+        ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 0);
+        ck_assert_uint_eq(leat_engine_count(s.engine)->records_applied, 1);
+        story_end(&s);
+    }
+}
+END_TEST
+
+/* Where letters cannot be written at all, each attempt waits longer and is said once a minute. */
+START_TEST(a_dead_letter_that_is_never_taken_is_said_and_does_not_spin)
 {
     story s;
     story_begin(&s, 1);
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
+    uint32_t rounds = 0, said = 0;
+    for (; s.now_us < INT64_C(120) * 1000000; rounds++) {
+        story_done(&s, 0, LEAT_BAD_DATA);
+        story_done(&s, 0, LEAT_DRIFT);
+        s.told[s.size] = 0;
+        said += strstr(s.told, "stalled 0/1 at 0") != NULL;
+        s.size = 0;
+        story_wait(&s);
+    }
+    ck_assert_uint_lt(rounds, 60);
+    ck_assert_uint_le(said, 3);
+    ck_assert_uint_ge(said, 2);
+    story_end(&s);
+}
+END_TEST
+
+/* Two are condemned, and one connection: the second letter waits behind the first, which meets an outage. */
+START_TEST(a_verdict_that_has_waited_through_trouble_is_asked_again)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 2);
+    story_read(&s, 0, 1, 0);
+    story_read(&s, 0, 2, 1);
+    story_told(&s, "batch 0/1:0\nbatch 0/2:1\n");
+    story_slots(&s, 0, 1);
     story_done(&s, 0, LEAT_BAD_DATA);
-    story_done(&s, 0, LEAT_CONTENTION);
-    story_told(&s, "batch 0/1:0\nbury 0/1:0\nbury 0/1:0\n");
+    story_told(&s, ""); /* no connection is free */
     story_done(&s, 0, LEAT_OUTAGE);
+    story_told(&s, "batch 0/1:0\n");
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "commit 0 at 0\n");
+    ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_verdict_that_has_waited_through_a_halt_is_asked_again)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 2);
+    story_read(&s, 0, 1, 0);
+    story_read(&s, 0, 2, 1);
+    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
+    s.size = 0;
+    story_done(&s, 0, LEAT_BAD_DATA); /* it was under way when the shard halted */
     story_told(&s, "");
     story_wait(&s);
-    story_done(&s, 0, LEAT_DRIFT);
-    story_told(&s, "bury 0/1:0\nstalled 0/1 at 0\n");
-    story_wait(&s);
     story_done(&s, 0, LEAT_APPLIED);
-    story_told(&s, "bury 0/1:0\ncommit 0 at 0\ndead 0/1 at 0\n");
+    story_told(&s, "batch 0/1:0\ncommit 0 at 0\nbatch 0/2:1\n");
+    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 0);
+    story_end(&s);
+}
+END_TEST
+
+/* The minute's count is of letters, not of attempts at them. */
+START_TEST(a_verdict_that_is_taken_back_does_not_count)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.dead_letters_per_minute = 1;
+    story_reading(&s, 1);
+    story_read(&s, 0, 1, 0);
+    for (int i = 0; i < 3; i++) {
+        story_done(&s, 0, LEAT_BAD_DATA);
+        story_done(&s, 0, LEAT_OUTAGE);
+        story_wait(&s);
+    }
+    story_done(&s, 0, LEAT_BAD_DATA);
+    s.size = 0;
+    story_lost(&s, 0);
+    story_assigned(&s, 0);
+    story_done(&s, 0, LEAT_APPLIED); /* the old letter, stale */
+    leat_progress progress = story_nothing(&s);
+    story_claimed(&s, 0, &progress);
+    s.size = 0;
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_BAD_DATA);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "batch 0/1:0\nbury 0/1:0\ncommit 0 at 0\ndead 0/1 at 0\n");
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 0);
+    story_end(&s);
+}
+END_TEST
+
+/* Patience is over, and the letter meets an outage: what it lacked may have come meanwhile, and has time to. */
+START_TEST(patience_begins_anew_when_its_letter_meets_an_outage)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.patience_us = 1000000;
+    story_reading(&s, 1);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_NOT_YET);
+    do {
+        story_wait(&s);
+        story_done(&s, 0, LEAT_NOT_YET);
+    } while (s.open_count == 0);
+    ck_assert_ptr_nonnull(story_job(&s, 0)->batch.dead);
+    story_done(&s, 0, LEAT_OUTAGE);
+    s.size = 0;
+    story_wait(&s);
+    story_done(&s, 0, LEAT_NOT_YET);
+    story_told(&s, "batch 0/1:0\n"); /* not dead at once */
     story_end(&s);
 }
 END_TEST
@@ -170,7 +297,11 @@ START_TEST(none_at_all_when_none_are_allowed)
 END_TEST
 
 STORY_MAIN("guard", a_dead_letter_is_kept_and_the_next_goes_on,
-           a_dead_letter_that_meets_contention_or_refusal_is_tried_again_as_one,
+           a_dead_letter_that_cannot_be_written_is_asked_again,
+           a_dead_letter_that_is_never_taken_is_said_and_does_not_spin,
+           a_verdict_that_has_waited_through_trouble_is_asked_again,
+           a_verdict_that_has_waited_through_a_halt_is_asked_again, a_verdict_that_is_taken_back_does_not_count,
+           patience_begins_anew_when_its_letter_meets_an_outage,
            a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason,
            too_many_stop_their_table_until_one_is_applied_after_all, a_minute_later_there_are_more,
            a_table_that_holds_nothing_any_more_is_not_stopped, none_at_all_when_none_are_allowed)

@@ -163,17 +163,34 @@ START_TEST(drift_is_never_dead)
 }
 END_TEST
 
-START_TEST(a_dead_letter_that_fails_stays_one)
+START_TEST(a_dead_letter_that_fails_is_one_no_more)
+{
+    static const struct {
+        leat_outcome outcome;
+        leat_verdict verdict;
+    } cases[] = {{LEAT_CONTENTION, LEAT_LATER}, {LEAT_OUTAGE, LEAT_LATER},    {LEAT_BAD_DATA, LEAT_HELD},
+                 {LEAT_NOT_YET, LEAT_HELD},     {LEAT_DRIFT, LEAT_HELD},      {LEAT_NOT_UNDERSTOOD, LEAT_HALT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        leat_retry retry = {0};
+        ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
+        leat_retry_bury(&retry, LEAT_BAD_DATA);
+        ck_assert_int_eq(refused_at(&retry, cases[i].outcome, 51, INT64_MAX), cases[i].verdict);
+        ck_assert(!retry.dead && retry.alone && retry.limit == 1);
+        ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 52, INT64_MAX), LEAT_DEAD);
+    }
+}
+END_TEST
+
+/* The look that condemned it is of before the trouble. */
+START_TEST(after_a_dead_letter_that_fails_somebody_has_to_look_again)
 {
     leat_retry retry = {0};
-    refused_at(&retry, LEAT_BAD_DATA, 50, INT64_MAX);
+    refused_at(&retry, LEAT_BAD_DATA, 50, 40);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60, 55), LEAT_DEAD);
     leat_retry_bury(&retry, LEAT_BAD_DATA);
-    ck_assert_int_eq(refused_at(&retry, LEAT_CONTENTION, 51, INT64_MAX), LEAT_AGAIN);
-    ck_assert_int_eq(refused_at(&retry, LEAT_OUTAGE, 52, INT64_MAX), LEAT_LATER);
-    ck_assert(retry.dead && !retry.held);
-    ck_assert_int_eq(refused_at(&retry, LEAT_DRIFT, 53, INT64_MAX), LEAT_HELD);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 54, INT64_MAX), LEAT_HELD);
-    ck_assert(retry.dead);
+    refused_at(&retry, LEAT_OUTAGE, 70, INT64_MAX);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 80, 55), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 90, 85), LEAT_DEAD);
 }
 END_TEST
 
@@ -229,5 +246,5 @@ STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later, halving_fin
            what_the_database_refuses_is_dead_at_once, what_leat_refuses_is_dead_once_somebody_has_looked_since,
            that_nobody_looks_is_said_in_the_end, not_yet_is_dead_after_patience, patience_begins_anew_after_another_refusal,
            drift_is_never_dead,
-           a_dead_letter_that_fails_stays_one, what_is_not_understood_is_not_hunted_down, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
+           a_dead_letter_that_fails_is_one_no_more, after_a_dead_letter_that_fails_somebody_has_to_look_again, what_is_not_understood_is_not_hunted_down, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
            back_off_doubles_up_to_a_bound_and_is_jittered)
