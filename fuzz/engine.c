@@ -139,7 +139,7 @@ static void claimed(pipeline *p, uint32_t partition, leat_job_result *result)
         offsets[i] = -1;
     p->claims++;
     memcpy(claim.token, &p->claims, sizeof p->claims);
-    leat_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1, 0);
+    leat_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1, -1, 0);
     result->progress = &p->progress[partition];
 }
 

@@ -31,7 +31,7 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
     /* Nothing of an earlier time counts: the log has been read and committed by others since. */
     p->committed = -1;
     p->committed_us = now_us - engine->config.commit_every_us;
-    leat_offsets_begin(&p->offsets, -1, 0);
+    leat_offsets_begin(&p->offsets, -1);
     p->sought = false;
     p->told_paused = false;
     p->mishaps = 0;
@@ -87,13 +87,15 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
 
 /* ---- the log ---- */
 
-/* Is this the log the progress was written for? The record at `low` tells, when it is still there. */
+/* Is this the log the progress was written for? The newest record that is applied tells, when it is still there: what was cut
+ * off and written anew since has taken it along. `newest` as claimed, or as applied since: nothing is read twice in between. */
 static bool same_log(const leat_partition *partition, const leat_engine_record *record)
 {
     if (record->offset < partition->position)
         return false;
     const leat_progress *progress = &partition->progress;
-    return record->offset != progress->low || progress->low_at_ms == 0 || progress->low_at_ms == record->accepted_ms;
+    return record->offset != progress->newest || progress->newest_at_ms == 0 ||
+           progress->newest_at_ms == record->accepted_ms;
 }
 
 static leat_taken refuse(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
@@ -104,9 +106,10 @@ static leat_taken refuse(leat_engine *engine, leat_partition *partition, const l
                   (long long)(partition->position - 1));
     else
         leat_fail(&error,
-                  "the log is not the one its progress was written for: the record at offset %lld has timestamp %lld, "
-                  "but the one that was applied had %lld",
-                  (long long)record->offset, (long long)record->accepted_ms, (long long)partition->progress.low_at_ms);
+                  "the log is not the one its progress was written for, or was cut off and written anew: the record at "
+                  "offset %lld has timestamp %lld, but the one that was applied had %lld. What stands anew up to there "
+                  "counts as applied and is not",
+                  (long long)record->offset, (long long)record->accepted_ms, (long long)partition->progress.newest_at_ms);
     leat_partition_stop(engine, partition, error.text);
     return LEAT_REFUSED;
 }
@@ -178,6 +181,22 @@ leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const le
     if (admitted == 1 || !leat_offsets_room(&partition->offsets))
         leat_full_set(engine, partition, 0);
     return LEAT_TAKEN;
+}
+
+void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition, int64_t position)
+{
+    leat_clock(engine, now_us);
+    leat_partition *p = partition_at(engine, partition);
+    if (p->state != LEAT_READING || position <= p->position)
+        return;
+    p->position = position;
+    int64_t before = p->offsets.low;
+    leat_offsets_read_to(&p->offsets, position);
+    if (p->offsets.low == before)
+        return;
+    p->moved = true;
+    leat_partition_compact_later(engine, p);
+    leat_partition_commit(engine, p, false);
 }
 
 void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition, const char *reason)

@@ -100,6 +100,10 @@ typedef enum leat_taken {
 } leat_taken;
 leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record);
 
+/* Every record below `position` was offered and not refused: what lies between the last one and `position` are offsets without
+ * a record (transaction markers, what was aborted or compacted away). */
+void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition, int64_t position);
+
 /* A seek failed or the log has lost a range that is not applied: the partition stops until it is assigned anew. */
 void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition, const char *reason);
 
@@ -177,10 +181,9 @@ typedef struct leat_partition_view {
     uint64_t bytes;
     uint32_t in_flight;    /* records in batches now */
     uint32_t stalled;      /* subpartitions that wait after a failure */
-    int64_t low;           /* -1: nothing applied yet; only after a claim */
-    int64_t low_at_ms;
+    int64_t low;           /* everything up to this offset is applied; -1: nothing yet; only after a claim */
     int64_t oldest_ms;     /* accept time of the oldest record held and not applied; 0: none */
-    int64_t position;      /* offset after the last record read; -1 before the first */
+    int64_t position;      /* everything below was read; -1 before the first */
     const char *reason;    /* STOPPED: why; else "" */
 } leat_partition_view;
 void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_partition_view *ret);

@@ -66,7 +66,7 @@ typedef struct leat_partition {
     leat_partition_state state;
     uint32_t shard;
     uint32_t incarnation;
-    leat_progress progress; /* since the claim; `low` and `low_at_ms` stay as claimed, `offsets` below has the newer */
+    leat_progress progress; /* since the claim; `low` stays as claimed, `offsets` below has the newer */
     leat_offsets offsets;
     int64_t position;
     bool low_known;         /* claimed and not dropped since: `offsets.low` is true */
@@ -90,7 +90,7 @@ typedef struct leat_partition {
     uint8_t claim_failures; /* in a row */
     uint8_t mishaps;        /* unknown outcomes and databases gone back in a row, nothing applied between */
 
-    bool moved;             /* applied something since the last compaction was made */
+    bool moved;             /* applied something, or a new low water, since the last compaction was made */
     bool compact_running;   /* of this incarnation */
     bool compact_queued;    /* in the shard's list */
     int64_t compact_at_us;
@@ -257,6 +257,10 @@ void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool 
 void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
 /* The base_seq a compaction could write now. */
 int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition);
+/* The same for a compaction that is made now: a base that has only a new low water to say uses up a seq. */
+int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition);
+/* Could a compaction write something? Not while the batch behind the base is open. */
+bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition);
 /* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays quiet. */
 void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
 void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us);

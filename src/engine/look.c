@@ -12,7 +12,6 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_p
         .in_flight = p->flying,
         .stalled = p->waiting,
         .low = p->state == LEAT_UNASSIGNED ? -1 : p->offsets.low,
-        .low_at_ms = p->state == LEAT_UNASSIGNED ? 0 : p->offsets.low_at_ms,
         .oldest_ms = leat_offsets_oldest_ms(&p->offsets),
         .position = p->position,
         .reason = p->reason,

@@ -22,13 +22,13 @@ void leat_offsets_init(leat_offsets *offsets, leat_offsets_entry *entries, uint3
     *offsets = (leat_offsets){.entries = entries, .capacity = capacity, .low = -1};
 }
 
-void leat_offsets_begin(leat_offsets *offsets, int64_t low, int64_t low_at_ms)
+void leat_offsets_begin(leat_offsets *offsets, int64_t low)
 {
     LEAT_ASSERT(low >= -1);
     offsets->head = 0;
     offsets->count = 0;
     offsets->low = low;
-    offsets->low_at_ms = low_at_ms;
+    offsets->end = low + 1;
 }
 
 bool leat_offsets_room(const leat_offsets *offsets)
@@ -42,12 +42,13 @@ static uint32_t append(leat_offsets *offsets, int64_t offset, int64_t at_ms)
     uint32_t at = wrap(offsets, offsets->head + offsets->count);
     offsets->entries[at] = (leat_offsets_entry){offset, at_ms};
     offsets->count++;
+    offsets->end = (offset < 0 ? ~offset : offset) + 1;
     return at;
 }
 
 uint32_t leat_offsets_push(leat_offsets *offsets, int64_t offset, int64_t at_ms)
 {
-    LEAT_ASSERT(offset > leat_offsets_last(offsets));
+    LEAT_ASSERT(offset >= offsets->end);
     return append(offsets, offset, at_ms);
 }
 
@@ -58,19 +59,37 @@ bool leat_offsets_room_done(const leat_offsets *offsets)
 
 void leat_offsets_push_done(leat_offsets *offsets, int64_t offset, int64_t at_ms)
 {
-    /* The record at `low` is read again after every claim: it is not above the last one. */
-    LEAT_ASSERT(offset >= leat_offsets_last(offsets));
+    /* The newest record is read again after every claim, and may stand below a low water without a record. */
+    if (offset <= offsets->low)
+        return;
+    LEAT_ASSERT(offset >= offsets->end);
     if (offsets->count == 0) {
         offsets->low = offset;
-        offsets->low_at_ms = at_ms;
+        offsets->end = offset + 1;
         return;
     }
     leat_offsets_entry *last = &offsets->entries[tail(offsets)];
     /* Of a run of complete records only the last can ever be `low`. */
-    if (is_done(last))
-        *last = (leat_offsets_entry){~offset, at_ms};
-    else
+    if (!is_done(last)) {
         append(offsets, ~offset, at_ms);
+        return;
+    }
+    *last = (leat_offsets_entry){~offset, at_ms};
+    offsets->end = offset + 1;
+}
+
+/* With nothing outstanding all below `end` is complete. */
+static void low_to_end(leat_offsets *offsets)
+{
+    if (offsets->count == 0 && offsets->end - 1 > offsets->low)
+        offsets->low = offsets->end - 1;
+}
+
+void leat_offsets_read_to(leat_offsets *offsets, int64_t end)
+{
+    if (end > offsets->end)
+        offsets->end = end;
+    low_to_end(offsets);
 }
 
 void leat_offsets_complete(leat_offsets *offsets, uint32_t position)
@@ -81,10 +100,10 @@ void leat_offsets_complete(leat_offsets *offsets, uint32_t position)
     entry->offset = ~entry->offset;
     while (offsets->count > 0 && is_done(&offsets->entries[offsets->head])) {
         offsets->low = ~offsets->entries[offsets->head].offset;
-        offsets->low_at_ms = offsets->entries[offsets->head].at_ms;
         offsets->head = wrap(offsets, offsets->head + 1);
         offsets->count--;
     }
+    low_to_end(offsets);
 }
 
 int64_t leat_offsets_last(const leat_offsets *offsets)
@@ -93,6 +112,12 @@ int64_t leat_offsets_last(const leat_offsets *offsets)
         return offsets->low;
     const leat_offsets_entry *last = &offsets->entries[tail(offsets)];
     return is_done(last) ? ~last->offset : last->offset;
+}
+
+int64_t leat_offsets_at_ms(const leat_offsets *offsets, uint32_t position)
+{
+    LEAT_ASSERT(position < offsets->capacity && !is_done(&offsets->entries[position]));
+    return offsets->entries[position].at_ms;
 }
 
 int64_t leat_offsets_oldest_ms(const leat_offsets *offsets)
@@ -111,4 +136,5 @@ void leat_offsets_validate(const leat_offsets *offsets)
         LEAT_ASSERT(i > 0 || !is_done(entry));
         last = offset;
     }
+    LEAT_ASSERT(offsets->end > last && (offsets->count > 0 || offsets->end == offsets->low + 1));
 }

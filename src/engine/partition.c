@@ -179,7 +179,7 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     partition->low_known = false;
     partition->position = -1;
     /* `low` stays for whoever looks; the claim brings the true one. */
-    leat_offsets_begin(&partition->offsets, partition->offsets.low, partition->offsets.low_at_ms);
+    leat_offsets_begin(&partition->offsets, partition->offsets.low);
     partition->tell &= (uint8_t)~(LEAT_TELL_SEEK | LEAT_TELL_CONFIRM);
     engine->room_grew = true;
     leat_tell(engine, partition, 0);
@@ -269,7 +269,7 @@ void leat_partition_read(leat_engine *engine, leat_partition *partition, const l
     LEAT_ASSERT(progress->next_seq > progress->base_seq);
     leat_partition_enter(engine, partition, LEAT_READING);
     partition->progress = *progress;
-    leat_offsets_begin(&partition->offsets, progress->low, progress->low_at_ms);
+    leat_offsets_begin(&partition->offsets, progress->low);
     partition->low_known = true;
     partition->position = -1;
     partition->claim_failures = 0;
@@ -323,4 +323,22 @@ int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition 
         }
     }
     return lowest - 1;
+}
+
+/* Nothing was sent since the base, and nothing is open: a low water without batches is written with a seq of its own. */
+static bool is_idle_at_base(const leat_partition *partition)
+{
+    return partition->batches == 0 && partition->progress.next_seq - 1 == partition->progress.base_seq;
+}
+
+bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition)
+{
+    return is_idle_at_base(partition) || leat_partition_new_base(engine, partition) > partition->progress.base_seq;
+}
+
+int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->moved && is_idle_at_base(partition))
+        partition->progress.next_seq++;
+    return leat_partition_new_base(engine, partition);
 }

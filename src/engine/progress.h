@@ -21,19 +21,26 @@ typedef struct leat_progress {
     int64_t epoch;                                  /* for people */
     int64_t base_seq;                               /* every batch up to here is in base_offsets */
     int64_t next_seq;                               /* numbers the next send; a failed one is never used again */
-    int64_t low;                                    /* offset; all up to it is applied. -1: nothing yet */
-    int64_t low_at_ms;                              /* timestamp of the record at `low`; 0: unknown */
+    int64_t low;                                    /* a position: all up to this offset is applied, whether or not a
+                                                       record stands there. -1: nothing yet */
+    int64_t newest;                                 /* offset of the highest record that is applied; -1: none known */
+    int64_t newest_at_ms;                           /* its timestamp; 0: unknown */
     int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];   /* last applied offset, never below `low` */
     int64_t last_seq[LEAT_PROGRESS_SUBPARTITIONS];  /* the batch that took it there; 0: it came from base or low */
 } leat_progress;
 
 /* Starts from the row of leat.partitions. `base_offsets` has one offset a subpartition, -1: none. */
 void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoch, int64_t base_seq,
-                         const int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS], int64_t low, int64_t low_at_ms);
-/* Takes in one row of leat.progress, in any order of seq. Returns -1 when a subpartition is out of range. */
+                         const int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS], int64_t low, int64_t newest,
+                         int64_t newest_at_ms);
+/* Takes in one row of leat.progress, in any order of seq; `newest_at_ms` is the timestamp of the record at the greatest of
+ * `offsets`. Returns -1 when a subpartition is out of range. */
 int leat_progress_row(leat_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
-                      uint32_t count) LEAT_MUST_CHECK;
-/* The offset to read the log from: that of the record at `low`, so that its timestamp can be compared with low_at. */
+                      uint32_t count, int64_t newest_at_ms) LEAT_MUST_CHECK;
+/* The record at `offset` is applied: it may be the newest one. */
+void leat_progress_applied(leat_progress *progress, int64_t offset, int64_t at_ms);
+/* The offset to read the log from: behind `low`, or that of the newest record where it stands before that, so that its
+ * timestamp can be compared. What was cut off the log and written anew has taken it along, since a log is cut from behind. */
 int64_t leat_progress_read_from(const leat_progress *progress);
 /* The highest offset any subpartition has: what was lost from the log up to here was not necessarily unapplied. */
 int64_t leat_progress_high(const leat_progress *progress);

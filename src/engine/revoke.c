@@ -57,7 +57,7 @@ void leat_revoke_begin(leat_engine *engine, leat_partition *partition)
 
 static void last_compaction(leat_engine *engine, leat_partition *partition)
 {
-    bool worth = partition->moved && leat_partition_new_base(engine, partition) > partition->progress.base_seq;
+    bool worth = partition->moved && leat_partition_base_moves(engine, partition);
     const leat_shard *shard = leat_shard_of(engine, partition);
     bool possible = shard->slots > 0 && shard->probe == LEAT_NONE && !partition->compact_running;
     if (!worth || !possible) {

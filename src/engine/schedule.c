@@ -109,7 +109,8 @@ static void fill_compaction(leat_compaction *compaction, uint32_t id, const leat
     compaction->claim = progress->claim;
     compaction->base_seq = base_seq;
     compaction->low = partition->offsets.low;
-    compaction->low_at_ms = partition->offsets.low_at_ms;
+    compaction->newest = progress->newest;
+    compaction->newest_at_ms = progress->newest_at_ms;
     compaction->needs_count = 0;
     for (uint32_t i = 0; i < LEAT_SUBS; i++) {
         int64_t offset = progress->offsets[i];
@@ -138,7 +139,7 @@ static const leat_job *next_compaction(leat_engine *engine, leat_shard *shard)
     LEAT_ASSERT(partition->state == LEAT_READING || partition->state == LEAT_REVOKING);
     LEAT_ASSERT(!partition->compact_running);
     partition->compact_queued = false;
-    int64_t base_seq = leat_partition_new_base(engine, partition);
+    int64_t base_seq = leat_partition_take_base(engine, partition);
     if (partition->moved && base_seq <= partition->progress.base_seq) {
         /* An old batch is still open: nothing to write yet. */
         leat_partition_compact_later(engine, partition);
@@ -220,14 +221,17 @@ static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *
 
 static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *part, uint32_t subpartition)
 {
+    const leat_offsets *offsets = &engine->partitions[part->partition].offsets;
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     leat_batch_record *record = &batch->records[batch->record_count];
     uint32_t at = queue->head;
     int64_t offset = -1;
+    int64_t at_ms = 0;
     for (uint32_t i = 0; i < queue->flying; i++) {
         const leat_slot *slot = &engine->pool.slots[at];
         LEAT_ASSERT(slot->offset > offset);
         offset = slot->offset;
+        at_ms = leat_offsets_at_ms(offsets, slot->position);
         record[i] = (leat_batch_record){.payload = slot->payload,
                                         .offset = offset,
                                         .partition = part->partition,
@@ -238,6 +242,10 @@ static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *
     part->subpartitions[part->count] = (int16_t)subpartition;
     part->offsets[part->count] = offset;
     part->count++;
+    if (offset <= part->newest)
+        return;
+    part->newest = offset;
+    part->newest_at_ms = at_ms;
 }
 
 static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
@@ -249,6 +257,7 @@ static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
     part->claim = partition->progress.claim;
     part->seq = partition->progress.next_seq++;
     part->count = 0;
+    part->newest = -1;
     part->needs_count = 0;
     for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
         uint32_t subpartition = (uint32_t)__builtin_ctzll(left);

@@ -105,7 +105,8 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
     bool may_hold = partition->state == LEAT_READING || partition->state == LEAT_REVOKING;
     LEAT_ASSERT(may_hold || (partition->holding.records == 0 && partition->offsets.count == 0));
     LEAT_ASSERT(!partition->full || partition->state == LEAT_READING);
-    LEAT_ASSERT(partition->position == -1 || partition->position == leat_offsets_last(&partition->offsets) + 1);
+    /* The newest record, when it is read again, may stand below the low water. */
+    LEAT_ASSERT(partition->position <= partition->offsets.end);
     if (partition->low_known) {
         LEAT_ASSERT(partition->offsets.low >= partition->progress.low);
         LEAT_ASSERT(partition->progress.base_seq < partition->progress.next_seq);

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS leat_schema_version (
     version INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO leat_schema_version (one, version) VALUES (1, 1) ON CONFLICT DO NOTHING;
+INSERT INTO leat_schema_version (one, version) VALUES (1, 2) ON CONFLICT DO NOTHING;
 
 -- What offsets mean: the log they count in and how its records are placed. One row a topic.
 CREATE TABLE IF NOT EXISTS leat_sources (
@@ -31,8 +31,9 @@ CREATE TABLE IF NOT EXISTS leat_partitions (
     epoch        INTEGER NOT NULL,  -- counts claims, for people
     base_seq     INTEGER NOT NULL,  -- every batch up to here is in base_offsets
     base_offsets BLOB NOT NULL,     -- one a subpartition, 8 bytes each, big-endian; -1: nothing yet
-    low          INTEGER NOT NULL,  -- offset; everything up to it is applied
-    low_at_ms    INTEGER NOT NULL,  -- timestamp of the record at `low`; 0: unknown
+    low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not a record stands there
+    newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: not known
+    newest_at_ms INTEGER NOT NULL DEFAULT 0,  -- its timestamp, which tells this log from another; 0: unknown
     PRIMARY KEY (source, partition)
 ) STRICT, WITHOUT ROWID;
 
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS leat_progress (
     seq           INTEGER NOT NULL,
     subpartitions BLOB NOT NULL,    -- 2 bytes each, big-endian
     offsets       BLOB NOT NULL,    -- 8 bytes each, big-endian: where each of those subpartitions is after the batch
+    newest_at_ms  INTEGER NOT NULL DEFAULT 0, -- timestamp of the record at the greatest of these
     PRIMARY KEY (source, partition, seq)
 ) STRICT, WITHOUT ROWID;
 

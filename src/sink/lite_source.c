@@ -99,8 +99,8 @@ static int check_version(leat_lite *lite, leat_error *error)
         return -1;
     if (version == LEAT_LITE_VERSION)
         return 0;
-    return leat_fail(error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: use %s leat",
-                     lite->file, version, LEAT_LITE_VERSION, version > LEAT_LITE_VERSION ? "a newer" : "an older");
+    return leat_fail(error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: %s", lite->file, version,
+                     LEAT_LITE_VERSION, version > LEAT_LITE_VERSION ? "use a newer leat" : "run `leat init`");
 }
 
 int leat_lite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
@@ -120,6 +120,26 @@ int leat_lite_read_source(const char *file, const char *topic, leat_source *ret_
 }
 
 /* ---- setting up ---- */
+
+/* Version 1 knew the timestamp of the record at the low water, which was the newest. */
+static const char upgrade_sql[] =
+    "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE leat_partitions ADD COLUMN newest INTEGER NOT NULL DEFAULT -1;"
+    "ALTER TABLE leat_partitions ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE leat_partitions SET newest = low, newest_at_ms = low_at_ms WHERE low_at_ms <> 0;"
+    "ALTER TABLE leat_partitions DROP COLUMN low_at_ms;"
+    "UPDATE leat_schema_version SET version = 2;";
+
+/* In the caller's transaction; a file without leat's tables, or with newer ones, is left alone. */
+static int upgrade(leat_lite *lite, leat_error *error)
+{
+    int64_t is_old = 0;
+    if (leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_old, error) != 0)
+        return -1;
+    if (is_old && leat_lite_integer(lite, "SELECT version = 1 FROM leat_schema_version", &is_old, error) != 0)
+        return -1;
+    return is_old ? leat_lite_run(lite, upgrade_sql, error) : 0;
+}
 
 static int store_source(leat_lite *lite, const leat_source *source, const leat_layout *layout, leat_error *error)
 {
@@ -208,7 +228,7 @@ static int add_partitions(leat_lite *lite, const leat_source *source, const leat
 {
     sqlite3_stmt *insert = leat_lite_prepare(lite,
                                              "INSERT INTO leat_partitions (source, partition, claim, epoch, base_seq,"
-                                             " base_offsets, low, low_at_ms) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4, 0)"
+                                             " base_offsets, low) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4)"
                                              " ON CONFLICT DO NOTHING",
                                              error);
     int status = insert ? 0 : -1;
@@ -222,7 +242,8 @@ static int add_partitions(leat_lite *lite, const leat_source *source, const leat
 static int set_up(leat_lite *lite, leat_source *source, const leat_layout *layout, uint32_t shard,
                   const int64_t *starts, leat_error *error)
 {
-    if (check_version(lite, error) < 0 || leat_lite_run(lite, leat_lite_schema_sql, error) != 0 ||
+    if (upgrade(lite, error) != 0 || check_version(lite, error) < 0 ||
+        leat_lite_run(lite, leat_lite_schema_sql, error) != 0 ||
         compare_or_store(lite, source, layout, error) != 0 ||
         refuse_strangers(lite, source, layout, shard, error) != 0 ||
         add_partitions(lite, source, layout, shard, starts, error) != 0)

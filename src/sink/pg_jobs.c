@@ -7,15 +7,16 @@
 #include "sink/dead_letter.h"
 
 static const char advance_sql[] =
-    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8[], $8::int4)";
+    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int8[], $9::int4)";
 
-static const char claim_sql[] = "SELECT claim, epoch, base_seq, base_offsets, low, low_at_ms"
+static const char claim_sql[] = "SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms"
                                 " FROM leat.claim($1::int4, $2::int4, $3::int4)";
 
-static const char progress_sql[] = "SELECT seq, subpartitions, offsets FROM leat.rows($1::int4, $2::int4)";
+static const char progress_sql[] = "SELECT seq, subpartitions, offsets, newest_at_ms FROM leat.rows($1::int4, $2::int4)";
 
 static const char compact_sql[] =
-    "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8[], $9::int4)";
+    "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int8[],"
+    " $10::int4)";
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
 
@@ -152,6 +153,7 @@ static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const lea
     leat_pg_params_int8(params, part->seq);
     leat_pg_params_int2s(params, part->subpartitions, part->count);
     leat_pg_params_int8s(params, part->offsets, part->count);
+    leat_pg_params_int8(params, part->newest_at_ms);
     leat_pg_params_int8s(params, part->needs, part->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
     if (leat_pg_params_end(params) < 0) {
@@ -311,7 +313,8 @@ static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const
     leat_pg_params_int8(params, compaction->base_seq);
     leat_pg_params_int8s(params, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
     leat_pg_params_int8(params, compaction->low);
-    leat_pg_params_int8(params, compaction->low_at_ms);
+    leat_pg_params_int8(params, compaction->newest);
+    leat_pg_params_int8(params, compaction->newest_at_ms);
     leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
     send_query(session, conn, COMMAND_COMPACT, compact_sql);

@@ -37,17 +37,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (2) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (3) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 2 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 2', found_version
+    IF found_version > 3 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 3', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
-    UPDATE leat.schema_version SET version = 2 WHERE version < 2;
+    UPDATE leat.schema_version SET version = 3 WHERE version < 3;
 END
 $$;
 
@@ -79,8 +79,9 @@ CREATE TABLE IF NOT EXISTS leat.partitions (
     epoch        bigint NOT NULL DEFAULT 0, -- counts claims, for people; a failover can hand out a number twice
     base_seq     bigint NOT NULL DEFAULT 0, -- every batch up to here is in base_offsets
     base_offsets bigint[] NOT NULL,         -- one a subpartition; -1: nothing yet
-    low          bigint NOT NULL DEFAULT -1,-- offset; everything up to it is applied
-    low_at_ms    bigint NOT NULL DEFAULT 0, -- timestamp of the record at `low`; 0: unknown
+    low          bigint NOT NULL DEFAULT -1,-- everything up to this offset is applied, whether or not a record stands there
+    newest       bigint NOT NULL DEFAULT -1,-- offset of the highest record that is applied, as of base_seq; -1: not known
+    newest_at_ms bigint NOT NULL DEFAULT 0, -- its timestamp, which tells this log from another; 0: unknown
     PRIMARY KEY (source, partition)
 ) WITH (fillfactor = 50);
 
@@ -92,10 +93,28 @@ CREATE TABLE IF NOT EXISTS leat.progress (
     seq           bigint NOT NULL,
     subpartitions smallint[] NOT NULL,
     offsets       bigint[] NOT NULL,        -- where each of those subpartitions is after the batch
+    newest_at_ms  bigint NOT NULL DEFAULT 0,-- timestamp of the record at the greatest of these
     PRIMARY KEY (source, partition, seq),
     CONSTRAINT progress_pairs CHECK (cardinality(subpartitions) = cardinality(offsets))
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1);
+
+-- From version 2: there the newest record was the one at `low`. Functions whose form has changed make room.
+DO $$
+BEGIN
+    ALTER TABLE leat.progress ADD COLUMN IF NOT EXISTS newest_at_ms bigint NOT NULL DEFAULT 0;
+    IF EXISTS (SELECT FROM pg_catalog.pg_attribute
+                WHERE attrelid = 'leat.partitions'::regclass AND attname = 'low_at_ms' AND NOT attisdropped) THEN
+        ALTER TABLE leat.partitions ADD COLUMN newest bigint NOT NULL DEFAULT -1,
+                                    ADD COLUMN newest_at_ms bigint NOT NULL DEFAULT 0;
+        UPDATE leat.partitions SET newest = low, newest_at_ms = low_at_ms WHERE low_at_ms <> 0;
+        ALTER TABLE leat.partitions DROP COLUMN low_at_ms;
+        DROP FUNCTION IF EXISTS leat.claim(int, int, int), leat.rows(int, int),
+            leat.advance(int, int, uuid, bigint, smallint[], bigint[], bigint[], int),
+            leat.compact(int, int, uuid, bigint, bigint[], bigint, bigint, bigint[], int);
+    END IF;
+END
+$$;
 
 -- Records that were refused for good, with the reason; written in the transaction that moves their progress, deleted by
 -- nobody but people. What the log delivered is kept as bytes, because it may be no valid text at all; route and op are
@@ -122,7 +141,8 @@ CREATE INDEX IF NOT EXISTS dead_letters_at ON leat.dead_letters (source, at);
 -- Takes the partition over. The lock is asked for alone, so the statement after it sees everything that batches and
 -- compactions before it have committed; whatever comes after it finds its own claim gone.
 CREATE OR REPLACE FUNCTION leat.claim(p_source int, p_partition int, p_lock_timeout_ms int)
-RETURNS TABLE (claim uuid, epoch bigint, base_seq bigint, base_offsets bigint[], low bigint, low_at_ms bigint)
+RETURNS TABLE (claim uuid, epoch bigint, base_seq bigint, base_offsets bigint[], low bigint, newest bigint,
+               newest_at_ms bigint)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
@@ -134,7 +154,7 @@ BEGIN
     RETURN QUERY
         UPDATE leat.partitions AS p SET claim = gen_random_uuid(), epoch = p.epoch + 1
          WHERE p.source = p_source AND p.partition = p_partition
-        RETURNING p.claim, p.epoch, p.base_seq, p.base_offsets, p.low, p.low_at_ms;
+        RETURNING p.claim, p.epoch, p.base_seq, p.base_offsets, p.low, p.newest, p.newest_at_ms;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'partition % of source % is not in this database', p_partition, p_source
             USING ERRCODE = 'LT004', DETAIL = p_partition::text, HINT = 'Run leat init.';
@@ -145,10 +165,10 @@ $$;
 -- The progress rows of a partition, for the transaction that has claimed it. VOLATILE, so that it reads with a
 -- snapshot of its own even when it stands in one statement with leat.claim.
 CREATE OR REPLACE FUNCTION leat.rows(p_source int, p_partition int)
-RETURNS TABLE (seq bigint, subpartitions smallint[], offsets bigint[])
+RETURNS TABLE (seq bigint, subpartitions smallint[], offsets bigint[], newest_at_ms bigint)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 AS $$
-    SELECT g.seq, g.subpartitions, g.offsets FROM leat.progress AS g
+    SELECT g.seq, g.subpartitions, g.offsets, g.newest_at_ms FROM leat.progress AS g
      WHERE g.source = p_source AND g.partition = p_partition ORDER BY g.seq
 $$;
 
@@ -164,8 +184,8 @@ $$;
 -- by nested loops over indexes. jit is off because a forbidden scan, where it cannot be avoided, looks dear enough for
 -- it.
 CREATE OR REPLACE FUNCTION leat.advance(p_source int, p_partition int, p_claim uuid, p_seq bigint,
-                                        p_subpartitions smallint[], p_offsets bigint[], p_needs bigint[],
-                                        p_lock_timeout_ms int)
+                                        p_subpartitions smallint[], p_offsets bigint[], p_newest_at_ms bigint,
+                                        p_needs bigint[], p_lock_timeout_ms int)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
@@ -181,8 +201,8 @@ BEGIN
             set_config('jit', 'off', true);
     PERFORM pg_advisory_xact_lock_shared(1818583412 # p_source, p_partition);
 
-    INSERT INTO leat.progress (source, partition, seq, subpartitions, offsets)
-    SELECT p_source, p_partition, p_seq, p_subpartitions, p_offsets FROM leat.partitions AS p
+    INSERT INTO leat.progress (source, partition, seq, subpartitions, offsets, newest_at_ms)
+    SELECT p_source, p_partition, p_seq, p_subpartitions, p_offsets, p_newest_at_ms FROM leat.partitions AS p
      WHERE p.source = p_source AND p.partition = p_partition AND p.claim = p_claim;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'partition % of source % has been claimed by another worker', p_partition, p_source
@@ -213,8 +233,8 @@ $$;
 -- `p_needs` are the last applied seqs of all subpartitions: offsets from memory must not outlive a commit that the
 -- database has lost since (LT002). Two compactions of one claim may run beside each other, so the update looks again.
 CREATE OR REPLACE FUNCTION leat.compact(p_source int, p_partition int, p_claim uuid, p_base_seq bigint,
-                                        p_base_offsets bigint[], p_low bigint, p_low_at_ms bigint, p_needs bigint[],
-                                        p_lock_timeout_ms int)
+                                        p_base_offsets bigint[], p_low bigint, p_newest bigint, p_newest_at_ms bigint,
+                                        p_needs bigint[], p_lock_timeout_ms int)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
@@ -247,7 +267,8 @@ BEGIN
     END IF;
 
     UPDATE leat.partitions AS p
-       SET base_seq = p_base_seq, base_offsets = p_base_offsets, low = p_low, low_at_ms = p_low_at_ms
+       SET base_seq = p_base_seq, base_offsets = p_base_offsets, low = p_low, newest = p_newest,
+           newest_at_ms = p_newest_at_ms
      WHERE p.source = p_source AND p.partition = p_partition AND p.claim = p_claim AND p.base_seq < p_base_seq;
     IF FOUND THEN
         DELETE FROM leat.progress AS g

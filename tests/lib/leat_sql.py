@@ -87,7 +87,7 @@ class Later:
 
 class Claim:
     def __init__(self, row, rows):
-        self.token, self.epoch, self.base_seq, self.base_offsets, self.low, self.low_at_ms = row
+        self.token, self.epoch, self.base_seq, self.base_offsets, self.low, self.newest, self.newest_at_ms = row
         self.rows = rows
 
     def seqs(self):
@@ -98,12 +98,13 @@ class Claim:
 
 
 def advance_sql():
-    return "SELECT leat.advance(%s, %s, %s, %s, %s::smallint[], %s::bigint[], %s::bigint[], %s)"
+    return "SELECT leat.advance(%s, %s, %s, %s, %s::smallint[], %s::bigint[], %s, %s::bigint[], %s)"
 
 
-def advance_args(claim, seq, moved=None, needs=(), partition=0, source=1, lock_timeout_ms=LOCK_TIMEOUT_MS):
+def advance_args(claim, seq, moved=None, needs=(), partition=0, source=1, newest_at_ms=0, lock_timeout_ms=LOCK_TIMEOUT_MS):
     moved = {0: seq} if moved is None else moved
-    return (source, partition, claim.token, seq, list(moved), list(moved.values()), list(needs), lock_timeout_ms)
+    return (source, partition, claim.token, seq, list(moved), list(moved.values()), newest_at_ms, list(needs),
+            lock_timeout_ms)
 
 
 class Session:
@@ -139,7 +140,7 @@ class Session:
     def claim(self, partition=0, source=1, lock_timeout_ms=LOCK_TIMEOUT_MS):
         with self.transaction():
             (row,) = self.run("SELECT * FROM leat.claim(%s, %s, %s)", source, partition, lock_timeout_ms)
-            rows = self.run("SELECT * FROM leat.rows(%s, %s)", source, partition)
+            rows = self.run("SELECT seq, subpartitions, offsets FROM leat.rows(%s, %s)", source, partition)
         return Claim(row, rows)
 
     def advance(self, claim, seq, **kwargs):
@@ -154,11 +155,11 @@ class Session:
             self.advance(claim, seq, **kwargs)
             self.hit(key)
 
-    def compact(self, claim, base_seq, offset=None, needs=(), partition=0, source=1, low=0, low_at_ms=0,
-                lock_timeout_ms=LOCK_TIMEOUT_MS):
+    def compact(self, claim, base_seq, offset=None, needs=(), partition=0, source=1, low=0, newest=-1,
+                newest_at_ms=0, lock_timeout_ms=LOCK_TIMEOUT_MS):
         offsets = [base_seq if offset is None else offset] + [-1] * (SUBPARTITIONS - 1)
-        self.run("SELECT leat.compact(%s, %s, %s, %s, %s::bigint[], %s, %s, %s::bigint[], %s)", source, partition,
-                 claim.token, base_seq, offsets, low, low_at_ms, list(needs), lock_timeout_ms)
+        self.run("SELECT leat.compact(%s, %s, %s, %s, %s::bigint[], %s, %s, %s, %s::bigint[], %s)", source,
+                 partition, claim.token, base_seq, offsets, low, newest, newest_at_ms, list(needs), lock_timeout_ms)
 
     def terminate_holders(self, partition=0, source=1):
         return self.value("SELECT leat.terminate_holders(%s, %s)", source, partition)
@@ -266,7 +267,7 @@ class Shard:
         return [row[0] for row in self.observer.run("SELECT seq FROM leat.rows(1, %s)", partition)]
 
     def partition(self, partition=0):
-        return self.observer.run("SELECT claim, epoch, base_seq, base_offsets[1], low, low_at_ms FROM leat.partitions"
+        return self.observer.run("SELECT claim, epoch, base_seq, base_offsets[1], low, newest_at_ms FROM leat.partitions"
                                  " WHERE source = 1 AND partition = %s", partition)[0]
 
     def save(self):

@@ -15,19 +15,18 @@ typedef struct naive {
     uint32_t position;
 } naive;
 
-static bool agrees(const leat_offsets *offsets, const naive *records, uint32_t count, int64_t first_low)
+/* `end`: nothing comes below it. `low` is what it was before. */
+static bool agrees(const leat_offsets *offsets, const naive *records, uint32_t count, int64_t *low, int64_t end)
 {
-    int64_t low = first_low;
-    int64_t low_at_ms = 0;
     uint32_t i = 0;
-    for (; i < count && records[i].done; i++) {
-        low = records[i].offset;
-        low_at_ms = records[i].at_ms;
-    }
+    for (; i < count && records[i].done; i++)
+        *low = records[i].offset > *low ? records[i].offset : *low;
+    if (i == count)
+        *low = end - 1;
     leat_offsets_validate(offsets);
-    return offsets->low == low && offsets->low_at_ms == low_at_ms &&
+    return offsets->low == *low &&
            leat_offsets_oldest_ms(offsets) == (i < count ? records[i].at_ms : 0) &&
-           leat_offsets_last(offsets) == (count > 0 ? records[count - 1].offset : first_low);
+           leat_offsets_last(offsets) == (i == count ? *low : records[count - 1].offset);
 }
 
 static void run(uint64_t seed)
@@ -38,8 +37,9 @@ static void run(uint64_t seed)
     leat_offsets offsets;
     leat_offsets_init(&offsets, entries, 1 + (uint32_t)leat_prng_below(&prng, CAPACITY));
     int64_t first_low = (int64_t)leat_prng_below(&prng, 5) - 1;
-    leat_offsets_begin(&offsets, first_low, 0);
+    leat_offsets_begin(&offsets, first_low);
     int64_t offset = first_low;
+    int64_t low = first_low;
     uint32_t count = 0;
     for (uint32_t step = 0; step < 100; step++) {
         bool done = leat_prng_below(&prng, 3) == 0;
@@ -52,13 +52,16 @@ static void run(uint64_t seed)
             else
                 records[count].position = leat_offsets_push(&offsets, offset, 5 + offset);
             count++;
+        } else if (leat_prng_below(&prng, 4) == 0) {
+            offset += (int64_t)leat_prng_below(&prng, 3); /* offsets without a record */
+            leat_offsets_read_to(&offsets, offset + 1);
         } else if (count > 0) {
             naive *record = &records[leat_prng_below(&prng, count)];
             if (!record->done)
                 leat_offsets_complete(&offsets, record->position);
             record->done = true;
         }
-        ck_assert_msg(agrees(&offsets, records, count, first_low), "again with TEST_SEED=%llu",
+        ck_assert_msg(agrees(&offsets, records, count, &low, offset + 1), "again with TEST_SEED=%llu",
                       (unsigned long long)seed);
     }
 }

@@ -12,6 +12,15 @@ static world_worker *worker_at(test_world *world, uint32_t worker)
 
 /* ---- the log ---- */
 
+/* The offsets before the next record hold none. */
+static void read_to(test_world *world, uint32_t worker, uint32_t partition)
+{
+    const log_partition *log = &world->log[partition];
+    uint32_t next = worker_at(world, worker)->readers[partition].next;
+    int64_t position = next < log->count ? log->records[next].offset : log->records[log->count - 1].offset + 3;
+    leat_engine_read_to(worker_at(world, worker)->engine, world->now_us, partition, position);
+}
+
 static void offer(test_world *world, uint32_t worker, uint32_t partition)
 {
     world_worker *w = worker_at(world, worker);
@@ -37,6 +46,8 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
         reader->next++;
     }
     world->sometimes->skipped += taken == LEAT_SKIPPED;
+    if (taken != LEAT_FULL && world_below(world, 4) == 0)
+        read_to(world, worker, partition);
     if (world_below(world, 4) == 0) /* effects are asked for once a turn of the loop, not after each event */
         world_settle(world, worker);
 }

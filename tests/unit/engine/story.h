@@ -243,7 +243,7 @@ static inline leat_progress story_nothing(story *s)
     for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
         none[i] = -1;
     leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{++s->claims}}, s->claims, 0, none, -1, 0);
+    leat_progress_begin(&progress, (leat_claim){{++s->claims}}, s->claims, 0, none, -1, -1, 0);
     return progress;
 }
 

@@ -17,7 +17,7 @@ START_TEST(nothing_is_claimed_without_a_connection)
 }
 END_TEST
 
-START_TEST(reading_begins_at_the_record_at_low_and_skips_what_is_applied)
+START_TEST(reading_begins_behind_low_and_skips_what_is_applied)
 {
     story s;
     story_begin(&s, 1);
@@ -26,18 +26,16 @@ START_TEST(reading_begins_at_the_record_at_low_and_skips_what_is_applied)
     story_assigned(&s, 0);
     int64_t base[LEAT_PROGRESS_SUBPARTITIONS] = {0};
     leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{9}}, 1, 4, base, 20, 1020);
+    leat_progress_begin(&progress, (leat_claim){{9}}, 1, 4, base, 20, 18, 1018);
     int16_t subpartition = 3;
     int64_t offset = 25;
-    ck_assert_int_eq(leat_progress_row(&progress, 6, &subpartition, &offset, 1), 0);
+    ck_assert_int_eq(leat_progress_row(&progress, 6, &subpartition, &offset, 1, 1025), 0);
     story_claimed(&s, 0, &progress);
-    story_told(&s, "claim 0\ncommit 0 at 20\nseek 0 from 20\n");
-    ck_assert_int_eq(story_read(&s, 0, 1, 20), LEAT_SKIPPED);
+    story_told(&s, "claim 0\ncommit 0 at 20\nseek 0 from 21\n");
     ck_assert_int_eq(story_read(&s, 0, 3, 22), LEAT_SKIPPED);
     ck_assert_int_eq(story_read(&s, 0, 3, 25), LEAT_SKIPPED);
     story_pass(&s, 1);
     story_told(&s, "commit 0 at 25\n");
-    ck_assert_int_eq(story_view(&s, 0).low_at_ms, 1025);
     ck_assert_int_eq(story_read(&s, 0, 3, 26), LEAT_TAKEN);
     story_told(&s, "batch 0/3:26\n");
     const leat_batch_part *part = &story_job(&s, 0)->batch.parts[0];
@@ -81,11 +79,11 @@ START_TEST(another_log_stops_the_partition_and_no_other)
     story_assigned(&s, 1);
     int64_t base[LEAT_PROGRESS_SUBPARTITIONS] = {0};
     leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{1}}, 1, 4, base, 20, 77);
+    leat_progress_begin(&progress, (leat_claim){{1}}, 1, 4, base, 22, 20, 77);
     story_claimed(&s, 0, &progress);
     progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
-    story_told(&s, "claim 0\nclaim 1\ncommit 0 at 20\nseek 0 from 20\nseek 1 from -1\n");
+    story_told(&s, "claim 0\nclaim 1\ncommit 0 at 22\nseek 0 from 20\nseek 1 from 0\n");
     ck_assert_int_eq(story_read(&s, 0, 1, 20), LEAT_REFUSED);
     leat_partition_view view = story_view(&s, 0);
     ck_assert_int_eq(view.state, LEAT_STOPPED);
@@ -99,6 +97,77 @@ START_TEST(another_log_stops_the_partition_and_no_other)
     story_assigned(&s, 0);
     story_told(&s, "claim 0\n");
     ck_assert_str_eq(story_view(&s, 0).reason, "");
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record)
+{
+    story s;
+    story_begin(&s, 1);
+    story_start(&s);
+    story_slots(&s, 0, 1);
+    story_assigned(&s, 0);
+    leat_progress progress = story_nothing(&s);
+    int16_t subpartitions[] = {1, 2};
+    int64_t offsets[] = {4, 7};
+    ck_assert_int_eq(leat_progress_row(&progress, 1, subpartitions, offsets, 2, 77), 0);
+    story_claimed(&s, 0, &progress);
+    story_told(&s, "claim 0\nseek 0 from 0\n");
+    ck_assert_int_eq(story_read(&s, 0, 1, 4), LEAT_SKIPPED);
+    ck_assert_int_eq(story_read(&s, 0, 2, 7), LEAT_REFUSED);
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_STOPPED);
+    ck_assert_ptr_nonnull(strstr(story_view(&s, 0).reason, "cut off and written anew: the record at offset 7 has timestamp 1007"));
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(offsets_without_a_record_are_passed_committed_and_kept)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.compact_every_us = 1000;
+    story_reading(&s, 1);
+    ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_TAKEN);
+    leat_engine_read_to(s.engine, s.now_us, 0, 6);
+    story_settle(&s);
+    story_told(&s, "batch 0/1:3\n");
+    ck_assert_int_eq(story_view(&s, 0).low, -1);
+    ck_assert_int_eq(story_view(&s, 0).position, 6);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "commit 0 at 5\n");
+    story_pass(&s, 1000);
+    story_told(&s, "compact 0 to 1\n");
+    story_done(&s, 0, LEAT_APPLIED);
+    /* More of them, and no batch: a seq that nobody used says that this base is a newer one. */
+    leat_engine_read_to(s.engine, s.now_us, 0, 9);
+    story_settle(&s);
+    story_told(&s, "commit 0 at 8\n");
+    story_pass(&s, 1000);
+    story_told(&s, "compact 0 to 2\n");
+    const leat_compaction *compaction = &story_job(&s, 0)->compaction;
+    ck_assert_int_eq(compaction->low, 8);
+    ck_assert_int_eq(compaction->newest, 3);
+    ck_assert_int_eq(compaction->newest_at_ms, 1003);
+    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert_int_eq(story_read(&s, 0, 1, 8), LEAT_REFUSED); /* there was none, it was said */
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_revoke_keeps_a_low_water_without_batches)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    leat_engine_read_to(s.engine, s.now_us, 0, 4);
+    story_settle(&s);
+    story_told(&s, "commit 0 at 3\n");
+    story_revoked(&s, 0);
+    story_told(&s, "pause 0\ncompact 0 to 1\n");
+    leat_engine_read_to(s.engine, s.now_us, 0, 9); /* too late to count */
+    story_done(&s, 0, LEAT_APPLIED);
+    story_told(&s, "revoked 0\n");
     story_end(&s);
 }
 END_TEST
@@ -136,7 +205,6 @@ START_TEST(low_passes_holes_but_no_unapplied_record)
     s.now_us++;
     story_done(&s, 0, LEAT_APPLIED);
     story_told(&s, "commit 0 at 11\n");
-    ck_assert_int_eq(story_view(&s, 0).low_at_ms, 1011);
     ck_assert_int_eq(story_view(&s, 0).position, 12);
     story_end(&s);
 }
@@ -230,7 +298,7 @@ START_TEST(the_word_alone_does_not_end_the_fence_early)
     story_told(&s, "claim 0\n");
     leat_progress progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
-    story_told(&s, "seek 0 from -1\nresume 0\n");
+    story_told(&s, "seek 0 from 0\nresume 0\n");
     story_end(&s);
 }
 END_TEST
@@ -271,7 +339,7 @@ START_TEST(lost_and_assigned_again_waits_for_its_own_old_claim)
     story_claimed(&s, 0, &progress);
     story_told(&s, "claim 0\n");
     story_claimed(&s, 0, &progress);
-    story_told(&s, "seek 0 from -1\n");
+    story_told(&s, "seek 0 from 0\n");
     story_end(&s);
 }
 END_TEST
@@ -293,8 +361,11 @@ START_TEST(events_for_a_partition_we_do_not_have_are_harmless)
 END_TEST
 
 STORY_MAIN("partition", nothing_is_claimed_without_a_connection,
-           reading_begins_at_the_record_at_low_and_skips_what_is_applied, a_claim_that_fails_is_tried_again_later,
-           another_log_stops_the_partition_and_no_other, a_range_lost_from_the_log_stops_the_partition,
+           reading_begins_behind_low_and_skips_what_is_applied, a_claim_that_fails_is_tried_again_later,
+           another_log_stops_the_partition_and_no_other,
+           a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record,
+           offsets_without_a_record_are_passed_committed_and_kept, a_revoke_keeps_a_low_water_without_batches,
+           a_range_lost_from_the_log_stops_the_partition,
            low_passes_holes_but_no_unapplied_record, commits_come_no_more_often_than_asked, a_commit_that_failed_comes_again,
            a_fenced_partition_waits_for_time_and_the_word_of_the_group, the_word_alone_does_not_end_the_fence_early,
            a_shard_that_comes_back_is_claimed_anew, lost_and_assigned_again_waits_for_its_own_old_claim,

@@ -148,6 +148,26 @@ START_TEST(what_contradicts_is_refused)
 }
 END_TEST
 
+START_TEST(version_1_keeps_its_progress)
+{
+    init(0);
+    lite_sql(&f, "ALTER TABLE leat_partitions DROP COLUMN newest; ALTER TABLE leat_partitions DROP COLUMN newest_at_ms;"
+                 "ALTER TABLE leat_partitions ADD COLUMN low_at_ms INTEGER NOT NULL DEFAULT 0;"
+                 "ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
+                 "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
+                 "UPDATE leat_schema_version SET version = 1");
+    leat_source stored;
+    leat_layout read;
+    ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), -1);
+    ck_assert_ptr_nonnull(strstr(f.error.text, "run `leat init`"));
+    init(0);
+    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(low || ' ' || newest || ' ' || newest_at_ms, ', ') FROM"
+                                  " (SELECT * FROM leat_partitions ORDER BY partition LIMIT 2)"),
+                     "-1 -1 0, 7 7 1234");
+    ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), 0);
+}
+END_TEST
+
 START_TEST(an_init_that_fails_leaves_nothing)
 {
     lite_sql(&f, "CREATE TABLE leat_progress (mine int)"); /* in the way of nothing but the last of the tables */
@@ -166,7 +186,7 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
     init(0);
     char sql[256];
     snprintf(sql, sizeof sql,
-             "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012')", source.id);
+             "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0)", source.id);
     lite_sql(&f, sql);
     lite_sql(&f, "UPDATE leat_partitions SET epoch = 2 WHERE partition = 0");
     ck_assert_int_eq(leat_lite_read_progress(f.file, "leat.log", &parts, &count, &f.error), 0);
@@ -220,6 +240,7 @@ int main(void)
     tcase_add_test(tests, what_init_stores_is_read_again);
     tcase_add_test(tests, init_again_changes_nothing);
     tcase_add_test(tests, what_contradicts_is_refused);
+    tcase_add_test(tests, version_1_keeps_its_progress);
     tcase_add_test(tests, an_init_that_fails_leaves_nothing);
     tcase_add_test(tests, progress_is_the_highest_of_base_and_rows);
     tcase_add_test(tests, dead_letters_are_found_newest_first);
