@@ -257,6 +257,13 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     return true;
 }
 
+static void on_read_to(void *context, uint32_t partition, int64_t position)
+{
+    leat_worker *worker = context;
+    leat_engine_read_to(worker->engine, leat_mono_us(), partition, position);
+    leat_worker_wake(worker);
+}
+
 static void on_broken(void *context, uint32_t partition, const char *reason)
 {
     leat_worker *worker = context;
@@ -294,6 +301,7 @@ leat_reader_events leat_worker_reader_events(leat_worker *worker)
         .revoked = on_revoked,
         .lost = on_lost,
         .record = on_record,
+        .read_to = on_read_to,
         .broken = on_broken,
         .committed = on_committed,
         .failed = on_failed,

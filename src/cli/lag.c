@@ -79,33 +79,36 @@ static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, 
     return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
 }
 
-/* `offsets` and `times`: room for one a partition. */
-static int read_ages(const leat_startup *startup, leat_lag *ret, int64_t *offsets, int64_t *times, leat_error *error)
+/* What lies behind the low water, as far as it is known to hold records. */
+static int64_t records_of(const leat_lag_partition *partition, const leat_log_ahead *ahead)
+{
+    int64_t first = ahead->first >= 0 ? ahead->first : partition->low + 1;
+    return ahead->end > first ? ahead->end - first : 0;
+}
+
+static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahead, int64_t now_ms)
+{
+    partition->end = ahead->end;
+    partition->held_from = ahead->stable;
+    partition->held = ahead->end - ahead->stable;
+    partition->records = records_of(partition, ahead);
+    partition->age_ms = age_of(partition, ahead->accepted_ms, now_ms);
+}
+
+/* `offsets` and `ahead`: room for one a partition. */
+static int read_log(const leat_startup *startup, leat_lag *ret, int64_t *offsets, leat_log_ahead *ahead, leat_error *error)
 {
     uint32_t partition_count = startup->identity.partition_count;
     for (uint32_t p = 0; p < partition_count; p++)
         offsets[p] = -1;
     for (uint32_t i = 0; i < ret->count; i++)
-        if (ret->partitions[i].records > 0)
-            offsets[ret->partitions[i].partition] = ret->partitions[i].low + 1;
-    if (leat_log_accept_times(&startup->log, partition_count, offsets, LOG_TIMEOUT_MS, times, error) != 0)
+        offsets[ret->partitions[i].partition] = ret->partitions[i].low + 1;
+    if (leat_log_look_ahead(&startup->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead, error) != 0)
         return -1;
     int64_t now_ms = leat_wall_ms();
     for (uint32_t i = 0; i < ret->count; i++)
-        ret->partitions[i].age_ms = age_of(&ret->partitions[i], times[ret->partitions[i].partition], now_ms);
+        take_ahead(&ret->partitions[i], &ahead[ret->partitions[i].partition], now_ms);
     return 0;
-}
-
-static int read_log(const leat_startup *startup, leat_lag *ret, int64_t *ends, int64_t *times, leat_error *error)
-{
-    if (leat_log_ends(&startup->log, startup->identity.partition_count, LOG_TIMEOUT_MS, ends, error) != 0)
-        return -1;
-    for (uint32_t i = 0; i < ret->count; i++) {
-        leat_lag_partition *at = &ret->partitions[i];
-        at->end = ends[at->partition];
-        at->records = at->end > at->low + 1 ? at->end - (at->low + 1) : 0;
-    }
-    return read_ages(startup, ret, ends, times, error);
 }
 
 /* ---- both ---- */
@@ -126,17 +129,17 @@ int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error)
         return -1;
     uint32_t partition_count = startup->identity.partition_count;
     ret->partitions = leat_must_calloc(partition_count, sizeof *ret->partitions);
-    int64_t *ends = leat_must_calloc(partition_count, sizeof *ends);
-    int64_t *times = leat_must_calloc(partition_count, sizeof *times);
+    int64_t *offsets = leat_must_calloc(partition_count, sizeof *offsets);
+    leat_log_ahead *ahead = leat_must_calloc(partition_count, sizeof *ahead);
     /* The shards first: what is applied meanwhile then counts as lag, and no lag is missed. */
     read_shards(startup, ret);
-    int status = read_log(startup, ret, ends, times, error);
+    int status = read_log(startup, ret, offsets, ahead, error);
     for (uint32_t i = 0; status == 0 && i < ret->count; i++) {
         add(&ret->shards[ret->partitions[i].shard], &ret->partitions[i]);
         add(&ret->total, &ret->partitions[i]);
     }
-    free(ends);
-    free(times);
+    free(offsets);
+    free(ahead);
     return status;
 }
 
@@ -147,6 +150,15 @@ void leat_lag_fini(leat_lag *lag)
 }
 
 /* ---- words ---- */
+
+const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE])
+{
+    snprintf(ret, LEAT_LAG_HELD_SIZE,
+             "an open transaction of a foreign producer holds back %" PRId64 " offsets of partition %" PRIu32 " from offset %" PRId64
+             " on",
+             partition->held, partition->partition, partition->held_from);
+    return ret;
+}
 
 const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE])
 {

@@ -2,8 +2,9 @@
  * lag.h - how far the shards are behind the log, from outside: the log's ends against what the shards have recorded. No
  * worker is asked, so it is as true while none runs.
  *
- * Records are those above a partition's low water: an upper bound, since subpartitions overtake each other and the low
- * water is recorded by compactions only. Nothing unapplied is ever left out.
+ * Records are those above a partition's low water: an upper bound, since subpartitions overtake each other, the low water is
+ * recorded by compactions only, and not each offset holds a record. Nothing unapplied is ever left out; where no record follows
+ * the low water, which is looked at, there are none.
  */
 #ifndef LEAT_LAG_H
 #define LEAT_LAG_H
@@ -20,6 +21,8 @@ typedef struct leat_lag_partition {
     int64_t epoch;
     int64_t records;
     int64_t age_ms; /* since the record above the low water was accepted; 0: there is none, -1: it could not be read */
+    int64_t held_from; /* an open transaction of a foreign producer begins there: nothing from there on can be read yet */
+    int64_t held;      /* how many of the offsets it holds back; 0: there is none */
 } leat_lag_partition;
 
 typedef struct leat_lag_sum {
@@ -40,7 +43,9 @@ typedef struct leat_lag {
 int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
 
-enum { LEAT_LAG_SECONDS_SIZE = 32 };
+enum { LEAT_LAG_SECONDS_SIZE = 32, LEAT_LAG_HELD_SIZE = 160 };
+/* Names the partition's open transaction in words; `held` is not 0. Returns `ret`. */
+const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE]);
 /* "12.3", or "unknown". Returns `ret`. */
 const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE]);
 /* The members "records" and "seconds" (null: unknown) of an object. */

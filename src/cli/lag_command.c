@@ -9,6 +9,14 @@
 
 /* ---- text ---- */
 
+static void print_held(const leat_lag *lag)
+{
+    char held[LEAT_LAG_HELD_SIZE];
+    for (uint32_t i = 0; i < lag->count; i++)
+        if (lag->partitions[i].held > 0)
+            printf("%s\n", leat_lag_held(&lag->partitions[i], held));
+}
+
 static void print_text(const leat_config *config, const leat_lag *lag)
 {
     char seconds[LEAT_LAG_SECONDS_SIZE];
@@ -25,6 +33,7 @@ static void print_text(const leat_config *config, const leat_lag *lag)
         if (!*lag->errors[shard].text)
             printf("shard %s: %" PRId64 " records at most, the oldest %s s\n", config->shards[shard].name,
                    lag->shards[shard].records, leat_lag_seconds(lag->shards[shard].age_ms, seconds));
+    print_held(lag);
     printf("%s: %" PRId64 " records at most, the oldest %s s\n", lag->failed > 0 ? "what could be read" : "all",
            lag->total.records, leat_lag_seconds(lag->total.age_ms, seconds));
 }
@@ -38,6 +47,8 @@ static void put_partition(leat_buf *out, const leat_config *config, const leat_l
     leat_buf_printf(out, ",\"end\":%" PRId64 ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->end, at->low,
                     at->applied);
     leat_lag_put_json(out, at->records, at->age_ms);
+    if (at->held > 0)
+        leat_buf_printf(out, ",\"held_from\":%" PRId64 ",\"held\":%" PRId64, at->held_from, at->held);
     leat_buf_byte(out, '}');
 }
 

@@ -9,12 +9,16 @@
 #include "cli/lag.h"
 #include "sink/shard.h"
 
+/* A transaction is open for moments as a matter of course. */
+enum { HELD_TROUBLE_MS = 10 * 1000 };
+
 typedef struct shard_status {
     leat_error error; /* empty: everything below is known */
     leat_shard_work work;
     uint32_t partitions;
     int64_t claims;
     const char *trouble; /* NULL: none */
+    char held[LEAT_LAG_HELD_SIZE]; /* of its partitions the first that an open transaction holds back; "": none */
 } shard_status;
 
 typedef struct overview {
@@ -39,6 +43,8 @@ static const char *trouble_of(const overview *about, uint32_t shard)
     const leat_lag_sum *lag = &about->lag.shards[shard];
     if (*status->error.text)
         return "it cannot be read";
+    if (*status->held && lag->age_ms > HELD_TROUBLE_MS)
+        return status->held;
     if (lag->age_ms < 0)
         return "the record above a low water could not be read: perhaps it is not in the log any more";
     bool is_told = about->startup.config.shards[shard].dsn != NULL; /* SQLite knows nothing of who has its file open */
@@ -60,6 +66,8 @@ static void look_at_shard(overview *about, uint32_t shard)
     for (uint32_t i = 0; i < about->lag.count; i++) {
         if (about->lag.partitions[i].shard != shard)
             continue;
+        if (about->lag.partitions[i].held > 0 && !*status->held)
+            leat_lag_held(&about->lag.partitions[i], status->held);
         status->partitions++;
         status->claims += about->lag.partitions[i].epoch;
     }
@@ -98,6 +106,8 @@ static void print_shard(const overview *about, uint32_t shard)
                status->work.processes[i].sessions, status->work.processes[i].busy);
     if (status->trouble)
         printf("    UNWELL, %s\n", status->trouble);
+    if (*status->held && status->trouble != status->held)
+        printf("    %s\n", status->held);
 }
 
 static void print_text(const overview *about)
@@ -146,6 +156,8 @@ static void put_shard(leat_buf *out, const overview *about, uint32_t shard)
     put_text(out, "error", status->error.text);
     leat_buf_byte(out, ',');
     put_text(out, "trouble", status->trouble);
+    leat_buf_byte(out, ',');
+    put_text(out, "held", status->held);
     if (!*status->error.text)
         put_work(out, &status->work);
     if (!*status->error.text && log_answers(about)) {

@@ -111,7 +111,7 @@ typedef struct leat_partition {
     uint8_t tell;
     bool telling;           /* in the engine's list of those with something to tell */
     uint32_t tell_next;
-    char reason[256];
+    char reason[512];
 } leat_partition;
 
 typedef struct leat_shard {

@@ -5,7 +5,7 @@
  *   kafka_conf.c      leat's settings for librdkafka, and which of them a user may not change
  *   kafka_client.c    one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
  *   kafka_admin.c     questions to the brokers (topic, offsets), blocking and not
- *   kafka_times.c     when single records were accepted, blocking
+ *   kafka_ahead.c     what lies ahead of an offset, blocking
  *   kafka_writer.c    the writer
  *   kafka_reader.c    the reader: life, loop turn, records
  *   kafka_rebalance.c the reader: partitions given, wanted back, lost
@@ -36,8 +36,11 @@ int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, i
 int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                     leat_error *error) LEAT_MUST_CHECK;
 int leat_kafka_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets,
-                            int timeout_ms, int64_t *ret_ms, leat_error *error) LEAT_MUST_CHECK;
+/* Up to where no transaction is open. */
+int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                       leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+                          leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
 
 leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
                                        void *context, leat_error *error);
@@ -64,7 +67,13 @@ void leat_kafka_reader_free(leat_log_reader *reader, int timeout_ms);
 
 /* ---- kafka_conf.c ---- */
 
-typedef enum leat_kafka_kind { LEAT_KAFKA_ADMIN = 1, LEAT_KAFKA_WRITER = 2, LEAT_KAFKA_READER = 4 } leat_kafka_kind;
+typedef enum leat_kafka_kind {
+    LEAT_KAFKA_ADMIN = 1,
+    LEAT_KAFKA_WRITER = 2,
+    LEAT_KAFKA_READER = 4,
+    LEAT_KAFKA_LOOK = LEAT_KAFKA_READER | 8, /* joins no group, and is told the end of a partition */
+    LEAT_KAFKA_LOOK_UNCOMMITTED = LEAT_KAFKA_LOOK | 16,
+} leat_kafka_kind;
 
 /* leat's settings, then the user's. NULL and a message that names the property when one is refused or unknown. */
 rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config, leat_error *error);
@@ -123,9 +132,10 @@ typedef struct leat_kafka_topic {
 void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
 /* The topic's settings. */
 void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
-/* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). */
+/* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). Read committed, the latest is where the
+ * first open transaction begins. */
 void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
-                            int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+                            rd_kafka_IsolationLevel_t isolation, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
 /* 0 read, 1 there is no such topic, -1 error. */
 int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error) LEAT_MUST_CHECK;
 int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,

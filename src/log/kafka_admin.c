@@ -36,11 +36,13 @@ void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, voi
 }
 
 void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
-                            int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+                            rd_kafka_IsolationLevel_t isolation, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
 {
     for (int i = 0; i < partitions->cnt; i++)
         partitions->elems[i].offset = spec;
     rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms, opaque);
+    rd_kafka_error_t *fault = rd_kafka_AdminOptions_set_isolation_level(options, isolation);
+    LEAT_ASSERT(!fault);
     rd_kafka_ListOffsets(rk, partitions, options, queue);
     rd_kafka_AdminOptions_destroy(options);
 }
@@ -286,13 +288,14 @@ static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64
 }
 
 static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t partition_count,
-                        rd_kafka_OffsetSpec_t spec, int timeout_ms, int64_t *ret, leat_error *error)
+                        rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation, int timeout_ms, int64_t *ret,
+                        leat_error *error)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     for (uint32_t p = 0; p < partition_count; p++)
         rd_kafka_topic_partition_list_add(list, topic, (int32_t)p);
-    leat_kafka_ask_offsets(client->rk, list, spec, timeout_ms, NULL, queue);
+    leat_kafka_ask_offsets(client->rk, list, spec, isolation, timeout_ms, NULL, queue);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
     int result = event ? read_offsets(event, partition_count, ret, error)
@@ -304,14 +307,14 @@ static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t p
 }
 
 static int offsets_of(const leat_log_config *config, uint32_t partition_count, rd_kafka_OffsetSpec_t spec,
-                      int timeout_ms, int64_t *ret, leat_error *error)
+                      rd_kafka_IsolationLevel_t isolation, int timeout_ms, int64_t *ret, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
         return -1;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     int result;
-    while ((result = list_offsets(client, config->topic, partition_count, spec, timeout_ms, ret, error)) == 1 &&
+    while ((result = list_offsets(client, config->topic, partition_count, spec, isolation, timeout_ms, ret, error)) == 1 &&
            leat_mono_us() < until_us)
         usleep(LOOK_AGAIN_US);
     leat_kafka_client_free(client, FREE_MS);
@@ -321,7 +324,8 @@ static int offsets_of(const leat_log_config *config, uint32_t partition_count, r
 int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                     leat_error *error)
 {
-    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, ret, error) == 0)
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+                   timeout_ms, ret, error) == 0)
         return 0;
     return leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
 }
@@ -329,7 +333,17 @@ int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, i
 int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                   leat_error *error)
 {
-    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, ret, error) == 0)
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+                   timeout_ms, ret, error) == 0)
         return 0;
     return leat_fail_prefix(error, "ends of Kafka topic %s", config->topic);
+}
+
+int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                       leat_error *error)
+{
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED, timeout_ms,
+                   ret, error) == 0)
+        return 0;
+    return leat_fail_prefix(error, "stable ends of Kafka topic %s", config->topic);
 }

@@ -77,7 +77,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 
 static const char *label_of(leat_kafka_kind kind)
 {
-    return kind == LEAT_KAFKA_WRITER ? "writer" : kind == LEAT_KAFKA_READER ? "reader" : "admin";
+    return kind == LEAT_KAFKA_WRITER ? "writer" : kind & LEAT_KAFKA_READER ? "reader" : "admin";
 }
 
 static void forget(leat_kafka_client *client)
@@ -99,7 +99,7 @@ leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_co
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_events(conf, events);
     char text[ERROR_TEXT_SIZE];
-    rd_kafka_type_t type = kind == LEAT_KAFKA_READER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
+    rd_kafka_type_t type = kind & LEAT_KAFKA_READER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
     client->rk = rd_kafka_new(type, conf, text, sizeof text);
     if (!client->rk) {
         leat_fail(error, "Kafka %s: %s", client->label, text);

@@ -16,7 +16,7 @@ typedef struct default_property {
     const char *value;
 } default_property;
 
-static const unsigned all_kinds = LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER;
+static const unsigned all_kinds = LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_LOOK_UNCOMMITTED;
 
 static const default_property defaults[] = {
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "client.id", "leat"},
@@ -54,6 +54,12 @@ static const default_property classic_defaults[] = {
     {LEAT_KAFKA_READER, "heartbeat.interval.ms", "1000"},
 };
 
+/* What a look is about: whatever the user's properties say. */
+static const default_property look_properties[] = {
+    {LEAT_KAFKA_LOOK & ~LEAT_KAFKA_READER, "enable.partition.eof", "true"},
+    {LEAT_KAFKA_LOOK_UNCOMMITTED & ~LEAT_KAFKA_LOOK, "isolation.level", "read_uncommitted"},
+};
+
 typedef struct fixed_property {
     const char *name;
     const char *values[3]; /* what it may be set to all the same */
@@ -74,7 +80,7 @@ static const fixed_property fixed_properties[] = {
     {"enable.auto.offset.store", {"false"}, "only what is applied is committed"},
     {"auto.offset.reset", {"error"}, "a range that is gone must stop the partition, never be skipped"},
     {"isolation.level", {"read_committed"}, "a record of a transaction that was aborted is no write"},
-    {"enable.partition.eof", {"false"}, "leat asks for the log's end itself"},
+    {"enable.partition.eof", {"false"}, "librdkafka would count the end as a record and skip the next one"},
 };
 
 static bool is_allowed(const fixed_property *fixed, const char *value)
@@ -137,14 +143,14 @@ static int fill(rd_kafka_conf_t *conf, leat_kafka_kind kind, const leat_log_conf
     if (!wants_consumer_protocol(config) &&
         set_defaults(conf, kind, classic_defaults, sizeof classic_defaults / sizeof *classic_defaults, error) != 0)
         return -1;
-    if (kind == LEAT_KAFKA_READER && set_property(conf, "group.id", config->group, error) != 0)
+    if ((kind & LEAT_KAFKA_READER) && set_property(conf, "group.id", config->group, error) != 0)
         return -1;
     for (uint32_t i = 0; i < config->property_count; i++) {
         const leat_log_property *property = &config->properties[i];
         if (check_property(property, error) != 0 || set_property(conf, property->name, property->value, error) != 0)
             return -1;
     }
-    return 0;
+    return set_defaults(conf, kind, look_properties, sizeof look_properties / sizeof *look_properties, error);
 }
 
 rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config, leat_error *error)
@@ -154,7 +160,7 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
         leat_fail(error, "Kafka needs `brokers` and `topic`");
         return NULL;
     }
-    if (kind == LEAT_KAFKA_READER && (!config->group || !*config->group)) {
+    if ((kind & LEAT_KAFKA_READER) && (!config->group || !*config->group)) {
         leat_fail(error, "Kafka needs a consumer `group`");
         return NULL;
     }

@@ -72,6 +72,16 @@ static bool may_read(const leat_part *part)
     return part->state == LEAT_PART_READING && !part->paused;
 }
 
+static void note_offered(leat_part *part, int64_t offset, int32_t epoch)
+{
+    part->next = offset + 1;
+    part->next_epoch = epoch;
+    if (offset > part->seen)
+        part->seen = offset;
+    if (epoch > part->seen_epoch)
+        part->seen_epoch = epoch;
+}
+
 /* Offers what was taken from the queue. Callbacks may pause, seek or give back: the state is looked at after each. */
 static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
 {
@@ -79,13 +89,12 @@ static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
     while (may_read(part) && part->batch_at < part->batch_count) {
         rd_kafka_message_t *message = part->batch[part->batch_at];
         if (message->err) {
-            bool reads_on = leat_reader_on_fetch_error(reader, partition, message);
-            if (!reads_on)
-                return;
-            part->batch_at++;
-            rd_kafka_message_destroy(message);
-            continue;
+            leat_reader_on_fetch_error(reader, partition, message);
+            return;
         }
+        int32_t epoch = rd_kafka_message_leader_epoch(message);
+        if (!leat_reader_epoch_fits(reader, partition, message->offset, epoch))
+            return;
         if (message->offset < part->next) { /* fetched twice around a rebalance */
             part->batch_at++;
             rd_kafka_message_destroy(message);
@@ -97,7 +106,7 @@ static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
         reader->handed++;
         if (reader->events.record(reader->events.context, &record, message)) {
             if (part->generation == generation)
-                part->next = record.offset + 1;
+                note_offered(part, record.offset, epoch);
             part->unreadable = 0;
             continue;
         }
@@ -126,6 +135,19 @@ static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
     }
     offer_batch(reader, partition);
     return may_read(part) && (part->more || part->batch_at < part->batch_count);
+}
+
+/* With all that was taken offered, librdkafka's position is behind offsets without a record too. */
+static void say_position(leat_kafka_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    if (!may_read(part) || part->batch_at < part->batch_count || rd_kafka_position(reader->rk, part->position))
+        return;
+    int64_t position = part->position->elems[0].offset;
+    if (position <= part->next || position <= part->read_to)
+        return;
+    part->read_to = position;
+    reader->events.read_to(reader->events.context, partition, position);
 }
 
 static void read_partitions(leat_kafka_reader *reader)
@@ -217,6 +239,8 @@ static void on_tick(uv_timer_t *timer)
     leat_kafka_reader *reader = timer->data;
     serve_queue(reader, reader->group, on_group_event);
     leat_reader_check_lost(reader);
+    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+        say_position(reader, p);
     leat_reader_range_tick(reader, leat_mono_us());
 }
 
@@ -380,7 +404,8 @@ int64_t leat_kafka_reader_end(const leat_log_reader *base, uint32_t partition)
         rd_kafka_get_watermark_offsets(reader->rk, reader->topic, (int32_t)partition, &start, &end);
     if (code || end < part->end)
         end = part->end; /* librdkafka forgets it now and then */
-    return end > part->next ? end : part->next;
+    int64_t read = part->read_to > part->next ? part->read_to : part->next;
+    return end > read ? end : read;
 }
 
 void leat_kafka_release(leat_log_reader *base, void *log_handle)

@@ -14,6 +14,11 @@
  * by itself while a rebalance waits for partitions to be given back; the fetch then goes on where reading was), so it
  * serves only to park a partition from its assignment to its first seek.
  *
+ * librdkafka's position of a partition is behind all that was taken from its queue, markers of transactions included: while
+ * nothing taken waits here, every record below it was offered. Two things would make it say more than that, and are never
+ * relied upon: an error in the queue moves it behind the offset the error names, so after each the partition is sought anew;
+ * and so would the end-of-partition event (2.12.1, rd_kafka_q_serve_rkmessages), so that is never enabled.
+ *
  * librdkafka is told absolute offsets only, never "the end" or "the start". For those it asks the broker, and when the
  * answer comes after a seek it does not drop it but asks again and goes where the answer says: in 2.12.1
  * rd_kafka_toppar_handle_Offset retries a query that is outdated, which moves a partition that is being read to the
@@ -51,7 +56,12 @@ typedef struct leat_part {
     uint32_t generation;     /* of the seek or check: answers to an older one are dropped */
     int64_t low;             /* as told by the seek */
     int64_t high;
-    int64_t next;            /* no record below is offered; -1: the log's start */
+    int64_t next;            /* behind the last record offered, or what was sought; -1: the log's start */
+    int32_t next_epoch;      /* leader epoch of the record before `next`; -1: not known */
+    int64_t read_to;         /* every record below was offered: offsets without one may lie between `next` and it; -1: not known */
+    int64_t seen;            /* the highest offset offered since the partition was assigned, and its leader epoch; -1: none */
+    int32_t seen_epoch;
+    rd_kafka_topic_partition_list_t *position; /* not FREE: for asking librdkafka */
     int64_t committed;       /* the offset last committed; -1: none */
     int64_t range_start;     /* answers of the check; -1: not yet */
     int64_t range_end;
@@ -61,6 +71,9 @@ typedef struct leat_part {
     uint32_t short_ends;     /* checks in a row that found the log too short */
     uint32_t unreadable;     /* times in a row that the record at `next` could not be read */
     int64_t end;             /* the log's end as last asked for; -1: not known */
+    int64_t stable;          /* the offset up to which no transaction is open, likewise */
+    int64_t held_since_us;   /* that stands still below the end; 0: it does not */
+    int64_t held_said_us;
     uint32_t batch_at;       /* records taken from the queue, not yet taken by the caller */
     uint32_t batch_count;
     rd_kafka_message_t *batch[LEAT_READ_BATCH];
@@ -110,6 +123,7 @@ typedef enum leat_ask {
     LEAT_ASK_TOPIC_CHECK,
     LEAT_ASK_TOPIC,       /* regularly */
     LEAT_ASK_ENDS,        /* of all our partitions */
+    LEAT_ASK_STABLE,      /* likewise: up to where no transaction is open */
 } leat_ask;
 
 static inline bool leat_part_is_mine(const leat_part *part)
@@ -137,10 +151,14 @@ void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition);
 
 /* ---- kafka_range.c ---- */
 
-/* An error that came instead of a record: reading has stopped when this returns false. */
-bool leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition, const rd_kafka_message_t *message);
+/* An error that came instead of a record: reading has stopped, and what was taken from the queue is dropped. */
+void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition, const rd_kafka_message_t *message);
+/* Was the record written to the log that was read so far? If not, the partition is broken. */
+bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64_t offset, int32_t epoch);
 void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event);
 void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event);
+/* A partition that is read is sought once more where it is, soon. */
+void leat_reader_seek_again(leat_part *part);
 /* Retries and the regular questions; every tick. */
 void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us);
 

@@ -69,10 +69,17 @@ static void part_open(leat_kafka_reader *reader, uint32_t partition)
                         .low = -1,
                         .high = -1,
                         .next = -1,
+                        .next_epoch = -1,
+                        .read_to = -1,
+                        .seen = -1,
+                        .seen_epoch = -1,
                         .committed = -1,
                         .range_start = -1,
                         .range_end = -1,
-                        .end = -1};
+                        .end = -1,
+                        .stable = -1};
+    part->position = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(part->position, reader->topic, (int32_t)partition);
     part->queue = rd_kafka_queue_get_partition(reader->rk, reader->topic, (int32_t)partition);
     LEAT_ASSERT(part->queue);
     /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it so. */
@@ -88,7 +95,9 @@ static void part_close(leat_kafka_reader *reader, uint32_t partition)
     leat_part_drop_batch(part);
     rd_kafka_queue_io_event_enable(part->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(part->queue);
+    rd_kafka_topic_partition_list_destroy(part->position);
     part->queue = NULL;
+    part->position = NULL;
     part->state = LEAT_PART_FREE;
     part->generation++;
 }
@@ -247,13 +256,16 @@ static int restart_one(leat_kafka_reader *reader, uint32_t partition)
     return result;
 }
 
-/* Where librdkafka's fetcher of a partition starts anew. A partition that was not sought yet is parked: any absolute one. */
+/* Where librdkafka's fetcher of a partition starts anew. One that is read is sought there once more: only a seek has the leader
+ * epoch looked at. A partition that was not sought yet is parked: any absolute one. */
 static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
 {
     if (!is_known(reader, partition))
         return 0;
     leat_part *part = &reader->parts[partition];
     leat_part_drop_batch(part); /* is fetched again */
+    if (part->state == LEAT_PART_READING)
+        leat_reader_seek_again(part);
     return part->next >= 0 ? part->next : 0;
 }
 

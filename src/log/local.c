@@ -46,33 +46,24 @@ static int topic_setting(const leat_log_config *config, const char *name, int ti
     return leat_fail(error, "the built-in log has no setting %s", name);
 }
 
-static int ranges(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret_first,
-                  int64_t *ret_next, leat_error *error)
+static int starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                  leat_error *error)
 {
     sqlite3 *db;
     if (leat_local_connect(config->file, LEAT_LOCAL_READ, timeout_ms, &db, error) != 0)
         return -1;
-    int result = leat_local_ranges(db, partition_count, ret_first, ret_next, error);
+    int result = leat_local_ranges(db, partition_count, ret, NULL, error);
     sqlite3_close_v2(db);
     return result;
 }
 
-static int starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                  leat_error *error)
+/* Offsets have no holes, so the record at an offset or behind it is the one at it; nor are there transactions. */
+static int look(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead *ret, leat_error *error)
 {
-    return ranges(config, partition_count, timeout_ms, ret, NULL, error);
-}
-
-static int ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret, leat_error *error)
-{
-    return ranges(config, partition_count, timeout_ms, NULL, ret, error);
-}
-
-/* Offsets have no holes, so the record at an offset or behind it is the one at it. */
-static int accept_time(sqlite3 *db, uint32_t partition, int64_t offset, int64_t *ret_ms, leat_error *error)
-{
-    *ret_ms = 0;
-    if (offset < 0)
+    ret->stable = ret->end;
+    ret->first = offset >= ret->end ? ret->end : -1;
+    ret->accepted_ms = 0;
+    if (offset < 0 || offset >= ret->end)
         return 0;
     sqlite3_stmt *row =
         leat_local_prepare(db, error, "SELECT accepted_ms FROM leat_records_%u WHERE offset = ?", partition);
@@ -80,22 +71,28 @@ static int accept_time(sqlite3 *db, uint32_t partition, int64_t offset, int64_t 
         return -1;
     sqlite3_bind_int64(row, 1, offset);
     int code = sqlite3_step(row);
-    if (code == SQLITE_ROW)
-        *ret_ms = sqlite3_column_int64(row, 0);
+    if (code == SQLITE_ROW) {
+        ret->first = offset;
+        ret->accepted_ms = sqlite3_column_int64(row, 0);
+    }
     int result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : leat_local_fail(db, error, "it cannot be read");
     sqlite3_finalize(row);
     return result;
 }
 
-static int accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                        int64_t *ret_ms, leat_error *error)
+static int look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+                      leat_log_ahead *ret, leat_error *error)
 {
     sqlite3 *db;
     if (leat_local_connect(config->file, LEAT_LOCAL_READ, timeout_ms, &db, error) != 0)
         return -1;
-    int result = 0;
-    for (uint32_t p = 0; p < partition_count && result == 0; p++)
-        result = accept_time(db, p, offsets[p], &ret_ms[p], error);
+    int64_t *next = leat_must_calloc(partition_count, sizeof *next);
+    int result = leat_local_ranges(db, partition_count, NULL, next, error);
+    for (uint32_t p = 0; p < partition_count && result == 0; p++) {
+        ret[p].end = next[p];
+        result = look(db, p, offsets[p], &ret[p], error);
+    }
+    free(next);
     sqlite3_close_v2(db);
     return result;
 }
@@ -108,8 +105,7 @@ const leat_log_ops leat_local_ops = {
     .create_topic = create_topic,
     .topic_setting = topic_setting,
     .starts = starts,
-    .ends = ends,
-    .accept_times = accept_times,
+    .look_ahead = look_ahead,
     .writer_new = leat_local_writer_new,
     .append = leat_local_append_record,
     .writer_oldest_us = leat_local_writer_oldest_us,

@@ -70,14 +70,20 @@ int leat_log_topic_setting(const leat_log_config *config, const char *name, int 
 /* The offset of the first record each partition still has, or would get: `ret` has room for `partition_count`. */
 int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                     leat_error *error) LEAT_MUST_CHECK;
-/* The offset behind the last record of each partition; likewise. */
-int leat_log_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                  leat_error *error) LEAT_MUST_CHECK;
-/* When the first record at or behind `offsets[p]` of each partition was accepted, milliseconds since 1970; 0: no record
- * was read in time, or the offset is not in the log. A negative offset asks nothing of its partition. Reads one record a
- * partition and joins no group. */
-int leat_log_accept_times(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                          int64_t *ret_ms, leat_error *error) LEAT_MUST_CHECK;
+/* What lies ahead of an offset. */
+typedef struct leat_log_ahead {
+    int64_t end;         /* the offset behind the last record */
+    int64_t stable;      /* up to here no transaction is open; `end`: none is. What stands behind it cannot be read yet */
+    int64_t first;       /* of the first record at or behind the offset that can be read; `stable` or more: there is none, what
+                            is between are offsets without a record. -1: not read in time, or the offset is not in the log */
+    int64_t accepted_ms; /* of that record or, where there is none, of the open transaction's first one, milliseconds since 1970;
+                            0: not known */
+} leat_log_ahead;
+
+/* Looks from `offsets[p]` of each partition on; a negative offset asks only for the ends of its partition. `ret` has room for
+ * `partition_count`. Reads one record a partition and joins no group. */
+int leat_log_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+                        leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
 
 /* ---- writer: the edge's side ---- */
 
@@ -125,7 +131,11 @@ typedef struct leat_reader_events {
      * leat_log_release. Returns false: not taken; the partition is paused, the reader keeps the record, offers it again
      * first after resume (or drops it at a seek), and offers nothing else of that partition before. */
     bool (*record)(void *context, const leat_record *record, void *log_handle);
-    /* The partition cannot be read on: a range is gone, the topic was recreated, ... It is not read any more. */
+    /* Every record below `position` was offered and taken: what lies between the last one and `position` are offsets without a
+     * record (transaction markers, aborted records, compacted holes). Said when it is news, a few times a second at most. */
+    void (*read_to)(void *context, uint32_t partition, int64_t position);
+    /* The partition cannot be read on: a range is gone, the log was cut off and written anew, the topic was recreated, ... It is
+     * not read any more. */
     void (*broken)(void *context, uint32_t partition, const char *reason);
     /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are a member. */
     void (*committed)(void *context, int64_t since_us, bool ok);

@@ -17,10 +17,8 @@ typedef struct leat_log_ops {
                          leat_error *error);
     int (*starts)(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                   leat_error *error);
-    int (*ends)(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                leat_error *error);
-    int (*accept_times)(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                        int64_t *ret_ms, leat_error *error);
+    int (*look_ahead)(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+                      leat_log_ahead *ret, leat_error *error);
 
     leat_log_writer *(*writer_new)(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
                                    void *context, leat_error *error);

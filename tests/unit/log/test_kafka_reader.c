@@ -181,6 +181,13 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     return true;
 }
 
+/* The mock's log has no offsets without a record, so there is never anything to say. */
+static void on_read_to(void *context, uint32_t partition, int64_t position)
+{
+    const member *m = context;
+    ck_abort_msg("read to %lld, the next record is at %lld", (long long)position, (long long)m->next[partition]);
+}
+
 static void on_broken(void *context, uint32_t partition, const char *reason)
 {
     member *m = context;
@@ -212,7 +219,8 @@ static member *member_new(world *w, int64_t low)
     m->w = w;
     m->low = low;
     m->high = -1;
-    leat_reader_events events = {m, on_assigned, on_revoked, on_lost, on_record, on_broken, on_committed, on_failed};
+    leat_reader_events events = {m,         on_assigned, on_revoked,   on_lost,  on_record,
+                                 on_read_to, on_broken,   on_committed, on_failed};
     leat_error error = {0};
     m->reader = leat_log_reader_new(&w->f.loop, &w->f.config, &w->identity, &events, &error);
     ck_assert_msg(m->reader, "%s", error.text);

@@ -89,6 +89,13 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     return true;
 }
 
+/* This log has no offsets without a record. */
+static void on_read_to(void *context, uint32_t partition, int64_t position)
+{
+    (void)context;
+    ck_abort_msg("partition %u is read to %lld", partition, (long long)position);
+}
+
 static void on_broken(void *context, uint32_t partition, const char *reason)
 {
     (void)partition;
@@ -165,7 +172,8 @@ static reading *read_as(fixture *f, const leat_log_identity *identity)
     r->f = f;
     r->refuse_at = SIZE_MAX;
     r->seek_at = -1;
-    leat_reader_events events = {r, on_assigned, on_other, on_other, on_record, on_broken, on_committed, on_failed};
+    leat_reader_events events = {r,          on_assigned, on_other,     on_other, on_record,
+                                 on_read_to, on_broken,   on_committed, on_failed};
     r->reader = leat_log_reader_new(&f->loop, &f->config, identity, &events, &error);
     ck_assert_msg(r->reader, "%s", error.text);
     ck_assert_uint_eq(r->assigned_count, 0);

@@ -163,9 +163,9 @@ START_TEST(a_full_disk_means_not_appended)
     ck_assert_int_eq(fixture_append(&f, &record, NULL, &error), 0);
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_APPENDED], appended + 1);
-    int64_t ends[2];
-    ck_assert_int_eq(leat_log_ends(&f.config, 2, 1000, ends, &error), 0);
-    ck_assert_int_eq(ends[0], (int64_t)appended + 1);
+    leat_log_ahead ahead[2];
+    ck_assert_int_eq(leat_log_look_ahead(&f.config, 2, (const int64_t[]){-1, -1}, 1000, ahead, &error), 0);
+    ck_assert_int_eq(ahead[0].end, (int64_t)appended + 1);
     finish(&f);
 }
 END_TEST
@@ -323,8 +323,7 @@ static int ask(const fixture *f)
 {
     leat_error error = {0};
     int64_t starts[2];
-    int64_t ends[2];
-    int64_t times[2];
+    leat_log_ahead ahead[2];
     const int64_t offsets[2] = {3, 0};
     leat_log_identity identity;
     leat_log_config config = {.file = f->file, .topic = "t"};
@@ -332,13 +331,17 @@ static int ask(const fixture *f)
         return 1;
     if (leat_log_starts(&config, 2, 1000, starts, &error) != 0 || starts[0] != 0 || starts[1] != 0)
         return 2;
-    if (leat_log_ends(&config, 2, 1000, ends, &error) != 0 || ends[0] != 5 || ends[1] != 0)
+    if (leat_log_look_ahead(&config, 2, offsets, 1000, ahead, &error) != 0)
         return 3;
-    if (leat_log_accept_times(&config, 2, offsets, 1000, times, &error) != 0 || times[0] != 777 || times[1] != 0)
+    if (ahead[0].end != 5 || ahead[0].stable != 5 || ahead[0].first != 3 || ahead[0].accepted_ms != 777)
         return 4;
-    const int64_t none[2] = {5, -1};
-    if (leat_log_accept_times(&config, 2, none, 1000, times, &error) != 0 || times[0] != 0 || times[1] != 0)
+    if (ahead[1].end != 0 || ahead[1].stable != 0 || ahead[1].first != 0 || ahead[1].accepted_ms != 0)
         return 5;
+    const int64_t none[2] = {5, -1};
+    if (leat_log_look_ahead(&config, 2, none, 1000, ahead, &error) != 0)
+        return 6;
+    if (ahead[0].first != 5 || ahead[0].accepted_ms != 0 || ahead[1].end != 0 || ahead[1].first != -1)
+        return 7;
     return 0;
 }
 
