@@ -66,12 +66,33 @@ static void take_unique_violation(leat_pg_session *session, const job_command *c
     session->question = ASK_PRIMARY_KEY;
 }
 
+/* The name is not there, or it is: the server session is another than the one it was prepared in, or a pooler has lost
+ * its thread. A name is used for one statement only, so nothing else can have run under it. */
+static bool is_lost_name(const leat_pg_session *session, const PGresult *error)
+{
+    return !session->is_nameless && (is_state(error, "26000") || is_state(error, "42P05"));
+}
+
 /* A plan that no longer fits. 0A000 is said of many things; who says it does not depend on the server's language. */
 static bool is_stale_plan(const PGresult *error)
 {
-    return is_state(error, "26000") ||
-           (is_state(error, "0A000") &&
-            strcmp(error_field(error, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0);
+    return is_state(error, "0A000") && strcmp(error_field(error, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
+}
+
+/* The next batch makes the statements anew, with another mark. */
+static void take_stale_plan(leat_pg_session *session)
+{
+    session->result.outcome = LEAT_CONTENTION;
+    session->forget = true;
+    session->shared->routes = NULL;
+    leat_board_ask(session->shared->board);
+}
+
+static void take_lost_name(leat_pg_session *session, const PGresult *error)
+{
+    session->result.outcome = LEAT_CONTENTION;
+    session->forget = true;
+    session->shared->is_nameless = session->shared->is_nameless || is_state(error, "26000");
 }
 
 /* The first error counts: what follows it, up to the Sync, was not done. */
@@ -90,11 +111,11 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         take_unique_violation(session, command, error);
     if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
         session->question = ASK_TERMINATE;
-    if (is_stale_plan(error)) {
-        session->result.outcome = LEAT_CONTENTION;
-        session->forget = true;
-    }
-    if (outcome == LEAT_DRIFT || is_stale_plan(error))
+    if (is_lost_name(session, error))
+        take_lost_name(session, error);
+    else if (is_stale_plan(error))
+        take_stale_plan(session);
+    else if (outcome == LEAT_DRIFT)
         leat_board_ask(session->shared->board);
     session->is_spoilt = outcome == LEAT_UNKNOWN || is_state(error, "25006");
 }
@@ -107,6 +128,14 @@ static void take_question_error(leat_pg_session *session, const PGresult *error)
     session->is_spoilt = leat_sqlstate_outcome(error_field(error, PG_DIAG_SQLSTATE),
                                                PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
                                                false) == LEAT_UNKNOWN;
+}
+
+static void take_server(leat_pg_session *session, const PGresult *answer, int column)
+{
+    if (leat_pg_field_server(answer, column, &session->server) == 0)
+        session->is_told = true;
+    else
+        set_answer_fault(session, "the server has not said which one it is");
 }
 
 static void take_claim(leat_pg_session *session, const PGresult *answer)
@@ -184,6 +213,7 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
         break;
     case COMMAND_CLAIM:
         take_claim(session, answer);
+        take_server(session, answer, 7);
         break;
     case COMMAND_PROGRESS:
         take_progress(session, answer);
@@ -199,10 +229,11 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
             session->result.outcome = LEAT_CONTENTION;
         break;
     case COMMAND_ADVANCE:
+    case COMMAND_COMPACT:
+        take_server(session, answer, 1);
+        break;
     case COMMAND_ROWS:
     case COMMAND_DEAD_LETTER:
-    case COMMAND_COMPACT:
-    case COMMAND_FORGET:
     case COMMAND_SYNC:
         break;
     }

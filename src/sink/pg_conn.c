@@ -33,16 +33,44 @@ struct leat_pg_conn {
     uint32_t open_polls;   /* handles the loop still knows */
     uint32_t open_syncs;   /* sent, not answered */
     uint64_t since_ms;     /* of the attempt; of the last answer or the first question */
-    int64_t server;        /* see leat_pg_conn_server */
+    leat_pg_server server; /* see leat_pg_conn_server */
+    bool is_asking;        /* what comes up to the next Sync is the server's answer to which one it is */
+    bool is_told;          /* it has come, and `told` has not been called */
+    uint32_t told_count;   /* statements of the question that are answered */
     bool freed;
     char message[512];     /* why it broke */
 };
 
-/* Any role may ask. One value is enough: a server that was promoted, restored or restarted runs under another
- * postmaster, and while one lives an acknowledged commit stays. (With synchronous_commit off the crash of a backend may
- * lose some, but it ends all connections at once.) The timeline would add nothing: a standby acknowledges nothing before
- * it is promoted. */
-static const char which_server_sql[] = "SELECT pg_catalog.pg_postmaster_start_time()";
+/* Any role may ask on a primary. The timeline is a statement of its own, and the last one: not every service that is
+ * PostgreSQL tells it, and without it one loses little, since a standby acknowledges nothing before it is promoted, and
+ * then is another postmaster. While one lives an acknowledged commit stays. (With synchronous_commit off the crash of a
+ * backend may lose some, but it ends all connections at once.) */
+static const char *const which_server_sql[] = {"SELECT " LEAT_PG_STARTED_SQL, "SELECT " LEAT_PG_TIMELINE_SQL};
+
+enum { ASK_STARTED, ASK_TIMELINE, ASK_COUNT };
+
+bool leat_pg_server_equal(const leat_pg_server *a, const leat_pg_server *b)
+{
+    return a->started_us == b->started_us && strcmp(a->timeline, b->timeline) == 0;
+}
+
+static int read_timeline(const PGresult *result, int column, leat_pg_server *ret)
+{
+    if (PQgetisnull(result, 0, column) || PQgetlength(result, 0, column) >= (int)sizeof ret->timeline)
+        return -1;
+    snprintf(ret->timeline, sizeof ret->timeline, "%s", PQgetvalue(result, 0, column));
+    return 0;
+}
+
+int leat_pg_field_server(const PGresult *result, int column, leat_pg_server *ret)
+{
+    leat_pg_server server = {0};
+    if (leat_pg_field_int8(result, 0, column, &server.started_us) < 0 ||
+        (PQnfields(result) > column + 1 && read_timeline(result, column + 1, &server) < 0))
+        return -1;
+    *ret = server;
+    return 0;
+}
 
 /* --- the socket -------------------------------------------------------------------------------------------------- */
 
@@ -113,6 +141,8 @@ static void drop(leat_pg_conn *conn)
     conn->pg = NULL;
     conn->state = CONN_CLOSED;
     conn->open_syncs = 0;
+    conn->is_asking = false;
+    conn->is_told = false;
 }
 
 /* Of a lost connection libpq guesses at length: the first line says it. A failed attempt has a line a host. */
@@ -163,12 +193,23 @@ static void on_notice(void *context, const PGresult *notice)
     leat_debug("PostgreSQL says: %s", text ? text : "");
 }
 
-static void ask_which_server(leat_pg_conn *conn)
+static bool send_which_server(leat_pg_conn *conn)
+{
+    for (uint32_t i = 0; i < ASK_COUNT; i++)
+        if (!PQsendQueryParams(conn->pg, which_server_sql[i], 0, NULL, NULL, NULL, NULL, 1))
+            return false;
+    if (!PQpipelineSync(conn->pg))
+        return false;
+    conn->open_syncs++;
+    conn->is_asking = true;
+    conn->told_count = 0;
+    return true;
+}
+
+static void ask_first(leat_pg_conn *conn)
 {
     conn->state = CONN_ASKING;
-    if (PQsendQueryParams(conn->pg, which_server_sql, 0, NULL, NULL, NULL, NULL, 1) && PQpipelineSync(conn->pg))
-        conn->open_syncs = 1;
-    else
+    if (!send_which_server(conn))
         close_with(conn, PQerrorMessage(conn->pg));
 }
 
@@ -185,7 +226,7 @@ static void open_attempt(leat_pg_conn *conn)
         close_with(conn, "the connection does not take pipeline mode");
         return;
     }
-    ask_which_server(conn);
+    ask_first(conn);
 }
 
 static void advance_attempt(leat_pg_conn *conn)
@@ -232,15 +273,38 @@ static void count_sync(leat_pg_conn *conn, const PGresult *result)
         conn->open_syncs--;
 }
 
+static void take_told(leat_pg_conn *conn, const PGresult *result)
+{
+    if (conn->told_count == ASK_TIMELINE)
+        (void)!read_timeline(result, 0, &conn->server);
+    else if (leat_pg_field_server(result, 0, &conn->server) < 0)
+        break_later(conn, "the server does not say when it was started");
+}
+
+/* The server does not tell this role, or anybody, or (55000) it is a standby. */
+static bool is_refusal(const PGresult *error)
+{
+    const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+    return sqlstate && (strncmp(sqlstate, "42", 2) == 0 || strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "55000") == 0);
+}
+
 static void take_which_server(leat_pg_conn *conn, const PGresult *result)
 {
-    ExecStatusType status = result ? PQresultStatus(result) : PGRES_COMMAND_OK;
-    if (status == PGRES_PIPELINE_SYNC)
+    if (!result) {
+        conn->told_count++;
+        return;
+    }
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK) {
+        take_told(conn, result);
+    } else if (status == PGRES_FATAL_ERROR && !(conn->told_count == ASK_TIMELINE && is_refusal(result))) {
+        const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+        break_later(conn, primary ? primary : PQresultErrorMessage(result));
+    } else if (status == PGRES_PIPELINE_SYNC) {
+        conn->is_asking = false;
+        conn->is_told = conn->state == CONN_READY;
         conn->state = CONN_READY;
-    else if (status == PGRES_FATAL_ERROR)
-        break_later(conn, PQresultErrorMessage(result));
-    else if (status == PGRES_TUPLES_OK && leat_pg_field_int8(result, 0, 0, &conn->server) < 0)
-        break_later(conn, "the server does not say when it was started");
+    }
 }
 
 /* Hands over what has arrived. On a dead connection libpq makes up errors without end: one is enough. */
@@ -254,7 +318,7 @@ static void drain(leat_pg_conn *conn)
             return;
         was_end = !result;
         count_sync(conn, result);
-        if (conn->state == CONN_ASKING)
+        if (conn->is_asking)
             take_which_server(conn, result);
         else
             conn->events.result(conn->events.context, result);
@@ -273,6 +337,16 @@ static void flush(leat_pg_conn *conn)
         break_later(conn, "the socket cannot be watched");
 }
 
+static void hand_over(leat_pg_conn *conn)
+{
+    bool is_told = conn->is_told;
+    conn->is_told = false;
+    if (is_told)
+        conn->events.told(conn->events.context);
+    if (conn->state == CONN_READY)
+        conn->events.drained(conn->events.context);
+}
+
 static void read_answers(leat_pg_conn *conn)
 {
     bool was_ready = conn->state == CONN_READY;
@@ -287,7 +361,7 @@ static void read_answers(leat_pg_conn *conn)
     else if (conn->state == CONN_READY && !was_ready)
         conn->events.opened(conn->events.context);
     else if (was_ready)
-        conn->events.drained(conn->events.context);
+        hand_over(conn);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -375,9 +449,26 @@ bool leat_pg_conn_is_ready(const leat_pg_conn *conn)
     return conn->state == CONN_READY;
 }
 
-int64_t leat_pg_conn_server(const leat_pg_conn *conn)
+const leat_pg_server *leat_pg_conn_server(const leat_pg_conn *conn)
 {
-    return conn->server;
+    return &conn->server;
+}
+
+void leat_pg_conn_ask(leat_pg_conn *conn)
+{
+    if (!can_send(conn))
+        return;
+    LEAT_ASSERT(conn->open_syncs == 0);
+    conn->since_ms = uv_now(conn->loop);
+    if (send_which_server(conn))
+        flush(conn);
+    else
+        break_later(conn, PQerrorMessage(conn->pg));
+}
+
+bool leat_pg_conn_is_asking(const leat_pg_conn *conn)
+{
+    return conn->is_asking;
 }
 
 void leat_pg_conn_tick(leat_pg_conn *conn)

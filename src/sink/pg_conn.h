@@ -2,7 +2,7 @@
  * pg_conn.h - one connection to PostgreSQL on a libuv loop: non-blocking libpq in pipeline mode. It connects, sends,
  * reads while it writes and gives up on a server that says nothing. What is sent and what comes back means nothing
  * here. A connection object is opened again and again; who owns it decides when. It is not open before the server has
- * said which one it is: behind one address there may be another each time.
+ * said which one it is: behind one address there may be another each time, and behind a pooler with each transaction.
  *
  * Limit: libpq resolves a host's name by a blocking call.
  */
@@ -16,6 +16,20 @@
 
 typedef struct leat_pg_conn leat_pg_conn;
 
+/* Which server it is: a server that was promoted, restored or restarted is another one. */
+typedef struct leat_pg_server {
+    int64_t started_us; /* its postmaster, by its own clock, since 2000 */
+    char timeline[12];  /* "" where the server does not tell it to this role */
+} leat_pg_server;
+
+/* The same as columns of a query on that server: SQL for leat_pg_field_server. */
+#define LEAT_PG_STARTED_SQL "pg_catalog.pg_postmaster_start_time()"
+#define LEAT_PG_TIMELINE_SQL "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)"
+
+bool leat_pg_server_equal(const leat_pg_server *a, const leat_pg_server *b);
+/* Reads row 0 from `column` on, which is the first or both of the above. -1, with `ret` as it was: they are not there. */
+int leat_pg_field_server(const PGresult *result, int column, leat_pg_server *ret) LEAT_MUST_CHECK;
+
 /* Called from the loop and from leat_pg_conn_settle only, except `wake`. */
 typedef struct leat_pg_conn_events {
     void *context;
@@ -24,6 +38,8 @@ typedef struct leat_pg_conn_events {
     void (*closed)(void *context, const char *message);
     /* What libpq gave, in the order of the commands; NULL ends a command's results. Not owned. */
     void (*result)(void *context, const PGresult *result);
+    /* The server has said again which one it is; comes before `drained`. */
+    void (*told)(void *context);
     /* All that had arrived was given to `result`. */
     void (*drained)(void *context);
     /* Something failed inside a call: leat_pg_conn_settle is wanted on a later turn of the loop. Comes at any time. */
@@ -41,8 +57,12 @@ void leat_pg_conn_free(leat_pg_conn *conn);
 void leat_pg_conn_open(leat_pg_conn *conn);
 bool leat_pg_conn_is_closed(const leat_pg_conn *conn);
 bool leat_pg_conn_is_ready(const leat_pg_conn *conn);
-/* Which server this is, of a connection that was opened: when its postmaster was started, in microseconds. */
-int64_t leat_pg_conn_server(const leat_pg_conn *conn);
+/* Which server this is, as it said last; of a connection that was opened. */
+const leat_pg_server *leat_pg_conn_server(const leat_pg_conn *conn);
+/* Asks it again: `told` comes, or the connection ends. Nothing may be under way; what is sent next need not wait for the
+ * answer. */
+void leat_pg_conn_ask(leat_pg_conn *conn);
+bool leat_pg_conn_is_asking(const leat_pg_conn *conn);
 /* Reports a failure that happened inside a call. */
 void leat_pg_conn_settle(leat_pg_conn *conn);
 /* Gives up what takes too long: called about once a second. */

@@ -11,7 +11,8 @@ static const char dead_letters_sql[] =
     "SELECT d.partition, d.\"offset\", (extract(epoch FROM d.at) * 1000000)::bigint,"
     "       to_char(d.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
     "       to_char(d.accepted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
-    "       d.route, d.op, d.headers, d.sqlstate, d.message, d.key, CASE WHEN $6::boolean THEN d.body END,"
+    "       d.route, d.op, d.headers, d.sqlstate, d.message, encode(d.key, 'hex'),"
+    "       CASE WHEN $6::boolean THEN encode(d.body, 'hex') END,"
     "       d.source"
     "  FROM leat.dead_letters AS d"
     " WHERE d.source = (SELECT s.id FROM leat.sources AS s WHERE s.topic = $1)"
@@ -27,14 +28,14 @@ static char *copy_text(const PGresult *result, int row, int column)
     return PQgetisnull(result, row, column) ? NULL : leat_must_strdup(PQgetvalue(result, row, column));
 }
 
-/* Bytes come as "\\x" and two digits each. */
+/* Bytes come as two digits each. */
 static char *copy_bytes(const PGresult *result, int row, int column, size_t *ret_size)
 {
     *ret_size = 0;
     if (PQgetisnull(result, row, column))
         return NULL;
-    const char *digits = PQgetvalue(result, row, column) + 2;
-    size_t size = (size_t)(PQgetlength(result, row, column) - 2) / 2;
+    const char *digits = PQgetvalue(result, row, column);
+    size_t size = (size_t)PQgetlength(result, row, column) / 2;
     char *bytes = leat_must_calloc(size + 1, 1);
     for (size_t i = 0; i < size; i++) {
         const char pair[3] = {digits[2 * i], digits[2 * i + 1], '\0'};
@@ -109,8 +110,6 @@ int leat_postgres_dead_letters(const char *dsn, const leat_dead_query *query, le
     leat_pg pg;
     *ret = (leat_dead_letters){0};
     int status = leat_pg_open(&pg, dsn, error);
-    if (status == 0)
-        status = leat_pg_run(&pg, "SET LOCAL bytea_output = 'hex'", error);
     if (status == 0)
         status = check_source(&pg, query->topic, error);
     if (status == 0)

@@ -1,22 +1,30 @@
 #include "sink/pg_session.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "sink/dead_letter.h"
 
-static const char advance_sql[] =
-    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int8[], $9::int4)";
+/* Each with what says on which server it ran, without and with the timeline. */
+#define TOLD_BY(what, from) \
+    {what ", " LEAT_PG_STARTED_SQL from, what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
 
-static const char claim_sql[] = "SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms"
-                                " FROM leat.claim($1::int4, $2::int4, $3::int4)";
+static const char *const advance_sql[] = TOLD_BY(
+    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int8[], $9::int4)",
+    "");
+
+static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms",
+                                               " FROM leat.claim($1::int4, $2::int4, $3::int4)");
 
 static const char progress_sql[] = "SELECT seq, subpartitions, offsets, newest_at_ms FROM leat.rows($1::int4, $2::int4)";
 
-static const char compact_sql[] =
+static const char *const compact_sql[] = TOLD_BY(
     "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int8[],"
-    " $10::int4)";
+    " $10::int4)",
+    "");
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
 
@@ -52,17 +60,12 @@ void leat_pg_session_free(leat_pg_session *session)
     free(session);
 }
 
-static void forget_prepared(leat_pg_session *session)
-{
-    memset(session->prepared, 0, sizeof session->prepared);
-    session->generation++;
-}
-
 void leat_pg_session_begin(leat_pg_session *session)
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
-    forget_prepared(session);
-    session->forget = false;
+    LEAT_ASSERT(getrandom(&session->name_key, sizeof session->name_key, 0) == sizeof session->name_key);
+    session->parses = 0;
+    session->forget = true;
     session->is_spoilt = false;
 }
 
@@ -79,6 +82,21 @@ bool leat_pg_session_is_over(const leat_pg_session *session)
 bool leat_pg_session_is_spoilt(const leat_pg_session *session)
 {
     return session->is_spoilt;
+}
+
+bool leat_pg_session_is_worn(const leat_pg_session *session)
+{
+    return session->parses >= PARSES_MAX;
+}
+
+const char *leat_pg_session_failure(const leat_pg_session *session)
+{
+    return leat_pg_session_is_open(session) && session->failed ? session->result.message : NULL;
+}
+
+const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
+{
+    return session->is_told ? &session->server : NULL;
 }
 
 /* --- sending ----------------------------------------------------------------------------------------------------- */
@@ -119,28 +137,64 @@ static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
     leat_pg_conn_sync(conn);
 }
 
-static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)
+static void begin_pipeline(leat_pg_session *session)
 {
     session->command_count = 0;
     session->answered = 0;
-    if (!session->forget)
-        return;
+    session->is_nameless = session->shared->is_nameless;
+    if (session->forget)
+        memset(session->prepared, UNPREPARED, sizeof session->prepared);
     session->forget = false;
-    forget_prepared(session);
-    leat_pg_params_begin(&session->params);
-    send_query(session, conn, COMMAND_FORGET, "DEALLOCATE ALL");
+}
+
+/* A pooler that keeps prepared statements itself keeps them by their text, for all who send the same: the mark keeps
+ * statements of another version of the tables apart, whose types may be others of the same name. */
+static void send_parse(leat_pg_session *session, leat_pg_conn *conn, const char *name, const char *sql)
+{
+    uint64_t mark = session->shapes ? leat_shapes_mark(session->shapes) : 0;
+    leat_buf marked = {0};
+    leat_buf_printf(&marked, "%s /* leat %016" PRIx64 " */", sql, mark);
+    const char *text = leat_buf_cstr(&marked);
+    if (text)
+        leat_pg_conn_prepare(conn, name, text);
+    else
+        leat_pg_conn_break(conn, "out of memory");
+    leat_buf_free(&marked);
 }
 
 /* Prepares the statement where the connection does not have it yet, in the pipeline that uses it. */
-static void send_prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement, const char *sql,
-                         char ret_name[NAME_SIZE])
+static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement, const char *sql,
+                    char ret_name[NAME_SIZE])
 {
-    snprintf(ret_name, NAME_SIZE, "leat_%u_%u", session->generation, statement);
-    if (session->prepared[statement] != UNPREPARED)
+    bool is_new = session->prepared[statement] == UNPREPARED;
+    if (is_new)
+        session->names[statement] = ++session->parses;
+    snprintf(ret_name, NAME_SIZE, "leat_%016" PRIx64 "_%" PRIu32, session->name_key, session->names[statement]);
+    if (!is_new)
         return;
     session->prepared[statement] = PREPARE_SENT;
     note_command(session, COMMAND_PREPARE, statement);
-    leat_pg_conn_prepare(conn, ret_name, sql);
+    send_parse(session, conn, ret_name, sql);
+}
+
+/* A statement that is worth preparing. */
+static void send_statement(leat_pg_session *session, leat_pg_conn *conn, job_command command, const char *sql,
+                           uint32_t count, const char *const *values, const int *sizes)
+{
+    char name[NAME_SIZE];
+    if (!session->is_nameless)
+        prepare(session, conn, command.statement, sql, name);
+    note_command(session, command.kind, command.statement);
+    if (session->is_nameless)
+        leat_pg_conn_query(conn, sql, count, values, sizes);
+    else
+        leat_pg_conn_execute(conn, name, count, values, sizes);
+}
+
+/* Index of those statements that say where they ran. */
+static bool tells_timeline(const leat_pg_conn *conn)
+{
+    return leat_pg_conn_server(conn)->timeline[0] != '\0';
 }
 
 static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const leat_batch_part *part)
@@ -160,10 +214,8 @@ static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const lea
         leat_pg_conn_break(conn, "out of memory");
         return;
     }
-    char name[NAME_SIZE];
-    send_prepare(session, conn, ADVANCE_NUMBER, advance_sql, name);
-    note_command(session, COMMAND_ADVANCE, ADVANCE_NUMBER);
-    leat_pg_conn_execute(conn, name, params->count, params->values, params->sizes);
+    send_statement(session, conn, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER}, advance_sql[tells_timeline(conn)],
+                   params->count, params->values, params->sizes);
 }
 
 /* What the row statement is about to drop, before it hides that. */
@@ -177,11 +229,9 @@ static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t 
         leat_pg_conn_break(conn, "out of memory");
         return;
     }
-    char name[NAME_SIZE];
     uint32_t number = MISSING_NUMBERS + rows.shape.route->index;
-    send_prepare(session, conn, number, sql, name);
-    note_command(session, COMMAND_MISSING, number);
-    leat_pg_conn_execute(conn, name, rows.param_count, rows.values, rows.sizes);
+    send_statement(session, conn, (job_command){COMMAND_MISSING, number}, sql, rows.param_count, rows.values,
+                   rows.sizes);
 }
 
 static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
@@ -196,10 +246,8 @@ static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
         leat_pg_conn_break(conn, "out of memory");
         return;
     }
-    char name[NAME_SIZE];
-    send_prepare(session, conn, (uint32_t)statement, leat_shapes_sql(session->shapes, (uint32_t)statement), name);
-    note_command(session, COMMAND_ROWS, (uint32_t)statement);
-    leat_pg_conn_execute(conn, name, rows.param_count, rows.values, rows.sizes);
+    send_statement(session, conn, (job_command){COMMAND_ROWS, (uint32_t)statement},
+                   leat_shapes_sql(session->shapes, (uint32_t)statement), rows.param_count, rows.values, rows.sizes);
     shared->counters.statements++;
 }
 
@@ -223,7 +271,7 @@ static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, cons
         refuse(session, LEAT_OUTAGE, "out of memory");
         return;
     }
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
         send_advance(session, conn, &batch->parts[i]);
     send_dead_letter(session, conn, batch);
@@ -278,7 +326,7 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
         refuse(session, LEAT_OUTAGE, "out of memory");
         return;
     }
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
         send_advance(session, conn, &batch->parts[i]);
     for (uint32_t i = 0; i < statement_count; i++)
@@ -289,12 +337,12 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
 static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
 {
     leat_pg_params *params = &session->params;
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
-    send_query(session, conn, COMMAND_CLAIM, claim_sql);
+    send_query(session, conn, COMMAND_CLAIM, claim_sql[tells_timeline(conn)]);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
@@ -305,7 +353,7 @@ static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
 static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const leat_compaction *compaction)
 {
     leat_pg_params *params = &session->params;
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)compaction->partition);
@@ -317,7 +365,7 @@ static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const
     leat_pg_params_int8(params, compaction->newest_at_ms);
     leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
-    send_query(session, conn, COMMAND_COMPACT, compact_sql);
+    send_query(session, conn, COMMAND_COMPACT, compact_sql[tells_timeline(conn)]);
     send_sync(session, conn);
 }
 
@@ -330,6 +378,7 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     session->row_count = 0;
     session->dropped_count = 0;
     session->failed = false;
+    session->is_told = false;
     session->claim_read = false;
     session->question = ASK_NOTHING;
     session->is_asking = false;

@@ -7,6 +7,10 @@
  *
  * Each batch is built with the newest version of the tables. Statements belong to a version: a connection forgets those
  * of the one before with its first batch of the new one, and a job in flight keeps its own until it is over.
+ *
+ * Behind a pooler the server session may be another with each transaction, lent to others in between: nothing of it is
+ * relied upon. What is prepared there has a name that is never used again, by this connection or another; when a name
+ * turns out to be gone, jobs are sent without names. And each job says which server it ran on.
  */
 #ifndef LEAT_PG_JOBS_H
 #define LEAT_PG_JOBS_H
@@ -25,6 +29,7 @@ typedef struct leat_pg_shared {
     leat_rows *rows;
     leat_shapes *shapes; /* of the routes below */
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
+    bool is_nameless; /* a name was gone: what is prepared does not last from one transaction to the next here */
     leat_sink_counters counters;
 } leat_pg_shared;
 
@@ -49,6 +54,12 @@ bool leat_pg_session_is_open(const leat_pg_session *session);
 bool leat_pg_session_is_over(const leat_pg_session *session);
 /* The connection should not be used again: the server is not the one to write to, or a pooler answered for it. */
 bool leat_pg_session_is_spoilt(const leat_pg_session *session);
+/* The connection has prepared so much that another should take its place, between two jobs. */
+bool leat_pg_session_is_worn(const leat_pg_session *session);
+/* Which server the job ran on that is over; NULL: it did not say, because it failed. */
+const leat_pg_server *leat_pg_session_server(const leat_pg_session *session);
+/* Why the open job has failed; NULL: it has not, or there is none. */
+const char *leat_pg_session_failure(const leat_pg_session *session);
 /* Takes the result of a job that is over; the session is free for the next. What `ret->progress` points at lives until
  * then. */
 uint32_t leat_pg_session_take(leat_pg_session *session, leat_job_result *ret);

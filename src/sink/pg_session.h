@@ -19,7 +19,6 @@ typedef enum command_kind {
     COMMAND_COMPACT,
     COMMAND_TERMINATE,
     COMMAND_IS_PRIMARY_KEY,
-    COMMAND_FORGET,
     COMMAND_SYNC,
 } command_kind;
 
@@ -32,7 +31,8 @@ enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
     MISSING_NUMBERS,                    /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
-    NAME_SIZE = 32,
+    NAME_SIZE = 40,
+    PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had so many is worn out */
     COMMANDS_FEW = 4, /* of a claim, a compaction, a question */
 };
 
@@ -65,8 +65,11 @@ struct leat_pg_session {
 
     leat_shapes *shapes;              /* what the numbers mean; held, NULL before the first batch */
     uint8_t prepared[STATEMENTS_MAX]; /* preparation, by statement number */
-    uint32_t generation;              /* of the names of prepared statements */
-    bool forget;                      /* the connection's statements are to be given up before the next job */
+    uint32_t names[STATEMENTS_MAX];   /* the second number of the name it was prepared under last */
+    uint64_t name_key;                /* the first number of all names: random, another with each opening */
+    uint32_t parses;                  /* names given on this connection */
+    bool forget;                      /* what is prepared is to be prepared again */
+    bool is_nameless;                 /* this job is sent without names */
 
     job_command *commands;
     uint32_t command_count;
@@ -83,6 +86,9 @@ struct leat_pg_session {
     question question; /* to be asked once the Sync is answered */
     bool is_asking;    /* it has been sent */
     char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the table written */
+
+    bool is_told; /* `server` is what the job's own transaction said of where it ran */
+    leat_pg_server server;
 
     bool claim_read; /* the row of leat.claim is in `progress` */
     leat_progress progress;

@@ -4,10 +4,12 @@
  *
  * All usable connections are of one server. A failover may lose commits that had been acknowledged, and who counts on
  * them finds out by claiming anew, which it does when there are connections again after there were none. Behind a proxy
- * that need never be: connections move to the promoted server one by one. So a new connection that another server
- * answers ends all that are open, and 0 is reported, before it counts.
+ * that need never be: connections move to the promoted server one by one, and a pooler even keeps ours and changes its
+ * own. So each new connection, each job, and after SERVER_SILENT_MS without either a question of its own says which
+ * server answers; when it is another, all open connections are ended, and 0 is reported, before anything else counts.
  *
- * Limit: behind a pooler that keeps our connection while it changes its own, nothing is seen of that.
+ * Limit: a server that loses commits and goes on under the same postmaster (a machine set back to a snapshot of its
+ * memory) is not seen to be another.
  */
 #include "sink/sink_ops.h"
 
@@ -22,6 +24,8 @@ enum {
     TICK_MS = 1000,
     RETRY_MIN_MS = 100,
     RETRY_MAX_MS = 5000,
+    SERVER_SILENT_MS = 5000,
+    NAMELESS_MS = 600000, /* a pooler may have been set up otherwise meanwhile */
     HANDLE_COUNT = 3, /* tick, retry, turn */
 };
 
@@ -58,7 +62,10 @@ struct pg_sink {
     leat_seldom seldom;
 
     bool knows_server;
-    int64_t server;  /* of the connections that are usable or were so last */
+    leat_pg_server server; /* of the connections that are usable or were so last */
+    uint64_t heard_ms;     /* when it said so last, or was asked */
+    uint64_t nameless_ms;  /* since when no names are used; 0: they are */
+    bool has_said_nameless;
     bool is_leaving; /* the connections of another server are being ended: that is reported once, as a whole */
 
     uint32_t orphan_count;
@@ -132,6 +139,17 @@ static void say_other_server(pg_sink *sink)
         leat_warn("shard %s: %s", sink->shard_name, message);
 }
 
+static void say_nameless(pg_sink *sink)
+{
+    if (sink->has_said_nameless)
+        return;
+    sink->has_said_nameless = true;
+    leat_warn("shard %s: prepared statements do not last from one transaction to the next here, so leat works without them,"
+              " slower: a pooler lends its server sessions. Use PgBouncer 1.21 or later with max_prepared_statements above"
+              " 0, or pool_mode=session",
+              sink->shard_name);
+}
+
 static void on_turn(uv_idle_t *turn);
 
 static void want_turn(pg_sink *sink)
@@ -140,13 +158,31 @@ static void want_turn(pg_sink *sink)
         uv_idle_start(&sink->turn, on_turn);
 }
 
+/* Names are tried again now and then, and when the pooler may be another. */
+static void use_names(pg_sink *sink)
+{
+    sink->shared.is_nameless = false;
+    sink->nameless_ms = 0;
+}
+
+static void note_nameless(pg_sink *sink)
+{
+    if (!sink->shared.is_nameless || sink->nameless_ms > 0)
+        return;
+    sink->nameless_ms = uv_now(sink->loop);
+    say_nameless(sink);
+}
+
 /* Hands the result over. The session is free before, since the answer may be the next job. */
 static void report(pool_member *member)
 {
     pg_sink *sink = member->sink;
     leat_job_result result;
+    note_nameless(sink);
     if (leat_pg_session_is_spoilt(member->session))
         leat_pg_conn_break(member->conn, "the server does not take writes");
+    else if (leat_pg_session_is_worn(member->session))
+        leat_pg_conn_break(member->conn, "it has prepared many statements: another takes its place");
     uint32_t job_id = leat_pg_session_take(member->session, &result);
     member->has_served = member->has_served || result.outcome != LEAT_UNKNOWN;
     say_failure(sink, member, &result);
@@ -212,18 +248,28 @@ static void leave_server(pg_sink *sink)
     sink->events.slots(sink->events.context, sink->shard, 0);
 }
 
+/* A server has said that it is `server`. When it is another than before, the connections that are open are ended. May
+ * free the sink. */
+static void note_server(pg_sink *sink, const leat_pg_server *server)
+{
+    bool is_other = sink->knows_server && !leat_pg_server_equal(&sink->server, server);
+    sink->knows_server = true;
+    sink->server = *server;
+    sink->heard_ms = uv_now(sink->loop);
+    if (is_other)
+        leave_server(sink);
+}
+
 static void on_opened(void *context)
 {
     pool_member *member = context;
     pg_sink *sink = member->sink;
-    int64_t server = leat_pg_conn_server(member->conn);
     LEAT_ASSERT(sink->connecting == member);
-    if (sink->knows_server && sink->server != server)
-        leave_server(sink);
+    note_server(sink, leat_pg_conn_server(member->conn));
     if (sink->freed)
         return;
-    sink->knows_server = true;
-    sink->server = server;
+    if (sink->usable == 0)
+        use_names(sink);
     sink->connecting = NULL;
     sink->usable++;
     sink->shared.counters.connects++;
@@ -232,6 +278,14 @@ static void on_opened(void *context)
     say_connected(sink);
     want_connection(sink);
     sink->events.slots(sink->events.context, sink->shard, sink->usable);
+}
+
+/* What open connections say. Their jobs are reported as they went: they were checked on the server that did them. */
+static void note_server_of_open(pg_sink *sink, const leat_pg_server *server)
+{
+    note_server(sink, server);
+    if (!sink->freed)
+        want_connection(sink);
 }
 
 static void attempt_failed(pg_sink *sink, const char *message)
@@ -248,10 +302,12 @@ static void attempt_failed(pg_sink *sink, const char *message)
 static void connection_lost(pool_member *member, const char *message)
 {
     pg_sink *sink = member->sink;
+    const char *last_words = leat_pg_session_failure(member->session); /* a pooler says why, then hangs up */
     sink->usable--;
     if (!sink->is_leaving) {
         sink->failures = member->has_served ? 0 : sink->failures + 1;
-        say_trouble(sink, message);
+        if (!leat_pg_session_is_worn(member->session))
+            say_trouble(sink, last_words ? last_words : message);
     }
     leat_pg_session_lost(member->session, message);
     if (leat_pg_session_is_over(member->session))
@@ -286,7 +342,17 @@ static void on_drained(void *context)
     if (!leat_pg_session_is_over(member->session))
         return;
     member->sink->failures = 0;
-    report(member);
+    const leat_pg_server *server = leat_pg_session_server(member->session);
+    if (server)
+        note_server_of_open(member->sink, server);
+    if (!member->sink->freed && leat_pg_session_is_over(member->session))
+        report(member);
+}
+
+static void on_told(void *context)
+{
+    pool_member *member = context;
+    note_server_of_open(member->sink, leat_pg_conn_server(member->conn));
 }
 
 static void on_wake(void *context)
@@ -295,14 +361,17 @@ static void on_wake(void *context)
     want_turn(member->sink);
 }
 
+static bool is_free(const pool_member *member)
+{
+    return member != member->sink->connecting && leat_pg_conn_is_ready(member->conn) &&
+           !leat_pg_session_is_open(member->session);
+}
+
 static pool_member *find_free(pg_sink *sink)
 {
-    for (uint32_t i = 0; i < sink->member_count; i++) {
-        pool_member *member = &sink->members[i];
-        bool is_usable = member != sink->connecting && leat_pg_conn_is_ready(member->conn);
-        if (is_usable && !leat_pg_session_is_open(member->session))
-            return member;
-    }
+    for (uint32_t i = 0; i < sink->member_count; i++)
+        if (is_free(&sink->members[i]))
+            return &sink->members[i];
     return NULL;
 }
 
@@ -347,11 +416,37 @@ static void on_turn(uv_idle_t *turn)
     report_orphans(sink);
 }
 
+/* A connection that is still asking stays free for jobs, but it is no use to ask it once more. */
+static pool_member *find_silent(pg_sink *sink)
+{
+    for (uint32_t i = 0; i < sink->member_count; i++) {
+        pool_member *member = &sink->members[i];
+        if (is_free(member) && !leat_pg_conn_is_asking(member->conn))
+            return member;
+    }
+    return NULL;
+}
+
+static void ask_which_server(pg_sink *sink)
+{
+    uint64_t now_ms = uv_now(sink->loop);
+    pool_member *member = now_ms - sink->heard_ms >= SERVER_SILENT_MS ? find_silent(sink) : NULL;
+    if (!member)
+        return;
+    sink->heard_ms = now_ms;
+    leat_pg_conn_ask(member->conn);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     pg_sink *sink = timer->data;
     for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++)
         leat_pg_conn_tick(sink->members[i].conn);
+    if (sink->freed)
+        return;
+    if (sink->nameless_ms > 0 && uv_now(sink->loop) - sink->nameless_ms >= NAMELESS_MS)
+        use_names(sink);
+    ask_which_server(sink);
 }
 
 static const leat_sink_counters *count(const leat_sink *base)
@@ -410,7 +505,7 @@ static void make_members(pg_sink *sink)
     sink->orphans = leat_must_calloc(sink->member_count, sizeof *sink->orphans);
     for (uint32_t i = 0; i < sink->member_count; i++) {
         pool_member *member = &sink->members[i];
-        leat_pg_conn_events events = {member, on_opened, on_closed, on_result, on_drained, on_wake, on_freed};
+        leat_pg_conn_events events = {member, on_opened, on_closed, on_result, on_told, on_drained, on_wake, on_freed};
         member->sink = sink;
         member->conn = leat_pg_conn_new(sink->loop, sink->dsn, &events);
         member->session = leat_pg_session_new(&sink->shared);
