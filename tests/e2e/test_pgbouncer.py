@@ -5,6 +5,7 @@ shows is one thing: every column of every row is what the accepted writes add up
 """
 
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -162,22 +163,45 @@ def test_every_column_is_what_was_written(make_pooled, options):
         assert process.terminate() == 0
 
 
+def held_by(process):
+    """The partitions an applier has, by what it said."""
+    held = set()
+    for number, word in re.findall(r"partition=(\d+) shard=a (assigned|revoked|lost)", process.text()):
+        (held.add if word == "assigned" else held.discard)(int(number))
+    return held
+
+
 @pytest.mark.parametrize("options", [("--debian", 12, "--pool-size", 2), ("--debian", 13, "--pool-size", 2, "--prepared", 0)],
                          ids=["1.18", "1.24"])
-def test_statements_that_are_numbered_alike(make_pooled, options):
-    """Two `leat apply` of one connection each, and first statements that differ by their column only: under a name that both
-    use, the one would run the other's."""
-    world = make_pooled(*options, workers=1, connections=1, routes=ROUTES[:1])
-    edge = world.start("edge")
-    for _ in range(2):
-        world.start("apply")
-    accepted = Counter()
+def test_a_session_that_another_has_prepared_in(make_pooled, options):
+    """Two `leat apply` whose statements differ by their column only. A prepares in one session; while somebody has that one,
+    B prepares in the other, and then A gets it. Whatever both call alike, A's write goes to A's column."""
+    world = make_pooled(*options, workers=1, connections=1, routes=ROUTES[:1], catalog_every="1h")
+    edge, accepted = world.start("edge"), Counter()
     with world.client(edge) as http:
-        for number in range(480):
-            row, column = ("firsts", number % APPS, number % 7), COLUMNS[number % APPS]
-            assert http.patch("/apps/{1}/{0}/{2}".format(*row), json={column: 1}).status_code == 202
-            accepted[*row, column] += 1
-    expect_applied(world, accepted)
+
+        def write(app, column):
+            answer = http.patch(f"/apps/{app}/firsts/1", json={column: 1})
+            assert answer.status_code == 202
+            accepted["firsts", app, 1, column] += 1
+            wait_until(lambda: sum(found(world).values()) >= sum(accepted.values()), f"{column} of {app}")
+            return answer.json()["partition"]
+
+        first = world.start("apply")
+        partitions = {app: write(app, "f") for app in range(APPS)}
+        assert first.terminate() == 0
+        world.pooler = Pooler(*options)  # with sessions in which nobody has prepared yet
+        appliers = [world.start("apply") for _ in range(2)]
+        wait_until(lambda: all(len(held_by(p)) == 2 for p in appliers), "each to have two partitions")
+        wait_until(lambda: all(world.metric(p, "leat_claims_total") >= 2 for p in appliers), "their claims")
+        of_a, of_b = (next(a for a in range(APPS) if partitions[a] in held_by(p)) for p in appliers)
+        for one, other in ("ab", "cd", "ea", "bc"):
+            write(of_a, one)
+            with psycopg.connect(world.settings["shards"][0]["dsn"]) as holder:
+                holder.execute("select 1", prepare=False)  # the session released last, for as long as the block
+                write(of_b, other)
+                write(of_a, one)
+    assert difference(world, accepted) == {}
 
 
 @pytest.mark.parametrize("options", [("--debian", 12, "--pool-size", 3), ("--debian", 13, "--pool-size", 3, "--prepared", 100)],
