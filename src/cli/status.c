@@ -47,7 +47,8 @@ static const char *trouble_of(const overview *about, uint32_t shard)
         return status->held;
     if (lag->age_ms < 0)
         return "the record above a low water could not be read: perhaps it is not in the log any more";
-    bool is_told = about->startup.config.shards[shard].dsn != NULL; /* SQLite knows nothing of who has its file open */
+    /* SQLite knows nothing of who has its file open, and behind a pooler sessions have the name of who used them last. */
+    bool is_told = about->startup.config.shards[shard].dsn != NULL && !status->work.is_pooled;
     if (is_told && lag->records > 0 && status->work.process_count == 0)
         return "records wait and nobody applies them";
     return NULL;
@@ -104,6 +105,8 @@ static void print_shard(const overview *about, uint32_t shard)
     for (uint32_t i = 0; i < status->work.process_count; i++)
         printf("    %s: %" PRIu32 " sessions, %" PRIu32 " busy\n", status->work.processes[i].name,
                status->work.processes[i].sessions, status->work.processes[i].busy);
+    if (status->work.is_pooled)
+        printf("    behind a pooler: these are who used its sessions last\n");
     if (status->trouble)
         printf("    UNWELL, %s\n", status->trouble);
     if (*status->held && status->trouble != status->held)
@@ -143,7 +146,7 @@ static void put_work(leat_buf *out, const leat_shard_work *work)
         leat_buf_printf(out, ",\"sessions\":%" PRIu32 ",\"busy\":%" PRIu32 "}", work->processes[i].sessions,
                         work->processes[i].busy);
     }
-    leat_buf_byte(out, ']');
+    leat_buf_printf(out, "],\"pooled\":%s", work->is_pooled ? "true" : "false");
 }
 
 static void put_shard(leat_buf *out, const overview *about, uint32_t shard)

@@ -41,6 +41,9 @@ PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *con
 /* Runs statements without parameters or result. */
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 
+/* Whether a pooler stands between: the session is lent, and so is every other that came by this way. 0 or -1. */
+int leat_pg_look_for_pooler(leat_pg *pg, bool *ret, leat_error *error) LEAT_MUST_CHECK;
+
 /* A field as a number or a boolean; it is there and valid because the query says so. */
 int64_t leat_pg_integer(const PGresult *result, int row, int column);
 bool leat_pg_boolean(const PGresult *result, int row, int column);

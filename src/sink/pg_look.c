@@ -192,6 +192,8 @@ int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work 
         status = count_dead(&pg, topic, ret, error);
     if (status == 0)
         status = read_processes(&pg, topic, ret, error);
+    if (status == 0)
+        status = leat_pg_look_for_pooler(&pg, &ret->is_pooled, error);
     leat_pg_close(&pg);
     return status;
 }

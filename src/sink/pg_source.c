@@ -306,18 +306,24 @@ int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *
     return status;
 }
 
+/* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one every few seconds. */
 static int refuse_others(leat_pg *pg, const leat_source *source, const char *group, leat_error *error)
 {
     char id[16], owner[LEAT_OWNER_SIZE];
+    bool is_pooled;
+    if (leat_pg_look_for_pooler(pg, &is_pooled, error) != 0)
+        return -1;
     snprintf(id, sizeof id, "%" PRId32, source->id);
     leat_shard_owner(source, group, owner);
-    const char *const values[] = {id, owner};
+    const char *const values[] = {id, owner, is_pooled ? "t" : "f"};
     PGresult *result = leat_pg_query(pg,
                                      "SELECT pid, application_name FROM pg_catalog.pg_stat_activity"
                                      " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                                      "   AND starts_with(application_name, 'leat ' || $1 || ' ')"
-                                     "   AND NOT starts_with(application_name, 'leat ' || $2 || ' ') LIMIT 1",
-                                     2, values, error);
+                                     "   AND NOT starts_with(application_name, 'leat ' || $2 || ' ')"
+                                     "   AND (NOT $3::boolean OR state <> 'idle'"
+                                     "        OR state_change > now() - interval '15 seconds') LIMIT 1",
+                                     3, values, error);
     if (!result)
         return -1;
     int status = PQntuples(result) > 0;

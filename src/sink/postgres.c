@@ -260,7 +260,19 @@ void leat_pg_close(leat_pg *pg)
     pg->connection = NULL;
 }
 
+/* A pooler makes up the process id it tells its client, which is for cancel requests only. */
+int leat_pg_look_for_pooler(leat_pg *pg, bool *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, "SELECT pg_backend_pid()", 0, NULL, error);
+    if (!result)
+        return -1;
+    *ret = leat_pg_integer(result, 0, 0) != PQbackendPID(pg->connection);
+    PQclear(result);
+    return 0;
+}
+
 /* ---- fields ---- */
+
 
 int64_t leat_pg_integer(const PGresult *result, int row, int column)
 {

@@ -89,6 +89,7 @@ typedef struct leat_shard_work {
     int64_t dead_letters;
     uint32_t process_count;
     leat_shard_process *processes; /* owned */
+    bool is_pooled; /* behind a pooler a session has the name of who used it last: some may be missing, some gone */
 } leat_shard_work;
 /* What goes on here for the topic. */
 int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;

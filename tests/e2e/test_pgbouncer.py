@@ -277,6 +277,31 @@ def test_a_wait_for_a_session_that_ends_is_an_outage(make_pooled):
     expect_applied(world, accepted)
 
 
+def test_a_pooled_session_keeps_the_name_of_one_who_is_gone(make_pooled):
+    """Who is at work cannot be told by the names of sessions: `leat status` does not say that nobody is, and a consumer group
+    is not refused for ever because of one that has ended."""
+    world = make_pooled("--debian", 12, "--pool-size", 1, workers=1)
+    edge, apply = world.start("edge"), world.start("apply")
+    accepted = Load(world, edge, writes=10).join()
+    expect_applied(world, accepted)
+    assert apply.terminate() == 0
+    world.settings["log"]["kafka"]["group"] = world.name + "-2"
+    world.write_config()
+    other = wait_until(lambda: starts(world), "the other group to be let in", 60)
+    accepted += Load(world, edge, writes=10, seed=8).join()
+    expect_applied(world, accepted)
+    assert other.terminate() == 0
+    Load(world, edge, threads=1, writes=1).join()  # and now somebody is missing, and it cannot be said who
+    done = world.leat("status")
+    assert done.returncode == 0 and "behind a pooler" in done.stdout, done.stdout
+
+
+def starts(world):
+    process = world.start("apply", wait=False)
+    wait_until(lambda: not process.alive() or "leat apply is up" in process.text(), "an end or a start")
+    return process if process.alive() else None
+
+
 def test_statement_pooling_is_refused(make_pooled, make_world):
     """It says so, and says what to use."""
     world = make_pooled("--debian", 12)
