@@ -208,6 +208,26 @@ START_TEST(a_server_that_does_not_say_which_it_is)
 }
 END_TEST
 
+START_TEST(a_server_that_does_not_tell_its_timeline)
+{
+    world *w = world_new();
+    char role[64];
+    prepare_database(w);
+    fixture_sql(w->f, "REVOKE EXECUTE ON FUNCTION pg_current_wal_lsn() FROM PUBLIC");
+    start_as_stranger(w, role);
+    wait_usable(w, 1);
+    char grant[256];
+    snprintf(grant, sizeof grant, "GRANT USAGE ON SCHEMA leat TO %s; GRANT ALL ON ALL TABLES IN SCHEMA leat TO %s", role,
+             role);
+    fixture_sql(w->f, grant);
+    claim(w, 0);
+    fixture_sql(w->f, "GRANT EXECUTE ON FUNCTION pg_current_wal_lsn() TO PUBLIC");
+    snprintf(grant, sizeof grant, "DROP OWNED BY %s", role);
+    fixture_sql(w->f, grant);
+    drop_stranger(w, role);
+}
+END_TEST
+
 int main(void)
 {
     if (!fixture_server() || !getenv("PG_DSN_2")) {
@@ -223,5 +243,6 @@ int main(void)
     TCase *rights = add_case(suite, "rights");
     tcase_add_test(rights, a_claim_that_fails_again_and_again_is_said_once);
     tcase_add_test(rights, a_server_that_does_not_say_which_it_is);
+    tcase_add_test(rights, a_server_that_does_not_tell_its_timeline);
     return fixture_main(suite);
 }

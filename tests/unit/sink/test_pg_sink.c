@@ -326,16 +326,42 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 2, 10);
     expect_outcome(run_batch(w), LEAT_CONTENTION, "26000");
-    ck_assert_uint_eq(w->asked, 1);
-    fixture_sql(w->f, "DROP TRIGGER forget ON things");
+    ck_assert_uint_eq(w->asked, 0); /* it says nothing of the table */
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 3, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_APPLIED, ""); /* without names */
     fixture_sql(w->f, "ALTER TABLE things ADD COLUMN more int DEFAULT 3; ALTER TABLE things ALTER n TYPE bigint");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 4, 10);
     expect_outcome(run_batch(w), LEAT_APPLIED, "");
     expect_rows(w, "1:8:");
+    world_free(w);
+}
+END_TEST
+
+/* Nothing is freed in the server's session when the tables change: another session takes its place. */
+START_TEST(a_connection_that_has_prepared_much_is_replaced)
+{
+    world *w = world_open(1, 1000);
+    int applied = 0;
+    claim(w, 0);
+    for (int i = 1; leat_sink_count(w->sink)->connects == 1 && i <= 1000; i++) {
+        world_publish(w);
+        patch(w, "1", "{\"n\":1}");
+        add_part(w, 0, i, 10);
+        const leat_job_result *result = run_batch(w);
+        ck_assert(result->outcome == LEAT_APPLIED || result->outcome == LEAT_OUTAGE);
+        applied += result->outcome == LEAT_APPLIED;
+    }
+    wait_usable(w, 1);
+    ck_assert_str_eq(w->slots_said, "1 0 1");
+    ck_assert_uint_eq(leat_sink_count(w->sink)->connects, 2);
+    char rows[32];
+    snprintf(rows, sizeof rows, "1:%d:", 5 + applied);
+    expect_rows(w, rows);
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 2000, 11);
+    expect_outcome(run_batch(w), LEAT_APPLIED, "");
     world_free(w);
 }
 END_TEST
@@ -568,6 +594,7 @@ int main(void)
     tcase_add_test(outcomes, bad_data_and_drift_fail_whole_and_leave_the_connection_well);
     tcase_add_test(outcomes, a_record_that_makes_no_sense_is_named_and_nothing_is_sent);
     tcase_add_test(outcomes, statements_lost_or_stale_are_prepared_again);
+    tcase_add_test(outcomes, a_connection_that_has_prepared_much_is_replaced);
     tcase_add_test(outcomes, the_key_of_a_partitioned_table_is_its_key);
     tcase_add_test(outcomes, the_key_of_a_table_that_a_trigger_writes_is_not_ours);
     TCase *dead = add_case(suite, "dead letters");
