@@ -79,12 +79,10 @@ static bool is_stale_plan(const PGresult *error)
     return is_state(error, "0A000") && strcmp(error_field(error, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
 }
 
-/* The next batch makes the statements anew, with another mark. */
 static void take_stale_plan(leat_pg_session *session)
 {
     session->result.outcome = LEAT_CONTENTION;
     session->forget = true;
-    session->shared->routes = NULL;
     leat_board_ask(session->shared->board);
 }
 

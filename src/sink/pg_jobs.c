@@ -147,21 +147,6 @@ static void begin_pipeline(leat_pg_session *session)
     session->forget = false;
 }
 
-/* A pooler that keeps prepared statements itself keeps them by their text, for all who send the same: the mark keeps
- * statements of another version of the tables apart, whose types may be others of the same name. */
-static void send_parse(leat_pg_session *session, leat_pg_conn *conn, const char *name, const char *sql)
-{
-    uint64_t mark = session->shapes ? leat_shapes_mark(session->shapes) : 0;
-    leat_buf marked = {0};
-    leat_buf_printf(&marked, "%s /* leat %016" PRIx64 " */", sql, mark);
-    const char *text = leat_buf_cstr(&marked);
-    if (text)
-        leat_pg_conn_prepare(conn, name, text);
-    else
-        leat_pg_conn_break(conn, "out of memory");
-    leat_buf_free(&marked);
-}
-
 /* Prepares the statement where the connection does not have it yet, in the pipeline that uses it. */
 static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement, const char *sql,
                     char ret_name[NAME_SIZE])
@@ -174,7 +159,7 @@ static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t state
         return;
     session->prepared[statement] = PREPARE_SENT;
     note_command(session, COMMAND_PREPARE, statement);
-    send_parse(session, conn, ret_name, sql);
+    leat_pg_conn_prepare(conn, ret_name, sql);
 }
 
 /* A statement that is worth preparing. */

@@ -2,14 +2,12 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum { SLOTS = 1024 }; /* a power of two, above twice the limit */
 
 static_assert(SLOTS > 2 * LEAT_SHAPES_LIMIT, "open addressing wants free slots");
 
 struct leat_shapes {
-    uint64_t mark;
     uint32_t holds;
     uint32_t count;
     leat_shape shapes[LEAT_SHAPES_LIMIT];
@@ -21,13 +19,7 @@ struct leat_shapes {
 leat_shapes *leat_shapes_new(void)
 {
     leat_shapes *shapes = leat_must_calloc(1, sizeof *shapes);
-    LEAT_ASSERT(getrandom(&shapes->mark, sizeof shapes->mark, 0) == sizeof shapes->mark);
     return leat_shapes_hold(shapes);
-}
-
-uint64_t leat_shapes_mark(const leat_shapes *shapes)
-{
-    return shapes->mark;
 }
 
 leat_shapes *leat_shapes_hold(leat_shapes *shapes)

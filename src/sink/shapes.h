@@ -23,8 +23,6 @@ leat_shapes *leat_shapes_new(void);
 leat_shapes *leat_shapes_hold(leat_shapes *shapes);
 /* Frees the set with the last hold; NULL is nothing. */
 void leat_shapes_drop(leat_shapes *shapes);
-/* A random number of the set. */
-uint64_t leat_shapes_mark(const leat_shapes *shapes);
 /* The statement to use for rows of shape `wanted`: its own or, when there are too many, the one that fits any row of
  * its route and operation. Returns its number and its shape, or -1 when memory is out. */
 int leat_shapes_find(leat_shapes *shapes, leat_shape wanted, leat_shape *ret_shape) LEAT_MUST_CHECK;

@@ -245,8 +245,8 @@ def test_the_table_changes_and_the_pooler_goes_under_load(make_pooled, options):
 
 
 def test_a_type_of_the_same_name(make_pooled):
-    """PgBouncer keeps a prepared statement by its text, with the types it had then: an enum that is dropped and made anew
-    must not meet the old one, nor stop the shard."""
+    """PgBouncer keeps a prepared statement by its text, with the types its parameters had then, whatever it is called anew:
+    an enum that is dropped and made again must not meet the old one, so no parameter is of such a type."""
     world = make_pooled("--debian", 13, "--pool-size", 1, "--prepared", 100, catalog_every="300ms")
     with world.db("a") as db:
         db.execute("create type mood as enum ('x', 'y'); alter table firsts add mood mood")
