@@ -32,7 +32,6 @@ void sim_server_free(sim_server *server)
 
 void sim_server_hand_over(sim_server *from, sim_server *to)
 {
-    to->id = from->id;
     sim_session **at = &from->sessions;
     while (*at) {
         sim_session *session = *at;

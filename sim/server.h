@@ -55,6 +55,7 @@ typedef struct sim_answer {
     char sqlstate[6];
     int32_t partition;
     bool is_lock_timeout; /* of a claim */
+    uint64_t server; /* which server it ran on, as the job's own statements say */
     leat_progress *progress; /* a claim; owned by the session's server */
 } sim_answer;
 
@@ -91,10 +92,12 @@ void sim_session_send(sim_world *world, sim_session *session, sim_pipeline *pipe
 /* The client has gone, or the way to it: what is still under way may arrive or not. `unseen`: the server does not notice. */
 void sim_session_cut(sim_world *world, sim_session *session, bool unseen);
 sim_server *sim_session_server(const sim_session *session);
+/* Whether a question would be answered now. */
+bool sim_session_answers(const sim_session *session);
 /* pg_terminate_backend of leat's own sessions that hold the partition. Returns how many. */
 uint32_t sim_server_terminate_holders(sim_world *world, sim_server *server, uint32_t partition);
 
-/* Sessions that are idle go on with the other server, and their clients do not see it: as behind a pooler. */
+/* Sessions that are idle go on with the other server, and nobody tells their clients: as behind a pooler. */
 void sim_server_hand_over(sim_server *from, sim_server *to);
 
 /* What goes wrong. */

@@ -101,6 +101,7 @@ static void next_command(sim_session *session)
 static void answer_sync(sim_session *session)
 {
     sim_session_roll_back(session);
+    session->answer.server = session->server->id;
     say(session, SAY_ANSWER);
     session->pipeline = NULL;
     session->answer = (sim_answer){.partition = NOBODY};
@@ -228,4 +229,10 @@ uint32_t sim_server_terminate_holders(sim_world *world, sim_server *server, uint
 sim_server *sim_session_server(const sim_session *session)
 {
     return session->server;
+}
+
+bool sim_session_answers(const sim_session *session)
+{
+    const sim_server *server = session->server;
+    return session->is_alive && !session->is_cut && server->paused_until_us <= server->world->clock.now_us;
 }

@@ -11,7 +11,7 @@
 #include "sink/sqlstate.h"
 #include "world.h"
 
-enum { CONNECTIONS_MAX = 8, RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000 };
+enum { CONNECTIONS_MAX = 8, RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000, SERVER_SILENT_US = 5000000 };
 
 typedef struct pool_member {
     leat_sink *sink;
@@ -40,6 +40,7 @@ struct leat_sink {
     bool is_trying;
     uint32_t failures;
     uint64_t server;     /* of the connections */
+    int64_t heard_us;    /* when one of them said so last, or was asked */
     leat_sink_counters counters;
 };
 
@@ -96,12 +97,20 @@ static void drop(pool_member *connection, bool tell)
     sink->events.slots(sink->events.context, sink->shard, sink->usable);
 }
 
-static void leave_server(leat_sink *sink)
+/* Ends all connections; `result` is that of the job of `answered`, which has come before. */
+static void leave_server(leat_sink *sink, const pool_member *answered, leat_job_result *result)
 {
     for (uint32_t i = 0; i < sink->config.connections; i++) {
         if (sink->connections[i].is_open)
             sim_session_cut(sink->world, sink->connections[i].session, false);
-        drop(&sink->connections[i], false);
+        sink->connections[i].is_open = false;
+    }
+    sink->usable = 0;
+    for (uint32_t i = 0; i < sink->config.connections; i++) {
+        leat_job_result unknown = no_result;
+        unknown.outcome = LEAT_UNKNOWN;
+        if (sink->connections[i].has_job)
+            report(&sink->connections[i], &sink->connections[i] == answered ? result : &unknown);
     }
     sink->failures++;
     sink->events.slots(sink->events.context, sink->shard, 0);
@@ -131,8 +140,9 @@ static sim_server *lead_to(sim_world *world, uint32_t shard)
 static void opened(leat_sink *sink, pool_member *connection, sim_session *session, uint64_t server)
 {
     if (sink->usable > 0 && sink->server != server)
-        leave_server(sink);
+        leave_server(sink, NULL, NULL);
     sink->server = server;
+    sink->heard_us = sink->world->clock.now_us;
     connection->is_open = true;
     connection->session = session;
     sink->usable++;
@@ -193,6 +203,15 @@ static void count_up(const pool_member *connection, const leat_job_result *resul
         sometimes->count[SOMETIMES_DRIFT]++;
 }
 
+/* What an open connection has said of the server. */
+static bool is_another(leat_sink *sink, uint64_t server)
+{
+    bool is_other = sink->server != server;
+    sink->server = server;
+    sink->heard_us = sink->world->clock.now_us;
+    return is_other;
+}
+
 static void on_answered(sim_world *world, void *client, uint64_t life, const sim_answer *answer)
 {
     pool_member *connection = client;
@@ -207,6 +226,12 @@ static void on_answered(sim_world *world, void *client, uint64_t life, const sim
     bool is_spoilt = result.outcome == LEAT_UNKNOWN || strcmp(answer->sqlstate, "25006") == 0;
     if (result.progress)
         sim_check_claim(world, connection->partition, result.progress);
+    if (!answer->failed && is_another(connection->sink, answer->server)) {
+        world->sometimes->count[SOMETIMES_JOB_TOLD]++;
+        leave_server(connection->sink, connection, &result);
+        want_connection(connection->sink);
+        return;
+    }
     report(connection, &result);
     if (is_spoilt) {
         sim_session_cut(world, connection->session, false);
@@ -357,6 +382,34 @@ static pool_member *find_free(leat_sink *sink)
     return NULL;
 }
 
+/* --- which server it is, when no job says so ------------------------------------------------------------------------- */
+
+static void on_told(sim_world *world, void *object, uint64_t life)
+{
+    pool_member *connection = object;
+    if (connection->life != life || !connection->is_open || !sim_session_answers(connection->session))
+        return;
+    if (!is_another(connection->sink, sim_server_look(sim_session_server(connection->session)).id))
+        return;
+    world->sometimes->count[SOMETIMES_SERVER_TOLD]++;
+    leave_server(connection->sink, NULL, NULL);
+    want_connection(connection->sink);
+}
+
+static void on_tick(sim_world *world, void *object, uint64_t argument)
+{
+    leat_sink *sink = object;
+    int64_t now_us = world->clock.now_us;
+    pool_member *connection = now_us - sink->heard_us >= SERVER_SILENT_US ? find_free(sink) : NULL;
+    if (connection) {
+        sink->heard_us = now_us;
+        sim_process_plan(world, sink->process, now_us + 2 * sim_latency_us(world), on_told, connection, connection->life);
+    }
+    sim_process_plan(world, sink->process, now_us + SERVER_SILENT_US / 2, on_tick, sink, argument);
+}
+
+/* --- jobs handed over ------------------------------------------------------------------------------------------------ */
+
 static void take_job(pool_member *connection, const leat_job *job)
 {
     connection->has_job = true;
@@ -434,6 +487,7 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const 
         sink->connections[i].sink = sink;
     world->starting->sinks[config->shard] = sink;
     want_connection(sink);
+    sim_process_plan(world, sink->process, world->clock.now_us + SERVER_SILENT_US, on_tick, sink, 0);
     return sink;
 }
 

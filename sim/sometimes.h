@@ -36,6 +36,8 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_TAIL_LOST,
     SOMETIMES_SPLIT_BRAIN,
     SOMETIMES_HANDED_OVER,      /* a pooler has hidden a failover */
+    SOMETIMES_JOB_TOLD,         /* a job says that it ran on another server */
+    SOMETIMES_SERVER_TOLD,      /* an idle connection says so, when asked */
     SOMETIMES_READ_ONLY,
     SOMETIMES_SLOW,
     SOMETIMES_DRIFT,

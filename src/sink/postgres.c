@@ -237,7 +237,6 @@ int leat_postgres_check_dsn(const char *text, leat_error *error)
     return dsn ? 0 : -1;
 }
 
-
 /* ---- the end ---- */
 
 /* A pooler takes back a server session only outside of a transaction: one whose client leaves within it is closed. */
@@ -272,7 +271,6 @@ int leat_pg_look_for_pooler(leat_pg *pg, bool *ret, leat_error *error)
 }
 
 /* ---- fields ---- */
-
 
 int64_t leat_pg_integer(const PGresult *result, int row, int column)
 {
