@@ -25,6 +25,7 @@ typedef struct examination {
     bool has_topic;
     bool answers[LEAT_SHARDS_MAX];
     bool takes_writes[LEAT_SHARDS_MAX];
+    leat_shard_self selves[LEAT_SHARDS_MAX];    /* of those that were looked at so far */
     leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: startup.versions */
     leat_finding *findings;
     uint32_t count;
@@ -225,6 +226,21 @@ static int compare_source(examination *about, const leat_source *stored, const l
     return leat_shard_check_source(stored, layout, &running, &even, error);
 }
 
+/* Against the shards before it; of the others nothing is known yet. */
+static void check_own(examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    const char *names[LEAT_SHARDS_MAX];
+    const leat_startup *startup = &about->startup;
+    leat_startup_shard_names(startup, names);
+    if (leat_shard_read_self(address_of(about, shard), startup->log.topic, &about->selves[shard], &error) != 0 ||
+        leat_shard_check_self(names, about->selves, startup->config.shard_count, shard, &error) != 0)
+        find_error(ret, &error);
+    else
+        find(ret, LEAT_CHECK_OK, "%s%s", about->selves[shard].where,
+             *about->selves[shard].shard ? ", set up for this shard" : ", not set up yet");
+}
+
 static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
@@ -323,6 +339,9 @@ static const check checks[] = {
     {"connections", POSTGRES, SHARD, check_connections,
      "it works with the connections it gets, slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},
+    {"own database", ANY_SHARD, PRIMARY, check_own,
+     "a partition belongs to one shard's database for good: in another one its progress is not known",
+     "correct where the shards lead to; nothing has to be changed in a database"},
     {"schema leat", ANY_SHARD, PRIMARY, check_schema, "progress is kept there; offsets of another log or layout mean nothing",
      "run `leat init`, as the owner of the schema; where it refuses, it says what contradicts what"},
     {"tables", ANY_SHARD, PRIMARY, check_tables, "a route that does not fit its table cannot be served",

@@ -28,6 +28,32 @@ static int make_topic(leat_startup *startup, leat_error *error)
     return leat_startup_refuse_compaction(startup, error);
 }
 
+/* What one shard refuses is found before another is written to. */
+static int rehearse(leat_startup *startup, const int64_t *starts, leat_error *error)
+{
+    const leat_layout *layout = &startup->catalog.layout;
+    for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
+        const leat_config_shard *from = &startup->config.shards[shard];
+        if (leat_shard_rehearse_init(leat_startup_address(from), &startup->catalog.source, layout, shard, starts, error) != 0)
+            return leat_fail_prefix(error, "no shard was changed: shard %s", from->name);
+    }
+    return 0;
+}
+
+static int set_up(leat_startup *startup, const int64_t *starts, leat_error *error)
+{
+    const leat_layout *layout = &startup->catalog.layout;
+    for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
+        const leat_config_shard *from = &startup->config.shards[shard];
+        if (leat_shard_init(leat_startup_address(from), &startup->catalog.source, layout, shard, starts, error) != 0)
+            return leat_fail_prefix(error, "%u of %u shards are set up, run it again for the others: shard %s", shard,
+                                    layout->shard_count, from->name);
+        printf("shard %s: ready, partitions %u to %u\n", from->name, layout->shards[shard].first,
+               layout->shards[shard].first + layout->shards[shard].count - 1);
+    }
+    return 0;
+}
+
 static int init_shards(leat_startup *startup, leat_error *error)
 {
     if (leat_startup_source(startup, &startup->catalog.source, &startup->catalog.layout, error) != 0)
@@ -35,16 +61,8 @@ static int init_shards(leat_startup *startup, leat_error *error)
     const leat_layout *layout = &startup->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
     int status = leat_log_starts(&startup->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
-    for (uint32_t shard = 0; status == 0 && shard < layout->shard_count; shard++) {
-        const leat_config_shard *from = &startup->config.shards[shard];
-        status = leat_shard_init(leat_startup_address(from), &startup->catalog.source, layout, shard, starts, error);
-        if (status != 0) {
-            leat_fail_prefix(error, "shard %s", from->name);
-            break;
-        }
-        printf("shard %s: ready, partitions %u to %u\n", from->name, layout->shards[shard].first,
-               layout->shards[shard].first + layout->shards[shard].count - 1);
-    }
+    if (status == 0 && (rehearse(startup, starts, error) != 0 || set_up(startup, starts, error) != 0))
+        status = -1;
     free(starts);
     return status;
 }
@@ -64,7 +82,8 @@ static int init_all(leat_startup *startup, leat_error *error)
 {
     leat_table *tables = NULL;
     uint32_t count = 0;
-    if (leat_startup_read_alike(startup, &tables, &count, error) != 0)
+    if (leat_startup_check_databases(startup, true, error) != 0 ||
+        leat_startup_read_alike(startup, &tables, &count, error) != 0)
         return -1;
     leat_board_version *version = leat_startup_version(startup, tables, count, error);
     int status = version ? init_with(startup, version, error) : -1;

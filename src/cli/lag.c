@@ -42,7 +42,8 @@ static int check_partitions(const leat_layout *layout, uint32_t shard, const lea
     bool all = count == wanted;
     for (uint32_t i = 0; all && i < count; i++)
         all = found[i].partition == first + i;
-    return all ? 0 : leat_fail(error, "leat.partitions does not hold the partitions of this shard: run `leat init`");
+    return all ? 0 : leat_fail(error, "leat.partitions does not hold the partitions of this shard: run `leat init`; or is it another "
+                                      "shard's database? `leat check` knows");
 }
 
 static int read_shard(const leat_startup *startup, uint32_t shard, leat_lag *ret, leat_error *error)

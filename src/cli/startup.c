@@ -86,6 +86,38 @@ const leat_config_shard *leat_startup_shard(const leat_startup *startup, const c
     return NULL;
 }
 
+/* ---- the databases ---- */
+
+void leat_startup_shard_names(const leat_startup *startup, const char *ret[LEAT_SHARDS_MAX])
+{
+    for (uint32_t i = 0; i < startup->config.shard_count; i++)
+        ret[i] = startup->config.shards[i].name;
+}
+
+static int read_selves(const leat_startup *startup, bool all, leat_shard_self *selves, leat_error *error)
+{
+    for (uint32_t i = 0; i < startup->config.shard_count; i++) {
+        const leat_config_shard *shard = &startup->config.shards[i];
+        int found = leat_shard_read_self(leat_startup_address(shard), leat_config_topic(&startup->config), &selves[i], error);
+        if (found < 0 || (found == 2 && all))
+            return leat_fail_prefix(error, "shard %s", shard->name);
+    }
+    return 0;
+}
+
+int leat_startup_check_databases(const leat_startup *startup, bool all, leat_error *error)
+{
+    uint32_t count = startup->config.shard_count;
+    const char *names[LEAT_SHARDS_MAX];
+    leat_shard_self *selves = leat_must_calloc(count, sizeof *selves);
+    leat_startup_shard_names(startup, names);
+    int status = read_selves(startup, all, selves, error);
+    for (uint32_t i = 0; status == 0 && i < count; i++)
+        status = leat_shard_check_self(names, selves, count, i, error);
+    free(selves);
+    return status;
+}
+
 /* ---- the log ---- */
 
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error)
@@ -142,9 +174,8 @@ int leat_startup_source(const leat_startup *startup, leat_source *ret_source, le
     snprintf(ret_source->topic, sizeof ret_source->topic, "%s", startup->log.topic);
     snprintf(ret_source->topic_id, sizeof ret_source->topic_id, "%s", startup->identity.topic_id);
     snprintf(ret_source->hash, sizeof ret_source->hash, "xxh3-64");
-    const char *names[64];
-    for (uint32_t i = 0; i < startup->config.shard_count; i++)
-        names[i] = startup->config.shards[i].name;
+    const char *names[LEAT_SHARDS_MAX];
+    leat_startup_shard_names(startup, names);
     leat_layout_even(ret_layout, partitions, shards, names);
     return 0;
 }
@@ -365,7 +396,7 @@ static int check_shards(leat_startup *startup, leat_error *error)
 {
     leat_source running;
     leat_layout even;
-    if (leat_startup_source(startup, &running, &even, error) != 0)
+    if (leat_startup_source(startup, &running, &even, error) != 0 || leat_startup_check_databases(startup, false, error) != 0)
         return -1;
     int answered = 0;
     for (uint32_t shard = 0; shard < startup->config.shard_count; shard++) {

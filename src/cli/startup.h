@@ -30,6 +30,12 @@ int leat_startup_config(leat_startup *startup, const char *file, leat_error *err
 /* Is every shard's address one that can be used at all? Asks nobody. */
 int leat_startup_check_shards(const leat_config *config, leat_error *error) LEAT_MUST_CHECK;
 
+/* Has each shard a database of its own, and the one that was set up for it? By what the databases say of themselves; one
+ * that does not answer is an error when `all` are wanted, else left out. */
+int leat_startup_check_databases(const leat_startup *startup, bool all, leat_error *error) LEAT_MUST_CHECK;
+/* The configured names. */
+void leat_startup_shard_names(const leat_startup *startup, const char *ret[LEAT_SHARDS_MAX]);
+
 /* The log's identity; waits for the broker for ever (saying so) when `wait`, else tries once. A topic that does not exist
  * is an error that names `leat init`, and the built-in log's file one that names `leat run`. */
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;

@@ -28,8 +28,11 @@ int leat_lite_read_tables(const char *file, const char *const *labels, uint32_t 
                           leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                           leat_error *error) LEAT_MUST_CHECK;
+int leat_lite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
                    const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
+int leat_lite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+                            const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_refuse_others(const char *file, const leat_source *source, const char *group,
                             leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_read_server(const char *file, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;

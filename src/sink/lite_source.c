@@ -1,10 +1,12 @@
 /* What a SQLite file holds of a source: read, compared, set up. */
 #include "sink/lite.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sink/lite_db.h"
 #include "sink/shard_source.h"
@@ -116,6 +118,67 @@ int leat_lite_read_source(const char *file, const char *topic, leat_source *ret_
         status = read_source(&lite, topic, ret_source, ret_layout, error);
     bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
     leat_lite_close(&lite);
+    return is_busy ? 2 : status;
+}
+
+/* ---- what a file says of itself ---- */
+
+static int read_held(leat_lite *lite, const char *topic, int64_t *ret_first, int64_t *ret_last, leat_error *error)
+{
+    sqlite3_stmt *query = leat_lite_prepare(lite,
+                                            "SELECT coalesce(min(p.partition), -1), coalesce(max(p.partition), -1)"
+                                            "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
+                                            " WHERE s.topic = ?",
+                                            error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status = leat_lite_step(lite, query, error);
+    *ret_first = status == 1 ? sqlite3_column_int64(query, 0) : -1;
+    *ret_last = status == 1 ? sqlite3_column_int64(query, 1) : -1;
+    sqlite3_finalize(query);
+    return status == 1 ? 0 : -1;
+}
+
+static int read_self(leat_lite *lite, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    int64_t is_there = 0, first = -1, last = -1;
+    leat_layout layout = {0};
+    if (leat_lite_run(lite, "BEGIN", error) != 0 ||
+        leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'", &is_there, error) != 0 ||
+        (is_there && read_held(lite, topic, &first, &last, error) != 0))
+        return -1;
+    if (first < 0)
+        return 0;
+    if (read_shards(lite, topic, &layout, error) != 0)
+        return -1;
+    return leat_layout_name_shard(&layout, (uint32_t)first, (uint32_t)last, lite->file, ret->shard, error);
+}
+
+/* One file has many names: links, and paths that lead to it. */
+static int name_file(const char *file, leat_shard_self *ret, leat_error *error)
+{
+    struct stat about;
+    if (stat(file, &about) != 0)
+        return leat_fail(error, "%s: %s", file, strerror(errno));
+    snprintf(ret->database, sizeof ret->database, "%ju:%ju", (uintmax_t)about.st_dev, (uintmax_t)about.st_ino);
+    snprintf(ret->where, sizeof ret->where, "%s", file);
+    return 0;
+}
+
+int leat_lite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    leat_lite lite;
+    *ret = (leat_shard_self){0};
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    if (status == 0)
+        status = name_file(file, ret, error);
+    if (status == 0)
+        status = read_self(&lite, topic, ret, error);
+    bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
+    leat_lite_close(&lite);
+    if (status != 0)
+        *ret = (leat_shard_self){0};
     return is_busy ? 2 : status;
 }
 
@@ -240,7 +303,7 @@ static int add_partitions(leat_lite *lite, const leat_source *source, const leat
 }
 
 static int set_up(leat_lite *lite, leat_source *source, const leat_layout *layout, uint32_t shard,
-                  const int64_t *starts, leat_error *error)
+                  const int64_t *starts, const char *end, leat_error *error)
 {
     if (upgrade(lite, error) != 0 || check_version(lite, error) < 0 ||
         leat_lite_run(lite, leat_lite_schema_sql, error) != 0 ||
@@ -248,20 +311,32 @@ static int set_up(leat_lite *lite, leat_source *source, const leat_layout *layou
         refuse_strangers(lite, source, layout, shard, error) != 0 ||
         add_partitions(lite, source, layout, shard, starts, error) != 0)
         return -1;
-    return leat_lite_run(lite, "COMMIT", error);
+    return leat_lite_run(lite, end, error);
 }
 
-int leat_lite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
-                   const int64_t *starts, leat_error *error)
+static int init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
+                const char *end, leat_error *error)
 {
     leat_lite lite;
     int status = leat_lite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
         status = leat_lite_run(&lite, "BEGIN IMMEDIATE", error);
     if (status == 0)
-        status = set_up(&lite, source, layout, shard, starts, error);
+        status = set_up(&lite, source, layout, shard, starts, end, error);
     leat_lite_close(&lite); /* rolls back what was not committed */
     return status;
+}
+
+int leat_lite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+                   const int64_t *starts, leat_error *error)
+{
+    return init(file, source, layout, shard, starts, "COMMIT", error);
+}
+
+int leat_lite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+                            const int64_t *starts, leat_error *error)
+{
+    return init(file, source, layout, shard, starts, "ROLLBACK", error);
 }
 
 /* ---- what a file has none of ---- */

@@ -168,6 +168,60 @@ int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *r
     return status < 0 && pg.is_away ? 2 : status;
 }
 
+/* ---- what a database says of itself ---- */
+
+/* No role may be forbidden more than that; a copy on this server has another oid, one on another server another time. */
+static const char which_database_sql[] =
+    "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint || ':' || d.oid,"
+    "       to_regclass('leat.partitions') IS NOT NULL"
+    "  FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()";
+
+static const char held_sql[] =
+    "SELECT min(p.partition), max(p.partition) FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source"
+    " WHERE s.topic = $1";
+
+static int name_shard(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    leat_layout layout = {0};
+    PGresult *held = leat_pg_query(pg, held_sql, 1, &topic, error);
+    if (!held)
+        return -1;
+    bool is_none = PQgetisnull(held, 0, 0);
+    uint32_t first = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 0), last = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 1);
+    PQclear(held);
+    if (is_none)
+        return 0;
+    if (read_shards(pg, topic, &layout, error) != 0)
+        return -1;
+    return leat_layout_name_shard(&layout, first, last, ret->where, ret->shard, error);
+}
+
+static int read_self(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, which_database_sql, 0, NULL, error);
+    if (!result)
+        return -1;
+    snprintf(ret->database, sizeof ret->database, "%s", PQgetvalue(result, 0, 0));
+    snprintf(ret->where, sizeof ret->where, "%s", pg->where);
+    bool is_set_up = leat_pg_boolean(result, 0, 1);
+    PQclear(result);
+    return is_set_up ? name_shard(pg, topic, ret, error) : 0;
+}
+
+int leat_postgres_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    leat_pg pg;
+    *ret = (leat_shard_self){0};
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = read_self(&pg, topic, ret, error);
+    leat_pg_close(&pg);
+    if (status == 0)
+        return 0;
+    *ret = (leat_shard_self){0};
+    return pg.is_away ? 2 : -1;
+}
+
 /* ---- init ---- */
 
 static void slots_array(const leat_layout *layout, leat_buf *out)
@@ -292,8 +346,8 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
     return store_partitions(pg, source, layout, shard, starts, error);
 }
 
-int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
-                       const int64_t *starts, leat_error *error)
+static int set_up(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
+                  const char *end, leat_error *error)
 {
     LEAT_ASSERT(shard < layout->shard_count);
     leat_pg pg;
@@ -301,9 +355,21 @@ int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *
     if (status == 0)
         status = init_in_transaction(&pg, source, layout, shard, starts, error);
     if (status == 0)
-        status = leat_pg_run(&pg, "COMMIT", error);
+        status = leat_pg_run(&pg, end, error);
     leat_pg_close(&pg);
     return status;
+}
+
+int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                       const int64_t *starts, leat_error *error)
+{
+    return set_up(dsn, source, layout, shard, starts, "COMMIT", error);
+}
+
+int leat_postgres_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                                const int64_t *starts, leat_error *error)
+{
+    return set_up(dsn, source, layout, shard, starts, "ROLLBACK", error);
 }
 
 /* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one every few seconds. */

@@ -160,9 +160,9 @@ int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error)
 static void name_database(leat_pg *pg)
 {
     const char *database = PQdb(pg->connection);
-    const char *host = PQhost(pg->connection);
-    snprintf(pg->where, sizeof pg->where, "database %.80s on %.150s", database ? database : "?",
-             host && host[0] ? host : "the local socket");
+    const char *host = PQhost(pg->connection), *port = PQport(pg->connection);
+    snprintf(pg->where, sizeof pg->where, "database %.80s on %.140s:%.8s", database ? database : "?",
+             host && host[0] ? host : "the local socket", port ? port : "");
 }
 
 static PGconn *connect_by(const char *text, bool any_server, int64_t *ret_timeout_us, leat_error *error)

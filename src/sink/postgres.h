@@ -11,8 +11,11 @@ int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32
                               leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                               leat_error *error) LEAT_MUST_CHECK;
+int leat_postgres_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                        const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
+int leat_postgres_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                                const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_refuse_others(const char *dsn, const leat_source *source, const char *group,
                                 leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_read_server(const char *dsn, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;

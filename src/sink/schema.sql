@@ -156,8 +156,9 @@ BEGIN
          WHERE p.source = p_source AND p.partition = p_partition
         RETURNING p.claim, p.epoch, p.base_seq, p.base_offsets, p.low, p.newest, p.newest_at_ms;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'partition % of source % is not in this database', p_partition, p_source
-            USING ERRCODE = 'LT004', DETAIL = p_partition::text, HINT = 'Run leat init.';
+        RAISE EXCEPTION 'partition % of source % is not in this database: it is another shard''s (leat check says whose), '
+                        'or not set up (leat init)', p_partition, p_source
+            USING ERRCODE = 'LT004', DETAIL = p_partition::text;
     END IF;
 END
 $$;

@@ -9,8 +9,11 @@ typedef struct shard_ops {
                        leat_error *error);
     int (*read_source)(const char *where, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                        leat_error *error);
+    int (*read_self)(const char *where, const char *topic, leat_shard_self *ret, leat_error *error);
     int (*init)(const char *where, leat_source *source, const leat_layout *layout, uint32_t shard,
                 const int64_t *starts, leat_error *error);
+    int (*rehearse_init)(const char *where, leat_source *source, const leat_layout *layout, uint32_t shard,
+                         const int64_t *starts, leat_error *error);
     int (*refuse_others)(const char *where, const leat_source *source, const char *group, leat_error *error);
     int (*read_server)(const char *where, leat_shard_server *ret, leat_error *error);
     int (*missing_privileges)(const char *where, const leat_table *tables, uint32_t count, leat_buf *ret,
@@ -24,7 +27,9 @@ typedef struct shard_ops {
 static const shard_ops postgres = {
     .read_tables = leat_postgres_read_tables,
     .read_source = leat_postgres_read_source,
+    .read_self = leat_postgres_read_self,
     .init = leat_postgres_init,
+    .rehearse_init = leat_postgres_rehearse_init,
     .refuse_others = leat_postgres_refuse_others,
     .read_server = leat_postgres_read_server,
     .missing_privileges = leat_postgres_missing_privileges,
@@ -36,7 +41,9 @@ static const shard_ops postgres = {
 static const shard_ops lite = {
     .read_tables = leat_lite_read_tables,
     .read_source = leat_lite_read_source,
+    .read_self = leat_lite_read_self,
     .init = leat_lite_init,
+    .rehearse_init = leat_lite_rehearse_init,
     .refuse_others = leat_lite_refuse_others,
     .read_server = leat_lite_read_server,
     .missing_privileges = leat_lite_missing_privileges,
@@ -72,10 +79,21 @@ int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source
     return ops_of(at)->read_source(where(at), topic, ret_source, ret_layout, error);
 }
 
+int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    return ops_of(at)->read_self(where(at), topic, ret, error);
+}
+
 int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
                     const int64_t *starts, leat_error *error)
 {
     return ops_of(at)->init(where(at), source, layout, shard, starts, error);
+}
+
+int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
+                             const int64_t *starts, leat_error *error)
+{
+    return ops_of(at)->rehearse_init(where(at), source, layout, shard, starts, error);
 }
 
 int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,

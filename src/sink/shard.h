@@ -32,12 +32,30 @@ int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uin
 int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
                            leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 
+/* What a database says of itself. */
+typedef struct leat_shard_self {
+    char database[64]; /* which one it is: the same text where two addresses lead to one, until its server is started again;
+                          never that of a copy */
+    char where[256];   /* the same for people: its name and host, or its file */
+    char shard[LEAT_NAME_MAX + 1]; /* of the stored layout, the one whose partitions it holds; "": none yet */
+} leat_shard_self;
+/* 0, 2 the database does not answer now (with a message), -1 error: also when it holds partitions of several shards. */
+int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Is that of `shard` a database of its own, and the shard's? `selves`: one for each of the `count` names; one that is not
+ * known is all zero. -1: the message names both shards and says what to do. */
+int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count, uint32_t shard,
+                          leat_error *error) LEAT_MUST_CHECK;
+
 /* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this shard; idempotent. A
  * source that is there with another log identity, topic id, layout, hash or subpartition count is an error that says
  * what differs and what to do. Fills source->id. `starts`: the first offset each partition of the topic has now; progress
  * begins there, so that whatever the log loses later is noticed from the first start on. */
 int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
                     const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
+
+/* The same up to its last step: everything is taken back. Fails where the real one would. */
+int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
+                             const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 
 /* Names the sessions of one consumer group on one source, in pg_stat_activity: source id and a hash of the group. */
 enum { LEAT_OWNER_SIZE = 32 };

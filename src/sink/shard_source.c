@@ -123,6 +123,66 @@ void leat_layout_json(const leat_layout *layout, leat_buf *out)
     leat_buf_text(out, "]}");
 }
 
+/* ---- which database is which shard's ---- */
+
+int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t last, const char *where,
+                           char ret[LEAT_NAME_MAX + 1], leat_error *error)
+{
+    for (uint32_t i = 0; i < layout->shard_count; i++) {
+        uint32_t from = layout->shards[i].first;
+        if (first < from || last >= from + layout->shards[i].count)
+            continue;
+        snprintf(ret, LEAT_NAME_MAX + 1, "%s", layout->shards[i].name);
+        return 0;
+    }
+    return leat_fail(error,
+                     "%s: it holds partitions %" PRIu32 " to %" PRIu32 ", which its layout gives to no one shard: leat never "
+                     "writes that. Restore it from a backup",
+                     where, first, last);
+}
+
+static int find_name(const char *const *names, uint32_t count, const char *name)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* Another's: by what is stored, so a name that is not configured is a matter of leat_shard_check_source. */
+static int check_owner(const char *const *names, const leat_shard_self *selves, uint32_t count, uint32_t shard,
+                       leat_error *error)
+{
+    const leat_shard_self *self = &selves[shard];
+    int owner = strcmp(self->shard, names[shard]) == 0 ? -1 : find_name(names, count, self->shard);
+    if (owner < 0)
+        return 0;
+    if (strcmp(selves[owner].shard, names[shard]) == 0)
+        return leat_fail(error,
+                         "shards %s and %s are swapped: %s holds the partitions of shard %s, and %s those of shard %s. Swap "
+                         "where they lead to",
+                         names[shard], names[owner], self->where, names[owner], selves[owner].where, names[shard]);
+    return leat_fail(error,
+                     "shard %s: %s holds the partitions of shard %s: it is that shard's database, or a copy of it. Let shard "
+                     "%s lead to the database that was set up for it",
+                     names[shard], self->where, names[owner], names[shard]);
+}
+
+int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count, uint32_t shard,
+                          leat_error *error)
+{
+    const leat_shard_self *self = &selves[shard];
+    for (uint32_t i = 0; *self->database && i < count; i++) {
+        if (i == shard || strcmp(selves[i].database, self->database) != 0)
+            continue;
+        bool after = i < shard;
+        return leat_fail(error, "shards %s and %s lead to one database (%s, %s): give each its own",
+                         names[after ? i : shard], names[after ? shard : i], selves[after ? i : shard].where,
+                         selves[after ? shard : i].where);
+    }
+    return check_owner(names, selves, count, shard, error);
+}
+
 /* ---- small things ---- */
 
 void leat_shard_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE])

@@ -58,7 +58,7 @@ def test_nothing_is_said_of_a_set_up_that_is_well(world, expected):
     _, findings = check(world)
     assert findings["in-sync replicas", None]["result"] == "warning"
     assert findings["in-sync replicas", None]["why"] and findings["in-sync replicas", None]["do"]
-    for name in ("connection", "read-only", "connections", "schema leat", "tables", "tables alike", "privileges"):
+    for name in ("connection", "read-only", "connections", "own database", "schema leat", "tables", "tables alike", "privileges"):
         for shard in world.shard_names:
             assert findings[name, shard]["result"] == "ok" and findings[name, shard]["why"] is None
     for name in ("configuration", "Kafka", "topic", "compaction", "retention"):
