@@ -28,9 +28,10 @@ static const char *const compact_sql[] = TOLD_BY(
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
 
-/* A row of a partitioned table stands in a partition, whose own copy of the constraint is what the error names. */
+/* A row of a partitioned table stands in a partition, whose own copy of the constraint is what the error names. A standby, to
+ * which a pooler may have led, does not know the present: there the answer is the one that is tried again. */
 static const char is_primary_key_sql[] =
-    "SELECT 1 FROM pg_catalog.pg_constraint AS c"
+    "SELECT 1 WHERE pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS c"
     " JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid"
     " JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace"
     " WHERE c.contype = 'p' AND n.nspname = $1::text AND r.relname = $2::text AND c.conname = $3::text"
@@ -39,7 +40,7 @@ static const char is_primary_key_sql[] =
     "         JOIN pg_catalog.pg_namespace AS m ON m.oid = w.relnamespace"
     "        WHERE m.nspname = $4::text AND w.relname = $5::text"
     "          AND (w.oid = r.oid"
-    "               OR w.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) AS a (relid)))))";
+    "               OR w.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) AS a (relid))))))";
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
