@@ -10,6 +10,7 @@ void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partit
 {
     session->answer.failed = true;
     session->answer.partition = partition;
+    session->answer.at = session->pipeline ? session->pipeline->commands[session->at].kind : CMD_SYNC;
     snprintf(session->answer.sqlstate, sizeof session->answer.sqlstate, "%s", sqlstate);
 }
 

@@ -53,6 +53,7 @@ typedef struct sim_answer {
     bool is_commit; /* it is the commit that failed */
     bool is_fatal; /* and the session is over */
     char sqlstate[6];
+    sim_command_kind at; /* whose error it is */
     int32_t partition;
     bool is_lock_timeout; /* of a claim */
     uint64_t server; /* which server it ran on, as the job's own statements say */

@@ -25,6 +25,7 @@ typedef struct pool_member {
     uint32_t part_count; /* of a batch */
     leat_batch_part parts[SIM_PARTITIONS_MAX];
     uint32_t record_count;
+    bool is_letter;      /* the batch keeps a dead letter */
     leat_job_result result; /* of a batch that could not be built */
 } pool_member;
 
@@ -178,11 +179,21 @@ static void on_statement(sim_world *world, void *client, uint64_t life)
     (void)life;
 }
 
+static leat_sql_part part_of(const pool_member *connection, sim_command_kind at)
+{
+    if (at == CMD_ROWS)
+        return LEAT_SQL_ROWS;
+    if (connection->kind != LEAT_JOB_BATCH || at == CMD_ADVANCE)
+        return LEAT_SQL_OWN;
+    return connection->is_letter ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
+}
+
 static leat_job_result result_of(const pool_member *connection, const sim_answer *answer)
 {
     leat_job_result result = no_result;
     if (answer->failed) {
-        result.outcome = leat_sqlstate_outcome(answer->sqlstate, answer->is_fatal ? "FATAL" : "ERROR", false);
+        leat_sql_error said = {.sqlstate = answer->sqlstate, .severity = answer->is_fatal ? "FATAL" : "ERROR"};
+        result.outcome = leat_sqlstate_outcome(&said, part_of(connection, answer->at));
         snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
         snprintf(result.message, sizeof result.message, "simulated");
         if (result.outcome == LEAT_FENCED || result.outcome == LEAT_WENT_BACK)
@@ -418,6 +429,7 @@ static void take_job(pool_member *connection, const leat_job *job)
     connection->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
     connection->part_count = job->kind == LEAT_JOB_BATCH ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_JOB_BATCH ? job->batch.record_count : 0;
+    connection->is_letter = job->kind == LEAT_JOB_BATCH && job->batch.dead;
     for (uint32_t i = 0; i < connection->part_count; i++)
         connection->parts[i] = job->batch.parts[i];
 }

@@ -76,8 +76,8 @@ typedef enum leat_outcome {
     LEAT_OUTAGE,       /* failed: the database is unwell (53*, 25006, ...). Another try when it is better */
     LEAT_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
     LEAT_NOT_YET,      /* failed: 23503, or 23505 on another key than the primary: bad data, unless what it waits for comes */
-    LEAT_DRIFT,        /* failed: 42, schema and catalog disagree */
-    LEAT_NOT_UNDERSTOOD, /* failed: XX and anything else */
+    LEAT_DRIFT,        /* failed: 42, 0A, 55, ...: the table does not fit, or what hangs on it */
+    LEAT_NOT_UNDERSTOOD, /* failed: XX, an error of leat's own statements, and anything else */
     LEAT_FENCED,       /* LT001: somebody else has claimed the partition */
     LEAT_WENT_BACK,    /* LT002: the database lost a commit that was acknowledged */
     LEAT_UNKNOWN,      /* it may have been applied, or still be: connection lost, FATAL */

@@ -148,10 +148,11 @@ static void fail(leat_lite_job *job, leat_outcome outcome, const char *sqlstate,
     snprintf(job->result.message, sizeof job->result.message, "%s", message);
 }
 
-static int fail_sqlite(leat_lite_job *job, const leat_lite_runner *runner)
+static int fail_sqlite(leat_lite_job *job, const leat_lite_runner *runner, leat_sql_part part)
 {
     const char *sqlstate = leat_lite_sqlstate(sqlite3_extended_errcode(runner->lite.db));
-    fail(job, leat_sqlstate_outcome(sqlstate, "ERROR", false), sqlstate, sqlite3_errmsg(runner->lite.db));
+    leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
+    fail(job, leat_sqlstate_outcome(&said, part), sqlstate, sqlite3_errmsg(runner->lite.db));
     return -1;
 }
 
@@ -163,7 +164,7 @@ static int judge_progress(leat_lite_job *job, const leat_lite_runner *runner, le
     if (standing == LEAT_LITE_STANDS)
         return 0;
     if (standing == LEAT_LITE_FAILED)
-        return fail_sqlite(job, runner);
+        return fail_sqlite(job, runner, LEAT_SQL_OWN);
     snprintf(message, sizeof message, "partition %u %s", partition, leat_lite_standing_words(standing));
     bool went_back = standing == LEAT_LITE_WENT_BACK, absent = standing == LEAT_LITE_ABSENT;
     fail(job, went_back ? LEAT_WENT_BACK : absent ? LEAT_NOT_UNDERSTOOD : LEAT_FENCED,
@@ -230,7 +231,7 @@ static int run_batch(leat_lite_job *job, leat_lite_runner *runner)
     const job_record *only = &job->records[0];
     return leat_lite_bury(&runner->lite, runner->source_id, &only->at, &only->item, &job->reason) == 0
                ? 0
-               : fail_sqlite(job, runner);
+               : fail_sqlite(job, runner, LEAT_SQL_LETTER);
 }
 
 /* A COMMIT that fails may have been done all the same when the disk was what failed. */
@@ -241,7 +242,7 @@ static void commit(leat_lite_job *job, leat_lite_runner *runner)
         return;
     }
     int code = sqlite3_extended_errcode(runner->lite.db) & 0xff;
-    fail_sqlite(job, runner);
+    fail_sqlite(job, runner, job->kind != LEAT_JOB_BATCH ? LEAT_SQL_OWN : job->is_dead ? LEAT_SQL_LETTER : LEAT_SQL_ROWS);
     if (code == SQLITE_IOERR || code == SQLITE_CORRUPT)
         job->result.outcome = LEAT_UNKNOWN;
 }
@@ -259,7 +260,7 @@ void leat_lite_job_run(leat_lite_job *job, leat_lite_runner *runner)
     static int (*const run[])(leat_lite_job *, leat_lite_runner *) = {
         [LEAT_JOB_CLAIM] = run_claim, [LEAT_JOB_BATCH] = run_batch, [LEAT_JOB_COMPACT] = run_compaction};
     if (sqlite3_exec(runner->lite.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        fail_sqlite(job, runner);
+        fail_sqlite(job, runner, LEAT_SQL_OWN);
     else if (run[job->kind](job, runner) == 0)
         commit(job, runner);
     if (job->result.outcome != LEAT_APPLIED)

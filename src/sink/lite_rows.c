@@ -95,7 +95,8 @@ static int fail_memory(const writing *w)
 /* What SQLite has said. */
 static int fail_sqlite(const writing *w, const char *sqlstate)
 {
-    return refuse(w, leat_sqlstate_outcome(sqlstate, "ERROR", false), sqlstate, "%s", sqlite3_errmsg(w->lite->db));
+    leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
+    return refuse(w, leat_sqlstate_outcome(&said, LEAT_SQL_ROWS), sqlstate, "%s", sqlite3_errmsg(w->lite->db));
 }
 
 /* ---- statements ---- */

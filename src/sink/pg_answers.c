@@ -93,19 +93,62 @@ static void take_lost_name(leat_pg_session *session, const PGresult *error)
     session->shared->is_nameless = session->shared->is_nameless || is_state(error, "26000");
 }
 
+static bool is_letter(const leat_pg_session *session)
+{
+    for (uint32_t i = 0; i < session->command_count; i++) {
+        if (session->commands[i].kind == COMMAND_DEAD_LETTER)
+            return true;
+    }
+    return false;
+}
+
+/* An error at commit is that of what was written. */
+static leat_sql_part part_of(const leat_pg_session *session, const job_command *command)
+{
+    switch (command->kind) {
+    case COMMAND_ROWS:
+    case COMMAND_MISSING:
+        return LEAT_SQL_ROWS;
+    case COMMAND_PREPARE:
+        return command->statement == ADVANCE_NUMBER ? LEAT_SQL_OWN : LEAT_SQL_PREPARE;
+    case COMMAND_DEAD_LETTER:
+        return LEAT_SQL_LETTER;
+    case COMMAND_SYNC:
+        if (session->kind != LEAT_JOB_BATCH)
+            return LEAT_SQL_OWN;
+        return is_letter(session) ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
+    default:
+        return LEAT_SQL_OWN;
+    }
+}
+
+static leat_outcome outcome_of(const PGresult *error, leat_sql_part part)
+{
+    leat_sql_error said = {.sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE),
+                           .severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
+                           .table = PQresultErrorField(error, PG_DIAG_TABLE_NAME),
+                           .constraint = PQresultErrorField(error, PG_DIAG_CONSTRAINT_NAME),
+                           .function = PQresultErrorField(error, PG_DIAG_SOURCE_FUNCTION)};
+    return leat_sqlstate_outcome(&said, part);
+}
+
+/* Another connection may lead to a server that takes writes, or to a session that is not in somebody's transaction. */
+static bool is_misled(const PGresult *error)
+{
+    return is_state(error, "25006") || strncmp(error_field(error, PG_DIAG_SQLSTATE), "25P", 3) == 0;
+}
+
 /* The first error counts: what follows it, up to the Sync, was not done. */
 static void take_error(leat_pg_session *session, const job_command *command, const PGresult *error)
 {
     if (session->failed)
         return;
-    const char *severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
-    const char *sqlstate = error_field(error, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
-    leat_outcome outcome = leat_sqlstate_outcome(sqlstate, severity, false);
-    leat_pg_session_fail(session, outcome, sqlstate, message ? message : PQresultErrorMessage(error));
+    leat_outcome outcome = outcome_of(error, part_of(session, command));
+    leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE), message ? message : PQresultErrorMessage(error));
     if (outcome == LEAT_FENCED || outcome == LEAT_WENT_BACK)
         session->result.partition = read_partition(error);
-    if (is_state(error, "23505"))
+    if (is_state(error, "23505") && outcome == LEAT_NOT_YET)
         take_unique_violation(session, command, error);
     if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
         session->question = ASK_TERMINATE;
@@ -115,7 +158,7 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         take_stale_plan(session);
     else if (outcome == LEAT_DRIFT)
         leat_board_ask(session->shared->board);
-    session->is_spoilt = outcome == LEAT_UNKNOWN || is_state(error, "25006");
+    session->is_spoilt = outcome == LEAT_UNKNOWN || is_misled(error);
 }
 
 /* A question's own failure changes nothing about the job's. */
@@ -123,9 +166,7 @@ static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
     leat_warn("asked about a failed job, PostgreSQL said %s: %s", error_field(error, PG_DIAG_SQLSTATE),
               error_field(error, PG_DIAG_MESSAGE_PRIMARY));
-    session->is_spoilt = leat_sqlstate_outcome(error_field(error, PG_DIAG_SQLSTATE),
-                                               PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
-                                               false) == LEAT_UNKNOWN;
+    session->is_spoilt = outcome_of(error, LEAT_SQL_OWN) == LEAT_UNKNOWN;
 }
 
 static void take_server(leat_pg_session *session, const PGresult *answer, int column)

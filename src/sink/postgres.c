@@ -41,8 +41,10 @@ static int fail_connection(leat_pg *pg, leat_error *error)
 
 static bool is_away(const PGresult *result)
 {
-    leat_outcome outcome = leat_sqlstate_outcome(PQresultErrorField(result, PG_DIAG_SQLSTATE),
-                                                 PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED), false);
+    leat_sql_error said = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                           .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
+                           .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
+    leat_outcome outcome = leat_sqlstate_outcome(&said, LEAT_SQL_OWN);
     return outcome == LEAT_UNKNOWN || outcome == LEAT_OUTAGE || outcome == LEAT_CONTENTION;
 }
 

@@ -2,58 +2,178 @@
 
 #include <string.h>
 
+/* What else must hold for a line to fit. */
+typedef enum condition {
+    ALWAYS,
+    BY,      /* `function` begins so */
+    NO_ONE,  /* no function of the server says it: a pooler, or a connection about to go */
+    BARE,    /* the error names a table and no constraint */
+} condition;
+
 typedef struct rule {
     const char *prefix;
+    condition condition;
+    const char *function;
     leat_outcome outcome;
 } rule;
 
-/* The first prefix that fits decides, so exceptions stand before their class. */
+/*
+ * For a statement that writes rows. The first line that fits decides, so exceptions stand before their class. The same lines,
+ * with what they are about, are in docs/design/sqlstate.md; a test compares them.
+ */
 static const rule rules[] = {
-    {"LT001", LEAT_FENCED},
-    {"LT002", LEAT_WENT_BACK},
+    /* leat's own functions. */
+    {"LT001", ALWAYS, NULL, LEAT_FENCED},
+    {"LT002", ALWAYS, NULL, LEAT_WENT_BACK},
+    {"LT008", ALWAYS, NULL, LEAT_BAD_DATA}, /* a statement touched fewer rows than it has: a trigger or rule dropped one */
+    {"LT", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD}, /* isolation, `leat init` has not been run: of the whole shard */
 
-    /* The words of a pooler or of a connection about to go: they do not tell what became of the transaction. */
-    {"08", LEAT_UNKNOWN},
-    {"57P", LEAT_UNKNOWN},
-    {"40003", LEAT_UNKNOWN}, /* statement_completion_unknown */
+    /* Prepare again. */
+    {"26000", ALWAYS, NULL, LEAT_CONTENTION},                   /* the statement is not there */
+    {"42P05", ALWAYS, NULL, LEAT_CONTENTION},                   /* another has its name */
+    {"0A000", BY, "RevalidateCachedQuery", LEAT_CONTENTION},    /* its plan has gone stale */
 
-    {"53", LEAT_OUTAGE},
-    {"58", LEAT_OUTAGE},
-    {"25006", LEAT_OUTAGE}, /* read-only: a primary that was demoted */
-    {"28", LEAT_OUTAGE},
-    {"3D", LEAT_OUTAGE},
+    /* About a connection. Of ours, they do not tell what became of the transaction. But an ERROR of the server itself is
+     * about one that a function opened (dblink, postgres_fdw): the transaction is undone, and that table has to wait. */
+    {"08", NO_ONE, NULL, LEAT_UNKNOWN},
+    {"57P", NO_ONE, NULL, LEAT_UNKNOWN},
+    {"40003", NO_ONE, NULL, LEAT_UNKNOWN},
+    {"08", ALWAYS, NULL, LEAT_DRIFT},
+    {"57P", ALWAYS, NULL, LEAT_DRIFT},
+    {"40003", ALWAYS, NULL, LEAT_DRIFT},
+    {"HV", ALWAYS, NULL, LEAT_DRIFT}, /* a foreign table, likewise */
 
-    {"40", LEAT_CONTENTION},
-    {"55P03", LEAT_CONTENTION}, /* lock_timeout */
-    {"57014", LEAT_CONTENTION}, /* statement_timeout */
-    {"26", LEAT_CONTENTION},    /* the prepared statement is not there */
+    /* Limits. Those of one statement are met by smaller batches; those of a value are bad data; the others are outages. */
+    {"53200", BY, "LockAcquire", LEAT_CONTENTION}, /* max_locks_per_transaction */
+    {"53400", ALWAYS, NULL, LEAT_CONTENTION},      /* temp_file_limit */
+    {"53", ALWAYS, NULL, LEAT_OUTAGE},
+    {"54000", BY, "GetNewTransactionId", LEAT_OUTAGE}, /* the stop limit of transaction ids: nothing can be written */
+    {"54000", BY, "GetNewMultiXactId", LEAT_OUTAGE},   /* that of row locks shared by several */
+    {"54", ALWAYS, NULL, LEAT_BAD_DATA},               /* a value too long for an index, nested too deep, ... */
 
-    {"23503", LEAT_NOT_YET}, /* a parent may be on its way */
-    {"23505", LEAT_NOT_YET}, /* the row in the way may go */
-    {"23P01", LEAT_NOT_YET}, /* so with an exclusion constraint */
+    /* The server is unwell, or lets nobody in. */
+    {"58P01", ALWAYS, NULL, LEAT_DRIFT}, /* a library or data file of this table is missing: other tables go on */
+    {"58", ALWAYS, NULL, LEAT_OUTAGE},
+    {"F0", ALWAYS, NULL, LEAT_OUTAGE},
+    {"28", ALWAYS, NULL, LEAT_OUTAGE},
+    {"3D", ALWAYS, NULL, LEAT_OUTAGE},
+    {"25006", ALWAYS, NULL, LEAT_OUTAGE}, /* read-only: a primary that was demoted */
+    {"25P", ALWAYS, NULL, LEAT_OUTAGE},   /* a session left in a transaction that is not ours */
 
-    {"22", LEAT_BAD_DATA},
-    {"23", LEAT_BAD_DATA},
-    {"44", LEAT_BAD_DATA},
-    {"54", LEAT_BAD_DATA},
-    {"21", LEAT_BAD_DATA},
-    {"P0", LEAT_BAD_DATA}, /* raised by a trigger */
+    /* Somebody is in the way. */
+    {"57014", ALWAYS, NULL, LEAT_CONTENTION}, /* statement_timeout */
+    {"57", ALWAYS, NULL, LEAT_OUTAGE},        /* an operator steps in */
+    {"55P03", ALWAYS, NULL, LEAT_CONTENTION}, /* lock_timeout */
+    {"40", ALWAYS, NULL, LEAT_CONTENTION},
+    {"72", ALWAYS, NULL, LEAT_CONTENTION}, /* snapshot too old */
 
-    {"42", LEAT_DRIFT},
-    {"0A", LEAT_DRIFT}, /* not supported on such a table. A plan that has gone stale says so too: pg_answers.c */
+    /* Constraints. */
+    {"23503", ALWAYS, NULL, LEAT_NOT_YET}, /* a parent may be on its way, a child may go */
+    {"23001", ALWAYS, NULL, LEAT_NOT_YET}, /* so says ON DELETE RESTRICT from PostgreSQL 18 on, 23503 before */
+    {"23505", ALWAYS, NULL, LEAT_NOT_YET}, /* the row in the way may go */
+    {"23P01", ALWAYS, NULL, LEAT_NOT_YET}, /* so with an exclusion constraint */
+    {"23514", BY, "ExecPartitionCheck", LEAT_NOT_YET}, /* a partition is being attached beside the default one, or the route's
+                                                          table is one itself */
+    {"23514", BARE, NULL, LEAT_DRIFT},                 /* no partition for the row */
+    {"23", ALWAYS, NULL, LEAT_BAD_DATA},
+    {"44", ALWAYS, NULL, LEAT_BAD_DATA}, /* WITH CHECK OPTION of a view */
+
+    /* Data. */
+    {"2200H", ALWAYS, NULL, LEAT_DRIFT}, /* a sequence in a default has come to its end */
+    {"22", ALWAYS, NULL, LEAT_BAD_DATA},
+    {"10", ALWAYS, NULL, LEAT_BAD_DATA}, /* XQuery */
+    {"20", ALWAYS, NULL, LEAT_BAD_DATA}, /* CASE without a branch for the value */
+    {"21", ALWAYS, NULL, LEAT_BAD_DATA}, /* a subquery gave more rows than one */
+    {"P0", ALWAYS, NULL, LEAT_BAD_DATA}, /* a trigger raised it: RAISE, STRICT, ASSERT */
+    {"38000", ALWAYS, NULL, LEAT_BAD_DATA}, /* so does one in Python, Perl or Tcl */
+    {"09", ALWAYS, NULL, LEAT_BAD_DATA},    /* the standard's word for it */
+
+    /* The table, or what hangs on it, does not fit. */
+    {"42", ALWAYS, NULL, LEAT_DRIFT},
+    {"0A", ALWAYS, NULL, LEAT_DRIFT}, /* not supported on such a table */
+    {"3F", ALWAYS, NULL, LEAT_DRIFT}, /* a schema is missing */
+    {"55", ALWAYS, NULL, LEAT_DRIFT}, /* no replica identity, a view that takes no rows, ... */
+
+    /* A trigger's function is wrong in itself. */
+    {"03", ALWAYS, NULL, LEAT_DRIFT},
+    {"0B", ALWAYS, NULL, LEAT_DRIFT},
+    {"0F", ALWAYS, NULL, LEAT_DRIFT},
+    {"0L", ALWAYS, NULL, LEAT_DRIFT},
+    {"0P", ALWAYS, NULL, LEAT_DRIFT},
+    {"0Z", ALWAYS, NULL, LEAT_DRIFT},
+    {"24", ALWAYS, NULL, LEAT_DRIFT},
+    {"25", ALWAYS, NULL, LEAT_DRIFT},
+    {"27", ALWAYS, NULL, LEAT_DRIFT}, /* it changes the row it was called for */
+    {"2B", ALWAYS, NULL, LEAT_DRIFT},
+    {"2D", ALWAYS, NULL, LEAT_DRIFT},
+    {"2F", ALWAYS, NULL, LEAT_DRIFT}, /* no RETURN */
+    {"34", ALWAYS, NULL, LEAT_DRIFT},
+    {"38", ALWAYS, NULL, LEAT_DRIFT},
+    {"39", ALWAYS, NULL, LEAT_DRIFT},
+    {"3B", ALWAYS, NULL, LEAT_DRIFT},
+
+    /* Internal errors and corrupted data: a person has to look before more is written. */
+    {"XX", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
+
+    /* No code of PostgreSQL, and a function in PL/pgSQL or PL/Python raises it: the application's own P0001. */
+    {"", BY, "exec_stmt_raise", LEAT_BAD_DATA},
+    {"", BY, "PLy_", LEAT_BAD_DATA},
+    {"", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
 };
 
-leat_outcome leat_sqlstate_outcome(const char *sqlstate, const char *severity, bool primary_key)
+static bool is_said(const char *field)
 {
-    if (!severity || strcmp(severity, "ERROR") != 0)
-        return LEAT_UNKNOWN;
-    if (!sqlstate || strlen(sqlstate) != 5)
-        return LEAT_UNKNOWN;
-    if (primary_key && strcmp(sqlstate, "23505") == 0)
-        return LEAT_CONTENTION;
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (strncmp(sqlstate, rules[i].prefix, strlen(rules[i].prefix)) == 0)
-            return rules[i].outcome;
+    return field && field[0] != '\0';
+}
+
+static bool begins_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool fits(const rule *line, const leat_sql_error *error)
+{
+    if (!begins_with(error->sqlstate, line->prefix))
+        return false;
+    switch (line->condition) {
+    case ALWAYS:
+        return true;
+    case BY:
+        return is_said(error->function) && begins_with(error->function, line->function);
+    case NO_ONE:
+        return !is_said(error->function);
+    case BARE:
+        return is_said(error->table) && !is_said(error->constraint);
     }
-    return LEAT_NOT_UNDERSTOOD;
+    return false;
+}
+
+static leat_outcome outcome_of_rows(const leat_sql_error *error)
+{
+    const rule *line = rules;
+    while (!fits(line, error))
+        line++;
+    return line->outcome;
+}
+
+/* It holds no record's data, so no record is to blame. */
+static leat_outcome blame_nobody(leat_outcome outcome, const char *sqlstate, leat_sql_part part)
+{
+    if (outcome != LEAT_BAD_DATA && outcome != LEAT_NOT_YET && outcome != LEAT_DRIFT)
+        return outcome;
+    if (part != LEAT_SQL_OWN)
+        return LEAT_DRIFT;
+    return begins_with(sqlstate, "54") ? LEAT_OUTAGE : LEAT_NOT_UNDERSTOOD;
+}
+
+leat_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part)
+{
+    if (!error->severity || strcmp(error->severity, "ERROR") != 0)
+        return LEAT_UNKNOWN;
+    if (!error->sqlstate || strlen(error->sqlstate) != 5)
+        return LEAT_UNKNOWN;
+    leat_outcome outcome = outcome_of_rows(error);
+    if (part == LEAT_SQL_ROWS || begins_with(error->sqlstate, "LT"))
+        return outcome;
+    return blame_nobody(outcome, error->sqlstate, part);
 }

@@ -43,6 +43,39 @@ def test_every_answer_of_the_edge_is_documented():
     assert len(answers) > 15 and documented == answers
 
 
+RULE = r'\{"(\w*)", (\w+), (?:NULL|"(\w+)"), LEAT_(\w+)\}'
+CONDITIONS = {"ALWAYS": "", "BY": "said by `{}`", "NO_ONE": "no function named", "BARE": "a table named, no constraint"}
+OUTCOMES = {"NOT_YET": "bad data for now"}
+# What PostgreSQL 16 to 18 have beyond 15.
+LATER_STATES = {"10608", "25P04", "58P03"}
+
+
+def sqlstate_rules():
+    return re.findall(RULE, (ROOT / "src" / "sink" / "sqlstate.c").read_text())
+
+
+def test_every_line_about_a_sqlstate_is_documented():
+    """docs/design/sqlstate.md has the lines of src/sink/sqlstate.c, in their order."""
+    code = [(prefix or "any", CONDITIONS[condition].format(function), OUTCOMES.get(outcome, outcome.lower().replace("_", " ")))
+            for prefix, condition, function, outcome in sqlstate_rules()]
+    page = (ROOT / "docs" / "design" / "sqlstate.md").read_text().split("| SQLSTATE |")[1]
+    rows = [tuple(cell.strip() for cell in line.split("|")[1:5]) for line in page.splitlines()[2:] if line.startswith("|")]
+    assert [row[:3] for row in rows] == code and all(row[3] for row in rows)
+
+
+def test_no_sqlstate_of_postgresql_falls_through():
+    """Every error of errcodes.txt has a line of its own or of its class, and no line is about nothing."""
+    lists = list(Path("/usr/share/postgresql").glob("*/errcodes.txt"))
+    assert lists, "there is no PostgreSQL server here"
+    states = LATER_STATES | {line.split()[0] for file in lists for line in file.read_text().splitlines()
+                             if re.match(r"^\w{5}\s+E\s", line)}
+    prefixes = {prefix for prefix, *_ in sqlstate_rules()} - {""}
+    assert len(states) > 240
+    assert not [state for state in states if not any(state.startswith(prefix) for prefix in prefixes)]
+    assert not [prefix for prefix in prefixes
+                if not prefix.startswith("LT") and not any(state.startswith(prefix) for state in states)]
+
+
 def headings(file):
     """As the anchors that they become."""
     found = re.findall(r"^#+ (.*)$", file.read_text(), re.M)

@@ -282,6 +282,38 @@ START_TEST(bad_data_and_drift_fail_whole_and_leave_the_connection_well)
 }
 END_TEST
 
+/* An error of leat's own statement, of whatever class, is never held against a record of the batch. */
+START_TEST(no_record_is_blamed_for_what_leats_own_statements_meet)
+{
+    static const struct {
+        const char *sqlstate;
+        leat_outcome outcome;
+    } cases[] = {{"54000", LEAT_OUTAGE},        {"53100", LEAT_OUTAGE},        {"22003", LEAT_NOT_UNDERSTOOD},
+                 {"23505", LEAT_NOT_UNDERSTOOD}, {"23514", LEAT_NOT_UNDERSTOOD}, {"P0001", LEAT_NOT_UNDERSTOOD},
+                 {"42501", LEAT_NOT_UNDERSTOOD}, {"40001", LEAT_CONTENTION}};
+    world *w = world_open(1, 1000);
+    claim(w, 0);
+    fixture_sql(w->f, "CREATE TABLE says (state text); INSERT INTO says VALUES ('');"
+                      "CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                      " IF (SELECT state FROM public.says) <> '' THEN"
+                      " RAISE 'no' USING ERRCODE = (SELECT state FROM public.says); END IF; RETURN new; END $$;"
+                      "CREATE TRIGGER say BEFORE INSERT ON leat.progress FOR EACH ROW EXECUTE FUNCTION say()");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "UPDATE says SET state = '%s'", cases[i].sqlstate);
+        fixture_sql(w->f, sql);
+        patch(w, "1", "{\"n\":1}");
+        add_part(w, 0, 1, 10);
+        expect_outcome(run_batch(w), cases[i].outcome, cases[i].sqlstate);
+    }
+    fixture_sql(w->f, "UPDATE says SET state = ''");
+    patch(w, "1", "{\"n\":1}");
+    add_part(w, 0, 1, 10);
+    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_record_that_makes_no_sense_is_named_and_nothing_is_sent)
 {
     static const struct {
@@ -502,7 +534,8 @@ START_TEST(a_fenced_dead_letter_is_not_kept)
     patch(w, "1", "{}");
     w->f->records[0].offset = 5;
     add_part(w, 0, 3, 5);
-    expect_outcome(run_dead(w, "22003", "bad"), LEAT_BAD_DATA, "23514");
+    /* Nothing is wrong with a record because of that. */
+    expect_outcome(run_dead(w, "22003", "bad"), LEAT_DRIFT, "23514");
     ck_assert_str_eq(fixture_ask(w->f, "SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM leat.progress"), "1 2");
     world_free(w);
 }
@@ -592,6 +625,7 @@ int main(void)
     tcase_add_test(outcomes, a_foreign_insert_of_the_key_is_contention);
     tcase_add_test(outcomes, an_error_of_the_commit_is_a_failure);
     tcase_add_test(outcomes, bad_data_and_drift_fail_whole_and_leave_the_connection_well);
+    tcase_add_test(outcomes, no_record_is_blamed_for_what_leats_own_statements_meet);
     tcase_add_test(outcomes, a_record_that_makes_no_sense_is_named_and_nothing_is_sent);
     tcase_add_test(outcomes, statements_lost_or_stale_are_prepared_again);
     tcase_add_test(outcomes, a_connection_that_has_prepared_much_is_replaced);
