@@ -30,6 +30,7 @@ typedef struct sim_record {
     bool is_gone;       /* retention or truncation took it */
     bool is_cut_off;    /* truncation did: nobody need apply it */
     bool ever_applied;  /* a database has committed it, whatever became of that database */
+    uint64_t refused;   /* world.serial when a worker was last told that it is bad data, alone; 0: since then its letter failed */
 } sim_record;
 
 typedef struct sim_partition {

@@ -10,7 +10,8 @@
  *   ownership     no work for a partition that was given back, or in another shard's database
  *   memory        records and bytes held stay under their bounds, and come back
  *   acknowledged  what was answered 202 is in the log, what was answered 4xx or 503 is not
- *   dead_letters  only what the database refuses for good is kept as a dead letter
+ *   dead_letters  only what the database refuses for good is kept as a dead letter, and only when that is the last that was
+ *                 heard of it and of the shard
  *   tables        the tables equal what a sequential oracle makes of the log
  *   liveness      once nothing goes wrong any more all is applied, committed and let go of
  */
@@ -30,6 +31,8 @@ void sim_check_commit(sim_world *world, uint32_t partition, int64_t offset);
 void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_job *job);
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
+/* A worker gives a dead letter of the record to a shard, whose last trouble it was told of at `trouble` (world.serial). */
+void sim_check_verdict(sim_world *world, const sim_record *record, uint64_t trouble);
 void sim_check_drained(sim_world *world, const sim_process *process);
 /* What a claim has read is about to be used: it may be less than what was acknowledged. */
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_progress *progress);

@@ -41,6 +41,14 @@ void sim_check_order(sim_world *world, const sim_state *state, const sim_commit 
     }
 }
 
+void sim_check_verdict(sim_world *world, const sim_record *record, uint64_t trouble)
+{
+    if (record->refused == 0 || record->refused < trouble)
+        sim_fail(world, "dead_letters", "partition %u offset %lld is to be a dead letter, and was not asked again since %s",
+                 record->record.partition, (long long)record->record.offset,
+                 record->refused == 0 ? "one of it failed" : "the shard was in trouble");
+}
+
 void sim_check_dead_letters(sim_world *world, const sim_commit *commit)
 {
     for (uint32_t i = 0; i < commit->fate_count; i++) {

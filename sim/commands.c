@@ -55,13 +55,24 @@ static const char *random_error(sim_world *world)
     return states[sim_below(world, sizeof states / sizeof *states)];
 }
 
+/* What the server says to whoever wants to write; NULL: nothing. */
+static const char *refusal(const sim_session *session, bool is_first)
+{
+    const sim_server *server = session->server;
+    if (server->is_read_only && is_first)
+        return "25006";
+    bool refuses = server->refuse_until_us > server->world->clock.now_us;
+    return refuses && (is_first || strcmp(server->refuse_state, "54000") != 0) ? server->refuse_state : NULL;
+}
+
 static ran run_advance(sim_session *session, const sim_command *command)
 {
     const leat_batch_part *part = &command->part;
     if (session->phase == 0) {
         const char *error = random_error(session->server->world);
-        if (session->server->is_read_only || error)
-            return failed(session, error ? error : "25006", part->partition);
+        error = error ? error : refusal(session, true);
+        if (error)
+            return failed(session, error, part->partition);
         return sim_lock_partition(session, part->partition, false) ? RAN_MORE : RAN_WAITS;
     }
     if (session->phase == 1) {
@@ -115,6 +126,8 @@ static ran run_rows(sim_session *session, const sim_command *command)
         session->row_wait_us = wait < 0 ? session->pipeline->lock_timeout_us : wait;
         return wait < 0 ? failed(session, "55P03", 0) : RAN_MORE;
     }
+    if (refusal(session, false))
+        return failed(session, refusal(session, false), 0);
     if (server->fail_until_us > server->world->clock.now_us)
         return failed(session, server->fail_state, 0);
     for (uint32_t i = 0; i < command->write_count; i++) {
@@ -129,6 +142,8 @@ static ran run_rows(sim_session *session, const sim_command *command)
 static ran run_dead_letter(sim_session *session, const sim_command *command)
 {
     (void)command;
+    if (refusal(session, false))
+        return failed(session, refusal(session, false), 0);
     transaction(session, COMMIT_BATCH);
     return RAN_DONE;
 }
@@ -138,8 +153,9 @@ static ran run_claim(sim_session *session, const sim_command *command)
     sim_world *world = session->server->world;
     if (session->phase == 0) {
         const char *error = random_error(world);
-        if (session->server->is_read_only || error)
-            return failed(session, error ? error : "25006", command->partition);
+        error = error ? error : refusal(session, true);
+        if (error)
+            return failed(session, error, command->partition);
         return sim_lock_partition(session, command->partition, true) ? RAN_MORE : RAN_WAITS;
     }
     const sim_partition_state *partition = stored(session, command->partition);
@@ -171,8 +187,8 @@ static ran run_compact(sim_session *session, const sim_command *command)
     const leat_compaction *compaction = &command->compaction;
     uint32_t p = compaction->partition;
     if (session->phase == 0) {
-        if (session->server->is_read_only)
-            return failed(session, "25006", p);
+        if (refusal(session, true))
+            return failed(session, refusal(session, true), p);
         return sim_lock_partition(session, p, false) ? RAN_MORE : RAN_WAITS;
     }
     if (session->phase == 1) {

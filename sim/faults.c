@@ -237,6 +237,15 @@ static void not_understood(sim_world *world)
     sim_server_fail_all(world->shards[shard].primary, "XX000", until_us(world, 1500));
 }
 
+static void refuse_all(sim_world *world)
+{
+    uint32_t shard = some_shard(world);
+    const char *state = sim_below(world, 2) ? "54000" : "53100";
+    sim_tell(world, "shard %u: takes no writes, %s", shard, state);
+    world->sometimes->count[SOMETIMES_REFUSED_ALL]++;
+    sim_server_refuse(world->shards[shard].primary, state, until_us(world, 1500));
+}
+
 static void lock_row(sim_world *world)
 {
     uint32_t shard = some_shard(world);
@@ -256,7 +265,7 @@ static const struct {
     {OPT_RECREATE, recreate}, {OPT_GROW, grow}, {OPT_STOP, stop_server},
     {OPT_PAUSE, pause_server}, {OPT_FAILOVER, fail_over}, {OPT_READ_ONLY, make_read_only},
     {OPT_SLOW, slow_down}, {OPT_DRIFT, drift}, {OPT_NOT_UNDERSTOOD, not_understood},
-    {OPT_FOREIGN_LOCK, lock_row},
+    {OPT_FOREIGN_LOCK, lock_row}, {OPT_REFUSE_ALL, refuse_all},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);
@@ -290,6 +299,7 @@ static void heal_server(sim_world *world, sim_server *server)
     sim_server_slow(server, 1);
     sim_server_pause(world, server, 0);
     sim_server_fail_all(server, "", 0);
+    sim_server_refuse(server, "", 0);
 }
 
 void sim_faults_heal(sim_world *world)

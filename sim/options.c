@@ -88,6 +88,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_DRIFT] = {"drift", FAULT, 2000, 30000, 0},
     [OPT_NOT_UNDERSTOOD] = {"not_understood", FAULT, 2000, 30000, 0},
     [OPT_FOREIGN_LOCK] = {"foreign_lock", FAULT, 200, 20000, 0},
+    [OPT_REFUSE_ALL] = {"refuse_all", FAULT, 1000, 30000, 0},
 };
 
 /* A power of two below the span is drawn first, so that no logarithm's rounding depends on the machine. */

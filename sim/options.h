@@ -86,6 +86,7 @@ typedef enum sim_option {
     OPT_DRIFT,         /* all of a shard fails with 42703 for a while */
     OPT_NOT_UNDERSTOOD,/* all of a shard fails with XX000 for a while */
     OPT_FOREIGN_LOCK,  /* another program holds a row */
+    OPT_REFUSE_ALL,    /* a shard takes no writes at all for a while, dead letters neither */
     OPTION_COUNT,
 } sim_option;
 

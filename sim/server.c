@@ -98,6 +98,12 @@ void sim_server_fail_all(sim_server *server, const char *sqlstate, int64_t until
     server->fail_until_us = until_us;
 }
 
+void sim_server_refuse(sim_server *server, const char *sqlstate, int64_t until_us)
+{
+    snprintf(server->refuse_state, sizeof server->refuse_state, "%s", sqlstate);
+    server->refuse_until_us = until_us;
+}
+
 void sim_server_lock_row(sim_server *server, uint32_t row, int64_t until_us)
 {
     if (until_us > server->row_locked_until_us[row])

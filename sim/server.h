@@ -108,6 +108,9 @@ void sim_server_pause(sim_world *world, sim_server *server, int64_t until_us);
 void sim_server_read_only(sim_server *server, bool on);
 void sim_server_slow(sim_server *server, uint32_t factor);
 void sim_server_fail_all(sim_server *server, const char *sqlstate, int64_t until_us); /* all row statements */
+/* Nothing is written any more, claims and dead letters neither. 54000 as at the stop limit of transaction ids: a transaction
+ * that has its id goes on. */
+void sim_server_refuse(sim_server *server, const char *sqlstate, int64_t until_us);
 void sim_server_lock_row(sim_server *server, uint32_t row, int64_t until_us);
 
 #endif

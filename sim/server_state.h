@@ -59,6 +59,8 @@ struct sim_server {
     int64_t paused_until_us;
     char fail_state[6];
     int64_t fail_until_us;
+    char refuse_state[6];
+    int64_t refuse_until_us;
     sim_state state;
     sim_list commits;
     advisory locks[SIM_PARTITIONS_MAX];

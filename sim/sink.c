@@ -25,7 +25,9 @@ typedef struct pool_member {
     uint32_t part_count; /* of a batch */
     leat_batch_part parts[SIM_PARTITIONS_MAX];
     uint32_t record_count;
-    bool is_letter;      /* the batch keeps a dead letter */
+    sim_record *only;    /* the batch's single record, else NULL */
+    bool is_letter;      /* and the batch keeps it as a dead letter */
+    uint64_t verdict;    /* the refusal that it is kept for */
     leat_job_result result; /* of a batch that could not be built */
 } pool_member;
 
@@ -42,6 +44,7 @@ struct leat_sink {
     uint32_t failures;
     uint64_t server;     /* of the connections */
     int64_t heard_us;    /* when one of them said so last, or was asked */
+    uint64_t trouble;    /* world.serial when the worker was last told of an outage, or what is not understood */
     leat_sink_counters counters;
 };
 
@@ -70,10 +73,30 @@ static void want_connection(leat_sink *sink)
     sim_process_plan(sink->world, sink->process, sink->world->clock.now_us + retry_delay_us(sink), on_attempt, sink, 0);
 }
 
+/* What the worker knows from here on of the record it tried alone, and of the shard. */
+static void note(pool_member *connection, const leat_job_result *result)
+{
+    leat_sink *sink = connection->sink;
+    sim_world *world = sink->world;
+    bool is_verdict = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET;
+    if (result->outcome == LEAT_OUTAGE || result->outcome == LEAT_NOT_UNDERSTOOD)
+        sink->trouble = ++world->serial;
+    if (!connection->only)
+        return;
+    if (!connection->is_letter && is_verdict)
+        connection->only->refused = ++world->serial;
+    if (connection->is_letter && result->outcome != LEAT_APPLIED) {
+        world->sometimes->count[SOMETIMES_LETTER_FAILED]++;
+        if (connection->only->refused == connection->verdict)
+            connection->only->refused = 0;
+    }
+}
+
 static void report(pool_member *connection, leat_job_result *result)
 {
     leat_sink *sink = connection->sink;
     connection->has_job = false;
+    note(connection, result);
     sim_tell(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
              leat_outcome_name(result->outcome), result->sqlstate);
     sink->events.done(sink->events.context, connection->job, result);
@@ -430,6 +453,11 @@ static void take_job(pool_member *connection, const leat_job *job)
     connection->part_count = job->kind == LEAT_JOB_BATCH ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_JOB_BATCH ? job->batch.record_count : 0;
     connection->is_letter = job->kind == LEAT_JOB_BATCH && job->batch.dead;
+    connection->only = connection->record_count == 1 ? sim_broker_at(&connection->sink->world->broker,
+                                                                     job->batch.records[0].partition,
+                                                                     job->batch.records[0].offset)
+                                                     : NULL;
+    connection->verdict = connection->only ? connection->only->refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++)
         connection->parts[i] = job->batch.parts[i];
 }
@@ -455,6 +483,8 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
     }
     take_job(connection, job);
     tell_job(connection, job);
+    if (connection->is_letter)
+        sim_check_verdict(world, connection->only, sink->trouble);
     sim_pipeline *pipeline = job->kind == LEAT_JOB_BATCH   ? build_batch(sink, &job->batch, &connection->result)
                              : job->kind == LEAT_JOB_CLAIM ? build_claim(sink, job->partition)
                                                            : build_compaction(sink, &job->compaction);

@@ -19,6 +19,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_ROUNDS,           /* writes to one key that did not fold, in one batch */
     SOMETIMES_BUDGET_FULL,
     SOMETIMES_DEAD_LETTER,
+    SOMETIMES_LETTER_FAILED,    /* a dead letter could not be written */
     SOMETIMES_TABLE_STOPPED,
     SOMETIMES_SHARD_HALTED,
     SOMETIMES_STALE_BATCH,
@@ -40,6 +41,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_SERVER_TOLD,      /* an idle connection says so, when asked */
     SOMETIMES_READ_ONLY,
     SOMETIMES_SLOW,
+    SOMETIMES_REFUSED_ALL,      /* a server took no writes at all */
     SOMETIMES_DRIFT,
     SOMETIMES_CRASH,
     SOMETIMES_DRAINED,
