@@ -30,13 +30,38 @@ static void one_line(char *out, size_t size, const char *message)
 
 static const char primary_only[] = " (leat reads and writes at the primary only)";
 
+static const struct {
+    const char *words;
+    const char *advice;
+} pooler_says[] = {
+    {"statement pooling mode", " (leat needs pool_mode=transaction or session)"},
+    {"unsupported startup parameter", " (the pooler passes no such parameter on: set it by ALTER ROLE or ALTER DATABASE)"},
+};
+
+static const char *advice_on(const char *message)
+{
+    for (size_t i = 0; i < sizeof pooler_says / sizeof *pooler_says; i++)
+        if (strstr(message, pooler_says[i].words))
+            return pooler_says[i].advice;
+    return "";
+}
+
+/* What a server or pooler said before it hung up is worth more than what libpq guesses behind it. */
+static void last_words(char *out, size_t size, const char *message)
+{
+    one_line(out, size, message);
+    char *guess = strstr(out, " server closed the connection unexpectedly");
+    if (guess)
+        *guess = '\0';
+}
+
 static int fail_connection(leat_pg *pg, leat_error *error)
 {
     pg->is_away = true;
     char message[768];
-    one_line(message, sizeof message, PQerrorMessage(pg->connection));
+    last_words(message, sizeof message, PQerrorMessage(pg->connection));
     pg->is_not_primary = strstr(message, "session is read-only") || strstr(message, "server is in hot standby mode");
-    return leat_fail(error, "%s: %s%s", pg->where, message, pg->is_not_primary ? primary_only : "");
+    return leat_fail(error, "%s: %s%s", pg->where, message, pg->is_not_primary ? primary_only : advice_on(message));
 }
 
 static bool is_away(const PGresult *result)
