@@ -35,10 +35,20 @@ APPS = 6
 class Pooler:
     """PgBouncer 1 of scripts/pgbouncer, before cluster 1."""
 
-    def __init__(self, *options):
-        script("pgbouncer", "up", 1, *options)
+    def __init__(self, server, *options):
+        self.server = server
+        self.start(*options)
+
+    def start(self, *options):
+        """Also of one that runs: then it is stopped before."""
+        self.options = options
+        script("pgbouncer", "up", 1, "--to-port", port_of(self.server), *options)
         env = dict(line.split("=", 1) for line in script("pgbouncer", "env").splitlines())
         self.dsn = env["PGBOUNCER_DSN_1"].strip("'")
+
+    def lead_to(self, server):
+        options = self.options[2:] if self.options[0] == "--debian" else self.options
+        script("pgbouncer", "reload", 1, "--to-port", port_of(server), *options)
 
     def admin(self, command):
         with psycopg.connect(self.dsn.replace("dbname=leat", "dbname=pgbouncer"), autocommit=True) as db:
@@ -47,6 +57,10 @@ class Pooler:
     def log(self):
         status = script("pgbouncer", "status").splitlines()
         return Path(next(line for line in status if "PgBouncer 1 " in line).split(", ")[-1]).read_text(errors="replace")
+
+
+def port_of(dsn):
+    return psycopg.conninfo.conninfo_to_dict(dsn)["port"]
 
 
 def run_simple(db, command):
@@ -64,7 +78,7 @@ def make_pooled(make_world):
     def make(*options, connections=4, **settings):
         settings = {"table_sql": TABLE_SQL, "routes": ROUTES, "catalog_every": "1s", **settings}
         world = make_world(**{"shards": 1, "partitions": 4, "workers": 2, **settings})
-        world.pooler = Pooler(*options)
+        world.pooler = Pooler(world.env["PG_DSN_1"], *options)
         world.settings["shards"][0].update(
             dsn=world.pooler.dsn.replace("dbname=leat", f"dbname={world.name}"), connections=connections)
         world.write_config()
@@ -189,7 +203,7 @@ def test_a_session_that_another_has_prepared_in(make_pooled, options):
         first = world.start("apply")
         partitions = {app: write(app, "f") for app in range(APPS)}
         assert first.terminate() == 0
-        world.pooler = Pooler(*options)  # with sessions in which nobody has prepared yet
+        world.pooler.start(*options)  # with sessions in which nobody has prepared yet
         appliers = [world.start("apply") for _ in range(2)]
         wait_until(lambda: all(len(held_by(p)) == 2 for p in appliers), "each to have two partitions")
         wait_until(lambda: all(world.metric(p, "leat_claims_total") >= 2 for p in appliers), "their claims")
@@ -235,7 +249,7 @@ def test_the_table_changes_and_the_pooler_goes_under_load(make_pooled, options):
         time.sleep(1)
         world.pooler.admin("RESUME")
         goes_on("PAUSE")
-        script("pgbouncer", "up", 1, *options)
+        world.pooler.start(*options)
         goes_on("a restart")
     finally:
         accepted = load.finish()
@@ -310,7 +324,7 @@ def test_what_a_pooler_does_not_take_is_said(make_pooled):
     assert done.returncode == 3 and "unsupported startup parameter" in done.stdout and "ALTER ROLE" in done.stdout, done.stdout
     world.settings["shards"][0]["dsn"] = world.settings["shards"][0]["dsn"].partition(" options")[0]
     world.write_config()
-    script("pgbouncer", "up", 1, "--debian", 12, "--mode", "statement")
+    world.pooler.start("--debian", 12, "--mode", "statement")
     done = world.leat("check")
     assert done.returncode == 3 and "leat needs pool_mode=transaction or session" in done.stdout, done.stdout
     assert "unexpectedly" not in done.stdout
@@ -358,7 +372,7 @@ class Standby:
         self.as_server = {"user": server.st_uid, "group": server.st_gid, "extra_groups": []} if server.st_uid else {}
         self.home = Path(tempfile.mkdtemp(prefix="leat-standby-", dir="/var/tmp"))
         shutil.chown(self.home, server.st_uid, server.st_gid)
-        self.port = int(dict(p.split("=") for p in primary.split())["port"]) + 90
+        self.port = int(port_of(primary)) + 90
         self.dsn = f"host=127.0.0.1 port={self.port} user=dev dbname=leat"
         self.run("pg_basebackup", "-d", primary.replace("dbname=leat", ""), "-D", self.home / "data", "-R", "-c", "fast", "-X", "stream")
         with open(self.home / "data" / "postgresql.auto.conf", "a") as settings:
@@ -405,7 +419,7 @@ def test_a_failover_behind_the_pooler_is_met_without_a_write(make_pooled, option
         expect_applied(world, accepted)
         wait_until(lambda: world.rows("select count(*) from leat.progress") == [(0,)], "silence: the last compactions")
         standby.sql("select pg_promote()")
-        script("pgbouncer", "reload", 1, *options[2:], "--to-port", standby.port)
+        world.pooler.lead_to(standby.dsn)
         primary, world.store.dsns["a"] = world.store.dsns["a"], standby.dsn.replace("dbname=leat", f"dbname={world.name}")
         try:
             assert difference(world, first) == {}, "the standby has the later writes: nothing was lost"
