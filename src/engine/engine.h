@@ -48,8 +48,8 @@ typedef struct leat_engine_config {
     uint64_t batch_bytes_max;
     int64_t age_bound_us;           /* a subpartition whose head has waited longer goes before deeper ones */
     int64_t compact_every_us;
-    int64_t verify_every_us;        /* a partition in which nothing moves is looked at in its shard so often: a pooler may hide
-                                       a failover that took its last batches back */
+    int64_t verify_every_us;        /* a partition in which nothing moves is looked at in its shard so often: it may have lost the
+                                       last batches, and a sink sees only that another server answers */
     int64_t commit_every_us;
     int64_t drain_us;               /* how long a revoke waits for batches in flight before it gives the partition up */
     int64_t retry_min_us;           /* back-off of a failed subpartition, doubled with jitter up to retry_max_us */
