@@ -343,7 +343,7 @@ def test_a_look_costs_the_pooler_no_session(make_pooled, release):
     expect_applied(world, accepted)
     logins = lambda: world.pooler.log().count("new connection to server")
     before = logins()
-    for command in (["check"], ["status"], ["lag"], ["dead", "list"], ["init"]):
+    for command in (["check"], ["status"], ["lag"], ["dead", "list"]):
         done = world.leat(*command)
         assert done.returncode == 0, done.stdout + done.stderr
     looks = world.pooler.log().count("login attempt")
