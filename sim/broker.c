@@ -197,6 +197,15 @@ void sim_broker_recreate(sim_world *world)
     }
 }
 
+/* Others write there too. */
+int64_t sim_broker_append_elsewhere(sim_world *world, uint32_t at)
+{
+    sim_partition *partition = &world->broker.partitions[at];
+    partition->other_end += sim_below(world, 2) ? sim_below(world, 20) : 0;
+    sim_tell(world, "another log: partition %u offset %lld", at, (long long)partition->other_end);
+    return partition->other_end++;
+}
+
 void sim_broker_grow(sim_world *world)
 {
     if (world->broker.partition_count + world->broker.grown < SIM_PARTITIONS_MAX)

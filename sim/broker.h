@@ -39,6 +39,7 @@ typedef struct sim_partition {
     uint32_t capacity;
     int64_t start;        /* the log's first offset */
     int64_t end;          /* the next offset */
+    int64_t other_end;    /* the next offset in the topic that was made anew in place of this one */
     int64_t seen;         /* the highest offset that anybody has read; -1: none */
     uint32_t first;       /* index of the first record that is still there */
     bool is_damaged;      /* records are gone that were not applied: a person is needed */
@@ -70,6 +71,8 @@ void sim_broker_saw(sim_broker *broker, const sim_record *record);
 void sim_broker_trim(sim_world *world, uint32_t partition, int64_t start);
 void sim_broker_truncate(sim_world *world, uint32_t partition, int64_t end);
 void sim_broker_recreate(sim_world *world);
+/* A write to a topic that was made anew: its offset there. It is in no log that counts. */
+int64_t sim_broker_append_elsewhere(sim_world *world, uint32_t partition);
 void sim_broker_grow(sim_world *world);
 
 #endif

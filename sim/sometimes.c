@@ -46,6 +46,7 @@ static const char *const names[SOMETIMES_COUNT] = {
     [SOMETIMES_TRIMMED] = "trimmed",
     [SOMETIMES_TRUNCATED] = "truncated",
     [SOMETIMES_RECREATED] = "recreated",
+    [SOMETIMES_WRITTEN_ELSEWHERE] = "written_elsewhere",
     [SOMETIMES_GROWN] = "grown",
     [SOMETIMES_COMMIT_REFUSED] = "commit_refused",
     [SOMETIMES_ACK_LOST] = "ack_lost",

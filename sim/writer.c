@@ -1,13 +1,15 @@
 /*
  * writer.c - what the edge finds behind log.h's writer: appends that arrive in order, most of them. One whose answer is lost
- * may be in the log or come to be.
+ * may be in the log or come to be. One that a topic made anew has taken is acknowledged like any other: the production
+ * code's guard says which acknowledgements to believe, and when to look at the topic first.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/topic_guard.h"
 #include "world.h"
 
-enum { WAITING_MAX = 64 };
+enum { WAITING_MAX = 64, BROKERS = 2 };
 
 struct leat_log_writer {
     sim_world *world;
@@ -16,6 +18,10 @@ struct leat_log_writer {
     int64_t last_us;
     uint32_t waiting;
     struct append *open[WAITING_MAX]; /* without an answer yet */
+    leat_topic_guard guard;
+    bool is_looking[BROKERS];
+    int64_t look_us[BROKERS]; /* when it began */
+    bool is_anew;             /* a look has shown it */
 };
 
 /* One append under way. */
@@ -25,6 +31,8 @@ typedef struct append {
     leat_record record; /* slices into `bytes` */
     char bytes[1024];
     bool is_answered;
+    bool is_acknowledged; /* waits for a look */
+    leat_topic_ack ack;
     leat_append_result result;
     int64_t offset;
 } append;
@@ -37,14 +45,94 @@ static void forget(leat_log_writer *writer, const append *sent)
     writer->open[at] = writer->open[--writer->waiting];
 }
 
+static void answer(append *sent, leat_append_result result)
+{
+    forget(sent->writer, sent);
+    sent->writer->on_appended(sent->writer->context, sent->request, result, sent->record.partition, sent->offset,
+                              "simulated");
+}
+
+/* --- is it the topic that was set up? ------------------------------------------------------------------------------- */
+
+/* What waits is judged again; nothing waits for long that no look begun since has shown. */
+static void judge_waiting(leat_log_writer *writer)
+{
+    for (uint32_t i = writer->waiting; i > 0; i--) {
+        append *sent = writer->open[i - 1];
+        if (!sent->is_acknowledged)
+            continue;
+        if (writer->is_anew)
+            answer(sent, LEAT_APPEND_UNKNOWN);
+        else if (leat_topic_guard_is_shown(&writer->guard, &sent->ack))
+            answer(sent, LEAT_APPENDED);
+    }
+}
+
+static void look_begin(leat_log_writer *writer, uint64_t broker);
+
+static void on_look_answered(sim_world *world, void *object, uint64_t broker_and_found)
+{
+    (void)world;
+    leat_log_writer *writer = object;
+    uint64_t broker = broker_and_found / 2;
+    writer->is_looking[broker] = false;
+    if (broker_and_found % 2)
+        leat_topic_guard_looked(&writer->guard, (int32_t)broker, writer->look_us[broker]);
+    else
+        writer->is_anew = true;
+    judge_waiting(writer);
+    for (uint32_t i = 0; i < writer->waiting; i++)
+        if (writer->open[i]->is_acknowledged)
+            look_begin(writer, (uint64_t)writer->open[i]->ack.broker);
+}
+
+static void on_look(sim_world *world, void *object, uint64_t broker)
+{
+    bool is_right = world->broker.topic == 1;
+    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look_answered, object,
+                   2 * broker + is_right);
+}
+
+static void look_begin(leat_log_writer *writer, uint64_t broker)
+{
+    sim_world *world = writer->world;
+    if (writer->is_looking[broker])
+        return;
+    writer->is_looking[broker] = true;
+    writer->look_us[broker] = world->clock.now_us;
+    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look, writer, broker);
+}
+
+static void on_acknowledged(append *sent)
+{
+    leat_log_writer *writer = sent->writer;
+    sent->ack = (leat_topic_ack){.partition = sent->record.partition,
+                                 .broker = (int32_t)(sent->record.partition % BROKERS),
+                                 .offset = sent->offset,
+                                 .at_us = writer->world->clock.now_us};
+    leat_guard_verdict verdict = leat_topic_guard_judge(&writer->guard, &sent->ack);
+    if (writer->is_anew || verdict == LEAT_GUARD_ANEW) {
+        leat_topic_guard_doubt(&writer->guard);
+        answer(sent, LEAT_APPEND_UNKNOWN);
+    } else if (verdict == LEAT_GUARD_STORED) {
+        answer(sent, LEAT_APPENDED);
+    } else {
+        sent->is_acknowledged = true;
+        look_begin(writer, (uint64_t)sent->ack.broker);
+    }
+}
+
+/* --- appends -------------------------------------------------------------------------------------------------------- */
+
 static void on_answer(sim_world *world, void *object, uint64_t argument)
 {
     (void)world;
     (void)argument;
     append *sent = object;
-    forget(sent->writer, sent);
-    sent->writer->on_appended(sent->writer->context, sent->request, sent->result, sent->record.partition, sent->offset,
-                              "simulated");
+    if (sent->result == LEAT_APPENDED)
+        on_acknowledged(sent);
+    else
+        answer(sent, sent->result);
 }
 
 static void answer_later(append *sent, leat_append_result result)
@@ -62,6 +150,12 @@ static void on_arrival(sim_world *world, void *object, uint64_t argument)
     (void)argument;
     append *sent = object;
     const sim_partition *partition = &world->broker.partitions[sent->record.partition];
+    if (world->broker.topic != 1) {
+        world->sometimes->count[SOMETIMES_WRITTEN_ELSEWHERE]++;
+        sent->offset = sim_broker_append_elsewhere(world, sent->record.partition);
+        answer_later(sent, LEAT_APPENDED);
+        return;
+    }
     if (partition->is_closed || sim_chance(world, world->options.values[OPT_NOT_APPENDED])) {
         world->sometimes->count[SOMETIMES_NOT_APPENDED]++;
         answer_later(sent, LEAT_NOT_APPENDED);
@@ -100,8 +194,8 @@ static append *copy_append(leat_log_writer *writer, const leat_record *record, v
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
 {
     sim_world *world = writer->world;
-    if (writer->waiting == WAITING_MAX) {
-        leat_fail(error, "full");
+    if (writer->waiting == WAITING_MAX || writer->is_anew) {
+        leat_fail(error, "full, or not the topic that was set up");
         return 1;
     }
     append *sent = copy_append(writer, record, tag);
@@ -119,15 +213,17 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     return 0;
 }
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                     void *context, leat_error *error)
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                     leat_appended_cb on_appended, void *context, leat_error *error)
 {
+    (void)identity;
     (void)loop;
     (void)config;
     (void)error;
     sim_world *world = sim_world_running();
     leat_log_writer *writer = leat_must_calloc(1, sizeof *writer);
     *writer = (leat_log_writer){.world = world, .on_appended = on_appended, .context = context};
+    leat_topic_guard_init(&writer->guard, SIM_PARTITIONS_MAX);
     world->clients.writer = writer;
     return writer;
 }
@@ -144,10 +240,9 @@ size_t leat_log_writer_waiting(const leat_log_writer *writer)
     return writer->waiting;
 }
 
-bool leat_log_writer_ready(const leat_log_writer *writer)
+const char *leat_log_writer_trouble(const leat_log_writer *writer)
 {
-    (void)writer;
-    return true;
+    return writer->is_anew ? "it is not the topic that was set up" : NULL;
 }
 
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
@@ -157,5 +252,6 @@ void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
         append *sent = writer->open[--writer->waiting];
         writer->on_appended(writer->context, sent->request, LEAT_APPEND_UNKNOWN, sent->record.partition, -1, "the end");
     }
+    leat_topic_guard_fini(&writer->guard);
     free(writer);
 }

@@ -139,6 +139,15 @@ static void check_compaction(examination *about, uint32_t shard, leat_finding *r
         find(ret, strstr(value, "compact") ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "cleanup.policy is %s", value);
 }
 
+static void check_timestamps(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    char value[32];
+    if (read_setting(about, "message.timestamp.type", value, sizeof value, ret))
+        find(ret, strcmp(value, "LogAppendTime") == 0 ? LEAT_CHECK_OK : LEAT_CHECK_WARNING,
+             "message.timestamp.type is %s", value);
+}
+
 static void check_replicas(examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
@@ -316,6 +325,10 @@ static const check checks[] = {
     {"compaction", KAFKA, TOPIC, check_compaction,
      "compaction drops older PATCHes of a key before they are applied: their changes would be lost",
      "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config cleanup.policy=delete"},
+    {"timestamps", KAFKA, TOPIC, check_timestamps,
+     "retention goes by the time that an edge's clock gives: of one that is days behind it deletes acknowledged writes at once",
+     "run `leat init`, or: kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config "
+     "message.timestamp.type=LogAppendTime"},
     {"in-sync replicas", KAFKA, TOPIC, check_replicas,
      "a write is acknowledged when one broker has it: what that broker had alone is lost with its disk",
      "three replicas and min.insync.replicas=2; nothing to do where one broker is all there is, as on a laptop"},

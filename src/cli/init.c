@@ -2,12 +2,33 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/startup.h"
 #include "sink/shard.h"
 
 enum { INIT_TIMEOUT_MS = 30000 };
+
+/* A topic that was there before may have its records carry the writers' time: one wrong clock, and retention deletes what
+ * was just acknowledged. Who may not change that is told. */
+static int take_brokers_time(const leat_startup *startup, leat_error *error)
+{
+    static const char name[] = "message.timestamp.type", wanted[] = "LogAppendTime";
+    char type[64];
+    if (startup->log.file)
+        return 0;
+    if (leat_log_topic_setting(&startup->log, name, INIT_TIMEOUT_MS, type, sizeof type, error) != 0)
+        return -1;
+    if (strcmp(type, wanted) == 0)
+        return 0;
+    if (leat_log_set_topic_setting(&startup->log, name, wanted, INIT_TIMEOUT_MS, error) == 0)
+        printf("topic %s: %s was %s, is %s now\n", startup->log.topic, name, type, wanted);
+    else
+        printf("topic %s: warning: %s stays %s (%s); `leat check` says what to do\n", startup->log.topic, name, type,
+               error->text);
+    return 0;
+}
 
 static int make_topic(leat_startup *startup, leat_error *error)
 {
@@ -23,9 +44,9 @@ static int make_topic(leat_startup *startup, leat_error *error)
         return -1;
     printf("%s %s: %s, %u partitions, id %s\n", startup->log.file ? "log" : "topic", startup->log.topic,
            made == 0 ? "created" : "exists", startup->identity.partition_count, startup->identity.topic_id);
-    if (leat_startup_refuse_partitions(startup, error) != 0)
+    if (leat_startup_refuse_partitions(startup, error) != 0 || leat_startup_refuse_compaction(startup, error) != 0)
         return -1;
-    return leat_startup_refuse_compaction(startup, error);
+    return take_brokers_time(startup, error);
 }
 
 /* What one shard refuses is found before another is written to. */

@@ -124,8 +124,10 @@ static int make_board(serve *s, leat_error *error)
 static int make_edge(serve *s, leat_error *error)
 {
     const leat_config *from = &s->startup.config;
+    leat_log_identity identity = leat_startup_log_set_up(&s->startup);
     leat_edge_config config = {
         .log = s->startup.log,
+        .identity = &identity,
         .layout = &s->startup.catalog.layout,
         .board = s->board,
         .in_flight_max = (uint32_t)from->in_flight_max,
@@ -341,8 +343,9 @@ static int start_up(serve *s, leat_error *error)
     bool wait = s->with_apply;
     if (open_log(s, error) != 0)
         return -1;
-    if (leat_startup_identify(startup, wait, error) != 0) {
-        if (s->with_apply || access(startup->catalog_file, R_OK) != 0)
+    int answer = leat_startup_identify(startup, wait, error);
+    if (answer != 0) {
+        if (answer < 0 || access(startup->catalog_file, R_OK) != 0)
             return -1;
         leat_warn("Kafka does not answer yet: %s", error->text);
     } else if (leat_startup_refuse_partitions(startup, error) != 0 ||

@@ -128,11 +128,21 @@ int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error)
             return leat_fail(error, "log.local.path: %s does not exist: `leat run` makes it", startup->log.file);
         if (answer == 1)
             return leat_fail(error, "topic %s does not exist: run `leat init` first", startup->log.topic);
-        if (answer == 0 || !wait || startup->log.file)
+        if (answer == 0 || startup->log.file)
             return answer;
+        if (!wait)
+            return 1;
         leat_warn("waiting for Kafka at %s: %s", startup->log.brokers, error->text);
         sleep(WAIT_S);
     }
+}
+
+leat_log_identity leat_startup_log_set_up(const leat_startup *startup)
+{
+    leat_log_identity ret = {.partition_count = startup->catalog.layout.partition_count};
+    snprintf(ret.cluster, sizeof ret.cluster, "%s", startup->catalog.source.log_identity);
+    snprintf(ret.topic_id, sizeof ret.topic_id, "%s", startup->catalog.source.topic_id);
+    return ret;
 }
 
 int leat_startup_refuse_partitions(const leat_startup *startup, leat_error *error)

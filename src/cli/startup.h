@@ -36,9 +36,12 @@ int leat_startup_check_databases(const leat_startup *startup, bool all, leat_err
 /* The configured names. */
 void leat_startup_shard_names(const leat_startup *startup, const char *ret[LEAT_SHARDS_MAX]);
 
-/* The log's identity; waits for the broker for ever (saying so) when `wait`, else tries once. A topic that does not exist
- * is an error that names `leat init`, and the built-in log's file one that names `leat run`. */
+/* The log's identity; waits for the broker for ever (saying so) when `wait`, else tries once (1: it does not answer). A
+ * topic that does not exist is an error that names `leat init`, and the built-in log's file one that names `leat run`. */
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
+
+/* The log that was set up, as the catalog has it. */
+leat_log_identity leat_startup_log_set_up(const leat_startup *startup);
 
 /* A log with another number of partitions than the configuration says (when it does) is not the one that was meant. */
 int leat_startup_refuse_partitions(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;

@@ -20,8 +20,9 @@ bool leat_edge_ready(const leat_edge *edge, leat_buf *why)
         leat_buf_text(why, "shutting down");
         return false;
     }
-    if (!leat_log_writer_ready(edge->writer)) {
-        leat_buf_text(why, "the log cannot be reached");
+    const char *trouble = leat_log_writer_trouble(edge->writer);
+    if (trouble) {
+        leat_buf_text(why, trouble);
         return false;
     }
     int64_t age_ms = leat_log_writer_oldest_us(edge->writer, leat_mono_us()) / 1000;
@@ -153,9 +154,9 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
     if (result < 0) {
         edge_answer_error(edge, request, EDGE_TOO_LARGE, NULL, error.text);
     } else if (result > 0) {
-        bool ready = leat_log_writer_ready(edge->writer);
-        edge_answer_error(edge, request, ready ? EDGE_OVERLOADED : EDGE_UNAVAILABLE, NULL,
-                          ready ? "too many writes wait for the log" : "the log cannot be reached");
+        const char *trouble = leat_log_writer_trouble(edge->writer);
+        edge_answer_error(edge, request, trouble ? EDGE_UNAVAILABLE : EDGE_OVERLOADED, NULL,
+                          trouble ? trouble : "too many writes wait for the log");
     } else {
         edge->in_flight++;
         leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
@@ -163,11 +164,11 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
     }
 }
 
-/* Somebody has waited long enough to know: the next need not wait for the same answer. */
-static bool log_is_away(const leat_edge *edge)
+/* Somebody has waited long enough to know: the next need not wait for the same answer. NULL: it is not. */
+static const char *why_log_is_away(const leat_edge *edge)
 {
-    return edge->in_flight > 0 && !leat_log_writer_ready(edge->writer) &&
-           leat_log_writer_oldest_us(edge->writer, leat_mono_us()) > AWAY_AFTER_US;
+    bool has_waited = edge->in_flight > 0 && leat_log_writer_oldest_us(edge->writer, leat_mono_us()) > AWAY_AFTER_US;
+    return has_waited ? leat_log_writer_trouble(edge->writer) : NULL;
 }
 
 static void on_request(void *context, leat_http_request *request)
@@ -182,6 +183,7 @@ static void on_request(void *context, leat_http_request *request)
     leat_error error = {0};
     leat_match match = leat_routes_match(routes, path, &route, &edge->key, field, &error);
     leat_route_op op = LEAT_PUT;
+    const char *away = NULL;
     if (match == LEAT_MATCH_NO_ROUTE) {
         edge_answer_error(edge, request, EDGE_NO_ROUTE, NULL, "no route has this path");
     } else if (!method_to_op(leat_http_request_method(request), &op)) {
@@ -190,8 +192,8 @@ static void on_request(void *context, leat_http_request *request)
         edge_answer_error(edge, request, EDGE_INVALID, field, error.text);
     } else if (edge->in_flight >= edge->config.in_flight_max) {
         edge_answer_error(edge, request, EDGE_OVERLOADED, NULL, "too many writes wait for the log");
-    } else if (log_is_away(edge)) {
-        edge_answer_error(edge, request, EDGE_UNAVAILABLE, NULL, "the log cannot be reached");
+    } else if ((away = why_log_is_away(edge))) {
+        edge_answer_error(edge, request, EDGE_UNAVAILABLE, NULL, away);
     } else if (check_body(edge, request, route, op)) {
         append(edge, request, route, op);
     }
@@ -270,7 +272,7 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
         forget(edge);
         return NULL;
     }
-    edge->writer = leat_log_writer_new(loop, &config->log, on_appended, edge, error);
+    edge->writer = leat_log_writer_new(loop, &config->log, config->identity, on_appended, edge, error);
     if (!edge->writer) {
         leat_http_close(edge->http);
         forget(edge);

@@ -18,6 +18,7 @@ typedef struct leat_edge leat_edge;
 typedef struct leat_edge_config {
     leat_http_config http;
     leat_log_config log;
+    const leat_log_identity *identity; /* the log that was set up; NULL: whatever is found. Used by leat_edge_new only */
     const leat_layout *layout;   /* outlives the edge, as the board does */
     leat_board *board;           /* paths and keys as shard 0 has them, bodies as the shard that will get the write has */
     uint32_t in_flight_max;      /* requests waiting for the log (default 20000); beyond: 503 with Retry-After */

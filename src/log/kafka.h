@@ -6,7 +6,8 @@
  *   kafka_client.c    one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
  *   kafka_admin.c     questions to the brokers (topic, offsets), blocking and not
  *   kafka_ahead.c     what lies ahead of an offset, blocking
- *   kafka_writer.c    the writer
+ *   kafka_writer.c    the writer: life, records, answers
+ *   kafka_watch.c     the writer: is it the right topic still, and does anything get through?
  *   kafka_reader.c    the reader: life, loop turn, records
  *   kafka_rebalance.c the reader: partitions given, wanted back, lost
  *   kafka_headers.c   the reader: a record's headers in JSON
@@ -31,6 +32,8 @@ int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec
                             leat_error *error) LEAT_MUST_CHECK;
 int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
                              leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
+                                 leat_error *error) LEAT_MUST_CHECK;
 int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                       leat_error *error) LEAT_MUST_CHECK;
 int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
@@ -42,12 +45,13 @@ int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, 
 int leat_kafka_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                           leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
 
-leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                       void *context, leat_error *error);
+leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       leat_error *error);
 int leat_kafka_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
 int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
 size_t leat_kafka_writer_waiting(const leat_log_writer *writer);
-bool leat_kafka_writer_ready(const leat_log_writer *writer);
+const char *leat_kafka_writer_trouble(const leat_log_writer *writer);
 void leat_kafka_writer_free(leat_log_writer *writer, int timeout_ms);
 
 leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
@@ -130,6 +134,9 @@ typedef struct leat_kafka_topic {
 } leat_kafka_topic;
 
 void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+/* Of that broker; -1: whichever. */
+void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
+                             rd_kafka_queue_t *queue);
 /* The topic's settings. */
 void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
 /* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). Read committed, the latest is where the

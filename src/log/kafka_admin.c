@@ -25,14 +25,23 @@ static rd_kafka_AdminOptions_t *options_new(rd_kafka_t *rk, rd_kafka_admin_op_t 
     return options;
 }
 
-void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
+                             rd_kafka_queue_t *queue)
 {
+    char text[ERROR_TEXT_SIZE];
     const char *names[] = {topic};
     rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, 1);
     rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms, opaque);
+    if (broker >= 0)
+        rd_kafka_AdminOptions_set_broker(options, broker, text, sizeof text);
     rd_kafka_DescribeTopics(rk, topics, options, queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_TopicCollection_destroy(topics);
+}
+
+void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+{
+    leat_kafka_ask_topic_at(rk, -1, topic, timeout_ms, opaque, queue);
 }
 
 void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
@@ -199,6 +208,7 @@ int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec
     if (!wanted)
         return leat_fail(error, "Kafka topic %s: %s", config->topic, text);
     rd_kafka_NewTopic_set_config(wanted, "cleanup.policy", "delete");
+    rd_kafka_NewTopic_set_config(wanted, "message.timestamp.type", "LogAppendTime");
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     int result = -1;
     if (client) {
@@ -251,6 +261,51 @@ int leat_kafka_topic_setting(const leat_log_config *config, const char *name, in
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
+    leat_kafka_client_free(client, FREE_MS);
+    return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
+}
+
+static int read_altered(rd_kafka_event_t *event, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **resources = rd_kafka_IncrementalAlterConfigs_result_resources(
+        rd_kafka_event_IncrementalAlterConfigs_result(event), &count);
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0]);
+    const char *text = rd_kafka_ConfigResource_error_string(resources[0]);
+    return code ? leat_fail(error, "%s", text ? text : rd_kafka_err2str(code)) : 0;
+}
+
+static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource, int timeout_ms, leat_error *error)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_AdminOptions_t *options =
+        options_new(client->rk, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout_ms, NULL);
+    rd_kafka_IncrementalAlterConfigs(client->rk, &resource, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    int result = event ? read_altered(event, error) : leat_fail(error, "no answer within %d ms", timeout_ms);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    return result;
+}
+
+int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
+                                 leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic);
+    rd_kafka_error_t *fault =
+        rd_kafka_ConfigResource_add_incremental_config(resource, name, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, value);
+    LEAT_ASSERT(!fault);
+    int result = alter(client, resource, timeout_ms, error);
+    rd_kafka_ConfigResource_destroy(resource);
     leat_kafka_client_free(client, FREE_MS);
     return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
 }

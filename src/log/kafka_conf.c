@@ -25,6 +25,8 @@ static const default_property defaults[] = {
      * once whenever any broker changes its state, past the back-off. A refused connection is such a change: some ten
      * thousand attempts a second while the brokers are down. Else each broker's thread keeps its connection by itself. */
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "enable.sparse.connections", "false"},
+    /* A topic that was deleted must not come back by being asked for: what is written there nobody applies. */
+    {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_WRITER, "enable.idempotence", "true"},
     {LEAT_KAFKA_WRITER, "acks", "all"},
     /* Few and short waits: a client of the edge waits for the answer, and knows after this long at the latest. */
@@ -35,7 +37,6 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_READER, "enable.auto.commit", "false"},
     {LEAT_KAFKA_READER, "enable.auto.offset.store", "false"},
     {LEAT_KAFKA_READER, "auto.offset.reset", "error"},
-    {LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_READER, "check.crcs", "true"},
     /* Bounds of what is prefetched for one partition, read or paused. */
     {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "1024"},
@@ -80,6 +81,7 @@ static const fixed_property fixed_properties[] = {
     {"enable.auto.offset.store", {"false"}, "only what is applied is committed"},
     {"auto.offset.reset", {"error"}, "a range that is gone must stop the partition, never be skipped"},
     {"isolation.level", {"read_committed"}, "a record of a transaction that was aborted is no write"},
+    {"allow.auto.create.topics", {"false"}, "only `leat init` makes the topic"},
     {"enable.partition.eof", {"false"}, "librdkafka would count the end as a record and skip the next one"},
 };
 

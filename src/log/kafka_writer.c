@@ -3,15 +3,16 @@
  * eventfd on the caller's loop. Each record that waits for its answer has a slot in a pool taken at start; the slots
  * form a list in the order of appending, so that the oldest one is known at no cost.
  *
- * A fatal error of the idempotent producer ends its client: nothing more is accepted, everything that waits is
- * answered, then a new client takes its place. A record is never carried over: whoever sent it hears that it failed or
- * is unknown, so a key's order is the senders' to keep.
+ * A fatal error of the idempotent producer ends its client, and so does a topic that is not the right one
+ * (kafka_watch.c): nothing more is accepted, everything that waits is answered, then a new client takes its place. A
+ * record is never carried over: whoever sent it hears that it failed or is unknown, so a key's order is the senders' to
+ * keep.
  *
  * The brokers judge a batch as they judge a record: one over the topic's max.message.bytes is refused with all that is
  * in it. So that limit is asked for, at start and when something was refused as too large; if the client's batches may
  * exceed it, another client with smaller ones takes its place.
  */
-#include "log/kafka.h"
+#include "log/kafka_writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,53 +22,12 @@
 enum {
     WAITING_MAX = 1000 * 1000,
     TICK_MS = 500,
-    ASK_TIMEOUT_MS = 3000,
-    SIGN_FRESH_US = 1000 * 1000,     /* a younger sign of life makes asking needless */
-    SIGN_VALID_US = 6 * 1000 * 1000, /* an older one no longer counts */
     RENEW_WAIT_US = 2 * 1000 * 1000,
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
-    VALUE_MAX = 9, /* of one rd_kafka_produceva */
-    NUMBER_SIZE = 32,
+    VALUE_MAX = 9,   /* of one rd_kafka_produceva */
     FRAME_MAX = 512, /* what a batch of one record is larger than its key and value, headers included */
 };
-
-typedef struct writer_slot {
-    void *tag;
-    int64_t since_us;
-    struct writer_slot *older;
-    struct writer_slot *newer; /* or the next free one */
-} writer_slot;
-
-typedef struct leat_kafka_writer {
-    leat_log_writer base;
-    uv_poll_t poll;
-    uv_timer_t timer;
-    uint32_t open_handles;
-    leat_log_config config; /* a copy: a client may have to be made again */
-    leat_log_property *properties; /* of config, with room for our batch.size behind the user's */
-    uint32_t user_properties;
-    char batch_size[NUMBER_SIZE];
-    leat_appended_cb on_appended;
-    void *context;
-    leat_kafka_client *client; /* NULL: could not be made again yet */
-    rd_kafka_topic_t *topic;
-    rd_kafka_queue_t *reports; /* delivery reports and errors */
-    rd_kafka_queue_t *answers; /* of leat_kafka_ask_topic */
-    int wake_fd;
-    writer_slot *slots;
-    writer_slot *free_slots;
-    writer_slot *oldest;
-    writer_slot *newest;
-    size_t waiting;
-    int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they failed */
-    int64_t renewing_since_us; /* 0: in good order */
-    uint64_t renewals;
-    bool asking;
-    long limit; /* the topic's max.message.bytes; 0: not known */
-    bool limit_asked;
-    bool limit_refused; /* the brokers do not tell it */
-} leat_kafka_writer;
 
 /* ---- the copy of the configuration ---- */
 
@@ -114,7 +74,7 @@ static void config_batch_size(leat_kafka_writer *writer, long size)
 /* A number of the client's configuration; -1: there is none. */
 static long config_number(const leat_kafka_writer *writer, const char *name)
 {
-    char text[NUMBER_SIZE];
+    char text[LEAT_WRITER_NUMBER_SIZE];
     size_t size = sizeof text;
     const rd_kafka_conf_t *conf = rd_kafka_conf(writer->client->rk);
     return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK ? strtol(text, NULL, 10) : -1;
@@ -122,13 +82,13 @@ static long config_number(const leat_kafka_writer *writer, const char *name)
 
 /* ---- slots ---- */
 
-static writer_slot *slot_take(leat_kafka_writer *writer, void *tag)
+static leat_writer_slot *slot_take(leat_kafka_writer *writer, void *tag)
 {
-    writer_slot *slot = writer->free_slots;
+    leat_writer_slot *slot = writer->free_slots;
     if (!slot)
         return NULL;
     writer->free_slots = slot->newer;
-    *slot = (writer_slot){.tag = tag, .since_us = leat_mono_us(), .older = writer->newest};
+    *slot = (leat_writer_slot){.tag = tag, .since_us = leat_mono_us(), .older = writer->newest};
     if (writer->newest)
         writer->newest->newer = slot;
     else
@@ -138,7 +98,7 @@ static writer_slot *slot_take(leat_kafka_writer *writer, void *tag)
     return slot;
 }
 
-static void slot_give(leat_kafka_writer *writer, writer_slot *slot)
+static void slot_give(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
     LEAT_ASSERT(writer->waiting > 0);
     if (slot->older)
@@ -170,20 +130,26 @@ static int slots_new(leat_kafka_writer *writer, leat_error *error)
 
 /* ---- answers ---- */
 
-static void answer(leat_kafka_writer *writer, writer_slot *slot, leat_append_result result, uint32_t partition,
-                   int64_t offset, const char *why)
+void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot, leat_append_result result, uint32_t partition,
+                        int64_t offset, const char *why)
 {
     void *tag = slot->tag;
     slot_give(writer, slot);
     writer->on_appended(writer->context, tag, result, partition, offset, why);
 }
 
-static void ask_limit(leat_kafka_writer *writer)
+static void ask_limit_again(leat_kafka_writer *writer)
 {
     if (writer->limit_asked || writer->renewing_since_us)
         return;
     writer->limit_asked = true;
-    leat_kafka_ask_settings(writer->client->rk, writer->config.topic, ASK_TIMEOUT_MS, NULL, writer->answers);
+    leat_kafka_ask_settings(writer->client->rk, writer->config.topic, LEAT_WRITER_ASK_MS, NULL, writer->answers);
+}
+
+void leat_writer_ask_limit(leat_kafka_writer *writer)
+{
+    if (writer->limit == 0 && !writer->limit_refused)
+        ask_limit_again(writer);
 }
 
 /* Was only its batch too large? Before the limit is known: perhaps. */
@@ -194,39 +160,48 @@ static bool may_fit(const leat_kafka_writer *writer, const rd_kafka_message_t *r
     return report->len + report->key_len + FRAME_MAX <= (size_t)writer->limit;
 }
 
+/* Of one that the brokers did not take. */
 static leat_append_result result_of(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
-    if (!report->err)
-        return LEAT_APPENDED;
     if (rd_kafka_message_status(report) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
         return LEAT_APPEND_UNKNOWN;
     if (report->err != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         return LEAT_NOT_APPENDED;
     if (!may_fit(writer, report))
         return LEAT_APPEND_TOO_LARGE;
-    ask_limit(writer);
+    ask_limit_again(writer);
     return LEAT_NOT_APPENDED;
+}
+
+static void on_refused(leat_kafka_writer *writer, const rd_kafka_message_t *report)
+{
+    uint32_t partition = report->partition >= 0 ? (uint32_t)report->partition : 0;
+    leat_append_result result = result_of(writer, report);
+    leat_writer_on_refused(writer, report->err);
+    leat_writer_answer(writer, report->_private, result, partition, -1, rd_kafka_err2str(report->err));
 }
 
 static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *report;
     bool stored = false;
+    int64_t now_us = leat_mono_us();
     while ((report = rd_kafka_event_message_next(event))) {
-        leat_append_result result = result_of(writer, report);
-        stored = stored || result == LEAT_APPENDED;
-        uint32_t partition = report->partition >= 0 ? (uint32_t)report->partition : 0;
-        answer(writer, report->_private, result, partition, report->err ? -1 : report->offset,
-               report->err ? rd_kafka_err2str(report->err) : NULL);
+        stored = stored || !report->err;
+        if (report->err)
+            on_refused(writer, report);
+        else
+            leat_writer_on_stored(writer, report, now_us);
     }
     if (stored && !writer->renewing_since_us)
-        writer->sign_us = leat_mono_us();
+        writer->sign_us = now_us;
 }
 
 static void answer_rest(leat_kafka_writer *writer)
 {
+    leat_writer_give_up_acked(writer, "the writer ended before it was known whether the topic is still the same");
     while (writer->oldest)
-        answer(writer, writer->oldest, LEAT_APPEND_UNKNOWN, 0, -1, "the writer ended before an answer came");
+        leat_writer_answer(writer, writer->oldest, LEAT_APPEND_UNKNOWN, 0, -1, "the writer ended before an answer came");
 }
 
 /* ---- the client and its renewal ---- */
@@ -243,8 +218,7 @@ static int client_open(leat_kafka_writer *writer, leat_error *error)
     writer->answers = rd_kafka_queue_new(rk);
     leat_kafka_wake_by(writer->reports, writer->wake_fd);
     leat_kafka_wake_by(writer->answers, writer->wake_fd);
-    leat_kafka_ask_topic(rk, writer->config.topic, ASK_TIMEOUT_MS, NULL, writer->answers);
-    writer->asking = true;
+    leat_writer_watch_begin(writer);
     return 0;
 }
 
@@ -260,7 +234,6 @@ static void client_close(leat_kafka_writer *writer, int timeout_ms)
     rd_kafka_topic_destroy(writer->topic);
     leat_kafka_client_free(writer->client, timeout_ms);
     writer->client = NULL;
-    writer->asking = false;
     writer->limit_asked = false;
 }
 
@@ -277,14 +250,20 @@ static void renewal_begin(leat_kafka_writer *writer)
     writer->renewals++;
 }
 
+void leat_writer_renew(leat_kafka_writer *writer)
+{
+    if (!writer->renewing_since_us)
+        renewal_begin(writer);
+    purge(writer);
+}
+
 static void on_fatal(leat_kafka_writer *writer, const char *text)
 {
     if (writer->renewing_since_us)
         return;
     leat_err("Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made", text,
              writer->waiting);
-    renewal_begin(writer);
-    purge(writer);
+    leat_writer_renew(writer);
 }
 
 /* What waits is still answered by the old client. */
@@ -344,24 +323,6 @@ static void serve_reports(leat_kafka_writer *writer, int timeout_ms)
     }
 }
 
-static void on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
-{
-    leat_error error;
-    leat_kafka_topic topic;
-    writer->asking = false;
-    int result = leat_kafka_read_topic(event, &topic, &error);
-    if (result == 0 && topic.leaderless == 0) {
-        if (!writer->renewing_since_us)
-            writer->sign_us = leat_mono_us();
-        if (writer->limit == 0 && !writer->limit_refused)
-            ask_limit(writer);
-        return;
-    }
-    rd_kafka_resp_err_t code = result == 1 ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-                               : result == 0 ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : RD_KAFKA_RESP_ERR__FAIL;
-    leat_kafka_say(writer->client, code, result < 0 ? error.text : rd_kafka_err2str(code));
-}
-
 static bool is_passing(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE ||
@@ -371,7 +332,7 @@ static bool is_passing(rd_kafka_resp_err_t code)
 static void on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     leat_error error;
-    char text[NUMBER_SIZE];
+    char text[LEAT_WRITER_NUMBER_SIZE];
     writer->limit_asked = false;
     if (leat_kafka_read_setting(event, "max.message.bytes", text, sizeof text, &error) == 0) {
         writer->limit = strtol(text, NULL, 10);
@@ -389,7 +350,7 @@ static void serve_answers(leat_kafka_writer *writer)
     rd_kafka_event_t *event;
     while (writer->client && (event = rd_kafka_queue_poll(writer->answers, 0))) {
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT)
-            on_topic(writer, event);
+            leat_writer_on_topic(writer, event);
         else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT)
             on_settings(writer, event);
         rd_kafka_event_destroy(event);
@@ -411,10 +372,7 @@ static void on_tick(uv_timer_t *timer)
 {
     leat_kafka_writer *writer = timer->data;
     renewal_step(writer);
-    if (!writer->client || writer->asking || leat_mono_us() - writer->sign_us < SIGN_FRESH_US)
-        return;
-    leat_kafka_ask_topic(writer->client->rk, writer->config.topic, ASK_TIMEOUT_MS, NULL, writer->answers);
-    writer->asking = true;
+    leat_writer_watch_tick(writer, leat_mono_us());
 }
 
 /* ---- public ---- */
@@ -438,12 +396,14 @@ static void writer_forget(leat_kafka_writer *writer)
     if (writer->wake_fd >= 0)
         close(writer->wake_fd);
     config_free(writer);
+    leat_writer_watch_fini(writer);
     free(writer->slots);
     free(writer);
 }
 
-leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                       void *context, leat_error *error)
+leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       leat_error *error)
 {
     rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_WRITER, config, error); /* before anything is taken */
     if (!conf)
@@ -454,6 +414,7 @@ leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *c
     writer->on_appended = on_appended;
     writer->context = context;
     config_copy(writer, config);
+    leat_writer_watch_init(writer, identity);
     writer->wake_fd = leat_kafka_wake_new(error);
     if (writer->wake_fd < 0 || client_open(writer, error) != 0)
         goto failed;
@@ -521,11 +482,11 @@ static int refused(leat_kafka_writer *writer, rd_kafka_error_t *fault, leat_erro
 int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *tag, leat_error *error)
 {
     leat_kafka_writer *writer = (leat_kafka_writer *)base;
-    if (writer->renewing_since_us) {
-        leat_fail(error, "the writer is being given a new client");
+    if (writer->renewing_since_us || writer->wrong[0]) {
+        leat_fail(error, "%s", writer->wrong[0] ? writer->wrong : "the writer is being given a new client");
         return 1;
     }
-    writer_slot *slot = slot_take(writer, tag);
+    leat_writer_slot *slot = slot_take(writer, tag);
     if (!slot) {
         leat_fail(error, "too many records wait for their answer");
         return 1;
@@ -554,12 +515,6 @@ size_t leat_kafka_writer_waiting(const leat_log_writer *base)
     return writer->waiting;
 }
 
-bool leat_kafka_writer_ready(const leat_log_writer *base)
-{
-    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
-    return !writer->renewing_since_us && writer->sign_us != 0 && leat_mono_us() - writer->sign_us < SIGN_VALID_US;
-}
-
 static void on_closed(uv_handle_t *handle)
 {
     leat_kafka_writer *writer = handle->data;
@@ -569,8 +524,10 @@ static void on_closed(uv_handle_t *handle)
 
 static void serve_until(leat_kafka_writer *writer, int64_t until_us)
 {
-    while (writer->client && writer->waiting > 0 && leat_mono_us() < until_us)
+    while (writer->client && writer->waiting > 0 && leat_mono_us() < until_us) {
         serve_reports(writer, 20);
+        serve_answers(writer);
+    }
 }
 
 void leat_kafka_writer_free(leat_log_writer *base, int timeout_ms)

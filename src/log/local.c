@@ -46,6 +46,15 @@ static int topic_setting(const leat_log_config *config, const char *name, int ti
     return leat_fail(error, "the built-in log has no setting %s", name);
 }
 
+static int set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
+                             leat_error *error)
+{
+    (void)config;
+    (void)value;
+    (void)timeout_ms;
+    return leat_fail(error, "the built-in log has no setting %s", name);
+}
+
 static int starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                   leat_error *error)
 {
@@ -104,13 +113,14 @@ const leat_log_ops leat_local_ops = {
     .identify = identify,
     .create_topic = create_topic,
     .topic_setting = topic_setting,
+    .set_topic_setting = set_topic_setting,
     .starts = starts,
     .look_ahead = look_ahead,
     .writer_new = leat_local_writer_new,
     .append = leat_local_append_record,
     .writer_oldest_us = leat_local_writer_oldest_us,
     .writer_waiting = leat_local_writer_waiting,
-    .writer_ready = leat_local_writer_ready,
+    .writer_trouble = leat_local_writer_trouble,
     .writer_free = leat_local_writer_free,
     .reader_new = leat_local_reader_new,
     .reader_seek = leat_local_reader_seek,

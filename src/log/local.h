@@ -154,13 +154,14 @@ void leat_local_commits_free(leat_local_commits *commits);
 
 /* ---- local_writer.c ---- */
 
-leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                       void *context, leat_error *error);
+leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       leat_error *error);
 int leat_local_append_record(leat_log_writer *writer, const leat_record *record, void *tag,
                              leat_error *error) LEAT_MUST_CHECK;
 int64_t leat_local_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
 size_t leat_local_writer_waiting(const leat_log_writer *writer);
-bool leat_local_writer_ready(const leat_log_writer *writer);
+const char *leat_local_writer_trouble(const leat_log_writer *writer);
 void leat_local_writer_free(leat_log_writer *writer, int timeout_ms);
 /* For tests: what its thread is at. */
 leat_local_commits *leat_local_writer_commits(const leat_log_writer *writer);

@@ -49,9 +49,11 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                       void *context, leat_error *error)
+leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       leat_error *error)
 {
+    (void)identity; /* it is what config->local was opened with */
     LEAT_ASSERT(config->local != NULL);
     leat_local_writer *writer = leat_must_calloc(1, sizeof *writer);
     writer->base.ops = &leat_local_ops;
@@ -169,13 +171,13 @@ size_t leat_local_writer_waiting(const leat_log_writer *base)
     return ((const leat_local_writer *)base)->waiting;
 }
 
-bool leat_local_writer_ready(const leat_log_writer *base)
+const char *leat_local_writer_trouble(const leat_log_writer *base)
 {
     const leat_local_writer *writer = (const leat_local_writer *)base;
     pthread_mutex_lock(&writer->commits->lock);
     bool ready = writer->commits->ready;
     pthread_mutex_unlock(&writer->commits->lock);
-    return ready && !leat_local_broken(writer->log);
+    return ready && !leat_local_broken(writer->log) ? NULL : "the log's file cannot be written";
 }
 
 leat_local_commits *leat_local_writer_commits(const leat_log_writer *base)

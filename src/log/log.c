@@ -40,6 +40,12 @@ int leat_log_topic_setting(const leat_log_config *config, const char *name, int 
     return ops_of(config)->topic_setting(config, name, timeout_ms, ret, size, error);
 }
 
+int leat_log_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
+                               leat_error *error)
+{
+    return ops_of(config)->set_topic_setting(config, name, value, timeout_ms, error);
+}
+
 int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                     leat_error *error)
 {
@@ -52,10 +58,10 @@ int leat_log_look_ahead(const leat_log_config *config, uint32_t partition_count,
     return ops_of(config)->look_ahead(config, partition_count, offsets, timeout_ms, ret, error);
 }
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                     void *context, leat_error *error)
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                     leat_appended_cb on_appended, void *context, leat_error *error)
 {
-    return ops_of(config)->writer_new(loop, config, on_appended, context, error);
+    return ops_of(config)->writer_new(loop, config, identity, on_appended, context, error);
 }
 
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
@@ -73,9 +79,9 @@ size_t leat_log_writer_waiting(const leat_log_writer *writer)
     return writer->ops->writer_waiting(writer);
 }
 
-bool leat_log_writer_ready(const leat_log_writer *writer)
+const char *leat_log_writer_trouble(const leat_log_writer *writer)
 {
-    return writer->ops->writer_ready(writer);
+    return writer->ops->writer_trouble(writer);
 }
 
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)

@@ -59,13 +59,17 @@ int leat_log_check(const leat_log_config *config, leat_error *error) LEAT_MUST_C
 /* Reads the identity; 1: the topic does not exist; -1: error. */
 int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                       leat_error *error) LEAT_MUST_CHECK;
-/* Creates the topic (no compaction), or the built-in log's file. 0 created, 1 it was there, -1 error. */
+/* Creates the topic (no compaction; records carry the brokers' time), or the built-in log's file. 0 created, 1 it was there, -1 error. */
 int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
                           leat_error *error) LEAT_MUST_CHECK;
 /* The value of a topic-level setting ("cleanup.policy", "max.message.bytes", "min.insync.replicas"). The built-in log has
  * none: an error. */
 int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
                            leat_error *error) LEAT_MUST_CHECK;
+
+/* Sets one; an error of the built-in log likewise. */
+int leat_log_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
+                               leat_error *error) LEAT_MUST_CHECK;
 
 /* The offset of the first record each partition still has, or would get: `ret` has room for `partition_count`. */
 int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
@@ -100,17 +104,22 @@ typedef enum leat_append_result {
 typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result, uint32_t partition,
                                  int64_t offset, const char *why);
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                     void *context, leat_error *error);
-/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, the topic is not known,
- * the writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never
- * blocks. */
+/*
+ * `identity`: the log that was set up. While what is found under its name is another one (the topic was deleted, made
+ * anew, has fewer partitions, or is another cluster's) nothing is taken, and what that one took is never called appended:
+ * topic_guard.h says how that is known. NULL, and of the built-in log: whatever is found. The writer never makes a topic.
+ */
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                     leat_appended_cb on_appended, void *context, leat_error *error);
+/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, not the right topic, the
+ * writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never blocks. */
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
 /* Age of the oldest record without an answer, microseconds; 0: none waits. What readiness is judged by. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
 size_t leat_log_writer_waiting(const leat_log_writer *writer);
-/* Is at least one broker connection up, and the client not broken for good? Of the built-in log: is its file in order? */
-bool leat_log_writer_ready(const leat_log_writer *writer);
+/* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be reached, it is not the
+ * one that was set up, or it has refused every write lately. Valid until the loop runs on. */
+const char *leat_log_writer_trouble(const leat_log_writer *writer);
 /* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees. Blocking. Handles on
  * the loop are closed: run the loop once more before closing it. */
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);

@@ -15,17 +15,19 @@ typedef struct leat_log_ops {
     int (*create_topic)(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error);
     int (*topic_setting)(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
                          leat_error *error);
+    int (*set_topic_setting)(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
+                             leat_error *error);
     int (*starts)(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                   leat_error *error);
     int (*look_ahead)(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                       leat_log_ahead *ret, leat_error *error);
 
-    leat_log_writer *(*writer_new)(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                   void *context, leat_error *error);
+    leat_log_writer *(*writer_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                   leat_appended_cb on_appended, void *context, leat_error *error);
     int (*append)(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error);
     int64_t (*writer_oldest_us)(const leat_log_writer *writer, int64_t now_us);
     size_t (*writer_waiting)(const leat_log_writer *writer);
-    bool (*writer_ready)(const leat_log_writer *writer);
+    const char *(*writer_trouble)(const leat_log_writer *writer);
     void (*writer_free)(leat_log_writer *writer, int timeout_ms);
 
     leat_log_reader *(*reader_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,

@@ -23,8 +23,8 @@ for name, convert in (("json", json.loads), ("jsonb", json.loads), ("bool", lamb
 class KafkaLog:
     """A topic, and a consumer group of the same name."""
 
-    def __init__(self, name, directory, env):
-        self.name, self.brokers = name, env["KAFKA_BROKERS"]
+    def __init__(self, name, directory, env, brokers=None):
+        self.name, self.brokers = name, brokers or env["KAFKA_BROKERS"]
 
     def settings(self, partitions):
         return {"kafka": {"brokers": self.brokers, "topic": self.name, "group": self.name,
@@ -39,21 +39,28 @@ class KafkaLog:
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": group, **settings})
         return consumer, consumer.list_topics(self.name, timeout=30).topics[self.name].partitions
 
-    def records(self):
+    def _messages(self):
         consumer, partitions = self._consumer(self.name + "-reader", **{
             "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error"})
         consumer.assign([TopicPartition(self.name, p, OFFSET_BEGINNING) for p in partitions])
-        records, ended = [], 0
+        messages, ended = [], 0
         while ended < len(partitions):
             for message in consumer.consume(10000, timeout=5):
                 if message.error():
                     assert message.error().code() == -191, message.error()  # end of partition
                     ended += 1
                     continue
-                headers = {k: v.decode() for k, v in message.headers() or []}
-                records.append((message.partition(), message.offset(), message.key(), message.value(), headers))
+                messages.append(message)
         consumer.close()
-        return sorted(records, key=lambda r: (r[0], r[1]))
+        return sorted(messages, key=lambda m: (m.partition(), m.offset()))
+
+    def records(self):
+        return [(m.partition(), m.offset(), m.key(), m.value(), {k: v.decode() for k, v in m.headers() or []})
+                for m in self._messages()]
+
+    def times(self):
+        """The records' timestamps, milliseconds since 1970."""
+        return [m.timestamp()[1] for m in self._messages()]
 
     def committed(self):
         """{partition: committed offset} of leat's group."""

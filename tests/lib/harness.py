@@ -133,11 +133,11 @@ class World:
     """`log` is kafka or local, `store` postgres or sqlite; `table_sql` is the schema, or a schema for each store."""
 
     def __init__(self, directory, log="kafka", store="postgres", shards=2, partitions=None, table_sql=SUBSCRIPTIONS,
-                 route=SUBSCRIPTIONS_ROUTE, **settings):
+                 route=SUBSCRIPTIONS_ROUTE, brokers=None, **settings):
         self.directory = Path(directory)
         self.env = environment()
         self.name = "t" + uuid.uuid4().hex[:12]
-        self.log = LOGS[log](self.name, self.directory, self.env)
+        self.log = LOGS[log](self.name, self.directory, self.env, **({"brokers": brokers} if brokers else {}))
         self.store = STORES[store](self.name, self.directory, self.env)
         self.is_one_process = log == "local"
         self.shard_names = ["a", "b", "c", "d"][:shards]

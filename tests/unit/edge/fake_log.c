@@ -23,10 +23,11 @@ void fake_log_fail_next(void)
     fails_next = true;
 }
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, leat_appended_cb on_appended,
-                                     void *context, leat_error *error)
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+                                     leat_appended_cb on_appended, void *context, leat_error *error)
 {
     (void)loop;
+    (void)identity;
     ck_assert_ptr_nonnull(config->topic);
     if (fails_next) {
         leat_fail(error, "no log today");
@@ -85,9 +86,9 @@ size_t leat_log_writer_waiting(const leat_log_writer *writer)
     return writer->waiting;
 }
 
-bool leat_log_writer_ready(const leat_log_writer *writer)
+const char *leat_log_writer_trouble(const leat_log_writer *writer)
 {
-    return !writer->broken;
+    return writer->broken ? "the log cannot be reached" : NULL;
 }
 
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)

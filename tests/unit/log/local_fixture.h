@@ -115,7 +115,7 @@ static inline void fixture_on_appended(void *context, void *tag, leat_append_res
 static inline void fixture_write(fixture *f)
 {
     leat_error error = {0};
-    f->writer = leat_log_writer_new(&f->loop, &f->config, fixture_on_appended, f, &error);
+    f->writer = leat_log_writer_new(&f->loop, &f->config, NULL, fixture_on_appended, f, &error);
     ck_assert_msg(f->writer, "%s", error.text);
 }
 

@@ -92,7 +92,7 @@ static world *world_new(void)
     for (size_t p = 0; p < PARTITIONS; p++)
         w->applied[p] = -1;
     ck_assert_msg(leat_log_identify(&w->f.config, 5000, &w->identity, &error) == 0, "%s", error.text);
-    w->writer = leat_log_writer_new(&w->f.loop, &w->f.config, on_appended, w, &error);
+    w->writer = leat_log_writer_new(&w->f.loop, &w->f.config, NULL, on_appended, w, &error);
     ck_assert_msg(w->writer, "%s", error.text);
     fixture_set(&w->f, "session.timeout.ms", "3000"); /* as long the mock's group waits for a member in a rebalance */
     fixture_set(&w->f, "heartbeat.interval.ms", "300");

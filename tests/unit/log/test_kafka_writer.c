@@ -4,6 +4,7 @@
 typedef struct answers {
     fixture f;
     leat_log_writer *writer;
+    const leat_log_identity *identity;
     size_t sent;
     size_t wanted; /* answers to wait for */
     size_t count[4];
@@ -34,13 +35,13 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
 static void open_writer(answers *a)
 {
     leat_error error = {0};
-    a->writer = leat_log_writer_new(&a->f.loop, &a->f.config, on_appended, a, &error);
+    a->writer = leat_log_writer_new(&a->f.loop, &a->f.config, a->identity, on_appended, a, &error);
     ck_assert_msg(a->writer, "%s", error.text);
 }
 
 static bool is_ready(const void *context)
 {
-    return leat_log_writer_ready(((const answers *)context)->writer);
+    return !leat_log_writer_trouble(((const answers *)context)->writer);
 }
 
 static bool is_not_ready(const void *context)
@@ -99,7 +100,7 @@ START_TEST(answers_each_record_once)
 {
     answers *a = start();
     open_writer(a);
-    ck_assert(!leat_log_writer_ready(a->writer));
+    ck_assert(leat_log_writer_trouble(a->writer));
     fixture_await(&a->f, is_ready, a);
     append(a, 1000);
     ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 1000);

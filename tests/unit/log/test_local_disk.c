@@ -64,7 +64,7 @@ static void start(fixture *f)
 
 static bool is_ready(const void *context)
 {
-    return leat_log_writer_ready(((const fixture *)context)->writer);
+    return !leat_log_writer_trouble(((const fixture *)context)->writer);
 }
 
 START_TEST(a_failed_sync_means_unknown)
@@ -77,7 +77,7 @@ START_TEST(a_failed_sync_means_unknown)
     ck_assert_uint_eq(f.count[LEAT_APPEND_UNKNOWN], 1);
     ck_assert(leat_local_broken(f.config.local) != NULL);
     atomic_store(&disk.state, DISK_GOOD); /* does not mend it: what the kernel lost, it lost */
-    ck_assert(!leat_log_writer_ready(f.writer));
+    ck_assert(leat_log_writer_trouble(f.writer));
     leat_error error;
     leat_record record = {.key = LEAT_SLICE("k")};
     ck_assert_int_eq(fixture_append(&f, &record, NULL, &error), 1);
@@ -94,7 +94,7 @@ START_TEST(a_disk_that_is_full_at_commit_means_not_appended)
     fixture_append_keys(&f, 0, 5, 1, 1);
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_NOT_APPENDED], 1);
-    ck_assert(!leat_log_writer_ready(f.writer));
+    ck_assert(leat_log_writer_trouble(f.writer));
     atomic_store(&disk.state, DISK_GOOD);
     fixture_await(&f, is_ready, &f);
     fixture_append_keys(&f, 0, 5, 3, 1);

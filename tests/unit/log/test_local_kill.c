@@ -54,7 +54,7 @@ static _Noreturn void append_for_ever(const fixture *f, int out, int64_t first_n
     leat_topic_spec spec = {.partition_count = PARTITIONS};
     if (uv_loop_init(&a.f.loop) != 0 || leat_log_open(&a.f.config, &spec, &error) != 0)
         _exit(1);
-    a.f.writer = leat_log_writer_new(&a.f.loop, &a.f.config, on_appended, &a, &error);
+    a.f.writer = leat_log_writer_new(&a.f.loop, &a.f.config, NULL, on_appended, &a, &error);
     if (!a.f.writer)
         _exit(2);
     for (int i = 0; i < 40; i++)

@@ -649,7 +649,7 @@ START_TEST(every_reader_hears_once_that_the_log_is_broken)
     fixture_append_keys(&f, 1, 0, 1, 1);
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_APPEND_UNKNOWN], 1);
-    ck_assert(!leat_log_writer_ready(f.writer));
+    ck_assert(leat_log_writer_trouble(f.writer));
     leat_error error;
     leat_record record = {.key = LEAT_SLICE("k")};
     ck_assert_int_eq(fixture_append(&f, &record, NULL, &error), 1);

@@ -17,7 +17,7 @@ static leat_record record_of(leat_slice value)
 
 static bool is_ready(const void *context)
 {
-    return leat_log_writer_ready(((const fixture *)context)->writer);
+    return !leat_log_writer_trouble(((const fixture *)context)->writer);
 }
 
 /* ---- appending ---- */
@@ -27,7 +27,7 @@ START_TEST(answers_each_record_once)
     fixture f;
     fixture_open(&f, 3);
     fixture_write(&f);
-    ck_assert(leat_log_writer_ready(f.writer));
+    ck_assert(!leat_log_writer_trouble(f.writer));
     ck_assert_int_eq(leat_log_writer_oldest_us(f.writer, leat_mono_us()), 0);
     static int seen[10000];
     leat_error error;
@@ -129,7 +129,7 @@ START_TEST(a_lock_that_stays_means_not_appended)
     fixture_append_keys(&f, 0, 0, 10, 1);
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_NOT_APPENDED], 10);
-    ck_assert(!leat_log_writer_ready(f.writer));
+    ck_assert(leat_log_writer_trouble(f.writer));
     leat_error error;
     leat_record record = record_of(LEAT_SLICE("{}"));
     ck_assert_int_eq(fixture_append(&f, &record, NULL, &error), 1);

@@ -1,0 +1,100 @@
+/*
+ * kafka_writer.h - the writer's state, shared by kafka_writer.c and kafka_watch.c.
+ */
+#ifndef LEAT_KAFKA_WRITER_H
+#define LEAT_KAFKA_WRITER_H
+
+#include "log/kafka.h"
+#include "log/topic_guard.h"
+
+enum {
+    LEAT_WRITER_ASK_MS = 3000,
+    LEAT_WRITER_NUMBER_SIZE = 32,
+    LEAT_WRITER_WHY_SIZE = 320,
+};
+
+typedef struct leat_writer_slot {
+    void *tag;
+    int64_t since_us;
+    struct leat_writer_slot *older;
+    struct leat_writer_slot *newer; /* or the next free one */
+    leat_topic_ack ack;             /* acknowledged, waits for a look at the topic */
+    struct leat_writer_slot *next_acked;
+} leat_writer_slot;
+
+/* A question for the topic that is out, or was. */
+typedef struct leat_writer_look {
+    int32_t broker; /* LEAT_GUARD_ANY: whichever */
+    bool is_out;
+    int64_t begun_us; /* 0: never */
+} leat_writer_look;
+
+typedef struct leat_kafka_writer {
+    leat_log_writer base;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uint32_t open_handles;
+    leat_log_config config; /* a copy: a client may have to be made again */
+    leat_log_property *properties; /* of config, with room for our batch.size behind the user's */
+    uint32_t user_properties;
+    char batch_size[LEAT_WRITER_NUMBER_SIZE];
+    leat_appended_cb on_appended;
+    void *context;
+    leat_kafka_client *client; /* NULL: could not be made again yet */
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *reports; /* delivery reports and errors */
+    rd_kafka_queue_t *answers; /* of looks at the topic and its settings */
+    int wake_fd;
+    leat_writer_slot *slots;
+    leat_writer_slot *free_slots;
+    leat_writer_slot *oldest;
+    leat_writer_slot *newest;
+    size_t waiting;
+    int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they failed */
+    int64_t renewing_since_us; /* 0: in good order */
+    uint64_t renewals;
+    long limit; /* the topic's max.message.bytes; 0: not known */
+    bool limit_asked;
+    bool limit_refused; /* the brokers do not tell it */
+
+    /* ---- kafka_watch.c ---- */
+    leat_log_identity identity; /* what must be found; partition_count 0: whatever is found first */
+    leat_topic_guard guard;
+    leat_writer_look looks[1 + LEAT_GUARD_BROKERS]; /* the first: the regular one, at any broker */
+    leat_writer_slot *acked; /* those that wait for a look, in the order of their acknowledgements */
+    leat_writer_slot **acked_end;
+    char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last look found is not the right topic; "": it is */
+    bool growth_said;
+    bool clock_said;
+    uint32_t refused; /* in a row, nothing stored in between */
+    int64_t refused_us; /* the last of them */
+    bool refusal_said;
+    char refusal[LEAT_WRITER_WHY_SIZE];
+} leat_kafka_writer;
+
+/* ---- kafka_writer.c ---- */
+
+/* Gives the slot back. `why` NULL: it is stored. */
+void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot, leat_append_result result, uint32_t partition,
+                        int64_t offset, const char *why);
+/* Gives up what waits in the client and has another take its place. */
+void leat_writer_renew(leat_kafka_writer *writer);
+/* Asks for the topic's settings unless they are known. */
+void leat_writer_ask_limit(leat_kafka_writer *writer);
+
+/* ---- kafka_watch.c ---- */
+
+void leat_writer_watch_init(leat_kafka_writer *writer, const leat_log_identity *identity);
+void leat_writer_watch_fini(leat_kafka_writer *writer);
+/* A new client: nothing is out any more. */
+void leat_writer_watch_begin(leat_kafka_writer *writer);
+/* The brokers acknowledged this one: answers it, or has it wait for a look. */
+void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report, int64_t now_us);
+/* The brokers did not take this one; it is answered by the caller. */
+void leat_writer_on_refused(leat_kafka_writer *writer, rd_kafka_resp_err_t code);
+void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event);
+/* What waits for a look is given up. */
+void leat_writer_give_up_acked(leat_kafka_writer *writer, const char *why);
+void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us);
+
+#endif

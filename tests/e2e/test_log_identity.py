@@ -1,0 +1,265 @@
+"""The edge writes to the topic that was set up, and to no other: one that is gone, made anew or another cluster's takes
+nothing that is answered 202, and no clock has an acknowledged write deleted."""
+
+import threading
+import time
+
+import httpx
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, ResourceType
+
+from lib.harness import LEAT, wait_until
+from lib.own_broker import OwnBroker
+
+COUNTER = {"table_sql": "create table counters (id int primary key, n bigint not null default 0)",
+           "route": {"path": "/counters/{id}", "table": "counters", "columns": {"n": "add"}}}
+CLOCK = LEAT.parent / "tests" / "leat-clock"
+WEEK_S = 7 * 24 * 60 * 60
+
+
+@pytest.fixture(scope="module")
+def generous(tmp_path_factory):
+    """A broker that makes topics by use."""
+    broker = OwnBroker(tmp_path_factory.mktemp("kafka") / "own", auto_create_topics_enable="true", num_partitions=2)
+    yield broker.brokers
+    broker.stop()
+
+
+class Writes:
+    """Writes all the time, from a thread of its own; `answers` is [(monotonic time, status, body)]."""
+
+    def __init__(self, url, every=0.005):
+        self.url, self.every, self.answers, self.ending = url, every, [], False
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        with httpx.Client(base_url=self.url, timeout=30) as http:
+            number = 0
+            while not self.ending:
+                number += 1
+                begun = time.monotonic()
+                answer = http.patch(f"/counters/{number % 20}", json={"n": 1})
+                self.answers.append((begun, answer.status_code, answer.json()))
+                time.sleep(self.every)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending = True
+        self.thread.join()
+
+    def count(self, status, since=0.0):
+        return sum(1 for begun, code, _ in self.answers if code == status and begun >= since)
+
+
+def administer(brokers, what, *arguments):
+    """Calls that method of an AdminClient, and waits until it is done."""
+    admin = AdminClient({"bootstrap.servers": brokers})
+    for future in getattr(admin, what)([*arguments]).values():
+        future.result(30)
+
+
+def delete_topic(world):
+    administer(world.brokers, "delete_topics", world.name)
+
+
+def create_topic(world, partitions):
+    administer(world.brokers, "create_topics", NewTopic(world.name, partitions, 1))
+
+
+def topic_exists(world):
+    return world.name in AdminClient({"bootstrap.servers": world.brokers}).list_topics(timeout=30).topics
+
+
+def readiness(world, edge):
+    answer = httpx.get(world.url(edge) + "/readyz", timeout=30)
+    return answer.status_code, answer.json().get("reason", "")
+
+
+def test_a_deleted_topic_is_not_made_again(make_world, generous):
+    """The topic is deleted under a running edge, and the broker would make it by use: nothing asks it to. Writes are
+    answered 503, /readyz says why, and what was answered 202 before was applied or went with the topic."""
+    world = make_world(shards=1, partitions=2, brokers=generous, **COUNTER)
+    world.init()
+    edge = world.start("edge")
+    with Writes(world.url(edge)) as writes:
+        wait_until(lambda: writes.count(202) > 50, "writes")
+        delete_topic(world)
+        deleted = time.monotonic()
+        wait_until(lambda: writes.count(503, deleted) > 200, "writes to be refused")
+        assert readiness(world, edge) == (503, f"topic {world.name} does not exist")
+        assert not topic_exists(world)
+        wait_until(lambda: time.monotonic() > deleted + 5, "some rounds of metadata")
+    assert not topic_exists(world)
+    assert writes.count(202, deleted) == 0
+    assert edge.text().count("does not exist: writes are answered 503") == 1
+    fresh = world.start("edge", wait=False)
+    assert fresh.popen.wait(60) == 1
+    assert "does not exist: run `leat init` first" in fresh.text()
+
+
+@pytest.mark.parametrize("partitions", [2, 1, 3])
+def test_a_topic_made_anew_is_not_written_to(make_world, partitions):
+    """Deleted and made anew at once by another program, with the same, fewer or more partitions: no write that the new
+    topic took is answered 202, the edge stops writing, says why, and a fresh edge refuses to start."""
+    world = make_world(shards=1, partitions=2, **COUNTER)
+    world.init()
+    edge = world.start("edge")
+    with Writes(world.url(edge), every=0) as writes:
+        wait_until(lambda: writes.count(202) > 20, "writes")
+        delete_topic(world)
+        deleted = time.monotonic()
+        create_topic(world, partitions)
+        wait_until(lambda: "made anew" in readiness(world, edge)[1], "the edge to see it")
+        seen = time.monotonic()
+        wait_until(lambda: writes.count(503, seen) > 50, "writes to be refused")
+    assert writes.count(202, deleted) == 0
+    written = len(world.log_records())
+    unknown = writes.count(504)
+    assert written <= unknown, f"{written} records are in the topic made anew, {unknown} answers were 504"
+    assert edge.text().count("made anew: its id is") == 1
+    fresh = world.start("edge", wait=False)
+    assert fresh.popen.wait(60) == 1
+    assert "topic id" in fresh.text() and "leat init" in fresh.text()
+
+
+def test_a_topic_made_anew_while_nobody_writes(make_world):
+    """The first write after it was made anew, with no write in between and its offset as good as any."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        delete_topic(world)
+        create_topic(world, 1)
+        producer = Producer({"bootstrap.servers": world.brokers})
+        for _ in range(100):
+            producer.produce(world.name, b"x", partition=0)
+        producer.flush(30)
+        assert http.patch("/counters/1", json={"n": 1}).status_code in (503, 504)
+
+
+def test_several_edges_and_a_topic_made_anew(make_world):
+    """Each finds out by itself, whatever offsets the others' writes make."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    edges = [world.start("edge") for _ in range(2)]
+    with Writes(world.url(edges[0]), every=0) as one, Writes(world.url(edges[1]), every=0.02) as two:
+        wait_until(lambda: one.count(202) > 20 and two.count(202) > 5, "writes")
+        delete_topic(world)
+        deleted = time.monotonic()
+        create_topic(world, 1)
+        wait_until(lambda: all("made anew" in readiness(world, e)[1] for e in edges), "both edges to see it")
+    assert one.count(202, deleted) == 0 and two.count(202, deleted) == 0
+
+
+def test_another_cluster(make_world, generous):
+    """An edge that starts while its brokers are away, and finds the brokers of another cluster with a topic of that name."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    administer(generous, "create_topics", NewTopic(world.name, 1, 1))
+    world.settings["log"]["kafka"]["brokers"] = generous
+    world.write_config()
+    edge = world.start("edge", wait=False)
+    assert edge.popen.wait(60) == 1
+    assert "cluster" in edge.text()
+
+
+def test_more_partitions_than_were_set_up(make_world):
+    """A topic that grows is said once, and written to as ever."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    edge = world.start("edge")
+    administer(world.brokers, "create_partitions", NewPartitions(world.name, 3))
+    edge.wait_for("it was set up with 1: the others are not written to")
+    with world.client(edge) as http:
+        for number in range(20):
+            answer = http.patch(f"/counters/{number}", json={"n": 1})
+            assert answer.status_code == 202 and answer.json()["partition"] == 0
+    assert readiness(world, edge)[0] == 200
+
+
+# ---- clocks ----
+
+
+def set_retention(world, **settings):
+    resource = ConfigResource(ResourceType.TOPIC, world.name, incremental_configs=[
+        ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
+        for name, value in settings.items()])
+    administer(world.brokers, "incremental_alter_configs", resource)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["made by init", "there before init"])
+def test_a_clock_that_is_behind_deletes_nothing(make_world, before):
+    """The edge's clock is a week behind and retention is a day: the brokers' time counts, so that nothing is deleted
+    before it is applied, and the lag is of hours nowhere."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    if before:
+        create_topic(world, 1)
+    said = world.init()
+    assert ("message.timestamp.type was CreateTime, is LogAppendTime now" in said) == before
+    set_retention(world, retention_ms=24 * 60 * 60 * 1000, segment_ms=1000, file_delete_delay_ms=1000)
+    edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": str(-WEEK_S)})
+    with world.client(edge) as http:
+        for number in range(20):
+            assert http.patch(f"/counters/{number}", json={"n": 1}).status_code == 202
+        records = world.log_records()
+        assert len(records) == 20
+        applied = world.start("apply")
+        wait_until(lambda: world.rows("select sum(n) from counters")[0][0] == 20, "all writes")
+        assert world.metric(applied, "leat_time_lag_seconds") < 3600
+    now_ms = time.time() * 1000
+    assert all(abs(now_ms - at_ms) < 3600 * 1000 for at_ms in world.log.times())
+
+
+def test_a_clock_that_is_ahead_is_no_lag_below_zero(make_world):
+    """The edge's clock is a day ahead; no lag is negative, and the writes are taken."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": str(24 * 3600)})
+    with world.client(edge) as http:
+        assert http.patch("/counters/1", json={"n": 1}).status_code == 202
+    applied = world.start("apply")
+    wait_until(lambda: world.rows("select n from counters") == [(1,)], "the write")
+    assert all(value >= 0 for name, value in world.metrics(applied).items() if "lag" in name)
+
+
+def test_the_type_of_timestamps_may_change_while_records_wait(make_world):
+    """Records from before `leat init` keep the time they have: the progress that names them still fits."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    set_retention(world, message_timestamp_type="CreateTime")
+    edge, applied = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        for number in range(10):
+            assert http.patch("/counters/1", json={"n": 1}).status_code == 202
+        edge.wait_for("message.timestamp.type=CreateTime")
+        wait_until(lambda: world.rows("select n from counters") == [(10,)], "the first writes")
+        assert applied.terminate() == 0
+        checked = world.leat("check")
+        assert "message.timestamp.type is CreateTime" in checked.stdout and "leat init" in checked.stdout
+        world.init()
+        for number in range(10):
+            assert http.patch("/counters/1", json={"n": 1}).status_code == 202
+    world.start("apply")
+    wait_until(lambda: world.rows("select n from counters") == [(20,)], "all writes")
+
+
+def test_refused_timestamps_make_the_edge_unready(make_world):
+    """A topic with CreateTime whose brokers take no record of a clock like this one: 503, unready with the cause, one
+    warning; and ready again once they take writes."""
+    world = make_world(shards=1, partitions=1, **COUNTER)
+    world.init()
+    set_retention(world, message_timestamp_type="CreateTime", message_timestamp_after_max_ms=60 * 60 * 1000)
+    edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": str(24 * 3600)})
+    with world.client(edge) as http:
+        for _ in range(5):
+            assert http.patch("/counters/1", json={"n": 1}).status_code == 503
+        status, reason = readiness(world, edge)
+        assert status == 503 and "timestamp" in reason and "clock" in reason
+        assert edge.text().count("the log refuses writes") == 1
+        set_retention(world, message_timestamp_type="LogAppendTime")
+        wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
+        assert readiness(world, edge)[0] == 200
