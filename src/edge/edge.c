@@ -156,7 +156,7 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
     } else if (result > 0) {
         const char *trouble = leat_log_writer_trouble(edge->writer);
         edge_answer_error(edge, request, trouble ? EDGE_UNAVAILABLE : EDGE_OVERLOADED, NULL,
-                          trouble ? trouble : "too many writes wait for the log");
+                          trouble ? trouble : error.text);
     } else {
         edge->in_flight++;
         leat_gauge_set(edge->metrics.in_flight, edge->in_flight);

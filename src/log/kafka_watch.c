@@ -145,10 +145,9 @@ static void wait_for_look(leat_kafka_writer *writer, leat_writer_slot *slot)
 
 static void note_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
-    if (writer->refusal_said)
+    if (writer->refused >= REFUSED_MANY)
         leat_info("Kafka writer: topic %s takes writes again", writer->config.topic);
     writer->refused = 0;
-    writer->refusal_said = false;
     if (writer->clock_said)
         return;
     rd_kafka_timestamp_type_t type;
@@ -224,9 +223,7 @@ void leat_writer_on_refused(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
     writer->refused_us = leat_mono_us();
     snprintf(writer->refusal, sizeof writer->refusal, "the log refuses writes: %s%s", rd_kafka_err2str(code),
              remedy_of(code));
-    writer->refusal_said = writer->refusal_said || writer->refused >= REFUSED_MANY;
-    if (writer->refusal_said && writer->client)
-        leat_kafka_say(writer->client, code, writer->refusal);
+    leat_kafka_say(writer->client, code, writer->refusal);
 }
 
 /* ---- what a look found ---- */

@@ -464,18 +464,23 @@ static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer
     return n;
 }
 
+static const char too_many[] = "too many writes wait for the log";
+
 /* 1: later perhaps; -1: never. */
 static int refused(leat_kafka_writer *writer, rd_kafka_error_t *fault, leat_error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(fault);
-    leat_fail(error, "%s", rd_kafka_error_string(fault));
+    bool is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
+    leat_fail(error, "%s", is_full ? too_many : rd_kafka_error_string(fault));
     rd_kafka_error_destroy(fault);
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR__INVALID_ARG)
         return -1;
     if (code == RD_KAFKA_RESP_ERR__FATAL)
         on_fatal(writer, "found while appending");
-    else if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        leat_kafka_say(writer->client, code, rd_kafka_err2str(code));
+    else
+        leat_writer_on_refused(writer, code);
+    if (code < RD_KAFKA_RESP_ERR_NO_ERROR && !is_full)
+        leat_kafka_say(writer->client, code, error->text);
     return 1;
 }
 
@@ -488,7 +493,7 @@ int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *ta
     }
     leat_writer_slot *slot = slot_take(writer, tag);
     if (!slot) {
-        leat_fail(error, "too many records wait for their answer");
+        leat_fail(error, "%s", too_many);
         return 1;
     }
     rd_kafka_vu_t values[VALUE_MAX];

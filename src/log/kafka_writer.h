@@ -68,7 +68,6 @@ typedef struct leat_kafka_writer {
     bool clock_said;
     uint32_t refused; /* in a row, nothing stored in between */
     int64_t refused_us; /* the last of them */
-    bool refusal_said;
     char refusal[LEAT_WRITER_WHY_SIZE];
 } leat_kafka_writer;
 
@@ -90,7 +89,7 @@ void leat_writer_watch_fini(leat_kafka_writer *writer);
 void leat_writer_watch_begin(leat_kafka_writer *writer);
 /* The brokers acknowledged this one: answers it, or has it wait for a look. */
 void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report, int64_t now_us);
-/* The brokers did not take this one; it is answered by the caller. */
+/* The brokers did not take this one, or the client would not send it; it is answered by the caller. */
 void leat_writer_on_refused(leat_kafka_writer *writer, rd_kafka_resp_err_t code);
 void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event);
 /* What waits for a look is given up. */

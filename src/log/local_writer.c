@@ -139,7 +139,7 @@ int leat_local_append_record(leat_log_writer *base, const leat_record *record, v
     if (size > LEAT_LOCAL_RECORD_MAX)
         return leat_fail(error, "the record has %zu bytes, the log takes %d", size, LEAT_LOCAL_RECORD_MAX);
     if (writer->waiting >= LEAT_LOCAL_WAITING_MAX || writer->waiting_bytes + size > LEAT_LOCAL_WAITING_BYTES)
-        return not_now(error, "too many records wait for their answer");
+        return not_now(error, "too many writes wait for the log");
     leat_local_append *append = append_new(record, size, tag);
     if (!append)
         return not_now(error, "out of memory");

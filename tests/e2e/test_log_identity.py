@@ -7,7 +7,9 @@ import time
 import httpx
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, ResourceType
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
+                                   AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
+                                   ResourcePatternType, ResourceType)
 
 from lib.harness import LEAT, wait_until
 from lib.own_broker import OwnBroker
@@ -20,9 +22,11 @@ WEEK_S = 7 * 24 * 60 * 60
 
 @pytest.fixture(scope="module")
 def generous(tmp_path_factory):
-    """A broker that makes topics by use."""
-    broker = OwnBroker(tmp_path_factory.mktemp("kafka") / "own", auto_create_topics_enable="true", num_partitions=2)
-    yield broker.brokers
+    """A broker that makes topics by use, knows rights, and looks for what retention deletes all the time."""
+    broker = OwnBroker(tmp_path_factory.mktemp("kafka") / "own", auto_create_topics_enable="true", num_partitions=2,
+                       authorizer_class_name="org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                       allow_everyone_if_no_acl_found="true", log_retention_check_interval_ms=500)
+    yield broker
     broker.stop()
 
 
@@ -82,7 +86,7 @@ def readiness(world, edge):
 def test_a_deleted_topic_is_not_made_again(make_world, generous):
     """The topic is deleted under a running edge, and the broker would make it by use: nothing asks it to. Writes are
     answered 503, /readyz says why, and what was answered 202 before was applied or went with the topic."""
-    world = make_world(shards=1, partitions=2, brokers=generous, **COUNTER)
+    world = make_world(shards=1, partitions=2, brokers=generous.brokers, **COUNTER)
     world.init()
     edge = world.start("edge")
     with Writes(world.url(edge)) as writes:
@@ -123,7 +127,7 @@ def test_a_topic_made_anew_is_not_written_to(make_world, partitions):
     assert edge.text().count("made anew: its id is") == 1
     fresh = world.start("edge", wait=False)
     assert fresh.popen.wait(60) == 1
-    assert "topic id" in fresh.text() and "leat init" in fresh.text()
+    assert ("topic id" if partitions == 2 else f"topic {world.name} has {partitions}") in fresh.text()
 
 
 def test_a_topic_made_anew_while_nobody_writes(make_world):
@@ -156,15 +160,24 @@ def test_several_edges_and_a_topic_made_anew(make_world):
 
 
 def test_another_cluster(make_world, generous):
-    """An edge that starts while its brokers are away, and finds the brokers of another cluster with a topic of that name."""
+    """The brokers that answer are another cluster's, and have a topic of that name: an edge refuses to start on them, and
+    one that started while they were away writes nothing to them."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
-    administer(generous, "create_topics", NewTopic(world.name, 1, 1))
-    world.settings["log"]["kafka"]["brokers"] = generous
+    administer(generous.brokers, "create_topics", NewTopic(world.name, 1, 1))
+    world.settings["log"]["kafka"]["brokers"] = generous.brokers
     world.write_config()
-    edge = world.start("edge", wait=False)
-    assert edge.popen.wait(60) == 1
-    assert "cluster" in edge.text()
+    early = world.start("edge", wait=False)
+    assert early.popen.wait(60) == 1
+    assert "was set up for the log" in early.text()
+    generous.stop()
+    edge = world.start("edge")
+    with Writes(world.url(edge)) as writes:
+        generous.start()
+        wait_until(lambda: "the brokers are of Kafka cluster" in readiness(world, edge)[1], "the edge to see it")
+        seen = time.monotonic()
+        wait_until(lambda: writes.count(503, seen) > 50, "writes to be refused")
+    assert writes.count(202) == 0
 
 
 def test_more_partitions_than_were_set_up(make_world):
@@ -181,10 +194,36 @@ def test_more_partitions_than_were_set_up(make_world):
     assert readiness(world, edge)[0] == 200
 
 
+def test_a_right_taken_away_makes_the_edge_unready(make_world, generous):
+    """WRITE is taken away under a running edge: 503, unready with the cause after a few, one warning; all as before once
+    it is granted again."""
+    world = make_world(shards=1, partitions=1, brokers=generous.brokers, **COUNTER)
+    world.init()
+    edge = world.start("edge")
+
+    def acl(operation, permission):
+        return AclBinding(ResourceType.TOPIC, world.name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation, permission)
+
+    with world.client(edge) as http:
+        assert http.patch("/counters/1", json={"n": 1}).status_code == 202
+        administer(world.brokers, "create_acls", acl(AclOperation.ALL, AclPermissionType.ALLOW),
+                   acl(AclOperation.WRITE, AclPermissionType.DENY))
+        wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 503, "a refusal")
+        for _ in range(5):
+            assert http.patch("/counters/1", json={"n": 1}).status_code == 503
+        status, reason = readiness(world, edge)
+        assert status == 503 and "grant WRITE" in reason
+        assert edge.text().count("the log refuses writes") == 1
+        administer(world.brokers, "delete_acls", AclBindingFilter(
+            ResourceType.TOPIC, world.name, ResourcePatternType.LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY))
+        wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
+        assert readiness(world, edge)[0] == 200
+
+
 # ---- clocks ----
 
 
-def set_retention(world, **settings):
+def set_topic(world, **settings):
     resource = ConfigResource(ResourceType.TOPIC, world.name, incremental_configs=[
         ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
         for name, value in settings.items()])
@@ -192,26 +231,30 @@ def set_retention(world, **settings):
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["made by init", "there before init"])
-def test_a_clock_that_is_behind_deletes_nothing(make_world, before):
-    """The edge's clock is a week behind and retention is a day: the brokers' time counts, so that nothing is deleted
-    before it is applied, and the lag is of hours nowhere."""
-    world = make_world(shards=1, partitions=1, **COUNTER)
+def test_a_clock_that_is_behind_deletes_nothing(make_world, generous, before):
+    """The edge's clock is a week behind and retention is a day: the brokers' time counts. A record that another topic
+    takes with such a time is deleted, nothing of leat's is, and the lag is of days nowhere."""
+    world, control = (make_world(shards=1, partitions=1, brokers=generous.brokers, **COUNTER) for _ in range(2))
+    retention = {"retention_ms": 24 * 60 * 60 * 1000, "segment_ms": 1000, "file_delete_delay_ms": 1000}
+    create_topic(control, 1)
     if before:
         create_topic(world, 1)
     said = world.init()
     assert ("message.timestamp.type was CreateTime, is LogAppendTime now" in said) == before
-    set_retention(world, retention_ms=24 * 60 * 60 * 1000, segment_ms=1000, file_delete_delay_ms=1000)
+    set_topic(world, **retention)
+    set_topic(control, **retention)
     edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": str(-WEEK_S)})
     with world.client(edge) as http:
         for number in range(20):
             assert http.patch(f"/counters/{number}", json={"n": 1}).status_code == 202
-        records = world.log_records()
-        assert len(records) == 20
-        applied = world.start("apply")
-        wait_until(lambda: world.rows("select sum(n) from counters")[0][0] == 20, "all writes")
-        assert world.metric(applied, "leat_time_lag_seconds") < 3600
-    now_ms = time.time() * 1000
-    assert all(abs(now_ms - at_ms) < 3600 * 1000 for at_ms in world.log.times())
+    producer = Producer({"bootstrap.servers": generous.brokers})
+    producer.produce(control.name, b"x", partition=0, timestamp=int((time.time() - WEEK_S) * 1000))
+    assert producer.flush(30) == 0
+    wait_until(lambda: control.log.start() == 1, "retention to delete what is a week old")
+    assert world.log.start() == 0 and len(world.log_records()) == 20
+    applied = world.start("apply")
+    wait_until(lambda: world.rows("select sum(n) from counters")[0][0] == 20, "all writes")
+    assert world.metric(applied, "leat_time_lag_seconds") < 3600
 
 
 def test_a_clock_that_is_ahead_is_no_lag_below_zero(make_world):
@@ -230,7 +273,7 @@ def test_the_type_of_timestamps_may_change_while_records_wait(make_world):
     """Records from before `leat init` keep the time they have: the progress that names them still fits."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
-    set_retention(world, message_timestamp_type="CreateTime")
+    set_topic(world, message_timestamp_type="CreateTime")
     edge, applied = world.start("edge"), world.start("apply")
     with world.client(edge) as http:
         for number in range(10):
@@ -252,7 +295,7 @@ def test_refused_timestamps_make_the_edge_unready(make_world):
     warning; and ready again once they take writes."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
-    set_retention(world, message_timestamp_type="CreateTime", message_timestamp_after_max_ms=60 * 60 * 1000)
+    set_topic(world, message_timestamp_type="CreateTime", message_timestamp_after_max_ms=60 * 60 * 1000)
     edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": str(24 * 3600)})
     with world.client(edge) as http:
         for _ in range(5):
@@ -260,6 +303,6 @@ def test_refused_timestamps_make_the_edge_unready(make_world):
         status, reason = readiness(world, edge)
         assert status == 503 and "timestamp" in reason and "clock" in reason
         assert edge.text().count("the log refuses writes") == 1
-        set_retention(world, message_timestamp_type="LogAppendTime")
+        set_topic(world, message_timestamp_type="LogAppendTime")
         wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
         assert readiness(world, edge)[0] == 200

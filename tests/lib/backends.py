@@ -39,28 +39,28 @@ class KafkaLog:
         consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": group, **settings})
         return consumer, consumer.list_topics(self.name, timeout=30).topics[self.name].partitions
 
-    def _messages(self):
+    def records(self):
         consumer, partitions = self._consumer(self.name + "-reader", **{
             "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error"})
         consumer.assign([TopicPartition(self.name, p, OFFSET_BEGINNING) for p in partitions])
-        messages, ended = [], 0
+        records, ended = [], 0
         while ended < len(partitions):
             for message in consumer.consume(10000, timeout=5):
                 if message.error():
                     assert message.error().code() == -191, message.error()  # end of partition
                     ended += 1
                     continue
-                messages.append(message)
+                headers = {k: v.decode() for k, v in message.headers() or []}
+                records.append((message.partition(), message.offset(), message.key(), message.value(), headers))
         consumer.close()
-        return sorted(messages, key=lambda m: (m.partition(), m.offset()))
+        return sorted(records, key=lambda r: (r[0], r[1]))
 
-    def records(self):
-        return [(m.partition(), m.offset(), m.key(), m.value(), {k: v.decode() for k, v in m.headers() or []})
-                for m in self._messages()]
-
-    def times(self):
-        """The records' timestamps, milliseconds since 1970."""
-        return [m.timestamp()[1] for m in self._messages()]
+    def start(self, partition=0):
+        """The first offset that is still there."""
+        consumer, _ = self._consumer(self.name + "-reader")
+        start, _ = consumer.get_watermark_offsets(TopicPartition(self.name, partition), timeout=30)
+        consumer.close()
+        return start
 
     def committed(self):
         """{partition: committed offset} of leat's group."""
