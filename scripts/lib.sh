@@ -95,6 +95,58 @@ only_one() {
     flock -n 9 || { say "waiting for another $1 to finish"; flock 9; }
 }
 
+# --- Versions of the servers ---
+#
+# docs/compatibility.md says what was run with these, and a test compares.
+
+# PostgreSQL's, beside the system's own: major version, artifact of io.zonky.test.postgres (PostgreSQL MAJOR.MINOR and a 0),
+# SHA-256 of its jar.
+POSTGRES_PINS='
+15 15.19.0 95f0b66fe72d4ca66c815773c44cb1196ea38552463e89a35f18114b3ed1565f
+16 16.15.0 653abc065c682b85d3da50168fb95dc524bd85426cdec9ce3695a550ef431df2
+17 17.11.0 0dd7b72b6f335b8ecfb355fa24c5781e8a93edd09880bb77eb52ebbf29b3e96d
+18 18.6.0 008ee189eaa7ca2b58bd01dd950291e638b998392cf982297acd4779ec898ac1
+'
+POSTGRES_NEWEST=18
+
+# Apache Kafka's: name, version, how much higher than usual its ports are.
+KAFKA_PINS='
+3.9 3.9.2 200
+4.1 4.1.0 0
+4.4 4.4.0 400
+'
+KAFKA_DEFAULT=4.1
+
+# pin PINS NAME FIELD: that field of the line that begins with NAME, or nothing.
+pin() { awk -v name="$2" -v field="$3" '$1 == name { print $field }' <<<"$1"; }
+
+# pin_names PINS
+pin_names() { awk 'NF { print $1 }' <<<"$1"; }
+
+# kafka_home NAME: where that version's jars, state and data are.
+kafka_home() {
+    if [ "$1" = "$KAFKA_DEFAULT" ]; then printf '%s\n' "$DEV/kafka"; else printf '%s\n' "$DEV/kafka-$1"; fi
+}
+
+# postgres_archive MAJOR: where scripts/setup puts that version's programs.
+postgres_archive() { printf '%s/postgresql/%s.jar\n' "$DEV" "$(pin "$POSTGRES_PINS" "$1" 2)"; }
+
+# postgres_system_major: of the one that postgres_bin_dir finds.
+postgres_system_major() { postgres_bin_dir | sed -n 's|.*/\([0-9]*\)/bin$|\1|p'; }
+
+# take_version ARGUMENT...: sets ARGS to them without --version V, and VERSION to V if it is there.
+take_version() {
+    ARGS=()
+    while (($#)); do
+        case $1 in
+            --version) [ $# -ge 2 ] || usage_error "--version wants a version"; VERSION=$2; shift ;;
+            --version=*) VERSION=${1#--version=} ;;
+            *) ARGS+=("$1") ;;
+        esac
+        shift
+    done
+}
+
 # postgres_bin_dir: the newest installed PostgreSQL >= 15, or nothing.
 postgres_bin_dir() {
     local dir version best=0 found=
