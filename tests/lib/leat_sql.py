@@ -20,7 +20,8 @@ DEADLINE = 20.0
 
 
 def server_dsn():
-    """The server tests may make databases in: LEAT_TEST_DSN, else the first cluster of scripts/postgres."""
+    """The server tests may make databases in: LEAT_TEST_DSN, else the first cluster of scripts/postgres (of the version in
+    LEAT_PG_VERSION)."""
     if os.environ.get("LEAT_TEST_DSN"):
         return os.environ["LEAT_TEST_DSN"]
     script = ROOT / "scripts" / "postgres"
@@ -301,6 +302,12 @@ def load(dsn):
         connection.execute("INSERT INTO hits SELECT k, 0 FROM generate_series(0, 99) AS k")
 
 
+def programs():
+    """The folder with initdb and pg_ctl of the version that is tested."""
+    with psycopg.connect(server_dsn(), autocommit=True) as connection:
+        return pathlib.Path(connection.execute("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetchone()[0])
+
+
 class Cluster:
     """A server of the test's own, for settings that would disturb others. Listens on a socket only."""
 
@@ -311,6 +318,7 @@ class Cluster:
             for parent in self.directory.parents:  # pytest makes its directories for the owner only
                 if parent.stat().st_uid == 0 and str(parent) not in ("/", "/tmp"):
                     parent.chmod(parent.stat().st_mode | 0o011)
+        self._programs = programs()
         self._tool("initdb", "-D", self._data(), "-U", "leat", "-A", "trust", "-N")
         self._options = " ".join(f"-c {setting}" for setting in (
             "listen_addresses=''", f"unix_socket_directories='{self.directory}'", *settings))
@@ -340,10 +348,8 @@ class Cluster:
     def _data(self):
         return str(self.directory / "data")
 
-    @staticmethod
-    def _tool(name, *args):
-        directories = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-        command = [str(directories[-1] / name), *args]
+    def _tool(self, name, *args):
+        command = [str(self._programs / name), *args]
         if os.geteuid() == 0:
             group = str(pwd.getpwnam("postgres").pw_gid)
             command = ["setpriv", "--reuid=postgres", f"--regid={group}", "--clear-groups", *command]
