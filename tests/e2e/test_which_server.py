@@ -1,10 +1,13 @@
 """Which server leat asks: always the primary. What a standby shows may be the past."""
 
+import re
+
 import pytest
 from confluent_kafka import Producer
 
-from lib.harness import wait_until
-from lib.standby import Standby
+from lib.forwarder import Forwarder
+from lib.harness import environment, script, wait_until
+from lib.standby import Standby, port_in
 
 THINGS = {"table_sql": "create table things (id int primary key, v text)", "route": {"path": "/things/{id}", "table": "things"},
           "shards": 1, "partitions": 1}
@@ -125,3 +128,39 @@ def test_the_primary_can_be_asked_for(make_pair, target):
     client = world.client(world.start("run"))
     assert client.put("/things/1", json={"v": "a"}).status_code == 202
     wait_until(lambda: world.rows("select v from things") == [("a",)], "the row")
+
+
+@pytest.fixture
+def pooler(request):
+    """(a DSN through PgBouncer, the proxy behind it, which leads to the primary)"""
+    forwarder = Forwarder(port_in(environment()["PG_DSN_1"]))
+    script("pgbouncer", "up", 1, "--to-port", forwarder.port, "--debian", request.param)
+    yield re.search(r"PGBOUNCER_DSN_1='(.*)'", script("pgbouncer", "env"))[1], forwarder
+    script("pgbouncer", "down")
+    forwarder.close()
+
+
+@pytest.mark.parametrize("pooler", ["12", "13"], indirect=True)
+def test_a_pooler_that_comes_to_lead_to_a_standby(make_pair, pooler):
+    """Its greeting may still be the primary's, so each look makes sure itself. A column that the standby does not know yet is
+    taken as before, nothing becomes a dead letter, and all is applied once the pooler leads to the primary."""
+    dsn, forwarder = pooler
+    world, standby = make_pair(lambda s, direct: dsn.replace("dbname=leat", "dbname=" + direct.rpartition("dbname=")[2]))
+    world.settings.update(catalog_every="1s", log_level="debug")
+    world.write_config()
+    world.init()
+    process = world.start("run")
+    client = world.client(process)
+    standby.pause()
+    with world.db("a") as db:
+        db.execute("alter table things add column w text")
+    put_until(client, "/things/1", {"w": "a"}, 202)
+    wait_until(lambda: world.rows("select w from things") == [("a",)], "the row")
+    forwarder.lead_to(standby.port)
+    for command in (["lag"], ["dead", "list"], ["init"]):
+        wait_until(lambda: "a standby answers" in str(world.leat(*command)), f"{command} to be refused")
+    process.wait_for("its tables were not looked at", count=5)
+    assert client.put("/things/2", json={"w": "b"}).status_code == 202
+    forwarder.lead_to(standby.primary_port)
+    wait_until(lambda: world.rows("select w from things order by id") == [("a",), ("b",)], "both rows")
+    assert world.rows("select count(*) from leat.dead_letters") == [(0,)]
