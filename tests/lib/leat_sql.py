@@ -331,16 +331,15 @@ class Cluster:
     def stop(self, mode="immediate"):
         self._tool("pg_ctl", "-D", self._data(), "-m", mode, "-w", "stop")
 
-    def use_up_transaction_ids(self):
-        """The next transaction id is over the stop limit, which is 3,000,000 before the oldest one would come again. It is the
-        first of a segment of pg_xact, which has to be there."""
+    def use_up_transaction_ids(self, left):
+        """Only so many are left before the stop limit, which is 3,000,000 before the oldest one would come again. Their segment of
+        pg_xact has to be there."""
         with psycopg.connect(self.dsn) as db:
             oldest = int(db.execute("select min(datfrozenxid::text::bigint) from pg_database").fetchone()[0])
         self.stop("fast")
-        segment = (oldest + 2**31 - 3_000_000) // (8192 * 4 * 32)
-        limit = (segment + 1) * 8192 * 4 * 32
-        self._tool("pg_resetwal", "-x", str(limit), self._data())
-        path = self.directory / "data" / "pg_xact" / f"{segment + 1:04X}"
+        following = oldest + 2**31 - 1 - 3_000_000 - left
+        self._tool("pg_resetwal", "-x", str(following), self._data())
+        path = self.directory / "data" / "pg_xact" / f"{following // (8192 * 4 * 32):04X}"
         path.write_bytes(bytes(262144))
         os.chown(path, (self.directory / "data").stat().st_uid, -1)
         self._start()
