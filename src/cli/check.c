@@ -215,6 +215,13 @@ static void check_synchronous_commit(examination *about, uint32_t shard, leat_fi
          server->synchronous_commit, server->role);
 }
 
+static void check_triggers(examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    find(ret, server->is_replica ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "session_replication_role is %s for role %s",
+         server->is_replica ? "replica" : "not replica", server->role);
+}
+
 /* One more than configured: the look at the tables. */
 static void check_connections(examination *about, uint32_t shard, leat_finding *ret)
 {
@@ -349,6 +356,8 @@ static const check checks[] = {
      "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log "
      "still has, and until then readers miss rows they have seen",
      "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
+    {"triggers", POSTGRES, SHARD, check_triggers,
+     "triggers and foreign keys are not fired by leat's writes", "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role"},
     {"connections", POSTGRES, SHARD, check_connections,
      "it works with the connections it gets, slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},

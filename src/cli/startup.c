@@ -232,7 +232,7 @@ int leat_startup_compare_tables(const char *shard, const leat_table *tables, con
                                 const leat_table *first, uint32_t count, leat_error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (leat_table_equal(&first[i], &tables[i]))
+        if (leat_table_alike(&first[i], &tables[i]))
             continue;
         leat_buf change = {0};
         leat_table_describe_change(&first[i], &tables[i], &change);
@@ -293,6 +293,8 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
                             .tenant = from->tenant,
                             .patch_existing = strcmp(from->patch, "existing") == 0,
                             .no_fold = strcmp(from->fold, "off") == 0,
+                            .accept_row_security = strcmp(from->row_security, "accept") == 0,
+                            .accept_untouched = strcmp(from->untouched, "accept") == 0,
                             .column_count = from->column_count,
                             .column_names = names,
                             .column_ops = ops};

@@ -31,6 +31,8 @@ typedef struct leat_config_route {
     char *tenant; /* NULL: none */
     char *patch;  /* "upsert" (default) or "existing" */
     char *fold;   /* "on" (default) or "off" */
+    char *row_security; /* "refuse" (default) or "accept" */
+    char *untouched;    /* likewise */
     leat_config_pair *columns; /* column -> operation name */
     uint32_t column_count;
     int line;

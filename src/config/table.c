@@ -112,6 +112,14 @@ static const leat_setting settings[] = {
      .help = "What PATCH does to a row that is missing: `upsert` inserts it, `existing` drops the PATCH and counts it."},
     {"routes[].fold", ROUTE(fold), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"}, .fallback = "on",
      .help = "Whether several writes to one row in a batch become one row write; `off` for triggers that count writes."},
+    {"routes[].untouched", ROUTE(untouched), .kind = LEAT_SETTING_CHOICE, .choices = {"refuse", "accept"},
+     .fallback = "refuse",
+     .help = "A write that a BEFORE trigger drops by returning NULL: `refuse` makes it a dead letter, `accept` counts it as "
+             "applied, for triggers that mean it."},
+    {"routes[].row_security", ROUTE(row_security), .kind = LEAT_SETTING_CHOICE, .choices = {"refuse", "accept"},
+     .fallback = "refuse",
+     .help = "A table whose row security applies to leat's role: `refuse` does not write it, `accept` does, and a write to "
+             "a row that is hidden counts as one to a row that is not there."},
     {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape, .max = COLUMNS_MAX,
      .choices = {"set", "add", "max", "min", "merge", "append"}, .allowed = "column: operation",
      .fallback_words = "`set` for every column",

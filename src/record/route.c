@@ -165,6 +165,11 @@ static int build(const leat_route_spec *spec, leat_route *route, leat_error *err
 {
     if (check_table(route->table, error) != 0)
         return -1;
+    if (route->table->row_security && !spec->accept_row_security)
+        return leat_fail(error,
+                         "table %s: row security applies to leat's role, so writes to rows it hides would be lost: give "
+                         "the role BYPASSRLS, or set routes[].row_security: accept",
+                         route->table->label);
     if (parse_path(route, spec->path, error) != 0)
         return leat_fail_prefix(error, "path");
     if (set_tenant(route, spec->tenant, error) != 0)
@@ -185,7 +190,9 @@ int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint3
                         .table_index = table_index,
                         .index = ret->index,
                         .patch_existing = spec->patch_existing,
-                        .fold = !spec->no_fold};
+                        .fold = !spec->no_fold,
+                        .accept_row_security = spec->accept_row_security,
+                        .accept_untouched = spec->accept_untouched};
     snprintf(route.name, sizeof route.name, "%s", name);
     if (build(spec, &route, error) != 0)
         return leat_fail_prefix(error, "route %s", name);

@@ -35,6 +35,8 @@ typedef struct leat_route {
     int8_t tenant_key_position;             /* -1: no tenant, one shard */
     bool patch_existing;                    /* a PATCH of a missing row is dropped and counted, not inserted */
     bool fold;                              /* several writes to one row become one row write */
+    bool accept_row_security;               /* row security may hide rows from leat: they are not touched */
+    bool accept_untouched;                  /* a BEFORE trigger may drop a write */
     leat_column_op ops[LEAT_COLUMNS_MAX];   /* by column index: what PATCH does */
 } leat_route;
 
@@ -50,6 +52,8 @@ typedef struct leat_route_spec {
     const char *tenant; /* NULL: none */
     bool patch_existing;
     bool no_fold;
+    bool accept_row_security;
+    bool accept_untouched;
     uint32_t column_count;
     const char *const *column_names;
     const leat_column_op *column_ops;
@@ -57,7 +61,8 @@ typedef struct leat_route_spec {
 
 /* Fills a route from its spec and table, or says which part does not fit: parameters must be exactly the primary key,
  * key types only, operations must fit the types, the tenant must be a parameter. Literals of the path are unreserved
- * characters and "!$&'()*+,;=:@". Columns of LEAT_TYPE_OTHER cannot be in the key. `index` of
+ * characters and "!$&'()*+,;=:@". Columns of LEAT_TYPE_OTHER cannot be in the key. Row security that applies to leat's role
+ * must be accepted. `index` of
  * `ret` stays as the caller set it. */
 int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index, leat_route *ret,
                      leat_error *error) LEAT_MUST_CHECK;

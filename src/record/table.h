@@ -48,6 +48,9 @@ typedef enum leat_column_op {
     LEAT_OP_COUNT,
 } leat_column_op;
 
+/* What a trigger fires on; bits as in pg_trigger.tgtype. */
+enum { LEAT_ON_INSERT = 4, LEAT_ON_DELETE = 8, LEAT_ON_UPDATE = 16, LEAT_ON_ANY = 28 };
+
 typedef struct leat_column {
     char name[LEAT_NAME_MAX + 1];
     leat_type type;
@@ -73,6 +76,10 @@ typedef struct leat_table {
                             offset order */
     bool deletes_matter; /* a DELETE does more than remove the row (a foreign key refers to it, a trigger on DELETE, an
                             identity column that a new row would count up): never folded with a later write */
+    /* Of one shard only, and so neither in the catalog file nor looked at by leat_table_alike: */
+    uint8_t row_triggers;       /* events with a BEFORE trigger for each row, on the table or a partition: it may drop it */
+    uint8_t statement_triggers; /* events with a BEFORE trigger for the statement */
+    bool row_security;          /* row security applies to leat's role: rows may be hidden */
     uint32_t column_count;
     leat_column columns[LEAT_COLUMNS_MAX];
     uint32_t key_count;
@@ -98,6 +105,8 @@ int leat_table_column(const leat_table *table, leat_slice name);
 /* Are they the same in all that counts for writing? The OIDs of types do not: types are named, and each database gives
  * its own. */
 bool leat_table_equal(const leat_table *a, const leat_table *b);
+/* The same in all that counts for taking a write, as the tables of all shards must be. */
+bool leat_table_alike(const leat_table *a, const leat_table *b);
 /* Appends what is different in `to`, for a log line: "column x: added, column y: type integer -> bigint". Nothing when
  * they are equal. */
 void leat_table_describe_change(const leat_table *from, const leat_table *to, leat_buf *out);

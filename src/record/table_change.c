@@ -71,12 +71,55 @@ static bool deletes_matter(const leat_table *table)
     return table->deletes_matter;
 }
 
+static bool has_row_security(const leat_table *table)
+{
+    return table->row_security;
+}
+
+static bool drops_inserts(const leat_table *table)
+{
+    return table->row_triggers & LEAT_ON_INSERT;
+}
+
+static bool drops_updates(const leat_table *table)
+{
+    return table->row_triggers & LEAT_ON_UPDATE;
+}
+
+static bool drops_deletes(const leat_table *table)
+{
+    return table->row_triggers & LEAT_ON_DELETE;
+}
+
+static bool precedes_inserts(const leat_table *table)
+{
+    return table->statement_triggers & LEAT_ON_INSERT;
+}
+
+static bool precedes_updates(const leat_table *table)
+{
+    return table->statement_triggers & LEAT_ON_UPDATE;
+}
+
+static bool precedes_deletes(const leat_table *table)
+{
+    return table->statement_triggers & LEAT_ON_DELETE;
+}
+
 static const struct {
     const char *name;
     table_flag *flag;
+    bool of_a_shard; /* other shards need not have it */
 } table_properties[] = {
-    {"further unique constraints", is_ordered},
-    {"effects of a DELETE", deletes_matter},
+    {"further unique constraints", is_ordered, false},
+    {"effects of a DELETE", deletes_matter, false},
+    {"row security for leat's role", has_row_security, true},
+    {"BEFORE INSERT triggers for each row", drops_inserts, true},
+    {"BEFORE UPDATE triggers for each row", drops_updates, true},
+    {"BEFORE DELETE triggers for each row", drops_deletes, true},
+    {"BEFORE INSERT triggers for the statement", precedes_inserts, true},
+    {"BEFORE UPDATE triggers for the statement", precedes_updates, true},
+    {"BEFORE DELETE triggers for the statement", precedes_deletes, true},
 };
 
 enum { COLUMN_PROPERTIES = sizeof column_properties / sizeof *column_properties };
@@ -111,13 +154,21 @@ static bool same_place(const leat_table *a, const leat_table *b)
     return strcmp(a->schema, b->schema) == 0 && strcmp(a->name, b->name) == 0;
 }
 
-bool leat_table_equal(const leat_table *a, const leat_table *b)
+bool leat_table_alike(const leat_table *a, const leat_table *b)
 {
     bool same = same_place(a, b) && same_names(a, b) && same_key(a, b);
     for (size_t i = 0; same && i < TABLE_PROPERTIES; i++)
-        same = table_properties[i].flag(a) == table_properties[i].flag(b);
+        same = table_properties[i].of_a_shard || table_properties[i].flag(a) == table_properties[i].flag(b);
     for (uint32_t i = 0; same && i < a->column_count; i++)
         same = same_column(&a->columns[i], &b->columns[i]);
+    return same;
+}
+
+bool leat_table_equal(const leat_table *a, const leat_table *b)
+{
+    bool same = leat_table_alike(a, b);
+    for (size_t i = 0; same && i < TABLE_PROPERTIES; i++)
+        same = table_properties[i].flag(a) == table_properties[i].flag(b);
     return same;
 }
 

@@ -9,12 +9,13 @@
 /* 9999-12-31: the log takes any number for a time, PostgreSQL and its readers do not. */
 #define ACCEPTED_MAX_MS INT64_C(253402300799999)
 
-/* Again after a commit whose outcome was unknown: the letter is there. */
+/* Again after a commit whose outcome was unknown: the letter is there. Somebody may have a trigger on the table, so the
+ * settings of leat.advance are given back. */
 const char leat_dead_letter_sql[] =
     "INSERT INTO leat.dead_letters"
     " (source, partition, \"offset\", route, key, op, headers, body, sqlstate, message, accepted_at)"
-    " VALUES ($1::int4, $2::int4, $3::int8, $4::text, $5::bytea, $6::text, $7::text::jsonb, $8::bytea, $9::text,"
-    " $10::text, $11::timestamptz) ON CONFLICT DO NOTHING";
+    " SELECT $1::int4, $2::int4, $3::int8, $4::text, $5::bytea, $6::text, $7::text::jsonb, $8::bytea, $9::text,"
+    " $10::text, $11::timestamptz WHERE (SELECT leat.give_back()) ON CONFLICT DO NOTHING";
 
 static void put_bytes(leat_pg_params *params, leat_slice bytes, bool is_null)
 {

@@ -102,6 +102,11 @@ static bool is_letter(const leat_pg_session *session)
     return false;
 }
 
+static bool is_own_number(uint32_t statement)
+{
+    return statement == ADVANCE_NUMBER || statement == PLAN_ROWS_NUMBER || statement == GIVE_BACK_NUMBER;
+}
+
 /* An error at commit is that of what was written. */
 static leat_sql_part part_of(const leat_pg_session *session, const job_command *command)
 {
@@ -110,7 +115,7 @@ static leat_sql_part part_of(const leat_pg_session *session, const job_command *
     case COMMAND_MISSING:
         return LEAT_SQL_ROWS;
     case COMMAND_PREPARE:
-        return command->statement == ADVANCE_NUMBER ? LEAT_SQL_OWN : LEAT_SQL_PREPARE;
+        return is_own_number(command->statement) ? LEAT_SQL_OWN : LEAT_SQL_PREPARE;
     case COMMAND_DEAD_LETTER:
         return LEAT_SQL_LETTER;
     case COMMAND_SYNC:
@@ -138,6 +143,20 @@ static bool is_misled(const PGresult *error)
     return is_state(error, "25006") || strncmp(error_field(error, PG_DIAG_SQLSTATE), "25P", 3) == 0;
 }
 
+/* LT003: what a session begins with here is not READ COMMITTED. Said from now on, by every transaction; who has said it and
+ * hears this all the same does not understand it. */
+static void take_isolation(leat_pg_session *session, const PGresult *error)
+{
+    leat_pg_shared *shared = session->shared;
+    if (!is_state(error, "LT003") || session->said_isolation)
+        return;
+    session->result.outcome = LEAT_CONTENTION;
+    if (!shared->says_isolation)
+        leat_info("shard %s: default_transaction_isolation is not read committed for leat's role: every transaction says it "
+                  "itself, with two more commands each", shared->shard_name);
+    shared->says_isolation = true;
+}
+
 /* The first error counts: what follows it, up to the Sync, was not done. */
 static void take_error(leat_pg_session *session, const job_command *command, const PGresult *error)
 {
@@ -152,6 +171,9 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         take_unique_violation(session, command, error);
     if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
         session->question = ASK_TERMINATE;
+    take_isolation(session, error);
+    if (is_state(error, "42501")) /* privileges of the role make no plan stale, and a plan may be one that hides rows */
+        session->forget = true;
     if (is_lost_name(session, error))
         take_lost_name(session, error);
     else if (is_stale_plan(error))
@@ -271,6 +293,8 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
     case COMMAND_COMPACT:
         take_server(session, answer, 1);
         break;
+    case COMMAND_ISOLATION:
+    case COMMAND_SETTINGS:
     case COMMAND_ROWS:
     case COMMAND_DEAD_LETTER:
     case COMMAND_SYNC:

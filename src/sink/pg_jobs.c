@@ -16,6 +16,10 @@ static const char *const advance_sql[] = TOLD_BY(
     "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int8[], $9::int4)",
     "");
 
+static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
+
+static const char give_back_sql[] = "SELECT leat.give_back()";
+
 static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms",
                                                " FROM leat.claim($1::int4, $2::int4, $3::int4)");
 
@@ -138,11 +142,26 @@ static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
     leat_pg_conn_sync(conn);
 }
 
-static void begin_pipeline(leat_pg_session *session)
+/* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the Sync. SET TRANSACTION works
+ * as long as nothing has taken a snapshot, but as the very first command the server warns of it, each time, in its log:
+ * only behind another one does it know of the pipeline. SHOW takes no snapshot. */
+static void send_isolation(leat_pg_session *session, leat_pg_conn *conn)
+{
+    session->said_isolation = session->shared->says_isolation;
+    if (!session->said_isolation)
+        return;
+    leat_pg_params_begin(&session->params);
+    send_query(session, conn, COMMAND_ISOLATION, "SHOW transaction_isolation");
+    leat_pg_params_begin(&session->params);
+    send_query(session, conn, COMMAND_ISOLATION, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+}
+
+static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)
 {
     session->command_count = 0;
     session->answered = 0;
     session->is_nameless = session->shared->is_nameless;
+    send_isolation(session, conn);
     if (session->forget)
         memset(session->prepared, UNPREPARED, sizeof session->prepared);
     session->forget = false;
@@ -220,14 +239,34 @@ static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t 
                    rows.sizes);
 }
 
+/* Triggers for the statement fire before it reads a row, and a plan that hides rows is wanted where that is accepted: then
+ * it is planned as any other session would. */
+static bool is_planned_plainly(const leat_shape *shape)
+{
+    const leat_table *table = shape->route->table;
+    return table->statement_triggers & leat_shape_events(shape) || (table->row_security && shape->route->accept_row_security);
+}
+
+/* leat.advance has set what the first row statement is planned with, and each gives that back before it writes. */
+static void send_settings(leat_pg_session *session, leat_pg_conn *conn, uint32_t at, const leat_shape *shape)
+{
+    bool is_plain = is_planned_plainly(shape);
+    if (at == 0 && !is_plain)
+        return;
+    job_command command = {COMMAND_SETTINGS, is_plain ? GIVE_BACK_NUMBER : PLAN_ROWS_NUMBER};
+    send_statement(session, conn, command, is_plain ? give_back_sql : plan_rows_sql, 0, NULL, NULL);
+}
+
 static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
 {
     leat_pg_shared *shared = session->shared;
     leat_shape shape;
     leat_row_statement rows;
     int statement = leat_shapes_find(session->shapes, leat_rows_shape(shared->rows, at), &shape);
-    if (statement >= 0)
+    if (statement >= 0) {
+        send_settings(session, conn, at, &shape);
         send_missing(session, conn, at, (uint32_t)statement);
+    }
     if (statement < 0 || leat_rows_statement(shared->rows, at, shape, &rows) < 0) {
         leat_pg_conn_break(conn, "out of memory");
         return;
@@ -257,7 +296,7 @@ static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, cons
         refuse(session, LEAT_OUTAGE, "out of memory");
         return;
     }
-    begin_pipeline(session);
+    begin_pipeline(session, conn);
     for (uint32_t i = 0; i < batch->part_count; i++)
         send_advance(session, conn, &batch->parts[i]);
     send_dead_letter(session, conn, batch);
@@ -308,11 +347,11 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
-    if (reserve_commands(session, (size_t)batch->part_count + 4 * (size_t)statement_count + 3) < 0) {
+    if (reserve_commands(session, (size_t)batch->part_count + 6 * (size_t)statement_count + COMMANDS_FEW) < 0) {
         refuse(session, LEAT_OUTAGE, "out of memory");
         return;
     }
-    begin_pipeline(session);
+    begin_pipeline(session, conn);
     for (uint32_t i = 0; i < batch->part_count; i++)
         send_advance(session, conn, &batch->parts[i]);
     for (uint32_t i = 0; i < statement_count; i++)
@@ -323,7 +362,7 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
 static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
 {
     leat_pg_params *params = &session->params;
-    begin_pipeline(session);
+    begin_pipeline(session, conn);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
@@ -339,7 +378,7 @@ static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
 static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const leat_compaction *compaction)
 {
     leat_pg_params *params = &session->params;
-    begin_pipeline(session);
+    begin_pipeline(session, conn);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)compaction->partition);

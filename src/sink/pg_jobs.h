@@ -22,6 +22,7 @@
 
 /* What all connections of a sink share; outlives them. */
 typedef struct leat_pg_shared {
+    const char *shard_name; /* for messages */
     int32_t source_id;
     int64_t lock_timeout_ms;
     leat_board *board;
@@ -30,6 +31,7 @@ typedef struct leat_pg_shared {
     leat_shapes *shapes; /* of the routes below */
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
     bool is_nameless; /* a name was gone: what is prepared does not last from one transaction to the next here */
+    bool says_isolation; /* every transaction says that it is READ COMMITTED: it is no session's default here */
     leat_sink_counters counters;
 } leat_pg_shared;
 

@@ -17,13 +17,14 @@ static const char server_sql[] =
     "               ELSE current_setting('superuser_reserved_connections')::int END,"
     "          CASE WHEN r.rolconnlimit >= 0 AND NOT r.rolsuper THEN r.rolconnlimit END,"
     "          CASE WHEN d.datconnlimit >= 0 AND NOT r.rolsuper THEN d.datconnlimit END]) AS n),"
-    "       current_setting('server_version'), current_setting('synchronous_commit'), r.rolname"
+    "       current_setting('server_version'), current_setting('synchronous_commit'), r.rolname,"
+    "       current_setting('session_replication_role') = 'replica'"
     "  FROM pg_catalog.pg_roles AS r, pg_catalog.pg_database AS d"
     " WHERE r.rolname = current_user AND d.datname = current_database()";
 
 static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
 {
-    enum { FSYNC, STANDBY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE };
+    enum { FSYNC, STANDBY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE, REPLICA };
     PGresult *result = leat_pg_query(pg, server_sql, 0, NULL, error);
     if (!result)
         return -1;
@@ -33,6 +34,7 @@ static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
     snprintf(ret->version, sizeof ret->version, "%s", PQgetvalue(result, 0, VERSION));
     snprintf(ret->synchronous_commit, sizeof ret->synchronous_commit, "%s", PQgetvalue(result, 0, SYNCHRONOUS_COMMIT));
     snprintf(ret->role, sizeof ret->role, "%s", PQgetvalue(result, 0, ROLE));
+    ret->is_replica = leat_pg_boolean(result, 0, REPLICA);
     PQclear(result);
     return 0;
 }

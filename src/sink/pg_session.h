@@ -11,6 +11,7 @@
 typedef enum command_kind {
     COMMAND_PREPARE, /* a row statement, or advance */
     COMMAND_ADVANCE,
+    COMMAND_SETTINGS, /* for the row statement after it */
     COMMAND_ROWS, /* a row statement */
     COMMAND_MISSING, /* counts what the row statement after it drops */
     COMMAND_DEAD_LETTER,
@@ -19,21 +20,24 @@ typedef enum command_kind {
     COMMAND_COMPACT,
     COMMAND_TERMINATE,
     COMMAND_IS_PRIMARY_KEY,
+    COMMAND_ISOLATION,
     COMMAND_SYNC,
 } command_kind;
 
 typedef struct job_command {
     command_kind kind;
-    uint32_t statement; /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance */
+    uint32_t statement; /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance, and so on */
 } job_command;
 
 enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
-    MISSING_NUMBERS,                    /* one a route */
+    PLAN_ROWS_NUMBER,
+    GIVE_BACK_NUMBER,
+    MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
     PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had so many is worn out */
-    COMMANDS_FEW = 4, /* of a claim, a compaction, a question */
+    COMMANDS_FEW = 6, /* of a claim, a compaction, a question */
 };
 
 /* A job goes down this list; from ANSWERED once back to SENT when there is a question. */
@@ -82,6 +86,7 @@ struct leat_pg_session {
     uint32_t row_count;
     uint64_t dropped_count;
     bool failed;
+    bool said_isolation; /* the job's transaction has been told to be READ COMMITTED */
     leat_job_result result;
     question question; /* to be asked once the Sync is answered */
     bool is_asking;    /* it has been sent */

@@ -549,6 +549,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     sink->shard = config->shard;
     sink->prng.state = config->seed;
     sink->member_count = config->connections;
+    sink->shared.shard_name = sink->shard_name;
     sink->shared.source_id = config->source_id;
     sink->shared.lock_timeout_ms = config->lock_timeout_ms;
     sink->shared.board = config->board;

@@ -8,16 +8,19 @@
 
 /* A label is taken literally first (so that odd names need no quotes), then as SQL would read it. What partitions have
  * of their own counts too: rows end up in them. An index that is not valid yet is one that CREATE INDEX CONCURRENTLY is
- * making: it refuses already. tgtype: bit 3 is DELETE. */
+ * making: it refuses already. tgtype: bit 0 is "for each row", bit 1 BEFORE, bits 2 to 4 the events (LEAT_ON_...). The same
+ * triggers as leat.before_triggers finds, which may not be there yet. */
 static const char find_table_sql[] =
-    "WITH found AS (SELECT coalesce("
+    "WITH RECURSIVE found AS (SELECT coalesce("
     "           pg_catalog.to_regclass(CASE WHEN position('.' IN $1::text) > 0"
     "               THEN pg_catalog.quote_ident(pg_catalog.split_part($1, '.', 1)) || '.' ||"
     "                    pg_catalog.quote_ident(pg_catalog.substr($1, position('.' IN $1) + 1))"
     "               ELSE pg_catalog.quote_ident($1) END),"
     "           pg_catalog.to_regclass($1))::oid AS oid),"
     "     parts AS (SELECT oid FROM found UNION"
-    "               SELECT t.relid::oid FROM found CROSS JOIN LATERAL pg_catalog.pg_partition_tree(found.oid) AS t)"
+    "               SELECT h.inhrelid FROM parts AS p JOIN pg_catalog.pg_inherits AS h ON h.inhparent = p.oid),"
+    "     before AS (SELECT g.tgrelid, g.tgtype FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid IN (SELECT oid FROM parts)"
+    "                   AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 2 = 2)"
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhasrules,"
     "       EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary),"
     "       EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid IN (SELECT oid FROM parts)"
@@ -29,7 +32,10 @@ static const char find_table_sql[] =
     "       EXISTS (SELECT FROM pg_catalog.pg_attribute AS a"
     "                 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     "                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attidentity <> ''"
-    "                      OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%'))"
+    "                      OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%')),"
+    "       (SELECT coalesce(pg_catalog.bit_or(b.tgtype & 28), 0) FROM before AS b WHERE b.tgtype & 1 = 1),"
+    "       (SELECT coalesce(pg_catalog.bit_or(b.tgtype & 28), 0) FROM before AS b WHERE b.tgtype & 1 = 0 AND b.tgrelid = c.oid),"
+    "       pg_catalog.row_security_active(c.oid)"
     "  FROM found"
     "  JOIN pg_catalog.pg_class AS c ON c.oid = found.oid"
     "  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace";
@@ -43,6 +49,9 @@ enum {
     TABLE_HAS_KEY,
     TABLE_ORDERED,
     TABLE_DELETES_MATTER,
+    TABLE_ROW_TRIGGERS,
+    TABLE_STATEMENT_TRIGGERS,
+    TABLE_ROW_SECURITY,
 };
 
 /* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. A JSON array is taken
@@ -117,7 +126,7 @@ static int check_table(const leat_pg *pg, const char *label, const PGresult *fou
     if (kind != 'r' && kind != 'p')
         return leat_fail(error, "table %s in %s: it is %s, a table is needed", label, pg->where, kind_name(kind));
     if (leat_pg_boolean(found, 0, TABLE_RULES))
-        return leat_fail(error, "table %s in %s: it has rules, which MERGE does not work with", label, pg->where);
+        return leat_fail(error, "table %s in %s: it has rules, which would do something else than leat writes", label, pg->where);
     if (!leat_pg_boolean(found, 0, TABLE_HAS_KEY))
         return leat_fail(error, "table %s in %s: it has no primary key", label, pg->where);
     return 0;
@@ -189,6 +198,9 @@ static int find_table(leat_pg *pg, const char *label, leat_table *ret, char *ret
         copy_name(ret->name, found, 0, TABLE_NAME);
         ret->is_ordered = leat_pg_boolean(found, 0, TABLE_ORDERED);
         ret->deletes_matter = leat_pg_boolean(found, 0, TABLE_DELETES_MATTER);
+        ret->row_triggers = (uint8_t)leat_pg_integer(found, 0, TABLE_ROW_TRIGGERS);
+        ret->statement_triggers = (uint8_t)leat_pg_integer(found, 0, TABLE_STATEMENT_TRIGGERS);
+        ret->row_security = leat_pg_boolean(found, 0, TABLE_ROW_SECURITY);
         snprintf(ret_oid, size, "%s", PQgetvalue(found, 0, TABLE_OID));
     }
     PQclear(found);
@@ -211,6 +223,13 @@ static const char search_path_sql[] =
     "SELECT set_config('search_path', coalesce(string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.at), ''), true)"
     "  FROM unnest(current_schemas(false)) WITH ORDINALITY AS s (name, at) WHERE s.name <> 'leat'";
 
+/* Defaults are read as text and put into statements as text: it must not depend on who reads it. */
+static const char plain_sql[] =
+    "SET LOCAL search_path = ''; SET LOCAL standard_conforming_strings = on; SET LOCAL quote_all_identifiers = off;"
+    "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC';"
+    "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL array_nulls = on;"
+    "SET LOCAL xmlbinary = 'base64'";
+
 /* First all labels are looked up, which needs the search_path; then the columns are read without one, so that the
  * server spells out every name outside pg_catalog and types and defaults mean the same on any other connection. */
 static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error)
@@ -223,7 +242,7 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
     for (uint32_t i = 0; status == 0 && i < count; i++)
         status = find_table(pg, labels[i], &ret[i], oids[i].text, sizeof oids[i].text, error);
     if (status == 0)
-        status = leat_pg_run(pg, "SET LOCAL search_path = ''", error);
+        status = leat_pg_run(pg, plain_sql, error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
         status = read_columns(pg, oids[i].text, &ret[i], error);
     free(oids);

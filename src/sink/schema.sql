@@ -5,13 +5,14 @@
 -- PostgreSQL 15 or later. Idempotent: run it as one transaction (a single simple query is one) to make or update the
 -- schema. A schema of a newer version is left alone with an error (LT005).
 --
--- What a worker calls, each in READ COMMITTED, never under a savepoint or an EXCEPTION block (rolling back to either
+-- What a worker calls, each in READ COMMITTED (where that is no session's default the transaction begins with SHOW and SET
+-- TRANSACTION), never under a savepoint or an EXCEPTION block (rolling back to either
 -- gives up the advisory lock while the transaction goes on):
 --
 --   claim    one transaction: BEGIN, leat.claim, leat.rows, COMMIT; nothing of it is used before COMMIT is
 --            acknowledged. A new claim ends all older ones.
 --   batch    one transaction, best a pipeline with one Sync: leat.advance for each partition, ascending; then the row
---            statements, or the INSERT of one dead letter.
+--            statements, each but the first behind leat.plan_rows, or the INSERT of one dead letter.
 --   compact  one statement: leat.compact.
 --
 -- Errors of their own:
@@ -21,6 +22,8 @@
 --   LT003  the transaction is not READ COMMITTED.
 --   LT004  the partition is not there: `leat init` has not been run for it. DETAIL is the partition's number.
 --   LT005  the schema is of a newer version than this file.
+--   LT006  a table has triggers that the statement was not made for: look at the table again.
+--   LT008  a row statement touched fewer rows than it must: a BEFORE trigger returned NULL, or somebody else was faster.
 --
 -- Advisory locks, all of them of the form with two ints and held to the end of the transaction:
 --
@@ -138,6 +141,197 @@ CREATE TABLE IF NOT EXISTS leat.dead_letters (
 -- The newest first, however many there are.
 CREATE INDEX IF NOT EXISTS dead_letters_at ON leat.dead_letters (source, at);
 
+-- Settings. What leat's statements depend on they pin for the transaction only, so that it works behind any pooler and
+-- stays nowhere; and since row statements run the triggers, defaults and constraints of others, they give back what they
+-- found before the first of those runs. docs/design/settings.md has the table.
+--
+--   plan_rows      before a row statement is parsed and planned. leat.advance does it for the first one.
+--   read_texts     in a row statement, before values that travel as text are read as what they are.
+--   enter          in a row statement, before the first row is written: gives everything back.
+--   give_back      the same without a table: before a statement that runs others' code before it reads a row.
+--
+-- Until plan_rows has put pg_catalog first, a path of the role's own may lead anywhere: names are written out.
+
+-- Row statements are lookups by primary key of a few rows whatever the planner believes about the table, and planning
+-- one costs more than running it: a generic plan by nested loops over indexes. jit is off because a forbidden scan, where
+-- it cannot be avoided, looks dear enough for it. Without row_security a plan that hides rows is refused and never made: a
+-- cached one would go on hiding them when the role has BYPASSRLS by then. The others are about defaults, which stand in
+-- the statements as text.
+CREATE OR REPLACE FUNCTION leat.plan_rows()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    names  CONSTANT text[] := ARRAY['array_nulls', 'standard_conforming_strings', 'transform_null_equals', 'xmloption',
+                                    'intervalstyle'];
+    wanted CONSTANT text[] := ARRAY['on', 'on', 'off', 'content', 'postgres'];
+    found  text[] := ARRAY[pg_catalog.current_setting('array_nulls'),
+                           pg_catalog.current_setting('standard_conforming_strings'),
+                           pg_catalog.current_setting('transform_null_equals'),
+                           pg_catalog.current_setting('xmloption'), pg_catalog.current_setting('intervalstyle')];
+    path   text := pg_catalog.current_setting('search_path');
+BEGIN
+    IF pg_catalog.current_setting('leat.planning', true) OPERATOR(pg_catalog.<>) '' THEN
+        RETURN;
+    END IF;
+    PERFORM pg_catalog.set_config('leat.planning', (ARRAY[pg_catalog.current_setting('plan_cache_mode'),
+                                                          pg_catalog.current_setting('enable_seqscan'),
+                                                          pg_catalog.current_setting('enable_hashjoin'),
+                                                          pg_catalog.current_setting('enable_mergejoin'),
+                                                          pg_catalog.current_setting('jit'), path,
+                                                          pg_catalog.current_setting('row_security')]
+                                                    OPERATOR(pg_catalog.||) found)::text, true),
+            pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
+            pg_catalog.set_config('enable_seqscan', 'off', true),
+            pg_catalog.set_config('enable_hashjoin', 'off', true),
+            pg_catalog.set_config('enable_mergejoin', 'off', true),
+            pg_catalog.set_config('jit', 'off', true),
+            pg_catalog.set_config('row_security', 'off', true);
+    IF pg_catalog.strpos(path, 'pg_catalog') OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.set_config('search_path', pg_catalog.concat('pg_catalog, ', path), true);
+    END IF;
+    IF found OPERATOR(pg_catalog.<>) wanted THEN
+        PERFORM pg_catalog.set_config(names[i], wanted[i], true)
+           FROM pg_catalog.generate_series(1, pg_catalog.cardinality(names)) AS n (i);
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION leat.give_back()
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    planning text[] := nullif(pg_catalog.current_setting('leat.planning', true), '');
+    reading  text[] := nullif(pg_catalog.current_setting('leat.reading', true), '');
+BEGIN
+    IF planning IS NOT NULL THEN
+        PERFORM pg_catalog.set_config('leat.planning', '', true),
+                pg_catalog.set_config('plan_cache_mode', planning[1], true),
+                pg_catalog.set_config('enable_seqscan', planning[2], true),
+                pg_catalog.set_config('enable_hashjoin', planning[3], true),
+                pg_catalog.set_config('enable_mergejoin', planning[4], true),
+                pg_catalog.set_config('jit', planning[5], true),
+                pg_catalog.set_config('row_security', planning[7], true);
+        IF planning[8:] OPERATOR(pg_catalog.<>) ARRAY['on', 'on', 'off', 'content', 'postgres'] THEN
+            PERFORM pg_catalog.set_config('array_nulls', planning[8], true),
+                    pg_catalog.set_config('standard_conforming_strings', planning[9], true),
+                    pg_catalog.set_config('transform_null_equals', planning[10], true),
+                    pg_catalog.set_config('xmloption', planning[11], true),
+                    pg_catalog.set_config('intervalstyle', planning[12], true);
+        END IF;
+        IF pg_catalog.strpos(planning[6], 'pg_catalog') OPERATOR(pg_catalog.>) 0 THEN
+            PERFORM pg_catalog.set_config('search_path', planning[6], true);
+        END IF;
+    END IF;
+    IF reading IS NOT NULL THEN
+        PERFORM pg_catalog.set_config('leat.reading', '', true),
+                pg_catalog.set_config('array_nulls', reading[1], true),
+                pg_catalog.set_config('xmloption', reading[2], true),
+                pg_catalog.set_config('datestyle', reading[3], true),
+                pg_catalog.set_config('intervalstyle', reading[4], true),
+                pg_catalog.set_config('timezone', reading[5], true);
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- A text means the same in every session. What planning needs is given back here already: a domain's constraint may call
+-- a function of others.
+CREATE OR REPLACE FUNCTION leat.read_texts()
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.give_back();
+    PERFORM pg_catalog.set_config('leat.reading', ARRAY[pg_catalog.current_setting('array_nulls'),
+                                                        pg_catalog.current_setting('xmloption'),
+                                                        pg_catalog.current_setting('datestyle'),
+                                                        pg_catalog.current_setting('intervalstyle'),
+                                                        pg_catalog.current_setting('timezone')]::text, true),
+            pg_catalog.set_config('array_nulls', 'on', true),
+            pg_catalog.set_config('xmloption', 'content', true),
+            pg_catalog.set_config('datestyle', 'ISO, MDY', true),
+            pg_catalog.set_config('intervalstyle', 'postgres', true),
+            pg_catalog.set_config('timezone', 'UTC', true);
+    RETURN true;
+END
+$$;
+
+-- Which of `p_events` (bits of tgtype: 4 INSERT, 8 DELETE, 16 UPDATE) have BEFORE triggers: for each row, of the table or
+-- a partition of it; for the statement, of the table itself.
+CREATE OR REPLACE FUNCTION leat.before_triggers(p_table oid, p_events int, OUT for_rows int, OUT for_statement int,
+                                                OUT names text)
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog
+AS $$
+    WITH RECURSIVE parts AS (
+        SELECT p_table AS oid
+         UNION
+        SELECT i.inhrelid FROM parts AS p JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.oid
+    )
+    SELECT coalesce(bit_or(g.tgtype & p_events) FILTER (WHERE g.tgtype & 1 = 1), 0),
+           coalesce(bit_or(g.tgtype & p_events) FILTER (WHERE g.tgtype & 1 = 0 AND p.oid = p_table), 0),
+           string_agg(DISTINCT g.tgname, ', ') FILTER (WHERE g.tgtype & 1 = 1)
+      FROM parts AS p
+      JOIN pg_catalog.pg_class AS c ON c.oid = p.oid
+      JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = p.oid
+     WHERE c.relhastriggers AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+       AND g.tgtype & 2 = 2 AND g.tgtype & p_events <> 0
+$$;
+
+-- Fails where a table is not what a row statement was made for, since what leat knows of it may be some seconds old. The
+-- statement has its lock on the table by now, and what is read here is younger than the lock. `p_for_rows`,
+-- `p_for_statement`: events whose BEFORE triggers are known of; `p_hidden`: row security may hide rows.
+CREATE OR REPLACE FUNCTION leat.check_table(p_table regclass, p_events int, p_for_rows int, p_for_statement int,
+                                            p_hidden boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
+AS $$
+BEGIN
+    IF NOT p_hidden AND row_security_active(p_table) THEN
+        RAISE EXCEPTION 'row security applies to role % on table %: it hides rows without an error', current_user, p_table
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Give the role BYPASSRLS, or accept it: routes[].row_security.';
+    END IF;
+    PERFORM FROM pg_class AS c, leat.before_triggers(p_table, p_events) AS b
+      WHERE c.oid = p_table AND (c.relhastriggers OR c.relhassubclass)
+        AND (b.for_rows & ~p_for_rows <> 0 OR b.for_statement & ~p_for_statement <> 0);
+    IF FOUND THEN
+        RAISE EXCEPTION 'table % has other BEFORE triggers than leat knows', p_table USING ERRCODE = 'LT006';
+    END IF;
+END
+$$;
+
+-- A row statement is about to write. `p_read` is not looked at: it has counted the rows, and so read them all.
+CREATE OR REPLACE FUNCTION leat.enter(p_table regclass, p_events int, p_for_rows int, p_for_statement int,
+                                      p_hidden boolean, p_read bigint DEFAULT 0)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+BEGIN
+    PERFORM leat.check_table(p_table, p_events, p_for_rows, p_for_statement, p_hidden);
+    PERFORM leat.give_back();
+    RETURN true;
+END
+$$;
+
+-- The end of a row statement on a table whose BEFORE triggers may drop a row: success that touched nothing is none.
+-- Returns how many rows were touched.
+CREATE OR REPLACE FUNCTION leat.must_touch(p_table regclass, p_events int, p_wanted bigint, p_touched bigint)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
+AS $$
+BEGIN
+    IF p_touched < p_wanted THEN
+        RAISE EXCEPTION 'the database took the write to % without an error but touched %: a BEFORE trigger (%) returned NULL',
+            p_table, CASE WHEN p_touched = 0 THEN 'no row' ELSE format('%s of %s rows', p_touched, p_wanted) END,
+            (SELECT b.names FROM leat.before_triggers(p_table, p_events) AS b)
+            USING ERRCODE = 'LT008', HINT = 'Where the trigger means it, accept it: routes[].untouched.';
+    END IF;
+    RETURN p_touched;
+END
+$$;
+
 -- Takes the partition over. The lock is asked for alone, so the statement after it sees everything that batches and
 -- compactions before it have committed; whatever comes after it finds its own claim gone.
 CREATE OR REPLACE FUNCTION leat.claim(p_source int, p_partition int, p_lock_timeout_ms int)
@@ -146,6 +340,7 @@ RETURNS TABLE (claim uuid, epoch bigint, base_seq bigint, base_offsets bigint[],
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
+    PERFORM leat.plan_rows();
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'leat.claim needs READ COMMITTED' USING ERRCODE = 'LT003';
     END IF;
@@ -180,10 +375,7 @@ $$;
 -- after the lock keeps it from changing; base_seq and the rows it stands for are read together, since a compaction
 -- beside us moves rows into the base.
 --
--- The settings hold to the end of the transaction, so for the row statements too. Those are lookups by primary key of
--- a few rows whatever the planner believes about the table, and planning one costs more than running it: a generic plan
--- by nested loops over indexes. jit is off because a forbidden scan, where it cannot be avoided, looks dear enough for
--- it.
+-- The settings of leat.plan_rows are for its own statements too, and hold until the first row statement enters its table.
 CREATE OR REPLACE FUNCTION leat.advance(p_source int, p_partition int, p_claim uuid, p_seq bigint,
                                         p_subpartitions smallint[], p_offsets bigint[], p_newest_at_ms bigint,
                                         p_needs bigint[], p_lock_timeout_ms int)
@@ -191,15 +383,11 @@ RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
+    PERFORM leat.plan_rows();
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'leat.advance needs READ COMMITTED' USING ERRCODE = 'LT003';
     END IF;
-    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true),
-            set_config('plan_cache_mode', 'force_generic_plan', true),
-            set_config('enable_seqscan', 'off', true),
-            set_config('enable_hashjoin', 'off', true),
-            set_config('enable_mergejoin', 'off', true),
-            set_config('jit', 'off', true);
+    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
     PERFORM pg_advisory_xact_lock_shared(1818583412 # p_source, p_partition);
 
     INSERT INTO leat.progress (source, partition, seq, subpartitions, offsets, newest_at_ms)
@@ -242,11 +430,11 @@ AS $$
 DECLARE
     complete boolean;
 BEGIN
+    PERFORM leat.plan_rows();
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'leat.compact needs READ COMMITTED' USING ERRCODE = 'LT003';
     END IF;
-    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true),
-            set_config('enable_seqscan', 'off', true);
+    PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
     PERFORM pg_advisory_xact_lock_shared(1818583412 # p_source, p_partition);
 
     SELECT cardinality(p_needs) = 0
@@ -283,7 +471,7 @@ $$;
 -- Sync holds the lock for ever, and no timeout of the server's ends it. Returns how many sessions were told to end.
 CREATE OR REPLACE FUNCTION leat.terminate_holders(p_source int, p_partition int)
 RETURNS int
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
+LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
 AS $$
     WITH holders AS MATERIALIZED (
         SELECT DISTINCT l.pid
@@ -299,23 +487,28 @@ AS $$
     SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::int FROM holders
 $$;
 
--- RFC 7396: what `p_patch` makes of `p_target`. A target that is NULL or no object counts as {}.
+-- RFC 7396: what `p_patch` makes of `p_target`. A target that is NULL or no object counts as {}. Runs under the path of the
+-- role, row by row.
 CREATE OR REPLACE FUNCTION leat.merge(p_target jsonb, p_patch jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
 DECLARE
-    base jsonb := CASE jsonb_typeof(p_target) WHEN 'object' THEN p_target ELSE '{}' END;
+    base jsonb := CASE WHEN pg_catalog.jsonb_typeof(p_target) OPERATOR(pg_catalog.=) 'object' THEN p_target ELSE '{}' END;
 BEGIN
-    IF jsonb_typeof(p_patch) IS DISTINCT FROM 'object' THEN
+    IF coalesce(pg_catalog.jsonb_typeof(p_patch) OPERATOR(pg_catalog.<>) 'object', true) THEN
         RETURN p_patch;
     END IF;
-    RETURN (SELECT base - coalesce(array_agg(e.key) FILTER (WHERE jsonb_typeof(e.value) = 'null'), '{}')
-                   || coalesce(jsonb_object_agg(e.key, CASE jsonb_typeof(e.value)
-                                                       WHEN 'object' THEN leat.merge(base -> e.key, e.value)
-                                                       ELSE e.value END)
-                               FILTER (WHERE jsonb_typeof(e.value) <> 'null'), '{}')
-              FROM jsonb_each(p_patch) AS e);
+    RETURN (SELECT base OPERATOR(pg_catalog.-) coalesce(
+                       pg_catalog.array_agg(e.key) FILTER (WHERE pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.=) 'null'),
+                       '{}')
+                   OPERATOR(pg_catalog.||) coalesce(
+                       pg_catalog.jsonb_object_agg(
+                           e.key, CASE WHEN pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.=) 'object'
+                                       THEN leat.merge(base OPERATOR(pg_catalog.->) e.key, e.value)
+                                       ELSE e.value END)
+                       FILTER (WHERE pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.<>) 'null'), '{}')
+              FROM pg_catalog.jsonb_each(p_patch) AS e);
 END
 $$;
 
@@ -324,7 +517,7 @@ $$;
 -- and so read with the statement's own snapshot, which is taken once the table is locked.
 CREATE OR REPLACE FUNCTION leat.check_modifiers(p_schema text, p_table text, p_columns text[], p_modifiers int[])
 RETURNS boolean
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog
 AS $$
 DECLARE
     changed text;

@@ -74,6 +74,7 @@ typedef struct leat_shard_server {
     char version[64]; /* of PostgreSQL or SQLite */
     char role[64];
     char synchronous_commit[16];
+    bool is_replica; /* session_replication_role: triggers and foreign keys are not fired */
     bool fsync;
     bool read_only;          /* no server that takes writes answers: this is another one, or default_transaction_read_only */
     bool is_standby;

@@ -1,5 +1,7 @@
 #include "sink/statement.h"
 
+#include <string.h>
+
 #include "sink/identifier.h"
 
 /* What a row starts from: what is not named stays so, and operations change it. */
@@ -81,6 +83,11 @@ uint32_t leat_shape_param_count(const leat_shape *shape)
 bool leat_shape_counts_missing(const leat_shape *shape)
 {
     return shape->op == LEAT_PATCH && shape->route->patch_existing;
+}
+
+int leat_shape_events(const leat_shape *shape)
+{
+    return shape->op == LEAT_DELETE ? LEAT_ON_DELETE : LEAT_ON_INSERT | LEAT_ON_UPDATE;
 }
 
 uint32_t leat_statement_element_oid(leat_type type)
@@ -173,7 +180,7 @@ static void put_modifier_check(const sql_writer *writer)
 {
     if (!is_any_rounded(writer))
         return;
-    leat_buf_text(writer->out, " WHERE (SELECT leat.check_modifiers(");
+    leat_buf_text(writer->out, "(SELECT leat.check_modifiers(");
     put_literal(writer->out, writer->table->schema);
     leat_buf_text(writer->out, ", ");
     put_literal(writer->out, writer->table->name);
@@ -181,7 +188,37 @@ static void put_modifier_check(const sql_writer *writer)
     put_rounded_list(writer, true);
     leat_buf_text(writer->out, "], ARRAY[");
     put_rounded_list(writer, false);
-    leat_buf_text(writer->out, "]))");
+    leat_buf_text(writer->out, "])) AND ");
+}
+
+/* The table as a value, and what the statement may do to it. */
+static void put_target(const sql_writer *writer)
+{
+    leat_buf name = {0};
+    leat_put_identifier(&name, writer->table->schema);
+    leat_buf_byte(&name, '.');
+    leat_put_identifier(&name, writer->table->name);
+    const char *text = leat_buf_cstr(&name);
+    put_literal(writer->out, text ? text : "");
+    writer->out->failed = writer->out->failed || !text;
+    leat_buf_free(&name);
+    leat_buf_printf(writer->out, "::pg_catalog.regclass, %d", leat_shape_events(writer->shape));
+}
+
+/* What stands before the first row: see leat.enter. It counts the rows of `read`, where they are read as texts before. */
+static void put_entrance(const sql_writer *writer, const char *read)
+{
+    const leat_route *route = writer->shape->route;
+    leat_buf_text(writer->out, " WHERE ");
+    put_modifier_check(writer);
+    leat_buf_text(writer->out, "(SELECT leat.enter(");
+    put_target(writer);
+    leat_buf_printf(writer->out, ", %d, %d, %s", route->accept_untouched ? LEAT_ON_ANY : writer->table->row_triggers,
+                    writer->table->statement_triggers, route->accept_row_security ? "true" : "false");
+    if (read)
+        leat_buf_printf(writer->out, ", pg_catalog.count(*)) FROM %s)", read);
+    else
+        leat_buf_text(writer->out, "))");
 }
 
 static void put_array(const sql_writer *writer, uint32_t *number, leat_type type, const char *prefix, uint32_t name)
@@ -197,13 +234,13 @@ static uint32_t put_keys(const sql_writer *writer)
 {
     const leat_table *table = writer->table;
     uint32_t number = 1;
-    leat_buf_text(writer->out, "(SELECT ");
+    leat_buf_text(writer->out, "SELECT ");
     for (uint32_t i = 0; i < table->key_count; i++)
         put_array(writer, &number, table->columns[table->key_columns[i]].type, "k", i);
     return number;
 }
 
-static void put_rows(const sql_writer *writer)
+static void put_arrays(const sql_writer *writer)
 {
     uint32_t number = put_keys(writer);
     for (uint32_t i = 0; i < writer->table->column_count; i++)
@@ -213,8 +250,81 @@ static void put_rows(const sql_writer *writer)
         leat_buf_printf(writer->out, ", unnest($%u::int8[]) AS p", number);
     if (mask_count(writer->shape) > 1)
         leat_buf_printf(writer->out, ", unnest($%u::int8[]) AS o", number + 1);
-    put_modifier_check(writer);
-    leat_buf_text(writer->out, ") AS s");
+}
+
+static bool is_text_read(const sql_writer *writer, uint32_t column)
+{
+    return is_named(writer, column) && writer->table->columns[column].type == LEAT_TYPE_OTHER;
+}
+
+static bool is_any_text_read(const sql_writer *writer)
+{
+    for (uint32_t i = 0; i < writer->table->column_count; i++)
+        if (is_text_read(writer, i))
+            return true;
+    return false;
+}
+
+/* A decimal number of money is no text of some locale's. */
+static void put_cast(const sql_writer *writer, uint32_t column)
+{
+    const char *type = writer->table->columns[column].cast_name;
+    if (strcmp(type, "money") == 0)
+        leat_buf_printf(writer->out, "CASE WHEN s.c%u ~ '^-?[0-9]+([.][0-9]+)?$' THEN s.c%u::numeric::money"
+                                     " ELSE s.c%u::money END",
+                        column, column, column);
+    else
+        leat_buf_printf(writer->out, "s.c%u::%s", column, type);
+}
+
+/* A row that does not name the column must not ask a domain whether it takes NULL: a subquery without a row is one, but a
+ * NULL that was never cast. */
+static void put_read_text(const sql_writer *writer, uint32_t column)
+{
+    if (writer->shape->uniform) {
+        put_cast(writer, column);
+        return;
+    }
+    leat_buf_text(writer->out, "(SELECT ");
+    put_cast(writer, column);
+    leat_buf_text(writer->out, " WHERE ");
+    put_row_has(writer, 'p', column);
+    leat_buf_byte(writer->out, ')');
+}
+
+/* The rows with their texts read as what they are: all of them, before leat.enter gives the settings back. */
+static void put_read_rows(const sql_writer *writer)
+{
+    leat_buf_text(writer->out, "r AS MATERIALIZED (SELECT ");
+    for (uint32_t i = 0; i < writer->table->key_count; i++)
+        leat_buf_printf(writer->out, "%ss.k%u", i > 0 ? ", " : "", i);
+    for (uint32_t i = 0; i < writer->table->column_count; i++) {
+        if (!is_named(writer, i))
+            continue;
+        leat_buf_text(writer->out, ", ");
+        if (is_text_read(writer, i))
+            put_read_text(writer, i);
+        else
+            leat_buf_printf(writer->out, "s.c%u", i);
+        leat_buf_printf(writer->out, " AS c%u", i);
+    }
+    leat_buf_text(writer->out, mask_count(writer->shape) > 0 ? ", s.p" : "");
+    leat_buf_text(writer->out, mask_count(writer->shape) > 1 ? ", s.o" : "");
+    leat_buf_text(writer->out, " FROM (");
+    put_arrays(writer);
+    leat_buf_text(writer->out, ") AS s WHERE (SELECT leat.read_texts()))");
+}
+
+static void put_rows(const sql_writer *writer)
+{
+    bool is_read = is_any_text_read(writer);
+    leat_buf_byte(writer->out, '(');
+    if (is_read)
+        leat_buf_text(writer->out, "SELECT * FROM r");
+    else
+        put_arrays(writer);
+    put_entrance(writer, is_read ? "r" : NULL);
+    leat_buf_byte(writer->out, ')');
 }
 
 static void put_key_match(const sql_writer *writer)
@@ -233,10 +343,9 @@ static void put_default(const sql_writer *writer, uint32_t column)
     const leat_column *of = &writer->table->columns[column];
     if (!of->default_expression)
         leat_buf_text(writer->out, "NULL");
-    else if (of->type == LEAT_TYPE_OTHER) /* says its type itself, and one with a modifier might be cut by a cast */
-        leat_buf_printf(writer->out, "(%s)", of->default_expression);
-    else
-        leat_buf_printf(writer->out, "(%s)::%s", of->default_expression, of->type_name);
+    else /* a cast with a modifier might cut what has none of ours */
+        leat_buf_printf(writer->out, "(%s)::%s", of->default_expression,
+                        of->type == LEAT_TYPE_OTHER ? of->cast_name : of->type_name);
 }
 
 static void put_base(const sql_writer *writer, uint32_t column, row_base base)
@@ -308,7 +417,7 @@ static void put_object(const sql_writer *writer, uint32_t column, row_base base)
     leat_buf_text(writer->out, " ELSE '{}'::jsonb END");
 }
 
-static void put_merge(const sql_writer *writer, uint32_t column, row_base base)
+static void put_merged(const sql_writer *writer, uint32_t column, row_base base)
 {
     if (writer->shape->merge == LEAT_MERGE_DEEP) {
         leat_buf_text(writer->out, "leat.merge(");
@@ -329,7 +438,7 @@ static void put_operation(const sql_writer *writer, uint32_t column, row_base ba
 {
     static void (*const put_by_op[LEAT_OP_COUNT])(const sql_writer *, uint32_t, row_base) = {
         [LEAT_OP_ADD] = put_add, [LEAT_OP_APPEND] = put_append, [LEAT_OP_MAX] = put_max,
-        [LEAT_OP_MIN] = put_min, [LEAT_OP_MERGE] = put_merge,
+        [LEAT_OP_MIN] = put_min, [LEAT_OP_MERGE] = put_merged,
     };
     leat_column_op op = writer->shape->route->ops[column];
     LEAT_ASSERT(op < LEAT_OP_COUNT && put_by_op[op]);
@@ -338,10 +447,7 @@ static void put_operation(const sql_writer *writer, uint32_t column, row_base ba
 
 static void put_given(const sql_writer *writer, uint32_t column)
 {
-    const leat_column *of = &writer->table->columns[column];
     leat_buf_printf(writer->out, "s.c%u", column);
-    if (of->type == LEAT_TYPE_OTHER)
-        leat_buf_printf(writer->out, "::%s", of->cast_name);
 }
 
 static void put_value_or_operation(const sql_writer *writer, uint32_t column, row_base base)
@@ -394,13 +500,20 @@ static void put_new(const sql_writer *writer, uint32_t column, row_base base)
 
 /* --- what changes ------------------------------------------------------------------------------------------------ */
 
+/* char(n): stored with blanks that mean nothing. */
+static bool is_padded(const leat_column *column)
+{
+    return column->type == LEAT_TYPE_OTHER && strcmp(column->cast_name, "bpchar") == 0;
+}
+
 /* How both sides are read before they are compared, so that a difference that can be seen is one. */
 static const char *compared_as(const leat_column *column)
 {
+    if (is_padded(column))
+        return "::text";
     if (column->type == LEAT_TYPE_TEXT)
         return " COLLATE \"C\"";
-    if (column->type == LEAT_TYPE_OTHER || column->type == LEAT_TYPE_JSON ||
-        (column->type == LEAT_TYPE_NUMERIC && column->type_modifier < 0))
+    if (column->type == LEAT_TYPE_JSON || (column->type == LEAT_TYPE_NUMERIC && column->type_modifier < 0))
         return "::text";
     return "";
 }
@@ -411,27 +524,35 @@ static bool is_masked(const sql_writer *writer, row_base base)
     return base == FROM_STORED && !writer->shape->uniform;
 }
 
+static void put_compared(const sql_writer *writer, uint32_t column, row_base base)
+{
+    if (is_masked(writer, base))
+        put_named(writer, column, base);
+    else
+        put_new(writer, column, base);
+}
+
+/* Types that leat does not know are compared by what is stored of them: their own "=" may be missing or take an "a" for
+ * an "A", and their text depends on settings. */
 static void put_differs(const sql_writer *writer, uint32_t column, row_base base)
 {
     const leat_column *of = &writer->table->columns[column];
     bool is_null = !is_named(writer, column) && !of->default_expression;
+    bool is_image = !is_null && of->type == LEAT_TYPE_OTHER && !is_padded(of);
     const char *as = is_null ? "" : compared_as(of);
     if (is_masked(writer, base)) {
         put_row_has(writer, 'p', column);
         leat_buf_text(writer->out, " AND ");
     }
+    leat_buf_text(writer->out, is_image ? "pg_catalog.record_image_ne(ROW(" : "");
     put_stored(writer, column);
-    leat_buf_printf(writer->out, "%s IS DISTINCT FROM ", as);
     if (is_null) { /* needs no equality operator, which json and others do not have */
-        leat_buf_text(writer->out, "NULL");
+        leat_buf_text(writer->out, " IS DISTINCT FROM NULL");
         return;
     }
-    leat_buf_byte(writer->out, '(');
-    if (is_masked(writer, base))
-        put_named(writer, column, base);
-    else
-        put_new(writer, column, base);
-    leat_buf_printf(writer->out, ")%s", as);
+    leat_buf_printf(writer->out, is_image ? "), ROW(" : "%s IS DISTINCT FROM (", as);
+    put_compared(writer, column, base);
+    leat_buf_printf(writer->out, is_image ? "))" : ")%s", as);
 }
 
 /* --- the statement ----------------------------------------------------------------------------------------------- */
@@ -452,35 +573,53 @@ static uint32_t next_written(const sql_writer *writer, uint32_t column)
     return column;
 }
 
-static void put_update(const sql_writer *writer)
+static void put_any_differs(const sql_writer *writer, uint32_t first, row_base base)
 {
-    row_base base = writer->shape->op == LEAT_PUT ? FROM_DEFAULTS : FROM_STORED;
     uint32_t count = writer->table->column_count;
-    uint32_t first = next_written(writer, 0);
-    if (first == count)
-        return;
-    leat_buf_text(writer->out, " WHEN MATCHED AND (");
+    leat_buf_byte(writer->out, '(');
     for (uint32_t i = first; i < count; i = next_written(writer, i + 1)) {
         leat_buf_text(writer->out, i == first ? "" : " OR ");
         put_differs(writer, i, base);
     }
-    leat_buf_text(writer->out, ") THEN UPDATE SET ");
+    leat_buf_byte(writer->out, ')');
+}
+
+static row_base update_base(const sql_writer *writer)
+{
+    return writer->shape->op == LEAT_PUT ? FROM_DEFAULTS : FROM_STORED;
+}
+
+static void put_assignments(const sql_writer *writer, uint32_t first)
+{
+    uint32_t count = writer->table->column_count;
+    leat_buf_text(writer->out, " SET ");
     for (uint32_t i = first; i < count; i = next_written(writer, i + 1)) {
         leat_buf_text(writer->out, i == first ? "" : ", ");
         leat_put_identifier(writer->out, writer->table->columns[i].name);
         leat_buf_text(writer->out, " = ");
         if (is_named(writer, i))
-            put_new(writer, i, base);
+            put_new(writer, i, update_base(writer));
         else
             leat_buf_text(writer->out, "DEFAULT"); /* the table's own of now */
     }
 }
 
+static void put_update(const sql_writer *writer)
+{
+    uint32_t first = next_written(writer, 0);
+    if (first == writer->table->column_count)
+        return;
+    leat_buf_text(writer->out, " WHEN MATCHED AND ");
+    put_any_differs(writer, first, update_base(writer));
+    leat_buf_text(writer->out, " THEN UPDATE");
+    put_assignments(writer, first);
+}
+
 /* Columns that no row names are left out: the table knows their defaults. */
-static void put_insert(const sql_writer *writer)
+static void put_insert_columns(const sql_writer *writer)
 {
     const leat_table *table = writer->table;
-    leat_buf_text(writer->out, "INSERT (");
+    leat_buf_text(writer->out, " (");
     for (uint32_t i = 0; i < table->key_count; i++) {
         leat_buf_text(writer->out, i > 0 ? ", " : "");
         leat_put_identifier(writer->out, table->columns[table->key_columns[i]].name);
@@ -491,7 +630,12 @@ static void put_insert(const sql_writer *writer)
         leat_buf_text(writer->out, ", ");
         leat_put_identifier(writer->out, table->columns[i].name);
     }
-    leat_buf_text(writer->out, ") VALUES (");
+    leat_buf_byte(writer->out, ')');
+}
+
+static void put_insert_values(const sql_writer *writer)
+{
+    const leat_table *table = writer->table;
     for (uint32_t i = 0; i < table->key_count; i++)
         leat_buf_printf(writer->out, "%ss.k%u", i > 0 ? ", " : "", i);
     for (uint32_t i = 0; i < table->column_count; i++) {
@@ -500,41 +644,162 @@ static void put_insert(const sql_writer *writer)
         leat_buf_text(writer->out, ", ");
         put_new(writer, i, FROM_DEFAULTS);
     }
-    leat_buf_byte(writer->out, ')');
 }
 
 static void put_not_matched(const sql_writer *writer)
 {
     leat_buf_text(writer->out, " WHEN NOT MATCHED THEN ");
-    if (leat_shape_counts_missing(writer->shape))
+    if (leat_shape_counts_missing(writer->shape)) {
         leat_buf_text(writer->out, "DO NOTHING");
-    else
-        put_insert(writer);
+        return;
+    }
+    leat_buf_text(writer->out, "INSERT");
+    put_insert_columns(writer);
+    leat_buf_text(writer->out, " VALUES (");
+    put_insert_values(writer);
+    leat_buf_byte(writer->out, ')');
+}
+
+/* Of a table with rules MERGE is refused, where DELETE would be rewritten without a word. */
+static void put_merge(const sql_writer *writer)
+{
+    leat_buf_text(writer->out, "MERGE INTO ");
+    put_table(writer);
+    leat_buf_text(writer->out, " USING ");
+    put_rows(writer);
+    leat_buf_text(writer->out, " AS s ON ");
+    put_key_match(writer);
+    if (writer->shape->op == LEAT_DELETE) {
+        leat_buf_text(writer->out, " WHEN MATCHED THEN DELETE");
+        return;
+    }
+    put_update(writer);
+    put_not_matched(writer);
+}
+
+/* --- where a BEFORE trigger may drop a row ------------------------------------------------------------------------ */
+
+/* MERGE does not tell how many rows it has touched but to the client, which knows it after the commit. So the same is done
+ * by its parts, which do, against what is to be done by the same snapshot. */
+typedef struct parts {
+    uint32_t first_updated; /* column; `column_count`: nothing is updated */
+    bool updates;
+    bool inserts;
+    bool deletes;
+} parts;
+
+static parts parts_of(const sql_writer *writer)
+{
+    bool is_delete = writer->shape->op == LEAT_DELETE;
+    uint32_t first = next_written(writer, 0);
+    return (parts){.first_updated = first,
+                   .updates = !is_delete && first < writer->table->column_count,
+                   .inserts = !is_delete && !leat_shape_counts_missing(writer->shape),
+                   .deletes = is_delete};
+}
+
+static void put_update_part(const sql_writer *writer, uint32_t first)
+{
+    leat_buf_text(writer->out, ", u AS (UPDATE ");
+    put_table(writer);
+    put_assignments(writer, first);
+    leat_buf_text(writer->out, " FROM s WHERE ");
+    put_key_match(writer);
+    leat_buf_text(writer->out, " AND ");
+    put_any_differs(writer, first, update_base(writer));
+    leat_buf_text(writer->out, " RETURNING 1)");
+}
+
+static void put_insert_part(const sql_writer *writer)
+{
+    leat_buf_text(writer->out, ", i AS (INSERT INTO ");
+    put_table(writer);
+    put_insert_columns(writer);
+    leat_buf_text(writer->out, " SELECT ");
+    put_insert_values(writer);
+    leat_buf_text(writer->out, " FROM s WHERE NOT EXISTS (SELECT FROM ");
+    put_table(writer);
+    leat_buf_text(writer->out, " WHERE ");
+    put_key_match(writer);
+    leat_buf_text(writer->out, ") RETURNING 1)");
+}
+
+static void put_delete_part(const sql_writer *writer)
+{
+    leat_buf_text(writer->out, ", d AS (DELETE FROM ");
+    put_table(writer);
+    leat_buf_text(writer->out, " USING s WHERE ");
+    put_key_match(writer);
+    leat_buf_text(writer->out, " RETURNING 1)");
+}
+
+static void put_wanted(const sql_writer *writer, const parts *of)
+{
+    leat_buf_printf(writer->out, "(SELECT pg_catalog.count(*) FROM s %sJOIN ", of->inserts ? "LEFT " : "");
+    put_table(writer);
+    leat_buf_text(writer->out, " ON ");
+    put_key_match(writer);
+    leat_buf_text(writer->out, of->inserts || of->updates ? " WHERE " : "");
+    if (of->inserts) {
+        put_stored(writer, writer->table->key_columns[0]);
+        leat_buf_printf(writer->out, " IS NULL%s", of->updates ? " OR " : "");
+    }
+    if (of->updates)
+        put_any_differs(writer, of->first_updated, update_base(writer));
+    leat_buf_byte(writer->out, ')');
+}
+
+static void put_parts(const sql_writer *writer, const parts *of)
+{
+    leat_buf_text(writer->out, "s AS MATERIALIZED ");
+    put_rows(writer);
+    if (of->updates)
+        put_update_part(writer, of->first_updated);
+    if (of->inserts)
+        put_insert_part(writer);
+    if (of->deletes)
+        put_delete_part(writer);
+    leat_buf_text(writer->out, " SELECT leat.must_touch(");
+    put_target(writer);
+    leat_buf_text(writer->out, ", ");
+    put_wanted(writer, of);
+    leat_buf_printf(writer->out, ", %s%s%s%s)", of->updates ? "(SELECT pg_catalog.count(*) FROM u)" : "",
+                    of->updates && of->inserts ? " + " : "", of->inserts ? "(SELECT pg_catalog.count(*) FROM i)" : "",
+                    of->deletes ? "(SELECT pg_catalog.count(*) FROM d)" : "");
+}
+
+/* --- the statement ----------------------------------------------------------------------------------------------- */
+
+static bool is_counted(const sql_writer *writer, const parts *of)
+{
+    bool touches = of->updates || of->inserts || of->deletes;
+    bool may_be_dropped = writer->table->row_triggers & leat_shape_events(writer->shape);
+    return touches && may_be_dropped && !writer->shape->route->accept_untouched;
 }
 
 void leat_statement_build(const leat_shape *shape, leat_buf *out)
 {
     sql_writer writer = {shape, shape->route->table, out};
-    bool is_delete = shape->op == LEAT_DELETE;
-    LEAT_ASSERT(!is_delete || (shape->columns == 0 && shape->uniform));
+    LEAT_ASSERT(shape->op != LEAT_DELETE || (shape->columns == 0 && shape->uniform));
     LEAT_ASSERT((shape->operated & ~shape->columns) == 0);
-    leat_buf_text(out, is_delete ? "DELETE FROM " : "MERGE INTO ");
-    put_table(&writer);
-    leat_buf_text(out, " USING ");
-    put_rows(&writer);
-    leat_buf_text(out, is_delete ? " WHERE " : " ON ");
-    put_key_match(&writer);
-    if (is_delete)
-        return;
-    put_update(&writer);
-    put_not_matched(&writer);
+    parts of = parts_of(&writer);
+    bool counted = is_counted(&writer, &of), is_read = is_any_text_read(&writer);
+    leat_buf_text(out, counted || is_read ? "WITH " : "");
+    if (is_read) {
+        put_read_rows(&writer);
+        leat_buf_text(out, counted ? ", " : " ");
+    }
+    if (counted)
+        put_parts(&writer, &of);
+    else
+        put_merge(&writer);
 }
 
 void leat_statement_build_missing(const leat_shape *shape, leat_buf *out)
 {
     sql_writer writer = {shape, shape->route->table, out};
     LEAT_ASSERT(leat_shape_counts_missing(shape));
-    leat_buf_text(out, "SELECT coalesce(sum(s.n), 0)::int8 FROM ");
+    leat_buf_text(out, "SELECT coalesce(sum(s.n), 0)::int8 FROM (");
     uint32_t number = put_keys(&writer);
     leat_buf_printf(out, ", unnest($%u::int4[]) AS n) AS s WHERE NOT EXISTS (SELECT FROM ", number);
     put_table(&writer);

@@ -17,11 +17,16 @@
  * element of one.
  *
  * A row that would not change is neither written nor locked, where "change" is what PostgreSQL calls distinct: 1.0
- * over 1 inside a jsonb is none. Text is compared by bytes, whatever its collation; a numeric without a fixed scale, json
- * and what travels as text by their text. Keys must differ within one statement.
+ * over 1 inside a jsonb is none. Text is compared by bytes, whatever its collation; a numeric without a fixed scale and
+ * json by their text; what travels as text by what is stored of it. Keys must differ within one statement.
  *
  * A statement that rounds as a column does (numeric(p,s), time(p) and the like) fails with 42804 once the column's type
  * modifier is another: what it would call "no change" may be one by then.
+ *
+ * It is planned under the settings of leat.plan_rows, and gives them back by leat.enter before it writes the first row.
+ * That also fails (42501, LT006) where row security applies, or a BEFORE trigger is there, that leat does not know of. On a
+ * table with BEFORE triggers for each row, unless the route accepts it, the statement returns a row and fails with LT008
+ * when it touches fewer rows than it must.
  */
 #ifndef LEAT_STATEMENT_H
 #define LEAT_STATEMENT_H
@@ -45,6 +50,8 @@ bool leat_shape_equal(const leat_shape *a, const leat_shape *b);
 /* Every column a body of this route can name, not uniform: fits any row of the route and operation. */
 leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op);
 uint32_t leat_shape_param_count(const leat_shape *shape);
+/* What triggers it may fire: LEAT_ON_... */
+int leat_shape_events(const leat_shape *shape);
 /* Type of the elements of a column's array, an OID of PostgreSQL's; asserts a type that leat can send. */
 uint32_t leat_statement_element_oid(leat_type type);
 /* Appends the statement's text. */

@@ -74,6 +74,9 @@ PROBLEMS = {
         lambda w: on_shard(w, "b", "drop table subscriptions"), ("tables", "b"), "failed", "subscriptions"),
     "a table that differs": (
         lambda w: on_shard(w, "b", "alter table subscriptions add extra int"), ("tables alike", "b"), "failed", "extra"),
+    "triggers that are not fired": (
+        lambda w: on_shard(w, "a", f"alter database {w.name} set session_replication_role = replica"),
+        ("triggers", "a"), "warning", "session_replication_role is replica"),
     "synchronous_commit off": (
         lambda w: on_shard(w, "a", f"alter database {w.name} set synchronous_commit = off"),
         ("synchronous_commit", "a"), "warning", "synchronous_commit is off"),

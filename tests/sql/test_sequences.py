@@ -297,8 +297,8 @@ def test_l2_no_timeout_ends_a_half_received_pipeline(shard):
     terminate_holders end it, and nothing of it is applied."""
     a, claim = owner_with_batches(shard, 5)
     frozen = shard.pipe()
-    frozen.send("SELECT set_config('statement_timeout', '20ms', false),"
-                " set_config('idle_in_transaction_session_timeout', '20ms', false)")
+    frozen.send("SELECT set_config('statement_timeout', '100ms', false),"
+                " set_config('idle_in_transaction_session_timeout', '100ms', false)")
     frozen.sync()
     assert [frozen.result(), frozen.result()] == [None, "sync"]
     frozen.advance(claim, 6)
@@ -557,7 +557,7 @@ def test_held_settings_last_until_the_sync(shard):
     """What advance sets is set for the rest of the pipeline and gone after its Sync: nothing leaks through a pool."""
     _, claim = owner_with_batches(shard, 0)
     pipe = shard.pipe()
-    names = ("lock_timeout", "plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+    names = ("lock_timeout", "plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit", "row_security")
 
     def values():
         pipe.send("SELECT " + " || ' ' || ".join(f"current_setting('{name}')" for name in names))
@@ -568,7 +568,7 @@ def test_held_settings_last_until_the_sync(shard):
     before = values()
     pipe.advance(claim, 1, lock_timeout_ms=1234)
     assert pipe.result() is None
-    assert values() == "1234ms force_generic_plan off off off off"
+    assert values() == "1234ms force_generic_plan off off off off off"
     pipe.sync()
     assert pipe.result() == "sync"
     assert values() == before

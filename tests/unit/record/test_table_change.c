@@ -120,6 +120,21 @@ static void refer(leat_table *table)
     table->deletes_matter = true;
 }
 
+static void secure(leat_table *table)
+{
+    table->row_security = true;
+}
+
+static void watch_rows(leat_table *table)
+{
+    table->row_triggers = LEAT_ON_INSERT | LEAT_ON_UPDATE | LEAT_ON_DELETE;
+}
+
+static void watch_statements(leat_table *table)
+{
+    table->statement_triggers = LEAT_ON_INSERT | LEAT_ON_UPDATE | LEAT_ON_DELETE;
+}
+
 static void move_table(leat_table *table)
 {
     snprintf(table->schema, sizeof table->schema, "other");
@@ -155,6 +170,17 @@ static const struct {
      "primary key: (device, app_id) -> (app_id, device)"},
     {constrain, "further unique constraints: now there", "further unique constraints: gone"},
     {refer, "effects of a DELETE: now there", "effects of a DELETE: gone"},
+    {secure, "row security for leat's role: now there", "row security for leat's role: gone"},
+    {watch_rows,
+     "BEFORE INSERT triggers for each row: now there, BEFORE UPDATE triggers for each row: now there, "
+     "BEFORE DELETE triggers for each row: now there",
+     "BEFORE INSERT triggers for each row: gone, BEFORE UPDATE triggers for each row: gone, "
+     "BEFORE DELETE triggers for each row: gone"},
+    {watch_statements,
+     "BEFORE INSERT triggers for the statement: now there, BEFORE UPDATE triggers for the statement: now there, "
+     "BEFORE DELETE triggers for the statement: now there",
+     "BEFORE INSERT triggers for the statement: gone, BEFORE UPDATE triggers for the statement: gone, "
+     "BEFORE DELETE triggers for the statement: gone"},
     {move_table, "table: public.subscriptions -> other.subscriptions",
      "table: other.subscriptions -> public.subscriptions"},
     {change_two, "column note: nullability nullable -> NOT NULL, column extra: added",

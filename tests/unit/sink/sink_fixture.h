@@ -6,6 +6,7 @@
 #define SINK_FIXTURE_H
 
 #include <check.h>
+#include <endian.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,11 +167,14 @@ static inline const char *fixture_run_statement(fixture *f, leat_rows *rows, uin
     ck_assert_uint_eq(statement.param_count, leat_shape_param_count(&shape));
     PGresult *result = PQexecParams(f->pg, leat_buf_cstr(&sql), (int)statement.param_count, NULL, statement.values,
                                     statement.sizes, formats, 1);
-    bool is_error = PQresultStatus(result) != PGRES_COMMAND_OK;
+    bool is_error = PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK;
     snprintf(f->answer, sizeof f->answer, "%s", is_error ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : "");
     if (is_error && strncmp(f->answer, "42", 2) == 0)
         ck_abort_msg("%s\n%s", PQerrorMessage(f->pg), leat_buf_cstr(&sql));
-    *ret_changed += is_error ? 0 : atoi(PQcmdTuples(result));
+    if (PQresultStatus(result) == PGRES_TUPLES_OK) /* it has counted itself */
+        *ret_changed += (int)be64toh(*(const uint64_t *)PQgetvalue(result, 0, 0));
+    else
+        *ret_changed += is_error ? 0 : atoi(PQcmdTuples(result));
     PQclear(result);
     leat_buf_free(&sql);
     return f->answer;

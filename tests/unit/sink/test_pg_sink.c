@@ -438,7 +438,7 @@ START_TEST(the_key_of_a_table_that_a_trigger_writes_is_not_ours)
     fixture_sql(w->f, "CREATE TABLE seen (note text PRIMARY KEY); INSERT INTO seen VALUES ('x');"
                       "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS"
                       " $$ BEGIN INSERT INTO seen VALUES (NEW.note); RETURN NEW; END $$;"
-                      "CREATE TRIGGER see BEFORE INSERT ON things FOR EACH ROW EXECUTE FUNCTION see()");
+                      "CREATE TRIGGER see AFTER INSERT ON things FOR EACH ROW EXECUTE FUNCTION see()");
     claim(w, 0);
     patch(w, "1", "{\"note\":\"x\"}");
     add_part(w, 0, 1, 10);

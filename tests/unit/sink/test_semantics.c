@@ -320,6 +320,49 @@ START_TEST(a_table_with_triggers)
 }
 END_TEST
 
+/* As leat.advance leaves it for them, on a table that nobody has analysed. */
+static void expect_planned_by_key(fixture *f, leat_route_op op)
+{
+    leat_shape shape = leat_shape_of_any(&f->routes.routes[0], op);
+    leat_buf sql = {0};
+    char ask[64] = "EXPLAIN EXECUTE p(";
+    for (uint32_t i = 0; i < leat_shape_param_count(&shape); i++)
+        strcat(ask, i == 0 ? "'{}'" : ", '{}'");
+    strcat(ask, ")");
+    leat_buf_text(&sql, "BEGIN; SELECT leat.plan_rows(); PREPARE p AS ");
+    leat_statement_build(&shape, &sql);
+    fixture_sql(f, leat_buf_cstr(&sql));
+    PGresult *plan = PQexec(f->pg, ask);
+    ck_assert_msg(PQntuples(plan) > 0, "%s", PQerrorMessage(f->pg));
+    int by_index = 0;
+    for (int i = 0; i < PQntuples(plan); i++) {
+        const char *line = PQgetvalue(plan, i, 0);
+        ck_assert_msg(!strstr(line, "Seq Scan") && !strstr(line, "Hash") && !strstr(line, "Merge Join") &&
+                          !strstr(line, "Bitmap"),
+                      "%s", line);
+        by_index += strstr(line, "using planned_pkey") != NULL;
+    }
+    ck_assert_int_gt(by_index, 0);
+    PQclear(plan);
+    fixture_sql(f, "DEALLOCATE p; ROLLBACK");
+    leat_buf_free(&sql);
+}
+
+START_TEST(row_statements_are_planned_by_the_primary_key)
+{
+    fixture *f = open_fixture();
+    use_table(f, "CREATE TABLE planned (id int PRIMARY KEY, n int, iv interval) WITH (autovacuum_enabled = off);"
+                 "INSERT INTO planned SELECT generate_series(1, 5000)",
+              "planned", "/planned/{id}", 0, NULL, NULL);
+    for (int triggers = 0; triggers < 2; triggers++) {
+        f->catalog.tables[0].row_triggers = triggers ? LEAT_ON_ANY : 0;
+        for (leat_route_op op = 0; op < LEAT_ROUTE_OP_COUNT; op++)
+            expect_planned_by_key(f, op);
+    }
+    fixture_free(f);
+}
+END_TEST
+
 START_TEST(what_changes_nothing_leaves_the_row_version)
 {
     static const char *const names[] = {"n", "hi", "doc", "list"};
@@ -442,6 +485,7 @@ int main(void)
         tcase_add_loop_test(tests, a_partitioned_table, 0, 2);
         tcase_add_loop_test(tests, a_table_with_triggers, 0, 2);
         tcase_add_loop_test(tests, what_changes_nothing_leaves_the_row_version, 0, 2);
+        tcase_add_test(tests, row_statements_are_planned_by_the_primary_key);
         tcase_add_test(tests, a_put_takes_the_default_of_now);
         tcase_add_test(tests, a_stale_modifier_is_refused);
         tcase_add_test(tests, merge_is_rfc_7396);

@@ -15,7 +15,8 @@ static const expectation errors[] = {
     {SAID("LT001"), LEAT_FENCED},
     {SAID("LT002"), LEAT_WENT_BACK},
     {SAID("LT003"), LEAT_NOT_UNDERSTOOD},
-    {SAID("LT008", IN("exec_stmt_raise")), LEAT_BAD_DATA},
+    {SAID("LT006", IN("exec_stmt_raise")), LEAT_DRIFT},
+    {SAID("LT008", IN("exec_stmt_raise")), LEAT_NOT_YET},
     /* Prepare again. */
     {SAID("26000", IN("FetchPreparedStatement")), LEAT_CONTENTION},
     {SAID("42P05", IN("StorePreparedStatement")), LEAT_CONTENTION},

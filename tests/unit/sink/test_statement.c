@@ -2,6 +2,10 @@
  * docs: "Semantics of a write"), by the statement made for the rows and by the one that fits any. */
 #include "sink_fixture.h"
 
+/* What stands before the first row: events 8 DELETE, 20 INSERT and UPDATE. */
+#define ENTER(events) \
+    " WHERE (SELECT leat.enter(E'\"my \"\"s\"\"\".\"t\"'::pg_catalog.regclass, " #events ", 0, 0, false))) AS s"
+
 /* --- as text ----------------------------------------------------------------------------------------------------- */
 
 static leat_table small_table(void)
@@ -33,15 +37,15 @@ static void expect_text(leat_shape shape, const char *expected)
 START_TEST(delete_is_by_key)
 {
     expect_text((leat_shape){.op = LEAT_DELETE, .uniform = true},
-                "DELETE FROM \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0) AS s"
-                " WHERE t.\"id\" = s.k0");
+                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0" ENTER(8)
+                " ON t.\"id\" = s.k0 WHEN MATCHED THEN DELETE");
 }
 END_TEST
 
 START_TEST(a_patch_of_nothing_only_inserts)
 {
     expect_text((leat_shape){.op = LEAT_PATCH, .uniform = true},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0) AS s"
+                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0" ENTER(20)
                 " ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN INSERT (\"id\") VALUES (s.k0)");
 }
 END_TEST
@@ -50,7 +54,7 @@ START_TEST(a_uniform_patch_needs_no_mask)
 {
     expect_text((leat_shape){.op = LEAT_PATCH, .columns = 5, .operated = 5, .uniform = true},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2) AS s ON t.\"id\" = s.k0"
+                " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2" ENTER(20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (coalesce(t.\"n\", 0) + s.c0)"
                 " OR t.\"list\" IS DISTINCT FROM ((CASE jsonb_typeof(t.\"list\") WHEN 'object' THEN t.\"list\""
                 " ELSE '{}'::jsonb END) || s.c2))"
@@ -66,7 +70,7 @@ START_TEST(a_mixed_patch_asks_the_masks)
 {
     expect_text((leat_shape){.op = LEAT_PATCH, .columns = 1, .operated = 1},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p, unnest($4::int8[]) AS o) AS s ON t.\"id\" = s.k0"
+                " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p, unnest($4::int8[]) AS o" ENTER(20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND ((s.p & '1'::int8) <> 0 AND t.\"n\" IS DISTINCT FROM"
                 " (CASE WHEN (s.o & '1'::int8) <> 0 THEN coalesce(t.\"n\", 0) + s.c0 ELSE s.c0 END))"
                 " THEN UPDATE SET \"n\" = CASE WHEN (s.p & '1'::int8) <> 0 THEN"
@@ -81,7 +85,7 @@ START_TEST(a_mixed_patch_without_operands_has_one_mask)
 {
     expect_text((leat_shape){.op = LEAT_PATCH, .columns = 1},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p) AS s ON t.\"id\" = s.k0"
+                " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p" ENTER(20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND ((s.p & '1'::int8) <> 0 AND t.\"n\" IS DISTINCT FROM (s.c0))"
                 " THEN UPDATE SET \"n\" = CASE WHEN (s.p & '1'::int8) <> 0 THEN s.c0 ELSE t.\"n\" END"
                 " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\") VALUES (s.k0, CASE WHEN (s.p & '1'::int8) <> 0"
@@ -93,7 +97,7 @@ START_TEST(a_put_writes_every_column_and_no_generated_one)
 {
     expect_text((leat_shape){.op = LEAT_PUT, .columns = 1, .uniform = true},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0) AS s ON t.\"id\" = s.k0"
+                " unnest($2::int4[]) AS c0" ENTER(20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (s.c0) OR t.\"list\" IS DISTINCT FROM NULL)"
                 " THEN UPDATE SET \"n\" = s.c0, \"list\" = DEFAULT"
                 " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\") VALUES (s.k0, s.c0)");
@@ -104,7 +108,7 @@ START_TEST(an_operand_changes_the_default_of_a_put)
 {
     expect_text((leat_shape){.op = LEAT_PUT, .columns = 5, .operated = 5, .merge = LEAT_MERGE_STRIP, .uniform = true},
                 "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2) AS s ON t.\"id\" = s.k0"
+                " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2" ENTER(20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (coalesce((5)::integer, 0) + s.c0)"
                 " OR t.\"list\" IS DISTINCT FROM ((('{}'::jsonb) || s.c2)"
                 " - ARRAY(SELECT key FROM jsonb_each(s.c2) WHERE value = 'null'::jsonb)))"
@@ -125,7 +129,7 @@ START_TEST(rows_that_must_exist_are_counted_and_not_inserted)
     ck_assert(leat_shape_counts_missing(&shape));
     leat_statement_build(&shape, &sql);
     ck_assert_str_eq(leat_buf_cstr(&sql), "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[])"
-                                          " AS k0) AS s ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN DO NOTHING");
+                                          " AS k0" ENTER(20) " ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN DO NOTHING");
     leat_buf_clear(&sql);
     leat_statement_build_missing(&shape, &sql);
     ck_assert_str_eq(leat_buf_cstr(&sql),
@@ -150,26 +154,79 @@ START_TEST(what_rounds_asks_for_its_modifier)
     leat_statement_build(&shape, &sql);
     ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql),
                                  " AS c0 WHERE (SELECT leat.check_modifiers(E'my \"s\"', E't',"
-                                 " ARRAY[E'it''s \\\\ n'], ARRAY[655366]))) AS s ON "));
+                                 " ARRAY[E'it''s \\\\ n'], ARRAY[655366])) AND (SELECT leat.enter("));
     leat_buf_free(&sql);
     leat_table_fini(&table);
 }
 END_TEST
 
-START_TEST(types_leat_cannot_send_are_compared_by_their_text)
+START_TEST(types_leat_cannot_send_are_compared_by_what_is_stored)
 {
     leat_table table = small_table();
     leat_route route = {.table = &table};
     leat_shape shape = {.route = &route, .op = LEAT_PUT, .uniform = true};
     leat_buf sql = {0};
     table.columns[0] = (leat_column){.name = "spot", .type = LEAT_TYPE_OTHER, .type_name = "point",
-                                     .type_modifier = -1, .key_position = -1,
+                                     .cast_name = "point", .type_modifier = -1, .key_position = -1,
                                      .default_expression = table.columns[0].default_expression};
     table.columns[2].type = LEAT_TYPE_OTHER;
     leat_statement_build(&shape, &sql);
-    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql), "WHEN MATCHED AND (t.\"spot\"::text IS DISTINCT FROM ((5))::text"
-                                                      " OR t.\"list\" IS DISTINCT FROM NULL)"
-                                                      " THEN UPDATE SET \"spot\" = DEFAULT, \"list\" = DEFAULT"));
+    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql),
+                                 "WHEN MATCHED AND (pg_catalog.record_image_ne(ROW(t.\"spot\"), ROW((5)::point))"
+                                 " OR t.\"list\" IS DISTINCT FROM NULL)"
+                                 " THEN UPDATE SET \"spot\" = DEFAULT, \"list\" = DEFAULT"));
+    leat_buf_free(&sql);
+    leat_table_fini(&table);
+}
+END_TEST
+
+START_TEST(texts_are_read_before_the_first_row_is_written)
+{
+    leat_table table = small_table();
+    leat_route route = {.table = &table, .accept_row_security = true};
+    leat_shape shape = {.route = &route, .op = LEAT_PATCH, .columns = 1};
+    leat_buf sql = {0};
+    table.columns[0].type = LEAT_TYPE_OTHER;
+    snprintf(table.columns[0].cast_name, sizeof table.columns[0].cast_name, "interval");
+    leat_statement_build(&shape, &sql);
+    ck_assert_ptr_nonnull(strstr(
+        leat_buf_cstr(&sql),
+        "WITH r AS MATERIALIZED (SELECT s.k0, (SELECT s.c0::interval WHERE (s.p & '1'::int8) <> 0) AS c0, s.p FROM ("
+        "SELECT unnest($1::uuid[]) AS k0, unnest($2::text[]) AS c0, unnest($3::int8[]) AS p) AS s"
+        " WHERE (SELECT leat.read_texts())) MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT * FROM r"
+        " WHERE (SELECT leat.enter(E'\"my \"\"s\"\"\".\"t\"'::pg_catalog.regclass, 20, 0, 0, true,"
+        " pg_catalog.count(*)) FROM r)) AS s ON "));
+    leat_buf_free(&sql);
+    leat_table_fini(&table);
+}
+END_TEST
+
+START_TEST(where_a_trigger_may_drop_a_row_the_rows_are_counted)
+{
+    static const char target[] = "E'\"my \"\"s\"\"\".\"t\"'::pg_catalog.regclass";
+    leat_table table = small_table();
+    leat_route route = {.table = &table};
+    leat_shape shape = {.route = &route, .op = LEAT_DELETE, .uniform = true};
+    leat_buf sql = {0};
+    char expected[1024];
+    table.row_triggers = LEAT_ON_DELETE;
+    leat_statement_build(&shape, &sql);
+    snprintf(expected, sizeof expected,
+             "WITH s AS MATERIALIZED (SELECT unnest($1::uuid[]) AS k0 WHERE (SELECT leat.enter(%s, 8, 8, 0, false))),"
+             " d AS (DELETE FROM \"my \"\"s\"\"\".\"t\" AS t USING s WHERE t.\"id\" = s.k0 RETURNING 1)"
+             " SELECT leat.must_touch(%s, 8, (SELECT pg_catalog.count(*) FROM s JOIN \"my \"\"s\"\"\".\"t\" AS t ON"
+             " t.\"id\" = s.k0), (SELECT pg_catalog.count(*) FROM d))",
+             target, target);
+    ck_assert_str_eq(leat_buf_cstr(&sql), expected);
+    leat_buf_clear(&sql);
+    route.accept_untouched = true;
+    leat_statement_build(&shape, &sql);
+    ck_assert_int_eq(strncmp(leat_buf_cstr(&sql), "MERGE INTO ", 11), 0);
+    leat_buf_clear(&sql);
+    route.accept_untouched = false;
+    shape.op = LEAT_PATCH; /* the trigger is none of its */
+    leat_statement_build(&shape, &sql);
+    ck_assert_int_eq(strncmp(leat_buf_cstr(&sql), "MERGE INTO ", 11), 0);
     leat_buf_free(&sql);
     leat_table_fini(&table);
 }
@@ -392,6 +449,7 @@ START_TEST(sixty_four_columns_and_odd_names)
 {
     fixture *f = fixture_new();
     fixture_open_database(f);
+    fixture_schema(f);
     char sql[8192] = "CREATE TABLE \"Wide \"\" one\" (id int PRIMARY KEY";
     for (int i = 1; i < LEAT_COLUMNS_MAX; i++)
         snprintf(sql + strlen(sql), sizeof sql - strlen(sql), ", \"C %d\" int DEFAULT %d", i, i);
@@ -421,7 +479,9 @@ int main(void)
     tcase_add_test(texts, an_operand_changes_the_default_of_a_put);
     tcase_add_test(texts, rows_that_must_exist_are_counted_and_not_inserted);
     tcase_add_test(texts, what_rounds_asks_for_its_modifier);
-    tcase_add_test(texts, types_leat_cannot_send_are_compared_by_their_text);
+    tcase_add_test(texts, types_leat_cannot_send_are_compared_by_what_is_stored);
+    tcase_add_test(texts, texts_are_read_before_the_first_row_is_written);
+    tcase_add_test(texts, where_a_trigger_may_drop_a_row_the_rows_are_counted);
     suite_add_tcase(suite, texts);
     TCase *effects = tcase_create("effect");
     tcase_set_timeout(effects, 30);
