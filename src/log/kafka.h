@@ -137,6 +137,8 @@ void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, voi
 /* Of that broker; -1: whichever. */
 void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
                              rd_kafka_queue_t *queue);
+/* By their ids; a broker without topic ids tells none, or zeros. */
+bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id);
 /* The topic's settings. */
 void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
 /* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). Read committed, the latest is where the

@@ -71,6 +71,16 @@ static bool is_unknown_topic(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID;
 }
 
+static bool is_told(const char *topic_id)
+{
+    return topic_id[0] && strcmp(topic_id, "AAAAAAAAAAAAAAAAAAAAAA") != 0;
+}
+
+bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id)
+{
+    return is_told(wanted_id) && is_told(found_id) && strcmp(wanted_id, found_id) != 0;
+}
+
 static void read_description(const rd_kafka_TopicDescription_t *topic, leat_kafka_topic *ret)
 {
     size_t partition_count;

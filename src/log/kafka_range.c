@@ -47,9 +47,6 @@ enum {
     HELD_AGAIN_US = 60 * 1000 * 1000, /* and again */
 };
 
-/* A broker without topic ids answers this one. */
-static const char no_topic_id[] = "AAAAAAAAAAAAAAAAAAAAAA";
-
 /* ---- asking ---- */
 
 static void *pack(leat_ask ask, uint32_t partition, uint32_t generation)
@@ -354,12 +351,6 @@ static void break_all(leat_kafka_reader *reader, const char *reason)
         leat_reader_break(reader, p, reason);
 }
 
-static bool is_other_topic(const leat_kafka_reader *reader, const leat_kafka_topic *topic)
-{
-    return topic->topic_id[0] && strcmp(topic->topic_id, no_topic_id) != 0 &&
-           strcmp(topic->topic_id, reader->identity.topic_id) != 0;
-}
-
 /* A broker that has just started may not know the topic yet, so once is not enough. */
 static void on_no_topic(leat_kafka_reader *reader)
 {
@@ -388,7 +379,7 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
         return;
     }
     reader->gone_seen = 0;
-    if (is_other_topic(reader, &topic)) {
+    if (leat_kafka_is_other_topic(reader->identity.topic_id, topic.topic_id)) {
         break_all(reader, "the topic was deleted and made anew: its offsets mean something else now");
         return;
     }

@@ -228,14 +228,6 @@ void leat_writer_on_refused(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
 
 /* ---- what a look found ---- */
 
-/* A broker without topic ids answers this one. */
-static const char no_topic_id[] = "AAAAAAAAAAAAAAAAAAAAAA";
-
-static bool is_told(const char *topic_id)
-{
-    return topic_id[0] && strcmp(topic_id, no_topic_id) != 0;
-}
-
 static bool is_other_cluster(leat_kafka_writer *writer, char *ret, size_t size)
 {
     char *cluster = rd_kafka_clusterid(writer->client->rk, 0);
@@ -257,7 +249,7 @@ static bool is_right(leat_kafka_writer *writer, const leat_kafka_topic *topic, c
                  wanted->cluster);
         return false;
     }
-    if (is_told(wanted->topic_id) && is_told(topic->topic_id) && strcmp(wanted->topic_id, topic->topic_id) != 0) {
+    if (leat_kafka_is_other_topic(wanted->topic_id, topic->topic_id)) {
         snprintf(why, size, "topic %s was deleted and made anew: its id is %s, it was set up with %s", name,
                  topic->topic_id, wanted->topic_id);
         return false;

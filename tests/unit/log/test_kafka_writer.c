@@ -237,6 +237,90 @@ START_TEST(free_answers_what_waits)
 }
 END_TEST
 
+static void other_topic(leat_log_identity *identity)
+{
+    identity->topic_id[0] = identity->topic_id[0] == 'x' ? 'y' : 'x';
+}
+
+static void other_partitions(leat_log_identity *identity)
+{
+    identity->partition_count++;
+}
+
+static void other_cluster(leat_log_identity *identity)
+{
+    identity->cluster[0] = identity->cluster[0] == 'x' ? 'y' : 'x';
+}
+
+static bool has_trouble(const void *context)
+{
+    const answers *a = context;
+    return leat_log_writer_trouble(a->writer) && strstr(leat_log_writer_trouble(a->writer), "was set up");
+}
+
+/* What was set up differs from what is there in the topic's id, its partitions, or the cluster. */
+static void (*const others[])(leat_log_identity *) = {
+    other_topic,
+    other_partitions,
+    other_cluster,
+};
+
+START_TEST(takes_nothing_for_another_topic)
+{
+    answers *a = start();
+    leat_error error = {0};
+    leat_log_identity identity;
+    ck_assert_msg(leat_log_identify(&a->f.config, 5000, &identity, &error) == 0, "%s", error.text);
+    others[_i](&identity);
+    a->identity = &identity;
+    open_writer(a);
+    append(a, 10); /* before it is known */
+    fixture_await(&a->f, has_trouble, a);
+    ck_assert_int_eq(append_sized(a, LEAT_SLICE("{}"), &error), 1);
+    ck_assert_str_eq(error.text, leat_log_writer_trouble(a->writer));
+    await_answers(a, 10);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 0);
+    finish(a);
+}
+END_TEST
+
+START_TEST(takes_writes_for_the_topic_that_was_set_up)
+{
+    answers *a = start();
+    leat_error error = {0};
+    leat_log_identity identity;
+    ck_assert_msg(leat_log_identify(&a->f.config, 5000, &identity, &error) == 0, "%s", error.text);
+    identity.partition_count = 1; /* it has grown since */
+    a->identity = &identity;
+    open_writer(a);
+    append(a, 10);
+    await_answers(a, 10);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 10);
+    finish(a);
+}
+END_TEST
+
+START_TEST(is_troubled_after_some_refusals_and_tries_on)
+{
+    answers *a = start();
+    open_writer(a);
+    append(a, 1);
+    await_answers(a, 1);
+    for (size_t i = 0; i < 3; i++) {
+        rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+        append(a, 1);
+        await_answers(a, 2 + i);
+        ck_assert_int_eq(leat_log_writer_trouble(a->writer) != NULL, i == 2);
+    }
+    ck_assert(strstr(leat_log_writer_trouble(a->writer), "clock is wrong"));
+    append(a, 1);
+    await_answers(a, 5);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 2);
+    ck_assert_ptr_null(leat_log_writer_trouble(a->writer));
+    finish(a);
+}
+END_TEST
+
 START_TEST(tells_of_the_topic)
 {
     answers *a = start();
@@ -263,6 +347,9 @@ int main(void)
     tcase_add_test(tests, full_means_later);
     tcase_add_test(tests, survives_a_fatal_error);
     tcase_add_test(tests, free_answers_what_waits);
+    tcase_add_loop_test(tests, takes_nothing_for_another_topic, 0, sizeof others / sizeof *others);
+    tcase_add_test(tests, takes_writes_for_the_topic_that_was_set_up);
+    tcase_add_test(tests, is_troubled_after_some_refusals_and_tries_on);
     tcase_add_test(tests, tells_of_the_topic);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
