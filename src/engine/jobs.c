@@ -58,6 +58,17 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
     leat_halt_pass(engine, id);
 }
 
+/* One row's value goes to the next row, and from there to another: each of those writes waits for the one before. */
+static void spur_on(leat_engine *engine, const leat_shard *shard, int64_t since_us)
+{
+    for (uint32_t id = 0; id < engine->config.partition_count * LEAT_SUBS; id++) {
+        leat_queue *queue = &engine->queues[id];
+        if (queue->retry.waiting && leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]) == shard &&
+            leat_retry_spur(&queue->retry, since_us, engine->now_us) && queue->place == LEAT_QUEUE_WAITING)
+            leat_heap_set(&engine->timers, id, engine->now_us);
+    }
+}
+
 static void queue_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
                           const leat_batch_part *part, uint32_t index)
 {
@@ -78,7 +89,10 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, leat_j
     uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
     leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding, &partition->holding, records,
                         bytes);
+    bool waited = queue->retry.waiting && !queue->retry.dead;
     leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
+    if (waited)
+        spur_on(engine, leat_shard_of(engine, partition), queue->retry.waiting_us);
     leat_queue_wake(engine, partition, subpartition);
 }
 

@@ -41,6 +41,16 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
         retry->limit = retry->limit >= batch_records_max / 2 ? 0 : retry->limit * 2;
 }
 
+/* Only by those that waited before it did, each of which is applied once: its patience does end. */
+bool leat_retry_spur(leat_retry *retry, int64_t since_us, int64_t now_us)
+{
+    if (!retry->waiting || retry->dead || retry->held || retry->waiting_us < since_us)
+        return false;
+    retry->waiting_us = now_us;
+    retry->delays = 0;
+    return true;
+}
+
 leat_verdict leat_retry_hold(leat_retry *retry)
 {
     retry->held = true;

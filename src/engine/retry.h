@@ -9,7 +9,8 @@
  *     began after the record was first refused alone: until then it is tried again after the shortest back-off, without
  *     a word unless no look comes for a minute;
  *   - not yet is dead when it is refused after `patience_us` in which it was refused with nothing else: what it lacks
- *     cannot come while the table drifts or the database is unwell;
+ *     cannot come while the table drifts or the database is unwell. When a record that has waited for at least as long
+ *     is applied after all, patience begins anew and it is tried at once: what it lacks may come one by one;
  *   - drift is tried again once, then held.
  * What is not understood is not hunted down: see LEAT_HALT.
  *
@@ -28,7 +29,7 @@ typedef struct leat_retry {
     bool alone;          /* only in a batch of its own */
     uint8_t contentions; /* in a row */
     uint8_t delays;      /* in a row, for the back-off */
-    bool waiting;        /* the head was last refused alone with not yet, and so ever since `waiting_us` */
+    bool waiting;        /* the head was last refused alone with not yet, and patience with it began at `waiting_us` */
     bool refused;        /* the head was refused alone, at `refused_us` for the first time */
     bool dead;           /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead letter */
     uint32_t trouble;    /* leat_shard.trouble when that was found; meaningful while `dead` */
@@ -61,6 +62,8 @@ typedef enum leat_verdict {
 
 /* A batch was applied that had `records` of this subpartition. `batch_records_max`: where a limit ends to be one. */
 void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max);
+/* A record that has waited since `since_us` was applied. True: this one waits too and may be tried at once. */
+bool leat_retry_spur(leat_retry *retry, int64_t since_us, int64_t now_us);
 /* A batch failed with an ERROR (contention, outage or a refusal). */
 leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt);
 /* What a verdict may come to: it is tried again as it is (LEAT_HELD), or as a dead letter (LEAT_AGAIN). */

@@ -177,6 +177,80 @@ START_TEST(patience_begins_anew_when_its_letter_meets_an_outage)
 }
 END_TEST
 
+/* Until then all that runs is refused for now. */
+static void refuse_until(story *s, int64_t until_us)
+{
+    while (leat_engine_deadline(s->engine) <= until_us) {
+        story_wait(s);
+        while (s->open_count > 0)
+            story_done(s, 0, LEAT_NOT_YET);
+    }
+    story_pass(s, until_us - s->now_us);
+    s->size = 0;
+}
+
+/* A value goes from row to row: the second write waits for the first, which itself has waited for nearly too long. */
+START_TEST(what_waits_for_what_waits_has_time_when_that_comes)
+{
+    story s;
+    story_begin(&s, 2);
+    s.config.patience_us = 1000000;
+    story_reading(&s, 4);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_NOT_YET);
+    story_pass(&s, 1);
+    story_read(&s, 1, 2, 0);
+    story_done(&s, 0, LEAT_NOT_YET);
+    refuse_until(&s, 900000);
+    while (s.open_count == 0)
+        story_wait(&s);
+    story_told(&s, story_job(&s, 0)->batch.records[0].partition == 0 ? "batch 0/1:0\n" : "batch 1/2:0\n");
+    if (story_job(&s, 0)->batch.records[0].partition == 1) {
+        story_done(&s, 0, LEAT_NOT_YET);
+        while (s.open_count == 0)
+            story_wait(&s);
+    }
+    int64_t applied_us = s.now_us;
+    story_done(&s, 0, LEAT_APPLIED);
+    story_wait(&s);
+    ck_assert_int_eq(s.now_us, applied_us); /* at once, not when its back-off is over */
+    ck_assert_int_eq(story_job(&s, 0)->batch.records[0].partition, 1);
+    s.now_us += 500000;
+    story_done(&s, 0, LEAT_NOT_YET);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 0);
+    refuse_until(&s, applied_us + 999000);
+    ck_assert_uint_eq(s.open_count, 0); /* no letter */
+    story_end(&s);
+}
+END_TEST
+
+/* Nor does it wait for ever: what others have waited for since does not count. */
+START_TEST(what_has_waited_longest_has_no_more_patience_for_others)
+{
+    story s;
+    story_begin(&s, 2);
+    s.config.patience_us = 1000000;
+    story_reading(&s, 4);
+    story_read(&s, 0, 1, 0);
+    story_done(&s, 0, LEAT_NOT_YET);
+    int64_t other = 0;
+    while (!(s.open_count > 0 && story_job(&s, 0)->batch.dead)) {
+        ck_assert_int_lt(s.now_us, 2000000);
+        if (s.open_count == 0 && leat_engine_deadline(s.engine) > s.now_us + 50000) {
+            /* Another one waits for a moment, and is applied. */
+            story_pass(&s, 10000);
+            story_read(&s, 1, 2, other++);
+            story_done(&s, 0, LEAT_NOT_YET);
+        }
+        story_wait(&s);
+        if (s.open_count > 0 && story_job(&s, 0)->kind == LEAT_JOB_BATCH && !story_job(&s, 0)->batch.dead)
+            story_done(&s, 0, story_job(&s, 0)->batch.records[0].partition == 0 ? LEAT_NOT_YET : LEAT_APPLIED);
+    }
+    ck_assert_int_gt(other, 2);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason)
 {
     story s;
@@ -302,6 +376,7 @@ STORY_MAIN("guard", a_dead_letter_is_kept_and_the_next_goes_on,
            a_verdict_that_has_waited_through_trouble_is_asked_again,
            a_verdict_that_has_waited_through_a_halt_is_asked_again, a_verdict_that_is_taken_back_does_not_count,
            patience_begins_anew_when_its_letter_meets_an_outage,
+           what_waits_for_what_waits_has_time_when_that_comes, what_has_waited_longest_has_no_more_patience_for_others,
            a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason,
            too_many_stop_their_table_until_one_is_applied_after_all, a_minute_later_there_are_more,
            a_table_that_holds_nothing_any_more_is_not_stopped, none_at_all_when_none_are_allowed)
