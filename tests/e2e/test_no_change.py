@@ -37,7 +37,7 @@ def send(http, writes, ids):
 def table_wal(db, since):
     """Bytes of the WAL records since then that touch a page of the table."""
     return db.execute(
-        "select coalesce(sum(record_length), 0)::int from pg_get_wal_records_info_till_end_of_wal(%s) as w"
+        "select coalesce(sum(record_length), 0)::int from pg_get_wal_records_info(%s, pg_current_wal_flush_lsn()) as w"
         " where w.block_ref like '%%/' || pg_relation_filenode('things') || ' %%'", (since,)).fetchone()[0]
 
 
