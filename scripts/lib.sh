@@ -134,6 +134,11 @@ postgres_archive() { printf '%s/postgresql/%s.jar\n' "$DEV" "$(pin "$POSTGRES_PI
 # postgres_system_major: of the one that postgres_bin_dir finds.
 postgres_system_major() { postgres_bin_dir | sed -n 's|.*/\([0-9]*\)/bin$|\1|p'; }
 
+# postgres_ports_above MAJOR: how much higher than those of the system's own version its ports are.
+postgres_ports_above() {
+    if [ "$1" = "$(postgres_system_major)" ]; then printf '0\n'; else printf '%s\n' $((100 * ($1 - 14))); fi
+}
+
 # take_version ARGUMENT...: sets ARGS to them without --version V, and VERSION to V if it is there.
 take_version() {
     ARGS=()

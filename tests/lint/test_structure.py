@@ -73,3 +73,11 @@ def test_the_configuration_reference_is_what_the_program_prints():
     """docs/configuration.md is the output of `leat config`."""
     printed = subprocess.run([ROOT / "build" / "release" / "leat", "config"], check=True, capture_output=True, text=True).stdout
     assert (ROOT / "docs" / "configuration.md").read_text() == printed
+
+
+def test_what_needs_postgres_is_run_on_its_versions():
+    """A C test that asks for a PostgreSQL is in the suite `postgres`."""
+    listed = re.search(r"^on_postgres = \[(.*?)\]", (ROOT / "tests" / "meson.build").read_text(), re.M | re.S).group(1)
+    folder = ROOT / "tests" / "unit" / "sink"
+    needs = {f"sink {p.stem[5:]}" for p in folder.glob("test_*.c") if re.search(r"PG_DSN_1|fixture_server\(", p.read_text())}
+    assert set(re.findall(r"'(.*?)'", listed)) == needs
