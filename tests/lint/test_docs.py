@@ -76,6 +76,27 @@ def test_no_sqlstate_of_postgresql_falls_through():
                 if not prefix.startswith("LT") and not any(state.startswith(prefix) for state in states)]
 
 
+def test_the_versions_that_were_run_are_those_of_the_scripts():
+    """docs/compatibility.md has each version that scripts/lib.sh pins, and no other."""
+    lib, setup = ((ROOT / "scripts" / name).read_text() for name in ("lib.sh", "setup"))
+    text = (ROOT / "docs" / "compatibility.md").read_text()
+
+    def pins(name):
+        return [line.split() for line in re.search(rf"^{name}='\n(.*?)'$", lib, re.M | re.S).group(1).splitlines()]
+
+    def rows(heading):
+        return set(re.findall(r"^\| (\d[\d.]*) \|", text.split(f"\n## {heading}\n")[1].split("\n## ")[0], re.M))
+
+    postgres = {major: version.removesuffix(".0") for major, version, _ in pins("POSTGRES_PINS")}
+    assert rows("PostgreSQL") == {"15", *postgres.values()} - {postgres["15"]} and f"{postgres['15']} from" in text
+    assert rows("Kafka") == {version for _, version, _ in pins("KAFKA_PINS")}
+    client = re.search(r"RDKAFKA_FILE=\S+\+(\S+)\.crate", setup).group(1)
+    assert f"librdkafka {client}" in text
+    newest, usual = (re.search(rf"^{name}=(\S+)$", lib, re.M).group(1) for name in ("POSTGRES_NEWEST", "KAFKA_DEFAULT"))
+    assert f"| {postgres[newest]} | Maven | what speaks SQL (`scripts/test`) |" in text
+    assert re.search(rf"^\| {re.escape(usual)}\.\d+ \| every test", text, re.M)
+
+
 def headings(file):
     """As the anchors that they become."""
     found = re.findall(r"^#+ (.*)$", file.read_text(), re.M)
