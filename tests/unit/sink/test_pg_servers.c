@@ -186,9 +186,9 @@ START_TEST(a_claim_that_fails_again_and_again_is_said_once)
         wait_done(w, 1);
     }
     ck_assert_uint_eq(stop_listening(&l, "error shard a: partition 1: the claim fails and is tried again with back-off:"
-                                         " drift sqlstate=42501: permission denied for schema leat"),
+                                         " not understood sqlstate=42501: permission denied for schema leat"),
                       1);
-    expect_outcome(&w->answers[1].result, LEAT_DRIFT, "42501");
+    expect_outcome(&w->answers[1].result, LEAT_NOT_UNDERSTOOD, "42501");
     drop_stranger(w, role);
 }
 END_TEST
