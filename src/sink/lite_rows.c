@@ -261,6 +261,38 @@ static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *ba
     return 0;
 }
 
+static void put_away(sqlite3_stmt *used)
+{
+    if (!used)
+        return;
+    sqlite3_reset(used);
+    sqlite3_clear_bindings(used);
+}
+
+static int refuse_untouched(const writing *w)
+{
+    return refuse(w, LEAT_BAD_DATA, "LT008",
+                  "SQLite took the write to %s without an error but touched no row: a trigger says RAISE(IGNORE)",
+                  w->route->table->label);
+}
+
+/* A statement has changed no row: because there is nothing to change, or because a trigger has dropped the write. Nobody else
+ * writes meanwhile. */
+static bool may_be_dropped(const writing *w)
+{
+    return sqlite3_changes(w->lite->db) == 0 && !w->route->accept_untouched;
+}
+
+/* `base`: what the columns that are not named come from, as for the write. */
+static int check_written(const writing *w, sqlite3_stmt *base)
+{
+    sqlite3_stmt *there = statement(w, LEAT_LITE_IS_THERE);
+    w->rows->write.operated = 0; /* they are done: the values are what they leave */
+    int found = there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
+    put_away(there);
+    return found == 0 ? refuse_untouched(w) : found < 0 ? -1 : 0;
+}
+
 static int upsert_row(const writing *w)
 {
     sqlite3_stmt *base;
@@ -271,11 +303,10 @@ static int upsert_row(const writing *w)
         return found;
     sqlite3_stmt *upsert = statement(w, LEAT_LITE_UPSERT);
     int status = upsert && bind_key(w, upsert) == 0 && bind_columns(w, upsert, base) == 0 ? step(w, upsert) : -1;
+    if (status == 0 && may_be_dropped(w))
+        status = check_written(w, base);
     sqlite3_reset(base);
-    if (upsert) {
-        sqlite3_reset(upsert);
-        sqlite3_clear_bindings(upsert);
-    }
+    put_away(upsert);
     return status;
 }
 
@@ -286,7 +317,12 @@ static int delete_row(const writing *w)
         return -1;
     int status = step(w, delete);
     sqlite3_reset(delete);
-    return status;
+    if (status != 0 || !may_be_dropped(w))
+        return status;
+    sqlite3_stmt *left = statement(w, LEAT_LITE_SELECT);
+    int found = left && bind_key(w, left) == 0 ? step(w, left) : -1;
+    put_away(left);
+    return found > 0 ? refuse_untouched(w) : found;
 }
 
 int leat_lite_rows_write(leat_lite_rows *rows, leat_lite *lite, const leat_routes *routes, const leat_item *item,

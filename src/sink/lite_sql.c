@@ -119,6 +119,21 @@ static void put_delete(leat_buf *out, const leat_table *table)
     put_match(out, table);
 }
 
+static void put_is_there(leat_buf *out, const leat_table *table)
+{
+    uint32_t parameter = table->key_count;
+    leat_buf_text(out, "SELECT 1 FROM main.");
+    leat_put_identifier(out, table->name);
+    put_match(out, table);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (!leat_lite_is_written(&table->columns[i]))
+            continue;
+        leat_buf_text(out, " AND ");
+        leat_put_identifier(out, table->columns[i].name);
+        leat_buf_printf(out, " COLLATE BINARY IS ?%u", ++parameter);
+    }
+}
+
 void leat_lite_sql(leat_lite_statement which, const leat_table *table, leat_buf *out)
 {
     static void (*const put[LEAT_LITE_STATEMENT_COUNT])(leat_buf *, const leat_table *) = {
@@ -126,6 +141,7 @@ void leat_lite_sql(leat_lite_statement which, const leat_table *table, leat_buf 
         [LEAT_LITE_DEFAULTS] = put_defaults,
         [LEAT_LITE_UPSERT] = put_upsert,
         [LEAT_LITE_DELETE] = put_delete,
+        [LEAT_LITE_IS_THERE] = put_is_there,
     };
     put[which](out, table);
 }

@@ -12,6 +12,7 @@ typedef enum leat_lite_statement {
     LEAT_LITE_DEFAULTS, /* none; likewise, what each starts from */
     LEAT_LITE_UPSERT,   /* the key, then the other columns; writes no row that would stay as it is */
     LEAT_LITE_DELETE,   /* the key */
+    LEAT_LITE_IS_THERE, /* the key, then the other columns; a row where the table has just this one */
     LEAT_LITE_STATEMENT_COUNT,
 } leat_lite_statement;
 

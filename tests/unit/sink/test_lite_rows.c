@@ -206,6 +206,30 @@ START_TEST(what_changes_nothing_is_not_written)
 }
 END_TEST
 
+START_TEST(what_a_trigger_ignores_is_refused)
+{
+    leat_route *route = lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text)", NULL, LEAT_OP_SET);
+    put_record("put 1 {\"a\": 1}");
+    put_record("put 2 {\"a\": 1, \"b\": \"x\"}");
+    lite_sql(&f, "CREATE TRIGGER i BEFORE INSERT ON t WHEN new.id > 6 BEGIN SELECT raise(IGNORE); END;"
+                 "CREATE TRIGGER u BEFORE UPDATE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END;"
+                 "CREATE TRIGGER d BEFORE DELETE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END");
+    expect_fault("put 7 {\"a\": 1}", LEAT_BAD_DATA, "LT008");
+    expect_fault("put 1 {\"a\": 2}", LEAT_BAD_DATA, "LT008");
+    expect_fault("patch 1 {\"b\": \"y\"}", LEAT_BAD_DATA, "LT008");
+    expect_fault("delete 1 ", LEAT_BAD_DATA, "LT008");
+    /* Nothing to do is no reason, and a trigger that leaves a row alone none either. */
+    put_record("put 1 {\"a\": 1}");
+    put_record("patch 1 {\"a\": 1}");
+    put_record("patch 2 {\"a\": 3}");
+    put_record("delete 5 ");
+    put_record("delete 2 ");
+    route->accept_untouched = true;
+    put_record("delete 1 ");
+    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(id || ':' || a) FROM t"), "1:1");
+}
+END_TEST
+
 START_TEST(a_patch_of_a_missing_row_can_be_dropped_and_counted)
 {
     lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", NULL, LEAT_OP_SET)->patch_existing = true;
@@ -292,6 +316,7 @@ int main(void)
     tcase_add_test(tests, a_put_sets_the_others_to_their_defaults);
     tcase_add_test(tests, a_patch_leaves_the_others_as_they_are_spelt);
     tcase_add_test(tests, what_changes_nothing_is_not_written);
+    tcase_add_test(tests, what_a_trigger_ignores_is_refused);
     tcase_add_test(tests, a_patch_of_a_missing_row_can_be_dropped_and_counted);
     tcase_add_test(tests, names_are_quoted_and_generated_columns_left_alone);
     tcase_add_test(tests, refusals_have_the_sqlstates_of_postgres);
