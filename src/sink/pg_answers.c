@@ -153,7 +153,7 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
     session->result.outcome = LEAT_CONTENTION;
     if (!shared->says_isolation)
         leat_info("shard %s: default_transaction_isolation is not read committed for leat's role: every transaction says it "
-                  "itself, with two more commands each", shared->shard_name);
+                  "itself, by one more command", shared->shard_name);
     shared->says_isolation = true;
 }
 

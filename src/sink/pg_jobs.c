@@ -142,18 +142,16 @@ static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
     leat_pg_conn_sync(conn);
 }
 
-/* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the Sync. SET TRANSACTION works
- * as long as nothing has taken a snapshot, but as the very first command the server warns of it, each time, in its log:
- * only behind another one does it know of the pipeline. SHOW takes no snapshot. */
+/* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the Sync; and of SET TRANSACTION
+ * outside a block the server warns each time, in its log. The variable that it sets can be set without a word as long as
+ * nothing has taken a snapshot, and ends with the transaction. */
 static void send_isolation(leat_pg_session *session, leat_pg_conn *conn)
 {
     session->said_isolation = session->shared->says_isolation;
     if (!session->said_isolation)
         return;
     leat_pg_params_begin(&session->params);
-    send_query(session, conn, COMMAND_ISOLATION, "SHOW transaction_isolation");
-    leat_pg_params_begin(&session->params);
-    send_query(session, conn, COMMAND_ISOLATION, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    send_query(session, conn, COMMAND_ISOLATION, "SET transaction_isolation = 'read committed'");
 }
 
 static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)

@@ -37,7 +37,7 @@ enum {
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
     PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had so many is worn out */
-    COMMANDS_FEW = 6, /* of a claim, a compaction, a question */
+    COMMANDS_FEW = 5, /* of a claim, a compaction, a question */
 };
 
 /* A job goes down this list; from ANSWERED once back to SENT when there is a question. */

@@ -14,6 +14,7 @@
 #include "sink/sink_ops.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/diag.h"
 #include "sink/pg_conn.h"
@@ -123,7 +124,8 @@ static bool is_worth_saying(leat_job_kind kind, leat_outcome outcome)
 static void say_failure(pg_sink *sink, const pool_member *member, const leat_job_result *result)
 {
     leat_job_kind kind = member->job_kind;
-    if (kind == LEAT_JOB_BATCH || !is_worth_saying(kind, result->outcome) ||
+    bool is_isolation = result->outcome == LEAT_CONTENTION && strcmp(result->sqlstate, "LT003") == 0; /* said already */
+    if (kind == LEAT_JOB_BATCH || is_isolation || !is_worth_saying(kind, result->outcome) ||
         !leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), result->message))
         return;
     leat_err("shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",

@@ -5,8 +5,8 @@
 -- PostgreSQL 15 or later. Idempotent: run it as one transaction (a single simple query is one) to make or update the
 -- schema. A schema of a newer version is left alone with an error (LT005).
 --
--- What a worker calls, each in READ COMMITTED (where that is no session's default the transaction begins with SHOW and SET
--- TRANSACTION), never under a savepoint or an EXCEPTION block (rolling back to either
+-- What a worker calls, each in READ COMMITTED (where that is no session's default the transaction begins with SET
+-- transaction_isolation), never under a savepoint or an EXCEPTION block (rolling back to either
 -- gives up the advisory lock while the transaction goes on):
 --
 --   claim    one transaction: BEGIN, leat.claim, leat.rows, COMMIT; nothing of it is used before COMMIT is
