@@ -120,7 +120,7 @@ static void read(pipeline *p, uint8_t what, uint8_t whom)
         payload++;
     if (payload == RECORDS || !p->held[at] || !p->sought[at] || p->paused[at])
         return;
-    leat_engine_record record = {.partition = at, .offset = p->next[at] + (what & 3), .accepted_ms = 1000 + p->next[at],
+    leat_engine_record record = {.partition = at, .offset = p->next[at] + (what & 3), .accepted_ms = 1000 + p->next[at], .epoch = -1,
                                  .hash = what >> 2, .table = what % 2, .bytes = 1 + (uint32_t)whom * 8,
                                  .payload = &p->payloads[payload]};
     leat_taken taken = leat_engine_record_read(p->engine, p->now_us, &record);
@@ -139,7 +139,7 @@ static void claimed(pipeline *p, uint32_t partition, leat_job_result *result)
         offsets[i] = -1;
     p->claims++;
     memcpy(claim.token, &p->claims, sizeof p->claims);
-    leat_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1, -1, 0);
+    leat_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1, (leat_newest){-1, 0, -1});
     result->progress = &p->progress[partition];
 }
 

@@ -166,8 +166,7 @@ static ran run_claim(sim_session *session, const sim_command *command)
     session->answer.progress = leat_must_calloc(1, sizeof *session->answer.progress);
     sim_list_add(&world->garbage, session->answer.progress);
     leat_progress_begin(session->answer.progress, tx->claim, partition->epoch + 1, partition->base_seq,
-                        partition->base_offsets, partition->low, partition->newest,
-                        partition->newest_at_ms);
+                        partition->base_offsets, partition->low, partition->newest);
     return RAN_DONE;
 }
 
@@ -177,7 +176,7 @@ static ran run_read_progress(sim_session *session, const sim_command *command)
     for (uint32_t i = 0; i < partition->row_count; i++) {
         const sim_progress_row *row = &partition->rows[i];
         LEAT_ASSERT(leat_progress_row(session->answer.progress, row->seq, row->subpartitions, row->offsets,
-                                      row->count, row->newest_at_ms) == 0);
+                                      row->count, row->newest.at_ms, row->newest.epoch) == 0);
     }
     return RAN_DONE;
 }

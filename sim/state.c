@@ -62,7 +62,7 @@ void sim_commit_put_progress(sim_commit *commit, const leat_batch_part *part)
         .count = part->count,
         .subpartitions = copy_of(part->subpartitions, part->count * sizeof *part->subpartitions),
         .offsets = copy_of(part->offsets, part->count * sizeof *part->offsets),
-        .newest_at_ms = part->newest_at_ms,
+        .newest = part->newest,
     };
 }
 
@@ -85,7 +85,8 @@ void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broke
     state->partitions = leat_must_calloc(state->partition_count, sizeof *state->partitions);
     for (uint32_t p = 0; p < state->partition_count; p++) {
         sim_partition_state *partition = &state->partitions[p];
-        partition->low = partition->newest = -1;
+        partition->low = -1;
+        partition->newest = (leat_newest){-1, 0, -1};
         for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
             partition->base_offsets[i] = -1;
     }
@@ -134,7 +135,6 @@ static void compact(sim_partition_state *partition, const leat_compaction *compa
     memcpy(partition->base_offsets, compaction->base_offsets, sizeof partition->base_offsets);
     partition->low = compaction->low;
     partition->newest = compaction->newest;
-    partition->newest_at_ms = compaction->newest_at_ms;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < partition->row_count; i++)
         if (partition->rows[i].seq > compaction->base_seq)

@@ -19,7 +19,7 @@ typedef struct sim_progress_row {
     uint32_t count;
     int16_t *subpartitions; /* of the commit that inserted it */
     int64_t *offsets;
-    int64_t newest_at_ms;
+    leat_newest newest;
 } sim_progress_row;
 
 typedef struct sim_partition_state {
@@ -28,7 +28,7 @@ typedef struct sim_partition_state {
     int64_t base_seq;
     int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
     int64_t low;
-    int64_t newest, newest_at_ms;
+    leat_newest newest;
     sim_progress_row *rows; /* by seq, in the order they came */
     uint32_t row_count;
     uint32_t row_capacity;

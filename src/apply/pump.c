@@ -217,6 +217,7 @@ static leat_taken offer(leat_worker *worker, leat_item *item)
         .partition = item->record.partition,
         .offset = item->record.offset,
         .accepted_ms = item->record.accepted_ms,
+        .epoch = item->record.epoch,
         .hash = item->hash,
         .table = item->route ? item->route->table_index : leat_worker_table_count(worker),
         .bytes = (uint32_t)bytes,

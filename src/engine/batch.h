@@ -23,8 +23,7 @@ typedef struct leat_batch_part {
     uint32_t count; /* of subpartitions moved */
     int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
     int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS]; /* where each is after the batch */
-    int64_t newest;       /* the greatest of these, and the timestamp of its record */
-    int64_t newest_at_ms;
+    leat_newest newest; /* the record at the greatest of these */
     uint32_t needs_count;
     int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* seqs that must be there: else the database went back */
 } leat_batch_part;
@@ -51,8 +50,7 @@ typedef struct leat_compaction {
     int64_t base_seq; /* the new one */
     int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
     int64_t low;
-    int64_t newest;       /* the highest record that is applied, and its timestamp; -1, 0: not known */
-    int64_t newest_at_ms;
+    leat_newest newest;
     uint32_t needs_count;
     int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* last applied seqs: memory must not outlive a lost commit */
 } leat_compaction;

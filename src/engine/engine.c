@@ -87,29 +87,44 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
 
 /* ---- the log ---- */
 
-/* Is this the log the progress was written for? The newest record that is applied tells, when it is still there: what was cut
- * off and written anew since has taken it along. `newest` as claimed, or as applied since: nothing is read twice in between. */
+/* Was the record written before the newest one that is applied, or after it, as its place says? */
+static bool epoch_fits(const leat_newest *newest, const leat_engine_record *record)
+{
+    if (newest->epoch < 0 || record->epoch < 0)
+        return true;
+    return record->offset > newest->offset ? record->epoch >= newest->epoch : record->epoch <= newest->epoch;
+}
+
+static bool timestamp_fits(const leat_newest *newest, const leat_engine_record *record)
+{
+    return record->offset != newest->offset || newest->at_ms == 0 || newest->at_ms == record->accepted_ms;
+}
+
+/* Is this the log the progress was written for, and was it never cut off below what is applied? */
 static bool same_log(const leat_partition *partition, const leat_engine_record *record)
 {
-    if (record->offset < partition->position)
-        return false;
-    const leat_progress *progress = &partition->progress;
-    return record->offset != progress->newest || progress->newest_at_ms == 0 ||
-           progress->newest_at_ms == record->accepted_ms;
+    const leat_newest *newest = &partition->progress.newest;
+    return record->offset >= partition->position && epoch_fits(newest, record) && timestamp_fits(newest, record);
 }
 
 static leat_taken refuse(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
 {
     leat_error error;
+    const leat_newest *newest = &partition->progress.newest;
     if (record->offset < partition->position)
         leat_fail(&error, "the log went backwards: offset %lld after %lld", (long long)record->offset,
                   (long long)(partition->position - 1));
+    else if (!epoch_fits(newest, record))
+        leat_fail(&error,
+                  "the log was cut off and written anew, from offset %lld on at the latest: the record there has leader epoch %d, "
+                  "but up to offset %lld records of epoch %d were applied. What is new up to there would count as applied",
+                  (long long)record->offset, (int)record->epoch, (long long)newest->offset, (int)newest->epoch);
     else
         leat_fail(&error,
                   "the log is not the one its progress was written for, or was cut off and written anew: the record at "
-                  "offset %lld has timestamp %lld, but the one that was applied had %lld. What stands anew up to there "
-                  "counts as applied and is not",
-                  (long long)record->offset, (long long)record->accepted_ms, (long long)partition->progress.newest_at_ms);
+                  "offset %lld has timestamp %lld, but the one that was applied had %lld. What is new up to there would count as "
+                  "applied",
+                  (long long)record->offset, (long long)record->accepted_ms, (long long)newest->at_ms);
     leat_partition_stop(engine, partition, error.text);
     return LEAT_REFUSED;
 }
@@ -147,6 +162,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     slot->read_us = engine->now_us;
     slot->table = record->table;
     slot->bytes = record->bytes;
+    slot->epoch = record->epoch;
     slot->position = leat_offsets_push(&partition->offsets, record->offset, record->accepted_ms);
     uint32_t at = record->partition * LEAT_SUBS + (uint32_t)(record->hash % LEAT_SUBS);
     leat_queue *queue = &engine->queues[at];

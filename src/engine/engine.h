@@ -86,6 +86,7 @@ typedef struct leat_engine_record {
     uint32_t partition;
     int64_t offset;      /* ascending within a read; holes are normal */
     int64_t accepted_ms; /* the record's timestamp */
+    int32_t epoch;       /* its leader epoch, which never falls along a log; -1: not known */
     uint64_t hash;
     uint32_t table;      /* below table_count: what dead letters are counted by */
     uint32_t bytes;      /* counted against the budgets */

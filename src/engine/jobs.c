@@ -101,7 +101,7 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
 {
     for (uint32_t i = 0; i < part->count; i++)
         queue_applied(engine, partition, slot, part, i);
-    leat_progress_applied(&partition->progress, part->newest, part->newest_at_ms);
+    leat_progress_applied(&partition->progress, part->newest);
     partition->mishaps = 0;
     partition->moved = true;
     leat_partition_compact_later(engine, partition);

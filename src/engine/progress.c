@@ -1,8 +1,7 @@
 #include "engine/progress.h"
 
 void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoch, int64_t base_seq,
-                         const int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS], int64_t low, int64_t newest,
-                         int64_t newest_at_ms)
+                         const int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS], int64_t low, leat_newest newest)
 {
     LEAT_ASSERT(low >= -1);
     LEAT_ASSERT(base_seq >= 0);
@@ -12,7 +11,6 @@ void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoc
     progress->next_seq = base_seq + 1;
     progress->low = low;
     progress->newest = newest;
-    progress->newest_at_ms = newest_at_ms;
     for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++) {
         progress->offsets[i] = base_offsets[i] > low ? base_offsets[i] : low;
         progress->last_seq[i] = 0;
@@ -20,41 +18,39 @@ void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoc
 }
 
 int leat_progress_row(leat_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
-                      uint32_t count, int64_t newest_at_ms)
+                      uint32_t count, int64_t at_ms, int32_t leader_epoch)
 {
-    int64_t newest = -1;
+    leat_newest newest = {-1, at_ms, leader_epoch};
     for (uint32_t i = 0; i < count; i++) {
         if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_PROGRESS_SUBPARTITIONS)
             return -1;
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)subpartitions[i];
-        newest = offsets[i] > newest ? offsets[i] : newest;
+        newest.offset = offsets[i] > newest.offset ? offsets[i] : newest.offset;
         /* An offset the base has already needs no row: it came with the base and stays as long as the base does. */
         if (offsets[i] > progress->offsets[at]) {
             progress->offsets[at] = offsets[i];
             progress->last_seq[at] = seq;
         }
     }
-    leat_progress_applied(progress, newest, newest_at_ms);
+    leat_progress_applied(progress, newest);
     /* Also for a row that moved nothing: its number is used. */
     if (seq >= progress->next_seq)
         progress->next_seq = seq + 1;
     return 0;
 }
 
-void leat_progress_applied(leat_progress *progress, int64_t offset, int64_t at_ms)
+void leat_progress_applied(leat_progress *progress, leat_newest record)
 {
-    if (offset <= progress->newest)
-        return;
-    progress->newest = offset;
-    progress->newest_at_ms = at_ms;
+    if (record.offset > progress->newest.offset)
+        progress->newest = record;
 }
 
 int64_t leat_progress_read_from(const leat_progress *progress)
 {
-    bool is_below = progress->newest >= 0 && progress->newest <= progress->low;
-    return is_below ? progress->newest : progress->low + 1;
+    bool is_below = progress->newest.offset >= 0 && progress->newest.offset <= progress->low;
+    return is_below ? progress->newest.offset : progress->low + 1;
 }
 
 int64_t leat_progress_high(const leat_progress *progress)

@@ -17,6 +17,7 @@ typedef struct leat_slot {
     uint32_t bytes;
     uint32_t position; /* in its partition's leat_offsets */
     uint32_t next;
+    int32_t epoch; /* leader epoch; -1: not known */
 } leat_slot;
 
 typedef struct leat_pool {

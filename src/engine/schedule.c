@@ -110,7 +110,6 @@ static void fill_compaction(leat_compaction *compaction, uint32_t id, const leat
     compaction->base_seq = base_seq;
     compaction->low = partition->offsets.low;
     compaction->newest = progress->newest;
-    compaction->newest_at_ms = progress->newest_at_ms;
     compaction->needs_count = 0;
     for (uint32_t i = 0; i < LEAT_SUBS; i++) {
         int64_t offset = progress->offsets[i];
@@ -222,30 +221,26 @@ static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *
 static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *part, uint32_t subpartition)
 {
     const leat_offsets *offsets = &engine->partitions[part->partition].offsets;
+    leat_newest last = {.offset = -1};
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     leat_batch_record *record = &batch->records[batch->record_count];
     uint32_t at = queue->head;
-    int64_t offset = -1;
-    int64_t at_ms = 0;
     for (uint32_t i = 0; i < queue->flying; i++) {
         const leat_slot *slot = &engine->pool.slots[at];
-        LEAT_ASSERT(slot->offset > offset);
-        offset = slot->offset;
-        at_ms = leat_offsets_at_ms(offsets, slot->position);
+        LEAT_ASSERT(slot->offset > last.offset);
+        last = (leat_newest){slot->offset, leat_offsets_at_ms(offsets, slot->position), slot->epoch};
         record[i] = (leat_batch_record){.payload = slot->payload,
-                                        .offset = offset,
+                                        .offset = slot->offset,
                                         .partition = part->partition,
                                         .subpartition = (uint16_t)subpartition};
         at = slot->next;
     }
     batch->record_count += queue->flying;
     part->subpartitions[part->count] = (int16_t)subpartition;
-    part->offsets[part->count] = offset;
+    part->offsets[part->count] = last.offset;
     part->count++;
-    if (offset <= part->newest)
-        return;
-    part->newest = offset;
-    part->newest_at_ms = at_ms;
+    if (last.offset > part->newest.offset)
+        part->newest = last;
 }
 
 static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
@@ -257,7 +252,7 @@ static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
     part->claim = partition->progress.claim;
     part->seq = partition->progress.next_seq++;
     part->count = 0;
-    part->newest = -1;
+    part->newest = (leat_newest){.offset = -1};
     part->needs_count = 0;
     for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
         uint32_t subpartition = (uint32_t)__builtin_ctzll(left);

@@ -60,6 +60,7 @@ static leat_record record_of(uint32_t partition, const rd_kafka_message_t *messa
     leat_record record = {.partition = partition,
                           .offset = message->offset,
                           .accepted_ms = rd_kafka_message_timestamp(message, NULL),
+                          .epoch = rd_kafka_message_leader_epoch(message),
                           .key = {message->key, message->key ? message->key_len : 0},
                           .value = {message->payload, message->payload ? message->len : 0},
                           .value_is_null = message->payload == NULL};
@@ -92,8 +93,7 @@ static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
             leat_reader_on_fetch_error(reader, partition, message);
             return;
         }
-        int32_t epoch = rd_kafka_message_leader_epoch(message);
-        if (!leat_reader_epoch_fits(reader, partition, message->offset, epoch))
+        if (!leat_reader_epoch_fits(reader, partition, message->offset, rd_kafka_message_leader_epoch(message)))
             return;
         if (message->offset < part->next) { /* fetched twice around a rebalance */
             part->batch_at++;
@@ -106,7 +106,7 @@ static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
         reader->handed++;
         if (reader->events.record(reader->events.context, &record, message)) {
             if (part->generation == generation)
-                note_offered(part, record.offset, epoch);
+                note_offered(part, record.offset, record.epoch);
             part->unreadable = 0;
             continue;
         }

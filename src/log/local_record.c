@@ -42,6 +42,7 @@ leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
     leat_record found = {.partition = partition,
                          .offset = sqlite3_column_int64(row, 0),
                          .accepted_ms = sqlite3_column_int64(row, 1),
+                         .epoch = -1,
                          .route = column(row, 2),
                          .op = column(row, 3),
                          .key = column(row, 4),

@@ -19,13 +19,12 @@ static const leat_route *find_route(const leat_routes *routes, leat_slice name, 
 
 static int find_op(const leat_record *record, leat_route_op *ret, leat_error *error)
 {
-    if (record->op.size == 0) {
-        *ret = record->value.size == 0 ? LEAT_DELETE : LEAT_PUT;
-        return 0;
-    }
-    if (!leat_route_op_by_name(record->op, ret))
+    *ret = LEAT_PUT;
+    if (record->op.size > 0 && !leat_route_op_by_name(record->op, ret))
         return leat_fail(error, "there is no operation \"%.*s\"", record->op.size > 100 ? 100 : (int)record->op.size,
                          record->op.data);
+    if (*ret == LEAT_PUT && record->value.size == 0)
+        *ret = LEAT_DELETE;
     return 0;
 }
 

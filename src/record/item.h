@@ -12,10 +12,11 @@ typedef struct leat_record {
     uint32_t partition;
     int64_t offset;
     int64_t accepted_ms; /* the record's timestamp: wall clock at the edge */
+    int32_t epoch;       /* read: the leader epoch it was written in; -1: not known */
     leat_slice key;
     leat_slice value;
     leat_slice route; /* header `route`; empty: the only one */
-    leat_slice op;    /* header `op`; empty: put, or delete when the value is empty */
+    leat_slice op;    /* header `op`; empty: put. A put without a value is a delete */
     bool value_is_null;
 } leat_record;
 

@@ -121,23 +121,24 @@ static leat_lite_standing check_needs(leat_lite *lite, int32_t source_id, uint32
 
 static leat_lite_standing read_base(leat_lite *lite, int32_t source_id, uint32_t partition, leat_progress *ret)
 {
-    enum { CLAIM, EPOCH, BASE_SEQ, BASE_OFFSETS, LOW, NEWEST, NEWEST_AT_MS };
+    enum { CLAIM, EPOCH, BASE_SEQ, BASE_OFFSETS, LOW, NEWEST, NEWEST_AT_MS, NEWEST_EPOCH };
     sqlite3_stmt *query = prepare(lite,
                                   "UPDATE leat_partitions SET claim = randomblob(16), epoch = epoch + 1"
                                   " WHERE source = ?1 AND partition = ?2"
-                                  " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms",
+                                  " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
                                   source_id, partition);
     int code = query ? sqlite3_step(query) : SQLITE_ERROR;
     leat_lite_standing standing = code == SQLITE_ROW ? LEAT_LITE_STANDS : code == SQLITE_DONE ? LEAT_LITE_ABSENT : LEAT_LITE_FAILED;
     if (standing == LEAT_LITE_STANDS) {
         leat_claim claim;
+        leat_newest newest = {sqlite3_column_int64(query, NEWEST), sqlite3_column_int64(query, NEWEST_AT_MS),
+                              sqlite3_column_int(query, NEWEST_EPOCH)};
         int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
         if (sqlite3_column_bytes(query, CLAIM) == sizeof claim.token &&
             read_offsets(query, BASE_OFFSETS, base) == LEAT_PROGRESS_SUBPARTITIONS) {
             memcpy(claim.token, sqlite3_column_blob(query, CLAIM), sizeof claim.token);
             leat_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH), sqlite3_column_int64(query, BASE_SEQ), base,
-                                sqlite3_column_int64(query, LOW), sqlite3_column_int64(query, NEWEST),
-                                sqlite3_column_int64(query, NEWEST_AT_MS));
+                                sqlite3_column_int64(query, LOW), newest);
         } else {
             standing = LEAT_LITE_FAILED;
         }
@@ -148,14 +149,14 @@ static leat_lite_standing read_base(leat_lite *lite, int32_t source_id, uint32_t
 
 static int take_row(sqlite3_stmt *row, leat_progress *ret)
 {
-    enum { SEQ, SUBPARTITIONS, OFFSETS, NEWEST_AT_MS };
+    enum { SEQ, SUBPARTITIONS, OFFSETS, NEWEST_AT_MS, NEWEST_EPOCH };
     int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
     int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
     int count = read_subpartitions(row, SUBPARTITIONS, subpartitions);
     if (count < 0 || read_offsets(row, OFFSETS, offsets) != count)
         return -1;
     return leat_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets, (uint32_t)count,
-                             sqlite3_column_int64(row, NEWEST_AT_MS));
+                             sqlite3_column_int64(row, NEWEST_AT_MS), sqlite3_column_int(row, NEWEST_EPOCH));
 }
 
 leat_lite_standing leat_lite_claim(leat_lite *lite, int32_t source_id, uint32_t partition, leat_progress *ret)
@@ -164,8 +165,8 @@ leat_lite_standing leat_lite_claim(leat_lite *lite, int32_t source_id, uint32_t 
     if (standing != LEAT_LITE_STANDS)
         return standing;
     sqlite3_stmt *query = prepare(
-        lite, "SELECT seq, subpartitions, offsets, newest_at_ms FROM leat_progress WHERE source = ?1 AND partition = ?2"
-              " ORDER BY seq",
+        lite, "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat_progress"
+              " WHERE source = ?1 AND partition = ?2 ORDER BY seq",
         source_id, partition);
     int code = query ? SQLITE_ROW : SQLITE_ERROR;
     while (code == SQLITE_ROW && (code = sqlite3_step(query)) == SQLITE_ROW)
@@ -187,13 +188,14 @@ leat_lite_standing leat_lite_advance(leat_lite *lite, int32_t source_id, const l
         return standing;
     sqlite3_stmt *insert = prepare(lite,
                                    "INSERT INTO leat_progress (source, partition, seq, subpartitions, offsets,"
-                                   " newest_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                                   " newest_at_ms, newest_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                                    source_id, part->partition);
     if (insert) {
         sqlite3_bind_int64(insert, 3, part->seq);
         bind_subpartitions(insert, 4, part->subpartitions, part->count);
         bind_offsets(insert, 5, part->offsets, part->count);
-        sqlite3_bind_int64(insert, 6, part->newest_at_ms);
+        sqlite3_bind_int64(insert, 6, part->newest.at_ms);
+        sqlite3_bind_int(insert, 7, part->newest.epoch);
     }
     return run(insert);
 }
@@ -205,14 +207,15 @@ static leat_lite_standing move_base(leat_lite *lite, int32_t source_id, const le
 {
     sqlite3_stmt *update = prepare(lite,
                                    "UPDATE leat_partitions SET base_seq = ?3, base_offsets = ?4, low = ?5, newest = ?6,"
-                                   " newest_at_ms = ?7 WHERE source = ?1 AND partition = ?2 AND base_seq < ?3",
+                                   " newest_at_ms = ?7, newest_epoch = ?8 WHERE source = ?1 AND partition = ?2 AND base_seq < ?3",
                                    source_id, compaction->partition);
     if (update) {
         sqlite3_bind_int64(update, 3, compaction->base_seq);
         bind_offsets(update, 4, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
         sqlite3_bind_int64(update, 5, compaction->low);
-        sqlite3_bind_int64(update, 6, compaction->newest);
-        sqlite3_bind_int64(update, 7, compaction->newest_at_ms);
+        sqlite3_bind_int64(update, 6, compaction->newest.offset);
+        sqlite3_bind_int64(update, 7, compaction->newest.at_ms);
+        sqlite3_bind_int(update, 8, compaction->newest.epoch);
     }
     return run(update);
 }

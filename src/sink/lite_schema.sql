@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS leat_partitions (
     low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not a record stands there
     newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: not known
     newest_at_ms INTEGER NOT NULL DEFAULT 0,  -- its timestamp, which tells this log from another; 0: unknown
+    newest_epoch INTEGER NOT NULL DEFAULT -1, -- its leader epoch, which tells this log from one cut off and written anew; -1: unknown
     PRIMARY KEY (source, partition)
 ) STRICT, WITHOUT ROWID;
 
@@ -45,6 +46,7 @@ CREATE TABLE IF NOT EXISTS leat_progress (
     subpartitions BLOB NOT NULL,    -- 2 bytes each, big-endian
     offsets       BLOB NOT NULL,    -- 8 bytes each, big-endian: where each of those subpartitions is after the batch
     newest_at_ms  INTEGER NOT NULL DEFAULT 0, -- timestamp of the record at the greatest of these
+    newest_epoch  INTEGER NOT NULL DEFAULT -1, -- its leader epoch
     PRIMARY KEY (source, partition, seq)
 ) STRICT, WITHOUT ROWID;
 

@@ -202,36 +202,38 @@ static void take_server(leat_pg_session *session, const PGresult *answer, int co
 static void take_claim(leat_pg_session *session, const PGresult *answer)
 {
     leat_claim claim;
-    int64_t epoch, base_seq, low, newest, newest_at_ms;
+    int64_t epoch, base_seq, low;
+    leat_newest newest;
     int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
     for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
         base[i] = -1;
     if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 || leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
         leat_pg_field_int8(answer, 0, 2, &base_seq) < 0 ||
         leat_pg_field_ints(answer, 0, 3, base, LEAT_PROGRESS_SUBPARTITIONS) < 0 ||
-        leat_pg_field_int8(answer, 0, 4, &low) < 0 || leat_pg_field_int8(answer, 0, 5, &newest) < 0 ||
-        leat_pg_field_int8(answer, 0, 6, &newest_at_ms) < 0) {
+        leat_pg_field_int8(answer, 0, 4, &low) < 0 || leat_pg_field_int8(answer, 0, 5, &newest.offset) < 0 ||
+        leat_pg_field_int8(answer, 0, 6, &newest.at_ms) < 0 || leat_pg_field_int4(answer, 0, 7, &newest.epoch) < 0) {
         set_answer_fault(session, "leat.claim has answered in a form this program does not know");
         return;
     }
-    leat_progress_begin(&session->progress, claim, epoch, base_seq, base, low, newest, newest_at_ms);
+    leat_progress_begin(&session->progress, claim, epoch, base_seq, base, low, newest);
     session->claim_read = true;
 }
 
 static int take_progress_row(leat_pg_session *session, const PGresult *answer, int row)
 {
-    int64_t seq, newest_at_ms;
+    int64_t seq, at_ms;
+    int32_t leader_epoch;
     int64_t wide[LEAT_PROGRESS_SUBPARTITIONS];
     int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
     int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
     int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_PROGRESS_SUBPARTITIONS);
     if (leat_pg_field_int8(answer, row, 0, &seq) < 0 || count < 0 ||
         leat_pg_field_ints(answer, row, 2, offsets, LEAT_PROGRESS_SUBPARTITIONS) != count ||
-        leat_pg_field_int8(answer, row, 3, &newest_at_ms) < 0)
+        leat_pg_field_int8(answer, row, 3, &at_ms) < 0 || leat_pg_field_int4(answer, row, 4, &leader_epoch) < 0)
         return -1;
     for (int i = 0; i < count; i++)
         subpartitions[i] = (int16_t)wide[i];
-    return leat_progress_row(&session->progress, seq, subpartitions, offsets, (uint32_t)count, newest_at_ms);
+    return leat_progress_row(&session->progress, seq, subpartitions, offsets, (uint32_t)count, at_ms, leader_epoch);
 }
 
 static void take_progress(leat_pg_session *session, const PGresult *answer)

@@ -13,21 +13,24 @@
     {what ", " LEAT_PG_STARTED_SQL from, what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
 
 static const char *const advance_sql[] = TOLD_BY(
-    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int8[], $9::int4)",
+    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
+    " $9::int8[], $10::int4)",
     "");
 
 static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
 static const char give_back_sql[] = "SELECT leat.give_back()";
 
-static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms",
+static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
+                                               " newest_epoch",
                                                " FROM leat.claim($1::int4, $2::int4, $3::int4)");
 
-static const char progress_sql[] = "SELECT seq, subpartitions, offsets, newest_at_ms FROM leat.rows($1::int4, $2::int4)";
+static const char progress_sql[] =
+    "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat.rows($1::int4, $2::int4)";
 
 static const char *const compact_sql[] = TOLD_BY(
-    "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int8[],"
-    " $10::int4)",
+    "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int4,"
+    " $10::int8[], $11::int4)",
     "");
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
@@ -210,7 +213,8 @@ static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const lea
     leat_pg_params_int8(params, part->seq);
     leat_pg_params_int2s(params, part->subpartitions, part->count);
     leat_pg_params_int8s(params, part->offsets, part->count);
-    leat_pg_params_int8(params, part->newest_at_ms);
+    leat_pg_params_int8(params, part->newest.at_ms);
+    leat_pg_params_int4(params, part->newest.epoch);
     leat_pg_params_int8s(params, part->needs, part->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
     if (leat_pg_params_end(params) < 0) {
@@ -384,8 +388,9 @@ static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const
     leat_pg_params_int8(params, compaction->base_seq);
     leat_pg_params_int8s(params, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
     leat_pg_params_int8(params, compaction->low);
-    leat_pg_params_int8(params, compaction->newest);
-    leat_pg_params_int8(params, compaction->newest_at_ms);
+    leat_pg_params_int8(params, compaction->newest.offset);
+    leat_pg_params_int8(params, compaction->newest.at_ms);
+    leat_pg_params_int4(params, compaction->newest.epoch);
     leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
     send_query(session, conn, COMMAND_COMPACT, compact_sql[tells_timeline(conn)]);

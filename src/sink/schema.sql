@@ -85,6 +85,7 @@ CREATE TABLE IF NOT EXISTS leat.partitions (
     low          bigint NOT NULL DEFAULT -1,-- everything up to this offset is applied, whether or not a record stands there
     newest       bigint NOT NULL DEFAULT -1,-- offset of the highest record that is applied, as of base_seq; -1: not known
     newest_at_ms bigint NOT NULL DEFAULT 0, -- its timestamp, which tells this log from another; 0: unknown
+    newest_epoch int NOT NULL DEFAULT -1,   -- its leader epoch, which tells this log from one cut off and written anew; -1: unknown
     PRIMARY KEY (source, partition)
 ) WITH (fillfactor = 50);
 
@@ -97,6 +98,7 @@ CREATE TABLE IF NOT EXISTS leat.progress (
     subpartitions smallint[] NOT NULL,
     offsets       bigint[] NOT NULL,        -- where each of those subpartitions is after the batch
     newest_at_ms  bigint NOT NULL DEFAULT 0,-- timestamp of the record at the greatest of these
+    newest_epoch  int NOT NULL DEFAULT -1,  -- its leader epoch
     PRIMARY KEY (source, partition, seq),
     CONSTRAINT progress_pairs CHECK (cardinality(subpartitions) = cardinality(offsets))
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
@@ -105,11 +107,13 @@ CREATE TABLE IF NOT EXISTS leat.progress (
 -- From version 2: there the newest record was the one at `low`. Functions whose form has changed make room.
 DO $$
 BEGIN
-    ALTER TABLE leat.progress ADD COLUMN IF NOT EXISTS newest_at_ms bigint NOT NULL DEFAULT 0;
+    ALTER TABLE leat.progress ADD COLUMN IF NOT EXISTS newest_at_ms bigint NOT NULL DEFAULT 0,
+                              ADD COLUMN IF NOT EXISTS newest_epoch int NOT NULL DEFAULT -1;
     IF EXISTS (SELECT FROM pg_catalog.pg_attribute
                 WHERE attrelid = 'leat.partitions'::regclass AND attname = 'low_at_ms' AND NOT attisdropped) THEN
         ALTER TABLE leat.partitions ADD COLUMN newest bigint NOT NULL DEFAULT -1,
-                                    ADD COLUMN newest_at_ms bigint NOT NULL DEFAULT 0;
+                                    ADD COLUMN newest_at_ms bigint NOT NULL DEFAULT 0,
+                                    ADD COLUMN newest_epoch int NOT NULL DEFAULT -1;
         UPDATE leat.partitions SET newest = low, newest_at_ms = low_at_ms WHERE low_at_ms <> 0;
         ALTER TABLE leat.partitions DROP COLUMN low_at_ms;
         DROP FUNCTION IF EXISTS leat.claim(int, int, int), leat.rows(int, int),
@@ -336,7 +340,7 @@ $$;
 -- compactions before it have committed; whatever comes after it finds its own claim gone.
 CREATE OR REPLACE FUNCTION leat.claim(p_source int, p_partition int, p_lock_timeout_ms int)
 RETURNS TABLE (claim uuid, epoch bigint, base_seq bigint, base_offsets bigint[], low bigint, newest bigint,
-               newest_at_ms bigint)
+               newest_at_ms bigint, newest_epoch int)
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
 BEGIN
@@ -349,7 +353,8 @@ BEGIN
     RETURN QUERY
         UPDATE leat.partitions AS p SET claim = gen_random_uuid(), epoch = p.epoch + 1
          WHERE p.source = p_source AND p.partition = p_partition
-        RETURNING p.claim, p.epoch, p.base_seq, p.base_offsets, p.low, p.newest, p.newest_at_ms;
+        RETURNING p.claim, p.epoch, p.base_seq, p.base_offsets, p.low, p.newest, p.newest_at_ms,
+                  p.newest_epoch;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'partition % of source % is not in this database: it is another shard''s (leat check says whose), '
                         'or not set up (leat init)', p_partition, p_source
@@ -361,10 +366,10 @@ $$;
 -- The progress rows of a partition, for the transaction that has claimed it. VOLATILE, so that it reads with a
 -- snapshot of its own even when it stands in one statement with leat.claim.
 CREATE OR REPLACE FUNCTION leat.rows(p_source int, p_partition int)
-RETURNS TABLE (seq bigint, subpartitions smallint[], offsets bigint[], newest_at_ms bigint)
+RETURNS TABLE (seq bigint, subpartitions smallint[], offsets bigint[], newest_at_ms bigint, newest_epoch int)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 AS $$
-    SELECT g.seq, g.subpartitions, g.offsets, g.newest_at_ms FROM leat.progress AS g
+    SELECT g.seq, g.subpartitions, g.offsets, g.newest_at_ms, g.newest_epoch FROM leat.progress AS g
      WHERE g.source = p_source AND g.partition = p_partition ORDER BY g.seq
 $$;
 
@@ -378,7 +383,7 @@ $$;
 -- The settings of leat.plan_rows are for its own statements too, and hold until the first row statement enters its table.
 CREATE OR REPLACE FUNCTION leat.advance(p_source int, p_partition int, p_claim uuid, p_seq bigint,
                                         p_subpartitions smallint[], p_offsets bigint[], p_newest_at_ms bigint,
-                                        p_needs bigint[], p_lock_timeout_ms int)
+                                        p_newest_epoch int, p_needs bigint[], p_lock_timeout_ms int)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
@@ -390,8 +395,8 @@ BEGIN
     PERFORM set_config('lock_timeout', p_lock_timeout_ms::text, true);
     PERFORM pg_advisory_xact_lock_shared(1818583412 # p_source, p_partition);
 
-    INSERT INTO leat.progress (source, partition, seq, subpartitions, offsets, newest_at_ms)
-    SELECT p_source, p_partition, p_seq, p_subpartitions, p_offsets, p_newest_at_ms FROM leat.partitions AS p
+    INSERT INTO leat.progress (source, partition, seq, subpartitions, offsets, newest_at_ms, newest_epoch)
+    SELECT p_source, p_partition, p_seq, p_subpartitions, p_offsets, p_newest_at_ms, p_newest_epoch FROM leat.partitions AS p
      WHERE p.source = p_source AND p.partition = p_partition AND p.claim = p_claim;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'partition % of source % has been claimed by another worker', p_partition, p_source
@@ -423,7 +428,7 @@ $$;
 -- database has lost since (LT002). Two compactions of one claim may run beside each other, so the update looks again.
 CREATE OR REPLACE FUNCTION leat.compact(p_source int, p_partition int, p_claim uuid, p_base_seq bigint,
                                         p_base_offsets bigint[], p_low bigint, p_newest bigint, p_newest_at_ms bigint,
-                                        p_needs bigint[], p_lock_timeout_ms int)
+                                        p_newest_epoch int, p_needs bigint[], p_lock_timeout_ms int)
 RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 AS $$
@@ -457,7 +462,7 @@ BEGIN
 
     UPDATE leat.partitions AS p
        SET base_seq = p_base_seq, base_offsets = p_base_offsets, low = p_low, newest = p_newest,
-           newest_at_ms = p_newest_at_ms
+           newest_at_ms = p_newest_at_ms, newest_epoch = p_newest_epoch
      WHERE p.source = p_source AND p.partition = p_partition AND p.claim = p_claim AND p.base_seq < p_base_seq;
     IF FOUND THEN
         DELETE FROM leat.progress AS g

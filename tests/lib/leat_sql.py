@@ -88,7 +88,7 @@ class Later:
 
 class Claim:
     def __init__(self, row, rows):
-        self.token, self.epoch, self.base_seq, self.base_offsets, self.low, self.newest, self.newest_at_ms = row
+        self.token, self.epoch, self.base_seq, self.base_offsets, self.low, *self.newest = row
         self.rows = rows
 
     def seqs(self):
@@ -99,13 +99,14 @@ class Claim:
 
 
 def advance_sql():
-    return "SELECT leat.advance(%s, %s, %s, %s, %s::smallint[], %s::bigint[], %s, %s::bigint[], %s)"
+    return "SELECT leat.advance(%s, %s, %s, %s, %s::smallint[], %s::bigint[], %s, %s, %s::bigint[], %s)"
 
 
-def advance_args(claim, seq, moved=None, needs=(), partition=0, source=1, newest_at_ms=0, lock_timeout_ms=LOCK_TIMEOUT_MS):
+def advance_args(claim, seq, moved=None, needs=(), partition=0, source=1, newest_at_ms=0, newest_epoch=-1,
+                 lock_timeout_ms=LOCK_TIMEOUT_MS):
     moved = {0: seq} if moved is None else moved
-    return (source, partition, claim.token, seq, list(moved), list(moved.values()), newest_at_ms, list(needs),
-            lock_timeout_ms)
+    return (source, partition, claim.token, seq, list(moved), list(moved.values()), newest_at_ms, newest_epoch,
+            list(needs), lock_timeout_ms)
 
 
 class Session:
@@ -157,10 +158,10 @@ class Session:
             self.hit(key)
 
     def compact(self, claim, base_seq, offset=None, needs=(), partition=0, source=1, low=0, newest=-1,
-                newest_at_ms=0, lock_timeout_ms=LOCK_TIMEOUT_MS):
+                newest_at_ms=0, newest_epoch=-1, lock_timeout_ms=LOCK_TIMEOUT_MS):
         offsets = [base_seq if offset is None else offset] + [-1] * (SUBPARTITIONS - 1)
-        self.run("SELECT leat.compact(%s, %s, %s, %s, %s::bigint[], %s, %s, %s, %s::bigint[], %s)", source,
-                 partition, claim.token, base_seq, offsets, low, newest, newest_at_ms, list(needs), lock_timeout_ms)
+        self.run("SELECT leat.compact(%s, %s, %s, %s, %s::bigint[], %s, %s, %s, %s, %s::bigint[], %s)", source,
+                 partition, claim.token, base_seq, offsets, low, newest, newest_at_ms, newest_epoch, list(needs), lock_timeout_ms)
 
     def terminate_holders(self, partition=0, source=1):
         return self.value("SELECT leat.terminate_holders(%s, %s)", source, partition)

@@ -32,9 +32,9 @@ def test_version_2_keeps_its_progress(shard):
     """A schema of version 2, which knew the record at the low water, keeps its partitions and rows: that record is the
     newest now, unless its timestamp was not known; its functions make room for those of this version."""
     a, _ = owner_with_batches(shard, 2)
-    a.run("ALTER TABLE leat.partitions DROP COLUMN newest, DROP COLUMN newest_at_ms, ADD COLUMN low_at_ms bigint NOT NULL"
-          " DEFAULT 0")
-    a.run("ALTER TABLE leat.progress DROP COLUMN newest_at_ms")
+    a.run("ALTER TABLE leat.partitions DROP COLUMN newest, DROP COLUMN newest_at_ms, DROP COLUMN newest_epoch,"
+          " ADD COLUMN low_at_ms bigint NOT NULL DEFAULT 0")
+    a.run("ALTER TABLE leat.progress DROP COLUMN newest_at_ms, DROP COLUMN newest_epoch")
     a.run("UPDATE leat.partitions SET low = 7, low_at_ms = 1234 WHERE partition = 0")
     a.run("UPDATE leat.schema_version SET version = 2")
     a.run("DROP FUNCTION leat.claim(int, int, int)")
@@ -45,8 +45,8 @@ def test_version_2_keeps_its_progress(shard):
     for _ in range(2):
         a.run(leat_sql.SCHEMA.read_text())
     claim = a.claim()
-    assert (claim.low, claim.newest, claim.newest_at_ms, claim.seqs()) == (7, 7, 1234, [1, 2])
-    assert (lambda other: (other.low, other.newest))(a.claim(partition=1)) == (-1, -1)
+    assert (claim.low, claim.newest, claim.seqs()) == (7, [7, 1234, -1], [1, 2])
+    assert a.claim(partition=1).newest == [-1, 0, -1]
     assert a.value("SELECT count(*) FROM pg_proc WHERE pronamespace = 'leat'::regnamespace AND proname = 'advance'") == 1
 
 
@@ -77,18 +77,18 @@ def test_claim_gives_token_epoch_base_and_rows(shard):
     """A claim returns a fresh token, the next epoch, the base as it stands and every row after it, in order of seq."""
     a = shard.session()
     first = a.claim()
-    assert (first.base_seq, first.low, first.newest, first.newest_at_ms, first.rows) == (0, -1, -1, 0, [])
+    assert (first.base_seq, first.low, first.newest, first.rows) == (0, -1, [-1, 0, -1], [])
     assert first.base_offsets == [-1] * 64
     a.batch(first, 2, moved={5: 50, 63: 51})
-    a.batch(first, 1, moved={4: 40}, newest_at_ms=777)
+    a.batch(first, 1, moved={4: 40}, newest_at_ms=777, newest_epoch=3)
     second = a.claim()
     assert second.epoch == first.epoch + 1 and second.token != first.token
     assert second.rows == [(1, [4], [40]), (2, [5, 63], [50, 51])]
-    assert a.run("SELECT newest_at_ms FROM leat.rows(1, 0)") == [(777,), (0,)]
-    a.compact(second, 1, offset=9, low=8, newest=51, newest_at_ms=1234, needs=[1, 2])
+    assert a.run("SELECT newest_at_ms, newest_epoch FROM leat.rows(1, 0)") == [(777, 3), (0, -1)]
+    a.compact(second, 1, offset=9, low=8, newest=51, newest_at_ms=1234, newest_epoch=4, needs=[1, 2])
     third = a.claim()
     assert (third.base_seq, third.base_offsets[:2], third.low) == (1, [9, -1], 8)
-    assert (third.newest, third.newest_at_ms) == (51, 1234)
+    assert third.newest == [51, 1234, 4]
     assert third.seqs() == [2]
 
 
@@ -215,9 +215,9 @@ def test_needs_null_is_refused(shard):
     """A missing list is not an empty one."""
     a, claim = owner_with_batches(shard, 1)
     with fails_with("LT002"):
-        a.run("SELECT leat.advance(1, 0, %s, 2, '{}', '{}', 0, NULL, 1000)", claim.token)
+        a.run("SELECT leat.advance(1, 0, %s, 2, '{}', '{}', 0, -1, NULL, 1000)", claim.token)
     with fails_with("LT002"):
-        a.run("SELECT leat.compact(1, 0, %s, 1, '{}', 0, 0, 0, NULL, 1000)", claim.token)
+        a.run("SELECT leat.compact(1, 0, %s, 1, '{}', 0, 0, 0, -1, NULL, 1000)", claim.token)
 
 
 def test_needs_of_another_partition_do_not_count(shard):
@@ -231,7 +231,7 @@ def test_needs_of_another_partition_do_not_count(shard):
 def test_null_claim_is_no_claim(shard):
     """A claim that is NULL fits nothing."""
     with fails_with("LT001"):
-        shard.session().run("SELECT leat.advance(1, 0, NULL, 1, '{}', '{}', 0, '{}', 1000)")
+        shard.session().run("SELECT leat.advance(1, 0, NULL, 1, '{}', '{}', 0, -1, '{}', 1000)")
 
 
 def test_empty_and_negative(shard):
@@ -247,7 +247,7 @@ def test_subpartitions_and_offsets_go_in_pairs(shard):
     """A row that a claim could not read is never written."""
     a, claim = owner_with_batches(shard, 0)
     with fails_with("23514"):
-        a.run("SELECT leat.advance(1, 0, %s, 1, '{1,2}', '{10}', 0, '{}', 1000)", claim.token)
+        a.run("SELECT leat.advance(1, 0, %s, 1, '{1,2}', '{10}', 0, -1, '{}', 1000)", claim.token)
 
 
 def test_a_seq_is_used_once(shard):

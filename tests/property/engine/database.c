@@ -9,7 +9,8 @@ void database_init(database *db, log_partition *log, const uint32_t *shard_of, u
     db->shard_of = shard_of;
     db->partition_count = partition_count;
     for (uint32_t i = 0; i < partition_count; i++) {
-        db->partitions[i].low = db->partitions[i].newest = -1;
+        db->partitions[i].low = -1;
+        db->partitions[i].newest = (leat_newest){-1, 0, -1};
         for (uint32_t j = 0; j < LEAT_PROGRESS_SUBPARTITIONS; j++)
             db->partitions[i].base_offsets[j] = -1;
     }
@@ -96,7 +97,7 @@ static void insert(db_partition *partition, const leat_batch_part *part)
     db_row *row = &partition->rows[partition->row_count++];
     row->seq = part->seq;
     row->count = part->count;
-    row->newest_at_ms = part->newest_at_ms;
+    row->newest = part->newest;
     for (uint32_t i = 0; i < part->count; i++) {
         row->subpartitions[i] = part->subpartitions[i];
         row->offsets[i] = part->offsets[i];
@@ -133,10 +134,11 @@ void database_claim(database *db, uint32_t id, leat_claim claim, leat_progress *
     partition->claim = claim;
     partition->epoch++;
     leat_progress_begin(ret, claim, partition->epoch, partition->base_seq, partition->base_offsets, partition->low,
-                        partition->newest, partition->newest_at_ms);
+                        partition->newest);
     for (uint32_t i = partition->row_count; i > 0; i--) {
         const db_row *row = &partition->rows[i - 1];
-        LEAT_ASSERT(leat_progress_row(ret, row->seq, row->subpartitions, row->offsets, row->count, row->newest_at_ms) == 0);
+        LEAT_ASSERT(leat_progress_row(ret, row->seq, row->subpartitions, row->offsets, row->count, row->newest.at_ms,
+                                      row->newest.epoch) == 0);
     }
 }
 
@@ -150,9 +152,10 @@ static void check_base(const database *db, const leat_compaction *compaction)
         bool covered = record->offset <= compaction->low ||
                        record->offset <= compaction->base_offsets[record->hash % LEAT_PROGRESS_SUBPARTITIONS];
         LEAT_ASSERT(!covered || partition->applied[i]);
-        LEAT_ASSERT(!covered || record->offset <= compaction->newest);
-        if (record->offset == compaction->newest)
-            LEAT_ASSERT(partition->applied[i] && record->at_ms == compaction->newest_at_ms);
+        LEAT_ASSERT(!covered || record->offset <= compaction->newest.offset);
+        if (record->offset == compaction->newest.offset)
+            LEAT_ASSERT(partition->applied[i] && record->at_ms == compaction->newest.at_ms &&
+                        compaction->newest.epoch == 3);
     }
 }
 
@@ -173,7 +176,6 @@ void database_compact(database *db, const leat_compaction *compaction, leat_job_
     partition->base_seq = compaction->base_seq;
     partition->low = compaction->low;
     partition->newest = compaction->newest;
-    partition->newest_at_ms = compaction->newest_at_ms;
     memcpy(partition->base_offsets, compaction->base_offsets, sizeof partition->base_offsets);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < partition->row_count; i++) {

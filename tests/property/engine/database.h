@@ -41,7 +41,7 @@ typedef struct db_row {
     uint32_t count;
     int16_t subpartitions[DB_ROW_SUBS];
     int64_t offsets[DB_ROW_SUBS];
-    int64_t newest_at_ms;
+    leat_newest newest;
 } db_row;
 
 typedef struct db_partition {
@@ -49,7 +49,8 @@ typedef struct db_partition {
     int64_t epoch;
     int64_t base_seq;
     int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
-    int64_t low, newest, newest_at_ms;
+    int64_t low;
+    leat_newest newest;
     db_row rows[DB_ROWS];
     uint32_t row_count;
     bool applied[DB_RECORDS]; /* or kept as a dead letter: */

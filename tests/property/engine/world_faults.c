@@ -30,7 +30,7 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
     const log_record *from = &world->log[partition].records[reader->next];
     int64_t *payload = malloc(sizeof *payload);
     *payload = from->offset;
-    leat_engine_record record = {.partition = partition, .offset = from->offset, .accepted_ms = from->at_ms,
+    leat_engine_record record = {.partition = partition, .offset = from->offset, .accepted_ms = from->at_ms, .epoch = 3,
                                  .hash = from->hash, .table = from->table, .bytes = from->bytes,
                                  .payload = payload};
     leat_taken taken = leat_engine_record_read(w->engine, world->now_us, &record);

@@ -194,7 +194,7 @@ static inline void story_wait(story *s)
 static inline leat_taken story_read_sized(story *s, uint32_t partition, uint32_t subpartition, int64_t offset,
                                           uint32_t bytes)
 {
-    leat_engine_record record = {.partition = partition, .offset = offset, .accepted_ms = 1000 + offset,
+    leat_engine_record record = {.partition = partition, .offset = offset, .accepted_ms = 1000 + offset, .epoch = -1,
                                  .hash = 640 + subpartition, .table = s->table, .bytes = bytes, .payload = s};
     return leat_engine_record_read(s->engine, s->now_us, &record);
 }
@@ -243,7 +243,7 @@ static inline leat_progress story_nothing(story *s)
     for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
         none[i] = -1;
     leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{++s->claims}}, s->claims, 0, none, -1, -1, 0);
+    leat_progress_begin(&progress, (leat_claim){{++s->claims}}, s->claims, 0, none, -1, (leat_newest){-1, 0, -1});
     return progress;
 }
 

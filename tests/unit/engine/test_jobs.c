@@ -264,8 +264,8 @@ START_TEST(compaction_writes_what_is_applied_and_keeps_its_needs)
     story_told(&s, "compact 0 to 2\n");
     const leat_compaction *compaction = &story_job(&s, 0)->compaction;
     ck_assert_int_eq(compaction->low, 5);
-    ck_assert_int_eq(compaction->newest, 5);
-    ck_assert_int_eq(compaction->newest_at_ms, 1005);
+    ck_assert_int_eq(compaction->newest.offset, 5);
+    ck_assert_int_eq(compaction->newest.at_ms, 1005);
     ck_assert_int_eq(compaction->base_offsets[1], 5); /* never below low */
     ck_assert_int_eq(compaction->base_offsets[2], 5);
     ck_assert_uint_eq(compaction->needs_count, 2);

@@ -26,10 +26,10 @@ START_TEST(reading_begins_behind_low_and_skips_what_is_applied)
     story_assigned(&s, 0);
     int64_t base[LEAT_PROGRESS_SUBPARTITIONS] = {0};
     leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{9}}, 1, 4, base, 20, 18, 1018);
+    leat_progress_begin(&progress, (leat_claim){{9}}, 1, 4, base, 20, (leat_newest){18, 1018, -1});
     int16_t subpartition = 3;
     int64_t offset = 25;
-    ck_assert_int_eq(leat_progress_row(&progress, 6, &subpartition, &offset, 1, 1025), 0);
+    ck_assert_int_eq(leat_progress_row(&progress, 6, &subpartition, &offset, 1, 1025, -1), 0);
     story_claimed(&s, 0, &progress);
     story_told(&s, "claim 0\ncommit 0 at 20\nseek 0 from 21\n");
     ck_assert_int_eq(story_read(&s, 0, 3, 22), LEAT_SKIPPED);
@@ -79,7 +79,7 @@ START_TEST(another_log_stops_the_partition_and_no_other)
     story_assigned(&s, 1);
     int64_t base[LEAT_PROGRESS_SUBPARTITIONS] = {0};
     leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{1}}, 1, 4, base, 22, 20, 77);
+    leat_progress_begin(&progress, (leat_claim){{1}}, 1, 4, base, 22, (leat_newest){20, 77, -1});
     story_claimed(&s, 0, &progress);
     progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
@@ -111,7 +111,7 @@ START_TEST(a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record)
     leat_progress progress = story_nothing(&s);
     int16_t subpartitions[] = {1, 2};
     int64_t offsets[] = {4, 7};
-    ck_assert_int_eq(leat_progress_row(&progress, 1, subpartitions, offsets, 2, 77), 0);
+    ck_assert_int_eq(leat_progress_row(&progress, 1, subpartitions, offsets, 2, 77, -1), 0);
     story_claimed(&s, 0, &progress);
     story_told(&s, "claim 0\nseek 0 from 0\n");
     ck_assert_int_eq(story_read(&s, 0, 1, 4), LEAT_SKIPPED);
@@ -119,6 +119,42 @@ START_TEST(a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record)
     ck_assert_int_eq(story_view(&s, 0).state, LEAT_STOPPED);
     ck_assert_ptr_nonnull(strstr(story_view(&s, 0).reason, "cut off and written anew: the record at offset 7 has timestamp 1007"));
     story_end(&s);
+}
+END_TEST
+
+START_TEST(a_leader_epoch_that_does_not_fit_its_place_stops_the_partition)
+{
+    static const struct {
+        int64_t offset;
+        int32_t epoch;
+        leat_taken taken;
+    } cases[] = {
+        {5, 2, LEAT_SKIPPED}, {5, 1, LEAT_SKIPPED}, {5, -1, LEAT_SKIPPED}, {8, 2, LEAT_TAKEN}, {8, 3, LEAT_TAKEN},
+        {8, -1, LEAT_TAKEN},
+        {5, 3, LEAT_REFUSED}, /* written after what was applied: the log was cut off */
+        {8, 1, LEAT_REFUSED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        story s;
+        story_begin(&s, 1);
+        story_start(&s);
+        story_slots(&s, 0, 1);
+        story_assigned(&s, 0);
+        leat_progress progress = story_nothing(&s);
+        int16_t subpartition = 1;
+        int64_t offset = 7;
+        ck_assert_int_eq(leat_progress_row(&progress, 1, &subpartition, &offset, 1, 1007, 2), 0);
+        story_claimed(&s, 0, &progress);
+        leat_engine_record record = {.offset = cases[i].offset, .accepted_ms = 1, .epoch = cases[i].epoch, .hash = 1, .bytes = 1,
+                                     .payload = &record};
+        ck_assert_int_eq(leat_engine_record_read(s.engine, s.now_us, &record), cases[i].taken);
+        if (cases[i].taken == LEAT_REFUSED)
+            ck_assert_ptr_nonnull(strstr(story_view(&s, 0).reason, "cut off and written anew, from offset"));
+        leat_engine_lost(s.engine, s.now_us, 0);
+        void *payload;
+        leat_engine_released(s.engine, &payload, 1);
+        leat_engine_free(s.engine);
+    }
 }
 END_TEST
 
@@ -147,8 +183,8 @@ START_TEST(offsets_without_a_record_are_passed_committed_and_kept)
     story_told(&s, "compact 0 to 2\n");
     const leat_compaction *compaction = &story_job(&s, 0)->compaction;
     ck_assert_int_eq(compaction->low, 8);
-    ck_assert_int_eq(compaction->newest, 3);
-    ck_assert_int_eq(compaction->newest_at_ms, 1003);
+    ck_assert_int_eq(compaction->newest.offset, 3);
+    ck_assert_int_eq(compaction->newest.at_ms, 1003);
     story_done(&s, 0, LEAT_APPLIED);
     ck_assert_int_eq(story_read(&s, 0, 1, 8), LEAT_REFUSED); /* there was none, it was said */
     story_end(&s);
@@ -364,6 +400,7 @@ STORY_MAIN("partition", nothing_is_claimed_without_a_connection,
            reading_begins_behind_low_and_skips_what_is_applied, a_claim_that_fails_is_tried_again_later,
            another_log_stops_the_partition_and_no_other,
            a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record,
+           a_leader_epoch_that_does_not_fit_its_place_stops_the_partition,
            offsets_without_a_record_are_passed_committed_and_kept, a_revoke_keeps_a_low_water_without_batches,
            a_range_lost_from_the_log_stops_the_partition,
            low_passes_holes_but_no_unapplied_record, commits_come_no_more_often_than_asked, a_commit_that_failed_comes_again,

@@ -72,7 +72,8 @@ START_TEST(operations_come_from_the_header_or_the_value)
         const char *op, *value;
         leat_route_op expected;
     } cases[] = {
-        {"", "{}", LEAT_PUT},      {"", "", LEAT_DELETE},       {"put", "", LEAT_PUT},
+        {"", "{}", LEAT_PUT},      {"", "", LEAT_DELETE},       {"put", "", LEAT_DELETE},
+        {"patch", "", LEAT_PATCH},  {"put", "{}", LEAT_PUT},
         {"patch", "{}", LEAT_PATCH}, {"delete", "", LEAT_DELETE}, {"delete", "{}", LEAT_DELETE},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

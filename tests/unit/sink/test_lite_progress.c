@@ -34,7 +34,7 @@ static leat_claim claim(void)
 /* A batch that takes one subpartition to `offset`, building upon `need` (0: nothing). */
 static leat_lite_standing advance(leat_claim by, int64_t seq, int16_t subpartition, int64_t offset, int64_t need)
 {
-    leat_batch_part part = {.partition = 1, .claim = by, .seq = seq, .count = 1, .newest_at_ms = 100 * seq,
+    leat_batch_part part = {.partition = 1, .claim = by, .seq = seq, .count = 1, .newest = {offset, 100 * seq, 7},
                             .needs_count = need ? 1 : 0};
     part.subpartitions[0] = subpartition;
     part.offsets[0] = offset;
@@ -44,8 +44,8 @@ static leat_lite_standing advance(leat_claim by, int64_t seq, int16_t subpartiti
 
 static leat_lite_standing compact(leat_claim by, int64_t base_seq, int64_t low, int64_t need)
 {
-    leat_compaction compaction = {.partition = 1, .claim = by, .base_seq = base_seq, .low = low, .newest = low,
-                                  .newest_at_ms = 5, .needs_count = need ? 1 : 0};
+    leat_compaction compaction = {.partition = 1, .claim = by, .base_seq = base_seq, .low = low, .newest = {low, 5, 6},
+                                  .needs_count = need ? 1 : 0};
     for (int i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
         compaction.base_offsets[i] = low;
     compaction.needs[0] = need;
@@ -66,8 +66,9 @@ START_TEST(a_claim_reads_what_batches_said)
     ck_assert_int_eq(progress.offsets[63], 9);
     ck_assert_int_eq(progress.last_seq[3], 1);
     ck_assert_int_eq(progress.next_seq, 3);
-    ck_assert_int_eq(progress.newest, 17);
-    ck_assert_int_eq(progress.newest_at_ms, 100);
+    ck_assert_int_eq(progress.newest.offset, 17);
+    ck_assert_int_eq(progress.newest.at_ms, 100);
+    ck_assert_int_eq(progress.newest.epoch, 7);
 }
 END_TEST
 
@@ -106,8 +107,9 @@ START_TEST(a_compaction_stands_for_the_rows_it_deletes)
     ck_assert_int_eq(advance(by, 4, 0, 4, 2), LEAT_LITE_STANDS); /* what the base stands for is there */
     claim();
     ck_assert_int_eq(progress.low, 2);
-    ck_assert_int_eq(progress.newest, 4);
-    ck_assert_int_eq(progress.newest_at_ms, 400);
+    ck_assert_int_eq(progress.newest.offset, 4);
+    ck_assert_int_eq(progress.newest.at_ms, 400);
+    ck_assert_int_eq(progress.newest.epoch, 7);
     ck_assert_int_eq(progress.offsets[0], 4);
     ck_assert_int_eq(progress.offsets[1], 2);
     ck_assert_int_eq(progress.base_seq, 2);
@@ -124,7 +126,7 @@ END_TEST
 START_TEST(progress_that_makes_no_sense_is_no_progress)
 {
     claim();
-    lite_sql(&f, "INSERT INTO leat_progress SELECT source, 1, 1, x'0000', x'01', 0 FROM leat_partitions WHERE partition = 1");
+    lite_sql(&f, "INSERT INTO leat_progress SELECT source, 1, 1, x'0000', x'01', 0, -1 FROM leat_partitions WHERE partition = 1");
     ck_assert_int_eq(leat_lite_claim(&lite, source.id, 1, &progress), LEAT_LITE_FAILED);
     lite_sql(&f, "DELETE FROM leat_progress; UPDATE leat_partitions SET base_offsets = x''");
     ck_assert_int_eq(leat_lite_claim(&lite, source.id, 1, &progress), LEAT_LITE_FAILED);

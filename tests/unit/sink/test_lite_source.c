@@ -153,7 +153,8 @@ START_TEST(version_1_keeps_its_progress)
     init(0);
     lite_sql(&f, "ALTER TABLE leat_partitions DROP COLUMN newest; ALTER TABLE leat_partitions DROP COLUMN newest_at_ms;"
                  "ALTER TABLE leat_partitions ADD COLUMN low_at_ms INTEGER NOT NULL DEFAULT 0;"
-                 "ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
+                 "ALTER TABLE leat_partitions DROP COLUMN newest_epoch; ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
+                 "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
                  "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
                  "UPDATE leat_schema_version SET version = 1");
     leat_source stored;
@@ -161,9 +162,9 @@ START_TEST(version_1_keeps_its_progress)
     ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), -1);
     ck_assert_ptr_nonnull(strstr(f.error.text, "run `leat init`"));
     init(0);
-    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(low || ' ' || newest || ' ' || newest_at_ms, ', ') FROM"
+    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(low || ' ' || newest || ' ' || newest_at_ms || ' ' || newest_epoch, ', ') FROM"
                                   " (SELECT * FROM leat_partitions ORDER BY partition LIMIT 2)"),
-                     "-1 -1 0, 7 7 1234");
+                     "-1 -1 0 -1, 7 7 1234 -1");
     ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), 0);
 }
 END_TEST
@@ -186,7 +187,7 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
     init(0);
     char sql[256];
     snprintf(sql, sizeof sql,
-             "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0)", source.id);
+             "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0, -1)", source.id);
     lite_sql(&f, sql);
     lite_sql(&f, "UPDATE leat_partitions SET epoch = 2 WHERE partition = 0");
     ck_assert_int_eq(leat_lite_read_progress(f.file, "leat.log", &parts, &count, &f.error), 0);

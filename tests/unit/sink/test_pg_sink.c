@@ -24,7 +24,7 @@ START_TEST(claim_batch_compaction_claim)
     leat_batch_part *part = add_part(w, 0, 2, 11);
     part->needs[0] = 1;
     part->needs_count = 1;
-    part->newest_at_ms = 66;
+    part->newest = (leat_newest){11, 66, 3};
     expect_outcome(run_batch(w), LEAT_APPLIED, "");
     expect_rows(w, "1:8:x 2:1:");
     const leat_progress *again = claim(w, 0);
@@ -32,11 +32,12 @@ START_TEST(claim_batch_compaction_claim)
     ck_assert_int_eq(again->offsets[3], 11);
     ck_assert_int_eq(again->last_seq[3], 2);
     ck_assert_int_eq(again->offsets[4], -1);
-    ck_assert_int_eq(again->newest, 11);
-    ck_assert_int_eq(again->newest_at_ms, 66);
+    ck_assert_int_eq(again->newest.offset, 11);
+    ck_assert_int_eq(again->newest.at_ms, 66);
+    ck_assert_int_eq(again->newest.epoch, 3);
     leat_job compact = {.id = 5, .kind = LEAT_JOB_COMPACT, .partition = 0};
     leat_compaction *compaction = &compact.compaction;
-    *compaction = (leat_compaction){.claim = w->claims[0], .base_seq = 2, .low = 9, .newest = 11, .newest_at_ms = 77,
+    *compaction = (leat_compaction){.claim = w->claims[0], .base_seq = 2, .low = 9, .newest = {11, 77, 4},
                                     .needs_count = 1, .needs = {2}};
     for (int i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
         compaction->base_offsets[i] = i == 3 ? 11 : 9;
@@ -45,8 +46,9 @@ START_TEST(claim_batch_compaction_claim)
     const leat_progress *last = claim(w, 0);
     ck_assert_int_eq(last->base_seq, 2);
     ck_assert_int_eq(last->low, 9);
-    ck_assert_int_eq(last->newest, 11);
-    ck_assert_int_eq(last->newest_at_ms, 77);
+    ck_assert_int_eq(last->newest.offset, 11);
+    ck_assert_int_eq(last->newest.at_ms, 77);
+    ck_assert_int_eq(last->newest.epoch, 4);
     ck_assert_int_eq(last->offsets[3], 11);
     ck_assert_int_eq(last->last_seq[3], 0);
     ck_assert_uint_eq(leat_sink_count(w->sink)->rows, 3);

@@ -1,0 +1,154 @@
+"""An unclean election cuts the log off, and it grows again past what was read: the partition stops and says from where on,
+nothing of the new log is passed over as applied. On three brokers of its own."""
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from lib.harness import ROOT, wait_until
+
+THINGS = "create table things (id int primary key, n int not null)"
+ROUTE = {"path": "/things/{id}", "table": "things", "columns": {"n": "add"}}
+
+
+def free_port():
+    """Of which the two that follow are free too, and those 100 higher, where the controllers are."""
+    while True:
+        first = random.randrange(25000, 31000)
+        try:
+            for port in (*range(first, first + 3), *range(first + 100, first + 103)):
+                with socket.socket() as s:
+                    s.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+
+
+class Brokers:
+    """scripts/kafka in a checkout of its own: three brokers beside the ones that other tests use."""
+
+    def __init__(self, directory):
+        self.script = directory / "scripts" / "kafka"
+        shutil.copytree(ROOT / "scripts", directory / "scripts")
+        (directory / ".dev" / "kafka").mkdir(parents=True)
+        for part in ("venv", "kafka/jars"):
+            (directory / ".dev" / part).symlink_to((ROOT / ".dev" / part).resolve())
+        self.port = str(free_port())
+        self.run("up", "--brokers", 3)
+        self.address = self.run("env").partition("=")[2].strip().strip("'")
+
+    def run(self, *arguments):
+        done = subprocess.run([self.script, *map(str, arguments)], capture_output=True, text=True,
+                              env={**os.environ, "LEAT_KAFKA_PORT": self.port})
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory):
+    brokers = Brokers(tmp_path_factory.mktemp("brokers"))
+    yield brokers
+    brokers.run("down", "--wipe")
+
+
+@pytest.fixture
+def world(brokers, make_world, monkeypatch):
+    """Its partition has two replicas, one of which is enough to write and to lead."""
+    brokers.run("up", "--brokers", 3)
+    monkeypatch.setenv("KAFKA_BROKERS", brokers.address)
+    world = make_world(shards=1, partitions=1, table_sql=THINGS, route=ROUTE, apply={"compact_every": "1h"})
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    topic = NewTopic(world.name, num_partitions=1, replica_assignment=[[2, 3]], config={
+        "min.insync.replicas": "1", "unclean.leader.election.enable": "true"})
+    admin.create_topics([topic])[world.name].result(30)
+    world.init()
+    return world
+
+
+def put(world, first, end):
+    producer = Producer({"bootstrap.servers": world.brokers, "acks": 1, "delivery.timeout.ms": 60000})
+    for key in range(first, end):
+        producer.produce(world.name, key=str(key), value='{"n": 1}', headers={"op": "patch"}, partition=0)
+    assert producer.flush(60) == 0
+
+
+def count(world):
+    return world.rows("select count(*) from things")[0][0]
+
+
+def read_60_of_which_10_are_on_one_broker_only(world, brokers):
+    apply = world.start("apply")
+    put(world, 0, 50)
+    wait_until(lambda: count(world) == 50, "the writes on both replicas")
+    brokers.run("stop", 3)
+    put(world, 50, 60)
+    wait_until(lambda: count(world) == 60, "the writes on one replica")
+    return apply
+
+
+def cut_off_at_50(world, brokers, grow_to):
+    brokers.run("stop", "--kill", 2)
+    brokers.run("restart", 3)
+    wait_until(lambda: world.log_ends() == {0: 50}, "the unclean election")
+    put(world, 1000, 1000 + grow_to - 50)
+    assert world.log_ends() == {0: grow_to}
+
+
+def expect_stopped(world, process, *words):
+    process.wait_for("stopped: the log ")
+    line = next(l for l in process.text().splitlines() if "stopped: the log " in l)
+    assert all(w in line for w in words), line
+    wait_until(lambda: world.metric(process, "leat_partitions_stopped") == 1, "the metric")
+    assert count(world) == 60
+
+
+def test_a_reader_stops_where_the_log_was_cut_off(world, brokers):
+    """It was frozen meanwhile. What is accepted as lost is what an operator says: then the new log is applied, each once."""
+    world.settings["log"]["kafka"]["properties"]["session.timeout.ms"] = 150000  # frozen for less than that
+    world.write_config()
+    apply = read_60_of_which_10_are_on_one_broker_only(world, brokers)
+    apply.signal(signal.SIGSTOP)
+    cut_off_at_50(world, brokers, 90)
+    apply.signal(signal.SIGCONT)
+    expect_stopped(world, apply, "cut off and written anew from offset 50 on", "was read up to offset 59")
+    assert apply.terminate() == 0
+    again = world.start("apply")  # it stays stopped: what was applied tells
+    expect_stopped(world, again, "cut off and written anew, from offset 50 on")
+    assert again.terminate() == 0
+    with world.db("a") as db:
+        db.execute("delete from leat.progress")
+        db.execute("update leat.partitions set low = 49, newest = -1, newest_epoch = -1, base_offsets = array_fill(-1::bigint, array[64])")
+    world.start("apply")
+    wait_until(lambda: count(world) == 100, "the writes from offset 50 on")
+    assert world.rows("select distinct n from things") == [(1,)]
+
+
+def test_a_reader_that_starts_later_stops_too(world, brokers):
+    """It was killed, long after its low water was recorded last: the newest record that it had applied tells."""
+    apply = read_60_of_which_10_are_on_one_broker_only(world, brokers)
+    apply.kill()
+    assert world.rows("select low from leat.partitions") == [(-1,)]
+    cut_off_at_50(world, brokers, 90)
+    again = world.start("apply")
+    expect_stopped(world, again, "cut off and written anew, from offset 50 on", "up to offset 59")
+
+
+def test_a_log_cut_off_behind_what_is_applied_goes_on(world, brokers):
+    """What was lost had not been read: the new records at its offsets are applied, each once."""
+    apply = world.start("apply")
+    put(world, 0, 50)
+    wait_until(lambda: count(world) == 50, "the writes on both replicas")
+    assert apply.terminate() == 0
+    brokers.run("stop", 3)
+    put(world, 50, 60)
+    cut_off_at_50(world, brokers, 90)
+    again = world.start("apply")
+    wait_until(lambda: count(world) == 90, "the writes of the new log")
+    assert world.rows("select count(*) from things where id >= 1000") == [(40,)]
+    assert world.metric(again, "leat_partitions_stopped") == 0
