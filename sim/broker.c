@@ -8,8 +8,10 @@
 void sim_broker_begin(sim_world *world)
 {
     world->broker = (sim_broker){.partition_count = world->schema.catalog.layout.partition_count, .topic = 1};
-    for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
+    for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++) {
         world->broker.partitions[p].seen = -1;
+        world->broker.partitions[p].open = INT64_MAX;
+    }
 }
 
 static void free_record(sim_record *record)
@@ -24,10 +26,8 @@ void sim_broker_end(sim_broker *broker)
         for (uint32_t i = 0; i < broker->partitions[p].count; i++)
             free_record(broker->partitions[p].records[i]);
         free(broker->partitions[p].records);
+        free(broker->partitions[p].live);
     }
-    for (uint32_t i = 0; i < broker->buried_count; i++)
-        free_record(broker->buried[i]);
-    free(broker->buried);
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
@@ -75,10 +75,12 @@ static void take_in(sim_partition *partition, sim_record *record)
     if (partition->count == partition->capacity) {
         partition->capacity = partition->capacity ? 2 * partition->capacity : 64;
         partition->records = realloc(partition->records, partition->capacity * sizeof *partition->records);
-        LEAT_ASSERT(partition->records);
+        partition->live = realloc(partition->live, partition->capacity * sizeof *partition->live);
+        LEAT_ASSERT(partition->records && partition->live);
     }
     record->index = partition->count;
     partition->records[partition->count++] = record;
+    partition->live[partition->live_count++] = record;
 }
 
 sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request, const sim_poison *poison)
@@ -88,6 +90,8 @@ sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint3
     if (sim_chance(world, world->options.values[OPT_GAPS]))
         partition->end += 1 + (int64_t)sim_below(world, 5);
     made->record.offset = partition->end++;
+    made->record.epoch = partition->epoch;
+    made->is_reused = made->record.offset < partition->reused;
     made->request = request;
     made->poison = *poison;
     find_row(world, made);
@@ -103,10 +107,10 @@ sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint3
 
 static uint32_t index_of(const sim_partition *partition, int64_t offset)
 {
-    uint32_t low = 0, high = partition->count;
+    uint32_t low = 0, high = partition->live_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (partition->records[middle]->record.offset < offset)
+        if (partition->live[middle]->record.offset < offset)
             low = middle + 1;
         else
             high = middle;
@@ -119,22 +123,23 @@ sim_record *sim_broker_find(const sim_broker *broker, uint32_t at, int64_t offse
     const sim_partition *partition = &broker->partitions[at];
     uint32_t index = index_of(partition, offset);
     index = index > partition->first ? index : partition->first;
-    return index < partition->count && !partition->records[index]->is_gone ? partition->records[index] : NULL;
+    bool is_there = index < partition->live_count && partition->live[index]->record.offset < partition->open;
+    return is_there ? partition->live[index] : NULL;
 }
 
 sim_record *sim_broker_at(const sim_broker *broker, uint32_t at, int64_t offset)
 {
     const sim_partition *partition = &broker->partitions[at];
     uint32_t index = index_of(partition, offset);
-    bool is_there = index < partition->count && partition->records[index]->record.offset == offset;
-    return is_there ? partition->records[index] : NULL;
+    bool is_there = index < partition->live_count && partition->live[index]->record.offset == offset;
+    return is_there ? partition->live[index] : NULL;
 }
 
-void sim_broker_saw(sim_broker *broker, const sim_record *record)
+void sim_broker_saw(sim_broker *broker, uint32_t at, int64_t offset)
 {
-    sim_partition *partition = &broker->partitions[record->record.partition];
-    if (record->record.offset > partition->seen)
-        partition->seen = record->record.offset;
+    sim_partition *partition = &broker->partitions[at];
+    if (offset > partition->seen)
+        partition->seen = offset;
 }
 
 /* --- what happens to a log ----------------------------------------------------------------------------------------- */
@@ -145,8 +150,8 @@ void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
     if (start <= partition->start || start > partition->end)
         return;
     partition->start = start;
-    while (partition->first < partition->count && partition->records[partition->first]->record.offset < start)
-        partition->records[partition->first++]->is_gone = true;
+    while (partition->first < partition->live_count && partition->live[partition->first]->record.offset < start)
+        partition->live[partition->first++]->is_gone = true;
     /* Whether there was anything between two offsets nobody can know, so that in doubt it is a loss. */
     partition->is_damaged = partition->is_damaged || start > sim_world_safe_low(world, at) + 1;
     sim_tell(world, "log: partition %u starts at offset %lld now%s", at, (long long)start,
@@ -154,35 +159,68 @@ void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
     sim_readers_recheck(world, at, true);
 }
 
-static void bury(sim_broker *broker, sim_record *record)
-{
-    broker->buried = realloc(broker->buried, (broker->buried_count + 1) * sizeof *broker->buried);
-    LEAT_ASSERT(broker->buried);
-    broker->buried[broker->buried_count++] = record;
-}
-
-/* A partition of which somebody has seen what is gone takes no more writes: a person is needed there in any case, and with
- * new records at old offsets no reader could tell. What nobody has seen is as if it had never been. */
+/* An unclean election. What nobody has seen is as if it had never been; where somebody has seen what is gone a person may be needed:
+ * new records take its offsets. */
 void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
 {
     sim_partition *partition = &world->broker.partitions[at];
-    if (end >= partition->end || end < partition->start)
+    if (end >= partition->end || end < partition->start || partition->epoch + 1 == SIM_EPOCHS_MAX)
         return;
-    uint32_t index = index_of(partition, end);
     bool was_seen = partition->seen >= end;
-    for (uint32_t i = index; i < partition->count; i++) {
-        partition->records[i]->is_gone = partition->records[i]->is_cut_off = true;
-        if (!was_seen)
-            bury(&world->broker, partition->records[i]);
+    while (partition->live_count > 0 && partition->live[partition->live_count - 1]->record.offset >= end) {
+        sim_record *record = partition->live[--partition->live_count];
+        record->is_gone = record->is_cut_off = true;
     }
-    if (was_seen)
-        partition->is_damaged = partition->is_closed = true;
-    else
-        partition->count = index;
+    if (partition->first > partition->live_count)
+        partition->first = partition->live_count;
+    if (was_seen) {
+        partition->is_damaged = true;
+        partition->reused = partition->seen + 1 > partition->reused ? partition->seen + 1 : partition->reused;
+        partition->seen = end - 1;
+    }
+    if (partition->open >= end)
+        partition->open = INT64_MAX;
     partition->end = end;
-    sim_tell(world, "log: partition %u ends at offset %lld now%s", at, (long long)end,
+    for (int32_t epoch = 0; epoch <= partition->epoch; epoch++)
+        if (partition->epoch_starts[epoch] > end)
+            partition->epoch_starts[epoch] = end;
+    partition->epoch_starts[++partition->epoch] = end;
+    sim_tell(world, "log: partition %u ends at offset %lld now, leader epoch %d%s", at, (long long)end, (int)partition->epoch,
              was_seen ? ": somebody has seen what is gone" : "");
     sim_readers_recheck(world, at, false);
+}
+
+int64_t sim_broker_epoch_end(const sim_partition *partition, int32_t epoch)
+{
+    return epoch < partition->epoch ? partition->epoch_starts[epoch + 1] : partition->end;
+}
+
+/* --- what others do ------------------------------------------------------------------------------------------------- */
+
+int64_t sim_broker_stable(const sim_partition *partition)
+{
+    return partition->open < partition->end ? partition->open : partition->end;
+}
+
+void sim_broker_begin_transaction(sim_world *world, uint32_t at)
+{
+    sim_partition *partition = &world->broker.partitions[at];
+    if (partition->is_closed || partition->open != INT64_MAX)
+        return;
+    partition->open = partition->end;
+    partition->end += 1 + (int64_t)sim_below(world, 3); /* of its records none counts: it is aborted */
+    sim_tell(world, "log: partition %u: a transaction is open from offset %lld on", at, (long long)partition->open);
+}
+
+void sim_broker_end_transaction(sim_world *world, uint32_t at)
+{
+    sim_partition *partition = &world->broker.partitions[at];
+    if (partition->open == INT64_MAX)
+        return;
+    partition->open = INT64_MAX;
+    partition->end++;
+    sim_tell(world, "log: partition %u: it is aborted, and its marker ends before offset %lld", at, (long long)partition->end);
+    sim_readers_wake(world, at);
 }
 
 /* Nothing of the new topic counts: leat must not read it. */

@@ -1,6 +1,7 @@
 /*
- * broker.h - the simulated log: partitions of records with offsets, holes, a start that moves (retention), an end that can be
- * cut back (truncation), and a topic that can be made anew. A record, once written, stays in memory until the world ends,
+ * broker.h - the simulated log: partitions of records with offsets, holes and markers, transactions of others that hold back what
+ * stands behind them, a start that moves (retention), an end that can be cut back (truncation, with a new leader epoch) and grow
+ * again, and a topic that can be made anew. A record, once written, stays in memory until the world ends,
  * so that whoever holds it may look at it.
  */
 #ifndef SIM_BROKER_H
@@ -18,10 +19,12 @@ typedef struct sim_poison {
 
 enum { SIM_FOREIGN = UINT32_MAX };
 
+enum { SIM_EPOCHS_MAX = 64 };
+
 typedef struct sim_record {
     leat_record record; /* slices into `bytes` */
     char *bytes;
-    uint32_t index;     /* in its partition */
+    uint32_t index;     /* in its partition, by when it was appended */
     uint32_t request;   /* of the client, SIM_FOREIGN: from another producer */
     int32_t row;        /* that it writes; -1: it makes no sense, or it is misplaced */
     uint32_t subpartition;
@@ -29,6 +32,7 @@ typedef struct sim_record {
     sim_poison poison;
     bool is_gone;       /* retention or truncation took it */
     bool is_cut_off;    /* truncation did: nobody need apply it */
+    bool is_reused;     /* somebody has seen another record at its offset */
     bool ever_applied;  /* a database has committed it, whatever became of that database */
     uint64_t refused;   /* world.serial when a worker was last told that it is bad data, alone; 0: since then its letter failed */
 } sim_record;
@@ -36,12 +40,18 @@ typedef struct sim_record {
 typedef struct sim_partition {
     sim_record **records; /* by index */
     uint32_t count;
-    uint32_t capacity;
+    sim_record **live;    /* those that were not cut off, by offset */
+    uint32_t live_count;
+    uint32_t capacity;    /* of both */
     int64_t start;        /* the log's first offset */
     int64_t end;          /* the next offset */
     int64_t other_end;    /* the next offset in the topic that was made anew in place of this one */
-    int64_t seen;         /* the highest offset that anybody has read; -1: none */
-    uint32_t first;       /* index of the first record that is still there */
+    int64_t seen;         /* the highest offset that anybody has read since the last truncation; -1: none */
+    int64_t reused;       /* offsets below it were seen, and cut off */
+    int64_t open;         /* the first offset of an open transaction: nothing from there on can be read; INT64_MAX: none */
+    int32_t epoch;        /* of its leader: each truncation is an election */
+    int64_t epoch_starts[SIM_EPOCHS_MAX];
+    uint32_t first;       /* the first of `live` that is still there */
     bool is_damaged;      /* records are gone that were not applied: a person is needed */
     bool is_closed;       /* takes no writes */
 } sim_partition;
@@ -52,20 +62,34 @@ typedef struct sim_broker {
     sim_partition partitions[SIM_PARTITIONS_MAX];
     uint32_t topic;           /* made anew: another number */
     uint32_t record_count;
-    sim_record **buried;  /* cut off before anybody saw them */
-    uint32_t buried_count;
 } sim_broker;
+
+/* Need nobody apply it? It was cut off; or it took the offset of one that was, and retention took it before anybody read it, which
+ * nobody can tell from what had been applied. */
+static inline bool sim_record_is_lost(const sim_record *record)
+{
+    return record->is_cut_off || (record->is_gone && record->is_reused);
+}
 
 void sim_broker_begin(sim_world *world);
 void sim_broker_end(sim_broker *broker);
 /* Appends a copy and returns it with its offset; tells readers. `request` and `poison` are the client's. */
 sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request, const sim_poison *poison);
-/* The first record with an offset of at least `offset` that is still there, NULL: none. */
+/* The first record with an offset of at least `offset` that is still there and can be read, NULL: none. */
 sim_record *sim_broker_find(const sim_broker *broker, uint32_t partition, int64_t offset);
-/* The record that stands at the offset, gone or not; NULL: none does. */
+/* The record that stands at the offset, or stood there before retention took it; NULL: none does. */
 sim_record *sim_broker_at(const sim_broker *broker, uint32_t partition, int64_t offset);
-/* A reader has read it. */
-void sim_broker_saw(sim_broker *broker, const sim_record *record);
+/* A reader has read all up to the offset, whether or not a record stands there. */
+void sim_broker_saw(sim_broker *broker, uint32_t partition, int64_t offset);
+
+/* The offset behind the last record of that leader epoch or an earlier one. */
+int64_t sim_broker_epoch_end(const sim_partition *partition, int32_t epoch);
+/* Up to where it can be read. */
+int64_t sim_broker_stable(const sim_partition *partition);
+
+/* Another producer's transaction: it begins, unless one is open, and ends with a marker. */
+void sim_broker_begin_transaction(sim_world *world, uint32_t partition);
+void sim_broker_end_transaction(sim_world *world, uint32_t partition);
 
 /* What retention, a lost leader and an operator do. */
 void sim_broker_trim(sim_world *world, uint32_t partition, int64_t start);

@@ -17,9 +17,12 @@ static int64_t number_after(leat_slice body, const char *word)
 /* What a log that loses its leader cuts off, after it has acknowledged it, is not the edge's lie. */
 static bool was_cut_off(const sim_world *world, uint32_t request)
 {
-    for (uint32_t i = 0; i < world->broker.buried_count; i++)
-        if (world->broker.buried[i]->request == request)
-            return true;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++)
+        for (uint32_t i = 0; i < world->broker.partitions[p].count; i++) {
+            const sim_record *record = world->broker.partitions[p].records[i];
+            if (record->is_cut_off && record->request == request)
+                return true;
+        }
     return false;
 }
 

@@ -20,12 +20,12 @@ static bool is_in(const sim_commit *commit, uint32_t before, const sim_record *r
     return false;
 }
 
-/* The record before it in its subpartition; NULL: it is the first. */
+/* The record before it in its subpartition that is not lost; NULL: it is the first. */
 static const sim_record *previous(const sim_world *world, const sim_record *record)
 {
     const sim_partition *partition = &world->broker.partitions[record->record.partition];
     for (uint32_t i = record->index; i-- > 0;)
-        if (partition->records[i]->subpartition == record->subpartition)
+        if (partition->records[i]->subpartition == record->subpartition && !sim_record_is_lost(partition->records[i]))
             return partition->records[i];
     return NULL;
 }

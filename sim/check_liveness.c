@@ -10,7 +10,7 @@ static const sim_record *first_unapplied(const sim_world *world, uint32_t partit
     const sim_state *state = sim_server_look(world->shards[shard].primary).state;
     const sim_partition *log = &world->broker.partitions[partition];
     for (uint32_t i = 0; i < log->count; i++)
-        if (!log->records[i]->is_cut_off && sim_state_fate(state, log->records[i]) == FATE_NONE)
+        if (!sim_record_is_lost(log->records[i]) && sim_state_fate(state, log->records[i]) == FATE_NONE)
             return log->records[i];
     return NULL;
 }
@@ -24,19 +24,11 @@ static bool view_of(const sim_world *world, uint32_t partition, leat_partition_v
     return true;
 }
 
-static int64_t last_offset(const sim_world *world, uint32_t partition)
-{
-    const sim_partition *log = &world->broker.partitions[partition];
-    for (uint32_t i = log->count; i-- > 0;)
-        if (!log->records[i]->is_cut_off)
-            return log->records[i]->record.offset;
-    return -1;
-}
-
 /* What is left to do; "": nothing. */
 static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
 {
     leat_partition_view view;
+    int64_t last = world->broker.partitions[p].end - 1; /* whether or not a record stands there */
     const sim_record *left = first_unapplied(world, p);
     *ret = '\0';
     if (!view_of(world, p, &view))
@@ -51,9 +43,12 @@ static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
                  view.in_flight);
     else if (view.state != LEAT_READING)
         snprintf(ret, size, "partition %u is not read; its state is %d %s", p, (int)view.state, view.reason);
-    else if (world->group.committed[p] < last_offset(world, p))
+    else if (view.low < last)
+        snprintf(ret, size, "partition %u: all is applied, and its low water is %lld, not %lld", p, (long long)view.low,
+                 (long long)last);
+    else if (world->group.committed[p] < last)
         snprintf(ret, size, "partition %u is committed up to %lld, not %lld", p, (long long)world->group.committed[p],
-                 (long long)last_offset(world, p));
+                 (long long)last);
 }
 
 bool sim_check_is_quiet(sim_world *world)

@@ -10,6 +10,8 @@ void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
         offsets[i] = sim_state_offset(state, at, i);
     for (uint32_t i = 0; i < partition->count; i++) {
         const sim_record *record = partition->records[i];
+        if (record->is_cut_off || record->is_reused)
+            continue; /* whether it counts as applied is about another record, or was */
         bool is_said = record->record.offset <= offsets[record->subpartition];
         bool is_done = sim_state_fate(state, record) != FATE_NONE;
         if (is_said != is_done)
@@ -21,8 +23,8 @@ void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
 void sim_check_commit(sim_world *world, uint32_t at, int64_t offset)
 {
     const sim_partition *partition = &world->broker.partitions[at];
-    for (uint32_t i = 0; i < partition->count && partition->records[i]->record.offset <= offset; i++)
-        if (!partition->records[i]->ever_applied)
+    for (uint32_t i = 0; i < partition->live_count && partition->live[i]->record.offset <= offset; i++)
+        if (!partition->live[i]->ever_applied && !partition->live[i]->is_reused)
             sim_fail(world, "commits", "partition %u is committed up to offset %lld, but %lld was never applied", at,
-                     (long long)offset, (long long)partition->records[i]->record.offset);
+                     (long long)offset, (long long)partition->live[i]->record.offset);
 }

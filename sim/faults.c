@@ -96,6 +96,20 @@ static void lose_by_retention(sim_world *world)
         sim_broker_trim(world, p, partition->start + 1 + (int64_t)sim_below(world, (uint32_t)span));
 }
 
+static void on_transaction_over(sim_world *world, void *object, uint64_t partition)
+{
+    (void)object;
+    sim_broker_end_transaction(world, (uint32_t)partition);
+}
+
+static void transact(sim_world *world)
+{
+    uint32_t p = some_partition(world);
+    world->sometimes->count[SOMETIMES_TRANSACTION]++;
+    sim_broker_begin_transaction(world, p);
+    sim_clock_plan(&world->clock, until_us(world, 1500), on_transaction_over, NULL, p);
+}
+
 static void truncate_log(sim_world *world)
 {
     uint32_t p = some_partition(world);
@@ -261,7 +275,7 @@ static const struct {
 } faults[] = {
     {OPT_CRASH, crash}, {OPT_DRAIN, drain}, {OPT_FREEZE, freeze},
     {OPT_KAFKA_CUT, cut_log}, {OPT_CONNECTION_CUT, cut_connection}, {OPT_REBALANCE, rebalance},
-    {OPT_TRIM, trim}, {OPT_RETENTION, lose_by_retention}, {OPT_TRUNCATE, truncate_log},
+    {OPT_TRANSACTION, transact}, {OPT_TRIM, trim}, {OPT_RETENTION, lose_by_retention}, {OPT_TRUNCATE, truncate_log},
     {OPT_RECREATE, recreate}, {OPT_GROW, grow}, {OPT_STOP, stop_server},
     {OPT_PAUSE, pause_server}, {OPT_FAILOVER, fail_over}, {OPT_READ_ONLY, make_read_only},
     {OPT_SLOW, slow_down}, {OPT_DRIFT, drift}, {OPT_NOT_UNDERSTOOD, not_understood},
@@ -306,6 +320,8 @@ void sim_faults_heal(sim_world *world)
 {
     sim_tell(world, "nothing goes wrong from now on");
     world->is_healing = true;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++)
+        sim_broker_end_transaction(world, p);
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++) {
         on_old_ends(world, &world->shards[shard], 0);
         heal_server(world, world->shards[shard].primary);

@@ -63,6 +63,7 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_COMMIT_LOST] = {"commit_lost", FAULT, 5, 500, 0},
     [OPT_EAGER] = {"eager", UNIFORM, 0, 1, 0},
     [OPT_REBALANCE] = {"rebalance", FAULT, 500, 20000, 0},
+    [OPT_TRANSACTION] = {"transaction", FAULT, 200, 20000, 0},
     [OPT_TRIM] = {"trim", FAULT, 500, 20000, 0},
     [OPT_RETENTION] = {"retention", SELDOM, 2000, 40000, 0},
     [OPT_TRUNCATE] = {"truncate", SELDOM, 2000, 40000, 0},

@@ -59,6 +59,7 @@ typedef enum sim_option {
     OPT_COMMIT_LOST,   /* share of commits */
     OPT_EAGER,         /* 1: the group takes everything back at each rebalance */
     OPT_REBALANCE,
+    OPT_TRANSACTION,   /* of another producer: holds back what comes behind it for a while, and leaves a marker */
     OPT_TRIM,          /* retention where it harms nothing */
     OPT_RETENTION,     /* retention beyond what is applied */
     OPT_TRUNCATE,

@@ -20,6 +20,10 @@ typedef struct reader_part {
     bool is_waiting;  /* for new records */
     uint64_t sought;  /* number of the seek */
     int64_t next;     /* offset */
+    int64_t read_to;  /* everything below it was offered */
+    int32_t next_epoch; /* of the record before `next`; -1: not known */
+    int32_t seen_epoch; /* the highest seen since it was assigned, */
+    int64_t seen;     /* up to this offset */
     int64_t low, high;
     int64_t committed;
 } reader_part;
@@ -80,7 +84,7 @@ typedef struct told {
 static void take_assignment(leat_log_reader *reader, uint32_t partition)
 {
     reader_part *part = &reader->parts[partition];
-    *part = (reader_part){.holding = HOLDS, .committed = -1, .next = -1};
+    *part = (reader_part){.holding = HOLDS, .committed = -1, .next = -1, .next_epoch = -1, .seen = -1, .seen_epoch = -1};
     reader->events.assigned(reader->events.context, partition);
 }
 
@@ -241,17 +245,41 @@ static void fetch_later(leat_log_reader *reader, uint32_t partition)
                          pack(reader, partition));
 }
 
+/* As librdkafka asks the brokers at each seek and when the leader's epoch rises. */
+static bool was_cut_off(const sim_partition *log, const reader_part *part)
+{
+    return part->next_epoch >= 0 && sim_broker_epoch_end(log, part->next_epoch) < part->next;
+}
+
+static bool epoch_fits(const reader_part *part, const leat_record *record)
+{
+    if (part->seen_epoch < 0)
+        return true;
+    return record->offset > part->seen ? record->epoch >= part->seen_epoch : record->epoch <= part->seen_epoch;
+}
+
 static const char *range_fault(const sim_world *world, const reader_part *part, uint32_t partition)
 {
     const sim_partition *log = &world->broker.partitions[partition];
-    int64_t reach = part->low > part->next - 1 ? part->low : part->next - 1;
+    int64_t read = part->next > part->read_to ? part->next : part->read_to;
+    int64_t reach = part->low > read - 1 ? part->low : read - 1;
     if (world->broker.topic != 1)
         return "the topic was made anew";
+    if (was_cut_off(log, part))
+        return "the log was cut off and written anew";
     if (log->end <= reach || log->end <= part->high)
         return "the log was cut off";
     if (log->start > reach + 1)
         return "the log has lost records that may not be applied";
     return NULL;
+}
+
+static void break_part(leat_log_reader *reader, uint32_t partition, const char *fault)
+{
+    sim_world *world = reader->world;
+    reader->parts[partition].is_sought = reader->parts[partition].is_reading = false;
+    world->sometimes->count[SOMETIMES_STOPPED]++;
+    reader->events.broken(reader->events.context, partition, fault);
 }
 
 static void on_range(sim_world *world, void *object, uint64_t packed)
@@ -263,15 +291,16 @@ static void on_range(sim_world *world, void *object, uint64_t packed)
         return;
     const char *fault = range_fault(world, part, partition);
     if (fault) {
-        part->is_sought = part->is_reading = false;
-        world->sometimes->count[SOMETIMES_STOPPED]++;
-        reader->events.broken(reader->events.context, partition, fault);
+        break_part(reader, partition, fault);
         return;
     }
     int64_t start = world->broker.partitions[partition].start;
     bool was_reading = part->is_reading;
     part->is_reading = true;
-    part->next = part->next > start ? part->next : start;
+    if (part->next < start) {
+        part->next = start;
+        part->next_epoch = -1;
+    }
     if (!was_reading)
         fetch_later(reader, partition);
 }
@@ -283,7 +312,7 @@ static void check_range_later(leat_log_reader *reader, uint32_t partition)
                          pack(reader, partition));
 }
 
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high)
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch)
 {
     reader_part *part = &reader->parts[partition];
     if (part->holding != HOLDS)
@@ -292,6 +321,8 @@ void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t o
     part->is_reading = part->is_paused = part->is_waiting = false;
     part->sought = ++reader->world->serial;
     part->next = offset;
+    part->next_epoch = epoch >= 0 || offset != part->seen + 1 ? epoch : part->seen_epoch;
+    part->read_to = -1;
     part->low = low;
     part->high = high;
     check_range_later(reader, partition);
@@ -307,13 +338,25 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
         check_range_later(reader, partition);
         return false;
     }
+    const sim_partition *log = &world->broker.partitions[partition];
     sim_record *record = sim_broker_find(&world->broker, partition, part->next);
+    int64_t position = record ? record->record.offset : sim_broker_stable(log);
+    if (was_cut_off(log, part) || (record && !epoch_fits(part, &record->record))) {
+        world->sometimes->count[SOMETIMES_CUT_OFF_NOTICED]++;
+        break_part(reader, partition, "the log was cut off and written anew");
+        return false;
+    }
+    if (position > part->next && position > part->read_to && (!record || sim_below(world, 2))) {
+        part->read_to = position;
+        sim_broker_saw(&world->broker, partition, position - 1);
+        reader->events.read_to(reader->events.context, partition, position);
+    }
     if (!record) {
         part->is_waiting = true;
         return false;
     }
     reader->held++;
-    sim_broker_saw(&world->broker, record);
+    sim_broker_saw(&world->broker, partition, record->record.offset);
     if (!reader->events.record(reader->events.context, &record->record, record)) {
         reader->held--;
         part->is_paused = true;
@@ -321,6 +364,9 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
         return false;
     }
     part->next = record->record.offset + 1;
+    part->next_epoch = record->record.epoch;
+    part->seen = record->record.offset > part->seen ? record->record.offset : part->seen;
+    part->seen_epoch = record->record.epoch > part->seen_epoch ? record->record.epoch : part->seen_epoch;
     return true;
 }
 
@@ -377,7 +423,7 @@ void sim_readers_recheck(sim_world *world, uint32_t partition, bool start)
         if (!world->processes[i].is_alive || !reader || !reader->parts[partition].is_sought)
             continue;
         const sim_partition *log = &world->broker.partitions[partition];
-        bool sees = start ? reader->parts[partition].next < log->start : reader->parts[partition].next > log->end;
+        bool sees = !start || reader->parts[partition].next < log->start;
         if (sees || world->broker.topic != 1)
             check_range_later(reader, partition);
     }

@@ -314,9 +314,11 @@ static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_batc
     pipeline->record_count = batch->record_count;
     pipeline->records = leat_must_calloc(batch->record_count, sizeof *pipeline->records);
     for (uint32_t i = 0; i < batch->record_count; i++) {
-        pipeline->records[i] = sim_broker_at(&sink->world->broker, batch->records[i].partition, batch->records[i].offset);
-        if (!pipeline->records[i])
-            sim_fail(sink->world, "effects", "a batch has a record that is not in the log");
+        /* Not what stands at its offset now: it may have been cut off since it was read. */
+        const leat_item *item = batch->records[i].payload;
+        pipeline->records[i] = item->log_handle;
+        if (pipeline->records[i]->record.offset != batch->records[i].offset)
+            sim_fail(sink->world, "effects", "a batch has a record with the offset of another");
     }
 }
 

@@ -50,6 +50,8 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_REVOKED,
     SOMETIMES_LOST,
     SOMETIMES_STOPPED,          /* a partition that needs a person */
+    SOMETIMES_TRANSACTION,
+    SOMETIMES_CUT_OFF_NOTICED,
     SOMETIMES_TRIMMED,
     SOMETIMES_TRUNCATED,
     SOMETIMES_RECREATED,

@@ -55,7 +55,8 @@ static void do_run(leat_worker *worker, const leat_effect *effect)
 
 static void do_seek(leat_worker *worker, const leat_effect *effect)
 {
-    leat_log_reader_seek(worker->reader, effect->partition, effect->offset, effect->low, effect->high);
+    leat_log_reader_seek(worker->reader, effect->partition, effect->offset, effect->low, effect->high,
+                         effect->epoch);
 }
 
 static void do_commit(leat_worker *worker, const leat_effect *effect)

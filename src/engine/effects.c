@@ -108,6 +108,7 @@ static bool tell_partition(leat_partition *partition, leat_effect *ret_effect)
         ret_effect->offset = leat_progress_read_from(&partition->progress);
         ret_effect->low = partition->progress.low;
         ret_effect->high = leat_progress_high(&partition->progress);
+        ret_effect->epoch = partition->progress.newest.epoch;
         return true;
     }
     if (tell_pause(partition, ret_effect))

@@ -100,11 +100,18 @@ static bool timestamp_fits(const leat_newest *newest, const leat_engine_record *
     return record->offset != newest->offset || newest->at_ms == 0 || newest->at_ms == record->accepted_ms;
 }
 
+/* Up to the low water, as claimed, no record stood behind the newest. */
+static bool place_fits(const leat_progress *progress, const leat_engine_record *record)
+{
+    return record->offset <= progress->newest.offset || record->offset > progress->low;
+}
+
 /* Is this the log the progress was written for, and was it never cut off below what is applied? */
 static bool same_log(const leat_partition *partition, const leat_engine_record *record)
 {
-    const leat_newest *newest = &partition->progress.newest;
-    return record->offset >= partition->position && epoch_fits(newest, record) && timestamp_fits(newest, record);
+    const leat_progress *progress = &partition->progress;
+    return record->offset >= partition->position && place_fits(progress, record) && epoch_fits(&progress->newest, record) &&
+           timestamp_fits(&progress->newest, record);
 }
 
 static leat_taken refuse(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
@@ -114,6 +121,11 @@ static leat_taken refuse(leat_engine *engine, leat_partition *partition, const l
     if (record->offset < partition->position)
         leat_fail(&error, "the log went backwards: offset %lld after %lld", (long long)record->offset,
                   (long long)(partition->position - 1));
+    else if (!place_fits(&partition->progress, record))
+        leat_fail(&error,
+                  "the log was cut off and written anew, from offset %lld on at the latest: no record stood there when it was read "
+                  "up to offset %lld. What is new up to there would count as applied",
+                  (long long)record->offset, (long long)partition->progress.low);
     else if (!epoch_fits(newest, record))
         leat_fail(&error,
                   "the log was cut off and written anew, from offset %lld on at the latest: the record there has leader epoch %d, "

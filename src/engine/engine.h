@@ -155,6 +155,7 @@ typedef struct leat_effect {
     int64_t offset;
     int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
     int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_progress_high) */
+    int32_t epoch;                  /* SEEK: the log has records of this leader epoch up to there; -1: not known */
     const leat_job *job;            /* RUN; valid until its job_done */
     const leat_job_result *result;  /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED; valid until the next call */
 } leat_effect;

@@ -49,8 +49,7 @@ void leat_progress_applied(leat_progress *progress, leat_newest record)
 
 int64_t leat_progress_read_from(const leat_progress *progress)
 {
-    bool is_below = progress->newest.offset >= 0 && progress->newest.offset <= progress->low;
-    return is_below ? progress->newest.offset : progress->low + 1;
+    return progress->newest.offset <= progress->low ? progress->newest.offset : progress->low + 1;
 }
 
 int64_t leat_progress_high(const leat_progress *progress)

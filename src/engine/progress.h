@@ -19,7 +19,7 @@ typedef struct leat_claim {
 /* The highest record that is applied. It tells whether the log is still the one it stood in: the log is cut from behind, so what
  * was cut off and written anew has taken it along, and has a higher leader epoch. */
 typedef struct leat_newest {
-    int64_t offset; /* -1: none is known */
+    int64_t offset; /* -1: none was ever applied */
     int64_t at_ms;  /* its timestamp; 0: unknown */
     int32_t epoch;  /* its leader epoch; -1: unknown */
 } leat_newest;
@@ -45,8 +45,8 @@ int leat_progress_row(leat_progress *progress, int64_t seq, const int16_t *subpa
                       uint32_t count, int64_t at_ms, int32_t leader_epoch) LEAT_MUST_CHECK;
 /* The record is applied: it may be the newest one. */
 void leat_progress_applied(leat_progress *progress, leat_newest record);
-/* The offset to read the log from: behind `low`, or that of the newest record where it stands before that, so that its
- * timestamp can be compared. */
+/* The offset to read the log from, -1: its start. Behind `low`, or from the newest record on where it stands before that: its
+ * timestamp is compared, and a record between it and `low` was not there when that was read. */
 int64_t leat_progress_read_from(const leat_progress *progress);
 /* The highest offset any subpartition has: what was lost from the log up to here was not necessarily unapplied. */
 int64_t leat_progress_high(const leat_progress *progress);

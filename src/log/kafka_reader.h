@@ -57,7 +57,7 @@ typedef struct leat_part {
     int64_t low;             /* as told by the seek */
     int64_t high;
     int64_t next;            /* behind the last record offered, or what was sought; -1: the log's start */
-    int32_t next_epoch;      /* leader epoch of the record before `next`; -1: not known */
+    int32_t next_epoch;      /* leader epoch of the record before `next`, or a later one that the log has; -1: not known */
     int64_t read_to;         /* every record below was offered: offsets without one may lie between `next` and it; -1: not known */
     int64_t seen;            /* the highest offset offered since the partition was assigned, and its leader epoch; -1: none */
     int32_t seen_epoch;

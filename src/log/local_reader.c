@@ -401,8 +401,9 @@ static bool is_mine(const reader_part *part)
     return part->state != PART_FOREIGN && part->state != PART_NEW;
 }
 
-void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, int64_t low, int64_t high)
+void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch)
 {
+    (void)epoch;
     leat_local_reader *reader = (leat_local_reader *)base;
     reader_part *part = part_at(reader, partition);
     if (!is_mine(part))

@@ -157,11 +157,12 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
 /*
  * Reads the partition from `offset` (-1: from its start) once its range is checked, without blocking: nothing of an
  * earlier read is offered after this returns, and a pause is over. Everything below `offset` and up to `low` is
- * applied, something up to `high` (-1: nothing). A log that starts later than that has lost what may not be applied:
- * `broken`. So has one that ends at or before `high` or `low` (cut off), and one whose topic was made anew. The rules in
+ * applied, something up to `high` (-1: nothing), and what is applied is of leader epochs up to `epoch` (-1: not known). A log
+ * that starts later than that has lost what may not be applied: `broken`. So has one that ends at or before `high` or `low` (cut
+ * off), one in which that epoch ends before `offset` (cut off and written anew), and one whose topic was made anew. The rules in
  * full are at the top of kafka_range.c. Errors are retried inside and said.
  */
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high);
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch);
 void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
 /* Commits that everything up to and including `offset` is applied; asynchronous, failures are said and counted only. */

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS leat_partitions (
     base_seq     INTEGER NOT NULL,  -- every batch up to here is in base_offsets
     base_offsets BLOB NOT NULL,     -- one a subpartition, 8 bytes each, big-endian; -1: nothing yet
     low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not a record stands there
-    newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: not known
+    newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: none was ever applied
     newest_at_ms INTEGER NOT NULL DEFAULT 0,  -- its timestamp, which tells this log from another; 0: unknown
     newest_epoch INTEGER NOT NULL DEFAULT -1, -- its leader epoch, which tells this log from one cut off and written anew; -1: unknown
     PRIMARY KEY (source, partition)

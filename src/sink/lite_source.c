@@ -191,7 +191,7 @@ static const char upgrade_sql[] =
     "ALTER TABLE leat_partitions ADD COLUMN newest INTEGER NOT NULL DEFAULT -1;"
     "ALTER TABLE leat_partitions ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE leat_partitions ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
-    "UPDATE leat_partitions SET newest = low, newest_at_ms = low_at_ms WHERE low_at_ms <> 0;"
+    "UPDATE leat_partitions SET newest = low, newest_at_ms = low_at_ms;"
     "ALTER TABLE leat_partitions DROP COLUMN low_at_ms;"
     "UPDATE leat_schema_version SET version = 2;";
 

@@ -83,7 +83,7 @@ CREATE TABLE IF NOT EXISTS leat.partitions (
     base_seq     bigint NOT NULL DEFAULT 0, -- every batch up to here is in base_offsets
     base_offsets bigint[] NOT NULL,         -- one a subpartition; -1: nothing yet
     low          bigint NOT NULL DEFAULT -1,-- everything up to this offset is applied, whether or not a record stands there
-    newest       bigint NOT NULL DEFAULT -1,-- offset of the highest record that is applied, as of base_seq; -1: not known
+    newest       bigint NOT NULL DEFAULT -1,-- offset of the highest record that is applied, as of base_seq; -1: none was ever applied
     newest_at_ms bigint NOT NULL DEFAULT 0, -- its timestamp, which tells this log from another; 0: unknown
     newest_epoch int NOT NULL DEFAULT -1,   -- its leader epoch, which tells this log from one cut off and written anew; -1: unknown
     PRIMARY KEY (source, partition)
@@ -114,7 +114,7 @@ BEGIN
         ALTER TABLE leat.partitions ADD COLUMN newest bigint NOT NULL DEFAULT -1,
                                     ADD COLUMN newest_at_ms bigint NOT NULL DEFAULT 0,
                                     ADD COLUMN newest_epoch int NOT NULL DEFAULT -1;
-        UPDATE leat.partitions SET newest = low, newest_at_ms = low_at_ms WHERE low_at_ms <> 0;
+        UPDATE leat.partitions SET newest = low, newest_at_ms = low_at_ms;
         ALTER TABLE leat.partitions DROP COLUMN low_at_ms;
         DROP FUNCTION IF EXISTS leat.claim(int, int, int), leat.rows(int, int),
             leat.advance(int, int, uuid, bigint, smallint[], bigint[], bigint[], int),

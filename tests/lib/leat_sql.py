@@ -198,7 +198,7 @@ class Pipe:
         self.pgconn.flush()
 
     def advance(self, claim, seq, **kwargs):
-        places = "$1, $2, $3, $4, $5::smallint[], $6::bigint[], $7::bigint, $8::bigint[], $9"
+        places = "$1, $2, $3, $4, $5::smallint[], $6::bigint[], $7::bigint, $8::int, $9::bigint[], $10"
         self.send(f"SELECT leat.advance({places})", *advance_args(claim, seq, **kwargs))
 
     def hit(self, key=0):

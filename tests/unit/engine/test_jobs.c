@@ -22,7 +22,7 @@ START_TEST(an_unknown_outcome_drops_all_and_claims_again)
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_unknown, 1);
     leat_progress progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
-    story_told(&s, "seek 0 from 0\nresume 0\n");
+    story_told(&s, "seek 0 from -1\nresume 0\n");
     story_end(&s);
 }
 END_TEST

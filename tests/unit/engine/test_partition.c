@@ -83,7 +83,7 @@ START_TEST(another_log_stops_the_partition_and_no_other)
     story_claimed(&s, 0, &progress);
     progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
-    story_told(&s, "claim 0\nclaim 1\ncommit 0 at 22\nseek 0 from 20\nseek 1 from 0\n");
+    story_told(&s, "claim 0\nclaim 1\ncommit 0 at 22\nseek 0 from 20\nseek 1 from -1\n");
     ck_assert_int_eq(story_read(&s, 0, 1, 20), LEAT_REFUSED);
     leat_partition_view view = story_view(&s, 0);
     ck_assert_int_eq(view.state, LEAT_STOPPED);
@@ -155,6 +155,24 @@ START_TEST(a_leader_epoch_that_does_not_fit_its_place_stops_the_partition)
         leat_engine_released(s.engine, &payload, 1);
         leat_engine_free(s.engine);
     }
+}
+END_TEST
+
+START_TEST(a_record_where_there_was_none_stops_the_partition)
+{
+    story s;
+    story_begin(&s, 1);
+    story_start(&s);
+    story_slots(&s, 0, 1);
+    story_assigned(&s, 0);
+    int64_t base[LEAT_PROGRESS_SUBPARTITIONS] = {0};
+    leat_progress progress;
+    leat_progress_begin(&progress, (leat_claim){{1}}, 1, 4, base, 22, (leat_newest){20, 1020, -1});
+    story_claimed(&s, 0, &progress);
+    ck_assert_int_eq(story_read(&s, 0, 1, 20), LEAT_SKIPPED);
+    ck_assert_int_eq(story_read(&s, 0, 1, 21), LEAT_REFUSED);
+    ck_assert_ptr_nonnull(strstr(story_view(&s, 0).reason, "from offset 21 on at the latest: no record stood there"));
+    story_end(&s);
 }
 END_TEST
 
@@ -334,7 +352,7 @@ START_TEST(the_word_alone_does_not_end_the_fence_early)
     story_told(&s, "claim 0\n");
     leat_progress progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
-    story_told(&s, "seek 0 from 0\nresume 0\n");
+    story_told(&s, "seek 0 from -1\nresume 0\n");
     story_end(&s);
 }
 END_TEST
@@ -375,7 +393,7 @@ START_TEST(lost_and_assigned_again_waits_for_its_own_old_claim)
     story_claimed(&s, 0, &progress);
     story_told(&s, "claim 0\n");
     story_claimed(&s, 0, &progress);
-    story_told(&s, "seek 0 from 0\n");
+    story_told(&s, "seek 0 from -1\n");
     story_end(&s);
 }
 END_TEST
@@ -400,7 +418,7 @@ STORY_MAIN("partition", nothing_is_claimed_without_a_connection,
            reading_begins_behind_low_and_skips_what_is_applied, a_claim_that_fails_is_tried_again_later,
            another_log_stops_the_partition_and_no_other,
            a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record,
-           a_leader_epoch_that_does_not_fit_its_place_stops_the_partition,
+           a_leader_epoch_that_does_not_fit_its_place_stops_the_partition, a_record_where_there_was_none_stops_the_partition,
            offsets_without_a_record_are_passed_committed_and_kept, a_revoke_keeps_a_low_water_without_batches,
            a_range_lost_from_the_log_stops_the_partition,
            low_passes_holes_but_no_unapplied_record, commits_come_no_more_often_than_asked, a_commit_that_failed_comes_again,

@@ -77,7 +77,7 @@ START_TEST(reading_begins_where_the_newest_record_can_be_compared)
     static const struct {
         int64_t low, newest, from;
     } cases[] = {
-        {-1, -1, 0},  {9, -1, 10},  /* no record is known */
+        {-1, -1, -1}, {9, -1, -1},  /* none was ever applied: a record up to 9 was not there */
         {20, 20, 20}, {25, 20, 20}, /* the low water stands behind it, on an offset without a record */
         {20, 30, 21},               /* it comes on the way */
     };

@@ -127,7 +127,7 @@ START_TEST(claims_go_before_batches)
     story_read(&s, 0, 1, 0);
     story_read(&s, 0, 1, 1);
     story_assigned(&s, 1);
-    story_told(&s, "claim 0\nseek 0 from 0\nbatch 0/1:0\n");
+    story_told(&s, "claim 0\nseek 0 from -1\nbatch 0/1:0\n");
     story_done(&s, 0, LEAT_APPLIED);
     story_told(&s, "commit 0 at 0\nclaim 1\n");
     story_end(&s);
