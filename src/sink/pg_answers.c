@@ -276,7 +276,7 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
         break;
     case COMMAND_CLAIM:
         take_claim(session, answer);
-        take_server(session, answer, 7);
+        take_server(session, answer, 8);
         break;
     case COMMAND_PROGRESS:
         take_progress(session, answer);

@@ -275,7 +275,7 @@ def test_a_second_group_on_the_same_source_is_refused(make_world):
 
 
 def test_a_log_that_is_not_the_one_progress_was_written_for_stops_the_partition(make_world):
-    """The record at the low water has another timestamp than was recorded: the partition stops and says why."""
+    """The newest applied record has another timestamp than was recorded: the partition stops and says why."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
     edge, apply = world.start("edge"), world.start("apply")
@@ -284,7 +284,7 @@ def test_a_log_that_is_not_the_one_progress_was_written_for_stops_the_partition(
     wait_until(lambda: world.rows("select n from counters") == [(1,)], "the write")
     assert apply.terminate() == 0
     with world.db("a") as db:
-        assert db.execute("update leat.partitions set low_at_ms = low_at_ms + 1 where low = 0").rowcount == 1
+        assert db.execute("update leat.partitions set newest_at_ms = newest_at_ms + 1 where newest = 0").rowcount == 1
     again = world.start("apply")
     again.wait_for("stopped: the log is not the one")
 
