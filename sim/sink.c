@@ -309,14 +309,19 @@ static void add_rows(leat_sink *sink, sim_pipeline *pipeline, uint32_t at)
     sim_params_read(&sink->world->schema, &statement, add(pipeline, CMD_ROWS));
 }
 
+/* What was read; something else may stand at its offset now, when it was cut off since. */
+static sim_record *record_of(const leat_batch_record *record)
+{
+    const leat_item *item = record->payload;
+    return item->log_handle;
+}
+
 static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_batch *batch)
 {
     pipeline->record_count = batch->record_count;
     pipeline->records = leat_must_calloc(batch->record_count, sizeof *pipeline->records);
     for (uint32_t i = 0; i < batch->record_count; i++) {
-        /* Not what stands at its offset now: it may have been cut off since it was read. */
-        const leat_item *item = batch->records[i].payload;
-        pipeline->records[i] = item->log_handle;
+        pipeline->records[i] = record_of(&batch->records[i]);
         if (pipeline->records[i]->record.offset != batch->records[i].offset)
             sim_fail(sink->world, "effects", "a batch has a record with the offset of another");
     }
@@ -455,10 +460,7 @@ static void take_job(pool_member *connection, const leat_job *job)
     connection->part_count = job->kind == LEAT_JOB_BATCH ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_JOB_BATCH ? job->batch.record_count : 0;
     connection->is_letter = job->kind == LEAT_JOB_BATCH && job->batch.dead;
-    connection->only = connection->record_count == 1 ? sim_broker_at(&connection->sink->world->broker,
-                                                                     job->batch.records[0].partition,
-                                                                     job->batch.records[0].offset)
-                                                     : NULL;
+    connection->only = connection->record_count == 1 ? record_of(&job->batch.records[0]) : NULL;
     connection->verdict = connection->only ? connection->only->refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++)
         connection->parts[i] = job->batch.parts[i];
