@@ -8,8 +8,7 @@ import httpx
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
-                                   AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic,
-                                   ResourcePatternType, ResourceType)
+                                   NewPartitions, NewTopic, ResourcePatternType, ResourceType)
 
 from lib.harness import LEAT, wait_until
 from lib.own_broker import OwnBroker
@@ -223,13 +222,6 @@ def test_a_right_taken_away_makes_the_edge_unready(make_world, generous):
 # ---- clocks ----
 
 
-def set_topic(world, **settings):
-    resource = ConfigResource(ResourceType.TOPIC, world.name, incremental_configs=[
-        ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
-        for name, value in settings.items()])
-    administer(world.brokers, "incremental_alter_configs", resource)
-
-
 @pytest.mark.parametrize("before", [False, True], ids=["made by init", "there before init"])
 def test_a_clock_that_is_behind_deletes_nothing(make_world, generous, before):
     """The edge's clock is a week behind and retention is a day: the brokers' time counts. A record that another topic
@@ -241,8 +233,8 @@ def test_a_clock_that_is_behind_deletes_nothing(make_world, generous, before):
         create_topic(world, 1)
     said = world.init()
     assert ("message.timestamp.type was CreateTime, is LogAppendTime now" in said) == before
-    set_topic(world, **retention)
-    set_topic(control, **retention)
+    world.log.alter(**retention)
+    control.log.alter(**retention)
     edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": str(-WEEK_S)})
     with world.client(edge) as http:
         for number in range(20):
@@ -273,7 +265,7 @@ def test_the_type_of_timestamps_may_change_while_records_wait(make_world):
     """Records from before `leat init` keep the time they have: the progress that names them still fits."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
-    set_topic(world, message_timestamp_type="CreateTime")
+    world.log.alter(message_timestamp_type="CreateTime")
     edge, applied = world.start("edge"), world.start("apply")
     with world.client(edge) as http:
         for number in range(10):
@@ -295,7 +287,7 @@ def test_refused_timestamps_make_the_edge_unready(make_world):
     warning; and ready again once they take writes."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
-    set_topic(world, message_timestamp_type="CreateTime", message_timestamp_after_max_ms=60 * 60 * 1000)
+    world.log.alter(message_timestamp_type="CreateTime", message_timestamp_after_max_ms=60 * 60 * 1000)
     edge = world.start("edge", program=CLOCK, env={"LEAT_CLOCK_SHIFT_S": str(24 * 3600)})
     with world.client(edge) as http:
         for _ in range(5):
@@ -303,6 +295,6 @@ def test_refused_timestamps_make_the_edge_unready(make_world):
         status, reason = readiness(world, edge)
         assert status == 503 and "timestamp" in reason and "clock" in reason
         assert edge.text().count("the log refuses writes") == 1
-        set_topic(world, message_timestamp_type="LogAppendTime")
+        world.log.alter(message_timestamp_type="LogAppendTime")
         wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
         assert readiness(world, edge)[0] == 200

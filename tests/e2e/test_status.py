@@ -7,7 +7,6 @@ import uuid
 
 import psycopg
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from lib.harness import key_of, wait_until
 
@@ -27,14 +26,6 @@ def check(world):
 
 def faults(findings):
     return {k for k, f in findings.items() if f["result"] in ("failed", "warning")}
-
-
-def set_topic(world, name, value):
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, world.name, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": world.brokers})
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
 
 
 def on_shard(world, shard, *statements):
@@ -61,15 +52,17 @@ def test_nothing_is_said_of_a_set_up_that_is_well(world, expected):
     for name in ("connection", "read-only", "connections", "own database", "schema leat", "tables", "tables alike", "privileges"):
         for shard in world.shard_names:
             assert findings[name, shard]["result"] == "ok" and findings[name, shard]["why"] is None
-    for name in ("configuration", "Kafka", "topic", "compaction", "retention"):
+    for name in ("configuration", "Kafka", "topic", "compaction", "timestamps", "retention"):
         assert findings[name, None]["result"] == "ok"
 
 
 PROBLEMS = {
     "a compacted topic": (
-        lambda w: set_topic(w, "cleanup.policy", "compact"), ("compaction", None), "failed", "cleanup.policy is compact"),
+        lambda w: w.log.alter(cleanup_policy="compact"), ("compaction", None), "failed", "cleanup.policy is compact"),
     "a short retention": (
-        lambda w: set_topic(w, "retention.ms", "3600000"), ("retention", None), "warning", "retention.ms is 3600000"),
+        lambda w: w.log.alter(retention_ms="3600000"), ("retention", None), "warning", "retention.ms is 3600000"),
+    "the writers' time": (
+        lambda w: w.log.alter(message_timestamp_type="CreateTime"), ("timestamps", None), "warning", "is CreateTime"),
     "a table that is missing": (
         lambda w: on_shard(w, "b", "drop table subscriptions"), ("tables", "b"), "failed", "subscriptions"),
     "a table that differs": (
@@ -194,7 +187,7 @@ def test_without_kafka_the_shards_are_looked_at(world):
     code, findings = check(world)
     assert code == 3 and findings["Kafka", None]["result"] == "failed"
     assert {f["check"] for f in findings.values() if f["result"] == "skipped"} == {
-        "topic", "compaction", "in-sync replicas", "retention"}
+        "topic", "compaction", "timestamps", "in-sync replicas", "retention"}
     assert all(findings["privileges", shard]["result"] == "ok" for shard in world.shard_names)
 
 
@@ -248,6 +241,7 @@ def test_lag_over_the_bound_is_exit_3(world):
     """The age is that of the oldest record that is not applied: its accept time, however new the others are."""
     from confluent_kafka import Producer
 
+    world.log.alter(message_timestamp_type="CreateTime")  # so that one can be an hour old
     producer = Producer({"bootstrap.servers": world.brokers})
     for ago_ms in (3600_000, 0):
         stamp = {"timestamp": int(time.time() * 1000) - ago_ms} if ago_ms else {}

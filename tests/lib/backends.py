@@ -7,7 +7,7 @@ import sqlite3
 
 import psycopg
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 LOCK_WAIT_S = 60  # of a reader or writer of a SQLite file that leat writes to
 
@@ -54,6 +54,15 @@ class KafkaLog:
                 records.append((message.partition(), message.offset(), message.key(), message.value(), headers))
         consumer.close()
         return sorted(records, key=lambda r: (r[0], r[1]))
+
+    def alter(self, **settings):
+        """Sets the topic's settings; in their names _ stands for a dot."""
+        resource = ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=[
+            ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
+            for name, value in settings.items()])
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        for future in admin.incremental_alter_configs([resource]).values():
+            future.result(30)
 
     def start(self, partition=0):
         """The first offset that is still there."""
