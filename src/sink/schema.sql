@@ -104,13 +104,14 @@ CREATE TABLE IF NOT EXISTS leat.progress (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1);
 
--- From version 2: there the newest record was the one at `low`. Functions whose form has changed make room.
+-- From version 2: there the newest record was the one at `low`. Functions whose form has changed make room. Only there is a
+-- table locked against batches; an `init` of what is set up already runs beside them.
 DO $$
 BEGIN
-    ALTER TABLE leat.progress ADD COLUMN IF NOT EXISTS newest_at_ms bigint NOT NULL DEFAULT 0,
-                              ADD COLUMN IF NOT EXISTS newest_epoch int NOT NULL DEFAULT -1;
     IF EXISTS (SELECT FROM pg_catalog.pg_attribute
                 WHERE attrelid = 'leat.partitions'::regclass AND attname = 'low_at_ms' AND NOT attisdropped) THEN
+        ALTER TABLE leat.progress ADD COLUMN newest_at_ms bigint NOT NULL DEFAULT 0,
+                                  ADD COLUMN newest_epoch int NOT NULL DEFAULT -1;
         ALTER TABLE leat.partitions ADD COLUMN newest bigint NOT NULL DEFAULT -1,
                                     ADD COLUMN newest_at_ms bigint NOT NULL DEFAULT 0,
                                     ADD COLUMN newest_epoch int NOT NULL DEFAULT -1;
@@ -143,7 +144,13 @@ CREATE TABLE IF NOT EXISTS leat.dead_letters (
 );
 
 -- The newest first, however many there are.
-CREATE INDEX IF NOT EXISTS dead_letters_at ON leat.dead_letters (source, at);
+DO $$
+BEGIN
+    IF to_regclass('leat.dead_letters_at') IS NULL THEN
+        CREATE INDEX dead_letters_at ON leat.dead_letters (source, at);
+    END IF;
+END
+$$;
 
 -- Settings. What leat's statements depend on they pin for the transaction only, so that it works behind any pooler and
 -- stays nowhere; and since row statements run the triggers, defaults and constraints of others, they give back what they
