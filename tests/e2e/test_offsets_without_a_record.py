@@ -28,10 +28,10 @@ class Foreign:
         self.producer = Producer({"bootstrap.servers": world.brokers, "transactional.id": world.name, **settings})
         self.producer.init_transactions(60)
 
-    def begin(self, *ids):
+    def begin(self, *ids, partition=0):
         self.producer.begin_transaction()
         for key in ids:
-            self.producer.produce(self.topic, key=str(key), value='{"n": 1}', headers={"op": "patch"}, partition=0)
+            self.producer.produce(self.topic, key=str(key), value='{"n": 1}', headers={"op": "patch"}, partition=partition)
         self.producer.flush(30)
 
     def commit(self, *ids):
@@ -143,6 +143,31 @@ def test_without_a_worker_the_lag_looks_whether_a_record_follows(world):
     records, seconds, code = lag_of(world)
     assert (records, code) == (2, 0) and 0 < seconds < 600  # the record and its marker: an upper bound
     assert world.leat("status").returncode == 3
+
+
+def test_members_come_and_go_between_markers(make_world):
+    """Each rebalance has partitions paused and resumed where they were read to: no record behind a marker is passed over."""
+    world = make_world(shards=1, partitions=2, table_sql=THINGS, route=ROUTE, **RECORDED)
+    world.init()
+    first = world.start("apply")
+    foreign = Foreign(world)
+    written = 0
+    for _ in range(3):
+        second = world.start("apply")
+        wait_until(lambda: world.metric(second, "leat_partitions_held") == 1, "the second member's share")
+        for _ in range(10):
+            for partition in (0, 1):
+                foreign.begin(1000, partition=partition)
+                foreign.producer.abort_transaction(60)
+                foreign.begin(written, partition=partition)
+                foreign.producer.commit_transaction(60)
+                written += 1
+        assert second.terminate() == 0
+        wait_until(lambda: world.metric(first, "leat_partitions_held") == 2, "the first member to hold all")
+    wait_until(lambda: ids(world) == list(range(written)), "every committed write")
+    assert world.rows("select distinct n from things") == [(8,)]
+    wait_until(lambda: world.metric(first, "leat_message_lag") == 0, "no lag")
+    assert lag_of(world) == (0, 0, 0)
 
 
 def test_an_open_transaction_is_named(world):
