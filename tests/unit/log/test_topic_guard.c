@@ -132,7 +132,8 @@ START_TEST(never_believes_what_another_topic_took)
         if (leat_prng_below(&prng, 3) > 0 && count < 64) {
             leat_topic_ack ack = {.broker = BROKER, .offset = (*log)++, .at_us = now_us + 1};
             leat_guard_verdict verdict = leat_topic_guard_judge(&guard, &ack);
-            ck_assert_msg(is_old || verdict != LEAT_GUARD_STORED, "believed at once: offset %lld", (long long)ack.offset);
+            if (!is_old && verdict == LEAT_GUARD_STORED) /* an assertion that holds costs a system call */
+                ck_abort_msg("believed at once: offset %lld", (long long)ack.offset);
             believed += verdict == LEAT_GUARD_STORED;
             if (verdict == LEAT_GUARD_WAIT) {
                 is_ours[count] = is_old;
@@ -144,7 +145,8 @@ START_TEST(never_believes_what_another_topic_took)
         uint32_t left = 0;
         for (uint32_t i = 0; i < count; i++) {
             bool shown = leat_topic_guard_is_shown(&guard, &waiting[i]);
-            ck_assert_msg(is_ours[i] || !shown, "believed later: offset %lld", (long long)waiting[i].offset);
+            if (!is_ours[i] && shown)
+                ck_abort_msg("believed later: offset %lld", (long long)waiting[i].offset);
             believed += shown;
             is_ours[left] = is_ours[i];
             waiting[left] = waiting[i];
@@ -168,7 +170,7 @@ int main(void)
     tcase_add_test(tests, an_offset_that_was_given_before_is_never_believed);
     tcase_add_test(tests, doubt_forgets_what_was_seen_but_no_offset);
     tcase_add_test(tests, more_brokers_than_it_remembers_count_as_others);
-    tcase_add_loop_test(tests, never_believes_what_another_topic_took, 0, 200);
+    tcase_add_loop_test(tests, never_believes_what_another_topic_took, 0, 100);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
