@@ -108,6 +108,27 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
     leat_partition_commit(engine, partition, false);
 }
 
+/* It goes its way: what is in trouble may stay there. */
+static bool flows(const leat_engine *engine, const leat_queue *queue, uint32_t id)
+{
+    const leat_retry *retry = &queue->retry;
+    return queue->count > 0 && engine->partitions[id / LEAT_SUBS].state == LEAT_READING && retry->delays == 0 &&
+           retry->contentions == 0 && !retry->waiting && !retry->dead && !retry->held;
+}
+
+static bool is_preceded(leat_engine *engine, uint32_t id)
+{
+    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]);
+    int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
+    for (uint32_t other = 0; other < engine->config.partition_count * LEAT_SUBS; other++) {
+        const leat_queue *queue = &engine->queues[other];
+        if (other != id && flows(engine, queue, other) && engine->pool.slots[queue->head].read_us <= read_us &&
+            leat_shard_of(engine, &engine->partitions[other / LEAT_SUBS]) == shard)
+            return true;
+    }
+    return false;
+}
+
 /* The batch as one of its queues sees it. */
 static leat_attempt attempt_of(const leat_engine *engine, const leat_job_slot *slot, uint32_t id,
                                const leat_job_result *result)
@@ -168,6 +189,8 @@ static leat_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id,
     bool said = retry->held && engine->now_us - retry->said_us < LEAT_SAY_EVERY_US;
     if (retry->dead)
         leat_guard_take_back(engine, &engine->queues[id]);
+    if (result->outcome == LEAT_NOT_YET && attempt.queues == 1 && attempt.records == 1)
+        attempt.preceded = is_preceded(engine, id);
     leat_verdict verdict = leat_retry_failed(retry, result->outcome, &attempt);
     *ret_say = said ? 0 : LEAT_SAY_STALLED;
     if (verdict == LEAT_DEAD)

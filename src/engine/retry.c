@@ -104,10 +104,10 @@ static leat_verdict not_looked_yet(leat_retry *retry, const leat_attempt *attemp
     return LEAT_LATER;
 }
 
-/* Patience counts from the first of these refusals in a row. */
+/* Patience counts from the first of these refusals in a row that nothing precedes. */
 static leat_verdict not_yet(leat_retry *retry, const leat_attempt *attempt)
 {
-    if (!retry->waiting)
+    if (!retry->waiting || attempt->preceded)
         retry->waiting_us = attempt->now_us;
     retry->waiting = true;
     return attempt->now_us - retry->waiting_us >= attempt->patience_us ? LEAT_DEAD : later(retry);

@@ -9,8 +9,9 @@
  *     began after the record was first refused alone: until then it is tried again after the shortest back-off, without
  *     a word unless no look comes for a minute;
  *   - not yet is dead when it is refused after `patience_us` in which it was refused with nothing else: what it lacks
- *     cannot come while the table drifts or the database is unwell. When a record that has waited for at least as long
- *     is applied after all, patience begins anew and it is tried at once: what it lacks may come one by one;
+ *     cannot come while the table drifts or the database is unwell. Nor does patience begin while something that was
+ *     read before it has not been tried yet, which may bring what it lacks; and it begins anew, and the record is tried
+ *     at once, when one that has waited for at least as long is applied after all: what it lacks may come one by one;
  *   - drift is tried again once, then held.
  * What is not understood is not hunted down: see LEAT_HALT.
  *
@@ -47,6 +48,7 @@ typedef struct leat_attempt {
     uint32_t records;  /* of this subpartition */
     int32_t culprit;   /* the refused record's index among them; -1: not known; see `elsewhere` */
     bool elsewhere;    /* the refused record is known and of another subpartition */
+    bool preceded;     /* something of its shard was read before it and has not been tried yet */
     int64_t now_us;
     int64_t looked_us; /* leat_job_result */
     int64_t patience_us;

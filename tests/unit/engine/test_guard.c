@@ -224,6 +224,38 @@ START_TEST(what_waits_for_what_waits_has_time_when_that_comes)
 }
 END_TEST
 
+/* It was read first and its turn has not come: it may bring what the other lacks, however long that takes. */
+START_TEST(patience_does_not_begin_before_what_was_read_earlier)
+{
+    story s;
+    story_begin(&s, 2);
+    s.config.patience_us = 1000000;
+    story_reading(&s, 2);
+    story_read(&s, 0, 1, 0); /* in flight all the time */
+    story_pass(&s, 1);
+    story_read(&s, 1, 2, 0);
+    story_done(&s, 1, LEAT_NOT_YET);
+    while (s.now_us < 5000000) {
+        story_wait(&s);
+        if (s.open_count > 1)
+            story_done(&s, 1, LEAT_NOT_YET);
+        ck_assert(s.open_count == 1);
+    }
+    story_done(&s, 0, LEAT_APPLIED);
+    int64_t applied_us = s.now_us;
+    s.size = 0;
+    while (!(s.open_count > 0 && story_job(&s, 0)->kind == LEAT_JOB_BATCH && story_job(&s, 0)->batch.dead)) {
+        ck_assert_int_lt(s.now_us, applied_us + 60000000);
+        if (s.open_count > 0)
+            story_done(&s, 0, story_job(&s, 0)->kind == LEAT_JOB_BATCH ? LEAT_NOT_YET : LEAT_APPLIED);
+        else
+            story_wait(&s);
+    }
+    ck_assert_int_ge(s.now_us, applied_us);
+    story_end(&s);
+}
+END_TEST
+
 /* Nor does it wait for ever: what others have waited for since does not count. */
 START_TEST(what_has_waited_longest_has_no_more_patience_for_others)
 {
@@ -376,7 +408,8 @@ STORY_MAIN("guard", a_dead_letter_is_kept_and_the_next_goes_on,
            a_verdict_that_has_waited_through_trouble_is_asked_again,
            a_verdict_that_has_waited_through_a_halt_is_asked_again, a_verdict_that_is_taken_back_does_not_count,
            patience_begins_anew_when_its_letter_meets_an_outage,
-           what_waits_for_what_waits_has_time_when_that_comes, what_has_waited_longest_has_no_more_patience_for_others,
+           what_waits_for_what_waits_has_time_when_that_comes, patience_does_not_begin_before_what_was_read_earlier,
+           what_has_waited_longest_has_no_more_patience_for_others,
            a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason,
            too_many_stop_their_table_until_one_is_applied_after_all, a_minute_later_there_are_more,
            a_table_that_holds_nothing_any_more_is_not_stopped, none_at_all_when_none_are_allowed)
