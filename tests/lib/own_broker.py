@@ -28,7 +28,7 @@ class OwnBroker:
         self.directory.mkdir()
         port, controller = free_port(), free_port()
         self.brokers = f"127.0.0.1:{port}"
-        process, model = re.search(r"broker 1: up on port \d+, process (\d+), (\S+)", script("kafka", "status")).groups()
+        process, model = re.search(r"broker 1: .*up on port \d+, process (\d+), (\S+)", script("kafka", "status")).groups()
         self.command = Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")[:-1]
         properties = self.directory / "server.properties"
         properties.write_text(self._properties(Path(model), port, controller, settings))
