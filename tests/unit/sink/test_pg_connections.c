@@ -86,7 +86,7 @@ START_TEST(a_frozen_holder_is_ended)
     PGconn *frozen = other_session(w, "application_name='leat frozen'");
     ck_assert(PQenterPipelineMode(frozen));
     snprintf(sql, sizeof sql, "SELECT leat.advance(%d, 0, (SELECT claim FROM leat.partitions WHERE partition = 0), 1,"
-                              " '{3}', '{10}', 0, '{}', 1000)", w->f->catalog.source.id);
+                              " '{3}', '{10}', 0, 0, '{}', 1000)", w->f->catalog.source.id);
     ck_assert(PQsendQueryParams(frozen, sql, 0, NULL, NULL, NULL, NULL, 0));
     ck_assert(PQsendFlushRequest(frozen)); /* and no Sync: it holds the lock for ever */
     PQflush(frozen);
