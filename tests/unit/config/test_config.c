@@ -99,7 +99,7 @@ static const broken broken_files[] = {
     {"shards: [ { name: a, host=h password=secret } ]\n",
      "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections)"},
     {"routes: [ { colunms: {} } ]\n", "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
-                                      "name, path, table, tenant, patch, fold, columns)"},
+                                      "name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
     {"<<: { admin: off }\n", "c.yaml:1: <<: unknown key (known here: " TOP_KEYS ")"},
     {"\"ad\\u001b[31mmin\": off\n", "c.yaml:1: ?: unknown key (known here: " TOP_KEYS ")"},
 
@@ -179,11 +179,11 @@ static const broken broken_files[] = {
     {SHARD ROUTE, "c.yaml:1: log: missing (a mapping of kafka, local)"},
     {"log: {}\n" SHARD ROUTE, "c.yaml:1: log: has no log (kafka with brokers and topic, or local with path)"},
     {LOG ROUTE, "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections)"},
-    {LOG SHARD, "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, columns)"},
+    {LOG SHARD, "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
     {LOG "shards: []\n" ROUTE,
      "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections)"},
     {LOG SHARD "routes:\n",
-     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, patch, fold, "
+     "c.yaml:3: routes: must not be empty (a list of mappings of name, path, table, tenant, patch, fold, untouched, row_security, "
      "columns)"},
     {"log:\n  kafka:\n    topic: t\n",
      "c.yaml:2: log.kafka.brokers: missing (host:port, several with commas; $NAME takes an "
