@@ -100,7 +100,8 @@ typedef enum leat_append_result {
     LEAT_APPEND_TOO_LARGE,
 } leat_append_result;
 
-/* One call a record, in batches as they come; `tag` is the caller's. `why` is words for a person (may be NULL). */
+/* One call a record, in batches as they come and in any order; `tag` is the caller's. `why` is words for a person (may be
+ * NULL). */
 typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result, uint32_t partition,
                                  int64_t offset, const char *why);
 

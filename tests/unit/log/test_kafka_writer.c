@@ -9,7 +9,7 @@ typedef struct answers {
     size_t wanted; /* answers to wait for */
     size_t count[4];
     int seen[4096]; /* per tag: each must be answered once */
-    int64_t offset; /* of the last one appended */
+    int64_t offset; /* the greatest of one appended */
 } answers;
 
 static size_t answered(const answers *a)
@@ -28,7 +28,7 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
     ck_assert_uint_lt(partition, 2);
     ck_assert(result == LEAT_APPENDED || why);
     if (result == LEAT_APPENDED)
-        a->offset = offset;
+        a->offset = offset > a->offset ? offset : a->offset;
     a->count[result]++;
 }
 
