@@ -94,7 +94,10 @@ static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
     (void)shard;
     const leat_config *config = &about->startup.config;
     uint32_t partitions = about->startup.identity.partition_count;
-    if (!about->has_topic)
+    leat_error error = {0};
+    if (!about->has_topic && leat_startup_refuse_gone(&about->startup, &error) != 0)
+        find(ret, LEAT_CHECK_FAILED, "%s", error.text);
+    else if (!about->has_topic)
         find(ret, LEAT_CHECK_FAILED, "topic %s does not exist", config->kafka_topic);
     else if (config->kafka_partitions && (uint32_t)config->kafka_partitions != partitions)
         find(ret, LEAT_CHECK_FAILED, "topic %s has %" PRIu32 " partitions, log.kafka.partitions is %" PRId64,

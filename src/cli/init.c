@@ -37,6 +37,9 @@ static int make_topic(leat_startup *startup, leat_error *error)
         .partition_count = leat_config_partitions(config),
         .replication = config->kafka_replication ? (int32_t)config->kafka_replication : -1,
     };
+    int missing = startup->log.file ? 0 : leat_log_identify(&startup->log, INIT_TIMEOUT_MS, &startup->identity, error);
+    if (missing < 0 || (missing == 1 && leat_startup_refuse_gone(startup, error) != 0))
+        return -1;
     int made = leat_log_create_topic(&startup->log, &spec, INIT_TIMEOUT_MS, error);
     if (made < 0)
         return -1;

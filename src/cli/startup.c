@@ -120,14 +120,31 @@ int leat_startup_check_databases(const leat_startup *startup, bool all, leat_err
 
 /* ---- the log ---- */
 
+int leat_startup_refuse_gone(const leat_startup *startup, leat_error *error)
+{
+    for (uint32_t i = 0; i < startup->config.shard_count; i++) {
+        leat_source stored;
+        leat_layout layout;
+        const leat_config_shard *shard = &startup->config.shards[i];
+        if (leat_shard_read_source(leat_startup_address(shard), startup->log.topic, &stored, &layout, error) == 0)
+            return leat_fail(error,
+                             "topic %s does not exist any more: shard %s was set up for the one with id %s, whose writes are gone "
+                             "with it where they were not applied. See \"A topic was deleted and made anew\" in docs/operations.md",
+                             startup->log.topic, shard->name, stored.topic_id);
+    }
+    return 0;
+}
+
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error)
 {
     for (;;) {
         int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, error);
         if (answer == 1 && startup->log.file)
             return leat_fail(error, "log.local.path: %s does not exist: `leat run` makes it", startup->log.file);
+        if (answer == 1 && leat_startup_refuse_gone(startup, error) == 0)
+            leat_fail(error, "topic %s does not exist: run `leat init` first", startup->log.topic);
         if (answer == 1)
-            return leat_fail(error, "topic %s does not exist: run `leat init` first", startup->log.topic);
+            return -1;
         if (answer == 0 || startup->log.file)
             return answer;
         if (!wait)

@@ -39,6 +39,8 @@ void leat_startup_shard_names(const leat_startup *startup, const char *ret[LEAT_
 /* The log's identity; waits for the broker for ever (saying so) when `wait`, else tries once (1: it does not answer). A
  * topic that does not exist is an error that names `leat init`, and the built-in log's file one that names `leat run`. */
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error) LEAT_MUST_CHECK;
+/* Of a topic that does not exist: -1 and what became of it when a shard that answers was set up for it. */
+int leat_startup_refuse_gone(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
 
 /* The log that was set up, as the catalog has it. */
 leat_log_identity leat_startup_log_set_up(const leat_startup *startup);

@@ -35,8 +35,8 @@ static int check_identity(const leat_source *stored, const leat_source *running,
                    "topic of another name.",
                    error) != 0 ||
         check_text(topic, "the topic id", stored->topic_id, running->topic_id,
-                   "The topic has been made anew, so its offsets begin again. If nothing of the old one is wanted, run "
-                   "DELETE FROM leat.sources for this topic in every shard, then leat init.",
+                   "The topic has been made anew, so its offsets begin again: see \"A topic was deleted and made anew\" in "
+                   "docs/operations.md.",
                    error) != 0)
         return -1;
     return 0;

@@ -101,7 +101,11 @@ def test_a_deleted_topic_is_not_made_again(make_world, generous):
     assert edge.text().count("does not exist: writes are answered 503") == 1
     fresh = world.start("edge", wait=False)
     assert fresh.popen.wait(60) == 1
-    assert "does not exist: run `leat init` first" in fresh.text()
+    assert "does not exist any more: shard a was set up for the one with id " in fresh.text()
+    for command in ("init", "status", "check"):
+        done = world.leat(command)
+        assert done.returncode != 0 and "does not exist any more" in done.stdout + done.stderr
+    assert not topic_exists(world)
 
 
 @pytest.mark.parametrize("partitions", [2, 1, 3])
