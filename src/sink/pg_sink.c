@@ -135,7 +135,7 @@ static void say_failure(pg_sink *sink, const pool_member *member, const leat_job
 
 static void say_other_server(pg_sink *sink)
 {
-    static const char message[] = "another server answers: its partitions are claimed anew";
+    static const char message[] = "another server answers, or this one was started again: its partitions are claimed anew";
     sink->said = SAID_NONE;
     if (leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), message))
         leat_warn("shard %s: %s", sink->shard_name, message);
