@@ -104,7 +104,7 @@ static bool is_letter(const leat_pg_session *session)
 
 static bool is_own_number(uint32_t statement)
 {
-    return statement == ADVANCE_NUMBER || statement == PLAN_ROWS_NUMBER || statement == GIVE_BACK_NUMBER;
+    return statement == ADVANCE_NUMBER || statement == PLAN_ROWS_NUMBER || statement == PLAN_PLAINLY_NUMBER;
 }
 
 /* An error at commit is that of what was written. */

@@ -19,7 +19,7 @@ static const char *const advance_sql[] = TOLD_BY(
 
 static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
-static const char give_back_sql[] = "SELECT leat.give_back()";
+static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
 
 static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
                                                " newest_epoch",
@@ -255,8 +255,8 @@ static void send_settings(leat_pg_session *session, leat_pg_conn *conn, uint32_t
     bool is_plain = is_planned_plainly(shape);
     if (at == 0 && !is_plain)
         return;
-    job_command command = {COMMAND_SETTINGS, is_plain ? GIVE_BACK_NUMBER : PLAN_ROWS_NUMBER};
-    send_statement(session, conn, command, is_plain ? give_back_sql : plan_rows_sql, 0, NULL, NULL);
+    job_command command = {COMMAND_SETTINGS, is_plain ? PLAN_PLAINLY_NUMBER : PLAN_ROWS_NUMBER};
+    send_statement(session, conn, command, is_plain ? plan_plainly_sql : plan_rows_sql, 0, NULL, NULL);
 }
 
 static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)

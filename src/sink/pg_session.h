@@ -32,7 +32,7 @@ typedef struct job_command {
 enum {
     ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
     PLAN_ROWS_NUMBER,
-    GIVE_BACK_NUMBER,
+    PLAN_PLAINLY_NUMBER,
     MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,

@@ -159,7 +159,8 @@ $$;
 --   plan_rows      before a row statement is parsed and planned. leat.advance does it for the first one.
 --   read_texts     in a row statement, before values that travel as text are read as what they are.
 --   enter          in a row statement, before the first row is written: gives everything back.
---   give_back      the same without a table: before a statement that runs others' code before it reads a row.
+--   give_back      the same without a table.
+--   plan_plainly   plan_rows for a statement that runs others' code before it reads a row: the planner is as the role has it.
 --
 -- Until plan_rows has put pg_catalog first, a path of the role's own may lead anywhere: names are written out.
 
@@ -205,6 +206,26 @@ BEGIN
         PERFORM pg_catalog.set_config(names[i], wanted[i], true)
            FROM pg_catalog.generate_series(1, pg_catalog.cardinality(names)) AS n (i);
     END IF;
+END
+$$;
+
+-- Triggers for the statement fire before its rows are read, and so before leat.enter: for them the planner is as the role has
+-- it. What the texts in the statement mean stays fixed until then.
+CREATE OR REPLACE FUNCTION leat.plan_plainly()
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+AS $$
+DECLARE
+    planning text[];
+BEGIN
+    PERFORM leat.plan_rows();
+    planning := pg_catalog.current_setting('leat.planning');
+    PERFORM pg_catalog.set_config('plan_cache_mode', planning[1], true),
+            pg_catalog.set_config('enable_seqscan', planning[2], true),
+            pg_catalog.set_config('enable_hashjoin', planning[3], true),
+            pg_catalog.set_config('enable_mergejoin', planning[4], true),
+            pg_catalog.set_config('jit', planning[5], true),
+            pg_catalog.set_config('row_security', planning[7], true);
 END
 $$;
 

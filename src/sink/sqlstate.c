@@ -75,6 +75,7 @@ static const rule rules[] = {
     {"23P01", ALWAYS, NULL, LEAT_NOT_YET}, /* so with an exclusion constraint */
     {"23514", BY, "ExecPartitionCheck", LEAT_NOT_YET}, /* a partition is being attached beside the default one, or the route's
                                                           table is one itself */
+    {"23514", BY, "exec_stmt_raise", LEAT_BAD_DATA},   /* a trigger's own check */
     {"23514", BARE, NULL, LEAT_DRIFT},                 /* no partition for the row */
     {"23", ALWAYS, NULL, LEAT_BAD_DATA},
     {"44", ALWAYS, NULL, LEAT_BAD_DATA}, /* WITH CHECK OPTION of a view */

@@ -64,6 +64,24 @@ def test_what_a_trigger_drops_becomes_a_dead_letter(make_world, case, table):
     wait_until(lambda: world.metric(process, "leat_records_applied_total") == 8, "the count of the others")
 
 
+def test_a_default_that_is_another_each_time_hides_nothing(make_world):
+    """Each PUT that is dropped is found, though the others' rows change or not as their default happens to come out; and none of
+    those is blamed."""
+    world = world_of(make_world, THINGS + "; alter table things add sampled int not null default floor(random() * 2)", STORED,
+                     DROP + TRIGGER.format(table="things"), **{"apply": {**PATIENCE["apply"], "dead_letters_per_minute": 1000}})
+    world.init()
+    process = world.start("run")
+    with world.client(process) as http, world.db("a") as db:
+        for turn in range(1, 9):
+            with db.transaction():
+                db.execute("lock things in exclusive mode")
+                for ident in range(1, 10):
+                    send(http, "PUT", ident, {"n": turn if ident == 7 else 0})
+            done = lambda: world.metric(process, "leat_records_applied_total") + len(letters(world))  # noqa: E731
+            wait_until(lambda: done() == turn * 9, "this batch")
+    assert [letter[0] for letter in letters(world)] == ["1/7"] * 8
+
+
 def test_a_trigger_that_changes_or_leaves_rows_drops_none(make_world):
     """A trigger that normalises, one that sets a time, writes that change nothing and rows that are not there: no letters."""
     world = world_of(make_world, THINGS, STORED, """

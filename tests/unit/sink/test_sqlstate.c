@@ -80,6 +80,7 @@ static const expectation errors[] = {
     {SAID("23514", .table = "t", .constraint = ""), LEAT_DRIFT},
     {SAID("23514", .table = "t", IN("ExecPartitionCheckEmitError")), LEAT_NOT_YET},
     {SAID("23514", IN("exec_stmt_raise")), LEAT_BAD_DATA},
+    {SAID("23514", .table = "t", IN("exec_stmt_raise")), LEAT_BAD_DATA},
     {SAID("23502", .table = "t"), LEAT_BAD_DATA},
     {SAID("23000"), LEAT_BAD_DATA},
     {SAID("44000"), LEAT_BAD_DATA},
