@@ -37,10 +37,11 @@ class Brokers:
     def __init__(self, directory):
         self.script = directory / "scripts" / "kafka"
         shutil.copytree(ROOT / "scripts", directory / "scripts")
-        (directory / ".dev" / "kafka").mkdir(parents=True)
-        for part in ("venv", "kafka/jars"):
-            (directory / ".dev" / part).symlink_to((ROOT / ".dev" / part).resolve())
-        self.port = str(free_port())
+        for part in ("venv", *(str(jars.relative_to(ROOT / ".dev")) for jars in (ROOT / ".dev").glob("kafka*/jars"))):
+            link = directory / ".dev" / part
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to((ROOT / ".dev" / part).resolve())
+        self.port = str(free_port())  # of the usual version; the ports of another are higher
         self.run("up", "--brokers", 3)
         self.address = self.run("env").partition("=")[2].strip().strip("'")
 
