@@ -47,9 +47,11 @@ static int make_topic(leat_startup *startup, leat_error *error)
         return -1;
     printf("%s %s: %s, %u partitions, id %s\n", startup->log.file ? "log" : "topic", startup->log.topic,
            made == 0 ? "created" : "exists", startup->identity.partition_count, startup->identity.topic_id);
-    if (leat_startup_refuse_partitions(startup, error) != 0 || leat_startup_refuse_compaction(startup, error) != 0)
+    if (leat_startup_refuse_partitions(startup, error) != 0)
         return -1;
-    return take_brokers_time(startup, error);
+    if (made == 0) /* with the right settings; not every broker knows of it yet, to say so */
+        return 0;
+    return leat_startup_refuse_compaction(startup, error) != 0 ? -1 : take_brokers_time(startup, error);
 }
 
 /* What one shard refuses is found before another is written to. */
