@@ -1,12 +1,13 @@
 """One fault at a time, and what leat does about it."""
 
+import re
 import time
 import uuid
 
 import psycopg
 import pytest
 
-from lib.harness import both, script, wait_until
+from lib.harness import ROOT, both, script, wait_until
 
 COUNTER = {"table_sql": "create table counters (app int, id int, n bigint not null default 0, list jsonb not null default '[]',"
                         " primary key (app, id))",
@@ -238,7 +239,9 @@ def test_a_recreated_topic_stops_the_worker(make_world):
     wait_until(recreated, "the topic to be made anew")
     done = world.leat("apply")
     assert done.returncode == 1
-    assert "topic id" in done.stderr and "leat init" in done.stderr
+    section = re.search(r'see "([^"]+)" in (docs/\S+\.md)\.', done.stderr)
+    assert "topic id" in done.stderr and section, done.stderr
+    assert f"### {section[1]}\n" in (ROOT / section[2]).read_text()
 
 
 def test_a_second_member_takes_over_partitions_and_gives_them_back(make_world):
