@@ -43,5 +43,6 @@ int leat_lite_read_progress(const char *file, const char *topic, leat_shard_part
 int leat_lite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret,
                            leat_error *error) LEAT_MUST_CHECK;
+leat_shard_teller *leat_lite_teller_new(const char *file, int32_t source_id);
 
 #endif

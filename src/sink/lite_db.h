@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 
-enum { LEAT_LITE_VERSION = 2 }; /* of lite_schema.sql */
+enum { LEAT_LITE_VERSION = 3 }; /* of lite_schema.sql */
 
 /* lite_schema.sql, made into C by embed.py. */
 extern const char leat_lite_schema_sql[];

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "sink/lite_db.h"
+#include "sink/lite_workers.h"
 
 enum { BUSY_MS = 5000 };
 
@@ -121,6 +122,8 @@ int leat_lite_read_work(const char *file, const char *topic, leat_shard_work *re
     int status = leat_lite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
         status = count_dead_letters(&lite, topic, &ret->dead_letters, error);
+    if (status == 0)
+        status = leat_lite_read_workers(&lite, topic, ret, error);
     leat_lite_close(&lite);
     return status;
 }

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS leat_schema_version (
     version INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO leat_schema_version (one, version) VALUES (1, 2) ON CONFLICT DO NOTHING;
+INSERT INTO leat_schema_version (one, version) VALUES (1, 3) ON CONFLICT DO NOTHING;
 
 -- What offsets mean: the log they count in and how its records are placed. One row a topic.
 CREATE TABLE IF NOT EXISTS leat_sources (
@@ -70,3 +70,17 @@ CREATE TABLE IF NOT EXISTS leat_dead_letters (
 
 -- The newest first, however many there are.
 CREATE INDEX IF NOT EXISTS leat_dead_letters_at ON leat_dead_letters (source, at);
+
+-- What the processes that apply to this file say of themselves, for `leat status`. One row a process; nothing depends on
+-- it. `at` and clock_ms are milliseconds since 1970.
+CREATE TABLE IF NOT EXISTS leat_workers (
+    source     INTEGER NOT NULL,
+    instance   TEXT NOT NULL,       -- made up anew by each process
+    host       TEXT NOT NULL,
+    pid        INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,
+    at         INTEGER NOT NULL,    -- when it was heard last
+    clock_ms   INTEGER NOT NULL,    -- the same by the process's clock
+    said       TEXT NOT NULL CHECK (length(said) <= 65536), -- JSON, as in PostgreSQL
+    PRIMARY KEY (source, instance)
+) STRICT, WITHOUT ROWID;

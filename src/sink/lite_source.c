@@ -184,26 +184,32 @@ int leat_lite_read_self(const char *file, const char *topic, leat_shard_self *re
 
 /* ---- setting up ---- */
 
-/* Version 1 knew the timestamp of the record at the low water, which was the newest. */
-static const char upgrade_sql[] =
-    "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
-    "ALTER TABLE leat_partitions ADD COLUMN newest INTEGER NOT NULL DEFAULT -1;"
-    "ALTER TABLE leat_partitions ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE leat_partitions ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
-    "UPDATE leat_partitions SET newest = low, newest_at_ms = low_at_ms;"
-    "ALTER TABLE leat_partitions DROP COLUMN low_at_ms;"
-    "UPDATE leat_schema_version SET version = 2;";
+/* What leads from a version to the next; all else the schema makes. Version 1 knew the timestamp of the record at the low
+ * water, which was the newest. Version 3 has a table more. */
+static const char *const upgrade_sql[] = {
+    [1] = "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
+          "ALTER TABLE leat_partitions ADD COLUMN newest INTEGER NOT NULL DEFAULT -1;"
+          "ALTER TABLE leat_partitions ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE leat_partitions ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
+          "UPDATE leat_partitions SET newest = low, newest_at_ms = low_at_ms;"
+          "ALTER TABLE leat_partitions DROP COLUMN low_at_ms;"
+          "UPDATE leat_schema_version SET version = 2;",
+    [2] = "UPDATE leat_schema_version SET version = 3;",
+};
 
 /* In the caller's transaction; a file without leat's tables, or with newer ones, is left alone. */
 static int upgrade(leat_lite *lite, leat_error *error)
 {
-    int64_t is_old = 0;
+    int64_t is_old = 0, version = 0;
     if (leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_old, error) != 0)
         return -1;
-    if (is_old && leat_lite_integer(lite, "SELECT version = 1 FROM leat_schema_version", &is_old, error) != 0)
+    if (is_old && leat_lite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
         return -1;
-    return is_old ? leat_lite_run(lite, upgrade_sql, error) : 0;
+    for (; version >= 1 && version < LEAT_LITE_VERSION; version++)
+        if (leat_lite_run(lite, upgrade_sql[version], error) != 0)
+            return -1;
+    return 0;
 }
 
 static int store_source(leat_lite *lite, const leat_source *source, const leat_layout *layout, leat_error *error)

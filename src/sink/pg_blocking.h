@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-enum { LEAT_SCHEMA_VERSION = 3 }; /* of schema.sql */
+enum { LEAT_SCHEMA_VERSION = 4 }; /* of schema.sql */
 
 /* schema.sql, made into C by embed.py. */
 extern const char leat_schema_sql[];
@@ -31,6 +31,10 @@ typedef struct leat_pg {
 int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The same for changes: READ COMMITTED; nothing is changed before a COMMIT by leat_pg_run. */
 int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
+/* The same for what a process says of itself: its commit waits for neither disk nor standby, and no lock for long. */
+int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
+/* The next such transaction on the same connection, with a time limit of its own. */
+int leat_pg_report_again(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
 /* A look at whatever server answers, a standby perhaps: to say which one that is, and to decide nothing. */
 int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* Ends the transaction, so that a pooler can lend its session again, and the connection. What was not committed is not. */

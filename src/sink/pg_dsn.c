@@ -3,9 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <libpq-fe.h>
+
+#include "sink/shard.h"
 
 enum {
     PARAMS_MAX = 64,
@@ -20,7 +21,7 @@ struct leat_pg_dsn {
     uint32_t target;           /* where target_session_attrs is */
     int64_t connect_timeout_ms;
     char connect_timeout[24];
-    char application_name[64]; /* NAMEDATALEN */
+    char application_name[LEAT_SESSION_NAME_SIZE]; /* NAMEDATALEN */
 };
 
 typedef struct parameter {
@@ -67,14 +68,12 @@ static void add(leat_pg_dsn *dsn, const char *keyword, const char *value)
  * leat_postgres_refuse_others finds other groups by it. */
 static void name_application(leat_pg_dsn *dsn, const char *owner)
 {
-    char host[24] = "";
     if (!owner) {
         const char *name = given(dsn, "application_name");
         snprintf(dsn->application_name, sizeof dsn->application_name, "%s", name ? name : "leat");
         return;
     }
-    gethostname(host, sizeof host - 1);
-    snprintf(dsn->application_name, sizeof dsn->application_name, "leat %s %s %ld", owner, host, (long)getpid());
+    leat_shard_session_name(owner, dsn->application_name);
 }
 
 static void add_all(leat_pg_dsn *dsn)

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "sink/pg_blocking.h"
+#include "sink/pg_workers.h"
 
 /* ---- the server ---- */
 
@@ -232,6 +233,16 @@ static int read_processes(leat_pg *pg, const char *topic, leat_shard_work *ret, 
     return 0;
 }
 
+static int read_waits(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, "SELECT 'leat ' || id FROM leat.sources WHERE topic = $1", 1, &topic, error);
+    if (!result)
+        return -1;
+    int status = PQntuples(result) == 0 ? 0 : leat_pg_read_waits(pg, PQgetvalue(result, 0, 0), &ret->waits, error);
+    PQclear(result);
+    return status;
+}
+
 int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     leat_pg pg;
@@ -243,6 +254,10 @@ int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work 
         status = read_processes(&pg, topic, ret, error);
     if (status == 0)
         status = leat_pg_look_for_pooler(&pg, &ret->is_pooled, error);
+    if (status == 0)
+        status = leat_pg_read_workers(&pg, topic, ret, error);
+    if (status == 0)
+        status = read_waits(&pg, topic, ret, error);
     leat_pg_close(&pg);
     return status;
 }

@@ -257,6 +257,22 @@ int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error)
     return begin_at_primary(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
 }
 
+static const char report_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit TO off;"
+                                 " SET LOCAL lock_timeout TO '2s'";
+
+int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, false, error) != 0)
+        return -1;
+    return begin_at_primary(pg, report_sql, error);
+}
+
+int leat_pg_report_again(leat_pg *pg, leat_error *error)
+{
+    pg->deadline_us = leat_mono_us() + pg->timeout_us;
+    return begin_at_primary(pg, report_sql, error);
+}
+
 int leat_postgres_check_dsn(const char *text, leat_error *error)
 {
     leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);

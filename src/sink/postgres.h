@@ -27,5 +27,6 @@ int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work 
                             leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret,
                                leat_error *error) LEAT_MUST_CHECK;
+leat_shard_teller *leat_postgres_teller_new(const char *dsn, int32_t source_id);
 
 #endif

@@ -40,17 +40,17 @@ CREATE TABLE IF NOT EXISTS leat.schema_version (
     version int NOT NULL
 );
 
-INSERT INTO leat.schema_version (version) VALUES (3) ON CONFLICT DO NOTHING;
+INSERT INTO leat.schema_version (version) VALUES (4) ON CONFLICT DO NOTHING;
 
 DO $$
 DECLARE
     found_version int := (SELECT version FROM leat.schema_version);
 BEGIN
-    IF found_version > 3 THEN
-        RAISE EXCEPTION 'schema leat has version %, this program knows version 3', found_version
+    IF found_version > 4 THEN
+        RAISE EXCEPTION 'schema leat has version %, this program knows version 4', found_version
             USING ERRCODE = 'LT005', HINT = 'Use a newer leat.';
     END IF;
-    UPDATE leat.schema_version SET version = 3 WHERE version < 3;
+    UPDATE leat.schema_version SET version = 4 WHERE version < 4;
 END
 $$;
 
@@ -148,6 +148,39 @@ DO $$
 BEGIN
     IF to_regclass('leat.dead_letters_at') IS NULL THEN
         CREATE INDEX dead_letters_at ON leat.dead_letters (source, at);
+    END IF;
+END
+$$;
+
+-- What the processes that apply to this shard say of themselves, for `leat status`: which partitions they have and what
+-- stands still since when and why. One row a process, written every few seconds over a connection of its own by a
+-- transaction that waits for neither disk nor standby; rows of processes that are gone are swept by the others. Nothing
+-- depends on it, so it is not logged. Whoever may write leat.progress may write it too.
+DO $$
+DECLARE
+    allowed record;
+BEGIN
+    IF to_regclass('leat.workers') IS NULL THEN
+        CREATE UNLOGGED TABLE leat.workers (
+            source     int NOT NULL,
+            instance   uuid NOT NULL,        -- made up anew by each process
+            host       text NOT NULL,
+            pid        int NOT NULL,
+            started_at timestamptz NOT NULL, -- by the process's clock
+            at         timestamptz NOT NULL, -- when it was heard last, by this server's clock
+            clock_ms   bigint NOT NULL,      -- the same by the process's clock, which the times in `said` are of
+            said       json NOT NULL,        -- {"partitions": [0, 1], "facts": [{"kind": "stalled", "since_ms": 17, ...}]}
+            PRIMARY KEY (source, instance),
+            CONSTRAINT workers_said CHECK (octet_length(said::text) <= 65536)
+        ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+        FOR allowed IN
+            SELECT a.grantee, a.privilege_type FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
+             WHERE c.oid = 'leat.progress'::regclass AND a.grantee <> c.relowner
+               AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+        LOOP
+            EXECUTE format('GRANT %s ON leat.workers TO %s', allowed.privilege_type,
+                           CASE allowed.grantee WHEN 0 THEN 'PUBLIC' ELSE allowed.grantee::regrole::text END);
+        END LOOP;
     END IF;
 END
 $$;

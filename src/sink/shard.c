@@ -3,6 +3,7 @@
 
 #include "sink/lite.h"
 #include "sink/postgres.h"
+#include "sink/teller_ops.h"
 
 typedef struct shard_ops {
     int (*read_tables)(const char *where, const char *const *labels, uint32_t count, leat_table *ret,
@@ -22,6 +23,7 @@ typedef struct shard_ops {
                          leat_error *error);
     int (*read_work)(const char *where, const char *topic, leat_shard_work *ret, leat_error *error);
     int (*dead_letters)(const char *where, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error);
+    leat_shard_teller *(*teller_new)(const char *where, int32_t source_id);
 } shard_ops;
 
 static const shard_ops postgres = {
@@ -36,6 +38,7 @@ static const shard_ops postgres = {
     .read_progress = leat_postgres_read_progress,
     .read_work = leat_postgres_read_work,
     .dead_letters = leat_postgres_dead_letters,
+    .teller_new = leat_postgres_teller_new,
 };
 
 static const shard_ops lite = {
@@ -50,6 +53,7 @@ static const shard_ops lite = {
     .read_progress = leat_lite_read_progress,
     .read_work = leat_lite_read_work,
     .dead_letters = leat_lite_dead_letters,
+    .teller_new = leat_lite_teller_new,
 };
 
 static const shard_ops *ops_of(leat_shard_address at)
@@ -128,4 +132,31 @@ int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query,
                             leat_error *error)
 {
     return ops_of(at)->dead_letters(where(at), query, ret, error);
+}
+
+leat_shard_teller *leat_shard_teller_new(leat_shard_address at, int32_t source_id)
+{
+    return ops_of(at)->teller_new(where(at), source_id);
+}
+
+int leat_shard_tell(leat_shard_teller *teller, const leat_shard_report *report, leat_error *error)
+{
+    return teller->ops->tell(teller, report, error);
+}
+
+int leat_shard_untell(leat_shard_teller *teller, const char *instance, leat_error *error)
+{
+    return teller->ops->untell(teller, instance, error);
+}
+
+int leat_shard_ask_waits(leat_shard_teller *teller, const char *name, leat_shard_waits *ret, leat_error *error)
+{
+    ret->count = 0;
+    return teller->ops->ask_waits ? teller->ops->ask_waits(teller, name, ret, error) : 0;
+}
+
+void leat_shard_teller_free(leat_shard_teller *teller)
+{
+    if (teller)
+        teller->ops->free(teller);
 }

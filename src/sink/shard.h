@@ -58,8 +58,10 @@ int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const l
                              const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 
 /* Names the sessions of one consumer group on one source, in pg_stat_activity: source id and a hash of the group. */
-enum { LEAT_OWNER_SIZE = 32 };
+enum { LEAT_OWNER_SIZE = 32, LEAT_SESSION_NAME_SIZE = 64 };
 void leat_shard_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE]);
+/* The application_name of this process's sessions: "leat OWNER HOST PID". */
+void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]);
 /* Two live groups on one source would fence each other for ever: 1 and a message that names a session of another group,
  * when there is one; 0 none (of a SQLite file always); -1 the database does not answer. Progress is safe in any case. */
 int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,
@@ -104,15 +106,81 @@ typedef struct leat_shard_process {
     uint32_t busy; /* of them, in a statement now */
 } leat_shard_process;
 
+/* A row of leat.workers: what a process that applies has said of itself. */
+typedef struct leat_shard_worker {
+    char instance[40];
+    char host[64];
+    int64_t pid;
+    int64_t heard_ms; /* so long ago, by the database's clock */
+    int64_t clock_ms; /* the process's clock then: what the times in `said` are to be compared with */
+    char *said;       /* JSON; owned */
+} leat_shard_worker;
+
+/* Later than that it is gone, or stands still; a process says something every LEAT_REPORT_EVERY_MS. Its row is swept after
+ * ten minutes. */
+enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_SAID_MAX = 32768 };
+
+/* A session of leat's that waits for somebody else. */
+typedef struct leat_shard_wait {
+    bool is_commit;    /* it waits for a synchronous standby, else for a lock */
+    int64_t pid;
+    int64_t waited_ms;
+    char relation[136]; /* "": not known */
+    /* The session that has the lock. What the server does not tell to this role is "". */
+    int64_t holder_pid; /* 0: none: a prepared transaction has it, or it has gone meanwhile */
+    char holder_application[64];
+    char holder_user[64];
+    char holder_state[40];
+    char holder_since[24]; /* its transaction began then: RFC 3339, UTC */
+    char holder_query[24]; /* its query began then */
+    char standbys[256];    /* a commit: the setting, and the standbys that are connected */
+} leat_shard_wait;
+
+enum { LEAT_SHARD_WAITS_MAX = 8, LEAT_WAIT_WORDS_SIZE = 640 };
+typedef struct leat_shard_waits {
+    uint32_t count;
+    leat_shard_wait waits[LEAT_SHARD_WAITS_MAX]; /* the longest first */
+} leat_shard_waits;
+/* "a session of leat's (pid 5) has waited 3 s for a lock on t, which ... has". Returns `ret`. */
+const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAIT_WORDS_SIZE]);
+
 typedef struct leat_shard_work {
     int64_t dead_letters;
     uint32_t process_count;
     leat_shard_process *processes; /* owned */
     bool is_pooled; /* behind a pooler a session has the name of who used it last: some may be missing, some gone */
+    uint32_t worker_count;
+    leat_shard_worker *workers; /* owned; those that have not been swept, the newest first, 100 at most */
+    leat_shard_waits waits;     /* now, for a second and more; of a SQLite file none is known */
 } leat_shard_work;
 /* What goes on here for the topic. */
 int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_work_fini(leat_shard_work *work);
+
+/*
+ * What a process says of itself in a shard, over a connection of its own that stays open: a row of leat.workers. Blocking;
+ * each call is bounded as those above are, and connects when it has to. One thread at a time.
+ */
+typedef struct leat_shard_teller leat_shard_teller;
+
+typedef struct leat_shard_report {
+    const char *instance; /* a UUID as text */
+    const char *host;
+    int64_t pid;
+    int64_t started_ms; /* since 1970 */
+    int64_t clock_ms;   /* now */
+    const char *said;   /* JSON in ASCII, at most LEAT_REPORT_SAID_MAX bytes */
+} leat_shard_report;
+
+/* Asks nobody. */
+leat_shard_teller *leat_shard_teller_new(leat_shard_address at, int32_t source_id);
+int leat_shard_tell(leat_shard_teller *teller, const leat_shard_report *report, leat_error *error) LEAT_MUST_CHECK;
+/* Takes the row away. */
+int leat_shard_untell(leat_shard_teller *teller, const char *instance, leat_error *error) LEAT_MUST_CHECK;
+/* The waits, for a second and more, of sessions of this name (application_name). Costs the server's lock manager something: only
+ * to be asked when something has not been answered for long. */
+int leat_shard_ask_waits(leat_shard_teller *teller, const char *name, leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
+void leat_shard_teller_free(leat_shard_teller *teller);
 
 /* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
 typedef struct leat_dead_letter {

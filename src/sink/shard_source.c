@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- what is stored against what runs ---- */
 
@@ -191,8 +192,46 @@ void leat_shard_owner(const leat_source *source, const char *group, char ret[LEA
     snprintf(ret, LEAT_OWNER_SIZE, "%" PRId32 " %08" PRIx32, source->id, (uint32_t)hash);
 }
 
+/* A host's name is cut, so that the process id behind it never is. */
+void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE])
+{
+    char host[24] = "";
+    gethostname(host, sizeof host - 1);
+    snprintf(ret, LEAT_SESSION_NAME_SIZE, "leat %s %s %ld", owner, host, (long)getpid());
+}
+
+static void append_holder(const leat_shard_wait *wait, char *ret, size_t size)
+{
+    if (wait->holder_pid == 0) {
+        snprintf(ret, size, "which no session has: a prepared transaction (pg_prepared_xacts), or it was just given back");
+        return;
+    }
+    snprintf(ret, size, "which session pid=%" PRId64 " application_name=\"%s\" user=%s has%s%s%s%s%s%s", wait->holder_pid,
+             wait->holder_application, wait->holder_user, *wait->holder_state ? ", it is " : "", wait->holder_state,
+             *wait->holder_since ? ", its transaction began " : "", wait->holder_since,
+             *wait->holder_query ? ", its query " : "", wait->holder_query);
+}
+
+const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAIT_WORDS_SIZE])
+{
+    int used = snprintf(ret, LEAT_WAIT_WORDS_SIZE, "a session of leat (pid %" PRId64 ") has waited %" PRId64 " s for ", wait->pid,
+                        wait->waited_ms / 1000);
+    char *at = ret + used;
+    size_t left = LEAT_WAIT_WORDS_SIZE - (size_t)used;
+    if (wait->is_commit) {
+        snprintf(at, left, "a synchronous standby to confirm its commit: %s", wait->standbys);
+        return ret;
+    }
+    used = snprintf(at, left, "a lock%s%s, ", *wait->relation ? " on " : "", wait->relation);
+    append_holder(wait, at + used, left - (size_t)used);
+    return ret;
+}
+
 void leat_shard_work_fini(leat_shard_work *work)
 {
+    for (uint32_t i = 0; i < work->worker_count; i++)
+        free(work->workers[i].said);
+    free(work->workers);
     free(work->processes);
     *work = (leat_shard_work){0};
 }

@@ -18,14 +18,18 @@ def test_older_schema_is_brought_up_to_date(shard):
     a = shard.session()
     a.run("UPDATE leat.schema_version SET version = 1")
     a.run("DROP INDEX leat.dead_letters_at")
+    a.run("DROP TABLE leat.workers")
+    a.run("GRANT SELECT, DELETE ON leat.progress TO PUBLIC")
     letter = ("INSERT INTO leat.dead_letters (source, partition, \"offset\", message, accepted_at)"
               " VALUES (1, 0, {}, 'no sense', now())")
     a.run(letter.format(7))
     a.run(leat_sql.SCHEMA.read_text())
     a.run(letter.format(8))
-    assert a.value("SELECT version FROM leat.schema_version") == 3
+    assert a.value("SELECT version FROM leat.schema_version") == 4
     assert a.value("SELECT count(*) FROM leat.dead_letters") == 2
     assert a.value("SELECT to_regclass('leat.dead_letters_at') IS NOT NULL")
+    assert a.value("SELECT string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM pg_class, aclexplode(relacl)"
+                   " WHERE oid = 'leat.workers'::regclass AND grantee = 0") == "DELETE SELECT"
 
 
 def test_version_2_keeps_its_progress(shard):

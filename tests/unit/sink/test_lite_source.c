@@ -169,6 +169,32 @@ START_TEST(version_1_keeps_its_progress)
 }
 END_TEST
 
+/* A process has one row, the newest word counts, and takes it away; one that was not heard for long is swept by another. */
+START_TEST(a_process_says_what_it_knows)
+{
+    init(0);
+    leat_shard_teller *teller = leat_shard_teller_new((leat_shard_address){.sqlite = f.file}, source.id);
+    leat_shard_report report = {.instance = "i1", .host = "h", .pid = 5, .clock_ms = 7, .said = "{}"};
+    ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
+    lite_sql(&f, "UPDATE leat_workers SET at = at - 601000");
+    report = (leat_shard_report){.instance = "i2", .host = "h", .pid = 6, .clock_ms = 8, .said = "{}"};
+    ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
+    report.said = "{\"facts\":[]}";
+    ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
+    leat_shard_work work;
+    ck_assert_int_eq(leat_lite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_uint_eq(work.worker_count, 1);
+    ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 && work.workers[0].heard_ms < LEAT_REPORT_STALE_MS);
+    ck_assert_str_eq(work.workers[0].said, "{\"facts\":[]}");
+    leat_shard_work_fini(&work);
+    ck_assert_int_eq(leat_shard_untell(teller, "i2", &f.error), 0);
+    leat_shard_teller_free(teller);
+    ck_assert_int_eq(leat_lite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_uint_eq(work.worker_count, 0);
+    leat_shard_work_fini(&work);
+}
+END_TEST
+
 START_TEST(an_init_that_fails_leaves_nothing)
 {
     lite_sql(&f, "CREATE TABLE leat_progress (mine int)"); /* in the way of nothing but the last of the tables */
@@ -224,6 +250,7 @@ START_TEST(dead_letters_are_found_newest_first)
     leat_shard_work work;
     ck_assert_int_eq(leat_lite_read_work(f.file, "leat.log", &work, &f.error), 0);
     ck_assert_int_eq(work.dead_letters, 3);
+    leat_shard_work_fini(&work);
     query.topic = "other";
     ck_assert_int_eq(leat_lite_dead_letters(f.file, &query, &found, &f.error), -1);
 }
@@ -242,6 +269,7 @@ int main(void)
     tcase_add_test(tests, init_again_changes_nothing);
     tcase_add_test(tests, what_contradicts_is_refused);
     tcase_add_test(tests, version_1_keeps_its_progress);
+    tcase_add_test(tests, a_process_says_what_it_knows);
     tcase_add_test(tests, an_init_that_fails_leaves_nothing);
     tcase_add_test(tests, progress_is_the_highest_of_base_and_rows);
     tcase_add_test(tests, dead_letters_are_found_newest_first);

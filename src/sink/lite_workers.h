@@ -1,0 +1,10 @@
+/* lite_workers.h - the part of leat_lite_read_work that reads leat_workers. Not for use outside src/sink. */
+#ifndef LEAT_LITE_WORKERS_H
+#define LEAT_LITE_WORKERS_H
+
+#include "sink/lite_db.h"
+#include "sink/shard.h"
+
+int leat_lite_read_workers(leat_lite *lite, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;
+
+#endif
