@@ -277,10 +277,12 @@ static int run_line(int argc, char **argv)
     return line.help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
 }
 
-/* A peer that goes away, a TLS one too, is an error of write() and not a death; nor is whoever reads the output: that is said. */
+/* A peer that goes away, a TLS one too, is an error of write() and not a death; nor is whoever reads the output: that is said. So is a
+ * file of the built-in log or a SQLite shard that may not grow any more (ulimit -f). */
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     int code = run_line(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;

@@ -19,13 +19,59 @@ static struct {
     int exit_code;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static const char *name_of(int number)
+/* Every signal that by default kills and tells of no fault of the program's own. SIGHUP means that the terminal is gone, SIGQUIT is what
+ * many a container image stops its program with, SIGPWR what a container of LXC is told. The last kind is what programs use for
+ * purposes of their own, such as to open their log file again: leat has none, and ending is not what was asked for. */
+typedef enum meaning { DRAIN, DRAIN_BY_DEFAULT, NOTHING } meaning;
+
+typedef struct named_signal {
+    int number;
+    const char *name;
+    meaning meaning;
+} named_signal;
+
+static const named_signal signals[] = {
+    {SIGTERM, "SIGTERM", DRAIN},
+    {SIGINT, "SIGINT", DRAIN},
+    {SIGHUP, "SIGHUP", DRAIN_BY_DEFAULT},
+    {SIGQUIT, "SIGQUIT", DRAIN_BY_DEFAULT},
+#ifdef SIGPWR
+    {SIGPWR, "SIGPWR", DRAIN_BY_DEFAULT},
+#endif
+    {SIGUSR1, "SIGUSR1", NOTHING},
+    {SIGUSR2, "SIGUSR2", NOTHING},
+    {SIGALRM, "SIGALRM", NOTHING},
+    {SIGVTALRM, "SIGVTALRM", NOTHING},
+    {SIGPROF, "SIGPROF", NOTHING},
+    {SIGIO, "SIGIO", NOTHING},
+#ifdef SIGSTKFLT
+    {SIGSTKFLT, "SIGSTKFLT", NOTHING},
+#endif
+};
+
+enum { SIGNAL_COUNT = sizeof signals / sizeof *signals };
+
+static const named_signal *signal_of(int number)
 {
-    return number == SIGTERM ? "SIGTERM" : number == SIGINT ? "SIGINT" : "SIGHUP";
+    static const named_signal real_time = {0, "a real-time signal", NOTHING};
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (signals[i].number == number)
+            return &signals[i];
+    return &real_time;
+}
+
+/* Once: whoever sends one by the second must not fill the log. */
+static void tell_of_nothing(const named_signal *signal)
+{
+    static bool was_told[SIGNAL_COUNT + 1];
+    bool *told = &was_told[signal->number ? signal - signals : SIGNAL_COUNT];
+    if (!*told && state.phase != TEARS_DOWN)
+        leat_info("%s means nothing to leat: it goes on (said once)", signal->name);
+    *told = true;
 }
 
 /* With the mutex: whoever moves on to the next phase waits until this is done. */
-static void on_signal(const char *name)
+static void on_drain(const char *name)
 {
     switch (state.phase) {
     case STARTS:
@@ -51,28 +97,40 @@ static void *wait_for_signals(void *context)
         int number;
         if (sigwait(mine, &number) != 0)
             continue;
+        const named_signal *signal = signal_of(number);
         pthread_mutex_lock(&state.mutex);
-        on_signal(name_of(number));
+        if (signal->meaning == NOTHING)
+            tell_of_nothing(signal);
+        else
+            on_drain(signal->name);
         pthread_mutex_unlock(&state.mutex);
     }
     return NULL;
 }
 
-static bool is_ignored(int number)
+/* Neither ignored, as SIGHUP is by nohup, nor caught by a library that was loaded before, as a profiler catches SIGPROF. */
+static bool is_by_default(int number)
 {
     struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+    return sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL;
+}
+
+static void choose(sigset_t *ret)
+{
+    sigemptyset(ret);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (signals[i].meaning == DRAIN || is_by_default(signals[i].number))
+            sigaddset(ret, signals[i].number);
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+        if (is_by_default(number))
+            sigaddset(ret, number);
 }
 
 int leat_signals_take(leat_error *error)
 {
     static sigset_t mine;
     pthread_t thread;
-    sigemptyset(&mine);
-    sigaddset(&mine, SIGTERM);
-    sigaddset(&mine, SIGINT);
-    if (!is_ignored(SIGHUP))
-        sigaddset(&mine, SIGHUP);
+    choose(&mine);
     pthread_sigmask(SIG_BLOCK, &mine, NULL);
     int code = pthread_create(&thread, NULL, wait_for_signals, &mine);
     if (code != 0)

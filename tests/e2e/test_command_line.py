@@ -181,6 +181,19 @@ def test_a_hangup_drains_unless_it_was_ignored(world):
     assert "SIGHUP" not in leat.text() and "SIGTERM: draining" in leat.text()
 
 
+def test_no_signal_of_another_purpose_kills(world):
+    """A log rotation, a timer, a container's runtime: what is no request to end does not end it, and is said once."""
+    leat = world.start("apply")
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO,
+                   signal.SIGRTMIN + 3, signal.SIGRTMAX, signal.SIGUSR1):
+        leat.signal(number)
+    leat.wait_for("a real-time signal means nothing")
+    leat.wait_for("SIGIO means nothing")
+    leat.signal(signal.SIGQUIT)
+    assert leat.popen.wait(60) == 0
+    assert "SIGQUIT: draining" in leat.text() and leat.text().count("SIGUSR1 means nothing") == 1
+
+
 @both
 def test_a_second_signal_quits(world):
     """SIGTERM drains; a second one does not wait for the drain."""
