@@ -300,7 +300,7 @@ static void check_alike(examination *about, uint32_t shard, leat_finding *ret)
         first++;
     const leat_board_version *model = about->startup.versions[first];
     const char *name = shard_of(about, first)->name;
-    if (leat_startup_compare_tables(shard_of(about, shard)->name, about->startup.versions[shard]->tables, name,
+    if (leat_startup_compare_tables(&about->startup, shard_of(about, shard)->name, about->startup.versions[shard]->tables, name,
                                     model->tables, model->table_count, &error) != 0)
         find_error(ret, &error);
     else

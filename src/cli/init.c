@@ -30,26 +30,34 @@ static int take_brokers_time(const leat_startup *startup, leat_error *error)
     return 0;
 }
 
-static int make_topic(leat_startup *startup, leat_error *error)
+static int find_or_make(leat_startup *startup, bool *ret_made, leat_error *error)
 {
     const leat_config *config = &startup->config;
     leat_topic_spec spec = {
         .partition_count = leat_config_partitions(config),
         .replication = config->kafka_replication ? (int32_t)config->kafka_replication : -1,
     };
-    int missing = startup->log.file ? 0 : leat_log_identify(&startup->log, INIT_TIMEOUT_MS, &startup->identity, error);
-    if (missing < 0 || (missing == 1 && leat_startup_refuse_gone(startup, error) != 0))
+    /* A file may be there and not be whole: making it says so. */
+    int missing = startup->log.file ? 1 : leat_log_identify(&startup->log, INIT_TIMEOUT_MS, &startup->identity, error);
+    if (missing <= 0)
+        return missing;
+    if (!startup->log.file && leat_startup_refuse_gone(startup, error) != 0)
         return -1;
     int made = leat_log_create_topic(&startup->log, &spec, INIT_TIMEOUT_MS, error);
-    if (made < 0)
-        return -1;
-    if (leat_startup_identify(startup, false, error) != 0)
+    *ret_made = made == 0;
+    return made < 0 ? -1 : leat_startup_identify(startup, false, error);
+}
+
+static int make_topic(leat_startup *startup, leat_error *error)
+{
+    bool made = false;
+    if (find_or_make(startup, &made, error) != 0)
         return -1;
     printf("%s %s: %s, %u partitions, id %s\n", startup->log.file ? "log" : "topic", startup->log.topic,
-           made == 0 ? "created" : "exists", startup->identity.partition_count, startup->identity.topic_id);
+           made ? "created" : "exists", startup->identity.partition_count, startup->identity.topic_id);
     if (leat_startup_refuse_partitions(startup, error) != 0)
         return -1;
-    if (made == 0) /* with the right settings; not every broker knows of it yet, to say so */
+    if (made) /* with the right settings; not every broker knows of it yet, to say so */
         return 0;
     return leat_startup_refuse_compaction(startup, error) != 0 ? -1 : take_brokers_time(startup, error);
 }

@@ -56,9 +56,10 @@ static int match_shards(serve *s, leat_error *error)
     s->shard_names = leat_must_calloc(layout->shard_count, sizeof *s->shard_names);
     for (uint32_t i = 0; i < layout->shard_count; i++) {
         const leat_config_shard *from = leat_startup_shard(&s->startup, layout->shards[i].name);
-        if (!from)
-            return leat_fail(error, "%s: shards: the stored layout has a shard %s, which is not configured",
-                             s->startup.config.file, layout->shards[i].name);
+        if (!from) {
+            leat_fail(error, "the stored layout has a shard %s, which is not configured", layout->shards[i].name);
+            return leat_config_blame(&s->startup.config, error, "shards");
+        }
         int64_t share = from->connections / s->startup.config.workers;
         s->shards[i] = (leat_worker_shard){
             .name = from->name, .at = leat_startup_address(from), .connections = share > 0 ? (uint32_t)share : 1};
@@ -136,7 +137,7 @@ static int make_edge(serve *s, leat_error *error)
     };
     leat_http_config_defaults(&config.http);
     if (leat_config_address(from->listen, s->listen_host, sizeof s->listen_host, &config.http.port, error) != 0)
-        return leat_fail_prefix(error, "listen");
+        return leat_config_blame(&s->startup.config, error, "listen");
     config.http.host = s->listen_host;
     config.http.body_max = (size_t)from->body_max;
     config.http.header_timeout_ms = from->header_timeout_ms;
@@ -145,7 +146,7 @@ static int make_edge(serve *s, leat_error *error)
     config.http.connections_max = (uint32_t)from->edge_connections;
     s->edge = leat_edge_thread_new(&config, error);
     if (!s->edge)
-        return leat_fail_prefix(error, "listen %s", from->listen);
+        return leat_config_blame(&s->startup.config, error, "listen");
     leat_info("edge listens on http://%s:%d", s->listen_host[0] ? s->listen_host : "*", leat_edge_thread_port(s->edge));
     return 0;
 }
@@ -236,11 +237,11 @@ static int make_admin(serve *s, leat_error *error)
     leat_http_config http;
     leat_http_config_defaults(&http);
     if (leat_config_address(address, s->admin_host, sizeof s->admin_host, &http.port, error) != 0)
-        return leat_fail_prefix(error, "admin");
+        return leat_config_blame(&s->startup.config, error, "admin");
     http.host = s->admin_host;
     s->admin = leat_admin_new(&s->loop, &http, s->metrics, serve_ready, NULL, s, error);
     if (!s->admin)
-        return leat_fail_prefix(error, "admin %s", address);
+        return leat_config_blame(&s->startup.config, error, "admin");
     leat_info("metrics on http://%s:%d/metrics", s->admin_host[0] ? s->admin_host : "*", leat_admin_port(s->admin));
     return 0;
 }
@@ -407,8 +408,8 @@ static int refuse_half(const serve *s, leat_error *error)
 {
     if (!s->startup.log.file || (s->with_edge && s->with_apply))
         return 0;
-    return leat_fail(error, "%s: log.local: the built-in log is for `leat run` alone: it cannot be shared by processes",
-                     s->startup.config.file);
+    leat_fail(error, "the built-in log is for `leat run` alone: it cannot be shared by processes");
+    return leat_config_blame(&s->startup.config, error, "log.local");
 }
 
 static int serve_command(const char *command, bool with_edge, bool with_apply, const char *config_file)

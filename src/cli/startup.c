@@ -21,8 +21,10 @@ enum {
 static int make_data_dir(leat_startup *startup, leat_error *error)
 {
     const char *dir = startup->config.data_dir;
-    if (mkdir(dir, 0750) != 0 && errno != EEXIST)
-        return leat_fail(error, "%s: data_dir: cannot make %s: %s", startup->config.file, dir, strerror(errno));
+    if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
+        leat_fail(error, "cannot make %s: %s", dir, strerror(errno));
+        return leat_config_blame(&startup->config, error, "data_dir");
+    }
     leat_buf path = {0};
     leat_buf_printf(&path, "%s/%s.catalog.json", dir, leat_config_topic(&startup->config));
     startup->catalog_file = leat_must_strdup(leat_buf_cstr(&path));
@@ -51,10 +53,25 @@ int leat_startup_check_shards(const leat_config *config, leat_error *error)
 {
     for (uint32_t i = 0; i < config->shard_count; i++) {
         const leat_config_shard *shard = &config->shards[i];
-        if (leat_shard_check_address(leat_startup_address(shard), error) != 0)
-            return leat_fail_prefix(error, "%s:%d: shards[%u] (%s)", config->file, shard->line, i, shard->name);
+        if (leat_shard_check_address(leat_startup_address(shard), error) == 0)
+            continue;
+        leat_fail_prefix(error, "shard %s", shard->name);
+        return leat_config_blame(config, error, "shards[%u].%s", i, shard->dsn ? "dsn" : "sqlite");
     }
     return 0;
+}
+
+/* The first property that is refused alone too. */
+static int blame_log(const leat_startup *startup, leat_error *error)
+{
+    leat_log_config one = startup->log;
+    one.property_count = 1;
+    for (uint32_t i = 0; i < startup->config.kafka_property_count; i++) {
+        one.properties = &startup->properties[i];
+        if (leat_log_check(&one, error) != 0)
+            return leat_config_blame(&startup->config, error, "log.kafka.properties.%s", one.properties->name);
+    }
+    return leat_config_blame(&startup->config, error, startup->log.file ? "log.local" : "log.kafka");
 }
 
 int leat_startup_config(leat_startup *startup, const char *file, leat_error *error)
@@ -67,7 +84,7 @@ int leat_startup_config(leat_startup *startup, const char *file, leat_error *err
         leat_diag_level(level);
     take_log_settings(startup);
     if (leat_log_check(&startup->log, error) != 0)
-        return leat_fail_prefix(error, "%s: log.kafka", file);
+        return blame_log(startup, error);
     if (leat_startup_check_shards(&startup->config, error) != 0)
         return -1;
     return make_data_dir(startup, error);
@@ -120,31 +137,46 @@ int leat_startup_check_databases(const leat_startup *startup, bool all, leat_err
 
 /* ---- the log ---- */
 
+/* The setting that says which log it is. */
+static const char *log_setting(const leat_startup *startup)
+{
+    return startup->log.file ? "log.local.path" : "log.kafka.topic";
+}
+
 int leat_startup_refuse_gone(const leat_startup *startup, leat_error *error)
 {
     for (uint32_t i = 0; i < startup->config.shard_count; i++) {
         leat_source stored;
         leat_layout layout;
         const leat_config_shard *shard = &startup->config.shards[i];
-        if (leat_shard_read_source(leat_startup_address(shard), startup->log.topic, &stored, &layout, error) == 0)
-            return leat_fail(error,
-                             "topic %s does not exist any more: shard %s was set up for the one with id %s, whose writes are gone "
-                             "with it where they were not applied. See \"A topic was deleted and made anew\" in docs/operations.md",
-                             startup->log.topic, shard->name, stored.topic_id);
+        if (leat_shard_read_source(leat_startup_address(shard), startup->log.topic, &stored, &layout, error) != 0)
+            continue;
+        leat_fail(error,
+                  "topic %s does not exist any more: shard %s was set up for the one with id %s, whose writes are gone "
+                  "with it where they were not applied. See \"A topic was deleted and made anew\" in docs/operations.md",
+                  startup->log.topic, shard->name, stored.topic_id);
+        return leat_config_blame(&startup->config, error, "%s", log_setting(startup));
     }
     return 0;
+}
+
+static int fail_missing(const leat_startup *startup, leat_error *error)
+{
+    if (startup->log.file)
+        leat_fail(error, "%s does not exist: `leat run` makes it", startup->log.file);
+    else if (leat_startup_refuse_gone(startup, error) != 0)
+        return -1;
+    else
+        leat_fail(error, "topic %s does not exist: run `leat init` first", startup->log.topic);
+    return leat_config_blame(&startup->config, error, "%s", log_setting(startup));
 }
 
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error)
 {
     for (;;) {
         int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, error);
-        if (answer == 1 && startup->log.file)
-            return leat_fail(error, "log.local.path: %s does not exist: `leat run` makes it", startup->log.file);
-        if (answer == 1 && leat_startup_refuse_gone(startup, error) == 0)
-            leat_fail(error, "topic %s does not exist: run `leat init` first", startup->log.topic);
         if (answer == 1)
-            return -1;
+            return fail_missing(startup, error);
         if (answer == 0 || startup->log.file)
             return answer;
         if (!wait)
@@ -170,9 +202,9 @@ int leat_startup_refuse_partitions(const leat_startup *startup, leat_error *erro
     uint32_t found = startup->identity.partition_count;
     if (wanted == 0 || wanted == found)
         return 0;
-    return leat_fail(error, "%s: log.%s.partitions is %lld, but %s %s has %u: set it to %u or use another %s", config->file,
-                     is_local ? "local" : "kafka", (long long)wanted, is_local ? "file" : "topic", startup->log.topic, found,
-                     found, is_local ? "file" : "topic");
+    leat_fail(error, "is %lld, but %s %s has %u: set it to %u or use another %s", (long long)wanted, is_local ? "file" : "topic",
+              startup->log.topic, found, found, is_local ? "file" : "topic");
+    return leat_config_blame(config, error, is_local ? "log.local.partitions" : "log.kafka.partitions");
 }
 
 int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *error)
@@ -182,20 +214,23 @@ int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *erro
         return 0;
     if (leat_log_topic_setting(&startup->log, "cleanup.policy", BROKER_TIMEOUT_MS, policy, sizeof policy, error) != 0)
         return -1;
-    if (strstr(policy, "compact"))
-        return leat_fail(error,
-                         "topic %s has cleanup.policy=%s: compaction drops older PATCHes of a key before they are applied; "
-                         "set cleanup.policy=delete",
-                         startup->log.topic, policy);
-    return 0;
+    if (!strstr(policy, "compact"))
+        return 0;
+    leat_fail(error,
+              "topic %s has cleanup.policy=%s: compaction drops older PATCHes of a key before they are applied; "
+              "set cleanup.policy=delete",
+              startup->log.topic, policy);
+    return leat_config_blame(&startup->config, error, "%s", log_setting(startup));
 }
 
 int leat_startup_source(const leat_startup *startup, leat_source *ret_source, leat_layout *ret_layout, leat_error *error)
 {
     uint32_t partitions = startup->identity.partition_count, shards = startup->config.shard_count;
-    if (partitions < shards)
-        return leat_fail(error, "topic %s has too few partitions, %u, for %u shards: each shard needs one of its own",
-                         startup->log.topic, partitions, shards);
+    if (partitions < shards) {
+        leat_fail(error, "topic %s has too few partitions, %u, for %u shards: each shard needs one of its own",
+                  startup->log.topic, partitions, shards);
+        return leat_config_blame(&startup->config, error, "%s", log_setting(startup));
+    }
     *ret_source = (leat_source){.subpartitions = LEAT_SUBPARTITIONS};
     snprintf(ret_source->log_identity, sizeof ret_source->log_identity, "%s", startup->identity.cluster);
     snprintf(ret_source->topic, sizeof ret_source->topic, "%s", startup->log.topic);
@@ -230,6 +265,14 @@ static void free_tables(leat_table *tables, uint32_t count)
     free(tables);
 }
 
+int leat_startup_blame_table(const leat_startup *startup, const char *label, leat_error *error)
+{
+    uint32_t r = 0;
+    while (r < startup->config.route_count && strcmp(startup->config.routes[r].table, label) != 0)
+        r++;
+    return leat_config_blame(&startup->config, error, "routes[%u].table", r);
+}
+
 int leat_startup_read_tables(const leat_startup *startup, leat_shard_address at, leat_table **ret_tables,
                              uint32_t *ret_count, leat_error *error)
 {
@@ -237,6 +280,8 @@ int leat_startup_read_tables(const leat_startup *startup, leat_shard_address at,
     uint32_t count = table_labels(startup, labels);
     leat_table *tables = leat_must_calloc(count, sizeof *tables);
     if (leat_shard_read_tables(at, labels, count, tables, error) != 0) {
+        if (*tables[0].label)
+            leat_startup_blame_table(startup, tables[0].label, error);
         free(tables);
         return -1;
     }
@@ -245,7 +290,7 @@ int leat_startup_read_tables(const leat_startup *startup, leat_shard_address at,
     return 0;
 }
 
-int leat_startup_compare_tables(const char *shard, const leat_table *tables, const char *first_shard,
+int leat_startup_compare_tables(const leat_startup *startup, const char *shard, const leat_table *tables, const char *first_shard,
                                 const leat_table *first, uint32_t count, leat_error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -257,7 +302,7 @@ int leat_startup_compare_tables(const char *shard, const leat_table *tables, con
         leat_fail(error, "table %s is not the same in shard %s as in shard %s: %s", tables[i].label, shard, first_shard,
                   text ? text : "");
         leat_buf_free(&change);
-        return -1;
+        return leat_startup_blame_table(startup, tables[i].label, error);
     }
     return 0;
 }
@@ -269,7 +314,7 @@ static int compare_shard(const leat_startup *startup, uint32_t shard, const leat
     const leat_config_shard *from = &startup->config.shards[shard];
     if (leat_startup_read_tables(startup, leat_startup_address(from), &tables, &count, error) != 0)
         return leat_fail_prefix(error, "shard %s", from->name);
-    int same = leat_startup_compare_tables(from->name, tables, startup->config.shards[0].name, first, count, error);
+    int same = leat_startup_compare_tables(startup, from->name, tables, startup->config.shards[0].name, first, count, error);
     free_tables(tables, count);
     return same;
 }
@@ -294,16 +339,18 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
 {
     const leat_config_route *from = &config->routes[index];
     int table = leat_catalog_table(over, from->table);
-    if (table < 0)
-        return leat_fail(error, "%s:%d: routes[%u].table: %s is not known; run `leat init`", config->file, from->line, index,
-                         from->table);
+    if (table < 0) {
+        leat_fail(error, "%s is not known; run `leat init`", from->table);
+        return leat_config_blame(config, error, "routes[%u].table", index);
+    }
     const char *names[LEAT_COLUMNS_MAX];
     leat_column_op ops[LEAT_COLUMNS_MAX];
     for (uint32_t c = 0; c < from->column_count; c++) {
         names[c] = from->columns[c].name;
-        if (!leat_op_by_name(from->columns[c].value, &ops[c]))
-            return leat_fail(error, "%s:%d: routes[%u].columns.%s: there is no operation %s (set, add, max, min, merge, append)",
-                             config->file, from->columns[c].line, index, names[c], from->columns[c].value);
+        if (leat_op_by_name(from->columns[c].value, &ops[c]))
+            continue;
+        leat_fail(error, "there is no operation %s (set, add, max, min, merge, append)", from->columns[c].value);
+        return leat_config_blame(config, error, "routes[%u].columns.%s", index, names[c]);
     }
     leat_route_spec spec = {.name = from->name,
                             .path = from->path,
@@ -317,7 +364,7 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
                             .column_ops = ops};
     leat_route *route = &ret->routes[ret->count];
     if (leat_route_build(&spec, &over->tables[table], (uint32_t)table, route, error) != 0)
-        return leat_fail_prefix(error, "%s:%d: routes[%u]", config->file, from->line, index);
+        return leat_config_blame(config, error, "routes[%u]", index);
     route->index = ret->count++;
     return 0;
 }
@@ -332,7 +379,7 @@ leat_board_version *leat_startup_version(const leat_startup *startup, leat_table
     for (uint32_t r = 0; status == 0 && r < startup->config.route_count; r++)
         status = build_route(&startup->config, r, &over, &version->routes, error);
     if (status == 0)
-        status = leat_routes_check(&version->routes, error);
+        status = leat_routes_check(&version->routes, error) == 0 ? 0 : leat_config_blame(&startup->config, error, "routes");
     if (status == 0)
         return version;
     leat_board_version_free(version);

@@ -59,8 +59,10 @@ int leat_startup_source(const leat_startup *startup, leat_source *ret_source, le
 int leat_startup_read_tables(const leat_startup *startup, leat_shard_address at, leat_table **ret_tables,
                              uint32_t *ret_count, leat_error *error) LEAT_MUST_CHECK;
 /* Are the tables of one shard like those of another? -1: `error` says which is not, and in what. */
-int leat_startup_compare_tables(const char *shard, const leat_table *tables, const char *first_shard,
+int leat_startup_compare_tables(const leat_startup *startup, const char *shard, const leat_table *tables, const char *first_shard,
                                 const leat_table *first, uint32_t count, leat_error *error) LEAT_MUST_CHECK;
+/* Puts file, line and setting of the first route to that table before the message; -1. */
+int leat_startup_blame_table(const leat_startup *startup, const char *label, leat_error *error);
 /* The same of all shards, which must be alike. */
 int leat_startup_read_alike(const leat_startup *startup, leat_table **ret_tables, uint32_t *ret_count,
                             leat_error *error) LEAT_MUST_CHECK;

@@ -1,6 +1,11 @@
 #include "config/config.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "config/tree.h"
 
 enum { PARTITIONS_PER_SHARD = 2 };
 
@@ -10,6 +15,44 @@ const char *leat_config_topic(const leat_config *config)
         return config->kafka_topic;
     const char *slash = strrchr(config->local_path, '/');
     return slash ? slash + 1 : config->local_path;
+}
+
+/* The entry that the beginning of the path names, and behind it the rest; NULL: there is none. */
+static const leat_node *step(const leat_node *node, const char **path)
+{
+    const char *at = *path;
+    size_t size = strcspn(at, ".[");
+    const leat_node *child = node->first;
+    if (*at == '[') {
+        char *end;
+        unsigned long index = strtoul(at + 1, &end, 10);
+        while (child && child->index != index)
+            child = child->next;
+        at = *end == ']' ? end + 1 : end;
+    } else {
+        while (child && !(child->key && strlen(child->key) == size && strncmp(child->key, at, size) == 0))
+            child = child->next;
+        at += size;
+    }
+    *path = *at == '.' ? at + 1 : at;
+    return child;
+}
+
+int leat_config_blame(const leat_config *config, leat_error *error, const char *path, ...)
+{
+    char text[LEAT_TREE_PATH_MAX];
+    va_list arguments;
+    va_start(arguments, path);
+    vsnprintf(text, sizeof text, path, arguments);
+    va_end(arguments);
+    if (!config->tree)
+        return leat_fail_prefix(error, "%s: %s", config->file ? config->file : "?", text);
+    const char *rest = text;
+    const leat_node *at = config->tree;
+    for (const leat_node *next = at; next && *rest;)
+        if ((next = step(at, &rest)) != NULL)
+            at = next;
+    return leat_fail_prefix(error, "%s:%d: %s", config->file, at->line, text);
 }
 
 uint32_t leat_config_partitions(const leat_config *config)

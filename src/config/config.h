@@ -40,6 +40,7 @@ typedef struct leat_config_route {
 
 typedef struct leat_config {
     char *file;
+    struct leat_node *tree; /* what the file holds, for leat_config_blame(); NULL: it was not read from one */
     char *listen;    /* host:port */
     char *admin;     /* host:port or "off" */
     int64_t workers;
@@ -87,6 +88,9 @@ typedef struct leat_config {
 /* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is allowed)". */
 int leat_config_load(const char *file, leat_config *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_config_fini(leat_config *config);
+/* Puts "file:line: path: " before the message that is there and returns -1. The path is a setting's, as in
+ * "routes[0].table"; where the file does not have it, the line is that of what it would stand in. */
+int leat_config_blame(const leat_config *config, leat_error *error, const char *path, ...) LEAT_PRINTF(3, 4);
 /* What the log's records are known by in the shards: the topic, or the name of the built-in log's file. */
 const char *leat_config_topic(const leat_config *config);
 /* How many partitions a log that is made gets. */

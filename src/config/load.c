@@ -389,6 +389,7 @@ void leat_config_fini(leat_config *config)
     if (!config)
         return;
     release((char *)config, "");
+    leat_tree_free(config->tree);
     free(config->file);
     *config = (leat_config){0};
 }
@@ -398,12 +399,11 @@ int leat_config_load(const char *file, leat_config *ret, leat_error *error)
     leat_node *root = leat_tree_read(file, error);
     if (!root)
         return -1;
-    leat_config config = {.file = leat_must_strdup(file)};
+    leat_config config = {.file = leat_must_strdup(file), .tree = root};
     loader l = {file, error};
     int result = read_map(&l, root, NULL, (char *)&config);
     if (result == 0)
         result = leat_rules_check(root, &config, error);
-    leat_tree_free(root);
     if (result < 0)
         leat_config_fini(&config);
     else

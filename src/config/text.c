@@ -124,13 +124,20 @@ static const char *value_of(const variable *v)
     return getenv(name);
 }
 
-/* A bare $NAME inside a longer text might be a part of a password, so only its place is told. */
+/* Is it a word of its own, such as in "host=$HOST password=$PASSWORD" or "postgresql://$USER:$PASSWORD@$HOST/db"? */
+static bool is_word(const char *text, const char *dollar, const variable *v)
+{
+    static const char ends[] = " \t\n=:/@,;?&'\"";
+    return (dollar == text || strchr(ends, dollar[-1])) && (!dollar[v->size] || strchr(ends, dollar[v->size]));
+}
+
+/* A bare $NAME inside a word might be a part of a password, so only its place is told. */
 static int fail_unset(const char *text, const char *dollar, const variable *v, leat_error *error)
 {
-    if (v->braces || strlen(text) == v->size)
+    if (v->braces || is_word(text, dollar, v))
         return leat_fail(error, "the environment variable %.*s is not set (or empty)",
                          v->name.size > 64 ? 64 : (int)v->name.size, v->name.data);
-    return leat_fail(error, "the environment variable at character %zu is not set (or empty; $$ is a dollar sign)",
+    return leat_fail(error, "the environment variable at character %zu is not set (or empty; ${NAME} has it named, $$ is a dollar sign)",
                      (size_t)(dollar - text) + 1);
 }
 

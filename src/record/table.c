@@ -1,5 +1,6 @@
 #include "record/table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,4 +113,12 @@ void leat_table_fini(leat_table *table)
     }
     table->column_count = 0;
     table->key_count = 0;
+}
+
+void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault, leat_table *tables)
+{
+    for (uint32_t i = 0; i < count; i++)
+        leat_table_fini(&tables[i]);
+    if (count > 0)
+        snprintf(tables[0].label, sizeof tables[0].label, "%s", fault < count ? labels[fault] : "");
 }

@@ -210,11 +210,12 @@ static int read_table(leat_lite *lite, const char *label, leat_table *ret, leat_
     return 0;
 }
 
-static int read_tables(leat_lite *lite, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error)
+static int read_tables(leat_lite *lite, const char *const *labels, uint32_t count, leat_table *ret, uint32_t *ret_at,
+                       leat_error *error)
 {
     int status = leat_lite_run(lite, "BEGIN", error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = read_table(lite, labels[i], &ret[i], error);
+        status = read_table(lite, labels[*ret_at = i], &ret[i], error);
     return status;
 }
 
@@ -222,12 +223,13 @@ int leat_lite_read_tables(const char *file, const char *const *labels, uint32_t 
                           leat_error *error)
 {
     leat_lite lite;
+    uint32_t at = count;
     memset(ret, 0, count * sizeof *ret);
     int status = leat_lite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
-        status = read_tables(&lite, labels, count, ret, error);
+        status = read_tables(&lite, labels, count, ret, &at, error);
     leat_lite_close(&lite);
-    for (uint32_t i = 0; status != 0 && i < count; i++)
-        leat_table_fini(&ret[i]);
+    if (status != 0)
+        leat_tables_give_up(labels, count, at, ret);
     return status;
 }

@@ -232,7 +232,7 @@ static const char plain_sql[] =
 
 /* First all labels are looked up, which needs the search_path; then the columns are read without one, so that the
  * server spells out every name outside pg_catalog and types and defaults mean the same on any other connection. */
-static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret, leat_error *error)
+static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret, uint32_t *ret_at, leat_error *error)
 {
     typedef struct oid_text {
         char text[16];
@@ -240,11 +240,11 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
     oid_text *oids = leat_must_calloc(count, sizeof *oids);
     int status = leat_pg_run(pg, search_path_sql, error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = find_table(pg, labels[i], &ret[i], oids[i].text, sizeof oids[i].text, error);
+        status = find_table(pg, labels[*ret_at = i], &ret[i], oids[i].text, sizeof oids[i].text, error);
     if (status == 0)
         status = leat_pg_run(pg, plain_sql, error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = read_columns(pg, oids[i].text, &ret[i], error);
+        status = read_columns(pg, oids[*ret_at = i].text, &ret[i], error);
     free(oids);
     return status;
 }
@@ -252,13 +252,14 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
 int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
                               leat_error *error)
 {
+    uint32_t at = count;
     memset(ret, 0, count * sizeof *ret);
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
-        status = read_tables(&pg, labels, count, ret, error);
+        status = read_tables(&pg, labels, count, ret, &at, error);
     leat_pg_close(&pg);
-    for (uint32_t i = 0; status != 0 && i < count; i++)
-        leat_table_fini(&ret[i]);
+    if (status != 0)
+        leat_tables_give_up(labels, count, at, ret);
     return status;
 }

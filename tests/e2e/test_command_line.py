@@ -85,6 +85,7 @@ def test_a_log_property_that_cannot_be_is_a_configuration_error(make_world):
         for command in ("init", "run"):
             done = world.leat(command, timeout=10)
             assert done.returncode == 2 and name in done.stderr, done
+            assert re.search(rf"leat\.yaml:[0-9]+: log\.kafka\.properties\.{re.escape(name)}: ", done.stderr), done
 
 
 def test_fewer_partitions_than_shards_is_said(make_world):
@@ -98,6 +99,7 @@ def test_fewer_partitions_than_shards_is_said(make_world):
     for command in ("init", "run"):
         done = world.leat(command)
         assert done.returncode == 1 and "too few partitions" in done.stderr, done
+        assert re.search(r"leat\.yaml:[0-9]+: log\.kafka\.topic: ", done.stderr), done
 
 
 @both
@@ -115,6 +117,7 @@ def test_routes_that_do_not_fit_their_table_are_refused(make_world):
         world.write_config()
         done = world.leat("run" if world.is_one_process else "init")
         assert done.returncode in (1, 2) and words in done.stderr, (key, value, done.stderr)
+        assert re.search(r"leat\.yaml:[0-9]+: routes\[0\]", done.stderr), done.stderr
 
 
 def test_apply_before_init_says_so(make_world):

@@ -116,7 +116,7 @@ def test_another_server_than_the_primary_cannot_be_asked_for(make_world, target)
     for command in (["init"], ["check"], ["run"], ["edge"], ["apply"], ["lag"], ["status"], ["dead", "list"]):
         done = world.leat(*command, timeout=20)
         assert done.returncode == 2, (command, done)
-        assert "shards[0] (a)" in done.stderr and f"target_session_attrs={target}" in done.stderr, done.stderr
+        assert "shards[0].dsn: shard a: " in done.stderr and f"target_session_attrs={target}" in done.stderr, done.stderr
         assert "secret" not in done.stderr
 
 

@@ -244,7 +244,14 @@ static const broken broken_files[] = {
      "c.yaml:1: shards[0].dsn: the environment variable leat_test_unset is not set (or empty)"},
     {"shards: [ { dsn: 'password=pa$SECRET' } ]\n",
      "c.yaml:1: shards[0].dsn: the environment variable at character 12 is not "
-     "set (or empty; $$ is a dollar sign)"},
+     "set (or empty; ${NAME} has it named, $$ is a dollar sign)"},
+    {"shards: [ { dsn: 'host=h password=$LEAT_TEST_UNSET dbname=d' } ]\n",
+     "c.yaml:1: shards[0].dsn: the environment variable LEAT_TEST_UNSET is not set (or empty)"},
+    {"shards: [ { dsn: 'postgresql://u:$LEAT_TEST_UNSET@h/d' } ]\n",
+     "c.yaml:1: shards[0].dsn: the environment variable LEAT_TEST_UNSET is not set (or empty)"},
+    {"shards: [ { dsn: 'password=$SECRET!' } ]\n",
+     "c.yaml:1: shards[0].dsn: the environment variable at character 10 is not "
+     "set (or empty; ${NAME} has it named, $$ is a dollar sign)"},
     {"shards: [ { dsn: 'password=pa$secret' } ]\n",
      "c.yaml:1: shards[0].dsn: the $ at character 12 begins no variable ($NAME "
      "in capitals, ${name}; $$ is a dollar sign)"},
@@ -389,6 +396,32 @@ START_TEST(test_everything_given)
     ck_assert_int_eq(c.idle_timeout_ms, 120000);
     ck_assert_int_eq(c.drain_ms, 0);
     ck_assert_int_eq(c.records_max, 100000);
+    leat_config_fini(&c);
+}
+END_TEST
+
+/* What only Kafka or a database shows to be wrong is said with the same file, line and path. */
+START_TEST(test_blame)
+{
+    static const char file[] = "log:\n  kafka:\n    brokers: b\n    topic: t\nshards:\n- name: a\n  dsn: x\n"
+                               "routes:\n- {path: '/a/{a}', table: a}\n- path: /b/{b}\n  table: b\n  columns:\n    n: add\n";
+    static const struct {
+        const char *path;
+        int line;
+    } cases[] = {
+        {"log.kafka.topic", 4}, {"log.kafka.partitions", 2}, {"shards[0].dsn", 7}, {"routes[0].table", 9}, {"routes[1]", 10},
+        {"routes[1].table", 11}, {"routes[1].columns.n", 13}, {"routes[1].columns.none", 12}, {"routes[2].table", 8}, {"admin", 1},
+    };
+    leat_config c;
+    load_good(file, &c);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        leat_error error;
+        char wanted[256];
+        leat_fail(&error, "is wrong");
+        ck_assert_int_eq(leat_config_blame(&c, &error, "%s", cases[i].path), -1);
+        snprintf(wanted, sizeof wanted, "%s:%d: %s: is wrong", c.file, cases[i].line, cases[i].path);
+        ck_assert_str_eq(error.text, wanted);
+    }
     leat_config_fini(&c);
 }
 END_TEST
@@ -627,6 +660,7 @@ static Suite *suite(void)
     tcase_add_test(good, test_default_budgets);
     tcase_add_test(good, test_everything_given);
     tcase_add_test(good, test_environment);
+    tcase_add_test(good, test_blame);
     tcase_add_test(good, test_example);
     suite_add_tcase(s, good);
     TCase *texts = tcase_create("texts");
