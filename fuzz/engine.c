@@ -195,7 +195,6 @@ static leat_engine *make_engine(void)
     config.shard_of = shards;
     config.jobs_max = JOBS;
     config.records_max = 48;
-    config.partition_records_max = 24;
     config.bytes_max = 16384;
     config.batch_records_max = 8;
     config.table_count = 2;

@@ -41,9 +41,6 @@ void sim_check_memory(sim_world *world, const sim_process *process)
         leat_engine_partition(process->worker->engine, p, &view);
         records += view.records;
         bytes += view.bytes;
-        if (view.records > limits->partition_records_max)
-            sim_fail(world, "memory", "process %u holds %u records of partition %u, more than %u", process->index,
-                     view.records, p, limits->partition_records_max);
     }
     if (records > limits->records_max || bytes > limits->bytes_max)
         sim_fail(world, "memory", "process %u holds %llu records and %llu bytes, more than it may", process->index,

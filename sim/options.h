@@ -23,7 +23,6 @@ typedef enum sim_option {
     /* The engine */
     OPT_CONNECTIONS,   /* of one process to one shard */
     OPT_RECORDS_MAX,
-    OPT_PARTITION_RECORDS_MAX,
     OPT_BYTES_MAX,
     OPT_BATCH_RECORDS_MAX,
     OPT_BATCH_BYTES_MAX,

@@ -156,9 +156,6 @@ static leat_engine_config engine_config(sim_world *world)
     leat_engine_config config;
     leat_engine_config_defaults(&config);
     config.records_max = (uint32_t)option[OPT_RECORDS_MAX];
-    config.partition_records_max = (uint32_t)option[OPT_PARTITION_RECORDS_MAX];
-    if (config.partition_records_max > config.records_max)
-        config.partition_records_max = config.records_max;
     config.bytes_max = (uint64_t)option[OPT_BYTES_MAX];
     config.batch_records_max = (uint32_t)option[OPT_BATCH_RECORDS_MAX];
     config.batch_bytes_max = (uint64_t)option[OPT_BATCH_BYTES_MAX];

@@ -53,15 +53,11 @@ void leat_full_clear(leat_engine *engine, leat_partition *partition)
 
 static bool has_room_again(leat_engine *engine, const leat_partition *partition)
 {
-    const leat_offsets *offsets = &partition->offsets;
     const leat_holding *shard = &leat_shard_of(engine, partition)->holding;
-    if (!leat_offsets_room(offsets))
-        return false;
     /* With nothing that could run, waiting for half would be waiting for ever: what is held may be stuck. */
     if (partition->flying == 0 && partition->ready == 0)
         return leat_budgets_admit(&engine->budgets, shard, &partition->holding, partition->full_bytes) > 0;
-    return offsets->count <= offsets->capacity / 2 &&
-           leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->full_bytes);
+    return leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->full_bytes);
 }
 
 static void look_for_room(leat_engine *engine)

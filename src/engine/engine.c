@@ -31,7 +31,7 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
     /* Nothing of an earlier time counts: the log has been read and committed by others since. */
     p->committed = -1;
     p->committed_us = now_us - engine->config.commit_every_us;
-    leat_offsets_begin(&p->offsets, -1);
+    p->low = -1;
     p->sought = false;
     p->told_paused = false;
     p->mishaps = 0;
@@ -154,13 +154,10 @@ static leat_taken no_room(leat_engine *engine, leat_partition *partition, uint32
 
 static leat_taken skip(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
 {
-    if (!leat_offsets_room_done(&partition->offsets))
-        return no_room(engine, partition, record->bytes);
-    leat_offsets_push_done(&partition->offsets, record->offset, record->accepted_ms);
     partition->position = record->offset + 1;
     partition->full_stamp = 0;
     engine->counters.records_skipped++;
-    leat_partition_commit(engine, partition, false);
+    leat_partition_passed(engine, partition);
     return LEAT_SKIPPED;
 }
 
@@ -172,10 +169,10 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     slot->payload = record->payload;
     slot->offset = record->offset;
     slot->read_us = engine->now_us;
+    slot->at_ms = record->accepted_ms;
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
-    slot->position = leat_offsets_push(&partition->offsets, record->offset, record->accepted_ms);
     uint32_t at = record->partition * LEAT_SUBS + (uint32_t)(record->hash % LEAT_SUBS);
     leat_queue *queue = &engine->queues[at];
     leat_queue_push(queue, pool, id);
@@ -199,14 +196,16 @@ leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const le
     leat_holding *shard = &leat_shard_of(engine, partition)->holding;
     leat_budgets *budgets = &engine->budgets;
     uint32_t admitted = leat_budgets_admit(budgets, shard, &partition->holding, record->bytes);
-    if (admitted == 0 || engine->pool.free_count == 0 || !leat_offsets_room(&partition->offsets))
+    if (admitted == 0 || engine->pool.free_count == 0)
         return no_room(engine, partition, record->bytes);
+    /* What lies between the last record and this one are offsets without a record. */
+    leat_engine_read_to(engine, now_us, record->partition, record->offset);
     leat_budgets_add(budgets, shard, &partition->holding, record->bytes);
     enqueue(engine, partition, record);
     partition->position = record->offset + 1;
     partition->full_stamp = 0;
     /* Would the next one of its size still fit? Better paused now than refused then. */
-    if (admitted == 1 || !leat_offsets_room(&partition->offsets))
+    if (admitted == 1)
         leat_full_set(engine, partition, 0);
     return LEAT_TAKEN;
 }
@@ -218,13 +217,7 @@ void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition
     if (p->state != LEAT_READING || position <= p->position)
         return;
     p->position = position;
-    int64_t before = p->offsets.low;
-    leat_offsets_read_to(&p->offsets, position);
-    if (p->offsets.low == before)
-        return;
-    p->moved = true;
-    leat_partition_compact_later(engine, p);
-    leat_partition_commit(engine, p, false);
+    leat_partition_passed(engine, p);
 }
 
 void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition, const char *reason)

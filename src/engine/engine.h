@@ -42,7 +42,6 @@ typedef struct leat_engine_config {
     const uint32_t *shard_of;       /* [partition_count], copied */
     uint32_t jobs_max;              /* most jobs in flight, over all shards: connections of this worker */
     uint32_t records_max;           /* held in all; memory is allocated for these at start */
-    uint32_t partition_records_max; /* held of one partition */
     uint64_t bytes_max;             /* payload held in all, half of it at most for shards that are down (own budget) */
     uint32_t batch_records_max;
     uint64_t batch_bytes_max;

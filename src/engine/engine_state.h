@@ -3,7 +3,8 @@
  * includes this.
  *
  *   engine.c      the events
- *   partition.c   a partition's life: claim, drop, fence, stop, commit, timers
+ *   partition.c   a partition's life: claim, drop, fence, stop, timers
+ *   low.c         how far it has come: low water, commits, the base of compactions
  *   revoke.c      its end: drain, last compaction, giving back
  *   schedule.c    what runs next: claims, batches, compactions
  *   jobs.c        what came of it
@@ -23,7 +24,6 @@
 
 #include "engine/budgets.h"
 #include "engine/engine.h"
-#include "engine/offsets.h"
 #include "engine/ready.h"
 
 #define LEAT_SUBS ((uint32_t)LEAT_PROGRESS_SUBPARTITIONS)
@@ -66,10 +66,11 @@ typedef struct leat_partition {
     leat_partition_state state;
     uint32_t shard;
     uint32_t incarnation;
-    leat_progress progress; /* since the claim; `low` stays as claimed, `offsets` below has the newer */
-    leat_offsets offsets;
-    int64_t position;
-    bool low_known;         /* claimed and not dropped since: `offsets.low` is true */
+    leat_progress progress; /* since the claim; `low` stays as claimed: leat_partition_low has the newer */
+    int64_t position;       /* every record below it was disposed of since the claim: taken, or skipped as applied. Moves while
+                               READING only; -1 before the first */
+    bool low_known;         /* claimed and not dropped since */
+    int64_t low;            /* while it is not: what it was last */
 
     leat_holding holding;
     uint32_t flying;        /* records in batches of this incarnation */
@@ -237,6 +238,7 @@ static inline void leat_clock(leat_engine *engine, int64_t now_us)
 }
 
 void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us);
+bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer);
 void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
 /* A partition whose state changes to UNASSIGNED or from it is counted here. */
 void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_partition_state state);
@@ -252,7 +254,21 @@ void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool
 void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
 /* The claim is in: READING from what it read. */
 void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_progress *progress);
-/* `low` may have moved: commits it, now or when it is time. */
+/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays quiet. */
+void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us);
+/* Takes the queue out of the ready ones and the timers. */
+void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+
+/* ---- low.c ---- */
+
+/* The first record it holds, in flight included; NULL: it holds none. O(subpartitions). */
+const leat_slot *leat_partition_first(const leat_engine *engine, const leat_partition *partition);
+/* Everything up to this offset is applied, -1: nothing is known to be. O(subpartitions): not for every record. */
+int64_t leat_partition_low(const leat_engine *engine, const leat_partition *partition);
+/* Records or offsets without one were passed, nothing of them is held: the low water moves when it holds nothing else. */
+void leat_partition_passed(leat_engine *engine, leat_partition *partition);
+/* The low water may have moved: commits it, now or when it is time. */
 void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);
 void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
 /* The base_seq a compaction could write now. */
@@ -261,12 +277,6 @@ int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition 
 int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition);
 /* Could a compaction write something? Not while the batch behind the base is open. */
 bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition);
-/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays quiet. */
-void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
-void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us);
-/* Takes the queue out of the ready ones and the timers. */
-void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
-
 /* ---- revoke.c ---- */
 
 void leat_revoke_begin(leat_engine *engine, leat_partition *partition);

@@ -76,11 +76,6 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, leat_j
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     uint32_t records = queue->flying;
     count_applied(engine, slot, part->partition * LEAT_SUBS + subpartition, records);
-    uint32_t at = queue->head;
-    for (uint32_t i = 0; i < records; i++) {
-        leat_offsets_complete(&partition->offsets, engine->pool.slots[at].position);
-        at = engine->pool.slots[at].next;
-    }
     LEAT_ASSERT(part->offsets[index] > partition->progress.offsets[subpartition]);
     LEAT_ASSERT(part->seq > partition->progress.last_seq[subpartition]);
     partition->progress.offsets[subpartition] = part->offsets[index];

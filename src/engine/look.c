@@ -4,6 +4,7 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_p
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
     const leat_partition *p = &engine->partitions[partition];
+    const leat_slot *first = leat_partition_first(engine, p);
     *ret = (leat_partition_view){
         .state = p->state,
         .paused = p->told_paused,
@@ -11,8 +12,8 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_p
         .bytes = p->holding.bytes,
         .in_flight = p->flying,
         .stalled = p->waiting,
-        .low = p->state == LEAT_UNASSIGNED ? -1 : p->offsets.low,
-        .oldest_ms = leat_offsets_oldest_ms(&p->offsets),
+        .low = p->state == LEAT_UNASSIGNED ? -1 : leat_partition_low(engine, p),
+        .oldest_ms = first ? first->at_ms : 0,
         .position = p->position,
         .reason = p->reason,
     };

@@ -23,7 +23,6 @@ void leat_engine_config_defaults(leat_engine_config *config)
 {
     *config = (leat_engine_config){
         .records_max = 16384,
-        .partition_records_max = 16384,
         .bytes_max = UINT64_C(128) << 20,
         .batch_records_max = 1000,
         .batch_bytes_max = UINT64_C(4) << 20,
@@ -53,8 +52,6 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
         return leat_fail(error, "jobs_max must be 1 to 4096");
     if (config->records_max == 0 || config->records_max > many)
         return leat_fail(error, "records_max must be 1 to %u", many);
-    if (config->partition_records_max == 0 || config->partition_records_max > many)
-        return leat_fail(error, "partition_records_max must be 1 to %u", many);
     if (config->batch_records_max == 0 || config->batch_records_max > 65536)
         return leat_fail(error, "batch_records_max must be 1 to 65536");
     if (config->table_count == 0 || config->table_count > 65536)
@@ -139,13 +136,8 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
         engine->queues = queues;
         engine->picked = picked;
     }
-    /* Records that are applied wait there too for those before them, so records_max does not bound it. */
-    uint32_t window = config->partition_records_max;
-    for (uint32_t i = 0; i < count; i++) {
-        leat_offsets_entry *entries = carve(carver, window, sizeof *entries);
-        if (!engine)
-            continue;
-        leat_offsets_init(&partitions[i].offsets, entries, window);
+    for (uint32_t i = 0; engine && i < count; i++) {
+        partitions[i].low = -1;
         partitions[i].shard = config->shard_of[i];
         partitions[i].position = -1;
         partitions[i].committed = -1;

@@ -21,7 +21,7 @@ void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer
     leat_heap_remove(&engine->timers, timer_id(engine, partition, timer));
 }
 
-static bool timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
+bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
 {
     return leat_heap_has(&engine->timers, timer_id(engine, partition, timer));
 }
@@ -161,6 +161,7 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
 
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
+    partition->low = leat_partition_low(engine, partition);
     leat_halt_leave(engine, partition);
     for (uint32_t i = 0; i < LEAT_SUBS; i++)
         drop_queue(engine, partition, i);
@@ -178,8 +179,6 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     partition->compact_running = false;
     partition->low_known = false;
     partition->position = -1;
-    /* `low` stays for whoever looks; the claim brings the true one. */
-    leat_offsets_begin(&partition->offsets, partition->offsets.low);
     partition->tell &= (uint8_t)~(LEAT_TELL_SEEK | LEAT_TELL_CONFIRM);
     engine->room_grew = true;
     leat_tell(engine, partition, 0);
@@ -269,7 +268,6 @@ void leat_partition_read(leat_engine *engine, leat_partition *partition, const l
     LEAT_ASSERT(progress->next_seq > progress->base_seq);
     leat_partition_enter(engine, partition, LEAT_READING);
     partition->progress = *progress;
-    leat_offsets_begin(&partition->offsets, progress->low);
     partition->low_known = true;
     partition->position = -1;
     partition->claim_failures = 0;
@@ -278,67 +276,4 @@ void leat_partition_read(leat_engine *engine, leat_partition *partition, const l
     leat_tell(engine, partition, LEAT_TELL_SEEK);
     leat_partition_commit(engine, partition, false);
     leat_partition_compact_later(engine, partition);
-}
-
-void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now)
-{
-    int64_t low = partition->offsets.low;
-    if (!partition->low_known || low < 0 || low == partition->committed)
-        return;
-    int64_t at_us = partition->committed_us + engine->config.commit_every_us;
-    if (!now && at_us > engine->now_us) {
-        if (!timer_is_set(engine, partition, LEAT_TIMER_COMMIT))
-            leat_timer_set(engine, partition, LEAT_TIMER_COMMIT, at_us);
-        return;
-    }
-    leat_timer_clear(engine, partition, LEAT_TIMER_COMMIT);
-    partition->committed = low;
-    partition->committed_us = engine->now_us;
-    leat_tell(engine, partition, LEAT_TELL_COMMIT);
-}
-
-void leat_partition_compact_later(leat_engine *engine, leat_partition *partition)
-{
-    if (partition->state != LEAT_READING || partition->compact_running || partition->compact_queued)
-        return;
-    int64_t at_us = engine->now_us + (partition->moved ? engine->config.compact_every_us : engine->config.verify_every_us);
-    if (timer_is_set(engine, partition, LEAT_TIMER_COMPACT) && partition->compact_at_us <= at_us)
-        return;
-    partition->compact_at_us = at_us;
-    leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
-}
-
-int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition)
-{
-    int64_t lowest = partition->progress.next_seq;
-    uint32_t id = leat_partition_id(engine, partition);
-    for (uint32_t i = 0; i < engine->config.jobs_max && partition->batches > 0; i++) {
-        const leat_job_slot *slot = &engine->jobs[i];
-        if (slot->state != LEAT_JOB_RUNNING || slot->job.kind != LEAT_JOB_BATCH || slot->job.shard != partition->shard)
-            continue;
-        for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
-            const leat_batch_part *part = &slot->job.batch.parts[j];
-            if (part->partition == id && part->incarnation == partition->incarnation && part->seq < lowest)
-                lowest = part->seq;
-        }
-    }
-    return lowest - 1;
-}
-
-/* Nothing was sent since the base, and nothing is open: a low water without batches is written with a seq of its own. */
-static bool is_idle_at_base(const leat_partition *partition)
-{
-    return partition->batches == 0 && partition->progress.next_seq - 1 == partition->progress.base_seq;
-}
-
-bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition)
-{
-    return is_idle_at_base(partition) || leat_partition_new_base(engine, partition) > partition->progress.base_seq;
-}
-
-int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition)
-{
-    if (partition->moved && is_idle_at_base(partition))
-        partition->progress.next_seq++;
-    return leat_partition_new_base(engine, partition);
 }

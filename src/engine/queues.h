@@ -13,9 +13,9 @@ typedef struct leat_slot {
     void *payload;
     int64_t offset;
     int64_t read_us;
+    int64_t at_ms; /* its timestamp */
     uint32_t table;
     uint32_t bytes;
-    uint32_t position; /* in its partition's leat_offsets */
     uint32_t next;
     int32_t epoch; /* leader epoch; -1: not known */
 } leat_slot;

@@ -102,13 +102,14 @@ static void need(int64_t *needs, uint32_t *count, int64_t seq)
 }
 
 /* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
-static void fill_compaction(leat_compaction *compaction, uint32_t id, const leat_partition *partition, int64_t base_seq)
+static void fill_compaction(const leat_engine *engine, leat_compaction *compaction, const leat_partition *partition,
+                            int64_t base_seq)
 {
     const leat_progress *progress = &partition->progress;
-    compaction->partition = id;
+    compaction->partition = leat_partition_id(engine, partition);
     compaction->claim = progress->claim;
     compaction->base_seq = base_seq;
-    compaction->low = partition->offsets.low;
+    compaction->low = leat_partition_low(engine, partition);
     compaction->newest = progress->newest;
     compaction->needs_count = 0;
     for (uint32_t i = 0; i < LEAT_SUBS; i++) {
@@ -148,7 +149,7 @@ static const leat_job *next_compaction(leat_engine *engine, leat_shard *shard)
     leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_COMPACT);
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
-    fill_compaction(&slot->job.compaction, id, partition, base_seq);
+    fill_compaction(engine, &slot->job.compaction, partition, base_seq);
     partition->moved = false;
     partition->compact_running = true;
     if (partition->state == LEAT_REVOKING)
@@ -220,7 +221,6 @@ static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *
 
 static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *part, uint32_t subpartition)
 {
-    const leat_offsets *offsets = &engine->partitions[part->partition].offsets;
     leat_newest last = {.offset = -1};
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     leat_batch_record *record = &batch->records[batch->record_count];
@@ -228,7 +228,7 @@ static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *
     for (uint32_t i = 0; i < queue->flying; i++) {
         const leat_slot *slot = &engine->pool.slots[at];
         LEAT_ASSERT(slot->offset > last.offset);
-        last = (leat_newest){slot->offset, leat_offsets_at_ms(offsets, slot->position), slot->epoch};
+        last = (leat_newest){slot->offset, slot->at_ms, slot->epoch};
         record[i] = (leat_batch_record){.payload = slot->payload,
                                         .offset = slot->offset,
                                         .partition = part->partition,

@@ -59,7 +59,6 @@ static void make_config(test_world *world)
     config->shard_of = world->shard_of;
     config->jobs_max = between(world, 1, WORLD_JOBS);
     config->records_max = between(world, 2, 100);
-    config->partition_records_max = between(world, 1, 60);
     config->bytes_max = between(world, 80, 3000);
     config->batch_records_max = between(world, 1, BATCH_MAX);
     config->batch_bytes_max = between(world, 30, 400);

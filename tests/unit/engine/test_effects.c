@@ -5,7 +5,7 @@ START_TEST(a_full_partition_pauses_and_resumes_at_half)
 {
     story s;
     story_begin(&s, 1);
-    s.config.partition_records_max = 4;
+    s.config.records_max = 4;
     s.config.batch_records_max = 1;
     story_reading(&s, 1);
     for (int64_t offset = 0; offset < 4; offset++)
@@ -27,7 +27,7 @@ START_TEST(a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_sa
 {
     story s;
     story_begin(&s, 1);
-    s.config.partition_records_max = 4;
+    s.config.records_max = 4;
     story_reading(&s, 1);
     story_load(&s, 0, 1, 0, 2);
     story_settle(&s);
@@ -41,50 +41,13 @@ START_TEST(a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_sa
 }
 END_TEST
 
-START_TEST(applied_records_behind_a_held_one_count_for_the_window)
-{
-    story s;
-    story_begin(&s, 1);
-    s.config.partition_records_max = 4;
-    story_reading(&s, 1);
-    story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_DRIFT);
-    for (int64_t offset = 1; offset < 4; offset++) {
-        ck_assert_int_eq(story_read(&s, 0, 2, offset), LEAT_TAKEN);
-        story_done(&s, 0, LEAT_APPLIED);
-    }
-    ck_assert_uint_eq(story_view(&s, 0).records, 1);
-    ck_assert_int_eq(story_read(&s, 0, 2, 4), LEAT_FULL);
-    ck_assert(story_view(&s, 0).paused);
-    s.size = 0;
-    story_wait(&s);
-    story_done(&s, 0, LEAT_APPLIED);
-    story_told(&s, "batch 0/1:0\ncommit 0 at 3\nresume 0\n");
-    ck_assert_int_eq(story_read(&s, 0, 2, 4), LEAT_TAKEN);
-    story_end(&s);
-}
-END_TEST
-
 START_TEST(a_partition_that_is_partly_stuck_still_gets_records)
 {
     story s;
     story_begin(&s, 1);
-    s.config.partition_records_max = 4;
-    story_reading(&s, 1);
-    story_load(&s, 0, 1, 0, 2); /* three of four stay held */
-    story_settle(&s);
-    story_done(&s, 0, LEAT_OUTAGE);
-    ck_assert_int_eq(story_read(&s, 0, 2, 3), LEAT_TAKEN);
-    s.size = 0;
-    story_done(&s, 0, LEAT_APPLIED);
-    /* The window is full: pausing is right. With room it would not be: */
-    ck_assert(story_view(&s, 0).paused);
-    story_end(&s);
-
-    story_begin(&s, 1);
     s.config.records_max = 4;
     story_reading(&s, 1);
-    story_load(&s, 0, 1, 0, 2);
+    story_load(&s, 0, 1, 0, 2); /* three of four stay held */
     story_settle(&s);
     story_done(&s, 0, LEAT_OUTAGE);
     for (int64_t offset = 3; offset < 20; offset++) {
@@ -182,6 +145,6 @@ END_TEST
 
 STORY_MAIN("effects", a_full_partition_pauses_and_resumes_at_half,
            a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_said,
-           applied_records_behind_a_held_one_count_for_the_window, a_partition_that_is_partly_stuck_still_gets_records,
+           a_partition_that_is_partly_stuck_still_gets_records,
            a_record_bigger_than_all_bounds_passes_alone, a_shard_that_does_not_answer_leaves_half_to_the_others,
            who_was_refused_first_resumes_first, a_deadline_of_now_says_that_there_is_more)

@@ -35,7 +35,6 @@ START_TEST(a_limit_that_makes_no_sense_is_named)
     REFUSED(shard_count, 0);
     REFUSED(jobs_max, 0);
     REFUSED(records_max, 0);
-    REFUSED(partition_records_max, 0);
     REFUSED(bytes_max, 0);
     REFUSED(batch_records_max, 0);
     REFUSED(batch_bytes_max, 0);

@@ -185,8 +185,9 @@ START_TEST(offsets_without_a_record_are_passed_committed_and_kept)
     ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_TAKEN);
     leat_engine_read_to(s.engine, s.now_us, 0, 6);
     story_settle(&s);
-    story_told(&s, "batch 0/1:3\n");
-    ck_assert_int_eq(story_view(&s, 0).low, -1);
+    story_told(&s, "commit 0 at 2\nbatch 0/1:3\n");
+    ck_assert_int_eq(story_view(&s, 0).low, 2);
+    s.now_us++;
     ck_assert_int_eq(story_view(&s, 0).position, 6);
     story_done(&s, 0, LEAT_APPLIED);
     story_told(&s, "commit 0 at 5\n");
@@ -237,29 +238,6 @@ START_TEST(a_range_lost_from_the_log_stops_the_partition)
     story_told(&s, "pause 0\n");
     ck_assert_uint_eq(s.released, 3);
     ck_assert_str_eq(story_view(&s, 0).reason, "records 3 to 9 are gone");
-    story_end(&s);
-}
-END_TEST
-
-START_TEST(low_passes_holes_but_no_unapplied_record)
-{
-    story s;
-    story_begin(&s, 1);
-    story_reading(&s, 3);
-    ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 0, 2, 10), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 0, 3, 11), LEAT_TAKEN);
-    story_told(&s, "batch 0/1:3\nbatch 0/2:10\nbatch 0/3:11\n");
-    story_done(&s, 1, LEAT_APPLIED);
-    story_told(&s, "");
-    ck_assert_int_eq(story_view(&s, 0).low, -1);
-    ck_assert_int_eq(story_view(&s, 0).oldest_ms, 1003);
-    story_done(&s, 0, LEAT_APPLIED);
-    story_told(&s, "commit 0 at 10\n");
-    s.now_us++;
-    story_done(&s, 0, LEAT_APPLIED);
-    story_told(&s, "commit 0 at 11\n");
-    ck_assert_int_eq(story_view(&s, 0).position, 12);
     story_end(&s);
 }
 END_TEST
@@ -421,7 +399,7 @@ STORY_MAIN("partition", nothing_is_claimed_without_a_connection,
            a_leader_epoch_that_does_not_fit_its_place_stops_the_partition, a_record_where_there_was_none_stops_the_partition,
            offsets_without_a_record_are_passed_committed_and_kept, a_revoke_keeps_a_low_water_without_batches,
            a_range_lost_from_the_log_stops_the_partition,
-           low_passes_holes_but_no_unapplied_record, commits_come_no_more_often_than_asked, a_commit_that_failed_comes_again,
+           commits_come_no_more_often_than_asked, a_commit_that_failed_comes_again,
            a_fenced_partition_waits_for_time_and_the_word_of_the_group, the_word_alone_does_not_end_the_fence_early,
            a_shard_that_comes_back_is_claimed_anew, lost_and_assigned_again_waits_for_its_own_old_claim,
            events_for_a_partition_we_do_not_have_are_harmless)
