@@ -54,6 +54,7 @@ static void take_down(leat_worker *worker)
     uv_close((uv_handle_t *)&worker->show, NULL);
     uv_close((uv_handle_t *)&worker->awake, NULL);
     uv_close((uv_handle_t *)&worker->after_poll, NULL);
+    leat_standstill_close(&worker->standstill);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 
@@ -99,6 +100,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .board = worker->config.board,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
             .seed = worker->config.engine.seed + shard,
+            .standstill = &worker->standstill,
         };
         worker->shards[shard].sink = leat_sink_new(&worker->loop, &config, &events, error);
         if (!worker->shards[shard].sink)
@@ -129,6 +131,8 @@ static void start_handles(leat_worker *worker)
     worker->after_poll.data = worker;
     uv_check_start(&worker->after_poll, on_after_poll);
     uv_timer_start(&worker->show, on_show, SHOW_EVERY_MS, SHOW_EVERY_MS);
+    snprintf(worker->name, sizeof worker->name, "worker %u", worker->config.index);
+    leat_standstill_watch(&worker->standstill, &worker->loop, worker->name);
 }
 
 static void release_memory(leat_worker *worker)

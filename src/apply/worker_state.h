@@ -7,6 +7,7 @@
 
 #include "apply/items.h"
 #include "apply/worker.h"
+#include "base/standstill.h"
 
 typedef struct leat_worker_shard_state {
     leat_sink *sink;
@@ -41,6 +42,8 @@ struct leat_worker {
     uv_timer_t show;       /* publishes metrics */
     uv_idle_t awake;       /* runs while there is something to pump: keeps the loop from sleeping */
     uv_check_t after_poll; /* pumps once a turn, whatever woke the loop */
+    leat_standstill standstill; /* the clock of all that has a time limit here */
+    char name[24];
 
     leat_engine *engine;
     leat_log_reader *reader;

@@ -89,7 +89,7 @@ static const leat_setting settings[] = {
     {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET, .fallback_words = "this or sqlite is required",
      .allowed = "a connection string or URI of libpq; $NAME takes an environment variable",
      .help = "How PostgreSQL is reached. Of several hosts leat takes the primary, for whatever it does; connect_timeout is for "
-             "each, 10 s when it is not given."},
+             "each host and address of it, 10 s when it is not given, 5 s where there are several."},
     {"shards[].sqlite", SHARD(sqlite), TEXT(NULL, "a file; relative to the working directory"),
      .fallback_words = "this or dsn is required",
      .help = "A SQLite file instead of PostgreSQL, with your tables in it. leat keeps its own beside them."},

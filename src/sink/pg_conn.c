@@ -4,17 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include "base/diag.h"
+#include "sink/pg_hosts.h"
 #include "sink/pg_params.h"
 #include "sink/statement.h"
 
 enum {
     SERVER_VERSION_MIN = 150000, /* MERGE */
-    SILENCE_MAX_MS = 60000,      /* a server that owes an answer for longer is given up */
+    ANSWER_MS = 10000,           /* which server it is: no statement is quicker */
+    NETWORK_SILENCE_MS = 10000,  /* the server's machine acknowledges what is sent, or it is not there */
+    NETWORK_TICKS = 3,           /* so often in a row: what has just arrived behind a pause is still to be read */
 };
 
 typedef enum conn_state {
     CONN_CLOSED,
+    CONN_LOOKING, /* names are being looked up */
     CONN_CONNECTING,
     CONN_ASKING, /* connected; the server has not said yet which one it is */
     CONN_READY,
@@ -23,7 +31,9 @@ typedef enum conn_state {
 
 struct leat_pg_conn {
     uv_loop_t *loop;
-    const leat_pg_dsn *dsn;
+    leat_standstill *standstill;
+    int64_t silence_us;
+    leat_pg_hosts *hosts;
     leat_pg_conn_events events;
     conn_state state;
     PGconn *pg;
@@ -32,20 +42,27 @@ struct leat_pg_conn {
     int poll_events;       /* watched now; 0: stopped */
     uint32_t open_polls;   /* handles the loop still knows */
     uint32_t open_syncs;   /* sent, not answered */
-    uint64_t since_ms;     /* of the attempt; of the last answer or the first question */
+    int64_t since_us;      /* of the attempt at one place; of the last answer or the first question */
+    int64_t heard_us;      /* see leat_pg_conn_heard_us */
+    uint32_t unacknowledged_ticks;
+    bool is_pooled;
     leat_pg_server server; /* see leat_pg_conn_server */
     bool is_asking;        /* what comes up to the next Sync is the server's answer to which one it is */
+    bool is_wrong;         /* it was no answer that serves: the connection is to be ended */
     bool is_told;          /* it has come, and `told` has not been called */
     uint32_t told_count;   /* statements of the question that are answered */
     bool freed;
-    char message[512];     /* why it broke */
+    char where[256];
+    char said[512];        /* the error the server has sent last, when nothing good came after it */
+    char message[512];     /* why it broke; of an attempt: a part for each place */
 };
 
 /* Any role may ask on a primary. The timeline is a statement of its own, and the last one: not every service that is
  * PostgreSQL tells it, and without it one loses little, since a standby acknowledges nothing before it is promoted, and
  * then is another postmaster. While one lives an acknowledged commit stays. (With synchronous_commit off the crash of a
  * backend may lose some, but it ends all connections at once.) */
-static const char *const which_server_sql[] = {"SELECT " LEAT_PG_STARTED_SQL, "SELECT " LEAT_PG_TIMELINE_SQL};
+static const char *const which_server_sql[] = {"SELECT " LEAT_PG_STARTED_SQL ", pg_catalog.pg_backend_pid()",
+                                               "SELECT " LEAT_PG_TIMELINE_SQL};
 
 enum { ASK_STARTED, ASK_TIMELINE, ASK_COUNT };
 
@@ -81,6 +98,7 @@ static void release_if_done(leat_pg_conn *conn)
     if (!conn->freed || conn->open_polls > 0)
         return;
     leat_pg_conn_events events = conn->events;
+    leat_pg_hosts_free(conn->hosts);
     free(conn);
     events.freed(events.context);
 }
@@ -119,9 +137,8 @@ static int watch_socket(leat_pg_conn *conn, int fd)
 }
 
 /* While it connects, libpq may change sockets. */
-static int watch(leat_pg_conn *conn, int events)
+static int watch_fd(leat_pg_conn *conn, int fd, int events)
 {
-    int fd = PQsocket(conn->pg);
     if (conn->poll && conn->poll_fd != fd)
         unwatch(conn);
     if (!conn->poll && (fd < 0 || watch_socket(conn, fd) < 0))
@@ -132,27 +149,48 @@ static int watch(leat_pg_conn *conn, int events)
     return uv_poll_start(conn->poll, events, on_poll) < 0 ? -1 : 0;
 }
 
+static int watch(leat_pg_conn *conn, int events)
+{
+    return watch_fd(conn, PQsocket(conn->pg), events);
+}
+
+static int64_t now_us(const leat_pg_conn *conn)
+{
+    return leat_standstill_now_us(conn->standstill);
+}
+
 /* --- ends -------------------------------------------------------------------------------------------------------- */
 
-static void drop(leat_pg_conn *conn)
+static bool is_attempt(const leat_pg_conn *conn)
+{
+    return conn->state == CONN_LOOKING || conn->state == CONN_CONNECTING || conn->state == CONN_ASKING;
+}
+
+static void drop_server(leat_pg_conn *conn)
 {
     unwatch(conn);
     PQfinish(conn->pg);
     conn->pg = NULL;
-    conn->state = CONN_CLOSED;
     conn->open_syncs = 0;
     conn->is_asking = false;
     conn->is_told = false;
+    conn->is_wrong = false;
+    conn->unacknowledged_ticks = 0;
 }
 
-/* Of a lost connection libpq guesses at length: the first line says it. A failed attempt has a line a host. */
+static void drop(leat_pg_conn *conn)
+{
+    drop_server(conn);
+    leat_pg_hosts_end(conn->hosts, false);
+    conn->state = CONN_CLOSED;
+}
+
+/* Of a lost connection libpq guesses at length: the first line says it, and what the server said before it hung up says
+ * more. */
 static void keep_message(leat_pg_conn *conn, const char *message)
 {
-    snprintf(conn->message, sizeof conn->message, "%s", message);
-    size_t size = conn->state == CONN_CONNECTING ? strlen(conn->message) : strcspn(conn->message, "\n");
-    while (size > 0 && conn->message[size - 1] == '\n')
-        size--;
-    conn->message[size] = '\0';
+    const char *text = conn->said[0] ? conn->said : message;
+    snprintf(conn->message, sizeof conn->message, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
 static void close_with(leat_pg_conn *conn, const char *message)
@@ -186,11 +224,49 @@ void leat_pg_conn_settle(leat_pg_conn *conn)
 
 /* --- connecting -------------------------------------------------------------------------------------------------- */
 
+static void note_said(leat_pg_conn *conn, const PGresult *error)
+{
+    const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+    if (sqlstate && text)
+        snprintf(conn->said, sizeof conn->said, "%s: %s", sqlstate, text);
+}
+
+/* To an idle connection the server says why it ends it: libpq takes that for a notice. */
 static void on_notice(void *context, const PGresult *notice)
 {
-    (void)context;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
     leat_debug("PostgreSQL says: %s", text ? text : "");
+    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+        note_said(context, notice);
+}
+
+static void try_next(leat_pg_conn *conn);
+
+/* Of several places each has its part of the message. libpq's own text gets the SQLSTATE by PQERRORS_VERBOSE, and a line with
+ * the place in the server's source, which says nothing here. */
+static void place_failed(leat_pg_conn *conn, const char *message)
+{
+    char text[sizeof conn->where + sizeof conn->said + 2];
+    if (conn->said[0])
+        snprintf(text, sizeof text, "%s: %s", conn->where, conn->said);
+    else
+        snprintf(text, sizeof text, "%s", message);
+    char *location = strstr(text, "\nLOCATION:");
+    if (location)
+        *location = '\0';
+    leat_pg_hosts_append(conn->message, sizeof conn->message, text);
+    drop_server(conn);
+    try_next(conn);
+}
+
+static void place_is_silent(leat_pg_conn *conn)
+{
+    char text[sizeof conn->where + 64];
+    snprintf(text, sizeof text, "%s: no answer to the attempt to connect within %lld s", conn->where,
+             (long long)(leat_pg_hosts_limit_ms(conn->hosts) / 1000));
+    place_failed(conn, text);
 }
 
 static bool send_which_server(leat_pg_conn *conn)
@@ -210,7 +286,7 @@ static void ask_first(leat_pg_conn *conn)
 {
     conn->state = CONN_ASKING;
     if (!send_which_server(conn))
-        close_with(conn, PQerrorMessage(conn->pg));
+        place_failed(conn, PQerrorMessage(conn->pg));
 }
 
 static void open_attempt(leat_pg_conn *conn)
@@ -219,13 +295,14 @@ static void open_attempt(leat_pg_conn *conn)
     if (version < SERVER_VERSION_MIN) {
         char message[128];
         snprintf(message, sizeof message, "PostgreSQL 15 or later is needed, the server is %d", version / 10000);
-        close_with(conn, message);
+        place_failed(conn, message);
         return;
     }
     if (PQsetnonblocking(conn->pg, 1) != 0 || !PQenterPipelineMode(conn->pg) || watch(conn, UV_READABLE) < 0) {
-        close_with(conn, "the connection does not take pipeline mode");
+        place_failed(conn, "the connection does not take pipeline mode");
         return;
     }
+    PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
     ask_first(conn);
 }
 
@@ -238,26 +315,78 @@ static void advance_attempt(leat_pg_conn *conn)
     if (status == PGRES_POLLING_OK)
         open_attempt(conn);
     else if (status == PGRES_POLLING_FAILED)
-        close_with(conn, PQerrorMessage(conn->pg));
+        place_failed(conn, PQerrorMessage(conn->pg));
     else if (watch(conn, status == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE) < 0)
-        close_with(conn, "the socket cannot be watched");
+        place_failed(conn, "the socket cannot be watched");
+}
+
+static void name_place(leat_pg_conn *conn, const leat_pg_place *place)
+{
+    const char *host = place->host ? place->host : place->hostaddr, *address = place->host ? place->hostaddr : NULL;
+    snprintf(conn->where, sizeof conn->where, "%.140s%s%.63s%s%s%.8s", host ? host : "the local socket", address ? " (" : "",
+             address ? address : "", address ? ")" : "", place->port ? ", port " : "", place->port ? place->port : "");
+}
+
+/* True: it is under way. */
+static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
+{
+    name_place(conn, place);
+    conn->said[0] = '\0';
+    conn->state = CONN_CONNECTING;
+    conn->since_us = now_us(conn);
+    conn->pg = leat_pg_hosts_connect(conn->hosts, place);
+    if (conn->pg) {
+        PQsetNoticeReceiver(conn->pg, on_notice, conn);
+        PQsetErrorVerbosity(conn->pg, PQERRORS_VERBOSE);
+    }
+    if (conn->pg && PQstatus(conn->pg) != CONNECTION_BAD && watch(conn, UV_WRITABLE) == 0)
+        return true;
+    const char *message = !conn->pg ? "out of memory" : PQerrorMessage(conn->pg);
+    leat_pg_hosts_append(conn->message, sizeof conn->message, *message ? message : "the socket cannot be watched");
+    drop_server(conn);
+    return false;
+}
+
+/* The attempt has failed everywhere; `closed` comes on a later turn. */
+static void end_attempt(leat_pg_conn *conn)
+{
+    leat_pg_hosts_append_failures(conn->hosts, conn->message, sizeof conn->message);
+    conn->state = CONN_BROKEN;
+    conn->events.wake(conn->events.context);
+}
+
+static void wait_for_names(leat_pg_conn *conn)
+{
+    if (conn->state != CONN_LOOKING)
+        conn->since_us = now_us(conn);
+    conn->state = CONN_LOOKING;
+    if (watch_fd(conn, leat_pg_hosts_fd(conn->hosts), UV_READABLE) == 0)
+        return;
+    leat_pg_hosts_append(conn->message, sizeof conn->message, "the lookup of the host name cannot be watched");
+    end_attempt(conn);
+}
+
+static void try_next(leat_pg_conn *conn)
+{
+    leat_pg_place place;
+    leat_pg_hosts_step step;
+    while ((step = leat_pg_hosts_next(conn->hosts, &place)) == LEAT_PG_HOSTS_PLACE) {
+        unwatch(conn);
+        if (start_at(conn, &place))
+            return;
+    }
+    if (step == LEAT_PG_HOSTS_WAIT)
+        wait_for_names(conn);
+    else
+        end_attempt(conn);
 }
 
 void leat_pg_conn_open(leat_pg_conn *conn)
 {
     LEAT_ASSERT(conn->state == CONN_CLOSED && !conn->pg && !conn->freed);
-    conn->state = CONN_CONNECTING;
-    conn->since_ms = uv_now(conn->loop);
-    conn->pg = PQconnectStartParams(leat_pg_dsn_keywords(conn->dsn), leat_pg_dsn_values(conn->dsn), 0);
-    if (!conn->pg) {
-        break_later(conn, "out of memory");
-        return;
-    }
-    PQsetNoticeReceiver(conn->pg, on_notice, NULL);
-    if (PQstatus(conn->pg) == CONNECTION_BAD)
-        break_later(conn, PQerrorMessage(conn->pg));
-    else if (watch(conn, UV_WRITABLE) < 0)
-        break_later(conn, "the socket cannot be watched");
+    conn->message[0] = conn->said[0] = '\0';
+    leat_pg_hosts_begin(conn->hosts);
+    try_next(conn);
 }
 
 /* --- reading and writing ----------------------------------------------------------------------------------------- */
@@ -267,18 +396,38 @@ static bool is_connected(const leat_pg_conn *conn)
     return conn->state == CONN_ASKING || conn->state == CONN_READY;
 }
 
-static void count_sync(leat_pg_conn *conn, const PGresult *result)
+static void note_result(leat_pg_conn *conn, const PGresult *result)
 {
-    if (result && PQresultStatus(result) == PGRES_PIPELINE_SYNC && conn->open_syncs > 0)
+    ExecStatusType status = result ? PQresultStatus(result) : PGRES_COMMAND_OK;
+    if (status == PGRES_FATAL_ERROR)
+        note_said(conn, result);
+    if (status != PGRES_PIPELINE_SYNC)
+        return;
+    conn->said[0] = '\0';
+    if (conn->open_syncs > 0)
         conn->open_syncs--;
 }
 
+static void place_is_wrong(leat_pg_conn *conn, const char *message)
+{
+    if (!conn->said[0])
+        snprintf(conn->said, sizeof conn->said, "%s", message);
+    conn->is_wrong = true;
+}
+
+/* A pooler makes up the process id that it tells at the end of connecting, which is for cancel requests only. */
 static void take_told(leat_pg_conn *conn, const PGresult *result)
 {
-    if (conn->told_count == ASK_TIMELINE)
+    leat_pg_server server = {0};
+    int32_t pid = 0;
+    if (conn->told_count == ASK_TIMELINE) {
         (void)!read_timeline(result, 0, &conn->server);
-    else if (leat_pg_field_server(result, 0, &conn->server) < 0)
-        break_later(conn, "the server does not say when it was started");
+    } else if (leat_pg_field_int8(result, 0, 0, &server.started_us) < 0 || leat_pg_field_int4(result, 0, 1, &pid) < 0) {
+        place_is_wrong(conn, "the server does not say when it was started");
+    } else {
+        conn->server = server;
+        conn->is_pooled = pid != PQbackendPID(conn->pg);
+    }
 }
 
 /* The server does not tell this role, or anybody, or (55000) it is a standby. */
@@ -298,8 +447,7 @@ static void take_which_server(leat_pg_conn *conn, const PGresult *result)
     if (status == PGRES_TUPLES_OK) {
         take_told(conn, result);
     } else if (status == PGRES_FATAL_ERROR && !(conn->told_count == ASK_TIMELINE && is_refusal(result))) {
-        const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-        break_later(conn, primary ? primary : PQresultErrorMessage(result));
+        place_is_wrong(conn, PQresultErrorMessage(result));
     } else if (status == PGRES_PIPELINE_SYNC) {
         conn->is_asking = false;
         conn->is_told = conn->state == CONN_READY;
@@ -317,7 +465,7 @@ static void drain(leat_pg_conn *conn)
         if (!result && (was_end || is_dead))
             return;
         was_end = !result;
-        count_sync(conn, result);
+        note_result(conn, result);
         if (conn->is_asking)
             take_which_server(conn, result);
         else
@@ -331,10 +479,15 @@ static void drain(leat_pg_conn *conn)
 static void flush(leat_pg_conn *conn)
 {
     int left = PQflush(conn->pg);
+    const char *fault = NULL;
     if (left < 0)
-        break_later(conn, PQerrorMessage(conn->pg));
+        fault = PQerrorMessage(conn->pg);
     else if (watch(conn, left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE) < 0)
-        break_later(conn, "the socket cannot be watched");
+        fault = "the socket cannot be watched";
+    if (fault && is_attempt(conn))
+        place_failed(conn, fault);
+    else if (fault)
+        break_later(conn, fault);
 }
 
 static void hand_over(leat_pg_conn *conn)
@@ -347,30 +500,44 @@ static void hand_over(leat_pg_conn *conn)
         conn->events.drained(conn->events.context);
 }
 
+static void lose(leat_pg_conn *conn, const char *message)
+{
+    if (is_attempt(conn))
+        place_failed(conn, message);
+    else
+        close_with(conn, message);
+}
+
 static void read_answers(leat_pg_conn *conn)
 {
     bool was_ready = conn->state == CONN_READY;
+    conn->heard_us = now_us(conn);
     if (was_ready)
-        conn->since_ms = uv_now(conn->loop);
+        conn->since_us = conn->heard_us;
     PQconsumeInput(conn->pg); /* a failure shows in the status; what came before it still counts */
     drain(conn);
     if (!is_connected(conn))
         return;
-    if (PQstatus(conn->pg) == CONNECTION_BAD)
-        close_with(conn, PQerrorMessage(conn->pg));
-    else if (conn->state == CONN_READY && !was_ready)
+    (void)PQisBusy(conn->pg); /* of what comes unasked, libpq makes notices in here */
+    if (conn->is_wrong || PQstatus(conn->pg) == CONNECTION_BAD) {
+        lose(conn, PQerrorMessage(conn->pg));
+    } else if (conn->state == CONN_READY && !was_ready) {
+        leat_pg_hosts_end(conn->hosts, true);
         conn->events.opened(conn->events.context);
-    else if (was_ready)
+    } else if (was_ready) {
         hand_over(conn);
+    }
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     leat_pg_conn *conn = poll->data;
-    if (conn->state == CONN_CONNECTING)
+    if (conn->state == CONN_LOOKING)
+        try_next(conn);
+    else if (conn->state == CONN_CONNECTING)
         advance_attempt(conn);
     else if (is_connected(conn) && status < 0)
-        close_with(conn, uv_strerror(status));
+        lose(conn, uv_strerror(status));
     else if (is_connected(conn) && (events & UV_READABLE))
         read_answers(conn);
     if (is_connected(conn))
@@ -415,18 +582,21 @@ void leat_pg_conn_sync(leat_pg_conn *conn)
         break_later(conn, PQerrorMessage(conn->pg));
         return;
     }
-    conn->open_syncs++;
-    conn->since_ms = uv_now(conn->loop);
+    if (conn->open_syncs++ == 0)
+        conn->since_us = now_us(conn);
     flush(conn);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
-leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, const leat_pg_dsn *dsn, const leat_pg_conn_events *events)
+leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstill *standstill, int64_t silence_ms,
+                               const leat_pg_conn_events *events)
 {
     leat_pg_conn *conn = leat_must_calloc(1, sizeof *conn);
     conn->loop = loop;
-    conn->dsn = dsn;
+    conn->standstill = standstill;
+    conn->silence_us = silence_ms * 1000;
+    conn->hosts = leat_pg_hosts_new(dsn);
     conn->events = *events;
     return conn;
 }
@@ -459,7 +629,7 @@ void leat_pg_conn_ask(leat_pg_conn *conn)
     if (!can_send(conn))
         return;
     LEAT_ASSERT(conn->open_syncs == 0);
-    conn->since_ms = uv_now(conn->loop);
+    conn->since_us = now_us(conn);
     if (send_which_server(conn))
         flush(conn);
     else
@@ -471,12 +641,70 @@ bool leat_pg_conn_is_asking(const leat_pg_conn *conn)
     return conn->is_asking;
 }
 
+int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn)
+{
+    bool is_waiting = is_attempt(conn) || (conn->state == CONN_READY && conn->open_syncs > 0);
+    return is_waiting ? conn->since_us : 0;
+}
+
+int64_t leat_pg_conn_heard_us(const leat_pg_conn *conn)
+{
+    return conn->heard_us;
+}
+
+const char *leat_pg_conn_where(const leat_pg_conn *conn)
+{
+    return conn->where;
+}
+
+bool leat_pg_conn_is_pooled(const leat_pg_conn *conn)
+{
+    return conn->is_pooled;
+}
+
+/* What was sent is not acknowledged, not by the server but by its machine. One that is slow or stopped does acknowledge, and so
+ * does one that has no room for more. Where it cannot be told (a Unix socket) it is not so. */
+static bool is_unacknowledged(const leat_pg_conn *conn)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    if (getsockopt(PQsocket(conn->pg), IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return false;
+    return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > NETWORK_SILENCE_MS;
+}
+
+static void tick_attempt(leat_pg_conn *conn, int64_t waited_us)
+{
+    if (waited_us <= leat_pg_hosts_limit_ms(conn->hosts) * 1000)
+        return;
+    if (conn->state == CONN_LOOKING) {
+        leat_pg_hosts_give_up(conn->hosts);
+        try_next(conn);
+    } else {
+        place_is_silent(conn);
+    }
+}
+
+static void tick_wait(leat_pg_conn *conn, int64_t waited_us)
+{
+    char message[128];
+    /* Behind a pooler a question waits for a session as all else does. */
+    bool is_late = waited_us > conn->silence_us || (conn->is_asking && !conn->is_pooled && waited_us > ANSWER_MS * 1000);
+    conn->unacknowledged_ticks = is_unacknowledged(conn) ? conn->unacknowledged_ticks + 1 : 0;
+    if (is_late) {
+        snprintf(message, sizeof message, "no answer from the server for %lld s", (long long)(waited_us / 1000000));
+        close_with(conn, message);
+    } else if (conn->unacknowledged_ticks >= NETWORK_TICKS) {
+        snprintf(message, sizeof message, "the network has acknowledged nothing for %d s", NETWORK_SILENCE_MS / 1000);
+        close_with(conn, message);
+    }
+}
+
 void leat_pg_conn_tick(leat_pg_conn *conn)
 {
-    uint64_t waited_ms = uv_now(conn->loop) - conn->since_ms;
-    bool is_attempt = conn->state == CONN_CONNECTING || conn->state == CONN_ASKING;
-    if (is_attempt && waited_ms > (uint64_t)leat_pg_dsn_connect_timeout_ms(conn->dsn))
-        close_with(conn, "no answer to the attempt to connect");
-    else if (conn->state == CONN_READY && conn->open_syncs > 0 && waited_ms > SILENCE_MAX_MS)
-        close_with(conn, "no answer from the server");
+    int64_t waited_us = now_us(conn) - conn->since_us;
+    if (is_attempt(conn))
+        tick_attempt(conn, waited_us);
+    else if (conn->state == CONN_READY && conn->open_syncs > 0)
+        tick_wait(conn, waited_us);
 }

@@ -4,7 +4,11 @@
  * here. A connection object is opened again and again; who owns it decides when. It is not open before the server has
  * said which one it is: behind one address there may be another each time, and behind a pooler with each transaction.
  *
- * Limit: libpq resolves a host's name by a blocking call.
+ * Each place that the DSN leads to is tried with a time limit of its own (pg_hosts.h). No limit counts the time in which
+ * the loop stood still (standstill.h).
+ *
+ * Limit: libpq asks a Kerberos server by blocking calls, where the server demands it (gss) or a ticket is at hand
+ * (gssencmode=prefer, the default of some builds).
  */
 #ifndef LEAT_PG_CONN_H
 #define LEAT_PG_CONN_H
@@ -12,6 +16,7 @@
 #include <libpq-fe.h>
 #include <uv.h>
 
+#include "base/standstill.h"
 #include "sink/pg_dsn.h"
 
 typedef struct leat_pg_conn leat_pg_conn;
@@ -34,7 +39,8 @@ int leat_pg_field_server(const PGresult *result, int column, leat_pg_server *ret
 typedef struct leat_pg_conn_events {
     void *context;
     void (*opened)(void *context);
-    /* The attempt failed or the connection is lost; it is closed already. */
+    /* The attempt failed at every place, or the connection is lost; it is closed already. Where the server or a pooler has said
+     * why, the message is its SQLSTATE and text: "57P01: terminating connection due to administrator command". */
     void (*closed)(void *context, const char *message);
     /* What libpq gave, in the order of the commands; NULL ends a command's results. Not owned. */
     void (*result)(void *context, const PGresult *result);
@@ -48,8 +54,12 @@ typedef struct leat_pg_conn_events {
     void (*freed)(void *context);
 } leat_pg_conn_events;
 
-/* `dsn` outlives the connection. */
-leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, const leat_pg_dsn *dsn, const leat_pg_conn_events *events);
+/* A server that owes an answer for longer is given up; who asks for what takes longer says so here. */
+enum { LEAT_PG_SILENCE_MS = 60000 };
+
+/* `dsn` and `standstill`, the clock of the loop, outlive the connection. */
+leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstill *standstill, int64_t silence_ms,
+                               const leat_pg_conn_events *events);
 /* Closes it without `closed`, then `freed` comes from the loop. */
 void leat_pg_conn_free(leat_pg_conn *conn);
 
@@ -67,6 +77,15 @@ bool leat_pg_conn_is_asking(const leat_pg_conn *conn);
 void leat_pg_conn_settle(leat_pg_conn *conn);
 /* Gives up what takes too long: called about once a second. */
 void leat_pg_conn_tick(leat_pg_conn *conn);
+/* Since when the server has owed an answer, or the attempt goes on, by the standstill's clock, with no byte come; 0: it owes
+ * none. */
+int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn);
+/* When bytes came last, by that clock; 0: never yet. */
+int64_t leat_pg_conn_heard_us(const leat_pg_conn *conn);
+/* The server as the last attempt found it, for people: "host (address), port n"; "" before the first. */
+const char *leat_pg_conn_where(const leat_pg_conn *conn);
+/* Does a pooler stand between? As far as the process id that the server told at the end of connecting shows. */
+bool leat_pg_conn_is_pooled(const leat_pg_conn *conn);
 /* Ends the connection with this message, on a later turn. */
 void leat_pg_conn_break(leat_pg_conn *conn, const char *message);
 

@@ -9,17 +9,19 @@
 #include "sink/shard.h"
 
 enum {
-    PARAMS_MAX = 64,
     CONNECT_TIMEOUT_MS = 10000,
+    PLACE_PARAMS = 8, /* left for those of leat_pg_dsn_fill */
 };
 
 struct leat_pg_dsn {
     PQconninfoOption *options;
-    const char *keywords[PARAMS_MAX + 1];
-    const char *values[PARAMS_MAX + 1];
+    const char *keywords[LEAT_PG_DSN_PARAMS_MAX];
+    const char *values[LEAT_PG_DSN_PARAMS_MAX];
     uint32_t count;
     uint32_t target;           /* where target_session_attrs is */
     int64_t connect_timeout_ms;
+    bool has_connect_timeout;
+    leat_pg_dsn_place good;
     char connect_timeout[24];
     char application_name[LEAT_SESSION_NAME_SIZE]; /* NAMEDATALEN */
 };
@@ -29,10 +31,12 @@ typedef struct parameter {
     const char *value;
 } parameter;
 
-/* An unanswered write is given up after as long as a job is: see pg_conn.c. */
+/* A connection that the network forgot while it was idle ends within 11 s. No tcp_user_timeout: with it keepalives_count means
+ * nothing to Linux, and it also ends a connection whose server does not read on because a statement takes long. Of what is sent
+ * and not acknowledged pg_conn.c takes care. */
 static const parameter defaults[] = {
-    {"keepalives", "1"},       {"keepalives_idle", "15"},     {"keepalives_interval", "5"},
-    {"keepalives_count", "3"}, {"tcp_user_timeout", "60000"},
+    {"keepalives", "1"},       {"keepalives_idle", "5"},      {"keepalives_interval", "2"},
+    {"keepalives_count", "3"},
 };
 
 static const char *const other_servers[] = {"any", "read-only", "standby", "prefer-standby"};
@@ -58,7 +62,7 @@ static bool is_among(const char *word, const char *const *words, size_t count)
 
 static void add(leat_pg_dsn *dsn, const char *keyword, const char *value)
 {
-    LEAT_ASSERT(dsn->count < PARAMS_MAX);
+    LEAT_ASSERT(dsn->count < LEAT_PG_DSN_PARAMS_MAX - PLACE_PARAMS);
     dsn->keywords[dsn->count] = keyword;
     dsn->values[dsn->count] = value;
     dsn->count++;
@@ -96,7 +100,8 @@ static void limit_attempts(leat_pg_dsn *dsn)
 {
     const char *given_s = given(dsn, "connect_timeout");
     long seconds = given_s ? strtol(given_s, NULL, 10) : 0;
-    dsn->connect_timeout_ms = seconds > 0 && seconds <= 3600 ? seconds * 1000 : CONNECT_TIMEOUT_MS;
+    dsn->has_connect_timeout = seconds > 0 && seconds <= 3600;
+    dsn->connect_timeout_ms = dsn->has_connect_timeout ? seconds * 1000 : CONNECT_TIMEOUT_MS;
     snprintf(dsn->connect_timeout, sizeof dsn->connect_timeout, "%lld", (long long)(dsn->connect_timeout_ms / 1000));
 }
 
@@ -141,14 +146,32 @@ void leat_pg_dsn_free(leat_pg_dsn *dsn)
     free(dsn);
 }
 
-const char *const *leat_pg_dsn_keywords(const leat_pg_dsn *dsn)
+static bool is_replaced(const char *keyword, const char *const *more_keywords)
 {
-    return dsn->keywords;
+    for (; more_keywords && *more_keywords; more_keywords++)
+        if (strcmp(keyword, *more_keywords) == 0)
+            return true;
+    return false;
 }
 
-const char *const *leat_pg_dsn_values(const leat_pg_dsn *dsn)
+void leat_pg_dsn_fill(const leat_pg_dsn *dsn, const char *const *more_keywords, const char *const *more_values,
+                      const char *ret_keywords[LEAT_PG_DSN_PARAMS_MAX + 1], const char *ret_values[LEAT_PG_DSN_PARAMS_MAX + 1])
 {
-    return dsn->values;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < dsn->count; i++) {
+        if (is_replaced(dsn->keywords[i], more_keywords))
+            continue;
+        ret_keywords[count] = dsn->keywords[i];
+        ret_values[count++] = dsn->values[i];
+    }
+    for (uint32_t i = 0; more_keywords && more_keywords[i]; i++) {
+        if (!more_values[i])
+            continue;
+        LEAT_ASSERT(count < LEAT_PG_DSN_PARAMS_MAX);
+        ret_keywords[count] = more_keywords[i];
+        ret_values[count++] = more_values[i];
+    }
+    ret_keywords[count] = ret_values[count] = NULL;
 }
 
 void leat_pg_dsn_take_any_server(leat_pg_dsn *dsn)
@@ -159,4 +182,14 @@ void leat_pg_dsn_take_any_server(leat_pg_dsn *dsn)
 int64_t leat_pg_dsn_connect_timeout_ms(const leat_pg_dsn *dsn)
 {
     return dsn->connect_timeout_ms;
+}
+
+bool leat_pg_dsn_has_connect_timeout(const leat_pg_dsn *dsn)
+{
+    return dsn->has_connect_timeout;
+}
+
+leat_pg_dsn_place *leat_pg_dsn_good(leat_pg_dsn *dsn)
+{
+    return &dsn->good;
 }

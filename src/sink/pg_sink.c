@@ -47,6 +47,8 @@ typedef struct pool_member {
 struct pg_sink {
     leat_sink base;
     uv_loop_t *loop;
+    leat_standstill *standstill;
+    int64_t silence_ms; /* a job's time limit */
     leat_sink_events events;
     leat_pg_shared shared;
     leat_pg_dsn *dsn;
@@ -509,7 +511,7 @@ static void make_members(pg_sink *sink)
         pool_member *member = &sink->members[i];
         leat_pg_conn_events events = {member, on_opened, on_closed, on_result, on_told, on_drained, on_wake, on_freed};
         member->sink = sink;
-        member->conn = leat_pg_conn_new(sink->loop, sink->dsn, &events);
+        member->conn = leat_pg_conn_new(sink->loop, sink->dsn, sink->standstill, sink->silence_ms, &events);
         member->session = leat_pg_session_new(&sink->shared);
     }
 }
@@ -545,6 +547,8 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     pg_sink *sink = leat_must_calloc(1, sizeof *sink);
     sink->base.ops = &leat_postgres_sink;
     sink->loop = loop;
+    sink->standstill = config->standstill;
+    sink->silence_ms = LEAT_PG_SILENCE_MS;
     sink->events = *events;
     sink->dsn = dsn;
     sink->shard_name = leat_must_strdup(config->shard_name);

@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/diag.h"
-#include "sink/pg_dsn.h"
+#include "sink/pg_hosts.h"
 #include "sink/postgres.h"
 #include "sink/sqlstate.h"
 
@@ -55,13 +56,20 @@ static void last_words(char *out, size_t size, const char *message)
         *guess = '\0';
 }
 
-static int fail_connection(leat_pg *pg, leat_error *error)
+/* Without a place that could be tried there is none to name. */
+static int fail_away(leat_pg *pg, const char *text, leat_error *error)
 {
     pg->is_away = true;
     char message[768];
-    last_words(message, sizeof message, PQerrorMessage(pg->connection));
+    last_words(message, sizeof message, text);
     pg->is_not_primary = strstr(message, "session is read-only") || strstr(message, "server is in hot standby mode");
-    return leat_fail(error, "%s: %s%s", pg->where, message, pg->is_not_primary ? primary_only : advice_on(message));
+    return leat_fail(error, "%s%s%s%s", pg->where, pg->where[0] ? ": " : "", message,
+                     pg->is_not_primary ? primary_only : advice_on(message));
+}
+
+static int fail_connection(leat_pg *pg, leat_error *error)
+{
+    return fail_away(pg, PQerrorMessage(pg->connection), error);
 }
 
 static bool is_away(const PGresult *result)
@@ -114,16 +122,25 @@ static int fail_silence(leat_pg *pg, leat_error *error)
     return leat_fail(error, "%s: no answer within %lld s", pg->where, (long long)(pg->timeout_us / 1000000));
 }
 
+/* False: the time is up, and the socket is still not ready. It is looked at however late it is: the process may have been
+ * stopped meanwhile. */
+static bool wait_fd(int fd, short events, int64_t deadline_us)
+{
+    struct pollfd socket = {.fd = fd, .events = events};
+    for (;;) {
+        int64_t left_us = deadline_us - leat_mono_us();
+        int ready = poll(&socket, 1, left_us > 0 ? (int)(left_us / 1000) + 1 : 0);
+        if (ready > 0 || (ready == 0 && left_us <= 0) || (ready < 0 && errno != EINTR))
+            return ready > 0;
+    }
+}
+
 /* Waits until a result can be taken without blocking, or the time is up. */
 static int wait_result(leat_pg *pg, leat_error *error)
 {
     while (PQisBusy(pg->connection)) {
-        int64_t left_us = pg->deadline_us - leat_mono_us();
-        if (left_us <= 0)
+        if (!wait_fd(PQsocket(pg->connection), POLLIN, pg->deadline_us))
             return fail_silence(pg, error);
-        struct pollfd socket = {.fd = PQsocket(pg->connection), .events = POLLIN};
-        if (poll(&socket, 1, (int)(left_us / 1000) + 1) < 0 && errno != EINTR)
-            return leat_fail(error, "%s: poll: %s", pg->where, strerror(errno));
         if (!PQconsumeInput(pg->connection))
             return fail_connection(pg, error);
     }
@@ -192,31 +209,110 @@ static void name_database(leat_pg *pg)
              host && host[0] ? host : "the local socket", port ? port : "");
 }
 
-static PGconn *connect_by(const char *text, bool any_server, int64_t *ret_timeout_us, leat_error *error)
+static PostgresPollingStatusType wait_for_server(PGconn *connection, int64_t deadline_us)
 {
-    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
-    if (!dsn)
-        return NULL;
-    if (any_server)
-        leat_pg_dsn_take_any_server(dsn);
-    *ret_timeout_us = leat_pg_dsn_connect_timeout_ms(dsn) * 1000;
-    PGconn *connection = PQconnectdbParams(leat_pg_dsn_keywords(dsn), leat_pg_dsn_values(dsn), 0);
-    leat_pg_dsn_free(dsn);
-    if (!connection)
-        leat_fail(error, "out of memory");
-    return connection;
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
+        if (!wait_fd(PQsocket(connection), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
+            break;
+        status = PQconnectPoll(connection);
+    }
+    return status;
 }
 
-static int connect_to(leat_pg *pg, const char *dsn, bool any_server, leat_error *error)
+/* 0, or -1 and why not is in `message`. */
+static int connect_at(leat_pg *pg, leat_pg_hosts *hosts, const leat_pg_place *place, char *message, size_t size)
+{
+    PQfinish(pg->connection);
+    pg->connection = leat_pg_hosts_connect(hosts, place);
+    if (!pg->connection) {
+        leat_pg_hosts_append(message, size, "out of memory");
+        return -1;
+    }
+    name_database(pg);
+    PQsetNoticeReceiver(pg->connection, drop_notice, NULL);
+    if (PQstatus(pg->connection) == CONNECTION_BAD) {
+        leat_pg_hosts_append(message, size, PQerrorMessage(pg->connection));
+        return -1;
+    }
+    int64_t limit_us = leat_pg_hosts_limit_ms(hosts) * 1000;
+    PostgresPollingStatusType status = wait_for_server(pg->connection, leat_mono_us() + limit_us);
+    if (status == PGRES_POLLING_OK)
+        return 0;
+    char silent[192];
+    snprintf(silent, sizeof silent, "%.140s:%.8s: no answer within %lld s", PQhost(pg->connection), PQport(pg->connection),
+             (long long)(limit_us / 1000000));
+    leat_pg_hosts_append(message, size, status == PGRES_POLLING_FAILED ? PQerrorMessage(pg->connection) : silent);
+    return -1;
+}
+
+static int connect_anywhere(leat_pg *pg, leat_pg_hosts *hosts, char *message, size_t size)
+{
+    leat_pg_place place;
+    leat_pg_hosts_step step;
+    int64_t names_until_us = leat_mono_us() + leat_pg_hosts_limit_ms(hosts) * 1000;
+    while ((step = leat_pg_hosts_next(hosts, &place)) != LEAT_PG_HOSTS_END) {
+        if (step == LEAT_PG_HOSTS_PLACE && connect_at(pg, hosts, &place, message, size) == 0)
+            return 0;
+        if (step == LEAT_PG_HOSTS_WAIT && !wait_fd(leat_pg_hosts_fd(hosts), POLLIN, names_until_us))
+            leat_pg_hosts_give_up(hosts);
+    }
+    leat_pg_hosts_append_failures(hosts, message, size);
+    return -1;
+}
+
+/* Where each DSN's last connection went: a command makes several, and a host that is silent costs its time once. Overwritten
+ * when there are many. */
+static struct {
+    uint64_t dsn;
+    leat_pg_dsn_place place;
+} good_places[LEAT_SHARDS_MAX];
+static pthread_mutex_t good_places_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void recall_place(uint64_t hash, leat_pg_dsn *dsn)
+{
+    pthread_mutex_lock(&good_places_lock);
+    if (good_places[hash % LEAT_SHARDS_MAX].dsn == hash)
+        *leat_pg_dsn_good(dsn) = good_places[hash % LEAT_SHARDS_MAX].place;
+    pthread_mutex_unlock(&good_places_lock);
+}
+
+static void keep_place(uint64_t hash, leat_pg_dsn *dsn)
+{
+    pthread_mutex_lock(&good_places_lock);
+    good_places[hash % LEAT_SHARDS_MAX].dsn = hash;
+    good_places[hash % LEAT_SHARDS_MAX].place = *leat_pg_dsn_good(dsn);
+    pthread_mutex_unlock(&good_places_lock);
+}
+
+static int connect_by(leat_pg *pg, leat_pg_dsn *dsn, uint64_t hash, leat_error *error)
+{
+    char message[768] = "";
+    leat_pg_hosts *hosts = leat_pg_hosts_new(dsn);
+    recall_place(hash, dsn);
+    leat_pg_hosts_begin(hosts);
+    int status = connect_anywhere(pg, hosts, message, sizeof message);
+    leat_pg_hosts_end(hosts, status == 0);
+    leat_pg_hosts_free(hosts);
+    if (status != 0)
+        return fail_away(pg, message, error);
+    keep_place(hash, dsn);
+    return 0;
+}
+
+static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error *error)
 {
     memset(pg, 0, sizeof *pg);
-    pg->connection = connect_by(dsn, any_server, &pg->timeout_us, error);
-    if (!pg->connection)
+    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
+    if (!dsn)
         return -1;
-    name_database(pg);
-    if (PQstatus(pg->connection) != CONNECTION_OK)
-        return fail_connection(pg, error);
-    PQsetNoticeReceiver(pg->connection, drop_notice, NULL);
+    if (any_server)
+        leat_pg_dsn_take_any_server(dsn);
+    pg->timeout_us = leat_pg_dsn_connect_timeout_ms(dsn) * 1000;
+    int status = connect_by(pg, dsn, leat_hash(leat_slice_of(text)), error);
+    leat_pg_dsn_free(dsn);
+    if (status != 0)
+        return -1;
     if (PQserverVersion(pg->connection) < SERVER_VERSION_MIN)
         return leat_fail(error, "%s: PostgreSQL 15 or later is needed, this is %d", pg->where,
                          PQserverVersion(pg->connection) / 10000);

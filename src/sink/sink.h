@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "base/standstill.h"
 #include "engine/batch.h"
 #include "record/board.h"
 #include "record/item.h"
@@ -25,6 +26,7 @@ typedef struct leat_sink_config {
     leat_board *board;          /* outlives the sink; its newest version is used from the next batch on */
     int64_t lock_timeout_ms;    /* of batches and claims */
     uint64_t seed;              /* of reconnect jitter */
+    leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
 } leat_sink_config;
 
 typedef struct leat_sink_events {

@@ -22,6 +22,7 @@ typedef struct world {
     fixture *f;
     uv_loop_t loop;
     uv_timer_t clock; /* keeps the loop turning */
+    leat_standstill standstill;
     leat_sink *sink;
     leat_board *board;
     uint32_t asked; /* for a look at the tables */
@@ -85,7 +86,7 @@ static inline void start_sink(world *w, const char *dsn, uint32_t connections, i
 {
     leat_error error = {""};
     leat_sink_config config = {.shard_name = "a", .at.dsn = dsn, .owner = "1 test", .connections = connections, .source_id = w->f->catalog.source.id,
-                               .board = w->board, .lock_timeout_ms = lock_timeout_ms, .seed = 7};
+                               .board = w->board, .lock_timeout_ms = lock_timeout_ms, .seed = 7, .standstill = &w->standstill};
     leat_sink_events events = {w, on_slots, on_done};
     w->in_call = true;
     w->sink = leat_sink_new(&w->loop, &config, &events, &error);
@@ -114,6 +115,7 @@ static inline world *world_new(void)
     w->f->batch.parts = w->parts;
     w->board = leat_board_new(1, count_ask, w);
     uv_loop_init(&w->loop);
+    leat_standstill_watch(&w->standstill, &w->loop, "the test");
     uv_timer_init(&w->loop, &w->clock);
     uv_timer_start(&w->clock, on_clock, 10, 10);
     return w;
@@ -168,6 +170,7 @@ static inline void world_free(world *w)
     if (!w->free_when_done)
         leat_sink_free(w->sink);
     uv_close((uv_handle_t *)&w->clock, NULL);
+    leat_standstill_close(&w->standstill);
     w->in_call = true; /* nothing is reported any more */
     while (uv_run(&w->loop, UV_RUN_ONCE))
         ;

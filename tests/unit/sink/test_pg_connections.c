@@ -135,7 +135,8 @@ START_TEST(the_next_host_is_tried)
 }
 END_TEST
 
-START_TEST(a_server_that_says_nothing_is_given_up)
+/* Takes connections and says nothing. Close the socket. */
+static int silent_server(int *ret_port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
@@ -143,11 +144,39 @@ START_TEST(a_server_that_says_nothing_is_given_up)
     ck_assert_int_eq(bind(silent, (struct sockaddr *)&address, size), 0);
     ck_assert_int_eq(listen(silent, 8), 0);
     ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&address, &size), 0);
+    *ret_port = ntohs(address.sin_port);
+    return silent;
+}
+
+START_TEST(a_server_that_says_nothing_is_given_up)
+{
+    int port, silent = silent_server(&port);
     world *w = world_new();
     char dsn[128];
-    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d connect_timeout=1", ntohs(address.sin_port));
+    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d connect_timeout=1", port);
     start_sink(w, dsn, 1, 1000);
     wait_failures(w, 2);
+    world_free(w);
+    close(silent);
+}
+END_TEST
+
+/* By connections on the loop, and by those that block. */
+START_TEST(the_first_of_two_hosts_says_nothing)
+{
+    int port, silent = silent_server(&port);
+    world *w = world_new();
+    char dsn[1400];
+    leat_shard_server server;
+    leat_error error;
+    prepare_database(w);
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,%s port=%d,%s connect_timeout=1", w->f->dsn, PQhost(w->f->pg), port,
+             PQport(w->f->pg));
+    ck_assert_msg(leat_shard_read_server((leat_shard_address){.dsn = dsn}, &server, &error) == 0, "%s", error.text);
+    start_sink(w, dsn, 3, 1000);
+    wait_usable(w, 3);
+    ck_assert_uint_eq(leat_sink_count(w->sink)->connect_failures, 0);
+    claim(w, 0);
     world_free(w);
     close(silent);
 }
@@ -244,6 +273,7 @@ int main(void)
     tcase_add_test(connections, a_database_that_comes_later);
     tcase_add_test(connections, the_next_host_is_tried);
     tcase_add_test(connections, a_server_that_says_nothing_is_given_up);
+    tcase_add_test(connections, the_first_of_two_hosts_says_nothing);
     tcase_add_test(connections, a_read_only_server_is_left);
     tcase_add_test(connections, the_server_sees_our_name);
     tcase_add_test(connections, freed_with_a_job_open);

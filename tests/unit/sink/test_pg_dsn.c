@@ -8,10 +8,11 @@
 /* The value that libpq takes: the last one. */
 static const char *value_of(const leat_pg_dsn *dsn, const char *keyword)
 {
-    const char *found = NULL;
-    for (size_t i = 0; leat_pg_dsn_keywords(dsn)[i]; i++)
-        if (strcmp(leat_pg_dsn_keywords(dsn)[i], keyword) == 0)
-            found = leat_pg_dsn_values(dsn)[i];
+    const char *found = NULL, *keywords[LEAT_PG_DSN_PARAMS_MAX + 1], *values[LEAT_PG_DSN_PARAMS_MAX + 1];
+    leat_pg_dsn_fill(dsn, NULL, NULL, keywords, values);
+    for (size_t i = 0; keywords[i]; i++)
+        if (strcmp(keywords[i], keyword) == 0)
+            found = values[i];
     return found;
 }
 

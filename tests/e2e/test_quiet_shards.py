@@ -1,0 +1,52 @@
+"""A shard that does not say no, but nothing: its name is not found out, its server is stopped, the network swallows. The others go
+on, and somebody is told."""
+
+from lib.harness import LEAT, wait_until
+
+SLOW_NAMES = LEAT.parent / "tests" / "leat-slow-names"
+COUNTERS = {"table_sql": "create table counters (app int, id int, n bigint not null default 0, primary key (app, id))",
+            "route": {"path": "/apps/{app}/counters/{id}", "table": "counters", "tenant": "app", "columns": {"n": "add"}}}
+
+
+def write(http, app, ident):
+    answer = http.patch(f"/apps/{app}/counters/{ident}", json={"n": 1})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["partition"]
+
+
+def end_sessions(world, shard):
+    with world.db(shard) as db:
+        db.execute("select pg_terminate_backend(pid) from pg_stat_activity"
+                   " where application_name like 'leat%' and datname = current_database()")
+
+
+def test_a_name_that_hangs_holds_up_only_its_shard(make_world):
+    """Shard b's host name takes as long to look up as the resolver likes. Its lookups end nobody's turn: shard a goes on, and
+    the process drains. When the resolver answers, b is there again."""
+    world = make_world(log="local", store="postgres", partitions=2, workers=1, **COUNTERS)
+    world.init()
+    slow = world.directory / "slow"
+    dsn = world.settings["shards"][1]["dsn"]
+    world.settings["shards"][1]["dsn"] = dsn.replace("host=127.0.0.1", "host=slow.test")
+    world.write_config()
+    run = world.start("run", program=SLOW_NAMES, env={"LEAT_SLOW_NAMES": str(slow)})
+    with world.client(run) as http:
+        partition_of = {app: write(http, app, 0) for app in range(8)}
+        on_a = next(app for app, partition in partition_of.items() if partition == 0)
+        on_b = next(app for app, partition in partition_of.items() if partition == 1)
+        wait_until(lambda: len(world.rows("select 1 from counters")) == 8, "the first writes")
+        slow.touch()
+        end_sessions(world, "b")
+        wait_until(lambda: slow.stat().st_size > 0, "a lookup to hang")
+        for ident in range(1, 21):
+            write(http, on_a, ident)
+            write(http, on_b, ident)
+            wait_until(lambda: len(world.rows(f"select 1 from counters where app = {on_a}", ["a"])) == ident + 1, "shard a to go on")
+        assert len(world.rows(f"select 1 from counters where app = {on_b}", ["b"])) == 1
+        slow.unlink()
+        wait_until(lambda: len(world.rows(f"select 1 from counters where app = {on_b}", ["b"])) == 21, "shard b to catch up")
+        slow.touch()
+        end_sessions(world, "b")
+        wait_until(lambda: slow.stat().st_size > 0, "a lookup to hang again")
+    assert run.terminate() == 0
+    assert "no connection, trying until there is one: 57P01: terminating connection due to administrator command" in run.text()
