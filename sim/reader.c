@@ -464,6 +464,12 @@ uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)
     return reader->commit_failures;
 }
 
+void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret)
+{
+    (void)reader;
+    *ret = (leat_log_health){0};
+}
+
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
 {
     (void)reader;

@@ -245,6 +245,18 @@ const char *leat_log_writer_trouble(const leat_log_writer *writer)
     return writer->is_anew ? "it is not the topic that was set up" : NULL;
 }
 
+void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
+{
+    (void)writer;
+    *ret = (leat_log_health){0};
+}
+
+const char *leat_log_writer_failed(const leat_log_writer *writer)
+{
+    (void)writer;
+    return NULL;
+}
+
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
 {
     (void)timeout_ms;

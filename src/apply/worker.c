@@ -142,6 +142,7 @@ static void release_memory(leat_worker *worker)
     free(worker->shards);
     free(worker->shard_of);
     free(worker->behind_since_ms);
+    pthread_mutex_destroy(&worker->log_lock);
     free(worker);
 }
 
@@ -169,6 +170,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->behind_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
         worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);
+    pthread_mutex_init(&worker->log_lock, NULL);
     uv_loop_init(&worker->loop);
     start_handles(worker);
     if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 || make_reader(worker, error) != 0) {
@@ -208,6 +210,13 @@ bool leat_worker_ready(const leat_worker *worker, const char **ret_shard)
         }
     }
     return true;
+}
+
+void leat_worker_log(leat_worker *worker, leat_log_health *ret)
+{
+    pthread_mutex_lock(&worker->log_lock);
+    *ret = worker->log_health;
+    pthread_mutex_unlock(&worker->log_lock);
 }
 
 void leat_worker_free(leat_worker *worker)

@@ -43,6 +43,8 @@ void leat_worker_drain(leat_worker *worker);
 bool leat_worker_failed(const leat_worker *worker);
 /* Has each shard a connection? Any thread; for readiness. The name of one that has none goes to `ret_shard`. */
 bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
+/* What the worker's reader says of the log, at most half a second old. Any thread; for readiness and `leat status`. */
+void leat_worker_log(leat_worker *worker, leat_log_health *ret);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

@@ -81,6 +81,10 @@ void leat_worker_metrics_register(leat_worker *worker)
         metrics, "leat_tables_stopped", "Tables with too many dead letters: what they refuse waits for a person.", own, 1);
     worker->shards_halted = leat_metrics_gauge(
         metrics, "leat_shards_halted", "Shards with an error that is not understood: one batch is tried there.", own, 1);
+    worker->log_silent_ms = leat_metrics_gauge(metrics, "leat_log_silent_seconds",
+                                               "How long no broker has answered; 0: they answer.", own, 1000);
+    worker->log_renewals = leat_metrics_counter(
+        metrics, "leat_log_clients_renewed_total", "Clients of the log that another one took the place of.", own);
     worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", "Bytes of records held in memory.", own, 1);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
@@ -138,9 +142,22 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
     }
 }
 
+static bool show_log(leat_worker *worker)
+{
+    leat_log_health health;
+    leat_log_reader_health(worker->reader, &health);
+    pthread_mutex_lock(&worker->log_lock);
+    worker->log_health = health;
+    pthread_mutex_unlock(&worker->log_lock);
+    leat_gauge_set(worker->log_silent_ms, health.silent_ms);
+    leat_count_to(worker->log_renewals, health.renewals);
+    return health.topic_gone;
+}
+
 void leat_worker_metrics_show(leat_worker *worker)
 {
     shard_sum sums[64] = {0};
+    bool topic_gone = show_log(worker);
     int64_t held = 0, stopped = 0, bytes = 0;
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
         leat_partition_view view;
@@ -154,7 +171,8 @@ void leat_worker_metrics_show(leat_worker *worker)
             worker->behind_since_ms[partition] = 0;
     }
     leat_gauge_set(worker->partitions_held, held);
-    leat_gauge_set(worker->partitions_stopped, stopped);
+    /* The group takes the partitions of a topic that is gone away: nobody holds them, and nobody reads them. */
+    leat_gauge_set(worker->partitions_stopped, topic_gone ? (int64_t)worker->partition_count : stopped);
     leat_gauge_set(worker->bytes_held, bytes);
     const leat_engine_counters *count = leat_engine_count(worker->engine);
     leat_gauge_set(worker->tables_stopped, (int64_t)count->tables_stopped);

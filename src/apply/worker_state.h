@@ -58,8 +58,13 @@ struct leat_worker {
     leat_gauge *partitions_held;
     leat_gauge *partitions_stopped;
     leat_gauge *bytes_held;
+    leat_gauge *log_silent_ms;
+    leat_counter *log_renewals;
     leat_gauge *tables_stopped;
     leat_gauge *shards_halted;
+
+    pthread_mutex_t log_lock; /* of log_health, which other threads read */
+    leat_log_health log_health;
 
     pthread_t thread;
     bool started;

@@ -1,7 +1,10 @@
 #include "cli/edge_thread.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "base/diag.h"
 
 struct leat_edge_thread {
     uv_loop_t loop;
@@ -9,6 +12,7 @@ struct leat_edge_thread {
     leat_edge *edge;
     pthread_t thread;
     bool started;
+    _Atomic bool failed;
     void (*on_exit)(void *context);
     void *on_exit_context;
 };
@@ -22,6 +26,14 @@ static void on_drained(void *context)
 static void on_drain_wish(uv_async_t *async)
 {
     leat_edge_thread *thread = async->data;
+    leat_edge_drain(thread->edge, on_drained, thread);
+}
+
+static void on_failed(void *context, const char *why)
+{
+    leat_edge_thread *thread = context;
+    leat_err("the edge cannot reach the log any more: %s. The process drains and ends with exit code 1; start it again", why);
+    atomic_store(&thread->failed, true);
     leat_edge_drain(thread->edge, on_drained, thread);
 }
 
@@ -48,7 +60,10 @@ leat_edge_thread *leat_edge_thread_new(const leat_edge_config *config, leat_erro
     uv_loop_init(&thread->loop);
     uv_async_init(&thread->loop, &thread->drain_wish, on_drain_wish);
     thread->drain_wish.data = thread;
-    thread->edge = leat_edge_new(&thread->loop, config, error);
+    leat_edge_config own = *config;
+    own.on_failed = on_failed;
+    own.failed_context = thread;
+    thread->edge = leat_edge_new(&thread->loop, &own, error);
     if (thread->edge)
         return thread;
     leat_edge_thread_free(thread);
@@ -73,6 +88,11 @@ int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *conte
 void leat_edge_thread_drain(leat_edge_thread *thread)
 {
     uv_async_send(&thread->drain_wish);
+}
+
+bool leat_edge_thread_failed(const leat_edge_thread *thread)
+{
+    return atomic_load(&thread->failed);
 }
 
 void leat_edge_thread_free(leat_edge_thread *thread)

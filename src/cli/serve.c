@@ -225,6 +225,12 @@ static bool serve_ready(void *context, leat_buf *why)
             leat_buf_printf(why, "shard %s has no connection", shard);
             return false;
         }
+        leat_log_health health;
+        leat_worker_log(s->workers[i], &health);
+        if (health.since_ms != 0) {
+            leat_buf_text(why, health.why);
+            return false;
+        }
     }
     return true;
 }
@@ -279,7 +285,7 @@ static bool some_worker_failed(const serve *s)
 static void on_thread_ended(uv_async_t *async)
 {
     serve *s = async->data;
-    if (some_worker_failed(s))
+    if (some_worker_failed(s) || (s->edge && leat_edge_thread_failed(s->edge)))
         s->code = LEAT_EXIT_FAILED;
     if (atomic_load(&s->running) == 0)
         uv_stop(&s->loop);

@@ -46,6 +46,8 @@ static void take_log_settings(leat_startup *startup)
         .group = config->kafka_group,
         .properties = startup->properties,
         .property_count = config->kafka_property_count,
+        .renew_after_ms = config->kafka_renew_after_ms,
+        .give_up_after_ms = config->kafka_give_up_after_ms,
     };
 }
 

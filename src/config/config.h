@@ -55,6 +55,8 @@ typedef struct leat_config {
     char *kafka_group;
     int64_t kafka_partitions;  /* 0: two per shard */
     int64_t kafka_replication; /* 0: the brokers' default */
+    int64_t kafka_renew_after_ms;   /* default 30000 */
+    int64_t kafka_give_up_after_ms; /* default 900000; 0: never */
     leat_config_pair *kafka_properties;
     uint32_t kafka_property_count;
 

@@ -23,6 +23,22 @@ static const leat_node *entry(const checker *c, const char *list, uint32_t index
 
 /* ---- the log ---- */
 
+/* Else the process would end before another client was tried. */
+static int check_renewal(const checker *c, const leat_node *kafka)
+{
+    int64_t renew_ms = c->config->kafka_renew_after_ms, give_up_ms = c->config->kafka_give_up_after_ms;
+    if (give_up_ms == 0 || give_up_ms > renew_ms)
+        return 0;
+    char text[32];
+    const leat_node *node = leat_node_get(kafka, "give_up_after");
+    leat_text_print_number(node ? renew_ms : give_up_ms, LEAT_UNIT_MS, text, sizeof text);
+    if (node)
+        return leat_node_fail(c->config->file, node, NULL, c->error,
+                              "must be longer than log.kafka.renew_after (%s), or 0 for never", text);
+    return leat_node_fail(c->config->file, leat_node_get(kafka, "renew_after"), NULL, c->error,
+                          "must be shorter than log.kafka.give_up_after (%s)", text);
+}
+
 static int check_log(const checker *c)
 {
     const leat_node *log = leat_node_get(c->root, "log");
@@ -32,6 +48,8 @@ static int check_log(const checker *c)
                               "has no log (kafka with brokers and topic, or local with path)");
     if (kafka && local)
         return leat_node_fail(c->config->file, local, NULL, c->error, "there is log.kafka too (one of the two)");
+    if (kafka && check_renewal(c, kafka) < 0)
+        return -1;
     const leat_node *partitions = leat_node_get(kafka ? kafka : local, "partitions");
     uint32_t wanted = leat_config_partitions(c->config);
     if (partitions && wanted < c->config->shard_count)

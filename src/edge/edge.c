@@ -231,10 +231,21 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
 
 /* ---- the edge's life ---- */
 
+static void say_failed(leat_edge *edge)
+{
+    const char *why = leat_log_writer_failed(edge->writer);
+    if (!why || edge->said_failed)
+        return;
+    edge->said_failed = true;
+    if (edge->config.on_failed)
+        edge->config.on_failed(edge->config.failed_context, why);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     leat_edge *edge = timer->data;
     edge_metrics_show(edge);
+    say_failed(edge);
     if (!edge->http_drained || edge->in_flight > 0 || edge->said_drained)
         return;
     edge->said_drained = true;

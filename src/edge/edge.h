@@ -24,6 +24,8 @@ typedef struct leat_edge_config {
     uint32_t in_flight_max;      /* requests waiting for the log (default 20000); beyond: 503 with Retry-After */
     int64_t ready_age_ms;        /* /readyz says 503 when a record waits longer for the log (default 5000) */
     leat_metrics *metrics;
+    void (*on_failed)(void *context, const char *why); /* the log answers nothing and nothing has helped: once; may be NULL */
+    void *failed_context;
 } leat_edge_config;
 
 leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_error *error);

@@ -49,6 +49,10 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
     metrics->in_flight =
         leat_metrics_gauge(registry, "leat_edge_in_flight", "Requests that wait for the log.", NULL, 1);
     metrics->connections = leat_metrics_gauge(registry, "leat_edge_connections", "Open client connections.", NULL, 1);
+    metrics->log_silent_ms = leat_metrics_gauge(registry, "leat_edge_log_silent_seconds",
+                                                "How long no broker has answered the edge; 0: they answer.", NULL, 1000);
+    metrics->log_renewals = leat_metrics_counter(registry, "leat_edge_log_clients_renewed_total",
+                                                 "Clients of the log that another one took the place of.", NULL);
     metrics->accepted =
         leat_metrics_counter(registry, "leat_edge_connections_accepted_total", "Client connections accepted.", NULL);
     metrics->refused = leat_metrics_counter(registry, "leat_edge_connections_refused_total",
@@ -59,8 +63,17 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
         leat_metrics_counter(registry, "leat_edge_timeouts_total", "Clients cut off because they were too slow.", NULL);
 }
 
+static void show_log(leat_edge *edge)
+{
+    leat_log_health health;
+    leat_log_writer_health(edge->writer, &health);
+    leat_gauge_set(edge->metrics.log_silent_ms, health.silent_ms);
+    leat_count_to(edge->metrics.log_renewals, health.renewals);
+}
+
 void edge_metrics_show(leat_edge *edge)
 {
+    show_log(edge);
     const leat_http_counters *count = leat_http_count(edge->http);
     leat_gauge_set(edge->metrics.connections, (int64_t)count->open);
     leat_count_to(edge->metrics.accepted, count->connections);

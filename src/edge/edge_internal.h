@@ -31,6 +31,8 @@ typedef struct edge_metrics {
     leat_histogram *durable;
     leat_gauge *in_flight;
     leat_gauge *connections;
+    leat_gauge *log_silent_ms;
+    leat_counter *log_renewals;
     leat_counter *accepted;
     leat_counter *refused;
     leat_counter *malformed;
@@ -47,6 +49,7 @@ struct leat_edge {
     bool http_drained;
     bool said_drained;
     bool freeing;
+    bool said_failed;
     void (*on_drained)(void *context);
     void *drained_context;
     leat_body_parser *parser;

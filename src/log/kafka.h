@@ -4,11 +4,13 @@
  *   kafka.c           the table of all this for log.c
  *   kafka_conf.c      leat's settings for librdkafka, and which of them a user may not change
  *   kafka_client.c    one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
+ *   kafka_pulse.c     do the brokers answer a client? What is said when they do not
  *   kafka_admin.c     questions to the brokers (topic, offsets), blocking and not
  *   kafka_ahead.c     what lies ahead of an offset, blocking
  *   kafka_writer.c    the writer: life, records, answers
  *   kafka_watch.c     the writer: is it the right topic still, and does anything get through?
  *   kafka_reader.c    the reader: life, loop turn, records
+ *   kafka_renew.c     the reader: no answers, or no partitions: another client takes its place
  *   kafka_rebalance.c the reader: partitions given, wanted back, lost
  *   kafka_headers.c   the reader: a record's headers in JSON
  *   kafka_range.c     the reader: seek, what is lost or cut off, errors of a partition
@@ -23,6 +25,7 @@
 
 #include "base/diag.h"
 #include "log/log_ops.h"
+#include "log/watchdog.h"
 
 /* ---- for the table: as log.h has them ---- */
 
@@ -52,6 +55,8 @@ int leat_kafka_append(leat_log_writer *writer, const leat_record *record, void *
 int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
 size_t leat_kafka_writer_waiting(const leat_log_writer *writer);
 const char *leat_kafka_writer_trouble(const leat_log_writer *writer);
+void leat_kafka_writer_health(const leat_log_writer *writer, leat_log_health *ret);
+const char *leat_kafka_writer_failed(const leat_log_writer *writer);
 void leat_kafka_writer_free(leat_log_writer *writer, int timeout_ms);
 
 leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
@@ -65,6 +70,7 @@ void leat_kafka_reader_confirm(leat_log_reader *reader);
 void leat_kafka_reader_give_back(leat_log_reader *reader, uint32_t partition);
 int64_t leat_kafka_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_kafka_reader_commit_failures(const leat_log_reader *reader);
+void leat_kafka_reader_health(const leat_log_reader *reader, leat_log_health *ret);
 int leat_kafka_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 void leat_kafka_release(leat_log_reader *reader, void *log_handle);
 void leat_kafka_reader_free(leat_log_reader *reader, int timeout_ms);
@@ -81,6 +87,10 @@ typedef enum leat_kafka_kind {
 
 /* leat's settings, then the user's. NULL and a message that names the property when one is refused or unknown. */
 rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config, leat_error *error);
+
+/* A copy that owns all it points at, with room for one property behind the user's. */
+leat_log_config leat_kafka_config_copy(const leat_log_config *from);
+void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties);
 
 /* ---- kafka_client.c ---- */
 
@@ -109,6 +119,9 @@ leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_co
 /* Destroys in a thread of its own and waits for it up to `timeout_ms`; longer, and it goes on alone. Every queue and
  * message must have been given back. */
 void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms);
+/* Clients of this process that are being destroyed still, bounded by LEAT_KAFKA_LEAVING_MAX by whoever makes one anew: one
+ * that never ends keeps its threads. */
+uint32_t leat_kafka_clients_leaving(void);
 /* Says an error once a kind and minute. */
 void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
 
@@ -119,6 +132,30 @@ void leat_kafka_wake_by(rd_kafka_queue_t *queue, int fd);
 /* Wakes the loop ourselves: more is waiting than one turn took. */
 void leat_kafka_wake(int fd);
 void leat_kafka_wake_clear(int fd);
+
+/* ---- kafka_pulse.c ---- */
+
+enum { LEAT_KAFKA_LEAVING_MAX = 16 };
+
+/* Whether the brokers answer one client. */
+typedef struct leat_kafka_pulse {
+    leat_watchdog dog;
+    const char *label; /* of the client */
+    const char *brokers;
+    const char *topic;
+    uint32_t renewals; /* clients made anew, for whatever reason */
+} leat_kafka_pulse;
+
+/* The configuration outlives it; `silent_us`: for so long no answer is nothing yet. */
+void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label, const leat_log_config *config, int64_t silent_us);
+/* The answer to a question: does it come from a broker, not from the client's own clock? Then they answer. */
+void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event);
+void leat_kafka_pulse_answered(leat_kafka_pulse *pulse);
+/* Says what is to be said of silence, and has the client `rk` (NULL: none) begin again from the configured brokers when it
+ * begins. Returns leat_watchdog_wish without LEAT_WATCHDOG_SAY. */
+unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
+/* Fills `ret` when they do not answer; else leaves all but its count. */
+void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret);
 
 /* ---- kafka_headers.c ---- */
 
@@ -137,6 +174,11 @@ void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, voi
 /* Of that broker; -1: whichever. */
 void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
                              rd_kafka_queue_t *queue);
+/* Who holds what in the group. */
+void leat_kafka_ask_group(rd_kafka_t *rk, const char *group, int timeout_ms, rd_kafka_queue_t *queue);
+/* How many of the topic's partitions no member of the group holds. 0 also when it cannot be told: no answer, a group of
+ * another protocol's, one that is about to share them out anew. */
+uint32_t leat_kafka_read_unowned(rd_kafka_event_t *event, const char *topic, uint32_t partition_count);
 /* By their ids; a broker without topic ids tells none, or zeros. */
 bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id);
 /* The topic's settings. */

@@ -6,6 +6,7 @@
 #include "log/kafka.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,6 +21,8 @@ enum {
 };
 
 static const uint64_t wake_payload = 1;
+
+static atomic_uint leaving; /* clients that are being destroyed: a bound is a bound of the process */
 
 static leat_level level_of(int syslog_level)
 {
@@ -115,7 +118,13 @@ static void *destroy_thread(void *argument)
     leat_kafka_client *client = argument;
     rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     forget(client);
+    atomic_fetch_sub(&leaving, 1);
     return NULL;
+}
+
+uint32_t leat_kafka_clients_leaving(void)
+{
+    return atomic_load(&leaving);
 }
 
 void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms)
@@ -123,6 +132,7 @@ void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms)
     if (!client)
         return;
     pthread_t thread;
+    atomic_fetch_add(&leaving, 1);
     if (pthread_create(&thread, NULL, destroy_thread, client) != 0) {
         destroy_thread(client);
         return;

@@ -174,6 +174,40 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
     return conf;
 }
 
+leat_log_config leat_kafka_config_copy(const leat_log_config *from)
+{
+    leat_log_property *properties = leat_must_calloc(from->property_count + 1, sizeof *properties);
+    for (uint32_t i = 0; i < from->property_count; i++) {
+        properties[i].name = leat_must_strdup(from->properties[i].name);
+        properties[i].value = leat_must_strdup(from->properties[i].value);
+    }
+    leat_log_config ret = *from;
+    ret.brokers = leat_must_strdup(from->brokers);
+    ret.topic = leat_must_strdup(from->topic);
+    ret.group = from->group ? leat_must_strdup(from->group) : NULL;
+    ret.properties = properties;
+    return ret;
+}
+
+/* Takes the constness off memory that is ours to free. */
+static void free_const(const void *memory)
+{
+    free((void *)(uintptr_t)memory);
+}
+
+void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties)
+{
+    for (uint32_t i = 0; i < user_properties; i++) {
+        free_const(config->properties[i].name);
+        free_const(config->properties[i].value);
+    }
+    free_const(config->properties);
+    free_const(config->brokers);
+    free_const(config->topic);
+    free_const(config->group);
+    *config = (leat_log_config){0};
+}
+
 int leat_kafka_check(const leat_log_config *config, leat_error *error)
 {
     const leat_kafka_kind kinds[] = {LEAT_KAFKA_WRITER, LEAT_KAFKA_READER};

@@ -346,7 +346,10 @@ void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event)
 
 static void break_all(leat_kafka_reader *reader, const char *reason)
 {
+    if (!reader->topic_gone)
+        reader->gone_since_ms = leat_wall_ms();
     reader->topic_gone = true;
+    snprintf(reader->gone_why, sizeof reader->gone_why, "%s", reason);
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
         leat_reader_break(reader, p, reason);
 }
@@ -355,7 +358,7 @@ static void break_all(leat_kafka_reader *reader, const char *reason)
 static void on_no_topic(leat_kafka_reader *reader)
 {
     reader->gone_seen++;
-    reader->topic_asked_us = leat_mono_us() - LEAT_TOPIC_EVERY_US + CHECK_RETRY_US;
+    reader->topic_asked_us = leat_mono_us() - reader->topic_every_us + CHECK_RETRY_US;
     if (reader->gone_seen >= GONE_MAX)
         break_all(reader, "the topic was deleted");
 }
@@ -528,7 +531,7 @@ void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us)
 {
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
         part_tick(reader, p, now_us);
-    if (reader->topic_asked_us == 0 || now_us - reader->topic_asked_us >= LEAT_TOPIC_EVERY_US) {
+    if (reader->topic_asked_us == 0 || now_us - reader->topic_asked_us >= reader->topic_every_us) {
         reader->topic_asked_us = now_us;
         leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS, pack(LEAT_ASK_TOPIC, 0, 0),
                              reader->answers);

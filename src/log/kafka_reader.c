@@ -204,7 +204,11 @@ static void on_answer(leat_kafka_reader *reader, rd_kafka_event_t *event)
         leat_reader_on_offsets(reader, event);
         break;
     case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT:
+        leat_kafka_pulse_event(&reader->pulse, event);
         leat_reader_on_topic(reader, event);
+        break;
+    case RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT:
+        leat_reader_on_group(reader, event);
         break;
     default:
         break;
@@ -227,6 +231,8 @@ static void on_wake(uv_poll_t *poll, int status, int events)
     (void)events;
     leat_kafka_reader *reader = poll->data;
     leat_kafka_wake_clear(reader->wake_fd);
+    if (reader->renewing)
+        return;
     serve_queue(reader, reader->group, on_group_event);
     serve_queue(reader, reader->answers, on_answer);
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
@@ -237,11 +243,14 @@ static void on_wake(uv_poll_t *poll, int status, int events)
 static void on_tick(uv_timer_t *timer)
 {
     leat_kafka_reader *reader = timer->data;
-    serve_queue(reader, reader->group, on_group_event);
-    leat_reader_check_lost(reader);
-    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-        say_position(reader, p);
-    leat_reader_range_tick(reader, leat_mono_us());
+    if (!reader->renewing) {
+        serve_queue(reader, reader->group, on_group_event);
+        leat_reader_check_lost(reader);
+        for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+            say_position(reader, p);
+        leat_reader_range_tick(reader, leat_mono_us());
+    }
+    leat_reader_renew_tick(reader, leat_mono_us());
 }
 
 /* ---- public: life ---- */
@@ -273,7 +282,7 @@ static void reader_forget(leat_kafka_reader *reader)
 {
     if (reader->wake_fd >= 0)
         close(reader->wake_fd);
-    free(reader->topic);
+    leat_kafka_config_free(&reader->config, reader->user_properties);
     free(reader->parts);
     free(reader);
 }
@@ -299,6 +308,31 @@ static void close_queues(leat_kafka_reader *reader)
         rd_kafka_queue_io_event_enable(queues[i], -1, NULL, 0);
         rd_kafka_queue_destroy(queues[i]);
     }
+    reader->group = reader->answers = NULL;
+}
+
+int leat_reader_client_open(leat_kafka_reader *reader, leat_error *error)
+{
+    int wanted = RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT;
+    reader->client = leat_kafka_client_new(LEAT_KAFKA_READER, &reader->config, wanted, error);
+    if (!reader->client)
+        return -1;
+    reader->rk = reader->client->rk;
+    if (open_queues(reader, error) == 0 && subscribe(reader, error) == 0)
+        return 0;
+    leat_reader_client_close(reader, FREE_MIN_MS);
+    return -1;
+}
+
+void leat_reader_client_close(leat_kafka_reader *reader, int timeout_ms)
+{
+    if (!reader->client)
+        return;
+    close_queues(reader);
+    leat_reader_forget_commits(reader);
+    leat_kafka_client_free(reader->client, timeout_ms);
+    reader->client = NULL;
+    reader->rk = NULL;
 }
 
 leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
@@ -306,26 +340,25 @@ leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *c
                                        leat_error *error)
 {
     LEAT_ASSERT(identity->partition_count > 0);
-    int wanted = RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT;
-    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_READER, config, wanted, error);
-    if (!client)
+    rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_READER, config, error); /* before anything is taken */
+    if (!conf)
         return NULL;
+    rd_kafka_conf_destroy(conf);
     leat_kafka_reader *reader = leat_must_calloc(1, sizeof *reader);
     reader->base.ops = &leat_kafka_ops;
     reader->events = *events;
     reader->identity = *identity;
-    reader->topic = leat_must_strdup(config->topic);
-    reader->client = client;
-    reader->rk = client->rk;
+    reader->config = leat_kafka_config_copy(config);
+    reader->user_properties = config->property_count;
+    reader->topic = reader->config.topic;
     reader->parts = leat_must_calloc(identity->partition_count, sizeof *reader->parts);
     reader->wake_fd = leat_kafka_wake_new(error);
-    if (reader->wake_fd < 0 || open_queues(reader, error) != 0 || subscribe(reader, error) != 0 ||
-        loop_attach(reader, loop, error) != 0) {
-        close_queues(reader);
-        leat_kafka_client_free(client, FREE_MIN_MS);
+    if (reader->wake_fd < 0 || leat_reader_client_open(reader, error) != 0 || loop_attach(reader, loop, error) != 0) {
+        leat_reader_client_close(reader, FREE_MIN_MS);
         reader_forget(reader);
         return NULL;
     }
+    leat_reader_renew_init(reader);
     return &reader->base;
 }
 
@@ -361,15 +394,15 @@ void leat_kafka_reader_free(leat_log_reader *base, int timeout_ms)
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     reader->leaving = true;
-    leat_reader_await_commits(reader, until_us - (int64_t)timeout_ms * 1000 / 2);
-    leave(reader, until_us);
-    leat_reader_await_commits(reader, leat_mono_us()); /* leaving fails those that are still out */
+    if (reader->client) {
+        leat_reader_await_commits(reader, until_us - (int64_t)timeout_ms * 1000 / 2);
+        leave(reader, until_us);
+        leat_reader_await_commits(reader, leat_mono_us()); /* leaving fails those that are still out */
+    }
     /* A record still out keeps librdkafka's memory in use: nothing sane can follow. */
     LEAT_ASSERT(reader->handed == 0);
-    close_queues(reader);
-    leat_reader_forget_commits(reader);
     int64_t left_ms = (until_us - leat_mono_us()) / 1000;
-    leat_kafka_client_free(reader->client, left_ms > FREE_MIN_MS ? (int)left_ms : FREE_MIN_MS);
+    leat_reader_client_close(reader, left_ms > FREE_MIN_MS ? (int)left_ms : FREE_MIN_MS);
     uv_close((uv_handle_t *)&reader->poll, on_closed);
     uv_close((uv_handle_t *)&reader->timer, on_closed);
 }

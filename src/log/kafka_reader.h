@@ -1,5 +1,6 @@
 /*
- * kafka_reader.h - the reader's state, shared by kafka_reader.c, kafka_rebalance.c, kafka_range.c and kafka_commit.c.
+ * kafka_reader.h - the reader's state, shared by kafka_reader.c, kafka_rebalance.c, kafka_range.c, kafka_commit.c and
+ * kafka_renew.c.
  *
  * A partition's way:
  *
@@ -30,9 +31,9 @@
 #include "log/kafka.h"
 
 enum {
+    LEAT_READER_WHY_SIZE = 128,
     LEAT_READ_BATCH = 256,        /* records taken from a partition's queue at a time */
     LEAT_ASK_TIMEOUT_MS = 5000,
-    LEAT_TOPIC_EVERY_US = 15 * 1000 * 1000,
     LEAT_ENDS_EVERY_US = 5 * 1000 * 1000,
 };
 
@@ -94,8 +95,10 @@ typedef struct leat_kafka_reader {
     uint32_t open_handles;
     leat_reader_events events;
     leat_log_identity identity;
-    char *topic;
-    leat_kafka_client *client;
+    leat_log_config config; /* a copy: a client may have to be made again */
+    uint32_t user_properties;
+    const char *topic;         /* of config */
+    leat_kafka_client *client; /* NULL: could not be made again yet; then nothing is held */
     rd_kafka_t *rk; /* the client's */
     rd_kafka_queue_t *group;   /* rebalances and errors */
     rd_kafka_queue_t *answers; /* commits, offsets, topic */
@@ -110,10 +113,21 @@ typedef struct leat_kafka_reader {
     rd_kafka_topic_partition_list_t *revoking; /* NULL, or what the group wants back */
     uint32_t revoking_left;
     int64_t topic_asked_us;
+    int64_t topic_every_us; /* the answer also shows that the brokers do answer */
     int64_t ends_asked_us;
     bool topic_gone; /* deleted or made anew: nothing is read any more */
+    int64_t gone_since_ms;
+    char gone_why[LEAT_READER_WHY_SIZE];
     bool growth_said;
     uint32_t gone_seen; /* answers in a row that there is no such topic */
+
+    /* ---- kafka_renew.c ---- */
+    leat_kafka_pulse pulse;
+    leat_watchdog without; /* we hold nothing, although `unowned` partitions have no owner */
+    uint32_t unowned;      /* 0: none, or it is not known */
+    int64_t group_asked_us;
+    bool renewing;    /* nothing is held; the next client comes once the caller has given back all records */
+    int64_t renew_us; /* not before */
 } leat_kafka_reader;
 
 /* What a question was about, packed into its opaque pointer. */
@@ -135,6 +149,10 @@ static inline bool leat_part_is_mine(const leat_part *part)
 
 void leat_part_drop_batch(leat_part *part);
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason);
+/* Joins the group. */
+int leat_reader_client_open(leat_kafka_reader *reader, leat_error *error) LEAT_MUST_CHECK;
+/* Without leaving the group; nothing may be held. Answers that are out never come. */
+void leat_reader_client_close(leat_kafka_reader *reader, int timeout_ms);
 
 /* ---- kafka_rebalance.c ---- */
 
@@ -143,6 +161,8 @@ void leat_reader_on_rebalance(leat_kafka_reader *reader, rd_kafka_event_t *event
 void leat_reader_say_growth(leat_kafka_reader *reader);
 /* A revoke that waits for its partitions may be lost meanwhile. */
 void leat_reader_check_lost(leat_kafka_reader *reader);
+/* Its queue and what is in it; the group is not told. */
+void leat_part_close(leat_kafka_reader *reader, uint32_t partition);
 /* Gives all to the group at once; no events. */
 void leat_reader_unassign_all(leat_kafka_reader *reader);
 /* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try again later. */
@@ -169,5 +189,13 @@ void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event);
 void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us);
 /* Those that were never answered; once no answer can come any more. */
 void leat_reader_forget_commits(leat_kafka_reader *reader);
+
+/* ---- kafka_renew.c ---- */
+
+/* Once the first client is there. */
+void leat_reader_renew_init(leat_kafka_reader *reader);
+void leat_reader_on_group(leat_kafka_reader *reader, rd_kafka_event_t *event);
+/* Every tick, last: afterwards there may be another client, or none. */
+void leat_reader_renew_tick(leat_kafka_reader *reader, int64_t now_us);
 
 #endif

@@ -87,7 +87,7 @@ static void part_open(leat_kafka_reader *reader, uint32_t partition)
     leat_kafka_wake_by(part->queue, reader->wake_fd);
 }
 
-static void part_close(leat_kafka_reader *reader, uint32_t partition)
+void leat_part_close(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part))
@@ -155,7 +155,7 @@ static void on_lost(leat_kafka_reader *reader, const rd_kafka_topic_partition_li
         uint32_t partition = (uint32_t)list->elems[i].partition;
         if (!is_known(reader, list->elems[i].partition) || !leat_part_is_mine(&reader->parts[partition]))
             continue;
-        part_close(reader, partition);
+        leat_part_close(reader, partition);
         reader->events.lost(reader->events.context, partition);
     }
     unassign_list(reader, list);
@@ -196,7 +196,7 @@ void leat_kafka_reader_give_back(leat_log_reader *base, uint32_t partition)
     LEAT_ASSERT(partition < reader->identity.partition_count);
     if (!reader->revoking || reader->parts[partition].state != LEAT_PART_REVOKING)
         return; /* lost meanwhile */
-    part_close(reader, partition);
+    leat_part_close(reader, partition);
     if (--reader->revoking_left == 0)
         revoke_done(reader);
 }
@@ -233,7 +233,7 @@ void leat_reader_on_rebalance(leat_kafka_reader *reader, rd_kafka_event_t *event
 void leat_reader_unassign_all(leat_kafka_reader *reader)
 {
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-        part_close(reader, p);
+        leat_part_close(reader, p);
     if (reader->revoking) {
         unassign_list(reader, reader->revoking);
         rd_kafka_topic_partition_list_destroy(reader->revoking);

@@ -14,7 +14,6 @@
 
 enum {
     LOOK_EVERY_US = 1000 * 1000,
-    SIGN_VALID_US = 6 * 1000 * 1000, /* an older one no longer counts */
     ACKED_MAX_US = 5 * 1000 * 1000,
     REFUSED_MANY = 3,
     REFUSED_VALID_US = 10 * 1000 * 1000, /* then it is worth a try again */
@@ -273,8 +272,10 @@ static void on_wrong(leat_kafka_writer *writer, const char *why)
         leat_err("Kafka writer: %s: writes are answered 503 until the topic that was set up is found again; if it is gone "
                  "for good, see \"A topic was deleted and made anew\" in docs/operations.md",
                  why);
-    if (!was_wrong)
-        leat_writer_renew(writer);
+    if (was_wrong)
+        return;
+    writer->wrong_since_ms = leat_wall_ms();
+    leat_writer_renew(writer);
 }
 
 static void on_right(leat_kafka_writer *writer, const leat_writer_look *look, const leat_kafka_topic *topic)
@@ -316,6 +317,7 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
     leat_kafka_topic topic;
     leat_writer_look *look = rd_kafka_event_opaque(event);
     look->is_out = false;
+    leat_kafka_pulse_event(&writer->pulse, event);
     int result = leat_kafka_read_topic(event, &topic, &error);
     if (result < 0) {
         leat_kafka_say(writer->client, RD_KAFKA_RESP_ERR__FAIL, error.text);
@@ -330,8 +332,27 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
     on_wrong(writer, why);
 }
 
+static void give_up(leat_kafka_writer *writer)
+{
+    leat_log_health health;
+    leat_log_writer_health(&writer->base, &health);
+    snprintf(writer->failed, sizeof writer->failed, "%s", health.why);
+}
+
+/* What the silence of the brokers asks for. */
+static void act(leat_kafka_writer *writer, int64_t now_us)
+{
+    rd_kafka_t *rk = writer->client ? writer->client->rk : NULL;
+    unsigned wishes = leat_kafka_pulse_look(&writer->pulse, rk, now_us);
+    if (wishes & LEAT_WATCHDOG_GIVE_UP)
+        give_up(writer);
+    else if ((wishes & LEAT_WATCHDOG_RENEW) && writer->client)
+        leat_writer_renew(writer);
+}
+
 void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us)
 {
+    act(writer, now_us);
     give_up_before(writer, now_us - ACKED_MAX_US, unseen_why);
     if (now_us - writer->looks[0].begun_us >= LOOK_EVERY_US)
         look_now(writer);
@@ -345,9 +366,27 @@ const char *leat_kafka_writer_trouble(const leat_log_writer *base)
     int64_t now_us = leat_mono_us();
     if (is_wrong(writer))
         return writer->wrong;
-    if (writer->renewing_since_us || writer->sign_us == 0 || now_us - writer->sign_us >= SIGN_VALID_US)
+    if (writer->renewing_since_us || writer->sign_us == 0 || now_us - writer->sign_us >= LEAT_WRITER_SIGN_US)
         return "the log cannot be reached";
     if (writer->refused >= REFUSED_MANY && now_us - writer->refused_us < REFUSED_VALID_US)
         return writer->refusal;
     return NULL;
+}
+
+void leat_kafka_writer_health(const leat_log_writer *base, leat_log_health *ret)
+{
+    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
+    leat_kafka_pulse_health(&writer->pulse, ret);
+    ret->renewals = (uint32_t)writer->renewals;
+    ret->topic_gone = is_wrong(writer);
+    if (!is_wrong(writer))
+        return;
+    ret->since_ms = writer->wrong_since_ms;
+    snprintf(ret->why, sizeof ret->why, "%s", writer->wrong);
+}
+
+const char *leat_kafka_writer_failed(const leat_log_writer *base)
+{
+    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
+    return writer->failed[0] ? writer->failed : NULL;
 }

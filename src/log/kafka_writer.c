@@ -29,45 +29,20 @@ enum {
     FRAME_MAX = 512, /* what a batch of one record is larger than its key and value, headers included */
 };
 
-/* ---- the copy of the configuration ---- */
+/* ---- the configuration ---- */
 
-static void config_copy(leat_kafka_writer *writer, const leat_log_config *from)
-{
-    leat_log_property *properties = leat_must_calloc(from->property_count + 1, sizeof *properties);
-    for (uint32_t i = 0; i < from->property_count; i++) {
-        properties[i].name = leat_must_strdup(from->properties[i].name);
-        properties[i].value = leat_must_strdup(from->properties[i].value);
-    }
-    writer->properties = properties;
-    writer->user_properties = from->property_count;
-    writer->config = (leat_log_config){.brokers = leat_must_strdup(from->brokers),
-                                       .topic = leat_must_strdup(from->topic),
-                                       .properties = properties,
-                                       .property_count = from->property_count};
-}
-
-/* Takes the constness off memory that is ours to free, or that librdkafka only reads. */
+/* Takes the constness off memory that librdkafka only reads. */
 static void *unconst(const void *memory)
 {
     return (void *)(uintptr_t)memory;
-}
-
-static void config_free(leat_kafka_writer *writer)
-{
-    for (uint32_t i = 0; i < writer->user_properties; i++) {
-        free(unconst(writer->properties[i].name));
-        free(unconst(writer->properties[i].value));
-    }
-    free(writer->properties);
-    free(unconst(writer->config.brokers));
-    free(unconst(writer->config.topic));
 }
 
 /* For the next client; wins over the user's. */
 static void config_batch_size(leat_kafka_writer *writer, long size)
 {
     snprintf(writer->batch_size, sizeof writer->batch_size, "%ld", size);
-    writer->properties[writer->user_properties] = (leat_log_property){"batch.size", writer->batch_size};
+    leat_log_property *properties = unconst(writer->config.properties); /* the copy's own */
+    properties[writer->user_properties] = (leat_log_property){"batch.size", writer->batch_size};
     writer->config.property_count = writer->user_properties + 1;
 }
 
@@ -193,6 +168,8 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
         else
             leat_writer_on_stored(writer, report, now_us);
     }
+    if (stored)
+        leat_kafka_pulse_answered(&writer->pulse);
     if (stored && !writer->renewing_since_us)
         writer->sign_us = now_us;
 }
@@ -286,6 +263,8 @@ static void renewal_step(leat_kafka_writer *writer)
     if (writer->waiting > 0 && leat_mono_us() - writer->renewing_since_us < RENEW_WAIT_US)
         return;
     answer_rest(writer);
+    if (leat_kafka_clients_leaving() >= LEAT_KAFKA_LEAVING_MAX)
+        return;
     client_close(writer, 0);
     leat_error error;
     if (client_open(writer, &error) != 0) {
@@ -395,7 +374,7 @@ static void writer_forget(leat_kafka_writer *writer)
 {
     if (writer->wake_fd >= 0)
         close(writer->wake_fd);
-    config_free(writer);
+    leat_kafka_config_free(&writer->config, writer->user_properties);
     leat_writer_watch_fini(writer);
     free(writer->slots);
     free(writer);
@@ -413,13 +392,15 @@ leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *c
     writer->base.ops = &leat_kafka_ops;
     writer->on_appended = on_appended;
     writer->context = context;
-    config_copy(writer, config);
+    writer->config = leat_kafka_config_copy(config);
+    writer->user_properties = config->property_count;
     leat_writer_watch_init(writer, identity);
     writer->wake_fd = leat_kafka_wake_new(error);
     if (writer->wake_fd < 0 || client_open(writer, error) != 0)
         goto failed;
     if (slots_new(writer, error) != 0 || loop_attach(writer, loop, error) != 0)
         goto failed;
+    leat_kafka_pulse_init(&writer->pulse, writer->client->label, &writer->config, LEAT_WRITER_SIGN_US);
     return &writer->base;
 failed:
     client_close(writer, FREE_MS);

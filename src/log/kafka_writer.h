@@ -35,8 +35,7 @@ typedef struct leat_kafka_writer {
     uv_timer_t timer;
     uint32_t open_handles;
     leat_log_config config; /* a copy: a client may have to be made again */
-    leat_log_property *properties; /* of config, with room for our batch.size behind the user's */
-    uint32_t user_properties;
+    uint32_t user_properties; /* of config; our batch.size may stand behind them */
     char batch_size[LEAT_WRITER_NUMBER_SIZE];
     leat_appended_cb on_appended;
     void *context;
@@ -53,6 +52,8 @@ typedef struct leat_kafka_writer {
     int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they failed */
     int64_t renewing_since_us; /* 0: in good order */
     uint64_t renewals;
+    leat_kafka_pulse pulse;
+    char failed[LEAT_LOG_WHY_SIZE]; /* nothing has helped; "": not so */
     long limit; /* the topic's max.message.bytes; 0: not known */
     bool limit_asked;
     bool limit_refused; /* the brokers do not tell it */
@@ -64,6 +65,7 @@ typedef struct leat_kafka_writer {
     leat_writer_slot *acked; /* those that wait for a look, in the order of their acknowledgements */
     leat_writer_slot **acked_end;
     char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last look found is not the right topic; "": it is */
+    int64_t wrong_since_ms;
     bool growth_said;
     bool clock_said;
     uint32_t refused; /* in a row, nothing stored in between */
@@ -82,6 +84,8 @@ void leat_writer_renew(leat_kafka_writer *writer);
 void leat_writer_ask_limit(leat_kafka_writer *writer);
 
 /* ---- kafka_watch.c ---- */
+
+enum { LEAT_WRITER_SIGN_US = 6 * 1000 * 1000 }; /* an older sign of the brokers no longer counts */
 
 void leat_writer_watch_init(leat_kafka_writer *writer, const leat_log_identity *identity);
 void leat_writer_watch_fini(leat_kafka_writer *writer);

@@ -84,6 +84,17 @@ const char *leat_log_writer_trouble(const leat_log_writer *writer)
     return writer->ops->writer_trouble(writer);
 }
 
+void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
+{
+    *ret = (leat_log_health){0};
+    writer->ops->writer_health(writer, ret);
+}
+
+const char *leat_log_writer_failed(const leat_log_writer *writer)
+{
+    return writer->ops->writer_failed(writer);
+}
+
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
 {
     if (writer)
@@ -134,6 +145,12 @@ int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition)
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)
 {
     return reader->ops->reader_commit_failures(reader);
+}
+
+void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret)
+{
+    *ret = (leat_log_health){0};
+    reader->ops->reader_health(reader, ret);
 }
 
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)

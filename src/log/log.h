@@ -27,6 +27,8 @@ typedef struct leat_log_config {
     const char *group; /* consumer group; readers only */
     const leat_log_property *properties; /* win over leat's defaults, but for those leat rests on: refused */
     uint32_t property_count;
+    int64_t renew_after_ms;   /* Kafka's client: nothing heard for so long, and it is made anew; 0: 30 s */
+    int64_t give_up_after_ms; /* and for so long, and the reader or writer has failed; 0: never */
     uint32_t reader;       /* readers of the built-in log: this is number `reader` of `reader_count`, which share its */
     uint32_t reader_count; /* partitions by p % reader_count. 0: one */
     leat_local_log *local; /* by leat_log_open */
@@ -89,6 +91,18 @@ typedef struct leat_log_ahead {
 int leat_log_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                         leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
 
+/* ---- health: of a writer or reader, on its loop's thread ---- */
+
+enum { LEAT_LOG_WHY_SIZE = 512 };
+
+typedef struct leat_log_health {
+    int64_t since_ms;  /* the trouble began then, ms since 1970; 0: there is none */
+    int64_t silent_ms; /* no broker has answered for so long; 0: they answer */
+    bool topic_gone;   /* deleted or made anew: only a person can help */
+    uint32_t renewals; /* clients of the log that were made anew, since the start */
+    char why[LEAT_LOG_WHY_SIZE]; /* in words for a person; "": there is none */
+} leat_log_health;
+
 /* ---- writer: the edge's side ---- */
 
 typedef struct leat_log_writer leat_log_writer;
@@ -121,6 +135,11 @@ size_t leat_log_writer_waiting(const leat_log_writer *writer);
 /* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be reached, it is not the
  * one that was set up, or it has refused every write lately. Valid until the loop runs on. */
 const char *leat_log_writer_trouble(const leat_log_writer *writer);
+/* Does the log answer, and if not, since when and why? Names the brokers: for logs and the admin port, not for clients. */
+void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret);
+/* NULL, or why the process should be ended and started again: nothing has helped for log_config.give_up_after_ms. It goes
+ * on trying meanwhile. */
+const char *leat_log_writer_failed(const leat_log_writer *writer);
 /* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees. Blocking. Handles on
  * the loop are closed: run the loop once more before closing it. */
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);
@@ -149,7 +168,8 @@ typedef struct leat_reader_events {
     void (*broken)(void *context, uint32_t partition, const char *reason);
     /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are a member. */
     void (*committed)(void *context, int64_t since_us, bool ok);
-    /* The reader cannot go on at all, for good; nothing is offered any more. At most once. */
+    /* The reader cannot go on at all, for good: a fatal error, or nothing has helped for give_up_after_ms; nothing is offered
+     * any more. At most once. */
     void (*failed)(void *context, const char *reason);
 } leat_reader_events;
 
@@ -175,6 +195,8 @@ void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
 /* The offset after the last record in the log, as last heard from the broker; -1: not known. */
 int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
+/* Does the log answer, and does the group give us what nobody holds? */
+void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret);
 /* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without U+0000 is a string, another
  * {"base64": "..."}, a missing one null. Of a name that stands there twice the last counts, as leat itself has it. -1: out
  * of memory. */

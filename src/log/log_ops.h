@@ -28,6 +28,8 @@ typedef struct leat_log_ops {
     int64_t (*writer_oldest_us)(const leat_log_writer *writer, int64_t now_us);
     size_t (*writer_waiting)(const leat_log_writer *writer);
     const char *(*writer_trouble)(const leat_log_writer *writer);
+    void (*writer_health)(const leat_log_writer *writer, leat_log_health *ret);
+    const char *(*writer_failed)(const leat_log_writer *writer);
     void (*writer_free)(leat_log_writer *writer, int timeout_ms);
 
     leat_log_reader *(*reader_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
@@ -40,6 +42,7 @@ typedef struct leat_log_ops {
     void (*reader_give_back)(leat_log_reader *reader, uint32_t partition);
     int64_t (*reader_end)(const leat_log_reader *reader, uint32_t partition);
     uint64_t (*reader_commit_failures)(const leat_log_reader *reader);
+    void (*reader_health)(const leat_log_reader *reader, leat_log_health *ret);
     int (*headers)(leat_log_reader *reader, void *log_handle, leat_buf *out);
     void (*release)(leat_log_reader *reader, void *log_handle);
     void (*reader_free)(leat_log_reader *reader, int timeout_ms);

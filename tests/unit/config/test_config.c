@@ -14,7 +14,7 @@
 #define SHARD "shards: [ { name: a, dsn: 'host=h' } ]\n"
 #define ROUTE "routes: [ { path: '/things/{id}', table: things } ]\n"
 #define TOP_KEYS "listen, admin, workers, catalog_every, data_dir, log_level, log, shards, routes, limits, apply"
-#define KAFKA_KEYS "brokers, topic, group, partitions, replication, start, properties"
+#define KAFKA_KEYS "brokers, topic, group, partitions, replication, start, renew_after, give_up_after, properties"
 #define DSN_WORDS "a connection string or URI of libpq; $NAME takes an environment variable"
 #define ADDRESS_WORDS "host:port, [IPv6]:port, or :port for all addresses"
 #define NAME_WORDS "letters, digits, '_', '-' and '.', at most 63"
@@ -199,6 +199,10 @@ static const broken broken_files[] = {
     /* what settings say together */
     {"log:\n  kafka: { brokers: x, topic: t }\n  local: { path: l }\n" SHARD ROUTE,
      "c.yaml:3: log.local: there is log.kafka too (one of the two)"},
+    {"log: { kafka: { brokers: x, topic: t, give_up_after: 30s } }\n" SHARD ROUTE,
+     "c.yaml:1: log.kafka.give_up_after: must be longer than log.kafka.renew_after (30s), or 0 for never"},
+    {"log: { kafka: { brokers: x, topic: t, renew_after: 1h } }\n" SHARD ROUTE,
+     "c.yaml:1: log.kafka.renew_after: must be shorter than log.kafka.give_up_after (15m)"},
     {"log: { local: { path: l, partitions: 1 } }\nshards:\n  - { name: a, sqlite: x }\n  - { name: b, sqlite: y }\n" ROUTE,
      "c.yaml:1: log.local.partitions: 1 is fewer than there are shards, and a partition belongs to one shard (at least "
      "2)"},

@@ -45,6 +45,18 @@ static void keep(char *to, size_t size, leat_slice text)
     snprintf(to, size, "%.*s", (int)text.size, text.data);
 }
 
+const char *leat_log_writer_failed(const leat_log_writer *writer)
+{
+    (void)writer;
+    return NULL;
+}
+
+void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
+{
+    (void)writer;
+    *ret = (leat_log_health){0};
+}
+
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
 {
     if (writer->append_result != 0) {

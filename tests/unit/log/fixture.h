@@ -13,6 +13,7 @@
 #include "log/log.h"
 
 enum { PATIENCE_MS = 60000 };
+enum { FOR_EVER_MS = 1000 * 1000 };
 /* Kafka's own numbers. */
 enum { API_PRODUCE = 0, API_FETCH = 1, API_LIST_OFFSETS = 2, API_OFFSET_COMMIT = 8, API_HEARTBEAT = 12 };
 

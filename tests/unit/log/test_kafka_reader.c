@@ -52,7 +52,9 @@ typedef struct member {
     size_t assigned, revoked, lost, broken, commits_ok, commits_bad;
     size_t commits_wanted, held_wanted;
     size_t failed;
-    char reason[256];
+    bool keep; /* what is read next is held, and nothing more is taken */
+    void *kept;
+    char reason[512];
 } member;
 
 static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
@@ -164,6 +166,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     if (record->offset == 0)
         expect_headers(m->reader, log_handle);
     ck_assert_int_eq(record->offset, m->next[p]); /* the mock's log has no holes */
+    if (m->kept)
+        return false;
     if (m->refuse_at != 0 && m->read == m->refuse_at && m->refused == 0) {
         m->refused++;
         m->refused_offset = record->offset;
@@ -177,7 +181,10 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
         m->w->applied[p] = record->offset;
         m->w->total++;
     }
-    leat_log_release(m->reader, log_handle);
+    if (m->keep)
+        m->kept = log_handle;
+    else
+        leat_log_release(m->reader, log_handle);
     return true;
 }
 
@@ -368,6 +375,101 @@ START_TEST(another_topic_of_that_name_is_broken)
 }
 END_TEST
 
+/* ---- brokers that take everything and answer nothing ---- */
+
+static leat_log_health health_of(const member *m)
+{
+    leat_log_health ret;
+    leat_log_reader_health(m->reader, &ret);
+    return ret;
+}
+
+static bool is_told_of_silence(const void *context)
+{
+    return health_of(context).silent_ms > 0;
+}
+
+static bool hears_again(const void *context)
+{
+    return health_of(context).silent_ms == 0;
+}
+
+static bool is_renewed(const void *context)
+{
+    return health_of(context).renewals > 0;
+}
+
+static bool has_kept(const void *context)
+{
+    return ((const member *)context)->kept != NULL;
+}
+
+static bool has_failed(const void *context)
+{
+    return ((const member *)context)->failed > 0;
+}
+
+/* The old client's requests stay unanswered: what is read afterwards another one reads. */
+START_TEST(another_client_takes_the_place_of_one_that_hears_nothing)
+{
+    world *w = world_new();
+    w->f.config.renew_after_ms = 3000;
+    member *m = member_new(w, -2);
+    await_total(w, EACH);
+    fixture_slow(&w->f, FOR_EVER_MS);
+    fixture_await(&w->f, is_told_of_silence, m);
+    leat_log_health health = health_of(m);
+    ck_assert_int_gt(health.since_ms, 0);
+    ck_assert_msg(strstr(health.why, "no broker has answered for") && strstr(health.why, w->f.brokers), "%s", health.why);
+    fixture_await(&w->f, is_renewed, m);
+    fixture_slow(&w->f, 0);
+    fixture_await(&w->f, hears_again, m);
+    await_held(m, PARTITIONS);
+    member_free(m);
+    world_free(w);
+}
+END_TEST
+
+/* A record that is held lives in its client's memory. */
+START_TEST(no_other_client_before_all_records_are_given_back)
+{
+    world *w = world_new();
+    w->f.config.renew_after_ms = 2000;
+    member *m = member_new(w, -2);
+    m->keep = true;
+    fixture_await(&w->f, has_kept, m);
+    fixture_slow(&w->f, FOR_EVER_MS);
+    fixture_await(&w->f, is_renewed, m);
+    fixture_slow(&w->f, 0);
+    await_held(m, 0);
+    fixture_wait(&w->f, 1000); /* in which it would join the group */
+    ck_assert(holds_enough(m));
+    leat_log_release(m->reader, m->kept);
+    m->keep = false;
+    m->kept = NULL;
+    await_total(w, EACH);
+    member_free(m);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_reader_that_nothing_helps_has_failed)
+{
+    world *w = world_new();
+    w->f.config.renew_after_ms = 2000;
+    w->f.config.give_up_after_ms = 5000;
+    member *m = member_new(w, -2);
+    await_total(w, EACH);
+    fixture_slow(&w->f, FOR_EVER_MS);
+    fixture_await(&w->f, has_failed, m);
+    ck_assert_msg(strstr(m->reason, "no broker has answered for"), "%s", m->reason);
+    ck_assert(is_renewed(m));
+    member_free(m);
+    fixture_slow(&w->f, 0);
+    world_free(w);
+}
+END_TEST
+
 static const char *const strategies[] = {"cooperative-sticky", "range"};
 
 /* The range is there, so the error is no loss: the fetching starts again where it was. */
@@ -530,11 +632,6 @@ START_TEST(a_lost_assignment_is_told_and_got_again)
 }
 END_TEST
 
-static bool has_failed(const void *context)
-{
-    return ((const member *)context)->failed > 0;
-}
-
 START_TEST(a_fatal_error_is_told_once)
 {
     world *w = world_new();
@@ -589,6 +686,9 @@ int main(void)
     tcase_add_loop_test(tests, a_failed_commit_harms_nothing, 0, (int)(sizeof commit_errors / sizeof *commit_errors));
     tcase_add_loop_test(tests, partitions_are_handed_over_when_given_back, 0, 2);
     tcase_add_test(tests, a_lost_assignment_is_told_and_got_again);
+    tcase_add_test(tests, another_client_takes_the_place_of_one_that_hears_nothing);
+    tcase_add_test(tests, no_other_client_before_all_records_are_given_back);
+    tcase_add_test(tests, a_reader_that_nothing_helps_has_failed);
     tcase_add_loop_test(tests, free_is_bounded_without_brokers, 0, 2);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);

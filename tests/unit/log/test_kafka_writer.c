@@ -334,6 +334,58 @@ START_TEST(tells_of_the_topic)
 }
 END_TEST
 
+/* ---- brokers that take everything and answer nothing ---- */
+
+static leat_log_health health_of(const answers *a)
+{
+    leat_log_health ret;
+    leat_log_writer_health(a->writer, &ret);
+    return ret;
+}
+
+static bool has_failed(const void *context)
+{
+    return leat_log_writer_failed(((const answers *)context)->writer);
+}
+
+START_TEST(another_client_takes_the_place_of_one_that_hears_nothing)
+{
+    answers *a = start();
+    a->f.config.renew_after_ms = 2000;
+    open_writer(a);
+    fixture_await(&a->f, is_ready, a);
+    fixture_slow(&a->f, FOR_EVER_MS);
+    append(a, 10);
+    await_answers(a, 10);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 0);
+    ck_assert_uint_gt(health_of(a).renewals, 0);
+    ck_assert_msg(strstr(health_of(a).why, "no broker has answered for"), "%s", health_of(a).why);
+    fixture_slow(&a->f, 0);
+    fixture_await(&a->f, is_ready, a);
+    append(a, 10);
+    await_answers(a, 20);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 10);
+    ck_assert_int_eq(health_of(a).since_ms, 0);
+    ck_assert(!has_failed(a));
+    finish(a);
+}
+END_TEST
+
+START_TEST(a_writer_that_nothing_helps_has_failed)
+{
+    answers *a = start();
+    a->f.config.renew_after_ms = 2000;
+    a->f.config.give_up_after_ms = 5000;
+    open_writer(a);
+    fixture_await(&a->f, is_ready, a);
+    fixture_slow(&a->f, FOR_EVER_MS);
+    fixture_await(&a->f, has_failed, a);
+    ck_assert_uint_gt(health_of(a).renewals, 0);
+    fixture_slow(&a->f, 0);
+    finish(a);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kafka_writer");
@@ -351,6 +403,8 @@ int main(void)
     tcase_add_test(tests, takes_writes_for_the_topic_that_was_set_up);
     tcase_add_test(tests, is_troubled_after_some_refusals_and_tries_on);
     tcase_add_test(tests, tells_of_the_topic);
+    tcase_add_test(tests, another_client_takes_the_place_of_one_that_hears_nothing);
+    tcase_add_test(tests, a_writer_that_nothing_helps_has_failed);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
 }
