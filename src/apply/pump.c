@@ -28,7 +28,7 @@ uint32_t leat_worker_table_count(const leat_worker *worker)
     return leat_board_at(worker->config.board, 0)->table_count;
 }
 
-static const char *table_name(const leat_worker *worker, uint32_t table)
+const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
 {
     const leat_board_version *version = leat_board_at(worker->config.board, 0);
     return table < version->table_count ? version->tables[table].label : "(none)";
@@ -85,13 +85,11 @@ static void do_revoked(leat_worker *worker, const leat_effect *effect)
     leat_log_reader_give_back(worker->reader, effect->partition);
 }
 
+/* worker_facts.c says it, with all that is stalled by the same cause. */
 static void do_stalled(leat_worker *worker, const leat_effect *effect)
 {
-    const leat_job_result *result = effect->result;
-    leat_err("shard=%s partition=%u subpartition=%u offset=%lld is stalled by %s sqlstate=%s: %s (its later records wait; "
-             "tried again with back-off)",
-             shard_name(worker, effect->partition), effect->partition, effect->subpartition, (long long)effect->offset,
-             leat_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
+    (void)worker;
+    (void)effect;
 }
 
 static void do_dead_lettered(leat_worker *worker, const leat_effect *effect)
@@ -99,7 +97,7 @@ static void do_dead_lettered(leat_worker *worker, const leat_effect *effect)
     const leat_job_result *result = effect->result;
     leat_warn("shard=%s partition=%u offset=%lld table=%s sqlstate=%s is a dead letter: %s (`leat dead show %u %lld` shows it)",
               shard_name(worker, effect->partition), effect->partition, (long long)effect->offset,
-              table_name(worker, effect->table), result->sqlstate[0] ? result->sqlstate : "none", result->message,
+              leat_worker_table_name(worker, effect->table), result->sqlstate[0] ? result->sqlstate : "none", result->message,
               effect->partition, (long long)effect->offset);
 }
 
@@ -109,7 +107,7 @@ static void do_table_stopped(leat_worker *worker, const leat_effect *effect)
              "records wait from now on and are tried again, nothing is lost. Either the table was altered in a way that its "
              "writers do not know of, or a client writes what the table refuses: `leat dead list` shows why. Mend the table "
              "or the client; what waits then goes through by itself",
-             table_name(worker, effect->table));
+             leat_worker_table_name(worker, effect->table));
 }
 
 static void do_shard_halted(leat_worker *worker, const leat_effect *effect)

@@ -25,6 +25,7 @@ static void on_after_poll(uv_check_t *check)
 static void on_show(uv_timer_t *timer)
 {
     leat_worker_metrics_show(timer->data);
+    leat_worker_account(timer->data);
 }
 
 static void on_drain_wish(uv_async_t *async)
@@ -46,6 +47,7 @@ static void take_down(leat_worker *worker)
 {
     drop_all_records(worker);
     leat_worker_metrics_show(worker);
+    leat_worker_account(worker);
     leat_log_reader_free(worker->reader, LEAVE_GROUP_MS);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         leat_sink_free(worker->shards[shard].sink);
@@ -139,6 +141,14 @@ static void release_memory(leat_worker *worker)
 {
     leat_items_fini(&worker->items);
     leat_engine_free(worker->engine);
+    for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
+        leat_buf_free(&worker->shards[shard].told.facts);
+        leat_buf_free(&worker->shards[shard].told.partitions);
+    }
+    pthread_mutex_destroy(&worker->told_lock);
+    free(worker->low_seen);
+    free(worker->low_since_ms);
+    free(worker->stalled_ms);
     free(worker->shards);
     free(worker->shard_of);
     free(worker->behind_since_ms);
@@ -167,6 +177,10 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->partition_count = layout->partition_count;
     worker->shards = leat_must_calloc(worker->shard_count, sizeof *worker->shards);
     worker->shard_of = leat_must_calloc(worker->partition_count, sizeof *worker->shard_of);
+    worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
+    worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
+    worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
+    LEAT_ASSERT(pthread_mutex_init(&worker->told_lock, NULL) == 0);
     worker->behind_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
         worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);

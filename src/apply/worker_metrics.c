@@ -54,8 +54,15 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
     state->message_lag = leat_metrics_gauge(
         metrics, "leat_message_lag", "Records above the low water; some of them may be applied already.", own, 1);
     state->stalled = leat_metrics_gauge(metrics, "leat_subpartitions_stalled",
-                                        "Subpartitions that wait after a failure.", own, 1);
+                                        "Subpartitions whose first record was tried in vain: waiting, or being tried again.",
+                                        own, 1);
     state->connections = leat_metrics_gauge(metrics, "leat_shard_connections", "Usable connections to the shard.", own, 1);
+    state->connections_busy = leat_metrics_gauge(metrics, "leat_shard_connections_busy",
+                                                 "Connections to the shard with a job that is not answered yet.", own, 1);
+    state->connections_idle =
+        leat_metrics_gauge(metrics, "leat_shard_connections_idle", "Usable connections to the shard without a job.", own, 1);
+    state->paused = leat_metrics_gauge(metrics, "leat_partitions_paused",
+                                       "Partitions that are not read on because what they may hold in memory is full.", own, 1);
     state->rows = leat_metrics_counter(metrics, "leat_rows_total", "Row writes committed.", own);
     state->connects = leat_metrics_counter(metrics, "leat_shard_connects_total", "Connections made to the shard.", own);
     state->connect_failures =
@@ -64,6 +71,21 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
         metrics, "leat_patches_dropped_total", "PATCHes of missing rows, of routes with patch: existing: dropped.", own);
     state->holders_terminated = leat_metrics_counter(metrics, "leat_holders_terminated_total",
                                                      "Stuck backends terminated because they held a partition.", own);
+}
+
+static void register_partition(leat_worker *worker, uint32_t partition)
+{
+    char number[16];
+    leat_buf buf = {0};
+    snprintf(number, sizeof number, "%u", partition);
+    labels(&buf, worker, worker->config.shards[worker->shard_of[partition]].name);
+    leat_buf_byte(&buf, ',');
+    leat_metrics_label(&buf, "partition", number);
+    worker->stalled_ms[partition] =
+        leat_metrics_gauge(worker->config.metrics, "leat_stalled_seconds",
+                           "Of a partition where something is tried in vain: for how long.", leat_buf_cstr(&buf), 1000);
+    leat_gauge_set(worker->stalled_ms[partition], INT64_MIN);
+    leat_buf_free(&buf);
 }
 
 void leat_worker_metrics_register(leat_worker *worker)
@@ -88,6 +110,8 @@ void leat_worker_metrics_register(leat_worker *worker)
     worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", "Bytes of records held in memory.", own, 1);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
+    for (uint32_t partition = 0; partition < worker->partition_count; partition++)
+        register_partition(worker, partition);
     leat_buf_free(&buf);
 }
 
@@ -97,6 +121,7 @@ typedef struct shard_sum {
     int64_t time_lag_ms;
     int64_t message_lag;
     int64_t stalled;
+    int64_t paused;
 } shard_sum;
 
 /* A partition whose shard is down holds nothing, but its oldest record goes on ageing: it is the one seen last, or, when
@@ -117,6 +142,7 @@ static void add_partition(leat_worker *worker, uint32_t partition, const leat_pa
 {
     sum->known = true;
     sum->stalled += view->stalled;
+    sum->paused += view->full;
     int64_t lag = leat_log_reader_end(worker->reader, partition) - (view->low + 1);
     int64_t since = behind_since(worker, partition, view, lag > 0 || view->oldest_ms > 0);
     if (lag > 0)
@@ -133,7 +159,13 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
         leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
         leat_gauge_set(state->stalled, sums[shard].stalled);
-        leat_gauge_set(state->connections, atomic_load_explicit(&state->usable, memory_order_relaxed));
+        leat_flight flight;
+        leat_engine_flight(worker->engine, shard, &flight);
+        int64_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed), idle = usable - (int64_t)flight.jobs;
+        leat_gauge_set(state->paused, sums[shard].paused);
+        leat_gauge_set(state->connections, usable);
+        leat_gauge_set(state->connections_busy, flight.jobs);
+        leat_gauge_set(state->connections_idle, idle > 0 ? idle : 0);
         leat_count_to(state->rows, count->rows);
         leat_count_to(state->connects, count->connects);
         leat_count_to(state->connect_failures, count->connect_failures);
@@ -165,6 +197,8 @@ void leat_worker_metrics_show(leat_worker *worker)
         held += view.state != LEAT_UNASSIGNED;
         stopped += view.state == LEAT_STOPPED;
         bytes += (int64_t)view.bytes;
+        leat_gauge_set(worker->stalled_ms[partition],
+                       view.stalled > 0 ? (leat_mono_us() - view.stalled_us) / 1000 : INT64_MIN);
         if (view.state != LEAT_UNASSIGNED)
             add_partition(worker, partition, &view, &sums[worker->shard_of[partition]]);
         else

@@ -8,9 +8,18 @@
 #include "apply/items.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
+#include "sink/seldom.h"
+
+/* What a worker says of a shard: see worker_facts.c. */
+typedef struct leat_worker_told {
+    leat_buf facts;
+    leat_buf partitions; /* "0,2": assigned to it */
+    bool is_slow;        /* something has not been answered for a second */
+} leat_worker_told;
 
 typedef struct leat_worker_shard_state {
     leat_sink *sink;
+    leat_worker_told told; /* under leat_worker.told_lock */
     _Atomic uint32_t usable;
     leat_counter *rows;
     leat_counter *connects;
@@ -18,6 +27,9 @@ typedef struct leat_worker_shard_state {
     leat_counter *holders_terminated;
     leat_counter *patches_dropped;
     leat_gauge *connections;
+    leat_gauge *connections_busy;
+    leat_gauge *connections_idle;
+    leat_gauge *paused;
     leat_gauge *time_lag_ms;
     leat_gauge *message_lag;
     leat_gauge *stalled;
@@ -50,6 +62,11 @@ struct leat_worker {
     leat_items items;
     leat_worker_shard_state *shards;
     uint32_t *shard_of; /* [partition_count] */
+    int64_t *low_seen;     /* [partition_count]: at the last look */
+    int64_t *low_since_ms; /* [partition_count]: since when it has not moved though it should; 0: it need not */
+    leat_gauge **stalled_ms; /* [partition_count] */
+    leat_seldom said;      /* worker_facts.c */
+    pthread_mutex_t told_lock;
     int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as far as known; 0: none */
 
     leat_engine_metric engine_metrics[ENGINE_METRICS_MAX];
@@ -83,6 +100,10 @@ leat_reader_events leat_worker_reader_events(leat_worker *worker);
 leat_sink_events leat_worker_sink_events(leat_worker *worker);
 
 uint32_t leat_worker_table_count(const leat_worker *worker);
+const char *leat_worker_table_name(const leat_worker *worker, uint32_t table);
+
+/* worker_facts.c: takes stock of what stands still, and says it. */
+void leat_worker_account(leat_worker *worker);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

@@ -8,44 +8,11 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "cli/printable.h"
 
 /* ---- text ---- */
 
 enum { KEY_WIDTH = 40, NAME_WIDTH = 24, MESSAGE_WIDTH = 70, CELL_COUNT = 9 };
-
-/* Control characters, those of Latin-1 too, are none that a terminal should see. */
-static bool is_printable(const char *at, size_t size)
-{
-    unsigned char first = (unsigned char)at[0];
-    bool is_c1 = size == 2 && first == 0xc2 && (unsigned char)at[1] < 0xa0;
-    return size > 0 && first >= 0x20 && first != 0x7f && !is_c1;
-}
-
-/* At most `width` characters, "..." at the end when there were more. Returns how many. */
-static size_t put_printable(leat_buf *out, leat_slice text, size_t width, bool keep_lines)
-{
-    size_t used = 0, cut_at = out->size, cut_used = 0;
-    for (size_t at = 0, size; at < text.size; at += size ? size : 1) {
-        size = leat_utf8_size(text.data + at, text.size - at);
-        bool is_kept = is_printable(text.data + at, size) || (keep_lines && text.data[at] == '\n');
-        size_t needed = is_kept ? 1 : 4 * (size ? size : 1);
-        if (used + 3 <= width) {
-            cut_at = out->size;
-            cut_used = used;
-        }
-        if (used + needed > width) {
-            out->size = cut_at;
-            leat_buf_text(out, "...");
-            return cut_used + 3;
-        }
-        for (size_t i = 0; !is_kept && i < (size ? size : 1); i++)
-            leat_buf_printf(out, "\\x%02x", (unsigned char)text.data[at + i]);
-        if (is_kept)
-            leat_buf_append(out, text.data + at, size);
-        used += needed;
-    }
-    return used;
-}
 
 static leat_slice text_or(const char *text, const char *otherwise)
 {
@@ -61,7 +28,7 @@ static void fill_row(table_row *row, const leat_slice texts[CELL_COUNT])
 {
     static const size_t widths[CELL_COUNT] = {30, NAME_WIDTH, 10, 20, NAME_WIDTH, KEY_WIDTH, 10, 10, MESSAGE_WIDTH};
     for (size_t i = 0; i < CELL_COUNT; i++)
-        row->widths[i] = put_printable(&row->cells[i], texts[i], widths[i], false);
+        row->widths[i] = leat_put_printable(&row->cells[i], texts[i], widths[i], false);
 }
 
 static void fill_entry_row(table_row *row, const leat_dead_entry *entry)
@@ -115,7 +82,7 @@ void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t c
 static void print_field(FILE *out, const char *name, leat_slice value)
 {
     leat_buf text = {0};
-    put_printable(&text, value, SIZE_MAX, true);
+    leat_put_printable(&text, value, SIZE_MAX, true);
     fprintf(out, "%-12s %s\n", name, text.size > 0 ? leat_buf_cstr(&text) : "");
     leat_buf_free(&text);
 }

@@ -1,72 +1,109 @@
 #include "cli/lag.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "sink/shard.h"
 
 enum { LOG_TIMEOUT_MS = 5000 };
 
 /* ---- the shards ---- */
 
-static int check_source(const leat_startup *startup, leat_shard_address at, leat_layout *ret_layout, leat_error *error)
-{
-    leat_source stored, running;
-    leat_layout layout;
-    int found = leat_shard_read_source(at, startup->log.topic, &stored, &layout, error);
-    if (found == 1)
-        return leat_fail(error, "it knows nothing of %s %s: %s", startup->log.file ? "log" : "topic", startup->log.topic,
-                         at.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
-    if (found != 0 || leat_startup_source(startup, &running, ret_layout, error) != 0)
-        return -1;
-    return leat_shard_check_source(&stored, &layout, &running, ret_layout, error);
-}
+/* One shard, read on a thread of its own. */
+typedef struct shard_read {
+    const leat_startup *startup;
+    const leat_source *running; /* NULL: the log could not be asked, so nothing is compared */
+    const leat_layout *layout;  /* NULL: likewise */
+    uint32_t shard;
+    bool with_work;
+    pthread_t thread;
+    bool has_thread;
+    leat_shard_partition *found;
+    uint32_t count;
+    leat_shard_work work;
+    bool is_silent;
+    bool is_read;
+    leat_error error;
+} shard_read;
 
-static void take_partitions(const leat_shard_partition *found, uint32_t count, uint32_t shard, leat_lag *ret)
+static int check_source(shard_read *at, leat_shard_address address)
 {
-    for (uint32_t i = 0; i < count; i++)
-        ret->partitions[ret->count++] = (leat_lag_partition){.partition = found[i].partition,
-                                                             .shard = shard,
-                                                             .low = found[i].low,
-                                                             .applied = found[i].applied,
-                                                             .epoch = found[i].epoch};
+    leat_source stored;
+    leat_layout layout;
+    const leat_log_config *log = &at->startup->log;
+    int found = leat_shard_read_source(address, log->topic, &stored, &layout, &at->error);
+    at->is_silent = found == 2;
+    if (found == 1)
+        return leat_fail(&at->error, "it knows nothing of %s %s: %s", log->file ? "log" : "topic", log->topic,
+                         address.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
+    if (found != 0)
+        return -1;
+    return at->running ? leat_shard_check_source(&stored, &layout, at->running, at->layout, &at->error) : 0;
 }
 
 /* All partitions that the layout gives it, or its lag would look smaller than it is. */
-static int check_partitions(const leat_layout *layout, uint32_t shard, const leat_shard_partition *found,
-                            uint32_t count, leat_error *error)
+static int check_partitions(shard_read *at)
 {
-    uint32_t first = layout->shards[shard].first, wanted = layout->shards[shard].count;
-    bool all = count == wanted;
-    for (uint32_t i = 0; all && i < count; i++)
-        all = found[i].partition == first + i;
-    return all ? 0 : leat_fail(error, "leat.partitions does not hold the partitions of this shard: run `leat init`; or is it another "
-                                      "shard's database? `leat check` knows");
+    if (!at->layout)
+        return 0;
+    uint32_t first = at->layout->shards[at->shard].first, wanted = at->layout->shards[at->shard].count;
+    bool all = at->count == wanted;
+    for (uint32_t i = 0; all && i < at->count; i++)
+        all = at->found[i].partition == first + i;
+    return all ? 0 : leat_fail(&at->error, "leat.partitions does not hold the partitions of this shard: run `leat init`; or is it "
+                                           "another shard's database? `leat check` knows");
 }
 
-static int read_shard(const leat_startup *startup, uint32_t shard, leat_lag *ret, leat_error *error)
+static void *read_shard(void *argument)
 {
-    leat_shard_address at = leat_startup_address(&startup->config.shards[shard]);
-    leat_shard_partition *found = NULL;
-    leat_layout layout;
-    uint32_t count = 0;
-    if (check_source(startup, at, &layout, error) != 0 ||
-        leat_shard_read_progress(at, startup->log.topic, &found, &count, error) != 0)
-        return -1;
-    int status = check_partitions(&layout, shard, found, count, error);
-    if (status == 0)
-        take_partitions(found, count, shard, ret);
-    free(found);
-    return status;
+    shard_read *at = argument;
+    const char *topic = at->startup->log.topic;
+    leat_shard_address address = leat_startup_address(&at->startup->config.shards[at->shard]);
+    at->is_read = check_source(at, address) == 0 &&
+                  leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) == 0 && check_partitions(at) == 0 &&
+                  (!at->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
+    return NULL;
 }
 
-static void read_shards(const leat_startup *startup, leat_lag *ret)
+static void take_shard(shard_read *at, leat_lag *ret)
 {
-    for (uint32_t shard = 0; shard < startup->config.shard_count; shard++)
-        if (read_shard(startup, shard, ret, &ret->errors[shard]) != 0)
-            ret->failed++;
+    ret->works[at->shard] = at->work;
+    ret->silent[at->shard] = at->is_silent;
+    if (!at->is_read) {
+        ret->errors[at->shard] = at->error;
+        ret->failed++;
+    }
+    for (uint32_t i = 0; at->is_read && i < at->count; i++) {
+        uint32_t partition = at->found[i].partition;
+        if (partition >= ret->count)
+            continue; /* the log could not be asked: there are none */
+        leat_lag_partition *to = &ret->partitions[partition];
+        to->is_known = true;
+        to->low = at->found[i].low;
+        to->applied = at->found[i].applied;
+        to->epoch = at->found[i].epoch;
+    }
+    free(at->found);
+}
+
+static void read_shards(const leat_startup *startup, const leat_source *running, const leat_layout *layout, bool with_work,
+                        leat_lag *ret)
+{
+    uint32_t count = startup->config.shard_count;
+    shard_read *reads = leat_must_calloc(count, sizeof *reads);
+    for (uint32_t i = 0; i < count; i++) {
+        reads[i] = (shard_read){.startup = startup, .running = running, .layout = layout, .shard = i, .with_work = with_work};
+        reads[i].has_thread = pthread_create(&reads[i].thread, NULL, read_shard, &reads[i]) == 0;
+        if (!reads[i].has_thread)
+            read_shard(&reads[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (reads[i].has_thread)
+            pthread_join(reads[i].thread, NULL);
+        take_shard(&reads[i], ret);
+    }
+    free(reads);
 }
 
 /* ---- the log ---- */
@@ -92,6 +129,8 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
     partition->end = ahead->end;
     partition->held_from = ahead->stable;
     partition->held = ahead->end - ahead->stable;
+    if (!partition->is_known)
+        return;
     partition->records = records_of(partition, ahead);
     partition->age_ms = age_of(partition, ahead->accepted_ms, now_ms);
 }
@@ -103,12 +142,13 @@ static int read_log(const leat_startup *startup, leat_lag *ret, int64_t *offsets
     for (uint32_t p = 0; p < partition_count; p++)
         offsets[p] = -1;
     for (uint32_t i = 0; i < ret->count; i++)
-        offsets[ret->partitions[i].partition] = ret->partitions[i].low + 1;
+        if (ret->partitions[i].is_known)
+            offsets[i] = ret->partitions[i].low + 1;
     if (leat_log_look_ahead(&startup->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead, error) != 0)
         return -1;
     int64_t now_ms = leat_wall_ms();
     for (uint32_t i = 0; i < ret->count; i++)
-        take_ahead(&ret->partitions[i], &ahead[ret->partitions[i].partition], now_ms);
+        take_ahead(&ret->partitions[i], &ahead[i], now_ms);
     return 0;
 }
 
@@ -116,6 +156,7 @@ static int read_log(const leat_startup *startup, leat_lag *ret, int64_t *offsets
 
 static void add(leat_lag_sum *sum, const leat_lag_partition *partition)
 {
+    sum->partitions++;
     sum->records += partition->records;
     if (partition->age_ms < 0 || sum->age_ms < 0)
         sum->age_ms = -1;
@@ -123,19 +164,22 @@ static void add(leat_lag_sum *sum, const leat_lag_partition *partition)
         sum->age_ms = partition->age_ms;
 }
 
-int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error)
+static void name_partitions(const leat_layout *layout, leat_lag *ret)
 {
-    memset(ret, 0, sizeof *ret);
-    if (leat_startup_identify(startup, false, error) != 0)
-        return -1;
-    uint32_t partition_count = startup->identity.partition_count;
-    ret->partitions = leat_must_calloc(partition_count, sizeof *ret->partitions);
-    int64_t *offsets = leat_must_calloc(partition_count, sizeof *offsets);
-    leat_log_ahead *ahead = leat_must_calloc(partition_count, sizeof *ahead);
-    /* The shards first: what is applied meanwhile then counts as lag, and no lag is missed. */
-    read_shards(startup, ret);
+    ret->count = layout->partition_count;
+    ret->partitions = leat_must_calloc(ret->count, sizeof *ret->partitions);
+    for (uint32_t i = 0; i < ret->count; i++)
+        ret->partitions[i] = (leat_lag_partition){.partition = i, .shard = leat_layout_shard_of_partition(layout, i)};
+}
+
+static int read_log_and_add(const leat_startup *startup, leat_lag *ret, leat_error *error)
+{
+    int64_t *offsets = leat_must_calloc(ret->count, sizeof *offsets);
+    leat_log_ahead *ahead = leat_must_calloc(ret->count, sizeof *ahead);
     int status = read_log(startup, ret, offsets, ahead, error);
     for (uint32_t i = 0; status == 0 && i < ret->count; i++) {
+        if (!ret->partitions[i].is_known)
+            continue;
         add(&ret->shards[ret->partitions[i].shard], &ret->partitions[i]);
         add(&ret->total, &ret->partitions[i]);
     }
@@ -144,8 +188,31 @@ int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error)
     return status;
 }
 
+int leat_lag_read(leat_startup *startup, bool with_work, leat_lag *ret, leat_error *error)
+{
+    leat_source running;
+    leat_layout layout;
+    memset(ret, 0, sizeof *ret);
+    int answer = leat_startup_identify(startup, false, error);
+    ret->log_is_silent = answer == 1;
+    bool is_known = answer == 0 && leat_startup_source(startup, &running, &layout, error) == 0;
+    if (is_known)
+        name_partitions(&layout, ret);
+    /* The shards before the log's ends: what is applied meanwhile then counts as lag, and no lag is missed. */
+    read_shards(startup, is_known ? &running : NULL, is_known ? &layout : NULL, with_work, ret);
+    if (is_known && read_log_and_add(startup, ret, error) == 0)
+        return 0;
+    ret->log_is_silent = ret->log_is_silent || is_known;
+    free(ret->partitions);
+    ret->partitions = NULL;
+    ret->count = 0;
+    return -1;
+}
+
 void leat_lag_fini(leat_lag *lag)
 {
+    for (uint32_t shard = 0; shard < LEAT_SHARDS_MAX; shard++)
+        leat_shard_work_fini(&lag->works[shard]);
     free(lag->partitions);
     lag->partitions = NULL;
 }

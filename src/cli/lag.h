@@ -1,6 +1,7 @@
 /*
  * lag.h - how far the shards are behind the log, from outside: the log's ends against what the shards have recorded. No
- * worker is asked, so it is as true while none runs.
+ * worker is asked, so it is as true while none runs. All shards are read at once, and one that does not answer takes nothing
+ * from the others but the time that is waited for it.
  *
  * Records are those above a partition's low water: an upper bound, since subpartitions overtake each other, the low water is
  * recorded by compactions only, and not each offset holds a record. Nothing unapplied is ever left out; where no record follows
@@ -11,10 +12,12 @@
 
 #include "base/buf.h"
 #include "cli/startup.h"
+#include "sink/shard.h"
 
 typedef struct leat_lag_partition {
     uint32_t partition;
     uint32_t shard; /* as configured */
+    bool is_known;  /* its shard could be read. Else only `end` and what is held back are */
     int64_t end;    /* offset behind the last record */
     int64_t low;
     int64_t applied;
@@ -26,21 +29,26 @@ typedef struct leat_lag_partition {
 } leat_lag_partition;
 
 typedef struct leat_lag_sum {
+    uint32_t partitions; /* of which it is the sum: those that are known */
     int64_t records;
     int64_t age_ms; /* of the oldest; -1: of a partition it is not known */
 } leat_lag_sum;
 
 typedef struct leat_lag {
     uint32_t count;
-    leat_lag_partition *partitions; /* of the shards that answered, by shard */
+    leat_lag_partition *partitions; /* all of the topic, in order */
     leat_lag_sum shards[LEAT_SHARDS_MAX];
     leat_lag_sum total;
     leat_error errors[LEAT_SHARDS_MAX]; /* of the shards that could not be read; empty: it was */
     uint32_t failed;                    /* how many */
+    bool silent[LEAT_SHARDS_MAX];       /* did not answer at all */
+    bool log_is_silent;
+    leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when it was asked for */
 } leat_lag;
 
-/* `startup` has its configuration. -1: the log does not answer. Large: keep it off the stack. */
-int leat_lag_read(leat_startup *startup, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
+/* `startup` has its configuration. -1: the log cannot be read, and there are no partitions and sums; the shards are known in any
+ * case. Large: keep it off the stack. leat_lag_fini in any case. */
+int leat_lag_read(leat_startup *startup, bool with_work, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
 
 enum { LEAT_LAG_SECONDS_SIZE = 32, LEAT_LAG_HELD_SIZE = 160 };

@@ -17,25 +17,41 @@ static void print_held(const leat_lag *lag)
             printf("%s\n", leat_lag_held(&lag->partitions[i], held));
 }
 
-static void print_text(const leat_config *config, const leat_lag *lag)
+static void print_partition(const leat_config *config, const leat_lag_partition *at)
 {
     char seconds[LEAT_LAG_SECONDS_SIZE];
-    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end", "low water", "applied",
-           "records", "seconds");
-    for (uint32_t i = 0; i < lag->count; i++) {
-        const leat_lag_partition *at = &lag->partitions[i];
+    if (at->is_known)
         printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12" PRId64 "  %12" PRId64 "  %10" PRId64 "  %8s\n", at->partition,
                config->shards[at->shard].name, at->end, at->low, at->applied, at->records,
                leat_lag_seconds(at->age_ms, seconds));
-    }
+    else
+        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12s  %12s  %10s  %8s\n", at->partition, config->shards[at->shard].name,
+               at->end, "unknown", "unknown", "unknown", "unknown");
+}
+
+static void print_sum(const char *of, const leat_lag_sum *sum)
+{
+    char seconds[LEAT_LAG_SECONDS_SIZE];
+    if (sum->partitions == 0)
+        printf("%s: unknown\n", of);
+    else
+        printf("%s: %" PRId64 " records at most, the oldest %s s\n", of, sum->records, leat_lag_seconds(sum->age_ms, seconds));
+}
+
+static void print_text(const leat_config *config, const leat_lag *lag)
+{
+    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end", "low water", "applied",
+           "records", "seconds");
+    for (uint32_t i = 0; i < lag->count; i++)
+        print_partition(config, &lag->partitions[i]);
     printf("\n");
-    for (uint32_t shard = 0; shard < config->shard_count; shard++)
-        if (!*lag->errors[shard].text)
-            printf("shard %s: %" PRId64 " records at most, the oldest %s s\n", config->shards[shard].name,
-                   lag->shards[shard].records, leat_lag_seconds(lag->shards[shard].age_ms, seconds));
+    for (uint32_t shard = 0; shard < config->shard_count; shard++) {
+        char of[LEAT_NAME_MAX + 16];
+        snprintf(of, sizeof of, "shard %s", config->shards[shard].name);
+        print_sum(of, &lag->shards[shard]);
+    }
     print_held(lag);
-    printf("%s: %" PRId64 " records at most, the oldest %s s\n", lag->failed > 0 ? "what could be read" : "all",
-           lag->total.records, leat_lag_seconds(lag->total.age_ms, seconds));
+    print_sum(lag->failed > 0 ? "what could be read" : "all", &lag->total);
 }
 
 /* ---- JSON ---- */
@@ -44,9 +60,13 @@ static void put_partition(leat_buf *out, const leat_config *config, const leat_l
 {
     leat_buf_printf(out, "{\"partition\":%" PRIu32 ",\"shard\":", at->partition);
     leat_buf_json_string(out, leat_slice_of(config->shards[at->shard].name));
-    leat_buf_printf(out, ",\"end\":%" PRId64 ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->end, at->low,
-                    at->applied);
-    leat_lag_put_json(out, at->records, at->age_ms);
+    leat_buf_printf(out, ",\"end\":%" PRId64, at->end);
+    if (at->is_known) {
+        leat_buf_printf(out, ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->low, at->applied);
+        leat_lag_put_json(out, at->records, at->age_ms);
+    } else {
+        leat_buf_text(out, ",\"low\":null,\"applied\":null,\"records\":null,\"seconds\":null");
+    }
     if (at->held > 0)
         leat_buf_printf(out, ",\"held_from\":%" PRId64 ",\"held\":%" PRId64, at->held_from, at->held);
     leat_buf_byte(out, '}');
@@ -73,7 +93,10 @@ static void print_json(const leat_config *config, const leat_lag *lag)
     leat_buf_text(&text, "{\"topic\":");
     leat_buf_json_string(&text, leat_slice_of(leat_config_topic(config)));
     leat_buf_printf(&text, ",\"complete\":%s,", lag->failed > 0 ? "false" : "true");
-    leat_lag_put_json(&text, lag->total.records, lag->total.age_ms);
+    if (lag->total.partitions > 0)
+        leat_lag_put_json(&text, lag->total.records, lag->total.age_ms);
+    else
+        leat_buf_text(&text, "\"records\":null,\"seconds\":null");
     for (uint32_t shard = 0; shard < config->shard_count; shard++) {
         leat_buf_text(&text, shard == 0 ? ",\"shards\":[" : ",");
         put_shard(&text, config, lag, shard);
@@ -117,7 +140,7 @@ int leat_command_lag(const leat_options *options)
     int code = LEAT_EXIT_OK;
     if (leat_startup_config(&startup, options->config_file, &error) != 0)
         code = LEAT_EXIT_USAGE;
-    else if (leat_lag_read(&startup, lag, &error) != 0)
+    else if (leat_lag_read(&startup, false, lag, &error) != 0)
         code = LEAT_EXIT_FAILED;
     if (code != LEAT_EXIT_OK) {
         fprintf(stderr, "leat lag: %s\n", error.text);

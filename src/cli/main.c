@@ -40,11 +40,13 @@ static const leat_command commands[] = {
      "A partition's records are those above its low water: an upper bound, since some of them may be applied already and\n"
      "the low water is recorded every apply.compact_every. Exit status 1: not everything could be read.\n",
      leat_command_lag},
-    {"status", "cj", "[--json] [--config FILE]", 0, "is all well: log, shards, lag, dead letters, who works",
-     "A summary of the log and of each shard, with the processes of leat that are connected there.\n\n"
-     "  --json         one JSON object\n\n"
-     "Exit status: 0 all is well; 3 something is not: the log or a shard cannot be read, or records wait and nobody applies\n"
-     "them; 1 neither the log nor any shard answers.\n",
+    {"status", "cjm", "[--max-seconds N] [--json] [--config FILE]", 0,
+     "is all well: log, shards, lag, dead letters, who works, what stands still",
+     "A summary of the log and of each shard, with the processes that apply to it and what they say of themselves.\n\n"
+     "  --max-seconds N  not well when the oldest record that is not applied is older, even while it moves\n"
+     "  --json           one JSON object\n\n"
+     "All is well only if records move or there are none. Exit status: 0 all is well; 3 something is not, and is named with its\n"
+     "cause: a record, a lock and who has it, a standby, a partition, a shard, the log; 1 neither the log nor any shard answers.\n",
      leat_command_status},
     {"dead list", "cstrlj", "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
      "list the records that were refused for good",

@@ -6,7 +6,7 @@
 
 #include <uv.h>
 
-#include "apply/worker.h"
+#include "apply/reporter.h"
 #include "base/diag.h"
 #include "base/loop.h"
 #include "cli/catalog_watch.h"
@@ -45,6 +45,7 @@ typedef struct serve {
     char owner[LEAT_OWNER_SIZE];
     leat_worker *workers[WORKERS_MAX];
     uint32_t worker_count;
+    leat_reporter *reporter;
 } serve;
 
 /* ---- shards and what they look like ---- */
@@ -337,6 +338,20 @@ static int start_threads(serve *s, leat_error *error)
     return 0;
 }
 
+static int start_reporter(serve *s, leat_error *error)
+{
+    leat_reporter_config config = {
+        .shards = s->shards,
+        .shard_count = s->startup.catalog.layout.shard_count,
+        .source_id = s->startup.catalog.source.id,
+        .owner = s->owner,
+        .workers = s->workers,
+        .worker_count = s->worker_count,
+    };
+    s->reporter = s->worker_count > 0 ? leat_reporter_new(&config, error) : NULL;
+    return s->worker_count > 0 && !s->reporter ? -1 : 0;
+}
+
 /* The built-in log is made when it is not there; a topic is not. */
 static int open_log(serve *s, leat_error *error)
 {
@@ -372,6 +387,7 @@ static void tear_down(serve *s)
 {
     if (s->edge)
         leat_edge_thread_free(s->edge);
+    leat_reporter_free(s->reporter);
     for (uint32_t i = 0; i < s->worker_count; i++)
         leat_worker_free(s->workers[i]);
     if (s->admin)
@@ -401,6 +417,10 @@ static int serve_until_drained(serve *s)
     if (start_threads(s, &error) != 0) {
         fail(s, LEAT_EXIT_FAILED, &error);
         _exit(LEAT_EXIT_FAILED); /* threads that did start have nothing to lose */
+    }
+    if (start_reporter(s, &error) != 0) {
+        fail(s, LEAT_EXIT_FAILED, &error);
+        _exit(LEAT_EXIT_FAILED);
     }
     leat_notify("READY=1\nSTATUS=up");
     leat_info("leat %s is up", s->command);

@@ -1,4 +1,4 @@
-/* leat status: log, shards, lag, dead letters and who works, on one screen. */
+/* leat status: log, shards, lag, dead letters, who works and what stands still, on one screen. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,110 +7,117 @@
 #include "base/buf.h"
 #include "cli/commands.h"
 #include "cli/lag.h"
-#include "sink/shard.h"
-
-/* A transaction is open for moments as a matter of course. */
-enum { HELD_TROUBLE_MS = 10 * 1000 };
-
-typedef struct shard_status {
-    leat_error error; /* empty: everything below is known */
-    leat_shard_work work;
-    uint32_t partitions;
-    int64_t claims;
-    const char *trouble; /* NULL: none */
-    char held[LEAT_LAG_HELD_SIZE]; /* of its partitions the first that an open transaction holds back; "": none */
-} shard_status;
+#include "cli/printable.h"
+#include "cli/troubles.h"
 
 typedef struct overview {
     leat_startup startup;
     leat_lag lag;
     leat_error log_error; /* empty: the log answers */
-    shard_status shards[LEAT_SHARDS_MAX];
+    leat_troubles shards[LEAT_SHARDS_MAX];
     uint32_t unwell; /* shards in trouble */
-    uint32_t silent; /* those that could not be read */
 } overview;
-
-/* ---- looking ---- */
 
 static bool log_answers(const overview *about)
 {
     return !*about->log_error.text;
 }
 
-static const char *trouble_of(const overview *about, uint32_t shard)
+static void look(overview *about, uint32_t max_seconds)
 {
-    const shard_status *status = &about->shards[shard];
-    const leat_lag_sum *lag = &about->lag.shards[shard];
-    if (*status->error.text)
-        return "it cannot be read";
-    if (*status->held && lag->age_ms > HELD_TROUBLE_MS)
-        return status->held;
-    if (lag->age_ms < 0)
-        return "the record above a low water could not be read: perhaps it is not in the log any more";
-    /* SQLite knows nothing of who has its file open, and behind a pooler sessions have the name of who used them last. */
-    bool is_told = about->startup.config.shards[shard].dsn != NULL && !status->work.is_pooled;
-    if (is_told && lag->records > 0 && status->work.process_count == 0)
-        return "records wait and nobody applies them";
-    return NULL;
+    if (leat_lag_read(&about->startup, true, &about->lag, &about->log_error) == 0)
+        about->log_error.text[0] = '\0';
+    for (uint32_t shard = 0; shard < about->startup.config.shard_count; shard++) {
+        leat_troubles_find(&about->startup, &about->lag, shard, max_seconds, &about->shards[shard]);
+        about->unwell += about->shards[shard].count > 0;
+    }
 }
 
-static void look_at_shard(overview *about, uint32_t shard)
+/* Partitions of the shard that are known, and how often they were claimed. */
+static uint32_t count_partitions(const overview *about, uint32_t shard, int64_t *ret_claims)
 {
-    const leat_startup *startup = &about->startup;
-    shard_status *status = &about->shards[shard];
-    status->error = about->lag.errors[shard];
-    if (!*status->error.text)
-        about->silent += leat_shard_read_work(leat_startup_address(&startup->config.shards[shard]),
-                                              startup->log.topic, &status->work, &status->error) != 0;
-    else
-        about->silent++;
+    uint32_t count = 0;
+    *ret_claims = 0;
     for (uint32_t i = 0; i < about->lag.count; i++) {
-        if (about->lag.partitions[i].shard != shard)
+        const leat_lag_partition *at = &about->lag.partitions[i];
+        if (at->shard != shard || !at->is_known)
             continue;
-        if (about->lag.partitions[i].held > 0 && !*status->held)
-            leat_lag_held(&about->lag.partitions[i], status->held);
-        status->partitions++;
-        status->claims += about->lag.partitions[i].epoch;
+        count++;
+        *ret_claims += at->epoch;
     }
-    status->trouble = trouble_of(about, shard);
-    about->unwell += status->trouble != NULL;
+    return count;
 }
 
-static void look(overview *about)
+/* Of its partitions the first that an open transaction holds back; NULL: none. */
+static const char *held_of(const overview *about, uint32_t shard, char text[LEAT_LAG_HELD_SIZE])
 {
-    if (leat_lag_read(&about->startup, &about->lag, &about->log_error) != 0) {
-        leat_lag_fini(&about->lag);
-        memset(&about->lag, 0, sizeof about->lag);
-    }
-    for (uint32_t shard = 0; shard < about->startup.config.shard_count; shard++)
-        look_at_shard(about, shard);
+    for (uint32_t i = 0; i < about->lag.count; i++)
+        if (about->lag.partitions[i].shard == shard && about->lag.partitions[i].held > 0)
+            return leat_lag_held(&about->lag.partitions[i], text);
+    return NULL;
 }
 
 /* ---- text ---- */
 
+static void print_words(const char *before, const char *words)
+{
+    leat_buf text = {0};
+    leat_put_printable(&text, leat_slice_of(words), SIZE_MAX, false);
+    const char *line = leat_buf_cstr(&text);
+    printf("%s%s\n", before, line ? line : "");
+    leat_buf_free(&text);
+}
+
+static void print_process(const leat_troubles *troubles, const leat_status_process *process)
+{
+    leat_buf text = {0};
+    leat_buf_printf(&text, "%s: ", process->name);
+    if (process->sessions > 0 || !troubles->is_pooled)
+        leat_buf_printf(&text, "%" PRIu32 " sessions, %" PRIu32 " busy, ", process->sessions, process->busy);
+    leat_buf_printf(&text, "%" PRIu32 " partitions", process->partition_count);
+    if (process->heard_ms >= 0)
+        leat_buf_printf(&text, ", heard %" PRId64 " s ago%s", process->heard_ms / 1000, process->works ? "" : ": it does not work");
+    const char *line = leat_buf_cstr(&text);
+    print_words("    ", line ? line : "");
+    leat_buf_free(&text);
+}
+
+static void print_trouble(const leat_trouble_line *trouble)
+{
+    char before[64];
+    if (trouble->age_ms < 0)
+        snprintf(before, sizeof before, "    UNWELL, ");
+    else
+        snprintf(before, sizeof before, "    UNWELL for %" PRId64 " s, ", trouble->age_ms / 1000);
+    print_words(before, trouble->words);
+}
+
 static void print_shard(const overview *about, uint32_t shard)
 {
-    char seconds[LEAT_LAG_SECONDS_SIZE];
-    const shard_status *status = &about->shards[shard];
+    char seconds[LEAT_LAG_SECONDS_SIZE], held[LEAT_LAG_HELD_SIZE];
+    int64_t claims;
+    uint32_t partitions = count_partitions(about, shard, &claims);
+    const leat_troubles *troubles = &about->shards[shard];
     const leat_lag_sum *lag = &about->lag.shards[shard];
     printf("shard %s: ", about->startup.config.shards[shard].name);
-    if (*status->error.text) {
-        printf("UNWELL, %s\n", status->error.text);
+    if (*about->lag.errors[shard].text) {
+        print_words("UNWELL, ", about->lag.errors[shard].text);
         return;
     }
     if (log_answers(about))
         printf("%" PRIu32 " partitions claimed %" PRId64 " times, %" PRId64 " records behind at most, the oldest %s s, ",
-               status->partitions, status->claims, lag->records, leat_lag_seconds(lag->age_ms, seconds));
-    printf("%" PRId64 " dead letters\n", status->work.dead_letters);
-    for (uint32_t i = 0; i < status->work.process_count; i++)
-        printf("    %s: %" PRIu32 " sessions, %" PRIu32 " busy\n", status->work.processes[i].name,
-               status->work.processes[i].sessions, status->work.processes[i].busy);
-    if (status->work.is_pooled)
-        printf("    behind a pooler: these are who used its sessions last\n");
-    if (status->trouble)
-        printf("    UNWELL, %s\n", status->trouble);
-    if (*status->held && status->trouble != status->held)
-        printf("    %s\n", status->held);
+               partitions, claims, lag->records, leat_lag_seconds(lag->age_ms, seconds));
+    printf("%" PRId64 " dead letters\n", about->lag.works[shard].dead_letters);
+    for (uint32_t i = 0; i < troubles->process_count; i++)
+        print_process(troubles, &troubles->processes[i]);
+    if (troubles->is_pooled)
+        printf("    behind a pooler: its sessions have the name of who used them last\n");
+    for (uint32_t i = 0; i < troubles->count; i++)
+        print_trouble(&troubles->lines[i]);
+    if (troubles->left_out > 0)
+        printf("    and %" PRIu32 " more\n", troubles->left_out);
+    if (!troubles->is_held && held_of(about, shard, held))
+        printf("    %s\n", held);
 }
 
 static void print_text(const overview *about)
@@ -120,7 +127,7 @@ static void print_text(const overview *about)
         printf("log: %s %s, %" PRIu32 " partitions\n", startup->log.file ? "file" : "topic",
                startup->log.file ? startup->log.file : startup->log.topic, startup->identity.partition_count);
     else
-        printf("log: UNWELL, %s\n", about->log_error.text);
+        print_words("log: UNWELL, ", about->log_error.text);
     for (uint32_t shard = 0; shard < startup->config.shard_count; shard++)
         print_shard(about, shard);
     printf("%s\n", about->unwell == 0 && log_answers(about) ? "all is well" : "not all is well");
@@ -137,35 +144,49 @@ static void put_text(leat_buf *out, const char *name, const char *value)
         leat_buf_text(out, "null");
 }
 
-static void put_work(leat_buf *out, const leat_shard_work *work)
+static void put_processes(leat_buf *out, const leat_troubles *troubles)
 {
-    leat_buf_printf(out, ",\"dead_letters\":%" PRId64 ",\"processes\":[", work->dead_letters);
-    for (uint32_t i = 0; i < work->process_count; i++) {
+    leat_buf_text(out, ",\"processes\":[");
+    for (uint32_t i = 0; i < troubles->process_count; i++) {
+        const leat_status_process *process = &troubles->processes[i];
         leat_buf_text(out, i == 0 ? "{" : ",{");
-        put_text(out, "name", work->processes[i].name);
-        leat_buf_printf(out, ",\"sessions\":%" PRIu32 ",\"busy\":%" PRIu32 "}", work->processes[i].sessions,
-                        work->processes[i].busy);
+        put_text(out, "name", process->name);
+        leat_buf_printf(out, ",\"works\":%s,\"sessions\":%" PRIu32 ",\"busy\":%" PRIu32 ",\"partitions\":%" PRIu32 ",\"heard\":",
+                        process->works ? "true" : "false", process->sessions, process->busy, process->partition_count);
+        if (process->heard_ms >= 0)
+            leat_buf_printf(out, "%" PRId64 ".%03d}", process->heard_ms / 1000, (int)(process->heard_ms % 1000));
+        else
+            leat_buf_text(out, "null}");
     }
-    leat_buf_printf(out, "],\"pooled\":%s", work->is_pooled ? "true" : "false");
+    leat_buf_printf(out, "],\"pooled\":%s", troubles->is_pooled ? "true" : "false");
 }
 
 static void put_shard(leat_buf *out, const overview *about, uint32_t shard)
 {
-    const shard_status *status = &about->shards[shard];
-    const leat_lag_sum *lag = &about->lag.shards[shard];
+    char held[LEAT_LAG_HELD_SIZE];
+    int64_t claims;
+    uint32_t partitions = count_partitions(about, shard, &claims);
+    const leat_troubles *troubles = &about->shards[shard];
+    const char *error = about->lag.errors[shard].text;
     leat_buf_byte(out, '{');
     put_text(out, "shard", about->startup.config.shards[shard].name);
     leat_buf_byte(out, ',');
-    put_text(out, "error", status->error.text);
+    put_text(out, "error", error);
     leat_buf_byte(out, ',');
-    put_text(out, "trouble", status->trouble);
+    put_text(out, "trouble", troubles->count > 0 ? troubles->lines[0].words : NULL);
     leat_buf_byte(out, ',');
-    put_text(out, "held", status->held);
-    if (!*status->error.text)
-        put_work(out, &status->work);
-    if (!*status->error.text && log_answers(about)) {
-        leat_buf_printf(out, ",\"partitions\":%" PRIu32 ",\"claims\":%" PRId64 ",", status->partitions, status->claims);
-        leat_lag_put_json(out, lag->records, lag->age_ms);
+    put_text(out, "held", held_of(about, shard, held));
+    leat_buf_text(out, ",\"troubles\":[");
+    for (uint32_t i = 0; i < troubles->count; i++)
+        leat_buf_printf(out, "%s%s", i == 0 ? "" : ",", troubles->lines[i].json);
+    leat_buf_byte(out, ']');
+    if (!*error) {
+        leat_buf_printf(out, ",\"dead_letters\":%" PRId64, about->lag.works[shard].dead_letters);
+        put_processes(out, troubles);
+    }
+    if (!*error && log_answers(about)) {
+        leat_buf_printf(out, ",\"partitions\":%" PRIu32 ",\"claims\":%" PRId64 ",", partitions, claims);
+        leat_lag_put_json(out, about->lag.shards[shard].records, about->lag.shards[shard].age_ms);
     }
     leat_buf_byte(out, '}');
 }
@@ -192,7 +213,10 @@ static void print_json(const overview *about)
 /* When nothing answers, it may be this machine that is cut off. */
 static int judge(const overview *about)
 {
-    if (!log_answers(about) && about->silent == about->startup.config.shard_count)
+    bool all_silent = about->lag.log_is_silent;
+    for (uint32_t shard = 0; shard < about->startup.config.shard_count; shard++)
+        all_silent = all_silent && about->lag.silent[shard];
+    if (all_silent)
         return LEAT_EXIT_FAILED;
     return about->unwell > 0 || !log_answers(about) ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
 }
@@ -205,12 +229,12 @@ int leat_command_status(const leat_options *options)
     if (leat_startup_config(&about->startup, options->config_file, &error) != 0) {
         fprintf(stderr, "leat status: %s\n", error.text);
     } else {
-        look(about);
+        look(about, options->max_seconds);
         (options->json ? print_json : print_text)(about);
         code = judge(about);
     }
     for (uint32_t shard = 0; shard < LEAT_SHARDS_MAX; shard++)
-        leat_shard_work_fini(&about->shards[shard].work);
+        leat_troubles_fini(&about->shards[shard]);
     leat_lag_fini(&about->lag);
     leat_startup_fini(&about->startup);
     free(about);

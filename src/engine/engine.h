@@ -181,13 +181,45 @@ typedef struct leat_partition_view {
     uint32_t records;      /* held */
     uint64_t bytes;
     uint32_t in_flight;    /* records in batches now */
-    uint32_t stalled;      /* subpartitions that wait after a failure */
+    uint32_t stalled;      /* subpartitions whose head was tried in vain: those that wait, and those that are being tried again */
+    int64_t stalled_us;    /* the first of them began to be tried in vain then; INT64_MAX: there are none */
+    bool full;             /* paused for want of room */
     int64_t low;           /* everything up to this offset is applied; -1: nothing yet; only after a claim */
     int64_t oldest_ms;     /* accept time of the oldest record held and not applied; 0: none */
     int64_t position;      /* everything below was read; -1 before the first */
     const char *reason;    /* STOPPED: why; else "" */
 } leat_partition_view;
 void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_partition_view *ret);
+
+/* Subpartitions of one shard whose heads are tried in vain, those with one cause (outcome, SQLSTATE, table) together, of which
+ * one stands for all: the one that has been tried for longest. */
+typedef struct leat_trouble {
+    leat_outcome outcome; /* of its last attempt */
+    const char *sqlstate; /* "": none. As are the message and the payload, borrowed until the next event */
+    const char *message;
+    uint32_t partition;
+    uint32_t subpartition;
+    int64_t offset;       /* of its head */
+    uint32_t table;       /* likewise */
+    void *payload;        /* likewise */
+    int64_t since_us;     /* its first attempt in vain was begun then */
+    uint32_t count;       /* subpartitions in all */
+    bool halts;           /* one of them is all that the shard tries */
+    bool is_guarded;      /* one of them waits because its table has had too many dead letters */
+} leat_trouble;
+/* Returns how many were put into `ret`; of more causes than `max` those that were met first. */
+uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_trouble *ret, uint32_t max);
+
+/* Jobs of a shard that are not answered. */
+typedef struct leat_flight {
+    uint32_t jobs;
+    leat_job_kind kind;  /* of the oldest; NONE: there are none */
+    int64_t since_us;
+    uint32_t partition;  /* of its first record, or it is of the partition as a whole: then `payload` is NULL */
+    int64_t offset;      /* of its first record; -1: it has none */
+    void *payload;       /* likewise; borrowed until the next event */
+} leat_flight;
+void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_flight *ret);
 
 typedef struct leat_engine_counters {
     uint64_t records_applied;       /* dead letters are not among them */

@@ -12,6 +12,7 @@
  *   halt.c        a shard that says what is not understood
  *   effects.c     what the caller is told
  *   lists.c       the intrusive lists between them
+ *   trouble.c     whose head is tried in vain, since when and why
  *   look.c        views and counters
  *   memory.c      limits, new, free
  *   validate.c    every invariant
@@ -77,6 +78,7 @@ typedef struct leat_partition {
     uint32_t batches;       /* those batches */
     uint32_t ready;         /* subpartitions that could run now */
     uint32_t waiting;       /* subpartitions backing off */
+    uint32_t troubled;      /* subpartitions with a mark */
     uint64_t picked;        /* subpartitions of the batch being built */
 
     bool full;              /* paused by a budget; in the engine's list of those */
@@ -139,6 +141,13 @@ typedef struct leat_table {
     bool stopped;     /* it gives up none until one of those is applied, or there are none left */
 } leat_table;
 
+/* A queue whose head is tried in vain. */
+typedef struct leat_mark {
+    bool is_set;
+    leat_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
+    int64_t since_us;     /* when the first attempt was begun */
+} leat_mark;
+
 /* What a job that is done has to say, in this order. */
 enum {
     LEAT_SAY_TABLE_STOPPED = 1,
@@ -153,6 +162,7 @@ typedef struct leat_job_slot {
     leat_job job;
     leat_slot_state state;
     uint32_t next;       /* free, or waiting to be said */
+    int64_t since_us;    /* RUNNING: when it was made */
     uint32_t queues;     /* BATCH: subpartitions in it */
     int64_t delay_us;    /* BATCH, failed: back-off of all of it; 0: not chosen yet */
     leat_reason reason;  /* BATCH, `dead` points here: the queue's own may change before the job is done */
@@ -170,7 +180,8 @@ struct leat_engine {
     leat_pool pool;
     leat_partition *partitions;
     leat_queue *queues; /* partition * LEAT_SUBS + subpartition */
-    leat_reason *reasons; /* [queues]: why its head is dead, when it is */
+    leat_reason *reasons; /* [queues]: what its head was refused with, while it is dead or marked */
+    leat_mark *marks;     /* [queues] */
     leat_table *tables;
     leat_shard *shards;
     leat_job_slot *jobs;
@@ -320,6 +331,13 @@ bool leat_halt_meet(leat_engine *engine, uint32_t queue, bool *ret_news);
 void leat_halt_pass(leat_engine *engine, uint32_t queue);
 /* The partition runs nothing from here on: if the probe is its own the shard goes on. */
 void leat_halt_leave(leat_engine *engine, leat_partition *partition);
+
+/* ---- trouble.c ---- */
+
+/* A batch with the queue, begun at `since_us`, has failed with a result that is about this queue, too. */
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result);
+/* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
+void leat_trouble_over(leat_engine *engine, uint32_t queue);
 
 /* ---- effects.c ---- */
 

@@ -55,6 +55,7 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
         engine->counters.records_applied += records;
     }
     leat_guard_let_go(engine, queue, true);
+    leat_trouble_over(engine, id);
     leat_halt_pass(engine, id);
 }
 
@@ -209,6 +210,8 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_ba
     uint8_t what;
     leat_verdict verdict = judge(engine, slot, id, result, &what);
     queue_landed(partition, queue);
+    if (verdict != LEAT_AGAIN || result->outcome == LEAT_CONTENTION)
+        leat_trouble_met(engine, id, slot->since_us, result);
     if (verdict == LEAT_AGAIN) {
         leat_queue_wake(engine, partition, subpartition);
         return;

@@ -129,8 +129,10 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     leat_partition *partitions = carve(carver, count, sizeof *partitions);
     leat_queue *queues = carve(carver, (size_t)count * LEAT_SUBS, sizeof *queues);
     leat_reason *reasons = carve(carver, (size_t)count * LEAT_SUBS, sizeof *reasons);
+    leat_mark *marks = carve(carver, (size_t)count * LEAT_SUBS, sizeof *marks);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
+        engine->marks = marks;
         engine->reasons = reasons;
         engine->partitions = partitions;
         engine->queues = queues;

@@ -148,6 +148,7 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
     if (queue->retry.dead)
         leat_guard_take_back(engine, queue);
     leat_guard_let_go(engine, queue, false);
+    leat_trouble_over(engine, leat_partition_id(engine, partition) * LEAT_SUBS + subpartition);
     if (queue->count > 0) {
         uint32_t records = queue->count;
         uint64_t bytes = leat_queue_release(queue, &engine->pool, records);

@@ -58,6 +58,7 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_job_
     leat_job_slot *slot = &engine->jobs[id];
     LEAT_ASSERT(slot->state == LEAT_JOB_FREE);
     slot->state = LEAT_JOB_RUNNING;
+    slot->since_us = engine->now_us;
     slot->queues = 0;
     slot->delay_us = 0;
     slot->say = 0;

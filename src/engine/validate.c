@@ -9,6 +9,7 @@ typedef struct counted {
     uint32_t flying;
     uint32_t ready;
     uint32_t waiting;
+    uint32_t troubled;
 } counted;
 
 /* What is known of the record at the head is known only while it is there, and only of one that runs alone. */
@@ -95,6 +96,8 @@ static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
     tally->flying += queue->flying;
     tally->ready += queue->place == LEAT_QUEUE_READY;
     tally->waiting += queue->place == LEAT_QUEUE_WAITING;
+    tally->troubled += engine->marks[id].is_set;
+    LEAT_ASSERT(!engine->marks[id].is_set || queue->count > 0);
 }
 
 /* Whoever waits, waits for something that will come. */
@@ -126,6 +129,7 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
     LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
     LEAT_ASSERT(tally.flying == partition->flying);
     LEAT_ASSERT(tally.ready == partition->ready && tally.waiting == partition->waiting);
+    LEAT_ASSERT(tally.troubled == partition->troubled);
     LEAT_ASSERT(partition->picked == 0);
     bool may_hold = partition->state == LEAT_READING || partition->state == LEAT_REVOKING;
     LEAT_ASSERT(may_hold || partition->holding.records == 0);

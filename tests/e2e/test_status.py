@@ -253,12 +253,16 @@ def test_lag_over_the_bound_is_exit_3(world):
 
 
 def test_lag_without_a_shard_is_not_told(world):
-    """A shard that does not answer has its error, the other its lag; exit 1, as without Kafka."""
+    """A shard that does not answer has its error and partitions whose lag is marked as unknown, the other its lag; exit 1,
+    as without Kafka."""
     world.settings["shards"][1]["dsn"] += " port=1"
     world.write_config()
     found = lag(world, code=1)
     assert not found["complete"] and "error" in found["shards"][1] and found["shards"][0]["records"] == 0
-    assert {p["shard"] for p in found["partitions"]} == {"a"}
+    assert [(p["shard"], p["end"], p["records"]) for p in found["partitions"]] == [
+        ("a", 0, 0), ("a", 0, 0), ("b", 0, None), ("b", 0, None)]
+    text = world.leat("lag").stdout
+    assert text.count(" unknown ") >= 2 and "shard b: unknown" in text and "what could be read: 0 records" in text
     world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
     world.write_config()
     done = world.leat("lag", "--json")

@@ -1,0 +1,95 @@
+/*
+ * trouble.c - whose head is tried in vain, since when and why: nothing is decided by it, it is for people. A mark stays from
+ * the first failure until something of the queue is applied, whether it waits meanwhile or is being tried.
+ */
+#include <string.h>
+
+#include "engine/engine_state.h"
+
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result)
+{
+    leat_mark *mark = &engine->marks[queue];
+    leat_reason *reason = &engine->reasons[queue];
+    if (!mark->is_set) {
+        engine->partitions[queue / LEAT_SUBS].troubled++;
+        *mark = (leat_mark){.is_set = true, .since_us = since_us};
+    }
+    mark->outcome = result->outcome;
+    if (engine->queues[queue].retry.dead)
+        return; /* the reason is the verdict */
+    memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
+    memcpy(reason->message, result->message, sizeof reason->message);
+}
+
+void leat_trouble_over(leat_engine *engine, uint32_t queue)
+{
+    leat_mark *mark = &engine->marks[queue];
+    if (!mark->is_set)
+        return;
+    mark->is_set = false;
+    leat_partition *partition = &engine->partitions[queue / LEAT_SUBS];
+    LEAT_ASSERT(partition->troubled > 0);
+    partition->troubled--;
+}
+
+/* ---- looking ---- */
+
+static leat_trouble describe(const leat_engine *engine, uint32_t id)
+{
+    const leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->count > 0);
+    const leat_slot *head = &engine->pool.slots[queue->head];
+    const leat_partition *partition = &engine->partitions[id / LEAT_SUBS];
+    return (leat_trouble){.outcome = engine->marks[id].outcome,
+                          .sqlstate = engine->reasons[id].sqlstate,
+                          .message = engine->reasons[id].message,
+                          .partition = id / LEAT_SUBS,
+                          .subpartition = id % LEAT_SUBS,
+                          .offset = head->offset,
+                          .table = head->table,
+                          .payload = head->payload,
+                          .since_us = engine->marks[id].since_us,
+                          .count = 1,
+                          .halts = engine->shards[partition->shard].probe == id,
+                          .is_guarded = queue->retry.guarded};
+}
+
+static bool is_same_cause(const leat_trouble *a, const leat_trouble *b)
+{
+    return a->outcome == b->outcome && a->table == b->table && strcmp(a->sqlstate, b->sqlstate) == 0;
+}
+
+static void add(leat_trouble *into, const leat_trouble *from)
+{
+    uint32_t count = into->count + 1;
+    bool halts = into->halts || from->halts, is_guarded = into->is_guarded || from->is_guarded;
+    if (from->since_us < into->since_us)
+        *into = *from;
+    into->count = count;
+    into->halts = halts;
+    into->is_guarded = is_guarded;
+}
+
+uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_trouble *ret, uint32_t max)
+{
+    uint32_t found = 0;
+    const leat_shard *of = &engine->shards[shard];
+    for (uint32_t i = 0; i < of->partition_count * LEAT_SUBS; i++) {
+        uint32_t partition = of->partitions[i / LEAT_SUBS], id = partition * LEAT_SUBS + i % LEAT_SUBS;
+        if (engine->partitions[partition].troubled == 0) {
+            i += LEAT_SUBS - 1;
+            continue;
+        }
+        if (!engine->marks[id].is_set)
+            continue;
+        leat_trouble trouble = describe(engine, id);
+        uint32_t at = 0;
+        while (at < found && !is_same_cause(&ret[at], &trouble))
+            at++;
+        if (at < found)
+            add(&ret[at], &trouble);
+        else if (found < max)
+            ret[found++] = trouble;
+    }
+    return found;
+}
