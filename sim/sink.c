@@ -309,11 +309,17 @@ static void add_rows(leat_sink *sink, sim_pipeline *pipeline, uint32_t at)
     sim_params_read(&sink->world->schema, &statement, add(pipeline, CMD_ROWS));
 }
 
-/* What was read; something else may stand at its offset now, when it was cut off since. */
-static sim_record *record_of(const leat_batch_record *record)
+/* What was read; something else may stand at its offset now, when it was cut off since: in a higher epoch. */
+static sim_record *record_of(const leat_sink *sink, const leat_batch_record *record)
 {
     const leat_item *item = record->payload;
-    return item->log_handle;
+    const sim_partition *partition = &sink->world->broker.partitions[record->partition];
+    for (uint32_t i = partition->count; i > 0; i--) {
+        sim_record *found = partition->records[i - 1];
+        if (found->record.offset == item->record.offset && found->record.epoch == item->record.epoch)
+            return found;
+    }
+    LEAT_ASSERT(!"a record that was never in the log");
 }
 
 static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_batch *batch)
@@ -321,7 +327,7 @@ static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_batc
     pipeline->record_count = batch->record_count;
     pipeline->records = leat_must_calloc(batch->record_count, sizeof *pipeline->records);
     for (uint32_t i = 0; i < batch->record_count; i++) {
-        pipeline->records[i] = record_of(&batch->records[i]);
+        pipeline->records[i] = record_of(sink, &batch->records[i]);
         if (pipeline->records[i]->record.offset != batch->records[i].offset)
             sim_fail(sink->world, "effects", "a batch has a record with the offset of another");
     }
@@ -451,7 +457,7 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
 
 /* --- jobs handed over ------------------------------------------------------------------------------------------------ */
 
-static void take_job(pool_member *connection, const leat_job *job)
+static void take_job(const leat_sink *sink, pool_member *connection, const leat_job *job)
 {
     connection->has_job = true;
     connection->job = job->id;
@@ -460,7 +466,7 @@ static void take_job(pool_member *connection, const leat_job *job)
     connection->part_count = job->kind == LEAT_JOB_BATCH ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_JOB_BATCH ? job->batch.record_count : 0;
     connection->is_letter = job->kind == LEAT_JOB_BATCH && job->batch.dead;
-    connection->only = connection->record_count == 1 ? record_of(&job->batch.records[0]) : NULL;
+    connection->only = connection->record_count == 1 ? record_of(sink, &job->batch.records[0]) : NULL;
     connection->verdict = connection->only ? connection->only->refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++)
         connection->parts[i] = job->batch.parts[i];
@@ -485,7 +491,7 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
         leave_orphan(sink, job->id);
         return;
     }
-    take_job(connection, job);
+    take_job(sink, connection, job);
     tell_job(connection, job);
     if (connection->is_letter)
         sim_check_verdict(world, connection->only, sink->trouble);

@@ -34,22 +34,33 @@ const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
     return table < version->table_count ? version->tables[table].label : "(none)";
 }
 
-/* Only a dead letter needs them, and it is seldom. */
-static void fill_headers(leat_worker *worker, leat_item *item)
+static int take_headers(leat_worker *worker, leat_item *item)
 {
     leat_buf headers = {0};
     if (item->headers.size > 0)
-        return; /* an earlier attempt has */
-    LEAT_ASSERT(leat_log_headers(worker->reader, item->log_handle, &headers) == 0);
+        return 0;
+    if (leat_log_headers(worker->reader, item->log_handle, &headers) != 0)
+        return -1;
     item->headers = (leat_slice){headers.data, headers.size};
     item->owned_headers = headers.data;
+    return 0;
+}
+
+/* A record may wait for long, and its subpartition's next ones with it. One that is held keeps alive what it was fetched in, with all
+ * the records of other subpartitions that are long applied: as much as 64 times what is counted as held. */
+static void keep_alone(leat_worker *worker, leat_item *item)
+{
+    if (take_headers(worker, item) != 0 || leat_item_own(item) != 0)
+        return; /* out of memory: then it stays where it is */
+    leat_log_release(worker->reader, item->log_handle);
+    item->log_handle = NULL;
 }
 
 static void do_run(leat_worker *worker, const leat_effect *effect)
 {
     const leat_batch *batch = &effect->job->batch;
     if (effect->job->kind == LEAT_JOB_BATCH && batch->dead)
-        fill_headers(worker, batch->records[0].payload);
+        LEAT_ASSERT(take_headers(worker, batch->records[0].payload) == 0);
     leat_sink_submit(worker->shards[effect->job->shard].sink, effect->job);
 }
 
@@ -142,7 +153,8 @@ static const effect_fn carry_out[] = {
 
 static void give_item_back(leat_worker *worker, leat_item *item)
 {
-    leat_log_release(worker->reader, item->log_handle);
+    if (item->log_handle)
+        leat_log_release(worker->reader, item->log_handle);
     leat_items_give(&worker->items, item);
 }
 
@@ -245,8 +257,11 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     LEAT_ASSERT(leat_item_check_place(&worker->config.catalog->layout, item) == 0);
     leat_taken taken = offer(worker, item);
     leat_worker_wake(worker);
-    if (taken == LEAT_TAKEN)
+    if (taken == LEAT_TAKEN) {
+        if (leat_engine_waits(worker->engine, item->record.partition, item->hash))
+            keep_alone(worker, item);
         return true;
+    }
     if (taken == LEAT_FULL) {
         leat_items_give(&worker->items, item);
         return false;

@@ -36,6 +36,9 @@
 
 typedef struct leat_engine leat_engine;
 
+/* What goes its way is applied much sooner. */
+#define LEAT_LONG_US (100 * INT64_C(1000))
+
 typedef struct leat_engine_config {
     uint32_t partition_count;       /* of the topic */
     uint32_t shard_count;
@@ -99,6 +102,10 @@ typedef enum leat_taken {
     LEAT_REFUSED,  /* the log is not the one the progress was written for: the partition has stopped */
 } leat_taken;
 leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record);
+
+/* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than LEAT_LONG_US? What is taken behind it
+ * may wait for as long. */
+bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash);
 
 /* Every record below `position` was offered and not refused: what lies between the last one and `position` are offsets without
  * a record (transaction markers, what was aborted or compacted away). */

@@ -57,6 +57,13 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_flight *
         ret->payload = job->batch.records[0].payload;
 }
 
+bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash)
+{
+    LEAT_ASSERT(partition < engine->config.partition_count);
+    const leat_queue *queue = &engine->queues[partition * LEAT_SUBS + (uint32_t)(hash % LEAT_SUBS)];
+    return queue->count > 0 && engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_LONG_US;
+}
+
 const leat_engine_counters *leat_engine_count(const leat_engine *engine)
 {
     return &engine->counters;

@@ -88,8 +88,43 @@ int leat_item_decode(const leat_routes *routes, leat_item *item)
     return take_key(item, &key);
 }
 
+/* What lies in the record's key (see take_key) is to lie in its copy. */
+static void move_key(leat_item *item, const char *from)
+{
+    const char *to = item->record.key.data;
+    if (item->canonical_key.data == from)
+        item->canonical_key.data = to;
+    const leat_table *table = item->route && !item->owned ? item->route->table : NULL;
+    for (uint32_t i = 0; table && i < table->key_count; i++)
+        if (leat_value_is_text(table->columns[table->key_columns[i]].type))
+            item->key[i].text.data = to + (item->key[i].text.data - from);
+}
+
+int leat_item_own(leat_item *item)
+{
+    leat_slice *const parts[] = {&item->record.value, &item->record.route, &item->record.op, &item->record.key};
+    size_t size = 1;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        size += parts[i]->size;
+    LEAT_ASSERT(!item->owned_record);
+    char *at = item->owned_record = malloc(size);
+    if (!at)
+        return -1;
+    const char *key = item->record.key.data;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i]->size > 0)
+            memcpy(at, parts[i]->data, parts[i]->size);
+        parts[i]->data = at;
+        at += parts[i]->size;
+    }
+    move_key(item, key);
+    return 0;
+}
+
 void leat_item_clear(leat_item *item)
 {
+    free(item->owned_record);
+    item->owned_record = NULL;
     free(item->owned);
     free(item->fault);
     free(item->owned_headers);

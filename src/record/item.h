@@ -22,7 +22,7 @@ typedef struct leat_record {
 
 typedef struct leat_item {
     leat_record record;
-    void *log_handle;         /* keeps the record's bytes alive; given back by leat_log_release */
+    void *log_handle;         /* keeps the record's bytes alive; given back by leat_log_release. NULL: they are the item's own */
     const leat_route *route;  /* NULL: could not be decoded, `fault` says why */
     leat_route_op op;
     uint64_t hash;
@@ -30,6 +30,7 @@ typedef struct leat_item {
     leat_value key[LEAT_KEY_COLUMNS_MAX];
     leat_slice headers;       /* of a record about to become a dead letter: all its headers as a JSON object; else empty */
     char *owned_headers;      /* NULL, or memory that headers borrows */
+    char *owned_record;       /* NULL, or memory that the record borrows: see leat_item_own */
     char *owned;              /* NULL, or memory that canonical_key and key texts borrow */
     char *fault;              /* NULL, or why the record makes no sense (owned) */
     struct leat_item *next_free;
@@ -41,6 +42,9 @@ int leat_item_decode(const leat_routes *routes, leat_item *item) LEAT_MUST_CHECK
 /* A record whose tenant belongs to another shard than its partition gets a `fault`: whoever produced it placed it wrongly,
  * and the row's other writes are elsewhere. Returns -1 only when memory is out. */
 int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
+/* Copies the record's bytes: once it has returned 0, what the log delivered them in may go. Of a decoded item, once. Returns -1 when
+ * memory is out: then nothing has changed. */
+int leat_item_own(leat_item *item) LEAT_MUST_CHECK;
 /* Frees what the item owns; the item itself stays its pool's. */
 void leat_item_clear(leat_item *item);
 

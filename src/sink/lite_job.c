@@ -83,6 +83,7 @@ static int copy_record(leat_lite_job *job, const leat_batch_record *from, uint32
     item->log_handle = NULL;
     item->owned = NULL;
     item->owned_headers = NULL;
+    item->owned_record = NULL;
     item->canonical_key = (leat_slice){NULL, 0};
     if (item->fault)
         fault = leat_slice_of(item->fault);

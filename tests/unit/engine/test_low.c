@@ -97,6 +97,26 @@ START_TEST(what_was_only_skipped_is_written_with_a_seq_of_its_own)
 }
 END_TEST
 
+START_TEST(a_subpartition_waits_when_its_first_record_has_been_held_for_long)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_TAKEN);
+    s.now_us += LEAT_LONG_US;
+    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_TAKEN);
+    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
+    s.now_us++;
+    ck_assert_int_eq(story_read(&s, 0, 2, 2), LEAT_TAKEN);
+    ck_assert(leat_engine_waits(s.engine, 0, 640 + 1));
+    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 2));
+    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
+    story_end(&s);
+}
+END_TEST
+
 /* ---- a million ---- */
 
 enum { MILLION = 1000000, STUCK = 17 };
@@ -200,4 +220,5 @@ END_TEST
 
 STORY_MAIN("low", low_stands_before_the_first_record_held_whatever_is_applied_behind_it, a_record_refused_for_room_is_not_passed,
            a_compaction_needs_all_subpartitions_and_raises_no_idle_one, what_was_only_skipped_is_written_with_a_seq_of_its_own,
+           a_subpartition_waits_when_its_first_record_has_been_held_for_long,
            a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_after_a_restart)

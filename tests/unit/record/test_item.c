@@ -66,6 +66,37 @@ START_TEST(a_foreign_key_becomes_the_same_item)
 }
 END_TEST
 
+static leat_slice text_in(char *place, const char *text)
+{
+    size_t size = strlen(text);
+    memcpy(place, text, size);
+    return (leat_slice){place, size};
+}
+
+START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
+{
+    static const char *const keys[] = {"7/abc", "7/", "7/a%20b", "007/%61%2fb", "no key"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        char delivered[4][20] = {{0}};
+        leat_item item = {.record = {.key = text_in(delivered[0], keys[i]), .value = text_in(delivered[1], i == 1 ? "" : "{\"a\": 1}"),
+                                     .op = text_in(delivered[2], "patch")}};
+        ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
+        leat_item same = decode(leat_slice_of(keys[i]), leat_slice_of(i == 1 ? "" : "{\"a\": 1}"), "patch", "");
+        ck_assert_int_eq(leat_item_own(&item), 0);
+        memset(delivered, 'x', sizeof delivered); /* the log has it back */
+        ck_assert(leat_slice_equal(item.record.key, same.record.key));
+        ck_assert(leat_slice_equal(item.record.value, same.record.value));
+        ck_assert(leat_slice_is(item.record.op, "patch"));
+        ck_assert(leat_slice_equal(item.canonical_key, same.canonical_key));
+        if (item.route)
+            ck_assert(leat_slice_equal(item.key[1].text, same.key[1].text));
+        leat_item_clear(&item);
+        ck_assert_ptr_null(item.owned_record);
+        leat_item_clear(&same);
+    }
+}
+END_TEST
+
 START_TEST(operations_come_from_the_header_or_the_value)
 {
     static const struct {
@@ -128,6 +159,7 @@ int main(void)
     tcase_add_test(tests, a_canonical_key_stays_where_it_is);
     tcase_add_test(tests, a_percent_encoded_key_owns_only_its_texts);
     tcase_add_test(tests, a_foreign_key_becomes_the_same_item);
+    tcase_add_test(tests, an_item_that_owns_its_record_needs_nothing_of_the_log);
     tcase_add_test(tests, operations_come_from_the_header_or_the_value);
     tcase_add_test(tests, records_that_make_no_sense_keep_their_place);
     tcase_add_test(tests, the_route_header_decides_among_several);
