@@ -109,7 +109,8 @@ static void add_trouble(const account *about, const leat_trouble *trouble)
     snprintf(words, sizeof words,
              "partition=%" PRIu32 " subpartition=%" PRIu32 " offset=%" PRId64 " is stalled by %s sqlstate=%s: %s (%s%s; its later "
              "records wait; tried again with back-off)",
-             trouble->partition, trouble->subpartition, trouble->offset, fact.outcome,
+             trouble->partition, trouble->subpartition, trouble->offset,
+             trouble->outcome == LEAT_UNKNOWN ? "the end of its session, each time it is written," : fact.outcome,
              *trouble->sqlstate ? trouble->sqlstate : "none", trouble->message, record,
              others(trouble->count, more, sizeof more));
     leat_facts_add(about->facts, &fact);

@@ -89,6 +89,7 @@ typedef struct leat_job_result {
     int64_t looked_us;   /* BAD_DATA: the look at the tables that the refusal relies on began then, on the events' clock;
                             INT64_MAX: it relies on none (the database said it, or the record's key is no key). It
                             counts only when it began after the record was first refused alone */
+    bool too_long;       /* a time limit cut it short: fewer records might pass */
     char sqlstate[6];
     char message[256];   /* for people */
     const leat_progress *progress; /* an applied claim: what it read. Borrowed for the call */

@@ -35,6 +35,7 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
     p->sought = false;
     p->told_paused = false;
     p->mishaps = 0;
+    leat_suspects_forget(engine, p);
     p->claim_failures = 0;
     p->reason[0] = 0;
     leat_partition_claim(engine, p, 0);

@@ -10,6 +10,7 @@
  *   jobs.c        what came of it
  *   guard.c       how many dead letters a table may have
  *   halt.c        a shard that says what is not understood
+ *   suspects.c    records that end their session
  *   effects.c     what the caller is told
  *   lists.c       the intrusive lists between them
  *   trouble.c     whose head is tried in vain, since when and why
@@ -26,6 +27,7 @@
 #include "engine/budgets.h"
 #include "engine/engine.h"
 #include "engine/ready.h"
+#include "engine/size.h"
 
 #define LEAT_SUBS ((uint32_t)LEAT_PROGRESS_SUBPARTITIONS)
 
@@ -126,7 +128,9 @@ typedef struct leat_shard {
     leat_list compactions;
     uint32_t *partitions;
     uint32_t partition_count;
-    bool alone_turn;       /* the last batch was a shared one */
+    uint8_t lane;          /* of the last batch (schedule.c) */
+    uint32_t trials;       /* in flight, stale ones too */
+    leat_size size;        /* of shared batches */
     uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
     uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
     bool candidate;        /* in the engine's list of shards that may have something to run */
@@ -164,6 +168,8 @@ typedef struct leat_job_slot {
     uint32_t next;       /* free, or waiting to be said */
     int64_t since_us;    /* RUNNING: when it was made */
     uint32_t queues;     /* BATCH: subpartitions in it */
+    bool trial;          /* BATCH, of a subpartition that may end its session */
+    bool suspected;      /* BATCH, unknown: a subpartition of it is under trial for that */
     int64_t delay_us;    /* BATCH, failed: back-off of all of it; 0: not chosen yet */
     leat_reason reason;  /* BATCH, `dead` points here: the queue's own may change before the job is done */
     uint8_t say;         /* LEAT_SAY_..., all about the same record */
@@ -257,8 +263,9 @@ void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_p
 void leat_partition_drop(leat_engine *engine, leat_partition *partition);
 /* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold nothing. */
 void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us);
-/* What it holds cannot be trusted any more: dropped and claimed again. */
-void leat_partition_mishap(leat_engine *engine, leat_partition *partition);
+/* What it holds cannot be trusted any more: dropped and claimed again. `trial`: a batch of one subpartition ended so, which
+ * has a pause of its own. */
+void leat_partition_mishap(leat_engine *engine, leat_partition *partition, bool trial);
 void leat_partition_fence(leat_engine *engine, leat_partition *partition);
 /* The group's word may have come, or time for asking again. */
 void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
@@ -338,6 +345,18 @@ void leat_halt_leave(leat_engine *engine, leat_partition *partition);
 void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result);
 /* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
 void leat_trouble_over(leat_engine *engine, uint32_t queue);
+
+/* ---- suspects.c ---- */
+
+/* The outcome of the part's batch is unknown; it may be stale. Is one of its subpartitions under trial now? */
+bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part,
+                       const leat_job_result *result);
+/* A claim has said what is applied. */
+void leat_suspects_claimed(leat_engine *engine, const leat_partition *partition);
+/* Another has had the partition meanwhile: nothing is known of what it holds. */
+void leat_suspects_forget(leat_engine *engine, const leat_partition *partition);
+/* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
+int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
 
 /* ---- effects.c ---- */
 

@@ -87,6 +87,7 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, leat_j
                         bytes);
     bool waited = queue->retry.waiting && !queue->retry.dead;
     leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
+    leat_narrow_passed(&queue->narrow, part->offsets[index], records);
     if (waited)
         spur_on(engine, leat_shard_of(engine, partition), queue->retry.waiting_us);
     leat_queue_wake(engine, partition, subpartition);
@@ -109,7 +110,8 @@ static bool flows(const leat_engine *engine, const leat_queue *queue, uint32_t i
 {
     const leat_retry *retry = &queue->retry;
     return queue->count > 0 && engine->partitions[id / LEAT_SUBS].state == LEAT_READING && retry->delays == 0 &&
-           retry->contentions == 0 && !retry->waiting && !retry->dead && !retry->held;
+           retry->contentions == 0 && !retry->waiting && !retry->dead && !retry->held &&
+           !leat_narrow_on_trial(&queue->narrow);
 }
 
 static bool is_preceded(leat_engine *engine, uint32_t id)
@@ -209,6 +211,8 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_ba
     leat_queue *queue = &engine->queues[id];
     uint8_t what;
     leat_verdict verdict = judge(engine, slot, id, result, &what);
+    if (is_understood(result->outcome))
+        leat_narrow_answered(&queue->narrow);
     queue_landed(partition, queue);
     if (verdict != LEAT_AGAIN || result->outcome == LEAT_CONTENTION)
         leat_trouble_met(engine, id, slot->since_us, result);
@@ -235,6 +239,27 @@ static void part_again(leat_engine *engine, leat_partition *partition, const lea
         queue_landed(partition, leat_queue_at(engine, part->partition, subpartition));
         leat_queue_wake(engine, partition, subpartition);
     }
+}
+
+/* Its one record has ended its session again: it is named, before it is dropped. */
+static void say_suspect(leat_engine *engine, leat_job_slot *slot, const leat_batch_part *part, const leat_job_result *result)
+{
+    uint32_t subpartition = (uint32_t)part->subpartitions[0];
+    uint32_t id = part->partition * LEAT_SUBS + subpartition;
+    leat_narrow *narrow = &engine->queues[id].narrow;
+    bool said = narrow->said_us > 0 && engine->now_us - narrow->said_us < LEAT_SAY_EVERY_US;
+    if (!leat_narrow_is_found(narrow) || said)
+        return;
+    narrow->said_us = engine->now_us;
+    say(engine, slot, id, LEAT_SAY_STALLED, result);
+}
+
+static void part_unknown(leat_engine *engine, leat_job_slot *slot, const leat_batch_part *part, const leat_job_result *result)
+{
+    slot->suspected = leat_suspects_met(engine, slot, part, result) || slot->suspected;
+    if (slot->queues == 1)
+        say_suspect(engine, slot, part, result);
+    leat_partition_mishap(engine, &engine->partitions[part->partition], slot->trial);
 }
 
 static bool has_part(const leat_batch *batch, int32_t partition)
@@ -264,8 +289,10 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_batch
             leat_partition_fence(engine, partition);
         break;
     case LEAT_WENT_BACK:
+        leat_partition_mishap(engine, partition, false);
+        break;
     case LEAT_UNKNOWN:
-        leat_partition_mishap(engine, partition);
+        part_unknown(engine, slot, part, result);
         break;
     case LEAT_CONTENTION:
     case LEAT_OUTAGE:
@@ -298,6 +325,19 @@ static uint64_t *counter_of(leat_engine_counters *counters, leat_outcome outcome
     }
 }
 
+static void note_size(leat_engine *engine, const leat_job_slot *slot, const leat_job_result *result)
+{
+    leat_size *size = &engine->shards[slot->job.shard].size;
+    uint32_t records = slot->job.batch.record_count;
+    int64_t took_us = engine->now_us - slot->since_us;
+    if (slot->queues == 1)
+        return; /* retry.h and narrow.h see to that */
+    if (result->outcome == LEAT_APPLIED)
+        leat_size_applied(size, records, took_us, engine->config.batch_records_max);
+    else if (result->too_long || (result->outcome == LEAT_UNKNOWN && (slot->suspected || took_us >= LEAT_SLOW_US)))
+        leat_size_cut(size, records, took_us);
+}
+
 static void batch_done(leat_engine *engine, leat_job_slot *slot, const leat_job_result *result)
 {
     const leat_batch *batch = &slot->job.batch;
@@ -307,6 +347,8 @@ static void batch_done(leat_engine *engine, leat_job_slot *slot, const leat_job_
         const leat_batch_part *part = &batch->parts[i];
         if (engine->partitions[part->partition].incarnation != part->incarnation) {
             stale = true;
+            if (result->outcome == LEAT_UNKNOWN)
+                slot->suspected = leat_suspects_met(engine, slot, part, result) || slot->suspected;
             continue;
         }
         live = true;
@@ -316,6 +358,7 @@ static void batch_done(leat_engine *engine, leat_job_slot *slot, const leat_job_
         ++*counter_of(&engine->counters, result->outcome);
     if (stale)
         engine->counters.batches_stale++;
+    note_size(engine, slot, result);
 }
 
 /* ---- claims and compactions ---- */
@@ -364,10 +407,10 @@ static void compaction_done(leat_engine *engine, leat_partition *partition, cons
         break;
     case LEAT_WENT_BACK:
         engine->counters.went_back++;
-        leat_partition_mishap(engine, partition);
+        leat_partition_mishap(engine, partition, false);
         break;
     case LEAT_UNKNOWN:
-        leat_partition_mishap(engine, partition);
+        leat_partition_mishap(engine, partition, false);
         break;
     default:
         partition->moved = true;
@@ -389,6 +432,7 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, 
     leat_shard *shard = &engine->shards[slot->job.shard];
     LEAT_ASSERT(shard->running > 0);
     shard->running--;
+    shard->trials -= slot->trial;
     shard->trouble += result->outcome == LEAT_OUTAGE || result->outcome == LEAT_NOT_UNDERSTOOD;
     if (slot->job.kind == LEAT_JOB_BATCH)
         batch_done(engine, slot, result);

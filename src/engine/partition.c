@@ -110,6 +110,11 @@ void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t su
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->flying == 0);
     if (partition->state != LEAT_READING || queue->count == 0)
         return;
+    int64_t wait_us = leat_suspects_wait_us(engine, id);
+    if (wait_us > 0) {
+        leat_queue_delay(engine, partition, subpartition, wait_us);
+        return;
+    }
     leat_shard *shard = leat_shard_of(engine, partition);
     leat_ready_add(&shard->ready, engine->queues, id, engine->pool.slots[queue->head].read_us);
     partition->ready++;
@@ -200,7 +205,7 @@ void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_
         leat_schedule_claim(engine, partition);
 }
 
-void leat_partition_mishap(leat_engine *engine, leat_partition *partition)
+void leat_partition_mishap(leat_engine *engine, leat_partition *partition, bool trial)
 {
     leat_partition_drop(engine, partition);
     if (partition->state == LEAT_REVOKING) {
@@ -208,9 +213,9 @@ void leat_partition_mishap(leat_engine *engine, leat_partition *partition)
         return;
     }
     /* The first time at once: a lost connection is common. Again and again with nothing applied between: with back-off,
-     * or a record that kills its connection would have claim and batch chase each other. */
-    uint32_t before = partition->mishaps;
-    if (partition->mishaps < UINT8_MAX)
+     * or a server in trouble would have claim and batch chase each other. */
+    uint32_t before = trial ? 1 : partition->mishaps;
+    if (!trial && partition->mishaps < UINT8_MAX)
         partition->mishaps++;
     const leat_engine_config *config = &engine->config;
     int64_t delay_us =
@@ -272,6 +277,7 @@ void leat_partition_read(leat_engine *engine, leat_partition *partition, const l
     partition->low_known = true;
     partition->position = -1;
     partition->claim_failures = 0;
+    leat_suspects_claimed(engine, partition);
     /* Rows that others have left are worth a compaction too: else an idle partition would read them at each claim. */
     partition->moved = progress->next_seq - 1 > progress->base_seq;
     leat_tell(engine, partition, LEAT_TELL_SEEK);

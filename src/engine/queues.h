@@ -5,6 +5,7 @@
 #ifndef LEAT_ENGINE_QUEUES_H
 #define LEAT_ENGINE_QUEUES_H
 
+#include "engine/narrow.h"
 #include "engine/retry.h"
 
 #define LEAT_NONE UINT32_MAX
@@ -49,6 +50,7 @@ typedef struct leat_queue {
     uint32_t list;          /* READY: which list of the ready set */
     uint32_t next, prev;    /* in it */
     leat_retry retry;
+    leat_narrow narrow;     /* stays when what is held is dropped */
 } leat_queue;
 
 void leat_pool_init(leat_pool *pool, leat_slot *slots, uint32_t count);

@@ -6,6 +6,14 @@ static uint32_t depth_of(uint32_t records)
     return 31u - (uint32_t)__builtin_clz(records);
 }
 
+/* Which of the lists that are apart; LEAT_READY_LISTS: none, it may share a batch. */
+static uint32_t apart_of(const leat_queue *queue)
+{
+    if (leat_narrow_on_trial(&queue->narrow))
+        return LEAT_READY_TRIAL;
+    return queue->retry.alone ? LEAT_READY_ALONE : LEAT_READY_LISTS;
+}
+
 static void link_in(leat_ready *ready, leat_queue *queues, uint32_t id, uint32_t list)
 {
     leat_queue *queue = &queues[id];
@@ -56,8 +64,9 @@ void leat_ready_add(leat_ready *ready, leat_queue *queues, uint32_t id, int64_t 
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->count > 0 && queue->flying == 0);
     queue->place = LEAT_QUEUE_READY;
     ready->count++;
-    if (queue->retry.alone) {
-        link_in(ready, queues, id, LEAT_READY_ALONE);
+    uint32_t apart = apart_of(queue);
+    if (apart != LEAT_READY_LISTS) {
+        link_in(ready, queues, id, apart);
         return;
     }
     link_in(ready, queues, id, depth_of(queue->count));
@@ -78,7 +87,7 @@ void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id)
     leat_queue *queue = &queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_READY);
     bool power_of_two = (queue->count & (queue->count - 1)) == 0;
-    if (!power_of_two || queue->list == LEAT_READY_ALONE)
+    if (!power_of_two || queue->list >= LEAT_READY_DEPTHS)
         return;
     link_out(ready, queues, id);
     link_in(ready, queues, id, depth_of(queue->count));
@@ -99,26 +108,31 @@ uint32_t leat_ready_first_alone(const leat_ready *ready)
     return ready->head[LEAT_READY_ALONE];
 }
 
+uint32_t leat_ready_first_trial(const leat_ready *ready)
+{
+    return ready->head[LEAT_READY_TRIAL];
+}
+
 void leat_ready_validate(const leat_ready *ready, const leat_queue *queues)
 {
     uint32_t count = 0;
-    uint32_t alone = 0;
+    uint32_t apart_count = 0;
     for (uint32_t list = 0; list < LEAT_READY_LISTS; list++) {
         uint32_t before = LEAT_NONE;
         for (uint32_t id = ready->head[list]; id != LEAT_NONE; id = queues[id].next) {
             LEAT_ASSERT(queues[id].place == LEAT_QUEUE_READY && queues[id].list == list);
             LEAT_ASSERT(queues[id].prev == before && queues[id].count > 0 && queues[id].flying == 0);
-            LEAT_ASSERT(list == LEAT_READY_ALONE || depth_of(queues[id].count) == list);
-            LEAT_ASSERT((list == LEAT_READY_ALONE) == queues[id].retry.alone);
+            uint32_t apart = apart_of(&queues[id]);
+            LEAT_ASSERT(list == (apart == LEAT_READY_LISTS ? depth_of(queues[id].count) : apart));
             before = id;
             count++;
-            alone += list == LEAT_READY_ALONE;
+            apart_count += list >= LEAT_READY_DEPTHS;
         }
         LEAT_ASSERT(ready->tail[list] == before);
         if (list < LEAT_READY_DEPTHS)
             LEAT_ASSERT((ready->head[list] != LEAT_NONE) == ((ready->depths >> list) & 1u));
     }
     LEAT_ASSERT(count == ready->count);
-    LEAT_ASSERT(ready->age.count + alone == count);
+    LEAT_ASSERT(ready->age.count + apart_count == count);
     leat_heap_validate(&ready->age);
 }

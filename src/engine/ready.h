@@ -1,6 +1,7 @@
 /*
  * ready.h - a shard's subpartitions that could run now, kept so that the next one to run is found at once: by depth
- * (lists by floor(log2(records))), by the age of the head (a heap), and apart from both those that must run alone.
+ * (lists by floor(log2(records))), by the age of the head (a heap), and apart from both those that must run alone, and those
+ * that do so because they may end their session (narrow.h).
  */
 #ifndef LEAT_ENGINE_READY_H
 #define LEAT_ENGINE_READY_H
@@ -8,13 +9,13 @@
 #include "engine/heap.h"
 #include "engine/queues.h"
 
-enum { LEAT_READY_DEPTHS = 32, LEAT_READY_ALONE = LEAT_READY_DEPTHS, LEAT_READY_LISTS };
+enum { LEAT_READY_DEPTHS = 32, LEAT_READY_ALONE = LEAT_READY_DEPTHS, LEAT_READY_TRIAL, LEAT_READY_LISTS };
 
 typedef struct leat_ready {
     uint32_t head[LEAT_READY_LISTS];
     uint32_t tail[LEAT_READY_LISTS];
     uint32_t depths; /* bit set: that list has something */
-    leat_heap age;   /* by read_us of the head; not those of the alone list */
+    leat_heap age;   /* by read_us of the head; not those of the lists behind */
     uint32_t count;
 } leat_ready;
 
@@ -28,8 +29,9 @@ void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id);
 /* The next to run that may share a batch: one whose head was read before `overdue_us`, oldest first, else one of the
  * deepest. LEAT_NONE: none. It stays in. */
 uint32_t leat_ready_first(const leat_ready *ready, int64_t overdue_us);
-/* The one that has waited longest for a batch of its own; LEAT_NONE: none. It stays in. */
+/* The one that has waited longest for a batch of its own, or for a trial; LEAT_NONE: none. It stays in. */
 uint32_t leat_ready_first_alone(const leat_ready *ready);
+uint32_t leat_ready_first_trial(const leat_ready *ready);
 void leat_ready_validate(const leat_ready *ready, const leat_queue *queues);
 
 #endif

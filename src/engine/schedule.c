@@ -60,6 +60,8 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_job_
     slot->state = LEAT_JOB_RUNNING;
     slot->since_us = engine->now_us;
     slot->queues = 0;
+    slot->trial = false;
+    slot->suspected = false;
     slot->delay_us = 0;
     slot->say = 0;
     slot->job.kind = kind;
@@ -169,6 +171,7 @@ static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, ui
     leat_ready_remove(&shard->ready, engine->queues, id);
     queue->place = LEAT_QUEUE_FLYING;
     queue->flying = records;
+    slot->trial = slot->trial || leat_narrow_on_trial(&queue->narrow);
     partition->ready--;
     partition->flying += records;
     partition->picked |= UINT64_C(1) << (id % LEAT_SUBS);
@@ -178,7 +181,11 @@ static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, ui
 
 static uint32_t limited(const leat_queue *queue, uint32_t records)
 {
-    return queue->retry.limit > 0 && queue->retry.limit < records ? queue->retry.limit : records;
+    if (queue->retry.limit > 0 && queue->retry.limit < records)
+        records = queue->retry.limit;
+    if (leat_narrow_on_trial(&queue->narrow) && queue->narrow.limit < records)
+        records = queue->narrow.limit;
+    return records;
 }
 
 static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id)
@@ -192,6 +199,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
     uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, engine->config.batch_records_max),
                                       engine->config.batch_bytes_max, true, &bytes);
     pick(engine, slot, shard, id, records);
+    shard->trials += slot->trial;
     if (!queue->retry.dead)
         return;
     LEAT_ASSERT(records == 1);
@@ -201,7 +209,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
 
 static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *shard)
 {
-    uint32_t records_left = engine->config.batch_records_max;
+    uint32_t records_left = leat_size_most(&shard->size, engine->config.batch_records_max);
     uint64_t bytes_left = engine->config.batch_bytes_max;
     int64_t overdue_us = engine->now_us - engine->config.age_bound_us;
     while (records_left > 0) {
@@ -276,19 +284,40 @@ static const leat_job *fill_batch(leat_engine *engine, leat_job_slot *slot)
     return &slot->job;
 }
 
+/* Batches that several share, those that must be alone, and trials (suspects.c) take turns, so that none holds up the others. */
+typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_ALONE, LANES } lane;
+
+static bool has_some(const leat_shard *shard, lane which)
+{
+    if (which == LANE_SHARED)
+        return shard->ready.depths != 0;
+    if (which == LANE_ALONE)
+        return leat_ready_first_alone(&shard->ready) != LEAT_NONE;
+    return shard->trials == 0 && leat_ready_first_trial(&shard->ready) != LEAT_NONE;
+}
+
+/* LANES: none. */
+static lane next_lane(const leat_shard *shard)
+{
+    for (uint32_t i = 1; i <= LANES; i++) {
+        lane next = (lane)((shard->lane + i) % LANES);
+        if (has_some(shard, next))
+            return next;
+    }
+    return LANES;
+}
+
 static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
 {
-    if (shard->ready.count == 0)
+    lane next = next_lane(shard);
+    if (next == LANES)
         return NULL;
+    shard->lane = (uint8_t)next;
     leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_BATCH);
-    bool any_alone = leat_ready_first_alone(&shard->ready) != LEAT_NONE;
-    /* Every second batch at most is for those that must run alone, so that they do not hold up the others. */
-    bool alone = any_alone && (shard->alone_turn || shard->ready.depths == 0);
-    shard->alone_turn = !alone;
-    if (alone)
-        choose_alone(engine, slot, shard, leat_ready_first_alone(&shard->ready));
-    else
+    if (next == LANE_SHARED)
         choose_shared(engine, slot, shard);
+    else
+        choose_alone(engine, slot, shard, next == LANE_ALONE ? leat_ready_first_alone(&shard->ready) : leat_ready_first_trial(&shard->ready));
     return fill_batch(engine, slot);
 }
 

@@ -154,7 +154,9 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     const leat_budgets *budgets = &engine->budgets;
     LEAT_ASSERT(shard->holding.records <= budgets->shard_max.records);
     LEAT_ASSERT(shard->holding.bytes <= budgets->shard_max.bytes || shard->holding.records == 1);
-    bool work = shard->ready.count > 0 || shard->compactions.head != LEAT_NONE;
+    bool work = shard->ready.depths != 0 || leat_ready_first_alone(&shard->ready) != LEAT_NONE ||
+                (shard->trials == 0 && leat_ready_first_trial(&shard->ready) != LEAT_NONE) ||
+                shard->compactions.head != LEAT_NONE;
     if (shard->probe != LEAT_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
         const leat_partition *partition = &engine->partitions[shard->probe / LEAT_SUBS];
@@ -183,12 +185,14 @@ static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
 static void check_jobs(const leat_engine *engine)
 {
     uint32_t running = 0;
+    uint32_t trials = 0;
     uint32_t flying = 0;
     for (uint32_t i = 0; i < engine->config.jobs_max; i++) {
         const leat_job_slot *slot = &engine->jobs[i];
         if (slot->state != LEAT_JOB_RUNNING)
             continue;
         running++;
+        trials += slot->trial;
         if (slot->job.kind == LEAT_JOB_BATCH && slot->job.batch.dead)
             check_dead(engine, slot);
         for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
@@ -204,9 +208,11 @@ static void check_jobs(const leat_engine *engine)
             flying += part->count;
         }
     }
-    for (uint32_t i = 0; i < engine->config.shard_count; i++)
+    for (uint32_t i = 0; i < engine->config.shard_count; i++) {
         running -= engine->shards[i].running;
-    LEAT_ASSERT(running == 0);
+        trials -= engine->shards[i].trials;
+    }
+    LEAT_ASSERT(running == 0 && trials == 0);
     /* At most one batch in flight a subpartition: were one in two, there would be more places in jobs than queues. */
     for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBS; i++)
         flying -= engine->queues[i].place == LEAT_QUEUE_FLYING;

@@ -165,6 +165,7 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
     leat_outcome outcome = outcome_of(error, part_of(session, command));
     leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE), message ? message : PQresultErrorMessage(error));
+    session->result.too_long = is_state(error, "57014") || is_state(error, "25P04"); /* statement_timeout, transaction_timeout */
     if (outcome == LEAT_FENCED || outcome == LEAT_WENT_BACK)
         session->result.partition = read_partition(error);
     if (is_state(error, "23505") && outcome == LEAT_NOT_YET)

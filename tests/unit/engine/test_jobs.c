@@ -37,7 +37,7 @@ START_TEST(unknown_again_and_again_is_claimed_with_back_off)
         story_read(&s, 0, 1, 0);
         story_done(&s, 0, LEAT_UNKNOWN);
         if (i == 1) {
-            story_told(&s, "batch 0/1:0\npause 0\n");
+            story_told(&s, "batch 0/1:0\npause 0\nstalled 0/1 at 0\n");
             story_wait(&s);
             story_told(&s, "claim 0\n");
         }

@@ -1,0 +1,131 @@
+/*
+ * suspects.c - unknown outcomes: what they say of the subpartitions that were in the batch (narrow.h), and when those are
+ * tried again.
+ *
+ * A shard has one trial in flight: what may end its session, or all sessions of its server, must not do so several times at
+ * once. All others run beside it. The pause before the next trial is at least as long as it took to get the partition back
+ * after the last: so others have half of the time even where a session that ends takes the whole server along.
+ */
+#include <string.h>
+
+#include "engine/engine_state.h"
+
+/* The pause that follows an outage is no longer than so many of the longest back-offs. */
+enum { OUTAGE_PAUSES_MAX = 60 };
+
+static uint32_t records_up_to(const leat_batch *batch, uint32_t partition, uint32_t subpartition, int64_t offset)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        const leat_batch_record *record = &batch->records[i];
+        count += record->partition == partition && record->subpartition == subpartition && record->offset <= offset;
+    }
+    return count;
+}
+
+/* A claim was made since, and says that the batch was committed. */
+static bool is_in(const leat_partition *partition, uint32_t subpartition, int64_t offset)
+{
+    return partition->low_known && partition->progress.offsets[subpartition] >= offset;
+}
+
+/* Its place among the ready ones may be another now. */
+static void place_anew(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
+    if (queue->place != LEAT_QUEUE_READY)
+        return;
+    leat_queue_hush(engine, partition, subpartition);
+    leat_queue_wake(engine, partition, subpartition);
+}
+
+static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part, uint32_t index)
+{
+    leat_partition *partition = &engine->partitions[part->partition];
+    uint32_t subpartition = (uint32_t)part->subpartitions[index];
+    leat_narrow *narrow = &leat_queue_at(engine, part->partition, subpartition)->narrow;
+    int64_t last = part->offsets[index];
+    if (is_in(partition, subpartition, last) && part->incarnation != partition->incarnation)
+        return false;
+    int64_t to = narrow->unknowns > 0 ? narrow->to : last;
+    uint32_t records = records_up_to(&slot->job.batch, part->partition, subpartition, last);
+    uint32_t suspected = records_up_to(&slot->job.batch, part->partition, subpartition, to);
+    /* Nothing of what was suspected was in it: that has passed, or is not in the log any more. */
+    if (suspected == 0)
+        *narrow = (leat_narrow){0};
+    leat_narrow_unknown(narrow, slot->queues, records, suspected > 0 ? suspected : records, last, engine->now_us);
+    place_anew(engine, partition, subpartition);
+    return leat_narrow_on_trial(narrow);
+}
+
+/* Why, for people; a verdict that waits has its reason there. */
+static void keep_reason(leat_engine *engine, uint32_t id, const leat_job_result *result)
+{
+    leat_reason *reason = &engine->reasons[id];
+    if (engine->queues[id].retry.dead)
+        return;
+    memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
+    memcpy(reason->message, result->message, sizeof reason->message);
+}
+
+bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part,
+                       const leat_job_result *result)
+{
+    bool on_trial = false;
+    for (uint32_t i = 0; i < part->count && engine->partitions[part->partition].state != LEAT_UNASSIGNED; i++) {
+        if (!met(engine, slot, part, i))
+            continue;
+        uint32_t subpartition = (uint32_t)part->subpartitions[i];
+        on_trial = true;
+        keep_reason(engine, part->partition * LEAT_SUBS + subpartition, result);
+    }
+    return on_trial;
+}
+
+static int64_t pause_us(leat_engine *engine, const leat_narrow *narrow)
+{
+    const leat_engine_config *config = &engine->config;
+    uint32_t n = narrow->alone > 0 ? narrow->alone : 1;
+    int64_t delay_us = leat_backoff_us(&engine->prng, n, config->retry_min_us, config->retry_max_us);
+    int64_t gone_us = engine->now_us - narrow->ended_us;
+    if (gone_us > OUTAGE_PAUSES_MAX * config->retry_max_us)
+        gone_us = OUTAGE_PAUSES_MAX * config->retry_max_us;
+    return gone_us > delay_us ? gone_us : delay_us;
+}
+
+void leat_suspects_claimed(leat_engine *engine, const leat_partition *partition)
+{
+    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
+        leat_narrow *narrow = &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
+        leat_narrow_passed(narrow, partition->progress.offsets[i], 0);
+        if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
+            narrow->due_us = engine->now_us + pause_us(engine, narrow);
+    }
+}
+
+void leat_suspects_forget(leat_engine *engine, const leat_partition *partition)
+{
+    for (uint32_t i = 0; i < LEAT_SUBS; i++)
+        leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow = (leat_narrow){0};
+}
+
+/* The mark that a claim has taken off: it is the same trouble. */
+static void mark_again(leat_engine *engine, uint32_t id)
+{
+    const leat_reason *reason = &engine->reasons[id];
+    leat_job_result result = {.outcome = LEAT_UNKNOWN};
+    memcpy(result.sqlstate, reason->sqlstate, sizeof result.sqlstate);
+    memcpy(result.message, reason->message, sizeof result.message);
+    leat_trouble_met(engine, id, engine->queues[id].narrow.since_us, &result);
+}
+
+int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
+{
+    const leat_queue *queue = &engine->queues[id];
+    leat_narrow *narrow = &engine->queues[id].narrow;
+    if (narrow->unknowns > 0 && engine->pool.slots[queue->head].offset > narrow->to)
+        *narrow = (leat_narrow){0};
+    if (leat_narrow_is_found(narrow) && !engine->marks[id].is_set)
+        mark_again(engine, id);
+    return leat_narrow_on_trial(narrow) && narrow->due_us > engine->now_us ? narrow->due_us - engine->now_us : 0;
+}

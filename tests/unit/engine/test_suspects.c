@@ -1,0 +1,145 @@
+/* Records that end their session: found, named, tried apart and with pauses, while others go on. */
+#include "story.h"
+
+/* The outcome of the n-th job is unknown, and the claim that follows finds nothing of it. */
+static void end_session(story *s, uint32_t n, const leat_progress *found)
+{
+    story_done(s, n, LEAT_UNKNOWN);
+    while (s->open_count == 0 || story_job(s, s->open_count - 1)->kind != LEAT_JOB_CLAIM)
+        story_wait(s);
+    leat_progress progress = *found;
+    progress.claim = (leat_claim){{++s->claims}};
+    story_claimed(s, s->open_count - 1, &progress);
+    s->size = 0;
+}
+
+START_TEST(the_third_try_is_by_subpartition_and_the_one_is_named)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.compact_every_us = INT64_C(86400000000);
+    story_reading(&s, 2);
+    leat_progress nothing = story_nothing(&s);
+    for (int i = 0; i < 2; i++) {
+        story_load(&s, 0, 1, 0, 3);
+        story_load(&s, 0, 2, 4, 5);
+        story_settle(&s);
+        story_told(&s, "batch 0/1:0,1,2,3 0/2:4,5\n");
+        end_session(&s, 0, &nothing);
+    }
+    story_load(&s, 0, 1, 0, 3);
+    story_load(&s, 0, 2, 4, 5);
+    story_load(&s, 0, 3, 6, 6);
+    story_settle(&s);
+    story_told(&s, "batch 0/3:6\n"); /* not suspected: at once */
+    story_done(&s, 0, LEAT_APPLIED);
+    s.size = 0;
+    while (s.open_count == 0)
+        story_wait(&s);
+    story_pass(&s, 1000000);
+    ck_assert_uint_eq(s.open_count, 1); /* one trial at a time, though a slot is free */
+    bool second_first = story_job(&s, 0)->batch.records[0].subpartition == 2;
+    if (!second_first) /* either may be first: the pauses are jittered */
+        end_session(&s, 0, &nothing);
+    else
+        story_done(&s, 0, LEAT_APPLIED);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    leat_progress nothing = story_nothing(&s);
+    static const char *const tries[] = {"batch 0/1:0,1,2,3\n", "batch 0/1:0,1,2,3\n", "batch 0/1:0,1\n", "batch 0/1:0\n",
+                                        "batch 0/1:0\n"};
+    for (size_t i = 0; i < 5; i++) {
+        story_load(&s, 0, 1, 0, 3);
+        story_settle(&s);
+        while (s.open_count == 0)
+            story_wait(&s);
+        story_told(&s, tries[i]);
+        if (i < 4) {
+            end_session(&s, 0, &nothing);
+            continue;
+        }
+        story_done(&s, 0, LEAT_UNKNOWN);
+        story_told(&s, "pause 0\nstalled 0/1 at 0\n");
+        ck_assert_int_eq(s.said.outcome, LEAT_UNKNOWN);
+    }
+    while (s.open_count == 0)
+        story_wait(&s);
+    leat_progress progress = nothing;
+    progress.claim = (leat_claim){{99}};
+    story_claimed(&s, 0, &progress);
+    s.size = 0;
+    story_load(&s, 0, 1, 0, 3);
+    story_load(&s, 0, 2, 4, 4);
+    story_settle(&s);
+    story_told(&s, "batch 0/2:4\n");
+    ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
+    story_done(&s, 0, LEAT_APPLIED);
+    while (s.open_count == 0)
+        story_wait(&s);
+    story_told(&s, "batch 0/1:0\n"); /* mended: nothing is left of it */
+    story_done(&s, 0, LEAT_APPLIED);
+    story_pass(&s, 1);
+    ck_assert_uint_eq(story_job(&s, 0)->batch.record_count, 3);
+    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert_uint_eq(story_view(&s, 0).records, 0);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(what_was_committed_is_no_suspect)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    leat_progress progress = story_nothing(&s);
+    for (int64_t i = 0; i < 6; i++) {
+        story_read(&s, 0, 1, i);
+        story_done(&s, 0, LEAT_UNKNOWN);
+        while (s.open_count == 0)
+            story_wait(&s);
+        int16_t subpartition = 1;
+        ck_assert_int_eq(leat_progress_row(&progress, i + 1, &subpartition, &i, 1, 1000 + i, -1), 0);
+        progress.claim = (leat_claim){{++s.claims}};
+        story_claimed(&s, 0, &progress);
+    }
+    s.told[s.size] = 0;
+    ck_assert_ptr_null(strstr(s.told, "stalled"));
+    story_end(&s);
+}
+END_TEST
+
+/* A server that starts anew answers for several batches at once, of which only the first is not stale. */
+START_TEST(stale_ones_count_too)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.batch_records_max = 1;
+    story_reading(&s, 2);
+    leat_progress nothing = story_nothing(&s);
+    for (int i = 0; i < 2; i++) {
+        story_load(&s, 0, 1, 0, 0);
+        story_load(&s, 0, 2, 1, 1);
+        story_settle(&s);
+        while (s.open_count < 2)
+            story_wait(&s);
+        story_done(&s, 0, LEAT_UNKNOWN);
+        end_session(&s, 0, &nothing);
+    }
+    story_load(&s, 0, 1, 0, 0);
+    story_load(&s, 0, 2, 1, 1);
+    story_settle(&s);
+    ck_assert_uint_eq(s.open_count, 0); /* both wait, for a trial each */
+    ck_assert_uint_eq(story_view(&s, 0).stalled, 2);
+    story_end(&s);
+}
+END_TEST
+
+STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
+           a_suspect_is_halved_out_and_named_and_stays_known_over_claims, what_was_committed_is_no_suspect, stale_ones_count_too)
