@@ -306,8 +306,17 @@ static void open_attempt(leat_pg_conn *conn)
     ask_first(conn);
 }
 
+/* A refusal is an answer too. */
+static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
+{
+    if (has_bytes)
+        conn->heard_us = now_us(conn);
+    place_failed(conn, PQerrorMessage(conn->pg));
+}
+
 static void advance_attempt(leat_pg_conn *conn)
 {
+    bool has_bytes = recv(PQsocket(conn->pg), &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     /* libpq may close this very socket: the loop must not watch it meanwhile. */
     uv_poll_stop(conn->poll);
     conn->poll_events = 0;
@@ -315,7 +324,7 @@ static void advance_attempt(leat_pg_conn *conn)
     if (status == PGRES_POLLING_OK)
         open_attempt(conn);
     else if (status == PGRES_POLLING_FAILED)
-        place_failed(conn, PQerrorMessage(conn->pg));
+        refuse_attempt(conn, has_bytes);
     else if (watch(conn, status == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE) < 0)
         place_failed(conn, "the socket cannot be watched");
 }

@@ -80,7 +80,8 @@ void leat_pg_conn_tick(leat_pg_conn *conn);
 /* Since when the server has owed an answer, or the attempt goes on, by the standstill's clock, with no byte come; 0: it owes
  * none. */
 int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn);
-/* When bytes came last, by that clock; 0: never yet. */
+/* When the server answered last, by that clock; 0: never yet. That it takes a connection is no answer, nor is what a pooler says
+ * before it has a session: an answer is to a question, or a refusal. */
 int64_t leat_pg_conn_heard_us(const leat_pg_conn *conn);
 /* The server as the last attempt found it, for people: "host (address), port n"; "" before the first. */
 const char *leat_pg_conn_where(const leat_pg_conn *conn);

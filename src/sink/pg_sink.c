@@ -8,11 +8,17 @@
  * own. So each new connection, each job, and after SERVER_SILENT_MS without either a question of its own says which
  * server answers; when it is another, all open connections are ended, and 0 is reported, before anything else counts.
  *
+ * A server that takes what it is sent and says nothing (its processes are stopped, a network swallows) looks like one with slow
+ * statements. A question on another connection tells them apart: on an idle one, else on one made for it. When that is not
+ * answered either, somebody is told, and then all connections are made anew, with what is due on them unknown. Behind a pooler
+ * the question may wait for a session like all else, so there somebody is only told.
+ *
  * Limit: a server that loses commits and goes on under the same postmaster (a machine set back to a snapshot of its
  * memory) is not seen to be another.
  */
 #include "sink/sink_ops.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,9 +31,16 @@ enum {
     TICK_MS = 1000,
     RETRY_MIN_MS = 100,
     RETRY_MAX_MS = 5000,
+    LASTS_MS = 1000,
     SERVER_SILENT_MS = 5000,
     NAMELESS_MS = 600000, /* a pooler may have been set up otherwise meanwhile */
     HANDLE_COUNT = 3, /* tick, retry, turn */
+    ASK_SILENT_MS = 2000,    /* nothing has come for so long, though it is due: a question tells slow from dead */
+    PROBE_SILENT_MS = 4000,  /* it costs a connection when none is idle: slow statements are no reason to hurry */
+    TELL_UNANSWERED_MS = 2000,  /* so long it had no answer either */
+    LEAVE_UNANSWERED_MS = 8000,
+    TELL_AGAIN_MS = 60000,
+    TELL_NONE_MS = 2000,     /* without a connection for so long: said, however often it was said before */
 };
 
 /* What was last said of the connections, so that each change is said once. */
@@ -40,6 +53,7 @@ typedef struct pool_member {
     leat_pg_conn *conn;
     leat_pg_session *session;
     bool has_served; /* a job was answered on this connection */
+    int64_t opened_us;
     leat_job_kind job_kind; /* of the last job */
     uint32_t job_partition;
 } pool_member;
@@ -62,7 +76,15 @@ struct pg_sink {
     pool_member *connecting; /* one at a time: a database that comes back is not stormed */
     uint32_t failures;  /* in a row */
     said said;
+    char trouble[512]; /* of the connections, last */
+    int64_t none_since_us; /* no usable connection; 0: there is one */
     leat_seldom seldom;
+
+    leat_pg_conn *probe;      /* opened when a question is needed and no connection is idle; for nothing else */
+    bool is_pooled;
+    int64_t silent_since_us;  /* 0: it answers, or owes no answer */
+    int64_t questioned_us;    /* since when a question has been waiting too; 0: none has */
+    int64_t told_silent_us;   /* 0: not told */
 
     bool knows_server;
     leat_pg_server server; /* of the connections that are usable or were so last */
@@ -83,18 +105,39 @@ struct pg_sink {
 
 /* --- telling ----------------------------------------------------------------------------------------------------- */
 
-static void say_trouble(pg_sink *sink, const char *message)
+static void say_trouble_now(pg_sink *sink)
 {
-    said now = sink->usable > 0 ? SAID_SOME : SAID_NONE;
-    leat_debug("shard %s: %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count, message);
-    if (now == sink->said)
-        return;
-    sink->said = now;
-    if (now == SAID_NONE)
-        leat_warn("shard %s: no connection, trying until there is one: %s", sink->shard_name, message);
+    sink->said = sink->usable > 0 ? SAID_SOME : SAID_NONE;
+    if (sink->said == SAID_NONE)
+        leat_warn("shard %s: no connection, trying until there is one: %s", sink->shard_name, sink->trouble);
     else
         leat_warn("shard %s: only %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count,
-                  message);
+                  sink->trouble);
+}
+
+/* When it is another trouble than was said last, or about others. What comes and goes (a session time limit of the server's)
+ * says the same again and again: once a minute. */
+static void say_trouble(pg_sink *sink, const char *message)
+{
+    char what[sizeof sink->trouble + 8];
+    said now = sink->usable > 0 ? SAID_SOME : SAID_NONE;
+    leat_debug("shard %s: %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count, message);
+    bool is_same = now == sink->said && strncmp(sink->trouble, message, sizeof sink->trouble - 1) == 0;
+    snprintf(sink->trouble, sizeof sink->trouble, "%s", message);
+    snprintf(what, sizeof what, "%d %s", now, sink->trouble);
+    if (!is_same && leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), what))
+        say_trouble_now(sink);
+}
+
+/* That none is left is said in any case, once it is no blink. */
+static void say_none(pg_sink *sink, int64_t now_us)
+{
+    if (sink->usable > 0)
+        sink->none_since_us = 0;
+    else if (sink->none_since_us == 0)
+        sink->none_since_us = now_us;
+    else if (sink->said != SAID_NONE && sink->trouble[0] && now_us - sink->none_since_us >= TELL_NONE_MS * 1000)
+        say_trouble_now(sink);
 }
 
 static void say_connected(pg_sink *sink)
@@ -155,6 +198,7 @@ static void say_nameless(pg_sink *sink)
 }
 
 static void on_turn(uv_idle_t *turn);
+static void forget_handle(pg_sink *sink);
 
 static void want_turn(pg_sink *sink)
 {
@@ -225,13 +269,13 @@ static void want_connection(pg_sink *sink)
         uv_timer_start(&sink->retry, on_retry, retry_delay_ms(sink), 0);
 }
 
-static void end_open_connections(pg_sink *sink)
+static void end_open_connections(pg_sink *sink, const char *message)
 {
     sink->is_leaving = true;
     /* None of them is ready any more when the first job is reported: its answer may be the next job. */
     for (uint32_t i = 0; i < sink->member_count; i++)
         if (&sink->members[i] != sink->connecting)
-            leat_pg_conn_break(sink->members[i].conn, "another server answers");
+            leat_pg_conn_break(sink->members[i].conn, message);
     for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++)
         if (&sink->members[i] != sink->connecting)
             leat_pg_conn_settle(sink->members[i].conn);
@@ -239,12 +283,11 @@ static void end_open_connections(pg_sink *sink)
 }
 
 /* Reports that there is no connection, though one waits to be reported. May free the sink. */
-static void leave_server(pg_sink *sink)
+static void leave_server(pg_sink *sink, const char *message)
 {
-    say_other_server(sink);
     if (sink->usable == 0)
         return;
-    end_open_connections(sink);
+    end_open_connections(sink, message);
     if (sink->freed)
         return;
     LEAT_ASSERT(sink->usable == 0);
@@ -260,8 +303,10 @@ static void note_server(pg_sink *sink, const leat_pg_server *server)
     sink->knows_server = true;
     sink->server = *server;
     sink->heard_ms = uv_now(sink->loop);
-    if (is_other)
-        leave_server(sink);
+    if (!is_other)
+        return;
+    say_other_server(sink);
+    leave_server(sink, "another server answers");
 }
 
 static void on_opened(void *context)
@@ -275,9 +320,11 @@ static void on_opened(void *context)
     if (sink->usable == 0)
         use_names(sink);
     sink->connecting = NULL;
+    sink->is_pooled = leat_pg_conn_is_pooled(member->conn);
     sink->usable++;
     sink->shared.counters.connects++;
     member->has_served = false;
+    member->opened_us = leat_standstill_now_us(sink->standstill);
     leat_pg_session_begin(member->session);
     say_connected(sink);
     want_connection(sink);
@@ -301,17 +348,17 @@ static void attempt_failed(pg_sink *sink, const char *message)
     want_connection(sink);
 }
 
-/* A connection that never served counts as a failed attempt: else a server that takes connections only to drop them
- * would be tried without pause. */
+/* A connection that never served, nor lasted, counts as a failed attempt: else a server that takes connections only to drop
+ * them would be tried without pause. */
 static void connection_lost(pool_member *member, const char *message)
 {
     pg_sink *sink = member->sink;
-    const char *last_words = leat_pg_session_failure(member->session); /* a pooler says why, then hangs up */
+    bool has_lasted = leat_standstill_now_us(sink->standstill) - member->opened_us >= LASTS_MS * 1000;
     sink->usable--;
     if (!sink->is_leaving) {
-        sink->failures = member->has_served ? 0 : sink->failures + 1;
+        sink->failures = member->has_served || has_lasted ? 0 : sink->failures + 1;
         if (!leat_pg_session_is_worn(member->session))
-            say_trouble(sink, last_words ? last_words : message);
+            say_trouble(sink, message);
     }
     leat_pg_session_lost(member->session, message);
     if (leat_pg_session_is_over(member->session))
@@ -357,6 +404,29 @@ static void on_told(void *context)
 {
     pool_member *member = context;
     note_server_of_open(member->sink, leat_pg_conn_server(member->conn));
+}
+
+/* It has answered, and that is all it is for. */
+static void on_probe_opened(void *context)
+{
+    pg_sink *sink = context;
+    leat_pg_conn_break(sink->probe, "it has answered");
+}
+
+static void on_probe_closed(void *context, const char *message)
+{
+    pg_sink *sink = context;
+    leat_debug("shard %s: the question: %s", sink->shard_name, message);
+}
+
+static void on_probe_wake(void *context)
+{
+    want_turn(context);
+}
+
+static void on_probe_freed(void *context)
+{
+    forget_handle(context);
 }
 
 static void on_wake(void *context)
@@ -417,18 +487,23 @@ static void on_turn(uv_idle_t *turn)
         if (!sink->freed && leat_pg_session_is_over(member->session))
             report(member);
     }
+    if (!sink->freed)
+        leat_pg_conn_settle(sink->probe);
     report_orphans(sink);
 }
 
-/* A connection that is still asking stays free for jobs, but it is no use to ask it once more. */
+/* The idle one that was heard longest ago, so that each has its turn. One that is still asking stays free for jobs, but it is no
+ * use to ask it once more. */
 static pool_member *find_silent(pg_sink *sink)
 {
+    pool_member *found = NULL;
     for (uint32_t i = 0; i < sink->member_count; i++) {
         pool_member *member = &sink->members[i];
-        if (is_free(member) && !leat_pg_conn_is_asking(member->conn))
-            return member;
+        if (is_free(member) && !leat_pg_conn_is_asking(member->conn) &&
+            (!found || leat_pg_conn_heard_us(member->conn) < leat_pg_conn_heard_us(found->conn)))
+            found = member;
     }
-    return NULL;
+    return found;
 }
 
 static void ask_which_server(pg_sink *sink)
@@ -441,13 +516,129 @@ static void ask_which_server(pg_sink *sink)
     leat_pg_conn_ask(member->conn);
 }
 
+/* ---- silence ---- */
+
+static int64_t later_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool is_due(const pg_sink *sink, const pool_member *member)
+{
+    return member != sink->connecting && leat_pg_conn_waits_since_us(member->conn) > 0;
+}
+
+/* Answers that are due; since when the first of them is. */
+static uint32_t count_due(const pg_sink *sink, int64_t *ret_since_us)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sink->member_count; i++) {
+        const pool_member *member = &sink->members[i];
+        if (!is_due(sink, member))
+            continue;
+        int64_t since_us = leat_pg_conn_waits_since_us(member->conn);
+        *ret_since_us = count == 0 || since_us < *ret_since_us ? since_us : *ret_since_us;
+        count++;
+    }
+    return count;
+}
+
+static int64_t last_heard_us(const pg_sink *sink)
+{
+    int64_t heard_us = leat_pg_conn_heard_us(sink->probe);
+    for (uint32_t i = 0; i < sink->member_count; i++)
+        heard_us = later_of(heard_us, leat_pg_conn_heard_us(sink->members[i].conn));
+    return heard_us;
+}
+
+static bool is_questioned(const pg_sink *sink)
+{
+    bool is_asking = !leat_pg_conn_is_closed(sink->probe);
+    for (uint32_t i = 0; i < sink->member_count; i++)
+        is_asking = is_asking || leat_pg_conn_is_asking(sink->members[i].conn);
+    return is_asking;
+}
+
+static void question(pg_sink *sink, int64_t silent_us, int64_t now_us)
+{
+    pool_member *member = find_silent(sink);
+    if (is_questioned(sink)) {
+        sink->questioned_us = sink->questioned_us > 0 ? sink->questioned_us : now_us;
+        return;
+    }
+    if (member)
+        leat_pg_conn_ask(member->conn);
+    else if (silent_us >= PROBE_SILENT_MS * 1000)
+        leat_pg_conn_open(sink->probe);
+}
+
+static void tell_silent(pg_sink *sink, uint32_t due, int64_t silent_us, int64_t now_us)
+{
+    const char *where = leat_pg_conn_where(sink->members[0].conn);
+    sink->told_silent_us = now_us;
+    if (sink->is_pooled)
+        leat_warn("shard %s: %s has answered nothing for %lld s, neither the %u statement(s) under way nor a question: the pooler "
+                  "has no session free, or the server behind it is stopped", sink->shard_name, where,
+                  (long long)(silent_us / 1000000), due);
+    else
+        leat_warn("shard %s: %s has answered nothing for %lld s, neither the %u statement(s) under way nor a question: the server "
+                  "is stopped, or the network loses what is sent. If that lasts, all connections are made anew", sink->shard_name,
+                  where, (long long)(silent_us / 1000000), due);
+}
+
+static void end_silence(pg_sink *sink, int64_t now_us)
+{
+    if (sink->told_silent_us > 0)
+        leat_info("shard %s: answers again after %lld s", sink->shard_name,
+                  (long long)((now_us - sink->silent_since_us) / 1000000));
+    sink->silent_since_us = sink->questioned_us = sink->told_silent_us = 0;
+    sink->shared.counters.silent_ms = 0;
+}
+
+/* May free the sink. */
+static void act_on_silence(pg_sink *sink, uint32_t due, int64_t now_us)
+{
+    int64_t silent_us = now_us - sink->silent_since_us;
+    if (silent_us >= ASK_SILENT_MS * 1000 && sink->usable > 0)
+        question(sink, silent_us, now_us);
+    int64_t unanswered_us = sink->questioned_us > 0 ? now_us - sink->questioned_us : 0;
+    if (unanswered_us >= TELL_UNANSWERED_MS * 1000 &&
+        (sink->told_silent_us == 0 || now_us - sink->told_silent_us >= TELL_AGAIN_MS * 1000))
+        tell_silent(sink, due, silent_us, now_us);
+    sink->shared.counters.silent_ms = sink->told_silent_us > 0 ? (uint64_t)(silent_us / 1000) : 0;
+    if (unanswered_us < LEAVE_UNANSWERED_MS * 1000 || sink->is_pooled || sink->usable == 0)
+        return;
+    leave_server(sink, "the server has stopped answering");
+    if (!sink->freed)
+        want_connection(sink);
+}
+
+/* Once told, it lasts until something is heard, also while there is no connection on which an answer could be due. */
+static void watch_silence(pg_sink *sink, int64_t now_us)
+{
+    int64_t since_us = 0, heard_us = last_heard_us(sink);
+    uint32_t due = count_due(sink, &since_us);
+    if (sink->silent_since_us > 0 && (heard_us > sink->silent_since_us || (due == 0 && sink->told_silent_us == 0)))
+        end_silence(sink, now_us);
+    if (due > 0 && sink->silent_since_us == 0)
+        sink->silent_since_us = later_of(since_us, heard_us);
+    if (sink->silent_since_us > 0)
+        act_on_silence(sink, due, now_us);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     pg_sink *sink = timer->data;
+    int64_t now_us = leat_standstill_now_us(sink->standstill);
     for (uint32_t i = 0; i < sink->member_count && !sink->freed; i++)
         leat_pg_conn_tick(sink->members[i].conn);
+    if (!sink->freed)
+        leat_pg_conn_tick(sink->probe);
+    if (!sink->freed)
+        watch_silence(sink, now_us);
     if (sink->freed)
         return;
+    say_none(sink, now_us);
     if (sink->nameless_ms > 0 && uv_now(sink->loop) - sink->nameless_ms >= NAMELESS_MS)
         use_names(sink);
     ask_which_server(sink);
@@ -501,6 +692,7 @@ static void free_sink(leat_sink *base)
     uv_close((uv_handle_t *)&sink->turn, on_handle_closed);
     for (uint32_t i = 0; i < sink->member_count; i++)
         leat_pg_conn_free(sink->members[i].conn);
+    leat_pg_conn_free(sink->probe);
 }
 
 static void make_members(pg_sink *sink)
@@ -514,6 +706,9 @@ static void make_members(pg_sink *sink)
         member->conn = leat_pg_conn_new(sink->loop, sink->dsn, sink->standstill, sink->silence_ms, &events);
         member->session = leat_pg_session_new(&sink->shared);
     }
+    leat_pg_conn_events events = {.context = sink, .opened = on_probe_opened, .closed = on_probe_closed,
+                                  .wake = on_probe_wake, .freed = on_probe_freed};
+    sink->probe = leat_pg_conn_new(sink->loop, sink->dsn, sink->standstill, sink->silence_ms, &events);
 }
 
 static void start_handles(pg_sink *sink)
@@ -524,7 +719,7 @@ static void start_handles(pg_sink *sink)
     sink->tick.data = sink;
     sink->retry.data = sink;
     sink->turn.data = sink;
-    sink->open_handles = HANDLE_COUNT + sink->member_count;
+    sink->open_handles = HANDLE_COUNT + sink->member_count + 1;
     uv_timer_start(&sink->tick, on_tick, TICK_MS, TICK_MS);
     want_connection(sink);
 }

@@ -45,6 +45,7 @@ typedef struct leat_sink_counters {
     uint64_t connect_failures;
     uint64_t holders_terminated;
     uint64_t patches_dropped; /* records: PATCHes of missing rows where the route wants rows to exist */
+    uint64_t silent_ms;       /* no counter: for how long the shard has answered nothing though it should; 0: it answers */
 } leat_sink_counters;
 
 /* Starts connecting at once and for ever (jittered back-off). NULL and a message only for what can never work. */

@@ -1,7 +1,14 @@
 """A shard that does not say no, but nothing: its name is not found out, its server is stopped, the network swallows. The others go
 on, and somebody is told."""
 
+import contextlib
+import signal
+import tempfile
+
+import psycopg
+
 from lib.harness import LEAT, wait_until
+from lib.leat_sql import Cluster
 
 SLOW_NAMES = LEAT.parent / "tests" / "leat-slow-names"
 COUNTERS = {"table_sql": "create table counters (app int, id int, n bigint not null default 0, primary key (app, id))",
@@ -50,3 +57,47 @@ def test_a_name_that_hangs_holds_up_only_its_shard(make_world):
         wait_until(lambda: slow.stat().st_size > 0, "a lookup to hang again")
     assert run.terminate() == 0
     assert "no connection, trying until there is one: 57P01: terminating connection due to administrator command" in run.text()
+
+
+@contextlib.contextmanager
+def own_server():
+    with tempfile.TemporaryDirectory(prefix="leat-pg-") as directory:
+        cluster = Cluster(directory)
+        try:
+            yield cluster
+        finally:
+            cluster.signal(signal.SIGCONT)
+            cluster.stop()
+
+
+def test_a_server_that_is_stopped_is_told_and_left(make_world):
+    """All processes of shard b's server are stopped: it takes what it is sent, and connections too, and says nothing. Shard a goes
+    on, the log says it, the connections are given up. When the server goes on so does b, and each write is there once."""
+    world = make_world(log="local", store="postgres", partitions=2, workers=1, **COUNTERS)
+    with own_server() as server:
+        world.settings["shards"][1]["dsn"] = server.dsn
+        world.write_config()
+        with psycopg.connect(server.dsn, autocommit=True) as db:
+            db.execute(COUNTERS["table_sql"])
+        world.init()
+        run = world.start("run")
+        with world.client(run) as http:
+            partition_of = {app: write(http, app, 0) for app in range(8)}
+            on_a = next(app for app, partition in partition_of.items() if partition == 0)
+            on_b = next(app for app, partition in partition_of.items() if partition == 1)
+            count = f"select coalesce(sum(n), 0)::int from counters where app = {on_b}"
+            with psycopg.connect(server.dsn, autocommit=True) as db:
+                wait_until(lambda: db.execute(count).fetchone()[0] == 1, "shard b's first write")
+                server.signal(signal.SIGSTOP)
+                for ident in range(20):
+                    write(http, on_b, 0)
+                    write(http, on_a, ident + 1)
+                run.wait_for(f"shard b: {server.directory}, port 5432 has answered nothing for")
+                wait_until(lambda: world.metrics(run)['leat_shard_connections{worker="0",shard="b"}'] == 0, "b to be given up")
+                assert len(world.rows(f"select 1 from counters where app = {on_a}", ["a"])) == 21
+                server.signal(signal.SIGCONT)
+                wait_until(lambda: db.execute(count).fetchone()[0] == 21, "shard b to catch up")
+                run.wait_for("shard b: answers again after")
+                assert db.execute(count).fetchone()[0] == 21
+        assert run.terminate() == 0
+    assert "shard a: " not in "".join(l for l in run.text().splitlines() if " warn " in l)

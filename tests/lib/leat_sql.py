@@ -332,6 +332,13 @@ class Cluster:
     def stop(self, mode="immediate"):
         self._tool("pg_ctl", "-D", self._data(), "-m", mode, "-w", "stop")
 
+    def signal(self, number):
+        """To each of its processes."""
+        postmaster = (self.directory / "data" / "postmaster.pid").read_text().split()[0]
+        children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (postmaster, *children):
+            os.kill(int(pid), number)
+
     def use_up_transaction_ids(self, left):
         """Only so many are left before the stop limit, which is 3,000,000 before the oldest one would come again. Their segment of
         pg_xact has to be there."""

@@ -15,11 +15,13 @@ typedef struct forwarder {
     uv_tcp_t listener;
     int port;    /* its own */
     int to_port; /* where the next connection leads */
+    bool swallows; /* what it takes goes nowhere */
 } forwarder;
 
 typedef struct forwarded {
     uv_tcp_t ends[2]; /* the client, the server */
     uv_connect_t connect;
+    const forwarder *by;
     uint32_t open;
     bool is_closing;
 } forwarded;
@@ -62,6 +64,8 @@ static inline void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *ret)
 static inline void on_bytes(uv_stream_t *from, ssize_t size, const uv_buf_t *bytes)
 {
     forwarded *link = from->data;
+    if (size > 0 && link->by->swallows)
+        size = 0;
     if (size <= 0) {
         free(bytes->base);
         if (size < 0)
@@ -101,6 +105,7 @@ static inline void on_client(uv_stream_t *listener, int status)
     forwarded *link = leat_must_calloc(1, sizeof *link);
     ck_assert_int_eq(status, 0);
     link->open = 2;
+    link->by = f;
     for (size_t i = 0; i < 2; i++) {
         uv_tcp_init(listener->loop, &link->ends[i]);
         link->ends[i].data = link;

@@ -152,6 +152,83 @@ START_TEST(freed_while_a_server_is_left)
 }
 END_TEST
 
+/* --- no answer ----------------------------------------------------------------------------------------------------- */
+
+static world *world_behind(forwarder *proxy, uint32_t connections)
+{
+    char dsn[1200];
+    world *w = world_new();
+    prepare_database(w);
+    forwarder_start(proxy, &w->loop, port_of(w->f));
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1 port=%d", w->f->dsn, proxy->port);
+    start_sink(w, dsn, connections, 30000);
+    wait_usable(w, connections);
+    return w;
+}
+
+/* What it takes is acknowledged by TCP, and nobody answers. No connection is left for a question. */
+START_TEST(a_shard_that_answers_nothing_is_told_and_left)
+{
+    forwarder proxy = {0};
+    world *w = world_behind(&proxy, 1);
+    listener l = listen_to_diagnostics();
+    proxy.swallows = true;
+    submit_claim(w, 2, 1);
+    expect_outcome(wait_done(w, 2), LEAT_UNKNOWN, "");
+    wait_usable(w, 0);
+    ck_assert_uint_gt(leat_sink_count(w->sink)->silent_ms, 0);
+    proxy.swallows = false;
+    wait_usable(w, 1);
+    claim(w, 1);
+    uv_update_time(&w->loop);
+    for (uint64_t since = uv_now(&w->loop); leat_sink_count(w->sink)->silent_ms > 0;)
+        turn(w, since, "the end of the silence");
+    ck_assert_uint_eq(stop_listening(&l, "has answered nothing for "), 1);
+    forwarder_stop(&proxy);
+    world_free(w);
+}
+END_TEST
+
+/* It is longer than a question may take, and no connection is idle. */
+START_TEST(a_slow_statement_is_not_ended)
+{
+    world *w = world_open(1, 30000);
+    PGconn *other = other_session(w, "");
+    listener l = listen_to_diagnostics();
+    fixture_run_on(other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 1, 1000)");
+    submit_claim(w, 2, 1);
+    uv_update_time(&w->loop);
+    for (uint64_t since = uv_now(&w->loop); uv_now(&w->loop) - since < 14000;)
+        turn(w, since, "time");
+    ck_assert(!w->answers[2].is_done);
+    fixture_run_on(other, "COMMIT");
+    expect_outcome(wait_done(w, 2), LEAT_APPLIED, "");
+    ck_assert_uint_eq(stop_listening(&l, "has answered nothing for "), 0);
+    ck_assert_str_eq(w->slots_said, "1");
+    PQfinish(other);
+    world_free(w);
+}
+END_TEST
+
+/* idle_session_timeout ends each connection again and again. */
+START_TEST(why_connections_end_is_said_once)
+{
+    world *w = world_new();
+    char dsn[1400];
+    prepare_database(w);
+    snprintf(dsn, sizeof dsn, "%s options='-c idle_session_timeout=300'", w->f->dsn);
+    listener l = listen_to_diagnostics();
+    start_sink(w, dsn, 2, 1000);
+    uv_update_time(&w->loop);
+    for (uint64_t since = uv_now(&w->loop); leat_sink_count(w->sink)->connects < 8;)
+        turn(w, since, "connections");
+    for (uint64_t since = uv_now(&w->loop); w->usable > 0;)
+        turn(w, since, "the end of one");
+    ck_assert_uint_le(stop_listening(&l, "57P05: terminating connection due to idle-session timeout"), 3); /* some, none, none for long */
+    world_free(w);
+}
+END_TEST
+
 /* --- a role with no rights --------------------------------------------------------------------------------------- */
 
 static void start_as_stranger(world *w, char role[64])
@@ -240,6 +317,10 @@ int main(void)
     tcase_add_test(servers, a_connection_to_the_same_server_ends_no_other);
     tcase_add_test(servers, a_job_submitted_while_a_server_is_left);
     tcase_add_test(servers, freed_while_a_server_is_left);
+    TCase *silence = add_case(suite, "silence");
+    tcase_add_test(silence, a_shard_that_answers_nothing_is_told_and_left);
+    tcase_add_test(silence, a_slow_statement_is_not_ended);
+    tcase_add_test(silence, why_connections_end_is_said_once);
     TCase *rights = add_case(suite, "rights");
     tcase_add_test(rights, a_claim_that_fails_again_and_again_is_said_once);
     tcase_add_test(rights, a_server_that_does_not_say_which_it_is);
