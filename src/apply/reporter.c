@@ -18,7 +18,7 @@ enum {
     LOOK_EVERY_MS = 500,
     NEWS_MS = 2000,     /* between two rows */
     AGAIN_MS = 5000,    /* after one that could not be written */
-    REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who waits in vain pauses between two attempts */
+    REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who meets a lock pauses between two attempts */
 };
 
 typedef struct reporter_shard {
@@ -84,9 +84,9 @@ static void ask_waits(reporter_shard *at)
 }
 
 /* Their words change with each second, so the fact has the first that were found. */
-static void add_waits(reporter_shard *at, leat_buf *facts)
+static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *facts)
 {
-    if (at->waits.count > 0 && mono_ms() - at->waits_ms > REMEMBER_MS)
+    if (waits == LEAT_WAITS_NOT || mono_ms() - at->waits_ms > REMEMBER_MS)
         at->waits.count = 0;
     for (uint32_t i = 0; i < at->waits.count; i++) {
         char words[LEAT_WAIT_WORDS_SIZE];
@@ -98,15 +98,16 @@ static void add_waits(reporter_shard *at, leat_buf *facts)
 
 /* ---- telling ---- */
 
-/* True: something has not been answered for a second. */
-static bool gather(reporter_shard *at, leat_buf *said)
+static leat_worker_waits gather(reporter_shard *at, leat_buf *said)
 {
     const leat_reporter_config *config = &at->reporter->config;
     leat_buf partitions = {0}, facts = {0};
-    bool is_slow = false;
-    for (uint32_t i = 0; i < config->worker_count; i++)
-        is_slow = leat_worker_tell(config->workers[i], at->shard, &partitions, &facts) || is_slow;
-    add_waits(at, &facts);
+    leat_worker_waits waits = LEAT_WAITS_NOT;
+    for (uint32_t i = 0; i < config->worker_count; i++) {
+        leat_worker_waits own = leat_worker_tell(config->workers[i], at->shard, &partitions, &facts);
+        waits = own > waits ? own : waits;
+    }
+    add_waits(at, waits, &facts);
     leat_buf_text(said, "{\"partitions\":[");
     leat_buf_append(said, partitions.data, partitions.size);
     leat_buf_text(said, "],\"facts\":[");
@@ -114,7 +115,7 @@ static bool gather(reporter_shard *at, leat_buf *said)
     leat_buf_text(said, "]}");
     leat_buf_free(&partitions);
     leat_buf_free(&facts);
-    return is_slow;
+    return waits;
 }
 
 static bool is_news(const reporter_shard *at, const leat_buf *said)
@@ -166,7 +167,7 @@ static void tell(reporter_shard *at, leat_buf *said)
 static void look(reporter_shard *at)
 {
     leat_buf said = {0};
-    if (gather(at, &said) && at->failed_ms == 0)
+    if (gather(at, &said) == LEAT_WAITS_NOW && at->failed_ms == 0)
         ask_waits(at);
     if (!said.failed && is_due(at, &said))
         tell(at, &said);

@@ -45,9 +45,16 @@ bool leat_worker_failed(const leat_worker *worker);
 bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
 /* What the worker's reader says of the log, at most half a second old. Any thread; for readiness and `leat status`. */
 void leat_worker_log(leat_worker *worker, leat_log_health *ret);
+/* Whether something of a shard may be waiting for somebody else. */
+typedef enum leat_worker_waits {
+    LEAT_WAITS_NOT,
+    LEAT_WAITS_BETWEEN, /* something met a lock, and will be tried again */
+    LEAT_WAITS_NOW,     /* something has not been answered for a second */
+} leat_worker_waits;
+
 /* Appends what the worker says of a shard: its partitions ("0,2") and facts (facts.h), behind a comma if something stands
- * there. True: something has not been answered for a second. Any thread; at most half a second old. */
-bool leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions, leat_buf *facts);
+ * there. Any thread; at most half a second old. */
+leat_worker_waits leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions, leat_buf *facts);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

@@ -118,13 +118,19 @@ static void add_trouble(const account *about, const leat_trouble *trouble)
         leat_err("shard=%s %s", about->name, words);
 }
 
-static void add_troubles(const account *about)
+/* True: some of it met a lock. */
+static bool add_troubles(const account *about)
 {
+    bool is_contended = false;
     leat_trouble troubles[CAUSES_MAX];
     uint32_t count = leat_engine_troubles(about->worker->engine, about->shard, troubles, CAUSES_MAX);
-    for (uint32_t i = 0; i < count; i++)
-        if (about->now_us - troubles[i].since_us >= SAY_AFTER_MS * 1000)
-            add_trouble(about, &troubles[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        if (about->now_us - troubles[i].since_us < SAY_AFTER_MS * 1000)
+            continue;
+        add_trouble(about, &troubles[i]);
+        is_contended = is_contended || troubles[i].outcome == LEAT_CONTENTION;
+    }
+    return is_contended;
 }
 
 /* ---- what is not answered ---- */
@@ -253,13 +259,14 @@ static void account_for(leat_worker *worker, uint32_t shard)
     leat_flight flight;
     leat_engine_flight(worker->engine, shard, &flight);
     bool is_slow = flight.kind != LEAT_JOB_NONE && about.now_us - flight.since_us >= SLOW_MS * 1000;
-    add_troubles(&about);
+    bool is_contended = add_troubles(&about);
     if (is_slow && about.now_us - flight.since_us >= 2 * SLOW_MS * 1000)
         add_unanswered(&about, &flight);
     add_partitions(&about, is_slow, &partitions);
+    leat_worker_waits waits = is_slow ? LEAT_WAITS_NOW : is_contended ? LEAT_WAITS_BETWEEN : LEAT_WAITS_NOT;
     pthread_mutex_lock(&worker->told_lock);
     leat_buf old_facts = state->told.facts, old_partitions = state->told.partitions;
-    state->told = (leat_worker_told){.facts = facts, .partitions = partitions, .is_slow = is_slow};
+    state->told = (leat_worker_told){.facts = facts, .partitions = partitions, .waits = waits};
     pthread_mutex_unlock(&worker->told_lock);
     leat_buf_free(&old_facts);
     leat_buf_free(&old_partitions);
@@ -282,13 +289,13 @@ static void append(leat_buf *out, const leat_buf *from, size_t max)
     leat_buf_append(out, from->data, from->size);
 }
 
-bool leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions, leat_buf *facts)
+leat_worker_waits leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions, leat_buf *facts)
 {
     pthread_mutex_lock(&worker->told_lock);
     const leat_worker_told *told = &worker->shards[shard].told;
     append(partitions, &told->partitions, SIZE_MAX);
     append(facts, &told->facts, LEAT_FACTS_BYTES_MAX);
-    bool is_slow = told->is_slow;
+    leat_worker_waits waits = told->waits;
     pthread_mutex_unlock(&worker->told_lock);
-    return is_slow;
+    return waits;
 }

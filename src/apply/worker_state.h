@@ -14,7 +14,7 @@
 typedef struct leat_worker_told {
     leat_buf facts;
     leat_buf partitions; /* "0,2": assigned to it */
-    bool is_slow;        /* something has not been answered for a second */
+    leat_worker_waits waits;
 } leat_worker_told;
 
 typedef struct leat_worker_shard_state {

@@ -39,8 +39,7 @@ static const char waits_sql[] =
 
 /* What a role may not see of pg_stat_replication is NULL there. */
 static const char standbys_sql[] =
-    "SELECT 'synchronous_standby_names is \"' || current_setting('synchronous_standby_names') || '\", synchronous_commit '"
-    "       || current_setting('synchronous_commit') || '; connected standbys: '"
+    "SELECT 'synchronous_standby_names is \"' || current_setting('synchronous_standby_names') || '\"; connected standbys: '"
     "       || coalesce((SELECT string_agg(r.application_name || coalesce(' (' || r.state || ', ' || r.sync_state || ')', ''), ', ')"
     "                      FROM pg_catalog.pg_stat_replication AS r), 'none')";
 

@@ -3,7 +3,6 @@
 import json
 import signal
 
-import httpx
 import psycopg
 import pytest
 
@@ -45,8 +44,8 @@ def wait_until_well(world):
 
 
 @pytest.fixture
-def one(make_world):
-    world = make_world(**ONE)
+def one(make_world, request):
+    world = make_world(**{**ONE, **getattr(request, "param", {})})
     world.init()
     return world
 
@@ -55,8 +54,9 @@ def put(http, number, **values):
     assert http.put(f"/things/{number}", json={**{"n": number}, **values}).status_code == 202
 
 
+@pytest.mark.parametrize("one", [{"apply": {"records": 64, "batch_records": 64}}], indirect=True)
 def test_a_locked_row(one):
-    """The record, and the session that has its row, are named; the log says it before a second batch has failed."""
+    """The record and the session that has its row are named; then what waits behind it fills the memory, which is named too."""
     leat = one.start("run")
     with one.client(leat) as http, one.db("a") as foreign:
         put(http, 1)
@@ -65,14 +65,102 @@ def test_a_locked_row(one):
         with foreign.transaction():
             foreign.execute("select from things where id = 1 for update")
             pid = foreign.info.backend_pid
-            put(http, 1, n=2)
+            for n in range(2, 102):
+                put(http, 1, n=n)
             lock = wait_for_trouble(one, kind="lock")
             assert f"session pid={pid} application_name=\"the culprit\"" in lock["words"] and "things" in lock["words"]
-            assert "is stalled by" not in leat.text()
             leat.wait_for(f"session pid={pid} ")
             stalled = wait_for_trouble(one, kind="stalled", outcome="contention", table="things", key="1")
             assert stalled["sqlstate"] == "55P03" and stalled["offset"] >= 0 and stalled["seconds"] >= 1
-            assert one.metric(leat, "leat_subpartitions_stalled") == 1
+            assert one.metric(leat, "leat_subpartitions_stalled") == 1 == one.metric(leat, "leat_partitions_paused")
             assert one.metric(leat, "leat_stalled_seconds") >= 1
+            full = wait_for_trouble(one, kind="full", partition=stalled["partition"])
+            assert full["count"] == 1 and "memory is full" in full["words"]
         wait_until_well(one)
-        assert "leat_stalled_seconds{" not in "".join(one.metrics(leat))
+        assert not any(name.startswith("leat_stalled_seconds") for name in one.metrics(leat))
+        assert one.rows("select n from things") == [(101,)]
+
+
+TROUBLES = {
+    "a missing parent": (
+        "select", "insert into parents values (7)", {"parent": 7},
+        {"kind": "stalled", "outcome": "bad data for now", "sqlstate": "23503"}),
+    "a drifted table": (
+        "create function no() returns trigger language plpgsql as $$ begin perform from gone; return new; end $$;"
+        " create trigger no before insert on things for each row execute function no()", "create table gone()", {},
+        {"kind": "stalled", "outcome": "drift", "sqlstate": "42P01"}),
+    "a halted shard": (
+        "create function no() returns trigger language plpgsql as $$ begin raise exception 'corrupt' using errcode = 'XX001';"
+        " end $$; create trigger no before insert on things execute function no()", "drop trigger no on things", {},
+        {"kind": "halted", "outcome": "not understood", "sqlstate": "XX001"}),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_record_that_waits(one, name):
+    """It is named with its place, table, key and SQLSTATE; the log has one line for all that wait for the same."""
+    provoke, mend, values, told = TROUBLES[name]
+    leat = one.start("run")
+    with one.client(leat) as http:
+        with one.db("a") as db:
+            db.execute(provoke)
+        for number in range(1, 21):
+            put(http, number, **values)
+        trouble = wait_for_trouble(one, table="things", **told)
+        assert trouble["key"] in map(str, range(1, 21)) and trouble["offset"] >= 0 and trouble["process"].endswith(f" {leat.pid}")
+        if told["kind"] == "stalled":
+            leat.wait_for("is stalled by " + told["outcome"])
+            assert leat.text().count("is stalled by " + told["outcome"]) == 1
+        with one.db("a") as db:
+            db.execute(mend)
+        wait_until_well(one)
+    assert one.rows("select count(*) from things") == [(20,)]
+
+
+def test_a_process_that_is_gone_or_stands_still(one):
+    """Killed, or stopped with its sessions open: nobody applies, and who was heard last is named."""
+    edge, apply = one.start("edge"), one.start("apply")
+    apply.wait_for("assigned", count=2)
+    wait_until(lambda: one.rows("select 1 from leat.workers"), "its first word")
+    with one.client(edge) as http:
+        apply.kill()
+        put(http, 1)
+        assert f" {apply.pid} was heard last" in wait_for_trouble(one, kind="nobody")["words"]
+        other = one.start("apply")
+        wait_until_well(one)
+        other.signal(signal.SIGSTOP)
+        put(http, 2)
+        assert f" {other.pid} was heard last" in wait_for_trouble(one, kind="nobody")["words"]
+        other.signal(signal.SIGCONT)
+        wait_until_well(one)
+        assert other.terminate() == 0
+        assert one.rows(f"select count(*) from leat.workers where pid = {other.pid}") == [(0,)]
+
+
+def test_a_standby_that_is_gone(one):
+    """A commit waits for it: status says so, and how it is set; nothing of that keeps leat's own word from being written."""
+    leat = one.start("run")
+    with one.client(leat) as http, psycopg.connect(one.env["PG_DSN_1"], autocommit=True) as server:
+        server.execute("set synchronous_commit = local")
+        put(http, 1)
+        wait_until(lambda: one.rows("select 1 from things"), "the row")
+        try:
+            server.execute("alter system set synchronous_standby_names = 'ghost'")
+            server.execute("select pg_reload_conf()")
+            wait_until(lambda: server.execute("show synchronous_standby_names").fetchone() == ("ghost",), "the setting")
+            put(http, 2)
+            commit = wait_for_trouble(one, kind="commit")
+            assert 'synchronous_standby_names is "ghost"' in commit["words"] and "connected standbys: none" in commit["words"]
+            leat.wait_for("a synchronous standby to confirm its commit")
+        finally:
+            server.execute("alter system reset synchronous_standby_names")
+            server.execute("select pg_reload_conf()")
+        wait_until_well(one)
+
+
+def test_before_init(make_world):
+    """Log and shard answer, and say what to do: that is unwell, not a failure to find out."""
+    world = make_world(**ONE)
+    done = world.leat("status", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 3 and "leat init" in found["log_error"] and "leat init" in found["shards"][0]["error"]
