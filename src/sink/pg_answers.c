@@ -7,15 +7,20 @@
 #include "base/diag.h"
 #include "sink/sqlstate.h"
 
+static void set_message(leat_job_result *result, const char *message)
+{
+    size_t size = strnlen(message, sizeof result->message - 1);
+    memcpy(result->message, message, size);
+    result->message[size] = '\0';
+}
+
 void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const char *sqlstate, const char *message)
 {
     leat_job_result *result = &session->result;
     session->failed = true;
     result->outcome = outcome;
     snprintf(result->sqlstate, sizeof result->sqlstate, "%s", sqlstate);
-    size_t size = strnlen(message, sizeof result->message - 1);
-    memcpy(result->message, message, size);
-    result->message[size] = '\0';
+    set_message(result, message);
 }
 
 static void set_answer_fault(leat_pg_session *session, const char *message)
@@ -254,8 +259,13 @@ static void take_progress(leat_pg_session *session, const PGresult *answer)
 static void take_terminated(leat_pg_session *session, const PGresult *answer)
 {
     int32_t count;
-    if (leat_pg_field_int4(answer, 0, 0, &count) < 0 || count <= 0)
+    if (leat_pg_field_int4(answer, 0, 0, &count) < 0 || count == 0)
         return;
+    if (count < 0) {
+        set_message(&session->result, "a session of leat holds the partition, and its commit waits for a synchronous standby: see "
+                                      "synchronous_standby_names");
+        return;
+    }
     session->shared->counters.holders_terminated += (uint64_t)count;
     leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed", session->partition, count);
 }

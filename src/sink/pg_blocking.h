@@ -19,6 +19,8 @@ typedef struct leat_pg {
     PGconn *connection;
     int64_t timeout_us;
     int64_t deadline_us; /* of everything after connecting */
+    int64_t tell_us;     /* when it is said what an answer waits for; 0: only when the time is up */
+    const char *dsn;     /* who opened it keeps it until it is closed */
     char where[256];     /* database and host, for messages */
     bool is_away;        /* what failed last was the connection or the server as a whole: it may be well later. A
                             standby is away too: what it shows may be the past */
@@ -47,6 +49,14 @@ int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK
 
 /* Whether a pooler stands between: the session is lent, and so is every other that came by this way. 0 or -1. */
 int leat_pg_look_for_pooler(leat_pg *pg, bool *ret, leat_error *error) LEAT_MUST_CHECK;
+
+/* Ends the transaction for good. Of all statements this is the one that may wait for others for as long as they like, as for
+ * a synchronous standby that is gone: it has a minute. Given up, it may still happen, and the error says so. */
+int leat_pg_commit(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
+
+/* What the session of that process id waits for, asked over another connection: for a standby, for a lock and whose, ... false:
+ * it is not known. Behind a pooler it never is: process ids are made up there. */
+bool leat_pg_reason(const char *dsn, int backend, char *ret, size_t size);
 
 /* A field as a number or a boolean; it is there and valid because the query says so. */
 int64_t leat_pg_integer(const PGresult *result, int row, int column);

@@ -347,7 +347,7 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
 }
 
 static int set_up(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
-                  const char *end, leat_error *error)
+                  int (*end)(leat_pg *pg, leat_error *error), leat_error *error)
 {
     LEAT_ASSERT(shard < layout->shard_count);
     leat_pg pg;
@@ -355,7 +355,7 @@ static int set_up(const char *dsn, leat_source *source, const leat_layout *layou
     if (status == 0)
         status = init_in_transaction(&pg, source, layout, shard, starts, error);
     if (status == 0)
-        status = leat_pg_run(&pg, end, error);
+        status = end(&pg, error);
     leat_pg_close(&pg);
     return status;
 }
@@ -363,13 +363,18 @@ static int set_up(const char *dsn, leat_source *source, const leat_layout *layou
 int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                        const int64_t *starts, leat_error *error)
 {
-    return set_up(dsn, source, layout, shard, starts, "COMMIT", error);
+    return set_up(dsn, source, layout, shard, starts, leat_pg_commit, error);
+}
+
+static int take_back(leat_pg *pg, leat_error *error)
+{
+    return leat_pg_run(pg, "ROLLBACK", error);
 }
 
 int leat_postgres_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                                 const int64_t *starts, leat_error *error)
 {
-    return set_up(dsn, source, layout, shard, starts, "ROLLBACK", error);
+    return set_up(dsn, source, layout, shard, starts, take_back, error);
 }
 
 /* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one every few seconds. */

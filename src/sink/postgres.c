@@ -12,7 +12,7 @@
 #include "sink/postgres.h"
 #include "sink/sqlstate.h"
 
-enum { SERVER_VERSION_MIN = 150000 };
+enum { SERVER_VERSION_MIN = 150000, TELL_AFTER_US = 2000000, COMMIT_US = 60000000 };
 
 /* ---- messages ---- */
 
@@ -118,8 +118,22 @@ static void drop_notice(void *context, const PGresult *result)
 
 static int fail_silence(leat_pg *pg, leat_error *error)
 {
+    char reason[512];
+    long long waited_s = (long long)(pg->timeout_us / 1000000);
     pg->is_away = true;
-    return leat_fail(error, "%s: no answer within %lld s", pg->where, (long long)(pg->timeout_us / 1000000));
+    if (pg->dsn && leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
+        return leat_fail(error, "%s: no answer within %lld s: %s", pg->where, waited_s, reason);
+    return leat_fail(error, "%s: no answer within %lld s", pg->where, waited_s);
+}
+
+/* Once: a person who waits is told what for. */
+static void tell(leat_pg *pg)
+{
+    char reason[512];
+    pg->tell_us = 0;
+    if (leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
+        leat_warn("%s: no answer yet: %s; waiting for %lld s more", pg->where, reason,
+                  (long long)((pg->deadline_us - leat_mono_us()) / 1000000));
 }
 
 /* False: the time is up, and the socket is still not ready. It is looked at however late it is: the process may have been
@@ -139,8 +153,13 @@ static bool wait_fd(int fd, short events, int64_t deadline_us)
 static int wait_result(leat_pg *pg, leat_error *error)
 {
     while (PQisBusy(pg->connection)) {
-        if (!wait_fd(PQsocket(pg->connection), POLLIN, pg->deadline_us))
-            return fail_silence(pg, error);
+        bool tells = pg->tell_us && pg->tell_us < pg->deadline_us;
+        if (!wait_fd(PQsocket(pg->connection), POLLIN, tells ? pg->tell_us : pg->deadline_us)) {
+            if (!tells)
+                return fail_silence(pg, error);
+            tell(pg);
+            continue;
+        }
         if (!PQconsumeInput(pg->connection))
             return fail_connection(pg, error);
     }
@@ -303,6 +322,7 @@ static int connect_by(leat_pg *pg, leat_pg_dsn *dsn, uint64_t hash, leat_error *
 static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error *error)
 {
     memset(pg, 0, sizeof *pg);
+    pg->dsn = any_server ? NULL : text; /* who asks what another one waits for is not asked about */
     leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
     if (!dsn)
         return -1;
@@ -350,6 +370,7 @@ int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error)
 {
     if (connect_to(pg, dsn, false, error) != 0)
         return -1;
+    pg->tell_us = leat_mono_us() + TELL_AFTER_US;
     return begin_at_primary(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
 }
 
@@ -360,6 +381,7 @@ int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error)
 {
     if (connect_to(pg, dsn, false, error) != 0)
         return -1;
+    pg->dsn = NULL; /* nobody reads what a report waits for */
     return begin_at_primary(pg, report_sql, error);
 }
 
@@ -367,6 +389,16 @@ int leat_pg_report_again(leat_pg *pg, leat_error *error)
 {
     pg->deadline_us = leat_mono_us() + pg->timeout_us;
     return begin_at_primary(pg, report_sql, error);
+}
+
+int leat_pg_commit(leat_pg *pg, leat_error *error)
+{
+    pg->timeout_us = COMMIT_US;
+    pg->deadline_us = leat_mono_us() + COMMIT_US;
+    pg->tell_us = leat_mono_us() + TELL_AFTER_US;
+    if (leat_pg_run(pg, "COMMIT", error) == 0)
+        return 0;
+    return pg->is_away ? leat_fail_prefix(error, "what was written may stand or not, run it again when this is mended") : -1;
 }
 
 int leat_postgres_check_dsn(const char *text, leat_error *error)

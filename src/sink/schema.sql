@@ -534,13 +534,15 @@ $$;
 
 -- Ends the sessions that keep a claim of this partition waiting, when they are ours: application_name begins with
 -- 'leat'. For a claim that has just failed with 55P03, in a transaction of its own: a pipeline that stopped before its
--- Sync holds the lock for ever, and no timeout of the server's ends it. Returns how many sessions were told to end.
+-- Sync holds the lock for ever, and no timeout of the server's ends it. Never one whose commit waits for a synchronous
+-- standby: ended, it would count as committed, unreplicated. It lets go when the standby has answered, and until then
+-- the partition waits. Returns how many sessions were told to end; -1: none, because one waits for a standby.
 CREATE OR REPLACE FUNCTION leat.terminate_holders(p_source int, p_partition int)
 RETURNS int
 LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog
 AS $$
     WITH holders AS MATERIALIZED (
-        SELECT DISTINCT l.pid
+        SELECT DISTINCT l.pid, a.wait_event IS NOT DISTINCT FROM 'SyncRep' AS is_committing
           FROM pg_locks AS l
           JOIN pg_stat_activity AS a USING (pid)
          WHERE l.locktype = 'advisory' AND l.granted
@@ -549,8 +551,10 @@ AS $$
            AND l.objid::bigint = p_partition AND l.objsubid = 2
            AND l.pid <> pg_backend_pid()
            AND starts_with(a.application_name, 'leat')
+    ), ended AS MATERIALIZED (
+        SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::int AS count FROM holders WHERE NOT is_committing
     )
-    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))::int FROM holders
+    SELECT CASE WHEN count = 0 AND EXISTS (SELECT FROM holders WHERE is_committing) THEN -1 ELSE count END FROM ended
 $$;
 
 -- RFC 7396: what `p_patch` makes of `p_target`. A target that is NULL or no object counts as {}. Runs under the path of the
