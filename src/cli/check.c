@@ -225,6 +225,15 @@ static void check_triggers(examination *about, uint32_t shard, leat_finding *ret
          server->is_replica ? "replica" : "not replica", server->role);
 }
 
+static void check_time_limits(examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    if (*server->time_limits)
+        find(ret, LEAT_CHECK_WARNING, "%s for role %s", server->time_limits, server->role);
+    else
+        find(ret, LEAT_CHECK_OK, "none that ends what leat does, for role %s", server->role);
+}
+
 /* One more than configured: the look at the tables. */
 static void check_connections(examination *about, uint32_t shard, leat_finding *ret)
 {
@@ -310,17 +319,20 @@ static void check_alike(examination *about, uint32_t shard, leat_finding *ret)
 static void check_privileges(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
-    leat_buf missing = {0};
+    leat_buf missing = {0}, grants = {0};
     const leat_board_version *version = about->startup.versions[shard];
     const char *role = about->servers[shard].role;
     if (leat_shard_missing_privileges(address_of(about, shard), version->tables, version->table_count, &missing,
-                                      &error) != 0)
+                                      &grants, &error) != 0) {
         find_error(ret, &error);
-    else if (missing.size > 0)
+    } else if (missing.size > 0) {
         find(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));
-    else
+        ret->exact = leat_must_strdup(leat_buf_cstr(&grants));
+    } else {
         find(ret, LEAT_CHECK_OK, "role %s may do what leat does", role);
+    }
     leat_buf_free(&missing);
+    leat_buf_free(&grants);
 }
 
 /* ---- all of them ---- */
@@ -361,6 +373,11 @@ static const check checks[] = {
      "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
     {"triggers", POSTGRES, SHARD, check_triggers,
      "triggers and foreign keys are not fired by leat's writes", "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role"},
+    {"time limits", POSTGRES, SHARD, check_time_limits,
+     "the server ends a batch that takes longer, which is repeated in smaller parts; transaction_timeout and idle_session_timeout end the "
+     "session too, which is made anew each time",
+     "ALTER ROLE ... SET statement_timeout = 0, transaction_timeout = 0, idle_session_timeout = 0, each on its own; leat has limits of its "
+     "own, of a minute"},
     {"connections", POSTGRES, SHARD, check_connections,
      "it works with the connections it gets, slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},
@@ -417,6 +434,9 @@ static void run_check(examination *about, const check *from, uint32_t shard)
         find(finding, LEAT_CHECK_SKIPPED, "%s", reason);
     else
         from->run(about, shard, finding);
+    bool is_fault = finding->verdict == LEAT_CHECK_FAILED || finding->verdict == LEAT_CHECK_WARNING;
+    if (is_fault && is_of_shard(from) && !finding->exact)
+        finding->exact = leat_remedy_of(from->name, finding->what, about->servers[shard].role);
 }
 
 enum { CHECK_COUNT = sizeof checks / sizeof *checks };
@@ -448,6 +468,8 @@ int leat_command_check(const leat_options *options)
         code = failed ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
     }
     leat_startup_fini(&about->startup);
+    for (uint32_t i = 0; i < about->count; i++)
+        free(about->findings[i].exact);
     free(about->findings);
     free(about);
     return code;

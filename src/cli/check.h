@@ -15,7 +15,12 @@ typedef struct leat_finding {
     char what[1024];
     const char *why;   /* it matters, and ... */
     const char *remedy; /* ... what to do: of a warning or failure */
+    char *exact;        /* what to do about just this, in lines; NULL: `remedy`. Owned: malloc */
 } leat_finding;
+
+/* What to do about just this `what` of the check, for `role` of the shard ("" where it is not known): malloc. NULL: nothing more
+ * exact than the check's own remedy. */
+char *leat_remedy_of(const char *check, const char *what, const char *role);
 
 uint32_t leat_findings_count(const leat_finding *findings, uint32_t count, leat_verdict verdict);
 /* A line each, two more under a warning or failure, and a last one with the counts. */

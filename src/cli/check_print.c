@@ -12,6 +12,11 @@ static bool is_fault(const leat_finding *finding)
     return finding->verdict == LEAT_CHECK_WARNING || finding->verdict == LEAT_CHECK_FAILED;
 }
 
+static const char *remedy_of(const leat_finding *finding)
+{
+    return finding->exact ? finding->exact : finding->remedy;
+}
+
 uint32_t leat_findings_count(const leat_finding *findings, uint32_t count, leat_verdict verdict)
 {
     uint32_t found = 0;
@@ -28,8 +33,12 @@ static void print_finding(FILE *out, const leat_finding *finding)
     if (finding->shard)
         fprintf(out, "shard %s: ", finding->shard);
     fprintf(out, "%s: %s\n", finding->check, finding->what);
-    if (is_fault(finding))
-        fprintf(out, "         why: %s\n         do:  %s\n", finding->why, finding->remedy);
+    if (!is_fault(finding))
+        return;
+    fprintf(out, "         why: %s\n         do:  ", finding->why);
+    for (const char *c = remedy_of(finding); *c; c++)
+        *c == '\n' ? fputs("\n              ", out) : fputc(*c, out);
+    fputc('\n', out);
 }
 
 void leat_findings_print_text(FILE *out, const leat_finding *findings, uint32_t count)
@@ -61,7 +70,7 @@ static void put_finding(leat_buf *out, const leat_finding *finding)
     put_member(out, "shard", finding->shard);
     put_member(out, "what", finding->what);
     put_member(out, "why", is_fault(finding) ? finding->why : NULL);
-    put_member(out, "do", is_fault(finding) ? finding->remedy : NULL);
+    put_member(out, "do", is_fault(finding) ? remedy_of(finding) : NULL);
     leat_buf_byte(out, '}');
 }
 

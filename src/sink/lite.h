@@ -36,8 +36,8 @@ int leat_lite_rehearse_init(const char *file, leat_source *source, const leat_la
 int leat_lite_refuse_others(const char *file, const leat_source *source, const char *group,
                             leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_read_server(const char *file, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret,
-                                 leat_error *error) LEAT_MUST_CHECK;
+int leat_lite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+                                 leat_buf *ret_grants, leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_read_progress(const char *file, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                             leat_error *error) LEAT_MUST_CHECK;
 int leat_lite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;

@@ -358,13 +358,14 @@ int leat_lite_refuse_others(const char *file, const leat_source *source, const c
     return 0;
 }
 
-int leat_lite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret,
-                                 leat_error *error)
+int leat_lite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+                                 leat_buf *ret_grants, leat_error *error)
 {
     (void)file;
     (void)tables;
     (void)count;
-    (void)ret;
+    (void)ret_missing;
+    (void)ret_grants;
     (void)error;
     return 0;
 }

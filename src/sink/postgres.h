@@ -19,8 +19,8 @@ int leat_postgres_rehearse_init(const char *dsn, leat_source *source, const leat
 int leat_postgres_refuse_others(const char *dsn, const leat_source *source, const char *group,
                                 leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_read_server(const char *dsn, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret,
-                                     leat_error *error) LEAT_MUST_CHECK;
+int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+                                     leat_buf *ret_grants, leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                                 leat_error *error) LEAT_MUST_CHECK;
 int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work *ret,

@@ -17,8 +17,8 @@ typedef struct shard_ops {
                          const int64_t *starts, leat_error *error);
     int (*refuse_others)(const char *where, const leat_source *source, const char *group, leat_error *error);
     int (*read_server)(const char *where, leat_shard_server *ret, leat_error *error);
-    int (*missing_privileges)(const char *where, const leat_table *tables, uint32_t count, leat_buf *ret,
-                              leat_error *error);
+    int (*missing_privileges)(const char *where, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+                              leat_buf *ret_grants, leat_error *error);
     int (*read_progress)(const char *where, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                          leat_error *error);
     int (*read_work)(const char *where, const char *topic, leat_shard_work *ret, leat_error *error);
@@ -112,9 +112,9 @@ int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret, leat_e
 }
 
 int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
-                                  leat_buf *ret, leat_error *error)
+                                  leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
 {
-    return ops_of(at)->missing_privileges(where(at), tables, count, ret, error);
+    return ops_of(at)->missing_privileges(where(at), tables, count, ret_missing, ret_grants, error);
 }
 
 int leat_shard_read_progress(leat_shard_address at, const char *topic, leat_shard_partition **ret,

@@ -80,13 +80,14 @@ typedef struct leat_shard_server {
     bool fsync;
     bool read_only;          /* no server that takes writes answers: this is another one, or default_transaction_read_only */
     bool is_standby;
+    char time_limits[256]; /* settings that end leat's statements or sessions early, with their values; "": none */
     int64_t connections_max; /* that the role may have at most: the least of the server's, the database's, its own limit */
 } leat_shard_server;
 int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
-/* Appends what the role may not do with these tables and schema leat, but must: "INSERT on public.t, ..."; nothing when
- * it may do all. SQLite has none to lack. */
+/* Appends what the role may not do with these tables and schema leat, but must: "INSERT, UPDATE on public.t; ...", and the GRANT
+ * statements, each on a line, that let it; nothing when it may do all. SQLite has none to lack. */
 int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
-                                  leat_buf *ret, leat_error *error) LEAT_MUST_CHECK;
+                                  leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error) LEAT_MUST_CHECK;
 
 /* What a shard has recorded of one partition. */
 typedef struct leat_shard_partition {

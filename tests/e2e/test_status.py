@@ -70,6 +70,9 @@ PROBLEMS = {
     "triggers that are not fired": (
         lambda w: on_shard(w, "a", f"alter database {w.name} set session_replication_role = replica"),
         ("triggers", "a"), "warning", "session_replication_role is replica"),
+    "a short time limit": (
+        lambda w: on_shard(w, "a", f"alter database {w.name} set idle_session_timeout = '10s'"),
+        ("time limits", "a"), "warning", "idle_session_timeout = 10s"),
     "synchronous_commit off": (
         lambda w: on_shard(w, "a", f"alter database {w.name} set synchronous_commit = off"),
         ("synchronous_commit", "a"), "warning", "synchronous_commit is off"),
@@ -111,7 +114,41 @@ def test_a_role_without_privileges(world, expected):
         code, findings = check(world)
         assert code == 3 and faults(findings) == expected | {("privileges", "a")}
         assert findings["privileges", "a"]["what"] == (
-            f"role {role} lacks DELETE on public.subscriptions, UPDATE on public.subscriptions")
+            f"role {role} lacks UPDATE, DELETE on public.subscriptions")
+        for statement in findings["privileges", "a"]["do"].splitlines():
+            on_shard(world, "a", statement)
+        assert check(world)[1]["privileges", "a"]["result"] == "ok"
+    finally:
+        world.close()
+        with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:
+            server.execute(f"drop role if exists {role}")
+
+
+def test_what_to_do_is_exact(make_world):
+    """The statement or the setting that mends just this, with the role, database or route."""
+    world = make_world(shards=1)
+    world.init()
+    dsn, role = world.dsns["a"], "r" + world.name
+
+    def advice(name, change=""):
+        world.settings["shards"][0]["dsn"] = dsn + change
+        world.write_config()
+        return check(world)[1][name, "a"]["do"]
+
+    try:
+        assert advice("connection", " user=nobody_here").startswith('CREATE ROLE "nobody_here" LOGIN;')
+        assert advice("connection", " dbname=nothing_here").startswith('CREATE DATABASE "nothing_here";')
+        on_shard(world, "a", f"create role {role} nologin")
+        mine = f" user={role}"
+        for name in ("connection", "schema leat", "privileges"):
+            for statement in advice(name, mine).splitlines():
+                on_shard(world, "a", statement)
+        assert all(check(world)[1][name, "a"]["result"] == "ok" for name in ("connection", "schema leat", "tables", "privileges"))
+        on_shard(world, "a", "alter table subscriptions enable row level security")
+        statement = advice("tables", mine).partition(";")[0]
+        assert statement == f'ALTER ROLE "{role}" BYPASSRLS'
+        on_shard(world, "a", statement)
+        assert check(world)[1]["tables", "a"]["result"] == "ok"
     finally:
         world.close()
         with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:
@@ -153,12 +190,11 @@ def test_what_a_write_uses_besides_the_table(make_world):
         world.settings["shards"][0]["dsn"] += f" user={role}"
         world.write_config()
         _, findings = check(world)
-        needed = ["EXECUTE on aids.folded", "EXECUTE on aids.given", "EXECUTE on shut.checked", "EXECUTE on shut.small",
-                  "USAGE on schema aids", "USAGE on schema kinds", "USAGE on sequence aids.numbers",
-                  "USAGE on sequence public.things_n_seq", "USAGE on sequence public.things_o_seq"]
-        assert findings["privileges", "a"]["what"] == f"role {role} lacks {', '.join(needed)}"
-        for right in needed:
-            on_shard(world, "a", "grant {} to {}".format(right.replace("EXECUTE on", "execute on function"), role))
+        assert findings["privileges", "a"]["what"] == (
+            f"role {role} lacks USAGE on schema aids, kinds; USAGE on sequence aids.numbers, public.things_n_seq, public.things_o_seq; "
+            "EXECUTE on function aids.folded(text), aids.given(), shut.checked(integer), shut.small(integer)")
+        for statement in findings["privileges", "a"]["do"].splitlines():
+            on_shard(world, "a", statement)
         assert check(world)[1]["privileges", "a"]["result"] == "ok"
         with world.client(world.start("run")) as http:
             assert http.put("/things/1", json={"v": "A", "m": "well", "ms": ["unwell"]}).status_code == 202
