@@ -122,7 +122,7 @@ void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms);
 /* Clients of this process that are being destroyed still, bounded by LEAT_KAFKA_LEAVING_MAX by whoever makes one anew: one
  * that never ends keeps its threads. */
 uint32_t leat_kafka_clients_leaving(void);
-/* Says an error once a kind and minute. */
+/* Says an error once a kind and minute; of a right that is missing, which one. */
 void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
 
 /* An eventfd for wake-ups, or -1. */
@@ -187,6 +187,8 @@ void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, 
  * first open transaction begins. */
 void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
                             rd_kafka_IsolationLevel_t isolation, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+/* The operation that is to be granted, in words for behind the error; "" when no right is missing. */
+const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words);
 /* 0 read, 1 there is no such topic, -1 error. */
 int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error) LEAT_MUST_CHECK;
 int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,

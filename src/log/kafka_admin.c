@@ -112,6 +112,12 @@ static bool is_unknown_topic(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID;
 }
 
+const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words)
+{
+    bool is_missing = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    return is_missing ? words : "";
+}
+
 static bool is_told(const char *topic_id)
 {
     return topic_id[0] && strcmp(topic_id, "AAAAAAAAAAAAAAAAAAAAAA") != 0;
@@ -149,7 +155,8 @@ int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_e
     if (fault && is_unknown_topic(rd_kafka_error_code(fault)))
         return 1;
     if (fault && rd_kafka_error_code(fault))
-        return leat_fail(error, "%s", rd_kafka_error_string(fault));
+        return leat_fail(error, "%s%s", rd_kafka_error_string(fault),
+                         leat_kafka_grant(rd_kafka_error_code(fault), ": grant DESCRIBE on the topic"));
     read_description(topics[0], ret);
     return 0;
 }
@@ -215,7 +222,8 @@ static int read_created(rd_kafka_event_t *event, leat_error *error)
     if (!code)
         return 0;
     const char *text = rd_kafka_topic_result_error_string(topics[0]);
-    return leat_fail(error, "%s", text ? text : rd_kafka_err2str(code));
+    return leat_fail(error, "%s%s", text ? text : rd_kafka_err2str(code),
+                     leat_kafka_grant(code, " Grant CREATE on the topic (or make it: docs/install.md)"));
 }
 
 /* A broker may not know the new topic yet that another has created. */
@@ -327,7 +335,9 @@ static int read_altered(rd_kafka_event_t *event, leat_error *error)
         return leat_fail(error, "the answer does not hold the topic");
     rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0]);
     const char *text = rd_kafka_ConfigResource_error_string(resources[0]);
-    return code ? leat_fail(error, "%s", text ? text : rd_kafka_err2str(code)) : 0;
+    return code ? leat_fail(error, "%s%s", text ? text : rd_kafka_err2str(code),
+                            leat_kafka_grant(code, " Grant ALTER_CONFIGS on the topic"))
+                : 0;
 }
 
 static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource, int timeout_ms, leat_error *error)

@@ -16,6 +16,7 @@ typedef struct look {
     uint32_t open; /* partitions without an answer yet */
     bool *is_open;
     leat_log_ahead *ret;
+    rd_kafka_resp_err_t refused; /* a right is missing */
 } look;
 
 /* So that a busy partition does not keep the others from their turn. */
@@ -38,6 +39,8 @@ static void take_message(look *looks, const rd_kafka_message_t *message)
         looks->ret[partition].accepted_ms = rd_kafka_message_timestamp(message, NULL);
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         looks->ret[partition].first = message->offset; /* where the next record would stand */
+    } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        looks->refused = message->err;
     }
     looks->is_open[partition] = false;
     looks->open--;
@@ -58,7 +61,11 @@ static int read_firsts(look *looks, const rd_kafka_topic_partition_list_t *list,
         take_message(looks, message);
         rd_kafka_message_destroy(message);
     }
-    return code ? leat_fail(error, "Kafka topic %s: %s", looks->topic, rd_kafka_err2str(code)) : 0;
+    if (!code)
+        code = looks->refused;
+    return code ? leat_fail(error, "Kafka topic %s: %s%s", looks->topic, rd_kafka_err2str(code),
+                            leat_kafka_grant(code, ": grant READ on the topic"))
+                : 0;
 }
 
 /* Of the listed partitions the first record at or behind the listed offset, as the kind of client sees it. */

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AclBinding, AclBindingFilter, AclPermissionType, AdminClient, ResourcePatternType
 
 from lib.harness import script, wait_until
 
@@ -73,3 +73,39 @@ class OwnBroker:
         if self.popen.poll() is None:
             os.kill(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
+
+
+class BrokerWithRights(OwnBroker):
+    """Knows rights: who comes to `brokers` without a password may do all, `leat` (password leat) at `for_leat` what it is
+    granted."""
+
+    PROPERTIES = {"security.protocol": "sasl_plaintext", "sasl.mechanisms": "PLAIN", "sasl.username": "leat", "sasl.password": "leat"}
+
+    def __init__(self, directory):
+        super().__init__(directory, **{
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users": "User:ANONYMOUS",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.leat.plain.sasl.jaas.config":
+                'org.apache.kafka.common.security.plain.PlainLoginModule required user_leat="leat";'})
+
+    def _properties(self, *arguments):
+        self.for_leat = f"127.0.0.1:{free_port()}"
+        more = {"listeners": f"LEAT://{self.for_leat}", "advertised.listeners": f"LEAT://{self.for_leat}",
+                "listener.security.protocol.map": "LEAT:SASL_PLAINTEXT"}
+        lines = super()._properties(*arguments).splitlines()
+        return "".join(f"{line},{more[line.partition('=')[0]]}\n" if line.partition("=")[0] in more else f"{line}\n" for line in lines)
+
+    def grant(self, *rights):
+        """Each (ResourceType, name, AclOperation)."""
+        self._wait("create_acls", [self._acl(AclBinding, *right, AclPermissionType.ALLOW) for right in rights])
+
+    def revoke(self, *rights):
+        self._wait("delete_acls", [self._acl(AclBindingFilter, *right, AclPermissionType.ANY) for right in rights])
+
+    def _acl(self, kind, resource, name, operation, permission):
+        return kind(resource, name, ResourcePatternType.LITERAL, "User:leat", "*", operation, permission)
+
+    def _wait(self, method, what):
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        for future in getattr(admin, method)(what).values():
+            future.result(30)
