@@ -228,9 +228,10 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
     return writer;
 }
 
-int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us)
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us)
 {
     (void)writer;
+    (void)partition;
     (void)now_us;
     return 0;
 }
@@ -240,7 +241,7 @@ size_t leat_log_writer_waiting(const leat_log_writer *writer)
     return writer->waiting;
 }
 
-const char *leat_log_writer_trouble(const leat_log_writer *writer)
+const char *leat_log_writer_trouble(leat_log_writer *writer)
 {
     return writer->is_anew ? "it is not the topic that was set up" : NULL;
 }
@@ -254,6 +255,27 @@ void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
 const char *leat_log_writer_failed(const leat_log_writer *writer)
 {
     (void)writer;
+    return NULL;
+}
+
+const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition)
+{
+    (void)writer;
+    (void)partition;
+    return NULL;
+}
+
+uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause)
+{
+    (void)writer;
+    (void)cause;
+    return 0;
+}
+
+const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause)
+{
+    (void)writer;
+    (void)cause;
     return NULL;
 }
 

@@ -18,7 +18,7 @@
 #include "edge/admin.h"
 #include "sink/shard.h"
 
-enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000, SPARE_POOL_THREADS = 2 };
+enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000, CATALOG_STALE_LOOKS = 3, SPARE_POOL_THREADS = 2 };
 
 typedef struct serve {
     const char *command;
@@ -134,6 +134,7 @@ static int make_edge(serve *s, leat_error *error)
         .board = s->board,
         .in_flight_max = (uint32_t)from->in_flight_max,
         .ready_age_ms = READY_AGE_MS,
+        .catalog_stale_ms = CATALOG_STALE_LOOKS * from->catalog_every_ms + READY_AGE_MS,
         .metrics = s->metrics,
     };
     leat_http_config_defaults(&config.http);

@@ -14,25 +14,6 @@ enum {
 
 /* ---- health ---- */
 
-bool leat_edge_ready(const leat_edge *edge, leat_buf *why)
-{
-    if (edge->draining) {
-        leat_buf_text(why, "shutting down");
-        return false;
-    }
-    const char *trouble = leat_log_writer_trouble(edge->writer);
-    if (trouble) {
-        leat_buf_text(why, trouble);
-        return false;
-    }
-    int64_t age_ms = leat_log_writer_oldest_us(edge->writer, leat_mono_us()) / 1000;
-    if (age_ms >= edge->config.ready_age_ms) {
-        leat_buf_printf(why, "a record has waited for the log for %lld ms", (long long)age_ms);
-        return false;
-    }
-    return true;
-}
-
 /* True: it was a health path and is answered. */
 static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slice path)
 {
@@ -44,11 +25,11 @@ static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slic
         edge_answer_method(edge, request, "GET, HEAD");
         return true;
     }
-    leat_buf why = {0};
-    bool fine = health || leat_edge_ready(edge, &why);
-    const char *reason = fine ? "" : leat_buf_cstr(&why);
-    edge_answer_health(edge, request, fine, reason ? reason : "");
+    leat_buf why = {0}, degraded = {0};
+    bool fine = health || edge_judge_health(edge, &why, &degraded);
+    edge_answer_health(edge, request, fine, (leat_slice){why.data, why.size}, (leat_slice){degraded.data, degraded.size});
     leat_buf_free(&why);
+    leat_buf_free(&degraded);
     return true;
 }
 
@@ -138,10 +119,11 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
     return found == LEAT_BODY_OK;
 }
 
-static void append(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op)
+static void append(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op,
+                   uint32_t partition)
 {
     leat_record record = {
-        .partition = leat_layout_partition_of_key(edge->config.layout, route, &edge->key),
+        .partition = partition,
         .offset = -1,
         .accepted_ms = leat_wall_ms(),
         .key = {edge->key.canonical, edge->key.canonical_size},
@@ -150,7 +132,13 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
         .op = op == LEAT_PUT ? (leat_slice){"", 0} : leat_slice_of(leat_route_op_name(op)),
     };
     leat_error error = {0};
+    if (!leat_shares_take(&edge->shares, &edge->in_flight_of[partition], 1)) {
+        edge_answer_error(edge, request, EDGE_OVERLOADED, NULL, "too many writes of this partition wait for the log");
+        return;
+    }
     int result = leat_log_append(edge->writer, &record, request, &error);
+    if (result != 0)
+        leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
     if (result < 0) {
         edge_answer_error(edge, request, EDGE_TOO_LARGE, NULL, error.text);
     } else if (result > 0) {
@@ -165,9 +153,12 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
 }
 
 /* Somebody has waited long enough to know: the next need not wait for the same answer. NULL: it is not. */
-static const char *why_log_is_away(const leat_edge *edge)
+static const char *why_log_is_away(const leat_edge *edge, uint32_t partition)
 {
-    bool has_waited = edge->in_flight > 0 && leat_log_writer_oldest_us(edge->writer, leat_mono_us()) > AWAY_AFTER_US;
+    const char *trouble = leat_log_writer_partition_trouble(edge->writer, partition);
+    if (trouble || edge->in_flight_of[partition] == 0)
+        return trouble;
+    bool has_waited = leat_log_writer_oldest_us(edge->writer, partition, leat_mono_us()) > AWAY_AFTER_US;
     return has_waited ? leat_log_writer_trouble(edge->writer) : NULL;
 }
 
@@ -184,6 +175,7 @@ static void on_request(void *context, leat_http_request *request)
     leat_match match = leat_routes_match(routes, path, &route, &edge->key, field, &error);
     leat_route_op op = LEAT_PUT;
     const char *away = NULL;
+    uint32_t partition = match == LEAT_MATCH_OK ? leat_layout_partition_of_key(edge->config.layout, route, &edge->key) : 0;
     if (match == LEAT_MATCH_NO_ROUTE) {
         edge_answer_error(edge, request, EDGE_NO_ROUTE, NULL, "no route has this path");
     } else if (!method_to_op(leat_http_request_method(request), &op)) {
@@ -192,10 +184,10 @@ static void on_request(void *context, leat_http_request *request)
         edge_answer_error(edge, request, EDGE_INVALID, field, error.text);
     } else if (edge->in_flight >= edge->config.in_flight_max) {
         edge_answer_error(edge, request, EDGE_OVERLOADED, NULL, "too many writes wait for the log");
-    } else if ((away = why_log_is_away(edge))) {
+    } else if ((away = why_log_is_away(edge, partition))) {
         edge_answer_error(edge, request, EDGE_UNAVAILABLE, NULL, away);
     } else if (check_body(edge, request, route, op)) {
-        append(edge, request, route, op);
+        append(edge, request, route, op, partition);
     }
 }
 
@@ -214,8 +206,10 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
     leat_http_request *request = tag;
     LEAT_ASSERT(edge->in_flight > 0);
     edge->in_flight--;
+    leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     if (result == LEAT_APPENDED) {
+        edge->taken_us = leat_mono_us();
         leat_observe_us(edge->metrics.durable, leat_mono_us() - leat_http_request_arrived_us(request));
         edge_answer_accepted(edge, request, partition, offset);
     } else {
@@ -265,6 +259,7 @@ static void forget(leat_edge *edge)
     leat_body_parser_free(edge->parser);
     leat_buf_free(&edge->text);
     leat_buf_free(&edge->accepted_head);
+    free(edge->in_flight_of);
     free(edge);
 }
 
@@ -276,6 +271,10 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
         edge->config.in_flight_max = IN_FLIGHT_DEFAULT;
     if (edge->config.ready_age_ms <= 0)
         edge->config.ready_age_ms = READY_AGE_DEFAULT_MS;
+    edge->partition_count = config->layout->partition_count;
+    edge->in_flight_of = leat_must_calloc(edge->partition_count, sizeof *edge->in_flight_of);
+    leat_shares_init(&edge->shares, edge->config.in_flight_max, edge->partition_count);
+    edge->begun_us = leat_mono_us();
     edge->parser = leat_body_parser_new();
     LEAT_ASSERT(edge->parser);
     edge->http = leat_http_listen(loop, &config->http, on_request, edge, error);

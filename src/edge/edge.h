@@ -21,8 +21,10 @@ typedef struct leat_edge_config {
     const leat_log_identity *identity; /* the log that was set up; NULL: whatever is found. Used by leat_edge_new only */
     const leat_layout *layout;   /* outlives the edge, as the board does */
     leat_board *board;           /* paths and keys as shard 0 has them, bodies as the shard that will get the write has */
-    uint32_t in_flight_max;      /* requests waiting for the log (default 20000); beyond: 503 with Retry-After */
-    int64_t ready_age_ms;        /* /readyz says 503 when a record waits longer for the log (default 5000) */
+    uint32_t in_flight_max;      /* requests waiting for the log (default 20000), shared by the partitions (shares.h); beyond: 503
+                                    with Retry-After */
+    int64_t ready_age_ms;        /* a record that waits longer for the log (default 5000) is trouble of its partition */
+    int64_t catalog_stale_ms;    /* a shard whose tables were not looked at for so long is listed by /readyz; 0: none is */
     leat_metrics *metrics;
     void (*on_failed)(void *context, const char *why); /* the log answers nothing and nothing has helped: once; may be NULL */
     void *failed_context;
@@ -30,7 +32,7 @@ typedef struct leat_edge_config {
 
 leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_error *error);
 int leat_edge_port(const leat_edge *edge);
-/* Would /readyz say 200? Else `why` gets the reason. Loop's thread. */
+/* Would /readyz say 200? Else `why` gets the reason. It would while writes are taken for some partition. Loop's thread. */
 bool leat_edge_ready(const leat_edge *edge, leat_buf *why);
 /* No new connections; every accepted request is answered; then `on_drained`. */
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context);

@@ -61,6 +61,12 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
                                               "Requests refused for breaking HTTP or its limits.", NULL);
     metrics->timeouts =
         leat_metrics_counter(registry, "leat_edge_timeouts_total", "Clients cut off because they were too slow.", NULL);
+    for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
+        char label[64];
+        snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));
+        metrics->refusals[cause] = leat_metrics_counter(registry, "leat_log_refusals_total",
+                                                        "Records that the log did not take, by cause.", label);
+    }
 }
 
 static void show_log(leat_edge *edge)
@@ -80,6 +86,8 @@ void edge_metrics_show(leat_edge *edge)
     leat_count_to(edge->metrics.refused, count->refused);
     leat_count_to(edge->metrics.malformed, count->malformed);
     leat_count_to(edge->metrics.timeouts, count->timeouts);
+    for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++)
+        leat_count_to(edge->metrics.refusals[cause], leat_log_writer_refusals(edge->writer, cause));
 }
 
 static void count_answer(leat_edge *edge, int status)
@@ -159,16 +167,20 @@ void edge_answer_method(leat_edge *edge, leat_http_request *request, const char 
     leat_http_answer(request, codes[EDGE_METHOD_NOT_ALLOWED].status, json_type, text_of(edge), header);
 }
 
-void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, const char *reason)
+void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason, leat_slice degraded)
 {
     leat_buf *text = &edge->text;
     leat_buf_clear(text);
-    if (fine) {
-        leat_buf_text(text, "{\"status\":\"ok\"}");
-    } else {
-        leat_buf_text(text, "{\"status\":\"unready\",\"reason\":");
-        leat_buf_json_string(text, leat_slice_of(reason));
-        leat_buf_byte(text, '}');
+    leat_buf_printf(text, "{\"status\":\"%s\"", !fine ? "unready" : degraded.size > 0 ? "degraded" : "ok");
+    if (!fine) {
+        leat_buf_text(text, ",\"reason\":");
+        leat_buf_json_string(text, reason);
     }
+    if (degraded.size > 0) {
+        leat_buf_text(text, ",\"degraded\":[");
+        leat_buf_slice(text, degraded);
+        leat_buf_byte(text, ']');
+    }
+    leat_buf_byte(text, '}');
     leat_http_answer(request, fine ? 200 : 503, json_type, text_of(edge), NULL);
 }

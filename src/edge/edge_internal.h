@@ -1,7 +1,9 @@
-/* edge_internal.h - what the edge's files share: edge.c decides what a request means, edge_answer.c says it. */
+/* edge_internal.h - what the edge's files share: edge.c decides what a request means, edge_answer.c says it, edge_health.c
+ * knows whether writes are taken. */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
 
+#include "base/shares.h"
 #include "edge/edge.h"
 #include "record/body.h"
 
@@ -37,6 +39,7 @@ typedef struct edge_metrics {
     leat_counter *refused;
     leat_counter *malformed;
     leat_counter *timeouts;
+    leat_counter *refusals[LEAT_REFUSAL_COUNT];
 } edge_metrics;
 
 struct leat_edge {
@@ -45,6 +48,11 @@ struct leat_edge {
     leat_log_writer *writer;
     uv_timer_t tick;
     uint32_t in_flight;
+    uint32_t partition_count;
+    uint64_t *in_flight_of; /* by partition */
+    leat_shares shares;     /* of in_flight_max */
+    int64_t begun_us;
+    int64_t taken_us;       /* when the log last took a record; 0: never */
     bool draining;
     bool http_drained;
     bool said_drained;
@@ -70,7 +78,11 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t 
 void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field,
                        const char *message);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
-/* /healthz and /readyz; not counted. */
-void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, const char *reason);
+/* /healthz and /readyz; not counted. `degraded`: the items of a JSON array. */
+void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason, leat_slice degraded);
+
+/* Does the log take writes for some partition? Else `why` gets the reason. `degraded` gets what is in trouble all the same, as
+ * the items of a JSON array. */
+bool edge_judge_health(const leat_edge *edge, leat_buf *why, leat_buf *degraded);
 
 #endif

@@ -8,7 +8,8 @@
  *   kafka_admin.c     questions to the brokers (topic, offsets), blocking and not
  *   kafka_ahead.c     what lies ahead of an offset, blocking
  *   kafka_writer.c    the writer: life, records, answers
- *   kafka_watch.c     the writer: is it the right topic still, and does anything get through?
+ *   kafka_watch.c     the writer: is it the right topic still?
+ *   kafka_refusals.c  the writer: which partitions take nothing, what is refused and why, does anything get through?
  *   kafka_reader.c    the reader: life, loop turn, records
  *   kafka_renew.c     the reader: no answers, or no partitions: another client takes its place
  *   kafka_rebalance.c the reader: partitions given, wanted back, lost
@@ -52,11 +53,14 @@ leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *c
                                        const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
                                        leat_error *error);
 int leat_kafka_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
-int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
+int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
 size_t leat_kafka_writer_waiting(const leat_log_writer *writer);
-const char *leat_kafka_writer_trouble(const leat_log_writer *writer);
 void leat_kafka_writer_health(const leat_log_writer *writer, leat_log_health *ret);
 const char *leat_kafka_writer_failed(const leat_log_writer *writer);
+const char *leat_kafka_writer_trouble(leat_log_writer *writer);
+const char *leat_kafka_writer_partition_trouble(leat_log_writer *writer, uint32_t partition);
+uint64_t leat_kafka_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
+const char *leat_kafka_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause);
 void leat_kafka_writer_free(leat_log_writer *writer, int timeout_ms);
 
 leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
@@ -170,6 +174,11 @@ typedef struct leat_kafka_topic {
     uint32_t leaderless; /* partitions without a leader now */
 } leat_kafka_topic;
 
+typedef struct leat_kafka_partition {
+    bool has_leader;
+    uint32_t in_sync; /* replicas */
+} leat_kafka_partition;
+
 void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
 /* Of that broker; -1: whichever. */
 void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
@@ -191,6 +200,8 @@ void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *par
 const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words);
 /* 0 read, 1 there is no such topic, -1 error. */
 int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Of an answer that leat_kafka_read_topic has read: its partition `partition`. */
+leat_kafka_partition leat_kafka_read_partition(rd_kafka_event_t *event, uint32_t partition);
 int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,
                             leat_error *error) LEAT_MUST_CHECK;
 

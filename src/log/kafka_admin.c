@@ -161,6 +161,23 @@ int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_e
     return 0;
 }
 
+leat_kafka_partition leat_kafka_read_partition(rd_kafka_event_t *event, uint32_t partition)
+{
+    size_t count = 0, in_sync = 0;
+    const rd_kafka_TopicDescription_t **topics =
+        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &count);
+    LEAT_ASSERT(count == 1);
+    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topics[0], &count);
+    for (size_t i = 0; i < count; i++) {
+        if (rd_kafka_TopicPartitionInfo_partition(partitions[i]) != (int)partition)
+            continue;
+        const rd_kafka_Node_t *leader = rd_kafka_TopicPartitionInfo_leader(partitions[i]);
+        rd_kafka_TopicPartitionInfo_isr(partitions[i], &in_sync);
+        return (leat_kafka_partition){.has_leader = leader && rd_kafka_Node_id(leader) >= 0, .in_sync = (uint32_t)in_sync};
+    }
+    return (leat_kafka_partition){.has_leader = false};
+}
+
 /* ---- blocking ---- */
 
 static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,

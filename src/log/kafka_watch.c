@@ -1,5 +1,5 @@
 /*
- * kafka_watch.c - the writer: is it the right topic still, and does anything get through?
+ * kafka_watch.c - the writer: is it the right topic still?
  *
  * Once a second a broker is asked for the topic's id and partitions, and at once when something smells of another
  * topic, or when an acknowledgement needs it (topic_guard.h). While what is found is not the topic that was set up
@@ -15,8 +15,6 @@
 enum {
     LOOK_EVERY_US = 1000 * 1000,
     ACKED_MAX_US = 5 * 1000 * 1000,
-    REFUSED_MANY = 3,
-    REFUSED_VALID_US = 10 * 1000 * 1000, /* then it is worth a try again */
 };
 
 static const char unseen_why[] = "the brokers acknowledged the write but do not tell whether the topic is still the same";
@@ -144,9 +142,7 @@ static void wait_for_look(leat_kafka_writer *writer, leat_writer_slot *slot)
 
 static void note_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
-    if (writer->refused >= REFUSED_MANY)
-        leat_info("Kafka writer: topic %s takes writes again", writer->config.topic);
-    writer->refused = 0;
+    leat_writer_note_taken(writer);
     if (writer->clock_said)
         return;
     rd_kafka_timestamp_type_t type;
@@ -183,46 +179,21 @@ void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *
         look_at_broker(writer, ack.broker);
 }
 
-/* ---- refused ---- */
+/* ---- refused, because the topic is another? ---- */
 
-static bool smells_of_another_topic(rd_kafka_resp_err_t code)
+bool leat_writer_smells(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID ||
            code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
            code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER || code == RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
 }
 
-/* What to do about it; "": the error says all. */
-static const char *remedy_of(rd_kafka_resp_err_t code)
+void leat_writer_smell(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
 {
-    switch (code) {
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: return ": grant WRITE on the topic";
-    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
-        return ": this machine's clock is wrong; mend it, or set message.timestamp.type=LogAppendTime on the topic";
-    default: return "";
-    }
-}
-
-/* By the brokers, for what the record or its writer is; not what ends by itself. */
-static bool is_refusal(rd_kafka_resp_err_t code)
-{
-    return code > RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE &&
-           !smells_of_another_topic(code);
-}
-
-void leat_writer_on_refused(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
-{
-    if (smells_of_another_topic(code)) {
-        leat_topic_guard_doubt(&writer->guard);
-        look_now(writer);
-    }
-    if (!is_refusal(code))
+    if (!leat_writer_smells(code))
         return;
-    writer->refused++;
-    writer->refused_us = leat_mono_us();
-    snprintf(writer->refusal, sizeof writer->refusal, "the log refuses writes: %s%s", rd_kafka_err2str(code),
-             remedy_of(code));
-    leat_kafka_say(writer->client, code, writer->refusal);
+    leat_topic_guard_doubt(&writer->guard);
+    look_now(writer);
 }
 
 /* ---- what a look found ---- */
@@ -293,7 +264,8 @@ static void on_right(leat_kafka_writer *writer, const leat_writer_look *look, co
     judge_acked(writer);
 }
 
-static void on_found(leat_kafka_writer *writer, const leat_writer_look *look, const leat_kafka_topic *topic)
+static void on_found(leat_kafka_writer *writer, const leat_writer_look *look, const leat_kafka_topic *topic,
+                     rd_kafka_event_t *event)
 {
     char why[LEAT_WRITER_WHY_SIZE];
     if (!is_right(writer, topic, why, sizeof why)) {
@@ -301,11 +273,7 @@ static void on_found(leat_kafka_writer *writer, const leat_writer_look *look, co
         return;
     }
     on_right(writer, look, topic);
-    if (topic->leaderless > 0) {
-        leat_kafka_say(writer->client, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
-                       rd_kafka_err2str(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE));
-        return;
-    }
+    leat_writer_judge_partitions(writer, event);
     if (!writer->renewing_since_us)
         writer->sign_us = leat_mono_us();
     leat_writer_ask_limit(writer);
@@ -324,7 +292,7 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
         return;
     }
     if (result == 0) {
-        on_found(writer, look, &topic);
+        on_found(writer, look, &topic, event);
         return;
     }
     char why[LEAT_WRITER_WHY_SIZE];
@@ -354,24 +322,12 @@ void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us)
 {
     act(writer, now_us);
     give_up_before(writer, now_us - ACKED_MAX_US, unseen_why);
+    leat_writer_refusals_tick(writer, now_us);
     if (now_us - writer->looks[0].begun_us >= LOOK_EVERY_US)
         look_now(writer);
 }
 
-/* ---- readiness ---- */
-
-const char *leat_kafka_writer_trouble(const leat_log_writer *base)
-{
-    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
-    int64_t now_us = leat_mono_us();
-    if (is_wrong(writer))
-        return writer->wrong;
-    if (writer->renewing_since_us || writer->sign_us == 0 || now_us - writer->sign_us >= LEAT_WRITER_SIGN_US)
-        return "the log cannot be reached";
-    if (writer->refused >= REFUSED_MANY && now_us - writer->refused_us < REFUSED_VALID_US)
-        return writer->refusal;
-    return NULL;
-}
+/* ---- its health ---- */
 
 void leat_kafka_writer_health(const leat_log_writer *base, leat_log_health *ret)
 {

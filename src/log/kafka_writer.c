@@ -1,7 +1,8 @@
 /*
  * kafka_writer.c - the writer: an idempotent producer whose delivery reports come as events, many at once, through one
  * eventfd on the caller's loop. Each record that waits for its answer has a slot in a pool taken at start; the slots
- * form a list in the order of appending, so that the oldest one is known at no cost.
+ * form a list for each partition in the order of appending, so that its oldest one is known at no cost; and a partition
+ * has only its share of the client's memory (shares.h), so that one whose broker hangs leaves room for the others.
  *
  * A fatal error of the idempotent producer ends its client, and so does a topic that is not the right one
  * (kafka_watch.c): nothing more is accepted, everything that waits is answered, then a new client takes its place. A
@@ -57,33 +58,53 @@ static long config_number(const leat_kafka_writer *writer, const char *name)
 
 /* ---- slots ---- */
 
-static leat_writer_slot *slot_take(leat_kafka_writer *writer, void *tag)
+/* Of a log of which only the name is known the partitions come as they are written to. */
+static leat_writer_partition *partition_at(leat_kafka_writer *writer, uint32_t p)
 {
+    if (p >= writer->partition_count) {
+        leat_writer_partition *grown = leat_must_calloc(p + 1, sizeof *grown);
+        if (writer->partition_count > 0)
+            memcpy(grown, writer->partitions, writer->partition_count * sizeof *grown);
+        free(writer->partitions);
+        writer->partitions = grown;
+        writer->partition_count = p + 1;
+    }
+    return &writer->partitions[p];
+}
+
+/* NULL: the partition has as many as it may have for now, or all have. */
+static leat_writer_slot *slot_take(leat_kafka_writer *writer, const leat_record *record, void *tag)
+{
+    leat_writer_partition *partition = partition_at(writer, record->partition);
+    size_t size = record->key.size + record->value.size;
     leat_writer_slot *slot = writer->free_slots;
-    if (!slot)
+    if (!slot || !leat_shares_take(&writer->bytes, &partition->bytes, size))
         return NULL;
     writer->free_slots = slot->newer;
-    *slot = (leat_writer_slot){.tag = tag, .since_us = leat_mono_us(), .older = writer->newest};
-    if (writer->newest)
-        writer->newest->newer = slot;
+    *slot = (leat_writer_slot){.tag = tag, .since_us = leat_mono_us(), .partition = record->partition, .size = size,
+                               .older = partition->newest};
+    if (partition->newest)
+        partition->newest->newer = slot;
     else
-        writer->oldest = slot;
-    writer->newest = slot;
+        partition->oldest = slot;
+    partition->newest = slot;
     writer->waiting++;
     return slot;
 }
 
 static void slot_give(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
+    leat_writer_partition *partition = &writer->partitions[slot->partition];
     LEAT_ASSERT(writer->waiting > 0);
+    leat_shares_give(&writer->bytes, &partition->bytes, slot->size);
     if (slot->older)
         slot->older->newer = slot->newer;
     else
-        writer->oldest = slot->newer;
+        partition->oldest = slot->newer;
     if (slot->newer)
         slot->newer->older = slot->older;
     else
-        writer->newest = slot->older;
+        partition->newest = slot->older;
     slot->newer = writer->free_slots;
     writer->free_slots = slot;
     writer->waiting--;
@@ -100,6 +121,10 @@ static int slots_new(leat_kafka_writer *writer, leat_error *error)
         writer->slots[i - 1].newer = writer->free_slots;
         writer->free_slots = &writer->slots[i - 1];
     }
+    uint64_t bytes = (uint64_t)config_number(writer, "queue.buffering.max.kbytes") * 1024;
+    leat_shares_init(&writer->bytes, bytes, writer->identity.partition_count);
+    if (writer->identity.partition_count > 0)
+        partition_at(writer, writer->identity.partition_count - 1);
     return 0;
 }
 
@@ -113,9 +138,9 @@ void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot, leat_
     writer->on_appended(writer->context, tag, result, partition, offset, why);
 }
 
-static void ask_limit_again(leat_kafka_writer *writer)
+void leat_writer_ask_limit_again(leat_kafka_writer *writer)
 {
-    if (writer->limit_asked || writer->renewing_since_us)
+    if (writer->limit_asked || writer->limit_refused || writer->renewing_since_us)
         return;
     writer->limit_asked = true;
     leat_kafka_ask_settings(writer->client->rk, writer->config.topic, LEAT_WRITER_ASK_MS, NULL, writer->answers);
@@ -123,8 +148,8 @@ static void ask_limit_again(leat_kafka_writer *writer)
 
 void leat_writer_ask_limit(leat_kafka_writer *writer)
 {
-    if (writer->limit == 0 && !writer->limit_refused)
-        ask_limit_again(writer);
+    if (writer->limit == 0)
+        leat_writer_ask_limit_again(writer);
 }
 
 /* Was only its batch too large? Before the limit is known: perhaps. */
@@ -144,16 +169,16 @@ static leat_append_result result_of(leat_kafka_writer *writer, const rd_kafka_me
         return LEAT_NOT_APPENDED;
     if (!may_fit(writer, report))
         return LEAT_APPEND_TOO_LARGE;
-    ask_limit_again(writer);
+    leat_writer_ask_limit_again(writer);
     return LEAT_NOT_APPENDED;
 }
 
 static void on_refused(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
-    uint32_t partition = report->partition >= 0 ? (uint32_t)report->partition : 0;
+    leat_writer_slot *slot = report->_private;
     leat_append_result result = result_of(writer, report);
-    leat_writer_on_refused(writer, report->err);
-    leat_writer_answer(writer, report->_private, result, partition, -1, rd_kafka_err2str(report->err));
+    const char *why = leat_writer_on_refused(writer, slot, report->err);
+    leat_writer_answer(writer, slot, result, slot->partition, -1, why);
 }
 
 static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
@@ -177,8 +202,10 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
 static void answer_rest(leat_kafka_writer *writer)
 {
     leat_writer_give_up_acked(writer, "the writer ended before it was known whether the topic is still the same");
-    while (writer->oldest)
-        leat_writer_answer(writer, writer->oldest, LEAT_APPEND_UNKNOWN, 0, -1, "the writer ended before an answer came");
+    for (uint32_t p = 0; p < writer->partition_count; p++)
+        while (writer->partitions[p].oldest)
+            leat_writer_answer(writer, writer->partitions[p].oldest, LEAT_APPEND_UNKNOWN, p, -1,
+                               "the writer ended before an answer came");
 }
 
 /* ---- the client and its renewal ---- */
@@ -315,6 +342,8 @@ static void on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
     writer->limit_asked = false;
     if (leat_kafka_read_setting(event, "max.message.bytes", text, sizeof text, &error) == 0) {
         writer->limit = strtol(text, NULL, 10);
+        if (leat_kafka_read_setting(event, "min.insync.replicas", text, sizeof text, &error) == 0)
+            writer->min_in_sync = strtol(text, NULL, 10);
         fit_batches(writer);
         return;
     }
@@ -376,6 +405,7 @@ static void writer_forget(leat_kafka_writer *writer)
         close(writer->wake_fd);
     leat_kafka_config_free(&writer->config, writer->user_properties);
     leat_writer_watch_fini(writer);
+    free(writer->partitions);
     free(writer->slots);
     free(writer);
 }
@@ -448,7 +478,7 @@ static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer
 static const char too_many[] = "too many writes wait for the log";
 
 /* 1: later perhaps; -1: never. */
-static int refused(leat_kafka_writer *writer, rd_kafka_error_t *fault, leat_error *error)
+static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_error_t *fault, leat_error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(fault);
     bool is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
@@ -458,10 +488,8 @@ static int refused(leat_kafka_writer *writer, rd_kafka_error_t *fault, leat_erro
         return -1;
     if (code == RD_KAFKA_RESP_ERR__FATAL)
         on_fatal(writer, "found while appending");
-    else
-        leat_writer_on_refused(writer, code);
-    if (code < RD_KAFKA_RESP_ERR_NO_ERROR && !is_full)
-        leat_kafka_say(writer->client, code, error->text);
+    else if (!is_full)
+        leat_fail(error, "%s", leat_writer_on_refused(writer, slot, code));
     return 1;
 }
 
@@ -472,7 +500,7 @@ int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *ta
         leat_fail(error, "%s", writer->wrong[0] ? writer->wrong : "the writer is being given a new client");
         return 1;
     }
-    leat_writer_slot *slot = slot_take(writer, tag);
+    leat_writer_slot *slot = slot_take(writer, record, tag);
     if (!slot) {
         leat_fail(error, "%s", too_many);
         return 1;
@@ -482,16 +510,18 @@ int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *ta
     rd_kafka_error_t *fault = rd_kafka_produceva(writer->client->rk, values, count);
     if (!fault)
         return 0;
+    int result = refused(writer, slot, fault, error);
     slot_give(writer, slot);
-    return refused(writer, fault, error);
+    return result;
 }
 
-int64_t leat_kafka_writer_oldest_us(const leat_log_writer *base, int64_t now_us)
+int64_t leat_kafka_writer_oldest_us(const leat_log_writer *base, uint32_t partition, int64_t now_us)
 {
     const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
-    if (!writer->oldest)
+    const leat_writer_slot *oldest = partition < writer->partition_count ? writer->partitions[partition].oldest : NULL;
+    if (!oldest)
         return 0;
-    int64_t age_us = now_us - writer->oldest->since_us;
+    int64_t age_us = now_us - oldest->since_us;
     return age_us > 0 ? age_us : 1;
 }
 

@@ -159,9 +159,9 @@ leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *c
                                        leat_error *error);
 int leat_local_append_record(leat_log_writer *writer, const leat_record *record, void *tag,
                              leat_error *error) LEAT_MUST_CHECK;
-int64_t leat_local_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
+int64_t leat_local_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
 size_t leat_local_writer_waiting(const leat_log_writer *writer);
-const char *leat_local_writer_trouble(const leat_log_writer *writer);
+const char *leat_local_writer_trouble(leat_log_writer *writer);
 void leat_local_writer_free(leat_log_writer *writer, int timeout_ms);
 /* For tests: what its thread is at. */
 leat_local_commits *leat_local_writer_commits(const leat_log_writer *writer);

@@ -154,8 +154,9 @@ int leat_local_append_record(leat_log_writer *base, const leat_record *record, v
 
 /* ---- state ---- */
 
-int64_t leat_local_writer_oldest_us(const leat_log_writer *base, int64_t now_us)
+int64_t leat_local_writer_oldest_us(const leat_log_writer *base, uint32_t partition, int64_t now_us)
 {
+    (void)partition;
     leat_local_commits *commits = ((const leat_local_writer *)base)->commits;
     pthread_mutex_lock(&commits->lock);
     const leat_local_append *oldest = commits->done.head    ? commits->done.head
@@ -171,7 +172,7 @@ size_t leat_local_writer_waiting(const leat_log_writer *base)
     return ((const leat_local_writer *)base)->waiting;
 }
 
-const char *leat_local_writer_trouble(const leat_log_writer *base)
+const char *leat_local_writer_trouble(leat_log_writer *base)
 {
     const leat_local_writer *writer = (const leat_local_writer *)base;
     pthread_mutex_lock(&writer->commits->lock);

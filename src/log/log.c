@@ -69,9 +69,9 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     return writer->ops->append(writer, record, tag, error);
 }
 
-int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us)
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us)
 {
-    return writer->ops->writer_oldest_us(writer, now_us);
+    return writer->ops->writer_oldest_us(writer, partition, now_us);
 }
 
 size_t leat_log_writer_waiting(const leat_log_writer *writer)
@@ -79,7 +79,7 @@ size_t leat_log_writer_waiting(const leat_log_writer *writer)
     return writer->ops->writer_waiting(writer);
 }
 
-const char *leat_log_writer_trouble(const leat_log_writer *writer)
+const char *leat_log_writer_trouble(leat_log_writer *writer)
 {
     return writer->ops->writer_trouble(writer);
 }
@@ -93,6 +93,21 @@ void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
 const char *leat_log_writer_failed(const leat_log_writer *writer)
 {
     return writer->ops->writer_failed(writer);
+}
+
+const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition)
+{
+    return writer->ops->writer_partition_trouble ? writer->ops->writer_partition_trouble(writer, partition) : NULL;
+}
+
+uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause)
+{
+    return writer->ops->writer_refusals ? writer->ops->writer_refusals(writer, cause) : 0;
+}
+
+const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause)
+{
+    return writer->ops->writer_refusal_words ? writer->ops->writer_refusal_words(writer, cause) : NULL;
 }
 
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)

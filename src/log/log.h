@@ -114,6 +114,35 @@ typedef enum leat_append_result {
     LEAT_APPEND_TOO_LARGE,
 } leat_append_result;
 
+/* Why a record was not appended, as far as it is known. */
+typedef enum leat_log_refusal {
+    LEAT_REFUSED_AUTHORIZATION,
+    LEAT_REFUSED_TIMESTAMP,
+    LEAT_REFUSED_POLICY, /* the brokers' own rules about records */
+    LEAT_REFUSED_TOO_LARGE,
+    LEAT_REFUSED_TOO_FEW_REPLICAS,
+    LEAT_REFUSED_NO_LEADER,
+    LEAT_REFUSED_TIMEOUT, /* no answer in time, and no cause known */
+    LEAT_REFUSED_OTHER,
+    LEAT_REFUSAL_COUNT,
+} leat_log_refusal;
+
+/* As metrics and log lines have it. */
+static inline const char *leat_log_refusal_name(leat_log_refusal cause)
+{
+    static const char *const names[LEAT_REFUSAL_COUNT] = {
+        [LEAT_REFUSED_AUTHORIZATION] = "authorization",
+        [LEAT_REFUSED_TIMESTAMP] = "timestamp",
+        [LEAT_REFUSED_POLICY] = "policy",
+        [LEAT_REFUSED_TOO_LARGE] = "too_large",
+        [LEAT_REFUSED_TOO_FEW_REPLICAS] = "too_few_replicas",
+        [LEAT_REFUSED_NO_LEADER] = "no_leader",
+        [LEAT_REFUSED_TIMEOUT] = "timeout",
+        [LEAT_REFUSED_OTHER] = "other",
+    };
+    return names[cause];
+}
+
 /* One call a record, in batches as they come and in any order; `tag` is the caller's. `why` is words for a person (may be
  * NULL). */
 typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result, uint32_t partition,
@@ -129,17 +158,25 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
 /* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, not the right topic, the
  * writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never blocks. */
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
-/* Age of the oldest record without an answer, microseconds; 0: none waits. What readiness is judged by. */
-int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us);
+/* Age of the oldest record of a partition without an answer, microseconds; 0: none waits. What readiness is judged by. The
+ * built-in log knows no partitions here: its file is one. */
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
 size_t leat_log_writer_waiting(const leat_log_writer *writer);
 /* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be reached, it is not the
  * one that was set up, or it has refused every write lately. Valid until the loop runs on. */
-const char *leat_log_writer_trouble(const leat_log_writer *writer);
 /* Does the log answer, and if not, since when and why? Names the brokers: for logs and the admin port, not for clients. */
 void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret);
 /* NULL, or why the process should be ended and started again: nothing has helped for log_config.give_up_after_ms. It goes
  * on trying meanwhile. */
 const char *leat_log_writer_failed(const leat_log_writer *writer);
+const char *leat_log_writer_trouble(leat_log_writer *writer);
+/* NULL: that partition takes writes, as far as is known. Else what it lacks (a leader, replicas) and since when; then it has
+ * lacked it for a second at least, a change of leaders is no trouble. Valid until the next call. */
+const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition);
+/* Records not appended for that cause, from the start; unknown ones are among them. 0 of the built-in log. */
+uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
+/* What is to be said of a cause that there was within the last minute; NULL: there was none. Valid until the next call. */
+const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause);
 /* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees. Blocking. Handles on
  * the loop are closed: run the loop once more before closing it. */
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);

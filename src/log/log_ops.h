@@ -25,11 +25,15 @@ typedef struct leat_log_ops {
     leat_log_writer *(*writer_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
                                    leat_appended_cb on_appended, void *context, leat_error *error);
     int (*append)(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error);
-    int64_t (*writer_oldest_us)(const leat_log_writer *writer, int64_t now_us);
+    int64_t (*writer_oldest_us)(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
     size_t (*writer_waiting)(const leat_log_writer *writer);
-    const char *(*writer_trouble)(const leat_log_writer *writer);
     void (*writer_health)(const leat_log_writer *writer, leat_log_health *ret);
     const char *(*writer_failed)(const leat_log_writer *writer);
+    const char *(*writer_trouble)(leat_log_writer *writer);
+    /* NULL, all three: it has nothing to tell. */
+    const char *(*writer_partition_trouble)(leat_log_writer *writer, uint32_t partition);
+    uint64_t (*writer_refusals)(const leat_log_writer *writer, leat_log_refusal cause);
+    const char *(*writer_refusal_words)(const leat_log_writer *writer, leat_log_refusal cause);
     void (*writer_free)(leat_log_writer *writer, int timeout_ms);
 
     leat_log_reader *(*reader_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,

@@ -87,10 +87,25 @@ void fake_log_answer(leat_log_writer *writer, uint32_t at, leat_append_result re
     writer->on_appended(writer->context, tag, result, record->partition, offset, why);
 }
 
-int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, int64_t now_us)
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us)
 {
     (void)now_us;
-    return writer->oldest_us;
+    return writer->oldest_us[partition];
+}
+
+const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition)
+{
+    return writer->trouble[partition];
+}
+
+uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause)
+{
+    return writer->refusals[cause];
+}
+
+const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause)
+{
+    return writer->refusal_words[cause];
 }
 
 size_t leat_log_writer_waiting(const leat_log_writer *writer)
@@ -98,7 +113,7 @@ size_t leat_log_writer_waiting(const leat_log_writer *writer)
     return writer->waiting;
 }
 
-const char *leat_log_writer_trouble(const leat_log_writer *writer)
+const char *leat_log_writer_trouble(leat_log_writer *writer)
 {
     return writer->broken ? "the log cannot be reached" : NULL;
 }

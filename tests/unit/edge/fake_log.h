@@ -4,7 +4,7 @@
 
 #include "log/log.h"
 
-enum { FAKE_LOG_MAX = 256 };
+enum { FAKE_LOG_MAX = 256, FAKE_LOG_PARTITIONS = 64 };
 
 typedef struct fake_record {
     void *tag; /* NULL: answered */
@@ -23,7 +23,10 @@ struct leat_log_writer {
     int append_result; /* what the next append returns */
     const char *append_error;
     bool broken;       /* not ready */
-    int64_t oldest_us;
+    int64_t oldest_us[FAKE_LOG_PARTITIONS];
+    const char *trouble[FAKE_LOG_PARTITIONS]; /* by partition; NULL: none */
+    uint64_t refusals[LEAT_REFUSAL_COUNT];
+    const char *refusal_words[LEAT_REFUSAL_COUNT];
     uint32_t count;
     uint32_t waiting;
     bool freed;

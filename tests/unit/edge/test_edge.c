@@ -7,6 +7,8 @@
 #include "fake_log.h"
 #include "http_client.h"
 
+enum { FILLS_A_PARTITION = 5 }; /* of in_flight_max: its own 1, and 4 of the 8 that may be borrowed */
+
 typedef struct edge_world {
     uv_loop_t loop;
     leat_board *board;
@@ -52,7 +54,7 @@ static edge_world *world_new(void)
         .log = {.topic = "writes\"1"},
         .layout = &world->layout,
         .board = world->board,
-        .in_flight_max = 3,
+        .in_flight_max = 12,
         .ready_age_ms = 5000,
         .metrics = world->metrics,
     };
@@ -342,24 +344,89 @@ START_TEST(test_in_flight_limit)
 {
     edge_world *world = world_new();
     world_open(world);
-    for (int i = 0; i < 4; i++)
+    for (uint32_t i = 0; i < FILLS_A_PARTITION + 1; i++)
         send_request(world, "DELETE /apps/7/devices/x", "", "");
-    wait_record(world, 3);
+    wait_record(world, FILLS_A_PARTITION);
     for (int i = 0; i < 50; i++)
         test_turn(&world->loop);
-    ck_assert_uint_eq(world->log->count, 3);
-    for (uint32_t i = 0; i < 3; i++)
-        fake_log_answer(world->log, 2 - i, LEAT_APPENDED, 2 - i, NULL);
-    for (int i = 0; i < 3; i++) {
+    ck_assert_uint_eq(world->log->count, FILLS_A_PARTITION);
+    for (uint32_t i = 0; i < FILLS_A_PARTITION; i++)
+        fake_log_answer(world->log, FILLS_A_PARTITION - 1 - i, LEAT_APPENDED, FILLS_A_PARTITION - 1 - i, NULL);
+    for (uint32_t i = 0; i < FILLS_A_PARTITION; i++) {
         expect_answer(world, 202);
         char offset[32];
-        snprintf(offset, sizeof offset, "\"offset\":%d}", i);
+        snprintf(offset, sizeof offset, "\"offset\":%u}", i);
         ck_assert_ptr_nonnull(strstr(world->answer.body, offset));
     }
     expect_answer(world, 503);
     ck_assert_ptr_nonnull(strstr(world->answer.body, "\"overloaded\""));
+    ck_assert_ptr_nonnull(strstr(world->answer.body, "of this partition"));
     send_request(world, "DELETE /apps/7/devices/x", "", "");
-    wait_record(world, 4);
+    wait_record(world, FILLS_A_PARTITION + 1);
+    world_free(world);
+}
+END_TEST
+
+/* A device whose writes are in that partition. */
+static void line_of_partition(const edge_world *world, uint32_t partition, char *ret, size_t size)
+{
+    leat_key key;
+    for (uint32_t device = 0;; device++) {
+        char path[64], field[LEAT_NAME_MAX + 1];
+        const leat_route *route;
+        leat_error error;
+        snprintf(path, sizeof path, "/apps/7/devices/%u", device);
+        ck_assert_int_eq(leat_routes_match(&world->version->routes, leat_slice_of(path), &route, &key, field, &error), LEAT_MATCH_OK);
+        if (leat_layout_partition_of_key(&world->layout, route, &key) != partition)
+            continue;
+        snprintf(ret, size, "DELETE %s", path);
+        return;
+    }
+}
+
+/* The log answers nothing of partition 0, which takes what it may; each of the others still has its part. */
+START_TEST(test_a_partition_that_hangs_leaves_the_others_their_part)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    char line[96];
+    uint32_t expected = 0;
+    for (uint32_t p = 0; p < 4; p++) {
+        world_connect(world);
+        line_of_partition(world, p, line, sizeof line);
+        for (uint32_t i = 0; i < (p == 0 ? 9 : 2); i++)
+            send_request(world, line, "", "");
+        expected += p == 0 ? FILLS_A_PARTITION : 2;
+        wait_record(world, expected);
+        ck_assert_uint_eq(world->log->records[expected - 1].partition, p);
+    }
+    for (int i = 0; i < 50; i++)
+        test_turn(&world->loop);
+    ck_assert_uint_eq(world->log->count, expected);
+    world_free(world);
+}
+END_TEST
+
+/* Only its keys are refused, at once; the rest flows, and /readyz says what is wrong and 200. */
+START_TEST(test_a_partition_without_a_leader)
+{
+    edge_world *world = world_new();
+    world_open(world);
+    char line[96], room[16];
+    world->log->trouble[2] = "partition 2 has no leader since then";
+    line_of_partition(world, 2, line, sizeof line);
+    send_request(world, line, "", "");
+    expect_answer(world, 503);
+    ck_assert_str_eq(world->answer.body, "{\"error\":\"unavailable\",\"field\":null,\"message\":\"partition 2 has no leader since then\"}");
+    ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), "1");
+    line_of_partition(world, 1, line, sizeof line);
+    send_request(world, line, "", "");
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 0, NULL);
+    expect_answer(world, 202);
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, 200);
+    ck_assert_str_eq(world->answer.body, "{\"status\":\"degraded\",\"degraded\":[\"partition 2 has no leader since then\"]}");
     world_free(world);
 }
 END_TEST
@@ -376,15 +443,35 @@ START_TEST(test_health)
     send_request(world, "HEAD /readyz", "", "");
     ck_assert(test_read_answer(&world->loop, &world->reader, true, &world->answer));
     ck_assert_int_eq(world->answer.status, 200);
-    world->log->oldest_us = 4999 * 1000;
+    world->log->oldest_us[1] = 4999 * 1000;
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 200);
-    world->log->oldest_us = 5000 * 1000;
+    world->log->oldest_us[1] = 5000 * 1000;
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 503);
     ck_assert_str_eq(world->answer.body,
-                     "{\"status\":\"unready\",\"reason\":\"a record has waited for the log for 5000 ms\"}");
-    world->log->oldest_us = 0;
+                     "{\"status\":\"unready\",\"reason\":\"partition 1: a record has waited for the log for 5000 ms, and none was "
+                     "taken meanwhile\",\"degraded\":[\"partition 1: a record has waited for the log for 5000 ms\"]}");
+    send_request(world, "DELETE /apps/7/devices/x", "", "");
+    wait_record(world, 1);
+    fake_log_answer(world->log, 0, LEAT_APPENDED, 0, NULL);
+    expect_answer(world, 202);
+    send_request(world, "GET /readyz", "", ""); /* something is taken */
+    expect_answer(world, 200);
+    ck_assert_str_eq(world->answer.body,
+                     "{\"status\":\"degraded\",\"degraded\":[\"partition 1: a record has waited for the log for 5000 ms\"]}");
+    world->log->trouble[0] = world->log->trouble[2] = world->log->trouble[3] = "no leader";
+    send_request(world, "GET /readyz", "", ""); /* but by none that could go on */
+    expect_answer(world, 503);
+    memset(world->log->trouble, 0, sizeof world->log->trouble);
+    world->log->oldest_us[1] = 0;
+    world->log->refusals[LEAT_REFUSED_POLICY] = 3;
+    world->log->refusal_words[LEAT_REFUSED_POLICY] = "a policy";
+    send_request(world, "GET /readyz", "", "");
+    expect_answer(world, 200);
+    ck_assert_str_eq(world->answer.body, "{\"status\":\"degraded\",\"degraded\":[\"writes were refused within the last minute "
+                                         "(cause=policy, 3 in all): a policy\"]}");
+    world->log->refusal_words[LEAT_REFUSED_POLICY] = NULL;
     world->log->broken = true;
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 503);
@@ -515,6 +602,8 @@ static Suite *suite(void)
     tcase_add_loop_test(answers, test_answers_of_the_log, 0, COUNT_OF(from_log));
     tcase_add_loop_test(answers, test_log_that_takes_nothing, 0, COUNT_OF(at_append));
     tcase_add_test(answers, test_in_flight_limit);
+    tcase_add_test(answers, test_a_partition_that_hangs_leaves_the_others_their_part);
+    tcase_add_test(answers, test_a_partition_without_a_leader);
     tcase_add_test(answers, test_health);
     suite_add_tcase(s, answers);
     TCase *life = tcase_create("life");

@@ -104,10 +104,10 @@ START_TEST(answers_each_record_once)
     fixture_await(&a->f, is_ready, a);
     append(a, 1000);
     ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 1000);
-    ck_assert_int_gt(leat_log_writer_oldest_us(a->writer, leat_mono_us()), 0);
+    ck_assert_int_gt(leat_log_writer_oldest_us(a->writer, 1, leat_mono_us()), 0);
     await_answers(a, 1000);
     ck_assert_uint_eq(a->count[LEAT_APPENDED], 1000);
-    ck_assert_int_eq(leat_log_writer_oldest_us(a->writer, leat_mono_us()), 0);
+    ck_assert_int_eq(leat_log_writer_oldest_us(a->writer, 1, leat_mono_us()), 0);
     ck_assert_int_gt(a->offset, 0);
     finish(a);
 }
@@ -321,6 +321,113 @@ START_TEST(is_troubled_after_some_refusals_and_tries_on)
 }
 END_TEST
 
+static bool partition_1_is_in_trouble(const void *context)
+{
+    return leat_log_writer_partition_trouble(((const answers *)context)->writer, 1) != NULL;
+}
+
+static bool partition_1_takes_writes(const void *context)
+{
+    return !partition_1_is_in_trouble(context);
+}
+
+/* Its records are counted as what they are; the other partition is not troubled, and neither is the writer as a whole. */
+START_TEST(a_partition_without_a_leader_is_its_own_trouble)
+{
+    answers *a = start();
+    leat_error error = {0};
+    leat_log_identity identity;
+    ck_assert_msg(leat_log_identify(&a->f.config, 5000, &identity, &error) == 0, "%s", error.text);
+    a->identity = &identity;
+    fixture_set(&a->f, "delivery.timeout.ms", "3000");
+    open_writer(a);
+    fixture_await(&a->f, is_ready, a);
+    append(a, 2);
+    await_answers(a, 2);
+    rd_kafka_mock_partition_set_leader(a->f.cluster, "t", 1, -1);
+    fixture_await(&a->f, partition_1_is_in_trouble, a);
+    const char *words = leat_log_writer_partition_trouble(a->writer, 1);
+    ck_assert_msg(strstr(words, "partition 1 has no leader since 20") == words, "%s", words);
+    ck_assert_ptr_null(leat_log_writer_partition_trouble(a->writer, 0));
+    append(a, 8);
+    await_answers(a, 10);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 6);
+    ck_assert_uint_eq(a->count[LEAT_NOT_APPENDED], 4);
+    ck_assert_uint_eq(leat_log_writer_refusals(a->writer, LEAT_REFUSED_NO_LEADER), 4);
+    ck_assert_ptr_nonnull(leat_log_writer_refusal_words(a->writer, LEAT_REFUSED_NO_LEADER));
+    ck_assert_ptr_null(leat_log_writer_trouble(a->writer));
+    rd_kafka_mock_partition_set_leader(a->f.cluster, "t", 0, -1);
+    fixture_await(&a->f, is_not_ready, a);
+    rd_kafka_mock_partition_set_leader(a->f.cluster, "t", 0, 1);
+    rd_kafka_mock_partition_set_leader(a->f.cluster, "t", 1, 1);
+    fixture_await(&a->f, partition_1_takes_writes, a);
+    fixture_await(&a->f, is_ready, a);
+    append(a, 2);
+    await_answers(a, 12);
+    ck_assert_uint_eq(a->count[LEAT_APPENDED], 8);
+    finish(a);
+}
+END_TEST
+
+static const struct {
+    rd_kafka_resp_err_t code;
+    leat_log_refusal cause;
+} causes[] = {
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, LEAT_REFUSED_AUTHORIZATION},
+    {RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, LEAT_REFUSED_TIMESTAMP},
+    {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, LEAT_REFUSED_POLICY},
+    {RD_KAFKA_RESP_ERR_INVALID_RECORD, LEAT_REFUSED_POLICY},
+    {RD_KAFKA_RESP_ERR_INVALID_REQUEST, LEAT_REFUSED_OTHER},
+};
+
+START_TEST(counts_refusals_by_cause)
+{
+    answers *a = start();
+    open_writer(a);
+    append(a, 1);
+    await_answers(a, 1);
+    rd_kafka_resp_err_t code = causes[_i].code;
+    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, code);
+    append(a, 1);
+    await_answers(a, 2);
+    for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++)
+        ck_assert_uint_eq(leat_log_writer_refusals(a->writer, cause), cause == causes[_i].cause);
+    ck_assert(strstr(leat_log_writer_refusal_words(a->writer, causes[_i].cause), rd_kafka_err2str(code)));
+    finish(a);
+}
+END_TEST
+
+/* Its broker hangs: the records of one partition take no more of the client's memory than leaves the other its part. */
+START_TEST(a_partition_leaves_the_other_its_part_of_the_memory)
+{
+    answers *a = start();
+    leat_error error = {0};
+    leat_log_identity identity;
+    ck_assert_msg(leat_log_identify(&a->f.config, 5000, &identity, &error) == 0, "%s", error.text);
+    a->identity = &identity;
+    fixture_set(&a->f, "queue.buffering.max.kbytes", "1024");
+    open_writer(a);
+    append(a, 2);
+    await_answers(a, 2);
+    fixture_slow(&a->f, 3000);
+    static char value[64 * 1024 - 1];
+    size_t taken[2] = {0};
+    for (size_t i = 0; i < 40; i++) {
+        uint32_t partition = i < 20 ? 0 : 1;
+        leat_record record = {.partition = partition, .accepted_ms = 1000, .key = LEAT_SLICE("k"), .value = {value, sizeof value}};
+        if (leat_log_append(a->writer, &record, &a->seen[a->sent], &error) != 0)
+            continue;
+        a->sent++;
+        taken[partition]++;
+    }
+    ck_assert_uint_eq(taken[0], 8); /* of 16: 4 of its own, 4 of the 8 that may be borrowed */
+    ck_assert_uint_eq(taken[1], 6); /* 4 of its own, 2 of the 4 that were left */
+    fixture_slow(&a->f, 0);
+    await_answers(a, 16);
+    finish(a);
+}
+END_TEST
+
 START_TEST(tells_of_the_topic)
 {
     answers *a = start();
@@ -402,6 +509,9 @@ int main(void)
     tcase_add_loop_test(tests, takes_nothing_for_another_topic, 0, sizeof others / sizeof *others);
     tcase_add_test(tests, takes_writes_for_the_topic_that_was_set_up);
     tcase_add_test(tests, is_troubled_after_some_refusals_and_tries_on);
+    tcase_add_test(tests, a_partition_without_a_leader_is_its_own_trouble);
+    tcase_add_loop_test(tests, counts_refusals_by_cause, 0, sizeof causes / sizeof *causes);
+    tcase_add_test(tests, a_partition_leaves_the_other_its_part_of_the_memory);
     tcase_add_test(tests, tells_of_the_topic);
     tcase_add_test(tests, another_client_takes_the_place_of_one_that_hears_nothing);
     tcase_add_test(tests, a_writer_that_nothing_helps_has_failed);

@@ -136,7 +136,7 @@ START_TEST(free_does_not_wait_for_a_disk_that_hangs)
     fixture_append_keys(&f, 0, 5, 1, 1);
     fixture_await(&f, has_begun, &commits);
     fixture_append_keys(&f, 0, 6, 2, 1);
-    ck_assert_int_gt(leat_log_writer_oldest_us(f.writer, leat_mono_us() + 1), 0);
+    ck_assert_int_gt(leat_log_writer_oldest_us(f.writer, 0, leat_mono_us() + 1), 0);
     leat_log_writer_free(f.writer, 100);
     ck_assert_uint_eq(f.count[LEAT_APPEND_UNKNOWN], 1);
     ck_assert_uint_eq(f.count[LEAT_NOT_APPENDED], 2); /* those were not begun */

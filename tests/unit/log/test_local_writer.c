@@ -28,7 +28,7 @@ START_TEST(answers_each_record_once)
     fixture_open(&f, 3);
     fixture_write(&f);
     ck_assert(!leat_log_writer_trouble(f.writer));
-    ck_assert_int_eq(leat_log_writer_oldest_us(f.writer, leat_mono_us()), 0);
+    ck_assert_int_eq(leat_log_writer_oldest_us(f.writer, 0, leat_mono_us()), 0);
     static int seen[10000];
     leat_error error;
     for (size_t i = 0; i < 10000; i++) {
@@ -37,11 +37,11 @@ START_TEST(answers_each_record_once)
         ck_assert_int_eq(fixture_append(&f, &record, &seen[i], &error), 0);
     }
     ck_assert_uint_eq(leat_log_writer_waiting(f.writer), 10000);
-    ck_assert_int_gt(leat_log_writer_oldest_us(f.writer, leat_mono_us()), 0);
+    ck_assert_int_gt(leat_log_writer_oldest_us(f.writer, 0, leat_mono_us()), 0);
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_APPENDED], 10000);
     ck_assert_uint_eq(leat_log_writer_waiting(f.writer), 0);
-    ck_assert_int_eq(leat_log_writer_oldest_us(f.writer, leat_mono_us()), 0);
+    ck_assert_int_eq(leat_log_writer_oldest_us(f.writer, 0, leat_mono_us()), 0);
     ck_assert_int_eq(f.last[0], 3333);
     ck_assert_int_eq(f.last[2], 3332);
     finish(&f);
