@@ -17,7 +17,8 @@ typedef struct leat_claim {
 } leat_claim;
 
 /* The highest record that is applied. It tells whether the log is still the one it stood in: the log is cut from behind, so what
- * was cut off and written anew has taken it along, and has a higher leader epoch. */
+ * was cut off and written anew has taken it along, and has a higher leader epoch. What was read above it and not applied needs no such
+ * mark: nobody skips it. */
 typedef struct leat_newest {
     int64_t offset; /* -1: none was ever applied */
     int64_t at_ms;  /* its timestamp; 0: unknown */
