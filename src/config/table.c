@@ -149,7 +149,7 @@ static const leat_setting settings[] = {
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
      .help = "Bytes of records held, per worker; then partitions pause."},
     {"apply.records", TOP(records_max), COUNT(64, 16777216, "16384"),
-     .help = "Records held, per worker; then partitions pause."},
+     .help = "Records held, per worker: read and not applied. Then partitions pause."},
     {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"), .help = "Most records in one transaction."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),
      .help = "Most bytes in one transaction; a larger record goes alone."},
