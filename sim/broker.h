@@ -7,15 +7,26 @@
 #ifndef SIM_BROKER_H
 #define SIM_BROKER_H
 
+#include <string.h>
+
 #include "clock.h"
 #include "record/item.h"
 #include "schema.h"
 
 /* What the database has against a record. */
 typedef struct sim_poison {
-    char sqlstate[6];     /* "": nothing */
+    char sqlstate[6];     /* "": nothing; SIM_KILLS, SIM_CRASHES */
     int64_t heals_at_us;  /* from then on it is accepted; INT64_MAX: never */
 } sim_poison;
+
+/* It is not refused: the session ends that writes it, or all of the server's, until the world is mended. */
+#define SIM_KILLS "kill"
+#define SIM_CRASHES "crash"
+
+static inline bool sim_poison_kills(const sim_poison *poison)
+{
+    return strcmp(poison->sqlstate, SIM_KILLS) == 0 || strcmp(poison->sqlstate, SIM_CRASHES) == 0;
+}
 
 enum { SIM_FOREIGN = UINT32_MAX };
 

@@ -13,6 +13,7 @@
  *   dead_letters  only what the database refuses for good is kept as a dead letter, and only when that is the last that was
  *                 heard of it and of the shard
  *   tables        the tables equal what a sequential oracle makes of the log
+ *   others        once nothing goes wrong any more but records that end their session, all is applied that stands behind none
  *   liveness      once nothing goes wrong any more all is applied, committed and let go of
  */
 #ifndef SIM_CHECK_H

@@ -53,7 +53,8 @@ void sim_check_dead_letters(sim_world *world, const sim_commit *commit)
 {
     for (uint32_t i = 0; i < commit->fate_count; i++) {
         const sim_record *record = commit->fates[i].record;
-        bool is_bad = record->poison.sqlstate[0] || record->row < 0;
+        bool is_refused = record->poison.sqlstate[0] && !sim_poison_kills(&record->poison);
+        bool is_bad = is_refused || record->row < 0;
         if (commit->fates[i].fate == FATE_DEAD && !is_bad)
             sim_fail(world, "dead_letters", "partition %u offset %lld is kept as a dead letter, and nothing is wrong with it",
                      record->record.partition, (long long)record->record.offset);

@@ -4,13 +4,18 @@
 #include "check.h"
 #include "world.h"
 
+static bool is_left(const sim_state *state, const sim_record *record)
+{
+    return !sim_record_is_lost(record) && sim_state_fate(state, record) == FATE_NONE;
+}
+
 static const sim_record *first_unapplied(const sim_world *world, uint32_t partition)
 {
     uint32_t shard = sim_world_shard_of(world, partition);
     const sim_state *state = sim_server_look(world->shards[shard].primary).state;
     const sim_partition *log = &world->broker.partitions[partition];
     for (uint32_t i = 0; i < log->count; i++)
-        if (!sim_record_is_lost(log->records[i]) && sim_state_fate(state, log->records[i]) == FATE_NONE)
+        if (is_left(state, log->records[i]))
             return log->records[i];
     return NULL;
 }
@@ -51,10 +56,63 @@ static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
                  (long long)last);
 }
 
+/* The first record that is not applied and stands behind none that ends its session; `ret_killers`: of those some are left. */
+static const sim_record *first_of_others(const sim_world *world, uint32_t partition, bool *ret_killers)
+{
+    uint32_t shard = sim_world_shard_of(world, partition);
+    const sim_state *state = sim_server_look(world->shards[shard].primary).state;
+    const sim_partition *log = &world->broker.partitions[partition];
+    bool behind[LEAT_SUBPARTITIONS] = {false};
+    for (uint32_t i = 0; i < log->count; i++) {
+        const sim_record *record = log->records[i];
+        if (!is_left(state, record) || behind[record->subpartition])
+            continue;
+        if (!sim_poison_kills(&record->poison))
+            return record;
+        behind[record->subpartition] = true;
+        *ret_killers = true;
+    }
+    return NULL;
+}
+
+/* It needs a person; or what stands behind a record that is not applied fills the memory that it may have. */
+static bool is_excused(const sim_world *world, uint32_t partition)
+{
+    leat_partition_view view;
+    if (!view_of(world, partition, &view))
+        return false;
+    return view.full || (world->broker.partitions[partition].is_damaged && view.state == LEAT_STOPPED);
+}
+
+/* Somebody mends what ended sessions, once all others have gone on. */
+static bool may_mend(sim_world *world)
+{
+    bool killers = false;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++)
+        if (!is_excused(world, p) && first_of_others(world, p, &killers))
+            return false;
+    world->sometimes->count[SOMETIMES_OTHERS_WENT_ON] += killers;
+    return true;
+}
+
+static void check_others(sim_world *world)
+{
+    bool killers = false;
+    for (uint32_t p = 0; p < world->broker.partition_count; p++) {
+        const sim_record *left = is_excused(world, p) ? NULL : first_of_others(world, p, &killers);
+        if (left && killers)
+            sim_fail(world, "others", "partition %u offset %lld stands behind no record that ends its session, and is not applied",
+                     p, (long long)left->record.offset);
+    }
+}
+
 bool sim_check_is_quiet(sim_world *world)
 {
     char left[160];
     if (!sim_clients_are_done(world))
+        return false;
+    world->is_mended = world->is_mended || may_mend(world);
+    if (!world->is_mended)
         return false;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
         look_at(world, p, left, sizeof left);
@@ -67,6 +125,8 @@ bool sim_check_is_quiet(sim_world *world)
 void sim_check_not_quiet(sim_world *world)
 {
     char left[160] = "clients wait for answers";
+    if (!world->is_mended && sim_clients_are_done(world))
+        check_others(world);
     for (uint32_t p = 0; p < world->broker.partition_count && sim_clients_are_done(world); p++) {
         look_at(world, p, left, sizeof left);
         if (left[0])

@@ -29,11 +29,20 @@ static sim_poison draw_poison(sim_world *world)
     return poison;
 }
 
+/* One that ends its session, or all of its server. */
+static sim_poison draw_killer(sim_world *world)
+{
+    bool crashes = sim_chance(world, world->options.values[OPT_CRASHER]);
+    sim_poison poison = {.heals_at_us = INT64_MAX};
+    snprintf(poison.sqlstate, sizeof poison.sqlstate, "%s", crashes ? SIM_CRASHES : SIM_KILLS);
+    return poison;
+}
+
 /* Returns its number. */
-static uint32_t plant_poison(sim_world *world, sim_poison *ret)
+static uint32_t plant_poison(sim_world *world, sim_poison poison, sim_poison *ret)
 {
     sim_clients *clients = &world->clients;
-    *ret = draw_poison(world);
+    *ret = poison;
     clients->poisons = realloc(clients->poisons, (clients->poison_count + 1) * sizeof *clients->poisons);
     LEAT_ASSERT(clients->poisons);
     clients->poisons[clients->poison_count] = *ret;
@@ -46,7 +55,8 @@ const char *sim_clients_poison(sim_world *world, leat_slice guard)
     snprintf(text, sizeof text, "%.*s", (int)guard.size, guard.data);
     const sim_poison *poison = &world->clients.poisons[strtoul(text, NULL, 10)];
     bool is_healed = world->clock.now_us >= poison->heals_at_us ||
-                     (world->is_healing && world->options.values[OPT_POISON_HEALS]);
+                     (sim_poison_kills(poison) ? world->is_mended
+                                               : world->is_healing && world->options.values[OPT_POISON_HEALS]);
     return is_healed ? NULL : poison->sqlstate;
 }
 
@@ -105,8 +115,10 @@ static void put_body(sim_world *world, const client_write *write, uint32_t numbe
         put_props(world, out);
     if (sim_below(world, 4) == 0)
         leat_buf_printf(out, sim_below(world, 4) ? ",\"note\":\"%u\"" : ",\"note\":null", number);
-    if (sim_chance(world, world->options.values[OPT_POISON]))
-        leat_buf_printf(out, ",\"guard\":\"%u\"", plant_poison(world, ret_poison));
+    if (sim_chance(world, world->options.values[OPT_KILLER]))
+        leat_buf_printf(out, ",\"guard\":\"%u\"", plant_poison(world, draw_killer(world), ret_poison));
+    else if (sim_chance(world, world->options.values[OPT_POISON]))
+        leat_buf_printf(out, ",\"guard\":\"%u\"", plant_poison(world, draw_poison(world), ret_poison));
     leat_buf_byte(out, '}');
 }
 

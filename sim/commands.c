@@ -132,6 +132,10 @@ static ran run_rows(sim_session *session, const sim_command *command)
         return failed(session, server->fail_state, 0);
     for (uint32_t i = 0; i < command->write_count; i++) {
         const char *poison = poison_of(session, &command->writes[i]);
+        if (poison && strcmp(poison, SIM_KILLS) == 0)
+            return RAN_KILLED;
+        if (poison && strcmp(poison, SIM_CRASHES) == 0)
+            return RAN_CRASHED;
         if (poison)
             return failed(session, poison, 0);
         write_row(session, command, &command->writes[i]);

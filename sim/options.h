@@ -48,6 +48,8 @@ typedef enum sim_option {
     OPT_PUT,           /* shares of operations; the rest is PATCH */
     OPT_DELETE,
     OPT_POISON,        /* share of records that the database refuses */
+    OPT_KILLER,        /* share of records that end their session each time they are written, until somebody mends it */
+    OPT_CRASHER,       /* share of those that take all sessions of the server along */
     OPT_POISON_HEALS,  /* 1: what is refused for good is accepted in the end, 0: it never is */
     OPT_FOREIGN,       /* share of records that come from another producer, some of them senseless or misplaced */
     OPT_BAD_REQUESTS,  /* share of requests that make no sense */

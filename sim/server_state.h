@@ -83,6 +83,8 @@ typedef enum ran {
     RAN_MORE,   /* the command has a further statement */
     RAN_WAITS,  /* for a lock */
     RAN_FAILED, /* session->answer says why */
+    RAN_KILLED, /* its session ends */
+    RAN_CRASHED, /* all do */
 } ran;
 
 /* Does the next statement of a command; of CMD_SYNC the commit, without its answer. */

@@ -107,6 +107,21 @@ static void answer_sync(sim_session *session)
     session->answer = (sim_answer){.partition = NOBODY};
 }
 
+/* After a crash the server is up again at once: the same one, as after the crash of a backend. */
+static void end_by_record(sim_session *session, bool crashes)
+{
+    sim_server *server = session->server;
+    sim_world *world = server->world;
+    world->sometimes->count[crashes ? SOMETIMES_CRASHED_BY_RECORD : SOMETIMES_KILLED_BY_RECORD]++;
+    sim_tell(world, "shard %u: a record ends %s", server->shard, crashes ? "all sessions" : "its session");
+    if (!crashes) {
+        end_fatally(session);
+        return;
+    }
+    sim_server_stop(world, server);
+    sim_server_start(world, server);
+}
+
 static void execute_one(sim_session *session)
 {
     const sim_command *command = &session->pipeline->commands[session->at];
@@ -115,6 +130,10 @@ static void execute_one(sim_session *session)
         return;
     }
     ran result = sim_command_run(session, command);
+    if (result == RAN_KILLED || result == RAN_CRASHED) {
+        end_by_record(session, result == RAN_CRASHED);
+        return;
+    }
     if (result == RAN_MORE)
         session->phase++;
     else if (result != RAN_WAITS)

@@ -53,6 +53,7 @@ struct sim_world {
     sim_list pipelines; /* freed with the world, as what follows */
     sim_list commits;
     sim_list garbage;
+    bool is_mended;  /* records that ended their session are written like others */
     bool is_healing;    /* nothing goes wrong any more */
     bool is_ending;     /* processes that end are not started again */
     int64_t healed_us;  /* how long it took until all was applied */

@@ -176,6 +176,9 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     slot->epoch = record->epoch;
     uint32_t at = record->partition * LEAT_SUBS + (uint32_t)(record->hash % LEAT_SUBS);
     leat_queue *queue = &engine->queues[at];
+    /* Read again after a claim: patience with it has begun before that. */
+    if (queue->kept_read_us > 0 && queue->kept_offset == record->offset)
+        slot->read_us = queue->kept_read_us;
     leat_queue_push(queue, pool, id);
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);

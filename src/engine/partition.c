@@ -155,6 +155,9 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
     leat_guard_let_go(engine, queue, false);
     leat_trouble_over(engine, leat_partition_id(engine, partition) * LEAT_SUBS + subpartition);
     if (queue->count > 0) {
+        const leat_slot *head = &engine->pool.slots[queue->head];
+        queue->kept_offset = head->offset;
+        queue->kept_read_us = head->read_us;
         uint32_t records = queue->count;
         uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
         leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding, &partition->holding, records,

@@ -50,7 +50,10 @@ typedef struct leat_queue {
     uint32_t list;          /* READY: which list of the ready set */
     uint32_t next, prev;    /* in it */
     leat_retry retry;
-    leat_narrow narrow;     /* stays when what is held is dropped */
+    /* These stay when what is held is dropped: */
+    leat_narrow narrow;
+    int64_t kept_offset;    /* of the head that was dropped last */
+    int64_t kept_read_us;   /* when it was first read; 0: nothing is kept */
 } leat_queue;
 
 void leat_pool_init(leat_pool *pool, leat_slot *slots, uint32_t count);

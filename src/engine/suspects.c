@@ -105,8 +105,11 @@ void leat_suspects_claimed(leat_engine *engine, const leat_partition *partition)
 
 void leat_suspects_forget(leat_engine *engine, const leat_partition *partition)
 {
-    for (uint32_t i = 0; i < LEAT_SUBS; i++)
-        leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow = (leat_narrow){0};
+    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
+        leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), i);
+        queue->narrow = (leat_narrow){0};
+        queue->kept_read_us = 0;
+    }
 }
 
 /* The mark that a claim has taken off: it is the same trouble. */
