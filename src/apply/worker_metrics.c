@@ -61,6 +61,8 @@ static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
                                                  "Connections to the shard with a job that is not answered yet.", own, 1);
     state->connections_idle =
         leat_metrics_gauge(metrics, "leat_shard_connections_idle", "Usable connections to the shard without a job.", own, 1);
+    state->silent_ms = leat_metrics_gauge(metrics, "leat_shard_silent_seconds",
+                                          "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
     state->paused = leat_metrics_gauge(metrics, "leat_partitions_paused",
                                        "Partitions that are not read on because what they may hold in memory is full.", own, 1);
     state->rows = leat_metrics_counter(metrics, "leat_rows_total", "Row writes committed.", own);
@@ -166,6 +168,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_gauge_set(state->connections, usable);
         leat_gauge_set(state->connections_busy, flight.jobs);
         leat_gauge_set(state->connections_idle, idle > 0 ? idle : 0);
+        leat_gauge_set(state->silent_ms, (int64_t)count->silent_ms);
         leat_count_to(state->rows, count->rows);
         leat_count_to(state->connects, count->connects);
         leat_count_to(state->connect_failures, count->connect_failures);

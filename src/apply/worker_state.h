@@ -27,6 +27,7 @@ typedef struct leat_worker_shard_state {
     leat_counter *holders_terminated;
     leat_counter *patches_dropped;
     leat_gauge *connections;
+    leat_gauge *silent_ms;
     leat_gauge *connections_busy;
     leat_gauge *connections_idle;
     leat_gauge *paused;

@@ -1,6 +1,7 @@
 #include "config/rules.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/text.h"
@@ -226,6 +227,35 @@ static int check_budgets(const checker *c)
     return check_order(c, "limits", "body_max", config->body_max, "apply.memory", config->memory_max, LEAT_UNIT_BYTES);
 }
 
+/* librdkafka's own default. */
+enum { MAX_POLL_INTERVAL_MS = 300000 };
+
+/* A property that makes no sense is for librdkafka to refuse. */
+static int64_t max_poll_interval_ms(const leat_config *config)
+{
+    int64_t found = 0;
+    for (uint32_t i = 0; i < config->kafka_property_count; i++)
+        if (strcmp(config->kafka_properties[i].name, "max.poll.interval.ms") == 0)
+            found = strtoll(config->kafka_properties[i].value, NULL, 10);
+    return found > 0 ? found : MAX_POLL_INTERVAL_MS;
+}
+
+/* A member that gives partitions away for longer than the group waits is put out of it, in the middle of its batches. */
+static int check_drain(const checker *c)
+{
+    int64_t interval_ms = max_poll_interval_ms(c->config);
+    char most[32];
+    const leat_node *apply = leat_node_get(c->root, "apply"), *given = apply ? leat_node_get(apply, "drain") : NULL;
+    if (!leat_node_get(leat_node_get(c->root, "log"), "kafka") || c->config->drain_ms < interval_ms)
+        return 0;
+    leat_text_print_number(interval_ms, LEAT_UNIT_MS, most, sizeof most);
+    const leat_node *node = given ? given : leat_node_get(c->root, "log");
+    return leat_node_fail(c->config->file, node, given ? NULL : "kafka.properties", c->error,
+                          "the group waits for max.poll.interval.ms, %s, for a member that gives partitions away (apply.drain must "
+                          "be less)",
+                          most);
+}
+
 int leat_rules_check(const leat_node *root, leat_config *config, leat_error *error)
 {
     checker c = {root, config, error};
@@ -237,5 +267,5 @@ int leat_rules_check(const leat_node *root, leat_config *config, leat_error *err
     for (uint32_t i = 0; i < config->route_count; i++)
         if (check_route(&c, i) < 0)
             return -1;
-    return check_budgets(&c);
+    return check_budgets(&c) < 0 ? -1 : check_drain(&c);
 }

@@ -162,7 +162,7 @@ static const leat_setting settings[] = {
     {"apply.drain", TOP(drain_ms), TIME(0, 10 * MINUTE, "5s"),
      .help = "Time for running batches when a partition is given away or the process stops."},
     {"apply.lock_timeout", TOP(lock_timeout_ms), TIME(10, 10 * MINUTE, "5s"),
-     .help = "How long a statement may wait for a lock."},
+     .help = "How long a statement may wait for a lock. A claim waits for 10 s at most, then ends whoever of leat's keeps it."},
     {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
      .help = "How long a record is tried again that lacks a row it refers to or meets a unique constraint; then it is a "
              "dead letter."},

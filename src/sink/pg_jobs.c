@@ -21,9 +21,19 @@ static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
 static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
 
+/* The wait for the lock must end by itself, as 55P03: then whoever keeps it is ended. A time limit of the server's that is shorter
+ * would end the statement, or the session, before. */
+#define CLAIM_WAIT_SQL \
+    "least($3::int4, (SELECT greatest(min(setting::int8) / 2, 1)::int4 FROM pg_catalog.pg_settings" \
+    " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
+
 static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
                                                " newest_epoch",
-                                               " FROM leat.claim($1::int4, $2::int4, $3::int4)");
+                                               " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
+
+/* However long a statement may wait for a row: who holds a partition at a claim holds it in a batch of its own, which the claim
+ * makes worthless, or is frozen. */
+enum { CLAIM_WAIT_MS = 10000 };
 
 static const char progress_sql[] =
     "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat.rows($1::int4, $2::int4)";
@@ -364,11 +374,12 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
 static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
 {
     leat_pg_params *params = &session->params;
+    int64_t wait_ms = session->shared->lock_timeout_ms;
     begin_pipeline(session, conn);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
-    leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
+    leat_pg_params_int4(params, (int32_t)(wait_ms < CLAIM_WAIT_MS ? wait_ms : CLAIM_WAIT_MS));
     send_query(session, conn, COMMAND_CLAIM, claim_sql[tells_timeline(conn)]);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);

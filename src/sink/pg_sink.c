@@ -32,6 +32,7 @@ enum {
     RETRY_MIN_MS = 100,
     RETRY_MAX_MS = 5000,
     LASTS_MS = 1000,
+    LOCK_ANSWER_MS = 30000, /* a job's time limit is that much longer than its wait for a lock: else no wait would end by itself */
     SERVER_SILENT_MS = 5000,
     NAMELESS_MS = 600000, /* a pooler may have been set up otherwise meanwhile */
     HANDLE_COUNT = 3, /* tick, retry, turn */
@@ -744,6 +745,8 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     sink->loop = loop;
     sink->standstill = config->standstill;
     sink->silence_ms = LEAT_PG_SILENCE_MS;
+    if (sink->silence_ms < config->lock_timeout_ms + LOCK_ANSWER_MS)
+        sink->silence_ms = config->lock_timeout_ms + LOCK_ANSWER_MS;
     sink->events = *events;
     sink->dsn = dsn;
     sink->shard_name = leat_must_strdup(config->shard_name);

@@ -24,7 +24,7 @@ typedef struct leat_sink_config {
     uint32_t connections;       /* hard cap for this sink; a SQLite file has one writer, so one */
     int32_t source_id;          /* leat.sources.id */
     leat_board *board;          /* outlives the sink; its newest version is used from the next batch on */
-    int64_t lock_timeout_ms;    /* of batches and claims */
+    int64_t lock_timeout_ms;    /* of batches; a claim waits for 10 s at most */
     uint64_t seed;              /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
 } leat_sink_config;

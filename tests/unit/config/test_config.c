@@ -233,6 +233,12 @@ static const broken broken_files[] = {
      "shards: [ { name: a, dsn: x }, { name: b, dsn: y } ]\nroutes: [ { path: '/{id}', table: t, tenant: id } ]\n",
      "c.yaml:1: log.kafka.partitions: 1 is fewer than there are shards, and a partition belongs to one shard (at least "
      "2)"},
+    {LOG SHARD ROUTE "apply:\n  drain: 5m\n",
+     "c.yaml:5: apply.drain: the group waits for max.poll.interval.ms, 5m, for a member that gives partitions away (apply.drain "
+     "must be less)"},
+    {"log: { kafka: { brokers: x, topic: t, properties: { max.poll.interval.ms: 5000 } } }\n" SHARD ROUTE,
+     "c.yaml:1: log.kafka.properties: the group waits for max.poll.interval.ms, 5s, for a member that gives partitions away "
+     "(apply.drain must be less)"},
     {LOG SHARD ROUTE "apply:\n  memory: 1MiB\n",
      "c.yaml:4: apply.batch_bytes: 4MiB is more than apply.memory has (at most "
      "1MiB)"},
