@@ -29,6 +29,7 @@ static inline bool sim_poison_kills(const sim_poison *poison)
 }
 
 enum { SIM_FOREIGN = UINT32_MAX };
+enum { SIM_PROCESSES_MAX = 4 };
 
 enum { SIM_EPOCHS_MAX = 64 };
 
@@ -45,6 +46,10 @@ typedef struct sim_record {
     bool is_cut_off;    /* truncation did: nobody need apply it */
     bool is_reused;     /* somebody has seen another record at its offset */
     bool ever_applied;  /* a database has committed it, whatever became of that database */
+    struct {
+        uint64_t life;  /* of the process that read it */
+        int64_t at_us;  /* when it did first in this life, less the time in which it had stood still */
+    } read[SIM_PROCESSES_MAX];
     uint64_t refused;   /* world.serial when a worker was last told that it is bad data, alone; 0: since then its letter failed */
 } sim_record;
 

@@ -12,6 +12,8 @@
  *   acknowledged  what was answered 202 is in the log, what was answered 4xx or 503 is not
  *   dead_letters  only what the database refuses for good is kept as a dead letter, and only when that is the last that was
  *                 heard of it and of the shard
+ *   patience      what may be accepted later is no dead letter before a process has been at it for as long as it must,
+ *                 without the time in which it stood still
  *   tables        the tables equal what a sequential oracle makes of the log
  *   others        once nothing goes wrong any more but records that end their session, all is applied that stands behind none
  *   liveness      once nothing goes wrong any more all is applied, committed and let go of
@@ -33,7 +35,8 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
 /* A worker gives a dead letter of the record to a shard, whose last trouble it was told of at `trouble` (world.serial). */
-void sim_check_verdict(sim_world *world, const sim_record *record, uint64_t trouble);
+void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_reason *reason,
+                       uint64_t trouble);
 void sim_check_drained(sim_world *world, const sim_process *process);
 /* What a claim has read is about to be used: it may be less than what was acknowledged. */
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_progress *progress);

@@ -1,5 +1,8 @@
 /* check_effects.c - effects, order, dead_letters: what one transaction may do to what is there already. */
 #include "check.h"
+
+#include <string.h>
+
 #include "world.h"
 
 void sim_check_effects(sim_world *world, const sim_state *state, const sim_commit *commit)
@@ -41,8 +44,19 @@ void sim_check_order(sim_world *world, const sim_state *state, const sim_commit 
     }
 }
 
-void sim_check_verdict(sim_world *world, const sim_record *record, uint64_t trouble)
+static void check_patience(sim_world *world, const sim_process *process, const sim_record *record, const leat_reason *reason)
 {
+    bool may_pass = strcmp(reason->sqlstate, "23503") == 0 || strcmp(reason->sqlstate, "23505") == 0;
+    int64_t at_it_us = world->clock.now_us - process->stood_still_us - record->read[process->index].at_us;
+    if (may_pass && at_it_us < 1000 * world->options.values[OPT_PATIENCE_MS])
+        sim_fail(world, "patience", "partition %u offset %lld is to be a dead letter after %.3f s", record->record.partition,
+                 (long long)record->record.offset, (double)at_it_us / 1e6);
+}
+
+void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_reason *reason,
+                       uint64_t trouble)
+{
+    check_patience(world, process, record, reason);
     if (record->refused == 0 || record->refused < trouble)
         sim_fail(world, "dead_letters", "partition %u offset %lld is to be a dead letter, and was not asked again since %s",
                  record->record.partition, (long long)record->record.offset,

@@ -6,10 +6,11 @@
 #ifndef SIM_GROUP_H
 #define SIM_GROUP_H
 
+#include "broker.h"
 #include "clock.h"
 #include "schema.h"
 
-enum { SIM_PROCESSES_MAX = 4, SIM_NOBODY = -1 };
+enum { SIM_NOBODY = -1 };
 
 typedef struct sim_member {
     uint64_t id;               /* 0: no member; another with each time it joins */

@@ -18,6 +18,14 @@ typedef struct planned {
 
 static void pump(sim_world *world, sim_process *process);
 
+/* Its loop has stood still, and the worker's clock with it. */
+static void wake(sim_process *process)
+{
+    process->worker->standstill.counted_us -= process->frozen_us;
+    process->stood_still_us += process->frozen_us;
+    process->frozen_us = 0;
+}
+
 static int64_t away_until(const planned *event)
 {
     int64_t frozen = event->process->frozen_until_us;
@@ -39,6 +47,7 @@ static void on_planned(sim_world *world, void *object, uint64_t argument)
     }
     planned now = *event;
     free(event);
+    wake(process);
     now.fn(world, now.object, now.argument);
     pump(world, process);
 }
@@ -79,13 +88,16 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
     sim_process *process = object;
     if (process->tick_us <= world->clock.now_us)
         process->tick_us = INT64_MAX;
-    if (leat_engine_deadline(process->worker->engine) <= world->clock.now_us)
-        leat_engine_tick(process->worker->engine, world->clock.now_us);
+    int64_t now_us = leat_worker_now_us(process->worker);
+    if (leat_engine_deadline(process->worker->engine) <= now_us)
+        leat_engine_tick(process->worker->engine, now_us);
 }
 
 static void plan_tick(sim_world *world, sim_process *process)
 {
     int64_t deadline = leat_engine_deadline(process->worker->engine);
+    if (deadline != INT64_MAX)
+        deadline += world->clock.now_us - leat_worker_now_us(process->worker);
     if (deadline == INT64_MAX || deadline >= process->tick_us)
         return;
     process->tick_us = deadline > world->clock.now_us ? deadline : world->clock.now_us + 1;
@@ -223,9 +235,10 @@ void sim_process_crash(sim_world *world, sim_process *process)
 
 static void on_drain_wish(sim_world *world, void *object, uint64_t argument)
 {
+    (void)world;
     (void)argument;
     sim_process *process = object;
-    leat_engine_drain(process->worker->engine, world->clock.now_us);
+    leat_engine_drain(process->worker->engine, leat_worker_now_us(process->worker));
 }
 
 void sim_process_drain(sim_world *world, sim_process *process)
@@ -244,6 +257,7 @@ void sim_process_freeze(sim_world *world, sim_process *process, int64_t until_us
     sim_tell(world, "process %u is frozen for %.3f s", process->index, (double)(until_us - world->clock.now_us) / 1e6);
     world->sometimes->count[SOMETIMES_FROZEN]++;
     process->frozen_until_us = until_us;
+    process->frozen_us = until_us - world->clock.now_us;
 }
 
 void sim_process_forget(sim_process *process)

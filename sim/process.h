@@ -16,6 +16,8 @@ struct sim_process {
     bool is_alive;
     uint64_t life;              /* another with each start */
     int64_t frozen_until_us;
+    int64_t frozen_us;          /* for how long, until it wakes */
+    int64_t stood_still_us;     /* in this life, all in all */
     int64_t log_cut_until_us;   /* the log cannot be reached */
     leat_worker *worker;
     leat_metrics *metrics;

@@ -328,6 +328,14 @@ void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t o
     check_range_later(reader, partition);
 }
 
+static void note_read(const sim_world *world, const sim_process *process, sim_record *record)
+{
+    if (record->read[process->index].life == process->life)
+        return;
+    record->read[process->index].life = process->life;
+    record->read[process->index].at_us = world->clock.now_us - process->stood_still_us;
+}
+
 /* False: it offers no more for now. */
 static bool offer(leat_log_reader *reader, uint32_t partition)
 {
@@ -356,6 +364,7 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
         return false;
     }
     reader->held++;
+    note_read(world, reader->process, record);
     sim_broker_saw(&world->broker, partition, record->record.offset);
     if (!reader->events.record(reader->events.context, &record->record, record)) {
         reader->held--;

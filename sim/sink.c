@@ -494,7 +494,7 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
     take_job(sink, connection, job);
     tell_job(connection, job);
     if (connection->is_letter)
-        sim_check_verdict(world, connection->only, sink->trouble);
+        sim_check_verdict(world, sink->process, connection->only, job->batch.dead, sink->trouble);
     sim_pipeline *pipeline = job->kind == LEAT_JOB_BATCH   ? build_batch(sink, &job->batch, &connection->result)
                              : job->kind == LEAT_JOB_CLAIM ? build_claim(sink, job->partition)
                                                            : build_compaction(sink, &job->compaction);

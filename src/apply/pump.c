@@ -170,7 +170,7 @@ static void release_payloads(leat_worker *worker)
 static void on_deadline(uv_timer_t *timer)
 {
     leat_worker *worker = timer->data;
-    leat_engine_tick(worker->engine, leat_mono_us());
+    leat_engine_tick(worker->engine, leat_worker_now_us(worker));
     leat_worker_wake(worker);
 }
 
@@ -181,7 +181,7 @@ static void arm_deadline(leat_worker *worker)
         uv_timer_stop(&worker->deadline);
         return;
     }
-    int64_t wait_us = deadline - leat_mono_us();
+    int64_t wait_us = deadline - leat_worker_now_us(worker);
     uint64_t wait_ms = wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0;
     uv_timer_start(&worker->deadline, on_deadline, wait_ms, 0);
 }
@@ -201,7 +201,7 @@ static void on_assigned(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
     leat_info("partition=%u shard=%s assigned", partition, shard_name(worker, partition));
-    leat_engine_assigned(worker->engine, leat_mono_us(), partition);
+    leat_engine_assigned(worker->engine, leat_worker_now_us(worker), partition);
     leat_worker_wake(worker);
 }
 
@@ -209,7 +209,7 @@ static void on_revoked(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
     leat_info("partition=%u shard=%s revoked", partition, shard_name(worker, partition));
-    leat_engine_revoked(worker->engine, leat_mono_us(), partition);
+    leat_engine_revoked(worker->engine, leat_worker_now_us(worker), partition);
     leat_worker_wake(worker);
 }
 
@@ -217,7 +217,7 @@ static void on_lost(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
     leat_warn("partition=%u shard=%s lost: the group has taken it away", partition, shard_name(worker, partition));
-    leat_engine_lost(worker->engine, leat_mono_us(), partition);
+    leat_engine_lost(worker->engine, leat_worker_now_us(worker), partition);
     leat_worker_wake(worker);
 }
 
@@ -234,7 +234,7 @@ static leat_taken offer(leat_worker *worker, leat_item *item)
         .bytes = (uint32_t)bytes,
         .payload = item,
     };
-    return leat_engine_record_read(worker->engine, leat_mono_us(), &record);
+    return leat_engine_record_read(worker->engine, leat_worker_now_us(worker), &record);
 }
 
 static void say_stopped(leat_worker *worker, uint32_t partition)
@@ -275,25 +275,31 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
 static void on_read_to(void *context, uint32_t partition, int64_t position)
 {
     leat_worker *worker = context;
-    leat_engine_read_to(worker->engine, leat_mono_us(), partition, position);
+    leat_engine_read_to(worker->engine, leat_worker_now_us(worker), partition, position);
     leat_worker_wake(worker);
 }
 
 static void on_broken(void *context, uint32_t partition, const char *reason)
 {
     leat_worker *worker = context;
-    leat_engine_stopped(worker->engine, leat_mono_us(), partition, reason);
+    leat_engine_stopped(worker->engine, leat_worker_now_us(worker), partition, reason);
     say_stopped(worker, partition);
     leat_worker_wake(worker);
+}
+
+/* A moment that others took by leat_mono_us, by the worker's clock; not later than it was. */
+static int64_t by_own_clock(leat_worker *worker, int64_t mono_us)
+{
+    return mono_us == INT64_MAX ? mono_us : mono_us - leat_standstill_lost_us(&worker->standstill);
 }
 
 static void on_committed(void *context, int64_t since_us, bool ok)
 {
     leat_worker *worker = context;
     if (ok)
-        leat_engine_confirmed(worker->engine, leat_mono_us(), since_us);
+        leat_engine_confirmed(worker->engine, leat_worker_now_us(worker), by_own_clock(worker, since_us));
     else /* the reader says and counts it */
-        leat_engine_commit_failed(worker->engine, leat_mono_us());
+        leat_engine_commit_failed(worker->engine, leat_worker_now_us(worker));
     leat_worker_wake(worker);
 }
 
@@ -304,7 +310,7 @@ static void on_failed(void *context, const char *reason)
     leat_err("worker=%u cannot read the log any more: %s. The process drains and ends with exit code 1; nothing is lost, "
              "start it again", worker->config.index, reason);
     atomic_store(&worker->failed, true);
-    leat_engine_drain(worker->engine, leat_mono_us());
+    leat_engine_drain(worker->engine, leat_worker_now_us(worker));
     leat_worker_wake(worker);
 }
 
@@ -329,14 +335,16 @@ static void on_slots(void *context, uint32_t shard, uint32_t usable)
 {
     leat_worker *worker = context;
     atomic_store_explicit(&worker->shards[shard].usable, usable, memory_order_relaxed);
-    leat_engine_slots(worker->engine, leat_mono_us(), shard, usable);
+    leat_engine_slots(worker->engine, leat_worker_now_us(worker), shard, usable);
     leat_worker_wake(worker);
 }
 
 static void on_done(void *context, uint32_t job_id, const leat_job_result *result)
 {
     leat_worker *worker = context;
-    leat_engine_job_done(worker->engine, leat_mono_us(), job_id, result);
+    leat_job_result own = *result;
+    own.looked_us = by_own_clock(worker, result->looked_us);
+    leat_engine_job_done(worker->engine, leat_worker_now_us(worker), job_id, &own);
     leat_worker_wake(worker);
 }
 

@@ -31,7 +31,7 @@ static void on_show(uv_timer_t *timer)
 static void on_drain_wish(uv_async_t *async)
 {
     leat_worker *worker = async->data;
-    leat_engine_drain(worker->engine, leat_mono_us());
+    leat_engine_drain(worker->engine, leat_worker_now_us(worker));
     leat_worker_wake(worker);
 }
 
@@ -39,7 +39,7 @@ static void on_drain_wish(uv_async_t *async)
 static void drop_all_records(leat_worker *worker)
 {
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
-        leat_engine_lost(worker->engine, leat_mono_us(), partition);
+        leat_engine_lost(worker->engine, leat_worker_now_us(worker), partition);
     leat_worker_pump(worker);
 }
 

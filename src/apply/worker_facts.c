@@ -255,7 +255,7 @@ static void account_for(leat_worker *worker, uint32_t shard)
     leat_worker_shard_state *state = &worker->shards[shard];
     leat_buf facts = {0}, partitions = {0};
     account about = {.worker = worker, .shard = shard, .name = worker->config.shards[shard].name, .now_ms = leat_wall_ms(),
-                     .now_us = leat_mono_us(), .facts = &facts};
+                     .now_us = leat_worker_now_us(worker), .facts = &facts};
     leat_flight flight;
     leat_engine_flight(worker->engine, shard, &flight);
     bool is_slow = flight.kind != LEAT_JOB_NONE && about.now_us - flight.since_us >= SLOW_MS * 1000;

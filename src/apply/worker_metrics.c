@@ -201,7 +201,7 @@ void leat_worker_metrics_show(leat_worker *worker)
         stopped += view.state == LEAT_STOPPED;
         bytes += (int64_t)view.bytes;
         leat_gauge_set(worker->stalled_ms[partition],
-                       view.stalled > 0 ? (leat_mono_us() - view.stalled_us) / 1000 : INT64_MIN);
+                       view.stalled > 0 ? (leat_worker_now_us(worker) - view.stalled_us) / 1000 : INT64_MIN);
         if (view.state != LEAT_UNASSIGNED)
             add_partition(worker, partition, &view, &sums[worker->shard_of[partition]]);
         else

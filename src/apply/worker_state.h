@@ -92,6 +92,13 @@ struct leat_worker {
     void *on_exit_context;
 };
 
+/* The engine's clock, and that of all time limits here: leat_mono_us without the time in which the loop stood still. So nothing
+ * is held against a record, a shard or the group that only this process has missed. */
+static inline int64_t leat_worker_now_us(leat_worker *worker)
+{
+    return leat_standstill_now_us(&worker->standstill);
+}
+
 /* pump.c: carries out every effect the engine has, then gives released records back. */
 void leat_worker_pump(leat_worker *worker);
 /* Makes sure the pump runs in this turn of the loop. */
