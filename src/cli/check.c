@@ -83,6 +83,8 @@ static void check_brokers(examination *about, uint32_t shard, leat_finding *ret)
     int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, &error);
     about->has_brokers = answer >= 0;
     about->has_topic = answer == 0;
+    if (about->has_topic)
+        leat_startup_know_partitions(startup);
     if (answer < 0)
         find_error(ret, &error);
     else
@@ -102,6 +104,9 @@ static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
     else if (config->kafka_partitions && (uint32_t)config->kafka_partitions != partitions)
         find(ret, LEAT_CHECK_FAILED, "topic %s has %" PRIu32 " partitions, log.kafka.partitions is %" PRId64,
              config->kafka_topic, partitions, config->kafka_partitions);
+    else if (partitions < about->startup.found_partitions)
+        find(ret, LEAT_CHECK_WARNING, "topic %s has %" PRIu32 " partitions, it was set up with %" PRIu32 ": the others are neither "
+             "written to nor read", config->kafka_topic, about->startup.found_partitions, partitions);
     else if (partitions < config->shard_count)
         find(ret, LEAT_CHECK_FAILED, "topic %s has too few partitions, %" PRIu32 ", for %" PRIu32 " shards",
              config->kafka_topic, partitions, config->shard_count);
@@ -158,6 +163,16 @@ static void check_replicas(examination *about, uint32_t shard, leat_finding *ret
     if (read_setting(about, "min.insync.replicas", value, sizeof value, ret))
         find(ret, strtoll(value, NULL, 10) <= 1 ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "min.insync.replicas is %s",
              value);
+}
+
+static void check_message_size(examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    char value[32];
+    int64_t body_max = about->startup.config.body_max;
+    if (read_setting(about, "max.message.bytes", value, sizeof value, ret))
+        find(ret, strtoll(value, NULL, 10) < body_max ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+             "max.message.bytes is %s, limits.body_max is %" PRId64, value, body_max);
 }
 
 /* -1: for ever. */
@@ -354,6 +369,9 @@ static const check checks[] = {
     {"in-sync replicas", KAFKA, TOPIC, check_replicas,
      "a write is acknowledged when one broker has it: what that broker had alone is lost with its disk",
      "three replicas and min.insync.replicas=2; nothing to do where one broker is all there is, as on a laptop"},
+    {"message size", KAFKA, TOPIC, check_message_size,
+     "a write that is larger than that, and not than limits.body_max, is answered 413",
+     "raise max.message.bytes of the topic, or lower limits.body_max"},
     {"retention", KAFKA, TOPIC, check_retention,
      "a shard that is down for longer than that loses writes: Kafka deletes them before they are applied",
      "set retention.ms to more than the longest outage you want to survive; a week (604800000) is usual"},

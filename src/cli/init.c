@@ -39,6 +39,8 @@ static int find_or_make(leat_startup *startup, bool *ret_made, leat_error *error
     };
     /* A file may be there and not be whole: making it says so. */
     int missing = startup->log.file ? 1 : leat_log_identify(&startup->log, INIT_TIMEOUT_MS, &startup->identity, error);
+    if (missing == 0)
+        leat_startup_know_partitions(startup);
     if (missing <= 0)
         return missing;
     if (!startup->log.file && leat_startup_refuse_gone(startup, error) != 0)
@@ -54,7 +56,7 @@ static int make_topic(leat_startup *startup, leat_error *error)
     if (find_or_make(startup, &made, error) != 0)
         return -1;
     printf("%s %s: %s, %u partitions, id %s\n", startup->log.file ? "log" : "topic", startup->log.topic,
-           made ? "created" : "exists", startup->identity.partition_count, startup->identity.topic_id);
+           made ? "created" : "exists", startup->found_partitions, startup->identity.topic_id);
     if (leat_startup_refuse_partitions(startup, error) != 0)
         return -1;
     if (made) /* with the right settings; not every broker knows of it yet, to say so */

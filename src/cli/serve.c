@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "cli/catalog_watch.h"
 #include "cli/commands.h"
+#include "cli/descriptors.h"
 #include "cli/edge_thread.h"
 #include "cli/notify.h"
 #include "cli/signals.h"
@@ -360,19 +361,27 @@ static int open_log(serve *s, leat_error *error)
     return leat_log_open(&s->startup.log, &spec, error);
 }
 
+/* Nobody has to have the right to know. */
+static int refuse_compaction(const leat_startup *startup, leat_error *error)
+{
+    int answer = leat_startup_refuse_compaction(startup, error);
+    if (answer == 1)
+        leat_warn("whether topic %s is compacted is not known, and compaction loses writes: %s", startup->log.topic, error->text);
+    return answer < 0 ? -1 : 0;
+}
+
 static int start_up(serve *s, leat_error *error)
 {
     leat_startup *startup = &s->startup;
     bool wait = s->with_apply;
-    if (open_log(s, error) != 0)
+    if (leat_descriptors_prepare(&startup->config, s->with_edge, error) != 0 || open_log(s, error) != 0)
         return -1;
     int answer = leat_startup_identify(startup, wait, error);
     if (answer != 0) {
         if (answer < 0 || access(startup->catalog_file, R_OK) != 0)
             return -1;
         leat_warn("Kafka does not answer yet: %s", error->text);
-    } else if (leat_startup_refuse_partitions(startup, error) != 0 ||
-               leat_startup_refuse_compaction(startup, error) != 0) {
+    } else if (leat_startup_refuse_partitions(startup, error) != 0 || refuse_compaction(startup, error) != 0) {
         return -1;
     }
     if (leat_startup_catalog(startup, wait, error) != 0 || make_board(s, error) != 0)

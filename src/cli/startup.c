@@ -48,6 +48,7 @@ static void take_log_settings(leat_startup *startup)
         .property_count = config->kafka_property_count,
         .renew_after_ms = config->kafka_renew_after_ms,
         .give_up_after_ms = config->kafka_give_up_after_ms,
+        .value_max = (size_t)config->body_max,
     };
 }
 
@@ -63,17 +64,81 @@ int leat_startup_check_shards(const leat_config *config, leat_error *error)
     return 0;
 }
 
-/* The first property that is refused alone too. */
+static int blame_property(const leat_startup *startup, uint32_t index, leat_error *error)
+{
+    return leat_config_blame(&startup->config, error, "log.kafka.properties.%s", startup->properties[index].name);
+}
+
+/* The property that the text names first; -1: none. */
+static int first_named(const leat_startup *startup, const char *text)
+{
+    int ret = -1;
+    const char *first = NULL;
+    for (uint32_t i = 0; i < startup->config.kafka_property_count; i++) {
+        const char *at = strstr(text, startup->properties[i].name);
+        if (!at || (first && first <= at))
+            continue;
+        first = at;
+        ret = (int)i;
+    }
+    return ret;
+}
+
+/* The first property that is refused alone too, else the first that the error names: two may be refused together. */
 static int blame_log(const leat_startup *startup, leat_error *error)
 {
     leat_log_config one = startup->log;
+    leat_error alone;
     one.property_count = 1;
     for (uint32_t i = 0; i < startup->config.kafka_property_count; i++) {
         one.properties = &startup->properties[i];
-        if (leat_log_check(&one, error) != 0)
-            return leat_config_blame(&startup->config, error, "log.kafka.properties.%s", one.properties->name);
+        if (leat_log_check(&one, &alone) == 0)
+            continue;
+        *error = alone;
+        return blame_property(startup, i, error);
     }
-    return leat_config_blame(&startup->config, error, startup->log.file ? "log.local" : "log.kafka");
+    int named = first_named(startup, error->text);
+    return named >= 0 ? blame_property(startup, (uint32_t)named, error) : leat_config_blame(&startup->config, error, startup->log.file ? "log.local" : "log.kafka");
+}
+
+/* Of whole numbers; -1: it is not set. */
+static int64_t property_number(const leat_startup *startup, const char *name, uint32_t *ret_index)
+{
+    int64_t ret = -1;
+    for (uint32_t i = 0; i < startup->config.kafka_property_count; i++) {
+        if (strcmp(startup->properties[i].name, name) != 0)
+            continue;
+        ret = strtoll(startup->properties[i].value, NULL, 10);
+        *ret_index = i;
+    }
+    return ret;
+}
+
+/* What librdkafka takes, but not together with leat's own settings. */
+static int check_properties(const leat_startup *startup, leat_error *error)
+{
+    const leat_config *config = &startup->config;
+    uint32_t at = 0;
+    for (at = 0; at < config->kafka_property_count && config->workers > 1; at++) {
+        if (strcmp(startup->properties[at].name, "group.instance.id") != 0)
+            continue;
+        leat_fail(error, "there are %lld workers, each is a member of the group, and two members of one id fence each other; set "
+                         "workers to 1, and another id for each process",
+                  (long long)config->workers);
+        return blame_property(startup, at, error);
+    }
+    int64_t bytes = property_number(startup, "message.max.bytes", &at), need = config->body_max + LEAT_LOG_RECORD_ROOM;
+    if (bytes >= 0 && bytes < need) {
+        leat_fail(error, "%lld is less than a body of limits.body_max needs (at least %lld, or leave it out)", (long long)bytes,
+                  (long long)need);
+        return blame_property(startup, at, error);
+    }
+    int64_t count = property_number(startup, "queue.buffering.max.messages", &at);
+    if (count >= 0 && count < config->in_flight_max) {
+        leat_fail(error, "%lld is less than limits.in_flight, %lld", (long long)count, (long long)config->in_flight_max);
+        return blame_property(startup, at, error);
+    }
+    return 0;
 }
 
 int leat_startup_config(leat_startup *startup, const char *file, leat_error *error)
@@ -87,6 +152,8 @@ int leat_startup_config(leat_startup *startup, const char *file, leat_error *err
     take_log_settings(startup);
     if (leat_log_check(&startup->log, error) != 0)
         return blame_log(startup, error);
+    if (check_properties(startup, error) != 0)
+        return -1;
     if (leat_startup_check_shards(&startup->config, error) != 0)
         return -1;
     return make_data_dir(startup, error);
@@ -173,12 +240,45 @@ static int fail_missing(const leat_startup *startup, leat_error *error)
     return leat_config_blame(&startup->config, error, "%s", log_setting(startup));
 }
 
+/* That number of partitions, if it was set up for this very log. */
+static bool is_set_up(leat_startup *startup, const leat_source *stored, const leat_layout *layout)
+{
+    leat_log_identity *found = &startup->identity;
+    if (strcmp(stored->topic_id, found->topic_id) != 0 || strcmp(stored->log_identity, found->cluster) != 0)
+        return false;
+    if (layout->partition_count < found->partition_count)
+        found->partition_count = layout->partition_count;
+    return true;
+}
+
+void leat_startup_know_partitions(leat_startup *startup)
+{
+    leat_error error;
+    leat_catalog catalog = {0};
+    startup->found_partitions = startup->identity.partition_count;
+    if (startup->log.file)
+        return;
+    bool known = leat_catalog_load(&catalog, startup->catalog_file, &error) == 0 &&
+                 is_set_up(startup, &catalog.source, &catalog.layout);
+    leat_catalog_fini(&catalog);
+    for (uint32_t i = 0; i < startup->config.shard_count && !known; i++) {
+        leat_source stored;
+        leat_layout layout;
+        leat_shard_address at = leat_startup_address(&startup->config.shards[i]);
+        known = leat_shard_read_source(at, startup->log.topic, &stored, &layout, &error) == 0;
+        if (known)
+            is_set_up(startup, &stored, &layout);
+    }
+}
+
 int leat_startup_identify(leat_startup *startup, bool wait, leat_error *error)
 {
     for (;;) {
         int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, error);
         if (answer == 1)
             return fail_missing(startup, error);
+        if (answer == 0)
+            leat_startup_know_partitions(startup);
         if (answer == 0 || startup->log.file)
             return answer;
         if (!wait)
@@ -204,8 +304,9 @@ int leat_startup_refuse_partitions(const leat_startup *startup, leat_error *erro
     uint32_t found = startup->identity.partition_count;
     if (wanted == 0 || wanted == found)
         return 0;
-    leat_fail(error, "is %lld, but %s %s has %u: set it to %u or use another %s", (long long)wanted, is_local ? "file" : "topic",
-              startup->log.topic, found, found, is_local ? "file" : "topic");
+    leat_fail(error, "is %lld, but %s %s %s %u: set it to %u or use another %s", (long long)wanted, is_local ? "file" : "topic",
+              startup->log.topic, found < startup->found_partitions ? "was set up with" : "has", found, found,
+              is_local ? "file" : "topic");
     return leat_config_blame(config, error, is_local ? "log.local.partitions" : "log.kafka.partitions");
 }
 
@@ -215,7 +316,7 @@ int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *erro
     if (startup->log.file)
         return 0;
     if (leat_log_topic_setting(&startup->log, "cleanup.policy", BROKER_TIMEOUT_MS, policy, sizeof policy, error) != 0)
-        return -1;
+        return 1;
     if (!strstr(policy, "compact"))
         return 0;
     leat_fail(error,

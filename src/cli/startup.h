@@ -14,7 +14,8 @@ typedef struct leat_startup {
     leat_config config;
     leat_log_config log;
     leat_log_property *properties;
-    leat_log_identity identity;
+    leat_log_identity identity; /* of a topic that has grown: with the number of partitions that it was set up with */
+    uint32_t found_partitions;  /* as many as the topic has */
     leat_catalog catalog; /* its tables: those of the file, when it was needed */
     char *catalog_file;   /* data_dir/TOPIC.catalog.json */
     leat_board_version *versions[LEAT_SHARDS_MAX]; /* by configured shard: what a serving process starts with. Who takes one
@@ -48,7 +49,11 @@ leat_log_identity leat_startup_log_set_up(const leat_startup *startup);
 /* A log with another number of partitions than the configuration says (when it does) is not the one that was meant. */
 int leat_startup_refuse_partitions(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
 
-/* A topic whose old records may be compacted away cannot carry PATCH. */
+/* Behind leat_log_identify: of a topic that got more partitions since it was set up, as the catalog file or else a shard knows,
+ * those that it was set up with go on; nothing is written to the others, nor read. */
+void leat_startup_know_partitions(leat_startup *startup);
+
+/* A topic whose old records may be compacted away cannot carry PATCH: -1. 1: the brokers do not tell, `error` says why. */
 int leat_startup_refuse_compaction(const leat_startup *startup, leat_error *error) LEAT_MUST_CHECK;
 
 /* The source as this configuration and log describe it, and an even layout. */

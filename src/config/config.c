@@ -17,11 +17,27 @@ const char *leat_config_topic(const leat_config *config)
     return slash ? slash + 1 : config->local_path;
 }
 
+/* A property of librdkafka has dots in its name. */
+static bool begins_with(const char *path, const char *key)
+{
+    size_t size = key ? strlen(key) : 0;
+    return size > 0 && strncmp(path, key, size) == 0 && (path[size] == '\0' || path[size] == '.' || path[size] == '[');
+}
+
+/* The entry whose key the path begins with, the longest of several; NULL: there is none. */
+static const leat_node *named(const leat_node *node, const char *path)
+{
+    const leat_node *ret = NULL;
+    for (const leat_node *child = node->first; child; child = child->next)
+        if (begins_with(path, child->key) && (!ret || strlen(child->key) > strlen(ret->key)))
+            ret = child;
+    return ret;
+}
+
 /* The entry that the beginning of the path names, and behind it the rest; NULL: there is none. */
 static const leat_node *step(const leat_node *node, const char **path)
 {
     const char *at = *path;
-    size_t size = strcspn(at, ".[");
     const leat_node *child = node->first;
     if (*at == '[') {
         char *end;
@@ -30,9 +46,8 @@ static const leat_node *step(const leat_node *node, const char **path)
             child = child->next;
         at = *end == ']' ? end + 1 : end;
     } else {
-        while (child && !(child->key && strlen(child->key) == size && strncmp(child->key, at, size) == 0))
-            child = child->next;
-        at += size;
+        child = named(node, at);
+        at += child ? strlen(child->key) : strcspn(at, ".[");
     }
     *path = *at == '.' ? at + 1 : at;
     return child;

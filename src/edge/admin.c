@@ -90,7 +90,9 @@ leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat
     admin->ready = ready;
     admin->refresh = refresh;
     admin->context = context;
-    admin->http = leat_http_listen(loop, config, on_request, admin, error);
+    leat_http_config http = *config;
+    http.connections_max = LEAT_ADMIN_CONNECTIONS;
+    admin->http = leat_http_listen(loop, &http, on_request, admin, error);
     if (!admin->http) {
         free(admin);
         return NULL;

@@ -7,6 +7,8 @@
 #include "edge/http.h"
 #include "ops/metrics.h"
 
+enum { LEAT_ADMIN_CONNECTIONS = 32 }; /* at once, whatever `config` says */
+
 typedef struct leat_admin leat_admin;
 
 /* `ready`: may this process be given work? Else it appends the reason to `why`; NULL: always. `refresh` (may be NULL)

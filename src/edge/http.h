@@ -12,6 +12,8 @@
 
 #include "base/buf.h"
 
+enum { LEAT_HTTP_REFUSED_MAX = 16 }; /* connections over the limit that still get a 503; further ones are just closed */
+
 typedef struct leat_http_server leat_http_server;
 typedef struct leat_http_request leat_http_request;
 

@@ -25,7 +25,6 @@ enum {
     HTTP_TARGET_MAX = 8192,
     HTTP_READ_SIZE = 64 * 1024,
     HTTP_LINGER_MS = 1000,     /* after the last answer the client's bytes are read away, else a reset could eat it */
-    HTTP_REFUSED_MAX = 64,     /* connections over the limit that still get a 503; further ones are just closed */
     HTTP_EXTENSION_MAX = 4096, /* bytes of chunk extensions in one body */
 };
 
@@ -131,6 +130,7 @@ struct leat_http_server {
     uint32_t handed; /* requests their owner has not answered */
     bool accepting;
     bool starved; /* accept failed for want of descriptors or memory, and has not worked since */
+    int64_t starved_said;
     bool draining;
     bool drained;
     bool closing;

@@ -17,6 +17,7 @@ enum {
     ACCEPTS_A_TURN = 64,
     SWEEP_MIN_MS = 10,
     SWEEP_MAX_MS = 250,
+    STARVED_AGAIN_MS = 60 * 1000,
 };
 
 void leat_http_config_defaults(leat_http_config *config)
@@ -92,7 +93,7 @@ static void welcome(leat_http_server *server, int fd)
     int on = 1;
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
         leat_debug("TCP_NODELAY: %s", strerror(errno));
-    if (server->conn_count >= (uint64_t)server->config.connections_max + HTTP_REFUSED_MAX) {
+    if (server->conn_count >= (uint64_t)server->config.connections_max + LEAT_HTTP_REFUSED_MAX) {
         server->counters.refused++;
         close(fd);
         return;
@@ -123,8 +124,11 @@ static void resume_accepting(leat_http_server *server)
  * sweep tries again. */
 static void pause_accepting(leat_http_server *server, int why)
 {
-    if (!server->starved)
-        leat_warn("no connection can be accepted for now: %s", strerror(why));
+    if (!server->starved || http_now_ms(server) - server->starved_said >= STARVED_AGAIN_MS) {
+        leat_warn("port %d: no connection can be accepted for now, %u are open: %s", server->port, server->conn_count,
+                  strerror(why));
+        server->starved_said = http_now_ms(server);
+    }
     server->starved = true;
     uv_poll_stop(&server->listener);
     server->accepting = false;

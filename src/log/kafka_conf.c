@@ -4,11 +4,12 @@
  */
 #include "log/kafka.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { ERROR_TEXT_SIZE = 512 };
+enum { ERROR_TEXT_SIZE = 512, MESSAGE_MAX_DEFAULT = 1000000 /* librdkafka's */ };
 
 typedef struct default_property {
     unsigned kinds;
@@ -127,6 +128,15 @@ static int set_defaults(rd_kafka_conf_t *conf, leat_kafka_kind kind, const defau
     return 0;
 }
 
+/* librdkafka's own limit would refuse what the edge takes and the topic too. */
+static int set_record_max(rd_kafka_conf_t *conf, const leat_log_config *config, leat_error *error)
+{
+    char text[32];
+    size_t wanted = config->value_max + LEAT_LOG_RECORD_ROOM;
+    snprintf(text, sizeof text, "%zu", wanted > MESSAGE_MAX_DEFAULT ? wanted : MESSAGE_MAX_DEFAULT);
+    return set_property(conf, "message.max.bytes", text, error);
+}
+
 static bool wants_consumer_protocol(const leat_log_config *config)
 {
     bool wants = false;
@@ -144,6 +154,8 @@ static int fill(rd_kafka_conf_t *conf, leat_kafka_kind kind, const leat_log_conf
         return -1;
     if (!wants_consumer_protocol(config) &&
         set_defaults(conf, kind, classic_defaults, sizeof classic_defaults / sizeof *classic_defaults, error) != 0)
+        return -1;
+    if (set_record_max(conf, config, error) != 0)
         return -1;
     if ((kind & LEAT_KAFKA_READER) && set_property(conf, "group.id", config->group, error) != 0)
         return -1;
@@ -208,14 +220,38 @@ void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties)
     *config = (leat_log_config){0};
 }
 
+static void drop_line(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    (void)level;
+    (void)facility;
+    (void)text;
+}
+
+/* Much is only refused when the client is made: properties that do not go together, files that cannot be read. Without
+ * brokers it asks nobody. */
+static int try_client(leat_kafka_kind kind, const leat_log_config *config, leat_error *error)
+{
+    char text[ERROR_TEXT_SIZE];
+    rd_kafka_conf_t *conf = leat_kafka_conf(kind, config, error);
+    if (!conf)
+        return -1;
+    rd_kafka_conf_set_log_cb(conf, drop_line);
+    rd_kafka_conf_set(conf, "bootstrap.servers", "", text, sizeof text);
+    bool reads = kind & LEAT_KAFKA_READER;
+    rd_kafka_t *rk = rd_kafka_new(reads ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    if (!rk) {
+        rd_kafka_conf_destroy(conf);
+        return leat_fail(error, "librdkafka %s makes no %s with these properties: %s", rd_kafka_version_str(),
+                         reads ? "consumer" : "producer", text);
+    }
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return 0;
+}
+
 int leat_kafka_check(const leat_log_config *config, leat_error *error)
 {
-    const leat_kafka_kind kinds[] = {LEAT_KAFKA_WRITER, LEAT_KAFKA_READER};
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        rd_kafka_conf_t *conf = leat_kafka_conf(kinds[i], config, error);
-        if (!conf)
-            return -1;
-        rd_kafka_conf_destroy(conf);
-    }
-    return 0;
+    if (try_client(LEAT_KAFKA_WRITER, config, error) != 0)
+        return -1;
+    return try_client(LEAT_KAFKA_READER, config, error);
 }

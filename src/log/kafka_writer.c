@@ -335,13 +335,23 @@ static bool is_passing(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__TRANSPORT;
 }
 
+static void take_limit(leat_kafka_writer *writer, long limit)
+{
+    bool is_news = limit != writer->limit;
+    writer->limit = limit;
+    if (is_news && limit > 0 && (size_t)limit < writer->config.value_max)
+        leat_warn("Kafka writer: topic %s takes records of max.message.bytes=%ld, limits.body_max is %zu: larger writes are "
+                  "answered 413",
+                  writer->config.topic, limit, writer->config.value_max);
+}
+
 static void on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     leat_error error;
     char text[LEAT_WRITER_NUMBER_SIZE];
     writer->limit_asked = false;
     if (leat_kafka_read_setting(event, "max.message.bytes", text, sizeof text, &error) == 0) {
-        writer->limit = strtol(text, NULL, 10);
+        take_limit(writer, strtol(text, NULL, 10));
         if (leat_kafka_read_setting(event, "min.insync.replicas", text, sizeof text, &error) == 0)
             writer->min_in_sync = strtol(text, NULL, 10);
         fit_batches(writer);
@@ -484,7 +494,12 @@ static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_k
     bool is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
     leat_fail(error, "%s", is_full ? too_many : rd_kafka_error_string(fault));
     rd_kafka_error_destroy(fault);
-    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR__INVALID_ARG)
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        writer->refusals[LEAT_REFUSED_TOO_LARGE].count++;
+        return leat_fail(error, "the record has %zu bytes, librdkafka takes %ld (message.max.bytes in log.kafka.properties)",
+                         slot->size, config_number(writer, "message.max.bytes"));
+    }
+    if (code == RD_KAFKA_RESP_ERR__INVALID_ARG)
         return -1;
     if (code == RD_KAFKA_RESP_ERR__FATAL)
         on_fatal(writer, "found while appending");

@@ -18,6 +18,9 @@ typedef struct leat_log_property {
     const char *value;
 } leat_log_property;
 
+/* Beside its value a record has a key, which came in a request's target, two headers and the frame of a batch. */
+enum { LEAT_LOG_RECORD_ROOM = 16 * 1024 };
+
 typedef struct leat_local_log leat_local_log;
 
 typedef struct leat_log_config {
@@ -29,6 +32,7 @@ typedef struct leat_log_config {
     uint32_t property_count;
     int64_t renew_after_ms;   /* Kafka's client: nothing heard for so long, and it is made anew; 0: 30 s */
     int64_t give_up_after_ms; /* and for so long, and the reader or writer has failed; 0: never */
+    size_t value_max;      /* of the largest record's value; 0: not known. The client's own limit is made to fit */
     uint32_t reader;       /* readers of the built-in log: this is number `reader` of `reader_count`, which share its */
     uint32_t reader_count; /* partitions by p % reader_count. 0: one */
     leat_local_log *local; /* by leat_log_open */
@@ -56,7 +60,8 @@ typedef struct leat_topic_spec {
 int leat_log_open(leat_log_config *config, const leat_topic_spec *spec, leat_error *error) LEAT_MUST_CHECK;
 void leat_log_close(leat_log_config *config);
 
-/* Are the properties known, and none of them one that leat's promises rest on? Asks nobody. */
+/* Are the properties known, none of them one that leat's promises rest on, and does the client library take them together?
+ * Asks nobody. */
 int leat_log_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
 /* Reads the identity; 1: the topic does not exist; -1: error. */
 int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,

@@ -88,6 +88,23 @@ def test_a_log_property_that_cannot_be_is_a_configuration_error(make_world):
             assert re.search(rf"leat\.yaml:[0-9]+: log\.kafka\.properties\.{re.escape(name)}: ", done.stderr), done
 
 
+def test_properties_that_do_not_go_together_are_a_configuration_error(make_world):
+    """What librdkafka refuses only when a client is made, and what does not go with leat's own settings: exit code 2 at
+    start and of `check`, with the property and its line."""
+    world = make_world(shards=1, partitions=2, workers=2, limits={"body_max": "2MiB"})
+    kafka = world.settings["log"]["kafka"]
+    for name, properties in [("group.instance.id", {"group.instance.id": "me"}),
+                             ("session.timeout.ms", {"group.protocol": "consumer", "session.timeout.ms": 20000}),
+                             ("message.max.bytes", {"message.max.bytes": 1000000}),
+                             ("queue.buffering.max.messages", {"queue.buffering.max.messages": 100})]:
+        kafka["properties"] = properties
+        world.write_config()
+        line = 1 + next(n for n, l in enumerate(world.config_path.read_text().splitlines()) if name in l)
+        for command in ("check", "apply"):
+            done = world.leat(command, timeout=10)
+            assert done.returncode == 2 and f"leat.yaml:{line}: log.kafka.properties.{name}: " in done.stderr, done
+
+
 def test_fewer_partitions_than_shards_is_said(make_world):
     """Each shard needs a partition of its own: init and run say so."""
     from confluent_kafka.admin import AdminClient, NewTopic

@@ -1,13 +1,14 @@
 """One fault at a time, and what leat does about it."""
 
 import re
+import socket
 import time
 import uuid
 
 import psycopg
 import pytest
 
-from lib.harness import ROOT, both, script, wait_until
+from lib.harness import LEAT, ROOT, both, key_of, script, wait_until
 
 COUNTER = {"table_sql": "create table counters (app int, id int, n bigint not null default 0, list jsonb not null default '[]',"
                         " primary key (app, id))",
@@ -114,6 +115,36 @@ def test_the_edge_starts_while_kafka_is_down(make_world):
         script("kafka", "up")
     with world.client(edge) as http:
         wait_until(lambda: http.patch("/apps/1/counters/1", json={"n": 1, "list": 2}).status_code == 202, "a write to be accepted")
+
+
+def test_idle_clients_leave_the_process_its_descriptors(make_world):
+    """More clients than the process may open files: they get 503 or are closed; the admin listener answers, and a shard that
+    was restarted is connected to again."""
+    world = make_world(shards=1, partitions=1)
+    world.init()
+    few = world.directory / "few"
+    few.write_text(f'#!/bin/sh\nulimit -n 300\nexec {LEAT} "$@"\n')
+    few.chmod(0o755)
+    run = world.start("run", program=few)
+    assert "limits.connections is 4096, but only " in run.text()
+    host, port = run.address("edge listens on").split(":")
+    clients = []
+    try:
+        for _ in range(400):
+            clients.append(socket.create_connection((host, int(port)), timeout=30))
+        wait_until(lambda: world.metric(run, "leat_edge_connections_refused_total") >= 100, "clients to be refused")
+        with world.db("a") as db:
+            db.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'leat%' "
+                       "and datname = current_database()")
+        wait_until(lambda: world.metric(run, "leat_shard_connects_total") >= 2, "the shard to be connected to again")
+        wait_until(lambda: world.metric(run, "leat_shard_connections") > 0, "a connection")
+        assert "no connection can be accepted" not in run.text()
+    finally:
+        for client in clients:
+            client.close()
+    with world.client(run) as http:
+        path = key_of(uuid.uuid4(), uuid.uuid4())
+        wait_until(lambda: http.put(path, json={}).status_code == 202, "room for a client")
 
 
 def test_the_edge_says_503_or_504_without_a_broker_and_recovers(make_world):

@@ -1,5 +1,6 @@
-"""An unclean election cuts the log off, and it grows again past what was read: the partition stops and says from where on,
-nothing of the new log is passed over as applied. On three brokers of its own."""
+"""On three brokers of its own. An unclean election cuts the log off, and it grows again past what was read: the partition
+stops and says from where on, nothing of the new log is passed over as applied. And a partition without a leader is its own
+trouble."""
 import os
 import random
 import re
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 
+import httpx
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -169,3 +171,35 @@ def test_a_log_cut_off_behind_what_is_applied_goes_on(world, brokers):
     wait_until(lambda: count(world) == 90, "the writes of the new log")
     assert world.rows("select count(*) from things where id >= 1000") == [(40,)]
     assert world.metric(again, "leat_partitions_stopped") == 0
+
+
+def test_a_partition_without_a_leader_is_its_own_trouble(brokers, make_world, monkeypatch):
+    """Its writes are answered 503, all others 202; /readyz stays 200 and says what is wrong. When its broker is back, all are
+    taken."""
+    brokers.run("up", "--brokers", 3)
+    monkeypatch.setenv("KAFKA_BROKERS", brokers.address)
+    world = make_world(shards=1, partitions=2, table_sql=THINGS, route=ROUTE)
+    admin = AdminClient({"bootstrap.servers": world.brokers})
+    topic = NewTopic(world.name, num_partitions=2, replica_assignment=[[1], [3]], config={"min.insync.replicas": "1"})
+    admin.create_topics([topic])[world.name].result(30)
+    world.init()
+    edge = world.start("edge")
+    with world.client(edge) as http, httpx.Client(base_url=world.url(edge), timeout=30) as other:
+        keys = {}
+        for key in range(50):
+            answer = http.put(f"/things/{key}", json={"n": 1})
+            assert answer.status_code == 202
+            keys[answer.json()["partition"]] = key
+        brokers.run("stop", 3)
+        wait_until(lambda: "partition 1 has no leader since" in http.get("/readyz").text, "the edge to see it")
+        for _ in range(20):
+            refused = other.put(f"/things/{keys[1]}", json={"n": 2})
+            assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
+            assert "partition 1 has no leader" in refused.json()["message"]
+            assert http.put(f"/things/{keys[0]}", json={"n": 2}).status_code == 202
+            ready = http.get("/readyz")
+            assert ready.status_code == 200 and ready.json()["status"] == "degraded"
+        brokers.run("restart", 3)
+        wait_until(lambda: http.get("/readyz").json() == {"status": "ok"}, "the edge to see it is over", timeout=120)
+        assert other.put(f"/things/{keys[1]}", json={"n": 3}).status_code == 202
+    assert edge.text().count("partition 1 has no leader: ") == 1

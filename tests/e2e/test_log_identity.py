@@ -184,7 +184,7 @@ def test_another_cluster(make_world, generous):
 
 
 def test_more_partitions_than_were_set_up(make_world):
-    """A topic that grows is said once, and written to as ever."""
+    """A topic that grows is said once, and written to as ever; and everything starts with the partitions that it knows."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
     edge = world.start("edge")
@@ -195,6 +195,34 @@ def test_more_partitions_than_were_set_up(make_world):
             answer = http.patch(f"/counters/{number}", json={"n": 1})
             assert answer.status_code == 202 and answer.json()["partition"] == 0
     assert readiness(world, edge)[0] == 200
+    (world.directory / "data" / f"{world.name}.catalog.json").unlink()  # the shard knows too
+    assert "topic " + world.name + ": exists, 3 partitions" in world.init()
+    fresh, applied = world.start("edge"), world.start("apply")
+    with world.client(fresh) as http:
+        answer = http.patch("/counters/20", json={"n": 1})
+        assert answer.status_code == 202 and answer.json()["partition"] == 0
+    wait_until(lambda: world.rows("select sum(n) from counters")[0][0] == 21, "all writes")
+    assert applied.text().count("has more than the 1 partitions it was set up with") == 1
+    checked = world.leat("check")
+    assert checked.returncode == 0 and "has 3 partitions, it was set up with 1" in checked.stdout
+    assert world.leat("lag").returncode == 0
+    world.settings["log"]["kafka"]["partitions"] = 3
+    world.write_config()
+    refused = world.start("edge", wait=False)
+    assert refused.popen.wait(60) == 1 and "was set up with 1: set it to 1" in refused.text()
+
+
+def test_an_edge_with_few_rights_starts(make_world, generous):
+    """WRITE and DESCRIBE are enough: that it cannot see the topic's settings is said, with the right that it lacks."""
+    world = make_world(shards=1, partitions=1, brokers=generous.brokers, **COUNTER)
+    world.init()
+    administer(world.brokers, "create_acls", *(
+        AclBinding(ResourceType.TOPIC, world.name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation,
+                   AclPermissionType.ALLOW) for operation in (AclOperation.WRITE, AclOperation.DESCRIBE)))
+    edge = world.start("edge")
+    assert "is compacted is not known" in edge.text() and "grant DESCRIBE_CONFIGS on the topic" in edge.text()
+    with world.client(edge) as http:
+        wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
 
 
 def test_a_right_taken_away_makes_the_edge_unready(make_world, generous):
@@ -217,6 +245,7 @@ def test_a_right_taken_away_makes_the_edge_unready(make_world, generous):
         status, reason = readiness(world, edge)
         assert status == 503 and "grant WRITE" in reason
         assert edge.text().count("the log refuses writes") == 1
+        assert world.metrics(edge)['leat_log_refusals_total{cause="authorization"}'] >= 6
         administer(world.brokers, "delete_acls", AclBindingFilter(
             ResourceType.TOPIC, world.name, ResourcePatternType.LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY))
         wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")

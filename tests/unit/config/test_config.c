@@ -414,13 +414,13 @@ END_TEST
 START_TEST(test_blame)
 {
     static const char file[] = "log:\n  kafka:\n    brokers: b\n    topic: t\nshards:\n- name: a\n  dsn: x\n"
-                               "routes:\n- {path: '/a/{a}', table: a}\n- path: /b/{b}\n  table: b\n  columns:\n    n: add\n";
+                               "routes:\n- {path: '/a/{a}', table: a}\n- path: /b/{b}\n  table: b\n  columns:\n    n: add\n    n.b: add\n";
     static const struct {
         const char *path;
         int line;
     } cases[] = {
         {"log.kafka.topic", 4}, {"log.kafka.partitions", 2}, {"shards[0].dsn", 7}, {"routes[0].table", 9}, {"routes[1]", 10},
-        {"routes[1].table", 11}, {"routes[1].columns.n", 13}, {"routes[1].columns.none", 12}, {"routes[2].table", 8}, {"admin", 1},
+        {"routes[1].table", 11}, {"routes[1].columns.n", 13}, {"routes[1].columns.n.b", 14}, {"routes[1].columns.none", 12}, {"routes[2].table", 8}, {"admin", 1},
     };
     leat_config c;
     load_good(file, &c);

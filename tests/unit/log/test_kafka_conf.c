@@ -115,6 +115,41 @@ START_TEST(the_new_group_protocol_can_be_chosen)
 }
 END_TEST
 
+static const struct {
+    leat_log_property properties[2];
+    const char *names; /* what the error names; NULL: they go together */
+} together[] = {
+    {{{"group.protocol", "consumer"}, {"session.timeout.ms", "20000"}}, "session.timeout.ms"},
+    {{{"group.protocol", "consumer"}, {"partition.assignment.strategy", "range"}}, "partition.assignment.strategy"},
+    {{{"max.poll.interval.ms", "5000"}, {"session.timeout.ms", "20000"}}, "session.timeout.ms"},
+    {{{"security.protocol", "ssl"}, {"ssl.ca.location", "/nowhere"}}, "ssl.ca.location"},
+    {{{"group.protocol", "consumer"}, {"compression.type", "lz4"}}, NULL},
+    {{{"session.timeout.ms", "20000"}, {"heartbeat.interval.ms", "2000"}}, NULL},
+};
+
+/* Librdkafka tells these only when a client is made: it is, without a broker. */
+START_TEST(refuses_what_does_not_go_together)
+{
+    leat_error error = {0};
+    leat_log_config two = config;
+    two.properties = together[_i].properties;
+    two.property_count = 2;
+    int result = leat_log_check(&two, &error);
+    ck_assert_msg(result == (together[_i].names ? -1 : 0), "%s", error.text);
+    ck_assert_msg(!together[_i].names || strstr(error.text, together[_i].names), "%s", error.text);
+}
+END_TEST
+
+START_TEST(the_client_takes_records_as_large_as_bodies_may_be)
+{
+    expect(LEAT_KAFKA_WRITER, NULL, NULL, "message.max.bytes", "1000000");
+    config.value_max = 4 * 1024 * 1024;
+    expect(LEAT_KAFKA_WRITER, NULL, NULL, "message.max.bytes", "4210688");
+    expect(LEAT_KAFKA_WRITER, "message.max.bytes", "8000000", "message.max.bytes", "8000000");
+    config.value_max = 0;
+}
+END_TEST
+
 START_TEST(needs_to_know_where_and_what)
 {
     leat_error error = {0};
@@ -137,6 +172,8 @@ int main(void)
     tcase_add_test(tests, what_is_promised_may_be_said_again);
     tcase_add_test(tests, has_defaults_and_a_user_wins);
     tcase_add_test(tests, the_new_group_protocol_can_be_chosen);
+    tcase_add_loop_test(tests, refuses_what_does_not_go_together, 0, (int)(sizeof together / sizeof *together));
+    tcase_add_test(tests, the_client_takes_records_as_large_as_bodies_may_be);
     tcase_add_test(tests, needs_to_know_where_and_what);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
