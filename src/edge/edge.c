@@ -14,15 +14,18 @@ enum {
 
 /* ---- health ---- */
 
-/* True: it was a health path and is answered. */
+/* What load balancers ask when they are not told otherwise: "OPTIONS /" (HAProxy), "GET /". No route has that path. True: it
+ * was a health path and is answered. */
 static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slice path)
 {
-    bool health = leat_slice_is(path, "/healthz");
-    if (!health && !leat_slice_is(path, "/readyz"))
-        return false;
     leat_http_method method = leat_http_request_method(request);
-    if (method != LEAT_HTTP_GET && method != LEAT_HTTP_HEAD) {
-        edge_answer_method(edge, request, "GET, HEAD");
+    bool asks = method == LEAT_HTTP_GET || method == LEAT_HTTP_HEAD || method == LEAT_HTTP_OPTIONS;
+    bool health = leat_slice_is(path, "/healthz");
+    bool is_default = asks && (leat_slice_is(path, "/") || leat_slice_is(path, "*"));
+    if (!health && !is_default && !leat_slice_is(path, "/readyz"))
+        return false;
+    if (!asks) {
+        edge_answer_method(edge, request, edge_health_methods);
         return true;
     }
     leat_buf why = {0}, degraded = {0};

@@ -182,5 +182,7 @@ void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, 
         leat_buf_byte(text, ']');
     }
     leat_buf_byte(text, '}');
-    leat_http_answer(request, fine ? 200 : 503, json_type, text_of(edge), NULL);
+    bool asks_options = leat_http_request_method(request) == LEAT_HTTP_OPTIONS;
+    leat_http_answer(request, fine ? 200 : 503, json_type, text_of(edge),
+                     asks_options ? "Allow: " edge_health_methods "\r\n" : NULL);
 }

@@ -78,6 +78,7 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t 
 void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field,
                        const char *message);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
+#define edge_health_methods "GET, HEAD, OPTIONS"
 /* /healthz and /readyz; not counted. `degraded`: the items of a JSON array. */
 void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason, leat_slice degraded);
 

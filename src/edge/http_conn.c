@@ -226,6 +226,12 @@ static void on_readable(http_conn *conn)
         http_conn_close(conn);
 }
 
+void http_conn_read(http_conn *conn)
+{
+    if (conn->stage != HTTP_CONN_CLOSING && (conn->events & UV_READABLE))
+        on_readable(conn);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     http_conn *conn = poll->data;
@@ -237,8 +243,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         conn->blocked = false;
         http_conn_flush(conn);
     }
-    if ((events & UV_READABLE) && conn->stage != HTTP_CONN_CLOSING && (conn->events & UV_READABLE))
-        on_readable(conn);
+    if (events & UV_READABLE)
+        http_conn_read(conn);
 }
 
 http_conn *http_conn_new(leat_http_server *server, int fd)

@@ -18,6 +18,7 @@
 
 #include <llhttp.h>
 
+#include "base/standstill.h"
 #include "edge/http.h"
 
 enum {
@@ -105,7 +106,7 @@ struct http_conn {
     leat_buf out;
     size_t sent;
 
-    /* When each of these began; which one counts follows from the state. Milliseconds of uv_now. */
+    /* When each of these began; which one counts follows from the state. By http_now_ms. */
     int64_t header_since;
     int64_t body_since;
     int64_t blocked_since;
@@ -121,6 +122,8 @@ struct leat_http_server {
     void (*on_drained)(void *context);
     uv_poll_t listener;
     uv_timer_t sweep;
+    leat_standstill standstill;
+    char name[32]; /* for messages */
     uv_prepare_t before_poll; /* answers given by timers leave before the loop sleeps */
     uv_check_t after_poll;
     int listen_fd;
@@ -146,9 +149,10 @@ struct leat_http_server {
     char read_buffer[HTTP_READ_SIZE];
 };
 
-static inline int64_t http_now_ms(const leat_http_server *server)
+/* By the clock that all deadlines are measured with: while the loop stands still it does too. */
+static inline int64_t http_now_ms(leat_http_server *server)
 {
-    return (int64_t)uv_now(server->loop);
+    return leat_standstill_now_us(&server->standstill) / 1000;
 }
 
 /* ---- http_listen.c ---- */
@@ -168,6 +172,8 @@ http_conn *http_conn_new(leat_http_server *server, int fd);
 void http_conn_close(http_conn *conn);
 void http_conn_flush(http_conn *conn);
 void http_conn_mark_dirty(http_conn *conn);
+/* Takes what has come, if it takes anything now. */
+void http_conn_read(http_conn *conn);
 /* Nothing of it is on its way in either direction. */
 bool http_conn_is_idle(const http_conn *conn);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -167,23 +168,39 @@ static void time_out(http_conn *conn, const char *message)
         http_conn_close(conn);
 }
 
-static void sweep_conn(http_conn *conn, int64_t now)
+typedef enum deadline { IN_TIME, LINGERED, NOT_TAKEN, HEADERS_LATE, BODY_LATE, IDLE } deadline;
+
+static deadline judge(const http_conn *conn, int64_t now)
 {
     const leat_http_config *config = &conn->server->config;
-    if (conn->stage == HTTP_CONN_LINGER) {
-        if (now - conn->linger_since >= HTTP_LINGER_MS)
-            http_conn_close(conn);
-    } else if (conn->blocked) {
-        if (now - conn->blocked_since >= config->body_timeout_ms)
-            time_out(conn, NULL);
-    } else if (conn->current && !conn->headers_done) {
-        if (now - conn->header_since >= config->header_timeout_ms)
-            time_out(conn, "the headers did not arrive in time");
-    } else if (conn->current) {
-        if (now - conn->body_since >= config->body_timeout_ms)
-            time_out(conn, "the body did not arrive in time");
-    } else if (http_conn_is_idle(conn) && now - conn->idle_since >= config->idle_timeout_ms) {
-        http_conn_close(conn);
+    if (conn->stage == HTTP_CONN_LINGER)
+        return now - conn->linger_since >= HTTP_LINGER_MS ? LINGERED : IN_TIME;
+    if (conn->stage == HTTP_CONN_CLOSING)
+        return IN_TIME;
+    if (conn->blocked)
+        return now - conn->blocked_since >= config->body_timeout_ms ? NOT_TAKEN : IN_TIME;
+    if (conn->current && !conn->headers_done)
+        return now - conn->header_since >= config->header_timeout_ms ? HEADERS_LATE : IN_TIME;
+    if (conn->current)
+        return now - conn->body_since >= config->body_timeout_ms ? BODY_LATE : IN_TIME;
+    return http_conn_is_idle(conn) && now - conn->idle_since >= config->idle_timeout_ms ? IDLE : IN_TIME;
+}
+
+/* A timer can be due while bytes wait to be read: they are read first, or what has arrived is answered by a reset. */
+static void sweep_conn(http_conn *conn, int64_t now)
+{
+    deadline over = judge(conn, now);
+    if (over == HEADERS_LATE || over == BODY_LATE || over == IDLE) {
+        http_conn_read(conn);
+        over = judge(conn, now);
+    }
+    switch (over) {
+    case IN_TIME: break;
+    case LINGERED:
+    case IDLE: http_conn_close(conn); break;
+    case NOT_TAKEN: time_out(conn, NULL); break;
+    case HEADERS_LATE: time_out(conn, "the headers did not arrive in time"); break;
+    case BODY_LATE: time_out(conn, "the body did not arrive in time"); break;
     }
 }
 
@@ -235,6 +252,8 @@ static void on_after_poll(uv_check_t *handle)
 static void start_handles(leat_http_server *server)
 {
     uint64_t period = sweep_period(&server->config);
+    snprintf(server->name, sizeof server->name, "port %d", server->port);
+    leat_standstill_watch(&server->standstill, server->loop, server->name);
     uv_timer_init(server->loop, &server->sweep);
     uv_prepare_init(server->loop, &server->before_poll);
     uv_check_init(server->loop, &server->after_poll);
@@ -242,7 +261,7 @@ static void start_handles(leat_http_server *server)
     server->sweep.data = server;
     server->before_poll.data = server;
     server->after_poll.data = server;
-    server->handles = 4;
+    server->handles = 6; /* with the two of the clock */
     uv_timer_start(&server->sweep, on_sweep, period, period);
     uv_prepare_start(&server->before_poll, on_before_poll);
     uv_check_start(&server->after_poll, on_after_poll);
@@ -309,6 +328,9 @@ void leat_http_close(leat_http_server *server)
     uv_close((uv_handle_t *)&server->sweep, on_handle_closed);
     uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
     uv_close((uv_handle_t *)&server->after_poll, on_handle_closed);
+    server->standstill.before_poll.data = server->standstill.after_poll.data = server;
+    uv_close((uv_handle_t *)&server->standstill.before_poll, on_handle_closed);
+    uv_close((uv_handle_t *)&server->standstill.after_poll, on_handle_closed);
 }
 
 const leat_http_counters *leat_http_count(const leat_http_server *server)

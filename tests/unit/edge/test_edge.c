@@ -239,7 +239,6 @@ static const struct {
 } refused[] = {
     {"PUT /apps/7", "", "{}", 404, "{\"error\":\"no_route\",\"field\":null,\"message\":\""},
     {"PUT /", "", "{}", 404, "{\"error\":\"no_route\",\"field\":null,"},
-    {"OPTIONS *", "", "", 404, "{\"error\":\"no_route\",\"field\":null,"},
     {"GET /apps/7/devices/x", "", "", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
     {"POST /apps/7/devices/x", "", "{}", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
     {"PURGE /apps/x/devices/x", "", "", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
@@ -278,7 +277,7 @@ START_TEST(test_refused)
     char room[64];
     const char *allow = test_header(&world->answer, "allow", room, sizeof room);
     bool health = strstr(refused[_i].line, "z") != NULL;
-    ck_assert_str_eq(allow, refused[_i].status != 405 ? "" : health ? "GET, HEAD" : "DELETE, PATCH, PUT");
+    ck_assert_str_eq(allow, refused[_i].status != 405 ? "" : health ? "GET, HEAD, OPTIONS" : "DELETE, PATCH, PUT");
     world_free(world);
 }
 END_TEST
@@ -482,6 +481,28 @@ START_TEST(test_health)
 }
 END_TEST
 
+/* What load balancers ask by default: readiness. */
+START_TEST(test_default_checks_of_load_balancers)
+{
+    static const char *const checks[] = {"OPTIONS / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+                                         "OPTIONS /readyz HTTP/1.1\r\nHost: a\r\n\r\n"};
+    edge_world *world = world_new();
+    world_open(world);
+    for (size_t i = 0; i < COUNT_OF(checks); i++) {
+        for (int broken = 0; broken < 2; broken++) {
+            world_connect(world);
+            world->log->broken = broken;
+            test_send_text(&world->loop, world->reader.fd, checks[i]);
+            expect_answer(world, broken ? 503 : 200);
+            expect_start(world, broken ? "{\"status\":\"unready\"" : "{\"status\":\"ok\"}");
+        }
+    }
+    char room[64];
+    ck_assert_str_eq(test_header(&world->answer, "allow", room, sizeof room), "GET, HEAD, OPTIONS");
+    world_free(world);
+}
+END_TEST
+
 static void on_drained(void *context)
 {
     edge_world *world = context;
@@ -605,6 +626,7 @@ static Suite *suite(void)
     tcase_add_test(answers, test_a_partition_that_hangs_leaves_the_others_their_part);
     tcase_add_test(answers, test_a_partition_without_a_leader);
     tcase_add_test(answers, test_health);
+    tcase_add_test(answers, test_default_checks_of_load_balancers);
     suite_add_tcase(s, answers);
     TCase *life = tcase_create("life");
     tcase_add_test(life, test_drain_waits_for_the_log);

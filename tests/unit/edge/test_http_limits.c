@@ -185,6 +185,31 @@ START_TEST(test_idle_deadline)
 }
 END_TEST
 
+/* The process was stopped for longer than any deadline; the client's bytes had come in time and wait in the socket. */
+START_TEST(test_a_standstill_counts_for_no_deadline)
+{
+    static const struct {
+        const char *before, *meanwhile, *body;
+    } cases[] = {
+        {"", GET("/a"), "GET /a "},
+        {"GET /a HTTP/1.1\r\nHo", "st: a\r\n\r\n", "GET /a "},
+        {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx", "yz", "PUT /a xyz"},
+    };
+    http_world *world = world_new();
+    world->config.idle_timeout_ms = world->config.header_timeout_ms = world->config.body_timeout_ms = 400;
+    world_open(world);
+    world_connect(world);
+    if (*cases[_i].before)
+        world_send(world, cases[_i].before);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    ck_assert_int_eq(write(world->reader.fd, cases[_i].meanwhile, strlen(cases[_i].meanwhile)), (ssize_t)strlen(cases[_i].meanwhile));
+    usleep(1500 * 1000); /* no turn of the loop */
+    world_expect_body(world, 200, cases[_i].body);
+    world_free(world);
+}
+END_TEST
+
 /* A request that waits for its owner has no deadline of the server's. */
 START_TEST(test_no_deadline_while_waiting)
 {
@@ -300,6 +325,7 @@ static Suite *suite(void)
     tcase_add_test(limits, test_header_deadline);
     tcase_add_loop_test(limits, test_body_deadline, 0, 2);
     tcase_add_test(limits, test_idle_deadline);
+    tcase_add_loop_test(limits, test_a_standstill_counts_for_no_deadline, 0, 3);
     tcase_add_test(limits, test_no_deadline_while_waiting);
     tcase_add_test(limits, test_client_that_does_not_read);
     tcase_add_test(limits, test_connection_limit);
