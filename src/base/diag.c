@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 
+#include "base/line.h"
+
 enum { LINE_MAX_BYTES = 2048 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -42,6 +44,15 @@ static size_t start_line(char *line, leat_level level)
     return used + (more > 0 ? (size_t)more : 0);
 }
 
+/* `wanted`: the bytes of a whole line; what is there of it ends before the room for the newline. */
+static void write_line(char line[LINE_MAX_BYTES], size_t wanted)
+{
+    size_t size = leat_line_clean(line, wanted > LINE_MAX_BYTES - 2 ? LINE_MAX_BYTES - 2 : wanted);
+    line[size] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, size + 1);
+    (void)written; /* nowhere left to complain to */
+}
+
 void leat_diag(leat_level level, const char *format, ...)
 {
     if ((int)level < atomic_load_explicit(&lowest_level, memory_order_relaxed))
@@ -52,13 +63,15 @@ void leat_diag(leat_level level, const char *format, ...)
     va_start(args, format);
     int wanted = vsnprintf(line + used, sizeof line - used - 1, format, args);
     va_end(args);
-    size_t size = used + (wanted > 0 ? (size_t)wanted : 0);
-    if (size > sizeof line - 2)
-        size = sizeof line - 2;
-    for (size_t i = used; i < size; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = ' ';
-    line[size] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, size + 1);
-    (void)written; /* nowhere left to complain to */
+    write_line(line, used + (wanted > 0 ? (size_t)wanted : 0));
+}
+
+void leat_complain(const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list args;
+    va_start(args, format);
+    int wanted = vsnprintf(line, sizeof line - 1, format, args);
+    va_end(args);
+    write_line(line, wanted > 0 ? (size_t)wanted : 0);
 }

@@ -1,6 +1,5 @@
 /*
- * diag.h - what the process says to its operator: one line an event on standard error, key=value, control characters
- * escaped. Any thread may call; a line is written by one write(2). Never give it a secret: DSNs are named, not shown.
+ * diag.h - what the process says to its operator: one line an event on standard error, key=value, made harmless by line.h. Any thread may call; a line is written by one write(2). Never give it a secret: DSNs are named, not shown.
  */
 #ifndef LEAT_DIAG_H
 #define LEAT_DIAG_H
@@ -13,6 +12,8 @@ typedef enum leat_level { LEAT_DEBUG, LEAT_INFO, LEAT_WARN, LEAT_ERROR } leat_le
 void leat_diag_level(leat_level level);
 bool leat_diag_parse_level(const char *name, leat_level *ret_level);
 void leat_diag(leat_level level, const char *format, ...) LEAT_PRINTF(2, 3);
+/* What a command says before it fails: a line without time and level. */
+void leat_complain(const char *format, ...) LEAT_PRINTF(1, 2);
 
 #define leat_debug(...) leat_diag(LEAT_DEBUG, __VA_ARGS__)
 #define leat_info(...) leat_diag(LEAT_INFO, __VA_ARGS__)

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/diag.h"
+#include "base/line.h"
 #include "cli/commands.h"
 #include "cli/startup.h"
 #include "sink/shard.h"
@@ -48,6 +50,7 @@ static void find(leat_finding *ret, leat_verdict verdict, const char *format, ..
     ret->verdict = verdict;
     vsnprintf(ret->what, sizeof ret->what, format, arguments);
     va_end(arguments);
+    ret->what[leat_line_clean(ret->what, strlen(ret->what))] = '\0';
 }
 
 static void find_error(leat_finding *ret, const leat_error *error)
@@ -478,7 +481,7 @@ int leat_command_check(const leat_options *options)
     leat_error error = {0};
     int code = LEAT_EXIT_USAGE;
     if (leat_startup_config(&about->startup, options->config_file, &error) != 0) {
-        fprintf(stderr, "leat check: %s\n", error.text);
+        leat_complain("leat check: %s", error.text);
     } else {
         run_checks(about);
         (options->json ? leat_findings_print_json : leat_findings_print_text)(stdout, about->findings, about->count);

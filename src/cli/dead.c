@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/diag.h"
 #include "cli/commands.h"
 #include "config/config.h"
 
@@ -119,7 +120,7 @@ static void read_shards(const char *command, const leat_config *config, const ch
             continue;
         if (leat_shard_dead_letters(leat_startup_address(shard), query, &ret->by_shard[i], &error) == 0)
             continue;
-        fprintf(stderr, "leat %s: shard %s: %s\n", command, shard->name, error.text);
+        leat_complain("leat %s: shard %s: %s", command, shard->name, error.text);
         ret->failed++;
     }
     sort_entries(config, ret);
@@ -173,7 +174,7 @@ int leat_command_dead_list(const leat_options *options)
     leat_buf routes = {0};
     int code = LEAT_EXIT_USAGE;
     if (load(options, &config, &error) != 0 || select_routes(&config, options, &routes, &error) != 0)
-        fprintf(stderr, "leat dead list: %s\n", error.text);
+        leat_complain("leat dead list: %s", error.text);
     else
         code = list(&config, options, routes.size > 0 ? leat_buf_cstr(&routes) : NULL);
     leat_buf_free(&routes);
@@ -191,8 +192,8 @@ static int show(const leat_config *config, const leat_options *options, int64_t 
     read_shards("dead show", config, options->shard, &query, &found);
     int code = found.count > 0 ? LEAT_EXIT_OK : LEAT_EXIT_FAILED;
     if (found.count == 0)
-        fprintf(stderr, "leat dead show: there is no dead letter of partition %" PRId64 ", offset %" PRId64 "%s\n",
-                partition, offset, found.failed > 0 ? " in the shards that answered" : "");
+        leat_complain("leat dead show: there is no dead letter of partition %" PRId64 ", offset %" PRId64 "%s",
+                      partition, offset, found.failed > 0 ? " in the shards that answered" : "");
     else if (options->json)
         leat_dead_print_json(stdout, &found.entries[0]);
     else
@@ -210,7 +211,7 @@ int leat_command_dead_show(const leat_options *options)
     if (read_number("PARTITION", options->operands[0], INT32_MAX, &partition, &error) != 0 ||
         read_number("OFFSET", options->operands[1], INT64_MAX, &offset, &error) != 0 ||
         load(options, &config, &error) != 0)
-        fprintf(stderr, "leat dead show: %s\n", error.text);
+        leat_complain("leat dead show: %s", error.text);
     else
         code = show(&config, options, partition, offset);
     leat_config_fini(&config);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/diag.h"
 #include "cli/commands.h"
 #include "cli/startup.h"
 #include "sink/shard.h"
@@ -138,7 +139,7 @@ int leat_command_init(const leat_options *options)
         code = LEAT_EXIT_FAILED;
     fflush(stdout);
     if (code != LEAT_EXIT_OK)
-        fprintf(stderr, "leat init: %s\n", error.text);
+        leat_complain("leat init: %s", error.text);
     leat_startup_fini(&startup);
     return code;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/diag.h"
 #include "cli/commands.h"
 #include "cli/lag.h"
 
@@ -126,7 +127,7 @@ static int judge(const leat_config *config, const leat_lag *lag, const leat_opti
 {
     for (uint32_t shard = 0; shard < config->shard_count; shard++)
         if (*lag->errors[shard].text)
-            fprintf(stderr, "leat lag: shard %s: %s\n", config->shards[shard].name, lag->errors[shard].text);
+            leat_complain("leat lag: shard %s: %s", config->shards[shard].name, lag->errors[shard].text);
     if (options->max_seconds > 0 && is_over(lag, options->max_seconds))
         return LEAT_EXIT_CHECK;
     return lag->failed > 0 || lag->total.age_ms < 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
@@ -143,7 +144,7 @@ int leat_command_lag(const leat_options *options)
     else if (leat_lag_read(&startup, false, lag, &error) != 0)
         code = LEAT_EXIT_FAILED;
     if (code != LEAT_EXIT_OK) {
-        fprintf(stderr, "leat lag: %s\n", error.text);
+        leat_complain("leat lag: %s", error.text);
     } else {
         (options->json ? print_json : print_text)(&startup.config, lag);
         code = judge(&startup.config, lag, options);

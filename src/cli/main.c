@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/diag.h"
 #include "cli/commands.h"
 
 enum { NUMBER_MAX = 1000000 };
@@ -128,7 +129,7 @@ static void print_group(FILE *out, const char *word)
 
 static int usage_error(const char *words, const char *argument)
 {
-    fprintf(stderr, "leat: %s%s\n", words, argument);
+    leat_complain("leat: %s%s", words, argument);
     fputs("try `leat --help`, or --help behind the command\n", stderr);
     return LEAT_EXIT_USAGE;
 }
@@ -288,6 +289,6 @@ int main(int argc, char **argv)
     int code = run_line(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;
-    fprintf(stderr, "leat: not all of the output could be written\n");
+    leat_complain("leat: not all of the output could be written");
     return code == LEAT_EXIT_OK ? LEAT_EXIT_FAILED : code;
 }

@@ -1,21 +1,14 @@
 #include "cli/printable.h"
 
+#include "base/line.h"
 #include "base/utf8.h"
-
-/* Control characters, those of Latin-1 too, are none that a terminal should see. */
-static bool is_printable(const char *at, size_t size)
-{
-    unsigned char first = (unsigned char)at[0];
-    bool is_c1 = size == 2 && first == 0xc2 && (unsigned char)at[1] < 0xa0;
-    return size > 0 && first >= 0x20 && first != 0x7f && !is_c1;
-}
 
 size_t leat_put_printable(leat_buf *out, leat_slice text, size_t width, bool keep_lines)
 {
     size_t used = 0, cut_at = out->size, cut_used = 0;
     for (size_t at = 0, size; at < text.size; at += size ? size : 1) {
         size = leat_utf8_size(text.data + at, text.size - at);
-        bool is_kept = is_printable(text.data + at, size) || (keep_lines && text.data[at] == '\n');
+        bool is_kept = leat_line_takes(text.data + at, size) || (keep_lines && text.data[at] == '\n');
         size_t needed = is_kept ? 1 : 4 * (size ? size : 1);
         if (used + 3 <= width) {
             cut_at = out->size;

@@ -1,4 +1,5 @@
-/* printable.h - text of others as a terminal may see it: control characters and what is no UTF-8 become \xNN. */
+/* printable.h - text of others as a terminal may see it: what line.h does not take (control
+ * characters, marks that turn text around, what is no UTF-8) becomes \xNN. */
 #ifndef LEAT_PRINTABLE_H
 #define LEAT_PRINTABLE_H
 

@@ -414,7 +414,7 @@ static void tear_down(serve *s)
 
 static int fail(const serve *s, int code, const leat_error *error)
 {
-    fprintf(stderr, "leat %s: %s\n", s->command, error->text);
+    leat_complain("leat %s: %s", s->command, error->text);
     return code;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/diag.h"
 #include "cli/commands.h"
 #include "cli/lag.h"
 #include "cli/printable.h"
@@ -227,7 +228,7 @@ int leat_command_status(const leat_options *options)
     leat_error error = {0};
     int code = LEAT_EXIT_USAGE;
     if (leat_startup_config(&about->startup, options->config_file, &error) != 0) {
-        fprintf(stderr, "leat status: %s\n", error.text);
+        leat_complain("leat status: %s", error.text);
     } else {
         look(about, options->max_seconds);
         (options->json ? print_json : print_text)(about);
