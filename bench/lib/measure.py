@@ -100,6 +100,9 @@ def arguments(description, **defaults):
     parser.add_argument("--json", metavar="FILE", help="also write the figures as one flat JSON object")
     parser.add_argument("--runs", type=int, default=defaults.pop("runs", 3), help="runs of each kind; the median is shown")
     for name, value in defaults.items():
+        if value is False:
+            parser.add_argument("--" + name.replace("_", "-"), action="store_true")
+            continue
         parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
     return parser.parse_args()
 

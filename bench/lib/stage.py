@@ -6,6 +6,8 @@ import tempfile
 import time
 from contextlib import contextmanager
 
+from confluent_kafka import Consumer, TopicPartition
+
 from measure import CEILING, LEAT, LOAD, Meter, progress
 
 from lib import harness
@@ -22,9 +24,9 @@ ROUTE = {**harness.SUBSCRIPTIONS_ROUTE, "columns": {"session_count": "add"}}
 
 
 @contextmanager
-def stage(shards=1, partitions=8, connections=2, **settings):
+def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, **settings):
     with tempfile.TemporaryDirectory(prefix="leat-bench-") as directory:
-        world = harness.World(directory, shards=shards, partitions=partitions, table_sql=TABLE, route=ROUTE, **settings)
+        world = harness.World(directory, shards=shards, partitions=partitions, table_sql=table_sql, route=route, **settings)
         for shard in world.settings["shards"]:
             shard["connections"] = connections
         world.write_config()
@@ -39,6 +41,18 @@ def load(world, records, *arguments, quiet=True):
     """Prefills the topic, straight through Kafka."""
     subprocess.run([LOAD, "--brokers", world.brokers, "--topic", world.name, "--catalog", f"{world.directory}/data/{world.name}.catalog.json",
                     "--records", str(records), *map(str, arguments), *(["--quiet"] if quiet else [])], check=True)
+
+
+def wait_applied(world, process, timeout=300):
+    """Until all that is in the topic now is applied or a dead letter: by one process that has read it from its beginning."""
+    consumer = Consumer({"bootstrap.servers": world.brokers, "group.id": world.name + "-bench"})
+    partitions = consumer.list_topics(world.name, timeout=30).topics[world.name].partitions
+    count = sum(consumer.get_watermark_offsets(TopicPartition(world.name, p), timeout=30)[1] for p in partitions)
+    consumer.close()
+    end = time.monotonic() + timeout
+    while (done := world.metric(process, "leat_records_applied_total") + world.metric(process, "leat_dead_letters_total")) < count:
+        assert time.monotonic() < end, f"{done} of {count} records applied in {timeout} s"
+        time.sleep(0.02)
 
 
 def ceiling(world, *arguments, shard="a"):
