@@ -1,5 +1,6 @@
 #include "base/diag.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,10 @@
 
 #include "base/line.h"
 
-enum { LINE_MAX_BYTES = 2048 };
+enum {
+    LINE_MAX_BYTES = 2048, /* a pipe that is ready takes as many at once */
+    ROOM_WAIT_MS = 100,
+};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -53,6 +57,27 @@ static void write_line(char line[LINE_MAX_BYTES], size_t wanted)
     (void)written; /* nowhere left to complain to */
 }
 
+/* Lines that standard error had no room for, and that nobody has been told of. */
+static atomic_uint lost_lines;
+
+/* Whoever reads it may have stopped, and a loop must not wait for that: once it had no room, it is only asked. */
+static bool has_room(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, atomic_load(&lost_lines) > 0 ? 0 : ROOM_WAIT_MS) != 0;
+}
+
+static void tell_lost_lines(void)
+{
+    char line[LINE_MAX_BYTES];
+    uint32_t lost = atomic_load(&lost_lines);
+    if (lost == 0 || !has_room() || !atomic_compare_exchange_strong(&lost_lines, &lost, 0))
+        return;
+    size_t used = start_line(line, LEAT_WARN);
+    int more = snprintf(line + used, sizeof line - used, "%u lines are lost: nobody read standard error", lost);
+    write_line(line, used + (more > 0 ? (size_t)more : 0));
+}
+
 void leat_diag(leat_level level, const char *format, ...)
 {
     if ((int)level < atomic_load_explicit(&lowest_level, memory_order_relaxed))
@@ -63,7 +88,11 @@ void leat_diag(leat_level level, const char *format, ...)
     va_start(args, format);
     int wanted = vsnprintf(line + used, sizeof line - used - 1, format, args);
     va_end(args);
-    write_line(line, used + (wanted > 0 ? (size_t)wanted : 0));
+    tell_lost_lines();
+    if (has_room())
+        write_line(line, used + (wanted > 0 ? (size_t)wanted : 0));
+    else
+        atomic_fetch_add(&lost_lines, 1);
 }
 
 void leat_complain(const char *format, ...)

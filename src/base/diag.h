@@ -1,5 +1,7 @@
 /*
- * diag.h - what the process says to its operator: one line an event on standard error, key=value, made harmless by line.h. Any thread may call; a line is written by one write(2). Never give it a secret: DSNs are named, not shown.
+ * diag.h - what the process says to its operator: one line an event on standard error, key=value, made harmless by line.h.
+ * Any thread may call; a line is written by one write(2). Where nobody reads standard error any more, lines are lost rather than
+ * waited for, and counted. Never give it a secret: DSNs are named, not shown.
  */
 #ifndef LEAT_DIAG_H
 #define LEAT_DIAG_H

@@ -1,6 +1,8 @@
 #include <check.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "base/diag.h"
@@ -81,6 +83,32 @@ START_TEST(levels_have_names)
 }
 END_TEST
 
+/* A log collector that has stopped must not stop a loop. */
+START_TEST(a_line_that_nobody_reads_is_lost)
+{
+    int ends[2], standard_error = dup(STDERR_FILENO);
+    char text[65536] = {0};
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], text, sizeof text) > 0)
+        ;
+    ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0);
+    dup2(ends[1], STDERR_FILENO);
+    leat_warn("one");
+    leat_warn("two");
+    while (read(ends[0], text, sizeof text) > 0)
+        ;
+    leat_warn("three");
+    dup2(standard_error, STDERR_FILENO);
+    ssize_t size = read(ends[0], text, sizeof text - 1);
+    ck_assert_int_gt(size, 0);
+    text[size] = '\0';
+    ck_assert_msg(strstr(text, "warn 2 lines are lost") && strstr(text, "three") && !strstr(text, "two"), "%s", text);
+    close(ends[0]);
+    close(ends[1]);
+    close(standard_error);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -90,6 +118,7 @@ int main(void)
     tcase_add_test(tests, long_errors_are_cut_never_overrun);
     tcase_add_test(tests, the_hash_never_changes);
     tcase_add_test(tests, the_generator_repeats_and_stays_below);
+    tcase_add_test(tests, a_line_that_nobody_reads_is_lost);
     tcase_add_test(tests, clocks_move_forward);
     tcase_add_test(tests, levels_have_names);
     suite_add_tcase(suite, tests);
