@@ -182,7 +182,8 @@ static leat_engine_config engine_config(sim_world *world)
     config.reclaim_min_us = 1000 * option[OPT_RECLAIM_MIN_MS];
     /* Where what is refused is never accepted, a table that stops would wait for ever. */
     bool all_heals = option[OPT_POISON_HEALS] && option[OPT_FOREIGN] == 0;
-    config.dead_letters_per_minute = all_heals ? (uint32_t)option[OPT_DEAD_LETTERS_PER_MINUTE] : 100000;
+    config.dead_letters_per_minute = (uint32_t)option[OPT_DEAD_LETTERS_PER_MINUTE];
+    config.dead_letters_percent = all_heals ? 20 : 100;
     config.seed = leat_prng_next(&world->prng);
     return config;
 }

@@ -114,11 +114,15 @@ static void do_dead_lettered(leat_worker *worker, const leat_effect *effect)
 
 static void do_table_stopped(leat_worker *worker, const leat_effect *effect)
 {
-    leat_err("table=%s has had more dead letters within a minute than apply.dead_letters_per_minute allows: its refused "
-             "records wait from now on and are tried again, nothing is lost. Either the table was altered in a way that its "
-             "writers do not know of, or a client writes what the table refuses: `leat dead list` shows why. Mend the table "
-             "or the client; what waits then goes through by itself",
-             leat_worker_table_name(worker, effect->table));
+    const leat_job_result *result = effect->result;
+    const char *table = leat_worker_table_name(worker, effect->table);
+    leat_err("shard=%s table=%s is stopped: of its last %u records %u were refused, the last one, partition=%u offset=%lld, with "
+             "sqlstate=%s: %s. That is more than apply.dead_letters_percent allows, so it is no bad data but a table that has "
+             "changed: what is refused waits from now on and is tried again, nothing is lost, and what the table takes is "
+             "applied. `leat dead list --table %s` shows what was refused before. Mend the table or its writers; what waits "
+             "then goes through by itself. Or raise apply.dead_letters_percent and restart, and it becomes dead letters",
+             shard_name(worker, effect->partition), table, effect->decided, effect->refused, effect->partition,
+             (long long)effect->offset, result->sqlstate[0] ? result->sqlstate : "none", result->message, table);
 }
 
 static void do_shard_halted(leat_worker *worker, const leat_effect *effect)

@@ -169,6 +169,7 @@ static void engine_limits(const leat_config *from, leat_engine_config *engine)
     engine->drain_us = from->drain_ms * 1000;
     engine->patience_us = from->patience_ms * 1000;
     engine->dead_letters_per_minute = (uint32_t)from->dead_letters_per_minute;
+    engine->dead_letters_percent = (uint32_t)from->dead_letters_percent;
     engine->seed = (uint64_t)leat_wall_ms() * 2654435761u + (uint64_t)getpid();
 }
 

@@ -75,7 +75,7 @@ typedef struct leat_config {
 
     /* apply, per worker */
     int64_t memory_max;         /* bytes of records held, default 64 MiB */
-    int64_t records_max;        /* default 16384 */
+    int64_t records_max;        /* default 131072 */
     int64_t batch_records;      /* default 1000 */
     int64_t batch_bytes;        /* default 4 MiB */
     int64_t age_bound_ms;       /* default 20 */
@@ -85,6 +85,7 @@ typedef struct leat_config {
     int64_t lock_timeout_ms;    /* default 5000 */
     int64_t patience_ms;        /* default 30 s */
     int64_t dead_letters_per_minute; /* default 100 */
+    int64_t dead_letters_percent;    /* default 20 */
 } leat_config;
 
 /* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is allowed)". */

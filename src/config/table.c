@@ -148,7 +148,7 @@ static const leat_setting settings[] = {
     {"apply", GROUP, .help = "Budgets of a worker."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
      .help = "Bytes of records held, per worker; then partitions pause."},
-    {"apply.records", TOP(records_max), COUNT(64, 16777216, "16384"),
+    {"apply.records", TOP(records_max), COUNT(64, 16777216, "131072"),
      .help = "Records held, per worker: read and not applied. Then partitions pause."},
     {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"), .help = "Most records in one transaction."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),
@@ -164,11 +164,14 @@ static const leat_setting settings[] = {
     {"apply.lock_timeout", TOP(lock_timeout_ms), TIME(10, 10 * MINUTE, "5s"),
      .help = "How long a statement may wait for a lock. A claim waits for 10 s at most, then ends whoever of leat's keeps it."},
     {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
-     .help = "How long a record is tried again that lacks a row it refers to or meets a unique constraint; then it is a "
-             "dead letter."},
+     .help = "How long after it was read a record is tried again that lacks a row it refers to or meets a unique "
+             "constraint; then it is a dead letter."},
     {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
-     .help = "Most dead letters of one table in a minute, per worker; then its refused records wait instead: so many are "
-             "a changed table, not bad data. 0: no dead letters."},
+     .help = "So many dead letters of one table in a minute, per worker and shard, are no reason to stop it, whatever "
+             "their share. 0: no dead letters."},
+    {"apply.dead_letters_percent", TOP(dead_letters_percent), COUNT(0, 100, "20"),
+     .help = "Beyond that, the largest share of a table's last records that may become dead letters; then what it refuses "
+             "waits instead: a larger share is a changed table, not bad data. 0: none beyond that."},
 };
 
 const leat_setting *leat_settings(size_t *ret_count)

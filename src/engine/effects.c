@@ -162,6 +162,9 @@ static bool say_next(leat_engine *engine, leat_effect *ret_effect)
     ret_effect->table = slot->said_table;
     ret_effect->offset = slot->said_offset;
     ret_effect->result = &slot->said;
+    ret_effect->guarded = slot->said_guarded;
+    ret_effect->refused = slot->said_share.given_up;
+    ret_effect->decided = slot->said_share.of;
     if (slot->say != 0)
         return true;
     /* Free from here on; what it says stays until it is used again, at the next call at the earliest. */

@@ -19,8 +19,9 @@
  *
  * A record that is refused for good, alone in its batch (retry.h), is a *dead letter*: the next batch of its subpartition
  * is that one record with leat_batch.dead set. When that fails, or the shard was in trouble since, the record is first tried
- * again as it is: a verdict does not outlive its reason. Of one table so many are given up a minute; the next one stops the table: what is refused there is held
- * instead, until a record so held is applied after all or none is held any more.
+ * again as it is: a verdict does not outlive its reason. Of one table in one shard so many are given up a minute, and more as
+ * long as they are a small share of its records; the next one stops the table there: what is refused is held instead, until a
+ * record so held is applied after all or none is held any more (guard.c).
  *
  * What is not understood *halts* its shard: claims go on; else only one subpartition of the batch that met it is tried,
  * alone and as it is, until a batch of it is applied, or refused with something that is understood, or its partition is
@@ -56,11 +57,13 @@ typedef struct leat_engine_config {
     int64_t drain_us;               /* how long a revoke waits for batches in flight before it gives the partition up */
     int64_t retry_min_us;           /* back-off of a failed subpartition, doubled with jitter up to retry_max_us */
     int64_t retry_max_us;
-    int64_t patience_us;            /* how long a record that is refused only for now (LEAT_NOT_YET) is tried again; may
-                                       be 0 */
+    int64_t patience_us;            /* how long after it was read a record that is refused only for now (LEAT_NOT_YET) is
+                                       tried again; may be 0 */
     uint32_t table_count;           /* of leat_engine_record.table; 1 to 65536 */
-    uint32_t dead_letters_per_minute; /* of one table, at most: then it has drifted, and what is refused waits instead.
+    uint32_t dead_letters_per_minute; /* of one table in one shard, whatever their share.
                                          0: no dead letters, all of it waits, and no table is stopped */
+    uint32_t dead_letters_percent;  /* and beyond that while they are at most so much of what was lately decided of it: more
+                                       is drift, and what is refused waits instead. 0: never beyond it */
     int64_t reclaim_min_us;         /* jittered delay before a fenced partition is claimed again: [min, 2*min) */
     uint64_t seed;                  /* of the jitter */
 } leat_engine_config;
@@ -146,8 +149,8 @@ typedef enum leat_effect_kind {
     LEAT_STALLED, /* say loudly: `partition` / `subpartition` is held by the record at `offset`; see `result` */
     LEAT_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter, committed; `result`
                            is what it was refused with: outcome, sqlstate, message */
-    LEAT_TABLE_STOPPED, /* say loudly: `table` has had too many dead letters; its refused records wait from now on, first
-                           the one at `offset`, of which a STALLED follows */
+    LEAT_TABLE_STOPPED, /* say loudly: too many of `table`'s records in the shard of `partition` are refused, the last
+                           `refused` of `decided`; they wait from now on, first the one at `offset`, of which a STALLED follows */
     LEAT_SHARD_HALTED,  /* say loudly, again each minute while it lasts: the shard of `partition` says what is not
                            understood; nothing but `subpartition` is tried there until that one passes; see `result` */
     LEAT_DRAINED,
@@ -164,6 +167,8 @@ typedef struct leat_effect {
     int32_t epoch;                  /* SEEK: the log has records of this leader epoch up to there; -1: not known */
     const leat_job *job;            /* RUN; valid until its job_done */
     const leat_job_result *result;  /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED; valid until the next call */
+    bool guarded;                   /* STALLED: refused for good, and held because its table is stopped */
+    uint32_t refused, decided;      /* TABLE_STOPPED */
 } leat_effect;
 
 bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect);
@@ -228,6 +233,15 @@ typedef struct leat_flight {
 } leat_flight;
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_flight *ret);
 
+/* A table in a shard, as its dead letters are judged. */
+typedef struct leat_table_view {
+    bool stopped;       /* what is refused waits */
+    uint32_t held;      /* subpartitions that wait for that reason */
+    uint32_t refused;   /* given up lately, */
+    uint32_t decided;   /* of so many that were applied or given up */
+} leat_table_view;
+void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_table_view *ret);
+
 typedef struct leat_engine_counters {
     uint64_t records_applied;       /* dead letters are not among them */
     uint64_t records_skipped;       /* read again, applied before */
@@ -238,7 +252,7 @@ typedef struct leat_engine_counters {
     uint64_t batches_stale;         /* done under an old claim or for a lost partition: ignored */
     uint64_t went_back;
     uint64_t dead_letters;          /* committed as such */
-    uint64_t tables_stopped;        /* now */
+    uint64_t tables_stopped;        /* now; in two shards counts as two */
     uint64_t shards_halted;         /* now */
     uint64_t claims;
     uint64_t compactions;

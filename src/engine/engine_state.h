@@ -8,7 +8,7 @@
  *   revoke.c      its end: drain, last compaction, giving back
  *   schedule.c    what runs next: claims, batches, compactions
  *   jobs.c        what came of it
- *   guard.c       how many dead letters a table may have
+ *   guard.c       what share of a table's records may become dead letters
  *   halt.c        a shard that says what is not understood
  *   suspects.c    records that end their session
  *   effects.c     what the caller is told
@@ -131,18 +131,28 @@ typedef struct leat_shard {
     uint8_t lane;          /* of the last batch (schedule.c) */
     uint32_t trials;       /* in flight, stale ones too */
     leat_size size;        /* of shared batches */
+    int64_t went_on_us;    /* after its last halt */
     uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
     uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
     bool candidate;        /* in the engine's list of shards that may have something to run */
     uint32_t candidate_next;
 } leat_shard;
 
-/* What a table is to its dead letters. */
+/* Records that were decided, and those of them that were given up. */
+typedef struct leat_share {
+    uint32_t given_up;
+    uint32_t of;
+} leat_share;
+
+/* What a table is to its dead letters, in one shard. */
 typedef struct leat_table {
-    int64_t since_us; /* the minute that is counted began then */
-    uint32_t count;   /* records given up in it */
-    uint32_t held;    /* queues that are `guarded` by it */
-    bool stopped;     /* it gives up none until one of those is applied, or there are none left */
+    int64_t minute_us;  /* the minute that is counted began then */
+    uint32_t in_minute; /* records given up in it */
+    uint32_t held;      /* queues that are `guarded` by it */
+    int64_t share_us;   /* `now` began then */
+    leat_share now;     /* what was decided lately */
+    leat_share before;  /* what was before that */
+    bool stopped;       /* it gives up none until one of those is applied, or there are none left */
 } leat_table;
 
 /* A queue whose head is tried in vain. */
@@ -175,6 +185,8 @@ typedef struct leat_job_slot {
     uint8_t say;         /* LEAT_SAY_..., all about the same record */
     leat_job_result said;
     uint32_t said_partition, said_subpartition, said_table;
+    bool said_guarded;
+    leat_share said_share; /* TABLE_STOPPED */
     int64_t said_offset;
 } leat_job_slot;
 
@@ -188,7 +200,7 @@ struct leat_engine {
     leat_queue *queues; /* partition * LEAT_SUBS + subpartition */
     leat_reason *reasons; /* [queues]: what its head was refused with, while it is dead or marked */
     leat_mark *marks;     /* [queues] */
-    leat_table *tables;
+    leat_table *tables;   /* shard * table_count + table */
     leat_shard *shards;
     leat_job_slot *jobs;
     leat_list jobs_free;
@@ -323,12 +335,18 @@ typedef enum leat_guard_word {
     LEAT_GUARD_STOPS, /* holds it, and is the one that stops the table */
 } leat_guard_word;
 
+/* All by the table of the queue's head. */
+leat_table *leat_guard_table(leat_engine *engine, uint32_t queue);
 /* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is guarded. */
-leat_guard_word leat_guard_ask(leat_engine *engine, leat_queue *queue);
+leat_guard_word leat_guard_ask(leat_engine *engine, uint32_t queue);
 /* The queue's head is to be a dead letter no more: it is not counted as one. */
-void leat_guard_take_back(leat_engine *engine, leat_queue *queue);
+void leat_guard_take_back(leat_engine *engine, uint32_t queue);
 /* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it was not. */
-void leat_guard_let_go(leat_engine *engine, leat_queue *queue, bool applied);
+void leat_guard_let_go(leat_engine *engine, uint32_t queue, bool applied);
+/* So many records from the queue's head on were applied; each counts for its own table. */
+void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
+/* The share that the table is judged by. */
+leat_share leat_guard_share(const leat_table *table);
 
 /* ---- halt.c ---- */
 

@@ -1,16 +1,95 @@
 /*
- * guard.c - how many records of a table may become dead letters: so many a minute and no more. A table of which more are
- * refused has changed; its data is not bad, and waits.
+ * guard.c - how many records of a table may become dead letters. A table of which a large share is refused has changed; its
+ * data is not bad, and waits. A small share is bad data, however much that is in a minute.
+ *
+ * The share is of what was decided last, not of a time: after a million good records of a fast minute a table that takes no
+ * more would give up hundreds of thousands before their share is large. Two spans are kept, the one that fills and the full
+ * one before it; a minute ends a span too. Dead letters come in bursts, since what waits in line waits together: after
+ * trouble each subpartition may give up its head at one moment. So a span holds several records a subpartition.
+ *
+ * All of it is counted by table and shard: a column that is missing in one shard of ten is a tenth of the table.
  */
 #include "engine/engine_state.h"
 
 #define MINUTE_US (60 * INT64_C(1000000))
 
-static leat_table *table_of(leat_engine *engine, const leat_queue *queue)
+enum {
+    SPAN_LEAST = 500,           /* records */
+    SPAN_A_SUBPARTITION = 5,
+};
+
+static leat_table *table_at(leat_engine *engine, uint32_t queue, uint32_t slot)
 {
-    LEAT_ASSERT(queue->count > 0);
-    return &engine->tables[engine->pool.slots[queue->head].table];
+    uint32_t shard = engine->partitions[queue / LEAT_SUBS].shard;
+    return &engine->tables[(size_t)shard * engine->config.table_count + engine->pool.slots[slot].table];
 }
+
+leat_table *leat_guard_table(leat_engine *engine, uint32_t queue)
+{
+    LEAT_ASSERT(engine->queues[queue].count > 0);
+    return table_at(engine, queue, engine->queues[queue].head);
+}
+
+/* ---- the share ---- */
+
+leat_share leat_guard_share(const leat_table *table)
+{
+    return (leat_share){table->now.given_up + table->before.given_up, table->now.of + table->before.of};
+}
+
+static void next_span(const leat_engine *engine, leat_table *table)
+{
+    uint32_t size = SPAN_LEAST + SPAN_A_SUBPARTITION * LEAT_SUBS * engine->assigned;
+    bool old = engine->now_us - table->share_us >= MINUTE_US;
+    if (table->now.of < size && !old)
+        return;
+    /* What is from before a minute without any says nothing about now. */
+    bool idle = engine->now_us - table->share_us >= 2 * MINUTE_US;
+    table->before = idle ? (leat_share){0} : table->now;
+    table->now = (leat_share){0};
+    table->share_us = engine->now_us;
+}
+
+void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records)
+{
+    uint32_t at = engine->queues[queue].head;
+    for (uint32_t i = 0; i < records; i++) {
+        leat_table *table = table_at(engine, queue, at);
+        next_span(engine, table);
+        table->now.of++;
+        at = engine->pool.slots[at].next;
+    }
+}
+
+static void begin_anew(const leat_engine *engine, leat_table *table)
+{
+    table->minute_us = engine->now_us;
+    table->in_minute = 0;
+    table->share_us = engine->now_us;
+    table->now = (leat_share){0};
+    table->before = (leat_share){0};
+}
+
+/* With one more given up. */
+static bool is_small(const leat_engine *engine, const leat_table *table)
+{
+    leat_share share = leat_guard_share(table);
+    return 100 * ((uint64_t)share.given_up + 1) <= engine->config.dead_letters_percent * ((uint64_t)share.of + 1);
+}
+
+static bool has_room(const leat_engine *engine, leat_table *table)
+{
+    if (table->in_minute == 0 || engine->now_us - table->minute_us >= MINUTE_US) {
+        table->minute_us = engine->now_us;
+        table->in_minute = 0;
+    }
+    next_span(engine, table);
+    if (engine->config.dead_letters_per_minute == 0)
+        return false;
+    return table->in_minute < engine->config.dead_letters_per_minute || is_small(engine, table);
+}
+
+/* ---- what it comes to ---- */
 
 static void hold(leat_table *table, leat_queue *queue)
 {
@@ -18,24 +97,17 @@ static void hold(leat_table *table, leat_queue *queue)
     queue->retry.guarded = true;
 }
 
-static bool has_room(leat_engine *engine, leat_table *table)
+leat_guard_word leat_guard_ask(leat_engine *engine, uint32_t queue)
 {
-    if (table->count == 0 || engine->now_us - table->since_us >= MINUTE_US) {
-        table->since_us = engine->now_us;
-        table->count = 0;
-    }
-    return table->count < engine->config.dead_letters_per_minute;
-}
-
-leat_guard_word leat_guard_ask(leat_engine *engine, leat_queue *queue)
-{
-    leat_table *table = table_of(engine, queue);
+    leat_table *table = leat_guard_table(engine, queue);
     if (!table->stopped && has_room(engine, table)) {
         leat_guard_let_go(engine, queue, false);
-        table->count++;
+        table->in_minute++;
+        table->now.given_up++;
+        table->now.of++;
         return LEAT_GUARD_GIVES_UP;
     }
-    hold(table, queue);
+    hold(table, &engine->queues[queue]);
     if (table->stopped || engine->config.dead_letters_per_minute == 0)
         return LEAT_GUARD_HOLDS;
     table->stopped = true;
@@ -43,22 +115,29 @@ leat_guard_word leat_guard_ask(leat_engine *engine, leat_queue *queue)
     return LEAT_GUARD_STOPS;
 }
 
-void leat_guard_take_back(leat_engine *engine, leat_queue *queue)
+/* It may have been counted in the minute and the span before. */
+void leat_guard_take_back(leat_engine *engine, uint32_t queue)
 {
-    leat_table *table = table_of(engine, queue);
-    table->count -= table->count > 0; /* it may have been counted in the minute before */
+    leat_table *table = leat_guard_table(engine, queue);
+    table->in_minute -= table->in_minute > 0;
+    leat_share *share = table->now.given_up > 0 ? &table->now : &table->before;
+    if (share->given_up == 0)
+        return;
+    share->given_up--;
+    share->of--;
 }
 
-void leat_guard_let_go(leat_engine *engine, leat_queue *queue, bool applied)
+void leat_guard_let_go(leat_engine *engine, uint32_t queue, bool applied)
 {
-    if (!queue->retry.guarded)
+    leat_retry *retry = &engine->queues[queue].retry;
+    if (!retry->guarded)
         return;
-    leat_table *table = table_of(engine, queue);
+    leat_table *table = leat_guard_table(engine, queue);
     LEAT_ASSERT(table->held > 0);
-    queue->retry.guarded = false;
+    retry->guarded = false;
     table->held--;
     if (applied)
-        table->count = 0;
+        begin_anew(engine, table);
     if (!table->stopped || (!applied && table->held > 0))
         return;
     table->stopped = false;

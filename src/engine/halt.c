@@ -10,6 +10,7 @@ static void go_on(leat_engine *engine, leat_shard *shard)
     engine->queues[shard->probe].retry.held = false;
     shard->probe = LEAT_NONE;
     shard->trouble++;
+    shard->went_on_us = engine->now_us;
     LEAT_ASSERT(engine->counters.shards_halted > 0);
     engine->counters.shards_halted--;
     leat_schedule_shard(engine, shard);

@@ -32,6 +32,8 @@ static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_
     slot->said_subpartition = queue % LEAT_SUBS;
     slot->said_table = head->table;
     slot->said_offset = head->offset;
+    slot->said_guarded = engine->queues[queue].retry.guarded;
+    slot->said_share = leat_guard_share(leat_guard_table(engine, queue));
 }
 
 static void say_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue)
@@ -53,10 +55,19 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
         say_dead(engine, slot, id);
     } else {
         engine->counters.records_applied += records;
+        leat_guard_applied(engine, id, records);
     }
-    leat_guard_let_go(engine, queue, true);
+    leat_guard_let_go(engine, id, true);
     leat_trouble_over(engine, id);
     leat_halt_pass(engine, id);
+}
+
+/* When the head of the queue was read; while its shard was halted nothing could come. */
+static int64_t read_us_of(leat_engine *engine, uint32_t id)
+{
+    int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
+    int64_t went_on_us = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS])->went_on_us;
+    return read_us > went_on_us ? read_us : went_on_us;
 }
 
 /* One row's value goes to the next row, and from there to another: each of those writes waits for the one before. */
@@ -64,8 +75,10 @@ static void spur_on(leat_engine *engine, const leat_shard *shard, int64_t since_
 {
     for (uint32_t id = 0; id < engine->config.partition_count * LEAT_SUBS; id++) {
         leat_queue *queue = &engine->queues[id];
-        if (queue->retry.waiting && leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]) == shard &&
-            leat_retry_spur(&queue->retry, since_us, engine->now_us) && queue->place == LEAT_QUEUE_WAITING)
+        if (!queue->retry.waiting || leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]) != shard)
+            continue;
+        int64_t mine_us = leat_retry_since_us(&queue->retry, read_us_of(engine, id));
+        if (leat_retry_spur(&queue->retry, mine_us, since_us) && queue->place == LEAT_QUEUE_WAITING)
             leat_heap_set(&engine->timers, id, engine->now_us);
     }
 }
@@ -76,7 +89,10 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, leat_j
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     uint32_t records = queue->flying;
-    count_applied(engine, slot, part->partition * LEAT_SUBS + subpartition, records);
+    uint32_t id = part->partition * LEAT_SUBS + subpartition;
+    bool waited = queue->retry.waiting && !queue->retry.dead;
+    int64_t since_us = leat_retry_since_us(&queue->retry, read_us_of(engine, id));
+    count_applied(engine, slot, id, records);
     LEAT_ASSERT(part->offsets[index] > partition->progress.offsets[subpartition]);
     LEAT_ASSERT(part->seq > partition->progress.last_seq[subpartition]);
     partition->progress.offsets[subpartition] = part->offsets[index];
@@ -85,11 +101,10 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, leat_j
     uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
     leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding, &partition->holding, records,
                         bytes);
-    bool waited = queue->retry.waiting && !queue->retry.dead;
     leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
     leat_narrow_passed(&queue->narrow, part->offsets[index], records);
     if (waited)
-        spur_on(engine, leat_shard_of(engine, partition), queue->retry.waiting_us);
+        spur_on(engine, leat_shard_of(engine, partition), since_us);
     leat_queue_wake(engine, partition, subpartition);
 }
 
@@ -105,37 +120,32 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
     leat_partition_commit(engine, partition, false);
 }
 
-/* It goes its way: what is in trouble may stay there. */
-static bool flows(const leat_engine *engine, const leat_queue *queue, uint32_t id)
-{
-    const leat_retry *retry = &queue->retry;
-    return queue->count > 0 && engine->partitions[id / LEAT_SUBS].state == LEAT_READING && retry->delays == 0 &&
-           retry->contentions == 0 && !retry->waiting && !retry->dead && !retry->held &&
-           !leat_narrow_on_trial(&queue->narrow);
-}
-
+/* Heads are enough: what stands behind one was read later. */
 static bool is_preceded(leat_engine *engine, uint32_t id)
 {
     const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]);
-    int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
+    int64_t since_us = leat_retry_since_us(&engine->queues[id].retry, read_us_of(engine, id));
     for (uint32_t other = 0; other < engine->config.partition_count * LEAT_SUBS; other++) {
         const leat_queue *queue = &engine->queues[other];
-        if (other != id && flows(engine, queue, other) && engine->pool.slots[queue->head].read_us <= read_us &&
-            leat_shard_of(engine, &engine->partitions[other / LEAT_SUBS]) == shard)
+        const leat_partition *partition = &engine->partitions[other / LEAT_SUBS];
+        if (other != id && queue->count > 0 && partition->state == LEAT_READING &&
+            leat_shard_of(engine, partition) == shard && !leat_narrow_on_trial(&queue->narrow) &&
+            leat_retry_precedes(&queue->retry, read_us_of(engine, other), since_us))
             return true;
     }
     return false;
 }
 
 /* The batch as one of its queues sees it. */
-static leat_attempt attempt_of(const leat_engine *engine, const leat_job_slot *slot, uint32_t id,
-                               const leat_job_result *result)
+static leat_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, uint32_t id, const leat_job_result *result)
 {
     uint32_t partition = id / LEAT_SUBS;
     uint32_t subpartition = id % LEAT_SUBS;
     leat_attempt attempt = {.queues = slot->queues, .records = engine->queues[id].flying, .culprit = -1,
-                            .now_us = engine->now_us, .looked_us = result->looked_us,
-                            .patience_us = engine->config.patience_us};
+                            .now_us = engine->now_us, .read_us = read_us_of(engine, id),
+                            .looked_us = result->looked_us, .patience_us = engine->config.patience_us};
+    if (result->outcome == LEAT_NOT_YET && attempt.queues == 1 && attempt.records == 1)
+        attempt.preceded = is_preceded(engine, id);
     const leat_batch *batch = &slot->job.batch;
     if (result->bad_record < 0 || (uint32_t)result->bad_record >= batch->record_count)
         return attempt;
@@ -159,7 +169,7 @@ static leat_attempt attempt_of(const leat_engine *engine, const leat_job_slot *s
 static leat_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t id, const leat_job_result *result)
 {
     leat_queue *queue = &engine->queues[id];
-    leat_guard_word word = leat_guard_ask(engine, queue);
+    leat_guard_word word = leat_guard_ask(engine, id);
     if (word == LEAT_GUARD_STOPS)
         say(engine, slot, id, LEAT_SAY_TABLE_STOPPED, result);
     if (word != LEAT_GUARD_GIVES_UP)
@@ -177,19 +187,16 @@ static bool is_understood(leat_outcome outcome)
 }
 
 /* What the queue does next; `ret_say`: what there is to be said of it, 0 when it was said lately. */
-static leat_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id, const leat_job_result *result,
-                          uint8_t *ret_say)
+static leat_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id, const leat_attempt *attempt,
+                          const leat_job_result *result, uint8_t *ret_say)
 {
     leat_retry *retry = &engine->queues[id].retry;
-    leat_attempt attempt = attempt_of(engine, slot, id, result);
     if (is_understood(result->outcome))
         leat_halt_pass(engine, id);
     bool said = retry->held && engine->now_us - retry->said_us < LEAT_SAY_EVERY_US;
     if (retry->dead)
-        leat_guard_take_back(engine, &engine->queues[id]);
-    if (result->outcome == LEAT_NOT_YET && attempt.queues == 1 && attempt.records == 1)
-        attempt.preceded = is_preceded(engine, id);
-    leat_verdict verdict = leat_retry_failed(retry, result->outcome, &attempt);
+        leat_guard_take_back(engine, id);
+    leat_verdict verdict = leat_retry_failed(retry, result->outcome, attempt);
     *ret_say = said ? 0 : LEAT_SAY_STALLED;
     if (verdict == LEAT_DEAD)
         return give_up(engine, slot, id, result);
@@ -210,7 +217,8 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_ba
     uint32_t id = part->partition * LEAT_SUBS + subpartition;
     leat_queue *queue = &engine->queues[id];
     uint8_t what;
-    leat_verdict verdict = judge(engine, slot, id, result, &what);
+    leat_attempt attempt = attempt_of(engine, slot, id, result);
+    leat_verdict verdict = judge(engine, slot, id, &attempt, result, &what);
     if (is_understood(result->outcome))
         leat_narrow_answered(&queue->narrow);
     queue_landed(partition, queue);
@@ -224,7 +232,7 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_ba
     bool together = result->outcome == LEAT_OUTAGE;
     if (!together || slot->delay_us == 0)
         slot->delay_us = backoff_us(engine, queue->retry.delays);
-    leat_queue_delay(engine, partition, subpartition, slot->delay_us);
+    leat_queue_delay(engine, partition, subpartition, leat_retry_cut_us(&queue->retry, &attempt, slot->delay_us));
     if (verdict != LEAT_HELD || what == 0)
         return;
     queue->retry.said_us = engine->now_us;

@@ -64,6 +64,14 @@ bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t h
     return queue->count > 0 && engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_LONG_US;
 }
 
+void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_table_view *ret)
+{
+    LEAT_ASSERT(shard < engine->config.shard_count && table < engine->config.table_count);
+    const leat_table *of = &engine->tables[(size_t)shard * engine->config.table_count + table];
+    leat_share share = leat_guard_share(of);
+    *ret = (leat_table_view){.stopped = of->stopped, .held = of->held, .refused = share.given_up, .decided = share.of};
+}
+
 const leat_engine_counters *leat_engine_count(const leat_engine *engine)
 {
     return &engine->counters;

@@ -22,7 +22,7 @@ static void *carve(arena *carver, size_t count, size_t size)
 void leat_engine_config_defaults(leat_engine_config *config)
 {
     *config = (leat_engine_config){
-        .records_max = 16384,
+        .records_max = 131072,
         .bytes_max = UINT64_C(128) << 20,
         .batch_records_max = 1000,
         .batch_bytes_max = UINT64_C(4) << 20,
@@ -36,6 +36,7 @@ void leat_engine_config_defaults(leat_engine_config *config)
         .patience_us = 30000000,
         .table_count = 1,
         .dead_letters_per_minute = 100,
+        .dead_letters_percent = 20,
         .reclaim_min_us = 1000000,
         .seed = 1,
     };
@@ -56,6 +57,10 @@ static int check_counts(const leat_engine_config *config, leat_error *error)
         return leat_fail(error, "batch_records_max must be 1 to 65536");
     if (config->table_count == 0 || config->table_count > 65536)
         return leat_fail(error, "table_count must be 1 to 65536");
+    if ((uint64_t)config->shard_count * config->table_count > many)
+        return leat_fail(error, "shard_count times table_count must be at most %u", many);
+    if (config->dead_letters_percent > 100)
+        return leat_fail(error, "dead_letters_percent must be 0 to 100");
     if (config->bytes_max == 0 || config->batch_bytes_max == 0)
         return leat_fail(error, "bytes_max and batch_bytes_max must be above 0");
     for (uint32_t i = 0; i < config->partition_count; i++) {
@@ -200,7 +205,7 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
     carve(carver, 1, sizeof *engine);
     uint32_t *shard_of = carve(carver, config->partition_count, sizeof *shard_of);
     leat_slot *slots = carve(carver, config->records_max, sizeof *slots);
-    leat_table *tables = carve(carver, config->table_count, sizeof *tables);
+    leat_table *tables = carve(carver, (size_t)config->shard_count * config->table_count, sizeof *tables);
     carve_partitions(engine, carver, config);
     carve_shards(engine, carver, config);
     carve_jobs(engine, carver, config, parts_max(config));

@@ -149,11 +149,12 @@ void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t su
 static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
     leat_queue_hush(engine, partition, subpartition);
-    leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    leat_queue *queue = &engine->queues[id];
     if (queue->retry.dead)
-        leat_guard_take_back(engine, queue);
-    leat_guard_let_go(engine, queue, false);
-    leat_trouble_over(engine, leat_partition_id(engine, partition) * LEAT_SUBS + subpartition);
+        leat_guard_take_back(engine, id);
+    leat_guard_let_go(engine, id, false);
+    leat_trouble_over(engine, id);
     if (queue->count > 0) {
         const leat_slot *head = &engine->pool.slots[queue->head];
         queue->kept_offset = head->offset;

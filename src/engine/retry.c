@@ -1,6 +1,10 @@
 #include "engine/retry.h"
 
-enum { CONTENTIONS_UNSAID = 3 };
+enum {
+    CONTENTIONS_UNSAID = 3,
+    OVERDUE_DELAYS = 4,                    /* the longest back-off, as a count, when patience is over */
+    LAST_CALL_DELAYS = OVERDUE_DELAYS + 1, /* half of it is as long as all of the other: see leat_retry_precedes */
+};
 
 /* Leat's own refusal waits for a look at the tables: longer than this, nobody looks, and that is worth a word. */
 #define LOOK_UNSAID_US (60 * INT64_C(1000000))
@@ -41,14 +45,33 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
         retry->limit = retry->limit >= batch_records_max / 2 ? 0 : retry->limit * 2;
 }
 
-/* Only by those that waited before it did, each of which is applied once: its patience does end. */
-bool leat_retry_spur(leat_retry *retry, int64_t since_us, int64_t now_us)
+int64_t leat_retry_since_us(const leat_retry *retry, int64_t read_us)
 {
-    if (!retry->waiting || retry->dead || retry->held || retry->waiting_us < since_us)
+    return read_us > retry->unwell_us ? read_us : retry->unwell_us;
+}
+
+static bool is_waiting(const leat_retry *retry)
+{
+    return retry->waiting && !retry->dead && !retry->held;
+}
+
+/* Only by those that waited before it did, each of which is applied once: its patience does end. */
+bool leat_retry_spur(leat_retry *retry, int64_t mine_us, int64_t since_us)
+{
+    if (!is_waiting(retry) || mine_us < since_us)
         return false;
-    retry->waiting_us = now_us;
+    retry->last_call = false;
     retry->delays = 0;
     return true;
+}
+
+/* Who waits is before those with a later start only, so that no two wait for each other. */
+bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since_us)
+{
+    if (is_waiting(retry))
+        return !retry->overdue && leat_retry_since_us(retry, read_us) < since_us;
+    bool flows = retry->delays == 0 && retry->contentions == 0 && !retry->dead && !retry->held;
+    return flows && read_us <= since_us;
 }
 
 leat_verdict leat_retry_hold(leat_retry *retry)
@@ -104,13 +127,31 @@ static leat_verdict not_looked_yet(leat_retry *retry, const leat_attempt *attemp
     return LEAT_LATER;
 }
 
-/* Patience counts from the first of these refusals in a row that nothing precedes. */
+static int64_t patience_ends_us(const leat_retry *retry, const leat_attempt *attempt)
+{
+    return leat_retry_since_us(retry, attempt->read_us) + attempt->patience_us;
+}
+
 static leat_verdict not_yet(leat_retry *retry, const leat_attempt *attempt)
 {
-    if (!retry->waiting || attempt->preceded)
-        retry->waiting_us = attempt->now_us;
+    bool was_last = retry->waiting && retry->last_call;
     retry->waiting = true;
-    return attempt->now_us - retry->waiting_us >= attempt->patience_us ? LEAT_DEAD : later(retry);
+    retry->last_call = !attempt->preceded;
+    retry->overdue = attempt->now_us >= patience_ends_us(retry, attempt);
+    if (!retry->overdue)
+        return later(retry);
+    if (was_last && retry->last_call)
+        return LEAT_DEAD;
+    /* What it waits for now is a matter of moments. */
+    uint8_t most = retry->last_call ? LAST_CALL_DELAYS : OVERDUE_DELAYS;
+    retry->delays = retry->last_call || retry->delays >= most ? most : (uint8_t)(retry->delays + 1);
+    return LEAT_LATER;
+}
+
+int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us)
+{
+    int64_t left_us = patience_ends_us(retry, attempt) - attempt->now_us;
+    return is_waiting(retry) && left_us > 0 && left_us < delay_us ? left_us : delay_us;
 }
 
 /* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. */
@@ -126,6 +167,8 @@ static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const
     if (outcome == LEAT_NOT_YET)
         return not_yet(retry, attempt);
     retry->waiting = false;
+    if (outcome == LEAT_DRIFT)
+        retry->unwell_us = attempt->now_us;
     if (outcome == LEAT_DRIFT)
         return first ? later(retry) : leat_retry_hold(retry);
     /* Never the first time: no look has begun later than now. */
@@ -168,8 +211,10 @@ leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const le
     LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
     LEAT_ASSERT(outcome == LEAT_CONTENTION || outcome == LEAT_OUTAGE || outcome == LEAT_BAD_DATA ||
                 outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_NOT_UNDERSTOOD);
-    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD)
+    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD) {
         retry->waiting = false;
+        retry->unwell_us = attempt->now_us;
+    }
     if (retry->dead)
         return letter_failed(retry, outcome);
     if (outcome == LEAT_CONTENTION)

@@ -8,10 +8,12 @@
  *   - bad data is dead, at once when the refusal relies on no look at the tables, else when it relies on a look that
  *     began after the record was first refused alone: until then it is tried again after the shortest back-off, without
  *     a word unless no look comes for a minute;
- *   - not yet is dead when it is refused after `patience_us` in which it was refused with nothing else: what it lacks
- *     cannot come while the table drifts or the database is unwell. Nor does patience begin while something that was
- *     read before it has not been tried yet, which may bring what it lacks; and it begins anew, and the record is tried
- *     at once, when one that has waited for at least as long is applied after all: what it lacks may come one by one;
+ *   - not yet is dead when it is refused `patience_us` after it was *read*, so that what has queued behind another wait
+ *     has used up its own: were waits served in turn, a few bad records a second would stop all subpartitions. What it
+ *     lacks may stand before it in the log, though, and be as late: so it dies only by a try that began when nothing read
+ *     earlier was left to be decided; and it is tried at once, and once more after that, when one that has waited for at
+ *     least as long is applied after all: what it lacks may come one by one. And nothing can come while the table drifts
+ *     or the database is unwell: the time counts from the end of that, if it is later;
  *   - drift is tried again once, then held.
  * What is not understood is not hunted down: see LEAT_HALT.
  *
@@ -30,7 +32,9 @@ typedef struct leat_retry {
     bool alone;          /* only in a batch of its own */
     uint8_t contentions; /* in a row */
     uint8_t delays;      /* in a row, for the back-off */
-    bool waiting;        /* the head was last refused alone with not yet, and patience with it began at `waiting_us` */
+    bool waiting;        /* the head was last refused alone with not yet */
+    bool overdue;        /* and patience was over; these two are meaningful while `waiting` */
+    bool last_call;      /* and nothing that was read before it was left to be decided then */
     bool refused;        /* the head was refused alone, at `refused_us` for the first time */
     bool dead;           /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead letter */
     uint32_t trouble;    /* leat_shard.trouble when that was found; meaningful while `dead` */
@@ -38,7 +42,8 @@ typedef struct leat_retry {
     bool guarded;        /* held by the guard of its table (guard.c), which has set this */
     leat_outcome dead_by;
     int64_t refused_us;
-    int64_t waiting_us;
+    int64_t unwell_us;   /* drift or trouble of the shard was last met then: patience with whatever is the head began later.
+                            It outlives the record; a claim forgets it */
     int64_t said_us;     /* when that was last said; meaningful while `held` */
 } leat_retry;
 
@@ -48,8 +53,9 @@ typedef struct leat_attempt {
     uint32_t records;  /* of this subpartition */
     int32_t culprit;   /* the refused record's index among them; -1: not known; see `elsewhere` */
     bool elsewhere;    /* the refused record is known and of another subpartition */
-    bool preceded;     /* something of its shard was read before it and has not been tried yet */
+    bool preceded;     /* something of its shard was read before its head and may still bring what that lacks */
     int64_t now_us;
+    int64_t read_us;   /* when its head was read, or its shard went on after a halt, if that is later */
     int64_t looked_us; /* leat_job_result */
     int64_t patience_us;
 } leat_attempt;
@@ -64,8 +70,19 @@ typedef enum leat_verdict {
 
 /* A batch was applied that had `records` of this subpartition. `batch_records_max`: where a limit ends to be one. */
 void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max);
-/* A record that has waited since `since_us` was applied. True: this one waits too and may be tried at once. */
-bool leat_retry_spur(leat_retry *retry, int64_t since_us, int64_t now_us);
+/* Since when there is patience with the head, which was read at `read_us` (as in leat_attempt). */
+int64_t leat_retry_since_us(const leat_retry *retry, int64_t read_us);
+/* A record with which there was patience since `since_us` was applied. True: this one, of `mine_us`, waits too and may be
+ * tried at once. */
+bool leat_retry_spur(leat_retry *retry, int64_t mine_us, int64_t since_us);
+/* May the head, read at `read_us`, still bring what another one lacks with which there is patience since `since_us`? It is
+ * on its way, or is itself waited for, since longer, and that is not over. (Once it is over, it may be applied all the same,
+ * by its next try, and then spurs the other; which is why the last call comes after a longer delay than any other try then.
+ * Who is overdue does not wait for who is overdue longer: in a row they would die one by one, a delay after each other.)
+ * What is held up by anything else may stay so and counts for nothing. */
+bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since_us);
+/* How long the delay `delay_us` may be for a record that is refused with not yet: it is tried when its patience ends. */
+int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us);
 /* A batch failed with an ERROR (contention, outage or a refusal). */
 leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt);
 /* What a verdict may come to: it is tried again as it is (LEAT_HELD), or as a dead letter (LEAT_AGAIN). */

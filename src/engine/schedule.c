@@ -193,7 +193,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
     leat_queue *queue = &engine->queues[id];
     uint64_t bytes;
     if (queue->retry.dead && queue->retry.trouble != shard->trouble) {
-        leat_guard_take_back(engine, queue);
+        leat_guard_take_back(engine, id);
         leat_retry_revive(&queue->retry);
     }
     uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, engine->config.batch_records_max),

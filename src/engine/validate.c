@@ -225,9 +225,9 @@ static void check_stops(const leat_engine *engine)
     uint64_t stopped = 0;
     uint64_t halted = 0;
     uint32_t held = 0;
-    for (uint32_t i = 0; i < engine->config.table_count; i++) {
+    for (size_t i = 0; i < (size_t)engine->config.shard_count * engine->config.table_count; i++) {
         const leat_table *table = &engine->tables[i];
-        LEAT_ASSERT(table->count <= engine->config.dead_letters_per_minute);
+        LEAT_ASSERT(table->now.given_up <= table->now.of && table->before.given_up <= table->before.of);
         LEAT_ASSERT(!table->stopped || table->held > 0);
         stopped += table->stopped;
         held += table->held;

@@ -402,9 +402,9 @@ TAKE_EVEN = {"postgres": "alter table things drop constraint odd", "sqlite": "dr
 
 @both
 def test_many_dead_letters_stop_the_table(world_of):
-    """More than the set number in a minute is a changed table: what is refused waits from then on, good writes go on, and
+    """More than the set number in a minute, and than the set share, is a changed table: what is refused waits from then on, good writes go on, and
     when the table is mended what waited is applied."""
-    world = world_of(shards=1, apply={"dead_letters_per_minute": 5})
+    world = world_of(shards=1, apply={"dead_letters_per_minute": 5, "dead_letters_percent": 0})
     world.init()
     edge, apply = world.start("edge"), world.start("apply")
     on_shards(world, REFUSE_EVEN[world.store.kind])

@@ -29,7 +29,7 @@ static void make_log(test_world *world, log_partition *log)
     log->count = between(world, 4, DB_RECORDS);
     log->readable = world_below(world, log->count + 1);
     uint32_t subpartitions = between(world, 1, DB_ROW_SUBS);
-    uint32_t poison_one_in = world_chance(world, 3) ? 12 : 0;
+    uint32_t poison_one_in = world_chance(world, 3) ? between(world, 3, 14) : 0;
     int64_t offset = world_below(world, 3);
     for (uint32_t i = 0; i < log->count; i++) {
         log_record *record = &log->records[i];
@@ -73,6 +73,7 @@ static void make_config(test_world *world)
     config->table_count = between(world, 1, 3);
     world->bad_stays_bad = world_chance(world, 2);
     config->dead_letters_per_minute = world->bad_stays_bad ? 100000 : world_below(world, 3);
+    config->dead_letters_percent = world_chance(world, 3) ? world_below(world, 101) : 0;
     config->reclaim_min_us = between(world, 100, 3000);
 }
 

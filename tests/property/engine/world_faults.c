@@ -35,10 +35,12 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
                                  .payload = payload};
     leat_taken taken = leat_engine_record_read(w->engine, world->now_us, &record);
     LEAT_ASSERT(taken != LEAT_REFUSED);
-    if (taken == LEAT_TAKEN)
+    if (taken == LEAT_TAKEN) {
         w->payloads++;
-    else
+        world->log[partition].records[reader->next].read_us[worker] = world->now_us;
+    } else {
         free(payload);
+    }
     if (taken == LEAT_FULL) {
         world->sometimes->refused_for_room++;
         reader->paused = true; /* as the log's reader does: it keeps the record and waits for RESUME */

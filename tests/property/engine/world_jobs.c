@@ -44,7 +44,7 @@ static void note(test_world *world, const world_job *job, const leat_job_result 
 }
 
 /* What a record that is refused alone is told, and whether it may be given up for that. */
-static void note_refusal(test_world *world, const world_job *job, const leat_job_result *result)
+static void note_refusal(test_world *world, uint32_t worker, const world_job *job, const leat_job_result *result)
 {
     bool refused = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET || result->outcome == LEAT_DRIFT;
     if (job->kind != LEAT_JOB_BATCH || job->record_count != 1 || !refused)
@@ -54,7 +54,7 @@ static void note_refusal(test_world *world, const world_job *job, const leat_job
         record->refused_us = world->now_us;
     record->refused = true;
     bool looked = result->looked_us == INT64_MAX || result->looked_us > record->refused_us;
-    bool waited = world->now_us - record->refused_us >= world->config.patience_us;
+    bool waited = world->now_us - record->read_us[worker] >= world->config.patience_us;
     if (result->outcome != LEAT_DRIFT)
         record->may_die |= result->outcome == LEAT_BAD_DATA ? looked : waited;
     world->sometimes->not_yet += result->outcome == LEAT_NOT_YET && !waited;
@@ -65,7 +65,7 @@ void world_answer(test_world *world, uint32_t worker, world_job *job, const leat
 {
     world_worker *w = &world->workers[worker];
     note(world, job, result);
-    note_refusal(world, job, result);
+    note_refusal(world, worker, job, result);
     if (job->kind == LEAT_JOB_BATCH && result->outcome == LEAT_UNKNOWN) {
         for (uint32_t i = 0; i < job->part_count; i++) {
             uint32_t id = job->parts[i].partition;

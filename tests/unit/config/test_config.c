@@ -360,7 +360,7 @@ START_TEST(test_default_budgets)
     ck_assert_int_eq(c.edge_connections, 4096);
     ck_assert_int_eq(c.in_flight_max, 20000);
     ck_assert_int_eq(c.memory_max, 64 * 1024 * 1024);
-    ck_assert_int_eq(c.records_max, 16384);
+    ck_assert_int_eq(c.records_max, 131072);
     ck_assert_int_eq(c.batch_records, 1000);
     ck_assert_int_eq(c.batch_bytes, 4 * 1024 * 1024);
     ck_assert_int_eq(c.age_bound_ms, 20);
@@ -370,6 +370,7 @@ START_TEST(test_default_budgets)
     ck_assert_int_eq(c.lock_timeout_ms, 5000);
     ck_assert_int_eq(c.patience_ms, 30000);
     ck_assert_int_eq(c.dead_letters_per_minute, 100);
+    ck_assert_int_eq(c.dead_letters_percent, 20);
     leat_config_fini(&c);
 }
 END_TEST

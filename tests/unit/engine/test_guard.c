@@ -354,6 +354,52 @@ START_TEST(too_many_stop_their_table_until_one_is_applied_after_all)
 }
 END_TEST
 
+/* Each of `count` records in a subpartition of its own; every `bad`-th is refused. How many become letters? */
+static uint32_t letters_of(story *s, uint32_t count, uint32_t bad)
+{
+    uint64_t before = leat_engine_count(s->engine)->dead_letters;
+    int64_t offset = story_view(s, 0).position > 0 ? story_view(s, 0).position : 0;
+    for (uint32_t i = 0; i < count; i++, offset++) {
+        story_read(s, 0, i % 60, offset);
+        if (i % bad == 0 && s->open_count > 0)
+            story_done(s, s->open_count - 1, LEAT_BAD_DATA);
+        if (s->open_count > 0)
+            story_done(s, s->open_count - 1, LEAT_APPLIED);
+        s->size = 0;
+    }
+    return (uint32_t)(leat_engine_count(s->engine)->dead_letters - before);
+}
+
+START_TEST(a_small_share_is_bad_data_however_many_that_are)
+{
+    story s;
+    story_begin(&s, 1);
+    s.config.table_count = 2;
+    s.config.dead_letters_per_minute = 1;
+    s.config.dead_letters_percent = 20;
+    s.config.commit_every_us = s.config.compact_every_us = INT64_C(86400) * 1000000;
+    story_reading(&s, 1);
+    ck_assert_uint_eq(letters_of(&s, 5000, 50), 100);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 0);
+    leat_table_view view;
+    leat_engine_table(s.engine, 0, 0, &view);
+    ck_assert_uint_ge(view.decided, 500);
+    ck_assert_uint_eq(view.refused, (view.decided + 25) / 50);
+    /* Then the table takes no more: the good ones of before do not count for ever. */
+    uint32_t given_up = letters_of(&s, 59, 1);
+    ck_assert_uint_eq(given_up, 59);
+    given_up += letters_of(&s, 1000, 1);
+    ck_assert_uint_ge(given_up, view.decided / 10);
+    ck_assert_uint_le(given_up, 500);
+    ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 1);
+    leat_engine_table(s.engine, 0, 0, &view);
+    ck_assert(view.stopped && view.held > 0 && 100 * view.refused >= 19 * view.decided);
+    leat_engine_table(s.engine, 0, 1, &view);
+    ck_assert(!view.stopped && view.decided == 0);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(a_minute_later_there_are_more)
 {
     story s;
@@ -411,5 +457,5 @@ STORY_MAIN("guard", a_dead_letter_is_kept_and_the_next_goes_on,
            what_waits_for_what_waits_has_time_when_that_comes, patience_does_not_begin_before_what_was_read_earlier,
            what_has_waited_longest_has_no_more_patience_for_others,
            a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason,
-           too_many_stop_their_table_until_one_is_applied_after_all, a_minute_later_there_are_more,
+           too_many_stop_their_table_until_one_is_applied_after_all, a_small_share_is_bad_data_however_many_that_are, a_minute_later_there_are_more,
            a_table_that_holds_nothing_any_more_is_not_stopped, none_at_all_when_none_are_allowed)

@@ -40,6 +40,7 @@ START_TEST(a_limit_that_makes_no_sense_is_named)
     REFUSED(batch_bytes_max, 0);
     REFUSED(table_count, 0);
     REFUSED(patience_us, -1);
+    REFUSED(dead_letters_percent, 101);
     REFUSED(drain_us, 0);
     REFUSED(reclaim_min_us, -1);
     REFUSED(retry_max_us, 1);

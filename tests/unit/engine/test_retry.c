@@ -124,16 +124,81 @@ START_TEST(that_nobody_looks_is_said_in_the_end)
 }
 END_TEST
 
-START_TEST(not_yet_is_dead_after_patience)
+/* The record was read at `read_us`; patience is 1,000. */
+static leat_verdict not_yet_at(leat_retry *retry, int64_t read_us, int64_t now_us, bool preceded)
+{
+    return leat_retry_failed(retry, LEAT_NOT_YET, &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us,
+                             .read_us = read_us, .preceded = preceded, .looked_us = INT64_MAX, .patience_us = 1000});
+}
+
+START_TEST(not_yet_is_dead_when_patience_is_over_since_it_was_read)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 50, INT64_MAX), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 1049, INT64_MAX), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 1049, false), LEAT_LATER);
     ck_assert_uint_eq(retry.delays, 2);
-    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 1050, INT64_MAX), LEAT_DEAD);
-    /* The next record has patience of its own. */
+    ck_assert_int_eq(not_yet_at(&retry, 50, 1050, false), LEAT_DEAD);
+    /* What was queued behind it has used up its own, but is asked once more. */
     leat_retry_applied(&retry, 1, 100);
-    ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 1051, INT64_MAX), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 51, 1060, false), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 51, 1080, false), LEAT_DEAD);
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert_int_eq(not_yet_at(&retry, 500, 1090, false), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 500, 1499, false), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 500, 1500, false), LEAT_DEAD);
+}
+END_TEST
+
+/* It dies by a try that began when nothing before it was left to be decided. */
+START_TEST(what_precedes_it_is_waited_for_and_asked_after)
+{
+    leat_retry retry = {0};
+    for (int64_t at = 2000; at < 100000; at += 1000)
+        ck_assert_int_eq(not_yet_at(&retry, 50, at, true), LEAT_LATER);
+    ck_assert_uint_le(retry.delays, 4); /* a matter of moments */
+    ck_assert_int_eq(not_yet_at(&retry, 50, 100000, false), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 100020, false), LEAT_DEAD);
+}
+END_TEST
+
+START_TEST(one_that_waited_longer_and_is_applied_has_it_asked_again)
+{
+    leat_retry retry = {0};
+    not_yet_at(&retry, 50, 60, false);
+    ck_assert(!leat_retry_spur(&retry, 50, 51)); /* later than this one: its own patience does end */
+    ck_assert(leat_retry_spur(&retry, 50, 50));
+    ck_assert_uint_eq(retry.delays, 0);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 2000, false), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 2020, false), LEAT_DEAD);
+}
+END_TEST
+
+START_TEST(who_precedes_whom)
+{
+    leat_retry idle = {0}, waits = {0}, stuck = {0}, locked = {0};
+    ck_assert(leat_retry_precedes(&idle, 50, 50) && leat_retry_precedes(&idle, 49, 50) && !leat_retry_precedes(&idle, 51, 50));
+    not_yet_at(&waits, 50, 60, false);
+    ck_assert(leat_retry_precedes(&waits, 50, 51) && !leat_retry_precedes(&waits, 50, 50)); /* never each other */
+    refused_at(&stuck, LEAT_DRIFT, 60, INT64_MAX);
+    for (int i = 0; i < 3; i++)
+        failed(&locked, LEAT_CONTENTION, 1, 1, -1);
+    ck_assert(!leat_retry_precedes(&stuck, 10, 50) && !leat_retry_precedes(&locked, 10, 50));
+}
+END_TEST
+
+START_TEST(it_is_tried_when_its_patience_ends)
+{
+    leat_retry retry = {0};
+    not_yet_at(&retry, 50, 900, false);
+    leat_attempt attempt = {.now_us = 900, .read_us = 50, .patience_us = 1000};
+    ck_assert_int_eq(leat_retry_cut_us(&retry, &attempt, 100), 100);
+    ck_assert_int_eq(leat_retry_cut_us(&retry, &attempt, 5000), 150);
+    attempt.now_us = 1050;
+    ck_assert_int_eq(leat_retry_cut_us(&retry, &attempt, 5000), 5000);
+    leat_retry drifts = {0};
+    refused_at(&drifts, LEAT_DRIFT, 60, INT64_MAX);
+    attempt.now_us = 60;
+    ck_assert_int_eq(leat_retry_cut_us(&drifts, &attempt, 5000), 5000);
 }
 END_TEST
 
@@ -143,11 +208,18 @@ START_TEST(patience_begins_anew_after_another_refusal)
     static const leat_outcome others[] = {LEAT_DRIFT, LEAT_OUTAGE, LEAT_NOT_UNDERSTOOD};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         leat_retry retry = {0};
-        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 50, INT64_MAX), LEAT_LATER);
-        refused_at(&retry, others[i], 60, INT64_MAX);
-        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 5000, INT64_MAX), LEAT_LATER);
-        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 5999, INT64_MAX), LEAT_LATER);
-        ck_assert_int_eq(refused_at(&retry, LEAT_NOT_YET, 6000, INT64_MAX), LEAT_DEAD);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_LATER);
+        refused_at(&retry, others[i], 5000, INT64_MAX);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 5010, false), LEAT_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 5999, false), LEAT_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 6000, false), LEAT_DEAD);
+        /* That goes for what was queued behind it. */
+        leat_retry_applied(&retry, 1, 100);
+        refused_at(&retry, others[i], 7000, INT64_MAX);
+        leat_retry_applied(&retry, 1, 100);
+        ck_assert_int_eq(not_yet_at(&retry, 60, 7010, false), LEAT_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 60, 7999, false), LEAT_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 60, 8000, false), LEAT_DEAD);
     }
 }
 END_TEST
@@ -244,7 +316,9 @@ END_TEST
 STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later, halving_finds_it_wherever_it_is,
            a_named_one_goes_after_its_prefix_and_alone, contention_alone_takes_half_each_time,
            what_the_database_refuses_is_dead_at_once, what_leat_refuses_is_dead_once_somebody_has_looked_since,
-           that_nobody_looks_is_said_in_the_end, not_yet_is_dead_after_patience, patience_begins_anew_after_another_refusal,
+           that_nobody_looks_is_said_in_the_end, not_yet_is_dead_when_patience_is_over_since_it_was_read,
+           what_precedes_it_is_waited_for_and_asked_after, one_that_waited_longer_and_is_applied_has_it_asked_again,
+           who_precedes_whom, it_is_tried_when_its_patience_ends, patience_begins_anew_after_another_refusal,
            drift_is_never_dead,
            a_dead_letter_that_fails_is_one_no_more, after_a_dead_letter_that_fails_somebody_has_to_look_again, what_is_not_understood_is_not_hunted_down, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
            back_off_doubles_up_to_a_bound_and_is_jittered)
