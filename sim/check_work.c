@@ -35,6 +35,9 @@ void sim_check_memory(sim_world *world, const sim_process *process)
     const leat_engine_counters *count = leat_engine_count(process->worker->engine);
     world->sometimes->count[SOMETIMES_TABLE_STOPPED] += count->tables_stopped > 0;
     world->sometimes->count[SOMETIMES_SHARD_HALTED] += count->shards_halted > 0;
+    const int64_t *option = world->options.values;
+    if (count->shards_halted > 0 && option[OPT_NOT_UNDERSTOOD] == 0 && option[OPT_ERRORS] == 0)
+        sim_fail(world, "scope", "process %u: a shard is halted, and nothing but records was refused", process->index);
     uint64_t records = 0, bytes = 0;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
         leat_partition_view view;

@@ -15,6 +15,7 @@ static const struct {
     const char *sqlstate;
     bool passes; /* what it lacks may come */
 } refusals[] = {
+    {"53100", true},  {"57P03", true},  {"XX000", true}, /* by a trigger, for this row */
     {"22003", false}, {"22001", false}, {"23514", false}, {"23502", false}, {"44000", false},
     {"P0001", false}, {"54000", false}, {"21000", false}, {"23503", true},  {"23505", true},
 };
@@ -54,9 +55,12 @@ const char *sim_clients_poison(sim_world *world, leat_slice guard)
     char text[16] = "";
     snprintf(text, sizeof text, "%.*s", (int)guard.size, guard.data);
     const sim_poison *poison = &world->clients.poisons[strtoul(text, NULL, 10)];
+    /* What may be its table's trouble waits for ever when nothing else of the table comes. */
+    bool is_judged_by_others = poison->sqlstate[0] == '5' || poison->sqlstate[0] == 'X';
     bool is_healed = world->clock.now_us >= poison->heals_at_us ||
                      (sim_poison_kills(poison) ? world->is_mended
-                                               : world->is_healing && world->options.values[OPT_POISON_HEALS]);
+                                               : world->is_healing && (world->options.values[OPT_POISON_HEALS] ||
+                                                                       is_judged_by_others));
     return is_healed ? NULL : poison->sqlstate;
 }
 

@@ -136,8 +136,10 @@ static ran run_rows(sim_session *session, const sim_command *command)
             return RAN_KILLED;
         if (poison && strcmp(poison, SIM_CRASHES) == 0)
             return RAN_CRASHED;
-        if (poison)
+        if (poison) {
+            session->answer.is_raised = true;
             return failed(session, poison, 0);
+        }
         write_row(session, command, &command->writes[i]);
     }
     return RAN_DONE;

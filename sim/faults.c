@@ -247,8 +247,8 @@ static void drift(sim_world *world)
 static void not_understood(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    sim_tell(world, "shard %u: says XX000", shard);
-    sim_server_fail_all(world->shards[shard].primary, "XX000", until_us(world, 1500));
+    sim_tell(world, "shard %u: says XX001", shard);
+    sim_server_fail_all(world->shards[shard].primary, "XX001", until_us(world, 1500));
 }
 
 static void refuse_all(sim_world *world)

@@ -52,6 +52,7 @@ typedef struct sim_answer {
     bool failed;
     bool is_commit; /* it is the commit that failed */
     bool is_fatal; /* and the session is over */
+    bool is_raised; /* by a row's trigger */
     char sqlstate[6];
     sim_command_kind at; /* whose error it is */
     int32_t partition;

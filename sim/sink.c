@@ -73,12 +73,17 @@ static void want_connection(leat_sink *sink)
     sim_process_plan(sink->world, sink->process, sink->world->clock.now_us + retry_delay_us(sink), on_attempt, sink, 0);
 }
 
+static bool is_refusal(leat_outcome outcome)
+{
+    return outcome == LEAT_BAD_DATA || outcome == LEAT_NOT_YET || outcome == LEAT_RECORD_ERROR;
+}
+
 /* What the worker knows from here on of the record it tried alone, and of the shard. */
 static void note(pool_member *connection, const leat_job_result *result)
 {
     leat_sink *sink = connection->sink;
     sim_world *world = sink->world;
-    bool is_verdict = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET;
+    bool is_verdict = is_refusal(result->outcome);
     if (result->outcome == LEAT_OUTAGE || result->outcome == LEAT_NOT_UNDERSTOOD)
         sink->trouble = ++world->serial;
     if (!connection->only)
@@ -216,7 +221,11 @@ static leat_job_result result_of(const pool_member *connection, const sim_answer
     leat_job_result result = no_result;
     if (answer->failed) {
         leat_sql_error said = {.sqlstate = answer->sqlstate, .severity = answer->is_fatal ? "FATAL" : "ERROR"};
-        result.outcome = leat_sqlstate_outcome(&said, part_of(connection, answer->at));
+        leat_sql_part part = part_of(connection, answer->at);
+        if (answer->is_raised)
+            said.function = "exec_stmt_raise";
+        result.outcome = leat_sqlstate_outcome(&said, part);
+        result.of_rows = part == LEAT_SQL_ROWS;
         snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
         snprintf(result.message, sizeof result.message, "simulated");
         if (result.outcome == LEAT_FENCED || result.outcome == LEAT_WENT_BACK)
@@ -230,7 +239,7 @@ static leat_job_result result_of(const pool_member *connection, const sim_answer
 static void count_up(const pool_member *connection, const leat_job_result *result)
 {
     sim_sometimes *sometimes = connection->sink->world->sometimes;
-    bool is_refused = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET;
+    bool is_refused = is_refusal(result->outcome);
     if (connection->kind == LEAT_JOB_BATCH && is_refused && connection->record_count > 1)
         sometimes->count[SOMETIMES_BISECTED]++;
     if (result->outcome == LEAT_DRIFT)

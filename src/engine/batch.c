@@ -7,6 +7,7 @@ static const char *const outcome_names[LEAT_OUTCOME_COUNT] = {
     [LEAT_BAD_DATA] = "bad data",
     [LEAT_NOT_YET] = "bad data for now",
     [LEAT_DRIFT] = "drift",
+    [LEAT_RECORD_ERROR] = "record error",
     [LEAT_NOT_UNDERSTOOD] = "not understood",
     [LEAT_FENCED] = "fenced",
     [LEAT_WENT_BACK] = "went back",

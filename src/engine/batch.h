@@ -75,7 +75,9 @@ typedef enum leat_outcome {
     LEAT_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
     LEAT_NOT_YET,      /* failed: 23503, or 23505 on another key than the primary: bad data, unless what it waits for comes */
     LEAT_DRIFT,        /* failed: 42, 0A, 55, ...: the table does not fit, or what hangs on it */
-    LEAT_NOT_UNDERSTOOD, /* failed: XX, an error of leat's own statements, and anything else */
+    LEAT_RECORD_ERROR, /* failed: a code that a trigger raised in the database's name, one that nobody knows, XX000: the
+                          record's own, if others of its table get through meanwhile; else the table's */
+    LEAT_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements: the shard's */
     LEAT_FENCED,       /* LT001: somebody else has claimed the partition */
     LEAT_WENT_BACK,    /* LT002: the database lost a commit that was acknowledged */
     LEAT_UNKNOWN,      /* it may have been applied, or still be: connection lost, FATAL */
@@ -85,6 +87,8 @@ typedef enum leat_outcome {
 typedef struct leat_job_result {
     leat_outcome outcome;
     int32_t bad_record;  /* index in the batch when the culprit is known, else -1 */
+    bool of_rows;        /* OUTAGE: a statement that carries the data of records said it, so it may be one record's */
+    bool races;          /* NOT_YET: an insert beside ours may be all it was: worth another try at once */
     int32_t partition;   /* fenced / went back: which one, else -1 */
     int64_t looked_us;   /* BAD_DATA: the look at the tables that the refusal relies on began then, on the events' clock;
                             INT64_MAX: it relies on none (the database said it, or the record's key is no key). It

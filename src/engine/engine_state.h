@@ -132,6 +132,7 @@ typedef struct leat_shard {
     uint32_t trials;       /* in flight, stale ones too */
     leat_size size;        /* of shared batches */
     int64_t went_on_us;    /* after its last halt */
+    uint64_t applied;      /* batches, ever */
     uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
     uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
     bool candidate;        /* in the engine's list of shards that may have something to run */
@@ -148,6 +149,7 @@ typedef struct leat_share {
 typedef struct leat_table {
     int64_t minute_us;  /* the minute that is counted began then */
     uint32_t in_minute; /* records given up in it */
+    uint64_t applied;   /* records, ever */
     uint32_t held;      /* queues that are `guarded` by it */
     int64_t share_us;   /* `now` began then */
     leat_share now;     /* what was decided lately */

@@ -57,6 +57,7 @@ void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records)
         leat_table *table = table_at(engine, queue, at);
         next_span(engine, table);
         table->now.of++;
+        table->applied++;
         at = engine->pool.slots[at].next;
     }
 }

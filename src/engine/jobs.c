@@ -114,6 +114,7 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
     for (uint32_t i = 0; i < part->count; i++)
         queue_applied(engine, partition, slot, part, i);
     leat_progress_applied(&partition->progress, part->newest);
+    leat_shard_of(engine, partition)->applied += slot->job.batch.dead == NULL;
     partition->mishaps = 0;
     partition->moved = true;
     leat_partition_compact_later(engine, partition);
@@ -143,8 +144,12 @@ static leat_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, u
     uint32_t subpartition = id % LEAT_SUBS;
     leat_attempt attempt = {.queues = slot->queues, .records = engine->queues[id].flying, .culprit = -1,
                             .now_us = engine->now_us, .read_us = read_us_of(engine, id),
-                            .looked_us = result->looked_us, .patience_us = engine->config.patience_us};
-    if (result->outcome == LEAT_NOT_YET && attempt.queues == 1 && attempt.records == 1)
+                            .looked_us = result->looked_us, .patience_us = engine->config.patience_us,
+                            .of_rows = result->of_rows, .races = result->outcome == LEAT_NOT_YET && result->races,
+                            .shard_applied = engine->shards[slot->job.shard].applied,
+                            .table_applied = leat_guard_table(engine, id)->applied};
+    bool waits = result->outcome == LEAT_NOT_YET || result->outcome == LEAT_RECORD_ERROR;
+    if (waits && attempt.queues == 1 && attempt.records == 1)
         attempt.preceded = is_preceded(engine, id);
     const leat_batch *batch = &slot->job.batch;
     if (result->bad_record < 0 || (uint32_t)result->bad_record >= batch->record_count)
@@ -183,7 +188,7 @@ static leat_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t i
 
 static bool is_understood(leat_outcome outcome)
 {
-    return outcome == LEAT_BAD_DATA || outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT;
+    return outcome == LEAT_BAD_DATA || outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_RECORD_ERROR;
 }
 
 /* What the queue does next; `ret_say`: what there is to be said of it, 0 when it was said lately. */
@@ -307,6 +312,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_batch
     case LEAT_BAD_DATA:
     case LEAT_NOT_YET:
     case LEAT_DRIFT:
+    case LEAT_RECORD_ERROR:
     case LEAT_NOT_UNDERSTOOD:
         for (uint32_t i = 0; i < part->count; i++)
             queue_failed(engine, slot, part, i, result);

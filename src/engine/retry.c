@@ -2,6 +2,8 @@
 
 enum {
     CONTENTIONS_UNSAID = 3,
+    RACES_LOST = 2,
+    OUTAGES_UNSAID = 3,
     OVERDUE_DELAYS = 4,                    /* the longest back-off, as a count, when patience is over */
     LAST_CALL_DELAYS = OVERDUE_DELAYS + 1, /* half of it is as long as all of the other: see leat_retry_precedes */
 };
@@ -31,6 +33,7 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
     retry->held = false;
     retry->refused = false;
     retry->waiting = false;
+    retry->own = false;
     retry->dead = false;
     if (retry->suspects > records) {
         /* The prefix was fine, so what is left of the suspects holds it. */
@@ -95,6 +98,7 @@ void leat_retry_revive(leat_retry *retry)
     LEAT_ASSERT(retry->dead);
     retry->dead = false;
     retry->refused = false;
+    retry->own = false;
 }
 
 static leat_verdict later(leat_retry *retry)
@@ -151,7 +155,22 @@ static leat_verdict not_yet(leat_retry *retry, const leat_attempt *attempt)
 int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us)
 {
     int64_t left_us = patience_ends_us(retry, attempt) - attempt->now_us;
-    return is_waiting(retry) && left_us > 0 && left_us < delay_us ? left_us : delay_us;
+    return (is_waiting(retry) || retry->own) && left_us > 0 && left_us < delay_us ? left_us : delay_us;
+}
+
+/* It is said at once: nobody knows it, or it names what it is not. */
+static leat_verdict record_error(leat_retry *retry, const leat_attempt *attempt)
+{
+    if (!retry->own)
+        retry->table_applied = attempt->table_applied;
+    retry->own = true;
+    bool is_its_own = attempt->table_applied != retry->table_applied;
+    bool is_over = attempt->now_us >= patience_ends_us(retry, attempt);
+    if (is_its_own && is_over && !attempt->preceded)
+        return LEAT_DEAD;
+    if (is_its_own && is_over && retry->delays >= OVERDUE_DELAYS)
+        retry->delays = OVERDUE_DELAYS - 1;
+    return leat_retry_hold(retry);
 }
 
 /* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. */
@@ -164,9 +183,12 @@ static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const
     retry->refused = true;
     if (first)
         retry->refused_us = attempt->now_us;
+    retry->own = retry->own && outcome == LEAT_RECORD_ERROR;
     if (outcome == LEAT_NOT_YET)
         return not_yet(retry, attempt);
     retry->waiting = false;
+    if (outcome == LEAT_RECORD_ERROR)
+        return record_error(retry, attempt);
     if (outcome == LEAT_DRIFT)
         retry->unwell_us = attempt->now_us;
     if (outcome == LEAT_DRIFT)
@@ -176,24 +198,48 @@ static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const
     return looked ? LEAT_DEAD : not_looked_yet(retry, attempt);
 }
 
+static bool is_one_record(const leat_attempt *attempt)
+{
+    return attempt->queues == 1 && attempt->records == 1;
+}
+
+/* The next batch is a smaller one, and can be told from the others. */
+static void narrow(leat_retry *retry, const leat_attempt *attempt)
+{
+    retry->alone = true;
+    if (attempt->culprit < 0 && attempt->queues > 1)
+        return;
+    LEAT_ASSERT(attempt->culprit < 0 || (uint32_t)attempt->culprit < attempt->records);
+    retry->last_is_it = attempt->culprit >= 0;
+    retry->suspects = retry->last_is_it ? (uint32_t)attempt->culprit + 1 : attempt->records;
+    retry->limit = piece(retry);
+}
+
 static leat_verdict refused(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
 {
-    if (attempt->queues == 1 && attempt->records == 1)
+    if (is_one_record(attempt))
         return refused_alone(retry, outcome, attempt);
-    if (attempt->culprit >= 0) {
-        LEAT_ASSERT((uint32_t)attempt->culprit < attempt->records);
-        retry->suspects = (uint32_t)attempt->culprit + 1;
-        retry->last_is_it = true;
-    } else if (attempt->queues == 1) {
-        retry->suspects = attempt->records;
-        retry->last_is_it = false;
-    } else {
-        retry->alone = true;
-        return LEAT_AGAIN;
-    }
-    retry->alone = true;
-    retry->limit = piece(retry);
+    narrow(retry, attempt);
     return LEAT_AGAIN;
+}
+
+/* The first time all of the batch wait and wake together, so that they can share one again. After that it has to be found out
+ * whose it is: the shard's, and then nothing gets through, or a record's. */
+static leat_verdict outage(leat_retry *retry, const leat_attempt *attempt)
+{
+    bool is_first = retry->delays == 0;
+    bool others_pass = attempt->shard_applied != retry->shard_applied;
+    retry->shard_applied = attempt->shard_applied;
+    if (!attempt->of_rows || !others_pass)
+        retry->unwell_us = attempt->now_us;
+    if (!attempt->of_rows || is_first)
+        return later(retry);
+    if (!is_one_record(attempt)) {
+        narrow(retry, attempt);
+        return others_pass ? LEAT_AGAIN : later(retry);
+    }
+    narrow(retry, attempt);
+    return retry->delays < OUTAGES_UNSAID ? later(retry) : leat_retry_hold(retry);
 }
 
 /* It waits in any case: the refusals of its record, which go on between, must not let it spin. */
@@ -210,18 +256,19 @@ leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const le
 {
     LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
     LEAT_ASSERT(outcome == LEAT_CONTENTION || outcome == LEAT_OUTAGE || outcome == LEAT_BAD_DATA ||
-                outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_NOT_UNDERSTOOD);
-    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD) {
-        retry->waiting = false;
+                outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_RECORD_ERROR ||
+                outcome == LEAT_NOT_UNDERSTOOD);
+    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD)
+        retry->waiting = retry->own = false;
+    if (outcome == LEAT_NOT_UNDERSTOOD)
         retry->unwell_us = attempt->now_us;
-    }
     if (retry->dead)
         return letter_failed(retry, outcome);
-    if (outcome == LEAT_CONTENTION)
+    if (outcome == LEAT_CONTENTION || (attempt->races && !retry->refused && retry->contentions < RACES_LOST))
         return contended(retry, attempt);
     retry->contentions = 0;
     if (outcome == LEAT_OUTAGE)
-        return later(retry);
+        return outage(retry, attempt);
     if (attempt->elsewhere)
         return LEAT_AGAIN;
     if (outcome == LEAT_NOT_UNDERSTOOD) {

@@ -2,7 +2,9 @@
  * retry.h - what a subpartition does after a batch of it has failed: at once again, alone, in smaller pieces, later.
  *
  * Contention (somebody else is in the way) is tried again at once, the second time alone, then with back-off and half
- * as many records each time. An outage waits. A refusal (the data, the schema) is hunted down: first each subpartition
+ * as many records each time. An outage waits. When it comes again, from a statement that carries records, it may be one
+ * record's: it is hunted down as a refusal is, at once while others of the shard get through, else with back-off; the
+ * record then waits alone, for as long as it lasts. A refusal (the data, the schema) is hunted down: first each subpartition
  * of the batch alone, then prefixes of halved length, until one record stands alone; nothing ever runs before what
  * stands before it. Then, by what it was refused with:
  *   - bad data is dead, at once when the refusal relies on no look at the tables, else when it relies on a look that
@@ -14,7 +16,11 @@
  *     earlier was left to be decided; and it is tried at once, and once more after that, when one that has waited for at
  *     least as long is applied after all: what it lacks may come one by one. And nothing can come while the table drifts
  *     or the database is unwell: the time counts from the end of that, if it is later;
+ *   - a record error is the record's own when others of its table were applied since it was first refused alone: then it
+ *     is dead when it is refused `patience_us` after it was read. While nothing of its table gets through it is the
+ *     table's, and is held as drift is;
  *   - drift is tried again once, then held.
+ * Not yet that may be a race with an insert beside ours is contention for two tries.
  * What is not understood is not hunted down: see LEAT_HALT.
  *
  * A verdict is carried out at once or not at all: when the dead letter cannot be written, for whatever reason, or the
@@ -35,6 +41,7 @@ typedef struct leat_retry {
     bool waiting;        /* the head was last refused alone with not yet */
     bool overdue;        /* and patience was over; these two are meaningful while `waiting` */
     bool last_call;      /* and nothing that was read before it was left to be decided then */
+    bool own;            /* the head was last refused alone with a record error; `table_applied` is of the first of these */
     bool refused;        /* the head was refused alone, at `refused_us` for the first time */
     bool dead;           /* the head was refused for good, with `dead_by`: its next batch keeps it as a dead letter */
     uint32_t trouble;    /* leat_shard.trouble when that was found; meaningful while `dead` */
@@ -42,6 +49,8 @@ typedef struct leat_retry {
     bool guarded;        /* held by the guard of its table (guard.c), which has set this */
     leat_outcome dead_by;
     int64_t refused_us;
+    uint64_t shard_applied; /* leat_attempt's at the last outage of a statement with records */
+    uint64_t table_applied; /* leat_attempt's; meaningful while `own` */
     int64_t unwell_us;   /* drift or trouble of the shard was last met then: patience with whatever is the head began later.
                             It outlives the record; a claim forgets it */
     int64_t said_us;     /* when that was last said; meaningful while `held` */
@@ -54,6 +63,10 @@ typedef struct leat_attempt {
     int32_t culprit;   /* the refused record's index among them; -1: not known; see `elsewhere` */
     bool elsewhere;    /* the refused record is known and of another subpartition */
     bool preceded;     /* something of its shard was read before its head and may still bring what that lacks */
+    bool of_rows;      /* as in leat_job_result */
+    bool races;
+    uint64_t shard_applied; /* batches that were applied in its shard so far */
+    uint64_t table_applied; /* records of its head's table that were applied there so far */
     int64_t now_us;
     int64_t read_us;   /* when its head was read, or its shard went on after a halt, if that is later */
     int64_t looked_us; /* leat_job_result */
@@ -81,7 +94,7 @@ bool leat_retry_spur(leat_retry *retry, int64_t mine_us, int64_t since_us);
  * Who is overdue does not wait for who is overdue longer: in a row they would die one by one, a delay after each other.)
  * What is held up by anything else may stay so and counts for nothing. */
 bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since_us);
-/* How long the delay `delay_us` may be for a record that is refused with not yet: it is tried when its patience ends. */
+/* How long the delay `delay_us` may be for a record with which there is patience: it is tried when that ends. */
 int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us);
 /* A batch failed with an ERROR (contention, outage or a refusal). */
 leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt);

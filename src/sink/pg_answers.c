@@ -168,9 +168,11 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     if (session->failed)
         return;
     const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
-    leat_outcome outcome = outcome_of(error, part_of(session, command));
+    leat_sql_part part = part_of(session, command);
+    leat_outcome outcome = outcome_of(error, part);
     leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE), message ? message : PQresultErrorMessage(error));
     session->result.too_long = is_state(error, "57014") || is_state(error, "25P04"); /* statement_timeout, transaction_timeout */
+    session->result.of_rows = part == LEAT_SQL_ROWS;
     if (outcome == LEAT_FENCED || outcome == LEAT_WENT_BACK)
         session->result.partition = read_partition(error);
     if (is_state(error, "23505") && outcome == LEAT_NOT_YET)
@@ -186,7 +188,7 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         take_stale_plan(session);
     else if (outcome == LEAT_DRIFT)
         leat_board_ask(session->shared->board);
-    session->is_spoilt = outcome == LEAT_UNKNOWN || is_misled(error);
+    session->is_spoilt = outcome == LEAT_UNKNOWN || (outcome == LEAT_OUTAGE && is_misled(error));
 }
 
 /* A question's own failure changes nothing about the job's. */
@@ -299,8 +301,7 @@ static void take_answer(leat_pg_session *session, const job_command *command, co
         take_terminated(session, answer);
         break;
     case COMMAND_IS_PRIMARY_KEY:
-        if (PQntuples(answer) > 0)
-            session->result.outcome = LEAT_CONTENTION;
+        session->result.races = PQntuples(answer) > 0;
         break;
     case COMMAND_ADVANCE:
     case COMMAND_COMPACT:

@@ -156,6 +156,7 @@ static bool is_worth_saying(leat_job_kind kind, leat_outcome outcome)
     case LEAT_BAD_DATA:
     case LEAT_NOT_YET:
     case LEAT_DRIFT:
+    case LEAT_RECORD_ERROR:
     case LEAT_NOT_UNDERSTOOD:
         return true;
     case LEAT_CONTENTION: /* a claim has waited for long; a compaction comes again in any case */

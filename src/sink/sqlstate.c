@@ -8,6 +8,7 @@ typedef enum condition {
     BY,      /* `function` begins so */
     NO_ONE,  /* no function of the server says it: a pooler, or a connection about to go */
     BARE,    /* the error names a table and no constraint */
+    OWN,     /* a statement of leat's own is refused */
 } condition;
 
 typedef struct rule {
@@ -23,11 +24,12 @@ typedef struct rule {
  */
 static const rule rules[] = {
     /* leat's own functions. */
-    {"LT001", ALWAYS, NULL, LEAT_FENCED},
-    {"LT002", ALWAYS, NULL, LEAT_WENT_BACK},
+    {"LT001", OWN, NULL, LEAT_FENCED},
+    {"LT002", OWN, NULL, LEAT_WENT_BACK},
     {"LT006", ALWAYS, NULL, LEAT_DRIFT},   /* the table has BEFORE triggers that leat has not looked at */
     {"LT008", ALWAYS, NULL, LEAT_NOT_YET}, /* a trigger dropped a row; or another session has just written it, which passes */
-    {"LT", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD}, /* isolation, `leat init` has not been run: of the whole shard */
+    {"LT", OWN, NULL, LEAT_NOT_UNDERSTOOD}, /* isolation, `leat init` has not been run: of the whole shard */
+    {"LT", ALWAYS, NULL, LEAT_RECORD_ERROR}, /* a trigger has raised it */
 
     /* Prepare again. */
     {"26000", ALWAYS, NULL, LEAT_CONTENTION},                   /* the statement is not there */
@@ -42,7 +44,8 @@ static const rule rules[] = {
     {"08", ALWAYS, NULL, LEAT_DRIFT},
     {"57P", ALWAYS, NULL, LEAT_DRIFT},
     {"40003", ALWAYS, NULL, LEAT_DRIFT},
-    {"HV", ALWAYS, NULL, LEAT_DRIFT}, /* a foreign table, likewise */
+    {"HV00N", ALWAYS, NULL, LEAT_DRIFT}, /* a foreign table, likewise */
+    {"HV", ALWAYS, NULL, LEAT_RECORD_ERROR}, /* whatever else a foreign data wrapper makes of a row */
 
     /* Limits. Those of one statement are met by smaller batches; those of a value are bad data; the others are outages. */
     {"53200", BY, "LockAcquire", LEAT_CONTENTION}, /* max_locks_per_transaction */
@@ -66,7 +69,8 @@ static const rule rules[] = {
     {"57", ALWAYS, NULL, LEAT_OUTAGE},        /* an operator steps in */
     {"55P03", ALWAYS, NULL, LEAT_CONTENTION}, /* lock_timeout */
     {"40", ALWAYS, NULL, LEAT_CONTENTION},
-    {"72", ALWAYS, NULL, LEAT_CONTENTION}, /* snapshot too old */
+    {"72", BY, "TestForOldSnapshot", LEAT_CONTENTION}, /* snapshot too old */
+    {"72", ALWAYS, NULL, LEAT_RECORD_ERROR},
 
     /* Constraints. */
     {"23503", ALWAYS, NULL, LEAT_NOT_YET}, /* a parent may be on its way, a child may go */
@@ -110,17 +114,23 @@ static const rule rules[] = {
     {"2D", ALWAYS, NULL, LEAT_DRIFT},
     {"2F", ALWAYS, NULL, LEAT_DRIFT}, /* no RETURN */
     {"34", ALWAYS, NULL, LEAT_DRIFT},
-    {"38", ALWAYS, NULL, LEAT_DRIFT},
-    {"39", ALWAYS, NULL, LEAT_DRIFT},
+    {"3800", ALWAYS, NULL, LEAT_DRIFT},
+    {"39P", ALWAYS, NULL, LEAT_DRIFT},
     {"3B", ALWAYS, NULL, LEAT_DRIFT},
 
-    /* Internal errors and corrupted data: a person has to look before more is written. */
-    {"XX", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
+    /* A function that the server knows little of, as one in C or Java: what it says is about its row. */
+    {"38", ALWAYS, NULL, LEAT_RECORD_ERROR},
+    {"39", ALWAYS, NULL, LEAT_RECORD_ERROR},
+
+    /* Corrupted data: a person has to look before more is written. Other internal errors are an extension's, too. */
+    {"XX001", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
+    {"XX002", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
+    {"XX", ALWAYS, NULL, LEAT_RECORD_ERROR},
 
     /* No code of PostgreSQL, and a function in PL/pgSQL or PL/Python raises it: the application's own P0001. */
     {"", BY, "exec_stmt_raise", LEAT_BAD_DATA},
     {"", BY, "PLy_", LEAT_BAD_DATA},
-    {"", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
+    {"", ALWAYS, NULL, LEAT_RECORD_ERROR},
 };
 
 static bool is_said(const char *field)
@@ -133,7 +143,7 @@ static bool begins_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static bool fits(const rule *line, const leat_sql_error *error)
+static bool fits(const rule *line, const leat_sql_error *error, leat_sql_part part)
 {
     if (!begins_with(error->sqlstate, line->prefix))
         return false;
@@ -146,22 +156,34 @@ static bool fits(const rule *line, const leat_sql_error *error)
         return !is_said(error->function);
     case BARE:
         return is_said(error->table) && !is_said(error->constraint);
+    case OWN:
+        return part == LEAT_SQL_OWN;
     }
     return false;
 }
 
-static leat_outcome outcome_of_rows(const leat_sql_error *error)
+static leat_outcome outcome_by_rule(const leat_sql_error *error, leat_sql_part part)
 {
     const rule *line = rules;
-    while (!fits(line, error))
+    while (!fits(line, error, part))
         line++;
     return line->outcome;
+}
+
+/* RAISE in PL/pgSQL and what PL/Python raises can bear any code: it is not the server that is unwell or the table that has
+ * changed, as far as anybody knows, but somebody's code says so about this row. leat's own functions are in PL/pgSQL too. */
+static leat_outcome blame_the_row(leat_outcome outcome, const leat_sql_error *error)
+{
+    bool is_raised = is_said(error->function) &&
+                     (begins_with(error->function, "exec_stmt_raise") || begins_with(error->function, "PLy_"));
+    bool is_elsewhere = outcome == LEAT_OUTAGE || outcome == LEAT_DRIFT;
+    return is_raised && is_elsewhere && !begins_with(error->sqlstate, "LT") ? LEAT_RECORD_ERROR : outcome;
 }
 
 /* It holds no record's data, so no record is to blame. */
 static leat_outcome blame_nobody(leat_outcome outcome, const char *sqlstate, leat_sql_part part)
 {
-    if (outcome != LEAT_BAD_DATA && outcome != LEAT_NOT_YET && outcome != LEAT_DRIFT)
+    if (outcome != LEAT_BAD_DATA && outcome != LEAT_NOT_YET && outcome != LEAT_DRIFT && outcome != LEAT_RECORD_ERROR)
         return outcome;
     if (part != LEAT_SQL_OWN)
         return LEAT_DRIFT;
@@ -174,8 +196,8 @@ leat_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part pa
         return LEAT_UNKNOWN;
     if (!error->sqlstate || strlen(error->sqlstate) != 5)
         return LEAT_UNKNOWN;
-    leat_outcome outcome = outcome_of_rows(error);
-    if (part == LEAT_SQL_ROWS || begins_with(error->sqlstate, "LT"))
-        return outcome;
+    leat_outcome outcome = outcome_by_rule(error, part);
+    if (part == LEAT_SQL_ROWS)
+        return blame_the_row(outcome, error);
     return blame_nobody(outcome, error->sqlstate, part);
 }

@@ -24,7 +24,7 @@ typedef struct leat_sql_error {
     const char *table;      /* PG_DIAG_TABLE_NAME */
     const char *constraint; /* PG_DIAG_CONSTRAINT_NAME */
     const char *function;   /* PG_DIAG_SOURCE_FUNCTION: the function of the server that says it, in every language. A pooler's
-                               own errors have none */
+                               own errors have none. It tells what a trigger has raised from what the server itself says */
 } leat_sql_error;
 
 leat_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part);

@@ -20,8 +20,9 @@ static uint32_t between(test_world *world, uint32_t low, uint32_t high)
 
 static leat_outcome any_poison(test_world *world)
 {
-    static const leat_outcome kinds[] = {LEAT_BAD_DATA, LEAT_BAD_DATA, LEAT_NOT_YET, LEAT_DRIFT, LEAT_NOT_UNDERSTOOD};
-    return kinds[world_below(world, 5)];
+    static const leat_outcome kinds[] = {LEAT_BAD_DATA, LEAT_BAD_DATA,     LEAT_NOT_YET, LEAT_DRIFT,
+                                         LEAT_OUTAGE,   LEAT_RECORD_ERROR, LEAT_RECORD_ERROR, LEAT_NOT_UNDERSTOOD};
+    return kinds[world_below(world, 8)];
 }
 
 static void make_log(test_world *world, log_partition *log)

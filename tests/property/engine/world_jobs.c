@@ -46,7 +46,8 @@ static void note(test_world *world, const world_job *job, const leat_job_result 
 /* What a record that is refused alone is told, and whether it may be given up for that. */
 static void note_refusal(test_world *world, uint32_t worker, const world_job *job, const leat_job_result *result)
 {
-    bool refused = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET || result->outcome == LEAT_DRIFT;
+    bool refused = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET || result->outcome == LEAT_DRIFT ||
+                   result->outcome == LEAT_RECORD_ERROR;
     if (job->kind != LEAT_JOB_BATCH || job->record_count != 1 || !refused)
         return;
     log_record *record = database_log(&world->db, &job->records[0]);

@@ -224,6 +224,84 @@ START_TEST(patience_begins_anew_after_another_refusal)
 }
 END_TEST
 
+/* A record error of a record that was read at 0; so many of its table were applied before. */
+static leat_verdict record_error_at(leat_retry *retry, int64_t now_us, uint64_t table_applied, bool preceded)
+{
+    return leat_retry_failed(retry, LEAT_RECORD_ERROR,
+                             &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us, .preceded = preceded,
+                                             .table_applied = table_applied, .looked_us = INT64_MAX, .patience_us = 1000});
+}
+
+START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(record_error_at(&retry, 50, 7, false), LEAT_HELD); /* said at once */
+    for (int64_t at = 100; at < 100000; at += 1000)
+        ck_assert_int_eq(record_error_at(&retry, at, 7, false), LEAT_HELD);
+    ck_assert_int_eq(record_error_at(&retry, 100000, 8, true), LEAT_HELD);
+    ck_assert_int_eq(record_error_at(&retry, 100010, 8, false), LEAT_DEAD);
+    /* Each has to be told from its table anew, and for its whole patience. */
+    leat_retry next = {0};
+    record_error_at(&next, 50, 7, false);
+    ck_assert_int_eq(record_error_at(&next, 999, 8, false), LEAT_HELD);
+    ck_assert_int_eq(record_error_at(&next, 1000, 8, false), LEAT_DEAD);
+    leat_retry_bury(&next, LEAT_RECORD_ERROR);
+    refused_at(&next, LEAT_OUTAGE, 1001, INT64_MAX);
+    ck_assert_int_eq(record_error_at(&next, 3000, 9, false), LEAT_HELD);
+}
+END_TEST
+
+static leat_verdict outage_of(leat_retry *retry, uint32_t queues, uint32_t records, bool of_rows, uint64_t shard_applied)
+{
+    return leat_retry_failed(retry, LEAT_OUTAGE, &(leat_attempt){.queues = queues, .records = records, .culprit = -1,
+                             .of_rows = of_rows, .shard_applied = shard_applied, .looked_us = INT64_MAX, .patience_us = 1000});
+}
+
+START_TEST(an_outage_of_leat_s_own_statements_narrows_nothing)
+{
+    leat_retry retry = {0};
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(outage_of(&retry, 3, 100, false, 0), LEAT_LATER);
+    ck_assert(!retry.alone && retry.limit == 0);
+}
+END_TEST
+
+START_TEST(an_outage_that_comes_again_is_narrowed_to_a_record)
+{
+    leat_retry retry = {0};
+    ck_assert_int_eq(outage_of(&retry, 3, 100, true, 5), LEAT_LATER);
+    ck_assert(!retry.alone); /* they wake together */
+    ck_assert_int_eq(outage_of(&retry, 3, 100, true, 5), LEAT_LATER);
+    ck_assert(retry.alone);
+    /* Nobody gets through: with back-off. */
+    ck_assert_int_eq(outage_of(&retry, 1, 100, true, 5), LEAT_LATER);
+    ck_assert_uint_eq(retry.limit, 50);
+    /* Others do: at once. */
+    uint32_t limits[] = {25, 12, 6, 3, 1};
+    for (uint32_t i = 0; i < 5; i++) {
+        ck_assert_int_eq(outage_of(&retry, 1, retry.limit, true, 6 + i), LEAT_AGAIN);
+        ck_assert_uint_eq(retry.limit, limits[i]);
+    }
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(outage_of(&retry, 1, 1, true, 20), LEAT_HELD); /* never dead */
+    leat_retry_applied(&retry, 1, 100);
+    ck_assert(!retry.alone && !retry.held);
+}
+END_TEST
+
+START_TEST(a_race_is_tried_again_twice_and_then_waits)
+{
+    leat_retry retry = {0};
+    leat_attempt attempt = {.queues = 1, .records = 1, .culprit = -1, .races = true, .looked_us = INT64_MAX, .patience_us = 1000};
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_AGAIN);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_AGAIN);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_LATER);
+    ck_assert(retry.waiting);
+    attempt.now_us = 1000;
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_DEAD);
+}
+END_TEST
+
 START_TEST(drift_is_never_dead)
 {
     leat_retry retry = {0};
@@ -319,6 +397,8 @@ STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later, halving_fin
            that_nobody_looks_is_said_in_the_end, not_yet_is_dead_when_patience_is_over_since_it_was_read,
            what_precedes_it_is_waited_for_and_asked_after, one_that_waited_longer_and_is_applied_has_it_asked_again,
            who_precedes_whom, it_is_tried_when_its_patience_ends, patience_begins_anew_after_another_refusal,
-           drift_is_never_dead,
+           drift_is_never_dead, a_record_error_is_the_record_s_when_others_of_its_table_pass,
+           an_outage_of_leat_s_own_statements_narrows_nothing, an_outage_that_comes_again_is_narrowed_to_a_record,
+           a_race_is_tried_again_twice_and_then_waits,
            a_dead_letter_that_fails_is_one_no_more, after_a_dead_letter_that_fails_somebody_has_to_look_again, what_is_not_understood_is_not_hunted_down, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
            back_off_doubles_up_to_a_bound_and_is_jittered)

@@ -12,9 +12,8 @@ typedef struct expectation {
 #define IN(name) .function = name
 
 static const expectation errors[] = {
-    {SAID("LT001"), LEAT_FENCED},
-    {SAID("LT002"), LEAT_WENT_BACK},
-    {SAID("LT003"), LEAT_NOT_UNDERSTOOD},
+    {SAID("LT001", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("LT003", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
     {SAID("LT006", IN("exec_stmt_raise")), LEAT_DRIFT},
     {SAID("LT008", IN("exec_stmt_raise")), LEAT_NOT_YET},
     /* Prepare again. */
@@ -29,10 +28,27 @@ static const expectation errors[] = {
     {SAID("57P03", IN("")), LEAT_UNKNOWN},
     {SAID("40003"), LEAT_UNKNOWN},
     {SAID("08001", IN("dblink_get_conn")), LEAT_DRIFT},
-    {SAID("08006", IN("exec_stmt_raise")), LEAT_DRIFT},
+    {SAID("08006", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
     {SAID("57P01", IN("dblink_res_error")), LEAT_DRIFT},
-    {SAID("40003", IN("exec_stmt_raise")), LEAT_DRIFT},
+    {SAID("40003", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("40003", IN("pqsecure_read")), LEAT_DRIFT},
     {SAID("HV00N", IN("connect_pg_server")), LEAT_DRIFT},
+    {SAID("HV000", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("HV000"), LEAT_RECORD_ERROR},
+    /* Raised in the database's name. */
+    {SAID("28000", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("53100", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("58030", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("25006", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("57P03", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("57000", IN("PLy_elog_impl")), LEAT_RECORD_ERROR},
+    {SAID("42501", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("0A000", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("55000", IN("exec_stmt_raise")), LEAT_RECORD_ERROR},
+    {SAID("57014", IN("exec_stmt_raise")), LEAT_CONTENTION},
+    {SAID("40001", IN("exec_stmt_raise")), LEAT_CONTENTION},
+    {SAID("22003", IN("exec_stmt_raise")), LEAT_BAD_DATA},
+    {SAID("23503", IN("exec_stmt_raise")), LEAT_NOT_YET},
     /* Limits. */
     {SAID("53000"), LEAT_OUTAGE},
     {SAID("53100", IN("mdextend")), LEAT_OUTAGE},
@@ -68,7 +84,8 @@ static const expectation errors[] = {
     {SAID("40001"), LEAT_CONTENTION},
     {SAID("40002"), LEAT_CONTENTION},
     {SAID("40P01"), LEAT_CONTENTION},
-    {SAID("72000"), LEAT_CONTENTION},
+    {SAID("72000", IN("TestForOldSnapshot_impl")), LEAT_CONTENTION},
+    {SAID("72000"), LEAT_RECORD_ERROR},
     /* Constraints. */
     {SAID("23503", .table = "t", .constraint = "t_fkey"), LEAT_NOT_YET},
     {SAID("23001", .table = "t", .constraint = "t_fkey"), LEAT_NOT_YET},
@@ -123,16 +140,18 @@ static const expectation errors[] = {
     {SAID("2F005"), LEAT_DRIFT},
     {SAID("34000"), LEAT_DRIFT},
     {SAID("38001"), LEAT_DRIFT},
+    {SAID("38999"), LEAT_RECORD_ERROR},
     {SAID("39P01"), LEAT_DRIFT},
+    {SAID("39004"), LEAT_RECORD_ERROR},
     {SAID("3B001"), LEAT_DRIFT},
     /* Not understood, and an application's own. */
-    {SAID("XX000"), LEAT_NOT_UNDERSTOOD},
+    {SAID("XX000", IN("elog_finish")), LEAT_RECORD_ERROR},
     {SAID("XX001", IN("exec_stmt_raise")), LEAT_NOT_UNDERSTOOD},
     {SAID("XX002"), LEAT_NOT_UNDERSTOOD},
     {SAID("ZZ123", IN("exec_stmt_raise")), LEAT_BAD_DATA},
     {SAID("ZZ123", IN("PLy_output")), LEAT_BAD_DATA},
-    {SAID("ZZ123", IN("somebody_else")), LEAT_NOT_UNDERSTOOD},
-    {SAID("ZZ123"), LEAT_NOT_UNDERSTOOD},
+    {SAID("ZZ123", IN("somebody_else")), LEAT_RECORD_ERROR},
+    {SAID("ZZ123"), LEAT_RECORD_ERROR},
 };
 
 enum { ERROR_COUNT = sizeof errors / sizeof errors[0] };
@@ -146,7 +165,7 @@ START_TEST(error_is_classified)
 }
 END_TEST
 
-/* A statement without a record's data blames none; all else is as it is with data. */
+/* A statement without a record's data blames none, nor does it blame the row for what is raised; all else is as it is with data. */
 START_TEST(no_record_is_blamed_for_a_statement_without_its_data)
 {
     leat_outcome rows = leat_sqlstate_outcome(&errors[_i].error, LEAT_SQL_ROWS);
@@ -154,16 +173,31 @@ START_TEST(no_record_is_blamed_for_a_statement_without_its_data)
     leat_outcome letter = leat_sqlstate_outcome(&errors[_i].error, LEAT_SQL_LETTER);
     leat_outcome own = leat_sqlstate_outcome(&errors[_i].error, LEAT_SQL_OWN);
     const char *state = errors[_i].error.sqlstate;
-    bool of_leat = state[0] == 'L' && state[1] == 'T';
-    bool blames = rows == LEAT_BAD_DATA || rows == LEAT_NOT_YET || rows == LEAT_DRIFT;
+    leat_sql_error unraised = errors[_i].error;
+    if (rows == LEAT_RECORD_ERROR)
+        unraised.function = "somebody_else";
+    leat_outcome plain = leat_sqlstate_outcome(&unraised, LEAT_SQL_ROWS);
+    bool blames = plain == LEAT_BAD_DATA || plain == LEAT_NOT_YET || plain == LEAT_DRIFT || plain == LEAT_RECORD_ERROR;
     ck_assert_int_eq(letter, prepare);
-    if (of_leat || !blames) {
-        ck_assert_int_eq(prepare, rows);
-        ck_assert_int_eq(own, rows);
-        return;
+    ck_assert_int_eq(prepare, blames ? LEAT_DRIFT : plain);
+    if (state[0] == 'L' && state[1] == 'T')
+        return; /* as is said below */
+    ck_assert_int_eq(own, !blames ? plain : state[0] == '5' && state[1] == '4' ? LEAT_OUTAGE : LEAT_NOT_UNDERSTOOD);
+}
+END_TEST
+
+START_TEST(leat_s_own_words_count_where_leat_says_them)
+{
+    static const struct {
+        const char *sqlstate;
+        leat_outcome outcome;
+    } words[] = {{"LT001", LEAT_FENCED}, {"LT002", LEAT_WENT_BACK}, {"LT003", LEAT_NOT_UNDERSTOOD}, {"LT004", LEAT_NOT_UNDERSTOOD}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        leat_sql_error error = {.sqlstate = words[i].sqlstate, .severity = "ERROR", .function = "exec_stmt_raise"};
+        ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_OWN), words[i].outcome);
+        ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_ROWS), LEAT_RECORD_ERROR);
+        ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_LETTER), LEAT_DRIFT);
     }
-    ck_assert_int_eq(prepare, LEAT_DRIFT);
-    ck_assert_int_eq(own, state[0] == '5' && state[1] == '4' ? LEAT_OUTAGE : LEAT_NOT_UNDERSTOOD);
 }
 END_TEST
 
@@ -199,6 +233,7 @@ int main(void)
     tcase_add_loop_test(tests, no_record_is_blamed_for_a_statement_without_its_data, 0, ERROR_COUNT);
     tcase_add_loop_test(tests, anything_but_an_error_is_unknown, 0, ERROR_COUNT);
     tcase_add_test(tests, no_valid_sqlstate_is_unknown);
+    tcase_add_test(tests, leat_s_own_words_count_where_leat_says_them);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");

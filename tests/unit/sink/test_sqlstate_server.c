@@ -79,6 +79,12 @@ static const provocation provocations[] = {
     {TRIGGER("", "raise 'no' using errcode = '02000';"), INSERT, "02000", LEAT_BAD_DATA},
     {TRIGGER("", "case new.id when 2 then return new; end case;"), INSERT, "20000", LEAT_BAD_DATA},
     {TRIGGER("", "x := (select g from generate_series(1, 2) as g); return new;"), INSERT, "21000", LEAT_BAD_DATA},
+    /* In the database's name, or leat's. */
+    {TRIGGER("", "raise 'no' using errcode = '53100';"), INSERT, "53100", LEAT_RECORD_ERROR},
+    {TRIGGER("", "raise 'no' using errcode = '08006';"), INSERT, "08006", LEAT_RECORD_ERROR},
+    {TRIGGER("", "raise 'no' using errcode = 'XX000';"), INSERT, "XX000", LEAT_RECORD_ERROR},
+    {TRIGGER("", "raise insufficient_privilege;"), INSERT, "42501", LEAT_RECORD_ERROR},
+    {TRIGGER("", "raise 'no' using errcode = 'LT001';"), INSERT, "LT001", LEAT_RECORD_ERROR},
     /* Triggers that are wrong in themselves. */
     {TRIGGER("", "null;"), INSERT, "2F005", LEAT_DRIFT},
     {TRIGGER("", "commit; return new;"), INSERT, "2D000", LEAT_DRIFT},
@@ -115,7 +121,7 @@ static const provocation provocations[] = {
     {"create extension dblink",
      "select dblink_connect('host=/nowhere connect_timeout=1')", "08001", LEAT_DRIFT},
     {"create extension postgres_fdw",
-     "create server nobody foreign data wrapper postgres_fdw options (nothing 'x')", "HV00D", LEAT_DRIFT},
+     "create server nobody foreign data wrapper postgres_fdw options (nothing 'x')", "HV00D", LEAT_RECORD_ERROR},
     /* The session and the moment. */
     {"create table t (n int)", "begin read only; insert into t values (1)", "25006", LEAT_OUTAGE},
     {"create table t (n int); set statement_timeout = '20ms'", "insert into t select 1 from pg_sleep(60)", "57014",
