@@ -1,5 +1,6 @@
 """When the database says no: every class of error, provoked in a real database, and what becomes of the records."""
 
+import itertools
 import json
 import time
 
@@ -221,6 +222,59 @@ def test_a_name_that_becomes_free(world_of):
     assert len(world.rows("select 1 from things")) == 6
 
 
+def test_waits_are_not_served_in_turn(world_of):
+    """Writes to four rows, every fifth of which lacks its parent: those that queue behind another wait for as long as that one
+    at the most, and not one after another."""
+    family = """create table parents (id int primary key); insert into parents values (1);
+        create table things (app int, id int, n bigint not null default 0, parent int references parents, primary key (app, id))"""
+    world = world_of(shards=1, partitions=1, apply={"patience": "6s"}, table_sql=family, route={**ROUTE, "columns": {"n": "add"}, "fold": "off"})
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        for number in range(300):
+            patch(http, 1, number // 5 % 4, n=1, parent=7 if number % 5 == 0 else 1)
+    wait_until(lambda: len(dead(world)) == 60, "those without a parent to be given up")
+    wait_until(lambda: world.rows("select sum(n) from things") == [(240,)], "the others")
+    assert {s for _, s, _ in dead(world)} == {"23503"} and world.metric(apply, "leat_tables_stopped") == 0
+
+
+# ---- the scope of an error ----
+
+def test_what_one_record_s_trigger_says_stops_that_record(world_of):
+    """Whatever code it raises, the database's own or one that nobody knows: the others go on, the shard is not halted, and the
+    record is a dead letter in the end, since others of its table get through."""
+    states = ["08006", "25006", "28000", "38123", "42501", "53100", "57P03", "58030", "72000", "AB123", "HV000", "LT001", "XX000"]
+    world = world_of(shards=1, partitions=1, apply={"patience": "2s"})
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        for number in range(300):
+            patch(http, 1, number, **({"fault": states[number // 20]} if number % 20 == 7 and number // 20 < len(states) else {"n": 1}))
+        wait_until(lambda: len(world.rows("select 1 from things")) == 300 - len(states), "all others")
+        assert world.metric(apply, "leat_shards_halted") == 0
+        for number in itertools.count(300):
+            patch(http, 1, number, n=1)  # there has to be something to tell them from
+            if sorted(s for _, s, _ in dead(world)) == states:
+                break
+    assert world.metric(apply, "leat_shards_halted") == 0 and apply.alive()
+
+
+def test_a_key_that_a_trigger_changes_has_patience_and_no_more(world_of):
+    """What the insert meets is a row whose key is not the record's, now and for ever: a dead letter that says so."""
+    notes = """create table notes (k text primary key, v text);
+        create function lower_key() returns trigger language plpgsql as $$ begin new.k = lower(new.k); return new; end $$;
+        create trigger lower_key before insert on notes for each row execute function lower_key();
+        insert into notes values ('abc', 'x')"""
+    world = world_of(shards=1, partitions=1, apply={"patience": "1s"}, table_sql=notes, route={"path": "/notes/{k}", "table": "notes"})
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    with world.client(edge) as http:
+        for key in ["ABC", *(f"k{number}" for number in range(100))]:
+            assert http.put(f"/notes/{key}", json={"v": "y"}).status_code == 202
+    wait_until(lambda: [(s, "notes_pkey" in m) for _, s, m in dead(world)] == [("23505", True)], "the dead letter")
+    wait_until(lambda: world.rows("select count(*) from notes where v = 'y'") == [(100,)], "all others")
+
+
 # ---- contention ----
 
 def test_an_insert_by_somebody_else_is_contention(world_of):
@@ -240,8 +294,8 @@ def test_an_insert_by_somebody_else_is_contention(world_of):
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "55P03", "57014", "53100", "53200", "58030"])
 def test_contention_and_outages_pass(world_of, state):
-    """While the database says so, nothing is given up; when it stops, everything is applied."""
-    world = world_of(shards=1)
+    """While the database says so to every write, nothing is given up, however long; when it stops, everything is applied."""
+    world = world_of(shards=1, apply={"patience": "500ms"})
     world.init()
     edge, apply = world.start("edge"), world.start("apply")
     switch(world, state)
@@ -249,6 +303,8 @@ def test_contention_and_outages_pass(world_of, state):
         for number in range(20):
             patch(http, 1, number % 4, list=number)
     wait_until(lambda: world.metric(apply, "leat_batches_failed_total") >= 5, "some attempts")
+    begin = time.monotonic()
+    wait_until(lambda: time.monotonic() > begin + 1, "its patience to be over")
     assert world.rows("select 1 from things") == [] and dead(world) == []
     switch(world, None)
     wait_until(lambda: all(list_of(world, i) == [list(range(i, 20, 4))] for i in range(4)), "all of it, in order")

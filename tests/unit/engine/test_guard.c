@@ -438,12 +438,12 @@ START_TEST(none_at_all_when_none_are_allowed)
     story_begin(&s, 1);
     s.config.dead_letters_per_minute = 0;
     story_reading(&s, 1);
-    refuse(&s, 1, 1);
-    story_told(&s, "batch 0/1:1\nstalled 0/1 at 1\n");
+    refuse(&s, 0, 1);
+    story_told(&s, "batch 0/0:0\nstalled 0/0 at 0\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 0);
     story_wait(&s);
     story_done(&s, 0, LEAT_APPLIED);
-    story_told(&s, "batch 0/1:1\ncommit 0 at 1\n");
+    story_told(&s, "batch 0/0:0\ncommit 0 at 0\n");
     story_end(&s);
 }
 END_TEST
