@@ -15,7 +15,8 @@
 #include "sink/seldom.h"
 
 enum {
-    LOOK_EVERY_MS = 500,
+    LOOK_EVERY_MS = 250,
+    ASK_EVERY_MS = 1000,
     NEWS_MS = 2000,     /* between two rows */
     AGAIN_MS = 5000,    /* after one that could not be written */
     REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who meets a lock pauses between two attempts */
@@ -31,6 +32,7 @@ typedef struct reporter_shard {
     int64_t failed_ms;   /* the last attempt in vain; 0: the last one was none */
     leat_shard_waits waits;
     int64_t waits_ms;    /* when they were seen, monotonic */
+    int64_t asked_ms;    /* when they were asked for */
     int64_t waits_since_ms; /* wall clock */
     leat_seldom seldom;
 } reporter_shard;
@@ -75,6 +77,9 @@ static void ask_waits(reporter_shard *at)
 {
     leat_shard_waits found;
     leat_error error;
+    if (mono_ms() - at->asked_ms < ASK_EVERY_MS)
+        return;
+    at->asked_ms = mono_ms();
     if (leat_shard_ask_waits(at->teller, at->reporter->session_name, &found, &error) != 0 || found.count == 0)
         return;
     at->waits = found;

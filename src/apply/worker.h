@@ -45,6 +45,8 @@ bool leat_worker_failed(const leat_worker *worker);
 bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
 /* What the worker's reader says of the log, at most half a second old. Any thread; for readiness and `leat status`. */
 void leat_worker_log(leat_worker *worker, leat_log_health *ret);
+/* Has one of its partitions stopped? Appends which and why. Any thread; at most half a second old. */
+bool leat_worker_stopped(leat_worker *worker, leat_buf *why);
 /* Whether something of a shard may be waiting for somebody else. */
 typedef enum leat_worker_waits {
     LEAT_WAITS_NOT,

@@ -169,13 +169,16 @@ static const char *state_words(const leat_partition_view *view)
     return view->full ? "paused, because what it may hold in memory is full" : words[view->state];
 }
 
-static void add_stopped(const account *about, uint32_t partition, const leat_partition_view *view)
+/* The first is what the process is unready for. */
+static void add_stopped(const account *about, uint32_t partition, const leat_partition_view *view, char *first)
 {
     char words[LEAT_FACT_WORDS_SIZE];
     snprintf(words, sizeof words, "partition=%" PRIu32 " has stopped: %s", partition, view->reason);
     leat_fact fact = {.kind = "stopped", .words = words, .since_ms = about->worker->low_since_ms[partition],
                       .partition = partition, .subpartition = -1, .offset = view->low + 1, .message = view->reason};
     leat_facts_add(about->facts, &fact);
+    if (!*first)
+        memcpy(first, words, sizeof words);
 }
 
 /* Since when the low water has not moved while there is something above it; 0: it moves, or has nothing to move for. */
@@ -224,7 +227,7 @@ static void add_standing(const account *about, const char *kind, const standing 
         leat_warn("shard=%s %s", about->name, words);
 }
 
-static void add_partitions(const account *about, bool is_unanswered, leat_buf *partitions)
+static void add_partitions(const account *about, bool is_unanswered, leat_buf *partitions, char *stopped)
 {
     leat_worker *worker = about->worker;
     standing full = {0}, stuck = {0};
@@ -238,7 +241,7 @@ static void add_partitions(const account *about, bool is_unanswered, leat_buf *p
             continue;
         leat_buf_printf(partitions, "%s%" PRIu32, partitions->size > 0 ? "," : "", partition);
         if (view.state == LEAT_STOPPED)
-            add_stopped(about, partition, &view);
+            add_stopped(about, partition, &view, stopped);
         else if (since_ms > 0 && about->now_ms - since_ms >= STUCK_MS && view.full)
             note_standing(&full, partition, since_ms, &view);
         else if (since_ms > 0 && about->now_ms - since_ms >= STUCK_MS && view.stalled == 0 && !is_unanswered)
@@ -248,25 +251,41 @@ static void add_partitions(const account *about, bool is_unanswered, leat_buf *p
     add_standing(about, "stuck", &stuck);
 }
 
+/* ---- the log ---- */
+
+static void add_log(const account *about)
+{
+    leat_log_health health;
+    leat_worker_log(about->worker, &health);
+    if (health.since_ms == 0)
+        return;
+    leat_fact fact = {.kind = "log", .words = health.why, .since_ms = health.since_ms, .partition = -1, .subpartition = -1,
+                      .offset = -1};
+    leat_facts_add(about->facts, &fact);
+}
+
 /* ---- all of it ---- */
 
 static void account_for(leat_worker *worker, uint32_t shard)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     leat_buf facts = {0}, partitions = {0};
+    char stopped[LEAT_FACT_WORDS_SIZE] = "";
     account about = {.worker = worker, .shard = shard, .name = worker->config.shards[shard].name, .now_ms = leat_wall_ms(),
                      .now_us = leat_worker_now_us(worker), .facts = &facts};
     leat_flight flight;
     leat_engine_flight(worker->engine, shard, &flight);
     bool is_slow = flight.kind != LEAT_JOB_NONE && about.now_us - flight.since_us >= SLOW_MS * 1000;
+    add_log(&about);
     bool is_contended = add_troubles(&about);
     if (is_slow && about.now_us - flight.since_us >= 2 * SLOW_MS * 1000)
         add_unanswered(&about, &flight);
-    add_partitions(&about, is_slow, &partitions);
+    add_partitions(&about, is_slow, &partitions, stopped);
     leat_worker_waits waits = is_slow ? LEAT_WAITS_NOW : is_contended ? LEAT_WAITS_BETWEEN : LEAT_WAITS_NOT;
     pthread_mutex_lock(&worker->told_lock);
     leat_buf old_facts = state->told.facts, old_partitions = state->told.partitions;
     state->told = (leat_worker_told){.facts = facts, .partitions = partitions, .waits = waits};
+    memcpy(state->told.stopped, stopped, sizeof stopped);
     pthread_mutex_unlock(&worker->told_lock);
     leat_buf_free(&old_facts);
     leat_buf_free(&old_partitions);
@@ -298,4 +317,16 @@ leat_worker_waits leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf
     leat_worker_waits waits = told->waits;
     pthread_mutex_unlock(&worker->told_lock);
     return waits;
+}
+
+bool leat_worker_stopped(leat_worker *worker, leat_buf *why)
+{
+    bool found = false;
+    pthread_mutex_lock(&worker->told_lock);
+    for (uint32_t shard = 0; shard < worker->shard_count && !found; shard++) {
+        found = *worker->shards[shard].told.stopped;
+        leat_buf_text(why, worker->shards[shard].told.stopped);
+    }
+    pthread_mutex_unlock(&worker->told_lock);
+    return found;
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "apply/facts.h"
 #include "apply/items.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
@@ -15,6 +16,7 @@ typedef struct leat_worker_told {
     leat_buf facts;
     leat_buf partitions; /* "0,2": assigned to it */
     leat_worker_waits waits;
+    char stopped[LEAT_FACT_WORDS_SIZE]; /* its first partition that has stopped; "": none */
 } leat_worker_told;
 
 typedef struct leat_worker_shard_state {

@@ -15,6 +15,9 @@
 
 enum { BROKER_TIMEOUT_MS = 5000, DAY_MS = 24 * 60 * 60 * 1000 };
 
+/* Beside the configured ones: the look at the tables, and what the process says of itself. */
+enum { OTHER_CONNECTIONS = 2 };
+
 /* What has been found out so far, so what later checks may rest on. */
 typedef enum check_need { NOTHING, BROKERS, TOPIC, SHARD, PRIMARY, TABLES } check_need;
 
@@ -252,10 +255,9 @@ static void check_time_limits(examination *about, uint32_t shard, leat_finding *
         find(ret, LEAT_CHECK_OK, "none that ends what leat does, for role %s", server->role);
 }
 
-/* One more than configured: the look at the tables. */
 static void check_connections(examination *about, uint32_t shard, leat_finding *ret)
 {
-    int64_t wanted = shard_of(about, shard)->connections + 1, allowed = about->servers[shard].connections_max;
+    int64_t wanted = shard_of(about, shard)->connections + OTHER_CONNECTIONS, allowed = about->servers[shard].connections_max;
     find(ret, wanted > allowed ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
          "a process of leat wants up to %" PRId64 " connections, role %s may have %" PRId64, wanted,
          about->servers[shard].role, allowed);

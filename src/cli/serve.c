@@ -235,6 +235,8 @@ static bool serve_ready(void *context, leat_buf *why)
             leat_buf_text(why, health.why);
             return false;
         }
+        if (leat_worker_stopped(s->workers[i], why))
+            return false;
     }
     return true;
 }

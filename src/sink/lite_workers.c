@@ -55,6 +55,7 @@ typedef struct lite_teller {
     char *file;
     int32_t source_id;
     leat_lite lite; /* open while it has a db */
+    int64_t swept_ms;
 } lite_teller;
 
 static void close_file(lite_teller *teller)
@@ -87,10 +88,14 @@ static int run(lite_teller *teller, sqlite3_stmt *statement, leat_error *error)
 
 static int sweep(lite_teller *teller, leat_error *error)
 {
+    int64_t now_ms = leat_wall_ms();
+    if (now_ms - teller->swept_ms < 60000)
+        return 0;
+    teller->swept_ms = now_ms;
     sqlite3_stmt *statement = leat_lite_prepare(&teller->lite, "DELETE FROM leat_workers WHERE at < ?", error);
     if (!statement)
         return -1;
-    sqlite3_bind_int64(statement, 1, leat_wall_ms() - 600000);
+    sqlite3_bind_int64(statement, 1, now_ms - 600000);
     return run(teller, statement, error);
 }
 

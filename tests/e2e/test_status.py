@@ -80,7 +80,7 @@ PROBLEMS = {
         lambda w: on_shard(w, "a", f"alter database {w.name} set default_transaction_read_only = on"),
         ("read-only", "a"), "failed", "read-only"),
     "too few connections": (
-        lambda w: w.settings["shards"][1].update(connections=1000), ("connections", "b"), "warning", "up to 1001"),
+        lambda w: w.settings["shards"][1].update(connections=1000), ("connections", "b"), "warning", "up to 1002"),
     "a schema of another topic": (
         lambda w: on_shard(w, "b", "update leat.sources set topic_id = 'another'"),
         ("schema leat", "b"), "failed", "topic id"),

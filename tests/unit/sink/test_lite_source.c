@@ -177,6 +177,8 @@ START_TEST(a_process_says_what_it_knows)
     leat_shard_report report = {.instance = "i1", .host = "h", .pid = 5, .clock_ms = 7, .said = "{}"};
     ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
     lite_sql(&f, "UPDATE leat_workers SET at = at - 601000");
+    leat_shard_teller_free(teller);
+    teller = leat_shard_teller_new((leat_shard_address){.sqlite = f.file}, source.id);
     report = (leat_shard_report){.instance = "i2", .host = "h", .pid = 6, .clock_ms = 8, .said = "{}"};
     ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
     report.said = "{\"facts\":[]}";
