@@ -18,6 +18,7 @@ enum {
     LOOK_EVERY_MS = 250,
     ASK_EVERY_MS = 1000,
     NEWS_MS = 2000,     /* between two rows */
+    PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_SAID_MAX */
     AGAIN_MS = 5000,    /* after one that could not be written */
     REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who meets a lock pauses between two attempts */
 };
@@ -103,6 +104,15 @@ static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *fac
 
 /* ---- telling ---- */
 
+static size_t count_numbers(const leat_buf *list)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < list->size; i++)
+        count += list->data[i] == ',';
+    return count;
+}
+
+/* {"partitions": [0, 2], "facts": [...]}; of partitions that have no room, how many they are. */
 static leat_worker_waits gather(reporter_shard *at, leat_buf *said)
 {
     const leat_reporter_config *config = &at->reporter->config;
@@ -113,9 +123,12 @@ static leat_worker_waits gather(reporter_shard *at, leat_buf *said)
         waits = own > waits ? own : waits;
     }
     add_waits(at, waits, &facts);
-    leat_buf_text(said, "{\"partitions\":[");
-    leat_buf_append(said, partitions.data, partitions.size);
-    leat_buf_text(said, "],\"facts\":[");
+    leat_buf_text(said, "{\"partitions\":");
+    if (partitions.size <= PARTITIONS_BYTES_MAX)
+        leat_buf_printf(said, "[%.*s]", (int)partitions.size, partitions.size > 0 ? partitions.data : "");
+    else
+        leat_buf_printf(said, "%zu", count_numbers(&partitions));
+    leat_buf_text(said, ",\"facts\":[");
     leat_buf_append(said, facts.data, facts.size);
     leat_buf_text(said, "]}");
     leat_buf_free(&partitions);

@@ -16,7 +16,7 @@ enum {
 
 /* ---- lines ---- */
 
-static void add_line(leat_troubles *troubles, char *words, char *json, int64_t age_ms)
+static void add_line(leat_troubles *troubles, const char *kind, char *words, char *json, int64_t age_ms)
 {
     if (troubles->count == LEAT_TROUBLES_MAX || !words || !json) {
         troubles->left_out++;
@@ -24,18 +24,21 @@ static void add_line(leat_troubles *troubles, char *words, char *json, int64_t a
         free(json);
         return;
     }
-    troubles->lines[troubles->count++] = (leat_trouble_line){words, json, age_ms};
+    leat_trouble_line *line = &troubles->lines[troubles->count++];
+    *line = (leat_trouble_line){.words = words, .json = json, .age_ms = age_ms};
+    snprintf(line->kind, sizeof line->kind, "%s", kind);
 }
 
 /* With the age as "seconds", and whatever else the object has. Takes the document. */
-static void add_object(leat_troubles *troubles, yyjson_mut_doc *doc, yyjson_mut_val *object, const char *words, int64_t age_ms)
+static void add_object(leat_troubles *troubles, yyjson_mut_doc *doc, yyjson_mut_val *object, const char *kind, const char *words,
+                       int64_t age_ms)
 {
     if (age_ms >= 0)
         yyjson_mut_obj_add_real(doc, object, "seconds", (double)age_ms / 1000);
     else
         yyjson_mut_obj_add_null(doc, object, "seconds");
     yyjson_mut_doc_set_root(doc, object);
-    add_line(troubles, leat_must_strdup(words), yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL), age_ms);
+    add_line(troubles, kind, leat_must_strdup(words), yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL), age_ms);
     yyjson_mut_doc_free(doc);
 }
 
@@ -52,7 +55,16 @@ static void add_words(leat_troubles *troubles, const char *kind, int64_t age_ms,
     yyjson_mut_val *object = yyjson_mut_obj(doc);
     yyjson_mut_obj_add_strcpy(doc, object, "kind", kind);
     yyjson_mut_obj_add_strcpy(doc, object, "words", words);
-    add_object(troubles, doc, object, words, age_ms);
+    add_object(troubles, doc, object, kind, words, age_ms);
+}
+
+/* Among what can be seen without asking a process. */
+static bool is_seen(const leat_troubles *troubles, const char *kind)
+{
+    for (uint32_t i = 0; i < troubles->seen_count; i++)
+        if (strcmp(troubles->lines[i].kind, kind) == 0)
+            return true;
+    return false;
 }
 
 /* ---- who works ---- */
@@ -87,7 +99,8 @@ static bool has_row(const leat_shard_work *work, const leat_shard_process *proce
 static uint32_t count_said(const leat_shard_worker *worker)
 {
     yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
-    size_t count = yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(doc), "partitions"));
+    yyjson_val *partitions = yyjson_obj_get(yyjson_doc_get_root(doc), "partitions");
+    uint64_t count = yyjson_is_int(partitions) ? yyjson_get_uint(partitions) : yyjson_arr_size(partitions);
     yyjson_doc_free(doc);
     return (uint32_t)count;
 }
@@ -128,12 +141,14 @@ static uint32_t count_working(const leat_troubles *troubles)
 
 /* ---- what they say ---- */
 
+/* A wait that was asked for just now is there already. */
 static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, const char *process, yyjson_val *fact)
 {
-    const char *words = yyjson_get_str(yyjson_obj_get(fact, "words"));
+    const char *words = yyjson_get_str(yyjson_obj_get(fact, "words")), *kind = yyjson_get_str(yyjson_obj_get(fact, "kind"));
+    bool is_wait = kind && (strcmp(kind, "lock") == 0 || strcmp(kind, "commit") == 0);
     yyjson_val *since = yyjson_obj_get(fact, "since_ms");
     int64_t age_ms = yyjson_is_int(since) ? worker->clock_ms - yyjson_get_sint(since) + worker->heard_ms : -1;
-    if (!yyjson_is_obj(fact) || !words)
+    if (!words || !kind || (is_wait && is_seen(troubles, kind)))
         return;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     LEAT_ASSERT(doc);
@@ -141,14 +156,16 @@ static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, 
     LEAT_ASSERT(object);
     yyjson_mut_obj_remove_key(object, "since_ms");
     yyjson_mut_obj_add_strcpy(doc, object, "process", process);
-    add_object(troubles, doc, object, words, age_ms < 0 ? -1 : age_ms);
+    add_object(troubles, doc, object, kind, words, age_ms < 0 ? -1 : age_ms);
 }
 
-/* `owned`: [partition], set for each that a process at work has. */
+/* `owned`: [partition], set for each that a process at work has; all of them where it has too many to say which. */
 static void take_word(leat_troubles *troubles, const leat_shard_worker *worker, const char *process, bool *owned, uint32_t count)
 {
     yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
     yyjson_val *root = yyjson_doc_get_root(doc), *value;
+    for (uint32_t i = 0; i < count && yyjson_is_int(yyjson_obj_get(root, "partitions")); i++)
+        owned[i] = true;
     yyjson_arr_iter at = yyjson_arr_iter_with(yyjson_obj_get(root, "partitions"));
     while ((value = yyjson_arr_iter_next(&at)))
         if (yyjson_is_int(value) && yyjson_get_uint(value) < count)
@@ -257,10 +274,11 @@ void leat_troubles_find(const leat_startup *startup, const leat_lag *lag, uint32
         add_words(ret, "age", -1, "the record above a low water could not be read: perhaps it is not in the log any more");
     if (count_working(ret) == 0)
         find_nobody(ret, lag, shard);
+    find_waits(ret, &work->waits);
+    ret->seen_count = ret->count;
     for (uint32_t i = 0; i < work->worker_count; i++)
         if (ret->processes[i].works)
             take_word(ret, &work->workers[i], ret->processes[i].name, owned, lag->count);
-    find_waits(ret, &work->waits);
     if (count_working(ret) > 0)
         find_unowned(ret, lag, shard, owned);
     find_old(ret, lag, shard, owned, max_seconds);

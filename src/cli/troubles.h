@@ -13,6 +13,7 @@
 enum { LEAT_STATUS_AGE_MS = 60 * 1000 };
 
 typedef struct leat_trouble_line {
+    char kind[24];
     char *words;
     char *json;     /* the same as an object */
     int64_t age_ms; /* for how long it has been so; -1: not known */
@@ -30,6 +31,7 @@ enum { LEAT_TROUBLES_MAX = 64 };
 
 typedef struct leat_troubles {
     uint32_t count;
+    uint32_t seen_count; /* of them, first, those that no process has said */
     uint32_t left_out;
     leat_trouble_line lines[LEAT_TROUBLES_MAX];
     uint32_t process_count;

@@ -35,7 +35,7 @@ static const char waits_sql[] =
     "                      ORDER BY coalesce(s.wait_event_type = 'Lock', false), s.xact_start LIMIT 1) AS b ON true"
     " WHERE a.datname = current_database() AND (a.application_name = $1 OR starts_with(a.application_name, $1 || ' '))"
     "   AND (a.wait_event_type = 'Lock' OR a.wait_event = 'SyncRep') AND w.ms >= 1000"
-    " ORDER BY coalesce(starts_with(b.application_name, $1), false), w.ms DESC LIMIT 8";
+    " ORDER BY coalesce(starts_with(b.application_name, $1), false), w.ms DESC LIMIT 1000";
 
 /* What a role may not see of pg_stat_replication is NULL there. */
 static const char standbys_sql[] =
@@ -51,7 +51,8 @@ static void copy(char *ret, size_t size, const PGresult *result, int row, int co
 static void take_wait(const PGresult *result, int row, leat_shard_wait *ret)
 {
     enum { IS_COMMIT, PID, MS, RELATION, HOLDER, APPLICATION, USER, STATE, SINCE, QUERY };
-    *ret = (leat_shard_wait){.is_commit = leat_pg_boolean(result, row, IS_COMMIT),
+    *ret = (leat_shard_wait){.count = 1,
+                             .is_commit = leat_pg_boolean(result, row, IS_COMMIT),
                              .pid = leat_pg_integer(result, row, PID),
                              .waited_ms = leat_pg_integer(result, row, MS),
                              .holder_pid = leat_pg_integer(result, row, HOLDER)};
@@ -61,6 +62,21 @@ static void take_wait(const PGresult *result, int row, leat_shard_wait *ret)
     copy(ret->holder_state, sizeof ret->holder_state, result, row, STATE);
     copy(ret->holder_since, sizeof ret->holder_since, result, row, SINCE);
     copy(ret->holder_query, sizeof ret->holder_query, result, row, QUERY);
+}
+
+/* A lock that nobody is known to have is not taken for that of another such one. */
+static void add_wait(leat_shard_waits *waits, const leat_shard_wait *wait)
+{
+    for (uint32_t i = 0; i < waits->count; i++) {
+        leat_shard_wait *known = &waits->waits[i];
+        bool same = known->is_commit == wait->is_commit && known->holder_pid == wait->holder_pid;
+        if (same && (wait->is_commit || wait->holder_pid != 0)) {
+            known->count++;
+            return;
+        }
+    }
+    if (waits->count < LEAT_SHARD_WAITS_MAX)
+        waits->waits[waits->count++] = *wait;
 }
 
 static int name_standbys(leat_pg *pg, leat_shard_waits *waits, leat_error *error)
@@ -82,9 +98,11 @@ int leat_pg_read_waits(leat_pg *pg, const char *name, leat_shard_waits *ret, lea
     if (!result)
         return -1;
     bool any_commit = false;
-    for (int row = 0; row < PQntuples(result) && row < LEAT_SHARD_WAITS_MAX; row++) {
-        take_wait(result, row, &ret->waits[ret->count]);
-        any_commit = any_commit || ret->waits[ret->count++].is_commit;
+    for (int row = 0; row < PQntuples(result); row++) {
+        leat_shard_wait wait;
+        take_wait(result, row, &wait);
+        add_wait(ret, &wait);
+        any_commit = any_commit || wait.is_commit;
     }
     PQclear(result);
     return any_commit ? name_standbys(pg, ret, error) : 0;

@@ -169,7 +169,8 @@ BEGIN
             started_at timestamptz NOT NULL, -- by the process's clock
             at         timestamptz NOT NULL, -- when it was heard last, by this server's clock
             clock_ms   bigint NOT NULL,      -- the same by the process's clock, which the times in `said` are of
-            said       json NOT NULL,        -- {"partitions": [0, 1], "facts": [{"kind": "stalled", "since_ms": 17, ...}]}
+            said       json NOT NULL,        -- {"partitions": [0, 1], "facts": [{"kind": "stalled", "since_ms": 17, ...}]};
+                                             -- of very many partitions, how many
             PRIMARY KEY (source, instance),
             CONSTRAINT workers_said CHECK (octet_length(said::text) <= 65536)
         ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);

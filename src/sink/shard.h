@@ -119,12 +119,13 @@ typedef struct leat_shard_worker {
 
 /* Later than that it is gone, or stands still; a process says something every LEAT_REPORT_EVERY_MS. Its row is swept after
  * ten minutes. */
-enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_SAID_MAX = 32768 };
+enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_SAID_MAX = 65536 };
 
-/* A session of leat's that waits for somebody else. */
+/* Sessions of leat's that wait for the same. */
 typedef struct leat_shard_wait {
-    bool is_commit;    /* it waits for a synchronous standby, else for a lock */
-    int64_t pid;
+    bool is_commit;    /* they wait for a synchronous standby, else for a lock that one session has */
+    uint32_t count;
+    int64_t pid;       /* of the one that has waited for longest, as are the next two */
     int64_t waited_ms;
     char relation[136]; /* "": not known */
     /* The session that has the lock. What the server does not tell to this role is "". */
@@ -142,7 +143,7 @@ typedef struct leat_shard_waits {
     uint32_t count;
     leat_shard_wait waits[LEAT_SHARD_WAITS_MAX]; /* the longest first */
 } leat_shard_waits;
-/* "a session of leat's (pid 5) has waited 3 s for a lock on t, which ... has". Returns `ret`. */
+/* "a session of leat (pid 5) has waited 3 s for a lock on t, which ... has". Returns `ret`. */
 const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAIT_WORDS_SIZE]);
 
 typedef struct leat_shard_work {

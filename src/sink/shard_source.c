@@ -214,8 +214,11 @@ static void append_holder(const leat_shard_wait *wait, char *ret, size_t size)
 
 const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAIT_WORDS_SIZE])
 {
-    int used = snprintf(ret, LEAT_WAIT_WORDS_SIZE, "a session of leat (pid %" PRId64 ") has waited %" PRId64 " s for ", wait->pid,
-                        wait->waited_ms / 1000);
+    char others[48] = "";
+    if (wait->count > 1)
+        snprintf(others, sizeof others, ", and %" PRIu32 " more like it", wait->count - 1);
+    int used = snprintf(ret, LEAT_WAIT_WORDS_SIZE, "a session of leat (pid %" PRId64 "%s) has waited %" PRId64 " s for ",
+                        wait->pid, others, wait->waited_ms / 1000);
     char *at = ret + used;
     size_t left = LEAT_WAIT_WORDS_SIZE - (size_t)used;
     if (wait->is_commit) {
