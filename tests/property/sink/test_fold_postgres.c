@@ -442,6 +442,7 @@ START_TEST(folded_is_one_by_one)
     uint64_t records = 0, failed = 0, writes = 0, modelled = 0;
     uint64_t seed = setting("LEAT_TEST_SEED", (uint64_t)leat_wall_ms());
     uint64_t worlds = setting("LEAT_TEST_WORLDS", getenv("LEAT_TEST_SEED") ? 1 : WORLDS);
+    fprintf(stderr, "# seed %lu\n", seed); /* whatever ends it */
     w->f = fixture_new();
     fixture_open_database(w->f);
     fixture_schema(w->f);

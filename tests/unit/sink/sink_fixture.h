@@ -43,7 +43,7 @@ static inline void fixture_run_on(PGconn *pg, const char *sql)
 {
     PGresult *result = PQexec(pg, sql);
     ExecStatusType status = PQresultStatus(result);
-    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(pg));
+    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", PQerrorMessage(pg), sql);
     PQclear(result);
 }
 
@@ -56,7 +56,7 @@ static inline void fixture_sql(fixture *f, const char *sql)
 static inline const char *fixture_ask(fixture *f, const char *sql)
 {
     PGresult *result = PQexec(f->pg, sql);
-    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(f->pg));
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", PQerrorMessage(f->pg), sql);
     const char *value = PQntuples(result) == 0 ? "(none)" : PQgetvalue(result, 0, 0);
     bool is_null = PQntuples(result) > 0 && PQgetisnull(result, 0, 0);
     snprintf(f->answer, sizeof f->answer, "%s", is_null ? "(null)" : value);
