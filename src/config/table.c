@@ -73,8 +73,8 @@ static const leat_setting settings[] = {
     {"log.kafka.start", .field = LEAT_NO_FIELD, .kind = LEAT_SETTING_CHOICE, .choices = {"earliest"},
      .fallback = "earliest", .help = "Where reading begins when a shard knows no progress yet."},
     {"log.kafka.renew_after", TOP(kafka_renew_after_ms), TIME(2 * SECOND, HOUR, "30s"),
-     .help = "How long no broker may answer, or the group may give a worker nothing although partitions have no owner (twice "
-             "as long), before another client takes the place of the one that hears nothing."},
+     .help = "How long no broker may answer, or a worker may be outside the consumer group (twice as long), before another "
+             "client takes the place of the one that hears nothing."},
     {"log.kafka.give_up_after", TOP(kafka_give_up_after_ms), TIME(0, 24 * HOUR, "15m"),
      .help = "How long that may last until the process drains and ends with exit code 1, to be started again. 0: it never "
              "does."},

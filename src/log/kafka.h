@@ -147,6 +147,7 @@ typedef struct leat_kafka_pulse {
     const char *label; /* of the client */
     const char *brokers;
     const char *topic;
+    int64_t offered_us; /* the brokers' addresses, to a client that hears nothing */
     uint32_t renewals; /* clients made anew, for whatever reason */
 } leat_kafka_pulse;
 
@@ -155,8 +156,8 @@ void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label, const lea
 /* The answer to a question: does it come from a broker, not from the client's own clock? Then they answer. */
 void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event);
 void leat_kafka_pulse_answered(leat_kafka_pulse *pulse);
-/* Says what is to be said of silence, and has the client `rk` (NULL: none) begin again from the configured brokers when it
- * begins. Returns leat_watchdog_wish without LEAT_WATCHDOG_SAY. */
+/* Says what is to be said of silence, and while it lasts has the client `rk` (NULL: none) begin again from the configured
+ * brokers. Returns leat_watchdog_wish without LEAT_WATCHDOG_SAY. */
 unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
 /* Fills `ret` when they do not answer; else leaves all but its count. */
 void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret);
@@ -183,11 +184,6 @@ void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, voi
 /* Of that broker; -1: whichever. */
 void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
                              rd_kafka_queue_t *queue);
-/* Who holds what in the group. */
-void leat_kafka_ask_group(rd_kafka_t *rk, const char *group, int timeout_ms, rd_kafka_queue_t *queue);
-/* How many of the topic's partitions no member of the group holds. 0 also when it cannot be told: no answer, a group of
- * another protocol's, one that is about to share them out anew. */
-uint32_t leat_kafka_read_unowned(rd_kafka_event_t *event, const char *topic, uint32_t partition_count);
 /* By their ids; a broker without topic ids tells none, or zeros. */
 bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id);
 /* The topic's settings. */

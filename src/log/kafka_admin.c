@@ -56,47 +56,6 @@ void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *par
     rd_kafka_AdminOptions_destroy(options);
 }
 
-void leat_kafka_ask_group(rd_kafka_t *rk, const char *group, int timeout_ms, rd_kafka_queue_t *queue)
-{
-    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms, NULL);
-    rd_kafka_DescribeConsumerGroups(rk, &group, 1, options, queue);
-    rd_kafka_AdminOptions_destroy(options);
-}
-
-static uint32_t count_owned(const rd_kafka_ConsumerGroupDescription_t *group, const char *topic, uint32_t partition_count)
-{
-    uint32_t ret = 0;
-    for (size_t m = 0; m < rd_kafka_ConsumerGroupDescription_member_count(group); m++) {
-        const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(group, m);
-        const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
-        const rd_kafka_topic_partition_list_t *list = assignment ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
-        for (int i = 0; list && i < list->cnt; i++)
-            ret += strcmp(list->elems[i].topic, topic) == 0 && list->elems[i].partition < (int32_t)partition_count;
-    }
-    return ret;
-}
-
-/* In which nothing is about to be shared out anew. */
-static bool is_settled(rd_kafka_consumer_group_state_t state)
-{
-    return state == RD_KAFKA_CONSUMER_GROUP_STATE_STABLE || state == RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY ||
-           state == RD_KAFKA_CONSUMER_GROUP_STATE_DEAD;
-}
-
-uint32_t leat_kafka_read_unowned(rd_kafka_event_t *event, const char *topic, uint32_t partition_count)
-{
-    if (rd_kafka_event_error(event))
-        return 0;
-    size_t count = 0;
-    const rd_kafka_ConsumerGroupDescription_t **groups =
-        rd_kafka_DescribeConsumerGroups_result_groups(rd_kafka_event_DescribeConsumerGroups_result(event), &count);
-    const rd_kafka_error_t *fault = count == 1 ? rd_kafka_ConsumerGroupDescription_error(groups[0]) : NULL;
-    if (count != 1 || (fault && rd_kafka_error_code(fault)) || !is_settled(rd_kafka_ConsumerGroupDescription_state(groups[0])))
-        return 0;
-    uint32_t owned = count_owned(groups[0], topic, partition_count);
-    return owned < partition_count ? partition_count - owned : 0;
-}
-
 void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
 {
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);

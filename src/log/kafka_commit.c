@@ -24,7 +24,7 @@ static void note_free(leat_commit_note *note)
 }
 
 /* Without a generation a commit is one of a stranger, and a group that is empty accepts it. */
-static int32_t group_generation(const leat_kafka_reader *reader)
+int32_t leat_reader_generation(const leat_kafka_reader *reader)
 {
     rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(reader->rk);
     if (!metadata)
@@ -38,7 +38,7 @@ static void commit_begin(leat_kafka_reader *reader, const rd_kafka_topic_partiti
 {
     leat_commit_note *note = leat_must_calloc(1, sizeof *note);
     note->since_us = leat_mono_us();
-    note->group_generation = group_generation(reader);
+    note->group_generation = leat_reader_generation(reader);
     note_add(reader, note);
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(reader->rk, list, reader->answers, NULL, note);
     if (!code)
@@ -97,7 +97,7 @@ void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event)
         reader->commit_failures++;
         leat_kafka_say(reader->client, code, "a commit failed");
     }
-    bool member = !code && note->group_generation >= 0 && note->group_generation == group_generation(reader) &&
+    bool member = !code && note->group_generation >= 0 && note->group_generation == leat_reader_generation(reader) &&
                   !rd_kafka_assignment_lost(reader->rk);
     int64_t since_us = note->since_us;
     note_free(note);

@@ -4,11 +4,12 @@
  * still.
  *
  * A broker that comes back from a pause, or from a start of the whole cluster, may answer a question about a topic with a
- * list of brokers that is empty: the cluster counts none as alive yet. librdkafka (2.10 to 2.16 at least) takes the list for
- * the truth and drops its connections and threads of all brokers; whether it then begins anew from bootstrap.servers hangs
- * on which of its threads is first (librdkafka issue 5301: the answer also stops the timer that would have done it). Without
- * a broker it asks nobody anything, for ever. Given the brokers' addresses again it goes on; so that is what it gets first,
- * and only then another client takes its place.
+ * list of brokers that is empty: the cluster counts none as alive yet. librdkafka (seen with 2.12.1, not with 2.16.0) takes
+ * the list for the truth and drops its connections to all brokers, and their threads. Whether it then begins anew from
+ * bootstrap.servers hangs on which of its threads is first: the same answer stops the timer that would have it do so
+ * (librdkafka's issue 5301). With metadata.recovery.strategy=none it never does. Without a broker it asks nobody anything,
+ * for ever. Given the brokers' addresses again it goes on; so that is what it gets first, and only when that does not help
+ * another client takes its place.
  */
 #include "log/kafka.h"
 
@@ -16,6 +17,7 @@
 
 enum {
     RENEW_DEFAULT_MS = 30 * 1000,
+    OFFER_EVERY_US = 5 * 1000 * 1000,
     MS_US = 1000,
     S_US = 1000 * 1000,
 };
@@ -46,16 +48,24 @@ void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event)
         leat_kafka_pulse_answered(pulse);
 }
 
+/* Those it has are no news to it. It remembers each offer, so they are few: another client comes after renew_after_ms. */
+static void offer_brokers(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us)
+{
+    if (leat_watchdog_bad_us(&pulse->dog) == 0 || now_us - pulse->offered_us < OFFER_EVERY_US)
+        return;
+    pulse->offered_us = now_us;
+    rd_kafka_brokers_add(rk, pulse->brokers);
+}
+
 unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us)
 {
-    bool is_news = pulse->dog.said_us == 0;
     unsigned wishes = leat_watchdog_look(&pulse->dog, now_us);
     long long silent_s = (now_us - pulse->dog.good_us) / S_US;
     if (wishes & LEAT_WATCHDOG_SAY)
         leat_warn("Kafka %s: no broker has answered for %lld s (brokers %s, topic %s)", pulse->label, silent_s, pulse->brokers,
                   pulse->topic);
-    if ((wishes & LEAT_WATCHDOG_SAY) && is_news && rk)
-        rd_kafka_brokers_add(rk, pulse->brokers);
+    if (rk)
+        offer_brokers(pulse, rk, now_us);
     if (wishes & LEAT_WATCHDOG_RENEW)
         leat_warn("Kafka %s: no broker has answered for %lld s: another client takes this one's place", pulse->label, silent_s);
     return wishes & ~(unsigned)LEAT_WATCHDOG_SAY;

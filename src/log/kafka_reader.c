@@ -207,9 +207,6 @@ static void on_answer(leat_kafka_reader *reader, rd_kafka_event_t *event)
         leat_kafka_pulse_event(&reader->pulse, event);
         leat_reader_on_topic(reader, event);
         break;
-    case RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT:
-        leat_reader_on_group(reader, event);
-        break;
     default:
         break;
     }

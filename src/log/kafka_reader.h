@@ -123,9 +123,8 @@ typedef struct leat_kafka_reader {
 
     /* ---- kafka_renew.c ---- */
     leat_kafka_pulse pulse;
-    leat_watchdog without; /* we hold nothing, although `unowned` partitions have no owner */
-    uint32_t unowned;      /* 0: none, or it is not known */
-    int64_t group_asked_us;
+    leat_watchdog outside; /* the brokers answer, but we are no member of the group */
+    int64_t member_asked_us;
     bool renewing;    /* nothing is held; the next client comes once the caller has given back all records */
     int64_t renew_us; /* not before */
 } leat_kafka_reader;
@@ -187,6 +186,8 @@ void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us);
 void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* Waits for the answers to commits; other answers are dropped. */
 void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us);
+/* Of the group; -1: we are no member. Asks nobody. */
+int32_t leat_reader_generation(const leat_kafka_reader *reader);
 /* Those that were never answered; once no answer can come any more. */
 void leat_reader_forget_commits(leat_kafka_reader *reader);
 
@@ -194,7 +195,6 @@ void leat_reader_forget_commits(leat_kafka_reader *reader);
 
 /* Once the first client is there. */
 void leat_reader_renew_init(leat_kafka_reader *reader);
-void leat_reader_on_group(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* Every tick, last: afterwards there may be another client, or none. */
 void leat_reader_renew_tick(leat_kafka_reader *reader, int64_t now_us);
 

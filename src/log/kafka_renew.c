@@ -1,8 +1,12 @@
 /*
- * kafka_renew.c - the reader: is it alive? Two troubles are watched: no broker answers (kafka_pulse.c), and the group gives
- * it nothing although partitions have no owner. When one of them lasts, all partitions are counted as lost, and once the
- * caller has given back what it holds, another client joins the group in place of this one. When nothing helps, the reader
- * has failed: the process is to be started again.
+ * kafka_renew.c - the reader: is it alive? Two troubles are watched: no broker answers (kafka_pulse.c), and brokers answer
+ * but the client is no member of the group. When one of them lasts, all partitions are counted as lost, and once the caller
+ * has given back what it holds, another client joins the group in place of this one. When nothing helps, the reader has
+ * failed: the process is to be started again.
+ *
+ * Membership is what the client knows of itself. The brokers are not asked who holds what: a question that goes to the
+ * group's coordinator ends librdkafka 2.12.1 with a failed assertion (rd_kafka_enq_once_del_source_return) when that goes
+ * away at the wrong moment, which is just when it would be asked.
  */
 #include "log/kafka_reader.h"
 
@@ -12,8 +16,8 @@
 enum {
     SILENT_US = 10 * 1000 * 1000,
     TOPIC_EVERY_US = 3 * 1000 * 1000,
-    GROUP_EVERY_US = 3 * 1000 * 1000,
     QUESTIONS = 4, /* at least, before it counts as silence */
+    MEMBER_EVERY_US = 1000 * 1000,
     TRY_AGAIN_US = 1000 * 1000,
     MS_US = 1000,
     S_US = 1000 * 1000,
@@ -24,9 +28,9 @@ void leat_reader_renew_init(leat_kafka_reader *reader)
     leat_kafka_pulse_init(&reader->pulse, reader->client->label, &reader->config, SILENT_US);
     leat_watchdog_limits limits = reader->pulse.dog.limits;
     reader->topic_every_us = limits.bad_us / QUESTIONS < TOPIC_EVERY_US ? limits.bad_us / QUESTIONS : TOPIC_EVERY_US;
-    limits.bad_us = limits.renew_us; /* a group takes its time to share its partitions out */
+    limits.bad_us = limits.renew_us; /* a group takes its time to let somebody in */
     limits.renew_us *= 2;
-    leat_watchdog_init(&reader->without, &limits, leat_mono_us());
+    leat_watchdog_init(&reader->outside, &limits, leat_mono_us());
 }
 
 /* ---- another client ---- */
@@ -67,55 +71,47 @@ static void renew_step(leat_kafka_reader *reader, int64_t now_us)
         return;
     }
     reader->renewing = false;
-    reader->topic_asked_us = reader->group_asked_us = 0;
+    reader->topic_asked_us = 0;
     leat_info("Kafka reader: a new client is in place (%u so far)", reader->pulse.renewals);
 }
 
-/* ---- without partitions ---- */
+/* ---- outside the group ---- */
+
+static void say_outside(char *ret, size_t size, const leat_kafka_reader *reader)
+{
+    snprintf(ret, size, "this client has been no member of group %s for %lld s, although brokers answer (topic %s)",
+             reader->config.group, (long long)(leat_watchdog_bad_us(&reader->outside) / S_US), reader->topic);
+}
 
 static bool holds_any(const leat_kafka_reader *reader)
 {
+    bool ret = false;
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-        if (leat_part_is_mine(&reader->parts[p]))
-            return true;
-    return false;
+        ret = ret || leat_part_is_mine(&reader->parts[p]);
+    return ret;
 }
 
-static void has_its_share(leat_kafka_reader *reader)
+/* Whether a member is given partitions is the group's to decide: there may be more members than partitions. The client's
+ * own thread is asked, which takes a moment: not at every tick, and not by one that holds something. */
+static bool is_in_order(leat_kafka_reader *reader, int64_t now_us)
 {
-    reader->unowned = 0;
-    if (leat_watchdog_good(&reader->without, leat_mono_us()) > 0)
-        leat_info("Kafka reader: the group %s is in good order again", reader->config.group);
+    if (reader->topic_gone || holds_any(reader))
+        return true;
+    if (reader->renewing || now_us - reader->member_asked_us < MEMBER_EVERY_US)
+        return false;
+    reader->member_asked_us = now_us;
+    return leat_reader_generation(reader) >= 0;
 }
 
-void leat_reader_on_group(leat_kafka_reader *reader, rd_kafka_event_t *event)
-{
-    reader->unowned = leat_kafka_read_unowned(event, reader->topic, reader->identity.partition_count);
-    if (reader->unowned == 0)
-        has_its_share(reader);
-}
-
-static void say_without(char *ret, size_t size, const leat_kafka_reader *reader)
-{
-    snprintf(ret, size, "group %s has given no partition to this member for %lld s, and %u of the %u of topic %s have no owner",
-             reader->config.group, (long long)(leat_watchdog_bad_us(&reader->without) / S_US), reader->unowned,
-             reader->identity.partition_count, reader->topic);
-}
-
-static unsigned look_at_share(leat_kafka_reader *reader, int64_t now_us)
+static unsigned look_at_membership(leat_kafka_reader *reader, int64_t now_us)
 {
     bool is_silent = leat_watchdog_bad_us(&reader->pulse.dog) > 0;
-    if (reader->revoking || reader->topic_gone || is_silent || reader->renewing || holds_any(reader)) {
-        has_its_share(reader);
-    } else if (now_us - reader->group_asked_us >= GROUP_EVERY_US) {
-        reader->group_asked_us = now_us;
-        leat_kafka_ask_group(reader->rk, reader->config.group, LEAT_ASK_TIMEOUT_MS, reader->answers);
-    }
-    unsigned wishes = leat_watchdog_look(&reader->without, now_us);
-    if (reader->unowned == 0) /* not known */
-        return 0;
+    bool is_good = is_silent || is_in_order(reader, now_us);
+    if (is_good && leat_watchdog_good(&reader->outside, now_us) > 0 && !is_silent)
+        leat_info("Kafka reader: this client is a member of group %s again", reader->config.group);
+    unsigned wishes = leat_watchdog_look(&reader->outside, now_us);
     char text[LEAT_LOG_WHY_SIZE];
-    say_without(text, sizeof text, reader);
+    say_outside(text, sizeof text, reader);
     if (wishes & LEAT_WATCHDOG_SAY)
         leat_warn("Kafka reader: %s", text);
     if (wishes & LEAT_WATCHDOG_RENEW)
@@ -136,7 +132,7 @@ static void give_up(leat_kafka_reader *reader)
 void leat_reader_renew_tick(leat_kafka_reader *reader, int64_t now_us)
 {
     unsigned wishes = leat_kafka_pulse_look(&reader->pulse, reader->renewing ? NULL : reader->rk, now_us);
-    wishes |= look_at_share(reader, now_us);
+    wishes |= look_at_membership(reader, now_us);
     if (reader->has_failed)
         return;
     if (wishes & LEAT_WATCHDOG_GIVE_UP)
@@ -151,12 +147,12 @@ void leat_kafka_reader_health(const leat_log_reader *base, leat_log_health *ret)
     const leat_kafka_reader *reader = (const leat_kafka_reader *)base;
     leat_kafka_pulse_health(&reader->pulse, ret);
     ret->topic_gone = reader->topic_gone;
-    int64_t without_us = reader->unowned > 0 ? leat_watchdog_bad_us(&reader->without) : 0;
+    int64_t outside_us = leat_watchdog_bad_us(&reader->outside);
     if (reader->topic_gone) {
         ret->since_ms = reader->gone_since_ms;
         snprintf(ret->why, sizeof ret->why, "topic %s: %s", reader->topic, reader->gone_why);
-    } else if (ret->since_ms == 0 && without_us > 0) {
-        ret->since_ms = leat_wall_ms() - without_us / MS_US;
-        say_without(ret->why, sizeof ret->why, reader);
+    } else if (ret->since_ms == 0 && outside_us > 0) {
+        ret->since_ms = leat_wall_ms() - outside_us / MS_US;
+        say_outside(ret->why, sizeof ret->why, reader);
     }
 }

@@ -237,7 +237,7 @@ void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
 /* The offset after the last record in the log, as last heard from the broker; -1: not known. */
 int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
-/* Does the log answer, and does the group give us what nobody holds? */
+/* Does the log answer, and are we a member of the group? */
 void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret);
 /* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without U+0000 is a string, another
  * {"base64": "..."}, a missing one null. Of a name that stands there twice the last counts, as leat itself has it. -1: out

@@ -108,6 +108,18 @@ def test_a_deleted_topic_is_not_made_again(make_world, generous):
     assert not topic_exists(world)
 
 
+def test_a_worker_whose_topic_is_gone_is_unready(make_world):
+    """The group takes its partitions away, so that nothing is left that could stop: it is said all the same."""
+    world = make_world(shards=1, partitions=2, **COUNTER)
+    world.init()
+    apply = world.start("apply")
+    wait_until(lambda: world.metric(apply, "leat_partitions_held") == 2, "both partitions")
+    delete_topic(world)
+    why = f"topic {world.name}: the topic was deleted"
+    wait_until(lambda: why in httpx.get(f"http://{apply.address('metrics on')}/readyz", timeout=30).text, "/readyz to say so")
+    assert world.metric(apply, "leat_partitions_stopped") == 2
+
+
 @pytest.mark.parametrize("partitions", [2, 1, 3])
 def test_a_topic_made_anew_is_not_written_to(make_world, partitions):
     """Deleted and made anew at once by another program, with the same, fewer or more partitions: no write that the new

@@ -1,0 +1,95 @@
+"""A Kafka client that is alive and hears nothing, or stays outside its group: leat notices, says so, and acts."""
+
+import contextlib
+import os
+import signal
+
+import httpx
+import pytest
+
+from lib.harness import LEAT, wait_until
+from lib.own_broker import OwnBroker
+
+COUNTER = {"table_sql": "create table counters (id int primary key, n bigint not null default 0)",
+           "route": {"path": "/counters/{id}", "table": "counters", "columns": {"n": "add"}}}
+NO_SUBSCRIPTION = LEAT.parent / "tests" / "leat-no-subscription"
+
+
+@pytest.fixture
+def broker(tmp_path):
+    own = OwnBroker(tmp_path / "broker")
+    yield own
+    own.stop()
+
+
+@contextlib.contextmanager
+def frozen(broker):
+    """It takes connections and requests, and answers none."""
+    os.kill(broker.popen.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.popen.pid, signal.SIGCONT)
+
+
+def readiness(address):
+    answer = httpx.get(f"http://{address}/readyz", timeout=30)
+    return answer.status_code, answer.json().get("reason", "")
+
+
+def write(world, edge):
+    with world.client(edge) as http:
+        return http.patch("/counters/1", json={"n": 1}).status_code
+
+
+def applied(world):
+    return (world.rows("select n from counters where id = 1") or [(0,)])[0][0]
+
+
+def test_brokers_that_answer_nothing(broker, make_world):
+    """The broker is frozen: edge and worker say it once, in leat's words, are unready, and replace their clients; when it goes
+    on, so do they. Those that are told to give up sooner drain and end with exit code 1."""
+    world = make_world(shards=1, partitions=2, brokers=broker.brokers, **COUNTER)
+    world.settings["log"]["kafka"]["renew_after"] = "3s"
+    world.write_config()
+    world.init()
+    edge, apply = world.start("edge"), world.start("apply")
+    world.settings["log"]["kafka"]["give_up_after"] = "6s"
+    world.write_config()
+    given_up = [world.start("edge"), world.start("apply")]
+    wait_until(lambda: write(world, edge) == 202, "a write to be accepted")
+    wait_until(lambda: applied(world) == 1, "it to be applied")
+    silence = f"no broker has answered for 3 s (brokers {broker.brokers}, topic {world.name})"
+    with frozen(broker):
+        for process in (edge, apply):
+            process.wait_for(silence)
+        wait_until(lambda: "no broker has answered for" in readiness(apply.address("metrics on"))[1], "apply to be unready")
+        assert readiness(edge.address("edge listens on"))[0] == 503
+        assert world.metric(apply, "leat_log_silent_seconds") >= 3
+        for process in (edge, apply):
+            process.wait_for("another client takes this one's place")
+        for process in given_up:
+            assert process.popen.wait(60) == 1
+            assert "The process drains and ends with exit code 1" in process.text()
+    for process in (edge, apply):
+        process.wait_for("the brokers answer again, after")
+    wait_until(lambda: write(world, edge) == 202, "a write to be accepted again")
+    wait_until(lambda: applied(world) >= 2, "it to be applied")
+    wait_until(lambda: readiness(apply.address("metrics on"))[0] == 200, "apply to be ready again")
+    assert world.metric(apply, "leat_log_clients_renewed_total") >= 1
+    assert world.metric(edge, "leat_edge_log_clients_renewed_total") >= 1
+
+
+def test_a_client_that_never_joins_its_group(make_world):
+    """The brokers answer it all the while. Another one takes its place, and joins."""
+    world = make_world(shards=1, partitions=2, **COUNTER)
+    world.settings["log"]["kafka"]["renew_after"] = "3s"
+    world.write_config()
+    world.init()
+    edge = world.start("edge")
+    apply = world.start("apply", program=NO_SUBSCRIPTION)
+    wait_until(lambda: write(world, edge) == 202, "a write to be accepted")
+    apply.wait_for("has been no member of group")
+    wait_until(lambda: applied(world) == 1, "the write to be applied")
+    assert "another client takes this one's place" in apply.text()
+    wait_until(lambda: readiness(apply.address("metrics on"))[0] == 200, "apply to be ready")
