@@ -26,6 +26,9 @@ static const default_property defaults[] = {
      * once whenever any broker changes its state, past the back-off. A refused connection is such a change: some ten
      * thousand attempts a second while the brokers are down. Else each broker's thread keeps its connection by itself. */
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "enable.sparse.connections", "false"},
+    /* The default, which stays: what a client does whose brokers are all away or gone from the cluster's list. With `none` it
+     * has no way back from an empty list; kafka_pulse.c is for what this one misses. */
+    {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "metadata.recovery.strategy", "rebootstrap"},
     /* A topic that was deleted must not come back by being asked for: what is written there nobody applies. */
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_WRITER, "enable.idempotence", "true"},
