@@ -30,6 +30,7 @@ enum {
     LEAT_LOCAL_RECORD_MAX = 16 * 1024 * 1024 + 64 * 1024, /* key, value and headers of one record */
     LEAT_LOCAL_WAITING_MAX = 100 * 1000,                  /* records and bytes appended, not yet answered */
     LEAT_LOCAL_WAITING_BYTES = 64 * 1024 * 1024,
+    LEAT_LOCAL_BUSY_MS = 1000, /* the writer waits for the file's lock; then what waits is answered as not appended */
     LEAT_LOCAL_MARGIN_MS = 3600 * 1000, /* how long ago a record was applied before it is deleted: this to twice this */
     LEAT_LOCAL_SQL_SIZE = 256,
 };
@@ -90,6 +91,7 @@ struct leat_local_log {
     leat_local_head head;
     leat_local_part *parts;
     _Atomic int64_t margin_ms;  /* LEAT_LOCAL_MARGIN_MS; tests change it */
+    _Atomic int busy_ms;        /* LEAT_LOCAL_BUSY_MS, of a writer that is made; tests change it */
     _Atomic uint32_t max_pages; /* 0: as large as the disk allows; tests change it */
     pthread_mutex_t lock;       /* of the fields below */
     leat_local_listener *listeners;

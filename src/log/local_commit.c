@@ -21,7 +21,6 @@
 enum {
     BATCH_RECORDS = 4096,
     BATCH_BYTES = 8 * 1024 * 1024,
-    BUSY_MS = 1000,
     PROBE_US = 1000 * 1000,
     TRIM_US = 1000 * 1000,
     TRIM_RECORDS = 1000, /* of one partition at a time */
@@ -483,7 +482,7 @@ static void *run(void *argument)
 
 static int open_db(committer *c, leat_error *error)
 {
-    if (leat_local_connect(c->log->file, LEAT_LOCAL_WRITE, BUSY_MS, &c->db, error) != 0)
+    if (leat_local_connect(c->log->file, LEAT_LOCAL_WRITE, atomic_load(&c->log->busy_ms), &c->db, error) != 0)
         return -1;
     sqlite3_wal_hook(c->db, on_wal, c);
     c->set_next = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET next = ? WHERE partition = ?");

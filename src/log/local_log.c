@@ -66,6 +66,7 @@ int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_e
     pthread_mutex_init(&log->lock, NULL);
     log->file = leat_must_strdup(config->file);
     atomic_init(&log->margin_ms, LEAT_LOCAL_MARGIN_MS);
+    atomic_init(&log->busy_ms, LEAT_LOCAL_BUSY_MS);
     log->lock_fd = leat_local_lock(config->file, error);
     bool make = spec->partition_count > 0;
     if (log->lock_fd < 0 || (make && leat_local_make(config->file, spec->partition_count, OPEN_BUSY_MS, error) < 0) ||

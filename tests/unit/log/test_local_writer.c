@@ -81,6 +81,7 @@ START_TEST(full_means_later)
 {
     fixture f;
     fixture_open(&f, 1);
+    atomic_store(&f.config.local->busy_ms, 100 * 1000); /* however long the filling takes */
     fixture_write(&f);
     sqlite3 *holder = hold_up(&f);
     leat_error error;
@@ -108,6 +109,7 @@ START_TEST(too_many_means_later)
 {
     fixture f;
     fixture_open(&f, 1);
+    atomic_store(&f.config.local->busy_ms, 100 * 1000); /* however long the filling takes */
     fixture_write(&f);
     sqlite3 *holder = hold_up(&f);
     fixture_append_keys(&f, 0, 0, LEAT_LOCAL_WAITING_MAX, 1);
