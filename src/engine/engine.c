@@ -179,6 +179,9 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     /* Read again after a claim: patience with it has begun before that. */
     if (queue->kept_read_us > 0 && queue->kept_offset == record->offset)
         slot->read_us = queue->kept_read_us;
+    else if (queue->count == 0 && queue->kept_read_us > 0)
+        queue->retry = (leat_retry){0};
+    queue->kept_read_us = queue->count == 0 ? 0 : queue->kept_read_us;
     leat_queue_push(queue, pool, id);
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);

@@ -72,6 +72,7 @@ typedef struct leat_partition {
     leat_progress progress; /* since the claim; `low` stays as claimed: leat_partition_low has the newer */
     int64_t position;       /* every record below it was disposed of since the claim: taken, or skipped as applied. Moves while
                                READING only; -1 before the first */
+    int64_t away_us;        /* since when it is not read, though it is ours; 0: it is */
     bool low_known;         /* claimed and not dropped since */
     int64_t low;            /* while it is not: what it was last */
 
@@ -130,6 +131,7 @@ typedef struct leat_shard {
     uint32_t partition_count;
     uint8_t lane;          /* of the last batch (schedule.c) */
     uint32_t trials;       /* in flight, stale ones too */
+    int64_t quiet_us;      /* no trial before */
     leat_size size;        /* of shared batches */
     int64_t went_on_us;    /* after its last halt */
     uint64_t applied;      /* batches, ever */
@@ -372,9 +374,9 @@ void leat_trouble_over(leat_engine *engine, uint32_t queue);
 bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part,
                        const leat_job_result *result);
 /* A claim has said what is applied. */
-void leat_suspects_claimed(leat_engine *engine, const leat_partition *partition);
+void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 /* Another has had the partition meanwhile: nothing is known of what it holds. */
-void leat_suspects_forget(leat_engine *engine, const leat_partition *partition);
+void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
 /* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
 

@@ -22,7 +22,6 @@ void leat_narrow_unknown(leat_narrow *narrow, uint32_t queues, uint32_t records,
     count_up(&narrow->unknowns);
     if (narrow->unknowns == 1)
         narrow->since_us = now_us;
-    narrow->ended_us = now_us;
     narrow->due_us = -1;
     bool is_single = queues == 1 && records == 1;
     if (is_single)

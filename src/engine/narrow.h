@@ -23,7 +23,6 @@ typedef struct leat_narrow {
     uint8_t unknowns;   /* in a row that had records of it; 0: nothing is suspected */
     uint8_t alone;      /* those of one record, alone in its batch: the head is the suspect */
     int64_t since_us;   /* when the first one was */
-    int64_t ended_us;   /* and the last one */
     int64_t due_us;     /* under trial: not tried again before; -1: the claim that follows sets it */
     int64_t said_us;    /* when the suspect was last named; 0: never */
 } leat_narrow;

@@ -166,13 +166,15 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
     }
     queue->flying = 0;
     queue->place = LEAT_QUEUE_QUIET;
-    queue->retry = (leat_retry){0};
+    leat_retry_dropped(&queue->retry);
 }
 
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
     partition->low = leat_partition_low(engine, partition);
     leat_halt_leave(engine, partition);
+    if (partition->state == LEAT_READING)
+        partition->away_us = engine->now_us;
     for (uint32_t i = 0; i < LEAT_SUBS; i++)
         drop_queue(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);

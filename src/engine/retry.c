@@ -278,6 +278,11 @@ leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const le
     return refused(retry, outcome, attempt);
 }
 
+void leat_retry_dropped(leat_retry *retry)
+{
+    *retry = (leat_retry){.limit = retry->limit, .suspects = retry->suspects, .last_is_it = retry->last_is_it, .alone = retry->alone};
+}
+
 int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us)
 {
     LEAT_ASSERT(n >= 1 && min_us > 0 && max_us >= min_us);

@@ -104,6 +104,9 @@ leat_verdict leat_retry_bury(leat_retry *retry, leat_outcome refused_with);
 /* The verdict does not count any more: nothing is known of the record. A dead letter that fails does this by itself. */
 void leat_retry_revive(leat_retry *retry);
 
+/* Its records were dropped, to be read again: how far the hunt has come stays known, as long as the head is the same. */
+void leat_retry_dropped(leat_retry *retry);
+
 /* The n-th delay in a row (n >= 1): min, 2 min, 4 min ... max, of which a random half is taken off. */
 int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us);
 

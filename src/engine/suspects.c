@@ -3,8 +3,8 @@
  * tried again.
  *
  * A shard has one trial in flight: what may end its session, or all sessions of its server, must not do so several times at
- * once. All others run beside it. The pause before the next trial is at least as long as it took to get the partition back
- * after the last: so others have half of the time even where a session that ends takes the whole server along.
+ * once. All others run beside it. After a partition was away the shard has no trial for as long: so others have
+ * half of the time even where a session that ends takes the whole server along.
  */
 #include <string.h>
 
@@ -86,15 +86,28 @@ static int64_t pause_us(leat_engine *engine, const leat_narrow *narrow)
 {
     const leat_engine_config *config = &engine->config;
     uint32_t n = narrow->alone > 0 ? narrow->alone : 1;
-    int64_t delay_us = leat_backoff_us(&engine->prng, n, config->retry_min_us, config->retry_max_us);
-    int64_t gone_us = engine->now_us - narrow->ended_us;
-    if (gone_us > OUTAGE_PAUSES_MAX * config->retry_max_us)
-        gone_us = OUTAGE_PAUSES_MAX * config->retry_max_us;
-    return gone_us > delay_us ? gone_us : delay_us;
+    return leat_backoff_us(&engine->prng, n, config->retry_min_us, config->retry_max_us);
 }
 
-void leat_suspects_claimed(leat_engine *engine, const leat_partition *partition)
+/* The partition was away, perhaps with all others: trials wait for as long, so that others have half of the time. */
+static void keep_quiet(leat_engine *engine, leat_partition *partition)
 {
+    leat_shard *shard = leat_shard_of(engine, partition);
+    int64_t gone_us = partition->away_us > 0 ? engine->now_us - partition->away_us : 0;
+    partition->away_us = 0;
+    if (gone_us > OUTAGE_PAUSES_MAX * engine->config.retry_max_us)
+        gone_us = OUTAGE_PAUSES_MAX * engine->config.retry_max_us;
+    if (engine->now_us + gone_us <= shard->quiet_us)
+        return;
+    shard->quiet_us = engine->now_us + gone_us;
+    uint32_t id;
+    while (gone_us > 0 && (id = leat_ready_first_trial(&shard->ready)) != LEAT_NONE)
+        place_anew(engine, &engine->partitions[id / LEAT_SUBS], id % LEAT_SUBS);
+}
+
+void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
+{
+    keep_quiet(engine, partition);
     for (uint32_t i = 0; i < LEAT_SUBS; i++) {
         leat_narrow *narrow = &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
         leat_narrow_passed(narrow, partition->progress.offsets[i], 0);
@@ -103,12 +116,14 @@ void leat_suspects_claimed(leat_engine *engine, const leat_partition *partition)
     }
 }
 
-void leat_suspects_forget(leat_engine *engine, const leat_partition *partition)
+void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
 {
+    partition->away_us = 0;
     for (uint32_t i = 0; i < LEAT_SUBS; i++) {
         leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), i);
         queue->narrow = (leat_narrow){0};
         queue->kept_read_us = 0;
+        queue->retry = (leat_retry){0};
     }
 }
 
@@ -130,5 +145,9 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
         *narrow = (leat_narrow){0};
     if (leat_narrow_is_found(narrow) && !engine->marks[id].is_set)
         mark_again(engine, id);
-    return leat_narrow_on_trial(narrow) && narrow->due_us > engine->now_us ? narrow->due_us - engine->now_us : 0;
+    if (!leat_narrow_on_trial(narrow))
+        return 0;
+    int64_t quiet_us = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS])->quiet_us;
+    int64_t due_us = narrow->due_us > quiet_us ? narrow->due_us : quiet_us;
+    return due_us > engine->now_us ? due_us - engine->now_us : 0;
 }
