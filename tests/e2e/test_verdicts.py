@@ -217,3 +217,26 @@ def test_a_table_that_does_not_fit_yet_is_waited_for(make_world, case):
             db.execute(mended)
         wait_until(lambda: things(world) == 40, "all of it")
     assert letters(world) == []
+
+
+def test_a_record_that_ends_its_session_stalls_alone(make_world):
+    """It ends its session whenever it is written: it is named, the others are applied, and so is it once that is mended."""
+    body = "create or replace function ends() returns trigger language plpgsql as $$ begin {} return new; end $$;"
+    kills = body.format("if new.fault is not null then perform pg_terminate_backend(pg_backend_pid()); end if;")
+    world = make_world(shards=1, partitions=1, route={**ROUTE, "columns": {}},
+                       table_sql="create table things (app int, id int, n int, fault text, primary key (app, id));" + kills +
+                       "create trigger ends before insert on things for each row execute function ends();")
+    world.init()
+    edge = world.start("edge")
+    with world.client(edge) as http:
+        for ident in range(200):
+            fault = {"fault": "x"} if ident == 50 else {}
+            assert http.put(f"/apps/1/things/{ident}", json={"n": 1, **fault}).status_code == 202
+    apply = world.start("apply")
+    apply.wait_for("offset=50 is stalled by the end of its session")
+    wait_until(lambda: things(world) >= 180, "others to go on")
+    assert letters(world) == []
+    with world.db("a") as db:
+        db.execute(body.format(""))
+    wait_until(lambda: things(world) == 200, "all of it")
+    assert letters(world) == []
