@@ -271,8 +271,10 @@ void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint
     s->slots = slots;
     if (before > 0 && slots == 0)
         shard_down(engine, s);
-    if (before == 0 && slots > 0)
+    if (before == 0 && slots > 0) {
+        s->went_on_us = now_us;
         shard_up(engine, s);
+    }
     leat_schedule_shard(engine, s);
 }
 

@@ -133,7 +133,7 @@ typedef struct leat_shard {
     uint32_t trials;       /* in flight, stale ones too */
     int64_t quiet_us;      /* no trial before */
     leat_size size;        /* of shared batches */
-    int64_t went_on_us;    /* after its last halt */
+    int64_t went_on_us;    /* after its last halt, or time without a connection: no patience began before that */
     uint64_t applied;      /* batches, ever */
     uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
     uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */

@@ -28,7 +28,7 @@ typedef struct log_record {
     bool refused;        /* alone in its batch, at `refused_us` for the first time */
     bool may_die;        /* refused so that it may become a dead letter */
     int64_t refused_us;
-    int64_t read_us[2];  /* by each worker, last */
+    int64_t read_us[2];  /* by each worker, for the first time */
 } log_record;
 
 typedef struct log_partition {

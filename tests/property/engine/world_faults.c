@@ -37,7 +37,8 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
     LEAT_ASSERT(taken != LEAT_REFUSED);
     if (taken == LEAT_TAKEN) {
         w->payloads++;
-        world->log[partition].records[reader->next].read_us[worker] = world->now_us;
+        int64_t *read_us = &world->log[partition].records[reader->next].read_us[worker];
+        *read_us = *read_us > 0 ? *read_us : world->now_us;
     } else {
         free(payload);
     }
