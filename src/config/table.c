@@ -133,7 +133,9 @@ static const leat_setting settings[] = {
              "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element)."},
 
     {"limits", GROUP, .help = "What the edge takes on; beyond, it refuses."},
-    {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"), .help = "Largest body of a request; then 413."},
+    {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"), 
+     .help = "Largest body of a request; then 413. librdkafka's message.max.bytes follows it; the topic's max.message.bytes must "
+             "allow it."},
     {"limits.header_timeout", TOP(header_timeout_ms), TIME(100, 10 * MINUTE, "5s"),
      .help = "Time for a request's header, from its first byte; then 408."},
     {"limits.body_timeout", TOP(body_timeout_ms), TIME(100, 10 * MINUTE, "30s"),
@@ -141,9 +143,10 @@ static const leat_setting settings[] = {
     {"limits.idle_timeout", TOP(idle_timeout_ms), TIME(100, HOUR, "60s"),
      .help = "Time a connection may idle between requests."},
     {"limits.connections", TOP(edge_connections), COUNT(1, 1000000, "4096"),
-     .help = "Most connections of clients; then 503."},
+     .help = "Most connections of clients; then 503. Fewer where the process may not open so many files."},
     {"limits.in_flight", TOP(in_flight_max), COUNT(1, 10000000, "20000"),
-     .help = "Most requests that wait for the log; then 503."},
+     .help = "Most requests that wait for the log; then 503. Half of it is divided among the partitions, each has its part for "
+             "itself; of the other half one may take as much as it leaves free."},
 
     {"apply", GROUP, .help = "Budgets of a worker."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),

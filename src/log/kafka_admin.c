@@ -271,7 +271,7 @@ int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret
         rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0]);
         const char *text = rd_kafka_ConfigResource_error_string(resources[0]);
         return leat_fail(error, "%s%s", text ? text : rd_kafka_err2str(code),
-                         code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? ": grant DESCRIBE_CONFIGS on the topic" : "");
+                         leat_kafka_grant(code, ": grant DESCRIBE_CONFIGS on the topic"));
     }
     size_t entry_count = 0;
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &entry_count);

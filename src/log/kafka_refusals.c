@@ -100,7 +100,7 @@ static const struct {
 } known_refusals[] = {
     {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, LEAT_REFUSED_AUTHORIZATION, "grant WRITE on the topic"},
     {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, LEAT_REFUSED_AUTHORIZATION,
-     "before Kafka 3.0 an edge needs IDEMPOTENT_WRITE on the cluster too"},
+     "before Kafka 2.8 an edge needs IDEMPOTENT_WRITE on the cluster too"},
     {RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, LEAT_REFUSED_TIMESTAMP,
      "this machine's clock is wrong; mend it, or set message.timestamp.type=LogAppendTime on the topic"},
     {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, LEAT_REFUSED_POLICY, NULL},
