@@ -92,6 +92,15 @@ static void list_catalog(const leat_edge *edge, leat_buf *degraded)
     }
 }
 
+/* Its words name the brokers, which is nothing for clients. */
+static void list_silence(const leat_edge *edge, leat_buf *degraded)
+{
+    leat_log_health health;
+    leat_log_writer_health(edge->writer, &health);
+    if (health.silent_ms > 0)
+        listf(degraded, "no broker has answered for %lld s", (long long)(health.silent_ms / 1000));
+}
+
 /* Since the records that wait too long began to, nothing was taken. */
 static bool is_stuck(const leat_edge *edge, const partitions_health *all)
 {
@@ -103,6 +112,7 @@ static bool is_stuck(const leat_edge *edge, const partitions_health *all)
 bool edge_judge_health(const leat_edge *edge, leat_buf *why, leat_buf *degraded)
 {
     partitions_health all = judge_partitions(edge, degraded);
+    list_silence(edge, degraded);
     list_refusals(edge, degraded);
     list_catalog(edge, degraded);
     const char *trouble = edge->draining ? "shutting down" : leat_log_writer_trouble(edge->writer);
