@@ -550,9 +550,14 @@ static void put_differs(const sql_writer *writer, uint32_t column, row_base base
         leat_buf_text(writer->out, " IS DISTINCT FROM NULL");
         return;
     }
-    leat_buf_printf(writer->out, is_image ? "), ROW(" : "%s IS DISTINCT FROM (", as);
+    /* Beside a NULL a domain's value counts as one of the type below it, and images of two types are not compared. */
+    bool is_cast = is_image && is_base_null(writer, column, base);
+    leat_buf_printf(writer->out, !is_image ? "%s IS DISTINCT FROM (" : is_cast ? "), ROW((" : "), ROW(", as);
     put_compared(writer, column, base);
-    leat_buf_printf(writer->out, is_image ? "))" : ")%s", as);
+    if (is_cast)
+        leat_buf_printf(writer->out, ")::%s))", of->cast_name);
+    else
+        leat_buf_printf(writer->out, is_image ? "))" : ")%s", as);
 }
 
 /* --- the statement ----------------------------------------------------------------------------------------------- */

@@ -117,6 +117,9 @@ static const semantics type_writes[] = {
     {"mood", LEAT_OP_SET, "'ok'", "patch", "{\"v\":null}", "(null)", 1},
     {"positive", LEAT_OP_SET, "1", "patch", "{\"v\":2}", "2", 1},
     {"positive", LEAT_OP_SET, "2", "patch", "{\"v\":\"2\"}", "2", 0},
+    {"positive", LEAT_OP_SET, "3", "put", "{\"v\":4}", "4", 1}, /* no default: beside a NULL it is still the domain's */
+    {"positive", LEAT_OP_SET, "3", "put", "{\"v\":3}", "3", 0},
+    {"positive", LEAT_OP_SET, "3", "put", "{}", "(null)", 1},
     {"fallback", LEAT_OP_SET, "'a'", "put", "{}", "domain's", 1},
     {"fallback", LEAT_OP_SET, "'domain''s'", "put", "{}", "domain's", 0},
     {"fallback", LEAT_OP_SET, NULL, "patch", "{}", "domain's", 1},
