@@ -155,7 +155,7 @@ static leat_taken no_room(leat_engine *engine, leat_partition *partition, uint32
 
 static leat_taken skip(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
 {
-    partition->position = record->offset + 1;
+    leat_partition_moved(engine, partition, record->offset + 1);
     partition->full_stamp = 0;
     engine->counters.records_skipped++;
     leat_partition_passed(engine, partition);
@@ -209,7 +209,7 @@ leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const le
     leat_engine_read_to(engine, now_us, record->partition, record->offset);
     leat_budgets_add(budgets, shard, &partition->holding, record->bytes);
     enqueue(engine, partition, record);
-    partition->position = record->offset + 1;
+    leat_partition_moved(engine, partition, record->offset + 1);
     partition->full_stamp = 0;
     /* Would the next one of its size still fit? Better paused now than refused then. */
     if (admitted == 1)
@@ -223,7 +223,7 @@ void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition
     leat_partition *p = partition_at(engine, partition);
     if (p->state != LEAT_READING || position <= p->position)
         return;
-    p->position = position;
+    leat_partition_moved(engine, p, position);
     leat_partition_passed(engine, p);
 }
 
@@ -253,6 +253,20 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
     }
 }
 
+/* Patience does not run while the shard is away. It does not begin anew either: a server that crashes every few seconds would
+ * have it last for ever. */
+static void patience_stood_still(leat_engine *engine, leat_shard *shard)
+{
+    int64_t gone_us = engine->now_us - shard->gone_us;
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBS; i++) {
+        leat_queue *queue = leat_queue_at(engine, shard->partitions[i / LEAT_SUBS], i % LEAT_SUBS);
+        if (queue->kept_read_us > 0)
+            queue->kept_read_us += gone_us;
+        if (queue->retry.unwell_us > 0)
+            queue->retry.unwell_us += gone_us;
+    }
+}
+
 static void shard_up(leat_engine *engine, leat_shard *shard)
 {
     for (uint32_t i = 0; i < shard->partition_count; i++) {
@@ -269,10 +283,12 @@ void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint
     leat_shard *s = &engine->shards[shard];
     uint32_t before = s->slots;
     s->slots = slots;
-    if (before > 0 && slots == 0)
+    if (before > 0 && slots == 0) {
+        s->gone_us = now_us;
         shard_down(engine, s);
+    }
     if (before == 0 && slots > 0) {
-        s->went_on_us = now_us;
+        patience_stood_still(engine, s);
         shard_up(engine, s);
     }
     leat_schedule_shard(engine, s);

@@ -73,6 +73,8 @@ typedef struct leat_partition {
     int64_t position;       /* every record below it was disposed of since the claim: taken, or skipped as applied. Moves while
                                READING only; -1 before the first */
     int64_t away_us;        /* since when it is not read, though it is ours; 0: it is */
+    int64_t reread_to;      /* it had been read up to here before it was dropped; 0: `position` is there again */
+    int64_t reread_us;      /* since when it is read again; meaningful while `reread_to` > 0 */
     bool low_known;         /* claimed and not dropped since */
     int64_t low;            /* while it is not: what it was last */
 
@@ -133,7 +135,8 @@ typedef struct leat_shard {
     uint32_t trials;       /* in flight, stale ones too */
     int64_t quiet_us;      /* no trial before */
     leat_size size;        /* of shared batches */
-    int64_t went_on_us;    /* after its last halt, or time without a connection: no patience began before that */
+    int64_t went_on_us;    /* after its last halt: no patience began before that */
+    int64_t gone_us;       /* since when it has no slots; meaningful while it has none */
     uint64_t applied;      /* batches, ever */
     uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
     uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
@@ -375,10 +378,19 @@ bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const lea
                        const leat_job_result *result);
 /* A claim has said what is applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
+/* The partition has been read again as far as it was before the claim. */
+void leat_suspects_reread(leat_engine *engine, leat_partition *partition);
 /* Another has had the partition meanwhile: nothing is known of what it holds. */
 void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
 /* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
+
+static inline void leat_partition_moved(leat_engine *engine, leat_partition *partition, int64_t position)
+{
+    partition->position = position;
+    if (partition->reread_to > 0 && position >= partition->reread_to)
+        leat_suspects_reread(engine, partition);
+}
 
 /* ---- effects.c ---- */
 

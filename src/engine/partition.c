@@ -175,6 +175,8 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     leat_halt_leave(engine, partition);
     if (partition->state == LEAT_READING)
         partition->away_us = engine->now_us;
+    if (partition->position > partition->reread_to)
+        partition->reread_to = partition->position;
     for (uint32_t i = 0; i < LEAT_SUBS; i++)
         drop_queue(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);

@@ -68,7 +68,7 @@ typedef struct leat_attempt {
     uint64_t shard_applied; /* batches that were applied in its shard so far */
     uint64_t table_applied; /* records of its head's table that were applied there so far */
     int64_t now_us;
-    int64_t read_us;   /* when its head was read, or its shard went on after a halt or came back, if that is later */
+    int64_t read_us;   /* when its head was read, or its shard went on after a halt, if that is later */
     int64_t looked_us; /* leat_job_result */
     int64_t patience_us;
 } leat_attempt;

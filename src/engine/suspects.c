@@ -5,13 +5,24 @@
  * A shard has one trial in flight: what may end its session, or all sessions of its server, must not do so several times at
  * once. All others run beside it. After a partition was away the shard has no trial for as long: so others have
  * half of the time even where a session that ends takes the whole server along.
+ *
+ * A claim also has the partition read again from its low water, which stands before the suspect: the longer it stalls, the
+ * more. And where the session was the shard's only one, all its partitions are. So there is no trial before they are where they
+ * were, and then none for several times as long.
  */
 #include <string.h>
 
 #include "engine/engine_state.h"
 
-/* The pause that follows an outage is no longer than so many of the longest back-offs. */
-enum { OUTAGE_PAUSES_MAX = 60 };
+enum {
+    PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than so many of the longest back-offs */
+    REREAD_PAUSES = 4,       /* others have at least so many parts of the time, reading again has one */
+};
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 static uint32_t records_up_to(const leat_batch *batch, uint32_t partition, uint32_t subpartition, int64_t offset)
 {
@@ -89,14 +100,18 @@ static int64_t pause_us(leat_engine *engine, const leat_narrow *narrow)
     return leat_backoff_us(&engine->prng, n, config->retry_min_us, config->retry_max_us);
 }
 
+static int64_t bounded(const leat_engine *engine, int64_t pause)
+{
+    int64_t max_us = PAUSE_BACKOFFS_MAX * engine->config.retry_max_us;
+    return pause < max_us ? pause : max_us;
+}
+
 /* The partition was away, perhaps with all others: trials wait for as long, so that others have half of the time. */
 static void keep_quiet(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
-    int64_t gone_us = partition->away_us > 0 ? engine->now_us - partition->away_us : 0;
+    int64_t gone_us = bounded(engine, partition->away_us > 0 ? engine->now_us - partition->away_us : 0);
     partition->away_us = 0;
-    if (gone_us > OUTAGE_PAUSES_MAX * engine->config.retry_max_us)
-        gone_us = OUTAGE_PAUSES_MAX * engine->config.retry_max_us;
     if (engine->now_us + gone_us <= shard->quiet_us)
         return;
     shard->quiet_us = engine->now_us + gone_us;
@@ -108,6 +123,9 @@ static void keep_quiet(leat_engine *engine, leat_partition *partition)
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
 {
     keep_quiet(engine, partition);
+    partition->reread_us = engine->now_us;
+    if (partition->progress.low + 1 >= partition->reread_to)
+        partition->reread_to = 0;
     for (uint32_t i = 0; i < LEAT_SUBS; i++) {
         leat_narrow *narrow = &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
         leat_narrow_passed(narrow, partition->progress.offsets[i], 0);
@@ -116,9 +134,18 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
     }
 }
 
+void leat_suspects_reread(leat_engine *engine, leat_partition *partition)
+{
+    int64_t took_us = engine->now_us - partition->reread_us;
+    leat_shard *shard = leat_shard_of(engine, partition);
+    partition->reread_to = 0;
+    shard->quiet_us = later(shard->quiet_us, engine->now_us + bounded(engine, REREAD_PAUSES * took_us));
+}
+
 void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
 {
     partition->away_us = 0;
+    partition->reread_to = 0;
     for (uint32_t i = 0; i < LEAT_SUBS; i++) {
         leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), i);
         queue->narrow = (leat_narrow){0};
@@ -137,6 +164,19 @@ static void mark_again(leat_engine *engine, uint32_t id)
     leat_trouble_met(engine, id, engine->queues[id].narrow.since_us, &result);
 }
 
+/* Is a partition of the shard read again? Not for ever: one that is full, or whose log cannot be read, holds up no trial. */
+static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
+{
+    int64_t longest_us = PAUSE_BACKOFFS_MAX * engine->config.retry_max_us;
+    for (uint32_t i = 0; i < shard->partition_count; i++) {
+        const leat_partition *partition = &engine->partitions[shard->partitions[i]];
+        if (partition->state == LEAT_READING && partition->reread_to > 0 && !partition->full &&
+            engine->now_us - partition->reread_us < longest_us)
+            return true;
+    }
+    return false;
+}
+
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
@@ -147,7 +187,9 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
         mark_again(engine, id);
     if (!leat_narrow_on_trial(narrow))
         return 0;
-    int64_t quiet_us = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS])->quiet_us;
-    int64_t due_us = narrow->due_us > quiet_us ? narrow->due_us : quiet_us;
+    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]);
+    if (is_read_again(engine, shard))
+        return engine->config.retry_min_us;
+    int64_t due_us = later(narrow->due_us, shard->quiet_us);
     return due_us > engine->now_us ? due_us - engine->now_us : 0;
 }

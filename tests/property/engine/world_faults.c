@@ -413,7 +413,7 @@ void world_heal_and_finish(test_world *world)
     heal(world);
     uint32_t rounds = 0;
     while (!all_applied(world)) {
-        LEAT_ASSERT(++rounds < 2000);
+        LEAT_ASSERT(++rounds < 20000);
         calm_round(world);
     }
     for (uint32_t worker = 0; worker < WORKERS; worker++) {

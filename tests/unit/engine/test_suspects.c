@@ -141,5 +141,44 @@ START_TEST(stale_ones_count_too)
 }
 END_TEST
 
+/* The low water stands before a suspect, so each of its claims has more read again: that must not become all that is done. */
+START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
+{
+    story s;
+    story_begin(&s, 1);
+    story_reading(&s, 1);
+    leat_progress progress = story_nothing(&s);
+    for (int i = 0; i < 2; i++) {
+        story_load(&s, 0, 1, 0, 0);
+        story_load(&s, 0, 2, 1, 9);
+        story_settle(&s);
+        while (s.open_count == 0)
+            story_wait(&s);
+        s.size = 0;
+        end_session(&s, 0, &progress);
+    }
+    int64_t begun_us = s.now_us;
+    story_load(&s, 0, 1, 0, 0);
+    for (int64_t offset = 1; offset < 10; offset++) {
+        story_pass(&s, 100000);
+        ck_assert_uint_eq(s.open_count, 0);
+        story_read(&s, 0, 3, offset);
+        story_settle(&s);
+        if (s.open_count > 0)
+            story_done(&s, 0, LEAT_APPLIED);
+        s.size = 0;
+    }
+    int64_t took_us = s.now_us - begun_us;
+    begun_us = s.now_us;
+    while (s.open_count == 0)
+        story_wait(&s);
+    story_told(&s, "batch 0/1:0\n");
+    ck_assert_int_ge(s.now_us - begun_us, 4 * took_us);
+    story_done(&s, 0, LEAT_APPLIED);
+    story_end(&s);
+}
+END_TEST
+
 STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
-           a_suspect_is_halved_out_and_named_and_stays_known_over_claims, what_was_committed_is_no_suspect, stale_ones_count_too)
+           a_suspect_is_halved_out_and_named_and_stays_known_over_claims, what_was_committed_is_no_suspect, stale_ones_count_too,
+           what_a_trial_has_read_again_is_a_small_part_of_the_time)
