@@ -19,7 +19,7 @@ enum {
     ASK_EVERY_MS = 1000,
     NEWS_MS = 2000,     /* between two rows */
     PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_SAID_MAX */
-    AGAIN_MS = 5000,    /* after one that could not be written */
+    AGAIN_MS = 2000,    /* after one that could not be written: a server that has crashed has lost what was told */
     REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who meets a lock pauses between two attempts */
 };
 

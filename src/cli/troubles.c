@@ -139,6 +139,16 @@ static uint32_t count_working(const leat_troubles *troubles)
     return count;
 }
 
+/* One that works and of which there is no word: the server has crashed and leat.workers is empty, or its role may not write
+ * it. NULL: none. */
+static const leat_status_process *mute_one(const leat_troubles *troubles)
+{
+    for (uint32_t i = 0; i < troubles->process_count; i++)
+        if (troubles->processes[i].works && troubles->processes[i].heard_ms < 0)
+            return &troubles->processes[i];
+    return NULL;
+}
+
 /* ---- what they say ---- */
 
 /* A wait that was asked for just now is there already. */
@@ -207,7 +217,15 @@ static void find_unowned(leat_troubles *troubles, const leat_lag *lag, uint32_t 
 {
     uint32_t count;
     const leat_lag_partition *at = oldest(lag, shard, owned, false, &count);
-    if (at && at->age_ms > UNOWNED_MS)
+    const leat_status_process *mute = mute_one(troubles);
+    if (!at || at->age_ms <= UNOWNED_MS)
+        return;
+    if (mute)
+        add_words(troubles, "unowned", at->age_ms,
+                  "partition=%" PRIu32 " offset=%" PRId64 " records wait, and no process says that it has this partition (%" PRIu32
+                  " partitions are like it); process %s has said nothing since the server started, or may not write leat.workers",
+                  at->partition, at->low + 1, count, mute->name);
+    else
         add_words(troubles, "unowned", at->age_ms,
                   "partition=%" PRIu32 " offset=%" PRId64 " records wait, and no process has this partition (%" PRIu32
                   " partitions are like it)",

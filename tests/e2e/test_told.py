@@ -137,6 +137,21 @@ def test_a_process_that_is_gone_or_stands_still(one):
         assert one.rows(f"select count(*) from leat.workers where pid = {other.pid}") == [(0,)]
 
 
+def test_a_process_without_a_word(one):
+    """A crash of the server empties leat.workers: nobody is said to be missing who has sessions there."""
+    leat = one.start("run")
+    with one.client(leat) as http, one.db("a") as db:
+        put(http, 1, parent=7)
+        wait_for_trouble(one, kind="stalled")
+        db.execute("create function mute() returns trigger language plpgsql as $$ begin return null; end $$;"
+                   " create trigger mute before insert on leat.workers for each row execute function mute();"
+                   " delete from leat.workers")
+        words = wait_for_trouble(one, kind="unowned")["words"]
+        assert f" {leat.pid} has said nothing" in words and "no process has" not in words
+        db.execute("drop trigger mute on leat.workers; insert into parents values (7)")
+        wait_until_well(one)
+
+
 def test_a_standby_that_is_gone(one):
     """A commit waits for it: status says so, and how it is set; nothing of that keeps leat's own word from being written."""
     leat = one.start("run")
