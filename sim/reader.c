@@ -312,7 +312,7 @@ static void check_range_later(leat_log_reader *reader, uint32_t partition)
                          pack(reader, partition));
 }
 
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch)
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied)
 {
     reader_part *part = &reader->parts[partition];
     if (part->holding != HOLDS)
@@ -321,10 +321,10 @@ void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t o
     part->is_reading = part->is_paused = part->is_waiting = false;
     part->sought = ++reader->world->serial;
     part->next = offset;
-    part->next_epoch = epoch >= 0 || offset != part->seen + 1 ? epoch : part->seen_epoch;
+    part->next_epoch = applied->epoch >= 0 || offset != part->seen + 1 ? applied->epoch : part->seen_epoch;
     part->read_to = -1;
-    part->low = low;
-    part->high = high;
+    part->low = applied->low;
+    part->high = applied->high;
     check_range_later(reader, partition);
 }
 

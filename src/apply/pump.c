@@ -66,8 +66,8 @@ static void do_run(leat_worker *worker, const leat_effect *effect)
 
 static void do_seek(leat_worker *worker, const leat_effect *effect)
 {
-    leat_log_reader_seek(worker->reader, effect->partition, effect->offset, effect->low, effect->high,
-                         effect->epoch);
+    const leat_log_applied applied = {effect->low, effect->high, effect->high_ms, effect->epoch};
+    leat_log_reader_seek(worker->reader, effect->partition, effect->offset, &applied);
 }
 
 static void do_commit(leat_worker *worker, const leat_effect *effect)
@@ -96,7 +96,7 @@ static void do_revoked(leat_worker *worker, const leat_effect *effect)
     leat_log_reader_give_back(worker->reader, effect->partition);
 }
 
-/* worker_facts.c says it, with all that is stalled by the same cause. */
+/* A line for each subpartition would be a flood: worker_facts.c says them, one line a cause. */
 static void do_stalled(leat_worker *worker, const leat_effect *effect)
 {
     (void)worker;

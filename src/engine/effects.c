@@ -86,6 +86,7 @@ static bool tell_pause(leat_partition *partition, leat_effect *ret_effect)
 
 static bool tell_partition(leat_partition *partition, leat_effect *ret_effect)
 {
+    const leat_newest *newest = &partition->progress.newest;
     if (partition->tell & LEAT_TELL_COMMIT) {
         partition->tell &= (uint8_t)~LEAT_TELL_COMMIT;
         ret_effect->kind = LEAT_COMMIT;
@@ -104,7 +105,8 @@ static bool tell_partition(leat_partition *partition, leat_effect *ret_effect)
         ret_effect->offset = leat_progress_read_from(&partition->progress);
         ret_effect->low = partition->progress.low;
         ret_effect->high = leat_progress_high(&partition->progress);
-        ret_effect->epoch = partition->progress.newest.epoch;
+        ret_effect->high_ms = newest->offset == ret_effect->high ? newest->at_ms : 0;
+        ret_effect->epoch = newest->epoch;
         return true;
     }
     if (tell_pause(partition, ret_effect))

@@ -146,7 +146,8 @@ typedef enum leat_effect_kind {
     LEAT_RESUME,
     LEAT_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
     LEAT_REVOKED, /* `partition` is quiet: give it back to the group */
-    LEAT_STALLED, /* say loudly: `partition` / `subpartition` is held by the record at `offset`; see `result` */
+    LEAT_STALLED, /* `partition` / `subpartition` is held by the record at `offset`; see `result`. At once, then once a minute. A
+                     process with many of them says what leat_engine_troubles has instead, one line a cause */
     LEAT_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter, committed; `result`
                            is what it was refused with: outcome, sqlstate, message */
     LEAT_TABLE_STOPPED, /* say loudly: too many of `table`'s records in the shard of `partition` are refused, the last
@@ -164,6 +165,7 @@ typedef struct leat_effect {
     int64_t offset;
     int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
     int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_progress_high) */
+    int64_t high_ms;                /* SEEK: the timestamp of the record there; 0: not known */
     int32_t epoch;                  /* SEEK: the log has records of this leader epoch up to there; -1: not known */
     const leat_job *job;            /* RUN; valid until its job_done */
     const leat_job_result *result;  /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED; valid until the next call */

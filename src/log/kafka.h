@@ -66,7 +66,7 @@ void leat_kafka_writer_free(leat_log_writer *writer, int timeout_ms);
 leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
                                        const leat_log_identity *identity, const leat_reader_events *events,
                                        leat_error *error);
-void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch);
+void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
 void leat_kafka_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_kafka_reader_resume(leat_log_reader *reader, uint32_t partition);
 void leat_kafka_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);

@@ -111,7 +111,7 @@ static void check_later(leat_part *part)
     part->retry_us = leat_mono_us() + CHECK_RETRY_US;
 }
 
-void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch)
+void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, const leat_log_applied *applied)
 {
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
@@ -119,10 +119,10 @@ void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
     if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING)
         return;
     leat_part_drop_batch(part);
-    part->low = low;
-    part->high = high;
+    part->low = applied->low;
+    part->high = applied->high;
     part->next = offset;
-    part->next_epoch = epoch >= 0 || offset != part->seen + 1 ? epoch : part->seen_epoch;
+    part->next_epoch = applied->epoch >= 0 || offset != part->seen + 1 ? applied->epoch : part->seen_epoch;
     part->read_to = -1;
     part->tries = 0;
     part->short_ends = 0;

@@ -189,7 +189,7 @@ int leat_local_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
 
 leat_log_reader *leat_local_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
                                        const leat_reader_events *events, leat_error *error);
-void leat_local_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch);
+void leat_local_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
 void leat_local_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_local_reader_resume(leat_log_reader *reader, uint32_t partition);
 void leat_local_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);

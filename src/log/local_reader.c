@@ -4,7 +4,9 @@
  * thread wakes it; what is new it sees in leat_local_part, so that a partition without news costs nothing.
  *
  * The range is judged by the rules of kafka_range.c, and again when a record that should be there is not. Offsets have no
- * holes here: one that is missing between the first and the next is a fault of the file.
+ * holes here: one that is missing between the first and the next is a fault of the file. Nor are there leader epochs: that the file is an
+ * older copy, and has grown past what was applied since, the time of the newest applied record tells, before anything is
+ * offered. (Found only on the way to it, what is new before it would be applied or skipped by then.)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +37,7 @@ typedef struct reader_part {
     uint32_t generation; /* of the seek */
     int64_t low;         /* as told by the seek */
     int64_t high;
+    int64_t high_ms;   /* 0: not known */
     int64_t next;      /* the offset to read; -1: the log's first */
     int64_t committed; /* the offset last committed; -1: none */
     sqlite3_stmt *select; /* NULL: not needed yet */
@@ -111,6 +114,51 @@ static void break_lost(leat_local_reader *reader, uint32_t partition, int64_t st
     break_part(reader, partition, reason);
 }
 
+static void break_other(leat_local_reader *reader, uint32_t partition, int64_t at_ms)
+{
+    const reader_part *part = &reader->parts[partition];
+    char reason[REASON_SIZE];
+    snprintf(reason, sizeof reason,
+             "the log's record at offset %lld has timestamp %lld, but the one that was applied had %lld: the file is an older copy that "
+             "was written to since. What is new in it up to there would count as applied",
+             (long long)part->high, (long long)at_ms, (long long)part->high_ms);
+    break_part(reader, partition, reason);
+}
+
+static void fail(leat_local_reader *reader, int code);
+
+/* The time of the record at `high`; 0: it is not in the file any more. Returns SQLite's code. */
+static int read_time(leat_local_reader *reader, uint32_t partition, int64_t *ret_ms)
+{
+    char sql[LEAT_LOCAL_SQL_SIZE];
+    sqlite3_stmt *row;
+    snprintf(sql, sizeof sql, "SELECT accepted_ms FROM leat_records_%u WHERE offset = ?", partition);
+    int code = sqlite3_prepare_v2(reader->db, sql, -1, &row, NULL);
+    if (code != SQLITE_OK)
+        return code;
+    sqlite3_bind_int64(row, 1, reader->parts[partition].high);
+    code = sqlite3_step(row);
+    *ret_ms = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_finalize(row);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* Its range fits. Is it the log of which that was applied? */
+static void judge_newest(leat_local_reader *reader, uint32_t partition, int64_t start)
+{
+    reader_part *part = &reader->parts[partition];
+    int64_t at_ms = 0;
+    int code = part->high_ms > 0 ? read_time(reader, partition, &at_ms) : SQLITE_OK;
+    if (code != SQLITE_OK) {
+        fail(reader, code);
+    } else if (at_ms > 0 && at_ms != part->high_ms) {
+        break_other(reader, partition, at_ms);
+    } else {
+        part->next = max64(part->next, start); /* -1: from the log's first */
+        part->state = PART_READING;
+    }
+}
+
 static void judge(leat_local_reader *reader, uint32_t partition)
 {
     reader_part *part = &reader->parts[partition];
@@ -125,8 +173,7 @@ static void judge(leat_local_reader *reader, uint32_t partition)
     } else if (start > reach + 1) {
         break_lost(reader, partition, start, reach + 1);
     } else {
-        part->next = max64(part->next, start); /* -1: from the log's first */
-        part->state = PART_READING;
+        judge_newest(reader, partition, start);
     }
 }
 
@@ -401,9 +448,8 @@ static bool is_mine(const reader_part *part)
     return part->state != PART_FOREIGN && part->state != PART_NEW;
 }
 
-void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch)
+void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, const leat_log_applied *applied)
 {
-    (void)epoch;
     leat_local_reader *reader = (leat_local_reader *)base;
     reader_part *part = part_at(reader, partition);
     if (!is_mine(part))
@@ -412,8 +458,9 @@ void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
     part->state = PART_SOUGHT;
     part->generation++;
     part->next = offset;
-    part->low = low;
-    part->high = high;
+    part->low = applied->low;
+    part->high = applied->high;
+    part->high_ms = applied->high_ms;
     part->paused = false;
     uv_async_send(&reader->wake);
 }

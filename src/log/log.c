@@ -122,9 +122,9 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
     return ops_of(config)->reader_new(loop, config, identity, events, error);
 }
 
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch)
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied)
 {
-    reader->ops->reader_seek(reader, partition, offset, low, high, epoch);
+    reader->ops->reader_seek(reader, partition, offset, applied);
 }
 
 void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition)

@@ -167,13 +167,13 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
  * built-in log knows no partitions here: its file is one. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
 size_t leat_log_writer_waiting(const leat_log_writer *writer);
-/* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be reached, it is not the
- * one that was set up, or it has refused every write lately. Valid until the loop runs on. */
 /* Does the log answer, and if not, since when and why? Names the brokers: for logs and the admin port, not for clients. */
 void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret);
 /* NULL, or why the process should be ended and started again: nothing has helped for log_config.give_up_after_ms. It goes
  * on trying meanwhile. */
 const char *leat_log_writer_failed(const leat_log_writer *writer);
+/* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be reached, it is not the
+ * one that was set up, or it has refused every write lately. Valid until the loop runs on. */
 const char *leat_log_writer_trouble(leat_log_writer *writer);
 /* NULL: that partition takes writes, as far as is known. Else what it lacks (a leader, replicas) and since when; then it has
  * lacked it for a second at least, a change of leaders is no trouble. Valid until the next call. */
@@ -215,17 +215,25 @@ typedef struct leat_reader_events {
     void (*failed)(void *context, const char *reason);
 } leat_reader_events;
 
+/* What is applied of a partition, as its progress says. */
+typedef struct leat_log_applied {
+    int64_t low;     /* everything up to here; -1: nothing */
+    int64_t high;    /* something up to here; -1: nothing */
+    int64_t high_ms; /* the timestamp of the record at `high`; 0: not known, or there was none */
+    int32_t epoch;   /* the greatest leader epoch of what is applied; -1: not known */
+} leat_log_applied;
+
 leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
                                      const leat_reader_events *events, leat_error *error);
 /*
  * Reads the partition from `offset` (-1: from its start) once its range is checked, without blocking: nothing of an
- * earlier read is offered after this returns, and a pause is over. Everything below `offset` and up to `low` is
- * applied, something up to `high` (-1: nothing), and what is applied is of leader epochs up to `epoch` (-1: not known). A log
- * that starts later than that has lost what may not be applied: `broken`. So has one that ends at or before `high` or `low` (cut
- * off), one in which that epoch ends before `offset` (cut off and written anew), and one whose topic was made anew. The rules in
- * full are at the top of kafka_range.c. Errors are retried inside and said.
+ * earlier read is offered after this returns, and a pause is over. Everything below `offset` is applied, too. A log that
+ * starts later than that has lost what may not be applied: `broken`. So has one that ends at or before `high` or `low` (cut
+ * off), one in which `epoch` ends before `offset` (cut off and written anew; of the built-in log, which has no epochs, one
+ * whose record at `high` has another time), and one whose topic was made anew. The rules in full are at the top of
+ * kafka_range.c. Errors are retried inside and said.
  */
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch);
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
 void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
 /* Commits that everything up to and including `offset` is applied; asynchronous, failures are said and counted only. */

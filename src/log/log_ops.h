@@ -38,7 +38,7 @@ typedef struct leat_log_ops {
 
     leat_log_reader *(*reader_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
                                    const leat_reader_events *events, leat_error *error);
-    void (*reader_seek)(leat_log_reader *reader, uint32_t partition, int64_t offset, int64_t low, int64_t high, int32_t epoch);
+    void (*reader_seek)(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
     void (*reader_pause)(leat_log_reader *reader, uint32_t partition);
     void (*reader_resume)(leat_log_reader *reader, uint32_t partition);
     void (*reader_commit)(leat_log_reader *reader, uint32_t partition, int64_t offset);

@@ -120,7 +120,7 @@ static void on_assigned(void *context, uint32_t partition)
     m->wanted[partition] = false;
     int64_t low = m->low == -2 ? m->w->applied[partition] : m->low;
     m->next[partition] = low + 1;
-    leat_log_reader_seek(m->reader, partition, low + 1, low, m->high > low ? m->high : low, -1);
+    leat_log_reader_seek(m->reader, partition, low + 1, &(leat_log_applied){low, m->high > low ? m->high : low, 0, -1});
 }
 
 static void give_back(member *m, uint32_t partition)

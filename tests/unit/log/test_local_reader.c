@@ -84,7 +84,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     r->hold_next = false;
     if (r->seek_at == (int64_t)r->count) {
         r->seek_at = -1;
-        leat_log_reader_seek(r->reader, record->partition, r->seek_to, -1, -1, -1);
+        leat_log_reader_seek(r->reader, record->partition, r->seek_to, &(leat_log_applied){-1, -1, 0, -1});
     }
     return true;
 }
@@ -236,7 +236,7 @@ START_TEST(gives_back_what_was_appended)
     for (size_t i = 0; i < 4; i++)
         ck_assert_int_eq(fixture_append(&f, &records[i], NULL, &error), 0);
     reading *r = read_all(&f, 1);
-    leat_log_reader_seek(r->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_read, 4);
     const seen wanted[] = {
         {0, 0, 5, "k", "{\"a\":1}", "{\"route\":\"orders\",\"op\":\"patch\"}", false, false},
@@ -273,7 +273,7 @@ START_TEST(two_readers_share_the_partitions)
         r[i] = read_as(&f, &identity);
         await(r[i], is_assigned, 3 - i);
         for (uint32_t p = 0; p < 5; p++)
-            leat_log_reader_seek(r[i]->reader, p, -1, -1, -1, -1);
+            leat_log_reader_seek(r[i]->reader, p, -1, &(leat_log_applied){-1, -1, 0, -1});
     }
     for (uint32_t p = 0; p < 5; p++)
         fixture_append_keys(&f, p, 0, 300, 1);
@@ -304,7 +304,7 @@ START_TEST(offers_a_refused_record_again_first)
     fixture_append_keys(&f, 0, 0, 600, 1);
     reading *r = read_all(&f, 1);
     r->refuse_at = 300;
-    leat_log_reader_seek(r->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_refused, 1);
     some_turns(&f);
     ck_assert_uint_eq(r->count, 300);
@@ -326,7 +326,7 @@ START_TEST(a_pause_stops_until_resume)
     fixture_open(&f, 1);
     fixture_write(&f);
     reading *r = read_all(&f, 1);
-    leat_log_reader_seek(r->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     fixture_append_keys(&f, 0, 0, 10, 1);
     await(r, has_read, 10);
     leat_log_reader_pause(r->reader, 0);
@@ -350,9 +350,9 @@ START_TEST(a_handle_outlives_seeks)
     fixture_append_keys(&f, 0, 0, 3, 1);
     reading *r = read_all(&f, 1);
     r->hold_next = true;
-    leat_log_reader_seek(r->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_read, 3);
-    leat_log_reader_seek(r->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_read, 6);
     const leat_local_record *held = r->held;
     ck_assert(leat_slice_is(held->record.key, "0"));
@@ -372,18 +372,18 @@ START_TEST(nothing_of_an_earlier_read_after_a_seek)
     reading *r = read_all(&f, 1);
     r->seek_at = 10; /* from inside the callback, forward */
     r->seek_to = 50;
-    leat_log_reader_seek(r->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_read, 60);
     expect_keys(r, 0, 0, 10);
     expect_keys(r, 10, 50, 50);
-    leat_log_reader_seek(r->reader, 0, 20, 19, 99, -1); /* back */
+    leat_log_reader_seek(r->reader, 0, 20, &(leat_log_applied){19, 99, 0, -1}); /* back */
     await(r, has_read, 140);
     expect_keys(r, 60, 20, 80);
     r->refuse_at = 145; /* a refused one is dropped by a seek, and its pause is over */
-    leat_log_reader_seek(r->reader, 0, 0, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, 0, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_refused, 1);
     r->refuse_at = SIZE_MAX;
-    leat_log_reader_seek(r->reader, 0, 90, 89, -1, -1);
+    leat_log_reader_seek(r->reader, 0, 90, &(leat_log_applied){89, -1, 0, -1});
     await(r, has_read, 155);
     expect_keys(r, 145, 90, 10);
     read_end(r);
@@ -400,7 +400,7 @@ START_TEST(commits_are_answered_later)
     fixture_write(&f);
     fixture_append_keys(&f, 0, 0, 5, 1);
     reading *r = read_all(&f, 2);
-    leat_log_reader_seek(r->reader, 0, 0, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, 0, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_read, 5);
     int64_t before_us = leat_mono_us();
     leat_log_reader_commit(r->reader, 0, 4);
@@ -482,7 +482,7 @@ static void apply_some(fixture *f)
     fixture_await_answers(f);
     reading *r = read_all(f, 2);
     for (uint32_t p = 0; p < 2; p++)
-        leat_log_reader_seek(r->reader, p, 2400, 2399, -1, -1);
+        leat_log_reader_seek(r->reader, p, 2400, &(leat_log_applied){2399, -1, 0, -1});
     await(r, has_read, 200);
     for (uint32_t p = 0; p < 2; p++)
         leat_log_reader_commit(r->reader, p, 2399);
@@ -511,10 +511,10 @@ START_TEST(deletes_what_was_applied_long_ago)
     ck_assert_int_eq(starts[0], 0);
     ck_assert_int_eq(starts[1], 2400);
     reading *r = read_all(&f, 2);
-    leat_log_reader_seek(r->reader, 1, 2300, 2399, -1, -1); /* those deleted are applied: they are not missed */
+    leat_log_reader_seek(r->reader, 1, 2300, &(leat_log_applied){2399, -1, 0, -1}); /* those deleted are applied: they are not missed */
     await(r, has_read, 100);
     expect_keys(r, 0, 2400, 100);
-    leat_log_reader_seek(r->reader, 1, 2300, 2298, -1, -1);
+    leat_log_reader_seek(r->reader, 1, 2300, &(leat_log_applied){2298, -1, 0, -1});
     await(r, is_broken, 0);
     ck_assert_msg(strstr(r->broken, "starts at offset 2400, but offsets from 2300 on are not applied"), "%s", r->broken);
     read_end(r);
@@ -550,7 +550,7 @@ START_TEST(offsets_go_on_after_all_was_deleted)
     fixture_append_keys(&f, 0, 0, 7, 1);
     fixture_await_answers(&f);
     reading *r = read_all(&f, 1);
-    leat_log_reader_seek(r->reader, 0, 0, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, 0, &(leat_log_applied){-1, -1, 0, -1});
     await(r, has_read, 7);
     leat_log_reader_commit(r->reader, 0, 6);
     await_trimmed(&f, 0, 7);
@@ -563,7 +563,7 @@ START_TEST(offsets_go_on_after_all_was_deleted)
     fixture_append_keys(&f, 0, 7, 3, 1); /* the fixture wants offset 7 next */
     fixture_await_answers(&f);
     r = read_all(&f, 1);
-    leat_log_reader_seek(r->reader, 0, 7, 6, 6, -1);
+    leat_log_reader_seek(r->reader, 0, 7, &(leat_log_applied){6, 6, 0, -1});
     await(r, has_read, 3);
     expect_keys(r, 0, 7, 3);
     read_end(r);
@@ -581,10 +581,10 @@ START_TEST(breaks_when_the_end_is_too_short)
     fixture_append_keys(&f, 0, 0, 5, 1);
     fixture_await_answers(&f);
     reading *r = read_all(&f, 1);
-    leat_log_reader_seek(r->reader, 0, 5, 4, 4, -1); /* just enough */
+    leat_log_reader_seek(r->reader, 0, 5, &(leat_log_applied){4, 4, 0, -1}); /* just enough */
     some_turns(&f);
     ck_assert_str_eq(r->broken, "");
-    leat_log_reader_seek(r->reader, 0, 3, 2, 5, -1);
+    leat_log_reader_seek(r->reader, 0, 3, &(leat_log_applied){2, 5, 0, -1});
     await(r, is_broken, 0);
     ck_assert_msg(strstr(r->broken, "ends at offset 5, but offset 5 was read"), "%s", r->broken);
     leat_log_reader_confirm(r->reader); /* is answered, but what was applied was not of this log */
@@ -594,6 +594,31 @@ START_TEST(breaks_when_the_end_is_too_short)
     fixture_await_answers(&f);
     some_turns(&f);
     ck_assert_uint_eq(r->count, 0);
+    read_end(r);
+    finish(&f);
+}
+END_TEST
+
+/* An older copy of the file was put back and written to, past what was applied of the one it replaced. */
+START_TEST(breaks_before_anything_when_the_newest_applied_record_is_another)
+{
+    fixture f;
+    fixture_open(&f, 1);
+    fixture_write(&f);
+    fixture_append_keys(&f, 0, 0, 10, 1000);
+    fixture_await_answers(&f);
+    reading *r = read_all(&f, 1);
+    leat_log_reader_seek(r->reader, 0, 3, &(leat_log_applied){2, 7, 999, -1});
+    await(r, is_broken, 0);
+    ck_assert_msg(strstr(r->broken, "offset 7 has timestamp 1000, but the one that was applied had 999"), "%s", r->broken);
+    some_turns(&f);
+    ck_assert_uint_eq(r->count, 0);
+    read_end(r);
+
+    r = read_all(&f, 1);
+    leat_log_reader_seek(r->reader, 0, 3, &(leat_log_applied){2, 7, 1000, -1});
+    await(r, has_read, 7);
+    expect_keys(r, 0, 3, 7);
     read_end(r);
     finish(&f);
 }
@@ -611,7 +636,7 @@ START_TEST(breaks_when_the_file_was_made_anew)
     ck_assert_str_ne(before.topic_id, after.topic_id);
     reading *r = read_as(&f, &before);
     await(r, is_assigned, 1);
-    leat_log_reader_seek(r->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     await(r, is_broken, 0);
     ck_assert_msg(strstr(r->broken, "made anew"), "%s", r->broken);
     read_end(r);
@@ -628,7 +653,7 @@ START_TEST(breaks_when_a_record_is_missing)
     fixture_await_answers(&f);
     tamper(&f, "DELETE FROM leat_records_0 WHERE offset = 4");
     reading *r = read_all(&f, 1);
-    leat_log_reader_seek(r->reader, 0, 0, -1, -1, -1);
+    leat_log_reader_seek(r->reader, 0, 0, &(leat_log_applied){-1, -1, 0, -1});
     await(r, is_broken, 0);
     ck_assert_uint_eq(r->count, 4);
     ck_assert_msg(strstr(r->broken, "offset 4 is missing"), "%s", r->broken);
@@ -643,7 +668,7 @@ START_TEST(every_reader_hears_once_that_the_log_is_broken)
     fixture_open(&f, 2);
     reading *r[2] = {read_all(&f, 2), read_all(&f, 2)};
     fixture_write(&f);
-    leat_log_reader_seek(r[0]->reader, 0, -1, -1, -1, -1);
+    leat_log_reader_seek(r[0]->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     leat_diag_level(LEAT_ERROR + 1);
     tamper(&f, "DROP TABLE leat_records_1");
     fixture_append_keys(&f, 1, 0, 1, 1);
@@ -682,6 +707,7 @@ int main(void)
     tcase_add_test(tests, a_clock_put_back_deletes_nothing);
     tcase_add_test(tests, offsets_go_on_after_all_was_deleted);
     tcase_add_test(tests, breaks_when_the_end_is_too_short);
+    tcase_add_test(tests, breaks_before_anything_when_the_newest_applied_record_is_another);
     tcase_add_test(tests, breaks_when_the_file_was_made_anew);
     tcase_add_test(tests, breaks_when_a_record_is_missing);
     tcase_add_test(tests, every_reader_hears_once_that_the_log_is_broken);
