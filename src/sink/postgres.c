@@ -118,7 +118,7 @@ static void drop_notice(void *context, const PGresult *result)
 
 static int fail_silence(leat_pg *pg, leat_error *error)
 {
-    char reason[512];
+    char reason[LEAT_WAIT_WORDS_SIZE];
     long long waited_s = (long long)(pg->timeout_us / 1000000);
     pg->is_away = true;
     if (pg->dsn && leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
@@ -129,7 +129,7 @@ static int fail_silence(leat_pg *pg, leat_error *error)
 /* Once: a person who waits is told what for. */
 static void tell(leat_pg *pg)
 {
-    char reason[512];
+    char reason[LEAT_WAIT_WORDS_SIZE];
     pg->tell_us = 0;
     if (leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
         leat_warn("%s: no answer yet: %s; waiting for %lld s more", pg->where, reason,

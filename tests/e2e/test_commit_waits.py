@@ -38,7 +38,7 @@ def test_init_says_what_its_commit_waits_for(world):
     """Within seconds, with the setting; it goes on once the standby has answered."""
     with standby_is_gone(world):
         init = world.start("init", wait=False)
-        init.wait_for("its commit waits for a synchronous standby (synchronous_standby_names is 'gone')")
+        init.wait_for('a synchronous standby to confirm its commit: synchronous_standby_names is "gone"')
     assert init.popen.wait(60) == 0
     assert world.rows("select count(*) from leat.partitions") == [(1,)]
 
