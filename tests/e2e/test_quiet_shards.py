@@ -50,6 +50,7 @@ def test_a_name_that_hangs_holds_up_only_its_shard(make_world):
             write(http, on_b, ident)
             wait_until(lambda: len(world.rows(f"select 1 from counters where app = {on_a}", ["a"])) == ident + 1, "shard a to go on")
         assert len(world.rows(f"select 1 from counters where app = {on_b}", ["b"])) == 1
+        assert len(slow.read_text().split()) <= 4, "all who wait for one name share its lookups"
         slow.unlink()
         wait_until(lambda: len(world.rows(f"select 1 from counters where app = {on_b}", ["b"])) == 21, "shard b to catch up")
         slow.touch()

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sink/lookup.h"
+
 static leat_pg_dsn *dsn;
 static leat_pg_hosts *hosts;
 
@@ -146,6 +148,31 @@ START_TEST(names_have_a_time_limit)
 }
 END_TEST
 
+static void await_addresses(leat_lookup *lookup, leat_addresses *ret)
+{
+    int64_t until_us = leat_mono_us() + 60000000;
+    while (!leat_lookup_take(lookup, ret) && leat_mono_us() < until_us)
+        usleep(1000);
+    ck_assert_uint_gt(ret->count, 0);
+}
+
+/* Each has its answer, whoever has let go before or after it came. */
+START_TEST(who_asks_for_one_name_shares_a_lookup)
+{
+    enum { ASKERS = 32 };
+    leat_lookup *lookups[ASKERS];
+    for (int i = 0; i < ASKERS; i++)
+        ck_assert_ptr_nonnull(lookups[i] = leat_lookup_start("localhost", -1));
+    for (int i = 0; i < ASKERS; i += 2)
+        leat_lookup_drop(lookups[i]);
+    for (int i = 1; i < ASKERS; i += 2) {
+        leat_addresses found = {0};
+        await_addresses(lookups[i], &found);
+        leat_lookup_drop(lookups[i]);
+    }
+}
+END_TEST
+
 START_TEST(the_good_place_is_first_from_then_on)
 {
     char places[512];
@@ -203,6 +230,7 @@ int main(void)
     tcase_add_test(tests, a_name_is_looked_up_and_kept);
     tcase_add_test(tests, a_name_that_is_none_is_passed_over_and_told);
     tcase_add_test(tests, names_have_a_time_limit);
+    tcase_add_test(tests, who_asks_for_one_name_shares_a_lookup);
     tcase_add_test(tests, the_good_place_is_first_from_then_on);
     tcase_add_loop_test(tests, each_place_has_a_limit, 0, sizeof limits / sizeof *limits);
     tcase_add_test(tests, messages_become_one_line);
