@@ -135,13 +135,15 @@ static void check_local_log(examination *about, uint32_t shard, leat_finding *re
         find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", startup->log.file, startup->identity.partition_count);
 }
 
-/* Reads a setting of the topic; false: `ret` says that it cannot be read. */
+/* Reads a setting of the topic; false: `ret` says that it cannot be read. leat starts without having seen it, and warns. */
 static bool read_setting(examination *about, const char *name, char *value, size_t size, leat_finding *ret)
 {
     leat_error error = {0};
     if (leat_log_topic_setting(&about->startup.log, name, BROKER_TIMEOUT_MS, value, size, &error) == 0)
         return true;
-    find_error(ret, &error);
+    find(ret, LEAT_CHECK_WARNING, "it is not known: %s", error.text);
+    ret->remedy = "let leat read the topic's settings (DESCRIBE_CONFIGS on the topic), or look yourself: kafka-configs.sh --describe "
+                  "--entity-type topics --entity-name TOPIC --all";
     return false;
 }
 

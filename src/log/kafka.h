@@ -91,6 +91,8 @@ typedef enum leat_kafka_kind {
 
 /* leat's settings, then the user's. NULL and a message that names the property when one is refused or unknown. */
 rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config, leat_error *error);
+/* group.protocol=consumer: the brokers divide the partitions, not a member. */
+bool leat_kafka_wants_consumer_protocol(const leat_log_config *config);
 
 /* A copy that owns all it points at, with room for one property behind the user's. */
 leat_log_config leat_kafka_config_copy(const leat_log_config *from);
@@ -126,6 +128,8 @@ void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms);
 /* Clients of this process that are being destroyed still, bounded by LEAT_KAFKA_LEAVING_MAX by whoever makes one anew: one
  * that never ends keeps its threads. */
 uint32_t leat_kafka_clients_leaving(void);
+/* Words for behind the error: the right that a reader or writer lacks; "" when it is another error. */
+const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_resp_err_t code);
 /* Says an error once a kind and minute; of a right that is missing, which one. */
 void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
 

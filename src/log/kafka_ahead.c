@@ -28,11 +28,12 @@ static void stop_reading(look *looks, int32_t partition)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* An error of the client as a whole names no partition: it may pass until the time is up. */
+/* An error of the client as a whole has no topic (its partition reads 0): it may pass until the time is up, or be none of
+ * ours, as that the group's coordinator may not be asked for. */
 static void take_message(look *looks, const rd_kafka_message_t *message)
 {
     int32_t partition = message->partition;
-    if (partition < 0 || (uint32_t)partition >= looks->partition_count || !looks->is_open[partition])
+    if (!message->rkt || partition < 0 || (uint32_t)partition >= looks->partition_count || !looks->is_open[partition])
         return;
     if (!message->err) {
         looks->ret[partition].first = message->offset;
@@ -41,6 +42,8 @@ static void take_message(look *looks, const rd_kafka_message_t *message)
         looks->ret[partition].first = message->offset; /* where the next record would stand */
     } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
         looks->refused = message->err;
+    } else if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) { /* that: the offset is not in the log any more */
+        leat_warn("Kafka topic %s partition %d cannot be read: %s", looks->topic, (int)partition, rd_kafka_message_errstr(message));
     }
     looks->is_open[partition] = false;
     looks->open--;

@@ -149,8 +149,7 @@ void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms)
         pthread_detach(thread);
 }
 
-/* The right that a reader or writer lacks. */
-static const char *missing_right(const leat_kafka_client *client, rd_kafka_resp_err_t code)
+const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_resp_err_t code)
 {
     if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
         return ": grant READ on the group";
@@ -177,7 +176,7 @@ void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const c
     }
     uint32_t more = same ? slot->more : 0;
     leat_warn("Kafka %s: %s: %s%s (%u more of these before)", client->label, rd_kafka_err2name(code), text,
-              missing_right(client, code), more);
+              leat_kafka_missing_right(client, code), more);
     *slot = (leat_kafka_said){.code = code, .at_us = now_us};
 }
 

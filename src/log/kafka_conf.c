@@ -140,7 +140,7 @@ static int set_record_max(rd_kafka_conf_t *conf, const leat_log_config *config, 
     return set_property(conf, "message.max.bytes", text, error);
 }
 
-static bool wants_consumer_protocol(const leat_log_config *config)
+bool leat_kafka_wants_consumer_protocol(const leat_log_config *config)
 {
     bool wants = false;
     for (uint32_t i = 0; i < config->property_count; i++)
@@ -155,7 +155,7 @@ static int fill(rd_kafka_conf_t *conf, leat_kafka_kind kind, const leat_log_conf
         return -1;
     if (set_defaults(conf, kind, defaults, sizeof defaults / sizeof *defaults, error) != 0)
         return -1;
-    if (!wants_consumer_protocol(config) &&
+    if (!leat_kafka_wants_consumer_protocol(config) &&
         set_defaults(conf, kind, classic_defaults, sizeof classic_defaults / sizeof *classic_defaults, error) != 0)
         return -1;
     if (set_record_max(conf, config, error) != 0)

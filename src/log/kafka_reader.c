@@ -173,10 +173,10 @@ static void on_error(leat_kafka_reader *reader, rd_kafka_event_t *event)
     if (reader->has_failed)
         return;
     reader->has_failed = true;
-    char reason[512];
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(reader->rk, reason, sizeof reason);
-    if (!code)
-        snprintf(reason, sizeof reason, "%s", rd_kafka_event_error_string(event));
+    char text[512], reason[640];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(reader->rk, text, sizeof text);
+    snprintf(reason, sizeof reason, "%s%s", code ? text : rd_kafka_event_error_string(event),
+             leat_kafka_missing_right(reader->client, code));
     reader->events.failed(reader->events.context, reason);
 }
 

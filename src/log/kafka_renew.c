@@ -79,8 +79,10 @@ static void renew_step(leat_kafka_reader *reader, int64_t now_us)
 
 static void say_outside(char *ret, size_t size, const leat_kafka_reader *reader)
 {
-    snprintf(ret, size, "this client has been no member of group %s for %lld s, although brokers answer (topic %s)",
-             reader->config.group, (long long)(leat_watchdog_bad_us(&reader->outside) / S_US), reader->topic);
+    bool is_new = leat_kafka_wants_consumer_protocol(&reader->config);
+    snprintf(ret, size, "this client has been no member of group %s for %lld s, although brokers answer (topic %s)%s",
+             reader->config.group, (long long)(leat_watchdog_bad_us(&reader->outside) / S_US), reader->topic,
+             is_new ? "; with group.protocol=consumer it joins when no member with cooperative-sticky is left" : "");
 }
 
 static bool holds_any(const leat_kafka_reader *reader)

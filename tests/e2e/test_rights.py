@@ -48,8 +48,22 @@ def test_each_command_has_its_rights(make_world, broker):
     lag = world.leat("lag")
     assert lag.returncode == 1 and "grant READ on the topic" in lag.stderr, lag
     assert not [l for l in world.leat("check").stdout.splitlines() if l.startswith(("FAILED", "skipped")) and "shard" not in l]
+    only(AclOperation.DESCRIBE)
+    check = world.leat("check")
+    assert check.returncode == 0 and "warning  compaction: it is not known: " in check.stdout, check
+    assert "grant DESCRIBE_CONFIGS on the topic" in check.stdout
 
     only(AclOperation.READ, AclOperation.DESCRIBE_CONFIGS)
+    properties = world.settings["log"]["kafka"]["properties"]
+    world.settings["log"]["kafka"]["properties"] = {"group.protocol": "consumer", **broker.PROPERTIES}
+    world.write_config()
+    broker.grant((ResourceType.GROUP, world.name, AclOperation.DESCRIBE))  # else the group's coordinator is asked for again and again
+    with_new_protocol = world.start("apply", wait=False)
+    wait_until(lambda: not with_new_protocol.alive(), "the end")
+    assert with_new_protocol.popen.returncode == 1 and ": grant READ on the group" in with_new_protocol.text()
+    world.settings["log"]["kafka"]["properties"] = properties
+    world.write_config()
+
     apply = world.start("apply")
     apply.wait_for("grant READ on the group")
     broker.grant((ResourceType.GROUP, world.name, AclOperation.READ))
