@@ -110,6 +110,7 @@ static uint32_t count_said(const leat_shard_worker *worker)
 static void find_processes(const leat_startup *startup, const leat_shard_work *work, uint32_t shard, leat_troubles *ret)
 {
     bool counts_sessions = startup->config.shards[shard].dsn != NULL && !work->is_pooled;
+    bool is_mute = work->waits.count > 0 && work->waits.waits[0].is_file; /* the lock is on what they would write into */
     ret->is_pooled = work->is_pooled;
     ret->processes = leat_must_calloc(work->worker_count + work->process_count + 1, sizeof *ret->processes);
     for (uint32_t i = 0; i < work->worker_count; i++) {
@@ -119,7 +120,7 @@ static void find_processes(const leat_startup *startup, const leat_shard_work *w
         *process = (leat_status_process){.heard_ms = worker->heard_ms, .partition_count = count_said(worker),
                                          .sessions = sessions ? sessions->sessions : 0, .busy = sessions ? sessions->busy : 0};
         snprintf(process->name, sizeof process->name, "%s %" PRId64, worker->host, worker->pid);
-        process->works = worker->heard_ms < LEAT_REPORT_STALE_MS && (sessions || !counts_sessions);
+        process->works = (worker->heard_ms < LEAT_REPORT_STALE_MS || is_mute) && (sessions || !counts_sessions);
     }
     for (uint32_t i = 0; counts_sessions && i < work->process_count; i++) {
         if (has_row(work, &work->processes[i]))
@@ -188,13 +189,16 @@ static void take_word(leat_troubles *troubles, const leat_shard_worker *worker, 
 
 /* ---- what can be seen ---- */
 
-static void find_waits(leat_troubles *troubles, const leat_shard_waits *waits)
+/* Whoever keeps the lock of a SQLite file is in nobody's way while there are no records. */
+static void find_waits(leat_troubles *troubles, const leat_shard_waits *waits, bool has_records)
 {
     char words[LEAT_WAIT_WORDS_SIZE];
-    for (uint32_t i = 0; i < waits->count; i++)
-        if (waits->waits[i].waited_ms >= WAIT_MS)
-            add_words(troubles, waits->waits[i].is_commit ? "commit" : "lock", waits->waits[i].waited_ms, "%s",
-                      leat_shard_wait_words(&waits->waits[i], words));
+    for (uint32_t i = 0; i < waits->count; i++) {
+        const leat_shard_wait *wait = &waits->waits[i];
+        if (wait->waited_ms >= WAIT_MS && (has_records || !wait->is_file))
+            add_words(troubles, wait->is_commit ? "commit" : "lock", wait->is_file ? -1 : wait->waited_ms, "%s",
+                      leat_shard_wait_words(wait, words));
+    }
 }
 
 /* The oldest that makes up the shard's age, of those for which `is_it` holds. */
@@ -292,7 +296,7 @@ void leat_troubles_find(const leat_startup *startup, const leat_lag *lag, uint32
         add_words(ret, "age", -1, "the record above a low water could not be read: perhaps it is not in the log any more");
     if (count_working(ret) == 0)
         find_nobody(ret, lag, shard);
-    find_waits(ret, &work->waits);
+    find_waits(ret, &work->waits, lag->shards[shard].records > 0);
     ret->seen_count = ret->count;
     for (uint32_t i = 0; i < work->worker_count; i++)
         if (ret->processes[i].works)

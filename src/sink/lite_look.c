@@ -1,11 +1,13 @@
 /* How a SQLite file stands: what it is, what is applied, what was refused. */
 #include "sink/lite.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "sink/lite_db.h"
+#include "sink/lite_lock.h"
 #include "sink/lite_workers.h"
 
 enum { BUSY_MS = 5000 };
@@ -124,6 +126,11 @@ int leat_lite_read_work(const char *file, const char *topic, leat_shard_work *re
         status = count_dead_letters(&lite, topic, &ret->dead_letters, error);
     if (status == 0)
         status = leat_lite_read_workers(&lite, topic, ret, error);
+    char path[PATH_MAX] = "";
+    if (status == 0)
+        snprintf(path, sizeof path, "%s", sqlite3_db_filename(lite.db, "main"));
     leat_lite_close(&lite);
+    if (status == 0)
+        leat_lite_find_lock(path, ret);
     return status;
 }

@@ -124,6 +124,7 @@ enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_SA
 /* Sessions of leat's that wait for the same. */
 typedef struct leat_shard_wait {
     bool is_commit;    /* they wait for a synchronous standby, else for a lock that one session has */
+    bool is_file;      /* for the lock of a SQLite file; then only the holder's pid and program (application) are known */
     uint32_t count;
     int64_t pid;       /* of the one that has waited for longest, as are the next two */
     int64_t waited_ms;
@@ -153,7 +154,7 @@ typedef struct leat_shard_work {
     bool is_pooled; /* behind a pooler a session has the name of who used it last: some may be missing, some gone */
     uint32_t worker_count;
     leat_shard_worker *workers; /* owned; those that have not been swept, the newest first, 100 at most */
-    leat_shard_waits waits;     /* now, for a second and more; of a SQLite file none is known */
+    leat_shard_waits waits;     /* now, for a second and more; of a SQLite file whoever keeps its lock, whether leat waits or not */
 } leat_shard_work;
 /* What goes on here for the topic. */
 int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;

@@ -215,6 +215,11 @@ static void append_holder(const leat_shard_wait *wait, char *ret, size_t size)
 const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAIT_WORDS_SIZE])
 {
     char others[48] = "";
+    if (wait->is_file) {
+        snprintf(ret, LEAT_WAIT_WORDS_SIZE, "another process keeps the file's lock: pid=%" PRId64 " program \"%s\"", wait->holder_pid,
+                 wait->holder_application);
+        return ret;
+    }
     if (wait->count > 1)
         snprintf(others, sizeof others, ", and %" PRIu32 " more like it", wait->count - 1);
     int used = snprintf(ret, LEAT_WAIT_WORDS_SIZE, "a session of leat (pid %" PRId64 "%s) has waited %" PRId64 " s for ",

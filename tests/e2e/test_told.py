@@ -1,6 +1,7 @@
 """Everybody is told: whatever stands still, `leat status` is 3 and names it, from outside; when it moves again, 0."""
 
 import json
+import os
 import signal
 
 import psycopg
@@ -179,3 +180,26 @@ def test_before_init(make_world):
     done = world.leat("status", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 3 and "leat init" in found["log_error"] and "leat init" in found["shards"][0]["error"]
+
+
+def test_a_sqlite_shard(make_world):
+    """Its causes are named like a server's: a missing parent with its record, and that the file is locked."""
+    world = make_world(log="local", store="sqlite", apply={"lock_timeout": "200ms"}, **ONE)
+    leat = world.start("run")
+    with world.client(leat) as http:
+        put(http, 1, parent=7)
+        trouble = wait_for_trouble(world, kind="stalled", outcome="bad data for now", table="things", key="1")
+        assert trouble["offset"] == 0 and "FOREIGN KEY" in trouble["message"], trouble
+        assert world.leat("lag").returncode == 0
+        with world.db("a") as db:
+            db.execute("insert into parents values (7)")
+        wait_until_well(world)
+        with world.db("a") as other:
+            other.execute("begin immediate")
+            put(http, 2)
+            trouble = wait_for_trouble(world, kind="lock")
+            assert trouble["words"].startswith(f"another process keeps the file's lock: pid={os.getpid()} program"), trouble
+            leat.wait_for("is stalled by contention sqlstate=55P03: database is locked")
+            other.execute("commit")
+        wait_until_well(world)
+    assert world.rows("select count(*) from things") == [(2,)]
