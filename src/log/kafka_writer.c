@@ -217,6 +217,7 @@ static int client_open(leat_kafka_writer *writer, leat_error *error)
     if (!writer->client)
         return -1;
     rd_kafka_t *rk = writer->client->rk;
+    writer->is_given_up = false;
     writer->topic = rd_kafka_topic_new(rk, writer->config.topic, NULL);
     writer->reports = rd_kafka_queue_get_main(rk);
     writer->answers = rd_kafka_queue_new(rk);
@@ -290,6 +291,7 @@ static void renewal_step(leat_kafka_writer *writer)
     if (writer->waiting > 0 && leat_mono_us() - writer->renewing_since_us < RENEW_WAIT_US)
         return;
     answer_rest(writer);
+    writer->is_given_up = true;
     if (leat_kafka_clients_leaving() >= LEAT_KAFKA_LEAVING_MAX)
         return;
     client_close(writer, 0);
@@ -320,7 +322,7 @@ static void serve_reports(leat_kafka_writer *writer, int timeout_ms)
 {
     rd_kafka_event_t *event;
     while (writer->client && (event = rd_kafka_queue_poll(writer->reports, timeout_ms))) {
-        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR && !writer->is_given_up)
             on_reports(writer, event);
         else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
             on_error(writer, event);

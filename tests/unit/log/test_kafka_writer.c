@@ -1,5 +1,6 @@
 /* The writer against a mock cluster: what is answered when brokers fail in ways a real one can hardly be made to. */
 #include "fixture.h"
+#include "log/kafka.h"
 
 typedef struct answers {
     fixture f;
@@ -478,6 +479,57 @@ START_TEST(another_client_takes_the_place_of_one_that_hears_nothing)
 }
 END_TEST
 
+/* ---- a client that neither gives up its records nor goes away ---- */
+
+rd_kafka_resp_err_t __real_rd_kafka_purge(rd_kafka_t *rk, int flags);
+rd_kafka_resp_err_t __wrap_rd_kafka_purge(rd_kafka_t *rk, int flags);
+uint32_t __real_leat_kafka_clients_leaving(void);
+uint32_t __wrap_leat_kafka_clients_leaving(void);
+
+static bool stands_still;
+static rd_kafka_t *purged;
+
+rd_kafka_resp_err_t __wrap_rd_kafka_purge(rd_kafka_t *rk, int flags)
+{
+    purged = rk;
+    return stands_still ? RD_KAFKA_RESP_ERR_NO_ERROR : __real_rd_kafka_purge(rk, flags);
+}
+
+uint32_t __wrap_leat_kafka_clients_leaving(void)
+{
+    return stands_still ? LEAT_KAFKA_LEAVING_MAX : __real_leat_kafka_clients_leaving();
+}
+
+static bool has_nothing_left(const void *context)
+{
+    (void)context;
+    return rd_kafka_outq_len(purged) == 0;
+}
+
+START_TEST(what_was_given_up_is_not_answered_again)
+{
+    answers *a = start();
+    a->f.config.renew_after_ms = 1000;
+    open_writer(a);
+    append(a, 1);
+    await_answers(a, 1);
+    stands_still = true;
+    fixture_slow(&a->f, 7000);
+    append(a, 10);
+    await_answers(a, 11);
+    ck_assert_uint_eq(a->count[LEAT_APPEND_UNKNOWN], 10);
+    ck_assert_int_gt(rd_kafka_outq_len(purged), 0); /* the client still has them, since no other may take its place */
+    fixture_await(&a->f, has_nothing_left, a);
+    ck_assert_uint_eq(answered(a), 11);
+    stands_still = false;
+    fixture_slow(&a->f, 0);
+    fixture_await(&a->f, is_ready, a);
+    append(a, 10);
+    await_answers(a, 21);
+    finish(a);
+}
+END_TEST
+
 START_TEST(a_writer_that_nothing_helps_has_failed)
 {
     answers *a = start();
@@ -514,6 +566,7 @@ int main(void)
     tcase_add_test(tests, a_partition_leaves_the_other_its_part_of_the_memory);
     tcase_add_test(tests, tells_of_the_topic);
     tcase_add_test(tests, another_client_takes_the_place_of_one_that_hears_nothing);
+    tcase_add_test(tests, what_was_given_up_is_not_answered_again);
     tcase_add_test(tests, a_writer_that_nothing_helps_has_failed);
     suite_add_tcase(suite, tests);
     return fixture_run(suite);
