@@ -306,10 +306,10 @@ static void open_attempt(leat_pg_conn *conn)
     ask_first(conn);
 }
 
-/* A refusal is an answer too. */
+/* A refusal is an answer too, but not that of another host of the DSN: it says nothing of the server that is used. */
 static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
 {
-    if (has_bytes)
+    if (has_bytes && leat_pg_hosts_is_at_good(conn->hosts))
         conn->heard_us = now_us(conn);
     place_failed(conn, PQerrorMessage(conn->pg));
 }
@@ -520,7 +520,8 @@ static void lose(leat_pg_conn *conn, const char *message)
 static void read_answers(leat_pg_conn *conn)
 {
     bool was_ready = conn->state == CONN_READY;
-    conn->heard_us = now_us(conn);
+    if (was_ready || leat_pg_hosts_is_at_good(conn->hosts))
+        conn->heard_us = now_us(conn);
     if (was_ready)
         conn->since_us = conn->heard_us;
     PQconsumeInput(conn->pg); /* a failure shows in the status; what came before it still counts */
@@ -531,6 +532,7 @@ static void read_answers(leat_pg_conn *conn)
     if (conn->is_wrong || PQstatus(conn->pg) == CONNECTION_BAD) {
         lose(conn, PQerrorMessage(conn->pg));
     } else if (conn->state == CONN_READY && !was_ready) {
+        conn->heard_us = now_us(conn);
         leat_pg_hosts_end(conn->hosts, true);
         conn->events.opened(conn->events.context);
     } else if (was_ready) {

@@ -308,14 +308,23 @@ void leat_pg_hosts_append_failures(const leat_pg_hosts *hosts, char *text, size_
     }
 }
 
+static const char *address_at(const pg_host *host)
+{
+    return host->is_name && host->tried > 0 ? host->addresses.text[host->tried - 1] : "";
+}
+
+bool leat_pg_hosts_is_at_good(const leat_pg_hosts *hosts)
+{
+    const leat_pg_dsn_place *good = leat_pg_dsn_good(hosts->dsn);
+    bool is_address = !good->address[0] || strcmp(address_at(&hosts->hosts[hosts->at]), good->address) == 0;
+    return hosts->count > 0 && hosts->at == good->host && is_address;
+}
+
 static void remember(leat_pg_hosts *hosts)
 {
-    const pg_host *host = &hosts->hosts[hosts->at];
     leat_pg_dsn_place *good = leat_pg_dsn_good(hosts->dsn);
     good->host = hosts->at;
-    good->address[0] = '\0';
-    if (host->is_name && host->tried > 0)
-        snprintf(good->address, sizeof good->address, "%s", host->addresses.text[host->tried - 1]);
+    snprintf(good->address, sizeof good->address, "%s", address_at(&hosts->hosts[hosts->at]));
 }
 
 void leat_pg_hosts_end(leat_pg_hosts *hosts, bool is_good)

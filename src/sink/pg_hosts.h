@@ -46,6 +46,8 @@ int leat_pg_hosts_fd(const leat_pg_hosts *hosts);
 void leat_pg_hosts_give_up(leat_pg_hosts *hosts);
 /* What was found out about places that could not even be tried: appended to `text`, "; " between. */
 void leat_pg_hosts_append_failures(const leat_pg_hosts *hosts, char *text, size_t size);
+/* Is the last place the one that was right last? Before any was: the first one. */
+bool leat_pg_hosts_is_at_good(const leat_pg_hosts *hosts);
 /* The attempt is over. `is_good`: the last place was right. Nobody may watch the eventfd any more. */
 void leat_pg_hosts_end(leat_pg_hosts *hosts, bool is_good);
 /* How long a lookup, and one place, may take: the DSN's connect_timeout; else 10 s, 5 s where there are several places. */

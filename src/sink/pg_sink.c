@@ -408,11 +408,12 @@ static void on_told(void *context)
     note_server_of_open(member->sink, leat_pg_conn_server(member->conn));
 }
 
-/* It has answered, and that is all it is for. */
+/* It has answered, and that is all it is for: the server is slow, or it is another one that has taken its place. */
 static void on_probe_opened(void *context)
 {
     pg_sink *sink = context;
     leat_pg_conn_break(sink->probe, "it has answered");
+    note_server_of_open(sink, leat_pg_conn_server(sink->probe));
 }
 
 static void on_probe_closed(void *context, const char *message)

@@ -193,8 +193,8 @@ START_TEST(a_read_only_server_is_left)
     world *w = world_open(1, 1000);
     claim(w, 0);
     fixture_sql(w->f, "CREATE FUNCTION demote() RETURNS trigger LANGUAGE plpgsql AS"
-                      " $$ BEGIN RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END $$;"
-                      "CREATE TRIGGER demote BEFORE INSERT ON things EXECUTE FUNCTION demote()");
+                      " $$ BEGIN PERFORM set_config('transaction_read_only', 'on', true); RETURN NULL; END $$;"
+                      "CREATE TRIGGER demote AFTER INSERT ON leat.progress EXECUTE FUNCTION demote()");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 10);
     expect_outcome(run_batch(w), LEAT_OUTAGE, "25006");

@@ -189,14 +189,53 @@ START_TEST(a_shard_that_answers_nothing_is_told_and_left)
 }
 END_TEST
 
+/* The other host of the DSN refuses, at once and each time: that is no answer of the one that is used. */
+START_TEST(what_another_host_says_is_no_answer)
+{
+    forwarder proxy = {0};
+    world *w = world_new();
+    char dsn[1200];
+    PGconn *second = PQconnectdb(getenv("PG_DSN_2"));
+    ck_assert_int_eq(PQstatus(second), CONNECTION_OK);
+    prepare_database(w);
+    forwarder_start(&proxy, &w->loop, port_of(w->f));
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,127.0.0.1 port=%d,%s connect_timeout=2", w->f->dsn, proxy.port, PQport(second));
+    start_sink(w, dsn, 1, 30000);
+    wait_usable(w, 1);
+    proxy.swallows = true;
+    submit_claim(w, 2, 1);
+    expect_outcome(wait_done(w, 2), LEAT_UNKNOWN, "");
+    ck_assert_str_eq(w->answers[2].result.message, "the server has stopped answering");
+    PQfinish(second);
+    forwarder_stop(&proxy);
+    world_free(w);
+}
+END_TEST
+
+/* All connections wait for the first server; the question that tells slow from dead comes to the second. */
+START_TEST(a_question_finds_another_server)
+{
+    two_servers *t = two_servers_open();
+    submit_claim(t->w, 3, 1);
+    expect_outcome(wait_done(t->w, 2), LEAT_UNKNOWN, "");
+    expect_outcome(wait_done(t->w, 3), LEAT_UNKNOWN, "");
+    ck_assert_str_eq(t->w->answers[3].result.message, "another server answers");
+    wait_usable(t->w, 2);
+    two_servers_free(t);
+}
+END_TEST
+
 /* It is longer than a question may take, and no connection is idle. */
 START_TEST(a_slow_statement_is_not_ended)
 {
     world *w = world_open(1, 30000);
     PGconn *other = other_session(w, "");
     listener l = listen_to_diagnostics();
-    fixture_run_on(other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 1, 1000)");
-    submit_claim(w, 2, 1);
+    claim(w, 0);
+    fixture_run_on(other, "BEGIN; LOCK TABLE things");
+    patch(w, "1", "{}");
+    add_part(w, 0, 1, 10);
+    submit_batch(w, 2);
     uv_update_time(&w->loop);
     for (uint64_t since = uv_now(&w->loop); uv_now(&w->loop) - since < 14000;)
         turn(w, since, "time");
@@ -319,6 +358,8 @@ int main(void)
     tcase_add_test(servers, freed_while_a_server_is_left);
     TCase *silence = add_case(suite, "silence");
     tcase_add_test(silence, a_shard_that_answers_nothing_is_told_and_left);
+    tcase_add_test(silence, what_another_host_says_is_no_answer);
+    tcase_add_test(silence, a_question_finds_another_server);
     tcase_add_test(silence, a_slow_statement_is_not_ended);
     tcase_add_test(silence, why_connections_end_is_said_once);
     TCase *rights = add_case(suite, "rights");
