@@ -108,9 +108,13 @@ uint32_t leat_ready_first_alone(const leat_ready *ready)
     return ready->head[LEAT_READY_ALONE];
 }
 
-uint32_t leat_ready_first_trial(const leat_ready *ready)
+uint32_t leat_ready_first_trial(const leat_ready *ready, const leat_queue *queues)
 {
-    return ready->head[LEAT_READY_TRIAL];
+    uint32_t first = ready->head[LEAT_READY_TRIAL];
+    for (uint32_t id = first; id != LEAT_NONE; id = queues[id].next)
+        if (queues[id].narrow.unknowns < queues[first].narrow.unknowns)
+            first = id;
+    return first;
 }
 
 void leat_ready_validate(const leat_ready *ready, const leat_queue *queues)

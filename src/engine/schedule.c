@@ -293,7 +293,7 @@ static bool has_some(const leat_shard *shard, lane which)
         return shard->ready.depths != 0;
     if (which == LANE_ALONE)
         return leat_ready_first_alone(&shard->ready) != LEAT_NONE;
-    return shard->trials == 0 && leat_ready_first_trial(&shard->ready) != LEAT_NONE;
+    return shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_NONE;
 }
 
 /* LANES: none. */
@@ -317,7 +317,9 @@ static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
     if (next == LANE_SHARED)
         choose_shared(engine, slot, shard);
     else
-        choose_alone(engine, slot, shard, next == LANE_ALONE ? leat_ready_first_alone(&shard->ready) : leat_ready_first_trial(&shard->ready));
+        choose_alone(engine, slot, shard,
+                     next == LANE_ALONE ? leat_ready_first_alone(&shard->ready)
+                                        : leat_ready_first_trial(&shard->ready, engine->queues));
     return fill_batch(engine, slot);
 }
 

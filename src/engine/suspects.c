@@ -3,8 +3,9 @@
  * tried again.
  *
  * A shard has one trial in flight: what may end its session, or all sessions of its server, must not do so several times at
- * once. All others run beside it. After a partition was away the shard has no trial for as long: so others have
- * half of the time even where a session that ends takes the whole server along.
+ * once. All others run beside it. Who has ended the fewest is tried first, so that one that takes a minute each time holds up
+ * the innocent once. After a partition was away the shard has no trial for as long: so others have half of the time even where
+ * a session that ends takes the whole server along.
  *
  * A claim also has the partition read again from its low water, which stands before the suspect: the longer it stalls, the
  * more. And where the session was the shard's only one, all its partitions are. So there is no trial before they are where they
@@ -116,7 +117,7 @@ static void keep_quiet(leat_engine *engine, leat_partition *partition)
         return;
     shard->quiet_us = engine->now_us + gone_us;
     uint32_t id;
-    while (gone_us > 0 && (id = leat_ready_first_trial(&shard->ready)) != LEAT_NONE)
+    while (gone_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_NONE)
         place_anew(engine, &engine->partitions[id / LEAT_SUBS], id % LEAT_SUBS);
 }
 

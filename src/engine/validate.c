@@ -155,7 +155,7 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     LEAT_ASSERT(shard->holding.records <= budgets->shard_max.records);
     LEAT_ASSERT(shard->holding.bytes <= budgets->shard_max.bytes || shard->holding.records == 1);
     bool work = shard->ready.depths != 0 || leat_ready_first_alone(&shard->ready) != LEAT_NONE ||
-                (shard->trials == 0 && leat_ready_first_trial(&shard->ready) != LEAT_NONE) ||
+                (shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_NONE) ||
                 shard->compactions.head != LEAT_NONE;
     if (shard->probe != LEAT_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];

@@ -79,4 +79,22 @@ START_TEST(those_that_run_alone_are_kept_apart)
 }
 END_TEST
 
-STORY_MAIN("ready", overdue_by_age_then_by_depth, a_queue_that_grows_moves_up, those_that_run_alone_are_kept_apart)
+START_TEST(who_has_ended_the_fewest_sessions_is_tried_first)
+{
+    static const uint8_t unknowns[] = {4, 2, 3, 2};
+    begin();
+    for (uint32_t id = 0; id < 4; id++) {
+        queues[id].narrow.unknowns = unknowns[id];
+        add(id, 1, (int64_t)id);
+    }
+    static const uint32_t order[] = {1, 3, 2, 0, LEAT_NONE};
+    for (uint32_t i = 0; i < 5; i++) {
+        ck_assert_uint_eq(leat_ready_first_trial(&ready, queues), order[i]);
+        if (order[i] != LEAT_NONE)
+            leat_ready_remove(&ready, queues, order[i]);
+    }
+}
+END_TEST
+
+STORY_MAIN("ready", overdue_by_age_then_by_depth, a_queue_that_grows_moves_up, those_that_run_alone_are_kept_apart,
+           who_has_ended_the_fewest_sessions_is_tried_first)
