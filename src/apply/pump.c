@@ -103,15 +103,6 @@ static void do_stalled(leat_worker *worker, const leat_effect *effect)
     (void)effect;
 }
 
-static void do_dead_lettered(leat_worker *worker, const leat_effect *effect)
-{
-    const leat_job_result *result = effect->result;
-    leat_warn("shard=%s partition=%u offset=%lld table=%s sqlstate=%s is a dead letter: %s (`leat dead show %u %lld` shows it)",
-              shard_name(worker, effect->partition), effect->partition, (long long)effect->offset,
-              leat_worker_table_name(worker, effect->table), result->sqlstate[0] ? result->sqlstate : "none", result->message,
-              effect->partition, (long long)effect->offset);
-}
-
 static void do_table_stopped(leat_worker *worker, const leat_effect *effect)
 {
     const leat_job_result *result = effect->result;
@@ -129,12 +120,13 @@ static void do_shard_halted(leat_worker *worker, const leat_effect *effect)
 {
     const leat_job_result *result = effect->result;
     const char *shard = shard_name(worker, effect->partition);
-    leat_err("shard=%s partition=%u offset=%lld is halted by an error that leat does not understand, sqlstate=%s: %s. Nothing "
+    char record[LEAT_RECORD_WORDS_SIZE];
+    leat_err("shard=%s partition=%u offset=%lld is halted by an error that leat does not understand, sqlstate=%s: %s (%s). Nothing "
              "is written to this shard but the one batch that met it, which is tried again with back-off; when it passes, the "
              "shard goes on by itself. Nothing is lost and other shards go on. Look at the log of this PostgreSQL server "
              "first: corruption and full disks show there",
              shard, effect->partition, (long long)effect->offset, result->sqlstate[0] ? result->sqlstate : "none",
-             result->message);
+             result->message, leat_worker_record_words(worker, effect->table, effect->payload, record));
 }
 
 static void do_drained(leat_worker *worker, const leat_effect *effect)
@@ -150,7 +142,7 @@ static const effect_fn carry_out[] = {
     [LEAT_RUN] = do_run,         [LEAT_SEEK] = do_seek,       [LEAT_COMMIT] = do_commit,
     [LEAT_PAUSE] = do_pause,     [LEAT_RESUME] = do_resume,   [LEAT_CONFIRM] = do_confirm,
     [LEAT_REVOKED] = do_revoked, [LEAT_STALLED] = do_stalled, [LEAT_DRAINED] = do_drained,
-    [LEAT_DEAD_LETTERED] = do_dead_lettered,
+    [LEAT_DEAD_LETTERED] = leat_worker_say_dead,
     [LEAT_TABLE_STOPPED] = do_table_stopped,
     [LEAT_SHARD_HALTED] = do_shard_halted,
 };

@@ -1,6 +1,6 @@
 /*
  * What a worker knows of what stands still, twice a second: as facts, which others carry to the shard (reporter.h), and as
- * lines on the log, the first within two seconds, then one a minute and cause.
+ * lines on the log, the first within two seconds, then one a minute and cause. And dead letters.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +17,7 @@ enum {
     UNANSWERED_MS = 5000,
     STUCK_MS = 10000,
     KEY_SHOWN = 96,
+    DEAD_SAID_MAX = 100, /* a minute: each is in leat.dead_letters, and in the metrics */
 };
 
 /* What facts are made of, and for whom. */
@@ -76,12 +77,50 @@ static void name_record(leat_fact *fact, const leat_item *item)
         fact->table = item->route->table->label;
 }
 
-/* "table=t key=1/2 tenant=1" */
-static void record_words(const leat_fact *fact, char *ret, size_t size)
+static void record_words(const leat_fact *fact, char ret[LEAT_RECORD_WORDS_SIZE])
 {
-    snprintf(ret, size, "table=%s key=\"%.*s%s\"%s%.*s", fact->table ? fact->table : "(none)", (int)fact->key.size,
+    snprintf(ret, LEAT_RECORD_WORDS_SIZE, "table=%s key=\"%.*s%s\"%s%.*s", fact->table ? fact->table : "(none)", (int)fact->key.size,
              fact->key.size > 0 ? fact->key.data : "", fact->key.size == KEY_SHOWN ? "..." : "",
              fact->tenant.size > 0 ? " tenant=" : "", (int)fact->tenant.size, fact->tenant.size > 0 ? fact->tenant.data : "");
+}
+
+const char *leat_worker_record_words(const leat_worker *worker, uint32_t table, const leat_item *item,
+                                     char ret[LEAT_RECORD_WORDS_SIZE])
+{
+    leat_fact fact = {.table = leat_worker_table_name(worker, table)};
+    name_record(&fact, item);
+    record_words(&fact, ret);
+    return ret;
+}
+
+/* ---- dead letters ---- */
+
+static void end_minute(leat_worker *worker, int64_t now_us)
+{
+    if (now_us - worker->dead_letters.since_us < LEAT_SELDOM_MS * INT64_C(1000))
+        return;
+    if (worker->dead_letters.more > 0)
+        leat_warn("worker=%" PRIu32 " %" PRIu32 " more dead letters within a minute, without a line here: `leat dead list` shows them",
+                  worker->config.index, worker->dead_letters.more);
+    worker->dead_letters.since_us = now_us;
+    worker->dead_letters.said = worker->dead_letters.more = 0;
+}
+
+void leat_worker_say_dead(leat_worker *worker, const leat_effect *effect)
+{
+    const leat_job_result *result = effect->result;
+    char record[LEAT_RECORD_WORDS_SIZE];
+    end_minute(worker, leat_worker_now_us(worker));
+    if (worker->dead_letters.said == DEAD_SAID_MAX) {
+        worker->dead_letters.more++;
+        return;
+    }
+    worker->dead_letters.said++;
+    leat_warn("shard=%s partition=%" PRIu32 " offset=%" PRId64 " sqlstate=%s is a dead letter: %s (%s; `leat dead show %" PRIu32
+              " %" PRId64 "` shows it)",
+              worker->config.shards[worker->shard_of[effect->partition]].name, effect->partition, effect->offset,
+              *result->sqlstate ? result->sqlstate : "none", result->message,
+              leat_worker_record_words(worker, effect->table, effect->payload, record), effect->partition, effect->offset);
 }
 
 /* ---- what is tried in vain ---- */
@@ -99,13 +138,13 @@ static const char *others(uint32_t count, char *ret, size_t size)
 
 static void add_trouble(const account *about, const leat_trouble *trouble)
 {
-    char record[2 * KEY_SHOWN + LEAT_NAME_MAX + 64], more[64], words[LEAT_FACT_WORDS_SIZE];
+    char record[LEAT_RECORD_WORDS_SIZE], more[64], words[LEAT_FACT_WORDS_SIZE];
     leat_fact fact = {.kind = kind_of(trouble), .words = words, .since_ms = wall_of(about, trouble->since_us),
                       .partition = trouble->partition, .subpartition = trouble->subpartition, .offset = trouble->offset,
                       .count = trouble->count, .table = leat_worker_table_name(about->worker, trouble->table),
                       .outcome = leat_outcome_name(trouble->outcome), .sqlstate = trouble->sqlstate, .message = trouble->message};
     name_record(&fact, trouble->payload);
-    record_words(&fact, record, sizeof record);
+    record_words(&fact, record);
     snprintf(words, sizeof words,
              "partition=%" PRIu32 " subpartition=%" PRIu32 " offset=%" PRId64 " is stalled by %s sqlstate=%s: %s (%s%s; its later "
              "records wait; tried again with back-off)",
@@ -144,11 +183,11 @@ static const char *job_word(leat_job_kind kind)
 
 static void add_unanswered(const account *about, const leat_flight *flight)
 {
-    char record[2 * KEY_SHOWN + LEAT_NAME_MAX + 64], words[LEAT_FACT_WORDS_SIZE];
+    char record[LEAT_RECORD_WORDS_SIZE], words[LEAT_FACT_WORDS_SIZE];
     leat_fact fact = {.kind = "unanswered", .words = words, .since_ms = wall_of(about, flight->since_us),
                       .partition = flight->partition, .subpartition = -1, .offset = flight->offset};
     name_record(&fact, flight->payload);
-    record_words(&fact, record, sizeof record);
+    record_words(&fact, record);
     snprintf(words, sizeof words, "partition=%" PRIu32 " offset=%" PRId64 " a %s is not answered by the database%s%s%s",
              flight->partition, flight->offset, job_word(flight->kind), flight->payload ? " (its first record: " : "",
              flight->payload ? record : "", flight->payload ? ")" : "");
@@ -293,6 +332,7 @@ static void account_for(leat_worker *worker, uint32_t shard)
 
 void leat_worker_account(leat_worker *worker)
 {
+    end_minute(worker, leat_worker_now_us(worker));
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         account_for(worker, shard);
 }

@@ -163,6 +163,7 @@ static bool say_next(leat_engine *engine, leat_effect *ret_effect)
     ret_effect->subpartition = slot->said_subpartition;
     ret_effect->table = slot->said_table;
     ret_effect->offset = slot->said_offset;
+    ret_effect->payload = slot->said_payload;
     ret_effect->result = &slot->said;
     ret_effect->guarded = slot->said_guarded;
     ret_effect->refused = slot->said_share.given_up;

@@ -163,6 +163,7 @@ typedef struct leat_effect {
     uint32_t subpartition;
     uint32_t table;                 /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED: of the record at `offset` */
     int64_t offset;
+    void *payload;                  /* likewise; borrowed until leat_engine_released or the next event */
     int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
     int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_progress_high) */
     int64_t high_ms;                /* SEEK: the timestamp of the record there; 0: not known */

@@ -195,6 +195,7 @@ typedef struct leat_job_slot {
     bool said_guarded;
     leat_share said_share; /* TABLE_STOPPED */
     int64_t said_offset;
+    void *said_payload;
 } leat_job_slot;
 
 struct leat_engine {

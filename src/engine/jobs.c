@@ -32,6 +32,7 @@ static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_
     slot->said_subpartition = queue % LEAT_SUBS;
     slot->said_table = head->table;
     slot->said_offset = head->offset;
+    slot->said_payload = head->payload;
     slot->said_guarded = engine->queues[queue].retry.guarded;
     slot->said_share = leat_guard_share(leat_guard_table(engine, queue));
 }

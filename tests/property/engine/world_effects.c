@@ -201,6 +201,7 @@ static void carry_out(test_world *world, uint32_t worker, const leat_effect *eff
     case LEAT_DEAD_LETTERED:
         LEAT_ASSERT(effect->result->outcome == LEAT_BAD_DATA || effect->result->outcome == LEAT_NOT_YET ||
                     effect->result->outcome == LEAT_RECORD_ERROR);
+        LEAT_ASSERT(*(const int64_t *)effect->payload == effect->offset);
         world->sometimes->dead_lettered++;
         break;
     case LEAT_TABLE_STOPPED:
