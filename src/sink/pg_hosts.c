@@ -316,8 +316,9 @@ static const char *address_at(const pg_host *host)
 bool leat_pg_hosts_is_at_good(const leat_pg_hosts *hosts)
 {
     const leat_pg_dsn_place *good = leat_pg_dsn_good(hosts->dsn);
-    bool is_address = !good->address[0] || strcmp(address_at(&hosts->hosts[hosts->at]), good->address) == 0;
-    return hosts->count > 0 && hosts->at == good->host && is_address;
+    if (hosts->at != good->host || hosts->at >= hosts->count)
+        return false;
+    return !good->address[0] || strcmp(address_at(&hosts->hosts[hosts->at]), good->address) == 0;
 }
 
 static void remember(leat_pg_hosts *hosts)
