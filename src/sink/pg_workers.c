@@ -44,6 +44,8 @@ int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, l
 
 /* ---- telling ---- */
 
+enum { UNTELL_US = 2000000 };
+
 typedef struct pg_teller {
     leat_shard_teller base;
     char *dsn;
@@ -103,12 +105,18 @@ static int tell(leat_shard_teller *base, const leat_shard_report *report, leat_e
     return end(teller, leat_pg_query(&teller->pg, tell_sql, 7, values, error), error);
 }
 
+/* The process ends: no new connection for it, and a server that does not answer is not waited for. */
 static int untell(leat_shard_teller *base, const char *instance, leat_error *error)
 {
     pg_teller *teller = (pg_teller *)base;
     const char *const values[] = {teller->source_id, instance};
-    if (begin(teller, error) != 0)
+    if (!teller->is_open)
+        return leat_fail(error, "there is no connection");
+    teller->pg.timeout_us = UNTELL_US;
+    if (leat_pg_report_again(&teller->pg, error) != 0) {
+        hang_up(teller);
         return -1;
+    }
     return end(teller,
                leat_pg_query(&teller->pg, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid", 2, values,
                              error),

@@ -178,7 +178,7 @@ typedef struct leat_shard_report {
 /* Asks nobody. */
 leat_shard_teller *leat_shard_teller_new(leat_shard_address at, int32_t source_id);
 int leat_shard_tell(leat_shard_teller *teller, const leat_shard_report *report, leat_error *error) LEAT_MUST_CHECK;
-/* Takes the row away. */
+/* Takes the row away over the connection there is, within two seconds: at the end of the process. */
 int leat_shard_untell(leat_shard_teller *teller, const char *instance, leat_error *error) LEAT_MUST_CHECK;
 /* The waits, for a second and more, of sessions of this name (application_name). Costs the server's lock manager something: only
  * to be asked when something has not been answered for long. */
