@@ -223,7 +223,7 @@ def test_without_kafka_the_shards_are_looked_at(world):
     code, findings = check(world)
     assert code == 3 and findings["Kafka", None]["result"] == "failed"
     assert {f["check"] for f in findings.values() if f["result"] == "skipped"} == {
-        "topic", "compaction", "timestamps", "in-sync replicas", "retention"}
+        "topic", "compaction", "timestamps", "in-sync replicas", "message size", "retention"}
     assert all(findings["privileges", shard]["result"] == "ok" for shard in world.shard_names)
 
 

@@ -201,5 +201,5 @@ def test_a_sqlite_shard(make_world):
             assert trouble["words"].startswith(f"another process keeps the file's lock: pid={os.getpid()} program"), trouble
             leat.wait_for("is stalled by contention sqlstate=55P03: database is locked")
             other.execute("commit")
+        wait_until(lambda: world.rows("select count(*) from things") == [(2,)], "both rows")
         wait_until_well(world)
-    assert world.rows("select count(*) from things") == [(2,)]
