@@ -133,7 +133,7 @@ static const leat_setting settings[] = {
              "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element)."},
 
     {"limits", GROUP, .help = "What the edge takes on; beyond, it refuses."},
-    {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"), 
+    {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"),
      .help = "Largest body of a request; then 413. librdkafka's message.max.bytes follows it; the topic's max.message.bytes must "
              "allow it."},
     {"limits.header_timeout", TOP(header_timeout_ms), TIME(100, 10 * MINUTE, "5s"),
