@@ -28,7 +28,7 @@ static const char help[] =
     "  --expect CHECKER  succeed only if this checker finds a violation (for builds with a planted fault)\n"
     "  --help\n"
     "\n"
-    "The last line of a campaign counts. A campaign of 1000 seeds or more in which something never happened that must\n"
+    "The last line of a campaign counts. A campaign of 5000 seeds or more in which something never happened that must\n"
     "happen sometimes (\"sometimes: never ...\") is invalid.\n"
     "\n"
     "Exit codes: 0 no promise was broken; 1 one was, or the campaign is invalid; 2 usage.\n";
@@ -42,7 +42,7 @@ typedef struct command_line {
     const char *expect;
 } command_line;
 
-enum { ENOUGH_SEEDS = 1000 };
+enum { ENOUGH_SEEDS = 5000 };
 
 static int usage(const char *what)
 {
