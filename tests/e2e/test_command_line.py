@@ -1,5 +1,6 @@
 """What a person meets first: help, errors, exit codes, init."""
 
+import contextlib
 import os
 import re
 import signal
@@ -185,17 +186,25 @@ def test_a_signal_while_it_starts_ends_it_with_0(make_world):
     assert waits.terminate() == 0
 
 
+@contextlib.contextmanager
+def inherited(number, action):
+    """What a process that is started meanwhile inherits, whatever the tests were started under: nohup, or a shell's background."""
+    before = signal.signal(number, action)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def test_a_hangup_drains_unless_it_was_ignored(world):
     """The terminal is gone: that is no reason to drop what is in flight. Under nohup it is no reason to end either."""
-    leat = world.start("apply")
+    with inherited(signal.SIGHUP, signal.SIG_DFL):
+        leat = world.start("apply")
     leat.signal(signal.SIGHUP)
     assert leat.popen.wait(60) == 0
     assert "SIGHUP: draining" in leat.text() and "drained" in leat.text()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with inherited(signal.SIGHUP, signal.SIG_IGN):
         leat = world.start("apply")
-    finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     leat.signal(signal.SIGHUP)
     assert leat.terminate() == 0
     assert "SIGHUP" not in leat.text() and "SIGTERM: draining" in leat.text()
@@ -203,7 +212,8 @@ def test_a_hangup_drains_unless_it_was_ignored(world):
 
 def test_no_signal_of_another_purpose_kills(world):
     """A log rotation, a timer, a container's runtime: what is no request to end does not end it, and is said once."""
-    leat = world.start("apply")
+    with inherited(signal.SIGQUIT, signal.SIG_DFL):
+        leat = world.start("apply")
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO,
                    signal.SIGRTMIN + 3, signal.SIGRTMAX, signal.SIGUSR1):
         leat.signal(number)

@@ -257,7 +257,7 @@ def test_a_right_taken_away_makes_the_edge_unready(make_world, generous):
         status, reason = readiness(world, edge)
         assert status == 503 and "grant WRITE" in reason
         assert edge.text().count("the log refuses writes") == 1
-        assert world.metrics(edge)['leat_log_refusals_total{cause="authorization"}'] >= 6
+        wait_until(lambda: world.metrics(edge)['leat_log_refusals_total{cause="authorization"}'] >= 6, "all of them to be counted")
         administer(world.brokers, "delete_acls", AclBindingFilter(
             ResourceType.TOPIC, world.name, ResourcePatternType.LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY))
         wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
