@@ -259,7 +259,7 @@ static void patience_stood_still(leat_engine *engine, leat_shard *shard)
 {
     int64_t gone_us = engine->now_us - shard->gone_us;
     for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBS; i++) {
-        leat_queue *queue = leat_queue_at(engine, shard->partitions[i / LEAT_SUBS], i % LEAT_SUBS);
+        leat_queue *queue = &engine->queues[leat_shard_queue(shard, i)];
         if (queue->kept_read_us > 0)
             queue->kept_read_us += gone_us;
         if (queue->retry.unwell_us > 0)

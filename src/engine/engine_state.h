@@ -242,6 +242,12 @@ static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partitio
     return &engine->shards[partition->shard];
 }
 
+/* The shard's n-th queue of partition_count * LEAT_SUBS, as an index; they ascend. */
+static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
+{
+    return shard->partitions[n / LEAT_SUBS] * LEAT_SUBS + n % LEAT_SUBS;
+}
+
 /* ---- lists.c: the member that links the n-th element of an engine's array; one function a list ---- */
 
 typedef uint32_t *(*leat_link)(leat_engine *engine, uint32_t id);

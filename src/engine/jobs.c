@@ -74,9 +74,10 @@ static int64_t read_us_of(leat_engine *engine, uint32_t id)
 /* One row's value goes to the next row, and from there to another: each of those writes waits for the one before. */
 static void spur_on(leat_engine *engine, const leat_shard *shard, int64_t since_us)
 {
-    for (uint32_t id = 0; id < engine->config.partition_count * LEAT_SUBS; id++) {
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBS; i++) {
+        uint32_t id = leat_shard_queue(shard, i);
         leat_queue *queue = &engine->queues[id];
-        if (!queue->retry.waiting || leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]) != shard)
+        if (!queue->retry.waiting)
             continue;
         int64_t mine_us = leat_retry_since_us(&queue->retry, read_us_of(engine, id));
         if (leat_retry_spur(&queue->retry, mine_us, since_us) && queue->place == LEAT_QUEUE_WAITING)
@@ -127,11 +128,11 @@ static bool is_preceded(leat_engine *engine, uint32_t id)
 {
     const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]);
     int64_t since_us = leat_retry_since_us(&engine->queues[id].retry, read_us_of(engine, id));
-    for (uint32_t other = 0; other < engine->config.partition_count * LEAT_SUBS; other++) {
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBS; i++) {
+        uint32_t other = leat_shard_queue(shard, i);
         const leat_queue *queue = &engine->queues[other];
         const leat_partition *partition = &engine->partitions[other / LEAT_SUBS];
-        if (other != id && queue->count > 0 && partition->state == LEAT_READING &&
-            leat_shard_of(engine, partition) == shard && !leat_narrow_on_trial(&queue->narrow) &&
+        if (other != id && queue->count > 0 && partition->state == LEAT_READING && !leat_narrow_on_trial(&queue->narrow) &&
             leat_retry_precedes(&queue->retry, read_us_of(engine, other), since_us))
             return true;
     }

@@ -75,8 +75,8 @@ uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_tr
     uint32_t found = 0;
     const leat_shard *of = &engine->shards[shard];
     for (uint32_t i = 0; i < of->partition_count * LEAT_SUBS; i++) {
-        uint32_t partition = of->partitions[i / LEAT_SUBS], id = partition * LEAT_SUBS + i % LEAT_SUBS;
-        if (engine->partitions[partition].troubled == 0) {
+        uint32_t id = leat_shard_queue(of, i);
+        if (engine->partitions[id / LEAT_SUBS].troubled == 0) {
             i += LEAT_SUBS - 1;
             continue;
         }
