@@ -373,7 +373,11 @@ void leat_halt_leave(leat_engine *engine, leat_partition *partition);
 
 /* ---- trouble.c ---- */
 
-/* A batch with the queue, begun at `since_us`, has failed with a result that is about this queue, too. */
+/* The queue's head is tried in vain, since `since_us` unless that is known already. */
+void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_outcome outcome);
+/* Why its head is in trouble, or is to be a dead letter. Where a verdict waits to be carried out, that one's reason stays. */
+void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_job_result *result);
+/* Both: a batch with the queue, begun at `since_us`, has failed with a result that is about this queue, too. */
 void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result);
 /* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
 void leat_trouble_over(leat_engine *engine, uint32_t queue);

@@ -182,9 +182,7 @@ static leat_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t i
     if (word != LEAT_GUARD_GIVES_UP)
         return leat_retry_hold(&queue->retry);
     queue->retry.trouble = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS])->trouble;
-    leat_reason *reason = &engine->reasons[id];
-    memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
-    memcpy(reason->message, result->message, sizeof reason->message);
+    leat_trouble_reason(engine, id, result);
     return leat_retry_bury(&queue->retry, result->outcome);
 }
 

@@ -11,8 +11,6 @@
  * more. And where the session was the shard's only one, all its partitions are. So there is no trial before they are where they
  * were, and then none for several times as long.
  */
-#include <string.h>
-
 #include "engine/engine_state.h"
 
 enum {
@@ -70,16 +68,6 @@ static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_batch
     return leat_narrow_on_trial(narrow);
 }
 
-/* Why, for people; a verdict that waits has its reason there. */
-static void keep_reason(leat_engine *engine, uint32_t id, const leat_job_result *result)
-{
-    leat_reason *reason = &engine->reasons[id];
-    if (engine->queues[id].retry.dead)
-        return;
-    memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
-    memcpy(reason->message, result->message, sizeof reason->message);
-}
-
 bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part,
                        const leat_job_result *result)
 {
@@ -89,7 +77,7 @@ bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const lea
             continue;
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
         on_trial = true;
-        keep_reason(engine, part->partition * LEAT_SUBS + subpartition, result);
+        leat_trouble_reason(engine, part->partition * LEAT_SUBS + subpartition, result);
     }
     return on_trial;
 }
@@ -155,16 +143,6 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
     }
 }
 
-/* The mark that a claim has taken off: it is the same trouble. */
-static void mark_again(leat_engine *engine, uint32_t id)
-{
-    const leat_reason *reason = &engine->reasons[id];
-    leat_job_result result = {.outcome = LEAT_UNKNOWN};
-    memcpy(result.sqlstate, reason->sqlstate, sizeof result.sqlstate);
-    memcpy(result.message, reason->message, sizeof result.message);
-    leat_trouble_met(engine, id, engine->queues[id].narrow.since_us, &result);
-}
-
 /* Is a partition of the shard read again? Not for ever: one that is full, or whose log cannot be read, holds up no trial. */
 static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
 {
@@ -184,8 +162,9 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
     leat_narrow *narrow = &engine->queues[id].narrow;
     if (narrow->unknowns > 0 && engine->pool.slots[queue->head].offset > narrow->to)
         *narrow = (leat_narrow){0};
+    /* A claim has taken its mark off: it is the same trouble, for the same reason. */
     if (leat_narrow_is_found(narrow) && !engine->marks[id].is_set)
-        mark_again(engine, id);
+        leat_trouble_mark(engine, id, narrow->since_us, LEAT_UNKNOWN);
     if (!leat_narrow_on_trial(narrow))
         return 0;
     const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]);

@@ -6,19 +6,29 @@
 
 #include "engine/engine_state.h"
 
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result)
+void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_outcome outcome)
 {
     leat_mark *mark = &engine->marks[queue];
-    leat_reason *reason = &engine->reasons[queue];
     if (!mark->is_set) {
         engine->partitions[queue / LEAT_SUBS].troubled++;
         *mark = (leat_mark){.is_set = true, .since_us = since_us};
     }
-    mark->outcome = result->outcome;
+    mark->outcome = outcome;
+}
+
+void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_job_result *result)
+{
+    leat_reason *reason = &engine->reasons[queue];
     if (engine->queues[queue].retry.dead)
-        return; /* the reason is the verdict */
+        return;
     memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
     memcpy(reason->message, result->message, sizeof reason->message);
+}
+
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result)
+{
+    leat_trouble_mark(engine, queue, since_us, result->outcome);
+    leat_trouble_reason(engine, queue, result);
 }
 
 void leat_trouble_over(leat_engine *engine, uint32_t queue)
