@@ -43,12 +43,6 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
     LEAT_ASSERT(count == 0 || engine->pool.slots[queue->head].offset > partition->progress.offsets[subpartition]);
 }
 
-static bool timer_set(const leat_engine *engine, uint32_t partition, leat_timer timer)
-{
-    uint32_t queues = engine->config.partition_count * LEAT_SUBS;
-    return leat_heap_has(&engine->timers, queues + partition * LEAT_TIMER_COUNT + (uint32_t)timer);
-}
-
 /* The low water by its definition: what each subpartition has done, the least of them. */
 static int64_t least_low(const leat_engine *engine, uint32_t id)
 {
@@ -73,7 +67,7 @@ static void check_low(const leat_engine *engine, uint32_t id)
     /* With none held all of them may be ahead of what was read, by what the claim brought: that is skipped when it is read. */
     LEAT_ASSERT(low == least_low(engine, id) || partition->holding.records == 0);
     LEAT_ASSERT(partition->state != LEAT_READING || low < 0 || low == partition->committed ||
-                timer_set(engine, id, LEAT_TIMER_COMMIT));
+                leat_timer_is_set(engine, partition, LEAT_TIMER_COMMIT));
     LEAT_ASSERT(partition->progress.base_seq < partition->progress.next_seq);
 }
 
@@ -109,12 +103,13 @@ static void check_waits(const leat_engine *engine, uint32_t id)
     LEAT_ASSERT(state != LEAT_WAITING || shard->slots == 0);
     LEAT_ASSERT((state != LEAT_CLAIMING && state != LEAT_READING) || shard->slots > 0);
     if (state == LEAT_CLAIMING)
-        LEAT_ASSERT(partition->claim_running || partition->claim_queued || timer_set(engine, id, LEAT_TIMER_CLAIM));
+        LEAT_ASSERT(partition->claim_running || partition->claim_queued ||
+                    leat_timer_is_set(engine, partition, LEAT_TIMER_CLAIM));
     if (state == LEAT_READING && partition->moved)
         LEAT_ASSERT(partition->compact_running || partition->compact_queued ||
-                    timer_set(engine, id, LEAT_TIMER_COMPACT));
-    LEAT_ASSERT((state == LEAT_FENCED_OFF) == timer_set(engine, id, LEAT_TIMER_CONFIRM));
-    LEAT_ASSERT((state == LEAT_REVOKING) == timer_set(engine, id, LEAT_TIMER_DRAIN));
+                    leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT));
+    LEAT_ASSERT((state == LEAT_FENCED_OFF) == leat_timer_is_set(engine, partition, LEAT_TIMER_CONFIRM));
+    LEAT_ASSERT((state == LEAT_REVOKING) == leat_timer_is_set(engine, partition, LEAT_TIMER_DRAIN));
     LEAT_ASSERT(!partition->claim_queued || state == LEAT_CLAIMING);
     LEAT_ASSERT(!partition->compact_queued || state == LEAT_READING || state == LEAT_REVOKING);
 }
