@@ -191,6 +191,13 @@ static inline void story_wait(story *s)
     story_pass(s, deadline - s->now_us);
 }
 
+/* From one deadline to the next until a job is in flight. */
+static inline void story_wait_for_job(story *s)
+{
+    while (s->open_count == 0)
+        story_wait(s);
+}
+
 static inline leat_taken story_read_sized(story *s, uint32_t partition, uint32_t subpartition, int64_t offset,
                                           uint32_t bytes)
 {

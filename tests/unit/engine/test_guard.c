@@ -202,13 +202,11 @@ START_TEST(what_waits_for_what_waits_has_time_when_that_comes)
     story_read(&s, 1, 2, 0);
     story_done(&s, 0, LEAT_NOT_YET);
     refuse_until(&s, 900000);
-    while (s.open_count == 0)
-        story_wait(&s);
+    story_wait_for_job(&s);
     story_told(&s, story_job(&s, 0)->batch.records[0].partition == 0 ? "batch 0/1:0\n" : "batch 1/2:0\n");
     if (story_job(&s, 0)->batch.records[0].partition == 1) {
         story_done(&s, 0, LEAT_NOT_YET);
-        while (s.open_count == 0)
-            story_wait(&s);
+        story_wait_for_job(&s);
     }
     int64_t applied_us = s.now_us;
     story_done(&s, 0, LEAT_APPLIED);

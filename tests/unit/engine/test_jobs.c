@@ -222,8 +222,7 @@ START_TEST(a_refused_record_that_is_named_is_isolated_directly)
     result.bad_record = 0;
     story_result(&s, 0, &result);
     story_told(&s, "");
-    while (s.open_count == 0)
-        story_wait(&s);
+    story_wait_for_job(&s);
     story_result(&s, 0, &result);
     story_told(&s, "batch 0/1:2\nstalled 0/1 at 2\n");
     story_end(&s);

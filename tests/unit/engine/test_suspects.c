@@ -1,15 +1,21 @@
 /* Records that end their session: found, named, tried apart and with pauses, while others go on. */
 #include "story.h"
 
-/* The outcome of the n-th job is unknown, and the claim that follows finds nothing of it. */
-static void end_session(story *s, uint32_t n, const leat_progress *found)
+/* The claim that is next finds that, under a token of its own. */
+static void claim_again(story *s, const leat_progress *found)
 {
-    story_done(s, n, LEAT_UNKNOWN);
     while (s->open_count == 0 || story_job(s, s->open_count - 1)->kind != LEAT_JOB_CLAIM)
         story_wait(s);
     leat_progress progress = *found;
     progress.claim = (leat_claim){{++s->claims}};
     story_claimed(s, s->open_count - 1, &progress);
+}
+
+/* The outcome of the n-th job is unknown, and the claim that follows finds nothing of it. */
+static void end_session(story *s, uint32_t n, const leat_progress *found)
+{
+    story_done(s, n, LEAT_UNKNOWN);
+    claim_again(s, found);
     s->size = 0;
 }
 
@@ -34,8 +40,7 @@ START_TEST(the_third_try_is_by_subpartition_and_the_one_is_named)
     story_told(&s, "batch 0/3:6\n"); /* not suspected: at once */
     story_done(&s, 0, LEAT_APPLIED);
     s.size = 0;
-    while (s.open_count == 0)
-        story_wait(&s);
+    story_wait_for_job(&s);
     story_pass(&s, 1000000);
     ck_assert_uint_eq(s.open_count, 1); /* one trial at a time, though a slot is free */
     bool second_first = story_job(&s, 0)->batch.records[0].subpartition == 2;
@@ -58,8 +63,7 @@ START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
     for (size_t i = 0; i < 5; i++) {
         story_load(&s, 0, 1, 0, 3);
         story_settle(&s);
-        while (s.open_count == 0)
-            story_wait(&s);
+        story_wait_for_job(&s);
         story_told(&s, tries[i]);
         if (i < 4) {
             end_session(&s, 0, &nothing);
@@ -69,11 +73,7 @@ START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
         story_told(&s, "pause 0\nstalled 0/1 at 0\n");
         ck_assert_int_eq(s.said.outcome, LEAT_UNKNOWN);
     }
-    while (s.open_count == 0)
-        story_wait(&s);
-    leat_progress progress = nothing;
-    progress.claim = (leat_claim){{99}};
-    story_claimed(&s, 0, &progress);
+    claim_again(&s, &nothing);
     s.size = 0;
     story_load(&s, 0, 1, 0, 3);
     story_load(&s, 0, 2, 4, 4);
@@ -81,8 +81,7 @@ START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
     story_told(&s, "batch 0/2:4\n");
     ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
     story_done(&s, 0, LEAT_APPLIED);
-    while (s.open_count == 0)
-        story_wait(&s);
+    story_wait_for_job(&s);
     story_told(&s, "batch 0/1:0\n"); /* mended: nothing is left of it */
     story_done(&s, 0, LEAT_APPLIED);
     story_pass(&s, 1);
@@ -102,12 +101,9 @@ START_TEST(what_was_committed_is_no_suspect)
     for (int64_t i = 0; i < 6; i++) {
         story_read(&s, 0, 1, i);
         story_done(&s, 0, LEAT_UNKNOWN);
-        while (s.open_count == 0)
-            story_wait(&s);
         int16_t subpartition = 1;
         ck_assert_int_eq(leat_progress_row(&progress, i + 1, &subpartition, &i, 1, 1000 + i, -1), 0);
-        progress.claim = (leat_claim){{++s.claims}};
-        story_claimed(&s, 0, &progress);
+        claim_again(&s, &progress);
     }
     s.told[s.size] = 0;
     ck_assert_ptr_null(strstr(s.told, "stalled"));
@@ -152,8 +148,7 @@ START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
         story_load(&s, 0, 1, 0, 0);
         story_load(&s, 0, 2, 1, 9);
         story_settle(&s);
-        while (s.open_count == 0)
-            story_wait(&s);
+        story_wait_for_job(&s);
         s.size = 0;
         end_session(&s, 0, &progress);
     }
@@ -170,8 +165,7 @@ START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
     }
     int64_t took_us = s.now_us - begun_us;
     begun_us = s.now_us;
-    while (s.open_count == 0)
-        story_wait(&s);
+    story_wait_for_job(&s);
     story_told(&s, "batch 0/1:0\n");
     ck_assert_int_ge(s.now_us - begun_us, 4 * took_us);
     story_done(&s, 0, LEAT_APPLIED);
