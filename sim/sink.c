@@ -466,7 +466,7 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
 
 /* --- jobs handed over ------------------------------------------------------------------------------------------------ */
 
-static void take_job(const leat_sink *sink, pool_member *connection, const leat_job *job)
+static void take_job(pool_member *connection, const leat_job *job)
 {
     connection->has_job = true;
     connection->job = job->id;
@@ -475,7 +475,7 @@ static void take_job(const leat_sink *sink, pool_member *connection, const leat_
     connection->part_count = job->kind == LEAT_JOB_BATCH ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_JOB_BATCH ? job->batch.record_count : 0;
     connection->is_letter = job->kind == LEAT_JOB_BATCH && job->batch.dead;
-    connection->only = connection->record_count == 1 ? record_of(sink, &job->batch.records[0]) : NULL;
+    connection->only = connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
     connection->verdict = connection->only ? connection->only->refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++)
         connection->parts[i] = job->batch.parts[i];
@@ -500,7 +500,7 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
         leave_orphan(sink, job->id);
         return;
     }
-    take_job(sink, connection, job);
+    take_job(connection, job);
     tell_job(connection, job);
     if (connection->is_letter)
         sim_check_verdict(world, sink->process, connection->only, job->batch.dead, sink->trouble);
