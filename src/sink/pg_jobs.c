@@ -107,11 +107,6 @@ bool leat_pg_session_is_worn(const leat_pg_session *session)
     return session->parses >= PARSES_MAX;
 }
 
-const char *leat_pg_session_failure(const leat_pg_session *session)
-{
-    return leat_pg_session_is_open(session) && session->failed ? session->result.message : NULL;
-}
-
 const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
 {
     return session->is_told ? &session->server : NULL;

@@ -60,8 +60,6 @@ bool leat_pg_session_is_spoilt(const leat_pg_session *session);
 bool leat_pg_session_is_worn(const leat_pg_session *session);
 /* Which server the job ran on that is over; NULL: it did not say, because it failed. */
 const leat_pg_server *leat_pg_session_server(const leat_pg_session *session);
-/* Why the open job has failed; NULL: it has not, or there is none. */
-const char *leat_pg_session_failure(const leat_pg_session *session);
 /* Takes the result of a job that is over; the session is free for the next. What `ret->progress` points at lives until
  * then. */
 uint32_t leat_pg_session_take(leat_pg_session *session, leat_job_result *ret);
