@@ -61,7 +61,7 @@ struct leat_pg_conn {
  * PostgreSQL tells it, and without it one loses little, since a standby acknowledges nothing before it is promoted, and
  * then is another postmaster. While one lives an acknowledged commit stays. (With synchronous_commit off the crash of a
  * backend may lose some, but it ends all connections at once.) */
-static const char *const which_server_sql[] = {"SELECT " LEAT_PG_STARTED_SQL ", pg_catalog.pg_backend_pid()",
+static const char *const which_server_sql[] = {"SELECT pg_catalog.pg_backend_pid(), " LEAT_PG_STARTED_SQL,
                                                "SELECT " LEAT_PG_TIMELINE_SQL};
 
 enum { ASK_STARTED, ASK_TIMELINE, ASK_COUNT };
@@ -427,16 +427,13 @@ static void place_is_wrong(leat_pg_conn *conn, const char *message)
 /* A pooler makes up the process id that it tells at the end of connecting, which is for cancel requests only. */
 static void take_told(leat_pg_conn *conn, const PGresult *result)
 {
-    leat_pg_server server = {0};
     int32_t pid = 0;
-    if (conn->told_count == ASK_TIMELINE) {
+    if (conn->told_count == ASK_TIMELINE)
         (void)!read_timeline(result, 0, &conn->server);
-    } else if (leat_pg_field_int8(result, 0, 0, &server.started_us) < 0 || leat_pg_field_int4(result, 0, 1, &pid) < 0) {
+    else if (leat_pg_field_int4(result, 0, 0, &pid) < 0 || leat_pg_field_server(result, 1, &conn->server) < 0)
         place_is_wrong(conn, "the server does not say when it was started");
-    } else {
-        conn->server = server;
+    else
         conn->is_pooled = pid != PQbackendPID(conn->pg);
-    }
 }
 
 /* The server does not tell this role, or anybody, or (55000) it is a standby. */
