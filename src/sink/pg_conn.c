@@ -649,10 +649,14 @@ bool leat_pg_conn_is_asking(const leat_pg_conn *conn)
     return conn->is_asking;
 }
 
+static bool owes_answer(const leat_pg_conn *conn)
+{
+    return conn->state == CONN_READY && conn->open_syncs > 0;
+}
+
 int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn)
 {
-    bool is_waiting = is_attempt(conn) || (conn->state == CONN_READY && conn->open_syncs > 0);
-    return is_waiting ? conn->since_us : 0;
+    return owes_answer(conn) ? conn->since_us : 0;
 }
 
 int64_t leat_pg_conn_heard_us(const leat_pg_conn *conn)
@@ -713,6 +717,6 @@ void leat_pg_conn_tick(leat_pg_conn *conn)
     int64_t waited_us = now_us(conn) - conn->since_us;
     if (is_attempt(conn))
         tick_attempt(conn, waited_us);
-    else if (conn->state == CONN_READY && conn->open_syncs > 0)
+    else if (owes_answer(conn))
         tick_wait(conn, waited_us);
 }

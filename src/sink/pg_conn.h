@@ -77,8 +77,8 @@ bool leat_pg_conn_is_asking(const leat_pg_conn *conn);
 void leat_pg_conn_settle(leat_pg_conn *conn);
 /* Gives up what takes too long: called about once a second. */
 void leat_pg_conn_tick(leat_pg_conn *conn);
-/* Since when the server has owed an answer, or the attempt goes on, by the standstill's clock, with no byte come; 0: it owes
- * none. */
+/* Since when the server has owed an answer, by the standstill's clock, with no byte come; 0: it owes none, or the connection is
+ * not open. */
 int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn);
 /* When the server answered last, by that clock; 0: never yet. That it takes a connection is no answer, nor is what a pooler says
  * before it has a session: an answer is to a question, or a refusal. */

@@ -526,20 +526,14 @@ static int64_t later_of(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static bool is_due(const pg_sink *sink, const pool_member *member)
-{
-    return member != sink->connecting && leat_pg_conn_waits_since_us(member->conn) > 0;
-}
-
 /* Answers that are due; since when the first of them is. */
 static uint32_t count_due(const pg_sink *sink, int64_t *ret_since_us)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < sink->member_count; i++) {
-        const pool_member *member = &sink->members[i];
-        if (!is_due(sink, member))
+        int64_t since_us = leat_pg_conn_waits_since_us(sink->members[i].conn);
+        if (since_us == 0)
             continue;
-        int64_t since_us = leat_pg_conn_waits_since_us(member->conn);
         *ret_since_us = count == 0 || since_us < *ret_since_us ? since_us : *ret_since_us;
         count++;
     }
