@@ -106,16 +106,11 @@ static bool is_socket(const char *host)
     return host[0] == '/' || host[0] == '@';
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* What is still being looked up for the same name goes over from the list before. */
+/* What is still being looked up for the same name goes over from the list before. `host` is a name, as each with a lookup is. */
 static void take_lookup(leat_pg_hosts *from, pg_host *host)
 {
     for (uint32_t i = 0; i < from->count && !host->lookup; i++) {
-        if (!from->hosts[i].lookup || !is_same_text(from->hosts[i].host, host->host))
+        if (!from->hosts[i].lookup || strcmp(from->hosts[i].host, host->host) != 0)
             continue;
         leat_addresses late;
         if (leat_lookup_take(from->hosts[i].lookup, &late) && leat_mono_us() - late.found_us > LATE_MAX_US)
