@@ -1,7 +1,6 @@
 /* leat_workers of a SQLite file: what a process says of itself, and what is read of it from outside. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sink/lite.h"
 #include "sink/lite_db.h"

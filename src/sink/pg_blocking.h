@@ -58,8 +58,9 @@ int leat_pg_commit(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
  * it is not known. Behind a pooler it never is: process ids are made up there. */
 bool leat_pg_reason(const char *dsn, int backend, char *ret, size_t size);
 
-/* A field as a number or a boolean; it is there and valid because the query says so. */
+/* A field as a number or a boolean; it is there and valid because the query says so. Or as a text, cut to `size` with its NUL. */
 int64_t leat_pg_integer(const PGresult *result, int row, int column);
 bool leat_pg_boolean(const PGresult *result, int row, int column);
+void leat_pg_text(char *ret, size_t size, const PGresult *result, int row, int column);
 
 #endif

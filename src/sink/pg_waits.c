@@ -41,11 +41,6 @@ static const char standbys_sql[] =
     "       || coalesce((SELECT string_agg(r.application_name || coalesce(' (' || r.state || ', ' || r.sync_state || ')', ''), ', ')"
     "                      FROM pg_catalog.pg_stat_replication AS r), 'none')";
 
-static void copy(char *ret, size_t size, const PGresult *result, int row, int column)
-{
-    snprintf(ret, size, "%s", PQgetvalue(result, row, column));
-}
-
 static void take_wait(const PGresult *result, int row, leat_shard_wait *ret)
 {
     enum { IS_COMMIT, PID, MS, RELATION, HOLDER, APPLICATION, USER, STATE, SINCE, QUERY };
@@ -54,12 +49,12 @@ static void take_wait(const PGresult *result, int row, leat_shard_wait *ret)
                              .pid = leat_pg_integer(result, row, PID),
                              .waited_ms = leat_pg_integer(result, row, MS),
                              .holder_pid = leat_pg_integer(result, row, HOLDER)};
-    copy(ret->relation, sizeof ret->relation, result, row, RELATION);
-    copy(ret->holder_application, sizeof ret->holder_application, result, row, APPLICATION);
-    copy(ret->holder_user, sizeof ret->holder_user, result, row, USER);
-    copy(ret->holder_state, sizeof ret->holder_state, result, row, STATE);
-    copy(ret->holder_since, sizeof ret->holder_since, result, row, SINCE);
-    copy(ret->holder_query, sizeof ret->holder_query, result, row, QUERY);
+    leat_pg_text(ret->relation, sizeof ret->relation, result, row, RELATION);
+    leat_pg_text(ret->holder_application, sizeof ret->holder_application, result, row, APPLICATION);
+    leat_pg_text(ret->holder_user, sizeof ret->holder_user, result, row, USER);
+    leat_pg_text(ret->holder_state, sizeof ret->holder_state, result, row, STATE);
+    leat_pg_text(ret->holder_since, sizeof ret->holder_since, result, row, SINCE);
+    leat_pg_text(ret->holder_query, sizeof ret->holder_query, result, row, QUERY);
 }
 
 /* A lock that nobody is known to have is not taken for that of another such one. */
@@ -84,7 +79,7 @@ static int name_standbys(leat_pg *pg, leat_shard_waits *waits, leat_error *error
         return -1;
     for (uint32_t i = 0; i < waits->count; i++)
         if (waits->waits[i].is_commit)
-            copy(waits->waits[i].standbys, sizeof waits->waits[i].standbys, result, 0, 0);
+            leat_pg_text(waits->waits[i].standbys, sizeof waits->waits[i].standbys, result, 0, 0);
     PQclear(result);
     return 0;
 }

@@ -4,18 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sink/pg_blocking.h"
 #include "sink/postgres.h"
 #include "sink/teller_ops.h"
 
 /* ---- reading the table ---- */
-
-static void copy(char *ret, size_t size, const PGresult *result, int row, int column)
-{
-    snprintf(ret, size, "%s", PQgetvalue(result, row, column));
-}
 
 static const char workers_sql[] =
     "SELECT w.instance, w.host, w.pid, greatest(0, extract(epoch FROM clock_timestamp() - w.at) * 1000)::bigint, w.clock_ms, w.said"
@@ -31,8 +25,8 @@ int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, l
     ret->workers = leat_must_calloc(ret->worker_count + 1, sizeof *ret->workers);
     for (int row = 0; row < (int)ret->worker_count; row++) {
         leat_shard_worker *worker = &ret->workers[row];
-        copy(worker->instance, sizeof worker->instance, result, row, INSTANCE);
-        copy(worker->host, sizeof worker->host, result, row, HOST);
+        leat_pg_text(worker->instance, sizeof worker->instance, result, row, INSTANCE);
+        leat_pg_text(worker->host, sizeof worker->host, result, row, HOST);
         worker->pid = leat_pg_integer(result, row, PID);
         worker->heard_ms = leat_pg_integer(result, row, HEARD);
         worker->clock_ms = leat_pg_integer(result, row, CLOCK);

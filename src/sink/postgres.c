@@ -452,3 +452,8 @@ bool leat_pg_boolean(const PGresult *result, int row, int column)
 {
     return PQgetvalue(result, row, column)[0] == 't';
 }
+
+void leat_pg_text(char *ret, size_t size, const PGresult *result, int row, int column)
+{
+    snprintf(ret, size, "%s", PQgetvalue(result, row, column));
+}
