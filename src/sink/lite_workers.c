@@ -11,28 +11,22 @@ enum { BUSY_MS = 2000 };
 
 /* ---- reading the table ---- */
 
-static void copy(char *ret, size_t size, sqlite3_stmt *row, int column)
-{
-    snprintf(ret, size, "%s", (const char *)sqlite3_column_text(row, column));
-}
-
 static void take_worker(sqlite3_stmt *row, leat_shard_worker *ret)
 {
-    enum { INSTANCE, HOST, PID, AT, CLOCK, SAID };
+    enum { HOST, PID, AT, CLOCK, SAID };
     int64_t heard_ms = leat_wall_ms() - sqlite3_column_int64(row, AT);
     *ret = (leat_shard_worker){.pid = sqlite3_column_int64(row, PID),
                                .heard_ms = heard_ms > 0 ? heard_ms : 0,
                                .clock_ms = sqlite3_column_int64(row, CLOCK),
                                .said = leat_must_strdup((const char *)sqlite3_column_text(row, SAID))};
-    copy(ret->instance, sizeof ret->instance, row, INSTANCE);
-    copy(ret->host, sizeof ret->host, row, HOST);
+    snprintf(ret->host, sizeof ret->host, "%s", (const char *)sqlite3_column_text(row, HOST));
 }
 
 int leat_lite_read_workers(leat_lite *lite, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     enum { WORKERS_MAX = 100 };
     sqlite3_stmt *query = leat_lite_prepare(lite,
-                                            "SELECT w.instance, w.host, w.pid, w.at, w.clock_ms, w.said FROM leat_workers AS w"
+                                            "SELECT w.host, w.pid, w.at, w.clock_ms, w.said FROM leat_workers AS w"
                                             "  JOIN leat_sources AS s ON s.id = w.source WHERE s.topic = ?"
                                             " ORDER BY w.at DESC LIMIT 100",
                                             error);

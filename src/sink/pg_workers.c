@@ -12,12 +12,12 @@
 /* ---- reading the table ---- */
 
 static const char workers_sql[] =
-    "SELECT w.instance, w.host, w.pid, greatest(0, extract(epoch FROM clock_timestamp() - w.at) * 1000)::bigint, w.clock_ms, w.said"
+    "SELECT w.host, w.pid, greatest(0, extract(epoch FROM clock_timestamp() - w.at) * 1000)::bigint, w.clock_ms, w.said"
     "  FROM leat.workers AS w JOIN leat.sources AS s ON s.id = w.source WHERE s.topic = $1 ORDER BY w.at DESC LIMIT 100";
 
 int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
 {
-    enum { INSTANCE, HOST, PID, HEARD, CLOCK, SAID };
+    enum { HOST, PID, HEARD, CLOCK, SAID };
     PGresult *result = leat_pg_query(pg, workers_sql, 1, &topic, error);
     if (!result)
         return -1;
@@ -25,7 +25,6 @@ int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, l
     ret->workers = leat_must_calloc(ret->worker_count + 1, sizeof *ret->workers);
     for (int row = 0; row < (int)ret->worker_count; row++) {
         leat_shard_worker *worker = &ret->workers[row];
-        leat_pg_text(worker->instance, sizeof worker->instance, result, row, INSTANCE);
         leat_pg_text(worker->host, sizeof worker->host, result, row, HOST);
         worker->pid = leat_pg_integer(result, row, PID);
         worker->heard_ms = leat_pg_integer(result, row, HEARD);

@@ -109,7 +109,6 @@ typedef struct leat_shard_process {
 
 /* A row of leat.workers: what a process that applies has said of itself. */
 typedef struct leat_shard_worker {
-    char instance[40];
     char host[64];
     int64_t pid;
     int64_t heard_ms; /* so long ago, by the database's clock */
