@@ -67,13 +67,20 @@ static int begin(pg_teller *teller, leat_error *error)
     return -1;
 }
 
-static int end(pg_teller *teller, PGresult *result, leat_error *error)
+/* `status` is that of what the transaction was for. */
+static int end(pg_teller *teller, int status, leat_error *error)
 {
-    PQclear(result);
-    if (result && leat_pg_run(&teller->pg, "COMMIT", error) == 0)
+    if (status == 0 && leat_pg_run(&teller->pg, "COMMIT", error) == 0)
         return 0;
     hang_up(teller);
     return -1;
+}
+
+static int run(pg_teller *teller, const char *sql, int count, const char *const *values, leat_error *error)
+{
+    PGresult *result = leat_pg_query(&teller->pg, sql, count, values, error);
+    PQclear(result);
+    return end(teller, result ? 0 : -1, error);
 }
 
 /* Rows of whoever is gone are taken away on the way, of any source; two that sweep at once do not wait for each other. */
@@ -95,7 +102,7 @@ static int tell(leat_shard_teller *base, const leat_shard_report *report, leat_e
     const char *const values[] = {teller->source_id, report->instance, report->host, pid, started, clock, report->said};
     if (begin(teller, error) != 0)
         return -1;
-    return end(teller, leat_pg_query(&teller->pg, tell_sql, 7, values, error), error);
+    return run(teller, tell_sql, 7, values, error);
 }
 
 /* The process ends: no new connection for it, and a server that does not answer is not waited for. */
@@ -110,10 +117,7 @@ static int untell(leat_shard_teller *base, const char *instance, leat_error *err
         hang_up(teller);
         return -1;
     }
-    return end(teller,
-               leat_pg_query(&teller->pg, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid", 2, values,
-                             error),
-               error);
+    return run(teller, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid", 2, values, error);
 }
 
 static int ask_waits(leat_shard_teller *base, const char *name, leat_shard_waits *ret, leat_error *error)
@@ -121,12 +125,7 @@ static int ask_waits(leat_shard_teller *base, const char *name, leat_shard_waits
     pg_teller *teller = (pg_teller *)base;
     if (begin(teller, error) != 0)
         return -1;
-    int status = leat_pg_read_waits(&teller->pg, name, ret, error);
-    if (status == 0)
-        status = leat_pg_run(&teller->pg, "COMMIT", error);
-    if (status != 0)
-        hang_up(teller);
-    return status;
+    return end(teller, leat_pg_read_waits(&teller->pg, name, ret, error), error);
 }
 
 static void free_teller(leat_shard_teller *base)
