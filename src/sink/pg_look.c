@@ -1,10 +1,7 @@
 #include "sink/postgres.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/buf.h"
 #include "sink/pg_blocking.h"
 #include "sink/pg_workers.h"
 
