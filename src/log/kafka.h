@@ -200,8 +200,8 @@ void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *par
 const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words);
 /* 0 read, 1 there is no such topic, -1 error. */
 int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error) LEAT_MUST_CHECK;
-/* Of an answer that leat_kafka_read_topic has read: its partition `partition`. */
-leat_kafka_partition leat_kafka_read_partition(rd_kafka_event_t *event, uint32_t partition);
+/* Of an answer that leat_kafka_read_topic has read: the partitions from 0 to `count` - 1. One that is not listed has no leader. */
+void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *ret, uint32_t count);
 int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,
                             leat_error *error) LEAT_MUST_CHECK;
 

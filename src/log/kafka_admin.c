@@ -120,21 +120,23 @@ int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_e
     return 0;
 }
 
-leat_kafka_partition leat_kafka_read_partition(rd_kafka_event_t *event, uint32_t partition)
+void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *ret, uint32_t count)
 {
-    size_t count = 0, in_sync = 0;
+    size_t topic_count = 0, listed = 0;
     const rd_kafka_TopicDescription_t **topics =
-        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &count);
-    LEAT_ASSERT(count == 1);
-    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topics[0], &count);
-    for (size_t i = 0; i < count; i++) {
-        if (rd_kafka_TopicPartitionInfo_partition(partitions[i]) != (int)partition)
+        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &topic_count);
+    LEAT_ASSERT(topic_count == 1);
+    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topics[0], &listed);
+    memset(ret, 0, count * sizeof *ret);
+    for (size_t i = 0; i < listed; i++) {
+        int p = rd_kafka_TopicPartitionInfo_partition(partitions[i]);
+        if (p < 0 || (uint32_t)p >= count)
             continue;
+        size_t in_sync = 0;
         const rd_kafka_Node_t *leader = rd_kafka_TopicPartitionInfo_leader(partitions[i]);
         rd_kafka_TopicPartitionInfo_isr(partitions[i], &in_sync);
-        return (leat_kafka_partition){.has_leader = leader && rd_kafka_Node_id(leader) >= 0, .in_sync = (uint32_t)in_sync};
+        ret[p] = (leat_kafka_partition){.has_leader = leader && rd_kafka_Node_id(leader) >= 0, .in_sync = (uint32_t)in_sync};
     }
-    return (leat_kafka_partition){.has_leader = false};
 }
 
 /* ---- blocking ---- */

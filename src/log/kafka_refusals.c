@@ -10,6 +10,7 @@
 #include "log/kafka_writer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum {
@@ -45,11 +46,12 @@ static void say_fault(const leat_kafka_writer *writer, uint32_t p)
 void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     bool some_lack_replicas = false;
+    leat_kafka_partition *found = leat_must_calloc(writer->partition_count, sizeof *found);
+    leat_kafka_read_partitions(event, found, writer->partition_count);
     for (uint32_t p = 0; p < writer->partition_count; p++) {
         leat_writer_partition *partition = &writer->partitions[p];
-        leat_kafka_partition found = leat_kafka_read_partition(event, p);
-        leat_writer_fault fault = fault_of(writer, &found);
-        partition->in_sync = found.in_sync;
+        leat_writer_fault fault = fault_of(writer, &found[p]);
+        partition->in_sync = found[p].in_sync;
         some_lack_replicas = some_lack_replicas || fault == LEAT_WRITER_TOO_FEW_REPLICAS;
         if (fault == partition->fault)
             continue;
@@ -58,6 +60,7 @@ void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *e
         partition->fault_ms = leat_wall_ms();
         say_fault(writer, p);
     }
+    free(found);
     if (some_lack_replicas) /* min.insync.replicas may be another by now */
         leat_writer_ask_limit_again(writer);
 }
