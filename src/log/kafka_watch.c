@@ -333,7 +333,6 @@ void leat_kafka_writer_health(const leat_log_writer *base, leat_log_health *ret)
 {
     const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
     leat_kafka_pulse_health(&writer->pulse, ret);
-    ret->renewals = (uint32_t)writer->renewals;
     ret->topic_gone = is_wrong(writer);
     if (!is_wrong(writer))
         return;

@@ -252,7 +252,7 @@ static void renewal_begin(leat_kafka_writer *writer)
 {
     writer->renewing_since_us = leat_mono_us();
     writer->sign_us = 0;
-    writer->renewals++;
+    writer->pulse.renewals++;
 }
 
 void leat_writer_renew(leat_kafka_writer *writer)
@@ -300,7 +300,7 @@ static void renewal_step(leat_kafka_writer *writer)
         leat_err("Kafka writer: no new client: %s", error.text);
         return;
     }
-    leat_info("Kafka writer: a new client is in place (%llu so far)", (unsigned long long)writer->renewals);
+    leat_info("Kafka writer: a new client is in place (%u so far)", writer->pulse.renewals);
     writer->renewing_since_us = 0;
 }
 

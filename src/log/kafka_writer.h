@@ -77,7 +77,6 @@ typedef struct leat_kafka_writer {
     int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they failed */
     int64_t renewing_since_us; /* 0: in good order */
     bool is_given_up; /* all its records have their answers: what the client still says of them counts for nothing */
-    uint64_t renewals;
     leat_kafka_pulse pulse;
     char failed[LEAT_LOG_WHY_SIZE]; /* nothing has helped; "": not so */
     long limit; /* the topic's max.message.bytes; 0: not known */
