@@ -106,25 +106,7 @@ static int look_ahead(const leat_log_config *config, uint32_t partition_count, c
     return result;
 }
 
-/* A file has no brokers: what ails it the writer's trouble says, and a reader's error ends it. */
-static void writer_health(const leat_log_writer *writer, leat_log_health *ret)
-{
-    (void)writer;
-    (void)ret;
-}
-
-static const char *writer_failed(const leat_log_writer *writer)
-{
-    (void)writer;
-    return NULL;
-}
-
-static void reader_health(const leat_log_reader *reader, leat_log_health *ret)
-{
-    (void)reader;
-    (void)ret;
-}
-
+/* No health: a file has no brokers. What ails it the writer's trouble says, and a reader's error ends it. */
 const leat_log_ops leat_local_ops = {
     .open = leat_local_open,
     .close = leat_local_close,
@@ -140,8 +122,6 @@ const leat_log_ops leat_local_ops = {
     .writer_oldest_us = leat_local_writer_oldest_us,
     .writer_waiting = leat_local_writer_waiting,
     .writer_trouble = leat_local_writer_trouble,
-    .writer_health = writer_health,
-    .writer_failed = writer_failed,
     .writer_free = leat_local_writer_free,
     .reader_new = leat_local_reader_new,
     .reader_seek = leat_local_reader_seek,
@@ -152,7 +132,6 @@ const leat_log_ops leat_local_ops = {
     .reader_give_back = leat_local_reader_give_back,
     .reader_end = leat_local_reader_end,
     .reader_commit_failures = leat_local_reader_commit_failures,
-    .reader_health = reader_health,
     .headers = leat_local_headers,
     .release = leat_local_release,
     .reader_free = leat_local_reader_free,

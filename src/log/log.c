@@ -87,12 +87,13 @@ const char *leat_log_writer_trouble(leat_log_writer *writer)
 void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
 {
     *ret = (leat_log_health){0};
-    writer->ops->writer_health(writer, ret);
+    if (writer->ops->writer_health)
+        writer->ops->writer_health(writer, ret);
 }
 
 const char *leat_log_writer_failed(const leat_log_writer *writer)
 {
-    return writer->ops->writer_failed(writer);
+    return writer->ops->writer_failed ? writer->ops->writer_failed(writer) : NULL;
 }
 
 const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition)
@@ -165,7 +166,8 @@ uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader)
 void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret)
 {
     *ret = (leat_log_health){0};
-    reader->ops->reader_health(reader, ret);
+    if (reader->ops->reader_health)
+        reader->ops->reader_health(reader, ret);
 }
 
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)

@@ -27,10 +27,10 @@ typedef struct leat_log_ops {
     int (*append)(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error);
     int64_t (*writer_oldest_us)(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
     size_t (*writer_waiting)(const leat_log_writer *writer);
+    const char *(*writer_trouble)(leat_log_writer *writer);
+    /* NULL, these five and reader_health: it has nothing to tell. `ret` comes zeroed. */
     void (*writer_health)(const leat_log_writer *writer, leat_log_health *ret);
     const char *(*writer_failed)(const leat_log_writer *writer);
-    const char *(*writer_trouble)(leat_log_writer *writer);
-    /* NULL, all three: it has nothing to tell. */
     const char *(*writer_partition_trouble)(leat_log_writer *writer, uint32_t partition);
     uint64_t (*writer_refusals)(const leat_log_writer *writer, leat_log_refusal cause);
     const char *(*writer_refusal_words)(const leat_log_writer *writer, leat_log_refusal cause);
