@@ -213,7 +213,7 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
-        leat_observe_us(edge->metrics.durable, leat_mono_us() - leat_http_request_arrived_us(request));
+        leat_observe_us(edge->metrics.durable, edge->taken_us - leat_http_request_arrived_us(request));
         edge_answer_accepted(edge, request, partition, offset);
     } else {
         static const edge_code answers[] = {
