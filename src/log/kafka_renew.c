@@ -112,6 +112,8 @@ static unsigned look_at_membership(leat_kafka_reader *reader, int64_t now_us)
     if (is_good && leat_watchdog_good(&reader->outside, now_us) > 0 && !is_silent)
         leat_info("Kafka reader: this client is a member of group %s again", reader->config.group);
     unsigned wishes = leat_watchdog_look(&reader->outside, now_us);
+    if (!(wishes & (LEAT_WATCHDOG_SAY | LEAT_WATCHDOG_RENEW)))
+        return wishes;
     char text[LEAT_LOG_WHY_SIZE];
     say_outside(text, sizeof text, reader);
     if (wishes & LEAT_WATCHDOG_SAY)
