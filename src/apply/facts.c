@@ -5,16 +5,6 @@
 
 #include "base/utf8.h"
 
-/* Of valid UTF-8 of `size` bytes. */
-static uint32_t code_point(const unsigned char *at, size_t size)
-{
-    static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t point = at[0] & masks[size];
-    for (size_t i = 1; i < size; i++)
-        point = point << 6 | (at[i] & 0x3f);
-    return point;
-}
-
 static void put_point(leat_buf *out, uint32_t point)
 {
     if (point == '"' || point == '\\')
@@ -33,7 +23,7 @@ void leat_facts_string(leat_buf *out, leat_slice text)
     leat_buf_byte(out, '"');
     for (size_t at = 0, size; at < text.size; at += size ? size : 1) {
         size = leat_utf8_size(text.data + at, text.size - at);
-        put_point(out, size ? code_point((const unsigned char *)text.data + at, size) : 0xfffd);
+        put_point(out, size ? leat_utf8_point(text.data + at, size) : 0xfffd);
     }
     leat_buf_byte(out, '"');
 }

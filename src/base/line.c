@@ -4,15 +4,6 @@
 
 #include "base/utf8.h"
 
-static uint32_t code_point(const char *at, size_t size)
-{
-    static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t code = (unsigned char)at[0] & first_bits[size];
-    for (size_t i = 1; i < size; i++)
-        code = code << 6 | ((unsigned char)at[i] & 0x3f);
-    return code;
-}
-
 static bool ends_a_line(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029;
@@ -44,7 +35,7 @@ static bool is_cut(const char *at, size_t left)
 
 bool leat_line_takes(const char *at, size_t size)
 {
-    uint32_t code = size > 0 ? code_point(at, size) : 0;
+    uint32_t code = size > 0 ? leat_utf8_point(at, size) : 0;
     return size > 0 && !ends_a_line(code) && !turns_text(code);
 }
 
@@ -55,7 +46,7 @@ size_t leat_line_clean(char *text, size_t size)
         width = leat_utf8_size(text + at, size - at);
         if (width == 0 && is_cut(text + at, size - at))
             break;
-        uint32_t code = width ? code_point(text + at, width) : 0;
+        uint32_t code = width ? leat_utf8_point(text + at, width) : 0;
         if (width == 0 || turns_text(code)) {
             text[to++] = '?';
         } else if (ends_a_line(code)) {

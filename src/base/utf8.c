@@ -25,6 +25,15 @@ size_t leat_utf8_size(const char *text, size_t left)
     return forms[i].size;
 }
 
+uint32_t leat_utf8_point(const char *at, size_t size)
+{
+    static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t point = (unsigned char)at[0] & first_bits[size];
+    for (size_t i = 1; i < size; i++)
+        point = point << 6 | ((unsigned char)at[i] & 0x3f);
+    return point;
+}
+
 bool leat_utf8_is_text(leat_slice bytes)
 {
     for (size_t at = 0, size; at < bytes.size; at += size) {
