@@ -50,31 +50,15 @@ static leat_slice cut(leat_slice text, size_t size)
     return text.size > size ? (leat_slice){text.data, size} : text;
 }
 
-/* The part of the key that is the tenant, as it stands there. */
-static leat_slice tenant_of(const leat_item *item)
-{
-    leat_slice key = item->canonical_key;
-    if (!item->route || item->route->tenant_key_position < 0)
-        return (leat_slice){0};
-    for (int at = 0; at < item->route->tenant_key_position; at++) {
-        const char *slash = key.size > 0 ? memchr(key.data, '/', key.size) : NULL;
-        if (!slash)
-            return (leat_slice){0};
-        key.size -= (size_t)(slash + 1 - key.data);
-        key.data = slash + 1;
-    }
-    const char *slash = key.size > 0 ? memchr(key.data, '/', key.size) : NULL;
-    return cut(slash ? (leat_slice){key.data, (size_t)(slash - key.data)} : key, KEY_SHOWN);
-}
-
 static void name_record(leat_fact *fact, const leat_item *item)
 {
     if (!item)
         return;
     fact->key = cut(item->record.key, KEY_SHOWN);
-    fact->tenant = tenant_of(item);
-    if (item->route)
-        fact->table = item->route->table->label;
+    if (!item->route)
+        return;
+    fact->tenant = cut(leat_route_tenant(item->route, item->canonical_key), KEY_SHOWN);
+    fact->table = item->route->table->label;
 }
 
 static void record_words(const leat_fact *fact, char ret[LEAT_RECORD_WORDS_SIZE])

@@ -46,11 +46,16 @@ static leat_slice key_part(leat_slice canonical, uint32_t position)
     return (leat_slice){at, (size_t)((slash ? slash : end) - at)};
 }
 
+leat_slice leat_route_tenant(const leat_route *route, leat_slice canonical)
+{
+    return route->tenant_key_position < 0 ? (leat_slice){0} : key_part(canonical, (uint32_t)route->tenant_key_position);
+}
+
 uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route, leat_slice canonical)
 {
     if (route->tenant_key_position < 0)
         return 0;
-    leat_slice tenant = key_part(canonical, (uint32_t)route->tenant_key_position);
+    leat_slice tenant = leat_route_tenant(route, canonical);
     uint32_t shard = layout->tenant_slots[leat_hash(tenant) % LEAT_TENANT_SLOTS];
     LEAT_ASSERT(shard < layout->shard_count);
     return shard;

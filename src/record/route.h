@@ -119,6 +119,8 @@ uint32_t leat_layout_shard_of_partition(const leat_layout *layout, uint32_t part
  * part of the canonical key as it stands there, percent-encoded. */
 uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route, const leat_key *key);
 uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route, leat_slice canonical);
+/* The tenant in a canonical key of the route, as it stands there; borrowed. Empty: the route has none. */
+leat_slice leat_route_tenant(const leat_route *route, leat_slice canonical);
 /* The upper 32 bits of the key's hash, modulo the shard's partitions. */
 uint32_t leat_layout_partition_of_key(const leat_layout *layout, const leat_route *route, const leat_key *key);
 static inline uint32_t leat_subpartition_of(uint64_t hash)
