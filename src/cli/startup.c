@@ -64,22 +64,21 @@ int leat_startup_check_shards(const leat_config *config, leat_error *error)
     return 0;
 }
 
-static int blame_property(const leat_startup *startup, uint32_t index, leat_error *error)
+static int blame_property(const leat_startup *startup, const char *name, leat_error *error)
 {
-    return leat_config_blame(&startup->config, error, "log.kafka.properties.%s", startup->properties[index].name);
+    return leat_config_blame(&startup->config, error, "log.kafka.properties.%s", name);
 }
 
-/* The property that the text names first; -1: none. */
-static int first_named(const leat_startup *startup, const char *text)
+/* The property that the text names first; NULL: none. */
+static const char *first_named(const leat_startup *startup, const char *text)
 {
-    int ret = -1;
-    const char *first = NULL;
+    const char *ret = NULL, *first = NULL;
     for (uint32_t i = 0; i < startup->config.kafka_property_count; i++) {
         const char *at = strstr(text, startup->properties[i].name);
         if (!at || (first && first <= at))
             continue;
         first = at;
-        ret = (int)i;
+        ret = startup->properties[i].name;
     }
     return ret;
 }
@@ -95,48 +94,41 @@ static int blame_log(const leat_startup *startup, leat_error *error)
         if (leat_log_check(&one, &alone) == 0)
             continue;
         *error = alone;
-        return blame_property(startup, i, error);
+        return blame_property(startup, one.properties->name, error);
     }
-    int named = first_named(startup, error->text);
-    return named >= 0 ? blame_property(startup, (uint32_t)named, error) : leat_config_blame(&startup->config, error, startup->log.file ? "log.local" : "log.kafka");
+    const char *named = first_named(startup, error->text);
+    if (named)
+        return blame_property(startup, named, error);
+    return leat_config_blame(&startup->config, error, startup->log.file ? "log.local" : "log.kafka");
 }
 
 /* Of whole numbers; -1: it is not set. */
-static int64_t property_number(const leat_startup *startup, const char *name, uint32_t *ret_index)
+static int64_t property_number(const leat_config *config, const char *name)
 {
-    int64_t ret = -1;
-    for (uint32_t i = 0; i < startup->config.kafka_property_count; i++) {
-        if (strcmp(startup->properties[i].name, name) != 0)
-            continue;
-        ret = strtoll(startup->properties[i].value, NULL, 10);
-        *ret_index = i;
-    }
-    return ret;
+    const leat_config_pair *property = leat_config_property(config, name);
+    return property ? strtoll(property->value, NULL, 10) : -1;
 }
 
 /* What librdkafka takes, but not together with leat's own settings. */
 static int check_properties(const leat_startup *startup, leat_error *error)
 {
     const leat_config *config = &startup->config;
-    uint32_t at = 0;
-    for (at = 0; at < config->kafka_property_count && config->workers > 1; at++) {
-        if (strcmp(startup->properties[at].name, "group.instance.id") != 0)
-            continue;
+    if (config->workers > 1 && leat_config_property(config, "group.instance.id")) {
         leat_fail(error, "there are %lld workers, each is a member of the group, and two members of one id fence each other; set "
                          "workers to 1, and another id for each process",
                   (long long)config->workers);
-        return blame_property(startup, at, error);
+        return blame_property(startup, "group.instance.id", error);
     }
-    int64_t bytes = property_number(startup, "message.max.bytes", &at), need = config->body_max + LEAT_LOG_RECORD_ROOM;
+    int64_t bytes = property_number(config, "message.max.bytes"), need = config->body_max + LEAT_LOG_RECORD_ROOM;
     if (bytes >= 0 && bytes < need) {
         leat_fail(error, "%lld is less than a body of limits.body_max needs (at least %lld, or leave it out)", (long long)bytes,
                   (long long)need);
-        return blame_property(startup, at, error);
+        return blame_property(startup, "message.max.bytes", error);
     }
-    int64_t count = property_number(startup, "queue.buffering.max.messages", &at);
+    int64_t count = property_number(config, "queue.buffering.max.messages");
     if (count >= 0 && count < config->in_flight_max) {
         leat_fail(error, "%lld is less than limits.in_flight, %lld", (long long)count, (long long)config->in_flight_max);
-        return blame_property(startup, at, error);
+        return blame_property(startup, "queue.buffering.max.messages", error);
     }
     return 0;
 }

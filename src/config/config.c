@@ -17,6 +17,14 @@ const char *leat_config_topic(const leat_config *config)
     return slash ? slash + 1 : config->local_path;
 }
 
+const leat_config_pair *leat_config_property(const leat_config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->kafka_property_count; i++)
+        if (strcmp(config->kafka_properties[i].name, name) == 0)
+            return &config->kafka_properties[i];
+    return NULL;
+}
+
 /* A property of librdkafka has dots in its name. */
 static bool begins_with(const char *path, const char *key)
 {

@@ -94,6 +94,8 @@ void leat_config_fini(leat_config *config);
 /* Puts "file:line: path: " before the message that is there and returns -1. The path is a setting's, as in
  * "routes[0].table"; where the file does not have it, the line is that of what it would stand in. */
 int leat_config_blame(const leat_config *config, leat_error *error, const char *path, ...) LEAT_PRINTF(3, 4);
+/* The entry of log.kafka.properties of that name; NULL: it is not set. */
+const leat_config_pair *leat_config_property(const leat_config *config, const char *name);
 /* What the log's records are known by in the shards: the topic, or the name of the built-in log's file. */
 const char *leat_config_topic(const leat_config *config);
 /* How many partitions a log that is made gets. */

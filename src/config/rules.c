@@ -233,10 +233,8 @@ enum { MAX_POLL_INTERVAL_MS = 300000 };
 /* A property that makes no sense is for librdkafka to refuse. */
 static int64_t max_poll_interval_ms(const leat_config *config)
 {
-    int64_t found = 0;
-    for (uint32_t i = 0; i < config->kafka_property_count; i++)
-        if (strcmp(config->kafka_properties[i].name, "max.poll.interval.ms") == 0)
-            found = strtoll(config->kafka_properties[i].value, NULL, 10);
+    const leat_config_pair *given = leat_config_property(config, "max.poll.interval.ms");
+    int64_t found = given ? strtoll(given->value, NULL, 10) : 0;
     return found > 0 ? found : MAX_POLL_INTERVAL_MS;
 }
 
