@@ -72,7 +72,7 @@ static bool is_seen(const leat_troubles *troubles, const char *kind)
 /* The name as sessions have it, where a long host is cut. */
 static void session_name(const leat_shard_worker *worker, char *ret, size_t size)
 {
-    snprintf(ret, size, "%.23s %" PRId64, worker->host, worker->pid);
+    snprintf(ret, size, "%.*s %" PRId64, LEAT_SESSION_HOST_MAX, worker->host, worker->pid);
 }
 
 static const leat_shard_process *sessions_of(const leat_shard_work *work, const leat_shard_worker *worker)

@@ -58,9 +58,9 @@ int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const l
                              const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 
 /* Names the sessions of one consumer group on one source, in pg_stat_activity: source id and a hash of the group. */
-enum { LEAT_OWNER_SIZE = 32, LEAT_SESSION_NAME_SIZE = 64 };
+enum { LEAT_OWNER_SIZE = 32, LEAT_SESSION_NAME_SIZE = 64, LEAT_SESSION_HOST_MAX = 23 };
 void leat_shard_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE]);
-/* The application_name of this process's sessions: "leat OWNER HOST PID". */
+/* The application_name of this process's sessions: "leat OWNER HOST PID", of the host's name LEAT_SESSION_HOST_MAX bytes at most. */
 void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]);
 /* Two live groups on one source would fence each other for ever: 1 and a message that names a session of another group,
  * when there is one; 0 none (of a SQLite file always); -1 the database does not answer. Progress is safe in any case. */

@@ -195,7 +195,7 @@ void leat_shard_owner(const leat_source *source, const char *group, char ret[LEA
 /* A host's name is cut, so that the process id behind it never is. */
 void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE])
 {
-    char host[24] = "";
+    char host[LEAT_SESSION_HOST_MAX + 1] = "";
     gethostname(host, sizeof host - 1);
     snprintf(ret, LEAT_SESSION_NAME_SIZE, "leat %s %s %ld", owner, host, (long)getpid());
 }
