@@ -152,7 +152,6 @@ static void release_memory(leat_worker *worker)
     free(worker->shards);
     free(worker->shard_of);
     free(worker->behind_since_ms);
-    pthread_mutex_destroy(&worker->log_lock);
     free(worker);
 }
 
@@ -184,7 +183,6 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->behind_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
         worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);
-    pthread_mutex_init(&worker->log_lock, NULL);
     uv_loop_init(&worker->loop);
     start_handles(worker);
     if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 || make_reader(worker, error) != 0) {
@@ -228,9 +226,9 @@ bool leat_worker_ready(const leat_worker *worker, const char **ret_shard)
 
 void leat_worker_log(leat_worker *worker, leat_log_health *ret)
 {
-    pthread_mutex_lock(&worker->log_lock);
+    pthread_mutex_lock(&worker->told_lock);
     *ret = worker->log_health;
-    pthread_mutex_unlock(&worker->log_lock);
+    pthread_mutex_unlock(&worker->told_lock);
 }
 
 void leat_worker_free(leat_worker *worker)

@@ -181,9 +181,9 @@ static bool show_log(leat_worker *worker)
 {
     leat_log_health health;
     leat_log_reader_health(worker->reader, &health);
-    pthread_mutex_lock(&worker->log_lock);
+    pthread_mutex_lock(&worker->told_lock);
     worker->log_health = health;
-    pthread_mutex_unlock(&worker->log_lock);
+    pthread_mutex_unlock(&worker->told_lock);
     leat_gauge_set(worker->log_silent_ms, health.silent_ms);
     leat_count_to(worker->log_renewals, health.renewals);
     return health.topic_gone;

@@ -73,7 +73,7 @@ struct leat_worker {
         int64_t since_us;  /* when the minute began */
         uint32_t said, more;
     } dead_letters;        /* of that minute: with a line, and without */
-    pthread_mutex_t told_lock;
+    pthread_mutex_t told_lock; /* of what other threads read: each shard's `told`, and log_health */
     int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as far as known; 0: none */
 
     leat_engine_metric engine_metrics[ENGINE_METRICS_MAX];
@@ -87,8 +87,7 @@ struct leat_worker {
     leat_gauge *tables_stopped;
     leat_gauge *shards_halted;
 
-    pthread_mutex_t log_lock; /* of log_health, which other threads read */
-    leat_log_health log_health;
+    leat_log_health log_health; /* under told_lock */
 
     pthread_t thread;
     bool started;
