@@ -353,8 +353,10 @@ static int start_reporter(serve *s, leat_error *error)
         .workers = s->workers,
         .worker_count = s->worker_count,
     };
-    s->reporter = s->worker_count > 0 ? leat_reporter_new(&config, error) : NULL;
-    return s->worker_count > 0 && !s->reporter ? -1 : 0;
+    if (s->worker_count == 0)
+        return 0;
+    s->reporter = leat_reporter_new(&config, error);
+    return s->reporter ? 0 : -1;
 }
 
 /* The built-in log is made when it is not there; a topic is not. */
@@ -427,13 +429,9 @@ static int serve_until_drained(serve *s)
     leat_notify("STATUS=starting: asking the log and the shards");
     if (start_up(s, &error) != 0)
         return fail(s, LEAT_EXIT_FAILED, &error);
-    if (start_threads(s, &error) != 0) {
+    if (start_threads(s, &error) != 0 || start_reporter(s, &error) != 0) {
         fail(s, LEAT_EXIT_FAILED, &error);
         _exit(LEAT_EXIT_FAILED); /* threads that did start have nothing to lose */
-    }
-    if (start_reporter(s, &error) != 0) {
-        fail(s, LEAT_EXIT_FAILED, &error);
-        _exit(LEAT_EXIT_FAILED);
     }
     leat_notify("READY=1\nSTATUS=up");
     leat_info("leat %s is up", s->command);
