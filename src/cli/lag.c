@@ -217,6 +217,14 @@ void leat_lag_fini(leat_lag *lag)
     lag->partitions = NULL;
 }
 
+const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shard)
+{
+    for (uint32_t i = 0; i < lag->count; i++)
+        if (lag->partitions[i].shard == shard && lag->partitions[i].held > 0)
+            return &lag->partitions[i];
+    return NULL;
+}
+
 /* ---- words ---- */
 
 const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE])

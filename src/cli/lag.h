@@ -51,6 +51,9 @@ typedef struct leat_lag {
 int leat_lag_read(leat_startup *startup, bool with_work, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
 
+/* Of the shard's partitions the first that an open transaction holds back; borrowed. NULL: none. */
+const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shard);
+
 enum { LEAT_LAG_SECONDS_SIZE = 32, LEAT_LAG_HELD_SIZE = 160 };
 /* Names the partition's open transaction in words; `held` is not 0. Returns `ret`. */
 const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE]);

@@ -49,13 +49,11 @@ static uint32_t count_partitions(const overview *about, uint32_t shard, int64_t 
     return count;
 }
 
-/* Of its partitions the first that an open transaction holds back; NULL: none. */
+/* Of its partitions the first that an open transaction holds back, in words; NULL: none. */
 static const char *held_of(const overview *about, uint32_t shard, char text[LEAT_LAG_HELD_SIZE])
 {
-    for (uint32_t i = 0; i < about->lag.count; i++)
-        if (about->lag.partitions[i].shard == shard && about->lag.partitions[i].held > 0)
-            return leat_lag_held(&about->lag.partitions[i], text);
-    return NULL;
+    const leat_lag_partition *at = leat_lag_first_held(&about->lag, shard);
+    return at ? leat_lag_held(at, text) : NULL;
 }
 
 /* ---- text ---- */

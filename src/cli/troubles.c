@@ -255,12 +255,11 @@ static void find_old(leat_troubles *troubles, const leat_lag *lag, uint32_t shar
 static void find_held(leat_troubles *troubles, const leat_lag *lag, uint32_t shard)
 {
     char words[LEAT_LAG_HELD_SIZE];
-    for (uint32_t i = 0; i < lag->count && !troubles->is_held; i++) {
-        if (lag->partitions[i].shard != shard || lag->partitions[i].held == 0 || lag->shards[shard].age_ms <= HELD_MS)
-            continue;
-        troubles->is_held = true;
-        add_words(troubles, "open transaction", -1, "%s", leat_lag_held(&lag->partitions[i], words));
-    }
+    const leat_lag_partition *at = leat_lag_first_held(lag, shard);
+    if (!at || lag->shards[shard].age_ms <= HELD_MS)
+        return;
+    troubles->is_held = true;
+    add_words(troubles, "open transaction", -1, "%s", leat_lag_held(at, words));
 }
 
 /* Nobody works here, so nobody can say more. */
