@@ -459,8 +459,7 @@ static void run_check(examination *about, const check *from, uint32_t shard)
         find(finding, LEAT_CHECK_SKIPPED, "%s", reason);
     else
         from->run(about, shard, finding);
-    bool is_fault = finding->verdict == LEAT_CHECK_FAILED || finding->verdict == LEAT_CHECK_WARNING;
-    if (is_fault && is_of_shard(from) && !finding->exact)
+    if (leat_finding_is_fault(finding) && is_of_shard(from) && !finding->exact)
         finding->exact = leat_remedy_of(from->name, finding->what, about->servers[shard].role);
 }
 

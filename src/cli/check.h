@@ -22,6 +22,8 @@ typedef struct leat_finding {
  * exact than the check's own remedy. */
 char *leat_remedy_of(const char *check, const char *what, const char *role);
 
+/* A warning or a failure: what has a remedy. */
+bool leat_finding_is_fault(const leat_finding *finding);
 uint32_t leat_findings_count(const leat_finding *findings, uint32_t count, leat_verdict verdict);
 /* A line each, two more under a warning or failure, and a last one with the counts. */
 void leat_findings_print_text(FILE *out, const leat_finding *findings, uint32_t count);

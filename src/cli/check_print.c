@@ -7,7 +7,7 @@
 static const char *const verdict_names[] = {"ok", "warning", "FAILED", "skipped"};
 static const char *const verdict_words[] = {"ok", "warning", "failed", "skipped"};
 
-static bool is_fault(const leat_finding *finding)
+bool leat_finding_is_fault(const leat_finding *finding)
 {
     return finding->verdict == LEAT_CHECK_WARNING || finding->verdict == LEAT_CHECK_FAILED;
 }
@@ -33,7 +33,7 @@ static void print_finding(FILE *out, const leat_finding *finding)
     if (finding->shard)
         fprintf(out, "shard %s: ", finding->shard);
     fprintf(out, "%s: %s\n", finding->check, finding->what);
-    if (!is_fault(finding))
+    if (!leat_finding_is_fault(finding))
         return;
     fprintf(out, "         why: %s\n         do:  ", finding->why);
     for (const char *c = remedy_of(finding); *c; c++)
@@ -69,8 +69,8 @@ static void put_finding(leat_buf *out, const leat_finding *finding)
     put_member(out, "check", finding->check);
     put_member(out, "shard", finding->shard);
     put_member(out, "what", finding->what);
-    put_member(out, "why", is_fault(finding) ? finding->why : NULL);
-    put_member(out, "do", is_fault(finding) ? remedy_of(finding) : NULL);
+    put_member(out, "why", leat_finding_is_fault(finding) ? finding->why : NULL);
+    put_member(out, "do", leat_finding_is_fault(finding) ? remedy_of(finding) : NULL);
     leat_buf_byte(out, '}');
 }
 
