@@ -77,11 +77,6 @@ def topic_exists(world):
     return world.name in AdminClient({"bootstrap.servers": world.brokers}).list_topics(timeout=30).topics
 
 
-def readiness(world, edge):
-    answer = httpx.get(world.url(edge) + "/readyz", timeout=30)
-    return answer.status_code, answer.json().get("reason", "")
-
-
 def test_a_deleted_topic_is_not_made_again(make_world, generous):
     """The topic is deleted under a running edge, and the broker would make it by use: nothing asks it to. Writes are
     answered 503, /readyz says why, and what was answered 202 before was applied or went with the topic."""
@@ -93,7 +88,7 @@ def test_a_deleted_topic_is_not_made_again(make_world, generous):
         delete_topic(world)
         deleted = time.monotonic()
         wait_until(lambda: writes.count(503, deleted) > 200, "writes to be refused")
-        assert readiness(world, edge) == (503, f"topic {world.name} does not exist")
+        assert edge.readiness() == (503, f"topic {world.name} does not exist")
         assert not topic_exists(world)
         wait_until(lambda: time.monotonic() > deleted + 5, "some rounds of metadata")
     assert not topic_exists(world)
@@ -116,7 +111,7 @@ def test_a_worker_whose_topic_is_gone_is_unready(make_world):
     wait_until(lambda: world.metric(apply, "leat_partitions_held") == 2, "both partitions")
     delete_topic(world)
     why = f"topic {world.name}: the topic was deleted"
-    wait_until(lambda: why in httpx.get(f"http://{apply.address('metrics on')}/readyz", timeout=30).text, "/readyz to say so")
+    wait_until(lambda: why in apply.readiness("metrics on")[1], "/readyz to say so")
     assert world.metric(apply, "leat_partitions_stopped") == 2
 
 
@@ -132,7 +127,7 @@ def test_a_topic_made_anew_is_not_written_to(make_world, partitions):
         delete_topic(world)
         deleted = time.monotonic()
         create_topic(world, partitions)
-        wait_until(lambda: "made anew" in readiness(world, edge)[1], "the edge to see it")
+        wait_until(lambda: "made anew" in edge.readiness()[1], "the edge to see it")
         seen = time.monotonic()
         wait_until(lambda: writes.count(503, seen) > 50, "writes to be refused")
     assert writes.count(202, deleted) == 0
@@ -170,7 +165,7 @@ def test_several_edges_and_a_topic_made_anew(make_world):
         delete_topic(world)
         deleted = time.monotonic()
         create_topic(world, 1)
-        wait_until(lambda: all("made anew" in readiness(world, e)[1] for e in edges), "both edges to see it")
+        wait_until(lambda: all("made anew" in e.readiness()[1] for e in edges), "both edges to see it")
     assert one.count(202, deleted) == 0 and two.count(202, deleted) == 0
 
 
@@ -189,7 +184,7 @@ def test_another_cluster(make_world, generous):
     edge = world.start("edge")
     with Writes(world.url(edge)) as writes:
         generous.start()
-        wait_until(lambda: "the brokers are of Kafka cluster" in readiness(world, edge)[1], "the edge to see it")
+        wait_until(lambda: "the brokers are of Kafka cluster" in edge.readiness()[1], "the edge to see it")
         seen = time.monotonic()
         wait_until(lambda: writes.count(503, seen) > 50, "writes to be refused")
     assert writes.count(202) == 0
@@ -206,7 +201,7 @@ def test_more_partitions_than_were_set_up(make_world):
         for number in range(20):
             answer = http.patch(f"/counters/{number}", json={"n": 1})
             assert answer.status_code == 202 and answer.json()["partition"] == 0
-    assert readiness(world, edge)[0] == 200
+    assert edge.readiness()[0] == 200
     (world.directory / "data" / f"{world.name}.catalog.json").unlink()  # the shard knows too
     assert "topic " + world.name + ": exists, 3 partitions" in world.init()
     fresh, applied = world.start("edge"), world.start("apply")
@@ -254,14 +249,14 @@ def test_a_right_taken_away_makes_the_edge_unready(make_world, generous):
         wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 503, "a refusal")
         for _ in range(5):
             assert http.patch("/counters/1", json={"n": 1}).status_code == 503
-        status, reason = readiness(world, edge)
+        status, reason = edge.readiness()
         assert status == 503 and "grant WRITE" in reason
         assert edge.text().count("the log refuses writes") == 1
         wait_until(lambda: world.metrics(edge)['leat_log_refusals_total{cause="authorization"}'] >= 6, "all of them to be counted")
         administer(world.brokers, "delete_acls", AclBindingFilter(
             ResourceType.TOPIC, world.name, ResourcePatternType.LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY))
         wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
-        assert readiness(world, edge)[0] == 200
+        assert edge.readiness()[0] == 200
 
 
 # ---- clocks ----
@@ -337,9 +332,9 @@ def test_refused_timestamps_make_the_edge_unready(make_world):
     with world.client(edge) as http:
         for _ in range(5):
             assert http.patch("/counters/1", json={"n": 1}).status_code == 503
-        status, reason = readiness(world, edge)
+        status, reason = edge.readiness()
         assert status == 503 and "timestamp" in reason and "clock" in reason
         assert edge.text().count("the log refuses writes") == 1
         world.log.alter(message_timestamp_type="LogAppendTime")
         wait_until(lambda: http.patch("/counters/1", json={"n": 1}).status_code == 202, "a write to be taken")
-        assert readiness(world, edge)[0] == 200
+        assert edge.readiness()[0] == 200

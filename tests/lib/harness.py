@@ -122,6 +122,11 @@ class Process:
         line = next(l for l in self.text().splitlines()[::-1] if words in l)
         return line.split("http://")[1].split("/")[0].strip()
 
+    def readiness(self, words="edge listens on"):
+        """(status, reason) of /readyz there; "metrics on" is the admin listener."""
+        answer = httpx.get(f"http://{self.address(words)}/readyz", timeout=30)
+        return answer.status_code, answer.json().get("reason", "")
+
     def clean(self):
         """Nothing a sanitizer or a broken invariant would say."""
         text = self.text()
