@@ -133,9 +133,7 @@ def test_idle_clients_leave_the_process_its_descriptors(make_world):
         for _ in range(400):
             clients.append(socket.create_connection((host, int(port)), timeout=30))
         wait_until(lambda: world.metric(run, "leat_edge_connections_refused_total") >= 100, "clients to be refused")
-        with world.db("a") as db:
-            db.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'leat%' "
-                       "and datname = current_database()")
+        world.end_sessions("a")
         wait_until(lambda: world.metric(run, "leat_shard_connects_total") >= 2, "the shard to be connected to again")
         wait_until(lambda: world.metric(run, "leat_shard_connections") > 0, "a connection")
         assert "no connection can be accepted" not in run.text()

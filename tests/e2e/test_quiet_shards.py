@@ -21,12 +21,6 @@ def write(http, app, ident):
     return answer.json()["partition"]
 
 
-def end_sessions(world, shard):
-    with world.db(shard) as db:
-        db.execute("select pg_terminate_backend(pid) from pg_stat_activity"
-                   " where application_name like 'leat%' and datname = current_database()")
-
-
 def test_a_name_that_hangs_holds_up_only_its_shard(make_world):
     """Shard b's host name takes as long to look up as the resolver likes. Its lookups end nobody's turn: shard a goes on, and
     the process drains. When the resolver answers, b is there again."""
@@ -43,7 +37,7 @@ def test_a_name_that_hangs_holds_up_only_its_shard(make_world):
         on_b = next(app for app, partition in partition_of.items() if partition == 1)
         wait_until(lambda: len(world.rows("select 1 from counters")) == 8, "the first writes")
         slow.touch()
-        end_sessions(world, "b")
+        world.end_sessions("b")
         wait_until(lambda: slow.stat().st_size > 0, "a lookup to hang")
         for ident in range(1, 21):
             write(http, on_a, ident)
@@ -54,7 +48,7 @@ def test_a_name_that_hangs_holds_up_only_its_shard(make_world):
         slow.unlink()
         wait_until(lambda: len(world.rows(f"select 1 from counters where app = {on_b}", ["b"])) == 21, "shard b to catch up")
         slow.touch()
-        end_sessions(world, "b")
+        world.end_sessions("b")
         wait_until(lambda: slow.stat().st_size > 0, "a lookup to hang again")
     assert run.terminate() == 0
     assert "no connection, trying until there is one: 57P01: terminating connection due to administrator command" in run.text()

@@ -232,6 +232,12 @@ class World:
     def db(self, shard):
         return self.store.connect(shard)
 
+    def end_sessions(self, shard):
+        """Of leat's, in a shard that is PostgreSQL."""
+        with self.db(shard) as db:
+            db.execute("select pg_terminate_backend(pid) from pg_stat_activity"
+                       " where application_name like 'leat%' and datname = current_database()")
+
     def rows(self, sql, shards=None):
         """Of all shards, one after the other. leat's own tables are called leat.NAME, whatever the shard."""
         return [row for shard in shards or self.shard_names for row in self.store.query(shard, sql)]
