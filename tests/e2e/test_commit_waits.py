@@ -1,11 +1,9 @@
 """Commits that wait for a synchronous standby that is gone: leat says so, waits, and ends none of them."""
 
-import contextlib
-
-import psycopg
 import pytest
 
 from lib.harness import wait_until
+from lib.standby import standby_is_gone
 
 COUNTERS = {"table_sql": "create table counters (id int primary key, n int not null default 0)",
             "route": {"path": "/counters/{id}", "table": "counters", "columns": {"n": "add"}}, "shards": 1, "partitions": 1}
@@ -16,27 +14,15 @@ def world(make_world):
     return make_world(**COUNTERS)
 
 
-@contextlib.contextmanager
-def standby_is_gone(world):
-    """All commits of the server wait until the end of the block, but not those of the session that it yields."""
-    with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:
-        def name(standby):
-            server.execute("set synchronous_commit = local")
-            server.execute(f"alter system set synchronous_standby_names = '{standby}'")
-            server.execute("select pg_reload_conf()")
-            wait_until(lambda: server.execute("show synchronous_standby_names").fetchone() == (standby,), "the setting")
-
-        name("gone")
-        try:
-            yield lambda: [p for p, in server.execute(
-                "select pid from pg_stat_activity where datname = %s and wait_event = 'SyncRep' order by 1", (world.name,)).fetchall()]
-        finally:
-            name("")
+def waiting(server, world):
+    """The sessions of the test's databases whose commits wait."""
+    return [p for p, in server.execute(
+        "select pid from pg_stat_activity where datname = %s and wait_event = 'SyncRep' order by 1", (world.name,)).fetchall()]
 
 
 def test_init_says_what_its_commit_waits_for(world):
     """Within seconds, with the setting; it goes on once the standby has answered."""
-    with standby_is_gone(world):
+    with standby_is_gone(world, "gone"):
         init = world.start("init", wait=False)
         init.wait_for('a synchronous standby to confirm its commit: synchronous_standby_names is "gone"')
     assert init.popen.wait(60) == 0
@@ -54,13 +40,13 @@ def test_a_commit_that_waits_is_not_ended(world):
     first.wait_for("assigned")
     assert client.patch("/counters/1", json={"n": 1}).status_code == 202
     wait_until(lambda: world.rows("select n from counters") == [(1,)], "the row")
-    with standby_is_gone(world) as waiting:
+    with standby_is_gone(world, "gone") as server:
         assert client.patch("/counters/1", json={"n": 1}).status_code == 202
-        wait_until(waiting, "a commit that waits")
+        wait_until(lambda: waiting(server, world), "a commit that waits")
         first.kill()
-        stuck = waiting()
+        stuck = waiting(server, world)
         second = world.start("run")
         second.wait_for("its commit waits for a synchronous standby")
         assert world.client(second).patch("/counters/1", json={"n": 1}).status_code == 202
-        assert set(stuck) <= set(waiting()) and world.metric(second, "leat_holders_terminated_total") == 0
+        assert set(stuck) <= set(waiting(server, world)) and world.metric(second, "leat_holders_terminated_total") == 0
     wait_until(lambda: world.rows("select n from counters") == [(3,)], "all three, once")

@@ -4,10 +4,10 @@ import json
 import os
 import signal
 
-import psycopg
 import pytest
 
 from lib.harness import wait_until
+from lib.standby import standby_is_gone
 
 TABLE = """
     create table parents (id int primary key);
@@ -156,21 +156,14 @@ def test_a_process_without_a_word(one):
 def test_a_standby_that_is_gone(one):
     """A commit waits for it: status says so, and how it is set; nothing of that keeps leat's own word from being written."""
     leat = one.start("run")
-    with one.client(leat) as http, psycopg.connect(one.env["PG_DSN_1"], autocommit=True) as server:
-        server.execute("set synchronous_commit = local")
+    with one.client(leat) as http:
         put(http, 1)
         wait_until(lambda: one.rows("select 1 from things"), "the row")
-        try:
-            server.execute("alter system set synchronous_standby_names = 'ghost'")
-            server.execute("select pg_reload_conf()")
-            wait_until(lambda: server.execute("show synchronous_standby_names").fetchone() == ("ghost",), "the setting")
+        with standby_is_gone(one, "ghost"):
             put(http, 2)
             commit = wait_for_trouble(one, kind="commit")
             assert 'synchronous_standby_names is "ghost"' in commit["words"] and "connected standbys: none" in commit["words"]
             leat.wait_for("a synchronous standby to confirm its commit")
-        finally:
-            server.execute("alter system reset synchronous_standby_names")
-            server.execute("select pg_reload_conf()")
         wait_until_well(one)
 
 

@@ -1,5 +1,7 @@
-"""A streaming standby of a cluster of scripts/postgres, for tests about failover and about looks at the wrong server."""
+"""A streaming standby of a cluster of scripts/postgres, for tests about failover and about looks at the wrong server; and one
+that commits wait for in vain."""
 
+import contextlib
 import re
 
 import psycopg
@@ -9,6 +11,25 @@ from lib.harness import environment, script, wait_until
 
 def port_in(dsn):
     return re.search(r"port=(\d+)", dsn)[1]
+
+
+@contextlib.contextmanager
+def standby_is_gone(world, name):
+    """All commits of the first cluster wait for that synchronous standby until the end of the block, but not those of the
+    session that it yields."""
+    with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:
+        def wait_for(standby):
+            server.execute("select pg_reload_conf()")
+            wait_until(lambda: server.execute("show synchronous_standby_names").fetchone() == (standby,), "the setting")
+
+        server.execute("set synchronous_commit = local")
+        server.execute(f"alter system set synchronous_standby_names = '{name}'")
+        try:
+            wait_for(name)
+            yield server
+        finally:
+            server.execute("alter system reset synchronous_standby_names")
+            wait_for("")
 
 
 class Standby:
