@@ -11,7 +11,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    NewPartitions, NewTopic, ResourcePatternType, ResourceType)
 
 from lib.harness import LEAT, wait_until
-from lib.own_broker import OwnBroker
+from lib.own_broker import OwnBroker, administer
 
 COUNTER = {"table_sql": "create table counters (id int primary key, n bigint not null default 0)",
            "route": {"path": "/counters/{id}", "table": "counters", "columns": {"n": "add"}}}
@@ -56,13 +56,6 @@ class Writes:
 
     def count(self, status, since=0.0):
         return sum(1 for begun, code, _ in self.answers if code == status and begun >= since)
-
-
-def administer(brokers, what, *arguments):
-    """Calls that method of an AdminClient, and waits until it is done."""
-    admin = AdminClient({"bootstrap.servers": brokers})
-    for future in getattr(admin, what)([*arguments]).values():
-        future.result(30)
 
 
 def delete_topic(world):

@@ -20,6 +20,13 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def administer(brokers, what, *arguments):
+    """Calls that method of an AdminClient, and waits until it is done."""
+    admin = AdminClient({"bootstrap.servers": brokers})
+    for future in getattr(admin, what)([*arguments]).values():
+        future.result(30)
+
+
 class OwnBroker:
     """Starts as broker 1 of scripts/kafka was started, with `settings` on top of its own."""
 
@@ -97,15 +104,10 @@ class BrokerWithRights(OwnBroker):
 
     def grant(self, *rights):
         """Each (ResourceType, name, AclOperation)."""
-        self._wait("create_acls", [self._acl(AclBinding, *right, AclPermissionType.ALLOW) for right in rights])
+        administer(self.brokers, "create_acls", *(self._acl(AclBinding, *right, AclPermissionType.ALLOW) for right in rights))
 
     def revoke(self, *rights):
-        self._wait("delete_acls", [self._acl(AclBindingFilter, *right, AclPermissionType.ANY) for right in rights])
+        administer(self.brokers, "delete_acls", *(self._acl(AclBindingFilter, *right, AclPermissionType.ANY) for right in rights))
 
     def _acl(self, kind, resource, name, operation, permission):
         return kind(resource, name, ResourcePatternType.LITERAL, "User:leat", "*", operation, permission)
-
-    def _wait(self, method, what):
-        admin = AdminClient({"bootstrap.servers": self.brokers})
-        for future in getattr(admin, method)(what).values():
-            future.result(30)
