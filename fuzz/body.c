@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record/write.h"
+#include "record/fold.h"
 #include "tables.h"
 #include "target.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/http_internal.h"
+#include "http/internal.h"
 #include "target.h"
 
 /* What was understood. */

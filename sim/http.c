@@ -1,4 +1,4 @@
-/* http.c - what the edge finds behind http.h: requests that are just there, answers that are just taken. */
+/* http.c - what the edge finds behind http/http.h: requests that are just there, answers that are just taken. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
  * reader.c - what a worker finds behind log.h: a member of the group that reads its partitions. The range of the log is
- * checked as src/log/kafka_range.c states it.
+ * checked as src/log/kafka/range.c states it.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #define SIM_SCHEMA_H
 
 #include "options.h"
-#include "record/board.h"
+#include "record/schema_versions.h"
 #include "record/catalog.h"
 
 enum { SIM_TABLES = 2, SIM_SHARDS_MAX = 4, SIM_PARTITIONS_MAX = 8 };

@@ -1,7 +1,7 @@
 /*
  * server.h - one simulated database server of a shard: sessions that execute commands one by one, READ COMMITTED, advisory
  * locks of partitions with a fair queue, rows that somebody else holds, commits that a replica may lack. The functions of
- * schema leat are done here as src/sink/schema.sql states them, statement by statement, because what runs between two of
+ * schema leat are done here as src/sink/pg/schema.sql states them, statement by statement, because what runs between two of
  * their statements is what they must withstand.
  */
 #ifndef SIM_SERVER_H

@@ -1,6 +1,6 @@
 /*
  * sink.c - what a worker finds behind sink.h: a few connections to a shard, opened one after another, all of one server, as
- * src/sink/pg_sink.c has it. Batches are built by the production fold; their parameters are read as PostgreSQL would.
+ * src/sink/pg/pool.c has it. Batches are built by the production fold; their parameters are read as PostgreSQL would.
  */
 #include <stdio.h>
 #include <stdlib.h>

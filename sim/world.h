@@ -1,6 +1,6 @@
 /*
  * world.h - a whole pipeline in one thread on virtual time: clients and an edge, a log, a consumer group, processes with
- * the production worker in them, shards. What is simulated is what lies behind log.h, sink.h, http.h and the clock; edge,
+ * the production worker in them, shards. What is simulated is what lies behind log.h, sink.h, http/http.h and the clock; edge,
  * worker, engine, fold and progress are the production code. Everything follows from the seed and the options.
  */
 #ifndef SIM_WORLD_H

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log/topic_guard.h"
+#include "log/kafka/topic_guard.h"
 #include "world.h"
 
 enum { WAITING_MAX = 64, BROKERS = 2 };

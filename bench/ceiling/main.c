@@ -20,8 +20,8 @@
 #include "load/workload.h"
 #include "record/catalog.h"
 #include "record/item.h"
-#include "sink/rows.h"
-#include "sink/shapes.h"
+#include "sink/pg/rows.h"
+#include "sink/pg/shapes.h"
 
 enum { CONNECTIONS_MAX = 64, STATEMENTS_MAX = 8, WARM_UP_S = 1 };
 

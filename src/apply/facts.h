@@ -6,8 +6,8 @@
  * ASCII only, so that it can be stored whatever the database's encoding; what is no valid text is replaced. Bounded: what
  * has no room is left out, the first facts stay.
  */
-#ifndef LEAT_FACTS_H
-#define LEAT_FACTS_H
+#ifndef LEAT_APPLY_FACTS_H
+#define LEAT_APPLY_FACTS_H
 
 #include "base/buf.h"
 

@@ -2,8 +2,8 @@
  * items.h - a fixed pool of leat_item: as many as the engine may hold and a few in hand. Memory is taken once; pages that
  * were never needed stay untouched, so a small backlog costs little. One thread.
  */
-#ifndef LEAT_ITEMS_H
-#define LEAT_ITEMS_H
+#ifndef LEAT_APPLY_ITEMS_H
+#define LEAT_APPLY_ITEMS_H
 
 #include "record/item.h"
 

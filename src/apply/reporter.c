@@ -12,7 +12,7 @@
 
 #include "apply/facts.h"
 #include "base/diag.h"
-#include "sink/seldom.h"
+#include "base/rate_limit.h"
 
 enum {
     LOOK_EVERY_MS = 250,

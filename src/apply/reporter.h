@@ -5,8 +5,8 @@
  *
  * While a worker waits for an answer for a second and more it asks the shard whom leat's sessions wait for, and logs it.
  */
-#ifndef LEAT_REPORTER_H
-#define LEAT_REPORTER_H
+#ifndef LEAT_APPLY_REPORTER_H
+#define LEAT_APPLY_REPORTER_H
 
 #include "apply/worker.h"
 

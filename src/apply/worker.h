@@ -2,8 +2,8 @@
  * worker.h - one worker: a thread with its own event loop, log reader, engine and one sink a shard. It carries out what
  * the engine decides and tells the engine what happened; it decides nothing itself. Workers share nothing.
  */
-#ifndef LEAT_WORKER_H
-#define LEAT_WORKER_H
+#ifndef LEAT_APPLY_WORKER_H
+#define LEAT_APPLY_WORKER_H
 
 #include "engine/engine.h"
 #include "log/log.h"

@@ -1,6 +1,6 @@
 /* worker_state.h - the inside of a worker, for src/apply only. */
-#ifndef LEAT_WORKER_STATE_H
-#define LEAT_WORKER_STATE_H
+#ifndef LEAT_APPLY_WORKER_STATE_H
+#define LEAT_APPLY_WORKER_STATE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,7 +9,7 @@
 #include "apply/items.h"
 #include "apply/worker.h"
 #include "base/standstill.h"
-#include "sink/seldom.h"
+#include "base/rate_limit.h"
 
 /* What a worker says of a shard: see worker_facts.c. */
 typedef struct leat_worker_told {

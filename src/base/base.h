@@ -1,7 +1,7 @@
 /*
  * base.h - the small things every other part stands on: slices, errors, assertions, time.
  *
- * Includes point one way: base <- record, engine, config, ops <- log, sink <- edge, apply <- cli.
+ * Includes point one way: base <- engine, record, config, ops, http <- log, sink <- edge, apply <- daemon <- cli.
  */
 #ifndef LEAT_BASE_H
 #define LEAT_BASE_H

@@ -2,8 +2,8 @@
  * buf.h - a growing byte buffer. An allocation that fails marks the buffer as failed and later appends do nothing, so
  * a builder checks once, at its end. Not thread-safe; one owner.
  */
-#ifndef LEAT_BUF_H
-#define LEAT_BUF_H
+#ifndef LEAT_BASE_BUF_H
+#define LEAT_BASE_BUF_H
 
 #include "base/base.h"
 

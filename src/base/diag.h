@@ -3,8 +3,8 @@
  * Any thread may call; a line is written by one write(2). Where nobody reads standard error any more, lines are lost rather than
  * waited for, and counted. Never give it a secret: DSNs are named, not shown.
  */
-#ifndef LEAT_DIAG_H
-#define LEAT_DIAG_H
+#ifndef LEAT_BASE_DIAG_H
+#define LEAT_BASE_DIAG_H
 
 #include "base/base.h"
 

@@ -3,8 +3,8 @@
  * anything: a newline that forges a line, an escape sequence, a mark that turns the rest of the line around, half a
  * character. This is the one place that makes it harmless; diag.h puts every line through it.
  */
-#ifndef LEAT_LINE_H
-#define LEAT_LINE_H
+#ifndef LEAT_BASE_LINE_H
+#define LEAT_BASE_LINE_H
 
 #include "base/base.h"
 

@@ -1,6 +1,6 @@
 /* loop.h - the end of a libuv loop. */
-#ifndef LEAT_LOOP_H
-#define LEAT_LOOP_H
+#ifndef LEAT_BASE_LOOP_H
+#define LEAT_BASE_LOOP_H
 
 #include <uv.h>
 

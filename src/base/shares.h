@@ -10,8 +10,8 @@
  *
  * No locks: one thread.
  */
-#ifndef LEAT_SHARES_H
-#define LEAT_SHARES_H
+#ifndef LEAT_BASE_SHARES_H
+#define LEAT_BASE_SHARES_H
 
 #include "base/base.h"
 

@@ -14,8 +14,8 @@
  *
  * Not thread-safe: for the loop's own thread.
  */
-#ifndef LEAT_STANDSTILL_H
-#define LEAT_STANDSTILL_H
+#ifndef LEAT_BASE_STANDSTILL_H
+#define LEAT_BASE_STANDSTILL_H
 
 #include <uv.h>
 

@@ -1,6 +1,6 @@
 /* utf8.h - which bytes are UTF-8. Pure. */
-#ifndef LEAT_UTF8_H
-#define LEAT_UTF8_H
+#ifndef LEAT_BASE_UTF8_H
+#define LEAT_BASE_UTF8_H
 
 #include "base/buf.h"
 

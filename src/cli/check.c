@@ -10,7 +10,7 @@
 #include "base/diag.h"
 #include "base/line.h"
 #include "cli/commands.h"
-#include "cli/startup.h"
+#include "daemon/assemble.h"
 #include "sink/shard.h"
 
 enum { BROKER_TIMEOUT_MS = 5000, DAY_MS = 24 * 60 * 60 * 1000 };

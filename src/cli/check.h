@@ -1,6 +1,6 @@
 /* check.h - the findings of `leat check`, as people and programs read them. */
-#ifndef LEAT_CHECK_H
-#define LEAT_CHECK_H
+#ifndef LEAT_CLI_CHECK_H
+#define LEAT_CLI_CHECK_H
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* commands.h - what `leat` can do; one small file a command. */
-#ifndef LEAT_COMMANDS_H
-#define LEAT_COMMANDS_H
+#ifndef LEAT_CLI_COMMANDS_H
+#define LEAT_CLI_COMMANDS_H
 
 #include "base/base.h"
 

@@ -1,6 +1,6 @@
 /* leat dead list, leat dead show: the records that were refused for good. */
 #include "cli/dead.h"
-#include "cli/startup.h"
+#include "daemon/assemble.h"
 
 #include <errno.h>
 #include <inttypes.h>

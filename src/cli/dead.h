@@ -1,6 +1,6 @@
 /* dead.h - dead letters as people and programs read them. */
-#ifndef LEAT_DEAD_H
-#define LEAT_DEAD_H
+#ifndef LEAT_CLI_DEAD_H
+#define LEAT_CLI_DEAD_H
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 
 #include "base/diag.h"
 #include "cli/commands.h"
-#include "cli/startup.h"
+#include "daemon/assemble.h"
 #include "sink/shard.h"
 
 enum { INIT_TIMEOUT_MS = 30000 };

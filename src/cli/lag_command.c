@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "cli/commands.h"
-#include "cli/lag.h"
+#include "daemon/lag.h"
 
 /* ---- text ---- */
 

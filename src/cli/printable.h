@@ -1,7 +1,7 @@
 /* printable.h - text of others as a terminal may see it: what line.h does not take (control
  * characters, marks that turn text around, what is no UTF-8) becomes \xNN. */
-#ifndef LEAT_PRINTABLE_H
-#define LEAT_PRINTABLE_H
+#ifndef LEAT_CLI_PRINTABLE_H
+#define LEAT_CLI_PRINTABLE_H
 
 #include "base/buf.h"
 

@@ -7,9 +7,9 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "cli/commands.h"
-#include "cli/lag.h"
+#include "daemon/lag.h"
 #include "cli/printable.h"
-#include "cli/troubles.h"
+#include "daemon/troubles.h"
 
 typedef struct overview {
     leat_startup startup;

@@ -1,4 +1,4 @@
-#include "edge/edge_internal.h"
+#include "edge/internal.h"
 
 #include <stdlib.h>
 #include <string.h>

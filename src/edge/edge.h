@@ -8,10 +8,10 @@
 #ifndef LEAT_EDGE_H
 #define LEAT_EDGE_H
 
-#include "edge/http.h"
+#include "http/http.h"
 #include "log/log.h"
 #include "ops/metrics.h"
-#include "record/board.h"
+#include "record/schema_versions.h"
 
 typedef struct leat_edge leat_edge;
 

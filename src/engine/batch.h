@@ -2,8 +2,8 @@
  * batch.h - the work an engine hands to a sink: claims, batches, compactions; and what came of it. Plain data; the
  * engine owns all of it until the job is reported done.
  */
-#ifndef LEAT_BATCH_H
-#define LEAT_BATCH_H
+#ifndef LEAT_ENGINE_BATCH_H
+#define LEAT_ENGINE_BATCH_H
 
 #include "engine/progress.h"
 

@@ -1,7 +1,7 @@
 /*
  * effects.c - what the caller is told. Nothing is queued but flags, so it needs no room and says only what still holds.
  */
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 void leat_tell(leat_engine *engine, leat_partition *partition, uint8_t what)
 {

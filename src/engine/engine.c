@@ -1,7 +1,7 @@
 /*
- * engine.c - the events. What each sets going is in the other files: engine_state.h has the map.
+ * engine.c - the events. What each sets going is in the other files: state.h has the map.
  */
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 static leat_partition *partition_at(leat_engine *engine, uint32_t partition)
 {

@@ -2,7 +2,7 @@
  * halt.c - a shard that says what is not understood runs nothing but the probe: one queue of the batch that met it, alone
  * and as it is, with back-off. Whatever it was, more work would only spread it.
  */
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 static void go_on(leat_engine *engine, leat_shard *shard)
 {

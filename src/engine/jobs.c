@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 static int64_t backoff_us(leat_engine *engine, uint32_t n)
 {

@@ -1,4 +1,4 @@
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition)
 {

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 /* Hands out pieces of a block; with no block it only adds up what they need. */
 typedef struct arena {

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
 {

@@ -5,8 +5,8 @@
  * and rows into this structure; the engine keeps it current as batches are applied; a compaction writes it back as the
  * new base. The protocol, and what breaks without each of its rules: docs/design/progress.md.
  */
-#ifndef LEAT_PROGRESS_H
-#define LEAT_PROGRESS_H
+#ifndef LEAT_ENGINE_PROGRESS_H
+#define LEAT_ENGINE_PROGRESS_H
 
 #include "base/base.h"
 

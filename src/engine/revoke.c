@@ -3,7 +3,7 @@
  * commit so that the next owner reads little. All of it is courtesy and bounded in time: the next owner's claim makes
  * it safe.
  */
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 static void wait_at_most(leat_engine *engine, leat_partition *partition, leat_revoke_step step)
 {

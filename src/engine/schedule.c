@@ -4,7 +4,7 @@
  *
  * A batch is chosen queue by queue (ready.h), so its cost is by the queues and records in it, not by those that wait.
  */
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
 {

@@ -11,7 +11,7 @@
  * more. And where the session was the shard's only one, all its partitions are. So there is no trial before they are where they
  * were, and then none for several times as long.
  */
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 enum {
     PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than so many of the longest back-offs */

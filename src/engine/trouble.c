@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_outcome outcome)
 {

@@ -1,7 +1,7 @@
 /*
  * validate.c - every invariant of the engine, by walking all of it. For tests: O(everything).
  */
-#include "engine/engine_state.h"
+#include "engine/state.h"
 
 /* Counted up from the smallest parts, to be compared with what the engine keeps. */
 typedef struct counted {

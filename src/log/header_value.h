@@ -1,6 +1,6 @@
 /* header_value.h - the value of a record's header in JSON, by the rule of leat_log_headers. Not for use outside src/log. */
-#ifndef LEAT_HEADER_VALUE_H
-#define LEAT_HEADER_VALUE_H
+#ifndef LEAT_LOG_HEADER_VALUE_H
+#define LEAT_LOG_HEADER_VALUE_H
 
 #include "base/buf.h"
 

@@ -1,6 +1,6 @@
 /*
  * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied. Behind it stand Kafka
- * (kafka_*.c, librdkafka) and the built-in log, a file of this machine (local_*.c, SQLite). Everything else in leat sees
+ * (kafka/, librdkafka) and the built-in log, a file of this machine (file/, SQLite). Everything else in leat sees
  * only this.
  *
  * Both halves live on a libuv loop and call back on its thread only, never from inside a call made to them.
@@ -156,7 +156,7 @@ typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result re
 /*
  * `identity`: the log that was set up. While what is found under its name is another one (the topic was deleted, made
  * anew, has fewer partitions, or is another cluster's) nothing is taken, and what that one took is never called appended:
- * topic_guard.h says how that is known. NULL, and of the built-in log: whatever is found. The writer never makes a topic.
+ * log/kafka/topic_guard.h says how that is known. NULL, and of the built-in log: whatever is found. The writer never makes a topic.
  */
 leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
                                      leat_appended_cb on_appended, void *context, leat_error *error);

@@ -2,8 +2,8 @@
  * log_ops.h - what stands behind log.h, as a table; each function under the terms that log.h states for its namesake.
  * log.c is the only one that calls through it. Not for use outside src/log.
  */
-#ifndef LEAT_LOG_OPS_H
-#define LEAT_LOG_OPS_H
+#ifndef LEAT_LOG_LOG_OPS_H
+#define LEAT_LOG_LOG_OPS_H
 
 #include "log/log.h"
 
@@ -61,7 +61,7 @@ struct leat_log_reader {
     const leat_log_ops *ops;
 };
 
-extern const leat_log_ops leat_kafka_ops; /* kafka.c */
-extern const leat_log_ops leat_local_ops; /* local.c */
+extern const leat_log_ops leat_kafka_ops; /* log/kafka/kafka.c */
+extern const leat_log_ops leat_local_ops; /* log/file/file_log.c */
 
 #endif

@@ -5,8 +5,8 @@
  * A metric's cells belong to one writing thread each; readers take them with relaxed loads, so a scrape never stops a
  * worker. All metrics are registered before threads start.
  */
-#ifndef LEAT_METRICS_H
-#define LEAT_METRICS_H
+#ifndef LEAT_OPS_METRICS_H
+#define LEAT_OPS_METRICS_H
 
 #include <stdatomic.h>
 

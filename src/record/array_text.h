@@ -2,8 +2,8 @@
  * array_text.h - a JSON array as PostgreSQL writes arrays: {1,NULL,"a \"b\""}. Strings become quoted elements, numbers
  * and booleans stand as they are, null is NULL, arrays in it are further dimensions.
  */
-#ifndef LEAT_ARRAY_TEXT_H
-#define LEAT_ARRAY_TEXT_H
+#ifndef LEAT_RECORD_ARRAY_TEXT_H
+#define LEAT_RECORD_ARRAY_TEXT_H
 
 #include <yyjson.h>
 

@@ -2,8 +2,8 @@
  * base64.h - bytes as text, RFC 4648 section 4: the standard alphabet, padded. Only the canonical spelling is taken
  * (the unused bits of the last character are 0), so that equal bytes are equal texts.
  */
-#ifndef LEAT_BASE64_H
-#define LEAT_BASE64_H
+#ifndef LEAT_RECORD_BASE64_H
+#define LEAT_RECORD_BASE64_H
 
 #include "base/buf.h"
 

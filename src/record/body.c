@@ -11,7 +11,7 @@
 
 #include "record/array_text.h"
 #include "record/decimal.h"
-#include "record/scratch.h"
+#include "record/arena.h"
 
 struct leat_body_parser {
     leat_arena arena;

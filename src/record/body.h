@@ -2,8 +2,8 @@
  * body.h - a JSON object body against a table: names known, values of the column's type. The same code answers a
  * client at the edge (422 with field and message) and builds the batch in the worker.
  */
-#ifndef LEAT_BODY_H
-#define LEAT_BODY_H
+#ifndef LEAT_RECORD_BODY_H
+#define LEAT_RECORD_BODY_H
 
 #include "record/route.h"
 #include "record/value.h"

@@ -3,8 +3,8 @@
  * whoever last read it from the database (init, apply, an edge that could), read by an edge that starts while a
  * database is down. JSON, written to a temporary file and renamed, so a reader never sees half of it.
  */
-#ifndef LEAT_CATALOG_H
-#define LEAT_CATALOG_H
+#ifndef LEAT_RECORD_CATALOG_H
+#define LEAT_RECORD_CATALOG_H
 
 #include "record/route.h"
 #include "record/table.h"

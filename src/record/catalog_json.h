@@ -1,8 +1,8 @@
 /*
  * catalog_json.h - the catalog as a JSON text: the format of the file, apart from how the file is written.
  */
-#ifndef LEAT_CATALOG_JSON_H
-#define LEAT_CATALOG_JSON_H
+#ifndef LEAT_RECORD_CATALOG_JSON_H
+#define LEAT_RECORD_CATALOG_JSON_H
 
 #include "record/catalog.h"
 

@@ -2,8 +2,8 @@
  * chars.h - kinds of characters by table: whether the next byte of a uuid is a digit or a letter is what no processor can
  * predict, and keys are made of that.
  */
-#ifndef LEAT_CHARS_H
-#define LEAT_CHARS_H
+#ifndef LEAT_RECORD_CHARS_H
+#define LEAT_RECORD_CHARS_H
 
 #include "base/base.h"
 

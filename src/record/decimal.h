@@ -1,8 +1,8 @@
 /*
  * decimal.h - a decimal literal taken apart where it stands: what an exact numeric needs without ever becoming a float.
  */
-#ifndef LEAT_DECIMAL_H
-#define LEAT_DECIMAL_H
+#ifndef LEAT_RECORD_DECIMAL_H
+#define LEAT_RECORD_DECIMAL_H
 
 #include "base/buf.h"
 

@@ -2,8 +2,8 @@
  * item.h - one record of the log inside a worker: what the log gave, decoded as far as its key. It is the payload the
  * engine passes through without looking, and what the sink applies.
  */
-#ifndef LEAT_ITEM_H
-#define LEAT_ITEM_H
+#ifndef LEAT_RECORD_ITEM_H
+#define LEAT_RECORD_ITEM_H
 
 #include "record/route.h"
 

@@ -5,11 +5,11 @@
  * What is made is minified and at most `limit` bytes; nothing larger is taken in either, so that the work of one call is
  * bounded. One thread.
  */
-#ifndef LEAT_JSON_MERGE_H
-#define LEAT_JSON_MERGE_H
+#ifndef LEAT_RECORD_JSON_MERGE_H
+#define LEAT_RECORD_JSON_MERGE_H
 
-#include "record/scratch.h"
-#include "record/write.h"
+#include "record/arena.h"
+#include "record/fold.h"
 
 typedef struct leat_json_merger {
     leat_arena *texts;  /* where results live */

@@ -2,8 +2,8 @@
  * route.h - a path of the API and the table it writes, and how a record's key travels: as the path parameters in
  * primary-key order, canonical, percent-encoded, joined by '/'. docs/record-format.md is the contract for others.
  */
-#ifndef LEAT_ROUTE_H
-#define LEAT_ROUTE_H
+#ifndef LEAT_RECORD_ROUTE_H
+#define LEAT_RECORD_ROUTE_H
 
 #include "base/buf.h"
 #include "record/table.h"

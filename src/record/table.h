@@ -2,8 +2,8 @@
  * table.h - what leat knows of a table: columns, types, operations, primary key. Read from the database's own catalog
  * by the sink, kept in a file (catalog.h) for the edge, never changed once built.
  */
-#ifndef LEAT_TABLE_H
-#define LEAT_TABLE_H
+#ifndef LEAT_RECORD_TABLE_H
+#define LEAT_RECORD_TABLE_H
 
 #include "base/buf.h"
 

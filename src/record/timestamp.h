@@ -3,8 +3,8 @@
  * (timestamptz) and without (timestamp), a date, a time of day. Years 0001 to 9999, at most 6 fractional digits, no
  * leap seconds.
  */
-#ifndef LEAT_TIMESTAMP_H
-#define LEAT_TIMESTAMP_H
+#ifndef LEAT_RECORD_TIMESTAMP_H
+#define LEAT_RECORD_TIMESTAMP_H
 
 #include "base/base.h"
 

@@ -2,8 +2,8 @@
  * value.h - one typed value: parsed from a JSON body or a path parameter, written as canonical text (keys) or as
  * PostgreSQL's binary form (batches).
  */
-#ifndef LEAT_VALUE_H
-#define LEAT_VALUE_H
+#ifndef LEAT_RECORD_VALUE_H
+#define LEAT_RECORD_VALUE_H
 
 #include "base/buf.h"
 #include "record/table.h"

@@ -1,8 +1,8 @@
 /*
  * identifier.h - a name in SQL, quoted so that any name is one: PostgreSQL and SQLite have the same rule.
  */
-#ifndef LEAT_IDENTIFIER_H
-#define LEAT_IDENTIFIER_H
+#ifndef LEAT_SINK_IDENTIFIER_H
+#define LEAT_SINK_IDENTIFIER_H
 
 #include "base/buf.h"
 

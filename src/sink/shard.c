@@ -1,9 +1,9 @@
 /* The blocking half of the sink seam: each call goes to whatever database the shard is. */
 #include "sink/shard.h"
 
-#include "sink/lite.h"
-#include "sink/postgres.h"
-#include "sink/teller_ops.h"
+#include "sink/sqlite/admin.h"
+#include "sink/pg/admin.h"
+#include "sink/reporter_ops.h"
 
 typedef struct shard_ops {
     int (*read_tables)(const char *where, const char *const *labels, uint32_t count, leat_table *ret,

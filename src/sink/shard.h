@@ -1,11 +1,11 @@
 /*
  * shard.h - the blocking side of the sink seam, for start-up and commands: schema, source, catalog, progress, dead
- * letters. Behind it a PostgreSQL database (pg_*.c: libpq, one connection a call, each call bounded by the DSN's
+ * letters. Behind it a PostgreSQL database (pg/: libpq, one connection a call, each call bounded by the DSN's
  * connect_timeout, 10 s when it has none; always the primary: where only a standby answers, nobody does) or a SQLite file
- * (lite_*.c). Any thread; messages never show a DSN.
+ * (sqlite/). Any thread; messages never show a DSN.
  */
-#ifndef LEAT_SHARD_H
-#define LEAT_SHARD_H
+#ifndef LEAT_SINK_SHARD_H
+#define LEAT_SINK_SHARD_H
 
 #include "base/buf.h"
 #include "record/catalog.h"

@@ -1,8 +1,8 @@
 /*
  * shard_source.h - what every kind of shard stores of a source. Pure. Not for use outside src/sink.
  */
-#ifndef LEAT_SHARD_SOURCE_H
-#define LEAT_SHARD_SOURCE_H
+#ifndef LEAT_SINK_SHARD_SOURCE_H
+#define LEAT_SINK_SHARD_SOURCE_H
 
 #include "sink/shard.h"
 

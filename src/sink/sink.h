@@ -1,7 +1,7 @@
 /*
  * sink.h - the sink seam: a shard's database as something that runs an engine's jobs. One sink per worker and shard; it
  * lives on the worker's libuv loop and calls back on that thread only, never from inside a call made to it. Behind it
- * stand PostgreSQL (pg_sink.c) and a SQLite file (lite_sink.c).
+ * stand PostgreSQL (sink/pg/pool.c) and a SQLite file (sink/sqlite/sink.c).
  */
 #ifndef LEAT_SINK_H
 #define LEAT_SINK_H
@@ -10,7 +10,7 @@
 
 #include "base/standstill.h"
 #include "engine/batch.h"
-#include "record/board.h"
+#include "record/schema_versions.h"
 #include "record/item.h"
 #include "sink/shard.h"
 

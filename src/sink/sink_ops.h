@@ -2,8 +2,8 @@
  * sink_ops.h - what stands behind sink.h, as a table; each function under the terms that sink.h states for its namesake.
  * Not for use outside src/sink.
  */
-#ifndef LEAT_SINK_OPS_H
-#define LEAT_SINK_OPS_H
+#ifndef LEAT_SINK_SINK_OPS_H
+#define LEAT_SINK_SINK_OPS_H
 
 #include "sink/sink.h"
 
@@ -20,7 +20,7 @@ struct leat_sink {
     const leat_sink_ops *ops;
 };
 
-extern const leat_sink_ops leat_postgres_sink; /* pg_sink.c */
-extern const leat_sink_ops leat_lite_sink;     /* lite_sink.c */
+extern const leat_sink_ops leat_postgres_sink; /* sink/pg/pool.c */
+extern const leat_sink_ops leat_lite_sink;     /* sink/sqlite/sink.c */
 
 #endif

@@ -2,8 +2,8 @@
  * sqlstate.h - what an error of PostgreSQL means for the job it came back for. Pure. The table is total: every SQLSTATE of
  * PostgreSQL 15 to 18 has a line with its reason, in sqlstate.c and in docs/design/sqlstate.md.
  */
-#ifndef LEAT_SQLSTATE_H
-#define LEAT_SQLSTATE_H
+#ifndef LEAT_SINK_SQLSTATE_H
+#define LEAT_SINK_SQLSTATE_H
 
 #include "engine/batch.h"
 

@@ -14,11 +14,13 @@ MAY_INCLUDE = {
     "record": {"base"},
     "config": {"base"},
     "ops": {"base"},
+    "http": {"base"},
     "log": {"base", "record"},
     "sink": {"base", "engine", "record"},
-    "edge": {"base", "record", "log", "ops"},
+    "edge": {"base", "record", "log", "ops", "http"},
     "apply": {"base", "engine", "record", "log", "sink", "ops"},
-    "cli": {"base", "engine", "record", "config", "ops", "log", "sink", "edge", "apply"},
+    "daemon": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply"},
+    "cli": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply", "daemon"},
 }
 
 
@@ -27,7 +29,7 @@ def sources():
 
 
 def test_includes_point_one_way():
-    """base <- engine, record, config, ops <- log, sink <- edge, apply <- cli; nothing includes the other way."""
+    """base <- engine, record, config, ops, http <- log, sink <- edge, apply <- daemon <- cli; nothing includes the other way."""
     wrong = []
     for path in sources():
         folder = path.relative_to(SRC).parts[0]
@@ -65,8 +67,12 @@ def test_functions_and_files_stay_readable():
 
 
 def test_unit_tests_mirror_the_source():
-    """tests/unit has a folder only for what src has."""
-    assert {p.name for p in (ROOT / "tests" / "unit").iterdir() if p.is_dir()} <= {p.name for p in SRC.iterdir()}
+    """tests/unit has a folder only for what src has, at any depth."""
+
+    def folders(root):
+        return {p.relative_to(root) for p in root.rglob("*") if p.is_dir()}
+
+    assert folders(ROOT / "tests" / "unit") <= folders(SRC)
 
 
 def test_the_configuration_reference_is_what_the_program_prints():
@@ -79,5 +85,5 @@ def test_what_needs_postgres_is_run_on_its_versions():
     """A C test that asks for a PostgreSQL is in the suite `postgres`."""
     listed = re.search(r"^on_postgres = \[(.*?)\]", (ROOT / "tests" / "meson.build").read_text(), re.M | re.S).group(1)
     folder = ROOT / "tests" / "unit" / "sink"
-    needs = {f"sink {p.stem[5:]}" for p in folder.glob("test_*.c") if re.search(r"PG_DSN_1|fixture_server\(", p.read_text())}
+    needs = {" ".join(p.relative_to(folder.parent).parts[:-1]) + f" {p.stem[5:]}" for p in folder.rglob("test_*.c") if re.search(r"PG_DSN_1|fixture_server\(", p.read_text())}
     assert set(re.findall(r"'(.*?)'", listed)) == needs

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine_state.h"
+#include "engine/state.h"
 #include "world.h"
 
 static void check_batch(const test_world *world, const leat_batch *batch)

@@ -8,7 +8,7 @@
 #ifndef ROW_MODEL_H
 #define ROW_MODEL_H
 
-#include "record/write.h"
+#include "record/fold.h"
 
 typedef struct model_row {
     bool exists;
@@ -21,7 +21,7 @@ typedef struct model_row {
 bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults, leat_route_op op,
                      const leat_body *body);
 
-/* The same with a row write, as write.h says what it means. */
+/* The same with a row write, as record/fold.h says what it means. */
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
                            const leat_write *write);
 

@@ -3,7 +3,7 @@
  * LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it longer.
  */
 #include "../../unit/record/fixture.h"
-#include "record/write.h"
+#include "record/fold.h"
 #include "row_model.h"
 
 #include <inttypes.h>

@@ -5,7 +5,7 @@
  *
  * LEAT_TEST_SEED=n repeats a run, LEAT_TEST_WORLDS=n makes it longer. World w of seed s is world 0 of seed s + w.
  */
-#include "../../unit/sink/sink_fixture.h"
+#include "../../unit/sink/pg/sink_fixture.h"
 
 #include <stdarg.h>
 

@@ -5,7 +5,7 @@
 
 #include "edge/edge.h"
 #include "fake_log.h"
-#include "http_client.h"
+#include "unit/http/client.h"
 
 enum { FILLS_A_PARTITION = 5 }; /* of in_flight_max: its own 1, and 4 of the 8 that may be borrowed */
 

@@ -1,0 +1,252 @@
+#include "daemon/catalog_watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/diag.h"
+#include "base/rate_limit.h"
+
+enum { PACE_MS = 250 };
+
+typedef struct watch_shard {
+    leat_catalog_watch *watch;
+    uint32_t shard;
+    bool is_wanted;   /* a look that begins from now on */
+    bool is_under_way;
+    int64_t begun_us; /* 0: never */
+    uv_work_t work;
+    /* Written by the pool's thread while the look is under way, read by the loop's afterwards. */
+    int status;
+    leat_table *tables;
+    uint32_t table_count;
+    leat_error error;
+} watch_shard;
+
+struct leat_catalog_watch {
+    leat_catalog_watch_config config;
+    uv_loop_t *loop;
+    uv_timer_t every;
+    uv_timer_t pace; /* when the next look may begin that was asked for too soon */
+    uv_async_t asked;
+    bool is_stopped;
+    bool is_freeing;
+    uint32_t open; /* handles and looks that the loop has not done with */
+    leat_seldom said;
+    watch_shard *shards;
+};
+
+static void begin_wanted(leat_catalog_watch *watch);
+
+/* ---- its end ---- */
+
+static void close_one(leat_catalog_watch *watch)
+{
+    if (--watch->open > 0 || !watch->is_freeing)
+        return;
+    free(watch->shards);
+    free(watch);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    close_one(handle->data);
+}
+
+/* ---- what a look found ---- */
+
+static bool is_same(const leat_board_version *version, const leat_table *tables, uint32_t count)
+{
+    bool same = version->table_count == count;
+    for (uint32_t i = 0; same && i < count; i++)
+        same = leat_table_equal(&version->tables[i], &tables[i]);
+    return same;
+}
+
+static void say_changes(const char *shard, const leat_board_version *from, const leat_board_version *to)
+{
+    leat_buf change = {0};
+    for (uint32_t i = 0; i < to->table_count; i++) {
+        leat_buf_clear(&change);
+        leat_table_describe_change(&from->tables[i], &to->tables[i], &change);
+        const char *text = leat_buf_cstr(&change);
+        if (text && change.size > 0)
+            leat_info("shard=%s table=%s was altered: %s", shard, to->tables[i].label, text);
+    }
+    leat_buf_free(&change);
+}
+
+/* Tables that do not fit are looked at again and again until they do; once a minute says it. */
+static void say_refused(leat_catalog_watch *watch, uint32_t shard, const char *why)
+{
+    char text[sizeof(leat_error) + LEAT_NAME_MAX + 1];
+    const char *name = watch->config.shard_names[shard];
+    snprintf(text, sizeof text, "%s %s", name, why);
+    if (leat_seldom_may_say(&watch->said, uv_now(watch->loop), text))
+        leat_err("shard=%s its tables were altered and do not fit any more: %s (leat goes on by what it knew before; "
+                 "writes that the altered tables refuse wait)",
+                 name, why);
+}
+
+/* Takes the tables. */
+static void take_change(leat_catalog_watch *watch, uint32_t shard, leat_table *tables, uint32_t count, int64_t looked_us)
+{
+    const leat_catalog_watch_config *config = &watch->config;
+    const leat_board_version *from = leat_board_at(config->board, shard);
+    leat_error error;
+    leat_board_version *version = config->build(config->context, tables, count, &error);
+    if (!version || leat_board_version_follows(from, version, &error) != 0) {
+        leat_board_version_free(version);
+        say_refused(watch, shard, error.text);
+        return;
+    }
+    say_changes(config->shard_names[shard], from, version);
+    leat_board_publish(config->board, shard, version, looked_us);
+    config->published(config->context, shard, version);
+}
+
+static void drop_tables(watch_shard *at)
+{
+    for (uint32_t i = 0; at->tables && i < at->table_count; i++)
+        leat_table_fini(&at->tables[i]);
+    free(at->tables);
+}
+
+static void judge(leat_catalog_watch *watch, watch_shard *at)
+{
+    const leat_catalog_watch_config *config = &watch->config;
+    if (at->status != 0) {
+        leat_debug("shard=%s its tables were not looked at: %s", config->shard_names[at->shard], at->error.text);
+    } else if (is_same(leat_board_at(config->board, at->shard), at->tables, at->table_count)) {
+        leat_board_confirm(config->board, at->shard, at->begun_us);
+        drop_tables(at);
+    } else {
+        take_change(watch, at->shard, at->tables, at->table_count, at->begun_us);
+    }
+    at->tables = NULL;
+}
+
+/* ---- looks ---- */
+
+static void look(uv_work_t *work)
+{
+    watch_shard *at = work->data;
+    const leat_catalog_watch_config *config = &at->watch->config;
+    at->status = config->read(config->context, at->shard, &at->tables, &at->table_count, &at->error);
+}
+
+static void on_looked(uv_work_t *work, int cancelled)
+{
+    watch_shard *at = work->data;
+    leat_catalog_watch *watch = at->watch;
+    at->is_under_way = false;
+    if (!cancelled && !watch->is_stopped)
+        judge(watch, at);
+    else if (!cancelled && at->status == 0)
+        drop_tables(at);
+    begin_wanted(watch);
+    close_one(watch);
+}
+
+static void begin(watch_shard *at)
+{
+    leat_catalog_watch *watch = at->watch;
+    at->is_wanted = false;
+    at->is_under_way = true;
+    at->begun_us = leat_mono_us();
+    at->status = -1;
+    watch->open++;
+    LEAT_ASSERT(uv_queue_work(watch->loop, &at->work, look, on_looked) == 0);
+}
+
+static void on_pace(uv_timer_t *timer)
+{
+    begin_wanted(timer->data);
+}
+
+static void begin_wanted(leat_catalog_watch *watch)
+{
+    if (watch->is_stopped)
+        return;
+    int64_t now_us = leat_mono_us(), wait_us = INT64_MAX;
+    for (uint32_t i = 0; i < watch->config.shard_count; i++) {
+        watch_shard *at = &watch->shards[i];
+        if (!at->is_wanted || at->is_under_way)
+            continue;
+        int64_t left_us = at->begun_us ? at->begun_us + PACE_MS * 1000 - now_us : 0;
+        if (left_us <= 0)
+            begin(at);
+        else if (left_us < wait_us)
+            wait_us = left_us;
+    }
+    if (wait_us < INT64_MAX)
+        uv_timer_start(&watch->pace, on_pace, (uint64_t)(wait_us + 999) / 1000, 0);
+}
+
+static void on_every(uv_timer_t *timer)
+{
+    leat_catalog_watch *watch = timer->data;
+    for (uint32_t i = 0; i < watch->config.shard_count; i++)
+        if (!watch->shards[i].is_under_way)
+            watch->shards[i].is_wanted = true;
+    begin_wanted(watch);
+}
+
+static void on_asked(uv_async_t *async)
+{
+    leat_catalog_watch *watch = async->data;
+    for (uint32_t i = 0; i < watch->config.shard_count; i++)
+        watch->shards[i].is_wanted = true;
+    begin_wanted(watch);
+}
+
+/* ---- public ---- */
+
+leat_catalog_watch *leat_catalog_watch_new(uv_loop_t *loop, const leat_catalog_watch_config *config)
+{
+    leat_catalog_watch *watch = leat_must_calloc(1, sizeof *watch);
+    watch->config = *config;
+    watch->loop = loop;
+    watch->open = 3;
+    watch->shards = leat_must_calloc(config->shard_count, sizeof *watch->shards);
+    for (uint32_t i = 0; i < config->shard_count; i++) {
+        watch->shards[i].watch = watch;
+        watch->shards[i].shard = i;
+        watch->shards[i].work.data = &watch->shards[i];
+    }
+    uv_timer_init(loop, &watch->every);
+    uv_timer_init(loop, &watch->pace);
+    uv_async_init(loop, &watch->asked, on_asked);
+    watch->every.data = watch;
+    watch->pace.data = watch;
+    watch->asked.data = watch;
+    uv_timer_start(&watch->every, on_every, 0, (uint64_t)config->every_ms);
+    return watch;
+}
+
+void leat_catalog_watch_ask(leat_catalog_watch *watch)
+{
+    uv_async_send(&watch->asked);
+}
+
+void leat_catalog_watch_stop(leat_catalog_watch *watch)
+{
+    if (watch->is_stopped)
+        return;
+    watch->is_stopped = true;
+    uv_timer_stop(&watch->every);
+    uv_timer_stop(&watch->pace);
+    for (uint32_t i = 0; i < watch->config.shard_count; i++)
+        if (watch->shards[i].is_under_way)
+            uv_cancel((uv_req_t *)&watch->shards[i].work); /* one that waits for a thread need not begin */
+}
+
+void leat_catalog_watch_free(leat_catalog_watch *watch)
+{
+    if (!watch)
+        return;
+    leat_catalog_watch_stop(watch);
+    watch->is_freeing = true;
+    uv_close((uv_handle_t *)&watch->every, on_closed);
+    uv_close((uv_handle_t *)&watch->pace, on_closed);
+    uv_close((uv_handle_t *)&watch->asked, on_closed);
+}

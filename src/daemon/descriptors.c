@@ -1,0 +1,66 @@
+#include "daemon/descriptors.h"
+
+#include <inttypes.h>
+#include <sys/resource.h>
+
+#include "base/diag.h"
+#include "daemon/admin.h"
+#include "http/http.h"
+
+enum {
+    OWN = 48,              /* standard streams, loops and their wake-ups, timers of libraries, files while they are read */
+    KAFKA_OF_A_CLIENT = 16, /* brokers and wake-ups of a writer or reader */
+    OF_A_FILE = 8,         /* the built-in log's or a shard's SQLite file, with what stands beside it */
+    CLIENTS_MIN = 16,
+};
+
+uint64_t leat_descriptors_kept(const leat_config *config)
+{
+    uint64_t clients = 1 + (uint64_t)config->workers;
+    uint64_t kept = OWN + LEAT_ADMIN_CONNECTIONS + 2 * LEAT_HTTP_REFUSED_MAX;
+    kept += clients * (config->local_path ? OF_A_FILE : KAFKA_OF_A_CLIENT);
+    for (uint32_t i = 0; i < config->shard_count; i++) /* one more: the look at the tables */
+        kept += config->shards[i].sqlite ? clients * OF_A_FILE : (uint64_t)config->shards[i].connections + 1;
+    return kept;
+}
+
+uint64_t leat_descriptors_for_clients(uint64_t limit, uint64_t kept, uint64_t wanted)
+{
+    if (limit < kept + CLIENTS_MIN)
+        return 0;
+    return wanted < limit - kept ? wanted : limit - kept;
+}
+
+/* The limit that holds from now on. */
+static uint64_t raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return UINT64_MAX; /* nothing is known: as if there were none */
+    struct rlimit wanted = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+        limit = wanted;
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+}
+
+int leat_descriptors_prepare(leat_config *config, bool with_edge, leat_error *error)
+{
+    uint64_t limit = raise_limit(), kept = leat_descriptors_kept(config);
+    if (!with_edge) {
+        if (limit < kept)
+            leat_warn("this process may open %" PRIu64 " files and may need %" PRIu64 ": raise the limit (ulimit -n, LimitNOFILE=)",
+                      limit, kept);
+        return 0;
+    }
+    uint64_t wanted = (uint64_t)config->edge_connections, clients = leat_descriptors_for_clients(limit, kept, wanted);
+    if (clients == 0)
+        return leat_fail(error, "this process may open %" PRIu64 " files, too few: it keeps %" PRIu64 " for Kafka, the shards and the "
+                         "admin listener; raise the limit (ulimit -n, LimitNOFILE=) to %" PRIu64 " for limits.connections",
+                         limit, kept, kept + wanted);
+    if (clients < wanted)
+        leat_warn("limits.connections is %" PRIu64 ", but only %" PRIu64 " clients at once are let in: this process may open %" PRIu64
+                  " files (ulimit -n, LimitNOFILE=) and keeps %" PRIu64 " of them for Kafka, the shards and the admin listener",
+                  wanted, clients, limit, kept);
+    config->edge_connections = (int64_t)clients;
+    return 0;
+}

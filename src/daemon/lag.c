@@ -1,0 +1,255 @@
+#include "daemon/lag.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOG_TIMEOUT_MS = 5000 };
+
+/* ---- the shards ---- */
+
+/* One shard, read on a thread of its own. */
+typedef struct shard_read {
+    const leat_startup *startup;
+    const leat_source *running; /* NULL: the log could not be asked, so nothing is compared */
+    const leat_layout *layout;  /* NULL: likewise */
+    uint32_t shard;
+    bool with_work;
+    pthread_t thread;
+    bool has_thread;
+    leat_shard_partition *found;
+    uint32_t count;
+    leat_shard_work work;
+    bool is_silent;
+    bool is_read;
+    leat_error error;
+} shard_read;
+
+static int check_source(shard_read *at, leat_shard_address address)
+{
+    leat_source stored;
+    leat_layout layout;
+    const leat_log_config *log = &at->startup->log;
+    int found = leat_shard_read_source(address, log->topic, &stored, &layout, &at->error);
+    at->is_silent = found == 2;
+    if (found == 1)
+        return leat_fail(&at->error, "it knows nothing of %s %s: %s", log->file ? "log" : "topic", log->topic,
+                         address.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
+    if (found != 0)
+        return -1;
+    return at->running ? leat_shard_check_source(&stored, &layout, at->running, at->layout, &at->error) : 0;
+}
+
+/* All partitions that the layout gives it, or its lag would look smaller than it is. */
+static int check_partitions(shard_read *at)
+{
+    if (!at->layout)
+        return 0;
+    uint32_t first = at->layout->shards[at->shard].first, wanted = at->layout->shards[at->shard].count;
+    bool all = at->count == wanted;
+    for (uint32_t i = 0; all && i < at->count; i++)
+        all = at->found[i].partition == first + i;
+    return all ? 0 : leat_fail(&at->error, "leat.partitions does not hold the partitions of this shard: run `leat init`; or is it "
+                                           "another shard's database? `leat check` knows");
+}
+
+static void *read_shard(void *argument)
+{
+    shard_read *at = argument;
+    const char *topic = at->startup->log.topic;
+    leat_shard_address address = leat_startup_address(&at->startup->config.shards[at->shard]);
+    at->is_read = check_source(at, address) == 0 &&
+                  leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) == 0 && check_partitions(at) == 0 &&
+                  (!at->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
+    return NULL;
+}
+
+static void take_shard(shard_read *at, leat_lag *ret)
+{
+    ret->works[at->shard] = at->work;
+    ret->silent[at->shard] = at->is_silent;
+    if (!at->is_read) {
+        ret->errors[at->shard] = at->error;
+        ret->failed++;
+    }
+    for (uint32_t i = 0; at->is_read && i < at->count; i++) {
+        uint32_t partition = at->found[i].partition;
+        if (partition >= ret->count)
+            continue; /* the log could not be asked: there are none */
+        leat_lag_partition *to = &ret->partitions[partition];
+        to->is_known = true;
+        to->low = at->found[i].low;
+        to->applied = at->found[i].applied;
+        to->epoch = at->found[i].epoch;
+    }
+    free(at->found);
+}
+
+static void read_shards(const leat_startup *startup, const leat_source *running, const leat_layout *layout, bool with_work,
+                        leat_lag *ret)
+{
+    uint32_t count = startup->config.shard_count;
+    shard_read *reads = leat_must_calloc(count, sizeof *reads);
+    for (uint32_t i = 0; i < count; i++) {
+        reads[i] = (shard_read){.startup = startup, .running = running, .layout = layout, .shard = i, .with_work = with_work};
+        reads[i].has_thread = pthread_create(&reads[i].thread, NULL, read_shard, &reads[i]) == 0;
+        if (!reads[i].has_thread)
+            read_shard(&reads[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (reads[i].has_thread)
+            pthread_join(reads[i].thread, NULL);
+        take_shard(&reads[i], ret);
+    }
+    free(reads);
+}
+
+/* ---- the log ---- */
+
+static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, int64_t now_ms)
+{
+    if (partition->records == 0)
+        return 0;
+    if (accepted_ms <= 0)
+        return -1;
+    return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
+}
+
+/* What lies behind the low water, as far as it is known to hold records. */
+static int64_t records_of(const leat_lag_partition *partition, const leat_log_ahead *ahead)
+{
+    int64_t first = ahead->first >= 0 ? ahead->first : partition->low + 1;
+    return ahead->end > first ? ahead->end - first : 0;
+}
+
+static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahead, int64_t now_ms)
+{
+    partition->end = ahead->end;
+    partition->held_from = ahead->stable;
+    partition->held = ahead->end - ahead->stable;
+    if (!partition->is_known)
+        return;
+    partition->records = records_of(partition, ahead);
+    partition->age_ms = age_of(partition, ahead->accepted_ms, now_ms);
+}
+
+/* `offsets` and `ahead`: room for one a partition. */
+static int read_log(const leat_startup *startup, leat_lag *ret, int64_t *offsets, leat_log_ahead *ahead, leat_error *error)
+{
+    uint32_t partition_count = startup->identity.partition_count;
+    for (uint32_t p = 0; p < partition_count; p++)
+        offsets[p] = -1;
+    for (uint32_t i = 0; i < ret->count; i++)
+        if (ret->partitions[i].is_known)
+            offsets[i] = ret->partitions[i].low + 1;
+    if (leat_log_look_ahead(&startup->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead, error) != 0)
+        return -1;
+    int64_t now_ms = leat_wall_ms();
+    for (uint32_t i = 0; i < ret->count; i++)
+        take_ahead(&ret->partitions[i], &ahead[i], now_ms);
+    return 0;
+}
+
+/* ---- both ---- */
+
+static void add(leat_lag_sum *sum, const leat_lag_partition *partition)
+{
+    sum->partitions++;
+    sum->records += partition->records;
+    if (partition->age_ms < 0 || sum->age_ms < 0)
+        sum->age_ms = -1;
+    else if (partition->age_ms > sum->age_ms)
+        sum->age_ms = partition->age_ms;
+}
+
+static void name_partitions(const leat_layout *layout, leat_lag *ret)
+{
+    ret->count = layout->partition_count;
+    ret->partitions = leat_must_calloc(ret->count, sizeof *ret->partitions);
+    for (uint32_t i = 0; i < ret->count; i++)
+        ret->partitions[i] = (leat_lag_partition){.partition = i, .shard = leat_layout_shard_of_partition(layout, i)};
+}
+
+static int read_log_and_add(const leat_startup *startup, leat_lag *ret, leat_error *error)
+{
+    int64_t *offsets = leat_must_calloc(ret->count, sizeof *offsets);
+    leat_log_ahead *ahead = leat_must_calloc(ret->count, sizeof *ahead);
+    int status = read_log(startup, ret, offsets, ahead, error);
+    for (uint32_t i = 0; status == 0 && i < ret->count; i++) {
+        if (!ret->partitions[i].is_known)
+            continue;
+        add(&ret->shards[ret->partitions[i].shard], &ret->partitions[i]);
+        add(&ret->total, &ret->partitions[i]);
+    }
+    free(offsets);
+    free(ahead);
+    return status;
+}
+
+int leat_lag_read(leat_startup *startup, bool with_work, leat_lag *ret, leat_error *error)
+{
+    leat_source running;
+    leat_layout layout;
+    memset(ret, 0, sizeof *ret);
+    int answer = leat_startup_identify(startup, false, error);
+    ret->log_is_silent = answer == 1;
+    bool is_known = answer == 0 && leat_startup_source(startup, &running, &layout, error) == 0;
+    if (is_known)
+        name_partitions(&layout, ret);
+    /* The shards before the log's ends: what is applied meanwhile then counts as lag, and no lag is missed. */
+    read_shards(startup, is_known ? &running : NULL, is_known ? &layout : NULL, with_work, ret);
+    if (is_known && read_log_and_add(startup, ret, error) == 0)
+        return 0;
+    ret->log_is_silent = ret->log_is_silent || is_known;
+    free(ret->partitions);
+    ret->partitions = NULL;
+    ret->count = 0;
+    return -1;
+}
+
+void leat_lag_fini(leat_lag *lag)
+{
+    for (uint32_t shard = 0; shard < LEAT_SHARDS_MAX; shard++)
+        leat_shard_work_fini(&lag->works[shard]);
+    free(lag->partitions);
+    lag->partitions = NULL;
+}
+
+const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shard)
+{
+    for (uint32_t i = 0; i < lag->count; i++)
+        if (lag->partitions[i].shard == shard && lag->partitions[i].held > 0)
+            return &lag->partitions[i];
+    return NULL;
+}
+
+/* ---- words ---- */
+
+const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE])
+{
+    snprintf(ret, LEAT_LAG_HELD_SIZE,
+             "an open transaction of a foreign producer holds back %" PRId64 " offsets of partition %" PRIu32 " from offset %" PRId64
+             " on",
+             partition->held, partition->partition, partition->held_from);
+    return ret;
+}
+
+const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE])
+{
+    if (age_ms < 0)
+        snprintf(ret, LEAT_LAG_SECONDS_SIZE, "unknown");
+    else
+        snprintf(ret, LEAT_LAG_SECONDS_SIZE, "%.1f", (double)age_ms / 1000);
+    return ret;
+}
+
+void leat_lag_put_json(leat_buf *out, int64_t records, int64_t age_ms)
+{
+    leat_buf_printf(out, "\"records\":%" PRId64 ",\"seconds\":", records);
+    if (age_ms < 0)
+        leat_buf_text(out, "null");
+    else
+        leat_buf_printf(out, "%" PRId64 ".%03d", age_ms / 1000, (int)(age_ms % 1000));
+}

@@ -1,0 +1,89 @@
+/* internal.h - what the edge's files share: edge.c decides what a request means, answer.c says it, health.c
+ * knows whether writes are taken. */
+#ifndef LEAT_EDGE_INTERNAL_H
+#define LEAT_EDGE_INTERNAL_H
+
+#include "base/shares.h"
+#include "edge/edge.h"
+#include "record/body.h"
+
+/* Every answer the edge gives: a word for programs, and the status that goes with it. */
+typedef enum edge_code {
+    EDGE_BAD_REQUEST,
+    EDGE_BAD_JSON,
+    EDGE_NO_ROUTE,
+    EDGE_METHOD_NOT_ALLOWED,
+    EDGE_TOO_LARGE,
+    EDGE_UNSUPPORTED_MEDIA_TYPE,
+    EDGE_INVALID,
+    EDGE_OVERLOADED,
+    EDGE_UNAVAILABLE,
+    EDGE_UNKNOWN,
+    EDGE_CODE_COUNT,
+} edge_code;
+
+enum { EDGE_STATUSES_MAX = 16 };
+
+typedef struct edge_metrics {
+    struct {
+        int status;
+        leat_counter *counter;
+    } answers[EDGE_STATUSES_MAX];
+    uint32_t answer_count;
+    leat_histogram *durable;
+    leat_gauge *in_flight;
+    leat_gauge *connections;
+    leat_gauge *log_silent_ms;
+    leat_counter *log_renewals;
+    leat_counter *accepted;
+    leat_counter *refused;
+    leat_counter *malformed;
+    leat_counter *timeouts;
+    leat_counter *refusals[LEAT_REFUSAL_COUNT];
+} edge_metrics;
+
+struct leat_edge {
+    leat_edge_config config;
+    leat_http_server *http;
+    leat_log_writer *writer;
+    uv_timer_t tick;
+    uint32_t in_flight;
+    uint32_t partition_count;
+    uint64_t *in_flight_of; /* by partition */
+    leat_shares shares;     /* of in_flight_max */
+    int64_t begun_us;
+    int64_t taken_us;       /* when the log last took a record; 0: never */
+    bool draining;
+    bool http_drained;
+    bool said_drained;
+    bool freeing;
+    bool said_failed;
+    void (*on_drained)(void *context);
+    void *drained_context;
+    leat_body_parser *parser;
+    edge_metrics metrics;
+    leat_buf text;          /* of the answer being written */
+    leat_buf accepted_head; /* the start of every 202: {"topic":"...","partition": */
+    /* The request being looked at; here because it is too large for a stack frame to be taken lightly. */
+    leat_key key;
+    leat_body body;
+};
+
+void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry);
+void edge_metrics_show(leat_edge *edge);
+
+void edge_answer_prepare(leat_edge *edge);
+void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition, int64_t offset);
+/* `field` NULL or "": it is not about one field. */
+void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field,
+                       const char *message);
+void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
+#define edge_health_methods "GET, HEAD, OPTIONS"
+/* /healthz and /readyz; not counted. `degraded`: the items of a JSON array. */
+void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason, leat_slice degraded);
+
+/* Does the log take writes for some partition? Else `why` gets the reason. `degraded` gets what is in trouble all the same, as
+ * the items of a JSON array. */
+bool edge_judge_health(const leat_edge *edge, leat_buf *why, leat_buf *degraded);
+
+#endif

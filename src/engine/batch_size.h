@@ -1,0 +1,29 @@
+/*
+ * batch_size.h - how many records a batch of a shard may have that several subpartitions share.
+ *
+ * As configured, unless so many take too long: what a time limit cut short, or took SLOW_US, comes back smaller, and what
+ * was cut short again and again is tried larger ever more seldom. It grows back as full batches are quick. (Additive limits
+ * adapt too slowly from a thousand to ten and back; this is the doubling of a back-off, by time and not by count alone.)
+ */
+#ifndef LEAT_ENGINE_BATCH_SIZE_H
+#define LEAT_ENGINE_BATCH_SIZE_H
+
+#include "base/base.h"
+
+/* A batch that takes as long is too large: others wait for its locks, and leat itself gives one up that takes 60 s. */
+#define LEAT_SLOW_US (10 * INT64_C(1000000))
+
+typedef struct leat_size {
+    uint32_t limit;    /* 0: as configured */
+    uint32_t passes;   /* full and quick ones in a row */
+    uint32_t patience; /* after so many it doubles; 0: the least */
+} leat_size;
+
+/* Most records of the next batch. */
+uint32_t leat_size_most(const leat_size *size, uint32_t records_max);
+/* A batch of `records` was applied in `took_us`. */
+void leat_size_applied(leat_size *size, uint32_t records, int64_t took_us, uint32_t records_max);
+/* One did not come to its end in that time, and fewer records might. */
+void leat_size_cut(leat_size *size, uint32_t records, int64_t took_us);
+
+#endif

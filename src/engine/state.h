@@ -1,0 +1,413 @@
+/*
+ * state.h - the engine from the inside: its structures and what its files say to each other. Nobody else
+ * includes this.
+ *
+ *   engine.c      the events
+ *   partition.c   a partition's life: claim, drop, fence, stop, timers
+ *   low_water.c   how far it has come: low water, commits, the base of compactions
+ *   revoke.c      its end: drain, last compaction, giving back
+ *   schedule.c    what runs next: claims, batches, compactions
+ *   jobs.c        what came of it
+ *   guard.c       what share of a table's records may become dead letters
+ *   halt.c        a shard that says what is not understood
+ *   suspects.c    records that end their session
+ *   effects.c     what the caller is told
+ *   lists.c       the intrusive lists between them
+ *   trouble.c     whose head is tried in vain, since when and why
+ *   view.c        views and counters
+ *   memory.c      limits, new, free
+ *   validate.c    every invariant
+ *
+ * Anything that may be answered late carries the partition's incarnation: it changes whenever what the partition holds
+ * is dropped, and an answer for an older one is counted and ignored.
+ */
+#ifndef LEAT_ENGINE_STATE_H
+#define LEAT_ENGINE_STATE_H
+
+#include "engine/budgets.h"
+#include "engine/engine.h"
+#include "engine/ready.h"
+#include "engine/batch_size.h"
+
+#define LEAT_SUBS ((uint32_t)LEAT_PROGRESS_SUBPARTITIONS)
+
+/* A held subpartition is mentioned so often at most. */
+#define LEAT_SAY_EVERY_US (60 * INT64_C(1000000))
+
+typedef enum leat_timer {
+    LEAT_TIMER_CLAIM,
+    LEAT_TIMER_COMPACT,
+    LEAT_TIMER_COMMIT,
+    LEAT_TIMER_DRAIN,
+    LEAT_TIMER_CONFIRM,
+    LEAT_TIMER_COUNT,
+} leat_timer;
+
+/* What a partition has to tell, in this order: REVOKED before what a new assignment brings. PAUSE and RESUME come after
+ * SEEK and follow from `told_paused`. */
+enum {
+    LEAT_TELL_COMMIT = 1,
+    LEAT_TELL_REVOKED = 2,
+    LEAT_TELL_SEEK = 4,
+    LEAT_TELL_CONFIRM = 8,
+};
+
+typedef enum leat_revoke_step {
+    LEAT_REVOKE_CLAIM,      /* a claim was in flight: its end is all there is to wait for */
+    LEAT_REVOKE_BATCHES,    /* batches are in flight */
+    LEAT_REVOKE_COMPACT,    /* the last compaction waits for a connection */
+    LEAT_REVOKE_COMPACTING, /* it is in flight */
+} leat_revoke_step;
+
+/* A singly linked FIFO through the `..._next` member that belongs to it: see lists.c. */
+typedef struct leat_list {
+    uint32_t head;
+    uint32_t tail;
+} leat_list;
+
+typedef struct leat_partition {
+    leat_partition_state state;
+    uint32_t shard;
+    uint32_t incarnation;
+    leat_progress progress; /* since the claim; `low` stays as claimed: leat_partition_low has the newer */
+    int64_t position;       /* every record below it was disposed of since the claim: taken, or skipped as applied. Moves while
+                               READING only; -1 before the first */
+    int64_t away_us;        /* since when it is not read, though it is ours; 0: it is */
+    int64_t reread_to;      /* it had been read up to here before it was dropped; 0: `position` is there again */
+    int64_t reread_us;      /* since when it is read again; meaningful while `reread_to` > 0 */
+    bool low_known;         /* claimed and not dropped since */
+    int64_t low;            /* while it is not: what it was last */
+
+    leat_holding holding;
+    uint32_t flying;        /* records in batches of this incarnation */
+    uint32_t batches;       /* those batches */
+    uint32_t ready;         /* subpartitions that could run now */
+    uint32_t waiting;       /* subpartitions backing off */
+    uint32_t troubled;      /* subpartitions with a mark */
+    uint64_t picked;        /* subpartitions of the batch being built */
+
+    bool full;              /* paused by a budget; in the engine's list of those */
+    uint32_t full_bytes;    /* of the record that did not fit; 0: none was refused */
+    uint64_t full_stamp;    /* since when (a count): who waits longest resumes first. 0: does not wait */
+    uint32_t full_next;
+
+    bool claim_running;     /* one of any incarnation: two at once could fence each other */
+    bool claim_queued;      /* in the shard's list */
+    int64_t claim_at_us;
+    uint32_t claim_next;
+    uint8_t claim_failures; /* in a row */
+    uint8_t mishaps;        /* unknown outcomes and databases gone back in a row, nothing applied between */
+
+    bool moved;             /* applied something, or a new low water, since the last compaction was made */
+    bool compact_running;   /* of this incarnation */
+    bool compact_queued;    /* in the shard's list */
+    int64_t compact_at_us;
+    uint32_t compact_next;
+
+    int64_t committed;      /* told last; -1: nothing */
+    int64_t committed_us;
+
+    int64_t fenced_us;
+    int64_t reclaim_us;
+    bool confirmed;
+
+    leat_revoke_step revoke_step;
+    int64_t revoke_until_us;
+
+    bool sought;            /* told to seek since it was assigned: before that nothing is read */
+    bool told_paused;
+    uint8_t tell;
+    bool telling;           /* in the engine's list of those with something to tell */
+    uint32_t tell_next;
+    char reason[512];
+} leat_partition;
+
+typedef struct leat_shard {
+    uint32_t slots;
+    uint32_t running; /* jobs in flight, stale ones too: each has a connection */
+    leat_holding holding;
+    leat_ready ready;
+    leat_list claims;      /* partitions */
+    leat_list compactions;
+    uint32_t *partitions;
+    uint32_t partition_count;
+    uint8_t lane;          /* of the last batch (schedule.c) */
+    uint32_t trials;       /* in flight, stale ones too */
+    int64_t quiet_us;      /* no trial before */
+    leat_size size;        /* of shared batches */
+    int64_t went_on_us;    /* after its last halt: no patience began before that */
+    int64_t gone_us;       /* since when it has no slots; meaningful while it has none */
+    uint64_t applied;      /* batches, ever */
+    uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
+    uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
+    bool candidate;        /* in the engine's list of shards that may have something to run */
+    uint32_t candidate_next;
+} leat_shard;
+
+/* Records that were decided, and those of them that were given up. */
+typedef struct leat_share {
+    uint32_t given_up;
+    uint32_t of;
+} leat_share;
+
+/* What a table is to its dead letters, in one shard. */
+typedef struct leat_table {
+    int64_t minute_us;  /* the minute that is counted began then */
+    uint32_t in_minute; /* records given up in it */
+    uint64_t applied;   /* records, ever */
+    uint32_t held;      /* queues that are `guarded` by it */
+    int64_t share_us;   /* `now` began then */
+    leat_share now;     /* what was decided lately */
+    leat_share before;  /* what was before that */
+    bool stopped;       /* it gives up none until one of those is applied, or there are none left */
+} leat_table;
+
+/* A queue whose head is tried in vain. */
+typedef struct leat_mark {
+    bool is_set;
+    leat_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
+    int64_t since_us;     /* when the first attempt was begun */
+} leat_mark;
+
+/* What a job that is done has to say, in this order. */
+enum {
+    LEAT_SAY_TABLE_STOPPED = 1,
+    LEAT_SAY_STALLED = 2,
+    LEAT_SAY_HALTED = 4,
+    LEAT_SAY_DEAD = 8,
+};
+
+typedef enum leat_slot_state { LEAT_JOB_FREE, LEAT_JOB_RUNNING, LEAT_JOB_SAYING } leat_slot_state;
+
+typedef struct leat_job_slot {
+    leat_job job;
+    leat_slot_state state;
+    uint32_t next;       /* free, or waiting to be said */
+    int64_t since_us;    /* RUNNING: when it was made */
+    uint32_t queues;     /* BATCH: subpartitions in it */
+    bool trial;          /* BATCH, of a subpartition that may end its session */
+    bool suspected;      /* BATCH, unknown: a subpartition of it is under trial for that */
+    int64_t delay_us;    /* BATCH, failed: back-off of all of it; 0: not chosen yet */
+    leat_reason reason;  /* BATCH, `dead` points here: the queue's own may change before the job is done */
+    uint8_t say;         /* LEAT_SAY_..., all about the same record */
+    leat_job_result said;
+    uint32_t said_partition, said_subpartition, said_table;
+    bool said_guarded;
+    leat_share said_share; /* TABLE_STOPPED */
+    int64_t said_offset;
+    void *said_payload;
+} leat_job_slot;
+
+struct leat_engine {
+    leat_engine_config config; /* shard_of points to a copy */
+    int64_t now_us;
+    leat_prng prng;
+    leat_budgets budgets;
+    leat_pool pool;
+    leat_partition *partitions;
+    leat_queue *queues; /* partition * LEAT_SUBS + subpartition */
+    leat_reason *reasons; /* [queues]: what its head was refused with, while it is dead or marked */
+    leat_mark *marks;     /* [queues] */
+    leat_table *tables;   /* shard * table_count + table */
+    leat_shard *shards;
+    leat_job_slot *jobs;
+    leat_list jobs_free;
+    leat_list jobs_saying;
+    leat_heap timers;      /* ids: queues first, then LEAT_TIMER_COUNT a partition */
+    leat_list telling;     /* partitions with effects to tell */
+    leat_list candidates;  /* shards */
+    leat_list full;        /* partitions paused by a budget, longest waiting first */
+    uint64_t full_stamps;
+    bool room_grew;        /* something was given up since the full ones were looked at */
+    uint64_t *picked;      /* bitmap of the partitions of the batch being built */
+    uint32_t assigned;     /* partitions that are not UNASSIGNED */
+    bool draining;
+    bool told_drained;
+    leat_engine_counters counters;
+    size_t memory;
+};
+
+static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition, uint32_t subpartition)
+{
+    return &engine->queues[partition * LEAT_SUBS + subpartition];
+}
+
+static inline uint32_t leat_partition_id(const leat_engine *engine, const leat_partition *partition)
+{
+    return (uint32_t)(partition - engine->partitions);
+}
+
+static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partition *partition)
+{
+    return &engine->shards[partition->shard];
+}
+
+/* The shard's n-th queue of partition_count * LEAT_SUBS, as an index; they ascend. */
+static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
+{
+    return shard->partitions[n / LEAT_SUBS] * LEAT_SUBS + n % LEAT_SUBS;
+}
+
+/* ---- lists.c: the member that links the n-th element of an engine's array; one function a list ---- */
+
+typedef uint32_t *(*leat_link)(leat_engine *engine, uint32_t id);
+uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_compaction(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_telling(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_full(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_candidate(leat_engine *engine, uint32_t shard);
+uint32_t *leat_link_job(leat_engine *engine, uint32_t job);
+
+void leat_list_push(leat_engine *engine, leat_list *list, leat_link link, uint32_t id);
+/* Puts `id` behind `before`; LEAT_NONE: first. */
+void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before, uint32_t id);
+/* LEAT_NONE when empty. */
+uint32_t leat_list_pop(leat_engine *engine, leat_list *list, leat_link link);
+/* `id` must be in; O(n). */
+void leat_list_remove(leat_engine *engine, leat_list *list, leat_link link, uint32_t id);
+
+/* ---- partition.c ---- */
+
+/* Runs what is due. */
+void leat_timers_over(leat_engine *engine);
+
+/* Takes over the event's time. First thing in every event. */
+static inline void leat_clock(leat_engine *engine, int64_t now_us)
+{
+    LEAT_ASSERT(now_us >= engine->now_us);
+    engine->now_us = now_us;
+    if (engine->timers.count > 0 && engine->timers.entries[0].key <= now_us)
+        leat_timers_over(engine);
+}
+
+void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us);
+bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer);
+void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
+/* A partition whose state changes to UNASSIGNED or from it is counted here. */
+void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_partition_state state);
+/* Releases all it holds; a new incarnation begins: what is in flight for the old one is stale. The state stays. */
+void leat_partition_drop(leat_engine *engine, leat_partition *partition);
+/* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold nothing. */
+void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us);
+/* What it holds cannot be trusted any more: dropped and claimed again. `trial`: a batch of one subpartition ended so, which
+ * has a pause of its own. */
+void leat_partition_mishap(leat_engine *engine, leat_partition *partition, bool trial);
+void leat_partition_fence(leat_engine *engine, leat_partition *partition);
+/* The group's word may have come, or time for asking again. */
+void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
+void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
+/* The claim is in: READING from what it read. */
+void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_progress *progress);
+/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays quiet. */
+void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us);
+/* Takes the queue out of the ready ones and the timers. */
+void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+
+/* ---- low_water.c ---- */
+
+/* The first record it holds, in flight included; NULL: it holds none. O(subpartitions). */
+const leat_slot *leat_partition_first(const leat_engine *engine, const leat_partition *partition);
+/* Everything up to this offset is applied, -1: nothing is known to be. O(subpartitions): not for every record. */
+int64_t leat_partition_low(const leat_engine *engine, const leat_partition *partition);
+/* Records or offsets without one were passed, nothing of them is held: the low water moves when it holds nothing else. */
+void leat_partition_passed(leat_engine *engine, leat_partition *partition);
+/* The low water may have moved: commits it, now or when it is time. */
+void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);
+void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
+/* The base_seq a compaction could write now. */
+int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition);
+/* The same for a compaction that is made now: a base that has only a new low water to say uses up a seq. */
+int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition);
+/* Could a compaction write something? Not while the batch behind the base is open. */
+bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition);
+/* ---- revoke.c ---- */
+
+void leat_revoke_begin(leat_engine *engine, leat_partition *partition);
+/* Something it may have waited for has happened. */
+void leat_revoke_go_on(leat_engine *engine, leat_partition *partition);
+/* Gives it back now. */
+void leat_revoke_end(leat_engine *engine, leat_partition *partition);
+
+/* ---- schedule.c ---- */
+
+/* The shard may have something to run. */
+void leat_schedule_shard(leat_engine *engine, leat_shard *shard);
+void leat_schedule_claim(leat_engine *engine, leat_partition *partition);
+/* `first`: before all others, for a partition that is to be given back. */
+void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bool first);
+/* Takes the partition out of what waits to be run: claim and compaction. */
+void leat_schedule_forget(leat_engine *engine, leat_partition *partition);
+/* Makes the next job and counts it as running; NULL: nothing can run. */
+const leat_job *leat_schedule_next(leat_engine *engine);
+
+/* ---- guard.c ---- */
+
+typedef enum leat_guard_word {
+    LEAT_GUARD_GIVES_UP,
+    LEAT_GUARD_HOLDS,
+    LEAT_GUARD_STOPS, /* holds it, and is the one that stops the table */
+} leat_guard_word;
+
+/* All by the table of the queue's head. */
+leat_table *leat_guard_table(leat_engine *engine, uint32_t queue);
+/* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is guarded. */
+leat_guard_word leat_guard_ask(leat_engine *engine, uint32_t queue);
+/* The queue's head is to be a dead letter no more: it is not counted as one. */
+void leat_guard_take_back(leat_engine *engine, uint32_t queue);
+/* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it was not. */
+void leat_guard_let_go(leat_engine *engine, uint32_t queue, bool applied);
+/* So many records from the queue's head on were applied; each counts for its own table. */
+void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
+/* The share that the table is judged by. */
+leat_share leat_guard_share(const leat_table *table);
+
+/* ---- halt.c ---- */
+
+/* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was not halted. */
+bool leat_halt_meet(leat_engine *engine, uint32_t queue, bool *ret_news);
+/* The queue's batch was applied, or refused with something that is understood: if it is the probe its shard goes on. */
+void leat_halt_pass(leat_engine *engine, uint32_t queue);
+/* The partition runs nothing from here on: if the probe is its own the shard goes on. */
+void leat_halt_leave(leat_engine *engine, leat_partition *partition);
+
+/* ---- trouble.c ---- */
+
+/* The queue's head is tried in vain, since `since_us` unless that is known already. */
+void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_outcome outcome);
+/* Why its head is in trouble, or is to be a dead letter. Where a verdict waits to be carried out, that one's reason stays. */
+void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_job_result *result);
+/* Both: a batch with the queue, begun at `since_us`, has failed with a result that is about this queue, too. */
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result);
+/* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
+void leat_trouble_over(leat_engine *engine, uint32_t queue);
+
+/* ---- suspects.c ---- */
+
+/* The outcome of the part's batch is unknown; it may be stale. Is one of its subpartitions under trial now? */
+bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part,
+                       const leat_job_result *result);
+/* A claim has said what is applied. */
+void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
+/* The partition has been read again as far as it was before the claim. */
+void leat_suspects_reread(leat_engine *engine, leat_partition *partition);
+/* Another has had the partition meanwhile: nothing is known of what it holds. */
+void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
+/* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
+int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
+
+static inline void leat_partition_moved(leat_engine *engine, leat_partition *partition, int64_t position)
+{
+    partition->position = position;
+    if (partition->reread_to > 0 && position >= partition->reread_to)
+        leat_suspects_reread(engine, partition);
+}
+
+/* ---- effects.c ---- */
+
+void leat_tell(leat_engine *engine, leat_partition *partition, uint8_t what);
+/* Pauses the partition for want of room; `bytes` of the record that was refused, 0: none. */
+void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes);
+void leat_full_clear(leat_engine *engine, leat_partition *partition);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * internal.h - what the files of the HTTP server share; nobody else includes it.
+ *
+ * A connection is a socket with a uv_poll handle: recv and send are called directly, so a request costs one of each,
+ * and a full socket only changes the events waited for. Requests hang on their connection in the order they began;
+ * an answer leaves when everything before it has left. Answers of a loop turn are gathered in the connection's output
+ * and sent once, before the loop sleeps.
+ *
+ * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one connection's
+ * bytes in and out; parse.c what is accepted as a request; request.c requests and their pool;
+ * answer.c answers and their order.
+ */
+#ifndef LEAT_HTTP_INTERNAL_H
+#define LEAT_HTTP_INTERNAL_H
+
+#include <sys/queue.h>
+#include <time.h>
+
+#include <llhttp.h>
+
+#include "base/standstill.h"
+#include "http/http.h"
+
+enum {
+    HTTP_HEADERS_MAX = 100,
+    HTTP_TARGET_MAX = 8192,
+    HTTP_READ_SIZE = 64 * 1024,
+    HTTP_LINGER_MS = 1000,     /* after the last answer the client's bytes are read away, else a reset could eat it */
+    HTTP_EXTENSION_MAX = 4096, /* bytes of chunk extensions in one body */
+};
+
+typedef struct http_conn http_conn;
+
+/* Offsets, because the buffer they point into grows. */
+typedef struct http_header {
+    uint32_t name_at;
+    uint32_t name_size;
+    uint32_t value_at;
+    uint32_t value_size;
+} http_header;
+
+typedef enum http_stage { HTTP_READING, HTTP_HANDED, HTTP_ANSWERED } http_stage;
+
+/* READING: its connection's. HANDED: its owner's, and it keeps its place in the connection while that lives.
+ * ANSWERED: its connection's again, until the answers before it have left. */
+struct leat_http_request {
+    uint32_t magic;
+    http_stage stage;
+    leat_http_server *server;
+    http_conn *conn;         /* NULL: the client has gone */
+    leat_http_request *next; /* in the connection's order, or in the pool */
+    void *owner_data;
+    int64_t arrived_us;
+    leat_http_method method;
+    bool http_1_0;
+    bool keep_alive;
+    bool wants_continue;
+    uint32_t target_size; /* the target stands at the start of `head` */
+    uint32_t path_at;
+    uint32_t path_size;
+    uint32_t query_at;
+    uint32_t query_size;
+    uint32_t header_count;
+    leat_buf head; /* target, then names (lower case) and values */
+    leat_buf body;
+    leat_buf answer; /* written before its turn came */
+    http_header headers[HTTP_HEADERS_MAX];
+};
+
+typedef enum http_conn_stage {
+    HTTP_CONN_OPEN,
+    HTTP_CONN_LINGER, /* all is sent, our side is shut */
+    HTTP_CONN_CLOSING,
+} http_conn_stage;
+
+struct http_conn {
+    uv_poll_t poll;
+    leat_http_server *server;
+    LIST_ENTRY(http_conn) all;
+    TAILQ_ENTRY(http_conn) dirty_link;
+    int fd;
+    int events; /* what the poll handle waits for */
+    http_conn_stage stage;
+    bool dirty;
+    bool blocked; /* the socket takes no more for now */
+    bool eof;
+    bool no_more; /* no request is read after those that are here */
+    bool refused; /* over the limit: only here to be told so */
+
+    llhttp_t parser;
+    bool headers_done;
+    size_t header_bytes; /* of the request being read */
+    size_t protocol_size; /* bytes of "HTTP" seen */
+    size_t trailer_bytes;
+    size_t extension_bytes;
+    int fault_status; /* set by a parser callback that refuses */
+    const char *fault_message;
+
+    leat_http_request *first; /* oldest not yet in `out` */
+    leat_http_request *last;
+    leat_http_request *current; /* being read; always the last */
+    uint32_t waiting;           /* handed or answered, not yet in `out` */
+
+    leat_buf pending; /* read, but not parsed yet: too many requests wait */
+    size_t pending_at;
+    leat_buf out;
+    size_t sent;
+
+    /* When each of these began; which one counts follows from the state. By http_now_ms. */
+    int64_t header_since;
+    int64_t body_since;
+    int64_t blocked_since;
+    int64_t idle_since;
+    int64_t linger_since;
+};
+
+struct leat_http_server {
+    uv_loop_t *loop;
+    leat_http_config config;
+    leat_http_handler handler;
+    void *context;
+    void (*on_drained)(void *context);
+    uv_poll_t listener;
+    uv_timer_t sweep;
+    leat_standstill standstill;
+    char name[32]; /* for messages */
+    uv_prepare_t before_poll; /* answers given by timers leave before the loop sleeps */
+    uv_check_t after_poll;
+    int listen_fd;
+    int port;
+    uint32_t handles; /* not yet closed by the loop, connections included */
+    uint32_t conn_count;
+    uint32_t handed; /* requests their owner has not answered */
+    bool accepting;
+    bool starved; /* accept failed for want of descriptors or memory, and has not worked since */
+    int64_t starved_said;
+    bool draining;
+    bool drained;
+    bool closing;
+    size_t bodies; /* bytes */
+    llhttp_settings_t settings;
+    leat_http_counters counters;
+    LIST_HEAD(http_conns, http_conn) conns;
+    TAILQ_HEAD(http_dirty, http_conn) dirty;
+    leat_http_request *pool;
+    uint32_t pool_count;
+    time_t date_second;
+    char date[32]; /* "Fri, 02 Jan 2026 03:04:05 GMT" */
+    char read_buffer[HTTP_READ_SIZE];
+};
+
+/* By the clock that all deadlines are measured with: while the loop stands still it does too. */
+static inline int64_t http_now_ms(leat_http_server *server)
+{
+    return leat_standstill_now_us(&server->standstill) / 1000;
+}
+
+/* ---- listen.c ---- */
+/* A listening, non-blocking socket, or -1. */
+int http_listen_socket(const leat_http_config *config, leat_error *error) LEAT_MUST_CHECK;
+int http_socket_port(int fd);
+
+/* ---- server.c ---- */
+void http_server_closed_one(leat_http_server *server);
+/* The last request of a closed server has come back. */
+void http_server_maybe_free(leat_http_server *server);
+void http_server_conn_gone(leat_http_server *server);
+
+/* ---- conn.c ---- */
+/* Takes the socket. NULL: it was closed. */
+http_conn *http_conn_new(leat_http_server *server, int fd);
+void http_conn_close(http_conn *conn);
+void http_conn_flush(http_conn *conn);
+void http_conn_mark_dirty(http_conn *conn);
+/* Takes what has come, if it takes anything now. */
+void http_conn_read(http_conn *conn);
+/* Nothing of it is on its way in either direction. */
+bool http_conn_is_idle(const http_conn *conn);
+
+/* ---- parse.c ---- */
+void http_parse_settings(llhttp_settings_t *settings);
+/* Parses as far as the connection takes requests and hands each to the handler. Returns how much was used; the rest is
+ * to be kept unless no_more says that nothing further counts. */
+size_t http_parse(http_conn *conn, const char *data, size_t size);
+
+/* ---- request.c ---- */
+/* NULL: out of memory. Appended to the connection's requests as the one being read. */
+leat_http_request *http_request_begin(http_conn *conn);
+/* Back to the pool; it hangs on no connection any more. */
+void http_request_recycle(leat_http_request *request);
+void http_request_check(const leat_http_request *request);
+void http_request_pool_free(leat_http_server *server);
+
+/* ---- answer.c ---- */
+/* Answers the request being read (or one made up for it) with a JSON error; nothing is read after it. */
+void http_fail(http_conn *conn, int status, const char *message);
+/* Moves finished answers, in order, into the output. */
+void http_answers_advance(http_conn *conn);
+
+#endif

@@ -1,0 +1,97 @@
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http/internal.h"
+
+enum { BACKLOG = 4096 };
+
+/* "[::1]" may come with its brackets. */
+static void bare_host(const char *host, char *ret, size_t size)
+{
+    size_t length = strlen(host);
+    if (length >= 2 && host[0] == '[' && host[length - 1] == ']')
+        snprintf(ret, size, "%.*s", (int)(length - 2), host + 1);
+    else
+        snprintf(ret, size, "%s", host);
+}
+
+static int listen_on(const struct addrinfo *address, bool any)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
+    if (fd < 0)
+        return -1;
+    int on = 1;
+    int v6_only = any ? 0 : 1;
+    bool failed = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0;
+    if (address->ai_family == AF_INET6)
+        failed = failed || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) != 0;
+    failed = failed || bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0;
+    if (!failed)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+/* Without a host one socket serves both families; a machine without IPv6 falls back to IPv4. */
+static int listen_on_family(const struct addrinfo *addresses, int family, bool any)
+{
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next) {
+        if (family != AF_UNSPEC && at->ai_family != family)
+            continue;
+        int fd = listen_on(at, any);
+        if (fd >= 0)
+            return fd;
+        if (errno == EADDRINUSE)
+            return -1;
+    }
+    return -1;
+}
+
+int http_listen_socket(const leat_http_config *config, leat_error *error)
+{
+    char host[256];
+    char port[16];
+    bare_host(config->host ? config->host : "", host, sizeof host);
+    snprintf(port, sizeof port, "%d", config->port);
+    bool any = host[0] == '\0';
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *addresses = NULL;
+    int code = config->port < 0 || config->port > 65535 ? EAI_SERVICE
+                                                        : getaddrinfo(any ? NULL : host, port, &hints, &addresses);
+    if (code != 0)
+        return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port, gai_strerror(code));
+    int fd = -1;
+    errno = EADDRNOTAVAIL;
+    if (any)
+        fd = listen_on_family(addresses, AF_INET6, true);
+    if (fd < 0 && !(any && errno == EADDRINUSE))
+        fd = listen_on_family(addresses, any ? AF_INET : AF_UNSPEC, any);
+    int why = errno;
+    freeaddrinfo(addresses);
+    if (fd < 0 && why == EADDRINUSE)
+        return leat_fail(error, "cannot listen on %s:%s: address in use by another process", any ? "*" : host, port);
+    if (fd < 0)
+        return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port, strerror(why));
+    return fd;
+}
+
+int http_socket_port(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage room;
+    } address;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, &address.any, &size) != 0)
+        return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}

@@ -1,0 +1,421 @@
+/*
+ * What is accepted as a request. llhttp, strict by default, refuses what is malformed on its own; here stands what it
+ * lets through and must not pass (no Host or two, Transfer-Encoding in HTTP/1.0, other codings than chunked, RTSP), the
+ * limits, and which status a refusal gets. After a refusal nothing of the connection is parsed any more.
+ */
+#include <limits.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/internal.h"
+
+static int refuse(http_conn *conn, int status, const char *message)
+{
+    conn->fault_status = status;
+    conn->fault_message = message;
+    return HPE_USER;
+}
+
+static http_conn *conn_of(const llhttp_t *parser)
+{
+    return parser->data;
+}
+
+static int on_message_begin(llhttp_t *parser)
+{
+    http_conn *conn = conn_of(parser);
+    conn->header_since = http_now_ms(conn->server);
+    conn->protocol_size = 0;
+    conn->trailer_bytes = 0;
+    conn->extension_bytes = 0;
+    if (!http_request_begin(conn))
+        return refuse(conn, 503, "out of memory");
+    return 0;
+}
+
+static int append_head(http_conn *conn, const char *data, size_t size)
+{
+    leat_buf_append(&conn->current->head, data, size);
+    return conn->current->head.failed ? refuse(conn, 503, "out of memory") : 0;
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t length)
+{
+    http_conn *conn = conn_of(parser);
+    leat_http_request *request = conn->current;
+    if (length > HTTP_TARGET_MAX - request->head.size)
+        return refuse(conn, 414, "the request target is too long");
+    request->target_size += (uint32_t)length;
+    return append_head(conn, at, length);
+}
+
+/* The parser also knows RTSP and ICE. */
+static int on_protocol(llhttp_t *parser, const char *at, size_t length)
+{
+    static const char http[] = "HTTP";
+    http_conn *conn = conn_of(parser);
+    for (size_t i = 0; i < length; i++)
+        if (conn->protocol_size >= sizeof http - 1 || at[i] != http[conn->protocol_size++])
+            return refuse(conn, 400, "the protocol is not HTTP");
+    return 0;
+}
+
+static int count_trailer(http_conn *conn, size_t length)
+{
+    conn->trailer_bytes += length;
+    return conn->trailer_bytes > conn->server->config.header_max ? refuse(conn, 431, "the trailers are too large") : 0;
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t length)
+{
+    http_conn *conn = conn_of(parser);
+    if (conn->headers_done)
+        return count_trailer(conn, length);
+    leat_http_request *request = conn->current;
+    char *to = leat_buf_reserve(&request->head, length);
+    if (!to)
+        return refuse(conn, 503, "out of memory");
+    for (size_t i = 0; i < length; i++)
+        to[i] = at[i] >= 'A' && at[i] <= 'Z' ? (char)(at[i] + ('a' - 'A')) : at[i];
+    request->head.size += length;
+    return 0;
+}
+
+/* The name ends here: it began where the part before it ended. The value may follow in several pieces or not at all. */
+static int on_header_field_complete(llhttp_t *parser)
+{
+    http_conn *conn = conn_of(parser);
+    if (conn->headers_done)
+        return 0;
+    leat_http_request *request = conn->current;
+    if (request->header_count == HTTP_HEADERS_MAX)
+        return refuse(conn, 431, "there are too many headers");
+    uint32_t name_at = request->target_size;
+    if (request->header_count > 0) {
+        const http_header *before = &request->headers[request->header_count - 1];
+        name_at = before->value_at + before->value_size;
+    }
+    request->headers[request->header_count++] = (http_header){
+        .name_at = name_at,
+        .name_size = (uint32_t)request->head.size - name_at,
+        .value_at = (uint32_t)request->head.size,
+    };
+    return 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t length)
+{
+    http_conn *conn = conn_of(parser);
+    if (conn->headers_done)
+        return count_trailer(conn, length);
+    conn->current->headers[conn->current->header_count - 1].value_size += (uint32_t)length;
+    return append_head(conn, at, length);
+}
+
+static int on_header_value_complete(llhttp_t *parser)
+{
+    http_conn *conn = conn_of(parser);
+    if (conn->headers_done)
+        return 0;
+    leat_http_request *request = conn->current;
+    http_header *header = &request->headers[request->header_count - 1];
+    const char *value = request->head.data + header->value_at;
+    while (header->value_size > 0 && (value[header->value_size - 1] == ' ' || value[header->value_size - 1] == '\t'))
+        header->value_size--;
+    request->head.size = header->value_at + header->value_size;
+    return 0;
+}
+
+/* The headers the server itself must understand, by their place; -1: not there, -2: more than one. */
+typedef struct known_headers {
+    int host;
+    int transfer_encoding;
+    int content_length;
+    int expect;
+    int content_type;
+    int content_encoding;
+} known_headers;
+
+static void find_known(const leat_http_request *request, known_headers *ret)
+{
+    *ret = (known_headers){-1, -1, -1, -1, -1, -1};
+    const struct {
+        leat_slice name;
+        int *at;
+    } wanted[] = {
+        {LEAT_SLICE("host"), &ret->host},
+        {LEAT_SLICE("transfer-encoding"), &ret->transfer_encoding},
+        {LEAT_SLICE("content-length"), &ret->content_length},
+        {LEAT_SLICE("expect"), &ret->expect},
+        {LEAT_SLICE("content-type"), &ret->content_type},
+        {LEAT_SLICE("content-encoding"), &ret->content_encoding},
+    };
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        const http_header *header = &request->headers[i];
+        const char *name = request->head.data + header->name_at;
+        for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
+            if (header->name_size == wanted[k].name.size && memcmp(name, wanted[k].name.data, wanted[k].name.size) == 0)
+                *wanted[k].at = *wanted[k].at == -1 ? (int)i : -2;
+    }
+}
+
+static leat_slice value_of(const leat_http_request *request, int at)
+{
+    const http_header *header = &request->headers[at];
+    return (leat_slice){request->head.data + header->value_at, header->value_size};
+}
+
+static bool equals_any_case(leat_slice text, const char *word)
+{
+    return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
+}
+
+static int check_version(http_conn *conn, const llhttp_t *parser)
+{
+    if (parser->http_major != 1 || parser->http_minor > 1)
+        return refuse(conn, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    return conn->protocol_size == 4 ? 0 : refuse(conn, 400, "the protocol is not HTTP");
+}
+
+static int check_host(http_conn *conn, const known_headers *known)
+{
+    const leat_http_request *request = conn->current;
+    if (known->host == -2)
+        return refuse(conn, 400, "more than one Host header");
+    if (known->host == -1)
+        return request->http_1_0 ? 0 : refuse(conn, 400, "the Host header is missing");
+    leat_slice host = value_of(request, known->host);
+    for (size_t i = 0; i < host.size; i++) {
+        unsigned char c = (unsigned char)host.data[i];
+        if (c <= ' ' || c >= 0x7f || strchr("/\\@,#?\"<>^`{|}", c))
+            return refuse(conn, 400, "the Host header is not a host");
+    }
+    return 0;
+}
+
+static int check_framing(http_conn *conn, const llhttp_t *parser, const known_headers *known)
+{
+    const leat_http_request *request = conn->current;
+    if (known->transfer_encoding != -1) {
+        if (request->http_1_0)
+            return refuse(conn, 400, "Transfer-Encoding is not part of HTTP/1.0");
+        if (known->content_length != -1)
+            return refuse(conn, 400, "Content-Length and Transfer-Encoding together");
+        if (known->transfer_encoding == -2)
+            return refuse(conn, 400, "more than one Transfer-Encoding header");
+        if (!equals_any_case(value_of(request, known->transfer_encoding), "chunked"))
+            return refuse(conn, 501, "the only transfer coding known here is chunked");
+    }
+    if (known->content_length == -2)
+        return refuse(conn, 400, "more than one Content-Length header");
+    if (known->content_type == -2 || known->content_encoding == -2)
+        return refuse(conn, 400, "a header that may come once came twice");
+    if (known->content_length >= 0 && parser->content_length > conn->server->config.body_max)
+        return refuse(conn, 413, "the body is too large");
+    return 0;
+}
+
+static int check_expect(http_conn *conn, const llhttp_t *parser, const known_headers *known)
+{
+    leat_http_request *request = conn->current;
+    if (known->expect == -1 || request->http_1_0)
+        return 0;
+    if (known->expect == -2 || !equals_any_case(value_of(request, known->expect), "100-continue"))
+        return refuse(conn, 417, "the only expectation known here is 100-continue");
+    request->wants_continue = parser->content_length > 0 || known->transfer_encoding >= 0;
+    return 0;
+}
+
+/* Path and query within the target; for "http://host/path" what follows the authority. */
+static int check_target(http_conn *conn)
+{
+    leat_http_request *request = conn->current;
+    const char *target = request->head.data;
+    uint32_t size = request->target_size;
+    for (uint32_t i = 0; i < size; i++)
+        if ((unsigned char)target[i] <= ' ' || (unsigned char)target[i] >= 0x7f || target[i] == '#')
+            return refuse(conn, 400, "the request target holds a byte that must be percent-encoded");
+    uint32_t at = 0;
+    if (size >= 7 && strncasecmp(target, "http://", 7) == 0)
+        at = 7;
+    else if (size >= 8 && strncasecmp(target, "https://", 8) == 0)
+        at = 8;
+    else if (size == 0 || (target[0] != '/' && !(size == 1 && target[0] == '*')))
+        return refuse(conn, 400, "the request target is neither a path nor a URL");
+    while (at > 0 && at < size && target[at] != '/' && target[at] != '?')
+        at++;
+    uint32_t end = at;
+    while (end < size && target[end] != '?')
+        end++;
+    request->path_at = at;
+    request->path_size = end - at;
+    request->query_at = end < size ? end + 1 : size;
+    request->query_size = size - request->query_at;
+    return 0;
+}
+
+static leat_http_method method_of(uint8_t method)
+{
+    static const struct {
+        llhttp_method_t theirs;
+        leat_http_method ours;
+    } methods[] = {
+        {HTTP_PUT, LEAT_HTTP_PUT},   {HTTP_PATCH, LEAT_HTTP_PATCH}, {HTTP_DELETE, LEAT_HTTP_DELETE},
+        {HTTP_GET, LEAT_HTTP_GET},   {HTTP_HEAD, LEAT_HTTP_HEAD},   {HTTP_POST, LEAT_HTTP_POST},
+        {HTTP_OPTIONS, LEAT_HTTP_OPTIONS},
+    };
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (methods[i].theirs == (llhttp_method_t)method)
+            return methods[i].ours;
+    return LEAT_HTTP_OTHER;
+}
+
+/* A refusal here is -1: the parser takes 1 and 2 as "there is no body". */
+static int on_headers_complete(llhttp_t *parser)
+{
+    http_conn *conn = conn_of(parser);
+    leat_http_request *request = conn->current;
+    conn->headers_done = true;
+    conn->body_since = http_now_ms(conn->server);
+    request->method = method_of(parser->method);
+    request->http_1_0 = parser->http_minor == 0;
+    known_headers known;
+    find_known(request, &known);
+    if (check_version(conn, parser) != 0)
+        return -1;
+    if (parser->method == HTTP_CONNECT) {
+        refuse(conn, 501, "this is no proxy");
+        return -1;
+    }
+    if (check_host(conn, &known) != 0 || check_framing(conn, parser, &known) != 0 || check_target(conn) != 0 ||
+        check_expect(conn, parser, &known) != 0)
+        return -1;
+    parser->upgrade = 0; /* an offer to speak something else; going on in HTTP/1.1 declines it */
+    if (request->wants_continue)
+        http_answers_advance(conn);
+    return 0;
+}
+
+static int on_chunk_header(llhttp_t *parser)
+{
+    http_conn *conn = conn_of(parser);
+    size_t room = conn->server->config.body_max - conn->current->body.size;
+    return parser->content_length > room ? refuse(conn, 413, "the body is too large") : 0;
+}
+
+static int on_chunk_extension(llhttp_t *parser, const char *at, size_t length)
+{
+    (void)at;
+    http_conn *conn = conn_of(parser);
+    conn->extension_bytes += length;
+    return conn->extension_bytes > HTTP_EXTENSION_MAX ? refuse(conn, 400, "the chunk extensions are too large") : 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t length)
+{
+    http_conn *conn = conn_of(parser);
+    leat_http_server *server = conn->server;
+    leat_buf *body = &conn->current->body;
+    if (length > server->config.body_max - body->size)
+        return refuse(conn, 413, "the body is too large");
+    if (length > server->config.bodies_max || server->bodies > server->config.bodies_max - length)
+        return refuse(conn, 503, "too much is being received at once");
+    leat_buf_append(body, at, length);
+    if (body->failed)
+        return refuse(conn, 503, "out of memory");
+    server->bodies += length;
+    return 0;
+}
+
+/* Pauses, so that the request is handed on outside the parser and the next one is not begun before there is room. */
+static int on_message_complete(llhttp_t *parser)
+{
+    conn_of(parser)->current->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    return HPE_PAUSED;
+}
+
+void http_parse_settings(llhttp_settings_t *settings)
+{
+    llhttp_settings_init(settings);
+    settings->on_message_begin = on_message_begin;
+    settings->on_url = on_url;
+    settings->on_protocol = on_protocol;
+    settings->on_header_field = on_header_field;
+    settings->on_header_field_complete = on_header_field_complete;
+    settings->on_header_value = on_header_value;
+    settings->on_header_value_complete = on_header_value_complete;
+    settings->on_headers_complete = on_headers_complete;
+    settings->on_chunk_header = on_chunk_header;
+    settings->on_chunk_extension_name = on_chunk_extension;
+    settings->on_chunk_extension_value = on_chunk_extension;
+    settings->on_body = on_body;
+    settings->on_message_complete = on_message_complete;
+}
+
+static void fail_by_parser(http_conn *conn, llhttp_errno_t code)
+{
+    const char *reason = llhttp_get_error_reason(&conn->parser);
+    bool other_version = code == HPE_INVALID_VERSION && strcmp(reason, "Invalid HTTP version") == 0;
+    if (conn->fault_status != 0)
+        http_fail(conn, conn->fault_status, conn->fault_message);
+    else if (code == HPE_PAUSED_H2_UPGRADE || other_version)
+        http_fail(conn, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    else
+        http_fail(conn, 400, reason && *reason ? reason : "the request is malformed");
+}
+
+/* The request is whole. The handler may answer at once, and may even close the server. */
+static void hand_over(http_conn *conn)
+{
+    leat_http_server *server = conn->server;
+    leat_http_request *request = conn->current;
+    conn->current = NULL;
+    conn->headers_done = false;
+    conn->header_bytes = 0;
+    conn->waiting++;
+    conn->no_more = conn->no_more || !request->keep_alive;
+    server->handed++;
+    request->stage = HTTP_HANDED;
+    request->arrived_us = leat_mono_us();
+    request->wants_continue = false;
+    server->handler(server->context, request);
+}
+
+static bool takes_requests(const http_conn *conn)
+{
+    return conn->stage == HTTP_CONN_OPEN && !conn->no_more && conn->waiting < conn->server->config.pipeline_max;
+}
+
+/* The parser is never given more than the headers may still take, so their limit is exact to the byte. */
+static size_t parse_some(http_conn *conn, const char *data, size_t size)
+{
+    size_t room = conn->server->config.header_max - conn->header_bytes;
+    size_t given = conn->headers_done || size < room ? size : room;
+    llhttp_errno_t code = llhttp_execute(&conn->parser, data, given);
+    if (code == HPE_PAUSED) {
+        size_t used = (size_t)(llhttp_get_error_pos(&conn->parser) - data);
+        llhttp_resume(&conn->parser);
+        hand_over(conn);
+        return used;
+    }
+    if (code != HPE_OK) {
+        fail_by_parser(conn, code);
+        return given;
+    }
+    if (conn->headers_done)
+        return given;
+    conn->header_bytes += given;
+    if (conn->header_bytes < conn->server->config.header_max)
+        return given;
+    bool in_target = conn->current && conn->current->header_count == 0 && conn->protocol_size == 0;
+    http_fail(conn, in_target ? 414 : 431, in_target ? "the request target is too long" : "the headers are too large");
+    return given;
+}
+
+size_t http_parse(http_conn *conn, const char *data, size_t size)
+{
+    size_t used = 0;
+    while (used < size && takes_requests(conn))
+        used += parse_some(conn, data + used, size - used);
+    return used;
+}

@@ -1,0 +1,158 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/internal.h"
+
+enum {
+    MAGIC = 0x6c726571,
+    POOL_MAX = 4096,
+    KEEP_BYTES = 16 * 1024, /* a larger buffer is given back with its request */
+};
+
+static void reset_buffer(leat_buf *buf)
+{
+    if (buf->capacity > KEEP_BYTES)
+        leat_buf_free(buf);
+    else
+        leat_buf_clear(buf);
+}
+
+static leat_http_request *take(leat_http_server *server)
+{
+    leat_http_request *request = server->pool;
+    if (!request)
+        return calloc(1, sizeof *request);
+    server->pool = request->next;
+    server->pool_count--;
+    leat_buf head = request->head;
+    leat_buf body = request->body;
+    leat_buf answer = request->answer;
+    memset(request, 0, offsetof(leat_http_request, head));
+    request->head = head;
+    request->body = body;
+    request->answer = answer;
+    return request;
+}
+
+leat_http_request *http_request_begin(http_conn *conn)
+{
+    LEAT_ASSERT(!conn->current);
+    leat_http_request *request = take(conn->server);
+    if (!request)
+        return NULL;
+    request->magic = MAGIC;
+    request->stage = HTTP_READING;
+    request->server = conn->server;
+    request->conn = conn;
+    if (conn->last)
+        conn->last->next = request;
+    else
+        conn->first = request;
+    conn->last = request;
+    conn->current = request;
+    return request;
+}
+
+void http_request_check(const leat_http_request *request)
+{
+    LEAT_ASSERT(request->magic == MAGIC);
+}
+
+static void free_request(leat_http_request *request)
+{
+    leat_buf_free(&request->head);
+    leat_buf_free(&request->body);
+    leat_buf_free(&request->answer);
+    free(request);
+}
+
+void http_request_recycle(leat_http_request *request)
+{
+    http_request_check(request);
+    leat_http_server *server = request->server;
+    LEAT_ASSERT(server->bodies >= request->body.size);
+    server->bodies -= request->body.size;
+    request->magic = 0;
+    if (server->pool_count >= POOL_MAX) {
+        free_request(request);
+        return;
+    }
+    reset_buffer(&request->head);
+    reset_buffer(&request->body);
+    reset_buffer(&request->answer);
+    request->next = server->pool;
+    server->pool = request;
+    server->pool_count++;
+}
+
+void http_request_pool_free(leat_http_server *server)
+{
+    while (server->pool) {
+        leat_http_request *request = server->pool;
+        server->pool = request->next;
+        free_request(request);
+    }
+    server->pool_count = 0;
+}
+
+static leat_slice part(const leat_http_request *request, uint32_t at, uint32_t size)
+{
+    LEAT_ASSERT((size_t)at + size <= request->head.size);
+    return (leat_slice){size > 0 ? request->head.data + at : "", size};
+}
+
+leat_http_method leat_http_request_method(const leat_http_request *request)
+{
+    return request->method;
+}
+
+leat_slice leat_http_request_path(const leat_http_request *request)
+{
+    if (request->path_size == 0) /* "http://host" and "http://host?query" mean the root */
+        return LEAT_SLICE("/");
+    return part(request, request->path_at, request->path_size);
+}
+
+leat_slice leat_http_request_query(const leat_http_request *request)
+{
+    return part(request, request->query_at, request->query_size);
+}
+
+leat_slice leat_http_request_body(const leat_http_request *request)
+{
+    return (leat_slice){request->body.size > 0 ? request->body.data : "", request->body.size};
+}
+
+leat_slice leat_http_request_header(const leat_http_request *request, const char *name)
+{
+    size_t size = strlen(name);
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        const http_header *header = &request->headers[i];
+        if (header->name_size == size && memcmp(request->head.data + header->name_at, name, size) == 0)
+            return part(request, header->value_at, header->value_size);
+    }
+    return (leat_slice){"", 0};
+}
+
+int64_t leat_http_request_arrived_us(const leat_http_request *request)
+{
+    return request->arrived_us;
+}
+
+void *leat_http_request_get(const leat_http_request *request)
+{
+    return request->owner_data;
+}
+
+void leat_http_request_set(leat_http_request *request, void *owner_data)
+{
+    request->owner_data = owner_data;
+}
+
+void leat_http_request_drop_body(leat_http_request *request)
+{
+    http_request_check(request);
+    LEAT_ASSERT(request->stage == HTTP_HANDED);
+    request->server->bodies -= request->body.size;
+    reset_buffer(&request->body);
+}

@@ -1,0 +1,339 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4 */
+#endif
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "http/internal.h"
+
+enum {
+    ACCEPTS_A_TURN = 64,
+    SWEEP_MIN_MS = 10,
+    SWEEP_MAX_MS = 250,
+    STARVED_AGAIN_MS = 60 * 1000,
+};
+
+void leat_http_config_defaults(leat_http_config *config)
+{
+    *config = (leat_http_config){
+        .host = "127.0.0.1",
+        .port = 8080,
+        .header_max = 16 * 1024,
+        .body_max = 1024 * 1024,
+        .header_timeout_ms = 5000,
+        .body_timeout_ms = 30000,
+        .idle_timeout_ms = 60000,
+        .connections_max = 10000,
+        .pipeline_max = 64,
+        .bodies_max = (size_t)256 * 1024 * 1024,
+    };
+}
+
+/* ---- the end ---- */
+
+void http_server_maybe_free(leat_http_server *server)
+{
+    if (!server->closing || server->handles > 0 || server->handed > 0)
+        return;
+    LEAT_ASSERT(server->conn_count == 0);
+    http_request_pool_free(server);
+    free(server);
+}
+
+static void maybe_drained(leat_http_server *server)
+{
+    if (!server->draining || server->drained || server->conn_count > 0 || server->listen_fd >= 0)
+        return;
+    server->drained = true;
+    if (server->on_drained && !server->closing)
+        server->on_drained(server->context);
+}
+
+void http_server_closed_one(leat_http_server *server)
+{
+    LEAT_ASSERT(server->handles > 0);
+    server->handles--;
+    maybe_drained(server);
+    http_server_maybe_free(server);
+}
+
+void http_server_conn_gone(leat_http_server *server)
+{
+    LEAT_ASSERT(server->conn_count > 0);
+    server->conn_count--;
+    server->counters.open = server->conn_count;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    http_server_closed_one(handle->data);
+}
+
+static void close_listener(leat_http_server *server)
+{
+    if (server->listen_fd < 0)
+        return;
+    uv_close((uv_handle_t *)&server->listener, on_handle_closed);
+    close(server->listen_fd);
+    server->listen_fd = -1;
+    server->accepting = false;
+}
+
+/* ---- accepting ---- */
+
+static void welcome(leat_http_server *server, int fd)
+{
+    int on = 1;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
+        leat_debug("TCP_NODELAY: %s", strerror(errno));
+    if (server->conn_count >= (uint64_t)server->config.connections_max + LEAT_HTTP_REFUSED_MAX) {
+        server->counters.refused++;
+        close(fd);
+        return;
+    }
+    bool refused = server->conn_count >= server->config.connections_max;
+    http_conn *conn = http_conn_new(server, fd);
+    if (!conn)
+        return;
+    server->counters.open = server->conn_count;
+    if (refused) {
+        conn->refused = true;
+        http_fail(conn, 503, "too many connections");
+    } else {
+        server->counters.connections++;
+    }
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void resume_accepting(leat_http_server *server)
+{
+    if (server->accepting || server->listen_fd < 0)
+        return;
+    server->accepting = uv_poll_start(&server->listener, UV_READABLE, on_acceptable) == 0;
+}
+
+/* Out of descriptors or memory: the connection stays in the kernel's queue, which would wake the loop for ever. The
+ * sweep tries again. */
+static void pause_accepting(leat_http_server *server, int why)
+{
+    if (!server->starved || http_now_ms(server) - server->starved_said >= STARVED_AGAIN_MS) {
+        leat_warn("port %d: no connection can be accepted for now, %u are open: %s", server->port, server->conn_count,
+                  strerror(why));
+        server->starved_said = http_now_ms(server);
+    }
+    server->starved = true;
+    uv_poll_stop(&server->listener);
+    server->accepting = false;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    leat_http_server *server = poll->data;
+    (void)events;
+    if (status < 0) {
+        server->accepting = false; /* libuv has stopped the handle */
+        return;
+    }
+    for (int i = 0; i < ACCEPTS_A_TURN && server->listen_fd >= 0; i++) {
+        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            server->starved = false;
+            welcome(server, fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_accepting(server, errno);
+        if (errno != EINTR && errno != ECONNABORTED)
+            return;
+    }
+}
+
+/* ---- deadlines ---- */
+
+static void time_out(http_conn *conn, const char *message)
+{
+    conn->server->counters.timeouts++;
+    if (message)
+        http_fail(conn, 408, message);
+    else
+        http_conn_close(conn);
+}
+
+typedef enum deadline { IN_TIME, LINGERED, NOT_TAKEN, HEADERS_LATE, BODY_LATE, IDLE } deadline;
+
+static deadline judge(const http_conn *conn, int64_t now)
+{
+    const leat_http_config *config = &conn->server->config;
+    if (conn->stage == HTTP_CONN_LINGER)
+        return now - conn->linger_since >= HTTP_LINGER_MS ? LINGERED : IN_TIME;
+    if (conn->stage == HTTP_CONN_CLOSING)
+        return IN_TIME;
+    if (conn->blocked)
+        return now - conn->blocked_since >= config->body_timeout_ms ? NOT_TAKEN : IN_TIME;
+    if (conn->current && !conn->headers_done)
+        return now - conn->header_since >= config->header_timeout_ms ? HEADERS_LATE : IN_TIME;
+    if (conn->current)
+        return now - conn->body_since >= config->body_timeout_ms ? BODY_LATE : IN_TIME;
+    return http_conn_is_idle(conn) && now - conn->idle_since >= config->idle_timeout_ms ? IDLE : IN_TIME;
+}
+
+/* A timer can be due while bytes wait to be read: they are read first, or what has arrived is answered by a reset. */
+static void sweep_conn(http_conn *conn, int64_t now)
+{
+    deadline over = judge(conn, now);
+    if (over == HEADERS_LATE || over == BODY_LATE || over == IDLE) {
+        http_conn_read(conn);
+        over = judge(conn, now);
+    }
+    switch (over) {
+    case IN_TIME: break;
+    case LINGERED:
+    case IDLE: http_conn_close(conn); break;
+    case NOT_TAKEN: time_out(conn, NULL); break;
+    case HEADERS_LATE: time_out(conn, "the headers did not arrive in time"); break;
+    case BODY_LATE: time_out(conn, "the body did not arrive in time"); break;
+    }
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    leat_http_server *server = timer->data;
+    int64_t now = http_now_ms(server);
+    http_conn *next = NULL;
+    for (http_conn *conn = LIST_FIRST(&server->conns); conn; conn = next) {
+        next = LIST_NEXT(conn, all);
+        sweep_conn(conn, now);
+    }
+    resume_accepting(server);
+}
+
+static uint64_t sweep_period(const leat_http_config *config)
+{
+    int64_t shortest = config->header_timeout_ms;
+    if (config->body_timeout_ms < shortest)
+        shortest = config->body_timeout_ms;
+    if (config->idle_timeout_ms < shortest)
+        shortest = config->idle_timeout_ms;
+    int64_t period = shortest / 8;
+    if (period < SWEEP_MIN_MS)
+        return SWEEP_MIN_MS;
+    return (uint64_t)(period > SWEEP_MAX_MS ? SWEEP_MAX_MS : period);
+}
+
+/* ---- the loop's turn ---- */
+
+/* Bytes already read may become requests that are answered at once, so a connection can come back; what one read took
+ * in bounds how often. */
+static void flush_all(leat_http_server *server)
+{
+    while (!TAILQ_EMPTY(&server->dirty))
+        http_conn_flush(TAILQ_FIRST(&server->dirty));
+}
+
+static void on_before_poll(uv_prepare_t *handle)
+{
+    flush_all(handle->data);
+}
+
+static void on_after_poll(uv_check_t *handle)
+{
+    flush_all(handle->data);
+}
+
+static void start_handles(leat_http_server *server)
+{
+    uint64_t period = sweep_period(&server->config);
+    snprintf(server->name, sizeof server->name, "port %d", server->port);
+    leat_standstill_watch(&server->standstill, server->loop, server->name);
+    uv_timer_init(server->loop, &server->sweep);
+    uv_prepare_init(server->loop, &server->before_poll);
+    uv_check_init(server->loop, &server->after_poll);
+    server->listener.data = server;
+    server->sweep.data = server;
+    server->before_poll.data = server;
+    server->after_poll.data = server;
+    server->handles = 6; /* with the two of the clock */
+    uv_timer_start(&server->sweep, on_sweep, period, period);
+    uv_prepare_start(&server->before_poll, on_before_poll);
+    uv_check_start(&server->after_poll, on_after_poll);
+    resume_accepting(server);
+}
+
+/* ---- public ---- */
+
+leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config, leat_http_handler handler,
+                                   void *context, leat_error *error)
+{
+    int fd = http_listen_socket(config, error);
+    if (fd < 0)
+        return NULL;
+    leat_http_server *server = leat_must_calloc(1, sizeof *server);
+    server->loop = loop;
+    server->config = *config;
+    server->config.host = NULL; /* the caller's text; not needed any more */
+    server->handler = handler;
+    server->context = context;
+    server->listen_fd = fd;
+    server->port = http_socket_port(fd);
+    LIST_INIT(&server->conns);
+    TAILQ_INIT(&server->dirty);
+    http_parse_settings(&server->settings);
+    int code = uv_poll_init(loop, &server->listener, fd);
+    if (code != 0) {
+        leat_fail(error, "cannot watch the listening socket: %s", uv_strerror(code));
+        close(fd);
+        free(server);
+        return NULL;
+    }
+    start_handles(server);
+    return server;
+}
+
+int leat_http_port(const leat_http_server *server)
+{
+    return server->port;
+}
+
+void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context))
+{
+    if (server->draining || server->closing)
+        return;
+    server->draining = true;
+    server->on_drained = on_drained;
+    close_listener(server);
+    http_conn *next = NULL;
+    for (http_conn *conn = LIST_FIRST(&server->conns); conn; conn = next) {
+        next = LIST_NEXT(conn, all);
+        if (http_conn_is_idle(conn))
+            http_conn_close(conn);
+    }
+}
+
+void leat_http_close(leat_http_server *server)
+{
+    LEAT_ASSERT(!server->closing);
+    server->closing = true;
+    close_listener(server);
+    while (!LIST_EMPTY(&server->conns))
+        http_conn_close(LIST_FIRST(&server->conns));
+    uv_close((uv_handle_t *)&server->sweep, on_handle_closed);
+    uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
+    uv_close((uv_handle_t *)&server->after_poll, on_handle_closed);
+    server->standstill.before_poll.data = server->standstill.after_poll.data = server;
+    uv_close((uv_handle_t *)&server->standstill.before_poll, on_handle_closed);
+    uv_close((uv_handle_t *)&server->standstill.after_poll, on_handle_closed);
+}
+
+const leat_http_counters *leat_http_count(const leat_http_server *server)
+{
+    return &server->counters;
+}

@@ -1,0 +1,557 @@
+/*
+ * commit.c - the thread that writes to the file. What waits is committed together: one transaction, one sync of the
+ * disk, however many records. What becomes of a transaction that fails:
+ *
+ *   it may pass (full disk, lock, memory), before COMMIT     rolled back: not appended, and it goes on
+ *   the disk is full, at COMMIT                              the same: the frame that commits was not written whole
+ *   anything else                                            unknown (its frames may be found after a crash), and the log
+ *                                                            is broken for this process
+ *
+ * Between transactions it deletes what was applied (the readers' low waters) longer than the margin ago. How old a record is
+ * says nothing of that: one that waited for days may have been applied a moment ago, and a database that went back, by a
+ * crash or a restored copy, reads again what it was given since. So each partition's low water is set aside and counts as old
+ * when the margin has passed; then the next one is set aside. That is stored, and a restart changes nothing of it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "log/file/file_log.h"
+
+enum {
+    BATCH_RECORDS = 4096,
+    BATCH_BYTES = 8 * 1024 * 1024,
+    PROBE_US = 1000 * 1000,
+    TRIM_US = 1000 * 1000,
+    TRIM_RECORDS = 1000, /* of one partition at a time */
+    CHECKPOINT_PAGES = 1000,
+    SAY_AGAIN_US = 60 * 1000 * 1000,
+    LAST_ANSWERS_US = 2 * 1000 * 1000,
+    PAGES_MAX = 1073741823,
+};
+
+typedef struct part_statements {
+    sqlite3_stmt *insert;
+    sqlite3_stmt *delete;
+} part_statements;
+
+/* The thread's own. */
+typedef struct committer {
+    leat_local_commits commits; /* first: it is what others see */
+    leat_local_log *log;
+    sqlite3 *db;
+    sqlite3_stmt *set_next;
+    sqlite3_stmt *set_part;
+    part_statements *parts;
+    leat_local_aging *aging; /* of each partition */
+    int64_t *next; /* of each partition, as this transaction has it */
+    uint32_t trim_turn;
+    int64_t trim_us;  /* when to look for old records */
+    int64_t probe_us; /* when to try again whether the file takes anything */
+    int wal_pages;
+    uint32_t max_pages; /* as set on the connection */
+    int64_t said_us;
+} committer;
+
+/* ---- lists ---- */
+
+void leat_local_push(leat_local_appends *list, leat_local_append *append)
+{
+    append->next = NULL;
+    if (list->tail)
+        list->tail->next = append;
+    else
+        list->head = append;
+    list->tail = append;
+}
+
+leat_local_append *leat_local_pop(leat_local_appends *list)
+{
+    leat_local_append *ret = list->head;
+    if (!ret)
+        return NULL;
+    list->head = ret->next;
+    if (!list->head)
+        list->tail = NULL;
+    return ret;
+}
+
+static void take_batch(leat_local_commits *commits)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+    while (commits->todo.head && count < BATCH_RECORDS && (count == 0 || bytes + commits->todo.head->size <= BATCH_BYTES)) {
+        leat_local_append *append = leat_local_pop(&commits->todo);
+        bytes += append->size;
+        count++;
+        leat_local_push(&commits->batch, append);
+    }
+}
+
+/* Under the lock. When nobody wants to know any more, the lists are no longer ours to change. */
+static void answer_all(leat_local_commits *commits, leat_local_appends *list, leat_append_result result, const char *why)
+{
+    leat_local_append *append;
+    if (!commits->wake)
+        return;
+    while ((append = leat_local_pop(list))) {
+        append->result = result;
+        append->why = why;
+        leat_local_push(&commits->done, append);
+    }
+    uv_async_send(commits->wake);
+}
+
+/* ---- faults ---- */
+
+static void say_passing(committer *c, const char *doing, int code)
+{
+    int64_t now_us = leat_mono_us();
+    if (c->said_us != 0 && now_us - c->said_us < SAY_AGAIN_US)
+        return;
+    c->said_us = now_us;
+    leat_warn("log.local.path: %s: %s: %s; it is tried again", c->log->file, doing, sqlite3_errstr(code));
+}
+
+static void give_up(committer *c, const char *doing, int code)
+{
+    leat_error error;
+    leat_fail(&error, "log.local.path: %s: %s: %s (SQLite's code %d)", c->log->file, doing, sqlite3_errstr(code), code);
+    leat_local_break(c->log, error.text);
+}
+
+static void roll_back(committer *c)
+{
+    if (sqlite3_get_autocommit(c->db))
+        return;
+    int code = sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+    if (!sqlite3_get_autocommit(c->db))
+        give_up(c, "a transaction cannot be rolled back", code);
+}
+
+/* ---- one transaction ---- */
+
+static int finish(sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    int reset = sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement); /* what was bound is not ours to keep */
+    return code == SQLITE_DONE ? SQLITE_OK : reset;
+}
+
+static int set_number(sqlite3_stmt *statement, uint32_t partition, int64_t value)
+{
+    sqlite3_bind_int64(statement, 1, value);
+    sqlite3_bind_int64(statement, 2, partition);
+    return finish(statement);
+}
+
+static int begin(committer *c)
+{
+    uint32_t wanted = atomic_load(&c->log->max_pages);
+    if (wanted != c->max_pages) {
+        char sql[LEAT_LOCAL_SQL_SIZE];
+        snprintf(sql, sizeof sql, "PRAGMA max_page_count = %u", wanted ? wanted : PAGES_MAX);
+        sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+        c->max_pages = wanted;
+    }
+    return sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+}
+
+static int commit(committer *c)
+{
+    return sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL);
+}
+
+/* Prepared when first needed. 0, or SQLite's code. */
+static int need(committer *c, sqlite3_stmt **statement, const char *sql, uint32_t partition)
+{
+    if (*statement)
+        return SQLITE_OK;
+    char text[LEAT_LOCAL_SQL_SIZE];
+    sqlite3_snprintf(sizeof text, text, sql, partition);
+    return sqlite3_prepare_v3(c->db, text, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+}
+
+static void bind_bytes(sqlite3_stmt *statement, int at, leat_slice bytes, bool is_null)
+{
+    if (is_null)
+        sqlite3_bind_null(statement, at);
+    else
+        sqlite3_bind_blob64(statement, at, bytes.data ? bytes.data : "", bytes.size, SQLITE_STATIC);
+}
+
+static void bind_header(sqlite3_stmt *statement, int at, leat_slice text)
+{
+    if (text.size == 0)
+        sqlite3_bind_null(statement, at);
+    else
+        sqlite3_bind_text64(statement, at, text.data, text.size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int insert(committer *c, leat_local_append *append)
+{
+    leat_record *record = &append->record;
+    part_statements *part = &c->parts[record->partition];
+    int code = need(c, &part->insert, "INSERT INTO leat_records_%u VALUES (?, ?, ?, ?, ?, ?)", record->partition);
+    if (code != SQLITE_OK)
+        return code;
+    record->offset = c->next[record->partition];
+    sqlite3_bind_int64(part->insert, 1, record->offset);
+    sqlite3_bind_int64(part->insert, 2, record->accepted_ms);
+    bind_header(part->insert, 3, record->route);
+    bind_header(part->insert, 4, record->op);
+    bind_bytes(part->insert, 5, record->key, record->key.data == NULL);
+    bind_bytes(part->insert, 6, record->value, record->value_is_null);
+    code = finish(part->insert);
+    c->next[record->partition] += code == SQLITE_OK;
+    return code;
+}
+
+/* The records of the batch and where the next ones go. */
+static int write_batch(committer *c)
+{
+    uint32_t count = c->log->head.partition_count;
+    for (uint32_t p = 0; p < count; p++)
+        c->next[p] = atomic_load(&c->log->parts[p].next);
+    int code = SQLITE_OK;
+    for (leat_local_append *append = c->commits.batch.head; append && code == SQLITE_OK; append = append->next)
+        code = insert(c, append);
+    for (uint32_t p = 0; p < count && code == SQLITE_OK; p++)
+        if (c->next[p] != atomic_load(&c->log->parts[p].next))
+            code = set_number(c->set_next, p, c->next[p]);
+    return code;
+}
+
+static void answer_batch(committer *c, leat_append_result result, const char *why)
+{
+    pthread_mutex_lock(&c->commits.lock);
+    c->commits.ready = result == LEAT_APPENDED;
+    answer_all(&c->commits, &c->commits.batch, result, why);
+    pthread_mutex_unlock(&c->commits.lock);
+}
+
+static void on_committed(committer *c)
+{
+    for (uint32_t p = 0; p < c->log->head.partition_count; p++)
+        atomic_store(&c->log->parts[p].next, c->next[p]);
+    leat_local_wake_all(c->log);
+    answer_batch(c, LEAT_APPENDED, NULL);
+}
+
+static void on_failed(committer *c, int code, bool at_commit)
+{
+    bool is_out = leat_local_passes(code) && (!at_commit || (code & 0xff) == SQLITE_FULL);
+    roll_back(c);
+    if (is_out)
+        say_passing(c, "records cannot be written", code);
+    else
+        give_up(c, "records cannot be written", code);
+    c->probe_us = leat_mono_us() + PROBE_US;
+    answer_batch(c, is_out ? LEAT_NOT_APPENDED : LEAT_APPEND_UNKNOWN, sqlite3_errstr(code));
+}
+
+static void commit_batch(committer *c)
+{
+    int code = begin(c);
+    if (code == SQLITE_OK)
+        code = write_batch(c);
+    if (code != SQLITE_OK) {
+        on_failed(c, code, false);
+        return;
+    }
+    code = commit(c);
+    if (code == SQLITE_OK)
+        on_committed(c);
+    else
+        on_failed(c, code, true);
+}
+
+/* After a failure, while nothing is accepted: would the file take something? */
+static void probe(committer *c)
+{
+    int code = begin(c);
+    if (code == SQLITE_OK)
+        code = set_number(c->set_next, 0, atomic_load(&c->log->parts[0].next));
+    if (code == SQLITE_OK)
+        code = commit(c);
+    roll_back(c);
+    c->probe_us = leat_mono_us() + PROBE_US;
+    if (code != SQLITE_OK && !leat_local_passes(code))
+        give_up(c, "it cannot be written", code);
+    if (code != SQLITE_OK)
+        return;
+    leat_info("log.local.path: %s can be written again", c->log->file);
+    pthread_mutex_lock(&c->commits.lock);
+    c->commits.ready = true;
+    pthread_mutex_unlock(&c->commits.lock);
+}
+
+/* ---- what is old ---- */
+
+/* Returns whether something of it changed. */
+static bool grow_older(leat_local_aging *aging, int64_t low, int64_t now_ms, int64_t margin_ms)
+{
+    bool is_settled = low <= aging->low && aging->low == aging->old_low;
+    int64_t elapsed_ms = now_ms - aging->since_ms;
+    if (is_settled || (elapsed_ms >= 0 && elapsed_ms < margin_ms))
+        return false;
+    if (elapsed_ms >= margin_ms) {
+        aging->old_low = aging->low;
+        aging->low = low > aging->low ? low : aging->low;
+    } /* else the clock was put back: nobody knows how long ago it was */
+    aging->since_ms = now_ms;
+    return true;
+}
+
+static int set_part(committer *c, uint32_t partition, int64_t first, const leat_local_aging *aging)
+{
+    sqlite3_bind_int64(c->set_part, 1, first);
+    sqlite3_bind_int64(c->set_part, 2, aging->low);
+    sqlite3_bind_int64(c->set_part, 3, aging->since_ms);
+    sqlite3_bind_int64(c->set_part, 4, aging->old_low);
+    sqlite3_bind_int64(c->set_part, 5, partition);
+    return finish(c->set_part);
+}
+
+static int delete_below(committer *c, uint32_t partition, int64_t first)
+{
+    sqlite3_stmt **statement = &c->parts[partition].delete;
+    int code = need(c, statement, "DELETE FROM leat_records_%u WHERE offset < ?", partition);
+    if (code != SQLITE_OK)
+        return code;
+    sqlite3_bind_int64(*statement, 1, first);
+    return finish(*statement);
+}
+
+static int store_part(committer *c, uint32_t partition, int64_t first, const leat_local_aging *aging)
+{
+    int code = begin(c);
+    if (code == SQLITE_OK)
+        code = delete_below(c, partition, first);
+    if (code == SQLITE_OK)
+        code = set_part(c, partition, first, aging);
+    if (code == SQLITE_OK)
+        code = commit(c);
+    roll_back(c);
+    return code;
+}
+
+/* Returns whether there may be more to delete at once. */
+static bool trim_part(committer *c, uint32_t partition)
+{
+    leat_local_part *part = &c->log->parts[partition];
+    LEAT_ASSERT(atomic_load(&part->low) < atomic_load(&part->next));
+    leat_local_aging aging = c->aging[partition];
+    int64_t first = atomic_load(&part->first);
+    int64_t old = aging.old_low + 1; /* the first that is not old */
+    int64_t cut = old > first + TRIM_RECORDS ? first + TRIM_RECORDS : old > first ? old : first;
+    bool aged = grow_older(&aging, atomic_load(&part->low), leat_wall_ms(), atomic_load(&c->log->margin_ms));
+    if (!aged && cut == first)
+        return false;
+    int code = store_part(c, partition, cut, &aging);
+    if (code == SQLITE_OK) {
+        c->aging[partition] = aging;
+        atomic_store(&part->first, cut);
+    } else if (leat_local_passes(code)) {
+        say_passing(c, "old records cannot be deleted", code);
+    } else {
+        give_up(c, "old records cannot be deleted", code);
+    }
+    return code == SQLITE_OK && aging.old_low >= cut;
+}
+
+/* One partition at a time, so that records to commit do not wait; when all had their turn, it rests. */
+static void trim(committer *c)
+{
+    uint32_t count = c->log->head.partition_count;
+    bool more = trim_part(c, c->trim_turn);
+    if (!more)
+        c->trim_turn = (c->trim_turn + 1) % count;
+    if (!more && c->trim_turn == 0)
+        c->trim_us = leat_mono_us() + TRIM_US;
+}
+
+/* ---- the write-ahead log ---- */
+
+static int on_wal(void *context, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    ((committer *)context)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static void checkpoint(committer *c)
+{
+    if (c->wal_pages < CHECKPOINT_PAGES)
+        return;
+    c->wal_pages = 0;
+    int code = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (code != SQLITE_OK && !leat_local_passes(code))
+        give_up(c, "its write-ahead log cannot be taken over", code);
+}
+
+/* ---- the thread ---- */
+
+static struct timespec at_time(int64_t us)
+{
+    return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+}
+
+/* Under the lock: until something changed or the time has come. */
+static void wait_until(leat_local_commits *commits, int64_t until_us)
+{
+    struct timespec until = at_time(until_us);
+    pthread_cond_timedwait(&commits->changed, &commits->lock, &until);
+}
+
+static int64_t due_us(const committer *c)
+{
+    return !c->commits.ready && c->probe_us < c->trim_us ? c->probe_us : c->trim_us;
+}
+
+/* Waits until there is something to do, and takes the next batch; false: it is time to end. */
+static bool await_work(committer *c)
+{
+    leat_local_commits *commits = &c->commits;
+    bool is_broken = leat_local_broken(c->log) != NULL;
+    pthread_mutex_lock(&commits->lock);
+    if (is_broken) {
+        commits->ready = false;
+        answer_all(commits, &commits->todo, LEAT_NOT_APPENDED, "the log is broken");
+    }
+    while (!commits->todo.head && !commits->stopping && leat_mono_us() < due_us(c))
+        wait_until(commits, due_us(c));
+    bool goes_on = commits->todo.head || !commits->stopping;
+    if (!is_broken)
+        take_batch(commits);
+    pthread_mutex_unlock(&commits->lock);
+    return goes_on;
+}
+
+static void work(committer *c)
+{
+    if (c->commits.batch.head)
+        commit_batch(c);
+    else if (!c->commits.ready && leat_mono_us() >= c->probe_us)
+        probe(c);
+    if (leat_mono_us() >= c->trim_us)
+        trim(c);
+    checkpoint(c);
+}
+
+/* The log is broken: what was taken was not begun. */
+static void rest(committer *c)
+{
+    pthread_mutex_lock(&c->commits.lock);
+    answer_all(&c->commits, &c->commits.batch, LEAT_NOT_APPENDED, "the log is broken");
+    pthread_mutex_unlock(&c->commits.lock);
+    c->trim_us = leat_mono_us() + TRIM_US;
+    c->probe_us = c->trim_us;
+}
+
+static void close_db(committer *c)
+{
+    sqlite3_finalize(c->set_next);
+    sqlite3_finalize(c->set_part);
+    for (uint32_t p = 0; p < c->log->head.partition_count; p++) {
+        sqlite3_finalize(c->parts[p].insert);
+        sqlite3_finalize(c->parts[p].delete);
+    }
+    sqlite3_close_v2(c->db);
+}
+
+static void *run(void *argument)
+{
+    committer *c = argument;
+    while (await_work(c))
+        if (leat_local_broken(c->log))
+            rest(c);
+        else
+            work(c);
+    close_db(c);
+    pthread_mutex_lock(&c->commits.lock);
+    c->commits.ended = true;
+    pthread_cond_broadcast(&c->commits.changed);
+    pthread_mutex_unlock(&c->commits.lock);
+    return NULL;
+}
+
+/* ---- for the writer ---- */
+
+static int open_db(committer *c, leat_error *error)
+{
+    if (leat_local_connect(c->log->file, LEAT_LOCAL_WRITE, atomic_load(&c->log->busy_ms), &c->db, error) != 0)
+        return -1;
+    sqlite3_wal_hook(c->db, on_wal, c);
+    c->set_next = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET next = ? WHERE partition = ?");
+    c->set_part = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET first = ?, aging_low = ?, aging_since_ms = ?, "
+                                                   "old_low = ? WHERE partition = ?");
+    return c->set_next && c->set_part ? leat_local_agings(c->db, c->log->head.partition_count, c->aging, error) : -1;
+}
+
+static void init_lock(leat_local_commits *commits)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&commits->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&commits->lock, NULL);
+}
+
+leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake, leat_error *error)
+{
+    committer *c = leat_must_calloc(1, sizeof *c);
+    c->log = log;
+    c->commits.wake = wake;
+    c->commits.ready = true;
+    c->parts = leat_must_calloc(log->head.partition_count, sizeof *c->parts);
+    c->next = leat_must_calloc(log->head.partition_count, sizeof *c->next);
+    c->aging = leat_must_calloc(log->head.partition_count, sizeof *c->aging);
+    init_lock(&c->commits);
+    int result = open_db(c, error);
+    if (result == 0 && pthread_create(&c->commits.thread, NULL, run, c) != 0)
+        result = leat_fail(error, "log.local.path: no thread can be made");
+    if (result == 0)
+        return &c->commits;
+    close_db(c);
+    leat_local_commits_free(&c->commits);
+    return NULL;
+}
+
+static void await_end(leat_local_commits *commits, int64_t until_us)
+{
+    while (!commits->ended && leat_mono_us() < until_us)
+        wait_until(commits, until_us);
+}
+
+bool leat_local_commits_stop(leat_local_commits *commits, int timeout_ms)
+{
+    pthread_mutex_lock(&commits->lock);
+    commits->stopping = true;
+    pthread_cond_broadcast(&commits->changed);
+    await_end(commits, leat_mono_us() + (int64_t)timeout_ms * 1000);
+    answer_all(commits, &commits->todo, LEAT_NOT_APPENDED, "the writer ended");
+    await_end(commits, leat_mono_us() + LAST_ANSWERS_US);
+    bool ended = commits->ended;
+    commits->wake = NULL;
+    pthread_mutex_unlock(&commits->lock);
+    if (ended)
+        pthread_join(commits->thread, NULL);
+    else
+        pthread_detach(commits->thread);
+    return ended;
+}
+
+void leat_local_commits_free(leat_local_commits *commits)
+{
+    committer *c = (committer *)commits;
+    pthread_cond_destroy(&commits->changed);
+    pthread_mutex_destroy(&commits->lock);
+    free(c->parts);
+    free(c->next);
+    free(c->aging);
+    free(c);
+}

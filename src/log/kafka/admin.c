@@ -1,0 +1,445 @@
+/*
+ * admin.c - questions to the brokers: blocking for start-up and `leat init`, asynchronous for the reader and
+ * writer.
+ */
+#include "log/kafka/kafka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ERROR_TEXT_SIZE = 512,
+    FREE_MS = 2000,
+    LOOK_AGAIN_US = 50 * 1000,
+};
+
+static rd_kafka_AdminOptions_t *options_new(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms, void *opaque)
+{
+    char text[ERROR_TEXT_SIZE];
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, op);
+    LEAT_ASSERT(options);
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, text, sizeof text);
+    rd_kafka_AdminOptions_set_opaque(options, opaque);
+    return options;
+}
+
+void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
+                             rd_kafka_queue_t *queue)
+{
+    char text[ERROR_TEXT_SIZE];
+    const char *names[] = {topic};
+    rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, 1);
+    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms, opaque);
+    if (broker >= 0)
+        rd_kafka_AdminOptions_set_broker(options, broker, text, sizeof text);
+    rd_kafka_DescribeTopics(rk, topics, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_TopicCollection_destroy(topics);
+}
+
+void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+{
+    leat_kafka_ask_topic_at(rk, -1, topic, timeout_ms, opaque, queue);
+}
+
+void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
+                            rd_kafka_IsolationLevel_t isolation, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+{
+    for (int i = 0; i < partitions->cnt; i++)
+        partitions->elems[i].offset = spec;
+    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms, opaque);
+    rd_kafka_error_t *fault = rd_kafka_AdminOptions_set_isolation_level(options, isolation);
+    LEAT_ASSERT(!fault);
+    rd_kafka_ListOffsets(rk, partitions, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+}
+
+void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+{
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms, opaque);
+    rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ConfigResource_destroy(resource);
+}
+
+static bool is_unknown_topic(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID;
+}
+
+const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words)
+{
+    bool is_missing = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    return is_missing ? words : "";
+}
+
+static bool is_told(const char *topic_id)
+{
+    return topic_id[0] && strcmp(topic_id, "AAAAAAAAAAAAAAAAAAAAAA") != 0;
+}
+
+bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id)
+{
+    return is_told(wanted_id) && is_told(found_id) && strcmp(wanted_id, found_id) != 0;
+}
+
+static void read_description(const rd_kafka_TopicDescription_t *topic, leat_kafka_topic *ret)
+{
+    size_t partition_count;
+    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topic, &partition_count);
+    const rd_kafka_Uuid_t *id = rd_kafka_TopicDescription_topic_id(topic);
+    *ret = (leat_kafka_topic){.partition_count = (uint32_t)partition_count};
+    snprintf(ret->topic_id, sizeof ret->topic_id, "%s", id ? rd_kafka_Uuid_base64str(id) : "");
+    for (size_t i = 0; i < partition_count; i++) {
+        const rd_kafka_Node_t *leader = rd_kafka_TopicPartitionInfo_leader(partitions[i]);
+        if (!leader || rd_kafka_Node_id(leader) < 0)
+            ret->leaderless++;
+    }
+}
+
+int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_DescribeTopics_result_t *result = rd_kafka_event_DescribeTopics_result(event);
+    const rd_kafka_TopicDescription_t **topics = result ? rd_kafka_DescribeTopics_result_topics(result, &count) : NULL;
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    const rd_kafka_error_t *fault = rd_kafka_TopicDescription_error(topics[0]);
+    if (fault && is_unknown_topic(rd_kafka_error_code(fault)))
+        return 1;
+    if (fault && rd_kafka_error_code(fault))
+        return leat_fail(error, "%s%s", rd_kafka_error_string(fault),
+                         leat_kafka_grant(rd_kafka_error_code(fault), ": grant DESCRIBE on the topic"));
+    read_description(topics[0], ret);
+    return 0;
+}
+
+void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *ret, uint32_t count)
+{
+    size_t topic_count = 0, listed = 0;
+    const rd_kafka_TopicDescription_t **topics =
+        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &topic_count);
+    LEAT_ASSERT(topic_count == 1);
+    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topics[0], &listed);
+    memset(ret, 0, count * sizeof *ret);
+    for (size_t i = 0; i < listed; i++) {
+        int p = rd_kafka_TopicPartitionInfo_partition(partitions[i]);
+        if (p < 0 || (uint32_t)p >= count)
+            continue;
+        size_t in_sync = 0;
+        const rd_kafka_Node_t *leader = rd_kafka_TopicPartitionInfo_leader(partitions[i]);
+        rd_kafka_TopicPartitionInfo_isr(partitions[i], &in_sync);
+        ret[p] = (leat_kafka_partition){.has_leader = leader && rd_kafka_Node_id(leader) >= 0, .in_sync = (uint32_t)in_sync};
+    }
+}
+
+/* ---- blocking ---- */
+
+static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
+                    leat_kafka_topic *ret, leat_error *error)
+{
+    leat_kafka_ask_topic(client->rk, topic, timeout_ms, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    if (!event)
+        return leat_fail(error, "no answer within %d ms", timeout_ms);
+    int result = leat_kafka_read_topic(event, ret, error);
+    rd_kafka_event_destroy(event);
+    return result;
+}
+
+static int read_cluster(leat_kafka_client *client, int timeout_ms, leat_log_identity *ret, leat_error *error)
+{
+    char *cluster = rd_kafka_clusterid(client->rk, timeout_ms);
+    if (!cluster)
+        return leat_fail(error, "the brokers do not tell their cluster's id");
+    int used = snprintf(ret->cluster, sizeof ret->cluster, "%s", cluster);
+    rd_kafka_mem_free(client->rk, cluster);
+    return used < (int)sizeof ret->cluster ? 0 : leat_fail(error, "the cluster's id is too long");
+}
+
+int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    leat_log_identity identity = {.partition_count = 0};
+    leat_kafka_topic topic = {.partition_count = 0};
+    int result = describe(client, queue, config->topic, timeout_ms, &topic, error);
+    if (result == 0)
+        result = read_cluster(client, timeout_ms, &identity, error);
+    if (result == 0) {
+        memcpy(identity.topic_id, topic.topic_id, sizeof identity.topic_id);
+        identity.partition_count = topic.partition_count;
+        *ret = identity;
+    }
+    rd_kafka_queue_destroy(queue);
+    leat_kafka_client_free(client, FREE_MS);
+    return result >= 0 ? result : leat_fail_prefix(error, "Kafka topic %s at %s", config->topic, config->brokers);
+}
+
+/* 0 created, 1 it was there, -1 error. */
+static int read_created(rd_kafka_event_t *event, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_topic_result_t **topics =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    rd_kafka_resp_err_t code = rd_kafka_topic_result_error(topics[0]);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        return 1;
+    if (!code)
+        return 0;
+    const char *text = rd_kafka_topic_result_error_string(topics[0]);
+    return leat_fail(error, "%s%s", text ? text : rd_kafka_err2str(code),
+                     leat_kafka_grant(code, " Grant CREATE on the topic (or make it: docs/install.md)"));
+}
+
+/* A broker may not know the new topic yet that another has created. */
+static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
+                       leat_error *error)
+{
+    int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    while (leat_mono_us() < until_us) {
+        leat_kafka_topic found;
+        int result = describe(client, queue, topic, timeout_ms, &found, error);
+        if (result < 0)
+            return -1;
+        if (result == 0 && found.leaderless == 0)
+            return 0;
+        usleep(LOOK_AGAIN_US);
+    }
+    return leat_fail(error, "it was created but has no leader after %d ms", timeout_ms);
+}
+
+static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_NewTopic_t *wanted, int timeout_ms,
+                  leat_error *error)
+{
+    rd_kafka_AdminOptions_t *options = options_new(client->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms, NULL);
+    char text[ERROR_TEXT_SIZE];
+    rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof text);
+    rd_kafka_CreateTopics(client->rk, &wanted, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    if (!event)
+        return leat_fail(error, "no answer within %d ms", timeout_ms);
+    int result = read_created(event, error);
+    rd_kafka_event_destroy(event);
+    return result;
+}
+
+int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error)
+{
+    char text[ERROR_TEXT_SIZE];
+    rd_kafka_NewTopic_t *wanted =
+        rd_kafka_NewTopic_new(config->topic, (int)spec->partition_count, spec->replication, text, sizeof text);
+    if (!wanted)
+        return leat_fail(error, "Kafka topic %s: %s", config->topic, text);
+    rd_kafka_NewTopic_set_config(wanted, "cleanup.policy", "delete");
+    rd_kafka_NewTopic_set_config(wanted, "message.timestamp.type", "LogAppendTime");
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    int result = -1;
+    if (client) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+        result = create(client, queue, wanted, timeout_ms, error);
+        if (result == 0)
+            result = await_topic(client, queue, config->topic, timeout_ms, error);
+        rd_kafka_queue_destroy(queue);
+        leat_kafka_client_free(client, FREE_MS);
+    }
+    rd_kafka_NewTopic_destroy(wanted);
+    return result >= 0 ? result : leat_fail_prefix(error, "creating Kafka topic %s", config->topic);
+}
+
+int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    if (rd_kafka_ConfigResource_error(resources[0])) {
+        rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0]);
+        const char *text = rd_kafka_ConfigResource_error_string(resources[0]);
+        return leat_fail(error, "%s%s", text ? text : rd_kafka_err2str(code),
+                         leat_kafka_grant(code, ": grant DESCRIBE_CONFIGS on the topic"));
+    }
+    size_t entry_count = 0;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &entry_count);
+    for (size_t i = 0; i < entry_count; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) != 0 || !value)
+            continue;
+        return snprintf(ret, size, "%s", value) < (int)size ? 0 : leat_fail(error, "its value is too long");
+    }
+    return leat_fail(error, "the topic has no such setting");
+}
+
+int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
+                           leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    leat_kafka_ask_settings(client->rk, config->topic, timeout_ms, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    int result = event ? leat_kafka_read_setting(event, name, ret, size, error)
+                       : leat_fail(error, "no answer within %d ms", timeout_ms);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    leat_kafka_client_free(client, FREE_MS);
+    return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
+}
+
+static int read_altered(rd_kafka_event_t *event, leat_error *error)
+{
+    if (rd_kafka_event_error(event))
+        return leat_fail(error, "%s", rd_kafka_event_error_string(event));
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **resources = rd_kafka_IncrementalAlterConfigs_result_resources(
+        rd_kafka_event_IncrementalAlterConfigs_result(event), &count);
+    if (count != 1)
+        return leat_fail(error, "the answer does not hold the topic");
+    rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[0]);
+    const char *text = rd_kafka_ConfigResource_error_string(resources[0]);
+    return code ? leat_fail(error, "%s%s", text ? text : rd_kafka_err2str(code),
+                            leat_kafka_grant(code, " Grant ALTER_CONFIGS on the topic"))
+                : 0;
+}
+
+static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource, int timeout_ms, leat_error *error)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_AdminOptions_t *options =
+        options_new(client->rk, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout_ms, NULL);
+    rd_kafka_IncrementalAlterConfigs(client->rk, &resource, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    int result = event ? read_altered(event, error) : leat_fail(error, "no answer within %d ms", timeout_ms);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    return result;
+}
+
+int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
+                                 leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic);
+    rd_kafka_error_t *fault =
+        rd_kafka_ConfigResource_add_incremental_config(resource, name, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, value);
+    LEAT_ASSERT(!fault);
+    int result = alter(client, resource, timeout_ms, error);
+    rd_kafka_ConfigResource_destroy(resource);
+    leat_kafka_client_free(client, FREE_MS);
+    return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
+}
+
+/* A broker may not know yet, or no longer, that it leads a partition: of a topic that was just created, above all. */
+static bool is_passing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_OR_FOLLOWER || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH || is_unknown_topic(code);
+}
+
+/* 0 read, 1 it may pass, -1 error. */
+static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64_t *ret, leat_error *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    if (code) {
+        leat_fail(error, "%s", rd_kafka_event_error_string(event));
+        return is_passing(code) ? 1 : -1;
+    }
+    size_t count = 0;
+    const rd_kafka_ListOffsetsResultInfo_t **infos =
+        rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
+    if (count != partition_count)
+        return leat_fail(error, "the answer does not hold every partition");
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_topic_partition_t *found = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+        if (found->err || found->partition < 0 || (uint32_t)found->partition >= partition_count) {
+            leat_fail(error, "partition %d: %s", (int)found->partition, rd_kafka_err2str(found->err));
+            return is_passing(found->err) ? 1 : -1;
+        }
+        ret[found->partition] = found->offset;
+    }
+    return 0;
+}
+
+static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t partition_count,
+                        rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation, int timeout_ms, int64_t *ret,
+                        leat_error *error)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
+    for (uint32_t p = 0; p < partition_count; p++)
+        rd_kafka_topic_partition_list_add(list, topic, (int32_t)p);
+    leat_kafka_ask_offsets(client->rk, list, spec, isolation, timeout_ms, NULL, queue);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    int result = event ? read_offsets(event, partition_count, ret, error)
+                       : leat_fail(error, "no answer within %d ms", timeout_ms);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    return result;
+}
+
+static int offsets_of(const leat_log_config *config, uint32_t partition_count, rd_kafka_OffsetSpec_t spec,
+                      rd_kafka_IsolationLevel_t isolation, int timeout_ms, int64_t *ret, leat_error *error)
+{
+    leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
+    if (!client)
+        return -1;
+    int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    int result;
+    while ((result = list_offsets(client, config->topic, partition_count, spec, isolation, timeout_ms, ret, error)) == 1 &&
+           leat_mono_us() < until_us)
+        usleep(LOOK_AGAIN_US);
+    leat_kafka_client_free(client, FREE_MS);
+    return result == 0 ? 0 : -1;
+}
+
+int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                    leat_error *error)
+{
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+                   timeout_ms, ret, error) == 0)
+        return 0;
+    return leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
+}
+
+int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                  leat_error *error)
+{
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+                   timeout_ms, ret, error) == 0)
+        return 0;
+    return leat_fail_prefix(error, "ends of Kafka topic %s", config->topic);
+}
+
+int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
+                       leat_error *error)
+{
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED, timeout_ms,
+                   ret, error) == 0)
+        return 0;
+    return leat_fail_prefix(error, "stable ends of Kafka topic %s", config->topic);
+}

@@ -1,0 +1,41 @@
+/* headers.c - all headers of a record, for people who must decide what becomes of it. */
+#include "base/utf8.h"
+#include "log/header_value.h"
+#include "log/kafka/kafka.h"
+
+/* A name is a text by Kafka's protocol; what of it is none is replaced. */
+static void write_name(leat_buf *out, const char *name)
+{
+    leat_buf text = {0};
+    leat_utf8_append(&text, leat_slice_of(name));
+    leat_buf_json_string(out, (leat_slice){text.data ? text.data : "", text.size});
+    out->failed = out->failed || text.failed;
+    leat_buf_free(&text);
+}
+
+int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out)
+{
+    const char *name;
+    const void *value;
+    size_t size;
+    leat_buf_byte(out, '{');
+    for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
+        if (i > 0)
+            leat_buf_byte(out, ',');
+        write_name(out, name);
+        leat_buf_byte(out, ':');
+        leat_log_write_header_value(out, value, size);
+    }
+    leat_buf_byte(out, '}');
+    return out->failed ? -1 : 0;
+}
+
+int leat_kafka_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
+{
+    (void)base;
+    rd_kafka_headers_t *headers = NULL;
+    if (rd_kafka_message_headers(log_handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        headers = NULL;
+    return leat_kafka_write_headers(headers, out);
+}

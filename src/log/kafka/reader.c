@@ -1,0 +1,447 @@
+/*
+ * reader.c - the reader: one consumer of the group on the caller's loop. All of librdkafka's queues wake the
+ * same eventfd; a turn serves the group, then the answers, then reads each partition once, so that none waits for
+ * another. The group is served every TICK_MS at the latest, whatever the partitions do, so that max.poll.interval.ms
+ * is never exceeded by anything but a loop that hangs.
+ */
+#include "log/kafka/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 100,
+    CLOSE_POLL_MS = 50,
+    FREE_MIN_MS = 200,
+};
+
+/* ---- records ---- */
+
+void leat_part_drop_batch(leat_part *part)
+{
+    while (part->batch_at < part->batch_count)
+        rd_kafka_message_destroy(part->batch[part->batch_at++]);
+    part->batch_at = 0;
+    part->batch_count = 0;
+}
+
+void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason)
+{
+    leat_part *part = &reader->parts[partition];
+    if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING || part->state == LEAT_PART_BROKEN)
+        return;
+    part->state = LEAT_PART_BROKEN;
+    part->generation++;
+    leat_part_drop_batch(part);
+    reader->events.broken(reader->events.context, partition, reason);
+}
+
+static void read_headers(const rd_kafka_message_t *message, leat_record *record)
+{
+    rd_kafka_headers_t *headers;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    const char *name;
+    const void *value;
+    size_t size;
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        leat_slice slice = {value, value ? size : 0};
+        if (strcmp(name, "route") == 0)
+            record->route = slice;
+        else if (strcmp(name, "op") == 0)
+            record->op = slice;
+    }
+}
+
+static leat_record record_of(uint32_t partition, const rd_kafka_message_t *message)
+{
+    leat_record record = {.partition = partition,
+                          .offset = message->offset,
+                          .accepted_ms = rd_kafka_message_timestamp(message, NULL),
+                          .epoch = rd_kafka_message_leader_epoch(message),
+                          .key = {message->key, message->key ? message->key_len : 0},
+                          .value = {message->payload, message->payload ? message->len : 0},
+                          .value_is_null = message->payload == NULL};
+    read_headers(message, &record);
+    return record;
+}
+
+static bool may_read(const leat_part *part)
+{
+    return part->state == LEAT_PART_READING && !part->paused;
+}
+
+static void note_offered(leat_part *part, int64_t offset, int32_t epoch)
+{
+    part->next = offset + 1;
+    part->next_epoch = epoch;
+    if (offset > part->seen)
+        part->seen = offset;
+    if (epoch > part->seen_epoch)
+        part->seen_epoch = epoch;
+}
+
+/* Offers what was taken from the queue. Callbacks may pause, seek or give back: the state is looked at after each. */
+static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    while (may_read(part) && part->batch_at < part->batch_count) {
+        rd_kafka_message_t *message = part->batch[part->batch_at];
+        if (message->err) {
+            leat_reader_on_fetch_error(reader, partition, message);
+            return;
+        }
+        if (!leat_reader_epoch_fits(reader, partition, message->offset, rd_kafka_message_leader_epoch(message)))
+            return;
+        if (message->offset < part->next) { /* fetched twice around a rebalance */
+            part->batch_at++;
+            rd_kafka_message_destroy(message);
+            continue;
+        }
+        leat_record record = record_of(partition, message);
+        uint32_t generation = part->generation;
+        part->batch_at++; /* before the call: it may seek, which drops what is left of the batch */
+        reader->handed++;
+        if (reader->events.record(reader->events.context, &record, message)) {
+            if (part->generation == generation)
+                note_offered(part, record.offset, record.epoch);
+            part->unreadable = 0;
+            continue;
+        }
+        reader->handed--;
+        if (part->generation == generation && part->batch_count > 0) {
+            part->batch_at--; /* kept, to be offered again after resume */
+            part->paused = true;
+        } else {
+            rd_kafka_message_destroy(message);
+        }
+    }
+}
+
+/* Returns whether there may be more for the next turn. */
+static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    if (!may_read(part))
+        return false;
+    if (part->batch_at == part->batch_count && part->more) {
+        ssize_t count = rd_kafka_consume_batch_queue(part->queue, 0, part->batch, LEAT_READ_BATCH);
+        part->batch_at = 0;
+        part->batch_count = count > 0 ? (uint32_t)count : 0;
+        /* An empty queue wakes us when it fills; one that was left with records does not. */
+        part->more = part->batch_count == LEAT_READ_BATCH;
+    }
+    offer_batch(reader, partition);
+    return may_read(part) && (part->more || part->batch_at < part->batch_count);
+}
+
+/* With all that was taken offered, librdkafka's position is behind offsets without a record too. */
+static void say_position(leat_kafka_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    if (!may_read(part) || part->batch_at < part->batch_count || rd_kafka_position(reader->rk, part->position))
+        return;
+    int64_t position = part->position->elems[0].offset;
+    if (position <= part->next || position <= part->read_to)
+        return;
+    part->read_to = position;
+    reader->events.read_to(reader->events.context, partition, position);
+}
+
+static void read_partitions(leat_kafka_reader *reader)
+{
+    uint32_t count = reader->identity.partition_count;
+    bool more = false;
+    for (uint32_t i = 0; i < count; i++)
+        more = read_partition(reader, (reader->turn + i) % count) || more;
+    reader->turn = (reader->turn + 1) % count;
+    if (more)
+        leat_kafka_wake(reader->wake_fd);
+}
+
+/* ---- the loop ---- */
+
+/* After a fatal error librdkafka's client does nothing any more. */
+static void on_error(leat_kafka_reader *reader, rd_kafka_event_t *event)
+{
+    if (!rd_kafka_event_error_is_fatal(event)) {
+        leat_kafka_say(reader->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        return;
+    }
+    if (reader->has_failed)
+        return;
+    reader->has_failed = true;
+    char text[512], reason[640];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(reader->rk, text, sizeof text);
+    snprintf(reason, sizeof reason, "%s%s", code ? text : rd_kafka_event_error_string(event),
+             leat_kafka_missing_right(reader->client, code));
+    reader->events.failed(reader->events.context, reason);
+}
+
+static void on_group_event(leat_kafka_reader *reader, rd_kafka_event_t *event)
+{
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_REBALANCE:
+        leat_reader_on_rebalance(reader, event);
+        break;
+    case RD_KAFKA_EVENT_ERROR:
+        on_error(reader, event);
+        break;
+    default:
+        break; /* records of a partition we do not count: dropped with the event */
+    }
+}
+
+static void on_answer(leat_kafka_reader *reader, rd_kafka_event_t *event)
+{
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_OFFSET_COMMIT:
+        leat_reader_on_commit(reader, event);
+        break;
+    case RD_KAFKA_EVENT_LISTOFFSETS_RESULT:
+        leat_reader_on_offsets(reader, event);
+        break;
+    case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT:
+        leat_kafka_pulse_event(&reader->pulse, event);
+        leat_reader_on_topic(reader, event);
+        break;
+    default:
+        break;
+    }
+}
+
+static void serve_queue(leat_kafka_reader *reader, rd_kafka_queue_t *queue,
+                        void (*on_event)(leat_kafka_reader *, rd_kafka_event_t *))
+{
+    rd_kafka_event_t *event;
+    while ((event = rd_kafka_queue_poll(queue, 0))) {
+        on_event(reader, event);
+        rd_kafka_event_destroy(event);
+    }
+}
+
+static void on_wake(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    leat_kafka_reader *reader = poll->data;
+    leat_kafka_wake_clear(reader->wake_fd);
+    if (reader->renewing)
+        return;
+    serve_queue(reader, reader->group, on_group_event);
+    serve_queue(reader, reader->answers, on_answer);
+    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+        reader->parts[p].more = true; /* one eventfd for all: any of them may have woken us */
+    read_partitions(reader);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    leat_kafka_reader *reader = timer->data;
+    if (!reader->renewing) {
+        serve_queue(reader, reader->group, on_group_event);
+        leat_reader_check_lost(reader);
+        for (uint32_t p = 0; p < reader->identity.partition_count; p++)
+            say_position(reader, p);
+        leat_reader_range_tick(reader, leat_mono_us());
+    }
+    leat_reader_renew_tick(reader, leat_mono_us());
+}
+
+/* ---- public: life ---- */
+
+static int subscribe(leat_kafka_reader *reader, leat_error *error)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, reader->topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(reader->rk, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code ? leat_fail(error, "Kafka reader: subscribe: %s", rd_kafka_err2str(code)) : 0;
+}
+
+static int loop_attach(leat_kafka_reader *reader, uv_loop_t *loop, leat_error *error)
+{
+    int result = uv_poll_init(loop, &reader->poll, reader->wake_fd);
+    if (result != 0)
+        return leat_fail(error, "uv_poll_init: %s", uv_strerror(result));
+    uv_timer_init(loop, &reader->timer);
+    reader->open_handles = 2;
+    reader->poll.data = reader;
+    reader->timer.data = reader;
+    uv_poll_start(&reader->poll, UV_READABLE, on_wake);
+    uv_timer_start(&reader->timer, on_tick, TICK_MS, TICK_MS);
+    return 0;
+}
+
+static void reader_forget(leat_kafka_reader *reader)
+{
+    if (reader->wake_fd >= 0)
+        close(reader->wake_fd);
+    leat_kafka_config_free(&reader->config, reader->user_properties);
+    free(reader->parts);
+    free(reader);
+}
+
+static int open_queues(leat_kafka_reader *reader, leat_error *error)
+{
+    rd_kafka_poll_set_consumer(reader->rk);
+    reader->group = rd_kafka_queue_get_consumer(reader->rk);
+    if (!reader->group)
+        return leat_fail(error, "Kafka reader: no consumer queue");
+    reader->answers = rd_kafka_queue_new(reader->rk);
+    leat_kafka_wake_by(reader->group, reader->wake_fd);
+    leat_kafka_wake_by(reader->answers, reader->wake_fd);
+    return 0;
+}
+
+static void close_queues(leat_kafka_reader *reader)
+{
+    rd_kafka_queue_t *queues[] = {reader->group, reader->answers};
+    for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
+        if (!queues[i])
+            continue;
+        rd_kafka_queue_io_event_enable(queues[i], -1, NULL, 0);
+        rd_kafka_queue_destroy(queues[i]);
+    }
+    reader->group = reader->answers = NULL;
+}
+
+int leat_reader_client_open(leat_kafka_reader *reader, leat_error *error)
+{
+    int wanted = RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT;
+    reader->client = leat_kafka_client_new(LEAT_KAFKA_READER, &reader->config, wanted, error);
+    if (!reader->client)
+        return -1;
+    reader->rk = reader->client->rk;
+    if (open_queues(reader, error) == 0 && subscribe(reader, error) == 0)
+        return 0;
+    leat_reader_client_close(reader, FREE_MIN_MS);
+    return -1;
+}
+
+void leat_reader_client_close(leat_kafka_reader *reader, int timeout_ms)
+{
+    if (!reader->client)
+        return;
+    close_queues(reader);
+    leat_reader_forget_commits(reader);
+    leat_kafka_client_free(reader->client, timeout_ms);
+    reader->client = NULL;
+    reader->rk = NULL;
+}
+
+leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity, const leat_reader_events *events,
+                                       leat_error *error)
+{
+    LEAT_ASSERT(identity->partition_count > 0);
+    rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_READER, config, error); /* before anything is taken */
+    if (!conf)
+        return NULL;
+    rd_kafka_conf_destroy(conf);
+    leat_kafka_reader *reader = leat_must_calloc(1, sizeof *reader);
+    reader->base.ops = &leat_kafka_ops;
+    reader->events = *events;
+    reader->identity = *identity;
+    reader->config = leat_kafka_config_copy(config);
+    reader->user_properties = config->property_count;
+    reader->topic = reader->config.topic;
+    reader->parts = leat_must_calloc(identity->partition_count, sizeof *reader->parts);
+    reader->wake_fd = leat_kafka_wake_new(error);
+    if (reader->wake_fd < 0 || leat_reader_client_open(reader, error) != 0 || loop_attach(reader, loop, error) != 0) {
+        leat_reader_client_close(reader, FREE_MIN_MS);
+        reader_forget(reader);
+        return NULL;
+    }
+    leat_reader_renew_init(reader);
+    return &reader->base;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    leat_kafka_reader *reader = handle->data;
+    if (--reader->open_handles == 0)
+        reader_forget(reader);
+}
+
+/* Leaves the group. Rebalances that come up on the way are agreed to at once. */
+static void leave(leat_kafka_reader *reader, int64_t until_us)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(reader->rk);
+    leat_reader_unassign_all(reader);
+    rd_kafka_error_t *fault = rd_kafka_consumer_close_queue(reader->rk, queue);
+    if (fault) {
+        leat_warn("Kafka reader: leaving the group: %s", rd_kafka_error_string(fault));
+        rd_kafka_error_destroy(fault);
+    }
+    while (!fault && !rd_kafka_consumer_closed(reader->rk) && leat_mono_us() < until_us) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CLOSE_POLL_MS);
+        if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+            rd_kafka_assign(reader->rk, NULL);
+        if (event)
+            rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+}
+
+void leat_kafka_reader_free(leat_log_reader *base, int timeout_ms)
+{
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
+    int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
+    reader->leaving = true;
+    if (reader->client) {
+        leat_reader_await_commits(reader, until_us - (int64_t)timeout_ms * 1000 / 2);
+        leave(reader, until_us);
+        leat_reader_await_commits(reader, leat_mono_us()); /* leaving fails those that are still out */
+    }
+    /* A record still out keeps librdkafka's memory in use: nothing sane can follow. */
+    LEAT_ASSERT(reader->handed == 0);
+    int64_t left_ms = (until_us - leat_mono_us()) / 1000;
+    leat_reader_client_close(reader, left_ms > FREE_MIN_MS ? (int)left_ms : FREE_MIN_MS);
+    uv_close((uv_handle_t *)&reader->poll, on_closed);
+    uv_close((uv_handle_t *)&reader->timer, on_closed);
+}
+
+/* ---- public: reading ---- */
+
+void leat_kafka_reader_pause(leat_log_reader *base, uint32_t partition)
+{
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
+    LEAT_ASSERT(partition < reader->identity.partition_count);
+    reader->parts[partition].paused = true;
+}
+
+void leat_kafka_reader_resume(leat_log_reader *base, uint32_t partition)
+{
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
+    LEAT_ASSERT(partition < reader->identity.partition_count);
+    reader->parts[partition].paused = false;
+    leat_kafka_wake(reader->wake_fd);
+}
+
+int64_t leat_kafka_reader_end(const leat_log_reader *base, uint32_t partition)
+{
+    const leat_kafka_reader *reader = (const leat_kafka_reader *)base;
+    LEAT_ASSERT(partition < reader->identity.partition_count);
+    const leat_part *part = &reader->parts[partition];
+    if (!leat_part_is_mine(part))
+        return -1;
+    int64_t start;
+    int64_t end = -1;
+    rd_kafka_resp_err_t code =
+        rd_kafka_get_watermark_offsets(reader->rk, reader->topic, (int32_t)partition, &start, &end);
+    if (code || end < part->end)
+        end = part->end; /* librdkafka forgets it now and then */
+    int64_t read = part->read_to > part->next ? part->read_to : part->next;
+    return end > read ? end : read;
+}
+
+void leat_kafka_release(leat_log_reader *base, void *log_handle)
+{
+    leat_kafka_reader *reader = (leat_kafka_reader *)base;
+    LEAT_ASSERT(reader->handed > 0);
+    reader->handed--;
+    rd_kafka_message_destroy(log_handle);
+}

@@ -1,0 +1,80 @@
+#include "log/kafka/topic_guard.h"
+
+#include <stdlib.h>
+
+#include "base/base.h"
+
+void leat_topic_guard_init(leat_topic_guard *guard, uint32_t partition_count)
+{
+    *guard = (leat_topic_guard){.partition_count = partition_count};
+    guard->greatest = leat_must_calloc(partition_count ? partition_count : 1, sizeof *guard->greatest);
+    for (uint32_t p = 0; p < partition_count; p++)
+        guard->greatest[p] = -1;
+}
+
+void leat_topic_guard_fini(leat_topic_guard *guard)
+{
+    free(guard->greatest);
+    guard->greatest = NULL;
+}
+
+/* When the youngest look began that says something about this broker; 0: none. */
+static int64_t looked_us(const leat_topic_guard *guard, int32_t broker)
+{
+    int64_t ret = guard->looked_us > LEAT_GUARD_SPREAD_US ? guard->looked_us - LEAT_GUARD_SPREAD_US : 0;
+    for (uint32_t i = 0; i < guard->broker_count; i++)
+        if (guard->brokers[i].id == broker && guard->brokers[i].looked_us > ret)
+            ret = guard->brokers[i].looked_us;
+    return ret;
+}
+
+bool leat_topic_guard_is_shown(const leat_topic_guard *guard, const leat_topic_ack *ack)
+{
+    int64_t since_us = looked_us(guard, ack->broker);
+    return since_us != 0 && ack->at_us - since_us < (ack->offset > 0 ? ack->offset : 0);
+}
+
+leat_guard_verdict leat_topic_guard_judge(leat_topic_guard *guard, const leat_topic_ack *ack)
+{
+    if (ack->partition < guard->partition_count && ack->offset >= 0) {
+        if (ack->offset <= guard->greatest[ack->partition])
+            return LEAT_GUARD_ANEW;
+        guard->greatest[ack->partition] = ack->offset;
+    }
+    return leat_topic_guard_is_shown(guard, ack) ? LEAT_GUARD_STORED : LEAT_GUARD_WAIT;
+}
+
+bool leat_topic_guard_wants_look(const leat_topic_guard *guard, const leat_topic_ack *ack)
+{
+    return ack->at_us - looked_us(guard, ack->broker) >= ack->offset / 2;
+}
+
+static void looked_at_broker(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
+{
+    uint32_t at = 0;
+    while (at < guard->broker_count && guard->brokers[at].id != broker)
+        at++;
+    if (at == LEAT_GUARD_BROKERS)
+        return;
+    if (at == guard->broker_count) {
+        guard->brokers[at].id = broker;
+        guard->brokers[at].looked_us = 0;
+        guard->broker_count++;
+    }
+    if (begun_us > guard->brokers[at].looked_us)
+        guard->brokers[at].looked_us = begun_us;
+}
+
+void leat_topic_guard_looked(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
+{
+    if (begun_us > guard->looked_us)
+        guard->looked_us = begun_us;
+    if (broker >= 0)
+        looked_at_broker(guard, broker, begun_us);
+}
+
+void leat_topic_guard_doubt(leat_topic_guard *guard)
+{
+    guard->looked_us = 0;
+    guard->broker_count = 0;
+}

@@ -1,0 +1,57 @@
+#include "log/kafka/watchdog.h"
+
+void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits, int64_t now_us)
+{
+    *watchdog =
+        (leat_watchdog){.limits = *limits, .looked_us = now_us, .good_us = now_us, .renewed_us = now_us};
+}
+
+int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us)
+{
+    int64_t lasted_us = watchdog->said_us != 0 ? now_us - watchdog->good_us : 0;
+    watchdog->good_us = watchdog->renewed_us = now_us;
+    watchdog->said_us = 0;
+    return lasted_us;
+}
+
+static void leave_pause_out(leat_watchdog *watchdog, int64_t now_us)
+{
+    int64_t pause_us = now_us - watchdog->looked_us;
+    watchdog->looked_us = now_us;
+    if (pause_us <= LEAT_WATCHDOG_PAUSE_US)
+        return;
+    watchdog->good_us += pause_us;
+    watchdog->renewed_us += pause_us;
+    /* Well meanwhile, and then not looked at: no younger than now. */
+    if (watchdog->good_us > now_us)
+        watchdog->good_us = now_us;
+    if (watchdog->renewed_us > now_us)
+        watchdog->renewed_us = now_us;
+}
+
+unsigned leat_watchdog_look(leat_watchdog *watchdog, int64_t now_us)
+{
+    const leat_watchdog_limits *limits = &watchdog->limits;
+    leave_pause_out(watchdog, now_us);
+    int64_t bad_us = now_us - watchdog->good_us;
+    unsigned wishes = 0;
+    if (bad_us >= limits->bad_us && (watchdog->said_us == 0 || now_us - watchdog->said_us >= LEAT_WATCHDOG_SAY_US)) {
+        watchdog->said_us = now_us;
+        wishes |= LEAT_WATCHDOG_SAY;
+    }
+    if (limits->give_up_us > 0 && bad_us >= limits->give_up_us && !watchdog->has_given_up) {
+        watchdog->has_given_up = true;
+        return wishes | LEAT_WATCHDOG_GIVE_UP;
+    }
+    if (now_us - watchdog->renewed_us >= limits->renew_us && !watchdog->has_given_up) {
+        watchdog->renewed_us = now_us;
+        wishes |= LEAT_WATCHDOG_RENEW;
+    }
+    return wishes;
+}
+
+int64_t leat_watchdog_bad_us(const leat_watchdog *watchdog)
+{
+    int64_t bad_us = watchdog->looked_us - watchdog->good_us;
+    return bad_us >= watchdog->limits.bad_us ? bad_us : 0;
+}

@@ -1,0 +1,149 @@
+/*
+ * writer.h - the writer's state, shared by writer.c, topic_watch.c and kafka_refusals.c.
+ */
+#ifndef LEAT_LOG_KAFKA_WRITER_H
+#define LEAT_LOG_KAFKA_WRITER_H
+
+#include "base/shares.h"
+#include "log/kafka/kafka.h"
+#include "log/kafka/topic_guard.h"
+
+enum {
+    LEAT_WRITER_ASK_MS = 3000,
+    LEAT_WRITER_NUMBER_SIZE = 32,
+    LEAT_WRITER_WHY_SIZE = 320,
+};
+
+typedef struct leat_writer_slot {
+    void *tag;
+    int64_t since_us;
+    uint32_t partition;
+    size_t size; /* of the record, as the client counts it */
+    struct leat_writer_slot *older; /* of the same partition */
+    struct leat_writer_slot *newer; /* or the next free one */
+    leat_topic_ack ack;             /* acknowledged, waits for a look at the topic */
+    struct leat_writer_slot *next_acked;
+} leat_writer_slot;
+
+typedef enum leat_writer_fault { LEAT_WRITER_NO_FAULT, LEAT_WRITER_NO_LEADER, LEAT_WRITER_TOO_FEW_REPLICAS } leat_writer_fault;
+
+typedef struct leat_writer_partition {
+    leat_writer_slot *oldest;
+    leat_writer_slot *newest;
+    uint64_t bytes; /* of those that wait */
+    leat_writer_fault fault; /* by the last look */
+    int64_t fault_us; /* since when */
+    int64_t fault_ms; /* the same by the wall clock */
+    uint32_t in_sync; /* replicas, by the last look */
+} leat_writer_partition;
+
+/* What was refused for one cause. */
+typedef struct leat_writer_refusals {
+    uint64_t count;
+    uint64_t said;    /* of them, by log lines */
+    int64_t said_us;  /* 0: never */
+    int64_t last_us;
+    char words[LEAT_WRITER_WHY_SIZE]; /* of the last one */
+} leat_writer_refusals;
+
+/* A question for the topic that is out, or was. */
+typedef struct leat_writer_look {
+    int32_t broker; /* LEAT_GUARD_ANY: whichever */
+    bool is_out;
+    int64_t begun_us; /* 0: never */
+} leat_writer_look;
+
+typedef struct leat_kafka_writer {
+    leat_log_writer base;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uint32_t open_handles;
+    leat_log_config config; /* a copy: a client may have to be made again */
+    uint32_t user_properties; /* of config; our batch.size may stand behind them */
+    char batch_size[LEAT_WRITER_NUMBER_SIZE];
+    leat_appended_cb on_appended;
+    void *context;
+    leat_kafka_client *client; /* NULL: could not be made again yet */
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *reports; /* delivery reports and errors */
+    rd_kafka_queue_t *answers; /* of looks at the topic and its settings */
+    int wake_fd;
+    leat_writer_slot *slots;
+    leat_writer_slot *free_slots;
+    leat_writer_partition *partitions; /* as many as were met or set up */
+    uint32_t partition_count;
+    leat_shares bytes; /* the client's queue.buffering.max.kbytes, divided among the partitions */
+    size_t waiting;
+    int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they failed */
+    int64_t renewing_since_us; /* 0: in good order */
+    bool is_given_up; /* all its records have their answers: what the client still says of them counts for nothing */
+    leat_kafka_pulse pulse;
+    char failed[LEAT_LOG_WHY_SIZE]; /* nothing has helped; "": not so */
+    long limit; /* the topic's max.message.bytes; 0: not known */
+    long min_in_sync; /* the topic's min.insync.replicas; 0: not known */
+    bool limit_asked;
+    bool limit_refused; /* the brokers do not tell it */
+
+    /* ---- topic_watch.c ---- */
+    leat_log_identity identity; /* what must be found; partition_count 0: whatever is found first */
+    leat_topic_guard guard;
+    leat_writer_look looks[1 + LEAT_GUARD_BROKERS]; /* the first: the regular one, at any broker */
+    leat_writer_slot *acked; /* those that wait for a look, in the order of their acknowledgements */
+    leat_writer_slot **acked_end;
+    char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last look found is not the right topic; "": it is */
+    int64_t wrong_since_ms;
+    bool growth_said;
+    bool clock_said;
+
+    /* ---- refusals.c ---- */
+    leat_writer_refusals refusals[LEAT_REFUSAL_COUNT];
+    uint32_t refused; /* in a row, nothing stored in between, of partitions without a known fault */
+    leat_log_refusal refused_for; /* the last of them */
+    int64_t refused_us;
+    char refusal[LEAT_WRITER_WHY_SIZE];
+    char fault_words[LEAT_WRITER_WHY_SIZE];
+} leat_kafka_writer;
+
+/* ---- writer.c ---- */
+
+/* Gives the slot back. `why` NULL: it is stored. */
+void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot, leat_append_result result, uint32_t partition,
+                        int64_t offset, const char *why);
+/* Gives up what waits in the client and has another take its place. */
+void leat_writer_renew(leat_kafka_writer *writer);
+/* Asks for the topic's settings unless they are known. */
+void leat_writer_ask_limit(leat_kafka_writer *writer);
+/* Asks for them although they are, as far as the brokers tell them. */
+void leat_writer_ask_limit_again(leat_kafka_writer *writer);
+
+/* ---- topic_watch.c ---- */
+
+enum { LEAT_WRITER_SIGN_US = 6 * 1000 * 1000 }; /* an older sign of the brokers no longer counts */
+
+void leat_writer_watch_init(leat_kafka_writer *writer, const leat_log_identity *identity);
+void leat_writer_watch_fini(leat_kafka_writer *writer);
+/* A new client: nothing is out any more. */
+void leat_writer_watch_begin(leat_kafka_writer *writer);
+/* The brokers acknowledged this one: answers it, or has it wait for a look. */
+void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report, int64_t now_us);
+/* May this error mean that the topic is another? */
+bool leat_writer_smells(rd_kafka_resp_err_t code);
+/* If so, the topic is looked at. */
+void leat_writer_smell(leat_kafka_writer *writer, rd_kafka_resp_err_t code);
+void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event);
+/* What waits for a look is given up. */
+void leat_writer_give_up_acked(leat_kafka_writer *writer, const char *why);
+void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us);
+
+/* ---- refusals.c ---- */
+
+/* The brokers did not take this one, or the client for them; it is answered by the caller, with the words that this returns.
+ * Valid until the next. */
+const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_resp_err_t code);
+/* One was stored. */
+void leat_writer_note_taken(leat_kafka_writer *writer);
+/* The partitions as a look found them. */
+void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event);
+void leat_writer_refusals_tick(leat_kafka_writer *writer, int64_t now_us);
+
+#endif

@@ -1,0 +1,433 @@
+/*
+ * The effect of a write on one column is a value it is set to, or an operand. Folding works effect by effect in scratch
+ * memory, and takes over when all of them went well.
+ */
+#include "record/fold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/decimal.h"
+#include "record/json_merge.h"
+#include "record/arena.h"
+
+typedef struct column_effect {
+    leat_value value;
+    bool operated;
+    leat_merge merge; /* LEAT_MERGE_CONCAT but for a patch */
+} column_effect;
+
+struct leat_folder {
+    leat_arena texts;
+    leat_json_merger merger;
+    column_effect effects[LEAT_COLUMNS_MAX]; /* of the fold at hand */
+};
+
+/* One column where two writes meet. */
+typedef struct column_fold {
+    leat_folder *folder;
+    const leat_column *column;
+    const column_effect *later; /* has an operand */
+} column_fold;
+
+/* `earlier` is what the column is set to, never NULL, or an operand, and so is the result. */
+typedef leat_folded combine_function(const column_fold *fold, const column_effect *earlier, column_effect *ret);
+/* What the operand makes of NULL: a value to set. */
+typedef leat_folded start_function(const column_fold *fold, column_effect *ret);
+
+leat_folder *leat_folder_new(void)
+{
+    leat_folder *folder = calloc(1, sizeof *folder);
+    yyjson_alc *memory = folder ? yyjson_alc_dyn_new() : NULL;
+    if (!memory) {
+        free(folder);
+        return NULL;
+    }
+    folder->merger = (leat_json_merger){&folder->texts, memory, LEAT_FOLD_TEXT_MAX};
+    return folder;
+}
+
+void leat_folder_limit(leat_folder *folder, size_t bytes)
+{
+    folder->merger.limit = bytes;
+}
+
+void leat_folder_free(leat_folder *folder)
+{
+    if (!folder)
+        return;
+    yyjson_alc_dyn_free(folder->merger.memory);
+    leat_arena_fini(&folder->texts);
+    free(folder);
+}
+
+void leat_folder_reset(leat_folder *folder)
+{
+    leat_arena_reset(&folder->texts);
+}
+
+static bool has(uint64_t columns, uint32_t column)
+{
+    return columns >> column & 1;
+}
+
+/* Takes the lowest column off the mask, which must not be empty. */
+static uint32_t take_column(uint64_t *columns)
+{
+    uint32_t column = (uint32_t)__builtin_ctzll(*columns);
+    *columns &= *columns - 1;
+    return column;
+}
+
+static leat_value text_value(const char *text, size_t size)
+{
+    return (leat_value){.presence = LEAT_PRESENT, .text = {text, size}};
+}
+
+/* --- add --------------------------------------------------------------------------------------------------------- */
+
+static int64_t integer_max(leat_type type)
+{
+    return type == LEAT_TYPE_INT2 ? INT16_MAX : type == LEAT_TYPE_INT4 ? INT32_MAX : INT64_MAX;
+}
+
+static leat_folded add_integers(const column_fold *fold, const leat_value *earlier, leat_value *ret)
+{
+    int64_t max = integer_max(fold->column->type);
+    int64_t sum;
+    if (__builtin_add_overflow(earlier->integer, fold->later->value.integer, &sum) || sum > max || sum < -max - 1)
+        return LEAT_FOLD_APART;
+    *ret = (leat_value){.presence = LEAT_PRESENT, .integer = sum};
+    return LEAT_FOLDED;
+}
+
+/* As the column would keep it. False: more digits than are added here. */
+static bool rounded(const leat_column *column, leat_slice literal, char *room, leat_slice *ret)
+{
+    *ret = (leat_slice){room, 0};
+    return leat_decimal_round(literal, column->type_modifier, room, &ret->size);
+}
+
+static bool fits_column(const leat_column *column, leat_slice literal)
+{
+    leat_decimal decimal;
+    return leat_decimal_scan(literal, &decimal) && leat_decimal_fits(&decimal, column->type_modifier);
+}
+
+/* Rounding an operand once more changes nothing, so there is no need to ask which of the two `earlier` is for that. */
+static leat_folded add_numerics(const column_fold *fold, const column_effect *earlier, leat_value *ret)
+{
+    char room[LEAT_DECIMAL_SUM_MAX];
+    char sum[LEAT_DECIMAL_SUM_MAX];
+    leat_slice stored;
+    size_t size;
+    if (!rounded(fold->column, earlier->value.text, room, &stored) ||
+        !leat_decimal_sum(stored, fold->later->value.text, sum, &size))
+        return LEAT_FOLD_APART;
+    if (!earlier->operated && !fits_column(fold->column, (leat_slice){sum, size}))
+        return LEAT_FOLD_APART;
+    char *copy = leat_arena_take(&fold->folder->texts, size);
+    if (!copy)
+        return LEAT_FOLD_MEMORY;
+    *ret = text_value(memcpy(copy, sum, size), size);
+    return LEAT_FOLDED;
+}
+
+static bool is_float(leat_type type)
+{
+    return type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8;
+}
+
+static leat_folded add(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+{
+    if (is_float(fold->column->type))
+        return LEAT_FOLD_APART;
+    if (fold->column->type == LEAT_TYPE_NUMERIC)
+        return add_numerics(fold, earlier, &ret->value);
+    return add_integers(fold, &earlier->value, &ret->value);
+}
+
+static leat_folded add_to_null(const column_fold *fold, column_effect *ret)
+{
+    ret->value = fold->later->value;
+    if (is_float(fold->column->type))
+        ret->value.real += 0.0; /* 0 + -0 is 0 */
+    return LEAT_FOLDED;
+}
+
+/* --- max, min ---------------------------------------------------------------------------------------------------- */
+
+static leat_folded take_later(const column_fold *fold, column_effect *ret)
+{
+    ret->value = fold->later->value;
+    return LEAT_FOLDED;
+}
+
+/* Of two that are equal the earlier stays, as in GREATEST and LEAST: 1.0 and 1.00 differ. */
+static leat_folded greatest(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+{
+    const leat_value *later = &fold->later->value;
+    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) > 0 ? *later : earlier->value;
+    return LEAT_FOLDED;
+}
+
+static leat_folded least(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+{
+    const leat_value *later = &fold->later->value;
+    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) < 0 ? *later : earlier->value;
+    return LEAT_FOLDED;
+}
+
+/* --- merge ------------------------------------------------------------------------------------------------------- */
+
+static leat_folded apply_patch(const column_fold *fold, leat_slice value, column_effect *ret)
+{
+    ret->value = text_value(NULL, 0);
+    return leat_json_apply(&fold->folder->merger, value, fold->later->value.text, &ret->value.text);
+}
+
+static leat_folded merge(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+{
+    if (!earlier->operated)
+        return apply_patch(fold, earlier->value.text, ret);
+    ret->value = text_value(NULL, 0);
+    return leat_json_compose(&fold->folder->merger, earlier->value.text, fold->later->value.text,
+                             &ret->value.text, &ret->merge);
+}
+
+static leat_folded merge_into_null(const column_fold *fold, column_effect *ret)
+{
+    if (fold->later->merge == LEAT_MERGE_CONCAT)
+        return take_later(fold, ret);
+    return apply_patch(fold, (leat_slice){0}, ret);
+}
+
+/* --- append ------------------------------------------------------------------------------------------------------ */
+
+/* The elements of an array, between its brackets; anything else is an element itself. Texts are minified. */
+static leat_slice elements(leat_slice json)
+{
+    if (json.data[0] != '[')
+        return json;
+    return (leat_slice){json.data + 1, json.size - 2};
+}
+
+/* The array of both. */
+static leat_folded append(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+{
+    leat_slice before = elements(earlier->value.text);
+    leat_slice after = elements(fold->later->value.text);
+    bool comma = before.size > 0 && after.size > 0;
+    size_t size = before.size + after.size + (comma ? 3 : 2);
+    if (size > fold->folder->merger.limit)
+        return LEAT_FOLD_APART;
+    char *text = leat_arena_take(&fold->folder->texts, size);
+    if (!text)
+        return LEAT_FOLD_MEMORY;
+    text[0] = '[';
+    memcpy(text + 1, before.data, before.size);
+    if (comma)
+        text[1 + before.size] = ',';
+    memcpy(text + size - 1 - after.size, after.data, after.size);
+    text[size - 1] = ']';
+    ret->value = text_value(text, size);
+    return LEAT_FOLDED;
+}
+
+/* --- One column -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    combine_function *combine;
+    start_function *start;
+} operations[LEAT_OP_COUNT] = {
+    [LEAT_OP_ADD] = {add, add_to_null},      [LEAT_OP_APPEND] = {append, take_later},
+    [LEAT_OP_MAX] = {greatest, take_later},  [LEAT_OP_MIN] = {least, take_later},
+    [LEAT_OP_MERGE] = {merge, merge_into_null},
+};
+
+static bool is_patched(const leat_route *route, const leat_write *write, uint32_t column)
+{
+    return has(write->operated, column) && route->ops[column] == LEAT_OP_MERGE;
+}
+
+static column_effect effect_of(const leat_route *route, const leat_write *write, uint32_t column)
+{
+    return (column_effect){write->values[column], has(write->operated, column),
+                    is_patched(route, write, column) ? write->merge : LEAT_MERGE_CONCAT};
+}
+
+/* Does the column start as NULL where `write` does not name it? */
+static bool starts_null(const leat_route *route, const leat_write *write, uint32_t column)
+{
+    return write->op != LEAT_PATCH && !route->table->columns[column].default_expression;
+}
+
+static leat_folded fold_column(leat_folder *folder, const leat_route *route, const leat_write *write,
+                               const leat_write *next, uint32_t column)
+{
+    column_effect later = effect_of(route, next, column);
+    column_effect *ret = &folder->effects[column];
+    column_fold fold = {folder, &route->table->columns[column], &later};
+    bool named = has(write->present, column);
+    bool is_null = named ? write->values[column].presence == LEAT_NULL : starts_null(route, write, column);
+    if (!later.operated || (!named && !is_null)) {
+        *ret = later;
+        return LEAT_FOLDED;
+    }
+    *ret = (column_effect){.operated = has(write->operated, column)};
+    if (is_null)
+        return operations[route->ops[column]].start(&fold, ret);
+    column_effect earlier = effect_of(route, write, column);
+    return operations[route->ops[column]].combine(&fold, &earlier, ret);
+}
+
+/* --- The whole write --------------------------------------------------------------------------------------------- */
+
+/* What the patches in columns that only the earlier write names ask for: with several such columns it may be more than
+ * those that are left need. */
+static leat_merge merge_left(const leat_route *route, const leat_write *write, uint64_t columns)
+{
+    while (columns)
+        if (is_patched(route, write, take_column(&columns)))
+            return write->merge;
+    return LEAT_MERGE_CONCAT;
+}
+
+static void take_over(const leat_folder *folder, const leat_route *route, leat_write *write, uint64_t changed)
+{
+    write->merge = merge_left(route, write, write->present & ~changed);
+    write->present |= changed;
+    write->operated &= ~changed;
+    while (changed) {
+        uint32_t column = take_column(&changed);
+        const column_effect *effect = &folder->effects[column];
+        write->values[column] = effect->value;
+        write->operated |= (uint64_t)effect->operated << column;
+        if (effect->merge > write->merge)
+            write->merge = effect->merge;
+    }
+}
+
+static void replace(leat_write *write, const leat_write *next)
+{
+    write->op = next->op;
+    write->merge = next->merge;
+    write->present = next->present;
+    write->operated = next->operated;
+    for (uint64_t columns = next->present; columns;) {
+        uint32_t column = take_column(&columns);
+        write->values[column] = next->values[column];
+    }
+}
+
+/* A DELETE names no column, and the PATCH after it finds the defaults, as after a PUT that names none. */
+static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat_write *write, const leat_write *next)
+{
+    for (uint64_t columns = next->present; columns;) {
+        leat_folded folded = fold_column(folder, route, write, next, take_column(&columns));
+        if (folded != LEAT_FOLDED)
+            return folded;
+    }
+    if (write->op == LEAT_DELETE)
+        write->op = LEAT_PUT;
+    take_over(folder, route, write, next->present);
+    return LEAT_FOLDED;
+}
+
+/* Where PATCHes of missing rows are counted, one must not vanish in a PUT or DELETE that follows, nor in a DELETE before. */
+static bool hides_missing(const leat_route *route, const leat_write *write, const leat_write *next)
+{
+    bool one_is_patch = (write->op == LEAT_PATCH) != (next->op == LEAT_PATCH);
+    return route->patch_existing && one_is_patch && write->op != LEAT_PUT;
+}
+
+leat_folded leat_write_fold(leat_folder *folder, const leat_route *route, leat_write *write, const leat_write *next)
+{
+    if (hides_missing(route, write, next))
+        return LEAT_FOLD_APART;
+    if (write->op == LEAT_DELETE && next->op == LEAT_DELETE)
+        return LEAT_FOLDED;
+    if (write->op == LEAT_DELETE && route->table->deletes_matter)
+        return LEAT_FOLD_APART;
+    if (next->op == LEAT_PATCH)
+        return fold_patch(folder, route, write, next);
+    replace(write, next);
+    return LEAT_FOLDED;
+}
+
+/* --- The write of one record ------------------------------------------------------------------------------------- */
+
+static int numeric_operand(leat_folder *folder, const leat_column *column, leat_value *value)
+{
+    char room[LEAT_DECIMAL_SUM_MAX];
+    leat_slice literal;
+    if (column->type != LEAT_TYPE_NUMERIC || column->type_modifier < 0)
+        return 0;
+    if (!rounded(column, value->text, room, &literal))
+        return 0; /* too many digits for folding: it goes as it is */
+    char *copy = leat_arena_take(&folder->texts, literal.size);
+    if (!copy)
+        return -1;
+    *value = text_value(memcpy(copy, literal.data, literal.size), literal.size);
+    return 0;
+}
+
+static int array_operand(leat_folder *folder, leat_value *value)
+{
+    size_t size = value->text.size + 2;
+    char *text = leat_arena_take(&folder->texts, size);
+    if (!text)
+        return -1;
+    text[0] = '[';
+    memcpy(text + 1, value->text.data, value->text.size);
+    text[size - 1] = ']';
+    *value = text_value(text, size);
+    return 0;
+}
+
+static int patch_operand(leat_folder *folder, const leat_value *value, leat_merge *merge)
+{
+    leat_merge asked;
+    if (leat_json_classify(&folder->merger, value->text, &asked) != 0)
+        return -1;
+    if (asked > *merge)
+        *merge = asked;
+    return 0;
+}
+
+/* A patch that is no object replaces the value. */
+static bool is_operand(leat_column_op op, const leat_value *value)
+{
+    if (op == LEAT_OP_SET || value->presence == LEAT_NULL)
+        return false;
+    return op != LEAT_OP_MERGE || value->text.data[0] == '{';
+}
+
+static int make_operand(leat_folder *folder, const leat_route *route, leat_write *write, uint32_t column)
+{
+    leat_value *value = &write->values[column];
+    if (route->ops[column] == LEAT_OP_MERGE)
+        return patch_operand(folder, value, &write->merge);
+    if (route->ops[column] == LEAT_OP_APPEND)
+        return array_operand(folder, value);
+    return numeric_operand(folder, &route->table->columns[column], value);
+}
+
+int leat_write_of(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body,
+                  leat_write *ret)
+{
+    ret->op = op;
+    ret->merge = LEAT_MERGE_CONCAT;
+    ret->present = op == LEAT_DELETE ? 0 : body->present;
+    ret->operated = 0;
+    for (uint64_t columns = ret->present; columns;) {
+        uint32_t column = take_column(&columns);
+        ret->values[column] = body->values[column];
+        if (op != LEAT_PATCH || !is_operand(route->ops[column], &body->values[column]))
+            continue;
+        ret->operated |= (uint64_t)1 << column;
+        if (make_operand(folder, route, ret, column) != 0)
+            return -1;
+    }
+    return 0;
+}

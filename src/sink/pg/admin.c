@@ -1,0 +1,459 @@
+#include "sink/pg/blocking.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "sink/pg/hosts.h"
+#include "sink/pg/admin.h"
+#include "sink/sqlstate.h"
+
+enum { SERVER_VERSION_MIN = 150000, TELL_AFTER_US = 2000000, COMMIT_US = 60000000 };
+
+/* ---- messages ---- */
+
+/* libpq ends its messages with a newline and may put several into one. */
+static void one_line(char *out, size_t size, const char *message)
+{
+    snprintf(out, size, "%s", message ? message : "");
+    size_t end = strlen(out);
+    while (end > 0 && out[end - 1] == '\n')
+        out[--end] = '\0';
+    for (char *at = out; *at; at++) {
+        if (*at == '\n' || *at == '\t')
+            *at = ' ';
+    }
+}
+
+static const char primary_only[] = " (leat reads and writes at the primary only)";
+
+static const struct {
+    const char *words;
+    const char *advice;
+} pooler_says[] = {
+    {"statement pooling mode", " (leat needs pool_mode=transaction or session)"},
+    {"unsupported startup parameter", " (the pooler passes no such parameter on: set it by ALTER ROLE or ALTER DATABASE)"},
+};
+
+static const char *advice_on(const char *message)
+{
+    for (size_t i = 0; i < sizeof pooler_says / sizeof *pooler_says; i++)
+        if (strstr(message, pooler_says[i].words))
+            return pooler_says[i].advice;
+    return "";
+}
+
+/* What a server or pooler said before it hung up is worth more than what libpq guesses behind it. */
+static void last_words(char *out, size_t size, const char *message)
+{
+    one_line(out, size, message);
+    char *guess = strstr(out, " server closed the connection unexpectedly");
+    if (guess)
+        *guess = '\0';
+}
+
+/* Without a place that could be tried there is none to name. */
+static int fail_away(leat_pg *pg, const char *text, leat_error *error)
+{
+    pg->is_away = true;
+    char message[768];
+    last_words(message, sizeof message, text);
+    pg->is_not_primary = strstr(message, "session is read-only") || strstr(message, "server is in hot standby mode");
+    return leat_fail(error, "%s%s%s%s", pg->where, pg->where[0] ? ": " : "", message,
+                     pg->is_not_primary ? primary_only : advice_on(message));
+}
+
+static int fail_connection(leat_pg *pg, leat_error *error)
+{
+    return fail_away(pg, PQerrorMessage(pg->connection), error);
+}
+
+static bool is_away(const PGresult *result)
+{
+    leat_sql_error said = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                           .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
+                           .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
+    leat_outcome outcome = leat_sqlstate_outcome(&said, LEAT_SQL_OWN);
+    return outcome == LEAT_UNKNOWN || outcome == LEAT_OUTAGE || outcome == LEAT_CONTENTION;
+}
+
+static int fail_result(leat_pg *pg, const PGresult *result, leat_error *error)
+{
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (!primary)
+        return fail_connection(pg, error);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    char message[768];
+    pg->is_away = is_away(result);
+    snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", sqlstate ? sqlstate : "");
+    one_line(message, sizeof message, primary);
+    leat_fail(error, "%s: %s (%s)", pg->where, message, sqlstate ? sqlstate : "no SQLSTATE");
+    if (error && detail) {
+        one_line(message, sizeof message, detail);
+        size_t end = strlen(error->text);
+        snprintf(error->text + end, sizeof error->text - end, ". %s", message);
+    }
+    if (error && hint) {
+        one_line(message, sizeof message, hint);
+        size_t end = strlen(error->text);
+        snprintf(error->text + end, sizeof error->text - end, ". %s", message);
+    }
+    return -1;
+}
+
+/* Notices ("already exists, skipping") say nothing a person needs. */
+static void drop_notice(void *context, const PGresult *result)
+{
+    (void)context;
+    (void)result;
+}
+
+/* ---- queries ---- */
+
+static int fail_silence(leat_pg *pg, leat_error *error)
+{
+    char reason[LEAT_WAIT_WORDS_SIZE];
+    long long waited_s = (long long)(pg->timeout_us / 1000000);
+    pg->is_away = true;
+    if (pg->dsn && leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
+        return leat_fail(error, "%s: no answer within %lld s: %s", pg->where, waited_s, reason);
+    return leat_fail(error, "%s: no answer within %lld s", pg->where, waited_s);
+}
+
+/* Once: a person who waits is told what for. */
+static void tell(leat_pg *pg)
+{
+    char reason[LEAT_WAIT_WORDS_SIZE];
+    pg->tell_us = 0;
+    if (leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
+        leat_warn("%s: no answer yet: %s; waiting for %lld s more", pg->where, reason,
+                  (long long)((pg->deadline_us - leat_mono_us()) / 1000000));
+}
+
+/* False: the time is up, and the socket is still not ready. It is looked at however late it is: the process may have been
+ * stopped meanwhile. */
+static bool wait_fd(int fd, short events, int64_t deadline_us)
+{
+    struct pollfd socket = {.fd = fd, .events = events};
+    for (;;) {
+        int64_t left_us = deadline_us - leat_mono_us();
+        int ready = poll(&socket, 1, left_us > 0 ? (int)(left_us / 1000) + 1 : 0);
+        if (ready > 0 || (ready == 0 && left_us <= 0) || (ready < 0 && errno != EINTR))
+            return ready > 0;
+    }
+}
+
+/* Waits until a result can be taken without blocking, or the time is up. */
+static int wait_result(leat_pg *pg, leat_error *error)
+{
+    while (PQisBusy(pg->connection)) {
+        bool tells = pg->tell_us && pg->tell_us < pg->deadline_us;
+        if (!wait_fd(PQsocket(pg->connection), POLLIN, tells ? pg->tell_us : pg->deadline_us)) {
+            if (!tells)
+                return fail_silence(pg, error);
+            tell(pg);
+            continue;
+        }
+        if (!PQconsumeInput(pg->connection))
+            return fail_connection(pg, error);
+    }
+    return 0;
+}
+
+static bool result_is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+/* Takes all results of what was sent; returns the last good one, NULL when there was an error. */
+static PGresult *take_results(leat_pg *pg, leat_error *error)
+{
+    PGresult *last = NULL;
+    bool failed = false;
+    for (;;) {
+        if (wait_result(pg, error) != 0) {
+            failed = true;
+            break;
+        }
+        PGresult *result = PQgetResult(pg->connection);
+        if (!result)
+            break;
+        if (!failed && !result_is_good(result)) {
+            fail_result(pg, result, error);
+            failed = true;
+        }
+        PQclear(last);
+        last = result;
+    }
+    if (!failed && last)
+        return last;
+    PQclear(last);
+    if (!failed)
+        leat_fail(error, "%s: no result", pg->where);
+    return NULL;
+}
+
+PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values, leat_error *error)
+{
+    if (!PQsendQueryParams(pg->connection, sql, count, NULL, values, NULL, NULL, 0)) {
+        fail_connection(pg, error);
+        return NULL;
+    }
+    return take_results(pg, error);
+}
+
+int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error)
+{
+    if (!PQsendQuery(pg->connection, sql))
+        return fail_connection(pg, error);
+    PGresult *result = take_results(pg, error);
+    PQclear(result);
+    return result ? 0 : -1;
+}
+
+/* ---- the connection ---- */
+
+static void name_database(leat_pg *pg)
+{
+    const char *database = PQdb(pg->connection);
+    const char *host = PQhost(pg->connection), *port = PQport(pg->connection);
+    snprintf(pg->where, sizeof pg->where, "database %.80s on %.140s:%.8s", database ? database : "?",
+             host && host[0] ? host : "the local socket", port ? port : "");
+}
+
+static PostgresPollingStatusType wait_for_server(PGconn *connection, int64_t deadline_us)
+{
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
+        if (!wait_fd(PQsocket(connection), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
+            break;
+        status = PQconnectPoll(connection);
+    }
+    return status;
+}
+
+/* 0, or -1 and why not is in `message`. */
+static int connect_at(leat_pg *pg, leat_pg_hosts *hosts, const leat_pg_place *place, char *message, size_t size)
+{
+    PQfinish(pg->connection);
+    pg->connection = leat_pg_hosts_connect(hosts, place);
+    if (!pg->connection) {
+        leat_pg_hosts_append(message, size, "out of memory");
+        return -1;
+    }
+    name_database(pg);
+    PQsetNoticeReceiver(pg->connection, drop_notice, NULL);
+    if (PQstatus(pg->connection) == CONNECTION_BAD) {
+        leat_pg_hosts_append(message, size, PQerrorMessage(pg->connection));
+        return -1;
+    }
+    int64_t limit_us = leat_pg_hosts_limit_ms(hosts) * 1000;
+    PostgresPollingStatusType status = wait_for_server(pg->connection, leat_mono_us() + limit_us);
+    if (status == PGRES_POLLING_OK)
+        return 0;
+    char silent[192];
+    snprintf(silent, sizeof silent, "%.140s:%.8s: no answer within %lld s", PQhost(pg->connection), PQport(pg->connection),
+             (long long)(limit_us / 1000000));
+    leat_pg_hosts_append(message, size, status == PGRES_POLLING_FAILED ? PQerrorMessage(pg->connection) : silent);
+    return -1;
+}
+
+static int connect_anywhere(leat_pg *pg, leat_pg_hosts *hosts, char *message, size_t size)
+{
+    leat_pg_place place;
+    leat_pg_hosts_step step;
+    int64_t names_until_us = leat_mono_us() + leat_pg_hosts_limit_ms(hosts) * 1000;
+    while ((step = leat_pg_hosts_next(hosts, &place)) != LEAT_PG_HOSTS_END) {
+        if (step == LEAT_PG_HOSTS_PLACE && connect_at(pg, hosts, &place, message, size) == 0)
+            return 0;
+        if (step == LEAT_PG_HOSTS_WAIT && !wait_fd(leat_pg_hosts_fd(hosts), POLLIN, names_until_us))
+            leat_pg_hosts_give_up(hosts);
+    }
+    leat_pg_hosts_append_failures(hosts, message, size);
+    return -1;
+}
+
+/* Where each DSN's last connection went: a command makes several, and a host that is silent costs its time once. Overwritten
+ * when there are many. */
+static struct {
+    uint64_t dsn;
+    leat_pg_dsn_place place;
+} good_places[LEAT_SHARDS_MAX];
+static pthread_mutex_t good_places_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void recall_place(uint64_t hash, leat_pg_dsn *dsn)
+{
+    pthread_mutex_lock(&good_places_lock);
+    if (good_places[hash % LEAT_SHARDS_MAX].dsn == hash)
+        *leat_pg_dsn_good(dsn) = good_places[hash % LEAT_SHARDS_MAX].place;
+    pthread_mutex_unlock(&good_places_lock);
+}
+
+static void keep_place(uint64_t hash, leat_pg_dsn *dsn)
+{
+    pthread_mutex_lock(&good_places_lock);
+    good_places[hash % LEAT_SHARDS_MAX].dsn = hash;
+    good_places[hash % LEAT_SHARDS_MAX].place = *leat_pg_dsn_good(dsn);
+    pthread_mutex_unlock(&good_places_lock);
+}
+
+static int connect_by(leat_pg *pg, leat_pg_dsn *dsn, uint64_t hash, leat_error *error)
+{
+    char message[768] = "";
+    leat_pg_hosts *hosts = leat_pg_hosts_new(dsn);
+    recall_place(hash, dsn);
+    leat_pg_hosts_begin(hosts);
+    int status = connect_anywhere(pg, hosts, message, sizeof message);
+    leat_pg_hosts_end(hosts, status == 0);
+    leat_pg_hosts_free(hosts);
+    if (status != 0)
+        return fail_away(pg, message, error);
+    keep_place(hash, dsn);
+    return 0;
+}
+
+static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error *error)
+{
+    memset(pg, 0, sizeof *pg);
+    pg->dsn = any_server ? NULL : text; /* who asks what another one waits for is not asked about */
+    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
+    if (!dsn)
+        return -1;
+    if (any_server)
+        leat_pg_dsn_take_any_server(dsn);
+    pg->timeout_us = leat_pg_dsn_connect_timeout_ms(dsn) * 1000;
+    int status = connect_by(pg, dsn, leat_hash(leat_slice_of(text)), error);
+    leat_pg_dsn_free(dsn);
+    if (status != 0)
+        return -1;
+    if (PQserverVersion(pg->connection) < SERVER_VERSION_MIN)
+        return leat_fail(error, "%s: PostgreSQL 15 or later is needed, this is %d", pg->where,
+                         PQserverVersion(pg->connection) / 10000);
+    pg->deadline_us = leat_mono_us() + pg->timeout_us;
+    return 0;
+}
+
+/* READ WRITE is what a standby refuses before it shows anything (0A000, "during recovery"). The connection was to the
+ * primary, but behind a pooler or proxy each transaction may be led elsewhere. */
+static int begin_at_primary(leat_pg *pg, const char *sql, leat_error *error)
+{
+    if (leat_pg_run(pg, sql, error) == 0)
+        return 0;
+    if (strcmp(pg->sqlstate, "0A000") != 0)
+        return -1;
+    pg->is_away = pg->is_not_primary = true;
+    return leat_fail(error, "%s: a standby answers%s", pg->where, primary_only);
+}
+
+int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, false, error) != 0)
+        return -1;
+    return begin_at_primary(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET TRANSACTION READ ONLY", error);
+}
+
+int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, true, error) != 0)
+        return -1;
+    return leat_pg_run(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error);
+}
+
+int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, false, error) != 0)
+        return -1;
+    pg->tell_us = leat_mono_us() + TELL_AFTER_US;
+    return begin_at_primary(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
+}
+
+static const char report_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit TO off;"
+                                 " SET LOCAL lock_timeout TO '2s'";
+
+int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error)
+{
+    if (connect_to(pg, dsn, false, error) != 0)
+        return -1;
+    pg->dsn = NULL; /* nobody reads what a report waits for */
+    return begin_at_primary(pg, report_sql, error);
+}
+
+int leat_pg_report_again(leat_pg *pg, leat_error *error)
+{
+    pg->deadline_us = leat_mono_us() + pg->timeout_us;
+    return begin_at_primary(pg, report_sql, error);
+}
+
+int leat_pg_commit(leat_pg *pg, leat_error *error)
+{
+    pg->timeout_us = COMMIT_US;
+    pg->deadline_us = leat_mono_us() + COMMIT_US;
+    pg->tell_us = leat_mono_us() + TELL_AFTER_US;
+    if (leat_pg_run(pg, "COMMIT", error) == 0)
+        return 0;
+    return pg->is_away ? leat_fail_prefix(error, "what was written may stand or not, run it again when this is mended") : -1;
+}
+
+int leat_postgres_check_dsn(const char *text, leat_error *error)
+{
+    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
+    leat_pg_dsn_free(dsn);
+    return dsn ? 0 : -1;
+}
+
+/* ---- the end ---- */
+
+/* A pooler takes back a server session only outside of a transaction: one whose client leaves within it is closed. */
+static void end_transaction(leat_pg *pg)
+{
+    PGTransactionStatusType status = PQtransactionStatus(pg->connection);
+    if (status != PQTRANS_INTRANS && status != PQTRANS_INERROR)
+        return;
+    pg->deadline_us = leat_mono_us() + pg->timeout_us;
+    if (leat_pg_run(pg, "ROLLBACK", NULL) != 0)
+        leat_debug("%s: ROLLBACK: no answer", pg->where);
+}
+
+void leat_pg_close(leat_pg *pg)
+{
+    bool was_away = pg->is_away;
+    end_transaction(pg);
+    pg->is_away = was_away;
+    PQfinish(pg->connection);
+    pg->connection = NULL;
+}
+
+/* A pooler makes up the process id it tells its client, which is for cancel requests only. */
+int leat_pg_look_for_pooler(leat_pg *pg, bool *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, "SELECT pg_backend_pid()", 0, NULL, error);
+    if (!result)
+        return -1;
+    *ret = leat_pg_integer(result, 0, 0) != PQbackendPID(pg->connection);
+    PQclear(result);
+    return 0;
+}
+
+/* ---- fields ---- */
+
+int64_t leat_pg_integer(const PGresult *result, int row, int column)
+{
+    return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+bool leat_pg_boolean(const PGresult *result, int row, int column)
+{
+    return PQgetvalue(result, row, column)[0] == 't';
+}
+
+void leat_pg_text(char *ret, size_t size, const PGresult *result, int row, int column)
+{
+    snprintf(ret, size, "%s", PQgetvalue(result, row, column));
+}

@@ -1,0 +1,90 @@
+#include "sink/pg/dead_letter.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+
+/* PostgreSQL counts from 2000 on. */
+#define EPOCH_2000_MS INT64_C(946684800000)
+/* 9999-12-31: the log takes any number for a time, PostgreSQL and its readers do not. */
+#define ACCEPTED_MAX_MS INT64_C(253402300799999)
+
+/* Again after a commit whose outcome was unknown: the letter is there. Somebody may have a trigger on the table, so the
+ * settings of leat.advance are given back. */
+const char leat_dead_letter_sql[] =
+    "INSERT INTO leat.dead_letters"
+    " (source, partition, \"offset\", route, key, op, headers, body, sqlstate, message, accepted_at)"
+    " SELECT $1::int4, $2::int4, $3::int8, $4::text, $5::bytea, $6::text, $7::text::jsonb, $8::bytea, $9::text,"
+    " $10::text, $11::timestamptz WHERE (SELECT leat.give_back()) ON CONFLICT DO NOTHING";
+
+static void put_bytes(leat_pg_params *params, leat_slice bytes, bool is_null)
+{
+    if (is_null)
+        leat_pg_params_null(params);
+    else
+        leat_pg_params_bytes(params, bytes);
+}
+
+/* `taken`: what the record's silence was taken for, NULL when that is not known. */
+static void put_name(leat_pg_params *params, leat_slice said, const char *taken)
+{
+    if (said.size == 0 && taken)
+        said = leat_slice_of(taken);
+    put_bytes(params, said, said.size == 0 || !leat_utf8_is_text(said));
+}
+
+/* An escape of U+0000 is JSON, but not for jsonb. Of an escaped backslash the 'u' behind it means nothing. */
+static void replace_nuls(char *json, size_t size)
+{
+    for (size_t at = 0; at + 1 < size; at++) {
+        if (json[at] != '\\')
+            continue;
+        if (size - at >= 6 && memcmp(json + at, "\\u0000", 6) == 0)
+            memcpy(json + at, "\\ufffd", 6);
+        at++;
+    }
+}
+
+static void put_headers(leat_pg_params *params, leat_slice headers)
+{
+    leat_buf *bytes = &params->bytes;
+    size_t from = bytes->size;
+    put_bytes(params, headers, headers.size == 0 || !leat_utf8_is_text(headers));
+    if (!bytes->failed && bytes->size > from)
+        replace_nuls(bytes->data + from, bytes->size - from);
+}
+
+static void put_message(leat_pg_params *params, const char *message)
+{
+    leat_buf text = {0};
+    leat_utf8_append(&text, leat_slice_of(message));
+    leat_pg_params_bytes(params, (leat_slice){text.data, text.size});
+    params->bytes.failed = params->bytes.failed || text.failed;
+    leat_buf_free(&text);
+}
+
+static void put_accepted(leat_pg_params *params, int64_t accepted_ms)
+{
+    int64_t ms = accepted_ms < 0 ? 0 : accepted_ms;
+    ms = ms > ACCEPTED_MAX_MS ? ACCEPTED_MAX_MS : ms;
+    leat_pg_params_int8(params, (ms - EPOCH_2000_MS) * 1000);
+}
+
+void leat_dead_letter_params(leat_pg_params *params, int32_t source_id, const leat_batch_record *record,
+                             const leat_reason *reason)
+{
+    const leat_item *item = record->payload;
+    const leat_record *from = &item->record;
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, source_id);
+    leat_pg_params_int4(params, (int32_t)record->partition);
+    leat_pg_params_int8(params, record->offset);
+    put_name(params, from->route, item->route ? item->route->name : NULL);
+    put_bytes(params, from->key, !from->key.data);
+    put_name(params, from->op, item->route ? leat_route_op_name(item->op) : NULL);
+    put_headers(params, item->headers);
+    put_bytes(params, from->value, from->value_is_null);
+    put_bytes(params, leat_slice_of(reason->sqlstate), reason->sqlstate[0] == '\0');
+    put_message(params, reason->message);
+    put_accepted(params, from->accepted_ms);
+}

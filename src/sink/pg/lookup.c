@@ -1,0 +1,199 @@
+#include "sink/pg/lookup.h"
+
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    A_NAME_MAX = 4,             /* threads that look up one name */
+    JOINED_MAX_US = 30000000,   /* longer under way: perhaps the resolver has lost it, and another one gets an answer */
+};
+
+/* One thread's. It is in `queries` until its answer is in, and lives until all who asked have let go. */
+typedef struct query {
+    struct query *next;
+    leat_lookup *askers;
+    int64_t since_us;
+    bool is_done;
+    leat_addresses found;
+    char host[];
+} query;
+
+struct leat_lookup {
+    leat_lookup *next; /* of the query's */
+    query *query;
+    int wake_fd;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of everything here */
+static query *queries;                                   /* under way, the youngest first */
+
+/* ---- the thread ---- */
+
+static bool has(const leat_addresses *found, const char *text)
+{
+    for (uint32_t i = 0; i < found->count; i++)
+        if (strcmp(found->text[i], text) == 0)
+            return true;
+    return false;
+}
+
+static void take_address(leat_addresses *found, const struct addrinfo *info)
+{
+    char *text = found->text[found->count];
+    if (getnameinfo(info->ai_addr, info->ai_addrlen, text, LEAT_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0 && !has(found, text))
+        found->count++;
+}
+
+static void look_up(const char *host, leat_addresses *found)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *infos = NULL;
+    int status = getaddrinfo(host, NULL, &hints, &infos);
+    for (struct addrinfo *info = infos; info && found->count < LEAT_LOOKUP_ADDRESSES; info = info->ai_next)
+        take_address(found, info);
+    if (infos)
+        freeaddrinfo(infos);
+    if (found->count == 0)
+        snprintf(found->error, sizeof found->error, "%s", status ? gai_strerror(status) : "it has no address");
+}
+
+static void leave_queries(query *of)
+{
+    query **at = &queries;
+    while (*at != of)
+        at = &(*at)->next;
+    *at = of->next;
+}
+
+static void wake(const leat_lookup *lookup)
+{
+    uint64_t one = 1;
+    if (lookup->wake_fd >= 0)
+        (void)!write(lookup->wake_fd, &one, sizeof one);
+}
+
+static void *run(void *argument)
+{
+    query *mine = argument;
+    leat_addresses found = {0};
+    look_up(mine->host, &found);
+    found.found_us = leat_mono_us();
+    pthread_mutex_lock(&lock);
+    leave_queries(mine);
+    mine->found = found;
+    mine->is_done = true;
+    for (const leat_lookup *asker = mine->askers; asker; asker = asker->next)
+        wake(asker);
+    if (!mine->askers)
+        free(mine);
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+/* Signals are for the threads that wait for them. */
+static int start_thread(query *of)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int status = pthread_create(&thread, NULL, run, of);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status == 0)
+        pthread_detach(thread);
+    return status;
+}
+
+/* ---- who asks ---- */
+
+/* One under way that serves; NULL: another one is to be begun. */
+static query *find(const char *host)
+{
+    query *youngest = NULL;
+    uint32_t count = 0;
+    for (query *at = queries; at; at = at->next) {
+        if (strcmp(at->host, host) != 0)
+            continue;
+        youngest = youngest ? youngest : at;
+        count++;
+    }
+    bool joins = youngest && (count >= A_NAME_MAX || leat_mono_us() - youngest->since_us < JOINED_MAX_US);
+    return joins ? youngest : NULL;
+}
+
+static query *begin(const char *host)
+{
+    size_t size = strlen(host) + 1;
+    query *ret = calloc(1, sizeof *ret + size);
+    if (!ret)
+        return NULL;
+    memcpy(ret->host, host, size);
+    ret->since_us = leat_mono_us();
+    if (start_thread(ret) != 0) {
+        free(ret);
+        return NULL;
+    }
+    ret->next = queries; /* its thread waits for the lock before it looks for itself */
+    queries = ret;
+    return ret;
+}
+
+leat_lookup *leat_lookup_start(const char *host, int wake_fd)
+{
+    leat_lookup *lookup = calloc(1, sizeof *lookup);
+    if (!lookup)
+        return NULL;
+    pthread_mutex_lock(&lock);
+    query *of = find(host);
+    of = of ? of : begin(host);
+    if (of) {
+        *lookup = (leat_lookup){.next = of->askers, .query = of, .wake_fd = wake_fd};
+        of->askers = lookup;
+    }
+    pthread_mutex_unlock(&lock);
+    if (of)
+        return lookup;
+    free(lookup);
+    return NULL;
+}
+
+void leat_lookup_wake(leat_lookup *lookup, int wake_fd)
+{
+    pthread_mutex_lock(&lock);
+    lookup->wake_fd = wake_fd;
+    if (lookup->query->is_done)
+        wake(lookup);
+    pthread_mutex_unlock(&lock);
+}
+
+bool leat_lookup_take(leat_lookup *lookup, leat_addresses *ret)
+{
+    pthread_mutex_lock(&lock);
+    bool is_done = lookup->query->is_done;
+    if (is_done)
+        *ret = lookup->query->found;
+    pthread_mutex_unlock(&lock);
+    return is_done;
+}
+
+void leat_lookup_drop(leat_lookup *lookup)
+{
+    if (!lookup)
+        return;
+    pthread_mutex_lock(&lock);
+    query *of = lookup->query;
+    leat_lookup **at = &of->askers;
+    while (*at != lookup)
+        at = &(*at)->next;
+    *at = lookup->next;
+    if (!of->askers && of->is_done)
+        free(of);
+    pthread_mutex_unlock(&lock);
+    free(lookup);
+}

@@ -1,0 +1,125 @@
+#include "sink/pg/admin.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "sink/pg/blocking.h"
+
+/* By OID and not by name: a name cannot even be looked up in a schema that may not be used. What a write runs besides
+ * counts too: sequences and functions of defaults, checks, domains and indexes, also those of partitions. A domain's
+ * default hangs on its type. leat writes out types and defaults (`is_text`), so it must find them in their schemas too; the
+ * sequence of an identity "by default" is such a default to it. */
+static const char missing_sql[] =
+    "WITH wanted AS (SELECT t.schema, t.name FROM jsonb_to_recordset($1::jsonb) AS t (schema text, name text)),"
+    "     roots AS (SELECT c.oid FROM wanted AS w JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema"
+    "                 JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name),"
+    "     tables AS (SELECT oid FROM roots UNION"
+    "                SELECT p.relid::oid FROM roots CROSS JOIN LATERAL pg_catalog.pg_partition_tree(roots.oid) AS p),"
+    "     types AS (SELECT t.oid, t.typnamespace, t.typelem FROM pg_catalog.pg_attribute AS a"
+    "                 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid"
+    "                WHERE a.attrelid IN (SELECT oid FROM tables) AND a.attnum > 0 AND NOT a.attisdropped),"
+    "     expressions AS (SELECT 'pg_attrdef'::regclass AS class, e.oid, true AS is_text FROM pg_catalog.pg_attrdef AS e"
+    "                      WHERE e.adrelid IN (SELECT oid FROM tables)"
+    "                     UNION ALL"
+    "                     SELECT 'pg_constraint'::regclass, k.oid, false FROM pg_catalog.pg_constraint AS k"
+    "                      WHERE k.conrelid IN (SELECT oid FROM tables) OR k.contypid IN (SELECT oid FROM types)"
+    "                     UNION ALL"
+    "                     SELECT 'pg_type'::regclass, t.oid, true FROM types AS t"
+    "                     UNION ALL"
+    "                     SELECT 'pg_class'::regclass, i.indexrelid, false FROM pg_catalog.pg_index AS i"
+    "                      WHERE i.indrelid IN (SELECT oid FROM tables)),"
+    "     used AS (SELECT d.refclassid, d.refobjid, e.is_text FROM pg_catalog.pg_depend AS d JOIN expressions AS e"
+    "                  ON e.class = d.classid AND e.oid = d.objid),"
+    "     sequences AS (SELECT q.oid, q.relnamespace FROM pg_catalog.pg_class AS q WHERE q.relkind = 'S'"
+    "                      AND (EXISTS (SELECT FROM used AS u WHERE u.refclassid = 'pg_class'::regclass AND u.refobjid = q.oid)"
+    "                           OR EXISTS (SELECT FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_attribute AS a"
+    "                                          ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+    "                                       WHERE d.classid = 'pg_class'::regclass AND d.objid = q.oid AND d.deptype = 'i'"
+    "                                         AND a.attrelid IN (SELECT oid FROM tables) AND a.attidentity = 'd'))),"
+    "     functions AS (SELECT f.oid FROM pg_catalog.pg_proc AS f WHERE f.oid IN ("
+    "                       SELECT u.refobjid FROM used AS u WHERE u.refclassid = 'pg_proc'::regclass"
+    "                       UNION ALL"
+    "                       SELECT o.oprcode FROM used AS u JOIN pg_catalog.pg_operator AS o ON o.oid = u.refobjid"
+    "                        WHERE u.refclassid = 'pg_operator'::regclass)),"
+    "     named AS (SELECT typnamespace AS oid FROM types UNION SELECT relnamespace FROM sequences"
+    "               UNION SELECT f.pronamespace FROM pg_catalog.pg_proc AS f JOIN used AS u ON u.refobjid = f.oid"
+    "                      WHERE u.refclassid = 'pg_proc'::regclass AND u.is_text"
+    "               UNION SELECT e.typnamespace FROM types AS t JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem),"
+    "     missing AS ("
+    "       SELECT p.privilege, p.at, 'TABLE' AS kind, format('%I.%I', n.nspname, c.relname) AS object"
+    "         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace,"
+    "              unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS p (privilege, at)"
+    "        WHERE (n.nspname = 'leat' AND c.relkind = 'r'"
+    "               OR EXISTS (SELECT FROM wanted AS w WHERE w.schema = n.nspname AND w.name = c.relname))"
+    "          AND NOT has_table_privilege(c.oid, p.privilege)"
+    "        UNION ALL "
+    "       SELECT 'USAGE', 1, 'SCHEMA', format('%I', n.nspname) FROM pg_catalog.pg_namespace AS n"
+    "        WHERE (n.nspname = 'leat' OR n.nspname IN (SELECT w.schema FROM wanted AS w) OR n.oid IN (SELECT oid FROM named))"
+    "          AND NOT has_schema_privilege(n.oid, 'USAGE')"
+    "        UNION ALL "
+    "       SELECT 'USAGE', 1, 'SEQUENCE', format('%I.%I', n.nspname, q.relname)"
+    "         FROM sequences AS s JOIN pg_catalog.pg_class AS q ON q.oid = s.oid"
+    "         JOIN pg_catalog.pg_namespace AS n ON n.oid = q.relnamespace"
+    "        WHERE NOT has_sequence_privilege(q.oid, 'USAGE') AND NOT has_sequence_privilege(q.oid, 'UPDATE')"
+    "        UNION ALL "
+    "       SELECT 'EXECUTE', 1, CASE f.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,"
+    "              format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.oidvectortypes(f.proargtypes))"
+    "         FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace"
+    "        WHERE (n.nspname = 'leat' OR f.oid IN (SELECT oid FROM functions)) AND NOT has_function_privilege(f.oid, 'EXECUTE')),"
+    "     lacking AS (SELECT kind, object, string_agg(privilege, ', ' ORDER BY at) AS privileges FROM missing GROUP BY 1, 2)"
+    "SELECT kind, privileges, string_agg(object, ', ' ORDER BY object), quote_ident(current_user) FROM lacking"
+    " GROUP BY 1, 2 ORDER BY array_position(ARRAY['SCHEMA', 'TABLE', 'SEQUENCE', 'FUNCTION', 'PROCEDURE'], kind), 2";
+
+static void tables_json(const leat_table *tables, uint32_t count, leat_buf *out)
+{
+    leat_buf_byte(out, '[');
+    for (uint32_t i = 0; i < count; i++) {
+        leat_buf_text(out, i ? ", {\"schema\": " : "{\"schema\": ");
+        leat_buf_json_string(out, leat_slice_of(tables[i].schema));
+        leat_buf_text(out, ", \"name\": ");
+        leat_buf_json_string(out, leat_slice_of(tables[i].name));
+        leat_buf_byte(out, '}');
+    }
+    leat_buf_byte(out, ']');
+}
+
+static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
+{
+    enum { KIND, PRIVILEGES, OBJECTS, ROLE };
+    static const char table[] = "TABLE";
+    PGresult *result = leat_pg_query(pg, missing_sql, 1, &tables, error);
+    if (!result)
+        return -1;
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *privileges = PQgetvalue(result, row, PRIVILEGES), *kind = PQgetvalue(result, row, KIND);
+        const char *objects = PQgetvalue(result, row, OBJECTS);
+        bool is_table = strcmp(kind, table) == 0;
+        leat_buf_printf(ret_missing, "%s%s on ", row ? "; " : "", privileges);
+        for (const char *c = is_table ? "" : kind; *c; c++)
+            leat_buf_byte(ret_missing, (char)tolower((unsigned char)*c));
+        leat_buf_printf(ret_missing, "%s%s", is_table ? "" : " ", objects);
+        leat_buf_printf(ret_grants, "%sGRANT %s ON %s %s TO %s;", row ? "\n" : "", privileges, kind, objects,
+                        PQgetvalue(result, row, ROLE));
+    }
+    PQclear(result);
+    return 0;
+}
+
+/* Without a search_path types are spelled out, for whoever runs the statements. */
+int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+                                     leat_buf *ret_grants, leat_error *error)
+{
+    leat_pg pg;
+    leat_buf json = {0};
+    tables_json(tables, count, &json);
+    const char *text = leat_buf_cstr(&json);
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = leat_pg_run(&pg, "SET LOCAL search_path TO ''", error);
+    if (status == 0)
+        status = text ? read_missing(&pg, text, ret_missing, ret_grants, error) : leat_fail(error, "out of memory");
+    leat_pg_close(&pg);
+    leat_buf_free(&json);
+    return status;
+}

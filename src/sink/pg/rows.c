@@ -1,0 +1,555 @@
+#include "sink/pg/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/body.h"
+
+enum {
+    GROUPS_MAX = LEAT_ROUTES_MAX * LEAT_ROUTE_OP_COUNT, /* route and operation */
+    RECORDS_MIN = 64,
+    NO_WRITE = UINT32_MAX,
+};
+
+/* A write to one row: a record, or several of one key folded into one. The n-th write to a key of a batch belongs to
+ * round n: rounds go one after another. */
+typedef struct row_write {
+    leat_write write;
+    const leat_route *route; /* of the batch's version of the tables */
+    const leat_item *item;   /* of the first record: the key */
+    uint32_t record;         /* the first, index in the batch */
+    uint32_t record_count;
+    uint32_t round;
+    uint32_t statement;
+} row_write;
+
+typedef struct row_group {
+    leat_shape shape;
+    uint64_t named_by_all;
+    uint64_t operated_by_all;
+    uint32_t first; /* in rows->order */
+    uint32_t count;
+} row_group;
+
+/* A slot of the table of keys; one that an older batch used is empty. */
+typedef struct key_slot {
+    uint64_t batch;
+    uint32_t write; /* the newest of this key, NO_WRITE: none yet */
+} key_slot;
+
+/* The statement that takes rows of one route and operation in the current round. */
+typedef struct open_group {
+    uint32_t round; /* plus one; 0: none yet */
+    uint32_t statement;
+} open_group;
+
+struct leat_rows {
+    leat_body_parser *parser;
+    leat_folder *folder;
+    leat_body body;     /* of the record being decoded */
+    uint64_t batch;     /* counts builds */
+    uint32_t capacity;  /* records that the arrays below have room for */
+    row_write *writes;
+    uint32_t write_count;
+    uint32_t *in_turn;  /* writes as they are put into statements: by rounds, then those of ordered tables */
+    uint32_t *order;    /* writes in order of statements */
+    uint32_t *counts;   /* of a counting sort */
+    row_group *statements;
+    uint32_t statement_count;
+    key_slot *keys; /* open addressing, at most half full */
+    uint32_t key_mask;
+    leat_value *values; /* those of the writes, one for each column of the table */
+    size_t value_count;
+    size_t value_capacity;
+    open_group open[GROUPS_MAX];
+    leat_buf params;
+};
+
+/* --- memory ------------------------------------------------------------------------------------------------------ */
+
+leat_rows *leat_rows_new(void)
+{
+    leat_rows *rows = leat_must_calloc(1, sizeof *rows);
+    rows->parser = leat_body_parser_new();
+    rows->folder = leat_folder_new();
+    if (rows->parser && rows->folder)
+        return rows;
+    leat_rows_free(rows);
+    return NULL;
+}
+
+static void free_arrays(leat_rows *rows)
+{
+    free(rows->writes);
+    free(rows->in_turn);
+    free(rows->order);
+    free(rows->counts);
+    free(rows->statements);
+    free(rows->keys);
+    rows->capacity = 0;
+}
+
+void leat_rows_free(leat_rows *rows)
+{
+    if (!rows)
+        return;
+    free_arrays(rows);
+    free(rows->values);
+    leat_buf_free(&rows->params);
+    leat_folder_free(rows->folder);
+    leat_body_parser_free(rows->parser);
+    free(rows);
+}
+
+static int reserve_records(leat_rows *rows, uint32_t count)
+{
+    if (rows->capacity > 0 && count <= rows->capacity)
+        return 0;
+    size_t capacity = RECORDS_MIN;
+    while (capacity < count)
+        capacity *= 2;
+    free_arrays(rows);
+    rows->writes = calloc(capacity, sizeof *rows->writes);
+    rows->in_turn = calloc(capacity, sizeof *rows->in_turn);
+    rows->order = calloc(capacity, sizeof *rows->order);
+    rows->counts = calloc(capacity + 1, sizeof *rows->counts);
+    rows->statements = calloc(capacity, sizeof *rows->statements);
+    rows->keys = calloc(2 * capacity, sizeof *rows->keys);
+    if (!rows->writes || !rows->in_turn || !rows->order || !rows->counts || !rows->statements || !rows->keys)
+        return -1; /* capacity is 0: the next call frees what there is and tries again */
+    rows->capacity = (uint32_t)capacity;
+    rows->key_mask = (uint32_t)(2 * capacity - 1);
+    return 0;
+}
+
+/* For every record, so that the values of earlier writes stay where they are. */
+static int reserve_values(leat_rows *rows, const leat_batch *batch, const leat_routes *routes)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        const leat_item *item = batch->records[i].payload;
+        if (item->route)
+            count += routes->routes[item->route->index].table->column_count;
+    }
+    rows->value_count = 0;
+    if (count <= rows->value_capacity)
+        return 0;
+    free(rows->values);
+    rows->value_capacity = 0;
+    rows->values = calloc(2 * count, sizeof *rows->values);
+    if (!rows->values)
+        return -1;
+    rows->value_capacity = 2 * count;
+    return 0;
+}
+
+/* --- faults ------------------------------------------------------------------------------------------------------ */
+
+static int fail_memory(leat_rows_fault *fault)
+{
+    *fault = (leat_rows_fault){.outcome = LEAT_OUTAGE, .bad_record = -1};
+    return leat_fail(&fault->error, "out of memory");
+}
+
+static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table, const char *field,
+                       const char *message)
+{
+    *fault = (leat_rows_fault){
+        .outcome = LEAT_BAD_DATA, .bad_record = (int32_t)at, .relies_on_table = relies_on_table};
+    return leat_fail(&fault->error, "%s%s%s", field, *field ? ": " : "", message);
+}
+
+/* --- decoding ---------------------------------------------------------------------------------------------------- */
+
+static bool fits_key(leat_type type, int64_t value)
+{
+    if (type == LEAT_TYPE_INT2)
+        return value >= INT16_MIN && value <= INT16_MAX;
+    if (type == LEAT_TYPE_INT4)
+        return value >= INT32_MIN && value <= INT32_MAX;
+    return true;
+}
+
+/* The key was read as an older version of the table has it; integers may be narrower by now. */
+static const char *find_unfit_key(const leat_item *item, const leat_route *route)
+{
+    const leat_table *table = route->table;
+    for (uint32_t i = 0; item->route != route && i < table->key_count; i++) {
+        const leat_column *column = &table->columns[table->key_columns[i]];
+        if (!fits_key(column->type, item->key[i].integer))
+            return column->name;
+    }
+    return NULL;
+}
+
+/* The next write, as if the record were the only one of its key. */
+static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item, const leat_routes *routes,
+                         leat_rows_fault *fault)
+{
+    if (item->fault || !item->route)
+        return fail_record(fault, at, false, "", item->fault ? item->fault : "the record makes no sense");
+    const leat_route *route = &routes->routes[item->route->index];
+    const char *unfit = find_unfit_key(item, route);
+    if (unfit)
+        return fail_record(fault, at, true, unfit, "the number is too large for the column");
+    if (item->op != LEAT_DELETE) {
+        leat_body_error error;
+        leat_body_fault body_fault = leat_body_parse(rows->parser, route, item->op, item->record.value, item->key,
+                                                     &rows->body, &error);
+        if (body_fault == LEAT_BODY_MEMORY)
+            return fail_memory(fault);
+        if (body_fault != LEAT_BODY_OK)
+            return fail_record(fault, at, body_fault == LEAT_BODY_REFUSED, error.field, error.message);
+    }
+    row_write *write = &rows->writes[rows->write_count];
+    *write = (row_write){.route = route, .item = item, .record = at, .record_count = 1};
+    write->write.values = rows->values + rows->value_count;
+    if (leat_write_of(rows->folder, route, item->op, &rows->body, &write->write) < 0)
+        return fail_memory(fault);
+    return 0;
+}
+
+/* --- writes to one key ------------------------------------------------------------------------------------------- */
+
+static bool is_same_row(const row_write *a, const row_write *b)
+{
+    return a->item->hash == b->item->hash && a->route->table_index == b->route->table_index &&
+           leat_slice_equal(a->item->canonical_key, b->item->canonical_key);
+}
+
+static key_slot *find_key(leat_rows *rows, const row_write *write)
+{
+    uint64_t hash = write->item->hash;
+    uint32_t at = (uint32_t)(hash ^ (hash >> 32)) & rows->key_mask;
+    while (rows->keys[at].batch == rows->batch && !is_same_row(&rows->writes[rows->keys[at].write], write))
+        at = (at + 1) & rows->key_mask;
+    key_slot *slot = &rows->keys[at];
+    if (slot->batch != rows->batch)
+        *slot = (key_slot){.batch = rows->batch, .write = NO_WRITE};
+    return slot;
+}
+
+static leat_folded fold(leat_rows *rows, row_write *open, const row_write *next)
+{
+    if (open->route != next->route || !open->route->fold || open->route->table->is_ordered)
+        return LEAT_FOLD_APART;
+    leat_folded folded = leat_write_fold(rows->folder, open->route, &open->write, &next->write);
+    if (folded == LEAT_FOLDED)
+        open->record_count++;
+    return folded;
+}
+
+/* Folds the write just decoded into the newest of its key, or lets it follow that one. */
+static int take_write(leat_rows *rows)
+{
+    row_write *next = &rows->writes[rows->write_count];
+    key_slot *slot = find_key(rows, next);
+    if (slot->write != NO_WRITE) {
+        row_write *open = &rows->writes[slot->write];
+        leat_folded folded = fold(rows, open, next);
+        if (folded == LEAT_FOLD_MEMORY)
+            return -1;
+        if (folded == LEAT_FOLDED)
+            return 0;
+        next->round = open->round + 1;
+    }
+    slot->write = rows->write_count++;
+    rows->value_count += next->route->table->column_count;
+    return 0;
+}
+
+static int make_writes(leat_rows *rows, const leat_batch *batch, const leat_routes *routes, leat_rows_fault *fault)
+{
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        if (decode_record(rows, i, batch->records[i].payload, routes, fault) < 0)
+            return -1;
+        if (take_write(rows) < 0)
+            return fail_memory(fault);
+    }
+    return 0;
+}
+
+/* --- order ------------------------------------------------------------------------------------------------------- */
+
+static bool is_ordered(const row_write *write)
+{
+    return write->route->table->is_ordered;
+}
+
+/* Returns how many there are: all but those of ordered tables. */
+static uint32_t sort_by_round(leat_rows *rows)
+{
+    uint32_t round_count = 0;
+    uint32_t count = 0;
+    memset(rows->counts, 0, (rows->write_count + 1) * sizeof *rows->counts);
+    for (uint32_t i = 0; i < rows->write_count; i++) {
+        uint32_t round = rows->writes[i].round;
+        if (is_ordered(&rows->writes[i]))
+            continue;
+        count++;
+        rows->counts[round + 1]++;
+        round_count = round >= round_count ? round + 1 : round_count;
+    }
+    for (uint32_t i = 1; i < round_count; i++)
+        rows->counts[i] += rows->counts[i - 1];
+    for (uint32_t i = 0; i < rows->write_count; i++)
+        if (!is_ordered(&rows->writes[i]))
+            rows->in_turn[rows->counts[rows->writes[i].round]++] = i;
+    return count;
+}
+
+typedef struct log_order {
+    const leat_rows *rows;
+    const leat_batch *batch;
+} log_order;
+
+static int compare_in_log(const void *a, const void *b, void *context)
+{
+    const log_order *order = context;
+    const leat_batch_record *left = &order->batch->records[order->rows->writes[*(const uint32_t *)a].record];
+    const leat_batch_record *right = &order->batch->records[order->rows->writes[*(const uint32_t *)b].record];
+    if (left->partition != right->partition)
+        return left->partition < right->partition ? -1 : 1;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+/* Puts the writes to tables with further unique constraints behind the others, in the order of the log: a value may
+ * pass from row to row. */
+static void sort_ordered(leat_rows *rows, const leat_batch *batch, uint32_t first)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rows->write_count; i++)
+        if (is_ordered(&rows->writes[i]))
+            rows->in_turn[first + count++] = i;
+    log_order order = {rows, batch};
+    if (count > 1)
+        qsort_r(rows->in_turn + first, count, sizeof *rows->in_turn, compare_in_log, &order);
+}
+
+static uint32_t add_statement(leat_rows *rows, const row_write *write)
+{
+    rows->statements[rows->statement_count] = (row_group){
+        .shape = {.route = write->route, .op = write->write.op, .uniform = true},
+        .named_by_all = UINT64_MAX,
+        .operated_by_all = UINT64_MAX,
+    };
+    return rows->statement_count++;
+}
+
+/* The statement of this write's route and operation in its round, a new one when it is the first. */
+static uint32_t statement_of(leat_rows *rows, const row_write *write)
+{
+    if (is_ordered(write))
+        return add_statement(rows, write);
+    open_group *open = &rows->open[write->route->index * LEAT_ROUTE_OP_COUNT + write->write.op];
+    if (open->round != write->round + 1)
+        *open = (open_group){write->round + 1, add_statement(rows, write)};
+    return open->statement;
+}
+
+static void add_to_shape(row_group *statement, const leat_write *write)
+{
+    leat_shape *shape = &statement->shape;
+    shape->columns |= write->present;
+    shape->operated |= write->operated;
+    shape->merge = write->merge > shape->merge ? write->merge : shape->merge;
+    statement->named_by_all &= write->present;
+    statement->operated_by_all &= write->operated;
+    statement->count++;
+}
+
+static void group_writes(leat_rows *rows)
+{
+    memset(rows->open, 0, sizeof rows->open);
+    for (uint32_t i = 0; i < rows->write_count; i++) {
+        row_write *write = &rows->writes[rows->in_turn[i]];
+        write->statement = statement_of(rows, write);
+        add_to_shape(&rows->statements[write->statement], &write->write);
+    }
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < rows->statement_count; i++) {
+        row_group *statement = &rows->statements[i];
+        statement->shape.uniform = statement->shape.columns == statement->named_by_all &&
+                                   statement->shape.operated == statement->operated_by_all;
+        statement->first = first;
+        rows->counts[i] = first;
+        first += statement->count;
+    }
+    for (uint32_t i = 0; i < rows->write_count; i++) {
+        uint32_t at = rows->in_turn[i];
+        rows->order[rows->counts[rows->writes[at].statement]++] = at;
+    }
+}
+
+int leat_rows_build(leat_rows *rows, const leat_batch *batch, const leat_routes *routes, leat_rows_fault *ret_fault)
+{
+    rows->batch++;
+    rows->write_count = 0;
+    rows->statement_count = 0;
+    leat_body_parser_reset(rows->parser);
+    leat_folder_reset(rows->folder);
+    if (reserve_records(rows, batch->record_count) < 0 || reserve_values(rows, batch, routes) < 0)
+        return fail_memory(ret_fault);
+    if (make_writes(rows, batch, routes, ret_fault) < 0) {
+        rows->write_count = 0;
+        return -1;
+    }
+    uint32_t first_ordered = sort_by_round(rows);
+    sort_ordered(rows, batch, first_ordered);
+    group_writes(rows);
+    return 0;
+}
+
+uint32_t leat_rows_statement_count(const leat_rows *rows)
+{
+    return rows->statement_count;
+}
+
+uint32_t leat_rows_count(const leat_rows *rows)
+{
+    return rows->write_count;
+}
+
+leat_shape leat_rows_shape(const leat_rows *rows, uint32_t at)
+{
+    LEAT_ASSERT(at < rows->statement_count);
+    return rows->statements[at].shape;
+}
+
+/* --- parameters -------------------------------------------------------------------------------------------------- */
+
+/* The head of a one-dimensional array as array_recv wants it. "May hold NULLs" is not looked at there. */
+static void put_array_head(leat_buf *out, uint32_t element_oid, uint32_t count)
+{
+    leat_buf_be32(out, 1); /* dimensions */
+    leat_buf_be32(out, 1); /* may hold NULLs */
+    leat_buf_be32(out, element_oid);
+    leat_buf_be32(out, count);
+    leat_buf_be32(out, 1); /* first subscript */
+}
+
+static const row_write *write_at(const leat_rows *rows, const row_group *statement, uint32_t row)
+{
+    return &rows->writes[rows->order[statement->first + row]];
+}
+
+static void put_key_array(leat_rows *rows, const row_group *statement, uint32_t position)
+{
+    const leat_table *table = statement->shape.route->table;
+    const leat_column *column = &table->columns[table->key_columns[position]];
+    put_array_head(&rows->params, leat_statement_element_oid(column->type), statement->count);
+    for (uint32_t i = 0; i < statement->count; i++)
+        leat_value_binary(column, &write_at(rows, statement, i)->item->key[position], &rows->params);
+}
+
+static void put_column_array(leat_rows *rows, const row_group *statement, uint32_t index)
+{
+    static const leat_value null = {.presence = LEAT_NULL};
+    const leat_column *column = &statement->shape.route->table->columns[index];
+    uint64_t bit = (uint64_t)1 << index;
+    put_array_head(&rows->params, leat_statement_element_oid(column->type), statement->count);
+    for (uint32_t i = 0; i < statement->count; i++) {
+        const leat_write *write = &write_at(rows, statement, i)->write;
+        leat_value_binary(column, write->present & bit ? &write->values[index] : &null, &rows->params);
+    }
+}
+
+static void put_mask(leat_buf *out, uint64_t mask)
+{
+    leat_buf_be32(out, sizeof mask);
+    leat_buf_be64(out, mask);
+}
+
+static void put_named_array(leat_rows *rows, const row_group *statement)
+{
+    put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT8), statement->count);
+    for (uint32_t i = 0; i < statement->count; i++)
+        put_mask(&rows->params, write_at(rows, statement, i)->write.present);
+}
+
+static void put_operated_array(leat_rows *rows, const row_group *statement)
+{
+    put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT8), statement->count);
+    for (uint32_t i = 0; i < statement->count; i++)
+        put_mask(&rows->params, write_at(rows, statement, i)->write.operated);
+}
+
+static void put_record_counts(leat_rows *rows, const row_group *statement)
+{
+    put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT4), statement->count);
+    for (uint32_t i = 0; i < statement->count; i++) {
+        leat_buf_be32(&rows->params, sizeof(uint32_t));
+        leat_buf_be32(&rows->params, write_at(rows, statement, i)->record_count);
+    }
+}
+
+static void begin_params(leat_rows *rows, const row_group *statement, leat_shape shape, leat_row_statement *ret)
+{
+    ret->shape = shape;
+    ret->row_count = statement->count;
+    ret->param_count = 0;
+    leat_buf_clear(&rows->params);
+}
+
+/* Ends a parameter. The buffer may still move: only its place is known yet, and `values` is filled at the end. */
+static void end_param(leat_rows *rows, leat_row_statement *statement, size_t *from)
+{
+    statement->sizes[statement->param_count++] = (int)(rows->params.size - *from);
+    *from = rows->params.size;
+}
+
+static void put_keys(leat_rows *rows, const row_group *statement, leat_row_statement *ret, size_t *from)
+{
+    for (uint32_t i = 0; i < statement->shape.route->table->key_count; i++) {
+        put_key_array(rows, statement, i);
+        end_param(rows, ret, from);
+    }
+}
+
+static int end_params(const leat_rows *rows, leat_row_statement *ret)
+{
+    if (rows->params.failed || rows->params.size > INT32_MAX)
+        return -1;
+    const char *value = rows->params.data;
+    for (uint32_t i = 0; i < ret->param_count; value += ret->sizes[i++])
+        ret->values[i] = value;
+    return 0;
+}
+
+int leat_rows_statement(leat_rows *rows, uint32_t at, leat_shape shape, leat_row_statement *ret)
+{
+    LEAT_ASSERT(at < rows->statement_count);
+    const row_group *statement = &rows->statements[at];
+    LEAT_ASSERT(leat_shape_equal(&shape, &statement->shape) || !shape.uniform);
+    LEAT_ASSERT((statement->shape.columns & ~shape.columns) == 0);
+    LEAT_ASSERT((statement->shape.operated & ~shape.operated) == 0);
+    size_t from = 0;
+    begin_params(rows, statement, shape, ret);
+    put_keys(rows, statement, ret, &from);
+    for (uint64_t rest = shape.columns; rest; rest &= rest - 1) {
+        put_column_array(rows, statement, (uint32_t)__builtin_ctzll(rest));
+        end_param(rows, ret, &from);
+    }
+    if (!shape.uniform) {
+        put_named_array(rows, statement);
+        end_param(rows, ret, &from);
+    }
+    if (!shape.uniform && shape.operated != 0) {
+        put_operated_array(rows, statement);
+        end_param(rows, ret, &from);
+    }
+    return end_params(rows, ret);
+}
+
+int leat_rows_missing(leat_rows *rows, uint32_t at, leat_row_statement *ret)
+{
+    LEAT_ASSERT(at < rows->statement_count);
+    const row_group *statement = &rows->statements[at];
+    LEAT_ASSERT(leat_shape_counts_missing(&statement->shape));
+    size_t from = 0;
+    begin_params(rows, statement, statement->shape, ret);
+    put_keys(rows, statement, ret, &from);
+    put_record_counts(rows, statement);
+    end_param(rows, ret, &from);
+    return end_params(rows, ret);
+}

@@ -1,0 +1,341 @@
+#include "sink/pg/session_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+#include "sink/sqlstate.h"
+
+static void set_message(leat_job_result *result, const char *message)
+{
+    size_t size = strnlen(message, sizeof result->message - 1);
+    memcpy(result->message, message, size);
+    result->message[size] = '\0';
+}
+
+void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const char *sqlstate, const char *message)
+{
+    leat_job_result *result = &session->result;
+    session->failed = true;
+    result->outcome = outcome;
+    snprintf(result->sqlstate, sizeof result->sqlstate, "%s", sqlstate);
+    set_message(result, message);
+}
+
+static void set_answer_fault(leat_pg_session *session, const char *message)
+{
+    if (!session->failed)
+        leat_pg_session_fail(session, LEAT_NOT_UNDERSTOOD, "", message);
+}
+
+static const char *error_field(const PGresult *result, int code)
+{
+    const char *text = PQresultErrorField(result, code);
+    return text ? text : "";
+}
+
+static bool is_state(const PGresult *result, const char *sqlstate)
+{
+    return strcmp(error_field(result, PG_DIAG_SQLSTATE), sqlstate) == 0;
+}
+
+/* LT001, LT002: the partition is all there is in the detail. */
+static int32_t read_partition(const PGresult *error)
+{
+    const char *detail = error_field(error, PG_DIAG_MESSAGE_DETAIL);
+    char *end;
+    long partition = strtol(detail, &end, 10);
+    return end == detail || partition < 0 || partition > INT32_MAX ? -1 : (int32_t)partition;
+}
+
+static void set_part(leat_pg_session *session, uint32_t part, const char *name)
+{
+    snprintf(session->constraint[part], sizeof session->constraint[part], "%s", name);
+}
+
+/* The constraint must be one of the table written: a table that a trigger writes has a primary key too. Who is to blame
+ * for an error at commit cannot be told; there any table will do. */
+static void take_unique_violation(leat_pg_session *session, const job_command *command, const PGresult *error)
+{
+    if (command->kind != COMMAND_ROWS && command->kind != COMMAND_SYNC)
+        return;
+    const leat_table *table = NULL;
+    if (command->kind == COMMAND_ROWS)
+        table = leat_shapes_shape(session->shapes, command->statement)->route->table;
+    set_part(session, CONSTRAINT_SCHEMA, error_field(error, PG_DIAG_SCHEMA_NAME));
+    set_part(session, CONSTRAINT_TABLE, error_field(error, PG_DIAG_TABLE_NAME));
+    set_part(session, CONSTRAINT_NAME, error_field(error, PG_DIAG_CONSTRAINT_NAME));
+    set_part(session, WRITTEN_SCHEMA, table ? table->schema : "");
+    set_part(session, WRITTEN_TABLE, table ? table->name : "");
+    session->question = ASK_PRIMARY_KEY;
+}
+
+/* The name is not there, or it is: the server session is another than the one it was prepared in, or a pooler has lost
+ * its thread. A name is used for one statement only, so nothing else can have run under it. */
+static bool is_lost_name(const leat_pg_session *session, const PGresult *error)
+{
+    return !session->is_nameless && (is_state(error, "26000") || is_state(error, "42P05"));
+}
+
+/* A plan that no longer fits. 0A000 is said of many things; who says it does not depend on the server's language. */
+static bool is_stale_plan(const PGresult *error)
+{
+    return is_state(error, "0A000") && strcmp(error_field(error, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
+}
+
+static void take_stale_plan(leat_pg_session *session)
+{
+    session->result.outcome = LEAT_CONTENTION;
+    session->forget = true;
+    leat_board_ask(session->shared->board);
+}
+
+static void take_lost_name(leat_pg_session *session, const PGresult *error)
+{
+    session->result.outcome = LEAT_CONTENTION;
+    session->forget = true;
+    session->shared->is_nameless = session->shared->is_nameless || is_state(error, "26000");
+}
+
+static bool is_letter(const leat_pg_session *session)
+{
+    for (uint32_t i = 0; i < session->command_count; i++) {
+        if (session->commands[i].kind == COMMAND_DEAD_LETTER)
+            return true;
+    }
+    return false;
+}
+
+static bool is_own_number(uint32_t statement)
+{
+    return statement == ADVANCE_NUMBER || statement == PLAN_ROWS_NUMBER || statement == PLAN_PLAINLY_NUMBER;
+}
+
+/* An error at commit is that of what was written. */
+static leat_sql_part part_of(const leat_pg_session *session, const job_command *command)
+{
+    switch (command->kind) {
+    case COMMAND_ROWS:
+    case COMMAND_MISSING:
+        return LEAT_SQL_ROWS;
+    case COMMAND_PREPARE:
+        return is_own_number(command->statement) ? LEAT_SQL_OWN : LEAT_SQL_PREPARE;
+    case COMMAND_DEAD_LETTER:
+        return LEAT_SQL_LETTER;
+    case COMMAND_SYNC:
+        if (session->kind != LEAT_JOB_BATCH)
+            return LEAT_SQL_OWN;
+        return is_letter(session) ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
+    default:
+        return LEAT_SQL_OWN;
+    }
+}
+
+static leat_outcome outcome_of(const PGresult *error, leat_sql_part part)
+{
+    leat_sql_error said = {.sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE),
+                           .severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
+                           .table = PQresultErrorField(error, PG_DIAG_TABLE_NAME),
+                           .constraint = PQresultErrorField(error, PG_DIAG_CONSTRAINT_NAME),
+                           .function = PQresultErrorField(error, PG_DIAG_SOURCE_FUNCTION)};
+    return leat_sqlstate_outcome(&said, part);
+}
+
+/* Another connection may lead to a server that takes writes, or to a session that is not in somebody's transaction. */
+static bool is_misled(const PGresult *error)
+{
+    return is_state(error, "25006") || strncmp(error_field(error, PG_DIAG_SQLSTATE), "25P", 3) == 0;
+}
+
+/* LT003: what a session begins with here is not READ COMMITTED. Said from now on, by every transaction; who has said it and
+ * hears this all the same does not understand it. */
+static void take_isolation(leat_pg_session *session, const PGresult *error)
+{
+    leat_pg_shared *shared = session->shared;
+    if (!is_state(error, "LT003") || session->said_isolation)
+        return;
+    session->result.outcome = LEAT_CONTENTION;
+    if (!shared->says_isolation)
+        leat_info("shard %s: default_transaction_isolation is not read committed for leat's role: every transaction says it "
+                  "itself, by one more command", shared->shard_name);
+    shared->says_isolation = true;
+}
+
+/* The first error counts: what follows it, up to the Sync, was not done. */
+static void take_error(leat_pg_session *session, const job_command *command, const PGresult *error)
+{
+    if (session->failed)
+        return;
+    const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+    leat_sql_part part = part_of(session, command);
+    leat_outcome outcome = outcome_of(error, part);
+    leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE), message ? message : PQresultErrorMessage(error));
+    session->result.too_long = is_state(error, "57014") || is_state(error, "25P04"); /* statement_timeout, transaction_timeout */
+    session->result.of_rows = part == LEAT_SQL_ROWS;
+    if (outcome == LEAT_FENCED || outcome == LEAT_WENT_BACK)
+        session->result.partition = read_partition(error);
+    if (is_state(error, "23505") && outcome == LEAT_NOT_YET)
+        take_unique_violation(session, command, error);
+    if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
+        session->question = ASK_TERMINATE;
+    take_isolation(session, error);
+    if (is_state(error, "42501")) /* privileges of the role make no plan stale, and a plan may be one that hides rows */
+        session->forget = true;
+    if (is_lost_name(session, error))
+        take_lost_name(session, error);
+    else if (is_stale_plan(error))
+        take_stale_plan(session);
+    else if (outcome == LEAT_DRIFT)
+        leat_board_ask(session->shared->board);
+    session->is_spoilt = outcome == LEAT_UNKNOWN || (outcome == LEAT_OUTAGE && is_misled(error));
+}
+
+/* A question's own failure changes nothing about the job's. */
+static void take_question_error(leat_pg_session *session, const PGresult *error)
+{
+    leat_warn("asked about a failed job, PostgreSQL said %s: %s", error_field(error, PG_DIAG_SQLSTATE),
+              error_field(error, PG_DIAG_MESSAGE_PRIMARY));
+    session->is_spoilt = outcome_of(error, LEAT_SQL_OWN) == LEAT_UNKNOWN;
+}
+
+static void take_server(leat_pg_session *session, const PGresult *answer, int column)
+{
+    if (leat_pg_field_server(answer, column, &session->server) == 0)
+        session->is_told = true;
+    else
+        set_answer_fault(session, "the server has not said which one it is");
+}
+
+static void take_claim(leat_pg_session *session, const PGresult *answer)
+{
+    leat_claim claim;
+    int64_t epoch, base_seq, low;
+    leat_newest newest;
+    int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+        base[i] = -1;
+    if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 || leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
+        leat_pg_field_int8(answer, 0, 2, &base_seq) < 0 ||
+        leat_pg_field_ints(answer, 0, 3, base, LEAT_PROGRESS_SUBPARTITIONS) < 0 ||
+        leat_pg_field_int8(answer, 0, 4, &low) < 0 || leat_pg_field_int8(answer, 0, 5, &newest.offset) < 0 ||
+        leat_pg_field_int8(answer, 0, 6, &newest.at_ms) < 0 || leat_pg_field_int4(answer, 0, 7, &newest.epoch) < 0) {
+        set_answer_fault(session, "leat.claim has answered in a form this program does not know");
+        return;
+    }
+    leat_progress_begin(&session->progress, claim, epoch, base_seq, base, low, newest);
+    session->claim_read = true;
+}
+
+static int take_progress_row(leat_pg_session *session, const PGresult *answer, int row)
+{
+    int64_t seq, at_ms;
+    int32_t leader_epoch;
+    int64_t wide[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
+    int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_PROGRESS_SUBPARTITIONS);
+    if (leat_pg_field_int8(answer, row, 0, &seq) < 0 || count < 0 ||
+        leat_pg_field_ints(answer, row, 2, offsets, LEAT_PROGRESS_SUBPARTITIONS) != count ||
+        leat_pg_field_int8(answer, row, 3, &at_ms) < 0 || leat_pg_field_int4(answer, row, 4, &leader_epoch) < 0)
+        return -1;
+    for (int i = 0; i < count; i++)
+        subpartitions[i] = (int16_t)wide[i];
+    return leat_progress_row(&session->progress, seq, subpartitions, offsets, (uint32_t)count, at_ms, leader_epoch);
+}
+
+static void take_progress(leat_pg_session *session, const PGresult *answer)
+{
+    if (!session->claim_read) {
+        set_answer_fault(session, "leat.rows has answered before leat.claim");
+        return;
+    }
+    for (int row = 0; row < PQntuples(answer); row++) {
+        if (take_progress_row(session, answer, row) < 0) {
+            set_answer_fault(session, "leat.progress has a row that makes no sense");
+            return;
+        }
+    }
+}
+
+static void take_terminated(leat_pg_session *session, const PGresult *answer)
+{
+    int32_t count;
+    if (leat_pg_field_int4(answer, 0, 0, &count) < 0 || count == 0)
+        return;
+    if (count < 0) {
+        set_message(&session->result, "a session of leat holds the partition, and its commit waits for a synchronous standby: see "
+                                      "synchronous_standby_names");
+        return;
+    }
+    session->shared->counters.holders_terminated += (uint64_t)count;
+    leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed", session->partition, count);
+}
+
+static void take_missing(leat_pg_session *session, const PGresult *answer)
+{
+    int64_t count;
+    if (leat_pg_field_int8(answer, 0, 0, &count) < 0 || count < 0)
+        set_answer_fault(session, "the count of dropped records has come in a form this program does not know");
+    else
+        session->dropped_count += (uint64_t)count;
+}
+
+static void take_answer(leat_pg_session *session, const job_command *command, const PGresult *answer)
+{
+    switch (command->kind) {
+    case COMMAND_PREPARE:
+        session->prepared[command->statement] = PREPARED;
+        break;
+    case COMMAND_CLAIM:
+        take_claim(session, answer);
+        take_server(session, answer, 8);
+        break;
+    case COMMAND_PROGRESS:
+        take_progress(session, answer);
+        break;
+    case COMMAND_MISSING:
+        take_missing(session, answer);
+        break;
+    case COMMAND_TERMINATE:
+        take_terminated(session, answer);
+        break;
+    case COMMAND_IS_PRIMARY_KEY:
+        session->result.races = PQntuples(answer) > 0;
+        break;
+    case COMMAND_ADVANCE:
+    case COMMAND_COMPACT:
+        take_server(session, answer, 1);
+        break;
+    case COMMAND_ISOLATION:
+    case COMMAND_SETTINGS:
+    case COMMAND_ROWS:
+    case COMMAND_DEAD_LETTER:
+    case COMMAND_SYNC:
+        break;
+    }
+}
+
+void leat_pg_session_result(leat_pg_session *session, const PGresult *result)
+{
+    if (session->state != SESSION_SENT)
+        return;
+    if (!result) {
+        session->answered++;
+        return;
+    }
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_PIPELINE_SYNC) {
+        session->state = SESSION_ANSWERED;
+        return;
+    }
+    /* An error of the commit itself (a deferred constraint) comes where the Sync is. */
+    uint32_t at = session->answered < session->command_count ? session->answered : session->command_count - 1;
+    const job_command *command = &session->commands[at];
+    if (status == PGRES_FATAL_ERROR && session->is_asking)
+        take_question_error(session, result);
+    else if (status == PGRES_FATAL_ERROR)
+        take_error(session, command, result);
+    else if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+        take_answer(session, command, result);
+}

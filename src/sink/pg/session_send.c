@@ -1,0 +1,513 @@
+#include "sink/pg/session_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "sink/pg/dead_letter.h"
+
+/* Each with what says on which server it ran, without and with the timeline. */
+#define TOLD_BY(what, from) \
+    {what ", " LEAT_PG_STARTED_SQL from, what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
+
+static const char *const advance_sql[] = TOLD_BY(
+    "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
+    " $9::int8[], $10::int4)",
+    "");
+
+static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
+
+static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
+
+/* The wait for the lock must end by itself, as 55P03: then whoever keeps it is ended. A time limit of the server's that is shorter
+ * would end the statement, or the session, before. */
+#define CLAIM_WAIT_SQL \
+    "least($3::int4, (SELECT greatest(min(setting::int8) / 2, 1)::int4 FROM pg_catalog.pg_settings" \
+    " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
+
+static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
+                                               " newest_epoch",
+                                               " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
+
+/* However long a statement may wait for a row: who holds a partition at a claim holds it in a batch of its own, which the claim
+ * makes worthless, or is frozen. */
+enum { CLAIM_WAIT_MS = 10000 };
+
+static const char progress_sql[] =
+    "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat.rows($1::int4, $2::int4)";
+
+static const char *const compact_sql[] = TOLD_BY(
+    "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int4,"
+    " $10::int8[], $11::int4)",
+    "");
+
+static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
+
+/* A row of a partitioned table stands in a partition, whose own copy of the constraint is what the error names. A standby, to
+ * which a pooler may have led, does not know the present: there the answer is the one that is tried again. */
+static const char is_primary_key_sql[] =
+    "SELECT 1 WHERE pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS c"
+    " JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid"
+    " JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace"
+    " WHERE c.contype = 'p' AND n.nspname = $1::text AND r.relname = $2::text AND c.conname = $3::text"
+    "   AND ($5::text = '' OR EXISTS ("
+    "       SELECT FROM pg_catalog.pg_class AS w"
+    "         JOIN pg_catalog.pg_namespace AS m ON m.oid = w.relnamespace"
+    "        WHERE m.nspname = $4::text AND w.relname = $5::text"
+    "          AND (w.oid = r.oid"
+    "               OR w.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) AS a (relid))))))";
+
+/* --- life -------------------------------------------------------------------------------------------------------- */
+
+leat_pg_session *leat_pg_session_new(leat_pg_shared *shared)
+{
+    leat_pg_session *session = leat_must_calloc(1, sizeof *session);
+    session->shared = shared;
+    return session;
+}
+
+void leat_pg_session_free(leat_pg_session *session)
+{
+    if (!session)
+        return;
+    leat_shapes_drop(session->shapes);
+    leat_pg_params_free(&session->params);
+    free(session->commands);
+    free(session);
+}
+
+void leat_pg_session_begin(leat_pg_session *session)
+{
+    LEAT_ASSERT(session->state == SESSION_IDLE);
+    LEAT_ASSERT(getrandom(&session->name_key, sizeof session->name_key, 0) == sizeof session->name_key);
+    session->parses = 0;
+    session->forget = true;
+    session->is_spoilt = false;
+}
+
+bool leat_pg_session_is_open(const leat_pg_session *session)
+{
+    return session->state != SESSION_IDLE;
+}
+
+bool leat_pg_session_is_over(const leat_pg_session *session)
+{
+    return session->state == SESSION_OVER;
+}
+
+bool leat_pg_session_is_spoilt(const leat_pg_session *session)
+{
+    return session->is_spoilt;
+}
+
+bool leat_pg_session_is_worn(const leat_pg_session *session)
+{
+    return session->parses >= PARSES_MAX;
+}
+
+const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
+{
+    return session->is_told ? &session->server : NULL;
+}
+
+/* --- sending ----------------------------------------------------------------------------------------------------- */
+
+static int reserve_commands(leat_pg_session *session, size_t count)
+{
+    if (count <= session->command_capacity)
+        return 0;
+    job_command *grown = realloc(session->commands, 2 * count * sizeof *grown);
+    if (!grown)
+        return -1;
+    session->commands = grown;
+    session->command_capacity = (uint32_t)(2 * count);
+    return 0;
+}
+
+static void note_command(leat_pg_session *session, command_kind kind, uint32_t statement)
+{
+    LEAT_ASSERT(session->command_count < session->command_capacity);
+    session->commands[session->command_count++] = (job_command){kind, statement};
+}
+
+static void send_query(leat_pg_session *session, leat_pg_conn *conn, command_kind kind, const char *sql)
+{
+    leat_pg_params *params = &session->params;
+    if (leat_pg_params_end(params) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    note_command(session, kind, 0);
+    leat_pg_conn_query(conn, sql, params->count, params->values, params->sizes);
+}
+
+static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
+{
+    note_command(session, COMMAND_SYNC, 0);
+    session->state = SESSION_SENT;
+    leat_pg_conn_sync(conn);
+}
+
+/* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the Sync; and of SET TRANSACTION
+ * outside a block the server warns each time, in its log. The variable that it sets can be set without a word as long as
+ * nothing has taken a snapshot, and ends with the transaction. */
+static void send_isolation(leat_pg_session *session, leat_pg_conn *conn)
+{
+    session->said_isolation = session->shared->says_isolation;
+    if (!session->said_isolation)
+        return;
+    leat_pg_params_begin(&session->params);
+    send_query(session, conn, COMMAND_ISOLATION, "SET transaction_isolation = 'read committed'");
+}
+
+static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)
+{
+    session->command_count = 0;
+    session->answered = 0;
+    session->is_nameless = session->shared->is_nameless;
+    send_isolation(session, conn);
+    if (session->forget)
+        memset(session->prepared, UNPREPARED, sizeof session->prepared);
+    session->forget = false;
+}
+
+/* Prepares the statement where the connection does not have it yet, in the pipeline that uses it. */
+static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement, const char *sql,
+                    char ret_name[NAME_SIZE])
+{
+    bool is_new = session->prepared[statement] == UNPREPARED;
+    if (is_new)
+        session->names[statement] = ++session->parses;
+    snprintf(ret_name, NAME_SIZE, "leat_%016" PRIx64 "_%" PRIu32, session->name_key, session->names[statement]);
+    if (!is_new)
+        return;
+    session->prepared[statement] = PREPARE_SENT;
+    note_command(session, COMMAND_PREPARE, statement);
+    leat_pg_conn_prepare(conn, ret_name, sql);
+}
+
+/* A statement that is worth preparing. */
+static void send_statement(leat_pg_session *session, leat_pg_conn *conn, job_command command, const char *sql,
+                           uint32_t count, const char *const *values, const int *sizes)
+{
+    char name[NAME_SIZE];
+    if (!session->is_nameless)
+        prepare(session, conn, command.statement, sql, name);
+    note_command(session, command.kind, command.statement);
+    if (session->is_nameless)
+        leat_pg_conn_query(conn, sql, count, values, sizes);
+    else
+        leat_pg_conn_execute(conn, name, count, values, sizes);
+}
+
+/* Index of those statements that say where they ran. */
+static bool tells_timeline(const leat_pg_conn *conn)
+{
+    return leat_pg_conn_server(conn)->timeline[0] != '\0';
+}
+
+static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const leat_batch_part *part)
+{
+    leat_pg_params *params = &session->params;
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)part->partition);
+    leat_pg_params_uuid(params, part->claim.token);
+    leat_pg_params_int8(params, part->seq);
+    leat_pg_params_int2s(params, part->subpartitions, part->count);
+    leat_pg_params_int8s(params, part->offsets, part->count);
+    leat_pg_params_int8(params, part->newest.at_ms);
+    leat_pg_params_int4(params, part->newest.epoch);
+    leat_pg_params_int8s(params, part->needs, part->needs_count);
+    leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
+    if (leat_pg_params_end(params) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    send_statement(session, conn, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER}, advance_sql[tells_timeline(conn)],
+                   params->count, params->values, params->sizes);
+}
+
+/* What the row statement is about to drop, before it hides that. */
+static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t at, uint32_t statement)
+{
+    const char *sql = leat_shapes_missing_sql(session->shapes, statement);
+    if (!sql)
+        return;
+    leat_row_statement rows;
+    if (leat_rows_missing(session->shared->rows, at, &rows) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    uint32_t number = MISSING_NUMBERS + rows.shape.route->index;
+    send_statement(session, conn, (job_command){COMMAND_MISSING, number}, sql, rows.param_count, rows.values,
+                   rows.sizes);
+}
+
+/* Triggers for the statement fire before it reads a row, and a plan that hides rows is wanted where that is accepted: then
+ * it is planned as any other session would. */
+static bool is_planned_plainly(const leat_shape *shape)
+{
+    const leat_table *table = shape->route->table;
+    return table->statement_triggers & leat_shape_events(shape) || (table->row_security && shape->route->accept_row_security);
+}
+
+/* leat.advance has set what the first row statement is planned with, and each gives that back before it writes. */
+static void send_settings(leat_pg_session *session, leat_pg_conn *conn, uint32_t at, const leat_shape *shape)
+{
+    bool is_plain = is_planned_plainly(shape);
+    if (at == 0 && !is_plain)
+        return;
+    job_command command = {COMMAND_SETTINGS, is_plain ? PLAN_PLAINLY_NUMBER : PLAN_ROWS_NUMBER};
+    send_statement(session, conn, command, is_plain ? plan_plainly_sql : plan_rows_sql, 0, NULL, NULL);
+}
+
+static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
+{
+    leat_pg_shared *shared = session->shared;
+    leat_shape shape;
+    leat_row_statement rows;
+    int statement = leat_shapes_find(session->shapes, leat_rows_shape(shared->rows, at), &shape);
+    if (statement >= 0) {
+        send_settings(session, conn, at, &shape);
+        send_missing(session, conn, at, (uint32_t)statement);
+    }
+    if (statement < 0 || leat_rows_statement(shared->rows, at, shape, &rows) < 0) {
+        leat_pg_conn_break(conn, "out of memory");
+        return;
+    }
+    send_statement(session, conn, (job_command){COMMAND_ROWS, (uint32_t)statement},
+                   leat_shapes_sql(session->shapes, (uint32_t)statement), rows.param_count, rows.values, rows.sizes);
+    shared->counters.statements++;
+}
+
+/* It is over before anything was sent. */
+static void refuse(leat_pg_session *session, leat_outcome outcome, const char *message)
+{
+    leat_pg_session_fail(session, outcome, "", message);
+    session->state = SESSION_OVER;
+}
+
+static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+{
+    LEAT_ASSERT(batch->record_count == 1);
+    leat_dead_letter_params(&session->params, session->shared->source_id, &batch->records[0], batch->dead);
+    send_query(session, conn, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
+}
+
+static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+{
+    if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
+        refuse(session, LEAT_OUTAGE, "out of memory");
+        return;
+    }
+    begin_pipeline(session, conn);
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        send_advance(session, conn, &batch->parts[i]);
+    send_dead_letter(session, conn, batch);
+    send_sync(session, conn);
+}
+
+/* Every table version has shapes of its own, since a shape points into it. */
+static void take_newest_routes(leat_pg_shared *shared)
+{
+    const leat_routes *newest = &leat_board_at(shared->board, shared->shard)->routes;
+    if (newest == shared->routes)
+        return;
+    leat_shapes_drop(shared->shapes);
+    shared->shapes = leat_shapes_new();
+    shared->routes = newest;
+}
+
+static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
+{
+    if (session->shapes == shapes)
+        return;
+    session->forget = session->forget || session->shapes;
+    leat_shapes_drop(session->shapes);
+    session->shapes = leat_shapes_hold(shapes);
+}
+
+/* Another version of the table might have taken the record: until somebody has looked, it may be that one's. */
+static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault, int64_t looked_us)
+{
+    refuse(session, fault->outcome, fault->error.text);
+    session->result.bad_record = fault->bad_record;
+    if (!fault->relies_on_table)
+        return;
+    session->result.looked_us = looked_us;
+    leat_board_ask(session->shared->board);
+}
+
+static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+{
+    leat_pg_shared *shared = session->shared;
+    leat_rows_fault fault = {0};
+    int64_t looked_us = leat_board_looked_us(shared->board, shared->shard);
+    take_newest_routes(shared);
+    use_shapes(session, shared->shapes);
+    if (leat_rows_build(shared->rows, batch, shared->routes, &fault) < 0) {
+        refuse_batch(session, &fault, looked_us);
+        return;
+    }
+    uint32_t statement_count = leat_rows_statement_count(shared->rows);
+    session->row_count = leat_rows_count(shared->rows);
+    if (reserve_commands(session, (size_t)batch->part_count + 6 * (size_t)statement_count + COMMANDS_FEW) < 0) {
+        refuse(session, LEAT_OUTAGE, "out of memory");
+        return;
+    }
+    begin_pipeline(session, conn);
+    for (uint32_t i = 0; i < batch->part_count; i++)
+        send_advance(session, conn, &batch->parts[i]);
+    for (uint32_t i = 0; i < statement_count; i++)
+        send_rows(session, conn, i);
+    send_sync(session, conn);
+}
+
+static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
+{
+    leat_pg_params *params = &session->params;
+    int64_t wait_ms = session->shared->lock_timeout_ms;
+    begin_pipeline(session, conn);
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)session->partition);
+    leat_pg_params_int4(params, (int32_t)(wait_ms < CLAIM_WAIT_MS ? wait_ms : CLAIM_WAIT_MS));
+    send_query(session, conn, COMMAND_CLAIM, claim_sql[tells_timeline(conn)]);
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)session->partition);
+    send_query(session, conn, COMMAND_PROGRESS, progress_sql);
+    send_sync(session, conn);
+}
+
+static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const leat_compaction *compaction)
+{
+    leat_pg_params *params = &session->params;
+    begin_pipeline(session, conn);
+    leat_pg_params_begin(params);
+    leat_pg_params_int4(params, session->shared->source_id);
+    leat_pg_params_int4(params, (int32_t)compaction->partition);
+    leat_pg_params_uuid(params, compaction->claim.token);
+    leat_pg_params_int8(params, compaction->base_seq);
+    leat_pg_params_int8s(params, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
+    leat_pg_params_int8(params, compaction->low);
+    leat_pg_params_int8(params, compaction->newest.offset);
+    leat_pg_params_int8(params, compaction->newest.at_ms);
+    leat_pg_params_int4(params, compaction->newest.epoch);
+    leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
+    leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
+    send_query(session, conn, COMMAND_COMPACT, compact_sql[tells_timeline(conn)]);
+    send_sync(session, conn);
+}
+
+void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const leat_job *job)
+{
+    LEAT_ASSERT(session->state == SESSION_IDLE);
+    session->job_id = job->id;
+    session->kind = job->kind;
+    session->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
+    session->row_count = 0;
+    session->dropped_count = 0;
+    session->failed = false;
+    session->is_told = false;
+    session->claim_read = false;
+    session->question = ASK_NOTHING;
+    session->is_asking = false;
+    session->result =
+        (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
+    if (reserve_commands(session, COMMANDS_FEW) < 0)
+        refuse(session, LEAT_OUTAGE, "out of memory");
+    else if (job->kind == LEAT_JOB_BATCH && job->batch.dead)
+        start_dead_letter(session, conn, &job->batch);
+    else if (job->kind == LEAT_JOB_BATCH)
+        start_rows(session, conn, &job->batch);
+    else if (job->kind == LEAT_JOB_CLAIM)
+        start_claim(session, conn);
+    else
+        start_compaction(session, conn, &job->compaction);
+    LEAT_ASSERT(session->state != SESSION_IDLE);
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------- */
+
+static void ask(leat_pg_session *session, leat_pg_conn *conn)
+{
+    leat_pg_params *params = &session->params;
+    session->command_count = 0;
+    session->answered = 0;
+    session->is_asking = true;
+    leat_pg_params_begin(params);
+    if (session->question == ASK_TERMINATE) {
+        leat_pg_params_int4(params, session->shared->source_id);
+        leat_pg_params_int4(params, (int32_t)session->partition);
+        send_query(session, conn, COMMAND_TERMINATE, terminate_sql);
+    } else {
+        for (size_t i = 0; i < CONSTRAINT_PARTS; i++)
+            leat_pg_params_text(params, session->constraint[i]);
+        send_query(session, conn, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
+    }
+    send_sync(session, conn);
+}
+
+/* Statements whose PREPARE did not come to its turn are to be sent again. */
+static void settle_prepared(leat_pg_session *session)
+{
+    for (uint32_t i = 0; i < session->command_count; i++) {
+        const job_command *command = &session->commands[i];
+        if (command->kind == COMMAND_PREPARE && session->prepared[command->statement] == PREPARE_SENT)
+            session->prepared[command->statement] = UNPREPARED;
+    }
+}
+
+static void end_job(leat_pg_session *session)
+{
+    session->state = SESSION_OVER;
+    if (session->failed)
+        return;
+    session->shared->counters.rows += session->row_count;
+    session->shared->counters.patches_dropped += session->dropped_count;
+    if (session->kind != LEAT_JOB_CLAIM)
+        return;
+    if (session->claim_read)
+        session->result.progress = &session->progress;
+    else
+        leat_pg_session_fail(session, LEAT_NOT_UNDERSTOOD, "", "leat.claim has not answered");
+}
+
+void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)
+{
+    if (session->state != SESSION_ANSWERED)
+        return;
+    settle_prepared(session);
+    if (session->question != ASK_NOTHING && !session->is_asking && !session->is_spoilt)
+        ask(session, conn);
+    else
+        end_job(session);
+}
+
+void leat_pg_session_lost(leat_pg_session *session, const char *message)
+{
+    if (session->state == SESSION_ANSWERED || session->is_asking) {
+        end_job(session);
+        return;
+    }
+    if (session->state != SESSION_SENT)
+        return;
+    if (!session->failed)
+        leat_pg_session_fail(session, LEAT_UNKNOWN, "", message);
+    session->result.outcome = LEAT_UNKNOWN;
+    session->result.partition = -1;
+    session->state = SESSION_OVER;
+}
+
+uint32_t leat_pg_session_take(leat_pg_session *session, leat_job_result *ret)
+{
+    LEAT_ASSERT(session->state == SESSION_OVER);
+    *ret = session->result;
+    session->state = SESSION_IDLE;
+    session->is_asking = false;
+    return session->job_id;
+}

@@ -1,0 +1,106 @@
+/*
+ * session_state.h - the inside of a session, shared by what sends a job (session_send.c) and what reads the answers
+ * (session_receive.c). Not for use elsewhere.
+ */
+#ifndef LEAT_SINK_PG_SESSION_STATE_H
+#define LEAT_SINK_PG_SESSION_STATE_H
+
+#include "sink/pg/session_send.h"
+#include "sink/pg/params.h"
+
+typedef enum command_kind {
+    COMMAND_PREPARE, /* a row statement, or advance */
+    COMMAND_ADVANCE,
+    COMMAND_SETTINGS, /* for the row statement after it */
+    COMMAND_ROWS, /* a row statement */
+    COMMAND_MISSING, /* counts what the row statement after it drops */
+    COMMAND_DEAD_LETTER,
+    COMMAND_CLAIM,
+    COMMAND_PROGRESS,
+    COMMAND_COMPACT,
+    COMMAND_TERMINATE,
+    COMMAND_IS_PRIMARY_KEY,
+    COMMAND_ISOLATION,
+    COMMAND_SYNC,
+} command_kind;
+
+typedef struct job_command {
+    command_kind kind;
+    uint32_t statement; /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance, and so on */
+} job_command;
+
+enum {
+    ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
+    PLAN_ROWS_NUMBER,
+    PLAN_PLAINLY_NUMBER,
+    MISSING_NUMBERS, /* one a route */
+    STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
+    NAME_SIZE = 40,
+    PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had so many is worn out */
+    COMMANDS_FEW = 5, /* of a claim, a compaction, a question */
+};
+
+/* A job goes down this list; from ANSWERED once back to SENT when there is a question. */
+typedef enum session_state {
+    SESSION_IDLE,
+    SESSION_SENT,     /* its Sync is not answered yet */
+    SESSION_ANSWERED, /* it is */
+    SESSION_OVER,     /* the result can be taken */
+} session_state;
+
+typedef enum question { ASK_NOTHING, ASK_TERMINATE, ASK_PRIMARY_KEY } question;
+
+/* The parameters of the question after the primary key. */
+enum {
+    CONSTRAINT_SCHEMA,
+    CONSTRAINT_TABLE, /* of a partitioned table: the partition */
+    CONSTRAINT_NAME,
+    WRITTEN_SCHEMA, /* "" with the next: any table will do */
+    WRITTEN_TABLE,
+    CONSTRAINT_PARTS,
+};
+
+typedef enum preparation { UNPREPARED, PREPARE_SENT, PREPARED } preparation;
+
+struct leat_pg_session {
+    leat_pg_shared *shared;
+    session_state state;
+    bool is_spoilt;
+
+    leat_shapes *shapes;              /* what the numbers mean; held, NULL before the first batch */
+    uint8_t prepared[STATEMENTS_MAX]; /* preparation, by statement number */
+    uint32_t names[STATEMENTS_MAX];   /* the second number of the name it was prepared under last */
+    uint64_t name_key;                /* the first number of all names: random, another with each opening */
+    uint32_t parses;                  /* names given on this connection */
+    bool forget;                      /* what is prepared is to be prepared again */
+    bool is_nameless;                 /* this job is sent without names */
+
+    job_command *commands;
+    uint32_t command_count;
+    uint32_t command_capacity;
+    uint32_t answered; /* commands whose results have ended */
+
+    uint32_t job_id;
+    leat_job_kind kind;
+    uint32_t partition;
+    uint32_t row_count;
+    uint64_t dropped_count;
+    bool failed;
+    bool said_isolation; /* the job's transaction has been told to be READ COMMITTED */
+    leat_job_result result;
+    question question; /* to be asked once the Sync is answered */
+    bool is_asking;    /* it has been sent */
+    char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the table written */
+
+    bool is_told; /* `server` is what the job's own transaction said of where it ran */
+    leat_pg_server server;
+
+    bool claim_read; /* the row of leat.claim is in `progress` */
+    leat_progress progress;
+    leat_pg_params params;
+};
+
+/* The first failure of a job is its result. */
+void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const char *sqlstate, const char *message);
+
+#endif

@@ -1,0 +1,418 @@
+#include "sink/pg/admin.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "sink/pg/blocking.h"
+#include "sink/shard_source.h"
+
+/* ---- reading ---- */
+
+static int copy_text(char *ret, size_t size, const PGresult *result, int column, leat_error *error)
+{
+    const char *text = PQgetvalue(result, 0, column);
+    if (strlen(text) >= size)
+        return leat_fail(error, "leat.sources.%s is too long: %s", PQfname(result, column), text);
+    memcpy(ret, text, strlen(text) + 1);
+    return 0;
+}
+
+static int take_source(const PGresult *result, leat_source *ret, leat_layout *ret_layout, leat_error *error)
+{
+    enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS };
+    ret->id = (int32_t)leat_pg_integer(result, 0, ID);
+    if (copy_text(ret->log_identity, sizeof ret->log_identity, result, LOG_IDENTITY, error) != 0 ||
+        copy_text(ret->topic, sizeof ret->topic, result, TOPIC, error) != 0 ||
+        copy_text(ret->topic_id, sizeof ret->topic_id, result, TOPIC_ID, error) != 0 ||
+        copy_text(ret->hash, sizeof ret->hash, result, HASH, error) != 0)
+        return -1;
+    ret->subpartitions = (uint32_t)leat_pg_integer(result, 0, SUBPARTITIONS);
+    if (PQgetisnull(result, 0, PARTITIONS))
+        return leat_fail(error, "leat.sources.layout of topic %s has no partitions", ret->topic);
+    ret_layout->partition_count = (uint32_t)leat_pg_integer(result, 0, PARTITIONS);
+    return 0;
+}
+
+static int take_shards(const PGresult *result, leat_layout *ret, leat_error *error)
+{
+    uint32_t count = (uint32_t)PQntuples(result);
+    if (count == 0 || count > sizeof ret->shards / sizeof ret->shards[0])
+        return leat_fail(error, "leat.sources.layout has %" PRIu32 " shards", count);
+    ret->shard_count = count;
+    for (int row = 0; row < (int)count; row++) {
+        snprintf(ret->shards[row].name, sizeof ret->shards[row].name, "%s", PQgetvalue(result, row, 0));
+        ret->shards[row].first = (uint32_t)leat_pg_integer(result, row, 1);
+        ret->shards[row].count = (uint32_t)leat_pg_integer(result, row, 2);
+    }
+    return 0;
+}
+
+static int take_slots(const PGresult *result, leat_layout *ret, leat_error *error)
+{
+    if (PQntuples(result) != LEAT_TENANT_SLOTS)
+        return leat_fail(error, "leat.tenant_slots has %d slots, not %d", PQntuples(result), LEAT_TENANT_SLOTS);
+    for (int row = 0; row < LEAT_TENANT_SLOTS; row++) {
+        int64_t shard = leat_pg_integer(result, row, 1);
+        if (leat_pg_integer(result, row, 0) != row || shard < 0 || shard >= ret->shard_count)
+            return leat_fail(error, "leat.tenant_slots: slot %d makes no sense", row);
+        ret->tenant_slots[row] = (uint8_t)shard;
+    }
+    return 0;
+}
+
+static int read_shards(leat_pg *pg, const char *topic, leat_layout *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT e.shard->>'name', (e.shard->>'first')::int, (e.shard->>'count')::int"
+                                     "  FROM leat.sources AS s, jsonb_array_elements(s.layout->'shards')"
+                                     "       WITH ORDINALITY AS e (shard, n)"
+                                     " WHERE s.topic = $1 ORDER BY e.n",
+                                     1, &topic, error);
+    if (!result)
+        return -1;
+    int status = take_shards(result, ret, error);
+    PQclear(result);
+    return status;
+}
+
+static int read_slots(leat_pg *pg, const char *topic, leat_layout *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT t.slot, t.shard FROM leat.tenant_slots AS t"
+                                     "  JOIN leat.sources AS s ON s.id = t.source"
+                                     " WHERE s.topic = $1 ORDER BY t.slot",
+                                     1, &topic, error);
+    if (!result)
+        return -1;
+    int status = take_slots(result, ret, error);
+    PQclear(result);
+    return status;
+}
+
+/* 0 found, 1 not there, -1 error. */
+static int read_source(leat_pg *pg, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+                       leat_error *error)
+{
+    memset(ret_source, 0, sizeof *ret_source);
+    memset(ret_layout, 0, sizeof *ret_layout);
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT id, log_identity, topic, topic_id, hash, subpartitions,"
+                                     "       (layout->>'partitions')::int FROM leat.sources WHERE topic = $1",
+                                     1, &topic, error);
+    if (!result)
+        return -1;
+    int status = PQntuples(result) == 0 ? 1 : take_source(result, ret_source, ret_layout, error);
+    PQclear(result);
+    if (status == 0)
+        status = read_shards(pg, topic, ret_layout, error);
+    if (status == 0)
+        status = read_slots(pg, topic, ret_layout, error);
+    return status;
+}
+
+/* 0 the schema is there, 1 it is not there, -1 error. */
+static int read_version(leat_pg *pg, int64_t *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, "SELECT to_regclass('leat.schema_version') IS NULL", 0, NULL, error);
+    if (!result)
+        return -1;
+    bool missing = leat_pg_boolean(result, 0, 0);
+    PQclear(result);
+    if (missing)
+        return 1;
+    result = leat_pg_query(pg, "SELECT version FROM leat.schema_version", 0, NULL, error);
+    if (!result)
+        return -1;
+    *ret = PQntuples(result) == 1 ? leat_pg_integer(result, 0, 0) : 0;
+    PQclear(result);
+    return 0;
+}
+
+static int refuse_newer(const leat_pg *pg, int64_t version, leat_error *error)
+{
+    if (version <= LEAT_SCHEMA_VERSION)
+        return 0;
+    return leat_fail(error, "%s: schema leat has version %" PRId64 ", this program knows version %d: use a newer leat",
+                     pg->where, version, LEAT_SCHEMA_VERSION);
+}
+
+/* 0 the schema is there and this program's, 1 it is not there, -1 error. */
+static int check_schema(leat_pg *pg, leat_error *error)
+{
+    int64_t version = 0;
+    int status = read_version(pg, &version, error);
+    if (status != 0)
+        return status;
+    if (refuse_newer(pg, version, error) != 0)
+        return -1;
+    if (version < LEAT_SCHEMA_VERSION)
+        return leat_fail(error,
+                         "%s: schema leat has version %" PRId64 ", this program needs version %d: run `leat init`",
+                         pg->where, version, LEAT_SCHEMA_VERSION);
+    return 0;
+}
+
+int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+                              leat_error *error)
+{
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = check_schema(&pg, error);
+    if (status == 0)
+        status = read_source(&pg, topic, ret_source, ret_layout, error);
+    leat_pg_close(&pg);
+    return status < 0 && pg.is_away ? 2 : status;
+}
+
+/* ---- what a database says of itself ---- */
+
+/* No role may be forbidden more than that; a copy on this server has another oid, one on another server another time. */
+static const char which_database_sql[] =
+    "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint || ':' || d.oid,"
+    "       to_regclass('leat.partitions') IS NOT NULL"
+    "  FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()";
+
+static const char held_sql[] =
+    "SELECT min(p.partition), max(p.partition) FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source"
+    " WHERE s.topic = $1";
+
+static int name_shard(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    leat_layout layout = {0};
+    PGresult *held = leat_pg_query(pg, held_sql, 1, &topic, error);
+    if (!held)
+        return -1;
+    bool is_none = PQgetisnull(held, 0, 0);
+    uint32_t first = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 0), last = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 1);
+    PQclear(held);
+    if (is_none)
+        return 0;
+    if (read_shards(pg, topic, &layout, error) != 0)
+        return -1;
+    return leat_layout_name_shard(&layout, first, last, ret->where, ret->shard, error);
+}
+
+static int read_self(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, which_database_sql, 0, NULL, error);
+    if (!result)
+        return -1;
+    snprintf(ret->database, sizeof ret->database, "%s", PQgetvalue(result, 0, 0));
+    snprintf(ret->where, sizeof ret->where, "%s", pg->where);
+    bool is_set_up = leat_pg_boolean(result, 0, 1);
+    PQclear(result);
+    return is_set_up ? name_shard(pg, topic, ret, error) : 0;
+}
+
+int leat_postgres_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    leat_pg pg;
+    *ret = (leat_shard_self){0};
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = read_self(&pg, topic, ret, error);
+    leat_pg_close(&pg);
+    if (status == 0)
+        return 0;
+    *ret = (leat_shard_self){0};
+    return pg.is_away ? 2 : -1;
+}
+
+/* ---- init ---- */
+
+static void slots_array(const leat_layout *layout, leat_buf *out)
+{
+    for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
+        leat_buf_printf(out, "%c%u", slot ? ',' : '{', layout->tenant_slots[slot]);
+    leat_buf_byte(out, '}');
+}
+
+static int change(leat_pg *pg, const char *sql, int count, const char *const *values, leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg, sql, count, values, error);
+    PQclear(result);
+    return result ? 0 : -1;
+}
+
+static int store_slots(leat_pg *pg, const char *id, const leat_layout *layout, leat_error *error)
+{
+    leat_buf slots = {0};
+    slots_array(layout, &slots);
+    const char *text = leat_buf_cstr(&slots);
+    int status = text ? change(pg,
+                               "INSERT INTO leat.tenant_slots (source, slot, shard)"
+                               " SELECT $1::int, u.n - 1, u.shard"
+                               "   FROM unnest($2::int[]) WITH ORDINALITY AS u (shard, n)",
+                               2, (const char *const[]){id, text}, error)
+                      : leat_fail(error, "out of memory");
+    leat_buf_free(&slots);
+    return status;
+}
+
+static int store_source(leat_pg *pg, const leat_source *source, const leat_layout *layout, leat_error *error)
+{
+    char id[16], subpartitions[16];
+    snprintf(id, sizeof id, "%" PRId32, source->id);
+    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
+    leat_buf json = {0};
+    leat_layout_json(layout, &json);
+    const char *text = leat_buf_cstr(&json);
+    const char *const values[] = {id, source->log_identity, source->topic, source->topic_id, text, subpartitions,
+                                  source->hash};
+    int status = text ? change(pg,
+                               "INSERT INTO leat.sources"
+                               " (id, log_identity, topic, topic_id, layout, subpartitions, hash)"
+                               " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                               7, values, error)
+                      : leat_fail(error, "out of memory");
+    leat_buf_free(&json);
+    return status == 0 ? store_slots(pg, id, layout, error) : -1;
+}
+
+/* One database for two shards would give a partition two owners' rows; most likely a dsn was copied. */
+static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shard, const char *const *range,
+                           leat_error *error)
+{
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT min(partition) FROM leat.partitions WHERE source = $1::int"
+                                     "   AND (partition < $2::int OR partition >= $2::int + $3::int)",
+                                     3, range, error);
+    if (!result)
+        return -1;
+    int status = 0;
+    if (!PQgetisnull(result, 0, 0))
+        status = leat_fail(error,
+                           "%s: it holds partition %s, which does not belong to shard %s. Do two shards have one dsn?",
+                           pg->where, PQgetvalue(result, 0, 0), layout->shards[shard].name);
+    PQclear(result);
+    return status;
+}
+
+/* {low,low,...}: what comes before the log's first record counts as applied. */
+static void lows_array(const leat_layout *layout, uint32_t shard, const int64_t *starts, leat_buf *out)
+{
+    for (uint32_t i = 0; i < layout->shards[shard].count; i++)
+        leat_buf_printf(out, "%c%" PRId64, i == 0 ? '{' : ',', starts[layout->shards[shard].first + i] - 1);
+    leat_buf_byte(out, '}');
+}
+
+static int store_partitions(leat_pg *pg, const leat_source *source, const leat_layout *layout, uint32_t shard,
+                            const int64_t *starts, leat_error *error)
+{
+    char id[16], first[16], count[16], subpartitions[16];
+    snprintf(id, sizeof id, "%" PRId32, source->id);
+    snprintf(first, sizeof first, "%" PRIu32, layout->shards[shard].first);
+    snprintf(count, sizeof count, "%" PRIu32, layout->shards[shard].count);
+    snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
+    leat_buf lows = {0};
+    lows_array(layout, shard, starts, &lows);
+    const char *const values[] = {id, first, count, subpartitions, leat_buf_cstr(&lows)};
+    int status = values[4] ? check_strangers(pg, layout, shard, values, error) : leat_fail(error, "out of memory");
+    if (status == 0)
+        status = change(pg,
+                        "INSERT INTO leat.partitions (source, partition, base_offsets, low)"
+                        " SELECT $1::int, $2::int + at - 1, array_fill(-1::bigint, ARRAY[$4::int]), low"
+                        "   FROM unnest($5::bigint[]) WITH ORDINALITY AS l (low, at)"
+                        "  WHERE at <= $3::int ON CONFLICT DO NOTHING",
+                        5, values, error);
+    leat_buf_free(&lows);
+    return status;
+}
+
+static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layout *layout, uint32_t shard,
+                               const int64_t *starts, leat_error *error)
+{
+    int64_t version = 0;
+    if (read_version(pg, &version, error) < 0 || refuse_newer(pg, version, error) != 0 || leat_pg_run(pg, leat_schema_sql, error) != 0)
+        return -1;
+    leat_source stored;
+    leat_layout stored_layout;
+    int status = read_source(pg, source->topic, &stored, &stored_layout, error);
+    if (status < 0)
+        return leat_fail_prefix(error, "%s", pg->where);
+    if (status == 0) {
+        if (leat_shard_check_source(&stored, &stored_layout, source, layout, error) != 0)
+            return leat_fail_prefix(error, "%s", pg->where);
+        source->id = stored.id;
+    } else {
+        source->id = leat_source_id(source);
+        if (store_source(pg, source, layout, error) != 0)
+            return -1;
+    }
+    return store_partitions(pg, source, layout, shard, starts, error);
+}
+
+static int set_up(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
+                  int (*end)(leat_pg *pg, leat_error *error), leat_error *error)
+{
+    LEAT_ASSERT(shard < layout->shard_count);
+    leat_pg pg;
+    int status = leat_pg_open_to_change(&pg, dsn, error);
+    if (status == 0)
+        status = init_in_transaction(&pg, source, layout, shard, starts, error);
+    if (status == 0)
+        status = end(&pg, error);
+    leat_pg_close(&pg);
+    return status;
+}
+
+int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                       const int64_t *starts, leat_error *error)
+{
+    return set_up(dsn, source, layout, shard, starts, leat_pg_commit, error);
+}
+
+static int take_back(leat_pg *pg, leat_error *error)
+{
+    return leat_pg_run(pg, "ROLLBACK", error);
+}
+
+int leat_postgres_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                                const int64_t *starts, leat_error *error)
+{
+    return set_up(dsn, source, layout, shard, starts, take_back, error);
+}
+
+/* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one every few seconds. */
+static int refuse_others(leat_pg *pg, const leat_source *source, const char *group, leat_error *error)
+{
+    char id[16], owner[LEAT_OWNER_SIZE];
+    bool is_pooled;
+    if (leat_pg_look_for_pooler(pg, &is_pooled, error) != 0)
+        return -1;
+    snprintf(id, sizeof id, "%" PRId32, source->id);
+    leat_shard_owner(source, group, owner);
+    const char *const values[] = {id, owner, is_pooled ? "t" : "f"};
+    PGresult *result = leat_pg_query(pg,
+                                     "SELECT pid, application_name FROM pg_catalog.pg_stat_activity"
+                                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                                     "   AND starts_with(application_name, 'leat ' || $1 || ' ')"
+                                     "   AND NOT starts_with(application_name, 'leat ' || $2 || ' ')"
+                                     "   AND (NOT $3::boolean OR state <> 'idle'"
+                                     "        OR state_change > now() - interval '15 seconds') LIMIT 1",
+                                     3, values, error);
+    if (!result)
+        return -1;
+    int status = PQntuples(result) > 0;
+    if (status == 1)
+        leat_fail(error,
+                  "%s: another consumer group applies topic %s already (session %s, \"%s\"): two groups would fence each "
+                  "other. Use its log.kafka.group, or end its processes first",
+                  pg->where, source->topic, PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
+    PQclear(result);
+    return status;
+}
+
+int leat_postgres_refuse_others(const char *dsn, const leat_source *source, const char *group, leat_error *error)
+{
+    leat_pg pg;
+    int status = leat_pg_open(&pg, dsn, error);
+    if (status == 0)
+        status = refuse_others(&pg, source, group, error);
+    leat_pg_close(&pg);
+    return status;
+}

@@ -1,0 +1,148 @@
+/* leat.workers: what a process says of itself, and what is read of it from outside. */
+#include "sink/pg/workers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sink/pg/blocking.h"
+#include "sink/pg/admin.h"
+#include "sink/reporter_ops.h"
+
+/* ---- reading the table ---- */
+
+static const char workers_sql[] =
+    "SELECT w.host, w.pid, greatest(0, extract(epoch FROM clock_timestamp() - w.at) * 1000)::bigint, w.clock_ms, w.said"
+    "  FROM leat.workers AS w JOIN leat.sources AS s ON s.id = w.source WHERE s.topic = $1 ORDER BY w.at DESC LIMIT 100";
+
+int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
+{
+    enum { HOST, PID, HEARD, CLOCK, SAID };
+    PGresult *result = leat_pg_query(pg, workers_sql, 1, &topic, error);
+    if (!result)
+        return -1;
+    ret->worker_count = (uint32_t)PQntuples(result);
+    ret->workers = leat_must_calloc(ret->worker_count + 1, sizeof *ret->workers);
+    for (int row = 0; row < (int)ret->worker_count; row++) {
+        leat_shard_worker *worker = &ret->workers[row];
+        leat_pg_text(worker->host, sizeof worker->host, result, row, HOST);
+        worker->pid = leat_pg_integer(result, row, PID);
+        worker->heard_ms = leat_pg_integer(result, row, HEARD);
+        worker->clock_ms = leat_pg_integer(result, row, CLOCK);
+        worker->said = leat_must_strdup(PQgetvalue(result, row, SAID));
+    }
+    PQclear(result);
+    return 0;
+}
+
+/* ---- telling ---- */
+
+enum { UNTELL_US = 2000000 };
+
+typedef struct pg_teller {
+    leat_shard_teller base;
+    char *dsn;
+    char source_id[16];
+    bool is_open;
+    leat_pg pg;
+} pg_teller;
+
+static void hang_up(pg_teller *teller)
+{
+    if (teller->is_open)
+        leat_pg_close(&teller->pg);
+    teller->is_open = false;
+}
+
+/* Begins a transaction, on the connection there is or on a new one: the old one may have ended while nobody looked. */
+static int begin(pg_teller *teller, leat_error *error)
+{
+    if (teller->is_open && leat_pg_report_again(&teller->pg, error) == 0)
+        return 0;
+    hang_up(teller);
+    teller->is_open = true;
+    if (leat_pg_open_to_report(&teller->pg, teller->dsn, error) == 0)
+        return 0;
+    hang_up(teller);
+    return -1;
+}
+
+/* `status` is that of what the transaction was for. */
+static int end(pg_teller *teller, int status, leat_error *error)
+{
+    if (status == 0 && leat_pg_run(&teller->pg, "COMMIT", error) == 0)
+        return 0;
+    hang_up(teller);
+    return -1;
+}
+
+static int run(pg_teller *teller, const char *sql, int count, const char *const *values, leat_error *error)
+{
+    PGresult *result = leat_pg_query(&teller->pg, sql, count, values, error);
+    PQclear(result);
+    return end(teller, result ? 0 : -1, error);
+}
+
+/* Rows of whoever is gone are taken away on the way, of any source; two that sweep at once do not wait for each other. */
+static const char tell_sql[] =
+    "WITH swept AS (DELETE FROM leat.workers WHERE (source, instance) IN"
+    "                 (SELECT source, instance FROM leat.workers WHERE at < clock_timestamp() - interval '10 minutes'"
+    "                     AND instance <> $2::uuid LIMIT 1000 FOR UPDATE SKIP LOCKED))"
+    "INSERT INTO leat.workers AS w (source, instance, host, pid, started_at, at, clock_ms, said)"
+    " VALUES ($1::int, $2::uuid, $3, $4::int, to_timestamp($5::bigint / 1000.0), clock_timestamp(), $6::bigint, $7::json)"
+    " ON CONFLICT (source, instance) DO UPDATE SET at = excluded.at, clock_ms = excluded.clock_ms, said = excluded.said";
+
+static int tell(leat_shard_teller *base, const leat_shard_report *report, leat_error *error)
+{
+    pg_teller *teller = (pg_teller *)base;
+    char pid[24], started[24], clock[24];
+    snprintf(pid, sizeof pid, "%" PRId64, report->pid);
+    snprintf(started, sizeof started, "%" PRId64, report->started_ms);
+    snprintf(clock, sizeof clock, "%" PRId64, report->clock_ms);
+    const char *const values[] = {teller->source_id, report->instance, report->host, pid, started, clock, report->said};
+    if (begin(teller, error) != 0)
+        return -1;
+    return run(teller, tell_sql, 7, values, error);
+}
+
+/* The process ends: no new connection for it, and a server that does not answer is not waited for. */
+static int untell(leat_shard_teller *base, const char *instance, leat_error *error)
+{
+    pg_teller *teller = (pg_teller *)base;
+    const char *const values[] = {teller->source_id, instance};
+    if (!teller->is_open)
+        return leat_fail(error, "there is no connection");
+    teller->pg.timeout_us = UNTELL_US;
+    if (leat_pg_report_again(&teller->pg, error) != 0) {
+        hang_up(teller);
+        return -1;
+    }
+    return run(teller, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid", 2, values, error);
+}
+
+static int ask_waits(leat_shard_teller *base, const char *name, leat_shard_waits *ret, leat_error *error)
+{
+    pg_teller *teller = (pg_teller *)base;
+    if (begin(teller, error) != 0)
+        return -1;
+    return end(teller, leat_pg_read_waits(&teller->pg, name, ret, error), error);
+}
+
+static void free_teller(leat_shard_teller *base)
+{
+    pg_teller *teller = (pg_teller *)base;
+    hang_up(teller);
+    free(teller->dsn);
+    free(teller);
+}
+
+static const leat_teller_ops ops = {.tell = tell, .untell = untell, .ask_waits = ask_waits, .free = free_teller};
+
+leat_shard_teller *leat_postgres_teller_new(const char *dsn, int32_t source_id)
+{
+    pg_teller *teller = leat_must_calloc(1, sizeof *teller);
+    teller->base.ops = &ops;
+    teller->dsn = leat_must_strdup(dsn);
+    snprintf(teller->source_id, sizeof teller->source_id, "%" PRId32, source_id);
+    return &teller->base;
+}

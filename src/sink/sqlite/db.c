@@ -1,0 +1,108 @@
+#include "sink/sqlite/db.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+typedef struct code_state {
+    int code;
+    const char *sqlstate;
+} code_state;
+
+/* Extended codes first; then what their primary code (the low byte) means. */
+static const code_state extended_codes[] = {
+    {SQLITE_CONSTRAINT_NOTNULL, "23502"},    {SQLITE_CONSTRAINT_FOREIGNKEY, "23503"},
+    {SQLITE_CONSTRAINT_UNIQUE, "23505"},     {SQLITE_CONSTRAINT_PRIMARYKEY, "23505"},
+    {SQLITE_CONSTRAINT_ROWID, "23505"},      {SQLITE_CONSTRAINT_CHECK, "23514"},
+    {SQLITE_CONSTRAINT_TRIGGER, "P0001"},    {SQLITE_CONSTRAINT_DATATYPE, "22000"},
+};
+
+static const code_state primary_codes[] = {
+    {SQLITE_CONSTRAINT, "23000"}, {SQLITE_MISMATCH, "22000"}, {SQLITE_RANGE, "XX000"},    {SQLITE_TOOBIG, "54000"},
+    {SQLITE_BUSY, "55P03"},       {SQLITE_LOCKED, "55P03"},   {SQLITE_INTERRUPT, "57014"}, {SQLITE_FULL, "53100"},
+    {SQLITE_NOMEM, "53200"},      {SQLITE_IOERR, "53000"},    {SQLITE_CANTOPEN, "53000"},  {SQLITE_READONLY, "25006"},
+    {SQLITE_PERM, "25006"},       {SQLITE_AUTH, "42501"},     {SQLITE_ERROR, "42000"},     {SQLITE_SCHEMA, "55P03"},
+    {SQLITE_CORRUPT, "XX001"},    {SQLITE_NOTADB, "XX001"},
+};
+
+static const char *find(const code_state *states, size_t count, int code)
+{
+    for (size_t i = 0; i < count; i++)
+        if (states[i].code == code)
+            return states[i].sqlstate;
+    return NULL;
+}
+
+const char *leat_lite_sqlstate(int extended_code)
+{
+    const char *found = find(extended_codes, sizeof extended_codes / sizeof *extended_codes, extended_code);
+    if (!found)
+        found = find(primary_codes, sizeof primary_codes / sizeof *primary_codes, extended_code & 0xff);
+    return found ? found : "XX000";
+}
+
+static int fail(leat_lite *lite, leat_error *error)
+{
+    return leat_fail(error, "%s: %s (%s)", lite->file, sqlite3_errmsg(lite->db),
+                     leat_lite_sqlstate(sqlite3_extended_errcode(lite->db)));
+}
+
+int leat_lite_open(leat_lite *lite, const char *file, int64_t busy_ms, leat_error *error)
+{
+    *lite = (leat_lite){0};
+    snprintf(lite->file, sizeof lite->file, "%s", file);
+    if (access(file, F_OK) != 0 && errno == ENOENT)
+        return leat_fail(error, "%s does not exist: make it with your tables in it first: sqlite3 %s < sink/pg/schema.sql", file,
+                         file);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int code = sqlite3_open_v2(file, &lite->db, flags, NULL);
+    if (code != SQLITE_OK) /* a handle is there even so, but when memory is out */
+        return leat_fail(error, "%s: %s", lite->file, lite->db ? sqlite3_errmsg(lite->db) : "out of memory");
+    sqlite3_busy_timeout(lite->db, (int)busy_ms);
+    return leat_lite_run(lite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", error);
+}
+
+void leat_lite_close(leat_lite *lite)
+{
+    sqlite3_close_v2(lite->db);
+    lite->db = NULL;
+}
+
+int leat_lite_run(leat_lite *lite, const char *sql, leat_error *error)
+{
+    return sqlite3_exec(lite->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(lite, error);
+}
+
+sqlite3_stmt *leat_lite_prepare(leat_lite *lite, const char *sql, leat_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(lite->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        fail(lite, error);
+    return statement;
+}
+
+int leat_lite_step(leat_lite *lite, sqlite3_stmt *statement, leat_error *error)
+{
+    switch (sqlite3_step(statement)) {
+    case SQLITE_ROW:
+        return 1;
+    case SQLITE_DONE:
+        return 0;
+    default:
+        return fail(lite, error);
+    }
+}
+
+int leat_lite_integer(leat_lite *lite, const char *sql, int64_t *ret, leat_error *error)
+{
+    sqlite3_stmt *query = leat_lite_prepare(lite, sql, error);
+    if (!query)
+        return -1;
+    int status = leat_lite_step(lite, query, error);
+    if (status == 1)
+        *ret = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    if (status == 0)
+        return leat_fail(error, "%s: nothing found", lite->file);
+    return status == 1 ? 0 : -1;
+}

@@ -1,0 +1,44 @@
+/*
+ * db.h - one connection to a SQLite file, for all that the files of src/sink/sqlite do: opened the one way that keeps what is
+ * committed, and errors in the words of PostgreSQL's SQLSTATEs, so that the rest of leat knows one kind. Not for use
+ * outside src/sink. A connection is used by one thread at a time.
+ *
+ * synchronous=FULL with a write-ahead log: a commit that returned is on the disk, power cuts included.
+ */
+#ifndef LEAT_SINK_SQLITE_DB_H
+#define LEAT_SINK_SQLITE_DB_H
+
+#include <sqlite3.h>
+
+#include "base/base.h"
+
+enum { LEAT_LITE_VERSION = 3 }; /* of schema.sql */
+
+/* schema.sql, made into C by embed.py. */
+extern const char leat_lite_schema_sql[];
+
+typedef struct leat_lite {
+    sqlite3 *db;
+    char file[256]; /* for messages; cut */
+} leat_lite;
+
+/* Opens a file that is there (never makes one): WAL, synchronous=FULL, foreign keys on; a lock that another process
+ * holds is waited for up to `busy_ms`. Close in either case. */
+int leat_lite_open(leat_lite *lite, const char *file, int64_t busy_ms, leat_error *error) LEAT_MUST_CHECK;
+void leat_lite_close(leat_lite *lite);
+
+/* Runs statements without parameters or rows. */
+int leat_lite_run(leat_lite *lite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
+/* One statement, to be finalized by the caller. NULL: `error` says why. */
+sqlite3_stmt *leat_lite_prepare(leat_lite *lite, const char *sql, leat_error *error);
+/* Takes a step: 1 there is a row, 0 done, -1 error. */
+int leat_lite_step(leat_lite *lite, sqlite3_stmt *statement, leat_error *error) LEAT_MUST_CHECK;
+
+/* The one integer that a query without parameters gives. */
+int leat_lite_integer(leat_lite *lite, const char *sql, int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+
+/* The SQLSTATE that PostgreSQL would give for an extended result code of SQLite (sqlite3_extended_errcode), five
+ * characters; "XX000" where there is none. leat_sqlstate_outcome says what it means for a job. */
+const char *leat_lite_sqlstate(int extended_code);
+
+#endif

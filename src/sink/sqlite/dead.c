@@ -1,0 +1,99 @@
+/* Dead letters of a SQLite file. */
+#include "sink/sqlite/admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/sqlite/db.h"
+
+enum { BUSY_MS = 5000 };
+
+static const char dead_letters_sql[] =
+    "SELECT d.partition, d.\"offset\", CAST(unixepoch(d.at) AS INTEGER) * 1000000"
+    "       + CAST(substr(strftime('%f', d.at), 4) AS INTEGER) * 1000,"
+    "       d.at, d.accepted_at, d.route, d.op, d.headers, d.sqlstate, d.message, d.key, CASE WHEN ?6 THEN d.body END,"
+    "       d.source"
+    "  FROM leat_dead_letters AS d"
+    " WHERE d.source = (SELECT s.id FROM leat_sources AS s WHERE s.topic = ?1)"
+    "   AND (?2 IS NULL OR d.route IN (SELECT r.value FROM json_each(?2) AS r))"
+    "   AND (?3 < 0 OR d.partition = ?3) AND (?4 < 0 OR d.\"offset\" = ?4)"
+    " ORDER BY d.at DESC, d.partition, d.\"offset\" DESC LIMIT ?5";
+
+enum { PARTITION, OFFSET, AT_US, AT, ACCEPTED_AT, ROUTE, OP, HEADERS, SQLSTATE, MESSAGE, KEY, BODY, SOURCE };
+
+static char *copy_text(sqlite3_stmt *row, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    return text ? leat_must_strdup(text) : NULL;
+}
+
+static char *copy_bytes(sqlite3_stmt *row, int column, size_t *ret_size)
+{
+    *ret_size = 0;
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
+        return NULL;
+    size_t size = (size_t)sqlite3_column_bytes(row, column);
+    char *bytes = leat_must_calloc(size + 1, 1);
+    if (size > 0)
+        memcpy(bytes, sqlite3_column_blob(row, column), size);
+    *ret_size = size;
+    return bytes;
+}
+
+static void take_letter(sqlite3_stmt *row, leat_dead_letters *ret)
+{
+    ret->letters = realloc(ret->letters, (ret->count + 1) * sizeof *ret->letters);
+    LEAT_ASSERT(ret->letters);
+    leat_dead_letter *letter = &ret->letters[ret->count++];
+    *letter = (leat_dead_letter){
+        .partition = (uint32_t)sqlite3_column_int(row, PARTITION),
+        .offset = sqlite3_column_int64(row, OFFSET),
+        .source = sqlite3_column_int(row, SOURCE),
+        .at_us = sqlite3_column_int64(row, AT_US),
+        .at = copy_text(row, AT),
+        .accepted_at = copy_text(row, ACCEPTED_AT),
+        .route = copy_text(row, ROUTE),
+        .op = copy_text(row, OP),
+        .headers = copy_text(row, HEADERS),
+        .sqlstate = copy_text(row, SQLSTATE),
+        .message = copy_text(row, MESSAGE),
+    };
+    letter->key = copy_bytes(row, KEY, &letter->key_size);
+    letter->body = copy_bytes(row, BODY, &letter->body_size);
+}
+
+static int read_letters(leat_lite *lite, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+{
+    sqlite3_stmt *letters = leat_lite_prepare(lite, dead_letters_sql, error);
+    if (!letters)
+        return -1;
+    sqlite3_bind_text(letters, 1, query->topic, -1, SQLITE_STATIC);
+    sqlite3_bind_text(letters, 2, query->routes, -1, SQLITE_STATIC); /* NULL stays NULL */
+    sqlite3_bind_int64(letters, 3, query->partition);
+    sqlite3_bind_int64(letters, 4, query->offset);
+    sqlite3_bind_int64(letters, 5, query->limit);
+    sqlite3_bind_int(letters, 6, query->with_bodies);
+    int status;
+    while ((status = leat_lite_step(lite, letters, error)) == 1)
+        take_letter(letters, ret);
+    sqlite3_finalize(letters);
+    return status;
+}
+
+int leat_lite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+{
+    leat_lite lite;
+    leat_source source;
+    leat_layout layout;
+    *ret = (leat_dead_letters){0};
+    int found = leat_lite_read_source(file, query->topic, &source, &layout, error);
+    if (found == 1)
+        return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up", file, query->topic);
+    if (found != 0)
+        return -1;
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    if (status == 0)
+        status = read_letters(&lite, query, ret, error);
+    leat_lite_close(&lite);
+    return status;
+}

@@ -1,0 +1,76 @@
+#include "sink/sqlite/dead_letter.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/utf8.h"
+
+/* 9999-12-31: the log takes any number for a time, SQLite and its readers do not. */
+#define ACCEPTED_MAX_MS INT64_C(253402300799999)
+
+/* Again after a commit whose outcome was unknown: the letter is there. */
+static const char bury_sql[] =
+    "INSERT INTO leat_dead_letters"
+    " (source, partition, \"offset\", route, key, op, headers, body, sqlstate, message, accepted_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+
+static void bind_bytes(sqlite3_stmt *to, int at, leat_slice bytes, bool is_null)
+{
+    if (!is_null) /* a parameter that is not bound is NULL */
+        sqlite3_bind_blob64(to, at, bytes.data ? bytes.data : "", bytes.size, SQLITE_TRANSIENT);
+}
+
+static void bind_text(sqlite3_stmt *to, int at, leat_slice text)
+{
+    if (text.size > 0 && leat_utf8_is_text(text))
+        sqlite3_bind_text64(to, at, text.data, text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+/* `taken`: what the record's silence was taken for, NULL when that is not known. */
+static void bind_name(sqlite3_stmt *to, int at, leat_slice said, const char *taken)
+{
+    bind_text(to, at, said.size == 0 && taken ? leat_slice_of(taken) : said);
+}
+
+static void bind_message(sqlite3_stmt *to, int at, const char *message)
+{
+    leat_buf text = {0};
+    leat_utf8_append(&text, leat_slice_of(message));
+    sqlite3_bind_text64(to, at, text.data ? text.data : "", text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+    leat_buf_free(&text);
+}
+
+static void bind_accepted(sqlite3_stmt *to, int at, int64_t accepted_ms)
+{
+    char text[40];
+    struct tm parts;
+    int64_t ms = accepted_ms < 0 ? 0 : accepted_ms > ACCEPTED_MAX_MS ? ACCEPTED_MAX_MS : accepted_ms;
+    time_t seconds = ms / 1000;
+    gmtime_r(&seconds, &parts);
+    size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(text + size, sizeof text - size, ".%03dZ", (int)(ms % 1000));
+    sqlite3_bind_text(to, at, text, -1, SQLITE_TRANSIENT);
+}
+
+int leat_lite_bury(leat_lite *lite, int32_t source_id, const leat_batch_record *at, const leat_item *item,
+                   const leat_reason *reason)
+{
+    const leat_record *record = &item->record;
+    sqlite3_stmt *insert = leat_lite_prepare(lite, bury_sql, NULL);
+    if (!insert)
+        return -1;
+    sqlite3_bind_int(insert, 1, source_id);
+    sqlite3_bind_int64(insert, 2, at->partition);
+    sqlite3_bind_int64(insert, 3, at->offset);
+    bind_name(insert, 4, record->route, item->route ? item->route->name : NULL);
+    bind_bytes(insert, 5, record->key, !record->key.data);
+    bind_name(insert, 6, record->op, item->route ? leat_route_op_name(item->op) : NULL);
+    bind_text(insert, 7, item->headers);
+    bind_bytes(insert, 8, record->value, record->value_is_null);
+    bind_text(insert, 9, leat_slice_of(reason->sqlstate));
+    bind_message(insert, 10, reason->message);
+    bind_accepted(insert, 11, record->accepted_ms);
+    int code = sqlite3_step(insert);
+    sqlite3_finalize(insert);
+    return code == SQLITE_DONE ? 0 : -1;
+}

@@ -1,0 +1,136 @@
+/* How a SQLite file stands: what it is, what is applied, what was refused. */
+#include "sink/sqlite/admin.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sink/sqlite/db.h"
+#include "sink/sqlite/lock.h"
+#include "sink/sqlite/workers.h"
+
+enum { BUSY_MS = 5000 };
+
+int leat_lite_read_server(const char *file, leat_shard_server *ret, leat_error *error)
+{
+    leat_lite lite;
+    *ret = (leat_shard_server){.fsync = true, .connections_max = INT32_MAX};
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    snprintf(ret->version, sizeof ret->version, "%s", sqlite3_libversion());
+    ret->read_only = access(file, W_OK) != 0;
+    leat_lite_close(&lite);
+    return status;
+}
+
+/* ---- progress ---- */
+
+static int64_t read_be64(const unsigned char *bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | bytes[i];
+    return (int64_t)value;
+}
+
+static int64_t highest(sqlite3_stmt *row, int column, int64_t least)
+{
+    const unsigned char *bytes = sqlite3_column_blob(row, column);
+    int count = sqlite3_column_bytes(row, column) / 8;
+    for (int i = 0; i < count; i++) {
+        int64_t offset = read_be64(bytes + 8 * i);
+        least = offset > least ? offset : least;
+    }
+    return least;
+}
+
+/* Each partition comes once with its base and once for each of its rows of progress. */
+static const char progress_sql[] =
+    "SELECT p.partition, p.epoch, p.low, p.base_offsets FROM leat_partitions AS p"
+    "  JOIN leat_sources AS s ON s.id = p.source WHERE s.topic = ?1"
+    " UNION ALL "
+    "SELECT g.partition, 0, -1, g.offsets FROM leat_progress AS g"
+    "  JOIN leat_sources AS s ON s.id = g.source WHERE s.topic = ?1"
+    " ORDER BY 1, 2 DESC, 3 DESC";
+
+static void take_progress(sqlite3_stmt *row, leat_shard_partition **parts, uint32_t *count)
+{
+    enum { PARTITION, EPOCH, LOW, OFFSETS };
+    uint32_t partition = (uint32_t)sqlite3_column_int(row, PARTITION);
+    int64_t low = sqlite3_column_int64(row, LOW);
+    if (*count == 0 || (*parts)[*count - 1].partition != partition) {
+        *parts = realloc(*parts, (*count + 1) * sizeof **parts);
+        LEAT_ASSERT(*parts);
+        (*parts)[(*count)++] = (leat_shard_partition){
+            .partition = partition, .epoch = sqlite3_column_int64(row, EPOCH), .low = low, .applied = low};
+    }
+    leat_shard_partition *part = &(*parts)[*count - 1];
+    part->applied = highest(row, OFFSETS, part->applied);
+}
+
+static int read_progress(leat_lite *lite, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+                         leat_error *error)
+{
+    sqlite3_stmt *query = leat_lite_prepare(lite, progress_sql, error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status;
+    while ((status = leat_lite_step(lite, query, error)) == 1)
+        take_progress(query, ret, ret_count);
+    sqlite3_finalize(query);
+    return status;
+}
+
+int leat_lite_read_progress(const char *file, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+                            leat_error *error)
+{
+    leat_lite lite;
+    *ret = NULL;
+    *ret_count = 0;
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    if (status == 0)
+        status = read_progress(&lite, topic, ret, ret_count, error);
+    leat_lite_close(&lite);
+    if (status != 0) {
+        free(*ret);
+        *ret = NULL;
+    }
+    return status;
+}
+
+/* ---- work ---- */
+
+static int count_dead_letters(leat_lite *lite, const char *topic, int64_t *ret, leat_error *error)
+{
+    sqlite3_stmt *query = leat_lite_prepare(lite,
+                                            "SELECT count(*) FROM leat_dead_letters AS d"
+                                            "  JOIN leat_sources AS s ON s.id = d.source WHERE s.topic = ?",
+                                            error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status = leat_lite_step(lite, query, error);
+    if (status == 1)
+        *ret = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    return status == 1 ? 0 : -1;
+}
+
+int leat_lite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error)
+{
+    leat_lite lite;
+    *ret = (leat_shard_work){0};
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    if (status == 0)
+        status = count_dead_letters(&lite, topic, &ret->dead_letters, error);
+    if (status == 0)
+        status = leat_lite_read_workers(&lite, topic, ret, error);
+    char path[PATH_MAX] = "";
+    if (status == 0)
+        snprintf(path, sizeof path, "%s", sqlite3_db_filename(lite.db, "main"));
+    leat_lite_close(&lite);
+    if (status == 0)
+        leat_lite_find_lock(path, ret);
+    return status;
+}

@@ -1,0 +1,284 @@
+#include "sink/sqlite/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/arena.h"
+#include "sink/sqlite/dead_letter.h"
+#include "sink/sqlite/progress.h"
+#include "sink/sqlstate.h"
+
+/* A record of the batch, copied. */
+typedef struct job_record {
+    leat_batch_record at;
+    leat_item item;
+    uint32_t index; /* in the engine's batch */
+} job_record;
+
+struct leat_lite_job {
+    uint32_t id;
+    leat_job_kind kind;
+    uint32_t partition;
+    leat_compaction compaction;
+    leat_batch_part *parts;
+    uint32_t part_count;
+    job_record *records;
+    uint32_t record_count;
+    bool is_dead; /* the only record is kept as a dead letter */
+    leat_reason reason;
+    leat_arena texts;
+
+    leat_job_result result;
+    leat_progress progress;
+    leat_lite_counts counts;
+};
+
+leat_lite_job *leat_lite_job_new(void)
+{
+    return leat_must_calloc(1, sizeof(leat_lite_job));
+}
+
+void leat_lite_job_free(leat_lite_job *job)
+{
+    if (!job)
+        return;
+    free(job->parts);
+    free(job->records);
+    leat_arena_fini(&job->texts);
+    free(job);
+}
+
+/* ---- taking ---- */
+
+/* An absent slice stays absent: a record without a key is not one with an empty key. */
+static int copy_slice(leat_lite_job *job, leat_slice *slice)
+{
+    if (!slice->data)
+        return 0;
+    char *copy = leat_arena_take(&job->texts, slice->size + 1);
+    if (!copy)
+        return -1;
+    memcpy(copy, slice->data, slice->size);
+    copy[slice->size] = '\0';
+    slice->data = copy;
+    return 0;
+}
+
+static int copy_key(leat_lite_job *job, leat_item *item)
+{
+    const leat_table *table = item->route ? item->route->table : NULL;
+    for (uint32_t i = 0; table && i < table->key_count; i++)
+        if (leat_value_is_text(table->columns[table->key_columns[i]].type) && copy_slice(job, &item->key[i].text) != 0)
+            return -1;
+    return 0;
+}
+
+static int copy_record(leat_lite_job *job, const leat_batch_record *from, uint32_t index)
+{
+    job_record *record = &job->records[index];
+    leat_slice fault = leat_slice_of("");
+    *record = (job_record){.at = *from, .item = *(const leat_item *)from->payload, .index = index};
+    leat_item *item = &record->item;
+    item->log_handle = NULL;
+    item->owned = NULL;
+    item->owned_headers = NULL;
+    item->owned_record = NULL;
+    item->canonical_key = (leat_slice){NULL, 0};
+    if (item->fault)
+        fault = leat_slice_of(item->fault);
+    leat_slice *const slices[] = {&item->record.key, &item->record.value, &item->record.route,
+                                  &item->record.op, &item->headers,      &fault};
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
+        if (copy_slice(job, slices[i]) != 0)
+            return -1;
+    if (item->fault)
+        item->fault = (char *)(uintptr_t)fault.data;
+    return copy_key(job, item);
+}
+
+/* In the order of the log, whatever the order of subpartitions: a value may pass from row to row. */
+static int compare_in_log(const void *a, const void *b)
+{
+    const leat_batch_record *left = &((const job_record *)a)->at, *right = &((const job_record *)b)->at;
+    if (left->partition != right->partition)
+        return left->partition < right->partition ? -1 : 1;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+static int take_batch(leat_lite_job *job, const leat_batch *batch)
+{
+    free(job->parts);
+    free(job->records);
+    job->part_count = batch->part_count;
+    job->record_count = batch->record_count;
+    job->parts = malloc(batch->part_count * sizeof *job->parts);
+    job->records = calloc(batch->record_count, sizeof *job->records);
+    if (!job->parts || !job->records)
+        return -1;
+    memcpy(job->parts, batch->parts, batch->part_count * sizeof *job->parts);
+    for (uint32_t i = 0; i < batch->record_count; i++)
+        if (copy_record(job, &batch->records[i], i) != 0)
+            return -1;
+    qsort(job->records, job->record_count, sizeof *job->records, compare_in_log);
+    job->is_dead = batch->dead != NULL;
+    if (job->is_dead)
+        job->reason = *batch->dead;
+    return 0;
+}
+
+int leat_lite_job_take(leat_lite_job *job, const leat_job *from)
+{
+    leat_arena_reset(&job->texts);
+    job->id = from->id;
+    job->kind = from->kind;
+    job->partition = from->kind == LEAT_JOB_COMPACT ? from->compaction.partition : from->partition;
+    job->counts = (leat_lite_counts){0};
+    job->result = (leat_job_result){.bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
+    if (from->kind == LEAT_JOB_COMPACT)
+        job->compaction = from->compaction;
+    return from->kind == LEAT_JOB_BATCH ? take_batch(job, &from->batch) : 0;
+}
+
+/* ---- running ---- */
+
+static void fail(leat_lite_job *job, leat_outcome outcome, const char *sqlstate, const char *message)
+{
+    job->result.outcome = outcome;
+    snprintf(job->result.sqlstate, sizeof job->result.sqlstate, "%s", sqlstate);
+    snprintf(job->result.message, sizeof job->result.message, "%s", message);
+}
+
+static int fail_sqlite(leat_lite_job *job, const leat_lite_runner *runner, leat_sql_part part)
+{
+    const char *sqlstate = leat_lite_sqlstate(sqlite3_extended_errcode(runner->lite.db));
+    leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
+    fail(job, leat_sqlstate_outcome(&said, part), sqlstate, sqlite3_errmsg(runner->lite.db));
+    return -1;
+}
+
+/* What the protocol says of a partition; its own words are errors of PostgreSQL's functions there. */
+static int judge_progress(leat_lite_job *job, const leat_lite_runner *runner, leat_lite_standing standing,
+                          uint32_t partition)
+{
+    char message[128];
+    if (standing == LEAT_LITE_STANDS)
+        return 0;
+    if (standing == LEAT_LITE_FAILED)
+        return fail_sqlite(job, runner, LEAT_SQL_OWN);
+    snprintf(message, sizeof message, "partition %u %s", partition, leat_lite_standing_words(standing));
+    bool went_back = standing == LEAT_LITE_WENT_BACK, absent = standing == LEAT_LITE_ABSENT;
+    fail(job, went_back ? LEAT_WENT_BACK : absent ? LEAT_NOT_UNDERSTOOD : LEAT_FENCED,
+         went_back ? "LT002" : absent ? "LT004" : "LT001", message);
+    job->result.partition = absent ? -1 : (int32_t)partition;
+    return -1;
+}
+
+static int run_claim(leat_lite_job *job, leat_lite_runner *runner)
+{
+    leat_lite_standing standing =
+        leat_lite_claim(&runner->lite, runner->source_id, job->partition, &job->progress);
+    if (judge_progress(job, runner, standing, job->partition) != 0)
+        return -1;
+    job->result.progress = &job->progress;
+    return 0;
+}
+
+static int run_compaction(leat_lite_job *job, leat_lite_runner *runner)
+{
+    leat_lite_standing standing = leat_lite_compact(&runner->lite, runner->source_id, &job->compaction);
+    return judge_progress(job, runner, standing, job->partition);
+}
+
+static int advance_parts(leat_lite_job *job, leat_lite_runner *runner)
+{
+    for (uint32_t i = 0; i < job->part_count; i++) {
+        leat_lite_standing standing = leat_lite_advance(&runner->lite, runner->source_id, &job->parts[i]);
+        if (judge_progress(job, runner, standing, job->parts[i].partition) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int refuse_record(leat_lite_job *job, leat_lite_runner *runner, const job_record *record,
+                         const leat_lite_fault *fault, int64_t looked_us)
+{
+    fail(job, fault->outcome, fault->sqlstate, fault->error.text);
+    job->result.bad_record = (int32_t)record->index;
+    if (fault->relies_on_table)
+        job->result.looked_us = looked_us;
+    if (fault->relies_on_table || fault->outcome == LEAT_DRIFT)
+        leat_board_ask(runner->board);
+    return -1;
+}
+
+static int write_rows(leat_lite_job *job, leat_lite_runner *runner)
+{
+    int64_t looked_us = leat_board_looked_us(runner->board, runner->shard);
+    const leat_routes *routes = &leat_board_at(runner->board, runner->shard)->routes;
+    leat_lite_fault fault;
+    for (uint32_t i = 0; i < job->record_count; i++)
+        if (leat_lite_rows_write(runner->rows, &runner->lite, routes, &job->records[i].item, &job->counts, &fault) != 0)
+            return refuse_record(job, runner, &job->records[i], &fault, looked_us);
+    return 0;
+}
+
+static int run_batch(leat_lite_job *job, leat_lite_runner *runner)
+{
+    if (advance_parts(job, runner) != 0)
+        return -1;
+    if (!job->is_dead)
+        return write_rows(job, runner);
+    const job_record *only = &job->records[0];
+    return leat_lite_bury(&runner->lite, runner->source_id, &only->at, &only->item, &job->reason) == 0
+               ? 0
+               : fail_sqlite(job, runner, LEAT_SQL_LETTER);
+}
+
+/* A COMMIT that fails may have been done all the same when the disk was what failed. */
+static void commit(leat_lite_job *job, leat_lite_runner *runner)
+{
+    if (sqlite3_exec(runner->lite.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
+        job->result.outcome = LEAT_APPLIED;
+        return;
+    }
+    int code = sqlite3_extended_errcode(runner->lite.db) & 0xff;
+    fail_sqlite(job, runner, job->kind != LEAT_JOB_BATCH ? LEAT_SQL_OWN : job->is_dead ? LEAT_SQL_LETTER : LEAT_SQL_ROWS);
+    if (code == SQLITE_IOERR || code == SQLITE_CORRUPT)
+        job->result.outcome = LEAT_UNKNOWN;
+}
+
+static void roll_back(leat_lite_job *job, leat_lite_runner *runner)
+{
+    if (!sqlite3_get_autocommit(runner->lite.db))
+        sqlite3_exec(runner->lite.db, "ROLLBACK", NULL, NULL, NULL);
+    job->counts = (leat_lite_counts){0};
+    job->result.progress = NULL;
+}
+
+void leat_lite_job_run(leat_lite_job *job, leat_lite_runner *runner)
+{
+    static int (*const run[])(leat_lite_job *, leat_lite_runner *) = {
+        [LEAT_JOB_CLAIM] = run_claim, [LEAT_JOB_BATCH] = run_batch, [LEAT_JOB_COMPACT] = run_compaction};
+    if (sqlite3_exec(runner->lite.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        fail_sqlite(job, runner, LEAT_SQL_OWN);
+    else if (run[job->kind](job, runner) == 0)
+        commit(job, runner);
+    if (job->result.outcome != LEAT_APPLIED)
+        roll_back(job, runner);
+}
+
+uint32_t leat_lite_job_id(const leat_lite_job *job)
+{
+    return job->id;
+}
+
+const leat_job_result *leat_lite_job_result(const leat_lite_job *job)
+{
+    return &job->result;
+}
+
+const leat_lite_counts *leat_lite_job_counts(const leat_lite_job *job)
+{
+    return &job->counts;
+}

@@ -1,0 +1,64 @@
+#include "sink/sqlite/lock.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WRITE_LOCK_BYTE = 120, LOOK_EVERY_MS = 20 };
+
+/* 0: nobody. */
+static int64_t holder_of(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = WRITE_LOCK_BYTE, .l_len = 1};
+    return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? (int64_t)lock.l_pid : 0;
+}
+
+static bool is_worker(const leat_shard_work *work, int64_t pid)
+{
+    for (uint32_t i = 0; i < work->worker_count; i++)
+        if (work->workers[i].pid == pid)
+            return true;
+    return false;
+}
+
+static bool keeps_it(int fd, int64_t pid)
+{
+    int64_t until_us = leat_mono_us() + LEAT_LITE_LOCK_MS * INT64_C(1000);
+    while (holder_of(fd) == pid) {
+        if (leat_mono_us() >= until_us)
+            return true;
+        usleep(LOOK_EVERY_MS * 1000);
+    }
+    return false;
+}
+
+static void name_program(int64_t pid, char *ret, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%" PRId64 "/comm", pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return;
+    if (fgets(ret, (int)size, file))
+        ret[strcspn(ret, "\n")] = '\0';
+    fclose(file);
+}
+
+void leat_lite_find_lock(const char *file, leat_shard_work *work)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s-shm", file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return; /* nobody has the file open, or it is not ours to look at */
+    int64_t pid = holder_of(fd);
+    if (pid > 0 && !is_worker(work, pid) && keeps_it(fd, pid)) {
+        leat_shard_wait *wait = &work->waits.waits[work->waits.count++];
+        *wait = (leat_shard_wait){.is_file = true, .count = 1, .waited_ms = LEAT_LITE_LOCK_MS, .holder_pid = pid};
+        name_program(pid, wait->holder_application, sizeof wait->holder_application);
+    }
+    close(fd);
+}

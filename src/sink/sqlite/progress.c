@@ -1,0 +1,253 @@
+#include "sink/sqlite/progress.h"
+
+#include <string.h>
+
+enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2, OFFSETS_SIZE = OFFSET_SIZE * LEAT_PROGRESS_SUBPARTITIONS };
+
+/* ---- arrays as blobs, big-endian ---- */
+
+static void put(uint8_t *out, uint64_t value, int size)
+{
+    for (int i = size - 1; i >= 0; i--, value >>= 8)
+        out[i] = (uint8_t)value;
+}
+
+static uint64_t get(const uint8_t *bytes, int size)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < size; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets, uint32_t count)
+{
+    uint8_t bytes[OFFSETS_SIZE];
+    for (uint32_t i = 0; i < count; i++)
+        put(bytes + OFFSET_SIZE * i, (uint64_t)offsets[i], OFFSET_SIZE);
+    sqlite3_bind_blob(statement, at, bytes, (int)(OFFSET_SIZE * count), SQLITE_TRANSIENT);
+}
+
+static void bind_subpartitions(sqlite3_stmt *statement, int at, const int16_t *subpartitions, uint32_t count)
+{
+    uint8_t bytes[SUBPARTITION_SIZE * LEAT_PROGRESS_SUBPARTITIONS];
+    for (uint32_t i = 0; i < count; i++)
+        put(bytes + SUBPARTITION_SIZE * i, (uint16_t)subpartitions[i], SUBPARTITION_SIZE);
+    sqlite3_bind_blob(statement, at, bytes, (int)(SUBPARTITION_SIZE * count), SQLITE_TRANSIENT);
+}
+
+/* How many there are; -1: not as this program writes them. */
+static int read_offsets(sqlite3_stmt *row, int at, int64_t *ret)
+{
+    int size = sqlite3_column_bytes(row, at);
+    const uint8_t *bytes = sqlite3_column_blob(row, at);
+    if (size > OFFSETS_SIZE || size % OFFSET_SIZE != 0)
+        return -1;
+    for (int i = 0; i < size / OFFSET_SIZE; i++)
+        ret[i] = (int64_t)get(bytes + OFFSET_SIZE * i, OFFSET_SIZE);
+    return size / OFFSET_SIZE;
+}
+
+static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
+{
+    int size = sqlite3_column_bytes(row, at);
+    const uint8_t *bytes = sqlite3_column_blob(row, at);
+    if (size > SUBPARTITION_SIZE * LEAT_PROGRESS_SUBPARTITIONS || size % SUBPARTITION_SIZE != 0)
+        return -1;
+    for (int i = 0; i < size / SUBPARTITION_SIZE; i++)
+        ret[i] = (int16_t)get(bytes + SUBPARTITION_SIZE * i, SUBPARTITION_SIZE);
+    return size / SUBPARTITION_SIZE;
+}
+
+/* ---- statements ---- */
+
+/* With source and partition bound, which are always the first two. NULL: SQLite says why. */
+static sqlite3_stmt *prepare(leat_lite *lite, const char *sql, int32_t source_id, uint32_t partition)
+{
+    sqlite3_stmt *statement = leat_lite_prepare(lite, sql, NULL);
+    if (statement) {
+        sqlite3_bind_int(statement, 1, source_id);
+        sqlite3_bind_int64(statement, 2, partition);
+    }
+    return statement;
+}
+
+/* Runs and finalizes; NULL is a failure already. */
+static leat_lite_standing run(sqlite3_stmt *statement)
+{
+    int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE || code == SQLITE_ROW ? LEAT_LITE_STANDS : LEAT_LITE_FAILED;
+}
+
+/* ---- what a claim and its batches rest on ---- */
+
+/* Is the claim still the newest, and where does the base stand? */
+static leat_lite_standing check_claim(leat_lite *lite, int32_t source_id, uint32_t partition, const leat_claim *claim,
+                                      int64_t *ret_base_seq)
+{
+    sqlite3_stmt *query = prepare(
+        lite, "SELECT base_seq FROM leat_partitions WHERE source = ?1 AND partition = ?2 AND claim = ?3", source_id, partition);
+    if (!query)
+        return LEAT_LITE_FAILED;
+    sqlite3_bind_blob(query, 3, claim->token, sizeof claim->token, SQLITE_STATIC);
+    int code = sqlite3_step(query);
+    if (code == SQLITE_ROW)
+        *ret_base_seq = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    return code == SQLITE_ROW ? LEAT_LITE_STANDS : code == SQLITE_DONE ? LEAT_LITE_FENCED : LEAT_LITE_FAILED;
+}
+
+/* Is every batch there that is counted on? */
+static leat_lite_standing check_needs(leat_lite *lite, int32_t source_id, uint32_t partition, int64_t base_seq,
+                                      const int64_t *needs, uint32_t count)
+{
+    sqlite3_stmt *query = prepare(
+        lite, "SELECT 1 FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq = ?3", source_id, partition);
+    leat_lite_standing standing = query ? LEAT_LITE_STANDS : LEAT_LITE_FAILED;
+    for (uint32_t i = 0; standing == LEAT_LITE_STANDS && i < count; i++) {
+        if (needs[i] <= base_seq)
+            continue;
+        sqlite3_bind_int64(query, 3, needs[i]);
+        int code = sqlite3_step(query);
+        standing = code == SQLITE_ROW ? LEAT_LITE_STANDS : code == SQLITE_DONE ? LEAT_LITE_WENT_BACK : LEAT_LITE_FAILED;
+        sqlite3_reset(query);
+    }
+    sqlite3_finalize(query);
+    return standing;
+}
+
+/* ---- claim ---- */
+
+static leat_lite_standing read_base(leat_lite *lite, int32_t source_id, uint32_t partition, leat_progress *ret)
+{
+    enum { CLAIM, EPOCH, BASE_SEQ, BASE_OFFSETS, LOW, NEWEST, NEWEST_AT_MS, NEWEST_EPOCH };
+    sqlite3_stmt *query = prepare(lite,
+                                  "UPDATE leat_partitions SET claim = randomblob(16), epoch = epoch + 1"
+                                  " WHERE source = ?1 AND partition = ?2"
+                                  " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
+                                  source_id, partition);
+    int code = query ? sqlite3_step(query) : SQLITE_ERROR;
+    leat_lite_standing standing = code == SQLITE_ROW ? LEAT_LITE_STANDS : code == SQLITE_DONE ? LEAT_LITE_ABSENT : LEAT_LITE_FAILED;
+    if (standing == LEAT_LITE_STANDS) {
+        leat_claim claim;
+        leat_newest newest = {sqlite3_column_int64(query, NEWEST), sqlite3_column_int64(query, NEWEST_AT_MS),
+                              sqlite3_column_int(query, NEWEST_EPOCH)};
+        int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
+        if (sqlite3_column_bytes(query, CLAIM) == sizeof claim.token &&
+            read_offsets(query, BASE_OFFSETS, base) == LEAT_PROGRESS_SUBPARTITIONS) {
+            memcpy(claim.token, sqlite3_column_blob(query, CLAIM), sizeof claim.token);
+            leat_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH), sqlite3_column_int64(query, BASE_SEQ), base,
+                                sqlite3_column_int64(query, LOW), newest);
+        } else {
+            standing = LEAT_LITE_FAILED;
+        }
+    }
+    sqlite3_finalize(query);
+    return standing;
+}
+
+static int take_row(sqlite3_stmt *row, leat_progress *ret)
+{
+    enum { SEQ, SUBPARTITIONS, OFFSETS, NEWEST_AT_MS, NEWEST_EPOCH };
+    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int count = read_subpartitions(row, SUBPARTITIONS, subpartitions);
+    if (count < 0 || read_offsets(row, OFFSETS, offsets) != count)
+        return -1;
+    return leat_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets, (uint32_t)count,
+                             sqlite3_column_int64(row, NEWEST_AT_MS), sqlite3_column_int(row, NEWEST_EPOCH));
+}
+
+leat_lite_standing leat_lite_claim(leat_lite *lite, int32_t source_id, uint32_t partition, leat_progress *ret)
+{
+    leat_lite_standing standing = read_base(lite, source_id, partition, ret);
+    if (standing != LEAT_LITE_STANDS)
+        return standing;
+    sqlite3_stmt *query = prepare(
+        lite, "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat_progress"
+              " WHERE source = ?1 AND partition = ?2 ORDER BY seq",
+        source_id, partition);
+    int code = query ? SQLITE_ROW : SQLITE_ERROR;
+    while (code == SQLITE_ROW && (code = sqlite3_step(query)) == SQLITE_ROW)
+        if (take_row(query, ret) != 0)
+            code = SQLITE_CORRUPT;
+    sqlite3_finalize(query);
+    return code == SQLITE_DONE ? LEAT_LITE_STANDS : LEAT_LITE_FAILED;
+}
+
+/* ---- batches ---- */
+
+leat_lite_standing leat_lite_advance(leat_lite *lite, int32_t source_id, const leat_batch_part *part)
+{
+    int64_t base_seq = 0;
+    leat_lite_standing standing = check_claim(lite, source_id, part->partition, &part->claim, &base_seq);
+    if (standing == LEAT_LITE_STANDS)
+        standing = check_needs(lite, source_id, part->partition, base_seq, part->needs, part->needs_count);
+    if (standing != LEAT_LITE_STANDS)
+        return standing;
+    sqlite3_stmt *insert = prepare(lite,
+                                   "INSERT INTO leat_progress (source, partition, seq, subpartitions, offsets,"
+                                   " newest_at_ms, newest_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                                   source_id, part->partition);
+    if (insert) {
+        sqlite3_bind_int64(insert, 3, part->seq);
+        bind_subpartitions(insert, 4, part->subpartitions, part->count);
+        bind_offsets(insert, 5, part->offsets, part->count);
+        sqlite3_bind_int64(insert, 6, part->newest.at_ms);
+        sqlite3_bind_int(insert, 7, part->newest.epoch);
+    }
+    return run(insert);
+}
+
+/* ---- compaction ---- */
+
+/* One that a newer one has overtaken does nothing. */
+static leat_lite_standing move_base(leat_lite *lite, int32_t source_id, const leat_compaction *compaction)
+{
+    sqlite3_stmt *update = prepare(lite,
+                                   "UPDATE leat_partitions SET base_seq = ?3, base_offsets = ?4, low = ?5, newest = ?6,"
+                                   " newest_at_ms = ?7, newest_epoch = ?8 WHERE source = ?1 AND partition = ?2 AND base_seq < ?3",
+                                   source_id, compaction->partition);
+    if (update) {
+        sqlite3_bind_int64(update, 3, compaction->base_seq);
+        bind_offsets(update, 4, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
+        sqlite3_bind_int64(update, 5, compaction->low);
+        sqlite3_bind_int64(update, 6, compaction->newest.offset);
+        sqlite3_bind_int64(update, 7, compaction->newest.at_ms);
+        sqlite3_bind_int(update, 8, compaction->newest.epoch);
+    }
+    return run(update);
+}
+
+static leat_lite_standing drop_rows(leat_lite *lite, int32_t source_id, const leat_compaction *compaction)
+{
+    sqlite3_stmt *delete = prepare(lite, "DELETE FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq <= ?3",
+                                   source_id, compaction->partition);
+    if (delete)
+        sqlite3_bind_int64(delete, 3, compaction->base_seq);
+    return run(delete);
+}
+
+leat_lite_standing leat_lite_compact(leat_lite *lite, int32_t source_id, const leat_compaction *compaction)
+{
+    int64_t base_seq = 0;
+    leat_lite_standing standing = check_claim(lite, source_id, compaction->partition, &compaction->claim, &base_seq);
+    if (standing == LEAT_LITE_STANDS)
+        standing = check_needs(lite, source_id, compaction->partition, base_seq, compaction->needs, compaction->needs_count);
+    if (standing == LEAT_LITE_STANDS)
+        standing = move_base(lite, source_id, compaction);
+    if (standing != LEAT_LITE_STANDS || sqlite3_changes(lite->db) == 0)
+        return standing;
+    return drop_rows(lite, source_id, compaction);
+}
+
+const char *leat_lite_standing_words(leat_lite_standing standing)
+{
+    static const char *const words[] = {
+        [LEAT_LITE_FENCED] = "has been claimed by another worker",
+        [LEAT_LITE_WENT_BACK] = "has lost a batch that was acknowledged: an older copy of the file?",
+        [LEAT_LITE_ABSENT] = "is not in this file",
+    };
+    return words[standing];
+}

@@ -1,0 +1,27 @@
+/*
+ * progress.h - the progress protocol on a SQLite file: leat.claim, leat.advance and leat.compact of sink/pg/schema.sql, inside a
+ * transaction of the caller's that has the file to itself (BEGIN IMMEDIATE). One thread.
+ */
+#ifndef LEAT_SINK_SQLITE_PROGRESS_H
+#define LEAT_SINK_SQLITE_PROGRESS_H
+
+#include "engine/batch.h"
+#include "sink/sqlite/db.h"
+
+typedef enum leat_lite_standing {
+    LEAT_LITE_STANDS,
+    LEAT_LITE_FENCED,    /* claimed by somebody else since */
+    LEAT_LITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file was put back */
+    LEAT_LITE_ABSENT,    /* a claim: the partition is not in this file */
+    LEAT_LITE_FAILED,    /* SQLite says why (sqlite3_errmsg) */
+} leat_lite_standing;
+
+leat_lite_standing leat_lite_claim(leat_lite *lite, int32_t source_id, uint32_t partition,
+                                   leat_progress *ret) LEAT_MUST_CHECK;
+leat_lite_standing leat_lite_advance(leat_lite *lite, int32_t source_id, const leat_batch_part *part) LEAT_MUST_CHECK;
+leat_lite_standing leat_lite_compact(leat_lite *lite, int32_t source_id, const leat_compaction *compaction) LEAT_MUST_CHECK;
+
+/* "has been claimed by another worker"; of what is not STANDS and not FAILED. */
+const char *leat_lite_standing_words(leat_lite_standing standing);
+
+#endif

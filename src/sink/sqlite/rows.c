@@ -1,0 +1,346 @@
+#include "sink/sqlite/rows.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/fold.h"
+#include "sink/sqlite/sql.h"
+#include "sink/sqlite/value.h"
+#include "sink/sqlstate.h"
+
+enum { TEXT_MAX = 64 * 1024 * 1024 }; /* of a value that an operation makes */
+
+typedef struct route_statements {
+    sqlite3_stmt *at[LEAT_LITE_STATEMENT_COUNT]; /* NULL: not prepared yet */
+} route_statements;
+
+struct leat_lite_rows {
+    leat_body_parser *parser;
+    leat_folder *folder;
+    leat_arena texts;        /* of what is stored */
+    leat_body body;          /* of the record at hand */
+    leat_write write;        /* what it does, with these values */
+    leat_value values[LEAT_COLUMNS_MAX];
+    leat_value stored[LEAT_COLUMNS_MAX];
+    const leat_routes *routes; /* what the statements are of */
+    route_statements statements[LEAT_ROUTES_MAX];
+};
+
+/* A record on its way to its row. */
+typedef struct writing {
+    leat_lite_rows *rows;
+    leat_lite *lite;
+    const leat_route *route;
+    const leat_item *item;
+    leat_lite_counts *counts;
+    leat_lite_fault *fault;
+} writing;
+
+/* ---- memory ---- */
+
+leat_lite_rows *leat_lite_rows_new(void)
+{
+    leat_lite_rows *rows = leat_must_calloc(1, sizeof *rows);
+    rows->parser = leat_body_parser_new();
+    rows->folder = leat_folder_new();
+    if (rows->parser && rows->folder) {
+        leat_folder_limit(rows->folder, TEXT_MAX);
+        return rows;
+    }
+    leat_lite_rows_free(rows);
+    return NULL;
+}
+
+void leat_lite_rows_forget(leat_lite_rows *rows)
+{
+    for (uint32_t r = 0; r < LEAT_ROUTES_MAX; r++)
+        for (int s = 0; s < LEAT_LITE_STATEMENT_COUNT; s++)
+            sqlite3_finalize(rows->statements[r].at[s]);
+    memset(rows->statements, 0, sizeof rows->statements);
+}
+
+void leat_lite_rows_free(leat_lite_rows *rows)
+{
+    if (!rows)
+        return;
+    leat_lite_rows_forget(rows);
+    leat_body_parser_free(rows->parser);
+    leat_folder_free(rows->folder);
+    leat_arena_fini(&rows->texts);
+    free(rows);
+}
+
+/* ---- faults ---- */
+
+LEAT_PRINTF(4, 5)
+static int refuse(const writing *w, leat_outcome outcome, const char *sqlstate, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    *w->fault = (leat_lite_fault){.outcome = outcome};
+    snprintf(w->fault->sqlstate, sizeof w->fault->sqlstate, "%s", sqlstate);
+    vsnprintf(w->fault->error.text, sizeof w->fault->error.text, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+static int fail_memory(const writing *w)
+{
+    return refuse(w, LEAT_OUTAGE, "53200", "out of memory");
+}
+
+/* What SQLite has said. */
+static int fail_sqlite(const writing *w, const char *sqlstate)
+{
+    leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
+    return refuse(w, leat_sqlstate_outcome(&said, LEAT_SQL_ROWS), sqlstate, "%s", sqlite3_errmsg(w->lite->db));
+}
+
+/* ---- statements ---- */
+
+static sqlite3_stmt *statement(const writing *w, leat_lite_statement which)
+{
+    sqlite3_stmt **kept = &w->rows->statements[w->route->index].at[which];
+    if (*kept) {
+        sqlite3_reset(*kept);
+        return *kept;
+    }
+    leat_buf sql = {0};
+    leat_lite_sql(which, w->route->table, &sql);
+    const char *text = leat_buf_cstr(&sql);
+    if (!text)
+        fail_memory(w);
+    else if (sqlite3_prepare_v3(w->lite->db, text, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) != SQLITE_OK)
+        fail_sqlite(w, leat_lite_sqlstate(sqlite3_extended_errcode(w->lite->db)));
+    leat_buf_free(&sql);
+    return *kept;
+}
+
+/* SQLITE_ERROR is said of a table that was altered and of an expression that fails on the data alike: the first cannot be
+ * prepared any more. */
+static bool is_about_data(const writing *w, sqlite3_stmt *of)
+{
+    sqlite3_stmt *again = NULL;
+    bool can_be = sqlite3_prepare_v2(w->lite->db, sqlite3_sql(of), -1, &again, NULL) == SQLITE_OK;
+    sqlite3_finalize(again);
+    return can_be;
+}
+
+/* 1 a row, 0 done, -1 a fault. */
+static int step(const writing *w, sqlite3_stmt *of)
+{
+    int code = sqlite3_step(of);
+    if (code == SQLITE_ROW || code == SQLITE_DONE)
+        return code == SQLITE_ROW;
+    int extended = sqlite3_extended_errcode(w->lite->db);
+    int status = fail_sqlite(w, leat_lite_sqlstate(extended));
+    if ((extended & 0xff) == SQLITE_ERROR && is_about_data(w, of)) {
+        w->fault->outcome = LEAT_BAD_DATA;
+        memcpy(w->fault->sqlstate, "P0001", sizeof "P0001");
+    }
+    sqlite3_reset(of);
+    return status;
+}
+
+static int bind(const writing *w, sqlite3_stmt *to, int at, const leat_column *column, const leat_value *value)
+{
+    leat_error error;
+    if (leat_lite_bind(to, at, column, value, &error) == 0)
+        return 0;
+    return refuse(w, LEAT_BAD_DATA, "22003", "%s", error.text);
+}
+
+static int bind_key(const writing *w, sqlite3_stmt *to)
+{
+    const leat_table *table = w->route->table;
+    for (uint32_t i = 0; i < table->key_count; i++)
+        if (bind(w, to, (int)i + 1, &table->columns[table->key_columns[i]], &w->item->key[i]) != 0)
+            return -1;
+    return 0;
+}
+
+/* ---- the record ---- */
+
+static int read_body(const writing *w)
+{
+    leat_lite_rows *rows = w->rows;
+    leat_body_error error;
+    leat_body_fault fault = w->item->op == LEAT_DELETE
+                                ? LEAT_BODY_OK
+                                : leat_body_parse(rows->parser, w->route, w->item->op, w->item->record.value,
+                                                  w->item->key, &rows->body, &error);
+    if (fault == LEAT_BODY_MEMORY)
+        return fail_memory(w);
+    if (fault != LEAT_BODY_OK) {
+        refuse(w, LEAT_BAD_DATA, "", "%s%s%s", error.field, *error.field ? ": " : "", error.message);
+        w->fault->relies_on_table = fault == LEAT_BODY_REFUSED;
+        return -1;
+    }
+    rows->write.values = rows->values;
+    return leat_write_of(rows->folder, w->route, w->item->op, &rows->body, &rows->write) < 0 ? fail_memory(w) : 0;
+}
+
+/* ---- operations ---- */
+
+static bool is_float(leat_type type)
+{
+    return type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8;
+}
+
+/* Where the fold cannot say what one after the other would be, here is the other. */
+static int apply_apart(const writing *w, uint32_t column, leat_value *base, const leat_value *operand)
+{
+    const leat_column *of = &w->route->table->columns[column];
+    if (w->route->ops[column] != LEAT_OP_ADD)
+        return refuse(w, LEAT_BAD_DATA, "54000", "%s: the value becomes too large", of->name);
+    if (!is_float(of->type))
+        return refuse(w, LEAT_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
+    base->real += operand->real;
+    return isfinite(base->real) ? 0 : refuse(w, LEAT_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
+}
+
+/* Makes of an operand the value that it leaves, starting from field `at` of `row`. */
+static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row, int at)
+{
+    leat_lite_rows *rows = w->rows;
+    uint64_t bit = (uint64_t)1 << column;
+    leat_error error;
+    leat_value *base = &rows->stored[column];
+    if (leat_lite_value(row, at, &w->route->table->columns[column], &rows->texts, base, &error) != 0)
+        return refuse(w, LEAT_DRIFT, "42804", "%s", error.text);
+    leat_write from = {.op = LEAT_PUT, .present = bit, .values = rows->stored};
+    leat_write next = {
+        .op = LEAT_PATCH, .merge = rows->write.merge, .present = bit, .operated = bit, .values = rows->values};
+    leat_folded folded = leat_write_fold(rows->folder, w->route, &from, &next);
+    if (folded == LEAT_FOLD_MEMORY)
+        return fail_memory(w);
+    if (folded == LEAT_FOLD_APART && apply_apart(w, column, base, &rows->values[column]) != 0)
+        return -1;
+    rows->values[column] = *base;
+    return 0;
+}
+
+/* ---- rows ---- */
+
+/* What the row starts from: 1 there is one, 0 none (the route wants rows to exist), -1 a fault. */
+static int read_base(const writing *w, sqlite3_stmt **ret)
+{
+    if (w->rows->write.op == LEAT_PATCH) {
+        *ret = statement(w, LEAT_LITE_SELECT);
+        if (!*ret || bind_key(w, *ret) != 0)
+            return -1;
+        int found = step(w, *ret);
+        if (found != 0 || w->route->patch_existing)
+            return found;
+    }
+    *ret = statement(w, LEAT_LITE_DEFAULTS);
+    return *ret ? step(w, *ret) : -1;
+}
+
+/* `base`: the row that what is not named comes from. */
+static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *base)
+{
+    const leat_table *table = w->route->table;
+    const leat_write *write = &w->rows->write;
+    int at = 0;
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        int parameter = (int)table->key_count + at + 1;
+        if (!leat_lite_is_written(&table->columns[i]))
+            continue;
+        if (write->operated >> i & 1 && apply_operation(w, i, base, at) != 0)
+            return -1;
+        if (!(write->present >> i & 1))
+            sqlite3_bind_value(upsert, parameter, sqlite3_column_value(base, at));
+        else if (bind(w, upsert, parameter, &table->columns[i], &write->values[i]) != 0)
+            return -1;
+        at++;
+    }
+    return 0;
+}
+
+static void put_away(sqlite3_stmt *used)
+{
+    if (!used)
+        return;
+    sqlite3_reset(used);
+    sqlite3_clear_bindings(used);
+}
+
+static int refuse_untouched(const writing *w)
+{
+    return refuse(w, LEAT_BAD_DATA, "LT008",
+                  "SQLite took the write to %s without an error but touched no row: a trigger says RAISE(IGNORE)",
+                  w->route->table->label);
+}
+
+/* A statement has changed no row: because there is nothing to change, or because a trigger has dropped the write. Nobody else
+ * writes meanwhile. */
+static bool may_be_dropped(const writing *w)
+{
+    return sqlite3_changes(w->lite->db) == 0 && !w->route->accept_untouched;
+}
+
+/* `base`: what the columns that are not named come from, as for the write. */
+static int check_written(const writing *w, sqlite3_stmt *base)
+{
+    sqlite3_stmt *there = statement(w, LEAT_LITE_IS_THERE);
+    w->rows->write.operated = 0; /* they are done: the values are what they leave */
+    int found = there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
+    put_away(there);
+    return found == 0 ? refuse_untouched(w) : found < 0 ? -1 : 0;
+}
+
+static int upsert_row(const writing *w)
+{
+    sqlite3_stmt *base;
+    int found = read_base(w, &base);
+    if (found == 0)
+        w->counts->dropped++;
+    if (found <= 0)
+        return found;
+    sqlite3_stmt *upsert = statement(w, LEAT_LITE_UPSERT);
+    int status = upsert && bind_key(w, upsert) == 0 && bind_columns(w, upsert, base) == 0 ? step(w, upsert) : -1;
+    if (status == 0 && may_be_dropped(w))
+        status = check_written(w, base);
+    sqlite3_reset(base);
+    put_away(upsert);
+    return status;
+}
+
+static int delete_row(const writing *w)
+{
+    sqlite3_stmt *delete = statement(w, LEAT_LITE_DELETE);
+    if (!delete || bind_key(w, delete) != 0)
+        return -1;
+    int status = step(w, delete);
+    sqlite3_reset(delete);
+    if (status != 0 || !may_be_dropped(w))
+        return status;
+    sqlite3_stmt *left = statement(w, LEAT_LITE_SELECT);
+    int found = left && bind_key(w, left) == 0 ? step(w, left) : -1;
+    put_away(left);
+    return found > 0 ? refuse_untouched(w) : found;
+}
+
+int leat_lite_rows_write(leat_lite_rows *rows, leat_lite *lite, const leat_routes *routes, const leat_item *item,
+                         leat_lite_counts *counts, leat_lite_fault *ret_fault)
+{
+    writing w = {rows, lite, NULL, item, counts, ret_fault};
+    if (item->fault || !item->route)
+        return refuse(&w, LEAT_BAD_DATA, "", "%s", item->fault ? item->fault : "the record makes no sense");
+    if (routes != rows->routes)
+        leat_lite_rows_forget(rows);
+    rows->routes = routes;
+    w.route = &routes->routes[item->route->index];
+    leat_body_parser_reset(rows->parser);
+    leat_folder_reset(rows->folder);
+    leat_arena_reset(&rows->texts);
+    if (read_body(&w) != 0)
+        return -1;
+    counts->rows++;
+    counts->statements++;
+    return rows->write.op == LEAT_DELETE ? delete_row(&w) : upsert_row(&w);
+}

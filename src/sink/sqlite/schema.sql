@@ -1,0 +1,86 @@
+-- What leat keeps in a SQLite file beside the tables it writes: where the log's records are to be applied from, and what
+-- could not be applied. The same protocol as in PostgreSQL (sink/pg/schema.sql, docs/design/progress.md), in fewer words: a file
+-- has one writer at a time, so every transaction is BEGIN IMMEDIATE and nothing runs beside it.
+--
+-- Idempotent; run in one transaction. A file of a newer version is left alone.
+
+CREATE TABLE IF NOT EXISTS leat_schema_version (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO leat_schema_version (one, version) VALUES (1, 3) ON CONFLICT DO NOTHING;
+
+-- What offsets mean: the log they count in and how its records are placed. One row a topic.
+CREATE TABLE IF NOT EXISTS leat_sources (
+    id            INTEGER PRIMARY KEY,
+    log_identity  TEXT NOT NULL,
+    topic         TEXT NOT NULL UNIQUE,
+    topic_id      TEXT NOT NULL,
+    layout        TEXT NOT NULL,    -- {"partitions": 4, "shards": [{"name": "a", "first": 0, "count": 2}, ...]}
+    tenant_slots  BLOB NOT NULL,    -- one byte a slot: which shard
+    subpartitions INTEGER NOT NULL,
+    hash          TEXT NOT NULL
+) STRICT;
+
+-- One row a partition of this shard; changed by claims and compactions only.
+CREATE TABLE IF NOT EXISTS leat_partitions (
+    source       INTEGER NOT NULL,
+    partition    INTEGER NOT NULL,
+    claim        BLOB NOT NULL,     -- 16 random bytes: who has claimed last
+    epoch        INTEGER NOT NULL,  -- counts claims, for people
+    base_seq     INTEGER NOT NULL,  -- every batch up to here is in base_offsets
+    base_offsets BLOB NOT NULL,     -- one a subpartition, 8 bytes each, big-endian; -1: nothing yet
+    low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not a record stands there
+    newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: none was ever applied
+    newest_at_ms INTEGER NOT NULL DEFAULT 0,  -- its timestamp, which tells this log from another; 0: unknown
+    newest_epoch INTEGER NOT NULL DEFAULT -1, -- its leader epoch, which tells this log from one cut off and written anew; -1: unknown
+    PRIMARY KEY (source, partition)
+) STRICT, WITHOUT ROWID;
+
+-- One row a batch and partition, kept until a compaction moves base_seq past it.
+CREATE TABLE IF NOT EXISTS leat_progress (
+    source        INTEGER NOT NULL,
+    partition     INTEGER NOT NULL,
+    seq           INTEGER NOT NULL,
+    subpartitions BLOB NOT NULL,    -- 2 bytes each, big-endian
+    offsets       BLOB NOT NULL,    -- 8 bytes each, big-endian: where each of those subpartitions is after the batch
+    newest_at_ms  INTEGER NOT NULL DEFAULT 0, -- timestamp of the record at the greatest of these
+    newest_epoch  INTEGER NOT NULL DEFAULT -1, -- its leader epoch
+    PRIMARY KEY (source, partition, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Records that were refused for good, written in the transaction that moves their progress. Key and body are bytes,
+-- because what the log delivered may be no valid text. Times are RFC 3339, UTC, with milliseconds.
+CREATE TABLE IF NOT EXISTS leat_dead_letters (
+    source      INTEGER NOT NULL,
+    partition   INTEGER NOT NULL,
+    "offset"    INTEGER NOT NULL,
+    route       TEXT,
+    key         BLOB,
+    op          TEXT,
+    headers     TEXT,               -- JSON
+    body        BLOB,
+    sqlstate    TEXT,               -- NULL: leat itself could make no sense of it
+    message     TEXT NOT NULL,
+    accepted_at TEXT NOT NULL,
+    at          TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (source, partition, "offset")
+) STRICT, WITHOUT ROWID;
+
+-- The newest first, however many there are.
+CREATE INDEX IF NOT EXISTS leat_dead_letters_at ON leat_dead_letters (source, at);
+
+-- What the processes that apply to this file say of themselves, for `leat status`. One row a process; nothing depends on
+-- it. `at` and clock_ms are milliseconds since 1970.
+CREATE TABLE IF NOT EXISTS leat_workers (
+    source     INTEGER NOT NULL,
+    instance   TEXT NOT NULL,       -- made up anew by each process
+    host       TEXT NOT NULL,
+    pid        INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,
+    at         INTEGER NOT NULL,    -- when it was heard last
+    clock_ms   INTEGER NOT NULL,    -- the same by the process's clock
+    said       TEXT NOT NULL CHECK (length(said) <= 65536), -- JSON, as in PostgreSQL
+    PRIMARY KEY (source, instance)
+) STRICT, WITHOUT ROWID;

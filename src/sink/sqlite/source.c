@@ -1,0 +1,371 @@
+/* What a SQLite file holds of a source: read, compared, set up. */
+#include "sink/sqlite/admin.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sink/sqlite/db.h"
+#include "sink/shard_source.h"
+
+enum { BUSY_MS = 5000 };
+
+/* ---- reading ---- */
+
+static int copy_text(char *ret, size_t size, sqlite3_stmt *row, int column, leat_error *error)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    if (!text || strlen(text) >= size)
+        return leat_fail(error, "leat_sources.%s makes no sense", sqlite3_column_name(row, column));
+    memcpy(ret, text, strlen(text) + 1);
+    return 0;
+}
+
+static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_layout, leat_error *error)
+{
+    enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS, SLOTS };
+    ret->id = sqlite3_column_int(row, ID);
+    ret->subpartitions = (uint32_t)sqlite3_column_int(row, SUBPARTITIONS);
+    ret_layout->partition_count = (uint32_t)sqlite3_column_int(row, PARTITIONS);
+    if (sqlite3_column_bytes(row, SLOTS) != LEAT_TENANT_SLOTS)
+        return leat_fail(error, "leat_sources.tenant_slots has not %d slots", LEAT_TENANT_SLOTS);
+    memcpy(ret_layout->tenant_slots, sqlite3_column_blob(row, SLOTS), LEAT_TENANT_SLOTS);
+    if (copy_text(ret->log_identity, sizeof ret->log_identity, row, LOG_IDENTITY, error) != 0 ||
+        copy_text(ret->topic, sizeof ret->topic, row, TOPIC, error) != 0 ||
+        copy_text(ret->topic_id, sizeof ret->topic_id, row, TOPIC_ID, error) != 0)
+        return -1;
+    return copy_text(ret->hash, sizeof ret->hash, row, HASH, error);
+}
+
+static int take_shard(sqlite3_stmt *row, leat_layout *ret, leat_error *error)
+{
+    if (ret->shard_count == LEAT_SHARDS_MAX)
+        return leat_fail(error, "leat_sources.layout has more than %d shards", LEAT_SHARDS_MAX);
+    uint32_t at = ret->shard_count++;
+    ret->shards[at].first = (uint32_t)sqlite3_column_int(row, 1);
+    ret->shards[at].count = (uint32_t)sqlite3_column_int(row, 2);
+    return copy_text(ret->shards[at].name, sizeof ret->shards[at].name, row, 0, error);
+}
+
+static int read_shards(leat_lite *lite, const char *topic, leat_layout *ret, leat_error *error)
+{
+    sqlite3_stmt *query =
+        leat_lite_prepare(lite,
+                          "SELECT e.value ->> 'name', e.value ->> 'first', e.value ->> 'count'"
+                          "  FROM leat_sources AS s, json_each(s.layout, '$.shards') AS e WHERE s.topic = ? ORDER BY e.key",
+                          error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status;
+    while ((status = leat_lite_step(lite, query, error)) == 1 && (status = take_shard(query, ret, error)) == 0)
+        ;
+    sqlite3_finalize(query);
+    return status;
+}
+
+/* 0 found, 1 not there, -1 error. */
+static int read_source(leat_lite *lite, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+                       leat_error *error)
+{
+    memset(ret_source, 0, sizeof *ret_source);
+    memset(ret_layout, 0, sizeof *ret_layout);
+    sqlite3_stmt *query =
+        leat_lite_prepare(lite,
+                          "SELECT id, log_identity, topic, topic_id, hash, subpartitions, layout ->> 'partitions',"
+                          "       tenant_slots FROM leat_sources WHERE topic = ?",
+                          error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status = leat_lite_step(lite, query, error);
+    if (status >= 0)
+        status = status == 0 ? 1 : take_source(query, ret_source, ret_layout, error);
+    sqlite3_finalize(query);
+    return status == 0 ? read_shards(lite, topic, ret_layout, error) : status;
+}
+
+/* 0 leat's tables are there and this program's, 1 they are not there, -1 error. */
+static int check_version(leat_lite *lite, leat_error *error)
+{
+    int64_t is_there = 0, version = 0;
+    if (leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_there,
+                          error) != 0)
+        return -1;
+    if (!is_there)
+        return 1;
+    if (leat_lite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
+        return -1;
+    if (version == LEAT_LITE_VERSION)
+        return 0;
+    return leat_fail(error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: %s", lite->file, version,
+                     LEAT_LITE_VERSION, version > LEAT_LITE_VERSION ? "use a newer leat" : "run `leat init`");
+}
+
+int leat_lite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+                          leat_error *error)
+{
+    leat_lite lite;
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    if (status == 0)
+        status = leat_lite_run(&lite, "BEGIN", error);
+    if (status == 0)
+        status = check_version(&lite, error);
+    if (status == 0)
+        status = read_source(&lite, topic, ret_source, ret_layout, error);
+    bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
+    leat_lite_close(&lite);
+    return is_busy ? 2 : status;
+}
+
+/* ---- what a file says of itself ---- */
+
+static int read_held(leat_lite *lite, const char *topic, int64_t *ret_first, int64_t *ret_last, leat_error *error)
+{
+    sqlite3_stmt *query = leat_lite_prepare(lite,
+                                            "SELECT coalesce(min(p.partition), -1), coalesce(max(p.partition), -1)"
+                                            "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
+                                            " WHERE s.topic = ?",
+                                            error);
+    if (!query)
+        return -1;
+    sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
+    int status = leat_lite_step(lite, query, error);
+    *ret_first = status == 1 ? sqlite3_column_int64(query, 0) : -1;
+    *ret_last = status == 1 ? sqlite3_column_int64(query, 1) : -1;
+    sqlite3_finalize(query);
+    return status == 1 ? 0 : -1;
+}
+
+static int read_self(leat_lite *lite, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    int64_t is_there = 0, first = -1, last = -1;
+    leat_layout layout = {0};
+    if (leat_lite_run(lite, "BEGIN", error) != 0 ||
+        leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'", &is_there, error) != 0 ||
+        (is_there && read_held(lite, topic, &first, &last, error) != 0))
+        return -1;
+    if (first < 0)
+        return 0;
+    if (read_shards(lite, topic, &layout, error) != 0)
+        return -1;
+    return leat_layout_name_shard(&layout, (uint32_t)first, (uint32_t)last, lite->file, ret->shard, error);
+}
+
+/* One file has many names: links, and paths that lead to it. */
+static int name_file(const char *file, leat_shard_self *ret, leat_error *error)
+{
+    struct stat about;
+    if (stat(file, &about) != 0)
+        return leat_fail(error, "%s: %s", file, strerror(errno));
+    snprintf(ret->database, sizeof ret->database, "%ju:%ju", (uintmax_t)about.st_dev, (uintmax_t)about.st_ino);
+    snprintf(ret->where, sizeof ret->where, "%s", file);
+    return 0;
+}
+
+int leat_lite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error)
+{
+    leat_lite lite;
+    *ret = (leat_shard_self){0};
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    if (status == 0)
+        status = name_file(file, ret, error);
+    if (status == 0)
+        status = read_self(&lite, topic, ret, error);
+    bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
+    leat_lite_close(&lite);
+    if (status != 0)
+        *ret = (leat_shard_self){0};
+    return is_busy ? 2 : status;
+}
+
+/* ---- setting up ---- */
+
+/* What leads from a version to the next; all else the schema makes. Version 1 knew the timestamp of the record at the low
+ * water, which was the newest. Version 3 has a table more. */
+static const char *const upgrade_sql[] = {
+    [1] = "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
+          "ALTER TABLE leat_partitions ADD COLUMN newest INTEGER NOT NULL DEFAULT -1;"
+          "ALTER TABLE leat_partitions ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE leat_partitions ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
+          "UPDATE leat_partitions SET newest = low, newest_at_ms = low_at_ms;"
+          "ALTER TABLE leat_partitions DROP COLUMN low_at_ms;"
+          "UPDATE leat_schema_version SET version = 2;",
+    [2] = "UPDATE leat_schema_version SET version = 3;",
+};
+
+/* In the caller's transaction; a file without leat's tables, or with newer ones, is left alone. */
+static int upgrade(leat_lite *lite, leat_error *error)
+{
+    int64_t is_old = 0, version = 0;
+    if (leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_old, error) != 0)
+        return -1;
+    if (is_old && leat_lite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
+        return -1;
+    for (; version >= 1 && version < LEAT_LITE_VERSION; version++)
+        if (leat_lite_run(lite, upgrade_sql[version], error) != 0)
+            return -1;
+    return 0;
+}
+
+static int store_source(leat_lite *lite, const leat_source *source, const leat_layout *layout, leat_error *error)
+{
+    leat_buf json = {0};
+    leat_layout_json(layout, &json);
+    const char *text = leat_buf_cstr(&json);
+    sqlite3_stmt *insert =
+        text ? leat_lite_prepare(lite,
+                                 "INSERT INTO leat_sources"
+                                 " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
+                                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                                 error)
+             : NULL;
+    int status = -1;
+    if (insert) {
+        sqlite3_bind_int(insert, 1, source->id);
+        sqlite3_bind_text(insert, 2, source->log_identity, -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 3, source->topic, -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 4, source->topic_id, -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 5, text, -1, SQLITE_STATIC);
+        sqlite3_bind_blob(insert, 6, layout->tenant_slots, LEAT_TENANT_SLOTS, SQLITE_STATIC);
+        sqlite3_bind_int(insert, 7, (int)source->subpartitions);
+        sqlite3_bind_text(insert, 8, source->hash, -1, SQLITE_STATIC);
+        status = leat_lite_step(lite, insert, error);
+    }
+    sqlite3_finalize(insert);
+    leat_buf_free(&json);
+    return status;
+}
+
+static int compare_or_store(leat_lite *lite, leat_source *source, const leat_layout *layout, leat_error *error)
+{
+    leat_source stored;
+    leat_layout stored_layout;
+    int found = read_source(lite, source->topic, &stored, &stored_layout, error);
+    source->id = leat_source_id(source);
+    if (found == 0)
+        return leat_shard_check_source(&stored, &stored_layout, source, layout, error);
+    return found == 1 ? store_source(lite, source, layout, error) : -1;
+}
+
+/* One file for two shards would give a partition two owners' rows. */
+static int refuse_strangers(leat_lite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
+                            leat_error *error)
+{
+    char sql[256];
+    uint32_t first = layout->shards[shard].first;
+    int64_t count = 0;
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM leat_partitions WHERE source = %" PRId32 " AND partition NOT BETWEEN %" PRIu32
+             " AND %" PRIu32,
+             source->id, first, first + layout->shards[shard].count - 1);
+    if (leat_lite_integer(lite, sql, &count, error) != 0)
+        return -1;
+    if (count == 0)
+        return 0;
+    return leat_fail(error, "%s: it holds partitions that do not belong to shard %s. Do two shards have one file?",
+                     lite->file, layout->shards[shard].name);
+}
+
+/* Offsets as the schema has them: 8 bytes each, big-endian. */
+static void put_offsets(uint32_t count, int64_t offset, leat_buf *out)
+{
+    for (uint32_t i = 0; i < count; i++)
+        leat_buf_be64(out, (uint64_t)offset);
+}
+
+static int add_partition(leat_lite *lite, sqlite3_stmt *insert, const leat_source *source, uint32_t partition,
+                         int64_t start, leat_error *error)
+{
+    leat_buf offsets = {0};
+    put_offsets(source->subpartitions, -1, &offsets);
+    LEAT_ASSERT(!offsets.failed);
+    sqlite3_bind_int(insert, 1, source->id);
+    sqlite3_bind_int64(insert, 2, partition);
+    sqlite3_bind_blob(insert, 3, offsets.data, (int)offsets.size, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(insert, 4, start - 1);
+    leat_buf_free(&offsets);
+    int status = leat_lite_step(lite, insert, error);
+    sqlite3_reset(insert);
+    return status;
+}
+
+static int add_partitions(leat_lite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
+                          const int64_t *starts, leat_error *error)
+{
+    sqlite3_stmt *insert = leat_lite_prepare(lite,
+                                             "INSERT INTO leat_partitions (source, partition, claim, epoch, base_seq,"
+                                             " base_offsets, low) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4)"
+                                             " ON CONFLICT DO NOTHING",
+                                             error);
+    int status = insert ? 0 : -1;
+    uint32_t first = layout->shards[shard].first;
+    for (uint32_t p = first; status == 0 && p < first + layout->shards[shard].count; p++)
+        status = add_partition(lite, insert, source, p, starts[p], error);
+    sqlite3_finalize(insert);
+    return status;
+}
+
+static int set_up(leat_lite *lite, leat_source *source, const leat_layout *layout, uint32_t shard,
+                  const int64_t *starts, const char *end, leat_error *error)
+{
+    if (upgrade(lite, error) != 0 || check_version(lite, error) < 0 ||
+        leat_lite_run(lite, leat_lite_schema_sql, error) != 0 ||
+        compare_or_store(lite, source, layout, error) != 0 ||
+        refuse_strangers(lite, source, layout, shard, error) != 0 ||
+        add_partitions(lite, source, layout, shard, starts, error) != 0)
+        return -1;
+    return leat_lite_run(lite, end, error);
+}
+
+static int init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
+                const char *end, leat_error *error)
+{
+    leat_lite lite;
+    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    if (status == 0)
+        status = leat_lite_run(&lite, "BEGIN IMMEDIATE", error);
+    if (status == 0)
+        status = set_up(&lite, source, layout, shard, starts, end, error);
+    leat_lite_close(&lite); /* rolls back what was not committed */
+    return status;
+}
+
+int leat_lite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+                   const int64_t *starts, leat_error *error)
+{
+    return init(file, source, layout, shard, starts, "COMMIT", error);
+}
+
+int leat_lite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+                            const int64_t *starts, leat_error *error)
+{
+    return init(file, source, layout, shard, starts, "ROLLBACK", error);
+}
+
+/* ---- what a file has none of ---- */
+
+int leat_lite_refuse_others(const char *file, const leat_source *source, const char *group, leat_error *error)
+{
+    (void)file;
+    (void)source;
+    (void)group;
+    (void)error;
+    return 0;
+}
+
+int leat_lite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+                                 leat_buf *ret_grants, leat_error *error)
+{
+    (void)file;
+    (void)tables;
+    (void)count;
+    (void)ret_missing;
+    (void)ret_grants;
+    (void)error;
+    return 0;
+}

@@ -1,0 +1,128 @@
+/* The admin page: what each path answers, and that a scrape is fresh. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/admin.h"
+#include "unit/http/client.h"
+
+typedef struct admin_world {
+    uv_loop_t loop;
+    leat_metrics *metrics;
+    leat_counter *refreshes;
+    leat_admin *admin;
+    bool ready;
+    test_reader reader;
+    test_answer answer;
+} admin_world;
+
+static bool is_ready(void *context, leat_buf *why)
+{
+    const admin_world *world = context;
+    if (!world->ready)
+        leat_buf_text(why, "shard \"a\" has no connection");
+    return world->ready;
+}
+
+static void refresh(void *context)
+{
+    admin_world *world = context;
+    leat_count(world->refreshes, 1);
+}
+
+static admin_world *world_new(bool with_callbacks)
+{
+    admin_world *world = leat_must_calloc(1, sizeof *world);
+    ck_assert_int_eq(uv_loop_init(&world->loop), 0);
+    world->metrics = leat_metrics_new();
+    world->refreshes = leat_metrics_counter(world->metrics, "leat_refreshes_total", "Refreshes.", NULL);
+    leat_http_config config;
+    leat_http_config_defaults(&config);
+    config.port = 0;
+    leat_error error = {""};
+    world->admin = leat_admin_new(&world->loop, &config, world->metrics, with_callbacks ? is_ready : NULL,
+                                  with_callbacks ? refresh : NULL, world, &error);
+    ck_assert_msg(world->admin, "%s", error.text);
+    world->reader.fd = test_connect(leat_admin_port(world->admin));
+    return world;
+}
+
+static void world_free(admin_world *world)
+{
+    leat_admin_free(world->admin);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&world->loop), 0);
+    leat_metrics_free(world->metrics);
+    close(world->reader.fd);
+    free(world);
+}
+
+static void expect(admin_world *world, const char *line, int status, const char *body)
+{
+    test_send_text(&world->loop, world->reader.fd, line);
+    test_send_text(&world->loop, world->reader.fd, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    bool head = strncmp(line, "HEAD", 4) == 0;
+    ck_assert(test_read_answer(&world->loop, &world->reader, head, &world->answer));
+    ck_assert_int_eq(world->answer.status, status);
+    ck_assert_str_eq(world->answer.body, body);
+}
+
+START_TEST(test_metrics)
+{
+    admin_world *world = world_new(true);
+    static const char head[] = "# HELP leat_refreshes_total Refreshes.\n# TYPE leat_refreshes_total counter\n";
+    char text[256];
+    snprintf(text, sizeof text, "%sleat_refreshes_total 1\n", head);
+    expect(world, "GET /metrics", 200, text);
+    char room[64];
+    ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room),
+                     "text/plain; version=0.0.4; charset=utf-8");
+    snprintf(text, sizeof text, "%sleat_refreshes_total 2\n", head);
+    expect(world, "GET /metrics?x=y", 200, text);
+    expect(world, "HEAD /metrics", 200, "");
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_health)
+{
+    admin_world *world = world_new(true);
+    expect(world, "GET /healthz", 200, "{\"status\":\"ok\"}");
+    expect(world, "GET /readyz", 503, "{\"status\":\"unready\",\"reason\":\"shard \\\"a\\\" has no connection\"}");
+    world->ready = true;
+    expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
+    expect(world, "HEAD /readyz", 200, "");
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_others)
+{
+    admin_world *world = world_new(false);
+    expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
+    expect(world, "GET /", 404,
+           "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /healthz and /readyz are here\"}");
+    expect(world, "DELETE /metrics", 405,
+           "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\"}");
+    char room[32];
+    ck_assert_str_eq(test_header(&world->answer, "allow", room, sizeof room), "GET, HEAD");
+    world_free(world);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("admin");
+    TCase *pages = tcase_create("pages");
+    tcase_add_test(pages, test_metrics);
+    tcase_add_test(pages, test_health);
+    tcase_add_test(pages, test_others);
+    suite_add_tcase(suite, pages);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    srunner_free(runner);
+    return 0;
+}

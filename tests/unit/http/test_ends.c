@@ -1,0 +1,254 @@
+/* The HTTP server: how connections and the server itself end, and where it listens. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "world.h"
+
+START_TEST(test_half_closed_client_gets_its_answer)
+{
+    http_world *world = world_new();
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    world_send(world, GET("/a") "GET /piece HTTP/1.1\r\nHo");
+    world_wait_held(world, 1);
+    shutdown(world->reader.fd, SHUT_WR);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    world_echo(world->held[0]);
+    world_expect_body(world, 200, "GET /a ");
+    world_expect_eof(world);
+    world_free(world);
+}
+END_TEST
+
+static void reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+}
+
+/* Half of them go with a reset, half quietly; the answers are dropped, everybody else is served. */
+START_TEST(test_clients_gone_before_the_answer)
+{
+    enum { COUNT = 40 };
+    http_world *world = world_new();
+    world->holds = true;
+    world_open(world);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        world->reader.fd = -1;
+        world_connect(world);
+        world_send(world, GET("/a") GET("/b"));
+        world_wait_held(world, (i + 1) * 2);
+        if (i % 2 == 0)
+            reset(world->reader.fd);
+        else
+            close(world->reader.fd);
+    }
+    world->reader.fd = -1;
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    for (uint32_t i = 0; i < COUNT * 2; i += 2) {
+        world_echo(world->held[i + 1]);
+        world_echo(world->held[i]);
+    }
+    int64_t until = leat_mono_us() + TEST_WAIT_MS * 1000;
+    while (leat_http_count(world->server)->open > 0) {
+        test_turn(&world->loop);
+        ck_assert_msg(leat_mono_us() < until, "connections stay");
+    }
+    world->holds = false;
+    world_connect(world);
+    world_send(world, GET("/c"));
+    world_expect_body(world, 200, "GET /c ");
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_abandon)
+{
+    http_world *world = world_new();
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    world_send(world, GET("/a") GET("/b"));
+    world_wait_held(world, 2);
+    leat_http_abandon(world->held[0]);
+    world_expect_eof(world);
+    world_echo(world->held[1]);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_answer_after_server_close)
+{
+    http_world *world = world_new();
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    world_send(world, GET("/a") GET("/b") GET("/c"));
+    world_wait_held(world, 3);
+    world_close_server(world);
+    world_expect_eof(world);
+    world_echo(world->held[2]);
+    leat_http_abandon(world->held[0]);
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    world_echo(world->held[1]); /* the last one takes the server with it */
+    world_free(world);
+}
+END_TEST
+
+static void close_in_handler(void *context, leat_http_request *request)
+{
+    http_world *world = context;
+    world->seen++;
+    if (world->seen == 2)
+        world_close_server(world);
+    world_echo(request);
+}
+
+START_TEST(test_close_inside_handler)
+{
+    http_world *world = world_new();
+    leat_error error = {""};
+    world->server = leat_http_listen(&world->loop, &world->config, close_in_handler, world, &error);
+    ck_assert_ptr_nonnull(world->server);
+    world_connect(world);
+    world_send(world, GET("/a") GET("/b") GET("/c"));
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    ck_assert_uint_eq(world->seen, 2);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_drain)
+{
+    http_world *world = world_new();
+    world->holds = true;
+    world_open(world);
+    world_connect(world);
+    test_reader *idle = leat_must_calloc(1, sizeof *idle);
+    idle->fd = test_connect(leat_http_port(world->server));
+    world_send(world, GET("/a") GET("/b"));
+    world_wait_held(world, 2);
+    world_drain(world);
+    ck_assert(test_read_eof(&world->loop, idle));
+    ck_assert(!world->drained);
+    world_echo(world->held[1]);
+    world_echo(world->held[0]);
+    world_expect_body(world, 200, "GET /a ");
+    ck_assert(!world->answer.closes);
+    world_expect_body(world, 200, "GET /b ");
+    ck_assert(world->answer.closes);
+    world_expect_eof(world);
+    ck_assert(!world->drained || leat_http_count(world->server)->open == 0);
+    close(world->reader.fd);
+    world->reader.fd = -1;
+    test_turn_until(&world->loop, &world->drained);
+    close(idle->fd);
+    free(idle);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_drain_without_connections)
+{
+    http_world *world = world_new();
+    world_open(world);
+    world_drain(world);
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
+/* A request whose first bytes are here when the drain begins is still served. */
+START_TEST(test_drain_serves_what_has_begun)
+{
+    http_world *world = world_new();
+    world_open(world);
+    world_connect(world);
+    world_send(world, "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh");
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    world_drain(world);
+    for (int i = 0; i < 20; i++)
+        test_turn(&world->loop);
+    world_send(world, "i");
+    world_expect_body(world, 200, "PUT /a hi");
+    ck_assert(world->answer.closes);
+    world_expect_eof(world);
+    close(world->reader.fd);
+    world->reader.fd = -1;
+    test_turn_until(&world->loop, &world->drained);
+    world_free(world);
+}
+END_TEST
+
+START_TEST(test_addresses)
+{
+    static const struct {
+        const char *host;
+        bool fine;
+    } cases[] = {{"127.0.0.1", true}, {"", true}, {NULL, true}, {"0.0.0.0", true}, {"localhost", true},
+                 {"256.1.1.1", false}, {"no such host", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        http_world *world = world_new();
+        world->config.host = cases[i].host;
+        leat_error error = {""};
+        world->server = leat_http_listen(&world->loop, &world->config, close_in_handler, world, &error);
+        ck_assert_msg((world->server != NULL) == cases[i].fine, "%s: %s", cases[i].host, error.text);
+        if (world->server)
+            ck_assert_int_gt(leat_http_port(world->server), 0);
+        else
+            ck_assert_msg(strstr(error.text, cases[i].host) != NULL, "%s", error.text);
+        world_free(world);
+    }
+}
+END_TEST
+
+START_TEST(test_address_in_use)
+{
+    http_world *world = world_new();
+    world_open(world);
+    leat_http_config config = world->config;
+    config.port = leat_http_port(world->server);
+    leat_error error = {""};
+    ck_assert_ptr_null(leat_http_listen(&world->loop, &config, close_in_handler, world, &error));
+    char expected[128];
+    snprintf(expected, sizeof expected, "cannot listen on 127.0.0.1:%d: address in use by another process",
+             config.port);
+    ck_assert_str_eq(error.text, expected);
+    config.port = 70000;
+    ck_assert_ptr_null(leat_http_listen(&world->loop, &config, close_in_handler, world, &error));
+    world_free(world);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("http_ends");
+    TCase *ends = tcase_create("ends");
+    tcase_set_timeout(ends, 30);
+    tcase_add_test(ends, test_half_closed_client_gets_its_answer);
+    tcase_add_test(ends, test_clients_gone_before_the_answer);
+    tcase_add_test(ends, test_abandon);
+    tcase_add_test(ends, test_answer_after_server_close);
+    tcase_add_test(ends, test_close_inside_handler);
+    tcase_add_test(ends, test_drain);
+    tcase_add_test(ends, test_drain_without_connections);
+    tcase_add_test(ends, test_drain_serves_what_has_begun);
+    tcase_add_test(ends, test_addresses);
+    tcase_add_test(ends, test_address_in_use);
+    suite_add_tcase(s, ends);
+    return s;
+}
+
+int main(void)
+{
+    return world_run(suite());
+}

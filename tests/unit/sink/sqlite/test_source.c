@@ -1,0 +1,284 @@
+#include "fixture.h"
+
+static lite_fixture f;
+static leat_source source;
+static leat_layout layout;
+static const char *const names[] = {"a", "b"};
+static const int64_t starts[] = {0, 10, 0, 5};
+
+static void set_up(void)
+{
+    lite_begin(&f);
+    source = (leat_source){.log_identity = "built-in", .topic = "leat.log", .topic_id = "1234", .hash = "xxh3-64",
+                           .subpartitions = LEAT_SUBPARTITIONS};
+    leat_layout_even(&layout, 4, 2, names);
+}
+
+static void tear_down(void)
+{
+    lite_end(&f);
+}
+
+static void init(uint32_t shard)
+{
+    ck_assert_msg(leat_lite_init(f.file, &source, &layout, shard, starts, &f.error) == 0, "%s", f.error.text);
+}
+
+static void expect_refused(uint32_t shard, const char *words)
+{
+    ck_assert_int_eq(leat_lite_init(f.file, &source, &layout, shard, starts, &f.error), -1);
+    ck_assert_msg(strstr(f.error.text, words), "%s", f.error.text);
+}
+
+/* ---- tables ---- */
+
+static const struct {
+    const char *create, *words; /* NULL: it is taken */
+} tables[] = {
+    {"CREATE TABLE t (id int PRIMARY KEY, a text)", NULL},
+    {"CREATE TABLE t (id integer PRIMARY KEY) STRICT", NULL},
+    {"CREATE TABLE t (a uuid, b VarChar(20), PRIMARY KEY (b, a)) WITHOUT ROWID", NULL},
+    {"CREATE TABLE T (id int PRIMARY KEY, p point, q)", NULL},
+    {"CREATE TABLE other (id int)", "not found"},
+    {"CREATE VIEW t AS SELECT 1 AS id", "it is a view"},
+    {"CREATE VIRTUAL TABLE t USING fts5 (id)", "it is a virtual"},
+    {"CREATE TABLE t (id int)", "has no primary key"},
+    {"CREATE TABLE t (id real PRIMARY KEY)", "of a type that cannot be in a key"},
+    {"CREATE TABLE t (id point PRIMARY KEY)", "of a type that leat does not know"},
+    {"CREATE TABLE t (id text COLLATE NOCASE PRIMARY KEY)", "another collation than BINARY"},
+    {"CREATE TABLE t (id int PRIMARY KEY, p point NOT NULL)", "NOT NULL without a default"},
+    {"CREATE TABLE t (a int, b int, c int, d int, e int, f int, g int, h int, i int,"
+     " PRIMARY KEY (a, b, c, d, e, f, g, h, i))",
+     "more than 8 columns"},
+};
+
+START_TEST(a_table_is_taken_or_refused_with_words)
+{
+    lite_sql(&f, tables[_i].create);
+    int status = lite_read(&f, "t");
+    if (!tables[_i].words)
+        ck_assert_msg(status == 0 && f.table.key_count > 0, "%s: %s", tables[_i].create, f.error.text);
+    else
+        ck_assert_msg(status == -1 && strstr(f.error.text, tables[_i].words), "%s: %s", tables[_i].create, f.error.text);
+}
+END_TEST
+
+START_TEST(columns_are_read_as_declared)
+{
+    lite_sql(&f, "CREATE TABLE t (b varchar(20) DEFAULT 'x', a uuid, n INTEGER NOT NULL, g int AS (n) STORED, p point,"
+                 " PRIMARY KEY (a, b))");
+    ck_assert_int_eq(lite_read(&f, "main.T"), 0);
+    ck_assert_str_eq(f.table.name, "t");
+    ck_assert_uint_eq(f.table.column_count, 4); /* leat knows no points */
+    ck_assert_str_eq(f.table.columns[0].default_expression, "'x'");
+    ck_assert_int_eq(f.table.columns[0].type_modifier, 24);
+    ck_assert_uint_eq(f.table.key_columns[0], 1);
+    ck_assert_uint_eq(f.table.key_columns[1], 0);
+    ck_assert(f.table.columns[2].not_null && f.table.columns[2].type == LEAT_TYPE_INT8);
+    ck_assert(f.table.columns[3].generated);
+}
+END_TEST
+
+static const struct {
+    const char *label, *words;
+} labels[] = {
+    {"temp.t", "no other schema than main"},
+    {"leat_sources", "leat's and SQLite's own"},
+    {"sqlite_schema", "leat's and SQLite's own"},
+};
+
+START_TEST(labels_that_cannot_be)
+{
+    ck_assert_int_eq(lite_read(&f, labels[_i].label), -1);
+    ck_assert_msg(strstr(f.error.text, labels[_i].words), "%s", f.error.text);
+}
+END_TEST
+
+START_TEST(a_file_that_is_not_there_is_not_made)
+{
+    snprintf(f.file, sizeof f.file, "%s/none.db", f.directory);
+    ck_assert_int_eq(lite_read(&f, "t"), -1);
+    ck_assert_msg(strstr(f.error.text, "does not exist") && strstr(f.error.text, "sqlite3"), "%s", f.error.text);
+    ck_assert_int_ne(access(f.file, F_OK), 0);
+}
+END_TEST
+
+/* ---- sources ---- */
+
+START_TEST(what_init_stores_is_read_again)
+{
+    leat_source stored;
+    leat_layout read;
+    ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), 1);
+    init(1);
+    ck_assert_int_eq(leat_lite_read_source(f.file, "other", &stored, &read, &f.error), 1);
+    ck_assert_msg(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error) == 0, "%s", f.error.text);
+    ck_assert_int_eq(stored.id, source.id);
+    ck_assert_int_eq(leat_shard_check_source(&stored, &read, &source, &layout, &f.error), 0);
+    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(partition || ':' || low) FROM leat_partitions"), "2:-1,3:4");
+}
+END_TEST
+
+START_TEST(init_again_changes_nothing)
+{
+    init(0);
+    lite_sql(&f, "UPDATE leat_partitions SET low = 7, epoch = 3");
+    char claims[256];
+    snprintf(claims, sizeof claims, "%s", lite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"));
+    init(0);
+    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"), claims);
+}
+END_TEST
+
+START_TEST(what_contradicts_is_refused)
+{
+    init(0);
+    expect_refused(1, "Do two shards have one file?");
+    snprintf(source.topic_id, sizeof source.topic_id, "5678");
+    expect_refused(0, "the topic id");
+    snprintf(source.topic_id, sizeof source.topic_id, "1234");
+    leat_layout_even(&layout, 3, 1, names);
+    expect_refused(0, "a count of partitions");
+    leat_layout_even(&layout, 4, 2, names);
+    lite_sql(&f, "UPDATE leat_schema_version SET version = 9");
+    expect_refused(0, "use a newer leat");
+    leat_source stored;
+    leat_layout read;
+    ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), -1);
+}
+END_TEST
+
+START_TEST(version_1_keeps_its_progress)
+{
+    init(0);
+    lite_sql(&f, "ALTER TABLE leat_partitions DROP COLUMN newest; ALTER TABLE leat_partitions DROP COLUMN newest_at_ms;"
+                 "ALTER TABLE leat_partitions ADD COLUMN low_at_ms INTEGER NOT NULL DEFAULT 0;"
+                 "ALTER TABLE leat_partitions DROP COLUMN newest_epoch; ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
+                 "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
+                 "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
+                 "UPDATE leat_schema_version SET version = 1");
+    leat_source stored;
+    leat_layout read;
+    ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), -1);
+    ck_assert_ptr_nonnull(strstr(f.error.text, "run `leat init`"));
+    init(0);
+    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(low || ' ' || newest || ' ' || newest_at_ms || ' ' || newest_epoch, ', ') FROM"
+                                  " (SELECT * FROM leat_partitions ORDER BY partition LIMIT 2)"),
+                     "-1 -1 0 -1, 7 7 1234 -1");
+    ck_assert_int_eq(leat_lite_read_source(f.file, "leat.log", &stored, &read, &f.error), 0);
+}
+END_TEST
+
+/* A process has one row, the newest word counts, and takes it away; one that was not heard for long is swept by another. */
+START_TEST(a_process_says_what_it_knows)
+{
+    init(0);
+    leat_shard_teller *teller = leat_shard_teller_new((leat_shard_address){.sqlite = f.file}, source.id);
+    leat_shard_report report = {.instance = "i1", .host = "h", .pid = 5, .clock_ms = 7, .said = "{}"};
+    ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
+    lite_sql(&f, "UPDATE leat_workers SET at = at - 601000");
+    leat_shard_teller_free(teller);
+    teller = leat_shard_teller_new((leat_shard_address){.sqlite = f.file}, source.id);
+    report = (leat_shard_report){.instance = "i2", .host = "h", .pid = 6, .clock_ms = 8, .said = "{}"};
+    ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
+    report.said = "{\"facts\":[]}";
+    ck_assert_int_eq(leat_shard_tell(teller, &report, &f.error), 0);
+    leat_shard_work work;
+    ck_assert_int_eq(leat_lite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_uint_eq(work.worker_count, 1);
+    ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 && work.workers[0].heard_ms < LEAT_REPORT_STALE_MS);
+    ck_assert_str_eq(work.workers[0].said, "{\"facts\":[]}");
+    leat_shard_work_fini(&work);
+    ck_assert_int_eq(leat_shard_untell(teller, "i2", &f.error), 0);
+    leat_shard_teller_free(teller);
+    ck_assert_int_eq(leat_lite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_uint_eq(work.worker_count, 0);
+    leat_shard_work_fini(&work);
+}
+END_TEST
+
+START_TEST(an_init_that_fails_leaves_nothing)
+{
+    lite_sql(&f, "CREATE TABLE leat_progress (mine int)"); /* in the way of nothing but the last of the tables */
+    lite_sql(&f, "CREATE VIEW leat_dead_letters AS SELECT 1");
+    ck_assert_int_eq(leat_lite_init(f.file, &source, &layout, 0, starts, &f.error), -1);
+    ck_assert_str_eq(lite_ask(&f, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_sources'"), "0");
+}
+END_TEST
+
+/* ---- looks ---- */
+
+START_TEST(progress_is_the_highest_of_base_and_rows)
+{
+    leat_shard_partition *parts;
+    uint32_t count;
+    init(0);
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0, -1)", source.id);
+    lite_sql(&f, sql);
+    lite_sql(&f, "UPDATE leat_partitions SET epoch = 2 WHERE partition = 0");
+    ck_assert_int_eq(leat_lite_read_progress(f.file, "leat.log", &parts, &count, &f.error), 0);
+    ck_assert_uint_eq(count, 2);
+    ck_assert(parts[0].partition == 0 && parts[0].epoch == 2 && parts[0].low == -1 && parts[0].applied == -1);
+    ck_assert(parts[1].partition == 1 && parts[1].low == 9 && parts[1].applied == 18);
+    free(parts);
+}
+END_TEST
+
+START_TEST(dead_letters_are_found_newest_first)
+{
+    init(0);
+    char sql[1024];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO leat_dead_letters (source, partition, \"offset\", route, key, op, body, sqlstate, message,"
+             " accepted_at, at) VALUES"
+             " (%1$d, 0, 1, 'r', x'006b', 'put', x'7b7d', '22003', 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:05.678Z'),"
+             " (%1$d, 0, 2, 's', NULL, NULL, NULL, NULL, 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:06.000Z'),"
+             " (%1$d, 1, 1, NULL, NULL, NULL, NULL, NULL, 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:04.000Z')",
+             source.id);
+    lite_sql(&f, sql);
+    leat_dead_letters found;
+    leat_dead_query query = {.topic = "leat.log", .partition = -1, .offset = -1, .limit = 2, .with_bodies = true};
+    ck_assert_int_eq(leat_lite_dead_letters(f.file, &query, &found, &f.error), 0);
+    ck_assert(found.count == 2 && found.letters[0].offset == 2 && !found.letters[0].key && !found.letters[0].body);
+    ck_assert(found.letters[1].key_size == 2 && memcmp(found.letters[1].key, "\0k", 2) == 0);
+    ck_assert_int_eq(found.letters[1].at_us, INT64_C(1767323045678000));
+    leat_dead_letters_fini(&found);
+    query = (leat_dead_query){.topic = "leat.log", .routes = "[\"r\"]", .partition = 0, .offset = 1, .limit = 9};
+    ck_assert_int_eq(leat_lite_dead_letters(f.file, &query, &found, &f.error), 0);
+    ck_assert(found.count == 1 && strcmp(found.letters[0].route, "r") == 0 && !found.letters[0].body);
+    leat_dead_letters_fini(&found);
+    leat_shard_work work;
+    ck_assert_int_eq(leat_lite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_int_eq(work.dead_letters, 3);
+    leat_shard_work_fini(&work);
+    query.topic = "other";
+    ck_assert_int_eq(leat_lite_dead_letters(f.file, &query, &found, &f.error), -1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("lite_source");
+    TCase *tests = tcase_create("file");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_loop_test(tests, a_table_is_taken_or_refused_with_words, 0, sizeof tables / sizeof *tables);
+    tcase_add_test(tests, columns_are_read_as_declared);
+    tcase_add_loop_test(tests, labels_that_cannot_be, 0, sizeof labels / sizeof *labels);
+    tcase_add_test(tests, a_file_that_is_not_there_is_not_made);
+    tcase_add_test(tests, what_init_stores_is_read_again);
+    tcase_add_test(tests, init_again_changes_nothing);
+    tcase_add_test(tests, what_contradicts_is_refused);
+    tcase_add_test(tests, version_1_keeps_its_progress);
+    tcase_add_test(tests, a_process_says_what_it_knows);
+    tcase_add_test(tests, an_init_that_fails_leaves_nothing);
+    tcase_add_test(tests, progress_is_the_highest_of_base_and_rows);
+    tcase_add_test(tests, dead_letters_are_found_newest_first);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    srunner_free(runner);
+    return 0;
+}
