@@ -42,9 +42,9 @@ static void put_all(const leat_route *route, const leat_body *body, leat_buf *ou
 static void check_accepted(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body)
 {
     leat_value values[LEAT_COLUMNS_MAX];
-    leat_write write = {.values = values};
+    leat_row_write write = {.values = values};
     LEAT_ASSERT((body->present & 1) == 0); /* the key agrees, and is dropped */
-    LEAT_ASSERT(leat_write_of(folder, route, op, body, &write) == 0);
+    LEAT_ASSERT(leat_fold_start(folder, route, op, body, &write) == 0);
     LEAT_ASSERT(write.present == body->present && (write.operated & ~write.present) == 0);
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
         LEAT_ASSERT(!(body->present >> i & 1) || !columns[i].not_null || body->values[i].presence == LEAT_PRESENT);

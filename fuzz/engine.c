@@ -22,8 +22,8 @@ typedef struct pipeline {
     bool sought[PARTITIONS];
     bool paused[PARTITIONS];
     int64_t next[PARTITIONS]; /* offset */
-    const leat_job *open[JOBS];
-    leat_progress progress[PARTITIONS];
+    const leat_engine_job *open[JOBS];
+    leat_engine_progress progress[PARTITIONS];
     char payloads[RECORDS];
     bool taken[RECORDS];
 } pipeline;
@@ -33,10 +33,10 @@ static uint32_t shard_of(uint32_t partition)
     return partition % SHARDS;
 }
 
-static bool moves(const leat_job *job, const leat_batch_part *part, int16_t subpartition)
+static bool moves(const leat_engine_job *job, const leat_engine_batch_part *part, int16_t subpartition)
 {
-    for (uint32_t i = 0; job && job->kind == LEAT_JOB_BATCH && i < job->batch.part_count; i++) {
-        const leat_batch_part *other = &job->batch.parts[i];
+    for (uint32_t i = 0; job && job->kind == LEAT_ENGINE_JOB_BATCH && i < job->batch.part_count; i++) {
+        const leat_engine_batch_part *other = &job->batch.parts[i];
         bool same = other->partition == part->partition &&
                     memcmp(&other->claim, &part->claim, sizeof part->claim) == 0;
         for (uint32_t k = 0; same && k < other->count; k++)
@@ -46,7 +46,7 @@ static bool moves(const leat_job *job, const leat_batch_part *part, int16_t subp
     return false;
 }
 
-static void check_part(const pipeline *p, const leat_batch_part *part)
+static void check_part(const pipeline *p, const leat_engine_batch_part *part)
 {
     LEAT_ASSERT(p->held[part->partition] && !p->revoking[part->partition]);
     for (uint32_t i = 0; i < part->count; i++)
@@ -54,38 +54,38 @@ static void check_part(const pipeline *p, const leat_batch_part *part)
             LEAT_ASSERT(!moves(p->open[job], part, part->subpartitions[i]));
 }
 
-static void take_job(pipeline *p, const leat_job *job)
+static void take_job(pipeline *p, const leat_engine_job *job)
 {
     LEAT_ASSERT(job->id < JOBS && !p->open[job->id]);
-    if (job->kind == LEAT_JOB_BATCH)
+    if (job->kind == LEAT_ENGINE_JOB_BATCH)
         for (uint32_t i = 0; i < job->batch.part_count; i++)
             check_part(p, &job->batch.parts[i]);
     else
-        LEAT_ASSERT(p->held[job->kind == LEAT_JOB_CLAIM ? job->partition : job->compaction.partition]);
+        LEAT_ASSERT(p->held[job->kind == LEAT_ENGINE_JOB_CLAIM ? job->partition : job->compaction.partition]);
     p->open[job->id] = job;
 }
 
-static void take_effect(pipeline *p, const leat_effect *effect)
+static void take_effect(pipeline *p, const leat_engine_effect *effect)
 {
     uint32_t at = effect->partition;
     switch (effect->kind) {
-    case LEAT_RUN: take_job(p, effect->job); break;
-    case LEAT_SEEK:
+    case LEAT_ENGINE_RUN: take_job(p, effect->job); break;
+    case LEAT_ENGINE_SEEK:
         LEAT_ASSERT(p->held[at]);
         p->sought[at] = true;
         p->paused[at] = false;
         p->next[at] = effect->offset < 0 ? 0 : effect->offset;
         break;
-    case LEAT_PAUSE: p->paused[at] = true; break;
-    case LEAT_RESUME: p->paused[at] = false; break;
-    case LEAT_REVOKED: p->held[at] = p->revoking[at] = p->sought[at] = false; break;
+    case LEAT_ENGINE_PAUSE: p->paused[at] = true; break;
+    case LEAT_ENGINE_RESUME: p->paused[at] = false; break;
+    case LEAT_ENGINE_REVOKED: p->held[at] = p->revoking[at] = p->sought[at] = false; break;
     default: break;
     }
 }
 
 static void settle(pipeline *p)
 {
-    leat_effect effect;
+    leat_engine_effect effect;
     void *released[8];
     while (leat_engine_next(p->engine, &effect))
         take_effect(p, &effect);
@@ -123,34 +123,34 @@ static void read(pipeline *p, uint8_t what, uint8_t whom)
     leat_engine_record record = {.partition = at, .offset = p->next[at] + (what & 3), .accepted_ms = 1000 + p->next[at], .epoch = -1,
                                  .hash = what >> 2, .table = what % 2, .bytes = 1 + (uint32_t)whom * 8,
                                  .payload = &p->payloads[payload]};
-    leat_taken taken = leat_engine_record_read(p->engine, p->now_us, &record);
-    p->taken[payload] = taken == LEAT_TAKEN;
-    if (taken == LEAT_FULL)
+    leat_engine_taken taken = leat_engine_record_read(p->engine, p->now_us, &record);
+    p->taken[payload] = taken == LEAT_ENGINE_TAKEN;
+    if (taken == LEAT_ENGINE_FULL)
         p->paused[at] = true;
     else
         p->next[at] = record.offset + 1;
 }
 
-static void claimed(pipeline *p, uint32_t partition, leat_job_result *result)
+static void claimed(pipeline *p, uint32_t partition, leat_engine_job_result *result)
 {
-    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
-    leat_claim claim = {{0}};
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
+    leat_engine_claim claim = {{0}};
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         offsets[i] = -1;
     p->claims++;
     memcpy(claim.token, &p->claims, sizeof p->claims);
-    leat_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1, (leat_newest){-1, 0, -1});
+    leat_engine_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1, (leat_engine_newest){-1, 0, -1});
     result->progress = &p->progress[partition];
 }
 
 static void finish(pipeline *p, uint8_t what, uint8_t whom)
 {
-    const leat_job *job = p->open[whom % JOBS];
+    const leat_engine_job *job = p->open[whom % JOBS];
     if (!job)
         return;
-    leat_job_result result = {.outcome = (leat_outcome)(what % LEAT_OUTCOME_COUNT), .bad_record = (what >> 4) - 1,
-                              .partition = -1, .looked_us = what & 8 ? INT64_MAX : p->now_us, .sqlstate = "22000"};
-    if (job->kind == LEAT_JOB_CLAIM && result.outcome == LEAT_APPLIED)
+    leat_engine_job_result result = {.outcome = (leat_engine_outcome)(what % LEAT_ENGINE_OUTCOME_COUNT), .bad_record = (what >> 4) - 1,
+                              .partition = -1, .catalog_read_us = what & 8 ? INT64_MAX : p->now_us, .sqlstate = "22000"};
+    if (job->kind == LEAT_ENGINE_JOB_CLAIM && result.outcome == LEAT_ENGINE_APPLIED)
         claimed(p, job->partition, &result);
     p->open[whom % JOBS] = NULL;
     leat_engine_job_done(p->engine, p->now_us, job->id, &result);

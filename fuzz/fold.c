@@ -42,10 +42,10 @@ static bool read_record(leat_body_parser *parser, const leat_route *route, leat_
            leat_body_parse(parser, route, ret->op, json, &key, &ret->body, &error) == LEAT_BODY_OK;
 }
 
-static leat_write write_of(leat_folder *folder, const leat_route *route, const one_record *record, leat_value *values)
+static leat_row_write write_of(leat_folder *folder, const leat_route *route, const one_record *record, leat_value *values)
 {
-    leat_write write = {.values = values};
-    LEAT_ASSERT(leat_write_of(folder, route, record->op, &record->body, &write) == 0);
+    leat_row_write write = {.values = values};
+    LEAT_ASSERT(leat_fold_start(folder, route, record->op, &record->body, &write) == 0);
     return write;
 }
 
@@ -53,10 +53,10 @@ static void apply_folded(leat_folder *folder, const leat_route *route, const cha
                          const one_record *records, uint32_t count, model_row *row)
 {
     static leat_value values[LEAT_COLUMNS_MAX], next_values[LEAT_COLUMNS_MAX];
-    leat_write write = write_of(folder, route, &records[0], values);
+    leat_row_write write = write_of(folder, route, &records[0], values);
     for (uint32_t i = 1; i < count; i++) {
-        leat_write next = write_of(folder, route, &records[i], next_values);
-        leat_folded folded = leat_write_fold(folder, route, &write, &next);
+        leat_row_write next = write_of(folder, route, &records[i], next_values);
+        leat_folded folded = leat_fold_next(folder, route, &write, &next);
         LEAT_ASSERT(folded != LEAT_FOLD_MEMORY);
         if (folded == LEAT_FOLDED)
             continue;

@@ -27,7 +27,7 @@ void sim_check_process(sim_world *world, const sim_process *process)
         leat_engine_validate(process->worker->engine);
 }
 
-void sim_check_claim(sim_world *world, uint32_t partition, const leat_progress *progress)
+void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress)
 {
     if (progress->low < world->group.committed[partition])
         world->sometimes->count[SOMETIMES_REWOUND]++;

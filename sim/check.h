@@ -31,15 +31,15 @@ void sim_check_after_commit(sim_world *world, const sim_state *state, const sim_
 /* A worker commits to the group that all is applied up to `offset`. */
 void sim_check_commit(sim_world *world, uint32_t partition, int64_t offset);
 /* A worker gives a job to the sink of the shard. */
-void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_job *job);
+void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_engine_job *job);
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
 /* A worker gives a dead letter of the record to a shard, whose last trouble it was told of at `trouble` (world.serial). */
-void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_reason *reason,
+void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_engine_reason *reason,
                        uint64_t trouble);
 void sim_check_drained(sim_world *world, const sim_process *process);
 /* What a claim has read is about to be used: it may be less than what was acknowledged. */
-void sim_check_claim(sim_world *world, uint32_t partition, const leat_progress *progress);
+void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress);
 /* A client got its answer. */
 void sim_check_answer(sim_world *world, const sim_request *request, leat_slice body);
 

@@ -44,7 +44,7 @@ void sim_check_order(sim_world *world, const sim_state *state, const sim_commit 
     }
 }
 
-static void check_patience(sim_world *world, const sim_process *process, const sim_record *record, const leat_reason *reason)
+static void check_patience(sim_world *world, const sim_process *process, const sim_record *record, const leat_engine_reason *reason)
 {
     bool may_pass = strcmp(reason->sqlstate, "23503") == 0 || strcmp(reason->sqlstate, "23505") == 0;
     int64_t at_it_us = world->clock.now_us - process->stood_still_us - record->read[process->index].at_us;
@@ -53,7 +53,7 @@ static void check_patience(sim_world *world, const sim_process *process, const s
                  (long long)record->record.offset, (double)at_it_us / 1e6);
 }
 
-void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_reason *reason,
+void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_engine_reason *reason,
                        uint64_t trouble)
 {
     check_patience(world, process, record, reason);

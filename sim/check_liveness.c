@@ -20,7 +20,7 @@ static const sim_record *first_unapplied(const sim_world *world, uint32_t partit
     return NULL;
 }
 
-static bool view_of(const sim_world *world, uint32_t partition, leat_partition_view *ret)
+static bool view_of(const sim_world *world, uint32_t partition, leat_engine_partition_view *ret)
 {
     int32_t owner = world->group.owner[partition];
     if (owner == SIM_NOBODY || !world->processes[owner].is_alive)
@@ -32,13 +32,13 @@ static bool view_of(const sim_world *world, uint32_t partition, leat_partition_v
 /* What is left to do; "": nothing. */
 static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
 {
-    leat_partition_view view;
+    leat_engine_partition_view view;
     int64_t last = world->broker.partitions[p].end - 1; /* whether or not a record stands there */
     const sim_record *left = first_unapplied(world, p);
     *ret = '\0';
     if (!view_of(world, p, &view))
         snprintf(ret, size, "partition %u belongs to nobody", p);
-    else if (world->broker.partitions[p].is_damaged && view.state == LEAT_STOPPED)
+    else if (world->broker.partitions[p].is_damaged && view.state == LEAT_ENGINE_STOPPED)
         return; /* a person is needed, and it says so */
     else if (left)
         snprintf(ret, size, "partition %u offset %lld is not applied; its state is %d%s", p,
@@ -46,7 +46,7 @@ static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
     else if (view.records > 0 || view.in_flight > 0)
         snprintf(ret, size, "partition %u: all is applied, and %u records are held, %u of them in flight", p, view.records,
                  view.in_flight);
-    else if (view.state != LEAT_READING)
+    else if (view.state != LEAT_ENGINE_READING)
         snprintf(ret, size, "partition %u is not read; its state is %d %s", p, (int)view.state, view.reason);
     else if (view.low < last)
         snprintf(ret, size, "partition %u: all is applied, and its low water is %lld, not %lld", p, (long long)view.low,
@@ -78,10 +78,10 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
 /* It needs a person; or what stands behind a record that is not applied fills the memory that it may have. */
 static bool is_excused(const sim_world *world, uint32_t partition)
 {
-    leat_partition_view view;
+    leat_engine_partition_view view;
     if (!view_of(world, partition, &view))
         return false;
-    return view.full || (world->broker.partitions[partition].is_damaged && view.state == LEAT_STOPPED);
+    return view.full || (world->broker.partitions[partition].is_damaged && view.state == LEAT_ENGINE_STOPPED);
 }
 
 /* Somebody mends what ended sessions, once all others have gone on. */

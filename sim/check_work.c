@@ -12,16 +12,16 @@ static void check_owned(sim_world *world, const sim_process *process, uint32_t s
                  partition, shard);
 }
 
-void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_job *job)
+void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_engine_job *job)
 {
-    if (job->kind == LEAT_JOB_CLAIM)
+    if (job->kind == LEAT_ENGINE_JOB_CLAIM)
         check_owned(world, process, shard, job->partition, true);
-    if (job->kind == LEAT_JOB_COMPACT)
+    if (job->kind == LEAT_ENGINE_JOB_COMPACT)
         check_owned(world, process, shard, job->compaction.partition, false);
-    if (job->kind != LEAT_JOB_BATCH)
+    if (job->kind != LEAT_ENGINE_JOB_BATCH)
         return;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {
-        const leat_batch_part *part = &job->batch.parts[i];
+        const leat_engine_batch_part *part = &job->batch.parts[i];
         check_owned(world, process, shard, part->partition, true);
         if (sim_sink_is_moving(process->sinks[shard], part))
             sim_fail(world, "flight", "process %u has two batches of one subpartition of partition %u in flight",
@@ -40,7 +40,7 @@ void sim_check_memory(sim_world *world, const sim_process *process)
         sim_fail(world, "scope", "process %u: a shard is halted, and nothing but records was refused", process->index);
     uint64_t records = 0, bytes = 0;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
-        leat_partition_view view;
+        leat_engine_partition_view view;
         leat_engine_partition(process->worker->engine, p, &view);
         records += view.records;
         bytes += view.bytes;

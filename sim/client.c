@@ -271,7 +271,7 @@ void sim_clients_begin(sim_world *world)
     leat_edge_config config = {
         .log = {.topic = "writes"},
         .layout = &world->schema.catalog.layout,
-        .board = world->schema.board,
+        .schema_versions = world->schema.schema_versions,
         .metrics = clients->metrics,
     };
     leat_error error;

@@ -26,7 +26,7 @@ static const sim_partition_state *stored(const sim_session *session, uint32_t pa
     return &session->server->state.partitions[partition];
 }
 
-static bool is_claim(const leat_claim *a, const leat_claim *b)
+static bool is_claim(const leat_engine_claim *a, const leat_engine_claim *b)
 {
     return memcmp(a->token, b->token, sizeof a->token) == 0;
 }
@@ -67,7 +67,7 @@ static const char *refusal(const sim_session *session, bool is_first)
 
 static ran run_advance(sim_session *session, const sim_command *command)
 {
-    const leat_batch_part *part = &command->part;
+    const leat_engine_batch_part *part = &command->part;
     if (session->phase == 0) {
         const char *error = random_error(session->server->world);
         error = error ? error : refusal(session, true);
@@ -171,7 +171,7 @@ static ran run_claim(sim_session *session, const sim_command *command)
         tx->claim.token[i] = (uint8_t)leat_prng_next(&world->prng);
     session->answer.progress = leat_must_calloc(1, sizeof *session->answer.progress);
     sim_list_add(&world->garbage, session->answer.progress);
-    leat_progress_begin(session->answer.progress, tx->claim, partition->epoch + 1, partition->base_seq,
+    leat_engine_progress_begin(session->answer.progress, tx->claim, partition->epoch + 1, partition->base_seq,
                         partition->base_offsets, partition->low, partition->newest);
     return RAN_DONE;
 }
@@ -181,7 +181,7 @@ static ran run_read_progress(sim_session *session, const sim_command *command)
     const sim_partition_state *partition = stored(session, command->partition);
     for (uint32_t i = 0; i < partition->row_count; i++) {
         const sim_progress_row *row = &partition->rows[i];
-        LEAT_ASSERT(leat_progress_row(session->answer.progress, row->seq, row->subpartitions, row->offsets,
+        LEAT_ASSERT(leat_engine_progress_row(session->answer.progress, row->seq, row->subpartitions, row->offsets,
                                       row->count, row->newest.at_ms, row->newest.epoch) == 0);
     }
     return RAN_DONE;
@@ -189,7 +189,7 @@ static ran run_read_progress(sim_session *session, const sim_command *command)
 
 static ran run_compact(sim_session *session, const sim_command *command)
 {
-    const leat_compaction *compaction = &command->compaction;
+    const leat_engine_compaction *compaction = &command->compaction;
     uint32_t p = compaction->partition;
     if (session->phase == 0) {
         if (refusal(session, true))

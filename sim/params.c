@@ -160,7 +160,7 @@ void sim_params_read(const sim_schema *schema, const leat_row_statement *stateme
     ret->values = leat_must_calloc((size_t)statement->row_count * COLUMN_COUNT, sizeof *ret->values);
     for (uint32_t i = 0; i < statement->row_count; i++)
         ret->writes[i].write =
-            (leat_write){.op = shape->op, .merge = shape->merge, .values = ret->values + (size_t)i * COLUMN_COUNT};
+            (leat_row_write){.op = shape->op, .merge = shape->merge, .values = ret->values + (size_t)i * COLUMN_COUNT};
     copy_bytes(statement, ret);
     param_reader params = {statement, ret, ret->bytes, 0, 0};
     read_keys(schema, &params);

@@ -199,7 +199,7 @@ static void make_worker(sim_world *world, sim_process *process)
         .index = process->index,
         .identity = {.cluster = "sim", .topic_id = "one", .partition_count = layout->partition_count},
         .catalog = &world->schema.catalog,
-        .board = world->schema.board,
+        .schema_versions = world->schema.schema_versions,
         .shards = process->shards,
         .owner = "sim",
         .engine = engine_config(world),

@@ -69,6 +69,6 @@ void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen);
 /* The process is gone: every server finds out by itself. */
 void sim_sink_cut_all(sim_world *world, leat_sink *sink);
 /* Is a batch open at the sink, under this claim, that moves one of the same subpartitions? */
-bool sim_sink_is_moving(const leat_sink *sink, const leat_batch_part *part);
+bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part);
 
 #endif

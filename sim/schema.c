@@ -70,7 +70,7 @@ static leat_table *make_tables(void)
     return tables;
 }
 
-static void make_routes(leat_board_version *version)
+static void make_routes(leat_schema_version *version)
 {
     leat_error error;
     for (uint32_t i = 0; i < sizeof routes / sizeof *routes; i++) {
@@ -108,13 +108,13 @@ void sim_schema_begin(sim_schema *schema, const sim_options *options)
     schema->row_count = SIM_TABLES * schema->apps * schema->ids;
     make_catalog(schema, options);
     uint32_t shards = schema->catalog.layout.shard_count;
-    schema->board = leat_board_new(shards, ask_nobody, NULL);
+    schema->schema_versions = leat_schema_versions_new(shards, ask_nobody, NULL);
     for (uint32_t shard = 0; shard < shards; shard++) {
-        leat_board_version *version = leat_must_calloc(1, sizeof *version);
+        leat_schema_version *version = leat_must_calloc(1, sizeof *version);
         version->table_count = SIM_TABLES;
         version->tables = make_tables();
         make_routes(version);
-        leat_board_publish(schema->board, shard, version, 1);
+        leat_schema_versions_publish(schema->schema_versions, shard, version, 1);
     }
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
         schema->defaults[i] = columns[i].default_text;
@@ -122,13 +122,13 @@ void sim_schema_begin(sim_schema *schema, const sim_options *options)
 
 void sim_schema_end(sim_schema *schema)
 {
-    leat_board_free(schema->board);
+    leat_schema_versions_free(schema->schema_versions);
     leat_catalog_fini(&schema->catalog);
 }
 
 const leat_routes *sim_schema_routes(const sim_schema *schema)
 {
-    return &leat_board_at(schema->board, 0)->routes;
+    return &leat_schema_versions_newest(schema->schema_versions, 0)->routes;
 }
 
 int32_t sim_schema_row(const sim_schema *schema, uint32_t table, leat_slice app, int64_t id)

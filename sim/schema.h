@@ -22,7 +22,7 @@ typedef struct sim_schema {
     uint32_t apps, ids;
     uint32_t row_count; /* rows there can be: SIM_TABLES * apps * ids */
     leat_catalog catalog;
-    leat_board *board;
+    leat_schema_versions *schema_versions;
     const char *defaults[COLUMN_COUNT]; /* as row_model.h has them */
 } sim_schema;
 

@@ -22,14 +22,14 @@ typedef enum sim_command_kind {
 /* A row write as the statement's parameters said it. */
 typedef struct sim_write {
     uint32_t row;
-    leat_write write;
+    leat_row_write write;
 } sim_write;
 
 typedef struct sim_command {
     sim_command_kind kind;
-    leat_batch_part part;           /* ADVANCE */
+    leat_engine_batch_part part;           /* ADVANCE */
     uint32_t partition;             /* CLAIM, READ_PROGRESS, COMPACT */
-    leat_compaction compaction;     /* COMPACT */
+    leat_engine_compaction compaction;     /* COMPACT */
     const leat_route *route;        /* ROWS */
     uint32_t write_count;
     sim_write *writes;
@@ -58,7 +58,7 @@ typedef struct sim_answer {
     int32_t partition;
     bool is_lock_timeout; /* of a claim */
     uint64_t server; /* which server it ran on, as the job's own statements say */
-    leat_progress *progress; /* a claim; owned by the session's server */
+    leat_engine_progress *progress; /* a claim; owned by the session's server */
 } sim_answer;
 
 typedef struct sim_process sim_process;

@@ -20,15 +20,15 @@ typedef struct pool_member {
     sim_session *session;
     bool has_job;
     uint32_t job;
-    leat_job_kind kind;
+    leat_engine_job_kind kind;
     uint32_t partition;  /* of a claim or compaction */
     uint32_t part_count; /* of a batch */
-    leat_batch_part parts[SIM_PARTITIONS_MAX];
+    leat_engine_batch_part parts[SIM_PARTITIONS_MAX];
     uint32_t record_count;
     sim_record *only;    /* the batch's single record, else NULL */
     bool is_letter;      /* and the batch keeps it as a dead letter */
     uint64_t verdict;    /* the refusal that it is kept for */
-    leat_job_result result; /* of a batch that could not be built */
+    leat_engine_job_result result; /* of a batch that could not be built */
 } pool_member;
 
 struct leat_sink {
@@ -48,8 +48,8 @@ struct leat_sink {
     leat_sink_counters counters;
 };
 
-static const leat_job_result no_result = {.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1,
-                                          .looked_us = INT64_MAX};
+static const leat_engine_job_result no_result = {.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1,
+                                          .catalog_read_us = INT64_MAX};
 
 /* --- connecting ----------------------------------------------------------------------------------------------------- */
 
@@ -73,37 +73,37 @@ static void want_connection(leat_sink *sink)
     sim_process_plan(sink->world, sink->process, sink->world->clock.now_us + retry_delay_us(sink), on_attempt, sink, 0);
 }
 
-static bool is_refusal(leat_outcome outcome)
+static bool is_refusal(leat_engine_outcome outcome)
 {
-    return outcome == LEAT_BAD_DATA || outcome == LEAT_NOT_YET || outcome == LEAT_RECORD_ERROR;
+    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET || outcome == LEAT_ENGINE_RECORD_ERROR;
 }
 
 /* What the worker knows from here on of the record it tried alone, and of the shard. */
-static void note(pool_member *connection, const leat_job_result *result)
+static void note(pool_member *connection, const leat_engine_job_result *result)
 {
     leat_sink *sink = connection->sink;
     sim_world *world = sink->world;
     bool is_verdict = is_refusal(result->outcome);
-    if (result->outcome == LEAT_OUTAGE || result->outcome == LEAT_NOT_UNDERSTOOD)
+    if (result->outcome == LEAT_ENGINE_OUTAGE || result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
         sink->trouble = ++world->serial;
     if (!connection->only)
         return;
     if (!connection->is_letter && is_verdict)
         connection->only->refused = ++world->serial;
-    if (connection->is_letter && result->outcome != LEAT_APPLIED) {
+    if (connection->is_letter && result->outcome != LEAT_ENGINE_APPLIED) {
         world->sometimes->count[SOMETIMES_LETTER_FAILED]++;
         if (connection->only->refused == connection->verdict)
             connection->only->refused = 0;
     }
 }
 
-static void report(pool_member *connection, leat_job_result *result)
+static void report(pool_member *connection, leat_engine_job_result *result)
 {
     leat_sink *sink = connection->sink;
     connection->has_job = false;
     note(connection, result);
     sim_tell(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
-             leat_outcome_name(result->outcome), result->sqlstate);
+             leat_engine_outcome_name(result->outcome), result->sqlstate);
     sink->events.done(sink->events.context, connection->job, result);
 }
 
@@ -116,8 +116,8 @@ static void drop(pool_member *connection, bool tell)
     connection->is_open = false;
     sink->usable--;
     if (connection->has_job) {
-        leat_job_result result = no_result;
-        result.outcome = LEAT_UNKNOWN;
+        leat_engine_job_result result = no_result;
+        result.outcome = LEAT_ENGINE_UNKNOWN;
         report(connection, &result);
     }
     if (!tell)
@@ -127,7 +127,7 @@ static void drop(pool_member *connection, bool tell)
 }
 
 /* Ends all connections; `result` is that of the job of `answered`, which has come before. */
-static void leave_server(leat_sink *sink, const pool_member *answered, leat_job_result *result)
+static void leave_server(leat_sink *sink, const pool_member *answered, leat_engine_job_result *result)
 {
     for (uint32_t i = 0; i < sink->config.connections; i++) {
         if (sink->connections[i].is_open)
@@ -136,8 +136,8 @@ static void leave_server(leat_sink *sink, const pool_member *answered, leat_job_
     }
     sink->usable = 0;
     for (uint32_t i = 0; i < sink->config.connections; i++) {
-        leat_job_result unknown = no_result;
-        unknown.outcome = LEAT_UNKNOWN;
+        leat_engine_job_result unknown = no_result;
+        unknown.outcome = LEAT_ENGINE_UNKNOWN;
         if (sink->connections[i].has_job)
             report(&sink->connections[i], &sink->connections[i] == answered ? result : &unknown);
     }
@@ -211,14 +211,14 @@ static leat_sql_part part_of(const pool_member *connection, sim_command_kind at)
 {
     if (at == CMD_ROWS)
         return LEAT_SQL_ROWS;
-    if (connection->kind != LEAT_JOB_BATCH || at == CMD_ADVANCE)
+    if (connection->kind != LEAT_ENGINE_JOB_BATCH || at == CMD_ADVANCE)
         return LEAT_SQL_OWN;
     return connection->is_letter ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
 }
 
-static leat_job_result result_of(const pool_member *connection, const sim_answer *answer)
+static leat_engine_job_result result_of(const pool_member *connection, const sim_answer *answer)
 {
-    leat_job_result result = no_result;
+    leat_engine_job_result result = no_result;
     if (answer->failed) {
         leat_sql_error said = {.sqlstate = answer->sqlstate, .severity = answer->is_fatal ? "FATAL" : "ERROR"};
         leat_sql_part part = part_of(connection, answer->at);
@@ -228,21 +228,21 @@ static leat_job_result result_of(const pool_member *connection, const sim_answer
         result.of_rows = part == LEAT_SQL_ROWS;
         snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
         snprintf(result.message, sizeof result.message, "simulated");
-        if (result.outcome == LEAT_FENCED || result.outcome == LEAT_WENT_BACK)
+        if (result.outcome == LEAT_ENGINE_FENCED || result.outcome == LEAT_ENGINE_WENT_BACK)
             result.partition = answer->partition;
-    } else if (connection->kind == LEAT_JOB_CLAIM) {
+    } else if (connection->kind == LEAT_ENGINE_JOB_CLAIM) {
         result.progress = answer->progress;
     }
     return result;
 }
 
-static void count_up(const pool_member *connection, const leat_job_result *result)
+static void count_up(const pool_member *connection, const leat_engine_job_result *result)
 {
     sim_sometimes *sometimes = connection->sink->world->sometimes;
     bool is_refused = is_refusal(result->outcome);
-    if (connection->kind == LEAT_JOB_BATCH && is_refused && connection->record_count > 1)
+    if (connection->kind == LEAT_ENGINE_JOB_BATCH && is_refused && connection->record_count > 1)
         sometimes->count[SOMETIMES_BISECTED]++;
-    if (result->outcome == LEAT_DRIFT)
+    if (result->outcome == LEAT_ENGINE_DRIFT)
         sometimes->count[SOMETIMES_DRIFT]++;
 }
 
@@ -262,11 +262,11 @@ static void on_answered(sim_world *world, void *client, uint64_t life, const sim
         return;
     if (answer->is_fatal)
         return; /* the end of the connection follows, and says that nothing is known */
-    leat_job_result result = result_of(connection, answer);
+    leat_engine_job_result result = result_of(connection, answer);
     count_up(connection, &result);
     if (answer->is_lock_timeout)
         sim_server_terminate_holders(world, sim_session_server(connection->session), connection->partition);
-    bool is_spoilt = result.outcome == LEAT_UNKNOWN || strcmp(answer->sqlstate, "25006") == 0;
+    bool is_unusable = result.outcome == LEAT_ENGINE_UNKNOWN || strcmp(answer->sqlstate, "25006") == 0;
     if (result.progress)
         sim_check_claim(world, connection->partition, result.progress);
     if (!answer->failed && is_another(connection->sink, answer->server)) {
@@ -276,7 +276,7 @@ static void on_answered(sim_world *world, void *client, uint64_t life, const sim
         return;
     }
     report(connection, &result);
-    if (is_spoilt) {
+    if (is_unusable) {
         sim_session_cut(world, connection->session, false);
         drop(connection, true);
     }
@@ -319,7 +319,7 @@ static void add_rows(leat_sink *sink, sim_pipeline *pipeline, uint32_t at)
 }
 
 /* What was read; something else may stand at its offset now, when it was cut off since: in a higher epoch. */
-static sim_record *record_of(const leat_sink *sink, const leat_batch_record *record)
+static sim_record *record_of(const leat_sink *sink, const leat_engine_batch_record *record)
 {
     const leat_item *item = record->payload;
     const sim_partition *partition = &sink->world->broker.partitions[record->partition];
@@ -331,7 +331,7 @@ static sim_record *record_of(const leat_sink *sink, const leat_batch_record *rec
     LEAT_ASSERT(!"a record that was never in the log");
 }
 
-static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_batch *batch)
+static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_engine_batch *batch)
 {
     pipeline->record_count = batch->record_count;
     pipeline->records = leat_must_calloc(batch->record_count, sizeof *pipeline->records);
@@ -342,7 +342,7 @@ static void add_records(leat_sink *sink, sim_pipeline *pipeline, const leat_batc
     }
 }
 
-static void count_folds(leat_sink *sink, const leat_batch *batch)
+static void count_folds(leat_sink *sink, const leat_engine_batch *batch)
 {
     sim_sometimes *sometimes = sink->world->sometimes;
     sometimes->count[SOMETIMES_FOLDED] += leat_rows_count(sink->rows) < batch->record_count;
@@ -350,17 +350,17 @@ static void count_folds(leat_sink *sink, const leat_batch *batch)
 }
 
 /* NULL: it cannot be built; then `ret` says why. */
-static sim_pipeline *build_batch(leat_sink *sink, const leat_batch *batch, leat_job_result *ret)
+static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch, leat_engine_job_result *ret)
 {
     leat_rows_fault fault = {0};
     uint32_t statements = 0;
-    if (!batch->dead && leat_rows_build(sink->rows, batch, &leat_board_at(sink->config.board, sink->shard)->routes,
+    if (!batch->dead && leat_rows_build(sink->rows, batch, &leat_schema_versions_newest(sink->config.schema_versions, sink->shard)->routes,
                                         &fault) < 0) {
         *ret = no_result;
         ret->outcome = fault.outcome;
         ret->bad_record = fault.bad_record;
         if (fault.relies_on_table)
-            ret->looked_us = sink->world->clock.now_us; /* somebody has just looked */
+            ret->catalog_read_us = sink->world->clock.now_us; /* somebody has just looked */
         return NULL;
     }
     statements = batch->dead ? 1 : leat_rows_statement_count(sink->rows);
@@ -388,7 +388,7 @@ static sim_pipeline *build_claim(leat_sink *sink, uint32_t partition)
     return pipeline;
 }
 
-static sim_pipeline *build_compaction(leat_sink *sink, const leat_compaction *compaction)
+static sim_pipeline *build_compaction(leat_sink *sink, const leat_engine_compaction *compaction)
 {
     sim_pipeline *pipeline = new_pipeline(sink, 2);
     sim_command *command = add(pipeline, CMD_COMPACT);
@@ -416,8 +416,8 @@ static void on_orphan(sim_world *world, void *object, uint64_t argument)
     (void)world;
     (void)argument;
     orphan *left = object;
-    leat_job_result result = no_result;
-    result.outcome = LEAT_OUTAGE;
+    leat_engine_job_result result = no_result;
+    result.outcome = LEAT_ENGINE_OUTAGE;
     left->sink->events.done(left->sink->events.context, left->job, &result);
 }
 
@@ -466,32 +466,32 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
 
 /* --- jobs handed over ------------------------------------------------------------------------------------------------ */
 
-static void take_job(pool_member *connection, const leat_job *job)
+static void take_job(pool_member *connection, const leat_engine_job *job)
 {
     connection->has_job = true;
     connection->job = job->id;
     connection->kind = job->kind;
-    connection->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
-    connection->part_count = job->kind == LEAT_JOB_BATCH ? job->batch.part_count : 0;
-    connection->record_count = job->kind == LEAT_JOB_BATCH ? job->batch.record_count : 0;
-    connection->is_letter = job->kind == LEAT_JOB_BATCH && job->batch.dead;
+    connection->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
+    connection->part_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.part_count : 0;
+    connection->record_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.record_count : 0;
+    connection->is_letter = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
     connection->only = connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
     connection->verdict = connection->only ? connection->only->refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++)
         connection->parts[i] = job->batch.parts[i];
 }
 
-static void tell_job(const pool_member *connection, const leat_job *job)
+static void tell_job(const pool_member *connection, const leat_engine_job *job)
 {
     static const char *const names[] = {"none", "claim", "batch", "compaction"};
     const leat_sink *sink = connection->sink;
-    uint32_t partition = job->kind == LEAT_JOB_BATCH ? job->batch.parts[0].partition : connection->partition;
+    uint32_t partition = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.parts[0].partition : connection->partition;
     sim_tell(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s", sink->process->index, job->id,
              names[job->kind], partition, connection->part_count > 1 ? " and others" : "", connection->record_count,
-             job->kind == LEAT_JOB_BATCH && job->batch.dead ? ", a dead letter" : "");
+             job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead ? ", a dead letter" : "");
 }
 
-void leat_sink_submit(leat_sink *sink, const leat_job *job)
+void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
 {
     sim_world *world = sink->world;
     pool_member *connection = find_free(sink);
@@ -504,8 +504,8 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
     tell_job(connection, job);
     if (connection->is_letter)
         sim_check_verdict(world, sink->process, connection->only, job->batch.dead, sink->trouble);
-    sim_pipeline *pipeline = job->kind == LEAT_JOB_BATCH   ? build_batch(sink, &job->batch, &connection->result)
-                             : job->kind == LEAT_JOB_CLAIM ? build_claim(sink, job->partition)
+    sim_pipeline *pipeline = job->kind == LEAT_ENGINE_JOB_BATCH   ? build_batch(sink, &job->batch, &connection->result)
+                             : job->kind == LEAT_ENGINE_JOB_CLAIM ? build_claim(sink, job->partition)
                                                            : build_compaction(sink, &job->compaction);
     if (pipeline)
         sim_session_send(world, connection->session, pipeline);
@@ -513,15 +513,15 @@ void leat_sink_submit(leat_sink *sink, const leat_job *job)
         sim_process_plan(world, sink->process, world->clock.now_us, on_turn, connection, connection->life);
 }
 
-bool sim_sink_is_moving(const leat_sink *sink, const leat_batch_part *part)
+bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part)
 {
-    bool moves[LEAT_PROGRESS_SUBPARTITIONS] = {false};
+    bool moves[LEAT_ENGINE_SUBPARTITIONS] = {false};
     for (uint32_t i = 0; i < part->count; i++)
         moves[part->subpartitions[i]] = true;
     for (uint32_t i = 0; i < sink->config.connections; i++) {
         const pool_member *connection = &sink->connections[i];
         for (uint32_t k = 0; connection->has_job && k < connection->part_count; k++) {
-            const leat_batch_part *other = &connection->parts[k];
+            const leat_engine_batch_part *other = &connection->parts[k];
             if (other->partition != part->partition || memcmp(&other->claim, &part->claim, sizeof part->claim) != 0)
                 continue;
             for (uint32_t m = 0; m < other->count; m++)

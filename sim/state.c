@@ -53,7 +53,7 @@ static void *copy_of(const void *from, size_t size)
     return copy;
 }
 
-void sim_commit_put_progress(sim_commit *commit, const leat_batch_part *part)
+void sim_commit_put_progress(sim_commit *commit, const leat_engine_batch_part *part)
 {
     LEAT_ASSERT(commit->progress_count < SIM_PARTITIONS_MAX);
     commit->progress[commit->progress_count++] = (sim_progress_row){
@@ -86,8 +86,8 @@ void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broke
     for (uint32_t p = 0; p < state->partition_count; p++) {
         sim_partition_state *partition = &state->partitions[p];
         partition->low = -1;
-        partition->newest = (leat_newest){-1, 0, -1};
-        for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+        partition->newest = (leat_engine_newest){-1, 0, -1};
+        for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
             partition->base_offsets[i] = -1;
     }
 }
@@ -129,7 +129,7 @@ static void set_fate(sim_state *state, const sim_record_fate *change)
     partition->fates[index] = (uint8_t)change->fate;
 }
 
-static void compact(sim_partition_state *partition, const leat_compaction *compaction)
+static void compact(sim_partition_state *partition, const leat_engine_compaction *compaction)
 {
     partition->base_seq = compaction->base_seq;
     memcpy(partition->base_offsets, compaction->base_offsets, sizeof partition->base_offsets);

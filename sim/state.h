@@ -19,16 +19,16 @@ typedef struct sim_progress_row {
     uint32_t count;
     int16_t *subpartitions; /* of the commit that inserted it */
     int64_t *offsets;
-    leat_newest newest;
+    leat_engine_newest newest;
 } sim_progress_row;
 
 typedef struct sim_partition_state {
-    leat_claim claim;
+    leat_engine_claim claim;
     int64_t epoch;
     int64_t base_seq;
-    int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS];
     int64_t low;
-    leat_newest newest;
+    leat_engine_newest newest;
     sim_progress_row *rows; /* by seq, in the order they came */
     uint32_t row_count;
     uint32_t row_capacity;
@@ -65,8 +65,8 @@ typedef struct sim_commit {
     uint32_t fate_count;
     sim_record_fate *fates;
     uint32_t partition; /* of a claim or compaction */
-    leat_claim claim;
-    leat_compaction *compaction; /* NULL: overtaken by a newer one, it changes nothing */
+    leat_engine_claim claim;
+    leat_engine_compaction *compaction; /* NULL: overtaken by a newer one, it changes nothing */
 } sim_commit;
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker);
@@ -83,7 +83,7 @@ void sim_commit_free(sim_commit *commit);
 const model_row *sim_commit_row(const sim_commit *commit, const sim_state *state, uint32_t row);
 /* Takes `after` over. */
 void sim_commit_put_row(sim_commit *commit, uint32_t row, model_row after);
-void sim_commit_put_progress(sim_commit *commit, const leat_batch_part *part);
+void sim_commit_put_progress(sim_commit *commit, const leat_engine_batch_part *part);
 void sim_commit_put_fate(sim_commit *commit, sim_record *record, sim_fate fate);
 
 #endif

@@ -148,12 +148,12 @@ static void next_item(ceiling *c, workload *load, uint32_t owner, leat_item *ret
 static void freeze_batch(ceiling *c, workload *load, leat_rows *rows, uint32_t owner, frozen_batch *ret)
 {
     leat_item *items = leat_must_calloc(c->batch, sizeof *items);
-    leat_batch_record *records = leat_must_calloc(c->batch, sizeof *records);
+    leat_engine_batch_record *records = leat_must_calloc(c->batch, sizeof *records);
     for (uint32_t i = 0; i < c->batch; i++) {
         next_item(c, load, owner, &items[i]);
-        records[i] = (leat_batch_record){.payload = &items[i], .offset = i};
+        records[i] = (leat_engine_batch_record){.payload = &items[i], .offset = i};
     }
-    leat_batch batch = {.record_count = c->batch, .records = records};
+    leat_engine_batch batch = {.record_count = c->batch, .records = records};
     leat_rows_fault fault;
     if (leat_rows_build(rows, &batch, c->routes, &fault) != 0)
         die("batch", fault.error.text);

@@ -25,12 +25,12 @@ static const char *shard_name(const leat_worker *worker, uint32_t partition)
 /* The tables are the configured ones, the same in every shard and version. */
 uint32_t leat_worker_table_count(const leat_worker *worker)
 {
-    return leat_board_at(worker->config.board, 0)->table_count;
+    return leat_schema_versions_newest(worker->config.schema_versions, 0)->table_count;
 }
 
 const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
 {
-    const leat_board_version *version = leat_board_at(worker->config.board, 0);
+    const leat_schema_version *version = leat_schema_versions_newest(worker->config.schema_versions, 0);
     return table < version->table_count ? version->tables[table].label : "(none)";
 }
 
@@ -56,56 +56,56 @@ static void keep_alone(leat_worker *worker, leat_item *item)
     item->log_handle = NULL;
 }
 
-static void do_run(leat_worker *worker, const leat_effect *effect)
+static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
-    const leat_batch *batch = &effect->job->batch;
-    if (effect->job->kind == LEAT_JOB_BATCH && batch->dead)
+    const leat_engine_batch *batch = &effect->job->batch;
+    if (effect->job->kind == LEAT_ENGINE_JOB_BATCH && batch->dead)
         LEAT_ASSERT(take_headers(worker, batch->records[0].payload) == 0);
     leat_sink_submit(worker->shards[effect->job->shard].sink, effect->job);
 }
 
-static void do_seek(leat_worker *worker, const leat_effect *effect)
+static void do_seek(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_log_applied applied = {effect->low, effect->high, effect->high_ms, effect->epoch};
     leat_log_reader_seek(worker->reader, effect->partition, effect->offset, &applied);
 }
 
-static void do_commit(leat_worker *worker, const leat_effect *effect)
+static void do_commit(leat_worker *worker, const leat_engine_effect *effect)
 {
     leat_log_reader_commit(worker->reader, effect->partition, effect->offset);
 }
 
-static void do_pause(leat_worker *worker, const leat_effect *effect)
+static void do_pause(leat_worker *worker, const leat_engine_effect *effect)
 {
     leat_log_reader_pause(worker->reader, effect->partition);
 }
 
-static void do_resume(leat_worker *worker, const leat_effect *effect)
+static void do_resume(leat_worker *worker, const leat_engine_effect *effect)
 {
     leat_log_reader_resume(worker->reader, effect->partition);
 }
 
-static void do_confirm(leat_worker *worker, const leat_effect *effect)
+static void do_confirm(leat_worker *worker, const leat_engine_effect *effect)
 {
     (void)effect;
     leat_log_reader_confirm(worker->reader);
 }
 
-static void do_revoked(leat_worker *worker, const leat_effect *effect)
+static void do_revoked(leat_worker *worker, const leat_engine_effect *effect)
 {
     leat_log_reader_give_back(worker->reader, effect->partition);
 }
 
 /* A line for each subpartition would be a flood: worker_facts.c says them, one line a cause. */
-static void do_stalled(leat_worker *worker, const leat_effect *effect)
+static void do_stalled(leat_worker *worker, const leat_engine_effect *effect)
 {
     (void)worker;
     (void)effect;
 }
 
-static void do_table_stopped(leat_worker *worker, const leat_effect *effect)
+static void do_table_stopped(leat_worker *worker, const leat_engine_effect *effect)
 {
-    const leat_job_result *result = effect->result;
+    const leat_engine_job_result *result = effect->result;
     const char *table = leat_worker_table_name(worker, effect->table);
     leat_err("shard=%s table=%s is stopped: of its last %u records %u were refused, the last one, partition=%u offset=%lld, with "
              "sqlstate=%s: %s. That is more than apply.dead_letters_percent allows, so it is no bad data but a table that has "
@@ -116,9 +116,9 @@ static void do_table_stopped(leat_worker *worker, const leat_effect *effect)
              (long long)effect->offset, result->sqlstate[0] ? result->sqlstate : "none", result->message, table);
 }
 
-static void do_shard_halted(leat_worker *worker, const leat_effect *effect)
+static void do_shard_halted(leat_worker *worker, const leat_engine_effect *effect)
 {
-    const leat_job_result *result = effect->result;
+    const leat_engine_job_result *result = effect->result;
     const char *shard = shard_name(worker, effect->partition);
     char record[LEAT_RECORD_WORDS_SIZE];
     leat_err("shard=%s partition=%u offset=%lld is halted by an error that leat does not understand, sqlstate=%s: %s (%s). Nothing "
@@ -129,22 +129,22 @@ static void do_shard_halted(leat_worker *worker, const leat_effect *effect)
              result->message, leat_worker_record_words(worker, effect->table, effect->payload, record));
 }
 
-static void do_drained(leat_worker *worker, const leat_effect *effect)
+static void do_drained(leat_worker *worker, const leat_engine_effect *effect)
 {
     (void)effect;
     worker->drained = true;
     uv_stop(&worker->loop);
 }
 
-typedef void (*effect_fn)(leat_worker *worker, const leat_effect *effect);
+typedef void (*effect_fn)(leat_worker *worker, const leat_engine_effect *effect);
 
 static const effect_fn carry_out[] = {
-    [LEAT_RUN] = do_run,         [LEAT_SEEK] = do_seek,       [LEAT_COMMIT] = do_commit,
-    [LEAT_PAUSE] = do_pause,     [LEAT_RESUME] = do_resume,   [LEAT_CONFIRM] = do_confirm,
-    [LEAT_REVOKED] = do_revoked, [LEAT_STALLED] = do_stalled, [LEAT_DRAINED] = do_drained,
-    [LEAT_DEAD_LETTERED] = leat_worker_say_dead,
-    [LEAT_TABLE_STOPPED] = do_table_stopped,
-    [LEAT_SHARD_HALTED] = do_shard_halted,
+    [LEAT_ENGINE_RUN] = do_run,         [LEAT_ENGINE_SEEK] = do_seek,       [LEAT_ENGINE_COMMIT] = do_commit,
+    [LEAT_ENGINE_PAUSE] = do_pause,     [LEAT_ENGINE_RESUME] = do_resume,   [LEAT_ENGINE_CONFIRM] = do_confirm,
+    [LEAT_ENGINE_REVOKED] = do_revoked, [LEAT_ENGINE_STALLED] = do_stalled, [LEAT_ENGINE_DRAINED] = do_drained,
+    [LEAT_ENGINE_DEAD_LETTERED] = leat_worker_say_dead,
+    [LEAT_ENGINE_TABLE_STOPPED] = do_table_stopped,
+    [LEAT_ENGINE_SHARD_HALTED] = do_shard_halted,
 };
 
 static void give_item_back(leat_worker *worker, leat_item *item)
@@ -184,7 +184,7 @@ static void arm_deadline(leat_worker *worker)
 
 void leat_worker_pump(leat_worker *worker)
 {
-    leat_effect effect;
+    leat_engine_effect effect;
     while (leat_engine_next(worker->engine, &effect))
         carry_out[effect.kind](worker, &effect);
     release_payloads(worker);
@@ -217,7 +217,7 @@ static void on_lost(void *context, uint32_t partition)
     leat_worker_wake(worker);
 }
 
-static leat_taken offer(leat_worker *worker, leat_item *item)
+static leat_engine_taken offer(leat_worker *worker, leat_item *item)
 {
     size_t bytes = item->record.key.size + item->record.value.size + sizeof *item;
     leat_engine_record record = {
@@ -235,7 +235,7 @@ static leat_taken offer(leat_worker *worker, leat_item *item)
 
 static void say_stopped(leat_worker *worker, uint32_t partition)
 {
-    leat_partition_view view;
+    leat_engine_partition_view view;
     leat_engine_partition(worker->engine, partition, &view);
     leat_err("partition=%u shard=%s stopped: %s", partition, shard_name(worker, partition), view.reason);
 }
@@ -248,21 +248,21 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     item->record = *record;
     item->log_handle = log_handle;
     /* Out of memory: ending here loses nothing, going on without the key would lose the order. */
-    const leat_board_version *version = leat_board_at(worker->config.board, worker->shard_of[record->partition]);
+    const leat_schema_version *version = leat_schema_versions_newest(worker->config.schema_versions, worker->shard_of[record->partition]);
     LEAT_ASSERT(leat_item_decode(&version->routes, item) == 0);
     LEAT_ASSERT(leat_item_check_place(&worker->config.catalog->layout, item) == 0);
-    leat_taken taken = offer(worker, item);
+    leat_engine_taken taken = offer(worker, item);
     leat_worker_wake(worker);
-    if (taken == LEAT_TAKEN) {
+    if (taken == LEAT_ENGINE_TAKEN) {
         if (leat_engine_waits(worker->engine, item->record.partition, item->hash))
             keep_alone(worker, item);
         return true;
     }
-    if (taken == LEAT_FULL) {
+    if (taken == LEAT_ENGINE_FULL) {
         leat_items_give(&worker->items, item);
         return false;
     }
-    if (taken == LEAT_REFUSED)
+    if (taken == LEAT_ENGINE_REFUSED)
         say_stopped(worker, item->record.partition);
     give_item_back(worker, item);
     return true;
@@ -335,11 +335,11 @@ static void on_slots(void *context, uint32_t shard, uint32_t usable)
     leat_worker_wake(worker);
 }
 
-static void on_done(void *context, uint32_t job_id, const leat_job_result *result)
+static void on_done(void *context, uint32_t job_id, const leat_engine_job_result *result)
 {
     leat_worker *worker = context;
-    leat_job_result own = *result;
-    own.looked_us = by_own_clock(worker, result->looked_us);
+    leat_engine_job_result own = *result;
+    own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
     leat_engine_job_done(worker->engine, leat_worker_now_us(worker), job_id, &own);
     leat_worker_wake(worker);
 }

@@ -27,7 +27,7 @@ typedef struct reporter_shard {
     leat_reporter *reporter;
     uint32_t shard;
     pthread_t thread;
-    leat_shard_teller *teller;
+    leat_shard_reporter *shard_reporter;
     leat_buf said;       /* what was told last */
     int64_t told_ms;     /* on the monotonic clock; 0: never */
     int64_t failed_ms;   /* the last attempt in vain; 0: the last one was none */
@@ -35,7 +35,7 @@ typedef struct reporter_shard {
     int64_t waits_ms;    /* when they were seen, monotonic */
     int64_t asked_ms;    /* when they were asked for */
     int64_t waits_since_ms; /* wall clock */
-    leat_seldom seldom;
+    leat_rate_limit rate_limit;
 } reporter_shard;
 
 struct leat_reporter {
@@ -69,7 +69,7 @@ static void say_waits(reporter_shard *at)
     for (uint32_t i = 0; i < at->waits.count; i++) {
         const leat_shard_wait *wait = &at->waits.waits[i];
         snprintf(cause, sizeof cause, "%s %" PRId64, wait_kind(wait), wait->is_commit ? 0 : wait->holder_pid);
-        if (leat_seldom_may_say(&at->seldom, (uint64_t)mono_ms(), cause))
+        if (leat_rate_limit_allows(&at->rate_limit, (uint64_t)mono_ms(), cause))
             leat_err("shard=%s %s", at->reporter->config.shards[at->shard].name, leat_shard_wait_words(wait, words));
     }
 }
@@ -81,7 +81,7 @@ static void ask_waits(reporter_shard *at)
     if (mono_ms() - at->asked_ms < ASK_EVERY_MS)
         return;
     at->asked_ms = mono_ms();
-    if (leat_shard_ask_waits(at->teller, at->reporter->session_name, &found, &error) != 0 || found.count == 0)
+    if (leat_shard_reporter_read_waits(at->shard_reporter, at->reporter->session_name, &found, &error) != 0 || found.count == 0)
         return;
     at->waits = found;
     at->waits_ms = mono_ms();
@@ -157,7 +157,7 @@ static void say_failure(reporter_shard *at, const char *why)
     const leat_reporter_config *config = &at->reporter->config;
     const char *shard = config->shards[at->shard].name, *down;
     bool is_up = config->worker_count > 0 && leat_worker_ready(config->workers[0], &down);
-    if (is_up && leat_seldom_may_say(&at->seldom, (uint64_t)mono_ms(), why))
+    if (is_up && leat_rate_limit_allows(&at->rate_limit, (uint64_t)mono_ms(), why))
         leat_warn("shard=%s leat.workers cannot be written, so `leat status` does not know what this process knows: %s", shard,
                   why);
 }
@@ -170,7 +170,7 @@ static void tell(reporter_shard *at, leat_buf *said)
                                 .started_ms = reporter->started_ms, .clock_ms = leat_wall_ms(), .said = leat_buf_cstr(said)};
     if (!report.said)
         return;
-    if (leat_shard_tell(at->teller, &report, &error) != 0) {
+    if (leat_shard_reporter_send(at->shard_reporter, &report, &error) != 0) {
         at->failed_ms = mono_ms();
         say_failure(at, error.text);
         return;
@@ -217,7 +217,7 @@ static void *run_thread(void *argument)
     do
         look(at);
     while (pause_between(at->reporter));
-    if (at->told_ms > 0 && at->failed_ms == 0 && leat_shard_untell(at->teller, at->reporter->instance, &error) != 0)
+    if (at->told_ms > 0 && at->failed_ms == 0 && leat_shard_reporter_remove(at->shard_reporter, at->reporter->instance, &error) != 0)
         leat_debug("shard=%s its row of leat.workers stays: %s", at->reporter->config.shards[at->shard].name, error.text);
     return NULL;
 }
@@ -256,9 +256,9 @@ leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error 
         reporter_shard *at = &reporter->shards[i];
         at->reporter = reporter;
         at->shard = i;
-        at->teller = leat_shard_teller_new(config->shards[i].at, config->source_id);
+        at->shard_reporter = leat_shard_reporter_new(config->shards[i].at, config->source_id);
         if (pthread_create(&at->thread, NULL, run_thread, at) != 0) {
-            leat_shard_teller_free(at->teller);
+            leat_shard_reporter_free(at->shard_reporter);
             leat_reporter_free(reporter);
             leat_fail(error, "cannot start the thread that reports to shard %s", config->shards[i].name);
             return NULL;
@@ -278,7 +278,7 @@ void leat_reporter_free(leat_reporter *reporter)
     pthread_mutex_unlock(&reporter->lock);
     for (uint32_t i = 0; i < reporter->thread_count; i++) {
         pthread_join(reporter->shards[i].thread, NULL);
-        leat_shard_teller_free(reporter->shards[i].teller);
+        leat_shard_reporter_free(reporter->shards[i].shard_reporter);
         leat_buf_free(&reporter->shards[i].said);
     }
     pthread_cond_destroy(&reporter->ended);

@@ -99,7 +99,7 @@ static int make_sinks(leat_worker *worker, leat_error *error)
             .owner = worker->config.owner,
             .connections = worker->config.shards[shard].connections,
             .source_id = worker->config.catalog->source.id,
-            .board = worker->config.board,
+            .schema_versions = worker->config.schema_versions,
             .lock_timeout_ms = worker->config.lock_timeout_ms,
             .seed = worker->config.engine.seed + shard,
             .standstill = &worker->standstill,

@@ -25,7 +25,7 @@ typedef struct leat_worker_config {
     leat_log_config log;
     leat_log_identity identity;
     const leat_catalog *catalog;
-    leat_board *board;               /* a version of each shard is published already */
+    leat_schema_versions *schema_versions;               /* a version of each shard is published already */
     const leat_worker_shard *shards; /* [catalog->layout.shard_count] */
     const char *owner;               /* of the shards' sessions: leat_shard_owner */
     leat_engine_config engine;       /* limits; partitions, shards and jobs_max are filled in from the rest */

@@ -40,7 +40,7 @@ static bool may_say(const account *about, const char *kind, const char *what, co
 {
     char text[3 * LEAT_NAME_MAX];
     snprintf(text, sizeof text, "%s %s %s %s", about->name, kind, what, why);
-    return leat_seldom_may_say(&about->worker->said, (uint64_t)(about->now_us / 1000), text);
+    return leat_rate_limit_allows(&about->worker->said, (uint64_t)(about->now_us / 1000), text);
 }
 
 /* ---- the record that a fact names ---- */
@@ -81,7 +81,7 @@ const char *leat_worker_record_words(const leat_worker *worker, uint32_t table, 
 
 static void end_minute(leat_worker *worker, int64_t now_us)
 {
-    if (now_us - worker->dead_letters.since_us < LEAT_SELDOM_MS * INT64_C(1000))
+    if (now_us - worker->dead_letters.since_us < LEAT_RATE_LIMIT_MS * INT64_C(1000))
         return;
     if (worker->dead_letters.more > 0)
         leat_warn("worker=%" PRIu32 " %" PRIu32 " more dead letters within a minute, without a line here: `leat dead list` shows them",
@@ -90,9 +90,9 @@ static void end_minute(leat_worker *worker, int64_t now_us)
     worker->dead_letters.said = worker->dead_letters.more = 0;
 }
 
-void leat_worker_say_dead(leat_worker *worker, const leat_effect *effect)
+void leat_worker_say_dead(leat_worker *worker, const leat_engine_effect *effect)
 {
-    const leat_job_result *result = effect->result;
+    const leat_engine_job_result *result = effect->result;
     char record[LEAT_RECORD_WORDS_SIZE];
     end_minute(worker, leat_worker_now_us(worker));
     if (worker->dead_letters.said == DEAD_SAID_MAX) {
@@ -109,7 +109,7 @@ void leat_worker_say_dead(leat_worker *worker, const leat_effect *effect)
 
 /* ---- what is tried in vain ---- */
 
-static const char *kind_of(const leat_trouble *trouble)
+static const char *kind_of(const leat_engine_trouble *trouble)
 {
     return trouble->halts ? "halted" : trouble->is_guarded ? "table" : "stalled";
 }
@@ -120,20 +120,20 @@ static const char *others(uint32_t count, char *ret, size_t size)
     return count > 1 ? ret : "";
 }
 
-static void add_trouble(const account *about, const leat_trouble *trouble)
+static void add_trouble(const account *about, const leat_engine_trouble *trouble)
 {
     char record[LEAT_RECORD_WORDS_SIZE], more[64], words[LEAT_FACT_WORDS_SIZE];
     leat_fact fact = {.kind = kind_of(trouble), .words = words, .since_ms = wall_of(about, trouble->since_us),
                       .partition = trouble->partition, .subpartition = trouble->subpartition, .offset = trouble->offset,
                       .count = trouble->count, .table = leat_worker_table_name(about->worker, trouble->table),
-                      .outcome = leat_outcome_name(trouble->outcome), .sqlstate = trouble->sqlstate, .message = trouble->message};
+                      .outcome = leat_engine_outcome_name(trouble->outcome), .sqlstate = trouble->sqlstate, .message = trouble->message};
     name_record(&fact, trouble->payload);
     record_words(&fact, record);
     snprintf(words, sizeof words,
              "partition=%" PRIu32 " subpartition=%" PRIu32 " offset=%" PRId64 " is stalled by %s sqlstate=%s: %s (%s%s; its later "
              "records wait; tried again with back-off)",
              trouble->partition, trouble->subpartition, trouble->offset,
-             trouble->outcome == LEAT_UNKNOWN ? "the end of its session, each time it is written," : fact.outcome,
+             trouble->outcome == LEAT_ENGINE_UNKNOWN ? "the end of its session, each time it is written," : fact.outcome,
              *trouble->sqlstate ? trouble->sqlstate : "none", trouble->message, record,
              others(trouble->count, more, sizeof more));
     leat_facts_add(about->facts, &fact);
@@ -145,27 +145,27 @@ static void add_trouble(const account *about, const leat_trouble *trouble)
 static bool add_troubles(const account *about)
 {
     bool is_contended = false;
-    leat_trouble troubles[CAUSES_MAX];
+    leat_engine_trouble troubles[CAUSES_MAX];
     uint32_t count = leat_engine_troubles(about->worker->engine, about->shard, troubles, CAUSES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         if (about->now_us - troubles[i].since_us < SAY_AFTER_MS * 1000)
             continue;
         add_trouble(about, &troubles[i]);
-        is_contended = is_contended || troubles[i].outcome == LEAT_CONTENTION;
+        is_contended = is_contended || troubles[i].outcome == LEAT_ENGINE_CONTENTION;
     }
     return is_contended;
 }
 
 /* ---- what is not answered ---- */
 
-static const char *job_word(leat_job_kind kind)
+static const char *job_word(leat_engine_job_kind kind)
 {
     static const char *const words[] = {
-        [LEAT_JOB_NONE] = "job", [LEAT_JOB_CLAIM] = "claim", [LEAT_JOB_BATCH] = "batch", [LEAT_JOB_COMPACT] = "compaction"};
+        [LEAT_ENGINE_JOB_NONE] = "job", [LEAT_ENGINE_JOB_CLAIM] = "claim", [LEAT_ENGINE_JOB_BATCH] = "batch", [LEAT_ENGINE_JOB_COMPACT] = "compaction"};
     return words[kind];
 }
 
-static void add_unanswered(const account *about, const leat_flight *flight)
+static void add_unanswered(const account *about, const leat_engine_flight_view *flight)
 {
     char record[LEAT_RECORD_WORDS_SIZE], words[LEAT_FACT_WORDS_SIZE];
     leat_fact fact = {.kind = "unanswered", .words = words, .since_ms = wall_of(about, flight->since_us),
@@ -183,17 +183,17 @@ static void add_unanswered(const account *about, const leat_flight *flight)
 
 /* ---- partitions ---- */
 
-static const char *state_words(const leat_partition_view *view)
+static const char *state_words(const leat_engine_partition_view *view)
 {
     static const char *const words[] = {
-        [LEAT_UNASSIGNED] = "not assigned", [LEAT_WAITING] = "waiting for a connection to the shard",
-        [LEAT_CLAIMING] = "being claimed", [LEAT_READING] = "reading", [LEAT_FENCED_OFF] = "claimed by another worker",
-        [LEAT_REVOKING] = "being given back", [LEAT_STOPPED] = "stopped"};
+        [LEAT_ENGINE_UNASSIGNED] = "not assigned", [LEAT_ENGINE_WAITING] = "waiting for a connection to the shard",
+        [LEAT_ENGINE_CLAIMING] = "being claimed", [LEAT_ENGINE_READING] = "reading", [LEAT_ENGINE_FENCED_OFF] = "claimed by another worker",
+        [LEAT_ENGINE_REVOKING] = "being given back", [LEAT_ENGINE_STOPPED] = "stopped"};
     return view->full ? "paused, because what it may hold in memory is full" : words[view->state];
 }
 
 /* The first is what the process is unready for. */
-static void add_stopped(const account *about, uint32_t partition, const leat_partition_view *view, char *first)
+static void add_stopped(const account *about, uint32_t partition, const leat_engine_partition_view *view, char *first)
 {
     char words[LEAT_FACT_WORDS_SIZE];
     snprintf(words, sizeof words, "partition=%" PRIu32 " has stopped: %s", partition, view->reason);
@@ -205,11 +205,11 @@ static void add_stopped(const account *about, uint32_t partition, const leat_par
 }
 
 /* Since when the low water has not moved while there is something above it; 0: it moves, or has nothing to move for. */
-static int64_t stands_since(leat_worker *worker, uint32_t partition, const leat_partition_view *view, int64_t now_ms)
+static int64_t stands_since(leat_worker *worker, uint32_t partition, const leat_engine_partition_view *view, int64_t now_ms)
 {
-    bool is_behind = view->state == LEAT_STOPPED || view->oldest_ms > 0 ||
+    bool is_behind = view->state == LEAT_ENGINE_STOPPED || view->oldest_ms > 0 ||
                      leat_log_reader_end(worker->reader, partition) > view->low + 1;
-    if (view->state == LEAT_UNASSIGNED || !is_behind)
+    if (view->state == LEAT_ENGINE_UNASSIGNED || !is_behind)
         worker->low_since_ms[partition] = 0;
     else if (worker->low_since_ms[partition] == 0 || worker->low_seen[partition] != view->low)
         worker->low_since_ms[partition] = now_ms;
@@ -222,10 +222,10 @@ typedef struct standing {
     uint32_t count;
     uint32_t partition;
     int64_t since_ms;
-    leat_partition_view view;
+    leat_engine_partition_view view;
 } standing;
 
-static void note_standing(standing *at, uint32_t partition, int64_t since_ms, const leat_partition_view *view)
+static void note_standing(standing *at, uint32_t partition, int64_t since_ms, const leat_engine_partition_view *view)
 {
     if (at->count++ > 0 && at->since_ms <= since_ms)
         return;
@@ -255,15 +255,15 @@ static void add_partitions(const account *about, bool is_unanswered, leat_buf *p
     leat_worker *worker = about->worker;
     standing full = {0}, stuck = {0};
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
-        leat_partition_view view;
+        leat_engine_partition_view view;
         if (worker->shard_of[partition] != about->shard)
             continue;
         leat_engine_partition(worker->engine, partition, &view);
         int64_t since_ms = stands_since(worker, partition, &view, about->now_ms);
-        if (view.state == LEAT_UNASSIGNED)
+        if (view.state == LEAT_ENGINE_UNASSIGNED)
             continue;
         leat_buf_printf(partitions, "%s%" PRIu32, partitions->size > 0 ? "," : "", partition);
-        if (view.state == LEAT_STOPPED)
+        if (view.state == LEAT_ENGINE_STOPPED)
             add_stopped(about, partition, &view, stopped);
         else if (since_ms > 0 && about->now_ms - since_ms >= STUCK_MS && view.full)
             note_standing(&full, partition, since_ms, &view);
@@ -296,9 +296,9 @@ static void account_for(leat_worker *worker, uint32_t shard)
     char stopped[LEAT_FACT_WORDS_SIZE] = "";
     account about = {.worker = worker, .shard = shard, .name = worker->config.shards[shard].name, .now_ms = leat_wall_ms(),
                      .now_us = leat_worker_now_us(worker), .facts = &facts};
-    leat_flight flight;
+    leat_engine_flight_view flight;
     leat_engine_flight(worker->engine, shard, &flight);
-    bool is_slow = flight.kind != LEAT_JOB_NONE && about.now_us - flight.since_us >= SLOW_MS * 1000;
+    bool is_slow = flight.kind != LEAT_ENGINE_JOB_NONE && about.now_us - flight.since_us >= SLOW_MS * 1000;
     add_log(&about);
     bool is_contended = add_troubles(&about);
     if (is_slow && about.now_us - flight.since_us >= 2 * SLOW_MS * 1000)

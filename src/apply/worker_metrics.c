@@ -128,7 +128,7 @@ typedef struct shard_sum {
 
 /* A partition whose shard is down holds nothing, but its oldest record goes on ageing: it is the one seen last, or, when
  * none was, at least as old as the lag itself. */
-static int64_t behind_since(leat_worker *worker, uint32_t partition, const leat_partition_view *view, bool behind)
+static int64_t behind_since(leat_worker *worker, uint32_t partition, const leat_engine_partition_view *view, bool behind)
 {
     int64_t *since = &worker->behind_since_ms[partition];
     if (!behind)
@@ -140,7 +140,7 @@ static int64_t behind_since(leat_worker *worker, uint32_t partition, const leat_
     return *since;
 }
 
-static void add_partition(leat_worker *worker, uint32_t partition, const leat_partition_view *view, shard_sum *sum)
+static void add_partition(leat_worker *worker, uint32_t partition, const leat_engine_partition_view *view, shard_sum *sum)
 {
     sum->known = true;
     sum->stalled += view->stalled;
@@ -161,7 +161,7 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_gauge_set(state->time_lag_ms, sums[shard].known ? sums[shard].time_lag_ms : INT64_MIN);
         leat_gauge_set(state->message_lag, sums[shard].known ? sums[shard].message_lag : INT64_MIN);
         leat_gauge_set(state->stalled, sums[shard].stalled);
-        leat_flight flight;
+        leat_engine_flight_view flight;
         leat_engine_flight(worker->engine, shard, &flight);
         int64_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed), idle = usable - (int64_t)flight.jobs;
         leat_gauge_set(state->paused, sums[shard].paused);
@@ -195,14 +195,14 @@ void leat_worker_metrics_show(leat_worker *worker)
     bool topic_gone = show_log(worker);
     int64_t held = 0, stopped = 0, bytes = 0;
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
-        leat_partition_view view;
+        leat_engine_partition_view view;
         leat_engine_partition(worker->engine, partition, &view);
-        held += view.state != LEAT_UNASSIGNED;
-        stopped += view.state == LEAT_STOPPED;
+        held += view.state != LEAT_ENGINE_UNASSIGNED;
+        stopped += view.state == LEAT_ENGINE_STOPPED;
         bytes += (int64_t)view.bytes;
         leat_gauge_set(worker->stalled_ms[partition],
                        view.stalled > 0 ? (leat_worker_now_us(worker) - view.stalled_us) / 1000 : INT64_MIN);
-        if (view.state != LEAT_UNASSIGNED)
+        if (view.state != LEAT_ENGINE_UNASSIGNED)
             add_partition(worker, partition, &view, &sums[worker->shard_of[partition]]);
         else
             worker->behind_since_ms[partition] = 0;

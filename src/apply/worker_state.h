@@ -68,7 +68,7 @@ struct leat_worker {
     int64_t *low_seen;     /* [partition_count]: at the last look */
     int64_t *low_since_ms; /* [partition_count]: since when it has not moved though it should; 0: it need not */
     leat_gauge **stalled_ms; /* [partition_count] */
-    leat_seldom said;      /* worker_facts.c */
+    leat_rate_limit said;      /* worker_facts.c */
     struct {
         int64_t since_us;  /* when the minute began */
         uint32_t said, more;
@@ -120,7 +120,7 @@ enum { LEAT_RECORD_WORDS_SIZE = 512 };
 /* worker_facts.c: takes stock of what stands still, and says it. */
 void leat_worker_account(leat_worker *worker);
 /* Says that the record of the effect is a dead letter; so many in a minute, then how many more there were. */
-void leat_worker_say_dead(leat_worker *worker, const leat_effect *effect);
+void leat_worker_say_dead(leat_worker *worker, const leat_engine_effect *effect);
 /* "table=t key="1/2" tenant=1" of a record of this table; returns `ret`. `item` may be NULL. */
 const char *leat_worker_record_words(const leat_worker *worker, uint32_t table, const leat_item *item,
                                      char ret[LEAT_RECORD_WORDS_SIZE]);

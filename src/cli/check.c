@@ -25,13 +25,13 @@ typedef enum check_need { NOTHING, BROKERS, TOPIC, SHARD, PRIMARY, TABLES } chec
 typedef enum check_subject { CONFIGURATION, KAFKA, LOCAL_LOG, ANY_SHARD, POSTGRES } check_subject;
 
 typedef struct examination {
-    leat_startup startup;
+    leat_assembly assembly;
     bool has_brokers;
     bool has_topic;
     bool answers[LEAT_SHARDS_MAX];
     bool takes_writes[LEAT_SHARDS_MAX];
     leat_shard_self selves[LEAT_SHARDS_MAX];    /* of those that were looked at so far */
-    leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: startup.versions */
+    leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: assembly.versions */
     leat_finding *findings;
     uint32_t count;
 } examination;
@@ -46,7 +46,7 @@ typedef struct check {
 } check;
 
 LEAT_PRINTF(3, 4)
-static void find(leat_finding *ret, leat_verdict verdict, const char *format, ...)
+static void find(leat_finding *ret, leat_check_verdict verdict, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -63,12 +63,12 @@ static void find_error(leat_finding *ret, const leat_error *error)
 
 static const leat_config_shard *shard_of(const examination *about, uint32_t shard)
 {
-    return &about->startup.config.shards[shard];
+    return &about->assembly.config.shards[shard];
 }
 
 static leat_shard_address address_of(const examination *about, uint32_t shard)
 {
-    return leat_startup_address(shard_of(about, shard));
+    return leat_assembly_address(shard_of(about, shard));
 }
 
 /* ---- the configuration and the log ---- */
@@ -76,7 +76,7 @@ static leat_shard_address address_of(const examination *about, uint32_t shard)
 static void check_configuration(examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
-    const leat_config *config = &about->startup.config;
+    const leat_config *config = &about->assembly.config;
     find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " shards, %" PRIu32 " routes", config->file, config->shard_count,
          config->route_count);
 }
@@ -85,34 +85,34 @@ static void check_brokers(examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
     leat_error error = {0};
-    leat_startup *startup = &about->startup;
-    int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, &error);
+    leat_assembly *assembly = &about->assembly;
+    int answer = leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, &error);
     about->has_brokers = answer >= 0;
     about->has_topic = answer == 0;
     if (about->has_topic)
-        leat_startup_know_partitions(startup);
+        leat_assembly_know_partitions(assembly);
     if (answer < 0)
         find_error(ret, &error);
     else
-        find(ret, LEAT_CHECK_OK, "%s answers", startup->log.brokers);
+        find(ret, LEAT_CHECK_OK, "%s answers", assembly->log.brokers);
 }
 
 static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
-    const leat_config *config = &about->startup.config;
-    uint32_t partitions = about->startup.identity.partition_count;
+    const leat_config *config = &about->assembly.config;
+    uint32_t partitions = about->assembly.identity.partition_count;
     leat_error error = {0};
-    if (!about->has_topic && leat_startup_refuse_gone(&about->startup, &error) != 0)
+    if (!about->has_topic && leat_assembly_refuse_gone(&about->assembly, &error) != 0)
         find(ret, LEAT_CHECK_FAILED, "%s", error.text);
     else if (!about->has_topic)
         find(ret, LEAT_CHECK_FAILED, "topic %s does not exist", config->kafka_topic);
     else if (config->kafka_partitions && (uint32_t)config->kafka_partitions != partitions)
         find(ret, LEAT_CHECK_FAILED, "topic %s has %" PRIu32 " partitions, log.kafka.partitions is %" PRId64,
              config->kafka_topic, partitions, config->kafka_partitions);
-    else if (partitions < about->startup.found_partitions)
+    else if (partitions < about->assembly.found_partitions)
         find(ret, LEAT_CHECK_WARNING, "topic %s has %" PRIu32 " partitions, it was set up with %" PRIu32 ": the others are neither "
-             "written to nor read", config->kafka_topic, about->startup.found_partitions, partitions);
+             "written to nor read", config->kafka_topic, about->assembly.found_partitions, partitions);
     else if (partitions < config->shard_count)
         find(ret, LEAT_CHECK_FAILED, "topic %s has too few partitions, %" PRIu32 ", for %" PRIu32 " shards",
              config->kafka_topic, partitions, config->shard_count);
@@ -124,22 +124,22 @@ static void check_local_log(examination *about, uint32_t shard, leat_finding *re
 {
     (void)shard;
     leat_error error = {0};
-    leat_startup *startup = &about->startup;
-    int answer = leat_log_identify(&startup->log, BROKER_TIMEOUT_MS, &startup->identity, &error);
+    leat_assembly *assembly = &about->assembly;
+    int answer = leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, &error);
     about->has_topic = answer == 0;
     if (answer == 1)
-        find(ret, LEAT_CHECK_OK, "%s is not there yet: `leat run` makes it", startup->log.file);
-    else if (answer != 0 || leat_startup_refuse_partitions(startup, &error) != 0)
+        find(ret, LEAT_CHECK_OK, "%s is not there yet: `leat run` makes it", assembly->log.file);
+    else if (answer != 0 || leat_assembly_refuse_partitions(assembly, &error) != 0)
         find_error(ret, &error);
     else
-        find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", startup->log.file, startup->identity.partition_count);
+        find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", assembly->log.file, assembly->identity.partition_count);
 }
 
 /* Reads a setting of the topic; false: `ret` says that it cannot be read. leat starts without having seen it, and warns. */
 static bool read_setting(examination *about, const char *name, char *value, size_t size, leat_finding *ret)
 {
     leat_error error = {0};
-    if (leat_log_topic_setting(&about->startup.log, name, BROKER_TIMEOUT_MS, value, size, &error) == 0)
+    if (leat_log_topic_setting(&about->assembly.log, name, BROKER_TIMEOUT_MS, value, size, &error) == 0)
         return true;
     find(ret, LEAT_CHECK_WARNING, "it is not known: %s", error.text);
     ret->remedy = "let leat read the topic's settings (DESCRIBE_CONFIGS on the topic), or look yourself: kafka-configs.sh --describe "
@@ -177,7 +177,7 @@ static void check_message_size(examination *about, uint32_t shard, leat_finding 
 {
     (void)shard;
     char value[32];
-    int64_t body_max = about->startup.config.body_max;
+    int64_t body_max = about->assembly.config.body_max;
     if (read_setting(about, "max.message.bytes", value, sizeof value, ret))
         find(ret, strtoll(value, NULL, 10) < body_max ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
              "max.message.bytes is %s, limits.body_max is %" PRId64, value, body_max);
@@ -271,7 +271,7 @@ static int compare_source(examination *about, const leat_source *stored, const l
 {
     leat_source running;
     leat_layout even;
-    if (leat_startup_source(&about->startup, &running, &even, error) != 0)
+    if (leat_assembly_source(&about->assembly, &running, &even, error) != 0)
         return -1;
     return leat_shard_check_source(stored, layout, &running, &even, error);
 }
@@ -281,10 +281,10 @@ static void check_own(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
     const char *names[LEAT_SHARDS_MAX];
-    const leat_startup *startup = &about->startup;
-    leat_startup_shard_names(startup, names);
-    if (leat_shard_read_self(address_of(about, shard), startup->log.topic, &about->selves[shard], &error) != 0 ||
-        leat_shard_check_self(names, about->selves, startup->config.shard_count, shard, &error) != 0)
+    const leat_assembly *assembly = &about->assembly;
+    leat_assembly_shard_names(assembly, names);
+    if (leat_shard_read_self(address_of(about, shard), assembly->log.topic, &about->selves[shard], &error) != 0 ||
+        leat_shard_check_self(names, about->selves, assembly->config.shard_count, shard, &error) != 0)
         find_error(ret, &error);
     else
         find(ret, LEAT_CHECK_OK, "%s%s", about->selves[shard].where,
@@ -296,7 +296,7 @@ static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
     leat_error error = {0};
     leat_source stored;
     leat_layout layout;
-    const char *topic = about->startup.log.topic;
+    const char *topic = about->assembly.log.topic;
     int found = leat_shard_read_source(address_of(about, shard), topic, &stored, &layout, &error);
     if (found == 1 && shard_of(about, shard)->sqlite)
         find(ret, LEAT_CHECK_OK, "nothing of the log yet: `leat run` sets it up");
@@ -311,13 +311,13 @@ static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
 
 static void check_tables(examination *about, uint32_t shard, leat_finding *ret)
 {
-    leat_startup *startup = &about->startup;
+    leat_assembly *assembly = &about->assembly;
     leat_error error = {0};
     leat_table *tables = NULL;
     uint32_t count = 0;
-    if (leat_startup_read_tables(startup, address_of(about, shard), &tables, &count, &error) == 0)
-        startup->versions[shard] = leat_startup_version(startup, tables, count, &error);
-    if (startup->versions[shard])
+    if (leat_assembly_read_tables(assembly, address_of(about, shard), &tables, &count, &error) == 0)
+        assembly->versions[shard] = leat_assembly_version(assembly, tables, count, &error);
+    if (assembly->versions[shard])
         find(ret, LEAT_CHECK_OK, "%" PRIu32 " tables fit the routes", count);
     else
         find_error(ret, &error);
@@ -327,11 +327,11 @@ static void check_alike(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
     uint32_t first = 0;
-    while (!about->startup.versions[first])
+    while (!about->assembly.versions[first])
         first++;
-    const leat_board_version *model = about->startup.versions[first];
+    const leat_schema_version *model = about->assembly.versions[first];
     const char *name = shard_of(about, first)->name;
-    if (leat_startup_compare_tables(&about->startup, shard_of(about, shard)->name, about->startup.versions[shard]->tables, name,
+    if (leat_assembly_compare_tables(&about->assembly, shard_of(about, shard)->name, about->assembly.versions[shard]->tables, name,
                                     model->tables, model->table_count, &error) != 0)
         find_error(ret, &error);
     else
@@ -342,7 +342,7 @@ static void check_privileges(examination *about, uint32_t shard, leat_finding *r
 {
     leat_error error = {0};
     leat_buf missing = {0}, grants = {0};
-    const leat_board_version *version = about->startup.versions[shard];
+    const leat_schema_version *version = about->assembly.versions[shard];
     const char *role = about->servers[shard].role;
     if (leat_shard_missing_privileges(address_of(about, shard), version->tables, version->table_count, &missing,
                                       &grants, &error) != 0) {
@@ -427,7 +427,7 @@ static const char *unmet(const examination *about, check_need need, uint32_t sha
     case SHARD: return about->answers[shard] ? NULL : "the shard does not answer";
     case PRIMARY:
         return !about->answers[shard] ? "the shard does not answer" : about->takes_writes[shard] ? NULL : "it is read-only";
-    case TABLES: return about->startup.versions[shard] ? NULL : "the tables are not known";
+    case TABLES: return about->assembly.versions[shard] ? NULL : "the tables are not known";
     default: return NULL;
     }
 }
@@ -440,8 +440,8 @@ static bool is_of_shard(const check *from)
 static bool is_configured(const examination *about, const check *from, uint32_t shard)
 {
     switch (from->subject) {
-    case KAFKA: return !about->startup.log.file;
-    case LOCAL_LOG: return about->startup.log.file != NULL;
+    case KAFKA: return !about->assembly.log.file;
+    case LOCAL_LOG: return about->assembly.log.file != NULL;
     case POSTGRES: return shard_of(about, shard)->dsn != NULL;
     default: return true;
     }
@@ -467,12 +467,12 @@ enum { CHECK_COUNT = sizeof checks / sizeof *checks };
 
 static void run_checks(examination *about)
 {
-    size_t most = (size_t)CHECK_COUNT * (about->startup.config.shard_count + 1);
+    size_t most = (size_t)CHECK_COUNT * (about->assembly.config.shard_count + 1);
     about->findings = leat_must_calloc(most, sizeof *about->findings);
     for (size_t i = 0; i < CHECK_COUNT; i++)
         if (!is_of_shard(&checks[i]) && is_configured(about, &checks[i], 0))
             run_check(about, &checks[i], 0);
-    for (uint32_t shard = 0; shard < about->startup.config.shard_count; shard++)
+    for (uint32_t shard = 0; shard < about->assembly.config.shard_count; shard++)
         for (size_t i = 0; i < CHECK_COUNT; i++)
             if (is_of_shard(&checks[i]) && is_configured(about, &checks[i], shard))
                 run_check(about, &checks[i], shard);
@@ -483,7 +483,7 @@ int leat_command_check(const leat_options *options)
     examination *about = leat_must_calloc(1, sizeof *about);
     leat_error error = {0};
     int code = LEAT_EXIT_USAGE;
-    if (leat_startup_config(&about->startup, options->config_file, &error) != 0) {
+    if (leat_assembly_config(&about->assembly, options->config_file, &error) != 0) {
         leat_complain("leat check: %s", error.text);
     } else {
         run_checks(about);
@@ -491,7 +491,7 @@ int leat_command_check(const leat_options *options)
         bool failed = leat_findings_count(about->findings, about->count, LEAT_CHECK_FAILED) > 0;
         code = failed ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
     }
-    leat_startup_fini(&about->startup);
+    leat_assembly_fini(&about->assembly);
     for (uint32_t i = 0; i < about->count; i++)
         free(about->findings[i].exact);
     free(about->findings);

@@ -17,7 +17,7 @@ static const char *remedy_of(const leat_finding *finding)
     return finding->exact ? finding->exact : finding->remedy;
 }
 
-uint32_t leat_findings_count(const leat_finding *findings, uint32_t count, leat_verdict verdict)
+uint32_t leat_findings_count(const leat_finding *findings, uint32_t count, leat_check_verdict verdict)
 {
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++)

@@ -76,7 +76,7 @@ static int read_number(const char *name, const char *text, int64_t max, int64_t 
 
 static int load(const leat_options *options, leat_config *ret, leat_error *error)
 {
-    if (leat_config_load(options->config_file, ret, error) != 0 || leat_startup_check_shards(ret, error) != 0)
+    if (leat_config_load(options->config_file, ret, error) != 0 || leat_assembly_check_shards(ret, error) != 0)
         return -1;
     if (options->shard && !is_shard(ret, options->shard))
         return leat_fail(error, "--shard: %s has no shard %s", ret->file, options->shard);
@@ -118,7 +118,7 @@ static void read_shards(const char *command, const leat_config *config, const ch
         leat_error error = {0};
         if (only && strcmp(only, shard->name) != 0)
             continue;
-        if (leat_shard_dead_letters(leat_startup_address(shard), query, &ret->by_shard[i], &error) == 0)
+        if (leat_shard_dead_letters(leat_assembly_address(shard), query, &ret->by_shard[i], &error) == 0)
             continue;
         leat_complain("leat %s: shard %s: %s", command, shard->name, error.text);
         ret->failed++;

@@ -13,76 +13,76 @@ enum { INIT_TIMEOUT_MS = 30000 };
 
 /* A topic that was there before may have its records carry the writers' time: one wrong clock, and retention deletes what
  * was just acknowledged. Who may not change that is told. */
-static int take_brokers_time(const leat_startup *startup, leat_error *error)
+static int take_brokers_time(const leat_assembly *assembly, leat_error *error)
 {
     static const char name[] = "message.timestamp.type", wanted[] = "LogAppendTime";
     char type[64];
-    if (startup->log.file)
+    if (assembly->log.file)
         return 0;
-    if (leat_log_topic_setting(&startup->log, name, INIT_TIMEOUT_MS, type, sizeof type, error) != 0)
+    if (leat_log_topic_setting(&assembly->log, name, INIT_TIMEOUT_MS, type, sizeof type, error) != 0)
         return -1;
     if (strcmp(type, wanted) == 0)
         return 0;
-    if (leat_log_set_topic_setting(&startup->log, name, wanted, INIT_TIMEOUT_MS, error) == 0)
-        printf("topic %s: %s was %s, is %s now\n", startup->log.topic, name, type, wanted);
+    if (leat_log_set_topic_setting(&assembly->log, name, wanted, INIT_TIMEOUT_MS, error) == 0)
+        printf("topic %s: %s was %s, is %s now\n", assembly->log.topic, name, type, wanted);
     else
-        printf("topic %s: warning: %s stays %s (%s); `leat check` says what to do\n", startup->log.topic, name, type,
+        printf("topic %s: warning: %s stays %s (%s); `leat check` says what to do\n", assembly->log.topic, name, type,
                error->text);
     return 0;
 }
 
-static int find_or_make(leat_startup *startup, bool *ret_made, leat_error *error)
+static int find_or_make(leat_assembly *assembly, bool *ret_made, leat_error *error)
 {
-    const leat_config *config = &startup->config;
+    const leat_config *config = &assembly->config;
     leat_topic_spec spec = {
         .partition_count = leat_config_partitions(config),
         .replication = config->kafka_replication ? (int32_t)config->kafka_replication : -1,
     };
     /* A file may be there and not be whole: making it says so. */
-    int missing = startup->log.file ? 1 : leat_log_identify(&startup->log, INIT_TIMEOUT_MS, &startup->identity, error);
+    int missing = assembly->log.file ? 1 : leat_log_identify(&assembly->log, INIT_TIMEOUT_MS, &assembly->identity, error);
     if (missing == 0)
-        leat_startup_know_partitions(startup);
+        leat_assembly_know_partitions(assembly);
     if (missing <= 0)
         return missing;
-    if (!startup->log.file && leat_startup_refuse_gone(startup, error) != 0)
+    if (!assembly->log.file && leat_assembly_refuse_gone(assembly, error) != 0)
         return -1;
-    int made = leat_log_create_topic(&startup->log, &spec, INIT_TIMEOUT_MS, error);
+    int made = leat_log_create_topic(&assembly->log, &spec, INIT_TIMEOUT_MS, error);
     *ret_made = made == 0;
-    return made < 0 ? -1 : leat_startup_identify(startup, false, error);
+    return made < 0 ? -1 : leat_assembly_identify(assembly, false, error);
 }
 
-static int make_topic(leat_startup *startup, leat_error *error)
+static int make_topic(leat_assembly *assembly, leat_error *error)
 {
     bool made = false;
-    if (find_or_make(startup, &made, error) != 0)
+    if (find_or_make(assembly, &made, error) != 0)
         return -1;
-    printf("%s %s: %s, %u partitions, id %s\n", startup->log.file ? "log" : "topic", startup->log.topic,
-           made ? "created" : "exists", startup->found_partitions, startup->identity.topic_id);
-    if (leat_startup_refuse_partitions(startup, error) != 0)
+    printf("%s %s: %s, %u partitions, id %s\n", assembly->log.file ? "log" : "topic", assembly->log.topic,
+           made ? "created" : "exists", assembly->found_partitions, assembly->identity.topic_id);
+    if (leat_assembly_refuse_partitions(assembly, error) != 0)
         return -1;
     if (made) /* with the right settings; not every broker knows of it yet, to say so */
         return 0;
-    return leat_startup_refuse_compaction(startup, error) != 0 ? -1 : take_brokers_time(startup, error);
+    return leat_assembly_refuse_compaction(assembly, error) != 0 ? -1 : take_brokers_time(assembly, error);
 }
 
 /* What one shard refuses is found before another is written to. */
-static int rehearse(leat_startup *startup, const int64_t *starts, leat_error *error)
+static int rehearse(leat_assembly *assembly, const int64_t *starts, leat_error *error)
 {
-    const leat_layout *layout = &startup->catalog.layout;
+    const leat_layout *layout = &assembly->catalog.layout;
     for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
-        const leat_config_shard *from = &startup->config.shards[shard];
-        if (leat_shard_rehearse_init(leat_startup_address(from), &startup->catalog.source, layout, shard, starts, error) != 0)
+        const leat_config_shard *from = &assembly->config.shards[shard];
+        if (leat_shard_rehearse_init(leat_assembly_address(from), &assembly->catalog.source, layout, shard, starts, error) != 0)
             return leat_fail_prefix(error, "no shard was changed: shard %s", from->name);
     }
     return 0;
 }
 
-static int set_up(leat_startup *startup, const int64_t *starts, leat_error *error)
+static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *error)
 {
-    const leat_layout *layout = &startup->catalog.layout;
+    const leat_layout *layout = &assembly->catalog.layout;
     for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
-        const leat_config_shard *from = &startup->config.shards[shard];
-        if (leat_shard_init(leat_startup_address(from), &startup->catalog.source, layout, shard, starts, error) != 0)
+        const leat_config_shard *from = &assembly->config.shards[shard];
+        if (leat_shard_init(leat_assembly_address(from), &assembly->catalog.source, layout, shard, starts, error) != 0)
             return leat_fail_prefix(error, "%u of %u shards are set up, run it again for the others: shard %s", shard,
                                     layout->shard_count, from->name);
         printf("shard %s: ready, partitions %u to %u\n", from->name, layout->shards[shard].first,
@@ -91,55 +91,55 @@ static int set_up(leat_startup *startup, const int64_t *starts, leat_error *erro
     return 0;
 }
 
-static int init_shards(leat_startup *startup, leat_error *error)
+static int init_shards(leat_assembly *assembly, leat_error *error)
 {
-    if (leat_startup_source(startup, &startup->catalog.source, &startup->catalog.layout, error) != 0)
+    if (leat_assembly_source(assembly, &assembly->catalog.source, &assembly->catalog.layout, error) != 0)
         return -1;
-    const leat_layout *layout = &startup->catalog.layout;
+    const leat_layout *layout = &assembly->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
-    int status = leat_log_starts(&startup->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
-    if (status == 0 && (rehearse(startup, starts, error) != 0 || set_up(startup, starts, error) != 0))
+    int status = leat_log_starts(&assembly->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
+    if (status == 0 && (rehearse(assembly, starts, error) != 0 || set_up(assembly, starts, error) != 0))
         status = -1;
     free(starts);
     return status;
 }
 
-static int init_with(leat_startup *startup, const leat_board_version *version, leat_error *error)
+static int init_with(leat_assembly *assembly, const leat_schema_version *version, leat_error *error)
 {
-    if (make_topic(startup, error) != 0 || init_shards(startup, error) != 0)
+    if (make_topic(assembly, error) != 0 || init_shards(assembly, error) != 0)
         return -1;
     for (uint32_t r = 0; r < version->routes.count; r++)
-        printf("route %s: %s -> table %s\n", version->routes.routes[r].name, startup->config.routes[r].path,
+        printf("route %s: %s -> table %s\n", version->routes.routes[r].name, assembly->config.routes[r].path,
                version->routes.routes[r].table->label);
-    return leat_startup_save(startup, version, error);
+    return leat_assembly_save(assembly, version, error);
 }
 
 /* What a typing error breaks comes before what stays. */
-static int init_all(leat_startup *startup, leat_error *error)
+static int init_all(leat_assembly *assembly, leat_error *error)
 {
     leat_table *tables = NULL;
     uint32_t count = 0;
-    if (leat_startup_check_databases(startup, true, error) != 0 ||
-        leat_startup_read_alike(startup, &tables, &count, error) != 0)
+    if (leat_assembly_check_databases(assembly, true, error) != 0 ||
+        leat_assembly_read_alike(assembly, &tables, &count, error) != 0)
         return -1;
-    leat_board_version *version = leat_startup_version(startup, tables, count, error);
-    int status = version ? init_with(startup, version, error) : -1;
-    leat_board_version_free(version);
+    leat_schema_version *version = leat_assembly_version(assembly, tables, count, error);
+    int status = version ? init_with(assembly, version, error) : -1;
+    leat_schema_version_free(version);
     return status;
 }
 
 int leat_command_init(const leat_options *options)
 {
-    leat_startup startup;
+    leat_assembly assembly;
     leat_error error = {0};
     int code = LEAT_EXIT_OK;
-    if (leat_startup_config(&startup, options->config_file, &error) != 0)
+    if (leat_assembly_config(&assembly, options->config_file, &error) != 0)
         code = LEAT_EXIT_USAGE;
-    else if (init_all(&startup, &error) != 0)
+    else if (init_all(&assembly, &error) != 0)
         code = LEAT_EXIT_FAILED;
     fflush(stdout);
     if (code != LEAT_EXIT_OK)
         leat_complain("leat init: %s", error.text);
-    leat_startup_fini(&startup);
+    leat_assembly_fini(&assembly);
     return code;
 }

@@ -135,22 +135,22 @@ static int judge(const leat_config *config, const leat_lag *lag, const leat_opti
 
 int leat_command_lag(const leat_options *options)
 {
-    leat_startup startup;
+    leat_assembly assembly;
     leat_lag *lag = leat_must_calloc(1, sizeof *lag);
     leat_error error = {0};
     int code = LEAT_EXIT_OK;
-    if (leat_startup_config(&startup, options->config_file, &error) != 0)
+    if (leat_assembly_config(&assembly, options->config_file, &error) != 0)
         code = LEAT_EXIT_USAGE;
-    else if (leat_lag_read(&startup, false, lag, &error) != 0)
+    else if (leat_lag_read(&assembly, false, lag, &error) != 0)
         code = LEAT_EXIT_FAILED;
     if (code != LEAT_EXIT_OK) {
         leat_complain("leat lag: %s", error.text);
     } else {
-        (options->json ? print_json : print_text)(&startup.config, lag);
-        code = judge(&startup.config, lag, options);
+        (options->json ? print_json : print_text)(&assembly.config, lag);
+        code = judge(&assembly.config, lag, options);
     }
     leat_lag_fini(lag);
     free(lag);
-    leat_startup_fini(&startup);
+    leat_assembly_fini(&assembly);
     return code;
 }

@@ -31,7 +31,7 @@ struct leat_catalog_watch {
     bool is_stopped;
     bool is_freeing;
     uint32_t open; /* handles and looks that the loop has not done with */
-    leat_seldom said;
+    leat_rate_limit said;
     watch_shard *shards;
 };
 
@@ -54,7 +54,7 @@ static void on_closed(uv_handle_t *handle)
 
 /* ---- what a look found ---- */
 
-static bool is_same(const leat_board_version *version, const leat_table *tables, uint32_t count)
+static bool is_same(const leat_schema_version *version, const leat_table *tables, uint32_t count)
 {
     bool same = version->table_count == count;
     for (uint32_t i = 0; same && i < count; i++)
@@ -62,7 +62,7 @@ static bool is_same(const leat_board_version *version, const leat_table *tables,
     return same;
 }
 
-static void say_changes(const char *shard, const leat_board_version *from, const leat_board_version *to)
+static void say_changes(const char *shard, const leat_schema_version *from, const leat_schema_version *to)
 {
     leat_buf change = {0};
     for (uint32_t i = 0; i < to->table_count; i++) {
@@ -81,26 +81,26 @@ static void say_refused(leat_catalog_watch *watch, uint32_t shard, const char *w
     char text[sizeof(leat_error) + LEAT_NAME_MAX + 1];
     const char *name = watch->config.shard_names[shard];
     snprintf(text, sizeof text, "%s %s", name, why);
-    if (leat_seldom_may_say(&watch->said, uv_now(watch->loop), text))
+    if (leat_rate_limit_allows(&watch->said, uv_now(watch->loop), text))
         leat_err("shard=%s its tables were altered and do not fit any more: %s (leat goes on by what it knew before; "
                  "writes that the altered tables refuse wait)",
                  name, why);
 }
 
 /* Takes the tables. */
-static void take_change(leat_catalog_watch *watch, uint32_t shard, leat_table *tables, uint32_t count, int64_t looked_us)
+static void take_change(leat_catalog_watch *watch, uint32_t shard, leat_table *tables, uint32_t count, int64_t catalog_read_us)
 {
     const leat_catalog_watch_config *config = &watch->config;
-    const leat_board_version *from = leat_board_at(config->board, shard);
+    const leat_schema_version *from = leat_schema_versions_newest(config->schema_versions, shard);
     leat_error error;
-    leat_board_version *version = config->build(config->context, tables, count, &error);
-    if (!version || leat_board_version_follows(from, version, &error) != 0) {
-        leat_board_version_free(version);
+    leat_schema_version *version = config->build(config->context, tables, count, &error);
+    if (!version || leat_schema_version_follows(from, version, &error) != 0) {
+        leat_schema_version_free(version);
         say_refused(watch, shard, error.text);
         return;
     }
     say_changes(config->shard_names[shard], from, version);
-    leat_board_publish(config->board, shard, version, looked_us);
+    leat_schema_versions_publish(config->schema_versions, shard, version, catalog_read_us);
     config->published(config->context, shard, version);
 }
 
@@ -116,8 +116,8 @@ static void judge(leat_catalog_watch *watch, watch_shard *at)
     const leat_catalog_watch_config *config = &watch->config;
     if (at->status != 0) {
         leat_debug("shard=%s its tables were not looked at: %s", config->shard_names[at->shard], at->error.text);
-    } else if (is_same(leat_board_at(config->board, at->shard), at->tables, at->table_count)) {
-        leat_board_confirm(config->board, at->shard, at->begun_us);
+    } else if (is_same(leat_schema_versions_newest(config->schema_versions, at->shard), at->tables, at->table_count)) {
+        leat_schema_versions_confirm(config->schema_versions, at->shard, at->begun_us);
         drop_tables(at);
     } else {
         take_change(watch, at->shard, at->tables, at->table_count, at->begun_us);

@@ -1,5 +1,5 @@
 /*
- * catalog_watch.h - keeps a board true: looks at every shard's tables now and then, and soon after somebody asks. A look
+ * catalog_watch.h - keeps a schema_versions true: looks at every shard's tables now and then, and soon after somebody asks. A look
  * blocks, so each runs on libuv's thread pool; what it found is judged and published on the loop's thread. One look a shard
  * is under way at a time and a shard that does not answer delays no other, as long as the pool has a thread for each.
  */
@@ -14,7 +14,7 @@ typedef struct leat_catalog_watch leat_catalog_watch;
 
 /* Everything pointed at outlives the watch. */
 typedef struct leat_catalog_watch_config {
-    leat_board *board;
+    leat_schema_versions *schema_versions;
     uint32_t shard_count;
     const char *const *shard_names; /* [shard_count] */
     int64_t every_ms;
@@ -22,9 +22,9 @@ typedef struct leat_catalog_watch_config {
     /* Reads the shard's tables; takes a bounded time. A thread of the pool, of several shards at once. */
     int (*read)(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count, leat_error *error);
     /* Makes a version of these tables, which it takes, also when it fails (NULL). Loop's thread. */
-    leat_board_version *(*build)(void *context, leat_table *tables, uint32_t count, leat_error *error);
+    leat_schema_version *(*build)(void *context, leat_table *tables, uint32_t count, leat_error *error);
     /* A new version was published. Loop's thread. */
-    void (*published)(void *context, uint32_t shard, const leat_board_version *version);
+    void (*published)(void *context, uint32_t shard, const leat_schema_version *version);
 } leat_catalog_watch_config;
 
 /* The first looks begin as soon as the loop runs. A version of each shard must be published before. */

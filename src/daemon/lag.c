@@ -12,7 +12,7 @@ enum { LOG_TIMEOUT_MS = 5000 };
 
 /* One shard, read on a thread of its own. */
 typedef struct shard_read {
-    const leat_startup *startup;
+    const leat_assembly *assembly;
     const leat_source *running; /* NULL: the log could not be asked, so nothing is compared */
     const leat_layout *layout;  /* NULL: likewise */
     uint32_t shard;
@@ -31,7 +31,7 @@ static int check_source(shard_read *at, leat_shard_address address)
 {
     leat_source stored;
     leat_layout layout;
-    const leat_log_config *log = &at->startup->log;
+    const leat_log_config *log = &at->assembly->log;
     int found = leat_shard_read_source(address, log->topic, &stored, &layout, &at->error);
     at->is_silent = found == 2;
     if (found == 1)
@@ -58,8 +58,8 @@ static int check_partitions(shard_read *at)
 static void *read_shard(void *argument)
 {
     shard_read *at = argument;
-    const char *topic = at->startup->log.topic;
-    leat_shard_address address = leat_startup_address(&at->startup->config.shards[at->shard]);
+    const char *topic = at->assembly->log.topic;
+    leat_shard_address address = leat_assembly_address(&at->assembly->config.shards[at->shard]);
     at->is_read = check_source(at, address) == 0 &&
                   leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) == 0 && check_partitions(at) == 0 &&
                   (!at->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
@@ -87,13 +87,13 @@ static void take_shard(shard_read *at, leat_lag *ret)
     free(at->found);
 }
 
-static void read_shards(const leat_startup *startup, const leat_source *running, const leat_layout *layout, bool with_work,
+static void read_shards(const leat_assembly *assembly, const leat_source *running, const leat_layout *layout, bool with_work,
                         leat_lag *ret)
 {
-    uint32_t count = startup->config.shard_count;
+    uint32_t count = assembly->config.shard_count;
     shard_read *reads = leat_must_calloc(count, sizeof *reads);
     for (uint32_t i = 0; i < count; i++) {
-        reads[i] = (shard_read){.startup = startup, .running = running, .layout = layout, .shard = i, .with_work = with_work};
+        reads[i] = (shard_read){.assembly = assembly, .running = running, .layout = layout, .shard = i, .with_work = with_work};
         reads[i].has_thread = pthread_create(&reads[i].thread, NULL, read_shard, &reads[i]) == 0;
         if (!reads[i].has_thread)
             read_shard(&reads[i]);
@@ -136,15 +136,15 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
 }
 
 /* `offsets` and `ahead`: room for one a partition. */
-static int read_log(const leat_startup *startup, leat_lag *ret, int64_t *offsets, leat_log_ahead *ahead, leat_error *error)
+static int read_log(const leat_assembly *assembly, leat_lag *ret, int64_t *offsets, leat_log_ahead *ahead, leat_error *error)
 {
-    uint32_t partition_count = startup->identity.partition_count;
+    uint32_t partition_count = assembly->identity.partition_count;
     for (uint32_t p = 0; p < partition_count; p++)
         offsets[p] = -1;
     for (uint32_t i = 0; i < ret->count; i++)
         if (ret->partitions[i].is_known)
             offsets[i] = ret->partitions[i].low + 1;
-    if (leat_log_look_ahead(&startup->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead, error) != 0)
+    if (leat_log_read_ahead(&assembly->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead, error) != 0)
         return -1;
     int64_t now_ms = leat_wall_ms();
     for (uint32_t i = 0; i < ret->count; i++)
@@ -172,11 +172,11 @@ static void name_partitions(const leat_layout *layout, leat_lag *ret)
         ret->partitions[i] = (leat_lag_partition){.partition = i, .shard = leat_layout_shard_of_partition(layout, i)};
 }
 
-static int read_log_and_add(const leat_startup *startup, leat_lag *ret, leat_error *error)
+static int read_log_and_add(const leat_assembly *assembly, leat_lag *ret, leat_error *error)
 {
     int64_t *offsets = leat_must_calloc(ret->count, sizeof *offsets);
     leat_log_ahead *ahead = leat_must_calloc(ret->count, sizeof *ahead);
-    int status = read_log(startup, ret, offsets, ahead, error);
+    int status = read_log(assembly, ret, offsets, ahead, error);
     for (uint32_t i = 0; status == 0 && i < ret->count; i++) {
         if (!ret->partitions[i].is_known)
             continue;
@@ -188,19 +188,19 @@ static int read_log_and_add(const leat_startup *startup, leat_lag *ret, leat_err
     return status;
 }
 
-int leat_lag_read(leat_startup *startup, bool with_work, leat_lag *ret, leat_error *error)
+int leat_lag_read(leat_assembly *assembly, bool with_work, leat_lag *ret, leat_error *error)
 {
     leat_source running;
     leat_layout layout;
     memset(ret, 0, sizeof *ret);
-    int answer = leat_startup_identify(startup, false, error);
+    int answer = leat_assembly_identify(assembly, false, error);
     ret->log_is_silent = answer == 1;
-    bool is_known = answer == 0 && leat_startup_source(startup, &running, &layout, error) == 0;
+    bool is_known = answer == 0 && leat_assembly_source(assembly, &running, &layout, error) == 0;
     if (is_known)
         name_partitions(&layout, ret);
     /* The shards before the log's ends: what is applied meanwhile then counts as lag, and no lag is missed. */
-    read_shards(startup, is_known ? &running : NULL, is_known ? &layout : NULL, with_work, ret);
-    if (is_known && read_log_and_add(startup, ret, error) == 0)
+    read_shards(assembly, is_known ? &running : NULL, is_known ? &layout : NULL, with_work, ret);
+    if (is_known && read_log_and_add(assembly, ret, error) == 0)
         return 0;
     ret->log_is_silent = ret->log_is_silent || is_known;
     free(ret->partitions);

@@ -46,9 +46,9 @@ typedef struct leat_lag {
     leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when it was asked for */
 } leat_lag;
 
-/* `startup` has its configuration. -1: the log cannot be read, and there are no partitions and sums; the shards are known in any
+/* `assembly` has its configuration. -1: the log cannot be read, and there are no partitions and sums; the shards are known in any
  * case. Large: keep it off the stack. leat_lag_fini in any case. */
-int leat_lag_read(leat_startup *startup, bool with_work, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_lag_read(leat_assembly *assembly, bool with_work, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
 
 /* Of the shard's partitions the first that an open transaction holds back; borrowed. NULL: none. */

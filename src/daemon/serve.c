@@ -25,9 +25,9 @@ typedef struct serve {
     const char *command;
     bool with_edge;
     bool with_apply;
-    leat_startup startup;
+    leat_assembly assembly;
     leat_metrics *metrics;
-    leat_board *board;
+    leat_schema_versions *schema_versions;
     leat_catalog_watch *watch;
     char listen_host[HOST_MAX];
     char admin_host[HOST_MAX];
@@ -53,18 +53,18 @@ typedef struct serve {
 
 static int match_shards(serve *s, leat_error *error)
 {
-    const leat_layout *layout = &s->startup.catalog.layout;
+    const leat_layout *layout = &s->assembly.catalog.layout;
     s->shards = leat_must_calloc(layout->shard_count, sizeof *s->shards);
     s->shard_names = leat_must_calloc(layout->shard_count, sizeof *s->shard_names);
     for (uint32_t i = 0; i < layout->shard_count; i++) {
-        const leat_config_shard *from = leat_startup_shard(&s->startup, layout->shards[i].name);
+        const leat_config_shard *from = leat_assembly_shard(&s->assembly, layout->shards[i].name);
         if (!from) {
             leat_fail(error, "the stored layout has a shard %s, which is not configured", layout->shards[i].name);
-            return leat_config_blame(&s->startup.config, error, "shards");
+            return leat_config_blame(&s->assembly.config, error, "shards");
         }
-        int64_t share = from->connections / s->startup.config.workers;
+        int64_t share = from->connections / s->assembly.config.workers;
         s->shards[i] = (leat_worker_shard){
-            .name = from->name, .at = leat_startup_address(from), .connections = share > 0 ? (uint32_t)share : 1};
+            .name = from->name, .at = leat_assembly_address(from), .connections = share > 0 ? (uint32_t)share : 1};
         s->shard_names[i] = from->name;
     }
     return 0;
@@ -79,20 +79,20 @@ static void ask_for_a_look(void *context)
 static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
 {
     const serve *s = context;
-    return leat_startup_read_tables(&s->startup, s->shards[shard].at, ret_tables, ret_count, error);
+    return leat_assembly_read_tables(&s->assembly, s->shards[shard].at, ret_tables, ret_count, error);
 }
 
-static leat_board_version *build_version(void *context, leat_table *tables, uint32_t count, leat_error *error)
+static leat_schema_version *build_version(void *context, leat_table *tables, uint32_t count, leat_error *error)
 {
     const serve *s = context;
-    return leat_startup_version(&s->startup, tables, count, error);
+    return leat_assembly_version(&s->assembly, tables, count, error);
 }
 
-static void on_published(void *context, uint32_t shard, const leat_board_version *version)
+static void on_published(void *context, uint32_t shard, const leat_schema_version *version)
 {
     const serve *s = context;
     leat_error error;
-    if (leat_startup_save(&s->startup, version, &error) != 0)
+    if (leat_assembly_save(&s->assembly, version, &error) != 0)
         leat_warn("shard=%s was altered, the catalog file was not written: %s", s->shard_names[shard], error.text);
 }
 
@@ -100,19 +100,19 @@ static int make_board(serve *s, leat_error *error)
 {
     if (match_shards(s, error) != 0)
         return -1;
-    leat_startup *startup = &s->startup;
-    uint32_t count = startup->catalog.layout.shard_count;
-    s->board = leat_board_new(count, ask_for_a_look, s);
+    leat_assembly *assembly = &s->assembly;
+    uint32_t count = assembly->catalog.layout.shard_count;
+    s->schema_versions = leat_schema_versions_new(count, ask_for_a_look, s);
     for (uint32_t i = 0; i < count; i++) {
-        ptrdiff_t at = leat_startup_shard(startup, s->shard_names[i]) - startup->config.shards;
-        leat_board_publish(s->board, i, startup->versions[at], startup->looked_us[at]);
-        startup->versions[at] = NULL;
+        ptrdiff_t at = leat_assembly_shard(assembly, s->shard_names[i]) - assembly->config.shards;
+        leat_schema_versions_publish(s->schema_versions, i, assembly->versions[at], assembly->catalog_read_us[at]);
+        assembly->versions[at] = NULL;
     }
     leat_catalog_watch_config config = {
-        .board = s->board,
+        .schema_versions = s->schema_versions,
         .shard_count = count,
         .shard_names = s->shard_names,
-        .every_ms = startup->config.catalog_every_ms,
+        .every_ms = assembly->config.catalog_every_ms,
         .context = s,
         .read = read_tables,
         .build = build_version,
@@ -126,13 +126,13 @@ static int make_board(serve *s, leat_error *error)
 
 static int make_edge(serve *s, leat_error *error)
 {
-    const leat_config *from = &s->startup.config;
-    leat_log_identity identity = leat_startup_log_set_up(&s->startup);
+    const leat_config *from = &s->assembly.config;
+    leat_log_identity identity = leat_assembly_log_set_up(&s->assembly);
     leat_edge_config config = {
-        .log = s->startup.log,
+        .log = s->assembly.log,
         .identity = &identity,
-        .layout = &s->startup.catalog.layout,
-        .board = s->board,
+        .layout = &s->assembly.catalog.layout,
+        .schema_versions = s->schema_versions,
         .in_flight_max = (uint32_t)from->in_flight_max,
         .ready_age_ms = READY_AGE_MS,
         .catalog_stale_ms = CATALOG_STALE_LOOKS * from->catalog_every_ms + READY_AGE_MS,
@@ -140,7 +140,7 @@ static int make_edge(serve *s, leat_error *error)
     };
     leat_http_config_defaults(&config.http);
     if (leat_config_address(from->listen, s->listen_host, sizeof s->listen_host, &config.http.port, error) != 0)
-        return leat_config_blame(&s->startup.config, error, "listen");
+        return leat_config_blame(&s->assembly.config, error, "listen");
     config.http.host = s->listen_host;
     config.http.body_max = (size_t)from->body_max;
     config.http.header_timeout_ms = from->header_timeout_ms;
@@ -149,7 +149,7 @@ static int make_edge(serve *s, leat_error *error)
     config.http.connections_max = (uint32_t)from->edge_connections;
     s->edge = leat_edge_thread_new(&config, error);
     if (!s->edge)
-        return leat_config_blame(&s->startup.config, error, "listen");
+        return leat_config_blame(&s->assembly.config, error, "listen");
     leat_info("edge listens on http://%s:%d", s->listen_host[0] ? s->listen_host : "*", leat_edge_thread_port(s->edge));
     return 0;
 }
@@ -176,13 +176,13 @@ static void engine_limits(const leat_config *from, leat_engine_config *engine)
 /* Of the shards that answer now; one that does not is no reason to wait. */
 static int refuse_other_groups(serve *s, leat_error *error)
 {
-    const leat_source *source = &s->startup.catalog.source;
-    for (uint32_t i = 0; i < s->startup.catalog.layout.shard_count; i++) {
-        int status = leat_shard_refuse_others(s->shards[i].at, source, s->startup.log.group, error);
+    const leat_source *source = &s->assembly.catalog.source;
+    for (uint32_t i = 0; i < s->assembly.catalog.layout.shard_count; i++) {
+        int status = leat_shard_refuse_others(s->shards[i].at, source, s->assembly.log.group, error);
         if (status == 1)
             return leat_fail_prefix(error, "shard %s", s->shards[i].name);
     }
-    leat_shard_owner(source, s->startup.log.group, s->owner);
+    leat_shard_owner(source, s->assembly.log.group, s->owner);
     return 0;
 }
 
@@ -191,21 +191,21 @@ static int make_workers(serve *s, leat_error *error)
     if (refuse_other_groups(s, error) != 0)
         return -1;
     leat_worker_config config = {
-        .log = s->startup.log,
-        .identity = s->startup.identity,
-        .catalog = &s->startup.catalog,
-        .board = s->board,
+        .log = s->assembly.log,
+        .identity = s->assembly.identity,
+        .catalog = &s->assembly.catalog,
+        .schema_versions = s->schema_versions,
         .shards = s->shards,
         .owner = s->owner,
-        .lock_timeout_ms = s->startup.config.lock_timeout_ms,
+        .lock_timeout_ms = s->assembly.config.lock_timeout_ms,
         .metrics = s->metrics,
     };
-    engine_limits(&s->startup.config, &config.engine);
-    for (int64_t i = 0; i < s->startup.config.workers; i++) {
+    engine_limits(&s->assembly.config, &config.engine);
+    for (int64_t i = 0; i < s->assembly.config.workers; i++) {
         config.index = (uint32_t)i;
         config.engine.seed++;
         config.log.reader = (uint32_t)i;
-        config.log.reader_count = (uint32_t)s->startup.config.workers;
+        config.log.reader_count = (uint32_t)s->assembly.config.workers;
         leat_worker *worker = leat_worker_new(&config, error);
         if (!worker)
             return -1;
@@ -243,17 +243,17 @@ static bool serve_ready(void *context, leat_buf *why)
 
 static int make_admin(serve *s, leat_error *error)
 {
-    const char *address = s->startup.config.admin;
+    const char *address = s->assembly.config.admin;
     if (strcmp(address, "off") == 0)
         return 0;
     leat_http_config http;
     leat_http_config_defaults(&http);
     if (leat_config_address(address, s->admin_host, sizeof s->admin_host, &http.port, error) != 0)
-        return leat_config_blame(&s->startup.config, error, "admin");
+        return leat_config_blame(&s->assembly.config, error, "admin");
     http.host = s->admin_host;
     s->admin = leat_admin_new(&s->loop, &http, s->metrics, serve_ready, NULL, s, error);
     if (!s->admin)
-        return leat_config_blame(&s->startup.config, error, "admin");
+        return leat_config_blame(&s->assembly.config, error, "admin");
     leat_info("metrics on http://%s:%d/metrics", s->admin_host[0] ? s->admin_host : "*", leat_admin_port(s->admin));
     return 0;
 }
@@ -320,7 +320,7 @@ static void size_thread_pool(const leat_config *config)
 
 static void init_loop(serve *s)
 {
-    size_thread_pool(&s->startup.config);
+    size_thread_pool(&s->assembly.config);
     uv_loop_init(&s->loop);
     uv_async_init(&s->loop, &s->drain_asked, on_drain_asked);
     uv_async_init(&s->loop, &s->thread_ended, on_thread_ended);
@@ -347,8 +347,8 @@ static int start_reporter(serve *s, leat_error *error)
 {
     leat_reporter_config config = {
         .shards = s->shards,
-        .shard_count = s->startup.catalog.layout.shard_count,
-        .source_id = s->startup.catalog.source.id,
+        .shard_count = s->assembly.catalog.layout.shard_count,
+        .source_id = s->assembly.catalog.source.id,
         .owner = s->owner,
         .workers = s->workers,
         .worker_count = s->worker_count,
@@ -362,34 +362,34 @@ static int start_reporter(serve *s, leat_error *error)
 /* The built-in log is made when it is not there; a topic is not. */
 static int open_log(serve *s, leat_error *error)
 {
-    leat_topic_spec spec = {.partition_count = leat_config_partitions(&s->startup.config)};
-    return leat_log_open(&s->startup.log, &spec, error);
+    leat_topic_spec spec = {.partition_count = leat_config_partitions(&s->assembly.config)};
+    return leat_log_open(&s->assembly.log, &spec, error);
 }
 
 /* Nobody has to have the right to know. */
-static int refuse_compaction(const leat_startup *startup, leat_error *error)
+static int refuse_compaction(const leat_assembly *assembly, leat_error *error)
 {
-    int answer = leat_startup_refuse_compaction(startup, error);
+    int answer = leat_assembly_refuse_compaction(assembly, error);
     if (answer == 1)
-        leat_warn("whether topic %s is compacted is not known, and compaction loses writes: %s", startup->log.topic, error->text);
+        leat_warn("whether topic %s is compacted is not known, and compaction loses writes: %s", assembly->log.topic, error->text);
     return answer < 0 ? -1 : 0;
 }
 
 static int start_up(serve *s, leat_error *error)
 {
-    leat_startup *startup = &s->startup;
+    leat_assembly *assembly = &s->assembly;
     bool wait = s->with_apply;
-    if (leat_descriptors_prepare(&startup->config, s->with_edge, error) != 0 || open_log(s, error) != 0)
+    if (leat_descriptors_prepare(&assembly->config, s->with_edge, error) != 0 || open_log(s, error) != 0)
         return -1;
-    int answer = leat_startup_identify(startup, wait, error);
+    int answer = leat_assembly_identify(assembly, wait, error);
     if (answer != 0) {
-        if (answer < 0 || access(startup->catalog_file, R_OK) != 0)
+        if (answer < 0 || access(assembly->catalog_file, R_OK) != 0)
             return -1;
         leat_warn("Kafka does not answer yet: %s", error->text);
-    } else if (leat_startup_refuse_partitions(startup, error) != 0 || refuse_compaction(startup, error) != 0) {
+    } else if (leat_assembly_refuse_partitions(assembly, error) != 0 || refuse_compaction(assembly, error) != 0) {
         return -1;
     }
-    if (leat_startup_catalog(startup, wait, error) != 0 || make_board(s, error) != 0)
+    if (leat_assembly_catalog(assembly, wait, error) != 0 || make_board(s, error) != 0)
         return -1;
     if (s->with_edge && make_edge(s, error) != 0)
         return -1;
@@ -407,14 +407,14 @@ static void tear_down(serve *s)
         leat_worker_free(s->workers[i]);
     if (s->admin)
         leat_admin_free(s->admin);
-    leat_log_close(&s->startup.log);
+    leat_log_close(&s->assembly.log);
     leat_catalog_watch_free(s->watch);
     leat_loop_end(&s->loop);
-    leat_board_free(s->board);
+    leat_schema_versions_free(s->schema_versions);
     leat_metrics_free(s->metrics);
     free(s->shards);
     free(s->shard_names);
-    leat_startup_fini(&s->startup);
+    leat_assembly_fini(&s->assembly);
 }
 
 static int fail(const serve *s, int code, const leat_error *error)
@@ -443,10 +443,10 @@ static int serve_until_drained(serve *s)
 /* The built-in log is one process's. */
 static int refuse_half(const serve *s, leat_error *error)
 {
-    if (!s->startup.log.file || (s->with_edge && s->with_apply))
+    if (!s->assembly.log.file || (s->with_edge && s->with_apply))
         return 0;
     leat_fail(error, "the built-in log is for `leat run` alone: it cannot be shared by processes");
-    return leat_config_blame(&s->startup.config, error, "log.local");
+    return leat_config_blame(&s->assembly.config, error, "log.local");
 }
 
 static int serve_command(const char *command, bool with_edge, bool with_apply, const char *config_file)
@@ -455,9 +455,9 @@ static int serve_command(const char *command, bool with_edge, bool with_apply, c
     leat_error error = {0};
     if (leat_signals_take(&error) != 0)
         return fail(&s, LEAT_EXIT_FAILED, &error);
-    if (leat_startup_config(&s.startup, config_file, &error) != 0 || refuse_half(&s, &error) != 0) {
+    if (leat_assembly_config(&s.assembly, config_file, &error) != 0 || refuse_half(&s, &error) != 0) {
         leat_signals_over(LEAT_EXIT_USAGE);
-        leat_startup_fini(&s.startup);
+        leat_assembly_fini(&s.assembly);
         return fail(&s, LEAT_EXIT_USAGE, &error);
     }
     s.metrics = leat_metrics_new();

@@ -107,9 +107,9 @@ static uint32_t count_said(const leat_shard_worker *worker)
 
 /* A process that was heard of lately works if it has sessions; where those have others' names, or none, its word counts. One
  * that was never heard of (its role may not write leat.workers) works as long as it has sessions of its own. */
-static void find_processes(const leat_startup *startup, const leat_shard_work *work, uint32_t shard, leat_troubles *ret)
+static void find_processes(const leat_assembly *assembly, const leat_shard_work *work, uint32_t shard, leat_troubles *ret)
 {
-    bool counts_sessions = startup->config.shards[shard].dsn != NULL && !work->is_pooled;
+    bool counts_sessions = assembly->config.shards[shard].dsn != NULL && !work->is_pooled;
     bool is_mute = work->waits.count > 0 && work->waits.waits[0].is_file; /* the lock is on what they would write into */
     ret->is_pooled = work->is_pooled;
     ret->processes = leat_must_calloc(work->worker_count + work->process_count + 1, sizeof *ret->processes);
@@ -279,7 +279,7 @@ static void find_nobody(leat_troubles *troubles, const leat_lag *lag, uint32_t s
         add_words(troubles, "nobody", -1, "records wait and nobody applies them");
 }
 
-void leat_troubles_find(const leat_startup *startup, const leat_lag *lag, uint32_t shard, uint32_t max_seconds,
+void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard, uint32_t max_seconds,
                         leat_troubles *ret)
 {
     const leat_shard_work *work = &lag->works[shard];
@@ -289,7 +289,7 @@ void leat_troubles_find(const leat_startup *startup, const leat_lag *lag, uint32
         return;
     }
     bool *owned = leat_must_calloc(lag->count + 1, sizeof *owned);
-    find_processes(startup, work, shard, ret);
+    find_processes(assembly, work, shard, ret);
     find_held(ret, lag, shard);
     if (lag->shards[shard].age_ms < 0)
         add_words(ret, "age", -1, "the record above a low water could not be read: perhaps it is not in the log any more");

@@ -41,7 +41,7 @@ typedef struct leat_troubles {
 } leat_troubles;
 
 /* `max_seconds`: no record may be older, whether it moves or not; 0: the rule above. */
-void leat_troubles_find(const leat_startup *startup, const leat_lag *lag, uint32_t shard, uint32_t max_seconds,
+void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard, uint32_t max_seconds,
                         leat_troubles *ret);
 void leat_troubles_fini(leat_troubles *troubles);
 

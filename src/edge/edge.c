@@ -88,7 +88,7 @@ static const char *content_fault(const leat_http_request *request, leat_route_op
 static const leat_route *route_in_shard(const leat_edge *edge, const leat_route *route)
 {
     uint32_t shard = leat_layout_shard_of_key(edge->config.layout, route, &edge->key);
-    return &leat_board_at(edge->config.board, shard)->routes.routes[route->index];
+    return &leat_schema_versions_newest(edge->config.schema_versions, shard)->routes.routes[route->index];
 }
 
 /* Answers and returns false when the body is not one this operation takes. */
@@ -116,7 +116,7 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
     static const edge_code answers[] = {
         [LEAT_BODY_SYNTAX] = EDGE_BAD_JSON, [LEAT_BODY_REFUSED] = EDGE_INVALID, [LEAT_BODY_MEMORY] = EDGE_OVERLOADED};
     if (found == LEAT_BODY_REFUSED)
-        leat_board_ask(edge->config.board); /* the client may know of a column that we do not know yet */
+        leat_schema_versions_request_read(edge->config.schema_versions); /* the client may know of a column that we do not know yet */
     if (found != LEAT_BODY_OK)
         edge_answer_error(edge, request, answers[found], error.field, error.message);
     return found == LEAT_BODY_OK;
@@ -131,7 +131,7 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
         .accepted_ms = leat_wall_ms(),
         .key = {edge->key.canonical, edge->key.canonical_size},
         .value = leat_http_request_body(request),
-        .route = leat_board_at(edge->config.board, 0)->routes.count > 1 ? leat_slice_of(route->name) : (leat_slice){"", 0},
+        .route = leat_schema_versions_newest(edge->config.schema_versions, 0)->routes.count > 1 ? leat_slice_of(route->name) : (leat_slice){"", 0},
         .op = op == LEAT_PUT ? (leat_slice){"", 0} : leat_slice_of(leat_route_op_name(op)),
     };
     leat_error error = {0};
@@ -171,7 +171,7 @@ static void on_request(void *context, leat_http_request *request)
     leat_slice path = leat_http_request_path(request);
     if (answer_health(edge, request, path))
         return;
-    const leat_routes *routes = &leat_board_at(edge->config.board, 0)->routes;
+    const leat_routes *routes = &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
     const leat_route *route = NULL;
     char field[LEAT_NAME_MAX + 1] = "";
     leat_error error = {0};

@@ -19,8 +19,8 @@ typedef struct leat_edge_config {
     leat_http_config http;
     leat_log_config log;
     const leat_log_identity *identity; /* the log that was set up; NULL: whatever is found. Used by leat_edge_new only */
-    const leat_layout *layout;   /* outlives the edge, as the board does */
-    leat_board *board;           /* paths and keys as shard 0 has them, bodies as the shard that will get the write has */
+    const leat_layout *layout;   /* outlives the edge, as the schema_versions does */
+    leat_schema_versions *schema_versions;           /* paths and keys as shard 0 has them, bodies as the shard that will get the write has */
     uint32_t in_flight_max;      /* requests waiting for the log (default 20000), shared by the partitions (shares.h); beyond: 503
                                     with Retry-After */
     int64_t ready_age_ms;        /* a record that waits longer for the log (default 5000) is trouble of its partition */

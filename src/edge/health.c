@@ -83,12 +83,12 @@ static void list_catalog(const leat_edge *edge, leat_buf *degraded)
     const leat_layout *layout = edge->config.layout;
     int64_t stale_us = edge->config.catalog_stale_ms * 1000, now_us = leat_mono_us();
     for (uint32_t shard = 0; stale_us > 0 && shard < layout->shard_count; shard++) {
-        int64_t looked_us = leat_board_looked_us(edge->config.board, shard);
-        if (looked_us == 0 && now_us - edge->begun_us >= stale_us)
+        int64_t checked_us = leat_schema_versions_read_us(edge->config.schema_versions, shard);
+        if (checked_us == 0 && now_us - edge->begun_us >= stale_us)
             listf(degraded, "shard %s: its tables were not looked at since the start", layout->shards[shard].name);
-        else if (looked_us != 0 && now_us - looked_us >= stale_us)
+        else if (checked_us != 0 && now_us - checked_us >= stale_us)
             listf(degraded, "shard %s: its tables were looked at %lld s ago", layout->shards[shard].name,
-                  (long long)((now_us - looked_us) / 1000000));
+                  (long long)((now_us - checked_us) / 1000000));
     }
 }
 

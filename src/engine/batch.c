@@ -1,21 +1,21 @@
 #include "engine/batch.h"
 
-static const char *const outcome_names[LEAT_OUTCOME_COUNT] = {
-    [LEAT_APPLIED] = "applied",
-    [LEAT_CONTENTION] = "contention",
-    [LEAT_OUTAGE] = "outage",
-    [LEAT_BAD_DATA] = "bad data",
-    [LEAT_NOT_YET] = "bad data for now",
-    [LEAT_DRIFT] = "drift",
-    [LEAT_RECORD_ERROR] = "record error",
-    [LEAT_NOT_UNDERSTOOD] = "not understood",
-    [LEAT_FENCED] = "fenced",
-    [LEAT_WENT_BACK] = "went back",
-    [LEAT_UNKNOWN] = "unknown",
+static const char *const outcome_names[LEAT_ENGINE_OUTCOME_COUNT] = {
+    [LEAT_ENGINE_APPLIED] = "applied",
+    [LEAT_ENGINE_CONTENTION] = "contention",
+    [LEAT_ENGINE_OUTAGE] = "outage",
+    [LEAT_ENGINE_BAD_DATA] = "bad data",
+    [LEAT_ENGINE_NOT_YET] = "bad data for now",
+    [LEAT_ENGINE_DRIFT] = "drift",
+    [LEAT_ENGINE_RECORD_ERROR] = "record error",
+    [LEAT_ENGINE_NOT_UNDERSTOOD] = "not understood",
+    [LEAT_ENGINE_FENCED] = "fenced",
+    [LEAT_ENGINE_WENT_BACK] = "went back",
+    [LEAT_ENGINE_UNKNOWN] = "unknown",
 };
 
-const char *leat_outcome_name(leat_outcome outcome)
+const char *leat_engine_outcome_name(leat_engine_outcome outcome)
 {
-    LEAT_ASSERT((unsigned)outcome < LEAT_OUTCOME_COUNT);
+    LEAT_ASSERT((unsigned)outcome < LEAT_ENGINE_OUTCOME_COUNT);
     return outcome_names[outcome];
 }

@@ -7,98 +7,98 @@
 
 #include "engine/progress.h"
 
-typedef struct leat_batch_record {
+typedef struct leat_engine_batch_record {
     void *payload; /* opaque to the engine; the worker's leat_item */
     int64_t offset;
     uint32_t partition;
     uint16_t subpartition;
-} leat_batch_record;
+} leat_engine_batch_record;
 
 /* The arguments of leat.advance for one partition. */
-typedef struct leat_batch_part {
+typedef struct leat_engine_batch_part {
     uint32_t partition;
     uint32_t incarnation; /* the engine's own: a completion for an older one is stale */
-    leat_claim claim;
+    leat_engine_claim claim;
     int64_t seq;
     uint32_t count; /* of subpartitions moved */
-    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
-    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS]; /* where each is after the batch */
-    leat_newest newest; /* the record at the greatest of these */
+    int16_t subpartitions[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS]; /* where each is after the batch */
+    leat_engine_newest newest; /* the record at the greatest of these */
     uint32_t needs_count;
-    int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* seqs that must be there: else the database went back */
-} leat_batch_part;
+    int64_t needs[LEAT_ENGINE_SUBPARTITIONS]; /* seqs that must be there: else the database went back */
+} leat_engine_batch_part;
 
 /* Why a record is refused for good. */
-typedef struct leat_reason {
+typedef struct leat_engine_reason {
     char sqlstate[6]; /* "": leat itself could make no sense of it */
     char message[256];
-} leat_reason;
+} leat_engine_reason;
 
 /* Records of one partition stand together, those of one subpartition too, in offset order; parts ascend. */
-typedef struct leat_batch {
+typedef struct leat_engine_batch {
     uint32_t record_count;
-    leat_batch_record *records;
+    leat_engine_batch_record *records;
     uint32_t part_count;
-    leat_batch_part *parts;
-    const leat_reason *dead; /* NULL, or: the only record is not applied but kept as a dead letter, in the transaction that
+    leat_engine_batch_part *parts;
+    const leat_engine_reason *dead; /* NULL, or: the only record is not applied but kept as a dead letter, in the transaction that
                                 moves its progress. Valid as long as the job */
-} leat_batch;
+} leat_engine_batch;
 
-typedef struct leat_compaction {
+typedef struct leat_engine_compaction {
     uint32_t partition;
-    leat_claim claim;
+    leat_engine_claim claim;
     int64_t base_seq; /* the new one */
-    int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS];
     int64_t low;
-    leat_newest newest;
+    leat_engine_newest newest;
     uint32_t needs_count;
-    int64_t needs[LEAT_PROGRESS_SUBPARTITIONS]; /* last applied seqs: memory must not outlive a lost commit */
-} leat_compaction;
+    int64_t needs[LEAT_ENGINE_SUBPARTITIONS]; /* last applied seqs: memory must not outlive a lost commit */
+} leat_engine_compaction;
 
-typedef enum leat_job_kind { LEAT_JOB_NONE, LEAT_JOB_CLAIM, LEAT_JOB_BATCH, LEAT_JOB_COMPACT } leat_job_kind;
+typedef enum leat_engine_job_kind { LEAT_ENGINE_JOB_NONE, LEAT_ENGINE_JOB_CLAIM, LEAT_ENGINE_JOB_BATCH, LEAT_ENGINE_JOB_COMPACT } leat_engine_job_kind;
 
-typedef struct leat_job {
+typedef struct leat_engine_job {
     uint32_t id; /* small, reused once the job is done */
-    leat_job_kind kind;
+    leat_engine_job_kind kind;
     uint32_t shard;
     uint32_t partition; /* claim and compaction */
     uint32_t incarnation;
-    leat_batch batch;
-    leat_compaction compaction;
-} leat_job;
+    leat_engine_batch batch;
+    leat_engine_compaction compaction;
+} leat_engine_job;
 
 /* What came of a job. Only an ERROR on the job's own connection is a failure; all else but success is unknown. */
-typedef enum leat_outcome {
-    LEAT_APPLIED,      /* its Sync arrived without error */
-    LEAT_CONTENTION,   /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan. Worth another try */
-    LEAT_OUTAGE,       /* failed: the database is unwell (53*, 25006, ...). Another try when it is better */
-    LEAT_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
-    LEAT_NOT_YET,      /* failed: 23503, or 23505 on another key than the primary: bad data, unless what it waits for comes */
-    LEAT_DRIFT,        /* failed: 42, 0A, 55, ...: the table does not fit, or what hangs on it */
-    LEAT_RECORD_ERROR, /* failed: a code that a trigger raised in the database's name, one that nobody knows, XX000: the
+typedef enum leat_engine_outcome {
+    LEAT_ENGINE_APPLIED,      /* its Sync arrived without error */
+    LEAT_ENGINE_CONTENTION,   /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan. Worth another try */
+    LEAT_ENGINE_OUTAGE,       /* failed: the database is unwell (53*, 25006, ...). Another try when it is better */
+    LEAT_ENGINE_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
+    LEAT_ENGINE_NOT_YET,      /* failed: 23503, or 23505 on another key than the primary: bad data, unless what it waits for comes */
+    LEAT_ENGINE_DRIFT,        /* failed: 42, 0A, 55, ...: the table does not fit, or what hangs on it */
+    LEAT_ENGINE_RECORD_ERROR, /* failed: a code that a trigger raised in the database's name, one that nobody knows, XX000: the
                           record's own, if others of its table get through meanwhile; else the table's */
-    LEAT_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements: the shard's */
-    LEAT_FENCED,       /* LT001: somebody else has claimed the partition */
-    LEAT_WENT_BACK,    /* LT002: the database lost a commit that was acknowledged */
-    LEAT_UNKNOWN,      /* it may have been applied, or still be: connection lost, FATAL */
-    LEAT_OUTCOME_COUNT,
-} leat_outcome;
+    LEAT_ENGINE_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements: the shard's */
+    LEAT_ENGINE_FENCED,       /* LT001: somebody else has claimed the partition */
+    LEAT_ENGINE_WENT_BACK,    /* LT002: the database lost a commit that was acknowledged */
+    LEAT_ENGINE_UNKNOWN,      /* it may have been applied, or still be: connection lost, FATAL */
+    LEAT_ENGINE_OUTCOME_COUNT,
+} leat_engine_outcome;
 
-typedef struct leat_job_result {
-    leat_outcome outcome;
+typedef struct leat_engine_job_result {
+    leat_engine_outcome outcome;
     int32_t bad_record;  /* index in the batch when the culprit is known, else -1 */
     bool of_rows;        /* OUTAGE: a statement that carries the data of records said it, so it may be one record's */
     bool races;          /* NOT_YET: an insert beside ours may be all it was: worth another try at once */
     int32_t partition;   /* fenced / went back: which one, else -1 */
-    int64_t looked_us;   /* BAD_DATA: the look at the tables that the refusal relies on began then, on the events' clock;
+    int64_t catalog_read_us;   /* BAD_DATA: the look at the tables that the refusal relies on began then, on the events' clock;
                             INT64_MAX: it relies on none (the database said it, or the record's key is no key). It
                             counts only when it began after the record was first refused alone */
     bool too_long;       /* a time limit cut it short: fewer records might pass */
     char sqlstate[6];
     char message[256];   /* for people */
-    const leat_progress *progress; /* an applied claim: what it read. Borrowed for the call */
-} leat_job_result;
+    const leat_engine_progress *progress; /* an applied claim: what it read. Borrowed for the call */
+} leat_engine_job_result;
 
-const char *leat_outcome_name(leat_outcome outcome);
+const char *leat_engine_outcome_name(leat_engine_outcome outcome);
 
 #endif

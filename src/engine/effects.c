@@ -3,13 +3,13 @@
  */
 #include "engine/state.h"
 
-void leat_tell(leat_engine *engine, leat_partition *partition, uint8_t what)
+void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what)
 {
     partition->tell |= what;
-    if (partition->telling)
+    if (partition->emitting)
         return;
-    partition->telling = true;
-    leat_list_push(engine, &engine->telling, leat_link_telling, leat_partition_id(engine, partition));
+    partition->emitting = true;
+    leat_list_push(engine, &engine->emitting, leat_link_emitting, leat_partition_id(engine, partition));
 }
 
 /* ---- pausing for want of room ---- */
@@ -38,7 +38,7 @@ void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t byte
     }
     partition->full = true;
     full_insert(engine, partition);
-    leat_tell(engine, partition, 0);
+    leat_emit(engine, partition, 0);
 }
 
 void leat_full_clear(leat_engine *engine, leat_partition *partition)
@@ -48,7 +48,7 @@ void leat_full_clear(leat_engine *engine, leat_partition *partition)
     leat_list_remove(engine, &engine->full, leat_link_full, leat_partition_id(engine, partition));
     partition->full = false;
     partition->full_bytes = 0;
-    leat_tell(engine, partition, 0);
+    leat_emit(engine, partition, 0);
 }
 
 static bool has_room_again(leat_engine *engine, const leat_partition *partition)
@@ -72,77 +72,77 @@ static void look_for_room(leat_engine *engine)
     }
 }
 
-/* ---- telling ---- */
+/* ---- emitting ---- */
 
-static bool tell_pause(leat_partition *partition, leat_effect *ret_effect)
+static bool emit_pause(leat_partition *partition, leat_engine_effect *ret_effect)
 {
-    bool pause = partition->state != LEAT_READING || partition->full;
-    if (partition->state == LEAT_UNASSIGNED || !partition->sought || pause == partition->told_paused)
+    bool pause = partition->state != LEAT_ENGINE_READING || partition->full;
+    if (partition->state == LEAT_ENGINE_UNASSIGNED || !partition->sought || pause == partition->emitted_paused)
         return false;
-    partition->told_paused = pause;
-    ret_effect->kind = pause ? LEAT_PAUSE : LEAT_RESUME;
+    partition->emitted_paused = pause;
+    ret_effect->kind = pause ? LEAT_ENGINE_PAUSE : LEAT_ENGINE_RESUME;
     return true;
 }
 
-static bool tell_partition(leat_partition *partition, leat_effect *ret_effect)
+static bool emit_partition(leat_partition *partition, leat_engine_effect *ret_effect)
 {
-    const leat_newest *newest = &partition->progress.newest;
-    if (partition->tell & LEAT_TELL_COMMIT) {
-        partition->tell &= (uint8_t)~LEAT_TELL_COMMIT;
-        ret_effect->kind = LEAT_COMMIT;
+    const leat_engine_newest *newest = &partition->progress.newest;
+    if (partition->tell & LEAT_EMIT_COMMIT) {
+        partition->tell &= (uint8_t)~LEAT_EMIT_COMMIT;
+        ret_effect->kind = LEAT_ENGINE_COMMIT;
         ret_effect->offset = partition->committed;
         return true;
     }
-    if (partition->tell & LEAT_TELL_REVOKED) {
-        partition->tell &= (uint8_t)~LEAT_TELL_REVOKED;
-        ret_effect->kind = LEAT_REVOKED;
+    if (partition->tell & LEAT_EMIT_REVOKED) {
+        partition->tell &= (uint8_t)~LEAT_EMIT_REVOKED;
+        ret_effect->kind = LEAT_ENGINE_REVOKED;
         return true;
     }
-    if (partition->tell & LEAT_TELL_SEEK) {
-        partition->tell &= (uint8_t)~LEAT_TELL_SEEK;
+    if (partition->tell & LEAT_EMIT_SEEK) {
+        partition->tell &= (uint8_t)~LEAT_EMIT_SEEK;
         partition->sought = true;
-        ret_effect->kind = LEAT_SEEK;
-        ret_effect->offset = leat_progress_read_from(&partition->progress);
+        ret_effect->kind = LEAT_ENGINE_SEEK;
+        ret_effect->offset = leat_engine_progress_read_from(&partition->progress);
         ret_effect->low = partition->progress.low;
-        ret_effect->high = leat_progress_high(&partition->progress);
+        ret_effect->high = leat_engine_progress_high(&partition->progress);
         ret_effect->high_ms = newest->offset == ret_effect->high ? newest->at_ms : 0;
         ret_effect->epoch = newest->epoch;
         return true;
     }
-    if (tell_pause(partition, ret_effect))
+    if (emit_pause(partition, ret_effect))
         return true;
-    if (partition->tell & LEAT_TELL_CONFIRM) {
-        partition->tell &= (uint8_t)~LEAT_TELL_CONFIRM;
-        ret_effect->kind = LEAT_CONFIRM;
+    if (partition->tell & LEAT_EMIT_CONFIRM) {
+        partition->tell &= (uint8_t)~LEAT_EMIT_CONFIRM;
+        ret_effect->kind = LEAT_ENGINE_CONFIRM;
         return true;
     }
     return false;
 }
 
-static bool tell_next(leat_engine *engine, leat_effect *ret_effect)
+static bool emit_next(leat_engine *engine, leat_engine_effect *ret_effect)
 {
-    while (engine->telling.head != LEAT_NONE) {
-        uint32_t id = engine->telling.head;
+    while (engine->emitting.head != LEAT_NONE) {
+        uint32_t id = engine->emitting.head;
         ret_effect->partition = id;
-        if (tell_partition(&engine->partitions[id], ret_effect))
+        if (emit_partition(&engine->partitions[id], ret_effect))
             return true;
-        leat_list_pop(engine, &engine->telling, leat_link_telling);
-        engine->partitions[id].telling = false;
+        leat_list_pop(engine, &engine->emitting, leat_link_emitting);
+        engine->partitions[id].emitting = false;
     }
     return false;
 }
 
 /* The first of what it has to say. */
-static leat_effect_kind say(leat_job_slot *slot)
+static leat_engine_effect_kind say(leat_job_slot *slot)
 {
     static const struct {
         uint8_t say;
-        leat_effect_kind kind;
+        leat_engine_effect_kind kind;
     } words[] = {
-        {LEAT_SAY_TABLE_STOPPED, LEAT_TABLE_STOPPED},
-        {LEAT_SAY_STALLED, LEAT_STALLED},
-        {LEAT_SAY_HALTED, LEAT_SHARD_HALTED},
-        {LEAT_SAY_DEAD, LEAT_DEAD_LETTERED},
+        {LEAT_NOTICE_TABLE_STOPPED, LEAT_ENGINE_TABLE_STOPPED},
+        {LEAT_NOTICE_STALLED, LEAT_ENGINE_STALLED},
+        {LEAT_NOTICE_HALTED, LEAT_ENGINE_SHARD_HALTED},
+        {LEAT_NOTICE_DEAD, LEAT_ENGINE_DEAD_LETTERED},
     };
     uint32_t i = 0;
     while (!(slot->say & words[i].say))
@@ -151,13 +151,13 @@ static leat_effect_kind say(leat_job_slot *slot)
     return words[i].kind;
 }
 
-static bool say_next(leat_engine *engine, leat_effect *ret_effect)
+static bool say_next(leat_engine *engine, leat_engine_effect *ret_effect)
 {
     uint32_t id = engine->jobs_saying.head;
     if (id == LEAT_NONE)
         return false;
     leat_job_slot *slot = &engine->jobs[id];
-    LEAT_ASSERT(slot->state == LEAT_JOB_SAYING && slot->say != 0);
+    LEAT_ASSERT(slot->state == LEAT_JOB_NOTIFYING && slot->say != 0);
     ret_effect->kind = say(slot);
     ret_effect->partition = slot->said_partition;
     ret_effect->subpartition = slot->said_subpartition;
@@ -177,12 +177,12 @@ static bool say_next(leat_engine *engine, leat_effect *ret_effect)
     return true;
 }
 
-static bool run_next(leat_engine *engine, leat_effect *ret_effect)
+static bool run_next(leat_engine *engine, leat_engine_effect *ret_effect)
 {
-    const leat_job *job = leat_schedule_next(engine);
+    const leat_engine_job *job = leat_schedule_next(engine);
     if (!job)
         return false;
-    ret_effect->kind = LEAT_RUN;
+    ret_effect->kind = LEAT_ENGINE_RUN;
     ret_effect->partition = job->partition;
     ret_effect->job = job;
     return true;
@@ -191,18 +191,18 @@ static bool run_next(leat_engine *engine, leat_effect *ret_effect)
 /* Looked at after every record: must cost next to nothing when there is nothing to say. */
 static bool has_something(const leat_engine *engine)
 {
-    return engine->room_grew || engine->telling.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
+    return engine->room_grew || engine->emitting.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
            engine->candidates.head != LEAT_NONE || engine->draining;
 }
 
-bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect)
+bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect)
 {
     if (!has_something(engine))
         return false;
-    *ret_effect = (leat_effect){.kind = LEAT_DRAINED};
+    *ret_effect = (leat_engine_effect){.kind = LEAT_ENGINE_DRAINED};
     if (engine->room_grew)
         look_for_room(engine);
-    if (tell_next(engine, ret_effect) || say_next(engine, ret_effect) || run_next(engine, ret_effect))
+    if (emit_next(engine, ret_effect) || say_next(engine, ret_effect) || run_next(engine, ret_effect))
         return true;
     ret_effect->partition = 0;
     if (engine->draining && !engine->told_drained && engine->assigned == 0) {

@@ -13,9 +13,9 @@ static leat_partition *partition_at(leat_engine *engine, uint32_t partition)
 
 static void forget(leat_engine *engine, leat_partition *partition)
 {
-    if (partition->state != LEAT_UNASSIGNED) {
+    if (partition->state != LEAT_ENGINE_UNASSIGNED) {
         leat_partition_drop(engine, partition);
-        leat_partition_enter(engine, partition, LEAT_UNASSIGNED);
+        leat_partition_enter(engine, partition, LEAT_ENGINE_UNASSIGNED);
     }
     partition->tell = 0;
 }
@@ -26,15 +26,15 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
     leat_partition *p = partition_at(engine, partition);
     if (engine->draining)
         return;
-    if (p->state != LEAT_UNASSIGNED)
+    if (p->state != LEAT_ENGINE_UNASSIGNED)
         forget(engine, p);
     /* Nothing of an earlier time counts: the log has been read and committed by others since. */
     p->committed = -1;
     p->committed_us = now_us - engine->config.commit_every_us;
     p->low = -1;
     p->sought = false;
-    p->told_paused = false;
-    p->mishaps = 0;
+    p->emitted_paused = false;
+    p->setbacks = 0;
     leat_suspects_forget(engine, p);
     p->claim_failures = 0;
     p->reason[0] = 0;
@@ -59,7 +59,7 @@ void leat_engine_commit_failed(leat_engine *engine, int64_t now_us)
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         leat_partition *partition = &engine->partitions[i];
         partition->committed = -1; /* another claim may be under way: what it finds is committed then */
-        if (partition->state == LEAT_READING)
+        if (partition->state == LEAT_ENGINE_READING)
             leat_partition_commit(engine, partition, false);
     }
 }
@@ -69,7 +69,7 @@ void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us
     leat_clock(engine, now_us);
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         leat_partition *partition = &engine->partitions[i];
-        if (partition->state != LEAT_FENCED_OFF || since_us < partition->fenced_us)
+        if (partition->state != LEAT_ENGINE_FENCED_OFF || since_us < partition->fenced_us)
             continue;
         partition->confirmed = true;
         leat_partition_unfence(engine, partition, false);
@@ -81,7 +81,7 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
     leat_clock(engine, now_us);
     engine->draining = true;
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
-        if (engine->partitions[i].state != LEAT_UNASSIGNED)
+        if (engine->partitions[i].state != LEAT_ENGINE_UNASSIGNED)
             leat_revoke_begin(engine, &engine->partitions[i]);
     }
 }
@@ -89,20 +89,20 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
 /* ---- the log ---- */
 
 /* Was the record written before the newest one that is applied, or after it, as its place says? */
-static bool epoch_fits(const leat_newest *newest, const leat_engine_record *record)
+static bool epoch_fits(const leat_engine_newest *newest, const leat_engine_record *record)
 {
     if (newest->epoch < 0 || record->epoch < 0)
         return true;
     return record->offset > newest->offset ? record->epoch >= newest->epoch : record->epoch <= newest->epoch;
 }
 
-static bool timestamp_fits(const leat_newest *newest, const leat_engine_record *record)
+static bool timestamp_fits(const leat_engine_newest *newest, const leat_engine_record *record)
 {
     return record->offset != newest->offset || newest->at_ms == 0 || newest->at_ms == record->accepted_ms;
 }
 
 /* Up to the low water, as claimed, no record stood behind the newest. */
-static bool place_fits(const leat_progress *progress, const leat_engine_record *record)
+static bool place_fits(const leat_engine_progress *progress, const leat_engine_record *record)
 {
     return record->offset <= progress->newest.offset || record->offset > progress->low;
 }
@@ -110,15 +110,15 @@ static bool place_fits(const leat_progress *progress, const leat_engine_record *
 /* Is this the log the progress was written for, and was it never cut off below what is applied? */
 static bool same_log(const leat_partition *partition, const leat_engine_record *record)
 {
-    const leat_progress *progress = &partition->progress;
+    const leat_engine_progress *progress = &partition->progress;
     return record->offset >= partition->position && place_fits(progress, record) && epoch_fits(&progress->newest, record) &&
            timestamp_fits(&progress->newest, record);
 }
 
-static leat_taken refuse(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+static leat_engine_taken refuse(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
 {
     leat_error error;
-    const leat_newest *newest = &partition->progress.newest;
+    const leat_engine_newest *newest = &partition->progress.newest;
     if (record->offset < partition->position)
         leat_fail(&error, "the log went backwards: offset %lld after %lld", (long long)record->offset,
                   (long long)(partition->position - 1));
@@ -139,27 +139,27 @@ static leat_taken refuse(leat_engine *engine, leat_partition *partition, const l
                   "applied",
                   (long long)record->offset, (long long)record->accepted_ms, (long long)newest->at_ms);
     leat_partition_stop(engine, partition, error.text);
-    return LEAT_REFUSED;
+    return LEAT_ENGINE_REFUSED;
 }
 
-static leat_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
+static leat_engine_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
 {
     leat_full_set(engine, partition, bytes > 0 ? bytes : 1);
     /* The caller has stopped at this record by itself: it must hear RESUME even if room comes before PAUSE is said. */
-    partition->told_paused = true;
+    partition->emitted_paused = true;
     /* Payloads that were not fetched yet are all that is missing: room comes without another event. */
     if (engine->pool.released_count > 0)
         engine->room_grew = true;
-    return LEAT_FULL;
+    return LEAT_ENGINE_FULL;
 }
 
-static leat_taken skip(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+static leat_engine_taken skip(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
 {
     leat_partition_moved(engine, partition, record->offset + 1);
     partition->full_stamp = 0;
     engine->counters.records_skipped++;
     leat_partition_passed(engine, partition);
-    return LEAT_SKIPPED;
+    return LEAT_ENGINE_SKIPPED;
 }
 
 static void enqueue(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
@@ -174,7 +174,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
-    uint32_t at = record->partition * LEAT_SUBS + (uint32_t)(record->hash % LEAT_SUBS);
+    uint32_t at = record->partition * LEAT_ENGINE_SUBPARTITIONS + (uint32_t)(record->hash % LEAT_ENGINE_SUBPARTITIONS);
     leat_queue *queue = &engine->queues[at];
     /* Read again after a claim: patience with it has begun before that. */
     if (queue->kept_read_us > 0 && queue->kept_offset == record->offset)
@@ -186,19 +186,19 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);
     else if (queue->place == LEAT_QUEUE_QUIET)
-        leat_queue_wake(engine, partition, at % LEAT_SUBS);
+        leat_queue_wake(engine, partition, at % LEAT_ENGINE_SUBPARTITIONS);
 }
 
-leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record)
+leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record)
 {
     leat_clock(engine, now_us);
     leat_partition *partition = partition_at(engine, record->partition);
     LEAT_ASSERT(record->offset >= 0 && record->table < engine->config.table_count);
-    if (partition->state != LEAT_READING)
-        return LEAT_SKIPPED;
+    if (partition->state != LEAT_ENGINE_READING)
+        return LEAT_ENGINE_SKIPPED;
     if (!same_log(partition, record))
         return refuse(engine, partition, record);
-    if (record->offset <= partition->progress.offsets[record->hash % LEAT_SUBS])
+    if (record->offset <= partition->progress.offsets[record->hash % LEAT_ENGINE_SUBPARTITIONS])
         return skip(engine, partition, record);
     leat_holding *shard = &leat_shard_of(engine, partition)->holding;
     leat_budgets *budgets = &engine->budgets;
@@ -214,14 +214,14 @@ leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const le
     /* Would the next one of its size still fit? Better paused now than refused then. */
     if (admitted == 1)
         leat_full_set(engine, partition, 0);
-    return LEAT_TAKEN;
+    return LEAT_ENGINE_TAKEN;
 }
 
 void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition, int64_t position)
 {
     leat_clock(engine, now_us);
     leat_partition *p = partition_at(engine, partition);
-    if (p->state != LEAT_READING || position <= p->position)
+    if (p->state != LEAT_ENGINE_READING || position <= p->position)
         return;
     leat_partition_moved(engine, p, position);
     leat_partition_passed(engine, p);
@@ -232,7 +232,7 @@ void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition
     leat_clock(engine, now_us);
     leat_partition *p = partition_at(engine, partition);
     /* Without an owner there is nothing to stop; one that is going away goes away. */
-    if (p->state == LEAT_UNASSIGNED || p->state == LEAT_REVOKING || p->state == LEAT_STOPPED)
+    if (p->state == LEAT_ENGINE_UNASSIGNED || p->state == LEAT_ENGINE_REVOKING || p->state == LEAT_ENGINE_STOPPED)
         return;
     leat_partition_stop(engine, p, reason);
 }
@@ -243,12 +243,12 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
 {
     for (uint32_t i = 0; i < shard->partition_count; i++) {
         leat_partition *partition = &engine->partitions[shard->partitions[i]];
-        if (partition->state == LEAT_REVOKING) {
+        if (partition->state == LEAT_ENGINE_REVOKING) {
             leat_revoke_end(engine, partition);
-        } else if (partition->state == LEAT_READING || partition->state == LEAT_CLAIMING) {
+        } else if (partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_CLAIMING) {
             /* The claim to come discards it all in any case: better to hold nothing for a shard that is away. */
             leat_partition_drop(engine, partition);
-            leat_partition_enter(engine, partition, LEAT_WAITING);
+            leat_partition_enter(engine, partition, LEAT_ENGINE_WAITING);
         }
     }
 }
@@ -258,7 +258,7 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
 static void patience_stood_still(leat_engine *engine, leat_shard *shard)
 {
     int64_t gone_us = engine->now_us - shard->gone_us;
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBS; i++) {
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
         leat_queue *queue = &engine->queues[leat_shard_queue(shard, i)];
         if (queue->kept_read_us > 0)
             queue->kept_read_us += gone_us;
@@ -271,7 +271,7 @@ static void shard_up(leat_engine *engine, leat_shard *shard)
 {
     for (uint32_t i = 0; i < shard->partition_count; i++) {
         leat_partition *partition = &engine->partitions[shard->partitions[i]];
-        if (partition->state == LEAT_WAITING)
+        if (partition->state == LEAT_ENGINE_WAITING)
             leat_partition_claim(engine, partition, 0);
     }
 }
@@ -303,7 +303,7 @@ void leat_engine_tick(leat_engine *engine, int64_t now_us)
 
 int64_t leat_engine_deadline(const leat_engine *engine)
 {
-    bool something = engine->telling.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
+    bool something = engine->emitting.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
                      (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) ||
                      (engine->room_grew && engine->full.head != LEAT_NONE) ||
                      (engine->draining && !engine->told_drained && engine->assigned == 0);

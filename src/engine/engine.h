@@ -18,7 +18,7 @@
  *   - records and bytes held stay under the configured bounds, as long as the caller honours PAUSE at the next read.
  *
  * A record that is refused for good, alone in its batch (retry.h), is a *dead letter*: the next batch of its subpartition
- * is that one record with leat_batch.dead set. When that fails, or the shard was in trouble since, the record is first tried
+ * is that one record with leat_engine_batch.dead set. When that fails, or the shard was in trouble since, the record is first tried
  * again as it is: a verdict does not outlive its reason. Of one table in one shard so many are given up a minute, and more as
  * long as they are a small share of its records; the next one stops the table there: what is refused is held instead, until a
  * record so held is applied after all or none is held any more (guard.c).
@@ -38,7 +38,7 @@
 typedef struct leat_engine leat_engine;
 
 /* What goes its way is applied much sooner. */
-#define LEAT_LONG_US (100 * INT64_C(1000))
+#define LEAT_ENGINE_LONG_WAIT_US (100 * INT64_C(1000))
 
 typedef struct leat_engine_config {
     uint32_t partition_count;       /* of the topic */
@@ -57,7 +57,7 @@ typedef struct leat_engine_config {
     int64_t drain_us;               /* how long a revoke waits for batches in flight before it gives the partition up */
     int64_t retry_min_us;           /* back-off of a failed subpartition, doubled with jitter up to retry_max_us */
     int64_t retry_max_us;
-    int64_t patience_us;            /* how long after it was read a record that is refused only for now (LEAT_NOT_YET) is
+    int64_t patience_us;            /* how long after it was read a record that is refused only for now (LEAT_ENGINE_NOT_YET) is
                                        tried again; may be 0 */
     uint32_t table_count;           /* of leat_engine_record.table; 1 to 65536 */
     uint32_t dead_letters_per_minute; /* of one table in one shard, whatever their share.
@@ -81,7 +81,7 @@ size_t leat_engine_memory(const leat_engine *engine);
 
 /* The group gave us the partition: it will be claimed when its shard has a connection. */
 void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partition);
-/* The group wants it back: no new batch; effect LEAT_REVOKED follows when batches in flight are done (then compacted
+/* The group wants it back: no new batch; effect LEAT_ENGINE_REVOKED follows when batches in flight are done (then compacted
  * and committed) or `drain_us` is over. Of a partition that we do not have: at once. */
 void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition);
 /* It is gone already: everything is dropped at once, no effect follows but releases. */
@@ -98,15 +98,15 @@ typedef struct leat_engine_record {
     void *payload;
 } leat_engine_record;
 
-typedef enum leat_taken {
-    LEAT_TAKEN,    /* the engine owns the payload until it is released */
-    LEAT_SKIPPED,  /* applied already, or not wanted now: the caller keeps the payload and drops it */
-    LEAT_FULL,     /* no room: the caller keeps the record, stops there and offers it again after the RESUME that follows */
-    LEAT_REFUSED,  /* the log is not the one the progress was written for: the partition has stopped */
-} leat_taken;
-leat_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record);
+typedef enum leat_engine_taken {
+    LEAT_ENGINE_TAKEN,    /* the engine owns the payload until it is released */
+    LEAT_ENGINE_SKIPPED,  /* applied already, or not wanted now: the caller keeps the payload and drops it */
+    LEAT_ENGINE_FULL,     /* no room: the caller keeps the record, stops there and offers it again after the RESUME that follows */
+    LEAT_ENGINE_REFUSED,  /* the log is not the one the progress was written for: the partition has stopped */
+} leat_engine_taken;
+leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record);
 
-/* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than LEAT_LONG_US? What is taken behind it
+/* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than LEAT_ENGINE_LONG_WAIT_US? What is taken behind it
  * may wait for as long. */
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash);
 
@@ -120,7 +120,7 @@ void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition
 /* How many jobs the shard can run at once now (usable connections). From 0 upward: its partitions are claimed anew. */
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
 
-void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, const leat_job_result *result);
+void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, const leat_engine_job_result *result);
 
 /* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
@@ -130,7 +130,7 @@ void leat_engine_commit_failed(leat_engine *engine, int64_t now_us);
 
 /* Time passed. Call it at leat_engine_deadline at the latest. */
 void leat_engine_tick(leat_engine *engine, int64_t now_us);
-/* Run nothing new; revoke every partition; effect LEAT_DRAINED when all is done. */
+/* Run nothing new; revoke every partition; effect LEAT_ENGINE_DRAINED when all is done. */
 void leat_engine_drain(leat_engine *engine, int64_t now_us);
 
 /* When a tick is next wanted; INT64_MAX: never. */
@@ -138,60 +138,60 @@ int64_t leat_engine_deadline(const leat_engine *engine);
 
 /* ---- effects ---- */
 
-typedef enum leat_effect_kind {
-    LEAT_RUN,     /* give `job` to the shard's sink; exactly one leat_engine_job_done answers it */
-    LEAT_SEEK,    /* read `partition` from `offset` on; records of earlier reads must not be offered any more */
-    LEAT_COMMIT,  /* all up to and including `offset` is applied (Kafka: commit offset + 1); a hint for displays */
-    LEAT_PAUSE,   /* offer no more records of `partition` */
-    LEAT_RESUME,
-    LEAT_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
-    LEAT_REVOKED, /* `partition` is quiet: give it back to the group */
-    LEAT_STALLED, /* `partition` / `subpartition` is held by the record at `offset`; see `result`. At once, then once a minute. A
+typedef enum leat_engine_effect_kind {
+    LEAT_ENGINE_RUN,     /* give `job` to the shard's sink; exactly one leat_engine_job_done answers it */
+    LEAT_ENGINE_SEEK,    /* read `partition` from `offset` on; records of earlier reads must not be offered any more */
+    LEAT_ENGINE_COMMIT,  /* all up to and including `offset` is applied (Kafka: commit offset + 1); a hint for displays */
+    LEAT_ENGINE_PAUSE,   /* offer no more records of `partition` */
+    LEAT_ENGINE_RESUME,
+    LEAT_ENGINE_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
+    LEAT_ENGINE_REVOKED, /* `partition` is quiet: give it back to the group */
+    LEAT_ENGINE_STALLED, /* `partition` / `subpartition` is held by the record at `offset`; see `result`. At once, then once a minute. A
                      process with many of them says what leat_engine_troubles has instead, one line a cause */
-    LEAT_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter, committed; `result`
+    LEAT_ENGINE_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter, committed; `result`
                            is what it was refused with: outcome, sqlstate, message */
-    LEAT_TABLE_STOPPED, /* say loudly: too many of `table`'s records in the shard of `partition` are refused, the last
+    LEAT_ENGINE_TABLE_STOPPED, /* say loudly: too many of `table`'s records in the shard of `partition` are refused, the last
                            `refused` of `decided`; they wait from now on, first the one at `offset`, of which a STALLED follows */
-    LEAT_SHARD_HALTED,  /* say loudly, again each minute while it lasts: the shard of `partition` says what is not
+    LEAT_ENGINE_SHARD_HALTED,  /* say loudly, again each minute while it lasts: the shard of `partition` says what is not
                            understood; nothing but `subpartition` is tried there until that one passes; see `result` */
-    LEAT_DRAINED,
-} leat_effect_kind;
+    LEAT_ENGINE_DRAINED,
+} leat_engine_effect_kind;
 
-typedef struct leat_effect {
-    leat_effect_kind kind;
+typedef struct leat_engine_effect {
+    leat_engine_effect_kind kind;
     uint32_t partition;
     uint32_t subpartition;
     uint32_t table;                 /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED: of the record at `offset` */
     int64_t offset;
     void *payload;                  /* likewise; borrowed until leat_engine_released or the next event */
     int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
-    int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_progress_high) */
+    int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_engine_progress_high) */
     int64_t high_ms;                /* SEEK: the timestamp of the record there; 0: not known */
     int32_t epoch;                  /* SEEK: the log has records of this leader epoch up to there; -1: not known */
-    const leat_job *job;            /* RUN; valid until its job_done */
-    const leat_job_result *result;  /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED; valid until the next call */
+    const leat_engine_job *job;            /* RUN; valid until its job_done */
+    const leat_engine_job_result *result;  /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED; valid until the next call */
     bool guarded;                   /* STALLED: refused for good, and held because its table is stopped */
     uint32_t refused, decided;      /* TABLE_STOPPED */
-} leat_effect;
+} leat_engine_effect;
 
-bool leat_engine_next(leat_engine *engine, leat_effect *ret_effect);
+bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect);
 /* Payloads the engine no longer needs; returns how many were put into `ret` (0: none left). */
 size_t leat_engine_released(leat_engine *engine, void **ret, size_t max);
 
 /* ---- looking in ---- */
 
-typedef enum leat_partition_state {
-    LEAT_UNASSIGNED,
-    LEAT_WAITING,   /* assigned; its shard has no connection */
-    LEAT_CLAIMING,  /* claim wanted or in flight */
-    LEAT_READING,
-    LEAT_FENCED_OFF,/* LT001; waits for the group's word */
-    LEAT_REVOKING,
-    LEAT_STOPPED,   /* the log or its own error: needs a person */
-} leat_partition_state;
+typedef enum leat_engine_partition_state {
+    LEAT_ENGINE_UNASSIGNED,
+    LEAT_ENGINE_WAITING,   /* assigned; its shard has no connection */
+    LEAT_ENGINE_CLAIMING,  /* claim wanted or in flight */
+    LEAT_ENGINE_READING,
+    LEAT_ENGINE_FENCED_OFF,/* LT001; waits for the group's word */
+    LEAT_ENGINE_REVOKING,
+    LEAT_ENGINE_STOPPED,   /* the log or its own error: needs a person */
+} leat_engine_partition_state;
 
-typedef struct leat_partition_view {
-    leat_partition_state state;
+typedef struct leat_engine_partition_view {
+    leat_engine_partition_state state;
     bool paused;
     uint32_t records;      /* held */
     uint64_t bytes;
@@ -203,13 +203,13 @@ typedef struct leat_partition_view {
     int64_t oldest_ms;     /* accept time of the oldest record held and not applied; 0: none */
     int64_t position;      /* everything below was read; -1 before the first */
     const char *reason;    /* STOPPED: why; else "" */
-} leat_partition_view;
-void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_partition_view *ret);
+} leat_engine_partition_view;
+void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_engine_partition_view *ret);
 
 /* Subpartitions of one shard whose heads are tried in vain, those with one cause (outcome, SQLSTATE, table) together, of which
  * one stands for all: the one that has been tried for longest. */
-typedef struct leat_trouble {
-    leat_outcome outcome; /* of its last attempt */
+typedef struct leat_engine_trouble {
+    leat_engine_outcome outcome; /* of its last attempt */
     const char *sqlstate; /* "": none. As are the message and the payload, borrowed until the next event */
     const char *message;
     uint32_t partition;
@@ -221,29 +221,29 @@ typedef struct leat_trouble {
     uint32_t count;       /* subpartitions in all */
     bool halts;           /* one of them is all that the shard tries */
     bool is_guarded;      /* one of them waits because its table has had too many dead letters */
-} leat_trouble;
+} leat_engine_trouble;
 /* Returns how many were put into `ret`; of more causes than `max` those that were met first. */
-uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_trouble *ret, uint32_t max);
+uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret, uint32_t max);
 
 /* Jobs of a shard that are not answered. */
-typedef struct leat_flight {
+typedef struct leat_engine_flight_view {
     uint32_t jobs;
-    leat_job_kind kind;  /* of the oldest; NONE: there are none */
+    leat_engine_job_kind kind;  /* of the oldest; NONE: there are none */
     int64_t since_us;
     uint32_t partition;  /* of its first record, or it is of the partition as a whole: then `payload` is NULL */
     int64_t offset;      /* of its first record; -1: it has none */
     void *payload;       /* likewise; borrowed until the next event */
-} leat_flight;
-void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_flight *ret);
+} leat_engine_flight_view;
+void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret);
 
 /* A table in a shard, as its dead letters are judged. */
-typedef struct leat_table_view {
+typedef struct leat_engine_table_view {
     bool stopped;       /* what is refused waits */
     uint32_t held;      /* subpartitions that wait for that reason */
     uint32_t refused;   /* given up lately, */
     uint32_t decided;   /* of so many that were applied or given up */
-} leat_table_view;
-void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_table_view *ret);
+} leat_engine_table_view;
+void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_engine_table_view *ret);
 
 typedef struct leat_engine_counters {
     uint64_t records_applied;       /* dead letters are not among them */

@@ -18,13 +18,13 @@ enum {
     SPAN_A_SUBPARTITION = 5,
 };
 
-static leat_table *table_at(leat_engine *engine, uint32_t queue, uint32_t slot)
+static leat_table_state *table_at(leat_engine *engine, uint32_t queue, uint32_t slot)
 {
-    uint32_t shard = engine->partitions[queue / LEAT_SUBS].shard;
+    uint32_t shard = engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS].shard;
     return &engine->tables[(size_t)shard * engine->config.table_count + engine->pool.slots[slot].table];
 }
 
-leat_table *leat_guard_table(leat_engine *engine, uint32_t queue)
+leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue)
 {
     LEAT_ASSERT(engine->queues[queue].count > 0);
     return table_at(engine, queue, engine->queues[queue].head);
@@ -32,14 +32,14 @@ leat_table *leat_guard_table(leat_engine *engine, uint32_t queue)
 
 /* ---- the share ---- */
 
-leat_share leat_guard_share(const leat_table *table)
+leat_share leat_guard_share(const leat_table_state *table)
 {
     return (leat_share){table->now.given_up + table->before.given_up, table->now.of + table->before.of};
 }
 
-static void next_span(const leat_engine *engine, leat_table *table)
+static void next_span(const leat_engine *engine, leat_table_state *table)
 {
-    uint32_t size = SPAN_LEAST + SPAN_A_SUBPARTITION * LEAT_SUBS * engine->assigned;
+    uint32_t size = SPAN_LEAST + SPAN_A_SUBPARTITION * LEAT_ENGINE_SUBPARTITIONS * engine->assigned;
     bool old = engine->now_us - table->share_us >= MINUTE_US;
     if (table->now.of < size && !old)
         return;
@@ -54,7 +54,7 @@ void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records)
 {
     uint32_t at = engine->queues[queue].head;
     for (uint32_t i = 0; i < records; i++) {
-        leat_table *table = table_at(engine, queue, at);
+        leat_table_state *table = table_at(engine, queue, at);
         next_span(engine, table);
         table->now.of++;
         table->applied++;
@@ -62,7 +62,7 @@ void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records)
     }
 }
 
-static void begin_anew(const leat_engine *engine, leat_table *table)
+static void begin_anew(const leat_engine *engine, leat_table_state *table)
 {
     table->minute_us = engine->now_us;
     table->in_minute = 0;
@@ -72,13 +72,13 @@ static void begin_anew(const leat_engine *engine, leat_table *table)
 }
 
 /* With one more given up. */
-static bool is_small(const leat_engine *engine, const leat_table *table)
+static bool is_small(const leat_engine *engine, const leat_table_state *table)
 {
     leat_share share = leat_guard_share(table);
     return 100 * ((uint64_t)share.given_up + 1) <= engine->config.dead_letters_percent * ((uint64_t)share.of + 1);
 }
 
-static bool has_room(const leat_engine *engine, leat_table *table)
+static bool has_room(const leat_engine *engine, leat_table_state *table)
 {
     if (table->in_minute == 0 || engine->now_us - table->minute_us >= MINUTE_US) {
         table->minute_us = engine->now_us;
@@ -92,17 +92,17 @@ static bool has_room(const leat_engine *engine, leat_table *table)
 
 /* ---- what it comes to ---- */
 
-static void hold(leat_table *table, leat_queue *queue)
+static void hold(leat_table_state *table, leat_queue *queue)
 {
     table->held += !queue->retry.guarded;
     queue->retry.guarded = true;
 }
 
-leat_guard_word leat_guard_ask(leat_engine *engine, uint32_t queue)
+leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue)
 {
-    leat_table *table = leat_guard_table(engine, queue);
+    leat_table_state *table = leat_guard_table(engine, queue);
     if (!table->stopped && has_room(engine, table)) {
-        leat_guard_let_go(engine, queue, false);
+        leat_guard_release(engine, queue, false);
         table->in_minute++;
         table->now.given_up++;
         table->now.of++;
@@ -117,9 +117,9 @@ leat_guard_word leat_guard_ask(leat_engine *engine, uint32_t queue)
 }
 
 /* It may have been counted in the minute and the span before. */
-void leat_guard_take_back(leat_engine *engine, uint32_t queue)
+void leat_guard_retract(leat_engine *engine, uint32_t queue)
 {
-    leat_table *table = leat_guard_table(engine, queue);
+    leat_table_state *table = leat_guard_table(engine, queue);
     table->in_minute -= table->in_minute > 0;
     leat_share *share = table->now.given_up > 0 ? &table->now : &table->before;
     if (share->given_up == 0)
@@ -128,12 +128,12 @@ void leat_guard_take_back(leat_engine *engine, uint32_t queue)
     share->of--;
 }
 
-void leat_guard_let_go(leat_engine *engine, uint32_t queue, bool applied)
+void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied)
 {
     leat_retry *retry = &engine->queues[queue].retry;
     if (!retry->guarded)
         return;
-    leat_table *table = leat_guard_table(engine, queue);
+    leat_table_state *table = leat_guard_table(engine, queue);
     LEAT_ASSERT(table->held > 0);
     retry->guarded = false;
     table->held--;

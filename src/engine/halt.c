@@ -16,13 +16,13 @@ static void go_on(leat_engine *engine, leat_shard *shard)
     leat_schedule_shard(engine, shard);
 }
 
-bool leat_halt_meet(leat_engine *engine, uint32_t queue, bool *ret_news)
+bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news)
 {
     *ret_news = false;
-    leat_partition *partition = &engine->partitions[queue / LEAT_SUBS];
+    leat_partition *partition = &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS];
     leat_shard *shard = leat_shard_of(engine, partition);
     /* One that is being given back is not tried again. */
-    if (partition->state != LEAT_READING)
+    if (partition->state != LEAT_ENGINE_READING)
         return false;
     if (shard->probe != LEAT_NONE)
         return shard->probe == queue;
@@ -32,16 +32,16 @@ bool leat_halt_meet(leat_engine *engine, uint32_t queue, bool *ret_news)
     return true;
 }
 
-void leat_halt_pass(leat_engine *engine, uint32_t queue)
+void leat_halt_passed(leat_engine *engine, uint32_t queue)
 {
-    leat_shard *shard = leat_shard_of(engine, &engine->partitions[queue / LEAT_SUBS]);
+    leat_shard *shard = leat_shard_of(engine, &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS]);
     if (shard->probe == queue)
         go_on(engine, shard);
 }
 
-void leat_halt_leave(leat_engine *engine, leat_partition *partition)
+void leat_halt_partition_left(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
-    if (shard->probe != LEAT_NONE && shard->probe / LEAT_SUBS == leat_partition_id(engine, partition))
+    if (shard->probe != LEAT_NONE && shard->probe / LEAT_ENGINE_SUBPARTITIONS == leat_partition_id(engine, partition))
         go_on(engine, shard);
 }

@@ -10,9 +10,9 @@ uint32_t *leat_link_compaction(leat_engine *engine, uint32_t partition)
     return &engine->partitions[partition].compact_next;
 }
 
-uint32_t *leat_link_telling(leat_engine *engine, uint32_t partition)
+uint32_t *leat_link_emitting(leat_engine *engine, uint32_t partition)
 {
-    return &engine->partitions[partition].tell_next;
+    return &engine->partitions[partition].emit_next;
 }
 
 uint32_t *leat_link_full(leat_engine *engine, uint32_t partition)

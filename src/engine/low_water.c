@@ -19,8 +19,8 @@ const leat_slot *leat_partition_first(const leat_engine *engine, const leat_part
     const leat_slot *first = NULL;
     if (partition->holding.records == 0)
         return NULL;
-    const leat_queue *queues = &engine->queues[leat_partition_id(engine, partition) * LEAT_SUBS];
-    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
+    const leat_queue *queues = &engine->queues[leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         if (queues[i].count == 0)
             continue;
         const leat_slot *head = &engine->pool.slots[queues[i].head];
@@ -71,12 +71,12 @@ void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool 
         return;
     partition->committed = low;
     partition->committed_us = engine->now_us;
-    leat_tell(engine, partition, LEAT_TELL_COMMIT);
+    leat_emit(engine, partition, LEAT_EMIT_COMMIT);
 }
 
 void leat_partition_compact_later(leat_engine *engine, leat_partition *partition)
 {
-    if (partition->state != LEAT_READING || partition->compact_running || partition->compact_queued)
+    if (partition->state != LEAT_ENGINE_READING || partition->compact_running || partition->compact_queued)
         return;
     int64_t at_us = engine->now_us + (partition->moved ? engine->config.compact_every_us : engine->config.verify_every_us);
     if (leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT) && partition->compact_at_us <= at_us)
@@ -91,10 +91,10 @@ int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition 
     uint32_t id = leat_partition_id(engine, partition);
     for (uint32_t i = 0; i < engine->config.jobs_max && partition->batches > 0; i++) {
         const leat_job_slot *slot = &engine->jobs[i];
-        if (slot->state != LEAT_JOB_RUNNING || slot->job.kind != LEAT_JOB_BATCH || slot->job.shard != partition->shard)
+        if (slot->state != LEAT_JOB_RUNNING || slot->job.kind != LEAT_ENGINE_JOB_BATCH || slot->job.shard != partition->shard)
             continue;
         for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
-            const leat_batch_part *part = &slot->job.batch.parts[j];
+            const leat_engine_batch_part *part = &slot->job.batch.parts[j];
             if (part->partition == id && part->incarnation == partition->incarnation && part->seq < lowest)
                 lowest = part->seq;
         }

@@ -113,8 +113,8 @@ static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_con
     if (engine)
         engine->jobs = jobs;
     for (uint32_t i = 0; i < config->jobs_max; i++) {
-        leat_batch_record *records = carve(carver, config->batch_records_max, sizeof *records);
-        leat_batch_part *batch_parts = carve(carver, parts, sizeof *batch_parts);
+        leat_engine_batch_record *records = carve(carver, config->batch_records_max, sizeof *records);
+        leat_engine_batch_part *batch_parts = carve(carver, parts, sizeof *batch_parts);
         if (!engine)
             continue;
         jobs[i].job.id = i;
@@ -132,9 +132,9 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
 {
     uint32_t count = config->partition_count;
     leat_partition *partitions = carve(carver, count, sizeof *partitions);
-    leat_queue *queues = carve(carver, (size_t)count * LEAT_SUBS, sizeof *queues);
-    leat_reason *reasons = carve(carver, (size_t)count * LEAT_SUBS, sizeof *reasons);
-    leat_mark *marks = carve(carver, (size_t)count * LEAT_SUBS, sizeof *marks);
+    leat_queue *queues = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *queues);
+    leat_engine_reason *reasons = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *reasons);
+    leat_mark *marks = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *marks);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
         engine->marks = marks;
@@ -149,7 +149,7 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
         partitions[i].position = -1;
         partitions[i].committed = -1;
     }
-    for (uint32_t i = 0; engine && i < count * LEAT_SUBS; i++)
+    for (uint32_t i = 0; engine && i < count * LEAT_ENGINE_SUBPARTITIONS; i++)
         leat_queue_init(&queues[i]);
 }
 
@@ -160,7 +160,7 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
     for (uint32_t i = 0; i < config->partition_count; i++)
         count += config->shard_of[i] == index;
     uint32_t *partitions = carve(carver, count, sizeof *partitions);
-    leat_heap_entry *ages = carve(carver, (size_t)count * LEAT_SUBS, sizeof *ages);
+    leat_heap_entry *ages = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *ages);
     if (!engine)
         return;
     leat_shard *shard = &engine->shards[index];
@@ -188,7 +188,7 @@ static void carve_shards(leat_engine *engine, arena *carver, const leat_engine_c
     leat_shard *shards = carve(carver, config->shard_count, sizeof *shards);
     if (engine)
         engine->shards = shards;
-    size_t queue_count = (size_t)config->partition_count * LEAT_SUBS;
+    size_t queue_count = (size_t)config->partition_count * LEAT_ENGINE_SUBPARTITIONS;
     uint32_t *where = carve_where(engine, carver, queue_count);
     for (uint32_t i = 0; i < config->shard_count; i++)
         carve_shard(engine, carver, config, i, where);
@@ -205,7 +205,7 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
     carve(carver, 1, sizeof *engine);
     uint32_t *shard_of = carve(carver, config->partition_count, sizeof *shard_of);
     leat_slot *slots = carve(carver, config->records_max, sizeof *slots);
-    leat_table *tables = carve(carver, (size_t)config->shard_count * config->table_count, sizeof *tables);
+    leat_table_state *tables = carve(carver, (size_t)config->shard_count * config->table_count, sizeof *tables);
     carve_partitions(engine, carver, config);
     carve_shards(engine, carver, config);
     carve_jobs(engine, carver, config, parts_max(config));
@@ -236,7 +236,7 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
     engine->memory = carver.used;
     engine->now_us = INT64_MIN;
     engine->prng.state = config->seed;
-    engine->telling = (leat_list){LEAT_NONE, LEAT_NONE};
+    engine->emitting = (leat_list){LEAT_NONE, LEAT_NONE};
     engine->candidates = (leat_list){LEAT_NONE, LEAT_NONE};
     engine->full = (leat_list){LEAT_NONE, LEAT_NONE};
     leat_holding max = {config->bytes_max, config->records_max};

@@ -7,7 +7,7 @@
 
 static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
 {
-    uint32_t queues = engine->config.partition_count * LEAT_SUBS;
+    uint32_t queues = engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS;
     return queues + leat_partition_id(engine, partition) * LEAT_TIMER_COUNT + (uint32_t)timer;
 }
 
@@ -28,11 +28,11 @@ bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partitio
 
 static void queue_delay_over(leat_engine *engine, uint32_t id)
 {
-    leat_partition *partition = &engine->partitions[id / LEAT_SUBS];
+    leat_partition *partition = &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS];
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_WAITING && partition->waiting > 0);
     engine->queues[id].place = LEAT_QUEUE_QUIET;
     partition->waiting--;
-    leat_queue_wake(engine, partition, id % LEAT_SUBS);
+    leat_queue_wake(engine, partition, id % LEAT_ENGINE_SUBPARTITIONS);
 }
 
 static void partition_timer_over(leat_engine *engine, leat_partition *partition, leat_timer timer)
@@ -61,7 +61,7 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
 void leat_timers_over(leat_engine *engine)
 {
     int64_t now_us = engine->now_us;
-    uint32_t queues = engine->config.partition_count * LEAT_SUBS;
+    uint32_t queues = engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS;
     const leat_heap_entry *first = leat_heap_first(&engine->timers);
     while (first && first->key <= now_us) {
         uint32_t id = first->id;
@@ -79,36 +79,36 @@ void leat_timers_over(leat_engine *engine)
 
 /* Which states may follow which. */
 static const unsigned may_follow[] = {
-    [LEAT_UNASSIGNED] = TO(LEAT_WAITING) | TO(LEAT_CLAIMING),
-    [LEAT_WAITING] = TO(LEAT_CLAIMING) | TO(LEAT_STOPPED) | TO(LEAT_UNASSIGNED),
-    [LEAT_CLAIMING] = TO(LEAT_CLAIMING) | TO(LEAT_WAITING) | TO(LEAT_READING) | TO(LEAT_REVOKING) | TO(LEAT_STOPPED) |
-                      TO(LEAT_UNASSIGNED),
-    [LEAT_READING] = TO(LEAT_CLAIMING) | TO(LEAT_WAITING) | TO(LEAT_FENCED_OFF) | TO(LEAT_REVOKING) | TO(LEAT_STOPPED) |
-                     TO(LEAT_UNASSIGNED),
-    [LEAT_FENCED_OFF] = TO(LEAT_CLAIMING) | TO(LEAT_WAITING) | TO(LEAT_STOPPED) | TO(LEAT_UNASSIGNED),
-    [LEAT_REVOKING] = TO(LEAT_UNASSIGNED),
-    [LEAT_STOPPED] = TO(LEAT_UNASSIGNED),
+    [LEAT_ENGINE_UNASSIGNED] = TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_CLAIMING),
+    [LEAT_ENGINE_WAITING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_CLAIMING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_READING) | TO(LEAT_ENGINE_REVOKING) | TO(LEAT_ENGINE_STOPPED) |
+                      TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_READING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_FENCED_OFF) | TO(LEAT_ENGINE_REVOKING) | TO(LEAT_ENGINE_STOPPED) |
+                     TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_FENCED_OFF] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_REVOKING] = TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_STOPPED] = TO(LEAT_ENGINE_UNASSIGNED),
 };
 
-void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_partition_state state)
+void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_engine_partition_state state)
 {
     LEAT_ASSERT(may_follow[partition->state] & TO(state));
-    if (partition->state == LEAT_UNASSIGNED)
+    if (partition->state == LEAT_ENGINE_UNASSIGNED)
         engine->assigned++;
     partition->state = state;
-    if (state == LEAT_UNASSIGNED) {
+    if (state == LEAT_ENGINE_UNASSIGNED) {
         LEAT_ASSERT(engine->assigned > 0);
         engine->assigned--;
     }
-    leat_tell(engine, partition, 0);
+    leat_emit(engine, partition, 0);
 }
 
 void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->flying == 0);
-    if (partition->state != LEAT_READING || queue->count == 0)
+    if (partition->state != LEAT_ENGINE_READING || queue->count == 0)
         return;
     int64_t wait_us = leat_suspects_wait_us(engine, id);
     if (wait_us > 0) {
@@ -123,18 +123,18 @@ void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t su
 
 void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
-    if (partition->state != LEAT_READING)
+    if (partition->state != LEAT_ENGINE_READING)
         return;
     engine->queues[id].place = LEAT_QUEUE_WAITING;
     partition->waiting++;
     leat_heap_set(&engine->timers, id, engine->now_us + delay_us);
 }
 
-void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     if (queue->place == LEAT_QUEUE_READY) {
         leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id);
@@ -148,12 +148,12 @@ void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t su
 
 static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    leat_queue_hush(engine, partition, subpartition);
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBS + subpartition;
+    leat_queue_deactivate(engine, partition, subpartition);
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     if (queue->retry.dead)
-        leat_guard_take_back(engine, id);
-    leat_guard_let_go(engine, id, false);
+        leat_guard_retract(engine, id);
+    leat_guard_release(engine, id, false);
     leat_trouble_over(engine, id);
     if (queue->count > 0) {
         const leat_slot *head = &engine->pool.slots[queue->head];
@@ -172,12 +172,12 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
     partition->low = leat_partition_low(engine, partition);
-    leat_halt_leave(engine, partition);
-    if (partition->state == LEAT_READING)
+    leat_halt_partition_left(engine, partition);
+    if (partition->state == LEAT_ENGINE_READING)
         partition->away_us = engine->now_us;
     if (partition->position > partition->reread_to)
         partition->reread_to = partition->position;
-    for (uint32_t i = 0; i < LEAT_SUBS; i++)
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         drop_queue(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
     LEAT_ASSERT(partition->ready == 0 && partition->waiting == 0);
@@ -193,19 +193,19 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     partition->compact_running = false;
     partition->low_known = false;
     partition->position = -1;
-    partition->tell &= (uint8_t)~(LEAT_TELL_SEEK | LEAT_TELL_CONFIRM);
+    partition->tell &= (uint8_t)~(LEAT_EMIT_SEEK | LEAT_EMIT_CONFIRM);
     engine->room_grew = true;
-    leat_tell(engine, partition, 0);
+    leat_emit(engine, partition, 0);
 }
 
 void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us)
 {
     LEAT_ASSERT(partition->holding.records == 0 && !partition->claim_queued);
     if (leat_shard_of(engine, partition)->slots == 0) {
-        leat_partition_enter(engine, partition, LEAT_WAITING);
+        leat_partition_enter(engine, partition, LEAT_ENGINE_WAITING);
         return;
     }
-    leat_partition_enter(engine, partition, LEAT_CLAIMING);
+    leat_partition_enter(engine, partition, LEAT_ENGINE_CLAIMING);
     partition->claim_at_us = engine->now_us + delay_us;
     if (delay_us > 0)
         leat_timer_set(engine, partition, LEAT_TIMER_CLAIM, partition->claim_at_us);
@@ -213,18 +213,18 @@ void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_
         leat_schedule_claim(engine, partition);
 }
 
-void leat_partition_mishap(leat_engine *engine, leat_partition *partition, bool trial)
+void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool trial)
 {
     leat_partition_drop(engine, partition);
-    if (partition->state == LEAT_REVOKING) {
+    if (partition->state == LEAT_ENGINE_REVOKING) {
         leat_revoke_end(engine, partition);
         return;
     }
     /* The first time at once: a lost connection is common. Again and again with nothing applied between: with back-off,
      * or a server in trouble would have claim and batch chase each other. */
-    uint32_t before = trial ? 1 : partition->mishaps;
-    if (!trial && partition->mishaps < UINT8_MAX)
-        partition->mishaps++;
+    uint32_t before = trial ? 1 : partition->setbacks;
+    if (!trial && partition->setbacks < UINT8_MAX)
+        partition->setbacks++;
     const leat_engine_config *config = &engine->config;
     int64_t delay_us =
         before == 0 ? 0 : leat_backoff_us(&engine->prng, before, config->retry_min_us, config->retry_max_us);
@@ -234,26 +234,26 @@ void leat_partition_mishap(leat_engine *engine, leat_partition *partition, bool 
 void leat_partition_fence(leat_engine *engine, leat_partition *partition)
 {
     leat_partition_drop(engine, partition);
-    if (partition->state == LEAT_REVOKING) {
+    if (partition->state == LEAT_ENGINE_REVOKING) {
         leat_revoke_end(engine, partition);
         return;
     }
-    leat_partition_enter(engine, partition, LEAT_FENCED_OFF);
+    leat_partition_enter(engine, partition, LEAT_ENGINE_FENCED_OFF);
     int64_t min_us = engine->config.reclaim_min_us;
     partition->fenced_us = engine->now_us;
     partition->reclaim_us = engine->now_us + min_us + (int64_t)leat_prng_below(&engine->prng, (uint64_t)min_us);
     partition->confirmed = false;
-    leat_tell(engine, partition, LEAT_TELL_CONFIRM);
+    leat_emit(engine, partition, LEAT_EMIT_CONFIRM);
     leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM, engine->now_us + min_us);
 }
 
 void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask)
 {
-    LEAT_ASSERT(partition->state == LEAT_FENCED_OFF);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_FENCED_OFF);
     if (!partition->confirmed) {
         if (!ask)
             return;
-        leat_tell(engine, partition, LEAT_TELL_CONFIRM);
+        leat_emit(engine, partition, LEAT_EMIT_CONFIRM);
         leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM, engine->now_us + engine->config.reclaim_min_us);
         return;
     }
@@ -262,25 +262,25 @@ void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool
         return;
     }
     leat_timer_clear(engine, partition, LEAT_TIMER_CONFIRM);
-    partition->tell &= (uint8_t)~LEAT_TELL_CONFIRM;
+    partition->tell &= (uint8_t)~LEAT_EMIT_CONFIRM;
     leat_partition_claim(engine, partition, 0);
 }
 
 void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason)
 {
     leat_partition_drop(engine, partition);
-    leat_partition_enter(engine, partition, LEAT_STOPPED);
+    leat_partition_enter(engine, partition, LEAT_ENGINE_STOPPED);
     size_t at = 0;
     for (; reason[at] && at + 1 < sizeof partition->reason; at++)
         partition->reason[at] = reason[at];
     partition->reason[at] = 0;
 }
 
-void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_progress *progress)
+void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_engine_progress *progress)
 {
     LEAT_ASSERT(partition->holding.records == 0 && partition->batches == 0);
     LEAT_ASSERT(progress->next_seq > progress->base_seq);
-    leat_partition_enter(engine, partition, LEAT_READING);
+    leat_partition_enter(engine, partition, LEAT_ENGINE_READING);
     partition->progress = *progress;
     partition->low_known = true;
     partition->position = -1;
@@ -288,7 +288,7 @@ void leat_partition_read(leat_engine *engine, leat_partition *partition, const l
     leat_suspects_claimed(engine, partition);
     /* Rows that others have left are worth a compaction too: else an idle partition would read them at each claim. */
     partition->moved = progress->next_seq - 1 > progress->base_seq;
-    leat_tell(engine, partition, LEAT_TELL_SEEK);
+    leat_emit(engine, partition, LEAT_EMIT_SEEK);
     leat_partition_commit(engine, partition, false);
     leat_partition_compact_later(engine, partition);
 }

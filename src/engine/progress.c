@@ -1,7 +1,7 @@
 #include "engine/progress.h"
 
-void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoch, int64_t base_seq,
-                         const int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS], int64_t low, leat_newest newest)
+void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim, int64_t epoch, int64_t base_seq,
+                         const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low, leat_engine_newest newest)
 {
     LEAT_ASSERT(low >= -1);
     LEAT_ASSERT(base_seq >= 0);
@@ -11,18 +11,18 @@ void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoc
     progress->next_seq = base_seq + 1;
     progress->low = low;
     progress->newest = newest;
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         progress->offsets[i] = base_offsets[i] > low ? base_offsets[i] : low;
         progress->last_seq[i] = 0;
     }
 }
 
-int leat_progress_row(leat_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
+int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
                       uint32_t count, int64_t at_ms, int32_t leader_epoch)
 {
-    leat_newest newest = {-1, at_ms, leader_epoch};
+    leat_engine_newest newest = {-1, at_ms, leader_epoch};
     for (uint32_t i = 0; i < count; i++) {
-        if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_PROGRESS_SUBPARTITIONS)
+        if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_ENGINE_SUBPARTITIONS)
             return -1;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -34,28 +34,28 @@ int leat_progress_row(leat_progress *progress, int64_t seq, const int16_t *subpa
             progress->last_seq[at] = seq;
         }
     }
-    leat_progress_applied(progress, newest);
+    leat_engine_progress_applied(progress, newest);
     /* Also for a row that moved nothing: its number is used. */
     if (seq >= progress->next_seq)
         progress->next_seq = seq + 1;
     return 0;
 }
 
-void leat_progress_applied(leat_progress *progress, leat_newest record)
+void leat_engine_progress_applied(leat_engine_progress *progress, leat_engine_newest record)
 {
     if (record.offset > progress->newest.offset)
         progress->newest = record;
 }
 
-int64_t leat_progress_read_from(const leat_progress *progress)
+int64_t leat_engine_progress_read_from(const leat_engine_progress *progress)
 {
     return progress->newest.offset <= progress->low ? progress->newest.offset : progress->low + 1;
 }
 
-int64_t leat_progress_high(const leat_progress *progress)
+int64_t leat_engine_progress_high(const leat_engine_progress *progress)
 {
     int64_t high = progress->low;
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         if (progress->offsets[i] > high)
             high = progress->offsets[i];
     }

@@ -10,46 +10,46 @@
 
 #include "base/base.h"
 
-enum { LEAT_PROGRESS_SUBPARTITIONS = 64 };
+enum { LEAT_ENGINE_SUBPARTITIONS = 64 };
 
-typedef struct leat_claim {
+typedef struct leat_engine_claim {
     uint8_t token[16];
-} leat_claim;
+} leat_engine_claim;
 
 /* The highest record that is applied. It tells whether the log is still the one it stood in: the log is cut from behind, so what
  * was cut off and written anew has taken it along, and has a higher leader epoch. What was read above it and not applied needs no such
  * mark: nobody skips it. */
-typedef struct leat_newest {
+typedef struct leat_engine_newest {
     int64_t offset; /* -1: none was ever applied */
     int64_t at_ms;  /* its timestamp; 0: unknown */
     int32_t epoch;  /* its leader epoch; -1: unknown */
-} leat_newest;
+} leat_engine_newest;
 
-typedef struct leat_progress {
-    leat_claim claim;
+typedef struct leat_engine_progress {
+    leat_engine_claim claim;
     int64_t epoch;                                  /* for people */
     int64_t base_seq;                               /* every batch up to here is in base_offsets */
     int64_t next_seq;                               /* numbers the next send; a failed one is never used again */
     int64_t low;                                    /* a position: all up to this offset is applied, whether or not a
                                                        record stands there. -1: nothing yet */
-    leat_newest newest;
-    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];   /* last applied offset, never below `low` */
-    int64_t last_seq[LEAT_PROGRESS_SUBPARTITIONS];  /* the batch that took it there; 0: it came from base or low */
-} leat_progress;
+    leat_engine_newest newest;
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];   /* last applied offset, never below `low` */
+    int64_t last_seq[LEAT_ENGINE_SUBPARTITIONS];  /* the batch that took it there; 0: it came from base or low */
+} leat_engine_progress;
 
 /* Starts from the row of leat.partitions. `base_offsets` has one offset a subpartition, -1: none. */
-void leat_progress_begin(leat_progress *progress, leat_claim claim, int64_t epoch, int64_t base_seq,
-                         const int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS], int64_t low, leat_newest newest);
+void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim, int64_t epoch, int64_t base_seq,
+                         const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low, leat_engine_newest newest);
 /* Takes in one row of leat.progress, in any order of seq; timestamp and leader epoch are of the record at the greatest of
  * `offsets`. Returns -1 when a subpartition is out of range. */
-int leat_progress_row(leat_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
+int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
                       uint32_t count, int64_t at_ms, int32_t leader_epoch) LEAT_MUST_CHECK;
 /* The record is applied: it may be the newest one. */
-void leat_progress_applied(leat_progress *progress, leat_newest record);
+void leat_engine_progress_applied(leat_engine_progress *progress, leat_engine_newest record);
 /* The offset to read the log from, -1: its start. Behind `low`, or from the newest record on where it stands before that: its
  * timestamp is compared, and a record between it and `low` was not there when that was read. */
-int64_t leat_progress_read_from(const leat_progress *progress);
+int64_t leat_engine_progress_read_from(const leat_engine_progress *progress);
 /* The highest offset any subpartition has: what was lost from the log up to here was not necessarily unapplied. */
-int64_t leat_progress_high(const leat_progress *progress);
+int64_t leat_engine_progress_high(const leat_engine_progress *progress);
 
 #endif

@@ -77,14 +77,14 @@ bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since
     return flows && read_us <= since_us;
 }
 
-leat_verdict leat_retry_hold(leat_retry *retry)
+leat_retry_verdict leat_retry_hold(leat_retry *retry)
 {
     retry->held = true;
     count_up(&retry->delays);
     return LEAT_HELD;
 }
 
-leat_verdict leat_retry_bury(leat_retry *retry, leat_outcome refused_with)
+leat_retry_verdict leat_retry_bury(leat_retry *retry, leat_engine_outcome refused_with)
 {
     LEAT_ASSERT(retry->refused && retry->alone && retry->limit == 1 && !retry->guarded);
     retry->dead = true;
@@ -101,13 +101,13 @@ void leat_retry_revive(leat_retry *retry)
     retry->own = false;
 }
 
-static leat_verdict later(leat_retry *retry)
+static leat_retry_verdict later(leat_retry *retry)
 {
     count_up(&retry->delays);
     return LEAT_LATER;
 }
 
-static leat_verdict contended(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict contended(leat_retry *retry, const leat_attempt *attempt)
 {
     count_up(&retry->contentions);
     if (retry->contentions == 1)
@@ -123,7 +123,7 @@ static leat_verdict contended(leat_retry *retry, const leat_attempt *attempt)
     return later(retry);
 }
 
-static leat_verdict not_looked_yet(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict not_looked_yet(leat_retry *retry, const leat_attempt *attempt)
 {
     if (attempt->now_us - retry->refused_us >= LOOK_UNSAID_US)
         return leat_retry_hold(retry);
@@ -136,7 +136,7 @@ static int64_t patience_ends_us(const leat_retry *retry, const leat_attempt *att
     return leat_retry_since_us(retry, attempt->read_us) + attempt->patience_us;
 }
 
-static leat_verdict not_yet(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict not_yet(leat_retry *retry, const leat_attempt *attempt)
 {
     bool was_last = retry->waiting && retry->last_call;
     retry->waiting = true;
@@ -159,7 +159,7 @@ int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, 
 }
 
 /* It is said at once: nobody knows it, or it names what it is not. */
-static leat_verdict record_error(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict record_error(leat_retry *retry, const leat_attempt *attempt)
 {
     if (!retry->own)
         retry->table_applied = attempt->table_applied;
@@ -174,7 +174,7 @@ static leat_verdict record_error(leat_retry *retry, const leat_attempt *attempt)
 }
 
 /* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. */
-static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
+static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome outcome, const leat_attempt *attempt)
 {
     retry->alone = true;
     retry->suspects = 1;
@@ -183,18 +183,18 @@ static leat_verdict refused_alone(leat_retry *retry, leat_outcome outcome, const
     retry->refused = true;
     if (first)
         retry->refused_us = attempt->now_us;
-    retry->own = retry->own && outcome == LEAT_RECORD_ERROR;
-    if (outcome == LEAT_NOT_YET)
+    retry->own = retry->own && outcome == LEAT_ENGINE_RECORD_ERROR;
+    if (outcome == LEAT_ENGINE_NOT_YET)
         return not_yet(retry, attempt);
     retry->waiting = false;
-    if (outcome == LEAT_RECORD_ERROR)
+    if (outcome == LEAT_ENGINE_RECORD_ERROR)
         return record_error(retry, attempt);
-    if (outcome == LEAT_DRIFT)
+    if (outcome == LEAT_ENGINE_DRIFT)
         retry->unwell_us = attempt->now_us;
-    if (outcome == LEAT_DRIFT)
+    if (outcome == LEAT_ENGINE_DRIFT)
         return first ? later(retry) : leat_retry_hold(retry);
     /* Never the first time: no look has begun later than now. */
-    bool looked = attempt->looked_us == INT64_MAX || attempt->looked_us > retry->refused_us;
+    bool looked = attempt->catalog_read_us == INT64_MAX || attempt->catalog_read_us > retry->refused_us;
     return looked ? LEAT_DEAD : not_looked_yet(retry, attempt);
 }
 
@@ -215,7 +215,7 @@ static void narrow(leat_retry *retry, const leat_attempt *attempt)
     retry->limit = piece(retry);
 }
 
-static leat_verdict refused(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
+static leat_retry_verdict refused(leat_retry *retry, leat_engine_outcome outcome, const leat_attempt *attempt)
 {
     if (is_one_record(attempt))
         return refused_alone(retry, outcome, attempt);
@@ -225,7 +225,7 @@ static leat_verdict refused(leat_retry *retry, leat_outcome outcome, const leat_
 
 /* The first time all of the batch wait and wake together, so that they can share one again. After that it has to be found out
  * whose it is: the shard's, and then nothing gets through, or a record's. */
-static leat_verdict outage(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict outage(leat_retry *retry, const leat_attempt *attempt)
 {
     bool is_first = retry->delays == 0;
     bool others_pass = attempt->shard_applied != retry->shard_applied;
@@ -243,35 +243,35 @@ static leat_verdict outage(leat_retry *retry, const leat_attempt *attempt)
 }
 
 /* It waits in any case: the refusals of its record, which go on between, must not let it spin. */
-static leat_verdict letter_failed(leat_retry *retry, leat_outcome outcome)
+static leat_retry_verdict letter_failed(leat_retry *retry, leat_engine_outcome outcome)
 {
     leat_retry_revive(retry);
-    if (outcome == LEAT_NOT_UNDERSTOOD)
+    if (outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
         return LEAT_HALT;
-    bool passes = outcome == LEAT_OUTAGE || (outcome == LEAT_CONTENTION && retry->delays < CONTENTIONS_UNSAID);
+    bool passes = outcome == LEAT_ENGINE_OUTAGE || (outcome == LEAT_ENGINE_CONTENTION && retry->delays < CONTENTIONS_UNSAID);
     return passes ? later(retry) : leat_retry_hold(retry);
 }
 
-leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt)
+leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome, const leat_attempt *attempt)
 {
     LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
-    LEAT_ASSERT(outcome == LEAT_CONTENTION || outcome == LEAT_OUTAGE || outcome == LEAT_BAD_DATA ||
-                outcome == LEAT_NOT_YET || outcome == LEAT_DRIFT || outcome == LEAT_RECORD_ERROR ||
-                outcome == LEAT_NOT_UNDERSTOOD);
-    if (outcome == LEAT_OUTAGE || outcome == LEAT_NOT_UNDERSTOOD)
+    LEAT_ASSERT(outcome == LEAT_ENGINE_CONTENTION || outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_BAD_DATA ||
+                outcome == LEAT_ENGINE_NOT_YET || outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR ||
+                outcome == LEAT_ENGINE_NOT_UNDERSTOOD);
+    if (outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
         retry->waiting = retry->own = false;
-    if (outcome == LEAT_NOT_UNDERSTOOD)
+    if (outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
         retry->unwell_us = attempt->now_us;
     if (retry->dead)
         return letter_failed(retry, outcome);
-    if (outcome == LEAT_CONTENTION || (attempt->races && !retry->refused && retry->contentions < RACES_LOST))
+    if (outcome == LEAT_ENGINE_CONTENTION || (attempt->races && !retry->refused && retry->contentions < RACES_LOST))
         return contended(retry, attempt);
     retry->contentions = 0;
-    if (outcome == LEAT_OUTAGE)
+    if (outcome == LEAT_ENGINE_OUTAGE)
         return outage(retry, attempt);
     if (attempt->elsewhere)
         return LEAT_AGAIN;
-    if (outcome == LEAT_NOT_UNDERSTOOD) {
+    if (outcome == LEAT_ENGINE_NOT_UNDERSTOOD) {
         retry->alone = true;
         return LEAT_HALT;
     }

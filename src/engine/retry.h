@@ -47,7 +47,7 @@ typedef struct leat_retry {
     uint32_t trouble;    /* leat_shard.trouble when that was found; meaningful while `dead` */
     bool held;           /* by a single record that is refused, or by a lock that does not go away: said */
     bool guarded;        /* held by the guard of its table (guard.c), which has set this */
-    leat_outcome dead_by;
+    leat_engine_outcome dead_by;
     int64_t refused_us;
     uint64_t shard_applied; /* leat_attempt's at the last outage of a statement with records */
     uint64_t table_applied; /* leat_attempt's; meaningful while `own` */
@@ -63,23 +63,23 @@ typedef struct leat_attempt {
     int32_t culprit;   /* the refused record's index among them; -1: not known; see `elsewhere` */
     bool elsewhere;    /* the refused record is known and of another subpartition */
     bool preceded;     /* something of its shard was read before its head and may still bring what that lacks */
-    bool of_rows;      /* as in leat_job_result */
+    bool of_rows;      /* as in leat_engine_job_result */
     bool races;
     uint64_t shard_applied; /* batches that were applied in its shard so far */
     uint64_t table_applied; /* records of its head's table that were applied there so far */
     int64_t now_us;
     int64_t read_us;   /* when its head was read, or its shard went on after a halt, if that is later */
-    int64_t looked_us; /* leat_job_result */
+    int64_t catalog_read_us; /* leat_engine_job_result */
     int64_t patience_us;
 } leat_attempt;
 
-typedef enum leat_verdict {
+typedef enum leat_retry_verdict {
     LEAT_AGAIN, /* at once */
     LEAT_LATER, /* after a back-off */
     LEAT_HELD,  /* after a back-off, and a single record holds it: to be said loudly */
     LEAT_DEAD,  /* one record, alone in its batch, is refused for good: leat_retry_bury it or leat_retry_hold it */
     LEAT_HALT,  /* not understood: the shard halts. Whoever is its probe: leat_retry_hold; all others: at once, alone */
-} leat_verdict;
+} leat_retry_verdict;
 
 /* A batch was applied that had `records` of this subpartition. `batch_records_max`: where a limit ends to be one. */
 void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max);
@@ -97,10 +97,10 @@ bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since
 /* How long the delay `delay_us` may be for a record with which there is patience: it is tried when that ends. */
 int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us);
 /* A batch failed with an ERROR (contention, outage or a refusal). */
-leat_verdict leat_retry_failed(leat_retry *retry, leat_outcome outcome, const leat_attempt *attempt);
+leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome, const leat_attempt *attempt);
 /* What a verdict may come to: it is tried again as it is (LEAT_HELD), or as a dead letter (LEAT_AGAIN). */
-leat_verdict leat_retry_hold(leat_retry *retry);
-leat_verdict leat_retry_bury(leat_retry *retry, leat_outcome refused_with);
+leat_retry_verdict leat_retry_hold(leat_retry *retry);
+leat_retry_verdict leat_retry_bury(leat_retry *retry, leat_engine_outcome refused_with);
 /* The verdict does not count any more: nothing is known of the record. A dead letter that fails does this by itself. */
 void leat_retry_revive(leat_retry *retry);
 

@@ -14,15 +14,15 @@ static void wait_at_most(leat_engine *engine, leat_partition *partition, leat_re
 
 static void begin_reading(leat_engine *engine, leat_partition *partition)
 {
-    leat_partition_enter(engine, partition, LEAT_REVOKING);
-    leat_halt_leave(engine, partition);
-    for (uint32_t i = 0; i < LEAT_SUBS; i++)
-        leat_queue_hush(engine, partition, i);
+    leat_partition_enter(engine, partition, LEAT_ENGINE_REVOKING);
+    leat_halt_partition_left(engine, partition);
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+        leat_queue_deactivate(engine, partition, i);
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
     leat_schedule_forget(engine, partition);
     leat_full_clear(engine, partition);
     /* A seek that was not told yet is not wanted any more. */
-    partition->tell &= (uint8_t)~LEAT_TELL_SEEK;
+    partition->tell &= (uint8_t)~LEAT_EMIT_SEEK;
     wait_at_most(engine, partition, LEAT_REVOKE_BATCHES);
     leat_revoke_go_on(engine, partition);
 }
@@ -30,26 +30,26 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
 void leat_revoke_begin(leat_engine *engine, leat_partition *partition)
 {
     switch (partition->state) {
-    case LEAT_UNASSIGNED:
-        leat_tell(engine, partition, LEAT_TELL_REVOKED);
+    case LEAT_ENGINE_UNASSIGNED:
+        leat_emit(engine, partition, LEAT_EMIT_REVOKED);
         break;
-    case LEAT_REVOKING:
+    case LEAT_ENGINE_REVOKING:
         break;
-    case LEAT_READING:
+    case LEAT_ENGINE_READING:
         begin_reading(engine, partition);
         break;
-    case LEAT_CLAIMING:
+    case LEAT_ENGINE_CLAIMING:
         if (partition->claim_running) {
             leat_timer_clear(engine, partition, LEAT_TIMER_CLAIM);
-            leat_partition_enter(engine, partition, LEAT_REVOKING);
+            leat_partition_enter(engine, partition, LEAT_ENGINE_REVOKING);
             wait_at_most(engine, partition, LEAT_REVOKE_CLAIM);
             break;
         }
         leat_revoke_end(engine, partition);
         break;
-    case LEAT_WAITING:
-    case LEAT_FENCED_OFF:
-    case LEAT_STOPPED:
+    case LEAT_ENGINE_WAITING:
+    case LEAT_ENGINE_FENCED_OFF:
+    case LEAT_ENGINE_STOPPED:
         leat_revoke_end(engine, partition);
         break;
     }
@@ -70,7 +70,7 @@ static void last_compaction(leat_engine *engine, leat_partition *partition)
 
 void leat_revoke_go_on(leat_engine *engine, leat_partition *partition)
 {
-    if (partition->state != LEAT_REVOKING)
+    if (partition->state != LEAT_ENGINE_REVOKING)
         return;
     bool over = engine->now_us >= partition->revoke_until_us;
     switch (partition->revoke_step) {
@@ -97,6 +97,6 @@ void leat_revoke_end(leat_engine *engine, leat_partition *partition)
 {
     leat_partition_commit(engine, partition, true);
     leat_partition_drop(engine, partition);
-    leat_partition_enter(engine, partition, LEAT_UNASSIGNED);
-    leat_tell(engine, partition, LEAT_TELL_REVOKED);
+    leat_partition_enter(engine, partition, LEAT_ENGINE_UNASSIGNED);
+    leat_emit(engine, partition, LEAT_EMIT_REVOKED);
 }

@@ -16,7 +16,7 @@ void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
 
 void leat_schedule_claim(leat_engine *engine, leat_partition *partition)
 {
-    LEAT_ASSERT(partition->state == LEAT_CLAIMING && partition->claim_at_us <= engine->now_us);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_CLAIMING && partition->claim_at_us <= engine->now_us);
     if (partition->claim_running || partition->claim_queued)
         return;
     leat_shard *shard = leat_shard_of(engine, partition);
@@ -27,7 +27,7 @@ void leat_schedule_claim(leat_engine *engine, leat_partition *partition)
 
 void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bool first)
 {
-    LEAT_ASSERT(partition->state == LEAT_READING || partition->state == LEAT_REVOKING);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_REVOKING);
     LEAT_ASSERT(!partition->compact_queued && !partition->compact_running);
     leat_shard *shard = leat_shard_of(engine, partition);
     partition->compact_queued = true;
@@ -51,7 +51,7 @@ void leat_schedule_forget(leat_engine *engine, leat_partition *partition)
     partition->compact_queued = false;
 }
 
-static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_job_kind kind)
+static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_engine_job_kind kind)
 {
     uint32_t id = leat_list_pop(engine, &engine->jobs_free, leat_link_job);
     LEAT_ASSERT(id != LEAT_NONE && shard->running < shard->slots);
@@ -75,14 +75,14 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_job_
     return slot;
 }
 
-static const leat_job *next_claim(leat_engine *engine, leat_shard *shard)
+static const leat_engine_job *next_claim(leat_engine *engine, leat_shard *shard)
 {
     uint32_t id = leat_list_pop(engine, &shard->claims, leat_link_claim);
     if (id == LEAT_NONE)
         return NULL;
     leat_partition *partition = &engine->partitions[id];
-    LEAT_ASSERT(partition->state == LEAT_CLAIMING && !partition->claim_running);
-    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_CLAIM);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_CLAIMING && !partition->claim_running);
+    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_CLAIM);
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     partition->claim_queued = false;
@@ -105,17 +105,17 @@ static void need(int64_t *needs, uint32_t *count, int64_t seq)
 }
 
 /* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
-static void fill_compaction(const leat_engine *engine, leat_compaction *compaction, const leat_partition *partition,
+static void fill_compaction(const leat_engine *engine, leat_engine_compaction *compaction, const leat_partition *partition,
                             int64_t base_seq)
 {
-    const leat_progress *progress = &partition->progress;
+    const leat_engine_progress *progress = &partition->progress;
     compaction->partition = leat_partition_id(engine, partition);
     compaction->claim = progress->claim;
     compaction->base_seq = base_seq;
     compaction->low = leat_partition_low(engine, partition);
     compaction->newest = progress->newest;
     compaction->needs_count = 0;
-    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         int64_t offset = progress->offsets[i];
         compaction->base_offsets[i] = offset > compaction->low ? offset : compaction->low;
         need(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
@@ -130,32 +130,32 @@ static bool compaction_overdue(const leat_engine *engine, const leat_shard *shar
     const leat_partition *partition = &engine->partitions[id];
     /* What only verifies is in no hurry: it must not take a slow shard's connection from batches. */
     int64_t late_us = partition->moved ? engine->config.compact_every_us : engine->config.verify_every_us;
-    return partition->state == LEAT_REVOKING || engine->now_us - partition->compact_at_us >= late_us;
+    return partition->state == LEAT_ENGINE_REVOKING || engine->now_us - partition->compact_at_us >= late_us;
 }
 
-static const leat_job *next_compaction(leat_engine *engine, leat_shard *shard)
+static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *shard)
 {
     uint32_t id = leat_list_pop(engine, &shard->compactions, leat_link_compaction);
     if (id == LEAT_NONE)
         return NULL;
     leat_partition *partition = &engine->partitions[id];
-    LEAT_ASSERT(partition->state == LEAT_READING || partition->state == LEAT_REVOKING);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_REVOKING);
     LEAT_ASSERT(!partition->compact_running);
     partition->compact_queued = false;
     int64_t base_seq = leat_partition_take_base(engine, partition);
     if (partition->moved && base_seq <= partition->progress.base_seq) {
         /* An old batch is still open: nothing to write yet. */
         leat_partition_compact_later(engine, partition);
-        LEAT_ASSERT(partition->state == LEAT_READING);
+        LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
         return next_compaction(engine, shard);
     }
-    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_COMPACT);
+    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_COMPACT);
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     fill_compaction(engine, &slot->job.compaction, partition, base_seq);
     partition->moved = false;
     partition->compact_running = true;
-    if (partition->state == LEAT_REVOKING)
+    if (partition->state == LEAT_ENGINE_REVOKING)
         partition->revoke_step = LEAT_REVOKE_COMPACTING;
     return &slot->job;
 }
@@ -165,16 +165,16 @@ static const leat_job *next_compaction(leat_engine *engine, leat_shard *shard)
 static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id, uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
-    uint32_t at = id / LEAT_SUBS;
+    uint32_t at = id / LEAT_ENGINE_SUBPARTITIONS;
     leat_partition *partition = &engine->partitions[at];
-    LEAT_ASSERT(partition->state == LEAT_READING && records > 0 && records <= queue->count);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING && records > 0 && records <= queue->count);
     leat_ready_remove(&shard->ready, engine->queues, id);
     queue->place = LEAT_QUEUE_FLYING;
     queue->flying = records;
     slot->trial = slot->trial || leat_narrow_on_trial(&queue->narrow);
     partition->ready--;
     partition->flying += records;
-    partition->picked |= UINT64_C(1) << (id % LEAT_SUBS);
+    partition->picked |= UINT64_C(1) << (id % LEAT_ENGINE_SUBPARTITIONS);
     engine->picked[at / 64] |= UINT64_C(1) << (at % 64);
     slot->queues++;
 }
@@ -193,7 +193,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
     leat_queue *queue = &engine->queues[id];
     uint64_t bytes;
     if (queue->retry.dead && queue->retry.trouble != shard->trouble) {
-        leat_guard_take_back(engine, id);
+        leat_guard_retract(engine, id);
         leat_retry_revive(&queue->retry);
     }
     uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, engine->config.batch_records_max),
@@ -228,17 +228,17 @@ static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *
     }
 }
 
-static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *part, uint32_t subpartition)
+static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engine_batch_part *part, uint32_t subpartition)
 {
-    leat_newest last = {.offset = -1};
+    leat_engine_newest last = {.offset = -1};
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
-    leat_batch_record *record = &batch->records[batch->record_count];
+    leat_engine_batch_record *record = &batch->records[batch->record_count];
     uint32_t at = queue->head;
     for (uint32_t i = 0; i < queue->flying; i++) {
         const leat_slot *slot = &engine->pool.slots[at];
         LEAT_ASSERT(slot->offset > last.offset);
-        last = (leat_newest){slot->offset, slot->at_ms, slot->epoch};
-        record[i] = (leat_batch_record){.payload = slot->payload,
+        last = (leat_engine_newest){slot->offset, slot->at_ms, slot->epoch};
+        record[i] = (leat_engine_batch_record){.payload = slot->payload,
                                         .offset = slot->offset,
                                         .partition = part->partition,
                                         .subpartition = (uint16_t)subpartition};
@@ -252,16 +252,16 @@ static void fill_queue(leat_engine *engine, leat_batch *batch, leat_batch_part *
         part->newest = last;
 }
 
-static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
+static void fill_part(leat_engine *engine, leat_engine_batch *batch, uint32_t id)
 {
     leat_partition *partition = &engine->partitions[id];
-    leat_batch_part *part = &batch->parts[batch->part_count++];
+    leat_engine_batch_part *part = &batch->parts[batch->part_count++];
     part->partition = id;
     part->incarnation = partition->incarnation;
     part->claim = partition->progress.claim;
     part->seq = partition->progress.next_seq++;
     part->count = 0;
-    part->newest = (leat_newest){.offset = -1};
+    part->newest = (leat_engine_newest){.offset = -1};
     part->needs_count = 0;
     for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
         uint32_t subpartition = (uint32_t)__builtin_ctzll(left);
@@ -272,7 +272,7 @@ static void fill_part(leat_engine *engine, leat_batch *batch, uint32_t id)
     partition->batches++;
 }
 
-static const leat_job *fill_batch(leat_engine *engine, leat_job_slot *slot)
+static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slot)
 {
     LEAT_ASSERT(slot->queues > 0);
     uint32_t words = (engine->config.partition_count + 63) / 64;
@@ -307,13 +307,13 @@ static lane next_lane(const leat_shard *shard)
     return LANES;
 }
 
-static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
+static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
 {
     lane next = next_lane(shard);
     if (next == LANES)
         return NULL;
     shard->lane = (uint8_t)next;
-    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_BATCH);
+    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_BATCH);
     if (next == LANE_SHARED)
         choose_shared(engine, slot, shard);
     else
@@ -324,20 +324,20 @@ static const leat_job *next_batch(leat_engine *engine, leat_shard *shard)
 }
 
 /* All that a halted shard tries. */
-static const leat_job *next_probe(leat_engine *engine, leat_shard *shard)
+static const leat_engine_job *next_probe(leat_engine *engine, leat_shard *shard)
 {
     if (engine->queues[shard->probe].place != LEAT_QUEUE_READY)
         return NULL;
-    leat_job_slot *slot = take_job(engine, shard, LEAT_JOB_BATCH);
+    leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_BATCH);
     choose_alone(engine, slot, shard, shard->probe);
     return fill_batch(engine, slot);
 }
 
-static const leat_job *next_of_shard(leat_engine *engine, leat_shard *shard)
+static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *shard)
 {
     if (shard->running >= shard->slots)
         return NULL;
-    const leat_job *job = next_claim(engine, shard);
+    const leat_engine_job *job = next_claim(engine, shard);
     if (!job && shard->probe != LEAT_NONE)
         return next_probe(engine, shard);
     if (!job && compaction_overdue(engine, shard))
@@ -347,13 +347,13 @@ static const leat_job *next_of_shard(leat_engine *engine, leat_shard *shard)
     return job ? job : next_compaction(engine, shard);
 }
 
-const leat_job *leat_schedule_next(leat_engine *engine)
+const leat_engine_job *leat_schedule_next(leat_engine *engine)
 {
     while (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) {
         uint32_t id = leat_list_pop(engine, &engine->candidates, leat_link_candidate);
         leat_shard *shard = &engine->shards[id];
         shard->candidate = false;
-        const leat_job *job = next_of_shard(engine, shard);
+        const leat_engine_job *job = next_of_shard(engine, shard);
         if (job) {
             /* It may have more; behind the others. */
             leat_schedule_shard(engine, shard);

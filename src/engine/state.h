@@ -29,10 +29,10 @@
 #include "engine/ready.h"
 #include "engine/batch_size.h"
 
-#define LEAT_SUBS ((uint32_t)LEAT_PROGRESS_SUBPARTITIONS)
+#define LEAT_ENGINE_SUBPARTITIONS ((uint32_t)LEAT_ENGINE_SUBPARTITIONS)
 
 /* A held subpartition is mentioned so often at most. */
-#define LEAT_SAY_EVERY_US (60 * INT64_C(1000000))
+#define LEAT_NOTICE_EVERY_US (60 * INT64_C(1000000))
 
 typedef enum leat_timer {
     LEAT_TIMER_CLAIM,
@@ -44,12 +44,12 @@ typedef enum leat_timer {
 } leat_timer;
 
 /* What a partition has to tell, in this order: REVOKED before what a new assignment brings. PAUSE and RESUME come after
- * SEEK and follow from `told_paused`. */
+ * SEEK and follow from `emitted_paused`. */
 enum {
-    LEAT_TELL_COMMIT = 1,
-    LEAT_TELL_REVOKED = 2,
-    LEAT_TELL_SEEK = 4,
-    LEAT_TELL_CONFIRM = 8,
+    LEAT_EMIT_COMMIT = 1,
+    LEAT_EMIT_REVOKED = 2,
+    LEAT_EMIT_SEEK = 4,
+    LEAT_EMIT_CONFIRM = 8,
 };
 
 typedef enum leat_revoke_step {
@@ -66,10 +66,10 @@ typedef struct leat_list {
 } leat_list;
 
 typedef struct leat_partition {
-    leat_partition_state state;
+    leat_engine_partition_state state;
     uint32_t shard;
     uint32_t incarnation;
-    leat_progress progress; /* since the claim; `low` stays as claimed: leat_partition_low has the newer */
+    leat_engine_progress progress; /* since the claim; `low` stays as claimed: leat_partition_low has the newer */
     int64_t position;       /* every record below it was disposed of since the claim: taken, or skipped as applied. Moves while
                                READING only; -1 before the first */
     int64_t away_us;        /* since when it is not read, though it is ours; 0: it is */
@@ -96,7 +96,7 @@ typedef struct leat_partition {
     int64_t claim_at_us;
     uint32_t claim_next;
     uint8_t claim_failures; /* in a row */
-    uint8_t mishaps;        /* unknown outcomes and databases gone back in a row, nothing applied between */
+    uint8_t setbacks;        /* unknown outcomes and databases gone back in a row, nothing applied between */
 
     bool moved;             /* applied something, or a new low water, since the last compaction was made */
     bool compact_running;   /* of this incarnation */
@@ -115,10 +115,10 @@ typedef struct leat_partition {
     int64_t revoke_until_us;
 
     bool sought;            /* told to seek since it was assigned: before that nothing is read */
-    bool told_paused;
+    bool emitted_paused;
     uint8_t tell;
-    bool telling;           /* in the engine's list of those with something to tell */
-    uint32_t tell_next;
+    bool emitting;           /* in the engine's list of those with something to tell */
+    uint32_t emit_next;
     char reason[512];
 } leat_partition;
 
@@ -151,7 +151,7 @@ typedef struct leat_share {
 } leat_share;
 
 /* What a table is to its dead letters, in one shard. */
-typedef struct leat_table {
+typedef struct leat_table_state {
     int64_t minute_us;  /* the minute that is counted began then */
     uint32_t in_minute; /* records given up in it */
     uint64_t applied;   /* records, ever */
@@ -160,27 +160,27 @@ typedef struct leat_table {
     leat_share now;     /* what was decided lately */
     leat_share before;  /* what was before that */
     bool stopped;       /* it gives up none until one of those is applied, or there are none left */
-} leat_table;
+} leat_table_state;
 
 /* A queue whose head is tried in vain. */
 typedef struct leat_mark {
     bool is_set;
-    leat_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
+    leat_engine_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
     int64_t since_us;     /* when the first attempt was begun */
 } leat_mark;
 
 /* What a job that is done has to say, in this order. */
 enum {
-    LEAT_SAY_TABLE_STOPPED = 1,
-    LEAT_SAY_STALLED = 2,
-    LEAT_SAY_HALTED = 4,
-    LEAT_SAY_DEAD = 8,
+    LEAT_NOTICE_TABLE_STOPPED = 1,
+    LEAT_NOTICE_STALLED = 2,
+    LEAT_NOTICE_HALTED = 4,
+    LEAT_NOTICE_DEAD = 8,
 };
 
-typedef enum leat_slot_state { LEAT_JOB_FREE, LEAT_JOB_RUNNING, LEAT_JOB_SAYING } leat_slot_state;
+typedef enum leat_slot_state { LEAT_JOB_FREE, LEAT_JOB_RUNNING, LEAT_JOB_NOTIFYING } leat_slot_state;
 
 typedef struct leat_job_slot {
-    leat_job job;
+    leat_engine_job job;
     leat_slot_state state;
     uint32_t next;       /* free, or waiting to be said */
     int64_t since_us;    /* RUNNING: when it was made */
@@ -188,9 +188,9 @@ typedef struct leat_job_slot {
     bool trial;          /* BATCH, of a subpartition that may end its session */
     bool suspected;      /* BATCH, unknown: a subpartition of it is under trial for that */
     int64_t delay_us;    /* BATCH, failed: back-off of all of it; 0: not chosen yet */
-    leat_reason reason;  /* BATCH, `dead` points here: the queue's own may change before the job is done */
-    uint8_t say;         /* LEAT_SAY_..., all about the same record */
-    leat_job_result said;
+    leat_engine_reason reason;  /* BATCH, `dead` points here: the queue's own may change before the job is done */
+    uint8_t say;         /* LEAT_NOTICE_..., all about the same record */
+    leat_engine_job_result said;
     uint32_t said_partition, said_subpartition, said_table;
     bool said_guarded;
     leat_share said_share; /* TABLE_STOPPED */
@@ -205,16 +205,16 @@ struct leat_engine {
     leat_budgets budgets;
     leat_pool pool;
     leat_partition *partitions;
-    leat_queue *queues; /* partition * LEAT_SUBS + subpartition */
-    leat_reason *reasons; /* [queues]: what its head was refused with, while it is dead or marked */
+    leat_queue *queues; /* partition * LEAT_ENGINE_SUBPARTITIONS + subpartition */
+    leat_engine_reason *reasons; /* [queues]: what its head was refused with, while it is dead or marked */
     leat_mark *marks;     /* [queues] */
-    leat_table *tables;   /* shard * table_count + table */
+    leat_table_state *tables;   /* shard * table_count + table */
     leat_shard *shards;
     leat_job_slot *jobs;
     leat_list jobs_free;
     leat_list jobs_saying;
     leat_heap timers;      /* ids: queues first, then LEAT_TIMER_COUNT a partition */
-    leat_list telling;     /* partitions with effects to tell */
+    leat_list emitting;     /* partitions with effects to tell */
     leat_list candidates;  /* shards */
     leat_list full;        /* partitions paused by a budget, longest waiting first */
     uint64_t full_stamps;
@@ -229,7 +229,7 @@ struct leat_engine {
 
 static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition, uint32_t subpartition)
 {
-    return &engine->queues[partition * LEAT_SUBS + subpartition];
+    return &engine->queues[partition * LEAT_ENGINE_SUBPARTITIONS + subpartition];
 }
 
 static inline uint32_t leat_partition_id(const leat_engine *engine, const leat_partition *partition)
@@ -242,10 +242,10 @@ static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partitio
     return &engine->shards[partition->shard];
 }
 
-/* The shard's n-th queue of partition_count * LEAT_SUBS, as an index; they ascend. */
+/* The shard's n-th queue of partition_count * LEAT_ENGINE_SUBPARTITIONS, as an index; they ascend. */
 static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
 {
-    return shard->partitions[n / LEAT_SUBS] * LEAT_SUBS + n % LEAT_SUBS;
+    return shard->partitions[n / LEAT_ENGINE_SUBPARTITIONS] * LEAT_ENGINE_SUBPARTITIONS + n % LEAT_ENGINE_SUBPARTITIONS;
 }
 
 /* ---- lists.c: the member that links the n-th element of an engine's array; one function a list ---- */
@@ -253,7 +253,7 @@ static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
 typedef uint32_t *(*leat_link)(leat_engine *engine, uint32_t id);
 uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_compaction(leat_engine *engine, uint32_t partition);
-uint32_t *leat_link_telling(leat_engine *engine, uint32_t partition);
+uint32_t *leat_link_emitting(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_full(leat_engine *engine, uint32_t partition);
 uint32_t *leat_link_candidate(leat_engine *engine, uint32_t shard);
 uint32_t *leat_link_job(leat_engine *engine, uint32_t job);
@@ -284,25 +284,25 @@ void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer t
 bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer);
 void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
 /* A partition whose state changes to UNASSIGNED or from it is counted here. */
-void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_partition_state state);
+void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_engine_partition_state state);
 /* Releases all it holds; a new incarnation begins: what is in flight for the old one is stale. The state stays. */
 void leat_partition_drop(leat_engine *engine, leat_partition *partition);
 /* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold nothing. */
 void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us);
 /* What it holds cannot be trusted any more: dropped and claimed again. `trial`: a batch of one subpartition ended so, which
  * has a pause of its own. */
-void leat_partition_mishap(leat_engine *engine, leat_partition *partition, bool trial);
+void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool trial);
 void leat_partition_fence(leat_engine *engine, leat_partition *partition);
 /* The group's word may have come, or time for asking again. */
 void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
 void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
 /* The claim is in: READING from what it read. */
-void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_progress *progress);
+void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_engine_progress *progress);
 /* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays quiet. */
 void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
 void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us);
 /* Takes the queue out of the ready ones and the timers. */
-void leat_queue_hush(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
 
 /* ---- low_water.c ---- */
 
@@ -339,54 +339,54 @@ void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bo
 /* Takes the partition out of what waits to be run: claim and compaction. */
 void leat_schedule_forget(leat_engine *engine, leat_partition *partition);
 /* Makes the next job and counts it as running; NULL: nothing can run. */
-const leat_job *leat_schedule_next(leat_engine *engine);
+const leat_engine_job *leat_schedule_next(leat_engine *engine);
 
 /* ---- guard.c ---- */
 
-typedef enum leat_guard_word {
+typedef enum leat_guard_decision {
     LEAT_GUARD_GIVES_UP,
     LEAT_GUARD_HOLDS,
     LEAT_GUARD_STOPS, /* holds it, and is the one that stops the table */
-} leat_guard_word;
+} leat_guard_decision;
 
 /* All by the table of the queue's head. */
-leat_table *leat_guard_table(leat_engine *engine, uint32_t queue);
+leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue);
 /* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is guarded. */
-leat_guard_word leat_guard_ask(leat_engine *engine, uint32_t queue);
+leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue);
 /* The queue's head is to be a dead letter no more: it is not counted as one. */
-void leat_guard_take_back(leat_engine *engine, uint32_t queue);
+void leat_guard_retract(leat_engine *engine, uint32_t queue);
 /* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it was not. */
-void leat_guard_let_go(leat_engine *engine, uint32_t queue, bool applied);
+void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied);
 /* So many records from the queue's head on were applied; each counts for its own table. */
 void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
 /* The share that the table is judged by. */
-leat_share leat_guard_share(const leat_table *table);
+leat_share leat_guard_share(const leat_table_state *table);
 
 /* ---- halt.c ---- */
 
 /* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was not halted. */
-bool leat_halt_meet(leat_engine *engine, uint32_t queue, bool *ret_news);
+bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news);
 /* The queue's batch was applied, or refused with something that is understood: if it is the probe its shard goes on. */
-void leat_halt_pass(leat_engine *engine, uint32_t queue);
+void leat_halt_passed(leat_engine *engine, uint32_t queue);
 /* The partition runs nothing from here on: if the probe is its own the shard goes on. */
-void leat_halt_leave(leat_engine *engine, leat_partition *partition);
+void leat_halt_partition_left(leat_engine *engine, leat_partition *partition);
 
 /* ---- trouble.c ---- */
 
 /* The queue's head is tried in vain, since `since_us` unless that is known already. */
-void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_outcome outcome);
+void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_engine_outcome outcome);
 /* Why its head is in trouble, or is to be a dead letter. Where a verdict waits to be carried out, that one's reason stays. */
-void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_job_result *result);
+void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_job_result *result);
 /* Both: a batch with the queue, begun at `since_us`, has failed with a result that is about this queue, too. */
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result);
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_engine_job_result *result);
 /* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
 void leat_trouble_over(leat_engine *engine, uint32_t queue);
 
 /* ---- suspects.c ---- */
 
 /* The outcome of the part's batch is unknown; it may be stale. Is one of its subpartitions under trial now? */
-bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part,
-                       const leat_job_result *result);
+bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part,
+                       const leat_engine_job_result *result);
 /* A claim has said what is applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 /* The partition has been read again as far as it was before the claim. */
@@ -405,7 +405,7 @@ static inline void leat_partition_moved(leat_engine *engine, leat_partition *par
 
 /* ---- effects.c ---- */
 
-void leat_tell(leat_engine *engine, leat_partition *partition, uint8_t what);
+void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what);
 /* Pauses the partition for want of room; `bytes` of the record that was refused, 0: none. */
 void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes);
 void leat_full_clear(leat_engine *engine, leat_partition *partition);

@@ -23,11 +23,11 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static uint32_t records_up_to(const leat_batch *batch, uint32_t partition, uint32_t subpartition, int64_t offset)
+static uint32_t records_up_to(const leat_engine_batch *batch, uint32_t partition, uint32_t subpartition, int64_t offset)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < batch->record_count; i++) {
-        const leat_batch_record *record = &batch->records[i];
+        const leat_engine_batch_record *record = &batch->records[i];
         count += record->partition == partition && record->subpartition == subpartition && record->offset <= offset;
     }
     return count;
@@ -45,11 +45,11 @@ static void place_anew(leat_engine *engine, leat_partition *partition, uint32_t 
     leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
     if (queue->place != LEAT_QUEUE_READY)
         return;
-    leat_queue_hush(engine, partition, subpartition);
+    leat_queue_deactivate(engine, partition, subpartition);
     leat_queue_wake(engine, partition, subpartition);
 }
 
-static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part, uint32_t index)
+static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part, uint32_t index)
 {
     leat_partition *partition = &engine->partitions[part->partition];
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
@@ -68,16 +68,16 @@ static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_batch
     return leat_narrow_on_trial(narrow);
 }
 
-bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_batch_part *part,
-                       const leat_job_result *result)
+bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part,
+                       const leat_engine_job_result *result)
 {
     bool on_trial = false;
-    for (uint32_t i = 0; i < part->count && engine->partitions[part->partition].state != LEAT_UNASSIGNED; i++) {
+    for (uint32_t i = 0; i < part->count && engine->partitions[part->partition].state != LEAT_ENGINE_UNASSIGNED; i++) {
         if (!met(engine, slot, part, i))
             continue;
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
         on_trial = true;
-        leat_trouble_reason(engine, part->partition * LEAT_SUBS + subpartition, result);
+        leat_trouble_reason(engine, part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition, result);
     }
     return on_trial;
 }
@@ -106,7 +106,7 @@ static void keep_quiet(leat_engine *engine, leat_partition *partition)
     shard->quiet_us = engine->now_us + gone_us;
     uint32_t id;
     while (gone_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_NONE)
-        place_anew(engine, &engine->partitions[id / LEAT_SUBS], id % LEAT_SUBS);
+        place_anew(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS], id % LEAT_ENGINE_SUBPARTITIONS);
 }
 
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
@@ -115,7 +115,7 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
     partition->reread_us = engine->now_us;
     if (partition->progress.low + 1 >= partition->reread_to)
         partition->reread_to = 0;
-    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         leat_narrow *narrow = &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
         leat_narrow_passed(narrow, partition->progress.offsets[i], 0);
         if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
@@ -135,7 +135,7 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
 {
     partition->away_us = 0;
     partition->reread_to = 0;
-    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), i);
         queue->narrow = (leat_narrow){0};
         queue->kept_read_us = 0;
@@ -149,7 +149,7 @@ static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
     int64_t longest_us = PAUSE_BACKOFFS_MAX * engine->config.retry_max_us;
     for (uint32_t i = 0; i < shard->partition_count; i++) {
         const leat_partition *partition = &engine->partitions[shard->partitions[i]];
-        if (partition->state == LEAT_READING && partition->reread_to > 0 && !partition->full &&
+        if (partition->state == LEAT_ENGINE_READING && partition->reread_to > 0 && !partition->full &&
             engine->now_us - partition->reread_us < longest_us)
             return true;
     }
@@ -164,10 +164,10 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
         *narrow = (leat_narrow){0};
     /* A claim has taken its mark off: it is the same trouble, for the same reason. */
     if (leat_narrow_is_found(narrow) && !engine->marks[id].is_set)
-        leat_trouble_mark(engine, id, narrow->since_us, LEAT_UNKNOWN);
+        leat_trouble_mark(engine, id, narrow->since_us, LEAT_ENGINE_UNKNOWN);
     if (!leat_narrow_on_trial(narrow))
         return 0;
-    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBS]);
+    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS]);
     if (is_read_again(engine, shard))
         return engine->config.retry_min_us;
     int64_t due_us = later(narrow->due_us, shard->quiet_us);

@@ -6,26 +6,26 @@
 
 #include "engine/state.h"
 
-void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_outcome outcome)
+void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_engine_outcome outcome)
 {
     leat_mark *mark = &engine->marks[queue];
     if (!mark->is_set) {
-        engine->partitions[queue / LEAT_SUBS].troubled++;
+        engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS].troubled++;
         *mark = (leat_mark){.is_set = true, .since_us = since_us};
     }
     mark->outcome = outcome;
 }
 
-void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_job_result *result)
+void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_job_result *result)
 {
-    leat_reason *reason = &engine->reasons[queue];
+    leat_engine_reason *reason = &engine->reasons[queue];
     if (engine->queues[queue].retry.dead)
         return;
     memcpy(reason->sqlstate, result->sqlstate, sizeof reason->sqlstate);
     memcpy(reason->message, result->message, sizeof reason->message);
 }
 
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_job_result *result)
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_engine_job_result *result)
 {
     leat_trouble_mark(engine, queue, since_us, result->outcome);
     leat_trouble_reason(engine, queue, result);
@@ -37,24 +37,24 @@ void leat_trouble_over(leat_engine *engine, uint32_t queue)
     if (!mark->is_set)
         return;
     mark->is_set = false;
-    leat_partition *partition = &engine->partitions[queue / LEAT_SUBS];
+    leat_partition *partition = &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS];
     LEAT_ASSERT(partition->troubled > 0);
     partition->troubled--;
 }
 
 /* ---- looking ---- */
 
-static leat_trouble describe(const leat_engine *engine, uint32_t id)
+static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->count > 0);
     const leat_slot *head = &engine->pool.slots[queue->head];
-    const leat_partition *partition = &engine->partitions[id / LEAT_SUBS];
-    return (leat_trouble){.outcome = engine->marks[id].outcome,
+    const leat_partition *partition = &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS];
+    return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
                           .sqlstate = engine->reasons[id].sqlstate,
                           .message = engine->reasons[id].message,
-                          .partition = id / LEAT_SUBS,
-                          .subpartition = id % LEAT_SUBS,
+                          .partition = id / LEAT_ENGINE_SUBPARTITIONS,
+                          .subpartition = id % LEAT_ENGINE_SUBPARTITIONS,
                           .offset = head->offset,
                           .table = head->table,
                           .payload = head->payload,
@@ -64,12 +64,12 @@ static leat_trouble describe(const leat_engine *engine, uint32_t id)
                           .is_guarded = queue->retry.guarded};
 }
 
-static bool is_same_cause(const leat_trouble *a, const leat_trouble *b)
+static bool is_same_cause(const leat_engine_trouble *a, const leat_engine_trouble *b)
 {
     return a->outcome == b->outcome && a->table == b->table && strcmp(a->sqlstate, b->sqlstate) == 0;
 }
 
-static void add(leat_trouble *into, const leat_trouble *from)
+static void add(leat_engine_trouble *into, const leat_engine_trouble *from)
 {
     uint32_t count = into->count + 1;
     bool halts = into->halts || from->halts, is_guarded = into->is_guarded || from->is_guarded;
@@ -80,19 +80,19 @@ static void add(leat_trouble *into, const leat_trouble *from)
     into->is_guarded = is_guarded;
 }
 
-uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_trouble *ret, uint32_t max)
+uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret, uint32_t max)
 {
     uint32_t found = 0;
     const leat_shard *of = &engine->shards[shard];
-    for (uint32_t i = 0; i < of->partition_count * LEAT_SUBS; i++) {
+    for (uint32_t i = 0; i < of->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
         uint32_t id = leat_shard_queue(of, i);
-        if (engine->partitions[id / LEAT_SUBS].troubled == 0) {
-            i += LEAT_SUBS - 1;
+        if (engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS].troubled == 0) {
+            i += LEAT_ENGINE_SUBPARTITIONS - 1;
             continue;
         }
         if (!engine->marks[id].is_set)
             continue;
-        leat_trouble trouble = describe(engine, id);
+        leat_engine_trouble trouble = describe(engine, id);
         uint32_t at = 0;
         while (at < found && !is_same_cause(&ret[at], &trouble))
             at++;

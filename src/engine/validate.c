@@ -39,7 +39,7 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
     LEAT_ASSERT(count == queue->count && bytes == queue->bytes);
     LEAT_ASSERT(count == 0 || last == queue->tail);
     /* What is held is not applied. */
-    uint32_t subpartition = (uint32_t)(queue - engine->queues) % LEAT_SUBS;
+    uint32_t subpartition = (uint32_t)(queue - engine->queues) % LEAT_ENGINE_SUBPARTITIONS;
     LEAT_ASSERT(count == 0 || engine->pool.slots[queue->head].offset > partition->progress.offsets[subpartition]);
 }
 
@@ -49,8 +49,8 @@ static int64_t least_low(const leat_engine *engine, uint32_t id)
     const leat_partition *partition = &engine->partitions[id];
     int64_t front = partition->position - 1 > partition->progress.low ? partition->position - 1 : partition->progress.low;
     int64_t low = INT64_MAX;
-    for (uint32_t i = 0; i < LEAT_SUBS; i++) {
-        const leat_queue *queue = &engine->queues[id * LEAT_SUBS + i];
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+        const leat_queue *queue = &engine->queues[id * LEAT_ENGINE_SUBPARTITIONS + i];
         int64_t applied = partition->progress.offsets[i];
         int64_t done = queue->count > 0 ? engine->pool.slots[queue->head].offset - 1 : applied > front ? applied : front;
         low = done < low ? done : low;
@@ -66,7 +66,7 @@ static void check_low(const leat_engine *engine, uint32_t id)
     LEAT_ASSERT(low >= partition->progress.low && low <= least_low(engine, id));
     /* With none held all of them may be ahead of what was read, by what the claim brought: that is skipped when it is read. */
     LEAT_ASSERT(low == least_low(engine, id) || partition->holding.records == 0);
-    LEAT_ASSERT(partition->state != LEAT_READING || low < 0 || low == partition->committed ||
+    LEAT_ASSERT(partition->state != LEAT_ENGINE_READING || low < 0 || low == partition->committed ||
                 leat_timer_is_set(engine, partition, LEAT_TIMER_COMMIT));
     LEAT_ASSERT(partition->progress.base_seq < partition->progress.next_seq);
 }
@@ -74,14 +74,14 @@ static void check_low(const leat_engine *engine, uint32_t id)
 static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
 {
     const leat_queue *queue = &engine->queues[id];
-    const leat_partition *partition = &engine->partitions[id / LEAT_SUBS];
+    const leat_partition *partition = &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS];
     check_records(engine, partition, queue);
     check_retry(queue);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_FLYING) == (queue->flying > 0));
     LEAT_ASSERT(queue->flying <= queue->count);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_WAITING) == leat_heap_has(&engine->timers, id));
     /* Nothing that could run is forgotten, and nothing runs that must not. */
-    if (partition->state == LEAT_READING)
+    if (partition->state == LEAT_ENGINE_READING)
         LEAT_ASSERT(queue->place != LEAT_QUEUE_QUIET || queue->count == 0);
     else
         LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET || queue->place == LEAT_QUEUE_FLYING);
@@ -99,36 +99,36 @@ static void check_waits(const leat_engine *engine, uint32_t id)
 {
     const leat_partition *partition = &engine->partitions[id];
     const leat_shard *shard = &engine->shards[partition->shard];
-    leat_partition_state state = partition->state;
-    LEAT_ASSERT(state != LEAT_WAITING || shard->slots == 0);
-    LEAT_ASSERT((state != LEAT_CLAIMING && state != LEAT_READING) || shard->slots > 0);
-    if (state == LEAT_CLAIMING)
+    leat_engine_partition_state state = partition->state;
+    LEAT_ASSERT(state != LEAT_ENGINE_WAITING || shard->slots == 0);
+    LEAT_ASSERT((state != LEAT_ENGINE_CLAIMING && state != LEAT_ENGINE_READING) || shard->slots > 0);
+    if (state == LEAT_ENGINE_CLAIMING)
         LEAT_ASSERT(partition->claim_running || partition->claim_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_CLAIM));
-    if (state == LEAT_READING && partition->moved)
+    if (state == LEAT_ENGINE_READING && partition->moved)
         LEAT_ASSERT(partition->compact_running || partition->compact_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT));
-    LEAT_ASSERT((state == LEAT_FENCED_OFF) == leat_timer_is_set(engine, partition, LEAT_TIMER_CONFIRM));
-    LEAT_ASSERT((state == LEAT_REVOKING) == leat_timer_is_set(engine, partition, LEAT_TIMER_DRAIN));
-    LEAT_ASSERT(!partition->claim_queued || state == LEAT_CLAIMING);
-    LEAT_ASSERT(!partition->compact_queued || state == LEAT_READING || state == LEAT_REVOKING);
+    LEAT_ASSERT((state == LEAT_ENGINE_FENCED_OFF) == leat_timer_is_set(engine, partition, LEAT_TIMER_CONFIRM));
+    LEAT_ASSERT((state == LEAT_ENGINE_REVOKING) == leat_timer_is_set(engine, partition, LEAT_TIMER_DRAIN));
+    LEAT_ASSERT(!partition->claim_queued || state == LEAT_ENGINE_CLAIMING);
+    LEAT_ASSERT(!partition->compact_queued || state == LEAT_ENGINE_READING || state == LEAT_ENGINE_REVOKING);
 }
 
 static void check_partition(const leat_engine *engine, uint32_t id, counted *shard)
 {
     const leat_partition *partition = &engine->partitions[id];
     counted tally = {0};
-    for (uint32_t i = 0; i < LEAT_SUBS; i++)
-        check_queue(engine, id * LEAT_SUBS + i, &tally);
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+        check_queue(engine, id * LEAT_ENGINE_SUBPARTITIONS + i, &tally);
     LEAT_ASSERT(tally.holding.records == partition->holding.records);
     LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
     LEAT_ASSERT(tally.flying == partition->flying);
     LEAT_ASSERT(tally.ready == partition->ready && tally.waiting == partition->waiting);
     LEAT_ASSERT(tally.troubled == partition->troubled);
     LEAT_ASSERT(partition->picked == 0);
-    bool may_hold = partition->state == LEAT_READING || partition->state == LEAT_REVOKING;
+    bool may_hold = partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_REVOKING;
     LEAT_ASSERT(may_hold || partition->holding.records == 0);
-    LEAT_ASSERT(!partition->full || partition->state == LEAT_READING);
+    LEAT_ASSERT(!partition->full || partition->state == LEAT_ENGINE_READING);
     if (partition->low_known)
         check_low(engine, id);
     check_waits(engine, id);
@@ -154,8 +154,8 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
                 shard->compactions.head != LEAT_NONE;
     if (shard->probe != LEAT_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
-        const leat_partition *partition = &engine->partitions[shard->probe / LEAT_SUBS];
-        LEAT_ASSERT(partition->shard == id && partition->state == LEAT_READING);
+        const leat_partition *partition = &engine->partitions[shard->probe / LEAT_ENGINE_SUBPARTITIONS];
+        LEAT_ASSERT(partition->shard == id && partition->state == LEAT_ENGINE_READING);
         LEAT_ASSERT(probe->count > 0 && probe->retry.alone);
         work = probe->place == LEAT_QUEUE_READY;
     }
@@ -167,11 +167,11 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
 
 static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
 {
-    const leat_batch *batch = &slot->job.batch;
+    const leat_engine_batch *batch = &slot->job.batch;
     LEAT_ASSERT(batch->dead == &slot->reason && batch->record_count == 1 && slot->queues == 1);
-    const leat_batch_part *part = &batch->parts[0];
+    const leat_engine_batch_part *part = &batch->parts[0];
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
-    const leat_queue *queue = &engine->queues[part->partition * LEAT_SUBS + subpartition];
+    const leat_queue *queue = &engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition];
     if (engine->partitions[part->partition].incarnation == part->incarnation)
         LEAT_ASSERT(queue->retry.dead);
 }
@@ -188,17 +188,17 @@ static void check_jobs(const leat_engine *engine)
             continue;
         running++;
         trials += slot->trial;
-        if (slot->job.kind == LEAT_JOB_BATCH && slot->job.batch.dead)
+        if (slot->job.kind == LEAT_ENGINE_JOB_BATCH && slot->job.batch.dead)
             check_dead(engine, slot);
         for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
-            const leat_batch_part *part = &slot->job.batch.parts[j];
+            const leat_engine_batch_part *part = &slot->job.batch.parts[j];
             const leat_partition *partition = &engine->partitions[part->partition];
             if (part->incarnation != partition->incarnation)
                 continue;
             LEAT_ASSERT(part->seq < partition->progress.next_seq && part->seq > partition->progress.base_seq);
             for (uint32_t k = 0; k < part->count; k++) {
                 uint32_t subpartition = (uint32_t)part->subpartitions[k];
-                LEAT_ASSERT(engine->queues[part->partition * LEAT_SUBS + subpartition].place == LEAT_QUEUE_FLYING);
+                LEAT_ASSERT(engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition].place == LEAT_QUEUE_FLYING);
             }
             flying += part->count;
         }
@@ -209,7 +209,7 @@ static void check_jobs(const leat_engine *engine)
     }
     LEAT_ASSERT(running == 0 && trials == 0);
     /* At most one batch in flight a subpartition: were one in two, there would be more places in jobs than queues. */
-    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBS; i++)
+    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS; i++)
         flying -= engine->queues[i].place == LEAT_QUEUE_FLYING;
     LEAT_ASSERT(flying == 0);
 }
@@ -221,13 +221,13 @@ static void check_stops(const leat_engine *engine)
     uint64_t halted = 0;
     uint32_t held = 0;
     for (size_t i = 0; i < (size_t)engine->config.shard_count * engine->config.table_count; i++) {
-        const leat_table *table = &engine->tables[i];
+        const leat_table_state *table = &engine->tables[i];
         LEAT_ASSERT(table->now.given_up <= table->now.of && table->before.given_up <= table->before.of);
         LEAT_ASSERT(!table->stopped || table->held > 0);
         stopped += table->stopped;
         held += table->held;
     }
-    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBS; i++)
+    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS; i++)
         held -= engine->queues[i].retry.guarded;
     for (uint32_t i = 0; i < engine->config.shard_count; i++)
         halted += engine->shards[i].probe != LEAT_NONE;
@@ -250,6 +250,6 @@ void leat_engine_validate(const leat_engine *engine)
     check_stops(engine);
     uint32_t assigned = 0;
     for (uint32_t i = 0; i < engine->config.partition_count; i++)
-        assigned += engine->partitions[i].state != LEAT_UNASSIGNED;
+        assigned += engine->partitions[i].state != LEAT_ENGINE_UNASSIGNED;
     LEAT_ASSERT(assigned == engine->assigned);
 }

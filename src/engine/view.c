@@ -3,38 +3,38 @@
 static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
 {
     int64_t since_us = INT64_MAX;
-    for (uint32_t i = 0; engine->partitions[partition].troubled > 0 && i < LEAT_SUBS; i++) {
-        const leat_mark *mark = &engine->marks[partition * LEAT_SUBS + i];
+    for (uint32_t i = 0; engine->partitions[partition].troubled > 0 && i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+        const leat_mark *mark = &engine->marks[partition * LEAT_ENGINE_SUBPARTITIONS + i];
         if (mark->is_set && mark->since_us < since_us)
             since_us = mark->since_us;
     }
     return since_us;
 }
 
-void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_partition_view *ret)
+void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_engine_partition_view *ret)
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
     const leat_partition *p = &engine->partitions[partition];
     const leat_slot *first = leat_partition_first(engine, p);
-    *ret = (leat_partition_view){
+    *ret = (leat_engine_partition_view){
         .state = p->state,
-        .paused = p->told_paused,
+        .paused = p->emitted_paused,
         .records = p->holding.records,
         .bytes = p->holding.bytes,
         .in_flight = p->flying,
         .stalled = p->troubled,
         .stalled_us = stalled_since(engine, partition),
         .full = p->full,
-        .low = p->state == LEAT_UNASSIGNED ? -1 : leat_partition_low(engine, p),
+        .low = p->state == LEAT_ENGINE_UNASSIGNED ? -1 : leat_partition_low(engine, p),
         .oldest_ms = first ? first->at_ms : 0,
         .position = p->position,
         .reason = p->reason,
     };
 }
 
-void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_flight *ret)
+void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)
 {
-    *ret = (leat_flight){.jobs = engine->shards[shard].running, .kind = LEAT_JOB_NONE, .offset = -1};
+    *ret = (leat_engine_flight_view){.jobs = engine->shards[shard].running, .kind = LEAT_ENGINE_JOB_NONE, .offset = -1};
     const leat_job_slot *oldest = NULL;
     for (uint32_t i = 0; ret->jobs > 0 && i < engine->config.jobs_max; i++) {
         const leat_job_slot *slot = &engine->jobs[i];
@@ -43,14 +43,14 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_flight *
     }
     if (!oldest)
         return;
-    const leat_job *job = &oldest->job;
+    const leat_engine_job *job = &oldest->job;
     ret->kind = job->kind;
     ret->since_us = oldest->since_us;
-    ret->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
-    if (job->kind != LEAT_JOB_BATCH)
+    ret->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
+    if (job->kind != LEAT_ENGINE_JOB_BATCH)
         return;
     /* What it carries may have been given back since: then its part is stale. */
-    const leat_batch_part *part = &job->batch.parts[0];
+    const leat_engine_batch_part *part = &job->batch.parts[0];
     ret->partition = part->partition;
     ret->offset = job->batch.records[0].offset;
     if (engine->partitions[part->partition].incarnation == part->incarnation)
@@ -60,16 +60,16 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_flight *
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash)
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
-    const leat_queue *queue = &engine->queues[partition * LEAT_SUBS + (uint32_t)(hash % LEAT_SUBS)];
-    return queue->count > 0 && engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_LONG_US;
+    const leat_queue *queue = &engine->queues[partition * LEAT_ENGINE_SUBPARTITIONS + (uint32_t)(hash % LEAT_ENGINE_SUBPARTITIONS)];
+    return queue->count > 0 && engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US;
 }
 
-void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_table_view *ret)
+void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_engine_table_view *ret)
 {
     LEAT_ASSERT(shard < engine->config.shard_count && table < engine->config.table_count);
-    const leat_table *of = &engine->tables[(size_t)shard * engine->config.table_count + table];
+    const leat_table_state *of = &engine->tables[(size_t)shard * engine->config.table_count + table];
     leat_share share = leat_guard_share(of);
-    *ret = (leat_table_view){.stopped = of->stopped, .held = of->held, .refused = share.given_up, .decided = share.of};
+    *ret = (leat_engine_table_view){.stopped = of->stopped, .held = of->held, .refused = share.given_up, .decided = share.of};
 }
 
 const leat_engine_counters *leat_engine_count(const leat_engine *engine)

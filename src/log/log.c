@@ -52,10 +52,10 @@ int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int
     return ops_of(config)->starts(config, partition_count, timeout_ms, ret, error);
 }
 
-int leat_log_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                         leat_log_ahead *ret, leat_error *error)
 {
-    return ops_of(config)->look_ahead(config, partition_count, offsets, timeout_ms, ret, error);
+    return ops_of(config)->read_ahead(config, partition_count, offsets, timeout_ms, ret, error);
 }
 
 leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,

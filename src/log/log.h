@@ -93,7 +93,7 @@ typedef struct leat_log_ahead {
 
 /* Looks from `offsets[p]` of each partition on; a negative offset asks only for the ends of its partition. `ret` has room for
  * `partition_count`. Reads one record a partition and joins no group. */
-int leat_log_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                         leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
 
 /* ---- health: of a writer or reader, on its loop's thread ---- */

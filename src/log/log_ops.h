@@ -19,7 +19,7 @@ typedef struct leat_log_ops {
                              leat_error *error);
     int (*starts)(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                   leat_error *error);
-    int (*look_ahead)(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+    int (*read_ahead)(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                       leat_log_ahead *ret, leat_error *error);
 
     leat_log_writer *(*writer_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,

@@ -1,5 +1,5 @@
 /*
- * The effect of a write on one column is a value it is set to, or an operand. Folding works effect by effect in scratch
+ * The effect of a write on one column is a value it is set to, or an operand. Folding works effect by effect in arena
  * memory, and takes over when all of them went well.
  */
 #include "record/fold.h"
@@ -245,25 +245,25 @@ static const struct {
     [LEAT_OP_MERGE] = {merge, merge_into_null},
 };
 
-static bool is_patched(const leat_route *route, const leat_write *write, uint32_t column)
+static bool is_patched(const leat_route *route, const leat_row_write *write, uint32_t column)
 {
     return has(write->operated, column) && route->ops[column] == LEAT_OP_MERGE;
 }
 
-static column_effect effect_of(const leat_route *route, const leat_write *write, uint32_t column)
+static column_effect effect_of(const leat_route *route, const leat_row_write *write, uint32_t column)
 {
     return (column_effect){write->values[column], has(write->operated, column),
                     is_patched(route, write, column) ? write->merge : LEAT_MERGE_CONCAT};
 }
 
 /* Does the column start as NULL where `write` does not name it? */
-static bool starts_null(const leat_route *route, const leat_write *write, uint32_t column)
+static bool starts_null(const leat_route *route, const leat_row_write *write, uint32_t column)
 {
     return write->op != LEAT_PATCH && !route->table->columns[column].default_expression;
 }
 
-static leat_folded fold_column(leat_folder *folder, const leat_route *route, const leat_write *write,
-                               const leat_write *next, uint32_t column)
+static leat_folded fold_column(leat_folder *folder, const leat_route *route, const leat_row_write *write,
+                               const leat_row_write *next, uint32_t column)
 {
     column_effect later = effect_of(route, next, column);
     column_effect *ret = &folder->effects[column];
@@ -285,7 +285,7 @@ static leat_folded fold_column(leat_folder *folder, const leat_route *route, con
 
 /* What the patches in columns that only the earlier write names ask for: with several such columns it may be more than
  * those that are left need. */
-static leat_merge merge_left(const leat_route *route, const leat_write *write, uint64_t columns)
+static leat_merge merge_left(const leat_route *route, const leat_row_write *write, uint64_t columns)
 {
     while (columns)
         if (is_patched(route, write, take_column(&columns)))
@@ -293,7 +293,7 @@ static leat_merge merge_left(const leat_route *route, const leat_write *write, u
     return LEAT_MERGE_CONCAT;
 }
 
-static void take_over(const leat_folder *folder, const leat_route *route, leat_write *write, uint64_t changed)
+static void take_over(const leat_folder *folder, const leat_route *route, leat_row_write *write, uint64_t changed)
 {
     write->merge = merge_left(route, write, write->present & ~changed);
     write->present |= changed;
@@ -308,7 +308,7 @@ static void take_over(const leat_folder *folder, const leat_route *route, leat_w
     }
 }
 
-static void replace(leat_write *write, const leat_write *next)
+static void replace(leat_row_write *write, const leat_row_write *next)
 {
     write->op = next->op;
     write->merge = next->merge;
@@ -321,7 +321,7 @@ static void replace(leat_write *write, const leat_write *next)
 }
 
 /* A DELETE names no column, and the PATCH after it finds the defaults, as after a PUT that names none. */
-static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat_write *write, const leat_write *next)
+static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat_row_write *write, const leat_row_write *next)
 {
     for (uint64_t columns = next->present; columns;) {
         leat_folded folded = fold_column(folder, route, write, next, take_column(&columns));
@@ -335,13 +335,13 @@ static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat
 }
 
 /* Where PATCHes of missing rows are counted, one must not vanish in a PUT or DELETE that follows, nor in a DELETE before. */
-static bool hides_missing(const leat_route *route, const leat_write *write, const leat_write *next)
+static bool hides_missing(const leat_route *route, const leat_row_write *write, const leat_row_write *next)
 {
     bool one_is_patch = (write->op == LEAT_PATCH) != (next->op == LEAT_PATCH);
     return route->patch_existing && one_is_patch && write->op != LEAT_PUT;
 }
 
-leat_folded leat_write_fold(leat_folder *folder, const leat_route *route, leat_write *write, const leat_write *next)
+leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_row_write *write, const leat_row_write *next)
 {
     if (hides_missing(route, write, next))
         return LEAT_FOLD_APART;
@@ -403,7 +403,7 @@ static bool is_operand(leat_column_op op, const leat_value *value)
     return op != LEAT_OP_MERGE || value->text.data[0] == '{';
 }
 
-static int make_operand(leat_folder *folder, const leat_route *route, leat_write *write, uint32_t column)
+static int make_operand(leat_folder *folder, const leat_route *route, leat_row_write *write, uint32_t column)
 {
     leat_value *value = &write->values[column];
     if (route->ops[column] == LEAT_OP_MERGE)
@@ -413,8 +413,8 @@ static int make_operand(leat_folder *folder, const leat_route *route, leat_write
     return numeric_operand(folder, &route->table->columns[column], value);
 }
 
-int leat_write_of(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body,
-                  leat_write *ret)
+int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body,
+                  leat_row_write *ret)
 {
     ret->op = op;
     ret->merge = LEAT_MERGE_CONCAT;

@@ -33,7 +33,7 @@ typedef enum leat_merge {
     LEAT_MERGE_DEEP,   /* objects in it: leat.merge */
 } leat_merge;
 
-typedef struct leat_write {
+typedef struct leat_row_write {
     leat_route_op op;
     leat_merge merge;
     uint64_t present;   /* columns named */
@@ -41,7 +41,7 @@ typedef struct leat_write {
     leat_value *values; /* by column index, the caller's memory for the table's column_count; only those present count.
                            Operands: add, max, min: a value of the column's type (numeric(p,s): rounded to s places);
                            merge: a JSON object; append: a JSON array of the elements to append */
-} leat_write;
+} leat_row_write;
 
 /* Memory for what folding makes: texts live until the reset. */
 typedef struct leat_folder leat_folder;
@@ -53,8 +53,8 @@ void leat_folder_reset(leat_folder *folder);
 
 /* The write of one record with this body (not looked at for DELETE). `ret->values` is set by the caller. Returns -1 when
  * memory is out. */
-int leat_write_of(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body,
-                  leat_write *ret) LEAT_MUST_CHECK;
+int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body,
+                  leat_row_write *ret) LEAT_MUST_CHECK;
 
 typedef enum leat_folded {
     LEAT_FOLDED,      /* `write` is both */
@@ -63,7 +63,7 @@ typedef enum leat_folded {
 } leat_folded;
 
 /* `next` follows `write` on the same key by the same route. */
-leat_folded leat_write_fold(leat_folder *folder, const leat_route *route, leat_write *write,
-                            const leat_write *next) LEAT_MUST_CHECK;
+leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_row_write *write,
+                            const leat_row_write *next) LEAT_MUST_CHECK;
 
 #endif

@@ -121,9 +121,9 @@ static int read_part(const leat_route *route, uint32_t position, leat_slice part
 
 static bool write_part(const leat_route *route, uint32_t position, leat_key *key)
 {
-    char scratch[LEAT_CANONICAL_MAX];
+    char arena[LEAT_CANONICAL_MAX];
     leat_type type = key_column(route, position)->type;
-    return percent_encode(leat_value_canonical_slice(type, &key->values[position], scratch), key);
+    return percent_encode(leat_value_canonical_slice(type, &key->values[position], arena), key);
 }
 
 static bool put_slashes(leat_key *key)

@@ -6,17 +6,17 @@
 
 /* A version that was published, newest first. */
 typedef struct published {
-    leat_board_version *version;
+    leat_schema_version *version;
     struct published *older;
 } published;
 
 typedef struct board_shard {
-    _Atomic(const leat_board_version *) newest;
-    _Atomic int64_t looked_us;
+    _Atomic(const leat_schema_version *) newest;
+    _Atomic int64_t catalog_read_us;
     published *all; /* the publishing thread's */
 } board_shard;
 
-struct leat_board {
+struct leat_schema_versions {
     uint32_t shard_count;
     board_shard *shards;
     void (*ask)(void *context);
@@ -25,7 +25,7 @@ struct leat_board {
 
 /* ---- versions ---- */
 
-void leat_board_version_free(leat_board_version *version)
+void leat_schema_version_free(leat_schema_version *version)
 {
     if (!version)
         return;
@@ -56,7 +56,7 @@ static int key_follows(const leat_table *from, const leat_table *to, leat_error 
     return 0;
 }
 
-int leat_board_version_follows(const leat_board_version *from, const leat_board_version *to, leat_error *error)
+int leat_schema_version_follows(const leat_schema_version *from, const leat_schema_version *to, leat_error *error)
 {
     LEAT_ASSERT(from->table_count == to->table_count);
     for (uint32_t i = 0; i < to->table_count; i++)
@@ -65,62 +65,62 @@ int leat_board_version_follows(const leat_board_version *from, const leat_board_
     return 0;
 }
 
-/* ---- the board ---- */
+/* ---- the schema_versions ---- */
 
-leat_board *leat_board_new(uint32_t shard_count, void (*ask)(void *context), void *context)
+leat_schema_versions *leat_schema_versions_new(uint32_t shard_count, void (*ask)(void *context), void *context)
 {
-    leat_board *board = leat_must_calloc(1, sizeof *board);
-    *board = (leat_board){shard_count, leat_must_calloc(shard_count, sizeof *board->shards), ask, context};
-    return board;
+    leat_schema_versions *schema_versions = leat_must_calloc(1, sizeof *schema_versions);
+    *schema_versions = (leat_schema_versions){shard_count, leat_must_calloc(shard_count, sizeof *schema_versions->shards), ask, context};
+    return schema_versions;
 }
 
-void leat_board_free(leat_board *board)
+void leat_schema_versions_free(leat_schema_versions *schema_versions)
 {
-    if (!board)
+    if (!schema_versions)
         return;
-    for (uint32_t i = 0; i < board->shard_count; i++) {
-        for (published *at = board->shards[i].all, *older; at; at = older) {
+    for (uint32_t i = 0; i < schema_versions->shard_count; i++) {
+        for (published *at = schema_versions->shards[i].all, *older; at; at = older) {
             older = at->older;
-            leat_board_version_free(at->version);
+            leat_schema_version_free(at->version);
             free(at);
         }
     }
-    free(board->shards);
-    free(board);
+    free(schema_versions->shards);
+    free(schema_versions);
 }
 
-const leat_board_version *leat_board_at(const leat_board *board, uint32_t shard)
+const leat_schema_version *leat_schema_versions_newest(const leat_schema_versions *schema_versions, uint32_t shard)
 {
-    LEAT_ASSERT(shard < board->shard_count);
-    const leat_board_version *newest = atomic_load_explicit(&board->shards[shard].newest, memory_order_acquire);
+    LEAT_ASSERT(shard < schema_versions->shard_count);
+    const leat_schema_version *newest = atomic_load_explicit(&schema_versions->shards[shard].newest, memory_order_acquire);
     LEAT_ASSERT(newest);
     return newest;
 }
 
-int64_t leat_board_looked_us(const leat_board *board, uint32_t shard)
+int64_t leat_schema_versions_read_us(const leat_schema_versions *schema_versions, uint32_t shard)
 {
-    LEAT_ASSERT(shard < board->shard_count);
-    return atomic_load_explicit(&board->shards[shard].looked_us, memory_order_acquire);
+    LEAT_ASSERT(shard < schema_versions->shard_count);
+    return atomic_load_explicit(&schema_versions->shards[shard].catalog_read_us, memory_order_acquire);
 }
 
-void leat_board_ask(leat_board *board)
+void leat_schema_versions_request_read(leat_schema_versions *schema_versions)
 {
-    board->ask(board->context);
+    schema_versions->ask(schema_versions->context);
 }
 
-void leat_board_publish(leat_board *board, uint32_t shard, leat_board_version *version, int64_t looked_us)
+void leat_schema_versions_publish(leat_schema_versions *schema_versions, uint32_t shard, leat_schema_version *version, int64_t catalog_read_us)
 {
-    LEAT_ASSERT(shard < board->shard_count);
-    board_shard *at = &board->shards[shard];
+    LEAT_ASSERT(shard < schema_versions->shard_count);
+    board_shard *at = &schema_versions->shards[shard];
     published *entry = leat_must_calloc(1, sizeof *entry);
     *entry = (published){version, at->all};
     at->all = entry;
     atomic_store_explicit(&at->newest, version, memory_order_release);
-    leat_board_confirm(board, shard, looked_us);
+    leat_schema_versions_confirm(schema_versions, shard, catalog_read_us);
 }
 
-void leat_board_confirm(leat_board *board, uint32_t shard, int64_t looked_us)
+void leat_schema_versions_confirm(leat_schema_versions *schema_versions, uint32_t shard, int64_t catalog_read_us)
 {
-    LEAT_ASSERT(shard < board->shard_count);
-    atomic_store_explicit(&board->shards[shard].looked_us, looked_us, memory_order_release);
+    LEAT_ASSERT(shard < schema_versions->shard_count);
+    atomic_store_explicit(&schema_versions->shards[shard].catalog_read_us, catalog_read_us, memory_order_release);
 }

@@ -18,7 +18,7 @@ enum {
 };
 
 typedef int scan_function(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error);
-typedef leat_slice canonical_function(const leat_value *value, char *scratch);
+typedef leat_slice canonical_function(const leat_value *value, char *arena);
 typedef void binary_function(const leat_value *value, leat_buf *out);
 
 /* --- bool and integers ------------------------------------------------------------------------------------------- */
@@ -33,9 +33,9 @@ static int scan_bool(const leat_column *column, leat_slice text, leat_value *ret
     return 0;
 }
 
-static leat_slice canonical_bool(const leat_value *value, char *scratch)
+static leat_slice canonical_bool(const leat_value *value, char *arena)
 {
-    (void)scratch;
+    (void)arena;
     return value->boolean ? LEAT_SLICE("true") : LEAT_SLICE("false");
 }
 
@@ -76,18 +76,18 @@ static int scan_integer(const leat_column *column, leat_slice text, leat_value *
     return 0;
 }
 
-static leat_slice canonical_integer(const leat_value *value, char *scratch)
+static leat_slice canonical_integer(const leat_value *value, char *arena)
 {
     bool negative = value->integer < 0;
     uint64_t rest = negative ? 0 - (uint64_t)value->integer : (uint64_t)value->integer;
     size_t at = LEAT_CANONICAL_MAX;
     do {
-        scratch[--at] = (char)('0' + rest % 10);
+        arena[--at] = (char)('0' + rest % 10);
         rest /= 10;
     } while (rest > 0);
     if (negative)
-        scratch[--at] = '-';
-    return (leat_slice){scratch + at, LEAT_CANONICAL_MAX - at};
+        arena[--at] = '-';
+    return (leat_slice){arena + at, LEAT_CANONICAL_MAX - at};
 }
 
 static void binary_int2(const leat_value *value, leat_buf *out)
@@ -257,9 +257,9 @@ static int scan_text(const leat_column *column, leat_slice text, leat_value *ret
     return 0;
 }
 
-static leat_slice canonical_text(const leat_value *value, char *scratch)
+static leat_slice canonical_text(const leat_value *value, char *arena)
 {
-    (void)scratch;
+    (void)arena;
     return value->text;
 }
 
@@ -325,17 +325,17 @@ static int scan_uuid(const leat_column *column, leat_slice text, leat_value *ret
     return 0;
 }
 
-static leat_slice canonical_uuid(const leat_value *value, char *scratch)
+static leat_slice canonical_uuid(const leat_value *value, char *arena)
 {
     static const char digits[] = "0123456789abcdef";
     size_t at = 0;
     for (size_t i = 0; i < sizeof value->uuid; i++) {
         if (is_uuid_dash(at))
-            scratch[at++] = '-';
-        scratch[at++] = digits[value->uuid[i] >> 4];
-        scratch[at++] = digits[value->uuid[i] & 15];
+            arena[at++] = '-';
+        arena[at++] = digits[value->uuid[i] >> 4];
+        arena[at++] = digits[value->uuid[i] & 15];
     }
-    return (leat_slice){scratch, at};
+    return (leat_slice){arena, at};
 }
 
 static void binary_uuid(const leat_value *value, leat_buf *out)
@@ -383,14 +383,14 @@ static int scan_timestamptz(const leat_column *column, leat_slice text, leat_val
     return 0;
 }
 
-static leat_slice canonical_date(const leat_value *value, char *scratch)
+static leat_slice canonical_date(const leat_value *value, char *arena)
 {
-    return (leat_slice){scratch, leat_date_format(value->integer, scratch)};
+    return (leat_slice){arena, leat_date_format(value->integer, arena)};
 }
 
-static leat_slice canonical_timestamptz(const leat_value *value, char *scratch)
+static leat_slice canonical_timestamptz(const leat_value *value, char *arena)
 {
-    return (leat_slice){scratch, leat_timestamp_format(value->integer, scratch)};
+    return (leat_slice){arena, leat_timestamp_format(value->integer, arena)};
 }
 
 /* --- By type ----------------------------------------------------------------------------------------------------- */
@@ -443,16 +443,16 @@ int leat_value_from_text(const leat_column *column, leat_slice text, leat_value 
     return 0;
 }
 
-leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value, char scratch[LEAT_CANONICAL_MAX])
+leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value, char arena[LEAT_CANONICAL_MAX])
 {
     LEAT_ASSERT(leat_type_is_key(type) && value->presence == LEAT_PRESENT);
-    return forms_by_type[type].canonical(value, scratch);
+    return forms_by_type[type].canonical(value, arena);
 }
 
 void leat_value_canonical(const leat_column *column, const leat_value *value, leat_buf *out)
 {
-    char scratch[LEAT_CANONICAL_MAX];
-    leat_buf_slice(out, leat_value_canonical_slice(column->type, value, scratch));
+    char arena[LEAT_CANONICAL_MAX];
+    leat_buf_slice(out, leat_value_canonical_slice(column->type, value, arena));
 }
 
 void leat_value_binary(const leat_column *column, const leat_value *value, leat_buf *out)

@@ -46,8 +46,8 @@ int leat_value_from_text(const leat_column *column, leat_slice text, leat_value 
 /* Appends the canonical text: uuid lower case, 7 not 007, timestamptz in UTC "2026-01-02T03:04:05.678Z" with the
  * fraction's trailing zeros dropped, bytea its base64. Key types only. */
 void leat_value_canonical(const leat_column *column, const leat_value *value, leat_buf *out);
-/* The same without a buffer: in `scratch`, or for text and bytea the value's own bytes. */
-leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value, char scratch[LEAT_CANONICAL_MAX]);
+/* The same without a buffer: in `arena`, or for text and bytea the value's own bytes. */
+leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value, char arena[LEAT_CANONICAL_MAX]);
 
 /* Appends length (4 bytes, -1 for NULL) and the binary form, as an element of a binary array or a row wants it. The
  * value is NULL or present, and of the column's type. A numeric is sent as written: PostgreSQL rounds it. One of an

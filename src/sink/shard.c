@@ -23,37 +23,37 @@ typedef struct shard_ops {
                          leat_error *error);
     int (*read_work)(const char *where, const char *topic, leat_shard_work *ret, leat_error *error);
     int (*dead_letters)(const char *where, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error);
-    leat_shard_teller *(*teller_new)(const char *where, int32_t source_id);
+    leat_shard_reporter *(*teller_new)(const char *where, int32_t source_id);
 } shard_ops;
 
 static const shard_ops postgres = {
-    .read_tables = leat_postgres_read_tables,
-    .read_source = leat_postgres_read_source,
-    .read_self = leat_postgres_read_self,
-    .init = leat_postgres_init,
-    .rehearse_init = leat_postgres_rehearse_init,
-    .refuse_others = leat_postgres_refuse_others,
-    .read_server = leat_postgres_read_server,
-    .missing_privileges = leat_postgres_missing_privileges,
-    .read_progress = leat_postgres_read_progress,
-    .read_work = leat_postgres_read_work,
-    .dead_letters = leat_postgres_dead_letters,
-    .teller_new = leat_postgres_teller_new,
+    .read_tables = leat_pg_read_tables,
+    .read_source = leat_pg_read_source,
+    .read_self = leat_pg_read_self,
+    .init = leat_pg_init,
+    .rehearse_init = leat_pg_rehearse_init,
+    .refuse_others = leat_pg_refuse_others,
+    .read_server = leat_pg_read_server,
+    .missing_privileges = leat_pg_missing_privileges,
+    .read_progress = leat_pg_read_progress,
+    .read_work = leat_pg_read_work,
+    .dead_letters = leat_pg_dead_letters,
+    .teller_new = leat_pg_reporter_new,
 };
 
 static const shard_ops lite = {
-    .read_tables = leat_lite_read_tables,
-    .read_source = leat_lite_read_source,
-    .read_self = leat_lite_read_self,
-    .init = leat_lite_init,
-    .rehearse_init = leat_lite_rehearse_init,
-    .refuse_others = leat_lite_refuse_others,
-    .read_server = leat_lite_read_server,
-    .missing_privileges = leat_lite_missing_privileges,
-    .read_progress = leat_lite_read_progress,
-    .read_work = leat_lite_read_work,
-    .dead_letters = leat_lite_dead_letters,
-    .teller_new = leat_lite_teller_new,
+    .read_tables = leat_sqlite_read_tables,
+    .read_source = leat_sqlite_read_source,
+    .read_self = leat_sqlite_read_self,
+    .init = leat_sqlite_init,
+    .rehearse_init = leat_sqlite_rehearse_init,
+    .refuse_others = leat_sqlite_refuse_others,
+    .read_server = leat_sqlite_read_server,
+    .missing_privileges = leat_sqlite_missing_privileges,
+    .read_progress = leat_sqlite_read_progress,
+    .read_work = leat_sqlite_read_work,
+    .dead_letters = leat_sqlite_dead_letters,
+    .teller_new = leat_sqlite_reporter_new,
 };
 
 static const shard_ops *ops_of(leat_shard_address at)
@@ -68,7 +68,7 @@ static const char *where(leat_shard_address at)
 
 int leat_shard_check_address(leat_shard_address at, leat_error *error)
 {
-    return at.sqlite ? 0 : leat_postgres_check_dsn(at.dsn, error);
+    return at.sqlite ? 0 : leat_pg_check_dsn(at.dsn, error);
 }
 
 int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count, leat_table *ret,
@@ -134,29 +134,29 @@ int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query,
     return ops_of(at)->dead_letters(where(at), query, ret, error);
 }
 
-leat_shard_teller *leat_shard_teller_new(leat_shard_address at, int32_t source_id)
+leat_shard_reporter *leat_shard_reporter_new(leat_shard_address at, int32_t source_id)
 {
     return ops_of(at)->teller_new(where(at), source_id);
 }
 
-int leat_shard_tell(leat_shard_teller *teller, const leat_shard_report *report, leat_error *error)
+int leat_shard_reporter_send(leat_shard_reporter *reporter, const leat_shard_report *report, leat_error *error)
 {
-    return teller->ops->tell(teller, report, error);
+    return reporter->ops->tell(reporter, report, error);
 }
 
-int leat_shard_untell(leat_shard_teller *teller, const char *instance, leat_error *error)
+int leat_shard_reporter_remove(leat_shard_reporter *reporter, const char *instance, leat_error *error)
 {
-    return teller->ops->untell(teller, instance, error);
+    return reporter->ops->untell(reporter, instance, error);
 }
 
-int leat_shard_ask_waits(leat_shard_teller *teller, const char *name, leat_shard_waits *ret, leat_error *error)
+int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret, leat_error *error)
 {
     ret->count = 0;
-    return teller->ops->ask_waits ? teller->ops->ask_waits(teller, name, ret, error) : 0;
+    return reporter->ops->ask_waits ? reporter->ops->ask_waits(reporter, name, ret, error) : 0;
 }
 
-void leat_shard_teller_free(leat_shard_teller *teller)
+void leat_shard_reporter_free(leat_shard_reporter *reporter)
 {
-    if (teller)
-        teller->ops->free(teller);
+    if (reporter)
+        reporter->ops->free(reporter);
 }

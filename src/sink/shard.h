@@ -163,7 +163,7 @@ void leat_shard_work_fini(leat_shard_work *work);
  * What a process says of itself in a shard, over a connection of its own that stays open: a row of leat.workers. Blocking;
  * each call is bounded as those above are, and connects when it has to. One thread at a time.
  */
-typedef struct leat_shard_teller leat_shard_teller;
+typedef struct leat_shard_reporter leat_shard_reporter;
 
 typedef struct leat_shard_report {
     const char *instance; /* a UUID as text */
@@ -175,14 +175,14 @@ typedef struct leat_shard_report {
 } leat_shard_report;
 
 /* Asks nobody. */
-leat_shard_teller *leat_shard_teller_new(leat_shard_address at, int32_t source_id);
-int leat_shard_tell(leat_shard_teller *teller, const leat_shard_report *report, leat_error *error) LEAT_MUST_CHECK;
+leat_shard_reporter *leat_shard_reporter_new(leat_shard_address at, int32_t source_id);
+int leat_shard_reporter_send(leat_shard_reporter *reporter, const leat_shard_report *report, leat_error *error) LEAT_MUST_CHECK;
 /* Takes the row away over the connection there is, within two seconds: at the end of the process. */
-int leat_shard_untell(leat_shard_teller *teller, const char *instance, leat_error *error) LEAT_MUST_CHECK;
+int leat_shard_reporter_remove(leat_shard_reporter *reporter, const char *instance, leat_error *error) LEAT_MUST_CHECK;
 /* The waits, for a second and more, of sessions of this name (application_name). Costs the server's lock manager something: only
  * to be asked when something has not been answered for long. */
-int leat_shard_ask_waits(leat_shard_teller *teller, const char *name, leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
-void leat_shard_teller_free(leat_shard_teller *teller);
+int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
+void leat_shard_reporter_free(leat_shard_reporter *reporter);
 
 /* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
 typedef struct leat_dead_letter {

@@ -4,11 +4,11 @@
 leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
                          leat_error *error)
 {
-    const leat_sink_ops *ops = config->at.sqlite ? &leat_lite_sink : &leat_postgres_sink;
+    const leat_sink_ops *ops = config->at.sqlite ? &leat_sqlite_sink : &leat_pg_sink;
     return ops->open(loop, config, events, error);
 }
 
-void leat_sink_submit(leat_sink *sink, const leat_job *job)
+void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
 {
     sink->ops->submit(sink, job);
 }

@@ -23,7 +23,7 @@ typedef struct leat_sink_config {
     const char *owner;          /* source and consumer group, for the sessions' name: leat_shard_owner */
     uint32_t connections;       /* hard cap for this sink; a SQLite file has one writer, so one */
     int32_t source_id;          /* leat.sources.id */
-    leat_board *board;          /* outlives the sink; its newest version is used from the next batch on */
+    leat_schema_versions *schema_versions;          /* outlives the sink; its newest version is used from the next batch on */
     int64_t lock_timeout_ms;    /* of batches; a claim waits for 10 s at most */
     uint64_t seed;              /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
@@ -34,8 +34,8 @@ typedef struct leat_sink_events {
     /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run. They are all of one
      * server life: between those of one server (or one start of it) and those of another, 0 is reported. */
     void (*slots)(void *context, uint32_t shard, uint32_t usable);
-    /* Exactly once for each submitted job. A job on a connection that dies is reported (LEAT_UNKNOWN) before `slots`. */
-    void (*done)(void *context, uint32_t job_id, const leat_job_result *result);
+    /* Exactly once for each submitted job. A job on a connection that dies is reported (LEAT_ENGINE_UNKNOWN) before `slots`. */
+    void (*done)(void *context, uint32_t job_id, const leat_engine_job_result *result);
 } leat_sink_events;
 
 typedef struct leat_sink_counters {
@@ -52,8 +52,8 @@ typedef struct leat_sink_counters {
 leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events, leat_error *error);
 /* Hands the job to a free connection. Payloads (leat_item) and the job's arrays are read during this call only; a batch
  * that cannot be built is reported by `done` on a later turn of the loop. At most `usable` jobs may be open. A job that
- * finds its connection gone, before `slots` has said so, was not sent: LEAT_OUTAGE. */
-void leat_sink_submit(leat_sink *sink, const leat_job *job);
+ * finds its connection gone, before `slots` has said so, was not sent: LEAT_ENGINE_OUTAGE. */
+void leat_sink_submit(leat_sink *sink, const leat_engine_job *job);
 const leat_sink_counters *leat_sink_count(const leat_sink *sink);
 /* Closes every connection (open jobs are not reported any more) and frees once the loop has run the closes. */
 void leat_sink_free(leat_sink *sink);

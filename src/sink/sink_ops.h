@@ -10,7 +10,7 @@
 typedef struct leat_sink_ops {
     leat_sink *(*open)(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
                        leat_error *error);
-    void (*submit)(leat_sink *sink, const leat_job *job);
+    void (*submit)(leat_sink *sink, const leat_engine_job *job);
     const leat_sink_counters *(*count)(const leat_sink *sink);
     void (*free)(leat_sink *sink);
 } leat_sink_ops;
@@ -20,7 +20,7 @@ struct leat_sink {
     const leat_sink_ops *ops;
 };
 
-extern const leat_sink_ops leat_postgres_sink; /* sink/pg/pool.c */
-extern const leat_sink_ops leat_lite_sink;     /* sink/sqlite/sink.c */
+extern const leat_sink_ops leat_pg_sink; /* sink/pg/pool.c */
+extern const leat_sink_ops leat_sqlite_sink;     /* sink/sqlite/sink.c */
 
 #endif

@@ -15,7 +15,7 @@ typedef struct rule {
     const char *prefix;
     condition condition;
     const char *function;
-    leat_outcome outcome;
+    leat_engine_outcome outcome;
 } rule;
 
 /*
@@ -24,113 +24,113 @@ typedef struct rule {
  */
 static const rule rules[] = {
     /* leat's own functions. */
-    {"LT001", OWN, NULL, LEAT_FENCED},
-    {"LT002", OWN, NULL, LEAT_WENT_BACK},
-    {"LT006", ALWAYS, NULL, LEAT_DRIFT},   /* the table has BEFORE triggers that leat has not looked at */
-    {"LT008", ALWAYS, NULL, LEAT_NOT_YET}, /* a trigger dropped a row; or another session has just written it, which passes */
-    {"LT", OWN, NULL, LEAT_NOT_UNDERSTOOD}, /* isolation, `leat init` has not been run: of the whole shard */
-    {"LT", ALWAYS, NULL, LEAT_RECORD_ERROR}, /* a trigger has raised it */
+    {"LT001", OWN, NULL, LEAT_ENGINE_FENCED},
+    {"LT002", OWN, NULL, LEAT_ENGINE_WENT_BACK},
+    {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not looked at */
+    {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has just written it, which passes */
+    {"LT", OWN, NULL, LEAT_ENGINE_NOT_UNDERSTOOD}, /* isolation, `leat init` has not been run: of the whole shard */
+    {"LT", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* a trigger has raised it */
 
     /* Prepare again. */
-    {"26000", ALWAYS, NULL, LEAT_CONTENTION},                   /* the statement is not there */
-    {"42P05", ALWAYS, NULL, LEAT_CONTENTION},                   /* another has its name */
-    {"0A000", BY, "RevalidateCachedQuery", LEAT_CONTENTION},    /* its plan has gone stale */
+    {"26000", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                   /* the statement is not there */
+    {"42P05", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                   /* another has its name */
+    {"0A000", BY, "RevalidateCachedQuery", LEAT_ENGINE_CONTENTION},    /* its plan has gone stale */
 
     /* About a connection. Of ours, they do not tell what became of the transaction. But an ERROR of the server itself is
      * about one that a function opened (dblink, postgres_fdw): the transaction is undone, and that table has to wait. */
-    {"08", NO_ONE, NULL, LEAT_UNKNOWN},
-    {"57P", NO_ONE, NULL, LEAT_UNKNOWN},
-    {"40003", NO_ONE, NULL, LEAT_UNKNOWN},
-    {"08", ALWAYS, NULL, LEAT_DRIFT},
-    {"57P", ALWAYS, NULL, LEAT_DRIFT},
-    {"40003", ALWAYS, NULL, LEAT_DRIFT},
-    {"HV00N", ALWAYS, NULL, LEAT_DRIFT}, /* a foreign table, likewise */
-    {"HV", ALWAYS, NULL, LEAT_RECORD_ERROR}, /* whatever else a foreign data wrapper makes of a row */
+    {"08", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
+    {"57P", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
+    {"40003", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
+    {"08", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"57P", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"40003", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"HV00N", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a foreign table, likewise */
+    {"HV", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* whatever else a foreign data wrapper makes of a row */
 
     /* Limits. Those of one statement are met by smaller batches; those of a value are bad data; the others are outages. */
-    {"53200", BY, "LockAcquire", LEAT_CONTENTION}, /* max_locks_per_transaction */
-    {"53400", ALWAYS, NULL, LEAT_CONTENTION},      /* temp_file_limit */
-    {"53", ALWAYS, NULL, LEAT_OUTAGE},
-    {"54000", BY, "GetNewTransactionId", LEAT_OUTAGE}, /* the stop limit of transaction ids: nothing can be written */
-    {"54000", BY, "GetNewMultiXactId", LEAT_OUTAGE},   /* that of row locks shared by several */
-    {"54", ALWAYS, NULL, LEAT_BAD_DATA},               /* a value too long for an index, nested too deep, ... */
+    {"53200", BY, "LockAcquire", LEAT_ENGINE_CONTENTION}, /* max_locks_per_transaction */
+    {"53400", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},      /* temp_file_limit */
+    {"53", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
+    {"54000", BY, "GetNewTransactionId", LEAT_ENGINE_OUTAGE}, /* the stop limit of transaction ids: nothing can be written */
+    {"54000", BY, "GetNewMultiXactId", LEAT_ENGINE_OUTAGE},   /* that of row locks shared by several */
+    {"54", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},               /* a value too long for an index, nested too deep, ... */
 
     /* The server is unwell, or lets nobody in. */
-    {"58P01", ALWAYS, NULL, LEAT_DRIFT}, /* a library or data file of this table is missing: other tables go on */
-    {"58", ALWAYS, NULL, LEAT_OUTAGE},
-    {"F0", ALWAYS, NULL, LEAT_OUTAGE},
-    {"28", ALWAYS, NULL, LEAT_OUTAGE},
-    {"3D", ALWAYS, NULL, LEAT_OUTAGE},
-    {"25006", ALWAYS, NULL, LEAT_OUTAGE}, /* read-only: a primary that was demoted */
-    {"25P", ALWAYS, NULL, LEAT_OUTAGE},   /* a session left in a transaction that is not ours */
+    {"58P01", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a library or data file of this table is missing: other tables go on */
+    {"58", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
+    {"F0", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
+    {"28", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
+    {"3D", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
+    {"25006", ALWAYS, NULL, LEAT_ENGINE_OUTAGE}, /* read-only: a primary that was demoted */
+    {"25P", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},   /* a session left in a transaction that is not ours */
 
     /* Somebody is in the way. */
-    {"57014", ALWAYS, NULL, LEAT_CONTENTION}, /* statement_timeout */
-    {"57", ALWAYS, NULL, LEAT_OUTAGE},        /* an operator steps in */
-    {"55P03", ALWAYS, NULL, LEAT_CONTENTION}, /* lock_timeout */
-    {"40", ALWAYS, NULL, LEAT_CONTENTION},
-    {"72", BY, "TestForOldSnapshot", LEAT_CONTENTION}, /* snapshot too old */
-    {"72", ALWAYS, NULL, LEAT_RECORD_ERROR},
+    {"57014", ALWAYS, NULL, LEAT_ENGINE_CONTENTION}, /* statement_timeout */
+    {"57", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},        /* an operator steps in */
+    {"55P03", ALWAYS, NULL, LEAT_ENGINE_CONTENTION}, /* lock_timeout */
+    {"40", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},
+    {"72", BY, "TestForOldSnapshot", LEAT_ENGINE_CONTENTION}, /* snapshot too old */
+    {"72", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 
     /* Constraints. */
-    {"23503", ALWAYS, NULL, LEAT_NOT_YET}, /* a parent may be on its way, a child may go */
-    {"23001", ALWAYS, NULL, LEAT_NOT_YET}, /* so says ON DELETE RESTRICT from PostgreSQL 18 on, 23503 before */
-    {"23505", ALWAYS, NULL, LEAT_NOT_YET}, /* the row in the way may go */
-    {"23P01", ALWAYS, NULL, LEAT_NOT_YET}, /* so with an exclusion constraint */
-    {"23514", BY, "ExecPartitionCheck", LEAT_NOT_YET}, /* a partition is being attached beside the default one, or the route's
+    {"23503", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a parent may be on its way, a child may go */
+    {"23001", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* so says ON DELETE RESTRICT from PostgreSQL 18 on, 23503 before */
+    {"23505", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* the row in the way may go */
+    {"23P01", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* so with an exclusion constraint */
+    {"23514", BY, "ExecPartitionCheck", LEAT_ENGINE_NOT_YET}, /* a partition is being attached beside the default one, or the route's
                                                           table is one itself */
-    {"23514", BY, "exec_stmt_raise", LEAT_BAD_DATA},   /* a trigger's own check */
-    {"23514", BARE, NULL, LEAT_DRIFT},                 /* no partition for the row */
-    {"23", ALWAYS, NULL, LEAT_BAD_DATA},
-    {"44", ALWAYS, NULL, LEAT_BAD_DATA}, /* WITH CHECK OPTION of a view */
+    {"23514", BY, "exec_stmt_raise", LEAT_ENGINE_BAD_DATA},   /* a trigger's own check */
+    {"23514", BARE, NULL, LEAT_ENGINE_DRIFT},                 /* no partition for the row */
+    {"23", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},
+    {"44", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* WITH CHECK OPTION of a view */
 
     /* Data. */
-    {"2200H", ALWAYS, NULL, LEAT_DRIFT}, /* a sequence in a default has come to its end */
-    {"22", ALWAYS, NULL, LEAT_BAD_DATA},
-    {"10", ALWAYS, NULL, LEAT_BAD_DATA}, /* XQuery */
-    {"20", ALWAYS, NULL, LEAT_BAD_DATA}, /* CASE without a branch for the value */
-    {"21", ALWAYS, NULL, LEAT_BAD_DATA}, /* a subquery gave more rows than one */
-    {"P0", ALWAYS, NULL, LEAT_BAD_DATA}, /* a trigger raised it: RAISE, STRICT, ASSERT */
-    {"38000", ALWAYS, NULL, LEAT_BAD_DATA}, /* so does one in Python, Perl or Tcl */
-    {"09", ALWAYS, NULL, LEAT_BAD_DATA},    /* the standard's word for it */
+    {"2200H", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a sequence in a default has come to its end */
+    {"22", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},
+    {"10", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* XQuery */
+    {"20", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* CASE without a branch for the value */
+    {"21", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* a subquery gave more rows than one */
+    {"P0", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* a trigger raised it: RAISE, STRICT, ASSERT */
+    {"38000", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* so does one in Python, Perl or Tcl */
+    {"09", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* the standard's word for it */
 
     /* The table, or what hangs on it, does not fit. */
-    {"42", ALWAYS, NULL, LEAT_DRIFT},
-    {"0A", ALWAYS, NULL, LEAT_DRIFT}, /* not supported on such a table */
-    {"3F", ALWAYS, NULL, LEAT_DRIFT}, /* a schema is missing */
-    {"55", ALWAYS, NULL, LEAT_DRIFT}, /* no replica identity, a view that takes no rows, ... */
+    {"42", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"0A", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* not supported on such a table */
+    {"3F", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a schema is missing */
+    {"55", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* no replica identity, a view that takes no rows, ... */
 
     /* A trigger's function is wrong in itself. */
-    {"03", ALWAYS, NULL, LEAT_DRIFT},
-    {"0B", ALWAYS, NULL, LEAT_DRIFT},
-    {"0F", ALWAYS, NULL, LEAT_DRIFT},
-    {"0L", ALWAYS, NULL, LEAT_DRIFT},
-    {"0P", ALWAYS, NULL, LEAT_DRIFT},
-    {"0Z", ALWAYS, NULL, LEAT_DRIFT},
-    {"24", ALWAYS, NULL, LEAT_DRIFT},
-    {"25", ALWAYS, NULL, LEAT_DRIFT},
-    {"27", ALWAYS, NULL, LEAT_DRIFT}, /* it changes the row it was called for */
-    {"2B", ALWAYS, NULL, LEAT_DRIFT},
-    {"2D", ALWAYS, NULL, LEAT_DRIFT},
-    {"2F", ALWAYS, NULL, LEAT_DRIFT}, /* no RETURN */
-    {"34", ALWAYS, NULL, LEAT_DRIFT},
-    {"3800", ALWAYS, NULL, LEAT_DRIFT},
-    {"39P", ALWAYS, NULL, LEAT_DRIFT},
-    {"3B", ALWAYS, NULL, LEAT_DRIFT},
+    {"03", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"0B", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"0F", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"0L", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"0P", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"0Z", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"24", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"25", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"27", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* it changes the row it was called for */
+    {"2B", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"2D", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"2F", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* no RETURN */
+    {"34", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"3800", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"39P", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
+    {"3B", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
 
     /* A function that the server knows little of, as one in C or Java: what it says is about its row. */
-    {"38", ALWAYS, NULL, LEAT_RECORD_ERROR},
-    {"39", ALWAYS, NULL, LEAT_RECORD_ERROR},
+    {"38", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
+    {"39", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 
     /* Corrupted data: a person has to look before more is written. Other internal errors are an extension's, too. */
-    {"XX001", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
-    {"XX002", ALWAYS, NULL, LEAT_NOT_UNDERSTOOD},
-    {"XX", ALWAYS, NULL, LEAT_RECORD_ERROR},
+    {"XX001", ALWAYS, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},
+    {"XX002", ALWAYS, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},
+    {"XX", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 
     /* No code of PostgreSQL, and a function in PL/pgSQL or PL/Python raises it: the application's own P0001. */
-    {"", BY, "exec_stmt_raise", LEAT_BAD_DATA},
-    {"", BY, "PLy_", LEAT_BAD_DATA},
-    {"", ALWAYS, NULL, LEAT_RECORD_ERROR},
+    {"", BY, "exec_stmt_raise", LEAT_ENGINE_BAD_DATA},
+    {"", BY, "PLy_", LEAT_ENGINE_BAD_DATA},
+    {"", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 };
 
 static bool is_said(const char *field)
@@ -162,7 +162,7 @@ static bool fits(const rule *line, const leat_sql_error *error, leat_sql_part pa
     return false;
 }
 
-static leat_outcome outcome_by_rule(const leat_sql_error *error, leat_sql_part part)
+static leat_engine_outcome outcome_by_rule(const leat_sql_error *error, leat_sql_part part)
 {
     const rule *line = rules;
     while (!fits(line, error, part))
@@ -172,31 +172,31 @@ static leat_outcome outcome_by_rule(const leat_sql_error *error, leat_sql_part p
 
 /* RAISE in PL/pgSQL and what PL/Python raises can bear any code: it is not the server that is unwell or the table that has
  * changed, as far as anybody knows, but somebody's code says so about this row. leat's own functions are in PL/pgSQL too. */
-static leat_outcome blame_the_row(leat_outcome outcome, const leat_sql_error *error)
+static leat_engine_outcome blame_the_row(leat_engine_outcome outcome, const leat_sql_error *error)
 {
     bool is_raised = is_said(error->function) &&
                      (begins_with(error->function, "exec_stmt_raise") || begins_with(error->function, "PLy_"));
-    bool is_elsewhere = outcome == LEAT_OUTAGE || outcome == LEAT_DRIFT;
-    return is_raised && is_elsewhere && !begins_with(error->sqlstate, "LT") ? LEAT_RECORD_ERROR : outcome;
+    bool is_elsewhere = outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_DRIFT;
+    return is_raised && is_elsewhere && !begins_with(error->sqlstate, "LT") ? LEAT_ENGINE_RECORD_ERROR : outcome;
 }
 
 /* It holds no record's data, so no record is to blame. */
-static leat_outcome blame_nobody(leat_outcome outcome, const char *sqlstate, leat_sql_part part)
+static leat_engine_outcome blame_nobody(leat_engine_outcome outcome, const char *sqlstate, leat_sql_part part)
 {
-    if (outcome != LEAT_BAD_DATA && outcome != LEAT_NOT_YET && outcome != LEAT_DRIFT && outcome != LEAT_RECORD_ERROR)
+    if (outcome != LEAT_ENGINE_BAD_DATA && outcome != LEAT_ENGINE_NOT_YET && outcome != LEAT_ENGINE_DRIFT && outcome != LEAT_ENGINE_RECORD_ERROR)
         return outcome;
     if (part != LEAT_SQL_OWN)
-        return LEAT_DRIFT;
-    return begins_with(sqlstate, "54") ? LEAT_OUTAGE : LEAT_NOT_UNDERSTOOD;
+        return LEAT_ENGINE_DRIFT;
+    return begins_with(sqlstate, "54") ? LEAT_ENGINE_OUTAGE : LEAT_ENGINE_NOT_UNDERSTOOD;
 }
 
-leat_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part)
+leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part)
 {
     if (!error->severity || strcmp(error->severity, "ERROR") != 0)
-        return LEAT_UNKNOWN;
+        return LEAT_ENGINE_UNKNOWN;
     if (!error->sqlstate || strlen(error->sqlstate) != 5)
-        return LEAT_UNKNOWN;
-    leat_outcome outcome = outcome_by_rule(error, part);
+        return LEAT_ENGINE_UNKNOWN;
+    leat_engine_outcome outcome = outcome_by_rule(error, part);
     if (part == LEAT_SQL_ROWS)
         return blame_the_row(outcome, error);
     return blame_nobody(outcome, error->sqlstate, part);

@@ -27,6 +27,6 @@ typedef struct leat_sql_error {
                                own errors have none. It tells what a trigger has raised from what the server itself says */
 } leat_sql_error;
 
-leat_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part);
+leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part);
 
 #endif

@@ -89,7 +89,7 @@ static int look(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead 
     return result;
 }
 
-static int look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+static int read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                       leat_log_ahead *ret, leat_error *error)
 {
     sqlite3 *db;
@@ -116,7 +116,7 @@ const leat_log_ops leat_local_ops = {
     .topic_setting = topic_setting,
     .set_topic_setting = set_topic_setting,
     .starts = starts,
-    .look_ahead = look_ahead,
+    .read_ahead = read_ahead,
     .writer_new = leat_local_writer_new,
     .append = leat_local_append_record,
     .writer_oldest_us = leat_local_writer_oldest_us,

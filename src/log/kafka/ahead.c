@@ -141,7 +141,7 @@ static int look_at_ends(const leat_log_config *config, uint32_t partition_count,
     return status;
 }
 
-int leat_kafka_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                           leat_log_ahead *ret, leat_error *error)
 {
     if (look_at_ends(config, partition_count, timeout_ms, ret, error) != 0)

@@ -46,7 +46,7 @@ int leat_kafka_check(const leat_log_config *config, leat_error *error) LEAT_MUST
 /* Up to where no transaction is open. */
 int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
                        leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_look_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
+int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
                           leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
 
 leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config,

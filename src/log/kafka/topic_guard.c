@@ -19,18 +19,18 @@ void leat_topic_guard_fini(leat_topic_guard *guard)
 }
 
 /* When the youngest look began that says something about this broker; 0: none. */
-static int64_t looked_us(const leat_topic_guard *guard, int32_t broker)
+static int64_t checked_us(const leat_topic_guard *guard, int32_t broker)
 {
-    int64_t ret = guard->looked_us > LEAT_GUARD_SPREAD_US ? guard->looked_us - LEAT_GUARD_SPREAD_US : 0;
+    int64_t ret = guard->checked_us > LEAT_GUARD_SPREAD_US ? guard->checked_us - LEAT_GUARD_SPREAD_US : 0;
     for (uint32_t i = 0; i < guard->broker_count; i++)
-        if (guard->brokers[i].id == broker && guard->brokers[i].looked_us > ret)
-            ret = guard->brokers[i].looked_us;
+        if (guard->brokers[i].id == broker && guard->brokers[i].checked_us > ret)
+            ret = guard->brokers[i].checked_us;
     return ret;
 }
 
 bool leat_topic_guard_is_shown(const leat_topic_guard *guard, const leat_topic_ack *ack)
 {
-    int64_t since_us = looked_us(guard, ack->broker);
+    int64_t since_us = checked_us(guard, ack->broker);
     return since_us != 0 && ack->at_us - since_us < (ack->offset > 0 ? ack->offset : 0);
 }
 
@@ -46,7 +46,7 @@ leat_guard_verdict leat_topic_guard_judge(leat_topic_guard *guard, const leat_to
 
 bool leat_topic_guard_wants_look(const leat_topic_guard *guard, const leat_topic_ack *ack)
 {
-    return ack->at_us - looked_us(guard, ack->broker) >= ack->offset / 2;
+    return ack->at_us - checked_us(guard, ack->broker) >= ack->offset / 2;
 }
 
 static void looked_at_broker(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
@@ -58,23 +58,23 @@ static void looked_at_broker(leat_topic_guard *guard, int32_t broker, int64_t be
         return;
     if (at == guard->broker_count) {
         guard->brokers[at].id = broker;
-        guard->brokers[at].looked_us = 0;
+        guard->brokers[at].checked_us = 0;
         guard->broker_count++;
     }
-    if (begun_us > guard->brokers[at].looked_us)
-        guard->brokers[at].looked_us = begun_us;
+    if (begun_us > guard->brokers[at].checked_us)
+        guard->brokers[at].checked_us = begun_us;
 }
 
 void leat_topic_guard_looked(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
 {
-    if (begun_us > guard->looked_us)
-        guard->looked_us = begun_us;
+    if (begun_us > guard->checked_us)
+        guard->checked_us = begun_us;
     if (broker >= 0)
         looked_at_broker(guard, broker, begun_us);
 }
 
 void leat_topic_guard_doubt(leat_topic_guard *guard)
 {
-    guard->looked_us = 0;
+    guard->checked_us = 0;
     guard->broker_count = 0;
 }

@@ -32,11 +32,11 @@ enum {
 typedef struct leat_topic_guard {
     uint32_t partition_count;
     int64_t *greatest; /* offset acknowledged, by partition; -1: none */
-    int64_t looked_us; /* when the last look that found the right topic began, whichever broker was asked; 0: none */
+    int64_t checked_us; /* when the last look that found the right topic began, whichever broker was asked; 0: none */
     uint32_t broker_count;
     struct {
         int32_t id;
-        int64_t looked_us;
+        int64_t checked_us;
     } brokers[LEAT_GUARD_BROKERS];
 } leat_topic_guard;
 

@@ -3,7 +3,7 @@
 void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits, int64_t now_us)
 {
     *watchdog =
-        (leat_watchdog){.limits = *limits, .looked_us = now_us, .good_us = now_us, .renewed_us = now_us};
+        (leat_watchdog){.limits = *limits, .checked_us = now_us, .good_us = now_us, .renewed_us = now_us};
 }
 
 int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us)
@@ -16,8 +16,8 @@ int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us)
 
 static void leave_pause_out(leat_watchdog *watchdog, int64_t now_us)
 {
-    int64_t pause_us = now_us - watchdog->looked_us;
-    watchdog->looked_us = now_us;
+    int64_t pause_us = now_us - watchdog->checked_us;
+    watchdog->checked_us = now_us;
     if (pause_us <= LEAT_WATCHDOG_PAUSE_US)
         return;
     watchdog->good_us += pause_us;
@@ -52,6 +52,6 @@ unsigned leat_watchdog_look(leat_watchdog *watchdog, int64_t now_us)
 
 int64_t leat_watchdog_bad_us(const leat_watchdog *watchdog)
 {
-    int64_t bad_us = watchdog->looked_us - watchdog->good_us;
+    int64_t bad_us = watchdog->checked_us - watchdog->good_us;
     return bad_us >= watchdog->limits.bad_us ? bad_us : 0;
 }

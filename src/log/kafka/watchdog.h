@@ -25,7 +25,7 @@ typedef struct leat_watchdog_limits {
 
 typedef struct leat_watchdog {
     leat_watchdog_limits limits;
-    int64_t looked_us;
+    int64_t checked_us;
     int64_t good_us;    /* all was well; pauses move it */
     int64_t renewed_us; /* the last time since then that RENEW was returned, else good_us */
     int64_t said_us;    /* 0: not since all was well */

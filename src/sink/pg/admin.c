@@ -77,8 +77,8 @@ static bool is_away(const PGresult *result)
     leat_sql_error said = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
                            .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
                            .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
-    leat_outcome outcome = leat_sqlstate_outcome(&said, LEAT_SQL_OWN);
-    return outcome == LEAT_UNKNOWN || outcome == LEAT_OUTAGE || outcome == LEAT_CONTENTION;
+    leat_engine_outcome outcome = leat_sqlstate_outcome(&said, LEAT_SQL_OWN);
+    return outcome == LEAT_ENGINE_UNKNOWN || outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_CONTENTION;
 }
 
 static int fail_result(leat_pg *pg, const PGresult *result, leat_error *error)
@@ -401,7 +401,7 @@ int leat_pg_commit(leat_pg *pg, leat_error *error)
     return pg->is_away ? leat_fail_prefix(error, "what was written may stand or not, run it again when this is mended") : -1;
 }
 
-int leat_postgres_check_dsn(const char *text, leat_error *error)
+int leat_pg_check_dsn(const char *text, leat_error *error)
 {
     leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
     leat_pg_dsn_free(dsn);
@@ -431,7 +431,7 @@ void leat_pg_close(leat_pg *pg)
 }
 
 /* A pooler makes up the process id it tells its client, which is for cancel requests only. */
-int leat_pg_look_for_pooler(leat_pg *pg, bool *ret, leat_error *error)
+int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, "SELECT pg_backend_pid()", 0, NULL, error);
     if (!result)

@@ -6,27 +6,27 @@
 
 #include "sink/shard.h"
 
-int leat_postgres_check_dsn(const char *dsn, leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
+int leat_pg_check_dsn(const char *dsn, leat_error *error) LEAT_MUST_CHECK;
+int leat_pg_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
                               leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+int leat_pg_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                               leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_pg_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_pg_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                        const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_pg_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                                 const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_refuse_others(const char *dsn, const leat_source *source, const char *group,
+int leat_pg_refuse_others(const char *dsn, const leat_source *source, const char *group,
                                 leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_read_server(const char *dsn, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+int leat_pg_read_server(const char *dsn, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_pg_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
                                      leat_buf *ret_grants, leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+int leat_pg_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                                 leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work *ret,
+int leat_pg_read_work(const char *dsn, const char *topic, leat_shard_work *ret,
                             leat_error *error) LEAT_MUST_CHECK;
-int leat_postgres_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret,
+int leat_pg_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret,
                                leat_error *error) LEAT_MUST_CHECK;
-leat_shard_teller *leat_postgres_teller_new(const char *dsn, int32_t source_id);
+leat_shard_reporter *leat_pg_reporter_new(const char *dsn, int32_t source_id);
 
 #endif

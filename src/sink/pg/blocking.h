@@ -48,7 +48,7 @@ PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *con
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 
 /* Whether a pooler stands between: the session is lent, and so is every other that came by this way. 0 or -1. */
-int leat_pg_look_for_pooler(leat_pg *pg, bool *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error) LEAT_MUST_CHECK;
 
 /* Ends the transaction for good. Of all statements this is the one that may wait for others for as long as they like, as for
  * a synchronous standby that is gone: it has a minute. Given up, it may still happen, and the error says so. */

@@ -105,7 +105,7 @@ static int read_letters(leat_pg *pg, const leat_dead_query *query, leat_dead_let
     return 0;
 }
 
-int leat_postgres_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+int leat_pg_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_dead_letters){0};

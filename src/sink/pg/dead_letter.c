@@ -70,8 +70,8 @@ static void put_accepted(leat_pg_params *params, int64_t accepted_ms)
     leat_pg_params_int8(params, (ms - EPOCH_2000_MS) * 1000);
 }
 
-void leat_dead_letter_params(leat_pg_params *params, int32_t source_id, const leat_batch_record *record,
-                             const leat_reason *reason)
+void leat_dead_letter_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch_record *record,
+                             const leat_engine_reason *reason)
 {
     const leat_item *item = record->payload;
     const leat_record *from = &item->record;

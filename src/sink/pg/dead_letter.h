@@ -14,7 +14,7 @@ extern const char leat_dead_letter_sql[];
 /* The parameters of that statement. What the log delivered is kept as it came: key and body as bytes; route and
  * operation where they are text, and where the record did not say them but they are known, as they were taken. `record`:
  * its payload is a leat_item, decoded or not. */
-void leat_dead_letter_params(leat_pg_params *params, int32_t source_id, const leat_batch_record *record,
-                             const leat_reason *reason);
+void leat_dead_letter_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch_record *record,
+                             const leat_engine_reason *reason);
 
 #endif

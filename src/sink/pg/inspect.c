@@ -45,7 +45,7 @@ static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
     return 0;
 }
 
-int leat_postgres_read_server(const char *dsn, leat_shard_server *ret, leat_error *error)
+int leat_pg_read_server(const char *dsn, leat_shard_server *ret, leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_shard_server){0};
@@ -70,7 +70,7 @@ static const char progress_sql[] =
     "                  WHERE g.source = p.source AND g.partition = p.partition))"
     "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source WHERE s.topic = $1 ORDER BY p.partition";
 
-int leat_postgres_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+int leat_pg_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                                 leat_error *error)
 {
     enum { PARTITION, EPOCH, LOW, APPLIED };
@@ -141,7 +141,7 @@ static int read_waits(leat_pg *pg, const char *topic, leat_shard_work *ret, leat
     return status;
 }
 
-int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work *ret, leat_error *error)
+int leat_pg_read_work(const char *dsn, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_shard_work){0};
@@ -151,7 +151,7 @@ int leat_postgres_read_work(const char *dsn, const char *topic, leat_shard_work 
     if (status == 0)
         status = read_processes(&pg, topic, ret, error);
     if (status == 0)
-        status = leat_pg_look_for_pooler(&pg, &ret->is_pooled, error);
+        status = leat_pg_find_pooler(&pg, &ret->is_pooled, error);
     if (status == 0)
         status = leat_pg_read_workers(&pg, topic, ret, error);
     if (status == 0)

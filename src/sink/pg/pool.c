@@ -55,7 +55,7 @@ typedef struct pool_member {
     leat_pg_session *session;
     bool has_served; /* a job was answered on this connection */
     int64_t opened_us;
-    leat_job_kind job_kind; /* of the last job */
+    leat_engine_job_kind job_kind; /* of the last job */
     uint32_t job_partition;
 } pool_member;
 
@@ -79,7 +79,7 @@ struct pg_sink {
     said said;
     char trouble[512]; /* of the connections, last */
     int64_t none_since_us; /* no usable connection; 0: there is one */
-    leat_seldom seldom;
+    leat_rate_limit rate_limit;
 
     leat_pg_conn *probe;      /* opened when a question is needed and no connection is idle; for nothing else */
     bool is_pooled;
@@ -126,7 +126,7 @@ static void say_trouble(pg_sink *sink, const char *message)
     bool is_same = now == sink->said && strncmp(sink->trouble, message, sizeof sink->trouble - 1) == 0;
     snprintf(sink->trouble, sizeof sink->trouble, "%s", message);
     snprintf(what, sizeof what, "%d %s", now, sink->trouble);
-    if (!is_same && leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), what))
+    if (!is_same && leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), what))
         say_trouble_now(sink);
 }
 
@@ -149,18 +149,18 @@ static void say_connected(pg_sink *sink)
     leat_info("shard %s: %u connection(s)", sink->shard_name, sink->usable);
 }
 
-static bool is_worth_saying(leat_job_kind kind, leat_outcome outcome)
+static bool is_worth_saying(leat_engine_job_kind kind, leat_engine_outcome outcome)
 {
     switch (outcome) {
-    case LEAT_OUTAGE:
-    case LEAT_BAD_DATA:
-    case LEAT_NOT_YET:
-    case LEAT_DRIFT:
-    case LEAT_RECORD_ERROR:
-    case LEAT_NOT_UNDERSTOOD:
+    case LEAT_ENGINE_OUTAGE:
+    case LEAT_ENGINE_BAD_DATA:
+    case LEAT_ENGINE_NOT_YET:
+    case LEAT_ENGINE_DRIFT:
+    case LEAT_ENGINE_RECORD_ERROR:
+    case LEAT_ENGINE_NOT_UNDERSTOOD:
         return true;
-    case LEAT_CONTENTION: /* a claim has waited for long; a compaction comes again in any case */
-        return kind == LEAT_JOB_CLAIM;
+    case LEAT_ENGINE_CONTENTION: /* a claim has waited for long; a compaction comes again in any case */
+        return kind == LEAT_ENGINE_JOB_CLAIM;
     default:
         return false;
     }
@@ -168,23 +168,23 @@ static bool is_worth_saying(leat_job_kind kind, leat_outcome outcome)
 
 /* Of batches the engine tells. A claim or a compaction that fails is tried again without a word, for ever: here is
  * where somebody hears that a partition stands still. */
-static void say_failure(pg_sink *sink, const pool_member *member, const leat_job_result *result)
+static void say_failure(pg_sink *sink, const pool_member *member, const leat_engine_job_result *result)
 {
-    leat_job_kind kind = member->job_kind;
-    bool is_isolation = result->outcome == LEAT_CONTENTION && strcmp(result->sqlstate, "LT003") == 0; /* said already */
-    if (kind == LEAT_JOB_BATCH || is_isolation || !is_worth_saying(kind, result->outcome) ||
-        !leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), result->message))
+    leat_engine_job_kind kind = member->job_kind;
+    bool is_isolation = result->outcome == LEAT_ENGINE_CONTENTION && strcmp(result->sqlstate, "LT003") == 0; /* said already */
+    if (kind == LEAT_ENGINE_JOB_BATCH || is_isolation || !is_worth_saying(kind, result->outcome) ||
+        !leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), result->message))
         return;
     leat_err("shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",
-             sink->shard_name, member->job_partition, kind == LEAT_JOB_CLAIM ? "claim" : "compaction",
-             leat_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
+             sink->shard_name, member->job_partition, kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
+             leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
 }
 
 static void say_other_server(pg_sink *sink)
 {
     static const char message[] = "another server answers, or this one was started again: its partitions are claimed anew";
     sink->said = SAID_NONE;
-    if (leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), message))
+    if (leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), message))
         leat_warn("shard %s: %s", sink->shard_name, message);
 }
 
@@ -227,14 +227,14 @@ static void note_nameless(pg_sink *sink)
 static void report(pool_member *member)
 {
     pg_sink *sink = member->sink;
-    leat_job_result result;
+    leat_engine_job_result result;
     note_nameless(sink);
-    if (leat_pg_session_is_spoilt(member->session))
+    if (leat_pg_session_is_unusable(member->session))
         leat_pg_conn_break(member->conn, "the server does not take writes");
     else if (leat_pg_session_is_worn(member->session))
         leat_pg_conn_break(member->conn, "it has prepared many statements: another takes its place");
     uint32_t job_id = leat_pg_session_take(member->session, &result);
-    member->has_served = member->has_served || result.outcome != LEAT_UNKNOWN;
+    member->has_served = member->has_served || result.outcome != LEAT_ENGINE_UNKNOWN;
     say_failure(sink, member, &result);
     sink->events.done(sink->events.context, job_id, &result);
 }
@@ -452,10 +452,10 @@ static pool_member *find_free(pg_sink *sink)
     return NULL;
 }
 
-static void submit(leat_sink *base, const leat_job *job)
+static void submit(leat_sink *base, const leat_engine_job *job)
 {
     pg_sink *sink = (pg_sink *)base;
-    LEAT_ASSERT(!sink->freed && job->kind != LEAT_JOB_NONE);
+    LEAT_ASSERT(!sink->freed && job->kind != LEAT_ENGINE_JOB_NONE);
     pool_member *member = find_free(sink);
     if (!member) {
         LEAT_ASSERT(sink->orphan_count < sink->member_count); /* else more jobs are open than `usable` allowed */
@@ -464,7 +464,7 @@ static void submit(leat_sink *base, const leat_job *job)
         return;
     }
     member->job_kind = job->kind;
-    member->job_partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
+    member->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
     leat_pg_session_start(member->session, member->conn, job);
     if (leat_pg_session_is_over(member->session))
         want_turn(sink);
@@ -474,7 +474,7 @@ static void submit(leat_sink *base, const leat_job *job)
 static void report_orphans(pg_sink *sink)
 {
     while (sink->orphan_count > 0 && !sink->freed) {
-        leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX,
+        leat_engine_job_result result = {.outcome = LEAT_ENGINE_OUTAGE, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX,
                                   .message = "the connection was lost before the job was sent"};
         sink->events.done(sink->events.context, sink->orphans[--sink->orphan_count], &result);
     }
@@ -737,7 +737,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
         return NULL;
     }
     pg_sink *sink = leat_must_calloc(1, sizeof *sink);
-    sink->base.ops = &leat_postgres_sink;
+    sink->base.ops = &leat_pg_sink;
     sink->loop = loop;
     sink->standstill = config->standstill;
     sink->silence_ms = LEAT_PG_SILENCE_MS;
@@ -752,7 +752,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     sink->shared.shard_name = sink->shard_name;
     sink->shared.source_id = config->source_id;
     sink->shared.lock_timeout_ms = config->lock_timeout_ms;
-    sink->shared.board = config->board;
+    sink->shared.schema_versions = config->schema_versions;
     sink->shared.shard = config->shard;
     sink->shared.rows = rows;
     make_members(sink);
@@ -760,4 +760,4 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     return &sink->base;
 }
 
-const leat_sink_ops leat_postgres_sink = {.open = open_sink, .submit = submit, .count = count, .free = free_sink};
+const leat_sink_ops leat_pg_sink = {.open = open_sink, .submit = submit, .count = count, .free = free_sink};

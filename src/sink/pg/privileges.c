@@ -107,7 +107,7 @@ static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing, 
 }
 
 /* Without a search_path types are spelled out, for whoever runs the statements. */
-int leat_postgres_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+int leat_pg_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
                                      leat_buf *ret_grants, leat_error *error)
 {
     leat_pg pg;

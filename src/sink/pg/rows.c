@@ -14,7 +14,7 @@ enum {
 /* A write to one row: a record, or several of one key folded into one. The n-th write to a key of a batch belongs to
  * round n: rounds go one after another. */
 typedef struct row_write {
-    leat_write write;
+    leat_row_write write;
     const leat_route *route; /* of the batch's version of the tables */
     const leat_item *item;   /* of the first record: the key */
     uint32_t record;         /* the first, index in the batch */
@@ -123,7 +123,7 @@ static int reserve_records(leat_rows *rows, uint32_t count)
 }
 
 /* For every record, so that the values of earlier writes stay where they are. */
-static int reserve_values(leat_rows *rows, const leat_batch *batch, const leat_routes *routes)
+static int reserve_values(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < batch->record_count; i++) {
@@ -147,7 +147,7 @@ static int reserve_values(leat_rows *rows, const leat_batch *batch, const leat_r
 
 static int fail_memory(leat_rows_fault *fault)
 {
-    *fault = (leat_rows_fault){.outcome = LEAT_OUTAGE, .bad_record = -1};
+    *fault = (leat_rows_fault){.outcome = LEAT_ENGINE_OUTAGE, .bad_record = -1};
     return leat_fail(&fault->error, "out of memory");
 }
 
@@ -155,7 +155,7 @@ static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table
                        const char *message)
 {
     *fault = (leat_rows_fault){
-        .outcome = LEAT_BAD_DATA, .bad_record = (int32_t)at, .relies_on_table = relies_on_table};
+        .outcome = LEAT_ENGINE_BAD_DATA, .bad_record = (int32_t)at, .relies_on_table = relies_on_table};
     return leat_fail(&fault->error, "%s%s%s", field, *field ? ": " : "", message);
 }
 
@@ -204,7 +204,7 @@ static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item, co
     row_write *write = &rows->writes[rows->write_count];
     *write = (row_write){.route = route, .item = item, .record = at, .record_count = 1};
     write->write.values = rows->values + rows->value_count;
-    if (leat_write_of(rows->folder, route, item->op, &rows->body, &write->write) < 0)
+    if (leat_fold_start(rows->folder, route, item->op, &rows->body, &write->write) < 0)
         return fail_memory(fault);
     return 0;
 }
@@ -233,7 +233,7 @@ static leat_folded fold(leat_rows *rows, row_write *open, const row_write *next)
 {
     if (open->route != next->route || !open->route->fold || open->route->table->is_ordered)
         return LEAT_FOLD_APART;
-    leat_folded folded = leat_write_fold(rows->folder, open->route, &open->write, &next->write);
+    leat_folded folded = leat_fold_next(rows->folder, open->route, &open->write, &next->write);
     if (folded == LEAT_FOLDED)
         open->record_count++;
     return folded;
@@ -258,7 +258,7 @@ static int take_write(leat_rows *rows)
     return 0;
 }
 
-static int make_writes(leat_rows *rows, const leat_batch *batch, const leat_routes *routes, leat_rows_fault *fault)
+static int make_writes(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes, leat_rows_fault *fault)
 {
     for (uint32_t i = 0; i < batch->record_count; i++) {
         if (decode_record(rows, i, batch->records[i].payload, routes, fault) < 0)
@@ -300,14 +300,14 @@ static uint32_t sort_by_round(leat_rows *rows)
 
 typedef struct log_order {
     const leat_rows *rows;
-    const leat_batch *batch;
+    const leat_engine_batch *batch;
 } log_order;
 
 static int compare_in_log(const void *a, const void *b, void *context)
 {
     const log_order *order = context;
-    const leat_batch_record *left = &order->batch->records[order->rows->writes[*(const uint32_t *)a].record];
-    const leat_batch_record *right = &order->batch->records[order->rows->writes[*(const uint32_t *)b].record];
+    const leat_engine_batch_record *left = &order->batch->records[order->rows->writes[*(const uint32_t *)a].record];
+    const leat_engine_batch_record *right = &order->batch->records[order->rows->writes[*(const uint32_t *)b].record];
     if (left->partition != right->partition)
         return left->partition < right->partition ? -1 : 1;
     return left->offset < right->offset ? -1 : left->offset > right->offset;
@@ -315,7 +315,7 @@ static int compare_in_log(const void *a, const void *b, void *context)
 
 /* Puts the writes to tables with further unique constraints behind the others, in the order of the log: a value may
  * pass from row to row. */
-static void sort_ordered(leat_rows *rows, const leat_batch *batch, uint32_t first)
+static void sort_ordered(leat_rows *rows, const leat_engine_batch *batch, uint32_t first)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < rows->write_count; i++)
@@ -347,7 +347,7 @@ static uint32_t statement_of(leat_rows *rows, const row_write *write)
     return open->statement;
 }
 
-static void add_to_shape(row_group *statement, const leat_write *write)
+static void add_to_shape(row_group *statement, const leat_row_write *write)
 {
     leat_shape *shape = &statement->shape;
     shape->columns |= write->present;
@@ -381,7 +381,7 @@ static void group_writes(leat_rows *rows)
     }
 }
 
-int leat_rows_build(leat_rows *rows, const leat_batch *batch, const leat_routes *routes, leat_rows_fault *ret_fault)
+int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes, leat_rows_fault *ret_fault)
 {
     rows->batch++;
     rows->write_count = 0;
@@ -449,7 +449,7 @@ static void put_column_array(leat_rows *rows, const row_group *statement, uint32
     uint64_t bit = (uint64_t)1 << index;
     put_array_head(&rows->params, leat_statement_element_oid(column->type), statement->count);
     for (uint32_t i = 0; i < statement->count; i++) {
-        const leat_write *write = &write_at(rows, statement, i)->write;
+        const leat_row_write *write = &write_at(rows, statement, i)->write;
         leat_value_binary(column, write->present & bit ? &write->values[index] : &null, &rows->params);
     }
 }

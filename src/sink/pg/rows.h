@@ -26,7 +26,7 @@ typedef struct leat_row_statement {
 
 /* Why a batch cannot be built. */
 typedef struct leat_rows_fault {
-    leat_outcome outcome; /* BAD_DATA, or OUTAGE when memory is out */
+    leat_engine_outcome outcome; /* BAD_DATA, or OUTAGE when memory is out */
     int32_t bad_record;   /* index in the batch, -1: none in particular */
     bool relies_on_table; /* said because of what leat knows of the table; else of the record alone */
     leat_error error;
@@ -39,7 +39,7 @@ void leat_rows_free(leat_rows *rows);
  * `routes` are those of the newest version of the tables; an item may have been decoded by an older one. Returns -1 and
  * the fault of the first record that makes no sense. Items and routes must live until the last use of
  * leat_rows_statement and leat_rows_missing. */
-int leat_rows_build(leat_rows *rows, const leat_batch *batch, const leat_routes *routes,
+int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
                     leat_rows_fault *ret_fault) LEAT_MUST_CHECK;
 uint32_t leat_rows_statement_count(const leat_rows *rows);
 /* Row writes of all statements. */

@@ -7,16 +7,16 @@
 #include "base/diag.h"
 #include "sink/sqlstate.h"
 
-static void set_message(leat_job_result *result, const char *message)
+static void set_message(leat_engine_job_result *result, const char *message)
 {
     size_t size = strnlen(message, sizeof result->message - 1);
     memcpy(result->message, message, size);
     result->message[size] = '\0';
 }
 
-void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const char *sqlstate, const char *message)
+void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome, const char *sqlstate, const char *message)
 {
-    leat_job_result *result = &session->result;
+    leat_engine_job_result *result = &session->result;
     session->failed = true;
     result->outcome = outcome;
     snprintf(result->sqlstate, sizeof result->sqlstate, "%s", sqlstate);
@@ -26,7 +26,7 @@ void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const 
 static void set_answer_fault(leat_pg_session *session, const char *message)
 {
     if (!session->failed)
-        leat_pg_session_fail(session, LEAT_NOT_UNDERSTOOD, "", message);
+        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "", message);
 }
 
 static const char *error_field(const PGresult *result, int code)
@@ -86,14 +86,14 @@ static bool is_stale_plan(const PGresult *error)
 
 static void take_stale_plan(leat_pg_session *session)
 {
-    session->result.outcome = LEAT_CONTENTION;
+    session->result.outcome = LEAT_ENGINE_CONTENTION;
     session->forget = true;
-    leat_board_ask(session->shared->board);
+    leat_schema_versions_request_read(session->shared->schema_versions);
 }
 
 static void take_lost_name(leat_pg_session *session, const PGresult *error)
 {
-    session->result.outcome = LEAT_CONTENTION;
+    session->result.outcome = LEAT_ENGINE_CONTENTION;
     session->forget = true;
     session->shared->is_nameless = session->shared->is_nameless || is_state(error, "26000");
 }
@@ -124,7 +124,7 @@ static leat_sql_part part_of(const leat_pg_session *session, const job_command *
     case COMMAND_DEAD_LETTER:
         return LEAT_SQL_LETTER;
     case COMMAND_SYNC:
-        if (session->kind != LEAT_JOB_BATCH)
+        if (session->kind != LEAT_ENGINE_JOB_BATCH)
             return LEAT_SQL_OWN;
         return is_letter(session) ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
     default:
@@ -132,7 +132,7 @@ static leat_sql_part part_of(const leat_pg_session *session, const job_command *
     }
 }
 
-static leat_outcome outcome_of(const PGresult *error, leat_sql_part part)
+static leat_engine_outcome outcome_of(const PGresult *error, leat_sql_part part)
 {
     leat_sql_error said = {.sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE),
                            .severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
@@ -155,7 +155,7 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
     leat_pg_shared *shared = session->shared;
     if (!is_state(error, "LT003") || session->said_isolation)
         return;
-    session->result.outcome = LEAT_CONTENTION;
+    session->result.outcome = LEAT_ENGINE_CONTENTION;
     if (!shared->says_isolation)
         leat_info("shard %s: default_transaction_isolation is not read committed for leat's role: every transaction says it "
                   "itself, by one more command", shared->shard_name);
@@ -169,13 +169,13 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         return;
     const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
     leat_sql_part part = part_of(session, command);
-    leat_outcome outcome = outcome_of(error, part);
+    leat_engine_outcome outcome = outcome_of(error, part);
     leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE), message ? message : PQresultErrorMessage(error));
     session->result.too_long = is_state(error, "57014") || is_state(error, "25P04"); /* statement_timeout, transaction_timeout */
     session->result.of_rows = part == LEAT_SQL_ROWS;
-    if (outcome == LEAT_FENCED || outcome == LEAT_WENT_BACK)
+    if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK)
         session->result.partition = read_partition(error);
-    if (is_state(error, "23505") && outcome == LEAT_NOT_YET)
+    if (is_state(error, "23505") && outcome == LEAT_ENGINE_NOT_YET)
         take_unique_violation(session, command, error);
     if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
         session->question = ASK_TERMINATE;
@@ -186,9 +186,9 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         take_lost_name(session, error);
     else if (is_stale_plan(error))
         take_stale_plan(session);
-    else if (outcome == LEAT_DRIFT)
-        leat_board_ask(session->shared->board);
-    session->is_spoilt = outcome == LEAT_UNKNOWN || (outcome == LEAT_OUTAGE && is_misled(error));
+    else if (outcome == LEAT_ENGINE_DRIFT)
+        leat_schema_versions_request_read(session->shared->schema_versions);
+    session->is_unusable = outcome == LEAT_ENGINE_UNKNOWN || (outcome == LEAT_ENGINE_OUTAGE && is_misled(error));
 }
 
 /* A question's own failure changes nothing about the job's. */
@@ -196,7 +196,7 @@ static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
     leat_warn("asked about a failed job, PostgreSQL said %s: %s", error_field(error, PG_DIAG_SQLSTATE),
               error_field(error, PG_DIAG_MESSAGE_PRIMARY));
-    session->is_spoilt = outcome_of(error, LEAT_SQL_OWN) == LEAT_UNKNOWN;
+    session->is_unusable = outcome_of(error, LEAT_SQL_OWN) == LEAT_ENGINE_UNKNOWN;
 }
 
 static void take_server(leat_pg_session *session, const PGresult *answer, int column)
@@ -209,21 +209,21 @@ static void take_server(leat_pg_session *session, const PGresult *answer, int co
 
 static void take_claim(leat_pg_session *session, const PGresult *answer)
 {
-    leat_claim claim;
+    leat_engine_claim claim;
     int64_t epoch, base_seq, low;
-    leat_newest newest;
-    int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    leat_engine_newest newest;
+    int64_t base[LEAT_ENGINE_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         base[i] = -1;
     if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 || leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
         leat_pg_field_int8(answer, 0, 2, &base_seq) < 0 ||
-        leat_pg_field_ints(answer, 0, 3, base, LEAT_PROGRESS_SUBPARTITIONS) < 0 ||
+        leat_pg_field_ints(answer, 0, 3, base, LEAT_ENGINE_SUBPARTITIONS) < 0 ||
         leat_pg_field_int8(answer, 0, 4, &low) < 0 || leat_pg_field_int8(answer, 0, 5, &newest.offset) < 0 ||
         leat_pg_field_int8(answer, 0, 6, &newest.at_ms) < 0 || leat_pg_field_int4(answer, 0, 7, &newest.epoch) < 0) {
         set_answer_fault(session, "leat.claim has answered in a form this program does not know");
         return;
     }
-    leat_progress_begin(&session->progress, claim, epoch, base_seq, base, low, newest);
+    leat_engine_progress_begin(&session->progress, claim, epoch, base_seq, base, low, newest);
     session->claim_read = true;
 }
 
@@ -231,17 +231,17 @@ static int take_progress_row(leat_pg_session *session, const PGresult *answer, i
 {
     int64_t seq, at_ms;
     int32_t leader_epoch;
-    int64_t wide[LEAT_PROGRESS_SUBPARTITIONS];
-    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
-    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
-    int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_PROGRESS_SUBPARTITIONS);
+    int64_t wide[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_ENGINE_SUBPARTITIONS];
+    int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_ENGINE_SUBPARTITIONS);
     if (leat_pg_field_int8(answer, row, 0, &seq) < 0 || count < 0 ||
-        leat_pg_field_ints(answer, row, 2, offsets, LEAT_PROGRESS_SUBPARTITIONS) != count ||
+        leat_pg_field_ints(answer, row, 2, offsets, LEAT_ENGINE_SUBPARTITIONS) != count ||
         leat_pg_field_int8(answer, row, 3, &at_ms) < 0 || leat_pg_field_int4(answer, row, 4, &leader_epoch) < 0)
         return -1;
     for (int i = 0; i < count; i++)
         subpartitions[i] = (int16_t)wide[i];
-    return leat_progress_row(&session->progress, seq, subpartitions, offsets, (uint32_t)count, at_ms, leader_epoch);
+    return leat_engine_progress_row(&session->progress, seq, subpartitions, offsets, (uint32_t)count, at_ms, leader_epoch);
 }
 
 static void take_progress(leat_pg_session *session, const PGresult *answer)

@@ -84,7 +84,7 @@ void leat_pg_session_begin(leat_pg_session *session)
     LEAT_ASSERT(getrandom(&session->name_key, sizeof session->name_key, 0) == sizeof session->name_key);
     session->parses = 0;
     session->forget = true;
-    session->is_spoilt = false;
+    session->is_unusable = false;
 }
 
 bool leat_pg_session_is_open(const leat_pg_session *session)
@@ -97,9 +97,9 @@ bool leat_pg_session_is_over(const leat_pg_session *session)
     return session->state == SESSION_OVER;
 }
 
-bool leat_pg_session_is_spoilt(const leat_pg_session *session)
+bool leat_pg_session_is_unusable(const leat_pg_session *session)
 {
-    return session->is_spoilt;
+    return session->is_unusable;
 }
 
 bool leat_pg_session_is_worn(const leat_pg_session *session)
@@ -208,7 +208,7 @@ static bool tells_timeline(const leat_pg_conn *conn)
     return leat_pg_conn_server(conn)->timeline[0] != '\0';
 }
 
-static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const leat_batch_part *part)
+static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch_part *part)
 {
     leat_pg_params *params = &session->params;
     leat_pg_params_begin(params);
@@ -284,23 +284,23 @@ static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
 }
 
 /* It is over before anything was sent. */
-static void refuse(leat_pg_session *session, leat_outcome outcome, const char *message)
+static void refuse(leat_pg_session *session, leat_engine_outcome outcome, const char *message)
 {
     leat_pg_session_fail(session, outcome, "", message);
     session->state = SESSION_OVER;
 }
 
-static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch *batch)
 {
     LEAT_ASSERT(batch->record_count == 1);
     leat_dead_letter_params(&session->params, session->shared->source_id, &batch->records[0], batch->dead);
     send_query(session, conn, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
 }
 
-static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch *batch)
 {
     if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
-        refuse(session, LEAT_OUTAGE, "out of memory");
+        refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
     }
     begin_pipeline(session, conn);
@@ -313,7 +313,7 @@ static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, cons
 /* Every table version has shapes of its own, since a shape points into it. */
 static void take_newest_routes(leat_pg_shared *shared)
 {
-    const leat_routes *newest = &leat_board_at(shared->board, shared->shard)->routes;
+    const leat_routes *newest = &leat_schema_versions_newest(shared->schema_versions, shared->shard)->routes;
     if (newest == shared->routes)
         return;
     leat_shapes_drop(shared->shapes);
@@ -331,31 +331,31 @@ static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
 }
 
 /* Another version of the table might have taken the record: until somebody has looked, it may be that one's. */
-static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault, int64_t looked_us)
+static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault, int64_t catalog_read_us)
 {
     refuse(session, fault->outcome, fault->error.text);
     session->result.bad_record = fault->bad_record;
     if (!fault->relies_on_table)
         return;
-    session->result.looked_us = looked_us;
-    leat_board_ask(session->shared->board);
+    session->result.catalog_read_us = catalog_read_us;
+    leat_schema_versions_request_read(session->shared->schema_versions);
 }
 
-static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_batch *batch)
+static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch *batch)
 {
     leat_pg_shared *shared = session->shared;
     leat_rows_fault fault = {0};
-    int64_t looked_us = leat_board_looked_us(shared->board, shared->shard);
+    int64_t catalog_read_us = leat_schema_versions_read_us(shared->schema_versions, shared->shard);
     take_newest_routes(shared);
     use_shapes(session, shared->shapes);
     if (leat_rows_build(shared->rows, batch, shared->routes, &fault) < 0) {
-        refuse_batch(session, &fault, looked_us);
+        refuse_batch(session, &fault, catalog_read_us);
         return;
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
     if (reserve_commands(session, (size_t)batch->part_count + 6 * (size_t)statement_count + COMMANDS_FEW) < 0) {
-        refuse(session, LEAT_OUTAGE, "out of memory");
+        refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
     }
     begin_pipeline(session, conn);
@@ -383,7 +383,7 @@ static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
     send_sync(session, conn);
 }
 
-static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const leat_compaction *compaction)
+static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_compaction *compaction)
 {
     leat_pg_params *params = &session->params;
     begin_pipeline(session, conn);
@@ -392,7 +392,7 @@ static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const
     leat_pg_params_int4(params, (int32_t)compaction->partition);
     leat_pg_params_uuid(params, compaction->claim.token);
     leat_pg_params_int8(params, compaction->base_seq);
-    leat_pg_params_int8s(params, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
+    leat_pg_params_int8s(params, compaction->base_offsets, LEAT_ENGINE_SUBPARTITIONS);
     leat_pg_params_int8(params, compaction->low);
     leat_pg_params_int8(params, compaction->newest.offset);
     leat_pg_params_int8(params, compaction->newest.at_ms);
@@ -403,12 +403,12 @@ static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const
     send_sync(session, conn);
 }
 
-void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const leat_job *job)
+void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_job *job)
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
     session->job_id = job->id;
     session->kind = job->kind;
-    session->partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
+    session->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
     session->row_count = 0;
     session->dropped_count = 0;
     session->failed = false;
@@ -417,14 +417,14 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     session->question = ASK_NOTHING;
     session->is_asking = false;
     session->result =
-        (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
+        (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
     if (reserve_commands(session, COMMANDS_FEW) < 0)
-        refuse(session, LEAT_OUTAGE, "out of memory");
-    else if (job->kind == LEAT_JOB_BATCH && job->batch.dead)
+        refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
+    else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead)
         start_dead_letter(session, conn, &job->batch);
-    else if (job->kind == LEAT_JOB_BATCH)
+    else if (job->kind == LEAT_ENGINE_JOB_BATCH)
         start_rows(session, conn, &job->batch);
-    else if (job->kind == LEAT_JOB_CLAIM)
+    else if (job->kind == LEAT_ENGINE_JOB_CLAIM)
         start_claim(session, conn);
     else
         start_compaction(session, conn, &job->compaction);
@@ -469,12 +469,12 @@ static void end_job(leat_pg_session *session)
         return;
     session->shared->counters.rows += session->row_count;
     session->shared->counters.patches_dropped += session->dropped_count;
-    if (session->kind != LEAT_JOB_CLAIM)
+    if (session->kind != LEAT_ENGINE_JOB_CLAIM)
         return;
     if (session->claim_read)
         session->result.progress = &session->progress;
     else
-        leat_pg_session_fail(session, LEAT_NOT_UNDERSTOOD, "", "leat.claim has not answered");
+        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "", "leat.claim has not answered");
 }
 
 void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)
@@ -482,7 +482,7 @@ void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)
     if (session->state != SESSION_ANSWERED)
         return;
     settle_prepared(session);
-    if (session->question != ASK_NOTHING && !session->is_asking && !session->is_spoilt)
+    if (session->question != ASK_NOTHING && !session->is_asking && !session->is_unusable)
         ask(session, conn);
     else
         end_job(session);
@@ -497,13 +497,13 @@ void leat_pg_session_lost(leat_pg_session *session, const char *message)
     if (session->state != SESSION_SENT)
         return;
     if (!session->failed)
-        leat_pg_session_fail(session, LEAT_UNKNOWN, "", message);
-    session->result.outcome = LEAT_UNKNOWN;
+        leat_pg_session_fail(session, LEAT_ENGINE_UNKNOWN, "", message);
+    session->result.outcome = LEAT_ENGINE_UNKNOWN;
     session->result.partition = -1;
     session->state = SESSION_OVER;
 }
 
-uint32_t leat_pg_session_take(leat_pg_session *session, leat_job_result *ret)
+uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret)
 {
     LEAT_ASSERT(session->state == SESSION_OVER);
     *ret = session->result;

@@ -25,7 +25,7 @@ typedef struct leat_pg_shared {
     const char *shard_name; /* for messages */
     int32_t source_id;
     int64_t lock_timeout_ms;
-    leat_board *board;
+    leat_schema_versions *schema_versions;
     uint32_t shard;
     leat_rows *rows;
     leat_shapes *shapes; /* of the routes below */
@@ -44,7 +44,7 @@ void leat_pg_session_free(leat_pg_session *session);
 void leat_pg_session_begin(leat_pg_session *session);
 
 /* Sends the job; no other may be open. A batch that cannot be built is over at once, and nothing was sent. */
-void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const leat_job *job);
+void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_job *job);
 /* One result of the connection, NULL at the end of each command. */
 void leat_pg_session_result(leat_pg_session *session, const PGresult *result);
 /* All results that have arrived are in: asks what is to be asked, or lets the job be over. */
@@ -55,13 +55,13 @@ void leat_pg_session_lost(leat_pg_session *session, const char *message);
 bool leat_pg_session_is_open(const leat_pg_session *session);
 bool leat_pg_session_is_over(const leat_pg_session *session);
 /* The connection should not be used again: the server is not the one to write to, or a pooler answered for it. */
-bool leat_pg_session_is_spoilt(const leat_pg_session *session);
+bool leat_pg_session_is_unusable(const leat_pg_session *session);
 /* The connection has prepared so much that another should take its place, between two jobs. */
 bool leat_pg_session_is_worn(const leat_pg_session *session);
 /* Which server the job ran on that is over; NULL: it did not say, because it failed. */
 const leat_pg_server *leat_pg_session_server(const leat_pg_session *session);
 /* Takes the result of a job that is over; the session is free for the next. What `ret->progress` points at lives until
  * then. */
-uint32_t leat_pg_session_take(leat_pg_session *session, leat_job_result *ret);
+uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret);
 
 #endif

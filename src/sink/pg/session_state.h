@@ -65,7 +65,7 @@ typedef enum preparation { UNPREPARED, PREPARE_SENT, PREPARED } preparation;
 struct leat_pg_session {
     leat_pg_shared *shared;
     session_state state;
-    bool is_spoilt;
+    bool is_unusable;
 
     leat_shapes *shapes;              /* what the numbers mean; held, NULL before the first batch */
     uint8_t prepared[STATEMENTS_MAX]; /* preparation, by statement number */
@@ -81,13 +81,13 @@ struct leat_pg_session {
     uint32_t answered; /* commands whose results have ended */
 
     uint32_t job_id;
-    leat_job_kind kind;
+    leat_engine_job_kind kind;
     uint32_t partition;
     uint32_t row_count;
     uint64_t dropped_count;
     bool failed;
     bool said_isolation; /* the job's transaction has been told to be READ COMMITTED */
-    leat_job_result result;
+    leat_engine_job_result result;
     question question; /* to be asked once the Sync is answered */
     bool is_asking;    /* it has been sent */
     char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the table written */
@@ -96,11 +96,11 @@ struct leat_pg_session {
     leat_pg_server server;
 
     bool claim_read; /* the row of leat.claim is in `progress` */
-    leat_progress progress;
+    leat_engine_progress progress;
     leat_pg_params params;
 };
 
 /* The first failure of a job is its result. */
-void leat_pg_session_fail(leat_pg_session *session, leat_outcome outcome, const char *sqlstate, const char *message);
+void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome, const char *sqlstate, const char *message);
 
 #endif

@@ -155,7 +155,7 @@ static int check_schema(leat_pg *pg, leat_error *error)
     return 0;
 }
 
-int leat_postgres_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+int leat_pg_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                               leat_error *error)
 {
     leat_pg pg;
@@ -208,7 +208,7 @@ static int read_self(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_
     return is_set_up ? name_shard(pg, topic, ret, error) : 0;
 }
 
-int leat_postgres_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error)
+int leat_pg_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_shard_self){0};
@@ -360,7 +360,7 @@ static int set_up(const char *dsn, leat_source *source, const leat_layout *layou
     return status;
 }
 
-int leat_postgres_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_pg_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                        const int64_t *starts, leat_error *error)
 {
     return set_up(dsn, source, layout, shard, starts, leat_pg_commit, error);
@@ -371,7 +371,7 @@ static int take_back(leat_pg *pg, leat_error *error)
     return leat_pg_run(pg, "ROLLBACK", error);
 }
 
-int leat_postgres_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_pg_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
                                 const int64_t *starts, leat_error *error)
 {
     return set_up(dsn, source, layout, shard, starts, take_back, error);
@@ -382,7 +382,7 @@ static int refuse_others(leat_pg *pg, const leat_source *source, const char *gro
 {
     char id[16], owner[LEAT_OWNER_SIZE];
     bool is_pooled;
-    if (leat_pg_look_for_pooler(pg, &is_pooled, error) != 0)
+    if (leat_pg_find_pooler(pg, &is_pooled, error) != 0)
         return -1;
     snprintf(id, sizeof id, "%" PRId32, source->id);
     leat_shard_owner(source, group, owner);
@@ -407,7 +407,7 @@ static int refuse_others(leat_pg *pg, const leat_source *source, const char *gro
     return status;
 }
 
-int leat_postgres_refuse_others(const char *dsn, const leat_source *source, const char *group, leat_error *error)
+int leat_pg_refuse_others(const char *dsn, const leat_source *source, const char *group, leat_error *error)
 {
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);

@@ -249,7 +249,7 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
     return status;
 }
 
-int leat_postgres_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
+int leat_pg_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
                               leat_error *error)
 {
     uint32_t at = count;

@@ -40,47 +40,47 @@ int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, l
 enum { UNTELL_US = 2000000 };
 
 typedef struct pg_teller {
-    leat_shard_teller base;
+    leat_shard_reporter base;
     char *dsn;
     char source_id[16];
     bool is_open;
     leat_pg pg;
 } pg_teller;
 
-static void hang_up(pg_teller *teller)
+static void hang_up(pg_teller *reporter)
 {
-    if (teller->is_open)
-        leat_pg_close(&teller->pg);
-    teller->is_open = false;
+    if (reporter->is_open)
+        leat_pg_close(&reporter->pg);
+    reporter->is_open = false;
 }
 
 /* Begins a transaction, on the connection there is or on a new one: the old one may have ended while nobody looked. */
-static int begin(pg_teller *teller, leat_error *error)
+static int begin(pg_teller *reporter, leat_error *error)
 {
-    if (teller->is_open && leat_pg_report_again(&teller->pg, error) == 0)
+    if (reporter->is_open && leat_pg_report_again(&reporter->pg, error) == 0)
         return 0;
-    hang_up(teller);
-    teller->is_open = true;
-    if (leat_pg_open_to_report(&teller->pg, teller->dsn, error) == 0)
+    hang_up(reporter);
+    reporter->is_open = true;
+    if (leat_pg_open_to_report(&reporter->pg, reporter->dsn, error) == 0)
         return 0;
-    hang_up(teller);
+    hang_up(reporter);
     return -1;
 }
 
 /* `status` is that of what the transaction was for. */
-static int end(pg_teller *teller, int status, leat_error *error)
+static int end(pg_teller *reporter, int status, leat_error *error)
 {
-    if (status == 0 && leat_pg_run(&teller->pg, "COMMIT", error) == 0)
+    if (status == 0 && leat_pg_run(&reporter->pg, "COMMIT", error) == 0)
         return 0;
-    hang_up(teller);
+    hang_up(reporter);
     return -1;
 }
 
-static int run(pg_teller *teller, const char *sql, int count, const char *const *values, leat_error *error)
+static int run(pg_teller *reporter, const char *sql, int count, const char *const *values, leat_error *error)
 {
-    PGresult *result = leat_pg_query(&teller->pg, sql, count, values, error);
+    PGresult *result = leat_pg_query(&reporter->pg, sql, count, values, error);
     PQclear(result);
-    return end(teller, result ? 0 : -1, error);
+    return end(reporter, result ? 0 : -1, error);
 }
 
 /* Rows of whoever is gone are taken away on the way, of any source; two that sweep at once do not wait for each other. */
@@ -92,57 +92,57 @@ static const char tell_sql[] =
     " VALUES ($1::int, $2::uuid, $3, $4::int, to_timestamp($5::bigint / 1000.0), clock_timestamp(), $6::bigint, $7::json)"
     " ON CONFLICT (source, instance) DO UPDATE SET at = excluded.at, clock_ms = excluded.clock_ms, said = excluded.said";
 
-static int tell(leat_shard_teller *base, const leat_shard_report *report, leat_error *error)
+static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat_error *error)
 {
-    pg_teller *teller = (pg_teller *)base;
+    pg_teller *reporter = (pg_teller *)base;
     char pid[24], started[24], clock[24];
     snprintf(pid, sizeof pid, "%" PRId64, report->pid);
     snprintf(started, sizeof started, "%" PRId64, report->started_ms);
     snprintf(clock, sizeof clock, "%" PRId64, report->clock_ms);
-    const char *const values[] = {teller->source_id, report->instance, report->host, pid, started, clock, report->said};
-    if (begin(teller, error) != 0)
+    const char *const values[] = {reporter->source_id, report->instance, report->host, pid, started, clock, report->said};
+    if (begin(reporter, error) != 0)
         return -1;
-    return run(teller, tell_sql, 7, values, error);
+    return run(reporter, tell_sql, 7, values, error);
 }
 
 /* The process ends: no new connection for it, and a server that does not answer is not waited for. */
-static int untell(leat_shard_teller *base, const char *instance, leat_error *error)
+static int untell(leat_shard_reporter *base, const char *instance, leat_error *error)
 {
-    pg_teller *teller = (pg_teller *)base;
-    const char *const values[] = {teller->source_id, instance};
-    if (!teller->is_open)
+    pg_teller *reporter = (pg_teller *)base;
+    const char *const values[] = {reporter->source_id, instance};
+    if (!reporter->is_open)
         return leat_fail(error, "there is no connection");
-    teller->pg.timeout_us = UNTELL_US;
-    if (leat_pg_report_again(&teller->pg, error) != 0) {
-        hang_up(teller);
+    reporter->pg.timeout_us = UNTELL_US;
+    if (leat_pg_report_again(&reporter->pg, error) != 0) {
+        hang_up(reporter);
         return -1;
     }
-    return run(teller, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid", 2, values, error);
+    return run(reporter, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid", 2, values, error);
 }
 
-static int ask_waits(leat_shard_teller *base, const char *name, leat_shard_waits *ret, leat_error *error)
+static int ask_waits(leat_shard_reporter *base, const char *name, leat_shard_waits *ret, leat_error *error)
 {
-    pg_teller *teller = (pg_teller *)base;
-    if (begin(teller, error) != 0)
+    pg_teller *reporter = (pg_teller *)base;
+    if (begin(reporter, error) != 0)
         return -1;
-    return end(teller, leat_pg_read_waits(&teller->pg, name, ret, error), error);
+    return end(reporter, leat_pg_read_waits(&reporter->pg, name, ret, error), error);
 }
 
-static void free_teller(leat_shard_teller *base)
+static void free_teller(leat_shard_reporter *base)
 {
-    pg_teller *teller = (pg_teller *)base;
-    hang_up(teller);
-    free(teller->dsn);
-    free(teller);
+    pg_teller *reporter = (pg_teller *)base;
+    hang_up(reporter);
+    free(reporter->dsn);
+    free(reporter);
 }
 
-static const leat_teller_ops ops = {.tell = tell, .untell = untell, .ask_waits = ask_waits, .free = free_teller};
+static const leat_shard_reporter_ops ops = {.tell = tell, .untell = untell, .ask_waits = ask_waits, .free = free_teller};
 
-leat_shard_teller *leat_postgres_teller_new(const char *dsn, int32_t source_id)
+leat_shard_reporter *leat_pg_reporter_new(const char *dsn, int32_t source_id)
 {
-    pg_teller *teller = leat_must_calloc(1, sizeof *teller);
-    teller->base.ops = &ops;
-    teller->dsn = leat_must_strdup(dsn);
-    snprintf(teller->source_id, sizeof teller->source_id, "%" PRId32, source_id);
-    return &teller->base;
+    pg_teller *reporter = leat_must_calloc(1, sizeof *reporter);
+    reporter->base.ops = &ops;
+    reporter->dsn = leat_must_strdup(dsn);
+    snprintf(reporter->source_id, sizeof reporter->source_id, "%" PRId32, source_id);
+    return &reporter->base;
 }

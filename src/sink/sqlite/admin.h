@@ -24,25 +24,25 @@
 
 #include "sink/shard.h"
 
-int leat_lite_read_tables(const char *file, const char *const *labels, uint32_t count, leat_table *ret,
+int leat_sqlite_read_tables(const char *file, const char *const *labels, uint32_t count, leat_table *ret,
                           leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+int leat_sqlite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                           leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_sqlite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
                    const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_sqlite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
                             const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_refuse_others(const char *file, const leat_source *source, const char *group,
+int leat_sqlite_refuse_others(const char *file, const leat_source *source, const char *group,
                             leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_read_server(const char *file, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+int leat_sqlite_read_server(const char *file, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
                                  leat_buf *ret_grants, leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_read_progress(const char *file, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+int leat_sqlite_read_progress(const char *file, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                             leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_lite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret,
+int leat_sqlite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret,
                            leat_error *error) LEAT_MUST_CHECK;
-leat_shard_teller *leat_lite_teller_new(const char *file, int32_t source_id);
+leat_shard_reporter *leat_sqlite_reporter_new(const char *file, int32_t source_id);
 
 #endif

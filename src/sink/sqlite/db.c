@@ -33,7 +33,7 @@ static const char *find(const code_state *states, size_t count, int code)
     return NULL;
 }
 
-const char *leat_lite_sqlstate(int extended_code)
+const char *leat_sqlite_sqlstate(int extended_code)
 {
     const char *found = find(extended_codes, sizeof extended_codes / sizeof *extended_codes, extended_code);
     if (!found)
@@ -41,15 +41,15 @@ const char *leat_lite_sqlstate(int extended_code)
     return found ? found : "XX000";
 }
 
-static int fail(leat_lite *lite, leat_error *error)
+static int fail(leat_sqlite *lite, leat_error *error)
 {
     return leat_fail(error, "%s: %s (%s)", lite->file, sqlite3_errmsg(lite->db),
-                     leat_lite_sqlstate(sqlite3_extended_errcode(lite->db)));
+                     leat_sqlite_sqlstate(sqlite3_extended_errcode(lite->db)));
 }
 
-int leat_lite_open(leat_lite *lite, const char *file, int64_t busy_ms, leat_error *error)
+int leat_sqlite_open(leat_sqlite *lite, const char *file, int64_t busy_ms, leat_error *error)
 {
-    *lite = (leat_lite){0};
+    *lite = (leat_sqlite){0};
     snprintf(lite->file, sizeof lite->file, "%s", file);
     if (access(file, F_OK) != 0 && errno == ENOENT)
         return leat_fail(error, "%s does not exist: make it with your tables in it first: sqlite3 %s < sink/pg/schema.sql", file,
@@ -59,21 +59,21 @@ int leat_lite_open(leat_lite *lite, const char *file, int64_t busy_ms, leat_erro
     if (code != SQLITE_OK) /* a handle is there even so, but when memory is out */
         return leat_fail(error, "%s: %s", lite->file, lite->db ? sqlite3_errmsg(lite->db) : "out of memory");
     sqlite3_busy_timeout(lite->db, (int)busy_ms);
-    return leat_lite_run(lite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", error);
+    return leat_sqlite_run(lite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", error);
 }
 
-void leat_lite_close(leat_lite *lite)
+void leat_sqlite_close(leat_sqlite *lite)
 {
     sqlite3_close_v2(lite->db);
     lite->db = NULL;
 }
 
-int leat_lite_run(leat_lite *lite, const char *sql, leat_error *error)
+int leat_sqlite_run(leat_sqlite *lite, const char *sql, leat_error *error)
 {
     return sqlite3_exec(lite->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(lite, error);
 }
 
-sqlite3_stmt *leat_lite_prepare(leat_lite *lite, const char *sql, leat_error *error)
+sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *lite, const char *sql, leat_error *error)
 {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(lite->db, sql, -1, &statement, NULL) != SQLITE_OK)
@@ -81,7 +81,7 @@ sqlite3_stmt *leat_lite_prepare(leat_lite *lite, const char *sql, leat_error *er
     return statement;
 }
 
-int leat_lite_step(leat_lite *lite, sqlite3_stmt *statement, leat_error *error)
+int leat_sqlite_step(leat_sqlite *lite, sqlite3_stmt *statement, leat_error *error)
 {
     switch (sqlite3_step(statement)) {
     case SQLITE_ROW:
@@ -93,12 +93,12 @@ int leat_lite_step(leat_lite *lite, sqlite3_stmt *statement, leat_error *error)
     }
 }
 
-int leat_lite_integer(leat_lite *lite, const char *sql, int64_t *ret, leat_error *error)
+int leat_sqlite_integer(leat_sqlite *lite, const char *sql, int64_t *ret, leat_error *error)
 {
-    sqlite3_stmt *query = leat_lite_prepare(lite, sql, error);
+    sqlite3_stmt *query = leat_sqlite_prepare(lite, sql, error);
     if (!query)
         return -1;
-    int status = leat_lite_step(lite, query, error);
+    int status = leat_sqlite_step(lite, query, error);
     if (status == 1)
         *ret = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);

@@ -12,33 +12,33 @@
 
 #include "base/base.h"
 
-enum { LEAT_LITE_VERSION = 3 }; /* of schema.sql */
+enum { LEAT_SQLITE_VERSION = 3 }; /* of schema.sql */
 
 /* schema.sql, made into C by embed.py. */
-extern const char leat_lite_schema_sql[];
+extern const char leat_sqlite_schema_sql[];
 
-typedef struct leat_lite {
+typedef struct leat_sqlite {
     sqlite3 *db;
     char file[256]; /* for messages; cut */
-} leat_lite;
+} leat_sqlite;
 
 /* Opens a file that is there (never makes one): WAL, synchronous=FULL, foreign keys on; a lock that another process
  * holds is waited for up to `busy_ms`. Close in either case. */
-int leat_lite_open(leat_lite *lite, const char *file, int64_t busy_ms, leat_error *error) LEAT_MUST_CHECK;
-void leat_lite_close(leat_lite *lite);
+int leat_sqlite_open(leat_sqlite *lite, const char *file, int64_t busy_ms, leat_error *error) LEAT_MUST_CHECK;
+void leat_sqlite_close(leat_sqlite *lite);
 
 /* Runs statements without parameters or rows. */
-int leat_lite_run(leat_lite *lite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_run(leat_sqlite *lite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 /* One statement, to be finalized by the caller. NULL: `error` says why. */
-sqlite3_stmt *leat_lite_prepare(leat_lite *lite, const char *sql, leat_error *error);
+sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *lite, const char *sql, leat_error *error);
 /* Takes a step: 1 there is a row, 0 done, -1 error. */
-int leat_lite_step(leat_lite *lite, sqlite3_stmt *statement, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_step(leat_sqlite *lite, sqlite3_stmt *statement, leat_error *error) LEAT_MUST_CHECK;
 
 /* The one integer that a query without parameters gives. */
-int leat_lite_integer(leat_lite *lite, const char *sql, int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_integer(leat_sqlite *lite, const char *sql, int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
 
 /* The SQLSTATE that PostgreSQL would give for an extended result code of SQLite (sqlite3_extended_errcode), five
  * characters; "XX000" where there is none. leat_sqlstate_outcome says what it means for a job. */
-const char *leat_lite_sqlstate(int extended_code);
+const char *leat_sqlite_sqlstate(int extended_code);
 
 #endif

@@ -62,9 +62,9 @@ static void take_letter(sqlite3_stmt *row, leat_dead_letters *ret)
     letter->body = copy_bytes(row, BODY, &letter->body_size);
 }
 
-static int read_letters(leat_lite *lite, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
 {
-    sqlite3_stmt *letters = leat_lite_prepare(lite, dead_letters_sql, error);
+    sqlite3_stmt *letters = leat_sqlite_prepare(lite, dead_letters_sql, error);
     if (!letters)
         return -1;
     sqlite3_bind_text(letters, 1, query->topic, -1, SQLITE_STATIC);
@@ -74,26 +74,26 @@ static int read_letters(leat_lite *lite, const leat_dead_query *query, leat_dead
     sqlite3_bind_int64(letters, 5, query->limit);
     sqlite3_bind_int(letters, 6, query->with_bodies);
     int status;
-    while ((status = leat_lite_step(lite, letters, error)) == 1)
+    while ((status = leat_sqlite_step(lite, letters, error)) == 1)
         take_letter(letters, ret);
     sqlite3_finalize(letters);
     return status;
 }
 
-int leat_lite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+int leat_sqlite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
 {
-    leat_lite lite;
+    leat_sqlite lite;
     leat_source source;
     leat_layout layout;
     *ret = (leat_dead_letters){0};
-    int found = leat_lite_read_source(file, query->topic, &source, &layout, error);
+    int found = leat_sqlite_read_source(file, query->topic, &source, &layout, error);
     if (found == 1)
         return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up", file, query->topic);
     if (found != 0)
         return -1;
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
         status = read_letters(&lite, query, ret, error);
-    leat_lite_close(&lite);
+    leat_sqlite_close(&lite);
     return status;
 }

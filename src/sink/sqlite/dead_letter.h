@@ -10,7 +10,7 @@
 #include "sink/sqlite/db.h"
 
 /* -1: SQLite says why (sqlite3_errmsg). */
-int leat_lite_bury(leat_lite *lite, int32_t source_id, const leat_batch_record *at, const leat_item *item,
-                   const leat_reason *reason) LEAT_MUST_CHECK;
+int leat_sqlite_bury(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_record *at, const leat_item *item,
+                   const leat_engine_reason *reason) LEAT_MUST_CHECK;
 
 #endif

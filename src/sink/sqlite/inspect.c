@@ -12,14 +12,14 @@
 
 enum { BUSY_MS = 5000 };
 
-int leat_lite_read_server(const char *file, leat_shard_server *ret, leat_error *error)
+int leat_sqlite_read_server(const char *file, leat_shard_server *ret, leat_error *error)
 {
-    leat_lite lite;
+    leat_sqlite lite;
     *ret = (leat_shard_server){.fsync = true, .connections_max = INT32_MAX};
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     snprintf(ret->version, sizeof ret->version, "%s", sqlite3_libversion());
     ret->read_only = access(file, W_OK) != 0;
-    leat_lite_close(&lite);
+    leat_sqlite_close(&lite);
     return status;
 }
 
@@ -68,30 +68,30 @@ static void take_progress(sqlite3_stmt *row, leat_shard_partition **parts, uint3
     part->applied = highest(row, OFFSETS, part->applied);
 }
 
-static int read_progress(leat_lite *lite, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+static int read_progress(leat_sqlite *lite, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                          leat_error *error)
 {
-    sqlite3_stmt *query = leat_lite_prepare(lite, progress_sql, error);
+    sqlite3_stmt *query = leat_sqlite_prepare(lite, progress_sql, error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     int status;
-    while ((status = leat_lite_step(lite, query, error)) == 1)
+    while ((status = leat_sqlite_step(lite, query, error)) == 1)
         take_progress(query, ret, ret_count);
     sqlite3_finalize(query);
     return status;
 }
 
-int leat_lite_read_progress(const char *file, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
+int leat_sqlite_read_progress(const char *file, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
                             leat_error *error)
 {
-    leat_lite lite;
+    leat_sqlite lite;
     *ret = NULL;
     *ret_count = 0;
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
         status = read_progress(&lite, topic, ret, ret_count, error);
-    leat_lite_close(&lite);
+    leat_sqlite_close(&lite);
     if (status != 0) {
         free(*ret);
         *ret = NULL;
@@ -101,36 +101,36 @@ int leat_lite_read_progress(const char *file, const char *topic, leat_shard_part
 
 /* ---- work ---- */
 
-static int count_dead_letters(leat_lite *lite, const char *topic, int64_t *ret, leat_error *error)
+static int count_dead_letters(leat_sqlite *lite, const char *topic, int64_t *ret, leat_error *error)
 {
-    sqlite3_stmt *query = leat_lite_prepare(lite,
+    sqlite3_stmt *query = leat_sqlite_prepare(lite,
                                             "SELECT count(*) FROM leat_dead_letters AS d"
                                             "  JOIN leat_sources AS s ON s.id = d.source WHERE s.topic = ?",
                                             error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_lite_step(lite, query, error);
+    int status = leat_sqlite_step(lite, query, error);
     if (status == 1)
         *ret = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);
     return status == 1 ? 0 : -1;
 }
 
-int leat_lite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error)
+int leat_sqlite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error)
 {
-    leat_lite lite;
+    leat_sqlite lite;
     *ret = (leat_shard_work){0};
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
         status = count_dead_letters(&lite, topic, &ret->dead_letters, error);
     if (status == 0)
-        status = leat_lite_read_workers(&lite, topic, ret, error);
+        status = leat_sqlite_read_workers(&lite, topic, ret, error);
     char path[PATH_MAX] = "";
     if (status == 0)
         snprintf(path, sizeof path, "%s", sqlite3_db_filename(lite.db, "main"));
-    leat_lite_close(&lite);
+    leat_sqlite_close(&lite);
     if (status == 0)
-        leat_lite_find_lock(path, ret);
+        leat_sqlite_find_lock(path, ret);
     return status;
 }

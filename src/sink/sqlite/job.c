@@ -11,35 +11,35 @@
 
 /* A record of the batch, copied. */
 typedef struct job_record {
-    leat_batch_record at;
+    leat_engine_batch_record at;
     leat_item item;
     uint32_t index; /* in the engine's batch */
 } job_record;
 
-struct leat_lite_job {
+struct leat_sqlite_job {
     uint32_t id;
-    leat_job_kind kind;
+    leat_engine_job_kind kind;
     uint32_t partition;
-    leat_compaction compaction;
-    leat_batch_part *parts;
+    leat_engine_compaction compaction;
+    leat_engine_batch_part *parts;
     uint32_t part_count;
     job_record *records;
     uint32_t record_count;
     bool is_dead; /* the only record is kept as a dead letter */
-    leat_reason reason;
+    leat_engine_reason reason;
     leat_arena texts;
 
-    leat_job_result result;
-    leat_progress progress;
-    leat_lite_counts counts;
+    leat_engine_job_result result;
+    leat_engine_progress progress;
+    leat_sqlite_counts counts;
 };
 
-leat_lite_job *leat_lite_job_new(void)
+leat_sqlite_job *leat_sqlite_job_new(void)
 {
-    return leat_must_calloc(1, sizeof(leat_lite_job));
+    return leat_must_calloc(1, sizeof(leat_sqlite_job));
 }
 
-void leat_lite_job_free(leat_lite_job *job)
+void leat_sqlite_job_free(leat_sqlite_job *job)
 {
     if (!job)
         return;
@@ -52,7 +52,7 @@ void leat_lite_job_free(leat_lite_job *job)
 /* ---- taking ---- */
 
 /* An absent slice stays absent: a record without a key is not one with an empty key. */
-static int copy_slice(leat_lite_job *job, leat_slice *slice)
+static int copy_slice(leat_sqlite_job *job, leat_slice *slice)
 {
     if (!slice->data)
         return 0;
@@ -65,7 +65,7 @@ static int copy_slice(leat_lite_job *job, leat_slice *slice)
     return 0;
 }
 
-static int copy_key(leat_lite_job *job, leat_item *item)
+static int copy_key(leat_sqlite_job *job, leat_item *item)
 {
     const leat_table *table = item->route ? item->route->table : NULL;
     for (uint32_t i = 0; table && i < table->key_count; i++)
@@ -74,7 +74,7 @@ static int copy_key(leat_lite_job *job, leat_item *item)
     return 0;
 }
 
-static int copy_record(leat_lite_job *job, const leat_batch_record *from, uint32_t index)
+static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *from, uint32_t index)
 {
     job_record *record = &job->records[index];
     leat_slice fault = leat_slice_of("");
@@ -100,13 +100,13 @@ static int copy_record(leat_lite_job *job, const leat_batch_record *from, uint32
 /* In the order of the log, whatever the order of subpartitions: a value may pass from row to row. */
 static int compare_in_log(const void *a, const void *b)
 {
-    const leat_batch_record *left = &((const job_record *)a)->at, *right = &((const job_record *)b)->at;
+    const leat_engine_batch_record *left = &((const job_record *)a)->at, *right = &((const job_record *)b)->at;
     if (left->partition != right->partition)
         return left->partition < right->partition ? -1 : 1;
     return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-static int take_batch(leat_lite_job *job, const leat_batch *batch)
+static int take_batch(leat_sqlite_job *job, const leat_engine_batch *batch)
 {
     free(job->parts);
     free(job->records);
@@ -127,158 +127,158 @@ static int take_batch(leat_lite_job *job, const leat_batch *batch)
     return 0;
 }
 
-int leat_lite_job_take(leat_lite_job *job, const leat_job *from)
+int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
 {
     leat_arena_reset(&job->texts);
     job->id = from->id;
     job->kind = from->kind;
-    job->partition = from->kind == LEAT_JOB_COMPACT ? from->compaction.partition : from->partition;
-    job->counts = (leat_lite_counts){0};
-    job->result = (leat_job_result){.bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
-    if (from->kind == LEAT_JOB_COMPACT)
+    job->partition = from->kind == LEAT_ENGINE_JOB_COMPACT ? from->compaction.partition : from->partition;
+    job->counts = (leat_sqlite_counts){0};
+    job->result = (leat_engine_job_result){.bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
+    if (from->kind == LEAT_ENGINE_JOB_COMPACT)
         job->compaction = from->compaction;
-    return from->kind == LEAT_JOB_BATCH ? take_batch(job, &from->batch) : 0;
+    return from->kind == LEAT_ENGINE_JOB_BATCH ? take_batch(job, &from->batch) : 0;
 }
 
 /* ---- running ---- */
 
-static void fail(leat_lite_job *job, leat_outcome outcome, const char *sqlstate, const char *message)
+static void fail(leat_sqlite_job *job, leat_engine_outcome outcome, const char *sqlstate, const char *message)
 {
     job->result.outcome = outcome;
     snprintf(job->result.sqlstate, sizeof job->result.sqlstate, "%s", sqlstate);
     snprintf(job->result.message, sizeof job->result.message, "%s", message);
 }
 
-static int fail_sqlite(leat_lite_job *job, const leat_lite_runner *runner, leat_sql_part part)
+static int fail_sqlite(leat_sqlite_job *job, const leat_sqlite_runner *runner, leat_sql_part part)
 {
-    const char *sqlstate = leat_lite_sqlstate(sqlite3_extended_errcode(runner->lite.db));
+    const char *sqlstate = leat_sqlite_sqlstate(sqlite3_extended_errcode(runner->lite.db));
     leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
     fail(job, leat_sqlstate_outcome(&said, part), sqlstate, sqlite3_errmsg(runner->lite.db));
     return -1;
 }
 
 /* What the protocol says of a partition; its own words are errors of PostgreSQL's functions there. */
-static int judge_progress(leat_lite_job *job, const leat_lite_runner *runner, leat_lite_standing standing,
+static int judge_progress(leat_sqlite_job *job, const leat_sqlite_runner *runner, leat_sqlite_standing standing,
                           uint32_t partition)
 {
     char message[128];
-    if (standing == LEAT_LITE_STANDS)
+    if (standing == LEAT_SQLITE_STANDS)
         return 0;
-    if (standing == LEAT_LITE_FAILED)
+    if (standing == LEAT_SQLITE_FAILED)
         return fail_sqlite(job, runner, LEAT_SQL_OWN);
-    snprintf(message, sizeof message, "partition %u %s", partition, leat_lite_standing_words(standing));
-    bool went_back = standing == LEAT_LITE_WENT_BACK, absent = standing == LEAT_LITE_ABSENT;
-    fail(job, went_back ? LEAT_WENT_BACK : absent ? LEAT_NOT_UNDERSTOOD : LEAT_FENCED,
+    snprintf(message, sizeof message, "partition %u %s", partition, leat_sqlite_standing_words(standing));
+    bool went_back = standing == LEAT_SQLITE_WENT_BACK, absent = standing == LEAT_SQLITE_ABSENT;
+    fail(job, went_back ? LEAT_ENGINE_WENT_BACK : absent ? LEAT_ENGINE_NOT_UNDERSTOOD : LEAT_ENGINE_FENCED,
          went_back ? "LT002" : absent ? "LT004" : "LT001", message);
     job->result.partition = absent ? -1 : (int32_t)partition;
     return -1;
 }
 
-static int run_claim(leat_lite_job *job, leat_lite_runner *runner)
+static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    leat_lite_standing standing =
-        leat_lite_claim(&runner->lite, runner->source_id, job->partition, &job->progress);
+    leat_sqlite_standing standing =
+        leat_sqlite_claim(&runner->lite, runner->source_id, job->partition, &job->progress);
     if (judge_progress(job, runner, standing, job->partition) != 0)
         return -1;
     job->result.progress = &job->progress;
     return 0;
 }
 
-static int run_compaction(leat_lite_job *job, leat_lite_runner *runner)
+static int run_compaction(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    leat_lite_standing standing = leat_lite_compact(&runner->lite, runner->source_id, &job->compaction);
+    leat_sqlite_standing standing = leat_sqlite_compact(&runner->lite, runner->source_id, &job->compaction);
     return judge_progress(job, runner, standing, job->partition);
 }
 
-static int advance_parts(leat_lite_job *job, leat_lite_runner *runner)
+static int advance_parts(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     for (uint32_t i = 0; i < job->part_count; i++) {
-        leat_lite_standing standing = leat_lite_advance(&runner->lite, runner->source_id, &job->parts[i]);
+        leat_sqlite_standing standing = leat_sqlite_advance(&runner->lite, runner->source_id, &job->parts[i]);
         if (judge_progress(job, runner, standing, job->parts[i].partition) != 0)
             return -1;
     }
     return 0;
 }
 
-static int refuse_record(leat_lite_job *job, leat_lite_runner *runner, const job_record *record,
-                         const leat_lite_fault *fault, int64_t looked_us)
+static int refuse_record(leat_sqlite_job *job, leat_sqlite_runner *runner, const job_record *record,
+                         const leat_sqlite_fault *fault, int64_t catalog_read_us)
 {
     fail(job, fault->outcome, fault->sqlstate, fault->error.text);
     job->result.bad_record = (int32_t)record->index;
     if (fault->relies_on_table)
-        job->result.looked_us = looked_us;
-    if (fault->relies_on_table || fault->outcome == LEAT_DRIFT)
-        leat_board_ask(runner->board);
+        job->result.catalog_read_us = catalog_read_us;
+    if (fault->relies_on_table || fault->outcome == LEAT_ENGINE_DRIFT)
+        leat_schema_versions_request_read(runner->schema_versions);
     return -1;
 }
 
-static int write_rows(leat_lite_job *job, leat_lite_runner *runner)
+static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    int64_t looked_us = leat_board_looked_us(runner->board, runner->shard);
-    const leat_routes *routes = &leat_board_at(runner->board, runner->shard)->routes;
-    leat_lite_fault fault;
+    int64_t catalog_read_us = leat_schema_versions_read_us(runner->schema_versions, runner->shard);
+    const leat_routes *routes = &leat_schema_versions_newest(runner->schema_versions, runner->shard)->routes;
+    leat_sqlite_fault fault;
     for (uint32_t i = 0; i < job->record_count; i++)
-        if (leat_lite_rows_write(runner->rows, &runner->lite, routes, &job->records[i].item, &job->counts, &fault) != 0)
-            return refuse_record(job, runner, &job->records[i], &fault, looked_us);
+        if (leat_sqlite_rows_write(runner->rows, &runner->lite, routes, &job->records[i].item, &job->counts, &fault) != 0)
+            return refuse_record(job, runner, &job->records[i], &fault, catalog_read_us);
     return 0;
 }
 
-static int run_batch(leat_lite_job *job, leat_lite_runner *runner)
+static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     if (advance_parts(job, runner) != 0)
         return -1;
     if (!job->is_dead)
         return write_rows(job, runner);
     const job_record *only = &job->records[0];
-    return leat_lite_bury(&runner->lite, runner->source_id, &only->at, &only->item, &job->reason) == 0
+    return leat_sqlite_bury(&runner->lite, runner->source_id, &only->at, &only->item, &job->reason) == 0
                ? 0
                : fail_sqlite(job, runner, LEAT_SQL_LETTER);
 }
 
 /* A COMMIT that fails may have been done all the same when the disk was what failed. */
-static void commit(leat_lite_job *job, leat_lite_runner *runner)
+static void commit(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     if (sqlite3_exec(runner->lite.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
-        job->result.outcome = LEAT_APPLIED;
+        job->result.outcome = LEAT_ENGINE_APPLIED;
         return;
     }
     int code = sqlite3_extended_errcode(runner->lite.db) & 0xff;
-    fail_sqlite(job, runner, job->kind != LEAT_JOB_BATCH ? LEAT_SQL_OWN : job->is_dead ? LEAT_SQL_LETTER : LEAT_SQL_ROWS);
+    fail_sqlite(job, runner, job->kind != LEAT_ENGINE_JOB_BATCH ? LEAT_SQL_OWN : job->is_dead ? LEAT_SQL_LETTER : LEAT_SQL_ROWS);
     if (code == SQLITE_IOERR || code == SQLITE_CORRUPT)
-        job->result.outcome = LEAT_UNKNOWN;
+        job->result.outcome = LEAT_ENGINE_UNKNOWN;
 }
 
-static void roll_back(leat_lite_job *job, leat_lite_runner *runner)
+static void roll_back(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     if (!sqlite3_get_autocommit(runner->lite.db))
         sqlite3_exec(runner->lite.db, "ROLLBACK", NULL, NULL, NULL);
-    job->counts = (leat_lite_counts){0};
+    job->counts = (leat_sqlite_counts){0};
     job->result.progress = NULL;
 }
 
-void leat_lite_job_run(leat_lite_job *job, leat_lite_runner *runner)
+void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    static int (*const run[])(leat_lite_job *, leat_lite_runner *) = {
-        [LEAT_JOB_CLAIM] = run_claim, [LEAT_JOB_BATCH] = run_batch, [LEAT_JOB_COMPACT] = run_compaction};
+    static int (*const run[])(leat_sqlite_job *, leat_sqlite_runner *) = {
+        [LEAT_ENGINE_JOB_CLAIM] = run_claim, [LEAT_ENGINE_JOB_BATCH] = run_batch, [LEAT_ENGINE_JOB_COMPACT] = run_compaction};
     if (sqlite3_exec(runner->lite.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         fail_sqlite(job, runner, LEAT_SQL_OWN);
     else if (run[job->kind](job, runner) == 0)
         commit(job, runner);
-    if (job->result.outcome != LEAT_APPLIED)
+    if (job->result.outcome != LEAT_ENGINE_APPLIED)
         roll_back(job, runner);
 }
 
-uint32_t leat_lite_job_id(const leat_lite_job *job)
+uint32_t leat_sqlite_job_id(const leat_sqlite_job *job)
 {
     return job->id;
 }
 
-const leat_job_result *leat_lite_job_result(const leat_lite_job *job)
+const leat_engine_job_result *leat_sqlite_job_result(const leat_sqlite_job *job)
 {
     return &job->result;
 }
 
-const leat_lite_counts *leat_lite_job_counts(const leat_lite_job *job)
+const leat_sqlite_counts *leat_sqlite_job_counts(const leat_sqlite_job *job)
 {
     return &job->counts;
 }

@@ -8,28 +8,28 @@
 #include "record/schema_versions.h"
 #include "sink/sqlite/rows.h"
 
-typedef struct leat_lite_job leat_lite_job;
+typedef struct leat_sqlite_job leat_sqlite_job;
 
 /* What running needs. */
-typedef struct leat_lite_runner {
-    leat_lite lite;
-    leat_lite_rows *rows;
-    leat_board *board;
+typedef struct leat_sqlite_runner {
+    leat_sqlite lite;
+    leat_sqlite_rows *rows;
+    leat_schema_versions *schema_versions;
     uint32_t shard;
     int32_t source_id;
-} leat_lite_runner;
+} leat_sqlite_runner;
 
-leat_lite_job *leat_lite_job_new(void);
-void leat_lite_job_free(leat_lite_job *job);
+leat_sqlite_job *leat_sqlite_job_new(void);
+void leat_sqlite_job_free(leat_sqlite_job *job);
 /* Copies. -1: out of memory. */
-int leat_lite_job_take(leat_lite_job *job, const leat_job *from) LEAT_MUST_CHECK;
+int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from) LEAT_MUST_CHECK;
 /* Runs it: afterwards it is committed, rolled back, or its outcome is unknown. */
-void leat_lite_job_run(leat_lite_job *job, leat_lite_runner *runner);
+void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner);
 
-uint32_t leat_lite_job_id(const leat_lite_job *job);
+uint32_t leat_sqlite_job_id(const leat_sqlite_job *job);
 /* Of a job that has run; what `progress` points at lives as long as the job takes no other. */
-const leat_job_result *leat_lite_job_result(const leat_lite_job *job);
+const leat_engine_job_result *leat_sqlite_job_result(const leat_sqlite_job *job);
 /* Of one that was applied; zero of any other. */
-const leat_lite_counts *leat_lite_job_counts(const leat_lite_job *job);
+const leat_sqlite_counts *leat_sqlite_job_counts(const leat_sqlite_job *job);
 
 #endif

@@ -26,7 +26,7 @@ static bool is_worker(const leat_shard_work *work, int64_t pid)
 
 static bool keeps_it(int fd, int64_t pid)
 {
-    int64_t until_us = leat_mono_us() + LEAT_LITE_LOCK_MS * INT64_C(1000);
+    int64_t until_us = leat_mono_us() + LEAT_SQLITE_LOCK_MS * INT64_C(1000);
     while (holder_of(fd) == pid) {
         if (leat_mono_us() >= until_us)
             return true;
@@ -47,7 +47,7 @@ static void name_program(int64_t pid, char *ret, size_t size)
     fclose(file);
 }
 
-void leat_lite_find_lock(const char *file, leat_shard_work *work)
+void leat_sqlite_find_lock(const char *file, leat_shard_work *work)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s-shm", file);
@@ -57,7 +57,7 @@ void leat_lite_find_lock(const char *file, leat_shard_work *work)
     int64_t pid = holder_of(fd);
     if (pid > 0 && !is_worker(work, pid) && keeps_it(fd, pid)) {
         leat_shard_wait *wait = &work->waits.waits[work->waits.count++];
-        *wait = (leat_shard_wait){.is_file = true, .count = 1, .waited_ms = LEAT_LITE_LOCK_MS, .holder_pid = pid};
+        *wait = (leat_shard_wait){.is_file = true, .count = 1, .waited_ms = LEAT_SQLITE_LOCK_MS, .holder_pid = pid};
         name_program(pid, wait->holder_application, sizeof wait->holder_application);
     }
     close(fd);

@@ -9,9 +9,9 @@
 #include "sink/shard.h"
 
 /* Adds a wait to `work` when one other process, none of `work->workers`, has had the lock whenever it was looked at for
- * LEAT_LITE_LOCK_MS; returns at once when nobody has it. `file` as sqlite3_db_filename gives it. This process must have no
+ * LEAT_SQLITE_LOCK_MS; returns at once when nobody has it. `file` as sqlite3_db_filename gives it. This process must have no
  * connection to the file: the look would drop its locks. */
-enum { LEAT_LITE_LOCK_MS = 2000 };
-void leat_lite_find_lock(const char *file, leat_shard_work *work);
+enum { LEAT_SQLITE_LOCK_MS = 2000 };
+void leat_sqlite_find_lock(const char *file, leat_shard_work *work);
 
 #endif

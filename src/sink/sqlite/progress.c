@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2, OFFSETS_SIZE = OFFSET_SIZE * LEAT_PROGRESS_SUBPARTITIONS };
+enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2, OFFSETS_SIZE = OFFSET_SIZE * LEAT_ENGINE_SUBPARTITIONS };
 
 /* ---- arrays as blobs, big-endian ---- */
 
@@ -30,7 +30,7 @@ static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets
 
 static void bind_subpartitions(sqlite3_stmt *statement, int at, const int16_t *subpartitions, uint32_t count)
 {
-    uint8_t bytes[SUBPARTITION_SIZE * LEAT_PROGRESS_SUBPARTITIONS];
+    uint8_t bytes[SUBPARTITION_SIZE * LEAT_ENGINE_SUBPARTITIONS];
     for (uint32_t i = 0; i < count; i++)
         put(bytes + SUBPARTITION_SIZE * i, (uint16_t)subpartitions[i], SUBPARTITION_SIZE);
     sqlite3_bind_blob(statement, at, bytes, (int)(SUBPARTITION_SIZE * count), SQLITE_TRANSIENT);
@@ -52,7 +52,7 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 {
     int size = sqlite3_column_bytes(row, at);
     const uint8_t *bytes = sqlite3_column_blob(row, at);
-    if (size > SUBPARTITION_SIZE * LEAT_PROGRESS_SUBPARTITIONS || size % SUBPARTITION_SIZE != 0)
+    if (size > SUBPARTITION_SIZE * LEAT_ENGINE_SUBPARTITIONS || size % SUBPARTITION_SIZE != 0)
         return -1;
     for (int i = 0; i < size / SUBPARTITION_SIZE; i++)
         ret[i] = (int16_t)get(bytes + SUBPARTITION_SIZE * i, SUBPARTITION_SIZE);
@@ -62,9 +62,9 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 /* ---- statements ---- */
 
 /* With source and partition bound, which are always the first two. NULL: SQLite says why. */
-static sqlite3_stmt *prepare(leat_lite *lite, const char *sql, int32_t source_id, uint32_t partition)
+static sqlite3_stmt *prepare(leat_sqlite *lite, const char *sql, int32_t source_id, uint32_t partition)
 {
-    sqlite3_stmt *statement = leat_lite_prepare(lite, sql, NULL);
+    sqlite3_stmt *statement = leat_sqlite_prepare(lite, sql, NULL);
     if (statement) {
         sqlite3_bind_int(statement, 1, source_id);
         sqlite3_bind_int64(statement, 2, partition);
@@ -73,44 +73,44 @@ static sqlite3_stmt *prepare(leat_lite *lite, const char *sql, int32_t source_id
 }
 
 /* Runs and finalizes; NULL is a failure already. */
-static leat_lite_standing run(sqlite3_stmt *statement)
+static leat_sqlite_standing run(sqlite3_stmt *statement)
 {
     int code = statement ? sqlite3_step(statement) : SQLITE_ERROR;
     sqlite3_finalize(statement);
-    return code == SQLITE_DONE || code == SQLITE_ROW ? LEAT_LITE_STANDS : LEAT_LITE_FAILED;
+    return code == SQLITE_DONE || code == SQLITE_ROW ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
 }
 
 /* ---- what a claim and its batches rest on ---- */
 
 /* Is the claim still the newest, and where does the base stand? */
-static leat_lite_standing check_claim(leat_lite *lite, int32_t source_id, uint32_t partition, const leat_claim *claim,
+static leat_sqlite_standing check_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition, const leat_engine_claim *claim,
                                       int64_t *ret_base_seq)
 {
     sqlite3_stmt *query = prepare(
         lite, "SELECT base_seq FROM leat_partitions WHERE source = ?1 AND partition = ?2 AND claim = ?3", source_id, partition);
     if (!query)
-        return LEAT_LITE_FAILED;
+        return LEAT_SQLITE_FAILED;
     sqlite3_bind_blob(query, 3, claim->token, sizeof claim->token, SQLITE_STATIC);
     int code = sqlite3_step(query);
     if (code == SQLITE_ROW)
         *ret_base_seq = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);
-    return code == SQLITE_ROW ? LEAT_LITE_STANDS : code == SQLITE_DONE ? LEAT_LITE_FENCED : LEAT_LITE_FAILED;
+    return code == SQLITE_ROW ? LEAT_SQLITE_STANDS : code == SQLITE_DONE ? LEAT_SQLITE_FENCED : LEAT_SQLITE_FAILED;
 }
 
 /* Is every batch there that is counted on? */
-static leat_lite_standing check_needs(leat_lite *lite, int32_t source_id, uint32_t partition, int64_t base_seq,
+static leat_sqlite_standing check_needs(leat_sqlite *lite, int32_t source_id, uint32_t partition, int64_t base_seq,
                                       const int64_t *needs, uint32_t count)
 {
     sqlite3_stmt *query = prepare(
         lite, "SELECT 1 FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq = ?3", source_id, partition);
-    leat_lite_standing standing = query ? LEAT_LITE_STANDS : LEAT_LITE_FAILED;
-    for (uint32_t i = 0; standing == LEAT_LITE_STANDS && i < count; i++) {
+    leat_sqlite_standing standing = query ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
+    for (uint32_t i = 0; standing == LEAT_SQLITE_STANDS && i < count; i++) {
         if (needs[i] <= base_seq)
             continue;
         sqlite3_bind_int64(query, 3, needs[i]);
         int code = sqlite3_step(query);
-        standing = code == SQLITE_ROW ? LEAT_LITE_STANDS : code == SQLITE_DONE ? LEAT_LITE_WENT_BACK : LEAT_LITE_FAILED;
+        standing = code == SQLITE_ROW ? LEAT_SQLITE_STANDS : code == SQLITE_DONE ? LEAT_SQLITE_WENT_BACK : LEAT_SQLITE_FAILED;
         sqlite3_reset(query);
     }
     sqlite3_finalize(query);
@@ -119,7 +119,7 @@ static leat_lite_standing check_needs(leat_lite *lite, int32_t source_id, uint32
 
 /* ---- claim ---- */
 
-static leat_lite_standing read_base(leat_lite *lite, int32_t source_id, uint32_t partition, leat_progress *ret)
+static leat_sqlite_standing read_base(leat_sqlite *lite, int32_t source_id, uint32_t partition, leat_engine_progress *ret)
 {
     enum { CLAIM, EPOCH, BASE_SEQ, BASE_OFFSETS, LOW, NEWEST, NEWEST_AT_MS, NEWEST_EPOCH };
     sqlite3_stmt *query = prepare(lite,
@@ -128,41 +128,41 @@ static leat_lite_standing read_base(leat_lite *lite, int32_t source_id, uint32_t
                                   " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
                                   source_id, partition);
     int code = query ? sqlite3_step(query) : SQLITE_ERROR;
-    leat_lite_standing standing = code == SQLITE_ROW ? LEAT_LITE_STANDS : code == SQLITE_DONE ? LEAT_LITE_ABSENT : LEAT_LITE_FAILED;
-    if (standing == LEAT_LITE_STANDS) {
-        leat_claim claim;
-        leat_newest newest = {sqlite3_column_int64(query, NEWEST), sqlite3_column_int64(query, NEWEST_AT_MS),
+    leat_sqlite_standing standing = code == SQLITE_ROW ? LEAT_SQLITE_STANDS : code == SQLITE_DONE ? LEAT_SQLITE_ABSENT : LEAT_SQLITE_FAILED;
+    if (standing == LEAT_SQLITE_STANDS) {
+        leat_engine_claim claim;
+        leat_engine_newest newest = {sqlite3_column_int64(query, NEWEST), sqlite3_column_int64(query, NEWEST_AT_MS),
                               sqlite3_column_int(query, NEWEST_EPOCH)};
-        int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
+        int64_t base[LEAT_ENGINE_SUBPARTITIONS];
         if (sqlite3_column_bytes(query, CLAIM) == sizeof claim.token &&
-            read_offsets(query, BASE_OFFSETS, base) == LEAT_PROGRESS_SUBPARTITIONS) {
+            read_offsets(query, BASE_OFFSETS, base) == LEAT_ENGINE_SUBPARTITIONS) {
             memcpy(claim.token, sqlite3_column_blob(query, CLAIM), sizeof claim.token);
-            leat_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH), sqlite3_column_int64(query, BASE_SEQ), base,
+            leat_engine_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH), sqlite3_column_int64(query, BASE_SEQ), base,
                                 sqlite3_column_int64(query, LOW), newest);
         } else {
-            standing = LEAT_LITE_FAILED;
+            standing = LEAT_SQLITE_FAILED;
         }
     }
     sqlite3_finalize(query);
     return standing;
 }
 
-static int take_row(sqlite3_stmt *row, leat_progress *ret)
+static int take_row(sqlite3_stmt *row, leat_engine_progress *ret)
 {
     enum { SEQ, SUBPARTITIONS, OFFSETS, NEWEST_AT_MS, NEWEST_EPOCH };
-    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
-    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
     int count = read_subpartitions(row, SUBPARTITIONS, subpartitions);
     if (count < 0 || read_offsets(row, OFFSETS, offsets) != count)
         return -1;
-    return leat_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets, (uint32_t)count,
+    return leat_engine_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets, (uint32_t)count,
                              sqlite3_column_int64(row, NEWEST_AT_MS), sqlite3_column_int(row, NEWEST_EPOCH));
 }
 
-leat_lite_standing leat_lite_claim(leat_lite *lite, int32_t source_id, uint32_t partition, leat_progress *ret)
+leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition, leat_engine_progress *ret)
 {
-    leat_lite_standing standing = read_base(lite, source_id, partition, ret);
-    if (standing != LEAT_LITE_STANDS)
+    leat_sqlite_standing standing = read_base(lite, source_id, partition, ret);
+    if (standing != LEAT_SQLITE_STANDS)
         return standing;
     sqlite3_stmt *query = prepare(
         lite, "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat_progress"
@@ -173,18 +173,18 @@ leat_lite_standing leat_lite_claim(leat_lite *lite, int32_t source_id, uint32_t 
         if (take_row(query, ret) != 0)
             code = SQLITE_CORRUPT;
     sqlite3_finalize(query);
-    return code == SQLITE_DONE ? LEAT_LITE_STANDS : LEAT_LITE_FAILED;
+    return code == SQLITE_DONE ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
 }
 
 /* ---- batches ---- */
 
-leat_lite_standing leat_lite_advance(leat_lite *lite, int32_t source_id, const leat_batch_part *part)
+leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_part *part)
 {
     int64_t base_seq = 0;
-    leat_lite_standing standing = check_claim(lite, source_id, part->partition, &part->claim, &base_seq);
-    if (standing == LEAT_LITE_STANDS)
+    leat_sqlite_standing standing = check_claim(lite, source_id, part->partition, &part->claim, &base_seq);
+    if (standing == LEAT_SQLITE_STANDS)
         standing = check_needs(lite, source_id, part->partition, base_seq, part->needs, part->needs_count);
-    if (standing != LEAT_LITE_STANDS)
+    if (standing != LEAT_SQLITE_STANDS)
         return standing;
     sqlite3_stmt *insert = prepare(lite,
                                    "INSERT INTO leat_progress (source, partition, seq, subpartitions, offsets,"
@@ -203,7 +203,7 @@ leat_lite_standing leat_lite_advance(leat_lite *lite, int32_t source_id, const l
 /* ---- compaction ---- */
 
 /* One that a newer one has overtaken does nothing. */
-static leat_lite_standing move_base(leat_lite *lite, int32_t source_id, const leat_compaction *compaction)
+static leat_sqlite_standing move_base(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction)
 {
     sqlite3_stmt *update = prepare(lite,
                                    "UPDATE leat_partitions SET base_seq = ?3, base_offsets = ?4, low = ?5, newest = ?6,"
@@ -211,7 +211,7 @@ static leat_lite_standing move_base(leat_lite *lite, int32_t source_id, const le
                                    source_id, compaction->partition);
     if (update) {
         sqlite3_bind_int64(update, 3, compaction->base_seq);
-        bind_offsets(update, 4, compaction->base_offsets, LEAT_PROGRESS_SUBPARTITIONS);
+        bind_offsets(update, 4, compaction->base_offsets, LEAT_ENGINE_SUBPARTITIONS);
         sqlite3_bind_int64(update, 5, compaction->low);
         sqlite3_bind_int64(update, 6, compaction->newest.offset);
         sqlite3_bind_int64(update, 7, compaction->newest.at_ms);
@@ -220,7 +220,7 @@ static leat_lite_standing move_base(leat_lite *lite, int32_t source_id, const le
     return run(update);
 }
 
-static leat_lite_standing drop_rows(leat_lite *lite, int32_t source_id, const leat_compaction *compaction)
+static leat_sqlite_standing drop_rows(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction)
 {
     sqlite3_stmt *delete = prepare(lite, "DELETE FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq <= ?3",
                                    source_id, compaction->partition);
@@ -229,25 +229,25 @@ static leat_lite_standing drop_rows(leat_lite *lite, int32_t source_id, const le
     return run(delete);
 }
 
-leat_lite_standing leat_lite_compact(leat_lite *lite, int32_t source_id, const leat_compaction *compaction)
+leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction)
 {
     int64_t base_seq = 0;
-    leat_lite_standing standing = check_claim(lite, source_id, compaction->partition, &compaction->claim, &base_seq);
-    if (standing == LEAT_LITE_STANDS)
+    leat_sqlite_standing standing = check_claim(lite, source_id, compaction->partition, &compaction->claim, &base_seq);
+    if (standing == LEAT_SQLITE_STANDS)
         standing = check_needs(lite, source_id, compaction->partition, base_seq, compaction->needs, compaction->needs_count);
-    if (standing == LEAT_LITE_STANDS)
+    if (standing == LEAT_SQLITE_STANDS)
         standing = move_base(lite, source_id, compaction);
-    if (standing != LEAT_LITE_STANDS || sqlite3_changes(lite->db) == 0)
+    if (standing != LEAT_SQLITE_STANDS || sqlite3_changes(lite->db) == 0)
         return standing;
     return drop_rows(lite, source_id, compaction);
 }
 
-const char *leat_lite_standing_words(leat_lite_standing standing)
+const char *leat_sqlite_standing_words(leat_sqlite_standing standing)
 {
     static const char *const words[] = {
-        [LEAT_LITE_FENCED] = "has been claimed by another worker",
-        [LEAT_LITE_WENT_BACK] = "has lost a batch that was acknowledged: an older copy of the file?",
-        [LEAT_LITE_ABSENT] = "is not in this file",
+        [LEAT_SQLITE_FENCED] = "has been claimed by another worker",
+        [LEAT_SQLITE_WENT_BACK] = "has lost a batch that was acknowledged: an older copy of the file?",
+        [LEAT_SQLITE_ABSENT] = "is not in this file",
     };
     return words[standing];
 }

@@ -8,20 +8,20 @@
 #include "engine/batch.h"
 #include "sink/sqlite/db.h"
 
-typedef enum leat_lite_standing {
-    LEAT_LITE_STANDS,
-    LEAT_LITE_FENCED,    /* claimed by somebody else since */
-    LEAT_LITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file was put back */
-    LEAT_LITE_ABSENT,    /* a claim: the partition is not in this file */
-    LEAT_LITE_FAILED,    /* SQLite says why (sqlite3_errmsg) */
-} leat_lite_standing;
+typedef enum leat_sqlite_standing {
+    LEAT_SQLITE_STANDS,
+    LEAT_SQLITE_FENCED,    /* claimed by somebody else since */
+    LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file was put back */
+    LEAT_SQLITE_ABSENT,    /* a claim: the partition is not in this file */
+    LEAT_SQLITE_FAILED,    /* SQLite says why (sqlite3_errmsg) */
+} leat_sqlite_standing;
 
-leat_lite_standing leat_lite_claim(leat_lite *lite, int32_t source_id, uint32_t partition,
-                                   leat_progress *ret) LEAT_MUST_CHECK;
-leat_lite_standing leat_lite_advance(leat_lite *lite, int32_t source_id, const leat_batch_part *part) LEAT_MUST_CHECK;
-leat_lite_standing leat_lite_compact(leat_lite *lite, int32_t source_id, const leat_compaction *compaction) LEAT_MUST_CHECK;
+leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+                                   leat_engine_progress *ret) LEAT_MUST_CHECK;
+leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_part *part) LEAT_MUST_CHECK;
+leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction) LEAT_MUST_CHECK;
 
 /* "has been claimed by another worker"; of what is not STANDS and not FAILED. */
-const char *leat_lite_standing_words(leat_lite_standing standing);
+const char *leat_sqlite_standing_words(leat_sqlite_standing standing);
 
 #endif

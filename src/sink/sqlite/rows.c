@@ -14,15 +14,15 @@
 enum { TEXT_MAX = 64 * 1024 * 1024 }; /* of a value that an operation makes */
 
 typedef struct route_statements {
-    sqlite3_stmt *at[LEAT_LITE_STATEMENT_COUNT]; /* NULL: not prepared yet */
+    sqlite3_stmt *at[LEAT_SQLITE_STATEMENT_COUNT]; /* NULL: not prepared yet */
 } route_statements;
 
-struct leat_lite_rows {
+struct leat_sqlite_rows {
     leat_body_parser *parser;
     leat_folder *folder;
     leat_arena texts;        /* of what is stored */
     leat_body body;          /* of the record at hand */
-    leat_write write;        /* what it does, with these values */
+    leat_row_write write;        /* what it does, with these values */
     leat_value values[LEAT_COLUMNS_MAX];
     leat_value stored[LEAT_COLUMNS_MAX];
     const leat_routes *routes; /* what the statements are of */
@@ -31,42 +31,42 @@ struct leat_lite_rows {
 
 /* A record on its way to its row. */
 typedef struct writing {
-    leat_lite_rows *rows;
-    leat_lite *lite;
+    leat_sqlite_rows *rows;
+    leat_sqlite *lite;
     const leat_route *route;
     const leat_item *item;
-    leat_lite_counts *counts;
-    leat_lite_fault *fault;
+    leat_sqlite_counts *counts;
+    leat_sqlite_fault *fault;
 } writing;
 
 /* ---- memory ---- */
 
-leat_lite_rows *leat_lite_rows_new(void)
+leat_sqlite_rows *leat_sqlite_rows_new(void)
 {
-    leat_lite_rows *rows = leat_must_calloc(1, sizeof *rows);
+    leat_sqlite_rows *rows = leat_must_calloc(1, sizeof *rows);
     rows->parser = leat_body_parser_new();
     rows->folder = leat_folder_new();
     if (rows->parser && rows->folder) {
         leat_folder_limit(rows->folder, TEXT_MAX);
         return rows;
     }
-    leat_lite_rows_free(rows);
+    leat_sqlite_rows_free(rows);
     return NULL;
 }
 
-void leat_lite_rows_forget(leat_lite_rows *rows)
+void leat_sqlite_rows_forget(leat_sqlite_rows *rows)
 {
     for (uint32_t r = 0; r < LEAT_ROUTES_MAX; r++)
-        for (int s = 0; s < LEAT_LITE_STATEMENT_COUNT; s++)
+        for (int s = 0; s < LEAT_SQLITE_STATEMENT_COUNT; s++)
             sqlite3_finalize(rows->statements[r].at[s]);
     memset(rows->statements, 0, sizeof rows->statements);
 }
 
-void leat_lite_rows_free(leat_lite_rows *rows)
+void leat_sqlite_rows_free(leat_sqlite_rows *rows)
 {
     if (!rows)
         return;
-    leat_lite_rows_forget(rows);
+    leat_sqlite_rows_forget(rows);
     leat_body_parser_free(rows->parser);
     leat_folder_free(rows->folder);
     leat_arena_fini(&rows->texts);
@@ -76,11 +76,11 @@ void leat_lite_rows_free(leat_lite_rows *rows)
 /* ---- faults ---- */
 
 LEAT_PRINTF(4, 5)
-static int refuse(const writing *w, leat_outcome outcome, const char *sqlstate, const char *format, ...)
+static int refuse(const writing *w, leat_engine_outcome outcome, const char *sqlstate, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    *w->fault = (leat_lite_fault){.outcome = outcome};
+    *w->fault = (leat_sqlite_fault){.outcome = outcome};
     snprintf(w->fault->sqlstate, sizeof w->fault->sqlstate, "%s", sqlstate);
     vsnprintf(w->fault->error.text, sizeof w->fault->error.text, format, arguments);
     va_end(arguments);
@@ -89,7 +89,7 @@ static int refuse(const writing *w, leat_outcome outcome, const char *sqlstate, 
 
 static int fail_memory(const writing *w)
 {
-    return refuse(w, LEAT_OUTAGE, "53200", "out of memory");
+    return refuse(w, LEAT_ENGINE_OUTAGE, "53200", "out of memory");
 }
 
 /* What SQLite has said. */
@@ -101,7 +101,7 @@ static int fail_sqlite(const writing *w, const char *sqlstate)
 
 /* ---- statements ---- */
 
-static sqlite3_stmt *statement(const writing *w, leat_lite_statement which)
+static sqlite3_stmt *statement(const writing *w, leat_sqlite_statement which)
 {
     sqlite3_stmt **kept = &w->rows->statements[w->route->index].at[which];
     if (*kept) {
@@ -109,12 +109,12 @@ static sqlite3_stmt *statement(const writing *w, leat_lite_statement which)
         return *kept;
     }
     leat_buf sql = {0};
-    leat_lite_sql(which, w->route->table, &sql);
+    leat_sqlite_sql(which, w->route->table, &sql);
     const char *text = leat_buf_cstr(&sql);
     if (!text)
         fail_memory(w);
     else if (sqlite3_prepare_v3(w->lite->db, text, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) != SQLITE_OK)
-        fail_sqlite(w, leat_lite_sqlstate(sqlite3_extended_errcode(w->lite->db)));
+        fail_sqlite(w, leat_sqlite_sqlstate(sqlite3_extended_errcode(w->lite->db)));
     leat_buf_free(&sql);
     return *kept;
 }
@@ -136,9 +136,9 @@ static int step(const writing *w, sqlite3_stmt *of)
     if (code == SQLITE_ROW || code == SQLITE_DONE)
         return code == SQLITE_ROW;
     int extended = sqlite3_extended_errcode(w->lite->db);
-    int status = fail_sqlite(w, leat_lite_sqlstate(extended));
+    int status = fail_sqlite(w, leat_sqlite_sqlstate(extended));
     if ((extended & 0xff) == SQLITE_ERROR && is_about_data(w, of)) {
-        w->fault->outcome = LEAT_BAD_DATA;
+        w->fault->outcome = LEAT_ENGINE_BAD_DATA;
         memcpy(w->fault->sqlstate, "P0001", sizeof "P0001");
     }
     sqlite3_reset(of);
@@ -148,9 +148,9 @@ static int step(const writing *w, sqlite3_stmt *of)
 static int bind(const writing *w, sqlite3_stmt *to, int at, const leat_column *column, const leat_value *value)
 {
     leat_error error;
-    if (leat_lite_bind(to, at, column, value, &error) == 0)
+    if (leat_sqlite_bind(to, at, column, value, &error) == 0)
         return 0;
-    return refuse(w, LEAT_BAD_DATA, "22003", "%s", error.text);
+    return refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s", error.text);
 }
 
 static int bind_key(const writing *w, sqlite3_stmt *to)
@@ -166,7 +166,7 @@ static int bind_key(const writing *w, sqlite3_stmt *to)
 
 static int read_body(const writing *w)
 {
-    leat_lite_rows *rows = w->rows;
+    leat_sqlite_rows *rows = w->rows;
     leat_body_error error;
     leat_body_fault fault = w->item->op == LEAT_DELETE
                                 ? LEAT_BODY_OK
@@ -175,12 +175,12 @@ static int read_body(const writing *w)
     if (fault == LEAT_BODY_MEMORY)
         return fail_memory(w);
     if (fault != LEAT_BODY_OK) {
-        refuse(w, LEAT_BAD_DATA, "", "%s%s%s", error.field, *error.field ? ": " : "", error.message);
+        refuse(w, LEAT_ENGINE_BAD_DATA, "", "%s%s%s", error.field, *error.field ? ": " : "", error.message);
         w->fault->relies_on_table = fault == LEAT_BODY_REFUSED;
         return -1;
     }
     rows->write.values = rows->values;
-    return leat_write_of(rows->folder, w->route, w->item->op, &rows->body, &rows->write) < 0 ? fail_memory(w) : 0;
+    return leat_fold_start(rows->folder, w->route, w->item->op, &rows->body, &rows->write) < 0 ? fail_memory(w) : 0;
 }
 
 /* ---- operations ---- */
@@ -195,26 +195,26 @@ static int apply_apart(const writing *w, uint32_t column, leat_value *base, cons
 {
     const leat_column *of = &w->route->table->columns[column];
     if (w->route->ops[column] != LEAT_OP_ADD)
-        return refuse(w, LEAT_BAD_DATA, "54000", "%s: the value becomes too large", of->name);
+        return refuse(w, LEAT_ENGINE_BAD_DATA, "54000", "%s: the value becomes too large", of->name);
     if (!is_float(of->type))
-        return refuse(w, LEAT_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
+        return refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
     base->real += operand->real;
-    return isfinite(base->real) ? 0 : refuse(w, LEAT_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
+    return isfinite(base->real) ? 0 : refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
 }
 
 /* Makes of an operand the value that it leaves, starting from field `at` of `row`. */
 static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row, int at)
 {
-    leat_lite_rows *rows = w->rows;
+    leat_sqlite_rows *rows = w->rows;
     uint64_t bit = (uint64_t)1 << column;
     leat_error error;
     leat_value *base = &rows->stored[column];
-    if (leat_lite_value(row, at, &w->route->table->columns[column], &rows->texts, base, &error) != 0)
-        return refuse(w, LEAT_DRIFT, "42804", "%s", error.text);
-    leat_write from = {.op = LEAT_PUT, .present = bit, .values = rows->stored};
-    leat_write next = {
+    if (leat_sqlite_value(row, at, &w->route->table->columns[column], &rows->texts, base, &error) != 0)
+        return refuse(w, LEAT_ENGINE_DRIFT, "42804", "%s", error.text);
+    leat_row_write from = {.op = LEAT_PUT, .present = bit, .values = rows->stored};
+    leat_row_write next = {
         .op = LEAT_PATCH, .merge = rows->write.merge, .present = bit, .operated = bit, .values = rows->values};
-    leat_folded folded = leat_write_fold(rows->folder, w->route, &from, &next);
+    leat_folded folded = leat_fold_next(rows->folder, w->route, &from, &next);
     if (folded == LEAT_FOLD_MEMORY)
         return fail_memory(w);
     if (folded == LEAT_FOLD_APART && apply_apart(w, column, base, &rows->values[column]) != 0)
@@ -229,14 +229,14 @@ static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row,
 static int read_base(const writing *w, sqlite3_stmt **ret)
 {
     if (w->rows->write.op == LEAT_PATCH) {
-        *ret = statement(w, LEAT_LITE_SELECT);
+        *ret = statement(w, LEAT_SQLITE_SELECT);
         if (!*ret || bind_key(w, *ret) != 0)
             return -1;
         int found = step(w, *ret);
         if (found != 0 || w->route->patch_existing)
             return found;
     }
-    *ret = statement(w, LEAT_LITE_DEFAULTS);
+    *ret = statement(w, LEAT_SQLITE_DEFAULTS);
     return *ret ? step(w, *ret) : -1;
 }
 
@@ -244,11 +244,11 @@ static int read_base(const writing *w, sqlite3_stmt **ret)
 static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *base)
 {
     const leat_table *table = w->route->table;
-    const leat_write *write = &w->rows->write;
+    const leat_row_write *write = &w->rows->write;
     int at = 0;
     for (uint32_t i = 0; i < table->column_count; i++) {
         int parameter = (int)table->key_count + at + 1;
-        if (!leat_lite_is_written(&table->columns[i]))
+        if (!leat_sqlite_is_written(&table->columns[i]))
             continue;
         if (write->operated >> i & 1 && apply_operation(w, i, base, at) != 0)
             return -1;
@@ -271,7 +271,7 @@ static void put_away(sqlite3_stmt *used)
 
 static int refuse_untouched(const writing *w)
 {
-    return refuse(w, LEAT_BAD_DATA, "LT008",
+    return refuse(w, LEAT_ENGINE_BAD_DATA, "LT008",
                   "SQLite took the write to %s without an error but touched no row: a trigger says RAISE(IGNORE)",
                   w->route->table->label);
 }
@@ -286,7 +286,7 @@ static bool may_be_dropped(const writing *w)
 /* `base`: what the columns that are not named come from, as for the write. */
 static int check_written(const writing *w, sqlite3_stmt *base)
 {
-    sqlite3_stmt *there = statement(w, LEAT_LITE_IS_THERE);
+    sqlite3_stmt *there = statement(w, LEAT_SQLITE_IS_THERE);
     w->rows->write.operated = 0; /* they are done: the values are what they leave */
     int found = there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
     put_away(there);
@@ -301,7 +301,7 @@ static int upsert_row(const writing *w)
         w->counts->dropped++;
     if (found <= 0)
         return found;
-    sqlite3_stmt *upsert = statement(w, LEAT_LITE_UPSERT);
+    sqlite3_stmt *upsert = statement(w, LEAT_SQLITE_UPSERT);
     int status = upsert && bind_key(w, upsert) == 0 && bind_columns(w, upsert, base) == 0 ? step(w, upsert) : -1;
     if (status == 0 && may_be_dropped(w))
         status = check_written(w, base);
@@ -312,27 +312,27 @@ static int upsert_row(const writing *w)
 
 static int delete_row(const writing *w)
 {
-    sqlite3_stmt *delete = statement(w, LEAT_LITE_DELETE);
+    sqlite3_stmt *delete = statement(w, LEAT_SQLITE_DELETE);
     if (!delete || bind_key(w, delete) != 0)
         return -1;
     int status = step(w, delete);
     sqlite3_reset(delete);
     if (status != 0 || !may_be_dropped(w))
         return status;
-    sqlite3_stmt *left = statement(w, LEAT_LITE_SELECT);
+    sqlite3_stmt *left = statement(w, LEAT_SQLITE_SELECT);
     int found = left && bind_key(w, left) == 0 ? step(w, left) : -1;
     put_away(left);
     return found > 0 ? refuse_untouched(w) : found;
 }
 
-int leat_lite_rows_write(leat_lite_rows *rows, leat_lite *lite, const leat_routes *routes, const leat_item *item,
-                         leat_lite_counts *counts, leat_lite_fault *ret_fault)
+int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes, const leat_item *item,
+                         leat_sqlite_counts *counts, leat_sqlite_fault *ret_fault)
 {
     writing w = {rows, lite, NULL, item, counts, ret_fault};
     if (item->fault || !item->route)
-        return refuse(&w, LEAT_BAD_DATA, "", "%s", item->fault ? item->fault : "the record makes no sense");
+        return refuse(&w, LEAT_ENGINE_BAD_DATA, "", "%s", item->fault ? item->fault : "the record makes no sense");
     if (routes != rows->routes)
-        leat_lite_rows_forget(rows);
+        leat_sqlite_rows_forget(rows);
     rows->routes = routes;
     w.route = &routes->routes[item->route->index];
     leat_body_parser_reset(rows->parser);

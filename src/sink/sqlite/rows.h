@@ -12,29 +12,29 @@
 #include "record/item.h"
 #include "sink/sqlite/db.h"
 
-typedef struct leat_lite_rows leat_lite_rows;
+typedef struct leat_sqlite_rows leat_sqlite_rows;
 
-leat_lite_rows *leat_lite_rows_new(void); /* NULL: out of memory */
-void leat_lite_rows_free(leat_lite_rows *rows);
+leat_sqlite_rows *leat_sqlite_rows_new(void); /* NULL: out of memory */
+void leat_sqlite_rows_free(leat_sqlite_rows *rows);
 /* Finalizes the statements: before the connection is closed. */
-void leat_lite_rows_forget(leat_lite_rows *rows);
+void leat_sqlite_rows_forget(leat_sqlite_rows *rows);
 
 /* Why a record was not written; the caller rolls back. */
-typedef struct leat_lite_fault {
-    leat_outcome outcome;
+typedef struct leat_sqlite_fault {
+    leat_engine_outcome outcome;
     char sqlstate[6];     /* "": leat itself refuses the record */
     bool relies_on_table; /* leat refuses it because of what it knows of the table */
     leat_error error;
-} leat_lite_fault;
+} leat_sqlite_fault;
 
-typedef struct leat_lite_counts {
+typedef struct leat_sqlite_counts {
     uint64_t rows;       /* row writes */
     uint64_t statements; /* row statements */
     uint64_t dropped;    /* PATCHes of missing rows where the route wants rows to exist */
-} leat_lite_counts;
+} leat_sqlite_counts;
 
 /* Writes one record, decoded by these routes (the newest version). Adds to `counts`. */
-int leat_lite_rows_write(leat_lite_rows *rows, leat_lite *lite, const leat_routes *routes, const leat_item *item,
-                         leat_lite_counts *counts, leat_lite_fault *ret_fault) LEAT_MUST_CHECK;
+int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes, const leat_item *item,
+                         leat_sqlite_counts *counts, leat_sqlite_fault *ret_fault) LEAT_MUST_CHECK;
 
 #endif

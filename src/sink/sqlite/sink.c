@@ -13,7 +13,7 @@
 
 enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000 };
 
-typedef struct lite_sink {
+typedef struct sqlite_sink {
     leat_sink base;
     uv_loop_t *loop;
     leat_sink_events events;
@@ -23,11 +23,11 @@ typedef struct lite_sink {
     int64_t lock_timeout_ms;
     leat_prng prng;
     leat_sink_counters counters;
-    leat_seldom seldom;
+    leat_rate_limit rate_limit;
 
     /* The pool's while `is_working`. */
-    leat_lite_runner runner;
-    leat_lite_job *job;
+    leat_sqlite_runner runner;
+    leat_sqlite_job *job;
     int open_status;
     leat_error open_error;
 
@@ -35,7 +35,7 @@ typedef struct lite_sink {
     bool is_working; /* a job, or opening */
     bool is_down;    /* said */
     uint32_t failures; /* to open, in a row */
-    leat_job_kind job_kind;
+    leat_engine_job_kind job_kind;
     uint32_t job_partition;
     bool has_orphan; /* a job that found the file closed, or no memory */
     uint32_t orphan;
@@ -45,19 +45,19 @@ typedef struct lite_sink {
     uv_idle_t turn; /* runs once, to report the orphan */
     bool freed;
     uint32_t held; /* handles, and work under way, that still point here */
-} lite_sink;
+} sqlite_sink;
 
-static void release(lite_sink *sink)
+static void release(sqlite_sink *sink)
 {
-    leat_lite_rows_free(sink->runner.rows);
-    leat_lite_close(&sink->runner.lite);
-    leat_lite_job_free(sink->job);
+    leat_sqlite_rows_free(sink->runner.rows);
+    leat_sqlite_close(&sink->runner.lite);
+    leat_sqlite_job_free(sink->job);
     free(sink->shard_name);
     free(sink->file);
     free(sink);
 }
 
-static void let_go(lite_sink *sink)
+static void let_go(sqlite_sink *sink)
 {
     if (--sink->held == 0)
         release(sink);
@@ -67,13 +67,13 @@ static void let_go(lite_sink *sink)
 
 static void open_file(uv_work_t *work)
 {
-    lite_sink *sink = work->data;
-    leat_lite_rows_forget(sink->runner.rows);
-    leat_lite_close(&sink->runner.lite);
-    sink->open_status = leat_lite_open(&sink->runner.lite, sink->file, sink->lock_timeout_ms, &sink->open_error);
+    sqlite_sink *sink = work->data;
+    leat_sqlite_rows_forget(sink->runner.rows);
+    leat_sqlite_close(&sink->runner.lite);
+    sink->open_status = leat_sqlite_open(&sink->runner.lite, sink->file, sink->lock_timeout_ms, &sink->open_error);
 }
 
-static void begin_work(lite_sink *sink, uv_work_cb run, uv_after_work_cb done)
+static void begin_work(sqlite_sink *sink, uv_work_cb run, uv_after_work_cb done)
 {
     LEAT_ASSERT(!sink->is_working);
     sink->is_working = true;
@@ -82,7 +82,7 @@ static void begin_work(lite_sink *sink, uv_work_cb run, uv_after_work_cb done)
 }
 
 /* Is there still somebody to tell? */
-static bool end_work(lite_sink *sink)
+static bool end_work(sqlite_sink *sink)
 {
     bool is_wanted = !sink->freed; /* before it is let go: that may be the end of it */
     sink->is_working = false;
@@ -94,12 +94,12 @@ static void on_opened(uv_work_t *work, int status);
 
 static void on_retry(uv_timer_t *timer)
 {
-    lite_sink *sink = timer->data;
+    sqlite_sink *sink = timer->data;
     begin_work(sink, open_file, on_opened);
 }
 
 /* Doubles from try to try; the jitter keeps workers apart. */
-static void open_later(lite_sink *sink)
+static void open_later(sqlite_sink *sink)
 {
     uint32_t doublings = sink->failures < 7 ? sink->failures : 6;
     uint64_t delay_ms = sink->failures == 0 ? 0 : (uint64_t)RETRY_MIN_MS << doublings;
@@ -107,7 +107,7 @@ static void open_later(lite_sink *sink)
     uv_timer_start(&sink->retry, on_retry, delay_ms / 2 + leat_prng_below(&sink->prng, delay_ms / 2 + 1), 0);
 }
 
-static void say_down(lite_sink *sink, const char *why)
+static void say_down(sqlite_sink *sink, const char *why)
 {
     if (!sink->is_down)
         leat_warn("shard %s: its file cannot be used, trying until it can: %s", sink->shard_name, why);
@@ -116,7 +116,7 @@ static void say_down(lite_sink *sink, const char *why)
 
 static void on_opened(uv_work_t *work, int status)
 {
-    lite_sink *sink = work->data;
+    sqlite_sink *sink = work->data;
     (void)status; /* nothing cancels it */
     if (!end_work(sink))
         return;
@@ -139,35 +139,35 @@ static void on_opened(uv_work_t *work, int status)
 
 static void run_job(uv_work_t *work)
 {
-    lite_sink *sink = work->data;
-    leat_lite_job_run(sink->job, &sink->runner);
+    sqlite_sink *sink = work->data;
+    leat_sqlite_job_run(sink->job, &sink->runner);
 }
 
 /* As of PostgreSQL: of batches the engine tells. */
-static void say_failure(lite_sink *sink, const leat_job_result *result)
+static void say_failure(sqlite_sink *sink, const leat_engine_job_result *result)
 {
-    bool passes = result->outcome == LEAT_APPLIED || result->outcome == LEAT_FENCED ||
-                  result->outcome == LEAT_WENT_BACK || result->outcome == LEAT_UNKNOWN;
-    if (sink->job_kind == LEAT_JOB_BATCH || passes ||
-        !leat_seldom_may_say(&sink->seldom, uv_now(sink->loop), result->message))
+    bool passes = result->outcome == LEAT_ENGINE_APPLIED || result->outcome == LEAT_ENGINE_FENCED ||
+                  result->outcome == LEAT_ENGINE_WENT_BACK || result->outcome == LEAT_ENGINE_UNKNOWN;
+    if (sink->job_kind == LEAT_ENGINE_JOB_BATCH || passes ||
+        !leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), result->message))
         return;
     leat_err("shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s", sink->shard_name,
-             sink->job_partition, sink->job_kind == LEAT_JOB_CLAIM ? "claim" : "compaction",
-             leat_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
+             sink->job_partition, sink->job_kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
+             leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
 }
 
 /* The disk has failed: what the connection believes may not be what is stored. A full disk is no such failure. */
-static bool wants_anew(const leat_job_result *result)
+static bool wants_anew(const leat_engine_job_result *result)
 {
-    return result->outcome == LEAT_UNKNOWN || (result->outcome == LEAT_OUTAGE && strcmp(result->sqlstate, "53000") == 0);
+    return result->outcome == LEAT_ENGINE_UNKNOWN || (result->outcome == LEAT_ENGINE_OUTAGE && strcmp(result->sqlstate, "53000") == 0);
 }
 
 static void on_job_done(uv_work_t *work, int status)
 {
     (void)status; /* nothing cancels it */
-    lite_sink *sink = work->data;
-    const leat_job_result *result = leat_lite_job_result(sink->job);
-    const leat_lite_counts *counts = leat_lite_job_counts(sink->job);
+    sqlite_sink *sink = work->data;
+    const leat_engine_job_result *result = leat_sqlite_job_result(sink->job);
+    const leat_sqlite_counts *counts = leat_sqlite_job_counts(sink->job);
     if (!end_work(sink))
         return;
     sink->counters.rows += counts->rows;
@@ -180,7 +180,7 @@ static void on_job_done(uv_work_t *work, int status)
     char why[sizeof result->message];
     memcpy(why, result->message, sizeof why);
     sink->held++;
-    sink->events.done(sink->events.context, leat_lite_job_id(sink->job), result);
+    sink->events.done(sink->events.context, leat_sqlite_job_id(sink->job), result);
     if (anew && !sink->freed) {
         say_down(sink, why);
         sink->events.slots(sink->events.context, sink->shard, 0);
@@ -192,34 +192,34 @@ static void on_job_done(uv_work_t *work, int status)
 
 static void on_turn(uv_idle_t *turn)
 {
-    lite_sink *sink = turn->data;
+    sqlite_sink *sink = turn->data;
     uv_idle_stop(turn);
     if (!sink->has_orphan)
         return;
-    leat_job_result result = {.outcome = LEAT_OUTAGE, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX,
+    leat_engine_job_result result = {.outcome = LEAT_ENGINE_OUTAGE, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX,
                               .message = "the job was not begun: the file is being opened anew, or memory is out"};
     sink->has_orphan = false;
     sink->events.done(sink->events.context, sink->orphan, &result);
 }
 
-static void submit(leat_sink *base, const leat_job *job)
+static void submit(leat_sink *base, const leat_engine_job *job)
 {
-    lite_sink *sink = (lite_sink *)base;
+    sqlite_sink *sink = (sqlite_sink *)base;
     LEAT_ASSERT(!sink->freed && !sink->is_working && !sink->has_orphan);
-    if (!sink->is_open || leat_lite_job_take(sink->job, job) != 0) {
+    if (!sink->is_open || leat_sqlite_job_take(sink->job, job) != 0) {
         sink->has_orphan = true;
         sink->orphan = job->id;
         uv_idle_start(&sink->turn, on_turn);
         return;
     }
     sink->job_kind = job->kind;
-    sink->job_partition = job->kind == LEAT_JOB_COMPACT ? job->compaction.partition : job->partition;
+    sink->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
     begin_work(sink, run_job, on_job_done);
 }
 
 static const leat_sink_counters *count(const leat_sink *base)
 {
-    return &((const lite_sink *)base)->counters;
+    return &((const sqlite_sink *)base)->counters;
 }
 
 /* ---- life ---- */
@@ -231,7 +231,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void free_sink(leat_sink *base)
 {
-    lite_sink *sink = (lite_sink *)base;
+    sqlite_sink *sink = (sqlite_sink *)base;
     LEAT_ASSERT(!sink->freed);
     sink->freed = true;
     uv_close((uv_handle_t *)&sink->retry, on_closed);
@@ -241,13 +241,13 @@ static void free_sink(leat_sink *base)
 static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
                             leat_error *error)
 {
-    leat_lite_rows *rows = leat_lite_rows_new();
+    leat_sqlite_rows *rows = leat_sqlite_rows_new();
     if (!rows) {
         leat_fail(error, "shard %s: out of memory", config->shard_name);
         return NULL;
     }
-    lite_sink *sink = leat_must_calloc(1, sizeof *sink);
-    sink->base.ops = &leat_lite_sink;
+    sqlite_sink *sink = leat_must_calloc(1, sizeof *sink);
+    sink->base.ops = &leat_sqlite_sink;
     sink->loop = loop;
     sink->events = *events;
     sink->shard_name = leat_must_strdup(config->shard_name);
@@ -255,9 +255,9 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     sink->shard = config->shard;
     sink->lock_timeout_ms = config->lock_timeout_ms;
     sink->prng.state = config->seed;
-    sink->job = leat_lite_job_new();
-    sink->runner = (leat_lite_runner){
-        .rows = rows, .board = config->board, .shard = config->shard, .source_id = config->source_id};
+    sink->job = leat_sqlite_job_new();
+    sink->runner = (leat_sqlite_runner){
+        .rows = rows, .schema_versions = config->schema_versions, .shard = config->shard, .source_id = config->source_id};
     sink->work.data = sink;
     uv_timer_init(loop, &sink->retry);
     uv_idle_init(loop, &sink->turn);
@@ -268,4 +268,4 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     return &sink->base;
 }
 
-const leat_sink_ops leat_lite_sink = {.open = open_sink, .submit = submit, .count = count, .free = free_sink};
+const leat_sink_ops leat_sqlite_sink = {.open = open_sink, .submit = submit, .count = count, .free = free_sink};

@@ -50,10 +50,10 @@ static int take_shard(sqlite3_stmt *row, leat_layout *ret, leat_error *error)
     return copy_text(ret->shards[at].name, sizeof ret->shards[at].name, row, 0, error);
 }
 
-static int read_shards(leat_lite *lite, const char *topic, leat_layout *ret, leat_error *error)
+static int read_shards(leat_sqlite *lite, const char *topic, leat_layout *ret, leat_error *error)
 {
     sqlite3_stmt *query =
-        leat_lite_prepare(lite,
+        leat_sqlite_prepare(lite,
                           "SELECT e.value ->> 'name', e.value ->> 'first', e.value ->> 'count'"
                           "  FROM leat_sources AS s, json_each(s.layout, '$.shards') AS e WHERE s.topic = ? ORDER BY e.key",
                           error);
@@ -61,27 +61,27 @@ static int read_shards(leat_lite *lite, const char *topic, leat_layout *ret, lea
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     int status;
-    while ((status = leat_lite_step(lite, query, error)) == 1 && (status = take_shard(query, ret, error)) == 0)
+    while ((status = leat_sqlite_step(lite, query, error)) == 1 && (status = take_shard(query, ret, error)) == 0)
         ;
     sqlite3_finalize(query);
     return status;
 }
 
 /* 0 found, 1 not there, -1 error. */
-static int read_source(leat_lite *lite, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+static int read_source(leat_sqlite *lite, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                        leat_error *error)
 {
     memset(ret_source, 0, sizeof *ret_source);
     memset(ret_layout, 0, sizeof *ret_layout);
     sqlite3_stmt *query =
-        leat_lite_prepare(lite,
+        leat_sqlite_prepare(lite,
                           "SELECT id, log_identity, topic, topic_id, hash, subpartitions, layout ->> 'partitions',"
                           "       tenant_slots FROM leat_sources WHERE topic = ?",
                           error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_lite_step(lite, query, error);
+    int status = leat_sqlite_step(lite, query, error);
     if (status >= 0)
         status = status == 0 ? 1 : take_source(query, ret_source, ret_layout, error);
     sqlite3_finalize(query);
@@ -89,43 +89,43 @@ static int read_source(leat_lite *lite, const char *topic, leat_source *ret_sour
 }
 
 /* 0 leat's tables are there and this program's, 1 they are not there, -1 error. */
-static int check_version(leat_lite *lite, leat_error *error)
+static int check_version(leat_sqlite *lite, leat_error *error)
 {
     int64_t is_there = 0, version = 0;
-    if (leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_there,
+    if (leat_sqlite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_there,
                           error) != 0)
         return -1;
     if (!is_there)
         return 1;
-    if (leat_lite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
+    if (leat_sqlite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
         return -1;
-    if (version == LEAT_LITE_VERSION)
+    if (version == LEAT_SQLITE_VERSION)
         return 0;
     return leat_fail(error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: %s", lite->file, version,
-                     LEAT_LITE_VERSION, version > LEAT_LITE_VERSION ? "use a newer leat" : "run `leat init`");
+                     LEAT_SQLITE_VERSION, version > LEAT_SQLITE_VERSION ? "use a newer leat" : "run `leat init`");
 }
 
-int leat_lite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
+int leat_sqlite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
                           leat_error *error)
 {
-    leat_lite lite;
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    leat_sqlite lite;
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
-        status = leat_lite_run(&lite, "BEGIN", error);
+        status = leat_sqlite_run(&lite, "BEGIN", error);
     if (status == 0)
         status = check_version(&lite, error);
     if (status == 0)
         status = read_source(&lite, topic, ret_source, ret_layout, error);
     bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
-    leat_lite_close(&lite);
+    leat_sqlite_close(&lite);
     return is_busy ? 2 : status;
 }
 
 /* ---- what a file says of itself ---- */
 
-static int read_held(leat_lite *lite, const char *topic, int64_t *ret_first, int64_t *ret_last, leat_error *error)
+static int read_held(leat_sqlite *lite, const char *topic, int64_t *ret_first, int64_t *ret_last, leat_error *error)
 {
-    sqlite3_stmt *query = leat_lite_prepare(lite,
+    sqlite3_stmt *query = leat_sqlite_prepare(lite,
                                             "SELECT coalesce(min(p.partition), -1), coalesce(max(p.partition), -1)"
                                             "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
                                             " WHERE s.topic = ?",
@@ -133,19 +133,19 @@ static int read_held(leat_lite *lite, const char *topic, int64_t *ret_first, int
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_lite_step(lite, query, error);
+    int status = leat_sqlite_step(lite, query, error);
     *ret_first = status == 1 ? sqlite3_column_int64(query, 0) : -1;
     *ret_last = status == 1 ? sqlite3_column_int64(query, 1) : -1;
     sqlite3_finalize(query);
     return status == 1 ? 0 : -1;
 }
 
-static int read_self(leat_lite *lite, const char *topic, leat_shard_self *ret, leat_error *error)
+static int read_self(leat_sqlite *lite, const char *topic, leat_shard_self *ret, leat_error *error)
 {
     int64_t is_there = 0, first = -1, last = -1;
     leat_layout layout = {0};
-    if (leat_lite_run(lite, "BEGIN", error) != 0 ||
-        leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'", &is_there, error) != 0 ||
+    if (leat_sqlite_run(lite, "BEGIN", error) != 0 ||
+        leat_sqlite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'", &is_there, error) != 0 ||
         (is_there && read_held(lite, topic, &first, &last, error) != 0))
         return -1;
     if (first < 0)
@@ -166,17 +166,17 @@ static int name_file(const char *file, leat_shard_self *ret, leat_error *error)
     return 0;
 }
 
-int leat_lite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error)
+int leat_sqlite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error)
 {
-    leat_lite lite;
+    leat_sqlite lite;
     *ret = (leat_shard_self){0};
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
         status = name_file(file, ret, error);
     if (status == 0)
         status = read_self(&lite, topic, ret, error);
     bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
-    leat_lite_close(&lite);
+    leat_sqlite_close(&lite);
     if (status != 0)
         *ret = (leat_shard_self){0};
     return is_busy ? 2 : status;
@@ -199,26 +199,26 @@ static const char *const upgrade_sql[] = {
 };
 
 /* In the caller's transaction; a file without leat's tables, or with newer ones, is left alone. */
-static int upgrade(leat_lite *lite, leat_error *error)
+static int upgrade(leat_sqlite *lite, leat_error *error)
 {
     int64_t is_old = 0, version = 0;
-    if (leat_lite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_old, error) != 0)
+    if (leat_sqlite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_old, error) != 0)
         return -1;
-    if (is_old && leat_lite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
+    if (is_old && leat_sqlite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
         return -1;
-    for (; version >= 1 && version < LEAT_LITE_VERSION; version++)
-        if (leat_lite_run(lite, upgrade_sql[version], error) != 0)
+    for (; version >= 1 && version < LEAT_SQLITE_VERSION; version++)
+        if (leat_sqlite_run(lite, upgrade_sql[version], error) != 0)
             return -1;
     return 0;
 }
 
-static int store_source(leat_lite *lite, const leat_source *source, const leat_layout *layout, leat_error *error)
+static int store_source(leat_sqlite *lite, const leat_source *source, const leat_layout *layout, leat_error *error)
 {
     leat_buf json = {0};
     leat_layout_json(layout, &json);
     const char *text = leat_buf_cstr(&json);
     sqlite3_stmt *insert =
-        text ? leat_lite_prepare(lite,
+        text ? leat_sqlite_prepare(lite,
                                  "INSERT INTO leat_sources"
                                  " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
                                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -234,14 +234,14 @@ static int store_source(leat_lite *lite, const leat_source *source, const leat_l
         sqlite3_bind_blob(insert, 6, layout->tenant_slots, LEAT_TENANT_SLOTS, SQLITE_STATIC);
         sqlite3_bind_int(insert, 7, (int)source->subpartitions);
         sqlite3_bind_text(insert, 8, source->hash, -1, SQLITE_STATIC);
-        status = leat_lite_step(lite, insert, error);
+        status = leat_sqlite_step(lite, insert, error);
     }
     sqlite3_finalize(insert);
     leat_buf_free(&json);
     return status;
 }
 
-static int compare_or_store(leat_lite *lite, leat_source *source, const leat_layout *layout, leat_error *error)
+static int compare_or_store(leat_sqlite *lite, leat_source *source, const leat_layout *layout, leat_error *error)
 {
     leat_source stored;
     leat_layout stored_layout;
@@ -253,7 +253,7 @@ static int compare_or_store(leat_lite *lite, leat_source *source, const leat_lay
 }
 
 /* One file for two shards would give a partition two owners' rows. */
-static int refuse_strangers(leat_lite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
+static int refuse_strangers(leat_sqlite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
                             leat_error *error)
 {
     char sql[256];
@@ -263,7 +263,7 @@ static int refuse_strangers(leat_lite *lite, const leat_source *source, const le
              "SELECT count(*) FROM leat_partitions WHERE source = %" PRId32 " AND partition NOT BETWEEN %" PRIu32
              " AND %" PRIu32,
              source->id, first, first + layout->shards[shard].count - 1);
-    if (leat_lite_integer(lite, sql, &count, error) != 0)
+    if (leat_sqlite_integer(lite, sql, &count, error) != 0)
         return -1;
     if (count == 0)
         return 0;
@@ -278,7 +278,7 @@ static void put_offsets(uint32_t count, int64_t offset, leat_buf *out)
         leat_buf_be64(out, (uint64_t)offset);
 }
 
-static int add_partition(leat_lite *lite, sqlite3_stmt *insert, const leat_source *source, uint32_t partition,
+static int add_partition(leat_sqlite *lite, sqlite3_stmt *insert, const leat_source *source, uint32_t partition,
                          int64_t start, leat_error *error)
 {
     leat_buf offsets = {0};
@@ -289,15 +289,15 @@ static int add_partition(leat_lite *lite, sqlite3_stmt *insert, const leat_sourc
     sqlite3_bind_blob(insert, 3, offsets.data, (int)offsets.size, SQLITE_TRANSIENT);
     sqlite3_bind_int64(insert, 4, start - 1);
     leat_buf_free(&offsets);
-    int status = leat_lite_step(lite, insert, error);
+    int status = leat_sqlite_step(lite, insert, error);
     sqlite3_reset(insert);
     return status;
 }
 
-static int add_partitions(leat_lite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
+static int add_partitions(leat_sqlite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
                           const int64_t *starts, leat_error *error)
 {
-    sqlite3_stmt *insert = leat_lite_prepare(lite,
+    sqlite3_stmt *insert = leat_sqlite_prepare(lite,
                                              "INSERT INTO leat_partitions (source, partition, claim, epoch, base_seq,"
                                              " base_offsets, low) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4)"
                                              " ON CONFLICT DO NOTHING",
@@ -310,38 +310,38 @@ static int add_partitions(leat_lite *lite, const leat_source *source, const leat
     return status;
 }
 
-static int set_up(leat_lite *lite, leat_source *source, const leat_layout *layout, uint32_t shard,
+static int set_up(leat_sqlite *lite, leat_source *source, const leat_layout *layout, uint32_t shard,
                   const int64_t *starts, const char *end, leat_error *error)
 {
     if (upgrade(lite, error) != 0 || check_version(lite, error) < 0 ||
-        leat_lite_run(lite, leat_lite_schema_sql, error) != 0 ||
+        leat_sqlite_run(lite, leat_sqlite_schema_sql, error) != 0 ||
         compare_or_store(lite, source, layout, error) != 0 ||
         refuse_strangers(lite, source, layout, shard, error) != 0 ||
         add_partitions(lite, source, layout, shard, starts, error) != 0)
         return -1;
-    return leat_lite_run(lite, end, error);
+    return leat_sqlite_run(lite, end, error);
 }
 
 static int init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
                 const char *end, leat_error *error)
 {
-    leat_lite lite;
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    leat_sqlite lite;
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
-        status = leat_lite_run(&lite, "BEGIN IMMEDIATE", error);
+        status = leat_sqlite_run(&lite, "BEGIN IMMEDIATE", error);
     if (status == 0)
         status = set_up(&lite, source, layout, shard, starts, end, error);
-    leat_lite_close(&lite); /* rolls back what was not committed */
+    leat_sqlite_close(&lite); /* rolls back what was not committed */
     return status;
 }
 
-int leat_lite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_sqlite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
                    const int64_t *starts, leat_error *error)
 {
     return init(file, source, layout, shard, starts, "COMMIT", error);
 }
 
-int leat_lite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+int leat_sqlite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
                             const int64_t *starts, leat_error *error)
 {
     return init(file, source, layout, shard, starts, "ROLLBACK", error);
@@ -349,7 +349,7 @@ int leat_lite_rehearse_init(const char *file, leat_source *source, const leat_la
 
 /* ---- what a file has none of ---- */
 
-int leat_lite_refuse_others(const char *file, const leat_source *source, const char *group, leat_error *error)
+int leat_sqlite_refuse_others(const char *file, const leat_source *source, const char *group, leat_error *error)
 {
     (void)file;
     (void)source;
@@ -358,7 +358,7 @@ int leat_lite_refuse_others(const char *file, const leat_source *source, const c
     return 0;
 }
 
-int leat_lite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
+int leat_sqlite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
                                  leat_buf *ret_grants, leat_error *error)
 {
     (void)file;

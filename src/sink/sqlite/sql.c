@@ -2,7 +2,7 @@
 
 #include "sink/identifier.h"
 
-bool leat_lite_is_written(const leat_column *column)
+bool leat_sqlite_is_written(const leat_column *column)
 {
     return column->key_position < 0 && !column->generated;
 }
@@ -13,7 +13,7 @@ static void put_columns(leat_buf *out, const leat_table *table, const char *betw
 {
     const char *separator = "";
     for (uint32_t i = 0; i < table->column_count; i++) {
-        if (!leat_lite_is_written(&table->columns[i]))
+        if (!leat_sqlite_is_written(&table->columns[i]))
             continue;
         leat_buf_text(out, separator);
         put(out, &table->columns[i]);
@@ -73,7 +73,7 @@ static uint32_t written_count(const leat_table *table)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < table->column_count; i++)
-        count += leat_lite_is_written(&table->columns[i]);
+        count += leat_sqlite_is_written(&table->columns[i]);
     return count;
 }
 
@@ -126,7 +126,7 @@ static void put_is_there(leat_buf *out, const leat_table *table)
     leat_put_identifier(out, table->name);
     put_match(out, table);
     for (uint32_t i = 0; i < table->column_count; i++) {
-        if (!leat_lite_is_written(&table->columns[i]))
+        if (!leat_sqlite_is_written(&table->columns[i]))
             continue;
         leat_buf_text(out, " AND ");
         leat_put_identifier(out, table->columns[i].name);
@@ -134,14 +134,14 @@ static void put_is_there(leat_buf *out, const leat_table *table)
     }
 }
 
-void leat_lite_sql(leat_lite_statement which, const leat_table *table, leat_buf *out)
+void leat_sqlite_sql(leat_sqlite_statement which, const leat_table *table, leat_buf *out)
 {
-    static void (*const put[LEAT_LITE_STATEMENT_COUNT])(leat_buf *, const leat_table *) = {
-        [LEAT_LITE_SELECT] = put_select,
-        [LEAT_LITE_DEFAULTS] = put_defaults,
-        [LEAT_LITE_UPSERT] = put_upsert,
-        [LEAT_LITE_DELETE] = put_delete,
-        [LEAT_LITE_IS_THERE] = put_is_there,
+    static void (*const put[LEAT_SQLITE_STATEMENT_COUNT])(leat_buf *, const leat_table *) = {
+        [LEAT_SQLITE_SELECT] = put_select,
+        [LEAT_SQLITE_DEFAULTS] = put_defaults,
+        [LEAT_SQLITE_UPSERT] = put_upsert,
+        [LEAT_SQLITE_DELETE] = put_delete,
+        [LEAT_SQLITE_IS_THERE] = put_is_there,
     };
     put[which](out, table);
 }

@@ -7,17 +7,17 @@
 
 #include "record/route.h"
 
-typedef enum leat_lite_statement {
-    LEAT_LITE_SELECT,   /* parameters: the key in primary-key order; one column for each other column */
-    LEAT_LITE_DEFAULTS, /* none; likewise, what each starts from */
-    LEAT_LITE_UPSERT,   /* the key, then the other columns; writes no row that would stay as it is */
-    LEAT_LITE_DELETE,   /* the key */
-    LEAT_LITE_IS_THERE, /* the key, then the other columns; a row where the table has just this one */
-    LEAT_LITE_STATEMENT_COUNT,
-} leat_lite_statement;
+typedef enum leat_sqlite_statement {
+    LEAT_SQLITE_SELECT,   /* parameters: the key in primary-key order; one column for each other column */
+    LEAT_SQLITE_DEFAULTS, /* none; likewise, what each starts from */
+    LEAT_SQLITE_UPSERT,   /* the key, then the other columns; writes no row that would stay as it is */
+    LEAT_SQLITE_DELETE,   /* the key */
+    LEAT_SQLITE_IS_THERE, /* the key, then the other columns; a row where the table has just this one */
+    LEAT_SQLITE_STATEMENT_COUNT,
+} leat_sqlite_statement;
 
 /* Is this one of the "other columns"? */
-bool leat_lite_is_written(const leat_column *column);
-void leat_lite_sql(leat_lite_statement which, const leat_table *table, leat_buf *out);
+bool leat_sqlite_is_written(const leat_column *column);
+void leat_sqlite_sql(leat_sqlite_statement which, const leat_table *table, leat_buf *out);
 
 #endif

@@ -71,7 +71,7 @@ static const char columns_sql[] =
 enum { NAME, TYPE, NOT_NULL, DEFAULT, KEY, HIDDEN, COLLATION };
 
 typedef struct table_reader {
-    leat_lite *lite;
+    leat_sqlite *lite;
     leat_table *table;
     leat_error *error;
 } table_reader;
@@ -149,12 +149,12 @@ static int take_column(const table_reader *reader, sqlite3_stmt *row)
 
 static int read_columns(const table_reader *reader)
 {
-    sqlite3_stmt *query = leat_lite_prepare(reader->lite, columns_sql, reader->error);
+    sqlite3_stmt *query = leat_sqlite_prepare(reader->lite, columns_sql, reader->error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, reader->table->name, -1, SQLITE_STATIC);
     int status;
-    while ((status = leat_lite_step(reader->lite, query, reader->error)) == 1)
+    while ((status = leat_sqlite_step(reader->lite, query, reader->error)) == 1)
         if ((status = take_column(reader, query)) != 0)
             break;
     sqlite3_finalize(query);
@@ -172,13 +172,13 @@ static bool is_own(const char *name)
 static int find_table(const table_reader *reader, const char *name)
 {
     leat_table *table = reader->table;
-    sqlite3_stmt *query = leat_lite_prepare(
+    sqlite3_stmt *query = leat_sqlite_prepare(
         reader->lite, "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE",
         reader->error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, name, -1, SQLITE_STATIC);
-    int status = leat_lite_step(reader->lite, query, reader->error);
+    int status = leat_sqlite_step(reader->lite, query, reader->error);
     if (status == 1)
         snprintf(table->name, sizeof table->name, "%s", text_of(query, 0));
     if (status == 1 && strcmp(text_of(query, 1), "table") != 0)
@@ -190,7 +190,7 @@ static int find_table(const table_reader *reader, const char *name)
     return status == 1 ? 0 : -1;
 }
 
-static int read_table(leat_lite *lite, const char *label, leat_table *ret, leat_error *error)
+static int read_table(leat_sqlite *lite, const char *label, leat_table *ret, leat_error *error)
 {
     table_reader reader = {lite, ret, error};
     const char *dot = strchr(label, '.');
@@ -210,25 +210,25 @@ static int read_table(leat_lite *lite, const char *label, leat_table *ret, leat_
     return 0;
 }
 
-static int read_tables(leat_lite *lite, const char *const *labels, uint32_t count, leat_table *ret, uint32_t *ret_at,
+static int read_tables(leat_sqlite *lite, const char *const *labels, uint32_t count, leat_table *ret, uint32_t *ret_at,
                        leat_error *error)
 {
-    int status = leat_lite_run(lite, "BEGIN", error);
+    int status = leat_sqlite_run(lite, "BEGIN", error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
         status = read_table(lite, labels[*ret_at = i], &ret[i], error);
     return status;
 }
 
-int leat_lite_read_tables(const char *file, const char *const *labels, uint32_t count, leat_table *ret,
+int leat_sqlite_read_tables(const char *file, const char *const *labels, uint32_t count, leat_table *ret,
                           leat_error *error)
 {
-    leat_lite lite;
+    leat_sqlite lite;
     uint32_t at = count;
     memset(ret, 0, count * sizeof *ret);
-    int status = leat_lite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
         status = read_tables(&lite, labels, count, ret, &at, error);
-    leat_lite_close(&lite);
+    leat_sqlite_close(&lite);
     if (status != 0)
         leat_tables_give_up(labels, count, at, ret);
     return status;

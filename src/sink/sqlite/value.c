@@ -35,8 +35,8 @@ static int bind_moment(sqlite3_stmt *statement, int at, leat_type type, int64_t 
 
 static int bind_canonical(sqlite3_stmt *statement, int at, leat_type type, const leat_value *value)
 {
-    char scratch[LEAT_CANONICAL_MAX];
-    return bind_text(statement, at, leat_value_canonical_slice(type, value, scratch));
+    char arena[LEAT_CANONICAL_MAX];
+    return bind_text(statement, at, leat_value_canonical_slice(type, value, arena));
 }
 
 static int bind_present(sqlite3_stmt *statement, int at, leat_type type, const leat_value *value)
@@ -57,7 +57,7 @@ static int bind_present(sqlite3_stmt *statement, int at, leat_type type, const l
     }
 }
 
-int leat_lite_bind(sqlite3_stmt *statement, int at, const leat_column *column, const leat_value *value,
+int leat_sqlite_bind(sqlite3_stmt *statement, int at, const leat_column *column, const leat_value *value,
                    leat_error *error)
 {
     if (value->presence != LEAT_PRESENT)
@@ -174,7 +174,7 @@ static bool read_present(sqlite3_stmt *row, int at, const leat_column *column, l
     }
 }
 
-int leat_lite_value(sqlite3_stmt *row, int at, const leat_column *column, leat_arena *texts, leat_value *ret,
+int leat_sqlite_value(sqlite3_stmt *row, int at, const leat_column *column, leat_arena *texts, leat_value *ret,
                     leat_error *error)
 {
     *ret = (leat_value){.presence = LEAT_NULL};

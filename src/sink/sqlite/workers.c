@@ -22,10 +22,10 @@ static void take_worker(sqlite3_stmt *row, leat_shard_worker *ret)
     snprintf(ret->host, sizeof ret->host, "%s", (const char *)sqlite3_column_text(row, HOST));
 }
 
-int leat_lite_read_workers(leat_lite *lite, const char *topic, leat_shard_work *ret, leat_error *error)
+int leat_sqlite_read_workers(leat_sqlite *lite, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     enum { WORKERS_MAX = 100 };
-    sqlite3_stmt *query = leat_lite_prepare(lite,
+    sqlite3_stmt *query = leat_sqlite_prepare(lite,
                                             "SELECT w.host, w.pid, w.at, w.clock_ms, w.said FROM leat_workers AS w"
                                             "  JOIN leat_sources AS s ON s.id = w.source WHERE s.topic = ?"
                                             " ORDER BY w.at DESC LIMIT 100",
@@ -35,7 +35,7 @@ int leat_lite_read_workers(leat_lite *lite, const char *topic, leat_shard_work *
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     ret->workers = leat_must_calloc(WORKERS_MAX, sizeof *ret->workers);
     int status;
-    while ((status = leat_lite_step(lite, query, error)) == 1)
+    while ((status = leat_sqlite_step(lite, query, error)) == 1)
         take_worker(query, &ret->workers[ret->worker_count++]);
     sqlite3_finalize(query);
     return status;
@@ -43,68 +43,68 @@ int leat_lite_read_workers(leat_lite *lite, const char *topic, leat_shard_work *
 
 /* ---- telling ---- */
 
-typedef struct lite_teller {
-    leat_shard_teller base;
+typedef struct sqlite_teller {
+    leat_shard_reporter base;
     char *file;
     int32_t source_id;
-    leat_lite lite; /* open while it has a db */
+    leat_sqlite lite; /* open while it has a db */
     int64_t swept_ms;
-} lite_teller;
+} sqlite_teller;
 
-static void close_file(lite_teller *teller)
+static void close_file(sqlite_teller *reporter)
 {
-    leat_lite_close(&teller->lite);
-    teller->lite.db = NULL;
+    leat_sqlite_close(&reporter->lite);
+    reporter->lite.db = NULL;
 }
 
 /* In a write-ahead log a commit without a sync takes nothing from what others have committed: theirs sync it. */
-static int open_file(lite_teller *teller, leat_error *error)
+static int open_file(sqlite_teller *reporter, leat_error *error)
 {
-    if (teller->lite.db)
+    if (reporter->lite.db)
         return 0;
-    if (leat_lite_open(&teller->lite, teller->file, BUSY_MS, error) == 0 &&
-        leat_lite_run(&teller->lite, "PRAGMA synchronous = NORMAL", error) == 0)
+    if (leat_sqlite_open(&reporter->lite, reporter->file, BUSY_MS, error) == 0 &&
+        leat_sqlite_run(&reporter->lite, "PRAGMA synchronous = NORMAL", error) == 0)
         return 0;
-    close_file(teller);
+    close_file(reporter);
     return -1;
 }
 
 /* Takes the only step of the statement. */
-static int run(lite_teller *teller, sqlite3_stmt *statement, leat_error *error)
+static int run(sqlite_teller *reporter, sqlite3_stmt *statement, leat_error *error)
 {
-    int status = leat_lite_step(&teller->lite, statement, error);
+    int status = leat_sqlite_step(&reporter->lite, statement, error);
     sqlite3_finalize(statement);
     if (status != 0)
-        close_file(teller);
+        close_file(reporter);
     return status;
 }
 
-static int sweep(lite_teller *teller, leat_error *error)
+static int sweep(sqlite_teller *reporter, leat_error *error)
 {
     int64_t now_ms = leat_wall_ms();
-    if (now_ms - teller->swept_ms < 60000)
+    if (now_ms - reporter->swept_ms < 60000)
         return 0;
-    teller->swept_ms = now_ms;
-    sqlite3_stmt *statement = leat_lite_prepare(&teller->lite, "DELETE FROM leat_workers WHERE at < ?", error);
+    reporter->swept_ms = now_ms;
+    sqlite3_stmt *statement = leat_sqlite_prepare(&reporter->lite, "DELETE FROM leat_workers WHERE at < ?", error);
     if (!statement)
         return -1;
     sqlite3_bind_int64(statement, 1, now_ms - 600000);
-    return run(teller, statement, error);
+    return run(reporter, statement, error);
 }
 
-static int tell(leat_shard_teller *base, const leat_shard_report *report, leat_error *error)
+static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat_error *error)
 {
-    lite_teller *teller = (lite_teller *)base;
-    if (open_file(teller, error) != 0 || sweep(teller, error) != 0)
+    sqlite_teller *reporter = (sqlite_teller *)base;
+    if (open_file(reporter, error) != 0 || sweep(reporter, error) != 0)
         return -1;
-    sqlite3_stmt *insert = leat_lite_prepare(&teller->lite,
+    sqlite3_stmt *insert = leat_sqlite_prepare(&reporter->lite,
                                              "INSERT INTO leat_workers (source, instance, host, pid, started_ms, at, clock_ms, said)"
                                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (source, instance)"
                                              " DO UPDATE SET at = excluded.at, clock_ms = excluded.clock_ms, said = excluded.said",
                                              error);
     if (!insert)
         return -1;
-    sqlite3_bind_int(insert, 1, teller->source_id);
+    sqlite3_bind_int(insert, 1, reporter->source_id);
     sqlite3_bind_text(insert, 2, report->instance, -1, SQLITE_STATIC);
     sqlite3_bind_text(insert, 3, report->host, -1, SQLITE_STATIC);
     sqlite3_bind_int64(insert, 4, report->pid);
@@ -112,38 +112,38 @@ static int tell(leat_shard_teller *base, const leat_shard_report *report, leat_e
     sqlite3_bind_int64(insert, 6, leat_wall_ms());
     sqlite3_bind_int64(insert, 7, report->clock_ms);
     sqlite3_bind_text(insert, 8, report->said, -1, SQLITE_STATIC);
-    return run(teller, insert, error);
+    return run(reporter, insert, error);
 }
 
-static int untell(leat_shard_teller *base, const char *instance, leat_error *error)
+static int untell(leat_shard_reporter *base, const char *instance, leat_error *error)
 {
-    lite_teller *teller = (lite_teller *)base;
-    if (open_file(teller, error) != 0)
+    sqlite_teller *reporter = (sqlite_teller *)base;
+    if (open_file(reporter, error) != 0)
         return -1;
     sqlite3_stmt *statement =
-        leat_lite_prepare(&teller->lite, "DELETE FROM leat_workers WHERE source = ?1 AND instance = ?2", error);
+        leat_sqlite_prepare(&reporter->lite, "DELETE FROM leat_workers WHERE source = ?1 AND instance = ?2", error);
     if (!statement)
         return -1;
-    sqlite3_bind_int(statement, 1, teller->source_id);
+    sqlite3_bind_int(statement, 1, reporter->source_id);
     sqlite3_bind_text(statement, 2, instance, -1, SQLITE_STATIC);
-    return run(teller, statement, error);
+    return run(reporter, statement, error);
 }
 
-static void free_teller(leat_shard_teller *base)
+static void free_teller(leat_shard_reporter *base)
 {
-    lite_teller *teller = (lite_teller *)base;
-    close_file(teller);
-    free(teller->file);
-    free(teller);
+    sqlite_teller *reporter = (sqlite_teller *)base;
+    close_file(reporter);
+    free(reporter->file);
+    free(reporter);
 }
 
-static const leat_teller_ops ops = {.tell = tell, .untell = untell, .free = free_teller};
+static const leat_shard_reporter_ops ops = {.tell = tell, .untell = untell, .free = free_teller};
 
-leat_shard_teller *leat_lite_teller_new(const char *file, int32_t source_id)
+leat_shard_reporter *leat_sqlite_reporter_new(const char *file, int32_t source_id)
 {
-    lite_teller *teller = leat_must_calloc(1, sizeof *teller);
-    teller->base.ops = &ops;
-    teller->file = leat_must_strdup(file);
-    teller->source_id = source_id;
-    return &teller->base;
+    sqlite_teller *reporter = leat_must_calloc(1, sizeof *reporter);
+    reporter->base.ops = &ops;
+    reporter->file = leat_must_strdup(file);
+    reporter->source_id = source_id;
+    return &reporter->base;
 }

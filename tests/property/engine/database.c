@@ -10,8 +10,8 @@ void database_init(database *db, log_partition *log, const uint32_t *shard_of, u
     db->partition_count = partition_count;
     for (uint32_t i = 0; i < partition_count; i++) {
         db->partitions[i].low = -1;
-        db->partitions[i].newest = (leat_newest){-1, 0, -1};
-        for (uint32_t j = 0; j < LEAT_PROGRESS_SUBPARTITIONS; j++)
+        db->partitions[i].newest = (leat_engine_newest){-1, 0, -1};
+        for (uint32_t j = 0; j < LEAT_ENGINE_SUBPARTITIONS; j++)
             db->partitions[i].base_offsets[j] = -1;
     }
 }
@@ -27,7 +27,7 @@ uint32_t database_index(const database *db, uint32_t partition, int64_t offset)
     return 0;
 }
 
-static bool same_claim(const leat_claim *a, const leat_claim *b)
+static bool same_claim(const leat_engine_claim *a, const leat_engine_claim *b)
 {
     return memcmp(a, b, sizeof *a) == 0;
 }
@@ -44,7 +44,7 @@ static bool needs_met(const db_partition *partition, const int64_t *needs, uint3
     return true;
 }
 
-static void fail(leat_job_result *ret, leat_outcome outcome, int32_t partition, int32_t bad_record)
+static void fail(leat_engine_job_result *ret, leat_engine_outcome outcome, int32_t partition, int32_t bad_record)
 {
     ret->outcome = outcome;
     ret->partition = partition;
@@ -56,13 +56,13 @@ log_record *database_log(const database *db, const db_batch_record *record)
     return &db->log[record->partition].records[database_index(db, record->partition, record->offset)];
 }
 
-static bool poisoned(const database *db, const db_batch_record *records, uint32_t count, int64_t looked_us,
-                     leat_job_result *ret)
+static bool poisoned(const database *db, const db_batch_record *records, uint32_t count, int64_t catalog_read_us,
+                     leat_engine_job_result *ret)
 {
     for (uint32_t i = 0; i < count; i++) {
         const log_record *record = database_log(db, &records[i]);
-        if (record->poison != LEAT_APPLIED) {
-            ret->looked_us = record->poison_looks ? looked_us : INT64_MAX;
+        if (record->poison != LEAT_ENGINE_APPLIED) {
+            ret->catalog_read_us = record->poison_looks ? catalog_read_us : INT64_MAX;
             fail(ret, record->poison, -1, record->poison_known ? (int32_t)i : -1);
             ret->of_rows = true;
             return true;
@@ -78,9 +78,9 @@ static void apply(database *db, const db_batch_record *record, bool dead)
     const log_partition *log = &db->log[record->partition];
     uint32_t at = database_index(db, record->partition, record->offset);
     LEAT_ASSERT(!partition->applied[at]);
-    LEAT_ASSERT(log->records[at].hash % LEAT_PROGRESS_SUBPARTITIONS == record->subpartition);
+    LEAT_ASSERT(log->records[at].hash % LEAT_ENGINE_SUBPARTITIONS == record->subpartition);
     for (uint32_t i = 0; i < at; i++) {
-        bool same = log->records[i].hash % LEAT_PROGRESS_SUBPARTITIONS == record->subpartition;
+        bool same = log->records[i].hash % LEAT_ENGINE_SUBPARTITIONS == record->subpartition;
         LEAT_ASSERT(!same || partition->applied[i]);
     }
     LEAT_ASSERT(!dead || log->records[at].may_die);
@@ -89,7 +89,7 @@ static void apply(database *db, const db_batch_record *record, bool dead)
     db->ever_applied[record->partition][at] = true;
 }
 
-static void insert(db_partition *partition, const leat_batch_part *part)
+static void insert(db_partition *partition, const leat_engine_batch_part *part)
 {
     LEAT_ASSERT(part->seq > partition->base_seq);
     for (uint32_t i = 0; i < partition->row_count; i++)
@@ -105,23 +105,23 @@ static void insert(db_partition *partition, const leat_batch_part *part)
     }
 }
 
-void database_batch(database *db, const leat_batch_part *parts, uint32_t part_count, const db_batch_record *records,
-                    uint32_t record_count, bool dead, int64_t looked_us, leat_job_result *ret)
+void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count, const db_batch_record *records,
+                    uint32_t record_count, bool dead, int64_t catalog_read_us, leat_engine_job_result *ret)
 {
-    fail(ret, LEAT_APPLIED, -1, -1);
+    fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
     for (uint32_t i = 0; i < part_count; i++) {
         const db_partition *partition = &db->partitions[parts[i].partition];
         if (!same_claim(&partition->claim, &parts[i].claim)) {
-            fail(ret, LEAT_FENCED, (int32_t)parts[i].partition, -1);
+            fail(ret, LEAT_ENGINE_FENCED, (int32_t)parts[i].partition, -1);
             return;
         }
         if (!needs_met(partition, parts[i].needs, parts[i].needs_count)) {
-            fail(ret, LEAT_WENT_BACK, (int32_t)parts[i].partition, -1);
+            fail(ret, LEAT_ENGINE_WENT_BACK, (int32_t)parts[i].partition, -1);
             return;
         }
     }
     LEAT_ASSERT(!dead || record_count == 1);
-    if (!dead && poisoned(db, records, record_count, looked_us, ret))
+    if (!dead && poisoned(db, records, record_count, catalog_read_us, ret))
         return;
     for (uint32_t i = 0; i < part_count; i++)
         insert(&db->partitions[parts[i].partition], &parts[i]);
@@ -129,29 +129,29 @@ void database_batch(database *db, const leat_batch_part *parts, uint32_t part_co
         apply(db, &records[i], dead);
 }
 
-void database_claim(database *db, uint32_t id, leat_claim claim, leat_progress *ret)
+void database_claim(database *db, uint32_t id, leat_engine_claim claim, leat_engine_progress *ret)
 {
     db_partition *partition = &db->partitions[id];
     partition->claim = claim;
     partition->epoch++;
-    leat_progress_begin(ret, claim, partition->epoch, partition->base_seq, partition->base_offsets, partition->low,
+    leat_engine_progress_begin(ret, claim, partition->epoch, partition->base_seq, partition->base_offsets, partition->low,
                         partition->newest);
     for (uint32_t i = partition->row_count; i > 0; i--) {
         const db_row *row = &partition->rows[i - 1];
-        LEAT_ASSERT(leat_progress_row(ret, row->seq, row->subpartitions, row->offsets, row->count, row->newest.at_ms,
+        LEAT_ASSERT(leat_engine_progress_row(ret, row->seq, row->subpartitions, row->offsets, row->count, row->newest.at_ms,
                                       row->newest.epoch) == 0);
     }
 }
 
 /* A base says that all up to it is applied: is that so? */
-static void check_base(const database *db, const leat_compaction *compaction)
+static void check_base(const database *db, const leat_engine_compaction *compaction)
 {
     const log_partition *log = &db->log[compaction->partition];
     const db_partition *partition = &db->partitions[compaction->partition];
     for (uint32_t i = 0; i < log->count; i++) {
         const log_record *record = &log->records[i];
         bool covered = record->offset <= compaction->low ||
-                       record->offset <= compaction->base_offsets[record->hash % LEAT_PROGRESS_SUBPARTITIONS];
+                       record->offset <= compaction->base_offsets[record->hash % LEAT_ENGINE_SUBPARTITIONS];
         LEAT_ASSERT(!covered || partition->applied[i]);
         LEAT_ASSERT(!covered || record->offset <= compaction->newest.offset);
         if (record->offset == compaction->newest.offset)
@@ -160,17 +160,17 @@ static void check_base(const database *db, const leat_compaction *compaction)
     }
 }
 
-void database_compact(database *db, const leat_compaction *compaction, leat_job_result *ret)
+void database_compact(database *db, const leat_engine_compaction *compaction, leat_engine_job_result *ret)
 {
-    fail(ret, LEAT_APPLIED, -1, -1);
+    fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
     db_partition *partition = &db->partitions[compaction->partition];
     if (!same_claim(&partition->claim, &compaction->claim)) {
-        fail(ret, LEAT_FENCED, (int32_t)compaction->partition, -1);
+        fail(ret, LEAT_ENGINE_FENCED, (int32_t)compaction->partition, -1);
         return;
     }
     if (!needs_met(partition, compaction->needs, compaction->needs_count) ||
         partition->base_seq >= compaction->base_seq) {
-        fail(ret, LEAT_WENT_BACK, (int32_t)compaction->partition, -1);
+        fail(ret, LEAT_ENGINE_WENT_BACK, (int32_t)compaction->partition, -1);
         return;
     }
     check_base(db, compaction);

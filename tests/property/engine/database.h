@@ -21,7 +21,7 @@ typedef struct log_record {
     int64_t at_ms;
     uint64_t hash;
     uint32_t bytes;
-    leat_outcome poison; /* what a batch with it in fails with; LEAT_APPLIED: nothing */
+    leat_engine_outcome poison; /* what a batch with it in fails with; LEAT_ENGINE_APPLIED: nothing */
     bool poison_known;   /* the database says which record it was */
     bool poison_looks;   /* BAD_DATA: it is leat's own refusal, by its last look at the tables */
     uint32_t table;
@@ -42,16 +42,16 @@ typedef struct db_row {
     uint32_t count;
     int16_t subpartitions[DB_ROW_SUBS];
     int64_t offsets[DB_ROW_SUBS];
-    leat_newest newest;
+    leat_engine_newest newest;
 } db_row;
 
 typedef struct db_partition {
-    leat_claim claim;
+    leat_engine_claim claim;
     int64_t epoch;
     int64_t base_seq;
-    int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS];
     int64_t low;
-    leat_newest newest;
+    leat_engine_newest newest;
     db_row rows[DB_ROWS];
     uint32_t row_count;
     bool applied[DB_RECORDS]; /* or kept as a dead letter: */
@@ -80,11 +80,11 @@ void database_init(database *db, log_partition *log, const uint32_t *shard_of, u
 uint32_t database_index(const database *db, uint32_t partition, int64_t offset);
 log_record *database_log(const database *db, const db_batch_record *record);
 /* The transactions. `ret` gets outcome, partition, bad_record; all or nothing. `dead`: the record is kept as a dead
- * letter. `looked_us`: what leat's own refusals rely on. */
-void database_batch(database *db, const leat_batch_part *parts, uint32_t part_count, const db_batch_record *records,
-                    uint32_t record_count, bool dead, int64_t looked_us, leat_job_result *ret);
-void database_claim(database *db, uint32_t partition, leat_claim claim, leat_progress *ret);
-void database_compact(database *db, const leat_compaction *compaction, leat_job_result *ret);
+ * letter. `catalog_read_us`: what leat's own refusals rely on. */
+void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count, const db_batch_record *records,
+                    uint32_t record_count, bool dead, int64_t catalog_read_us, leat_engine_job_result *ret);
+void database_claim(database *db, uint32_t partition, leat_engine_claim claim, leat_engine_progress *ret);
+void database_compact(database *db, const leat_engine_compaction *compaction, leat_engine_job_result *ret);
 /* Remembers the shard's state for a failover. */
 void database_snapshot(database *db, uint32_t shard, leat_prng *prng);
 /* Back to a remembered state; false: there is none. */

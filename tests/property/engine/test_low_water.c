@@ -22,8 +22,8 @@ typedef struct naive_record {
 typedef struct naive_row {
     int64_t seq;
     uint32_t count;
-    int16_t subpartitions[LEAT_PROGRESS_SUBPARTITIONS];
-    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
     int64_t at_ms;
 } naive_row;
 
@@ -38,11 +38,11 @@ typedef struct naive {
     /* the shard */
     uint8_t claims;
     int64_t base_seq, low;
-    int64_t base_offsets[LEAT_PROGRESS_SUBPARTITIONS];
-    leat_newest newest;
+    int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS];
+    leat_engine_newest newest;
     naive_row rows[ROWS];
     uint32_t row_count;
-    const leat_job *open[JOBS];
+    const leat_engine_job *open[JOBS];
     int64_t claimed_low; /* by this life */
 } naive;
 
@@ -76,21 +76,21 @@ static naive_record *record_at(naive *n, int64_t offset)
     return &n->records[i];
 }
 
-static leat_progress claim(naive *n)
+static leat_engine_progress claim(naive *n)
 {
-    leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{++n->claims}}, n->claims, n->base_seq, n->base_offsets, n->low, n->newest);
+    leat_engine_progress progress;
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{++n->claims}}, n->claims, n->base_seq, n->base_offsets, n->low, n->newest);
     for (uint32_t i = 0; i < n->row_count; i++) {
         const naive_row *row = &n->rows[i];
-        ck_assert_int_eq(leat_progress_row(&progress, row->seq, row->subpartitions, row->offsets, row->count, row->at_ms, 1), 0);
+        ck_assert_int_eq(leat_engine_progress_row(&progress, row->seq, row->subpartitions, row->offsets, row->count, row->at_ms, 1), 0);
     }
     n->claimed_low = progress.low;
     return progress;
 }
 
-static void commit(naive *n, const leat_batch *batch)
+static void commit(naive *n, const leat_engine_batch *batch)
 {
-    const leat_batch_part *part = &batch->parts[0];
+    const leat_engine_batch_part *part = &batch->parts[0];
     naive_row *row = &n->rows[n->row_count++];
     *row = (naive_row){.seq = part->seq, .count = part->count, .at_ms = part->newest.at_ms};
     memcpy(row->subpartitions, part->subpartitions, sizeof row->subpartitions);
@@ -109,13 +109,13 @@ static int64_t applied_to(const naive *n, uint32_t subpartition)
     return offset;
 }
 
-static void compact(naive *n, const leat_compaction *compaction)
+static void compact(naive *n, const leat_engine_compaction *compaction)
 {
     if (compaction->base_seq <= n->base_seq) {
         ck_assert_int_eq(compaction->low, n->low > n->claimed_low ? n->low : n->claimed_low); /* then it had nothing to say */
         return;
     }
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         ck_assert_int_ge(applied_to(n, i) > compaction->low ? applied_to(n, i) : compaction->low, compaction->base_offsets[i]);
     n->base_seq = compaction->base_seq;
     n->low = compaction->low;
@@ -132,14 +132,14 @@ static void compact(naive *n, const leat_compaction *compaction)
 
 static void settle(naive *n)
 {
-    leat_effect effect;
+    leat_engine_effect effect;
     void *payloads[8];
     while (leat_engine_next(n->engine, &effect)) {
-        if (effect.kind == LEAT_RUN)
+        if (effect.kind == LEAT_ENGINE_RUN)
             n->open[effect.job->id] = effect.job;
-        if (effect.kind == LEAT_PAUSE || effect.kind == LEAT_RESUME)
-            n->paused = effect.kind == LEAT_PAUSE;
-        if (effect.kind != LEAT_SEEK)
+        if (effect.kind == LEAT_ENGINE_PAUSE || effect.kind == LEAT_ENGINE_RESUME)
+            n->paused = effect.kind == LEAT_ENGINE_PAUSE;
+        if (effect.kind != LEAT_ENGINE_SEEK)
             continue;
         n->paused = false;
         n->position = -1;
@@ -151,11 +151,11 @@ static void settle(naive *n)
         continue;
 }
 
-static void done(naive *n, uint32_t id, leat_outcome outcome, const leat_progress *progress)
+static void done(naive *n, uint32_t id, leat_engine_outcome outcome, const leat_engine_progress *progress)
 {
     n->open[id] = NULL;
     leat_engine_job_done(n->engine, n->now_us, id,
-                         &(leat_job_result){.outcome = outcome, .bad_record = -1, .partition = -1, .progress = progress});
+                         &(leat_engine_job_result){.outcome = outcome, .bad_record = -1, .partition = -1, .progress = progress});
     settle(n);
 }
 
@@ -188,8 +188,8 @@ static void begin_life(naive *n)
     uint32_t id = 0;
     while (!n->open[id])
         id++;
-    leat_progress progress = claim(n);
-    done(n, id, LEAT_APPLIED, &progress);
+    leat_engine_progress progress = claim(n);
+    done(n, id, LEAT_ENGINE_APPLIED, &progress);
 }
 
 static void offer(naive *n)
@@ -199,11 +199,11 @@ static void offer(naive *n)
     const naive_record *from = &n->records[n->next];
     leat_engine_record record = {.offset = from->offset, .accepted_ms = at_ms(from->offset), .epoch = 1,
                                  .hash = from->subpartition, .bytes = 1, .payload = n};
-    leat_taken taken = leat_engine_record_read(n->engine, n->now_us, &record);
+    leat_engine_taken taken = leat_engine_record_read(n->engine, n->now_us, &record);
     settle(n);
-    if (taken == LEAT_FULL)
+    if (taken == LEAT_ENGINE_FULL)
         return;
-    ck_assert_int_eq(taken, from->applied ? LEAT_SKIPPED : LEAT_TAKEN);
+    ck_assert_int_eq(taken, from->applied ? LEAT_ENGINE_SKIPPED : LEAT_ENGINE_TAKEN);
     n->position = from->offset + 1;
     n->next++;
     if (below(n, 4) > 0)
@@ -213,7 +213,7 @@ static void offer(naive *n)
     settle(n);
 }
 
-static bool holds_stuck(naive *n, const leat_batch *batch)
+static bool holds_stuck(naive *n, const leat_engine_batch *batch)
 {
     for (uint32_t i = 0; i < batch->record_count; i++)
         if (record_at(n, batch->records[i].offset)->stuck)
@@ -224,24 +224,24 @@ static bool holds_stuck(naive *n, const leat_batch *batch)
 static void finish(naive *n)
 {
     uint32_t id = below(n, JOBS);
-    const leat_job *job = n->open[id];
+    const leat_engine_job *job = n->open[id];
     if (!job)
         return;
-    if (job->kind == LEAT_JOB_COMPACT) {
+    if (job->kind == LEAT_ENGINE_JOB_COMPACT) {
         compact(n, &job->compaction);
-        done(n, id, LEAT_APPLIED, NULL);
+        done(n, id, LEAT_ENGINE_APPLIED, NULL);
         return;
     }
     bool fails = holds_stuck(n, &job->batch) || below(n, 8) == 0;
     if (!fails)
         commit(n, &job->batch);
-    done(n, id, fails ? LEAT_CONTENTION : LEAT_APPLIED, NULL);
+    done(n, id, fails ? LEAT_ENGINE_CONTENTION : LEAT_ENGINE_APPLIED, NULL);
 }
 
 /* What stands before the first record that was offered and is not applied; else before all that was not offered. */
 static void check_low(naive *n)
 {
-    leat_partition_view view;
+    leat_engine_partition_view view;
     leat_engine_partition(n->engine, 0, &view);
     int64_t low = n->position - 1 > n->claimed_low ? n->position - 1 : n->claimed_low;
     int64_t oldest_ms = 0;
@@ -280,8 +280,8 @@ static void run(uint64_t seed)
     naive *n = leat_must_calloc(1, sizeof *n);
     n->prng.state = seed;
     n->low = -1;
-    n->newest = (leat_newest){-1, 0, -1};
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    n->newest = (leat_engine_newest){-1, 0, -1};
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         n->base_offsets[i] = -1;
     make_log(n);
     begin_life(n);

@@ -22,7 +22,7 @@ typedef struct written {
 } written;
 
 typedef struct running {
-    const leat_job *job;
+    const leat_engine_job *job;
     int64_t done_us;
 } running;
 
@@ -49,7 +49,7 @@ typedef struct traffic {
     bool expect_stopped;
 } traffic;
 
-static const written *written_of(const leat_batch_record *record)
+static const written *written_of(const leat_engine_batch_record *record)
 {
     return record->payload;
 }
@@ -68,35 +68,35 @@ static void decide(scene *s, const written *record, bool dead)
     s->decided++;
 }
 
-static leat_outcome run_batch(scene *s, const leat_batch *batch)
+static leat_engine_outcome run_batch(scene *s, const leat_engine_batch *batch)
 {
     for (uint32_t i = 0; i < batch->record_count && !batch->dead; i++)
         if (written_of(&batch->records[i])->is_bad)
-            return LEAT_NOT_YET;
+            return LEAT_ENGINE_NOT_YET;
     for (uint32_t i = 0; i < batch->record_count; i++)
         decide(s, written_of(&batch->records[i]), batch->dead != NULL);
-    return LEAT_APPLIED;
+    return LEAT_ENGINE_APPLIED;
 }
 
 static void finish(scene *s, running *slot)
 {
-    const leat_job *job = slot->job;
-    leat_job_result result = {.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1, .looked_us = INT64_MAX};
-    leat_progress progress;
-    int64_t none[LEAT_PROGRESS_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    const leat_engine_job *job = slot->job;
+    leat_engine_job_result result = {.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
+    leat_engine_progress progress;
+    int64_t none[LEAT_ENGINE_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         none[i] = -1;
-    if (job->kind == LEAT_JOB_CLAIM) {
-        leat_progress_begin(&progress, (leat_claim){{++s->claims}}, 1, 0, none, -1, (leat_newest){-1, 0, -1});
+    if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
+        leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, 1, 0, none, -1, (leat_engine_newest){-1, 0, -1});
         result.progress = &progress;
-    } else if (job->kind == LEAT_JOB_BATCH) {
+    } else if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         result.outcome = run_batch(s, &job->batch);
     }
     slot->job = NULL;
     leat_engine_job_done(s->engine, s->now_us, job->id, &result);
 }
 
-static void start(scene *s, const leat_job *job)
+static void start(scene *s, const leat_engine_job *job)
 {
     running *slot = s->jobs;
     while (slot->job)
@@ -106,15 +106,15 @@ static void start(scene *s, const leat_job *job)
 
 static void settle(scene *s)
 {
-    leat_effect effect;
+    leat_engine_effect effect;
     while (leat_engine_next(s->engine, &effect)) {
-        if (effect.kind == LEAT_RUN)
+        if (effect.kind == LEAT_ENGINE_RUN)
             start(s, effect.job);
-        if (effect.kind == LEAT_TABLE_STOPPED) {
+        if (effect.kind == LEAT_ENGINE_TABLE_STOPPED) {
             s->stopped++;
             ck_assert_uint_gt(100 * effect.refused, 10 * effect.decided);
         }
-        ck_assert_int_ne(effect.kind, LEAT_PAUSE);
+        ck_assert_int_ne(effect.kind, LEAT_ENGINE_PAUSE);
     }
     void *payloads[64];
     while (leat_engine_released(s->engine, payloads, 64) > 0)
@@ -137,7 +137,7 @@ static void read_one(scene *s, const traffic *of)
     record->wanted_us = *last_us = ready_us > *last_us ? ready_us : *last_us;
     leat_engine_record offered = {.partition = partition, .offset = s->offsets[partition]++, .accepted_ms = 1, .epoch = -1,
                                   .hash = subpartition, .table = record->table, .bytes = 100, .payload = record};
-    ck_assert_int_eq(leat_engine_record_read(s->engine, s->now_us, &offered), LEAT_TAKEN);
+    ck_assert_int_eq(leat_engine_record_read(s->engine, s->now_us, &offered), LEAT_ENGINE_TAKEN);
 }
 
 /* To the next thing that happens: a job's end, a deadline, or `until_us`. */

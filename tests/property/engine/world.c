@@ -18,10 +18,10 @@ static uint32_t between(test_world *world, uint32_t low, uint32_t high)
     return low + world_below(world, high - low + 1);
 }
 
-static leat_outcome any_poison(test_world *world)
+static leat_engine_outcome any_poison(test_world *world)
 {
-    static const leat_outcome kinds[] = {LEAT_BAD_DATA, LEAT_BAD_DATA,     LEAT_NOT_YET, LEAT_DRIFT,
-                                         LEAT_OUTAGE,   LEAT_RECORD_ERROR, LEAT_RECORD_ERROR, LEAT_NOT_UNDERSTOOD};
+    static const leat_engine_outcome kinds[] = {LEAT_ENGINE_BAD_DATA, LEAT_ENGINE_BAD_DATA,     LEAT_ENGINE_NOT_YET, LEAT_ENGINE_DRIFT,
+                                         LEAT_ENGINE_OUTAGE,   LEAT_ENGINE_RECORD_ERROR, LEAT_ENGINE_RECORD_ERROR, LEAT_ENGINE_NOT_UNDERSTOOD};
     return kinds[world_below(world, 8)];
 }
 
@@ -39,11 +39,11 @@ static void make_log(test_world *world, log_partition *log)
                                .hash = world_below(world, subpartitions) * 9 + 64 * world_below(world, 5),
                                .bytes = between(world, 1, 60),
                                .table = world_below(world, world->config.table_count),
-                               .poison = LEAT_APPLIED};
+                               .poison = LEAT_ENGINE_APPLIED};
         if (poison_one_in && world_chance(world, poison_one_in)) {
             record->poison = any_poison(world);
             record->poison_known = world_chance(world, 2);
-            record->poison_looks = record->poison == LEAT_BAD_DATA && world_chance(world, 2);
+            record->poison_looks = record->poison == LEAT_ENGINE_BAD_DATA && world_chance(world, 2);
         }
         offset += world_chance(world, 3) ? between(world, 2, 4) : 1;
     }

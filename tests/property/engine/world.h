@@ -23,17 +23,17 @@ typedef enum world_job_state { WORLD_JOB_NONE, WORLD_JOB_SENT, WORLD_JOB_EXECUTE
 /* A job as the sink copied it. */
 typedef struct world_job {
     world_job_state state;
-    leat_job_kind kind;
+    leat_engine_job_kind kind;
     uint32_t id, shard, partition;
-    leat_batch_part parts[DB_PARTITIONS];
+    leat_engine_batch_part parts[DB_PARTITIONS];
     uint32_t part_count;
     db_batch_record records[BATCH_MAX];
     uint32_t record_count;
     bool dead;
-    leat_compaction compaction;
-    leat_claim claim;
-    leat_job_result result;
-    leat_progress progress;
+    leat_engine_compaction compaction;
+    leat_engine_claim claim;
+    leat_engine_job_result result;
+    leat_engine_progress progress;
 } world_job;
 
 typedef enum world_held { HELD_NOT, HELD_ASSIGNED, HELD_REVOKING } world_held;
@@ -67,11 +67,11 @@ typedef struct test_world {
     int owner[DB_PARTITIONS]; /* whom the group has given it to; -1: nobody */
     world_job ghosts[GHOSTS]; /* sent, their connection lost, and still to come */
     int64_t sent_seq[WORKERS][DB_PARTITIONS];
-    leat_claim sent_claim[WORKERS][DB_PARTITIONS];
+    leat_engine_claim sent_claim[WORKERS][DB_PARTITIONS];
     bool dead_claim[WORKERS][DB_PARTITIONS]; /* an outcome under `sent_claim` is unknown: nothing more may be sent */
     uint64_t claims;
     bool failed_over[WORLD_SHARDS];
-    int64_t looked_us;    /* when the last look at the tables began */
+    int64_t catalog_read_us;    /* when the last look at the tables began */
     bool bad_stays_bad;   /* what is refused for good is not healed in the end */
     bool calm;
     world_sometimes *sometimes;
@@ -89,7 +89,7 @@ void world_settle(test_world *world, uint32_t worker);
 
 /* world_jobs.c */
 void world_execute(test_world *world, uint32_t worker, world_job *job);
-void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_job_result *result);
+void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_engine_job_result *result);
 /* The connection is lost: the outcome is unknown. What was not executed may still be, later. */
 void world_break(test_world *world, uint32_t worker, world_job *job);
 void world_ghost(test_world *world, world_job *ghost);

@@ -7,13 +7,13 @@
 #include "engine/state.h"
 #include "world.h"
 
-static void check_batch(const test_world *world, const leat_batch *batch)
+static void check_batch(const test_world *world, const leat_engine_batch *batch)
 {
     LEAT_ASSERT(batch->record_count > 0 && batch->record_count <= world->config.batch_records_max);
     uint32_t at = 0;
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < batch->part_count; i++) {
-        const leat_batch_part *part = &batch->parts[i];
+        const leat_engine_batch_part *part = &batch->parts[i];
         LEAT_ASSERT(i == 0 || batch->parts[i - 1].partition < part->partition);
         LEAT_ASSERT(world->shard_of[part->partition] == world->shard_of[batch->parts[0].partition]);
         for (uint32_t j = 0; j < part->count; j++) {
@@ -36,7 +36,7 @@ static void check_batch(const test_world *world, const leat_batch *batch)
 }
 
 /* One batch in flight a subpartition under one claim; numbers only go up; nothing after an unknown outcome. */
-static void check_part(test_world *world, uint32_t worker, const leat_batch_part *part)
+static void check_part(test_world *world, uint32_t worker, const leat_engine_batch_part *part)
 {
     uint32_t id = part->partition;
     const world_worker *w = &world->workers[worker];
@@ -49,7 +49,7 @@ static void check_part(test_world *world, uint32_t worker, const leat_batch_part
     world->dead_claim[worker][id] = false;
     for (uint32_t i = 0; i < WORLD_JOBS; i++) {
         const world_job *job = &w->jobs[i];
-        if (job->state == WORLD_JOB_NONE || job->kind != LEAT_JOB_BATCH)
+        if (job->state == WORLD_JOB_NONE || job->kind != LEAT_ENGINE_JOB_BATCH)
             continue;
         for (uint32_t j = 0; j < job->record_count; j++) {
             bool mine = job->records[j].partition == id;
@@ -60,13 +60,13 @@ static void check_part(test_world *world, uint32_t worker, const leat_batch_part
     }
 }
 
-static void note_batch(test_world *world, uint32_t worker, const leat_job *job)
+static void note_batch(test_world *world, uint32_t worker, const leat_engine_job *job)
 {
     uint32_t limited = 0;
     uint32_t queues = 0;
     bool alone = false;
     for (uint32_t i = 0; i < job->batch.part_count; i++) {
-        const leat_batch_part *part = &job->batch.parts[i];
+        const leat_engine_batch_part *part = &job->batch.parts[i];
         queues += part->count;
         for (uint32_t j = 0; j < part->count; j++) {
             const leat_queue *queue = leat_queue_at(world->workers[worker].engine, part->partition,
@@ -83,27 +83,27 @@ static void note_batch(test_world *world, uint32_t worker, const leat_job *job)
 }
 
 /* Nothing but a claim and the probe runs in a shard that is halted. */
-static void check_halt(test_world *world, uint32_t worker, const leat_job *job)
+static void check_halt(test_world *world, uint32_t worker, const leat_engine_job *job)
 {
     uint32_t probe = world->workers[worker].engine->shards[job->shard].probe;
-    if (probe == LEAT_NONE || job->kind == LEAT_JOB_CLAIM)
+    if (probe == LEAT_NONE || job->kind == LEAT_ENGINE_JOB_CLAIM)
         return;
-    LEAT_ASSERT(job->kind == LEAT_JOB_BATCH && job->batch.part_count == 1 && job->batch.parts[0].count == 1);
-    LEAT_ASSERT(job->batch.records[0].partition * LEAT_SUBS + job->batch.records[0].subpartition == probe);
+    LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.part_count == 1 && job->batch.parts[0].count == 1);
+    LEAT_ASSERT(job->batch.records[0].partition * LEAT_ENGINE_SUBPARTITIONS + job->batch.records[0].subpartition == probe);
     world->sometimes->probed++;
 }
 
 /* A dead letter is one record that was refused for good when it was alone. */
-static void check_dead(test_world *world, const leat_batch *batch)
+static void check_dead(test_world *world, const leat_engine_batch *batch)
 {
     LEAT_ASSERT(batch->record_count == 1 && batch->part_count == 1 && batch->parts[0].count == 1);
-    const leat_batch_record *record = &batch->records[0];
+    const leat_engine_batch_record *record = &batch->records[0];
     const db_batch_record is = {record->partition, record->subpartition, record->offset};
     LEAT_ASSERT(database_log(&world->db, &is)->may_die && world->config.dead_letters_per_minute > 0);
     world->sometimes->buried++;
 }
 
-static void submit(test_world *world, uint32_t worker, const leat_job *job)
+static void submit(test_world *world, uint32_t worker, const leat_engine_job *job)
 {
     world_worker *w = &world->workers[worker];
     uint32_t running = 0;
@@ -116,14 +116,14 @@ static void submit(test_world *world, uint32_t worker, const leat_job *job)
     check_halt(world, worker, job);
     if (job->batch.dead)
         check_dead(world, &job->batch);
-    if (job->kind == LEAT_JOB_BATCH) {
+    if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         check_batch(world, &job->batch);
         for (uint32_t i = 0; i < job->batch.part_count; i++)
             check_part(world, worker, &job->batch.parts[i]);
         note_batch(world, worker, job);
     } else {
         LEAT_ASSERT(w->held[job->partition] != HELD_NOT);
-        LEAT_ASSERT(job->kind == LEAT_JOB_COMPACT || w->held[job->partition] == HELD_ASSIGNED);
+        LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_COMPACT || w->held[job->partition] == HELD_ASSIGNED);
         if (w->held[job->partition] == HELD_REVOKING)
             world->sometimes->last_compaction++;
     }
@@ -135,7 +135,7 @@ static void submit(test_world *world, uint32_t worker, const leat_job *job)
     for (uint32_t i = 0; i < copy->part_count; i++)
         copy->parts[i] = job->batch.parts[i];
     for (uint32_t i = 0; i < copy->record_count; i++) {
-        const leat_batch_record *record = &job->batch.records[i];
+        const leat_engine_batch_record *record = &job->batch.records[i];
         /* Reads the payload: it must be there still. */
         LEAT_ASSERT(*(const int64_t *)record->payload == record->offset);
         copy->records[i] = (db_batch_record){record->partition, record->subpartition, record->offset};
@@ -144,7 +144,7 @@ static void submit(test_world *world, uint32_t worker, const leat_job *job)
     memcpy(copy->claim.token, &world->claims, sizeof world->claims);
 }
 
-static void seek(test_world *world, world_reader *reader, const leat_effect *effect)
+static void seek(test_world *world, world_reader *reader, const leat_engine_effect *effect)
 {
     const log_partition *log = &world->log[effect->partition];
     int64_t from = effect->offset;
@@ -159,60 +159,60 @@ static void seek(test_world *world, world_reader *reader, const leat_effect *eff
     world->sometimes->rewound += reader->next < before;
 }
 
-static void carry_out(test_world *world, uint32_t worker, const leat_effect *effect)
+static void carry_out(test_world *world, uint32_t worker, const leat_engine_effect *effect)
 {
     world_worker *w = &world->workers[worker];
     world_reader *reader = &w->readers[effect->partition];
     switch (effect->kind) {
-    case LEAT_RUN:
+    case LEAT_ENGINE_RUN:
         submit(world, worker, effect->job);
         break;
-    case LEAT_SEEK:
+    case LEAT_ENGINE_SEEK:
         LEAT_ASSERT(w->held[effect->partition] == HELD_ASSIGNED);
         seek(world, reader, effect);
         break;
-    case LEAT_COMMIT:
+    case LEAT_ENGINE_COMMIT:
         LEAT_ASSERT(w->held[effect->partition] != HELD_NOT);
         LEAT_ASSERT(database_has_all(&world->db, effect->partition, effect->offset, true));
         break;
-    case LEAT_PAUSE:
+    case LEAT_ENGINE_PAUSE:
         LEAT_ASSERT(reader->sought && !reader->paused);
         reader->paused = true;
         world->sometimes->paused++;
         break;
-    case LEAT_RESUME:
+    case LEAT_ENGINE_RESUME:
         LEAT_ASSERT(reader->sought && reader->paused);
         reader->paused = false;
         break;
-    case LEAT_CONFIRM:
+    case LEAT_ENGINE_CONFIRM:
         w->confirm_since = world->now_us;
         break;
-    case LEAT_REVOKED:
+    case LEAT_ENGINE_REVOKED:
         LEAT_ASSERT(w->held[effect->partition] == HELD_REVOKING);
         w->held[effect->partition] = HELD_NOT;
         if (world->owner[effect->partition] == (int)worker)
             world->owner[effect->partition] = -1;
         *reader = (world_reader){0};
         break;
-    case LEAT_STALLED:
-        LEAT_ASSERT(effect->result->outcome != LEAT_APPLIED);
+    case LEAT_ENGINE_STALLED:
+        LEAT_ASSERT(effect->result->outcome != LEAT_ENGINE_APPLIED);
         world->sometimes->held++;
         break;
-    case LEAT_DEAD_LETTERED:
-        LEAT_ASSERT(effect->result->outcome == LEAT_BAD_DATA || effect->result->outcome == LEAT_NOT_YET ||
-                    effect->result->outcome == LEAT_RECORD_ERROR);
+    case LEAT_ENGINE_DEAD_LETTERED:
+        LEAT_ASSERT(effect->result->outcome == LEAT_ENGINE_BAD_DATA || effect->result->outcome == LEAT_ENGINE_NOT_YET ||
+                    effect->result->outcome == LEAT_ENGINE_RECORD_ERROR);
         LEAT_ASSERT(*(const int64_t *)effect->payload == effect->offset);
         world->sometimes->dead_lettered++;
         break;
-    case LEAT_TABLE_STOPPED:
+    case LEAT_ENGINE_TABLE_STOPPED:
         LEAT_ASSERT(effect->table < world->config.table_count && world->config.dead_letters_per_minute > 0);
         world->sometimes->table_stopped++;
         break;
-    case LEAT_SHARD_HALTED:
-        LEAT_ASSERT(effect->result->outcome == LEAT_NOT_UNDERSTOOD);
+    case LEAT_ENGINE_SHARD_HALTED:
+        LEAT_ASSERT(effect->result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD);
         world->sometimes->halted++;
         break;
-    case LEAT_DRAINED:
+    case LEAT_ENGINE_DRAINED:
         LEAT_ASSERT(w->draining && !w->drained);
         w->drained = true;
         break;
@@ -222,7 +222,7 @@ static void carry_out(test_world *world, uint32_t worker, const leat_effect *eff
 void world_settle(test_world *world, uint32_t worker)
 {
     world_worker *w = &world->workers[worker];
-    leat_effect effect;
+    leat_engine_effect effect;
     while (leat_engine_next(w->engine, &effect))
         carry_out(world, worker, &effect);
     void *payloads[3];

@@ -33,23 +33,23 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
     leat_engine_record record = {.partition = partition, .offset = from->offset, .accepted_ms = from->at_ms, .epoch = 3,
                                  .hash = from->hash, .table = from->table, .bytes = from->bytes,
                                  .payload = payload};
-    leat_taken taken = leat_engine_record_read(w->engine, world->now_us, &record);
-    LEAT_ASSERT(taken != LEAT_REFUSED);
-    if (taken == LEAT_TAKEN) {
+    leat_engine_taken taken = leat_engine_record_read(w->engine, world->now_us, &record);
+    LEAT_ASSERT(taken != LEAT_ENGINE_REFUSED);
+    if (taken == LEAT_ENGINE_TAKEN) {
         w->payloads++;
         int64_t *read_us = &world->log[partition].records[reader->next].read_us[worker];
         *read_us = *read_us > 0 ? *read_us : world->now_us;
     } else {
         free(payload);
     }
-    if (taken == LEAT_FULL) {
+    if (taken == LEAT_ENGINE_FULL) {
         world->sometimes->refused_for_room++;
         reader->paused = true; /* as the log's reader does: it keeps the record and waits for RESUME */
     } else {
         reader->next++;
     }
-    world->sometimes->skipped += taken == LEAT_SKIPPED;
-    if (taken != LEAT_FULL && world_below(world, 4) == 0)
+    world->sometimes->skipped += taken == LEAT_ENGINE_SKIPPED;
+    if (taken != LEAT_ENGINE_FULL && world_below(world, 4) == 0)
         read_to(world, worker, partition);
     if (world_below(world, 4) == 0) /* effects are asked for once a turn of the loop, not after each event */
         world_settle(world, worker);
@@ -73,7 +73,7 @@ static void append_some(test_world *world)
 static void heal_one(test_world *world)
 {
     log_partition *log = &world->log[world_below(world, world->config.partition_count)];
-    log->records[world_below(world, log->count)].poison = LEAT_APPLIED;
+    log->records[world_below(world, log->count)].poison = LEAT_ENGINE_APPLIED;
 }
 
 /* ---- jobs ---- */
@@ -104,11 +104,11 @@ static void fail_one(test_world *world)
     world_job *job = any_job(world, worker);
     if (!job || job->state != WORLD_JOB_SENT)
         return;
-    leat_job_result result = {.outcome = world_chance(world, 3) ? LEAT_OUTAGE : LEAT_CONTENTION,
+    leat_engine_job_result result = {.outcome = world_chance(world, 3) ? LEAT_ENGINE_OUTAGE : LEAT_ENGINE_CONTENTION,
                               .bad_record = -1, .partition = -1};
     /* Dead letters can be refused too. */
     if (job->dead && world_chance(world, 2))
-        result.outcome = LEAT_DRIFT;
+        result.outcome = LEAT_ENGINE_DRIFT;
     world_answer(world, worker, job, &result);
 }
 
@@ -208,7 +208,7 @@ static void revoke(test_world *world, uint32_t worker, uint32_t partition)
 {
     world_worker *w = worker_at(world, worker);
     for (uint32_t i = 0; i < WORLD_JOBS; i++)
-        world->sometimes->waited_claim += w->jobs[i].state != WORLD_JOB_NONE && w->jobs[i].kind == LEAT_JOB_CLAIM &&
+        world->sometimes->waited_claim += w->jobs[i].state != WORLD_JOB_NONE && w->jobs[i].kind == LEAT_ENGINE_JOB_CLAIM &&
                                           w->jobs[i].partition == partition;
     w->held[partition] = HELD_REVOKING;
     leat_engine_revoked(w->engine, world->now_us, partition);
@@ -270,7 +270,7 @@ static void noise(test_world *world)
         return;
     int64_t payload = 0;
     leat_engine_record record = {.partition = partition, .bytes = 1, .payload = &payload};
-    LEAT_ASSERT(leat_engine_record_read(w->engine, world->now_us, &record) == LEAT_SKIPPED);
+    LEAT_ASSERT(leat_engine_record_read(w->engine, world->now_us, &record) == LEAT_ENGINE_SKIPPED);
     leat_engine_lost(w->engine, world->now_us, partition);
     leat_engine_stopped(w->engine, world->now_us, partition, "nobody is there");
     leat_engine_confirmed(w->engine, world->now_us, world->now_us);
@@ -295,7 +295,7 @@ static void pass_time(test_world *world)
             world->now_us = deadline;
     }
     if (world->calm || world_chance(world, 4))
-        world->looked_us = world->now_us;
+        world->catalog_read_us = world->now_us;
     for (uint32_t i = 0; i < WORKERS; i++)
         tick(world, i);
 }
@@ -335,9 +335,9 @@ void world_step(test_world *world)
 
 static void heal_record(const test_world *world, log_record *record)
 {
-    bool bad = record->poison == LEAT_BAD_DATA || record->poison == LEAT_NOT_YET;
+    bool bad = record->poison == LEAT_ENGINE_BAD_DATA || record->poison == LEAT_ENGINE_NOT_YET;
     if (!bad || !world->bad_stays_bad)
-        record->poison = LEAT_APPLIED;
+        record->poison = LEAT_ENGINE_APPLIED;
 }
 
 static void heal(test_world *world)
@@ -372,7 +372,7 @@ static void check_bad(const test_world *world)
 {
     for (uint32_t i = 0; i < world->config.partition_count; i++) {
         for (uint32_t j = 0; j < world->log[i].count; j++)
-            LEAT_ASSERT(world->log[i].records[j].poison == LEAT_APPLIED || world->db.partitions[i].dead[j]);
+            LEAT_ASSERT(world->log[i].records[j].poison == LEAT_ENGINE_APPLIED || world->db.partitions[i].dead[j]);
     }
 }
 

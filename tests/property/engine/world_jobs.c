@@ -5,21 +5,21 @@
 
 static void run(test_world *world, world_job *job)
 {
-    job->result = (leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1,
-                                    .looked_us = INT64_MAX};
-    if (job->kind == LEAT_JOB_BATCH) {
+    job->result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1,
+                                    .catalog_read_us = INT64_MAX};
+    if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count, job->dead,
-                       world->looked_us, &job->result);
+                       world->catalog_read_us, &job->result);
         /* A database may not say which partition it was. */
-        if (job->result.outcome == LEAT_FENCED && world_chance(world, 5))
+        if (job->result.outcome == LEAT_ENGINE_FENCED && world_chance(world, 5))
             job->result.partition = -1;
-    } else if (job->kind == LEAT_JOB_CLAIM) {
+    } else if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
         database_claim(&world->db, job->partition, job->claim, &job->progress);
         job->result.progress = &job->progress;
     } else {
         database_compact(&world->db, &job->compaction, &job->result);
     }
-    if (job->result.outcome == LEAT_APPLIED && world_chance(world, 4))
+    if (job->result.outcome == LEAT_ENGINE_APPLIED && world_chance(world, 4))
         database_snapshot(&world->db, job->shard, &world->prng);
 }
 
@@ -31,46 +31,46 @@ void world_execute(test_world *world, uint32_t worker, world_job *job)
     job->state = WORLD_JOB_EXECUTED;
 }
 
-static void note(test_world *world, const world_job *job, const leat_job_result *result)
+static void note(test_world *world, const world_job *job, const leat_engine_job_result *result)
 {
     world_sometimes *s = world->sometimes;
-    s->fenced += result->outcome == LEAT_FENCED;
-    s->went_back += result->outcome == LEAT_WENT_BACK;
-    s->contention += result->outcome == LEAT_CONTENTION;
-    s->outage += result->outcome == LEAT_OUTAGE;
-    s->compacted += job->kind == LEAT_JOB_COMPACT && result->outcome == LEAT_APPLIED;
-    s->claims_failed += job->kind == LEAT_JOB_CLAIM && result->outcome != LEAT_APPLIED;
-    s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 && result->outcome == LEAT_BAD_DATA;
+    s->fenced += result->outcome == LEAT_ENGINE_FENCED;
+    s->went_back += result->outcome == LEAT_ENGINE_WENT_BACK;
+    s->contention += result->outcome == LEAT_ENGINE_CONTENTION;
+    s->outage += result->outcome == LEAT_ENGINE_OUTAGE;
+    s->compacted += job->kind == LEAT_ENGINE_JOB_COMPACT && result->outcome == LEAT_ENGINE_APPLIED;
+    s->claims_failed += job->kind == LEAT_ENGINE_JOB_CLAIM && result->outcome != LEAT_ENGINE_APPLIED;
+    s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 && result->outcome == LEAT_ENGINE_BAD_DATA;
 }
 
 /* What a record that is refused alone is told, and whether it may be given up for that. */
-static void note_refusal(test_world *world, uint32_t worker, const world_job *job, const leat_job_result *result)
+static void note_refusal(test_world *world, uint32_t worker, const world_job *job, const leat_engine_job_result *result)
 {
-    bool refused = result->outcome == LEAT_BAD_DATA || result->outcome == LEAT_NOT_YET || result->outcome == LEAT_DRIFT ||
-                   result->outcome == LEAT_RECORD_ERROR;
-    if (job->kind != LEAT_JOB_BATCH || job->record_count != 1 || !refused)
+    bool refused = result->outcome == LEAT_ENGINE_BAD_DATA || result->outcome == LEAT_ENGINE_NOT_YET || result->outcome == LEAT_ENGINE_DRIFT ||
+                   result->outcome == LEAT_ENGINE_RECORD_ERROR;
+    if (job->kind != LEAT_ENGINE_JOB_BATCH || job->record_count != 1 || !refused)
         return;
     log_record *record = database_log(&world->db, &job->records[0]);
     if (!record->refused)
         record->refused_us = world->now_us;
     record->refused = true;
-    bool looked = result->looked_us == INT64_MAX || result->looked_us > record->refused_us;
+    bool looked = result->catalog_read_us == INT64_MAX || result->catalog_read_us > record->refused_us;
     bool waited = world->now_us - record->read_us[worker] >= world->config.patience_us;
-    if (result->outcome != LEAT_DRIFT)
-        record->may_die |= result->outcome == LEAT_BAD_DATA ? looked : waited;
-    world->sometimes->not_yet += result->outcome == LEAT_NOT_YET && !waited;
-    world->sometimes->looked += looked && result->looked_us != INT64_MAX;
+    if (result->outcome != LEAT_ENGINE_DRIFT)
+        record->may_die |= result->outcome == LEAT_ENGINE_BAD_DATA ? looked : waited;
+    world->sometimes->not_yet += result->outcome == LEAT_ENGINE_NOT_YET && !waited;
+    world->sometimes->looked += looked && result->catalog_read_us != INT64_MAX;
 }
 
-void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_job_result *result)
+void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_engine_job_result *result)
 {
     world_worker *w = &world->workers[worker];
     note(world, job, result);
     note_refusal(world, worker, job, result);
-    if (job->kind == LEAT_JOB_BATCH && result->outcome == LEAT_UNKNOWN) {
+    if (job->kind == LEAT_ENGINE_JOB_BATCH && result->outcome == LEAT_ENGINE_UNKNOWN) {
         for (uint32_t i = 0; i < job->part_count; i++) {
             uint32_t id = job->parts[i].partition;
-            const leat_claim *sent = &world->sent_claim[worker][id];
+            const leat_engine_claim *sent = &world->sent_claim[worker][id];
             bool same = true;
             for (size_t j = 0; j < sizeof sent->token; j++)
                 same = same && sent->token[j] == job->parts[i].claim.token[j];
@@ -87,7 +87,7 @@ void world_answer(test_world *world, uint32_t worker, world_job *job, const leat
 void world_break(test_world *world, uint32_t worker, world_job *job)
 {
     world_sometimes *s = world->sometimes;
-    bool applied = job->state == WORLD_JOB_EXECUTED && job->result.outcome == LEAT_APPLIED;
+    bool applied = job->state == WORLD_JOB_EXECUTED && job->result.outcome == LEAT_ENGINE_APPLIED;
     bool late = job->state == WORLD_JOB_SENT && !world->calm && world_chance(world, 2);
     for (uint32_t i = 0; i < GHOSTS && late; i++) {
         if (world->ghosts[i].state == WORLD_JOB_NONE) {
@@ -98,14 +98,14 @@ void world_break(test_world *world, uint32_t worker, world_job *job)
     }
     s->unknown_applied += applied;
     s->unknown_never += !applied && !late;
-    leat_job_result result = {.outcome = LEAT_UNKNOWN, .bad_record = -1, .partition = -1};
+    leat_engine_job_result result = {.outcome = LEAT_ENGINE_UNKNOWN, .bad_record = -1, .partition = -1};
     world_answer(world, worker, job, &result);
 }
 
 void world_ghost(test_world *world, world_job *ghost)
 {
     run(world, ghost);
-    world->sometimes->late_done += ghost->result.outcome == LEAT_APPLIED && ghost->kind == LEAT_JOB_BATCH;
-    world->sometimes->late_refused += ghost->result.outcome == LEAT_FENCED;
+    world->sometimes->late_done += ghost->result.outcome == LEAT_ENGINE_APPLIED && ghost->kind == LEAT_ENGINE_JOB_BATCH;
+    world->sometimes->late_refused += ghost->result.outcome == LEAT_ENGINE_FENCED;
     ghost->state = WORLD_JOB_NONE;
 }

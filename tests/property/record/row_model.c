@@ -423,7 +423,7 @@ bool row_model_apply(model_row *row, const leat_route *route, const char *const 
 }
 
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
-                           const leat_write *write)
+                           const leat_row_write *write)
 {
     model_row made = write->op == LEAT_DELETE ? (model_row){0} : base_row(row, route, defaults, write->op);
     bool good = true;

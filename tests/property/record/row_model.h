@@ -23,7 +23,7 @@ bool row_model_apply(model_row *row, const leat_route *route, const char *const 
 
 /* The same with a row write, as record/fold.h says what it means. */
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
-                           const leat_write *write);
+                           const leat_row_write *write);
 
 /* The JSON text minified, members sorted by their bytes, of one name the last; numbers as written. The caller frees
  * it. */

@@ -223,7 +223,7 @@ static leat_merge asked_by(leat_slice patch)
     return asked;
 }
 
-static void check_write(const fold_world *world, const leat_write *write)
+static void check_write(const fold_world *world, const leat_row_write *write)
 {
     ck_assert_uint_eq(write->operated & ~write->present, 0);
     ck_assert(write->op != LEAT_DELETE || write->present == 0);
@@ -246,20 +246,20 @@ static void check_write(const fold_world *world, const leat_write *write)
 
 /* --- One sequence ------------------------------------------------------------------------------------------------ */
 
-static leat_write write_of(fold_world *world, const one_record *record, leat_value *values)
+static leat_row_write write_of(fold_world *world, const one_record *record, leat_value *values)
 {
-    leat_write write = {.values = values};
-    ck_assert_int_eq(leat_write_of(world->folder, &world->route, record->op, &record->body, &write), 0);
+    leat_row_write write = {.values = values};
+    ck_assert_int_eq(leat_fold_start(world->folder, &world->route, record->op, &record->body, &write), 0);
     check_write(world, &write);
     return write;
 }
 
-static bool folds(fold_world *world, leat_write *write, const leat_write *next)
+static bool folds(fold_world *world, leat_row_write *write, const leat_row_write *next)
 {
     static leat_value values_before[LEAT_COLUMNS_MAX];
-    leat_write before = *write;
+    leat_row_write before = *write;
     memcpy(values_before, write->values, sizeof values_before);
-    leat_folded outcome = leat_write_fold(world->folder, &world->route, write, next);
+    leat_folded outcome = leat_fold_next(world->folder, &world->route, write, next);
     ck_assert_int_ne(outcome, LEAT_FOLD_MEMORY);
     check_write(world, write);
     if (outcome == LEAT_FOLDED) {
@@ -272,7 +272,7 @@ static bool folds(fold_world *world, leat_write *write, const leat_write *next)
     return false;
 }
 
-static void apply_write(fold_world *world, model_row *row, const leat_write *write)
+static void apply_write(fold_world *world, model_row *row, const leat_row_write *write)
 {
     ck_assert_msg(row_model_apply_write(row, &world->route, world->defaults, write),
                   "the folded write fails where its records did not");
@@ -281,9 +281,9 @@ static void apply_write(fold_world *world, model_row *row, const leat_write *wri
 static void apply_folded(fold_world *world, model_row *row, const one_record *records, int count)
 {
     static leat_value values[LEAT_COLUMNS_MAX], next_values[LEAT_COLUMNS_MAX];
-    leat_write write = write_of(world, &records[0], values);
+    leat_row_write write = write_of(world, &records[0], values);
     for (int i = 1; i < count; i++) {
-        leat_write next = write_of(world, &records[i], next_values);
+        leat_row_write next = write_of(world, &records[i], next_values);
         if (folds(world, &write, &next))
             continue;
         apply_write(world, row, &write);

@@ -105,17 +105,17 @@ START_TEST(canonical_text_leads_back_to_the_value)
     leat_prng prng = seeded();
     for (uint64_t i = 0; i < rounds(); i++) {
         char room[128];
-        char scratch[2][LEAT_CANONICAL_MAX];
+        char arena[2][LEAT_CANONICAL_MAX];
         leat_error error = {""};
         leat_type type = key_types[leat_prng_below(&prng, COUNT_OF(key_types))];
         leat_column column = fixture_column("c", type, -1);
         leat_value value = random_value(&prng, type, room);
         leat_value again;
-        leat_slice canonical = leat_value_canonical_slice(type, &value, scratch[0]);
+        leat_slice canonical = leat_value_canonical_slice(type, &value, arena[0]);
         ck_assert_msg(leat_value_from_text(&column, canonical, &again, &error) == 0, "%s \"%.*s\": %s",
                       leat_type_name(type), (int)canonical.size, canonical.data, error.text);
         ck_assert(leat_value_equal(type, &value, &again));
-        ck_assert(leat_slice_equal(canonical, leat_value_canonical_slice(type, &again, scratch[1])));
+        ck_assert(leat_slice_equal(canonical, leat_value_canonical_slice(type, &again, arena[1])));
     }
 }
 END_TEST
@@ -136,9 +136,9 @@ START_TEST(a_canonical_key_is_its_own_canonical_form)
         routes.routes[0] = fixture_route(&table, path);
         leat_buf raw = {0};
         for (uint32_t k = 0; k < table.key_count; k++) {
-            char room[128], scratch[LEAT_CANONICAL_MAX];
+            char room[128], arena[LEAT_CANONICAL_MAX];
             leat_value value = random_value(&prng, table.columns[k].type, room);
-            leat_slice text = leat_value_canonical_slice(table.columns[k].type, &value, scratch);
+            leat_slice text = leat_value_canonical_slice(table.columns[k].type, &value, arena);
             leat_buf_text(&raw, k == 0 ? "" : "/");
             for (size_t at = 0; at < text.size; at++)
                 leat_buf_printf(&raw, "%%%02x", (unsigned char)text.data[at]);
@@ -186,13 +186,13 @@ static literal random_literal(leat_prng *prng)
     return made;
 }
 
-enum { PLACES = 128, POINT = 64 }; /* a board of decimal places: place[POINT] is the units, larger is worth less */
+enum { PLACES = 128, POINT = 64 }; /* a schema_versions of decimal places: place[POINT] is the units, larger is worth less */
 
-static void place_literal(const literal *from, char *board)
+static void place_literal(const literal *from, char *schema_versions)
 {
-    memset(board, 0, PLACES);
+    memset(schema_versions, 0, PLACES);
     for (int i = 0; i < from->whole + from->fraction; i++)
-        board[POINT + 1 - from->whole - from->exponent + i] = (char)(from->digits[i] - '0');
+        schema_versions[POINT + 1 - from->whole - from->exponent + i] = (char)(from->digits[i] - '0');
 }
 
 static int be16(const char *at)
@@ -200,10 +200,10 @@ static int be16(const char *at)
     return (unsigned char)at[0] << 8 | (unsigned char)at[1];
 }
 
-/* The binary form, digit by digit onto the same board. */
-static void place_binary(const leat_buf *binary, char *board)
+/* The binary form, digit by digit onto the same schema_versions. */
+static void place_binary(const leat_buf *binary, char *schema_versions)
 {
-    memset(board, 0, PLACES);
+    memset(schema_versions, 0, PLACES);
     int count = be16(binary->data + 4);
     int weight = (int16_t)be16(binary->data + 6);
     ck_assert_uint_eq(binary->size, (size_t)(12 + 2 * count));
@@ -212,14 +212,14 @@ static void place_binary(const leat_buf *binary, char *board)
         ck_assert_int_lt(group, 10000);
         ck_assert(group != 0 || (i != 0 && i != count - 1)); /* PostgreSQL strips zero groups at both ends */
         for (int k = 3; k >= 0; k--, group /= 10)
-            board[POINT - 4 * (weight - i) - 3 + k] = (char)(group % 10);
+            schema_versions[POINT - 4 * (weight - i) - 3 + k] = (char)(group % 10);
     }
 }
 
-static bool is_zero(const char *board)
+static bool is_zero(const char *schema_versions)
 {
     for (int i = 0; i < PLACES; i++)
-        if (board[i] != 0)
+        if (schema_versions[i] != 0)
             return false;
     return true;
 }
@@ -336,19 +336,19 @@ START_TEST(rounded_literals_are_the_nearest)
 }
 END_TEST
 
-/* Rounds on the board, and looks whether anything stands left of the room that numeric(p,s) leaves. */
+/* Rounds on the schema_versions, and looks whether anything stands left of the room that numeric(p,s) leaves. */
 static bool fits_on_board(const literal *made, int precision, int scale)
 {
-    char board[PLACES];
-    place_literal(made, board);
+    char schema_versions[PLACES];
+    place_literal(made, schema_versions);
     int last = POINT + scale;
-    bool up = board[last + 1] >= 5;
+    bool up = schema_versions[last + 1] >= 5;
     for (int i = last; up; i--) {
-        up = board[i] == 9;
-        board[i] = (char)(up ? 0 : board[i] + 1);
+        up = schema_versions[i] == 9;
+        schema_versions[i] = (char)(up ? 0 : schema_versions[i] + 1);
     }
     for (int i = 0; i < POINT + 1 - (precision - scale); i++)
-        if (i <= last && board[i] != 0)
+        if (i <= last && schema_versions[i] != 0)
             return false;
     return true;
 }

@@ -207,7 +207,7 @@ static void make_routes(world *w)
     fixture *f = w->f;
     for (uint32_t i = 0; i < f->routes.count; i++)
         leat_table_fini(&f->catalog.tables[i]);
-    int got = leat_postgres_read_tables(f->dsn, tables, 2, f->catalog.tables, &error);
+    int got = leat_pg_read_tables(f->dsn, tables, 2, f->catalog.tables, &error);
     ck_assert_msg(got == 0, "%s", error.text);
     f->catalog.table_count = f->routes.count = 2;
     for (uint32_t i = 0; i < w->column_count; i++) {
@@ -396,8 +396,8 @@ static void insert_modelled(world *w, const char *key, const model_row *row)
         add(sql, sizeof sql, "$%u%s", i + 1, i + 1 < table->column_count ? ", " : ")");
         if (position < 0)
             continue;
-        char scratch[LEAT_CANONICAL_MAX];
-        leat_slice text = leat_value_canonical_slice(table->columns[i].type, &w->f->items[0].key[position], scratch);
+        char arena[LEAT_CANONICAL_MAX];
+        leat_slice text = leat_value_canonical_slice(table->columns[i].type, &w->f->items[0].key[position], arena);
         snprintf(texts[position], sizeof texts[position], "%.*s", (int)text.size, text.data);
         values[i] = texts[position];
     }

@@ -28,9 +28,9 @@ static const column_kind kinds[COLUMNS] = {
     {"json text DEFAULT '{\"a\":1,\"b\":{\"a\":2}}'", "{\"a\":1,\"b\":{\"a\":2}}", true},
 };
 
-static lite_fixture f;
-static leat_lite lite;
-static leat_lite_rows *rows;
+static sqlite_fixture f;
+static leat_sqlite lite;
+static leat_sqlite_rows *rows;
 static leat_prng prng;
 static const char *defaults[LEAT_COLUMNS_MAX];
 static uint32_t taken, refused;
@@ -111,7 +111,7 @@ static void make_world(void)
         defaults[i + 1] = kinds[i].default_text;
     }
     leat_buf_byte(&create, ')');
-    leat_route *route = lite_route(&f, leat_buf_cstr(&create), NULL, LEAT_OP_SET);
+    leat_route *route = sqlite_route(&f, leat_buf_cstr(&create), NULL, LEAT_OP_SET);
     leat_buf_free(&create);
     route->patch_existing = below(4) == 0;
     for (uint32_t i = 1; i <= COLUMNS; i++) {
@@ -128,7 +128,7 @@ static void expect_value(const model_row *row, uint32_t column, const char *reco
     bool is_bool = f.table.columns[column].type == LEAT_TYPE_BOOL;
     snprintf(sql, sizeof sql, is_bool ? "SELECT iif(c%u, 't', 'f') FROM t WHERE c%u IS NOT NULL" : "SELECT c%u FROM t",
              column, column);
-    const char *stored = lite_ask(&f, sql);
+    const char *stored = sqlite_ask(&f, sql);
     const char *none = is_bool ? "(none)" : "(null)";
     char *json = kinds[column - 1].is_json && strcmp(stored, none) != 0 ? row_model_json(stored) : NULL;
     const char *wanted = row->values[column] ? row->values[column] : none;
@@ -139,7 +139,7 @@ static void expect_value(const model_row *row, uint32_t column, const char *reco
 
 static void expect_row(const model_row *row, const char *record)
 {
-    ck_assert_msg(strcmp(lite_ask(&f, "SELECT count(*) FROM t"), row->exists ? "1" : "0") == 0, "%s", record);
+    ck_assert_msg(strcmp(sqlite_ask(&f, "SELECT count(*) FROM t"), row->exists ? "1" : "0") == 0, "%s", record);
     for (uint32_t i = 1; row->exists && i <= COLUMNS; i++)
         expect_value(row, i, record);
 }
@@ -157,15 +157,15 @@ static void run_record(leat_body_parser *parser, model_row *row)
 {
     leat_buf text = {0};
     static leat_body body;
-    leat_lite_counts counts = {0};
-    leat_lite_fault fault;
+    leat_sqlite_counts counts = {0};
+    leat_sqlite_fault fault;
     leat_route_op op = random_record(&text);
     const char *record = leat_buf_cstr(&text);
     if (parse(parser, op, record, &body)) {
         bool is_taken = row_model_apply(row, &f.routes.routes[0], defaults, op, &body);
-        int status = lite_write(&f, rows, &lite, record, &counts, &fault);
+        int status = sqlite_write(&f, rows, &lite, record, &counts, &fault);
         ck_assert_msg((status == 0) == is_taken, "%s: %s", record, status == 0 ? "taken, the model refuses it" : fault.error.text);
-        ck_assert(status == 0 || fault.outcome == LEAT_BAD_DATA);
+        ck_assert(status == 0 || fault.outcome == LEAT_ENGINE_BAD_DATA);
         expect_row(row, record);
         taken += is_taken;
         refused += !is_taken;
@@ -181,19 +181,19 @@ START_TEST(a_row_is_what_the_model_says)
         printf("# LEAT_TEST_SEED=%" PRIu64 " LEAT_TEST_ROUNDS=1\r", seed + i);
         prng = (leat_prng){seed + i};
         model_row row = {0};
-        lite_begin(&f);
-        lite_sql(&f, "PRAGMA synchronous = OFF");
+        sqlite_begin(&f);
+        sqlite_sql(&f, "PRAGMA synchronous = OFF");
         make_world();
-        rows = leat_lite_rows_new();
-        ck_assert(rows && leat_lite_open(&lite, f.file, 100, &f.error) == 0 &&
-                  leat_lite_run(&lite, "PRAGMA synchronous = OFF", &f.error) == 0);
+        rows = leat_sqlite_rows_new();
+        ck_assert(rows && leat_sqlite_open(&lite, f.file, 100, &f.error) == 0 &&
+                  leat_sqlite_run(&lite, "PRAGMA synchronous = OFF", &f.error) == 0);
         for (int r = 0; r < RECORDS; r++)
             run_record(parser, &row);
         leat_body_parser_reset(parser);
         model_row_clear(&row);
-        leat_lite_rows_free(rows);
-        leat_lite_close(&lite);
-        lite_end(&f);
+        leat_sqlite_rows_free(rows);
+        leat_sqlite_close(&lite);
+        sqlite_end(&f);
     }
     printf("\n# %u taken, %u refused\n", taken, refused);
     ck_assert(taken > refused && refused > 0);

@@ -6,27 +6,27 @@
 
 START_TEST(once_a_minute)
 {
-    leat_seldom seldom = {0};
-    ck_assert(leat_seldom_may_say(&seldom, 0, "a"));
-    ck_assert(!leat_seldom_may_say(&seldom, LEAT_SELDOM_MS - 1, "a"));
-    ck_assert(leat_seldom_may_say(&seldom, LEAT_SELDOM_MS - 1, "b"));
-    ck_assert(leat_seldom_may_say(&seldom, LEAT_SELDOM_MS, "a"));
-    ck_assert(!leat_seldom_may_say(&seldom, LEAT_SELDOM_MS + 1, "a"));
-    ck_assert(!leat_seldom_may_say(&seldom, 2 * LEAT_SELDOM_MS - 2, "b"));
+    leat_rate_limit rate_limit = {0};
+    ck_assert(leat_rate_limit_allows(&rate_limit, 0, "a"));
+    ck_assert(!leat_rate_limit_allows(&rate_limit, LEAT_RATE_LIMIT_MS - 1, "a"));
+    ck_assert(leat_rate_limit_allows(&rate_limit, LEAT_RATE_LIMIT_MS - 1, "b"));
+    ck_assert(leat_rate_limit_allows(&rate_limit, LEAT_RATE_LIMIT_MS, "a"));
+    ck_assert(!leat_rate_limit_allows(&rate_limit, LEAT_RATE_LIMIT_MS + 1, "a"));
+    ck_assert(!leat_rate_limit_allows(&rate_limit, 2 * LEAT_RATE_LIMIT_MS - 2, "b"));
 }
 END_TEST
 
 START_TEST(so_many_different_ones_a_minute)
 {
-    leat_seldom seldom = {0};
+    leat_rate_limit rate_limit = {0};
     char text[16];
     uint32_t said = 0;
     for (uint64_t now_ms = 0; now_ms < 1000; now_ms++) {
         snprintf(text, sizeof text, "%u", (unsigned)now_ms);
-        said += leat_seldom_may_say(&seldom, now_ms, text);
+        said += leat_rate_limit_allows(&rate_limit, now_ms, text);
     }
-    ck_assert_uint_eq(said, LEAT_SELDOM_TEXTS);
-    ck_assert(leat_seldom_may_say(&seldom, LEAT_SELDOM_MS, "another"));
+    ck_assert_uint_eq(said, LEAT_RATE_LIMIT_TEXTS);
+    ck_assert(leat_rate_limit_allows(&rate_limit, LEAT_RATE_LIMIT_MS, "another"));
 }
 END_TEST
 

@@ -11,7 +11,7 @@ static const char *const names[SHARDS] = {"a", "b"};
 
 typedef struct world {
     uv_loop_t loop;
-    leat_board *board;
+    leat_schema_versions *schema_versions;
     leat_catalog_watch *watch;
     uint32_t published[SHARDS];
     pthread_mutex_t lock; /* of the database: */
@@ -49,23 +49,23 @@ static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, u
     return 0;
 }
 
-static leat_board_version *build(void *context, leat_table *tables, uint32_t count, leat_error *error)
+static leat_schema_version *build(void *context, leat_table *tables, uint32_t count, leat_error *error)
 {
     const world *w = context;
-    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->tables = tables;
     version->table_count = count;
     if (!w->refuse)
         return version;
-    leat_board_version_free(version);
+    leat_schema_version_free(version);
     leat_fail(error, "it does not fit");
     return NULL;
 }
 
-static void on_published(void *context, uint32_t shard, const leat_board_version *version)
+static void on_published(void *context, uint32_t shard, const leat_schema_version *version)
 {
     world *w = context;
-    ck_assert_ptr_eq(leat_board_at(w->board, shard), version);
+    ck_assert_ptr_eq(leat_schema_versions_newest(w->schema_versions, shard), version);
     w->published[shard]++;
 }
 
@@ -80,10 +80,10 @@ static world *world_new(int64_t every_ms)
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
     uv_loop_init(&w->loop);
-    w->board = leat_board_new(SHARDS, on_ask, w);
+    w->schema_versions = leat_schema_versions_new(SHARDS, on_ask, w);
     for (uint32_t shard = 0; shard < SHARDS; shard++)
-        leat_board_publish(w->board, shard, build(w, make_tables(), 1, NULL), 0);
-    leat_catalog_watch_config config = {.board = w->board,
+        leat_schema_versions_publish(w->schema_versions, shard, build(w, make_tables(), 1, NULL), 0);
+    leat_catalog_watch_config config = {.schema_versions = w->schema_versions,
                                         .shard_count = SHARDS,
                                         .shard_names = names,
                                         .every_ms = every_ms,
@@ -100,7 +100,7 @@ static void world_free(world *w)
     leat_catalog_watch_free(w->watch);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     ck_assert_int_eq(uv_loop_close(&w->loop), 0);
-    leat_board_free(w->board);
+    leat_schema_versions_free(w->schema_versions);
     pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
     free(w);
@@ -126,8 +126,8 @@ static uint32_t begun(world *w, uint32_t shard)
 static void look_again(world *w, uint32_t shard)
 {
     int64_t now_us = leat_mono_us();
-    leat_board_ask(w->board);
-    while (leat_board_looked_us(w->board, shard) < now_us)
+    leat_schema_versions_request_read(w->schema_versions);
+    while (leat_schema_versions_read_us(w->schema_versions, shard) < now_us)
         uv_run(&w->loop, UV_RUN_ONCE);
 }
 
@@ -144,9 +144,9 @@ static void retype_key(leat_table *table)
 START_TEST(confirms_what_is_as_it_was)
 {
     world *w = world_new(FOR_EVER_MS);
-    const leat_board_version *before = leat_board_at(w->board, 0);
+    const leat_schema_version *before = leat_schema_versions_newest(w->schema_versions, 0);
     look_again(w, 0);
-    ck_assert_ptr_eq(leat_board_at(w->board, 0), before);
+    ck_assert_ptr_eq(leat_schema_versions_newest(w->schema_versions, 0), before);
     ck_assert_uint_eq(w->published[0], 0);
     world_free(w);
 }
@@ -160,8 +160,8 @@ START_TEST(publishes_what_was_altered_in_that_shard_only)
     look_again(w, 0);
     ck_assert_uint_eq(w->published[0], 0);
     ck_assert_uint_eq(w->published[1], 1);
-    ck_assert_int_ge(leat_table_column(&leat_board_at(w->board, 1)->tables[0], LEAT_SLICE("more")), 0);
-    ck_assert_int_eq(leat_table_column(&leat_board_at(w->board, 0)->tables[0], LEAT_SLICE("more")), -1);
+    ck_assert_int_ge(leat_table_column(&leat_schema_versions_newest(w->schema_versions, 1)->tables[0], LEAT_SLICE("more")), 0);
+    ck_assert_int_eq(leat_table_column(&leat_schema_versions_newest(w->schema_versions, 0)->tables[0], LEAT_SLICE("more")), -1);
     world_free(w);
 }
 END_TEST
@@ -178,14 +178,14 @@ END_TEST
 /* Nothing is published, and nothing is confirmed either: whoever waits for a newer look goes on waiting. */
 static void expect_refused(world *w)
 {
-    const leat_board_version *before = leat_board_at(w->board, 0);
+    const leat_schema_version *before = leat_schema_versions_newest(w->schema_versions, 0);
     for (uint32_t count = 2; count <= 3; count++) {
-        leat_board_ask(w->board);
+        leat_schema_versions_request_read(w->schema_versions);
         while (begun(w, 0) < count)
             uv_run(&w->loop, UV_RUN_ONCE);
     }
-    ck_assert_ptr_eq(leat_board_at(w->board, 0), before);
-    ck_assert_int_eq(leat_board_looked_us(w->board, 0), 0);
+    ck_assert_ptr_eq(leat_schema_versions_newest(w->schema_versions, 0), before);
+    ck_assert_int_eq(leat_schema_versions_read_us(w->schema_versions, 0), 0);
     ck_assert_uint_eq(w->published[0], 0);
 }
 
@@ -244,10 +244,10 @@ START_TEST(an_ask_during_a_look_is_another_look)
     while (begun(w, 0) < 1)
         uv_run(&w->loop, UV_RUN_NOWAIT);
     int64_t asked_us = leat_mono_us();
-    leat_board_ask(w->board);
+    leat_schema_versions_request_read(w->schema_versions);
     uv_run(&w->loop, UV_RUN_NOWAIT);
     set_hanging(w, 0, false);
-    while (leat_board_looked_us(w->board, 0) < asked_us)
+    while (leat_schema_versions_read_us(w->schema_versions, 0) < asked_us)
         uv_run(&w->loop, UV_RUN_ONCE);
     ck_assert_uint_eq(begun(w, 0), 2);
     world_free(w);
@@ -260,7 +260,7 @@ START_TEST(many_asks_are_few_looks)
     look_again(w, 0);
     uint32_t before = begun(w, 0);
     for (int i = 0; i < 100; i++)
-        leat_board_ask(w->board);
+        leat_schema_versions_request_read(w->schema_versions);
     look_again(w, 0);
     ck_assert_uint_le(begun(w, 0), before + 2);
     world_free(w);
@@ -277,7 +277,7 @@ START_TEST(stops_while_a_look_is_under_way)
     leat_catalog_watch_stop(w->watch);
     leat_catalog_watch_stop(w->watch);
     set_hanging(w, 0, false);
-    leat_board_ask(w->board); /* nothing comes of it */
+    leat_schema_versions_request_read(w->schema_versions); /* nothing comes of it */
     leat_catalog_watch *watch = w->watch;
     uint32_t *published = &w->published[0];
     leat_catalog_watch_free(watch);

@@ -11,8 +11,8 @@ enum { FILLS_A_PARTITION = 5 }; /* of in_flight_max: its own 1, and 4 of the 8 t
 
 typedef struct edge_world {
     uv_loop_t loop;
-    leat_board *board;
-    leat_board_version *version; /* of the only shard, before the edge opens */
+    leat_schema_versions *schema_versions;
+    leat_schema_version *version; /* of the only shard, before the edge opens */
     leat_layout layout;
     int asks; /* for a look at the tables */
     leat_metrics *metrics;
@@ -24,9 +24,9 @@ typedef struct edge_world {
     test_answer answer;
 } edge_world;
 
-static leat_board_version *version_new(void)
+static leat_schema_version *version_new(void)
 {
-    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->table_count = 1;
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->tables[0] = fixture_table();
@@ -45,15 +45,15 @@ static edge_world *world_new(void)
     edge_world *world = leat_must_calloc(1, sizeof *world);
     ck_assert_int_eq(uv_loop_init(&world->loop), 0);
     world->version = version_new();
-    world->board = leat_board_new(1, on_ask, world);
-    leat_board_publish(world->board, 0, world->version, 1);
+    world->schema_versions = leat_schema_versions_new(1, on_ask, world);
+    leat_schema_versions_publish(world->schema_versions, 0, world->version, 1);
     leat_layout_even(&world->layout, 4, 1, (const char *const[]){"a"});
     world->metrics = leat_metrics_new();
     world->reader.fd = -1;
     world->config = (leat_edge_config){
         .log = {.topic = "writes\"1"},
         .layout = &world->layout,
-        .board = world->board,
+        .schema_versions = world->schema_versions,
         .in_flight_max = 12,
         .ready_age_ms = 5000,
         .metrics = world->metrics,
@@ -89,7 +89,7 @@ static void world_free(edge_world *world)
     ck_assert_int_eq(uv_loop_close(&world->loop), 0);
     fake_log_forget();
     leat_metrics_free(world->metrics);
-    leat_board_free(world->board);
+    leat_schema_versions_free(world->schema_versions);
     if (world->reader.fd >= 0)
         close(world->reader.fd);
     free(world);
@@ -178,9 +178,9 @@ START_TEST(test_altered_table)
     send_request(world, "PUT /apps/7/devices/x", "", "{\"sessions\":1,\"more\":\"x\"}");
     expect_answer(world, 422);
     ck_assert_int_eq(world->asks, 1);
-    leat_board_version *version = version_new();
+    leat_schema_version *version = version_new();
     fixture_add(&version->tables[0], "more", LEAT_TYPE_TEXT, -1);
-    leat_board_publish(world->board, 0, version, 2);
+    leat_schema_versions_publish(world->schema_versions, 0, version, 2);
     send_request(world, "PUT /apps/7/devices/x", "", "{\"sessions\":1,\"more\":\"x\"}");
     wait_record(world, 1);
     fake_log_answer(world->log, 0, LEAT_APPENDED, 0, NULL);
@@ -196,14 +196,14 @@ START_TEST(test_body_is_checked_as_its_shard_is)
     leat_layout_even(&world->layout, 4, 2, (const char *const[]){"a", "b"});
     for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
         world->layout.tenant_slots[slot] = 1;
-    leat_board_free(world->board);
-    world->config.board = world->board = leat_board_new(2, on_ask, world);
+    leat_schema_versions_free(world->schema_versions);
+    world->config.schema_versions = world->schema_versions = leat_schema_versions_new(2, on_ask, world);
     for (uint32_t shard = 0; shard < 2; shard++) {
-        leat_board_version *version = version_new();
+        leat_schema_version *version = version_new();
         version->routes.routes[0].tenant_key_position = 0;
         if (shard == 1)
             fixture_add(&version->tables[0], "more", LEAT_TYPE_TEXT, -1);
-        leat_board_publish(world->board, shard, version, 1);
+        leat_schema_versions_publish(world->schema_versions, shard, version, 1);
     }
     world_open(world);
     send_request(world, "PATCH /apps/7/devices/x", "", "{\"more\":\"x\"}");

@@ -27,12 +27,12 @@ typedef struct story {
     int64_t now_us;
     char told[8192];
     size_t size;
-    const leat_job *open[STORY_JOBS]; /* in flight, oldest first */
+    const leat_engine_job *open[STORY_JOBS]; /* in flight, oldest first */
     uint32_t open_count;
     uint32_t released;
     uint8_t claims; /* so many tokens were given out */
     uint32_t table;            /* of what is read */
-    leat_job_result said;      /* the last result an effect came with */
+    leat_engine_job_result said;      /* the last result an effect came with */
 } story;
 
 __attribute__((format(printf, 2, 3))) static inline void story_tell(story *s, const char *format, ...)
@@ -45,20 +45,20 @@ __attribute__((format(printf, 2, 3))) static inline void story_tell(story *s, co
     ck_assert_uint_lt(s->size, sizeof s->told);
 }
 
-static inline void story_tell_job(story *s, const leat_job *job)
+static inline void story_tell_job(story *s, const leat_engine_job *job)
 {
-    if (job->kind == LEAT_JOB_CLAIM) {
+    if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
         story_tell(s, "claim %u\n", job->partition);
         return;
     }
-    if (job->kind == LEAT_JOB_COMPACT) {
+    if (job->kind == LEAT_ENGINE_JOB_COMPACT) {
         story_tell(s, "compact %u to %lld\n", job->partition, (long long)job->compaction.base_seq);
         return;
     }
     story_tell(s, job->batch.dead ? "bury" : "batch");
-    const leat_batch_record *before = NULL;
+    const leat_engine_batch_record *before = NULL;
     for (uint32_t i = 0; i < job->batch.record_count; i++) {
-        const leat_batch_record *record = &job->batch.records[i];
+        const leat_engine_batch_record *record = &job->batch.records[i];
         if (before && before->partition == record->partition && before->subpartition == record->subpartition)
             story_tell(s, ",%lld", (long long)record->offset);
         else
@@ -68,47 +68,47 @@ static inline void story_tell_job(story *s, const leat_job *job)
     story_tell(s, "\n");
 }
 
-static inline void story_tell_effect(story *s, const leat_effect *effect)
+static inline void story_tell_effect(story *s, const leat_engine_effect *effect)
 {
     if (effect->result)
         s->said = *effect->result;
     switch (effect->kind) {
-    case LEAT_RUN:
+    case LEAT_ENGINE_RUN:
         ck_assert_uint_lt(s->open_count, STORY_JOBS);
         s->open[s->open_count++] = effect->job;
         story_tell_job(s, effect->job);
         break;
-    case LEAT_SEEK:
+    case LEAT_ENGINE_SEEK:
         story_tell(s, "seek %u from %lld\n", effect->partition, (long long)effect->offset);
         break;
-    case LEAT_COMMIT:
+    case LEAT_ENGINE_COMMIT:
         story_tell(s, "commit %u at %lld\n", effect->partition, (long long)effect->offset);
         break;
-    case LEAT_PAUSE:
+    case LEAT_ENGINE_PAUSE:
         story_tell(s, "pause %u\n", effect->partition);
         break;
-    case LEAT_RESUME:
+    case LEAT_ENGINE_RESUME:
         story_tell(s, "resume %u\n", effect->partition);
         break;
-    case LEAT_CONFIRM:
+    case LEAT_ENGINE_CONFIRM:
         story_tell(s, "confirm\n");
         break;
-    case LEAT_REVOKED:
+    case LEAT_ENGINE_REVOKED:
         story_tell(s, "revoked %u\n", effect->partition);
         break;
-    case LEAT_STALLED:
+    case LEAT_ENGINE_STALLED:
         story_tell(s, "stalled %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
         break;
-    case LEAT_DEAD_LETTERED:
+    case LEAT_ENGINE_DEAD_LETTERED:
         story_tell(s, "dead %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
         break;
-    case LEAT_TABLE_STOPPED:
+    case LEAT_ENGINE_TABLE_STOPPED:
         story_tell(s, "table %u stopped\n", effect->table);
         break;
-    case LEAT_SHARD_HALTED:
+    case LEAT_ENGINE_SHARD_HALTED:
         story_tell(s, "halted %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
         break;
-    case LEAT_DRAINED:
+    case LEAT_ENGINE_DRAINED:
         story_tell(s, "drained\n");
         break;
     }
@@ -117,7 +117,7 @@ static inline void story_tell_effect(story *s, const leat_effect *effect)
 /* After every event: writes down the effects, takes what is released. */
 static inline void story_settle(story *s)
 {
-    leat_effect effect;
+    leat_engine_effect effect;
     while (leat_engine_next(s->engine, &effect))
         story_tell_effect(s, &effect);
     void *payloads[16];
@@ -198,7 +198,7 @@ static inline void story_wait_for_job(story *s)
         story_wait(s);
 }
 
-static inline leat_taken story_read_sized(story *s, uint32_t partition, uint32_t subpartition, int64_t offset,
+static inline leat_engine_taken story_read_sized(story *s, uint32_t partition, uint32_t subpartition, int64_t offset,
                                           uint32_t bytes)
 {
     leat_engine_record record = {.partition = partition, .offset = offset, .accepted_ms = 1000 + offset, .epoch = -1,
@@ -206,9 +206,9 @@ static inline leat_taken story_read_sized(story *s, uint32_t partition, uint32_t
     return leat_engine_record_read(s->engine, s->now_us, &record);
 }
 
-static inline leat_taken story_read(story *s, uint32_t partition, uint32_t subpartition, int64_t offset)
+static inline leat_engine_taken story_read(story *s, uint32_t partition, uint32_t subpartition, int64_t offset)
 {
-    leat_taken taken = story_read_sized(s, partition, subpartition, offset, 10);
+    leat_engine_taken taken = story_read_sized(s, partition, subpartition, offset, 10);
     story_settle(s);
     return taken;
 }
@@ -217,17 +217,17 @@ static inline leat_taken story_read(story *s, uint32_t partition, uint32_t subpa
 static inline void story_load(story *s, uint32_t partition, uint32_t subpartition, int64_t first, int64_t last)
 {
     for (int64_t offset = first; offset <= last; offset++)
-        ck_assert_int_eq(story_read_sized(s, partition, subpartition, offset, 10), LEAT_TAKEN);
+        ck_assert_int_eq(story_read_sized(s, partition, subpartition, offset, 10), LEAT_ENGINE_TAKEN);
 }
 
 /* The n-th job in flight, oldest first. */
-static inline const leat_job *story_job(story *s, uint32_t n)
+static inline const leat_engine_job *story_job(story *s, uint32_t n)
 {
     ck_assert_uint_lt(n, s->open_count);
     return s->open[n];
 }
 
-static inline void story_result(story *s, uint32_t n, const leat_job_result *result)
+static inline void story_result(story *s, uint32_t n, const leat_engine_job_result *result)
 {
     uint32_t id = story_job(s, n)->id;
     s->open_count--;
@@ -237,27 +237,27 @@ static inline void story_result(story *s, uint32_t n, const leat_job_result *res
     story_settle(s);
 }
 
-static inline void story_done(story *s, uint32_t n, leat_outcome outcome)
+static inline void story_done(story *s, uint32_t n, leat_engine_outcome outcome)
 {
-    story_result(s, n, &(leat_job_result){.outcome = outcome, .bad_record = -1, .partition = -1,
-                                          .looked_us = INT64_MAX, .sqlstate = "22003", .message = "because"});
+    story_result(s, n, &(leat_engine_job_result){.outcome = outcome, .bad_record = -1, .partition = -1,
+                                          .catalog_read_us = INT64_MAX, .sqlstate = "22003", .message = "because"});
 }
 
 /* A shard's answer to a first claim: nothing is applied. */
-static inline leat_progress story_nothing(story *s)
+static inline leat_engine_progress story_nothing(story *s)
 {
-    int64_t none[LEAT_PROGRESS_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    int64_t none[LEAT_ENGINE_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         none[i] = -1;
-    leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{++s->claims}}, s->claims, 0, none, -1, (leat_newest){-1, 0, -1});
+    leat_engine_progress progress;
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, s->claims, 0, none, -1, (leat_engine_newest){-1, 0, -1});
     return progress;
 }
 
-static inline void story_claimed(story *s, uint32_t n, const leat_progress *progress)
+static inline void story_claimed(story *s, uint32_t n, const leat_engine_progress *progress)
 {
-    ck_assert_int_eq(story_job(s, n)->kind, LEAT_JOB_CLAIM);
-    story_result(s, n, &(leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1,
+    ck_assert_int_eq(story_job(s, n)->kind, LEAT_ENGINE_JOB_CLAIM);
+    story_result(s, n, &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1,
                                           .progress = progress});
 }
 
@@ -268,15 +268,15 @@ static inline void story_reading(story *s, uint32_t slots)
     story_slots(s, 0, slots);
     for (uint32_t i = 0; i < s->config.partition_count; i++) {
         story_assigned(s, i);
-        leat_progress progress = story_nothing(s);
+        leat_engine_progress progress = story_nothing(s);
         story_claimed(s, s->open_count - 1, &progress);
     }
     s->size = 0;
 }
 
-static inline leat_partition_view story_view(story *s, uint32_t partition)
+static inline leat_engine_partition_view story_view(story *s, uint32_t partition)
 {
-    leat_partition_view view;
+    leat_engine_partition_view view;
     leat_engine_partition(s->engine, partition, &view);
     return view;
 }
@@ -306,7 +306,7 @@ static inline void story_told(story *s, const char *words)
     }
 
 /* The only batch ends like that again and again until then: how often the words are told meanwhile? */
-static inline uint32_t story_times_told(story *s, leat_outcome outcome, int64_t until_us, const char *words)
+static inline uint32_t story_times_told(story *s, leat_engine_outcome outcome, int64_t until_us, const char *words)
 {
     uint32_t times = 0;
     while (s->now_us < until_us) {

@@ -9,16 +9,16 @@ START_TEST(a_full_partition_pauses_and_resumes_at_half)
     s.config.batch_records_max = 1;
     story_reading(&s, 1);
     for (int64_t offset = 0; offset < 4; offset++)
-        ck_assert_int_eq(story_read(&s, 0, 1, offset), LEAT_TAKEN);
+        ck_assert_int_eq(story_read(&s, 0, 1, offset), LEAT_ENGINE_TAKEN);
     story_told(&s, "batch 0/1:0\npause 0\n");
-    ck_assert_int_eq(story_read(&s, 0, 1, 4), LEAT_FULL);
+    ck_assert_int_eq(story_read(&s, 0, 1, 4), LEAT_ENGINE_FULL);
     ck_assert(story_view(&s, 0).paused);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nbatch 0/1:1\n");
     s.now_us++;
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 1\nresume 0\nbatch 0/1:2\n");
-    ck_assert_int_eq(story_read(&s, 0, 1, 4), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 1, 4), LEAT_ENGINE_TAKEN);
     story_end(&s);
 }
 END_TEST
@@ -33,10 +33,10 @@ START_TEST(a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_sa
     story_settle(&s);
     story_told(&s, "batch 0/1:0,1,2\n");
     story_load(&s, 0, 2, 3, 3);
-    ck_assert_int_eq(story_read_sized(&s, 0, 2, 4, 10), LEAT_FULL); /* the caller stops here */
-    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert_int_eq(story_read_sized(&s, 0, 2, 4, 10), LEAT_ENGINE_FULL); /* the caller stops here */
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 2\nresume 0\nbatch 0/2:3\n");
-    ck_assert_int_eq(story_read(&s, 0, 2, 4), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 4), LEAT_ENGINE_TAKEN);
     story_end(&s);
 }
 END_TEST
@@ -49,11 +49,11 @@ START_TEST(a_partition_that_is_partly_stuck_still_gets_records)
     story_reading(&s, 1);
     story_load(&s, 0, 1, 0, 2); /* three of four stay held */
     story_settle(&s);
-    story_done(&s, 0, LEAT_OUTAGE);
+    story_done(&s, 0, LEAT_ENGINE_OUTAGE);
     for (int64_t offset = 3; offset < 20; offset++) {
         ck_assert(!story_view(&s, 0).paused);
-        ck_assert_int_eq(story_read(&s, 0, 2, offset), LEAT_TAKEN);
-        story_done(&s, 0, LEAT_APPLIED);
+        ck_assert_int_eq(story_read(&s, 0, 2, offset), LEAT_ENGINE_TAKEN);
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
     }
     story_end(&s);
 }
@@ -66,14 +66,14 @@ START_TEST(a_record_bigger_than_all_bounds_passes_alone)
     s.config.bytes_max = 100;
     s.config.batch_bytes_max = 50;
     story_reading(&s, 1);
-    ck_assert_int_eq(story_read_sized(&s, 0, 1, 0, 10), LEAT_TAKEN);
+    ck_assert_int_eq(story_read_sized(&s, 0, 1, 0, 10), LEAT_ENGINE_TAKEN);
     story_settle(&s);
-    ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 5000), LEAT_FULL);
+    ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 5000), LEAT_ENGINE_FULL);
     story_settle(&s);
     story_told(&s, "batch 0/1:0\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nresume 0\n");
-    ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 5000), LEAT_TAKEN);
+    ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 5000), LEAT_ENGINE_TAKEN);
     story_settle(&s);
     story_told(&s, "pause 0\nbatch 0/1:1\n");
     story_end(&s);
@@ -91,16 +91,16 @@ START_TEST(a_shard_that_does_not_answer_leaves_half_to_the_others)
     for (uint32_t i = 0; i < 2; i++) {
         story_slots(&s, i, 1);
         story_assigned(&s, i);
-        leat_progress progress = story_nothing(&s);
+        leat_engine_progress progress = story_nothing(&s);
         story_claimed(&s, 0, &progress);
     }
     int64_t offset = 0;
-    while (story_read(&s, 0, 1, offset) == LEAT_TAKEN)
+    while (story_read(&s, 0, 1, offset) == LEAT_ENGINE_TAKEN)
         offset++;
     ck_assert_uint_le(story_view(&s, 0).bytes, 500);
     for (offset = 0; offset < 200; offset++) {
-        ck_assert_int_eq(story_read(&s, 1, 1, offset), LEAT_TAKEN);
-        story_done(&s, 1, LEAT_APPLIED);
+        ck_assert_int_eq(story_read(&s, 1, 1, offset), LEAT_ENGINE_TAKEN);
+        story_done(&s, 1, LEAT_ENGINE_APPLIED);
     }
     story_end(&s);
 }
@@ -112,15 +112,15 @@ START_TEST(who_was_refused_first_resumes_first)
     story_begin(&s, 3);
     s.config.records_max = 4;
     story_reading(&s, 1);
-    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 1, 1, 0), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 2, 1, 0), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 1, 1, 1), LEAT_FULL);
-    ck_assert_int_eq(story_read(&s, 0, 1, 2), LEAT_FULL);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 1, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 2, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 1, 1, 1), LEAT_ENGINE_FULL);
+    ck_assert_int_eq(story_read(&s, 0, 1, 2), LEAT_ENGINE_FULL);
     s.size = 0;
-    story_done(&s, 0, LEAT_APPLIED);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     s.told[s.size] = 0;
     const char *first = strstr(s.told, "resume 1");
     const char *second = strstr(s.told, "resume 0");

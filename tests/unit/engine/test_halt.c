@@ -9,7 +9,7 @@ static void halt(story *s)
     story_load(s, 0, 1, 0, 3);
     story_load(s, 0, 2, 4, 4);
     story_settle(s);
-    story_done(s, 0, LEAT_NOT_UNDERSTOOD);
+    story_done(s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
     story_told(s, "batch 0/1:0,1,2,3 0/2:4\nhalted 0/1 at 0\n");
     ck_assert_uint_eq(leat_engine_count(s->engine)->shards_halted, 1);
 }
@@ -22,11 +22,11 @@ START_TEST(only_the_probe_is_tried_until_it_passes)
     story_told(&s, "");
     story_wait(&s);
     story_told(&s, "batch 0/1:0,1,2,3\n");
-    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
     story_wait(&s);
-    story_done(&s, 0, LEAT_CONTENTION); /* says nothing about it */
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION); /* says nothing about it */
     story_told(&s, "batch 0/1:0,1,2,3\nbatch 0/1:0,1,2,3\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 3\nbatch 0/2:4\nbatch 1/1:0\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->shards_halted, 0);
     story_end(&s);
@@ -38,7 +38,7 @@ START_TEST(a_probe_that_is_refused_with_what_is_understood_ends_it)
     story s;
     halt(&s);
     story_wait(&s);
-    story_done(&s, 0, LEAT_BAD_DATA);
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
     story_told(&s, "batch 0/1:0,1,2,3\nbatch 0/2:4\nbatch 0/1:0,1\n");
     story_end(&s);
 }
@@ -48,7 +48,7 @@ START_TEST(it_is_said_once_a_minute)
 {
     story s;
     halt(&s);
-    ck_assert_uint_eq(story_times_told(&s, LEAT_NOT_UNDERSTOOD, 130000000, "halted 0/1 at 0"), 2);
+    ck_assert_uint_eq(story_times_told(&s, LEAT_ENGINE_NOT_UNDERSTOOD, 130000000, "halted 0/1 at 0"), 2);
     story_end(&s);
 }
 END_TEST
@@ -62,13 +62,13 @@ START_TEST(what_is_in_flight_ends_as_it_does)
     story_read(&s, 1, 1, 0);
     story_read(&s, 1, 2, 1);
     story_told(&s, "batch 0/1:0\nbatch 1/1:0\nbatch 1/2:1\n");
-    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
-    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "halted 0/1 at 0\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->shards_halted, 1);
     story_wait(&s);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0\ncommit 0 at 0\nbatch 1/1:0\n");
     story_end(&s);
 }
@@ -82,9 +82,9 @@ START_TEST(no_compaction_while_it_lasts)
     s.config.retry_min_us = 1000000;
     story_reading(&s, 2);
     story_read(&s, 1, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
     s.size = 0;
     story_pass(&s, 1000);
     story_told(&s, "");
@@ -112,9 +112,9 @@ START_TEST(a_revoke_of_another_is_not_held_up)
     story_begin(&s, 2);
     story_reading(&s, 2);
     story_read(&s, 1, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
     s.size = 0;
     story_revoked(&s, 1);
     story_told(&s, "revoked 1\n");
@@ -133,9 +133,9 @@ START_TEST(a_compaction_that_is_not_understood_halts_nothing)
     s.config.compact_every_us = 1000;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1000);
-    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
     ck_assert_uint_eq(leat_engine_count(s.engine)->shards_halted, 0);
     story_end(&s);
 }

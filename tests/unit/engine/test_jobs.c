@@ -11,16 +11,16 @@ START_TEST(an_unknown_outcome_drops_all_and_claims_again)
     story_read(&s, 0, 2, 2);
     story_read(&s, 0, 2, 3);
     story_told(&s, "batch 0/1:0,1\nbatch 0/2:2\n");
-    story_done(&s, 0, LEAT_UNKNOWN);
+    story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
     story_told(&s, "pause 0\nclaim 0\n");
     ck_assert_uint_eq(s.released, 4);
     ck_assert_uint_eq(story_view(&s, 0).records, 0);
     /* The other batch is of the old claim: whatever it says does not count. */
-    story_done(&s, 0, LEAT_FENCED);
+    story_done(&s, 0, LEAT_ENGINE_FENCED);
     story_told(&s, "");
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_stale, 1);
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_unknown, 1);
-    leat_progress progress = story_nothing(&s);
+    leat_engine_progress progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
     story_told(&s, "seek 0 from -1\nresume 0\n");
     story_end(&s);
@@ -35,13 +35,13 @@ START_TEST(unknown_again_and_again_is_claimed_with_back_off)
     for (int i = 0; i < 2; i++) {
         s.size = 0;
         story_read(&s, 0, 1, 0);
-        story_done(&s, 0, LEAT_UNKNOWN);
+        story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
         if (i == 1) {
             story_told(&s, "batch 0/1:0\npause 0\nstalled 0/1 at 0\n");
             story_wait(&s);
             story_told(&s, "claim 0\n");
         }
-        leat_progress progress = story_nothing(&s);
+        leat_engine_progress progress = story_nothing(&s);
         story_claimed(&s, 0, &progress);
     }
     story_end(&s);
@@ -57,7 +57,7 @@ START_TEST(a_database_that_went_back_is_claimed_again)
     story_load(&s, 1, 1, 0, 0);
     story_settle(&s);
     story_told(&s, "batch 0/1:0 1/1:0\n");
-    story_result(&s, 0, &(leat_job_result){.outcome = LEAT_WENT_BACK, .bad_record = -1, .partition = 1});
+    story_result(&s, 0, &(leat_engine_job_result){.outcome = LEAT_ENGINE_WENT_BACK, .bad_record = -1, .partition = 1});
     story_told(&s, "pause 0\npause 1\nclaim 0\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->went_back, 1);
     story_end(&s);
@@ -72,7 +72,7 @@ START_TEST(only_the_fenced_partition_is_fenced)
     story_load(&s, 0, 1, 0, 0);
     story_load(&s, 1, 1, 0, 0);
     story_settle(&s);
-    story_result(&s, 0, &(leat_job_result){.outcome = LEAT_FENCED, .bad_record = -1, .partition = 0});
+    story_result(&s, 0, &(leat_engine_job_result){.outcome = LEAT_ENGINE_FENCED, .bad_record = -1, .partition = 0});
     story_told(&s, "batch 0/1:0 1/1:0\npause 0\nconfirm\nbatch 1/1:0\n");
     ck_assert_int_eq(story_job(&s, 0)->batch.parts[0].seq, 2);
     story_end(&s);
@@ -87,7 +87,7 @@ START_TEST(fenced_without_a_name_means_all_of_the_batch)
     story_load(&s, 0, 1, 0, 0);
     story_load(&s, 1, 1, 0, 0);
     story_settle(&s);
-    story_done(&s, 0, LEAT_FENCED);
+    story_done(&s, 0, LEAT_ENGINE_FENCED);
     story_told(&s, "batch 0/1:0 1/1:0\npause 0\nconfirm\npause 1\nconfirm\n");
     story_end(&s);
 }
@@ -102,7 +102,7 @@ START_TEST(a_part_that_is_stale_does_not_spoil_the_others)
     story_load(&s, 1, 1, 0, 0);
     story_settle(&s);
     story_lost(&s, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0 1/1:0\ncommit 1 at 0\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->records_applied, 1);
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_stale, 1);
@@ -119,19 +119,19 @@ START_TEST(contention_together_then_alone_then_later)
     story_load(&s, 0, 1, 0, 0);
     story_load(&s, 0, 2, 1, 1);
     story_settle(&s);
-    story_done(&s, 0, LEAT_CONTENTION);
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION);
     story_told(&s, "batch 0/1:0 0/2:1\nbatch 0/1:0 0/2:1\n");
-    story_done(&s, 0, LEAT_CONTENTION);
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION);
     story_told(&s, "batch 0/1:0\n");
-    story_done(&s, 0, LEAT_CONTENTION);
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION);
     story_told(&s, "batch 0/2:1\n");
     ck_assert_uint_eq(story_view(&s, 0).stalled, 2); /* the second is being tried again */
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
     story_told(&s, "");
     story_wait(&s);
     story_told(&s, "batch 0/1:0\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 1\n");
     /* It is as before. */
     story_load(&s, 0, 1, 2, 2);
@@ -150,9 +150,9 @@ START_TEST(an_outage_waits_and_keeps_the_order)
     story_load(&s, 0, 1, 0, 1);
     story_load(&s, 0, 2, 2, 2);
     story_settle(&s);
-    story_done(&s, 0, LEAT_OUTAGE);
+    story_done(&s, 0, LEAT_ENGINE_OUTAGE);
     story_told(&s, "batch 0/1:0,1 0/2:2\n");
-    ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 1, 3), LEAT_ENGINE_TAKEN);
     story_told(&s, "");
     story_wait(&s);
     story_told(&s, "batch 0/1:0,1,3 0/2:2\n");
@@ -170,35 +170,35 @@ START_TEST(a_refused_record_is_found_by_halving_and_holds_only_its_own)
     story_load(&s, 0, 2, 4, 4);
     story_settle(&s);
     story_told(&s, "batch 0/1:0,1,2,3 0/2:4\n");
-    story_done(&s, 0, LEAT_BAD_DATA); /* because of 2 */
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA); /* because of 2 */
     story_told(&s, "batch 0/1:0,1,2,3\n");
-    story_done(&s, 0, LEAT_BAD_DATA);
+    story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
     story_told(&s, "batch 0/2:4\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0,1\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 1\nbatch 0/1:2\n");
-    story_done(&s, 0, LEAT_DRIFT);
+    story_done(&s, 0, LEAT_ENGINE_DRIFT);
     story_told(&s, ""); /* somebody looks at the tables meanwhile */
     story_wait(&s);
-    story_done(&s, 0, LEAT_DRIFT);
+    story_done(&s, 0, LEAT_ENGINE_DRIFT);
     story_told(&s, "batch 0/1:2\nstalled 0/1 at 2\n");
-    ck_assert_int_eq(s.said.outcome, LEAT_DRIFT);
+    ck_assert_int_eq(s.said.outcome, LEAT_ENGINE_DRIFT);
     ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
     /* Others go on; what is behind it does not. */
     story_read(&s, 0, 2, 5);
     story_told(&s, "batch 0/2:5\n");
     s.now_us++;
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "");
     ck_assert_int_eq(story_view(&s, 0).low, 1);
     /* Somebody mends it. */
     story_wait(&s);
     story_told(&s, "batch 0/1:2\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 2\nbatch 0/1:3\n");
     s.now_us++;
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 5\n");
     story_end(&s);
 }
@@ -212,12 +212,12 @@ START_TEST(a_refused_record_that_is_named_is_isolated_directly)
     story_load(&s, 0, 1, 0, 3);
     story_load(&s, 0, 2, 4, 4);
     story_settle(&s);
-    leat_job_result result = {.outcome = LEAT_DRIFT, .bad_record = 2, .partition = -1};
+    leat_engine_job_result result = {.outcome = LEAT_ENGINE_DRIFT, .bad_record = 2, .partition = -1};
     story_result(&s, 0, &result);
     story_told(&s, "batch 0/1:0,1,2,3 0/2:4\nbatch 0/1:0,1\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 1\nbatch 0/2:4\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:2\n");
     result.bad_record = 0;
     story_result(&s, 0, &result);
@@ -237,11 +237,11 @@ START_TEST(a_held_record_is_said_once_a_minute)
     s.config.retry_max_us = 8000000;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_DRIFT);
+    story_done(&s, 0, LEAT_ENGINE_DRIFT);
     story_wait(&s);
-    story_done(&s, 0, LEAT_DRIFT);
+    story_done(&s, 0, LEAT_ENGINE_DRIFT);
     story_told(&s, "batch 0/1:0\nbatch 0/1:0\nstalled 0/1 at 0\n");
-    ck_assert_uint_eq(story_times_told(&s, LEAT_DRIFT, 130000000, "stalled"), 2);
+    ck_assert_uint_eq(story_times_told(&s, LEAT_ENGINE_DRIFT, 130000000, "stalled"), 2);
     story_end(&s);
 }
 END_TEST
@@ -254,23 +254,23 @@ START_TEST(compaction_writes_what_is_applied_and_keeps_its_needs)
     story_reading(&s, 2);
     story_read(&s, 0, 1, 0);
     story_read(&s, 0, 2, 5);
-    story_done(&s, 1, LEAT_APPLIED);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0\nbatch 0/2:5\n");
     /* Number 1 is open: no base can be above 0. */
     story_pass(&s, 1000);
     story_told(&s, "");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 5\n");
     story_pass(&s, 1000);
     story_told(&s, "compact 0 to 2\n");
-    const leat_compaction *compaction = &story_job(&s, 0)->compaction;
+    const leat_engine_compaction *compaction = &story_job(&s, 0)->compaction;
     ck_assert_int_eq(compaction->low, 5);
     ck_assert_int_eq(compaction->newest.offset, 5);
     ck_assert_int_eq(compaction->newest.at_ms, 1005);
     ck_assert_int_eq(compaction->base_offsets[1], 5); /* never below low */
     ck_assert_int_eq(compaction->base_offsets[2], 5);
     ck_assert_uint_eq(compaction->needs_count, 2);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 100000);
     story_told(&s, ""); /* nothing new, nothing to compact */
     /* The needs stay although the base has passed them. */
@@ -291,27 +291,27 @@ START_TEST(an_idle_partition_is_verified)
     s.config.verify_every_us = 50000;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1000);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0\ncommit 0 at 0\ncompact 0 to 1\n");
     story_pass(&s, 49999);
     story_told(&s, "");
     story_pass(&s, 1);
     story_told(&s, "compact 0 to 1\n");
-    const leat_compaction *compaction = &story_job(&s, 0)->compaction;
+    const leat_engine_compaction *compaction = &story_job(&s, 0)->compaction;
     ck_assert_uint_eq(compaction->needs_count, 1);
     ck_assert_int_eq(compaction->needs[0], 1);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     ck_assert_uint_eq(leat_engine_count(s.engine)->compactions, 1);
     /* What moves meanwhile is not kept waiting. */
     story_read(&s, 0, 1, 1);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1000);
     story_told(&s, "batch 0/1:1\ncommit 0 at 1\ncompact 0 to 2\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 50000);
-    story_done(&s, 0, LEAT_WENT_BACK);
+    story_done(&s, 0, LEAT_ENGINE_WENT_BACK);
     story_told(&s, "compact 0 to 2\npause 0\nclaim 0\n");
     story_end(&s);
 }
@@ -324,13 +324,13 @@ START_TEST(a_compaction_that_fails_comes_again_and_an_unknown_one_claims)
     s.config.compact_every_us = 1000;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1000);
-    story_done(&s, 0, LEAT_CONTENTION);
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION);
     story_told(&s, "batch 0/1:0\ncommit 0 at 0\ncompact 0 to 1\n");
     story_pass(&s, 1000);
     story_told(&s, "compact 0 to 1\n");
-    story_done(&s, 0, LEAT_UNKNOWN);
+    story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
     story_told(&s, "pause 0\nclaim 0\n");
     story_end(&s);
 }

@@ -6,19 +6,19 @@ START_TEST(low_stands_before_the_first_record_held_whatever_is_applied_behind_it
     story s;
     story_begin(&s, 1);
     story_reading(&s, 3);
-    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
     ck_assert_int_eq(story_view(&s, 0).low, -1);
-    ck_assert_int_eq(story_read(&s, 0, 2, 10), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 0, 3, 11), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 10), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 3, 11), LEAT_ENGINE_TAKEN);
     story_told(&s, "batch 0/1:0\nbatch 0/2:10\nbatch 0/3:11\n");
-    story_done(&s, 1, LEAT_APPLIED);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
     ck_assert_int_eq(story_view(&s, 0).low, -1);
     ck_assert_int_eq(story_view(&s, 0).oldest_ms, 1000);
-    story_done(&s, 0, LEAT_APPLIED); /* between 0 and 11 everything is applied, and 1 to 9 hold no record */
+    story_done(&s, 0, LEAT_ENGINE_APPLIED); /* between 0 and 11 everything is applied, and 1 to 9 hold no record */
     story_told(&s, "commit 0 at 10\n");
     ck_assert_int_eq(story_view(&s, 0).oldest_ms, 1011);
     story_pass(&s, 1);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 11\n");
     ck_assert_int_eq(story_view(&s, 0).oldest_ms, 0);
     story_end(&s);
@@ -31,11 +31,11 @@ START_TEST(a_record_refused_for_room_is_not_passed)
     story_begin(&s, 1);
     s.config.records_max = 1;
     story_reading(&s, 1);
-    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_TAKEN);
-    ck_assert_int_eq(story_read(&s, 0, 2, 5), LEAT_FULL); /* 1 to 4 hold no record, 5 does */
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 5), LEAT_ENGINE_FULL); /* 1 to 4 hold no record, 5 does */
     ck_assert_int_eq(story_view(&s, 0).position, 1);
     s.size = 0;
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nresume 0\n");
     ck_assert_int_eq(story_view(&s, 0).low, 0);
     story_end(&s);
@@ -49,22 +49,22 @@ START_TEST(a_compaction_needs_all_subpartitions_and_raises_no_idle_one)
     s.config.compact_every_us = 1000;
     story_reading(&s, 3);
     for (uint32_t i = 0; i < 3; i++)
-        ck_assert_int_eq(story_read(&s, 0, 1 + i, i), LEAT_TAKEN);
-    story_done(&s, 1, LEAT_APPLIED); /* seq 2 */
-    story_done(&s, 1, LEAT_APPLIED); /* seq 3 */
-    story_done(&s, 0, LEAT_CONTENTION);
+        ck_assert_int_eq(story_read(&s, 0, 1 + i, i), LEAT_ENGINE_TAKEN);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED); /* seq 2 */
+    story_done(&s, 1, LEAT_ENGINE_APPLIED); /* seq 3 */
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION);
     s.size = 0;
-    story_done(&s, 0, LEAT_CONTENTION); /* stuck from here on: one applied, one stuck, one idle since */
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION); /* stuck from here on: one applied, one stuck, one idle since */
     story_pass(&s, 1000);
     uint32_t at = s.open_count - 1;
-    const leat_compaction *compaction = &story_job(&s, at)->compaction;
-    ck_assert_int_eq(story_job(&s, at)->kind, LEAT_JOB_COMPACT);
+    const leat_engine_compaction *compaction = &story_job(&s, at)->compaction;
+    ck_assert_int_eq(story_job(&s, at)->kind, LEAT_ENGINE_JOB_COMPACT);
     ck_assert_int_eq(compaction->low, -1);
     ck_assert_int_eq(compaction->newest.offset, 2);
     ck_assert_uint_eq(compaction->needs_count, 2);
     ck_assert_int_eq(compaction->needs[0], 2);
     ck_assert_int_eq(compaction->needs[1], 3);
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         ck_assert_int_eq(compaction->base_offsets[i], i == 2 ? 1 : i == 3 ? 2 : -1);
     story_end(&s);
 }
@@ -78,19 +78,19 @@ START_TEST(what_was_only_skipped_is_written_with_a_seq_of_its_own)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    int64_t base[LEAT_PROGRESS_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    int64_t base[LEAT_ENGINE_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         base[i] = i == 1 ? 6 : 4;
-    leat_progress progress;
-    leat_progress_begin(&progress, (leat_claim){{1}}, 1, 9, base, 4, (leat_newest){6, 1006, -1});
+    leat_engine_progress progress;
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 9, base, 4, (leat_engine_newest){6, 1006, -1});
     story_claimed(&s, 0, &progress);
-    ck_assert_int_eq(story_read(&s, 0, 1, 5), LEAT_SKIPPED);
-    ck_assert_int_eq(story_read(&s, 0, 1, 6), LEAT_SKIPPED);
+    ck_assert_int_eq(story_read(&s, 0, 1, 5), LEAT_ENGINE_SKIPPED);
+    ck_assert_int_eq(story_read(&s, 0, 1, 6), LEAT_ENGINE_SKIPPED);
     s.size = 0;
     story_pass(&s, 1000);
     story_told(&s, "commit 0 at 6\ncompact 0 to 10\n");
     ck_assert_int_eq(story_job(&s, 0)->compaction.low, 6);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 10000);
     story_told(&s, ""); /* and then there is nothing more to say */
     story_end(&s);
@@ -103,15 +103,15 @@ START_TEST(a_subpartition_waits_when_its_first_record_has_been_held_for_long)
     story_begin(&s, 1);
     story_reading(&s, 1);
     ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
-    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_TAKEN);
-    s.now_us += LEAT_LONG_US;
-    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 1, 0), LEAT_ENGINE_TAKEN);
+    s.now_us += LEAT_ENGINE_LONG_WAIT_US;
+    ck_assert_int_eq(story_read(&s, 0, 1, 1), LEAT_ENGINE_TAKEN);
     ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
     s.now_us++;
-    ck_assert_int_eq(story_read(&s, 0, 2, 2), LEAT_TAKEN);
+    ck_assert_int_eq(story_read(&s, 0, 2, 2), LEAT_ENGINE_TAKEN);
     ck_assert(leat_engine_waits(s.engine, 0, 640 + 1));
     ck_assert(!leat_engine_waits(s.engine, 0, 640 + 2));
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     ck_assert(!leat_engine_waits(s.engine, 0, 640 + 1));
     story_end(&s);
 }
@@ -123,21 +123,21 @@ enum { MILLION = 1000000, STUCK = 17 };
 
 typedef struct crowd {
     leat_engine *engine;
-    const leat_job *stuck; /* the batch that waits for a row */
+    const leat_engine_job *stuck; /* the batch that waits for a row */
     uint64_t applied;
 } crowd;
 
-static bool is_stuck(const leat_job *job)
+static bool is_stuck(const leat_engine_job *job)
 {
-    return job->kind == LEAT_JOB_BATCH && job->batch.records[0].offset == STUCK;
+    return job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.records[0].offset == STUCK;
 }
 
 static void crowd_settle(crowd *c, int64_t now_us)
 {
-    leat_effect effect;
+    leat_engine_effect effect;
     void *payloads[64];
     while (leat_engine_next(c->engine, &effect)) {
-        if (effect.kind != LEAT_RUN)
+        if (effect.kind != LEAT_ENGINE_RUN)
             continue;
         if (is_stuck(effect.job)) {
             c->stuck = effect.job;
@@ -145,22 +145,22 @@ static void crowd_settle(crowd *c, int64_t now_us)
         }
         c->applied += effect.job->batch.record_count;
         leat_engine_job_done(c->engine, now_us, effect.job->id,
-                             &(leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1});
+                             &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1});
     }
     while (leat_engine_released(c->engine, payloads, 64) > 0)
         continue;
 }
 
-static leat_taken crowd_offer(crowd *c, int64_t now_us, int64_t offset)
+static leat_engine_taken crowd_offer(crowd *c, int64_t now_us, int64_t offset)
 {
     /* Nothing but the stuck record is in its subpartition. */
-    uint64_t subpartition = offset == STUCK ? 0 : 1 + (uint64_t)offset % (LEAT_PROGRESS_SUBPARTITIONS - 1);
+    uint64_t subpartition = offset == STUCK ? 0 : 1 + (uint64_t)offset % (LEAT_ENGINE_SUBPARTITIONS - 1);
     leat_engine_record record = {.offset = offset, .accepted_ms = 1 + offset, .epoch = -1, .hash = subpartition, .bytes = 100,
                                  .payload = c};
     return leat_engine_record_read(c->engine, now_us, &record);
 }
 
-static void crowd_claim(story *s, crowd *c, const leat_progress *progress)
+static void crowd_claim(story *s, crowd *c, const leat_engine_progress *progress)
 {
     story_start(s);
     story_slots(s, 0, 4);
@@ -177,11 +177,11 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
     s.config.records_max = 128;
     s.config.commit_every_us = 1000;
     s.config.compact_every_us = 5000000;
-    leat_progress progress = story_nothing(&s);
+    leat_engine_progress progress = story_nothing(&s);
     crowd_claim(&s, &c, &progress);
     int64_t now_us = 0;
     for (int64_t offset = 0; offset < MILLION; offset++) {
-        LEAT_ASSERT(crowd_offer(&c, now_us += 10, offset) == LEAT_TAKEN);
+        LEAT_ASSERT(crowd_offer(&c, now_us += 10, offset) == LEAT_ENGINE_TAKEN);
         crowd_settle(&c, now_us);
     }
     ck_assert_uint_eq(story_view(&s, 0).records, 1); /* nothing is kept of what is applied */
@@ -191,26 +191,26 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
     ck_assert_ptr_nonnull(c.stuck);
 
     /* The worker dies. What the shard has is the base of the batches that were applied; the log is read from the stuck record. */
-    int64_t offsets[LEAT_PROGRESS_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         offsets[i] = STUCK - 1;
-    for (int64_t offset = MILLION - LEAT_PROGRESS_SUBPARTITIONS; offset < MILLION; offset++)
-        offsets[1 + offset % (LEAT_PROGRESS_SUBPARTITIONS - 1)] = offset;
+    for (int64_t offset = MILLION - LEAT_ENGINE_SUBPARTITIONS; offset < MILLION; offset++)
+        offsets[1 + offset % (LEAT_ENGINE_SUBPARTITIONS - 1)] = offset;
     leat_engine_lost(c.engine, now_us, 0);
     crowd_settle(&c, now_us);
     story_end(&s);
     s.open_count = 0;
     s.size = 0;
-    leat_progress_begin(&progress, (leat_claim){{2}}, 2, MILLION, offsets, STUCK - 1, (leat_newest){MILLION - 1, MILLION, -1});
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{2}}, 2, MILLION, offsets, STUCK - 1, (leat_engine_newest){MILLION - 1, MILLION, -1});
     crowd_claim(&s, &c, &progress);
     story_told(&s, "claim 0\ncommit 0 at 16\nseek 0 from 17\n");
     for (int64_t offset = STUCK; offset < MILLION; offset++) {
-        LEAT_ASSERT(crowd_offer(&c, now_us, offset) == (offset == STUCK ? LEAT_TAKEN : LEAT_SKIPPED));
+        LEAT_ASSERT(crowd_offer(&c, now_us, offset) == (offset == STUCK ? LEAT_ENGINE_TAKEN : LEAT_ENGINE_SKIPPED));
         crowd_settle(&c, now_us);
     }
     ck_assert_uint_eq(c.applied, 0);
     leat_engine_job_done(c.engine, now_us, c.stuck->id,
-                         &(leat_job_result){.outcome = LEAT_APPLIED, .bad_record = -1, .partition = -1});
+                         &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1});
     crowd_settle(&c, now_us);
     ck_assert_int_eq(story_view(&s, 0).low, MILLION - 1);
     leat_engine_validate(c.engine);

@@ -8,7 +8,7 @@ START_TEST(defaults_make_an_engine)
     story_start(&s);
     ck_assert_uint_gt(leat_engine_memory(s.engine), s.config.records_max);
     ck_assert_int_eq(leat_engine_deadline(s.engine), INT64_MAX);
-    ck_assert_int_eq(story_view(&s, 3).state, LEAT_UNASSIGNED);
+    ck_assert_int_eq(story_view(&s, 3).state, LEAT_ENGINE_UNASSIGNED);
     story_end(&s);
     leat_engine_free(NULL);
 }

@@ -1,28 +1,28 @@
 #include "engine/retry.h"
 #include "story.h"
 
-static leat_verdict failed(leat_retry *retry, leat_outcome outcome, uint32_t queues, uint32_t records, int32_t culprit)
+static leat_retry_verdict failed(leat_retry *retry, leat_engine_outcome outcome, uint32_t queues, uint32_t records, int32_t culprit)
 {
     return leat_retry_failed(retry, outcome, &(leat_attempt){.queues = queues, .records = records, .culprit = culprit,
-                                                             .looked_us = INT64_MAX, .patience_us = 1000});
+                                                             .catalog_read_us = INT64_MAX, .patience_us = 1000});
 }
 
 /* One record, alone in its batch. */
-static leat_verdict refused_at(leat_retry *retry, leat_outcome outcome, int64_t now_us, int64_t looked_us)
+static leat_retry_verdict refused_at(leat_retry *retry, leat_engine_outcome outcome, int64_t now_us, int64_t catalog_read_us)
 {
     return leat_retry_failed(retry, outcome, &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us,
-                                                             .looked_us = looked_us, .patience_us = 1000});
+                                                             .catalog_read_us = catalog_read_us, .patience_us = 1000});
 }
 
 START_TEST(contention_goes_from_together_to_alone_to_later)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(failed(&retry, LEAT_CONTENTION, 3, 5, -1), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 3, 5, -1), LEAT_AGAIN);
     ck_assert(!retry.alone);
-    ck_assert_int_eq(failed(&retry, LEAT_CONTENTION, 3, 5, -1), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 3, 5, -1), LEAT_AGAIN);
     ck_assert(retry.alone);
-    ck_assert_int_eq(failed(&retry, LEAT_CONTENTION, 1, 5, -1), LEAT_LATER);
-    ck_assert_int_eq(failed(&retry, LEAT_CONTENTION, 1, 5, -1), LEAT_HELD); /* by then it is worth a word */
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_LATER);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_HELD); /* by then it is worth a word */
     ck_assert_uint_eq(retry.delays, 2);
     leat_retry_applied(&retry, 5, 100);
     ck_assert(!retry.held && !retry.alone && retry.delays == 0 && retry.contentions == 0);
@@ -35,7 +35,7 @@ static uint32_t hunt(uint32_t records, uint32_t bad)
     leat_retry retry = {0};
     uint32_t attempts = 1;
     uint32_t done = 0;
-    ck_assert_int_eq(failed(&retry, LEAT_BAD_DATA, 4, records, -1), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_BAD_DATA, 4, records, -1), LEAT_AGAIN);
     for (;; attempts++) {
         ck_assert(retry.alone);
         uint32_t count = retry.limit > 0 && retry.limit < records - done ? retry.limit : records - done;
@@ -44,7 +44,7 @@ static uint32_t hunt(uint32_t records, uint32_t bad)
             done += count;
             continue;
         }
-        leat_verdict verdict = failed(&retry, LEAT_BAD_DATA, 1, count, -1);
+        leat_retry_verdict verdict = failed(&retry, LEAT_ENGINE_BAD_DATA, 1, count, -1);
         if (verdict == LEAT_DEAD) {
             ck_assert_uint_eq(done, bad);
             return attempts;
@@ -64,14 +64,14 @@ END_TEST
 START_TEST(a_named_one_goes_after_its_prefix_and_alone)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(failed(&retry, LEAT_DRIFT, 2, 10, 7), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_DRIFT, 2, 10, 7), LEAT_AGAIN);
     ck_assert_uint_eq(retry.limit, 7);
     leat_retry_applied(&retry, 4, 100); /* bytes cut it short */
     ck_assert_uint_eq(retry.limit, 3);
     leat_retry_applied(&retry, 3, 100);
     ck_assert_uint_eq(retry.limit, 1);
     ck_assert(retry.alone);
-    ck_assert_int_eq(failed(&retry, LEAT_DRIFT, 1, 1, 0), LEAT_LATER);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_DRIFT, 1, 1, 0), LEAT_LATER);
 }
 END_TEST
 
@@ -79,11 +79,11 @@ START_TEST(contention_alone_takes_half_each_time)
 {
     leat_retry retry = {0};
     for (int i = 0; i < 2; i++)
-        failed(&retry, LEAT_CONTENTION, 3, 100, -1);
+        failed(&retry, LEAT_ENGINE_CONTENTION, 3, 100, -1);
     ck_assert_uint_eq(retry.limit, 0);
     uint32_t limits[] = {50, 25, 12, 6, 3, 1, 1};
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        failed(&retry, LEAT_CONTENTION, 1, retry.limit > 0 ? retry.limit : 100, -1);
+        failed(&retry, LEAT_ENGINE_CONTENTION, 1, retry.limit > 0 ? retry.limit : 100, -1);
         ck_assert_uint_eq(retry.limit, limits[i]);
     }
     leat_retry_applied(&retry, 1, 100);
@@ -94,8 +94,8 @@ END_TEST
 START_TEST(what_the_database_refuses_is_dead_at_once)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
-    ck_assert_int_eq(leat_retry_bury(&retry, LEAT_BAD_DATA), LEAT_AGAIN);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
+    ck_assert_int_eq(leat_retry_bury(&retry, LEAT_ENGINE_BAD_DATA), LEAT_AGAIN);
     ck_assert(retry.dead && retry.alone && retry.limit == 1);
     leat_retry_applied(&retry, 1, 100);
     ck_assert(!retry.dead && !retry.refused && !retry.alone);
@@ -105,30 +105,30 @@ END_TEST
 START_TEST(what_leat_refuses_is_dead_once_somebody_has_looked_since)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, 50), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60, 50), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 70, 50), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 50), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60, 50), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 70, 50), LEAT_LATER);
     ck_assert_uint_eq(retry.delays, 1); /* the shortest back-off */
     ck_assert(!retry.held);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 80, 51), LEAT_DEAD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 80, 51), LEAT_DEAD);
 }
 END_TEST
 
 START_TEST(that_nobody_looks_is_said_in_the_end)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, 10), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60000049, 10), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60000050, 10), LEAT_HELD);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60000060, 60000055), LEAT_DEAD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 10), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000049, 10), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000050, 10), LEAT_HELD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000060, 60000055), LEAT_DEAD);
 }
 END_TEST
 
 /* The record was read at `read_us`; patience is 1,000. */
-static leat_verdict not_yet_at(leat_retry *retry, int64_t read_us, int64_t now_us, bool preceded)
+static leat_retry_verdict not_yet_at(leat_retry *retry, int64_t read_us, int64_t now_us, bool preceded)
 {
-    return leat_retry_failed(retry, LEAT_NOT_YET, &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us,
-                             .read_us = read_us, .preceded = preceded, .looked_us = INT64_MAX, .patience_us = 1000});
+    return leat_retry_failed(retry, LEAT_ENGINE_NOT_YET, &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us,
+                             .read_us = read_us, .preceded = preceded, .catalog_read_us = INT64_MAX, .patience_us = 1000});
 }
 
 START_TEST(not_yet_is_dead_when_patience_is_over_since_it_was_read)
@@ -179,9 +179,9 @@ START_TEST(who_precedes_whom)
     ck_assert(leat_retry_precedes(&idle, 50, 50) && leat_retry_precedes(&idle, 49, 50) && !leat_retry_precedes(&idle, 51, 50));
     not_yet_at(&waits, 50, 60, false);
     ck_assert(leat_retry_precedes(&waits, 50, 51) && !leat_retry_precedes(&waits, 50, 50)); /* never each other */
-    refused_at(&stuck, LEAT_DRIFT, 60, INT64_MAX);
+    refused_at(&stuck, LEAT_ENGINE_DRIFT, 60, INT64_MAX);
     for (int i = 0; i < 3; i++)
-        failed(&locked, LEAT_CONTENTION, 1, 1, -1);
+        failed(&locked, LEAT_ENGINE_CONTENTION, 1, 1, -1);
     ck_assert(!leat_retry_precedes(&stuck, 10, 50) && !leat_retry_precedes(&locked, 10, 50));
 }
 END_TEST
@@ -196,7 +196,7 @@ START_TEST(it_is_tried_when_its_patience_ends)
     attempt.now_us = 1050;
     ck_assert_int_eq(leat_retry_cut_us(&retry, &attempt, 5000), 5000);
     leat_retry drifts = {0};
-    refused_at(&drifts, LEAT_DRIFT, 60, INT64_MAX);
+    refused_at(&drifts, LEAT_ENGINE_DRIFT, 60, INT64_MAX);
     attempt.now_us = 60;
     ck_assert_int_eq(leat_retry_cut_us(&drifts, &attempt, 5000), 5000);
 }
@@ -205,7 +205,7 @@ END_TEST
 /* What it lacks could not come meanwhile. */
 START_TEST(patience_begins_anew_after_another_refusal)
 {
-    static const leat_outcome others[] = {LEAT_DRIFT, LEAT_OUTAGE, LEAT_NOT_UNDERSTOOD};
+    static const leat_engine_outcome others[] = {LEAT_ENGINE_DRIFT, LEAT_ENGINE_OUTAGE, LEAT_ENGINE_NOT_UNDERSTOOD};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         leat_retry retry = {0};
         ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_LATER);
@@ -225,11 +225,11 @@ START_TEST(patience_begins_anew_after_another_refusal)
 END_TEST
 
 /* A record error of a record that was read at 0; so many of its table were applied before. */
-static leat_verdict record_error_at(leat_retry *retry, int64_t now_us, uint64_t table_applied, bool preceded)
+static leat_retry_verdict record_error_at(leat_retry *retry, int64_t now_us, uint64_t table_applied, bool preceded)
 {
-    return leat_retry_failed(retry, LEAT_RECORD_ERROR,
+    return leat_retry_failed(retry, LEAT_ENGINE_RECORD_ERROR,
                              &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us, .preceded = preceded,
-                                             .table_applied = table_applied, .looked_us = INT64_MAX, .patience_us = 1000});
+                                             .table_applied = table_applied, .catalog_read_us = INT64_MAX, .patience_us = 1000});
 }
 
 START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
@@ -245,16 +245,16 @@ START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
     record_error_at(&next, 50, 7, false);
     ck_assert_int_eq(record_error_at(&next, 999, 8, false), LEAT_HELD);
     ck_assert_int_eq(record_error_at(&next, 1000, 8, false), LEAT_DEAD);
-    leat_retry_bury(&next, LEAT_RECORD_ERROR);
-    refused_at(&next, LEAT_OUTAGE, 1001, INT64_MAX);
+    leat_retry_bury(&next, LEAT_ENGINE_RECORD_ERROR);
+    refused_at(&next, LEAT_ENGINE_OUTAGE, 1001, INT64_MAX);
     ck_assert_int_eq(record_error_at(&next, 3000, 9, false), LEAT_HELD);
 }
 END_TEST
 
-static leat_verdict outage_of(leat_retry *retry, uint32_t queues, uint32_t records, bool of_rows, uint64_t shard_applied)
+static leat_retry_verdict outage_of(leat_retry *retry, uint32_t queues, uint32_t records, bool of_rows, uint64_t shard_applied)
 {
-    return leat_retry_failed(retry, LEAT_OUTAGE, &(leat_attempt){.queues = queues, .records = records, .culprit = -1,
-                             .of_rows = of_rows, .shard_applied = shard_applied, .looked_us = INT64_MAX, .patience_us = 1000});
+    return leat_retry_failed(retry, LEAT_ENGINE_OUTAGE, &(leat_attempt){.queues = queues, .records = records, .culprit = -1,
+                             .of_rows = of_rows, .shard_applied = shard_applied, .catalog_read_us = INT64_MAX, .patience_us = 1000});
 }
 
 START_TEST(an_outage_of_leat_s_own_statements_narrows_nothing)
@@ -292,23 +292,23 @@ END_TEST
 START_TEST(a_race_is_tried_again_twice_and_then_waits)
 {
     leat_retry retry = {0};
-    leat_attempt attempt = {.queues = 1, .records = 1, .culprit = -1, .races = true, .looked_us = INT64_MAX, .patience_us = 1000};
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_AGAIN);
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_AGAIN);
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_LATER);
+    leat_attempt attempt = {.queues = 1, .records = 1, .culprit = -1, .races = true, .catalog_read_us = INT64_MAX, .patience_us = 1000};
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_AGAIN);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_AGAIN);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_LATER);
     ck_assert(retry.waiting);
     attempt.now_us = 1000;
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_NOT_YET, &attempt), LEAT_DEAD);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_DEAD);
 }
 END_TEST
 
 START_TEST(drift_is_never_dead)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_DRIFT, 50, INT64_MAX), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_DRIFT, 50, INT64_MAX), LEAT_LATER);
     ck_assert(!retry.held);
     for (int64_t at = 100; at < 100000; at += 1000)
-        ck_assert_int_eq(refused_at(&retry, LEAT_DRIFT, at, INT64_MAX), LEAT_HELD);
+        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_DRIFT, at, INT64_MAX), LEAT_HELD);
     ck_assert(retry.held && !retry.dead);
 }
 END_TEST
@@ -316,17 +316,17 @@ END_TEST
 START_TEST(a_dead_letter_that_fails_is_one_no_more)
 {
     static const struct {
-        leat_outcome outcome;
-        leat_verdict verdict;
-    } cases[] = {{LEAT_CONTENTION, LEAT_LATER}, {LEAT_OUTAGE, LEAT_LATER},    {LEAT_BAD_DATA, LEAT_HELD},
-                 {LEAT_NOT_YET, LEAT_HELD},     {LEAT_DRIFT, LEAT_HELD},      {LEAT_NOT_UNDERSTOOD, LEAT_HALT}};
+        leat_engine_outcome outcome;
+        leat_retry_verdict verdict;
+    } cases[] = {{LEAT_ENGINE_CONTENTION, LEAT_LATER}, {LEAT_ENGINE_OUTAGE, LEAT_LATER},    {LEAT_ENGINE_BAD_DATA, LEAT_HELD},
+                 {LEAT_ENGINE_NOT_YET, LEAT_HELD},     {LEAT_ENGINE_DRIFT, LEAT_HELD},      {LEAT_ENGINE_NOT_UNDERSTOOD, LEAT_HALT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         leat_retry retry = {0};
-        ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
-        leat_retry_bury(&retry, LEAT_BAD_DATA);
+        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
+        leat_retry_bury(&retry, LEAT_ENGINE_BAD_DATA);
         ck_assert_int_eq(refused_at(&retry, cases[i].outcome, 51, INT64_MAX), cases[i].verdict);
         ck_assert(!retry.dead && retry.alone && retry.limit == 1);
-        ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 52, INT64_MAX), LEAT_DEAD);
+        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 52, INT64_MAX), LEAT_DEAD);
     }
 }
 END_TEST
@@ -335,20 +335,20 @@ END_TEST
 START_TEST(after_a_dead_letter_that_fails_somebody_has_to_look_again)
 {
     leat_retry retry = {0};
-    refused_at(&retry, LEAT_BAD_DATA, 50, 40);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 60, 55), LEAT_DEAD);
-    leat_retry_bury(&retry, LEAT_BAD_DATA);
-    refused_at(&retry, LEAT_OUTAGE, 70, INT64_MAX);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 80, 55), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_BAD_DATA, 90, 85), LEAT_DEAD);
+    refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 40);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60, 55), LEAT_DEAD);
+    leat_retry_bury(&retry, LEAT_ENGINE_BAD_DATA);
+    refused_at(&retry, LEAT_ENGINE_OUTAGE, 70, INT64_MAX);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 80, 55), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 90, 85), LEAT_DEAD);
 }
 END_TEST
 
 START_TEST(what_is_not_understood_is_not_hunted_down)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(failed(&retry, LEAT_NOT_UNDERSTOOD, 3, 5, -1), LEAT_HALT);
-    ck_assert_int_eq(failed(&retry, LEAT_NOT_UNDERSTOOD, 1, 5, 2), LEAT_HALT);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_NOT_UNDERSTOOD, 3, 5, -1), LEAT_HALT);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_NOT_UNDERSTOOD, 1, 5, 2), LEAT_HALT);
     ck_assert(retry.alone && retry.limit == 0 && retry.suspects == 0 && !retry.refused);
 }
 END_TEST
@@ -356,7 +356,7 @@ END_TEST
 START_TEST(the_limit_grows_back)
 {
     leat_retry retry = {0};
-    failed(&retry, LEAT_BAD_DATA, 1, 1, -1);
+    failed(&retry, LEAT_ENGINE_BAD_DATA, 1, 1, -1);
     uint32_t limits[] = {2, 4, 8, 0};
     for (size_t i = 0; i < 4; i++) {
         leat_retry_applied(&retry, 1, 16);
@@ -370,7 +370,7 @@ START_TEST(others_are_not_blamed_for_a_named_one)
 {
     leat_retry retry = {0};
     leat_attempt attempt = {.queues = 2, .records = 3, .culprit = -1, .elsewhere = true};
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_BAD_DATA, &attempt), LEAT_AGAIN);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_BAD_DATA, &attempt), LEAT_AGAIN);
     ck_assert(!retry.alone && retry.limit == 0);
 }
 END_TEST

@@ -13,16 +13,16 @@ START_TEST(a_revoke_waits_for_batches_then_compacts_then_commits)
     story_told(&s, "batch 0/1:0\nbatch 0/2:2\n");
     story_revoked(&s, 0);
     story_told(&s, "pause 0\n");
-    ck_assert_int_eq(story_view(&s, 0).state, LEAT_REVOKING);
-    ck_assert_int_eq(story_read(&s, 0, 3, 3), LEAT_SKIPPED);
-    story_done(&s, 0, LEAT_APPLIED);
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_ENGINE_REVOKING);
+    ck_assert_int_eq(story_read(&s, 0, 3, 3), LEAT_ENGINE_SKIPPED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "compact 0 to 2\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "revoked 0\n");
     ck_assert_uint_eq(s.released, 3);
-    ck_assert_int_eq(story_view(&s, 0).state, LEAT_UNASSIGNED);
+    ck_assert_int_eq(story_view(&s, 0).state, LEAT_ENGINE_UNASSIGNED);
     ck_assert_int_eq(leat_engine_deadline(s.engine), INT64_MAX);
     story_end(&s);
 }
@@ -35,12 +35,12 @@ START_TEST(a_revoke_commits_what_was_not_told_yet)
     s.config.commit_every_us = 1000000;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_read(&s, 0, 1, 1);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     s.size = 0;
     story_revoked(&s, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "pause 0\ncompact 0 to 2\ncommit 0 at 1\nrevoked 0\n");
     story_end(&s);
 }
@@ -53,7 +53,7 @@ START_TEST(a_revoke_does_not_wait_for_ever)
     s.config.drain_us = 1000;
     story_reading(&s, 2);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_read(&s, 0, 1, 1);
     s.size = 0;
     story_revoked(&s, 0);
@@ -64,8 +64,8 @@ START_TEST(a_revoke_does_not_wait_for_ever)
     story_pass(&s, 1000);
     story_told(&s, "revoked 0\n");
     /* Both come back in the end, and count for nothing. */
-    story_done(&s, 0, LEAT_APPLIED);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "");
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_stale, 2);
     story_end(&s);
@@ -94,7 +94,7 @@ START_TEST(a_claim_in_flight_is_waited_for_and_nothing_more)
     story_assigned(&s, 0);
     story_revoked(&s, 0);
     story_told(&s, "claim 0\n");
-    leat_progress progress = story_nothing(&s);
+    leat_engine_progress progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
     story_told(&s, "revoked 0\n");
     story_end(&s);
@@ -108,7 +108,7 @@ START_TEST(unknown_during_a_revoke_ends_it)
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
     story_revoked(&s, 0);
-    story_done(&s, 0, LEAT_UNKNOWN);
+    story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
     story_told(&s, "batch 0/1:0\npause 0\nrevoked 0\n");
     ck_assert_uint_eq(s.released, 1);
     story_end(&s);
@@ -135,7 +135,7 @@ START_TEST(lost_drops_at_once_and_says_nothing)
     s.config.commit_every_us = 1000000;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_read(&s, 0, 1, 1);
     story_read(&s, 0, 1, 2);
     s.size = 0;
@@ -143,7 +143,7 @@ START_TEST(lost_drops_at_once_and_says_nothing)
     story_told(&s, "");
     ck_assert_uint_eq(s.released, 3);
     story_assigned(&s, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "claim 0\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_stale, 1);
     story_end(&s);
@@ -160,8 +160,8 @@ START_TEST(drain_revokes_all_and_says_so)
     leat_engine_drain(s.engine, s.now_us);
     story_settle(&s);
     story_told(&s, "batch 1/1:0\nrevoked 0\npause 1\n");
-    story_done(&s, 0, LEAT_APPLIED);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 1 at 0\ncompact 1 to 1\nrevoked 1\ndrained\n");
     story_assigned(&s, 2);
     story_pass(&s, 1000000);

@@ -13,7 +13,7 @@ START_TEST(a_free_connection_takes_what_waits)
     story_read(&s, 0, 9, 2);
     story_read(&s, 0, 9, 3);
     story_told(&s, "");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nbatch 0/1:1 0/9:2,3\n");
     story_end(&s);
 }
@@ -28,7 +28,7 @@ START_TEST(a_subpartition_is_in_one_batch_at_a_time)
     story_read(&s, 0, 1, 1);
     story_read(&s, 0, 2, 2);
     story_told(&s, "batch 0/1:0\nbatch 0/2:2\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nbatch 0/1:1\n");
     story_end(&s);
 }
@@ -46,7 +46,7 @@ START_TEST(a_batch_is_sorted_by_partition_subpartition_and_offset)
     story_load(&s, 1, 5, 0, 0);
     story_settle(&s);
     story_told(&s, "batch 0/60:0 1/5:0 2/3:2,3 2/7:0,1,4\n");
-    const leat_batch *batch = &story_job(&s, 0)->batch;
+    const leat_engine_batch *batch = &story_job(&s, 0)->batch;
     ck_assert_uint_eq(batch->part_count, 3);
     ck_assert_uint_eq(batch->parts[2].count, 2);
     ck_assert_int_eq(batch->parts[2].offsets[0], 3);
@@ -68,7 +68,7 @@ START_TEST(the_deepest_go_first)
     story_load(&s, 0, 3, 5, 6);
     story_settle(&s);
     story_told(&s, "batch 0/2:1,2,3,4\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0 0/3:5,6\n");
     story_end(&s);
 }
@@ -88,10 +88,10 @@ START_TEST(who_has_waited_too_long_goes_before_the_deepest)
     story_load(&s, 0, 3, 2, 5);
     story_told(&s, "batch 0/1:0\n");
     s.now_us = 100;
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nbatch 0/3:2,3\n");
     s.now_us = 101;
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/2:1 0/3:4\n");
     story_end(&s);
 }
@@ -103,13 +103,13 @@ START_TEST(bytes_bound_a_batch_but_one_record_always_goes)
     story_begin(&s, 1);
     s.config.batch_bytes_max = 100;
     story_reading(&s, 1);
-    ck_assert_int_eq(story_read_sized(&s, 0, 1, 0, 500), LEAT_TAKEN);
-    ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 60), LEAT_TAKEN);
-    ck_assert_int_eq(story_read_sized(&s, 0, 1, 2, 40), LEAT_TAKEN);
-    ck_assert_int_eq(story_read_sized(&s, 0, 1, 3, 1), LEAT_TAKEN);
+    ck_assert_int_eq(story_read_sized(&s, 0, 1, 0, 500), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read_sized(&s, 0, 1, 1, 60), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read_sized(&s, 0, 1, 2, 40), LEAT_ENGINE_TAKEN);
+    ck_assert_int_eq(story_read_sized(&s, 0, 1, 3, 1), LEAT_ENGINE_TAKEN);
     story_settle(&s);
-    story_done(&s, 0, LEAT_APPLIED);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:0\ncommit 0 at 0\nbatch 0/1:1,2\nbatch 0/1:3\n");
     story_end(&s);
 }
@@ -122,13 +122,13 @@ START_TEST(claims_go_before_batches)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    leat_progress progress = story_nothing(&s);
+    leat_engine_progress progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
     story_read(&s, 0, 1, 0);
     story_read(&s, 0, 1, 1);
     story_assigned(&s, 1);
     story_told(&s, "claim 0\nseek 0 from -1\nbatch 0/1:0\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\nclaim 1\n");
     story_end(&s);
 }
@@ -143,18 +143,18 @@ START_TEST(compactions_wait_for_batches_until_they_are_overdue)
     story_reading(&s, 1);
     int64_t offset = 0;
     story_read(&s, 0, 1, offset++);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     s.size = 0;
     story_read(&s, 0, 1, offset++);
     story_read(&s, 0, 1, offset++);
     story_pass(&s, 1999);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:1\nbatch 0/1:2\n");
     story_read(&s, 0, 1, offset++);
     story_pass(&s, 1);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "compact 0 to 3\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/1:3\n");
     story_end(&s);
 }
@@ -170,19 +170,19 @@ START_TEST(what_only_verifies_waits_for_batches_for_longer)
     s.config.commit_every_us = 1000000;
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1000);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     s.size = 0; /* partition 0 is compacted, and will be verified 50 ms from now; partition 1 a little earlier: */
     story_pass(&s, 49500);
     story_told(&s, "compact 1 to 0\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_read(&s, 1, 1, 0);
     story_read(&s, 1, 2, 1);
     story_pass(&s, 3000);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 1/1:0\ncommit 1 at 0\nbatch 1/2:1\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "compact 0 to 1\n");
     story_end(&s);
 }
@@ -199,10 +199,10 @@ START_TEST(fewer_connections_run_fewer_jobs)
     for (uint32_t i = 0; i < 3; i++)
         story_read(&s, 0, i, 10 + i);
     story_told(&s, "batch 0/0:0\nbatch 0/1:1\nbatch 0/2:2\n");
-    story_done(&s, 0, LEAT_APPLIED);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 0\n");
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/0:10 0/1:11 0/2:12\n");
     story_end(&s);
 }
@@ -220,7 +220,7 @@ START_TEST(jobs_are_bounded_over_all_shards_and_shards_take_turns)
     story_slots(&s, 1, 4);
     for (uint32_t i = 0; i < 2; i++) {
         story_assigned(&s, i);
-        leat_progress progress = story_nothing(&s);
+        leat_engine_progress progress = story_nothing(&s);
         story_claimed(&s, 0, &progress);
     }
     s.size = 0;
@@ -230,8 +230,8 @@ START_TEST(jobs_are_bounded_over_all_shards_and_shards_take_turns)
         story_read(&s, 1, i, i);
     story_told(&s, "batch 0/0:0\nbatch 0/1:1\n");
     s.now_us++;
-    story_done(&s, 1, LEAT_APPLIED);
-    story_done(&s, 1, LEAT_APPLIED);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
+    story_done(&s, 1, LEAT_ENGINE_APPLIED);
     s.told[s.size] = 0;
     ck_assert_ptr_nonnull(strstr(s.told, "batch 0/2:2"));
     ck_assert_ptr_nonnull(strstr(s.told, "batch 1/0:0"));

@@ -2,19 +2,19 @@
 #include "story.h"
 
 /* The claim that is next finds that, under a token of its own. */
-static void claim_again(story *s, const leat_progress *found)
+static void claim_again(story *s, const leat_engine_progress *found)
 {
-    while (s->open_count == 0 || story_job(s, s->open_count - 1)->kind != LEAT_JOB_CLAIM)
+    while (s->open_count == 0 || story_job(s, s->open_count - 1)->kind != LEAT_ENGINE_JOB_CLAIM)
         story_wait(s);
-    leat_progress progress = *found;
-    progress.claim = (leat_claim){{++s->claims}};
+    leat_engine_progress progress = *found;
+    progress.claim = (leat_engine_claim){{++s->claims}};
     story_claimed(s, s->open_count - 1, &progress);
 }
 
 /* The outcome of the n-th job is unknown, and the claim that follows finds nothing of it. */
-static void end_session(story *s, uint32_t n, const leat_progress *found)
+static void end_session(story *s, uint32_t n, const leat_engine_progress *found)
 {
-    story_done(s, n, LEAT_UNKNOWN);
+    story_done(s, n, LEAT_ENGINE_UNKNOWN);
     claim_again(s, found);
     s->size = 0;
 }
@@ -25,7 +25,7 @@ START_TEST(the_third_try_is_by_subpartition_and_the_one_is_named)
     story_begin(&s, 1);
     s.config.compact_every_us = INT64_C(86400000000);
     story_reading(&s, 2);
-    leat_progress nothing = story_nothing(&s);
+    leat_engine_progress nothing = story_nothing(&s);
     for (int i = 0; i < 2; i++) {
         story_load(&s, 0, 1, 0, 3);
         story_load(&s, 0, 2, 4, 5);
@@ -38,7 +38,7 @@ START_TEST(the_third_try_is_by_subpartition_and_the_one_is_named)
     story_load(&s, 0, 3, 6, 6);
     story_settle(&s);
     story_told(&s, "batch 0/3:6\n"); /* not suspected: at once */
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     s.size = 0;
     story_wait_for_job(&s);
     story_pass(&s, 1000000);
@@ -47,7 +47,7 @@ START_TEST(the_third_try_is_by_subpartition_and_the_one_is_named)
     if (!second_first) /* either may be first: the pauses are jittered */
         end_session(&s, 0, &nothing);
     else
-        story_done(&s, 0, LEAT_APPLIED);
+        story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_end(&s);
 }
 END_TEST
@@ -57,7 +57,7 @@ START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
     story s;
     story_begin(&s, 1);
     story_reading(&s, 1);
-    leat_progress nothing = story_nothing(&s);
+    leat_engine_progress nothing = story_nothing(&s);
     static const char *const tries[] = {"batch 0/1:0,1,2,3\n", "batch 0/1:0,1,2,3\n", "batch 0/1:0,1\n", "batch 0/1:0\n",
                                         "batch 0/1:0\n"};
     for (size_t i = 0; i < 5; i++) {
@@ -69,9 +69,9 @@ START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
             end_session(&s, 0, &nothing);
             continue;
         }
-        story_done(&s, 0, LEAT_UNKNOWN);
+        story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
         story_told(&s, "pause 0\nstalled 0/1 at 0\n");
-        ck_assert_int_eq(s.said.outcome, LEAT_UNKNOWN);
+        ck_assert_int_eq(s.said.outcome, LEAT_ENGINE_UNKNOWN);
     }
     claim_again(&s, &nothing);
     s.size = 0;
@@ -80,13 +80,13 @@ START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
     story_settle(&s);
     story_told(&s, "batch 0/2:4\n");
     ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_wait_for_job(&s);
     story_told(&s, "batch 0/1:0\n"); /* mended: nothing is left of it */
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1);
     ck_assert_uint_eq(story_job(&s, 0)->batch.record_count, 3);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     ck_assert_uint_eq(story_view(&s, 0).records, 0);
     story_end(&s);
 }
@@ -97,12 +97,12 @@ START_TEST(what_was_committed_is_no_suspect)
     story s;
     story_begin(&s, 1);
     story_reading(&s, 1);
-    leat_progress progress = story_nothing(&s);
+    leat_engine_progress progress = story_nothing(&s);
     for (int64_t i = 0; i < 6; i++) {
         story_read(&s, 0, 1, i);
-        story_done(&s, 0, LEAT_UNKNOWN);
+        story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
         int16_t subpartition = 1;
-        ck_assert_int_eq(leat_progress_row(&progress, i + 1, &subpartition, &i, 1, 1000 + i, -1), 0);
+        ck_assert_int_eq(leat_engine_progress_row(&progress, i + 1, &subpartition, &i, 1, 1000 + i, -1), 0);
         claim_again(&s, &progress);
     }
     s.told[s.size] = 0;
@@ -118,14 +118,14 @@ START_TEST(stale_ones_count_too)
     story_begin(&s, 1);
     s.config.batch_records_max = 1;
     story_reading(&s, 2);
-    leat_progress nothing = story_nothing(&s);
+    leat_engine_progress nothing = story_nothing(&s);
     for (int i = 0; i < 2; i++) {
         story_load(&s, 0, 1, 0, 0);
         story_load(&s, 0, 2, 1, 1);
         story_settle(&s);
         while (s.open_count < 2)
             story_wait(&s);
-        story_done(&s, 0, LEAT_UNKNOWN);
+        story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
         end_session(&s, 0, &nothing);
     }
     story_load(&s, 0, 1, 0, 0);
@@ -143,7 +143,7 @@ START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
     story s;
     story_begin(&s, 1);
     story_reading(&s, 1);
-    leat_progress progress = story_nothing(&s);
+    leat_engine_progress progress = story_nothing(&s);
     for (int i = 0; i < 2; i++) {
         story_load(&s, 0, 1, 0, 0);
         story_load(&s, 0, 2, 1, 9);
@@ -160,7 +160,7 @@ START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
         story_read(&s, 0, 3, offset);
         story_settle(&s);
         if (s.open_count > 0)
-            story_done(&s, 0, LEAT_APPLIED);
+            story_done(&s, 0, LEAT_ENGINE_APPLIED);
         s.size = 0;
     }
     int64_t took_us = s.now_us - begun_us;
@@ -168,7 +168,7 @@ START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
     story_wait_for_job(&s);
     story_told(&s, "batch 0/1:0\n");
     ck_assert_int_ge(s.now_us - begun_us, 4 * took_us);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_end(&s);
 }
 END_TEST

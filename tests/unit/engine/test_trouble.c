@@ -1,7 +1,7 @@
 /* Who is tried in vain, since when and why; and what is not answered. */
 #include "story.h"
 
-static uint32_t troubles(story *s, leat_trouble ret[4])
+static uint32_t troubles(story *s, leat_engine_trouble ret[4])
 {
     return leat_engine_troubles(s->engine, 0, ret, 4);
 }
@@ -9,7 +9,7 @@ static uint32_t troubles(story *s, leat_trouble ret[4])
 START_TEST(a_mark_stays_from_the_first_attempt_until_it_is_applied)
 {
     story s;
-    leat_trouble found[4];
+    leat_engine_trouble found[4];
     story_begin(&s, 1);
     s.now_us = 1000;
     story_reading(&s, 1);
@@ -17,18 +17,18 @@ START_TEST(a_mark_stays_from_the_first_attempt_until_it_is_applied)
     ck_assert_uint_eq(troubles(&s, found), 0);
     ck_assert(story_view(&s, 0).stalled_us == INT64_MAX);
     s.now_us = 9000;
-    story_done(&s, 0, LEAT_CONTENTION); /* was begun at 1000, and is tried again at once */
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION); /* was begun at 1000, and is tried again at once */
     ck_assert_uint_eq(troubles(&s, found), 1);
     ck_assert(found[0].since_us == 1000 && found[0].offset == 7 && found[0].subpartition == 5 && found[0].count == 1);
-    ck_assert(found[0].outcome == LEAT_CONTENTION && found[0].payload == &s && !found[0].halts && !found[0].is_guarded);
+    ck_assert(found[0].outcome == LEAT_ENGINE_CONTENTION && found[0].payload == &s && !found[0].halts && !found[0].is_guarded);
     ck_assert_str_eq(found[0].message, "because");
-    story_done(&s, 0, LEAT_OUTAGE); /* waits */
+    story_done(&s, 0, LEAT_ENGINE_OUTAGE); /* waits */
     ck_assert_uint_eq(troubles(&s, found), 1);
-    ck_assert(found[0].since_us == 1000 && found[0].outcome == LEAT_OUTAGE);
+    ck_assert(found[0].since_us == 1000 && found[0].outcome == LEAT_ENGINE_OUTAGE);
     ck_assert(story_view(&s, 0).stalled == 1 && story_view(&s, 0).stalled_us == 1000);
     story_wait(&s); /* is being tried */
     ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
-    story_done(&s, 0, LEAT_APPLIED);
+    story_done(&s, 0, LEAT_ENGINE_APPLIED);
     ck_assert_uint_eq(troubles(&s, found), 0);
     ck_assert(story_view(&s, 0).stalled == 0 && story_view(&s, 0).stalled_us == INT64_MAX);
     story_end(&s);
@@ -38,7 +38,7 @@ END_TEST
 START_TEST(one_cause_is_one_trouble_however_many_have_it)
 {
     story s;
-    leat_trouble found[4];
+    leat_engine_trouble found[4];
     story_begin(&s, 2);
     s.config.table_count = 2;
     story_reading(&s, 8);
@@ -49,7 +49,7 @@ START_TEST(one_cause_is_one_trouble_however_many_have_it)
     s.table = 1;
     story_read(&s, 1, 9, 5);
     while (s.open_count > 0)
-        story_done(&s, s.open_count - 1, LEAT_OUTAGE);
+        story_done(&s, s.open_count - 1, LEAT_ENGINE_OUTAGE);
     ck_assert_uint_eq(troubles(&s, found), 2);
     bool second = found[0].table == 1;
     ck_assert(found[!second].table == (second ? 0u : 1u));
@@ -67,13 +67,13 @@ END_TEST
 START_TEST(a_halt_is_told_by_its_probe)
 {
     story s;
-    leat_trouble found[4];
+    leat_engine_trouble found[4];
     story_begin(&s, 1);
     story_reading(&s, 1);
     story_read(&s, 0, 1, 0);
-    story_done(&s, 0, LEAT_NOT_UNDERSTOOD);
+    story_done(&s, 0, LEAT_ENGINE_NOT_UNDERSTOOD);
     ck_assert_uint_eq(troubles(&s, found), 1);
-    ck_assert(found[0].halts && found[0].outcome == LEAT_NOT_UNDERSTOOD);
+    ck_assert(found[0].halts && found[0].outcome == LEAT_ENGINE_NOT_UNDERSTOOD);
     story_end(&s);
 }
 END_TEST
@@ -81,17 +81,17 @@ END_TEST
 START_TEST(the_oldest_job_in_flight_is_known_by_its_first_record)
 {
     story s;
-    leat_flight flight;
+    leat_engine_flight_view flight;
     story_begin(&s, 1);
     story_reading(&s, 2);
     leat_engine_flight(s.engine, 0, &flight);
-    ck_assert(flight.jobs == 0 && flight.kind == LEAT_JOB_NONE);
+    ck_assert(flight.jobs == 0 && flight.kind == LEAT_ENGINE_JOB_NONE);
     s.now_us = 100;
     story_read(&s, 0, 1, 3);
     s.now_us = 200;
     story_read(&s, 0, 2, 4);
     leat_engine_flight(s.engine, 0, &flight);
-    ck_assert(flight.jobs == 2 && flight.kind == LEAT_JOB_BATCH && flight.since_us == 100 && flight.offset == 3);
+    ck_assert(flight.jobs == 2 && flight.kind == LEAT_ENGINE_JOB_BATCH && flight.since_us == 100 && flight.offset == 3);
     ck_assert_ptr_eq(flight.payload, &s);
     story_lost(&s, 0); /* what it carries is given back */
     leat_engine_flight(s.engine, 0, &flight);

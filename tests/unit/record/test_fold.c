@@ -38,9 +38,9 @@ static void make_route(leat_type type, int32_t type_modifier, leat_column_op op,
 }
 
 /* "put {...}", "patch {...}" or "delete". */
-static leat_write record(const char *text, leat_value *values)
+static leat_row_write record(const char *text, leat_value *values)
 {
-    leat_write write = {.values = values};
+    leat_row_write write = {.values = values};
     leat_value key = {.presence = LEAT_PRESENT, .integer = 1};
     leat_route_op op;
     leat_body body;
@@ -50,15 +50,15 @@ static leat_write record(const char *text, leat_value *values)
     leat_slice json = leat_slice_of(text + name.size);
     ck_assert_msg(leat_body_parse(parser, &route, op, json, &key, &body, &error) == LEAT_BODY_OK, "%s: %s", text,
                   error.message);
-    ck_assert_int_eq(leat_write_of(folder, &route, op, &body, &write), 0);
+    ck_assert_int_eq(leat_fold_start(folder, &route, op, &body, &write), 0);
     return write;
 }
 
-static leat_folded fold_record(leat_write *write, const char *text)
+static leat_folded fold_record(leat_row_write *write, const char *text)
 {
     leat_value values[LEAT_COLUMNS_MAX];
-    leat_write next = record(text, values);
-    return leat_write_fold(folder, &route, write, &next);
+    leat_row_write next = record(text, values);
+    return leat_fold_next(folder, &route, write, &next);
 }
 
 static void put_value(leat_buf *out, const leat_column *column, const leat_value *value)
@@ -74,7 +74,7 @@ static void put_value(leat_buf *out, const leat_column *column, const leat_value
 }
 
 /* "put c=5 other~7": set to 5, operand 7. */
-static void check_write(const leat_write *write, const char *expected)
+static void check_write(const leat_row_write *write, const char *expected)
 {
     leat_buf found = {0};
     leat_buf_text(&found, leat_route_op_name(write->op));
@@ -185,7 +185,7 @@ START_TEST(records_fold_into_one_write)
 {
     leat_value values[LEAT_COLUMNS_MAX];
     make_route(cases[_i].type, cases[_i].type_modifier, cases[_i].op, cases[_i].has_default);
-    leat_write write = record(cases[_i].records[0], values);
+    leat_row_write write = record(cases[_i].records[0], values);
     leat_folded last = LEAT_FOLDED;
     for (int i = 1; i < RECORDS_MAX && cases[_i].records[i]; i++) {
         ck_assert_int_eq(last, LEAT_FOLDED);
@@ -201,7 +201,7 @@ START_TEST(what_stays_apart_leaves_the_write_as_it_was)
 {
     leat_value values[LEAT_COLUMNS_MAX];
     make_route(INT4, LEAT_OP_ADD, false);
-    leat_write write = record("patch {\"c\":1,\"other\":2147483647}", values);
+    leat_row_write write = record("patch {\"c\":1,\"other\":2147483647}", values);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1,\"other\":1}"), LEAT_FOLD_APART);
     check_write(&write, "patch c~1 other~2147483647");
 }
@@ -212,7 +212,7 @@ START_TEST(a_patch_that_is_counted_where_the_row_is_missing_stays_apart)
     leat_value values[LEAT_COLUMNS_MAX];
     make_route(INT4, LEAT_OP_ADD, false);
     route.patch_existing = true;
-    leat_write write = record("patch {\"c\":1}", values);
+    leat_row_write write = record("patch {\"c\":1}", values);
     ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLDED);
@@ -229,7 +229,7 @@ START_TEST(a_delete_that_matters_stays_apart_from_what_brings_the_row_back)
     leat_value values[LEAT_COLUMNS_MAX];
     make_route(INT4, LEAT_OP_ADD, false);
     table.deletes_matter = true;
-    leat_write write = record("delete", values);
+    leat_row_write write = record("delete", values);
     ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLDED);
@@ -242,7 +242,7 @@ START_TEST(the_kind_of_merge_fits_all_patches)
 {
     leat_value values[LEAT_COLUMNS_MAX];
     make_route(JSONB, LEAT_OP_MERGE, false);
-    leat_write write = record("patch {\"c\":{\"a\":1},\"other\":{\"a\":null}}", values);
+    leat_row_write write = record("patch {\"c\":{\"a\":1},\"other\":{\"a\":null}}", values);
     ck_assert_int_eq(write.merge, LEAT_MERGE_STRIP);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":{}}}"), LEAT_FOLDED);
     ck_assert_int_eq(write.merge, LEAT_MERGE_DEEP);
@@ -263,7 +263,7 @@ START_TEST(a_text_made_by_folding_has_a_limit_and_a_records_own_has_none)
     leat_value values[LEAT_COLUMNS_MAX];
     char body[LEAT_FOLD_TEXT_MAX + 64];
     make_route(JSONB, LEAT_OP_APPEND, false);
-    leat_write write = record("patch {\"c\":1}", values);
+    leat_row_write write = record("patch {\"c\":1}", values);
     snprintf(body, sizeof body, "patch {\"c\":\"%0*d\"}", LEAT_FOLD_TEXT_MAX - 6, 1); /* [1,""] around it */
     ck_assert_int_eq(fold_record(&write, body), LEAT_FOLDED);
     ck_assert_uint_eq(write.values[1].text.size, LEAT_FOLD_TEXT_MAX);

@@ -2,9 +2,9 @@
 #include "fixture.h"
 #include "record/schema_versions.h"
 
-static leat_board_version *make_version(void)
+static leat_schema_version *make_version(void)
 {
-    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->table_count = 1;
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->tables[0] = fixture_table();
@@ -18,42 +18,42 @@ static void count_ask(void *context)
 
 START_TEST(newest_of_each_shard)
 {
-    leat_board *board = leat_board_new(2, count_ask, NULL);
-    leat_board_version *first = make_version(), *other = make_version(), *second = make_version();
-    leat_board_publish(board, 0, first, 0);
-    leat_board_publish(board, 1, other, 5);
-    ck_assert_ptr_eq(leat_board_at(board, 0), first);
-    ck_assert_int_eq(leat_board_looked_us(board, 0), 0);
-    leat_board_publish(board, 0, second, 7);
-    ck_assert_ptr_eq(leat_board_at(board, 0), second);
-    ck_assert_ptr_eq(leat_board_at(board, 1), other);
-    ck_assert_int_eq(leat_board_looked_us(board, 0), 7);
-    ck_assert_int_eq(leat_board_looked_us(board, 1), 5);
+    leat_schema_versions *schema_versions = leat_schema_versions_new(2, count_ask, NULL);
+    leat_schema_version *first = make_version(), *other = make_version(), *second = make_version();
+    leat_schema_versions_publish(schema_versions, 0, first, 0);
+    leat_schema_versions_publish(schema_versions, 1, other, 5);
+    ck_assert_ptr_eq(leat_schema_versions_newest(schema_versions, 0), first);
+    ck_assert_int_eq(leat_schema_versions_read_us(schema_versions, 0), 0);
+    leat_schema_versions_publish(schema_versions, 0, second, 7);
+    ck_assert_ptr_eq(leat_schema_versions_newest(schema_versions, 0), second);
+    ck_assert_ptr_eq(leat_schema_versions_newest(schema_versions, 1), other);
+    ck_assert_int_eq(leat_schema_versions_read_us(schema_versions, 0), 7);
+    ck_assert_int_eq(leat_schema_versions_read_us(schema_versions, 1), 5);
     ck_assert_str_eq(first->tables[0].name, "subscriptions"); /* an old version lives on */
-    leat_board_free(board);
+    leat_schema_versions_free(schema_versions);
 }
 END_TEST
 
 START_TEST(confirmed)
 {
-    leat_board *board = leat_board_new(1, count_ask, NULL);
-    leat_board_version *version = make_version();
-    leat_board_publish(board, 0, version, 3);
-    leat_board_confirm(board, 0, 9);
-    ck_assert_ptr_eq(leat_board_at(board, 0), version);
-    ck_assert_int_eq(leat_board_looked_us(board, 0), 9);
-    leat_board_free(board);
+    leat_schema_versions *schema_versions = leat_schema_versions_new(1, count_ask, NULL);
+    leat_schema_version *version = make_version();
+    leat_schema_versions_publish(schema_versions, 0, version, 3);
+    leat_schema_versions_confirm(schema_versions, 0, 9);
+    ck_assert_ptr_eq(leat_schema_versions_newest(schema_versions, 0), version);
+    ck_assert_int_eq(leat_schema_versions_read_us(schema_versions, 0), 9);
+    leat_schema_versions_free(schema_versions);
 }
 END_TEST
 
 START_TEST(asked)
 {
     int count = 0;
-    leat_board *board = leat_board_new(1, count_ask, &count);
-    leat_board_ask(board);
-    leat_board_ask(board);
+    leat_schema_versions *schema_versions = leat_schema_versions_new(1, count_ask, &count);
+    leat_schema_versions_request_read(schema_versions);
+    leat_schema_versions_request_read(schema_versions);
     ck_assert_int_eq(count, 2);
-    leat_board_free(board);
+    leat_schema_versions_free(schema_versions);
 }
 END_TEST
 
@@ -97,15 +97,15 @@ static const struct {
 
 START_TEST(what_may_follow)
 {
-    leat_board_version *from = make_version(), *to = make_version();
+    leat_schema_version *from = make_version(), *to = make_version();
     leat_error error = {""};
     changes[_i].alter(&to->tables[0]);
-    int status = leat_board_version_follows(from, to, &error);
+    int status = leat_schema_version_follows(from, to, &error);
     ck_assert_int_eq(status, changes[_i].refused ? -1 : 0);
     if (changes[_i].refused)
         ck_assert_msg(strstr(error.text, changes[_i].refused) && strstr(error.text, "restart"), "%s", error.text);
-    leat_board_version_free(from);
-    leat_board_version_free(to);
+    leat_schema_version_free(from);
+    leat_schema_version_free(to);
 }
 END_TEST
 

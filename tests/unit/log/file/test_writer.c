@@ -166,7 +166,7 @@ START_TEST(a_full_disk_means_not_appended)
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_APPENDED], appended + 1);
     leat_log_ahead ahead[2];
-    ck_assert_int_eq(leat_log_look_ahead(&f.config, 2, (const int64_t[]){-1, -1}, 1000, ahead, &error), 0);
+    ck_assert_int_eq(leat_log_read_ahead(&f.config, 2, (const int64_t[]){-1, -1}, 1000, ahead, &error), 0);
     ck_assert_int_eq(ahead[0].end, (int64_t)appended + 1);
     finish(&f);
 }
@@ -333,14 +333,14 @@ static int ask(const fixture *f)
         return 1;
     if (leat_log_starts(&config, 2, 1000, starts, &error) != 0 || starts[0] != 0 || starts[1] != 0)
         return 2;
-    if (leat_log_look_ahead(&config, 2, offsets, 1000, ahead, &error) != 0)
+    if (leat_log_read_ahead(&config, 2, offsets, 1000, ahead, &error) != 0)
         return 3;
     if (ahead[0].end != 5 || ahead[0].stable != 5 || ahead[0].first != 3 || ahead[0].accepted_ms != 777)
         return 4;
     if (ahead[1].end != 0 || ahead[1].stable != 0 || ahead[1].first != 0 || ahead[1].accepted_ms != 0)
         return 5;
     const int64_t none[2] = {5, -1};
-    if (leat_log_look_ahead(&config, 2, none, 1000, ahead, &error) != 0)
+    if (leat_log_read_ahead(&config, 2, none, 1000, ahead, &error) != 0)
         return 6;
     if (ahead[0].first != 5 || ahead[0].accepted_ms != 0 || ahead[1].end != 0 || ahead[1].first != -1)
         return 7;

@@ -29,8 +29,8 @@ typedef struct fixture {
     leat_catalog catalog;
     leat_routes routes;
     leat_item items[FIXTURE_RECORDS_MAX];
-    leat_batch_record records[FIXTURE_RECORDS_MAX];
-    leat_batch batch;
+    leat_engine_batch_record records[FIXTURE_RECORDS_MAX];
+    leat_engine_batch batch;
     char answer[4096];
 } fixture;
 
@@ -94,7 +94,7 @@ static inline const leat_route *fixture_route(fixture *f, const char *table, con
     leat_error error = {""};
     f->catalog.tables = f->catalog.tables ? f->catalog.tables : leat_must_calloc(LEAT_ROUTES_MAX, sizeof(leat_table));
     uint32_t at = f->routes.count;
-    ck_assert_msg(leat_postgres_read_tables(f->dsn, &table, 1, &f->catalog.tables[at], &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_pg_read_tables(f->dsn, &table, 1, &f->catalog.tables[at], &error) == 0, "%s", error.text);
     f->catalog.table_count = at + 1;
     leat_route_spec spec = {.path = path, .column_count = op_count, .column_names = names, .column_ops = ops};
     int built = leat_route_build(&spec, &f->catalog.tables[at], at, &f->routes.routes[at], &error);
@@ -137,7 +137,7 @@ static inline void fixture_free(fixture *f)
 }
 
 /* Adds a record to the batch. The texts must live as long as the batch. `route` may be NULL when there is only one. */
-static inline leat_batch_record *fixture_add(fixture *f, const char *route, const char *op, const char *key,
+static inline leat_engine_batch_record *fixture_add(fixture *f, const char *route, const char *op, const char *key,
                                              const char *body)
 {
     uint32_t at = f->batch.record_count++;
@@ -148,7 +148,7 @@ static inline leat_batch_record *fixture_add(fixture *f, const char *route, cons
     if (body)
         f->items[at].record.value = leat_slice_of(body);
     ck_assert_int_eq(leat_item_decode(&f->routes, &f->items[at]), 0);
-    f->records[at] = (leat_batch_record){.payload = &f->items[at], .offset = at};
+    f->records[at] = (leat_engine_batch_record){.payload = &f->items[at], .offset = at};
     return &f->records[at];
 }
 

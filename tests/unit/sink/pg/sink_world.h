@@ -13,8 +13,8 @@ enum { JOBS_MAX = 64, WAIT_MS = 20000, WORLD_LOOKED_US = 1000 };
 
 typedef struct job_answer {
     bool is_done;
-    leat_job_result result;
-    leat_progress progress;
+    leat_engine_job_result result;
+    leat_engine_progress progress;
     uint32_t usable_then; /* what `slots` had said last */
 } job_answer;
 
@@ -24,16 +24,16 @@ typedef struct world {
     uv_timer_t clock; /* keeps the loop turning */
     leat_standstill standstill;
     leat_sink *sink;
-    leat_board *board;
+    leat_schema_versions *schema_versions;
     uint32_t asked; /* for a look at the tables */
     uint32_t usable;
     char slots_said[256]; /* all that `slots` has said: "1 2" */
     bool in_call;
     job_answer answers[JOBS_MAX];
-    leat_claim claims[FIXTURE_PARTITIONS];
-    leat_batch_part parts[FIXTURE_PARTITIONS];
-    leat_job job;
-    const leat_job *next;  /* submitted from `done` */
+    leat_engine_claim claims[FIXTURE_PARTITIONS];
+    leat_engine_batch_part parts[FIXTURE_PARTITIONS];
+    leat_engine_job job;
+    const leat_engine_job *next;  /* submitted from `done` */
     bool free_when_done;
 } world;
 
@@ -49,7 +49,7 @@ static inline void on_slots(void *context, uint32_t shard, uint32_t usable)
     snprintf(w->slots_said + size, sizeof w->slots_said - size, "%s%u", size > 0 ? " " : "", usable);
 }
 
-static inline void submit(world *w, const leat_job *job)
+static inline void submit(world *w, const leat_engine_job *job)
 {
     bool was_in_call = w->in_call;
     w->in_call = true;
@@ -57,7 +57,7 @@ static inline void submit(world *w, const leat_job *job)
     w->in_call = was_in_call;
 }
 
-static inline void on_done(void *context, uint32_t job_id, const leat_job_result *result)
+static inline void on_done(void *context, uint32_t job_id, const leat_engine_job_result *result)
 {
     world *w = context;
     job_answer *answer = &w->answers[job_id];
@@ -68,8 +68,8 @@ static inline void on_done(void *context, uint32_t job_id, const leat_job_result
     answer->usable_then = w->usable;
     if (result->progress)
         answer->progress = *result->progress;
-    ck_assert(!result->progress || result->outcome == LEAT_APPLIED);
-    const leat_job *next = w->next;
+    ck_assert(!result->progress || result->outcome == LEAT_ENGINE_APPLIED);
+    const leat_engine_job *next = w->next;
     w->next = NULL;
     if (next)
         submit(w, next);
@@ -86,7 +86,7 @@ static inline void start_sink(world *w, const char *dsn, uint32_t connections, i
 {
     leat_error error = {""};
     leat_sink_config config = {.shard_name = "a", .at.dsn = dsn, .owner = "1 test", .connections = connections, .source_id = w->f->catalog.source.id,
-                               .board = w->board, .lock_timeout_ms = lock_timeout_ms, .seed = 7, .standstill = &w->standstill};
+                               .schema_versions = w->schema_versions, .lock_timeout_ms = lock_timeout_ms, .seed = 7, .standstill = &w->standstill};
     leat_sink_events events = {w, on_slots, on_done};
     w->in_call = true;
     w->sink = leat_sink_new(&w->loop, &config, &events, &error);
@@ -103,9 +103,9 @@ static inline void count_ask(void *context)
 /* Makes the fixture's routes the newest version. */
 static inline void world_publish(world *w)
 {
-    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->routes = w->f->routes;
-    leat_board_publish(w->board, 0, version, WORLD_LOOKED_US);
+    leat_schema_versions_publish(w->schema_versions, 0, version, WORLD_LOOKED_US);
 }
 
 static inline world *world_new(void)
@@ -113,7 +113,7 @@ static inline world *world_new(void)
     world *w = leat_must_calloc(1, sizeof *w);
     w->f = fixture_new();
     w->f->batch.parts = w->parts;
-    w->board = leat_board_new(1, count_ask, w);
+    w->schema_versions = leat_schema_versions_new(1, count_ask, w);
     uv_loop_init(&w->loop);
     leat_standstill_watch(&w->standstill, &w->loop, "the test");
     uv_timer_init(&w->loop, &w->clock);
@@ -125,7 +125,7 @@ static inline void init_database(world *w, const char *dsn)
 {
     static const int64_t starts[FIXTURE_PARTITIONS] = {0};
     leat_error error = {""};
-    int status = leat_postgres_init(dsn, &w->f->catalog.source, &w->f->catalog.layout, 0, starts, &error);
+    int status = leat_pg_init(dsn, &w->f->catalog.source, &w->f->catalog.layout, 0, starts, &error);
     ck_assert_msg(status == 0, "%s", error.text);
 }
 
@@ -175,7 +175,7 @@ static inline void world_free(world *w)
     while (uv_run(&w->loop, UV_RUN_ONCE))
         ;
     ck_assert_int_eq(uv_loop_close(&w->loop), 0);
-    leat_board_free(w->board);
+    leat_schema_versions_free(w->schema_versions);
     fixture_free(w->f);
     free(w);
 }
@@ -193,7 +193,7 @@ static inline void wait_usable(world *w, uint32_t usable)
         turn(w, since, "connections");
 }
 
-static inline const leat_job_result *wait_done(world *w, uint32_t job_id)
+static inline const leat_engine_job_result *wait_done(world *w, uint32_t job_id)
 {
     uv_update_time(&w->loop);
     for (uint64_t since = uv_now(&w->loop); !w->answers[job_id].is_done;)
@@ -221,24 +221,24 @@ static inline void wait_failures(world *w, uint64_t count)
 
 static inline void submit_claim(world *w, uint32_t job_id, uint32_t partition)
 {
-    leat_job job = {.id = job_id, .kind = LEAT_JOB_CLAIM, .partition = partition};
+    leat_engine_job job = {.id = job_id, .kind = LEAT_ENGINE_JOB_CLAIM, .partition = partition};
     submit(w, &job);
 }
 
-static inline const leat_progress *claim(world *w, uint32_t partition)
+static inline const leat_engine_progress *claim(world *w, uint32_t partition)
 {
     submit_claim(w, 0, partition);
-    const leat_job_result *result = wait_done(w, 0);
-    ck_assert_msg(result->outcome == LEAT_APPLIED, "%s %s", result->sqlstate, result->message);
+    const leat_engine_job_result *result = wait_done(w, 0);
+    ck_assert_msg(result->outcome == LEAT_ENGINE_APPLIED, "%s %s", result->sqlstate, result->message);
     w->claims[partition] = w->answers[0].progress.claim;
     return &w->answers[0].progress;
 }
 
 /* A part of the batch that moves subpartition 3 to `offset`. */
-static inline leat_batch_part *add_part(world *w, uint32_t partition, int64_t seq, int64_t offset)
+static inline leat_engine_batch_part *add_part(world *w, uint32_t partition, int64_t seq, int64_t offset)
 {
-    leat_batch_part *part = &w->parts[w->f->batch.part_count++];
-    *part = (leat_batch_part){.partition = partition, .claim = w->claims[partition], .seq = seq, .count = 1};
+    leat_engine_batch_part *part = &w->parts[w->f->batch.part_count++];
+    *part = (leat_engine_batch_part){.partition = partition, .claim = w->claims[partition], .seq = seq, .count = 1};
     part->subpartitions[0] = 3;
     part->offsets[0] = offset;
     return part;
@@ -247,20 +247,20 @@ static inline leat_batch_part *add_part(world *w, uint32_t partition, int64_t se
 /* What was added to the fixture as one job; the batch is gone when submit returns, as the contract allows. */
 static inline void submit_batch(world *w, uint32_t job_id)
 {
-    leat_job job = {.id = job_id, .kind = LEAT_JOB_BATCH, .batch = w->f->batch};
+    leat_engine_job job = {.id = job_id, .kind = LEAT_ENGINE_JOB_BATCH, .batch = w->f->batch};
     submit(w, &job);
     fixture_clear(w->f);
     memset(w->parts, 0xee, sizeof w->parts);
     w->f->batch.part_count = 0;
 }
 
-static inline void expect_outcome(const leat_job_result *result, leat_outcome outcome, const char *sqlstate)
+static inline void expect_outcome(const leat_engine_job_result *result, leat_engine_outcome outcome, const char *sqlstate)
 {
     ck_assert_msg(result->outcome == outcome && strcmp(result->sqlstate, sqlstate) == 0, "%s (%s): %s",
-                  leat_outcome_name(result->outcome), result->sqlstate, result->message);
+                  leat_engine_outcome_name(result->outcome), result->sqlstate, result->message);
 }
 
-static inline const leat_job_result *run_batch(world *w)
+static inline const leat_engine_job_result *run_batch(world *w)
 {
     submit_batch(w, 1);
     return wait_done(w, 1);

@@ -18,7 +18,7 @@ START_TEST(a_lost_connection_leaves_the_outcome_unknown)
     submit_batch(w, 1);
     wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", "1");
     ck_assert_str_eq(fixture_ask(w->f, end_all_sql), "1");
-    expect_outcome(wait_done(w, 1), LEAT_UNKNOWN, "57P01");
+    expect_outcome(wait_done(w, 1), LEAT_ENGINE_UNKNOWN, "57P01");
     ck_assert_uint_eq(w->answers[1].usable_then, 1); /* first the job, then the slots */
     wait_usable(w, 0);
     wait_usable(w, 1);
@@ -26,7 +26,7 @@ START_TEST(a_lost_connection_leaves_the_outcome_unknown)
     claim(w, 0);
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:2:");
     PQfinish(other);
     world_free(w);
@@ -47,12 +47,12 @@ START_TEST(one_dead_connection_of_two)
     patch(w, "2", "{\"n\":1}");
     add_part(w, 1, 1, 10);
     submit_batch(w, 2);
-    expect_outcome(wait_done(w, 2), LEAT_APPLIED, "");
+    expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
     fixture_sql(w->f, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'transactionid'");
-    expect_outcome(wait_done(w, 1), LEAT_UNKNOWN, "57P01");
+    expect_outcome(wait_done(w, 1), LEAT_ENGINE_UNKNOWN, "57P01");
     patch(w, "3", "{\"n\":1}");
     add_part(w, 1, 2, 11);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     wait_usable(w, 2);
     PQfinish(other);
     world_free(w);
@@ -62,15 +62,15 @@ END_TEST
 START_TEST(a_job_for_a_connection_just_lost)
 {
     world *w = world_open(1, 10000);
-    leat_job again = {.id = 3, .kind = LEAT_JOB_CLAIM, .partition = 1};
+    leat_engine_job again = {.id = 3, .kind = LEAT_ENGINE_JOB_CLAIM, .partition = 1};
     PGconn *other = other_session(w, "");
     fixture_run_on(other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
     wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
     w->next = &again; /* from `done`, when `slots` has not been told yet */
     fixture_ask(w->f, end_all_sql);
-    expect_outcome(wait_done(w, 2), LEAT_UNKNOWN, "57P01");
-    expect_outcome(wait_done(w, 3), LEAT_OUTAGE, "");
+    expect_outcome(wait_done(w, 2), LEAT_ENGINE_UNKNOWN, "57P01");
+    expect_outcome(wait_done(w, 3), LEAT_ENGINE_OUTAGE, "");
     PQfinish(other);
     wait_usable(w, 1);
     claim(w, 1);
@@ -98,7 +98,7 @@ START_TEST(a_frozen_holder_is_ended)
     PQflush(frozen);
     wait_database(w, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", "1");
     submit_claim(w, 1, 0);
-    expect_outcome(wait_done(w, 1), LEAT_CONTENTION, "55P03");
+    expect_outcome(wait_done(w, 1), LEAT_ENGINE_CONTENTION, "55P03");
     ck_assert_uint_eq(leat_sink_count(w->sink)->holders_terminated, 1);
     claim(w, 0);
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) FROM leat.progress"), "0");
@@ -120,7 +120,7 @@ START_TEST(a_database_that_comes_later)
     fixture_sql(w->f, sql);
     wait_usable(w, 2);
     submit_claim(w, 1, 0); /* without the schema */
-    expect_outcome(wait_done(w, 1), LEAT_NOT_UNDERSTOOD, "3F000");
+    expect_outcome(wait_done(w, 1), LEAT_ENGINE_NOT_UNDERSTOOD, "3F000");
     snprintf(sql, sizeof sql, "DROP DATABASE %s_later WITH (FORCE)", w->f->name);
     fixture_sql(w->f, sql);
     wait_usable(w, 0);
@@ -197,7 +197,7 @@ START_TEST(a_read_only_server_is_left)
                       "CREATE TRIGGER demote AFTER INSERT ON leat.progress EXECUTE FUNCTION demote()");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_OUTAGE, "25006");
+    expect_outcome(run_batch(w), LEAT_ENGINE_OUTAGE, "25006");
     wait_usable(w, 0);
     wait_usable(w, 1);
     ck_assert_uint_eq(leat_sink_count(w->sink)->connects, 2);
@@ -235,7 +235,7 @@ START_TEST(freed_from_done)
     world *w = world_open(2, 1000);
     w->free_when_done = true;
     submit_claim(w, 2, _i == 0 ? 0 : 99);
-    expect_outcome(wait_done(w, 2), _i == 0 ? LEAT_APPLIED : LEAT_NOT_UNDERSTOOD, _i == 0 ? "" : "LT004");
+    expect_outcome(wait_done(w, 2), _i == 0 ? LEAT_ENGINE_APPLIED : LEAT_ENGINE_NOT_UNDERSTOOD, _i == 0 ? "" : "LT004");
     world_free(w);
 }
 END_TEST
@@ -246,7 +246,7 @@ START_TEST(freed_from_done_of_a_refused_batch)
     w->free_when_done = true;
     patch(w, "1", "{");
     submit_batch(w, 1);
-    expect_outcome(wait_done(w, 1), LEAT_BAD_DATA, "");
+    expect_outcome(wait_done(w, 1), LEAT_ENGINE_BAD_DATA, "");
     world_free(w);
 }
 END_TEST

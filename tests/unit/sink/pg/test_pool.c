@@ -9,7 +9,7 @@ static const char waits_for_a_transaction_sql[] =
 START_TEST(claim_batch_compaction_claim)
 {
     world *w = world_open(2, 1000);
-    const leat_progress *first = claim(w, 0);
+    const leat_engine_progress *first = claim(w, 0);
     ck_assert_int_eq(first->base_seq, 0);
     ck_assert_int_eq(first->next_seq, 1);
     ck_assert_int_eq(first->low, -1);
@@ -18,16 +18,16 @@ START_TEST(claim_batch_compaction_claim)
     fixture_add(w->f, NULL, "put", "2", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     add_part(w, 1, 1, 20);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:7:x 2:1:");
     patch(w, "1", "{\"n\":1}");
-    leat_batch_part *part = add_part(w, 0, 2, 11);
+    leat_engine_batch_part *part = add_part(w, 0, 2, 11);
     part->needs[0] = 1;
     part->needs_count = 1;
-    part->newest = (leat_newest){11, 66, 3};
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    part->newest = (leat_engine_newest){11, 66, 3};
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:8:x 2:1:");
-    const leat_progress *again = claim(w, 0);
+    const leat_engine_progress *again = claim(w, 0);
     ck_assert_int_eq(again->next_seq, 3);
     ck_assert_int_eq(again->offsets[3], 11);
     ck_assert_int_eq(again->last_seq[3], 2);
@@ -35,15 +35,15 @@ START_TEST(claim_batch_compaction_claim)
     ck_assert_int_eq(again->newest.offset, 11);
     ck_assert_int_eq(again->newest.at_ms, 66);
     ck_assert_int_eq(again->newest.epoch, 3);
-    leat_job compact = {.id = 5, .kind = LEAT_JOB_COMPACT, .partition = 0};
-    leat_compaction *compaction = &compact.compaction;
-    *compaction = (leat_compaction){.claim = w->claims[0], .base_seq = 2, .low = 9, .newest = {11, 77, 4},
+    leat_engine_job compact = {.id = 5, .kind = LEAT_ENGINE_JOB_COMPACT, .partition = 0};
+    leat_engine_compaction *compaction = &compact.compaction;
+    *compaction = (leat_engine_compaction){.claim = w->claims[0], .base_seq = 2, .low = 9, .newest = {11, 77, 4},
                                     .needs_count = 1, .needs = {2}};
-    for (int i = 0; i < LEAT_PROGRESS_SUBPARTITIONS; i++)
+    for (int i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         compaction->base_offsets[i] = i == 3 ? 11 : 9;
     submit(w, &compact);
-    expect_outcome(wait_done(w, 5), LEAT_APPLIED, "");
-    const leat_progress *last = claim(w, 0);
+    expect_outcome(wait_done(w, 5), LEAT_ENGINE_APPLIED, "");
+    const leat_engine_progress *last = claim(w, 0);
     ck_assert_int_eq(last->base_seq, 2);
     ck_assert_int_eq(last->low, 9);
     ck_assert_int_eq(last->newest.offset, 11);
@@ -69,12 +69,12 @@ START_TEST(writes_to_one_key_keep_their_order)
     patch(w, "1", "{\"n\":1}");
     fixture_add(w->f, NULL, "delete", "2", NULL);
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:16:b");
     for (int i = 0; i < 500; i++)
         patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 2, 11);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:516:b");
     world_free(w);
 }
@@ -92,7 +92,7 @@ START_TEST(a_batch_larger_than_any_socket_buffer)
         patch(w, keys[i], bodies);
     }
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     ck_assert_str_eq(fixture_ask(w->f, "SELECT sum(length(note)) FROM things"), "40000000");
     world_free(w);
 }
@@ -118,7 +118,7 @@ START_TEST(more_shapes_than_are_kept)
         strcat(body, "}");
         fixture_add(w->f, "wide", "put", keys[i], body);
         add_part(w, 0, i + 1, i);
-        expect_outcome(run_batch(w), LEAT_APPLIED, "");
+        expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     }
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) || ' ' || sum(num_nonnulls(a, b, c, d, e, f, g, h, i))"
                                        " FROM wide"),
@@ -140,13 +140,13 @@ START_TEST(patches_of_missing_rows_are_counted_when_rows_must_exist)
         patch(w, "3", "{\"note\":\"x\"}");
         patch(w, "3", "{\"note\":\"y\"}");
         add_part(w, 0, seq, seq);
-        expect_outcome(run_batch(w), LEAT_APPLIED, "");
+        expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
         ck_assert_uint_eq(leat_sink_count(w->sink)->patches_dropped, (uint64_t)seq * 3);
     }
     patch(w, "2", "{\"n\":1}");
     patch(w, "1", "{\"n\":2147483647}");
     add_part(w, 0, 3, 3);
-    expect_outcome(run_batch(w), LEAT_BAD_DATA, "22003");
+    expect_outcome(run_batch(w), LEAT_ENGINE_BAD_DATA, "22003");
     ck_assert_uint_eq(leat_sink_count(w->sink)->patches_dropped, 6);
     expect_rows(w, "1:3:");
     world_free(w);
@@ -164,16 +164,16 @@ START_TEST(fenced_by_another_claim)
     patch(w, "1", "{}");
     add_part(w, 0, 1, 10);
     add_part(w, 1, 1, 10);
-    const leat_job_result *result = run_batch(w);
-    expect_outcome(result, LEAT_FENCED, "LT001");
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_FENCED, "LT001");
     ck_assert_int_eq(result->partition, 1);
     expect_rows(w, "");
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) FROM leat.progress"), "0");
-    leat_job compact = {.id = 5, .kind = LEAT_JOB_COMPACT, .partition = 1};
-    compact.compaction = (leat_compaction){.partition = 1, .claim = w->claims[1], .base_seq = 1};
+    leat_engine_job compact = {.id = 5, .kind = LEAT_ENGINE_JOB_COMPACT, .partition = 1};
+    compact.compaction = (leat_engine_compaction){.partition = 1, .claim = w->claims[1], .base_seq = 1};
     submit(w, &compact);
     result = wait_done(w, 5);
-    expect_outcome(result, LEAT_FENCED, "LT001");
+    expect_outcome(result, LEAT_ENGINE_FENCED, "LT001");
     ck_assert_int_eq(result->partition, 1);
     world_free(w);
 }
@@ -184,11 +184,11 @@ START_TEST(the_database_went_back)
     world *w = world_open(1, 1000);
     claim(w, 2);
     patch(w, "1", "{}");
-    leat_batch_part *part = add_part(w, 2, 9, 10);
+    leat_engine_batch_part *part = add_part(w, 2, 9, 10);
     part->needs[0] = 8;
     part->needs_count = 1;
-    const leat_job_result *result = run_batch(w);
-    expect_outcome(result, LEAT_WENT_BACK, "LT002");
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_WENT_BACK, "LT002");
     ck_assert_int_eq(result->partition, 2);
     expect_rows(w, "");
     world_free(w);
@@ -203,11 +203,11 @@ START_TEST(a_lock_held_is_contention)
     fixture_run_on(other, "INSERT INTO things VALUES (1); BEGIN; UPDATE things SET n = 1");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_CONTENTION, "55P03");
+    expect_outcome(run_batch(w), LEAT_ENGINE_CONTENTION, "55P03");
     fixture_run_on(other, "COMMIT");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 2, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:2:");
     PQfinish(other);
     world_free(w);
@@ -215,9 +215,9 @@ START_TEST(a_lock_held_is_contention)
 END_TEST
 
 /* Worth another try at once. */
-static void expect_race(const leat_job_result *result)
+static void expect_race(const leat_engine_job_result *result)
 {
-    expect_outcome(result, LEAT_NOT_YET, "23505");
+    expect_outcome(result, LEAT_ENGINE_NOT_YET, "23505");
     ck_assert(result->races);
 }
 
@@ -236,10 +236,10 @@ START_TEST(a_foreign_insert_of_the_key_is_a_race)
     fixture_sql(w->f, "UPDATE things SET code = 'c'");
     patch(w, "2", "{\"code\":\"c\"}");
     add_part(w, 0, 2, 10);
-    const leat_job_result *result = run_batch(w);
-    expect_outcome(result, LEAT_NOT_YET, "23505");
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_NOT_YET, "23505");
     ck_assert_int_eq(result->bad_record, -1);
-    ck_assert_int_eq(result->looked_us, INT64_MAX);
+    ck_assert_int_eq(result->catalog_read_us, INT64_MAX);
     expect_rows(w, "1:1:theirs");
     PQfinish(other);
     world_free(w);
@@ -255,11 +255,11 @@ START_TEST(an_error_of_the_commit_is_a_failure)
     patch(w, "1", "{\"code\":\"c\"}");
     patch(w, "2", "{\"code\":\"c\"}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_NOT_YET, "23505");
+    expect_outcome(run_batch(w), LEAT_ENGINE_NOT_YET, "23505");
     expect_rows(w, "");
     patch(w, "1", "{\"code\":\"c\"}");
     add_part(w, 0, 2, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     world_free(w);
 }
 END_TEST
@@ -271,20 +271,20 @@ START_TEST(bad_data_and_drift_fail_whole_and_leave_the_connection_well)
     patch(w, "1", "{\"n\":2147483647}");
     patch(w, "2", "{\"n\":1}");
     add_part(w, 0, 1, 10);
-    const leat_job_result *result = run_batch(w);
-    expect_outcome(result, LEAT_BAD_DATA, "22003");
-    ck_assert_int_eq(result->looked_us, INT64_MAX);
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_BAD_DATA, "22003");
+    ck_assert_int_eq(result->catalog_read_us, INT64_MAX);
     ck_assert_uint_eq(w->asked, 0);
     expect_rows(w, "");
     fixture_sql(w->f, "ALTER TABLE things DROP COLUMN note");
     patch(w, "2", "{\"note\":\"x\"}");
     add_part(w, 0, 2, 10);
-    expect_outcome(run_batch(w), LEAT_DRIFT, "42703");
+    expect_outcome(run_batch(w), LEAT_ENGINE_DRIFT, "42703");
     ck_assert_uint_eq(w->asked, 1);
     fixture_sql(w->f, "ALTER TABLE things ADD COLUMN note text");
     patch(w, "2", "{\"note\":\"x\"}");
     add_part(w, 0, 3, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "2:5:x");
     ck_assert_uint_eq(leat_sink_count(w->sink)->connects, 1);
     world_free(w);
@@ -296,10 +296,10 @@ START_TEST(no_record_is_blamed_for_what_leats_own_statements_meet)
 {
     static const struct {
         const char *sqlstate;
-        leat_outcome outcome;
-    } cases[] = {{"54000", LEAT_OUTAGE},        {"53100", LEAT_OUTAGE},        {"22003", LEAT_NOT_UNDERSTOOD},
-                 {"23505", LEAT_NOT_UNDERSTOOD}, {"23514", LEAT_NOT_UNDERSTOOD}, {"P0001", LEAT_NOT_UNDERSTOOD},
-                 {"42501", LEAT_NOT_UNDERSTOOD}, {"40001", LEAT_CONTENTION}};
+        leat_engine_outcome outcome;
+    } cases[] = {{"54000", LEAT_ENGINE_OUTAGE},        {"53100", LEAT_ENGINE_OUTAGE},        {"22003", LEAT_ENGINE_NOT_UNDERSTOOD},
+                 {"23505", LEAT_ENGINE_NOT_UNDERSTOOD}, {"23514", LEAT_ENGINE_NOT_UNDERSTOOD}, {"P0001", LEAT_ENGINE_NOT_UNDERSTOOD},
+                 {"42501", LEAT_ENGINE_NOT_UNDERSTOOD}, {"40001", LEAT_ENGINE_CONTENTION}};
     world *w = world_open(1, 1000);
     claim(w, 0);
     fixture_sql(w->f, "CREATE TABLE says (state text); INSERT INTO says VALUES ('');"
@@ -318,7 +318,7 @@ START_TEST(no_record_is_blamed_for_what_leats_own_statements_meet)
     fixture_sql(w->f, "UPDATE says SET state = ''");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     world_free(w);
 }
 END_TEST
@@ -327,7 +327,7 @@ START_TEST(a_record_that_makes_no_sense_is_named_and_nothing_is_sent)
 {
     static const struct {
         const char *op, *key, *body;
-        int64_t looked_us;
+        int64_t catalog_read_us;
     } bad[] = {{"patch", "1", "{\"n\":", INT64_MAX},
                {"patch", "1", "{\"m\":1}", WORLD_LOOKED_US},
                {"patch", "x", "{}", INT64_MAX},
@@ -339,17 +339,17 @@ START_TEST(a_record_that_makes_no_sense_is_named_and_nothing_is_sent)
         fixture_add(w->f, NULL, bad[i].op, bad[i].key, bad[i].body);
         patch(w, "6", "{\"n\":\"worse\"}");
         add_part(w, 0, 1, 10);
-        const leat_job_result *result = run_batch(w);
-        expect_outcome(result, LEAT_BAD_DATA, "");
+        const leat_engine_job_result *result = run_batch(w);
+        expect_outcome(result, LEAT_ENGINE_BAD_DATA, "");
         ck_assert_int_eq(result->bad_record, 1);
         ck_assert_str_ne(result->message, "");
-        ck_assert_int_eq(result->looked_us, bad[i].looked_us);
+        ck_assert_int_eq(result->catalog_read_us, bad[i].catalog_read_us);
     }
     ck_assert_uint_eq(w->asked, 1);
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) FROM leat.progress"), "0");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     world_free(w);
 }
 END_TEST
@@ -363,18 +363,18 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
                       "CREATE TRIGGER forget AFTER INSERT ON things FOR EACH STATEMENT EXECUTE FUNCTION forget()");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 2, 10);
-    expect_outcome(run_batch(w), LEAT_CONTENTION, "26000");
+    expect_outcome(run_batch(w), LEAT_ENGINE_CONTENTION, "26000");
     ck_assert_uint_eq(w->asked, 0); /* it says nothing of the table */
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 3, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, ""); /* without names */
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, ""); /* without names */
     fixture_sql(w->f, "ALTER TABLE things ADD COLUMN more int DEFAULT 3; ALTER TABLE things ALTER n TYPE bigint");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 4, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:8:");
     world_free(w);
 }
@@ -390,9 +390,9 @@ START_TEST(a_connection_that_has_prepared_much_is_replaced)
         world_publish(w);
         patch(w, "1", "{\"n\":1}");
         add_part(w, 0, i, 10);
-        const leat_job_result *result = run_batch(w);
-        ck_assert(result->outcome == LEAT_APPLIED || result->outcome == LEAT_OUTAGE);
-        applied += result->outcome == LEAT_APPLIED;
+        const leat_engine_job_result *result = run_batch(w);
+        ck_assert(result->outcome == LEAT_ENGINE_APPLIED || result->outcome == LEAT_ENGINE_OUTAGE);
+        applied += result->outcome == LEAT_ENGINE_APPLIED;
     }
     wait_usable(w, 1);
     ck_assert_str_eq(w->slots_said, "1 0 1");
@@ -402,7 +402,7 @@ START_TEST(a_connection_that_has_prepared_much_is_replaced)
     expect_rows(w, rows);
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 2000, 11);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     world_free(w);
 }
 END_TEST
@@ -431,10 +431,10 @@ START_TEST(the_key_of_a_partitioned_table_is_its_key)
     fixture_sql(w->f, "INSERT INTO things VALUES (2, 1, 'taken')");
     patch(w, "3", "{\"note\":\"taken\"}");
     add_part(w, 0, 2, 10);
-    expect_outcome(run_batch(w), LEAT_NOT_YET, "23505");
+    expect_outcome(run_batch(w), LEAT_ENGINE_NOT_YET, "23505");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 3, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     expect_rows(w, "1:2:theirs 2:1:taken");
     PQfinish(other);
     world_free(w);
@@ -451,7 +451,7 @@ START_TEST(the_key_of_a_table_that_a_trigger_writes_is_not_ours)
     claim(w, 0);
     patch(w, "1", "{\"note\":\"x\"}");
     add_part(w, 0, 1, 10);
-    expect_outcome(run_batch(w), LEAT_NOT_YET, "23505");
+    expect_outcome(run_batch(w), LEAT_ENGINE_NOT_YET, "23505");
     world_free(w);
 }
 END_TEST
@@ -467,9 +467,9 @@ static const char letter_sql[] =
 static const char letter_count_sql[] = "SELECT count(*) FROM leat.dead_letters";
 
 /* The only record of the batch is kept with this reason instead. */
-static const leat_job_result *run_dead(world *w, const char *sqlstate, const char *message)
+static const leat_engine_job_result *run_dead(world *w, const char *sqlstate, const char *message)
 {
-    leat_reason reason;
+    leat_engine_reason reason;
     snprintf(reason.sqlstate, sizeof reason.sqlstate, "%s", sqlstate);
     snprintf(reason.message, sizeof reason.message, "%s", message);
     w->f->batch.dead = &reason;
@@ -482,14 +482,14 @@ START_TEST(a_dead_letter_is_kept_as_the_record_was)
 {
     world *w = world_open(1, 1000);
     claim(w, 2);
-    leat_batch_record *record = fixture_add(w->f, NULL, "patch", "1", "{\"n\": 1e999}");
+    leat_engine_batch_record *record = fixture_add(w->f, NULL, "patch", "1", "{\"n\": 1e999}");
     record->partition = 2;
     record->offset = 77;
     leat_item *item = record->payload;
     item->record.accepted_ms = 1700000000123;
     item->headers = LEAT_SLICE("{\"op\":\"patch\",\"a\\\\u0000\":\"\\u0000\"}");
     add_part(w, 2, 1, 77);
-    expect_outcome(run_dead(w, "22003", "out of \xff range"), LEAT_APPLIED, "");
+    expect_outcome(run_dead(w, "22003", "out of \xff range"), LEAT_ENGINE_APPLIED, "");
     ck_assert_str_eq(fixture_ask(w->f, letter_sql),
                      "2|77|things|1|patch|{\"op\": \"patch\", \"a\\\\u0000\": \"\xef\xbf\xbd\"}|{\"n\": 1e999}|22003|"
                      "out of \xef\xbf\xbd range|1700000000.123|t");
@@ -504,20 +504,20 @@ START_TEST(a_dead_letter_of_a_record_that_is_no_text)
 {
     world *w = world_open(1, 1000);
     claim(w, 0);
-    leat_batch_record *record = fixture_add(w->f, "no\xff", "h\xc3", "k\xff", NULL);
+    leat_engine_batch_record *record = fixture_add(w->f, "no\xff", "h\xc3", "k\xff", NULL);
     leat_item *item = record->payload;
     ck_assert_ptr_null(item->route);
     item->record.value_is_null = true;
     item->record.accepted_ms = -1;
     add_part(w, 0, 1, 0);
-    expect_outcome(run_dead(w, "", "no route"), LEAT_APPLIED, "");
+    expect_outcome(run_dead(w, "", "no route"), LEAT_ENGINE_APPLIED, "");
     ck_assert_str_eq(fixture_ask(w->f, letter_sql), "0|0|NULL|k\\377|NULL|NULL|NULL|NULL|no route|0.000|t");
     item = fixture_add(w->f, NULL, "", "x", "")->payload;
     item->record.accepted_ms = INT64_MAX;
     item->record.key = LEAT_SLICE("a\0b");
     w->f->records[0].offset = 1;
     add_part(w, 0, 2, 1);
-    expect_outcome(run_dead(w, "", "no key"), LEAT_APPLIED, "");
+    expect_outcome(run_dead(w, "", "no key"), LEAT_ENGINE_APPLIED, "");
     ck_assert_str_eq(fixture_ask(w->f, letter_sql), "0|1|NULL|a\\000b|NULL|NULL||NULL|no key|253402300799.999|t");
     world_free(w);
 }
@@ -530,13 +530,13 @@ START_TEST(a_fenced_dead_letter_is_not_kept)
     fixture_sql(w->f, "SELECT leat.claim((SELECT id FROM leat.sources), 0, 1000)");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 0);
-    expect_outcome(run_dead(w, "22003", "bad"), LEAT_FENCED, "LT001");
+    expect_outcome(run_dead(w, "22003", "bad"), LEAT_ENGINE_FENCED, "LT001");
     ck_assert_str_eq(fixture_ask(w->f, letter_count_sql), "0");
     claim(w, 0);
     for (int seq = 1; seq <= 2; seq++) { /* the letter may be there from a commit that was unknown */
         patch(w, "1", "{}");
         add_part(w, 0, seq, 0);
-        expect_outcome(run_dead(w, "22003", "bad"), LEAT_APPLIED, "");
+        expect_outcome(run_dead(w, "22003", "bad"), LEAT_ENGINE_APPLIED, "");
         ck_assert_str_eq(fixture_ask(w->f, letter_count_sql), "1");
     }
     fixture_sql(w->f, "ALTER TABLE leat.dead_letters ADD CONSTRAINT none CHECK (false) NOT VALID");
@@ -544,7 +544,7 @@ START_TEST(a_fenced_dead_letter_is_not_kept)
     w->f->records[0].offset = 5;
     add_part(w, 0, 3, 5);
     /* Nothing is wrong with a record because of that. */
-    expect_outcome(run_dead(w, "22003", "bad"), LEAT_DRIFT, "23514");
+    expect_outcome(run_dead(w, "22003", "bad"), LEAT_ENGINE_DRIFT, "23514");
     ck_assert_str_eq(fixture_ask(w->f, "SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM leat.progress"), "1 2");
     world_free(w);
 }
@@ -553,19 +553,19 @@ END_TEST
 /* --- tables that change ------------------------------------------------------------------------------------------ */
 
 /* Publishes table things as it is now. */
-static void look_again(world *w, int64_t looked_us)
+static void look_again(world *w, int64_t catalog_read_us)
 {
     static const char *const names[] = {"n"}, *const label = "things";
     static const leat_column_op ops[] = {LEAT_OP_ADD};
     leat_error error = {""};
     leat_route_spec spec = {.path = "/things/{id}", .column_count = 1, .column_names = names, .column_ops = ops};
-    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->table_count = 1;
     version->routes.count = 1;
-    ck_assert_int_eq(leat_postgres_read_tables(w->f->dsn, &label, 1, version->tables, &error), 0);
+    ck_assert_int_eq(leat_pg_read_tables(w->f->dsn, &label, 1, version->tables, &error), 0);
     ck_assert_int_eq(leat_route_build(&spec, version->tables, 0, &version->routes.routes[0], &error), 0);
-    leat_board_publish(w->board, 0, version, looked_us);
+    leat_schema_versions_publish(w->schema_versions, 0, version, catalog_read_us);
 }
 
 START_TEST(a_new_version_is_used_from_the_next_batch_on)
@@ -582,14 +582,14 @@ START_TEST(a_new_version_is_used_from_the_next_batch_on)
     wait_database(w, waits_for_a_transaction_sql, "1");
     patch(w, "2", "{\"more\":7}");
     add_part(w, 1, 1, 10);
-    const leat_job_result *result = run_batch(w);
-    expect_outcome(result, LEAT_BAD_DATA, "");
-    ck_assert_int_eq(result->looked_us, WORLD_LOOKED_US);
+    const leat_engine_job_result *result = run_batch(w);
+    expect_outcome(result, LEAT_ENGINE_BAD_DATA, "");
+    ck_assert_int_eq(result->catalog_read_us, WORLD_LOOKED_US);
     ck_assert_uint_eq(w->asked, 1);
     look_again(w, 2000);
     patch(w, "2", "{\"more\":7,\"note\":\"x\"}");
     add_part(w, 1, 2, 10);
-    expect_outcome(run_batch(w), LEAT_APPLIED, "");
+    expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     fixture_run_on(other, "COMMIT"); /* the job from before the look asks about its own table */
     expect_race(wait_done(w, 2));
     for (int seq = 2; seq <= 3; seq++) { /* on both connections */
@@ -599,16 +599,16 @@ START_TEST(a_new_version_is_used_from_the_next_batch_on)
         patch(w, "2", "{\"more\":9}");
         add_part(w, 1, seq + 1, 10 + seq);
         submit_batch(w, 3);
-        expect_outcome(wait_done(w, 2), LEAT_APPLIED, "");
-        expect_outcome(wait_done(w, 3), LEAT_APPLIED, "");
+        expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
+        expect_outcome(wait_done(w, 3), LEAT_ENGINE_APPLIED, "");
     }
     ck_assert_str_eq(fixture_ask(w->f, "SELECT string_agg(id || ':' || n || ':' || more, ' ' ORDER BY id) FROM things"),
                      "1:3:8 2:5:9");
     patch(w, "1", "{\"most\":8}");
     add_part(w, 0, 4, 20);
     result = run_batch(w);
-    expect_outcome(result, LEAT_BAD_DATA, "");
-    ck_assert_int_eq(result->looked_us, 2000);
+    expect_outcome(result, LEAT_ENGINE_BAD_DATA, "");
+    ck_assert_int_eq(result->catalog_read_us, 2000);
     PQfinish(other);
     world_free(w);
 }

@@ -158,7 +158,7 @@ START_TEST(ordered_tables_are_written_in_the_order_of_the_log)
     fixture *f = open_routes();
     f->catalog.tables[0].is_ordered = true;
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
-        leat_batch_record *record = fixture_add(f, records[i].route, "patch", records[i].key, "{\"n\":1}");
+        leat_engine_batch_record *record = fixture_add(f, records[i].route, "patch", records[i].key, "{\"n\":1}");
         record->partition = records[i].partition;
         record->subpartition = records[i].subpartition;
         record->offset = records[i].offset;
@@ -259,7 +259,7 @@ START_TEST(a_fault_says_whether_it_relies_on_the_table)
         leat_rows_fault fault;
         fixture_add(f, bad[i].route, "patch", bad[i].key, bad[i].body);
         ck_assert_int_eq(leat_rows_build(rows, &f->batch, &f->routes, &fault), -1);
-        ck_assert_int_eq(fault.outcome, LEAT_BAD_DATA);
+        ck_assert_int_eq(fault.outcome, LEAT_ENGINE_BAD_DATA);
         ck_assert_msg(fault.relies_on_table == bad[i].relies, "%s %s", bad[i].key, bad[i].body);
         fixture_clear(f);
     }
@@ -367,7 +367,7 @@ START_TEST(the_first_record_without_sense_is_named)
         fixture_add(f, bad[i].route, bad[i].op, bad[i].key, bad[i].body);
         fixture_add(f, "a", "patch", "9", "[");
         ck_assert_int_eq(leat_rows_build(rows, &f->batch, &f->routes, &fault), -1);
-        ck_assert_int_eq(fault.outcome, LEAT_BAD_DATA);
+        ck_assert_int_eq(fault.outcome, LEAT_ENGINE_BAD_DATA);
         ck_assert_int_eq(fault.bad_record, 2);
         ck_assert_str_ne(fault.error.text, "");
         if (bad[i].message)

@@ -95,11 +95,11 @@ START_TEST(connections_move_to_another_server_one_by_one)
     world *w = t->w;
     listener l = listen_to_diagnostics();
     end_the_idle_one(t);
-    const leat_job_result *result = wait_done(w, 2);
+    const leat_engine_job_result *result = wait_done(w, 2);
     ck_assert_uint_eq(w->answers[2].usable_then, 1); /* first the job, then the slots */
     wait_usable(w, 2);
     ck_assert_uint_eq(stop_listening(&l, "shard a: another server answers, or this one was started again: its partitions are claimed anew"), 1);
-    expect_outcome(result, LEAT_UNKNOWN, "");
+    expect_outcome(result, LEAT_ENGINE_UNKNOWN, "");
     ck_assert_str_eq(result->message, "another server answers");
     ck_assert_str_eq(w->slots_said, "1 2 1 0 1 2");
     claim(w, 0);
@@ -121,7 +121,7 @@ START_TEST(a_connection_to_the_same_server_ends_no_other)
     ck_assert_str_eq(t->w->slots_said, "1 2 1 2");
     ck_assert(!t->w->answers[2].is_done);
     fixture_run_on(t->other, "COMMIT");
-    expect_outcome(wait_done(t->w, 2), LEAT_APPLIED, "");
+    expect_outcome(wait_done(t->w, 2), LEAT_ENGINE_APPLIED, "");
     two_servers_free(t);
 }
 END_TEST
@@ -130,11 +130,11 @@ END_TEST
 START_TEST(a_job_submitted_while_a_server_is_left)
 {
     two_servers *t = two_servers_open();
-    leat_job again = {.id = 3, .kind = LEAT_JOB_CLAIM, .partition = 1};
+    leat_engine_job again = {.id = 3, .kind = LEAT_ENGINE_JOB_CLAIM, .partition = 1};
     t->w->next = &again;
     end_the_idle_one(t);
-    expect_outcome(wait_done(t->w, 2), LEAT_UNKNOWN, "");
-    expect_outcome(wait_done(t->w, 3), LEAT_OUTAGE, "");
+    expect_outcome(wait_done(t->w, 2), LEAT_ENGINE_UNKNOWN, "");
+    expect_outcome(wait_done(t->w, 3), LEAT_ENGINE_OUTAGE, "");
     wait_usable(t->w, 2);
     ck_assert_str_eq(t->w->slots_said, "1 2 1 0 1 2");
     two_servers_free(t);
@@ -146,7 +146,7 @@ START_TEST(freed_while_a_server_is_left)
     two_servers *t = two_servers_open();
     t->w->free_when_done = true;
     end_the_idle_one(t);
-    expect_outcome(wait_done(t->w, 2), LEAT_UNKNOWN, "");
+    expect_outcome(wait_done(t->w, 2), LEAT_ENGINE_UNKNOWN, "");
     ck_assert_str_eq(t->w->slots_said, "1 2 1");
     two_servers_free(t);
 }
@@ -174,7 +174,7 @@ START_TEST(a_shard_that_answers_nothing_is_told_and_left)
     listener l = listen_to_diagnostics();
     proxy.swallows = true;
     submit_claim(w, 2, 1);
-    expect_outcome(wait_done(w, 2), LEAT_UNKNOWN, "");
+    expect_outcome(wait_done(w, 2), LEAT_ENGINE_UNKNOWN, "");
     wait_usable(w, 0);
     ck_assert_uint_gt(leat_sink_count(w->sink)->silent_ms, 0);
     proxy.swallows = false;
@@ -204,7 +204,7 @@ START_TEST(what_another_host_says_is_no_answer)
     wait_usable(w, 1);
     proxy.swallows = true;
     submit_claim(w, 2, 1);
-    expect_outcome(wait_done(w, 2), LEAT_UNKNOWN, "");
+    expect_outcome(wait_done(w, 2), LEAT_ENGINE_UNKNOWN, "");
     ck_assert_str_eq(w->answers[2].result.message, "the server has stopped answering");
     PQfinish(second);
     forwarder_stop(&proxy);
@@ -217,8 +217,8 @@ START_TEST(a_question_finds_another_server)
 {
     two_servers *t = two_servers_open();
     submit_claim(t->w, 3, 1);
-    expect_outcome(wait_done(t->w, 2), LEAT_UNKNOWN, "");
-    expect_outcome(wait_done(t->w, 3), LEAT_UNKNOWN, "");
+    expect_outcome(wait_done(t->w, 2), LEAT_ENGINE_UNKNOWN, "");
+    expect_outcome(wait_done(t->w, 3), LEAT_ENGINE_UNKNOWN, "");
     ck_assert_str_eq(t->w->answers[3].result.message, "another server answers");
     wait_usable(t->w, 2);
     two_servers_free(t);
@@ -241,7 +241,7 @@ START_TEST(a_slow_statement_is_not_ended)
         turn(w, since, "time");
     ck_assert(!w->answers[2].is_done);
     fixture_run_on(other, "COMMIT");
-    expect_outcome(wait_done(w, 2), LEAT_APPLIED, "");
+    expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
     ck_assert_uint_eq(stop_listening(&l, "has answered nothing for "), 0);
     ck_assert_str_eq(w->slots_said, "1");
     PQfinish(other);
@@ -304,7 +304,7 @@ START_TEST(a_claim_that_fails_again_and_again_is_said_once)
     ck_assert_uint_eq(stop_listening(&l, "error shard a: partition 1: the claim fails and is tried again with back-off:"
                                          " not understood sqlstate=42501: permission denied for schema leat"),
                       1);
-    expect_outcome(&w->answers[1].result, LEAT_NOT_UNDERSTOOD, "42501");
+    expect_outcome(&w->answers[1].result, LEAT_ENGINE_NOT_UNDERSTOOD, "42501");
     drop_stranger(w, role);
 }
 END_TEST

@@ -15,7 +15,7 @@
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/rows.h"
 
-typedef struct lite_fixture {
+typedef struct sqlite_fixture {
     char directory[64];
     char file[128];
     sqlite3 *db; /* the test's own connection */
@@ -23,16 +23,16 @@ typedef struct lite_fixture {
     leat_routes routes;
     leat_error error;
     char answer[4096];
-} lite_fixture;
+} sqlite_fixture;
 
-static inline void lite_sql(lite_fixture *f, const char *sql)
+static inline void sqlite_sql(sqlite_fixture *f, const char *sql)
 {
     char *message = NULL;
     ck_assert_msg(sqlite3_exec(f->db, sql, NULL, NULL, &message) == SQLITE_OK, "%s: %s", sql, message);
 }
 
 /* The first field of the first row as text; "(none)" without a row, "(null)" for NULL. */
-static inline const char *lite_ask(lite_fixture *f, const char *sql)
+static inline const char *sqlite_ask(sqlite_fixture *f, const char *sql)
 {
     sqlite3_stmt *query;
     ck_assert_msg(sqlite3_prepare_v2(f->db, sql, -1, &query, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(f->db));
@@ -42,16 +42,16 @@ static inline const char *lite_ask(lite_fixture *f, const char *sql)
     return f->answer;
 }
 
-static inline void lite_begin(lite_fixture *f)
+static inline void sqlite_begin(sqlite_fixture *f)
 {
-    *f = (lite_fixture){.directory = "/tmp/leat-lite-XXXXXX"};
+    *f = (sqlite_fixture){.directory = "/tmp/leat-lite-XXXXXX"};
     ck_assert(mkdtemp(f->directory));
     snprintf(f->file, sizeof f->file, "%s/rows.db", f->directory);
     ck_assert_int_eq(sqlite3_open(f->file, &f->db), SQLITE_OK);
-    lite_sql(f, "PRAGMA journal_mode = WAL");
+    sqlite_sql(f, "PRAGMA journal_mode = WAL");
 }
 
-static inline void lite_end(lite_fixture *f)
+static inline void sqlite_end(sqlite_fixture *f)
 {
     char command[128];
     leat_table_fini(&f->table);
@@ -60,17 +60,17 @@ static inline void lite_end(lite_fixture *f)
     ck_assert_int_eq(system(command), 0);
 }
 
-static inline int lite_read(lite_fixture *f, const char *label)
+static inline int sqlite_read(sqlite_fixture *f, const char *label)
 {
     leat_table_fini(&f->table);
-    return leat_lite_read_tables(f->file, &label, 1, &f->table, &f->error);
+    return leat_sqlite_read_tables(f->file, &label, 1, &f->table, &f->error);
 }
 
 /* Makes the table and the route /t/{id}, whose PATCH does `op` to column `column`. */
-static inline leat_route *lite_route(lite_fixture *f, const char *create, const char *column, leat_column_op op)
+static inline leat_route *sqlite_route(sqlite_fixture *f, const char *create, const char *column, leat_column_op op)
 {
-    lite_sql(f, create);
-    ck_assert_msg(lite_read(f, "t") == 0, "%s", f->error.text);
+    sqlite_sql(f, create);
+    ck_assert_msg(sqlite_read(f, "t") == 0, "%s", f->error.text);
     const char *names[] = {column};
     leat_route_spec spec = {
         .name = "t", .path = "/t/{id}", .column_count = column ? 1 : 0, .column_names = names, .column_ops = &op};
@@ -81,16 +81,16 @@ static inline leat_route *lite_route(lite_fixture *f, const char *create, const 
 }
 
 /* Writes "put KEY {...}", "patch KEY {...}" or "delete KEY" in a transaction of its own. */
-static inline int lite_write(lite_fixture *f, leat_lite_rows *rows, leat_lite *lite, const char *text,
-                             leat_lite_counts *counts, leat_lite_fault *fault)
+static inline int sqlite_write(sqlite_fixture *f, leat_sqlite_rows *rows, leat_sqlite *lite, const char *text,
+                             leat_sqlite_counts *counts, leat_sqlite_fault *fault)
 {
     size_t op = strcspn(text, " "), key = strcspn(text + op + 1, " ");
     const char *body = text + op + 1 + key;
     leat_item item = {.record = {.op = {text, op}, .key = {text + op + 1, key}, .value = leat_slice_of(body)}};
     ck_assert_int_eq(leat_item_decode(&f->routes, &item), 0);
-    ck_assert_int_eq(leat_lite_run(lite, "BEGIN IMMEDIATE", &f->error), 0);
-    int status = leat_lite_rows_write(rows, lite, &f->routes, &item, counts, fault);
-    ck_assert_int_eq(leat_lite_run(lite, status == 0 ? "COMMIT" : "ROLLBACK", &f->error), 0);
+    ck_assert_int_eq(leat_sqlite_run(lite, "BEGIN IMMEDIATE", &f->error), 0);
+    int status = leat_sqlite_rows_write(rows, lite, &f->routes, &item, counts, fault);
+    ck_assert_int_eq(leat_sqlite_run(lite, status == 0 ? "COMMIT" : "ROLLBACK", &f->error), 0);
     leat_item_clear(&item);
     return status;
 }

@@ -1,36 +1,36 @@
 #include "fixture.h"
 
-static lite_fixture f;
-static leat_lite lite;
-static leat_lite_rows *rows;
-static leat_lite_counts counts;
-static leat_lite_fault fault;
+static sqlite_fixture f;
+static leat_sqlite lite;
+static leat_sqlite_rows *rows;
+static leat_sqlite_counts counts;
+static leat_sqlite_fault fault;
 
 static void set_up(void)
 {
-    lite_begin(&f);
-    counts = (leat_lite_counts){0};
-    rows = leat_lite_rows_new();
-    ck_assert(rows && leat_lite_open(&lite, f.file, 100, &f.error) == 0);
+    sqlite_begin(&f);
+    counts = (leat_sqlite_counts){0};
+    rows = leat_sqlite_rows_new();
+    ck_assert(rows && leat_sqlite_open(&lite, f.file, 100, &f.error) == 0);
 }
 
 static void tear_down(void)
 {
-    leat_lite_rows_free(rows);
-    leat_lite_close(&lite);
-    lite_end(&f);
+    leat_sqlite_rows_free(rows);
+    leat_sqlite_close(&lite);
+    sqlite_end(&f);
 }
 
 static void put_record(const char *text)
 {
-    ck_assert_msg(lite_write(&f, rows, &lite, text, &counts, &fault) == 0, "%s: %s", text, fault.error.text);
+    ck_assert_msg(sqlite_write(&f, rows, &lite, text, &counts, &fault) == 0, "%s: %s", text, fault.error.text);
 }
 
-static void expect_fault(const char *text, leat_outcome outcome, const char *sqlstate)
+static void expect_fault(const char *text, leat_engine_outcome outcome, const char *sqlstate)
 {
-    ck_assert_msg(lite_write(&f, rows, &lite, text, &counts, &fault) == -1, "%s", text);
+    ck_assert_msg(sqlite_write(&f, rows, &lite, text, &counts, &fault) == -1, "%s", text);
     ck_assert_msg(fault.outcome == outcome && strcmp(fault.sqlstate, sqlstate) == 0, "%s: %s %s %s", text,
-                  leat_outcome_name(fault.outcome), fault.sqlstate, fault.error.text);
+                  leat_engine_outcome_name(fault.outcome), fault.sqlstate, fault.error.text);
 }
 
 /* ---- types ---- */
@@ -66,9 +66,9 @@ START_TEST(a_value_is_stored_as_its_declared_type_says)
     char create[128], record[256];
     snprintf(create, sizeof create, "CREATE TABLE t (id int PRIMARY KEY, c %s)", types[_i].declared);
     snprintf(record, sizeof record, "put 1 {\"c\": %s}", types[_i].json);
-    lite_route(&f, create, NULL, LEAT_OP_SET);
+    sqlite_route(&f, create, NULL, LEAT_OP_SET);
     put_record(record);
-    ck_assert_str_eq(lite_ask(&f, "SELECT quote(c) FROM t WHERE id = 1"), types[_i].stored);
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT quote(c) FROM t WHERE id = 1"), types[_i].stored);
 }
 END_TEST
 
@@ -86,15 +86,15 @@ START_TEST(one_key_is_one_row)
 {
     char create[128], record[256];
     snprintf(create, sizeof create, "CREATE TABLE t (id %s PRIMARY KEY, c int NOT NULL DEFAULT 1)", keys[_i].declared);
-    lite_route(&f, create, "c", LEAT_OP_ADD);
+    sqlite_route(&f, create, "c", LEAT_OP_ADD);
     snprintf(record, sizeof record, "patch %s {\"c\": 2}", keys[_i].key);
     put_record(record);
     snprintf(record, sizeof record, "patch %s {\"c\": 4}", keys[_i].again);
     put_record(record);
-    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(c) FROM t"), "7");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(c) FROM t"), "7");
     snprintf(record, sizeof record, "delete %s", keys[_i].again);
     put_record(record);
-    ck_assert_str_eq(lite_ask(&f, "SELECT count(*) FROM t"), "0");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) FROM t"), "0");
 }
 END_TEST
 
@@ -130,36 +130,36 @@ START_TEST(a_patch_changes_what_is_stored)
 {
     char create[160], insert[160], record[256];
     snprintf(create, sizeof create, "CREATE TABLE t (id int PRIMARY KEY, c %s)", operations[_i].column);
-    lite_route(&f, create, "c", operations[_i].op);
+    sqlite_route(&f, create, "c", operations[_i].op);
     snprintf(insert, sizeof insert, "INSERT INTO t VALUES (1, %s)", operations[_i].stored);
     if (operations[_i].stored)
-        lite_sql(&f, insert);
+        sqlite_sql(&f, insert);
     snprintf(record, sizeof record, "patch 1 {\"c\": %s}", operations[_i].operand);
     put_record(record);
-    ck_assert_str_eq(lite_ask(&f, "SELECT quote(c) FROM t WHERE id = 1"), operations[_i].left);
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT quote(c) FROM t WHERE id = 1"), operations[_i].left);
 }
 END_TEST
 
 START_TEST(what_does_not_fit_is_bad_data)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, c int4, r real)", "c", LEAT_OP_ADD);
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, c int4, r real)", "c", LEAT_OP_ADD);
     f.routes.routes[0].ops[2] = LEAT_OP_ADD;
-    lite_sql(&f, "INSERT INTO t VALUES (1, 2147483647, 1e308)");
-    expect_fault("patch 1 {\"c\": 1}", LEAT_BAD_DATA, "22003");
-    expect_fault("patch 1 {\"r\": 1e308}", LEAT_BAD_DATA, "22003");
-    expect_fault("put 1 {\"r\": \"NaN\"}", LEAT_BAD_DATA, "22003");
-    expect_fault("put 1 {\"nothing\": 1}", LEAT_BAD_DATA, "");
+    sqlite_sql(&f, "INSERT INTO t VALUES (1, 2147483647, 1e308)");
+    expect_fault("patch 1 {\"c\": 1}", LEAT_ENGINE_BAD_DATA, "22003");
+    expect_fault("patch 1 {\"r\": 1e308}", LEAT_ENGINE_BAD_DATA, "22003");
+    expect_fault("put 1 {\"r\": \"NaN\"}", LEAT_ENGINE_BAD_DATA, "22003");
+    expect_fault("put 1 {\"nothing\": 1}", LEAT_ENGINE_BAD_DATA, "");
     ck_assert(fault.relies_on_table);
-    expect_fault("put 1 [", LEAT_BAD_DATA, "");
+    expect_fault("put 1 [", LEAT_ENGINE_BAD_DATA, "");
     ck_assert(!fault.relies_on_table);
-    ck_assert_str_eq(lite_ask(&f, "SELECT c || ' ' || r FROM t"), "2147483647 1.0e+308");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT c || ' ' || r FROM t"), "2147483647 1.0e+308");
 }
 END_TEST
 
 START_TEST(a_large_document_is_merged_and_appended_to)
 {
     enum { SIZE = 1 << 20 };
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, c json DEFAULT '[]')", "c", LEAT_OP_APPEND);
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, c json DEFAULT '[]')", "c", LEAT_OP_APPEND);
     char *record = malloc(SIZE + 64);
     int head = snprintf(record, 64, "patch 1 {\"c\": \"");
     memset(record + head, 'x', SIZE);
@@ -169,7 +169,7 @@ START_TEST(a_large_document_is_merged_and_appended_to)
     free(record);
     char wanted[32];
     snprintf(wanted, sizeof wanted, "2 %d", 2 * SIZE + 7);
-    ck_assert_str_eq(lite_ask(&f, "SELECT json_array_length(c) || ' ' || length(c) FROM t"), wanted);
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT json_array_length(c) || ' ' || length(c) FROM t"), wanted);
 }
 END_TEST
 
@@ -177,47 +177,47 @@ END_TEST
 
 START_TEST(a_put_sets_the_others_to_their_defaults)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b text, c text DEFAULT (upper('x')))", NULL, LEAT_OP_SET);
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b text, c text DEFAULT (upper('x')))", NULL, LEAT_OP_SET);
     put_record("put 1 {\"a\": 1, \"b\": \"b\", \"c\": \"c\"}");
     put_record("put 1 {\"b\": \"z\"}");
-    ck_assert_str_eq(lite_ask(&f, "SELECT a || b || c FROM t"), "5zX");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT a || b || c FROM t"), "5zX");
 }
 END_TEST
 
 START_TEST(a_patch_leaves_the_others_as_they_are_spelt)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b timestamptz, c json, d)", "a", LEAT_OP_ADD);
-    lite_sql(&f, "INSERT INTO t VALUES (1, 1, 'yesterday', '{ \"a\" : 1 }', x'00')");
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b timestamptz, c json, d)", "a", LEAT_OP_ADD);
+    sqlite_sql(&f, "INSERT INTO t VALUES (1, 1, 'yesterday', '{ \"a\" : 1 }', x'00')");
     put_record("patch 1 {\"a\": 1}");
-    ck_assert_str_eq(lite_ask(&f, "SELECT quote(a) || quote(b) || quote(c) || quote(d) FROM t"), "2'yesterday''{ \"a\" : 1 }'X'00'");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT quote(a) || quote(b) || quote(c) || quote(d) FROM t"), "2'yesterday''{ \"a\" : 1 }'X'00'");
 }
 END_TEST
 
 START_TEST(what_changes_nothing_is_not_written)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text COLLATE NOCASE)", NULL, LEAT_OP_SET);
-    lite_sql(&f, "CREATE TABLE seen (n); CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT INTO seen VALUES (1); END");
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text COLLATE NOCASE)", NULL, LEAT_OP_SET);
+    sqlite_sql(&f, "CREATE TABLE seen (n); CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT INTO seen VALUES (1); END");
     put_record("put 1 {\"a\": 1, \"b\": \"x\"}");
     put_record("put 1 {\"a\": 1, \"b\": \"x\"}");
     put_record("patch 1 {\"a\": 1}");
-    ck_assert_str_eq(lite_ask(&f, "SELECT count(*) FROM seen"), "0");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) FROM seen"), "0");
     put_record("patch 1 {\"b\": \"X\"}");
-    ck_assert_str_eq(lite_ask(&f, "SELECT count(*) || (SELECT b FROM t) FROM seen"), "1X");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) || (SELECT b FROM t) FROM seen"), "1X");
 }
 END_TEST
 
 START_TEST(what_a_trigger_ignores_is_refused)
 {
-    leat_route *route = lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text)", NULL, LEAT_OP_SET);
+    leat_route *route = sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text)", NULL, LEAT_OP_SET);
     put_record("put 1 {\"a\": 1}");
     put_record("put 2 {\"a\": 1, \"b\": \"x\"}");
-    lite_sql(&f, "CREATE TRIGGER i BEFORE INSERT ON t WHEN new.id > 6 BEGIN SELECT raise(IGNORE); END;"
+    sqlite_sql(&f, "CREATE TRIGGER i BEFORE INSERT ON t WHEN new.id > 6 BEGIN SELECT raise(IGNORE); END;"
                  "CREATE TRIGGER u BEFORE UPDATE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END;"
                  "CREATE TRIGGER d BEFORE DELETE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END");
-    expect_fault("put 7 {\"a\": 1}", LEAT_BAD_DATA, "LT008");
-    expect_fault("put 1 {\"a\": 2}", LEAT_BAD_DATA, "LT008");
-    expect_fault("patch 1 {\"b\": \"y\"}", LEAT_BAD_DATA, "LT008");
-    expect_fault("delete 1 ", LEAT_BAD_DATA, "LT008");
+    expect_fault("put 7 {\"a\": 1}", LEAT_ENGINE_BAD_DATA, "LT008");
+    expect_fault("put 1 {\"a\": 2}", LEAT_ENGINE_BAD_DATA, "LT008");
+    expect_fault("patch 1 {\"b\": \"y\"}", LEAT_ENGINE_BAD_DATA, "LT008");
+    expect_fault("delete 1 ", LEAT_ENGINE_BAD_DATA, "LT008");
     /* Nothing to do is no reason, and a trigger that leaves a row alone none either. */
     put_record("put 1 {\"a\": 1}");
     put_record("patch 1 {\"a\": 1}");
@@ -226,28 +226,28 @@ START_TEST(what_a_trigger_ignores_is_refused)
     put_record("delete 2 ");
     route->accept_untouched = true;
     put_record("delete 1 ");
-    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(id || ':' || a) FROM t"), "1:1");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(id || ':' || a) FROM t"), "1:1");
 }
 END_TEST
 
 START_TEST(a_patch_of_a_missing_row_can_be_dropped_and_counted)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", NULL, LEAT_OP_SET)->patch_existing = true;
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", NULL, LEAT_OP_SET)->patch_existing = true;
     put_record("patch 1 {\"a\": 1}");
     put_record("put 2 {\"a\": 1}");
     put_record("patch 2 {\"a\": 2}");
-    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(id || ':' || a) FROM t"), "2:2");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(id || ':' || a) FROM t"), "2:2");
     ck_assert_uint_eq(counts.dropped, 1);
 }
 END_TEST
 
 START_TEST(names_are_quoted_and_generated_columns_left_alone)
 {
-    lite_route(&f, "CREATE TABLE T (id int PRIMARY KEY, \"se\"\"lect\" int, \"select\" int, twice int AS (\"select\" * 2) STORED)",
+    sqlite_route(&f, "CREATE TABLE T (id int PRIMARY KEY, \"se\"\"lect\" int, \"select\" int, twice int AS (\"select\" * 2) STORED)",
                NULL, LEAT_OP_SET);
     put_record("put 1 {\"select\": 3, \"se\\\"lect\": 4}");
-    ck_assert_str_eq(lite_ask(&f, "SELECT twice || \"se\"\"lect\" FROM t"), "64");
-    expect_fault("put 1 {\"twice\": 3}", LEAT_BAD_DATA, "");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT twice || \"se\"\"lect\" FROM t"), "64");
+    expect_fault("put 1 {\"twice\": 3}", LEAT_ENGINE_BAD_DATA, "");
 }
 END_TEST
 
@@ -255,41 +255,41 @@ END_TEST
 
 START_TEST(refusals_have_the_sqlstates_of_postgres)
 {
-    lite_sql(&f, "CREATE TABLE parent (id int PRIMARY KEY)");
-    lite_route(&f,
+    sqlite_sql(&f, "CREATE TABLE parent (id int PRIMARY KEY)");
+    sqlite_route(&f,
                "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, u int UNIQUE, k int CHECK (k > 0),"
                " p int REFERENCES parent (id), g text)",
                NULL, LEAT_OP_SET);
-    lite_sql(&f, "CREATE TRIGGER g BEFORE INSERT ON t WHEN new.g = 'no' BEGIN SELECT raise(ABORT, 'not this one'); END");
+    sqlite_sql(&f, "CREATE TRIGGER g BEFORE INSERT ON t WHEN new.g = 'no' BEGIN SELECT raise(ABORT, 'not this one'); END");
     put_record("put 1 {\"u\": 1}");
-    expect_fault("put 2 {\"u\": 1}", LEAT_NOT_YET, "23505");
-    expect_fault("put 2 {\"k\": 0}", LEAT_BAD_DATA, "23514");
-    expect_fault("put 2 {\"p\": 9}", LEAT_NOT_YET, "23503");
-    expect_fault("put 2 {\"g\": \"no\"}", LEAT_BAD_DATA, "P0001");
-    ck_assert_str_eq(lite_ask(&f, "SELECT group_concat(id) FROM t"), "1");
+    expect_fault("put 2 {\"u\": 1}", LEAT_ENGINE_NOT_YET, "23505");
+    expect_fault("put 2 {\"k\": 0}", LEAT_ENGINE_BAD_DATA, "23514");
+    expect_fault("put 2 {\"p\": 9}", LEAT_ENGINE_NOT_YET, "23503");
+    expect_fault("put 2 {\"g\": \"no\"}", LEAT_ENGINE_BAD_DATA, "P0001");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(id) FROM t"), "1");
     put_record("put 2 {\"u\": 2, \"k\": 1}");
 }
 END_TEST
 
 START_TEST(a_table_that_was_altered_is_drift_until_it_is_known)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b int)", NULL, LEAT_OP_SET);
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b int)", NULL, LEAT_OP_SET);
     put_record("put 1 {\"a\": 1}");
-    lite_sql(&f, "ALTER TABLE t DROP COLUMN b");
-    expect_fault("put 1 {\"a\": 2}", LEAT_DRIFT, "42000");
-    lite_sql(&f, "ALTER TABLE t RENAME TO other");
-    expect_fault("put 1 {\"a\": 2}", LEAT_DRIFT, "42000");
-    lite_sql(&f, "ALTER TABLE other RENAME TO t; ALTER TABLE t ADD COLUMN b int");
+    sqlite_sql(&f, "ALTER TABLE t DROP COLUMN b");
+    expect_fault("put 1 {\"a\": 2}", LEAT_ENGINE_DRIFT, "42000");
+    sqlite_sql(&f, "ALTER TABLE t RENAME TO other");
+    expect_fault("put 1 {\"a\": 2}", LEAT_ENGINE_DRIFT, "42000");
+    sqlite_sql(&f, "ALTER TABLE other RENAME TO t; ALTER TABLE t ADD COLUMN b int");
     put_record("put 1 {\"a\": 2}");
-    ck_assert_str_eq(lite_ask(&f, "SELECT a FROM t"), "2");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT a FROM t"), "2");
 }
 END_TEST
 
 START_TEST(a_stored_value_of_another_type_is_drift_with_its_words)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", "a", LEAT_OP_ADD);
-    lite_sql(&f, "INSERT INTO t VALUES (1, 'many')");
-    expect_fault("patch 1 {\"a\": 1}", LEAT_DRIFT, "42804");
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", "a", LEAT_OP_ADD);
+    sqlite_sql(&f, "INSERT INTO t VALUES (1, 'many')");
+    expect_fault("patch 1 {\"a\": 1}", LEAT_ENGINE_DRIFT, "42804");
     ck_assert_msg(strstr(fault.error.text, "a: the stored value many is no "), "%s", fault.error.text);
 }
 END_TEST
@@ -297,8 +297,8 @@ END_TEST
 /* What fails on the data alone is no drift, though SQLite has one code for both. */
 START_TEST(an_expression_that_fails_on_the_data_is_bad_data)
 {
-    lite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a text, b text AS (a -> '$.x') STORED)", NULL, LEAT_OP_SET);
-    expect_fault("put 1 {\"a\": \"{\"}", LEAT_BAD_DATA, "P0001");
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a text, b text AS (a -> '$.x') STORED)", NULL, LEAT_OP_SET);
+    expect_fault("put 1 {\"a\": \"{\"}", LEAT_ENGINE_BAD_DATA, "P0001");
     put_record("put 1 {\"a\": \"{}\"}");
 }
 END_TEST

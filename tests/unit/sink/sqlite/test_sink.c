@@ -6,21 +6,21 @@
 
 enum { TICK_MS = 10, PATIENCE_MS = 20000 };
 
-static lite_fixture f;
+static sqlite_fixture f;
 static leat_source source;
 static uv_loop_t loop;
-static leat_board *board;
+static leat_schema_versions *schema_versions;
 static leat_sink *sink;
 static uint32_t usable;
 static uint32_t done;
 static bool claims_again; /* the answer is the next job */
-static leat_job_result result;
-static leat_claim claim;
-static leat_job job;
+static leat_engine_job_result result;
+static leat_engine_claim claim;
+static leat_engine_job job;
 
 static void submit_claim(void)
 {
-    job = (leat_job){.id = 3, .kind = LEAT_JOB_CLAIM, .partition = 1};
+    job = (leat_engine_job){.id = 3, .kind = LEAT_ENGINE_JOB_CLAIM, .partition = 1};
     leat_sink_submit(sink, &job);
 }
 
@@ -31,7 +31,7 @@ static void on_slots(void *context, uint32_t shard, uint32_t count)
     usable = count;
 }
 
-static void on_done(void *context, uint32_t job_id, const leat_job_result *from)
+static void on_done(void *context, uint32_t job_id, const leat_engine_job_result *from)
 {
     (void)context;
     ck_assert_uint_eq(job_id, 3);
@@ -71,7 +71,7 @@ static void await(uint32_t wanted, uint32_t slots)
 static void open_sink(void)
 {
     leat_sink_config config = {.shard_name = "a", .at.sqlite = f.file, .owner = "1 test", .connections = 8,
-                               .source_id = source.id, .board = board, .lock_timeout_ms = 50};
+                               .source_id = source.id, .schema_versions = schema_versions, .lock_timeout_ms = 50};
     leat_sink_events events = {NULL, on_slots, on_done};
     sink = leat_sink_new(&loop, &config, &events, &f.error);
     ck_assert_msg(sink, "%s", f.error.text);
@@ -85,21 +85,21 @@ static void set_up(void)
     leat_layout layout;
     usable = done = 0;
     claims_again = false;
-    lite_begin(&f);
+    sqlite_begin(&f);
     source = (leat_source){.log_identity = "built-in", .topic = "l", .topic_id = "1", .hash = "h",
                            .subpartitions = LEAT_SUBPARTITIONS};
     leat_layout_even(&layout, 2, 1, names);
-    ck_assert_int_eq(leat_lite_init(f.file, &source, &layout, 0, starts, &f.error), 0);
-    lite_route(&f, "CREATE TABLE t (id text PRIMARY KEY, c int)", "c", LEAT_OP_ADD);
-    leat_board_version *version = leat_must_calloc(1, sizeof *version);
+    ck_assert_int_eq(leat_sqlite_init(f.file, &source, &layout, 0, starts, &f.error), 0);
+    sqlite_route(&f, "CREATE TABLE t (id text PRIMARY KEY, c int)", "c", LEAT_OP_ADD);
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->table_count = 1;
     version->tables[0] = f.table;
     version->routes = f.routes;
     version->routes.routes[0].table = &version->tables[0];
-    memset(&f.table, 0, sizeof f.table); /* the board's now */
-    board = leat_board_new(1, on_ask, NULL);
-    leat_board_publish(board, 0, version, 1);
+    memset(&f.table, 0, sizeof f.table); /* the schema_versions's now */
+    schema_versions = leat_schema_versions_new(1, on_ask, NULL);
+    leat_schema_versions_publish(schema_versions, 0, version, 1);
     f.routes = version->routes;
     uv_loop_init(&loop);
 }
@@ -107,21 +107,21 @@ static void set_up(void)
 static void tear_down(void)
 {
     leat_loop_end(&loop);
-    leat_board_free(board);
-    lite_end(&f);
+    leat_schema_versions_free(schema_versions);
+    sqlite_end(&f);
 }
 
 /* A batch of one record, whose memory is written over as soon as it was handed in. */
 static void submit_patch(int64_t seq, int64_t offset)
 {
-    static leat_batch_part part;
+    static leat_engine_batch_part part;
     char key[] = "key", value[] = "{\"c\": 2}", op[] = "patch";
     leat_item item = {.record = {.partition = 1, .offset = offset, .op = {op, 5}, .key = {key, 3}, .value = {value, 8}}};
-    leat_batch_record record = {.payload = &item, .offset = offset, .partition = 1};
+    leat_engine_batch_record record = {.payload = &item, .offset = offset, .partition = 1};
     ck_assert_int_eq(leat_item_decode(&f.routes, &item), 0);
-    part = (leat_batch_part){.partition = 1, .claim = claim, .seq = seq, .count = 1};
+    part = (leat_engine_batch_part){.partition = 1, .claim = claim, .seq = seq, .count = 1};
     part.offsets[0] = offset;
-    job = (leat_job){.id = 3, .kind = LEAT_JOB_BATCH, .batch = {1, &record, 1, &part, NULL}};
+    job = (leat_engine_job){.id = 3, .kind = LEAT_ENGINE_JOB_BATCH, .batch = {1, &record, 1, &part, NULL}};
     leat_sink_submit(sink, &job);
     memset(key, 'x', sizeof key);
     memset(value, 'x', sizeof value);
@@ -138,17 +138,17 @@ START_TEST(a_claim_and_a_batch)
     submit_claim();
     ck_assert_uint_eq(done, 0); /* never inside the call */
     await(1, 1);
-    ck_assert_int_eq(result.outcome, LEAT_APPLIED);
+    ck_assert_int_eq(result.outcome, LEAT_ENGINE_APPLIED);
     submit_patch(1, 7);
     await(2, 1);
-    ck_assert_msg(result.outcome == LEAT_APPLIED, "%s", result.message);
-    ck_assert_str_eq(lite_ask(&f, "SELECT id || c FROM t"), "key2");
+    ck_assert_msg(result.outcome == LEAT_ENGINE_APPLIED, "%s", result.message);
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT id || c FROM t"), "key2");
     ck_assert_uint_eq(leat_sink_count(sink)->rows, 1);
     memset(&claim, 0, sizeof claim);
     submit_patch(2, 8);
     await(3, 1);
-    ck_assert(result.outcome == LEAT_FENCED && result.partition == 1 && strcmp(result.sqlstate, "LT001") == 0);
-    ck_assert_str_eq(lite_ask(&f, "SELECT id || c FROM t"), "key2");
+    ck_assert(result.outcome == LEAT_ENGINE_FENCED && result.partition == 1 && strcmp(result.sqlstate, "LT001") == 0);
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT id || c FROM t"), "key2");
     leat_sink_free(sink);
 }
 END_TEST
@@ -160,7 +160,7 @@ START_TEST(an_answer_may_be_the_next_job)
     claims_again = true;
     submit_claim();
     await(20, 1);
-    ck_assert_str_eq(lite_ask(&f, "SELECT epoch FROM leat_partitions WHERE partition = 1"), "20");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT epoch FROM leat_partitions WHERE partition = 1"), "20");
     leat_sink_free(sink);
 }
 END_TEST
@@ -169,14 +169,14 @@ START_TEST(a_lock_of_another_program_is_contention)
 {
     open_sink();
     await(0, 1);
-    lite_sql(&f, "BEGIN IMMEDIATE");
+    sqlite_sql(&f, "BEGIN IMMEDIATE");
     submit_claim();
     await(1, 1);
-    ck_assert_int_eq(result.outcome, LEAT_CONTENTION);
-    lite_sql(&f, "COMMIT");
+    ck_assert_int_eq(result.outcome, LEAT_ENGINE_CONTENTION);
+    sqlite_sql(&f, "COMMIT");
     submit_claim();
     await(2, 1);
-    ck_assert_int_eq(result.outcome, LEAT_APPLIED);
+    ck_assert_int_eq(result.outcome, LEAT_ENGINE_APPLIED);
     leat_sink_free(sink);
 }
 END_TEST
