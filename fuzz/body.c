@@ -1,4 +1,5 @@
-/* body.c - a JSON body against a table with a column of each type: the same answer twice, whatever stands there. */
+/* body.c - a JSON body against a table with a column of each type: the same answer twice, whatever
+ * stands there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,8 @@ static void put_all(const leat_route *route, const leat_body *body, leat_buf *ou
             leat_value_binary(&route->table->columns[i], &body->values[i], out);
 }
 
-static void check_accepted(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body)
+static void check_accepted(leat_folder *folder, const leat_route *route, leat_route_op op,
+                           const leat_body *body)
 {
     leat_value values[LEAT_COLUMNS_MAX];
     leat_row_write write = {.values = values};
@@ -47,7 +49,8 @@ static void check_accepted(leat_folder *folder, const leat_route *route, leat_ro
     LEAT_ASSERT(leat_fold_start(folder, route, op, body, &write) == 0);
     LEAT_ASSERT(write.present == body->present && (write.operated & ~write.present) == 0);
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
-        LEAT_ASSERT(!(body->present >> i & 1) || !columns[i].not_null || body->values[i].presence == LEAT_PRESENT);
+        LEAT_ASSERT(!(body->present >> i & 1) || !columns[i].not_null ||
+                    body->values[i].presence == LEAT_PRESENT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         LEAT_ASSERT(leat_config_topic(&config) && leat_config_partitions(&config) > 0);
         leat_config_fini(&config);
     } else {
-        LEAT_ASSERT(strncmp(error.text, path, strlen(path)) == 0 && error.text[strlen(path)] == ':');
+        LEAT_ASSERT(strncmp(error.text, path, strlen(path)) == 0 &&
+                    error.text[strlen(path)] == ':');
     }
     return 0;
 }

@@ -1,7 +1,8 @@
 /*
- * engine.c - a stream of events for the engine: three bytes each, what happens and to whom. After each one the engine's own
- * invariants hold, and what it asks for is allowed: one batch in flight a subpartition under one claim, nothing for a
- * partition that is not held, no commit that goes back within a claim.
+ * engine.c - a stream of events for the engine: three bytes each, what happens and to whom. After
+ * each one the engine's own invariants hold, and what it asks for is allowed: one batch in flight a
+ * subpartition under one claim, nothing for a partition that is not held, no commit that goes back
+ * within a claim.
  */
 #include "engine/engine.h"
 
@@ -33,9 +34,11 @@ static uint32_t shard_of(uint32_t partition)
     return partition % SHARDS;
 }
 
-static bool moves(const leat_engine_job *job, const leat_engine_batch_part *part, int16_t subpartition)
+static bool moves(const leat_engine_job *job, const leat_engine_batch_part *part,
+                  int16_t subpartition)
 {
-    for (uint32_t i = 0; job && job->kind == LEAT_ENGINE_JOB_BATCH && i < job->batch.part_count; i++) {
+    for (uint32_t i = 0; job && job->kind == LEAT_ENGINE_JOB_BATCH && i < job->batch.part_count;
+         i++) {
         const leat_engine_batch_part *other = &job->batch.parts[i];
         bool same = other->partition == part->partition &&
                     memcmp(&other->claim, &part->claim, sizeof part->claim) == 0;
@@ -61,7 +64,8 @@ static void take_job(pipeline *p, const leat_engine_job *job)
         for (uint32_t i = 0; i < job->batch.part_count; i++)
             check_part(p, &job->batch.parts[i]);
     else
-        LEAT_ASSERT(p->held[job->kind == LEAT_ENGINE_JOB_CLAIM ? job->partition : job->compaction.partition]);
+        LEAT_ASSERT(p->held[job->kind == LEAT_ENGINE_JOB_CLAIM ? job->partition
+                                                               : job->compaction.partition]);
     p->open[job->id] = job;
 }
 
@@ -69,17 +73,26 @@ static void take_effect(pipeline *p, const leat_engine_effect *effect)
 {
     uint32_t at = effect->partition;
     switch (effect->kind) {
-    case LEAT_ENGINE_RUN: take_job(p, effect->job); break;
+    case LEAT_ENGINE_RUN:
+        take_job(p, effect->job);
+        break;
     case LEAT_ENGINE_SEEK:
         LEAT_ASSERT(p->held[at]);
         p->sought[at] = true;
         p->paused[at] = false;
         p->next[at] = effect->offset < 0 ? 0 : effect->offset;
         break;
-    case LEAT_ENGINE_PAUSE: p->paused[at] = true; break;
-    case LEAT_ENGINE_RESUME: p->paused[at] = false; break;
-    case LEAT_ENGINE_REVOKED: p->held[at] = p->revoking[at] = p->sought[at] = false; break;
-    default: break;
+    case LEAT_ENGINE_PAUSE:
+        p->paused[at] = true;
+        break;
+    case LEAT_ENGINE_RESUME:
+        p->paused[at] = false;
+        break;
+    case LEAT_ENGINE_REVOKED:
+        p->held[at] = p->revoking[at] = p->sought[at] = false;
+        break;
+    default:
+        break;
     }
 }
 
@@ -95,7 +108,7 @@ static void settle(pipeline *p)
     leat_engine_validate(p->engine);
 }
 
-/* --- events --------------------------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static void group(pipeline *p, uint8_t what, uint8_t whom)
 {
@@ -120,8 +133,13 @@ static void read(pipeline *p, uint8_t what, uint8_t whom)
         payload++;
     if (payload == RECORDS || !p->held[at] || !p->sought[at] || p->paused[at])
         return;
-    leat_engine_record record = {.partition = at, .offset = p->next[at] + (what & 3), .accepted_ms = 1000 + p->next[at], .epoch = -1,
-                                 .hash = what >> 2, .table = what % 2, .bytes = 1 + (uint32_t)whom * 8,
+    leat_engine_record record = {.partition = at,
+                                 .offset = p->next[at] + (what & 3),
+                                 .accepted_ms = 1000 + p->next[at],
+                                 .epoch = -1,
+                                 .hash = what >> 2,
+                                 .table = what % 2,
+                                 .bytes = 1 + (uint32_t)whom * 8,
                                  .payload = &p->payloads[payload]};
     leat_engine_taken taken = leat_engine_record_read(p->engine, p->now_us, &record);
     p->taken[payload] = taken == LEAT_ENGINE_TAKEN;
@@ -139,7 +157,8 @@ static void claimed(pipeline *p, uint32_t partition, leat_engine_job_result *res
         offsets[i] = -1;
     p->claims++;
     memcpy(claim.token, &p->claims, sizeof p->claims);
-    leat_engine_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1, (leat_engine_newest){-1, 0, -1});
+    leat_engine_progress_begin(&p->progress[partition], claim, (int64_t)p->claims, 0, offsets, -1,
+                               (leat_engine_newest){-1, 0, -1});
     result->progress = &p->progress[partition];
 }
 
@@ -148,8 +167,12 @@ static void finish(pipeline *p, uint8_t what, uint8_t whom)
     const leat_engine_job *job = p->open[whom % JOBS];
     if (!job)
         return;
-    leat_engine_job_result result = {.outcome = (leat_engine_outcome)(what % LEAT_ENGINE_OUTCOME_COUNT), .bad_record = (what >> 4) - 1,
-                              .partition = -1, .catalog_read_us = what & 8 ? INT64_MAX : p->now_us, .sqlstate = "22000"};
+    leat_engine_job_result result = {
+        .outcome = (leat_engine_outcome)(what % LEAT_ENGINE_OUTCOME_COUNT),
+        .bad_record = (what >> 4) - 1,
+        .partition = -1,
+        .catalog_read_us = what & 8 ? INT64_MAX : p->now_us,
+        .sqlstate = "22000"};
     if (job->kind == LEAT_ENGINE_JOB_CLAIM && result.outcome == LEAT_ENGINE_APPLIED)
         claimed(p, job->partition, &result);
     p->open[whom % JOBS] = NULL;
@@ -159,9 +182,15 @@ static void finish(pipeline *p, uint8_t what, uint8_t whom)
 static void others(pipeline *p, uint8_t what, uint8_t whom)
 {
     switch (what % 4) {
-    case 0: leat_engine_confirmed(p->engine, p->now_us, p->now_us - whom); break;
-    case 1: leat_engine_commit_failed(p->engine, p->now_us); break;
-    case 2: leat_engine_stopped(p->engine, p->now_us, whom % PARTITIONS, "fuzz"); break;
+    case 0:
+        leat_engine_confirmed(p->engine, p->now_us, p->now_us - whom);
+        break;
+    case 1:
+        leat_engine_commit_failed(p->engine, p->now_us);
+        break;
+    case 2:
+        leat_engine_stopped(p->engine, p->now_us, whom % PARTITIONS, "fuzz");
+        break;
     default:
         p->slots[what / 4 % SHARDS] = whom % JOBS;
         leat_engine_slots(p->engine, p->now_us, what / 4 % SHARDS, whom % JOBS);
@@ -171,11 +200,19 @@ static void others(pipeline *p, uint8_t what, uint8_t whom)
 static void happen(pipeline *p, uint8_t kind, uint8_t what, uint8_t whom)
 {
     switch (kind % 6) {
-    case 0: group(p, what, whom); break;
+    case 0:
+        group(p, what, whom);
+        break;
     case 1:
-    case 2: read(p, what, whom); break;
-    case 3: finish(p, what, whom); break;
-    case 4: others(p, what, whom); break;
+    case 2:
+        read(p, what, whom);
+        break;
+    case 3:
+        finish(p, what, whom);
+        break;
+    case 4:
+        others(p, what, whom);
+        break;
     default:
         p->now_us += (int64_t)what * what * (whom + 1);
         leat_engine_tick(p->engine, p->now_us);

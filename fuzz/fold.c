@@ -1,6 +1,6 @@
 /*
- * fold.c - records to one row, a line each: P{...} PATCH, U{...} PUT, D DELETE. Folded as far as the fold goes they leave what
- * they leave one by one, by the naive model.
+ * fold.c - records to one row, a line each: P{...} PATCH, U{...} PUT, D DELETE. Folded as far as
+ * the fold goes they leave what they leave one by one, by the naive model.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,8 @@ typedef struct one_record {
 } one_record;
 
 /* False: the line is no record that the route takes. */
-static bool read_record(leat_body_parser *parser, const leat_route *route, leat_slice line, one_record *ret)
+static bool read_record(leat_body_parser *parser, const leat_route *route, leat_slice line,
+                        one_record *ret)
 {
     leat_value key = {.presence = LEAT_PRESENT, .integer = 1};
     leat_body_error error;
@@ -42,7 +43,8 @@ static bool read_record(leat_body_parser *parser, const leat_route *route, leat_
            leat_body_parse(parser, route, ret->op, json, &key, &ret->body, &error) == LEAT_BODY_OK;
 }
 
-static leat_row_write write_of(leat_folder *folder, const leat_route *route, const one_record *record, leat_value *values)
+static leat_row_write write_of(leat_folder *folder, const leat_route *route,
+                               const one_record *record, leat_value *values)
 {
     leat_row_write write = {.values = values};
     LEAT_ASSERT(leat_fold_start(folder, route, record->op, &record->body, &write) == 0);

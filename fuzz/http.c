@@ -1,7 +1,7 @@
 /*
- * http.c - the bytes of a connection. Read whole and read in pieces they are the same requests, refused or not at the same
- * place. (For which reason may differ where two are to be had: a limit is met in the middle of what turns out malformed.)
- * The first byte says how long the pieces are.
+ * http.c - the bytes of a connection. Read whole and read in pieces they are the same requests,
+ * refused or not at the same place. (For which reason may differ where two are to be had: a limit
+ * is met in the middle of what turns out malformed.) The first byte says how long the pieces are.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 0; at < count; at += piece)
         feed(pieces, bytes + at, count - at < piece ? count - at : piece);
     LEAT_ASSERT(whole->text.size == pieces->text.size);
-    LEAT_ASSERT(whole->text.size == 0 || memcmp(whole->text.data, pieces->text.data, whole->text.size) == 0);
+    LEAT_ASSERT(whole->text.size == 0 ||
+                memcmp(whole->text.data, pieces->text.data, whole->text.size) == 0);
     LEAT_ASSERT(whole->conn.no_more == pieces->conn.no_more);
     LEAT_ASSERT(whole->server.counters.malformed == pieces->server.counters.malformed);
     end(whole);

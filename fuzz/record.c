@@ -1,6 +1,7 @@
 /*
- * record.c - a record of the log, as a foreign producer may write it: route, op, key and value, a line each. A key that is
- * taken has one canonical form, which decodes to itself and to the same hash.
+ * record.c - a record of the log, as a foreign producer may write it: route, op, key and value, a
+ * line each. A key that is taken has one canonical form, which decodes to itself and to the same
+ * hash.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,8 @@ static const fuzz_column columns[] = {
     {"n", LEAT_TYPE_INT8, -1, false, NULL, LEAT_OP_ADD},
 };
 
-static void decode(const leat_routes *routes, const leat_layout *layout, const leat_record *record, leat_item *ret)
+static void decode(const leat_routes *routes, const leat_layout *layout, const leat_record *record,
+                   leat_item *ret)
 {
     *ret = (leat_item){.record = *record};
     LEAT_ASSERT(leat_item_decode(routes, ret) == 0);
@@ -34,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static leat_layout layout;
     static const char *const names[] = {"a", "b"};
     if (routes.count == 0) {
-        fuzz_route("/a/{app}/{id}/{flag}/{uuid}/{day}/{at}/{raw}", columns, 8, 7, &routes.routes[0]);
+        fuzz_route("/a/{app}/{id}/{flag}/{uuid}/{day}/{at}/{raw}", columns, 8, 7,
+                   &routes.routes[0]);
         routes.routes[0].tenant_key_position = 0;
         fuzz_route("/b/{app}", columns, 1, 1, &routes.routes[1]);
         routes.routes[1].index = 1;
@@ -51,10 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (first.route) {
         record.key = first.canonical_key;
         decode(&routes, &layout, &record, &second);
-        LEAT_ASSERT(second.route == first.route && second.hash == first.hash && second.op == first.op);
+        LEAT_ASSERT(second.route == first.route && second.hash == first.hash &&
+                    second.op == first.op);
         LEAT_ASSERT(leat_slice_equal(second.canonical_key, first.canonical_key));
         for (uint32_t i = 0; i < first.route->table->key_count; i++)
-            LEAT_ASSERT(leat_value_equal(first.route->table->columns[i].type, &first.key[i], &second.key[i]));
+            LEAT_ASSERT(leat_value_equal(first.route->table->columns[i].type, &first.key[i],
+                                         &second.key[i]));
         leat_item_clear(&second);
     }
     leat_item_clear(&first);

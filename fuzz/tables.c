@@ -5,7 +5,10 @@
 static void add_column(leat_table *table, const fuzz_column *from, bool is_key)
 {
     leat_column *column = &table->columns[table->column_count];
-    *column = (leat_column){.type = from->type, .type_modifier = from->type_modifier, .key_position = -1, .by_bytes = true,
+    *column = (leat_column){.type = from->type,
+                            .type_modifier = from->type_modifier,
+                            .key_position = -1,
+                            .by_bytes = true,
                             .not_null = from->not_null || is_key};
     snprintf(column->name, sizeof column->name, "%s", from->name);
     snprintf(column->type_name, sizeof column->type_name, "%s", leat_type_name(from->type));
@@ -18,7 +21,8 @@ static void add_column(leat_table *table, const fuzz_column *from, bool is_key)
     table->column_count++;
 }
 
-void fuzz_route(const char *path, const fuzz_column *columns, uint32_t count, uint32_t key_count, leat_route *ret)
+void fuzz_route(const char *path, const fuzz_column *columns, uint32_t count, uint32_t key_count,
+                leat_route *ret)
 {
     leat_table *table = leat_must_calloc(1, sizeof *table);
     leat_error error;

@@ -13,7 +13,9 @@ typedef struct fuzz_column {
     leat_column_op op;
 } fuzz_column;
 
-/* A route to a table with these columns; the first `key_count` are its key. The table lives until the process ends. */
-void fuzz_route(const char *path, const fuzz_column *columns, uint32_t count, uint32_t key_count, leat_route *ret);
+/* A route to a table with these columns; the first `key_count` are its key. The table lives until
+ * the process ends. */
+void fuzz_route(const char *path, const fuzz_column *columns, uint32_t count, uint32_t key_count,
+                leat_route *ret);
 
 #endif

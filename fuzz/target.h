@@ -1,6 +1,6 @@
 /*
- * target.h - what every fuzz target is: one function that takes any bytes. libFuzzer calls it with what it makes up
- * (scripts/fuzz), replay.c with the files of a corpus (meson test).
+ * target.h - what every fuzz target is: one function that takes any bytes. libFuzzer calls it with
+ * what it makes up (scripts/fuzz), replay.c with the files of a corpus (meson test).
  */
 #ifndef FUZZ_TARGET_H
 #define FUZZ_TARGET_H

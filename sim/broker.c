@@ -7,7 +7,8 @@
 
 void sim_broker_begin(sim_world *world)
 {
-    world->broker = (sim_broker){.partition_count = world->schema.catalog.layout.partition_count, .topic = 1};
+    world->broker =
+        (sim_broker){.partition_count = world->schema.catalog.layout.partition_count, .topic = 1};
     for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++) {
         world->broker.partitions[p].seen = -1;
         world->broker.partitions[p].open = INT64_MAX;
@@ -30,7 +31,7 @@ void sim_broker_end(sim_broker *broker)
     }
 }
 
-/* --- records ------------------------------------------------------------------------------------------------------- */
+/* ---- records ---- */
 
 static leat_slice keep(char **at, leat_slice from)
 {
@@ -44,7 +45,8 @@ static leat_slice keep(char **at, leat_slice from)
 static sim_record *copy_record(const leat_record *from)
 {
     sim_record *made = leat_must_calloc(1, sizeof *made);
-    made->bytes = leat_must_calloc(1, from->key.size + from->value.size + from->route.size + from->op.size + 1);
+    made->bytes = leat_must_calloc(1, from->key.size + from->value.size + from->route.size +
+                                          from->op.size + 1);
     char *at = made->bytes;
     made->record = *from;
     made->record.key = keep(&at, from->key);
@@ -54,8 +56,8 @@ static sim_record *copy_record(const leat_record *from)
     return made;
 }
 
-/* Which row it writes is decided once, with the code that the worker uses: the oracle judges order and effects, not the
- * reading of keys, which has tests of its own. */
+/* Which row it writes is decided once, with the code that the worker uses: the oracle judges order
+ * and effects, not the reading of keys, which has tests of its own. */
 static void find_row(sim_world *world, sim_record *made)
 {
     leat_item item = {.record = made->record};
@@ -66,7 +68,8 @@ static void find_row(sim_world *world, sim_record *made)
     made->op = item.op;
     made->row = -1;
     if (!item.fault && item.route)
-        made->row = sim_schema_row(&world->schema, item.route->table_index, item.key[0].text, item.key[1].integer);
+        made->row = sim_schema_row(&world->schema, item.route->table_index, item.key[0].text,
+                                   item.key[1].integer);
     leat_item_clear(&item);
 }
 
@@ -74,7 +77,8 @@ static void take_in(sim_partition *partition, sim_record *record)
 {
     if (partition->count == partition->capacity) {
         partition->capacity = partition->capacity ? 2 * partition->capacity : 64;
-        partition->records = realloc(partition->records, partition->capacity * sizeof *partition->records);
+        partition->records =
+            realloc(partition->records, partition->capacity * sizeof *partition->records);
         partition->live = realloc(partition->live, partition->capacity * sizeof *partition->live);
         LEAT_ASSERT(partition->records && partition->live);
     }
@@ -83,7 +87,8 @@ static void take_in(sim_partition *partition, sim_record *record)
     partition->live[partition->live_count++] = record;
 }
 
-sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request, const sim_poison *poison)
+sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request,
+                              const sim_poison *poison)
 {
     sim_partition *partition = &world->broker.partitions[record->partition];
     sim_record *made = copy_record(record);
@@ -97,10 +102,11 @@ sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint3
     find_row(world, made);
     take_in(partition, made);
     world->broker.record_count++;
-    sim_tell(world, "log: partition %u offset %lld: request %d, %.*s %.*s %.*s%s%s", record->partition,
-             (long long)made->record.offset, (int)request, (int)record->route.size, record->route.data,
-             (int)record->key.size, record->key.data, (int)record->value.size, record->value.data,
-             poison->sqlstate[0] ? " poisoned " : "", poison->sqlstate);
+    sim_tell(world, "log: partition %u offset %lld: request %d, %.*s %.*s %.*s%s%s",
+             record->partition, (long long)made->record.offset, (int)request,
+             (int)record->route.size, record->route.data, (int)record->key.size, record->key.data,
+             (int)record->value.size, record->value.data, poison->sqlstate[0] ? " poisoned " : "",
+             poison->sqlstate);
     sim_readers_wake(world, record->partition);
     return made;
 }
@@ -123,7 +129,8 @@ sim_record *sim_broker_find(const sim_broker *broker, uint32_t at, int64_t offse
     const sim_partition *partition = &broker->partitions[at];
     uint32_t index = index_of(partition, offset);
     index = index > partition->first ? index : partition->first;
-    bool is_there = index < partition->live_count && partition->live[index]->record.offset < partition->open;
+    bool is_there = index < partition->live_count &&
+                    partition->live[index]->record.offset < partition->open;
     return is_there ? partition->live[index] : NULL;
 }
 
@@ -131,7 +138,8 @@ sim_record *sim_broker_at(const sim_broker *broker, uint32_t at, int64_t offset)
 {
     const sim_partition *partition = &broker->partitions[at];
     uint32_t index = index_of(partition, offset);
-    bool is_there = index < partition->live_count && partition->live[index]->record.offset == offset;
+    bool is_there = index < partition->live_count &&
+                    partition->live[index]->record.offset == offset;
     return is_there ? partition->live[index] : NULL;
 }
 
@@ -142,7 +150,7 @@ void sim_broker_saw(sim_broker *broker, uint32_t at, int64_t offset)
         partition->seen = offset;
 }
 
-/* --- what happens to a log ----------------------------------------------------------------------------------------- */
+/* ---- what happens to a log ---- */
 
 void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
 {
@@ -150,24 +158,27 @@ void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
     if (start <= partition->start || start > partition->end)
         return;
     partition->start = start;
-    while (partition->first < partition->live_count && partition->live[partition->first]->record.offset < start)
+    while (partition->first < partition->live_count &&
+           partition->live[partition->first]->record.offset < start)
         partition->live[partition->first++]->is_gone = true;
-    /* Whether there was anything between two offsets nobody can know, so that in doubt it is a loss. */
+    /* Whether there was anything between two offsets nobody can know, so that in doubt it is a
+     * loss. */
     partition->is_damaged = partition->is_damaged || start > sim_world_safe_low(world, at) + 1;
     sim_tell(world, "log: partition %u starts at offset %lld now%s", at, (long long)start,
              partition->is_damaged ? ": what is gone may not be applied everywhere" : "");
     sim_readers_recheck(world, at, true);
 }
 
-/* An unclean election. What nobody has seen is as if it had never been; where somebody has seen what is gone a person may be needed:
- * new records take its offsets. */
+/* An unclean election. What nobody has seen is as if it had never been; where somebody has seen
+ * what is gone a person may be needed: new records take its offsets. */
 void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
 {
     sim_partition *partition = &world->broker.partitions[at];
     if (end >= partition->end || end < partition->start || partition->epoch + 1 == SIM_EPOCHS_MAX)
         return;
     bool was_seen = partition->seen >= end;
-    while (partition->live_count > 0 && partition->live[partition->live_count - 1]->record.offset >= end) {
+    while (partition->live_count > 0 &&
+           partition->live[partition->live_count - 1]->record.offset >= end) {
         sim_record *record = partition->live[--partition->live_count];
         record->is_gone = record->is_cut_off = true;
     }
@@ -175,7 +186,8 @@ void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
         partition->first = partition->live_count;
     if (was_seen) {
         partition->is_damaged = true;
-        partition->reused = partition->seen + 1 > partition->reused ? partition->seen + 1 : partition->reused;
+        partition->reused = partition->seen + 1 > partition->reused ? partition->seen + 1
+                                                                    : partition->reused;
         partition->seen = end - 1;
     }
     if (partition->open >= end)
@@ -185,7 +197,8 @@ void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
         if (partition->epoch_starts[epoch] > end)
             partition->epoch_starts[epoch] = end;
     partition->epoch_starts[++partition->epoch] = end;
-    sim_tell(world, "log: partition %u ends at offset %lld now, leader epoch %d%s", at, (long long)end, (int)partition->epoch,
+    sim_tell(world, "log: partition %u ends at offset %lld now, leader epoch %d%s", at,
+             (long long)end, (int)partition->epoch,
              was_seen ? ": somebody has seen what is gone" : "");
     sim_readers_recheck(world, at, false);
 }
@@ -195,7 +208,7 @@ int64_t sim_broker_epoch_end(const sim_partition *partition, int32_t epoch)
     return epoch < partition->epoch ? partition->epoch_starts[epoch + 1] : partition->end;
 }
 
-/* --- what others do ------------------------------------------------------------------------------------------------- */
+/* ---- what others do ---- */
 
 int64_t sim_broker_stable(const sim_partition *partition)
 {
@@ -208,8 +221,10 @@ void sim_broker_begin_transaction(sim_world *world, uint32_t at)
     if (partition->is_closed || partition->open != INT64_MAX)
         return;
     partition->open = partition->end;
-    partition->end += 1 + (int64_t)sim_below(world, 3); /* of its records none counts: it is aborted */
-    sim_tell(world, "log: partition %u: a transaction is open from offset %lld on", at, (long long)partition->open);
+    /* of its records none counts: it is aborted */
+    partition->end += 1 + (int64_t)sim_below(world, 3);
+    sim_tell(world, "log: partition %u: a transaction is open from offset %lld on", at,
+             (long long)partition->open);
 }
 
 void sim_broker_end_transaction(sim_world *world, uint32_t at)
@@ -219,7 +234,8 @@ void sim_broker_end_transaction(sim_world *world, uint32_t at)
         return;
     partition->open = INT64_MAX;
     partition->end++;
-    sim_tell(world, "log: partition %u: it is aborted, and its marker ends before offset %lld", at, (long long)partition->end);
+    sim_tell(world, "log: partition %u: it is aborted, and its marker ends before offset %lld", at,
+             (long long)partition->end);
     sim_readers_wake(world, at);
 }
 

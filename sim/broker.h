@@ -1,8 +1,9 @@
 /*
- * broker.h - the simulated log: partitions of records with offsets, holes and markers, transactions of others that hold back what
- * stands behind them, a start that moves (retention), an end that can be cut back (truncation, with a new leader epoch) and grow
- * again, and a topic that can be made anew. A record, once written, stays in memory until the world ends,
- * so that whoever holds it may look at it.
+ * broker.h - the simulated log: partitions of records with offsets, holes and markers, transactions
+ * of others that hold back what stands behind them, a start that moves (retention), an end that can
+ * be cut back (truncation, with a new leader epoch) and grow again, and a topic that can be made
+ * anew. A record, once written, stays in memory until the world ends, so that whoever holds it may
+ * look at it.
  */
 #ifndef SIM_BROKER_H
 #define SIM_BROKER_H
@@ -15,12 +16,13 @@
 
 /* What the database has against a record. */
 typedef struct sim_poison {
-    char sqlstate[6];     /* "": nothing; SIM_KILLS, SIM_CRASHES */
-    int64_t heals_at_us;  /* from then on it is accepted; INT64_MAX: never */
+    char sqlstate[6];    /* "": nothing; SIM_KILLS, SIM_CRASHES */
+    int64_t heals_at_us; /* from then on it is accepted; INT64_MAX: never */
 } sim_poison;
 
-/* It is not refused: the session ends that writes it, or all of the server's, until the world is mended. */
-#define SIM_KILLS "kill"
+/* It is not refused: the session ends that writes it, or all of the server's, until the world is
+ * mended. */
+#define SIM_KILLS   "kill"
 #define SIM_CRASHES "crash"
 
 static inline bool sim_poison_kills(const sim_poison *poison)
@@ -36,52 +38,55 @@ enum { SIM_EPOCHS_MAX = 64 };
 typedef struct sim_record {
     leat_record record; /* slices into `bytes` */
     char *bytes;
-    uint32_t index;     /* in its partition, by when it was appended */
-    uint32_t request;   /* of the client, SIM_FOREIGN: from another producer */
-    int32_t row;        /* that it writes; -1: it makes no sense, or it is misplaced */
+    uint32_t index;   /* in its partition, by when it was appended */
+    uint32_t request; /* of the client, SIM_FOREIGN: from another producer */
+    int32_t row;      /* that it writes; -1: it makes no sense, or it is misplaced */
     uint32_t subpartition;
     leat_route_op op;
     sim_poison poison;
-    bool is_gone;       /* retention or truncation took it */
-    bool is_cut_off;    /* truncation did: nobody need apply it */
-    bool is_reused;     /* somebody has seen another record at its offset */
-    bool ever_applied;  /* a database has committed it, whatever became of that database */
+    bool is_gone;      /* retention or truncation took it */
+    bool is_cut_off;   /* truncation did: nobody need apply it */
+    bool is_reused;    /* somebody has seen another record at its offset */
+    bool ever_applied; /* a database has committed it, whatever became of that database */
     struct {
-        uint64_t life;  /* of the process that read it */
-        int64_t at_us;  /* when it did first in this life, less the time in which it had stood still */
+        uint64_t life; /* of the process that read it */
+        /* when it did first in this life, less the time in which it had stood still */
+        int64_t at_us;
     } read[SIM_PROCESSES_MAX];
-    uint64_t refused;   /* world.serial when a worker was last told that it is bad data, alone; 0: since then its letter failed */
+    uint64_t refused; /* world.serial when a worker was last told that it is bad data, alone; 0:
+                         since then its letter failed */
 } sim_record;
 
 typedef struct sim_partition {
     sim_record **records; /* by index */
     uint32_t count;
-    sim_record **live;    /* those that were not cut off, by offset */
+    sim_record **live; /* those that were not cut off, by offset */
     uint32_t live_count;
-    uint32_t capacity;    /* of both */
-    int64_t start;        /* the log's first offset */
-    int64_t end;          /* the next offset */
-    int64_t other_end;    /* the next offset in the topic that was made anew in place of this one */
-    int64_t seen;         /* the highest offset that anybody has read since the last truncation; -1: none */
-    int64_t reused;       /* offsets below it were seen, and cut off */
-    int64_t open;         /* the first offset of an open transaction: nothing from there on can be read; INT64_MAX: none */
-    int32_t epoch;        /* of its leader: each truncation is an election */
+    uint32_t capacity; /* of both */
+    int64_t start;     /* the log's first offset */
+    int64_t end;       /* the next offset */
+    int64_t other_end; /* the next offset in the topic that was made anew in place of this one */
+    int64_t seen; /* the highest offset that anybody has read since the last truncation; -1: none */
+    int64_t reused; /* offsets below it were seen, and cut off */
+    int64_t open;   /* the first offset of an open transaction: nothing from there on can be read;
+                       INT64_MAX: none */
+    int32_t epoch;  /* of its leader: each truncation is an election */
     int64_t epoch_starts[SIM_EPOCHS_MAX];
-    uint32_t first;       /* the first of `live` that is still there */
-    bool is_damaged;      /* records are gone that were not applied: a person is needed */
-    bool is_closed;       /* takes no writes */
+    uint32_t first;  /* the first of `live` that is still there */
+    bool is_damaged; /* records are gone that were not applied: a person is needed */
+    bool is_closed;  /* takes no writes */
 } sim_partition;
 
 typedef struct sim_broker {
     uint32_t partition_count; /* that leat knows of */
     uint32_t grown;           /* further ones, that it does not */
     sim_partition partitions[SIM_PARTITIONS_MAX];
-    uint32_t topic;           /* made anew: another number */
+    uint32_t topic; /* made anew: another number */
     uint32_t record_count;
 } sim_broker;
 
-/* Need nobody apply it? It was cut off; or it took the offset of one that was, and retention took it before anybody read it, which
- * nobody can tell from what had been applied. */
+/* Need nobody apply it? It was cut off; or it took the offset of one that was, and retention took
+ * it before anybody read it, which nobody can tell from what had been applied. */
 static inline bool sim_record_is_lost(const sim_record *record)
 {
     return record->is_cut_off || (record->is_gone && record->is_reused);
@@ -89,11 +94,15 @@ static inline bool sim_record_is_lost(const sim_record *record)
 
 void sim_broker_begin(sim_world *world);
 void sim_broker_end(sim_broker *broker);
-/* Appends a copy and returns it with its offset; tells readers. `request` and `poison` are the client's. */
-sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request, const sim_poison *poison);
-/* The first record with an offset of at least `offset` that is still there and can be read, NULL: none. */
+/* Appends a copy and returns it with its offset; tells readers. `request` and `poison` are the
+ * client's. */
+sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request,
+                              const sim_poison *poison);
+/* The first record with an offset of at least `offset` that is still there and can be read, NULL:
+ * none. */
 sim_record *sim_broker_find(const sim_broker *broker, uint32_t partition, int64_t offset);
-/* The record that stands at the offset, or stood there before retention took it; NULL: none does. */
+/* The record that stands at the offset, or stood there before retention took it; NULL: none
+ * does. */
 sim_record *sim_broker_at(const sim_broker *broker, uint32_t partition, int64_t offset);
 /* A reader has read all up to the offset, whether or not a record stands there. */
 void sim_broker_saw(sim_broker *broker, uint32_t partition, int64_t offset);

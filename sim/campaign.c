@@ -19,22 +19,27 @@ static int64_t real_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int sim_campaign_options(const sim_campaign_config *config, uint64_t seed, sim_options *ret, leat_error *error)
+int sim_campaign_options(const sim_campaign_config *config, uint64_t seed, sim_options *ret,
+                         leat_error *error)
 {
-    leat_prng prng = {seed ^ 0x6f7074696f6e73}; /* of its own: a setting must not change what is drawn later */
+    leat_prng prng = {seed ^ 0x6f7074696f6e73}; /* of its own: a setting must not change what is
+                                                   drawn later */
     sim_options_draw(ret, &prng);
     for (uint32_t i = 0; i < config->setting_count; i++)
         if (sim_options_set(ret, config->settings[i], error) != 0)
             return -1;
     if (ret->values[OPT_SHARDS] < 1 || ret->values[OPT_SHARDS] > SIM_SHARDS_MAX ||
-        ret->values[OPT_PARTITIONS] < ret->values[OPT_SHARDS] || ret->values[OPT_PARTITIONS] > SIM_PARTITIONS_MAX ||
-        ret->values[OPT_PROCESSES] < 1 || ret->values[OPT_PROCESSES] > SIM_PROCESSES_MAX)
+        ret->values[OPT_PARTITIONS] < ret->values[OPT_SHARDS] ||
+        ret->values[OPT_PARTITIONS] > SIM_PARTITIONS_MAX || ret->values[OPT_PROCESSES] < 1 ||
+        ret->values[OPT_PROCESSES] > SIM_PROCESSES_MAX)
         return leat_fail(error, "processes, shards or partitions out of range");
     return 0;
 }
 
-/* What a failed world leaves behind is not freed: production code was left in the middle of something. */
-void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace, sim_campaign_result *result)
+/* What a failed world leaves behind is not freed: production code was left in the middle of
+ * something. */
+void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace,
+                      sim_campaign_result *result)
 {
     sim_world *world = leat_must_calloc(1, sizeof *world);
     bool good = sim_world_run(world, seed, options, &result->sometimes, trace);
@@ -54,7 +59,7 @@ void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace, sim
     free(world);
 }
 
-/* --- many ----------------------------------------------------------------------------------------------------------- */
+/* ---- many ---- */
 
 /* What the processes of a campaign share. */
 typedef struct common {
@@ -95,7 +100,8 @@ static void await(const sim_campaign_config *config, common *shared, pid_t *chil
             usleep(20000);
             if (real_us() - said_us > PROGRESS_EVERY_S * 1000000) {
                 said_us = real_us();
-                fprintf(stderr, "%llu of %llu seeds\n", (unsigned long long)seeds_done(config, shared),
+                fprintf(stderr, "%llu of %llu seeds\n",
+                        (unsigned long long)seeds_done(config, shared),
                         (unsigned long long)config->seeds);
             }
             continue;
@@ -107,15 +113,19 @@ static void await(const sim_campaign_config *config, common *shared, pid_t *chil
             if (children[job] != ended)
                 continue;
             sim_failure *failure = &shared->results[job].failure;
-            *failure = (sim_failure){.failed = true, .seed = config->first + job + shared->results[job].seeds * config->jobs};
+            *failure = (sim_failure){.failed = true,
+                                     .seed = config->first + job +
+                                             shared->results[job].seeds * config->jobs};
             snprintf(failure->checker, sizeof failure->checker, "crash");
-            snprintf(failure->words, sizeof failure->words, "the simulator died with status %d", status);
+            snprintf(failure->words, sizeof failure->words, "the simulator died with status %d",
+                     status);
         }
         shared->stop = true;
     }
 }
 
-static void add_up(const sim_campaign_config *config, const common *shared, sim_campaign_result *ret)
+static void add_up(const sim_campaign_config *config, const common *shared,
+                   sim_campaign_result *ret)
 {
     for (uint32_t job = 0; job < config->jobs; job++) {
         const sim_campaign_result *one = &shared->results[job];
@@ -154,7 +164,7 @@ void sim_campaign_run(const sim_campaign_config *config, sim_campaign_result *re
     munmap(shared, size);
 }
 
-/* --- smaller -------------------------------------------------------------------------------------------------------- */
+/* ---- smaller ---- */
 
 /* A failing world on its way to be smaller. */
 typedef struct shrinking {
@@ -171,7 +181,8 @@ static uint64_t events_to_failure(shrinking *world)
     sim_campaign_result *result = leat_must_calloc(1, sizeof *result);
     world->ran++;
     sim_campaign_one(world->seed, world->options, false, result);
-    bool same = result->failure.failed && strcmp(result->failure.checker, world->failure->checker) == 0;
+    bool same = result->failure.failed &&
+                strcmp(result->failure.checker, world->failure->checker) == 0;
     uint64_t events = same ? result->events : UINT64_MAX;
     free(result);
     return events;

@@ -1,5 +1,6 @@
 /*
- * campaign.h - many worlds: one seed after another, shared among processes, until one fails; and making that one smaller.
+ * campaign.h - many worlds: one seed after another, shared among processes, until one fails; and
+ * making that one smaller.
  */
 #ifndef SIM_CAMPAIGN_H
 #define SIM_CAMPAIGN_H
@@ -26,12 +27,13 @@ typedef struct sim_failure {
 } sim_failure;
 
 typedef struct sim_campaign_result {
-    uint64_t seeds;      /* run to their end */
+    uint64_t seeds; /* run to their end */
     uint64_t virtual_us;
     uint64_t events;
     uint64_t records;
-    int64_t healed_us;   /* the longest time until all was applied once nothing went wrong any more, virtual */
-    int64_t took_us;     /* real time */
+    int64_t healed_us; /* the longest time until all was applied once nothing went wrong any more,
+                          virtual */
+    int64_t took_us;   /* real time */
     sim_sometimes sometimes;
     sim_failure failure; /* the one of the lowest seed */
 } sim_campaign_result;
@@ -39,13 +41,15 @@ typedef struct sim_campaign_result {
 /* The options of one seed. Returns -1 and a message for a setting that makes no sense. */
 int sim_campaign_options(const sim_campaign_config *config, uint64_t seed, sim_options *ret,
                          leat_error *error) LEAT_MUST_CHECK;
-/* Runs all seeds, or until one has failed. Prints progress to standard error when that is a terminal or `config->seeds` is
- * large. */
+/* Runs all seeds, or until one has failed. Prints progress to standard error when that is a
+ * terminal or `config->seeds` is large. */
 void sim_campaign_run(const sim_campaign_config *config, sim_campaign_result *ret);
 /* Runs one world. */
-void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace, sim_campaign_result *result);
-/* Makes the options of a failing world smaller for as long as the same checker fails: first what need not go wrong is left out,
- * then sizes are halved while that makes fewer events. Returns how many worlds it ran. */
+void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace,
+                      sim_campaign_result *result);
+/* Makes the options of a failing world smaller for as long as the same checker fails: first what
+ * need not go wrong is left out, then sizes are halved while that makes fewer events. Returns how
+ * many worlds it ran. */
 uint32_t sim_campaign_shrink(uint64_t seed, sim_options *options, const sim_failure *failure);
 
 #endif

@@ -1,22 +1,22 @@
 /*
- * check.h - the checkers: what must hold at every step, and at the end. Each has a file and a name of its own, by which a
- * violation is known:
+ * check.h - the checkers: what must hold at every step, and at the end. Each has a file and a name
+ * of its own, by which a violation is known:
  *
- *   effects       no record's effect is missing when a later one of its subpartition is there, and none is there twice
- *   order         the records of a key are applied in the order of the log
+ *   effects       no record's effect is missing when a later one of its subpartition is there, and
+ * none is there twice order         the records of a key are applied in the order of the log
  *   progress      what schema leat says is applied is what is applied, after each commit
  *   commits       nothing is committed to the group above a record that no database has applied
  *   flight        one batch in flight a subpartition, under one claim
  *   ownership     no work for a partition that was given back, or in another shard's database
  *   memory        records and bytes held stay under their bounds, and come back
  *   acknowledged  what was answered 202 is in the log, what was answered 4xx or 503 is not
- *   dead_letters  only what the database refuses for good is kept as a dead letter, and only when that is the last that was
- *                 heard of it and of the shard
- *   patience      what may be accepted later is no dead letter before a process has been at it for as long as it must,
- *                 without the time in which it stood still
- *   tables        the tables equal what a sequential oracle makes of the log
- *   others        once nothing goes wrong any more but records that end their session, all is applied that stands behind none
- *   liveness      once nothing goes wrong any more all is applied, committed and let go of
+ *   dead_letters  only what the database refuses for good is kept as a dead letter, and only when
+ * that is the last that was heard of it and of the shard patience      what may be accepted later
+ * is no dead letter before a process has been at it for as long as it must, without the time in
+ * which it stood still tables        the tables equal what a sequential oracle makes of the log
+ *   others        once nothing goes wrong any more but records that end their session, all is
+ * applied that stands behind none liveness      once nothing goes wrong any more all is applied,
+ * committed and let go of
  */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
@@ -31,12 +31,14 @@ void sim_check_after_commit(sim_world *world, const sim_state *state, const sim_
 /* A worker commits to the group that all is applied up to `offset`. */
 void sim_check_commit(sim_world *world, uint32_t partition, int64_t offset);
 /* A worker gives a job to the sink of the shard. */
-void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_engine_job *job);
+void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
+                   const leat_engine_job *job);
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
-/* A worker gives a dead letter of the record to a shard, whose last trouble it was told of at `trouble` (world.serial). */
-void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_engine_reason *reason,
-                       uint64_t trouble);
+/* A worker gives a dead letter of the record to a shard, whose last trouble it was told of at
+ * `trouble` (world.serial). */
+void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
+                       const leat_engine_reason *reason, uint64_t trouble);
 void sim_check_drained(sim_world *world, const sim_process *process);
 /* What a claim has read is about to be used: it may be less than what was acknowledged. */
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress);

@@ -14,7 +14,8 @@ static int64_t number_after(leat_slice body, const char *word)
     return at ? strtoll(at + strlen(word), NULL, 10) : -1;
 }
 
-/* What a log that loses its leader cuts off, after it has acknowledged it, is not the edge's lie. */
+/* What a log that loses its leader cuts off, after it has acknowledged it, is not the edge's
+ * lie. */
 static bool was_cut_off(const sim_world *world, uint32_t request)
 {
     for (uint32_t p = 0; p < world->broker.partition_count; p++)
@@ -30,10 +31,13 @@ void sim_check_answer(sim_world *world, const sim_request *request, leat_slice b
 {
     if (request->status != 202)
         return;
-    int64_t partition = number_after(body, "\"partition\":"), offset = number_after(body, "\"offset\":");
-    const sim_record *record = partition < 0 ? NULL : sim_broker_at(&world->broker, (uint32_t)partition, offset);
+    int64_t partition = number_after(body, "\"partition\":"),
+            offset = number_after(body, "\"offset\":");
+    const sim_record *record =
+        partition < 0 ? NULL : sim_broker_at(&world->broker, (uint32_t)partition, offset);
     if ((!record || record->request != request->index) && !was_cut_off(world, request->index))
-        sim_fail(world, "acknowledged", "request %u is answered 202, and is not in the log at partition %lld offset %lld",
+        sim_fail(world, "acknowledged",
+                 "request %u is answered 202, and is not in the log at partition %lld offset %lld",
                  request->index, (long long)partition, (long long)offset);
 }
 
@@ -43,7 +47,8 @@ static void check_refused(sim_world *world, const sim_record *record)
         return;
     int status = world->clients.requests[record->request]->status;
     if (status != 202 && status != 504)
-        sim_fail(world, "acknowledged", "request %u is answered %d, and is in the log", record->request, status);
+        sim_fail(world, "acknowledged", "request %u is answered %d, and is in the log",
+                 record->request, status);
 }
 
 void sim_check_acknowledged(sim_world *world)

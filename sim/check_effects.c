@@ -1,4 +1,5 @@
-/* check_effects.c - effects, order, dead_letters: what one transaction may do to what is there already. */
+/* check_effects.c - effects, order, dead_letters: what one transaction may do to what is there
+ * already. */
 #include "check.h"
 
 #include <string.h>
@@ -10,8 +11,8 @@ void sim_check_effects(sim_world *world, const sim_state *state, const sim_commi
     for (uint32_t i = 0; i < commit->fate_count; i++) {
         const sim_record *record = commit->fates[i].record;
         if (sim_state_fate(state, record) != FATE_NONE)
-            sim_fail(world, "effects", "partition %u offset %lld is applied twice", record->record.partition,
-                     (long long)record->record.offset);
+            sim_fail(world, "effects", "partition %u offset %lld is applied twice",
+                     record->record.partition, (long long)record->record.offset);
     }
 }
 
@@ -28,7 +29,8 @@ static const sim_record *previous(const sim_world *world, const sim_record *reco
 {
     const sim_partition *partition = &world->broker.partitions[record->record.partition];
     for (uint32_t i = record->index; i-- > 0;)
-        if (partition->records[i]->subpartition == record->subpartition && !sim_record_is_lost(partition->records[i]))
+        if (partition->records[i]->subpartition == record->subpartition &&
+            !sim_record_is_lost(partition->records[i]))
             return partition->records[i];
     return NULL;
 }
@@ -39,28 +41,36 @@ void sim_check_order(sim_world *world, const sim_state *state, const sim_commit 
         const sim_record *record = commit->fates[i].record;
         const sim_record *before = previous(world, record);
         if (before && sim_state_fate(state, before) == FATE_NONE && !is_in(commit, i, before))
-            sim_fail(world, "order", "partition %u offset %lld is applied before offset %lld of its subpartition",
-                     record->record.partition, (long long)record->record.offset, (long long)before->record.offset);
+            sim_fail(world, "order",
+                     "partition %u offset %lld is applied before offset %lld of its subpartition",
+                     record->record.partition, (long long)record->record.offset,
+                     (long long)before->record.offset);
     }
 }
 
-static void check_patience(sim_world *world, const sim_process *process, const sim_record *record, const leat_engine_reason *reason)
+static void check_patience(sim_world *world, const sim_process *process, const sim_record *record,
+                           const leat_engine_reason *reason)
 {
-    bool may_pass = strcmp(reason->sqlstate, "23503") == 0 || strcmp(reason->sqlstate, "23505") == 0;
-    int64_t at_it_us = world->clock.now_us - process->stood_still_us - record->read[process->index].at_us;
+    bool may_pass = strcmp(reason->sqlstate, "23503") == 0 ||
+                    strcmp(reason->sqlstate, "23505") == 0;
+    int64_t at_it_us = world->clock.now_us - process->stood_still_us -
+                       record->read[process->index].at_us;
     if (may_pass && at_it_us < 1000 * world->options.values[OPT_PATIENCE_MS])
-        sim_fail(world, "patience", "partition %u offset %lld is to be a dead letter after %.3f s", record->record.partition,
-                 (long long)record->record.offset, (double)at_it_us / 1e6);
+        sim_fail(world, "patience", "partition %u offset %lld is to be a dead letter after %.3f s",
+                 record->record.partition, (long long)record->record.offset,
+                 (double)at_it_us / 1e6);
 }
 
-void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record, const leat_engine_reason *reason,
-                       uint64_t trouble)
+void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
+                       const leat_engine_reason *reason, uint64_t trouble)
 {
     check_patience(world, process, record, reason);
     if (record->refused == 0 || record->refused < trouble)
-        sim_fail(world, "dead_letters", "partition %u offset %lld is to be a dead letter, and was not asked again since %s",
-                 record->record.partition, (long long)record->record.offset,
-                 record->refused == 0 ? "one of it failed" : "the shard was in trouble");
+        sim_fail(
+            world, "dead_letters",
+            "partition %u offset %lld is to be a dead letter, and was not asked again since %s",
+            record->record.partition, (long long)record->record.offset,
+            record->refused == 0 ? "one of it failed" : "the shard was in trouble");
 }
 
 void sim_check_dead_letters(sim_world *world, const sim_commit *commit)
@@ -70,7 +80,9 @@ void sim_check_dead_letters(sim_world *world, const sim_commit *commit)
         bool is_refused = record->poison.sqlstate[0] && !sim_poison_kills(&record->poison);
         bool is_bad = is_refused || record->row < 0;
         if (commit->fates[i].fate == FATE_DEAD && !is_bad)
-            sim_fail(world, "dead_letters", "partition %u offset %lld is kept as a dead letter, and nothing is wrong with it",
-                     record->record.partition, (long long)record->record.offset);
+            sim_fail(
+                world, "dead_letters",
+                "partition %u offset %lld is kept as a dead letter, and nothing is wrong with it",
+                record->record.partition, (long long)record->record.offset);
     }
 }

@@ -1,4 +1,5 @@
-/* check_liveness.c - liveness: once nothing goes wrong any more, all is applied, committed and let go of. */
+/* check_liveness.c - liveness: once nothing goes wrong any more, all is applied, committed and let
+ * go of. */
 #include <stdio.h>
 
 #include "check.h"
@@ -44,20 +45,24 @@ static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
         snprintf(ret, size, "partition %u offset %lld is not applied; its state is %d%s", p,
                  (long long)left->record.offset, (int)view.state, view.reason);
     else if (view.records > 0 || view.in_flight > 0)
-        snprintf(ret, size, "partition %u: all is applied, and %u records are held, %u of them in flight", p, view.records,
-                 view.in_flight);
+        snprintf(ret, size,
+                 "partition %u: all is applied, and %u records are held, %u of them in flight", p,
+                 view.records, view.in_flight);
     else if (view.state != LEAT_ENGINE_READING)
-        snprintf(ret, size, "partition %u is not read; its state is %d %s", p, (int)view.state, view.reason);
+        snprintf(ret, size, "partition %u is not read; its state is %d %s", p, (int)view.state,
+                 view.reason);
     else if (view.low < last)
-        snprintf(ret, size, "partition %u: all is applied, and its low water is %lld, not %lld", p, (long long)view.low,
-                 (long long)last);
+        snprintf(ret, size, "partition %u: all is applied, and its low water is %lld, not %lld", p,
+                 (long long)view.low, (long long)last);
     else if (world->group.committed[p] < last)
-        snprintf(ret, size, "partition %u is committed up to %lld, not %lld", p, (long long)world->group.committed[p],
-                 (long long)last);
+        snprintf(ret, size, "partition %u is committed up to %lld, not %lld", p,
+                 (long long)world->group.committed[p], (long long)last);
 }
 
-/* The first record that is not applied and stands behind none that ends its session; `ret_killers`: of those some are left. */
-static const sim_record *first_of_others(const sim_world *world, uint32_t partition, bool *ret_killers)
+/* The first record that is not applied and stands behind none that ends its session; `ret_killers`:
+ * of those some are left. */
+static const sim_record *first_of_others(const sim_world *world, uint32_t partition,
+                                         bool *ret_killers)
 {
     uint32_t shard = sim_world_shard_of(world, partition);
     const sim_state *state = sim_server_look(world->shards[shard].primary).state;
@@ -75,13 +80,15 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
     return NULL;
 }
 
-/* It needs a person; or what stands behind a record that is not applied fills the memory that it may have. */
+/* It needs a person; or what stands behind a record that is not applied fills the memory that it
+ * may have. */
 static bool is_excused(const sim_world *world, uint32_t partition)
 {
     leat_engine_partition_view view;
     if (!view_of(world, partition, &view))
         return false;
-    return view.full || (world->broker.partitions[partition].is_damaged && view.state == LEAT_ENGINE_STOPPED);
+    return view.full ||
+           (world->broker.partitions[partition].is_damaged && view.state == LEAT_ENGINE_STOPPED);
 }
 
 /* Somebody mends what ended sessions, once all others have gone on. */
@@ -101,8 +108,10 @@ static void check_others(sim_world *world)
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
         const sim_record *left = is_excused(world, p) ? NULL : first_of_others(world, p, &killers);
         if (left && killers)
-            sim_fail(world, "others", "partition %u offset %lld stands behind no record that ends its session, and is not applied",
-                     p, (long long)left->record.offset);
+            sim_fail(
+                world, "others",
+                "partition %u offset %lld stands behind no record that ends its session, and is not applied",
+                p, (long long)left->record.offset);
     }
 }
 

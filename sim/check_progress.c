@@ -15,16 +15,20 @@ void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
         bool is_said = record->record.offset <= offsets[record->subpartition];
         bool is_done = sim_state_fate(state, record) != FATE_NONE;
         if (is_said != is_done)
-            sim_fail(world, "progress", "partition %u offset %lld is %s, but progress says it is %s", at,
-                     (long long)record->record.offset, is_done ? "applied" : "not applied", is_said ? "applied" : "not");
+            sim_fail(world, "progress",
+                     "partition %u offset %lld is %s, but progress says it is %s", at,
+                     (long long)record->record.offset, is_done ? "applied" : "not applied",
+                     is_said ? "applied" : "not");
     }
 }
 
 void sim_check_commit(sim_world *world, uint32_t at, int64_t offset)
 {
     const sim_partition *partition = &world->broker.partitions[at];
-    for (uint32_t i = 0; i < partition->live_count && partition->live[i]->record.offset <= offset; i++)
+    for (uint32_t i = 0; i < partition->live_count && partition->live[i]->record.offset <= offset;
+         i++)
         if (!partition->live[i]->ever_applied && !partition->live[i]->is_reused)
-            sim_fail(world, "commits", "partition %u is committed up to offset %lld, but %lld was never applied", at,
+            sim_fail(world, "commits",
+                     "partition %u is committed up to offset %lld, but %lld was never applied", at,
                      (long long)offset, (long long)partition->live[i]->record.offset);
 }

@@ -1,4 +1,5 @@
-/* check_tables.c - tables: the oracle. Records one by one, in the order of the log, to rows said as plainly as possible. */
+/* check_tables.c - tables: the oracle. Records one by one, in the order of the log, to rows said as
+ * plainly as possible. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -20,11 +21,13 @@ static void apply(judge *oracle, const sim_record *record)
     LEAT_ASSERT(leat_item_decode(routes, &item) == 0 && item.route);
     leat_body_parser_reset(oracle->parser);
     if (item.op != LEAT_DELETE &&
-        leat_body_parse(oracle->parser, item.route, item.op, record->record.value, item.key, &oracle->body, &error) !=
-            LEAT_BODY_OK)
-        sim_fail(oracle->world, "tables", "partition %u offset %lld is applied, and makes no sense: %s",
+        leat_body_parse(oracle->parser, item.route, item.op, record->record.value, item.key,
+                        &oracle->body, &error) != LEAT_BODY_OK)
+        sim_fail(oracle->world, "tables",
+                 "partition %u offset %lld is applied, and makes no sense: %s",
                  record->record.partition, (long long)record->record.offset, error.message);
-    row_model_apply(&oracle->rows[record->row], item.route, oracle->world->schema.defaults, item.op, &oracle->body);
+    row_model_apply(&oracle->rows[record->row], item.route, oracle->world->schema.defaults, item.op,
+                    &oracle->body);
     leat_item_clear(&item);
 }
 
@@ -35,7 +38,8 @@ static void apply_all(judge *oracle, uint32_t shard)
         if (sim_world_shard_of(oracle->world, p) != shard)
             continue;
         for (uint32_t i = 0; i < partition->count; i++)
-            if (sim_state_fate(oracle->state, partition->records[i]) == FATE_APPLIED && partition->records[i]->row >= 0)
+            if (sim_state_fate(oracle->state, partition->records[i]) == FATE_APPLIED &&
+                partition->records[i]->row >= 0)
                 apply(oracle, partition->records[i]);
     }
 }
@@ -55,8 +59,8 @@ static void compare(const judge *oracle, uint32_t at)
         return;
     char name[64];
     sim_schema_name_row(&oracle->world->schema, at, name, sizeof name);
-    sim_fail(oracle->world, "tables", "%s column %d is %s, and one by one it would be %s", name, column,
-             shown(found, column), shown(wanted, column));
+    sim_fail(oracle->world, "tables", "%s column %d is %s, and one by one it would be %s", name,
+             column, shown(found, column), shown(wanted, column));
 }
 
 void sim_check_tables(sim_world *world, uint32_t shard)

@@ -2,17 +2,21 @@
 #include "check.h"
 #include "world.h"
 
-static void check_owned(sim_world *world, const sim_process *process, uint32_t shard, uint32_t partition, bool fully)
+static void check_owned(sim_world *world, const sim_process *process, uint32_t shard,
+                        uint32_t partition, bool fully)
 {
     if (!sim_reader_holds(process->reader, partition, fully))
-        sim_fail(world, "ownership", "process %u works on partition %u, which is not its own any more", process->index,
+        sim_fail(world, "ownership",
+                 "process %u works on partition %u, which is not its own any more", process->index,
                  partition);
     if (sim_world_shard_of(world, partition) != shard)
-        sim_fail(world, "ownership", "process %u works on partition %u in shard %u, which is another's", process->index,
+        sim_fail(world, "ownership",
+                 "process %u works on partition %u in shard %u, which is another's", process->index,
                  partition, shard);
 }
 
-void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard, const leat_engine_job *job)
+void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
+                   const leat_engine_job *job)
 {
     if (job->kind == LEAT_ENGINE_JOB_CLAIM)
         check_owned(world, process, shard, job->partition, true);
@@ -24,7 +28,8 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
         const leat_engine_batch_part *part = &job->batch.parts[i];
         check_owned(world, process, shard, part->partition, true);
         if (sim_sink_is_moving(process->sinks[shard], part))
-            sim_fail(world, "flight", "process %u has two batches of one subpartition of partition %u in flight",
+            sim_fail(world, "flight",
+                     "process %u has two batches of one subpartition of partition %u in flight",
                      process->index, part->partition);
     }
 }
@@ -37,7 +42,9 @@ void sim_check_memory(sim_world *world, const sim_process *process)
     world->sometimes->count[SOMETIMES_SHARD_HALTED] += count->shards_halted > 0;
     const int64_t *option = world->options.values;
     if (count->shards_halted > 0 && option[OPT_NOT_UNDERSTOOD] == 0 && option[OPT_ERRORS] == 0)
-        sim_fail(world, "scope", "process %u: a shard is halted, and nothing but records was refused", process->index);
+        sim_fail(world, "scope",
+                 "process %u: a shard is halted, and nothing but records was refused",
+                 process->index);
     uint64_t records = 0, bytes = 0;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
         leat_engine_partition_view view;
@@ -46,12 +53,13 @@ void sim_check_memory(sim_world *world, const sim_process *process)
         bytes += view.bytes;
     }
     if (records > limits->records_max || bytes > limits->bytes_max)
-        sim_fail(world, "memory", "process %u holds %llu records and %llu bytes, more than it may", process->index,
-                 (unsigned long long)records, (unsigned long long)bytes);
+        sim_fail(world, "memory", "process %u holds %llu records and %llu bytes, more than it may",
+                 process->index, (unsigned long long)records, (unsigned long long)bytes);
     /* Fewer: of those that wait for long it keeps copies. */
     if (sim_reader_held(process->reader) > records)
-        sim_fail(world, "memory", "process %u holds %llu records, and has not released %llu", process->index,
-                 (unsigned long long)records, (unsigned long long)sim_reader_held(process->reader));
+        sim_fail(world, "memory", "process %u holds %llu records, and has not released %llu",
+                 process->index, (unsigned long long)records,
+                 (unsigned long long)sim_reader_held(process->reader));
 }
 
 void sim_check_drained(sim_world *world, const sim_process *process)

@@ -9,7 +9,7 @@
 
 enum { BURST = 12 };
 
-/* --- what is refused ------------------------------------------------------------------------------------------------ */
+/* ---- what is refused ---- */
 
 static const struct {
     const char *sqlstate;
@@ -44,7 +44,8 @@ static uint32_t plant_poison(sim_world *world, sim_poison poison, sim_poison *re
 {
     sim_clients *clients = &world->clients;
     *ret = poison;
-    clients->poisons = realloc(clients->poisons, (clients->poison_count + 1) * sizeof *clients->poisons);
+    clients->poisons =
+        realloc(clients->poisons, (clients->poison_count + 1) * sizeof *clients->poisons);
     LEAT_ASSERT(clients->poisons);
     clients->poisons[clients->poison_count] = *ret;
     return clients->poison_count++;
@@ -58,13 +59,14 @@ const char *sim_clients_poison(sim_world *world, leat_slice guard)
     /* What may be its table's trouble waits for ever when nothing else of the table comes. */
     bool is_judged_by_others = poison->sqlstate[0] == '5' || poison->sqlstate[0] == 'X';
     bool is_healed = world->clock.now_us >= poison->heals_at_us ||
-                     (sim_poison_kills(poison) ? world->is_mended
-                                               : world->is_healing && (world->options.values[OPT_POISON_HEALS] ||
-                                                                       is_judged_by_others));
+                     (sim_poison_kills(poison)
+                          ? world->is_mended
+                          : world->is_healing &&
+                                (world->options.values[OPT_POISON_HEALS] || is_judged_by_others));
     return is_healed ? NULL : poison->sqlstate;
 }
 
-/* --- a write -------------------------------------------------------------------------------------------------------- */
+/* ---- a write ---- */
 
 typedef struct client_write {
     leat_route_op op;
@@ -102,13 +104,20 @@ static client_write draw_write(sim_world *world)
 
 static void put_props(sim_world *world, leat_buf *out)
 {
-    static const char *const props[] = {"{}", "{\"a\":null}", "{\"a\":{\"b\":1}}", "{\"a\":{\"b\":null,\"c\":2}}",
-                                        "{\"b\":\"x\"}", "{\"a\":3,\"c\":{\"d\":null}}", "{\"c\":{\"e\":4}}"};
+    static const char *const props[] = {"{}",
+                                        "{\"a\":null}",
+                                        "{\"a\":{\"b\":1}}",
+                                        "{\"a\":{\"b\":null,\"c\":2}}",
+                                        "{\"b\":\"x\"}",
+                                        "{\"a\":3,\"c\":{\"d\":null}}",
+                                        "{\"c\":{\"e\":4}}"};
     leat_buf_printf(out, ",\"props\":%s", props[sim_below(world, 7)]);
 }
 
-/* Every PUT and PATCH leaves its number in `list`, so that a row tells what was done to it, and in which order. */
-static void put_body(sim_world *world, const client_write *write, uint32_t number, sim_poison *ret_poison, leat_buf *out)
+/* Every PUT and PATCH leaves its number in `list`, so that a row tells what was done to it, and in
+ * which order. */
+static void put_body(sim_world *world, const client_write *write, uint32_t number,
+                     sim_poison *ret_poison, leat_buf *out)
 {
     leat_buf_printf(out, write->op == LEAT_PUT ? "{\"list\":[%u]" : "{\"list\":%u", number);
     if (sim_below(world, 2))
@@ -120,19 +129,23 @@ static void put_body(sim_world *world, const client_write *write, uint32_t numbe
     if (sim_below(world, 4) == 0)
         leat_buf_printf(out, sim_below(world, 4) ? ",\"note\":\"%u\"" : ",\"note\":null", number);
     if (sim_chance(world, world->options.values[OPT_KILLER]))
-        leat_buf_printf(out, ",\"guard\":\"%u\"", plant_poison(world, draw_killer(world), ret_poison));
+        leat_buf_printf(out, ",\"guard\":\"%u\"",
+                        plant_poison(world, draw_killer(world), ret_poison));
     else if (sim_chance(world, world->options.values[OPT_POISON]))
-        leat_buf_printf(out, ",\"guard\":\"%u\"", plant_poison(world, draw_poison(world), ret_poison));
+        leat_buf_printf(out, ",\"guard\":\"%u\"",
+                        plant_poison(world, draw_poison(world), ret_poison));
     leat_buf_byte(out, '}');
 }
 
-/* --- through the edge ----------------------------------------------------------------------------------------------- */
+/* ---- through the edge ---- */
 
 static void make_bad(sim_world *world, sim_request *request)
 {
-    static const char *const bodies[] = {"{\"list\":", "[]", "{\"nothing\":1}", "{\"n\":\"x\"}", "", "{\"n\":1.5}"};
+    static const char *const bodies[] = {"{\"list\":",    "[]", "{\"nothing\":1}",
+                                         "{\"n\":\"x\"}", "",   "{\"n\":1.5}"};
     if (sim_below(world, 4) == 0) {
-        snprintf(request->path, sizeof request->path, "/apps/a0/%s/x", sim_below(world, 2) ? "subs" : "nowhere");
+        snprintf(request->path, sizeof request->path, "/apps/a0/%s/x",
+                 sim_below(world, 2) ? "subs" : "nowhere");
         return;
     }
     snprintf(request->body, sizeof request->body, "%s", bodies[sim_below(world, 6)]);
@@ -142,15 +155,17 @@ static void make_bad(sim_world *world, sim_request *request)
 
 static void send_request(sim_world *world, uint32_t number)
 {
-    static const leat_http_method methods[] = {
-        [LEAT_PUT] = LEAT_HTTP_PUT, [LEAT_PATCH] = LEAT_HTTP_PATCH, [LEAT_DELETE] = LEAT_HTTP_DELETE};
+    static const leat_http_method methods[] = {[LEAT_PUT] = LEAT_HTTP_PUT,
+                                               [LEAT_PATCH] = LEAT_HTTP_PATCH,
+                                               [LEAT_DELETE] = LEAT_HTTP_DELETE};
     sim_clients *clients = &world->clients;
     client_write write = draw_write(world);
     sim_request *request = leat_must_calloc(1, sizeof *request);
     clients->requests[clients->count] = request;
     request->index = clients->count++;
     request->method = methods[write.op];
-    snprintf(request->path, sizeof request->path, "/apps/a%u/%s/%u", write.app, write.route, write.id);
+    snprintf(request->path, sizeof request->path, "/apps/a%u/%s/%u", write.app, write.route,
+             write.id);
     leat_buf body = {0};
     if (write.op != LEAT_DELETE)
         put_body(world, &write, number, &request->poison, &body);
@@ -164,7 +179,7 @@ static void send_request(sim_world *world, uint32_t number)
     sim_http_request(world, request);
 }
 
-/* --- past the edge -------------------------------------------------------------------------------------------------- */
+/* ---- past the edge ---- */
 
 /* Where the record belongs, by the rule that docs/record-format.md gives foreign producers. */
 static uint32_t partition_of(sim_world *world, const leat_record *record)
@@ -240,7 +255,7 @@ static void produce_foreign(sim_world *world, uint32_t number)
     leat_buf_free(&body);
 }
 
-/* --- the population ------------------------------------------------------------------------------------------------- */
+/* ---- the population ---- */
 
 static void on_send(sim_world *world, void *object, uint64_t left_of_burst)
 {
@@ -259,14 +274,16 @@ static void on_send(sim_world *world, void *object, uint64_t left_of_burst)
         distance_us = sim_below(world, 100);
     else if (sim_below(world, 32) == 0)
         left_of_burst = BURST;
-    sim_clock_plan(&world->clock, world->clock.now_us + distance_us, on_send, NULL, left_of_burst ? left_of_burst - 1 : 0);
+    sim_clock_plan(&world->clock, world->clock.now_us + distance_us, on_send, NULL,
+                   left_of_burst ? left_of_burst - 1 : 0);
 }
 
 void sim_clients_begin(sim_world *world)
 {
     sim_clients *clients = &world->clients;
     *clients = (sim_clients){.metrics = leat_metrics_new()};
-    clients->requests = leat_must_calloc((size_t)world->options.values[OPT_RECORDS] + 1, sizeof *clients->requests);
+    clients->requests =
+        leat_must_calloc((size_t)world->options.values[OPT_RECORDS] + 1, sizeof *clients->requests);
     uv_loop_init(&clients->loop);
     leat_edge_config config = {
         .log = {.topic = "writes"},
@@ -295,5 +312,6 @@ void sim_clients_end(sim_world *world)
 bool sim_clients_are_done(const sim_world *world)
 {
     const sim_clients *clients = &world->clients;
-    return clients->sent == world->options.values[OPT_RECORDS] && clients->answered == clients->count;
+    return clients->sent == world->options.values[OPT_RECORDS] &&
+           clients->answered == clients->count;
 }

@@ -1,6 +1,7 @@
 /*
- * client.h - the clients, the edge they write through (the production edge on a simulated HTTP server and a simulated log
- * writer: http.c, writer.c), and another producer that writes to the log directly, sometimes nonsense.
+ * client.h - the clients, the edge they write through (the production edge on a simulated HTTP
+ * server and a simulated log writer: http.c, writer.c), and another producer that writes to the log
+ * directly, sometimes nonsense.
  */
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
@@ -11,7 +12,7 @@
 typedef struct leat_http_request sim_request;
 
 typedef struct sim_clients {
-    uv_loop_t loop;          /* the edge's; never run but to close it */
+    uv_loop_t loop; /* the edge's; never run but to close it */
     leat_edge *edge;
     leat_metrics *metrics;
     leat_http_server *server;
@@ -20,7 +21,7 @@ typedef struct sim_clients {
     uint32_t count;
     uint32_t sent;
     uint32_t answered;
-    sim_poison *poisons;     /* by number; a record names it in `guard` */
+    sim_poison *poisons; /* by number; a record names it in `guard` */
     uint32_t poison_count;
 } sim_clients;
 
@@ -30,7 +31,7 @@ bool sim_clients_are_done(const sim_world *world);
 /* What the database says to a row with this guard; NULL: nothing. */
 const char *sim_clients_poison(sim_world *world, leat_slice guard);
 
-/* --- http.c --------------------------------------------------------------------------------------------------------- */
+/* ---- http.c ---- */
 
 struct leat_http_request {
     uint32_t index;

@@ -28,10 +28,12 @@ static void make_room(sim_clock *clock)
     LEAT_ASSERT(clock->heap);
 }
 
-void sim_clock_plan(sim_clock *clock, int64_t at_us, sim_event_fn fn, void *object, uint64_t argument)
+void sim_clock_plan(sim_clock *clock, int64_t at_us, sim_event_fn fn, void *object,
+                    uint64_t argument)
 {
     make_room(clock);
-    sim_event event = {at_us > clock->now_us ? at_us : clock->now_us, clock->order++, fn, object, argument};
+    sim_event event = {at_us > clock->now_us ? at_us : clock->now_us, clock->order++, fn, object,
+                       argument};
     uint32_t at = clock->count++;
     for (; at > 0 && is_before(&event, &clock->heap[(at - 1) / 2]); at = (at - 1) / 2)
         clock->heap[at] = clock->heap[(at - 1) / 2];

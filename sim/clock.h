@@ -1,6 +1,7 @@
 /*
- * clock.h - virtual time, and what is to happen at which moment. Things of one moment happen in the order in which they
- * were planned. Whoever plans something for an object that may be gone by then gives its life along and compares.
+ * clock.h - virtual time, and what is to happen at which moment. Things of one moment happen in the
+ * order in which they were planned. Whoever plans something for an object that may be gone by then
+ * gives its life along and compares.
  */
 #ifndef SIM_CLOCK_H
 #define SIM_CLOCK_H
@@ -32,7 +33,8 @@ typedef struct sim_clock {
 void sim_clock_begin(sim_clock *clock);
 void sim_clock_end(sim_clock *clock);
 /* `at_us` in the past: now. */
-void sim_clock_plan(sim_clock *clock, int64_t at_us, sim_event_fn fn, void *object, uint64_t argument);
+void sim_clock_plan(sim_clock *clock, int64_t at_us, sim_event_fn fn, void *object,
+                    uint64_t argument);
 /* Takes the next event and moves time to it; false: nothing is planned. */
 bool sim_clock_next(sim_clock *clock, sim_event *ret);
 

@@ -10,7 +10,8 @@ void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partit
 {
     session->answer.failed = true;
     session->answer.partition = partition;
-    session->answer.at = session->pipeline ? session->pipeline->commands[session->at].kind : CMD_SYNC;
+    session->answer.at = session->pipeline ? session->pipeline->commands[session->at].kind
+                                           : CMD_SYNC;
     snprintf(session->answer.sqlstate, sizeof session->answer.sqlstate, "%s", sqlstate);
 }
 
@@ -37,7 +38,8 @@ static ran failed(sim_session *session, const char *sqlstate, uint32_t partition
     return RAN_FAILED;
 }
 
-static bool has_all(const sim_session *session, uint32_t partition, const int64_t *needs, uint32_t count)
+static bool has_all(const sim_session *session, uint32_t partition, const int64_t *needs,
+                    uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         if (!sim_state_has_seq(&session->server->state, partition, needs[i]))
@@ -48,8 +50,9 @@ static bool has_all(const sim_session *session, uint32_t partition, const int64_
 /* An error out of nowhere, of a class that passes. */
 static const char *random_error(sim_world *world)
 {
-    static const char *const states[] = {"40001", "40P01", "55P03", "57014", "53200", "53300", "58030", "26000", "42P01",
-                                         "42501", "57P05", "08006", "40003", "28000", "3D000", "0A000", "25006", "XX001"};
+    static const char *const states[] = {"40001", "40P01", "55P03", "57014", "53200", "53300",
+                                         "58030", "26000", "42P01", "42501", "57P05", "08006",
+                                         "40003", "28000", "3D000", "0A000", "25006", "XX001"};
     if (!sim_chance(world, world->options.values[OPT_ERRORS]))
         return NULL;
     return states[sim_below(world, sizeof states / sizeof *states)];
@@ -62,7 +65,9 @@ static const char *refusal(const sim_session *session, bool is_first)
     if (server->is_read_only && is_first)
         return "25006";
     bool refuses = server->refuse_until_us > server->world->clock.now_us;
-    return refuses && (is_first || strcmp(server->refuse_state, "54000") != 0) ? server->refuse_state : NULL;
+    return refuses && (is_first || strcmp(server->refuse_state, "54000") != 0)
+               ? server->refuse_state
+               : NULL;
 }
 
 static ran run_advance(sim_session *session, const sim_command *command)
@@ -102,7 +107,8 @@ static int64_t row_wait(sim_session *session, const sim_command *command)
 static const char *poison_of(sim_session *session, const sim_write *write)
 {
     sim_world *world = session->server->world;
-    if (!(write->write.present >> COLUMN_GUARD & 1) || write->write.values[COLUMN_GUARD].presence != LEAT_PRESENT)
+    if (!(write->write.present >> COLUMN_GUARD & 1) ||
+        write->write.values[COLUMN_GUARD].presence != LEAT_PRESENT)
         return NULL;
     return sim_clients_poison(world, write->write.values[COLUMN_GUARD].text);
 }
@@ -111,7 +117,8 @@ static void write_row(sim_session *session, const sim_command *command, const si
 {
     sim_commit *tx = transaction(session, COMMIT_BATCH);
     model_row row = model_row_copy(sim_commit_row(tx, &session->server->state, write->row));
-    bool good = row_model_apply_write(&row, command->route, session->server->world->schema.defaults, &write->write);
+    bool good = row_model_apply_write(&row, command->route, session->server->world->schema.defaults,
+                                      &write->write);
     LEAT_ASSERT(good);
     sim_commit_put_row(tx, write->row, row);
 }
@@ -171,8 +178,9 @@ static ran run_claim(sim_session *session, const sim_command *command)
         tx->claim.token[i] = (uint8_t)leat_prng_next(&world->prng);
     session->answer.progress = leat_must_calloc(1, sizeof *session->answer.progress);
     sim_list_add(&world->garbage, session->answer.progress);
-    leat_engine_progress_begin(session->answer.progress, tx->claim, partition->epoch + 1, partition->base_seq,
-                        partition->base_offsets, partition->low, partition->newest);
+    leat_engine_progress_begin(session->answer.progress, tx->claim, partition->epoch + 1,
+                               partition->base_seq, partition->base_offsets, partition->low,
+                               partition->newest);
     return RAN_DONE;
 }
 
@@ -181,8 +189,9 @@ static ran run_read_progress(sim_session *session, const sim_command *command)
     const sim_partition_state *partition = stored(session, command->partition);
     for (uint32_t i = 0; i < partition->row_count; i++) {
         const sim_progress_row *row = &partition->rows[i];
-        LEAT_ASSERT(leat_engine_progress_row(session->answer.progress, row->seq, row->subpartitions, row->offsets,
-                                      row->count, row->newest.at_ms, row->newest.epoch) == 0);
+        LEAT_ASSERT(leat_engine_progress_row(session->answer.progress, row->seq, row->subpartitions,
+                                             row->offsets, row->count, row->newest.at_ms,
+                                             row->newest.epoch) == 0);
     }
     return RAN_DONE;
 }
@@ -244,7 +253,8 @@ static ran run_sync(sim_session *session, const sim_command *command)
     (void)command;
     sim_world *world = session->server->world;
     bool is_batch = session->tx && session->tx->kind == COMMIT_BATCH;
-    if (!session->answer.failed && is_batch && sim_chance(world, world->options.values[OPT_DEFERRED])) {
+    if (!session->answer.failed && is_batch &&
+        sim_chance(world, world->options.values[OPT_DEFERRED])) {
         world->sometimes->count[SOMETIMES_COMMIT_FAILED]++;
         sim_session_fail(session, "40001", NOBODY);
         session->answer.is_commit = true;
@@ -255,9 +265,12 @@ static ran run_sync(sim_session *session, const sim_command *command)
 }
 
 static ran (*const run[])(sim_session *session, const sim_command *command) = {
-    [CMD_ADVANCE] = run_advance, [CMD_ROWS] = run_rows,
-    [CMD_DEAD_LETTER] = run_dead_letter, [CMD_CLAIM] = run_claim,
-    [CMD_READ_PROGRESS] = run_read_progress, [CMD_COMPACT] = run_compact,
+    [CMD_ADVANCE] = run_advance,
+    [CMD_ROWS] = run_rows,
+    [CMD_DEAD_LETTER] = run_dead_letter,
+    [CMD_CLAIM] = run_claim,
+    [CMD_READ_PROGRESS] = run_read_progress,
+    [CMD_COMPACT] = run_compact,
     [CMD_SYNC] = run_sync,
 };
 

@@ -2,7 +2,7 @@
 
 #include "world.h"
 
-/* --- whom it meets -------------------------------------------------------------------------------------------------- */
+/* ---- whom it meets ---- */
 
 static sim_process *some_process(sim_world *world)
 {
@@ -24,7 +24,7 @@ static int64_t until_us(sim_world *world, int64_t mean_ms)
     return world->clock.now_us + 1000 * sim_around(world, mean_ms);
 }
 
-/* --- processes ------------------------------------------------------------------------------------------------------ */
+/* ---- processes ---- */
 
 static void crash(sim_world *world)
 {
@@ -39,7 +39,8 @@ static void drain(sim_world *world)
 /* Often just long enough to be expelled. */
 static void freeze(sim_world *world)
 {
-    sim_process_freeze(world, some_process(world), until_us(world, world->options.values[OPT_SESSION_TIMEOUT_MS]));
+    sim_process_freeze(world, some_process(world),
+                       until_us(world, world->options.values[OPT_SESSION_TIMEOUT_MS]));
 }
 
 static void cut_log(sim_world *world)
@@ -56,10 +57,11 @@ static void cut_connection(sim_world *world)
     sim_process *process = some_process(world);
     uint32_t shard = some_shard(world);
     if (process->is_alive)
-        sim_sink_cut(world, process->sinks[shard], sim_chance(world, world->options.values[OPT_STUCK]));
+        sim_sink_cut(world, process->sinks[shard],
+                     sim_chance(world, world->options.values[OPT_STUCK]));
 }
 
-/* --- the group and the log ------------------------------------------------------------------------------------------ */
+/* ---- the group and the log ---- */
 
 static void rebalance(sim_world *world)
 {
@@ -114,7 +116,8 @@ static void truncate_log(sim_world *world)
 {
     uint32_t p = some_partition(world);
     world->sometimes->count[SOMETIMES_TRUNCATED]++;
-    sim_broker_truncate(world, p, world->broker.partitions[p].end - 1 - (int64_t)sim_below(world, 8));
+    sim_broker_truncate(world, p,
+                        world->broker.partitions[p].end - 1 - (int64_t)sim_below(world, 8));
 }
 
 static void recreate(sim_world *world)
@@ -130,7 +133,7 @@ static void grow(sim_world *world)
     sim_group_rebalance(world);
 }
 
-/* --- databases ------------------------------------------------------------------------------------------------------ */
+/* ---- databases ---- */
 
 static void on_server_up(sim_world *world, void *object, uint64_t argument)
 {
@@ -218,7 +221,8 @@ static void make_read_only(sim_world *world)
     sim_tell(world, "shard %u: the server is read-only", shard);
     world->sometimes->count[SOMETIMES_READ_ONLY]++;
     sim_server_read_only(world->shards[shard].primary, true);
-    sim_clock_plan(&world->clock, until_us(world, 1000), on_writable, world->shards[shard].primary, 0);
+    sim_clock_plan(&world->clock, until_us(world, 1000), on_writable, world->shards[shard].primary,
+                   0);
 }
 
 static void on_fast(sim_world *world, void *object, uint64_t argument)
@@ -267,19 +271,33 @@ static void lock_row(sim_world *world)
                         until_us(world, world->options.values[OPT_LOCK_TIMEOUT_MS]));
 }
 
-/* --- when ----------------------------------------------------------------------------------------------------------- */
+/* ---- when ---- */
 
 static const struct {
     sim_option rate;
     void (*strike)(sim_world *world);
 } faults[] = {
-    {OPT_CRASH, crash}, {OPT_DRAIN, drain}, {OPT_FREEZE, freeze},
-    {OPT_KAFKA_CUT, cut_log}, {OPT_CONNECTION_CUT, cut_connection}, {OPT_REBALANCE, rebalance},
-    {OPT_TRANSACTION, transact}, {OPT_TRIM, trim}, {OPT_RETENTION, lose_by_retention}, {OPT_TRUNCATE, truncate_log},
-    {OPT_RECREATE, recreate}, {OPT_GROW, grow}, {OPT_STOP, stop_server},
-    {OPT_PAUSE, pause_server}, {OPT_FAILOVER, fail_over}, {OPT_READ_ONLY, make_read_only},
-    {OPT_SLOW, slow_down}, {OPT_DRIFT, drift}, {OPT_NOT_UNDERSTOOD, not_understood},
-    {OPT_FOREIGN_LOCK, lock_row}, {OPT_REFUSE_ALL, refuse_all},
+    {OPT_CRASH, crash},
+    {OPT_DRAIN, drain},
+    {OPT_FREEZE, freeze},
+    {OPT_KAFKA_CUT, cut_log},
+    {OPT_CONNECTION_CUT, cut_connection},
+    {OPT_REBALANCE, rebalance},
+    {OPT_TRANSACTION, transact},
+    {OPT_TRIM, trim},
+    {OPT_RETENTION, lose_by_retention},
+    {OPT_TRUNCATE, truncate_log},
+    {OPT_RECREATE, recreate},
+    {OPT_GROW, grow},
+    {OPT_STOP, stop_server},
+    {OPT_PAUSE, pause_server},
+    {OPT_FAILOVER, fail_over},
+    {OPT_READ_ONLY, make_read_only},
+    {OPT_SLOW, slow_down},
+    {OPT_DRIFT, drift},
+    {OPT_NOT_UNDERSTOOD, not_understood},
+    {OPT_FOREIGN_LOCK, lock_row},
+    {OPT_REFUSE_ALL, refuse_all},
 };
 
 static void on_fault(sim_world *world, void *object, uint64_t at);
@@ -288,7 +306,8 @@ static void plan_fault(sim_world *world, uint64_t at)
 {
     int64_t rate_ms = world->options.values[faults[at].rate];
     if (rate_ms > 0)
-        sim_clock_plan(&world->clock, world->clock.now_us + sim_around(world, 1000 * rate_ms), on_fault, NULL, at);
+        sim_clock_plan(&world->clock, world->clock.now_us + sim_around(world, 1000 * rate_ms),
+                       on_fault, NULL, at);
 }
 
 static void on_fault(sim_world *world, void *object, uint64_t at)

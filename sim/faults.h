@@ -7,7 +7,8 @@
 #include "clock.h"
 
 void sim_faults_begin(sim_world *world);
-/* Nothing goes wrong from now on; databases are well again, and processes that are frozen or cut off are soon. */
+/* Nothing goes wrong from now on; databases are well again, and processes that are frozen or cut
+ * off are soon. */
 void sim_faults_heal(sim_world *world);
 
 #endif

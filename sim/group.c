@@ -2,7 +2,9 @@
 
 #include "world.h"
 
-enum { REVOKE_PATIENCE = 4 }; /* session timeouts until a member that does not give back is expelled */
+enum {
+    REVOKE_PATIENCE = 4
+}; /* session timeouts until a member that does not give back is expelled */
 
 static int64_t session_timeout_us(const sim_world *world)
 {
@@ -120,7 +122,8 @@ void sim_group_give_back(sim_world *world, uint32_t process, uint64_t member, ui
     assign_free(world);
 }
 
-bool sim_group_commit(sim_world *world, uint32_t process, uint64_t member, uint32_t partition, int64_t offset)
+bool sim_group_commit(sim_world *world, uint32_t process, uint64_t member, uint32_t partition,
+                      int64_t offset)
 {
     sim_group *group = &world->group;
     if (group->members[process].id != member || group->owner[partition] != (int32_t)process)
@@ -137,7 +140,8 @@ static bool is_overdue(const sim_world *world, uint32_t process)
     for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
         if (group->is_revoking[p] && group->owner[p] == (int32_t)process &&
             world->clock.now_us - group->revoked_us[p] >
-                REVOKE_PATIENCE * session_timeout_us(world) + 2000 * world->options.values[OPT_DRAIN_MS])
+                REVOKE_PATIENCE * session_timeout_us(world) +
+                    2000 * world->options.values[OPT_DRAIN_MS])
             return true;
     return false;
 }
@@ -153,7 +157,8 @@ static void on_look(sim_world *world, void *object, uint64_t argument)
         world->sometimes->count[SOMETIMES_EXPELLED]++;
         take_all(world, i);
     }
-    sim_clock_plan(&world->clock, world->clock.now_us + session_timeout_us(world) / 4, on_look, NULL, 0);
+    sim_clock_plan(&world->clock, world->clock.now_us + session_timeout_us(world) / 4, on_look,
+                   NULL, 0);
 }
 
 void sim_group_begin(sim_world *world)

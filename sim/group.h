@@ -1,7 +1,8 @@
 /*
- * group.h - the coordinator of the consumer group: members that beat and fall silent, generations, partitions that are taken
- * back and given to others, commits. Cooperative, or eager: then everything is taken back first. What a member has is what
- * it was told; a silent member is expelled and learns of it when it is heard of again.
+ * group.h - the coordinator of the consumer group: members that beat and fall silent, generations,
+ * partitions that are taken back and given to others, commits. Cooperative, or eager: then
+ * everything is taken back first. What a member has is what it was told; a silent member is
+ * expelled and learns of it when it is heard of again.
  */
 #ifndef SIM_GROUP_H
 #define SIM_GROUP_H
@@ -13,7 +14,7 @@
 enum { SIM_NOBODY = -1 };
 
 typedef struct sim_member {
-    uint64_t id;               /* 0: no member; another with each time it joins */
+    uint64_t id; /* 0: no member; another with each time it joins */
     int64_t heard_us;
 } sim_member;
 
@@ -24,14 +25,15 @@ typedef struct sim_group {
     int32_t target[SIM_PARTITIONS_MAX];
     bool is_revoking[SIM_PARTITIONS_MAX];
     int64_t revoked_us[SIM_PARTITIONS_MAX];
-    int64_t committed[SIM_PARTITIONS_MAX]; /* everything up to here, as the members say; -1: nothing */
+    /* everything up to here, as the members say; -1: nothing */
+    int64_t committed[SIM_PARTITIONS_MAX];
 } sim_group;
 
 void sim_group_begin(sim_world *world);
 /* Shuffles who gets what. */
 void sim_group_rebalance(sim_world *world);
 
-/* --- what members send; each arrives at once: the sender has planned the way ---- */
+/* ---- what members send; each arrives at once: the sender has planned the way ---- */
 
 uint64_t sim_group_join(sim_world *world, uint32_t process);
 void sim_group_leave(sim_world *world, uint32_t process);
@@ -39,6 +41,7 @@ void sim_group_leave(sim_world *world, uint32_t process);
 bool sim_group_beat(sim_world *world, uint32_t process, uint64_t member);
 void sim_group_give_back(sim_world *world, uint32_t process, uint64_t member, uint32_t partition);
 /* False: refused. */
-bool sim_group_commit(sim_world *world, uint32_t process, uint64_t member, uint32_t partition, int64_t offset);
+bool sim_group_commit(sim_world *world, uint32_t process, uint64_t member, uint32_t partition,
+                      int64_t offset);
 
 #endif

@@ -1,4 +1,5 @@
-/* http.c - what the edge finds behind http/http.h: requests that are just there, answers that are just taken. */
+/* http.c - what the edge finds behind http/http.h: requests that are just there, answers that are
+ * just taken. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,8 @@ void leat_http_config_defaults(leat_http_config *config)
     *config = (leat_http_config){0};
 }
 
-leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config, leat_http_handler handler,
-                                   void *context, leat_error *error)
+leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config,
+                                   leat_http_handler handler, void *context, leat_error *error)
 {
     (void)loop;
     (void)config;
@@ -97,8 +98,8 @@ void leat_http_request_drop_body(leat_http_request *request)
     memset(request->body, '#', request->body_size); /* whoever still reads it shows */
 }
 
-void leat_http_answer(leat_http_request *request, int status, const char *content_type, leat_slice body,
-                      const char *extra_headers)
+void leat_http_answer(leat_http_request *request, int status, const char *content_type,
+                      leat_slice body, const char *extra_headers)
 {
     (void)content_type;
     (void)extra_headers;

@@ -75,7 +75,8 @@ static void on_lock_timeout(sim_world *world, void *object, uint64_t wait)
 bool sim_lock_partition(sim_session *session, uint32_t partition, bool exclusive)
 {
     advisory *lock = &session->server->locks[partition];
-    if (exclusive ? session->exclusive == (int32_t)partition : (session->shared_mask >> partition & 1) != 0)
+    if (exclusive ? session->exclusive == (int32_t)partition
+                  : (session->shared_mask >> partition & 1) != 0)
         return true;
     if (lock->queue_count == 0 && can_have(lock, exclusive)) {
         have(session, partition, exclusive);
@@ -88,8 +89,8 @@ bool sim_lock_partition(sim_session *session, uint32_t partition, bool exclusive
     session->wants_exclusive = exclusive;
     session->wanted = partition;
     session->wait = ++world->serial;
-    sim_clock_plan(&world->clock, world->clock.now_us + session->pipeline->lock_timeout_us, on_lock_timeout, session,
-                   session->wait);
+    sim_clock_plan(&world->clock, world->clock.now_us + session->pipeline->lock_timeout_us,
+                   on_lock_timeout, session, session->wait);
     world->sometimes->count[exclusive ? SOMETIMES_CLAIM_WAITED : SOMETIMES_BATCH_WAITED]++;
     return false;
 }

@@ -58,7 +58,7 @@ static bool take_number(const char *text, uint64_t *ret)
     return !errno && end != text && !*end && *text != '-';
 }
 
-/* --- what it says --------------------------------------------------------------------------------------------------- */
+/* ---- what it says ---- */
 
 static void print_options(const sim_options *options)
 {
@@ -84,17 +84,20 @@ static void print_settings(const sim_campaign_config *campaign)
 
 static void print_failure(const command_line *line, const sim_failure *failure)
 {
-    printf("seed %llu breaks %s: %s\n", (unsigned long long)failure->seed, failure->checker, failure->words);
+    printf("seed %llu breaks %s: %s\n", (unsigned long long)failure->seed, failure->checker,
+           failure->words);
     printf("again: leat-sim --seed %llu --trace", (unsigned long long)failure->seed);
     print_settings(&line->campaign);
     putchar('\n');
 }
 
-/* --- one world ------------------------------------------------------------------------------------------------------ */
+/* ---- one world ---- */
 
-static void print_small(uint64_t seed, const sim_options *before, const sim_options *options, uint32_t ran)
+static void print_small(uint64_t seed, const sim_options *before, const sim_options *options,
+                        uint32_t ran)
 {
-    printf("smaller (%u worlds tried): leat-sim --seed %llu --trace", ran, (unsigned long long)seed);
+    printf("smaller (%u worlds tried): leat-sim --seed %llu --trace", ran,
+           (unsigned long long)seed);
     for (sim_option i = 0; i < OPTION_COUNT; i++)
         if (options->values[i] != before->values[i])
             printf(" --set %s=%lld", sim_option_name(i), (long long)options->values[i]);
@@ -107,7 +110,8 @@ static int verdict(const command_line *line, const sim_failure *failure)
         return failure->failed;
     bool found = failure->failed && strcmp(failure->checker, line->expect) == 0;
     if (!found)
-        printf("expected %s to find a violation; %s did\n", line->expect, failure->failed ? failure->checker : "nobody");
+        printf("expected %s to find a violation; %s did\n", line->expect,
+               failure->failed ? failure->checker : "nobody");
     return !found;
 }
 
@@ -131,12 +135,13 @@ static int run_one(const command_line *line)
         uint32_t ran = sim_campaign_shrink(seed, &options, &result.failure);
         print_small(seed, &before, &options, ran);
     }
-    printf("%llu records, %llu events, %.1f s of virtual time\n", (unsigned long long)result.records,
-           (unsigned long long)result.events, (double)result.virtual_us / 1e6);
+    printf("%llu records, %llu events, %.1f s of virtual time\n",
+           (unsigned long long)result.records, (unsigned long long)result.events,
+           (double)result.virtual_us / 1e6);
     return verdict(line, &result.failure);
 }
 
-/* --- many ----------------------------------------------------------------------------------------------------------- */
+/* ---- many ---- */
 
 static int judge(const command_line *line, const sim_campaign_result *result)
 {
@@ -147,7 +152,8 @@ static int judge(const command_line *line, const sim_campaign_result *result)
     }
     if (line->expect)
         return verdict(line, &result->failure);
-    if (line->campaign.seeds < ENOUGH_SEEDS || line->campaign.setting_count > 0 || never == SOMETIMES_COUNT)
+    if (line->campaign.seeds < ENOUGH_SEEDS || line->campaign.setting_count > 0 ||
+        never == SOMETIMES_COUNT)
         return 0;
     printf("invalid: never %s\n", sim_sometimes_name(never));
     return 1;
@@ -164,22 +170,29 @@ static int run_many(const command_line *line)
     print_sometimes(&result.sometimes);
     int code = judge(line, &result);
     double seconds = (double)result.took_us / 1e6;
-    printf("%llu seeds, %llu records, %llu events in %.1f s: %.0f seeds/s, %.0f s of virtual time a second; "
-           "longest healing %.1f s; %s\n",
-           (unsigned long long)result.seeds, (unsigned long long)result.records, (unsigned long long)result.events, seconds,
-           (double)result.seeds / seconds, (double)result.virtual_us / 1e6 / seconds, (double)result.healed_us / 1e6,
-           result.failure.failed ? "VIOLATION" : "no violation");
+    printf(
+        "%llu seeds, %llu records, %llu events in %.1f s: %.0f seeds/s, %.0f s of virtual time a second; "
+        "longest healing %.1f s; %s\n",
+        (unsigned long long)result.seeds, (unsigned long long)result.records,
+        (unsigned long long)result.events, seconds, (double)result.seeds / seconds,
+        (double)result.virtual_us / 1e6 / seconds, (double)result.healed_us / 1e6,
+        result.failure.failed ? "VIOLATION" : "no violation");
     return code;
 }
 
-/* --- the command line ----------------------------------------------------------------------------------------------- */
+/* ---- the command line ---- */
 
 static const struct option long_options[] = {
-    {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
-    {"jobs", required_argument, NULL, 'j'},  {"seed", required_argument, NULL, 's'},
-    {"trace", no_argument, NULL, 't'},       {"shrink", no_argument, NULL, 'k'},
-    {"options", no_argument, NULL, 'o'},     {"set", required_argument, NULL, '='},
-    {"expect", required_argument, NULL, 'e'}, {"help", no_argument, NULL, 'h'},
+    {"seeds", required_argument, NULL, 'n'},
+    {"first", required_argument, NULL, 'f'},
+    {"jobs", required_argument, NULL, 'j'},
+    {"seed", required_argument, NULL, 's'},
+    {"trace", no_argument, NULL, 't'},
+    {"shrink", no_argument, NULL, 'k'},
+    {"options", no_argument, NULL, 'o'},
+    {"set", required_argument, NULL, '='},
+    {"expect", required_argument, NULL, 'e'},
+    {"help", no_argument, NULL, 'h'},
     {0},
 };
 
@@ -191,21 +204,41 @@ static int take_option(command_line *line, int option, const char *value)
     if (strchr("nfjs", option) && !take_number(value, &number))
         return usage("a whole number is wanted");
     switch (option) {
-    case 'n': campaign->seeds = number; return -1;
-    case 'f': campaign->first = number; return -1;
-    case 'j': campaign->jobs = (uint32_t)number; return number > 0 && number <= 256 ? -1 : usage("--jobs: 1 to 256");
-    case 's': campaign->first = number; line->one = true; return -1;
-    case 't': line->trace = true; return -1;
-    case 'k': line->shrink = true; return -1;
-    case 'o': line->options = true; return -1;
-    case 'e': line->expect = value; return -1;
-    case 'h': fputs(help, stdout); return 0;
+    case 'n':
+        campaign->seeds = number;
+        return -1;
+    case 'f':
+        campaign->first = number;
+        return -1;
+    case 'j':
+        campaign->jobs = (uint32_t)number;
+        return number > 0 && number <= 256 ? -1 : usage("--jobs: 1 to 256");
+    case 's':
+        campaign->first = number;
+        line->one = true;
+        return -1;
+    case 't':
+        line->trace = true;
+        return -1;
+    case 'k':
+        line->shrink = true;
+        return -1;
+    case 'o':
+        line->options = true;
+        return -1;
+    case 'e':
+        line->expect = value;
+        return -1;
+    case 'h':
+        fputs(help, stdout);
+        return 0;
     case '=':
         if (campaign->setting_count == SIM_SETTINGS_MAX)
             return usage("too many --set");
         campaign->settings[campaign->setting_count++] = value;
         return -1;
-    default: return usage("unknown option");
+    default:
+        return usage("unknown option");
     }
 }
 
@@ -213,7 +246,8 @@ int main(int argc, char **argv)
 {
     static command_line line;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    line.campaign = (sim_campaign_config){.first = 1, .seeds = 1000, .jobs = processors > 0 ? (uint32_t)processors : 1};
+    line.campaign = (sim_campaign_config){
+        .first = 1, .seeds = 1000, .jobs = processors > 0 ? (uint32_t)processors : 1};
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         int code = take_option(&line, option, optarg);

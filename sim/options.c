@@ -93,7 +93,8 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_REFUSE_ALL] = {"refuse_all", FAULT, 1000, 30000, 0},
 };
 
-/* A power of two below the span is drawn first, so that no logarithm's rounding depends on the machine. */
+/* A power of two below the span is drawn first, so that no logarithm's rounding depends on the
+ * machine. */
 static int64_t draw_scale(const option_rule *rule, leat_prng *prng)
 {
     uint32_t doublings = 0;
@@ -150,7 +151,8 @@ const char *sim_option_name(sim_option option)
 void sim_options_write(const sim_options *options, leat_buf *out)
 {
     for (sim_option i = 0; i < OPTION_COUNT; i++)
-        leat_buf_printf(out, "%s%s=%lld", i ? " " : "", rules[i].name, (long long)options->values[i]);
+        leat_buf_printf(out, "%s%s=%lld", i ? " " : "", rules[i].name,
+                        (long long)options->values[i]);
 }
 
 bool sim_option_is_fault(sim_option option)

@@ -1,7 +1,8 @@
 /*
- * options.h - everything a world is drawn from: how large, how fast, and how often what goes wrong. All of them follow from
- * the seed (swarm testing: each fault is on in about half of the worlds, with a rate of its own), all can be printed, and
- * each can be set by name, which is how a failing world is made smaller.
+ * options.h - everything a world is drawn from: how large, how fast, and how often what goes wrong.
+ * All of them follow from the seed (swarm testing: each fault is on in about half of the worlds,
+ * with a rate of its own), all can be printed, and each can be set by name, which is how a failing
+ * world is made smaller.
  *
  * Rates are mean distances in virtual milliseconds; 0: never. Shares are in thousandths.
  */
@@ -15,13 +16,13 @@ typedef enum sim_option {
     OPT_PROCESSES,
     OPT_SHARDS,
     OPT_PARTITIONS,
-    OPT_APPS,          /* tenants */
-    OPT_IDS,           /* rows of each tenant and table */
-    OPT_RECORDS,       /* requests of the clients in all */
-    OPT_DURATION_MS,   /* in which they come, and in which things go wrong */
-    OPT_HEAL_MS,       /* in which all must be applied afterwards */
+    OPT_APPS,        /* tenants */
+    OPT_IDS,         /* rows of each tenant and table */
+    OPT_RECORDS,     /* requests of the clients in all */
+    OPT_DURATION_MS, /* in which they come, and in which things go wrong */
+    OPT_HEAL_MS,     /* in which all must be applied afterwards */
     /* The engine */
-    OPT_CONNECTIONS,   /* of one process to one shard */
+    OPT_CONNECTIONS, /* of one process to one shard */
     OPT_RECORDS_MAX,
     OPT_BYTES_MAX,
     OPT_BATCH_RECORDS_MAX,
@@ -37,58 +38,62 @@ typedef enum sim_option {
     OPT_RECLAIM_MIN_MS,
     OPT_DEAD_LETTERS_PER_MINUTE,
     /* Time */
-    OPT_LATENCY_US,    /* of a message, on average */
-    OPT_STATEMENT_US,  /* of a statement in the database, on average */
+    OPT_LATENCY_US,   /* of a message, on average */
+    OPT_STATEMENT_US, /* of a statement in the database, on average */
     OPT_LOCK_TIMEOUT_MS,
     OPT_SESSION_TIMEOUT_MS,
     OPT_HEARTBEAT_MS,
-    OPT_NOTICE_MS,     /* until a database sees that a client has gone, on average */
+    OPT_NOTICE_MS, /* until a database sees that a client has gone, on average */
     /* The clients */
-    OPT_HOT,           /* share of requests for one row */
-    OPT_PUT,           /* shares of operations; the rest is PATCH */
+    OPT_HOT, /* share of requests for one row */
+    OPT_PUT, /* shares of operations; the rest is PATCH */
     OPT_DELETE,
-    OPT_POISON,        /* share of records that the database refuses */
-    OPT_KILLER,        /* share of records that end their session each time they are written, until somebody mends it */
-    OPT_CRASHER,       /* share of those that take all sessions of the server along */
-    OPT_POISON_HEALS,  /* 1: what is refused for good is accepted in the end, 0: it never is */
-    OPT_FOREIGN,       /* share of records that come from another producer, some of them senseless or misplaced */
-    OPT_BAD_REQUESTS,  /* share of requests that make no sense */
-    OPT_GAPS,          /* share of records before which the log skips offsets */
+    OPT_POISON,       /* share of records that the database refuses */
+    OPT_KILLER,       /* share of records that end their session each time they are written, until
+                         somebody mends it */
+    OPT_CRASHER,      /* share of those that take all sessions of the server along */
+    OPT_POISON_HEALS, /* 1: what is refused for good is accepted in the end, 0: it never is */
+    OPT_FOREIGN,      /* share of records that come from another producer, some of them senseless or
+                         misplaced */
+    OPT_BAD_REQUESTS, /* share of requests that make no sense */
+    OPT_GAPS,         /* share of records before which the log skips offsets */
     /* The log */
-    OPT_ACK_LOST,      /* share of appends */
-    OPT_NOT_APPENDED,  /* share of appends */
-    OPT_COMMIT_LOST,   /* share of commits */
-    OPT_EAGER,         /* 1: the group takes everything back at each rebalance */
+    OPT_ACK_LOST,     /* share of appends */
+    OPT_NOT_APPENDED, /* share of appends */
+    OPT_COMMIT_LOST,  /* share of commits */
+    OPT_EAGER,        /* 1: the group takes everything back at each rebalance */
     OPT_REBALANCE,
-    OPT_TRANSACTION,   /* of another producer: holds back what comes behind it for a while, and leaves a marker */
-    OPT_TRIM,          /* retention where it harms nothing */
-    OPT_RETENTION,     /* retention beyond what is applied */
+    OPT_TRANSACTION, /* of another producer: holds back what comes behind it for a while, and leaves
+                        a marker */
+    OPT_TRIM,        /* retention where it harms nothing */
+    OPT_RETENTION,   /* retention beyond what is applied */
     OPT_TRUNCATE,
     OPT_RECREATE,
     OPT_GROW,
-    OPT_KAFKA_CUT,     /* a process and the log cannot reach each other for a while */
+    OPT_KAFKA_CUT, /* a process and the log cannot reach each other for a while */
     /* Processes */
     OPT_CRASH,
     OPT_DRAIN,
     OPT_FREEZE,
     /* Databases */
     OPT_CONNECTION_CUT,
-    OPT_STUCK,         /* share of cuts that the database does not see: the transaction stays open */
+    OPT_STUCK, /* share of cuts that the database does not see: the transaction stays open */
     OPT_STOP,
     OPT_PAUSE,
     OPT_FAILOVER,
-    OPT_SPLIT_BRAIN,   /* share of failovers that leave the old primary alive for a while */
-    OPT_POOLER,        /* share of failovers that a pooler hides: connections that are idle are led to the new primary */
-    OPT_LAG_COMMITS,   /* how many commits a replica lacks at most */
+    OPT_SPLIT_BRAIN, /* share of failovers that leave the old primary alive for a while */
+    OPT_POOLER, /* share of failovers that a pooler hides: connections that are idle are led to the
+                   new primary */
+    OPT_LAG_COMMITS, /* how many commits a replica lacks at most */
     OPT_READ_ONLY,
     OPT_SLOW,
-    OPT_ERRORS,        /* share of transactions with an error out of nowhere, of any class that passes */
-    OPT_FATAL,         /* share of transactions ended with FATAL */
-    OPT_DEFERRED,      /* share of transactions that fail at their commit */
-    OPT_DRIFT,         /* all of a shard fails with 42703 for a while */
-    OPT_NOT_UNDERSTOOD,/* all of a shard fails with XX001 for a while */
-    OPT_FOREIGN_LOCK,  /* another program holds a row */
-    OPT_REFUSE_ALL,    /* a shard takes no writes at all for a while, dead letters neither */
+    OPT_ERRORS,   /* share of transactions with an error out of nowhere, of any class that passes */
+    OPT_FATAL,    /* share of transactions ended with FATAL */
+    OPT_DEFERRED, /* share of transactions that fail at their commit */
+    OPT_DRIFT,    /* all of a shard fails with 42703 for a while */
+    OPT_NOT_UNDERSTOOD, /* all of a shard fails with XX001 for a while */
+    OPT_FOREIGN_LOCK,   /* another program holds a row */
+    OPT_REFUSE_ALL,     /* a shard takes no writes at all for a while, dead letters neither */
     OPTION_COUNT,
 } sim_option;
 
@@ -98,14 +103,16 @@ typedef struct sim_options {
 
 /* Draws all of them. */
 void sim_options_draw(sim_options *options, leat_prng *prng);
-/* Sets one by "name=value". Returns -1 and a message when there is none of that name or the value is no number. */
+/* Sets one by "name=value". Returns -1 and a message when there is none of that name or the value
+ * is no number. */
 int sim_options_set(sim_options *options, const char *setting, leat_error *error) LEAT_MUST_CHECK;
 const char *sim_option_name(sim_option option);
 /* Is it something that goes wrong, so that 0 leaves it out? */
 bool sim_option_is_fault(sim_option option);
 /* Appends name=value of each, separated by spaces. */
 void sim_options_write(const sim_options *options, leat_buf *out);
-/* The next smaller value worth trying when a failing world is made smaller; the value itself: there is none. */
+/* The next smaller value worth trying when a failing world is made smaller; the value itself: there
+ * is none. */
 int64_t sim_option_smaller(const sim_options *options, sim_option option);
 
 #endif

@@ -69,16 +69,16 @@ static leat_value read_value(leat_type type, array_reader *array)
 typedef struct param_reader {
     const leat_row_statement *statement;
     sim_command *command;
-    const char *bytes;  /* the copy */
-    uint32_t next;      /* parameter */
-    size_t from;        /* of it, in `bytes` */
+    const char *bytes; /* the copy */
+    uint32_t next;     /* parameter */
+    size_t from;       /* of it, in `bytes` */
 } param_reader;
 
 static array_reader next_array(param_reader *params, leat_type type)
 {
     int size = params->statement->sizes[params->next++];
-    array_reader array = open_array(params->bytes + params->from, size, leat_statement_element_oid(type),
-                              params->statement->row_count);
+    array_reader array = open_array(params->bytes + params->from, size,
+                                    leat_statement_element_oid(type), params->statement->row_count);
     params->from += (size_t)size;
     return array;
 }
@@ -152,15 +152,19 @@ static void check_rows_differ(const sim_command *command)
             LEAT_ASSERT(command->writes[i].row != command->writes[k].row);
 }
 
-void sim_params_read(const sim_schema *schema, const leat_row_statement *statement, sim_command *ret)
+void sim_params_read(const sim_schema *schema, const leat_row_statement *statement,
+                     sim_command *ret)
 {
     const leat_shape *shape = &statement->shape;
-    *ret = (sim_command){.kind = CMD_ROWS, .route = shape->route, .write_count = statement->row_count};
+    *ret =
+        (sim_command){.kind = CMD_ROWS, .route = shape->route, .write_count = statement->row_count};
     ret->writes = leat_must_calloc(statement->row_count, sizeof *ret->writes);
-    ret->values = leat_must_calloc((size_t)statement->row_count * COLUMN_COUNT, sizeof *ret->values);
+    ret->values =
+        leat_must_calloc((size_t)statement->row_count * COLUMN_COUNT, sizeof *ret->values);
     for (uint32_t i = 0; i < statement->row_count; i++)
-        ret->writes[i].write =
-            (leat_row_write){.op = shape->op, .merge = shape->merge, .values = ret->values + (size_t)i * COLUMN_COUNT};
+        ret->writes[i].write = (leat_row_write){.op = shape->op,
+                                                .merge = shape->merge,
+                                                .values = ret->values + (size_t)i * COLUMN_COUNT};
     copy_bytes(statement, ret);
     param_reader params = {statement, ret, ret->bytes, 0, 0};
     read_keys(schema, &params);

@@ -5,7 +5,7 @@
 #include "check.h"
 #include "world.h"
 
-/* --- what reaches a process ---------------------------------------------------------------------------------------- */
+/* ---- what reaches a process ---- */
 
 typedef struct planned {
     sim_process *process;
@@ -59,19 +59,18 @@ static void plan(sim_world *world, int64_t at_us, const planned *event)
     sim_clock_plan(&world->clock, at_us, on_planned, kept, 0);
 }
 
-void sim_process_plan(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn, void *object,
-                      uint64_t argument)
+void sim_process_plan(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn,
+                      void *object, uint64_t argument)
 {
     plan(world, at_us, &(planned){process, process->life, false, fn, object, argument});
 }
 
-void sim_process_plan_log(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn, void *object,
-                          uint64_t argument)
+void sim_process_plan_log(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn,
+                          void *object, uint64_t argument)
 {
     process->log_in_us = at_us > process->log_in_us ? at_us : process->log_in_us;
     plan(world, process->log_in_us, &(planned){process, process->life, true, fn, object, argument});
 }
-
 
 void sim_processes_drop_planned(sim_clock *clock)
 {
@@ -80,7 +79,7 @@ void sim_processes_drop_planned(sim_clock *clock)
             free(clock->heap[i].object);
 }
 
-/* --- stepping the worker ------------------------------------------------------------------------------------------- */
+/* ---- stepping the worker ---- */
 
 static void on_tick(sim_world *world, void *object, uint64_t argument)
 {
@@ -143,7 +142,8 @@ static void finish_drain(sim_world *world, sim_process *process)
     sim_tell(world, "process %u has drained", process->index);
     world->sometimes->count[SOMETIMES_DRAINED]++;
     sim_check_drained(world, process);
-    uv_run(&process->worker->loop, UV_RUN_NOWAIT); /* takes note that it was stopped, and does nothing else */
+    uv_run(&process->worker->loop, UV_RUN_NOWAIT); /* takes note that it was stopped, and does
+                                                      nothing else */
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++)
         sim_sink_cut_all(world, process->sinks[shard]);
     sim_group_leave(world, process->index);
@@ -160,7 +160,7 @@ static void pump(sim_world *world, sim_process *process)
         plan_tick(world, process);
 }
 
-/* --- a life --------------------------------------------------------------------------------------------------------- */
+/* ---- a life ---- */
 
 static leat_engine_config engine_config(sim_world *world)
 {
@@ -192,12 +192,15 @@ static void make_worker(sim_world *world, sim_process *process)
 {
     const leat_layout *layout = &world->schema.catalog.layout;
     for (uint32_t shard = 0; shard < layout->shard_count; shard++)
-        process->shards[shard] = (leat_worker_shard){
-            .name = layout->shards[shard].name, .connections = (uint32_t)world->options.values[OPT_CONNECTIONS]};
+        process->shards[shard] =
+            (leat_worker_shard){.name = layout->shards[shard].name,
+                                .connections = (uint32_t)world->options.values[OPT_CONNECTIONS]};
     process->metrics = leat_metrics_new();
     leat_worker_config config = {
         .index = process->index,
-        .identity = {.cluster = "sim", .topic_id = "one", .partition_count = layout->partition_count},
+        .identity = {.cluster = "sim",
+                     .topic_id = "one",
+                     .partition_count = layout->partition_count},
         .catalog = &world->schema.catalog,
         .schema_versions = world->schema.schema_versions,
         .shards = process->shards,
@@ -218,7 +221,8 @@ void sim_process_start(sim_world *world, sim_process *process)
 {
     sim_tell(world, "process %u starts", process->index);
     uint32_t index = process->index;
-    *process = (sim_process){.index = index, .is_alive = true, .life = ++world->serial, .tick_us = INT64_MAX};
+    *process = (sim_process){
+        .index = index, .is_alive = true, .life = ++world->serial, .tick_us = INT64_MAX};
     make_worker(world, process);
     pump(world, process);
 }
@@ -255,7 +259,8 @@ void sim_process_freeze(sim_world *world, sim_process *process, int64_t until_us
 {
     if (!process->is_alive || process->frozen_until_us > world->clock.now_us)
         return;
-    sim_tell(world, "process %u is frozen for %.3f s", process->index, (double)(until_us - world->clock.now_us) / 1e6);
+    sim_tell(world, "process %u is frozen for %.3f s", process->index,
+             (double)(until_us - world->clock.now_us) / 1e6);
     world->sometimes->count[SOMETIMES_FROZEN]++;
     process->frozen_until_us = until_us;
     process->frozen_us = until_us - world->clock.now_us;

@@ -1,6 +1,7 @@
 /*
- * process.h - a process with the production worker in it, stepped here in place of its thread and event loop: after each
- * thing that reaches it the worker's pump runs once. It can crash, freeze, be cut off from the log, and drain.
+ * process.h - a process with the production worker in it, stepped here in place of its thread and
+ * event loop: after each thing that reaches it the worker's pump runs once. It can crash, freeze,
+ * be cut off from the log, and drain.
  *
  * reader.c and sink.c are what it finds behind log.h and sink.h.
  */
@@ -14,18 +15,18 @@
 struct sim_process {
     uint32_t index;
     bool is_alive;
-    uint64_t life;              /* another with each start */
+    uint64_t life; /* another with each start */
     int64_t frozen_until_us;
-    int64_t frozen_us;          /* for how long, until it wakes */
-    int64_t stood_still_us;     /* in this life, all in all */
-    int64_t log_cut_until_us;   /* the log cannot be reached */
+    int64_t frozen_us;        /* for how long, until it wakes */
+    int64_t stood_still_us;   /* in this life, all in all */
+    int64_t log_cut_until_us; /* the log cannot be reached */
     leat_worker *worker;
     leat_metrics *metrics;
     leat_log_reader *reader;
     leat_sink *sinks[SIM_SHARDS_MAX];
     leat_worker_shard shards[SIM_SHARDS_MAX];
-    int64_t tick_us;            /* when the next tick is planned */
-    int64_t log_in_us;          /* messages from the log keep their order */
+    int64_t tick_us;   /* when the next tick is planned */
+    int64_t log_in_us; /* messages from the log keep their order */
     bool is_draining;
 };
 
@@ -40,29 +41,31 @@ void sim_process_forget(sim_process *process);
 /* Frees what was planned for processes and will not come any more. */
 void sim_processes_drop_planned(sim_clock *clock);
 
-/* Plans something that reaches this life of the process: not before it wakes when it is frozen, never when it has ended.
- * Then the worker's pump runs. */
-void sim_process_plan(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn, void *object,
-                      uint64_t argument);
+/* Plans something that reaches this life of the process: not before it wakes when it is frozen,
+ * never when it has ended. Then the worker's pump runs. */
+void sim_process_plan(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn,
+                      void *object, uint64_t argument);
 /* The same for what comes from the log. */
-void sim_process_plan_log(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn, void *object,
-                          uint64_t argument);
+void sim_process_plan_log(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn,
+                          void *object, uint64_t argument);
 
-/* --- reader.c ------------------------------------------------------------------------------------------------------- */
+/* ---- reader.c ---- */
 
 typedef enum sim_reader_message { READER_ASSIGNED, READER_REVOKED } sim_reader_message;
 /* The group tells a member. */
-void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member, sim_reader_message message, uint32_t partition);
+void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member,
+                     sim_reader_message message, uint32_t partition);
 /* The partition has new records. */
 void sim_readers_wake(sim_world *world, uint32_t partition);
 /* The log's start (else its end) has moved: whoever reads there finds out. */
 void sim_readers_recheck(sim_world *world, uint32_t partition, bool start);
-/* Does the process believe that the partition is its own? `fully`: and that nobody wants it back. */
+/* Does the process believe that the partition is its own? `fully`: and that nobody wants it
+ * back. */
 bool sim_reader_holds(const leat_log_reader *reader, uint32_t partition, bool fully);
 /* Records that were taken and not released. */
 uint64_t sim_reader_held(const leat_log_reader *reader);
 
-/* --- sink.c --------------------------------------------------------------------------------------------------------- */
+/* ---- sink.c ---- */
 
 /* Cuts one of the sink's connections, chosen at random. */
 void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen);

@@ -1,6 +1,6 @@
 /*
- * reader.c - what a worker finds behind log.h: a member of the group that reads its partitions. The range of the log is
- * checked as src/log/kafka/range.c states it.
+ * reader.c - what a worker finds behind log.h: a member of the group that reads its partitions. The
+ * range of the log is checked as src/log/kafka/range.c states it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +15,15 @@ typedef enum held_as { HOLDS_NOT, HOLDS, HOLDS_REVOKING } held_as;
 typedef struct reader_part {
     held_as holding;
     bool is_sought;
-    bool is_reading;  /* its range is checked */
+    bool is_reading; /* its range is checked */
     bool is_paused;
-    bool is_waiting;  /* for new records */
-    uint64_t sought;  /* number of the seek */
-    int64_t next;     /* offset */
-    int64_t read_to;  /* everything below it was offered */
+    bool is_waiting;    /* for new records */
+    uint64_t sought;    /* number of the seek */
+    int64_t next;       /* offset */
+    int64_t read_to;    /* everything below it was offered */
     int32_t next_epoch; /* of the record before `next`; -1: not known */
     int32_t seen_epoch; /* the highest seen since it was assigned, */
-    int64_t seen;     /* up to this offset */
+    int64_t seen;       /* up to this offset */
     int64_t low, high;
     int64_t committed;
 } reader_part;
@@ -32,14 +32,14 @@ struct leat_log_reader {
     sim_world *world;
     sim_process *process;
     leat_reader_events events;
-    uint64_t member;  /* 0: not in the group */
+    uint64_t member; /* 0: not in the group */
     uint32_t partition_count;
     reader_part parts[SIM_PARTITIONS_MAX];
     uint64_t held;
     uint64_t commit_failures;
 };
 
-/* --- membership ----------------------------------------------------------------------------------------------------- */
+/* ---- membership ---- */
 
 static void on_beat(sim_world *world, void *object, uint64_t argument);
 
@@ -84,7 +84,12 @@ typedef struct told {
 static void take_assignment(leat_log_reader *reader, uint32_t partition)
 {
     reader_part *part = &reader->parts[partition];
-    *part = (reader_part){.holding = HOLDS, .committed = -1, .next = -1, .next_epoch = -1, .seen = -1, .seen_epoch = -1};
+    *part = (reader_part){.holding = HOLDS,
+                          .committed = -1,
+                          .next = -1,
+                          .next_epoch = -1,
+                          .seen = -1,
+                          .seen_epoch = -1};
     reader->events.assigned(reader->events.context, partition);
 }
 
@@ -116,7 +121,8 @@ static void on_told(sim_world *world, void *object, uint64_t argument)
         sim_group_give_back(world, reader->process->index, reader->member, now.partition);
 }
 
-void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member, sim_reader_message message, uint32_t partition)
+void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member,
+                     sim_reader_message message, uint32_t partition)
 {
     sim_process *to = &world->processes[process];
     if (!to->is_alive)
@@ -160,12 +166,14 @@ static void on_commit(sim_world *world, void *object, uint64_t argument)
     said->reader = asked->reader;
     said->since_us = asked->since_us;
     said->ok = !sim_chance(world, world->options.values[OPT_COMMIT_LOST]) &&
-               sim_group_commit(world, asked->reader->process->index, asked->member, asked->partition, asked->offset);
+               sim_group_commit(world, asked->reader->process->index, asked->member,
+                                asked->partition, asked->offset);
     sim_tell(world, "group: commit of partition %u up to %lld by process %u%s", asked->partition,
-             (long long)asked->offset, asked->reader->process->index, said->ok ? "" : " is refused");
+             (long long)asked->offset, asked->reader->process->index,
+             said->ok ? "" : " is refused");
     sim_list_add(&world->garbage, said);
-    sim_process_plan_log(world, asked->reader->process, world->clock.now_us + sim_latency_us(world), on_commit_answer,
-                         said, 0);
+    sim_process_plan_log(world, asked->reader->process, world->clock.now_us + sim_latency_us(world),
+                         on_commit_answer, said, 0);
 }
 
 static void send_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)
@@ -174,7 +182,8 @@ static void send_commit(leat_log_reader *reader, uint32_t partition, int64_t off
     commit_request *asked = leat_must_calloc(1, sizeof *asked);
     *asked = (commit_request){reader, reader->member, partition, offset, world->clock.now_us};
     sim_list_add(&world->garbage, asked);
-    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_commit, asked, 0);
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world),
+                         on_commit, asked, 0);
 }
 
 void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)
@@ -218,10 +227,11 @@ void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition)
     giving *gift = leat_must_calloc(1, sizeof *gift);
     *gift = (giving){reader, reader->member, partition};
     sim_list_add(&world->garbage, gift);
-    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_given_back, gift, 0);
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world),
+                         on_given_back, gift, 0);
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static void on_fetch(sim_world *world, void *object, uint64_t argument);
 
@@ -241,8 +251,8 @@ static reader_part *unpack(leat_log_reader *reader, uint64_t packed, uint32_t *r
 static void fetch_later(leat_log_reader *reader, uint32_t partition)
 {
     sim_world *world = reader->world;
-    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_fetch, reader,
-                         pack(reader, partition));
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world),
+                         on_fetch, reader, pack(reader, partition));
 }
 
 /* As librdkafka asks the brokers at each seek and when the leader's epoch rises. */
@@ -255,7 +265,8 @@ static bool epoch_fits(const reader_part *part, const leat_record *record)
 {
     if (part->seen_epoch < 0)
         return true;
-    return record->offset > part->seen ? record->epoch >= part->seen_epoch : record->epoch <= part->seen_epoch;
+    return record->offset > part->seen ? record->epoch >= part->seen_epoch
+                                       : record->epoch <= part->seen_epoch;
 }
 
 static const char *range_fault(const sim_world *world, const reader_part *part, uint32_t partition)
@@ -308,11 +319,12 @@ static void on_range(sim_world *world, void *object, uint64_t packed)
 static void check_range_later(leat_log_reader *reader, uint32_t partition)
 {
     sim_world *world = reader->world;
-    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world), on_range, reader,
-                         pack(reader, partition));
+    sim_process_plan_log(world, reader->process, world->clock.now_us + sim_latency_us(world),
+                         on_range, reader, pack(reader, partition));
 }
 
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied)
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
+                          const leat_log_applied *applied)
 {
     reader_part *part = &reader->parts[partition];
     if (part->holding != HOLDS)
@@ -321,7 +333,8 @@ void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t o
     part->is_reading = part->is_paused = part->is_waiting = false;
     part->sought = ++reader->world->serial;
     part->next = offset;
-    part->next_epoch = applied->epoch >= 0 || offset != part->seen + 1 ? applied->epoch : part->seen_epoch;
+    part->next_epoch = applied->epoch >= 0 || offset != part->seen + 1 ? applied->epoch
+                                                                       : part->seen_epoch;
     part->read_to = -1;
     part->low = applied->low;
     part->high = applied->high;
@@ -375,7 +388,8 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
     part->next = record->record.offset + 1;
     part->next_epoch = record->record.epoch;
     part->seen = record->record.offset > part->seen ? record->record.offset : part->seen;
-    part->seen_epoch = record->record.epoch > part->seen_epoch ? record->record.epoch : part->seen_epoch;
+    part->seen_epoch = record->record.epoch > part->seen_epoch ? record->record.epoch
+                                                               : part->seen_epoch;
     return true;
 }
 
@@ -405,7 +419,8 @@ void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition)
         return;
     part->is_paused = false;
     part->is_waiting = false;
-    part->sought = ++reader->world->serial; /* what was planned before the pause does not count twice */
+    part->sought = ++reader->world->serial; /* what was planned before the pause does not count
+                                               twice */
     if (part->is_reading)
         fetch_later(reader, partition);
     else
@@ -438,9 +453,10 @@ void sim_readers_recheck(sim_world *world, uint32_t partition, bool start)
     }
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
-leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                     const leat_log_identity *identity,
                                      const leat_reader_events *events, leat_error *error)
 {
     (void)loop;
@@ -448,12 +464,15 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
     (void)error;
     sim_world *world = sim_world_running();
     leat_log_reader *reader = leat_must_calloc(1, sizeof *reader);
-    *reader = (leat_log_reader){.world = world, .process = world->starting, .events = *events,
+    *reader = (leat_log_reader){.world = world,
+                                .process = world->starting,
+                                .events = *events,
                                 .partition_count = identity->partition_count};
     for (uint32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
         reader->parts[p].committed = reader->parts[p].next = -1;
     world->starting->reader = reader;
-    sim_process_plan(world, reader->process, world->clock.now_us + sim_latency_us(world), on_beat, reader, 0);
+    sim_process_plan(world, reader->process, world->clock.now_us + sim_latency_us(world), on_beat,
+                     reader, 0);
     return reader;
 }
 

@@ -38,7 +38,8 @@ static const struct {
 static void add_column(leat_table *table, const column_rule *rule)
 {
     leat_column *column = &table->columns[table->column_count];
-    *column = (leat_column){.type = rule->type, .type_modifier = -1, .key_position = -1, .by_bytes = true};
+    *column = (leat_column){
+        .type = rule->type, .type_modifier = -1, .key_position = -1, .by_bytes = true};
     snprintf(column->name, sizeof column->name, "%s", rule->name);
     snprintf(column->type_name, sizeof column->type_name, "%s", leat_type_name(rule->type));
     snprintf(column->cast_name, sizeof column->cast_name, "%s", leat_type_name(rule->type));
@@ -74,11 +75,14 @@ static void make_routes(leat_schema_version *version)
 {
     leat_error error;
     for (uint32_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        leat_route_spec spec = {
-            .name = routes[i].name, .path = routes[i].path, .tenant = "app", .patch_existing = routes[i].patch_existing};
+        leat_route_spec spec = {.name = routes[i].name,
+                                .path = routes[i].path,
+                                .tenant = "app",
+                                .patch_existing = routes[i].patch_existing};
         leat_route *route = &version->routes.routes[version->routes.count++];
         route->index = i;
-        LEAT_ASSERT(leat_route_build(&spec, &version->tables[routes[i].table], routes[i].table, route, &error) == 0);
+        LEAT_ASSERT(leat_route_build(&spec, &version->tables[routes[i].table], routes[i].table,
+                                     route, &error) == 0);
         for (uint32_t column = 0; column < COLUMN_COUNT; column++)
             route->ops[column] = columns[column].op;
     }
@@ -94,17 +98,22 @@ static void make_catalog(sim_schema *schema, const sim_options *options)
 {
     static const char *const names[SIM_SHARDS_MAX] = {"a", "b", "c", "d"};
     leat_catalog *catalog = &schema->catalog;
-    catalog->source = (leat_source){.id = 1, .log_identity = "sim", .topic = "writes", .topic_id = "one",
-                                    .hash = "xxh3-64", .subpartitions = LEAT_SUBPARTITIONS};
-    leat_layout_even(&catalog->layout, (uint32_t)options->values[OPT_PARTITIONS], (uint32_t)options->values[OPT_SHARDS],
-                     names);
+    catalog->source = (leat_source){.id = 1,
+                                    .log_identity = "sim",
+                                    .topic = "writes",
+                                    .topic_id = "one",
+                                    .hash = "xxh3-64",
+                                    .subpartitions = LEAT_SUBPARTITIONS};
+    leat_layout_even(&catalog->layout, (uint32_t)options->values[OPT_PARTITIONS],
+                     (uint32_t)options->values[OPT_SHARDS], names);
     catalog->table_count = SIM_TABLES;
     catalog->tables = make_tables();
 }
 
 void sim_schema_begin(sim_schema *schema, const sim_options *options)
 {
-    *schema = (sim_schema){.apps = (uint32_t)options->values[OPT_APPS], .ids = (uint32_t)options->values[OPT_IDS]};
+    *schema = (sim_schema){.apps = (uint32_t)options->values[OPT_APPS],
+                           .ids = (uint32_t)options->values[OPT_IDS]};
     schema->row_count = SIM_TABLES * schema->apps * schema->ids;
     make_catalog(schema, options);
     uint32_t shards = schema->catalog.layout.shard_count;
@@ -145,5 +154,6 @@ int32_t sim_schema_row(const sim_schema *schema, uint32_t table, leat_slice app,
 void sim_schema_name_row(const sim_schema *schema, uint32_t row, char *ret, size_t size)
 {
     uint32_t per_table = schema->apps * schema->ids;
-    snprintf(ret, size, "%s(a%u, %u)", table_names[row / per_table], row % per_table / schema->ids, row % schema->ids);
+    snprintf(ret, size, "%s(a%u, %u)", table_names[row / per_table], row % per_table / schema->ids,
+             row % schema->ids);
 }

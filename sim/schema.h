@@ -1,11 +1,12 @@
 /*
  * schema.h - the tables that the simulated databases hold, and the routes that write them.
  *
- *   subs     key (app, id). n: add, default 5; hi: max; list: append; props: merge; note, guard: set
- *   ordered  the same, written record by record (a further unique constraint), and its deletes matter
+ *   subs     key (app, id). n: add, default 5; hi: max; list: append; props: merge; note, guard:
+ * set ordered  the same, written record by record (a further unique constraint), and its deletes
+ * matter
  *
- * Routes: subs, existing (the same table; PATCHes of missing rows are dropped), ordered. `guard` is what a poisoned record
- * names: the SQLSTATE it is refused with.
+ * Routes: subs, existing (the same table; PATCHes of missing rows are dropped), ordered. `guard` is
+ * what a poisoned record names: the SQLSTATE it is refused with.
  */
 #ifndef SIM_SCHEMA_H
 #define SIM_SCHEMA_H
@@ -16,7 +17,17 @@
 
 enum { SIM_TABLES = 2, SIM_SHARDS_MAX = 4, SIM_PARTITIONS_MAX = 8 };
 
-enum { COLUMN_APP, COLUMN_ID, COLUMN_N, COLUMN_HI, COLUMN_LIST, COLUMN_PROPS, COLUMN_NOTE, COLUMN_GUARD, COLUMN_COUNT };
+enum {
+    COLUMN_APP,
+    COLUMN_ID,
+    COLUMN_N,
+    COLUMN_HI,
+    COLUMN_LIST,
+    COLUMN_PROPS,
+    COLUMN_NOTE,
+    COLUMN_GUARD,
+    COLUMN_COUNT
+};
 
 typedef struct sim_schema {
     uint32_t apps, ids;

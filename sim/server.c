@@ -3,12 +3,15 @@
 
 #include "server_state.h"
 
-sim_server *sim_server_new(sim_world *world, uint32_t shard, const sim_server *from, uint32_t commit_count)
+sim_server *sim_server_new(sim_world *world, uint32_t shard, const sim_server *from,
+                           uint32_t commit_count)
 {
     sim_server *server = leat_must_calloc(1, sizeof *server);
-    *server = (sim_server){.world = world, .shard = shard, .id = ++world->serial, .is_up = true, .slowness = 1};
+    *server = (sim_server){
+        .world = world, .shard = shard, .id = ++world->serial, .is_up = true, .slowness = 1};
     sim_state_begin(&server->state, &world->schema, &world->broker);
-    server->row_locked_until_us = leat_must_calloc(world->schema.row_count, sizeof *server->row_locked_until_us);
+    server->row_locked_until_us =
+        leat_must_calloc(world->schema.row_count, sizeof *server->row_locked_until_us);
     for (uint32_t i = 0; i < commit_count; i++) {
         sim_list_add(&server->commits, from->commits.items[i]);
         sim_state_apply(&server->state, from->commits.items[i]);

@@ -1,7 +1,8 @@
 /*
- * server.h - one simulated database server of a shard: sessions that execute commands one by one, READ COMMITTED, advisory
- * locks of partitions with a fair queue, rows that somebody else holds, commits that a replica may lack. The functions of
- * schema leat are done here as src/sink/pg/schema.sql states them, statement by statement, because what runs between two of
+ * server.h - one simulated database server of a shard: sessions that execute commands one by one,
+ * READ COMMITTED, advisory locks of partitions with a fair queue, rows that somebody else holds,
+ * commits that a replica may lack. The functions of schema leat are done here as
+ * src/sink/pg/schema.sql states them, statement by statement, because what runs between two of
  * their statements is what they must withstand.
  */
 #ifndef SIM_SERVER_H
@@ -27,14 +28,14 @@ typedef struct sim_write {
 
 typedef struct sim_command {
     sim_command_kind kind;
-    leat_engine_batch_part part;           /* ADVANCE */
-    uint32_t partition;             /* CLAIM, READ_PROGRESS, COMPACT */
-    leat_engine_compaction compaction;     /* COMPACT */
-    const leat_route *route;        /* ROWS */
+    leat_engine_batch_part part;       /* ADVANCE */
+    uint32_t partition;                /* CLAIM, READ_PROGRESS, COMPACT */
+    leat_engine_compaction compaction; /* COMPACT */
+    const leat_route *route;           /* ROWS */
     uint32_t write_count;
     sim_write *writes;
     leat_value *values;
-    char *bytes;                    /* what the values borrow */
+    char *bytes; /* what the values borrow */
 } sim_command;
 
 /* A pipeline: what a client sends for one job. Owned by the world. */
@@ -51,13 +52,13 @@ typedef struct sim_pipeline {
 typedef struct sim_answer {
     bool failed;
     bool is_commit; /* it is the commit that failed */
-    bool is_fatal; /* and the session is over */
+    bool is_fatal;  /* and the session is over */
     bool is_raised; /* by a row's trigger */
     char sqlstate[6];
     sim_command_kind at; /* whose error it is */
     int32_t partition;
-    bool is_lock_timeout; /* of a claim */
-    uint64_t server; /* which server it ran on, as the job's own statements say */
+    bool is_lock_timeout;           /* of a claim */
+    uint64_t server;                /* which server it ran on, as the job's own statements say */
     leat_engine_progress *progress; /* a claim; owned by the session's server */
 } sim_answer;
 
@@ -67,12 +68,19 @@ typedef struct sim_session sim_session;
 
 /* The client's side of a session; called as messages arrive there. */
 typedef struct sim_client_events {
-    void (*statement)(sim_world *world, void *client, uint64_t life); /* the last statement before the Sync has succeeded */
-    void (*answered)(sim_world *world, void *client, uint64_t life, const sim_answer *answer); /* the Sync, or FATAL */
+    void (*statement)(sim_world *world, void *client, uint64_t life); /* the last statement before
+                                                                         the Sync has succeeded */
+    void (*answered)(sim_world *world, void *client, uint64_t life,
+                     const sim_answer *answer); /* the
+                                                   Sync,
+                                                   or
+                                                   FATAL
+                                                 */
     void (*lost)(sim_world *world, void *client, uint64_t life);
 } sim_client_events;
 
-sim_server *sim_server_new(sim_world *world, uint32_t shard, const sim_server *from, uint32_t commit_count);
+sim_server *sim_server_new(sim_world *world, uint32_t shard, const sim_server *from,
+                           uint32_t commit_count);
 void sim_server_free(sim_server *server);
 
 /* How a server is now. */
@@ -87,11 +95,12 @@ sim_server_view sim_server_look(const sim_server *server);
 int64_t sim_server_safe_low(const sim_server *server, uint32_t partition, uint32_t lag);
 
 /* A session for the client; NULL: the server takes none. */
-sim_session *sim_session_open(sim_server *server, void *client, uint64_t life, const sim_client_events *events,
-                              sim_process *process);
+sim_session *sim_session_open(sim_server *server, void *client, uint64_t life,
+                              const sim_client_events *events, sim_process *process);
 /* Sends a pipeline: its commands arrive one after another. */
 void sim_session_send(sim_world *world, sim_session *session, sim_pipeline *pipeline);
-/* The client has gone, or the way to it: what is still under way may arrive or not. `unseen`: the server does not notice. */
+/* The client has gone, or the way to it: what is still under way may arrive or not. `unseen`: the
+ * server does not notice. */
 void sim_session_cut(sim_world *world, sim_session *session, bool unseen);
 sim_server *sim_session_server(const sim_session *session);
 /* Whether a question would be answered now. */
@@ -99,18 +108,22 @@ bool sim_session_answers(const sim_session *session);
 /* pg_terminate_backend of leat's own sessions that hold the partition. Returns how many. */
 uint32_t sim_server_terminate_holders(sim_world *world, sim_server *server, uint32_t partition);
 
-/* Sessions that are idle go on with the other server, and nobody tells their clients: as behind a pooler. */
+/* Sessions that are idle go on with the other server, and nobody tells their clients: as behind a
+ * pooler. */
 void sim_server_hand_over(sim_server *from, sim_server *to);
 
 /* What goes wrong. */
-void sim_server_stop(sim_world *world, sim_server *server);  /* at once; what is not committed is gone */
+void sim_server_stop(sim_world *world, sim_server *server); /* at once; what is not committed is
+                                                               gone */
 void sim_server_start(sim_world *world, sim_server *server);
 void sim_server_pause(sim_world *world, sim_server *server, int64_t until_us);
 void sim_server_read_only(sim_server *server, bool on);
 void sim_server_slow(sim_server *server, uint32_t factor);
-void sim_server_fail_all(sim_server *server, const char *sqlstate, int64_t until_us); /* all row statements */
-/* Nothing is written any more, claims and dead letters neither. 54000 as at the stop limit of transaction ids: a transaction
- * that has its id goes on. */
+void sim_server_fail_all(sim_server *server, const char *sqlstate, int64_t until_us); /* all row
+                                                                                         statements
+                                                                                       */
+/* Nothing is written any more, claims and dead letters neither. 54000 as at the stop limit of
+ * transaction ids: a transaction that has its id goes on. */
 void sim_server_refuse(sim_server *server, const char *sqlstate, int64_t until_us);
 void sim_server_lock_row(sim_server *server, uint32_t row, int64_t until_us);
 

@@ -1,6 +1,7 @@
 /*
- * server_state.h - the inside of a simulated server, for its own files: locks.c who waits for whom, commands.c what each command
- * does, session.c messages and the order of things, server.c what happens to the server as a whole.
+ * server_state.h - the inside of a simulated server, for its own files: locks.c who waits for whom,
+ * commands.c what each command does, session.c messages and the order of things, server.c what
+ * happens to the server as a whole.
  */
 #ifndef SIM_SERVER_STATE_H
 #define SIM_SERVER_STATE_H
@@ -27,26 +28,26 @@ struct sim_session {
     const sim_client_events *events;
     int64_t in_us, out_us; /* messages of one direction keep their order */
     bool is_alive;
-    bool is_cut;           /* the client has gone */
-    bool is_unseen;        /* and the server will not notice */
+    bool is_cut;    /* the client has gone */
+    bool is_unseen; /* and the server will not notice */
     bool is_noticing;
-    uint32_t cut_at;       /* commands from here on never arrive */
+    uint32_t cut_at; /* commands from here on never arrive */
 
     sim_pipeline *pipeline;
     uint32_t received;
-    uint32_t at;           /* the command to execute */
-    uint32_t phase;        /* its next statement */
-    bool is_busy;          /* a statement is planned */
-    bool is_waiting;       /* for a lock */
+    uint32_t at;     /* the command to execute */
+    uint32_t phase;  /* its next statement */
+    bool is_busy;    /* a statement is planned */
+    bool is_waiting; /* for a lock */
     bool wants_exclusive;
-    uint32_t wanted;       /* partition */
-    uint64_t wait;         /* number of the wait */
-    int64_t row_wait_us;   /* since when it waits for a row; 0: it does not */
+    uint32_t wanted;     /* partition */
+    uint64_t wait;       /* number of the wait */
+    int64_t row_wait_us; /* since when it waits for a row; 0: it does not */
 
     sim_commit *tx;
     sim_answer answer;
     uint64_t shared_mask;
-    int32_t exclusive;     /* partition held alone; NOBODY: none */
+    int32_t exclusive; /* partition held alone; NOBODY: none */
 };
 
 struct sim_server {
@@ -69,21 +70,22 @@ struct sim_server {
     sim_session *sessions;
 };
 
-/* --- locks.c: advisory locks of partitions, held to the end of the transaction ---- */
+/* ---- locks.c: advisory locks of partitions, held to the end of the transaction ---- */
 
-/* False: the session waits; it goes on (sim_session_go_on) when it has the lock or the lock timeout has failed it. */
+/* False: the session waits; it goes on (sim_session_go_on) when it has the lock or the lock timeout
+ * has failed it. */
 bool sim_lock_partition(sim_session *session, uint32_t partition, bool exclusive);
 void sim_locks_stop_waiting(sim_session *session);
 void sim_locks_release(sim_session *session);
 
-/* --- commands.c ---- */
+/* ---- commands.c ---- */
 
 typedef enum ran {
     RAN_DONE,
-    RAN_MORE,   /* the command has a further statement */
-    RAN_WAITS,  /* for a lock */
-    RAN_FAILED, /* session->answer says why */
-    RAN_KILLED, /* its session ends */
+    RAN_MORE,    /* the command has a further statement */
+    RAN_WAITS,   /* for a lock */
+    RAN_FAILED,  /* session->answer says why */
+    RAN_KILLED,  /* its session ends */
     RAN_CRASHED, /* all do */
 } ran;
 
@@ -91,7 +93,7 @@ typedef enum ran {
 ran sim_command_run(sim_session *session, const sim_command *command);
 void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partition);
 
-/* --- session.c ---- */
+/* ---- session.c ---- */
 
 void sim_session_go_on(sim_session *session);
 void sim_session_roll_back(sim_session *session);

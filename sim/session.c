@@ -3,7 +3,7 @@
 
 #include "server_state.h"
 
-/* --- to the client ------------------------------------------------------------------------------------------------ */
+/* ---- to the client ---- */
 
 typedef enum message_kind { SAY_STATEMENT, SAY_ANSWER, SAY_LOST } message_kind;
 
@@ -39,7 +39,7 @@ static void say(sim_session *session, message_kind kind)
     sim_process_plan(world, session->process, session->out_us, deliver, said, 0);
 }
 
-/* --- ends --------------------------------------------------------------------------------------------------------- */
+/* ---- ends ---- */
 
 void sim_session_roll_back(sim_session *session)
 {
@@ -85,11 +85,13 @@ static void notice_later(sim_session *session)
     if (session->is_unseen || session->is_noticing)
         return;
     session->is_noticing = true;
-    sim_clock_plan(&world->clock, world->clock.now_us + 1000 * sim_around(world, world->options.values[OPT_NOTICE_MS]),
+    sim_clock_plan(&world->clock,
+                   world->clock.now_us +
+                       1000 * sim_around(world, world->options.values[OPT_NOTICE_MS]),
                    on_noticed, session, 0);
 }
 
-/* --- executing ---------------------------------------------------------------------------------------------------- */
+/* ---- executing ---- */
 
 static void next_command(sim_session *session)
 {
@@ -113,7 +115,8 @@ static void end_by_record(sim_session *session, bool crashes)
     sim_server *server = session->server;
     sim_world *world = server->world;
     world->sometimes->count[crashes ? SOMETIMES_CRASHED_BY_RECORD : SOMETIMES_KILLED_BY_RECORD]++;
-    sim_tell(world, "shard %u: a record ends %s", server->shard, crashes ? "all sessions" : "its session");
+    sim_tell(world, "shard %u: a record ends %s", server->shard,
+             crashes ? "all sessions" : "its session");
     if (!crashes) {
         end_fatally(session);
         return;
@@ -150,7 +153,8 @@ static void on_execute(sim_world *world, void *object, uint64_t argument)
     if (!session->is_alive)
         return;
     if (session->server->paused_until_us > world->clock.now_us) {
-        sim_clock_plan(&world->clock, session->server->paused_until_us, on_execute, session, argument);
+        sim_clock_plan(&world->clock, session->server->paused_until_us, on_execute, session,
+                       argument);
         return;
     }
     session->is_busy = false;
@@ -172,24 +176,32 @@ void sim_session_go_on(sim_session *session)
             notice_later(session);
         return;
     }
-    int64_t takes = sim_around(world, world->options.values[OPT_STATEMENT_US]) * session->server->slowness;
+    int64_t takes = sim_around(world, world->options.values[OPT_STATEMENT_US]) *
+                    session->server->slowness;
     takes += session->row_wait_us;
     session->row_wait_us = 0;
     session->is_busy = true;
     sim_clock_plan(&world->clock, world->clock.now_us + takes, on_execute, session, 0);
 }
 
-/* --- from the client ---------------------------------------------------------------------------------------------- */
+/* ---- from the client ---- */
 
-sim_session *sim_session_open(sim_server *server, void *client, uint64_t life, const sim_client_events *events,
-                              sim_process *process)
+sim_session *sim_session_open(sim_server *server, void *client, uint64_t life,
+                              const sim_client_events *events, sim_process *process)
 {
     if (!server->is_up || sim_chance(server->world, server->world->options.values[OPT_ERRORS]))
         return NULL;
     sim_session *session = leat_must_calloc(1, sizeof *session);
-    *session = (sim_session){.server = server, .next = server->sessions, .process = process, .client = client,
-                             .life = life, .events = events, .is_alive = true, .cut_at = UINT32_MAX,
-                             .exclusive = NOBODY, .answer = {.partition = NOBODY}};
+    *session = (sim_session){.server = server,
+                             .next = server->sessions,
+                             .process = process,
+                             .client = client,
+                             .life = life,
+                             .events = events,
+                             .is_alive = true,
+                             .cut_at = UINT32_MAX,
+                             .exclusive = NOBODY,
+                             .answer = {.partition = NOBODY}};
     server->sessions = session;
     return session;
 }
@@ -235,7 +247,8 @@ uint32_t sim_server_terminate_holders(sim_world *world, sim_server *server, uint
 {
     uint32_t count = 0;
     for (sim_session *session = server->sessions; session; session = session->next) {
-        bool holds = (session->shared_mask >> partition & 1) || session->exclusive == (int32_t)partition;
+        bool holds = (session->shared_mask >> partition & 1) ||
+                     session->exclusive == (int32_t)partition;
         if (!session->is_alive || !holds)
             continue;
         count++;
@@ -253,5 +266,6 @@ sim_server *sim_session_server(const sim_session *session)
 bool sim_session_answers(const sim_session *session)
 {
     const sim_server *server = session->server;
-    return session->is_alive && !session->is_cut && server->paused_until_us <= server->world->clock.now_us;
+    return session->is_alive && !session->is_cut &&
+           server->paused_until_us <= server->world->clock.now_us;
 }

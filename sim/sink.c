@@ -1,6 +1,7 @@
 /*
- * sink.c - what a worker finds behind sink.h: a few connections to a shard, opened one after another, all of one server, as
- * src/sink/pg/pool.c has it. Batches are built by the production fold; their parameters are read as PostgreSQL would.
+ * sink.c - what a worker finds behind sink.h: a few connections to a shard, opened one after
+ * another, all of one server, as src/sink/pg/pool.c has it. Batches are built by the production
+ * fold; their parameters are read as PostgreSQL would.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ enum { CONNECTIONS_MAX = 8, RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000, SERVER_SILE
 typedef struct pool_member {
     leat_sink *sink;
     bool is_open;
-    uint64_t life;       /* another with each opening */
+    uint64_t life; /* another with each opening */
     sim_session *session;
     bool has_job;
     uint32_t job;
@@ -25,9 +26,9 @@ typedef struct pool_member {
     uint32_t part_count; /* of a batch */
     leat_engine_batch_part parts[SIM_PARTITIONS_MAX];
     uint32_t record_count;
-    sim_record *only;    /* the batch's single record, else NULL */
-    bool is_letter;      /* and the batch keeps it as a dead letter */
-    uint64_t verdict;    /* the refusal that it is kept for */
+    sim_record *only;              /* the batch's single record, else NULL */
+    bool is_letter;                /* and the batch keeps it as a dead letter */
+    uint64_t verdict;              /* the refusal that it is kept for */
     leat_engine_job_result result; /* of a batch that could not be built */
 } pool_member;
 
@@ -42,16 +43,19 @@ struct leat_sink {
     uint32_t usable;
     bool is_trying;
     uint32_t failures;
-    uint64_t server;     /* of the connections */
-    int64_t heard_us;    /* when one of them said so last, or was asked */
-    uint64_t trouble;    /* world.serial when the worker was last told of an outage, or what is not understood */
+    uint64_t server;  /* of the connections */
+    int64_t heard_us; /* when one of them said so last, or was asked */
+    uint64_t trouble; /* world.serial when the worker was last told of an outage, or what is not
+                         understood */
     leat_sink_counters counters;
 };
 
-static const leat_engine_job_result no_result = {.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1,
-                                          .catalog_read_us = INT64_MAX};
+static const leat_engine_job_result no_result = {.outcome = LEAT_ENGINE_APPLIED,
+                                                 .bad_record = -1,
+                                                 .partition = -1,
+                                                 .catalog_read_us = INT64_MAX};
 
-/* --- connecting ----------------------------------------------------------------------------------------------------- */
+/* ---- connecting ---- */
 
 static void on_attempt(sim_world *world, void *object, uint64_t argument);
 
@@ -70,12 +74,14 @@ static void want_connection(leat_sink *sink)
     if (sink->is_trying || sink->usable == sink->config.connections)
         return;
     sink->is_trying = true;
-    sim_process_plan(sink->world, sink->process, sink->world->clock.now_us + retry_delay_us(sink), on_attempt, sink, 0);
+    sim_process_plan(sink->world, sink->process, sink->world->clock.now_us + retry_delay_us(sink),
+                     on_attempt, sink, 0);
 }
 
 static bool is_refusal(leat_engine_outcome outcome)
 {
-    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET || outcome == LEAT_ENGINE_RECORD_ERROR;
+    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
+           outcome == LEAT_ENGINE_RECORD_ERROR;
 }
 
 /* What the worker knows from here on of the record it tried alone, and of the shard. */
@@ -127,7 +133,8 @@ static void drop(pool_member *connection, bool tell)
 }
 
 /* Ends all connections; `result` is that of the job of `answered`, which has come before. */
-static void leave_server(leat_sink *sink, const pool_member *answered, leat_engine_job_result *result)
+static void leave_server(leat_sink *sink, const pool_member *answered,
+                         leat_engine_job_result *result)
 {
     for (uint32_t i = 0; i < sink->config.connections; i++) {
         if (sink->connections[i].is_open)
@@ -188,7 +195,8 @@ static void on_attempt(sim_world *world, void *object, uint64_t argument)
     sim_server *server = lead_to(world, sink->shard);
     sink->is_trying = false;
     connection->life = ++world->serial;
-    sim_session *session = sim_session_open(server, connection, connection->life, &client_events, sink->process);
+    sim_session *session =
+        sim_session_open(server, connection, connection->life, &client_events, sink->process);
     if (!session) {
         sink->failures++;
         want_connection(sink);
@@ -197,7 +205,7 @@ static void on_attempt(sim_world *world, void *object, uint64_t argument)
     opened(sink, connection, session, sim_server_look(server).id);
 }
 
-/* --- answers -------------------------------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 /* Statements that succeed prove nothing: the Sync does. */
 static void on_statement(sim_world *world, void *client, uint64_t life)
@@ -220,7 +228,8 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
 {
     leat_engine_job_result result = no_result;
     if (answer->failed) {
-        leat_sql_error said = {.sqlstate = answer->sqlstate, .severity = answer->is_fatal ? "FATAL" : "ERROR"};
+        leat_sql_error said = {.sqlstate = answer->sqlstate,
+                               .severity = answer->is_fatal ? "FATAL" : "ERROR"};
         leat_sql_part part = part_of(connection, answer->at);
         if (answer->is_raised)
             said.function = "exec_stmt_raise";
@@ -265,8 +274,10 @@ static void on_answered(sim_world *world, void *client, uint64_t life, const sim
     leat_engine_job_result result = result_of(connection, answer);
     count_up(connection, &result);
     if (answer->is_lock_timeout)
-        sim_server_terminate_holders(world, sim_session_server(connection->session), connection->partition);
-    bool is_unusable = result.outcome == LEAT_ENGINE_UNKNOWN || strcmp(answer->sqlstate, "25006") == 0;
+        sim_server_terminate_holders(world, sim_session_server(connection->session),
+                                     connection->partition);
+    bool is_unusable = result.outcome == LEAT_ENGINE_UNKNOWN ||
+                       strcmp(answer->sqlstate, "25006") == 0;
     if (result.progress)
         sim_check_claim(world, connection->partition, result.progress);
     if (!answer->failed && is_another(connection->sink, answer->server)) {
@@ -290,7 +301,7 @@ static void on_lost(sim_world *world, void *client, uint64_t life)
         drop(connection, true);
 }
 
-/* --- jobs ----------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---- */
 
 static sim_pipeline *new_pipeline(leat_sink *sink, size_t command_count)
 {
@@ -318,14 +329,16 @@ static void add_rows(leat_sink *sink, sim_pipeline *pipeline, uint32_t at)
     sim_params_read(&sink->world->schema, &statement, add(pipeline, CMD_ROWS));
 }
 
-/* What was read; something else may stand at its offset now, when it was cut off since: in a higher epoch. */
+/* What was read; something else may stand at its offset now, when it was cut off since: in a higher
+ * epoch. */
 static sim_record *record_of(const leat_sink *sink, const leat_engine_batch_record *record)
 {
     const leat_item *item = record->payload;
     const sim_partition *partition = &sink->world->broker.partitions[record->partition];
     for (uint32_t i = partition->count; i > 0; i--) {
         sim_record *found = partition->records[i - 1];
-        if (found->record.offset == item->record.offset && found->record.epoch == item->record.epoch)
+        if (found->record.offset == item->record.offset &&
+            found->record.epoch == item->record.epoch)
             return found;
     }
     LEAT_ASSERT(!"a record that was never in the log");
@@ -346,16 +359,21 @@ static void count_folds(leat_sink *sink, const leat_engine_batch *batch)
 {
     sim_sometimes *sometimes = sink->world->sometimes;
     sometimes->count[SOMETIMES_FOLDED] += leat_rows_count(sink->rows) < batch->record_count;
-    sometimes->count[SOMETIMES_ROUNDS] += leat_rows_statement_count(sink->rows) > LEAT_ROUTE_OP_COUNT;
+    sometimes->count[SOMETIMES_ROUNDS] += leat_rows_statement_count(sink->rows) >
+                                          LEAT_ROUTE_OP_COUNT;
 }
 
 /* NULL: it cannot be built; then `ret` says why. */
-static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch, leat_engine_job_result *ret)
+static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch,
+                                 leat_engine_job_result *ret)
 {
     leat_rows_fault fault = {0};
     uint32_t statements = 0;
-    if (!batch->dead && leat_rows_build(sink->rows, batch, &leat_schema_versions_newest(sink->config.schema_versions, sink->shard)->routes,
-                                        &fault) < 0) {
+    if (!batch->dead &&
+        leat_rows_build(
+            sink->rows, batch,
+            &leat_schema_versions_newest(sink->config.schema_versions, sink->shard)->routes,
+            &fault) < 0) {
         *ret = no_result;
         ret->outcome = fault.outcome;
         ret->bad_record = fault.bad_record;
@@ -438,12 +456,13 @@ static pool_member *find_free(leat_sink *sink)
     return NULL;
 }
 
-/* --- which server it is, when no job says so ------------------------------------------------------------------------- */
+/* ---- which server it is, when no job says so ---- */
 
 static void on_told(sim_world *world, void *object, uint64_t life)
 {
     pool_member *connection = object;
-    if (connection->life != life || !connection->is_open || !sim_session_answers(connection->session))
+    if (connection->life != life || !connection->is_open ||
+        !sim_session_answers(connection->session))
         return;
     if (!is_another(connection->sink, sim_server_look(sim_session_server(connection->session)).id))
         return;
@@ -459,23 +478,26 @@ static void on_tick(sim_world *world, void *object, uint64_t argument)
     pool_member *connection = now_us - sink->heard_us >= SERVER_SILENT_US ? find_free(sink) : NULL;
     if (connection) {
         sink->heard_us = now_us;
-        sim_process_plan(world, sink->process, now_us + 2 * sim_latency_us(world), on_told, connection, connection->life);
+        sim_process_plan(world, sink->process, now_us + 2 * sim_latency_us(world), on_told,
+                         connection, connection->life);
     }
     sim_process_plan(world, sink->process, now_us + SERVER_SILENT_US / 2, on_tick, sink, argument);
 }
 
-/* --- jobs handed over ------------------------------------------------------------------------------------------------ */
+/* ---- jobs handed over ---- */
 
 static void take_job(pool_member *connection, const leat_engine_job *job)
 {
     connection->has_job = true;
     connection->job = job->id;
     connection->kind = job->kind;
-    connection->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
+    connection->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
+                                                                 : job->partition;
     connection->part_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.part_count : 0;
     connection->record_count = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.record_count : 0;
     connection->is_letter = job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead;
-    connection->only = connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
+    connection->only =
+        connection->record_count == 1 ? record_of(connection->sink, &job->batch.records[0]) : NULL;
     connection->verdict = connection->only ? connection->only->refused : 0;
     for (uint32_t i = 0; i < connection->part_count; i++)
         connection->parts[i] = job->batch.parts[i];
@@ -485,9 +507,11 @@ static void tell_job(const pool_member *connection, const leat_engine_job *job)
 {
     static const char *const names[] = {"none", "claim", "batch", "compaction"};
     const leat_sink *sink = connection->sink;
-    uint32_t partition = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.parts[0].partition : connection->partition;
-    sim_tell(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s", sink->process->index, job->id,
-             names[job->kind], partition, connection->part_count > 1 ? " and others" : "", connection->record_count,
+    uint32_t partition = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.parts[0].partition
+                                                            : connection->partition;
+    sim_tell(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s",
+             sink->process->index, job->id, names[job->kind], partition,
+             connection->part_count > 1 ? " and others" : "", connection->record_count,
              job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead ? ", a dead letter" : "");
 }
 
@@ -504,13 +528,16 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
     tell_job(connection, job);
     if (connection->is_letter)
         sim_check_verdict(world, sink->process, connection->only, job->batch.dead, sink->trouble);
-    sim_pipeline *pipeline = job->kind == LEAT_ENGINE_JOB_BATCH   ? build_batch(sink, &job->batch, &connection->result)
-                             : job->kind == LEAT_ENGINE_JOB_CLAIM ? build_claim(sink, job->partition)
-                                                           : build_compaction(sink, &job->compaction);
+    sim_pipeline *pipeline = job->kind == LEAT_ENGINE_JOB_BATCH
+                                 ? build_batch(sink, &job->batch, &connection->result)
+                             : job->kind == LEAT_ENGINE_JOB_CLAIM
+                                 ? build_claim(sink, job->partition)
+                                 : build_compaction(sink, &job->compaction);
     if (pipeline)
         sim_session_send(world, connection->session, pipeline);
     else
-        sim_process_plan(world, sink->process, world->clock.now_us, on_turn, connection, connection->life);
+        sim_process_plan(world, sink->process, world->clock.now_us, on_turn, connection,
+                         connection->life);
 }
 
 bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part)
@@ -522,7 +549,8 @@ bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *par
         const pool_member *connection = &sink->connections[i];
         for (uint32_t k = 0; connection->has_job && k < connection->part_count; k++) {
             const leat_engine_batch_part *other = &connection->parts[k];
-            if (other->partition != part->partition || memcmp(&other->claim, &part->claim, sizeof part->claim) != 0)
+            if (other->partition != part->partition ||
+                memcmp(&other->claim, &part->claim, sizeof part->claim) != 0)
                 continue;
             for (uint32_t m = 0; m < other->count; m++)
                 if (moves[other->subpartitions[m]])
@@ -532,23 +560,28 @@ bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *par
     return false;
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
-leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
-                         leat_error *error)
+leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
+                         const leat_sink_events *events, leat_error *error)
 {
     (void)loop;
     (void)error;
     sim_world *world = sim_world_running();
     LEAT_ASSERT(config->connections <= CONNECTIONS_MAX);
     leat_sink *sink = leat_must_calloc(1, sizeof *sink);
-    *sink = (leat_sink){.world = world, .process = world->starting, .shard = config->shard, .config = *config,
-                        .events = *events, .rows = leat_rows_new()};
+    *sink = (leat_sink){.world = world,
+                        .process = world->starting,
+                        .shard = config->shard,
+                        .config = *config,
+                        .events = *events,
+                        .rows = leat_rows_new()};
     for (uint32_t i = 0; i < config->connections; i++)
         sink->connections[i].sink = sink;
     world->starting->sinks[config->shard] = sink;
     want_connection(sink);
-    sim_process_plan(world, sink->process, world->clock.now_us + SERVER_SILENT_US, on_tick, sink, 0);
+    sim_process_plan(world, sink->process, world->clock.now_us + SERVER_SILENT_US, on_tick, sink,
+                     0);
     return sink;
 }
 
@@ -573,11 +606,12 @@ void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen)
     pool_member *connection = &sink->connections[sim_below(world, sink->config.connections)];
     if (!connection->is_open)
         return;
-    sim_tell(world, "process %u: a connection to shard %u is cut%s", sink->process->index, sink->shard,
-             unseen ? ", the server does not see it" : "");
+    sim_tell(world, "process %u: a connection to shard %u is cut%s", sink->process->index,
+             sink->shard, unseen ? ", the server does not see it" : "");
     sim_session_cut(world, connection->session, unseen);
     int64_t after_us = sim_below(world, 2) ? sim_latency_us(world) : 1000 * sim_around(world, 300);
-    sim_process_plan(world, sink->process, world->clock.now_us + after_us, on_noticed, connection, connection->life);
+    sim_process_plan(world, sink->process, world->clock.now_us + after_us, on_noticed, connection,
+                     connection->life);
 }
 
 void sim_sink_cut_all(sim_world *world, leat_sink *sink)

@@ -74,7 +74,8 @@ void sim_sometimes_add(sim_sometimes *to, const sim_sometimes *more)
 void sim_sometimes_write(const sim_sometimes *sometimes, leat_buf *out)
 {
     for (uint32_t i = 0; i < SOMETIMES_COUNT; i++)
-        leat_buf_printf(out, "%s%s=%llu", i ? " " : "", names[i], (unsigned long long)sometimes->count[i]);
+        leat_buf_printf(out, "%s%s=%llu", i ? " " : "", names[i],
+                        (unsigned long long)sometimes->count[i]);
 }
 
 sim_sometimes_kind sim_sometimes_never(const sim_sometimes *sometimes)

@@ -1,6 +1,6 @@
 /*
- * sometimes.h - what must happen sometimes over a campaign: where it does not, the campaign has not looked where it says it
- * has, and is invalid.
+ * sometimes.h - what must happen sometimes over a campaign: where it does not, the campaign has not
+ * looked where it says it has, and is invalid.
  */
 #ifndef SIM_SOMETIMES_H
 #define SIM_SOMETIMES_H
@@ -9,17 +9,17 @@
 
 typedef enum sim_sometimes_kind {
     SOMETIMES_ZOMBIE_FENCED,
-    SOMETIMES_COMMIT_UNHEARD,   /* an ambiguous commit that did commit */
-    SOMETIMES_COMMIT_LOST,      /* an ambiguous commit that never came */
-    SOMETIMES_COMMIT_FAILED,    /* every statement succeeded, its commit did not */
-    SOMETIMES_WENT_BACK,        /* LT002 */
-    SOMETIMES_REWOUND,          /* a claim that found less than had been acknowledged */
+    SOMETIMES_COMMIT_UNHEARD, /* an ambiguous commit that did commit */
+    SOMETIMES_COMMIT_LOST,    /* an ambiguous commit that never came */
+    SOMETIMES_COMMIT_FAILED,  /* every statement succeeded, its commit did not */
+    SOMETIMES_WENT_BACK,      /* LT002 */
+    SOMETIMES_REWOUND,        /* a claim that found less than had been acknowledged */
     SOMETIMES_BISECTED,
     SOMETIMES_FOLDED,
-    SOMETIMES_ROUNDS,           /* writes to one key that did not fold, in one batch */
+    SOMETIMES_ROUNDS, /* writes to one key that did not fold, in one batch */
     SOMETIMES_BUDGET_FULL,
     SOMETIMES_DEAD_LETTER,
-    SOMETIMES_LETTER_FAILED,    /* a dead letter could not be written */
+    SOMETIMES_LETTER_FAILED, /* a dead letter could not be written */
     SOMETIMES_TABLE_STOPPED,
     SOMETIMES_SHARD_HALTED,
     SOMETIMES_STALE_BATCH,
@@ -33,26 +33,26 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_FATAL,
     SOMETIMES_KILLED_BY_RECORD,
     SOMETIMES_CRASHED_BY_RECORD,
-    SOMETIMES_OTHERS_WENT_ON,   /* all was applied but what stands behind such a record */
+    SOMETIMES_OTHERS_WENT_ON, /* all was applied but what stands behind such a record */
     SOMETIMES_SERVER_STOPPED,
     SOMETIMES_SERVER_PAUSED,
     SOMETIMES_FAILOVER,
     SOMETIMES_TAIL_LOST,
     SOMETIMES_SPLIT_BRAIN,
-    SOMETIMES_HANDED_OVER,      /* a pooler has hidden a failover */
-    SOMETIMES_JOB_TOLD,         /* a job says that it ran on another server */
-    SOMETIMES_SERVER_TOLD,      /* an idle connection says so, when asked */
+    SOMETIMES_HANDED_OVER, /* a pooler has hidden a failover */
+    SOMETIMES_JOB_TOLD,    /* a job says that it ran on another server */
+    SOMETIMES_SERVER_TOLD, /* an idle connection says so, when asked */
     SOMETIMES_READ_ONLY,
     SOMETIMES_SLOW,
-    SOMETIMES_REFUSED_ALL,      /* a server took no writes at all */
+    SOMETIMES_REFUSED_ALL, /* a server took no writes at all */
     SOMETIMES_DRIFT,
     SOMETIMES_CRASH,
     SOMETIMES_DRAINED,
     SOMETIMES_FROZEN,
-    SOMETIMES_EXPELLED,         /* by the group, after a silence */
+    SOMETIMES_EXPELLED, /* by the group, after a silence */
     SOMETIMES_REVOKED,
     SOMETIMES_LOST,
-    SOMETIMES_STOPPED,          /* a partition that needs a person */
+    SOMETIMES_STOPPED, /* a partition that needs a person */
     SOMETIMES_TRANSACTION,
     SOMETIMES_CUT_OFF_NOTICED,
     SOMETIMES_TRIMMED,
@@ -60,7 +60,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_RECREATED,
     SOMETIMES_WRITTEN_ELSEWHERE, /* acknowledged by a topic made anew */
     SOMETIMES_GROWN,
-    SOMETIMES_COMMIT_REFUSED,   /* the group's answer to a commit */
+    SOMETIMES_COMMIT_REFUSED, /* the group's answer to a commit */
     SOMETIMES_ACK_LOST,
     SOMETIMES_NOT_APPENDED,
     SOMETIMES_REFUSED_REQUEST,

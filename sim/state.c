@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- a commit ------------------------------------------------------------------------------------------------------ */
+/* ---- a commit ---- */
 
 sim_commit *sim_commit_new(sim_commit_kind kind)
 {
@@ -76,11 +76,12 @@ void sim_commit_put_fate(sim_commit *commit, sim_record *record, sim_fate fate)
     commit->fates[commit->fate_count++] = (sim_record_fate){record, fate};
 }
 
-/* --- the state ----------------------------------------------------------------------------------------------------- */
+/* ---- the state ---- */
 
 void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broker *broker)
 {
-    *state = (sim_state){.row_count = schema->row_count, .partition_count = broker->partition_count};
+    *state =
+        (sim_state){.row_count = schema->row_count, .partition_count = broker->partition_count};
     state->rows = leat_must_calloc(state->row_count, sizeof *state->rows);
     state->partitions = leat_must_calloc(state->partition_count, sizeof *state->partitions);
     for (uint32_t p = 0; p < state->partition_count; p++) {
@@ -109,7 +110,8 @@ static void insert_progress(sim_partition_state *partition, const sim_progress_r
 {
     if (partition->row_count == partition->row_capacity) {
         partition->row_capacity = partition->row_capacity ? 2 * partition->row_capacity : 16;
-        partition->rows = realloc(partition->rows, partition->row_capacity * sizeof *partition->rows);
+        partition->rows =
+            realloc(partition->rows, partition->row_capacity * sizeof *partition->rows);
         LEAT_ASSERT(partition->rows);
     }
     partition->rows[partition->row_count++] = *row;
@@ -164,7 +166,8 @@ void sim_state_apply(sim_state *state, const sim_commit *commit)
 sim_fate sim_state_fate(const sim_state *state, const sim_record *record)
 {
     const sim_partition_state *partition = &state->partitions[record->record.partition];
-    return record->index < partition->fate_count ? (sim_fate)partition->fates[record->index] : FATE_NONE;
+    return record->index < partition->fate_count ? (sim_fate)partition->fates[record->index]
+                                                 : FATE_NONE;
 }
 
 int64_t sim_state_offset(const sim_state *state, uint32_t at, uint32_t subpartition)

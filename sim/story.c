@@ -45,7 +45,7 @@ void sim_fail(sim_world *world, const char *checker, const char *format, ...)
     longjmp(world->story.failed, 1);
 }
 
-/* --- in place of src/base's ---------------------------------------------------------------------------------------- */
+/* ---- in place of src/base's ---- */
 
 int64_t __wrap_leat_mono_us(void);
 int64_t __wrap_leat_wall_ms(void);

@@ -1,5 +1,6 @@
 /*
- * story.h - what is told of a world: readable lines when a trace is wanted, and the one violation that ends it.
+ * story.h - what is told of a world: readable lines when a trace is wanted, and the one violation
+ * that ends it.
  */
 #ifndef SIM_STORY_H
 #define SIM_STORY_H
@@ -18,11 +19,13 @@ typedef struct sim_story {
 /* A line of the trace, with the virtual time before it. */
 void sim_tell(sim_world *world, const char *format, ...) LEAT_PRINTF(2, 3);
 /* A promise is broken: ends the world. `checker`: which of the checkers says so. */
-_Noreturn void sim_fail(sim_world *world, const char *checker, const char *format, ...) LEAT_PRINTF(3, 4);
+_Noreturn void sim_fail(sim_world *world, const char *checker, const char *format, ...)
+    LEAT_PRINTF(3, 4);
 
 /*
- * The world that runs. Production code asks for the time, tells its operator and asserts without a context to carry a world
- * in, so these three reach it through here; the simulator links them in place of src/base's (--wrap). One thread.
+ * The world that runs. Production code asks for the time, tells its operator and asserts without a
+ * context to carry a world in, so these three reach it through here; the simulator links them in
+ * place of src/base's (--wrap). One thread.
  */
 void sim_world_enter(sim_world *world);
 

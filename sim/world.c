@@ -7,7 +7,7 @@
 
 enum { EVENTS_MAX = 20000000, LOOK_EVERY_MS = 250 };
 
-/* --- chance --------------------------------------------------------------------------------------------------------- */
+/* ---- chance ---- */
 
 uint32_t sim_below(sim_world *world, uint32_t bound)
 {
@@ -16,7 +16,8 @@ uint32_t sim_below(sim_world *world, uint32_t bound)
 
 bool sim_chance(sim_world *world, int64_t thousandths)
 {
-    return thousandths > 0 && !world->is_healing && (int64_t)leat_prng_below(&world->prng, 1000) < thousandths;
+    return thousandths > 0 && !world->is_healing &&
+           (int64_t)leat_prng_below(&world->prng, 1000) < thousandths;
 }
 
 int64_t sim_around(sim_world *world, int64_t mean)
@@ -42,7 +43,7 @@ void sim_list_add(sim_list *list, void *item)
     list->items[list->count++] = item;
 }
 
-/* --- questions ------------------------------------------------------------------------------------------------------ */
+/* ---- questions ---- */
 
 uint32_t sim_world_shard_of(const sim_world *world, uint32_t partition)
 {
@@ -54,10 +55,11 @@ int64_t sim_world_safe_low(const sim_world *world, uint32_t partition)
     const sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];
     if (shard->old)
         return -1; /* which of them counts is not known yet */
-    return sim_server_safe_low(shard->primary, partition, (uint32_t)world->options.values[OPT_LAG_COMMITS]);
+    return sim_server_safe_low(shard->primary, partition,
+                               (uint32_t)world->options.values[OPT_LAG_COMMITS]);
 }
 
-/* --- a life --------------------------------------------------------------------------------------------------------- */
+/* ---- a life ---- */
 
 static void begin(sim_world *world)
 {
@@ -128,9 +130,13 @@ static void run_until_drained(sim_world *world)
     }
 }
 
-bool sim_world_run(sim_world *world, uint64_t seed, const sim_options *options, sim_sometimes *sometimes, bool trace)
+bool sim_world_run(sim_world *world, uint64_t seed, const sim_options *options,
+                   sim_sometimes *sometimes, bool trace)
 {
-    *world = (sim_world){.seed = seed, .prng = {seed}, .options = *options, .sometimes = sometimes,
+    *world = (sim_world){.seed = seed,
+                         .prng = {seed},
+                         .options = *options,
+                         .sometimes = sometimes,
                          .story = {.trace = trace}};
     sim_world_enter(world);
     if (setjmp(world->story.failed) != 0)

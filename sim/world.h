@@ -1,7 +1,8 @@
 /*
- * world.h - a whole pipeline in one thread on virtual time: clients and an edge, a log, a consumer group, processes with
- * the production worker in them, shards. What is simulated is what lies behind log.h, sink.h, http/http.h and the clock; edge,
- * worker, engine, fold and progress are the production code. Everything follows from the seed and the options.
+ * world.h - a whole pipeline in one thread on virtual time: clients and an edge, a log, a consumer
+ * group, processes with the production worker in them, shards. What is simulated is what lies
+ * behind log.h, sink.h, http/http.h and the clock; edge, worker, engine, fold and progress are the
+ * production code. Everything follows from the seed and the options.
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -53,20 +54,21 @@ struct sim_world {
     sim_list pipelines; /* freed with the world, as what follows */
     sim_list commits;
     sim_list garbage;
-    bool is_mended;  /* records that ended their session are written like others */
-    bool is_healing;    /* nothing goes wrong any more */
-    bool is_ending;     /* processes that end are not started again */
-    int64_t healed_us;  /* how long it took until all was applied */
-    uint64_t serial;    /* of whatever wants a number of its own */
+    bool is_mended;    /* records that ended their session are written like others */
+    bool is_healing;   /* nothing goes wrong any more */
+    bool is_ending;    /* processes that end are not started again */
+    int64_t healed_us; /* how long it took until all was applied */
+    uint64_t serial;   /* of whatever wants a number of its own */
     uint64_t events;
 };
 
-/* Ends with true, or with false and world.story filled. `world` is the caller's memory; it must be given to
- * sim_world_end. */
-bool sim_world_run(sim_world *world, uint64_t seed, const sim_options *options, sim_sometimes *sometimes, bool trace);
+/* Ends with true, or with false and world.story filled. `world` is the caller's memory; it must be
+ * given to sim_world_end. */
+bool sim_world_run(sim_world *world, uint64_t seed, const sim_options *options,
+                   sim_sometimes *sometimes, bool trace);
 void sim_world_end(sim_world *world);
 
-/* --- for the modules ---------------------------------------------------------------------------------------------- */
+/* ---- for the modules ---- */
 
 sim_world *sim_world_running(void);
 uint32_t sim_below(sim_world *world, uint32_t bound);
@@ -78,7 +80,8 @@ int64_t sim_latency_us(sim_world *world);
 void sim_list_add(sim_list *list, void *item);
 
 uint32_t sim_world_shard_of(const sim_world *world, uint32_t partition);
-/* Everything up to here is applied in every database that the partition's shard could go on with. */
+/* Everything up to here is applied in every database that the partition's shard could go on
+ * with. */
 int64_t sim_world_safe_low(const sim_world *world, uint32_t partition);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * writer.c - what the edge finds behind log.h's writer: appends that arrive in order, most of them. One whose answer is lost
- * may be in the log or come to be. One that a topic made anew has taken is acknowledged like any other: the production
- * code's guard says which acknowledgements to believe, and when to look at the topic first.
+ * writer.c - what the edge finds behind log.h's writer: appends that arrive in order, most of them.
+ * One whose answer is lost may be in the log or come to be. One that a topic made anew has taken is
+ * acknowledged like any other: the production code's guard says which acknowledgements to believe,
+ * and when to look at the topic first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -48,11 +49,11 @@ static void forget(leat_log_writer *writer, const append *sent)
 static void answer(append *sent, leat_append_result result)
 {
     forget(sent->writer, sent);
-    sent->writer->on_appended(sent->writer->context, sent->request, result, sent->record.partition, sent->offset,
-                              "simulated");
+    sent->writer->on_appended(sent->writer->context, sent->request, result, sent->record.partition,
+                              sent->offset, "simulated");
 }
 
-/* --- is it the topic that was set up? ------------------------------------------------------------------------------- */
+/* ---- is it the topic that was set up? ---- */
 
 /* What waits is judged again; nothing waits for long that no look begun since has shown. */
 static void judge_waiting(leat_log_writer *writer)
@@ -89,8 +90,8 @@ static void on_look_answered(sim_world *world, void *object, uint64_t broker_and
 static void on_look(sim_world *world, void *object, uint64_t broker)
 {
     bool is_right = world->broker.topic == 1;
-    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look_answered, object,
-                   2 * broker + is_right);
+    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look_answered,
+                   object, 2 * broker + is_right);
 }
 
 static void look_begin(leat_log_writer *writer, uint64_t broker)
@@ -100,7 +101,8 @@ static void look_begin(leat_log_writer *writer, uint64_t broker)
         return;
     writer->is_looking[broker] = true;
     writer->look_us[broker] = world->clock.now_us;
-    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look, writer, broker);
+    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look, writer,
+                   broker);
 }
 
 static void on_acknowledged(append *sent)
@@ -122,7 +124,7 @@ static void on_acknowledged(append *sent)
     }
 }
 
-/* --- appends -------------------------------------------------------------------------------------------------------- */
+/* ---- appends ---- */
 
 static void on_answer(sim_world *world, void *object, uint64_t argument)
 {
@@ -161,7 +163,9 @@ static void on_arrival(sim_world *world, void *object, uint64_t argument)
         answer_later(sent, LEAT_NOT_APPENDED);
         return;
     }
-    sent->offset = sim_broker_append(world, &sent->record, sent->request->index, &sent->request->poison)->record.offset;
+    sent->offset =
+        sim_broker_append(world, &sent->record, sent->request->index, &sent->request->poison)
+            ->record.offset;
     answer_later(sent, LEAT_APPENDED);
 }
 
@@ -191,7 +195,8 @@ static append *copy_append(leat_log_writer *writer, const leat_record *record, v
     return sent;
 }
 
-int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
+int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag,
+                    leat_error *error)
 {
     sim_world *world = writer->world;
     if (writer->waiting == WAITING_MAX || writer->is_anew) {
@@ -213,7 +218,8 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     return 0;
 }
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                     const leat_log_identity *identity,
                                      leat_appended_cb on_appended, void *context, leat_error *error)
 {
     (void)identity;
@@ -284,7 +290,8 @@ void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
     (void)timeout_ms;
     while (writer->waiting > 0) {
         append *sent = writer->open[--writer->waiting];
-        writer->on_appended(writer->context, sent->request, LEAT_APPEND_UNKNOWN, sent->record.partition, -1, "the end");
+        writer->on_appended(writer->context, sent->request, LEAT_APPEND_UNKNOWN,
+                            sent->record.partition, -1, "the end");
     }
     leat_topic_guard_fini(&writer->guard);
     free(writer);

@@ -1,8 +1,10 @@
 /*
- * leat-ceiling - what a database takes when nothing else is in the way: leat's own row statements, built in memory
- * beforehand, over two connections; no log, no progress. The figure that `leat apply` is measured against.
+ * leat-ceiling - what a database takes when nothing else is in the way: leat's own row statements,
+ * built in memory beforehand, over two connections; no log, no progress. The figure that `leat
+ * apply` is measured against.
  *
- *   leat-ceiling --dsn DSN --catalog FILE [--connections 2] [--batch 1000] [--batches 200] [--seconds 5]
+ *   leat-ceiling --dsn DSN --catalog FILE [--connections 2] [--batch 1000] [--batches 200]
+ * [--seconds 5]
  *                [--keys 200000] [--apps 1000] [--fill] [--settings SQL]
  *
  * --fill writes every key once and ends. Prints one JSON object: rows_s, cpu_us (own, a row).
@@ -79,7 +81,8 @@ static void make_route(ceiling *c)
                             .column_ops = (const leat_column_op[]){LEAT_OP_ADD}};
     c->routes = leat_must_calloc(1, sizeof *c->routes);
     c->routes->count = 1;
-    if (leat_route_build(&spec, &c->catalog.tables[table], (uint32_t)table, &c->routes->routes[0], &error) != 0)
+    if (leat_route_build(&spec, &c->catalog.tables[table], (uint32_t)table, &c->routes->routes[0],
+                         &error) != 0)
         die("route", error.text);
 }
 
@@ -89,8 +92,8 @@ static void make_item(ceiling *c, const load_write *write, leat_item *item)
     const leat_route *route;
     char field[LEAT_NAME_MAX + 1];
     leat_error error;
-    if (leat_routes_match(c->routes, (leat_slice){write->path.data, write->path.size}, &route, key, field, &error) !=
-        LEAT_MATCH_OK)
+    if (leat_routes_match(c->routes, (leat_slice){write->path.data, write->path.size}, &route, key,
+                          field, &error) != LEAT_MATCH_OK)
         die("key", error.text);
     char *text = leat_must_calloc(1, key->canonical_size + write->body.size);
     memcpy(text, key->canonical, key->canonical_size);
@@ -130,7 +133,8 @@ static void freeze_statement(ceiling *c, leat_rows *rows, uint32_t at, frozen_st
     }
 }
 
-/* The next write to a key of connection `owner`: as in leat, no key is written over two connections at a time. */
+/* The next write to a key of connection `owner`: as in leat, no key is written over two connections
+ * at a time. */
 static void next_item(ceiling *c, workload *load, uint32_t owner, leat_item *ret_item)
 {
     for (;;) {
@@ -145,7 +149,8 @@ static void next_item(ceiling *c, workload *load, uint32_t owner, leat_item *ret
     }
 }
 
-static void freeze_batch(ceiling *c, workload *load, leat_rows *rows, uint32_t owner, frozen_batch *ret)
+static void freeze_batch(ceiling *c, workload *load, leat_rows *rows, uint32_t owner,
+                         frozen_batch *ret)
 {
     leat_item *items = leat_must_calloc(c->batch, sizeof *items);
     leat_engine_batch_record *records = leat_must_calloc(c->batch, sizeof *records);
@@ -210,7 +215,8 @@ static void drain(runner *r)
         }
         empty = 0;
         ExecStatusType status = PQresultStatus(result);
-        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC)
+        if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+            status != PGRES_PIPELINE_SYNC)
             die("statement", PQresultErrorMessage(result));
         PQclear(result);
         if (status == PGRES_PIPELINE_SYNC)
@@ -242,8 +248,9 @@ static void run_batch(runner *r, const frozen_batch *batch)
 }
 
 /* The planner settings that leat.advance makes for its batches. */
-static const char leat_settings[] = "set enable_seqscan=off; set enable_hashjoin=off; set enable_mergejoin=off;"
-                                    "set plan_cache_mode=force_generic_plan; set jit=off";
+static const char leat_settings[] =
+    "set enable_seqscan=off; set enable_hashjoin=off; set enable_mergejoin=off;"
+    "set plan_cache_mode=force_generic_plan; set jit=off";
 
 static void *run_connection(void *argument)
 {
@@ -304,8 +311,8 @@ static void run(ceiling *c)
     if (c->fill)
         printf("{\"rows\": %llu}\n", (unsigned long long)c->rows);
     else
-        printf("{\"rows\": %llu, \"rows_s\": %.0f, \"cpu_us\": %.3f}\n", (unsigned long long)rows, (double)rows / elapsed,
-               cpu * 1e6 / (double)(rows ? rows : 1));
+        printf("{\"rows\": %llu, \"rows_s\": %.0f, \"cpu_us\": %.3f}\n", (unsigned long long)rows,
+               (double)rows / elapsed, cpu * 1e6 / (double)(rows ? rows : 1));
 }
 
 /* ---- the command line ---- */
@@ -313,33 +320,62 @@ static void run(ceiling *c)
 static void parse(ceiling *c, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"dsn", required_argument, NULL, 'd'},     {"catalog", required_argument, NULL, 'f'},
-        {"connections", required_argument, NULL, 'c'}, {"batch", required_argument, NULL, 'b'},
-        {"batches", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-        {"keys", required_argument, NULL, 'k'},    {"apps", required_argument, NULL, 'a'},
-        {"fill", no_argument, NULL, 'i'},          {"settings", required_argument, NULL, 'x'},
+        {"dsn", required_argument, NULL, 'd'},
+        {"catalog", required_argument, NULL, 'f'},
+        {"connections", required_argument, NULL, 'c'},
+        {"batch", required_argument, NULL, 'b'},
+        {"batches", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 's'},
+        {"keys", required_argument, NULL, 'k'},
+        {"apps", required_argument, NULL, 'a'},
+        {"fill", no_argument, NULL, 'i'},
+        {"settings", required_argument, NULL, 'x'},
         {0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         unsigned long number = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (option) {
-        case 'd': c->dsn = optarg; break;
-        case 'f': c->load.catalog = optarg; break;
-        case 'c': c->connections = (uint32_t)number; break;
-        case 'b': c->batch = (uint32_t)number; break;
-        case 'n': c->batches = (uint32_t)number; break;
-        case 's': c->seconds = strtod(optarg, NULL); break;
-        case 'k': c->load.keys = number; break;
-        case 'a': c->load.apps = number; break;
-        case 'i': c->fill = true; break;
-        case 'x': c->settings = optarg; break;
-        default: exit(2);
+        case 'd':
+            c->dsn = optarg;
+            break;
+        case 'f':
+            c->load.catalog = optarg;
+            break;
+        case 'c':
+            c->connections = (uint32_t)number;
+            break;
+        case 'b':
+            c->batch = (uint32_t)number;
+            break;
+        case 'n':
+            c->batches = (uint32_t)number;
+            break;
+        case 's':
+            c->seconds = strtod(optarg, NULL);
+            break;
+        case 'k':
+            c->load.keys = number;
+            break;
+        case 'a':
+            c->load.apps = number;
+            break;
+        case 'i':
+            c->fill = true;
+            break;
+        case 'x':
+            c->settings = optarg;
+            break;
+        default:
+            exit(2);
         }
     }
-    if (!c->dsn || !c->load.catalog || c->connections == 0 || c->connections > CONNECTIONS_MAX || c->batch == 0 || c->batches < c->connections) {
-        fprintf(stderr, "leat-ceiling: --dsn and --catalog are needed, --connections 1 to %d, --batch from 1\n",
-                CONNECTIONS_MAX);
+    if (!c->dsn || !c->load.catalog || c->connections == 0 || c->connections > CONNECTIONS_MAX ||
+        c->batch == 0 || c->batches < c->connections) {
+        fprintf(
+            stderr,
+            "leat-ceiling: --dsn and --catalog are needed, --connections 1 to %d, --batch from 1\n",
+            CONNECTIONS_MAX);
         exit(2);
     }
 }
@@ -348,8 +384,13 @@ int main(int argc, char **argv)
 {
     ceiling *c = leat_must_calloc(1, sizeof *c);
     *c = (ceiling){.connections = 2, .batch = 1000, .batches = 200, .seconds = 5};
-    c->load = (load_options){.profile = load_profile_by_name("subscription"), .records = UINT64_MAX, .keys = 200000,
-                             .apps = 1000, .seed = 11, .first_seq = 1, .mix = {[LEAT_PATCH] = 100}};
+    c->load = (load_options){.profile = load_profile_by_name("subscription"),
+                             .records = UINT64_MAX,
+                             .keys = 200000,
+                             .apps = 1000,
+                             .seed = 11,
+                             .first_seq = 1,
+                             .mix = {[LEAT_PATCH] = 100}};
     c->load.path = c->load.profile->path;
     parse(c, argc, argv);
     make_route(c);

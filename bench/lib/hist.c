@@ -2,7 +2,8 @@
 
 enum { SUB = 1 << HIST_SUB_BITS };
 
-/* Values below 64 have a bucket each; above, the 6 bits after the leading one choose among the 64 of its power. */
+/* Values below 64 have a bucket each; above, the 6 bits after the leading one choose among the 64
+ * of its power. */
 static size_t bucket_of(uint64_t us)
 {
     if (us < SUB)

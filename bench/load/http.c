@@ -1,8 +1,10 @@
 /*
- * http.c - writes as HTTP requests: N connections on one loop, each with up to `depth` requests without an answer.
+ * http.c - writes as HTTP requests: N connections on one loop, each with up to `depth` requests
+ * without an answer.
  *
- * A connection takes its next write when an answer frees it, or by the tick when a rate holds writes back. What a lost
- * connection had sent is unknown: the edge may have taken it. The connection is opened again after a short wait.
+ * A connection takes its next write when an answer frees it, or by the tick when a rate holds
+ * writes back. What a lost connection had sent is unknown: the edge may have taken it. The
+ * connection is opened again after a short wait.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +138,8 @@ static void put_request(conn *c, const load_write *write)
     leat_buf_text(out, " HTTP/1.1\r\nHost: ");
     leat_buf_text(out, c->client->authority);
     if (write->op != LEAT_DELETE)
-        leat_buf_printf(out, "\r\nContent-Type: application/json\r\nContent-Length: %zu", write->body.size);
+        leat_buf_printf(out, "\r\nContent-Type: application/json\r\nContent-Length: %zu",
+                        write->body.size);
     leat_buf_text(out, "\r\n\r\n");
     leat_buf_append(out, write->body.data, write->body.size);
 }
@@ -189,13 +192,15 @@ static bool take_response(conn *c, const load_response *response)
     return true;
 }
 
-/* Takes all whole responses of `bytes`; how many bytes that were, or -1 when the connection was lost over it. */
+/* Takes all whole responses of `bytes`; how many bytes that were, or -1 when the connection was
+ * lost over it. */
 static ssize_t take_responses(conn *c, leat_slice bytes)
 {
     size_t done = 0;
     while (done < bytes.size) {
         load_response response;
-        load_response_state state = load_response_read((leat_slice){bytes.data + done, bytes.size - done}, &response);
+        load_response_state state =
+            load_response_read((leat_slice){bytes.data + done, bytes.size - done}, &response);
         if (state == LOAD_RESPONSE_PARTIAL)
             break;
         if (state == LOAD_RESPONSE_BROKEN || !take_response(c, &response)) {
@@ -296,7 +301,8 @@ static void conn_open(conn *c)
     c->connecting.data = c;
     c->state = CONN_OPENING;
     uv_tcp_nodelay(&c->tcp, 1);
-    if (uv_tcp_connect(&c->connecting, &c->tcp, (const struct sockaddr *)&c->client->address, on_connected) < 0)
+    if (uv_tcp_connect(&c->connecting, &c->tcp, (const struct sockaddr *)&c->client->address,
+                       on_connected) < 0)
         conn_lose(c, "connection refused");
 }
 
@@ -358,7 +364,8 @@ static int resolve(client *cl, leat_error *error)
     char port[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     if (strcmp(options->host, "localhost") == 0)
-        hints.ai_family = AF_INET; /* only one address is tried, and servers on localhost listen on this one */
+        hints.ai_family = AF_INET; /* only one address is tried, and servers on localhost listen on
+                                      this one */
     snprintf(port, sizeof port, "%d", options->port);
     int code = getaddrinfo(options->host, port, &hints, &found);
     if (code != 0 || !found)
@@ -366,8 +373,8 @@ static int resolve(client *cl, leat_error *error)
     memcpy(&cl->address, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
     bool v6 = strchr(options->host, ':') != NULL;
-    snprintf(cl->authority, sizeof cl->authority, "%s%s%s:%d", v6 ? "[" : "", options->host, v6 ? "]" : "",
-             options->port);
+    snprintf(cl->authority, sizeof cl->authority, "%s%s%s:%d", v6 ? "[" : "", options->host,
+             v6 ? "]" : "", options->port);
     return 0;
 }
 
@@ -415,7 +422,8 @@ uint32_t load_http_outstanding(const load_options *options)
 int load_http_run(load_run *run, leat_error *error)
 {
     client *cl = leat_must_calloc(1, sizeof *cl);
-    *cl = (client){.run = run, .conn_count = run->options->connections, .depth = run->options->depth};
+    *cl =
+        (client){.run = run, .conn_count = run->options->connections, .depth = run->options->depth};
     int result = resolve(cl, error);
     if (result == 0 && uv_loop_init(&cl->loop) < 0)
         result = leat_fail(error, "no event loop");

@@ -1,6 +1,6 @@
 /*
- * kafka.c - writes as records straight into the topic, by an idempotent producer. The partition and the key's canonical
- * form come from the same code and the same catalog file as an edge uses.
+ * kafka.c - writes as records straight into the topic, by an idempotent producer. The partition and
+ * the key's canonical form come from the same code and the same catalog file as an edge uses.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -31,14 +31,17 @@ static int build_route(producer *p, leat_error *error)
     if (leat_catalog_load(&p->catalog, options->catalog, error) < 0)
         return -1;
     if (strcmp(p->catalog.source.topic, options->topic) != 0)
-        return leat_fail(error, "%s is about the topic %s", options->catalog, p->catalog.source.topic);
+        return leat_fail(error, "%s is about the topic %s", options->catalog,
+                         p->catalog.source.topic);
     int table = leat_catalog_table(&p->catalog, options->table);
     if (table < 0)
-        return leat_fail(error, "%s has no table %s (--table names another)", options->catalog, options->table);
+        return leat_fail(error, "%s has no table %s (--table names another)", options->catalog,
+                         options->table);
     leat_route_spec spec = {.path = options->path, .tenant = options->tenant};
     p->routes = leat_must_calloc(1, sizeof *p->routes);
     p->routes->count = 1;
-    return leat_route_build(&spec, &p->catalog.tables[table], (uint32_t)table, &p->routes->routes[0], error);
+    return leat_route_build(&spec, &p->catalog.tables[table], (uint32_t)table,
+                            &p->routes->routes[0], error);
 }
 
 static int place(producer *p, const load_write *write, uint32_t *ret_partition, leat_error *error)
@@ -47,7 +50,8 @@ static int place(producer *p, const load_write *write, uint32_t *ret_partition, 
     char field[LEAT_NAME_MAX + 1];
     leat_slice path = {write->path.data, write->path.size};
     if (leat_routes_match(p->routes, path, &route, &p->key, field, error) != LEAT_MATCH_OK)
-        return leat_fail_prefix(error, "%.*s is not a key of this table", (int)path.size, path.data);
+        return leat_fail_prefix(error, "%.*s is not a key of this table", (int)path.size,
+                                path.data);
     *ret_partition = leat_layout_partition_of_key(&p->catalog.layout, route, &p->key);
     return 0;
 }
@@ -57,12 +61,15 @@ static int place(producer *p, const load_write *write, uint32_t *ret_partition, 
 static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     producer *p = opaque;
-    load_answer answer = {.status = 202, .partition = message->partition, .offset = message->offset};
+    load_answer answer = {
+        .status = 202, .partition = message->partition, .offset = message->offset};
     (void)rk;
     if (message->err) {
         bool not_stored = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
-        answer = (load_answer){
-            .partition = -1, .offset = -1, .refused = not_stored, .error = rd_kafka_err2name(message->err)};
+        answer = (load_answer){.partition = -1,
+                               .offset = -1,
+                               .refused = not_stored,
+                               .error = rd_kafka_err2name(message->err)};
     }
     load_run_answer(p->run, message->_private, &answer, leat_mono_us());
 }
@@ -85,7 +92,8 @@ static rd_kafka_conf_t *producer_conf(producer *p, leat_error *error)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char why[256];
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof why) != RD_KAFKA_CONF_OK) {
+        if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof why) !=
+            RD_KAFKA_CONF_OK) {
             leat_fail(error, "%s", why);
             rd_kafka_conf_destroy(conf);
             return NULL;
@@ -109,7 +117,8 @@ static int producer_open(producer *p, leat_error *error)
     }
     p->topic = rd_kafka_topic_new(p->rk, p->run->options->topic, NULL);
     return p->topic ? 0
-                    : leat_fail(error, "topic %s: %s", p->run->options->topic, rd_kafka_err2str(rd_kafka_last_error()));
+                    : leat_fail(error, "topic %s: %s", p->run->options->topic,
+                                rd_kafka_err2str(rd_kafka_last_error()));
 }
 
 static rd_kafka_vu_t header(const char *name, const char *value)
@@ -122,7 +131,8 @@ static rd_kafka_vu_t header(const char *name, const char *value)
 }
 
 /* The body stays where it is until its delivery report; the key is copied by librdkafka. */
-static size_t fill_values(producer *p, load_write *write, uint32_t partition, rd_kafka_vu_t values[VALUES_MAX])
+static size_t fill_values(producer *p, load_write *write, uint32_t partition,
+                          rd_kafka_vu_t values[VALUES_MAX])
 {
     size_t n = 0;
     values[n].vtype = RD_KAFKA_VTYPE_RKT;
@@ -156,7 +166,8 @@ static int produce(producer *p, load_write *write, leat_error *error)
     rd_kafka_vu_t values[VALUES_MAX];
     if (place(p, write, &partition, error) < 0)
         return -1;
-    rd_kafka_error_t *fault = rd_kafka_produceva(p->rk, values, fill_values(p, write, partition, values));
+    rd_kafka_error_t *fault =
+        rd_kafka_produceva(p->rk, values, fill_values(p, write, partition, values));
     if (!fault)
         return 0;
     bool full = rd_kafka_error_code(fault) == RD_KAFKA_RESP_ERR__QUEUE_FULL;
@@ -180,7 +191,8 @@ static int produce_due(producer *p, leat_error *error)
 
 /* ---- the whole ---- */
 
-/* Signals are waited for, not caught: no handler, and librdkafka's threads do not see them either. */
+/* Signals are waited for, not caught: no handler, and librdkafka's threads do not see them
+ * either. */
 static void check_signals(producer *p, int *seen)
 {
     struct timespec none = {0, 0};

@@ -110,7 +110,8 @@ static bool read_mix(const option_spec *spec, const char *text, load_options *op
     uint64_t total = 0;
     for (const char *at = text;;) {
         leat_route_op op;
-        size_t name_size = strcspn(at, "="), digits = at[name_size] ? strspn(at + name_size + 1, "0123456789") : 0;
+        size_t name_size = strcspn(at, "="),
+               digits = at[name_size] ? strspn(at + name_size + 1, "0123456789") : 0;
         if (digits == 0 || digits > 6 || !leat_route_op_by_name((leat_slice){at, name_size}, &op))
             return false;
         options->mix[op] = (uint32_t)strtoul(at + name_size + 1, NULL, 10);
@@ -149,7 +150,7 @@ static bool read_url(const option_spec *spec, const char *text, load_options *op
 /* ---- the table ---- */
 
 #define AT(member) offsetof(load_options, member)
-#define WHOLE 9007199254740992.0 /* 2^53: beyond, a double skips numbers */
+#define WHOLE      9007199254740992.0 /* 2^53: beyond, a double skips numbers */
 
 static const option_spec specs[] = {
     {"url", read_url, 0, 0, 0, "http://HOST:PORT"},
@@ -191,7 +192,8 @@ enum { SPEC_COUNT = sizeof specs / sizeof *specs };
 static bool is_loopback(const char *host, size_t size)
 {
     leat_slice name = {host, size};
-    return leat_slice_is(name, "localhost") || leat_slice_is(name, "::1") || leat_slice_is(name, "[::1]") ||
+    return leat_slice_is(name, "localhost") || leat_slice_is(name, "::1") ||
+           leat_slice_is(name, "[::1]") ||
            (size > 4 && memcmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= size);
 }
 
@@ -215,9 +217,11 @@ static int check_target(const load_options *options, leat_error *error)
         return leat_fail(error, "give --url or --brokers");
     if (options->brokers && (!options->topic || !options->catalog))
         return leat_fail(error, "--brokers needs --topic and --catalog");
-    bool near = options->brokers ? all_loopback(options->brokers) : is_loopback(options->host, strlen(options->host));
+    bool near = options->brokers ? all_loopback(options->brokers)
+                                 : is_loopback(options->host, strlen(options->host));
     if (!near && !options->allow_remote)
-        return leat_fail(error, "the target is not this machine: --allow-remote says that this is meant");
+        return leat_fail(error,
+                         "the target is not this machine: --allow-remote says that this is meant");
     return 0;
 }
 
@@ -232,7 +236,9 @@ static int check_path(const char *path, leat_error *error)
         if (!at || *at != '}')
             return leat_fail(error, "--path has a { without its }");
     }
-    return count == 1 || count == 2 ? 0 : leat_fail(error, "--path takes a path with one or two {parameters}");
+    return count == 1 || count == 2
+               ? 0
+               : leat_fail(error, "--path takes a path with one or two {parameters}");
 }
 
 static int finish(load_options *options, leat_error *error)
@@ -270,7 +276,8 @@ static void set_defaults(load_options *options)
     };
 }
 
-static int read_option(const option_spec *spec, const char *text, load_options *options, leat_error *error)
+static int read_option(const option_spec *spec, const char *text, load_options *options,
+                       leat_error *error)
 {
     if (!spec->read)
         *(bool *)field(spec, options) = true;
@@ -283,8 +290,8 @@ load_parsed load_options_parse(load_options *options, int argc, char **argv, lea
 {
     struct option longs[SPEC_COUNT + 2] = {[SPEC_COUNT] = {"help", no_argument, NULL, 'h'}};
     for (int i = 0; i < SPEC_COUNT; i++)
-        longs[i] =
-            (struct option){specs[i].name, specs[i].read ? required_argument : no_argument, NULL, FIRST_LONG + i};
+        longs[i] = (struct option){specs[i].name, specs[i].read ? required_argument : no_argument,
+                                   NULL, FIRST_LONG + i};
     set_defaults(options);
     opterr = 0;
     for (int found; (found = getopt_long(argc, argv, ":h", longs, NULL)) != -1;) {
@@ -293,7 +300,8 @@ load_parsed load_options_parse(load_options *options, int argc, char **argv, lea
             return LOAD_HELPED;
         }
         if (found < FIRST_LONG) {
-            leat_fail(error, "%s: %s", argv[optind - 1], found == ':' ? "needs a value" : "no such option");
+            leat_fail(error, "%s: %s", argv[optind - 1],
+                      found == ':' ? "needs a value" : "no such option");
             return LOAD_WRONG;
         }
         if (read_option(&specs[found - FIRST_LONG], optarg, options, error) < 0)

@@ -68,9 +68,11 @@ load_response_state load_response_read(leat_slice bytes, load_response *ret)
         return LOAD_RESPONSE_BROKEN;
     load_response response = {.status = (int)scan_number((leat_slice){head.data + 9, 3})};
     const char *line_end = memmem(head.data, head.size, "\r\n", 2);
-    leat_slice headers = line_end ? after(head, (size_t)(line_end - head.data) + 2) : (leat_slice){"", 0};
+    leat_slice headers = line_end ? after(head, (size_t)(line_end - head.data) + 2)
+                                  : (leat_slice){"", 0};
     int64_t length = 0;
-    if (response.status < 100 || !read_headers(headers, &response, &length) || length < 0 || length > BODY_MAX)
+    if (response.status < 100 || !read_headers(headers, &response, &length) || length < 0 ||
+        length > BODY_MAX)
         return LOAD_RESPONSE_BROKEN;
     response.size = head.size + 4 + (size_t)length;
     if (bytes.size < response.size)

@@ -1,6 +1,6 @@
 /*
- * response.h - one HTTP/1.1 response at the beginning of some bytes. Pure; takes what a leat edge sends and no more:
- * Content-Length bodies, no transfer codings.
+ * response.h - one HTTP/1.1 response at the beginning of some bytes. Pure; takes what a leat edge
+ * sends and no more: Content-Length bodies, no transfer codings.
  */
 #ifndef LOAD_RESPONSE_H
 #define LOAD_RESPONSE_H
@@ -9,9 +9,9 @@
 
 typedef struct load_response {
     int status;
-    size_t size;     /* of head and body */
+    size_t size; /* of head and body */
     leat_slice body;
-    bool close;      /* "connection: close": the last one on this connection */
+    bool close; /* "connection: close": the last one on this connection */
 } load_response;
 
 typedef enum load_response_state {

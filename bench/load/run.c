@@ -6,7 +6,8 @@
 
 enum { LINE_US = 1000000 };
 
-int load_run_init(load_run *run, const load_options *options, uint32_t outstanding_max, leat_error *error)
+int load_run_init(load_run *run, const load_options *options, uint32_t outstanding_max,
+                  leat_error *error)
 {
     *run = (load_run){.options = options, .write_count = outstanding_max};
     if (options->history) {
@@ -21,7 +22,8 @@ int load_run_init(load_run *run, const load_options *options, uint32_t outstandi
         run->idle = &run->writes[i];
     }
     run->start_us = leat_mono_us();
-    run->end_us = options->seconds > 0 ? run->start_us + (int64_t)(options->seconds * 1e6) : INT64_MAX;
+    run->end_us = options->seconds > 0 ? run->start_us + (int64_t)(options->seconds * 1e6)
+                                       : INT64_MAX;
     run->last_answer_us = run->last_line_us = run->start_us;
     return 0;
 }
@@ -125,7 +127,8 @@ static bool is_unknown(const load_write *write, const load_answer *answer)
     return write->maybe || answer->status == 504 || (answer->status == 0 && !answer->refused);
 }
 
-static void count_answer(load_stats *stats, const load_write *write, const load_answer *answer, int64_t now_us)
+static void count_answer(load_stats *stats, const load_write *write, const load_answer *answer,
+                         int64_t now_us)
 {
     if (answer->status / 100 == 2) {
         stats->acked++;
@@ -148,12 +151,13 @@ static void write_history(load_run *run, const load_write *write, const load_ans
     if (!run->history)
         return;
     FILE *out = run->history;
-    fprintf(out, "{\"seq\":%llu,\"key\":\"%.*s\",\"op\":\"%s\"", (unsigned long long)write->seq, (int)write->path.size,
-            write->path.data, leat_route_op_name(write->op));
+    fprintf(out, "{\"seq\":%llu,\"key\":\"%.*s\",\"op\":\"%s\"", (unsigned long long)write->seq,
+            (int)write->path.size, write->path.data, leat_route_op_name(write->op));
     if (answer->status)
         fprintf(out, ",\"status\":%d", answer->status);
     if (answer->partition >= 0)
-        fprintf(out, ",\"partition\":%lld,\"offset\":%lld", (long long)answer->partition, (long long)answer->offset);
+        fprintf(out, ",\"partition\":%lld,\"offset\":%lld", (long long)answer->partition,
+                (long long)answer->offset);
     if (answer->error)
         fprintf(out, ",\"error\":\"%s\"", answer->error);
     fputs("}\n", out);
@@ -188,14 +192,15 @@ static void show_line(load_run *run, int64_t now_us)
     load_stats *stats = &run->stats;
     double span = (double)(now_us - run->last_line_us) / 1e6;
     if (!run->options->quiet)
-        fprintf(stderr,
-                "%5.0f s  sent %llu  acked %llu  refused %llu  unknown %llu  retries %llu  %.0f/s  p50 %.2f ms  p99 "
-                "%.2f ms\n",
-                (double)(now_us - run->start_us) / 1e6, (unsigned long long)stats->sent,
-                (unsigned long long)stats->acked, (unsigned long long)stats->refused,
-                (unsigned long long)stats->unknown, (unsigned long long)stats->retries,
-                (double)(stats->acked - stats->acked_before) / span, hist_ms(&stats->second, 0.5),
-                hist_ms(&stats->second, 0.99));
+        fprintf(
+            stderr,
+            "%5.0f s  sent %llu  acked %llu  refused %llu  unknown %llu  retries %llu  %.0f/s  p50 %.2f ms  p99 "
+            "%.2f ms\n",
+            (double)(now_us - run->start_us) / 1e6, (unsigned long long)stats->sent,
+            (unsigned long long)stats->acked, (unsigned long long)stats->refused,
+            (unsigned long long)stats->unknown, (unsigned long long)stats->retries,
+            (double)(stats->acked - stats->acked_before) / span, hist_ms(&stats->second, 0.5),
+            hist_ms(&stats->second, 0.99));
     stats->second = (hist){0};
     stats->acked_before = stats->acked;
     run->last_line_us = now_us;
@@ -208,7 +213,8 @@ void load_run_stop(load_run *run)
 
 void load_run_abandon(load_run *run)
 {
-    const load_answer answer = {.partition = -1, .offset = -1, .error = "given up", .refused = true};
+    const load_answer answer = {
+        .partition = -1, .offset = -1, .error = "given up", .refused = true};
     int64_t now_us = leat_mono_us();
     LEAT_ASSERT(run->failure);
     for (load_write *write = run->retry_first, *next; write; write = next) {
@@ -227,7 +233,8 @@ void load_run_tick(load_run *run, int64_t now_us)
 {
     if (now_us >= run->end_us)
         run->stopping = true;
-    if (run->out == 0 && !all_issued(run) && run->options->rate > 0 && due_us(run) > run->last_answer_us)
+    if (run->out == 0 && !all_issued(run) && run->options->rate > 0 &&
+        due_us(run) > run->last_answer_us)
         run->last_answer_us = now_us; /* nothing was due: silence is no sign */
     if (!run->failure && now_us - run->last_answer_us > run->options->give_up_us)
         run->failure = "nothing was acknowledged for as long as --give-up allows";

@@ -11,8 +11,9 @@ static void put_uuid(leat_buf *out, char kind, uint64_t index)
     leat_prng prng = {index * 2654435761u + (uint64_t)(unsigned char)kind};
     uint64_t high = (leat_prng_next(&prng) & ~(uint64_t)0xf000) | 0x4000;
     uint64_t low = (leat_prng_next(&prng) & 0x3fffffffffffffff) | 0x8000000000000000;
-    leat_buf_printf(out, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32), (unsigned)(high >> 16) & 0xffff,
-                    (unsigned)high & 0xffff, (unsigned)(low >> 48), (unsigned long long)low & 0xffffffffffff);
+    leat_buf_printf(out, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
+                    (unsigned)(high >> 16) & 0xffff, (unsigned)high & 0xffff, (unsigned)(low >> 48),
+                    (unsigned long long)low & 0xffffffffffff);
 }
 
 static void put_integer(leat_buf *out, char kind, uint64_t index)
@@ -44,36 +45,40 @@ static void put_time(leat_buf *out, int64_t wall_ms)
 static void put_subscription(leat_buf *out, const load_write *write, leat_prng *prng)
 {
     static const char *const platforms[] = {"ios", "android", "web"};
-    static const char *const devices[] = {"iPhone15,2", "iPhone12,8", "Pixel 7", "SM-S911B", "Chrome"};
+    static const char *const devices[] = {"iPhone15,2", "iPhone12,8", "Pixel 7", "SM-S911B",
+                                          "Chrome"};
     static const char *const languages[] = {"en", "de", "pt-BR", "ja", "ar"};
     static const char *const countries[] = {"US", "DE", "BR", "JP", "EG"};
     (void)write;
     leat_buf_text(out, "{\"session_count\":1,\"last_active\":\"");
     put_time(out, leat_wall_ms());
-    leat_buf_printf(out, "\",\"properties\":{\"platform\":\"%s\",\"device\":\"%s\"", PICK(platforms, prng),
-                    PICK(devices, prng));
+    leat_buf_printf(out, "\",\"properties\":{\"platform\":\"%s\",\"device\":\"%s\"",
+                    PICK(platforms, prng), PICK(devices, prng));
     leat_buf_printf(out, ",\"app_version\":\"%u.%u.%u\"", (unsigned)leat_prng_below(prng, 10),
                     (unsigned)leat_prng_below(prng, 40), (unsigned)leat_prng_below(prng, 10));
-    leat_buf_printf(out, ",\"language\":\"%s\",\"country\":\"%s\"", PICK(languages, prng), PICK(countries, prng));
+    leat_buf_printf(out, ",\"language\":\"%s\",\"country\":\"%s\"", PICK(languages, prng),
+                    PICK(countries, prng));
     leat_buf_printf(out, ",\"level\":%u,\"coins\":%u", (unsigned)leat_prng_below(prng, 100),
                     (unsigned)leat_prng_below(prng, 100000));
     if (leat_prng_below(prng, 2) == 0)
-        leat_buf_printf(out, ",\"experiment\":\"onboarding-%02u\"", (unsigned)leat_prng_below(prng, 20));
+        leat_buf_printf(out, ",\"experiment\":\"onboarding-%02u\"",
+                        (unsigned)leat_prng_below(prng, 20));
     leat_buf_text(out, "}}");
 }
 
-/* A counter and a list of numbers that no other write has: any loss, repetition or swap shows in the row. */
+/* A counter and a list of numbers that no other write has: any loss, repetition or swap shows in
+ * the row. */
 static void put_check(leat_buf *out, const load_write *write, leat_prng *prng)
 {
     bool whole = write->op == LEAT_PUT; /* a PATCH appends one element, a PUT sets the list */
     (void)prng;
-    leat_buf_printf(out, "{\"n\":1,\"list\":%s%llu%s}", whole ? "[" : "", (unsigned long long)write->seq,
-                    whole ? "]" : "");
+    leat_buf_printf(out, "{\"n\":1,\"list\":%s%llu%s}", whole ? "[" : "",
+                    (unsigned long long)write->seq, whole ? "]" : "");
 }
 
 static const load_profile profiles[] = {
-    {"subscription", "/apps/{app_id}/subscriptions/{subscription_id}", "subscriptions", "app_id", put_uuid,
-     put_subscription},
+    {"subscription", "/apps/{app_id}/subscriptions/{subscription_id}", "subscriptions", "app_id",
+     put_uuid, put_subscription},
     {"check", "/apps/{app}/checks/{id}", "checks", "app", put_integer, put_check},
 };
 
@@ -108,7 +113,8 @@ static leat_route_op next_op(workload *w)
 
 static uint64_t next_key(workload *w)
 {
-    return w->options->zipf > 0 ? zipf_next(&w->zipf, &w->prng) - 1 : leat_prng_below(&w->prng, w->options->keys);
+    return w->options->zipf > 0 ? zipf_next(&w->zipf, &w->prng) - 1
+                                : leat_prng_below(&w->prng, w->options->keys);
 }
 
 /* The last parameter is the key, one before it the tenant. */

@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-/* log(1 + x) / x and (e^x - 1) / x, steady around 0: there s is 1 and the usual forms divide by 0. */
+/* log(1 + x) / x and (e^x - 1) / x, steady around 0: there s is 1 and the usual forms divide by
+ * 0. */
 static double log1p_over(double x)
 {
     return fabs(x) > 1e-8 ? log1p(x) / x : 1 - x / 2;

@@ -12,7 +12,8 @@ static void put_point(leat_buf *out, uint32_t point)
     else if (point >= 0x20 && point < 0x7f)
         leat_buf_byte(out, (char)point);
     else if (point < 0x10000)
-        leat_buf_printf(out, "\\u%04" PRIx32, point == 0 ? 0xfffd : point); /* PostgreSQL has no NUL in a text */
+        leat_buf_printf(out, "\\u%04" PRIx32, point == 0 ? 0xfffd : point); /* PostgreSQL has no NUL
+                                                                               in a text */
     else
         leat_buf_printf(out, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + ((point - 0x10000) >> 10),
                         0xdc00 + ((point - 0x10000) & 0x3ff));

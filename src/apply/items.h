@@ -1,6 +1,7 @@
 /*
- * items.h - a fixed pool of leat_item: as many as the engine may hold and a few in hand. Memory is taken once; pages that
- * were never needed stay untouched, so a small backlog costs little. One thread.
+ * items.h - a fixed pool of leat_item: as many as the engine may hold and a few in hand. Memory is
+ * taken once; pages that were never needed stay untouched, so a small backlog costs little. One
+ * thread.
  */
 #ifndef LEAT_APPLY_ITEMS_H
 #define LEAT_APPLY_ITEMS_H

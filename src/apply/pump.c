@@ -1,4 +1,5 @@
-/* The engine's effects carried out, and what log and sinks report turned into the engine's events. */
+/* The engine's effects carried out, and what log and sinks report turned into the engine's
+ * events. */
 #include "apply/worker_state.h"
 #include "base/diag.h"
 
@@ -30,7 +31,8 @@ uint32_t leat_worker_table_count(const leat_worker *worker)
 
 const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
 {
-    const leat_schema_version *version = leat_schema_versions_newest(worker->config.schema_versions, 0);
+    const leat_schema_version *version =
+        leat_schema_versions_newest(worker->config.schema_versions, 0);
     return table < version->table_count ? version->tables[table].label : "(none)";
 }
 
@@ -46,8 +48,9 @@ static int take_headers(leat_worker *worker, leat_item *item)
     return 0;
 }
 
-/* A record may wait for long, and its subpartition's next ones with it. One that is held keeps alive what it was fetched in, with all
- * the records of other subpartitions that are long applied: as much as 64 times what is counted as held. */
+/* A record may wait for long, and its subpartition's next ones with it. One that is held keeps
+ * alive what it was fetched in, with all the records of other subpartitions that are long applied:
+ * as much as 64 times what is counted as held. */
 static void keep_alone(leat_worker *worker, leat_item *item)
 {
     if (take_headers(worker, item) != 0 || leat_item_own(item) != 0)
@@ -107,13 +110,15 @@ static void do_table_stopped(leat_worker *worker, const leat_engine_effect *effe
 {
     const leat_engine_job_result *result = effect->result;
     const char *table = leat_worker_table_name(worker, effect->table);
-    leat_err("shard=%s table=%s is stopped: of its last %u records %u were refused, the last one, partition=%u offset=%lld, with "
-             "sqlstate=%s: %s. That is more than apply.dead_letters_percent allows, so it is no bad data but a table that has "
-             "changed: what is refused waits from now on and is tried again, nothing is lost, and what the table takes is "
-             "applied. `leat dead list --table %s` shows what was refused before. Mend the table or its writers; what waits "
-             "then goes through by itself. Or raise apply.dead_letters_percent and restart, and it becomes dead letters",
-             shard_name(worker, effect->partition), table, effect->decided, effect->refused, effect->partition,
-             (long long)effect->offset, result->sqlstate[0] ? result->sqlstate : "none", result->message, table);
+    leat_err(
+        "shard=%s table=%s is stopped: of its last %u records %u were refused, the last one, partition=%u offset=%lld, with "
+        "sqlstate=%s: %s. That is more than apply.dead_letters_percent allows, so it is no bad data but a table that has "
+        "changed: what is refused waits from now on and is tried again, nothing is lost, and what the table takes is "
+        "applied. `leat dead list --table %s` shows what was refused before. Mend the table or its writers; what waits "
+        "then goes through by itself. Or raise apply.dead_letters_percent and restart, and it becomes dead letters",
+        shard_name(worker, effect->partition), table, effect->decided, effect->refused,
+        effect->partition, (long long)effect->offset,
+        result->sqlstate[0] ? result->sqlstate : "none", result->message, table);
 }
 
 static void do_shard_halted(leat_worker *worker, const leat_engine_effect *effect)
@@ -121,12 +126,14 @@ static void do_shard_halted(leat_worker *worker, const leat_engine_effect *effec
     const leat_engine_job_result *result = effect->result;
     const char *shard = shard_name(worker, effect->partition);
     char record[LEAT_RECORD_WORDS_SIZE];
-    leat_err("shard=%s partition=%u offset=%lld is halted by an error that leat does not understand, sqlstate=%s: %s (%s). Nothing "
-             "is written to this shard but the one batch that met it, which is tried again with back-off; when it passes, the "
-             "shard goes on by itself. Nothing is lost and other shards go on. Look at the log of this PostgreSQL server "
-             "first: corruption and full disks show there",
-             shard, effect->partition, (long long)effect->offset, result->sqlstate[0] ? result->sqlstate : "none",
-             result->message, leat_worker_record_words(worker, effect->table, effect->payload, record));
+    leat_err(
+        "shard=%s partition=%u offset=%lld is halted by an error that leat does not understand, sqlstate=%s: %s (%s). Nothing "
+        "is written to this shard but the one batch that met it, which is tried again with back-off; when it passes, the "
+        "shard goes on by itself. Nothing is lost and other shards go on. Look at the log of this PostgreSQL server "
+        "first: corruption and full disks show there",
+        shard, effect->partition, (long long)effect->offset,
+        result->sqlstate[0] ? result->sqlstate : "none", result->message,
+        leat_worker_record_words(worker, effect->table, effect->payload, record));
 }
 
 static void do_drained(leat_worker *worker, const leat_engine_effect *effect)
@@ -139,9 +146,15 @@ static void do_drained(leat_worker *worker, const leat_engine_effect *effect)
 typedef void (*effect_fn)(leat_worker *worker, const leat_engine_effect *effect);
 
 static const effect_fn carry_out[] = {
-    [LEAT_ENGINE_RUN] = do_run,         [LEAT_ENGINE_SEEK] = do_seek,       [LEAT_ENGINE_COMMIT] = do_commit,
-    [LEAT_ENGINE_PAUSE] = do_pause,     [LEAT_ENGINE_RESUME] = do_resume,   [LEAT_ENGINE_CONFIRM] = do_confirm,
-    [LEAT_ENGINE_REVOKED] = do_revoked, [LEAT_ENGINE_STALLED] = do_stalled, [LEAT_ENGINE_DRAINED] = do_drained,
+    [LEAT_ENGINE_RUN] = do_run,
+    [LEAT_ENGINE_SEEK] = do_seek,
+    [LEAT_ENGINE_COMMIT] = do_commit,
+    [LEAT_ENGINE_PAUSE] = do_pause,
+    [LEAT_ENGINE_RESUME] = do_resume,
+    [LEAT_ENGINE_CONFIRM] = do_confirm,
+    [LEAT_ENGINE_REVOKED] = do_revoked,
+    [LEAT_ENGINE_STALLED] = do_stalled,
+    [LEAT_ENGINE_DRAINED] = do_drained,
     [LEAT_ENGINE_DEAD_LETTERED] = leat_worker_say_dead,
     [LEAT_ENGINE_TABLE_STOPPED] = do_table_stopped,
     [LEAT_ENGINE_SHARD_HALTED] = do_shard_halted,
@@ -212,7 +225,8 @@ static void on_revoked(void *context, uint32_t partition)
 static void on_lost(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
-    leat_warn("partition=%u shard=%s lost: the group has taken it away", partition, shard_name(worker, partition));
+    leat_warn("partition=%u shard=%s lost: the group has taken it away", partition,
+              shard_name(worker, partition));
     leat_engine_lost(worker->engine, leat_worker_now_us(worker), partition);
     leat_worker_wake(worker);
 }
@@ -237,7 +251,8 @@ static void say_stopped(leat_worker *worker, uint32_t partition)
 {
     leat_engine_partition_view view;
     leat_engine_partition(worker->engine, partition, &view);
-    leat_err("partition=%u shard=%s stopped: %s", partition, shard_name(worker, partition), view.reason);
+    leat_err("partition=%u shard=%s stopped: %s", partition, shard_name(worker, partition),
+             view.reason);
 }
 
 static bool on_record(void *context, const leat_record *record, void *log_handle)
@@ -248,7 +263,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     item->record = *record;
     item->log_handle = log_handle;
     /* Out of memory: ending here loses nothing, going on without the key would lose the order. */
-    const leat_schema_version *version = leat_schema_versions_newest(worker->config.schema_versions, worker->shard_of[record->partition]);
+    const leat_schema_version *version = leat_schema_versions_newest(
+        worker->config.schema_versions, worker->shard_of[record->partition]);
     LEAT_ASSERT(leat_item_decode(&version->routes, item) == 0);
     LEAT_ASSERT(leat_item_check_place(&worker->config.catalog->layout, item) == 0);
     leat_engine_taken taken = offer(worker, item);
@@ -293,18 +309,22 @@ static void on_committed(void *context, int64_t since_us, bool ok)
 {
     leat_worker *worker = context;
     if (ok)
-        leat_engine_confirmed(worker->engine, leat_worker_now_us(worker), by_own_clock(worker, since_us));
+        leat_engine_confirmed(worker->engine, leat_worker_now_us(worker),
+                              by_own_clock(worker, since_us));
     else /* the reader says and counts it */
         leat_engine_commit_failed(worker->engine, leat_worker_now_us(worker));
     leat_worker_wake(worker);
 }
 
-/* The worker ends; who made it ends the process. Batches in flight are awaited, all else is read again by whoever comes next. */
+/* The worker ends; who made it ends the process. Batches in flight are awaited, all else is read
+ * again by whoever comes next. */
 static void on_failed(void *context, const char *reason)
 {
     leat_worker *worker = context;
-    leat_err("worker=%u cannot read the log any more: %s. The process drains and ends with exit code 1; nothing is lost, "
-             "start it again", worker->config.index, reason);
+    leat_err(
+        "worker=%u cannot read the log any more: %s. The process drains and ends with exit code 1; nothing is lost, "
+        "start it again",
+        worker->config.index, reason);
     atomic_store(&worker->failed, true);
     leat_engine_drain(worker->engine, leat_worker_now_us(worker));
     leat_worker_wake(worker);

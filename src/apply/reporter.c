@@ -17,10 +17,12 @@
 enum {
     LOOK_EVERY_MS = 250,
     ASK_EVERY_MS = 1000,
-    NEWS_MS = 2000,     /* between two rows */
+    NEWS_MS = 2000,                   /* between two rows */
     PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_SAID_MAX */
-    AGAIN_MS = 2000,    /* after one that could not be written: a server that has crashed has lost what was told */
-    REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who meets a lock pauses between two attempts */
+    AGAIN_MS = 2000, /* after one that could not be written: a server that has crashed has lost what
+                        was told */
+    REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who meets a lock pauses
+                            between two attempts */
 };
 
 typedef struct reporter_shard {
@@ -28,12 +30,12 @@ typedef struct reporter_shard {
     uint32_t shard;
     pthread_t thread;
     leat_shard_reporter *shard_reporter;
-    leat_buf said;       /* what was told last */
-    int64_t told_ms;     /* on the monotonic clock; 0: never */
-    int64_t failed_ms;   /* the last attempt in vain; 0: the last one was none */
+    leat_buf said;     /* what was told last */
+    int64_t told_ms;   /* on the monotonic clock; 0: never */
+    int64_t failed_ms; /* the last attempt in vain; 0: the last one was none */
     leat_shard_waits waits;
-    int64_t waits_ms;    /* when they were seen, monotonic */
-    int64_t asked_ms;    /* when they were asked for */
+    int64_t waits_ms;       /* when they were seen, monotonic */
+    int64_t asked_ms;       /* when they were asked for */
     int64_t waits_since_ms; /* wall clock */
     leat_rate_limit rate_limit;
 } reporter_shard;
@@ -68,9 +70,11 @@ static void say_waits(reporter_shard *at)
     char words[LEAT_WAIT_WORDS_SIZE], cause[64];
     for (uint32_t i = 0; i < at->waits.count; i++) {
         const leat_shard_wait *wait = &at->waits.waits[i];
-        snprintf(cause, sizeof cause, "%s %" PRId64, wait_kind(wait), wait->is_commit ? 0 : wait->holder_pid);
+        snprintf(cause, sizeof cause, "%s %" PRId64, wait_kind(wait),
+                 wait->is_commit ? 0 : wait->holder_pid);
         if (leat_rate_limit_allows(&at->rate_limit, (uint64_t)mono_ms(), cause))
-            leat_err("shard=%s %s", at->reporter->config.shards[at->shard].name, leat_shard_wait_words(wait, words));
+            leat_err("shard=%s %s", at->reporter->config.shards[at->shard].name,
+                     leat_shard_wait_words(wait, words));
     }
 }
 
@@ -81,7 +85,9 @@ static void ask_waits(reporter_shard *at)
     if (mono_ms() - at->asked_ms < ASK_EVERY_MS)
         return;
     at->asked_ms = mono_ms();
-    if (leat_shard_reporter_read_waits(at->shard_reporter, at->reporter->session_name, &found, &error) != 0 || found.count == 0)
+    if (leat_shard_reporter_read_waits(at->shard_reporter, at->reporter->session_name, &found,
+                                       &error) != 0 ||
+        found.count == 0)
         return;
     at->waits = found;
     at->waits_ms = mono_ms();
@@ -96,8 +102,12 @@ static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *fac
         at->waits.count = 0;
     for (uint32_t i = 0; i < at->waits.count; i++) {
         char words[LEAT_WAIT_WORDS_SIZE];
-        leat_fact fact = {.kind = wait_kind(&at->waits.waits[i]), .words = leat_shard_wait_words(&at->waits.waits[i], words),
-                          .since_ms = at->waits_since_ms, .partition = -1, .subpartition = -1, .offset = -1};
+        leat_fact fact = {.kind = wait_kind(&at->waits.waits[i]),
+                          .words = leat_shard_wait_words(&at->waits.waits[i], words),
+                          .since_ms = at->waits_since_ms,
+                          .partition = -1,
+                          .subpartition = -1,
+                          .offset = -1};
         leat_facts_add(facts, &fact);
     }
 }
@@ -119,13 +129,15 @@ static leat_worker_waits gather(reporter_shard *at, leat_buf *said)
     leat_buf partitions = {0}, facts = {0};
     leat_worker_waits waits = LEAT_WAITS_NOT;
     for (uint32_t i = 0; i < config->worker_count; i++) {
-        leat_worker_waits own = leat_worker_tell(config->workers[i], at->shard, &partitions, &facts);
+        leat_worker_waits own =
+            leat_worker_tell(config->workers[i], at->shard, &partitions, &facts);
         waits = own > waits ? own : waits;
     }
     add_waits(at, waits, &facts);
     leat_buf_text(said, "{\"partitions\":");
     if (partitions.size <= PARTITIONS_BYTES_MAX)
-        leat_buf_printf(said, "[%.*s]", (int)partitions.size, partitions.size > 0 ? partitions.data : "");
+        leat_buf_printf(said, "[%.*s]", (int)partitions.size,
+                        partitions.size > 0 ? partitions.data : "");
     else
         leat_buf_printf(said, "%zu", count_numbers(&partitions));
     leat_buf_text(said, ",\"facts\":[");
@@ -158,16 +170,21 @@ static void say_failure(reporter_shard *at, const char *why)
     const char *shard = config->shards[at->shard].name, *down;
     bool is_up = config->worker_count > 0 && leat_worker_ready(config->workers[0], &down);
     if (is_up && leat_rate_limit_allows(&at->rate_limit, (uint64_t)mono_ms(), why))
-        leat_warn("shard=%s leat.workers cannot be written, so `leat status` does not know what this process knows: %s", shard,
-                  why);
+        leat_warn(
+            "shard=%s leat.workers cannot be written, so `leat status` does not know what this process knows: %s",
+            shard, why);
 }
 
 static void tell(reporter_shard *at, leat_buf *said)
 {
     const leat_reporter *reporter = at->reporter;
     leat_error error;
-    leat_shard_report report = {.instance = reporter->instance, .host = reporter->host, .pid = getpid(),
-                                .started_ms = reporter->started_ms, .clock_ms = leat_wall_ms(), .said = leat_buf_cstr(said)};
+    leat_shard_report report = {.instance = reporter->instance,
+                                .host = reporter->host,
+                                .pid = getpid(),
+                                .started_ms = reporter->started_ms,
+                                .clock_ms = leat_wall_ms(),
+                                .said = leat_buf_cstr(said)};
     if (!report.said)
         return;
     if (leat_shard_reporter_send(at->shard_reporter, &report, &error) != 0) {
@@ -203,7 +220,8 @@ static bool pause_between(leat_reporter *reporter)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&reporter->lock);
-    while (!reporter->is_ending && pthread_cond_timedwait(&reporter->ended, &reporter->lock, &until) != ETIMEDOUT)
+    while (!reporter->is_ending &&
+           pthread_cond_timedwait(&reporter->ended, &reporter->lock, &until) != ETIMEDOUT)
         ;
     bool goes_on = !reporter->is_ending;
     pthread_mutex_unlock(&reporter->lock);
@@ -217,8 +235,10 @@ static void *run_thread(void *argument)
     do
         look(at);
     while (pause_between(at->reporter));
-    if (at->told_ms > 0 && at->failed_ms == 0 && leat_shard_reporter_remove(at->shard_reporter, at->reporter->instance, &error) != 0)
-        leat_debug("shard=%s its row of leat.workers stays: %s", at->reporter->config.shards[at->shard].name, error.text);
+    if (at->told_ms > 0 && at->failed_ms == 0 &&
+        leat_shard_reporter_remove(at->shard_reporter, at->reporter->instance, &error) != 0)
+        leat_debug("shard=%s its row of leat.workers stays: %s",
+                   at->reporter->config.shards[at->shard].name, error.text);
     return NULL;
 }
 
@@ -228,8 +248,9 @@ static void make_instance(char ret[40])
     LEAT_ASSERT(getrandom(b, sizeof b, 0) == (ssize_t)sizeof b);
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    snprintf(ret, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
-             b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    snprintf(ret, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+             b[14], b[15]);
 }
 
 static void init_ended(leat_reporter *reporter)
@@ -260,7 +281,8 @@ leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error 
         if (pthread_create(&at->thread, NULL, run_thread, at) != 0) {
             leat_shard_reporter_free(at->shard_reporter);
             leat_reporter_free(reporter);
-            leat_fail(error, "cannot start the thread that reports to shard %s", config->shards[i].name);
+            leat_fail(error, "cannot start the thread that reports to shard %s",
+                      config->shards[i].name);
             return NULL;
         }
         reporter->thread_count++;

@@ -78,7 +78,8 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.partition_count = worker->partition_count;
     config.shard_count = worker->shard_count;
     config.shard_of = worker->shard_of;
-    config.table_count = leat_worker_table_count(worker) + 1; /* the last: records that name no table */
+    config.table_count = leat_worker_table_count(worker) + 1; /* the last: records that name no
+                                                                 table */
     config.jobs_max = 0;
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         config.jobs_max += worker->config.shards[shard].connections;
@@ -114,8 +115,8 @@ static int make_sinks(leat_worker *worker, leat_error *error)
 static int make_reader(leat_worker *worker, leat_error *error)
 {
     leat_reader_events events = leat_worker_reader_events(worker);
-    worker->reader =
-        leat_log_reader_new(&worker->loop, &worker->config.log, &worker->config.identity, &events, error);
+    worker->reader = leat_log_reader_new(&worker->loop, &worker->config.log,
+                                         &worker->config.identity, &events, error);
     return worker->reader ? 0 : -1;
 }
 
@@ -180,12 +181,14 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
     LEAT_ASSERT(pthread_mutex_init(&worker->told_lock, NULL) == 0);
-    worker->behind_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
+    worker->behind_since_ms =
+        leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
         worker->shard_of[partition] = leat_layout_shard_of_partition(layout, partition);
     uv_loop_init(&worker->loop);
     start_handles(worker);
-    if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 || make_reader(worker, error) != 0) {
+    if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 ||
+        make_reader(worker, error) != 0) {
         unmake(worker);
         return NULL;
     }
@@ -193,7 +196,8 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     return worker;
 }
 
-int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context, leat_error *error)
+int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context,
+                      leat_error *error)
 {
     worker->on_exit = on_exit;
     worker->on_exit_context = context;

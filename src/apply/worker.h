@@ -1,6 +1,7 @@
 /*
- * worker.h - one worker: a thread with its own event loop, log reader, engine and one sink a shard. It carries out what
- * the engine decides and tells the engine what happened; it decides nothing itself. Workers share nothing.
+ * worker.h - one worker: a thread with its own event loop, log reader, engine and one sink a shard.
+ * It carries out what the engine decides and tells the engine what happened; it decides nothing
+ * itself. Workers share nothing.
  */
 #ifndef LEAT_APPLY_WORKER_H
 #define LEAT_APPLY_WORKER_H
@@ -25,10 +26,11 @@ typedef struct leat_worker_config {
     leat_log_config log;
     leat_log_identity identity;
     const leat_catalog *catalog;
-    leat_schema_versions *schema_versions;               /* a version of each shard is published already */
-    const leat_worker_shard *shards; /* [catalog->layout.shard_count] */
-    const char *owner;               /* of the shards' sessions: leat_shard_owner */
-    leat_engine_config engine;       /* limits; partitions, shards and jobs_max are filled in from the rest */
+    leat_schema_versions *schema_versions; /* a version of each shard is published already */
+    const leat_worker_shard *shards;       /* [catalog->layout.shard_count] */
+    const char *owner;                     /* of the shards' sessions: leat_shard_owner */
+    leat_engine_config engine; /* limits; partitions, shards and jobs_max are filled in from the
+                                  rest */
     int64_t lock_timeout_ms;
     leat_metrics *metrics;
 } leat_worker_config;
@@ -36,16 +38,21 @@ typedef struct leat_worker_config {
 /* Makes everything that can fail and registers metrics; any thread, before leat_worker_start. */
 leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error);
 /* Runs the worker on a thread of its own. `on_exit` is called on that thread as its last act. */
-int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context, leat_error *error) LEAT_MUST_CHECK;
-/* Finish batches in flight, write progress, commit, leave the group, end the thread. Any thread, more than once. */
+int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context,
+                      leat_error *error) LEAT_MUST_CHECK;
+/* Finish batches in flight, write progress, commit, leave the group, end the thread. Any thread,
+ * more than once. */
 void leat_worker_drain(leat_worker *worker);
 /* Could it not go on, so that it ends by itself? Any thread. */
 bool leat_worker_failed(const leat_worker *worker);
-/* Has each shard a connection? Any thread; for readiness. The name of one that has none goes to `ret_shard`. */
+/* Has each shard a connection? Any thread; for readiness. The name of one that has none goes to
+ * `ret_shard`. */
 bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
-/* What the worker's reader says of the log, at most half a second old. Any thread; for readiness and `leat status`. */
+/* What the worker's reader says of the log, at most half a second old. Any thread; for readiness
+ * and `leat status`. */
 void leat_worker_log(leat_worker *worker, leat_log_health *ret);
-/* Has one of its partitions stopped? Appends which and why. Any thread; at most half a second old. */
+/* Has one of its partitions stopped? Appends which and why. Any thread; at most half a second
+ * old. */
 bool leat_worker_stopped(leat_worker *worker, leat_buf *why);
 /* Whether something of a shard may be waiting for somebody else. */
 typedef enum leat_worker_waits {
@@ -54,9 +61,10 @@ typedef enum leat_worker_waits {
     LEAT_WAITS_NOW,     /* something has not been answered for a second */
 } leat_worker_waits;
 
-/* Appends what the worker says of a shard: its partitions ("0,2") and facts (facts.h), behind a comma if something stands
- * there. Any thread; at most half a second old. */
-leat_worker_waits leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions, leat_buf *facts);
+/* Appends what the worker says of a shard: its partitions ("0,2") and facts (facts.h), behind a
+ * comma if something stands there. Any thread; at most half a second old. */
+leat_worker_waits leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions,
+                                   leat_buf *facts);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

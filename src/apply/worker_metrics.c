@@ -1,4 +1,5 @@
-/* What a worker shows of itself. Written by the worker's thread twice a second; a scrape only reads. */
+/* What a worker shows of itself. Written by the worker's thread twice a second; a scrape only
+ * reads. */
 #include <stdio.h>
 
 #include "apply/worker_state.h"
@@ -25,54 +26,74 @@ static void register_engine(leat_worker *worker, const char *own)
         const char *help;
         const uint64_t *value;
     } table[] = {
-        {"leat_records_applied_total", "Records whose effect is committed in their shard.", &count->records_applied},
-        {"leat_records_skipped_total", "Records read again that were applied before.", &count->records_skipped},
+        {"leat_records_applied_total", "Records whose effect is committed in their shard.",
+         &count->records_applied},
+        {"leat_records_skipped_total", "Records read again that were applied before.",
+         &count->records_skipped},
         {"leat_batches_total", "Batches committed.", &count->batches_applied},
-        {"leat_batches_fenced_total", "Batches refused because somebody else had claimed the partition.", &count->batches_fenced},
-        {"leat_batches_unknown_total", "Batches whose outcome was unknown; their partitions were claimed again.",
+        {"leat_batches_fenced_total",
+         "Batches refused because somebody else had claimed the partition.",
+         &count->batches_fenced},
+        {"leat_batches_unknown_total",
+         "Batches whose outcome was unknown; their partitions were claimed again.",
          &count->batches_unknown},
-        {"leat_batches_failed_total", "Batches the database refused with an error.", &count->batches_failed},
-        {"leat_batches_stale_total", "Batch results that came for a partition dropped meanwhile.", &count->batches_stale},
-        {"leat_database_went_back_total", "Times a shard had lost a commit that it had acknowledged.", &count->went_back},
-        {"leat_dead_letters_total", "Records refused for good, kept in leat.dead_letters.", &count->dead_letters},
+        {"leat_batches_failed_total", "Batches the database refused with an error.",
+         &count->batches_failed},
+        {"leat_batches_stale_total", "Batch results that came for a partition dropped meanwhile.",
+         &count->batches_stale},
+        {"leat_database_went_back_total",
+         "Times a shard had lost a commit that it had acknowledged.", &count->went_back},
+        {"leat_dead_letters_total", "Records refused for good, kept in leat.dead_letters.",
+         &count->dead_letters},
         {"leat_claims_total", "Claims of partitions.", &count->claims},
         {"leat_compactions_total", "Compactions of the progress journal.", &count->compactions},
     };
     _Static_assert(sizeof table / sizeof *table <= ENGINE_METRICS_MAX, "room for each");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         worker->engine_metrics[worker->engine_metric_count++] = (leat_engine_metric){
-            table[i].value, leat_metrics_counter(worker->config.metrics, table[i].name, table[i].help, own)};
+            table[i].value,
+            leat_metrics_counter(worker->config.metrics, table[i].name, table[i].help, own)};
 }
 
 static void register_shard(leat_worker *worker, uint32_t shard, const char *own)
 {
     leat_metrics *metrics = worker->config.metrics;
     leat_worker_shard_state *state = &worker->shards[shard];
-    state->time_lag_ms = leat_metrics_gauge(metrics, "leat_time_lag_seconds",
-                                            "Now minus the accept time of the oldest record known not to be applied.", own,
-                                            1000);
+    state->time_lag_ms = leat_metrics_gauge(
+        metrics, "leat_time_lag_seconds",
+        "Now minus the accept time of the oldest record known not to be applied.", own, 1000);
     state->message_lag = leat_metrics_gauge(
-        metrics, "leat_message_lag", "Records above the low water; some of them may be applied already.", own, 1);
-    state->stalled = leat_metrics_gauge(metrics, "leat_subpartitions_stalled",
-                                        "Subpartitions whose first record was tried in vain: waiting, or being tried again.",
-                                        own, 1);
-    state->connections = leat_metrics_gauge(metrics, "leat_shard_connections", "Usable connections to the shard.", own, 1);
-    state->connections_busy = leat_metrics_gauge(metrics, "leat_shard_connections_busy",
-                                                 "Connections to the shard with a job that is not answered yet.", own, 1);
-    state->connections_idle =
-        leat_metrics_gauge(metrics, "leat_shard_connections_idle", "Usable connections to the shard without a job.", own, 1);
-    state->silent_ms = leat_metrics_gauge(metrics, "leat_shard_silent_seconds",
-                                          "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
-    state->paused = leat_metrics_gauge(metrics, "leat_partitions_paused",
-                                       "Partitions that are not read on because what they may hold in memory is full.", own, 1);
+        metrics, "leat_message_lag",
+        "Records above the low water; some of them may be applied already.", own, 1);
+    state->stalled = leat_metrics_gauge(
+        metrics, "leat_subpartitions_stalled",
+        "Subpartitions whose first record was tried in vain: waiting, or being tried again.", own,
+        1);
+    state->connections = leat_metrics_gauge(metrics, "leat_shard_connections",
+                                            "Usable connections to the shard.", own, 1);
+    state->connections_busy =
+        leat_metrics_gauge(metrics, "leat_shard_connections_busy",
+                           "Connections to the shard with a job that is not answered yet.", own, 1);
+    state->connections_idle = leat_metrics_gauge(metrics, "leat_shard_connections_idle",
+                                                 "Usable connections to the shard without a job.",
+                                                 own, 1);
+    state->silent_ms = leat_metrics_gauge(
+        metrics, "leat_shard_silent_seconds",
+        "How long the shard has answered nothing though it should; 0: it answers.", own, 1000);
+    state->paused = leat_metrics_gauge(
+        metrics, "leat_partitions_paused",
+        "Partitions that are not read on because what they may hold in memory is full.", own, 1);
     state->rows = leat_metrics_counter(metrics, "leat_rows_total", "Row writes committed.", own);
-    state->connects = leat_metrics_counter(metrics, "leat_shard_connects_total", "Connections made to the shard.", own);
-    state->connect_failures =
-        leat_metrics_counter(metrics, "leat_shard_connect_failures_total", "Connection attempts that failed.", own);
+    state->connects = leat_metrics_counter(metrics, "leat_shard_connects_total",
+                                           "Connections made to the shard.", own);
+    state->connect_failures = leat_metrics_counter(metrics, "leat_shard_connect_failures_total",
+                                                   "Connection attempts that failed.", own);
     state->patches_dropped = leat_metrics_counter(
-        metrics, "leat_patches_dropped_total", "PATCHes of missing rows, of routes with patch: existing: dropped.", own);
-    state->holders_terminated = leat_metrics_counter(metrics, "leat_holders_terminated_total",
-                                                     "Stuck backends terminated because they held a partition.", own);
+        metrics, "leat_patches_dropped_total",
+        "PATCHes of missing rows, of routes with patch: existing: dropped.", own);
+    state->holders_terminated =
+        leat_metrics_counter(metrics, "leat_holders_terminated_total",
+                             "Stuck backends terminated because they held a partition.", own);
 }
 
 static void register_partition(leat_worker *worker, uint32_t partition)
@@ -85,7 +106,8 @@ static void register_partition(leat_worker *worker, uint32_t partition)
     leat_metrics_label(&buf, "partition", number);
     worker->stalled_ms[partition] =
         leat_metrics_gauge(worker->config.metrics, "leat_stalled_seconds",
-                           "Of a partition where something is tried in vain: for how long.", leat_buf_cstr(&buf), 1000);
+                           "Of a partition where something is tried in vain: for how long.",
+                           leat_buf_cstr(&buf), 1000);
     leat_gauge_set(worker->stalled_ms[partition], INT64_MIN);
     leat_buf_free(&buf);
 }
@@ -97,19 +119,27 @@ void leat_worker_metrics_register(leat_worker *worker)
     const char *own = labels(&buf, worker, NULL);
     register_engine(worker, own);
     worker->commit_failures =
-        leat_metrics_counter(metrics, "leat_commit_failures_total", "Offset commits the group refused (displays only).", own);
-    worker->partitions_held = leat_metrics_gauge(metrics, "leat_partitions_held", "Partitions assigned to this worker.", own, 1);
+        leat_metrics_counter(metrics, "leat_commit_failures_total",
+                             "Offset commits the group refused (displays only).", own);
+    worker->partitions_held = leat_metrics_gauge(metrics, "leat_partitions_held",
+                                                 "Partitions assigned to this worker.", own, 1);
     worker->partitions_stopped =
-        leat_metrics_gauge(metrics, "leat_partitions_stopped", "Partitions stopped by an error that needs a person.", own, 1);
+        leat_metrics_gauge(metrics, "leat_partitions_stopped",
+                           "Partitions stopped by an error that needs a person.", own, 1);
     worker->tables_stopped = leat_metrics_gauge(
-        metrics, "leat_tables_stopped", "Tables with too many dead letters: what they refuse waits for a person.", own, 1);
+        metrics, "leat_tables_stopped",
+        "Tables with too many dead letters: what they refuse waits for a person.", own, 1);
     worker->shards_halted = leat_metrics_gauge(
-        metrics, "leat_shards_halted", "Shards with an error that is not understood: one batch is tried there.", own, 1);
+        metrics, "leat_shards_halted",
+        "Shards with an error that is not understood: one batch is tried there.", own, 1);
     worker->log_silent_ms = leat_metrics_gauge(metrics, "leat_log_silent_seconds",
-                                               "How long no broker has answered; 0: they answer.", own, 1000);
-    worker->log_renewals = leat_metrics_counter(
-        metrics, "leat_log_clients_renewed_total", "Clients of the log that another one took the place of.", own);
-    worker->bytes_held = leat_metrics_gauge(metrics, "leat_held_bytes", "Bytes of records held in memory.", own, 1);
+                                               "How long no broker has answered; 0: they answer.",
+                                               own, 1000);
+    worker->log_renewals =
+        leat_metrics_counter(metrics, "leat_log_clients_renewed_total",
+                             "Clients of the log that another one took the place of.", own);
+    worker->bytes_held =
+        leat_metrics_gauge(metrics, "leat_held_bytes", "Bytes of records held in memory.", own, 1);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         register_shard(worker, shard, labels(&buf, worker, worker->config.shards[shard].name));
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
@@ -126,9 +156,10 @@ typedef struct shard_sum {
     int64_t paused;
 } shard_sum;
 
-/* A partition whose shard is down holds nothing, but its oldest record goes on ageing: it is the one seen last, or, when
- * none was, at least as old as the lag itself. */
-static int64_t behind_since(leat_worker *worker, uint32_t partition, const leat_engine_partition_view *view, bool behind)
+/* A partition whose shard is down holds nothing, but its oldest record goes on ageing: it is the
+ * one seen last, or, when none was, at least as old as the lag itself. */
+static int64_t behind_since(leat_worker *worker, uint32_t partition,
+                            const leat_engine_partition_view *view, bool behind)
 {
     int64_t *since = &worker->behind_since_ms[partition];
     if (!behind)
@@ -140,7 +171,8 @@ static int64_t behind_since(leat_worker *worker, uint32_t partition, const leat_
     return *since;
 }
 
-static void add_partition(leat_worker *worker, uint32_t partition, const leat_engine_partition_view *view, shard_sum *sum)
+static void add_partition(leat_worker *worker, uint32_t partition,
+                          const leat_engine_partition_view *view, shard_sum *sum)
 {
     sum->known = true;
     sum->stalled += view->stalled;
@@ -163,7 +195,8 @@ static void show_shards(leat_worker *worker, const shard_sum *sums)
         leat_gauge_set(state->stalled, sums[shard].stalled);
         leat_engine_flight_view flight;
         leat_engine_flight(worker->engine, shard, &flight);
-        int64_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed), idle = usable - (int64_t)flight.jobs;
+        int64_t usable = atomic_load_explicit(&state->usable, memory_order_relaxed),
+                idle = usable - (int64_t)flight.jobs;
         leat_gauge_set(state->paused, sums[shard].paused);
         leat_gauge_set(state->connections, usable);
         leat_gauge_set(state->connections_busy, flight.jobs);
@@ -201,15 +234,18 @@ void leat_worker_metrics_show(leat_worker *worker)
         stopped += view.state == LEAT_ENGINE_STOPPED;
         bytes += (int64_t)view.bytes;
         leat_gauge_set(worker->stalled_ms[partition],
-                       view.stalled > 0 ? (leat_worker_now_us(worker) - view.stalled_us) / 1000 : INT64_MIN);
+                       view.stalled > 0 ? (leat_worker_now_us(worker) - view.stalled_us) / 1000
+                                        : INT64_MIN);
         if (view.state != LEAT_ENGINE_UNASSIGNED)
             add_partition(worker, partition, &view, &sums[worker->shard_of[partition]]);
         else
             worker->behind_since_ms[partition] = 0;
     }
     leat_gauge_set(worker->partitions_held, held);
-    /* The group takes the partitions of a topic that is gone away: nobody holds them, and nobody reads them. */
-    leat_gauge_set(worker->partitions_stopped, topic_gone ? (int64_t)worker->partition_count : stopped);
+    /* The group takes the partitions of a topic that is gone away: nobody holds them, and nobody
+     * reads them. */
+    leat_gauge_set(worker->partitions_stopped,
+                   topic_gone ? (int64_t)worker->partition_count : stopped);
     leat_gauge_set(worker->bytes_held, bytes);
     const leat_engine_counters *count = leat_engine_count(worker->engine);
     leat_gauge_set(worker->tables_stopped, (int64_t)count->tables_stopped);

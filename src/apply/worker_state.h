@@ -64,17 +64,19 @@ struct leat_worker {
     leat_log_reader *reader;
     leat_items items;
     leat_worker_shard_state *shards;
-    uint32_t *shard_of; /* [partition_count] */
+    uint32_t *shard_of;    /* [partition_count] */
     int64_t *low_seen;     /* [partition_count]: at the last look */
-    int64_t *low_since_ms; /* [partition_count]: since when it has not moved though it should; 0: it need not */
+    int64_t *low_since_ms; /* [partition_count]: since when it has not moved though it should; 0: it
+                              need not */
     leat_gauge **stalled_ms; /* [partition_count] */
-    leat_rate_limit said;      /* worker_facts.c */
+    leat_rate_limit said;    /* worker_facts.c */
     struct {
-        int64_t since_us;  /* when the minute began */
+        int64_t since_us; /* when the minute began */
         uint32_t said, more;
-    } dead_letters;        /* of that minute: with a line, and without */
+    } dead_letters;            /* of that minute: with a line, and without */
     pthread_mutex_t told_lock; /* of what other threads read: each shard's `told`, and log_health */
-    int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as far as known; 0: none */
+    int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as
+                                 far as known; 0: none */
 
     leat_engine_metric engine_metrics[ENGINE_METRICS_MAX];
     uint32_t engine_metric_count;
@@ -97,8 +99,9 @@ struct leat_worker {
     void *on_exit_context;
 };
 
-/* The engine's clock, and that of all time limits here: leat_mono_us without the time in which the loop stood still. So nothing
- * is held against a record, a shard or the group that only this process has missed. */
+/* The engine's clock, and that of all time limits here: leat_mono_us without the time in which the
+ * loop stood still. So nothing is held against a record, a shard or the group that only this
+ * process has missed. */
 static inline int64_t leat_worker_now_us(leat_worker *worker)
 {
     return leat_standstill_now_us(&worker->standstill);
@@ -119,11 +122,12 @@ enum { LEAT_RECORD_WORDS_SIZE = 512 };
 
 /* worker_facts.c: takes stock of what stands still, and says it. */
 void leat_worker_account(leat_worker *worker);
-/* Says that the record of the effect is a dead letter; so many in a minute, then how many more there were. */
+/* Says that the record of the effect is a dead letter; so many in a minute, then how many more
+ * there were. */
 void leat_worker_say_dead(leat_worker *worker, const leat_engine_effect *effect);
 /* "table=t key="1/2" tenant=1" of a record of this table; returns `ret`. `item` may be NULL. */
-const char *leat_worker_record_words(const leat_worker *worker, uint32_t table, const leat_item *item,
-                                     char ret[LEAT_RECORD_WORDS_SIZE]);
+const char *leat_worker_record_words(const leat_worker *worker, uint32_t table,
+                                     const leat_item *item, char ret[LEAT_RECORD_WORDS_SIZE]);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

@@ -1,7 +1,8 @@
 /*
  * base.h - the small things every other part stands on: slices, errors, assertions, time.
  *
- * Includes point one way: base <- engine, record, config, ops, http <- log, sink <- edge, apply <- daemon <- cli.
+ * Includes point one way: base <- engine, record, config, ops, http <- log, sink <- edge, apply <-
+ * daemon <- cli.
  */
 #ifndef LEAT_BASE_H
 #define LEAT_BASE_H
@@ -10,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEAT_MUST_CHECK __attribute__((warn_unused_result))
+#define LEAT_MUST_CHECK                 __attribute__((warn_unused_result))
 #define LEAT_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 
 /* Bytes that somebody else owns; not NUL-terminated. */
@@ -32,16 +33,17 @@ typedef struct leat_error {
     char text[1024];
 } leat_error;
 
-/* Writes the message (cut at the size of `text`) and returns -1, so that `return leat_fail(...)` reads well.
- * `error` may be NULL. */
+/* Writes the message (cut at the size of `text`) and returns -1, so that `return leat_fail(...)`
+ * reads well. `error` may be NULL. */
 int leat_fail(leat_error *error, const char *format, ...) LEAT_PRINTF(2, 3);
 
 /* Puts "words: " before the message that is there and returns -1. */
 int leat_fail_prefix(leat_error *error, const char *format, ...) LEAT_PRINTF(2, 3);
 
-/* Stays on in release builds: a broken invariant stops the process rather than harm data. The process may die at any
- * moment without loss, so this is always safe. */
-#define LEAT_ASSERT(condition) ((condition) ? (void)0 : leat_assert_failed(#condition, __FILE__, __LINE__))
+/* Stays on in release builds: a broken invariant stops the process rather than harm data. The
+ * process may die at any moment without loss, so this is always safe. */
+#define LEAT_ASSERT(condition)                                                                     \
+    ((condition) ? (void)0 : leat_assert_failed(#condition, __FILE__, __LINE__))
 _Noreturn void leat_assert_failed(const char *condition, const char *file, int line);
 
 /* Monotonic clock, microseconds. The engine never calls it: time comes with the event. */
@@ -49,12 +51,14 @@ int64_t leat_mono_us(void);
 /* Wall clock, milliseconds since 1970: the unit of a record's accept time. */
 int64_t leat_wall_ms(void);
 
-/* Zeroed memory, or the process ends with a message: for start-up, where there is nothing to give back yet. */
+/* Zeroed memory, or the process ends with a message: for start-up, where there is nothing to give
+ * back yet. */
 void *leat_must_calloc(size_t count, size_t size);
 /* NULL (leat_buf_cstr of a buffer for which memory was out) ends the process too. */
 char *leat_must_strdup(const char *text);
 
-/* xxHash's XXH3, 64 bits, seed 0: the hash named "xxh3-64" in leat.sources. Places records, so it never changes. */
+/* xxHash's XXH3, 64 bits, seed 0: the hash named "xxh3-64" in leat.sources. Places records, so it
+ * never changes. */
 uint64_t leat_hash(leat_slice bytes);
 
 /* A seeded generator (splitmix64): jitter, load generation. Not for secrets. */

@@ -1,6 +1,6 @@
 /*
- * buf.h - a growing byte buffer. An allocation that fails marks the buffer as failed and later appends do nothing, so
- * a builder checks once, at its end. Not thread-safe; one owner.
+ * buf.h - a growing byte buffer. An allocation that fails marks the buffer as failed and later
+ * appends do nothing, so a builder checks once, at its end. Not thread-safe; one owner.
  */
 #ifndef LEAT_BASE_BUF_H
 #define LEAT_BASE_BUF_H
@@ -17,7 +17,8 @@ typedef struct leat_buf {
 void leat_buf_free(leat_buf *buf);
 /* Empties the buffer, keeps its memory. */
 void leat_buf_clear(leat_buf *buf);
-/* Room for `size` more bytes, as a pointer to write at; the caller adds to buf->size. NULL when memory is out. */
+/* Room for `size` more bytes, as a pointer to write at; the caller adds to buf->size. NULL when
+ * memory is out. */
 char *leat_buf_reserve(leat_buf *buf, size_t size);
 void leat_buf_append(leat_buf *buf, const void *data, size_t size);
 void leat_buf_slice(leat_buf *buf, leat_slice slice);

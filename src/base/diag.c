@@ -44,7 +44,8 @@ static size_t start_line(char *line, leat_level level)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     size_t used = strftime(line, LINE_MAX_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
-    int more = snprintf(line + used, LINE_MAX_BYTES - used, ".%03ldZ %s ", now.tv_nsec / 1000000, level_names[level]);
+    int more = snprintf(line + used, LINE_MAX_BYTES - used, ".%03ldZ %s ", now.tv_nsec / 1000000,
+                        level_names[level]);
     return used + (more > 0 ? (size_t)more : 0);
 }
 
@@ -60,7 +61,8 @@ static void write_line(char line[LINE_MAX_BYTES], size_t wanted)
 /* Lines that standard error had no room for, and that nobody has been told of. */
 static atomic_uint lost_lines;
 
-/* Whoever reads it may have stopped, and a loop must not wait for that: once it had no room, it is only asked. */
+/* Whoever reads it may have stopped, and a loop must not wait for that: once it had no room, it is
+ * only asked. */
 static bool has_room(void)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -74,7 +76,8 @@ static void tell_lost_lines(void)
     if (lost == 0 || !has_room() || !atomic_compare_exchange_strong(&lost_lines, &lost, 0))
         return;
     size_t used = start_line(line, LEAT_WARN);
-    int more = snprintf(line + used, sizeof line - used, "%u lines are lost: nobody read standard error", lost);
+    int more = snprintf(line + used, sizeof line - used,
+                        "%u lines are lost: nobody read standard error", lost);
     write_line(line, used + (more > 0 ? (size_t)more : 0));
 }
 

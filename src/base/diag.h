@@ -1,7 +1,8 @@
 /*
- * diag.h - what the process says to its operator: one line an event on standard error, key=value, made harmless by line.h.
- * Any thread may call; a line is written by one write(2). Where nobody reads standard error any more, lines are lost rather than
- * waited for, and counted. Never give it a secret: DSNs are named, not shown.
+ * diag.h - what the process says to its operator: one line an event on standard error, key=value,
+ * made harmless by line.h. Any thread may call; a line is written by one write(2). Where nobody
+ * reads standard error any more, lines are lost rather than waited for, and counted. Never give it
+ * a secret: DSNs are named, not shown.
  */
 #ifndef LEAT_BASE_DIAG_H
 #define LEAT_BASE_DIAG_H
@@ -18,8 +19,8 @@ void leat_diag(leat_level level, const char *format, ...) LEAT_PRINTF(2, 3);
 void leat_complain(const char *format, ...) LEAT_PRINTF(1, 2);
 
 #define leat_debug(...) leat_diag(LEAT_DEBUG, __VA_ARGS__)
-#define leat_info(...) leat_diag(LEAT_INFO, __VA_ARGS__)
-#define leat_warn(...) leat_diag(LEAT_WARN, __VA_ARGS__)
-#define leat_err(...) leat_diag(LEAT_ERROR, __VA_ARGS__)
+#define leat_info(...)  leat_diag(LEAT_INFO, __VA_ARGS__)
+#define leat_warn(...)  leat_diag(LEAT_WARN, __VA_ARGS__)
+#define leat_err(...)   leat_diag(LEAT_ERROR, __VA_ARGS__)
 
 #endif

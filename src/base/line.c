@@ -12,11 +12,12 @@ static bool ends_a_line(uint32_t code)
 /* Unicode's Bidi_Control. */
 static bool turns_text(uint32_t code)
 {
-    return code == 0x061c || code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) ||
-           (code >= 0x2066 && code <= 0x2069);
+    return code == 0x061c || code == 0x200e || code == 0x200f ||
+           (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
-/* Does the text end within a character? Some first bytes take only low second ones, some only high ones. */
+/* Does the text end within a character? Some first bytes take only low second ones, some only high
+ * ones. */
 static bool is_cut(const char *at, size_t left)
 {
     static const char seconds[] = {'\x80', '\xa0'};

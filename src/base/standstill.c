@@ -9,9 +9,10 @@ static void say(leat_standstill *s, int64_t now_us, int64_t beyond_us)
     if (beyond_us < WARN_FROM_US || now_us - s->warned_us < WARN_EVERY_US)
         return;
     s->warned_us = now_us;
-    leat_warn("the loop of %s stood still for %.1f s: the process was stopped or had no processor, or a call took that long. "
-              "It counts for no time limit",
-              s->name, (double)beyond_us / 1e6);
+    leat_warn(
+        "the loop of %s stood still for %.1f s: the process was stopped or had no processor, or a call took that long. "
+        "It counts for no time limit",
+        s->name, (double)beyond_us / 1e6);
 }
 
 static int64_t counted_of(const leat_standstill *s, int64_t now_us)
@@ -54,7 +55,10 @@ static void on_after_poll(uv_check_t *check)
 void leat_standstill_watch(leat_standstill *s, uv_loop_t *loop, const char *name)
 {
     int64_t now_us = leat_mono_us();
-    *s = (leat_standstill){.name = name, .counted_us = now_us, .phase_us = now_us, .budget_us = INT64_MAX,
+    *s = (leat_standstill){.name = name,
+                           .counted_us = now_us,
+                           .phase_us = now_us,
+                           .budget_us = INT64_MAX,
                            .warned_us = now_us - WARN_EVERY_US};
     uv_prepare_init(loop, &s->before_poll);
     uv_check_init(loop, &s->after_poll);

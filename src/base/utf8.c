@@ -13,7 +13,8 @@ size_t leat_utf8_size(const char *text, size_t left)
     if (at[0] < 0x80)
         return 1;
     size_t i = 0;
-    while (i < sizeof forms / sizeof *forms && (at[0] < forms[i].first_low || at[0] > forms[i].first_high))
+    while (i < sizeof forms / sizeof *forms &&
+           (at[0] < forms[i].first_low || at[0] > forms[i].first_high))
         i++;
     if (i == sizeof forms / sizeof *forms || forms[i].size > left)
         return 0;

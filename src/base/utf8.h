@@ -4,9 +4,11 @@
 
 #include "base/buf.h"
 
-/* Bytes of the character that starts here, 0 when it is not UTF-8 (overlong, a surrogate, past U+10FFFF, cut). */
+/* Bytes of the character that starts here, 0 when it is not UTF-8 (overlong, a surrogate, past
+ * U+10FFFF, cut). */
 size_t leat_utf8_size(const char *at, size_t left);
-/* The code point of the character that starts here and has `size` bytes (of leat_utf8_size, not 0). */
+/* The code point of the character that starts here and has `size` bytes (of leat_utf8_size, not
+ * 0). */
 uint32_t leat_utf8_point(const char *at, size_t size);
 /* Valid UTF-8 without U+0000: what PostgreSQL takes as text. */
 bool leat_utf8_is_text(leat_slice bytes);

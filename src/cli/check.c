@@ -1,4 +1,5 @@
-/* leat check: what would go wrong, found before it does. Nothing is changed in the log or a shard. */
+/* leat check: what would go wrong, found before it does. Nothing is changed in the log or a
+ * shard. */
 #include "cli/check.h"
 
 #include <inttypes.h>
@@ -31,7 +32,8 @@ typedef struct examination {
     bool answers[LEAT_SHARDS_MAX];
     bool takes_writes[LEAT_SHARDS_MAX];
     leat_shard_self selves[LEAT_SHARDS_MAX];    /* of those that were looked at so far */
-    leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables: assembly.versions */
+    leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer; their tables:
+                                                   assembly.versions */
     leat_finding *findings;
     uint32_t count;
 } examination;
@@ -77,8 +79,8 @@ static void check_configuration(examination *about, uint32_t shard, leat_finding
 {
     (void)shard;
     const leat_config *config = &about->assembly.config;
-    find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " shards, %" PRIu32 " routes", config->file, config->shard_count,
-         config->route_count);
+    find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " shards, %" PRIu32 " routes", config->file,
+         config->shard_count, config->route_count);
 }
 
 static void check_brokers(examination *about, uint32_t shard, leat_finding *ret)
@@ -108,13 +110,18 @@ static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
     else if (!about->has_topic)
         find(ret, LEAT_CHECK_FAILED, "topic %s does not exist", config->kafka_topic);
     else if (config->kafka_partitions && (uint32_t)config->kafka_partitions != partitions)
-        find(ret, LEAT_CHECK_FAILED, "topic %s has %" PRIu32 " partitions, log.kafka.partitions is %" PRId64,
+        find(ret, LEAT_CHECK_FAILED,
+             "topic %s has %" PRIu32 " partitions, log.kafka.partitions is %" PRId64,
              config->kafka_topic, partitions, config->kafka_partitions);
     else if (partitions < about->assembly.found_partitions)
-        find(ret, LEAT_CHECK_WARNING, "topic %s has %" PRIu32 " partitions, it was set up with %" PRIu32 ": the others are neither "
-             "written to nor read", config->kafka_topic, about->assembly.found_partitions, partitions);
+        find(ret, LEAT_CHECK_WARNING,
+             "topic %s has %" PRIu32 " partitions, it was set up with %" PRIu32
+             ": the others are neither "
+             "written to nor read",
+             config->kafka_topic, about->assembly.found_partitions, partitions);
     else if (partitions < config->shard_count)
-        find(ret, LEAT_CHECK_FAILED, "topic %s has too few partitions, %" PRIu32 ", for %" PRIu32 " shards",
+        find(ret, LEAT_CHECK_FAILED,
+             "topic %s has too few partitions, %" PRIu32 ", for %" PRIu32 " shards",
              config->kafka_topic, partitions, config->shard_count);
     else
         find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", config->kafka_topic, partitions);
@@ -132,18 +139,23 @@ static void check_local_log(examination *about, uint32_t shard, leat_finding *re
     else if (answer != 0 || leat_assembly_refuse_partitions(assembly, &error) != 0)
         find_error(ret, &error);
     else
-        find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", assembly->log.file, assembly->identity.partition_count);
+        find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", assembly->log.file,
+             assembly->identity.partition_count);
 }
 
-/* Reads a setting of the topic; false: `ret` says that it cannot be read. leat starts without having seen it, and warns. */
-static bool read_setting(examination *about, const char *name, char *value, size_t size, leat_finding *ret)
+/* Reads a setting of the topic; false: `ret` says that it cannot be read. leat starts without
+ * having seen it, and warns. */
+static bool read_setting(examination *about, const char *name, char *value, size_t size,
+                         leat_finding *ret)
 {
     leat_error error = {0};
-    if (leat_log_topic_setting(&about->assembly.log, name, BROKER_TIMEOUT_MS, value, size, &error) == 0)
+    if (leat_log_topic_setting(&about->assembly.log, name, BROKER_TIMEOUT_MS, value, size,
+                               &error) == 0)
         return true;
     find(ret, LEAT_CHECK_WARNING, "it is not known: %s", error.text);
-    ret->remedy = "let leat read the topic's settings (DESCRIBE_CONFIGS on the topic), or look yourself: kafka-configs.sh --describe "
-                  "--entity-type topics --entity-name TOPIC --all";
+    ret->remedy =
+        "let leat read the topic's settings (DESCRIBE_CONFIGS on the topic), or look yourself: kafka-configs.sh --describe "
+        "--entity-type topics --entity-name TOPIC --all";
     return false;
 }
 
@@ -152,7 +164,8 @@ static void check_compaction(examination *about, uint32_t shard, leat_finding *r
     (void)shard;
     char value[128];
     if (read_setting(about, "cleanup.policy", value, sizeof value, ret))
-        find(ret, strstr(value, "compact") ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "cleanup.policy is %s", value);
+        find(ret, strstr(value, "compact") ? LEAT_CHECK_FAILED : LEAT_CHECK_OK,
+             "cleanup.policy is %s", value);
 }
 
 static void check_timestamps(examination *about, uint32_t shard, leat_finding *ret)
@@ -169,8 +182,8 @@ static void check_replicas(examination *about, uint32_t shard, leat_finding *ret
     (void)shard;
     char value[32];
     if (read_setting(about, "min.insync.replicas", value, sizeof value, ret))
-        find(ret, strtoll(value, NULL, 10) <= 1 ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "min.insync.replicas is %s",
-             value);
+        find(ret, strtoll(value, NULL, 10) <= 1 ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+             "min.insync.replicas is %s", value);
 }
 
 static void check_message_size(examination *about, uint32_t shard, leat_finding *ret)
@@ -223,8 +236,9 @@ static void check_writable(examination *about, uint32_t shard, leat_finding *ret
     const leat_shard_server *server = &about->servers[shard];
     about->takes_writes[shard] = !server->read_only;
     find(ret, server->read_only ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "%s",
-         !server->read_only ? "it takes writes" : server->is_standby ? "it is a standby, and no primary answers"
-                                                                     : "it is read-only");
+         !server->read_only   ? "it takes writes"
+         : server->is_standby ? "it is a standby, and no primary answers"
+                              : "it is read-only");
 }
 
 static void check_fsync(examination *about, uint32_t shard, leat_finding *ret)
@@ -244,7 +258,8 @@ static void check_synchronous_commit(examination *about, uint32_t shard, leat_fi
 static void check_triggers(examination *about, uint32_t shard, leat_finding *ret)
 {
     const leat_shard_server *server = &about->servers[shard];
-    find(ret, server->is_replica ? LEAT_CHECK_WARNING : LEAT_CHECK_OK, "session_replication_role is %s for role %s",
+    find(ret, server->is_replica ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+         "session_replication_role is %s for role %s",
          server->is_replica ? "replica" : "not replica", server->role);
 }
 
@@ -259,7 +274,8 @@ static void check_time_limits(examination *about, uint32_t shard, leat_finding *
 
 static void check_connections(examination *about, uint32_t shard, leat_finding *ret)
 {
-    int64_t wanted = shard_of(about, shard)->connections + OTHER_CONNECTIONS, allowed = about->servers[shard].connections_max;
+    int64_t wanted = shard_of(about, shard)->connections + OTHER_CONNECTIONS,
+            allowed = about->servers[shard].connections_max;
     find(ret, wanted > allowed ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
          "a process of leat wants up to %" PRId64 " connections, role %s may have %" PRId64, wanted,
          about->servers[shard].role, allowed);
@@ -267,7 +283,8 @@ static void check_connections(examination *about, uint32_t shard, leat_finding *
 
 /* ---- what leat keeps in a shard, and the tables ---- */
 
-static int compare_source(examination *about, const leat_source *stored, const leat_layout *layout, leat_error *error)
+static int compare_source(examination *about, const leat_source *stored, const leat_layout *layout,
+                          leat_error *error)
 {
     leat_source running;
     leat_layout even;
@@ -283,8 +300,10 @@ static void check_own(examination *about, uint32_t shard, leat_finding *ret)
     const char *names[LEAT_SHARDS_MAX];
     const leat_assembly *assembly = &about->assembly;
     leat_assembly_shard_names(assembly, names);
-    if (leat_shard_read_self(address_of(about, shard), assembly->log.topic, &about->selves[shard], &error) != 0 ||
-        leat_shard_check_self(names, about->selves, assembly->config.shard_count, shard, &error) != 0)
+    if (leat_shard_read_self(address_of(about, shard), assembly->log.topic, &about->selves[shard],
+                             &error) != 0 ||
+        leat_shard_check_self(names, about->selves, assembly->config.shard_count, shard, &error) !=
+            0)
         find_error(ret, &error);
     else
         find(ret, LEAT_CHECK_OK, "%s%s", about->selves[shard].where,
@@ -302,11 +321,13 @@ static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
         find(ret, LEAT_CHECK_OK, "nothing of the log yet: `leat run` sets it up");
     else if (found == 1)
         find(ret, LEAT_CHECK_FAILED, "it knows nothing of topic %s", topic);
-    else if (found != 0 || (about->has_topic && compare_source(about, &stored, &layout, &error) != 0))
+    else if (found != 0 ||
+             (about->has_topic && compare_source(about, &stored, &layout, &error) != 0))
         find_error(ret, &error);
     else
-        find(ret, LEAT_CHECK_OK, "%s", about->has_topic ? "as the configuration and the log want it"
-                                                         : "there; not compared with the log, which is not known");
+        find(ret, LEAT_CHECK_OK, "%s",
+             about->has_topic ? "as the configuration and the log want it"
+                              : "there; not compared with the log, which is not known");
 }
 
 static void check_tables(examination *about, uint32_t shard, leat_finding *ret)
@@ -331,8 +352,9 @@ static void check_alike(examination *about, uint32_t shard, leat_finding *ret)
         first++;
     const leat_schema_version *model = about->assembly.versions[first];
     const char *name = shard_of(about, first)->name;
-    if (leat_assembly_compare_tables(&about->assembly, shard_of(about, shard)->name, about->assembly.versions[shard]->tables, name,
-                                    model->tables, model->table_count, &error) != 0)
+    if (leat_assembly_compare_tables(&about->assembly, shard_of(about, shard)->name,
+                                     about->assembly.versions[shard]->tables, name, model->tables,
+                                     model->table_count, &error) != 0)
         find_error(ret, &error);
     else
         find(ret, LEAT_CHECK_OK, "as in shard %s%s", name, first == shard ? ", itself" : "");
@@ -344,8 +366,8 @@ static void check_privileges(examination *about, uint32_t shard, leat_finding *r
     leat_buf missing = {0}, grants = {0};
     const leat_schema_version *version = about->assembly.versions[shard];
     const char *role = about->servers[shard].role;
-    if (leat_shard_missing_privileges(address_of(about, shard), version->tables, version->table_count, &missing,
-                                      &grants, &error) != 0) {
+    if (leat_shard_missing_privileges(address_of(about, shard), version->tables,
+                                      version->table_count, &missing, &grants, &error) != 0) {
         find_error(ret, &error);
     } else if (missing.size > 0) {
         find(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));
@@ -384,20 +406,23 @@ static const check checks[] = {
      "set retention.ms to more than the longest outage you want to survive; a week (604800000) is usual"},
     {"built-in log", LOCAL_LOG, NOTHING, check_local_log, "without its log leat does not start",
      "see log.local.path and who may write there; its number of partitions never changes"},
-    {"connection", ANY_SHARD, NOTHING, check_answer, "while a shard does not answer its writes wait in the log",
+    {"connection", ANY_SHARD, NOTHING, check_answer,
+     "while a shard does not answer its writes wait in the log",
      "start the database; see the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later. Of a SQLite "
      "file: make it, with your tables"},
     {"read-only", ANY_SHARD, SHARD, check_writable, "nothing can be applied, as on a standby",
      "let the dsn lead to the primary (it may name several hosts, leat takes the primary), or unset default_transaction_read_only; of a SQLite "
      "file and its directory: let leat's user write"},
-    {"fsync", POSTGRES, SHARD, check_fsync, "a power failure can corrupt the database, rows and progress alike",
+    {"fsync", POSTGRES, SHARD, check_fsync,
+     "a power failure can corrupt the database, rows and progress alike",
      "fsync = on in postgresql.conf, and reload"},
     {"synchronous_commit", POSTGRES, SHARD, check_synchronous_commit,
      "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log "
      "still has, and until then readers miss rows they have seen",
      "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
     {"triggers", POSTGRES, SHARD, check_triggers,
-     "triggers and foreign keys are not fired by leat's writes", "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role"},
+     "triggers and foreign keys are not fired by leat's writes",
+     "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role"},
     {"time limits", POSTGRES, SHARD, check_time_limits,
      "the server ends a batch that takes longer, which is repeated in smaller parts; transaction_timeout and idle_session_timeout end the "
      "session too, which is made anew each time",
@@ -409,26 +434,37 @@ static const check checks[] = {
     {"own database", ANY_SHARD, PRIMARY, check_own,
      "a partition belongs to one shard's database for good: in another one its progress is not known",
      "correct where the shards lead to; nothing has to be changed in a database"},
-    {"schema leat", ANY_SHARD, PRIMARY, check_schema, "progress is kept there; offsets of another log or layout mean nothing",
+    {"schema leat", ANY_SHARD, PRIMARY, check_schema,
+     "progress is kept there; offsets of another log or layout mean nothing",
      "run `leat init`, as the owner of the schema; where it refuses, it says what contradicts what"},
-    {"tables", ANY_SHARD, PRIMARY, check_tables, "a route that does not fit its table cannot be served",
+    {"tables", ANY_SHARD, PRIMARY, check_tables,
+     "a route that does not fit its table cannot be served",
      "create or alter the table, or correct the route"},
-    {"tables alike", ANY_SHARD, TABLES, check_alike, "the edge accepts a write that one of the shards cannot take",
+    {"tables alike", ANY_SHARD, TABLES, check_alike,
+     "the edge accepts a write that one of the shards cannot take",
      "run the same migrations in every shard"},
-    {"privileges", POSTGRES, TABLES, check_privileges, "writes that need them wait until they are granted",
+    {"privileges", POSTGRES, TABLES, check_privileges,
+     "writes that need them wait until they are granted",
      "GRANT them to the role, as docs/operations.md lists them"},
 };
 
 static const char *unmet(const examination *about, check_need need, uint32_t shard)
 {
     switch (need) {
-    case BROKERS: return about->has_brokers ? NULL : "Kafka does not answer";
-    case TOPIC: return about->has_topic ? NULL : "the topic is not known";
-    case SHARD: return about->answers[shard] ? NULL : "the shard does not answer";
+    case BROKERS:
+        return about->has_brokers ? NULL : "Kafka does not answer";
+    case TOPIC:
+        return about->has_topic ? NULL : "the topic is not known";
+    case SHARD:
+        return about->answers[shard] ? NULL : "the shard does not answer";
     case PRIMARY:
-        return !about->answers[shard] ? "the shard does not answer" : about->takes_writes[shard] ? NULL : "it is read-only";
-    case TABLES: return about->assembly.versions[shard] ? NULL : "the tables are not known";
-    default: return NULL;
+        return !about->answers[shard]       ? "the shard does not answer"
+               : about->takes_writes[shard] ? NULL
+                                            : "it is read-only";
+    case TABLES:
+        return about->assembly.versions[shard] ? NULL : "the tables are not known";
+    default:
+        return NULL;
     }
 }
 
@@ -440,10 +476,14 @@ static bool is_of_shard(const check *from)
 static bool is_configured(const examination *about, const check *from, uint32_t shard)
 {
     switch (from->subject) {
-    case KAFKA: return !about->assembly.log.file;
-    case LOCAL_LOG: return about->assembly.log.file != NULL;
-    case POSTGRES: return shard_of(about, shard)->dsn != NULL;
-    default: return true;
+    case KAFKA:
+        return !about->assembly.log.file;
+    case LOCAL_LOG:
+        return about->assembly.log.file != NULL;
+    case POSTGRES:
+        return shard_of(about, shard)->dsn != NULL;
+    default:
+        return true;
     }
 }
 
@@ -487,7 +527,8 @@ int leat_command_check(const leat_options *options)
         leat_complain("leat check: %s", error.text);
     } else {
         run_checks(about);
-        (options->json ? leat_findings_print_json : leat_findings_print_text)(stdout, about->findings, about->count);
+        (options->json ? leat_findings_print_json
+                       : leat_findings_print_text)(stdout, about->findings, about->count);
         bool failed = leat_findings_count(about->findings, about->count, LEAT_CHECK_FAILED) > 0;
         code = failed ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
     }

@@ -17,7 +17,8 @@ static const char *remedy_of(const leat_finding *finding)
     return finding->exact ? finding->exact : finding->remedy;
 }
 
-uint32_t leat_findings_count(const leat_finding *findings, uint32_t count, leat_check_verdict verdict)
+uint32_t leat_findings_count(const leat_finding *findings, uint32_t count,
+                             leat_check_verdict verdict)
 {
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -45,7 +46,8 @@ void leat_findings_print_text(FILE *out, const leat_finding *findings, uint32_t 
 {
     for (uint32_t i = 0; i < count; i++)
         print_finding(out, &findings[i]);
-    fprintf(out, "\n%" PRIu32 " failed, %" PRIu32 " warnings, %" PRIu32 " skipped, %" PRIu32 " ok\n",
+    fprintf(out,
+            "\n%" PRIu32 " failed, %" PRIu32 " warnings, %" PRIu32 " skipped, %" PRIu32 " ok\n",
             leat_findings_count(findings, count, LEAT_CHECK_FAILED),
             leat_findings_count(findings, count, LEAT_CHECK_WARNING),
             leat_findings_count(findings, count, LEAT_CHECK_SKIPPED),

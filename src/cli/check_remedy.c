@@ -1,27 +1,35 @@
-/* What to do about just this, by the words of the server or of leat. Servers that speak another language get the general remedy. */
+/* What to do about just this, by the words of the server or of leat. Servers that speak another
+ * language get the general remedy. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "cli/check.h"
 
-/* A @ stands for the last name in quotes in the message (libpq's own, of the host, comes first), a # for the role. */
+/* A @ stands for the last name in quotes in the message (libpq's own, of the host, comes first), a
+ * # for the role. */
 static const struct {
     const char *check;
     const char *words;
     const char *remedy;
 } remedies[] = {
-    {"connection", "role \"*\" does not exist", "CREATE ROLE \"@\" LOGIN; or correct the user in the shard's dsn"},
+    {"connection", "role \"*\" does not exist",
+     "CREATE ROLE \"@\" LOGIN; or correct the user in the shard's dsn"},
     {"connection", "role \"*\" is not permitted to log in", "ALTER ROLE \"@\" LOGIN;"},
-    {"connection", "too many connections for role", "ALTER ROLE \"@\" CONNECTION LIMIT -1; or lower shards[].connections of all processes"},
+    {"connection", "too many connections for role",
+     "ALTER ROLE \"@\" CONNECTION LIMIT -1; or lower shards[].connections of all processes"},
     {"connection", "too many connections for database",
      "ALTER DATABASE \"@\" CONNECTION LIMIT -1; or lower shards[].connections of all processes"},
     {"connection", "password authentication failed",
      "correct the password of role \"@\" in the shard's dsn, or the variable of the environment that it takes it from"},
-    {"connection", "no password supplied", "give the shard's dsn a password, or PGPASSFILE a line for it"},
-    {"connection", "no pg_hba.conf entry", "add a line for this host, role, database and encryption to pg_hba.conf, and reload"},
-    {"connection", "database \"*\" does not exist", "CREATE DATABASE \"@\"; with your tables in it, or correct dbname in the shard's dsn"},
-    {"connection", "permission denied for database", "GRANT CONNECT ON DATABASE \"@\" TO the role in the shard's dsn;"},
+    {"connection", "no password supplied",
+     "give the shard's dsn a password, or PGPASSFILE a line for it"},
+    {"connection", "no pg_hba.conf entry",
+     "add a line for this host, role, database and encryption to pg_hba.conf, and reload"},
+    {"connection", "database \"*\" does not exist",
+     "CREATE DATABASE \"@\"; with your tables in it, or correct dbname in the shard's dsn"},
+    {"connection", "permission denied for database",
+     "GRANT CONNECT ON DATABASE \"@\" TO the role in the shard's dsn;"},
     {"schema leat", "permission denied for schema leat",
      "GRANT USAGE ON SCHEMA leat TO \"#\";\nGRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA leat TO \"#\";"},
     {"schema leat", "permission denied for table",
@@ -52,7 +60,8 @@ static bool has_words(const char *what, const char *words)
 static leat_slice quoted_in(const char *what, leat_slice otherwise)
 {
     leat_slice last = otherwise;
-    for (const char *begin = strchr(what, '"'), *end; begin && (end = strchr(begin + 1, '"')); begin = strchr(end + 1, '"'))
+    for (const char *begin = strchr(what, '"'), *end; begin && (end = strchr(begin + 1, '"'));
+         begin = strchr(end + 1, '"'))
         last = (leat_slice){begin + 1, (size_t)(end - begin) - 1};
     return last;
 }

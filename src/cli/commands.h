@@ -7,7 +7,8 @@
 /* Exit codes: the same for every command. */
 enum { LEAT_EXIT_OK = 0, LEAT_EXIT_FAILED = 1, LEAT_EXIT_USAGE = 2, LEAT_EXIT_CHECK = 3 };
 
-/* What stood on the command line. A command sees only options that it takes; those not given are NULL, 0, false. */
+/* What stood on the command line. A command sees only options that it takes; those not given are
+ * NULL, 0, false. */
 typedef struct leat_options {
     const char *config_file; /* has a default */
     const char *shard;
@@ -20,9 +21,9 @@ typedef struct leat_options {
 } leat_options;
 
 typedef struct leat_command {
-    const char *name;       /* one word, or two with a blank between */
-    const char *takes;      /* letters of its options, as in main.c's table */
-    const char *usage;      /* what stands behind the name */
+    const char *name;  /* one word, or two with a blank between */
+    const char *takes; /* letters of its options, as in main.c's table */
+    const char *usage; /* what stands behind the name */
     uint32_t operand_count;
     const char *summary;
     const char *help;

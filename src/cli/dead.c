@@ -47,7 +47,8 @@ static void put_name(leat_buf *names, const char *name)
 }
 
 /* The names of the routes asked for, as a JSON array; nothing for all. */
-static int select_routes(const leat_config *config, const leat_options *options, leat_buf *ret, leat_error *error)
+static int select_routes(const leat_config *config, const leat_options *options, leat_buf *ret,
+                         leat_error *error)
 {
     if (options->route && options->table)
         return leat_fail(error, "--table and --route exclude each other");
@@ -63,7 +64,8 @@ static int select_routes(const leat_config *config, const leat_options *options,
     return 0;
 }
 
-static int read_number(const char *name, const char *text, int64_t max, int64_t *ret, leat_error *error)
+static int read_number(const char *name, const char *text, int64_t max, int64_t *ret,
+                       leat_error *error)
 {
     char *end;
     errno = 0;
@@ -76,7 +78,8 @@ static int read_number(const char *name, const char *text, int64_t max, int64_t 
 
 static int load(const leat_options *options, leat_config *ret, leat_error *error)
 {
-    if (leat_config_load(options->config_file, ret, error) != 0 || leat_assembly_check_shards(ret, error) != 0)
+    if (leat_config_load(options->config_file, ret, error) != 0 ||
+        leat_assembly_check_shards(ret, error) != 0)
         return -1;
     if (options->shard && !is_shard(ret, options->shard))
         return leat_fail(error, "--shard: %s has no shard %s", ret->file, options->shard);
@@ -87,7 +90,8 @@ static int load(const leat_options *options, leat_config *ret, leat_error *error
 
 static int newer_first(const void *a, const void *b)
 {
-    const leat_dead_letter *x = ((const leat_dead_entry *)a)->letter, *y = ((const leat_dead_entry *)b)->letter;
+    const leat_dead_letter *x = ((const leat_dead_entry *)a)->letter,
+                           *y = ((const leat_dead_entry *)b)->letter;
     if (x->at_us != y->at_us)
         return x->at_us < y->at_us ? 1 : -1;
     if (x->partition != y->partition)
@@ -103,13 +107,14 @@ static void sort_entries(const leat_config *config, harvest *found)
     found->entries = leat_must_calloc(total + 1, sizeof *found->entries);
     for (uint32_t i = 0; i < found->shard_count; i++)
         for (uint32_t k = 0; k < found->by_shard[i].count; k++)
-            found->entries[found->count++] = (leat_dead_entry){config->shards[i].name, &found->by_shard[i].letters[k]};
+            found->entries[found->count++] =
+                (leat_dead_entry){config->shards[i].name, &found->by_shard[i].letters[k]};
     qsort(found->entries, found->count, sizeof *found->entries, newer_first);
 }
 
 /* A shard that cannot be read is said and counted; the others are read. */
-static void read_shards(const char *command, const leat_config *config, const char *only, const leat_dead_query *query,
-                        harvest *ret)
+static void read_shards(const char *command, const leat_config *config, const char *only,
+                        const leat_dead_query *query, harvest *ret)
 {
     *ret = (harvest){.shard_count = config->shard_count};
     ret->by_shard = leat_must_calloc(config->shard_count, sizeof *ret->by_shard);
@@ -118,7 +123,8 @@ static void read_shards(const char *command, const leat_config *config, const ch
         leat_error error = {0};
         if (only && strcmp(only, shard->name) != 0)
             continue;
-        if (leat_shard_dead_letters(leat_assembly_address(shard), query, &ret->by_shard[i], &error) == 0)
+        if (leat_shard_dead_letters(leat_assembly_address(shard), query, &ret->by_shard[i],
+                                    &error) == 0)
             continue;
         leat_complain("leat %s: shard %s: %s", command, shard->name, error.text);
         ret->failed++;
@@ -152,8 +158,12 @@ static int list(const leat_config *config, const leat_options *options, const ch
     harvest found;
     uint32_t limit = options->limit ? options->limit : LIMIT_DEFAULT;
     /* One more than is shown, to know whether there are more. */
-    leat_dead_query query = {.topic = leat_config_topic(config), .routes = routes, .partition = -1, .offset = -1,
-                             .limit = limit + 1, .with_bodies = options->json};
+    leat_dead_query query = {.topic = leat_config_topic(config),
+                             .routes = routes,
+                             .partition = -1,
+                             .offset = -1,
+                             .limit = limit + 1,
+                             .with_bodies = options->json};
     read_shards("dead list", config, options->shard, &query, &found);
     uint32_t shown = found.count < limit ? found.count : limit;
     for (uint32_t i = 0; options->json && i < shown; i++)
@@ -173,7 +183,8 @@ int leat_command_dead_list(const leat_options *options)
     leat_error error = {0};
     leat_buf routes = {0};
     int code = LEAT_EXIT_USAGE;
-    if (load(options, &config, &error) != 0 || select_routes(&config, options, &routes, &error) != 0)
+    if (load(options, &config, &error) != 0 ||
+        select_routes(&config, options, &routes, &error) != 0)
         leat_complain("leat dead list: %s", error.text);
     else
         code = list(&config, options, routes.size > 0 ? leat_buf_cstr(&routes) : NULL);
@@ -184,15 +195,20 @@ int leat_command_dead_list(const leat_options *options)
 
 /* ---- leat dead show ---- */
 
-static int show(const leat_config *config, const leat_options *options, int64_t partition, int64_t offset)
+static int show(const leat_config *config, const leat_options *options, int64_t partition,
+                int64_t offset)
 {
     harvest found;
-    leat_dead_query query = {.topic = leat_config_topic(config), .partition = partition, .offset = offset, .limit = 1,
+    leat_dead_query query = {.topic = leat_config_topic(config),
+                             .partition = partition,
+                             .offset = offset,
+                             .limit = 1,
                              .with_bodies = true};
     read_shards("dead show", config, options->shard, &query, &found);
     int code = found.count > 0 ? LEAT_EXIT_OK : LEAT_EXIT_FAILED;
     if (found.count == 0)
-        leat_complain("leat dead show: there is no dead letter of partition %" PRId64 ", offset %" PRId64 "%s",
+        leat_complain("leat dead show: there is no dead letter of partition %" PRId64
+                      ", offset %" PRId64 "%s",
                       partition, offset, found.failed > 0 ? " in the shards that answered" : "");
     else if (options->json)
         leat_dead_print_json(stdout, &found.entries[0]);

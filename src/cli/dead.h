@@ -15,7 +15,8 @@ typedef struct leat_dead_entry {
 void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t count);
 /* Everything of one, readable. */
 void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry);
-/* Everything of one as a JSON object on one line. What is no text is in base64, under "key_base64" and "body_base64". */
+/* Everything of one as a JSON object on one line. What is no text is in base64, under "key_base64"
+ * and "body_base64". */
 void leat_dead_print_json(FILE *out, const leat_dead_entry *entry);
 
 #endif

@@ -26,7 +26,8 @@ typedef struct table_row {
 
 static void fill_row(table_row *row, const leat_slice texts[CELL_COUNT])
 {
-    static const size_t widths[CELL_COUNT] = {30, NAME_WIDTH, 10, 20, NAME_WIDTH, KEY_WIDTH, 10, 10, MESSAGE_WIDTH};
+    static const size_t widths[CELL_COUNT] = {30,        NAME_WIDTH, 10, 20,           NAME_WIDTH,
+                                              KEY_WIDTH, 10,         10, MESSAGE_WIDTH};
     for (size_t i = 0; i < CELL_COUNT; i++)
         row->widths[i] = leat_put_printable(&row->cells[i], texts[i], widths[i], false);
 }
@@ -38,10 +39,11 @@ static void fill_entry_row(table_row *row, const leat_dead_entry *entry)
     snprintf(partition, sizeof partition, "%" PRIu32, letter->partition);
     snprintf(offset, sizeof offset, "%" PRId64, letter->offset);
     fill_row(row, (const leat_slice[CELL_COUNT]){
-                      text_or(letter->at, "-"), text_or(entry->shard, "-"), leat_slice_of(partition),
-                      leat_slice_of(offset), text_or(letter->route, "-"),
+                      text_or(letter->at, "-"), text_or(entry->shard, "-"),
+                      leat_slice_of(partition), leat_slice_of(offset), text_or(letter->route, "-"),
                       letter->key ? (leat_slice){letter->key, letter->key_size} : LEAT_SLICE("-"),
-                      text_or(letter->op, "-"), text_or(letter->sqlstate, "-"), text_or(letter->message, "")});
+                      text_or(letter->op, "-"), text_or(letter->sqlstate, "-"),
+                      text_or(letter->message, "")});
 }
 
 static void print_row(FILE *out, const table_row *row, const size_t widths[CELL_COUNT])
@@ -123,7 +125,8 @@ static void print_body(FILE *out, const leat_dead_letter *letter)
 void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry)
 {
     const leat_dead_letter *letter = entry->letter;
-    fprintf(out, "%-12s %" PRIu32 "\n%-12s %" PRId64 "\n", "partition", letter->partition, "offset", letter->offset);
+    fprintf(out, "%-12s %" PRIu32 "\n%-12s %" PRId64 "\n", "partition", letter->partition, "offset",
+            letter->offset);
     fprintf(out, "%-12s %" PRId32 "\n", "source", letter->source);
     print_text(out, "shard", entry->shard);
     print_text(out, "accepted at", letter->accepted_at);
@@ -132,7 +135,8 @@ void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry)
     print_text(out, "message", letter->message);
     print_text(out, "route", letter->route);
     print_text(out, "op", letter->op);
-    print_field(out, "key", letter->key ? (leat_slice){letter->key, letter->key_size} : LEAT_SLICE("-"));
+    print_field(out, "key",
+                letter->key ? (leat_slice){letter->key, letter->key_size} : LEAT_SLICE("-"));
     print_text(out, "headers", letter->headers);
     print_body(out, letter);
 }
@@ -152,7 +156,8 @@ static void put_base64(leat_buf *out, const char *data, size_t size)
     }
 }
 
-static void add_base64(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *data, size_t size)
+static void add_base64(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
+                       const char *data, size_t size)
 {
     leat_buf text = {0};
     put_base64(&text, data, size);
@@ -160,7 +165,8 @@ static void add_base64(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *
     leat_buf_free(&text);
 }
 
-static void add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *text)
+static void add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
+                     const char *text)
 {
     if (text)
         yyjson_mut_obj_add_strcpy(doc, object, name, text);
@@ -179,7 +185,8 @@ static void add_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead
 }
 
 /* Returns false when it is no JSON. */
-static bool add_json(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name, const char *data, size_t size)
+static bool add_json(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
+                     const char *data, size_t size)
 {
     yyjson_doc *read = read_json(data, size);
     if (!read)
@@ -208,7 +215,8 @@ static void fill_object(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_
     add_text(doc, object, "route", letter->route);
     add_key(doc, object, letter);
     add_text(doc, object, "op", letter->op);
-    if (!letter->headers || !add_json(doc, object, "headers", letter->headers, strlen(letter->headers)))
+    if (!letter->headers ||
+        !add_json(doc, object, "headers", letter->headers, strlen(letter->headers)))
         yyjson_mut_obj_add_null(doc, object, "headers");
     add_body(doc, object, letter);
     add_text(doc, object, "sqlstate", letter->sqlstate);

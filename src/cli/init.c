@@ -1,4 +1,5 @@
-/* leat init: the topic, and in every shard schema leat with source, layout and tenant slots. Idempotent. */
+/* leat init: the topic, and in every shard schema leat with source, layout and tenant slots.
+ * Idempotent. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,23 +12,24 @@
 
 enum { INIT_TIMEOUT_MS = 30000 };
 
-/* A topic that was there before may have its records carry the writers' time: one wrong clock, and retention deletes what
- * was just acknowledged. Who may not change that is told. */
+/* A topic that was there before may have its records carry the writers' time: one wrong clock, and
+ * retention deletes what was just acknowledged. Who may not change that is told. */
 static int take_brokers_time(const leat_assembly *assembly, leat_error *error)
 {
     static const char name[] = "message.timestamp.type", wanted[] = "LogAppendTime";
     char type[64];
     if (assembly->log.file)
         return 0;
-    if (leat_log_topic_setting(&assembly->log, name, INIT_TIMEOUT_MS, type, sizeof type, error) != 0)
+    if (leat_log_topic_setting(&assembly->log, name, INIT_TIMEOUT_MS, type, sizeof type, error) !=
+        0)
         return -1;
     if (strcmp(type, wanted) == 0)
         return 0;
     if (leat_log_set_topic_setting(&assembly->log, name, wanted, INIT_TIMEOUT_MS, error) == 0)
         printf("topic %s: %s was %s, is %s now\n", assembly->log.topic, name, type, wanted);
     else
-        printf("topic %s: warning: %s stays %s (%s); `leat check` says what to do\n", assembly->log.topic, name, type,
-               error->text);
+        printf("topic %s: warning: %s stays %s (%s); `leat check` says what to do\n",
+               assembly->log.topic, name, type, error->text);
     return 0;
 }
 
@@ -39,7 +41,9 @@ static int find_or_make(leat_assembly *assembly, bool *ret_made, leat_error *err
         .replication = config->kafka_replication ? (int32_t)config->kafka_replication : -1,
     };
     /* A file may be there and not be whole: making it says so. */
-    int missing = assembly->log.file ? 1 : leat_log_identify(&assembly->log, INIT_TIMEOUT_MS, &assembly->identity, error);
+    int missing = assembly->log.file ? 1
+                                     : leat_log_identify(&assembly->log, INIT_TIMEOUT_MS,
+                                                         &assembly->identity, error);
     if (missing == 0)
         leat_assembly_know_partitions(assembly);
     if (missing <= 0)
@@ -56,13 +60,16 @@ static int make_topic(leat_assembly *assembly, leat_error *error)
     bool made = false;
     if (find_or_make(assembly, &made, error) != 0)
         return -1;
-    printf("%s %s: %s, %u partitions, id %s\n", assembly->log.file ? "log" : "topic", assembly->log.topic,
-           made ? "created" : "exists", assembly->found_partitions, assembly->identity.topic_id);
+    printf("%s %s: %s, %u partitions, id %s\n", assembly->log.file ? "log" : "topic",
+           assembly->log.topic, made ? "created" : "exists", assembly->found_partitions,
+           assembly->identity.topic_id);
     if (leat_assembly_refuse_partitions(assembly, error) != 0)
         return -1;
     if (made) /* with the right settings; not every broker knows of it yet, to say so */
         return 0;
-    return leat_assembly_refuse_compaction(assembly, error) != 0 ? -1 : take_brokers_time(assembly, error);
+    return leat_assembly_refuse_compaction(assembly, error) != 0
+               ? -1
+               : take_brokers_time(assembly, error);
 }
 
 /* What one shard refuses is found before another is written to. */
@@ -71,7 +78,8 @@ static int rehearse(leat_assembly *assembly, const int64_t *starts, leat_error *
     const leat_layout *layout = &assembly->catalog.layout;
     for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
         const leat_config_shard *from = &assembly->config.shards[shard];
-        if (leat_shard_rehearse_init(leat_assembly_address(from), &assembly->catalog.source, layout, shard, starts, error) != 0)
+        if (leat_shard_rehearse_init(leat_assembly_address(from), &assembly->catalog.source, layout,
+                                     shard, starts, error) != 0)
             return leat_fail_prefix(error, "no shard was changed: shard %s", from->name);
     }
     return 0;
@@ -82,9 +90,11 @@ static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *er
     const leat_layout *layout = &assembly->catalog.layout;
     for (uint32_t shard = 0; shard < layout->shard_count; shard++) {
         const leat_config_shard *from = &assembly->config.shards[shard];
-        if (leat_shard_init(leat_assembly_address(from), &assembly->catalog.source, layout, shard, starts, error) != 0)
-            return leat_fail_prefix(error, "%u of %u shards are set up, run it again for the others: shard %s", shard,
-                                    layout->shard_count, from->name);
+        if (leat_shard_init(leat_assembly_address(from), &assembly->catalog.source, layout, shard,
+                            starts, error) != 0)
+            return leat_fail_prefix(
+                error, "%u of %u shards are set up, run it again for the others: shard %s", shard,
+                layout->shard_count, from->name);
         printf("shard %s: ready, partitions %u to %u\n", from->name, layout->shards[shard].first,
                layout->shards[shard].first + layout->shards[shard].count - 1);
     }
@@ -93,12 +103,15 @@ static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *er
 
 static int init_shards(leat_assembly *assembly, leat_error *error)
 {
-    if (leat_assembly_source(assembly, &assembly->catalog.source, &assembly->catalog.layout, error) != 0)
+    if (leat_assembly_source(assembly, &assembly->catalog.source, &assembly->catalog.layout,
+                             error) != 0)
         return -1;
     const leat_layout *layout = &assembly->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
-    int status = leat_log_starts(&assembly->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
-    if (status == 0 && (rehearse(assembly, starts, error) != 0 || set_up(assembly, starts, error) != 0))
+    int status =
+        leat_log_starts(&assembly->log, layout->partition_count, INIT_TIMEOUT_MS, starts, error);
+    if (status == 0 &&
+        (rehearse(assembly, starts, error) != 0 || set_up(assembly, starts, error) != 0))
         status = -1;
     free(starts);
     return status;
@@ -109,8 +122,8 @@ static int init_with(leat_assembly *assembly, const leat_schema_version *version
     if (make_topic(assembly, error) != 0 || init_shards(assembly, error) != 0)
         return -1;
     for (uint32_t r = 0; r < version->routes.count; r++)
-        printf("route %s: %s -> table %s\n", version->routes.routes[r].name, assembly->config.routes[r].path,
-               version->routes.routes[r].table->label);
+        printf("route %s: %s -> table %s\n", version->routes.routes[r].name,
+               assembly->config.routes[r].path, version->routes.routes[r].table->label);
     return leat_assembly_save(assembly, version, error);
 }
 

@@ -22,12 +22,13 @@ static void print_partition(const leat_config *config, const leat_lag_partition 
 {
     char seconds[LEAT_LAG_SECONDS_SIZE];
     if (at->is_known)
-        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12" PRId64 "  %12" PRId64 "  %10" PRId64 "  %8s\n", at->partition,
-               config->shards[at->shard].name, at->end, at->low, at->applied, at->records,
-               leat_lag_seconds(at->age_ms, seconds));
+        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12" PRId64 "  %12" PRId64 "  %10" PRId64
+               "  %8s\n",
+               at->partition, config->shards[at->shard].name, at->end, at->low, at->applied,
+               at->records, leat_lag_seconds(at->age_ms, seconds));
     else
-        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12s  %12s  %10s  %8s\n", at->partition, config->shards[at->shard].name,
-               at->end, "unknown", "unknown", "unknown", "unknown");
+        printf("%-9" PRIu32 "  %-16s  %12" PRId64 "  %12s  %12s  %10s  %8s\n", at->partition,
+               config->shards[at->shard].name, at->end, "unknown", "unknown", "unknown", "unknown");
 }
 
 static void print_sum(const char *of, const leat_lag_sum *sum)
@@ -36,13 +37,14 @@ static void print_sum(const char *of, const leat_lag_sum *sum)
     if (sum->partitions == 0)
         printf("%s: unknown\n", of);
     else
-        printf("%s: %" PRId64 " records at most, the oldest %s s\n", of, sum->records, leat_lag_seconds(sum->age_ms, seconds));
+        printf("%s: %" PRId64 " records at most, the oldest %s s\n", of, sum->records,
+               leat_lag_seconds(sum->age_ms, seconds));
 }
 
 static void print_text(const leat_config *config, const leat_lag *lag)
 {
-    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end", "low water", "applied",
-           "records", "seconds");
+    printf("%-9s  %-16s  %12s  %12s  %12s  %10s  %8s\n", "partition", "shard", "log end",
+           "low water", "applied", "records", "seconds");
     for (uint32_t i = 0; i < lag->count; i++)
         print_partition(config, &lag->partitions[i]);
     printf("\n");
@@ -69,7 +71,8 @@ static void put_partition(leat_buf *out, const leat_config *config, const leat_l
         leat_buf_text(out, ",\"low\":null,\"applied\":null,\"records\":null,\"seconds\":null");
     }
     if (at->held > 0)
-        leat_buf_printf(out, ",\"held_from\":%" PRId64 ",\"held\":%" PRId64, at->held_from, at->held);
+        leat_buf_printf(out, ",\"held_from\":%" PRId64 ",\"held\":%" PRId64, at->held_from,
+                        at->held);
     leat_buf_byte(out, '}');
 }
 
@@ -127,7 +130,8 @@ static int judge(const leat_config *config, const leat_lag *lag, const leat_opti
 {
     for (uint32_t shard = 0; shard < config->shard_count; shard++)
         if (*lag->errors[shard].text)
-            leat_complain("leat lag: shard %s: %s", config->shards[shard].name, lag->errors[shard].text);
+            leat_complain("leat lag: shard %s: %s", config->shards[shard].name,
+                          lag->errors[shard].text);
     if (options->max_seconds > 0 && is_over(lag, options->max_seconds))
         return LEAT_EXIT_CHECK;
     return lag->failed > 0 || lag->total.age_ms < 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;

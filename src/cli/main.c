@@ -34,7 +34,8 @@ static const leat_command commands[] = {
      "  --json         one JSON object\n\n"
      "Exit status: 0 nothing failed (warnings are allowed), 3 something failed, 2 the configuration cannot be read.\n",
      leat_command_check},
-    {"lag", "cjm", "[--max-seconds N] [--json] [--config FILE]", 0, "how far the shards are behind the log",
+    {"lag", "cjm", "[--max-seconds N] [--json] [--config FILE]", 0,
+     "how far the shards are behind the log",
      "Compares the log's ends with what the shards have recorded; it needs no running worker.\n\n"
      "  --max-seconds N  exit status 3 when the oldest record that is not applied is older\n"
      "  --json           one JSON object\n\n"
@@ -49,7 +50,8 @@ static const leat_command commands[] = {
      "All is well only if records move or there are none. Exit status: 0 all is well; 3 something is not, and is named with its\n"
      "cause: a record, a lock and who has it, a standby, a partition, a shard, the log; 1 neither the log nor any shard answers.\n",
      leat_command_status},
-    {"dead list", "cstrlj", "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
+    {"dead list", "cstrlj",
+     "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
      "list the records that were refused for good",
      "Reads the dead letters of the topic from the shards, the newest first.\n\n"
      "  --shard NAME   of this shard only\n"
@@ -59,48 +61,52 @@ static const leat_command commands[] = {
      "  --json         one JSON object a line with everything that is known\n\n"
      "A shard that does not answer is said, the others are listed, and the exit status is 1.\n",
      leat_command_dead_list},
-    {"dead show", "csj", "PARTITION OFFSET [--shard NAME] [--json] [--config FILE]", 2, "show one of them whole",
+    {"dead show", "csj", "PARTITION OFFSET [--shard NAME] [--json] [--config FILE]", 2,
+     "show one of them whole",
      "Shows the dead letter of this record.\n\n"
      "  --shard NAME   ask this shard only\n"
      "  --json         as one JSON object\n",
      leat_command_dead_show},
-    {"config", "", "", 0, "print the reference of all settings", "Every setting with its type, default, range and meaning.\n",
-     leat_command_config},
-    {"version", "", "", 0, "print the versions of leat and its libraries", "", leat_command_version},
+    {"config", "", "", 0, "print the reference of all settings",
+     "Every setting with its type, default, range and meaning.\n", leat_command_config},
+    {"version", "", "", 0, "print the versions of leat and its libraries", "",
+     leat_command_version},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static const struct option options_known[] = {
-    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},      {"shard", required_argument, NULL, 's'},
-    {"table", required_argument, NULL, 't'},  {"route", required_argument, NULL, 'r'},
-    {"limit", required_argument, NULL, 'l'},  {"json", no_argument, NULL, 'j'},
-    {"max-seconds", required_argument, NULL, 'm'},
-    {0},
+    {"config", required_argument, NULL, 'c'},      {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},           {"shard", required_argument, NULL, 's'},
+    {"table", required_argument, NULL, 't'},       {"route", required_argument, NULL, 'r'},
+    {"limit", required_argument, NULL, 'l'},       {"json", no_argument, NULL, 'j'},
+    {"max-seconds", required_argument, NULL, 'm'}, {0},
 };
 
 /* ---- help ---- */
 
 static void print_usage(FILE *out)
 {
-    fputs("usage: leat COMMAND [--config FILE]\n\n"
-          "leat takes writes over HTTP, keeps them in Kafka and applies them to PostgreSQL, each once and in order.\n\n"
-          "commands:\n",
-          out);
+    fputs(
+        "usage: leat COMMAND [--config FILE]\n\n"
+        "leat takes writes over HTTP, keeps them in Kafka and applies them to PostgreSQL, each once and in order.\n\n"
+        "commands:\n",
+        out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fputs("\noptions:\n"
-          "  -c, --config FILE  the configuration; default leat.yaml\n"
-          "  -h, --help         this text, or a command's\n"
-          "      --version      as the command\n\n"
-          "exit status: 0 done, 1 failed while running, 2 usage or configuration, 3 a check failed\n",
-          out);
+    fputs(
+        "\noptions:\n"
+        "  -c, --config FILE  the configuration; default leat.yaml\n"
+        "  -h, --help         this text, or a command's\n"
+        "      --version      as the command\n\n"
+        "exit status: 0 done, 1 failed while running, 2 usage or configuration, 3 a check failed\n",
+        out);
 }
 
 static void print_command_help(const leat_command *command)
 {
-    printf("usage: leat %s%s%s\n\n%s", command->name, *command->usage ? " " : "", command->usage, command->help);
+    printf("usage: leat %s%s%s\n\n%s", command->name, *command->usage ? " " : "", command->usage,
+           command->help);
 }
 
 /* Is this the first word of commands of two words? */
@@ -150,14 +156,27 @@ static int take_number(const char *text, uint32_t *ret)
 static int take_option(leat_options *options, int letter, const char *value)
 {
     switch (letter) {
-    case 'c': options->config_file = value; break;
-    case 's': options->shard = value; break;
-    case 't': options->table = value; break;
-    case 'r': options->route = value; break;
-    case 'j': options->json = true; break;
-    case 'l': return take_number(value, &options->limit);
-    case 'm': return take_number(value, &options->max_seconds);
-    default: break;
+    case 'c':
+        options->config_file = value;
+        break;
+    case 's':
+        options->shard = value;
+        break;
+    case 't':
+        options->table = value;
+        break;
+    case 'r':
+        options->route = value;
+        break;
+    case 'j':
+        options->json = true;
+        break;
+    case 'l':
+        return take_number(value, &options->limit);
+    case 'm':
+        return take_number(value, &options->max_seconds);
+    default:
+        break;
     }
     return 0;
 }
@@ -186,8 +205,9 @@ static int read_options(int argc, char **argv, command_line *line)
         if (letter == '?' || letter == ':')
             return option_error(letter, argv[optind - 1]);
         if (take_option(&line->options, letter, optarg) != 0)
-            return usage_error(letter == 'l' ? "--limit takes a number from 1 to 1000000, not "
-                                             : "--max-seconds takes a number from 1 to 1000000, not ",
+            return usage_error(letter == 'l'
+                                   ? "--limit takes a number from 1 to 1000000, not "
+                                   : "--max-seconds takes a number from 1 to 1000000, not ",
                                optarg);
         line->help = line->help || letter == 'h';
         line->version = line->version || letter == 'V';
@@ -218,7 +238,8 @@ static int name_words(const leat_command *command, int count, char **words)
 {
     if (strcmp(command->name, words[0]) == 0)
         return 1;
-    if (count > 1 && is_in_group(command, words[0]) && strcmp(command->name + strlen(words[0]) + 1, words[1]) == 0)
+    if (count > 1 && is_in_group(command, words[0]) &&
+        strcmp(command->name + strlen(words[0]) + 1, words[1]) == 0)
         return 2;
     return 0;
 }
@@ -280,8 +301,9 @@ static int run_line(int argc, char **argv)
     return line.help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
 }
 
-/* A peer that goes away, a TLS one too, is an error of write() and not a death; nor is whoever reads the output: that is said. So is a
- * file of the built-in log or a SQLite shard that may not grow any more (ulimit -f). */
+/* A peer that goes away, a TLS one too, is an error of write() and not a death; nor is whoever
+ * reads the output: that is said. So is a file of the built-in log or a SQLite shard that may not
+ * grow any more (ulimit -f). */
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);

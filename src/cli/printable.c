@@ -8,7 +8,8 @@ size_t leat_put_printable(leat_buf *out, leat_slice text, size_t width, bool kee
     size_t used = 0, cut_at = out->size, cut_used = 0;
     for (size_t at = 0, size; at < text.size; at += size ? size : 1) {
         size = leat_utf8_size(text.data + at, text.size - at);
-        bool is_kept = leat_line_takes(text.data + at, size) || (keep_lines && text.data[at] == '\n');
+        bool is_kept = leat_line_takes(text.data + at, size) ||
+                       (keep_lines && text.data[at] == '\n');
         size_t needed = is_kept ? 1 : 4 * (size ? size : 1);
         if (used + 3 <= width) {
             cut_at = out->size;

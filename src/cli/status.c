@@ -29,7 +29,8 @@ static void look(overview *about, uint32_t max_seconds)
     if (leat_lag_read(&about->assembly, true, &about->lag, &about->log_error) == 0)
         about->log_error.text[0] = '\0';
     for (uint32_t shard = 0; shard < about->assembly.config.shard_count; shard++) {
-        leat_troubles_find(&about->assembly, &about->lag, shard, max_seconds, &about->shards[shard]);
+        leat_troubles_find(&about->assembly, &about->lag, shard, max_seconds,
+                           &about->shards[shard]);
         about->unwell += about->shards[shard].count > 0;
     }
 }
@@ -72,10 +73,12 @@ static void print_process(const leat_troubles *troubles, const leat_status_proce
     leat_buf text = {0};
     leat_buf_printf(&text, "%s: ", process->name);
     if (process->sessions > 0 || !troubles->is_pooled)
-        leat_buf_printf(&text, "%" PRIu32 " sessions, %" PRIu32 " busy, ", process->sessions, process->busy);
+        leat_buf_printf(&text, "%" PRIu32 " sessions, %" PRIu32 " busy, ", process->sessions,
+                        process->busy);
     leat_buf_printf(&text, "%" PRIu32 " partitions", process->partition_count);
     if (process->heard_ms >= 0)
-        leat_buf_printf(&text, ", heard %" PRId64 " s ago%s", process->heard_ms / 1000, process->works ? "" : ": it does not work");
+        leat_buf_printf(&text, ", heard %" PRId64 " s ago%s", process->heard_ms / 1000,
+                        process->works ? "" : ": it does not work");
     const char *line = leat_buf_cstr(&text);
     print_words("    ", line ? line : "");
     leat_buf_free(&text);
@@ -104,7 +107,8 @@ static void print_shard(const overview *about, uint32_t shard)
         return;
     }
     if (log_answers(about))
-        printf("%" PRIu32 " partitions claimed %" PRId64 " times, %" PRId64 " records behind at most, the oldest %s s, ",
+        printf("%" PRIu32 " partitions claimed %" PRId64 " times, %" PRId64
+               " records behind at most, the oldest %s s, ",
                partitions, claims, lag->records, leat_lag_seconds(lag->age_ms, seconds));
     printf("%" PRId64 " dead letters\n", about->lag.works[shard].dead_letters);
     for (uint32_t i = 0; i < troubles->process_count; i++)
@@ -124,7 +128,8 @@ static void print_text(const overview *about)
     const leat_assembly *assembly = &about->assembly;
     if (log_answers(about))
         printf("log: %s %s, %" PRIu32 " partitions\n", assembly->log.file ? "file" : "topic",
-               assembly->log.file ? assembly->log.file : assembly->log.topic, assembly->identity.partition_count);
+               assembly->log.file ? assembly->log.file : assembly->log.topic,
+               assembly->identity.partition_count);
     else
         print_words("log: UNWELL, ", about->log_error.text);
     for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++)
@@ -150,10 +155,14 @@ static void put_processes(leat_buf *out, const leat_troubles *troubles)
         const leat_status_process *process = &troubles->processes[i];
         leat_buf_text(out, i == 0 ? "{" : ",{");
         put_text(out, "name", process->name);
-        leat_buf_printf(out, ",\"works\":%s,\"sessions\":%" PRIu32 ",\"busy\":%" PRIu32 ",\"partitions\":%" PRIu32 ",\"heard\":",
-                        process->works ? "true" : "false", process->sessions, process->busy, process->partition_count);
+        leat_buf_printf(out,
+                        ",\"works\":%s,\"sessions\":%" PRIu32 ",\"busy\":%" PRIu32
+                        ",\"partitions\":%" PRIu32 ",\"heard\":",
+                        process->works ? "true" : "false", process->sessions, process->busy,
+                        process->partition_count);
         if (process->heard_ms >= 0)
-            leat_buf_printf(out, "%" PRId64 ".%03d}", process->heard_ms / 1000, (int)(process->heard_ms % 1000));
+            leat_buf_printf(out, "%" PRId64 ".%03d}", process->heard_ms / 1000,
+                            (int)(process->heard_ms % 1000));
         else
             leat_buf_text(out, "null}");
     }
@@ -184,7 +193,8 @@ static void put_shard(leat_buf *out, const overview *about, uint32_t shard)
         put_processes(out, troubles);
     }
     if (!*error && log_answers(about)) {
-        leat_buf_printf(out, ",\"partitions\":%" PRIu32 ",\"claims\":%" PRId64 ",", partitions, claims);
+        leat_buf_printf(out, ",\"partitions\":%" PRIu32 ",\"claims\":%" PRId64 ",", partitions,
+                        claims);
         leat_lag_put_json(out, about->lag.shards[shard].records, about->lag.shards[shard].age_ms);
     }
     leat_buf_byte(out, '}');
@@ -193,7 +203,8 @@ static void put_shard(leat_buf *out, const overview *about, uint32_t shard)
 static void print_json(const overview *about)
 {
     leat_buf text = {0};
-    leat_buf_printf(&text, "{\"well\":%s,", about->unwell == 0 && log_answers(about) ? "true" : "false");
+    leat_buf_printf(&text, "{\"well\":%s,",
+                    about->unwell == 0 && log_answers(about) ? "true" : "false");
     put_text(&text, "topic", about->assembly.log.topic);
     leat_buf_byte(&text, ',');
     put_text(&text, "log_error", about->log_error.text);

@@ -29,7 +29,8 @@ const leat_config_pair *leat_config_property(const leat_config *config, const ch
 static bool begins_with(const char *path, const char *key)
 {
     size_t size = key ? strlen(key) : 0;
-    return size > 0 && strncmp(path, key, size) == 0 && (path[size] == '\0' || path[size] == '.' || path[size] == '[');
+    return size > 0 && strncmp(path, key, size) == 0 &&
+           (path[size] == '\0' || path[size] == '.' || path[size] == '[');
 }
 
 /* The entry whose key the path begins with, the longest of several; NULL: there is none. */

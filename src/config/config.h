@@ -1,7 +1,8 @@
 /*
- * config.h - one YAML file, read with libyaml into a tree and checked against one table (table.c: path, type, default,
- * range, help). Our own table because no C library at hand maps free keys (columns, properties) and reports the line of
- * an unknown one. A setting that is not in the table is an error with file, line, path and what is allowed there.
+ * config.h - one YAML file, read with libyaml into a tree and checked against one table (table.c:
+ * path, type, default, range, help). Our own table because no C library at hand maps free keys
+ * (columns, properties) and reports the line of an unknown one. A setting that is not in the table
+ * is an error with file, line, path and what is allowed there.
  */
 #ifndef LEAT_CONFIG_H
 #define LEAT_CONFIG_H
@@ -18,21 +19,21 @@ typedef struct leat_config_pair {
 
 typedef struct leat_config_shard {
     char *name;
-    char *dsn;        /* libpq connection string; $NAME or ${NAME} takes an environment variable */
-    char *sqlite;     /* a file; one of the two is NULL */
+    char *dsn;    /* libpq connection string; $NAME or ${NAME} takes an environment variable */
+    char *sqlite; /* a file; one of the two is NULL */
     int64_t connections;
     int line;
 } leat_config_shard;
 
 typedef struct leat_config_route {
-    char *name;   /* default: the table's */
+    char *name; /* default: the table's */
     char *path;
     char *table;
-    char *tenant; /* NULL: none */
-    char *patch;  /* "upsert" (default) or "existing" */
-    char *fold;   /* "on" (default) or "off" */
-    char *row_security; /* "refuse" (default) or "accept" */
-    char *untouched;    /* likewise */
+    char *tenant;              /* NULL: none */
+    char *patch;               /* "upsert" (default) or "existing" */
+    char *fold;                /* "on" (default) or "off" */
+    char *row_security;        /* "refuse" (default) or "accept" */
+    char *untouched;           /* likewise */
     leat_config_pair *columns; /* column -> operation name */
     uint32_t column_count;
     int line;
@@ -40,9 +41,10 @@ typedef struct leat_config_route {
 
 typedef struct leat_config {
     char *file;
-    struct leat_node *tree; /* what the file holds, for leat_config_blame(); NULL: it was not read from one */
-    char *listen;    /* host:port */
-    char *admin;     /* host:port or "off" */
+    struct leat_node *tree; /* what the file holds, for leat_config_blame(); NULL: it was not read
+                               from one */
+    char *listen;           /* host:port */
+    char *admin;            /* host:port or "off" */
     int64_t workers;
     int64_t catalog_every_ms; /* default 5000 */
     char *data_dir;
@@ -50,11 +52,11 @@ typedef struct leat_config {
 
     char *local_path;         /* the built-in log's file; NULL: Kafka */
     int64_t local_partitions; /* 0: two per shard */
-    char *kafka_brokers; /* NULL: the built-in log */
+    char *kafka_brokers;      /* NULL: the built-in log */
     char *kafka_topic;
     char *kafka_group;
-    int64_t kafka_partitions;  /* 0: two per shard */
-    int64_t kafka_replication; /* 0: the brokers' default */
+    int64_t kafka_partitions;       /* 0: two per shard */
+    int64_t kafka_replication;      /* 0: the brokers' default */
     int64_t kafka_renew_after_ms;   /* default 30000 */
     int64_t kafka_give_up_after_ms; /* default 900000; 0: never */
     leat_config_pair *kafka_properties;
@@ -66,37 +68,41 @@ typedef struct leat_config {
     uint32_t route_count;
 
     /* edge */
-    int64_t body_max;           /* bytes, default 64 KiB */
-    int64_t header_timeout_ms;  /* whole header, default 5 s */
-    int64_t body_timeout_ms;    /* whole body, default 30 s */
-    int64_t idle_timeout_ms;    /* between requests, default 60 s */
-    int64_t edge_connections;   /* default 4096 */
-    int64_t in_flight_max;      /* requests waiting for the log, default 20000: then 503 */
+    int64_t body_max;          /* bytes, default 64 KiB */
+    int64_t header_timeout_ms; /* whole header, default 5 s */
+    int64_t body_timeout_ms;   /* whole body, default 30 s */
+    int64_t idle_timeout_ms;   /* between requests, default 60 s */
+    int64_t edge_connections;  /* default 4096 */
+    int64_t in_flight_max;     /* requests waiting for the log, default 20000: then 503 */
 
     /* apply, per worker */
-    int64_t memory_max;         /* bytes of records held, default 64 MiB */
-    int64_t records_max;        /* default 131072 */
-    int64_t batch_records;      /* default 1000 */
-    int64_t batch_bytes;        /* default 4 MiB */
-    int64_t age_bound_ms;       /* default 20 */
-    int64_t compact_every_ms;   /* default 5000 */
-    int64_t commit_every_ms;    /* default 1000 */
-    int64_t drain_ms;           /* default 5000 */
-    int64_t lock_timeout_ms;    /* default 5000 */
-    int64_t patience_ms;        /* default 30 s */
+    int64_t memory_max;              /* bytes of records held, default 64 MiB */
+    int64_t records_max;             /* default 131072 */
+    int64_t batch_records;           /* default 1000 */
+    int64_t batch_bytes;             /* default 4 MiB */
+    int64_t age_bound_ms;            /* default 20 */
+    int64_t compact_every_ms;        /* default 5000 */
+    int64_t commit_every_ms;         /* default 1000 */
+    int64_t drain_ms;                /* default 5000 */
+    int64_t lock_timeout_ms;         /* default 5000 */
+    int64_t patience_ms;             /* default 30 s */
     int64_t dead_letters_per_minute; /* default 100 */
     int64_t dead_letters_percent;    /* default 20 */
 } leat_config;
 
-/* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is allowed)". */
+/* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is
+ * allowed)". */
 int leat_config_load(const char *file, leat_config *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_config_fini(leat_config *config);
-/* Puts "file:line: path: " before the message that is there and returns -1. The path is a setting's, as in
- * "routes[0].table"; where the file does not have it, the line is that of what it would stand in. */
-int leat_config_blame(const leat_config *config, leat_error *error, const char *path, ...) LEAT_PRINTF(3, 4);
+/* Puts "file:line: path: " before the message that is there and returns -1. The path is a
+ * setting's, as in "routes[0].table"; where the file does not have it, the line is that of what it
+ * would stand in. */
+int leat_config_blame(const leat_config *config, leat_error *error, const char *path, ...)
+    LEAT_PRINTF(3, 4);
 /* The entry of log.kafka.properties of that name; NULL: it is not set. */
 const leat_config_pair *leat_config_property(const leat_config *config, const char *name);
-/* What the log's records are known by in the shards: the topic, or the name of the built-in log's file. */
+/* What the log's records are known by in the shards: the topic, or the name of the built-in log's
+ * file. */
 const char *leat_config_topic(const leat_config *config);
 /* How many partitions a log that is made gets. */
 uint32_t leat_config_partitions(const leat_config *config);
@@ -104,7 +110,7 @@ uint32_t leat_config_partitions(const leat_config *config);
 void leat_config_print_reference(FILE *out);
 
 /* Splits "host:port" or "[v6]:port" or ":port"; host empty means all addresses. */
-int leat_config_address(const char *text, char *ret_host, size_t host_size, int *ret_port, leat_error *error)
-    LEAT_MUST_CHECK;
+int leat_config_address(const char *text, char *ret_host, size_t host_size, int *ret_port,
+                        leat_error *error) LEAT_MUST_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * load.c - the walk through the tree: every entry is looked up in the table, read by its kind and put where the table
- * says. What several settings say together is checked afterwards, in rules.c.
+ * load.c - the walk through the tree: every entry is looked up in the table, read by its kind and
+ * put where the table says. What several settings say together is checked afterwards, in rules.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,8 @@ static uint32_t *count_field(char *base, const leat_setting *setting)
 
 /* ---- messages ---- */
 
-static int fail_allowed(const scope *s, const leat_node *node, const leat_setting *setting, const char *what)
+static int fail_allowed(const scope *s, const leat_node *node, const leat_setting *setting,
+                        const char *what)
 {
     char allowed[WORDS_MAX];
     leat_setting_allowed(setting, allowed, sizeof allowed);
@@ -62,7 +63,8 @@ static int fail_kind(const scope *s, const leat_node *node, const leat_setting *
                                         [LEAT_NODE_LIST] = "a list",
                                         [LEAT_NODE_MAP] = "a mapping"};
     char what[64];
-    snprintf(what, sizeof what, "must be a %s, not %s", leat_setting_type(setting), kinds[node->kind]);
+    snprintf(what, sizeof what, "must be a %s, not %s", leat_setting_type(setting),
+             kinds[node->kind]);
     return fail_allowed(s, node, setting, what);
 }
 
@@ -106,8 +108,8 @@ static int fail_unknown(const scope *s, const leat_node *node)
         const char *name = leat_setting_under(near, s->prefix);
         snprintf(meant, sizeof meant, "; did you mean %s?", name ? name : near->path);
     }
-    return leat_node_fail(s->loader->file, node, NULL, s->loader->error, "unknown key%s (known here: %s)", meant,
-                          names);
+    return leat_node_fail(s->loader->file, node, NULL, s->loader->error,
+                          "unknown key%s (known here: %s)", meant, names);
 }
 
 /* ---- values ---- */
@@ -173,8 +175,8 @@ static int read_number(const scope *s, const leat_node *node, const leat_setting
     int64_t value;
     char what[160];
     if (!leat_text_number(node->text, setting->unit, &value)) {
-        snprintf(what, sizeof what, "\"%.40s\" is not a %s: %s", node->text, leat_setting_type(setting),
-                 leat_text_number_form(setting->unit));
+        snprintf(what, sizeof what, "\"%.40s\" is not a %s: %s", node->text,
+                 leat_setting_type(setting), leat_text_number_form(setting->unit));
         return fail_allowed(s, node, setting, what);
     }
     if (value < setting->min || value > setting->max) {
@@ -201,7 +203,8 @@ static int check_count(const scope *s, const leat_node *node, const leat_setting
         return 0;
     if ((int64_t)node->count < setting->min)
         return fail_allowed(s, node, setting, "must not be empty");
-    snprintf(what, sizeof what, "%zu entries are too many: at most %lld", node->count, (long long)setting->max);
+    snprintf(what, sizeof what, "%zu entries are too many: at most %lld", node->count,
+             (long long)setting->max);
     return fail_allowed(s, node, setting, what);
 }
 
@@ -218,7 +221,8 @@ static int read_list(const scope *s, const leat_node *node, const leat_setting *
     if (check_count(s, node, setting) < 0)
         return -1;
     char *element = new_array(s, node, setting);
-    for (const leat_node *child = node->first; child; child = child->next, element += setting->shape->element_size) {
+    for (const leat_node *child = node->first; child;
+         child = child->next, element += setting->shape->element_size) {
         if (child->kind != LEAT_NODE_MAP)
             return fail_allowed(s, child, setting, "must be a mapping");
         *(int *)(void *)(element + setting->shape->line_field) = child->line;
@@ -228,16 +232,19 @@ static int read_list(const scope *s, const leat_node *node, const leat_setting *
     return 0;
 }
 
-static int read_pair(const scope *s, const leat_node *node, const leat_setting *setting, leat_config_pair *pair)
+static int read_pair(const scope *s, const leat_node *node, const leat_setting *setting,
+                     leat_config_pair *pair)
 {
     leat_error why;
     if (!*node->key)
         return fail_allowed(s, node, setting, "has an empty key");
     if (node->kind != LEAT_NODE_TEXT)
-        return fail_allowed(s, node, setting, node->kind == LEAT_NODE_NULL ? "has no value" : "must be a text");
+        return fail_allowed(s, node, setting,
+                            node->kind == LEAT_NODE_NULL ? "has no value" : "must be a text");
     if (setting->choices[0] && check_choice(s, node, setting) < 0)
         return -1;
-    pair->value = setting->choices[0] ? leat_must_strdup(node->text) : leat_text_expand(node->text, &why);
+    pair->value = setting->choices[0] ? leat_must_strdup(node->text)
+                                      : leat_text_expand(node->text, &why);
     if (!pair->value)
         return leat_node_fail(s->loader->file, node, NULL, s->loader->error, "%s", why.text);
     pair->name = leat_must_strdup(node->key);
@@ -304,7 +311,8 @@ static int check_required(const scope *s)
     return 0;
 }
 
-/* Is the setting a value that belongs to the same structure as those under `prefix`, whatever group it stands in? */
+/* Is the setting a value that belongs to the same structure as those under `prefix`, whatever group
+ * it stands in? */
 static bool shares_base(const leat_setting *setting, const char *prefix)
 {
     size_t size = strlen(prefix);
@@ -317,7 +325,8 @@ static void set_default(char *base, const leat_setting *setting)
     if (setting->kind != LEAT_SETTING_NUMBER)
         *text_field(base, setting) = leat_must_strdup(setting->fallback);
     else
-        LEAT_ASSERT(leat_text_number(setting->fallback, setting->unit, number_field(base, setting)));
+        LEAT_ASSERT(
+            leat_text_number(setting->fallback, setting->unit, number_field(base, setting)));
 }
 
 static void set_defaults(char *base, const char *prefix)

@@ -4,13 +4,14 @@ enum { WORDS_MAX = 512 };
 
 static void print_intro(FILE *out)
 {
-    fputs("# Configuration\n\n"
-          "One YAML file. A setting that is not listed here is an error. Sizes are bytes or take `KiB`, `MiB` or\n"
-          "`GiB` (`64KiB`); durations take `ms`, `s`, `m` or `h` (`500ms`). In connection strings, brokers and\n"
-          "property values `$NAME` (capitals) and `${name}` are variables of the environment, which must be set;\n"
-          "`$$` is a dollar sign. Anchors, aliases and tags are refused.\n\n"
-          "## The process\n",
-          out);
+    fputs(
+        "# Configuration\n\n"
+        "One YAML file. A setting that is not listed here is an error. Sizes are bytes or take `KiB`, `MiB` or\n"
+        "`GiB` (`64KiB`); durations take `ms`, `s`, `m` or `h` (`500ms`). In connection strings, brokers and\n"
+        "property values `$NAME` (capitals) and `${name}` are variables of the environment, which must be set;\n"
+        "`$$` is a dollar sign. Anchors, aliases and tags are refused.\n\n"
+        "## The process\n",
+        out);
 }
 
 static void print_head(FILE *out)
@@ -47,7 +48,8 @@ void leat_config_print_reference(FILE *out)
     bool table_open = false;
     print_intro(out);
     for (size_t i = 0; i < count; i++) {
-        bool section = settings[i].kind == LEAT_SETTING_GROUP || settings[i].kind == LEAT_SETTING_LIST;
+        bool section = settings[i].kind == LEAT_SETTING_GROUP ||
+                       settings[i].kind == LEAT_SETTING_LIST;
         if (!section && !table_open)
             print_head(out);
         table_open = !section;

@@ -27,7 +27,8 @@ static const leat_node *entry(const checker *c, const char *list, uint32_t index
 /* Else the process would end before another client was tried. */
 static int check_renewal(const checker *c, const leat_node *kafka)
 {
-    int64_t renew_ms = c->config->kafka_renew_after_ms, give_up_ms = c->config->kafka_give_up_after_ms;
+    int64_t renew_ms = c->config->kafka_renew_after_ms,
+            give_up_ms = c->config->kafka_give_up_after_ms;
     if (give_up_ms == 0 || give_up_ms > renew_ms)
         return 0;
     char text[32];
@@ -35,7 +36,8 @@ static int check_renewal(const checker *c, const leat_node *kafka)
     leat_text_print_number(node ? renew_ms : give_up_ms, LEAT_UNIT_MS, text, sizeof text);
     if (node)
         return leat_node_fail(c->config->file, node, NULL, c->error,
-                              "must be longer than log.kafka.renew_after (%s), or 0 for never", text);
+                              "must be longer than log.kafka.renew_after (%s), or 0 for never",
+                              text);
     return leat_node_fail(c->config->file, leat_node_get(kafka, "renew_after"), NULL, c->error,
                           "must be shorter than log.kafka.give_up_after (%s)", text);
 }
@@ -48,15 +50,17 @@ static int check_log(const checker *c)
         return leat_node_fail(c->config->file, log, NULL, c->error,
                               "has no log (kafka with brokers and topic, or local with path)");
     if (kafka && local)
-        return leat_node_fail(c->config->file, local, NULL, c->error, "there is log.kafka too (one of the two)");
+        return leat_node_fail(c->config->file, local, NULL, c->error,
+                              "there is log.kafka too (one of the two)");
     if (kafka && check_renewal(c, kafka) < 0)
         return -1;
     const leat_node *partitions = leat_node_get(kafka ? kafka : local, "partitions");
     uint32_t wanted = leat_config_partitions(c->config);
     if (partitions && wanted < c->config->shard_count)
-        return leat_node_fail(c->config->file, partitions, NULL, c->error,
-                              "%u is fewer than there are shards, and a partition belongs to one shard (at least %u)",
-                              wanted, c->config->shard_count);
+        return leat_node_fail(
+            c->config->file, partitions, NULL, c->error,
+            "%u is fewer than there are shards, and a partition belongs to one shard (at least %u)",
+            wanted, c->config->shard_count);
     return 0;
 }
 
@@ -66,8 +70,9 @@ static int check_shard_name(const checker *c, uint32_t index)
 {
     for (uint32_t i = 0; i < index; i++)
         if (strcmp(c->config->shards[i].name, c->config->shards[index].name) == 0)
-            return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "name"), NULL, c->error,
-                                  "\"%s\" is shards[%u] already (each name once)", c->config->shards[i].name, i);
+            return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "name"),
+                                  NULL, c->error, "\"%s\" is shards[%u] already (each name once)",
+                                  c->config->shards[i].name, i);
     return 0;
 }
 
@@ -77,12 +82,14 @@ static int check_file_unique(const checker *c, uint32_t index)
     const char *file = c->config->shards[index].sqlite;
     for (uint32_t i = 0; file && i < index; i++)
         if (c->config->shards[i].sqlite && strcmp(c->config->shards[i].sqlite, file) == 0)
-            return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
-                                  "\"%.128s\" is that of shards[%u] already (each file once)", file, i);
+            return leat_node_fail(
+                c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
+                "\"%.128s\" is that of shards[%u] already (each file once)", file, i);
     const char *log = c->config->local_path;
     if (file && log && strcmp(file, log) == 0)
-        return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
-                              "\"%.128s\" is the log's (another file: each must survive the other)", file);
+        return leat_node_fail(
+            c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
+            "\"%.128s\" is the log's (another file: each must survive the other)", file);
     return 0;
 }
 
@@ -91,8 +98,9 @@ static int check_shard(const checker *c, uint32_t index)
     const leat_config_shard *shard = &c->config->shards[index];
     const leat_node *node = entry(c, "shards", index);
     if (!shard->dsn && !shard->sqlite)
-        return leat_node_fail(c->config->file, node, "dsn", c->error,
-                              "missing (a connection string or URI of libpq, or `sqlite` with a file instead)");
+        return leat_node_fail(
+            c->config->file, node, "dsn", c->error,
+            "missing (a connection string or URI of libpq, or `sqlite` with a file instead)");
     if (shard->dsn && shard->sqlite)
         return leat_node_fail(c->config->file, leat_node_get(node, "sqlite"), NULL, c->error,
                               "there is a dsn too (one of the two)");
@@ -100,8 +108,9 @@ static int check_shard(const checker *c, uint32_t index)
         return -1;
     const leat_node *connections = leat_node_get(node, "connections");
     if (shard->connections < c->config->workers)
-        return leat_node_fail(c->config->file, connections ? connections : node, connections ? NULL : "connections",
-                              c->error, "%lld cannot be divided among %lld workers (at least one for each)",
+        return leat_node_fail(c->config->file, connections ? connections : node,
+                              connections ? NULL : "connections", c->error,
+                              "%lld cannot be divided among %lld workers (at least one for each)",
                               (long long)shard->connections, (long long)c->config->workers);
     return check_shard_name(c, index);
 }
@@ -114,8 +123,8 @@ static void list_parameters(const char *path, char ret_words[PARAMETERS_WORDS])
     ret_words[0] = '\0';
     for (size_t i = 0; i < leat_text_path_parameters(path) && used < PARAMETERS_WORDS; i++) {
         leat_slice name = leat_text_path_parameter(path, i);
-        used += (size_t)snprintf(ret_words + used, PARAMETERS_WORDS - used, "%s%.*s", i ? ", " : "", (int)name.size,
-                                 name.data);
+        used += (size_t)snprintf(ret_words + used, PARAMETERS_WORDS - used, "%s%.*s", i ? ", " : "",
+                                 (int)name.size, name.data);
     }
 }
 
@@ -133,11 +142,12 @@ static int check_tenant(const checker *c, const leat_node *node, const leat_conf
     list_parameters(route->path, parameters);
     if (!route->tenant && c->config->shard_count > 1)
         return leat_node_fail(c->config->file, node, "tenant", c->error,
-                              "missing, and there are %u shards (a parameter of the path: %s)", c->config->shard_count,
-                              parameters);
+                              "missing, and there are %u shards (a parameter of the path: %s)",
+                              c->config->shard_count, parameters);
     if (route->tenant && !has_parameter(route->path, route->tenant))
         return leat_node_fail(c->config->file, leat_node_get(node, "tenant"), NULL, c->error,
-                              "\"%.64s\" is not in the path (one of its parameters: %s)", route->tenant, parameters);
+                              "\"%.64s\" is not in the path (one of its parameters: %s)",
+                              route->tenant, parameters);
     return 0;
 }
 
@@ -146,8 +156,9 @@ static int check_columns(const checker *c, const leat_node *node, const leat_con
     const leat_node *columns = leat_node_get(node, "columns");
     for (const leat_node *column = columns ? columns->first : NULL; column; column = column->next)
         if (has_parameter(route->path, column->key))
-            return leat_node_fail(c->config->file, column, NULL, c->error,
-                                  "is in the path, and a key never changes (columns outside the path)");
+            return leat_node_fail(
+                c->config->file, column, NULL, c->error,
+                "is in the path, and a key never changes (columns outside the path)");
     return 0;
 }
 
@@ -159,7 +170,8 @@ static int name_route(const checker *c, const leat_node *node, leat_config_route
     if (leat_text_check_name(route->table, &why) < 0)
         return leat_node_fail(
             c->config->file, node, "name", c->error,
-            "missing, and the table's name cannot serve: %s (letters, digits, '_', '-' and '.', at most 63)", why.text);
+            "missing, and the table's name cannot serve: %s (letters, digits, '_', '-' and '.', at most 63)",
+            why.text);
     route->name = leat_must_strdup(route->table);
     return 0;
 }
@@ -177,9 +189,10 @@ static int check_route_unique(const checker *c, const leat_node *node, uint32_t 
     for (uint32_t i = 0; i < index; i++) {
         const leat_config_route *other = &c->config->routes[i];
         if (strcmp(other->name, route->name) == 0)
-            return leat_node_fail(c->config->file, name_node(node), NULL, c->error,
-                                  "\"%s\" names routes[%u] already (each name once; give this route a `name`)",
-                                  route->name, i);
+            return leat_node_fail(
+                c->config->file, name_node(node), NULL, c->error,
+                "\"%s\" names routes[%u] already (each name once; give this route a `name`)",
+                route->name, i);
         if (leat_text_path_same(other->path, route->path))
             return leat_node_fail(c->config->file, leat_node_get(node, "path"), NULL, c->error,
                                   "matches the same requests as routes[%u] (each path once)", i);
@@ -191,7 +204,8 @@ static int check_route(const checker *c, uint32_t index)
 {
     leat_config_route *route = &c->config->routes[index];
     const leat_node *node = entry(c, "routes", index);
-    if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 || check_columns(c, node, route) < 0)
+    if (name_route(c, node, route) < 0 || check_tenant(c, node, route) < 0 ||
+        check_columns(c, node, route) < 0)
         return -1;
     return check_route_unique(c, node, index);
 }
@@ -199,8 +213,8 @@ static int check_route(const checker *c, uint32_t index)
 /* ---- budgets ---- */
 
 /* The smaller must not be above the larger, or work could be asked for that never fits. */
-static int check_order(const checker *c, const char *group, const char *smaller, int64_t small, const char *larger,
-                       int64_t large, leat_unit unit)
+static int check_order(const checker *c, const char *group, const char *smaller, int64_t small,
+                       const char *larger, int64_t large, leat_unit unit)
 {
     if (small <= large)
         return 0;
@@ -218,13 +232,14 @@ static int check_order(const checker *c, const char *group, const char *smaller,
 static int check_budgets(const checker *c)
 {
     const leat_config *config = c->config;
-    if (check_order(c, "apply", "batch_bytes", config->batch_bytes, "apply.memory", config->memory_max,
-                    LEAT_UNIT_BYTES) < 0)
+    if (check_order(c, "apply", "batch_bytes", config->batch_bytes, "apply.memory",
+                    config->memory_max, LEAT_UNIT_BYTES) < 0)
         return -1;
-    if (check_order(c, "apply", "batch_records", config->batch_records, "apply.records", config->records_max,
-                    LEAT_UNIT_ONE) < 0)
+    if (check_order(c, "apply", "batch_records", config->batch_records, "apply.records",
+                    config->records_max, LEAT_UNIT_ONE) < 0)
         return -1;
-    return check_order(c, "limits", "body_max", config->body_max, "apply.memory", config->memory_max, LEAT_UNIT_BYTES);
+    return check_order(c, "limits", "body_max", config->body_max, "apply.memory",
+                       config->memory_max, LEAT_UNIT_BYTES);
 }
 
 /* librdkafka's own default. */
@@ -238,20 +253,23 @@ static int64_t max_poll_interval_ms(const leat_config *config)
     return found > 0 ? found : MAX_POLL_INTERVAL_MS;
 }
 
-/* A member that gives partitions away for longer than the group waits is put out of it, in the middle of its batches. */
+/* A member that gives partitions away for longer than the group waits is put out of it, in the
+ * middle of its batches. */
 static int check_drain(const checker *c)
 {
     int64_t interval_ms = max_poll_interval_ms(c->config);
     char most[32];
-    const leat_node *apply = leat_node_get(c->root, "apply"), *given = apply ? leat_node_get(apply, "drain") : NULL;
+    const leat_node *apply = leat_node_get(c->root, "apply"),
+                    *given = apply ? leat_node_get(apply, "drain") : NULL;
     if (!leat_node_get(leat_node_get(c->root, "log"), "kafka") || c->config->drain_ms < interval_ms)
         return 0;
     leat_text_print_number(interval_ms, LEAT_UNIT_MS, most, sizeof most);
     const leat_node *node = given ? given : leat_node_get(c->root, "log");
-    return leat_node_fail(c->config->file, node, given ? NULL : "kafka.properties", c->error,
-                          "the group waits for max.poll.interval.ms, %s, for a member that gives partitions away (apply.drain must "
-                          "be less)",
-                          most);
+    return leat_node_fail(
+        c->config->file, node, given ? NULL : "kafka.properties", c->error,
+        "the group waits for max.poll.interval.ms, %s, for a member that gives partitions away (apply.drain must "
+        "be less)",
+        most);
 }
 
 int leat_rules_check(const leat_node *root, leat_config *config, leat_error *error)

@@ -1,6 +1,6 @@
 /*
- * rules.h - what settings must say together, after each of them is right on its own: unique names, enough connections,
- * a tenant where there are several shards.
+ * rules.h - what settings must say together, after each of them is right on its own: unique names,
+ * enough connections, a tenant where there are several shards.
  */
 #ifndef LEAT_CONFIG_RULES_H
 #define LEAT_CONFIG_RULES_H

@@ -19,45 +19,52 @@ enum {
 
 #define GIB ((int64_t)1024 * MIB)
 
-static const leat_array_shape shards_shape = {
-    sizeof(leat_config_shard), offsetof(leat_config_shard, line), offsetof(leat_config, shard_count)};
-static const leat_array_shape routes_shape = {
-    sizeof(leat_config_route), offsetof(leat_config_route, line), offsetof(leat_config, route_count)};
-static const leat_array_shape columns_shape = {
-    sizeof(leat_config_pair), offsetof(leat_config_pair, line), offsetof(leat_config_route, column_count)};
-static const leat_array_shape properties_shape = {
-    sizeof(leat_config_pair), offsetof(leat_config_pair, line), offsetof(leat_config, kafka_property_count)};
+static const leat_array_shape shards_shape = {sizeof(leat_config_shard),
+                                              offsetof(leat_config_shard, line),
+                                              offsetof(leat_config, shard_count)};
+static const leat_array_shape routes_shape = {sizeof(leat_config_route),
+                                              offsetof(leat_config_route, line),
+                                              offsetof(leat_config, route_count)};
+static const leat_array_shape columns_shape = {sizeof(leat_config_pair),
+                                               offsetof(leat_config_pair, line),
+                                               offsetof(leat_config_route, column_count)};
+static const leat_array_shape properties_shape = {sizeof(leat_config_pair),
+                                                  offsetof(leat_config_pair, line),
+                                                  offsetof(leat_config, kafka_property_count)};
 
-#define TOP(member) .field = (int)offsetof(leat_config, member)
+#define TOP(member)   .field = (int)offsetof(leat_config, member)
 #define SHARD(member) .field = (int)offsetof(leat_config_shard, member)
 #define ROUTE(member) .field = (int)offsetof(leat_config_route, member)
-#define GROUP .kind = LEAT_SETTING_GROUP, .field = LEAT_NO_FIELD
-#define COUNT(least, most, otherwise) \
+#define GROUP         .kind = LEAT_SETTING_GROUP, .field = LEAT_NO_FIELD
+#define COUNT(least, most, otherwise)                                                              \
     .kind = LEAT_SETTING_NUMBER, .min = (least), .max = (most), .fallback = (otherwise)
 #define BYTES(least, most, otherwise) COUNT(least, most, otherwise), .unit = LEAT_UNIT_BYTES
-#define TIME(least, most, otherwise) COUNT(least, most, otherwise), .unit = LEAT_UNIT_MS
-#define TEXT(checked_by, words) .kind = LEAT_SETTING_TEXT, .check = (checked_by), .allowed = words
+#define TIME(least, most, otherwise)  COUNT(least, most, otherwise), .unit = LEAT_UNIT_MS
+#define TEXT(checked_by, words)       .kind = LEAT_SETTING_TEXT, .check = (checked_by), .allowed = words
 
-#define TOPIC_WORDS "letters, digits, '.', '_' and '-', at most 249"
-#define NAME_WORDS "letters, digits, '_', '-' and '.', at most 63"
+#define TOPIC_WORDS   "letters, digits, '.', '_' and '-', at most 249"
+#define NAME_WORDS    "letters, digits, '_', '-' and '.', at most 63"
 #define ADDRESS_WORDS "host:port, [IPv6]:port, or :port for all addresses"
 
 static const leat_setting settings[] = {
-    {"listen", TOP(listen), TEXT(leat_text_check_address, ADDRESS_WORDS), .fallback = "127.0.0.1:8080",
-     .help = "Where the edge takes HTTP writes."},
-    {"admin", TOP(admin), TEXT(leat_text_check_admin, ADDRESS_WORDS "; or off"), .fallback = "127.0.0.1:9464",
-     .help = "Where metrics, health and status are served."},
+    {"listen", TOP(listen), TEXT(leat_text_check_address, ADDRESS_WORDS),
+     .fallback = "127.0.0.1:8080", .help = "Where the edge takes HTTP writes."},
+    {"admin", TOP(admin), TEXT(leat_text_check_admin, ADDRESS_WORDS "; or off"),
+     .fallback = "127.0.0.1:9464", .help = "Where metrics, health and status are served."},
     {"workers", TOP(workers), COUNT(1, 64, "1"),
      .help = "Threads that apply records; each reads its own partitions."},
     {"catalog_every", TOP(catalog_every_ms), TIME(100, HOUR, "5s"),
-     .help = "How often each shard's tables are looked at for changes; a record that does not fit them asks at once."},
+     .help =
+         "How often each shard's tables are looked at for changes; a record that does not fit them asks at once."},
     {"data_dir", TOP(data_dir), TEXT(NULL, "a directory; relative to the working directory"),
      .fallback = "./leat-data",
      .help = "Where the catalog file is kept, so that an edge can start while a database is down."},
-    {"log_level", TOP(log_level), .kind = LEAT_SETTING_CHOICE, .choices = {"debug", "info", "warn", "error"},
-     .fallback = "info", .help = "The least important lines to write on standard error."},
+    {"log_level", TOP(log_level), .kind = LEAT_SETTING_CHOICE,
+     .choices = {"debug", "info", "warn", "error"}, .fallback = "info",
+     .help = "The least important lines to write on standard error."},
 
-    {"log", GROUP, .required = true, .help = "Where accepted writes are kept until they are applied."},
+    {"log", GROUP, .required = true,
+     .help = "Where accepted writes are kept until they are applied."},
     {"log.kafka", GROUP, .help = "A Kafka topic."},
     {"log.kafka.brokers", TOP(kafka_brokers), .kind = LEAT_SETTING_SECRET, .required = true,
      .allowed = "host:port, several with commas; $NAME takes an environment variable",
@@ -66,76 +73,99 @@ static const leat_setting settings[] = {
      .required = true, .help = "The topic; `leat init` creates it."},
     {"log.kafka.group", TOP(kafka_group), TEXT(leat_text_check_topic, TOPIC_WORDS),
      .fallback = "leat", .help = "The consumer group that all workers join."},
-    {"log.kafka.partitions", TOP(kafka_partitions), COUNT(1, 1024, NULL), .fallback_words = "two per shard",
-     .help = "Partitions of a topic that `leat init` creates; they bound how many workers can share it."},
-    {"log.kafka.replication", TOP(kafka_replication), COUNT(1, 16, NULL), .fallback_words = "the brokers' default",
+    {"log.kafka.partitions", TOP(kafka_partitions), COUNT(1, 1024, NULL),
+     .fallback_words = "two per shard",
+     .help =
+         "Partitions of a topic that `leat init` creates; they bound how many workers can share it."},
+    {"log.kafka.replication", TOP(kafka_replication), COUNT(1, 16, NULL),
+     .fallback_words = "the brokers' default",
      .help = "Replicas of a topic that `leat init` creates."},
-    {"log.kafka.start", .field = LEAT_NO_FIELD, .kind = LEAT_SETTING_CHOICE, .choices = {"earliest"},
-     .fallback = "earliest", .help = "Where reading begins when a shard knows no progress yet."},
+    {"log.kafka.start", .field = LEAT_NO_FIELD, .kind = LEAT_SETTING_CHOICE,
+     .choices = {"earliest"}, .fallback = "earliest",
+     .help = "Where reading begins when a shard knows no progress yet."},
     {"log.kafka.renew_after", TOP(kafka_renew_after_ms), TIME(2 * SECOND, HOUR, "30s"),
-     .help = "How long no broker may answer, or a worker may be outside the consumer group (twice as long), before another "
-             "client takes the place of the one that hears nothing."},
+     .help =
+         "How long no broker may answer, or a worker may be outside the consumer group (twice as long), before another "
+         "client takes the place of the one that hears nothing."},
     {"log.kafka.give_up_after", TOP(kafka_give_up_after_ms), TIME(0, 24 * HOUR, "15m"),
-     .help = "How long that may last until the process drains and ends with exit code 1, to be started again. 0: it never "
-             "does."},
-    {"log.kafka.properties", TOP(kafka_properties), .kind = LEAT_SETTING_PAIRS, .shape = &properties_shape,
-     .max = PROPERTIES_MAX, .allowed = "librdkafka property: value; $NAME takes an environment variable",
+     .help =
+         "How long that may last until the process drains and ends with exit code 1, to be started again. 0: it never "
+         "does."},
+    {"log.kafka.properties", TOP(kafka_properties), .kind = LEAT_SETTING_PAIRS,
+     .shape = &properties_shape, .max = PROPERTIES_MAX,
+     .allowed = "librdkafka property: value; $NAME takes an environment variable",
      .fallback_words = "none",
      .help = "Any properties of librdkafka, such as `compression.type` or `sasl.password`."},
     {"log.local", GROUP, .help = "The built-in log: a file of this machine, for `leat run` alone."},
-    {"log.local.path", TOP(local_path), TEXT(NULL, "a file; relative to the working directory"), .required = true,
+    {"log.local.path", TOP(local_path), TEXT(NULL, "a file; relative to the working directory"),
+     .required = true,
      .help = "The file; made when it is not there. Two more stand beside it while it is in use."},
-    {"log.local.partitions", TOP(local_partitions), COUNT(1, 64, NULL), .fallback_words = "two per shard",
+    {"log.local.partitions", TOP(local_partitions), COUNT(1, 64, NULL),
+     .fallback_words = "two per shard",
      .help = "Partitions of a file that is made; they bound how many workers can share it."},
 
-    {"shards", TOP(shards), .kind = LEAT_SETTING_LIST, .shape = &shards_shape, .min = 1, .max = SHARDS_MAX,
-     .required = true, .help = "The databases; each holds some tenants."},
+    {"shards", TOP(shards), .kind = LEAT_SETTING_LIST, .shape = &shards_shape, .min = 1,
+     .max = SHARDS_MAX, .required = true, .help = "The databases; each holds some tenants."},
     {"shards[].name", SHARD(name), TEXT(leat_text_check_name, NAME_WORDS), .required = true,
      .help = "What the shard is called in metrics and in the stored layout; never changes."},
-    {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET, .fallback_words = "this or sqlite is required",
+    {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET,
+     .fallback_words = "this or sqlite is required",
      .allowed = "a connection string or URI of libpq; $NAME takes an environment variable",
-     .help = "How PostgreSQL is reached. Of several hosts leat takes the primary, for whatever it does; connect_timeout is for "
-             "each host and address of it, 10 s when it is not given, 5 s where there are several."},
+     .help =
+         "How PostgreSQL is reached. Of several hosts leat takes the primary, for whatever it does; connect_timeout is for "
+         "each host and address of it, 10 s when it is not given, 5 s where there are several."},
     {"shards[].sqlite", SHARD(sqlite), TEXT(NULL, "a file; relative to the working directory"),
      .fallback_words = "this or dsn is required",
-     .help = "A SQLite file instead of PostgreSQL, with your tables in it. leat keeps its own beside them."},
+     .help =
+         "A SQLite file instead of PostgreSQL, with your tables in it. leat keeps its own beside them."},
     {"shards[].connections", SHARD(connections), COUNT(1, 1024, "8"),
-     .help = "Most connections of one process to this shard, divided among its workers. A SQLite file has one each."},
+     .help =
+         "Most connections of one process to this shard, divided among its workers. A SQLite file has one each."},
 
-    {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1, .max = ROUTES_MAX,
-     .required = true, .help = "The paths that take writes, and the tables they write."},
-    {"routes[].name", ROUTE(name), TEXT(leat_text_check_name, NAME_WORDS), .fallback_words = "the table's name",
+    {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1,
+     .max = ROUTES_MAX, .required = true,
+     .help = "The paths that take writes, and the tables they write."},
+    {"routes[].name", ROUTE(name), TEXT(leat_text_check_name, NAME_WORDS),
+     .fallback_words = "the table's name",
      .help = "What the route is called in records and metrics; records in the log refer to it."},
-    {"routes[].path", ROUTE(path), TEXT(leat_text_check_path, "such as /apps/{app_id}/users/{user_id}"),
-     .required = true, .help = "The path; its {parameters} are the primary key of the table."},
-    {"routes[].table", ROUTE(table), TEXT(leat_text_check_table, "name or schema.name"), .required = true,
-     .help = "The table; columns, types and key are read from the database."},
+    {"routes[].path", ROUTE(path),
+     TEXT(leat_text_check_path, "such as /apps/{app_id}/users/{user_id}"), .required = true,
+     .help = "The path; its {parameters} are the primary key of the table."},
+    {"routes[].table", ROUTE(table), TEXT(leat_text_check_table, "name or schema.name"),
+     .required = true, .help = "The table; columns, types and key are read from the database."},
     {"routes[].tenant", ROUTE(tenant), TEXT(NULL, "a parameter of the path"),
      .fallback_words = "none; required with several shards",
      .help = "The parameter that says who the write belongs to, which decides the shard."},
     {"routes[].patch", ROUTE(patch), .kind = LEAT_SETTING_CHOICE, .choices = {"upsert", "existing"},
      .fallback = "upsert",
-     .help = "What PATCH does to a row that is missing: `upsert` inserts it, `existing` drops the PATCH and counts it."},
-    {"routes[].fold", ROUTE(fold), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"}, .fallback = "on",
-     .help = "Whether several writes to one row in a batch become one row write; `off` for triggers that count writes."},
-    {"routes[].untouched", ROUTE(untouched), .kind = LEAT_SETTING_CHOICE, .choices = {"refuse", "accept"},
-     .fallback = "refuse",
-     .help = "A write that a BEFORE trigger drops by returning NULL: `refuse` makes it a dead letter, `accept` counts it as "
-             "applied, for triggers that mean it."},
-    {"routes[].row_security", ROUTE(row_security), .kind = LEAT_SETTING_CHOICE, .choices = {"refuse", "accept"},
-     .fallback = "refuse",
-     .help = "A table whose row security applies to leat's role: `refuse` does not write it, `accept` does, and a write to "
-             "a row that is hidden counts as one to a row that is not there."},
-    {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape, .max = COLUMNS_MAX,
-     .choices = {"set", "add", "max", "min", "merge", "append"}, .allowed = "column: operation",
-     .fallback_words = "`set` for every column",
-     .help = "What PATCH does to a column: `set`; `add` (numbers); `max`, `min` (what has an order: numbers, times, uuid, "
-             "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element)."},
+     .help =
+         "What PATCH does to a row that is missing: `upsert` inserts it, `existing` drops the PATCH and counts it."},
+    {"routes[].fold", ROUTE(fold), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"},
+     .fallback = "on",
+     .help =
+         "Whether several writes to one row in a batch become one row write; `off` for triggers that count writes."},
+    {"routes[].untouched", ROUTE(untouched), .kind = LEAT_SETTING_CHOICE,
+     .choices = {"refuse", "accept"}, .fallback = "refuse",
+     .help =
+         "A write that a BEFORE trigger drops by returning NULL: `refuse` makes it a dead letter, `accept` counts it as "
+         "applied, for triggers that mean it."},
+    {"routes[].row_security", ROUTE(row_security), .kind = LEAT_SETTING_CHOICE,
+     .choices = {"refuse", "accept"}, .fallback = "refuse",
+     .help =
+         "A table whose row security applies to leat's role: `refuse` does not write it, `accept` does, and a write to "
+         "a row that is hidden counts as one to a row that is not there."},
+    {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape,
+     .max = COLUMNS_MAX, .choices = {"set", "add", "max", "min", "merge", "append"},
+     .allowed = "column: operation", .fallback_words = "`set` for every column",
+     .help =
+         "What PATCH does to a column: `set`; `add` (numbers); `max`, `min` (what has an order: numbers, times, uuid, "
+         "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element)."},
 
     {"limits", GROUP, .help = "What the edge takes on; beyond, it refuses."},
     {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"),
-     .help = "Largest body of a request; then 413. librdkafka's message.max.bytes follows it; the topic's max.message.bytes must "
-             "allow it."},
+     .help =
+         "Largest body of a request; then 413. librdkafka's message.max.bytes follows it; the topic's max.message.bytes must "
+         "allow it."},
     {"limits.header_timeout", TOP(header_timeout_ms), TIME(100, 10 * MINUTE, "5s"),
      .help = "Time for a request's header, from its first byte; then 408."},
     {"limits.body_timeout", TOP(body_timeout_ms), TIME(100, 10 * MINUTE, "30s"),
@@ -143,17 +173,20 @@ static const leat_setting settings[] = {
     {"limits.idle_timeout", TOP(idle_timeout_ms), TIME(100, HOUR, "60s"),
      .help = "Time a connection may idle between requests."},
     {"limits.connections", TOP(edge_connections), COUNT(1, 1000000, "4096"),
-     .help = "Most connections of clients; then 503. Fewer where the process may not open so many files."},
+     .help =
+         "Most connections of clients; then 503. Fewer where the process may not open so many files."},
     {"limits.in_flight", TOP(in_flight_max), COUNT(1, 10000000, "20000"),
-     .help = "Most requests that wait for the log; then 503. Half of it is divided among the partitions, each has its part for "
-             "itself; of the other half one may take as much as it leaves free."},
+     .help =
+         "Most requests that wait for the log; then 503. Half of it is divided among the partitions, each has its part for "
+         "itself; of the other half one may take as much as it leaves free."},
 
     {"apply", GROUP, .help = "Budgets of a worker."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
      .help = "Bytes of records held, per worker; then partitions pause."},
     {"apply.records", TOP(records_max), COUNT(64, 16777216, "131072"),
      .help = "Records held, per worker: read and not applied. Then partitions pause."},
-    {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"), .help = "Most records in one transaction."},
+    {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"),
+     .help = "Most records in one transaction."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),
      .help = "Most bytes in one transaction; a larger record goes alone."},
     {"apply.age_bound", TOP(age_bound_ms), TIME(1, MINUTE, "20ms"),
@@ -165,16 +198,20 @@ static const leat_setting settings[] = {
     {"apply.drain", TOP(drain_ms), TIME(0, 10 * MINUTE, "5s"),
      .help = "Time for running batches when a partition is given away or the process stops."},
     {"apply.lock_timeout", TOP(lock_timeout_ms), TIME(10, 10 * MINUTE, "5s"),
-     .help = "How long a statement may wait for a lock. A claim waits for 10 s at most, then ends whoever of leat's keeps it."},
+     .help =
+         "How long a statement may wait for a lock. A claim waits for 10 s at most, then ends whoever of leat's keeps it."},
     {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
-     .help = "How long after it was read a record is tried again that lacks a row it refers to or meets a unique "
-             "constraint; then it is a dead letter."},
+     .help =
+         "How long after it was read a record is tried again that lacks a row it refers to or meets a unique "
+         "constraint; then it is a dead letter."},
     {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
-     .help = "So many dead letters of one table in a minute, per worker and shard, are no reason to stop it, whatever "
-             "their share. 0: no dead letters."},
+     .help =
+         "So many dead letters of one table in a minute, per worker and shard, are no reason to stop it, whatever "
+         "their share. 0: no dead letters."},
     {"apply.dead_letters_percent", TOP(dead_letters_percent), COUNT(0, 100, "20"),
-     .help = "Beyond that, the largest share of a table's last records that may become dead letters; then what it refuses "
-             "waits instead: a larger share is a changed table, not bad data. 0: none beyond that."},
+     .help =
+         "Beyond that, the largest share of a table's last records that may become dead letters; then what it refuses "
+         "waits instead: a larger share is a changed table, not bad data. 0: none beyond that."},
 };
 
 const leat_setting *leat_settings(size_t *ret_count)
@@ -204,25 +241,29 @@ const leat_setting *leat_setting_find(const char *prefix, const char *key)
 
 void leat_setting_prefix(const leat_setting *setting, char *ret_prefix, size_t size)
 {
-    snprintf(ret_prefix, size, "%s%s.", setting->path, setting->kind == LEAT_SETTING_LIST ? "[]" : "");
+    snprintf(ret_prefix, size, "%s%s.", setting->path,
+             setting->kind == LEAT_SETTING_LIST ? "[]" : "");
 }
 
 const char *leat_setting_type(const leat_setting *setting)
 {
     static const char *const kinds[LEAT_SETTING_KIND_COUNT] = {
-        [LEAT_SETTING_GROUP] = "mapping", [LEAT_SETTING_LIST] = "list",   [LEAT_SETTING_PAIRS] = "mapping",
-        [LEAT_SETTING_TEXT] = "text",     [LEAT_SETTING_SECRET] = "text", [LEAT_SETTING_CHOICE] = "word",
+        [LEAT_SETTING_GROUP] = "mapping", [LEAT_SETTING_LIST] = "list",
+        [LEAT_SETTING_PAIRS] = "mapping", [LEAT_SETTING_TEXT] = "text",
+        [LEAT_SETTING_SECRET] = "text",   [LEAT_SETTING_CHOICE] = "word",
     };
     static const char *const units[] = {
         [LEAT_UNIT_ONE] = "number", [LEAT_UNIT_BYTES] = "size", [LEAT_UNIT_MS] = "duration"};
     return setting->kind == LEAT_SETTING_NUMBER ? units[setting->unit] : kinds[setting->kind];
 }
 
-static void print_choices(const leat_setting *setting, const char *before, char *ret_text, size_t size)
+static void print_choices(const leat_setting *setting, const char *before, char *ret_text,
+                          size_t size)
 {
     size_t used = (size_t)snprintf(ret_text, size, "%s", before);
     for (size_t i = 0; i < LEAT_CHOICES_MAX && setting->choices[i] && used < size; i++)
-        used += (size_t)snprintf(ret_text + used, size - used, "%s%s", i ? ", " : "", setting->choices[i]);
+        used += (size_t)snprintf(ret_text + used, size - used, "%s%s", i ? ", " : "",
+                                 setting->choices[i]);
 }
 
 /* "a mapping of brokers, topic, ..." */
@@ -231,7 +272,8 @@ static void print_members(const leat_setting *setting, char *ret_text, size_t si
     char prefix[64];
     leat_setting_prefix(setting, prefix, sizeof prefix);
     bool list = setting->kind == LEAT_SETTING_LIST;
-    size_t used = (size_t)snprintf(ret_text, size, "%s", list ? "a list of mappings of " : "a mapping of ");
+    size_t used =
+        (size_t)snprintf(ret_text, size, "%s", list ? "a list of mappings of " : "a mapping of ");
     const char *between = "";
     for (size_t i = 0; i < sizeof settings / sizeof *settings && used < size; i++) {
         const char *name = leat_setting_under(&settings[i], prefix);

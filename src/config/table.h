@@ -1,6 +1,7 @@
 /*
- * table.h - every setting there is: the one place that knows paths, types, defaults, ranges and help. The loader, the
- * messages and the printed reference read it. Order in the table is order in the reference.
+ * table.h - every setting there is: the one place that knows paths, types, defaults, ranges and
+ * help. The loader, the messages and the printed reference read it. Order in the table is order in
+ * the reference.
  */
 #ifndef LEAT_CONFIG_TABLE_H
 #define LEAT_CONFIG_TABLE_H
@@ -25,7 +26,8 @@ enum {
     LEAT_NO_FIELD = -1, /* recognised, not kept */
 };
 
-/* Where the entries of a list or of pairs go: pointer at `field`, number of entries (uint32_t) at `count_field`. */
+/* Where the entries of a list or of pairs go: pointer at `field`, number of entries (uint32_t) at
+ * `count_field`. */
 typedef struct leat_array_shape {
     size_t element_size;
     size_t line_field; /* in the element: int */
@@ -43,7 +45,8 @@ typedef struct leat_setting {
     int64_t min, max;           /* of a number; of the entries of a list or of pairs */
     const char *allowed;        /* of a text, in words */
     int (*check)(const char *text, leat_error *error);
-    const char *choices[LEAT_CHOICES_MAX];         /* of a choice, and of every value of pairs (none: any text) */
+    const char *choices[LEAT_CHOICES_MAX]; /* of a choice, and of every value of pairs (none: any
+                                              text) */
     const leat_array_shape *shape;
     const char *help;
 } leat_setting;

@@ -15,7 +15,7 @@ enum {
 };
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS "0123456789"
+#define DIGITS  "0123456789"
 
 /* ---- numbers ---- */
 
@@ -54,7 +54,8 @@ static bool scan_digits(const char **at, int64_t *ret_value)
     int64_t value = 0;
     const char *c = *at;
     for (; *c >= '0' && *c <= '9'; c++)
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *c - '0', &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, *c - '0', &value))
             return false;
     if (c == *at)
         return false;
@@ -107,7 +108,8 @@ static bool scan_variable(const char *dollar, variable *ret)
 {
     bool braces = dollar[1] == '{';
     const char *name = dollar + 1 + braces;
-    size_t size = strspn(name, braces ? LETTERS DIGITS "_" : "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_");
+    size_t size =
+        strspn(name, braces ? LETTERS DIGITS "_" : "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_");
     if (size == 0 || strchr(DIGITS, name[0]) || (braces && name[size] != '}'))
         return false;
     *ret = (variable){{name, size}, 1 + size + (braces ? 2u : 0u), braces};
@@ -124,11 +126,13 @@ static const char *value_of(const variable *v)
     return getenv(name);
 }
 
-/* Is it a word of its own, such as in "host=$HOST password=$PASSWORD" or "postgresql://$USER:$PASSWORD@$HOST/db"? */
+/* Is it a word of its own, such as in "host=$HOST password=$PASSWORD" or
+ * "postgresql://$USER:$PASSWORD@$HOST/db"? */
 static bool is_word(const char *text, const char *dollar, const variable *v)
 {
     static const char ends[] = " \t\n=:/@,;?&'\"";
-    return (dollar == text || strchr(ends, dollar[-1])) && (!dollar[v->size] || strchr(ends, dollar[v->size]));
+    return (dollar == text || strchr(ends, dollar[-1])) &&
+           (!dollar[v->size] || strchr(ends, dollar[v->size]));
 }
 
 /* A bare $NAME inside a word might be a part of a password, so only its place is told. */
@@ -137,8 +141,10 @@ static int fail_unset(const char *text, const char *dollar, const variable *v, l
     if (v->braces || is_word(text, dollar, v))
         return leat_fail(error, "the environment variable %.*s is not set (or empty)",
                          v->name.size > 64 ? 64 : (int)v->name.size, v->name.data);
-    return leat_fail(error, "the environment variable at character %zu is not set (or empty; ${NAME} has it named, $$ is a dollar sign)",
-                     (size_t)(dollar - text) + 1);
+    return leat_fail(
+        error,
+        "the environment variable at character %zu is not set (or empty; ${NAME} has it named, $$ is a dollar sign)",
+        (size_t)(dollar - text) + 1);
 }
 
 /* Appends what the '$' at `dollar` stands for and returns the bytes it took; 0: `error` is set. */
@@ -150,8 +156,10 @@ static size_t expand_one(const char *text, const char *dollar, leat_buf *out, le
     }
     variable v;
     if (!scan_variable(dollar, &v)) {
-        leat_fail(error, "the $ at character %zu begins no variable ($NAME in capitals, ${name}; $$ is a dollar sign)",
-                  (size_t)(dollar - text) + 1);
+        leat_fail(
+            error,
+            "the $ at character %zu begins no variable ($NAME in capitals, ${name}; $$ is a dollar sign)",
+            (size_t)(dollar - text) + 1);
         return 0;
     }
     const char *value = value_of(&v);
@@ -214,7 +222,8 @@ static const char *split_host(const char *text, leat_slice *ret_host, leat_error
     return text + size;
 }
 
-int leat_config_address(const char *text, char *ret_host, size_t host_size, int *ret_port, leat_error *error)
+int leat_config_address(const char *text, char *ret_host, size_t host_size, int *ret_port,
+                        leat_error *error)
 {
     leat_slice host;
     const char *rest = split_host(text, &host, error);
@@ -249,7 +258,8 @@ int leat_text_check_admin(const char *text, leat_error *error)
     return strcmp(text, "off") == 0 ? 0 : leat_text_check_address(text, error);
 }
 
-static int check_characters(const char *text, const char *allowed, size_t size_max, leat_error *error)
+static int check_characters(const char *text, const char *allowed, size_t size_max,
+                            leat_error *error)
 {
     size_t good = strspn(text, allowed);
     if (text[good])
@@ -307,8 +317,9 @@ static int check_parameter(leat_slice segment, leat_error *error)
     if (segment.size < 3 || segment.data[segment.size - 1] != '}')
         return leat_fail(error, "\"%.*s\" is not a parameter (write {name})", size, segment.data);
     if (strcspn(segment.data + 1, "{}") != segment.size - 2)
-        return leat_fail(error, "\"%.*s\" is not a parameter (the name of a key column, without braces in it)", size,
-                         segment.data);
+        return leat_fail(
+            error, "\"%.*s\" is not a parameter (the name of a key column, without braces in it)",
+            size, segment.data);
     if (segment.size - 2 > NAME_MAX_BYTES)
         return leat_fail(error, "a parameter's name has more than %d bytes", NAME_MAX_BYTES);
     return 0;
@@ -322,10 +333,12 @@ static int check_segment(leat_slice segment, leat_error *error)
         return check_parameter(segment, error);
     int size = segment.size > 64 ? 64 : (int)segment.size;
     if (memchr(segment.data, '{', segment.size) || memchr(segment.data, '}', segment.size))
-        return leat_fail(error, "\"%.*s\" mixes text and a parameter (a parameter is a whole segment)", size,
-                         segment.data);
+        return leat_fail(error,
+                         "\"%.*s\" mixes text and a parameter (a parameter is a whole segment)",
+                         size, segment.data);
     if (strspn(segment.data, LETTERS DIGITS "-._~!$&'()*+,;=:@") < segment.size)
-        return leat_fail(error, "\"%.*s\" has a character that must be percent-encoded in paths", size, segment.data);
+        return leat_fail(error, "\"%.*s\" has a character that must be percent-encoded in paths",
+                         size, segment.data);
     if (leat_slice_is(segment, ".") || leat_slice_is(segment, ".."))
         return leat_fail(error, "\"%.*s\" is not a segment", size, segment.data);
     if (segment.size > NAME_MAX_BYTES)
@@ -342,7 +355,8 @@ static int check_parameters(const char *path, leat_error *error)
         leat_slice name = leat_text_path_parameter(path, i);
         for (size_t j = 0; j < i; j++)
             if (leat_slice_equal(name, leat_text_path_parameter(path, j)))
-                return leat_fail(error, "the parameter {%.*s} comes twice", (int)name.size, name.data);
+                return leat_fail(error, "the parameter {%.*s} comes twice", (int)name.size,
+                                 name.data);
     }
     return 0;
 }
@@ -388,7 +402,8 @@ bool leat_text_path_same(const char *a, const char *b)
             return false;
         if (!more)
             return true;
-        if (is_parameter(left) != is_parameter(right) || (!is_parameter(left) && !leat_slice_equal(left, right)))
+        if (is_parameter(left) != is_parameter(right) ||
+            (!is_parameter(left) && !leat_slice_equal(left, right)))
             return false;
     }
 }
@@ -400,8 +415,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Row by row through the table of distances between all beginnings; `before` is the row above, `earlier` the one above
- * that, for two letters swapped. */
+/* Row by row through the table of distances between all beginnings; `before` is the row above,
+ * `earlier` the one above that, for two letters swapped. */
 size_t leat_text_distance(const char *a, const char *b)
 {
     size_t width = strlen(b);
@@ -415,7 +430,8 @@ size_t leat_text_distance(const char *a, const char *b)
         size_t *row = rows[i % 3], *before = rows[(i - 1) % 3], *earlier = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= width; j++) {
-            row[j] = least(before[j - 1] + (a[i - 1] != b[j - 1]), least(before[j], row[j - 1]) + 1);
+            row[j] =
+                least(before[j - 1] + (a[i - 1] != b[j - 1]), least(before[j], row[j - 1]) + 1);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = least(row[j], earlier[j - 2] + 1);
         }

@@ -1,5 +1,6 @@
 /*
- * text.h - the small texts inside a configuration: sizes, durations, variables of the environment, names, paths.
+ * text.h - the small texts inside a configuration: sizes, durations, variables of the environment,
+ * names, paths.
  */
 #ifndef LEAT_CONFIG_TEXT_H
 #define LEAT_CONFIG_TEXT_H
@@ -7,7 +8,8 @@
 #include "base/base.h"
 #include "config/table.h"
 
-/* "65536", "64KiB", "4MiB" and "500ms", "5s", "1m", "1h" and plain numbers: into ones, bytes or milliseconds. */
+/* "65536", "64KiB", "4MiB" and "500ms", "5s", "1m", "1h" and plain numbers: into ones, bytes or
+ * milliseconds. */
 bool leat_text_number(const char *text, leat_unit unit, int64_t *ret_value);
 /* The shortest way to write it that is exact: "64KiB", "1m". */
 void leat_text_print_number(int64_t value, leat_unit unit, char *ret_text, size_t size);
@@ -15,8 +17,9 @@ void leat_text_print_number(int64_t value, leat_unit unit, char *ret_text, size_
 const char *leat_text_number_form(leat_unit unit);
 
 /*
- * Puts variables of the environment in place of $NAME (capitals, digits, '_') and ${name}; $$ is a dollar sign. NULL:
- * `error` says what is wrong without showing the text, as it may be a secret. The result is the caller's to free.
+ * Puts variables of the environment in place of $NAME (capitals, digits, '_') and ${name}; $$ is a
+ * dollar sign. NULL: `error` says what is wrong without showing the text, as it may be a secret.
+ * The result is the caller's to free.
  */
 char *leat_text_expand(const char *text, leat_error *error);
 
@@ -34,7 +37,8 @@ leat_slice leat_text_path_parameter(const char *path, size_t index);
 /* Do two paths match the same requests: equal but for the names of parameters? */
 bool leat_text_path_same(const char *a, const char *b);
 
-/* How many characters must be inserted, removed, replaced or swapped with their neighbour: for "did you mean". */
+/* How many characters must be inserted, removed, replaced or swapped with their neighbour: for "did
+ * you mean". */
 size_t leat_text_distance(const char *a, const char *b);
 
 #endif

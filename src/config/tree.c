@@ -73,7 +73,8 @@ static bool key_is_plain(const char *key)
 static void path_add(char path[LEAT_TREE_PATH_MAX], const char *key)
 {
     size_t used = strlen(path);
-    snprintf(path + used, LEAT_TREE_PATH_MAX - used, "%s%s", used ? "." : "", key_is_plain(key) ? key : "?");
+    snprintf(path + used, LEAT_TREE_PATH_MAX - used, "%s%s", used ? "." : "",
+             key_is_plain(key) ? key : "?");
 }
 
 void leat_node_path(const leat_node *node, char ret_path[LEAT_TREE_PATH_MAX])
@@ -90,7 +91,8 @@ void leat_node_path(const leat_node *node, char ret_path[LEAT_TREE_PATH_MAX])
         snprintf(ret_path + used, LEAT_TREE_PATH_MAX - used, "[%zu]", node->index);
 }
 
-int leat_node_fail(const char *file, const leat_node *node, const char *key, leat_error *error, const char *format, ...)
+int leat_node_fail(const char *file, const leat_node *node, const char *key, leat_error *error,
+                   const char *format, ...)
 {
     leat_error message;
     va_list args;
@@ -104,7 +106,8 @@ int leat_node_fail(const char *file, const leat_node *node, const char *key, lea
     leat_node_path(node, path);
     if (key)
         path_add(path, key);
-    return leat_fail(error, "%s:%d: %s%s%s", file, node->line, path, path[0] ? ": " : "", message.text);
+    return leat_fail(error, "%s:%d: %s%s%s", file, node->line, path, path[0] ? ": " : "",
+                     message.text);
 }
 
 /* ---- libyaml's events become nodes ---- */
@@ -144,13 +147,16 @@ static int fail_syntax(const reader *r)
     size_t line = parser->problem_mark.line;
     size_t column = parser->problem_mark.column;
     if (tab_indents(r, line))
-        return leat_fail(r->error,
-                         "%s:%zu:%zu: not valid YAML: the line is indented with a tab (YAML takes only spaces)",
-                         r->file, line + 1, column + 1);
+        return leat_fail(
+            r->error,
+            "%s:%zu:%zu: not valid YAML: the line is indented with a tab (YAML takes only spaces)",
+            r->file, line + 1, column + 1);
     if (!parser->context)
-        return leat_fail(r->error, "%s:%zu:%zu: not valid YAML: %s", r->file, line + 1, column + 1, problem);
-    return leat_fail(r->error, "%s:%zu:%zu: not valid YAML: %s (%s that begins in line %zu)", r->file, line + 1,
-                     column + 1, problem, parser->context, parser->context_mark.line + 1);
+        return leat_fail(r->error, "%s:%zu:%zu: not valid YAML: %s", r->file, line + 1, column + 1,
+                         problem);
+    return leat_fail(r->error, "%s:%zu:%zu: not valid YAML: %s (%s that begins in line %zu)",
+                     r->file, line + 1, column + 1, problem, parser->context,
+                     parser->context_mark.line + 1);
 }
 
 static int next_event(reader *r, yaml_event_t *ret)
@@ -158,12 +164,14 @@ static int next_event(reader *r, yaml_event_t *ret)
     return yaml_parser_parse(&r->parser, ret) ? 0 : fail_syntax(r);
 }
 
-static int fail_event(const reader *r, const leat_node *parent, const yaml_event_t *event, const char *what)
+static int fail_event(const reader *r, const leat_node *parent, const yaml_event_t *event,
+                      const char *what)
 {
     char path[LEAT_TREE_PATH_MAX] = "";
     if (parent)
         leat_node_path(parent, path);
-    return leat_fail(r->error, "%s:%d: %s%s%s", r->file, line_of(event), path, path[0] ? ": " : "", what);
+    return leat_fail(r->error, "%s:%d: %s%s%s", r->file, line_of(event), path, path[0] ? ": " : "",
+                     what);
 }
 
 static bool has_anchor(const yaml_event_t *event)
@@ -199,12 +207,15 @@ static bool has_tag(const yaml_event_t *event)
 static int check_event(const reader *r, const leat_node *parent, const yaml_event_t *event)
 {
     if (has_anchor(event))
-        return fail_event(r, parent, event,
-                          "anchors and aliases are not supported (write the value out; quote a text "
-                          "that begins with & or *)");
+        return fail_event(
+            r, parent, event,
+            "anchors and aliases are not supported (write the value out; quote a text "
+            "that begins with & or *)");
     if (has_tag(event))
-        return fail_event(r, parent, event, "tags are not supported (quote a text that begins with !)");
-    if (event->type == YAML_SCALAR_EVENT && memchr(event->data.scalar.value, 0, event->data.scalar.length))
+        return fail_event(r, parent, event,
+                          "tags are not supported (quote a text that begins with !)");
+    if (event->type == YAML_SCALAR_EVENT &&
+        memchr(event->data.scalar.value, 0, event->data.scalar.length))
         return fail_event(r, parent, event, "a text must not hold the character U+0000");
     return 0;
 }
@@ -244,8 +255,8 @@ static int add_key(reader *r, leat_node *map, const yaml_event_t *event)
     node->key = leat_must_strdup(key);
     node_add(map, node);
     if (earlier)
-        return leat_node_fail(r->file, node, NULL, r->error, "given twice (first in line %d; each key once)",
-                              earlier->line);
+        return leat_node_fail(r->file, node, NULL, r->error,
+                              "given twice (first in line %d; each key once)", earlier->line);
     return 0;
 }
 
@@ -256,7 +267,8 @@ static void replace_kind(leat_node *open, leat_node *value)
     free(value);
 }
 
-/* The node that a value becomes: an element of a list, or what the open entry of a mapping was waiting for. */
+/* The node that a value becomes: an element of a list, or what the open entry of a mapping was
+ * waiting for. */
 static leat_node *place(leat_node *parent, leat_node *value)
 {
     if (parent->kind == LEAT_NODE_LIST) {
@@ -275,8 +287,8 @@ static int read_value(reader *r, leat_node *parent, const yaml_event_t *event, i
     if (node->kind != LEAT_NODE_LIST && node->kind != LEAT_NODE_MAP)
         return 0;
     if (depth >= LEAT_TREE_DEPTH_MAX)
-        return leat_node_fail(r->file, node, NULL, r->error, "nested too deeply (at most %d levels)",
-                              LEAT_TREE_DEPTH_MAX);
+        return leat_node_fail(r->file, node, NULL, r->error,
+                              "nested too deeply (at most %d levels)", LEAT_TREE_DEPTH_MAX);
     return read_children(r, node, depth + 1);
 }
 
@@ -288,7 +300,8 @@ static int read_child(reader *r, leat_node *parent, int depth)
         return -1;
     bool key_next = parent->kind == LEAT_NODE_MAP;
     int result = check_event(r, parent, &event);
-    if (result == 0 && (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT))
+    if (result == 0 &&
+        (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT))
         result = 1;
     else if (result == 0 && parent->count >= LEAT_TREE_ENTRIES_MAX)
         result = fail_event(r, parent, &event, "too many entries (at most 1024)");
@@ -335,9 +348,10 @@ static int close_document(reader *r)
     yaml_event_delete(&event);
     if (next_event(r, &event) < 0)
         return -1;
-    int result = event.type == YAML_STREAM_END_EVENT
-                     ? 0
-                     : fail_event(r, NULL, &event, "a second document begins (one document a file)");
+    int result =
+        event.type == YAML_STREAM_END_EVENT
+            ? 0
+            : fail_event(r, NULL, &event, "a second document begins (one document a file)");
     yaml_event_delete(&event);
     return result;
 }
@@ -351,7 +365,8 @@ static leat_node *read_root(reader *r)
     leat_node *root = NULL;
     int result = opened == 0 ? check_event(r, NULL, &event) : 0;
     if (opened == 1 || (result == 0 && event.type == YAML_SCALAR_EVENT && is_null(&event)))
-        leat_fail(r->error, "%s:1: the file is empty (log, shards and routes are required)", r->file);
+        leat_fail(r->error, "%s:1: the file is empty (log, shards and routes are required)",
+                  r->file);
     else if (result == 0 && event.type != YAML_MAPPING_START_EVENT)
         fail_event(r, NULL, &event, "not a mapping (begin with `log:`, `shards:` and `routes:`)");
     else if (result == 0)

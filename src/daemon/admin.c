@@ -20,7 +20,8 @@ static void answer_text(leat_admin *admin, leat_http_request *request, int statu
         leat_http_abandon(request);
         return;
     }
-    leat_http_answer(request, status, type, (leat_slice){admin->text.data, admin->text.size}, headers);
+    leat_http_answer(request, status, type, (leat_slice){admin->text.data, admin->text.size},
+                     headers);
 }
 
 static void show_metrics(leat_admin *admin, leat_http_request *request)
@@ -82,8 +83,8 @@ static void on_request(void *context, leat_http_request *request)
 }
 
 leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat_metrics *metrics,
-                           bool (*ready)(void *context, leat_buf *why), void (*refresh)(void *context), void *context,
-                           leat_error *error)
+                           bool (*ready)(void *context, leat_buf *why),
+                           void (*refresh)(void *context), void *context, leat_error *error)
 {
     leat_admin *admin = leat_must_calloc(1, sizeof *admin);
     admin->metrics = metrics;
@@ -105,7 +106,8 @@ int leat_admin_port(const leat_admin *admin)
     return leat_http_port(admin->http);
 }
 
-/* Every request is answered where it is handed over, so none refers to the admin after the close. */
+/* Every request is answered where it is handed over, so none refers to the admin after the
+ * close. */
 void leat_admin_free(leat_admin *admin)
 {
     if (!admin)

@@ -35,10 +35,11 @@ static int make_data_dir(leat_assembly *assembly, leat_error *error)
 static void take_log_settings(leat_assembly *assembly)
 {
     const leat_config *config = &assembly->config;
-    assembly->properties = leat_must_calloc(config->kafka_property_count, sizeof *assembly->properties);
+    assembly->properties =
+        leat_must_calloc(config->kafka_property_count, sizeof *assembly->properties);
     for (uint32_t i = 0; i < config->kafka_property_count; i++)
-        assembly->properties[i] =
-            (leat_log_property){config->kafka_properties[i].name, config->kafka_properties[i].value};
+        assembly->properties[i] = (leat_log_property){config->kafka_properties[i].name,
+                                                      config->kafka_properties[i].value};
     assembly->log = (leat_log_config){
         .file = config->local_path,
         .brokers = config->kafka_brokers,
@@ -83,7 +84,8 @@ static const char *first_named(const leat_assembly *assembly, const char *text)
     return ret;
 }
 
-/* The first property that is refused alone too, else the first that the error names: two may be refused together. */
+/* The first property that is refused alone too, else the first that the error names: two may be
+ * refused together. */
 static int blame_log(const leat_assembly *assembly, leat_error *error)
 {
     leat_log_config one = assembly->log;
@@ -99,7 +101,8 @@ static int blame_log(const leat_assembly *assembly, leat_error *error)
     const char *named = first_named(assembly, error->text);
     if (named)
         return blame_property(assembly, named, error);
-    return leat_config_blame(&assembly->config, error, assembly->log.file ? "log.local" : "log.kafka");
+    return leat_config_blame(&assembly->config, error,
+                             assembly->log.file ? "log.local" : "log.kafka");
 }
 
 /* Of whole numbers; -1: it is not set. */
@@ -114,20 +117,26 @@ static int check_properties(const leat_assembly *assembly, leat_error *error)
 {
     const leat_config *config = &assembly->config;
     if (config->workers > 1 && leat_config_property(config, "group.instance.id")) {
-        leat_fail(error, "there are %lld workers, each is a member of the group, and two members of one id fence each other; set "
-                         "workers to 1, and another id for each process",
-                  (long long)config->workers);
+        leat_fail(
+            error,
+            "there are %lld workers, each is a member of the group, and two members of one id fence each other; set "
+            "workers to 1, and another id for each process",
+            (long long)config->workers);
         return blame_property(assembly, "group.instance.id", error);
     }
-    int64_t bytes = property_number(config, "message.max.bytes"), need = config->body_max + LEAT_LOG_RECORD_ROOM;
+    int64_t bytes = property_number(config, "message.max.bytes"),
+            need = config->body_max + LEAT_LOG_RECORD_ROOM;
     if (bytes >= 0 && bytes < need) {
-        leat_fail(error, "%lld is less than a body of limits.body_max needs (at least %lld, or leave it out)", (long long)bytes,
-                  (long long)need);
+        leat_fail(
+            error,
+            "%lld is less than a body of limits.body_max needs (at least %lld, or leave it out)",
+            (long long)bytes, (long long)need);
         return blame_property(assembly, "message.max.bytes", error);
     }
     int64_t count = property_number(config, "queue.buffering.max.messages");
     if (count >= 0 && count < config->in_flight_max) {
-        leat_fail(error, "%lld is less than limits.in_flight, %lld", (long long)count, (long long)config->in_flight_max);
+        leat_fail(error, "%lld is less than limits.in_flight, %lld", (long long)count,
+                  (long long)config->in_flight_max);
         return blame_property(assembly, "queue.buffering.max.messages", error);
     }
     return 0;
@@ -172,11 +181,13 @@ void leat_assembly_shard_names(const leat_assembly *assembly, const char *ret[LE
         ret[i] = assembly->config.shards[i].name;
 }
 
-static int read_selves(const leat_assembly *assembly, bool all, leat_shard_self *selves, leat_error *error)
+static int read_selves(const leat_assembly *assembly, bool all, leat_shard_self *selves,
+                       leat_error *error)
 {
     for (uint32_t i = 0; i < assembly->config.shard_count; i++) {
         const leat_config_shard *shard = &assembly->config.shards[i];
-        int found = leat_shard_read_self(leat_assembly_address(shard), leat_config_topic(&assembly->config), &selves[i], error);
+        int found = leat_shard_read_self(leat_assembly_address(shard),
+                                         leat_config_topic(&assembly->config), &selves[i], error);
         if (found < 0 || (found == 2 && all))
             return leat_fail_prefix(error, "shard %s", shard->name);
     }
@@ -210,12 +221,14 @@ int leat_assembly_refuse_gone(const leat_assembly *assembly, leat_error *error)
         leat_source stored;
         leat_layout layout;
         const leat_config_shard *shard = &assembly->config.shards[i];
-        if (leat_shard_read_source(leat_assembly_address(shard), assembly->log.topic, &stored, &layout, error) != 0)
+        if (leat_shard_read_source(leat_assembly_address(shard), assembly->log.topic, &stored,
+                                   &layout, error) != 0)
             continue;
-        leat_fail(error,
-                  "topic %s does not exist any more: shard %s was set up for the one with id %s, whose writes are gone "
-                  "with it where they were not applied. See \"A topic was deleted and made anew\" in docs/operations.md",
-                  assembly->log.topic, shard->name, stored.topic_id);
+        leat_fail(
+            error,
+            "topic %s does not exist any more: shard %s was set up for the one with id %s, whose writes are gone "
+            "with it where they were not applied. See \"A topic was deleted and made anew\" in docs/operations.md",
+            assembly->log.topic, shard->name, stored.topic_id);
         return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
     }
     return 0;
@@ -236,7 +249,8 @@ static int fail_missing(const leat_assembly *assembly, leat_error *error)
 static bool is_set_up(leat_assembly *assembly, const leat_source *stored, const leat_layout *layout)
 {
     leat_log_identity *found = &assembly->identity;
-    if (strcmp(stored->topic_id, found->topic_id) != 0 || strcmp(stored->log_identity, found->cluster) != 0)
+    if (strcmp(stored->topic_id, found->topic_id) != 0 ||
+        strcmp(stored->log_identity, found->cluster) != 0)
         return false;
     if (layout->partition_count < found->partition_count)
         found->partition_count = layout->partition_count;
@@ -266,7 +280,8 @@ void leat_assembly_know_partitions(leat_assembly *assembly)
 int leat_assembly_identify(leat_assembly *assembly, bool wait, leat_error *error)
 {
     for (;;) {
-        int answer = leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, error);
+        int answer =
+            leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, error);
         if (answer == 1)
             return fail_missing(assembly, error);
         if (answer == 0)
@@ -296,10 +311,12 @@ int leat_assembly_refuse_partitions(const leat_assembly *assembly, leat_error *e
     uint32_t found = assembly->identity.partition_count;
     if (wanted == 0 || wanted == found)
         return 0;
-    leat_fail(error, "is %lld, but %s %s %s %u: set it to %u or use another %s", (long long)wanted, is_local ? "file" : "topic",
-              assembly->log.topic, found < assembly->found_partitions ? "was set up with" : "has", found, found,
+    leat_fail(error, "is %lld, but %s %s %s %u: set it to %u or use another %s", (long long)wanted,
+              is_local ? "file" : "topic", assembly->log.topic,
+              found < assembly->found_partitions ? "was set up with" : "has", found, found,
               is_local ? "file" : "topic");
-    return leat_config_blame(config, error, is_local ? "log.local.partitions" : "log.kafka.partitions");
+    return leat_config_blame(config, error,
+                             is_local ? "log.local.partitions" : "log.kafka.partitions");
 }
 
 int leat_assembly_refuse_compaction(const leat_assembly *assembly, leat_error *error)
@@ -307,27 +324,33 @@ int leat_assembly_refuse_compaction(const leat_assembly *assembly, leat_error *e
     char policy[128];
     if (assembly->log.file)
         return 0;
-    if (leat_log_topic_setting(&assembly->log, "cleanup.policy", BROKER_TIMEOUT_MS, policy, sizeof policy, error) != 0)
+    if (leat_log_topic_setting(&assembly->log, "cleanup.policy", BROKER_TIMEOUT_MS, policy,
+                               sizeof policy, error) != 0)
         return 1;
     if (!strstr(policy, "compact"))
         return 0;
-    leat_fail(error,
-              "topic %s has cleanup.policy=%s: compaction drops older PATCHes of a key before they are applied; "
-              "set cleanup.policy=delete",
-              assembly->log.topic, policy);
+    leat_fail(
+        error,
+        "topic %s has cleanup.policy=%s: compaction drops older PATCHes of a key before they are applied; "
+        "set cleanup.policy=delete",
+        assembly->log.topic, policy);
     return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
 }
 
-int leat_assembly_source(const leat_assembly *assembly, leat_source *ret_source, leat_layout *ret_layout, leat_error *error)
+int leat_assembly_source(const leat_assembly *assembly, leat_source *ret_source,
+                         leat_layout *ret_layout, leat_error *error)
 {
     uint32_t partitions = assembly->identity.partition_count, shards = assembly->config.shard_count;
     if (partitions < shards) {
-        leat_fail(error, "topic %s has too few partitions, %u, for %u shards: each shard needs one of its own",
-                  assembly->log.topic, partitions, shards);
+        leat_fail(
+            error,
+            "topic %s has too few partitions, %u, for %u shards: each shard needs one of its own",
+            assembly->log.topic, partitions, shards);
         return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
     }
     *ret_source = (leat_source){.subpartitions = LEAT_SUBPARTITIONS};
-    snprintf(ret_source->log_identity, sizeof ret_source->log_identity, "%s", assembly->identity.cluster);
+    snprintf(ret_source->log_identity, sizeof ret_source->log_identity, "%s",
+             assembly->identity.cluster);
     snprintf(ret_source->topic, sizeof ret_source->topic, "%s", assembly->log.topic);
     snprintf(ret_source->topic_id, sizeof ret_source->topic_id, "%s", assembly->identity.topic_id);
     snprintf(ret_source->hash, sizeof ret_source->hash, "xxh3-64");
@@ -368,8 +391,8 @@ int leat_assembly_blame_table(const leat_assembly *assembly, const char *label, 
     return leat_config_blame(&assembly->config, error, "routes[%u].table", r);
 }
 
-int leat_assembly_read_tables(const leat_assembly *assembly, leat_shard_address at, leat_table **ret_tables,
-                             uint32_t *ret_count, leat_error *error)
+int leat_assembly_read_tables(const leat_assembly *assembly, leat_shard_address at,
+                              leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
 {
     const char *labels[LEAT_ROUTES_MAX];
     uint32_t count = table_labels(assembly, labels);
@@ -385,8 +408,9 @@ int leat_assembly_read_tables(const leat_assembly *assembly, leat_shard_address 
     return 0;
 }
 
-int leat_assembly_compare_tables(const leat_assembly *assembly, const char *shard, const leat_table *tables, const char *first_shard,
-                                const leat_table *first, uint32_t count, leat_error *error)
+int leat_assembly_compare_tables(const leat_assembly *assembly, const char *shard,
+                                 const leat_table *tables, const char *first_shard,
+                                 const leat_table *first, uint32_t count, leat_error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (leat_table_alike(&first[i], &tables[i]))
@@ -394,30 +418,35 @@ int leat_assembly_compare_tables(const leat_assembly *assembly, const char *shar
         leat_buf change = {0};
         leat_table_describe_change(&first[i], &tables[i], &change);
         const char *text = leat_buf_cstr(&change);
-        leat_fail(error, "table %s is not the same in shard %s as in shard %s: %s", tables[i].label, shard, first_shard,
-                  text ? text : "");
+        leat_fail(error, "table %s is not the same in shard %s as in shard %s: %s", tables[i].label,
+                  shard, first_shard, text ? text : "");
         leat_buf_free(&change);
         return leat_assembly_blame_table(assembly, tables[i].label, error);
     }
     return 0;
 }
 
-static int compare_shard(const leat_assembly *assembly, uint32_t shard, const leat_table *first, leat_error *error)
+static int compare_shard(const leat_assembly *assembly, uint32_t shard, const leat_table *first,
+                         leat_error *error)
 {
     uint32_t count = 0;
     leat_table *tables = NULL;
     const leat_config_shard *from = &assembly->config.shards[shard];
-    if (leat_assembly_read_tables(assembly, leat_assembly_address(from), &tables, &count, error) != 0)
+    if (leat_assembly_read_tables(assembly, leat_assembly_address(from), &tables, &count, error) !=
+        0)
         return leat_fail_prefix(error, "shard %s", from->name);
-    int same = leat_assembly_compare_tables(assembly, from->name, tables, assembly->config.shards[0].name, first, count, error);
+    int same = leat_assembly_compare_tables(assembly, from->name, tables,
+                                            assembly->config.shards[0].name, first, count, error);
     free_tables(tables, count);
     return same;
 }
 
-int leat_assembly_read_alike(const leat_assembly *assembly, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
+int leat_assembly_read_alike(const leat_assembly *assembly, leat_table **ret_tables,
+                             uint32_t *ret_count, leat_error *error)
 {
     const leat_config_shard *first = &assembly->config.shards[0];
-    if (leat_assembly_read_tables(assembly, leat_assembly_address(first), ret_tables, ret_count, error) != 0)
+    if (leat_assembly_read_tables(assembly, leat_assembly_address(first), ret_tables, ret_count,
+                                  error) != 0)
         return leat_fail_prefix(error, "shard %s", first->name);
     for (uint32_t shard = 1; shard < assembly->config.shard_count; shard++) {
         if (compare_shard(assembly, shard, *ret_tables, error) == 0)
@@ -430,7 +459,8 @@ int leat_assembly_read_alike(const leat_assembly *assembly, leat_table **ret_tab
 
 /* ---- routes ---- */
 
-static int build_route(const leat_config *config, uint32_t index, const leat_catalog *over, leat_routes *ret, leat_error *error)
+static int build_route(const leat_config *config, uint32_t index, const leat_catalog *over,
+                       leat_routes *ret, leat_error *error)
 {
     const leat_config_route *from = &config->routes[index];
     int table = leat_catalog_table(over, from->table);
@@ -444,7 +474,8 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
         names[c] = from->columns[c].name;
         if (leat_op_by_name(from->columns[c].value, &ops[c]))
             continue;
-        leat_fail(error, "there is no operation %s (set, add, max, min, merge, append)", from->columns[c].value);
+        leat_fail(error, "there is no operation %s (set, add, max, min, merge, append)",
+                  from->columns[c].value);
         return leat_config_blame(config, error, "routes[%u].columns.%s", index, names[c]);
     }
     leat_route_spec spec = {.name = from->name,
@@ -464,7 +495,8 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
     return 0;
 }
 
-leat_schema_version *leat_assembly_version(const leat_assembly *assembly, leat_table *tables, uint32_t count, leat_error *error)
+leat_schema_version *leat_assembly_version(const leat_assembly *assembly, leat_table *tables,
+                                           uint32_t count, leat_error *error)
 {
     leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->tables = tables;
@@ -474,14 +506,17 @@ leat_schema_version *leat_assembly_version(const leat_assembly *assembly, leat_t
     for (uint32_t r = 0; status == 0 && r < assembly->config.route_count; r++)
         status = build_route(&assembly->config, r, &over, &version->routes, error);
     if (status == 0)
-        status = leat_routes_check(&version->routes, error) == 0 ? 0 : leat_config_blame(&assembly->config, error, "routes");
+        status = leat_routes_check(&version->routes, error) == 0
+                     ? 0
+                     : leat_config_blame(&assembly->config, error, "routes");
     if (status == 0)
         return version;
     leat_schema_version_free(version);
     return NULL;
 }
 
-int leat_assembly_save(const leat_assembly *assembly, const leat_schema_version *version, leat_error *error)
+int leat_assembly_save(const leat_assembly *assembly, const leat_schema_version *version,
+                       leat_error *error)
 {
     leat_catalog catalog = assembly->catalog;
     catalog.tables = version->tables;
@@ -498,7 +533,8 @@ static leat_table *copy_tables(const leat_table *from, uint32_t count)
         tables[t] = from[t];
         for (uint32_t c = 0; c < from[t].column_count; c++) {
             const char *expression = from[t].columns[c].default_expression;
-            tables[t].columns[c].default_expression = expression ? leat_must_strdup(expression) : NULL;
+            tables[t].columns[c].default_expression = expression ? leat_must_strdup(expression)
+                                                                 : NULL;
         }
     }
     return tables;
@@ -512,14 +548,15 @@ static const leat_schema_version *first_version(const leat_assembly *assembly)
     return NULL;
 }
 
-/* In the middle of a migration shards differ: each has its own tables, when they fit the configuration and have the key
- * that the others have. -1: it starts with those of another. */
+/* In the middle of a migration shards differ: each has its own tables, when they fit the
+ * configuration and have the key that the others have. -1: it starts with those of another. */
 static int look_at_shard(leat_assembly *assembly, uint32_t shard, leat_error *error)
 {
     leat_table *tables = NULL;
     uint32_t count = 0;
     int64_t catalog_read_us = leat_mono_us();
-    if (leat_assembly_read_tables(assembly, leat_assembly_address(&assembly->config.shards[shard]), &tables, &count, error) != 0)
+    if (leat_assembly_read_tables(assembly, leat_assembly_address(&assembly->config.shards[shard]),
+                                  &tables, &count, error) != 0)
         return -1;
     leat_schema_version *version = leat_assembly_version(assembly, tables, count, error);
     const leat_schema_version *first = first_version(assembly);
@@ -535,12 +572,13 @@ static int look_at_shard(leat_assembly *assembly, uint32_t shard, leat_error *er
 }
 
 /* A SQLite file needs nobody to run `leat init`: it is this machine's and has one writer. */
-static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *source, const leat_layout *layout,
-                     leat_error *error)
+static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *source,
+                     const leat_layout *layout, leat_error *error)
 {
     const leat_config_shard *at = &assembly->config.shards[shard];
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
-    int status = leat_log_starts(&assembly->log, layout->partition_count, BROKER_TIMEOUT_MS, starts, error);
+    int status =
+        leat_log_starts(&assembly->log, layout->partition_count, BROKER_TIMEOUT_MS, starts, error);
     if (status == 0)
         status = leat_shard_init(leat_assembly_address(at), source, layout, shard, starts, error);
     if (status == 0)
@@ -549,8 +587,9 @@ static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *sourc
     return status;
 }
 
-static int read_source(leat_assembly *assembly, uint32_t shard, leat_source *running, const leat_layout *even,
-                       leat_layout *ret_layout, leat_source *ret_stored, leat_error *error)
+static int read_source(leat_assembly *assembly, uint32_t shard, leat_source *running,
+                       const leat_layout *even, leat_layout *ret_layout, leat_source *ret_stored,
+                       leat_error *error)
 {
     const leat_config_shard *at = &assembly->config.shards[shard];
     leat_shard_address address = leat_assembly_address(at);
@@ -567,7 +606,8 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
 {
     leat_source running;
     leat_layout even;
-    if (leat_assembly_source(assembly, &running, &even, error) != 0 || leat_assembly_check_databases(assembly, false, error) != 0)
+    if (leat_assembly_source(assembly, &running, &even, error) != 0 ||
+        leat_assembly_check_databases(assembly, false, error) != 0)
         return -1;
     int answered = 0;
     for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++) {
@@ -582,8 +622,8 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
             continue;
         }
         if (found == 1)
-            return leat_fail(error, "shard %s knows nothing of topic %s: run `leat init` first", from->name,
-                             assembly->log.topic);
+            return leat_fail(error, "shard %s knows nothing of topic %s: run `leat init` first",
+                             from->name, assembly->log.topic);
         if (leat_shard_check_source(&stored, &layout, &running, &even, error) != 0)
             return leat_fail_prefix(error, "shard %s", from->name);
         assembly->catalog.source = stored;
@@ -602,7 +642,8 @@ static int catalog_from_shards(leat_assembly *assembly, leat_error *error)
         return answer;
     const leat_schema_version *first = first_version(assembly);
     if (!first)
-        return -1; /* all that answered have tables that cannot be used: `error` is about the last */
+        /* all that answered have tables that cannot be used: `error` is about the last */
+        return -1;
     leat_error unsaved;
     if (leat_assembly_save(assembly, first, &unsaved) != 0)
         leat_warn("the catalog file was not written: %s", unsaved.text);
@@ -617,9 +658,10 @@ static int catalog_from_file(leat_assembly *assembly, leat_error *error)
     leat_source running;
     leat_layout even;
     bool log_is_known = assembly->identity.partition_count > 0;
-    if (log_is_known && (leat_assembly_source(assembly, &running, &even, error) != 0 ||
-                         leat_shard_check_source(&assembly->catalog.source, &assembly->catalog.layout, &running, &even,
-                                                    error) != 0))
+    if (log_is_known &&
+        (leat_assembly_source(assembly, &running, &even, error) != 0 ||
+         leat_shard_check_source(&assembly->catalog.source, &assembly->catalog.layout, &running,
+                                 &even, error) != 0))
         return leat_fail_prefix(error, "%s", assembly->catalog_file);
     leat_info("tables and layout are from %s", assembly->catalog_file);
     return 0;
@@ -627,7 +669,8 @@ static int catalog_from_file(leat_assembly *assembly, leat_error *error)
 
 static int read_catalog(leat_assembly *assembly, leat_error *error)
 {
-    /* Without the log's identity (an edge whose broker is down) a shard's source cannot be checked: the file can do. */
+    /* Without the log's identity (an edge whose broker is down) a shard's source cannot be checked:
+     * the file can do. */
     int answer = assembly->identity.partition_count > 0 ? catalog_from_shards(assembly, error) : 1;
     return answer == 1 ? catalog_from_file(assembly, error) : answer;
 }
@@ -641,7 +684,8 @@ static int fill_versions(leat_assembly *assembly, leat_error *error)
     for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++) {
         if (assembly->versions[shard])
             continue;
-        assembly->versions[shard] = leat_assembly_version(assembly, copy_tables(known, count), count, error);
+        assembly->versions[shard] =
+            leat_assembly_version(assembly, copy_tables(known, count), count, error);
         if (!assembly->versions[shard])
             return -1;
     }

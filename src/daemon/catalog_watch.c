@@ -11,7 +11,7 @@ enum { PACE_MS = 250 };
 typedef struct watch_shard {
     leat_catalog_watch *watch;
     uint32_t shard;
-    bool is_wanted;   /* a look that begins from now on */
+    bool is_wanted; /* a look that begins from now on */
     bool is_under_way;
     int64_t begun_us; /* 0: never */
     uv_work_t work;
@@ -62,7 +62,8 @@ static bool is_same(const leat_schema_version *version, const leat_table *tables
     return same;
 }
 
-static void say_changes(const char *shard, const leat_schema_version *from, const leat_schema_version *to)
+static void say_changes(const char *shard, const leat_schema_version *from,
+                        const leat_schema_version *to)
 {
     leat_buf change = {0};
     for (uint32_t i = 0; i < to->table_count; i++) {
@@ -82,13 +83,15 @@ static void say_refused(leat_catalog_watch *watch, uint32_t shard, const char *w
     const char *name = watch->config.shard_names[shard];
     snprintf(text, sizeof text, "%s %s", name, why);
     if (leat_rate_limit_allows(&watch->said, uv_now(watch->loop), text))
-        leat_err("shard=%s its tables were altered and do not fit any more: %s (leat goes on by what it knew before; "
-                 "writes that the altered tables refuse wait)",
-                 name, why);
+        leat_err(
+            "shard=%s its tables were altered and do not fit any more: %s (leat goes on by what it knew before; "
+            "writes that the altered tables refuse wait)",
+            name, why);
 }
 
 /* Takes the tables. */
-static void take_change(leat_catalog_watch *watch, uint32_t shard, leat_table *tables, uint32_t count, int64_t catalog_read_us)
+static void take_change(leat_catalog_watch *watch, uint32_t shard, leat_table *tables,
+                        uint32_t count, int64_t catalog_read_us)
 {
     const leat_catalog_watch_config *config = &watch->config;
     const leat_schema_version *from = leat_schema_versions_newest(config->schema_versions, shard);
@@ -115,8 +118,10 @@ static void judge(leat_catalog_watch *watch, watch_shard *at)
 {
     const leat_catalog_watch_config *config = &watch->config;
     if (at->status != 0) {
-        leat_debug("shard=%s its tables were not looked at: %s", config->shard_names[at->shard], at->error.text);
-    } else if (is_same(leat_schema_versions_newest(config->schema_versions, at->shard), at->tables, at->table_count)) {
+        leat_debug("shard=%s its tables were not looked at: %s", config->shard_names[at->shard],
+                   at->error.text);
+    } else if (is_same(leat_schema_versions_newest(config->schema_versions, at->shard), at->tables,
+                       at->table_count)) {
         leat_schema_versions_confirm(config->schema_versions, at->shard, at->begun_us);
         drop_tables(at);
     } else {
@@ -131,7 +136,8 @@ static void look(uv_work_t *work)
 {
     watch_shard *at = work->data;
     const leat_catalog_watch_config *config = &at->watch->config;
-    at->status = config->read(config->context, at->shard, &at->tables, &at->table_count, &at->error);
+    at->status =
+        config->read(config->context, at->shard, &at->tables, &at->table_count, &at->error);
 }
 
 static void on_looked(uv_work_t *work, int cancelled)
@@ -237,7 +243,8 @@ void leat_catalog_watch_stop(leat_catalog_watch *watch)
     uv_timer_stop(&watch->pace);
     for (uint32_t i = 0; i < watch->config.shard_count; i++)
         if (watch->shards[i].is_under_way)
-            uv_cancel((uv_req_t *)&watch->shards[i].work); /* one that waits for a thread need not begin */
+            uv_cancel((uv_req_t *)&watch->shards[i].work); /* one that waits for a thread need not
+                                                              begin */
 }
 
 void leat_catalog_watch_free(leat_catalog_watch *watch)

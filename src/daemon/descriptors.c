@@ -8,9 +8,10 @@
 #include "http/http.h"
 
 enum {
-    OWN = 48,              /* standard streams, loops and their wake-ups, timers of libraries, files while they are read */
+    OWN = 48, /* standard streams, loops and their wake-ups, timers of libraries, files while they
+                 are read */
     KAFKA_OF_A_CLIENT = 16, /* brokers and wake-ups of a writer or reader */
-    OF_A_FILE = 8,         /* the built-in log's or a shard's SQLite file, with what stands beside it */
+    OF_A_FILE = 8, /* the built-in log's or a shard's SQLite file, with what stands beside it */
     CLIENTS_MIN = 16,
 };
 
@@ -20,7 +21,8 @@ uint64_t leat_descriptors_kept(const leat_config *config)
     uint64_t kept = OWN + LEAT_ADMIN_CONNECTIONS + 2 * LEAT_HTTP_REFUSED_MAX;
     kept += clients * (config->local_path ? OF_A_FILE : KAFKA_OF_A_CLIENT);
     for (uint32_t i = 0; i < config->shard_count; i++) /* one more: the look at the tables */
-        kept += config->shards[i].sqlite ? clients * OF_A_FILE : (uint64_t)config->shards[i].connections + 1;
+        kept += config->shards[i].sqlite ? clients * OF_A_FILE
+                                         : (uint64_t)config->shards[i].connections + 1;
     return kept;
 }
 
@@ -48,18 +50,25 @@ int leat_descriptors_prepare(leat_config *config, bool with_edge, leat_error *er
     uint64_t limit = raise_limit(), kept = leat_descriptors_kept(config);
     if (!with_edge) {
         if (limit < kept)
-            leat_warn("this process may open %" PRIu64 " files and may need %" PRIu64 ": raise the limit (ulimit -n, LimitNOFILE=)",
+            leat_warn("this process may open %" PRIu64 " files and may need %" PRIu64
+                      ": raise the limit (ulimit -n, LimitNOFILE=)",
                       limit, kept);
         return 0;
     }
-    uint64_t wanted = (uint64_t)config->edge_connections, clients = leat_descriptors_for_clients(limit, kept, wanted);
+    uint64_t wanted = (uint64_t)config->edge_connections,
+             clients = leat_descriptors_for_clients(limit, kept, wanted);
     if (clients == 0)
-        return leat_fail(error, "this process may open %" PRIu64 " files, too few: it keeps %" PRIu64 " for Kafka, the shards and the "
-                         "admin listener; raise the limit (ulimit -n, LimitNOFILE=) to %" PRIu64 " for limits.connections",
+        return leat_fail(error,
+                         "this process may open %" PRIu64 " files, too few: it keeps %" PRIu64
+                         " for Kafka, the shards and the "
+                         "admin listener; raise the limit (ulimit -n, LimitNOFILE=) to %" PRIu64
+                         " for limits.connections",
                          limit, kept, kept + wanted);
     if (clients < wanted)
-        leat_warn("limits.connections is %" PRIu64 ", but only %" PRIu64 " clients at once are let in: this process may open %" PRIu64
-                  " files (ulimit -n, LimitNOFILE=) and keeps %" PRIu64 " of them for Kafka, the shards and the admin listener",
+        leat_warn("limits.connections is %" PRIu64 ", but only %" PRIu64
+                  " clients at once are let in: this process may open %" PRIu64
+                  " files (ulimit -n, LimitNOFILE=) and keeps %" PRIu64
+                  " of them for Kafka, the shards and the admin listener",
                   wanted, clients, limit, kept);
     config->edge_connections = (int64_t)clients;
     return 0;

@@ -32,7 +32,9 @@ static void on_drain_wish(uv_async_t *async)
 static void on_failed(void *context, const char *why)
 {
     leat_edge_thread *thread = context;
-    leat_err("the edge cannot reach the log any more: %s. The process drains and ends with exit code 1; start it again", why);
+    leat_err(
+        "the edge cannot reach the log any more: %s. The process drains and ends with exit code 1; start it again",
+        why);
     atomic_store(&thread->failed, true);
     leat_edge_drain(thread->edge, on_drained, thread);
 }
@@ -75,7 +77,8 @@ int leat_edge_thread_port(const leat_edge_thread *thread)
     return leat_edge_port(thread->edge);
 }
 
-int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *context), void *context, leat_error *error)
+int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *context), void *context,
+                           leat_error *error)
 {
     thread->on_exit = on_exit;
     thread->on_exit_context = context;

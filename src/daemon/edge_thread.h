@@ -6,11 +6,13 @@
 
 typedef struct leat_edge_thread leat_edge_thread;
 
-/* `config` without on_failed. Listens at once (so that an address in use is an error here), serves from leat_edge_thread_start on. */
+/* `config` without on_failed. Listens at once (so that an address in use is an error here), serves
+ * from leat_edge_thread_start on. */
 leat_edge_thread *leat_edge_thread_new(const leat_edge_config *config, leat_error *error);
 int leat_edge_thread_port(const leat_edge_thread *thread);
 /* `on_exit` is called on the thread as its last act. */
-int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *context), void *context, leat_error *error) LEAT_MUST_CHECK;
+int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *context), void *context,
+                           leat_error *error) LEAT_MUST_CHECK;
 /* Answer what has been accepted, then end. Any thread. */
 void leat_edge_thread_drain(leat_edge_thread *thread);
 /* Did it drain because the log answered nothing and nothing helped? Any thread. */

@@ -35,11 +35,14 @@ static int check_source(shard_read *at, leat_shard_address address)
     int found = leat_shard_read_source(address, log->topic, &stored, &layout, &at->error);
     at->is_silent = found == 2;
     if (found == 1)
-        return leat_fail(&at->error, "it knows nothing of %s %s: %s", log->file ? "log" : "topic", log->topic,
-                         address.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
+        return leat_fail(
+            &at->error, "it knows nothing of %s %s: %s", log->file ? "log" : "topic", log->topic,
+            address.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
     if (found != 0)
         return -1;
-    return at->running ? leat_shard_check_source(&stored, &layout, at->running, at->layout, &at->error) : 0;
+    return at->running
+               ? leat_shard_check_source(&stored, &layout, at->running, at->layout, &at->error)
+               : 0;
 }
 
 /* All partitions that the layout gives it, or its lag would look smaller than it is. */
@@ -47,12 +50,16 @@ static int check_partitions(shard_read *at)
 {
     if (!at->layout)
         return 0;
-    uint32_t first = at->layout->shards[at->shard].first, wanted = at->layout->shards[at->shard].count;
+    uint32_t first = at->layout->shards[at->shard].first,
+             wanted = at->layout->shards[at->shard].count;
     bool all = at->count == wanted;
     for (uint32_t i = 0; all && i < at->count; i++)
         all = at->found[i].partition == first + i;
-    return all ? 0 : leat_fail(&at->error, "leat.partitions does not hold the partitions of this shard: run `leat init`; or is it "
-                                           "another shard's database? `leat check` knows");
+    return all ? 0
+               : leat_fail(
+                     &at->error,
+                     "leat.partitions does not hold the partitions of this shard: run `leat init`; or is it "
+                     "another shard's database? `leat check` knows");
 }
 
 static void *read_shard(void *argument)
@@ -60,9 +67,11 @@ static void *read_shard(void *argument)
     shard_read *at = argument;
     const char *topic = at->assembly->log.topic;
     leat_shard_address address = leat_assembly_address(&at->assembly->config.shards[at->shard]);
-    at->is_read = check_source(at, address) == 0 &&
-                  leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) == 0 && check_partitions(at) == 0 &&
-                  (!at->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
+    at->is_read =
+        check_source(at, address) == 0 &&
+        leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) == 0 &&
+        check_partitions(at) == 0 &&
+        (!at->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
     return NULL;
 }
 
@@ -87,13 +96,17 @@ static void take_shard(shard_read *at, leat_lag *ret)
     free(at->found);
 }
 
-static void read_shards(const leat_assembly *assembly, const leat_source *running, const leat_layout *layout, bool with_work,
-                        leat_lag *ret)
+static void read_shards(const leat_assembly *assembly, const leat_source *running,
+                        const leat_layout *layout, bool with_work, leat_lag *ret)
 {
     uint32_t count = assembly->config.shard_count;
     shard_read *reads = leat_must_calloc(count, sizeof *reads);
     for (uint32_t i = 0; i < count; i++) {
-        reads[i] = (shard_read){.assembly = assembly, .running = running, .layout = layout, .shard = i, .with_work = with_work};
+        reads[i] = (shard_read){.assembly = assembly,
+                                .running = running,
+                                .layout = layout,
+                                .shard = i,
+                                .with_work = with_work};
         reads[i].has_thread = pthread_create(&reads[i].thread, NULL, read_shard, &reads[i]) == 0;
         if (!reads[i].has_thread)
             read_shard(&reads[i]);
@@ -136,7 +149,8 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
 }
 
 /* `offsets` and `ahead`: room for one a partition. */
-static int read_log(const leat_assembly *assembly, leat_lag *ret, int64_t *offsets, leat_log_ahead *ahead, leat_error *error)
+static int read_log(const leat_assembly *assembly, leat_lag *ret, int64_t *offsets,
+                    leat_log_ahead *ahead, leat_error *error)
 {
     uint32_t partition_count = assembly->identity.partition_count;
     for (uint32_t p = 0; p < partition_count; p++)
@@ -144,7 +158,8 @@ static int read_log(const leat_assembly *assembly, leat_lag *ret, int64_t *offse
     for (uint32_t i = 0; i < ret->count; i++)
         if (ret->partitions[i].is_known)
             offsets[i] = ret->partitions[i].low + 1;
-    if (leat_log_read_ahead(&assembly->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead, error) != 0)
+    if (leat_log_read_ahead(&assembly->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead,
+                            error) != 0)
         return -1;
     int64_t now_ms = leat_wall_ms();
     for (uint32_t i = 0; i < ret->count; i++)
@@ -169,7 +184,8 @@ static void name_partitions(const leat_layout *layout, leat_lag *ret)
     ret->count = layout->partition_count;
     ret->partitions = leat_must_calloc(ret->count, sizeof *ret->partitions);
     for (uint32_t i = 0; i < ret->count; i++)
-        ret->partitions[i] = (leat_lag_partition){.partition = i, .shard = leat_layout_shard_of_partition(layout, i)};
+        ret->partitions[i] = (leat_lag_partition){
+            .partition = i, .shard = leat_layout_shard_of_partition(layout, i)};
 }
 
 static int read_log_and_add(const leat_assembly *assembly, leat_lag *ret, leat_error *error)
@@ -198,7 +214,8 @@ int leat_lag_read(leat_assembly *assembly, bool with_work, leat_lag *ret, leat_e
     bool is_known = answer == 0 && leat_assembly_source(assembly, &running, &layout, error) == 0;
     if (is_known)
         name_partitions(&layout, ret);
-    /* The shards before the log's ends: what is applied meanwhile then counts as lag, and no lag is missed. */
+    /* The shards before the log's ends: what is applied meanwhile then counts as lag, and no lag is
+     * missed. */
     read_shards(assembly, is_known ? &running : NULL, is_known ? &layout : NULL, with_work, ret);
     if (is_known && read_log_and_add(assembly, ret, error) == 0)
         return 0;
@@ -230,8 +247,8 @@ const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shar
 const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE])
 {
     snprintf(ret, LEAT_LAG_HELD_SIZE,
-             "an open transaction of a foreign producer holds back %" PRId64 " offsets of partition %" PRIu32 " from offset %" PRId64
-             " on",
+             "an open transaction of a foreign producer holds back %" PRId64
+             " offsets of partition %" PRIu32 " from offset %" PRId64 " on",
              partition->held, partition->partition, partition->held_from);
     return ret;
 }

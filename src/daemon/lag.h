@@ -1,11 +1,13 @@
 /*
- * lag.h - how far the shards are behind the log, from outside: the log's ends against what the shards have recorded. No
- * worker is asked, so it is as true while none runs. All shards are read at once, and one that does not answer takes nothing
- * from the others but the time that is waited for it.
+ * lag.h - how far the shards are behind the log, from outside: the log's ends against what the
+ * shards have recorded. No worker is asked, so it is as true while none runs. All shards are read
+ * at once, and one that does not answer takes nothing from the others but the time that is waited
+ * for it.
  *
- * Records are those above a partition's low water: an upper bound, since subpartitions overtake each other, the low water is
- * recorded by compactions only, and not each offset holds a record. Nothing unapplied is ever left out; where no record follows
- * the low water, which is looked at, there are none.
+ * Records are those above a partition's low water: an upper bound, since subpartitions overtake
+ * each other, the low water is recorded by compactions only, and not each offset holds a record.
+ * Nothing unapplied is ever left out; where no record follows the low water, which is looked at,
+ * there are none.
  */
 #ifndef LEAT_DAEMON_LAG_H
 #define LEAT_DAEMON_LAG_H
@@ -23,8 +25,10 @@ typedef struct leat_lag_partition {
     int64_t applied;
     int64_t epoch;
     int64_t records;
-    int64_t age_ms; /* since the record above the low water was accepted; 0: there is none, -1: it could not be read */
-    int64_t held_from; /* an open transaction of a foreign producer begins there: nothing from there on can be read yet */
+    int64_t age_ms; /* since the record above the low water was accepted; 0: there is none, -1: it
+                       could not be read */
+    int64_t held_from; /* an open transaction of a foreign producer begins there: nothing from there
+                          on can be read yet */
     int64_t held;      /* how many of the offsets it holds back; 0: there is none */
 } leat_lag_partition;
 
@@ -43,12 +47,15 @@ typedef struct leat_lag {
     uint32_t failed;                    /* how many */
     bool silent[LEAT_SHARDS_MAX];       /* did not answer at all */
     bool log_is_silent;
-    leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when it was asked for */
+    leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when it was asked
+                                               for */
 } leat_lag;
 
-/* `assembly` has its configuration. -1: the log cannot be read, and there are no partitions and sums; the shards are known in any
- * case. Large: keep it off the stack. leat_lag_fini in any case. */
-int leat_lag_read(leat_assembly *assembly, bool with_work, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
+/* `assembly` has its configuration. -1: the log cannot be read, and there are no partitions and
+ * sums; the shards are known in any case. Large: keep it off the stack. leat_lag_fini in any case.
+ */
+int leat_lag_read(leat_assembly *assembly, bool with_work, leat_lag *ret,
+                  leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
 
 /* Of the shard's partitions the first that an open transaction holds back; borrowed. NULL: none. */

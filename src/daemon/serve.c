@@ -19,7 +19,13 @@
 #include "daemon/admin.h"
 #include "sink/shard.h"
 
-enum { WORKERS_MAX = 64, HOST_MAX = 256, READY_AGE_MS = 5000, CATALOG_STALE_LOOKS = 3, SPARE_POOL_THREADS = 2 };
+enum {
+    WORKERS_MAX = 64,
+    HOST_MAX = 256,
+    READY_AGE_MS = 5000,
+    CATALOG_STALE_LOOKS = 3,
+    SPARE_POOL_THREADS = 2
+};
 
 typedef struct serve {
     const char *command;
@@ -59,12 +65,14 @@ static int match_shards(serve *s, leat_error *error)
     for (uint32_t i = 0; i < layout->shard_count; i++) {
         const leat_config_shard *from = leat_assembly_shard(&s->assembly, layout->shards[i].name);
         if (!from) {
-            leat_fail(error, "the stored layout has a shard %s, which is not configured", layout->shards[i].name);
+            leat_fail(error, "the stored layout has a shard %s, which is not configured",
+                      layout->shards[i].name);
             return leat_config_blame(&s->assembly.config, error, "shards");
         }
         int64_t share = from->connections / s->assembly.config.workers;
-        s->shards[i] = (leat_worker_shard){
-            .name = from->name, .at = leat_assembly_address(from), .connections = share > 0 ? (uint32_t)share : 1};
+        s->shards[i] = (leat_worker_shard){.name = from->name,
+                                           .at = leat_assembly_address(from),
+                                           .connections = share > 0 ? (uint32_t)share : 1};
         s->shard_names[i] = from->name;
     }
     return 0;
@@ -76,13 +84,16 @@ static void ask_for_a_look(void *context)
     leat_catalog_watch_ask(s->watch);
 }
 
-static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
+static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count,
+                       leat_error *error)
 {
     const serve *s = context;
-    return leat_assembly_read_tables(&s->assembly, s->shards[shard].at, ret_tables, ret_count, error);
+    return leat_assembly_read_tables(&s->assembly, s->shards[shard].at, ret_tables, ret_count,
+                                     error);
 }
 
-static leat_schema_version *build_version(void *context, leat_table *tables, uint32_t count, leat_error *error)
+static leat_schema_version *build_version(void *context, leat_table *tables, uint32_t count,
+                                          leat_error *error)
 {
     const serve *s = context;
     return leat_assembly_version(&s->assembly, tables, count, error);
@@ -93,7 +104,8 @@ static void on_published(void *context, uint32_t shard, const leat_schema_versio
     const serve *s = context;
     leat_error error;
     if (leat_assembly_save(&s->assembly, version, &error) != 0)
-        leat_warn("shard=%s was altered, the catalog file was not written: %s", s->shard_names[shard], error.text);
+        leat_warn("shard=%s was altered, the catalog file was not written: %s",
+                  s->shard_names[shard], error.text);
 }
 
 static int make_board(serve *s, leat_error *error)
@@ -105,7 +117,8 @@ static int make_board(serve *s, leat_error *error)
     s->schema_versions = leat_schema_versions_new(count, ask_for_a_look, s);
     for (uint32_t i = 0; i < count; i++) {
         ptrdiff_t at = leat_assembly_shard(assembly, s->shard_names[i]) - assembly->config.shards;
-        leat_schema_versions_publish(s->schema_versions, i, assembly->versions[at], assembly->catalog_read_us[at]);
+        leat_schema_versions_publish(s->schema_versions, i, assembly->versions[at],
+                                     assembly->catalog_read_us[at]);
         assembly->versions[at] = NULL;
     }
     leat_catalog_watch_config config = {
@@ -139,7 +152,8 @@ static int make_edge(serve *s, leat_error *error)
         .metrics = s->metrics,
     };
     leat_http_config_defaults(&config.http);
-    if (leat_config_address(from->listen, s->listen_host, sizeof s->listen_host, &config.http.port, error) != 0)
+    if (leat_config_address(from->listen, s->listen_host, sizeof s->listen_host, &config.http.port,
+                            error) != 0)
         return leat_config_blame(&s->assembly.config, error, "listen");
     config.http.host = s->listen_host;
     config.http.body_max = (size_t)from->body_max;
@@ -150,7 +164,8 @@ static int make_edge(serve *s, leat_error *error)
     s->edge = leat_edge_thread_new(&config, error);
     if (!s->edge)
         return leat_config_blame(&s->assembly.config, error, "listen");
-    leat_info("edge listens on http://%s:%d", s->listen_host[0] ? s->listen_host : "*", leat_edge_thread_port(s->edge));
+    leat_info("edge listens on http://%s:%d", s->listen_host[0] ? s->listen_host : "*",
+              leat_edge_thread_port(s->edge));
     return 0;
 }
 
@@ -178,7 +193,8 @@ static int refuse_other_groups(serve *s, leat_error *error)
 {
     const leat_source *source = &s->assembly.catalog.source;
     for (uint32_t i = 0; i < s->assembly.catalog.layout.shard_count; i++) {
-        int status = leat_shard_refuse_others(s->shards[i].at, source, s->assembly.log.group, error);
+        int status =
+            leat_shard_refuse_others(s->shards[i].at, source, s->assembly.log.group, error);
         if (status == 1)
             return leat_fail_prefix(error, "shard %s", s->shards[i].name);
     }
@@ -254,7 +270,8 @@ static int make_admin(serve *s, leat_error *error)
     s->admin = leat_admin_new(&s->loop, &http, s->metrics, serve_ready, NULL, s, error);
     if (!s->admin)
         return leat_config_blame(&s->assembly.config, error, "admin");
-    leat_info("metrics on http://%s:%d/metrics", s->admin_host[0] ? s->admin_host : "*", leat_admin_port(s->admin));
+    leat_info("metrics on http://%s:%d/metrics", s->admin_host[0] ? s->admin_host : "*",
+              leat_admin_port(s->admin));
     return 0;
 }
 
@@ -287,7 +304,8 @@ static bool some_worker_failed(const serve *s)
     return failed;
 }
 
-/* A thread ends because it was told to, or because it cannot go on: then nobody should think that this process works. */
+/* A thread ends because it was told to, or because it cannot go on: then nobody should think that
+ * this process works. */
 static void on_thread_ended(uv_async_t *async)
 {
     serve *s = async->data;
@@ -306,8 +324,8 @@ static void on_drain_asked(uv_async_t *async)
         drain(s);
 }
 
-/* A look at a shard that does not answer keeps a thread of libuv's pool for as long as its time limit, and so does a SQLite
- * file on a disk that hangs, for each worker. */
+/* A look at a shard that does not answer keeps a thread of libuv's pool for as long as its time
+ * limit, and so does a SQLite file on a disk that hangs, for each worker. */
 static void size_thread_pool(const leat_config *config)
 {
     char text[16];
@@ -371,7 +389,8 @@ static int refuse_compaction(const leat_assembly *assembly, leat_error *error)
 {
     int answer = leat_assembly_refuse_compaction(assembly, error);
     if (answer == 1)
-        leat_warn("whether topic %s is compacted is not known, and compaction loses writes: %s", assembly->log.topic, error->text);
+        leat_warn("whether topic %s is compacted is not known, and compaction loses writes: %s",
+                  assembly->log.topic, error->text);
     return answer < 0 ? -1 : 0;
 }
 
@@ -379,14 +398,16 @@ static int start_up(serve *s, leat_error *error)
 {
     leat_assembly *assembly = &s->assembly;
     bool wait = s->with_apply;
-    if (leat_descriptors_prepare(&assembly->config, s->with_edge, error) != 0 || open_log(s, error) != 0)
+    if (leat_descriptors_prepare(&assembly->config, s->with_edge, error) != 0 ||
+        open_log(s, error) != 0)
         return -1;
     int answer = leat_assembly_identify(assembly, wait, error);
     if (answer != 0) {
         if (answer < 0 || access(assembly->catalog_file, R_OK) != 0)
             return -1;
         leat_warn("Kafka does not answer yet: %s", error->text);
-    } else if (leat_assembly_refuse_partitions(assembly, error) != 0 || refuse_compaction(assembly, error) != 0) {
+    } else if (leat_assembly_refuse_partitions(assembly, error) != 0 ||
+               refuse_compaction(assembly, error) != 0) {
         return -1;
     }
     if (leat_assembly_catalog(assembly, wait, error) != 0 || make_board(s, error) != 0)
@@ -449,13 +470,15 @@ static int refuse_half(const serve *s, leat_error *error)
     return leat_config_blame(&s->assembly.config, error, "log.local");
 }
 
-static int serve_command(const char *command, bool with_edge, bool with_apply, const char *config_file)
+static int serve_command(const char *command, bool with_edge, bool with_apply,
+                         const char *config_file)
 {
     serve s = {.command = command, .with_edge = with_edge, .with_apply = with_apply};
     leat_error error = {0};
     if (leat_signals_take(&error) != 0)
         return fail(&s, LEAT_EXIT_FAILED, &error);
-    if (leat_assembly_config(&s.assembly, config_file, &error) != 0 || refuse_half(&s, &error) != 0) {
+    if (leat_assembly_config(&s.assembly, config_file, &error) != 0 ||
+        refuse_half(&s, &error) != 0) {
         leat_signals_over(LEAT_EXIT_USAGE);
         leat_assembly_fini(&s.assembly);
         return fail(&s, LEAT_EXIT_USAGE, &error);

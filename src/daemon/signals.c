@@ -19,9 +19,10 @@ static struct {
     int exit_code;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* Every signal that by default kills and tells of no fault of the program's own. SIGHUP means that the terminal is gone, SIGQUIT is what
- * many a container image stops its program with, SIGPWR what a container of LXC is told. The last kind is what programs use for
- * purposes of their own, such as to open their log file again: leat has none, and ending is not what was asked for. */
+/* Every signal that by default kills and tells of no fault of the program's own. SIGHUP means that
+ * the terminal is gone, SIGQUIT is what many a container image stops its program with, SIGPWR what
+ * a container of LXC is told. The last kind is what programs use for purposes of their own, such as
+ * to open their log file again: leat has none, and ending is not what was asked for. */
 typedef enum meaning { DRAIN, DRAIN_BY_DEFAULT, NOTHING } meaning;
 
 typedef struct named_signal {
@@ -31,19 +32,14 @@ typedef struct named_signal {
 } named_signal;
 
 static const named_signal signals[] = {
-    {SIGTERM, "SIGTERM", DRAIN},
-    {SIGINT, "SIGINT", DRAIN},
-    {SIGHUP, "SIGHUP", DRAIN_BY_DEFAULT},
-    {SIGQUIT, "SIGQUIT", DRAIN_BY_DEFAULT},
+    {SIGTERM, "SIGTERM", DRAIN},          {SIGINT, "SIGINT", DRAIN},
+    {SIGHUP, "SIGHUP", DRAIN_BY_DEFAULT}, {SIGQUIT, "SIGQUIT", DRAIN_BY_DEFAULT},
 #ifdef SIGPWR
     {SIGPWR, "SIGPWR", DRAIN_BY_DEFAULT},
 #endif
-    {SIGUSR1, "SIGUSR1", NOTHING},
-    {SIGUSR2, "SIGUSR2", NOTHING},
-    {SIGALRM, "SIGALRM", NOTHING},
-    {SIGVTALRM, "SIGVTALRM", NOTHING},
-    {SIGPROF, "SIGPROF", NOTHING},
-    {SIGIO, "SIGIO", NOTHING},
+    {SIGUSR1, "SIGUSR1", NOTHING},        {SIGUSR2, "SIGUSR2", NOTHING},
+    {SIGALRM, "SIGALRM", NOTHING},        {SIGVTALRM, "SIGVTALRM", NOTHING},
+    {SIGPROF, "SIGPROF", NOTHING},        {SIGIO, "SIGIO", NOTHING},
 #ifdef SIGSTKFLT
     {SIGSTKFLT, "SIGSTKFLT", NOTHING},
 #endif
@@ -83,7 +79,9 @@ static void on_drain(const char *name)
         uv_async_send(state.drain);
         return;
     case DRAINS:
-        leat_warn("second signal (%s): quitting at once; what was accepted is in the log, what was applied is recorded", name);
+        leat_warn(
+            "second signal (%s): quitting at once; what was accepted is in the log, what was applied is recorded",
+            name);
         _exit(LEAT_EXIT_FAILED);
     case TEARS_DOWN:
         _exit(state.exit_code);
@@ -108,11 +106,13 @@ static void *wait_for_signals(void *context)
     return NULL;
 }
 
-/* Neither ignored, as SIGHUP is by nohup, nor caught by a library that was loaded before, as a profiler catches SIGPROF. */
+/* Neither ignored, as SIGHUP is by nohup, nor caught by a library that was loaded before, as a
+ * profiler catches SIGPROF. */
 static bool is_by_default(int number)
 {
     struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL;
+    return sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+           now.sa_handler == SIG_DFL;
 }
 
 static void choose(sigset_t *ret)
@@ -134,7 +134,8 @@ int leat_signals_take(leat_error *error)
     pthread_sigmask(SIG_BLOCK, &mine, NULL);
     int code = pthread_create(&thread, NULL, wait_for_signals, &mine);
     if (code != 0)
-        return leat_fail(error, "cannot start the thread that waits for signals: %s", strerror(code));
+        return leat_fail(error, "cannot start the thread that waits for signals: %s",
+                         strerror(code));
     pthread_detach(thread);
     return 0;
 }

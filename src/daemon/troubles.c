@@ -9,14 +9,16 @@
 #include <yyjson.h>
 
 enum {
-    HELD_MS = 10 * 1000,   /* a transaction is open for moments as a matter of course */
-    UNOWNED_MS = 10 * 1000, /* and so is a partition without a process, while the group makes up its mind */
+    HELD_MS = 10 * 1000,    /* a transaction is open for moments as a matter of course */
+    UNOWNED_MS = 10 * 1000, /* and so is a partition without a process, while the group makes up its
+                               mind */
     WAIT_MS = 2 * 1000,     /* and a lock is waited for */
 };
 
 /* ---- lines ---- */
 
-static void add_line(leat_troubles *troubles, const char *kind, char *words, char *json, int64_t age_ms)
+static void add_line(leat_troubles *troubles, const char *kind, char *words, char *json,
+                     int64_t age_ms)
 {
     if (troubles->count == LEAT_TROUBLES_MAX || !words || !json) {
         troubles->left_out++;
@@ -30,20 +32,22 @@ static void add_line(leat_troubles *troubles, const char *kind, char *words, cha
 }
 
 /* With the age as "seconds", and whatever else the object has. Takes the document. */
-static void add_object(leat_troubles *troubles, yyjson_mut_doc *doc, yyjson_mut_val *object, const char *kind, const char *words,
-                       int64_t age_ms)
+static void add_object(leat_troubles *troubles, yyjson_mut_doc *doc, yyjson_mut_val *object,
+                       const char *kind, const char *words, int64_t age_ms)
 {
     if (age_ms >= 0)
         yyjson_mut_obj_add_real(doc, object, "seconds", (double)age_ms / 1000);
     else
         yyjson_mut_obj_add_null(doc, object, "seconds");
     yyjson_mut_doc_set_root(doc, object);
-    add_line(troubles, kind, leat_must_strdup(words), yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL), age_ms);
+    add_line(troubles, kind, leat_must_strdup(words),
+             yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL), age_ms);
     yyjson_mut_doc_free(doc);
 }
 
 LEAT_PRINTF(4, 5)
-static void add_words(leat_troubles *troubles, const char *kind, int64_t age_ms, const char *format, ...)
+static void add_words(leat_troubles *troubles, const char *kind, int64_t age_ms, const char *format,
+                      ...)
 {
     char words[1024];
     va_list args;
@@ -75,7 +79,8 @@ static void session_name(const leat_shard_worker *worker, char *ret, size_t size
     snprintf(ret, size, "%.*s %" PRId64, LEAT_SESSION_HOST_MAX, worker->host, worker->pid);
 }
 
-static const leat_shard_process *sessions_of(const leat_shard_work *work, const leat_shard_worker *worker)
+static const leat_shard_process *sessions_of(const leat_shard_work *work,
+                                             const leat_shard_worker *worker)
 {
     char name[64];
     session_name(worker, name, sizeof name);
@@ -100,33 +105,44 @@ static uint32_t count_said(const leat_shard_worker *worker)
 {
     yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
     yyjson_val *partitions = yyjson_obj_get(yyjson_doc_get_root(doc), "partitions");
-    uint64_t count = yyjson_is_int(partitions) ? yyjson_get_uint(partitions) : yyjson_arr_size(partitions);
+    uint64_t count = yyjson_is_int(partitions) ? yyjson_get_uint(partitions)
+                                               : yyjson_arr_size(partitions);
     yyjson_doc_free(doc);
     return (uint32_t)count;
 }
 
-/* A process that was heard of lately works if it has sessions; where those have others' names, or none, its word counts. One
- * that was never heard of (its role may not write leat.workers) works as long as it has sessions of its own. */
-static void find_processes(const leat_assembly *assembly, const leat_shard_work *work, uint32_t shard, leat_troubles *ret)
+/* A process that was heard of lately works if it has sessions; where those have others' names, or
+ * none, its word counts. One that was never heard of (its role may not write leat.workers) works as
+ * long as it has sessions of its own. */
+static void find_processes(const leat_assembly *assembly, const leat_shard_work *work,
+                           uint32_t shard, leat_troubles *ret)
 {
     bool counts_sessions = assembly->config.shards[shard].dsn != NULL && !work->is_pooled;
-    bool is_mute = work->waits.count > 0 && work->waits.waits[0].is_file; /* the lock is on what they would write into */
+    bool is_mute = work->waits.count > 0 && work->waits.waits[0].is_file; /* the lock is on what
+                                                                             they would write into
+                                                                           */
     ret->is_pooled = work->is_pooled;
-    ret->processes = leat_must_calloc(work->worker_count + work->process_count + 1, sizeof *ret->processes);
+    ret->processes =
+        leat_must_calloc(work->worker_count + work->process_count + 1, sizeof *ret->processes);
     for (uint32_t i = 0; i < work->worker_count; i++) {
         const leat_shard_worker *worker = &work->workers[i];
         const leat_shard_process *sessions = sessions_of(work, worker);
         leat_status_process *process = &ret->processes[ret->process_count++];
-        *process = (leat_status_process){.heard_ms = worker->heard_ms, .partition_count = count_said(worker),
-                                         .sessions = sessions ? sessions->sessions : 0, .busy = sessions ? sessions->busy : 0};
+        *process = (leat_status_process){.heard_ms = worker->heard_ms,
+                                         .partition_count = count_said(worker),
+                                         .sessions = sessions ? sessions->sessions : 0,
+                                         .busy = sessions ? sessions->busy : 0};
         snprintf(process->name, sizeof process->name, "%s %" PRId64, worker->host, worker->pid);
-        process->works = (worker->heard_ms < LEAT_REPORT_STALE_MS || is_mute) && (sessions || !counts_sessions);
+        process->works = (worker->heard_ms < LEAT_REPORT_STALE_MS || is_mute) &&
+                         (sessions || !counts_sessions);
     }
     for (uint32_t i = 0; counts_sessions && i < work->process_count; i++) {
         if (has_row(work, &work->processes[i]))
             continue;
         leat_status_process *process = &ret->processes[ret->process_count++];
-        *process = (leat_status_process){.works = true, .heard_ms = -1, .sessions = work->processes[i].sessions,
+        *process = (leat_status_process){.works = true,
+                                         .heard_ms = -1,
+                                         .sessions = work->processes[i].sessions,
                                          .busy = work->processes[i].busy};
         snprintf(process->name, sizeof process->name, "%s", work->processes[i].name);
     }
@@ -140,8 +156,8 @@ static uint32_t count_working(const leat_troubles *troubles)
     return count;
 }
 
-/* One that works and of which there is no word: the server has crashed and leat.workers is empty, or its role may not write
- * it. NULL: none. */
+/* One that works and of which there is no word: the server has crashed and leat.workers is empty,
+ * or its role may not write it. NULL: none. */
 static const leat_status_process *mute_one(const leat_troubles *troubles)
 {
     for (uint32_t i = 0; i < troubles->process_count; i++)
@@ -153,12 +169,15 @@ static const leat_status_process *mute_one(const leat_troubles *troubles)
 /* ---- what they say ---- */
 
 /* A wait that was asked for just now is there already. */
-static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, const char *process, yyjson_val *fact)
+static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, const char *process,
+                      yyjson_val *fact)
 {
-    const char *words = yyjson_get_str(yyjson_obj_get(fact, "words")), *kind = yyjson_get_str(yyjson_obj_get(fact, "kind"));
+    const char *words = yyjson_get_str(yyjson_obj_get(fact, "words")),
+               *kind = yyjson_get_str(yyjson_obj_get(fact, "kind"));
     bool is_wait = kind && (strcmp(kind, "lock") == 0 || strcmp(kind, "commit") == 0);
     yyjson_val *since = yyjson_obj_get(fact, "since_ms");
-    int64_t age_ms = yyjson_is_int(since) ? worker->clock_ms - yyjson_get_sint(since) + worker->heard_ms : -1;
+    int64_t age_ms =
+        yyjson_is_int(since) ? worker->clock_ms - yyjson_get_sint(since) + worker->heard_ms : -1;
     if (!words || !kind || (is_wait && is_seen(troubles, kind)))
         return;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -170,8 +189,10 @@ static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, 
     add_object(troubles, doc, object, kind, words, age_ms < 0 ? -1 : age_ms);
 }
 
-/* `owned`: [partition], set for each that a process at work has; all of them where it has too many to say which. */
-static void take_word(leat_troubles *troubles, const leat_shard_worker *worker, const char *process, bool *owned, uint32_t count)
+/* `owned`: [partition], set for each that a process at work has; all of them where it has too many
+ * to say which. */
+static void take_word(leat_troubles *troubles, const leat_shard_worker *worker, const char *process,
+                      bool *owned, uint32_t count)
 {
     yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
     yyjson_val *root = yyjson_doc_get_root(doc), *value;
@@ -196,13 +217,15 @@ static void find_waits(leat_troubles *troubles, const leat_shard_waits *waits, b
     for (uint32_t i = 0; i < waits->count; i++) {
         const leat_shard_wait *wait = &waits->waits[i];
         if (wait->waited_ms >= WAIT_MS && (has_records || !wait->is_file))
-            add_words(troubles, wait->is_commit ? "commit" : "lock", wait->is_file ? -1 : wait->waited_ms, "%s",
+            add_words(troubles, wait->is_commit ? "commit" : "lock",
+                      wait->is_file ? -1 : wait->waited_ms, "%s",
                       leat_shard_wait_words(wait, words));
     }
 }
 
 /* The oldest that makes up the shard's age, of those for which `is_it` holds. */
-static const leat_lag_partition *oldest(const leat_lag *lag, uint32_t shard, const bool *owned, bool wanted, uint32_t *ret_count)
+static const leat_lag_partition *oldest(const leat_lag *lag, uint32_t shard, const bool *owned,
+                                        bool wanted, uint32_t *ret_count)
 {
     const leat_lag_partition *found = NULL;
     *ret_count = 0;
@@ -217,7 +240,8 @@ static const leat_lag_partition *oldest(const leat_lag *lag, uint32_t shard, con
     return found;
 }
 
-static void find_unowned(leat_troubles *troubles, const leat_lag *lag, uint32_t shard, const bool *owned)
+static void find_unowned(leat_troubles *troubles, const leat_lag *lag, uint32_t shard,
+                         const bool *owned)
 {
     uint32_t count;
     const leat_lag_partition *at = oldest(lag, shard, owned, false, &count);
@@ -225,30 +249,38 @@ static void find_unowned(leat_troubles *troubles, const leat_lag *lag, uint32_t 
     if (!at || at->age_ms <= UNOWNED_MS)
         return;
     if (mute)
-        add_words(troubles, "unowned", at->age_ms,
-                  "partition=%" PRIu32 " offset=%" PRId64 " records wait, and no process says that it has this partition (%" PRIu32
-                  " partitions are like it); process %s has said nothing since the server started, or may not write leat.workers",
-                  at->partition, at->low + 1, count, mute->name);
+        add_words(
+            troubles, "unowned", at->age_ms,
+            "partition=%" PRIu32 " offset=%" PRId64
+            " records wait, and no process says that it has this partition (%" PRIu32
+            " partitions are like it); process %s has said nothing since the server started, or may not write leat.workers",
+            at->partition, at->low + 1, count, mute->name);
     else
         add_words(troubles, "unowned", at->age_ms,
-                  "partition=%" PRIu32 " offset=%" PRId64 " records wait, and no process has this partition (%" PRIu32
+                  "partition=%" PRIu32 " offset=%" PRId64
+                  " records wait, and no process has this partition (%" PRIu32
                   " partitions are like it)",
                   at->partition, at->low + 1, count);
 }
 
 /* Who has the partition would say so if nothing of it moved. */
-static void find_old(leat_troubles *troubles, const leat_lag *lag, uint32_t shard, const bool *owned, uint32_t max_seconds)
+static void find_old(leat_troubles *troubles, const leat_lag *lag, uint32_t shard,
+                     const bool *owned, uint32_t max_seconds)
 {
     uint32_t count;
-    const leat_lag_partition *silent = oldest(lag, shard, owned, false, &count), *moving = oldest(lag, shard, owned, true, &count);
+    const leat_lag_partition *silent = oldest(lag, shard, owned, false, &count),
+                             *moving = oldest(lag, shard, owned, true, &count);
     if (silent && silent->age_ms > LEAT_STATUS_AGE_MS)
-        add_words(troubles, "old", silent->age_ms, "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
-                                                   " s old, and nobody says that it moves",
+        add_words(troubles, "old", silent->age_ms,
+                  "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
+                  " s old, and nobody says that it moves",
                   silent->partition, silent->low + 1, silent->age_ms / 1000);
-    const leat_lag_partition *at = !moving || (silent && silent->age_ms > moving->age_ms) ? silent : moving;
+    const leat_lag_partition *at = !moving || (silent && silent->age_ms > moving->age_ms) ? silent
+                                                                                          : moving;
     if (max_seconds > 0 && at && at->age_ms > (int64_t)max_seconds * 1000)
-        add_words(troubles, "old", at->age_ms, "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
-                                               " s old, more than --max-seconds %" PRIu32,
+        add_words(troubles, "old", at->age_ms,
+                  "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
+                  " s old, more than --max-seconds %" PRIu32,
                   at->partition, at->low + 1, at->age_ms / 1000, max_seconds);
 }
 
@@ -267,20 +299,22 @@ static void find_nobody(leat_troubles *troubles, const leat_lag *lag, uint32_t s
 {
     const leat_status_process *last = NULL;
     for (uint32_t i = 0; i < troubles->process_count; i++)
-        if (troubles->processes[i].heard_ms >= 0 && (!last || troubles->processes[i].heard_ms < last->heard_ms))
+        if (troubles->processes[i].heard_ms >= 0 &&
+            (!last || troubles->processes[i].heard_ms < last->heard_ms))
             last = &troubles->processes[i];
     if (lag->shards[shard].records == 0)
         return;
     if (last)
         add_words(troubles, "nobody", last->heard_ms,
-                  "records wait and nobody applies them: process %s was heard last, %" PRId64 " s ago", last->name,
-                  last->heard_ms / 1000);
+                  "records wait and nobody applies them: process %s was heard last, %" PRId64
+                  " s ago",
+                  last->name, last->heard_ms / 1000);
     else
         add_words(troubles, "nobody", -1, "records wait and nobody applies them");
 }
 
-void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard, uint32_t max_seconds,
-                        leat_troubles *ret)
+void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard,
+                        uint32_t max_seconds, leat_troubles *ret)
 {
     const leat_shard_work *work = &lag->works[shard];
     *ret = (leat_troubles){0};
@@ -292,7 +326,9 @@ void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint
     find_processes(assembly, work, shard, ret);
     find_held(ret, lag, shard);
     if (lag->shards[shard].age_ms < 0)
-        add_words(ret, "age", -1, "the record above a low water could not be read: perhaps it is not in the log any more");
+        add_words(
+            ret, "age", -1,
+            "the record above a low water could not be read: perhaps it is not in the log any more");
     if (count_working(ret) == 0)
         find_nobody(ret, lag, shard);
     find_waits(ret, &work->waits, lag->shards[shard].records > 0);

@@ -1,15 +1,17 @@
 /*
- * troubles.h - what is not well with a shard, judged from outside by one rule: all is well only if records move or there are
- * none. Its evidence, each of which alone is enough: the shard or its lag cannot be read; records wait and nobody applies
- * them, or no process has their partition; a process at work says that something stands still (leat.workers); a session of
- * leat's waits for a lock or a standby now; the oldest record is too old and nobody says that it moves.
+ * troubles.h - what is not well with a shard, judged from outside by one rule: all is well only if
+ * records move or there are none. Its evidence, each of which alone is enough: the shard or its lag
+ * cannot be read; records wait and nobody applies them, or no process has their partition; a
+ * process at work says that something stands still (leat.workers); a session of leat's waits for a
+ * lock or a standby now; the oldest record is too old and nobody says that it moves.
  */
 #ifndef LEAT_DAEMON_TROUBLES_H
 #define LEAT_DAEMON_TROUBLES_H
 
 #include "daemon/lag.h"
 
-/* Records that move are not too old: a backlog is being worked off. Unless the caller asks for an age. */
+/* Records that move are not too old: a backlog is being worked off. Unless the caller asks for an
+ * age. */
 enum { LEAT_STATUS_AGE_MS = 60 * 1000 };
 
 typedef struct leat_trouble_line {
@@ -41,8 +43,8 @@ typedef struct leat_troubles {
 } leat_troubles;
 
 /* `max_seconds`: no record may be older, whether it moves or not; 0: the rule above. */
-void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard, uint32_t max_seconds,
-                        leat_troubles *ret);
+void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard,
+                        uint32_t max_seconds, leat_troubles *ret);
 void leat_troubles_fini(leat_troubles *troubles);
 
 #endif

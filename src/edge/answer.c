@@ -35,37 +35,46 @@ static void register_answer(edge_metrics *metrics, leat_metrics *registry, int s
     char label[16];
     snprintf(label, sizeof label, "code=\"%d\"", status);
     metrics->answers[metrics->answer_count].status = status;
-    metrics->answers[metrics->answer_count++].counter = leat_metrics_counter(
-        registry, "leat_requests_total", "Write requests by the status code of their answer.", label);
+    metrics->answers[metrics->answer_count++].counter =
+        leat_metrics_counter(registry, "leat_requests_total",
+                             "Write requests by the status code of their answer.", label);
 }
 
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
 {
-    register_answer(metrics, registry, 202); /* first: it is looked up by a walk, and nearly every answer is one */
+    register_answer(metrics, registry, 202); /* first: it is looked up by a walk, and nearly every
+                                                answer is one */
     for (int i = 0; i < EDGE_CODE_COUNT; i++)
         register_answer(metrics, registry, codes[i].status);
-    metrics->durable = leat_metrics_histogram(
-        registry, "leat_accept_to_durable_seconds", "From a request's last byte to its record being durable.", NULL);
-    metrics->in_flight =
-        leat_metrics_gauge(registry, "leat_edge_in_flight", "Requests that wait for the log.", NULL, 1);
-    metrics->connections = leat_metrics_gauge(registry, "leat_edge_connections", "Open client connections.", NULL, 1);
-    metrics->log_silent_ms = leat_metrics_gauge(registry, "leat_edge_log_silent_seconds",
-                                                "How long no broker has answered the edge; 0: they answer.", NULL, 1000);
-    metrics->log_renewals = leat_metrics_counter(registry, "leat_edge_log_clients_renewed_total",
-                                                 "Clients of the log that another one took the place of.", NULL);
-    metrics->accepted =
-        leat_metrics_counter(registry, "leat_edge_connections_accepted_total", "Client connections accepted.", NULL);
-    metrics->refused = leat_metrics_counter(registry, "leat_edge_connections_refused_total",
-                                            "Client connections refused because there were too many.", NULL);
+    metrics->durable =
+        leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
+                               "From a request's last byte to its record being durable.", NULL);
+    metrics->in_flight = leat_metrics_gauge(registry, "leat_edge_in_flight",
+                                            "Requests that wait for the log.", NULL, 1);
+    metrics->connections =
+        leat_metrics_gauge(registry, "leat_edge_connections", "Open client connections.", NULL, 1);
+    metrics->log_silent_ms =
+        leat_metrics_gauge(registry, "leat_edge_log_silent_seconds",
+                           "How long no broker has answered the edge; 0: they answer.", NULL, 1000);
+    metrics->log_renewals =
+        leat_metrics_counter(registry, "leat_edge_log_clients_renewed_total",
+                             "Clients of the log that another one took the place of.", NULL);
+    metrics->accepted = leat_metrics_counter(registry, "leat_edge_connections_accepted_total",
+                                             "Client connections accepted.", NULL);
+    metrics->refused =
+        leat_metrics_counter(registry, "leat_edge_connections_refused_total",
+                             "Client connections refused because there were too many.", NULL);
     metrics->malformed = leat_metrics_counter(registry, "leat_edge_malformed_total",
-                                              "Requests refused for breaking HTTP or its limits.", NULL);
-    metrics->timeouts =
-        leat_metrics_counter(registry, "leat_edge_timeouts_total", "Clients cut off because they were too slow.", NULL);
+                                              "Requests refused for breaking HTTP or its limits.",
+                                              NULL);
+    metrics->timeouts = leat_metrics_counter(registry, "leat_edge_timeouts_total",
+                                             "Clients cut off because they were too slow.", NULL);
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
         char label[64];
         snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));
-        metrics->refusals[cause] = leat_metrics_counter(registry, "leat_log_refusals_total",
-                                                        "Records that the log did not take, by cause.", label);
+        metrics->refusals[cause] =
+            leat_metrics_counter(registry, "leat_log_refusals_total",
+                                 "Records that the log did not take, by cause.", label);
     }
 }
 
@@ -118,7 +127,8 @@ void edge_answer_prepare(leat_edge *edge)
     LEAT_ASSERT(!head->failed);
 }
 
-void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition, int64_t offset)
+void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition,
+                          int64_t offset)
 {
     leat_buf *text = &edge->text;
     leat_buf_clear(text);
@@ -147,8 +157,8 @@ static void write_error(leat_edge *edge, edge_code code, const char *field, cons
     leat_buf_byte(text, '}');
 }
 
-void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field,
-                       const char *message)
+void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code,
+                       const char *field, const char *message)
 {
     write_error(edge, code, field, message);
     count_answer(edge, codes[code].status);
@@ -164,14 +174,19 @@ void edge_answer_method(leat_edge *edge, leat_http_request *request, const char 
     snprintf(message, sizeof message, "this path takes %s", allow);
     write_error(edge, EDGE_METHOD_NOT_ALLOWED, NULL, message);
     count_answer(edge, codes[EDGE_METHOD_NOT_ALLOWED].status);
-    leat_http_answer(request, codes[EDGE_METHOD_NOT_ALLOWED].status, json_type, text_of(edge), header);
+    leat_http_answer(request, codes[EDGE_METHOD_NOT_ALLOWED].status, json_type, text_of(edge),
+                     header);
 }
 
-void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason, leat_slice degraded)
+void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason,
+                        leat_slice degraded)
 {
     leat_buf *text = &edge->text;
     leat_buf_clear(text);
-    leat_buf_printf(text, "{\"status\":\"%s\"", !fine ? "unready" : degraded.size > 0 ? "degraded" : "ok");
+    leat_buf_printf(text, "{\"status\":\"%s\"",
+                    !fine               ? "unready"
+                    : degraded.size > 0 ? "degraded"
+                                        : "ok");
     if (!fine) {
         leat_buf_text(text, ",\"reason\":");
         leat_buf_json_string(text, reason);

@@ -14,8 +14,8 @@ enum {
 
 /* ---- health ---- */
 
-/* What load balancers ask when they are not told otherwise: "OPTIONS /" (HAProxy), "GET /". No route has that path. True: it
- * was a health path and is answered. */
+/* What load balancers ask when they are not told otherwise: "OPTIONS /" (HAProxy), "GET /". No
+ * route has that path. True: it was a health path and is answered. */
 static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slice path)
 {
     leat_http_method method = leat_http_request_method(request);
@@ -30,7 +30,8 @@ static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slic
     }
     leat_buf why = {0}, degraded = {0};
     bool fine = health || edge_judge_health(edge, &why, &degraded);
-    edge_answer_health(edge, request, fine, (leat_slice){why.data, why.size}, (leat_slice){degraded.data, degraded.size});
+    edge_answer_health(edge, request, fine, (leat_slice){why.data, why.size},
+                       (leat_slice){degraded.data, degraded.size});
     leat_buf_free(&why);
     leat_buf_free(&degraded);
     return true;
@@ -43,7 +44,8 @@ static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
     static const struct {
         leat_http_method method;
         leat_route_op op;
-    } table[] = {{LEAT_HTTP_PUT, LEAT_PUT}, {LEAT_HTTP_PATCH, LEAT_PATCH}, {LEAT_HTTP_DELETE, LEAT_DELETE}};
+    } table[] = {
+        {LEAT_HTTP_PUT, LEAT_PUT}, {LEAT_HTTP_PATCH, LEAT_PATCH}, {LEAT_HTTP_DELETE, LEAT_DELETE}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (table[i].method == method) {
             *ret_op = table[i].op;
@@ -80,19 +82,22 @@ static const char *content_fault(const leat_http_request *request, leat_route_op
         return NULL;
     if (op == LEAT_PATCH && equals_any_case(type, "application/merge-patch+json"))
         return NULL;
-    return op == LEAT_PATCH ? "Content-Type must be application/json or application/merge-patch+json"
-                            : "Content-Type must be application/json";
+    return op == LEAT_PATCH
+               ? "Content-Type must be application/json or application/merge-patch+json"
+               : "Content-Type must be application/json";
 }
 
 /* The same route as the shard knows it that the write is for: tables are altered shard by shard. */
 static const leat_route *route_in_shard(const leat_edge *edge, const leat_route *route)
 {
     uint32_t shard = leat_layout_shard_of_key(edge->config.layout, route, &edge->key);
-    return &leat_schema_versions_newest(edge->config.schema_versions, shard)->routes.routes[route->index];
+    return &leat_schema_versions_newest(edge->config.schema_versions, shard)
+                ->routes.routes[route->index];
 }
 
 /* Answers and returns false when the body is not one this operation takes. */
-static bool check_body(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op)
+static bool check_body(leat_edge *edge, leat_http_request *request, const leat_route *route,
+                       leat_route_op op)
 {
     const char *fault = content_fault(request, op);
     if (fault) {
@@ -106,24 +111,29 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
         return json.size == 0;
     }
     if (json.size == 0) { /* a client that lost its body must not reset a row */
-        edge_answer_error(edge, request, EDGE_BAD_JSON, NULL, "a JSON object is needed; {} names no column");
+        edge_answer_error(edge, request, EDGE_BAD_JSON, NULL,
+                          "a JSON object is needed; {} names no column");
         return false;
     }
     leat_body_error error = {0};
     leat_body_parser_reset(edge->parser);
     const leat_route *there = route_in_shard(edge, route);
-    leat_body_fault found = leat_body_parse(edge->parser, there, op, json, edge->key.values, &edge->body, &error);
-    static const edge_code answers[] = {
-        [LEAT_BODY_SYNTAX] = EDGE_BAD_JSON, [LEAT_BODY_REFUSED] = EDGE_INVALID, [LEAT_BODY_MEMORY] = EDGE_OVERLOADED};
+    leat_body_fault found =
+        leat_body_parse(edge->parser, there, op, json, edge->key.values, &edge->body, &error);
+    static const edge_code answers[] = {[LEAT_BODY_SYNTAX] = EDGE_BAD_JSON,
+                                        [LEAT_BODY_REFUSED] = EDGE_INVALID,
+                                        [LEAT_BODY_MEMORY] = EDGE_OVERLOADED};
     if (found == LEAT_BODY_REFUSED)
-        leat_schema_versions_request_read(edge->config.schema_versions); /* the client may know of a column that we do not know yet */
+        leat_schema_versions_request_read(edge->config.schema_versions); /* the client may know of a
+                                                                            column that we do not
+                                                                            know yet */
     if (found != LEAT_BODY_OK)
         edge_answer_error(edge, request, answers[found], error.field, error.message);
     return found == LEAT_BODY_OK;
 }
 
-static void append(leat_edge *edge, leat_http_request *request, const leat_route *route, leat_route_op op,
-                   uint32_t partition)
+static void append(leat_edge *edge, leat_http_request *request, const leat_route *route,
+                   leat_route_op op, uint32_t partition)
 {
     leat_record record = {
         .partition = partition,
@@ -131,12 +141,15 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
         .accepted_ms = leat_wall_ms(),
         .key = {edge->key.canonical, edge->key.canonical_size},
         .value = leat_http_request_body(request),
-        .route = leat_schema_versions_newest(edge->config.schema_versions, 0)->routes.count > 1 ? leat_slice_of(route->name) : (leat_slice){"", 0},
+        .route = leat_schema_versions_newest(edge->config.schema_versions, 0)->routes.count > 1
+                     ? leat_slice_of(route->name)
+                     : (leat_slice){"", 0},
         .op = op == LEAT_PUT ? (leat_slice){"", 0} : leat_slice_of(leat_route_op_name(op)),
     };
     leat_error error = {0};
     if (!leat_shares_take(&edge->shares, &edge->in_flight_of[partition], 1)) {
-        edge_answer_error(edge, request, EDGE_OVERLOADED, NULL, "too many writes of this partition wait for the log");
+        edge_answer_error(edge, request, EDGE_OVERLOADED, NULL,
+                          "too many writes of this partition wait for the log");
         return;
     }
     int result = leat_log_append(edge->writer, &record, request, &error);
@@ -155,13 +168,15 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
     }
 }
 
-/* Somebody has waited long enough to know: the next need not wait for the same answer. NULL: it is not. */
+/* Somebody has waited long enough to know: the next need not wait for the same answer. NULL: it is
+ * not. */
 static const char *why_log_is_away(const leat_edge *edge, uint32_t partition)
 {
     const char *trouble = leat_log_writer_partition_trouble(edge->writer, partition);
     if (trouble || edge->in_flight_of[partition] == 0)
         return trouble;
-    bool has_waited = leat_log_writer_oldest_us(edge->writer, partition, leat_mono_us()) > AWAY_AFTER_US;
+    bool has_waited = leat_log_writer_oldest_us(edge->writer, partition, leat_mono_us()) >
+                      AWAY_AFTER_US;
     return has_waited ? leat_log_writer_trouble(edge->writer) : NULL;
 }
 
@@ -171,14 +186,17 @@ static void on_request(void *context, leat_http_request *request)
     leat_slice path = leat_http_request_path(request);
     if (answer_health(edge, request, path))
         return;
-    const leat_routes *routes = &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
+    const leat_routes *routes =
+        &leat_schema_versions_newest(edge->config.schema_versions, 0)->routes;
     const leat_route *route = NULL;
     char field[LEAT_NAME_MAX + 1] = "";
     leat_error error = {0};
     leat_match match = leat_routes_match(routes, path, &route, &edge->key, field, &error);
     leat_route_op op = LEAT_PUT;
     const char *away = NULL;
-    uint32_t partition = match == LEAT_MATCH_OK ? leat_layout_partition_of_key(edge->config.layout, route, &edge->key) : 0;
+    uint32_t partition = match == LEAT_MATCH_OK
+                             ? leat_layout_partition_of_key(edge->config.layout, route, &edge->key)
+                             : 0;
     if (match == LEAT_MATCH_NO_ROUTE) {
         edge_answer_error(edge, request, EDGE_NO_ROUTE, NULL, "no route has this path");
     } else if (!method_to_op(leat_http_request_method(request), &op)) {
@@ -199,11 +217,12 @@ static void on_request(void *context, leat_http_request *request)
 static void maybe_drained(leat_edge *edge)
 {
     if (edge->http_drained && edge->in_flight == 0 && !edge->said_drained && !edge->freeing)
-        uv_timer_start(&edge->tick, edge->tick.timer_cb, 0, TICK_MS); /* never said from inside a callback of the log */
+        uv_timer_start(&edge->tick, edge->tick.timer_cb, 0, TICK_MS); /* never said from inside a
+                                                                         callback of the log */
 }
 
-static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
-                        const char *why)
+static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
+                        int64_t offset, const char *why)
 {
     leat_edge *edge = context;
     leat_http_request *request = tag;
@@ -213,7 +232,8 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
     leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
     if (result == LEAT_APPENDED) {
         edge->taken_us = leat_mono_us();
-        leat_observe_us(edge->metrics.durable, edge->taken_us - leat_http_request_arrived_us(request));
+        leat_observe_us(edge->metrics.durable,
+                        edge->taken_us - leat_http_request_arrived_us(request));
         edge_answer_accepted(edge, request, partition, offset);
     } else {
         static const edge_code answers[] = {
@@ -221,7 +241,8 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
             [LEAT_APPEND_UNKNOWN] = EDGE_UNKNOWN,
             [LEAT_APPEND_TOO_LARGE] = EDGE_TOO_LARGE,
         };
-        edge_answer_error(edge, request, answers[result], NULL, why ? why : "the log gave no reason");
+        edge_answer_error(edge, request, answers[result], NULL,
+                          why ? why : "the log gave no reason");
     }
     maybe_drained(edge);
 }
@@ -285,7 +306,8 @@ leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_e
         forget(edge);
         return NULL;
     }
-    edge->writer = leat_log_writer_new(loop, &config->log, config->identity, on_appended, edge, error);
+    edge->writer =
+        leat_log_writer_new(loop, &config->log, config->identity, on_appended, edge, error);
     if (!edge->writer) {
         leat_http_close(edge->http);
         forget(edge);

@@ -1,7 +1,8 @@
 /*
- * health.c - what /readyz says. An edge is ready while it takes writes for some partition: what troubles the others,
- * and what is refused, is listed as degraded. It is unready when nothing is taken: the log as a whole is in trouble, every
- * partition is, or records wait too long (not only those of partitions known to be in trouble) and none was taken lately.
+ * health.c - what /readyz says. An edge is ready while it takes writes for some partition: what
+ * troubles the others, and what is refused, is listed as degraded. It is unready when nothing is
+ * taken: the log as a whole is in trouble, every partition is, or records wait too long (not only
+ * those of partitions known to be in trouble) and none was taken lately.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,7 +37,8 @@ typedef struct partitions_health {
     int64_t longest_ms;
 } partitions_health;
 
-static void judge_partition(const leat_edge *edge, uint32_t p, partitions_health *all, leat_buf *degraded)
+static void judge_partition(const leat_edge *edge, uint32_t p, partitions_health *all,
+                            leat_buf *degraded)
 {
     bool is_listed = all->in_trouble + all->waiting < LISTED_MAX;
     const char *trouble = leat_log_writer_partition_trouble(edge->writer, p);
@@ -48,7 +50,8 @@ static void judge_partition(const leat_edge *edge, uint32_t p, partitions_health
     } else if (waits_ms >= edge->config.ready_age_ms) {
         all->waiting++;
         if (is_listed)
-            listf(degraded, "partition %u: a record has waited for the log for %lld ms", p, (long long)waits_ms);
+            listf(degraded, "partition %u: a record has waited for the log for %lld ms", p,
+                  (long long)waits_ms);
         if (waits_ms > all->longest_ms) {
             all->longest = p;
             all->longest_ms = waits_ms;
@@ -71,10 +74,14 @@ static partitions_health judge_partitions(const leat_edge *edge, leat_buf *degra
 static void list_refusals(const leat_edge *edge, leat_buf *degraded)
 {
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
-        const char *words = cause == LEAT_REFUSED_TOO_LARGE ? NULL : leat_log_writer_refusal_words(edge->writer, cause);
+        const char *words = cause == LEAT_REFUSED_TOO_LARGE
+                                ? NULL
+                                : leat_log_writer_refusal_words(edge->writer, cause);
         if (words)
-            listf(degraded, "writes were refused within the last minute (cause=%s, %llu in all): %s",
-                  leat_log_refusal_name(cause), (unsigned long long)leat_log_writer_refusals(edge->writer, cause), words);
+            listf(degraded,
+                  "writes were refused within the last minute (cause=%s, %llu in all): %s",
+                  leat_log_refusal_name(cause),
+                  (unsigned long long)leat_log_writer_refusals(edge->writer, cause), words);
     }
 }
 
@@ -85,10 +92,11 @@ static void list_catalog(const leat_edge *edge, leat_buf *degraded)
     for (uint32_t shard = 0; stale_us > 0 && shard < layout->shard_count; shard++) {
         int64_t checked_us = leat_schema_versions_read_us(edge->config.schema_versions, shard);
         if (checked_us == 0 && now_us - edge->begun_us >= stale_us)
-            listf(degraded, "shard %s: its tables were not looked at since the start", layout->shards[shard].name);
+            listf(degraded, "shard %s: its tables were not looked at since the start",
+                  layout->shards[shard].name);
         else if (checked_us != 0 && now_us - checked_us >= stale_us)
-            listf(degraded, "shard %s: its tables were looked at %lld s ago", layout->shards[shard].name,
-                  (long long)((now_us - checked_us) / 1000000));
+            listf(degraded, "shard %s: its tables were looked at %lld s ago",
+                  layout->shards[shard].name, (long long)((now_us - checked_us) / 1000000));
     }
 }
 
@@ -105,7 +113,8 @@ static void list_silence(const leat_edge *edge, leat_buf *degraded)
 static bool is_stuck(const leat_edge *edge, const partitions_health *all)
 {
     bool none_is_left = all->in_trouble + all->waiting == edge->partition_count;
-    bool was_taken = edge->taken_us != 0 && leat_mono_us() - edge->taken_us < edge->config.ready_age_ms * 1000;
+    bool was_taken = edge->taken_us != 0 &&
+                     leat_mono_us() - edge->taken_us < edge->config.ready_age_ms * 1000;
     return all->waiting > 0 && (none_is_left || !was_taken);
 }
 
@@ -119,8 +128,10 @@ bool edge_judge_health(const leat_edge *edge, leat_buf *why, leat_buf *degraded)
     if (trouble)
         leat_buf_text(why, trouble);
     else if (is_stuck(edge, &all))
-        leat_buf_printf(why, "partition %u: a record has waited for the log for %lld ms, and none was taken meanwhile",
-                        all.longest, (long long)all.longest_ms);
+        leat_buf_printf(
+            why,
+            "partition %u: a record has waited for the log for %lld ms, and none was taken meanwhile",
+            all.longest, (long long)all.longest_ms);
     else
         return true;
     return false;

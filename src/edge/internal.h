@@ -1,5 +1,5 @@
-/* internal.h - what the edge's files share: edge.c decides what a request means, answer.c says it, health.c
- * knows whether writes are taken. */
+/* internal.h - what the edge's files share: edge.c decides what a request means, answer.c says it,
+ * health.c knows whether writes are taken. */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
 
@@ -52,7 +52,7 @@ struct leat_edge {
     uint64_t *in_flight_of; /* by partition */
     leat_shares shares;     /* of in_flight_max */
     int64_t begun_us;
-    int64_t taken_us;       /* when the log last took a record; 0: never */
+    int64_t taken_us; /* when the log last took a record; 0: never */
     bool draining;
     bool http_drained;
     bool said_drained;
@@ -64,7 +64,8 @@ struct leat_edge {
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
     leat_buf accepted_head; /* the start of every 202: {"topic":"...","partition": */
-    /* The request being looked at; here because it is too large for a stack frame to be taken lightly. */
+    /* The request being looked at; here because it is too large for a stack frame to be taken
+     * lightly. */
     leat_key key;
     leat_body body;
 };
@@ -73,17 +74,19 @@ void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry);
 void edge_metrics_show(leat_edge *edge);
 
 void edge_answer_prepare(leat_edge *edge);
-void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition, int64_t offset);
+void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition,
+                          int64_t offset);
 /* `field` NULL or "": it is not about one field. */
-void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code, const char *field,
-                       const char *message);
+void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code,
+                       const char *field, const char *message);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
 #define edge_health_methods "GET, HEAD, OPTIONS"
 /* /healthz and /readyz; not counted. `degraded`: the items of a JSON array. */
-void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason, leat_slice degraded);
+void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason,
+                        leat_slice degraded);
 
-/* Does the log take writes for some partition? Else `why` gets the reason. `degraded` gets what is in trouble all the same, as
- * the items of a JSON array. */
+/* Does the log take writes for some partition? Else `why` gets the reason. `degraded` gets what is
+ * in trouble all the same, as the items of a JSON array. */
 bool edge_judge_health(const leat_edge *edge, leat_buf *why, leat_buf *degraded);
 
 #endif

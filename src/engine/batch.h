@@ -1,6 +1,6 @@
 /*
- * batch.h - the work an engine hands to a sink: claims, batches, compactions; and what came of it. Plain data; the
- * engine owns all of it until the job is reported done.
+ * batch.h - the work an engine hands to a sink: claims, batches, compactions; and what came of it.
+ * Plain data; the engine owns all of it until the job is reported done.
  */
 #ifndef LEAT_ENGINE_BATCH_H
 #define LEAT_ENGINE_BATCH_H
@@ -23,9 +23,10 @@ typedef struct leat_engine_batch_part {
     uint32_t count; /* of subpartitions moved */
     int16_t subpartitions[LEAT_ENGINE_SUBPARTITIONS];
     int64_t offsets[LEAT_ENGINE_SUBPARTITIONS]; /* where each is after the batch */
-    leat_engine_newest newest; /* the record at the greatest of these */
+    leat_engine_newest newest;                  /* the record at the greatest of these */
     uint32_t needs_count;
-    int64_t needs[LEAT_ENGINE_SUBPARTITIONS]; /* seqs that must be there: else the database went back */
+    int64_t needs[LEAT_ENGINE_SUBPARTITIONS]; /* seqs that must be there: else the database went
+                                                 back */
 } leat_engine_batch_part;
 
 /* Why a record is refused for good. */
@@ -34,14 +35,16 @@ typedef struct leat_engine_reason {
     char message[256];
 } leat_engine_reason;
 
-/* Records of one partition stand together, those of one subpartition too, in offset order; parts ascend. */
+/* Records of one partition stand together, those of one subpartition too, in offset order; parts
+ * ascend. */
 typedef struct leat_engine_batch {
     uint32_t record_count;
     leat_engine_batch_record *records;
     uint32_t part_count;
     leat_engine_batch_part *parts;
-    const leat_engine_reason *dead; /* NULL, or: the only record is not applied but kept as a dead letter, in the transaction that
-                                moves its progress. Valid as long as the job */
+    const leat_engine_reason *dead; /* NULL, or: the only record is not applied but kept as a dead
+                                letter, in the transaction that moves its progress. Valid as long as
+                                the job */
 } leat_engine_batch;
 
 typedef struct leat_engine_compaction {
@@ -52,10 +55,16 @@ typedef struct leat_engine_compaction {
     int64_t low;
     leat_engine_newest newest;
     uint32_t needs_count;
-    int64_t needs[LEAT_ENGINE_SUBPARTITIONS]; /* last applied seqs: memory must not outlive a lost commit */
+    int64_t needs[LEAT_ENGINE_SUBPARTITIONS]; /* last applied seqs: memory must not outlive a lost
+                                                 commit */
 } leat_engine_compaction;
 
-typedef enum leat_engine_job_kind { LEAT_ENGINE_JOB_NONE, LEAT_ENGINE_JOB_CLAIM, LEAT_ENGINE_JOB_BATCH, LEAT_ENGINE_JOB_COMPACT } leat_engine_job_kind;
+typedef enum leat_engine_job_kind {
+    LEAT_ENGINE_JOB_NONE,
+    LEAT_ENGINE_JOB_CLAIM,
+    LEAT_ENGINE_JOB_BATCH,
+    LEAT_ENGINE_JOB_COMPACT
+} leat_engine_job_kind;
 
 typedef struct leat_engine_job {
     uint32_t id; /* small, reused once the job is done */
@@ -67,36 +76,45 @@ typedef struct leat_engine_job {
     leat_engine_compaction compaction;
 } leat_engine_job;
 
-/* What came of a job. Only an ERROR on the job's own connection is a failure; all else but success is unknown. */
+/* What came of a job. Only an ERROR on the job's own connection is a failure; all else but success
+ * is unknown. */
 typedef enum leat_engine_outcome {
-    LEAT_ENGINE_APPLIED,      /* its Sync arrived without error */
-    LEAT_ENGINE_CONTENTION,   /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan. Worth another try */
-    LEAT_ENGINE_OUTAGE,       /* failed: the database is unwell (53*, 25006, ...). Another try when it is better */
-    LEAT_ENGINE_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
-    LEAT_ENGINE_NOT_YET,      /* failed: 23503, or 23505 on another key than the primary: bad data, unless what it waits for comes */
-    LEAT_ENGINE_DRIFT,        /* failed: 42, 0A, 55, ...: the table does not fit, or what hangs on it */
-    LEAT_ENGINE_RECORD_ERROR, /* failed: a code that a trigger raised in the database's name, one that nobody knows, XX000: the
-                          record's own, if others of its table get through meanwhile; else the table's */
-    LEAT_ENGINE_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements: the shard's */
-    LEAT_ENGINE_FENCED,       /* LT001: somebody else has claimed the partition */
-    LEAT_ENGINE_WENT_BACK,    /* LT002: the database lost a commit that was acknowledged */
-    LEAT_ENGINE_UNKNOWN,      /* it may have been applied, or still be: connection lost, FATAL */
+    LEAT_ENGINE_APPLIED,    /* its Sync arrived without error */
+    LEAT_ENGINE_CONTENTION, /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan.
+                               Worth another try */
+    LEAT_ENGINE_OUTAGE, /* failed: the database is unwell (53*, 25006, ...). Another try when it is
+                           better */
+    LEAT_ENGINE_BAD_DATA, /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
+    LEAT_ENGINE_NOT_YET,  /* failed: 23503, or 23505 on another key than the primary: bad data,
+                             unless what it waits for comes */
+    LEAT_ENGINE_DRIFT,    /* failed: 42, 0A, 55, ...: the table does not fit, or what hangs on it */
+    LEAT_ENGINE_RECORD_ERROR,   /* failed: a code that a trigger raised in the database's name, one
+                            that nobody knows, XX000: the   record's own, if others of its table get
+                            through meanwhile; else the table's */
+    LEAT_ENGINE_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements: the
+                                   shard's */
+    LEAT_ENGINE_FENCED,         /* LT001: somebody else has claimed the partition */
+    LEAT_ENGINE_WENT_BACK,      /* LT002: the database lost a commit that was acknowledged */
+    LEAT_ENGINE_UNKNOWN,        /* it may have been applied, or still be: connection lost, FATAL */
     LEAT_ENGINE_OUTCOME_COUNT,
 } leat_engine_outcome;
 
 typedef struct leat_engine_job_result {
     leat_engine_outcome outcome;
-    int32_t bad_record;  /* index in the batch when the culprit is known, else -1 */
-    bool of_rows;        /* OUTAGE: a statement that carries the data of records said it, so it may be one record's */
-    bool races;          /* NOT_YET: an insert beside ours may be all it was: worth another try at once */
-    int32_t partition;   /* fenced / went back: which one, else -1 */
-    int64_t catalog_read_us;   /* BAD_DATA: the look at the tables that the refusal relies on began then, on the events' clock;
-                            INT64_MAX: it relies on none (the database said it, or the record's key is no key). It
-                            counts only when it began after the record was first refused alone */
-    bool too_long;       /* a time limit cut it short: fewer records might pass */
+    int32_t bad_record; /* index in the batch when the culprit is known, else -1 */
+    bool of_rows; /* OUTAGE: a statement that carries the data of records said it, so it may be one
+                     record's */
+    bool races;   /* NOT_YET: an insert beside ours may be all it was: worth another try at once */
+    int32_t partition;       /* fenced / went back: which one, else -1 */
+    int64_t catalog_read_us; /* BAD_DATA: the look at the tables that the refusal relies on began
+                          then, on the events' clock; INT64_MAX: it relies on none (the database
+                          said it, or the record's key is no key). It counts only when it began
+                          after the record was first refused alone */
+    bool too_long;           /* a time limit cut it short: fewer records might pass */
     char sqlstate[6];
-    char message[256];   /* for people */
-    const leat_engine_progress *progress; /* an applied claim: what it read. Borrowed for the call */
+    char message[256]; /* for people */
+    /* an applied claim: what it read. Borrowed for the call */
+    const leat_engine_progress *progress;
 } leat_engine_job_result;
 
 const char *leat_engine_outcome_name(leat_engine_outcome outcome);

@@ -1,16 +1,18 @@
 /*
  * batch_size.h - how many records a batch of a shard may have that several subpartitions share.
  *
- * As configured, unless so many take too long: what a time limit cut short, or took SLOW_US, comes back smaller, and what
- * was cut short again and again is tried larger ever more rate_limit. It grows back as full batches are quick. (Additive limits
- * adapt too slowly from a thousand to ten and back; this is the doubling of a back-off, by time and not by count alone.)
+ * As configured, unless so many take too long: what a time limit cut short, or took SLOW_US, comes
+ * back smaller, and what was cut short again and again is tried larger ever more rate_limit. It
+ * grows back as full batches are quick. (Additive limits adapt too slowly from a thousand to ten
+ * and back; this is the doubling of a back-off, by time and not by count alone.)
  */
 #ifndef LEAT_ENGINE_BATCH_SIZE_H
 #define LEAT_ENGINE_BATCH_SIZE_H
 
 #include "base/base.h"
 
-/* A batch that takes as long is too large: others wait for its locks, and leat itself gives one up that takes 60 s. */
+/* A batch that takes as long is too large: others wait for its locks, and leat itself gives one up
+ * that takes 60 s. */
 #define LEAT_SLOW_US (10 * INT64_C(1000000))
 
 typedef struct leat_size {

@@ -1,6 +1,7 @@
 #include "engine/budgets.h"
 
-void leat_budgets_init(leat_budgets *budgets, leat_holding max, uint32_t shard_count, uint32_t partition_count)
+void leat_budgets_init(leat_budgets *budgets, leat_holding max, uint32_t shard_count,
+                       uint32_t partition_count)
 {
     LEAT_ASSERT(max.records > 0 && max.bytes > 0);
     *budgets = (leat_budgets){.max = max, .shard_max = max, .shared = partition_count > 1};
@@ -26,11 +27,12 @@ static uint64_t records_left(const leat_budgets *budgets, const leat_holding *sh
 
 static uint64_t bytes_left(const leat_budgets *budgets, const leat_holding *shard)
 {
-    return lesser(left(budgets->max.bytes, budgets->total.bytes), left(budgets->shard_max.bytes, shard->bytes));
+    return lesser(left(budgets->max.bytes, budgets->total.bytes),
+                  left(budgets->shard_max.bytes, shard->bytes));
 }
 
-uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
-                            uint32_t bytes)
+uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard,
+                            const leat_holding *partition, uint32_t bytes)
 {
     uint64_t records = records_left(budgets, shard);
     uint64_t room = bytes_left(budgets, shard);
@@ -40,12 +42,13 @@ uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *sha
     if (!fits && budgets->total.records > 0)
         return 0;
     uint32_t grown = budgets->shared ? 1 : 0;
-    bool next_fits = held + grown + 2 <= records && held_bytes + (grown + UINT64_C(2)) * bytes <= room;
+    bool next_fits = held + grown + 2 <= records &&
+                     held_bytes + (grown + UINT64_C(2)) * bytes <= room;
     return next_fits ? 2 : 1;
 }
 
-bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard, const leat_holding *partition,
-                        uint32_t bytes)
+bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard,
+                        const leat_holding *partition, uint32_t bytes)
 {
     if (leat_budgets_admit(budgets, shard, partition, bytes) == 0)
         return false;
@@ -56,7 +59,8 @@ bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard, 
     return partition->records <= records && partition->bytes <= room;
 }
 
-void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition, uint32_t bytes)
+void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition,
+                      uint32_t bytes)
 {
     budgets->total.records++;
     budgets->total.bytes += bytes;
@@ -66,8 +70,8 @@ void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *
     partition->bytes += bytes;
 }
 
-void leat_budgets_remove(leat_budgets *budgets, leat_holding *shard, leat_holding *partition, uint32_t records,
-                         uint64_t bytes)
+void leat_budgets_remove(leat_budgets *budgets, leat_holding *shard, leat_holding *partition,
+                         uint32_t records, uint64_t bytes)
 {
     leat_holding *all[] = {&budgets->total, shard, partition};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

@@ -1,5 +1,6 @@
 /*
- * effects.c - what the caller is told. Nothing is queued but flags, so it needs no room and says only what still holds.
+ * effects.c - what the caller is told. Nothing is queued but flags, so it needs no room and says
+ * only what still holds.
  */
 #include "engine/state.h"
 
@@ -9,7 +10,8 @@ void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what)
     if (partition->emitting)
         return;
     partition->emitting = true;
-    leat_list_push(engine, &engine->emitting, leat_link_emitting, leat_partition_id(engine, partition));
+    leat_list_push(engine, &engine->emitting, leat_link_emitting,
+                   leat_partition_id(engine, partition));
 }
 
 /* ---- pausing for want of room ---- */
@@ -24,13 +26,15 @@ static void full_insert(leat_engine *engine, leat_partition *partition)
             break;
         before = id;
     }
-    leat_list_insert(engine, &engine->full, leat_link_full, before, leat_partition_id(engine, partition));
+    leat_list_insert(engine, &engine->full, leat_link_full, before,
+                     leat_partition_id(engine, partition));
 }
 
 void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes)
 {
     if (partition->full)
-        leat_list_remove(engine, &engine->full, leat_link_full, leat_partition_id(engine, partition));
+        leat_list_remove(engine, &engine->full, leat_link_full,
+                         leat_partition_id(engine, partition));
     if (bytes > 0) {
         partition->full_bytes = bytes;
         if (partition->full_stamp == 0)
@@ -54,9 +58,11 @@ void leat_full_clear(leat_engine *engine, leat_partition *partition)
 static bool has_room_again(leat_engine *engine, const leat_partition *partition)
 {
     const leat_holding *shard = &leat_shard_of(engine, partition)->holding;
-    /* With nothing that could run, waiting for half would be waiting for ever: what is held may be stuck. */
+    /* With nothing that could run, waiting for half would be waiting for ever: what is held may be
+     * stuck. */
     if (partition->flying == 0 && partition->ready == 0)
-        return leat_budgets_admit(&engine->budgets, shard, &partition->holding, partition->full_bytes) > 0;
+        return leat_budgets_admit(&engine->budgets, shard, &partition->holding,
+                                  partition->full_bytes) > 0;
     return leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->full_bytes);
 }
 
@@ -77,7 +83,8 @@ static void look_for_room(leat_engine *engine)
 static bool emit_pause(leat_partition *partition, leat_engine_effect *ret_effect)
 {
     bool pause = partition->state != LEAT_ENGINE_READING || partition->full;
-    if (partition->state == LEAT_ENGINE_UNASSIGNED || !partition->sought || pause == partition->emitted_paused)
+    if (partition->state == LEAT_ENGINE_UNASSIGNED || !partition->sought ||
+        pause == partition->emitted_paused)
         return false;
     partition->emitted_paused = pause;
     ret_effect->kind = pause ? LEAT_ENGINE_PAUSE : LEAT_ENGINE_RESUME;
@@ -170,7 +177,8 @@ static bool say_next(leat_engine *engine, leat_engine_effect *ret_effect)
     ret_effect->decided = slot->said_share.of;
     if (slot->say != 0)
         return true;
-    /* Free from here on; what it says stays until it is used again, at the next call at the earliest. */
+    /* Free from here on; what it says stays until it is used again, at the next call at the
+     * earliest. */
     leat_list_pop(engine, &engine->jobs_saying, leat_link_job);
     slot->state = LEAT_JOB_FREE;
     leat_list_push(engine, &engine->jobs_free, leat_link_job, id);
@@ -191,8 +199,9 @@ static bool run_next(leat_engine *engine, leat_engine_effect *ret_effect)
 /* Looked at after every record: must cost next to nothing when there is nothing to say. */
 static bool has_something(const leat_engine *engine)
 {
-    return engine->room_grew || engine->emitting.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
-           engine->candidates.head != LEAT_NONE || engine->draining;
+    return engine->room_grew || engine->emitting.head != LEAT_NONE ||
+           engine->jobs_saying.head != LEAT_NONE || engine->candidates.head != LEAT_NONE ||
+           engine->draining;
 }
 
 bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect)
@@ -202,7 +211,8 @@ bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect)
     *ret_effect = (leat_engine_effect){.kind = LEAT_ENGINE_DRAINED};
     if (engine->room_grew)
         look_for_room(engine);
-    if (emit_next(engine, ret_effect) || say_next(engine, ret_effect) || run_next(engine, ret_effect))
+    if (emit_next(engine, ret_effect) || say_next(engine, ret_effect) ||
+        run_next(engine, ret_effect))
         return true;
     ret_effect->partition = 0;
     if (engine->draining && !engine->told_drained && engine->assigned == 0) {

@@ -58,7 +58,8 @@ void leat_engine_commit_failed(leat_engine *engine, int64_t now_us)
     leat_clock(engine, now_us);
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         leat_partition *partition = &engine->partitions[i];
-        partition->committed = -1; /* another claim may be under way: what it finds is committed then */
+        partition->committed = -1; /* another claim may be under way: what it finds is committed
+                                      then */
         if (partition->state == LEAT_ENGINE_READING)
             leat_partition_commit(engine, partition, false);
     }
@@ -93,12 +94,14 @@ static bool epoch_fits(const leat_engine_newest *newest, const leat_engine_recor
 {
     if (newest->epoch < 0 || record->epoch < 0)
         return true;
-    return record->offset > newest->offset ? record->epoch >= newest->epoch : record->epoch <= newest->epoch;
+    return record->offset > newest->offset ? record->epoch >= newest->epoch
+                                           : record->epoch <= newest->epoch;
 }
 
 static bool timestamp_fits(const leat_engine_newest *newest, const leat_engine_record *record)
 {
-    return record->offset != newest->offset || newest->at_ms == 0 || newest->at_ms == record->accepted_ms;
+    return record->offset != newest->offset || newest->at_ms == 0 ||
+           newest->at_ms == record->accepted_ms;
 }
 
 /* Up to the low water, as claimed, no record stood behind the newest. */
@@ -111,33 +114,38 @@ static bool place_fits(const leat_engine_progress *progress, const leat_engine_r
 static bool same_log(const leat_partition *partition, const leat_engine_record *record)
 {
     const leat_engine_progress *progress = &partition->progress;
-    return record->offset >= partition->position && place_fits(progress, record) && epoch_fits(&progress->newest, record) &&
-           timestamp_fits(&progress->newest, record);
+    return record->offset >= partition->position && place_fits(progress, record) &&
+           epoch_fits(&progress->newest, record) && timestamp_fits(&progress->newest, record);
 }
 
-static leat_engine_taken refuse(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+static leat_engine_taken refuse(leat_engine *engine, leat_partition *partition,
+                                const leat_engine_record *record)
 {
     leat_error error;
     const leat_engine_newest *newest = &partition->progress.newest;
     if (record->offset < partition->position)
-        leat_fail(&error, "the log went backwards: offset %lld after %lld", (long long)record->offset,
-                  (long long)(partition->position - 1));
+        leat_fail(&error, "the log went backwards: offset %lld after %lld",
+                  (long long)record->offset, (long long)(partition->position - 1));
     else if (!place_fits(&partition->progress, record))
-        leat_fail(&error,
-                  "the log was cut off and written anew, from offset %lld on at the latest: no record stood there when it was read "
-                  "up to offset %lld. What is new up to there would count as applied",
-                  (long long)record->offset, (long long)partition->progress.low);
+        leat_fail(
+            &error,
+            "the log was cut off and written anew, from offset %lld on at the latest: no record stood there when it was read "
+            "up to offset %lld. What is new up to there would count as applied",
+            (long long)record->offset, (long long)partition->progress.low);
     else if (!epoch_fits(newest, record))
-        leat_fail(&error,
-                  "the log was cut off and written anew, from offset %lld on at the latest: the record there has leader epoch %d, "
-                  "but up to offset %lld records of epoch %d were applied. What is new up to there would count as applied",
-                  (long long)record->offset, (int)record->epoch, (long long)newest->offset, (int)newest->epoch);
+        leat_fail(
+            &error,
+            "the log was cut off and written anew, from offset %lld on at the latest: the record there has leader epoch %d, "
+            "but up to offset %lld records of epoch %d were applied. What is new up to there would count as applied",
+            (long long)record->offset, (int)record->epoch, (long long)newest->offset,
+            (int)newest->epoch);
     else
-        leat_fail(&error,
-                  "the log is not the one its progress was written for, or was cut off and written anew: the record at "
-                  "offset %lld has timestamp %lld, but the one that was applied had %lld. What is new up to there would count as "
-                  "applied",
-                  (long long)record->offset, (long long)record->accepted_ms, (long long)newest->at_ms);
+        leat_fail(
+            &error,
+            "the log is not the one its progress was written for, or was cut off and written anew: the record at "
+            "offset %lld has timestamp %lld, but the one that was applied had %lld. What is new up to there would count as "
+            "applied",
+            (long long)record->offset, (long long)record->accepted_ms, (long long)newest->at_ms);
     leat_partition_stop(engine, partition, error.text);
     return LEAT_ENGINE_REFUSED;
 }
@@ -145,15 +153,18 @@ static leat_engine_taken refuse(leat_engine *engine, leat_partition *partition, 
 static leat_engine_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
 {
     leat_full_set(engine, partition, bytes > 0 ? bytes : 1);
-    /* The caller has stopped at this record by itself: it must hear RESUME even if room comes before PAUSE is said. */
+    /* The caller has stopped at this record by itself: it must hear RESUME even if room comes
+     * before PAUSE is said. */
     partition->emitted_paused = true;
-    /* Payloads that were not fetched yet are all that is missing: room comes without another event. */
+    /* Payloads that were not fetched yet are all that is missing: room comes without another
+     * event. */
     if (engine->pool.released_count > 0)
         engine->room_grew = true;
     return LEAT_ENGINE_FULL;
 }
 
-static leat_engine_taken skip(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+static leat_engine_taken skip(leat_engine *engine, leat_partition *partition,
+                              const leat_engine_record *record)
 {
     leat_partition_moved(engine, partition, record->offset + 1);
     partition->full_stamp = 0;
@@ -162,7 +173,8 @@ static leat_engine_taken skip(leat_engine *engine, leat_partition *partition, co
     return LEAT_ENGINE_SKIPPED;
 }
 
-static void enqueue(leat_engine *engine, leat_partition *partition, const leat_engine_record *record)
+static void enqueue(leat_engine *engine, leat_partition *partition,
+                    const leat_engine_record *record)
 {
     leat_pool *pool = &engine->pool;
     uint32_t id = leat_pool_take(pool);
@@ -174,7 +186,8 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
-    uint32_t at = record->partition * LEAT_ENGINE_SUBPARTITIONS + (uint32_t)(record->hash % LEAT_ENGINE_SUBPARTITIONS);
+    uint32_t at = record->partition * LEAT_ENGINE_SUBPARTITIONS +
+                  (uint32_t)(record->hash % LEAT_ENGINE_SUBPARTITIONS);
     leat_queue *queue = &engine->queues[at];
     /* Read again after a claim: patience with it has begun before that. */
     if (queue->kept_read_us > 0 && queue->kept_offset == record->offset)
@@ -189,7 +202,8 @@ static void enqueue(leat_engine *engine, leat_partition *partition, const leat_e
         leat_queue_wake(engine, partition, at % LEAT_ENGINE_SUBPARTITIONS);
 }
 
-leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record)
+leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
+                                          const leat_engine_record *record)
 {
     leat_clock(engine, now_us);
     leat_partition *partition = partition_at(engine, record->partition);
@@ -227,12 +241,14 @@ void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition
     leat_partition_passed(engine, p);
 }
 
-void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition, const char *reason)
+void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition,
+                         const char *reason)
 {
     leat_clock(engine, now_us);
     leat_partition *p = partition_at(engine, partition);
     /* Without an owner there is nothing to stop; one that is going away goes away. */
-    if (p->state == LEAT_ENGINE_UNASSIGNED || p->state == LEAT_ENGINE_REVOKING || p->state == LEAT_ENGINE_STOPPED)
+    if (p->state == LEAT_ENGINE_UNASSIGNED || p->state == LEAT_ENGINE_REVOKING ||
+        p->state == LEAT_ENGINE_STOPPED)
         return;
     leat_partition_stop(engine, p, reason);
 }
@@ -245,16 +261,18 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
         leat_partition *partition = &engine->partitions[shard->partitions[i]];
         if (partition->state == LEAT_ENGINE_REVOKING) {
             leat_revoke_end(engine, partition);
-        } else if (partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_CLAIMING) {
-            /* The claim to come discards it all in any case: better to hold nothing for a shard that is away. */
+        } else if (partition->state == LEAT_ENGINE_READING ||
+                   partition->state == LEAT_ENGINE_CLAIMING) {
+            /* The claim to come discards it all in any case: better to hold nothing for a shard
+             * that is away. */
             leat_partition_drop(engine, partition);
             leat_partition_enter(engine, partition, LEAT_ENGINE_WAITING);
         }
     }
 }
 
-/* Patience does not run while the shard is away. It does not begin anew either: a server that crashes every few seconds would
- * have it last for ever. */
+/* Patience does not run while the shard is away. It does not begin anew either: a server that
+ * crashes every few seconds would have it last for ever. */
 static void patience_stood_still(leat_engine *engine, leat_shard *shard)
 {
     int64_t gone_us = engine->now_us - shard->gone_us;
@@ -303,10 +321,11 @@ void leat_engine_tick(leat_engine *engine, int64_t now_us)
 
 int64_t leat_engine_deadline(const leat_engine *engine)
 {
-    bool something = engine->emitting.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
-                     (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) ||
-                     (engine->room_grew && engine->full.head != LEAT_NONE) ||
-                     (engine->draining && !engine->told_drained && engine->assigned == 0);
+    bool something =
+        engine->emitting.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
+        (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) ||
+        (engine->room_grew && engine->full.head != LEAT_NONE) ||
+        (engine->draining && !engine->told_drained && engine->assigned == 0);
     if (something)
         return engine->now_us;
     const leat_heap_entry *first = leat_heap_first(&engine->timers);

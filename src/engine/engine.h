@@ -1,34 +1,40 @@
 /*
  * engine.h - the key-ordered parallel consumer as a pure state machine: events in, effects out.
  *
- * It keeps, for every assigned partition of the log, 64 FIFO queues (subpartitions), which offsets are applied, and the
- * progress protocol's worker side; it decides what runs when. It does no I/O, reads no clock, starts no thread and
- * allocates nothing after leat_engine_new: time comes with each event, so the same code runs in production and, seeded,
- * in a simulator. (Shape after cowsql/raft's raft_step and TigerBeetle.)
+ * It keeps, for every assigned partition of the log, 64 FIFO queues (subpartitions), which offsets
+ * are applied, and the progress protocol's worker side; it decides what runs when. It does no I/O,
+ * reads no clock, starts no thread and allocates nothing after leat_engine_new: time comes with
+ * each event, so the same code runs in production and, seeded, in a simulator. (Shape after
+ * cowsql/raft's raft_step and TigerBeetle.)
  *
- * Words: a *claim* takes a partition over in its shard, by a fresh random *token* that every batch must name there. A batch
- * whose token is no longer the partition's is refused (SQLSTATE LT001): the worker is *fenced*, another has claimed since.
+ * Words: a *claim* takes a partition over in its shard, by a fresh random *token* that every batch
+ * must name there. A batch whose token is no longer the partition's is refused (SQLSTATE LT001):
+ * the worker is *fenced*, another has claimed since.
  * *Slots* are how many jobs a shard can run at once: its usable connections. The protocol: docs/design/progress.md.
  *
  * Promises, each asserted inside and tested against a sequential oracle:
  *   - at most one batch in flight a subpartition; a subpartition's records run in offset order;
- *   - a commit never passes a record that is not applied (`low` is contiguous, whatever holes the log has); a record
- *     that is kept as a dead letter counts as applied there, and is never both;
- *   - nothing is sent twice under one claim after an unknown outcome; nothing is sent for a partition that is revoked;
- *   - records and bytes held stay under the configured bounds, as long as the caller honours PAUSE at the next read.
+ *   - a commit never passes a record that is not applied (`low` is contiguous, whatever holes the
+ * log has); a record that is kept as a dead letter counts as applied there, and is never both;
+ *   - nothing is sent twice under one claim after an unknown outcome; nothing is sent for a
+ * partition that is revoked;
+ *   - records and bytes held stay under the configured bounds, as long as the caller honours PAUSE
+ * at the next read.
  *
- * A record that is refused for good, alone in its batch (retry.h), is a *dead letter*: the next batch of its subpartition
- * is that one record with leat_engine_batch.dead set. When that fails, or the shard was in trouble since, the record is first tried
- * again as it is: a verdict does not outlive its reason. Of one table in one shard so many are given up a minute, and more as
- * long as they are a small share of its records; the next one stops the table there: what is refused is held instead, until a
- * record so held is applied after all or none is held any more (guard.c).
+ * A record that is refused for good, alone in its batch (retry.h), is a *dead letter*: the next
+ * batch of its subpartition is that one record with leat_engine_batch.dead set. When that fails, or
+ * the shard was in trouble since, the record is first tried again as it is: a verdict does not
+ * outlive its reason. Of one table in one shard so many are given up a minute, and more as long as
+ * they are a small share of its records; the next one stops the table there: what is refused is
+ * held instead, until a record so held is applied after all or none is held any more (guard.c).
  *
- * What is not understood *halts* its shard: claims go on; else only one subpartition of the batch that met it is tried,
- * alone and as it is, until a batch of it is applied, or refused with something that is understood, or its partition is
- * given up. A partition given back meanwhile is not compacted.
+ * What is not understood *halts* its shard: claims go on; else only one subpartition of the batch
+ * that met it is tried, alone and as it is, until a batch of it is applied, or refused with
+ * something that is understood, or its partition is given up. A partition given back meanwhile is
+ * not compacted.
  *
- * Use: after each leat_engine_*() event call leat_engine_next() until it returns false and carry out each effect, then
- * leat_engine_released() until it returns 0. One thread.
+ * Use: after each leat_engine_*() event call leat_engine_next() until it returns false and carry
+ * out each effect, then leat_engine_released() until it returns 0. One thread.
  */
 #ifndef LEAT_ENGINE_H
 #define LEAT_ENGINE_H
@@ -41,37 +47,45 @@ typedef struct leat_engine leat_engine;
 #define LEAT_ENGINE_LONG_WAIT_US (100 * INT64_C(1000))
 
 typedef struct leat_engine_config {
-    uint32_t partition_count;       /* of the topic */
+    uint32_t partition_count; /* of the topic */
     uint32_t shard_count;
-    const uint32_t *shard_of;       /* [partition_count], copied */
-    uint32_t jobs_max;              /* most jobs in flight, over all shards: connections of this worker */
-    uint32_t records_max;           /* held in all; memory is allocated for these at start */
-    uint64_t bytes_max;             /* payload held in all, half of it at most for shards that are down (own budget) */
+    const uint32_t *shard_of; /* [partition_count], copied */
+    uint32_t jobs_max;        /* most jobs in flight, over all shards: connections of this worker */
+    uint32_t records_max;     /* held in all; memory is allocated for these at start */
+    uint64_t bytes_max; /* payload held in all, half of it at most for shards that are down (own
+                           budget) */
     uint32_t batch_records_max;
     uint64_t batch_bytes_max;
-    int64_t age_bound_us;           /* a subpartition whose head has waited longer goes before deeper ones */
+    int64_t age_bound_us; /* a subpartition whose head has waited longer goes before deeper ones */
     int64_t compact_every_us;
-    int64_t verify_every_us;        /* a partition in which nothing moves is looked at in its shard so often: it may have lost the
-                                       last batches, and a sink sees only that another server answers */
+    int64_t verify_every_us; /* a partition in which nothing moves is looked at in its shard so
+                                often: it may have lost the last batches, and a sink sees only that
+                                another server answers */
     int64_t commit_every_us;
-    int64_t drain_us;               /* how long a revoke waits for batches in flight before it gives the partition up */
-    int64_t retry_min_us;           /* back-off of a failed subpartition, doubled with jitter up to retry_max_us */
+    int64_t drain_us; /* how long a revoke waits for batches in flight before it gives the partition
+                         up */
+    int64_t retry_min_us; /* back-off of a failed subpartition, doubled with jitter up to
+                             retry_max_us */
     int64_t retry_max_us;
-    int64_t patience_us;            /* how long after it was read a record that is refused only for now (LEAT_ENGINE_NOT_YET) is
-                                       tried again; may be 0 */
-    uint32_t table_count;           /* of leat_engine_record.table; 1 to 65536 */
+    int64_t patience_us;  /* how long after it was read a record that is refused only for now
+                             (LEAT_ENGINE_NOT_YET) is  tried again; may be 0 */
+    uint32_t table_count; /* of leat_engine_record.table; 1 to 65536 */
     uint32_t dead_letters_per_minute; /* of one table in one shard, whatever their share.
-                                         0: no dead letters, all of it waits, and no table is stopped */
-    uint32_t dead_letters_percent;  /* and beyond that while they are at most so much of what was lately decided of it: more
-                                       is drift, and what is refused waits instead. 0: never beyond it */
-    int64_t reclaim_min_us;         /* jittered delay before a fenced partition is claimed again: [min, 2*min) */
-    uint64_t seed;                  /* of the jitter */
+                                         0: no dead letters, all of it waits, and no table is
+                                         stopped */
+    uint32_t dead_letters_percent;    /* and beyond that while they are at most so much of what was
+                                         lately decided of it: more    is drift, and what is refused
+                                         waits    instead. 0: never beyond it */
+    int64_t reclaim_min_us; /* jittered delay before a fenced partition is claimed again: [min,
+                               2*min) */
+    uint64_t seed;          /* of the jitter */
 } leat_engine_config;
 
 /* Defaults for everything but partition_count, shard_count, shard_of and jobs_max. */
 void leat_engine_config_defaults(leat_engine_config *config);
 
-/* Memory for all of it is taken here. NULL and a message when a limit makes no sense or memory is out. */
+/* Memory for all of it is taken here. NULL and a message when a limit makes no sense or memory is
+ * out. */
 leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error);
 void leat_engine_free(leat_engine *engine);
 /* Bytes taken by leat_engine_new. */
@@ -81,8 +95,9 @@ size_t leat_engine_memory(const leat_engine *engine);
 
 /* The group gave us the partition: it will be claimed when its shard has a connection. */
 void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partition);
-/* The group wants it back: no new batch; effect LEAT_ENGINE_REVOKED follows when batches in flight are done (then compacted
- * and committed) or `drain_us` is over. Of a partition that we do not have: at once. */
+/* The group wants it back: no new batch; effect LEAT_ENGINE_REVOKED follows when batches in flight
+ * are done (then compacted and committed) or `drain_us` is over. Of a partition that we do not
+ * have: at once. */
 void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition);
 /* It is gone already: everything is dropped at once, no effect follows but releases. */
 void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition);
@@ -93,39 +108,48 @@ typedef struct leat_engine_record {
     int64_t accepted_ms; /* the record's timestamp */
     int32_t epoch;       /* its leader epoch, which never falls along a log; -1: not known */
     uint64_t hash;
-    uint32_t table;      /* below table_count: what dead letters are counted by */
-    uint32_t bytes;      /* counted against the budgets */
+    uint32_t table; /* below table_count: what dead letters are counted by */
+    uint32_t bytes; /* counted against the budgets */
     void *payload;
 } leat_engine_record;
 
 typedef enum leat_engine_taken {
-    LEAT_ENGINE_TAKEN,    /* the engine owns the payload until it is released */
-    LEAT_ENGINE_SKIPPED,  /* applied already, or not wanted now: the caller keeps the payload and drops it */
-    LEAT_ENGINE_FULL,     /* no room: the caller keeps the record, stops there and offers it again after the RESUME that follows */
-    LEAT_ENGINE_REFUSED,  /* the log is not the one the progress was written for: the partition has stopped */
+    LEAT_ENGINE_TAKEN,   /* the engine owns the payload until it is released */
+    LEAT_ENGINE_SKIPPED, /* applied already, or not wanted now: the caller keeps the payload and
+                            drops it */
+    LEAT_ENGINE_FULL, /* no room: the caller keeps the record, stops there and offers it again after
+                         the RESUME that follows */
+    LEAT_ENGINE_REFUSED, /* the log is not the one the progress was written for: the partition has
+                            stopped */
 } leat_engine_taken;
-leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us, const leat_engine_record *record);
+leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
+                                          const leat_engine_record *record);
 
-/* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than LEAT_ENGINE_LONG_WAIT_US? What is taken behind it
- * may wait for as long. */
+/* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than
+ * LEAT_ENGINE_LONG_WAIT_US? What is taken behind it may wait for as long. */
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash);
 
-/* Every record below `position` was offered and not refused: what lies between the last one and `position` are offsets without
- * a record (transaction markers, what was aborted or compacted away). */
+/* Every record below `position` was offered and not refused: what lies between the last one and
+ * `position` are offsets without a record (transaction markers, what was aborted or compacted
+ * away). */
 void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition, int64_t position);
 
-/* A seek failed or the log has lost a range that is not applied: the partition stops until it is assigned anew. */
-void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition, const char *reason);
+/* A seek failed or the log has lost a range that is not applied: the partition stops until it is
+ * assigned anew. */
+void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition,
+                         const char *reason);
 
-/* How many jobs the shard can run at once now (usable connections). From 0 upward: its partitions are claimed anew. */
+/* How many jobs the shard can run at once now (usable connections). From 0 upward: its partitions
+ * are claimed anew. */
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
 
-void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, const leat_engine_job_result *result);
+void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
+                          const leat_engine_job_result *result);
 
 /* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
-/* A commit has failed: what is applied is committed again after `commit_every_us`, so that an idle partition is not shown
- * as behind for ever. */
+/* A commit has failed: what is applied is committed again after `commit_every_us`, so that an idle
+ * partition is not shown as behind for ever. */
 void leat_engine_commit_failed(leat_engine *engine, int64_t now_us);
 
 /* Time passed. Call it at leat_engine_deadline at the latest. */
@@ -139,21 +163,29 @@ int64_t leat_engine_deadline(const leat_engine *engine);
 /* ---- effects ---- */
 
 typedef enum leat_engine_effect_kind {
-    LEAT_ENGINE_RUN,     /* give `job` to the shard's sink; exactly one leat_engine_job_done answers it */
-    LEAT_ENGINE_SEEK,    /* read `partition` from `offset` on; records of earlier reads must not be offered any more */
-    LEAT_ENGINE_COMMIT,  /* all up to and including `offset` is applied (Kafka: commit offset + 1); a hint for displays */
-    LEAT_ENGINE_PAUSE,   /* offer no more records of `partition` */
+    /* give `job` to the shard's sink; exactly one leat_engine_job_done answers it */
+    LEAT_ENGINE_RUN,
+    LEAT_ENGINE_SEEK,   /* read `partition` from `offset` on; records of earlier reads must not be
+                           offered any more */
+    LEAT_ENGINE_COMMIT, /* all up to and including `offset` is applied (Kafka: commit offset + 1); a
+                           hint for displays */
+    LEAT_ENGINE_PAUSE,  /* offer no more records of `partition` */
     LEAT_ENGINE_RESUME,
-    LEAT_ENGINE_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what was committed last */
+    LEAT_ENGINE_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what
+                            was committed last */
     LEAT_ENGINE_REVOKED, /* `partition` is quiet: give it back to the group */
-    LEAT_ENGINE_STALLED, /* `partition` / `subpartition` is held by the record at `offset`; see `result`. At once, then once a minute. A
-                     process with many of them says what leat_engine_troubles has instead, one line a cause */
-    LEAT_ENGINE_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead letter, committed; `result`
-                           is what it was refused with: outcome, sqlstate, message */
-    LEAT_ENGINE_TABLE_STOPPED, /* say loudly: too many of `table`'s records in the shard of `partition` are refused, the last
-                           `refused` of `decided`; they wait from now on, first the one at `offset`, of which a STALLED follows */
-    LEAT_ENGINE_SHARD_HALTED,  /* say loudly, again each minute while it lasts: the shard of `partition` says what is not
-                           understood; nothing but `subpartition` is tried there until that one passes; see `result` */
+    LEAT_ENGINE_STALLED, /* `partition` / `subpartition` is held by the record at `offset`; see
+                     `result`. At once, then once a minute. A process with many of them says what
+                     leat_engine_troubles has instead, one line a cause */
+    LEAT_ENGINE_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead
+                           letter, committed; `result` is what it was refused with: outcome,
+                           sqlstate, message */
+    LEAT_ENGINE_TABLE_STOPPED, /* say loudly: too many of `table`'s records in the shard of
+                           `partition` are refused, the last `refused` of `decided`; they wait from
+                           now on, first the one at `offset`, of which a STALLED follows */
+    LEAT_ENGINE_SHARD_HALTED,  /* say loudly, again each minute while it lasts: the shard of
+                           `partition` says what is not  understood; nothing but `subpartition` is
+                           tried there until that one passes; see `result` */
     LEAT_ENGINE_DRAINED,
 } leat_engine_effect_kind;
 
@@ -161,17 +193,20 @@ typedef struct leat_engine_effect {
     leat_engine_effect_kind kind;
     uint32_t partition;
     uint32_t subpartition;
-    uint32_t table;                 /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED: of the record at `offset` */
+    uint32_t table; /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED: of the record at
+                       `offset` */
     int64_t offset;
-    void *payload;                  /* likewise; borrowed until leat_engine_released or the next event */
-    int64_t low;                    /* SEEK: everything up to here is applied; -1: nothing */
-    int64_t high;                   /* SEEK: the highest offset any subpartition has applied (leat_engine_progress_high) */
-    int64_t high_ms;                /* SEEK: the timestamp of the record there; 0: not known */
-    int32_t epoch;                  /* SEEK: the log has records of this leader epoch up to there; -1: not known */
-    const leat_engine_job *job;            /* RUN; valid until its job_done */
-    const leat_engine_job_result *result;  /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED; valid until the next call */
-    bool guarded;                   /* STALLED: refused for good, and held because its table is stopped */
-    uint32_t refused, decided;      /* TABLE_STOPPED */
+    void *payload;   /* likewise; borrowed until leat_engine_released or the next event */
+    int64_t low;     /* SEEK: everything up to here is applied; -1: nothing */
+    int64_t high;    /* SEEK: the highest offset any subpartition has applied
+                        (leat_engine_progress_high) */
+    int64_t high_ms; /* SEEK: the timestamp of the record there; 0: not known */
+    int32_t epoch;   /* SEEK: the log has records of this leader epoch up to there; -1: not known */
+    const leat_engine_job *job;           /* RUN; valid until its job_done */
+    const leat_engine_job_result *result; /* STALLED, DEAD_LETTERED, TABLE_STOPPED, SHARD_HALTED;
+                                             valid until the next call */
+    bool guarded; /* STALLED: refused for good, and held because its table is stopped */
+    uint32_t refused, decided; /* TABLE_STOPPED */
 } leat_engine_effect;
 
 bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect);
@@ -182,81 +217,89 @@ size_t leat_engine_released(leat_engine *engine, void **ret, size_t max);
 
 typedef enum leat_engine_partition_state {
     LEAT_ENGINE_UNASSIGNED,
-    LEAT_ENGINE_WAITING,   /* assigned; its shard has no connection */
-    LEAT_ENGINE_CLAIMING,  /* claim wanted or in flight */
+    LEAT_ENGINE_WAITING,  /* assigned; its shard has no connection */
+    LEAT_ENGINE_CLAIMING, /* claim wanted or in flight */
     LEAT_ENGINE_READING,
-    LEAT_ENGINE_FENCED_OFF,/* LT001; waits for the group's word */
+    LEAT_ENGINE_FENCED_OFF, /* LT001; waits for the group's word */
     LEAT_ENGINE_REVOKING,
-    LEAT_ENGINE_STOPPED,   /* the log or its own error: needs a person */
+    LEAT_ENGINE_STOPPED, /* the log or its own error: needs a person */
 } leat_engine_partition_state;
 
 typedef struct leat_engine_partition_view {
     leat_engine_partition_state state;
     bool paused;
-    uint32_t records;      /* held */
+    uint32_t records; /* held */
     uint64_t bytes;
-    uint32_t in_flight;    /* records in batches now */
-    uint32_t stalled;      /* subpartitions whose head was tried in vain: those that wait, and those that are being tried again */
-    int64_t stalled_us;    /* the first of them began to be tried in vain then; INT64_MAX: there are none */
-    bool full;             /* paused for want of room */
-    int64_t low;           /* everything up to this offset is applied; -1: nothing yet; only after a claim */
-    int64_t oldest_ms;     /* accept time of the oldest record held and not applied; 0: none */
-    int64_t position;      /* everything below was read; -1 before the first */
-    const char *reason;    /* STOPPED: why; else "" */
+    uint32_t in_flight; /* records in batches now */
+    uint32_t stalled; /* subpartitions whose head was tried in vain: those that wait, and those that
+                         are being tried again */
+    int64_t stalled_us; /* the first of them began to be tried in vain then; INT64_MAX: there are
+                           none */
+    bool full;          /* paused for want of room */
+    int64_t low; /* everything up to this offset is applied; -1: nothing yet; only after a claim */
+    int64_t oldest_ms;  /* accept time of the oldest record held and not applied; 0: none */
+    int64_t position;   /* everything below was read; -1 before the first */
+    const char *reason; /* STOPPED: why; else "" */
 } leat_engine_partition_view;
-void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_engine_partition_view *ret);
+void leat_engine_partition(const leat_engine *engine, uint32_t partition,
+                           leat_engine_partition_view *ret);
 
-/* Subpartitions of one shard whose heads are tried in vain, those with one cause (outcome, SQLSTATE, table) together, of which
- * one stands for all: the one that has been tried for longest. */
+/* Subpartitions of one shard whose heads are tried in vain, those with one cause (outcome,
+ * SQLSTATE, table) together, of which one stands for all: the one that has been tried for longest.
+ */
 typedef struct leat_engine_trouble {
     leat_engine_outcome outcome; /* of its last attempt */
-    const char *sqlstate; /* "": none. As are the message and the payload, borrowed until the next event */
+    const char *sqlstate; /* "": none. As are the message and the payload, borrowed until the next
+                             event */
     const char *message;
     uint32_t partition;
     uint32_t subpartition;
-    int64_t offset;       /* of its head */
-    uint32_t table;       /* likewise */
-    void *payload;        /* likewise */
-    int64_t since_us;     /* its first attempt in vain was begun then */
-    uint32_t count;       /* subpartitions in all */
-    bool halts;           /* one of them is all that the shard tries */
-    bool is_guarded;      /* one of them waits because its table has had too many dead letters */
+    int64_t offset;   /* of its head */
+    uint32_t table;   /* likewise */
+    void *payload;    /* likewise */
+    int64_t since_us; /* its first attempt in vain was begun then */
+    uint32_t count;   /* subpartitions in all */
+    bool halts;       /* one of them is all that the shard tries */
+    bool is_guarded;  /* one of them waits because its table has had too many dead letters */
 } leat_engine_trouble;
 /* Returns how many were put into `ret`; of more causes than `max` those that were met first. */
-uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret, uint32_t max);
+uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret,
+                              uint32_t max);
 
 /* Jobs of a shard that are not answered. */
 typedef struct leat_engine_flight_view {
     uint32_t jobs;
-    leat_engine_job_kind kind;  /* of the oldest; NONE: there are none */
+    leat_engine_job_kind kind; /* of the oldest; NONE: there are none */
     int64_t since_us;
-    uint32_t partition;  /* of its first record, or it is of the partition as a whole: then `payload` is NULL */
-    int64_t offset;      /* of its first record; -1: it has none */
-    void *payload;       /* likewise; borrowed until the next event */
+    uint32_t partition; /* of its first record, or it is of the partition as a whole: then `payload`
+                           is NULL */
+    int64_t offset;     /* of its first record; -1: it has none */
+    void *payload;      /* likewise; borrowed until the next event */
 } leat_engine_flight_view;
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret);
 
 /* A table in a shard, as its dead letters are judged. */
 typedef struct leat_engine_table_view {
-    bool stopped;       /* what is refused waits */
-    uint32_t held;      /* subpartitions that wait for that reason */
-    uint32_t refused;   /* given up lately, */
-    uint32_t decided;   /* of so many that were applied or given up */
+    bool stopped;     /* what is refused waits */
+    uint32_t held;    /* subpartitions that wait for that reason */
+    uint32_t refused; /* given up lately, */
+    uint32_t decided; /* of so many that were applied or given up */
 } leat_engine_table_view;
-void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_engine_table_view *ret);
+void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table,
+                       leat_engine_table_view *ret);
 
 typedef struct leat_engine_counters {
-    uint64_t records_applied;       /* dead letters are not among them */
-    uint64_t records_skipped;       /* read again, applied before */
+    uint64_t records_applied; /* dead letters are not among them */
+    uint64_t records_skipped; /* read again, applied before */
     uint64_t batches_applied;
     uint64_t batches_fenced;
     uint64_t batches_unknown;
-    uint64_t batches_failed;        /* an ERROR came back */
-    uint64_t batches_stale;         /* done under an old claim or for a lost partition: ignored */
+    uint64_t batches_failed; /* an ERROR came back */
+    uint64_t batches_stale;  /* done under an old claim or for a lost partition: ignored */
     uint64_t went_back;
-    uint64_t dead_letters;          /* committed as such */
-    uint64_t tables_stopped;        /* now; in two shards counts as two */
-    uint64_t shards_halted;         /* now */
+    uint64_t dead_letters;   /* committed as such */
+    uint64_t tables_stopped; /* now; in two shards counts as two */
+    uint64_t shards_halted;  /* now */
     uint64_t claims;
     uint64_t compactions;
 } leat_engine_counters;

@@ -1,27 +1,31 @@
 /*
- * guard.c - how many records of a table may become dead letters. A table of which a large share is refused has changed; its
- * data is not bad, and waits. A small share is bad data, however much that is in a minute.
+ * guard.c - how many records of a table may become dead letters. A table of which a large share is
+ * refused has changed; its data is not bad, and waits. A small share is bad data, however much that
+ * is in a minute.
  *
- * The share is of what was decided last, not of a time: after a million good records of a fast minute a table that takes no
- * more would give up hundreds of thousands before their share is large. Two spans are kept, the one that fills and the full
- * one before it; a minute ends a span too. Dead letters come in bursts, since what waits in line waits together: after
- * trouble each subpartition may give up its head at one moment. So a span holds several records a subpartition.
+ * The share is of what was decided last, not of a time: after a million good records of a fast
+ * minute a table that takes no more would give up hundreds of thousands before their share is
+ * large. Two spans are kept, the one that fills and the full one before it; a minute ends a span
+ * too. Dead letters come in bursts, since what waits in line waits together: after trouble each
+ * subpartition may give up its head at one moment. So a span holds several records a subpartition.
  *
- * All of it is counted by table and shard: a column that is missing in one shard of ten is a tenth of the table.
+ * All of it is counted by table and shard: a column that is missing in one shard of ten is a tenth
+ * of the table.
  */
 #include "engine/state.h"
 
 #define MINUTE_US (60 * INT64_C(1000000))
 
 enum {
-    SPAN_LEAST = 500,           /* records */
+    SPAN_LEAST = 500, /* records */
     SPAN_A_SUBPARTITION = 5,
 };
 
 static leat_table_state *table_at(leat_engine *engine, uint32_t queue, uint32_t slot)
 {
     uint32_t shard = engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS].shard;
-    return &engine->tables[(size_t)shard * engine->config.table_count + engine->pool.slots[slot].table];
+    return &engine->tables[(size_t)shard * engine->config.table_count +
+                           engine->pool.slots[slot].table];
 }
 
 leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue)
@@ -34,7 +38,8 @@ leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue)
 
 leat_share leat_guard_share(const leat_table_state *table)
 {
-    return (leat_share){table->now.given_up + table->before.given_up, table->now.of + table->before.of};
+    return (leat_share){table->now.given_up + table->before.given_up,
+                        table->now.of + table->before.of};
 }
 
 static void next_span(const leat_engine *engine, leat_table_state *table)
@@ -75,7 +80,8 @@ static void begin_anew(const leat_engine *engine, leat_table_state *table)
 static bool is_small(const leat_engine *engine, const leat_table_state *table)
 {
     leat_share share = leat_guard_share(table);
-    return 100 * ((uint64_t)share.given_up + 1) <= engine->config.dead_letters_percent * ((uint64_t)share.of + 1);
+    return 100 * ((uint64_t)share.given_up + 1) <=
+           engine->config.dead_letters_percent * ((uint64_t)share.of + 1);
 }
 
 static bool has_room(const leat_engine *engine, leat_table_state *table)

@@ -1,6 +1,7 @@
 /*
- * halt.c - a shard that says what is not understood runs nothing but the probe: one queue of the batch that met it, alone
- * and as it is, with back-off. Whatever it was, more work would only spread it.
+ * halt.c - a shard that says what is not understood runs nothing but the probe: one queue of the
+ * batch that met it, alone and as it is, with back-off. Whatever it was, more work would only
+ * spread it.
  */
 #include "engine/state.h"
 
@@ -34,7 +35,8 @@ bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news)
 
 void leat_halt_passed(leat_engine *engine, uint32_t queue)
 {
-    leat_shard *shard = leat_shard_of(engine, &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS]);
+    leat_shard *shard =
+        leat_shard_of(engine, &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS]);
     if (shard->probe == queue)
         go_on(engine, shard);
 }
@@ -42,6 +44,7 @@ void leat_halt_passed(leat_engine *engine, uint32_t queue)
 void leat_halt_partition_left(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
-    if (shard->probe != LEAT_NONE && shard->probe / LEAT_ENGINE_SUBPARTITIONS == leat_partition_id(engine, partition))
+    if (shard->probe != LEAT_NONE &&
+        shard->probe / LEAT_ENGINE_SUBPARTITIONS == leat_partition_id(engine, partition))
         go_on(engine, shard);
 }

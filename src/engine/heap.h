@@ -1,6 +1,6 @@
 /*
- * heap.h - a binary heap of small numbers by time, which knows where each stands: any of them can be moved or taken out
- * in O(log n). Memory is the caller's.
+ * heap.h - a binary heap of small numbers by time, which knows where each stands: any of them can
+ * be moved or taken out in O(log n). Memory is the caller's.
  */
 #ifndef LEAT_ENGINE_HEAP_H
 #define LEAT_ENGINE_HEAP_H
@@ -16,7 +16,7 @@ typedef struct leat_heap_entry {
 
 typedef struct leat_heap {
     leat_heap_entry *entries; /* as many as ids may be in at once */
-    uint32_t *where;          /* by id; heaps may share it as long as an id is in one of them at most */
+    uint32_t *where; /* by id; heaps may share it as long as an id is in one of them at most */
     uint32_t count;
 } leat_heap;
 

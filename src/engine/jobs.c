@@ -1,6 +1,6 @@
 /*
- * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there since the job was
- * made.
+ * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there
+ * since the job was made.
  */
 #include <string.h>
 
@@ -8,21 +8,24 @@
 
 static int64_t backoff_us(leat_engine *engine, uint32_t n)
 {
-    return leat_backoff_us(&engine->prng, n, engine->config.retry_min_us, engine->config.retry_max_us);
+    return leat_backoff_us(&engine->prng, n, engine->config.retry_min_us,
+                           engine->config.retry_max_us);
 }
 
 /* ---- batches ---- */
 
 static void queue_landed(leat_partition *partition, leat_queue *queue)
 {
-    LEAT_ASSERT(queue->place == LEAT_QUEUE_FLYING && queue->flying > 0 && partition->flying >= queue->flying);
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_FLYING && queue->flying > 0 &&
+                partition->flying >= queue->flying);
     partition->flying -= queue->flying;
     queue->flying = 0;
     queue->place = LEAT_QUEUE_QUIET;
 }
 
 /* About the record at the head of the queue. */
-static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t what, const leat_engine_job_result *result)
+static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t what,
+                const leat_engine_job_result *result)
 {
     const leat_slot *head = &engine->pool.slots[engine->queues[queue].head];
     slot->say |= what;
@@ -39,8 +42,10 @@ static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_
 
 static void say_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue)
 {
-    leat_engine_job_result result = {.outcome = engine->queues[queue].retry.dead_by, .bad_record = -1, .partition = -1,
-                              .catalog_read_us = INT64_MAX};
+    leat_engine_job_result result = {.outcome = engine->queues[queue].retry.dead_by,
+                                     .bad_record = -1,
+                                     .partition = -1,
+                                     .catalog_read_us = INT64_MAX};
     memcpy(result.sqlstate, slot->reason.sqlstate, sizeof result.sqlstate);
     memcpy(result.message, slot->reason.message, sizeof result.message);
     say(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
@@ -67,11 +72,13 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
 static int64_t read_us_of(leat_engine *engine, uint32_t id)
 {
     int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
-    int64_t went_on_us = leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS])->went_on_us;
+    int64_t went_on_us =
+        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS])->went_on_us;
     return read_us > went_on_us ? read_us : went_on_us;
 }
 
-/* One row's value goes to the next row, and from there to another: each of those writes waits for the one before. */
+/* One row's value goes to the next row, and from there to another: each of those writes waits for
+ * the one before. */
 static void spur_on(leat_engine *engine, const leat_shard *shard, int64_t since_us)
 {
     for (uint32_t i = 0; i < shard->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
@@ -101,8 +108,8 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, leat_j
     partition->progress.last_seq[subpartition] = part->seq;
     queue_landed(partition, queue);
     uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
-    leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding, &partition->holding, records,
-                        bytes);
+    leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
+                        &partition->holding, records, bytes);
     leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
     leat_narrow_passed(&queue->narrow, part->offsets[index], records);
     if (waited)
@@ -126,13 +133,15 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
 /* Heads are enough: what stands behind one was read later. */
 static bool is_preceded(leat_engine *engine, uint32_t id)
 {
-    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS]);
+    const leat_shard *shard =
+        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS]);
     int64_t since_us = leat_retry_since_us(&engine->queues[id].retry, read_us_of(engine, id));
     for (uint32_t i = 0; i < shard->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
         uint32_t other = leat_shard_queue(shard, i);
         const leat_queue *queue = &engine->queues[other];
         const leat_partition *partition = &engine->partitions[other / LEAT_ENGINE_SUBPARTITIONS];
-        if (other != id && queue->count > 0 && partition->state == LEAT_ENGINE_READING && !leat_narrow_on_trial(&queue->narrow) &&
+        if (other != id && queue->count > 0 && partition->state == LEAT_ENGINE_READING &&
+            !leat_narrow_on_trial(&queue->narrow) &&
             leat_retry_precedes(&queue->retry, read_us_of(engine, other), since_us))
             return true;
     }
@@ -140,17 +149,24 @@ static bool is_preceded(leat_engine *engine, uint32_t id)
 }
 
 /* The batch as one of its queues sees it. */
-static leat_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, uint32_t id, const leat_engine_job_result *result)
+static leat_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, uint32_t id,
+                               const leat_engine_job_result *result)
 {
     uint32_t partition = id / LEAT_ENGINE_SUBPARTITIONS;
     uint32_t subpartition = id % LEAT_ENGINE_SUBPARTITIONS;
-    leat_attempt attempt = {.queues = slot->queues, .records = engine->queues[id].flying, .culprit = -1,
-                            .now_us = engine->now_us, .read_us = read_us_of(engine, id),
-                            .catalog_read_us = result->catalog_read_us, .patience_us = engine->config.patience_us,
-                            .of_rows = result->of_rows, .races = result->outcome == LEAT_ENGINE_NOT_YET && result->races,
+    leat_attempt attempt = {.queues = slot->queues,
+                            .records = engine->queues[id].flying,
+                            .culprit = -1,
+                            .now_us = engine->now_us,
+                            .read_us = read_us_of(engine, id),
+                            .catalog_read_us = result->catalog_read_us,
+                            .patience_us = engine->config.patience_us,
+                            .of_rows = result->of_rows,
+                            .races = result->outcome == LEAT_ENGINE_NOT_YET && result->races,
                             .shard_applied = engine->shards[slot->job.shard].applied,
                             .table_applied = leat_guard_table(engine, id)->applied};
-    bool waits = result->outcome == LEAT_ENGINE_NOT_YET || result->outcome == LEAT_ENGINE_RECORD_ERROR;
+    bool waits = result->outcome == LEAT_ENGINE_NOT_YET ||
+                 result->outcome == LEAT_ENGINE_RECORD_ERROR;
     if (waits && attempt.queues == 1 && attempt.records == 1)
         attempt.preceded = is_preceded(engine, id);
     const leat_engine_batch *batch = &slot->job.batch;
@@ -173,7 +189,8 @@ static leat_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, u
 }
 
 /* Its only record is refused for good, and its table has the last word. */
-static leat_retry_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t id, const leat_engine_job_result *result)
+static leat_retry_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t id,
+                                  const leat_engine_job_result *result)
 {
     leat_queue *queue = &engine->queues[id];
     leat_guard_decision word = leat_guard_decide(engine, id);
@@ -181,19 +198,23 @@ static leat_retry_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint
         say(engine, slot, id, LEAT_NOTICE_TABLE_STOPPED, result);
     if (word != LEAT_GUARD_GIVES_UP)
         return leat_retry_hold(&queue->retry);
-    queue->retry.trouble = leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS])->trouble;
+    queue->retry.trouble =
+        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS])->trouble;
     leat_trouble_reason(engine, id, result);
     return leat_retry_bury(&queue->retry, result->outcome);
 }
 
 static bool is_understood(leat_engine_outcome outcome)
 {
-    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET || outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
+    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
+           outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
 }
 
-/* What the queue does next; `ret_say`: what there is to be said of it, 0 when it was said lately. */
-static leat_retry_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id, const leat_attempt *attempt,
-                          const leat_engine_job_result *result, uint8_t *ret_say)
+/* What the queue does next; `ret_say`: what there is to be said of it, 0 when it was said
+ * lately. */
+static leat_retry_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id,
+                                const leat_attempt *attempt, const leat_engine_job_result *result,
+                                uint8_t *ret_say)
 {
     leat_retry *retry = &engine->queues[id].retry;
     if (is_understood(result->outcome))
@@ -214,7 +235,8 @@ static leat_retry_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32
     return leat_retry_hold(retry);
 }
 
-static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engine_batch_part *part, uint32_t index,
+static void queue_failed(leat_engine *engine, leat_job_slot *slot,
+                         const leat_engine_batch_part *part, uint32_t index,
                          const leat_engine_job_result *result)
 {
     leat_partition *partition = &engine->partitions[part->partition];
@@ -237,7 +259,8 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_en
     bool together = result->outcome == LEAT_ENGINE_OUTAGE;
     if (!together || slot->delay_us == 0)
         slot->delay_us = backoff_us(engine, queue->retry.delays);
-    leat_queue_delay(engine, partition, subpartition, leat_retry_cut_us(&queue->retry, &attempt, slot->delay_us));
+    leat_queue_delay(engine, partition, subpartition,
+                     leat_retry_cut_us(&queue->retry, &attempt, slot->delay_us));
     if (verdict != LEAT_HELD || what == 0)
         return;
     queue->retry.said_us = engine->now_us;
@@ -245,7 +268,8 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_en
 }
 
 /* The batch failed as a whole through no fault of this part. */
-static void part_again(leat_engine *engine, leat_partition *partition, const leat_engine_batch_part *part)
+static void part_again(leat_engine *engine, leat_partition *partition,
+                       const leat_engine_batch_part *part)
 {
     for (uint32_t i = 0; i < part->count; i++) {
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
@@ -255,7 +279,8 @@ static void part_again(leat_engine *engine, leat_partition *partition, const lea
 }
 
 /* Its one record has ended its session again: it is named, before it is dropped. */
-static void say_suspect(leat_engine *engine, leat_job_slot *slot, const leat_engine_batch_part *part, const leat_engine_job_result *result)
+static void say_suspect(leat_engine *engine, leat_job_slot *slot,
+                        const leat_engine_batch_part *part, const leat_engine_job_result *result)
 {
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
     uint32_t id = part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition;
@@ -267,7 +292,8 @@ static void say_suspect(leat_engine *engine, leat_job_slot *slot, const leat_eng
     say(engine, slot, id, LEAT_NOTICE_STALLED, result);
 }
 
-static void part_unknown(leat_engine *engine, leat_job_slot *slot, const leat_engine_batch_part *part, const leat_engine_job_result *result)
+static void part_unknown(leat_engine *engine, leat_job_slot *slot,
+                         const leat_engine_batch_part *part, const leat_engine_job_result *result)
 {
     slot->suspected = leat_suspects_met(engine, slot, part, result) || slot->suspected;
     if (slot->queues == 1)
@@ -296,7 +322,8 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         break;
     case LEAT_ENGINE_FENCED:
         /* Not told which one, or one that is not in it: all of them, to be safe. */
-        if (has_part(&slot->job.batch, result->partition) && part->partition != (uint32_t)result->partition)
+        if (has_part(&slot->job.batch, result->partition) &&
+            part->partition != (uint32_t)result->partition)
             part_again(engine, partition, part);
         else
             leat_partition_fence(engine, partition);
@@ -339,7 +366,8 @@ static uint64_t *counter_of(leat_engine_counters *counters, leat_engine_outcome 
     }
 }
 
-static void note_size(leat_engine *engine, const leat_job_slot *slot, const leat_engine_job_result *result)
+static void note_size(leat_engine *engine, const leat_job_slot *slot,
+                      const leat_engine_job_result *result)
 {
     leat_size *size = &engine->shards[slot->job.shard].size;
     uint32_t records = slot->job.batch.record_count;
@@ -348,11 +376,13 @@ static void note_size(leat_engine *engine, const leat_job_slot *slot, const leat
         return; /* retry.h and narrow.h see to that */
     if (result->outcome == LEAT_ENGINE_APPLIED)
         leat_size_applied(size, records, took_us, engine->config.batch_records_max);
-    else if (result->too_long || (result->outcome == LEAT_ENGINE_UNKNOWN && (slot->suspected || took_us >= LEAT_SLOW_US)))
+    else if (result->too_long || (result->outcome == LEAT_ENGINE_UNKNOWN &&
+                                  (slot->suspected || took_us >= LEAT_SLOW_US)))
         leat_size_cut(size, records, took_us);
 }
 
-static void batch_done(leat_engine *engine, leat_job_slot *slot, const leat_engine_job_result *result)
+static void batch_done(leat_engine *engine, leat_job_slot *slot,
+                       const leat_engine_job_result *result)
 {
     const leat_engine_batch *batch = &slot->job.batch;
     bool stale = false;
@@ -401,8 +431,8 @@ static void claim_done(leat_engine *engine, leat_partition *partition, const lea
     leat_revoke_go_on(engine, partition);
 }
 
-static void compaction_done(leat_engine *engine, leat_partition *partition, const leat_engine_job *job,
-                            const leat_engine_job_result *result)
+static void compaction_done(leat_engine *engine, leat_partition *partition,
+                            const leat_engine_job *job, const leat_engine_job_result *result)
 {
     if (partition->incarnation != job->incarnation) {
         engine->counters.batches_stale++;
@@ -434,7 +464,8 @@ static void compaction_done(leat_engine *engine, leat_partition *partition, cons
     leat_revoke_go_on(engine, partition);
 }
 
-void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, const leat_engine_job_result *result)
+void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
+                          const leat_engine_job_result *result)
 {
     leat_clock(engine, now_us);
     LEAT_ASSERT(job_id < engine->config.jobs_max);
@@ -447,7 +478,8 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, 
     LEAT_ASSERT(shard->running > 0);
     shard->running--;
     shard->trials -= slot->trial;
-    shard->trouble += result->outcome == LEAT_ENGINE_OUTAGE || result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
+    shard->trouble += result->outcome == LEAT_ENGINE_OUTAGE ||
+                      result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD;
     if (slot->job.kind == LEAT_ENGINE_JOB_BATCH)
         batch_done(engine, slot, result);
     else if (slot->job.kind == LEAT_ENGINE_JOB_CLAIM)
@@ -457,7 +489,8 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id, 
     bool saying = slot->say != 0;
     if (saying)
         slot->state = LEAT_JOB_NOTIFYING;
-    leat_list_push(engine, saying ? &engine->jobs_saying : &engine->jobs_free, leat_link_job, job_id);
+    leat_list_push(engine, saying ? &engine->jobs_saying : &engine->jobs_free, leat_link_job,
+                   job_id);
     engine->room_grew = true;
     leat_schedule_shard(engine, shard);
 }

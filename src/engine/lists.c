@@ -30,7 +30,8 @@ uint32_t *leat_link_job(leat_engine *engine, uint32_t job)
     return &engine->jobs[job].next;
 }
 
-void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before, uint32_t id)
+void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before,
+                      uint32_t id)
 {
     uint32_t *at = before == LEAT_NONE ? &list->head : link(engine, before);
     *link(engine, id) = *at;

@@ -76,10 +76,13 @@ static int check_times(const leat_engine_config *config, leat_error *error)
         const char *name;
         int64_t us;
     } times[] = {
-        {"age_bound_us", config->age_bound_us},       {"compact_every_us", config->compact_every_us},
+        {"age_bound_us", config->age_bound_us},
+        {"compact_every_us", config->compact_every_us},
         {"verify_every_us", config->verify_every_us},
-        {"commit_every_us", config->commit_every_us}, {"drain_us", config->drain_us},
-        {"retry_min_us", config->retry_min_us},       {"retry_max_us", config->retry_max_us},
+        {"commit_every_us", config->commit_every_us},
+        {"drain_us", config->drain_us},
+        {"retry_min_us", config->retry_min_us},
+        {"retry_max_us", config->retry_max_us},
         {"reclaim_min_us", config->reclaim_min_us},
     };
     const int64_t year = INT64_C(365) * 86400 * 1000000;
@@ -107,13 +110,15 @@ static uint32_t parts_max(const leat_engine_config *config)
     return most < config->batch_records_max ? most : config->batch_records_max;
 }
 
-static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_config *config, uint32_t parts)
+static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_config *config,
+                       uint32_t parts)
 {
     leat_job_slot *jobs = carve(carver, config->jobs_max, sizeof *jobs);
     if (engine)
         engine->jobs = jobs;
     for (uint32_t i = 0; i < config->jobs_max; i++) {
-        leat_engine_batch_record *records = carve(carver, config->batch_records_max, sizeof *records);
+        leat_engine_batch_record *records =
+            carve(carver, config->batch_records_max, sizeof *records);
         leat_engine_batch_part *batch_parts = carve(carver, parts, sizeof *batch_parts);
         if (!engine)
             continue;
@@ -133,7 +138,8 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     uint32_t count = config->partition_count;
     leat_partition *partitions = carve(carver, count, sizeof *partitions);
     leat_queue *queues = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *queues);
-    leat_engine_reason *reasons = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *reasons);
+    leat_engine_reason *reasons =
+        carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *reasons);
     leat_mark *marks = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *marks);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
@@ -153,8 +159,8 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
         leat_queue_init(&queues[i]);
 }
 
-static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_config *config, uint32_t index,
-                        uint32_t *where)
+static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_config *config,
+                        uint32_t index, uint32_t *where)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < config->partition_count; i++)
@@ -205,7 +211,8 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
     carve(carver, 1, sizeof *engine);
     uint32_t *shard_of = carve(carver, config->partition_count, sizeof *shard_of);
     leat_slot *slots = carve(carver, config->records_max, sizeof *slots);
-    leat_table_state *tables = carve(carver, (size_t)config->shard_count * config->table_count, sizeof *tables);
+    leat_table_state *tables =
+        carve(carver, (size_t)config->shard_count * config->table_count, sizeof *tables);
     carve_partitions(engine, carver, config);
     carve_shards(engine, carver, config);
     carve_jobs(engine, carver, config, parts_max(config));

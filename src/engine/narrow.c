@@ -11,8 +11,8 @@ static uint32_t half(uint32_t records)
     return records > 1 ? records / 2 : 1;
 }
 
-void leat_narrow_unknown(leat_narrow *narrow, uint32_t queues, uint32_t records, uint32_t suspected, int64_t last,
-                         int64_t now_us)
+void leat_narrow_unknown(leat_narrow *narrow, uint32_t queues, uint32_t records, uint32_t suspected,
+                         int64_t last, int64_t now_us)
 {
     LEAT_ASSERT(queues > 0 && suspected > 0 && suspected <= records);
     /* What ended two batches is in both. */

@@ -1,11 +1,13 @@
 /*
- * partition.c - a partition's life between being given to us and being given back, and the timers that move it.
+ * partition.c - a partition's life between being given to us and being given back, and the timers
+ * that move it.
  */
 #include <string.h>
 
 #include "engine/state.h"
 
-static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
+static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition,
+                         leat_timer timer)
 {
     uint32_t queues = engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS;
     return queues + leat_partition_id(engine, partition) * LEAT_TIMER_COUNT + (uint32_t)timer;
@@ -80,17 +82,22 @@ void leat_timers_over(leat_engine *engine)
 /* Which states may follow which. */
 static const unsigned may_follow[] = {
     [LEAT_ENGINE_UNASSIGNED] = TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_CLAIMING),
-    [LEAT_ENGINE_WAITING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_CLAIMING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_READING) | TO(LEAT_ENGINE_REVOKING) | TO(LEAT_ENGINE_STOPPED) |
-                      TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_READING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_FENCED_OFF) | TO(LEAT_ENGINE_REVOKING) | TO(LEAT_ENGINE_STOPPED) |
-                     TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_FENCED_OFF] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_WAITING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_STOPPED) |
+                            TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_CLAIMING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) |
+                             TO(LEAT_ENGINE_READING) | TO(LEAT_ENGINE_REVOKING) |
+                             TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_READING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) |
+                            TO(LEAT_ENGINE_FENCED_OFF) | TO(LEAT_ENGINE_REVOKING) |
+                            TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_FENCED_OFF] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) |
+                               TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
     [LEAT_ENGINE_REVOKING] = TO(LEAT_ENGINE_UNASSIGNED),
     [LEAT_ENGINE_STOPPED] = TO(LEAT_ENGINE_UNASSIGNED),
 };
 
-void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_engine_partition_state state)
+void leat_partition_enter(leat_engine *engine, leat_partition *partition,
+                          leat_engine_partition_state state)
 {
     LEAT_ASSERT(may_follow[partition->state] & TO(state));
     if (partition->state == LEAT_ENGINE_UNASSIGNED)
@@ -121,7 +128,8 @@ void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t su
     leat_schedule_shard(engine, shard);
 }
 
-void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us)
+void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
+                      int64_t delay_us)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
@@ -161,8 +169,8 @@ static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t 
         queue->kept_read_us = head->read_us;
         uint32_t records = queue->count;
         uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
-        leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding, &partition->holding, records,
-                            bytes);
+        leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
+                            &partition->holding, records, bytes);
     }
     queue->flying = 0;
     queue->place = LEAT_QUEUE_QUIET;
@@ -220,14 +228,16 @@ void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool
         leat_revoke_end(engine, partition);
         return;
     }
-    /* The first time at once: a lost connection is common. Again and again with nothing applied between: with back-off,
-     * or a server in trouble would have claim and batch chase each other. */
+    /* The first time at once: a lost connection is common. Again and again with nothing applied
+     * between: with back-off, or a server in trouble would have claim and batch chase each other.
+     */
     uint32_t before = trial ? 1 : partition->setbacks;
     if (!trial && partition->setbacks < UINT8_MAX)
         partition->setbacks++;
     const leat_engine_config *config = &engine->config;
-    int64_t delay_us =
-        before == 0 ? 0 : leat_backoff_us(&engine->prng, before, config->retry_min_us, config->retry_max_us);
+    int64_t delay_us = before == 0 ? 0
+                                   : leat_backoff_us(&engine->prng, before, config->retry_min_us,
+                                                     config->retry_max_us);
     leat_partition_claim(engine, partition, delay_us);
 }
 
@@ -241,7 +251,8 @@ void leat_partition_fence(leat_engine *engine, leat_partition *partition)
     leat_partition_enter(engine, partition, LEAT_ENGINE_FENCED_OFF);
     int64_t min_us = engine->config.reclaim_min_us;
     partition->fenced_us = engine->now_us;
-    partition->reclaim_us = engine->now_us + min_us + (int64_t)leat_prng_below(&engine->prng, (uint64_t)min_us);
+    partition->reclaim_us = engine->now_us + min_us +
+                            (int64_t)leat_prng_below(&engine->prng, (uint64_t)min_us);
     partition->confirmed = false;
     leat_emit(engine, partition, LEAT_EMIT_CONFIRM);
     leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM, engine->now_us + min_us);
@@ -254,7 +265,8 @@ void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool
         if (!ask)
             return;
         leat_emit(engine, partition, LEAT_EMIT_CONFIRM);
-        leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM, engine->now_us + engine->config.reclaim_min_us);
+        leat_timer_set(engine, partition, LEAT_TIMER_CONFIRM,
+                       engine->now_us + engine->config.reclaim_min_us);
         return;
     }
     if (engine->now_us < partition->reclaim_us) {
@@ -276,7 +288,8 @@ void leat_partition_stop(leat_engine *engine, leat_partition *partition, const c
     partition->reason[at] = 0;
 }
 
-void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_engine_progress *progress)
+void leat_partition_read(leat_engine *engine, leat_partition *partition,
+                         const leat_engine_progress *progress)
 {
     LEAT_ASSERT(partition->holding.records == 0 && partition->batches == 0);
     LEAT_ASSERT(progress->next_seq > progress->base_seq);
@@ -286,7 +299,8 @@ void leat_partition_read(leat_engine *engine, leat_partition *partition, const l
     partition->position = -1;
     partition->claim_failures = 0;
     leat_suspects_claimed(engine, partition);
-    /* Rows that others have left are worth a compaction too: else an idle partition would read them at each claim. */
+    /* Rows that others have left are worth a compaction too: else an idle partition would read them
+     * at each claim. */
     partition->moved = progress->next_seq - 1 > progress->base_seq;
     leat_emit(engine, partition, LEAT_EMIT_SEEK);
     leat_partition_commit(engine, partition, false);

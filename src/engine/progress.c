@@ -1,7 +1,9 @@
 #include "engine/progress.h"
 
-void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim, int64_t epoch, int64_t base_seq,
-                         const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low, leat_engine_newest newest)
+void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim,
+                                int64_t epoch, int64_t base_seq,
+                                const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low,
+                                leat_engine_newest newest)
 {
     LEAT_ASSERT(low >= -1);
     LEAT_ASSERT(base_seq >= 0);
@@ -17,8 +19,9 @@ void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_clai
     }
 }
 
-int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
-                      uint32_t count, int64_t at_ms, int32_t leader_epoch)
+int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq,
+                             const int16_t *subpartitions, const int64_t *offsets, uint32_t count,
+                             int64_t at_ms, int32_t leader_epoch)
 {
     leat_engine_newest newest = {-1, at_ms, leader_epoch};
     for (uint32_t i = 0; i < count; i++) {
@@ -28,7 +31,8 @@ int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq, const 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)subpartitions[i];
         newest.offset = offsets[i] > newest.offset ? offsets[i] : newest.offset;
-        /* An offset the base has already needs no row: it came with the base and stays as long as the base does. */
+        /* An offset the base has already needs no row: it came with the base and stays as long as
+         * the base does. */
         if (offsets[i] > progress->offsets[at]) {
             progress->offsets[at] = offsets[i];
             progress->last_seq[at] = seq;

@@ -1,9 +1,11 @@
 /*
- * progress.h - what a worker knows of one partition's progress in its shard, from a claim on. Pure data.
+ * progress.h - what a worker knows of one partition's progress in its shard, from a claim on. Pure
+ * data.
  *
- * Progress lives in the shard, one inserted row a batch and partition, fenced by a random claim token. A claim reads base
- * and rows into this structure; the engine keeps it current as batches are applied; a compaction writes it back as the
- * new base. The protocol, and what breaks without each of its rules: docs/design/progress.md.
+ * Progress lives in the shard, one inserted row a batch and partition, fenced by a random claim
+ * token. A claim reads base and rows into this structure; the engine keeps it current as batches
+ * are applied; a compaction writes it back as the new base. The protocol, and what breaks without
+ * each of its rules: docs/design/progress.md.
  */
 #ifndef LEAT_ENGINE_PROGRESS_H
 #define LEAT_ENGINE_PROGRESS_H
@@ -16,9 +18,9 @@ typedef struct leat_engine_claim {
     uint8_t token[16];
 } leat_engine_claim;
 
-/* The highest record that is applied. It tells whether the log is still the one it stood in: the log is cut from behind, so what
- * was cut off and written anew has taken it along, and has a higher leader epoch. What was read above it and not applied needs no such
- * mark: nobody skips it. */
+/* The highest record that is applied. It tells whether the log is still the one it stood in: the
+ * log is cut from behind, so what was cut off and written anew has taken it along, and has a higher
+ * leader epoch. What was read above it and not applied needs no such mark: nobody skips it. */
 typedef struct leat_engine_newest {
     int64_t offset; /* -1: none was ever applied */
     int64_t at_ms;  /* its timestamp; 0: unknown */
@@ -27,29 +29,36 @@ typedef struct leat_engine_newest {
 
 typedef struct leat_engine_progress {
     leat_engine_claim claim;
-    int64_t epoch;                                  /* for people */
-    int64_t base_seq;                               /* every batch up to here is in base_offsets */
-    int64_t next_seq;                               /* numbers the next send; a failed one is never used again */
-    int64_t low;                                    /* a position: all up to this offset is applied, whether or not a
-                                                       record stands there. -1: nothing yet */
+    int64_t epoch;    /* for people */
+    int64_t base_seq; /* every batch up to here is in base_offsets */
+    int64_t next_seq; /* numbers the next send; a failed one is never used again */
+    int64_t low;      /* a position: all up to this offset is applied, whether or not a
+                         record stands there. -1: nothing yet */
     leat_engine_newest newest;
-    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];   /* last applied offset, never below `low` */
-    int64_t last_seq[LEAT_ENGINE_SUBPARTITIONS];  /* the batch that took it there; 0: it came from base or low */
+    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];  /* last applied offset, never below `low` */
+    int64_t last_seq[LEAT_ENGINE_SUBPARTITIONS]; /* the batch that took it there; 0: it came from
+                                                    base or low */
 } leat_engine_progress;
 
-/* Starts from the row of leat.partitions. `base_offsets` has one offset a subpartition, -1: none. */
-void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim, int64_t epoch, int64_t base_seq,
-                         const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low, leat_engine_newest newest);
-/* Takes in one row of leat.progress, in any order of seq; timestamp and leader epoch are of the record at the greatest of
- * `offsets`. Returns -1 when a subpartition is out of range. */
-int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq, const int16_t *subpartitions, const int64_t *offsets,
-                      uint32_t count, int64_t at_ms, int32_t leader_epoch) LEAT_MUST_CHECK;
+/* Starts from the row of leat.partitions. `base_offsets` has one offset a subpartition, -1:
+ * none. */
+void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim,
+                                int64_t epoch, int64_t base_seq,
+                                const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low,
+                                leat_engine_newest newest);
+/* Takes in one row of leat.progress, in any order of seq; timestamp and leader epoch are of the
+ * record at the greatest of `offsets`. Returns -1 when a subpartition is out of range. */
+int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq,
+                             const int16_t *subpartitions, const int64_t *offsets, uint32_t count,
+                             int64_t at_ms, int32_t leader_epoch) LEAT_MUST_CHECK;
 /* The record is applied: it may be the newest one. */
 void leat_engine_progress_applied(leat_engine_progress *progress, leat_engine_newest record);
-/* The offset to read the log from, -1: its start. Behind `low`, or from the newest record on where it stands before that: its
- * timestamp is compared, and a record between it and `low` was not there when that was read. */
+/* The offset to read the log from, -1: its start. Behind `low`, or from the newest record on where
+ * it stands before that: its timestamp is compared, and a record between it and `low` was not there
+ * when that was read. */
 int64_t leat_engine_progress_read_from(const leat_engine_progress *progress);
-/* The highest offset any subpartition has: what was lost from the log up to here was not necessarily unapplied. */
+/* The highest offset any subpartition has: what was lost from the log up to here was not
+ * necessarily unapplied. */
 int64_t leat_engine_progress_high(const leat_engine_progress *progress);
 
 #endif

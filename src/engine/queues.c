@@ -3,8 +3,11 @@
 void leat_pool_init(leat_pool *pool, leat_slot *slots, uint32_t count)
 {
     LEAT_ASSERT(count > 0 && count < LEAT_NONE);
-    *pool = (leat_pool){.slots = slots, .count = count, .free_count = count,
-                        .released_head = LEAT_NONE, .released_tail = LEAT_NONE};
+    *pool = (leat_pool){.slots = slots,
+                        .count = count,
+                        .free_count = count,
+                        .released_head = LEAT_NONE,
+                        .released_tail = LEAT_NONE};
     for (uint32_t i = 0; i < count; i++)
         slots[i].next = i + 1 < count ? i + 1 : LEAT_NONE;
 }
@@ -38,7 +41,8 @@ size_t leat_pool_released(leat_pool *pool, void **ret, size_t max)
 
 void leat_queue_init(leat_queue *queue)
 {
-    *queue = (leat_queue){.head = LEAT_NONE, .tail = LEAT_NONE, .next = LEAT_NONE, .prev = LEAT_NONE};
+    *queue =
+        (leat_queue){.head = LEAT_NONE, .tail = LEAT_NONE, .next = LEAT_NONE, .prev = LEAT_NONE};
 }
 
 void leat_queue_push(leat_queue *queue, leat_pool *pool, uint32_t slot)
@@ -80,8 +84,8 @@ uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records
     return bytes;
 }
 
-uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max, uint64_t bytes_max,
-                        bool at_least_one, uint64_t *ret_bytes)
+uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max,
+                        uint64_t bytes_max, bool at_least_one, uint64_t *ret_bytes)
 {
     LEAT_ASSERT(records_max > 0 && queue->count > 0 && queue->flying == 0);
     if (queue->count <= records_max && queue->bytes <= bytes_max) {
@@ -90,7 +94,8 @@ uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t
     }
     uint32_t count = 0;
     uint64_t bytes = 0;
-    for (uint32_t slot = queue->head; slot != LEAT_NONE && count < records_max; slot = pool->slots[slot].next) {
+    for (uint32_t slot = queue->head; slot != LEAT_NONE && count < records_max;
+         slot = pool->slots[slot].next) {
         if (bytes + pool->slots[slot].bytes > bytes_max && (count > 0 || !at_least_one))
             break;
         bytes += pool->slots[slot].bytes;

@@ -1,6 +1,6 @@
 /*
- * queues.h - the records held: a pool of slots, one FIFO a subpartition threaded through it, and the list of payloads
- * to give back. Slots are named by index; nothing is allocated.
+ * queues.h - the records held: a pool of slots, one FIFO a subpartition threaded through it, and
+ * the list of payloads to give back. Slots are named by index; nothing is allocated.
  */
 #ifndef LEAT_ENGINE_QUEUES_H
 #define LEAT_ENGINE_QUEUES_H
@@ -47,13 +47,13 @@ typedef struct leat_queue {
     uint32_t flying;
     uint64_t bytes;
     leat_queue_place place;
-    uint32_t list;          /* READY: which list of the ready set */
-    uint32_t next, prev;    /* in it */
+    uint32_t list;       /* READY: which list of the ready set */
+    uint32_t next, prev; /* in it */
     leat_retry retry;
     /* These stay when what is held is dropped: */
     leat_narrow narrow;
-    int64_t kept_offset;    /* of the head that was dropped last */
-    int64_t kept_read_us;   /* when it was first read; 0: nothing is kept */
+    int64_t kept_offset;  /* of the head that was dropped last */
+    int64_t kept_read_us; /* when it was first read; 0: nothing is kept */
 } leat_queue;
 
 void leat_pool_init(leat_pool *pool, leat_slot *slots, uint32_t count);
@@ -66,9 +66,9 @@ void leat_queue_init(leat_queue *queue);
 void leat_queue_push(leat_queue *queue, leat_pool *pool, uint32_t slot);
 /* Releases the first `records` of the queue. Returns their bytes. */
 uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records);
-/* How many records from the head fit into so many records (> 0) and bytes; `at_least_one` takes the first in any case.
- * `ret_bytes` gets their size. */
-uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max, uint64_t bytes_max,
-                        bool at_least_one, uint64_t *ret_bytes);
+/* How many records from the head fit into so many records (> 0) and bytes; `at_least_one` takes the
+ * first in any case. `ret_bytes` gets their size. */
+uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max,
+                        uint64_t bytes_max, bool at_least_one, uint64_t *ret_bytes);
 
 #endif

@@ -125,7 +125,8 @@ void leat_ready_validate(const leat_ready *ready, const leat_queue *queues)
         uint32_t before = LEAT_NONE;
         for (uint32_t id = ready->head[list]; id != LEAT_NONE; id = queues[id].next) {
             LEAT_ASSERT(queues[id].place == LEAT_QUEUE_READY && queues[id].list == list);
-            LEAT_ASSERT(queues[id].prev == before && queues[id].count > 0 && queues[id].flying == 0);
+            LEAT_ASSERT(queues[id].prev == before && queues[id].count > 0 &&
+                        queues[id].flying == 0);
             uint32_t apart = apart_of(&queues[id]);
             LEAT_ASSERT(list == (apart == LEAT_READY_LISTS ? depth_of(queues[id].count) : apart));
             before = id;

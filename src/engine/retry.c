@@ -4,11 +4,13 @@ enum {
     CONTENTIONS_UNSAID = 3,
     RACES_LOST = 2,
     OUTAGES_UNSAID = 3,
-    OVERDUE_DELAYS = 4,                    /* the longest back-off, as a count, when patience is over */
-    LAST_CALL_DELAYS = OVERDUE_DELAYS + 1, /* half of it is as long as all of the other: see leat_retry_precedes */
+    OVERDUE_DELAYS = 4, /* the longest back-off, as a count, when patience is over */
+    LAST_CALL_DELAYS = OVERDUE_DELAYS + 1, /* half of it is as long as all of the other: see
+                                              leat_retry_precedes */
 };
 
-/* Leat's own refusal waits for a look at the tables: longer than this, nobody looks, and that is worth a word. */
+/* Leat's own refusal waits for a look at the tables: longer than this, nobody looks, and that is
+ * worth a word. */
 #define LOOK_UNSAID_US (60 * INT64_C(1000000))
 
 static void count_up(uint8_t *counter)
@@ -155,7 +157,8 @@ static leat_retry_verdict not_yet(leat_retry *retry, const leat_attempt *attempt
 int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us)
 {
     int64_t left_us = patience_ends_us(retry, attempt) - attempt->now_us;
-    return (is_waiting(retry) || retry->own) && left_us > 0 && left_us < delay_us ? left_us : delay_us;
+    return (is_waiting(retry) || retry->own) && left_us > 0 && left_us < delay_us ? left_us
+                                                                                  : delay_us;
 }
 
 /* It is said at once: nobody knows it, or it names what it is not. */
@@ -173,8 +176,10 @@ static leat_retry_verdict record_error(leat_retry *retry, const leat_attempt *at
     return leat_retry_hold(retry);
 }
 
-/* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere else. */
-static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome outcome, const leat_attempt *attempt)
+/* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere
+ * else. */
+static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome outcome,
+                                        const leat_attempt *attempt)
 {
     retry->alone = true;
     retry->suspects = 1;
@@ -194,7 +199,8 @@ static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome o
     if (outcome == LEAT_ENGINE_DRIFT)
         return first ? later(retry) : leat_retry_hold(retry);
     /* Never the first time: no look has begun later than now. */
-    bool looked = attempt->catalog_read_us == INT64_MAX || attempt->catalog_read_us > retry->refused_us;
+    bool looked = attempt->catalog_read_us == INT64_MAX ||
+                  attempt->catalog_read_us > retry->refused_us;
     return looked ? LEAT_DEAD : not_looked_yet(retry, attempt);
 }
 
@@ -215,7 +221,8 @@ static void narrow(leat_retry *retry, const leat_attempt *attempt)
     retry->limit = piece(retry);
 }
 
-static leat_retry_verdict refused(leat_retry *retry, leat_engine_outcome outcome, const leat_attempt *attempt)
+static leat_retry_verdict refused(leat_retry *retry, leat_engine_outcome outcome,
+                                  const leat_attempt *attempt)
 {
     if (is_one_record(attempt))
         return refused_alone(retry, outcome, attempt);
@@ -223,8 +230,9 @@ static leat_retry_verdict refused(leat_retry *retry, leat_engine_outcome outcome
     return LEAT_AGAIN;
 }
 
-/* The first time all of the batch wait and wake together, so that they can share one again. After that it has to be found out
- * whose it is: the shard's, and then nothing gets through, or a record's. */
+/* The first time all of the batch wait and wake together, so that they can share one again. After
+ * that it has to be found out whose it is: the shard's, and then nothing gets through, or a
+ * record's. */
 static leat_retry_verdict outage(leat_retry *retry, const leat_attempt *attempt)
 {
     bool is_first = retry->delays == 0;
@@ -248,15 +256,18 @@ static leat_retry_verdict letter_failed(leat_retry *retry, leat_engine_outcome o
     leat_retry_revive(retry);
     if (outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
         return LEAT_HALT;
-    bool passes = outcome == LEAT_ENGINE_OUTAGE || (outcome == LEAT_ENGINE_CONTENTION && retry->delays < CONTENTIONS_UNSAID);
+    bool passes = outcome == LEAT_ENGINE_OUTAGE ||
+                  (outcome == LEAT_ENGINE_CONTENTION && retry->delays < CONTENTIONS_UNSAID);
     return passes ? later(retry) : leat_retry_hold(retry);
 }
 
-leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome, const leat_attempt *attempt)
+leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome,
+                                     const leat_attempt *attempt)
 {
     LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
-    LEAT_ASSERT(outcome == LEAT_ENGINE_CONTENTION || outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_BAD_DATA ||
-                outcome == LEAT_ENGINE_NOT_YET || outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR ||
+    LEAT_ASSERT(outcome == LEAT_ENGINE_CONTENTION || outcome == LEAT_ENGINE_OUTAGE ||
+                outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
+                outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR ||
                 outcome == LEAT_ENGINE_NOT_UNDERSTOOD);
     if (outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
         retry->waiting = retry->own = false;
@@ -264,7 +275,8 @@ leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outc
         retry->unwell_us = attempt->now_us;
     if (retry->dead)
         return letter_failed(retry, outcome);
-    if (outcome == LEAT_ENGINE_CONTENTION || (attempt->races && !retry->refused && retry->contentions < RACES_LOST))
+    if (outcome == LEAT_ENGINE_CONTENTION ||
+        (attempt->races && !retry->refused && retry->contentions < RACES_LOST))
         return contended(retry, attempt);
     retry->contentions = 0;
     if (outcome == LEAT_ENGINE_OUTAGE)
@@ -280,7 +292,10 @@ leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outc
 
 void leat_retry_dropped(leat_retry *retry)
 {
-    *retry = (leat_retry){.limit = retry->limit, .suspects = retry->suspects, .last_is_it = retry->last_is_it, .alone = retry->alone};
+    *retry = (leat_retry){.limit = retry->limit,
+                          .suspects = retry->suspects,
+                          .last_is_it = retry->last_is_it,
+                          .alone = retry->alone};
 }
 
 int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us)

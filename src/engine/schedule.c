@@ -1,8 +1,9 @@
 /*
- * schedule.c - what runs next. A free connection takes what waits for its shard: a claim first, then a batch, then a
- * compaction, which goes before batches once it is overdue. Shards take turns.
+ * schedule.c - what runs next. A free connection takes what waits for its shard: a claim first,
+ * then a batch, then a compaction, which goes before batches once it is overdue. Shards take turns.
  *
- * A batch is chosen queue by queue (ready.h), so its cost is by the queues and records in it, not by those that wait.
+ * A batch is chosen queue by queue (ready.h), so its cost is by the queues and records in it, not
+ * by those that wait.
  */
 #include "engine/state.h"
 
@@ -11,12 +12,14 @@ void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
     if (shard->candidate || shard->running >= shard->slots)
         return;
     shard->candidate = true;
-    leat_list_push(engine, &engine->candidates, leat_link_candidate, (uint32_t)(shard - engine->shards));
+    leat_list_push(engine, &engine->candidates, leat_link_candidate,
+                   (uint32_t)(shard - engine->shards));
 }
 
 void leat_schedule_claim(leat_engine *engine, leat_partition *partition)
 {
-    LEAT_ASSERT(partition->state == LEAT_ENGINE_CLAIMING && partition->claim_at_us <= engine->now_us);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_CLAIMING &&
+                partition->claim_at_us <= engine->now_us);
     if (partition->claim_running || partition->claim_queued)
         return;
     leat_shard *shard = leat_shard_of(engine, partition);
@@ -27,7 +30,8 @@ void leat_schedule_claim(leat_engine *engine, leat_partition *partition)
 
 void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bool first)
 {
-    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_REVOKING);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING ||
+                partition->state == LEAT_ENGINE_REVOKING);
     LEAT_ASSERT(!partition->compact_queued && !partition->compact_running);
     leat_shard *shard = leat_shard_of(engine, partition);
     partition->compact_queued = true;
@@ -35,7 +39,8 @@ void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bo
         leat_list_insert(engine, &shard->compactions, leat_link_compaction, LEAT_NONE,
                          leat_partition_id(engine, partition));
     else
-        leat_list_push(engine, &shard->compactions, leat_link_compaction, leat_partition_id(engine, partition));
+        leat_list_push(engine, &shard->compactions, leat_link_compaction,
+                       leat_partition_id(engine, partition));
     leat_schedule_shard(engine, shard);
 }
 
@@ -105,8 +110,8 @@ static void need(int64_t *needs, uint32_t *count, int64_t seq)
 }
 
 /* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
-static void fill_compaction(const leat_engine *engine, leat_engine_compaction *compaction, const leat_partition *partition,
-                            int64_t base_seq)
+static void fill_compaction(const leat_engine *engine, leat_engine_compaction *compaction,
+                            const leat_partition *partition, int64_t base_seq)
 {
     const leat_engine_progress *progress = &partition->progress;
     compaction->partition = leat_partition_id(engine, partition);
@@ -128,9 +133,12 @@ static bool compaction_overdue(const leat_engine *engine, const leat_shard *shar
     if (id == LEAT_NONE)
         return false;
     const leat_partition *partition = &engine->partitions[id];
-    /* What only verifies is in no hurry: it must not take a slow shard's connection from batches. */
-    int64_t late_us = partition->moved ? engine->config.compact_every_us : engine->config.verify_every_us;
-    return partition->state == LEAT_ENGINE_REVOKING || engine->now_us - partition->compact_at_us >= late_us;
+    /* What only verifies is in no hurry: it must not take a slow shard's connection from
+     * batches. */
+    int64_t late_us = partition->moved ? engine->config.compact_every_us
+                                       : engine->config.verify_every_us;
+    return partition->state == LEAT_ENGINE_REVOKING ||
+           engine->now_us - partition->compact_at_us >= late_us;
 }
 
 static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *shard)
@@ -139,7 +147,8 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     if (id == LEAT_NONE)
         return NULL;
     leat_partition *partition = &engine->partitions[id];
-    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_REVOKING);
+    LEAT_ASSERT(partition->state == LEAT_ENGINE_READING ||
+                partition->state == LEAT_ENGINE_REVOKING);
     LEAT_ASSERT(!partition->compact_running);
     partition->compact_queued = false;
     int64_t base_seq = leat_partition_take_base(engine, partition);
@@ -162,7 +171,8 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
 
 /* ---- batches ---- */
 
-static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id, uint32_t records)
+static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, uint32_t id,
+                 uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
     uint32_t at = id / LEAT_ENGINE_SUBPARTITIONS;
@@ -196,7 +206,8 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
         leat_guard_retract(engine, id);
         leat_retry_revive(&queue->retry);
     }
-    uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, engine->config.batch_records_max),
+    uint32_t records = leat_queue_fit(queue, &engine->pool,
+                                      limited(queue, engine->config.batch_records_max),
                                       engine->config.batch_bytes_max, true, &bytes);
     pick(engine, slot, shard, id, records);
     shard->trials += slot->trial;
@@ -218,8 +229,8 @@ static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *
             break;
         const leat_queue *queue = &engine->queues[id];
         uint64_t bytes;
-        uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, records_left), bytes_left,
-                                          slot->queues == 0, &bytes);
+        uint32_t records = leat_queue_fit(queue, &engine->pool, limited(queue, records_left),
+                                          bytes_left, slot->queues == 0, &bytes);
         if (records == 0)
             break;
         pick(engine, slot, shard, id, records);
@@ -228,7 +239,8 @@ static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *
     }
 }
 
-static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engine_batch_part *part, uint32_t subpartition)
+static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engine_batch_part *part,
+                       uint32_t subpartition)
 {
     leat_engine_newest last = {.offset = -1};
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
@@ -239,9 +251,9 @@ static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engin
         LEAT_ASSERT(slot->offset > last.offset);
         last = (leat_engine_newest){slot->offset, slot->at_ms, slot->epoch};
         record[i] = (leat_engine_batch_record){.payload = slot->payload,
-                                        .offset = slot->offset,
-                                        .partition = part->partition,
-                                        .subpartition = (uint16_t)subpartition};
+                                               .offset = slot->offset,
+                                               .partition = part->partition,
+                                               .subpartition = (uint16_t)subpartition};
         at = slot->next;
     }
     batch->record_count += queue->flying;
@@ -284,7 +296,8 @@ static const leat_engine_job *fill_batch(leat_engine *engine, leat_job_slot *slo
     return &slot->job;
 }
 
-/* Batches that several share, those that must be alone, and trials (suspects.c) take turns, so that none holds up the others. */
+/* Batches that several share, those that must be alone, and trials (suspects.c) take turns, so that
+ * none holds up the others. */
 typedef enum lane { LANE_TRIAL, LANE_SHARED, LANE_ALONE, LANES } lane;
 
 static bool has_some(const leat_shard *shard, lane which)

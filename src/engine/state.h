@@ -1,6 +1,6 @@
 /*
- * state.h - the engine from the inside: its structures and what its files say to each other. Nobody else
- * includes this.
+ * state.h - the engine from the inside: its structures and what its files say to each other. Nobody
+ * else includes this.
  *
  *   engine.c      the events
  *   partition.c   a partition's life: claim, drop, fence, stop, timers
@@ -18,8 +18,8 @@
  *   memory.c      limits, new, free
  *   validate.c    every invariant
  *
- * Anything that may be answered late carries the partition's incarnation: it changes whenever what the partition holds
- * is dropped, and an answer for an older one is counted and ignored.
+ * Anything that may be answered late carries the partition's incarnation: it changes whenever what
+ * the partition holds is dropped, and an answer for an older one is counted and ignored.
  */
 #ifndef LEAT_ENGINE_STATE_H
 #define LEAT_ENGINE_STATE_H
@@ -43,8 +43,8 @@ typedef enum leat_timer {
     LEAT_TIMER_COUNT,
 } leat_timer;
 
-/* What a partition has to tell, in this order: REVOKED before what a new assignment brings. PAUSE and RESUME come after
- * SEEK and follow from `emitted_paused`. */
+/* What a partition has to tell, in this order: REVOKED before what a new assignment brings. PAUSE
+ * and RESUME come after SEEK and follow from `emitted_paused`. */
 enum {
     LEAT_EMIT_COMMIT = 1,
     LEAT_EMIT_REVOKED = 2,
@@ -69,42 +69,46 @@ typedef struct leat_partition {
     leat_engine_partition_state state;
     uint32_t shard;
     uint32_t incarnation;
-    leat_engine_progress progress; /* since the claim; `low` stays as claimed: leat_partition_low has the newer */
-    int64_t position;       /* every record below it was disposed of since the claim: taken, or skipped as applied. Moves while
-                               READING only; -1 before the first */
-    int64_t away_us;        /* since when it is not read, though it is ours; 0: it is */
-    int64_t reread_to;      /* it had been read up to here before it was dropped; 0: `position` is there again */
-    int64_t reread_us;      /* since when it is read again; meaningful while `reread_to` > 0 */
-    bool low_known;         /* claimed and not dropped since */
-    int64_t low;            /* while it is not: what it was last */
+    leat_engine_progress progress; /* since the claim; `low` stays as claimed: leat_partition_low
+                                      has the newer */
+    int64_t position; /* every record below it was disposed of since the claim: taken, or skipped as
+                         applied. Moves while READING only; -1 before the first */
+    int64_t away_us;  /* since when it is not read, though it is ours; 0: it is */
+    int64_t reread_to; /* it had been read up to here before it was dropped; 0: `position` is there
+                          again */
+    int64_t reread_us; /* since when it is read again; meaningful while `reread_to` > 0 */
+    bool low_known;    /* claimed and not dropped since */
+    int64_t low;       /* while it is not: what it was last */
 
     leat_holding holding;
-    uint32_t flying;        /* records in batches of this incarnation */
-    uint32_t batches;       /* those batches */
-    uint32_t ready;         /* subpartitions that could run now */
-    uint32_t waiting;       /* subpartitions backing off */
-    uint32_t troubled;      /* subpartitions with a mark */
-    uint64_t picked;        /* subpartitions of the batch being built */
+    uint32_t flying;   /* records in batches of this incarnation */
+    uint32_t batches;  /* those batches */
+    uint32_t ready;    /* subpartitions that could run now */
+    uint32_t waiting;  /* subpartitions backing off */
+    uint32_t troubled; /* subpartitions with a mark */
+    uint64_t picked;   /* subpartitions of the batch being built */
 
-    bool full;              /* paused by a budget; in the engine's list of those */
-    uint32_t full_bytes;    /* of the record that did not fit; 0: none was refused */
-    uint64_t full_stamp;    /* since when (a count): who waits longest resumes first. 0: does not wait */
+    bool full;           /* paused by a budget; in the engine's list of those */
+    uint32_t full_bytes; /* of the record that did not fit; 0: none was refused */
+    /* since when (a count): who waits longest resumes first. 0: does not wait */
+    uint64_t full_stamp;
     uint32_t full_next;
 
-    bool claim_running;     /* one of any incarnation: two at once could fence each other */
-    bool claim_queued;      /* in the shard's list */
+    bool claim_running; /* one of any incarnation: two at once could fence each other */
+    bool claim_queued;  /* in the shard's list */
     int64_t claim_at_us;
     uint32_t claim_next;
     uint8_t claim_failures; /* in a row */
-    uint8_t setbacks;        /* unknown outcomes and databases gone back in a row, nothing applied between */
+    /* unknown outcomes and databases gone back in a row, nothing applied between */
+    uint8_t setbacks;
 
-    bool moved;             /* applied something, or a new low water, since the last compaction was made */
-    bool compact_running;   /* of this incarnation */
-    bool compact_queued;    /* in the shard's list */
+    bool moved; /* applied something, or a new low water, since the last compaction was made */
+    bool compact_running; /* of this incarnation */
+    bool compact_queued;  /* in the shard's list */
     int64_t compact_at_us;
     uint32_t compact_next;
 
-    int64_t committed;      /* told last; -1: nothing */
+    int64_t committed; /* told last; -1: nothing */
     int64_t committed_us;
 
     int64_t fenced_us;
@@ -114,10 +118,10 @@ typedef struct leat_partition {
     leat_revoke_step revoke_step;
     int64_t revoke_until_us;
 
-    bool sought;            /* told to seek since it was assigned: before that nothing is read */
+    bool sought; /* told to seek since it was assigned: before that nothing is read */
     bool emitted_paused;
     uint8_t tell;
-    bool emitting;           /* in the engine's list of those with something to tell */
+    bool emitting; /* in the engine's list of those with something to tell */
     uint32_t emit_next;
     char reason[512];
 } leat_partition;
@@ -127,20 +131,22 @@ typedef struct leat_shard {
     uint32_t running; /* jobs in flight, stale ones too: each has a connection */
     leat_holding holding;
     leat_ready ready;
-    leat_list claims;      /* partitions */
+    leat_list claims; /* partitions */
     leat_list compactions;
     uint32_t *partitions;
     uint32_t partition_count;
-    uint8_t lane;          /* of the last batch (schedule.c) */
-    uint32_t trials;       /* in flight, stale ones too */
-    int64_t quiet_us;      /* no trial before */
-    leat_size size;        /* of shared batches */
-    int64_t went_on_us;    /* after its last halt: no patience began before that */
-    int64_t gone_us;       /* since when it has no slots; meaningful while it has none */
-    uint64_t applied;      /* batches, ever */
-    uint32_t trouble;      /* counted up whenever it is unwell, not understood, or goes on: older verdicts are asked again */
-    uint32_t probe;        /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
-    bool candidate;        /* in the engine's list of shards that may have something to run */
+    uint8_t lane;       /* of the last batch (schedule.c) */
+    uint32_t trials;    /* in flight, stale ones too */
+    int64_t quiet_us;   /* no trial before */
+    leat_size size;     /* of shared batches */
+    int64_t went_on_us; /* after its last halt: no patience began before that */
+    int64_t gone_us;    /* since when it has no slots; meaningful while it has none */
+    uint64_t applied;   /* batches, ever */
+    uint32_t trouble;   /* counted up whenever it is unwell, not understood, or goes on: older
+                           verdicts are asked again */
+    /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
+    uint32_t probe;
+    bool candidate; /* in the engine's list of shards that may have something to run */
     uint32_t candidate_next;
 } leat_shard;
 
@@ -166,7 +172,7 @@ typedef struct leat_table_state {
 typedef struct leat_mark {
     bool is_set;
     leat_engine_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
-    int64_t since_us;     /* when the first attempt was begun */
+    int64_t since_us;            /* when the first attempt was begun */
 } leat_mark;
 
 /* What a job that is done has to say, in this order. */
@@ -177,19 +183,24 @@ enum {
     LEAT_NOTICE_DEAD = 8,
 };
 
-typedef enum leat_slot_state { LEAT_JOB_FREE, LEAT_JOB_RUNNING, LEAT_JOB_NOTIFYING } leat_slot_state;
+typedef enum leat_slot_state {
+    LEAT_JOB_FREE,
+    LEAT_JOB_RUNNING,
+    LEAT_JOB_NOTIFYING
+} leat_slot_state;
 
 typedef struct leat_job_slot {
     leat_engine_job job;
     leat_slot_state state;
-    uint32_t next;       /* free, or waiting to be said */
-    int64_t since_us;    /* RUNNING: when it was made */
-    uint32_t queues;     /* BATCH: subpartitions in it */
-    bool trial;          /* BATCH, of a subpartition that may end its session */
-    bool suspected;      /* BATCH, unknown: a subpartition of it is under trial for that */
-    int64_t delay_us;    /* BATCH, failed: back-off of all of it; 0: not chosen yet */
-    leat_engine_reason reason;  /* BATCH, `dead` points here: the queue's own may change before the job is done */
-    uint8_t say;         /* LEAT_NOTICE_..., all about the same record */
+    uint32_t next;             /* free, or waiting to be said */
+    int64_t since_us;          /* RUNNING: when it was made */
+    uint32_t queues;           /* BATCH: subpartitions in it */
+    bool trial;                /* BATCH, of a subpartition that may end its session */
+    bool suspected;            /* BATCH, unknown: a subpartition of it is under trial for that */
+    int64_t delay_us;          /* BATCH, failed: back-off of all of it; 0: not chosen yet */
+    leat_engine_reason reason; /* BATCH, `dead` points here: the queue's own may change before the
+                                  job is done */
+    uint8_t say;               /* LEAT_NOTICE_..., all about the same record */
     leat_engine_job_result said;
     uint32_t said_partition, said_subpartition, said_table;
     bool said_guarded;
@@ -205,29 +216,31 @@ struct leat_engine {
     leat_budgets budgets;
     leat_pool pool;
     leat_partition *partitions;
-    leat_queue *queues; /* partition * LEAT_ENGINE_SUBPARTITIONS + subpartition */
-    leat_engine_reason *reasons; /* [queues]: what its head was refused with, while it is dead or marked */
-    leat_mark *marks;     /* [queues] */
-    leat_table_state *tables;   /* shard * table_count + table */
+    leat_queue *queues;          /* partition * LEAT_ENGINE_SUBPARTITIONS + subpartition */
+    leat_engine_reason *reasons; /* [queues]: what its head was refused with, while it is dead or
+                                    marked */
+    leat_mark *marks;            /* [queues] */
+    leat_table_state *tables;    /* shard * table_count + table */
     leat_shard *shards;
     leat_job_slot *jobs;
     leat_list jobs_free;
     leat_list jobs_saying;
-    leat_heap timers;      /* ids: queues first, then LEAT_TIMER_COUNT a partition */
-    leat_list emitting;     /* partitions with effects to tell */
-    leat_list candidates;  /* shards */
-    leat_list full;        /* partitions paused by a budget, longest waiting first */
+    leat_heap timers;     /* ids: queues first, then LEAT_TIMER_COUNT a partition */
+    leat_list emitting;   /* partitions with effects to tell */
+    leat_list candidates; /* shards */
+    leat_list full;       /* partitions paused by a budget, longest waiting first */
     uint64_t full_stamps;
-    bool room_grew;        /* something was given up since the full ones were looked at */
-    uint64_t *picked;      /* bitmap of the partitions of the batch being built */
-    uint32_t assigned;     /* partitions that are not UNASSIGNED */
+    bool room_grew;    /* something was given up since the full ones were looked at */
+    uint64_t *picked;  /* bitmap of the partitions of the batch being built */
+    uint32_t assigned; /* partitions that are not UNASSIGNED */
     bool draining;
     bool told_drained;
     leat_engine_counters counters;
     size_t memory;
 };
 
-static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition, uint32_t subpartition)
+static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition,
+                                        uint32_t subpartition)
 {
     return &engine->queues[partition * LEAT_ENGINE_SUBPARTITIONS + subpartition];
 }
@@ -242,13 +255,16 @@ static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partitio
     return &engine->shards[partition->shard];
 }
 
-/* The shard's n-th queue of partition_count * LEAT_ENGINE_SUBPARTITIONS, as an index; they ascend. */
+/* The shard's n-th queue of partition_count * LEAT_ENGINE_SUBPARTITIONS, as an index; they
+ * ascend. */
 static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
 {
-    return shard->partitions[n / LEAT_ENGINE_SUBPARTITIONS] * LEAT_ENGINE_SUBPARTITIONS + n % LEAT_ENGINE_SUBPARTITIONS;
+    return shard->partitions[n / LEAT_ENGINE_SUBPARTITIONS] * LEAT_ENGINE_SUBPARTITIONS +
+           n % LEAT_ENGINE_SUBPARTITIONS;
 }
 
-/* ---- lists.c: the member that links the n-th element of an engine's array; one function a list ---- */
+/* ---- lists.c: the member that links the n-th element of an engine's array; one function a list
+ * ---- */
 
 typedef uint32_t *(*leat_link)(leat_engine *engine, uint32_t id);
 uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition);
@@ -260,7 +276,8 @@ uint32_t *leat_link_job(leat_engine *engine, uint32_t job);
 
 void leat_list_push(leat_engine *engine, leat_list *list, leat_link link, uint32_t id);
 /* Puts `id` behind `before`; LEAT_NONE: first. */
-void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before, uint32_t id);
+void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before,
+                      uint32_t id);
 /* LEAT_NONE when empty. */
 uint32_t leat_list_pop(leat_engine *engine, leat_list *list, leat_link link);
 /* `id` must be in; O(n). */
@@ -280,27 +297,35 @@ static inline void leat_clock(leat_engine *engine, int64_t now_us)
         leat_timers_over(engine);
 }
 
-void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us);
-bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer);
+void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer,
+                    int64_t at_us);
+bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition,
+                       leat_timer timer);
 void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
 /* A partition whose state changes to UNASSIGNED or from it is counted here. */
-void leat_partition_enter(leat_engine *engine, leat_partition *partition, leat_engine_partition_state state);
-/* Releases all it holds; a new incarnation begins: what is in flight for the old one is stale. The state stays. */
+void leat_partition_enter(leat_engine *engine, leat_partition *partition,
+                          leat_engine_partition_state state);
+/* Releases all it holds; a new incarnation begins: what is in flight for the old one is stale. The
+ * state stays. */
 void leat_partition_drop(leat_engine *engine, leat_partition *partition);
-/* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold nothing. */
+/* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold
+ * nothing. */
 void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us);
-/* What it holds cannot be trusted any more: dropped and claimed again. `trial`: a batch of one subpartition ended so, which
- * has a pause of its own. */
+/* What it holds cannot be trusted any more: dropped and claimed again. `trial`: a batch of one
+ * subpartition ended so, which has a pause of its own. */
 void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool trial);
 void leat_partition_fence(leat_engine *engine, leat_partition *partition);
 /* The group's word may have come, or time for asking again. */
 void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
 void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
 /* The claim is in: READING from what it read. */
-void leat_partition_read(leat_engine *engine, leat_partition *partition, const leat_engine_progress *progress);
-/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays quiet. */
+void leat_partition_read(leat_engine *engine, leat_partition *partition,
+                         const leat_engine_progress *progress);
+/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays
+ * quiet. */
 void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
-void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition, int64_t delay_us);
+void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
+                      int64_t delay_us);
 /* Takes the queue out of the ready ones and the timers. */
 void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
 
@@ -308,16 +333,19 @@ void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint3
 
 /* The first record it holds, in flight included; NULL: it holds none. O(subpartitions). */
 const leat_slot *leat_partition_first(const leat_engine *engine, const leat_partition *partition);
-/* Everything up to this offset is applied, -1: nothing is known to be. O(subpartitions): not for every record. */
+/* Everything up to this offset is applied, -1: nothing is known to be. O(subpartitions): not for
+ * every record. */
 int64_t leat_partition_low(const leat_engine *engine, const leat_partition *partition);
-/* Records or offsets without one were passed, nothing of them is held: the low water moves when it holds nothing else. */
+/* Records or offsets without one were passed, nothing of them is held: the low water moves when it
+ * holds nothing else. */
 void leat_partition_passed(leat_engine *engine, leat_partition *partition);
 /* The low water may have moved: commits it, now or when it is time. */
 void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);
 void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
 /* The base_seq a compaction could write now. */
 int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition);
-/* The same for a compaction that is made now: a base that has only a new low water to say uses up a seq. */
+/* The same for a compaction that is made now: a base that has only a new low water to say uses up a
+ * seq. */
 int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition);
 /* Could a compaction write something? Not while the batch behind the base is open. */
 bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition);
@@ -351,11 +379,13 @@ typedef enum leat_guard_decision {
 
 /* All by the table of the queue's head. */
 leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue);
-/* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is guarded. */
+/* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is
+ * guarded. */
 leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue);
 /* The queue's head is to be a dead letter no more: it is not counted as one. */
 void leat_guard_retract(leat_engine *engine, uint32_t queue);
-/* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it was not. */
+/* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it
+ * was not. */
 void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied);
 /* So many records from the queue's head on were applied; each counts for its own table. */
 void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
@@ -364,9 +394,11 @@ leat_share leat_guard_share(const leat_table_state *table);
 
 /* ---- halt.c ---- */
 
-/* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was not halted. */
+/* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was
+ * not halted. */
 bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news);
-/* The queue's batch was applied, or refused with something that is understood: if it is the probe its shard goes on. */
+/* The queue's batch was applied, or refused with something that is understood: if it is the probe
+ * its shard goes on. */
 void leat_halt_passed(leat_engine *engine, uint32_t queue);
 /* The partition runs nothing from here on: if the probe is its own the shard goes on. */
 void leat_halt_partition_left(leat_engine *engine, leat_partition *partition);
@@ -374,19 +406,24 @@ void leat_halt_partition_left(leat_engine *engine, leat_partition *partition);
 /* ---- trouble.c ---- */
 
 /* The queue's head is tried in vain, since `since_us` unless that is known already. */
-void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_engine_outcome outcome);
-/* Why its head is in trouble, or is to be a dead letter. Where a verdict waits to be carried out, that one's reason stays. */
+void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
+                       leat_engine_outcome outcome);
+/* Why its head is in trouble, or is to be a dead letter. Where a verdict waits to be carried out,
+ * that one's reason stays. */
 void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_job_result *result);
-/* Both: a batch with the queue, begun at `since_us`, has failed with a result that is about this queue, too. */
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_engine_job_result *result);
+/* Both: a batch with the queue, begun at `since_us`, has failed with a result that is about this
+ * queue, too. */
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us,
+                      const leat_engine_job_result *result);
 /* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
 void leat_trouble_over(leat_engine *engine, uint32_t queue);
 
 /* ---- suspects.c ---- */
 
-/* The outcome of the part's batch is unknown; it may be stale. Is one of its subpartitions under trial now? */
-bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part,
-                       const leat_engine_job_result *result);
+/* The outcome of the part's batch is unknown; it may be stale. Is one of its subpartitions under
+ * trial now? */
+bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot,
+                       const leat_engine_batch_part *part, const leat_engine_job_result *result);
 /* A claim has said what is applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 /* The partition has been read again as far as it was before the claim. */
@@ -396,7 +433,8 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
 /* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
 
-static inline void leat_partition_moved(leat_engine *engine, leat_partition *partition, int64_t position)
+static inline void leat_partition_moved(leat_engine *engine, leat_partition *partition,
+                                        int64_t position)
 {
     partition->position = position;
     if (partition->reread_to > 0 && position >= partition->reread_to)

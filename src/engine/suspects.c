@@ -1,21 +1,23 @@
 /*
- * suspects.c - unknown outcomes: what they say of the subpartitions that were in the batch (narrow.h), and when those are
- * tried again.
+ * suspects.c - unknown outcomes: what they say of the subpartitions that were in the batch
+ * (narrow.h), and when those are tried again.
  *
- * A shard has one trial in flight: what may end its session, or all sessions of its server, must not do so several times at
- * once. All others run beside it. Who has ended the fewest is tried first, so that one that takes a minute each time holds up
- * the innocent once. After a partition was away the shard has no trial for as long: so others have half of the time even where
- * a session that ends takes the whole server along.
+ * A shard has one trial in flight: what may end its session, or all sessions of its server, must
+ * not do so several times at once. All others run beside it. Who has ended the fewest is tried
+ * first, so that one that takes a minute each time holds up the innocent once. After a partition
+ * was away the shard has no trial for as long: so others have half of the time even where a session
+ * that ends takes the whole server along.
  *
- * A claim also has the partition read again from its low water, which stands before the suspect: the longer it stalls, the
- * more. And where the session was the shard's only one, all its partitions are. So there is no trial before they are where they
- * were, and then none for several times as long.
+ * A claim also has the partition read again from its low water, which stands before the suspect:
+ * the longer it stalls, the more. And where the session was the shard's only one, all its
+ * partitions are. So there is no trial before they are where they were, and then none for several
+ * times as long.
  */
 #include "engine/state.h"
 
 enum {
     PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than so many of the longest back-offs */
-    REREAD_PAUSES = 4,       /* others have at least so many parts of the time, reading again has one */
+    REREAD_PAUSES = 4, /* others have at least so many parts of the time, reading again has one */
 };
 
 static int64_t later(int64_t a, int64_t b)
@@ -23,12 +25,14 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static uint32_t records_up_to(const leat_engine_batch *batch, uint32_t partition, uint32_t subpartition, int64_t offset)
+static uint32_t records_up_to(const leat_engine_batch *batch, uint32_t partition,
+                              uint32_t subpartition, int64_t offset)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < batch->record_count; i++) {
         const leat_engine_batch_record *record = &batch->records[i];
-        count += record->partition == partition && record->subpartition == subpartition && record->offset <= offset;
+        count += record->partition == partition && record->subpartition == subpartition &&
+                 record->offset <= offset;
     }
     return count;
 }
@@ -49,7 +53,8 @@ static void place_anew(leat_engine *engine, leat_partition *partition, uint32_t 
     leat_queue_wake(engine, partition, subpartition);
 }
 
-static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part, uint32_t index)
+static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part,
+                uint32_t index)
 {
     leat_partition *partition = &engine->partitions[part->partition];
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
@@ -63,21 +68,25 @@ static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engin
     /* Nothing of what was suspected was in it: that has passed, or is not in the log any more. */
     if (suspected == 0)
         *narrow = (leat_narrow){0};
-    leat_narrow_unknown(narrow, slot->queues, records, suspected > 0 ? suspected : records, last, engine->now_us);
+    leat_narrow_unknown(narrow, slot->queues, records, suspected > 0 ? suspected : records, last,
+                        engine->now_us);
     place_anew(engine, partition, subpartition);
     return leat_narrow_on_trial(narrow);
 }
 
-bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part,
-                       const leat_engine_job_result *result)
+bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot,
+                       const leat_engine_batch_part *part, const leat_engine_job_result *result)
 {
     bool on_trial = false;
-    for (uint32_t i = 0; i < part->count && engine->partitions[part->partition].state != LEAT_ENGINE_UNASSIGNED; i++) {
+    for (uint32_t i = 0;
+         i < part->count && engine->partitions[part->partition].state != LEAT_ENGINE_UNASSIGNED;
+         i++) {
         if (!met(engine, slot, part, i))
             continue;
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
         on_trial = true;
-        leat_trouble_reason(engine, part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition, result);
+        leat_trouble_reason(engine, part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition,
+                            result);
     }
     return on_trial;
 }
@@ -95,18 +104,21 @@ static int64_t bounded(const leat_engine *engine, int64_t pause)
     return pause < max_us ? pause : max_us;
 }
 
-/* The partition was away, perhaps with all others: trials wait for as long, so that others have half of the time. */
+/* The partition was away, perhaps with all others: trials wait for as long, so that others have
+ * half of the time. */
 static void keep_quiet(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
-    int64_t gone_us = bounded(engine, partition->away_us > 0 ? engine->now_us - partition->away_us : 0);
+    int64_t gone_us =
+        bounded(engine, partition->away_us > 0 ? engine->now_us - partition->away_us : 0);
     partition->away_us = 0;
     if (engine->now_us + gone_us <= shard->quiet_us)
         return;
     shard->quiet_us = engine->now_us + gone_us;
     uint32_t id;
     while (gone_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_NONE)
-        place_anew(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS], id % LEAT_ENGINE_SUBPARTITIONS);
+        place_anew(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS],
+                   id % LEAT_ENGINE_SUBPARTITIONS);
 }
 
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
@@ -116,7 +128,8 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
     if (partition->progress.low + 1 >= partition->reread_to)
         partition->reread_to = 0;
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
-        leat_narrow *narrow = &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
+        leat_narrow *narrow =
+            &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
         leat_narrow_passed(narrow, partition->progress.offsets[i], 0);
         if (leat_narrow_on_trial(narrow) && narrow->due_us < 0)
             narrow->due_us = engine->now_us + pause_us(engine, narrow);
@@ -128,7 +141,8 @@ void leat_suspects_reread(leat_engine *engine, leat_partition *partition)
     int64_t took_us = engine->now_us - partition->reread_us;
     leat_shard *shard = leat_shard_of(engine, partition);
     partition->reread_to = 0;
-    shard->quiet_us = later(shard->quiet_us, engine->now_us + bounded(engine, REREAD_PAUSES * took_us));
+    shard->quiet_us =
+        later(shard->quiet_us, engine->now_us + bounded(engine, REREAD_PAUSES * took_us));
 }
 
 void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
@@ -143,14 +157,15 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
     }
 }
 
-/* Is a partition of the shard read again? Not for ever: one that is full, or whose log cannot be read, holds up no trial. */
+/* Is a partition of the shard read again? Not for ever: one that is full, or whose log cannot be
+ * read, holds up no trial. */
 static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
 {
     int64_t longest_us = PAUSE_BACKOFFS_MAX * engine->config.retry_max_us;
     for (uint32_t i = 0; i < shard->partition_count; i++) {
         const leat_partition *partition = &engine->partitions[shard->partitions[i]];
-        if (partition->state == LEAT_ENGINE_READING && partition->reread_to > 0 && !partition->full &&
-            engine->now_us - partition->reread_us < longest_us)
+        if (partition->state == LEAT_ENGINE_READING && partition->reread_to > 0 &&
+            !partition->full && engine->now_us - partition->reread_us < longest_us)
             return true;
     }
     return false;
@@ -167,7 +182,8 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
         leat_trouble_mark(engine, id, narrow->since_us, LEAT_ENGINE_UNKNOWN);
     if (!leat_narrow_on_trial(narrow))
         return 0;
-    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS]);
+    const leat_shard *shard =
+        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS]);
     if (is_read_again(engine, shard))
         return engine->config.retry_min_us;
     int64_t due_us = later(narrow->due_us, shard->quiet_us);

@@ -1,12 +1,14 @@
 /*
- * trouble.c - whose head is tried in vain, since when and why: nothing is decided by it, it is for people. A mark stays from
- * the first failure until something of the queue is applied, whether it waits meanwhile or is being tried.
+ * trouble.c - whose head is tried in vain, since when and why: nothing is decided by it, it is for
+ * people. A mark stays from the first failure until something of the queue is applied, whether it
+ * waits meanwhile or is being tried.
  */
 #include <string.h>
 
 #include "engine/state.h"
 
-void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us, leat_engine_outcome outcome)
+void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
+                       leat_engine_outcome outcome)
 {
     leat_mark *mark = &engine->marks[queue];
     if (!mark->is_set) {
@@ -25,7 +27,8 @@ void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_
     memcpy(reason->message, result->message, sizeof reason->message);
 }
 
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us, const leat_engine_job_result *result)
+void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us,
+                      const leat_engine_job_result *result)
 {
     leat_trouble_mark(engine, queue, since_us, result->outcome);
     leat_trouble_reason(engine, queue, result);
@@ -51,22 +54,23 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
     const leat_slot *head = &engine->pool.slots[queue->head];
     const leat_partition *partition = &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS];
     return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
-                          .sqlstate = engine->reasons[id].sqlstate,
-                          .message = engine->reasons[id].message,
-                          .partition = id / LEAT_ENGINE_SUBPARTITIONS,
-                          .subpartition = id % LEAT_ENGINE_SUBPARTITIONS,
-                          .offset = head->offset,
-                          .table = head->table,
-                          .payload = head->payload,
-                          .since_us = engine->marks[id].since_us,
-                          .count = 1,
-                          .halts = engine->shards[partition->shard].probe == id,
-                          .is_guarded = queue->retry.guarded};
+                                 .sqlstate = engine->reasons[id].sqlstate,
+                                 .message = engine->reasons[id].message,
+                                 .partition = id / LEAT_ENGINE_SUBPARTITIONS,
+                                 .subpartition = id % LEAT_ENGINE_SUBPARTITIONS,
+                                 .offset = head->offset,
+                                 .table = head->table,
+                                 .payload = head->payload,
+                                 .since_us = engine->marks[id].since_us,
+                                 .count = 1,
+                                 .halts = engine->shards[partition->shard].probe == id,
+                                 .is_guarded = queue->retry.guarded};
 }
 
 static bool is_same_cause(const leat_engine_trouble *a, const leat_engine_trouble *b)
 {
-    return a->outcome == b->outcome && a->table == b->table && strcmp(a->sqlstate, b->sqlstate) == 0;
+    return a->outcome == b->outcome && a->table == b->table &&
+           strcmp(a->sqlstate, b->sqlstate) == 0;
 }
 
 static void add(leat_engine_trouble *into, const leat_engine_trouble *from)
@@ -80,7 +84,8 @@ static void add(leat_engine_trouble *into, const leat_engine_trouble *from)
     into->is_guarded = is_guarded;
 }
 
-uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret, uint32_t max)
+uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret,
+                              uint32_t max)
 {
     uint32_t found = 0;
     const leat_shard *of = &engine->shards[shard];

@@ -12,7 +12,8 @@ typedef struct counted {
     uint32_t troubled;
 } counted;
 
-/* What is known of the record at the head is known only while it is there, and only of one that runs alone. */
+/* What is known of the record at the head is known only while it is there, and only of one that
+ * runs alone. */
 static void check_retry(const leat_queue *queue)
 {
     const leat_retry *retry = &queue->retry;
@@ -22,13 +23,15 @@ static void check_retry(const leat_queue *queue)
     LEAT_ASSERT(!retry->guarded || retry->refused);
 }
 
-static void check_records(const leat_engine *engine, const leat_partition *partition, const leat_queue *queue)
+static void check_records(const leat_engine *engine, const leat_partition *partition,
+                          const leat_queue *queue)
 {
     uint32_t count = 0;
     uint64_t bytes = 0;
     int64_t offset = -1;
     uint32_t last = LEAT_NONE;
-    for (uint32_t at = queue->head; at != LEAT_NONE && queue->count > 0; at = engine->pool.slots[at].next) {
+    for (uint32_t at = queue->head; at != LEAT_NONE && queue->count > 0;
+         at = engine->pool.slots[at].next) {
         const leat_slot *slot = &engine->pool.slots[at];
         LEAT_ASSERT(slot->offset > offset && slot->offset < partition->position);
         offset = slot->offset;
@@ -40,19 +43,23 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
     LEAT_ASSERT(count == 0 || last == queue->tail);
     /* What is held is not applied. */
     uint32_t subpartition = (uint32_t)(queue - engine->queues) % LEAT_ENGINE_SUBPARTITIONS;
-    LEAT_ASSERT(count == 0 || engine->pool.slots[queue->head].offset > partition->progress.offsets[subpartition]);
+    LEAT_ASSERT(count == 0 ||
+                engine->pool.slots[queue->head].offset > partition->progress.offsets[subpartition]);
 }
 
 /* The low water by its definition: what each subpartition has done, the least of them. */
 static int64_t least_low(const leat_engine *engine, uint32_t id)
 {
     const leat_partition *partition = &engine->partitions[id];
-    int64_t front = partition->position - 1 > partition->progress.low ? partition->position - 1 : partition->progress.low;
+    int64_t front = partition->position - 1 > partition->progress.low ? partition->position - 1
+                                                                      : partition->progress.low;
     int64_t low = INT64_MAX;
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         const leat_queue *queue = &engine->queues[id * LEAT_ENGINE_SUBPARTITIONS + i];
         int64_t applied = partition->progress.offsets[i];
-        int64_t done = queue->count > 0 ? engine->pool.slots[queue->head].offset - 1 : applied > front ? applied : front;
+        int64_t done = queue->count > 0  ? engine->pool.slots[queue->head].offset - 1
+                       : applied > front ? applied
+                                         : front;
         low = done < low ? done : low;
     }
     return low;
@@ -64,7 +71,8 @@ static void check_low(const leat_engine *engine, uint32_t id)
     const leat_partition *partition = &engine->partitions[id];
     int64_t low = leat_partition_low(engine, partition);
     LEAT_ASSERT(low >= partition->progress.low && low <= least_low(engine, id));
-    /* With none held all of them may be ahead of what was read, by what the claim brought: that is skipped when it is read. */
+    /* With none held all of them may be ahead of what was read, by what the claim brought: that is
+     * skipped when it is read. */
     LEAT_ASSERT(low == least_low(engine, id) || partition->holding.records == 0);
     LEAT_ASSERT(partition->state != LEAT_ENGINE_READING || low < 0 || low == partition->committed ||
                 leat_timer_is_set(engine, partition, LEAT_TIMER_COMMIT));
@@ -101,17 +109,21 @@ static void check_waits(const leat_engine *engine, uint32_t id)
     const leat_shard *shard = &engine->shards[partition->shard];
     leat_engine_partition_state state = partition->state;
     LEAT_ASSERT(state != LEAT_ENGINE_WAITING || shard->slots == 0);
-    LEAT_ASSERT((state != LEAT_ENGINE_CLAIMING && state != LEAT_ENGINE_READING) || shard->slots > 0);
+    LEAT_ASSERT((state != LEAT_ENGINE_CLAIMING && state != LEAT_ENGINE_READING) ||
+                shard->slots > 0);
     if (state == LEAT_ENGINE_CLAIMING)
         LEAT_ASSERT(partition->claim_running || partition->claim_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_CLAIM));
     if (state == LEAT_ENGINE_READING && partition->moved)
         LEAT_ASSERT(partition->compact_running || partition->compact_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT));
-    LEAT_ASSERT((state == LEAT_ENGINE_FENCED_OFF) == leat_timer_is_set(engine, partition, LEAT_TIMER_CONFIRM));
-    LEAT_ASSERT((state == LEAT_ENGINE_REVOKING) == leat_timer_is_set(engine, partition, LEAT_TIMER_DRAIN));
+    LEAT_ASSERT((state == LEAT_ENGINE_FENCED_OFF) ==
+                leat_timer_is_set(engine, partition, LEAT_TIMER_CONFIRM));
+    LEAT_ASSERT((state == LEAT_ENGINE_REVOKING) ==
+                leat_timer_is_set(engine, partition, LEAT_TIMER_DRAIN));
     LEAT_ASSERT(!partition->claim_queued || state == LEAT_ENGINE_CLAIMING);
-    LEAT_ASSERT(!partition->compact_queued || state == LEAT_ENGINE_READING || state == LEAT_ENGINE_REVOKING);
+    LEAT_ASSERT(!partition->compact_queued || state == LEAT_ENGINE_READING ||
+                state == LEAT_ENGINE_REVOKING);
 }
 
 static void check_partition(const leat_engine *engine, uint32_t id, counted *shard)
@@ -126,7 +138,8 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
     LEAT_ASSERT(tally.ready == partition->ready && tally.waiting == partition->waiting);
     LEAT_ASSERT(tally.troubled == partition->troubled);
     LEAT_ASSERT(partition->picked == 0);
-    bool may_hold = partition->state == LEAT_ENGINE_READING || partition->state == LEAT_ENGINE_REVOKING;
+    bool may_hold = partition->state == LEAT_ENGINE_READING ||
+                    partition->state == LEAT_ENGINE_REVOKING;
     LEAT_ASSERT(may_hold || partition->holding.records == 0);
     LEAT_ASSERT(!partition->full || partition->state == LEAT_ENGINE_READING);
     if (partition->low_known)
@@ -143,7 +156,8 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     counted tally = {0};
     for (uint32_t i = 0; i < shard->partition_count; i++)
         check_partition(engine, shard->partitions[i], &tally);
-    LEAT_ASSERT(tally.holding.records == shard->holding.records && tally.holding.bytes == shard->holding.bytes);
+    LEAT_ASSERT(tally.holding.records == shard->holding.records &&
+                tally.holding.bytes == shard->holding.bytes);
     LEAT_ASSERT(tally.ready == shard->ready.count);
     leat_ready_validate(&shard->ready, engine->queues);
     const leat_budgets *budgets = &engine->budgets;
@@ -154,7 +168,8 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
                 shard->compactions.head != LEAT_NONE;
     if (shard->probe != LEAT_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
-        const leat_partition *partition = &engine->partitions[shard->probe / LEAT_ENGINE_SUBPARTITIONS];
+        const leat_partition *partition =
+            &engine->partitions[shard->probe / LEAT_ENGINE_SUBPARTITIONS];
         LEAT_ASSERT(partition->shard == id && partition->state == LEAT_ENGINE_READING);
         LEAT_ASSERT(probe->count > 0 && probe->retry.alone);
         work = probe->place == LEAT_QUEUE_READY;
@@ -171,7 +186,8 @@ static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
     LEAT_ASSERT(batch->dead == &slot->reason && batch->record_count == 1 && slot->queues == 1);
     const leat_engine_batch_part *part = &batch->parts[0];
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
-    const leat_queue *queue = &engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition];
+    const leat_queue *queue =
+        &engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition];
     if (engine->partitions[part->partition].incarnation == part->incarnation)
         LEAT_ASSERT(queue->retry.dead);
 }
@@ -195,10 +211,13 @@ static void check_jobs(const leat_engine *engine)
             const leat_partition *partition = &engine->partitions[part->partition];
             if (part->incarnation != partition->incarnation)
                 continue;
-            LEAT_ASSERT(part->seq < partition->progress.next_seq && part->seq > partition->progress.base_seq);
+            LEAT_ASSERT(part->seq < partition->progress.next_seq &&
+                        part->seq > partition->progress.base_seq);
             for (uint32_t k = 0; k < part->count; k++) {
                 uint32_t subpartition = (uint32_t)part->subpartitions[k];
-                LEAT_ASSERT(engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition].place == LEAT_QUEUE_FLYING);
+                LEAT_ASSERT(
+                    engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition]
+                        .place == LEAT_QUEUE_FLYING);
             }
             flying += part->count;
         }
@@ -208,7 +227,8 @@ static void check_jobs(const leat_engine *engine)
         trials -= engine->shards[i].trials;
     }
     LEAT_ASSERT(running == 0 && trials == 0);
-    /* At most one batch in flight a subpartition: were one in two, there would be more places in jobs than queues. */
+    /* At most one batch in flight a subpartition: were one in two, there would be more places in
+     * jobs than queues. */
     for (uint32_t i = 0; i < engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS; i++)
         flying -= engine->queues[i].place == LEAT_QUEUE_FLYING;
     LEAT_ASSERT(flying == 0);
@@ -222,7 +242,8 @@ static void check_stops(const leat_engine *engine)
     uint32_t held = 0;
     for (size_t i = 0; i < (size_t)engine->config.shard_count * engine->config.table_count; i++) {
         const leat_table_state *table = &engine->tables[i];
-        LEAT_ASSERT(table->now.given_up <= table->now.of && table->before.given_up <= table->before.of);
+        LEAT_ASSERT(table->now.given_up <= table->now.of &&
+                    table->before.given_up <= table->before.of);
         LEAT_ASSERT(!table->stopped || table->held > 0);
         stopped += table->stopped;
         held += table->held;
@@ -232,7 +253,8 @@ static void check_stops(const leat_engine *engine)
     for (uint32_t i = 0; i < engine->config.shard_count; i++)
         halted += engine->shards[i].probe != LEAT_NONE;
     LEAT_ASSERT(held == 0);
-    LEAT_ASSERT(stopped == engine->counters.tables_stopped && halted == engine->counters.shards_halted);
+    LEAT_ASSERT(stopped == engine->counters.tables_stopped &&
+                halted == engine->counters.shards_halted);
 }
 
 void leat_engine_validate(const leat_engine *engine)
@@ -244,7 +266,8 @@ void leat_engine_validate(const leat_engine *engine)
     LEAT_ASSERT(total.records == budgets->total.records && total.bytes == budgets->total.bytes);
     LEAT_ASSERT(total.records <= budgets->max.records);
     LEAT_ASSERT(total.bytes <= budgets->max.bytes || total.records == 1);
-    LEAT_ASSERT(total.records + engine->pool.released_count + engine->pool.free_count == engine->pool.count);
+    LEAT_ASSERT(total.records + engine->pool.released_count + engine->pool.free_count ==
+                engine->pool.count);
     leat_heap_validate(&engine->timers);
     check_jobs(engine);
     check_stops(engine);

@@ -3,7 +3,8 @@
 static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
 {
     int64_t since_us = INT64_MAX;
-    for (uint32_t i = 0; engine->partitions[partition].troubled > 0 && i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0;
+         engine->partitions[partition].troubled > 0 && i < LEAT_ENGINE_SUBPARTITIONS; i++) {
         const leat_mark *mark = &engine->marks[partition * LEAT_ENGINE_SUBPARTITIONS + i];
         if (mark->is_set && mark->since_us < since_us)
             since_us = mark->since_us;
@@ -11,7 +12,8 @@ static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
     return since_us;
 }
 
-void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_engine_partition_view *ret)
+void leat_engine_partition(const leat_engine *engine, uint32_t partition,
+                           leat_engine_partition_view *ret)
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
     const leat_partition *p = &engine->partitions[partition];
@@ -34,11 +36,13 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition, leat_e
 
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret)
 {
-    *ret = (leat_engine_flight_view){.jobs = engine->shards[shard].running, .kind = LEAT_ENGINE_JOB_NONE, .offset = -1};
+    *ret = (leat_engine_flight_view){
+        .jobs = engine->shards[shard].running, .kind = LEAT_ENGINE_JOB_NONE, .offset = -1};
     const leat_job_slot *oldest = NULL;
     for (uint32_t i = 0; ret->jobs > 0 && i < engine->config.jobs_max; i++) {
         const leat_job_slot *slot = &engine->jobs[i];
-        if (slot->state == LEAT_JOB_RUNNING && slot->job.shard == shard && (!oldest || slot->since_us < oldest->since_us))
+        if (slot->state == LEAT_JOB_RUNNING && slot->job.shard == shard &&
+            (!oldest || slot->since_us < oldest->since_us))
             oldest = slot;
     }
     if (!oldest)
@@ -46,7 +50,8 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_f
     const leat_engine_job *job = &oldest->job;
     ret->kind = job->kind;
     ret->since_us = oldest->since_us;
-    ret->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
+    ret->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
+                                                          : job->partition;
     if (job->kind != LEAT_ENGINE_JOB_BATCH)
         return;
     /* What it carries may have been given back since: then its part is stale. */
@@ -60,16 +65,21 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_f
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash)
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
-    const leat_queue *queue = &engine->queues[partition * LEAT_ENGINE_SUBPARTITIONS + (uint32_t)(hash % LEAT_ENGINE_SUBPARTITIONS)];
-    return queue->count > 0 && engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US;
+    const leat_queue *queue = &engine->queues[partition * LEAT_ENGINE_SUBPARTITIONS +
+                                              (uint32_t)(hash % LEAT_ENGINE_SUBPARTITIONS)];
+    return queue->count > 0 &&
+           engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US;
 }
 
-void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table, leat_engine_table_view *ret)
+void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table,
+                       leat_engine_table_view *ret)
 {
     LEAT_ASSERT(shard < engine->config.shard_count && table < engine->config.table_count);
-    const leat_table_state *of = &engine->tables[(size_t)shard * engine->config.table_count + table];
+    const leat_table_state *of =
+        &engine->tables[(size_t)shard * engine->config.table_count + table];
     leat_share share = leat_guard_share(of);
-    *ret = (leat_engine_table_view){.stopped = of->stopped, .held = of->held, .refused = share.given_up, .decided = share.of};
+    *ret = (leat_engine_table_view){
+        .stopped = of->stopped, .held = of->held, .refused = share.given_up, .decided = share.of};
 }
 
 const leat_engine_counters *leat_engine_count(const leat_engine *engine)

@@ -7,7 +7,8 @@
 typedef struct status_line {
     int status;
     const char *line; /* with what every answer of this status begins with */
-    const char *code; /* the word in the JSON of an error the server itself reports; NULL: it reports none */
+    const char *code; /* the word in the JSON of an error the server itself reports; NULL: it
+                         reports none */
 } status_line;
 
 #define STATUS_LINE(status, reason, code) {status, "HTTP/1.1 " #status " " reason "\r\n", code}
@@ -141,8 +142,8 @@ static void give_answer(leat_http_request *request, answer_parts *parts)
     http_conn_mark_dirty(conn);
 }
 
-void leat_http_answer(leat_http_request *request, int status, const char *content_type, leat_slice body,
-                      const char *extra_headers)
+void leat_http_answer(leat_http_request *request, int status, const char *content_type,
+                      leat_slice body, const char *extra_headers)
 {
     http_request_check(request);
     LEAT_ASSERT(request->stage == HTTP_HANDED);
@@ -154,8 +155,10 @@ void leat_http_answer(leat_http_request *request, int status, const char *conten
         http_server_maybe_free(server);
         return;
     }
-    answer_parts parts = {
-        .status = status, .content_type = content_type, .body = body, .extra_headers = extra_headers};
+    answer_parts parts = {.status = status,
+                          .content_type = content_type,
+                          .body = body,
+                          .extra_headers = extra_headers};
     give_answer(request, &parts);
 }
 
@@ -190,7 +193,8 @@ void http_fail(http_conn *conn, int status, const char *message)
     const status_line *line = find_status(status);
     LEAT_ASSERT(line && line->code);
     char body[256];
-    int size = snprintf(body, sizeof body, "{\"error\":\"%s\",\"field\":null,\"message\":\"%s\"}", line->code, message);
+    int size = snprintf(body, sizeof body, "{\"error\":\"%s\",\"field\":null,\"message\":\"%s\"}",
+                        line->code, message);
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof body);
     answer_parts parts = {
         .status = status,

@@ -9,7 +9,8 @@ enum { KEEP_OUT_BYTES = 64 * 1024 };
 
 bool http_conn_is_idle(const http_conn *conn)
 {
-    return conn->stage == HTTP_CONN_OPEN && !conn->first && conn->out.size == 0 && conn->pending.size == 0;
+    return conn->stage == HTTP_CONN_OPEN && !conn->first && conn->out.size == 0 &&
+           conn->pending.size == 0;
 }
 
 void http_conn_mark_dirty(http_conn *conn)
@@ -92,8 +93,9 @@ static void update_events(http_conn *conn)
     LEAT_ASSERT(code == 0);
 }
 
-/* Everything is sent and nothing is to come. A close now would answer bytes still on their way with a reset, which can
- * take the last answer from the client's hands: our side is shut, and theirs is read away until it ends too. */
+/* Everything is sent and nothing is to come. A close now would answer bytes still on their way with
+ * a reset, which can take the last answer from the client's hands: our side is shut, and theirs is
+ * read away until it ends too. */
 static void begin_linger(http_conn *conn)
 {
     if (conn->eof || shutdown(conn->fd, SHUT_WR) != 0) {
@@ -121,7 +123,8 @@ static void parse_pending(http_conn *conn)
 static bool send_out(http_conn *conn)
 {
     while (conn->sent < conn->out.size) {
-        ssize_t sent = send(conn->fd, conn->out.data + conn->sent, conn->out.size - conn->sent, MSG_NOSIGNAL);
+        ssize_t sent =
+            send(conn->fd, conn->out.data + conn->sent, conn->out.size - conn->sent, MSG_NOSIGNAL);
         if (sent >= 0) {
             conn->sent += (size_t)sent;
             continue;
@@ -173,7 +176,8 @@ void http_conn_flush(http_conn *conn)
         conn->blocked_since = http_now_ms(conn->server);
 }
 
-/* The client has shut its side: what is whole is still answered, a piece of a request is dropped. */
+/* The client has shut its side: what is whole is still answered, a piece of a request is
+ * dropped. */
 static void on_eof(http_conn *conn)
 {
     conn->eof = true;

@@ -1,14 +1,14 @@
 /*
  * internal.h - what the files of the HTTP server share; nobody else includes it.
  *
- * A connection is a socket with a uv_poll handle: recv and send are called directly, so a request costs one of each,
- * and a full socket only changes the events waited for. Requests hang on their connection in the order they began;
- * an answer leaves when everything before it has left. Answers of a loop turn are gathered in the connection's output
- * and sent once, before the loop sleeps.
+ * A connection is a socket with a uv_poll handle: recv and send are called directly, so a request
+ * costs one of each, and a full socket only changes the events waited for. Requests hang on their
+ * connection in the order they began; an answer leaves when everything before it has left. Answers
+ * of a loop turn are gathered in the connection's output and sent once, before the loop sleeps.
  *
- * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one connection's
- * bytes in and out; parse.c what is accepted as a request; request.c requests and their pool;
- * answer.c answers and their order.
+ * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one
+ * connection's bytes in and out; parse.c what is accepted as a request; request.c requests and
+ * their pool; answer.c answers and their order.
  */
 #ifndef LEAT_HTTP_INTERNAL_H
 #define LEAT_HTTP_INTERNAL_H
@@ -25,7 +25,8 @@ enum {
     HTTP_HEADERS_MAX = 100,
     HTTP_TARGET_MAX = 8192,
     HTTP_READ_SIZE = 64 * 1024,
-    HTTP_LINGER_MS = 1000,     /* after the last answer the client's bytes are read away, else a reset could eat it */
+    HTTP_LINGER_MS = 1000, /* after the last answer the client's bytes are read away, else a reset
+                              could eat it */
     HTTP_EXTENSION_MAX = 4096, /* bytes of chunk extensions in one body */
 };
 
@@ -41,8 +42,8 @@ typedef struct http_header {
 
 typedef enum http_stage { HTTP_READING, HTTP_HANDED, HTTP_ANSWERED } http_stage;
 
-/* READING: its connection's. HANDED: its owner's, and it keeps its place in the connection while that lives.
- * ANSWERED: its connection's again, until the answers before it have left. */
+/* READING: its connection's. HANDED: its owner's, and it keeps its place in the connection while
+ * that lives. ANSWERED: its connection's again, until the answers before it have left. */
 struct leat_http_request {
     uint32_t magic;
     http_stage stage;
@@ -89,7 +90,7 @@ struct http_conn {
 
     llhttp_t parser;
     bool headers_done;
-    size_t header_bytes; /* of the request being read */
+    size_t header_bytes;  /* of the request being read */
     size_t protocol_size; /* bytes of "HTTP" seen */
     size_t trailer_bytes;
     size_t extension_bytes;
@@ -123,7 +124,7 @@ struct leat_http_server {
     uv_poll_t listener;
     uv_timer_t sweep;
     leat_standstill standstill;
-    char name[32]; /* for messages */
+    char name[32];            /* for messages */
     uv_prepare_t before_poll; /* answers given by timers leave before the loop sleeps */
     uv_check_t after_poll;
     int listen_fd;
@@ -179,8 +180,8 @@ bool http_conn_is_idle(const http_conn *conn);
 
 /* ---- parse.c ---- */
 void http_parse_settings(llhttp_settings_t *settings);
-/* Parses as far as the connection takes requests and hands each to the handler. Returns how much was used; the rest is
- * to be kept unless no_more says that nothing further counts. */
+/* Parses as far as the connection takes requests and hands each to the handler. Returns how much
+ * was used; the rest is to be kept unless no_more says that nothing further counts. */
 size_t http_parse(http_conn *conn, const char *data, size_t size);
 
 /* ---- request.c ---- */
@@ -192,7 +193,8 @@ void http_request_check(const leat_http_request *request);
 void http_request_pool_free(leat_http_server *server);
 
 /* ---- answer.c ---- */
-/* Answers the request being read (or one made up for it) with a JSON error; nothing is read after it. */
+/* Answers the request being read (or one made up for it) with a JSON error; nothing is read after
+ * it. */
 void http_fail(http_conn *conn, int status, const char *message);
 /* Moves finished answers, in order, into the output. */
 void http_answers_advance(http_conn *conn);

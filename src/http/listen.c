@@ -22,7 +22,8 @@ static void bare_host(const char *host, char *ret, size_t size)
 
 static int listen_on(const struct addrinfo *address, bool any)
 {
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                    address->ai_protocol);
     if (fd < 0)
         return -1;
     int on = 1;
@@ -30,7 +31,8 @@ static int listen_on(const struct addrinfo *address, bool any)
     bool failed = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0;
     if (address->ai_family == AF_INET6)
         failed = failed || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) != 0;
-    failed = failed || bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0;
+    failed = failed || bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
+             listen(fd, BACKLOG) != 0;
     if (!failed)
         return fd;
     int why = errno;
@@ -63,10 +65,12 @@ int http_listen_socket(const leat_http_config *config, leat_error *error)
     bool any = host[0] == '\0';
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *addresses = NULL;
-    int code = config->port < 0 || config->port > 65535 ? EAI_SERVICE
-                                                        : getaddrinfo(any ? NULL : host, port, &hints, &addresses);
+    int code = config->port < 0 || config->port > 65535
+                   ? EAI_SERVICE
+                   : getaddrinfo(any ? NULL : host, port, &hints, &addresses);
     if (code != 0)
-        return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port, gai_strerror(code));
+        return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port,
+                         gai_strerror(code));
     int fd = -1;
     errno = EADDRNOTAVAIL;
     if (any)
@@ -76,9 +80,11 @@ int http_listen_socket(const leat_http_config *config, leat_error *error)
     int why = errno;
     freeaddrinfo(addresses);
     if (fd < 0 && why == EADDRINUSE)
-        return leat_fail(error, "cannot listen on %s:%s: address in use by another process", any ? "*" : host, port);
+        return leat_fail(error, "cannot listen on %s:%s: address in use by another process",
+                         any ? "*" : host, port);
     if (fd < 0)
-        return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port, strerror(why));
+        return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port,
+                         strerror(why));
     return fd;
 }
 

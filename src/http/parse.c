@@ -1,7 +1,8 @@
 /*
- * What is accepted as a request. llhttp, strict by default, refuses what is malformed on its own; here stands what it
- * lets through and must not pass (no Host or two, Transfer-Encoding in HTTP/1.0, other codings than chunked, RTSP), the
- * limits, and which status a refusal gets. After a refusal nothing of the connection is parsed any more.
+ * What is accepted as a request. llhttp, strict by default, refuses what is malformed on its own;
+ * here stands what it lets through and must not pass (no Host or two, Transfer-Encoding in
+ * HTTP/1.0, other codings than chunked, RTSP), the limits, and which status a refusal gets. After a
+ * refusal nothing of the connection is parsed any more.
  */
 #include <limits.h>
 #include <string.h>
@@ -63,7 +64,9 @@ static int on_protocol(llhttp_t *parser, const char *at, size_t length)
 static int count_trailer(http_conn *conn, size_t length)
 {
     conn->trailer_bytes += length;
-    return conn->trailer_bytes > conn->server->config.header_max ? refuse(conn, 431, "the trailers are too large") : 0;
+    return conn->trailer_bytes > conn->server->config.header_max
+               ? refuse(conn, 431, "the trailers are too large")
+               : 0;
 }
 
 static int on_header_field(llhttp_t *parser, const char *at, size_t length)
@@ -81,7 +84,8 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t length)
     return 0;
 }
 
-/* The name ends here: it began where the part before it ended. The value may follow in several pieces or not at all. */
+/* The name ends here: it began where the part before it ended. The value may follow in several
+ * pieces or not at all. */
 static int on_header_field_complete(llhttp_t *parser)
 {
     http_conn *conn = conn_of(parser);
@@ -120,13 +124,15 @@ static int on_header_value_complete(llhttp_t *parser)
     leat_http_request *request = conn->current;
     http_header *header = &request->headers[request->header_count - 1];
     const char *value = request->head.data + header->value_at;
-    while (header->value_size > 0 && (value[header->value_size - 1] == ' ' || value[header->value_size - 1] == '\t'))
+    while (header->value_size > 0 &&
+           (value[header->value_size - 1] == ' ' || value[header->value_size - 1] == '\t'))
         header->value_size--;
     request->head.size = header->value_at + header->value_size;
     return 0;
 }
 
-/* The headers the server itself must understand, by their place; -1: not there, -2: more than one. */
+/* The headers the server itself must understand, by their place; -1: not there, -2: more than
+ * one. */
 typedef struct known_headers {
     int host;
     int transfer_encoding;
@@ -154,7 +160,8 @@ static void find_known(const leat_http_request *request, known_headers *ret)
         const http_header *header = &request->headers[i];
         const char *name = request->head.data + header->name_at;
         for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
-            if (header->name_size == wanted[k].name.size && memcmp(name, wanted[k].name.data, wanted[k].name.size) == 0)
+            if (header->name_size == wanted[k].name.size &&
+                memcmp(name, wanted[k].name.data, wanted[k].name.size) == 0)
                 *wanted[k].at = *wanted[k].at == -1 ? (int)i : -2;
     }
 }
@@ -234,7 +241,8 @@ static int check_target(http_conn *conn)
     uint32_t size = request->target_size;
     for (uint32_t i = 0; i < size; i++)
         if ((unsigned char)target[i] <= ' ' || (unsigned char)target[i] >= 0x7f || target[i] == '#')
-            return refuse(conn, 400, "the request target holds a byte that must be percent-encoded");
+            return refuse(conn, 400,
+                          "the request target holds a byte that must be percent-encoded");
     uint32_t at = 0;
     if (size >= 7 && strncasecmp(target, "http://", 7) == 0)
         at = 7;
@@ -260,8 +268,9 @@ static leat_http_method method_of(uint8_t method)
         llhttp_method_t theirs;
         leat_http_method ours;
     } methods[] = {
-        {HTTP_PUT, LEAT_HTTP_PUT},   {HTTP_PATCH, LEAT_HTTP_PATCH}, {HTTP_DELETE, LEAT_HTTP_DELETE},
-        {HTTP_GET, LEAT_HTTP_GET},   {HTTP_HEAD, LEAT_HTTP_HEAD},   {HTTP_POST, LEAT_HTTP_POST},
+        {HTTP_PUT, LEAT_HTTP_PUT},         {HTTP_PATCH, LEAT_HTTP_PATCH},
+        {HTTP_DELETE, LEAT_HTTP_DELETE},   {HTTP_GET, LEAT_HTTP_GET},
+        {HTTP_HEAD, LEAT_HTTP_HEAD},       {HTTP_POST, LEAT_HTTP_POST},
         {HTTP_OPTIONS, LEAT_HTTP_OPTIONS},
     };
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
@@ -287,8 +296,8 @@ static int on_headers_complete(llhttp_t *parser)
         refuse(conn, 501, "this is no proxy");
         return -1;
     }
-    if (check_host(conn, &known) != 0 || check_framing(conn, parser, &known) != 0 || check_target(conn) != 0 ||
-        check_expect(conn, parser, &known) != 0)
+    if (check_host(conn, &known) != 0 || check_framing(conn, parser, &known) != 0 ||
+        check_target(conn) != 0 || check_expect(conn, parser, &known) != 0)
         return -1;
     parser->upgrade = 0; /* an offer to speak something else; going on in HTTP/1.1 declines it */
     if (request->wants_continue)
@@ -308,7 +317,9 @@ static int on_chunk_extension(llhttp_t *parser, const char *at, size_t length)
     (void)at;
     http_conn *conn = conn_of(parser);
     conn->extension_bytes += length;
-    return conn->extension_bytes > HTTP_EXTENSION_MAX ? refuse(conn, 400, "the chunk extensions are too large") : 0;
+    return conn->extension_bytes > HTTP_EXTENSION_MAX
+               ? refuse(conn, 400, "the chunk extensions are too large")
+               : 0;
 }
 
 static int on_body(llhttp_t *parser, const char *at, size_t length)
@@ -327,7 +338,8 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
     return 0;
 }
 
-/* Pauses, so that the request is handed on outside the parser and the next one is not begun before there is room. */
+/* Pauses, so that the request is handed on outside the parser and the next one is not begun before
+ * there is room. */
 static int on_message_complete(llhttp_t *parser)
 {
     conn_of(parser)->current->keep_alive = llhttp_should_keep_alive(parser) != 0;
@@ -383,10 +395,12 @@ static void hand_over(http_conn *conn)
 
 static bool takes_requests(const http_conn *conn)
 {
-    return conn->stage == HTTP_CONN_OPEN && !conn->no_more && conn->waiting < conn->server->config.pipeline_max;
+    return conn->stage == HTTP_CONN_OPEN && !conn->no_more &&
+           conn->waiting < conn->server->config.pipeline_max;
 }
 
-/* The parser is never given more than the headers may still take, so their limit is exact to the byte. */
+/* The parser is never given more than the headers may still take, so their limit is exact to the
+ * byte. */
 static size_t parse_some(http_conn *conn, const char *data, size_t size)
 {
     size_t room = conn->server->config.header_max - conn->header_bytes;
@@ -408,7 +422,8 @@ static size_t parse_some(http_conn *conn, const char *data, size_t size)
     if (conn->header_bytes < conn->server->config.header_max)
         return given;
     bool in_target = conn->current && conn->current->header_count == 0 && conn->protocol_size == 0;
-    http_fail(conn, in_target ? 414 : 431, in_target ? "the request target is too long" : "the headers are too large");
+    http_fail(conn, in_target ? 414 : 431,
+              in_target ? "the request target is too long" : "the headers are too large");
     return given;
 }
 

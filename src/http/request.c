@@ -128,7 +128,8 @@ leat_slice leat_http_request_header(const leat_http_request *request, const char
     size_t size = strlen(name);
     for (uint32_t i = 0; i < request->header_count; i++) {
         const http_header *header = &request->headers[i];
-        if (header->name_size == size && memcmp(request->head.data + header->name_at, name, size) == 0)
+        if (header->name_size == size &&
+            memcmp(request->head.data + header->name_at, name, size) == 0)
             return part(request, header->value_at, header->value_size);
     }
     return (leat_slice){"", 0};

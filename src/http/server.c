@@ -121,13 +121,13 @@ static void resume_accepting(leat_http_server *server)
     server->accepting = uv_poll_start(&server->listener, UV_READABLE, on_acceptable) == 0;
 }
 
-/* Out of descriptors or memory: the connection stays in the kernel's queue, which would wake the loop for ever. The
- * sweep tries again. */
+/* Out of descriptors or memory: the connection stays in the kernel's queue, which would wake the
+ * loop for ever. The sweep tries again. */
 static void pause_accepting(leat_http_server *server, int why)
 {
     if (!server->starved || http_now_ms(server) - server->starved_said >= STARVED_AGAIN_MS) {
-        leat_warn("port %d: no connection can be accepted for now, %u are open: %s", server->port, server->conn_count,
-                  strerror(why));
+        leat_warn("port %d: no connection can be accepted for now, %u are open: %s", server->port,
+                  server->conn_count, strerror(why));
         server->starved_said = http_now_ms(server);
     }
     server->starved = true;
@@ -183,10 +183,12 @@ static deadline judge(const http_conn *conn, int64_t now)
         return now - conn->header_since >= config->header_timeout_ms ? HEADERS_LATE : IN_TIME;
     if (conn->current)
         return now - conn->body_since >= config->body_timeout_ms ? BODY_LATE : IN_TIME;
-    return http_conn_is_idle(conn) && now - conn->idle_since >= config->idle_timeout_ms ? IDLE : IN_TIME;
+    return http_conn_is_idle(conn) && now - conn->idle_since >= config->idle_timeout_ms ? IDLE
+                                                                                        : IN_TIME;
 }
 
-/* A timer can be due while bytes wait to be read: they are read first, or what has arrived is answered by a reset. */
+/* A timer can be due while bytes wait to be read: they are read first, or what has arrived is
+ * answered by a reset. */
 static void sweep_conn(http_conn *conn, int64_t now)
 {
     deadline over = judge(conn, now);
@@ -195,12 +197,21 @@ static void sweep_conn(http_conn *conn, int64_t now)
         over = judge(conn, now);
     }
     switch (over) {
-    case IN_TIME: break;
+    case IN_TIME:
+        break;
     case LINGERED:
-    case IDLE: http_conn_close(conn); break;
-    case NOT_TAKEN: time_out(conn, NULL); break;
-    case HEADERS_LATE: time_out(conn, "the headers did not arrive in time"); break;
-    case BODY_LATE: time_out(conn, "the body did not arrive in time"); break;
+    case IDLE:
+        http_conn_close(conn);
+        break;
+    case NOT_TAKEN:
+        time_out(conn, NULL);
+        break;
+    case HEADERS_LATE:
+        time_out(conn, "the headers did not arrive in time");
+        break;
+    case BODY_LATE:
+        time_out(conn, "the body did not arrive in time");
+        break;
     }
 }
 
@@ -231,8 +242,8 @@ static uint64_t sweep_period(const leat_http_config *config)
 
 /* ---- the loop's turn ---- */
 
-/* Bytes already read may become requests that are answered at once, so a connection can come back; what one read took
- * in bounds how often. */
+/* Bytes already read may become requests that are answered at once, so a connection can come back;
+ * what one read took in bounds how often. */
 static void flush_all(leat_http_server *server)
 {
     while (!TAILQ_EMPTY(&server->dirty))
@@ -270,8 +281,8 @@ static void start_handles(leat_http_server *server)
 
 /* ---- public ---- */
 
-leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config, leat_http_handler handler,
-                                   void *context, leat_error *error)
+leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config,
+                                   leat_http_handler handler, void *context, leat_error *error)
 {
     int fd = http_listen_socket(config, error);
     if (fd < 0)

@@ -1,4 +1,5 @@
-/* header_value.h - the value of a record's header in JSON, by the rule of leat_log_headers. Not for use outside src/log. */
+/* header_value.h - the value of a record's header in JSON, by the rule of leat_log_headers. Not for
+ * use outside src/log. */
 #ifndef LEAT_LOG_HEADER_VALUE_H
 #define LEAT_LOG_HEADER_VALUE_H
 

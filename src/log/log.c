@@ -28,43 +28,46 @@ int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_id
     return ops_of(config)->identify(config, timeout_ms, ret, error);
 }
 
-int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
-                          leat_error *error)
+int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec,
+                          int timeout_ms, leat_error *error)
 {
     return ops_of(config)->create_topic(config, spec, timeout_ms, error);
 }
 
-int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
-                           leat_error *error)
+int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms,
+                           char *ret, size_t size, leat_error *error)
 {
     return ops_of(config)->topic_setting(config, name, timeout_ms, ret, size, error);
 }
 
-int leat_log_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
-                               leat_error *error)
+int leat_log_set_topic_setting(const leat_log_config *config, const char *name, const char *value,
+                               int timeout_ms, leat_error *error)
 {
     return ops_of(config)->set_topic_setting(config, name, value, timeout_ms, error);
 }
 
-int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                    leat_error *error)
+int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                    int64_t *ret, leat_error *error)
 {
     return ops_of(config)->starts(config, partition_count, timeout_ms, ret, error);
 }
 
-int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                        leat_log_ahead *ret, leat_error *error)
+int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count,
+                        const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
+                        leat_error *error)
 {
     return ops_of(config)->read_ahead(config, partition_count, offsets, timeout_ms, ret, error);
 }
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                     const leat_log_identity *identity,
                                      leat_appended_cb on_appended, void *context, leat_error *error)
 {
     return ops_of(config)->writer_new(loop, config, identity, on_appended, context, error);
 }
 
-int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
+int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag,
+                    leat_error *error)
 {
     return writer->ops->append(writer, record, tag, error);
 }
@@ -98,7 +101,9 @@ const char *leat_log_writer_failed(const leat_log_writer *writer)
 
 const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition)
 {
-    return writer->ops->writer_partition_trouble ? writer->ops->writer_partition_trouble(writer, partition) : NULL;
+    return writer->ops->writer_partition_trouble
+               ? writer->ops->writer_partition_trouble(writer, partition)
+               : NULL;
 }
 
 uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause)
@@ -108,7 +113,8 @@ uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusa
 
 const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause)
 {
-    return writer->ops->writer_refusal_words ? writer->ops->writer_refusal_words(writer, cause) : NULL;
+    return writer->ops->writer_refusal_words ? writer->ops->writer_refusal_words(writer, cause)
+                                             : NULL;
 }
 
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
@@ -117,13 +123,15 @@ void leat_log_writer_free(leat_log_writer *writer, int timeout_ms)
         writer->ops->writer_free(writer, timeout_ms);
 }
 
-leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                     const leat_log_identity *identity,
                                      const leat_reader_events *events, leat_error *error)
 {
     return ops_of(config)->reader_new(loop, config, identity, events, error);
 }
 
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied)
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
+                          const leat_log_applied *applied)
 {
     reader->ops->reader_seek(reader, partition, offset, applied);
 }

@@ -1,9 +1,10 @@
 /*
- * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied. Behind it stand Kafka
- * (kafka/, librdkafka) and the built-in log, a file of this machine (file/, SQLite). Everything else in leat sees
- * only this.
+ * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied.
+ * Behind it stand Kafka (kafka/, librdkafka) and the built-in log, a file of this machine (file/,
+ * SQLite). Everything else in leat sees only this.
  *
- * Both halves live on a libuv loop and call back on its thread only, never from inside a call made to them.
+ * Both halves live on a libuv loop and call back on its thread only, never from inside a call made
+ * to them.
  */
 #ifndef LEAT_LOG_H
 #define LEAT_LOG_H
@@ -18,7 +19,8 @@ typedef struct leat_log_property {
     const char *value;
 } leat_log_property;
 
-/* Beside its value a record has a key, which came in a request's target, two headers and the frame of a batch. */
+/* Beside its value a record has a key, which came in a request's target, two headers and the frame
+ * of a batch. */
 enum { LEAT_LOG_RECORD_ROOM = 16 * 1024 };
 
 typedef struct leat_local_log leat_local_log;
@@ -26,14 +28,18 @@ typedef struct leat_local_log leat_local_log;
 typedef struct leat_log_config {
     const char *file; /* the built-in log's; NULL: Kafka */
     const char *brokers;
-    const char *topic; /* of the built-in log: what its source is called */
-    const char *group; /* consumer group; readers only */
-    const leat_log_property *properties; /* win over leat's defaults, but for those leat rests on: refused */
+    const char *topic;                   /* of the built-in log: what its source is called */
+    const char *group;                   /* consumer group; readers only */
+    const leat_log_property *properties; /* win over leat's defaults, but for those leat rests on:
+                                            refused */
     uint32_t property_count;
-    int64_t renew_after_ms;   /* Kafka's client: nothing heard for so long, and it is made anew; 0: 30 s */
+    int64_t renew_after_ms; /* Kafka's client: nothing heard for so long, and it is made anew; 0: 30
+                               s */
     int64_t give_up_after_ms; /* and for so long, and the reader or writer has failed; 0: never */
-    size_t value_max;      /* of the largest record's value; 0: not known. The client's own limit is made to fit */
-    uint32_t reader;       /* readers of the built-in log: this is number `reader` of `reader_count`, which share its */
+    size_t value_max; /* of the largest record's value; 0: not known. The client's own limit is made
+                         to fit */
+    uint32_t reader;  /* readers of the built-in log: this is number `reader` of `reader_count`,
+                         which share its */
     uint32_t reader_count; /* partitions by p % reader_count. 0: one */
     leat_local_log *local; /* by leat_log_open */
 } leat_log_config;
@@ -53,58 +59,66 @@ typedef struct leat_topic_spec {
 } leat_topic_spec;
 
 /*
- * Takes hold of the log for a process that writes and reads it: sets config->local for its writer and readers, until
- * leat_log_close, which comes after they are freed. Of the built-in log only one process can have it, and the file is
- * made with `spec` when it is not there. With Kafka there is nothing to hold.
+ * Takes hold of the log for a process that writes and reads it: sets config->local for its writer
+ * and readers, until leat_log_close, which comes after they are freed. Of the built-in log only one
+ * process can have it, and the file is made with `spec` when it is not there. With Kafka there is
+ * nothing to hold.
  */
-int leat_log_open(leat_log_config *config, const leat_topic_spec *spec, leat_error *error) LEAT_MUST_CHECK;
+int leat_log_open(leat_log_config *config, const leat_topic_spec *spec,
+                  leat_error *error) LEAT_MUST_CHECK;
 void leat_log_close(leat_log_config *config);
 
-/* Are the properties known, none of them one that leat's promises rest on, and does the client library take them together?
- * Asks nobody. */
+/* Are the properties known, none of them one that leat's promises rest on, and does the client
+ * library take them together? Asks nobody. */
 int leat_log_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
 /* Reads the identity; 1: the topic does not exist; -1: error. */
 int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                       leat_error *error) LEAT_MUST_CHECK;
-/* Creates the topic (no compaction; records carry the brokers' time), or the built-in log's file. 0 created, 1 it was there, -1 error. */
-int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
-                          leat_error *error) LEAT_MUST_CHECK;
-/* The value of a topic-level setting ("cleanup.policy", "max.message.bytes", "min.insync.replicas"). The built-in log has
- * none: an error. */
-int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
-                           leat_error *error) LEAT_MUST_CHECK;
+/* Creates the topic (no compaction; records carry the brokers' time), or the built-in log's file. 0
+ * created, 1 it was there, -1 error. */
+int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec,
+                          int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
+/* The value of a topic-level setting ("cleanup.policy", "max.message.bytes",
+ * "min.insync.replicas"). The built-in log has none: an error. */
+int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms,
+                           char *ret, size_t size, leat_error *error) LEAT_MUST_CHECK;
 
 /* Sets one; an error of the built-in log likewise. */
-int leat_log_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
-                               leat_error *error) LEAT_MUST_CHECK;
+int leat_log_set_topic_setting(const leat_log_config *config, const char *name, const char *value,
+                               int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
 
-/* The offset of the first record each partition still has, or would get: `ret` has room for `partition_count`. */
-int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                    leat_error *error) LEAT_MUST_CHECK;
+/* The offset of the first record each partition still has, or would get: `ret` has room for
+ * `partition_count`. */
+int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                    int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
 /* What lies ahead of an offset. */
 typedef struct leat_log_ahead {
-    int64_t end;         /* the offset behind the last record */
-    int64_t stable;      /* up to here no transaction is open; `end`: none is. What stands behind it cannot be read yet */
-    int64_t first;       /* of the first record at or behind the offset that can be read; `stable` or more: there is none, what
-                            is between are offsets without a record. -1: not read in time, or the offset is not in the log */
-    int64_t accepted_ms; /* of that record or, where there is none, of the open transaction's first one, milliseconds since 1970;
-                            0: not known */
+    int64_t end;    /* the offset behind the last record */
+    int64_t stable; /* up to here no transaction is open; `end`: none is. What stands behind it
+                       cannot be read yet */
+    int64_t first;  /* of the first record at or behind the offset that can be read; `stable` or
+                       more: there is none, what  is between are offsets without a record. -1: not
+                       read in time, or the offset is not in the log */
+    int64_t accepted_ms; /* of that record or, where there is none, of the open transaction's first
+                            one, milliseconds since 1970; 0: not known */
 } leat_log_ahead;
 
-/* Looks from `offsets[p]` of each partition on; a negative offset asks only for the ends of its partition. `ret` has room for
- * `partition_count`. Reads one record a partition and joins no group. */
-int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                        leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Looks from `offsets[p]` of each partition on; a negative offset asks only for the ends of its
+ * partition. `ret` has room for `partition_count`. Reads one record a partition and joins no group.
+ */
+int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count,
+                        const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
+                        leat_error *error) LEAT_MUST_CHECK;
 
 /* ---- health: of a writer or reader, on its loop's thread ---- */
 
 enum { LEAT_LOG_WHY_SIZE = 512 };
 
 typedef struct leat_log_health {
-    int64_t since_ms;  /* the trouble began then, ms since 1970; 0: there is none */
-    int64_t silent_ms; /* no broker has answered for so long; 0: they answer */
-    bool topic_gone;   /* deleted or made anew: only a person can help */
-    uint32_t renewals; /* clients of the log that were made anew, since the start */
+    int64_t since_ms;            /* the trouble began then, ms since 1970; 0: there is none */
+    int64_t silent_ms;           /* no broker has answered for so long; 0: they answer */
+    bool topic_gone;             /* deleted or made anew: only a person can help */
+    uint32_t renewals;           /* clients of the log that were made anew, since the start */
     char why[LEAT_LOG_WHY_SIZE]; /* in words for a person; "": there is none */
 } leat_log_health;
 
@@ -113,9 +127,10 @@ typedef struct leat_log_health {
 typedef struct leat_log_writer leat_log_writer;
 
 typedef enum leat_append_result {
-    LEAT_APPENDED,      /* durable by the log's own rule (Kafka: all in-sync replicas; built-in: on the disk) */
-    LEAT_NOT_APPENDED,  /* certainly not in the log, and never will be */
-    LEAT_APPEND_UNKNOWN,/* perhaps */
+    LEAT_APPENDED, /* durable by the log's own rule (Kafka: all in-sync replicas; built-in: on the
+                      disk) */
+    LEAT_NOT_APPENDED,   /* certainly not in the log, and never will be */
+    LEAT_APPEND_UNKNOWN, /* perhaps */
     LEAT_APPEND_TOO_LARGE,
 } leat_append_result;
 
@@ -148,42 +163,53 @@ static inline const char *leat_log_refusal_name(leat_log_refusal cause)
     return names[cause];
 }
 
-/* One call a record, in batches as they come and in any order; `tag` is the caller's. `why` is words for a person (may be
- * NULL). */
-typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result, uint32_t partition,
-                                 int64_t offset, const char *why);
+/* One call a record, in batches as they come and in any order; `tag` is the caller's. `why` is
+ * words for a person (may be NULL). */
+typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result,
+                                 uint32_t partition, int64_t offset, const char *why);
 
 /*
- * `identity`: the log that was set up. While what is found under its name is another one (the topic was deleted, made
- * anew, has fewer partitions, or is another cluster's) nothing is taken, and what that one took is never called appended:
- * log/kafka/topic_guard.h says how that is known. NULL, and of the built-in log: whatever is found. The writer never makes a topic.
+ * `identity`: the log that was set up. While what is found under its name is another one (the topic
+ * was deleted, made anew, has fewer partitions, or is another cluster's) nothing is taken, and what
+ * that one took is never called appended: log/kafka/topic_guard.h says how that is known. NULL, and
+ * of the built-in log: whatever is found. The writer never makes a topic.
  */
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
-                                     leat_appended_cb on_appended, void *context, leat_error *error);
-/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, not the right topic, the
- * writer recovers), nothing was taken: answer 503. -1: refused for good (too large), nothing was taken. Never blocks. */
-int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
-/* Age of the oldest record of a partition without an answer, microseconds; 0: none waits. What readiness is judged by. The
- * built-in log knows no partitions here: its file is one. */
-int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                     const leat_log_identity *identity,
+                                     leat_appended_cb on_appended, void *context,
+                                     leat_error *error);
+/* Copies the record's bytes. 0: the answer comes by callback, exactly once. 1: not now (full, not
+ * the right topic, the writer recovers), nothing was taken: answer 503. -1: refused for good (too
+ * large), nothing was taken. Never blocks. */
+int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag,
+                    leat_error *error) LEAT_MUST_CHECK;
+/* Age of the oldest record of a partition without an answer, microseconds; 0: none waits. What
+ * readiness is judged by. The built-in log knows no partitions here: its file is one. */
+int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition,
+                                  int64_t now_us);
 size_t leat_log_writer_waiting(const leat_log_writer *writer);
-/* Does the log answer, and if not, since when and why? Names the brokers: for logs and the admin port, not for clients. */
+/* Does the log answer, and if not, since when and why? Names the brokers: for logs and the admin
+ * port, not for clients. */
 void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret);
-/* NULL, or why the process should be ended and started again: nothing has helped for log_config.give_up_after_ms. It goes
- * on trying meanwhile. */
+/* NULL, or why the process should be ended and started again: nothing has helped for
+ * log_config.give_up_after_ms. It goes on trying meanwhile. */
 const char *leat_log_writer_failed(const leat_log_writer *writer);
-/* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be reached, it is not the
- * one that was set up, or it has refused every write lately. Valid until the loop runs on. */
+/* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be
+ * reached, it is not the one that was set up, or it has refused every write lately. Valid until the
+ * loop runs on. */
 const char *leat_log_writer_trouble(leat_log_writer *writer);
-/* NULL: that partition takes writes, as far as is known. Else what it lacks (a leader, replicas) and since when; then it has
- * lacked it for a second at least, a change of leaders is no trouble. Valid until the next call. */
+/* NULL: that partition takes writes, as far as is known. Else what it lacks (a leader, replicas)
+ * and since when; then it has lacked it for a second at least, a change of leaders is no trouble.
+ * Valid until the next call. */
 const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition);
-/* Records not appended for that cause, from the start; unknown ones are among them. 0 of the built-in log. */
+/* Records not appended for that cause, from the start; unknown ones are among them. 0 of the
+ * built-in log. */
 uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
-/* What is to be said of a cause that there was within the last minute; NULL: there was none. Valid until the next call. */
+/* What is to be said of a cause that there was within the last minute; NULL: there was none. Valid
+ * until the next call. */
 const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause);
-/* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees. Blocking. Handles on
- * the loop are closed: run the loop once more before closing it. */
+/* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees.
+ * Blocking. Handles on the loop are closed: run the loop once more before closing it. */
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);
 
 /* ---- reader: a worker's side ---- */
@@ -193,25 +219,29 @@ typedef struct leat_log_reader leat_log_reader;
 /* These are the caller's to log: the reader says nothing of them itself. */
 typedef struct leat_reader_events {
     void *context;
-    /* The group gave / wants back / has taken away a partition. After `revoked` the reader waits for
-     * leat_log_reader_give_back of each named partition before it goes on with the rebalance. */
+    /* The group gave / wants back / has taken away a partition. After `revoked` the reader waits
+     * for leat_log_reader_give_back of each named partition before it goes on with the rebalance.
+     */
     void (*assigned)(void *context, uint32_t partition);
     void (*revoked)(void *context, uint32_t partition);
     void (*lost)(void *context, uint32_t partition);
-    /* A record of a partition that was sought and is not paused. Returns true: the caller gives `log_handle` back by
-     * leat_log_release. Returns false: not taken; the partition is paused, the reader keeps the record, offers it again
-     * first after resume (or drops it at a seek), and offers nothing else of that partition before. */
+    /* A record of a partition that was sought and is not paused. Returns true: the caller gives
+     * `log_handle` back by leat_log_release. Returns false: not taken; the partition is paused, the
+     * reader keeps the record, offers it again first after resume (or drops it at a seek), and
+     * offers nothing else of that partition before. */
     bool (*record)(void *context, const leat_record *record, void *log_handle);
-    /* Every record below `position` was offered and taken: what lies between the last one and `position` are offsets without a
-     * record (transaction markers, aborted records, compacted holes). Said when it is news, a few times a second at most. */
+    /* Every record below `position` was offered and taken: what lies between the last one and
+     * `position` are offsets without a record (transaction markers, aborted records, compacted
+     * holes). Said when it is news, a few times a second at most. */
     void (*read_to)(void *context, uint32_t partition, int64_t position);
-    /* The partition cannot be read on: a range is gone, the log was cut off and written anew, the topic was recreated, ... It is
-     * not read any more. */
+    /* The partition cannot be read on: a range is gone, the log was cut off and written anew, the
+     * topic was recreated, ... It is not read any more. */
     void (*broken)(void *context, uint32_t partition, const char *reason);
-    /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are a member. */
+    /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are
+     * a member. */
     void (*committed)(void *context, int64_t since_us, bool ok);
-    /* The reader cannot go on at all, for good: a fatal error, or nothing has helped for give_up_after_ms; nothing is offered
-     * any more. At most once. */
+    /* The reader cannot go on at all, for good: a fatal error, or nothing has helped for
+     * give_up_after_ms; nothing is offered any more. At most once. */
     void (*failed)(void *context, const char *reason);
 } leat_reader_events;
 
@@ -223,23 +253,27 @@ typedef struct leat_log_applied {
     int32_t epoch;   /* the greatest leader epoch of what is applied; -1: not known */
 } leat_log_applied;
 
-leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                     const leat_log_identity *identity,
                                      const leat_reader_events *events, leat_error *error);
 /*
- * Reads the partition from `offset` (-1: from its start) once its range is checked, without blocking: nothing of an
- * earlier read is offered after this returns, and a pause is over. Everything below `offset` is applied, too. A log that
- * starts later than that has lost what may not be applied: `broken`. So has one that ends at or before `high` or `low` (cut
- * off), one in which `epoch` ends before `offset` (cut off and written anew; of the built-in log, which has no epochs, one
- * whose record at `high` has another time), and one whose topic was made anew. The rules in full are at the top of
- * kafka_range.c. Errors are retried inside and said.
+ * Reads the partition from `offset` (-1: from its start) once its range is checked, without
+ * blocking: nothing of an earlier read is offered after this returns, and a pause is over.
+ * Everything below `offset` is applied, too. A log that starts later than that has lost what may
+ * not be applied: `broken`. So has one that ends at or before `high` or `low` (cut off), one in
+ * which `epoch` ends before `offset` (cut off and written anew; of the built-in log, which has no
+ * epochs, one whose record at `high` has another time), and one whose topic was made anew. The
+ * rules in full are at the top of kafka_range.c. Errors are retried inside and said.
  */
-void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
+void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
+                          const leat_log_applied *applied);
 void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
-/* Commits that everything up to and including `offset` is applied; asynchronous, failures are said and counted only. */
+/* Commits that everything up to and including `offset` is applied; asynchronous, failures are said
+ * and counted only. */
 void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
-/* Commits again what was committed last, or else the `low` of the last seek: the answer shows whether we are a
- * member. */
+/* Commits again what was committed last, or else the `low` of the last seek: the answer shows
+ * whether we are a member. */
 void leat_log_reader_confirm(leat_log_reader *reader);
 void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
 /* The offset after the last record in the log, as last heard from the broker; -1: not known. */
@@ -247,14 +281,16 @@ int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
 /* Does the log answer, and are we a member of the group? */
 void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret);
-/* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without U+0000 is a string, another
- * {"base64": "..."}, a missing one null. Of a name that stands there twice the last counts, as leat itself has it. -1: out
- * of memory. */
+/* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without
+ * U+0000 is a string, another
+ * {"base64": "..."}, a missing one null. Of a name that stands there twice the last counts, as leat
+ * itself has it. -1: out of memory. */
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 /* The bytes of a record may go. Any order, from the reader's thread. */
 void leat_log_release(leat_log_reader *reader, void *log_handle);
-/* Leaves the group without further events and frees; every handle must have been released (asserted). Blocking,
- * bounded by `timeout_ms`. Handles on the loop are closed: run the loop once more before closing it. */
+/* Leaves the group without further events and frees; every handle must have been released
+ * (asserted). Blocking, bounded by `timeout_ms`. Handles on the loop are closed: run the loop once
+ * more before closing it. */
 void leat_log_reader_free(leat_log_reader *reader, int timeout_ms);
 
 #endif

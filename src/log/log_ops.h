@@ -1,6 +1,6 @@
 /*
- * log_ops.h - what stands behind log.h, as a table; each function under the terms that log.h states for its namesake.
- * log.c is the only one that calls through it. Not for use outside src/log.
+ * log_ops.h - what stands behind log.h, as a table; each function under the terms that log.h states
+ * for its namesake. log.c is the only one that calls through it. Not for use outside src/log.
  */
 #ifndef LEAT_LOG_LOG_OPS_H
 #define LEAT_LOG_LOG_OPS_H
@@ -11,19 +11,23 @@ typedef struct leat_log_ops {
     int (*open)(leat_log_config *config, const leat_topic_spec *spec, leat_error *error);
     void (*close)(leat_log_config *config); /* of one that was opened */
     int (*check)(const leat_log_config *config, leat_error *error);
-    int (*identify)(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error);
-    int (*create_topic)(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error);
-    int (*topic_setting)(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
-                         leat_error *error);
-    int (*set_topic_setting)(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
-                             leat_error *error);
-    int (*starts)(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                  leat_error *error);
-    int (*read_ahead)(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                      leat_log_ahead *ret, leat_error *error);
+    int (*identify)(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
+                    leat_error *error);
+    int (*create_topic)(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
+                        leat_error *error);
+    int (*topic_setting)(const leat_log_config *config, const char *name, int timeout_ms, char *ret,
+                         size_t size, leat_error *error);
+    int (*set_topic_setting)(const leat_log_config *config, const char *name, const char *value,
+                             int timeout_ms, leat_error *error);
+    int (*starts)(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                  int64_t *ret, leat_error *error);
+    int (*read_ahead)(const leat_log_config *config, uint32_t partition_count,
+                      const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
+                      leat_error *error);
 
-    leat_log_writer *(*writer_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
-                                   leat_appended_cb on_appended, void *context, leat_error *error);
+    leat_log_writer *(*writer_new)(uv_loop_t *loop, const leat_log_config *config,
+                                   const leat_log_identity *identity, leat_appended_cb on_appended,
+                                   void *context, leat_error *error);
     int (*append)(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error);
     int64_t (*writer_oldest_us)(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
     size_t (*writer_waiting)(const leat_log_writer *writer);
@@ -36,9 +40,11 @@ typedef struct leat_log_ops {
     const char *(*writer_refusal_words)(const leat_log_writer *writer, leat_log_refusal cause);
     void (*writer_free)(leat_log_writer *writer, int timeout_ms);
 
-    leat_log_reader *(*reader_new)(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+    leat_log_reader *(*reader_new)(uv_loop_t *loop, const leat_log_config *config,
+                                   const leat_log_identity *identity,
                                    const leat_reader_events *events, leat_error *error);
-    void (*reader_seek)(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
+    void (*reader_seek)(leat_log_reader *reader, uint32_t partition, int64_t offset,
+                        const leat_log_applied *applied);
     void (*reader_pause)(leat_log_reader *reader, uint32_t partition);
     void (*reader_resume)(leat_log_reader *reader, uint32_t partition);
     void (*reader_commit)(leat_log_reader *reader, uint32_t partition, int64_t offset);

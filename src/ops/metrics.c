@@ -12,7 +12,8 @@ enum {
 
 typedef enum metric_kind { COUNTER, GAUGE, HISTOGRAM } metric_kind;
 
-static const char *const kind_names[] = {[COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram"};
+static const char *const kind_names[] = {
+    [COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram"};
 
 typedef struct metric {
     metric_kind kind;
@@ -72,11 +73,13 @@ static bool name_is_fine(const char *name, metric_kind kind)
            !ends_with(name, "_ms") && !ends_with(name, "_us") && !ends_with(name, "_milliseconds");
 }
 
-static metric *add(leat_metrics *metrics, metric_kind kind, const char *name, const char *labels, size_t cell_size)
+static metric *add(leat_metrics *metrics, metric_kind kind, const char *name, const char *labels,
+                   size_t cell_size)
 {
     LEAT_ASSERT(name_is_fine(name, kind));
     for (size_t i = 0; i < metrics->count; i++)
-        LEAT_ASSERT(strcmp(metrics->metrics[i].name, name) != 0 || metrics->metrics[i].kind == kind);
+        LEAT_ASSERT(strcmp(metrics->metrics[i].name, name) != 0 ||
+                    metrics->metrics[i].kind == kind);
     if (metrics->count == metrics->capacity) {
         size_t capacity = metrics->capacity ? metrics->capacity * 2 : 64;
         metric *grown = leat_must_calloc(capacity, sizeof *grown);
@@ -101,15 +104,16 @@ static metric *add(leat_metrics *metrics, metric_kind kind, const char *name, co
     return added;
 }
 
-leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *help, const char *labels)
+leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *help,
+                                   const char *labels)
 {
     metric *added = add(metrics, COUNTER, name, labels, sizeof(leat_counter));
     added->help = help;
     return added->counter;
 }
 
-leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help, const char *labels,
-                               int64_t scale)
+leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help,
+                               const char *labels, int64_t scale)
 {
     LEAT_ASSERT(scale > 0);
     metric *added = add(metrics, GAUGE, name, labels, sizeof(leat_gauge));
@@ -118,7 +122,8 @@ leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const ch
     return added->gauge;
 }
 
-leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *help, const char *labels)
+leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *help,
+                                       const char *labels)
 {
     LEAT_ASSERT(ends_with(name, "_seconds"));
     metric *added = add(metrics, HISTOGRAM, name, labels, sizeof(leat_histogram));
@@ -155,7 +160,8 @@ static size_t bucket_of(uint64_t us)
 
 static void add_to(_Atomic uint64_t *cell, uint64_t more)
 {
-    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + more, memory_order_relaxed);
+    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + more,
+                          memory_order_relaxed);
 }
 
 void leat_observe_us(leat_histogram *histogram, int64_t us)
@@ -202,12 +208,14 @@ static bool same_series(const metric *a, const metric *b)
     return strcmp(a->name, b->name) == 0 && strcmp(a->labels, b->labels) == 0;
 }
 
-/* Is `at` the first that says it? One thread's cells and another's may be one series: they are added up. */
+/* Is `at` the first that says it? One thread's cells and another's may be one series: they are
+ * added up. */
 static bool is_first(const leat_metrics *metrics, size_t at, bool of_name)
 {
     const metric *here = &metrics->metrics[at];
     for (size_t i = 0; i < at; i++)
-        if (of_name ? strcmp(metrics->metrics[i].name, here->name) == 0 : same_series(&metrics->metrics[i], here))
+        if (of_name ? strcmp(metrics->metrics[i].name, here->name) == 0
+                    : same_series(&metrics->metrics[i], here))
             return false;
     return true;
 }
@@ -246,7 +254,8 @@ static void write_gauge(const leat_metrics *metrics, size_t first, leat_buf *out
     leat_buf_byte(out, '\n');
 }
 
-/* The count is the sum of the buckets as they were read, so the lines agree whatever is observed meanwhile. */
+/* The count is the sum of the buckets as they were read, so the lines agree whatever is observed
+ * meanwhile. */
 static void write_histogram(const leat_metrics *metrics, size_t first, leat_buf *out)
 {
     const metric *series = &metrics->metrics[first];
@@ -256,8 +265,10 @@ static void write_histogram(const leat_metrics *metrics, size_t first, leat_buf 
         if (!same_series(&metrics->metrics[i], series))
             continue;
         for (size_t b = 0; b <= LEAT_HISTOGRAM_BUCKETS; b++)
-            buckets[b] += atomic_load_explicit(&metrics->metrics[i].histogram->buckets[b], memory_order_relaxed);
-        sum_us += atomic_load_explicit(&metrics->metrics[i].histogram->sum_us, memory_order_relaxed);
+            buckets[b] += atomic_load_explicit(&metrics->metrics[i].histogram->buckets[b],
+                                               memory_order_relaxed);
+        sum_us +=
+            atomic_load_explicit(&metrics->metrics[i].histogram->sum_us, memory_order_relaxed);
     }
     uint64_t count = 0;
     for (size_t b = 0; b <= LEAT_HISTOGRAM_BUCKETS; b++) {

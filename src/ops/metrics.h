@@ -1,9 +1,10 @@
 /*
- * metrics.h - counters, gauges and histograms, and their text in Prometheus' exposition format 0.0.4. Our own because
- * there is no maintained C client to link (prometheus-cpp is C++) and the need is small.
+ * metrics.h - counters, gauges and histograms, and their text in Prometheus' exposition format
+ * 0.0.4. Our own because there is no maintained C client to link (prometheus-cpp is C++) and the
+ * need is small.
  *
- * A metric's cells belong to one writing thread each; readers take them with relaxed loads, so a scrape never stops a
- * worker. All metrics are registered before threads start.
+ * A metric's cells belong to one writing thread each; readers take them with relaxed loads, so a
+ * scrape never stops a worker. All metrics are registered before threads start.
  */
 #ifndef LEAT_OPS_METRICS_H
 #define LEAT_OPS_METRICS_H
@@ -27,21 +28,25 @@ typedef struct leat_histogram {
 leat_metrics *leat_metrics_new(void);
 void leat_metrics_free(leat_metrics *metrics);
 
-/* `labels` as text without braces (`shard="a"`), NULL: none; values must be escaped by leat_metrics_label. Metrics of
- * one name stand together in the output; help and type come from the first. Registered again with the same labels (by
- * another thread), cells add up to one series. `name` and `help` are literals. A gauge is shown as value / scale
- * (1, 1000 for ms -> s, 1000000 for us -> s). Names keep Prometheus' rules (`_total` for counters and only for them,
- * base units), else the process ends. */
-leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *help, const char *labels);
-leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help, const char *labels,
-                               int64_t scale);
-leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *help, const char *labels);
+/* `labels` as text without braces (`shard="a"`), NULL: none; values must be escaped by
+ * leat_metrics_label. Metrics of one name stand together in the output; help and type come from the
+ * first. Registered again with the same labels (by another thread), cells add up to one series.
+ * `name` and `help` are literals. A gauge is shown as value / scale (1, 1000 for ms -> s, 1000000
+ * for us -> s). Names keep Prometheus' rules (`_total` for counters and only for them, base units),
+ * else the process ends. */
+leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *help,
+                                   const char *labels);
+leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help,
+                               const char *labels, int64_t scale);
+leat_histogram *leat_metrics_histogram(leat_metrics *metrics, const char *name, const char *help,
+                                       const char *labels);
 /* name="value" with backslash, quote and newline escaped. */
 void leat_metrics_label(leat_buf *out, const char *name, const char *value);
 
 static inline void leat_count(leat_counter *counter, uint64_t more)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                          memory_order_relaxed);
 }
 static inline void leat_count_to(leat_counter *counter, uint64_t value)
 {

@@ -91,7 +91,8 @@ static void block_free(void *context, void *data)
 
 yyjson_alc leat_block_allocator(leat_block *block)
 {
-    return (yyjson_alc){.malloc = block_malloc, .realloc = block_realloc, .free = block_free, .ctx = block};
+    return (yyjson_alc){
+        .malloc = block_malloc, .realloc = block_realloc, .free = block_free, .ctx = block};
 }
 
 void leat_block_fini(leat_block *block)

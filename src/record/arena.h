@@ -1,6 +1,7 @@
 /*
- * arena.h - memory that parsing uses again and again: an arena of texts that live until its reset, and a yyjson
- * allocator of one block for what lives no longer than one body. Neither calls malloc once it has grown enough.
+ * arena.h - memory that parsing uses again and again: an arena of texts that live until its reset,
+ * and a yyjson allocator of one block for what lives no longer than one body. Neither calls malloc
+ * once it has grown enough.
  */
 #ifndef LEAT_RECORD_ARENA_H
 #define LEAT_RECORD_ARENA_H
@@ -21,7 +22,8 @@ char *leat_arena_take(leat_arena *arena, size_t size);
 void leat_arena_reset(leat_arena *arena);
 void leat_arena_fini(leat_arena *arena);
 
-/* Holds one allocation at a time, which is all that yyjson's reader (in situ) and its writer ask for. */
+/* Holds one allocation at a time, which is all that yyjson's reader (in situ) and its writer ask
+ * for. */
 typedef struct leat_block {
     void *data;
     size_t capacity;

@@ -1,6 +1,7 @@
 #include "record/array_text.h"
 
-/* One array on its way out. Every dimension has one size, and values stand in the innermost only. */
+/* One array on its way out. Every dimension has one size, and values stand in the innermost
+ * only. */
 typedef struct shape {
     size_t sizes[LEAT_ARRAY_DIMENSIONS_MAX];
     size_t dimensions; /* met so far */
@@ -44,7 +45,9 @@ static const char *put_value(shape *found, yyjson_val *value, size_t depth, leat
     else if (yyjson_is_raw(value))
         leat_buf_append(out, unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value));
     else
-        leat_buf_text(out, yyjson_is_null(value) ? "NULL" : unsafe_yyjson_get_bool(value) ? "true" : "false");
+        leat_buf_text(out, yyjson_is_null(value)           ? "NULL"
+                           : unsafe_yyjson_get_bool(value) ? "true"
+                                                           : "false");
     return NULL;
 }
 
@@ -55,7 +58,8 @@ static const char *put_array(shape *found, yyjson_val *array, size_t depth, leat
     leat_buf_byte(out, '{');
     size_t i, count;
     yyjson_val *value;
-    yyjson_arr_foreach(array, i, count, value) {
+    yyjson_arr_foreach(array, i, count, value)
+    {
         if (problem)
             break;
         if (i > 0)
@@ -74,7 +78,8 @@ const char *leat_array_text(yyjson_val *array, leat_buf *out)
     const char *problem = put_array(&found, array, 0, out);
     if (problem || found.has_values)
         return problem;
-    out->size = start; /* PostgreSQL has one empty array, without dimensions, and does not read others */
+    out->size = start; /* PostgreSQL has one empty array, without dimensions, and does not read
+                          others */
     leat_buf_text(out, "{}");
     return NULL;
 }

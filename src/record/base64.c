@@ -69,7 +69,8 @@ void leat_base64_encode(leat_slice bytes, leat_buf *out)
     }
 }
 
-/* Digit by digit: what the last one lacks in bits is 0, and where one text is padded the other has more bytes. */
+/* Digit by digit: what the last one lacks in bits is 0, and where one text is padded the other has
+ * more bytes. */
 int leat_base64_compare(leat_slice a, leat_slice b)
 {
     size_t size = a.size < b.size ? a.size : b.size;

@@ -1,6 +1,7 @@
 /*
- * A body is copied into the arena and parsed there in situ, so that strings and number literals are already where the
- * values may borrow them. Only json, jsonb and arrays need a text of their own: parsing took their original apart.
+ * A body is copied into the arena and parsed there in situ, so that strings and number literals are
+ * already where the values may borrow them. Only json, jsonb and arrays need a text of their own:
+ * parsing took their original apart.
  */
 #include "record/body.h"
 
@@ -30,7 +31,8 @@ typedef struct body_parse {
     leat_body_error *error;
 } body_parse;
 
-typedef leat_body_fault read_function(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret);
+typedef leat_body_fault read_function(body_parse *parse, const leat_column *column,
+                                      yyjson_val *json, leat_value *ret);
 
 leat_body_parser *leat_body_parser_new(void)
 {
@@ -53,7 +55,7 @@ void leat_body_parser_reset(leat_body_parser *parser)
     leat_arena_reset(&parser->arena);
 }
 
-/* --- Faults ------------------------------------------------------------------------------------------------------ */
+/* ---- Faults ---- */
 
 /* Cut to what fits, between two characters. */
 static void name_field(leat_body_error *error, leat_slice name)
@@ -68,7 +70,8 @@ static void name_field(leat_body_error *error, leat_slice name)
     error->field[size] = '\0';
 }
 
-static leat_body_fault whole_fault(leat_body_error *error, leat_body_fault fault, const char *message)
+static leat_body_fault whole_fault(leat_body_error *error, leat_body_fault fault,
+                                   const char *message)
 {
     error->field[0] = '\0';
     snprintf(error->message, sizeof error->message, "%s", message);
@@ -82,7 +85,8 @@ static leat_body_fault refuse(body_parse *parse, leat_slice field, const char *m
     return LEAT_BODY_REFUSED;
 }
 
-static leat_body_fault refuse_column(body_parse *parse, const leat_column *column, const char *message)
+static leat_body_fault refuse_column(body_parse *parse, const leat_column *column,
+                                     const char *message)
 {
     return refuse(parse, leat_slice_of(column->name), message);
 }
@@ -92,14 +96,15 @@ static leat_body_fault out_of_memory(leat_body_error *error)
     return whole_fault(error, LEAT_BODY_MEMORY, "out of memory");
 }
 
-/* --- Values ------------------------------------------------------------------------------------------------------ */
+/* ---- Values ---- */
 
 static leat_slice json_text(yyjson_val *json)
 {
     return (leat_slice){unsafe_yyjson_get_str(json), unsafe_yyjson_get_len(json)};
 }
 
-static leat_body_fault read_text(body_parse *parse, const leat_column *column, leat_slice text, leat_value *ret)
+static leat_body_fault read_text(body_parse *parse, const leat_column *column, leat_slice text,
+                                 leat_value *ret)
 {
     leat_error error;
     if (leat_value_from_text(column, text, ret, &error) != 0)
@@ -107,7 +112,8 @@ static leat_body_fault read_text(body_parse *parse, const leat_column *column, l
     return LEAT_BODY_OK;
 }
 
-static leat_body_fault read_bool(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+static leat_body_fault read_bool(body_parse *parse, const leat_column *column, yyjson_val *json,
+                                 leat_value *ret)
 {
     if (!yyjson_is_bool(json))
         return refuse_column(parse, column, "must be true or false");
@@ -115,46 +121,55 @@ static leat_body_fault read_bool(body_parse *parse, const leat_column *column, y
     return LEAT_BODY_OK;
 }
 
-static leat_body_fault read_string(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+static leat_body_fault read_string(body_parse *parse, const leat_column *column, yyjson_val *json,
+                                   leat_value *ret)
 {
     if (!yyjson_is_str(json))
         return refuse_column(parse, column, "must be a string");
     return read_text(parse, column, json_text(json), ret);
 }
 
-static leat_body_fault read_number(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+static leat_body_fault read_number(body_parse *parse, const leat_column *column, yyjson_val *json,
+                                   leat_value *ret)
 {
     if (!yyjson_is_raw(json) && !yyjson_is_str(json))
         return refuse_column(parse, column, "must be a number or a string that holds one");
     return read_text(parse, column, json_text(json), ret);
 }
 
-/* A float's string is one of three names: numbers have a JSON form already, and that is the one to send. */
-static leat_body_fault read_real(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+/* A float's string is one of three names: numbers have a JSON form already, and that is the one to
+ * send. */
+static leat_body_fault read_real(body_parse *parse, const leat_column *column, yyjson_val *json,
+                                 leat_value *ret)
 {
     bool is_name = false;
     if (yyjson_is_str(json)) {
         leat_slice text = json_text(json);
-        is_name = leat_slice_is(text, "NaN") || leat_slice_is(text, "Infinity") || leat_slice_is(text, "-Infinity");
+        is_name = leat_slice_is(text, "NaN") || leat_slice_is(text, "Infinity") ||
+                  leat_slice_is(text, "-Infinity");
     }
     if (!yyjson_is_raw(json) && !is_name)
-        return refuse_column(parse, column, "must be a number or \"NaN\", \"Infinity\", \"-Infinity\"");
+        return refuse_column(parse, column,
+                             "must be a number or \"NaN\", \"Infinity\", \"-Infinity\"");
     return read_text(parse, column, json_text(json), ret);
 }
 
 /* What jsonb would refuse, or NULL. json is held to it too, so that its text can be worked with. */
 static const char *json_scalar_problem(yyjson_val *json)
 {
-    if (yyjson_is_str(json) && memchr(unsafe_yyjson_get_str(json), '\0', unsafe_yyjson_get_len(json)))
+    if (yyjson_is_str(json) &&
+        memchr(unsafe_yyjson_get_str(json), '\0', unsafe_yyjson_get_len(json)))
         return "must not hold U+0000";
     leat_decimal decimal;
-    if (yyjson_is_raw(json) && !(leat_decimal_scan(json_text(json), &decimal) && leat_decimal_storable(&decimal)))
+    if (yyjson_is_raw(json) &&
+        !(leat_decimal_scan(json_text(json), &decimal) && leat_decimal_storable(&decimal)))
         return "holds a number with more digits than jsonb holds (131072 before and 16383 after the point)";
     return NULL;
 }
 
-/* yyjson keeps the names and values of a container, and of all containers in it, one after the other in memory: a
- * loop sees them all, and where containers end tells the depth. `ends` are those of the containers around. */
+/* yyjson keeps the names and values of a container, and of all containers in it, one after the
+ * other in memory: a loop sees them all, and where containers end tells the depth. `ends` are those
+ * of the containers around. */
 static const char *json_problem(yyjson_val *json)
 {
     const yyjson_val *ends[LEAT_BODY_DEPTH_MAX];
@@ -185,7 +200,8 @@ static leat_body_fault keep_text(body_parse *parse, leat_slice text, leat_value 
     return LEAT_BODY_OK;
 }
 
-static leat_body_fault read_json(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+static leat_body_fault read_json(body_parse *parse, const leat_column *column, yyjson_val *json,
+                                 leat_value *ret)
 {
     const char *problem = json_problem(json);
     if (problem)
@@ -196,7 +212,8 @@ static leat_body_fault read_json(body_parse *parse, const leat_column *column, y
     return keep_text(parse, (leat_slice){text, size}, ret);
 }
 
-static leat_body_fault read_array(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+static leat_body_fault read_array(body_parse *parse, const leat_column *column, yyjson_val *json,
+                                  leat_value *ret)
 {
     leat_buf *array = &parse->parser->array;
     leat_buf_clear(array);
@@ -204,31 +221,39 @@ static leat_body_fault read_array(body_parse *parse, const leat_column *column, 
     if (problem)
         return refuse_column(parse, column, problem);
     leat_value value;
-    leat_body_fault fault = array->failed ? out_of_memory(parse->error)
-                                          : read_text(parse, column, (leat_slice){array->data, array->size}, &value);
+    leat_body_fault fault =
+        array->failed ? out_of_memory(parse->error)
+                      : read_text(parse, column, (leat_slice){array->data, array->size}, &value);
     return fault == LEAT_BODY_OK ? keep_text(parse, value.text, ret) : fault;
 }
 
-static leat_body_fault read_other(body_parse *parse, const leat_column *column, yyjson_val *json, leat_value *ret)
+static leat_body_fault read_other(body_parse *parse, const leat_column *column, yyjson_val *json,
+                                  leat_value *ret)
 {
     if (yyjson_is_arr(json) && column->is_array)
         return read_array(parse, column, json, ret);
     if (column->is_array && !yyjson_is_str(json))
-        return refuse_column(parse, column, "must be an array, or a string that holds its text form");
+        return refuse_column(parse, column,
+                             "must be an array, or a string that holds its text form");
     if (yyjson_is_bool(json))
-        return read_text(parse, column, unsafe_yyjson_get_bool(json) ? LEAT_SLICE("true") : LEAT_SLICE("false"), ret);
+        return read_text(parse, column,
+                         unsafe_yyjson_get_bool(json) ? LEAT_SLICE("true") : LEAT_SLICE("false"),
+                         ret);
     if (yyjson_is_ctn(json))
         return refuse_column(parse, column, "must be a string that holds the type's text form");
     return read_text(parse, column, json_text(json), ret);
 }
 
 static read_function *const readers[LEAT_TYPE_COUNT] = {
-    [LEAT_TYPE_BOOL] = read_bool,        [LEAT_TYPE_INT2] = read_number,        [LEAT_TYPE_INT4] = read_number,
-    [LEAT_TYPE_INT8] = read_number,      [LEAT_TYPE_FLOAT4] = read_real,        [LEAT_TYPE_FLOAT8] = read_real,
-    [LEAT_TYPE_NUMERIC] = read_number,   [LEAT_TYPE_TEXT] = read_string,        [LEAT_TYPE_UUID] = read_string,
-    [LEAT_TYPE_DATE] = read_string,      [LEAT_TYPE_TIME] = read_string,        [LEAT_TYPE_TIMESTAMP] = read_string,
-    [LEAT_TYPE_TIMESTAMPTZ] = read_string, [LEAT_TYPE_BYTEA] = read_string,     [LEAT_TYPE_JSONB] = read_json,
-    [LEAT_TYPE_JSON] = read_json,        [LEAT_TYPE_OTHER] = read_other,
+    [LEAT_TYPE_BOOL] = read_bool,          [LEAT_TYPE_INT2] = read_number,
+    [LEAT_TYPE_INT4] = read_number,        [LEAT_TYPE_INT8] = read_number,
+    [LEAT_TYPE_FLOAT4] = read_real,        [LEAT_TYPE_FLOAT8] = read_real,
+    [LEAT_TYPE_NUMERIC] = read_number,     [LEAT_TYPE_TEXT] = read_string,
+    [LEAT_TYPE_UUID] = read_string,        [LEAT_TYPE_DATE] = read_string,
+    [LEAT_TYPE_TIME] = read_string,        [LEAT_TYPE_TIMESTAMP] = read_string,
+    [LEAT_TYPE_TIMESTAMPTZ] = read_string, [LEAT_TYPE_BYTEA] = read_string,
+    [LEAT_TYPE_JSONB] = read_json,         [LEAT_TYPE_JSON] = read_json,
+    [LEAT_TYPE_OTHER] = read_other,
 };
 
 static bool is_finite(leat_type type, const leat_value *value)
@@ -238,9 +263,10 @@ static bool is_finite(leat_type type, const leat_value *value)
     return type != LEAT_TYPE_NUMERIC || !leat_slice_is(value->text, "NaN");
 }
 
-/* --- Members ----------------------------------------------------------------------------------------------------- */
+/* ---- Members ---- */
 
-/* Clients name the columns in much the same order each time: `expected` is the one after the last. */
+/* Clients name the columns in much the same order each time: `expected` is the one after the
+ * last. */
 static int find_column(const leat_table *table, leat_slice name, uint32_t expected)
 {
     if (expected < table->column_count && leat_column_is(&table->columns[expected], name))
@@ -249,7 +275,8 @@ static int find_column(const leat_table *table, leat_slice name, uint32_t expect
 }
 
 /* What is added must be finite: NaN would stick to the sum for ever. */
-static leat_body_fault read_present(body_parse *parse, uint32_t index, yyjson_val *json, leat_value *ret)
+static leat_body_fault read_present(body_parse *parse, uint32_t index, yyjson_val *json,
+                                    leat_value *ret)
 {
     const leat_column *column = &parse->route->table->columns[index];
     leat_body_fault fault = readers[column->type](parse, column, json, ret);
@@ -322,12 +349,13 @@ static leat_body_fault check_complete(body_parse *parse)
     return LEAT_BODY_OK;
 }
 
-/* --- The whole --------------------------------------------------------------------------------------------------- */
+/* ---- The whole ---- */
 
 static leat_body_fault syntax_fault(leat_body_error *error, const yyjson_read_err *from)
 {
     error->field[0] = '\0';
-    snprintf(error->message, sizeof error->message, "not JSON: %s at byte %zu", from->msg, from->pos);
+    snprintf(error->message, sizeof error->message, "not JSON: %s at byte %zu", from->msg,
+             from->pos);
     return LEAT_BODY_SYNTAX;
 }
 
@@ -340,8 +368,8 @@ static leat_body_fault read_object(body_parse *parse, leat_slice json, yyjson_va
     memset(copy + json.size, 0, YYJSON_PADDING_SIZE);
     yyjson_alc allocator = leat_block_allocator(&parse->parser->reader);
     yyjson_read_err error;
-    yyjson_doc *doc =
-        yyjson_read_opts(copy, json.size, YYJSON_READ_INSITU | YYJSON_READ_NUMBER_AS_RAW, &allocator, &error);
+    yyjson_doc *doc = yyjson_read_opts(
+        copy, json.size, YYJSON_READ_INSITU | YYJSON_READ_NUMBER_AS_RAW, &allocator, &error);
     if (!doc && error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         return out_of_memory(parse->error);
     if (!doc)
@@ -363,8 +391,9 @@ static leat_body_fault parse_members(body_parse *parse, leat_slice json)
     return fault;
 }
 
-leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op, leat_slice json,
-                                const leat_value *key, leat_body *ret, leat_body_error *error)
+leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op,
+                                leat_slice json, const leat_value *key, leat_body *ret,
+                                leat_body_error *error)
 {
     body_parse parse = {parser, route, op, key, ret, error};
     ret->present = 0;

@@ -1,6 +1,7 @@
 /*
- * body.h - a JSON object body against a table: names known, values of the column's type. The same code answers a
- * client at the edge (422 with field and message) and builds the batch in the worker.
+ * body.h - a JSON object body against a table: names known, values of the column's type. The same
+ * code answers a client at the edge (422 with field and message) and builds the batch in the
+ * worker.
  */
 #ifndef LEAT_RECORD_BODY_H
 #define LEAT_RECORD_BODY_H
@@ -10,23 +11,27 @@
 
 enum { LEAT_BODY_DEPTH_MAX = 32 }; /* nesting allowed in json and jsonb values */
 
-/* Scratch memory for parsing, reused from body to body; grows to the largest body seen. One thread. */
+/* Scratch memory for parsing, reused from body to body; grows to the largest body seen. One
+ * thread. */
 typedef struct leat_body_parser leat_body_parser;
 leat_body_parser *leat_body_parser_new(void); /* NULL: out of memory */
 void leat_body_parser_free(leat_body_parser *parser);
-/* Forgets the texts of earlier bodies. Between two resets, values of any number of bodies stay valid. */
+/* Forgets the texts of earlier bodies. Between two resets, values of any number of bodies stay
+ * valid. */
 void leat_body_parser_reset(leat_body_parser *parser);
 
 typedef enum leat_body_fault {
     LEAT_BODY_OK,
-    LEAT_BODY_SYNTAX,  /* not JSON (invalid UTF-8 and lone surrogates too), or not an object: HTTP 400 */
+    LEAT_BODY_SYNTAX,  /* not JSON (invalid UTF-8 and lone surrogates too), or not an object: HTTP
+                          400 */
     LEAT_BODY_REFUSED, /* a name or value the table does not take: HTTP 422 */
     LEAT_BODY_MEMORY,  /* out of memory: HTTP 503 */
 } leat_body_fault;
 
 typedef struct leat_body {
-    uint64_t present;                     /* bit i: column i is named (a NULL counts) */
-    leat_value values[LEAT_COLUMNS_MAX];  /* by column index; only those in `present` mean anything */
+    uint64_t present; /* bit i: column i is named (a NULL counts) */
+    /* by column index; only those in `present` mean anything */
+    leat_value values[LEAT_COLUMNS_MAX];
 } leat_body;
 
 typedef struct leat_body_error {
@@ -35,24 +40,25 @@ typedef struct leat_body_error {
 } leat_body_error;
 
 /*
- * Parses `json` for an operation on the route's table. `key`: the key's values in primary-key order. An empty body is
- * an empty object. A DELETE has no body: whatever it carries is not read. Refused:
- *   a column that is not there, is generated, or is named twice;
- *   null in a NOT NULL column (whatever its operation);
- *   a value that is not of the type; a string with U+0000 (json, jsonb: anywhere inside); json and jsonb nested deeper
- *     than LEAT_BODY_DEPTH_MAX containers; numbers that do not fit (integers with a fraction or an exponent; numeric,
- *     and numbers inside json and jsonb, beyond what PostgreSQL can hold);
- *   NaN and the infinities where PATCH adds;
- *   PUT: a NOT NULL column without default that is not named;
- *   a key column that differs from `key` (one that agrees is dropped from `present`).
- * int and numeric take a number literal or a string; float4 and float8 a number or the strings "NaN", "Infinity",
- * "-Infinity"; date, time, timestamp, timestamptz, uuid, bytea and text a string; bool true or false; json and jsonb
- * anything but null, which is SQL NULL (for `append` it is the one element that is appended); an array a JSON array
- * (array_text.h) or a string with its text form; any other type a string, a number or a boolean as its text form.
- * `json` is not needed afterwards: texts in the values live in the parser until its reset. On a fault `ret` means
- * nothing and `error` is filled. Steady state: no malloc.
+ * Parses `json` for an operation on the route's table. `key`: the key's values in primary-key
+ * order. An empty body is an empty object. A DELETE has no body: whatever it carries is not read.
+ * Refused: a column that is not there, is generated, or is named twice; null in a NOT NULL column
+ * (whatever its operation); a value that is not of the type; a string with U+0000 (json, jsonb:
+ * anywhere inside); json and jsonb nested deeper than LEAT_BODY_DEPTH_MAX containers; numbers that
+ * do not fit (integers with a fraction or an exponent; numeric, and numbers inside json and jsonb,
+ * beyond what PostgreSQL can hold); NaN and the infinities where PATCH adds; PUT: a NOT NULL column
+ * without default that is not named; a key column that differs from `key` (one that agrees is
+ * dropped from `present`). int and numeric take a number literal or a string; float4 and float8 a
+ * number or the strings "NaN", "Infinity",
+ * "-Infinity"; date, time, timestamp, timestamptz, uuid, bytea and text a string; bool true or
+ * false; json and jsonb anything but null, which is SQL NULL (for `append` it is the one element
+ * that is appended); an array a JSON array (array_text.h) or a string with its text form; any other
+ * type a string, a number or a boolean as its text form. `json` is not needed afterwards: texts in
+ * the values live in the parser until its reset. On a fault `ret` means nothing and `error` is
+ * filled. Steady state: no malloc.
  */
-leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op, leat_slice json,
-                                const leat_value *key, leat_body *ret, leat_body_error *error) LEAT_MUST_CHECK;
+leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op,
+                                leat_slice json, const leat_value *key, leat_body *ret,
+                                leat_body_error *error) LEAT_MUST_CHECK;
 
 #endif

@@ -39,7 +39,7 @@ void leat_catalog_fini(leat_catalog *catalog)
     catalog->table_count = 0;
 }
 
-/* --- Writing the file -------------------------------------------------------------------------------------------- */
+/* ---- Writing the file ---- */
 
 static int system_fault(leat_error *error, const char *what)
 {
@@ -60,7 +60,8 @@ static int write_all(int fd, const char *data, size_t size, leat_error *error)
     return 0;
 }
 
-/* Readable by other users, as mkstemp would not have it: an edge may run as another one, and nothing here is secret. */
+/* Readable by other users, as mkstemp would not have it: an edge may run as another one, and
+ * nothing here is secret. */
 static int fill_file(int fd, const char *data, size_t size, leat_error *error)
 {
     if (fchmod(fd, 0644) != 0)
@@ -74,7 +75,8 @@ static int fill_file(int fd, const char *data, size_t size, leat_error *error)
 static int sync_directory(const char *path, leat_error *error)
 {
     const char *slash = strrchr(path, '/');
-    char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path))
+                            : strdup(".");
     if (!directory)
         return leat_fail(error, "out of memory");
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -87,8 +89,8 @@ static int sync_directory(const char *path, leat_error *error)
 }
 
 /* A temporary name of its own, so that two writers never share a file. */
-static int replace_file(const char *path, const char *temporary, int fd, const char *data, size_t size,
-                        leat_error *error)
+static int replace_file(const char *path, const char *temporary, int fd, const char *data,
+                        size_t size, leat_error *error)
 {
     int status = fill_file(fd, data, size, error);
     if (close(fd) != 0 && status == 0)
@@ -127,7 +129,7 @@ int leat_catalog_save(const leat_catalog *catalog, const char *path, leat_error 
     return status == 0 ? 0 : leat_fail_prefix(error, "catalog file %s", path);
 }
 
-/* --- Reading it -------------------------------------------------------------------------------------------------- */
+/* ---- Reading it ---- */
 
 static int read_all(int fd, char *data, size_t size, leat_error *error)
 {

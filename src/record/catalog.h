@@ -1,7 +1,8 @@
 /*
- * catalog.h - everything the edge must know to check and place a write, as one file: tables, layout, source. Written by
- * whoever last read it from the database (init, apply, an edge that could), read by an edge that starts while a
- * database is down. JSON, written to a temporary file and renamed, so a reader never sees half of it.
+ * catalog.h - everything the edge must know to check and place a write, as one file: tables,
+ * layout, source. Written by whoever last read it from the database (init, apply, an edge that
+ * could), read by an edge that starts while a database is down. JSON, written to a temporary file
+ * and renamed, so a reader never sees half of it.
  */
 #ifndef LEAT_RECORD_CATALOG_H
 #define LEAT_RECORD_CATALOG_H
@@ -10,12 +11,12 @@
 #include "record/table.h"
 
 typedef struct leat_source {
-    int32_t id;               /* leat.sources.id */
-    char log_identity[128];   /* Kafka: the cluster id */
+    int32_t id;             /* leat.sources.id */
+    char log_identity[128]; /* Kafka: the cluster id */
     char topic[256];
     char topic_id[64];
-    char hash[32];            /* "xxh3-64" */
-    uint32_t subpartitions;   /* 64 */
+    char hash[32];          /* "xxh3-64" */
+    uint32_t subpartitions; /* 64 */
 } leat_source;
 
 typedef struct leat_catalog {
@@ -25,11 +26,12 @@ typedef struct leat_catalog {
     leat_table *tables; /* owned */
 } leat_catalog;
 
-int leat_catalog_save(const leat_catalog *catalog, const char *path, leat_error *error) LEAT_MUST_CHECK;
+int leat_catalog_save(const leat_catalog *catalog, const char *path,
+                      leat_error *error) LEAT_MUST_CHECK;
 /* 1: there is none, or it is of an older version, which is as good as none: `error` says so. */
 int leat_catalog_load(leat_catalog *ret, const char *path, leat_error *error) LEAT_MUST_CHECK;
-/* Index of the table the configuration calls `label` ("name" or "schema.name"), -1 when unknown. Of two labels of one
- * table both have the first one's index: its rows are one key space. */
+/* Index of the table the configuration calls `label` ("name" or "schema.name"), -1 when unknown. Of
+ * two labels of one table both have the first one's index: its rows are one key space. */
 int leat_catalog_table(const leat_catalog *catalog, const char *label);
 void leat_catalog_fini(leat_catalog *catalog);
 

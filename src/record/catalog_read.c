@@ -1,6 +1,7 @@
 /*
- * Reading is a list of wishes: each names a member and what it must be. The first that is not fulfilled is remembered
- * with its place, and the rest become no-ops, so that a whole object is read before anyone asks how it went.
+ * Reading is a list of wishes: each names a member and what it must be. The first that is not
+ * fulfilled is remembered with its place, and the rest become no-ops, so that a whole object is
+ * read before anyone asks how it went.
  */
 #include "record/catalog_json.h"
 
@@ -19,7 +20,8 @@ typedef struct reader {
 static void fault(reader *in, const char *name, const char *problem)
 {
     if (!in->failed)
-        leat_fail(in->error, "damaged: %s%s%s %s", in->place, in->place[0] && name[0] ? "." : "", name, problem);
+        leat_fail(in->error, "damaged: %s%s%s %s", in->place, in->place[0] && name[0] ? "." : "",
+                  name, problem);
     in->failed = true;
 }
 
@@ -31,7 +33,8 @@ static yyjson_val *member(reader *in, yyjson_val *object, const char *name)
     return value;
 }
 
-static void read_string(reader *in, yyjson_val *object, const char *name, char *ret, size_t capacity)
+static void read_string(reader *in, yyjson_val *object, const char *name, char *ret,
+                        size_t capacity)
 {
     yyjson_val *value = member(in, object, name);
     if (!yyjson_is_str(value) || yyjson_get_len(value) >= capacity ||
@@ -42,10 +45,12 @@ static void read_string(reader *in, yyjson_val *object, const char *name, char *
     memcpy(ret, yyjson_get_str(value), yyjson_get_len(value) + 1);
 }
 
-static int64_t read_integer(reader *in, yyjson_val *object, const char *name, int64_t min, int64_t max)
+static int64_t read_integer(reader *in, yyjson_val *object, const char *name, int64_t min,
+                            int64_t max)
 {
     yyjson_val *value = member(in, object, name);
-    bool fits = yyjson_is_int(value) && !(yyjson_is_uint(value) && yyjson_get_uint(value) > INT64_MAX);
+    bool fits = yyjson_is_int(value) &&
+                !(yyjson_is_uint(value) && yyjson_get_uint(value) > INT64_MAX);
     int64_t number = fits ? yyjson_get_sint(value) : 0;
     if (!fits || number < min || number > max) {
         fault(in, name, "is not an integer in its range");
@@ -63,7 +68,8 @@ static bool read_bool(reader *in, yyjson_val *object, const char *name)
 }
 
 /* The array, or NULL; its size is within the limits. */
-static yyjson_val *read_array(reader *in, yyjson_val *object, const char *name, size_t min, size_t max)
+static yyjson_val *read_array(reader *in, yyjson_val *object, const char *name, size_t min,
+                              size_t max)
 {
     yyjson_val *value = member(in, object, name);
     if (yyjson_is_arr(value) && yyjson_arr_size(value) >= min && yyjson_arr_size(value) <= max)
@@ -82,7 +88,7 @@ static void read_source(reader *in, yyjson_val *object, leat_source *ret)
     ret->subpartitions = (uint32_t)read_integer(in, object, "subpartitions", 1, UINT16_MAX);
 }
 
-/* --- Layout ------------------------------------------------------------------------------------------------------ */
+/* ---- Layout ---- */
 
 /* Ranges may stand in any order; what counts is that each partition is in exactly one. */
 static bool covers_partitions(const leat_layout *layout)
@@ -105,12 +111,14 @@ static void read_shards(reader *in, yyjson_val *object, leat_layout *ret)
     yyjson_val *shards = read_array(in, object, "shards", 1, LEAT_SHARDS_MAX);
     size_t i, count;
     yyjson_val *shard;
-    yyjson_arr_foreach(shards, i, count, shard) {
+    yyjson_arr_foreach(shards, i, count, shard)
+    {
         snprintf(in->place, sizeof in->place, "layout.shards[%zu]", i);
         read_string(in, shard, "name", ret->shards[i].name, sizeof ret->shards[i].name);
         int64_t first = read_integer(in, shard, "first_partition", 0, ret->partition_count);
         ret->shards[i].first = (uint32_t)first;
-        ret->shards[i].count = (uint32_t)read_integer(in, shard, "partitions", 1, ret->partition_count - first);
+        ret->shards[i].count =
+            (uint32_t)read_integer(in, shard, "partitions", 1, ret->partition_count - first);
         ret->shard_count++;
     }
     snprintf(in->place, sizeof in->place, "layout");
@@ -123,7 +131,8 @@ static uint32_t read_run(reader *in, yyjson_val *run, uint32_t at, leat_layout *
 {
     yyjson_val *size = yyjson_arr_get(run, 0);
     yyjson_val *shard = yyjson_arr_get(run, 1);
-    bool fine = yyjson_is_uint(size) && yyjson_is_uint(shard) && yyjson_get_uint(size) <= LEAT_TENANT_SLOTS - at &&
+    bool fine = yyjson_is_uint(size) && yyjson_is_uint(shard) &&
+                yyjson_get_uint(size) <= LEAT_TENANT_SLOTS - at &&
                 yyjson_get_uint(shard) < ret->shard_count;
     if (!fine) {
         fault(in, "tenant_slots", "has a run that is not [slots, shard]");
@@ -151,7 +160,7 @@ static void read_layout(reader *in, yyjson_val *object, leat_layout *ret)
     read_slots(in, object, ret);
 }
 
-/* --- Tables ------------------------------------------------------------------------------------------------------ */
+/* ---- Tables ---- */
 
 static leat_type read_type(reader *in, yyjson_val *object)
 {
@@ -194,7 +203,8 @@ static void read_key(reader *in, yyjson_val *object, leat_table *ret)
     yyjson_val *names = read_array(in, object, "primary_key", 0, LEAT_KEY_COLUMNS_MAX);
     size_t i, count;
     yyjson_val *name;
-    yyjson_arr_foreach(names, i, count, name) {
+    yyjson_arr_foreach(names, i, count, name)
+    {
         leat_slice text = {yyjson_get_str(name), yyjson_get_len(name)};
         int column = text.data ? leat_table_column(ret, text) : -1;
         if (column < 0 || ret->columns[column].key_position >= 0) {
@@ -217,7 +227,8 @@ static void read_table(reader *in, size_t index, yyjson_val *object, leat_table 
     yyjson_val *columns = read_array(in, object, "columns", 0, LEAT_COLUMNS_MAX);
     size_t i, count;
     yyjson_val *column;
-    yyjson_arr_foreach(columns, i, count, column) {
+    yyjson_arr_foreach(columns, i, count, column)
+    {
         snprintf(in->place, sizeof in->place, "tables[%zu].columns[%zu]", index, i);
         read_column(in, column, &ret->columns[ret->column_count++]);
     }
@@ -237,10 +248,11 @@ static void read_tables(reader *in, yyjson_val *root, leat_catalog *ret)
     }
     size_t i, count;
     yyjson_val *table;
-    yyjson_arr_foreach(tables, i, count, table) read_table(in, i, table, &ret->tables[ret->table_count++]);
+    yyjson_arr_foreach(tables, i, count, table)
+        read_table(in, i, table, &ret->tables[ret->table_count++]);
 }
 
-/* --- The whole --------------------------------------------------------------------------------------------------- */
+/* ---- The whole ---- */
 
 /* 1: an older one. */
 static int check_version(yyjson_val *root, leat_error *error)
@@ -250,12 +262,16 @@ static int check_version(yyjson_val *root, leat_error *error)
         return leat_fail(error, "not a catalog: it has no version");
     unsigned long long number = yyjson_get_uint(version);
     if (number > LEAT_CATALOG_VERSION)
-        return leat_fail(error, "has version %llu, written by a newer leat; this one reads version %d", number,
-                         LEAT_CATALOG_VERSION);
+        return leat_fail(error,
+                         "has version %llu, written by a newer leat; this one reads version %d",
+                         number, LEAT_CATALOG_VERSION);
     if (number == LEAT_CATALOG_VERSION)
         return 0;
-    leat_fail(error, "has version %llu, written by an older leat; it is written anew by `leat init`, or as soon as a "
-                     "shard answers", number);
+    leat_fail(
+        error,
+        "has version %llu, written by an older leat; it is written anew by `leat init`, or as soon as a "
+        "shard answers",
+        number);
     return 1;
 }
 
@@ -291,8 +307,9 @@ int leat_catalog_from_json(leat_slice json, leat_catalog *ret, leat_error *error
     memcpy(text, json.data, json.size);
     memset(text + json.size, 0, YYJSON_PADDING_SIZE);
     yyjson_doc *doc = yyjson_read_opts(text, json.size, YYJSON_READ_INSITU, NULL, &problem);
-    int status = doc ? read_root(yyjson_doc_get_root(doc), ret, error)
-                     : leat_fail(error, "damaged: not JSON: %s at byte %zu", problem.msg, problem.pos);
+    int status =
+        doc ? read_root(yyjson_doc_get_root(doc), ret, error)
+            : leat_fail(error, "damaged: not JSON: %s at byte %zu", problem.msg, problem.pos);
     yyjson_doc_free(doc);
     free(text);
     return status;

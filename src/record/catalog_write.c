@@ -2,7 +2,8 @@
 
 #include <yyjson.h>
 
-/* Each step answers whether it worked; false is always memory that ran out. yyjson borrows the texts. */
+/* Each step answers whether it worked; false is always memory that ran out. yyjson borrows the
+ * texts. */
 typedef yyjson_mut_doc doc;
 typedef yyjson_mut_val val;
 
@@ -30,14 +31,16 @@ static bool add_shards(doc *json, val *object, const leat_layout *layout)
     return fine;
 }
 
-/* As runs, [slots, shard]: there are 4096 of them, and nearly all have a neighbour like themselves. */
+/* As runs, [slots, shard]: there are 4096 of them, and nearly all have a neighbour like
+ * themselves. */
 static bool add_slots(doc *json, val *object, const leat_layout *layout)
 {
     val *runs = yyjson_mut_obj_add_arr(json, object, "tenant_slots");
     bool fine = runs != NULL;
     for (uint32_t at = 0, size; fine && at < LEAT_TENANT_SLOTS; at += size) {
         size = 1;
-        while (at + size < LEAT_TENANT_SLOTS && layout->tenant_slots[at + size] == layout->tenant_slots[at])
+        while (at + size < LEAT_TENANT_SLOTS &&
+               layout->tenant_slots[at + size] == layout->tenant_slots[at])
             size++;
         val *run = yyjson_mut_arr_add_arr(json, runs);
         fine = run && yyjson_mut_arr_add_uint(json, run, size) &&
@@ -95,7 +98,8 @@ static bool add_all(doc *json, const leat_catalog *catalog)
     val *root = yyjson_mut_obj(json);
     yyjson_mut_doc_set_root(json, root);
     bool fine = root && yyjson_mut_obj_add_uint(json, root, "version", LEAT_CATALOG_VERSION) &&
-                add_source(json, root, &catalog->source) && add_layout(json, root, &catalog->layout);
+                add_source(json, root, &catalog->source) &&
+                add_layout(json, root, &catalog->layout);
     val *tables = fine ? yyjson_mut_obj_add_arr(json, root, "tables") : NULL;
     fine = tables != NULL;
     for (uint32_t i = 0; fine && i < catalog->table_count; i++)
@@ -108,7 +112,8 @@ char *leat_catalog_to_json(const leat_catalog *catalog, size_t *ret_size)
     doc *json = yyjson_mut_doc_new(NULL);
     char *text = NULL;
     if (json && add_all(json, catalog))
-        text = yyjson_mut_write(json, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_NEWLINE_AT_END, ret_size);
+        text = yyjson_mut_write(json, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_NEWLINE_AT_END,
+                                ret_size);
     yyjson_mut_doc_free(json);
     return text;
 }

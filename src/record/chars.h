@@ -1,6 +1,6 @@
 /*
- * chars.h - kinds of characters by table: whether the next byte of a uuid is a digit or a letter is what no processor can
- * predict, and keys are made of that.
+ * chars.h - kinds of characters by table: whether the next byte of a uuid is a digit or a letter is
+ * what no processor can predict, and keys are made of that.
  */
 #ifndef LEAT_RECORD_CHARS_H
 #define LEAT_RECORD_CHARS_H

@@ -51,12 +51,12 @@ static int compare_bytea(const leat_value *a, const leat_value *b)
 }
 
 static compare_function *const orders[LEAT_TYPE_COUNT] = {
-    [LEAT_TYPE_INT2] = compare_integer,        [LEAT_TYPE_INT4] = compare_integer,
-    [LEAT_TYPE_INT8] = compare_integer,        [LEAT_TYPE_FLOAT4] = compare_real,
-    [LEAT_TYPE_FLOAT8] = compare_real,         [LEAT_TYPE_NUMERIC] = compare_numeric,
-    [LEAT_TYPE_TEXT] = compare_text,           [LEAT_TYPE_UUID] = compare_uuid,
-    [LEAT_TYPE_DATE] = compare_integer,        [LEAT_TYPE_TIME] = compare_integer,
-    [LEAT_TYPE_TIMESTAMP] = compare_integer,   [LEAT_TYPE_TIMESTAMPTZ] = compare_integer,
+    [LEAT_TYPE_INT2] = compare_integer,      [LEAT_TYPE_INT4] = compare_integer,
+    [LEAT_TYPE_INT8] = compare_integer,      [LEAT_TYPE_FLOAT4] = compare_real,
+    [LEAT_TYPE_FLOAT8] = compare_real,       [LEAT_TYPE_NUMERIC] = compare_numeric,
+    [LEAT_TYPE_TEXT] = compare_text,         [LEAT_TYPE_UUID] = compare_uuid,
+    [LEAT_TYPE_DATE] = compare_integer,      [LEAT_TYPE_TIME] = compare_integer,
+    [LEAT_TYPE_TIMESTAMP] = compare_integer, [LEAT_TYPE_TIMESTAMPTZ] = compare_integer,
     [LEAT_TYPE_BYTEA] = compare_bytea,
 };
 

@@ -9,11 +9,13 @@ enum {
     SIGN_NAN = 0xC000,
 };
 
-/* Where the digits that count lie. Digits are numbered from the first of `whole` on through `fraction`. */
+/* Where the digits that count lie. Digits are numbered from the first of `whole` on through
+ * `fraction`. */
 typedef struct span {
     int64_t first; /* first digit that is not 0 */
     int64_t last;  /* last digit that is not 0; -1: the value is zero */
-    int64_t point; /* number of the digit after the decimal point; beyond the digits when the exponent is large */
+    int64_t point; /* number of the digit after the decimal point; beyond the digits when the
+                      exponent is large */
 } span;
 
 static leat_slice take_digits(leat_slice *rest)
@@ -60,7 +62,8 @@ bool leat_decimal_scan(leat_slice text, leat_decimal *ret)
         if (decimal.fraction.size == 0)
             return false;
     }
-    if ((leat_slice_take(&text, 'e') || leat_slice_take(&text, 'E')) && !take_exponent(&text, &decimal.exponent))
+    if ((leat_slice_take(&text, 'e') || leat_slice_take(&text, 'E')) &&
+        !take_exponent(&text, &decimal.exponent))
         return false;
     if (text.size != 0)
         return false;
@@ -83,7 +86,8 @@ static int digit_at(const leat_decimal *decimal, int64_t index)
 static span measure(const leat_decimal *decimal)
 {
     int64_t count = (int64_t)(decimal->whole.size + decimal->fraction.size);
-    span measured = {.first = 0, .last = count - 1, .point = (int64_t)decimal->whole.size + decimal->exponent};
+    span measured = {
+        .first = 0, .last = count - 1, .point = (int64_t)decimal->whole.size + decimal->exponent};
     while (measured.last >= 0 && digit_at(decimal, measured.last) == 0)
         measured.last--;
     while (measured.first < measured.last && digit_at(decimal, measured.first) == 0)
@@ -124,7 +128,8 @@ bool leat_decimal_fits(const leat_decimal *decimal, int32_t type_modifier)
     if (digits.last < 0)
         return true;
     int64_t precision = leat_decimal_precision(type_modifier);
-    int64_t room = precision - leat_decimal_scale(type_modifier); /* digits before the point; may be negative */
+    int64_t room = precision - leat_decimal_scale(type_modifier); /* digits before the point; may be
+                                                                     negative */
     int64_t whole = digits.point - digits.first;
     if (whole != room)
         return whole < room;
@@ -135,7 +140,7 @@ bool leat_decimal_fits(const leat_decimal *decimal, int32_t type_modifier)
     return digit_at(decimal, digits.first + precision) < 5;
 }
 
-/* --- Order ------------------------------------------------------------------------------------------------------- */
+/* ---- Order ---- */
 
 static int compare_numbers(int64_t a, int64_t b)
 {
@@ -148,7 +153,8 @@ static int compare_magnitudes(const leat_decimal *a, const leat_decimal *b)
     span of_a = measure(a);
     span of_b = measure(b);
     int order = compare_numbers(of_a.point - of_a.first, of_b.point - of_b.first);
-    for (int64_t i = 0; order == 0 && (of_a.first + i <= of_a.last || of_b.first + i <= of_b.last); i++)
+    for (int64_t i = 0; order == 0 && (of_a.first + i <= of_a.last || of_b.first + i <= of_b.last);
+         i++)
         order = compare_numbers(digit_at(a, of_a.first + i), digit_at(b, of_b.first + i));
     return order;
 }
@@ -167,7 +173,7 @@ int leat_decimal_compare(const leat_decimal *a, const leat_decimal *b)
     return sign_a * compare_magnitudes(a, b);
 }
 
-/* --- Sum and rounding -------------------------------------------------------------------------------------------- */
+/* ---- Sum and rounding ---- */
 
 __extension__ typedef __int128 mantissa;
 
@@ -227,9 +233,11 @@ bool leat_decimal_sum(leat_slice a, leat_slice b, char ret[LEAT_DECIMAL_SUM_MAX]
     leat_decimal first, second;
     if (!leat_decimal_scan(a, &first) || !leat_decimal_scan(b, &second))
         return false;
-    int64_t scale = display_scale(&first) > display_scale(&second) ? display_scale(&first) : display_scale(&second);
+    int64_t scale = display_scale(&first) > display_scale(&second) ? display_scale(&first)
+                                                                   : display_scale(&second);
     mantissa one, other;
-    if (scale > LEAT_DECIMAL_DIGITS_MAX || !to_mantissa(&first, scale, &one) || !to_mantissa(&second, scale, &other))
+    if (scale > LEAT_DECIMAL_DIGITS_MAX || !to_mantissa(&first, scale, &one) ||
+        !to_mantissa(&second, scale, &other))
         return false;
     mantissa sum;
     if (__builtin_add_overflow(one, other, &sum) || !is_reckonable(sum))
@@ -238,7 +246,8 @@ bool leat_decimal_sum(leat_slice a, leat_slice b, char ret[LEAT_DECIMAL_SUM_MAX]
     return true;
 }
 
-bool leat_decimal_round(leat_slice literal, int32_t type_modifier, char ret[LEAT_DECIMAL_SUM_MAX], size_t *ret_size)
+bool leat_decimal_round(leat_slice literal, int32_t type_modifier, char ret[LEAT_DECIMAL_SUM_MAX],
+                        size_t *ret_size)
 {
     leat_decimal decimal;
     if (!leat_decimal_scan(literal, &decimal))
@@ -249,13 +258,14 @@ bool leat_decimal_round(leat_slice literal, int32_t type_modifier, char ret[LEAT
         return false;
     if (number != 0 && -scale > LEAT_DECIMAL_DIGITS_MAX)
         return false;
-    if (__builtin_mul_overflow(number, power_of_ten(number == 0 ? 0 : -scale), &rounded) || !is_reckonable(rounded))
+    if (__builtin_mul_overflow(number, power_of_ten(number == 0 ? 0 : -scale), &rounded) ||
+        !is_reckonable(rounded))
         return false;
     *ret_size = put_digits(rounded, scale > 0 ? scale : 0, ret);
     return true;
 }
 
-/* --- Binary form ------------------------------------------------------------------------------------------------- */
+/* ---- Binary form ---- */
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -278,7 +288,8 @@ void leat_decimal_binary(const leat_decimal *decimal, leat_buf *out)
         put_header(out, 0, 0, 0, scale);
         return;
     }
-    /* Digit i stands for the power point - 1 - i; a group of weight w holds the powers 4w .. 4w + 3. */
+    /* Digit i stands for the power point - 1 - i; a group of weight w holds the powers 4w .. 4w
+     * + 3. */
     int64_t highest = floor_div(digits.point - 1 - digits.first, GROUP_DIGITS);
     int64_t lowest = floor_div(digits.point - 1 - digits.last, GROUP_DIGITS);
     LEAT_ASSERT(highest <= INT16_MAX && scale <= DISPLAY_SCALE_MAX);

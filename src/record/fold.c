@@ -1,6 +1,6 @@
 /*
- * The effect of a write on one column is a value it is set to, or an operand. Folding works effect by effect in arena
- * memory, and takes over when all of them went well.
+ * The effect of a write on one column is a value it is set to, or an operand. Folding works effect
+ * by effect in arena memory, and takes over when all of them went well.
  */
 #include "record/fold.h"
 
@@ -31,7 +31,8 @@ typedef struct column_fold {
 } column_fold;
 
 /* `earlier` is what the column is set to, never NULL, or an operand, and so is the result. */
-typedef leat_folded combine_function(const column_fold *fold, const column_effect *earlier, column_effect *ret);
+typedef leat_folded combine_function(const column_fold *fold, const column_effect *earlier,
+                                     column_effect *ret);
 /* What the operand makes of NULL: a value to set. */
 typedef leat_folded start_function(const column_fold *fold, column_effect *ret);
 
@@ -84,7 +85,7 @@ static leat_value text_value(const char *text, size_t size)
     return (leat_value){.presence = LEAT_PRESENT, .text = {text, size}};
 }
 
-/* --- add --------------------------------------------------------------------------------------------------------- */
+/* ---- add ---- */
 
 static int64_t integer_max(leat_type type)
 {
@@ -95,7 +96,8 @@ static leat_folded add_integers(const column_fold *fold, const leat_value *earli
 {
     int64_t max = integer_max(fold->column->type);
     int64_t sum;
-    if (__builtin_add_overflow(earlier->integer, fold->later->value.integer, &sum) || sum > max || sum < -max - 1)
+    if (__builtin_add_overflow(earlier->integer, fold->later->value.integer, &sum) || sum > max ||
+        sum < -max - 1)
         return LEAT_FOLD_APART;
     *ret = (leat_value){.presence = LEAT_PRESENT, .integer = sum};
     return LEAT_FOLDED;
@@ -111,11 +113,14 @@ static bool rounded(const leat_column *column, leat_slice literal, char *room, l
 static bool fits_column(const leat_column *column, leat_slice literal)
 {
     leat_decimal decimal;
-    return leat_decimal_scan(literal, &decimal) && leat_decimal_fits(&decimal, column->type_modifier);
+    return leat_decimal_scan(literal, &decimal) &&
+           leat_decimal_fits(&decimal, column->type_modifier);
 }
 
-/* Rounding an operand once more changes nothing, so there is no need to ask which of the two `earlier` is for that. */
-static leat_folded add_numerics(const column_fold *fold, const column_effect *earlier, leat_value *ret)
+/* Rounding an operand once more changes nothing, so there is no need to ask which of the two
+ * `earlier` is for that. */
+static leat_folded add_numerics(const column_fold *fold, const column_effect *earlier,
+                                leat_value *ret)
 {
     char room[LEAT_DECIMAL_SUM_MAX];
     char sum[LEAT_DECIMAL_SUM_MAX];
@@ -155,7 +160,7 @@ static leat_folded add_to_null(const column_fold *fold, column_effect *ret)
     return LEAT_FOLDED;
 }
 
-/* --- max, min ---------------------------------------------------------------------------------------------------- */
+/* ---- max, min ---- */
 
 static leat_folded take_later(const column_fold *fold, column_effect *ret)
 {
@@ -164,21 +169,26 @@ static leat_folded take_later(const column_fold *fold, column_effect *ret)
 }
 
 /* Of two that are equal the earlier stays, as in GREATEST and LEAST: 1.0 and 1.00 differ. */
-static leat_folded greatest(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+static leat_folded greatest(const column_fold *fold, const column_effect *earlier,
+                            column_effect *ret)
 {
     const leat_value *later = &fold->later->value;
-    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) > 0 ? *later : earlier->value;
+    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) > 0
+                     ? *later
+                     : earlier->value;
     return LEAT_FOLDED;
 }
 
 static leat_folded least(const column_fold *fold, const column_effect *earlier, column_effect *ret)
 {
     const leat_value *later = &fold->later->value;
-    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) < 0 ? *later : earlier->value;
+    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) < 0
+                     ? *later
+                     : earlier->value;
     return LEAT_FOLDED;
 }
 
-/* --- merge ------------------------------------------------------------------------------------------------------- */
+/* ---- merge ---- */
 
 static leat_folded apply_patch(const column_fold *fold, leat_slice value, column_effect *ret)
 {
@@ -202,9 +212,10 @@ static leat_folded merge_into_null(const column_fold *fold, column_effect *ret)
     return apply_patch(fold, (leat_slice){0}, ret);
 }
 
-/* --- append ------------------------------------------------------------------------------------------------------ */
+/* ---- append ---- */
 
-/* The elements of an array, between its brackets; anything else is an element itself. Texts are minified. */
+/* The elements of an array, between its brackets; anything else is an element itself. Texts are
+ * minified. */
 static leat_slice elements(leat_slice json)
 {
     if (json.data[0] != '[')
@@ -234,14 +245,14 @@ static leat_folded append(const column_fold *fold, const column_effect *earlier,
     return LEAT_FOLDED;
 }
 
-/* --- One column -------------------------------------------------------------------------------------------------- */
+/* ---- One column ---- */
 
 static const struct {
     combine_function *combine;
     start_function *start;
 } operations[LEAT_OP_COUNT] = {
-    [LEAT_OP_ADD] = {add, add_to_null},      [LEAT_OP_APPEND] = {append, take_later},
-    [LEAT_OP_MAX] = {greatest, take_later},  [LEAT_OP_MIN] = {least, take_later},
+    [LEAT_OP_ADD] = {add, add_to_null},         [LEAT_OP_APPEND] = {append, take_later},
+    [LEAT_OP_MAX] = {greatest, take_later},     [LEAT_OP_MIN] = {least, take_later},
     [LEAT_OP_MERGE] = {merge, merge_into_null},
 };
 
@@ -250,10 +261,11 @@ static bool is_patched(const leat_route *route, const leat_row_write *write, uin
     return has(write->operated, column) && route->ops[column] == LEAT_OP_MERGE;
 }
 
-static column_effect effect_of(const leat_route *route, const leat_row_write *write, uint32_t column)
+static column_effect effect_of(const leat_route *route, const leat_row_write *write,
+                               uint32_t column)
 {
     return (column_effect){write->values[column], has(write->operated, column),
-                    is_patched(route, write, column) ? write->merge : LEAT_MERGE_CONCAT};
+                           is_patched(route, write, column) ? write->merge : LEAT_MERGE_CONCAT};
 }
 
 /* Does the column start as NULL where `write` does not name it? */
@@ -262,14 +274,16 @@ static bool starts_null(const leat_route *route, const leat_row_write *write, ui
     return write->op != LEAT_PATCH && !route->table->columns[column].default_expression;
 }
 
-static leat_folded fold_column(leat_folder *folder, const leat_route *route, const leat_row_write *write,
-                               const leat_row_write *next, uint32_t column)
+static leat_folded fold_column(leat_folder *folder, const leat_route *route,
+                               const leat_row_write *write, const leat_row_write *next,
+                               uint32_t column)
 {
     column_effect later = effect_of(route, next, column);
     column_effect *ret = &folder->effects[column];
     column_fold fold = {folder, &route->table->columns[column], &later};
     bool named = has(write->present, column);
-    bool is_null = named ? write->values[column].presence == LEAT_NULL : starts_null(route, write, column);
+    bool is_null = named ? write->values[column].presence == LEAT_NULL
+                         : starts_null(route, write, column);
     if (!later.operated || (!named && !is_null)) {
         *ret = later;
         return LEAT_FOLDED;
@@ -281,10 +295,10 @@ static leat_folded fold_column(leat_folder *folder, const leat_route *route, con
     return operations[route->ops[column]].combine(&fold, &earlier, ret);
 }
 
-/* --- The whole write --------------------------------------------------------------------------------------------- */
+/* ---- The whole write ---- */
 
-/* What the patches in columns that only the earlier write names ask for: with several such columns it may be more than
- * those that are left need. */
+/* What the patches in columns that only the earlier write names ask for: with several such columns
+ * it may be more than those that are left need. */
 static leat_merge merge_left(const leat_route *route, const leat_row_write *write, uint64_t columns)
 {
     while (columns)
@@ -293,7 +307,8 @@ static leat_merge merge_left(const leat_route *route, const leat_row_write *writ
     return LEAT_MERGE_CONCAT;
 }
 
-static void take_over(const leat_folder *folder, const leat_route *route, leat_row_write *write, uint64_t changed)
+static void take_over(const leat_folder *folder, const leat_route *route, leat_row_write *write,
+                      uint64_t changed)
 {
     write->merge = merge_left(route, write, write->present & ~changed);
     write->present |= changed;
@@ -320,8 +335,10 @@ static void replace(leat_row_write *write, const leat_row_write *next)
     }
 }
 
-/* A DELETE names no column, and the PATCH after it finds the defaults, as after a PUT that names none. */
-static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat_row_write *write, const leat_row_write *next)
+/* A DELETE names no column, and the PATCH after it finds the defaults, as after a PUT that names
+ * none. */
+static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat_row_write *write,
+                              const leat_row_write *next)
 {
     for (uint64_t columns = next->present; columns;) {
         leat_folded folded = fold_column(folder, route, write, next, take_column(&columns));
@@ -334,14 +351,17 @@ static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat
     return LEAT_FOLDED;
 }
 
-/* Where PATCHes of missing rows are counted, one must not vanish in a PUT or DELETE that follows, nor in a DELETE before. */
-static bool hides_missing(const leat_route *route, const leat_row_write *write, const leat_row_write *next)
+/* Where PATCHes of missing rows are counted, one must not vanish in a PUT or DELETE that follows,
+ * nor in a DELETE before. */
+static bool hides_missing(const leat_route *route, const leat_row_write *write,
+                          const leat_row_write *next)
 {
     bool one_is_patch = (write->op == LEAT_PATCH) != (next->op == LEAT_PATCH);
     return route->patch_existing && one_is_patch && write->op != LEAT_PUT;
 }
 
-leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_row_write *write, const leat_row_write *next)
+leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_row_write *write,
+                           const leat_row_write *next)
 {
     if (hides_missing(route, write, next))
         return LEAT_FOLD_APART;
@@ -355,7 +375,7 @@ leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_ro
     return LEAT_FOLDED;
 }
 
-/* --- The write of one record ------------------------------------------------------------------------------------- */
+/* ---- The write of one record ---- */
 
 static int numeric_operand(leat_folder *folder, const leat_column *column, leat_value *value)
 {
@@ -403,7 +423,8 @@ static bool is_operand(leat_column_op op, const leat_value *value)
     return op != LEAT_OP_MERGE || value->text.data[0] == '{';
 }
 
-static int make_operand(leat_folder *folder, const leat_route *route, leat_row_write *write, uint32_t column)
+static int make_operand(leat_folder *folder, const leat_route *route, leat_row_write *write,
+                        uint32_t column)
 {
     leat_value *value = &write->values[column];
     if (route->ops[column] == LEAT_OP_MERGE)
@@ -413,8 +434,8 @@ static int make_operand(leat_folder *folder, const leat_route *route, leat_row_w
     return numeric_operand(folder, &route->table->columns[column], value);
 }
 
-int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body,
-                  leat_row_write *ret)
+int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op,
+                    const leat_body *body, leat_row_write *ret)
 {
     ret->op = op;
     ret->merge = LEAT_MERGE_CONCAT;

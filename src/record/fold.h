@@ -1,21 +1,25 @@
 /*
- * fold.h - the fold: what one record, or several of one key one after another, do to a row, as one row write.
+ * fold.h - the fold: what one record, or several of one key one after another, do to a row, as one
+ * row write.
  *
  *   PUT     the row starts from the columns' defaults, stored or not
- *   PATCH   the row starts from what is stored, from the defaults when it is missing (patch_existing: it stays missing)
- *   DELETE  there is no row
+ *   PATCH   the row starts from what is stored, from the defaults when it is missing
+ * (patch_existing: it stays missing) DELETE  there is no row
  *
- * A column that is named is then *set* to its value, or, where its bit is in `operated`, changed by the route's operation
- * with the value as operand. So a PUT followed by an `add` to a column it left to its default is a PUT with an operand.
+ * A column that is named is then *set* to its value, or, where its bit is in `operated`, changed by
+ * the route's operation with the value as operand. So a PUT followed by an `add` to a column it
+ * left to its default is a PUT with an operand.
  *
- * Promise: for records that would each succeed, the folded write leaves the row as the records one by one would; where
- * this program cannot say so exactly, writes stay apart and go one after another. Apart stay: writes by different routes,
- * `add` on floats (rounding depends on the order), sums and products of folding that would not fit the column's type or
- * LEAT_FOLD_TEXT_MAX, numerics beyond 38 digits or NaN, an RFC 7396 patch that must replace an object that an earlier one
- * has deleted or made a scalar (patches do not compose there), what follows a DELETE of a table where deletes matter, and
- * with patch_existing a PATCH before a PUT or DELETE or behind a DELETE, so that it is counted where the row is missing.
- * "As one by one" is by PostgreSQL's equality: of 0 and -0, or 1.0 and 1.00 inside jsonb, either may be left.
- * What a trigger counts is not the row: it sees the one write (`fold: off` on the route keeps records apart).
+ * Promise: for records that would each succeed, the folded write leaves the row as the records one
+ * by one would; where this program cannot say so exactly, writes stay apart and go one after
+ * another. Apart stay: writes by different routes, `add` on floats (rounding depends on the order),
+ * sums and products of folding that would not fit the column's type or LEAT_FOLD_TEXT_MAX, numerics
+ * beyond 38 digits or NaN, an RFC 7396 patch that must replace an object that an earlier one has
+ * deleted or made a scalar (patches do not compose there), what follows a DELETE of a table where
+ * deletes matter, and with patch_existing a PATCH before a PUT or DELETE or behind a DELETE, so
+ * that it is counted where the row is missing. "As one by one" is by PostgreSQL's equality: of 0
+ * and -0, or 1.0 and 1.00 inside jsonb, either may be left. What a trigger counts is not the row:
+ * it sees the one write (`fold: off` on the route keeps records apart).
  *
  * Pure; one thread.
  */
@@ -24,7 +28,9 @@
 
 #include "record/body.h"
 
-enum { LEAT_FOLD_TEXT_MAX = 8192 }; /* bytes of a jsonb value made by folding: keeps hot keys linear */
+enum {
+    LEAT_FOLD_TEXT_MAX = 8192
+}; /* bytes of a jsonb value made by folding: keeps hot keys linear */
 
 /* What the patches of a write ask of SQL; each includes those before it. */
 typedef enum leat_merge {
@@ -37,10 +43,12 @@ typedef struct leat_row_write {
     leat_route_op op;
     leat_merge merge;
     uint64_t present;   /* columns named */
-    uint64_t operated;  /* of these, those with an operand; never NULL, and never of a column whose operation is set */
-    leat_value *values; /* by column index, the caller's memory for the table's column_count; only those present count.
-                           Operands: add, max, min: a value of the column's type (numeric(p,s): rounded to s places);
-                           merge: a JSON object; append: a JSON array of the elements to append */
+    uint64_t operated;  /* of these, those with an operand; never NULL, and never of a column whose
+                           operation is set */
+    leat_value *values; /* by column index, the caller's memory for the table's column_count; only
+                           those present count. Operands: add, max, min: a value of the column's
+                           type (numeric(p,s): rounded to s places); merge: a JSON object; append: a
+                           JSON array of the elements to append */
 } leat_row_write;
 
 /* Memory for what folding makes: texts live until the reset. */
@@ -51,10 +59,10 @@ void leat_folder_limit(leat_folder *folder, size_t bytes);
 void leat_folder_free(leat_folder *folder);
 void leat_folder_reset(leat_folder *folder);
 
-/* The write of one record with this body (not looked at for DELETE). `ret->values` is set by the caller. Returns -1 when
- * memory is out. */
-int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op, const leat_body *body,
-                  leat_row_write *ret) LEAT_MUST_CHECK;
+/* The write of one record with this body (not looked at for DELETE). `ret->values` is set by the
+ * caller. Returns -1 when memory is out. */
+int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op,
+                    const leat_body *body, leat_row_write *ret) LEAT_MUST_CHECK;
 
 typedef enum leat_folded {
     LEAT_FOLDED,      /* `write` is both */
@@ -64,6 +72,6 @@ typedef enum leat_folded {
 
 /* `next` follows `write` on the same key by the same route. */
 leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_row_write *write,
-                            const leat_row_write *next) LEAT_MUST_CHECK;
+                           const leat_row_write *next) LEAT_MUST_CHECK;
 
 #endif

@@ -11,7 +11,8 @@ static const leat_route *find_route(const leat_routes *routes, leat_slice name, 
     else if (routes->count == 1)
         route = &routes->routes[0];
     if (!route && name.size > 0)
-        leat_fail(error, "there is no route \"%.*s\"", name.size > 100 ? 100 : (int)name.size, name.data);
+        leat_fail(error, "there is no route \"%.*s\"", name.size > 100 ? 100 : (int)name.size,
+                  name.data);
     else if (!route)
         leat_fail(error, "the header \"route\" is missing, and there are several routes");
     return route;
@@ -21,14 +22,15 @@ static int find_op(const leat_record *record, leat_route_op *ret, leat_error *er
 {
     *ret = LEAT_PUT;
     if (record->op.size > 0 && !leat_route_op_by_name(record->op, ret))
-        return leat_fail(error, "there is no operation \"%.*s\"", record->op.size > 100 ? 100 : (int)record->op.size,
-                         record->op.data);
+        return leat_fail(error, "there is no operation \"%.*s\"",
+                         record->op.size > 100 ? 100 : (int)record->op.size, record->op.data);
     if (*ret == LEAT_PUT && record->value.size == 0)
         *ret = LEAT_DELETE;
     return 0;
 }
 
-/* The record keeps its place in the order by its raw key, and stalls its subpartition with these words. */
+/* The record keeps its place in the order by its raw key, and stalls its subpartition with these
+ * words. */
 static int set_fault(leat_item *item, const leat_error *error)
 {
     item->route = NULL;
@@ -38,7 +40,8 @@ static int set_fault(leat_item *item, const leat_error *error)
     return item->fault ? 0 : -1;
 }
 
-/* Points the texts among the key's values, which lie in key->decoded, at the same place in a copy of it. */
+/* Points the texts among the key's values, which lie in key->decoded, at the same place in a copy
+ * of it. */
 static void take_values(leat_item *item, const leat_key *key, const char *decoded)
 {
     const leat_table *table = item->route->table;
@@ -49,7 +52,8 @@ static void take_values(leat_item *item, const leat_key *key, const char *decode
     }
 }
 
-/* The usual key is canonical and has nothing to decode: then all that the item keeps is in the record already. */
+/* The usual key is canonical and has nothing to decode: then all that the item keeps is in the
+ * record already. */
 static int take_key(leat_item *item, const leat_key *key)
 {
     leat_slice canonical = {key->canonical, key->canonical_size};
@@ -66,7 +70,8 @@ static int take_key(leat_item *item, const leat_key *key)
         return -1;
     memcpy(item->owned, key->canonical, key->canonical_size);
     memcpy(item->owned + key->canonical_size, key->decoded, key->decoded_size);
-    item->canonical_key = is_canonical ? item->record.key : (leat_slice){item->owned, key->canonical_size};
+    item->canonical_key = is_canonical ? item->record.key
+                                       : (leat_slice){item->owned, key->canonical_size};
     take_values(item, key, item->owned + key->canonical_size);
     return 0;
 }
@@ -102,7 +107,8 @@ static void move_key(leat_item *item, const char *from)
 
 int leat_item_own(leat_item *item)
 {
-    leat_slice *const parts[] = {&item->record.value, &item->record.route, &item->record.op, &item->record.key};
+    leat_slice *const parts[] = {&item->record.value, &item->record.route, &item->record.op,
+                                 &item->record.key};
     size_t size = 1;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         size += parts[i]->size;
@@ -143,8 +149,8 @@ int leat_item_check_place(const leat_layout *layout, leat_item *item)
     if (wanted == found)
         return 0;
     leat_error error;
-    leat_fail(&error, "misplaced: its tenant belongs to shard %s, its partition to shard %s", layout->shards[wanted].name,
-              layout->shards[found].name);
+    leat_fail(&error, "misplaced: its tenant belongs to shard %s, its partition to shard %s",
+              layout->shards[wanted].name, layout->shards[found].name);
     item->fault = strdup(error.text);
     return item->fault ? 0 : -1;
 }

@@ -1,6 +1,6 @@
 /*
- * item.h - one record of the log inside a worker: what the log gave, decoded as far as its key. It is the payload the
- * engine passes through without looking, and what the sink applies.
+ * item.h - one record of the log inside a worker: what the log gave, decoded as far as its key. It
+ * is the payload the engine passes through without looking, and what the sink applies.
  */
 #ifndef LEAT_RECORD_ITEM_H
 #define LEAT_RECORD_ITEM_H
@@ -22,28 +22,33 @@ typedef struct leat_record {
 
 typedef struct leat_item {
     leat_record record;
-    void *log_handle;         /* keeps the record's bytes alive; given back by leat_log_release. NULL: they are the item's own */
-    const leat_route *route;  /* NULL: could not be decoded, `fault` says why */
+    void *log_handle; /* keeps the record's bytes alive; given back by leat_log_release. NULL: they
+                         are the item's own */
+    const leat_route *route; /* NULL: could not be decoded, `fault` says why */
     leat_route_op op;
     uint64_t hash;
-    leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated with the item */
+    leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated
+                                 with the item */
     leat_value key[LEAT_KEY_COLUMNS_MAX];
-    leat_slice headers;       /* of a record about to become a dead letter: all its headers as a JSON object; else empty */
-    char *owned_headers;      /* NULL, or memory that headers borrows */
-    char *owned_record;       /* NULL, or memory that the record borrows: see leat_item_own */
-    char *owned;              /* NULL, or memory that canonical_key and key texts borrow */
-    char *fault;              /* NULL, or why the record makes no sense (owned) */
+    leat_slice headers;  /* of a record about to become a dead letter: all its headers as a JSON
+                            object; else empty */
+    char *owned_headers; /* NULL, or memory that headers borrows */
+    char *owned_record;  /* NULL, or memory that the record borrows: see leat_item_own */
+    char *owned;         /* NULL, or memory that canonical_key and key texts borrow */
+    char *fault;         /* NULL, or why the record makes no sense (owned) */
     struct leat_item *next_free;
 } leat_item;
 
-/* Decodes route, operation and key of item->record into the rest of the item. A record that makes no sense gets a
- * `fault` and the hash of its raw key, so that it keeps its place in the order. Returns -1 only when memory is out. */
+/* Decodes route, operation and key of item->record into the rest of the item. A record that makes
+ * no sense gets a `fault` and the hash of its raw key, so that it keeps its place in the order.
+ * Returns -1 only when memory is out. */
 int leat_item_decode(const leat_routes *routes, leat_item *item) LEAT_MUST_CHECK;
-/* A record whose tenant belongs to another shard than its partition gets a `fault`: whoever produced it placed it wrongly,
- * and the row's other writes are elsewhere. Returns -1 only when memory is out. */
+/* A record whose tenant belongs to another shard than its partition gets a `fault`: whoever
+ * produced it placed it wrongly, and the row's other writes are elsewhere. Returns -1 only when
+ * memory is out. */
 int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
-/* Copies the record's bytes: once it has returned 0, what the log delivered them in may go. Of a decoded item, once. Returns -1 when
- * memory is out: then nothing has changed. */
+/* Copies the record's bytes: once it has returned 0, what the log delivered them in may go. Of a
+ * decoded item, once. Returns -1 when memory is out: then nothing has changed. */
 int leat_item_own(leat_item *item) LEAT_MUST_CHECK;
 /* Frees what the item owns; the item itself stays its pool's. */
 void leat_item_clear(leat_item *item);

@@ -21,7 +21,7 @@ typedef struct joining {
     leat_folded outcome;
 } joining;
 
-/* --- Texts ------------------------------------------------------------------------------------------------------- */
+/* ---- Texts ---- */
 
 static yyjson_doc *read_text(const yyjson_alc *memory, leat_slice text)
 {
@@ -32,7 +32,8 @@ static yyjson_doc *read_text(const yyjson_alc *memory, leat_slice text)
     return doc;
 }
 
-static leat_folded write_text(const leat_json_merger *merger, const yyjson_mut_val *made, leat_slice *ret)
+static leat_folded write_text(const leat_json_merger *merger, const yyjson_mut_val *made,
+                              leat_slice *ret)
 {
     size_t size;
     char *text = yyjson_mut_val_write_opts(made, YYJSON_WRITE_NOFLAG, merger->memory, &size, NULL);
@@ -49,13 +50,14 @@ static leat_folded write_text(const leat_json_merger *merger, const yyjson_mut_v
     return outcome;
 }
 
-/* --- Members ----------------------------------------------------------------------------------------------------- */
+/* ---- Members ---- */
 
 static int compare_names(yyjson_val *a, yyjson_val *b)
 {
     size_t a_size = yyjson_get_len(a);
     size_t b_size = yyjson_get_len(b);
-    int order = memcmp(unsafe_yyjson_get_str(a), unsafe_yyjson_get_str(b), a_size < b_size ? a_size : b_size);
+    int order = memcmp(unsafe_yyjson_get_str(a), unsafe_yyjson_get_str(b),
+                       a_size < b_size ? a_size : b_size);
     return order != 0 ? order : (a_size > b_size) - (a_size < b_size);
 }
 
@@ -72,7 +74,8 @@ static void keep_last_of_each_name(member_list *members)
 {
     size_t kept = 0;
     for (size_t i = 0; i < members->count; i++)
-        if (i + 1 == members->count || compare_names(members->items[i].name, members->items[i + 1].name) != 0)
+        if (i + 1 == members->count ||
+            compare_names(members->items[i].name, members->items[i + 1].name) != 0)
             members->items[kept++] = members->items[i];
     members->count = kept;
 }
@@ -101,7 +104,7 @@ static void drop_members(const yyjson_alc *memory, member_list *members)
         memory->free(memory->ctx, members->items);
 }
 
-/* --- Joining ----------------------------------------------------------------------------------------------------- */
+/* ---- Joining ---- */
 
 static yyjson_mut_val *join_objects(joining *join, yyjson_val *earlier, yyjson_val *later);
 
@@ -109,7 +112,8 @@ static void add_made(joining *join, yyjson_mut_val *object, yyjson_val *name, yy
 {
     if (join->outcome != LEAT_FOLDED)
         return;
-    yyjson_mut_val *made_name = yyjson_mut_strn(join->made, unsafe_yyjson_get_str(name), yyjson_get_len(name));
+    yyjson_mut_val *made_name =
+        yyjson_mut_strn(join->made, unsafe_yyjson_get_str(name), yyjson_get_len(name));
     if (!yyjson_mut_obj_add(object, made_name, value))
         join->outcome = LEAT_FOLD_MEMORY;
 }
@@ -120,7 +124,8 @@ static void add_copy(joining *join, yyjson_mut_val *object, const member *from)
 }
 
 /* `earlier` is the value that has the name so far, NULL: none. */
-static void add_later(joining *join, yyjson_mut_val *object, yyjson_val *earlier, const member *later)
+static void add_later(joining *join, yyjson_mut_val *object, yyjson_val *earlier,
+                      const member *later)
 {
     if (yyjson_is_null(later->value) && join->is_applied)
         return;
@@ -132,17 +137,21 @@ static void add_later(joining *join, yyjson_mut_val *object, yyjson_val *earlier
         join->outcome = LEAT_FOLD_APART;
 }
 
-static void add_all(joining *join, yyjson_mut_val *object, const member_list *earlier, const member_list *later)
+static void add_all(joining *join, yyjson_mut_val *object, const member_list *earlier,
+                    const member_list *later)
 {
     size_t i = 0;
     size_t k = 0;
     while (join->outcome == LEAT_FOLDED && (i < earlier->count || k < later->count)) {
-        int order = i == earlier->count ? 1 : k == later->count ? -1
-                  : compare_names(earlier->items[i].name, later->items[k].name);
+        int order = i == earlier->count ? 1
+                    : k == later->count
+                        ? -1
+                        : compare_names(earlier->items[i].name, later->items[k].name);
         if (order < 0)
             add_copy(join, object, &earlier->items[i++]);
         else
-            add_later(join, object, order == 0 ? earlier->items[i++].value : NULL, &later->items[k++]);
+            add_later(join, object, order == 0 ? earlier->items[i++].value : NULL,
+                      &later->items[k++]);
     }
 }
 
@@ -152,7 +161,8 @@ static yyjson_mut_val *join_objects(joining *join, yyjson_val *earlier, yyjson_v
     member_list before = {0};
     member_list after = {0};
     yyjson_mut_val *object = yyjson_mut_obj(join->made);
-    if (object && list_members(join->memory, earlier, &before) && list_members(join->memory, later, &after))
+    if (object && list_members(join->memory, earlier, &before) &&
+        list_members(join->memory, later, &after))
         add_all(join, object, &before, &after);
     else
         join->outcome = LEAT_FOLD_MEMORY;
@@ -161,7 +171,7 @@ static yyjson_mut_val *join_objects(joining *join, yyjson_val *earlier, yyjson_v
     return object;
 }
 
-/* --- What patches ask of SQL ------------------------------------------------------------------------------------- */
+/* ---- What patches ask of SQL ---- */
 
 int leat_json_classify(const leat_json_merger *merger, leat_slice patch, leat_merge *ret)
 {
@@ -181,24 +191,25 @@ int leat_json_classify(const leat_json_merger *merger, leat_slice patch, leat_me
     return 0;
 }
 
-/* --- The whole --------------------------------------------------------------------------------------------------- */
+/* ---- The whole ---- */
 
-static leat_folded join_docs(const leat_json_merger *merger, bool is_applied, yyjson_doc *earlier, yyjson_doc *later,
-                             leat_slice *ret)
+static leat_folded join_docs(const leat_json_merger *merger, bool is_applied, yyjson_doc *earlier,
+                             yyjson_doc *later, leat_slice *ret)
 {
     yyjson_mut_doc *made = yyjson_mut_doc_new(merger->memory);
     if (!made)
         return LEAT_FOLD_MEMORY;
     joining join = {merger->memory, made, is_applied, LEAT_FOLDED};
-    yyjson_mut_val *object = join_objects(&join, yyjson_doc_get_root(earlier), yyjson_doc_get_root(later));
+    yyjson_mut_val *object =
+        join_objects(&join, yyjson_doc_get_root(earlier), yyjson_doc_get_root(later));
     if (join.outcome == LEAT_FOLDED)
         join.outcome = write_text(merger, object, ret);
     yyjson_mut_doc_free(made);
     return join.outcome;
 }
 
-static leat_folded join_texts(const leat_json_merger *merger, bool is_applied, leat_slice earlier, leat_slice later,
-                              leat_slice *ret)
+static leat_folded join_texts(const leat_json_merger *merger, bool is_applied, leat_slice earlier,
+                              leat_slice later, leat_slice *ret)
 {
     if (earlier.size > merger->limit || later.size > merger->limit)
         return LEAT_FOLD_APART;
@@ -212,13 +223,14 @@ static leat_folded join_texts(const leat_json_merger *merger, bool is_applied, l
     return outcome;
 }
 
-leat_folded leat_json_apply(const leat_json_merger *merger, leat_slice value, leat_slice patch, leat_slice *ret)
+leat_folded leat_json_apply(const leat_json_merger *merger, leat_slice value, leat_slice patch,
+                            leat_slice *ret)
 {
     return join_texts(merger, true, value, patch, ret);
 }
 
-leat_folded leat_json_compose(const leat_json_merger *merger, leat_slice earlier, leat_slice later, leat_slice *ret,
-                              leat_merge *ret_merge)
+leat_folded leat_json_compose(const leat_json_merger *merger, leat_slice earlier, leat_slice later,
+                              leat_slice *ret, leat_merge *ret_merge)
 {
     leat_folded outcome = join_texts(merger, false, earlier, later, ret);
     if (outcome == LEAT_FOLDED && leat_json_classify(merger, *ret, ret_merge) != 0)

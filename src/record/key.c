@@ -1,6 +1,6 @@
 /*
- * Keys in and out of their text form: the parts are split at '/', percent-decoded, read as their column's type, and
- * written again in the one form that is hashed and compared.
+ * Keys in and out of their text form: the parts are split at '/', percent-decoded, read as their
+ * column's type, and written again in the one form that is hashed and compared.
  */
 #include "record/route.h"
 
@@ -35,7 +35,7 @@ static uint32_t split(leat_slice text, leat_slice *parts, uint32_t max)
     }
 }
 
-/* --- Percent-coding ---------------------------------------------------------------------------------------------- */
+/* ---- Percent-coding ---- */
 
 /* Writes at most text.size bytes. */
 static int percent_decode(leat_slice text, char *out, size_t *ret_size, leat_error *error)
@@ -97,7 +97,7 @@ static bool percent_encode(leat_slice text, leat_key *key)
     return true;
 }
 
-/* --- Decoding ---------------------------------------------------------------------------------------------------- */
+/* ---- Decoding ---- */
 
 static int too_long(leat_error *error)
 {
@@ -105,7 +105,8 @@ static int too_long(leat_error *error)
 }
 
 /* The '/' between the parts keeps `decoded` in step with the key as it stands in the log. */
-static int read_part(const leat_route *route, uint32_t position, leat_slice part, leat_key *key, leat_error *error)
+static int read_part(const leat_route *route, uint32_t position, leat_slice part, leat_key *key,
+                     leat_error *error)
 {
     char *out = key->decoded + key->decoded_size;
     size_t size = 0;
@@ -116,7 +117,8 @@ static int read_part(const leat_route *route, uint32_t position, leat_slice part
     if (percent_decode(part, out, &size, error) != 0)
         return -1;
     key->decoded_size += (uint32_t)size;
-    return leat_value_from_text(key_column(route, position), (leat_slice){out, size}, &key->values[position], error);
+    return leat_value_from_text(key_column(route, position), (leat_slice){out, size},
+                                &key->values[position], error);
 }
 
 static bool write_part(const leat_route *route, uint32_t position, leat_key *key)
@@ -136,7 +138,8 @@ static bool put_slashes(leat_key *key)
 }
 
 /* `ret_bad`: the position that is wrong, or key_count when it is the whole. */
-static int decode(const leat_route *route, const key_parts *from, leat_key *ret, uint32_t *ret_bad, leat_error *error)
+static int decode(const leat_route *route, const key_parts *from, leat_key *ret, uint32_t *ret_bad,
+                  leat_error *error)
 {
     uint32_t count = route->table->key_count;
     ret->canonical_size = 0;
@@ -163,21 +166,23 @@ int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret, leat
     if (key.size == 0)
         return leat_fail(error, "the key is empty");
     if (split(key, from.parts, count) != count)
-        return leat_fail(error, "the key must have %u part%s, separated by '/'", count, count == 1 ? "" : "s");
+        return leat_fail(error, "the key must have %u part%s, separated by '/'", count,
+                         count == 1 ? "" : "s");
     uint32_t bad;
     if (decode(route, &from, ret, &bad, error) == 0)
         return 0;
     return bad == count ? -1 : leat_fail_prefix(error, "%s", key_column(route, bad)->name);
 }
 
-/* --- Matching ---------------------------------------------------------------------------------------------------- */
+/* ---- Matching ---- */
 
 static bool matches(const leat_route *route, const leat_slice *segments, uint32_t count)
 {
     if (route->segment_count != count)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (route->segments[i].key_position < 0 && !leat_slice_is(segments[i], route->segments[i].text))
+        if (route->segments[i].key_position < 0 &&
+            !leat_slice_is(segments[i], route->segments[i].text))
             return false;
     return true;
 }
@@ -196,14 +201,16 @@ static const leat_route *find(const leat_routes *routes, const leat_slice *segme
     const leat_route *best = NULL;
     for (uint32_t i = 0; i < routes->count; i++) {
         const leat_route *route = &routes->routes[i];
-        if (matches(route, segments, count) && (!best || particularity(route) > particularity(best)))
+        if (matches(route, segments, count) &&
+            (!best || particularity(route) > particularity(best)))
             best = route;
     }
     return best;
 }
 
-leat_match leat_routes_match(const leat_routes *routes, leat_slice path, const leat_route **ret_route,
-                             leat_key *ret_key, char *ret_field, leat_error *error)
+leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
+                             const leat_route **ret_route, leat_key *ret_key, char *ret_field,
+                             leat_error *error)
 {
     leat_slice segments[LEAT_SEGMENTS_MAX];
     if (path.size == 0 || path.data[0] != '/')

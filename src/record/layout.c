@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t shard_count, const char *const *names)
+void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t shard_count,
+                      const char *const *names)
 {
-    LEAT_ASSERT(shard_count > 0 && shard_count <= LEAT_SHARDS_MAX && partition_count >= shard_count);
+    LEAT_ASSERT(shard_count > 0 && shard_count <= LEAT_SHARDS_MAX &&
+                partition_count >= shard_count);
     memset(layout, 0, sizeof *layout);
     layout->partition_count = partition_count;
     layout->shard_count = shard_count;
@@ -17,8 +19,9 @@ void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t sh
         layout->shards[i].first = first;
         layout->shards[i].count = end - first;
     }
-    /* Whole stretches, not slot % shards: where the tenant alone is the key, slot and subpartition come from the same
-     * low bits of one hash, and a shard would then only ever see some of its subpartitions. */
+    /* Whole stretches, not slot % shards: where the tenant alone is the key, slot and subpartition
+     * come from the same low bits of one hash, and a shard would then only ever see some of its
+     * subpartitions. */
     for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
         layout->tenant_slots[slot] = (uint8_t)((uint64_t)slot * shard_count / LEAT_TENANT_SLOTS);
 }
@@ -27,7 +30,8 @@ uint32_t leat_layout_shard_of_partition(const leat_layout *layout, uint32_t part
 {
     LEAT_ASSERT(partition < layout->partition_count);
     uint32_t shard = 0;
-    while (shard < layout->shard_count && partition - layout->shards[shard].first >= layout->shards[shard].count)
+    while (shard < layout->shard_count &&
+           partition - layout->shards[shard].first >= layout->shards[shard].count)
         shard++;
     LEAT_ASSERT(shard < layout->shard_count);
     return shard;
@@ -48,10 +52,13 @@ static leat_slice key_part(leat_slice canonical, uint32_t position)
 
 leat_slice leat_route_tenant(const leat_route *route, leat_slice canonical)
 {
-    return route->tenant_key_position < 0 ? (leat_slice){0} : key_part(canonical, (uint32_t)route->tenant_key_position);
+    return route->tenant_key_position < 0
+               ? (leat_slice){0}
+               : key_part(canonical, (uint32_t)route->tenant_key_position);
 }
 
-uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route, leat_slice canonical)
+uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route,
+                                        leat_slice canonical)
 {
     if (route->tenant_key_position < 0)
         return 0;
@@ -61,12 +68,15 @@ uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_ro
     return shard;
 }
 
-uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route, const leat_key *key)
+uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route,
+                                  const leat_key *key)
 {
-    return leat_layout_shard_of_canonical(layout, route, (leat_slice){key->canonical, key->canonical_size});
+    return leat_layout_shard_of_canonical(layout, route,
+                                          (leat_slice){key->canonical, key->canonical_size});
 }
 
-uint32_t leat_layout_partition_of_key(const leat_layout *layout, const leat_route *route, const leat_key *key)
+uint32_t leat_layout_partition_of_key(const leat_layout *layout, const leat_route *route,
+                                      const leat_key *key)
 {
     uint32_t shard = leat_layout_shard_of_key(layout, route, key);
     return layout->shards[shard].first + (uint32_t)(key->hash >> 32) % layout->shards[shard].count;

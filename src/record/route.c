@@ -31,7 +31,7 @@ const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name
     return NULL;
 }
 
-/* --- Building one ------------------------------------------------------------------------------------------------ */
+/* ---- Building one ---- */
 
 static bool is_literal_char(char c)
 {
@@ -45,24 +45,29 @@ static int check_literal(leat_slice text, leat_error *error)
         return leat_fail(error, "a segment is empty");
     for (size_t i = 0; i < text.size; i++)
         if (!is_literal_char(text.data[i]))
-            return leat_fail(error, "\"%.*s\" has a character that must be percent-encoded in paths", (int)text.size,
-                             text.data);
+            return leat_fail(error,
+                             "\"%.*s\" has a character that must be percent-encoded in paths",
+                             (int)text.size, text.data);
     return 0;
 }
 
 /* The text between the braces becomes the segment's key position. */
-static int bind_parameter(const leat_table *table, leat_slice name, leat_segment *segment, leat_error *error)
+static int bind_parameter(const leat_table *table, leat_slice name, leat_segment *segment,
+                          leat_error *error)
 {
     int column = leat_table_column(table, name);
     if (column < 0)
-        return leat_fail(error, "{%.*s} is not a column of %s", (int)name.size, name.data, table->label);
+        return leat_fail(error, "{%.*s} is not a column of %s", (int)name.size, name.data,
+                         table->label);
     if (table->columns[column].key_position < 0)
-        return leat_fail(error, "{%.*s} is not part of the primary key of %s", (int)name.size, name.data, table->label);
+        return leat_fail(error, "{%.*s} is not part of the primary key of %s", (int)name.size,
+                         name.data, table->label);
     segment->key_position = table->columns[column].key_position;
     return 0;
 }
 
-static int parse_segment(const leat_table *table, leat_slice text, leat_segment *ret, leat_error *error)
+static int parse_segment(const leat_table *table, leat_slice text, leat_segment *ret,
+                         leat_error *error)
 {
     bool is_parameter = text.size >= 2 && text.data[0] == '{' && text.data[text.size - 1] == '}';
     leat_slice name = is_parameter ? (leat_slice){text.data + 1, text.size - 2} : text;
@@ -82,8 +87,9 @@ static int check_parameters(const leat_route *route, leat_error *error)
             count += route->segments[i].key_position == (int)position;
         const char *name = table->columns[table->key_columns[position]].name;
         if (count != 1)
-            return leat_fail(error, "{%s} %s: parameters are the primary key of %s, each column once", name,
-                             count == 0 ? "is missing" : "is there twice", table->label);
+            return leat_fail(error,
+                             "{%s} %s: parameters are the primary key of %s, each column once",
+                             name, count == 0 ? "is missing" : "is there twice", table->label);
     }
     return 0;
 }
@@ -114,13 +120,17 @@ static int check_table(const leat_table *table, leat_error *error)
     for (uint32_t i = 0; i < table->column_count; i++) {
         const leat_column *column = &table->columns[i];
         if (column->key_position >= 0 && (column->generated || !leat_type_is_key(column->type)))
-            return leat_fail(error, "table %s: key column %s is %s%s, which cannot be part of a key", table->label,
-                             column->name, column->generated ? "generated " : "", column->type_name);
+            return leat_fail(error,
+                             "table %s: key column %s is %s%s, which cannot be part of a key",
+                             table->label, column->name, column->generated ? "generated " : "",
+                             column->type_name);
         /* The column would round, and two keys be one row. */
-        if (column->key_position >= 0 && column->type == LEAT_TYPE_TIMESTAMPTZ && column->type_modifier >= 0 &&
-            column->type_modifier < TIMESTAMP_DIGITS)
-            return leat_fail(error, "table %s: key column %s is %s: only timestamps of full precision can be part of a key",
-                             table->label, column->name, column->type_name);
+        if (column->key_position >= 0 && column->type == LEAT_TYPE_TIMESTAMPTZ &&
+            column->type_modifier >= 0 && column->type_modifier < TIMESTAMP_DIGITS)
+            return leat_fail(
+                error,
+                "table %s: key column %s is %s: only timestamps of full precision can be part of a key",
+                table->label, column->name, column->type_name);
     }
     return 0;
 }
@@ -132,16 +142,18 @@ static int set_op(leat_route *route, const char *name, leat_column_op op, leat_e
     if (column < 0)
         return leat_fail(error, "column %s: table %s has none of that name", name, table->label);
     if (table->columns[column].key_position >= 0 && op != LEAT_OP_SET)
-        return leat_fail(error, "column %s: a key column cannot have the operation %s", name, leat_op_name(op));
+        return leat_fail(error, "column %s: a key column cannot have the operation %s", name,
+                         leat_op_name(op));
     if (table->columns[column].generated)
         return leat_fail(error, "column %s: is generated, never written", name);
     if ((op == LEAT_OP_MAX || op == LEAT_OP_MIN) && table->columns[column].type == LEAT_TYPE_TEXT &&
         !table->columns[column].by_bytes)
-        return leat_fail(error, "column %s: the operation %s on %s needs COLLATE \"C\": an order by bytes", name,
-                         leat_op_name(op), table->columns[column].type_name);
+        return leat_fail(error,
+                         "column %s: the operation %s on %s needs COLLATE \"C\": an order by bytes",
+                         name, leat_op_name(op), table->columns[column].type_name);
     if (!leat_op_fits(op, &table->columns[column]))
-        return leat_fail(error, "column %s: the operation %s does not work on %s", name, leat_op_name(op),
-                         table->columns[column].type_name);
+        return leat_fail(error, "column %s: the operation %s does not work on %s", name,
+                         leat_op_name(op), table->columns[column].type_name);
     route->ops[column] = op;
     return 0;
 }
@@ -166,10 +178,11 @@ static int build(const leat_route_spec *spec, leat_route *route, leat_error *err
     if (check_table(route->table, error) != 0)
         return -1;
     if (route->table->row_security && !spec->accept_row_security)
-        return leat_fail(error,
-                         "table %s: row security applies to leat's role, so writes to rows it hides would be lost: give "
-                         "the role BYPASSRLS, or set routes[].row_security: accept",
-                         route->table->label);
+        return leat_fail(
+            error,
+            "table %s: row security applies to leat's role, so writes to rows it hides would be lost: give "
+            "the role BYPASSRLS, or set routes[].row_security: accept",
+            route->table->label);
     if (parse_path(route, spec->path, error) != 0)
         return leat_fail_prefix(error, "path");
     if (set_tenant(route, spec->tenant, error) != 0)
@@ -180,8 +193,8 @@ static int build(const leat_route_spec *spec, leat_route *route, leat_error *err
     return 0;
 }
 
-int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index, leat_route *ret,
-                     leat_error *error)
+int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index,
+                     leat_route *ret, leat_error *error)
 {
     const char *name = spec->name ? spec->name : table->name;
     if (name[0] == '\0' || strlen(name) > LEAT_NAME_MAX)
@@ -200,7 +213,7 @@ int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint3
     return 0;
 }
 
-/* --- All of them ------------------------------------------------------------------------------------------------- */
+/* ---- All of them ---- */
 
 /* A parameter and a literal overlap too, but there the literal wins. */
 static bool same_paths(const leat_route *a, const leat_route *b)
@@ -225,8 +238,8 @@ static int check_pair(const leat_route *a, const leat_route *b, leat_error *erro
         return leat_fail(error, "routes %s and %s match the same paths", a->name, b->name);
     /* A row's writes must meet in one partition, whatever route they come by. */
     if (a->table_index == b->table_index && a->tenant_key_position != b->tenant_key_position)
-        return leat_fail(error, "routes %s and %s write one table, %s, but have different tenants", a->name, b->name,
-                         a->table->label);
+        return leat_fail(error, "routes %s and %s write one table, %s, but have different tenants",
+                         a->name, b->name, a->table->label);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /*
- * route.h - a path of the API and the table it writes, and how a record's key travels: as the path parameters in
- * primary-key order, canonical, percent-encoded, joined by '/'. docs/record-format.md is the contract for others.
+ * route.h - a path of the API and the table it writes, and how a record's key travels: as the path
+ * parameters in primary-key order, canonical, percent-encoded, joined by '/'. docs/record-format.md
+ * is the contract for others.
  */
 #ifndef LEAT_RECORD_ROUTE_H
 #define LEAT_RECORD_ROUTE_H
@@ -30,14 +31,14 @@ typedef struct leat_route {
     uint32_t index; /* in the routes array */
     uint32_t segment_count;
     leat_segment segments[LEAT_SEGMENTS_MAX];
-    const leat_table *table;                /* borrowed */
-    uint32_t table_index;                   /* tables are numbered; two routes may share one */
-    int8_t tenant_key_position;             /* -1: no tenant, one shard */
-    bool patch_existing;                    /* a PATCH of a missing row is dropped and counted, not inserted */
-    bool fold;                              /* several writes to one row become one row write */
-    bool accept_row_security;               /* row security may hide rows from leat: they are not touched */
-    bool accept_untouched;                  /* a BEFORE trigger may drop a write */
-    leat_column_op ops[LEAT_COLUMNS_MAX];   /* by column index: what PATCH does */
+    const leat_table *table;    /* borrowed */
+    uint32_t table_index;       /* tables are numbered; two routes may share one */
+    int8_t tenant_key_position; /* -1: no tenant, one shard */
+    bool patch_existing;        /* a PATCH of a missing row is dropped and counted, not inserted */
+    bool fold;                  /* several writes to one row become one row write */
+    bool accept_row_security;   /* row security may hide rows from leat: they are not touched */
+    bool accept_untouched;      /* a BEFORE trigger may drop a write */
+    leat_column_op ops[LEAT_COLUMNS_MAX]; /* by column index: what PATCH does */
 } leat_route;
 
 typedef struct leat_routes {
@@ -59,15 +60,16 @@ typedef struct leat_route_spec {
     const leat_column_op *column_ops;
 } leat_route_spec;
 
-/* Fills a route from its spec and table, or says which part does not fit: parameters must be exactly the primary key,
- * key types only, operations must fit the types, the tenant must be a parameter. Literals of the path are unreserved
- * characters and "!$&'()*+,;=:@". Columns of LEAT_TYPE_OTHER cannot be in the key. Row security that applies to leat's role
- * must be accepted. `index` of
- * `ret` stays as the caller set it. */
-int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index, leat_route *ret,
-                     leat_error *error) LEAT_MUST_CHECK;
+/* Fills a route from its spec and table, or says which part does not fit: parameters must be
+ * exactly the primary key, key types only, operations must fit the types, the tenant must be a
+ * parameter. Literals of the path are unreserved characters and "!$&'()*+,;=:@". Columns of
+ * LEAT_TYPE_OTHER cannot be in the key. Row security that applies to leat's role must be accepted.
+ * `index` of `ret` stays as the caller set it. */
+int leat_route_build(const leat_route_spec *spec, const leat_table *table, uint32_t table_index,
+                     leat_route *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* Refuses two routes of one name, and two that the same paths would match. For the whole array, once. */
+/* Refuses two routes of one name, and two that the same paths would match. For the whole array,
+ * once. */
 int leat_routes_check(const leat_routes *routes, leat_error *error) LEAT_MUST_CHECK;
 
 typedef enum leat_match { LEAT_MATCH_OK, LEAT_MATCH_NO_ROUTE, LEAT_MATCH_BAD_KEY } leat_match;
@@ -75,31 +77,39 @@ typedef enum leat_match { LEAT_MATCH_OK, LEAT_MATCH_NO_ROUTE, LEAT_MATCH_BAD_KEY
 /* A key: typed values in primary-key order and their canonical form. */
 typedef struct leat_key {
     leat_value values[LEAT_KEY_COLUMNS_MAX];
-    char canonical[LEAT_KEY_BYTES_MAX]; /* percent-encoded path form; unreserved characters (RFC 3986) stay */
+    char canonical[LEAT_KEY_BYTES_MAX]; /* percent-encoded path form; unreserved characters (RFC
+                                           3986) stay */
     uint32_t canonical_size;
-    char decoded[LEAT_KEY_BYTES_MAX];   /* percent-decoded texts that `values` borrow. They go on pointing here from a
-                                           copy of this struct, so keep the key where it was decoded */
+    char decoded[LEAT_KEY_BYTES_MAX]; /* percent-decoded texts that `values` borrow. They go on
+                                         pointing here from a copy of this struct, so keep the key
+                                         where it was decoded */
     uint32_t decoded_size;
-    uint64_t hash; /* leat_hash(canonical): partition by its upper 32 bits, subpartition by its lower 6 */
+    uint64_t hash; /* leat_hash(canonical): partition by its upper 32 bits, subpartition by its
+                      lower 6 */
 } leat_key;
 
-/* Finds the route of a request target (path without query) and decodes its key. On LEAT_MATCH_BAD_KEY `ret_route` is
- * set too, `ret_field` (at least LEAT_NAME_MAX + 1 bytes) names the parameter, "" where the whole key is too long, and
- * `error` says why. Literal segments win over parameters, the earlier the stronger. A part of a key is never empty,
- * so that "/apps//x" and "/apps/" are certainly mistakes: bad keys. */
-leat_match leat_routes_match(const leat_routes *routes, leat_slice path, const leat_route **ret_route,
-                             leat_key *ret_key, char *ret_field, leat_error *error) LEAT_MUST_CHECK;
+/* Finds the route of a request target (path without query) and decodes its key. On
+ * LEAT_MATCH_BAD_KEY `ret_route` is set too, `ret_field` (at least LEAT_NAME_MAX + 1 bytes) names
+ * the parameter, "" where the whole key is too long, and `error` says why. Literal segments win
+ * over parameters, the earlier the stronger. A part of a key is never empty, so that "/apps//x" and
+ * "/apps/" are certainly mistakes: bad keys. */
+leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
+                             const leat_route **ret_route, leat_key *ret_key, char *ret_field,
+                             leat_error *error) LEAT_MUST_CHECK;
 
-/* Decodes a key from the log (canonical or not: a foreign producer may write 007) into the same typed key. The message
- * names the parameter. Decoding of a key without '%' leaves `decoded` byte by byte the key. */
-int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Decodes a key from the log (canonical or not: a foreign producer may write 007) into the same
+ * typed key. The message names the parameter. Decoding of a key without '%' leaves `decoded` byte
+ * by byte the key. */
+int leat_key_decode(const leat_route *route, leat_slice key, leat_key *ret,
+                    leat_error *error) LEAT_MUST_CHECK;
 
 const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name);
 
 const char *leat_route_op_name(leat_route_op op); /* "put", "patch", "delete" */
 bool leat_route_op_by_name(leat_slice name, leat_route_op *ret_op);
 
-/* Where records go: stored by `leat init` in every shard, kept in the catalog file, never derived twice. */
+/* Where records go: stored by `leat init` in every shard, kept in the catalog file, never derived
+ * twice. */
 typedef struct leat_layout {
     uint32_t partition_count;
     uint32_t shard_count;
@@ -111,18 +121,23 @@ typedef struct leat_layout {
     uint8_t tenant_slots[LEAT_TENANT_SLOTS]; /* slot -> shard index */
 } leat_layout;
 
-/* Even split: shard i gets partitions [i*P/S, (i+1)*P/S) and an even share of the slots. 1 <= S <= LEAT_SHARDS_MAX,
- * S <= P. */
-void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t shard_count, const char *const *names);
+/* Even split: shard i gets partitions [i*P/S, (i+1)*P/S) and an even share of the slots. 1 <= S <=
+ * LEAT_SHARDS_MAX, S <= P. */
+void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t shard_count,
+                      const char *const *names);
 uint32_t leat_layout_shard_of_partition(const leat_layout *layout, uint32_t partition);
-/* The shard of a key, 0 without a tenant: that of slot leat_hash(tenant) % LEAT_TENANT_SLOTS, where the tenant is its
- * part of the canonical key as it stands there, percent-encoded. */
-uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route, const leat_key *key);
-uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route, leat_slice canonical);
-/* The tenant in a canonical key of the route, as it stands there; borrowed. Empty: the route has none. */
+/* The shard of a key, 0 without a tenant: that of slot leat_hash(tenant) % LEAT_TENANT_SLOTS, where
+ * the tenant is its part of the canonical key as it stands there, percent-encoded. */
+uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route,
+                                  const leat_key *key);
+uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route,
+                                        leat_slice canonical);
+/* The tenant in a canonical key of the route, as it stands there; borrowed. Empty: the route has
+ * none. */
 leat_slice leat_route_tenant(const leat_route *route, leat_slice canonical);
 /* The upper 32 bits of the key's hash, modulo the shard's partitions. */
-uint32_t leat_layout_partition_of_key(const leat_layout *layout, const leat_route *route, const leat_key *key);
+uint32_t leat_layout_partition_of_key(const leat_layout *layout, const leat_route *route,
+                                      const leat_key *key);
 static inline uint32_t leat_subpartition_of(uint64_t hash)
 {
     return (uint32_t)(hash % LEAT_SUBPARTITIONS);

@@ -43,20 +43,26 @@ static bool is_integer(leat_type type)
 static int key_follows(const leat_table *from, const leat_table *to, leat_error *error)
 {
     if (from->key_count != to->key_count)
-        return leat_fail(error, "table %s: its primary key has another number of columns; restart leat", to->label);
+        return leat_fail(error,
+                         "table %s: its primary key has another number of columns; restart leat",
+                         to->label);
     for (uint32_t i = 0; i < to->key_count; i++) {
-        const leat_column *old = &from->columns[from->key_columns[i]], *new = &to->columns[to->key_columns[i]];
+        const leat_column *old = &from->columns[from->key_columns[i]],
+                          *new = &to->columns[to->key_columns[i]];
         if (strcmp(old->name, new->name) != 0)
-            return leat_fail(error, "table %s: its primary key has column %s where %s was; restart leat", to->label,
-                             new->name, old->name);
+            return leat_fail(error,
+                             "table %s: its primary key has column %s where %s was; restart leat",
+                             to->label, new->name, old->name);
         if (old->type != new->type && !(is_integer(old->type) && is_integer(new->type)))
-            return leat_fail(error, "table %s: column %s of its primary key is %s now and was %s; restart leat",
-                             to->label, new->name, new->type_name, old->type_name);
+            return leat_fail(
+                error, "table %s: column %s of its primary key is %s now and was %s; restart leat",
+                to->label, new->name, new->type_name, old->type_name);
     }
     return 0;
 }
 
-int leat_schema_version_follows(const leat_schema_version *from, const leat_schema_version *to, leat_error *error)
+int leat_schema_version_follows(const leat_schema_version *from, const leat_schema_version *to,
+                                leat_error *error)
 {
     LEAT_ASSERT(from->table_count == to->table_count);
     for (uint32_t i = 0; i < to->table_count; i++)
@@ -67,10 +73,12 @@ int leat_schema_version_follows(const leat_schema_version *from, const leat_sche
 
 /* ---- the schema_versions ---- */
 
-leat_schema_versions *leat_schema_versions_new(uint32_t shard_count, void (*ask)(void *context), void *context)
+leat_schema_versions *leat_schema_versions_new(uint32_t shard_count, void (*ask)(void *context),
+                                               void *context)
 {
     leat_schema_versions *schema_versions = leat_must_calloc(1, sizeof *schema_versions);
-    *schema_versions = (leat_schema_versions){shard_count, leat_must_calloc(shard_count, sizeof *schema_versions->shards), ask, context};
+    *schema_versions = (leat_schema_versions){
+        shard_count, leat_must_calloc(shard_count, sizeof *schema_versions->shards), ask, context};
     return schema_versions;
 }
 
@@ -89,10 +97,12 @@ void leat_schema_versions_free(leat_schema_versions *schema_versions)
     free(schema_versions);
 }
 
-const leat_schema_version *leat_schema_versions_newest(const leat_schema_versions *schema_versions, uint32_t shard)
+const leat_schema_version *leat_schema_versions_newest(const leat_schema_versions *schema_versions,
+                                                       uint32_t shard)
 {
     LEAT_ASSERT(shard < schema_versions->shard_count);
-    const leat_schema_version *newest = atomic_load_explicit(&schema_versions->shards[shard].newest, memory_order_acquire);
+    const leat_schema_version *newest =
+        atomic_load_explicit(&schema_versions->shards[shard].newest, memory_order_acquire);
     LEAT_ASSERT(newest);
     return newest;
 }
@@ -100,7 +110,8 @@ const leat_schema_version *leat_schema_versions_newest(const leat_schema_version
 int64_t leat_schema_versions_read_us(const leat_schema_versions *schema_versions, uint32_t shard)
 {
     LEAT_ASSERT(shard < schema_versions->shard_count);
-    return atomic_load_explicit(&schema_versions->shards[shard].catalog_read_us, memory_order_acquire);
+    return atomic_load_explicit(&schema_versions->shards[shard].catalog_read_us,
+                                memory_order_acquire);
 }
 
 void leat_schema_versions_request_read(leat_schema_versions *schema_versions)
@@ -108,7 +119,8 @@ void leat_schema_versions_request_read(leat_schema_versions *schema_versions)
     schema_versions->ask(schema_versions->context);
 }
 
-void leat_schema_versions_publish(leat_schema_versions *schema_versions, uint32_t shard, leat_schema_version *version, int64_t catalog_read_us)
+void leat_schema_versions_publish(leat_schema_versions *schema_versions, uint32_t shard,
+                                  leat_schema_version *version, int64_t catalog_read_us)
 {
     LEAT_ASSERT(shard < schema_versions->shard_count);
     board_shard *at = &schema_versions->shards[shard];
@@ -119,8 +131,10 @@ void leat_schema_versions_publish(leat_schema_versions *schema_versions, uint32_
     leat_schema_versions_confirm(schema_versions, shard, catalog_read_us);
 }
 
-void leat_schema_versions_confirm(leat_schema_versions *schema_versions, uint32_t shard, int64_t catalog_read_us)
+void leat_schema_versions_confirm(leat_schema_versions *schema_versions, uint32_t shard,
+                                  int64_t catalog_read_us)
 {
     LEAT_ASSERT(shard < schema_versions->shard_count);
-    atomic_store_explicit(&schema_versions->shards[shard].catalog_read_us, catalog_read_us, memory_order_release);
+    atomic_store_explicit(&schema_versions->shards[shard].catalog_read_us, catalog_read_us,
+                          memory_order_release);
 }

@@ -37,9 +37,9 @@ static const struct {
     const char *name;
     unsigned kinds; /* any of them will do */
 } ops[LEAT_OP_COUNT] = {
-    [LEAT_OP_SET] = {"set", KIND_ANY},         [LEAT_OP_ADD] = {"add", KIND_NUMBER},
-    [LEAT_OP_APPEND] = {"append", KIND_JSON},  [LEAT_OP_MAX] = {"max", KIND_ORDERED},
-    [LEAT_OP_MIN] = {"min", KIND_ORDERED},     [LEAT_OP_MERGE] = {"merge", KIND_JSON},
+    [LEAT_OP_SET] = {"set", KIND_ANY},        [LEAT_OP_ADD] = {"add", KIND_NUMBER},
+    [LEAT_OP_APPEND] = {"append", KIND_JSON}, [LEAT_OP_MAX] = {"max", KIND_ORDERED},
+    [LEAT_OP_MIN] = {"min", KIND_ORDERED},    [LEAT_OP_MERGE] = {"merge", KIND_JSON},
 };
 
 const char *leat_type_name(leat_type type)
@@ -115,7 +115,8 @@ void leat_table_fini(leat_table *table)
     table->key_count = 0;
 }
 
-void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault, leat_table *tables)
+void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault,
+                         leat_table *tables)
 {
     for (uint32_t i = 0; i < count; i++)
         leat_table_fini(&tables[i]);

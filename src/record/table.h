@@ -1,6 +1,7 @@
 /*
- * table.h - what leat knows of a table: columns, types, operations, primary key. Read from the database's own catalog
- * by the sink, kept in a file (catalog.h) for the edge, never changed once built.
+ * table.h - what leat knows of a table: columns, types, operations, primary key. Read from the
+ * database's own catalog by the sink, kept in a file (catalog.h) for the edge, never changed once
+ * built.
  */
 #ifndef LEAT_RECORD_TABLE_H
 #define LEAT_RECORD_TABLE_H
@@ -8,14 +9,16 @@
 #include "base/buf.h"
 
 enum {
-    LEAT_COLUMNS_MAX = 64, /* columns of one table that a route may write: presence is one 64-bit mask */
+    LEAT_COLUMNS_MAX = 64, /* columns of one table that a route may write: presence is one 64-bit
+                              mask */
     LEAT_KEY_COLUMNS_MAX = 8,
-    LEAT_NAME_MAX = 63, /* PostgreSQL's NAMEDATALEN - 1, bytes */
-    LEAT_TYPE_NAME_MAX = 4 * LEAT_NAME_MAX + 7, /* two names of nothing but quotes, each quoted; a dot; "[]" */
+    LEAT_NAME_MAX = 63,                         /* PostgreSQL's NAMEDATALEN - 1, bytes */
+    LEAT_TYPE_NAME_MAX = 4 * LEAT_NAME_MAX + 7, /* two names of nothing but quotes, each quoted; a
+                                                   dot; "[]" */
 };
 
-/* The types leat sends in binary. Everything else (enums, domains, arrays, inet, ...) is LEAT_TYPE_OTHER and travels in its
- * text form. */
+/* The types leat sends in binary. Everything else (enums, domains, arrays, inet, ...) is
+ * LEAT_TYPE_OTHER and travels in its text form. */
 typedef enum leat_type {
     LEAT_TYPE_BOOL,
     LEAT_TYPE_INT2,
@@ -54,30 +57,34 @@ enum { LEAT_ON_INSERT = 4, LEAT_ON_DELETE = 8, LEAT_ON_UPDATE = 16, LEAT_ON_ANY 
 typedef struct leat_column {
     char name[LEAT_NAME_MAX + 1];
     leat_type type;
-    char type_name[LEAT_TYPE_NAME_MAX + 1]; /* as format_type() prints it, for messages: "character varying(20)" */
-    char cast_name[LEAT_TYPE_NAME_MAX + 1]; /* the type without its modifier, format_type(oid, -1): what a
-                              text form is cast to, so that it is the column that refuses what is too long and nothing is
-                              cut by the cast */
-    uint32_t type_oid;     /* of the type itself */
-    int32_t type_modifier; /* -1: none. varchar(n): n + 4; numeric(p,s): ((p << 16) | (s & 0x7ff)) + 4 */
+    char type_name[LEAT_TYPE_NAME_MAX + 1]; /* as format_type() prints it, for messages: "character
+                                               varying(20)" */
+    char cast_name[LEAT_TYPE_NAME_MAX + 1]; /* the type without its modifier, format_type(oid, -1):
+                              what a text form is cast to, so that it is the column that refuses
+                              what is too long and nothing is cut by the cast */
+    uint32_t type_oid;                      /* of the type itself */
+    int32_t type_modifier; /* -1: none. varchar(n): n + 4; numeric(p,s): ((p << 16) | (s & 0x7ff)) +
+                              4 */
     bool not_null;
-    bool generated; /* generated or identity-always: never written */
-    bool is_array;  /* LEAT_TYPE_OTHER: a JSON array is taken for one */
-    bool by_bytes;  /* text: COLLATE "C" or "POSIX", so that max and min are by bytes */
+    bool generated;           /* generated or identity-always: never written */
+    bool is_array;            /* LEAT_TYPE_OTHER: a JSON array is taken for one */
+    bool by_bytes;            /* text: COLLATE "C" or "POSIX", so that max and min are by bytes */
     char *default_expression; /* SQL text by pg_get_expr, NULL: none. Owned by the table */
-    int8_t key_position;  /* place in the primary key from 0, -1: not part of it */
+    int8_t key_position;      /* place in the primary key from 0, -1: not part of it */
 } leat_column;
 
 typedef struct leat_table {
     char schema[LEAT_NAME_MAX + 1];
     char name[LEAT_NAME_MAX + 1];
     char label[2 * LEAT_NAME_MAX + 2]; /* as the configuration names it */
-    bool is_ordered;     /* has a unique or exclusion constraint besides the primary key: written record by record, in
-                            offset order */
-    bool deletes_matter; /* a DELETE does more than remove the row (a foreign key refers to it, a trigger on DELETE, an
-                            identity column that a new row would count up): never folded with a later write */
+    bool is_ordered; /* has a unique or exclusion constraint besides the primary key: written record
+                        by record, in offset order */
+    bool deletes_matter; /* a DELETE does more than remove the row (a foreign key refers to it, a
+                            trigger on DELETE, an identity column that a new row would count up):
+                            never folded with a later write */
     /* Of one shard only, and so neither in the catalog file nor looked at by leat_table_alike: */
-    uint8_t row_triggers;       /* events with a BEFORE trigger for each row, on the table or a partition: it may drop it */
+    uint8_t row_triggers; /* events with a BEFORE trigger for each row, on the table or a partition:
+                             it may drop it */
     uint8_t statement_triggers; /* events with a BEFORE trigger for the statement */
     bool row_security;          /* row security applies to leat's role: rows may be hidden */
     uint32_t column_count;
@@ -90,10 +97,12 @@ typedef struct leat_table {
 const char *leat_type_name(leat_type type);
 /* By pg_type.typname ("varchar" and "text" are LEAT_TYPE_TEXT); LEAT_TYPE_OTHER when unknown. */
 leat_type leat_type_by_name(const char *typname);
-/* May a column of this type be part of a key? bool, int2/4/8, text, uuid, date, timestamptz, bytea. */
+/* May a column of this type be part of a key? bool, int2/4/8, text, uuid, date, timestamptz,
+ * bytea. */
 bool leat_type_is_key(leat_type type);
-/* Does this operation work on this column? set: all; add: numbers; max, min: numbers, date, time, timestamp,
- * timestamptz, uuid, bytea, and text that is ordered by its bytes; merge, append: jsonb. */
+/* Does this operation work on this column? set: all; add: numbers; max, min: numbers, date, time,
+ * timestamp, timestamptz, uuid, bytea, and text that is ordered by its bytes; merge, append: jsonb.
+ */
 bool leat_op_fits(leat_column_op op, const leat_column *column);
 const char *leat_op_name(leat_column_op op);
 bool leat_op_by_name(const char *name, leat_column_op *ret_op);
@@ -102,17 +111,19 @@ bool leat_op_by_name(const char *name, leat_column_op *ret_op);
 bool leat_column_is(const leat_column *column, leat_slice name);
 /* Index of the column, -1 when there is none of that name. */
 int leat_table_column(const leat_table *table, leat_slice name);
-/* Are they the same in all that counts for writing? The OIDs of types do not: types are named, and each database gives
- * its own. */
+/* Are they the same in all that counts for writing? The OIDs of types do not: types are named, and
+ * each database gives its own. */
 bool leat_table_equal(const leat_table *a, const leat_table *b);
 /* The same in all that counts for taking a write, as the tables of all shards must be. */
 bool leat_table_alike(const leat_table *a, const leat_table *b);
-/* Appends what is different in `to`, for a log line: "column x: added, column y: type integer -> bigint". Nothing when
- * they are equal. */
+/* Appends what is different in `to`, for a log line: "column x: added, column y: type integer ->
+ * bigint". Nothing when they are equal. */
 void leat_table_describe_change(const leat_table *from, const leat_table *to, leat_buf *out);
 /* Frees what the columns own and leaves a table without columns. */
 void leat_table_fini(leat_table *table);
-/* What is left of `count` tables whose reading failed: nothing but, in tables[0].label, labels[fault]; "" with `count`. */
-void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault, leat_table *tables);
+/* What is left of `count` tables whose reading failed: nothing but, in tables[0].label,
+ * labels[fault]; "" with `count`. */
+void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault,
+                         leat_table *tables);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Two looks at one table, compared. Each property that counts has one line in a table here: what it is called and how
- * it reads, so that "equal" and "what changed" cannot disagree.
+ * Two looks at one table, compared. Each property that counts has one line in a table here: what it
+ * is called and how it reads, so that "equal" and "what changed" cannot disagree.
  */
 #include <stdio.h>
 #include <string.h>
@@ -57,8 +57,9 @@ static const struct {
     const char *name;
     column_text *text;
 } column_properties[] = {
-    {"type", type_text},         {"type", kind_text},  {"type", cast_text},       {"nullability", null_text},
-    {"writing", generated_text}, {"form", array_text}, {"collation", order_text}, {"default", default_text},
+    {"type", type_text},        {"type", kind_text},         {"type", cast_text},
+    {"nullability", null_text}, {"writing", generated_text}, {"form", array_text},
+    {"collation", order_text},  {"default", default_text},
 };
 
 static bool is_ordered(const leat_table *table)
@@ -158,7 +159,8 @@ bool leat_table_alike(const leat_table *a, const leat_table *b)
 {
     bool same = same_place(a, b) && same_names(a, b) && same_key(a, b);
     for (size_t i = 0; same && i < TABLE_PROPERTIES; i++)
-        same = table_properties[i].of_a_shard || table_properties[i].flag(a) == table_properties[i].flag(b);
+        same = table_properties[i].of_a_shard ||
+               table_properties[i].flag(a) == table_properties[i].flag(b);
     for (uint32_t i = 0; same && i < a->column_count; i++)
         same = same_column(&a->columns[i], &b->columns[i]);
     return same;
@@ -172,7 +174,7 @@ bool leat_table_equal(const leat_table *a, const leat_table *b)
     return same;
 }
 
-/* --- In words ---------------------------------------------------------------------------------------------------- */
+/* ---- In words ---- */
 
 static const leat_column *find(const leat_table *table, const char *name)
 {
@@ -185,7 +187,8 @@ static const char *comma(const leat_buf *out, size_t start)
     return out->size > start ? ", " : "";
 }
 
-static void describe_column(const leat_column *from, const leat_column *to, size_t start, leat_buf *out)
+static void describe_column(const leat_column *from, const leat_column *to, size_t start,
+                            leat_buf *out)
 {
     const char *said = "";
     for (size_t i = 0; i < COLUMN_PROPERTIES; i++) {
@@ -194,13 +197,15 @@ static void describe_column(const leat_column *from, const leat_column *to, size
         const char *new = column_properties[i].text(to);
         if (strcmp(old, new) == 0 || strcmp(name, said) == 0)
             continue;
-        leat_buf_printf(out, "%scolumn %s: %s %s -> %s", comma(out, start), to->name, name, old, new);
+        leat_buf_printf(out, "%scolumn %s: %s %s -> %s", comma(out, start), to->name, name, old,
+                        new);
         said = name;
     }
 }
 
 /* The columns that stayed; then the order of all of them, where that alone is different. */
-static void describe_columns(const leat_table *from, const leat_table *to, size_t start, leat_buf *out)
+static void describe_columns(const leat_table *from, const leat_table *to, size_t start,
+                             leat_buf *out)
 {
     bool same_columns = from->column_count == to->column_count;
     for (uint32_t i = 0; i < from->column_count; i++) {
@@ -221,7 +226,8 @@ static void describe_columns(const leat_table *from, const leat_table *to, size_
 static void put_key(const leat_table *table, leat_buf *out)
 {
     for (uint32_t i = 0; i < table->key_count; i++)
-        leat_buf_printf(out, "%s%s", i > 0 ? ", " : "(", table->columns[table->key_columns[i]].name);
+        leat_buf_printf(out, "%s%s", i > 0 ? ", " : "(",
+                        table->columns[table->key_columns[i]].name);
     leat_buf_text(out, table->key_count > 0 ? ")" : "none");
 }
 
@@ -239,7 +245,8 @@ void leat_table_describe_change(const leat_table *from, const leat_table *to, le
 {
     size_t start = out->size;
     if (!same_place(from, to))
-        leat_buf_printf(out, "table: %s.%s -> %s.%s", from->schema, from->name, to->schema, to->name);
+        leat_buf_printf(out, "table: %s.%s -> %s.%s", from->schema, from->name, to->schema,
+                        to->name);
     describe_columns(from, to, start, out);
     describe_key(from, to, start, out);
     for (size_t i = 0; i < TABLE_PROPERTIES; i++)

@@ -14,7 +14,8 @@ enum {
 };
 
 /* Days of a common year before each month. */
-static const int32_t days_before_month[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+static const int32_t days_before_month[] = {0,   31,  59,  90,  120, 151, 181,
+                                            212, 243, 273, 304, 334, 365};
 
 static bool is_leap(int32_t year)
 {
@@ -23,7 +24,8 @@ static bool is_leap(int32_t year)
 
 static int32_t days_in_month(int32_t year, int32_t month)
 {
-    return days_before_month[month] - days_before_month[month - 1] + (month == 2 && is_leap(year) ? 1 : 0);
+    return days_before_month[month] - days_before_month[month - 1] +
+           (month == 2 && is_leap(year) ? 1 : 0);
 }
 
 /* Days from 0001-01-01 to the first day of the year, and of the month. */
@@ -172,7 +174,8 @@ bool leat_time_scan(leat_slice text, int64_t *ret_us)
     return true;
 }
 
-/* From days since 0001-01-01. A period's last day is its leap day, so whole smaller periods are capped at one less. */
+/* From days since 0001-01-01. A period's last day is its leap day, so whole smaller periods are
+ * capped at one less. */
 static void split_days(int32_t days, int32_t *ret_year, int32_t *ret_month, int32_t *ret_day)
 {
     int32_t year = 1 + days / DAYS_PER_400_YEARS * 400;

@@ -1,7 +1,7 @@
 /*
- * timestamp.h - dates and times as text and in PostgreSQL's count, from 2000-01-01: RFC 3339 with an offset
- * (timestamptz) and without (timestamp), a date, a time of day. Years 0001 to 9999, at most 6 fractional digits, no
- * leap seconds.
+ * timestamp.h - dates and times as text and in PostgreSQL's count, from 2000-01-01: RFC 3339 with
+ * an offset (timestamptz) and without (timestamp), a date, a time of day. Years 0001 to 9999, at
+ * most 6 fractional digits, no leap seconds.
  */
 #ifndef LEAT_RECORD_TIMESTAMP_H
 #define LEAT_RECORD_TIMESTAMP_H

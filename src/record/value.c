@@ -17,11 +17,12 @@ enum {
     JSONB_VERSION = 1,
 };
 
-typedef int scan_function(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error);
+typedef int scan_function(const leat_column *column, leat_slice text, leat_value *ret,
+                          leat_error *error);
 typedef leat_slice canonical_function(const leat_value *value, char *arena);
 typedef void binary_function(const leat_value *value, leat_buf *out);
 
-/* --- bool and integers ------------------------------------------------------------------------------------------- */
+/* ---- bool and integers ---- */
 
 static int scan_bool(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
 {
@@ -68,11 +69,13 @@ static bool parse_integer(leat_slice text, int64_t max, int64_t *ret)
     return true;
 }
 
-static int scan_integer(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+static int scan_integer(const leat_column *column, leat_slice text, leat_value *ret,
+                        leat_error *error)
 {
     int64_t max = integer_max(column->type);
     if (!parse_integer(text, max, &ret->integer))
-        return leat_fail(error, "must be an integer from %lld to %lld", (long long)(-max - 1), (long long)max);
+        return leat_fail(error, "must be an integer from %lld to %lld", (long long)(-max - 1),
+                         (long long)max);
     return 0;
 }
 
@@ -108,7 +111,7 @@ static void binary_int8(const leat_value *value, leat_buf *out)
     leat_buf_be64(out, (uint64_t)value->integer);
 }
 
-/* --- Floats and numeric ------------------------------------------------------------------------------------------ */
+/* ---- Floats and numeric ---- */
 
 static bool real_by_name(leat_slice text, double *ret)
 {
@@ -175,7 +178,8 @@ static void binary_float8(const leat_value *value, leat_buf *out)
     leat_buf_be64(out, bits);
 }
 
-static int scan_numeric(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+static int scan_numeric(const leat_column *column, leat_slice text, leat_value *ret,
+                        leat_error *error)
 {
     leat_decimal decimal;
     ret->text = text;
@@ -184,9 +188,11 @@ static int scan_numeric(const leat_column *column, leat_slice text, leat_value *
     if (!leat_decimal_scan(text, &decimal))
         return leat_fail(error, "must be a number or \"NaN\"");
     if (!leat_decimal_storable(&decimal))
-        return leat_fail(error, "has more digits than numeric holds (131072 before and 16383 after the point)");
+        return leat_fail(
+            error, "has more digits than numeric holds (131072 before and 16383 after the point)");
     if (!leat_decimal_fits(&decimal, column->type_modifier))
-        return leat_fail(error, "is out of range for numeric(%d,%d)", leat_decimal_precision(column->type_modifier),
+        return leat_fail(error, "is out of range for numeric(%d,%d)",
+                         leat_decimal_precision(column->type_modifier),
                          leat_decimal_scale(column->type_modifier));
     return 0;
 }
@@ -204,7 +210,7 @@ static void binary_numeric(const leat_value *value, leat_buf *out)
         leat_buf_patch_be32(out, length_at, (uint32_t)(out->size - length_at - 4));
 }
 
-/* --- text -------------------------------------------------------------------------------------------------------- */
+/* ---- text ---- */
 
 /* Eight characters of ASCII, none of them NUL: nearly all there is to check in most texts. */
 static bool eight_plain(const char *at)
@@ -236,7 +242,8 @@ static bool count_characters(leat_slice text, size_t *ret_count)
     return true;
 }
 
-static int scan_other(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+static int scan_other(const leat_column *column, leat_slice text, leat_value *ret,
+                      leat_error *error)
 {
     (void)column;
     size_t count;
@@ -252,7 +259,8 @@ static int scan_text(const leat_column *column, leat_slice text, leat_value *ret
     if (!count_characters(text, &count))
         return leat_fail(error, "must be UTF-8 text without U+0000");
     if (column->type_modifier >= VARHDRSZ && count > (size_t)(column->type_modifier - VARHDRSZ))
-        return leat_fail(error, "must have at most %d characters", column->type_modifier - VARHDRSZ);
+        return leat_fail(error, "must have at most %d characters",
+                         column->type_modifier - VARHDRSZ);
     ret->text = text;
     return 0;
 }
@@ -269,13 +277,15 @@ static void binary_text(const leat_value *value, leat_buf *out)
     leat_buf_slice(out, value->text);
 }
 
-/* --- bytea and jsonb --------------------------------------------------------------------------------------------- */
+/* ---- bytea and jsonb ---- */
 
-static int scan_bytea(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+static int scan_bytea(const leat_column *column, leat_slice text, leat_value *ret,
+                      leat_error *error)
 {
     (void)column;
     if (!leat_base64_check(text))
-        return leat_fail(error, "must be base64: the standard alphabet, padded, without line breaks");
+        return leat_fail(error,
+                         "must be base64: the standard alphabet, padded, without line breaks");
     ret->text = text;
     return 0;
 }
@@ -293,7 +303,7 @@ static void binary_jsonb(const leat_value *value, leat_buf *out)
     leat_buf_slice(out, value->text);
 }
 
-/* --- uuid -------------------------------------------------------------------------------------------------------- */
+/* ---- uuid ---- */
 
 static bool is_uuid_dash(size_t at)
 {
@@ -344,7 +354,7 @@ static void binary_uuid(const leat_value *value, leat_buf *out)
     leat_buf_append(out, value->uuid, sizeof value->uuid);
 }
 
-/* --- Dates and times --------------------------------------------------------------------------------------------- */
+/* ---- Dates and times ---- */
 
 static int scan_date(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
 {
@@ -358,11 +368,13 @@ static int scan_time(const leat_column *column, leat_slice text, leat_value *ret
 {
     (void)column;
     if (!leat_time_scan(text, &ret->integer))
-        return leat_fail(error, "must be a time of day with at most 6 fractional digits, like 03:04:05.678");
+        return leat_fail(
+            error, "must be a time of day with at most 6 fractional digits, like 03:04:05.678");
     return 0;
 }
 
-static int scan_timestamp(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+static int scan_timestamp(const leat_column *column, leat_slice text, leat_value *ret,
+                          leat_error *error)
 {
     (void)column;
     int64_t with_offset;
@@ -370,16 +382,19 @@ static int scan_timestamp(const leat_column *column, leat_slice text, leat_value
         return 0;
     if (leat_timestamp_scan(text, &with_offset))
         return leat_fail(error, "must have no offset: the column is a timestamp without time zone");
-    return leat_fail(error, "must be an RFC 3339 time without an offset and with at most 6 fractional digits, "
-                            "like 2026-01-02T03:04:05.678");
+    return leat_fail(
+        error, "must be an RFC 3339 time without an offset and with at most 6 fractional digits, "
+               "like 2026-01-02T03:04:05.678");
 }
 
-static int scan_timestamptz(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+static int scan_timestamptz(const leat_column *column, leat_slice text, leat_value *ret,
+                            leat_error *error)
 {
     (void)column;
     if (!leat_timestamp_scan(text, &ret->integer))
-        return leat_fail(error, "must be an RFC 3339 time with an offset and at most 6 fractional digits, "
-                                "like 2026-01-02T03:04:05.678Z");
+        return leat_fail(error,
+                         "must be an RFC 3339 time with an offset and at most 6 fractional digits, "
+                         "like 2026-01-02T03:04:05.678Z");
     return 0;
 }
 
@@ -393,9 +408,10 @@ static leat_slice canonical_timestamptz(const leat_value *value, char *arena)
     return (leat_slice){arena, leat_timestamp_format(value->integer, arena)};
 }
 
-/* --- By type ----------------------------------------------------------------------------------------------------- */
+/* ---- By type ---- */
 
-static int scan_nothing(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+static int scan_nothing(const leat_column *column, leat_slice text, leat_value *ret,
+                        leat_error *error)
 {
     (void)text;
     (void)ret;
@@ -433,7 +449,8 @@ bool leat_value_is_text(leat_type type)
     return forms_by_type[type].is_text;
 }
 
-int leat_value_from_text(const leat_column *column, leat_slice text, leat_value *ret, leat_error *error)
+int leat_value_from_text(const leat_column *column, leat_slice text, leat_value *ret,
+                         leat_error *error)
 {
     leat_value value;
     if (forms_by_type[column->type].scan(column, text, &value, error) != 0)
@@ -443,7 +460,8 @@ int leat_value_from_text(const leat_column *column, leat_slice text, leat_value 
     return 0;
 }
 
-leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value, char arena[LEAT_CANONICAL_MAX])
+leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value,
+                                      char arena[LEAT_CANONICAL_MAX])
 {
     LEAT_ASSERT(leat_type_is_key(type) && value->presence == LEAT_PRESENT);
     return forms_by_type[type].canonical(value, arena);
@@ -467,7 +485,8 @@ void leat_value_binary(const leat_column *column, const leat_value *value, leat_
 
 bool leat_value_equal(leat_type type, const leat_value *a, const leat_value *b)
 {
-    LEAT_ASSERT(leat_type_is_key(type) && a->presence == LEAT_PRESENT && b->presence == LEAT_PRESENT);
+    LEAT_ASSERT(leat_type_is_key(type) && a->presence == LEAT_PRESENT &&
+                b->presence == LEAT_PRESENT);
     if (type == LEAT_TYPE_BOOL)
         return a->boolean == b->boolean;
     if (leat_value_is_text(type))

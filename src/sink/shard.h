@@ -1,8 +1,9 @@
 /*
- * shard.h - the blocking side of the sink seam, for start-up and commands: schema, source, catalog, progress, dead
- * letters. Behind it a PostgreSQL database (pg/: libpq, one connection a call, each call bounded by the DSN's
- * connect_timeout, 10 s when it has none; always the primary: where only a standby answers, nobody does) or a SQLite file
- * (sqlite/). Any thread; messages never show a DSN.
+ * shard.h - the blocking side of the sink seam, for start-up and commands: schema, source, catalog,
+ * progress, dead letters. Behind it a PostgreSQL database (pg/: libpq, one connection a call, each
+ * call bounded by the DSN's connect_timeout, 10 s when it has none; always the primary: where only
+ * a standby answers, nobody does) or a SQLite file (sqlite/). Any thread; messages never show a
+ * DSN.
  */
 #ifndef LEAT_SINK_SHARD_H
 #define LEAT_SINK_SHARD_H
@@ -16,84 +17,104 @@ typedef struct leat_shard_address {
     const char *sqlite; /* a file */
 } leat_shard_address;
 
-/* Can the address be used at all? Asks nobody. -1: a DSN that cannot be read, or that asks for another server than the
- * primary. */
+/* Can the address be used at all? Asks nobody. -1: a DSN that cannot be read, or that asks for
+ * another server than the primary. */
 int leat_shard_check_address(leat_shard_address at, leat_error *error) LEAT_MUST_CHECK;
 
-/* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their columns, types,
- * defaults and primary key. A table that is not there, has no primary key, or is not a table (partitioned ones are) is an
- * error that names it; then ret[0].label is its label, and "" where the fault is no table's. */
-int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count, leat_table *ret,
-                           leat_error *error) LEAT_MUST_CHECK;
+/* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their
+ * columns, types, defaults and primary key. A table that is not there, has no primary key, or is
+ * not a table (partitioned ones are) is an error that names it; then ret[0].label is its label, and
+ * "" where the fault is no table's. */
+int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count,
+                           leat_table *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* What leat.sources holds. 0 found, 1 schema leat or the source is not there, 2 the database does not answer now (with
- * a message), -1 error: no permission, a schema leat of another version, ... `ret_layout` and `ret_source` are filled by
- * the topic's name. */
+/* What leat.sources holds. 0 found, 1 schema leat or the source is not there, 2 the database does
+ * not answer now (with a message), -1 error: no permission, a schema leat of another version, ...
+ * `ret_layout` and `ret_source` are filled by the topic's name. */
 int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
                            leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 
 /* What a database says of itself. */
 typedef struct leat_shard_self {
-    char database[64]; /* which one it is: the same text where two addresses lead to one, until its server is started again;
-                          never that of a copy */
+    char database[64]; /* which one it is: the same text where two addresses lead to one, until its
+                          server is started again; never that of a copy */
     char where[256];   /* the same for people: its name and host, or its file */
-    char shard[LEAT_NAME_MAX + 1]; /* of the stored layout, the one whose partitions it holds; "": none yet */
+    char shard[LEAT_NAME_MAX + 1]; /* of the stored layout, the one whose partitions it holds; "":
+                                      none yet */
 } leat_shard_self;
-/* 0, 2 the database does not answer now (with a message), -1 error: also when it holds partitions of several shards. */
-int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_self *ret, leat_error *error) LEAT_MUST_CHECK;
-/* Is that of `shard` a database of its own, and the shard's? `selves`: one for each of the `count` names; one that is not
- * known is all zero. -1: the message names both shards and says what to do. */
-int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count, uint32_t shard,
-                          leat_error *error) LEAT_MUST_CHECK;
+/* 0, 2 the database does not answer now (with a message), -1 error: also when it holds partitions
+ * of several shards. */
+int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_self *ret,
+                         leat_error *error) LEAT_MUST_CHECK;
+/* Is that of `shard` a database of its own, and the shard's? `selves`: one for each of the `count`
+ * names; one that is not known is all zero. -1: the message names both shards and says what to do.
+ */
+int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count,
+                          uint32_t shard, leat_error *error) LEAT_MUST_CHECK;
 
-/* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this shard; idempotent. A
- * source that is there with another log identity, topic id, layout, hash or subpartition count is an error that says
- * what differs and what to do. Fills source->id. `starts`: the first offset each partition of the topic has now; progress
- * begins there, so that whatever the log loses later is noticed from the first start on. */
-int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
-                    const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
+/* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this
+ * shard; idempotent. A source that is there with another log identity, topic id, layout, hash or
+ * subpartition count is an error that says what differs and what to do. Fills source->id. `starts`:
+ * the first offset each partition of the topic has now; progress begins there, so that whatever the
+ * log loses later is noticed from the first start on. */
+int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout,
+                    uint32_t shard, const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 
 /* The same up to its last step: everything is taken back. Fails where the real one would. */
-int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const leat_layout *layout, uint32_t shard,
-                             const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
+int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const leat_layout *layout,
+                             uint32_t shard, const int64_t *starts,
+                             leat_error *error) LEAT_MUST_CHECK;
 
-/* Names the sessions of one consumer group on one source, in pg_stat_activity: source id and a hash of the group. */
+/* Names the sessions of one consumer group on one source, in pg_stat_activity: source id and a hash
+ * of the group. */
 enum { LEAT_OWNER_SIZE = 32, LEAT_SESSION_NAME_SIZE = 64, LEAT_SESSION_HOST_MAX = 23 };
 void leat_shard_owner(const leat_source *source, const char *group, char ret[LEAT_OWNER_SIZE]);
-/* The application_name of this process's sessions: "leat OWNER HOST PID", of the host's name LEAT_SESSION_HOST_MAX bytes at most. */
+/* The application_name of this process's sessions: "leat OWNER HOST PID", of the host's name
+ * LEAT_SESSION_HOST_MAX bytes at most. */
 void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]);
-/* Two live groups on one source would fence each other for ever: 1 and a message that names a session of another group,
- * when there is one; 0 none (of a SQLite file always); -1 the database does not answer. Progress is safe in any case. */
+/* Two live groups on one source would fence each other for ever: 1 and a message that names a
+ * session of another group, when there is one; 0 none (of a SQLite file always); -1 the database
+ * does not answer. Progress is safe in any case. */
 int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,
                              leat_error *error) LEAT_MUST_CHECK;
 
-/* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what to do. */
-int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
-                            const leat_layout *running_layout, leat_error *error) LEAT_MUST_CHECK;
+/* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what
+ * to do. */
+int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout,
+                            const leat_source *running, const leat_layout *running_layout,
+                            leat_error *error) LEAT_MUST_CHECK;
 
-/* What a session finds: settings count as its role and database have them. Of a SQLite file, version and read_only. */
+/* What a session finds: settings count as its role and database have them. Of a SQLite file,
+ * version and read_only. */
 typedef struct leat_shard_server {
     char version[64]; /* of PostgreSQL or SQLite */
     char role[64];
     char synchronous_commit[16];
     bool is_replica; /* session_replication_role: triggers and foreign keys are not fired */
     bool fsync;
-    bool read_only;          /* no server that takes writes answers: this is another one, or default_transaction_read_only */
+    bool read_only; /* no server that takes writes answers: this is another one, or
+                       default_transaction_read_only */
     bool is_standby;
-    char time_limits[256]; /* settings that end leat's statements or sessions early, with their values; "": none */
-    int64_t connections_max; /* that the role may have at most: the least of the server's, the database's, its own limit */
+    char time_limits[256];   /* settings that end leat's statements or sessions early, with their
+                                values; "": none */
+    int64_t connections_max; /* that the role may have at most: the least of the server's, the
+                                database's, its own limit */
 } leat_shard_server;
-int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret, leat_error *error) LEAT_MUST_CHECK;
-/* Appends what the role may not do with these tables and schema leat, but must: "INSERT, UPDATE on public.t; ...", and the GRANT
- * statements, each on a line, that let it; nothing when it may do all. SQLite has none to lack. */
+int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret,
+                           leat_error *error) LEAT_MUST_CHECK;
+/* Appends what the role may not do with these tables and schema leat, but must: "INSERT, UPDATE on
+ * public.t; ...", and the GRANT statements, each on a line, that let it; nothing when it may do
+ * all. SQLite has none to lack. */
 int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
-                                  leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error) LEAT_MUST_CHECK;
+                                  leat_buf *ret_missing, leat_buf *ret_grants,
+                                  leat_error *error) LEAT_MUST_CHECK;
 
 /* What a shard has recorded of one partition. */
 typedef struct leat_shard_partition {
     uint32_t partition;
-    int64_t epoch;   /* claims so far */
-    int64_t low;     /* everything up to this offset is applied; moved by compactions, so a few seconds old */
+    int64_t epoch; /* claims so far */
+    int64_t low; /* everything up to this offset is applied; moved by compactions, so a few seconds
+                    old */
     int64_t applied; /* the highest offset that is applied; not everything below it need be */
 } leat_shard_partition;
 /* Those of the topic in this shard, in order; owned by the caller (free). */
@@ -112,20 +133,22 @@ typedef struct leat_shard_worker {
     char host[64];
     int64_t pid;
     int64_t heard_ms; /* so long ago, by the database's clock */
-    int64_t clock_ms; /* the process's clock then: what the times in `said` are to be compared with */
-    char *said;       /* JSON; owned */
+    /* the process's clock then: what the times in `said` are to be compared with */
+    int64_t clock_ms;
+    char *said; /* JSON; owned */
 } leat_shard_worker;
 
-/* Later than that it is gone, or stands still; a process says something every LEAT_REPORT_EVERY_MS. Its row is swept after
- * ten minutes. */
+/* Later than that it is gone, or stands still; a process says something every LEAT_REPORT_EVERY_MS.
+ * Its row is swept after ten minutes. */
 enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_SAID_MAX = 65536 };
 
 /* Sessions of leat's that wait for the same. */
 typedef struct leat_shard_wait {
-    bool is_commit;    /* they wait for a synchronous standby, else for a lock that one session has */
-    bool is_file;      /* for the lock of a SQLite file; then only the holder's pid and program (application) are known */
+    bool is_commit; /* they wait for a synchronous standby, else for a lock that one session has */
+    bool is_file;   /* for the lock of a SQLite file; then only the holder's pid and program
+                       (application) are known */
     uint32_t count;
-    int64_t pid;       /* of the one that has waited for longest, as are the next two */
+    int64_t pid; /* of the one that has waited for longest, as are the next two */
     int64_t waited_ms;
     char relation[136]; /* "": not known */
     /* The session that has the lock. What the server does not tell to this role is "". */
@@ -150,18 +173,23 @@ typedef struct leat_shard_work {
     int64_t dead_letters;
     uint32_t process_count;
     leat_shard_process *processes; /* owned */
-    bool is_pooled; /* behind a pooler a session has the name of who used it last: some may be missing, some gone */
+    bool is_pooled; /* behind a pooler a session has the name of who used it last: some may be
+                       missing, some gone */
     uint32_t worker_count;
-    leat_shard_worker *workers; /* owned; those that have not been swept, the newest first, 100 at most */
-    leat_shard_waits waits;     /* now, for a second and more; of a SQLite file whoever keeps its lock, whether leat waits or not */
+    leat_shard_worker *workers; /* owned; those that have not been swept, the newest first, 100 at
+                                   most */
+    leat_shard_waits waits; /* now, for a second and more; of a SQLite file whoever keeps its lock,
+                               whether leat waits or not */
 } leat_shard_work;
 /* What goes on here for the topic. */
-int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret,
+                         leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_work_fini(leat_shard_work *work);
 
 /*
- * What a process says of itself in a shard, over a connection of its own that stays open: a row of leat.workers. Blocking;
- * each call is bounded as those above are, and connects when it has to. One thread at a time.
+ * What a process says of itself in a shard, over a connection of its own that stays open: a row of
+ * leat.workers. Blocking; each call is bounded as those above are, and connects when it has to. One
+ * thread at a time.
  */
 typedef struct leat_shard_reporter leat_shard_reporter;
 
@@ -176,12 +204,16 @@ typedef struct leat_shard_report {
 
 /* Asks nobody. */
 leat_shard_reporter *leat_shard_reporter_new(leat_shard_address at, int32_t source_id);
-int leat_shard_reporter_send(leat_shard_reporter *reporter, const leat_shard_report *report, leat_error *error) LEAT_MUST_CHECK;
-/* Takes the row away over the connection there is, within two seconds: at the end of the process. */
-int leat_shard_reporter_remove(leat_shard_reporter *reporter, const char *instance, leat_error *error) LEAT_MUST_CHECK;
-/* The waits, for a second and more, of sessions of this name (application_name). Costs the server's lock manager something: only
- * to be asked when something has not been answered for long. */
-int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_shard_reporter_send(leat_shard_reporter *reporter, const leat_shard_report *report,
+                             leat_error *error) LEAT_MUST_CHECK;
+/* Takes the row away over the connection there is, within two seconds: at the end of the
+ * process. */
+int leat_shard_reporter_remove(leat_shard_reporter *reporter, const char *instance,
+                               leat_error *error) LEAT_MUST_CHECK;
+/* The waits, for a second and more, of sessions of this name (application_name). Costs the server's
+ * lock manager something: only to be asked when something has not been answered for long. */
+int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *name,
+                                   leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_reporter_free(leat_shard_reporter *reporter);
 
 /* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
@@ -189,17 +221,17 @@ typedef struct leat_dead_letter {
     int32_t source; /* leat.sources.id */
     uint32_t partition;
     int64_t offset;
-    int64_t at_us;     /* since 1970 */
-    char *at;          /* RFC 3339, UTC */
+    int64_t at_us; /* since 1970 */
+    char *at;      /* RFC 3339, UTC */
     char *accepted_at;
     char *route;
     char *op;
     char *headers; /* JSON */
     char *sqlstate;
     char *message;
-    char *key;       /* bytes, NUL behind them; NULL: none */
+    char *key; /* bytes, NUL behind them; NULL: none */
     size_t key_size;
-    char *body;      /* likewise; NULL too when bodies were not asked for */
+    char *body; /* likewise; NULL too when bodies were not asked for */
     size_t body_size;
 } leat_dead_letter;
 
@@ -219,8 +251,8 @@ typedef struct leat_dead_query {
 } leat_dead_query;
 
 /* Newest first. */
-int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query, leat_dead_letters *ret,
-                            leat_error *error) LEAT_MUST_CHECK;
+int leat_shard_dead_letters(leat_shard_address at, const leat_dead_query *query,
+                            leat_dead_letters *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_dead_letters_fini(leat_dead_letters *letters);
 
 #endif

@@ -1,4 +1,5 @@
-/* The pure half of shard.h: sources and layouts compared and written down, names of sessions, what results own. */
+/* The pure half of shard.h: sources and layouts compared and written down, names of sessions, what
+ * results own. */
 #include "sink/shard_source.h"
 
 #include <inttypes.h>
@@ -9,36 +10,41 @@
 
 /* ---- what is stored against what runs ---- */
 
-static int check_text(const char *topic, const char *what, const char *stored, const char *running, const char *advice,
-                      leat_error *error)
+static int check_text(const char *topic, const char *what, const char *stored, const char *running,
+                      const char *advice, leat_error *error)
 {
     if (strcmp(stored, running) == 0)
         return 0;
-    return leat_fail(error, "topic %s: the database was set up for %s \"%s\", but this is \"%s\". %s", topic, what,
-                     stored, running, advice);
+    return leat_fail(error,
+                     "topic %s: the database was set up for %s \"%s\", but this is \"%s\". %s",
+                     topic, what, stored, running, advice);
 }
 
-static int check_number(const char *topic, const char *what, uint32_t stored, uint32_t running, const char *advice,
-                        leat_error *error)
+static int check_number(const char *topic, const char *what, uint32_t stored, uint32_t running,
+                        const char *advice, leat_error *error)
 {
     if (stored == running)
         return 0;
-    return leat_fail(error, "topic %s: the database was set up for %s %" PRIu32 ", but this is %" PRIu32 ". %s", topic,
-                     what, stored, running, advice);
+    return leat_fail(
+        error, "topic %s: the database was set up for %s %" PRIu32 ", but this is %" PRIu32 ". %s",
+        topic, what, stored, running, advice);
 }
 
 static int check_identity(const leat_source *stored, const leat_source *running, leat_error *error)
 {
     const char *topic = stored->topic;
-    if (check_text(topic, "topic", stored->topic, running->topic, "Use the topic it was set up for.", error) != 0 ||
-        check_text(topic, "the log", stored->log_identity, running->log_identity,
-                   "Offsets of one log mean nothing in another: point the configuration at the right one, or use a "
-                   "topic of another name.",
-                   error) != 0 ||
-        check_text(topic, "the topic id", stored->topic_id, running->topic_id,
-                   "The topic has been made anew, so its offsets begin again: see \"A topic was deleted and made anew\" in "
-                   "docs/operations.md.",
-                   error) != 0)
+    if (check_text(topic, "topic", stored->topic, running->topic,
+                   "Use the topic it was set up for.", error) != 0 ||
+        check_text(
+            topic, "the log", stored->log_identity, running->log_identity,
+            "Offsets of one log mean nothing in another: point the configuration at the right one, or use a "
+            "topic of another name.",
+            error) != 0 ||
+        check_text(
+            topic, "the topic id", stored->topic_id, running->topic_id,
+            "The topic has been made anew, so its offsets begin again: see \"A topic was deleted and made anew\" in "
+            "docs/operations.md.",
+            error) != 0)
         return -1;
     return 0;
 }
@@ -46,21 +52,25 @@ static int check_identity(const leat_source *stored, const leat_source *running,
 static int check_numbering(const leat_source *stored, const leat_source *running, leat_error *error)
 {
     const char *topic = stored->topic;
-    if (check_text(topic, "the hash", stored->hash, running->hash, "Use the version of leat it was set up with.",
-                   error) != 0 ||
-        check_number(topic, "a count of subpartitions of", stored->subpartitions, running->subpartitions,
-                     "Use the version of leat it was set up with.", error) != 0)
+    if (check_text(topic, "the hash", stored->hash, running->hash,
+                   "Use the version of leat it was set up with.", error) != 0 ||
+        check_number(topic, "a count of subpartitions of", stored->subpartitions,
+                     running->subpartitions, "Use the version of leat it was set up with.",
+                     error) != 0)
         return -1;
     /* 0: not known yet. */
     if (stored->id != 0 && running->id != 0 && stored->id != running->id)
-        return leat_fail(error,
-                         "topic %s: its source has id %" PRId32 " here and %" PRId32 " in another shard. The shards "
-                         "were not set up together: check that each dsn is the database it should be.",
-                         topic, stored->id, running->id);
+        return leat_fail(
+            error,
+            "topic %s: its source has id %" PRId32 " here and %" PRId32
+            " in another shard. The shards "
+            "were not set up together: check that each dsn is the database it should be.",
+            topic, stored->id, running->id);
     return 0;
 }
 
-static int check_slots(const char *topic, const leat_layout *stored, const leat_layout *running, leat_error *error)
+static int check_slots(const char *topic, const leat_layout *stored, const leat_layout *running,
+                       leat_error *error)
 {
     uint32_t differ = 0;
     for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
@@ -68,22 +78,26 @@ static int check_slots(const char *topic, const leat_layout *stored, const leat_
     if (differ == 0)
         return 0;
     return leat_fail(error,
-                     "topic %s: %" PRIu32 " of %d tenant slots belong to other shards than the database says. Use the "
+                     "topic %s: %" PRIu32
+                     " of %d tenant slots belong to other shards than the database says. Use the "
                      "shards it was set up with, in that order.",
                      topic, differ, LEAT_TENANT_SLOTS);
 }
 
-static int check_layout(const char *topic, const leat_layout *stored, const leat_layout *running, leat_error *error)
+static int check_layout(const char *topic, const leat_layout *stored, const leat_layout *running,
+                        leat_error *error)
 {
-    if (check_number(topic, "a count of partitions of", stored->partition_count, running->partition_count,
-                     "Adding partitions moves keys between them and would break their order: use a new topic.",
-                     error) != 0 ||
+    if (check_number(
+            topic, "a count of partitions of", stored->partition_count, running->partition_count,
+            "Adding partitions moves keys between them and would break their order: use a new topic.",
+            error) != 0 ||
         check_number(topic, "a count of shards of", stored->shard_count, running->shard_count,
                      "Use the shards it was set up with, or a new topic.", error) != 0)
         return -1;
     for (uint32_t i = 0; i < stored->shard_count; i++) {
         const char *advice = "Use the shards it was set up with, in that order.";
-        if (check_text(topic, "the shard", stored->shards[i].name, running->shards[i].name, advice, error) != 0 ||
+        if (check_text(topic, "the shard", stored->shards[i].name, running->shards[i].name, advice,
+                       error) != 0 ||
             check_number(topic, "a shard whose first partition is", stored->shards[i].first,
                          running->shards[i].first, advice, error) != 0 ||
             check_number(topic, "a shard whose count of partitions is", stored->shards[i].count,
@@ -93,8 +107,9 @@ static int check_layout(const char *topic, const leat_layout *stored, const leat
     return check_slots(topic, stored, running, error);
 }
 
-int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout, const leat_source *running,
-                            const leat_layout *running_layout, leat_error *error)
+int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout,
+                            const leat_source *running, const leat_layout *running_layout,
+                            leat_error *error)
 {
     if (check_identity(stored, running, error) != 0 || check_numbering(stored, running, error) != 0)
         return -1;
@@ -106,7 +121,8 @@ int leat_shard_check_source(const leat_source *stored, const leat_layout *stored
 int32_t leat_source_id(const leat_source *source)
 {
     char text[sizeof source->log_identity + sizeof source->topic + sizeof source->topic_id];
-    int size = snprintf(text, sizeof text, "%s\n%s\n%s", source->log_identity, source->topic, source->topic_id);
+    int size = snprintf(text, sizeof text, "%s\n%s\n%s", source->log_identity, source->topic,
+                        source->topic_id);
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof text);
     int32_t id = (int32_t)(leat_hash((leat_slice){text, (size_t)size}) & 0x7fffffff);
     return id ? id : 1;
@@ -118,16 +134,16 @@ void leat_layout_json(const leat_layout *layout, leat_buf *out)
     for (uint32_t i = 0; i < layout->shard_count; i++) {
         leat_buf_text(out, i ? ", {\"name\": " : "{\"name\": ");
         leat_buf_json_string(out, leat_slice_of(layout->shards[i].name));
-        leat_buf_printf(out, ", \"first\": %" PRIu32 ", \"count\": %" PRIu32 "}", layout->shards[i].first,
-                        layout->shards[i].count);
+        leat_buf_printf(out, ", \"first\": %" PRIu32 ", \"count\": %" PRIu32 "}",
+                        layout->shards[i].first, layout->shards[i].count);
     }
     leat_buf_text(out, "]}");
 }
 
 /* ---- which database is which shard's ---- */
 
-int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t last, const char *where,
-                           char ret[LEAT_NAME_MAX + 1], leat_error *error)
+int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t last,
+                           const char *where, char ret[LEAT_NAME_MAX + 1], leat_error *error)
 {
     for (uint32_t i = 0; i < layout->shard_count; i++) {
         uint32_t from = layout->shards[i].first;
@@ -137,7 +153,8 @@ int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t l
         return 0;
     }
     return leat_fail(error,
-                     "%s: it holds partitions %" PRIu32 " to %" PRIu32 ", which its layout gives to no one shard: leat never "
+                     "%s: it holds partitions %" PRIu32 " to %" PRIu32
+                     ", which its layout gives to no one shard: leat never "
                      "writes that. Restore it from a backup",
                      where, first, last);
 }
@@ -150,27 +167,31 @@ static int find_name(const char *const *names, uint32_t count, const char *name)
     return -1;
 }
 
-/* Another's: by what is stored, so a name that is not configured is a matter of leat_shard_check_source. */
-static int check_owner(const char *const *names, const leat_shard_self *selves, uint32_t count, uint32_t shard,
-                       leat_error *error)
+/* Another's: by what is stored, so a name that is not configured is a matter of
+ * leat_shard_check_source. */
+static int check_owner(const char *const *names, const leat_shard_self *selves, uint32_t count,
+                       uint32_t shard, leat_error *error)
 {
     const leat_shard_self *self = &selves[shard];
     int owner = strcmp(self->shard, names[shard]) == 0 ? -1 : find_name(names, count, self->shard);
     if (owner < 0)
         return 0;
     if (strcmp(selves[owner].shard, names[shard]) == 0)
-        return leat_fail(error,
-                         "shards %s and %s are swapped: %s holds the partitions of shard %s, and %s those of shard %s. Swap "
-                         "where they lead to",
-                         names[shard], names[owner], self->where, names[owner], selves[owner].where, names[shard]);
-    return leat_fail(error,
-                     "shard %s: %s holds the partitions of shard %s: it is that shard's database, or a copy of it. Let shard "
-                     "%s lead to the database that was set up for it",
-                     names[shard], self->where, names[owner], names[shard]);
+        return leat_fail(
+            error,
+            "shards %s and %s are swapped: %s holds the partitions of shard %s, and %s those of shard %s. Swap "
+            "where they lead to",
+            names[shard], names[owner], self->where, names[owner], selves[owner].where,
+            names[shard]);
+    return leat_fail(
+        error,
+        "shard %s: %s holds the partitions of shard %s: it is that shard's database, or a copy of it. Let shard "
+        "%s lead to the database that was set up for it",
+        names[shard], self->where, names[owner], names[shard]);
 }
 
-int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count, uint32_t shard,
-                          leat_error *error)
+int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count,
+                          uint32_t shard, leat_error *error)
 {
     const leat_shard_self *self = &selves[shard];
     for (uint32_t i = 0; *self->database && i < count; i++) {
@@ -178,8 +199,8 @@ int leat_shard_check_self(const char *const *names, const leat_shard_self *selve
             continue;
         bool after = i < shard;
         return leat_fail(error, "shards %s and %s lead to one database (%s, %s): give each its own",
-                         names[after ? i : shard], names[after ? shard : i], selves[after ? i : shard].where,
-                         selves[after ? shard : i].where);
+                         names[after ? i : shard], names[after ? shard : i],
+                         selves[after ? i : shard].where, selves[after ? shard : i].where);
     }
     return check_owner(names, selves, count, shard, error);
 }
@@ -203,11 +224,15 @@ void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]
 static void append_holder(const leat_shard_wait *wait, char *ret, size_t size)
 {
     if (wait->holder_pid == 0) {
-        snprintf(ret, size, "which no session has: a prepared transaction (pg_prepared_xacts), or it was just given back");
+        snprintf(
+            ret, size,
+            "which no session has: a prepared transaction (pg_prepared_xacts), or it was just given back");
         return;
     }
-    snprintf(ret, size, "which session pid=%" PRId64 " application_name=\"%s\" user=%s has%s%s%s%s%s%s", wait->holder_pid,
-             wait->holder_application, wait->holder_user, *wait->holder_state ? ", it is " : "", wait->holder_state,
+    snprintf(ret, size,
+             "which session pid=%" PRId64 " application_name=\"%s\" user=%s has%s%s%s%s%s%s",
+             wait->holder_pid, wait->holder_application, wait->holder_user,
+             *wait->holder_state ? ", it is " : "", wait->holder_state,
              *wait->holder_since ? ", its transaction began " : "", wait->holder_since,
              *wait->holder_query ? ", its query " : "", wait->holder_query);
 }
@@ -216,13 +241,15 @@ const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAI
 {
     char others[48] = "";
     if (wait->is_file) {
-        snprintf(ret, LEAT_WAIT_WORDS_SIZE, "another process keeps the file's lock: pid=%" PRId64 " program \"%s\"", wait->holder_pid,
-                 wait->holder_application);
+        snprintf(ret, LEAT_WAIT_WORDS_SIZE,
+                 "another process keeps the file's lock: pid=%" PRId64 " program \"%s\"",
+                 wait->holder_pid, wait->holder_application);
         return ret;
     }
     if (wait->count > 1)
         snprintf(others, sizeof others, ", and %" PRIu32 " more like it", wait->count - 1);
-    int used = snprintf(ret, LEAT_WAIT_WORDS_SIZE, "a session of leat (pid %" PRId64 "%s) has waited %" PRId64 " s for ",
+    int used = snprintf(ret, LEAT_WAIT_WORDS_SIZE,
+                        "a session of leat (pid %" PRId64 "%s) has waited %" PRId64 " s for ",
                         wait->pid, others, wait->waited_ms / 1000);
     char *at = ret + used;
     size_t left = LEAT_WAIT_WORDS_SIZE - (size_t)used;
@@ -248,8 +275,9 @@ void leat_dead_letters_fini(leat_dead_letters *letters)
 {
     for (uint32_t i = 0; i < letters->count; i++) {
         leat_dead_letter *letter = &letters->letters[i];
-        char *const texts[] = {letter->at,      letter->accepted_at, letter->route, letter->op, letter->headers,
-                               letter->sqlstate, letter->message, letter->key,         letter->body};
+        char *const texts[] = {letter->at,      letter->accepted_at, letter->route,
+                               letter->op,      letter->headers,     letter->sqlstate,
+                               letter->message, letter->key,         letter->body};
         for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
             free(texts[t]);
     }

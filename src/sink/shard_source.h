@@ -6,15 +6,16 @@
 
 #include "sink/shard.h"
 
-/* The same in every shard, whatever other sources each of them has; another one when the topic is made anew, so that
- * rows of the old one that were left behind are never taken for its own. Never 0. */
+/* The same in every shard, whatever other sources each of them has; another one when the topic is
+ * made anew, so that rows of the old one that were left behind are never taken for its own. Never
+ * 0. */
 int32_t leat_source_id(const leat_source *source);
 /* Appends {"partitions": 4, "shards": [{"name": "a", "first": 0, "count": 2}, ...]}. */
 void leat_layout_json(const leat_layout *layout, leat_buf *out);
 
-/* Whose partitions these are, `first` to `last` as a database holds them: puts the shard's name there. -1: they are of no
- * shard, or of several. */
-int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t last, const char *where,
-                           char ret[LEAT_NAME_MAX + 1], leat_error *error);
+/* Whose partitions these are, `first` to `last` as a database holds them: puts the shard's name
+ * there. -1: they are of no shard, or of several. */
+int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t last,
+                           const char *where, char ret[LEAT_NAME_MAX + 1], leat_error *error);
 
 #endif

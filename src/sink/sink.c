@@ -1,8 +1,8 @@
 /* The sink seam: each call goes to whatever database the sink is of. */
 #include "sink/sink_ops.h"
 
-leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
-                         leat_error *error)
+leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
+                         const leat_sink_events *events, leat_error *error)
 {
     const leat_sink_ops *ops = config->at.sqlite ? &leat_sqlite_sink : &leat_pg_sink;
     return ops->open(loop, config, events, error);

@@ -1,7 +1,8 @@
 /*
- * sink.h - the sink seam: a shard's database as something that runs an engine's jobs. One sink per worker and shard; it
- * lives on the worker's libuv loop and calls back on that thread only, never from inside a call made to it. Behind it
- * stand PostgreSQL (sink/pg/pool.c) and a SQLite file (sink/sqlite/sink.c).
+ * sink.h - the sink seam: a shard's database as something that runs an engine's jobs. One sink per
+ * worker and shard; it lives on the worker's libuv loop and calls back on that thread only, never
+ * from inside a call made to it. Behind it stand PostgreSQL (sink/pg/pool.c) and a SQLite file
+ * (sink/sqlite/sink.c).
  */
 #ifndef LEAT_SINK_H
 #define LEAT_SINK_H
@@ -17,45 +18,54 @@
 typedef struct leat_sink leat_sink;
 
 typedef struct leat_sink_config {
-    const char *shard_name;     /* for messages: a DSN may hold a password */
-    uint32_t shard;             /* index */
+    const char *shard_name; /* for messages: a DSN may hold a password */
+    uint32_t shard;         /* index */
     leat_shard_address at;
-    const char *owner;          /* source and consumer group, for the sessions' name: leat_shard_owner */
-    uint32_t connections;       /* hard cap for this sink; a SQLite file has one writer, so one */
-    int32_t source_id;          /* leat.sources.id */
-    leat_schema_versions *schema_versions;          /* outlives the sink; its newest version is used from the next batch on */
-    int64_t lock_timeout_ms;    /* of batches; a claim waits for 10 s at most */
-    uint64_t seed;              /* of reconnect jitter */
+    const char *owner;    /* source and consumer group, for the sessions' name: leat_shard_owner */
+    uint32_t connections; /* hard cap for this sink; a SQLite file has one writer, so one */
+    int32_t source_id;    /* leat.sources.id */
+    leat_schema_versions *schema_versions; /* outlives the sink; its newest version is used from the
+                                              next batch on */
+    int64_t lock_timeout_ms;               /* of batches; a claim waits for 10 s at most */
+    uint64_t seed;                         /* of reconnect jitter */
     leat_standstill *standstill; /* the loop's; outlives the sink. A SQLite file needs none */
 } leat_sink_config;
 
 typedef struct leat_sink_events {
     void *context;
-    /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run. They are all of one
-     * server life: between those of one server (or one start of it) and those of another, 0 is reported. */
+    /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run.
+     * They are all of one server life: between those of one server (or one start of it) and those
+     * of another, 0 is reported. */
     void (*slots)(void *context, uint32_t shard, uint32_t usable);
-    /* Exactly once for each submitted job. A job on a connection that dies is reported (LEAT_ENGINE_UNKNOWN) before `slots`. */
+    /* Exactly once for each submitted job. A job on a connection that dies is reported
+     * (LEAT_ENGINE_UNKNOWN) before `slots`. */
     void (*done)(void *context, uint32_t job_id, const leat_engine_job_result *result);
 } leat_sink_events;
 
 typedef struct leat_sink_counters {
-    uint64_t rows;            /* row writes in applied batches */
-    uint64_t statements;      /* row statements sent */
+    uint64_t rows;       /* row writes in applied batches */
+    uint64_t statements; /* row statements sent */
     uint64_t connects;
     uint64_t connect_failures;
     uint64_t holders_terminated;
-    uint64_t patches_dropped; /* records: PATCHes of missing rows where the route wants rows to exist */
-    uint64_t silent_ms;       /* no counter: for how long the shard has answered nothing though it should; 0: it answers */
+    uint64_t patches_dropped; /* records: PATCHes of missing rows where the route wants rows to
+                                 exist */
+    uint64_t silent_ms; /* no counter: for how long the shard has answered nothing though it should;
+                           0: it answers */
 } leat_sink_counters;
 
-/* Starts connecting at once and for ever (jittered back-off). NULL and a message only for what can never work. */
-leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events, leat_error *error);
-/* Hands the job to a free connection. Payloads (leat_item) and the job's arrays are read during this call only; a batch
- * that cannot be built is reported by `done` on a later turn of the loop. At most `usable` jobs may be open. A job that
- * finds its connection gone, before `slots` has said so, was not sent: LEAT_ENGINE_OUTAGE. */
+/* Starts connecting at once and for ever (jittered back-off). NULL and a message only for what can
+ * never work. */
+leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
+                         const leat_sink_events *events, leat_error *error);
+/* Hands the job to a free connection. Payloads (leat_item) and the job's arrays are read during
+ * this call only; a batch that cannot be built is reported by `done` on a later turn of the loop.
+ * At most `usable` jobs may be open. A job that finds its connection gone, before `slots` has said
+ * so, was not sent: LEAT_ENGINE_OUTAGE. */
 void leat_sink_submit(leat_sink *sink, const leat_engine_job *job);
 const leat_sink_counters *leat_sink_count(const leat_sink *sink);
-/* Closes every connection (open jobs are not reported any more) and frees once the loop has run the closes. */
+/* Closes every connection (open jobs are not reported any more) and frees once the loop has run the
+ * closes. */
 void leat_sink_free(leat_sink *sink);
 
 #endif

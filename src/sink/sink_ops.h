@@ -1,6 +1,6 @@
 /*
- * sink_ops.h - what stands behind sink.h, as a table; each function under the terms that sink.h states for its namesake.
- * Not for use outside src/sink.
+ * sink_ops.h - what stands behind sink.h, as a table; each function under the terms that sink.h
+ * states for its namesake. Not for use outside src/sink.
  */
 #ifndef LEAT_SINK_SINK_OPS_H
 #define LEAT_SINK_SINK_OPS_H
@@ -8,8 +8,8 @@
 #include "sink/sink.h"
 
 typedef struct leat_sink_ops {
-    leat_sink *(*open)(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
-                       leat_error *error);
+    leat_sink *(*open)(uv_loop_t *loop, const leat_sink_config *config,
+                       const leat_sink_events *events, leat_error *error);
     void (*submit)(leat_sink *sink, const leat_engine_job *job);
     const leat_sink_counters *(*count)(const leat_sink *sink);
     void (*free)(leat_sink *sink);
@@ -20,7 +20,7 @@ struct leat_sink {
     const leat_sink_ops *ops;
 };
 
-extern const leat_sink_ops leat_pg_sink; /* sink/pg/pool.c */
-extern const leat_sink_ops leat_sqlite_sink;     /* sink/sqlite/sink.c */
+extern const leat_sink_ops leat_pg_sink;     /* sink/pg/pool.c */
+extern const leat_sink_ops leat_sqlite_sink; /* sink/sqlite/sink.c */
 
 #endif

@@ -5,10 +5,10 @@
 /* What else must hold for a line to fit. */
 typedef enum condition {
     ALWAYS,
-    BY,      /* `function` begins so */
-    NO_ONE,  /* no function of the server says it: a pooler, or a connection about to go */
-    BARE,    /* the error names a table and no constraint */
-    OWN,     /* a statement of leat's own is refused */
+    BY,     /* `function` begins so */
+    NO_ONE, /* no function of the server says it: a pooler, or a connection about to go */
+    BARE,   /* the error names a table and no constraint */
+    OWN,    /* a statement of leat's own is refused */
 } condition;
 
 typedef struct rule {
@@ -19,50 +19,62 @@ typedef struct rule {
 } rule;
 
 /*
- * For a statement that writes rows. The first line that fits decides, so exceptions stand before their class. The same lines,
- * with what they are about, are in docs/design/sqlstate.md; a test compares them.
+ * For a statement that writes rows. The first line that fits decides, so exceptions stand before
+ * their class. The same lines, with what they are about, are in docs/design/sqlstate.md; a test
+ * compares them.
  */
 static const rule rules[] = {
     /* leat's own functions. */
     {"LT001", OWN, NULL, LEAT_ENGINE_FENCED},
     {"LT002", OWN, NULL, LEAT_ENGINE_WENT_BACK},
-    {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not looked at */
-    {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has just written it, which passes */
-    {"LT", OWN, NULL, LEAT_ENGINE_NOT_UNDERSTOOD}, /* isolation, `leat init` has not been run: of the whole shard */
+    {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not
+                                                     looked at */
+    {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has
+                                                     just written it, which passes */
+    {"LT", OWN, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},  /* isolation, `leat init` has not been run: of
+                                                       the whole shard */
     {"LT", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* a trigger has raised it */
 
     /* Prepare again. */
-    {"26000", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                   /* the statement is not there */
-    {"42P05", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                   /* another has its name */
-    {"0A000", BY, "RevalidateCachedQuery", LEAT_ENGINE_CONTENTION},    /* its plan has gone stale */
+    {"26000", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                /* the statement is not there */
+    {"42P05", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                /* another has its name */
+    {"0A000", BY, "RevalidateCachedQuery", LEAT_ENGINE_CONTENTION}, /* its plan has gone stale */
 
-    /* About a connection. Of ours, they do not tell what became of the transaction. But an ERROR of the server itself is
-     * about one that a function opened (dblink, postgres_fdw): the transaction is undone, and that table has to wait. */
+    /* About a connection. Of ours, they do not tell what became of the transaction. But an ERROR of
+     * the server itself is about one that a function opened (dblink, postgres_fdw): the transaction
+     * is undone, and that table has to wait. */
     {"08", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
     {"57P", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
     {"40003", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
     {"08", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"57P", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"40003", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
-    {"HV00N", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a foreign table, likewise */
-    {"HV", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* whatever else a foreign data wrapper makes of a row */
+    {"HV00N", ALWAYS, NULL, LEAT_ENGINE_DRIFT},     /* a foreign table, likewise */
+    {"HV", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* whatever else a foreign data wrapper makes of
+                                                       a row */
 
-    /* Limits. Those of one statement are met by smaller batches; those of a value are bad data; the others are outages. */
+    /* Limits. Those of one statement are met by smaller batches; those of a value are bad data; the
+       others are outages. */
     {"53200", BY, "LockAcquire", LEAT_ENGINE_CONTENTION}, /* max_locks_per_transaction */
     {"53400", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},      /* temp_file_limit */
     {"53", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
-    {"54000", BY, "GetNewTransactionId", LEAT_ENGINE_OUTAGE}, /* the stop limit of transaction ids: nothing can be written */
-    {"54000", BY, "GetNewMultiXactId", LEAT_ENGINE_OUTAGE},   /* that of row locks shared by several */
-    {"54", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},               /* a value too long for an index, nested too deep, ... */
+    {"54000", BY, "GetNewTransactionId", LEAT_ENGINE_OUTAGE}, /* the stop limit of transaction ids:
+                                                                 nothing can be written */
+    /* that of row locks shared by several */
+    {"54000", BY, "GetNewMultiXactId", LEAT_ENGINE_OUTAGE},
+    {"54", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* a value too long for an index, nested too deep,
+                                                   ... */
 
     /* The server is unwell, or lets nobody in. */
-    {"58P01", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a library or data file of this table is missing: other tables go on */
+    {"58P01", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a library or data file of this table is missing:
+                                                   other tables go on */
     {"58", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
     {"F0", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
     {"28", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
     {"3D", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
     {"25006", ALWAYS, NULL, LEAT_ENGINE_OUTAGE}, /* read-only: a primary that was demoted */
-    {"25P", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},   /* a session left in a transaction that is not ours */
+    /* a session left in a transaction that is not ours */
+    {"25P", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
 
     /* Somebody is in the way. */
     {"57014", ALWAYS, NULL, LEAT_ENGINE_CONTENTION}, /* statement_timeout */
@@ -74,10 +86,12 @@ static const rule rules[] = {
 
     /* Constraints. */
     {"23503", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a parent may be on its way, a child may go */
-    {"23001", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* so says ON DELETE RESTRICT from PostgreSQL 18 on, 23503 before */
+    {"23001", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* so says ON DELETE RESTRICT from PostgreSQL 18
+                                                     on, 23503 before */
     {"23505", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* the row in the way may go */
     {"23P01", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* so with an exclusion constraint */
-    {"23514", BY, "ExecPartitionCheck", LEAT_ENGINE_NOT_YET}, /* a partition is being attached beside the default one, or the route's
+    {"23514", BY, "ExecPartitionCheck", LEAT_ENGINE_NOT_YET}, /* a partition is being attached
+                                                          beside the default one, or the route's
                                                           table is one itself */
     {"23514", BY, "exec_stmt_raise", LEAT_ENGINE_BAD_DATA},   /* a trigger's own check */
     {"23514", BARE, NULL, LEAT_ENGINE_DRIFT},                 /* no partition for the row */
@@ -87,10 +101,10 @@ static const rule rules[] = {
     /* Data. */
     {"2200H", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a sequence in a default has come to its end */
     {"22", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},
-    {"10", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* XQuery */
-    {"20", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* CASE without a branch for the value */
-    {"21", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* a subquery gave more rows than one */
-    {"P0", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* a trigger raised it: RAISE, STRICT, ASSERT */
+    {"10", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* XQuery */
+    {"20", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* CASE without a branch for the value */
+    {"21", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* a subquery gave more rows than one */
+    {"P0", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* a trigger raised it: RAISE, STRICT, ASSERT */
     {"38000", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* so does one in Python, Perl or Tcl */
     {"09", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* the standard's word for it */
 
@@ -98,7 +112,8 @@ static const rule rules[] = {
     {"42", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"0A", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* not supported on such a table */
     {"3F", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a schema is missing */
-    {"55", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* no replica identity, a view that takes no rows, ... */
+    /* no replica identity, a view that takes no rows, ... */
+    {"55", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
 
     /* A trigger's function is wrong in itself. */
     {"03", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
@@ -118,16 +133,19 @@ static const rule rules[] = {
     {"39P", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"3B", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
 
-    /* A function that the server knows little of, as one in C or Java: what it says is about its row. */
+    /* A function that the server knows little of, as one in C or Java: what it says is about its
+       row. */
     {"38", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
     {"39", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 
-    /* Corrupted data: a person has to look before more is written. Other internal errors are an extension's, too. */
+    /* Corrupted data: a person has to look before more is written. Other internal errors are an
+       extension's, too. */
     {"XX001", ALWAYS, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},
     {"XX002", ALWAYS, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},
     {"XX", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 
-    /* No code of PostgreSQL, and a function in PL/pgSQL or PL/Python raises it: the application's own P0001. */
+    /* No code of PostgreSQL, and a function in PL/pgSQL or PL/Python raises it: the application's
+       own P0001. */
     {"", BY, "exec_stmt_raise", LEAT_ENGINE_BAD_DATA},
     {"", BY, "PLy_", LEAT_ENGINE_BAD_DATA},
     {"", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
@@ -170,20 +188,25 @@ static leat_engine_outcome outcome_by_rule(const leat_sql_error *error, leat_sql
     return line->outcome;
 }
 
-/* RAISE in PL/pgSQL and what PL/Python raises can bear any code: it is not the server that is unwell or the table that has
- * changed, as far as anybody knows, but somebody's code says so about this row. leat's own functions are in PL/pgSQL too. */
+/* RAISE in PL/pgSQL and what PL/Python raises can bear any code: it is not the server that is
+ * unwell or the table that has changed, as far as anybody knows, but somebody's code says so about
+ * this row. leat's own functions are in PL/pgSQL too. */
 static leat_engine_outcome blame_the_row(leat_engine_outcome outcome, const leat_sql_error *error)
 {
-    bool is_raised = is_said(error->function) &&
-                     (begins_with(error->function, "exec_stmt_raise") || begins_with(error->function, "PLy_"));
+    bool is_raised = is_said(error->function) && (begins_with(error->function, "exec_stmt_raise") ||
+                                                  begins_with(error->function, "PLy_"));
     bool is_elsewhere = outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_DRIFT;
-    return is_raised && is_elsewhere && !begins_with(error->sqlstate, "LT") ? LEAT_ENGINE_RECORD_ERROR : outcome;
+    return is_raised && is_elsewhere && !begins_with(error->sqlstate, "LT")
+               ? LEAT_ENGINE_RECORD_ERROR
+               : outcome;
 }
 
 /* It holds no record's data, so no record is to blame. */
-static leat_engine_outcome blame_nobody(leat_engine_outcome outcome, const char *sqlstate, leat_sql_part part)
+static leat_engine_outcome blame_nobody(leat_engine_outcome outcome, const char *sqlstate,
+                                        leat_sql_part part)
 {
-    if (outcome != LEAT_ENGINE_BAD_DATA && outcome != LEAT_ENGINE_NOT_YET && outcome != LEAT_ENGINE_DRIFT && outcome != LEAT_ENGINE_RECORD_ERROR)
+    if (outcome != LEAT_ENGINE_BAD_DATA && outcome != LEAT_ENGINE_NOT_YET &&
+        outcome != LEAT_ENGINE_DRIFT && outcome != LEAT_ENGINE_RECORD_ERROR)
         return outcome;
     if (part != LEAT_SQL_OWN)
         return LEAT_ENGINE_DRIFT;

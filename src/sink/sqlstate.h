@@ -1,30 +1,35 @@
 /*
- * sqlstate.h - what an error of PostgreSQL means for the job it came back for. Pure. The table is total: every SQLSTATE of
- * PostgreSQL 15 to 18 has a line with its reason, in sqlstate.c and in docs/design/sqlstate.md.
+ * sqlstate.h - what an error of PostgreSQL means for the job it came back for. Pure. The table is
+ * total: every SQLSTATE of PostgreSQL 15 to 18 has a line with its reason, in sqlstate.c and in
+ * docs/design/sqlstate.md.
  */
 #ifndef LEAT_SINK_SQLSTATE_H
 #define LEAT_SINK_SQLSTATE_H
 
 #include "engine/batch.h"
 
-/* Which statement was refused. Only one that carries the data of records can be refused for them: for any other, what the
- * table calls bad data or drift is something else. */
+/* Which statement was refused. Only one that carries the data of records can be refused for them:
+ * for any other, what the table calls bad data or drift is something else. */
 typedef enum leat_sql_part {
     LEAT_SQL_ROWS,    /* writes rows, or commits them */
-    LEAT_SQL_PREPARE, /* is the text of one that writes rows, without any data: the table does not fit it (drift) */
-    LEAT_SQL_LETTER,  /* keeps a dead letter: it is held until a person has looked (drift), and its record asked again */
-    LEAT_SQL_OWN,     /* claims, advances, compacts, asks: nobody's data. 54 is an outage, the rest is not understood */
+    LEAT_SQL_PREPARE, /* is the text of one that writes rows, without any data: the table does not
+                         fit it (drift) */
+    LEAT_SQL_LETTER,  /* keeps a dead letter: it is held until a person has looked (drift), and its
+                         record asked again */
+    LEAT_SQL_OWN, /* claims, advances, compacts, asks: nobody's data. 54 is an outage, the rest is
+                     not understood */
 } leat_sql_part;
 
 /* An error as the server sent it; each field may be NULL, as in errors that libpq makes itself. */
 typedef struct leat_sql_error {
-    const char *sqlstate;   /* PG_DIAG_SQLSTATE */
-    const char *severity;   /* PG_DIAG_SEVERITY_NONLOCALIZED. Only ERROR says that the job has failed; after anything else it
-                               may have been applied or still be */
-    const char *table;      /* PG_DIAG_TABLE_NAME */
+    const char *sqlstate; /* PG_DIAG_SQLSTATE */
+    const char *severity; /* PG_DIAG_SEVERITY_NONLOCALIZED. Only ERROR says that the job has failed;
+                             after anything else it may have been applied or still be */
+    const char *table;    /* PG_DIAG_TABLE_NAME */
     const char *constraint; /* PG_DIAG_CONSTRAINT_NAME */
-    const char *function;   /* PG_DIAG_SOURCE_FUNCTION: the function of the server that says it, in every language. A pooler's
-                               own errors have none. It tells what a trigger has raised from what the server itself says */
+    const char *function;   /* PG_DIAG_SOURCE_FUNCTION: the function of the server that says it, in
+                               every language. A pooler's   own errors have none. It tells what a
+                               trigger has raised from what the server itself says */
 } leat_sql_error;
 
 leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part);

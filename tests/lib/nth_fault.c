@@ -1,17 +1,16 @@
 /*
- * nth_fault.c - makes the n-th call of one kind fail, or a signal come there, once. Linking it into a program is enough; LEAT_FAIL=KIND:N in the
- * environment says which, and "nth: failed" on standard error says that it has. For tests.
+ * nth_fault.c - makes the n-th call of one kind fail, or a signal come there, once. Linking it into
+ * a program is enough; LEAT_FAIL=KIND:N in the environment says which, and "nth: failed" on
+ * standard error says that it has. For tests.
  *
- *   alloc   malloc, calloc, realloc and strdup of what is linked statically, which is all of leat: out of memory
- *   send    send() of anybody, libpq too: ECONNRESET, and the connection is gone
- *   recv    recv(), likewise
- *   write   write, pwrite of a regular file, SQLite's too: EIO
- *   space   the same calls: ENOSPC
- *   sync    fsync, fdatasync: EIO
- *   term    close(), and the end of the process behind main(): it succeeds, and SIGTERM comes
+ *   alloc   malloc, calloc, realloc and strdup of what is linked statically, which is all of leat:
+ * out of memory send    send() of anybody, libpq too: ECONNRESET, and the connection is gone recv
+ * recv(), likewise write   write, pwrite of a regular file, SQLite's too: EIO space   the same
+ * calls: ENOSPC sync    fsync, fdatasync: EIO term    close(), and the end of the process behind
+ * main(): it succeeds, and SIGTERM comes
  *
- * The allocations are caught at link time (--wrap), the others by being found before the C library's. One call is one
- * count, from the start of the process, over all threads.
+ * The allocations are caught at link time (--wrap), the others by being found before the C
+ * library's. One call is one count, from the start of the process, over all threads.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -57,7 +56,7 @@ static bool fails(const char *this_kind)
     return write(STDERR_FILENO, said, sizeof said - 1) > 0;
 }
 
-/* --- allocations --------------------------------------------------------------------------------------------------- */
+/* ---- allocations ---- */
 
 void *__wrap_malloc(size_t size)
 {
@@ -79,7 +78,7 @@ char *__wrap_strdup(const char *text)
     return fails("alloc") ? NULL : __real_strdup(text);
 }
 
-/* --- sockets ------------------------------------------------------------------------------------------------------- */
+/* ---- sockets ---- */
 
 static ssize_t reset(int fd)
 {
@@ -108,13 +107,14 @@ ssize_t recv(int fd, void *data, size_t size, int flags)
     return reset(fd);
 }
 
-/* --- files --------------------------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static bool write_fails(int fd)
 {
     struct stat found;
     int before = errno;
-    bool is_file = fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && fd != STDERR_FILENO && fd != STDOUT_FILENO;
+    bool is_file = fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && fd != STDERR_FILENO &&
+                   fd != STDOUT_FILENO;
     errno = before;
     if (is_file && fails("write"))
         errno = EIO;
@@ -164,9 +164,10 @@ int fdatasync(int fd)
     return -1;
 }
 
-/* --- signals ------------------------------------------------------------------------------------------------------- */
+/* ---- signals ---- */
 
-/* Descriptors are closed while it starts, while it serves, and last of all when its loops have ended. */
+/* Descriptors are closed while it starts, while it serves, and last of all when its loops have
+ * ended. */
 int close(int fd)
 {
     static int (*real)(int);

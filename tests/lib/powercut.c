@@ -1,31 +1,37 @@
 /*
- * powercut.c - a SQLite VFS that makes kill -9 what a power cut is. Linking it into a program is enough: it becomes the
- * default VFS, in front of "unix", before main. For tests.
+ * powercut.c - a SQLite VFS that makes kill -9 what a power cut is. Linking it into a program is
+ * enough: it becomes the default VFS, in front of "unix", before main. For tests.
  *
- * A kernel keeps what a killed process has written, a power cut does not. So here the writes to databases, write-ahead
- * logs and rollback journals are held in memory until xSync of that file writes them through, in order, and then really
- * syncs. SIGKILL loses what is held. Every connection of the process sees what is held, as it would in the page cache.
+ * A kernel keeps what a killed process has written, a power cut does not. So here the writes to
+ * databases, write-ahead logs and rollback journals are held in memory until xSync of that file
+ * writes them through, in order, and then really syncs. SIGKILL loses what is held. Every
+ * connection of the process sees what is held, as it would in the page cache.
  *
  * What the disk may do on its own, by chance, as a real one may:
- *   - a write that is not synced gets to the disk at once, whole or its first half (torn), before earlier writes;
+ *   - a write that is not synced gets to the disk at once, whole or its first half (torn), before
+ * earlier writes;
  *   - a truncation likewise, whole;
  *   - a sync takes up to 2 ms, with some first part of the writes on the disk and the others not.
  *
- * Environment, read as a file is first opened: LEAT_POWERCUT_SEED, a number, draws these chances (default: the process
- * id). LEAT_POWERCUT_LIE=1 makes xSync do nothing and return SQLITE_OK: the disk that lies, under which an acknowledged
- * commit must get lost, or the test that uses this could not notice a loss.
+ * Environment, read as a file is first opened: LEAT_POWERCUT_SEED, a number, draws these chances
+ * (default: the process id). LEAT_POWERCUT_LIE=1 makes xSync do nothing and return SQLITE_OK: the
+ * disk that lies, under which an acknowledged commit must get lost, or the test that uses this
+ * could not notice a loss.
  *
- * Where it is harder than reality: a sync covers its file only, never what another file had written before; a sync that
- * is cut may put a block back to an older write that was not synced either. SQLite is promised no more than that bytes
- * beside a write stay as they are (SQLITE_IOCAP_POWERSAFE_OVERWRITE).
- * Where it is milder: creating and deleting a file lasts at once, where a disk may lose it until the folder is synced.
- * SQLite syncs the folder with a new log's first sync; a deleted log that comes back holds only what the database has.
- * What is held as the last handle of a file closes is written through. Halves are the only tears.
+ * Where it is harder than reality: a sync covers its file only, never what another file had written
+ * before; a sync that is cut may put a block back to an older write that was not synced either.
+ * SQLite is promised no more than that bytes beside a write stay as they are
+ * (SQLITE_IOCAP_POWERSAFE_OVERWRITE). Where it is milder: creating and deleting a file lasts at
+ * once, where a disk may lose it until the folder is synced. SQLite syncs the folder with a new
+ * log's first sync; a deleted log that comes back holds only what the database has. What is held as
+ * the last handle of a file closes is written through. Halves are the only tears.
  *
- * Shared memory is the kernel's; SQLite starts it anew when the first process opens the database. So another process
- * may read the database meanwhile, but must not have it open when this one is killed, nor at all while the disk lies.
+ * Shared memory is the kernel's; SQLite starts it anew when the first process opens the database.
+ * So another process may read the database meanwhile, but must not have it open when this one is
+ * killed, nor at all while the disk lies.
  *
- * Thread safe: one mutex a file, held while it is read, written or synced; one for the list of files.
+ * Thread safe: one mutex a file, held while it is read, written or synced; one for the list of
+ * files.
  */
 #include <pthread.h>
 #include <sqlite3.h>
@@ -49,8 +55,8 @@ typedef struct held_change {
     char *bytes; /* NULL: a truncation */
 } held_change;
 
-/* A file as the process sees it: what is on the disk, then the changes in order. Any of them may be on the disk
- * already: that makes no difference, since all are gone through again. */
+/* A file as the process sees it: what is on the disk, then the changes in order. Any of them may be
+ * on the disk already: that makes no difference, since all are gone through again. */
 typedef struct held_file {
     struct held_file *next;
     char *path;
@@ -213,16 +219,19 @@ static void zero_from(const file_window *window, sqlite3_int64 from)
 static void overwrite(const file_window *window, const held_change *change)
 {
     sqlite3_int64 from = change->offset > window->offset ? change->offset : window->offset;
-    sqlite3_int64 change_end = change->offset + change->size, window_end = window->offset + window->size;
+    sqlite3_int64 change_end = change->offset + change->size,
+                  window_end = window->offset + window->size;
     sqlite3_int64 end = change_end < window_end ? change_end : window_end;
     if (from < end)
-        memcpy(window->bytes + (from - window->offset), change->bytes + (from - change->offset), (size_t)(end - from));
+        memcpy(window->bytes + (from - window->offset), change->bytes + (from - change->offset),
+               (size_t)(end - from));
 }
 
 static int read_held(held_handle *handle, const file_window *window)
 {
     sqlite3_int64 size;
-    int code = handle->real->pMethods->xRead(handle->real, window->bytes, (int)window->size, window->offset);
+    int code = handle->real->pMethods->xRead(handle->real, window->bytes, (int)window->size,
+                                             window->offset);
     if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)
         return code;
     code = handle->real->pMethods->xFileSize(handle->real, &size);
@@ -332,7 +341,8 @@ static int powercut_check_reserved_lock(sqlite3_file *file, int *ret)
 static int powercut_control(sqlite3_file *file, int op, void *argument)
 {
     sqlite3_file *real = handle_of(file)->real;
-    if (op == SQLITE_FCNTL_SIZE_HINT || op == SQLITE_FCNTL_CHUNK_SIZE || op == SQLITE_FCNTL_MMAP_SIZE)
+    if (op == SQLITE_FCNTL_SIZE_HINT || op == SQLITE_FCNTL_CHUNK_SIZE ||
+        op == SQLITE_FCNTL_MMAP_SIZE)
         return SQLITE_NOTFOUND;
     return real->pMethods->xFileControl(real, op, argument);
 }
@@ -396,7 +406,8 @@ static const sqlite3_io_methods methods = {
 
 /* The methods of the VFS. Those that are not here are those of "unix". */
 
-static int powercut_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *ret_flags)
+static int powercut_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
+                         int *ret_flags)
 {
     (void)vfs;
     if (!path || !(flags & HELD_FILES))

@@ -1,4 +1,5 @@
-/* shifted_clock.c - leat on a machine whose clock is LEAT_CLOCK_SHIFT_S seconds ahead (negative: behind). */
+/* shifted_clock.c - leat on a machine whose clock is LEAT_CLOCK_SHIFT_S seconds ahead (negative:
+ * behind). */
 #include <stdlib.h>
 
 #include "base/base.h"

@@ -1,6 +1,7 @@
 /*
- * slow_names.c - leat whose resolver hangs for the name slow.test: for as long as the file LEAT_SLOW_NAMES is there. Whoever asks
- * meanwhile is noted in it. Otherwise the name is that of this machine.
+ * slow_names.c - leat whose resolver hangs for the name slow.test: for as long as the file
+ * LEAT_SLOW_NAMES is there. Whoever asks meanwhile is noted in it. Otherwise the name is that of
+ * this machine.
  */
 #include <netdb.h>
 #include <stdio.h>
@@ -8,8 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-int __real_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
-int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
+int __real_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **ret);
+int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **ret);
 
 static void note(const char *path)
 {
@@ -20,7 +23,8 @@ static void note(const char *path)
     fclose(file);
 }
 
-int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+int __wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **ret)
 {
     const char *path = getenv("LEAT_SLOW_NAMES");
     if (!name || !path || strcmp(name, "slow.test") != 0)

@@ -1,4 +1,5 @@
-/* The power cut itself: kill -9 under powercut.c loses nothing that was acknowledged, and does once the disk lies. */
+/* The power cut itself: kill -9 under powercut.c loses nothing that was acknowledged, and does once
+ * the disk lies. */
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +17,8 @@ enum { ROUNDS = 30, COMMITS_MAX = 60, ROW_BYTES_MAX = 20000, PATH_MAX_BYTES = 64
 static const char *const settings =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8; PRAGMA cache_size = 2;"
     "PRAGMA busy_timeout = 10000; CREATE TABLE IF NOT EXISTS commits (number INTEGER PRIMARY KEY, bytes BLOB)";
-static const char *const insert_one = "INSERT INTO commits VALUES (?1, randomblob(abs(random()) % ?2))";
+static const char *const insert_one =
+    "INSERT INTO commits VALUES (?1, randomblob(abs(random()) % ?2))";
 
 static void must(sqlite3 *db, int code)
 {
@@ -38,7 +40,8 @@ static int64_t number_of(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
     int64_t number = -1;
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
         number = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
     return number;
@@ -65,7 +68,8 @@ _Noreturn static void commit_for_ever(char *path, int acknowledge)
         abort();
     sqlite3_stmt *insert;
     must(db, sqlite3_prepare_v2(db, insert_one, -1, &insert, NULL));
-    for (int64_t number = number_of(db, "SELECT coalesce(max(number), 0) FROM commits") + 1;; number++) {
+    for (int64_t number = number_of(db, "SELECT coalesce(max(number), 0) FROM commits") + 1;;
+         number++) {
         must(db, sqlite3_bind_int64(insert, 1, number));
         must(db, sqlite3_bind_int(insert, 2, ROW_BYTES_MAX));
         must(db, sqlite3_step(insert));
@@ -147,7 +151,8 @@ START_TEST(what_was_acknowledged_survives)
     make_path(path, folder);
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
         fprintf(stderr, "# seed %llu\n", (unsigned long long)seed);
-        ck_assert_msg(everything_is_there(path, run_until_cut(path, seed)), "seed %llu", (unsigned long long)seed);
+        ck_assert_msg(everything_is_there(path, run_until_cut(path, seed)), "seed %llu",
+                      (unsigned long long)seed);
     }
     remove_all(path, folder);
 }

@@ -1,16 +1,17 @@
 /*
- * commit.c - the thread that writes to the file. What waits is committed together: one transaction, one sync of the
- * disk, however many records. What becomes of a transaction that fails:
+ * commit.c - the thread that writes to the file. What waits is committed together: one transaction,
+ * one sync of the disk, however many records. What becomes of a transaction that fails:
  *
- *   it may pass (full disk, lock, memory), before COMMIT     rolled back: not appended, and it goes on
- *   the disk is full, at COMMIT                              the same: the frame that commits was not written whole
- *   anything else                                            unknown (its frames may be found after a crash), and the log
- *                                                            is broken for this process
+ *   it may pass (full disk, lock, memory), before COMMIT     rolled back: not appended, and it goes
+ * on the disk is full, at COMMIT                              the same: the frame that commits was
+ * not written whole anything else                                            unknown (its frames
+ * may be found after a crash), and the log is broken for this process
  *
- * Between transactions it deletes what was applied (the readers' low waters) longer than the margin ago. How old a record is
- * says nothing of that: one that waited for days may have been applied a moment ago, and a database that went back, by a
- * crash or a restored copy, reads again what it was given since. So each partition's low water is set aside and counts as old
- * when the margin has passed; then the next one is set aside. That is stored, and a restart changes nothing of it.
+ * Between transactions it deletes what was applied (the readers' low waters) longer than the margin
+ * ago. How old a record is says nothing of that: one that waited for days may have been applied a
+ * moment ago, and a database that went back, by a crash or a restored copy, reads again what it was
+ * given since. So each partition's low water is set aside and counts as old when the margin has
+ * passed; then the next one is set aside. That is stored, and a restart changes nothing of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ typedef struct committer {
     sqlite3_stmt *set_part;
     part_statements *parts;
     leat_local_aging *aging; /* of each partition */
-    int64_t *next; /* of each partition, as this transaction has it */
+    int64_t *next;           /* of each partition, as this transaction has it */
     uint32_t trim_turn;
     int64_t trim_us;  /* when to look for old records */
     int64_t probe_us; /* when to try again whether the file takes anything */
@@ -80,7 +81,8 @@ static void take_batch(leat_local_commits *commits)
 {
     size_t count = 0;
     size_t bytes = 0;
-    while (commits->todo.head && count < BATCH_RECORDS && (count == 0 || bytes + commits->todo.head->size <= BATCH_BYTES)) {
+    while (commits->todo.head && count < BATCH_RECORDS &&
+           (count == 0 || bytes + commits->todo.head->size <= BATCH_BYTES)) {
         leat_local_append *append = leat_local_pop(&commits->todo);
         bytes += append->size;
         count++;
@@ -89,7 +91,8 @@ static void take_batch(leat_local_commits *commits)
 }
 
 /* Under the lock. When nobody wants to know any more, the lists are no longer ours to change. */
-static void answer_all(leat_local_commits *commits, leat_local_appends *list, leat_append_result result, const char *why)
+static void answer_all(leat_local_commits *commits, leat_local_appends *list,
+                       leat_append_result result, const char *why)
 {
     leat_local_append *append;
     if (!commits->wake)
@@ -110,13 +113,15 @@ static void say_passing(committer *c, const char *doing, int code)
     if (c->said_us != 0 && now_us - c->said_us < SAY_AGAIN_US)
         return;
     c->said_us = now_us;
-    leat_warn("log.local.path: %s: %s: %s; it is tried again", c->log->file, doing, sqlite3_errstr(code));
+    leat_warn("log.local.path: %s: %s: %s; it is tried again", c->log->file, doing,
+              sqlite3_errstr(code));
 }
 
 static void give_up(committer *c, const char *doing, int code)
 {
     leat_error error;
-    leat_fail(&error, "log.local.path: %s: %s: %s (SQLite's code %d)", c->log->file, doing, sqlite3_errstr(code), code);
+    leat_fail(&error, "log.local.path: %s: %s: %s (SQLite's code %d)", c->log->file, doing,
+              sqlite3_errstr(code), code);
     leat_local_break(c->log, error.text);
 }
 
@@ -193,7 +198,8 @@ static int insert(committer *c, leat_local_append *append)
 {
     leat_record *record = &append->record;
     part_statements *part = &c->parts[record->partition];
-    int code = need(c, &part->insert, "INSERT INTO leat_records_%u VALUES (?, ?, ?, ?, ?, ?)", record->partition);
+    int code = need(c, &part->insert, "INSERT INTO leat_records_%u VALUES (?, ?, ?, ?, ?, ?)",
+                    record->partition);
     if (code != SQLITE_OK)
         return code;
     record->offset = c->next[record->partition];
@@ -215,7 +221,8 @@ static int write_batch(committer *c)
     for (uint32_t p = 0; p < count; p++)
         c->next[p] = atomic_load(&c->log->parts[p].next);
     int code = SQLITE_OK;
-    for (leat_local_append *append = c->commits.batch.head; append && code == SQLITE_OK; append = append->next)
+    for (leat_local_append *append = c->commits.batch.head; append && code == SQLITE_OK;
+         append = append->next)
         code = insert(c, append);
     for (uint32_t p = 0; p < count && code == SQLITE_OK; p++)
         if (c->next[p] != atomic_load(&c->log->parts[p].next))
@@ -324,7 +331,8 @@ static int delete_below(committer *c, uint32_t partition, int64_t first)
     return finish(*statement);
 }
 
-static int store_part(committer *c, uint32_t partition, int64_t first, const leat_local_aging *aging)
+static int store_part(committer *c, uint32_t partition, int64_t first,
+                      const leat_local_aging *aging)
 {
     int code = begin(c);
     if (code == SQLITE_OK)
@@ -346,7 +354,8 @@ static bool trim_part(committer *c, uint32_t partition)
     int64_t first = atomic_load(&part->first);
     int64_t old = aging.old_low + 1; /* the first that is not old */
     int64_t cut = old > first + TRIM_RECORDS ? first + TRIM_RECORDS : old > first ? old : first;
-    bool aged = grow_older(&aging, atomic_load(&part->low), leat_wall_ms(), atomic_load(&c->log->margin_ms));
+    bool aged = grow_older(&aging, atomic_load(&part->low), leat_wall_ms(),
+                           atomic_load(&c->log->margin_ms));
     if (!aged && cut == first)
         return false;
     int code = store_part(c, partition, cut, &aging);
@@ -361,7 +370,8 @@ static bool trim_part(committer *c, uint32_t partition)
     return code == SQLITE_OK && aging.old_low >= cut;
 }
 
-/* One partition at a time, so that records to commit do not wait; when all had their turn, it rests. */
+/* One partition at a time, so that records to commit do not wait; when all had their turn, it
+ * rests. */
 static void trim(committer *c)
 {
     uint32_t count = c->log->head.partition_count;
@@ -482,13 +492,19 @@ static void *run(void *argument)
 
 static int open_db(committer *c, leat_error *error)
 {
-    if (leat_local_connect(c->log->file, LEAT_LOCAL_WRITE, atomic_load(&c->log->busy_ms), &c->db, error) != 0)
+    if (leat_local_connect(c->log->file, LEAT_LOCAL_WRITE, atomic_load(&c->log->busy_ms), &c->db,
+                           error) != 0)
         return -1;
     sqlite3_wal_hook(c->db, on_wal, c);
-    c->set_next = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET next = ? WHERE partition = ?");
-    c->set_part = leat_local_prepare(c->db, error, "UPDATE leat_partitions SET first = ?, aging_low = ?, aging_since_ms = ?, "
-                                                   "old_low = ? WHERE partition = ?");
-    return c->set_next && c->set_part ? leat_local_agings(c->db, c->log->head.partition_count, c->aging, error) : -1;
+    c->set_next =
+        leat_local_prepare(c->db, error, "UPDATE leat_partitions SET next = ? WHERE partition = ?");
+    c->set_part = leat_local_prepare(
+        c->db, error,
+        "UPDATE leat_partitions SET first = ?, aging_low = ?, aging_since_ms = ?, "
+        "old_low = ? WHERE partition = ?");
+    return c->set_next && c->set_part
+               ? leat_local_agings(c->db, c->log->head.partition_count, c->aging, error)
+               : -1;
 }
 
 static void init_lock(leat_local_commits *commits)

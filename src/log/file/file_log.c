@@ -10,11 +10,13 @@
 static int check(const leat_log_config *config, leat_error *error)
 {
     if (config->property_count > 0)
-        return leat_fail(error, "property %s: the built-in log has no properties", config->properties[0].name);
+        return leat_fail(error, "property %s: the built-in log has no properties",
+                         config->properties[0].name);
     return 0;
 }
 
-static int identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error)
+static int identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
+                    leat_error *error)
 {
     if (access(config->file, F_OK) != 0)
         return 1;
@@ -31,13 +33,14 @@ static int identify(const leat_log_config *config, int timeout_ms, leat_log_iden
     return 0;
 }
 
-static int create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error)
+static int create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
+                        leat_error *error)
 {
     return leat_local_make(config->file, spec->partition_count, timeout_ms, error);
 }
 
-static int topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
-                         leat_error *error)
+static int topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret,
+                         size_t size, leat_error *error)
 {
     (void)config;
     (void)timeout_ms;
@@ -46,8 +49,8 @@ static int topic_setting(const leat_log_config *config, const char *name, int ti
     return leat_fail(error, "the built-in log has no setting %s", name);
 }
 
-static int set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
-                             leat_error *error)
+static int set_topic_setting(const leat_log_config *config, const char *name, const char *value,
+                             int timeout_ms, leat_error *error)
 {
     (void)config;
     (void)value;
@@ -55,8 +58,8 @@ static int set_topic_setting(const leat_log_config *config, const char *name, co
     return leat_fail(error, "the built-in log has no setting %s", name);
 }
 
-static int starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                  leat_error *error)
+static int starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                  int64_t *ret, leat_error *error)
 {
     sqlite3 *db;
     if (leat_local_connect(config->file, LEAT_LOCAL_READ, timeout_ms, &db, error) != 0)
@@ -66,16 +69,18 @@ static int starts(const leat_log_config *config, uint32_t partition_count, int t
     return result;
 }
 
-/* Offsets have no holes, so the record at an offset or behind it is the one at it; nor are there transactions. */
-static int look(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead *ret, leat_error *error)
+/* Offsets have no holes, so the record at an offset or behind it is the one at it; nor are there
+ * transactions. */
+static int look(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead *ret,
+                leat_error *error)
 {
     ret->stable = ret->end;
     ret->first = offset >= ret->end ? ret->end : -1;
     ret->accepted_ms = 0;
     if (offset < 0 || offset >= ret->end)
         return 0;
-    sqlite3_stmt *row =
-        leat_local_prepare(db, error, "SELECT accepted_ms FROM leat_records_%u WHERE offset = ?", partition);
+    sqlite3_stmt *row = leat_local_prepare(
+        db, error, "SELECT accepted_ms FROM leat_records_%u WHERE offset = ?", partition);
     if (!row)
         return -1;
     sqlite3_bind_int64(row, 1, offset);
@@ -84,13 +89,16 @@ static int look(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead 
         ret->first = offset;
         ret->accepted_ms = sqlite3_column_int64(row, 0);
     }
-    int result = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : leat_local_fail(db, error, "it cannot be read");
+    int result = code == SQLITE_ROW || code == SQLITE_DONE
+                     ? 0
+                     : leat_local_fail(db, error, "it cannot be read");
     sqlite3_finalize(row);
     return result;
 }
 
-static int read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                      leat_log_ahead *ret, leat_error *error)
+static int read_ahead(const leat_log_config *config, uint32_t partition_count,
+                      const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
+                      leat_error *error)
 {
     sqlite3 *db;
     if (leat_local_connect(config->file, LEAT_LOCAL_READ, timeout_ms, &db, error) != 0)
@@ -106,7 +114,8 @@ static int read_ahead(const leat_log_config *config, uint32_t partition_count, c
     return result;
 }
 
-/* No health: a file has no brokers. What ails it the writer's trouble says, and a reader's error ends it. */
+/* No health: a file has no brokers. What ails it the writer's trouble says, and a reader's error
+ * ends it. */
 const leat_log_ops leat_local_ops = {
     .open = leat_local_open,
     .close = leat_local_close,

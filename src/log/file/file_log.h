@@ -1,5 +1,6 @@
 /*
- * file_log.h - what the files of the built-in log share; nothing outside src/log/file includes it, but for their tests.
+ * file_log.h - what the files of the built-in log share; nothing outside src/log/file includes it,
+ * but for their tests.
  *
  *   file_log.c  the table of all this for log.c; questions to the file, blocking
  *   store.c     connections to the file, its tables, its lock
@@ -9,9 +10,10 @@
  *   reader.c    the reader: life, loop turn, seek, commits
  *   record.c    one record read from the file, and its headers in JSON
  *
- * The file is SQLite's, with a write-ahead log and synchronous=FULL: a commit that returned is on the disk. Each partition
- * has a table of its own, so that records come at the right end of a B-tree and go at the left. The next offset of a
- * partition is stored, never derived from what is left, so that no offset is given twice.
+ * The file is SQLite's, with a write-ahead log and synchronous=FULL: a commit that returned is on
+ * the disk. Each partition has a table of its own, so that records come at the right end of a
+ * B-tree and go at the left. The next offset of a partition is stored, never derived from what is
+ * left, so that no offset is given twice.
  */
 #ifndef LEAT_LOG_FILE_FILE_LOG_H
 #define LEAT_LOG_FILE_FILE_LOG_H
@@ -28,10 +30,12 @@ enum {
     LEAT_LOCAL_VERSION = 1, /* of the tables */
     LEAT_LOCAL_PARTITIONS_MAX = 4096,
     LEAT_LOCAL_RECORD_MAX = 16 * 1024 * 1024 + 64 * 1024, /* key, value and headers of one record */
-    LEAT_LOCAL_WAITING_MAX = 100 * 1000,                  /* records and bytes appended, not yet answered */
+    LEAT_LOCAL_WAITING_MAX = 100 * 1000, /* records and bytes appended, not yet answered */
     LEAT_LOCAL_WAITING_BYTES = 64 * 1024 * 1024,
-    LEAT_LOCAL_BUSY_MS = 1000, /* the writer waits for the file's lock; then what waits is answered as not appended */
-    LEAT_LOCAL_MARGIN_MS = 3600 * 1000, /* how long ago a record was applied before it is deleted: this to twice this */
+    LEAT_LOCAL_BUSY_MS = 1000, /* the writer waits for the file's lock; then what waits is answered
+                                  as not appended */
+    LEAT_LOCAL_MARGIN_MS = 3600 * 1000, /* how long ago a record was applied before it is deleted:
+                                           this to twice this */
     LEAT_LOCAL_SQL_SIZE = 256,
 };
 
@@ -45,29 +49,37 @@ typedef struct leat_local_head {
     uint32_t partition_count;
 } leat_local_head;
 
-/* Opens a connection; READ and WRITE never make a file. A lock of another connection is waited for up to `busy_ms`. */
-int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqlite3 **ret, leat_error *error) LEAT_MUST_CHECK;
+/* Opens a connection; READ and WRITE never make a file. A lock of another connection is waited for
+ * up to `busy_ms`. */
+int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqlite3 **ret,
+                       leat_error *error) LEAT_MUST_CHECK;
 /* Runs statements without parameters or rows. */
 int leat_local_run(sqlite3 *db, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 /* One statement, to be finalized by the caller; NULL and a message when it cannot be. */
-sqlite3_stmt *leat_local_prepare(sqlite3 *db, leat_error *error, const char *format, ...) LEAT_PRINTF(3, 4);
+sqlite3_stmt *leat_local_prepare(sqlite3 *db, leat_error *error, const char *format, ...)
+    LEAT_PRINTF(3, 4);
 /* Puts the connection's last error behind "words: ", with the file's name; returns -1. */
 int leat_local_fail(sqlite3 *db, leat_error *error, const char *words);
-/* 0 read, 1 there is no log in the file yet, -1 error: a file of something else, or of another version. */
+/* 0 read, 1 there is no log in the file yet, -1 error: a file of something else, or of another
+ * version. */
 int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error) LEAT_MUST_CHECK;
 /* 0 made, 1 a log is there already, -1 error. */
-int leat_local_make(const char *file, uint32_t partition_count, int busy_ms, leat_error *error) LEAT_MUST_CHECK;
-/* Of each partition the first offset that is there and the one the next record gets; NULL: not wanted. */
+int leat_local_make(const char *file, uint32_t partition_count, int busy_ms,
+                    leat_error *error) LEAT_MUST_CHECK;
+/* Of each partition the first offset that is there and the one the next record gets; NULL: not
+ * wanted. */
 int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first, int64_t *ret_next,
                       leat_error *error) LEAT_MUST_CHECK;
 /* How one partition's applied records grow old. */
 typedef struct leat_local_aging {
     int64_t low;      /* its low water at `since_ms`; -1: none yet */
     int64_t since_ms; /* wall clock */
-    int64_t old_low;  /* the one before: up to here all was applied at least the margin ago, and may be deleted */
+    int64_t old_low;  /* the one before: up to here all was applied at least the margin ago, and may
+                         be deleted */
 } leat_local_aging;
 
-int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret,
+                      leat_error *error) LEAT_MUST_CHECK;
 /* Takes the lock that says whose the file is ("FILE.lock"). Returns what to close, or -1. */
 int leat_local_lock(const char *file, leat_error *error) LEAT_MUST_CHECK;
 
@@ -82,7 +94,8 @@ typedef struct leat_local_listener {
 typedef struct leat_local_part {
     _Atomic int64_t first; /* the committing thread: the first offset in the file */
     _Atomic int64_t next;  /* the committing thread: behind the last one committed */
-    _Atomic int64_t low;   /* its reader: everything up to here is applied; -1: nothing is known to be */
+    /* its reader: everything up to here is applied; -1: nothing is known to be */
+    _Atomic int64_t low;
 } leat_local_part;
 
 struct leat_local_log {
@@ -95,12 +108,13 @@ struct leat_local_log {
     _Atomic uint32_t max_pages; /* 0: as large as the disk allows; tests change it */
     pthread_mutex_t lock;       /* of the fields below */
     leat_local_listener *listeners;
-    bool abandoned;   /* a thread still works on it, and hangs: it can never be freed */
+    bool abandoned; /* a thread still works on it, and hangs: it can never be freed */
     bool is_broken;
     char broken[400]; /* why; written once, before is_broken */
 };
 
-int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_error *error) LEAT_MUST_CHECK;
+int leat_local_open(leat_log_config *config, const leat_topic_spec *spec,
+                    leat_error *error) LEAT_MUST_CHECK;
 void leat_local_close(leat_log_config *config);
 void leat_local_listen(leat_local_log *log, leat_local_listener *listener);
 void leat_local_unlisten(leat_local_log *log, leat_local_listener *listener);
@@ -137,31 +151,35 @@ leat_local_append *leat_local_pop(leat_local_appends *list);
 /* The committing thread, and what it shares with the writer. */
 typedef struct leat_local_commits {
     pthread_t thread;
-    pthread_mutex_t lock; /* of the fields below */
+    pthread_mutex_t lock;   /* of the fields below */
     pthread_cond_t changed; /* on the monotonic clock */
     uv_async_t *wake; /* sent to when something was answered; NULL: nobody wants to know any more */
     leat_local_appends todo;
     leat_local_appends batch; /* the transaction that runs */
     leat_local_appends done;  /* answered, not fetched yet */
-    bool ready;    /* the last transaction was committed */
-    bool stopping; /* ends when there is nothing left to do */
+    bool ready;               /* the last transaction was committed */
+    bool stopping;            /* ends when there is nothing left to do */
     bool ended;
 } leat_local_commits;
 
-leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake, leat_error *error);
-/* Waits up to `timeout_ms` until all is answered and the thread has ended, then answers what it has not begun, and waits a
- * little for the rest. Returns whether the thread has ended; if not, it is left alone: nothing of it may be freed. */
+leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake,
+                                           leat_error *error);
+/* Waits up to `timeout_ms` until all is answered and the thread has ended, then answers what it has
+ * not begun, and waits a little for the rest. Returns whether the thread has ended; if not, it is
+ * left alone: nothing of it may be freed. */
 bool leat_local_commits_stop(leat_local_commits *commits, int timeout_ms);
 void leat_local_commits_free(leat_local_commits *commits);
 
 /* ---- writer.c ---- */
 
 leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       const leat_log_identity *identity,
+                                       leat_appended_cb on_appended, void *context,
                                        leat_error *error);
 int leat_local_append_record(leat_log_writer *writer, const leat_record *record, void *tag,
                              leat_error *error) LEAT_MUST_CHECK;
-int64_t leat_local_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
+int64_t leat_local_writer_oldest_us(const leat_log_writer *writer, uint32_t partition,
+                                    int64_t now_us);
 size_t leat_local_writer_waiting(const leat_log_writer *writer);
 const char *leat_local_writer_trouble(leat_log_writer *writer);
 void leat_local_writer_free(leat_log_writer *writer, int timeout_ms);
@@ -187,9 +205,11 @@ int leat_local_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
 
 /* ---- reader.c ---- */
 
-leat_log_reader *leat_local_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_reader *leat_local_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity,
                                        const leat_reader_events *events, leat_error *error);
-void leat_local_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
+void leat_local_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
+                            const leat_log_applied *applied);
 void leat_local_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_local_reader_resume(leat_log_reader *reader, uint32_t partition);
 void leat_local_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);

@@ -1,12 +1,15 @@
 /*
- * reader.c - the reader: a connection of its own that reads in the loop's turn, a bounded batch of each partition at
- * a time. A transaction is open only while a batch is taken, so that it never holds up the write-ahead log. The committing
- * thread wakes it; what is new it sees in leat_local_part, so that a partition without news costs nothing.
+ * reader.c - the reader: a connection of its own that reads in the loop's turn, a bounded batch of
+ * each partition at a time. A transaction is open only while a batch is taken, so that it never
+ * holds up the write-ahead log. The committing thread wakes it; what is new it sees in
+ * leat_local_part, so that a partition without news costs nothing.
  *
- * The range is judged by the rules of log/kafka/range.c, and again when a record that should be there is not. Offsets have no
- * holes here: one that is missing between the first and the next is a fault of the file. Nor are there leader epochs: that the file is an
- * older copy, and has grown past what was applied since, the time of the newest applied record tells, before anything is
- * offered. (Found only on the way to it, what is new before it would be applied or skipped by then.)
+ * The range is judged by the rules of log/kafka/range.c, and again when a record that should be
+ * there is not. Offsets have no holes here: one that is missing between the first and the next is a
+ * fault of the file. Nor are there leader epochs: that the file is an older copy, and has grown
+ * past what was applied since, the time of the newest applied record tells, before anything is
+ * offered. (Found only on the way to it, what is new before it would be applied or skipped by
+ * then.)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,9 +40,9 @@ typedef struct reader_part {
     uint32_t generation; /* of the seek */
     int64_t low;         /* as told by the seek */
     int64_t high;
-    int64_t high_ms;   /* 0: not known */
-    int64_t next;      /* the offset to read; -1: the log's first */
-    int64_t committed; /* the offset last committed; -1: none */
+    int64_t high_ms;      /* 0: not known */
+    int64_t next;         /* the offset to read; -1: the log's first */
+    int64_t committed;    /* the offset last committed; -1: none */
     sqlite3_stmt *select; /* NULL: not needed yet */
     uint32_t batch_at;    /* records read, not yet taken by the caller */
     uint32_t batch_count;
@@ -55,9 +58,9 @@ typedef struct leat_local_reader {
     leat_local_log *log;
     leat_local_listener listener;
     sqlite3 *db;
-    reader_part *parts; /* [log->head.partition_count] */
-    uint32_t turn;      /* the partition whose turn is next */
-    size_t handed;      /* records with the caller */
+    reader_part *parts;   /* [log->head.partition_count] */
+    uint32_t turn;        /* the partition whose turn is next */
+    size_t handed;        /* records with the caller */
     int64_t committed_us; /* when the last commit without an answer was begun; 0: none */
     bool other_log;       /* the identity it was made for is another file's */
     bool has_failed;
@@ -98,19 +101,21 @@ static int64_t max64(int64_t a, int64_t b)
 static void break_short(leat_local_reader *reader, uint32_t partition, int64_t end, int64_t needed)
 {
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason,
-             "the log ends at offset %lld, but offset %lld was read from it before: the file is an older copy or was made "
-             "anew",
-             (long long)end, (long long)needed);
+    snprintf(
+        reason, sizeof reason,
+        "the log ends at offset %lld, but offset %lld was read from it before: the file is an older copy or was made "
+        "anew",
+        (long long)end, (long long)needed);
     break_part(reader, partition, reason);
 }
 
 static void break_lost(leat_local_reader *reader, uint32_t partition, int64_t start, int64_t first)
 {
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason,
-             "the log starts at offset %lld, but offsets from %lld on are not applied: they are not any more in the log",
-             (long long)start, (long long)first);
+    snprintf(
+        reason, sizeof reason,
+        "the log starts at offset %lld, but offsets from %lld on are not applied: they are not any more in the log",
+        (long long)start, (long long)first);
     break_part(reader, partition, reason);
 }
 
@@ -118,10 +123,11 @@ static void break_other(leat_local_reader *reader, uint32_t partition, int64_t a
 {
     const reader_part *part = &reader->parts[partition];
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason,
-             "the log's record at offset %lld has timestamp %lld, but the one that was applied had %lld: the file is an older copy that "
-             "was written to since. What is new in it up to there would count as applied",
-             (long long)part->high, (long long)at_ms, (long long)part->high_ms);
+    snprintf(
+        reason, sizeof reason,
+        "the log's record at offset %lld has timestamp %lld, but the one that was applied had %lld: the file is an older copy that "
+        "was written to since. What is new in it up to there would count as applied",
+        (long long)part->high, (long long)at_ms, (long long)part->high_ms);
     break_part(reader, partition, reason);
 }
 
@@ -132,7 +138,8 @@ static int read_time(leat_local_reader *reader, uint32_t partition, int64_t *ret
 {
     char sql[LEAT_LOCAL_SQL_SIZE];
     sqlite3_stmt *row;
-    snprintf(sql, sizeof sql, "SELECT accepted_ms FROM leat_records_%u WHERE offset = ?", partition);
+    snprintf(sql, sizeof sql, "SELECT accepted_ms FROM leat_records_%u WHERE offset = ?",
+             partition);
     int code = sqlite3_prepare_v2(reader->db, sql, -1, &row, NULL);
     if (code != SQLITE_OK)
         return code;
@@ -167,7 +174,8 @@ static void judge(leat_local_reader *reader, uint32_t partition)
     int64_t reach = max64(part->low, part->next - 1);
     int64_t needed = max64(reach, part->high);
     if (reader->other_log) {
-        break_part(reader, partition, "the log's file was made anew: its offsets mean something else now");
+        break_part(reader, partition,
+                   "the log's file was made anew: its offsets mean something else now");
     } else if (needed >= 0 && end <= needed) {
         break_short(reader, partition, end, needed);
     } else if (start > reach + 1) {
@@ -186,7 +194,8 @@ static void on_hole(leat_local_reader *reader, uint32_t partition)
         return;
     }
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason, "the record at offset %lld is missing in the log's file", (long long)part->next);
+    snprintf(reason, sizeof reason, "the record at offset %lld is missing in the log's file",
+             (long long)part->next);
     break_part(reader, partition, reason);
 }
 
@@ -197,8 +206,8 @@ static void retry_later(leat_local_reader *reader);
 static void fail(leat_local_reader *reader, int code)
 {
     leat_error error;
-    leat_fail(&error, "log.local.path: %s: it cannot be read: %s (SQLite's code %d)", reader->log->file,
-              sqlite3_errstr(code), code);
+    leat_fail(&error, "log.local.path: %s: it cannot be read: %s (SQLite's code %d)",
+              reader->log->file, sqlite3_errstr(code), code);
     if (leat_local_passes(code)) {
         retry_later(reader);
         return;
@@ -213,8 +222,9 @@ static int prepare(leat_local_reader *reader, uint32_t partition)
         return SQLITE_OK;
     char sql[LEAT_LOCAL_SQL_SIZE];
     snprintf(sql, sizeof sql,
-             "SELECT " LEAT_LOCAL_COLUMNS " FROM leat_records_%u WHERE offset >= ? ORDER BY offset LIMIT %d", partition,
-             BATCH_RECORDS);
+             "SELECT " LEAT_LOCAL_COLUMNS
+             " FROM leat_records_%u WHERE offset >= ? ORDER BY offset LIMIT %d",
+             partition, BATCH_RECORDS);
     return sqlite3_prepare_v3(reader->db, sql, -1, SQLITE_PREPARE_PERSISTENT, select, NULL);
 }
 
@@ -224,7 +234,8 @@ static int take_rows(reader_part *part, uint32_t partition)
     size_t bytes = 0;
     int code = SQLITE_DONE;
     sqlite3_bind_int64(part->select, 1, part->next);
-    while (part->batch_count < BATCH_RECORDS && bytes < BATCH_BYTES && (code = sqlite3_step(part->select)) == SQLITE_ROW) {
+    while (part->batch_count < BATCH_RECORDS && bytes < BATCH_BYTES &&
+           (code = sqlite3_step(part->select)) == SQLITE_ROW) {
         if (sqlite3_column_int64(part->select, 0) != part->next + part->batch_count)
             break;
         leat_local_record *held = leat_local_record_read(part->select, partition);
@@ -265,7 +276,8 @@ static void offer_batch(leat_local_reader *reader, uint32_t partition)
 {
     reader_part *part = &reader->parts[partition];
     while (may_read(part) && part->batch_at < part->batch_count) {
-        leat_local_record *held = part->batch[part->batch_at++]; /* before the call: it may seek, which drops the rest */
+        leat_local_record *held = part->batch[part->batch_at++]; /* before the call: it may seek,
+                                                                    which drops the rest */
         leat_record record = held->record;
         uint32_t generation = part->generation;
         reader->handed++;
@@ -289,7 +301,8 @@ static void offer_batch(leat_local_reader *reader, uint32_t partition)
 static bool has_more(const leat_local_reader *reader, uint32_t partition)
 {
     const reader_part *part = &reader->parts[partition];
-    return part->batch_at < part->batch_count || part->next < atomic_load(&reader->log->parts[partition].next);
+    return part->batch_at < part->batch_count ||
+           part->next < atomic_load(&reader->log->parts[partition].next);
 }
 
 /* Returns whether there is more for the next turn. */
@@ -391,12 +404,16 @@ static void share_out(leat_local_reader *reader, const leat_log_config *config)
     uint32_t readers = config->reader_count > 0 ? config->reader_count : 1;
     for (uint32_t p = 0; p < reader->log->head.partition_count; p++) {
         bool is_mine = p % readers == config->reader;
-        reader->parts[p] = (reader_part){.state = is_mine ? PART_NEW : PART_FOREIGN, .next = -1, .low = -1, .high = -1,
+        reader->parts[p] = (reader_part){.state = is_mine ? PART_NEW : PART_FOREIGN,
+                                         .next = -1,
+                                         .low = -1,
+                                         .high = -1,
                                          .committed = -1};
     }
 }
 
-leat_log_reader *leat_local_reader_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_reader *leat_local_reader_new(uv_loop_t *loop, const leat_log_config *config,
+                                       const leat_log_identity *identity,
                                        const leat_reader_events *events, leat_error *error)
 {
     LEAT_ASSERT(config->local != NULL);
@@ -448,7 +465,8 @@ static bool is_mine(const reader_part *part)
     return part->state != PART_FOREIGN && part->state != PART_NEW;
 }
 
-void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, const leat_log_applied *applied)
+void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset,
+                            const leat_log_applied *applied)
 {
     leat_local_reader *reader = (leat_local_reader *)base;
     reader_part *part = part_at(reader, partition);
@@ -489,13 +507,15 @@ int64_t leat_local_reader_end(const leat_log_reader *base, uint32_t partition)
 {
     const leat_local_reader *reader = (const leat_local_reader *)base;
     LEAT_ASSERT(partition < reader->log->head.partition_count);
-    return is_mine(&reader->parts[partition]) ? atomic_load(&reader->log->parts[partition].next) : -1;
+    return is_mine(&reader->parts[partition]) ? atomic_load(&reader->log->parts[partition].next)
+                                              : -1;
 }
 
 /* ---- public: commits ---- */
 
-/* Nobody can take a partition away, so whoever asks is a member. Records that are applied may go when they are old; but
- * what counts as applied in a range that is not judged, or judged broken, may be another log's. */
+/* Nobody can take a partition away, so whoever asks is a member. Records that are applied may go
+ * when they are old; but what counts as applied in a range that is not judged, or judged broken,
+ * may be another log's. */
 static void commit_to(leat_local_reader *reader, uint32_t partition, int64_t offset)
 {
     bool is_known = reader->parts[partition].state == PART_READING;

@@ -6,7 +6,8 @@
 
 static leat_slice column(sqlite3_stmt *row, int at)
 {
-    const void *data = sqlite3_column_blob(row, at); /* before its size; NULL when it is empty too */
+    /* before its size; NULL when it is empty too */
+    const void *data = sqlite3_column_blob(row, at);
     size_t size = (size_t)sqlite3_column_bytes(row, at);
     bool is_null = sqlite3_column_type(row, at) == SQLITE_NULL;
     return (leat_slice){data || is_null ? data : "", data ? size : 0};

@@ -13,10 +13,11 @@ static int check_count(const leat_local_log *log, const leat_topic_spec *spec, l
 {
     if (spec->partition_count == 0 || spec->partition_count == log->head.partition_count)
         return 0;
-    return leat_fail(error,
-                     "log.local.partitions is %u, but the log in %s was made with %u, and a log keeps its partitions: set "
-                     "log.local.partitions to %u",
-                     spec->partition_count, log->file, log->head.partition_count, log->head.partition_count);
+    return leat_fail(
+        error,
+        "log.local.partitions is %u, but the log in %s was made with %u, and a log keeps its partitions: set "
+        "log.local.partitions to %u",
+        spec->partition_count, log->file, log->head.partition_count, log->head.partition_count);
 }
 
 static int read_state(leat_local_log *log, sqlite3 *db, leat_error *error)
@@ -69,7 +70,8 @@ int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_e
     atomic_init(&log->busy_ms, LEAT_LOCAL_BUSY_MS);
     log->lock_fd = leat_local_lock(config->file, error);
     bool make = spec->partition_count > 0;
-    if (log->lock_fd < 0 || (make && leat_local_make(config->file, spec->partition_count, OPEN_BUSY_MS, error) < 0) ||
+    if (log->lock_fd < 0 ||
+        (make && leat_local_make(config->file, spec->partition_count, OPEN_BUSY_MS, error) < 0) ||
         read_file(log, spec, error) != 0) {
         forget(log);
         return -1;
@@ -78,12 +80,13 @@ int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_e
     return 0;
 }
 
-/* A reader may have been the last to close the file, and cannot fold the write-ahead log into it: then part of the log would
- * stand in another file, which who copies it does not think of. */
+/* A reader may have been the last to close the file, and cannot fold the write-ahead log into it:
+ * then part of the log would stand in another file, which who copies it does not think of. */
 static void tidy(leat_local_log *log)
 {
     sqlite3 *db;
-    if (leat_local_broken(log) || leat_local_connect(log->file, LEAT_LOCAL_WRITE, 0, &db, NULL) != 0)
+    if (leat_local_broken(log) ||
+        leat_local_connect(log->file, LEAT_LOCAL_WRITE, 0, &db, NULL) != 0)
         return;
     if (leat_local_run(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL) != 0)
         leat_debug("log %s: its write-ahead log stays beside it", log->file);
@@ -159,6 +162,6 @@ const char *leat_local_broken(leat_local_log *log)
 bool leat_local_passes(int code)
 {
     int primary = code & 0xff;
-    return primary == SQLITE_FULL || primary == SQLITE_BUSY || primary == SQLITE_LOCKED || primary == SQLITE_NOMEM ||
-           code == SQLITE_IOERR_NOMEM;
+    return primary == SQLITE_FULL || primary == SQLITE_BUSY || primary == SQLITE_LOCKED ||
+           primary == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM;
 }

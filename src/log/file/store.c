@@ -16,12 +16,15 @@ enum { WAL_KEPT_BYTES = 64 * 1024 * 1024 };
 int leat_local_fail(sqlite3 *db, leat_error *error, const char *words)
 {
     const char *file = sqlite3_db_filename(db, NULL);
-    return leat_fail(error, "log.local.path: %s: %s: %s", file ? file : "?", words, sqlite3_errmsg(db));
+    return leat_fail(error, "log.local.path: %s: %s: %s", file ? file : "?", words,
+                     sqlite3_errmsg(db));
 }
 
 int leat_local_run(sqlite3 *db, const char *sql, leat_error *error)
 {
-    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : leat_local_fail(db, error, "it cannot be used");
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : leat_local_fail(db, error, "it cannot be used");
 }
 
 /* Checkpoints are the committing thread's to make, which sees their errors. */
@@ -35,7 +38,8 @@ static int prepare_to_write(sqlite3 *db, leat_error *error)
     return leat_local_run(db, sql, error);
 }
 
-int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqlite3 **ret, leat_error *error)
+int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqlite3 **ret,
+                       leat_error *error)
 {
     static const int flags[] = {
         [LEAT_LOCAL_READ] = SQLITE_OPEN_READONLY,
@@ -43,7 +47,8 @@ int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqli
         [LEAT_LOCAL_MAKE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
     };
     sqlite3 *db = NULL;
-    int code = sqlite3_open_v2(file, &db, flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int code =
+        sqlite3_open_v2(file, &db, flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK) { /* a handle is there even so, but when memory is out */
         leat_fail(error, "log.local.path: %s: %s", file, db ? sqlite3_errmsg(db) : "out of memory");
         sqlite3_close_v2(db);
@@ -94,8 +99,9 @@ static int head_judge(sqlite3 *db, sqlite3_stmt *row, leat_local_head *ret, leat
     const char *file = sqlite3_db_filename(db, NULL);
     int64_t version = sqlite3_column_int64(row, 0);
     if (version != LEAT_LOCAL_VERSION)
-        return leat_fail(error, "log.local.path: %s is a log of version %lld, this leat knows version %d", file,
-                         (long long)version, LEAT_LOCAL_VERSION);
+        return leat_fail(error,
+                         "log.local.path: %s is a log of version %lld, this leat knows version %d",
+                         file, (long long)version, LEAT_LOCAL_VERSION);
     int64_t count = sqlite3_column_int64(row, 2);
     const unsigned char *identity = sqlite3_column_text(row, 1);
     if (!identity || count <= 0 || count > LEAT_LOCAL_PARTITIONS_MAX)
@@ -107,7 +113,8 @@ static int head_judge(sqlite3 *db, sqlite3_stmt *row, leat_local_head *ret, leat
 
 int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error)
 {
-    int64_t ours = number_of(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_log'", error);
+    int64_t ours =
+        number_of(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_log'", error);
     int64_t all = ours == 0 ? number_of(db, "SELECT count(*) FROM sqlite_schema", error) : 0;
     if (ours < 0 || all < 0)
         return -1;
@@ -116,11 +123,13 @@ int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error)
                          sqlite3_db_filename(db, NULL));
     if (ours == 0)
         return 1; /* made, but not filled: whoever began it was killed */
-    sqlite3_stmt *row = leat_local_prepare(db, error, "SELECT version, identity, partition_count FROM leat_log");
+    sqlite3_stmt *row =
+        leat_local_prepare(db, error, "SELECT version, identity, partition_count FROM leat_log");
     if (!row)
         return -1;
-    int result = sqlite3_step(row) == SQLITE_ROW ? head_judge(db, row, ret, error)
-                                                 : leat_local_fail(db, error, "table leat_log cannot be read");
+    int result = sqlite3_step(row) == SQLITE_ROW
+                     ? head_judge(db, row, ret, error)
+                     : leat_local_fail(db, error, "table leat_log cannot be read");
     sqlite3_finalize(row);
     return result;
 }
@@ -133,24 +142,31 @@ static void read_range(sqlite3_stmt *row, uint32_t partition, int64_t *ret_first
         ret_next[partition] = sqlite3_column_int64(row, 2);
 }
 
-int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first, int64_t *ret_next, leat_error *error)
+int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first, int64_t *ret_next,
+                      leat_error *error)
 {
-    sqlite3_stmt *row =
-        leat_local_prepare(db, error, "SELECT partition, first, next FROM leat_partitions ORDER BY partition");
+    sqlite3_stmt *row = leat_local_prepare(
+        db, error, "SELECT partition, first, next FROM leat_partitions ORDER BY partition");
     if (!row)
         return -1;
     uint32_t count = 0;
-    for (; count < partition_count && sqlite3_step(row) == SQLITE_ROW && sqlite3_column_int64(row, 0) == count; count++)
+    for (; count < partition_count && sqlite3_step(row) == SQLITE_ROW &&
+           sqlite3_column_int64(row, 0) == count;
+         count++)
         read_range(row, count, ret_first, ret_next);
-    int result = count == partition_count ? 0 : leat_local_fail(db, error, "table leat_partitions cannot be read");
+    int result = count == partition_count
+                     ? 0
+                     : leat_local_fail(db, error, "table leat_partitions cannot be read");
     sqlite3_finalize(row);
     return result;
 }
 
-int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret, leat_error *error)
+int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret,
+                      leat_error *error)
 {
     sqlite3_stmt *row = leat_local_prepare(
-        db, error, "SELECT aging_low, aging_since_ms, old_low FROM leat_partitions ORDER BY partition");
+        db, error,
+        "SELECT aging_low, aging_since_ms, old_low FROM leat_partitions ORDER BY partition");
     if (!row)
         return -1;
     uint32_t count = 0;
@@ -158,7 +174,9 @@ int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *r
         ret[count] = (leat_local_aging){.low = sqlite3_column_int64(row, 0),
                                         .since_ms = sqlite3_column_int64(row, 1),
                                         .old_low = sqlite3_column_int64(row, 2)};
-    int result = count == partition_count ? 0 : leat_local_fail(db, error, "table leat_partitions cannot be read");
+    int result = count == partition_count
+                     ? 0
+                     : leat_local_fail(db, error, "table leat_partitions cannot be read");
     sqlite3_finalize(row);
     return result;
 }
@@ -186,9 +204,10 @@ static int make_partition(sqlite3 *db, uint32_t partition, leat_error *error)
 static int make_tables(sqlite3 *db, uint32_t partition_count, leat_error *error)
 {
     char sql[LEAT_LOCAL_SQL_SIZE];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO leat_log VALUES (1, %d, lower(hex(randomblob(16))), strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'), %u)",
-             LEAT_LOCAL_VERSION, partition_count);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO leat_log VALUES (1, %d, lower(hex(randomblob(16))), strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'), %u)",
+        LEAT_LOCAL_VERSION, partition_count);
     if (leat_local_run(db, head_sql, error) != 0 || leat_local_run(db, sql, error) != 0)
         return -1;
     for (uint32_t p = 0; p < partition_count; p++)
@@ -204,7 +223,8 @@ static int make_in(sqlite3 *db, uint32_t partition_count, leat_error *error)
         return -1;
     leat_local_head head;
     int there = leat_local_head_read(db, &head, error);
-    if (there == 1 && make_tables(db, partition_count, error) == 0 && leat_local_run(db, "COMMIT", error) == 0)
+    if (there == 1 && make_tables(db, partition_count, error) == 0 &&
+        leat_local_run(db, "COMMIT", error) == 0)
         return 0;
     if (!sqlite3_get_autocommit(db))
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -214,7 +234,8 @@ static int make_in(sqlite3 *db, uint32_t partition_count, leat_error *error)
 int leat_local_make(const char *file, uint32_t partition_count, int busy_ms, leat_error *error)
 {
     if (partition_count == 0 || partition_count > LEAT_LOCAL_PARTITIONS_MAX)
-        return leat_fail(error, "log.local.partitions must be between 1 and %d", LEAT_LOCAL_PARTITIONS_MAX);
+        return leat_fail(error, "log.local.partitions must be between 1 and %d",
+                         LEAT_LOCAL_PARTITIONS_MAX);
     sqlite3 *db;
     if (leat_local_connect(file, LEAT_LOCAL_MAKE, busy_ms, &db, error) != 0)
         return -1;
@@ -230,7 +251,8 @@ static int is_taken(int fd, const char *file, leat_error *error)
     char pid[32] = "";
     ssize_t size = pread(fd, pid, sizeof pid - 1, 0);
     pid[size > 0 ? strcspn(pid, "\n") : 0] = '\0';
-    return leat_fail(error, "log.local.path: %s is in use by another process (pid %s)", file, pid[0] ? pid : "unknown");
+    return leat_fail(error, "log.local.path: %s is in use by another process (pid %s)", file,
+                     pid[0] ? pid : "unknown");
 }
 
 static int write_pid(int fd)
@@ -240,7 +262,8 @@ static int write_pid(int fd)
     return ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)size, 0) == size ? 0 : -1;
 }
 
-/* The lock is the kernel's and ends with the process; the file stays, for removing it would let two in. */
+/* The lock is the kernel's and ends with the process; the file stays, for removing it would let two
+ * in. */
 int leat_local_lock(const char *file, leat_error *error)
 {
     leat_buf name = {0};

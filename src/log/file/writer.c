@@ -15,12 +15,14 @@ typedef struct leat_local_writer {
 
 /* ---- answers ---- */
 
-static void answer(leat_local_writer *writer, const leat_local_append *append, leat_append_result result, const char *why)
+static void answer(leat_local_writer *writer, const leat_local_append *append,
+                   leat_append_result result, const char *why)
 {
     writer->waiting--;
     writer->waiting_bytes -= append->size;
     int64_t offset = result == LEAT_APPENDED ? append->record.offset : -1;
-    writer->on_appended(writer->context, append->tag, result, append->record.partition, offset, why);
+    writer->on_appended(writer->context, append->tag, result, append->record.partition, offset,
+                        why);
 }
 
 static void answer_done(leat_local_writer *writer)
@@ -50,7 +52,8 @@ static void on_closed(uv_handle_t *handle)
 }
 
 leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       const leat_log_identity *identity,
+                                       leat_appended_cb on_appended, void *context,
                                        leat_error *error)
 {
     (void)identity; /* it is what config->local was opened with */
@@ -75,14 +78,17 @@ leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *c
     return &writer->base;
 }
 
-/* The thread hangs in the middle of a transaction: what it has is answered, but it and all it uses stay for good. */
+/* The thread hangs in the middle of a transaction: what it has is answered, but it and all it uses
+ * stay for good. */
 static void abandon(leat_local_writer *writer)
 {
-    leat_warn("log.local.path: %s: the disk does not answer; what was being written is left alone", writer->log->file);
+    leat_warn("log.local.path: %s: the disk does not answer; what was being written is left alone",
+              writer->log->file);
     pthread_mutex_lock(&writer->log->lock);
     writer->log->abandoned = true;
     pthread_mutex_unlock(&writer->log->lock);
-    for (const leat_local_append *append = writer->commits->batch.head; append; append = append->next)
+    for (const leat_local_append *append = writer->commits->batch.head; append;
+         append = append->next)
         answer(writer, append, LEAT_APPEND_UNKNOWN, "the disk does not answer");
 }
 
@@ -131,14 +137,17 @@ static int hand_over(leat_local_writer *writer, leat_local_append *append)
     return takes ? 0 : 1;
 }
 
-int leat_local_append_record(leat_log_writer *base, const leat_record *record, void *tag, leat_error *error)
+int leat_local_append_record(leat_log_writer *base, const leat_record *record, void *tag,
+                             leat_error *error)
 {
     leat_local_writer *writer = (leat_local_writer *)base;
     LEAT_ASSERT(record->partition < writer->log->head.partition_count);
     size_t size = leat_local_record_size(record);
     if (size > LEAT_LOCAL_RECORD_MAX)
-        return leat_fail(error, "the record has %zu bytes, the log takes %d", size, LEAT_LOCAL_RECORD_MAX);
-    if (writer->waiting >= LEAT_LOCAL_WAITING_MAX || writer->waiting_bytes + size > LEAT_LOCAL_WAITING_BYTES)
+        return leat_fail(error, "the record has %zu bytes, the log takes %d", size,
+                         LEAT_LOCAL_RECORD_MAX);
+    if (writer->waiting >= LEAT_LOCAL_WAITING_MAX ||
+        writer->waiting_bytes + size > LEAT_LOCAL_WAITING_BYTES)
         return not_now(error, "too many writes wait for the log");
     leat_local_append *append = append_new(record, size, tag);
     if (!append)

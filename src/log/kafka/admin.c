@@ -1,6 +1,6 @@
 /*
- * admin.c - questions to the brokers: blocking for start-up and `leat init`, asynchronous for the reader and
- * writer.
+ * admin.c - questions to the brokers: blocking for start-up and `leat init`, asynchronous for the
+ * reader and writer.
  */
 #include "log/kafka/kafka.h"
 
@@ -15,7 +15,8 @@ enum {
     LOOK_AGAIN_US = 50 * 1000,
 };
 
-static rd_kafka_AdminOptions_t *options_new(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms, void *opaque)
+static rd_kafka_AdminOptions_t *options_new(rd_kafka_t *rk, rd_kafka_admin_op_t op, int timeout_ms,
+                                            void *opaque)
 {
     char text[ERROR_TEXT_SIZE];
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, op);
@@ -25,13 +26,14 @@ static rd_kafka_AdminOptions_t *options_new(rd_kafka_t *rk, rd_kafka_admin_op_t 
     return options;
 }
 
-void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
-                             rd_kafka_queue_t *queue)
+void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms,
+                             void *opaque, rd_kafka_queue_t *queue)
 {
     char text[ERROR_TEXT_SIZE];
     const char *names[] = {topic};
     rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, 1);
-    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms, opaque);
+    rd_kafka_AdminOptions_t *options =
+        options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms, opaque);
     if (broker >= 0)
         rd_kafka_AdminOptions_set_broker(options, broker, text, sizeof text);
     rd_kafka_DescribeTopics(rk, topics, options, queue);
@@ -39,27 +41,33 @@ void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, 
     rd_kafka_TopicCollection_destroy(topics);
 }
 
-void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
+                          rd_kafka_queue_t *queue)
 {
     leat_kafka_ask_topic_at(rk, -1, topic, timeout_ms, opaque, queue);
 }
 
-void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
-                            rd_kafka_IsolationLevel_t isolation, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions,
+                            rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation,
+                            int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
 {
     for (int i = 0; i < partitions->cnt; i++)
         partitions->elems[i].offset = spec;
-    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms, opaque);
+    rd_kafka_AdminOptions_t *options =
+        options_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms, opaque);
     rd_kafka_error_t *fault = rd_kafka_AdminOptions_set_isolation_level(options, isolation);
     LEAT_ASSERT(!fault);
     rd_kafka_ListOffsets(rk, partitions, options, queue);
     rd_kafka_AdminOptions_destroy(options);
 }
 
-void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue)
+void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
+                             rd_kafka_queue_t *queue)
 {
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms, opaque);
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_AdminOptions_t *options =
+        options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms, opaque);
     rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_ConfigResource_destroy(resource);
@@ -67,13 +75,14 @@ void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, 
 
 static bool is_unknown_topic(rd_kafka_resp_err_t code)
 {
-    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID;
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID;
 }
 
 const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words)
 {
-    bool is_missing = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    bool is_missing = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+                      code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
     return is_missing ? words : "";
 }
 
@@ -90,7 +99,8 @@ bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id)
 static void read_description(const rd_kafka_TopicDescription_t *topic, leat_kafka_topic *ret)
 {
     size_t partition_count;
-    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topic, &partition_count);
+    const rd_kafka_TopicPartitionInfo_t **partitions =
+        rd_kafka_TopicDescription_partitions(topic, &partition_count);
     const rd_kafka_Uuid_t *id = rd_kafka_TopicDescription_topic_id(topic);
     *ret = (leat_kafka_topic){.partition_count = (uint32_t)partition_count};
     snprintf(ret->topic_id, sizeof ret->topic_id, "%s", id ? rd_kafka_Uuid_base64str(id) : "");
@@ -107,15 +117,17 @@ int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_e
         return leat_fail(error, "%s", rd_kafka_event_error_string(event));
     size_t count = 0;
     const rd_kafka_DescribeTopics_result_t *result = rd_kafka_event_DescribeTopics_result(event);
-    const rd_kafka_TopicDescription_t **topics = result ? rd_kafka_DescribeTopics_result_topics(result, &count) : NULL;
+    const rd_kafka_TopicDescription_t **topics =
+        result ? rd_kafka_DescribeTopics_result_topics(result, &count) : NULL;
     if (count != 1)
         return leat_fail(error, "the answer does not hold the topic");
     const rd_kafka_error_t *fault = rd_kafka_TopicDescription_error(topics[0]);
     if (fault && is_unknown_topic(rd_kafka_error_code(fault)))
         return 1;
     if (fault && rd_kafka_error_code(fault))
-        return leat_fail(error, "%s%s", rd_kafka_error_string(fault),
-                         leat_kafka_grant(rd_kafka_error_code(fault), ": grant DESCRIBE on the topic"));
+        return leat_fail(
+            error, "%s%s", rd_kafka_error_string(fault),
+            leat_kafka_grant(rd_kafka_error_code(fault), ": grant DESCRIBE on the topic"));
     read_description(topics[0], ret);
     return 0;
 }
@@ -123,10 +135,11 @@ int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_e
 void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *ret, uint32_t count)
 {
     size_t topic_count = 0, listed = 0;
-    const rd_kafka_TopicDescription_t **topics =
-        rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &topic_count);
+    const rd_kafka_TopicDescription_t **topics = rd_kafka_DescribeTopics_result_topics(
+        rd_kafka_event_DescribeTopics_result(event), &topic_count);
     LEAT_ASSERT(topic_count == 1);
-    const rd_kafka_TopicPartitionInfo_t **partitions = rd_kafka_TopicDescription_partitions(topics[0], &listed);
+    const rd_kafka_TopicPartitionInfo_t **partitions =
+        rd_kafka_TopicDescription_partitions(topics[0], &listed);
     memset(ret, 0, count * sizeof *ret);
     for (size_t i = 0; i < listed; i++) {
         int p = rd_kafka_TopicPartitionInfo_partition(partitions[i]);
@@ -135,14 +148,15 @@ void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *r
         size_t in_sync = 0;
         const rd_kafka_Node_t *leader = rd_kafka_TopicPartitionInfo_leader(partitions[i]);
         rd_kafka_TopicPartitionInfo_isr(partitions[i], &in_sync);
-        ret[p] = (leat_kafka_partition){.has_leader = leader && rd_kafka_Node_id(leader) >= 0, .in_sync = (uint32_t)in_sync};
+        ret[p] = (leat_kafka_partition){.has_leader = leader && rd_kafka_Node_id(leader) >= 0,
+                                        .in_sync = (uint32_t)in_sync};
     }
 }
 
 /* ---- blocking ---- */
 
-static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
-                    leat_kafka_topic *ret, leat_error *error)
+static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic,
+                    int timeout_ms, leat_kafka_topic *ret, leat_error *error)
 {
     leat_kafka_ask_topic(client->rk, topic, timeout_ms, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
@@ -153,7 +167,8 @@ static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const ch
     return result;
 }
 
-static int read_cluster(leat_kafka_client *client, int timeout_ms, leat_log_identity *ret, leat_error *error)
+static int read_cluster(leat_kafka_client *client, int timeout_ms, leat_log_identity *ret,
+                        leat_error *error)
 {
     char *cluster = rd_kafka_clusterid(client->rk, timeout_ms);
     if (!cluster)
@@ -163,7 +178,8 @@ static int read_cluster(leat_kafka_client *client, int timeout_ms, leat_log_iden
     return used < (int)sizeof ret->cluster ? 0 : leat_fail(error, "the cluster's id is too long");
 }
 
-int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret, leat_error *error)
+int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
+                        leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
@@ -181,7 +197,9 @@ int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_
     }
     rd_kafka_queue_destroy(queue);
     leat_kafka_client_free(client, FREE_MS);
-    return result >= 0 ? result : leat_fail_prefix(error, "Kafka topic %s at %s", config->topic, config->brokers);
+    return result >= 0
+               ? result
+               : leat_fail_prefix(error, "Kafka topic %s at %s", config->topic, config->brokers);
 }
 
 /* 0 created, 1 it was there, -1 error. */
@@ -200,13 +218,14 @@ static int read_created(rd_kafka_event_t *event, leat_error *error)
     if (!code)
         return 0;
     const char *text = rd_kafka_topic_result_error_string(topics[0]);
-    return leat_fail(error, "%s%s", text ? text : rd_kafka_err2str(code),
-                     leat_kafka_grant(code, " Grant CREATE on the topic (or make it: docs/install.md)"));
+    return leat_fail(
+        error, "%s%s", text ? text : rd_kafka_err2str(code),
+        leat_kafka_grant(code, " Grant CREATE on the topic (or make it: docs/install.md)"));
 }
 
 /* A broker may not know the new topic yet that another has created. */
-static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic, int timeout_ms,
-                       leat_error *error)
+static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic,
+                       int timeout_ms, leat_error *error)
 {
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     while (leat_mono_us() < until_us) {
@@ -221,10 +240,11 @@ static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const
     return leat_fail(error, "it was created but has no leader after %d ms", timeout_ms);
 }
 
-static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_NewTopic_t *wanted, int timeout_ms,
-                  leat_error *error)
+static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_NewTopic_t *wanted,
+                  int timeout_ms, leat_error *error)
 {
-    rd_kafka_AdminOptions_t *options = options_new(client->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms, NULL);
+    rd_kafka_AdminOptions_t *options =
+        options_new(client->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms, NULL);
     char text[ERROR_TEXT_SIZE];
     rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof text);
     rd_kafka_CreateTopics(client->rk, &wanted, 1, options, queue);
@@ -237,11 +257,12 @@ static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_N
     return result;
 }
 
-int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms, leat_error *error)
+int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec,
+                            int timeout_ms, leat_error *error)
 {
     char text[ERROR_TEXT_SIZE];
-    rd_kafka_NewTopic_t *wanted =
-        rd_kafka_NewTopic_new(config->topic, (int)spec->partition_count, spec->replication, text, sizeof text);
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(config->topic, (int)spec->partition_count,
+                                                        spec->replication, text, sizeof text);
     if (!wanted)
         return leat_fail(error, "Kafka topic %s: %s", config->topic, text);
     rd_kafka_NewTopic_set_config(wanted, "cleanup.policy", "delete");
@@ -260,13 +281,14 @@ int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec
     return result >= 0 ? result : leat_fail_prefix(error, "creating Kafka topic %s", config->topic);
 }
 
-int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size, leat_error *error)
+int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,
+                            leat_error *error)
 {
     if (rd_kafka_event_error(event))
         return leat_fail(error, "%s", rd_kafka_event_error_string(event));
     size_t count = 0;
-    const rd_kafka_ConfigResource_t **resources =
-        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+    const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(event), &count);
     if (count != 1)
         return leat_fail(error, "the answer does not hold the topic");
     if (rd_kafka_ConfigResource_error(resources[0])) {
@@ -276,18 +298,21 @@ int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret
                          leat_kafka_grant(code, ": grant DESCRIBE_CONFIGS on the topic"));
     }
     size_t entry_count = 0;
-    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resources[0], &entry_count);
+    const rd_kafka_ConfigEntry_t **entries =
+        rd_kafka_ConfigResource_configs(resources[0], &entry_count);
     for (size_t i = 0; i < entry_count; i++) {
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
         if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) != 0 || !value)
             continue;
-        return snprintf(ret, size, "%s", value) < (int)size ? 0 : leat_fail(error, "its value is too long");
+        return snprintf(ret, size, "%s", value) < (int)size
+                   ? 0
+                   : leat_fail(error, "its value is too long");
     }
     return leat_fail(error, "the topic has no such setting");
 }
 
-int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
-                           leat_error *error)
+int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms,
+                             char *ret, size_t size, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
@@ -301,7 +326,9 @@ int leat_kafka_topic_setting(const leat_log_config *config, const char *name, in
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     leat_kafka_client_free(client, FREE_MS);
-    return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
+    return result == 0
+               ? 0
+               : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
 }
 
 static int read_altered(rd_kafka_event_t *event, leat_error *error)
@@ -320,7 +347,8 @@ static int read_altered(rd_kafka_event_t *event, leat_error *error)
                 : 0;
 }
 
-static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource, int timeout_ms, leat_error *error)
+static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource, int timeout_ms,
+                 leat_error *error)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_AdminOptions_t *options =
@@ -328,39 +356,47 @@ static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource,
     rd_kafka_IncrementalAlterConfigs(client->rk, &resource, 1, options, queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    int result = event ? read_altered(event, error) : leat_fail(error, "no answer within %d ms", timeout_ms);
+    int result = event ? read_altered(event, error)
+                       : leat_fail(error, "no answer within %d ms", timeout_ms);
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     return result;
 }
 
-int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
-                                 leat_error *error)
+int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value,
+                                 int timeout_ms, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
         return -1;
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic);
-    rd_kafka_error_t *fault =
-        rd_kafka_ConfigResource_add_incremental_config(resource, name, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, value);
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config->topic);
+    rd_kafka_error_t *fault = rd_kafka_ConfigResource_add_incremental_config(
+        resource, name, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, value);
     LEAT_ASSERT(!fault);
     int result = alter(client, resource, timeout_ms, error);
     rd_kafka_ConfigResource_destroy(resource);
     leat_kafka_client_free(client, FREE_MS);
-    return result == 0 ? 0 : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
+    return result == 0
+               ? 0
+               : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
 }
 
-/* A broker may not know yet, or no longer, that it leads a partition: of a topic that was just created, above all. */
+/* A broker may not know yet, or no longer, that it leads a partition: of a topic that was just
+ * created, above all. */
 static bool is_passing(rd_kafka_resp_err_t code)
 {
-    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_OR_FOLLOWER || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_OR_FOLLOWER ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE ||
+           code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
            code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH || is_unknown_topic(code);
 }
 
 /* 0 read, 1 it may pass, -1 error. */
-static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64_t *ret, leat_error *error)
+static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64_t *ret,
+                        leat_error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (code) {
@@ -373,9 +409,11 @@ static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64
     if (count != partition_count)
         return leat_fail(error, "the answer does not hold every partition");
     for (size_t i = 0; i < count; i++) {
-        const rd_kafka_topic_partition_t *found = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+        const rd_kafka_topic_partition_t *found =
+            rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
         if (found->err || found->partition < 0 || (uint32_t)found->partition >= partition_count) {
-            leat_fail(error, "partition %d: %s", (int)found->partition, rd_kafka_err2str(found->err));
+            leat_fail(error, "partition %d: %s", (int)found->partition,
+                      rd_kafka_err2str(found->err));
             return is_passing(found->err) ? 1 : -1;
         }
         ret[found->partition] = found->offset;
@@ -384,8 +422,8 @@ static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64
 }
 
 static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t partition_count,
-                        rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation, int timeout_ms, int64_t *ret,
-                        leat_error *error)
+                        rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation,
+                        int timeout_ms, int64_t *ret, leat_error *error)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
@@ -402,44 +440,46 @@ static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t p
     return result;
 }
 
-static int offsets_of(const leat_log_config *config, uint32_t partition_count, rd_kafka_OffsetSpec_t spec,
-                      rd_kafka_IsolationLevel_t isolation, int timeout_ms, int64_t *ret, leat_error *error)
+static int offsets_of(const leat_log_config *config, uint32_t partition_count,
+                      rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation,
+                      int timeout_ms, int64_t *ret, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
         return -1;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     int result;
-    while ((result = list_offsets(client, config->topic, partition_count, spec, isolation, timeout_ms, ret, error)) == 1 &&
+    while ((result = list_offsets(client, config->topic, partition_count, spec, isolation,
+                                  timeout_ms, ret, error)) == 1 &&
            leat_mono_us() < until_us)
         usleep(LOOK_AGAIN_US);
     leat_kafka_client_free(client, FREE_MS);
     return result == 0 ? 0 : -1;
 }
 
-int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                    leat_error *error)
+int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                      int64_t *ret, leat_error *error)
 {
-    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
-                   timeout_ms, ret, error) == 0)
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST,
+                   RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED, timeout_ms, ret, error) == 0)
         return 0;
     return leat_fail_prefix(error, "first offsets of Kafka topic %s", config->topic);
 }
 
-int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                  leat_error *error)
+int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                    int64_t *ret, leat_error *error)
 {
-    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
-                   timeout_ms, ret, error) == 0)
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST,
+                   RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED, timeout_ms, ret, error) == 0)
         return 0;
     return leat_fail_prefix(error, "ends of Kafka topic %s", config->topic);
 }
 
-int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                       leat_error *error)
+int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                       int64_t *ret, leat_error *error)
 {
-    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED, timeout_ms,
-                   ret, error) == 0)
+    if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_LATEST,
+                   RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED, timeout_ms, ret, error) == 0)
         return 0;
     return leat_fail_prefix(error, "stable ends of Kafka topic %s", config->topic);
 }

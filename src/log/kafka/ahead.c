@@ -1,7 +1,8 @@
 /*
- * ahead.c - what of each partition lies ahead of an offset: the ends, then the first record that can be read, by a
- * consumer that joins no group. Offsets without a record are told from records by reading: the end of the partition that
- * librdkafka reports is exact, and this consumer is thrown away after it (reader.h says why the reader's has none).
+ * ahead.c - what of each partition lies ahead of an offset: the ends, then the first record that
+ * can be read, by a consumer that joins no group. Offsets without a record are told from records by
+ * reading: the end of the partition that librdkafka reports is exact, and this consumer is thrown
+ * away after it (reader.h says why the reader's has none).
  */
 #include "log/kafka/kafka.h"
 
@@ -28,12 +29,13 @@ static void stop_reading(look *looks, int32_t partition)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* An error of the client as a whole has no topic (its partition reads 0): it may pass until the time is up, or be none of
- * ours, as that the group's coordinator may not be asked for. */
+/* An error of the client as a whole has no topic (its partition reads 0): it may pass until the
+ * time is up, or be none of ours, as that the group's coordinator may not be asked for. */
 static void take_message(look *looks, const rd_kafka_message_t *message)
 {
     int32_t partition = message->partition;
-    if (!message->rkt || partition < 0 || (uint32_t)partition >= looks->partition_count || !looks->is_open[partition])
+    if (!message->rkt || partition < 0 || (uint32_t)partition >= looks->partition_count ||
+        !looks->is_open[partition])
         return;
     if (!message->err) {
         looks->ret[partition].first = message->offset;
@@ -42,15 +44,18 @@ static void take_message(look *looks, const rd_kafka_message_t *message)
         looks->ret[partition].first = message->offset; /* where the next record would stand */
     } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
         looks->refused = message->err;
-    } else if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) { /* that: the offset is not in the log any more */
-        leat_warn("Kafka topic %s partition %d cannot be read: %s", looks->topic, (int)partition, rd_kafka_message_errstr(message));
+    } else if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) { /* that: the offset is not in
+                                                                          the log any more */
+        leat_warn("Kafka topic %s partition %d cannot be read: %s", looks->topic, (int)partition,
+                  rd_kafka_message_errstr(message));
     }
     looks->is_open[partition] = false;
     looks->open--;
     stop_reading(looks, partition);
 }
 
-static int read_firsts(look *looks, const rd_kafka_topic_partition_list_t *list, int64_t until_us, leat_error *error)
+static int read_firsts(look *looks, const rd_kafka_topic_partition_list_t *list, int64_t until_us,
+                       leat_error *error)
 {
     for (int i = 0; i < list->cnt; i++)
         looks->is_open[list->elems[i].partition] = true;
@@ -71,9 +76,11 @@ static int read_firsts(look *looks, const rd_kafka_topic_partition_list_t *list,
                 : 0;
 }
 
-/* Of the listed partitions the first record at or behind the listed offset, as the kind of client sees it. */
-static int look_at(leat_kafka_kind kind, const leat_log_config *config, const rd_kafka_topic_partition_list_t *list,
-                   uint32_t partition_count, int64_t until_us, leat_log_ahead *ret, leat_error *error)
+/* Of the listed partitions the first record at or behind the listed offset, as the kind of client
+ * sees it. */
+static int look_at(leat_kafka_kind kind, const leat_log_config *config,
+                   const rd_kafka_topic_partition_list_t *list, uint32_t partition_count,
+                   int64_t until_us, leat_log_ahead *ret, leat_error *error)
 {
     if (list->cnt == 0)
         return 0;
@@ -92,8 +99,9 @@ static int look_at(leat_kafka_kind kind, const leat_log_config *config, const rd
 }
 
 /* What can be read from the offsets on. */
-static int look_at_records(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int64_t until_us,
-                           leat_log_ahead *ret, leat_error *error)
+static int look_at_records(const leat_log_config *config, uint32_t partition_count,
+                           const int64_t *offsets, int64_t until_us, leat_log_ahead *ret,
+                           leat_error *error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     for (uint32_t p = 0; p < partition_count; p++) {
@@ -110,15 +118,18 @@ static int look_at_records(const leat_log_config *config, uint32_t partition_cou
 }
 
 /* Where nothing else waits: since when the open transaction does. */
-static int look_at_transactions(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets,
-                                int64_t until_us, leat_log_ahead *ret, leat_error *error)
+static int look_at_transactions(const leat_log_config *config, uint32_t partition_count,
+                                const int64_t *offsets, int64_t until_us, leat_log_ahead *ret,
+                                leat_error *error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     leat_log_ahead *found = leat_must_calloc(partition_count, sizeof *found);
     for (uint32_t p = 0; p < partition_count; p++)
         if (offsets[p] >= 0 && ret[p].stable < ret[p].end && ret[p].first >= ret[p].stable)
-            rd_kafka_topic_partition_list_add(list, config->topic, (int32_t)p)->offset = ret[p].stable;
-    int status = look_at(LEAT_KAFKA_LOOK_UNCOMMITTED, config, list, partition_count, until_us, found, error);
+            rd_kafka_topic_partition_list_add(list, config->topic, (int32_t)p)->offset =
+                ret[p].stable;
+    int status =
+        look_at(LEAT_KAFKA_LOOK_UNCOMMITTED, config, list, partition_count, until_us, found, error);
     for (int i = 0; i < list->cnt; i++)
         ret[list->elems[i].partition].accepted_ms = found[list->elems[i].partition].accepted_ms;
     free(found);
@@ -126,9 +137,10 @@ static int look_at_transactions(const leat_log_config *config, uint32_t partitio
     return status;
 }
 
-/* The end first: what is written between the two questions must not look like an open transaction. */
-static int look_at_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, leat_log_ahead *ret,
-                        leat_error *error)
+/* The end first: what is written between the two questions must not look like an open
+ * transaction. */
+static int look_at_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                        leat_log_ahead *ret, leat_error *error)
 {
     int64_t *ends = leat_must_calloc(2 * (size_t)partition_count, sizeof *ends);
     int64_t *stables = ends + partition_count;
@@ -136,13 +148,15 @@ static int look_at_ends(const leat_log_config *config, uint32_t partition_count,
     if (status == 0)
         status = leat_kafka_stables(config, partition_count, timeout_ms, stables, error);
     for (uint32_t p = 0; p < partition_count; p++)
-        ret[p] = (leat_log_ahead){.end = ends[p], .stable = stables[p] < ends[p] ? stables[p] : ends[p], .first = -1};
+        ret[p] = (leat_log_ahead){
+            .end = ends[p], .stable = stables[p] < ends[p] ? stables[p] : ends[p], .first = -1};
     free(ends);
     return status;
 }
 
-int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                          leat_log_ahead *ret, leat_error *error)
+int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count,
+                          const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
+                          leat_error *error)
 {
     if (look_at_ends(config, partition_count, timeout_ms, ret, error) != 0)
         return -1;

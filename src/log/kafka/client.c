@@ -1,7 +1,7 @@
 /*
- * client.c - one librdkafka instance. Its log lines go to leat_diag, a flood of them cut short; its errors are
- * said once a kind and minute; it is destroyed in a thread of its own, because rd_kafka_destroy joins threads that may
- * be busy with a broker that does not answer.
+ * client.c - one librdkafka instance. Its log lines go to leat_diag, a flood of them cut short; its
+ * errors are said once a kind and minute; it is destroyed in a thread of its own, because
+ * rd_kafka_destroy joins threads that may be busy with a broker that does not answer.
  */
 #include "log/kafka/kafka.h"
 
@@ -22,7 +22,8 @@ enum {
 
 static const uint64_t wake_payload = 1;
 
-static atomic_uint leaving; /* clients that are being destroyed: a bound is a bound of the process */
+/* clients that are being destroyed: a bound is a bound of the process */
+static atomic_uint leaving;
 
 static leat_level level_of(int syslog_level)
 {
@@ -36,7 +37,8 @@ static leat_level level_of(int syslog_level)
 /* The same properties serve writer and reader, so each hears of the other's: not worth a line. */
 static bool is_noise(const char *facility, const char *text)
 {
-    return strcmp(facility, "CONFWARN") == 0 && strstr(text, "property and will be ignored by this") != NULL;
+    return strcmp(facility, "CONFWARN") == 0 &&
+           strstr(text, "property and will be ignored by this") != NULL;
 }
 
 /* How many lines were left out before this one; -1: leave this one out too. */
@@ -73,7 +75,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     }
     int64_t dropped = admit_line(client);
     if (dropped > 0)
-        leat_warn("Kafka %s: %lld lines of the client library were left out", client->label, (long long)dropped);
+        leat_warn("Kafka %s: %lld lines of the client library were left out", client->label,
+                  (long long)dropped);
     if (dropped >= 0)
         leat_diag(at, "Kafka %s: %s: %s", client->label, facility, text);
 }
@@ -89,8 +92,8 @@ static void forget(leat_kafka_client *client)
     free(client);
 }
 
-leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_config *config, int events,
-                                         leat_error *error)
+leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_config *config,
+                                         int events, leat_error *error)
 {
     rd_kafka_conf_t *conf = leat_kafka_conf(kind, config, error);
     if (!conf)
@@ -153,7 +156,9 @@ const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_r
 {
     if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
         return ": grant READ on the group";
-    return leat_kafka_grant(code, strcmp(client->label, "reader") == 0 ? ": grant READ on the topic" : ": grant WRITE on the topic");
+    return leat_kafka_grant(code, strcmp(client->label, "reader") == 0
+                                      ? ": grant READ on the topic"
+                                      : ": grant WRITE on the topic");
 }
 
 void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text)
@@ -175,8 +180,8 @@ void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const c
         return;
     }
     uint32_t more = same ? slot->more : 0;
-    leat_warn("Kafka %s: %s: %s%s (%u more of these before)", client->label, rd_kafka_err2name(code), text,
-              leat_kafka_missing_right(client, code), more);
+    leat_warn("Kafka %s: %s: %s%s (%u more of these before)", client->label,
+              rd_kafka_err2name(code), text, leat_kafka_missing_right(client, code), more);
     *slot = (leat_kafka_said){.code = code, .at_us = now_us};
 }
 

@@ -1,6 +1,6 @@
 /*
- * commit.c - commits. What is applied is known to the database; a commit is for displays, and the group's answer
- * to it shows whether we are a member. Nothing depends on its success.
+ * commit.c - commits. What is applied is known to the database; a commit is for displays, and the
+ * group's answer to it shows whether we are a member. Nothing depends on its success.
  */
 #include "log/kafka/reader.h"
 
@@ -97,7 +97,8 @@ void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event)
         reader->commit_failures++;
         leat_kafka_say(reader->client, code, "a commit failed");
     }
-    bool member = !code && note->group_generation >= 0 && note->group_generation == leat_reader_generation(reader) &&
+    bool member = !code && note->group_generation >= 0 &&
+                  note->group_generation == leat_reader_generation(reader) &&
                   !rd_kafka_assignment_lost(reader->rk);
     int64_t since_us = note->since_us;
     note_free(note);
@@ -109,7 +110,8 @@ void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us)
 {
     while (reader->commits) {
         int64_t left_ms = (until_us - leat_mono_us()) / 1000;
-        rd_kafka_event_t *event = rd_kafka_queue_poll(reader->answers, left_ms > 0 ? (int)left_ms : 0);
+        rd_kafka_event_t *event =
+            rd_kafka_queue_poll(reader->answers, left_ms > 0 ? (int)left_ms : 0);
         if (!event)
             return;
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT)

@@ -1,6 +1,6 @@
 /*
- * conf.c - leat's settings for librdkafka. A user's property wins over a default, unless what leat promises rests
- * on it: then it is refused at start, with the reason.
+ * conf.c - leat's settings for librdkafka. A user's property wins over a default, unless what leat
+ * promises rests on it: then it is refused at start, with the reason.
  */
 #include "log/kafka/kafka.h"
 
@@ -17,23 +17,30 @@ typedef struct default_property {
     const char *value;
 } default_property;
 
-static const unsigned all_kinds = LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_LOOK_UNCOMMITTED;
+static const unsigned all_kinds = LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER |
+                                  LEAT_KAFKA_LOOK_UNCOMMITTED;
 
 static const default_property defaults[] = {
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "client.id", "leat"},
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "reconnect.backoff.max.ms", "2000"},
-    /* With sparse connections an admin request that waits for its broker (DescribeTopics, ListOffsets) has it connect at
-     * once whenever any broker changes its state, past the back-off. A refused connection is such a change: some ten
-     * thousand attempts a second while the brokers are down. Else each broker's thread keeps its connection by itself. */
-    {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "enable.sparse.connections", "false"},
-    /* The default, which stays: what a client does whose brokers are all away or gone from the cluster's list. With `none` it
-     * has no way back from an empty list; liveness.c is for what this one misses. */
-    {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "metadata.recovery.strategy", "rebootstrap"},
-    /* A topic that was deleted must not come back by being asked for: what is written there nobody applies. */
+    /* With sparse connections an admin request that waits for its broker (DescribeTopics,
+     * ListOffsets) has it connect at once whenever any broker changes its state, past the back-off.
+     * A refused connection is such a change: some ten thousand attempts a second while the brokers
+     * are down. Else each broker's thread keeps its connection by itself. */
+    {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "enable.sparse.connections",
+     "false"},
+    /* The default, which stays: what a client does whose brokers are all away or gone from the
+     * cluster's list. With `none` it has no way back from an empty list; liveness.c is for what
+     * this one misses. */
+    {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "metadata.recovery.strategy",
+     "rebootstrap"},
+    /* A topic that was deleted must not come back by being asked for: what is written there nobody
+       applies. */
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_WRITER, "enable.idempotence", "true"},
     {LEAT_KAFKA_WRITER, "acks", "all"},
-    /* Few and short waits: a client of the edge waits for the answer, and knows after this long at the latest. */
+    /* Few and short waits: a client of the edge waits for the answer, and knows after this long at
+       the latest. */
     {LEAT_KAFKA_WRITER, "linger.ms", "0.5"},
     {LEAT_KAFKA_WRITER, "delivery.timeout.ms", "10000"},
     {LEAT_KAFKA_WRITER, "queue.buffering.max.kbytes", "65536"},
@@ -46,16 +53,18 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "1024"},
     {LEAT_KAFKA_READER, "queued.min.messages", "4000"},
     {LEAT_KAFKA_READER, "fetch.queue.backoff.ms", "5"},
-    /* One fetch is out at a time for a broker: while it waits for an idle partition, a busy one that was full when it
-     * was sent gets nothing. So it must not wait long. */
+    /* One fetch is out at a time for a broker: while it waits for an idle partition, a busy one
+     * that was full when it was sent gets nothing. So it must not wait long. */
     {LEAT_KAFKA_READER, "fetch.wait.max.ms", "100"},
 };
 
-/* Of the classic group protocol; with group.protocol=consumer the broker decides, and librdkafka refuses them. */
+/* Of the classic group protocol; with group.protocol=consumer the broker decides, and librdkafka
+ * refuses them. */
 static const default_property classic_defaults[] = {
     {LEAT_KAFKA_READER, "partition.assignment.strategy", "cooperative-sticky"},
     {LEAT_KAFKA_READER, "session.timeout.ms", "10000"},
-    /* A member learns of a rebalance with its next heartbeat, and a cooperative one takes two of them. */
+    /* A member learns of a rebalance with its next heartbeat, and a cooperative one takes two of
+       them. */
     {LEAT_KAFKA_READER, "heartbeat.interval.ms", "1000"},
 };
 
@@ -77,16 +86,24 @@ static const fixed_property fixed_properties[] = {
     {"group.id", {NULL}, "it is `group`"},
     {"enable.idempotence", {"true"}, "without it a retry reorders and repeats writes"},
     {"acks", {"all", "-1"}, "a write is answered when all in-sync replicas have it"},
-    {"request.required.acks", {"all", "-1"}, "a write is answered when all in-sync replicas have it"},
+    {"request.required.acks",
+     {"all", "-1"},
+     "a write is answered when all in-sync replicas have it"},
     {"transactional.id", {NULL}, "leat does not write in Kafka transactions"},
     {"delivery.report.only.error", {"false"}, "every write needs its answer"},
     {"enable.auto.commit", {"false"}, "only what is applied is committed"},
     {"auto.commit.enable", {"false"}, "only what is applied is committed"},
     {"enable.auto.offset.store", {"false"}, "only what is applied is committed"},
-    {"auto.offset.reset", {"error"}, "a range that is gone must stop the partition, never be skipped"},
-    {"isolation.level", {"read_committed"}, "a record of a transaction that was aborted is no write"},
+    {"auto.offset.reset",
+     {"error"},
+     "a range that is gone must stop the partition, never be skipped"},
+    {"isolation.level",
+     {"read_committed"},
+     "a record of a transaction that was aborted is no write"},
     {"allow.auto.create.topics", {"false"}, "only `leat init` makes the topic"},
-    {"enable.partition.eof", {"false"}, "librdkafka would count the end as a record and skip the next one"},
+    {"enable.partition.eof",
+     {"false"},
+     "librdkafka would count the end as a record and skip the next one"},
 };
 
 static bool is_allowed(const fixed_property *fixed, const char *value)
@@ -104,26 +121,28 @@ static int check_property(const leat_log_property *property, leat_error *error)
         if (strcmp(property->name, fixed->name) != 0 || is_allowed(fixed, property->value))
             continue;
         const char *only = fixed->values[0];
-        return leat_fail(error, "Kafka property %s cannot be set%s%s: %s", fixed->name, only ? " but to " : "",
-                         only ? only : "", fixed->reason);
+        return leat_fail(error, "Kafka property %s cannot be set%s%s: %s", fixed->name,
+                         only ? " but to " : "", only ? only : "", fixed->reason);
     }
     return 0;
 }
 
 /* The value is left out of the message: it may be a secret. */
-static int set_property(rd_kafka_conf_t *conf, const char *name, const char *value, leat_error *error)
+static int set_property(rd_kafka_conf_t *conf, const char *name, const char *value,
+                        leat_error *error)
 {
     char text[ERROR_TEXT_SIZE];
     rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, text, sizeof text);
     if (result == RD_KAFKA_CONF_OK)
         return 0;
     if (result == RD_KAFKA_CONF_UNKNOWN)
-        return leat_fail(error, "Kafka property %s is not known to librdkafka %s", name, rd_kafka_version_str());
+        return leat_fail(error, "Kafka property %s is not known to librdkafka %s", name,
+                         rd_kafka_version_str());
     return leat_fail(error, "Kafka property %s has a value that librdkafka does not take", name);
 }
 
-static int set_defaults(rd_kafka_conf_t *conf, leat_kafka_kind kind, const default_property *list, size_t count,
-                        leat_error *error)
+static int set_defaults(rd_kafka_conf_t *conf, leat_kafka_kind kind, const default_property *list,
+                        size_t count, leat_error *error)
 {
     for (size_t i = 0; i < count; i++)
         if ((list[i].kinds & kind) && set_property(conf, list[i].name, list[i].value, error) != 0)
@@ -149,14 +168,16 @@ bool leat_kafka_wants_consumer_protocol(const leat_log_config *config)
     return wants;
 }
 
-static int fill(rd_kafka_conf_t *conf, leat_kafka_kind kind, const leat_log_config *config, leat_error *error)
+static int fill(rd_kafka_conf_t *conf, leat_kafka_kind kind, const leat_log_config *config,
+                leat_error *error)
 {
     if (set_property(conf, "bootstrap.servers", config->brokers, error) != 0)
         return -1;
     if (set_defaults(conf, kind, defaults, sizeof defaults / sizeof *defaults, error) != 0)
         return -1;
     if (!leat_kafka_wants_consumer_protocol(config) &&
-        set_defaults(conf, kind, classic_defaults, sizeof classic_defaults / sizeof *classic_defaults, error) != 0)
+        set_defaults(conf, kind, classic_defaults,
+                     sizeof classic_defaults / sizeof *classic_defaults, error) != 0)
         return -1;
     if (set_record_max(conf, config, error) != 0)
         return -1;
@@ -164,13 +185,16 @@ static int fill(rd_kafka_conf_t *conf, leat_kafka_kind kind, const leat_log_conf
         return -1;
     for (uint32_t i = 0; i < config->property_count; i++) {
         const leat_log_property *property = &config->properties[i];
-        if (check_property(property, error) != 0 || set_property(conf, property->name, property->value, error) != 0)
+        if (check_property(property, error) != 0 ||
+            set_property(conf, property->name, property->value, error) != 0)
             return -1;
     }
-    return set_defaults(conf, kind, look_properties, sizeof look_properties / sizeof *look_properties, error);
+    return set_defaults(conf, kind, look_properties,
+                        sizeof look_properties / sizeof *look_properties, error);
 }
 
-rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config, leat_error *error)
+rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config,
+                                 leat_error *error)
 {
     LEAT_ASSERT(((unsigned)kind & all_kinds) != 0);
     if (!config->brokers || !*config->brokers || !config->topic || !*config->topic) {
@@ -231,8 +255,8 @@ static void drop_line(const rd_kafka_t *rk, int level, const char *facility, con
     (void)text;
 }
 
-/* Much is only refused when the client is made: properties that do not go together, files that cannot be read. Without
- * brokers it asks nobody. */
+/* Much is only refused when the client is made: properties that do not go together, files that
+ * cannot be read. Without brokers it asks nobody. */
 static int try_client(leat_kafka_kind kind, const leat_log_config *config, leat_error *error)
 {
     char text[ERROR_TEXT_SIZE];
@@ -242,11 +266,12 @@ static int try_client(leat_kafka_kind kind, const leat_log_config *config, leat_
     rd_kafka_conf_set_log_cb(conf, drop_line);
     rd_kafka_conf_set(conf, "bootstrap.servers", "", text, sizeof text);
     bool reads = kind & LEAT_KAFKA_READER;
-    rd_kafka_t *rk = rd_kafka_new(reads ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    rd_kafka_t *rk =
+        rd_kafka_new(reads ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!rk) {
         rd_kafka_conf_destroy(conf);
-        return leat_fail(error, "librdkafka %s makes no %s with these properties: %s", rd_kafka_version_str(),
-                         reads ? "consumer" : "producer", text);
+        return leat_fail(error, "librdkafka %s makes no %s with these properties: %s",
+                         rd_kafka_version_str(), reads ? "consumer" : "producer", text);
     }
     rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     return 0;

@@ -19,7 +19,8 @@ int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out)
     const void *value;
     size_t size;
     leat_buf_byte(out, '{');
-    for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
+                                      RD_KAFKA_RESP_ERR_NO_ERROR;
          i++) {
         if (i > 0)
             leat_buf_byte(out, ',');

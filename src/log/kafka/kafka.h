@@ -9,13 +9,12 @@
  *   ahead.c       what lies ahead of an offset, blocking
  *   writer.c      the writer: life, records, answers
  *   topic_watch.c the writer: is it the right topic still?
- *   refusals.c    the writer: which partitions take nothing, what is refused and why, does anything get through?
- *   reader.c      the reader: life, loop turn, records
- *   renew.c       the reader: no answers, or no partitions: another client takes its place
- *   rebalance.c   the reader: partitions given, wanted back, lost
- *   headers.c     the reader: a record's headers in JSON
- *   range.c       the reader: seek, what is lost or cut off, errors of a partition
- *   commit.c      the reader: commits, and what they say of our membership
+ *   refusals.c    the writer: which partitions take nothing, what is refused and why, does anything
+ * get through? reader.c      the reader: life, loop turn, records renew.c       the reader: no
+ * answers, or no partitions: another client takes its place rebalance.c   the reader: partitions
+ * given, wanted back, lost headers.c     the reader: a record's headers in JSON range.c       the
+ * reader: seek, what is lost or cut off, errors of a partition commit.c      the reader: commits,
+ * and what they say of our membership
  */
 #ifndef LEAT_LOG_KAFKA_KAFKA_H
 #define LEAT_LOG_KAFKA_KAFKA_H
@@ -32,28 +31,32 @@
 
 int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                         leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
-                            leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret, size_t size,
-                             leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value, int timeout_ms,
-                                 leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                      leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                    leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec,
+                            int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms,
+                             char *ret, size_t size, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value,
+                                 int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                      int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                    int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
 int leat_kafka_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
 /* Up to where no transaction is open. */
-int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms, int64_t *ret,
-                       leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count, const int64_t *offsets, int timeout_ms,
-                          leat_log_ahead *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                       int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count,
+                          const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
+                          leat_error *error) LEAT_MUST_CHECK;
 
 leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       const leat_log_identity *identity,
+                                       leat_appended_cb on_appended, void *context,
                                        leat_error *error);
-int leat_kafka_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error) LEAT_MUST_CHECK;
-int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, uint32_t partition, int64_t now_us);
+int leat_kafka_append(leat_log_writer *writer, const leat_record *record, void *tag,
+                      leat_error *error) LEAT_MUST_CHECK;
+int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, uint32_t partition,
+                                    int64_t now_us);
 size_t leat_kafka_writer_waiting(const leat_log_writer *writer);
 void leat_kafka_writer_health(const leat_log_writer *writer, leat_log_health *ret);
 const char *leat_kafka_writer_failed(const leat_log_writer *writer);
@@ -64,9 +67,10 @@ const char *leat_kafka_writer_refusal_words(const leat_log_writer *writer, leat_
 void leat_kafka_writer_free(leat_log_writer *writer, int timeout_ms);
 
 leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity, const leat_reader_events *events,
-                                       leat_error *error);
-void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset, const leat_log_applied *applied);
+                                       const leat_log_identity *identity,
+                                       const leat_reader_events *events, leat_error *error);
+void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
+                            const leat_log_applied *applied);
 void leat_kafka_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_kafka_reader_resume(leat_log_reader *reader, uint32_t partition);
 void leat_kafka_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
@@ -85,12 +89,15 @@ typedef enum leat_kafka_kind {
     LEAT_KAFKA_ADMIN = 1,
     LEAT_KAFKA_WRITER = 2,
     LEAT_KAFKA_READER = 4,
-    LEAT_KAFKA_LOOK = LEAT_KAFKA_READER | 8, /* joins no group, and is told the end of a partition */
+    /* joins no group, and is told the end of a partition */
+    LEAT_KAFKA_LOOK = LEAT_KAFKA_READER | 8,
     LEAT_KAFKA_LOOK_UNCOMMITTED = LEAT_KAFKA_LOOK | 16,
 } leat_kafka_kind;
 
-/* leat's settings, then the user's. NULL and a message that names the property when one is refused or unknown. */
-rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config, leat_error *error);
+/* leat's settings, then the user's. NULL and a message that names the property when one is refused
+ * or unknown. */
+rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config,
+                                 leat_error *error);
 /* group.protocol=consumer: the brokers divide the partitions, not a member. */
 bool leat_kafka_wants_consumer_protocol(const leat_log_config *config);
 
@@ -120,15 +127,16 @@ typedef struct leat_kafka_client {
 } leat_kafka_client;
 
 /* `events`: RD_KAFKA_EVENT_* to have as events. */
-leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_config *config, int events,
-                                         leat_error *error);
-/* Destroys in a thread of its own and waits for it up to `timeout_ms`; longer, and it goes on alone. Every queue and
- * message must have been given back. */
+leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_config *config,
+                                         int events, leat_error *error);
+/* Destroys in a thread of its own and waits for it up to `timeout_ms`; longer, and it goes on
+ * alone. Every queue and message must have been given back. */
 void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms);
-/* Clients of this process that are being destroyed still, bounded by LEAT_KAFKA_LEAVING_MAX by whoever makes one anew: one
- * that never ends keeps its threads. */
+/* Clients of this process that are being destroyed still, bounded by LEAT_KAFKA_LEAVING_MAX by
+ * whoever makes one anew: one that never ends keeps its threads. */
 uint32_t leat_kafka_clients_leaving(void);
-/* Words for behind the error: the right that a reader or writer lacks; "" when it is another error. */
+/* Words for behind the error: the right that a reader or writer lacks; "" when it is another
+ * error. */
 const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_resp_err_t code);
 /* Says an error once a kind and minute; of a right that is missing, which one. */
 void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
@@ -152,16 +160,18 @@ typedef struct leat_kafka_pulse {
     const char *brokers;
     const char *topic;
     int64_t offered_us; /* the brokers' addresses, to a client that hears nothing */
-    uint32_t renewals; /* clients made anew, for whatever reason */
+    uint32_t renewals;  /* clients made anew, for whatever reason */
 } leat_kafka_pulse;
 
 /* The configuration outlives it; `silent_us`: for so long no answer is nothing yet. */
-void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label, const leat_log_config *config, int64_t silent_us);
-/* The answer to a question: does it come from a broker, not from the client's own clock? Then they answer. */
+void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label,
+                           const leat_log_config *config, int64_t silent_us);
+/* The answer to a question: does it come from a broker, not from the client's own clock? Then they
+ * answer. */
 void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event);
 void leat_kafka_pulse_answered(leat_kafka_pulse *pulse);
-/* Says what is to be said of silence, and while it lasts has the client `rk` (NULL: none) begin again from the configured
- * brokers. Returns leat_watchdog_wish without LEAT_WATCHDOG_SAY. */
+/* Says what is to be said of silence, and while it lasts has the client `rk` (NULL: none) begin
+ * again from the configured brokers. Returns leat_watchdog_wish without LEAT_WATCHDOG_SAY. */
 unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
 /* Fills `ret` when they do not answer; else leaves all but its count. */
 void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret);
@@ -184,23 +194,29 @@ typedef struct leat_kafka_partition {
     uint32_t in_sync; /* replicas */
 } leat_kafka_partition;
 
-void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
+                          rd_kafka_queue_t *queue);
 /* Of that broker; -1: whichever. */
-void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms, void *opaque,
-                             rd_kafka_queue_t *queue);
+void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms,
+                             void *opaque, rd_kafka_queue_t *queue);
 /* By their ids; a broker without topic ids tells none, or zeros. */
 bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id);
 /* The topic's settings. */
-void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
-/* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). Read committed, the latest is where the
- * first open transaction begins. */
-void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, rd_kafka_OffsetSpec_t spec,
-                            rd_kafka_IsolationLevel_t isolation, int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
-/* The operation that is to be granted, in words for behind the error; "" when no right is missing. */
+void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
+                             rd_kafka_queue_t *queue);
+/* `spec`: earliest or latest, of the listed partitions (their offsets are overwritten). Read
+ * committed, the latest is where the first open transaction begins. */
+void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions,
+                            rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation,
+                            int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
+/* The operation that is to be granted, in words for behind the error; "" when no right is
+ * missing. */
 const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words);
 /* 0 read, 1 there is no such topic, -1 error. */
-int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret, leat_error *error) LEAT_MUST_CHECK;
-/* Of an answer that leat_kafka_read_topic has read: the partitions from 0 to `count` - 1. One that is not listed has no leader. */
+int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret,
+                          leat_error *error) LEAT_MUST_CHECK;
+/* Of an answer that leat_kafka_read_topic has read: the partitions from 0 to `count` - 1. One that
+ * is not listed has no leader. */
 void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *ret, uint32_t count);
 int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,
                             leat_error *error) LEAT_MUST_CHECK;

@@ -1,15 +1,16 @@
 /*
- * liveness.c - do the brokers answer a client? Whoever has the client asks them something small every few seconds and
- * tells of each answer; what the client library says of itself is not asked for, because the library may be what stands
- * still.
+ * liveness.c - do the brokers answer a client? Whoever has the client asks them something small
+ * every few seconds and tells of each answer; what the client library says of itself is not asked
+ * for, because the library may be what stands still.
  *
- * A broker that comes back from a pause, or from a start of the whole cluster, may answer a question about a topic with a
- * list of brokers that is empty: the cluster counts none as alive yet. librdkafka (seen with 2.12.1, not with 2.16.0) takes
- * the list for the truth and drops its connections to all brokers, and their threads. Whether it then begins anew from
- * bootstrap.servers hangs on which of its threads is first: the same answer stops the timer that would have it do so
- * (librdkafka's issue 5301). With metadata.recovery.strategy=none it never does. Without a broker it asks nobody anything,
- * for ever. Given the brokers' addresses again it goes on; so that is what it gets first, and only when that does not help
- * another client takes its place.
+ * A broker that comes back from a pause, or from a start of the whole cluster, may answer a
+ * question about a topic with a list of brokers that is empty: the cluster counts none as alive
+ * yet. librdkafka (seen with 2.12.1, not with 2.16.0) takes the list for the truth and drops its
+ * connections to all brokers, and their threads. Whether it then begins anew from bootstrap.servers
+ * hangs on which of its threads is first: the same answer stops the timer that would have it do so
+ * (librdkafka's issue 5301). With metadata.recovery.strategy=none it never does. Without a broker
+ * it asks nobody anything, for ever. Given the brokers' addresses again it goes on; so that is what
+ * it gets first, and only when that does not help another client takes its place.
  */
 #include "log/kafka/kafka.h"
 
@@ -22,11 +23,13 @@ enum {
     S_US = 1000 * 1000,
 };
 
-void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label, const leat_log_config *config, int64_t silent_us)
+void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label,
+                           const leat_log_config *config, int64_t silent_us)
 {
     int64_t renew_ms = config->renew_after_ms > 0 ? config->renew_after_ms : RENEW_DEFAULT_MS;
-    leat_watchdog_limits limits = {
-        .bad_us = silent_us, .renew_us = renew_ms * MS_US, .give_up_us = config->give_up_after_ms * MS_US};
+    leat_watchdog_limits limits = {.bad_us = silent_us,
+                                   .renew_us = renew_ms * MS_US,
+                                   .give_up_us = config->give_up_after_ms * MS_US};
     if (limits.bad_us > limits.renew_us)
         limits.bad_us = limits.renew_us;
     *pulse = (leat_kafka_pulse){.label = label, .brokers = config->brokers, .topic = config->topic};
@@ -37,8 +40,8 @@ void leat_kafka_pulse_answered(leat_kafka_pulse *pulse)
 {
     int64_t lasted_us = leat_watchdog_good(&pulse->dog, leat_mono_us());
     if (lasted_us > 0)
-        leat_info("Kafka %s: the brokers answer again, after %lld s (topic %s)", pulse->label, (long long)(lasted_us / S_US),
-                  pulse->topic);
+        leat_info("Kafka %s: the brokers answer again, after %lld s (topic %s)", pulse->label,
+                  (long long)(lasted_us / S_US), pulse->topic);
 }
 
 /* librdkafka's own errors are negative, a broker's are positive. */
@@ -48,7 +51,8 @@ void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event)
         leat_kafka_pulse_answered(pulse);
 }
 
-/* Those it has are no news to it. It remembers each offer, so they are few: another client comes after renew_after_ms. */
+/* Those it has are no news to it. It remembers each offer, so they are few: another client comes
+ * after renew_after_ms. */
 static void offer_brokers(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us)
 {
     if (leat_watchdog_bad_us(&pulse->dog) == 0 || now_us - pulse->offered_us < OFFER_EVERY_US)
@@ -62,12 +66,14 @@ unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t 
     unsigned wishes = leat_watchdog_look(&pulse->dog, now_us);
     long long silent_s = (now_us - pulse->dog.good_us) / S_US;
     if (wishes & LEAT_WATCHDOG_SAY)
-        leat_warn("Kafka %s: no broker has answered for %lld s (brokers %s, topic %s)", pulse->label, silent_s, pulse->brokers,
-                  pulse->topic);
+        leat_warn("Kafka %s: no broker has answered for %lld s (brokers %s, topic %s)",
+                  pulse->label, silent_s, pulse->brokers, pulse->topic);
     if (rk)
         offer_brokers(pulse, rk, now_us);
     if (wishes & LEAT_WATCHDOG_RENEW)
-        leat_warn("Kafka %s: no broker has answered for %lld s: another client takes this one's place", pulse->label, silent_s);
+        leat_warn(
+            "Kafka %s: no broker has answered for %lld s: another client takes this one's place",
+            pulse->label, silent_s);
     return wishes & ~(unsigned)LEAT_WATCHDOG_SAY;
 }
 

@@ -1,32 +1,34 @@
 /*
  * range.c - where a partition is read from, and whether the log still holds what is needed.
  *
- * Before each seek, and after each error that stopped the fetching, the brokers are asked for the log's first offset
- * (start), the offset after its last (end) and the topic's id. With `reach` = the greatest offset up to which
- * everything is applied or was offered since the seek (the greater of `low` and one below the offset to read from):
+ * Before each seek, and after each error that stopped the fetching, the brokers are asked for the
+ * log's first offset (start), the offset after its last (end) and the topic's id. With `reach` =
+ * the greatest offset up to which everything is applied or was offered since the seek (the greater
+ * of `low` and one below the offset to read from):
  *
  *   the topic's id differs            broken, all partitions: the offsets belong to another log
- *   end <= reach, or end <= high      broken once it was seen SHORT_ENDS_MAX times in a row: the log was cut off, and
- *                                     its next records will carry offsets that count as applied. (In a row, because a
- *                                     new leader may know an older end for a moment.)
- *   start > reach + 1                 broken: records in between are gone that may not have been applied. Whether there
- *                                     were any (offsets have holes) cannot be known, so in doubt it is a loss. This holds
- *                                     from the first start on: `leat init` stores where the log began.
- *   else                              it is read from the greater of the offset asked for and start
+ *   end <= reach, or end <= high      broken once it was seen SHORT_ENDS_MAX times in a row: the
+ * log was cut off, and its next records will carry offsets that count as applied. (In a row,
+ * because a new leader may know an older end for a moment.) start > reach + 1 broken: records in
+ * between are gone that may not have been applied. Whether there were any (offsets have holes)
+ * cannot be known, so in doubt it is a loss. This holds from the first start on: `leat init` stores
+ * where the log began. else                              it is read from the greater of the offset
+ * asked for and start
  *
- * A log that was cut off (an unclean election of its leader) and has grown past the offsets read before cannot be told by its
- * ends. Each election has a higher leader epoch, records carry theirs, and along a log they never fall. So:
+ * A log that was cut off (an unclean election of its leader) and has grown past the offsets read
+ * before cannot be told by its ends. Each election has a higher leader epoch, records carry theirs,
+ * and along a log they never fall. So:
  *
- *   LOG_TRUNCATION                    broken: the broker says that the epoch of the last record read ends before the offset to
- *                                     read from. It is asked at each seek that knows that epoch, and by librdkafka itself
- *                                     whenever the leader's epoch rises
- *   a record's epoch is too high for  broken: at or below the highest offset seen since the partition was assigned its epoch must
- *   where it stands, or too low       not be above the highest epoch seen, and behind it not below
+ *   LOG_TRUNCATION                    broken: the broker says that the epoch of the last record
+ * read ends before the offset to read from. It is asked at each seek that knows that epoch, and by
+ * librdkafka itself whenever the leader's epoch rises a record's epoch is too high for  broken: at
+ * or below the highest offset seen since the partition was assigned its epoch must where it stands,
+ * or too low       not be above the highest epoch seen, and behind it not below
  *
  * What a reader has not seen itself, the newest record that is applied tells (engine/progress.h).
  *
- * librdkafka never chooses an offset: it is given absolute ones only (see reader.h) and auto.offset.reset is
- * `error`, so any doubt comes back here as an error.
+ * librdkafka never chooses an offset: it is given absolute ones only (see reader.h) and
+ * auto.offset.reset is `error`, so any doubt comes back here as an error.
  */
 #include "log/kafka/reader.h"
 
@@ -43,7 +45,7 @@ enum {
     SHORT_ENDS_MAX = 3,
     UNREADABLE_MAX = 3,
     GONE_MAX = 3,
-    HELD_US = 10 * 1000 * 1000, /* a transaction that is open for longer is said, */
+    HELD_US = 10 * 1000 * 1000,       /* a transaction that is open for longer is said, */
     HELD_AGAIN_US = 60 * 1000 * 1000, /* and again */
 };
 
@@ -68,10 +70,11 @@ static void ask_offset(leat_kafka_reader *reader, uint32_t partition, leat_ask a
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
-    rd_kafka_OffsetSpec_t spec = ask == LEAT_ASK_START ? RD_KAFKA_OFFSET_SPEC_EARLIEST : RD_KAFKA_OFFSET_SPEC_LATEST;
+    rd_kafka_OffsetSpec_t spec = ask == LEAT_ASK_START ? RD_KAFKA_OFFSET_SPEC_EARLIEST
+                                                       : RD_KAFKA_OFFSET_SPEC_LATEST;
     void *opaque = pack(ask, partition, reader->parts[partition].generation);
-    leat_kafka_ask_offsets(reader->rk, list, spec, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED, LEAT_ASK_TIMEOUT_MS, opaque,
-                           reader->answers);
+    leat_kafka_ask_offsets(reader->rk, list, spec, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+                           LEAT_ASK_TIMEOUT_MS, opaque, reader->answers);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -82,11 +85,12 @@ static void ask_all(leat_kafka_reader *reader, leat_ask ask)
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
         if (leat_part_is_mine(&reader->parts[p]))
             rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)p);
-    rd_kafka_IsolationLevel_t isolation =
-        ask == LEAT_ASK_STABLE ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED;
+    rd_kafka_IsolationLevel_t isolation = ask == LEAT_ASK_STABLE
+                                              ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+                                              : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED;
     if (list->cnt > 0)
-        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, isolation, LEAT_ASK_TIMEOUT_MS, pack(ask, 0, 0),
-                               reader->answers);
+        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, isolation,
+                               LEAT_ASK_TIMEOUT_MS, pack(ask, 0, 0), reader->answers);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -111,7 +115,8 @@ static void check_later(leat_part *part)
     part->retry_us = leat_mono_us() + CHECK_RETRY_US;
 }
 
-void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset, const leat_log_applied *applied)
+void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset,
+                            const leat_log_applied *applied)
 {
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
@@ -122,7 +127,8 @@ void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
     part->low = applied->low;
     part->high = applied->high;
     part->next = offset;
-    part->next_epoch = applied->epoch >= 0 || offset != part->seen + 1 ? applied->epoch : part->seen_epoch;
+    part->next_epoch = applied->epoch >= 0 || offset != part->seen + 1 ? applied->epoch
+                                                                       : part->seen_epoch;
     part->read_to = -1;
     part->tries = 0;
     part->short_ends = 0;
@@ -140,13 +146,15 @@ static void reading_begin(leat_kafka_reader *reader, uint32_t partition)
     part->retry_us = 0;
     part->tries = 0;
     part->more = true;
-    leat_kafka_wake(reader->wake_fd); /* what was fetched before the seek has used up the queue's own wake-up */
+    leat_kafka_wake(reader->wake_fd); /* what was fetched before the seek has used up the queue's
+                                         own wake-up */
 }
 
 static int seek(leat_kafka_reader *reader, uint32_t partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *wanted = rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
+    rd_kafka_topic_partition_t *wanted =
+        rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
     wanted->offset = reader->parts[partition].next;
     rd_kafka_topic_partition_set_leader_epoch(wanted, reader->parts[partition].next_epoch);
     rd_kafka_error_t *fault = rd_kafka_seek_partitions(reader->rk, list, SEEK_WAIT_MS);
@@ -173,7 +181,8 @@ static void seek_step(leat_kafka_reader *reader, uint32_t partition)
         return;
     leat_reader_unpark(reader, partition);
     reading_begin(reader, partition);
-    ask_all(reader, LEAT_ASK_ENDS); /* nothing else wakes librdkafka's thread for that broker: it may sleep for a second */
+    ask_all(reader, LEAT_ASK_ENDS); /* nothing else wakes librdkafka's thread for that broker: it
+                                       may sleep for a second */
 }
 
 void leat_reader_seek_again(leat_part *part)
@@ -199,9 +208,10 @@ static void break_short(leat_kafka_reader *reader, uint32_t partition, int64_t n
         return;
     }
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason,
-             "the log ends at offset %lld, but offset %lld was read from it before: it was cut off or made anew",
-             (long long)part->range_end, (long long)needed);
+    snprintf(
+        reason, sizeof reason,
+        "the log ends at offset %lld, but offset %lld was read from it before: it was cut off or made anew",
+        (long long)part->range_end, (long long)needed);
     leat_reader_break(reader, partition, reason);
 }
 
@@ -209,9 +219,10 @@ static void break_lost(leat_kafka_reader *reader, uint32_t partition, int64_t fi
 {
     leat_part *part = &reader->parts[partition];
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason,
-             "the log starts at offset %lld, but offsets from %lld on are not applied: they were deleted (retention)",
-             (long long)part->range_start, (long long)first);
+    snprintf(
+        reason, sizeof reason,
+        "the log starts at offset %lld, but offsets from %lld on are not applied: they were deleted (retention)",
+        (long long)part->range_start, (long long)first);
     leat_reader_break(reader, partition, reason);
 }
 
@@ -275,12 +286,14 @@ static int64_t only_offset(leat_kafka_reader *reader, rd_kafka_event_t *event)
 
 static void say_held(const leat_part *part, uint32_t partition)
 {
-    leat_warn("partition=%u: an open transaction of a foreign producer holds back %lld offsets from offset %lld on: they are "
-              "read once it ends, or once its producer's transaction.timeout.ms is over",
-              partition, (long long)(part->end - part->stable), (long long)part->stable);
+    leat_warn(
+        "partition=%u: an open transaction of a foreign producer holds back %lld offsets from offset %lld on: they are "
+        "read once it ends, or once its producer's transaction.timeout.ms is over",
+        partition, (long long)(part->end - part->stable), (long long)part->stable);
 }
 
-/* End and stable offset are asked for separately: one answer alone that differs says nothing, transactions come and go. */
+/* End and stable offset are asked for separately: one answer alone that differs says nothing,
+ * transactions come and go. */
 static void note_stable(leat_part *part, uint32_t partition, int64_t stable)
 {
     int64_t now_us = leat_mono_us();
@@ -296,9 +309,11 @@ static void note_stable(leat_part *part, uint32_t partition, int64_t stable)
     say_held(part, partition);
 }
 
-static void note_offset(leat_kafka_reader *reader, leat_ask ask, const rd_kafka_topic_partition_t *found)
+static void note_offset(leat_kafka_reader *reader, leat_ask ask,
+                        const rd_kafka_topic_partition_t *found)
 {
-    if (found->err || found->partition < 0 || (uint32_t)found->partition >= reader->identity.partition_count)
+    if (found->err || found->partition < 0 ||
+        (uint32_t)found->partition >= reader->identity.partition_count)
         return;
     leat_part *part = &reader->parts[found->partition];
     if (ask == LEAT_ASK_ENDS)
@@ -383,7 +398,8 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
     }
     reader->gone_seen = 0;
     if (leat_kafka_is_other_topic(reader->identity.topic_id, topic.topic_id)) {
-        break_all(reader, "the topic was deleted and made anew: its offsets mean something else now");
+        break_all(reader,
+                  "the topic was deleted and made anew: its offsets mean something else now");
         return;
     }
     if (topic.partition_count > reader->identity.partition_count)
@@ -400,15 +416,18 @@ typedef enum fetch_fault {
     FAULT_PASSES,
     FAULT_CUT,        /* the log was cut off and written anew */
     FAULT_RANGE,      /* the fetcher has stopped: the offset is not there */
-    FAULT_UNREADABLE, /* librdkafka would go on behind what it could not read: that would lose records */
+    FAULT_UNREADABLE, /* librdkafka would go on behind what it could not read: that would lose
+                         records */
     FAULT_TOPIC,
 } fetch_fault;
 
-/* With auto.offset.reset=error librdkafka (2.12.1, rd_kafka_offset_reset) has one code for both, and the other's words in the text. */
+/* With auto.offset.reset=error librdkafka (2.12.1, rd_kafka_offset_reset) has one code for both,
+ * and the other's words in the text. */
 static bool says_truncation(const rd_kafka_message_t *message)
 {
     return message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET &&
-           strstr(rd_kafka_message_errstr(message), rd_kafka_err2str(RD_KAFKA_RESP_ERR__LOG_TRUNCATION)) != NULL;
+           strstr(rd_kafka_message_errstr(message),
+                  rd_kafka_err2str(RD_KAFKA_RESP_ERR__LOG_TRUNCATION)) != NULL;
 }
 
 static fetch_fault fault_of(rd_kafka_resp_err_t code)
@@ -447,7 +466,8 @@ static void on_unreadable(leat_kafka_reader *reader, uint32_t partition, const c
         return;
     }
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason, "the log cannot be read at offset %lld: %s", (long long)part->next, text);
+    snprintf(reason, sizeof reason, "the log cannot be read at offset %lld: %s",
+             (long long)part->next, text);
     leat_reader_break(reader, partition, reason);
 }
 
@@ -459,13 +479,15 @@ static int64_t cut_at(const char *text)
     return at ? strtoll(at + sizeof words - 1, NULL, 10) : -1;
 }
 
-static void break_cut(leat_kafka_reader *reader, uint32_t partition, int64_t first, const char *proof)
+static void break_cut(leat_kafka_reader *reader, uint32_t partition, int64_t first,
+                      const char *proof)
 {
     char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason,
-             "the log was cut off and written anew from offset %lld on (an unclean leader election?), but was read up to offset "
-             "%lld before: what it lost there is applied or not, and what stands there now may count as applied. %s",
-             (long long)first, (long long)reader->parts[partition].next - 1, proof);
+    snprintf(
+        reason, sizeof reason,
+        "the log was cut off and written anew from offset %lld on (an unclean leader election?), but was read up to offset "
+        "%lld before: what it lost there is applied or not, and what stands there now may count as applied. %s",
+        (long long)first, (long long)reader->parts[partition].next - 1, proof);
     leat_reader_break(reader, partition, reason);
 }
 
@@ -475,20 +497,23 @@ static void on_truncation(leat_kafka_reader *reader, uint32_t partition, const c
     break_cut(reader, partition, first >= 0 ? first : reader->parts[partition].next, text);
 }
 
-bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64_t offset, int32_t epoch)
+bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64_t offset,
+                            int32_t epoch)
 {
     const leat_part *part = &reader->parts[partition];
     bool is_known = epoch >= 0 && part->seen_epoch >= 0;
     if (!is_known || (offset > part->seen ? epoch >= part->seen_epoch : epoch <= part->seen_epoch))
         return true;
     char proof[REASON_SIZE / 3];
-    snprintf(proof, sizeof proof, "The record at offset %lld has leader epoch %d; up to offset %lld epoch %d was read",
+    snprintf(proof, sizeof proof,
+             "The record at offset %lld has leader epoch %d; up to offset %lld epoch %d was read",
              (long long)offset, (int)epoch, (long long)part->seen, (int)part->seen_epoch);
     break_cut(reader, partition, offset, proof);
     return false;
 }
 
-void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition, const rd_kafka_message_t *message)
+void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
+                                const rd_kafka_message_t *message)
 {
     char text[REASON_SIZE / 2];
     snprintf(text, sizeof text, "partition %u: %s", partition, rd_kafka_message_errstr(message));
@@ -533,8 +558,8 @@ void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us)
         part_tick(reader, p, now_us);
     if (reader->topic_asked_us == 0 || now_us - reader->topic_asked_us >= reader->topic_every_us) {
         reader->topic_asked_us = now_us;
-        leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS, pack(LEAT_ASK_TOPIC, 0, 0),
-                             reader->answers);
+        leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS,
+                             pack(LEAT_ASK_TOPIC, 0, 0), reader->answers);
     }
     if (now_us - reader->ends_asked_us >= LEAT_ENDS_EVERY_US) {
         reader->ends_asked_us = now_us;

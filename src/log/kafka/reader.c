@@ -1,8 +1,8 @@
 /*
- * reader.c - the reader: one consumer of the group on the caller's loop. All of librdkafka's queues wake the
- * same eventfd; a turn serves the group, then the answers, then reads each partition once, so that none waits for
- * another. The group is served every TICK_MS at the latest, whatever the partitions do, so that max.poll.interval.ms
- * is never exceeded by anything but a loop that hangs.
+ * reader.c - the reader: one consumer of the group on the caller's loop. All of librdkafka's queues
+ * wake the same eventfd; a turn serves the group, then the answers, then reads each partition once,
+ * so that none waits for another. The group is served every TICK_MS at the latest, whatever the
+ * partitions do, so that max.poll.interval.ms is never exceeded by anything but a loop that hangs.
  */
 #include "log/kafka/reader.h"
 
@@ -30,7 +30,8 @@ void leat_part_drop_batch(leat_part *part)
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason)
 {
     leat_part *part = &reader->parts[partition];
-    if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING || part->state == LEAT_PART_BROKEN)
+    if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING ||
+        part->state == LEAT_PART_BROKEN)
         return;
     part->state = LEAT_PART_BROKEN;
     part->generation++;
@@ -46,7 +47,9 @@ static void read_headers(const rd_kafka_message_t *message, leat_record *record)
     const char *name;
     const void *value;
     size_t size;
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
         leat_slice slice = {value, value ? size : 0};
         if (strcmp(name, "route") == 0)
             record->route = slice;
@@ -83,7 +86,8 @@ static void note_offered(leat_part *part, int64_t offset, int32_t epoch)
         part->seen_epoch = epoch;
 }
 
-/* Offers what was taken from the queue. Callbacks may pause, seek or give back: the state is looked at after each. */
+/* Offers what was taken from the queue. Callbacks may pause, seek or give back: the state is looked
+ * at after each. */
 static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
@@ -93,7 +97,8 @@ static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
             leat_reader_on_fetch_error(reader, partition, message);
             return;
         }
-        if (!leat_reader_epoch_fits(reader, partition, message->offset, rd_kafka_message_leader_epoch(message)))
+        if (!leat_reader_epoch_fits(reader, partition, message->offset,
+                                    rd_kafka_message_leader_epoch(message)))
             return;
         if (message->offset < part->next) { /* fetched twice around a rebalance */
             part->batch_at++;
@@ -141,7 +146,8 @@ static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
 static void say_position(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
-    if (!may_read(part) || part->batch_at < part->batch_count || rd_kafka_position(reader->rk, part->position))
+    if (!may_read(part) || part->batch_at < part->batch_count ||
+        rd_kafka_position(reader->rk, part->position))
         return;
     int64_t position = part->position->elems[0].offset;
     if (position <= part->next || position <= part->read_to)
@@ -167,7 +173,8 @@ static void read_partitions(leat_kafka_reader *reader)
 static void on_error(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     if (!rd_kafka_event_error_is_fatal(event)) {
-        leat_kafka_say(reader->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        leat_kafka_say(reader->client, rd_kafka_event_error(event),
+                       rd_kafka_event_error_string(event));
         return;
     }
     if (reader->has_failed)
@@ -333,11 +340,12 @@ void leat_reader_client_close(leat_kafka_reader *reader, int timeout_ms)
 }
 
 leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity, const leat_reader_events *events,
-                                       leat_error *error)
+                                       const leat_log_identity *identity,
+                                       const leat_reader_events *events, leat_error *error)
 {
     LEAT_ASSERT(identity->partition_count > 0);
-    rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_READER, config, error); /* before anything is taken */
+    rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_READER, config, error); /* before anything is
+                                                                                  taken */
     if (!conf)
         return NULL;
     rd_kafka_conf_destroy(conf);
@@ -350,7 +358,8 @@ leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *c
     reader->topic = reader->config.topic;
     reader->parts = leat_must_calloc(identity->partition_count, sizeof *reader->parts);
     reader->wake_fd = leat_kafka_wake_new(error);
-    if (reader->wake_fd < 0 || leat_reader_client_open(reader, error) != 0 || loop_attach(reader, loop, error) != 0) {
+    if (reader->wake_fd < 0 || leat_reader_client_open(reader, error) != 0 ||
+        loop_attach(reader, loop, error) != 0) {
         leat_reader_client_close(reader, FREE_MIN_MS);
         reader_forget(reader);
         return NULL;
@@ -394,7 +403,8 @@ void leat_kafka_reader_free(leat_log_reader *base, int timeout_ms)
     if (reader->client) {
         leat_reader_await_commits(reader, until_us - (int64_t)timeout_ms * 1000 / 2);
         leave(reader, until_us);
-        leat_reader_await_commits(reader, leat_mono_us()); /* leaving fails those that are still out */
+        /* leaving fails those that are still out */
+        leat_reader_await_commits(reader, leat_mono_us());
     }
     /* A record still out keeps librdkafka's memory in use: nothing sane can follow. */
     LEAT_ASSERT(reader->handed == 0);

@@ -10,20 +10,22 @@
  *                        |               +--range is gone--> BROKEN
  *   any of these --revoked--> REVOKING --given back--> FREE          any --lost--> FREE
  *
- * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING partitions that are not
- * paused are read from it: not reading is the pause. librdkafka's own pause throws away what was fetched (it does so
- * by itself while a rebalance waits for partitions to be given back; the fetch then goes on where reading was), so it
- * serves only to park a partition from its assignment to its first seek.
+ * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING
+ * partitions that are not paused are read from it: not reading is the pause. librdkafka's own pause
+ * throws away what was fetched (it does so by itself while a rebalance waits for partitions to be
+ * given back; the fetch then goes on where reading was), so it serves only to park a partition from
+ * its assignment to its first seek.
  *
- * librdkafka's position of a partition is behind all that was taken from its queue, markers of transactions included: while
- * nothing taken waits here, every record below it was offered. Two things would make it say more than that, and are never
- * relied upon: an error in the queue moves it behind the offset the error names, so after each the partition is sought anew;
- * and so would the end-of-partition event (2.12.1, rd_kafka_q_serve_rkmessages), so that is never enabled.
+ * librdkafka's position of a partition is behind all that was taken from its queue, markers of
+ * transactions included: while nothing taken waits here, every record below it was offered. Two
+ * things would make it say more than that, and are never relied upon: an error in the queue moves
+ * it behind the offset the error names, so after each the partition is sought anew; and so would
+ * the end-of-partition event (2.12.1, rd_kafka_q_serve_rkmessages), so that is never enabled.
  *
- * librdkafka is told absolute offsets only, never "the end" or "the start". For those it asks the broker, and when the
- * answer comes after a seek it does not drop it but asks again and goes where the answer says: in 2.12.1
- * rd_kafka_toppar_handle_Offset retries a query that is outdated, which moves a partition that is being read to the
- * end.
+ * librdkafka is told absolute offsets only, never "the end" or "the start". For those it asks the
+ * broker, and when the answer comes after a seek it does not drop it but asks again and goes where
+ * the answer says: in 2.12.1 rd_kafka_toppar_handle_Offset retries a query that is outdated, which
+ * moves a partition that is being read to the end.
  */
 #ifndef LEAT_LOG_KAFKA_READER_H
 #define LEAT_LOG_KAFKA_READER_H
@@ -32,7 +34,7 @@
 
 enum {
     LEAT_READER_WHY_SIZE = 128,
-    LEAT_READ_BATCH = 256,        /* records taken from a partition's queue at a time */
+    LEAT_READ_BATCH = 256, /* records taken from a partition's queue at a time */
     LEAT_ASK_TIMEOUT_MS = 5000,
     LEAT_ENDS_EVERY_US = 5 * 1000 * 1000,
 };
@@ -57,25 +59,28 @@ typedef struct leat_part {
     uint32_t generation;     /* of the seek or check: answers to an older one are dropped */
     int64_t low;             /* as told by the seek */
     int64_t high;
-    int64_t next;            /* behind the last record offered, or what was sought; -1: the log's start */
-    int32_t next_epoch;      /* leader epoch of the record before `next`, or a later one that the log has; -1: not known */
-    int64_t read_to;         /* every record below was offered: offsets without one may lie between `next` and it; -1: not known */
-    int64_t seen;            /* the highest offset offered since the partition was assigned, and its leader epoch; -1: none */
+    int64_t next; /* behind the last record offered, or what was sought; -1: the log's start */
+    int32_t next_epoch; /* leader epoch of the record before `next`, or a later one that the log
+                           has; -1: not known */
+    int64_t read_to; /* every record below was offered: offsets without one may lie between `next`
+                        and it; -1: not known */
+    int64_t seen;    /* the highest offset offered since the partition was assigned, and its leader
+                        epoch; -1: none */
     int32_t seen_epoch;
     rd_kafka_topic_partition_list_t *position; /* not FREE: for asking librdkafka */
-    int64_t committed;       /* the offset last committed; -1: none */
-    int64_t range_start;     /* answers of the check; -1: not yet */
+    int64_t committed;                         /* the offset last committed; -1: none */
+    int64_t range_start;                       /* answers of the check; -1: not yet */
     int64_t range_end;
     bool topic_checked;
-    int64_t retry_us;        /* CHECKING, SEEKING: when to try again; 0: an answer is awaited */
-    uint32_t tries;          /* of the seek */
-    uint32_t short_ends;     /* checks in a row that found the log too short */
-    uint32_t unreadable;     /* times in a row that the record at `next` could not be read */
-    int64_t end;             /* the log's end as last asked for; -1: not known */
-    int64_t stable;          /* the offset up to which no transaction is open, likewise */
-    int64_t held_since_us;   /* that stands still below the end; 0: it does not */
+    int64_t retry_us;      /* CHECKING, SEEKING: when to try again; 0: an answer is awaited */
+    uint32_t tries;        /* of the seek */
+    uint32_t short_ends;   /* checks in a row that found the log too short */
+    uint32_t unreadable;   /* times in a row that the record at `next` could not be read */
+    int64_t end;           /* the log's end as last asked for; -1: not known */
+    int64_t stable;        /* the offset up to which no transaction is open, likewise */
+    int64_t held_since_us; /* that stands still below the end; 0: it does not */
     int64_t held_said_us;
-    uint32_t batch_at;       /* records taken from the queue, not yet taken by the caller */
+    uint32_t batch_at; /* records taken from the queue, not yet taken by the caller */
     uint32_t batch_count;
     rd_kafka_message_t *batch[LEAT_READ_BATCH];
 } leat_part;
@@ -99,7 +104,7 @@ typedef struct leat_kafka_reader {
     uint32_t user_properties;
     const char *topic;         /* of config */
     leat_kafka_client *client; /* NULL: could not be made again yet; then nothing is held */
-    rd_kafka_t *rk; /* the client's */
+    rd_kafka_t *rk;            /* the client's */
     rd_kafka_queue_t *group;   /* rebalances and errors */
     rd_kafka_queue_t *answers; /* commits, offsets, topic */
     int wake_fd;
@@ -107,9 +112,9 @@ typedef struct leat_kafka_reader {
     uint32_t turn;    /* the partition whose turn to be read is next */
     size_t handed;    /* records with the caller */
     uint64_t commit_failures;
-    leat_commit_note *commits; /* begun, not answered */
-    bool has_failed;     /* a fatal error of the client was said */
-    bool leaving;        /* being freed: nobody is told anything any more */
+    leat_commit_note *commits;                 /* begun, not answered */
+    bool has_failed;                           /* a fatal error of the client was said */
+    bool leaving;                              /* being freed: nobody is told anything any more */
     rd_kafka_topic_partition_list_t *revoking; /* NULL, or what the group wants back */
     uint32_t revoking_left;
     int64_t topic_asked_us;
@@ -125,18 +130,19 @@ typedef struct leat_kafka_reader {
     leat_kafka_pulse pulse;
     leat_watchdog outside; /* the brokers answer, but we are no member of the group */
     int64_t member_asked_us;
-    bool renewing;    /* nothing is held; the next client comes once the caller has given back all records */
+    bool renewing;    /* nothing is held; the next client comes once the caller has given back all
+                         records */
     int64_t renew_us; /* not before */
 } leat_kafka_reader;
 
 /* What a question was about, packed into its opaque pointer. */
 typedef enum leat_ask {
-    LEAT_ASK_START = 1,   /* of one partition's check */
+    LEAT_ASK_START = 1, /* of one partition's check */
     LEAT_ASK_END,
     LEAT_ASK_TOPIC_CHECK,
-    LEAT_ASK_TOPIC,       /* regularly */
-    LEAT_ASK_ENDS,        /* of all our partitions */
-    LEAT_ASK_STABLE,      /* likewise: up to where no transaction is open */
+    LEAT_ASK_TOPIC,  /* regularly */
+    LEAT_ASK_ENDS,   /* of all our partitions */
+    LEAT_ASK_STABLE, /* likewise: up to where no transaction is open */
 } leat_ask;
 
 static inline bool leat_part_is_mine(const leat_part *part)
@@ -164,16 +170,20 @@ void leat_reader_check_lost(leat_kafka_reader *reader);
 void leat_part_close(leat_kafka_reader *reader, uint32_t partition);
 /* Gives all to the group at once; no events. */
 void leat_reader_unassign_all(leat_kafka_reader *reader);
-/* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try again later. */
+/* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try
+ * again later. */
 int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
 void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition);
 
 /* ---- range.c ---- */
 
-/* An error that came instead of a record: reading has stopped, and what was taken from the queue is dropped. */
-void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition, const rd_kafka_message_t *message);
+/* An error that came instead of a record: reading has stopped, and what was taken from the queue is
+ * dropped. */
+void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
+                                const rd_kafka_message_t *message);
 /* Was the record written to the log that was read so far? If not, the partition is broken. */
-bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64_t offset, int32_t epoch);
+bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64_t offset,
+                            int32_t epoch);
 void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event);
 void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* A partition that is read is sought once more where it is, soon. */

@@ -1,7 +1,7 @@
 /*
- * rebalance.c - partitions come and go. A partition is taken over at once, but parked: what it is read from is
- * known only when its progress was claimed. It is given up only when the caller has given it back, except when the
- * group has taken it away already.
+ * rebalance.c - partitions come and go. A partition is taken over at once, but parked: what it is
+ * read from is known only when its progress was claimed. It is given up only when the caller has
+ * given it back, except when the group has taken it away already.
  */
 #include "log/kafka/reader.h"
 
@@ -16,8 +16,9 @@ static bool is_cooperative(const leat_kafka_reader *reader)
 void leat_reader_say_growth(leat_kafka_reader *reader)
 {
     if (!reader->growth_said)
-        leat_warn("Kafka reader: topic %s has more than the %u partitions it was set up with: the others are not read",
-                  reader->topic, reader->identity.partition_count);
+        leat_warn(
+            "Kafka reader: topic %s has more than the %u partitions it was set up with: the others are not read",
+            reader->topic, reader->identity.partition_count);
     reader->growth_said = true;
 }
 
@@ -82,7 +83,8 @@ static void part_open(leat_kafka_reader *reader, uint32_t partition)
     rd_kafka_topic_partition_list_add(part->position, reader->topic, (int32_t)partition);
     part->queue = rd_kafka_queue_get_partition(reader->rk, reader->topic, (int32_t)partition);
     LEAT_ASSERT(part->queue);
-    /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it so. */
+    /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it
+     * so. */
     rd_kafka_queue_forward(part->queue, NULL);
     leat_kafka_wake_by(part->queue, reader->wake_fd);
 }
@@ -153,7 +155,8 @@ static void on_lost(leat_kafka_reader *reader, const rd_kafka_topic_partition_li
 {
     for (int i = 0; i < list->cnt; i++) {
         uint32_t partition = (uint32_t)list->elems[i].partition;
-        if (!is_known(reader, list->elems[i].partition) || !leat_part_is_mine(&reader->parts[partition]))
+        if (!is_known(reader, list->elems[i].partition) ||
+            !leat_part_is_mine(&reader->parts[partition]))
             continue;
         leat_part_close(reader, partition);
         reader->events.lost(reader->events.context, partition);
@@ -246,7 +249,8 @@ void leat_reader_unassign_all(leat_kafka_reader *reader)
 static int restart_one(leat_kafka_reader *reader, uint32_t partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition)->offset = reader->parts[partition].next;
+    rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition)->offset =
+        reader->parts[partition].next;
     rd_kafka_error_t *fault = rd_kafka_incremental_unassign(reader->rk, list);
     if (!fault)
         fault = rd_kafka_incremental_assign(reader->rk, list);
@@ -256,8 +260,9 @@ static int restart_one(leat_kafka_reader *reader, uint32_t partition)
     return result;
 }
 
-/* Where librdkafka's fetcher of a partition starts anew. One that is read is sought there once more: only a seek has the leader
- * epoch looked at. A partition that was not sought yet is parked: any absolute one. */
+/* Where librdkafka's fetcher of a partition starts anew. One that is read is sought there once
+ * more: only a seek has the leader epoch looked at. A partition that was not sought yet is parked:
+ * any absolute one. */
 static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
 {
     if (!is_known(reader, partition))
@@ -269,9 +274,9 @@ static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
     return part->next >= 0 ? part->next : 0;
 }
 
-/* The eager protocol knows whole assignments only: all start anew, each where it was. None is parked for it: the
- * fetchers start after this returns, on librdkafka's thread, and a resume that comes just then is lost (2.12.1 takes it
- * for outdated). */
+/* The eager protocol knows whole assignments only: all start anew, each where it was. None is
+ * parked for it: the fetchers start after this returns, on librdkafka's thread, and a resume that
+ * comes just then is lost (2.12.1 takes it for outdated). */
 static int restart_all(leat_kafka_reader *reader)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
@@ -286,7 +291,8 @@ static int restart_all(leat_kafka_reader *reader)
 
 int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition)
 {
-    /* Between a rebalance event and our answer to it librdkafka takes any (un)assign for that answer. */
+    /* Between a rebalance event and our answer to it librdkafka takes any (un)assign for that
+     * answer. */
     if (reader->revoking || rd_kafka_queue_length(reader->group) > 0)
         return -1;
     return is_cooperative(reader) ? restart_one(reader, partition) : restart_all(reader);

@@ -1,11 +1,14 @@
 /*
- * refusals.c - the writer: which partitions take nothing, what is refused and why, and does anything get through?
+ * refusals.c - the writer: which partitions take nothing, what is refused and why, and does
+ * anything get through?
  *
- * A partition without a leader, or with fewer in-sync replicas than the topic wants, is known by the looks at the topic
- * (topic_watch.c). librdkafka tries its records again until their time is over and then says only that; the cause is what
- * the last look found. Everything else is told by the error of the record.
+ * A partition without a leader, or with fewer in-sync replicas than the topic wants, is known by
+ * the looks at the topic (topic_watch.c). librdkafka tries its records again until their time is
+ * over and then says only that; the cause is what the last look found. Everything else is told by
+ * the error of the record.
  *
- * Each cause is counted, and said with its count: at once, then once a minute while there is more of it.
+ * Each cause is counted, and said with its count: at once, then once a minute while there is more
+ * of it.
  */
 #include "log/kafka/writer.h"
 
@@ -14,7 +17,7 @@
 #include <time.h>
 
 enum {
-    FAULT_VALID_US = 1000 * 1000,    /* a younger one is a change of leaders, perhaps */
+    FAULT_VALID_US = 1000 * 1000, /* a younger one is a change of leaders, perhaps */
     REFUSED_MANY = 3,
     REFUSED_VALID_US = 10 * 1000 * 1000, /* then it is worth a try again */
     SAY_AGAIN_US = 60 * 1000 * 1000,
@@ -23,24 +26,29 @@ enum {
 
 /* ---- partitions ---- */
 
-static leat_writer_fault fault_of(const leat_kafka_writer *writer, const leat_kafka_partition *found)
+static leat_writer_fault fault_of(const leat_kafka_writer *writer,
+                                  const leat_kafka_partition *found)
 {
     if (!found->has_leader)
         return LEAT_WRITER_NO_LEADER;
-    return writer->min_in_sync > (long)found->in_sync ? LEAT_WRITER_TOO_FEW_REPLICAS : LEAT_WRITER_NO_FAULT;
+    return writer->min_in_sync > (long)found->in_sync ? LEAT_WRITER_TOO_FEW_REPLICAS
+                                                      : LEAT_WRITER_NO_FAULT;
 }
 
 static void say_fault(const leat_kafka_writer *writer, uint32_t p)
 {
     const leat_writer_partition *partition = &writer->partitions[p];
     if (partition->fault == LEAT_WRITER_NO_FAULT)
-        leat_info("Kafka writer: topic %s: partition %u takes writes again", writer->config.topic, p);
+        leat_info("Kafka writer: topic %s: partition %u takes writes again", writer->config.topic,
+                  p);
     else if (partition->fault == LEAT_WRITER_NO_LEADER)
-        leat_warn("Kafka writer: topic %s: partition %u has no leader: its writes are answered 503", writer->config.topic, p);
+        leat_warn("Kafka writer: topic %s: partition %u has no leader: its writes are answered 503",
+                  writer->config.topic, p);
     else
-        leat_warn("Kafka writer: topic %s: partition %u has %u in-sync replicas of %ld that min.insync.replicas wants: its "
-                  "writes are answered 503",
-                  writer->config.topic, p, partition->in_sync, writer->min_in_sync);
+        leat_warn(
+            "Kafka writer: topic %s: partition %u has %u in-sync replicas of %ld that min.insync.replicas wants: its "
+            "writes are answered 503",
+            writer->config.topic, p, partition->in_sync, writer->min_in_sync);
 }
 
 void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event)
@@ -67,7 +75,8 @@ void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *e
 
 static bool is_at_fault(const leat_writer_partition *partition)
 {
-    return partition->fault != LEAT_WRITER_NO_FAULT && leat_mono_us() - partition->fault_us >= FAULT_VALID_US;
+    return partition->fault != LEAT_WRITER_NO_FAULT &&
+           leat_mono_us() - partition->fault_us >= FAULT_VALID_US;
 }
 
 static const char *describe_fault(leat_kafka_writer *writer, uint32_t p)
@@ -79,11 +88,12 @@ static const char *describe_fault(leat_kafka_writer *writer, uint32_t p)
     gmtime_r(&second, &utc);
     strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &utc);
     if (partition->fault == LEAT_WRITER_NO_LEADER)
-        snprintf(writer->fault_words, sizeof writer->fault_words, "partition %u has no leader since %s", p, since);
+        snprintf(writer->fault_words, sizeof writer->fault_words,
+                 "partition %u has no leader since %s", p, since);
     else
         snprintf(writer->fault_words, sizeof writer->fault_words,
-                 "partition %u has %u in-sync replicas since %s, min.insync.replicas is %ld", p, partition->in_sync, since,
-                 writer->min_in_sync);
+                 "partition %u has %u in-sync replicas since %s, min.insync.replicas is %ld", p,
+                 partition->in_sync, since, writer->min_in_sync);
     return writer->fault_words;
 }
 
@@ -91,7 +101,9 @@ const char *leat_kafka_writer_partition_trouble(leat_log_writer *base, uint32_t 
 {
     leat_kafka_writer *writer = (leat_kafka_writer *)base;
     bool is_known = partition < writer->partition_count;
-    return is_known && is_at_fault(&writer->partitions[partition]) ? describe_fault(writer, partition) : NULL;
+    return is_known && is_at_fault(&writer->partitions[partition])
+               ? describe_fault(writer, partition)
+               : NULL;
 }
 
 /* ---- refusals ---- */
@@ -101,7 +113,8 @@ static const struct {
     leat_log_refusal cause;
     const char *remedy; /* NULL: the error says all */
 } known_refusals[] = {
-    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, LEAT_REFUSED_AUTHORIZATION, "grant WRITE on the topic"},
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, LEAT_REFUSED_AUTHORIZATION,
+     "grant WRITE on the topic"},
     {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, LEAT_REFUSED_AUTHORIZATION,
      "before Kafka 2.8 an edge needs IDEMPOTENT_WRITE on the cluster too"},
     {RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, LEAT_REFUSED_TIMESTAMP,
@@ -110,7 +123,8 @@ static const struct {
     {RD_KAFKA_RESP_ERR_INVALID_RECORD, LEAT_REFUSED_POLICY, NULL},
     {RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS, LEAT_REFUSED_POLICY, NULL},
     {RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, LEAT_REFUSED_POLICY, NULL},
-    {RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, LEAT_REFUSED_POLICY, "see compression.type in log.kafka.properties"},
+    {RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, LEAT_REFUSED_POLICY,
+     "see compression.type in log.kafka.properties"},
     {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, LEAT_REFUSED_TOO_LARGE, NULL},
     {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, LEAT_REFUSED_TOO_LARGE, NULL},
     {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, LEAT_REFUSED_TOO_FEW_REPLICAS, NULL},
@@ -134,8 +148,8 @@ static leat_log_refusal cause_of(rd_kafka_resp_err_t code, const char **ret_reme
     return LEAT_REFUSED_OTHER;
 }
 
-/* Those of a client that was given up, and those that make for a look at the topic, have their own lines. A full queue is
- * the writer's own. */
+/* Those of a client that was given up, and those that make for a look at the topic, have their own
+ * lines. A full queue is the writer's own. */
 static bool is_counted(rd_kafka_resp_err_t code)
 {
     return code != RD_KAFKA_RESP_ERR__PURGE_QUEUE && code != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT &&
@@ -143,42 +157,52 @@ static bool is_counted(rd_kafka_resp_err_t code)
 }
 
 /* A time-out has the cause that the last look found. */
-static leat_log_refusal cause_by_look(const leat_writer_partition *partition, leat_log_refusal cause)
+static leat_log_refusal cause_by_look(const leat_writer_partition *partition,
+                                      leat_log_refusal cause)
 {
     if (cause != LEAT_REFUSED_TIMEOUT || partition->fault == LEAT_WRITER_NO_FAULT)
         return cause;
-    return partition->fault == LEAT_WRITER_NO_LEADER ? LEAT_REFUSED_NO_LEADER : LEAT_REFUSED_TOO_FEW_REPLICAS;
+    return partition->fault == LEAT_WRITER_NO_LEADER ? LEAT_REFUSED_NO_LEADER
+                                                     : LEAT_REFUSED_TOO_FEW_REPLICAS;
 }
 
 /* Which setting it went over: it is the topic's, not leat's. */
-static void describe_too_large(const leat_kafka_writer *writer, size_t bytes, char *ret, size_t size)
+static void describe_too_large(const leat_kafka_writer *writer, size_t bytes, char *ret,
+                               size_t size)
 {
     if (writer->limit > 0)
-        snprintf(ret, size, "the record has %zu bytes, topic %s takes %ld (its setting max.message.bytes)", bytes,
-                 writer->config.topic, writer->limit);
+        snprintf(ret, size,
+                 "the record has %zu bytes, topic %s takes %ld (its setting max.message.bytes)",
+                 bytes, writer->config.topic, writer->limit);
     else
-        snprintf(ret, size, "the record has %zu bytes, more than topic %s takes (its setting max.message.bytes)", bytes,
-                 writer->config.topic);
+        snprintf(
+            ret, size,
+            "the record has %zu bytes, more than topic %s takes (its setting max.message.bytes)",
+            bytes, writer->config.topic);
 }
 
-static void describe(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_resp_err_t code,
-                     leat_log_refusal cause, const char *remedy, char *ret, size_t size)
+static void describe(leat_kafka_writer *writer, const leat_writer_slot *slot,
+                     rd_kafka_resp_err_t code, leat_log_refusal cause, const char *remedy,
+                     char *ret, size_t size)
 {
     bool has_fault = writer->partitions[slot->partition].fault != LEAT_WRITER_NO_FAULT;
     if (cause == LEAT_REFUSED_TOO_LARGE)
         describe_too_large(writer, slot->size, ret, size);
-    else if (has_fault && (cause == LEAT_REFUSED_NO_LEADER || cause == LEAT_REFUSED_TOO_FEW_REPLICAS))
+    else if (has_fault &&
+             (cause == LEAT_REFUSED_NO_LEADER || cause == LEAT_REFUSED_TOO_FEW_REPLICAS))
         snprintf(ret, size, "%s", describe_fault(writer, slot->partition));
     else
-        snprintf(ret, size, "%s%s%s", rd_kafka_err2str(code), remedy ? ": " : "", remedy ? remedy : "");
+        snprintf(ret, size, "%s%s%s", rd_kafka_err2str(code), remedy ? ": " : "",
+                 remedy ? remedy : "");
 }
 
 static void say(leat_kafka_writer *writer, leat_log_refusal cause, int64_t now_us)
 {
     leat_writer_refusals *of = &writer->refusals[cause];
-    leat_warn("Kafka writer: topic %s: the log refuses writes: %s (cause=%s, %llu more, %llu in all)", writer->config.topic,
-              of->words, leat_log_refusal_name(cause), (unsigned long long)(of->count - of->said),
-              (unsigned long long)of->count);
+    leat_warn(
+        "Kafka writer: topic %s: the log refuses writes: %s (cause=%s, %llu more, %llu in all)",
+        writer->config.topic, of->words, leat_log_refusal_name(cause),
+        (unsigned long long)(of->count - of->said), (unsigned long long)of->count);
     of->said = of->count;
     of->said_us = now_us;
 }
@@ -190,13 +214,15 @@ static void say_if_due(leat_kafka_writer *writer, leat_log_refusal cause, int64_
         say(writer, cause, now_us);
 }
 
-/* Not by what the record is, nor by what its partition alone lacks: the next one would be refused too. */
+/* Not by what the record is, nor by what its partition alone lacks: the next one would be refused
+ * too. */
 static bool concerns_all(const leat_writer_partition *partition, leat_log_refusal cause)
 {
     return cause != LEAT_REFUSED_TOO_LARGE && partition->fault == LEAT_WRITER_NO_FAULT;
 }
 
-const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_resp_err_t code)
+const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot,
+                                   rd_kafka_resp_err_t code)
 {
     leat_writer_smell(writer, code);
     if (!is_counted(code))
@@ -259,7 +285,8 @@ const char *leat_kafka_writer_trouble(leat_log_writer *base)
     int64_t now_us = leat_mono_us();
     if (writer->wrong[0])
         return writer->wrong;
-    if (writer->renewing_since_us || writer->sign_us == 0 || now_us - writer->sign_us >= LEAT_WRITER_SIGN_US)
+    if (writer->renewing_since_us || writer->sign_us == 0 ||
+        now_us - writer->sign_us >= LEAT_WRITER_SIGN_US)
         return "the log cannot be reached";
     if (writer->refused >= REFUSED_MANY && now_us - writer->refused_us < REFUSED_VALID_US) {
         snprintf(writer->refusal, sizeof writer->refusal, "the log refuses writes: %s",

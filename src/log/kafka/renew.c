@@ -1,12 +1,14 @@
 /*
- * renew.c - the reader: is it alive? Two troubles are watched: no broker answers (liveness.c), and brokers answer
- * but the client is no member of the group. When one of them lasts, all partitions are counted as lost, and once the caller
- * has given back what it holds, another client joins the group in place of this one. When nothing helps, the reader has
- * failed: the process is to be started again.
+ * renew.c - the reader: is it alive? Two troubles are watched: no broker answers (liveness.c), and
+ * brokers answer but the client is no member of the group. When one of them lasts, all partitions
+ * are counted as lost, and once the caller has given back what it holds, another client joins the
+ * group in place of this one. When nothing helps, the reader has failed: the process is to be
+ * started again.
  *
- * Membership is what the client knows of itself. The brokers are not asked who holds what: a question that goes to the
- * group's coordinator ends librdkafka 2.12.1 with a failed assertion (rd_kafka_enq_once_del_source_return) when that goes
- * away at the wrong moment, which is just when it would be asked.
+ * Membership is what the client knows of itself. The brokers are not asked who holds what: a
+ * question that goes to the group's coordinator ends librdkafka 2.12.1 with a failed assertion
+ * (rd_kafka_enq_once_del_source_return) when that goes away at the wrong moment, which is just when
+ * it would be asked.
  */
 #include "log/kafka/reader.h"
 
@@ -27,7 +29,8 @@ void leat_reader_renew_init(leat_kafka_reader *reader)
 {
     leat_kafka_pulse_init(&reader->pulse, reader->client->label, &reader->config, SILENT_US);
     leat_watchdog_limits limits = reader->pulse.dog.limits;
-    reader->topic_every_us = limits.bad_us / QUESTIONS < TOPIC_EVERY_US ? limits.bad_us / QUESTIONS : TOPIC_EVERY_US;
+    reader->topic_every_us = limits.bad_us / QUESTIONS < TOPIC_EVERY_US ? limits.bad_us / QUESTIONS
+                                                                        : TOPIC_EVERY_US;
     limits.bad_us = limits.renew_us; /* a group takes its time to let somebody in */
     limits.renew_us *= 2;
     leat_watchdog_init(&reader->outside, &limits, leat_mono_us());
@@ -80,9 +83,14 @@ static void renew_step(leat_kafka_reader *reader, int64_t now_us)
 static void say_outside(char *ret, size_t size, const leat_kafka_reader *reader)
 {
     bool is_new = leat_kafka_wants_consumer_protocol(&reader->config);
-    snprintf(ret, size, "this client has been no member of group %s for %lld s, although brokers answer (topic %s)%s",
-             reader->config.group, (long long)(leat_watchdog_bad_us(&reader->outside) / S_US), reader->topic,
-             is_new ? "; with group.protocol=consumer it joins when no member with cooperative-sticky is left" : "");
+    snprintf(
+        ret, size,
+        "this client has been no member of group %s for %lld s, although brokers answer (topic %s)%s",
+        reader->config.group, (long long)(leat_watchdog_bad_us(&reader->outside) / S_US),
+        reader->topic,
+        is_new
+            ? "; with group.protocol=consumer it joins when no member with cooperative-sticky is left"
+            : "");
 }
 
 static bool holds_any(const leat_kafka_reader *reader)
@@ -93,8 +101,9 @@ static bool holds_any(const leat_kafka_reader *reader)
     return ret;
 }
 
-/* Whether a member is given partitions is the group's to decide: there may be more members than partitions. The client's
- * own thread is asked, which takes a moment: not at every tick, and not by one that holds something. */
+/* Whether a member is given partitions is the group's to decide: there may be more members than
+ * partitions. The client's own thread is asked, which takes a moment: not at every tick, and not by
+ * one that holds something. */
 static bool is_in_order(leat_kafka_reader *reader, int64_t now_us)
 {
     if (reader->topic_gone || holds_any(reader))
@@ -135,7 +144,8 @@ static void give_up(leat_kafka_reader *reader)
 
 void leat_reader_renew_tick(leat_kafka_reader *reader, int64_t now_us)
 {
-    unsigned wishes = leat_kafka_pulse_look(&reader->pulse, reader->renewing ? NULL : reader->rk, now_us);
+    unsigned wishes =
+        leat_kafka_pulse_look(&reader->pulse, reader->renewing ? NULL : reader->rk, now_us);
     wishes |= look_at_membership(reader, now_us);
     if (reader->has_failed)
         return;

@@ -7,7 +7,8 @@
 void leat_topic_guard_init(leat_topic_guard *guard, uint32_t partition_count)
 {
     *guard = (leat_topic_guard){.partition_count = partition_count};
-    guard->greatest = leat_must_calloc(partition_count ? partition_count : 1, sizeof *guard->greatest);
+    guard->greatest =
+        leat_must_calloc(partition_count ? partition_count : 1, sizeof *guard->greatest);
     for (uint32_t p = 0; p < partition_count; p++)
         guard->greatest[p] = -1;
 }
@@ -21,7 +22,8 @@ void leat_topic_guard_fini(leat_topic_guard *guard)
 /* When the youngest look began that says something about this broker; 0: none. */
 static int64_t checked_us(const leat_topic_guard *guard, int32_t broker)
 {
-    int64_t ret = guard->checked_us > LEAT_GUARD_SPREAD_US ? guard->checked_us - LEAT_GUARD_SPREAD_US : 0;
+    int64_t ret =
+        guard->checked_us > LEAT_GUARD_SPREAD_US ? guard->checked_us - LEAT_GUARD_SPREAD_US : 0;
     for (uint32_t i = 0; i < guard->broker_count; i++)
         if (guard->brokers[i].id == broker && guard->brokers[i].checked_us > ret)
             ret = guard->brokers[i].checked_us;

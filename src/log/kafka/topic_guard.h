@@ -1,21 +1,22 @@
 /*
  * topic_guard.h - may what the log acknowledged be called stored?
  *
- * A topic can be deleted and made anew under a running edge. Writes go by its name, so the new one takes and acknowledges
- * them too, and nothing in the acknowledgement tells it from the old one but its offset, which begins at 0 again. What
- * does tell is a look: the topic's id, asked of a broker. The guard says when an acknowledgement needs one:
+ * A topic can be deleted and made anew under a running edge. Writes go by its name, so the new one
+ * takes and acknowledges them too, and nothing in the acknowledgement tells it from the old one but
+ * its offset, which begins at 0 again. What does tell is a look: the topic's id, asked of a broker.
+ * The guard says when an acknowledgement needs one:
  *
- *   - An offset at or below one that the partition acknowledged before: never stored. The topic was made anew, or the
- *     partition was cut off, and then the offset counts as applied already.
- *   - A look that found the right topic, begun after the acknowledgement came, asked of the broker that gave it: stored. A
- *     broker's view of the topics changes before it opens the new topic's partitions. Other brokers' views may be older by
- *     LEAT_GUARD_SPREAD_US.
- *   - A look begun before it: stored if the offset is larger than the number of microseconds since. A topic that was made
- *     since cannot have taken a record a microsecond in that partition.
+ *   - An offset at or below one that the partition acknowledged before: never stored. The topic was
+ * made anew, or the partition was cut off, and then the offset counts as applied already.
+ *   - A look that found the right topic, begun after the acknowledgement came, asked of the broker
+ * that gave it: stored. A broker's view of the topics changes before it opens the new topic's
+ * partitions. Other brokers' views may be older by LEAT_GUARD_SPREAD_US.
+ *   - A look begun before it: stored if the offset is larger than the number of microseconds since.
+ * A topic that was made since cannot have taken a record a microsecond in that partition.
  *   - Else it waits for the next look.
  *
- * So only young partitions wait, for as long as a question and its answer take. No clock and no I/O: the writer of Kafka
- * and the simulator's use it.
+ * So only young partitions wait, for as long as a question and its answer take. No clock and no
+ * I/O: the writer of Kafka and the simulator's use it.
  */
 #ifndef LEAT_LOG_KAFKA_TOPIC_GUARD_H
 #define LEAT_LOG_KAFKA_TOPIC_GUARD_H
@@ -31,8 +32,9 @@ enum {
 
 typedef struct leat_topic_guard {
     uint32_t partition_count;
-    int64_t *greatest; /* offset acknowledged, by partition; -1: none */
-    int64_t checked_us; /* when the last look that found the right topic began, whichever broker was asked; 0: none */
+    int64_t *greatest;  /* offset acknowledged, by partition; -1: none */
+    int64_t checked_us; /* when the last look that found the right topic began, whichever broker was
+                           asked; 0: none */
     uint32_t broker_count;
     struct {
         int32_t id;

@@ -1,10 +1,11 @@
 /*
  * topic_watch.c - the writer: is it the right topic still?
  *
- * Once a second a broker is asked for the topic's id and partitions, and at once when something smells of another
- * topic, or when an acknowledgement needs it (topic_guard.h). While what is found is not the topic that was set up
- * nothing is accepted, and the client is replaced: it would carry what it has over to a topic made anew under the same
- * name. It goes on by itself when the right topic is found again (a broker may not have known it yet).
+ * Once a second a broker is asked for the topic's id and partitions, and at once when something
+ * smells of another topic, or when an acknowledgement needs it (topic_guard.h). While what is found
+ * is not the topic that was set up nothing is accepted, and the client is replaced: it would carry
+ * what it has over to a topic made anew under the same name. It goes on by itself when the right
+ * topic is found again (a broker may not have known it yet).
  */
 #include "log/kafka/writer.h"
 
@@ -17,7 +18,8 @@ enum {
     ACKED_MAX_US = 5 * 1000 * 1000,
 };
 
-static const char unseen_why[] = "the brokers acknowledged the write but do not tell whether the topic is still the same";
+static const char unseen_why[] =
+    "the brokers acknowledged the write but do not tell whether the topic is still the same";
 
 void leat_writer_watch_init(leat_kafka_writer *writer, const leat_log_identity *identity)
 {
@@ -36,7 +38,8 @@ void leat_writer_watch_fini(leat_kafka_writer *writer)
 static void look_begin(leat_kafka_writer *writer, leat_writer_look *look, int32_t broker)
 {
     *look = (leat_writer_look){.broker = broker, .is_out = true, .begun_us = leat_mono_us()};
-    leat_kafka_ask_topic_at(writer->client->rk, broker, writer->config.topic, LEAT_WRITER_ASK_MS, look, writer->answers);
+    leat_kafka_ask_topic_at(writer->client->rk, broker, writer->config.topic, LEAT_WRITER_ASK_MS,
+                            look, writer->answers);
 }
 
 void leat_writer_watch_begin(leat_kafka_writer *writer)
@@ -45,7 +48,8 @@ void leat_writer_watch_begin(leat_kafka_writer *writer)
     look_begin(writer, &writer->looks[0], LEAT_GUARD_ANY);
 }
 
-/* That broker's, else the one that was used longest ago; NULL: one is out at that broker, or all are out. */
+/* That broker's, else the one that was used longest ago; NULL: one is out at that broker, or all
+ * are out. */
 static leat_writer_look *look_for(leat_kafka_writer *writer, int32_t broker)
 {
     leat_writer_look *ret = NULL;
@@ -125,11 +129,14 @@ static bool is_wrong(const leat_kafka_writer *writer)
 
 static void on_anew(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
-    leat_err("Kafka writer: topic %s: partition %u acknowledged offset %lld, which it had given before: the topic was "
-             "made anew or the partition cut off; the write is answered 504",
-             writer->config.topic, slot->ack.partition, (long long)slot->ack.offset);
+    leat_err(
+        "Kafka writer: topic %s: partition %u acknowledged offset %lld, which it had given before: the topic was "
+        "made anew or the partition cut off; the write is answered 504",
+        writer->config.topic, slot->ack.partition, (long long)slot->ack.offset);
     leat_topic_guard_doubt(&writer->guard);
-    answer_acked(writer, slot, "the log gave the write an offset that it had given before: its topic was made anew or cut off");
+    answer_acked(
+        writer, slot,
+        "the log gave the write an offset that it had given before: its topic was made anew or cut off");
     look_now(writer);
 }
 
@@ -150,12 +157,14 @@ static void note_stored(leat_kafka_writer *writer, const rd_kafka_message_t *rep
     if (type != RD_KAFKA_TIMESTAMP_CREATE_TIME)
         return;
     writer->clock_said = true;
-    leat_warn("Kafka writer: topic %s has message.timestamp.type=CreateTime: if this machine's clock is wrong, retention "
-              "deletes writes too early; run `leat init`, or set LogAppendTime on the topic",
-              writer->config.topic);
+    leat_warn(
+        "Kafka writer: topic %s has message.timestamp.type=CreateTime: if this machine's clock is wrong, retention "
+        "deletes writes too early; run `leat init`, or set LogAppendTime on the topic",
+        writer->config.topic);
 }
 
-void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report, int64_t now_us)
+void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report,
+                           int64_t now_us)
 {
     leat_writer_slot *slot = report->_private;
     slot->ack = (leat_topic_ack){.partition = (uint32_t)report->partition,
@@ -174,7 +183,8 @@ void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *
         wait_for_look(writer, slot);
     else
         answer_acked(writer, slot, NULL);
-    leat_topic_ack ack = {.broker = rd_kafka_message_broker_id(report), .offset = report->offset, .at_us = now_us};
+    leat_topic_ack ack = {
+        .broker = rd_kafka_message_broker_id(report), .offset = report->offset, .at_us = now_us};
     if (leat_topic_guard_wants_look(&writer->guard, &ack))
         look_at_broker(writer, ack.broker);
 }
@@ -183,9 +193,11 @@ void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *
 
 bool leat_writer_smells(rd_kafka_resp_err_t code)
 {
-    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-           code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER || code == RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
 }
 
 void leat_writer_smell(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
@@ -201,7 +213,8 @@ void leat_writer_smell(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
 static bool is_other_cluster(leat_kafka_writer *writer, char *ret, size_t size)
 {
     char *cluster = rd_kafka_clusterid(writer->client->rk, 0);
-    bool is_other = cluster && writer->identity.cluster[0] && strcmp(cluster, writer->identity.cluster) != 0;
+    bool is_other = cluster && writer->identity.cluster[0] &&
+                    strcmp(cluster, writer->identity.cluster) != 0;
     snprintf(ret, size, "%s", cluster ? cluster : "");
     if (cluster)
         rd_kafka_mem_free(writer->client->rk, cluster);
@@ -209,24 +222,27 @@ static bool is_other_cluster(leat_kafka_writer *writer, char *ret, size_t size)
 }
 
 /* Is it the right one? Else writes why not. */
-static bool is_right(leat_kafka_writer *writer, const leat_kafka_topic *topic, char *why, size_t size)
+static bool is_right(leat_kafka_writer *writer, const leat_kafka_topic *topic, char *why,
+                     size_t size)
 {
     const leat_log_identity *wanted = &writer->identity;
     const char *name = writer->config.topic;
     char cluster[sizeof wanted->cluster];
     if (is_other_cluster(writer, cluster, sizeof cluster)) {
-        snprintf(why, size, "the brokers are of Kafka cluster %s, topic %s was set up in cluster %s", cluster, name,
-                 wanted->cluster);
+        snprintf(why, size,
+                 "the brokers are of Kafka cluster %s, topic %s was set up in cluster %s", cluster,
+                 name, wanted->cluster);
         return false;
     }
     if (leat_kafka_is_other_topic(wanted->topic_id, topic->topic_id)) {
-        snprintf(why, size, "topic %s was deleted and made anew: its id is %s, it was set up with %s", name,
+        snprintf(why, size,
+                 "topic %s was deleted and made anew: its id is %s, it was set up with %s", name,
                  topic->topic_id, wanted->topic_id);
         return false;
     }
     if (topic->partition_count < wanted->partition_count) {
-        snprintf(why, size, "topic %s has %u partitions, it was set up with %u", name, topic->partition_count,
-                 wanted->partition_count);
+        snprintf(why, size, "topic %s has %u partitions, it was set up with %u", name,
+                 topic->partition_count, wanted->partition_count);
         return false;
     }
     return true;
@@ -240,32 +256,36 @@ static void on_wrong(leat_kafka_writer *writer, const char *why)
     leat_topic_guard_doubt(&writer->guard);
     leat_writer_give_up_acked(writer, writer->wrong);
     if (is_news)
-        leat_err("Kafka writer: %s: writes are answered 503 until the topic that was set up is found again; if it is gone "
-                 "for good, see \"A topic was deleted and made anew\" in docs/operations.md",
-                 why);
+        leat_err(
+            "Kafka writer: %s: writes are answered 503 until the topic that was set up is found again; if it is gone "
+            "for good, see \"A topic was deleted and made anew\" in docs/operations.md",
+            why);
     if (was_wrong)
         return;
     writer->wrong_since_ms = leat_wall_ms();
     leat_writer_renew(writer);
 }
 
-static void on_right(leat_kafka_writer *writer, const leat_writer_look *look, const leat_kafka_topic *topic)
+static void on_right(leat_kafka_writer *writer, const leat_writer_look *look,
+                     const leat_kafka_topic *topic)
 {
     if (is_wrong(writer))
-        leat_info("Kafka writer: topic %s is the one that was set up: writes are accepted again", writer->config.topic);
+        leat_info("Kafka writer: topic %s is the one that was set up: writes are accepted again",
+                  writer->config.topic);
     writer->wrong[0] = '\0';
-    if (topic->partition_count > writer->identity.partition_count && writer->identity.partition_count > 0 &&
-        !writer->growth_said) {
+    if (topic->partition_count > writer->identity.partition_count &&
+        writer->identity.partition_count > 0 && !writer->growth_said) {
         writer->growth_said = true;
-        leat_warn("Kafka writer: topic %s has %u partitions, it was set up with %u: the others are not written to",
-                  writer->config.topic, topic->partition_count, writer->identity.partition_count);
+        leat_warn(
+            "Kafka writer: topic %s has %u partitions, it was set up with %u: the others are not written to",
+            writer->config.topic, topic->partition_count, writer->identity.partition_count);
     }
     leat_topic_guard_looked(&writer->guard, look->broker, look->begun_us);
     judge_acked(writer);
 }
 
-static void on_found(leat_kafka_writer *writer, const leat_writer_look *look, const leat_kafka_topic *topic,
-                     rd_kafka_event_t *event)
+static void on_found(leat_kafka_writer *writer, const leat_writer_look *look,
+                     const leat_kafka_topic *topic, rd_kafka_event_t *event)
 {
     char why[LEAT_WRITER_WHY_SIZE];
     if (!is_right(writer, topic, why, sizeof why)) {

@@ -2,8 +2,8 @@
 
 void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits, int64_t now_us)
 {
-    *watchdog =
-        (leat_watchdog){.limits = *limits, .checked_us = now_us, .good_us = now_us, .renewed_us = now_us};
+    *watchdog = (leat_watchdog){
+        .limits = *limits, .checked_us = now_us, .good_us = now_us, .renewed_us = now_us};
 }
 
 int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us)
@@ -35,7 +35,8 @@ unsigned leat_watchdog_look(leat_watchdog *watchdog, int64_t now_us)
     leave_pause_out(watchdog, now_us);
     int64_t bad_us = now_us - watchdog->good_us;
     unsigned wishes = 0;
-    if (bad_us >= limits->bad_us && (watchdog->said_us == 0 || now_us - watchdog->said_us >= LEAT_WATCHDOG_SAY_US)) {
+    if (bad_us >= limits->bad_us &&
+        (watchdog->said_us == 0 || now_us - watchdog->said_us >= LEAT_WATCHDOG_SAY_US)) {
         watchdog->said_us = now_us;
         wishes |= LEAT_WATCHDOG_SAY;
     }

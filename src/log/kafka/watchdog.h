@@ -1,9 +1,10 @@
 /*
- * watchdog.h - a trouble that should pass by itself, and what is to be done when it does not: it is said, then once a
- * minute; what has it is made anew, again and again; in the end it is given up, once.
+ * watchdog.h - a trouble that should pass by itself, and what is to be done when it does not: it is
+ * said, then once a minute; what has it is made anew, again and again; in the end it is given up,
+ * once.
  *
- * Time in which nobody looked counts against nobody: after a pause of the process (SIGSTOP, a machine that is moved) the
- * trouble is as old as it was before. No clock and no I/O.
+ * Time in which nobody looked counts against nobody: after a pause of the process (SIGSTOP, a
+ * machine that is moved) the trouble is as old as it was before. No clock and no I/O.
  */
 #ifndef LEAT_LOG_KAFKA_WATCHDOG_H
 #define LEAT_LOG_KAFKA_WATCHDOG_H
@@ -16,7 +17,8 @@ enum {
     LEAT_WATCHDOG_PAUSE_US = 2 * 1000 * 1000, /* longer between two looks: nobody looked */
 };
 
-/* How long it lasts until it is a trouble, until it is acted on (each time), and until it is given up (0: never). */
+/* How long it lasts until it is a trouble, until it is acted on (each time), and until it is given
+ * up (0: never). */
 typedef struct leat_watchdog_limits {
     int64_t bad_us;
     int64_t renew_us;
@@ -39,7 +41,8 @@ typedef enum leat_watchdog_wish {
     LEAT_WATCHDOG_GIVE_UP = 4,
 } leat_watchdog_wish;
 
-void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits, int64_t now_us);
+void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits,
+                        int64_t now_us);
 /* All is well now. How long the trouble had lasted, if it was said; else 0. */
 int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us);
 /* To be called more often than LEAT_WATCHDOG_PAUSE_US. Returns leat_watchdog_wish. */

@@ -1,17 +1,19 @@
 /*
- * writer.c - the writer: an idempotent producer whose delivery reports come as events, many at once, through one
- * eventfd on the caller's loop. Each record that waits for its answer has a slot in a pool taken at start; the slots
- * form a list for each partition in the order of appending, so that its oldest one is known at no cost; and a partition
- * has only its share of the client's memory (shares.h), so that one whose broker hangs leaves room for the others.
+ * writer.c - the writer: an idempotent producer whose delivery reports come as events, many at
+ * once, through one eventfd on the caller's loop. Each record that waits for its answer has a slot
+ * in a pool taken at start; the slots form a list for each partition in the order of appending, so
+ * that its oldest one is known at no cost; and a partition has only its share of the client's
+ * memory (shares.h), so that one whose broker hangs leaves room for the others.
  *
- * A fatal error of the idempotent producer ends its client, and so does a topic that is not the right one
- * (topic_watch.c): nothing more is accepted, everything that waits is answered, then a new client takes its place. A
- * record is never carried over: whoever sent it hears that it failed or is unknown, so a key's order is the senders' to
- * keep.
+ * A fatal error of the idempotent producer ends its client, and so does a topic that is not the
+ * right one (topic_watch.c): nothing more is accepted, everything that waits is answered, then a
+ * new client takes its place. A record is never carried over: whoever sent it hears that it failed
+ * or is unknown, so a key's order is the senders' to keep.
  *
- * The brokers judge a batch as they judge a record: one over the topic's max.message.bytes is refused with all that is
- * in it. So that limit is asked for, at start and when something was refused as too large; if the client's batches may
- * exceed it, another client with smaller ones takes its place.
+ * The brokers judge a batch as they judge a record: one over the topic's max.message.bytes is
+ * refused with all that is in it. So that limit is asked for, at start and when something was
+ * refused as too large; if the client's batches may exceed it, another client with smaller ones
+ * takes its place.
  */
 #include "log/kafka/writer.h"
 
@@ -27,7 +29,8 @@ enum {
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
     VALUE_MAX = 9,   /* of one rd_kafka_produceva */
-    FRAME_MAX = 512, /* what a batch of one record is larger than its key and value, headers included */
+    FRAME_MAX = 512, /* what a batch of one record is larger than its key and value, headers
+                        included */
 };
 
 /* ---- the configuration ---- */
@@ -53,7 +56,8 @@ static long config_number(const leat_kafka_writer *writer, const char *name)
     char text[LEAT_WRITER_NUMBER_SIZE];
     size_t size = sizeof text;
     const rd_kafka_conf_t *conf = rd_kafka_conf(writer->client->rk);
-    return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK ? strtol(text, NULL, 10) : -1;
+    return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK ? strtol(text, NULL, 10)
+                                                                          : -1;
 }
 
 /* ---- slots ---- */
@@ -81,7 +85,10 @@ static leat_writer_slot *slot_take(leat_kafka_writer *writer, const leat_record 
     if (!slot || !leat_shares_take(&writer->bytes, &partition->bytes, size))
         return NULL;
     writer->free_slots = slot->newer;
-    *slot = (leat_writer_slot){.tag = tag, .since_us = leat_mono_us(), .partition = record->partition, .size = size,
+    *slot = (leat_writer_slot){.tag = tag,
+                               .since_us = leat_mono_us(),
+                               .partition = record->partition,
+                               .size = size,
                                .older = partition->newest};
     if (partition->newest)
         partition->newest->newer = slot;
@@ -114,7 +121,9 @@ static int slots_new(leat_kafka_writer *writer, leat_error *error)
 {
     long wanted = config_number(writer, "queue.buffering.max.messages");
     if (wanted <= 0 || wanted > WAITING_MAX)
-        return leat_fail(error, "Kafka property queue.buffering.max.messages must be between 1 and %d", WAITING_MAX);
+        return leat_fail(error,
+                         "Kafka property queue.buffering.max.messages must be between 1 and %d",
+                         WAITING_MAX);
     size_t count = (size_t)wanted;
     writer->slots = leat_must_calloc(count, sizeof *writer->slots);
     for (size_t i = count; i > 0; i--) {
@@ -130,8 +139,9 @@ static int slots_new(leat_kafka_writer *writer, leat_error *error)
 
 /* ---- answers ---- */
 
-void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot, leat_append_result result, uint32_t partition,
-                        int64_t offset, const char *why)
+void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot,
+                        leat_append_result result, uint32_t partition, int64_t offset,
+                        const char *why)
 {
     void *tag = slot->tag;
     slot_give(writer, slot);
@@ -143,7 +153,8 @@ void leat_writer_ask_limit_again(leat_kafka_writer *writer)
     if (writer->limit_asked || writer->limit_refused || writer->renewing_since_us)
         return;
     writer->limit_asked = true;
-    leat_kafka_ask_settings(writer->client->rk, writer->config.topic, LEAT_WRITER_ASK_MS, NULL, writer->answers);
+    leat_kafka_ask_settings(writer->client->rk, writer->config.topic, LEAT_WRITER_ASK_MS, NULL,
+                            writer->answers);
 }
 
 void leat_writer_ask_limit(leat_kafka_writer *writer)
@@ -201,7 +212,8 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
 
 static void answer_rest(leat_kafka_writer *writer)
 {
-    leat_writer_give_up_acked(writer, "the writer ended before it was known whether the topic is still the same");
+    leat_writer_give_up_acked(
+        writer, "the writer ended before it was known whether the topic is still the same");
     for (uint32_t p = 0; p < writer->partition_count; p++)
         while (writer->partitions[p].oldest)
             leat_writer_answer(writer, writer->partitions[p].oldest, LEAT_APPEND_UNKNOWN, p, -1,
@@ -266,8 +278,9 @@ static void on_fatal(leat_kafka_writer *writer, const char *text)
 {
     if (writer->renewing_since_us)
         return;
-    leat_err("Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made", text,
-             writer->waiting);
+    leat_err(
+        "Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made",
+        text, writer->waiting);
     leat_writer_renew(writer);
 }
 
@@ -279,8 +292,9 @@ static void fit_batches(leat_kafka_writer *writer)
     config_batch_size(writer, writer->limit);
     if (writer->renewing_since_us)
         return;
-    leat_info("Kafka writer: topic %s has max.message.bytes=%ld: a client with batches of that size is made",
-              writer->config.topic, writer->limit);
+    leat_info(
+        "Kafka writer: topic %s has max.message.bytes=%ld: a client with batches of that size is made",
+        writer->config.topic, writer->limit);
     renewal_begin(writer);
 }
 
@@ -342,9 +356,10 @@ static void take_limit(leat_kafka_writer *writer, long limit)
     bool is_news = limit != writer->limit;
     writer->limit = limit;
     if (is_news && limit > 0 && (size_t)limit < writer->config.value_max)
-        leat_warn("Kafka writer: topic %s takes records of max.message.bytes=%ld, limits.body_max is %zu: larger writes are "
-                  "answered 413",
-                  writer->config.topic, limit, writer->config.value_max);
+        leat_warn(
+            "Kafka writer: topic %s takes records of max.message.bytes=%ld, limits.body_max is %zu: larger writes are "
+            "answered 413",
+            writer->config.topic, limit, writer->config.value_max);
 }
 
 static void on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
@@ -361,7 +376,8 @@ static void on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
     }
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     writer->limit_refused = !is_passing(code);
-    leat_fail_prefix(&error, "max.message.bytes of the topic is not known, batch.size must not exceed it");
+    leat_fail_prefix(&error,
+                     "max.message.bytes of the topic is not known, batch.size must not exceed it");
     leat_kafka_say(writer->client, code, error.text);
 }
 
@@ -423,10 +439,12 @@ static void writer_forget(leat_kafka_writer *writer)
 }
 
 leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity, leat_appended_cb on_appended, void *context,
+                                       const leat_log_identity *identity,
+                                       leat_appended_cb on_appended, void *context,
                                        leat_error *error)
 {
-    rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_WRITER, config, error); /* before anything is taken */
+    rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_WRITER, config, error); /* before anything is
+                                                                                  taken */
     if (!conf)
         return NULL;
     rd_kafka_conf_destroy(conf);
@@ -442,7 +460,8 @@ leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *c
         goto failed;
     if (slots_new(writer, error) != 0 || loop_attach(writer, loop, error) != 0)
         goto failed;
-    leat_kafka_pulse_init(&writer->pulse, writer->client->label, &writer->config, LEAT_WRITER_SIGN_US);
+    leat_kafka_pulse_init(&writer->pulse, writer->client->label, &writer->config,
+                          LEAT_WRITER_SIGN_US);
     return &writer->base;
 failed:
     client_close(writer, FREE_MS);
@@ -451,7 +470,8 @@ failed:
 }
 
 /* The values of one rd_kafka_produceva; returns how many. */
-static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer, const leat_record *record, void *opaque)
+static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer,
+                          const leat_record *record, void *opaque)
 {
     size_t n = 0;
     values[n].vtype = RD_KAFKA_VTYPE_RKT;
@@ -490,7 +510,8 @@ static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer
 static const char too_many[] = "too many writes wait for the log";
 
 /* 1: later perhaps; -1: never. */
-static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_error_t *fault, leat_error *error)
+static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_error_t *fault,
+                   leat_error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(fault);
     bool is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
@@ -498,8 +519,10 @@ static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_k
     rd_kafka_error_destroy(fault);
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         writer->refusals[LEAT_REFUSED_TOO_LARGE].count++;
-        return leat_fail(error, "the record has %zu bytes, librdkafka takes %ld (message.max.bytes in log.kafka.properties)",
-                         slot->size, config_number(writer, "message.max.bytes"));
+        return leat_fail(
+            error,
+            "the record has %zu bytes, librdkafka takes %ld (message.max.bytes in log.kafka.properties)",
+            slot->size, config_number(writer, "message.max.bytes"));
     }
     if (code == RD_KAFKA_RESP_ERR__INVALID_ARG)
         return -1;
@@ -510,11 +533,13 @@ static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_k
     return 1;
 }
 
-int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *tag, leat_error *error)
+int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *tag,
+                      leat_error *error)
 {
     leat_kafka_writer *writer = (leat_kafka_writer *)base;
     if (writer->renewing_since_us || writer->wrong[0]) {
-        leat_fail(error, "%s", writer->wrong[0] ? writer->wrong : "the writer is being given a new client");
+        leat_fail(error, "%s",
+                  writer->wrong[0] ? writer->wrong : "the writer is being given a new client");
         return 1;
     }
     leat_writer_slot *slot = slot_take(writer, record, tag);
@@ -535,7 +560,8 @@ int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *ta
 int64_t leat_kafka_writer_oldest_us(const leat_log_writer *base, uint32_t partition, int64_t now_us)
 {
     const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
-    const leat_writer_slot *oldest = partition < writer->partition_count ? writer->partitions[partition].oldest : NULL;
+    const leat_writer_slot *oldest =
+        partition < writer->partition_count ? writer->partitions[partition].oldest : NULL;
     if (!oldest)
         return 0;
     int64_t age_us = now_us - oldest->since_us;

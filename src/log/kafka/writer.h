@@ -18,30 +18,34 @@ typedef struct leat_writer_slot {
     void *tag;
     int64_t since_us;
     uint32_t partition;
-    size_t size; /* of the record, as the client counts it */
+    size_t size;                    /* of the record, as the client counts it */
     struct leat_writer_slot *older; /* of the same partition */
     struct leat_writer_slot *newer; /* or the next free one */
     leat_topic_ack ack;             /* acknowledged, waits for a look at the topic */
     struct leat_writer_slot *next_acked;
 } leat_writer_slot;
 
-typedef enum leat_writer_fault { LEAT_WRITER_NO_FAULT, LEAT_WRITER_NO_LEADER, LEAT_WRITER_TOO_FEW_REPLICAS } leat_writer_fault;
+typedef enum leat_writer_fault {
+    LEAT_WRITER_NO_FAULT,
+    LEAT_WRITER_NO_LEADER,
+    LEAT_WRITER_TOO_FEW_REPLICAS
+} leat_writer_fault;
 
 typedef struct leat_writer_partition {
     leat_writer_slot *oldest;
     leat_writer_slot *newest;
-    uint64_t bytes; /* of those that wait */
+    uint64_t bytes;          /* of those that wait */
     leat_writer_fault fault; /* by the last look */
-    int64_t fault_us; /* since when */
-    int64_t fault_ms; /* the same by the wall clock */
-    uint32_t in_sync; /* replicas, by the last look */
+    int64_t fault_us;        /* since when */
+    int64_t fault_ms;        /* the same by the wall clock */
+    uint32_t in_sync;        /* replicas, by the last look */
 } leat_writer_partition;
 
 /* What was refused for one cause. */
 typedef struct leat_writer_refusals {
     uint64_t count;
-    uint64_t said;    /* of them, by log lines */
-    int64_t said_us;  /* 0: never */
+    uint64_t said;   /* of them, by log lines */
+    int64_t said_us; /* 0: never */
     int64_t last_us;
     char words[LEAT_WRITER_WHY_SIZE]; /* of the last one */
 } leat_writer_refusals;
@@ -58,7 +62,7 @@ typedef struct leat_kafka_writer {
     uv_poll_t poll;
     uv_timer_t timer;
     uint32_t open_handles;
-    leat_log_config config; /* a copy: a client may have to be made again */
+    leat_log_config config;   /* a copy: a client may have to be made again */
     uint32_t user_properties; /* of config; our batch.size may stand behind them */
     char batch_size[LEAT_WRITER_NUMBER_SIZE];
     leat_appended_cb on_appended;
@@ -74,13 +78,15 @@ typedef struct leat_kafka_writer {
     uint32_t partition_count;
     leat_shares bytes; /* the client's queue.buffering.max.kbytes, divided among the partitions */
     size_t waiting;
-    int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they failed */
+    int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they
+                        failed */
     int64_t renewing_since_us; /* 0: in good order */
-    bool is_given_up; /* all its records have their answers: what the client still says of them counts for nothing */
+    bool is_given_up; /* all its records have their answers: what the client still says of them
+                         counts for nothing */
     leat_kafka_pulse pulse;
     char failed[LEAT_LOG_WHY_SIZE]; /* nothing has helped; "": not so */
-    long limit; /* the topic's max.message.bytes; 0: not known */
-    long min_in_sync; /* the topic's min.insync.replicas; 0: not known */
+    long limit;                     /* the topic's max.message.bytes; 0: not known */
+    long min_in_sync;               /* the topic's min.insync.replicas; 0: not known */
     bool limit_asked;
     bool limit_refused; /* the brokers do not tell it */
 
@@ -88,9 +94,11 @@ typedef struct leat_kafka_writer {
     leat_log_identity identity; /* what must be found; partition_count 0: whatever is found first */
     leat_topic_guard guard;
     leat_writer_look looks[1 + LEAT_GUARD_BROKERS]; /* the first: the regular one, at any broker */
-    leat_writer_slot *acked; /* those that wait for a look, in the order of their acknowledgements */
+    /* those that wait for a look, in the order of their acknowledgements */
+    leat_writer_slot *acked;
     leat_writer_slot **acked_end;
-    char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last look found is not the right topic; "": it is */
+    char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last look found is not the right topic; "": it
+                                         is */
     int64_t wrong_since_ms;
     bool growth_said;
     bool clock_said;
@@ -107,8 +115,9 @@ typedef struct leat_kafka_writer {
 /* ---- writer.c ---- */
 
 /* Gives the slot back. `why` NULL: it is stored. */
-void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot, leat_append_result result, uint32_t partition,
-                        int64_t offset, const char *why);
+void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot,
+                        leat_append_result result, uint32_t partition, int64_t offset,
+                        const char *why);
 /* Gives up what waits in the client and has another take its place. */
 void leat_writer_renew(leat_kafka_writer *writer);
 /* Asks for the topic's settings unless they are known. */
@@ -125,7 +134,8 @@ void leat_writer_watch_fini(leat_kafka_writer *writer);
 /* A new client: nothing is out any more. */
 void leat_writer_watch_begin(leat_kafka_writer *writer);
 /* The brokers acknowledged this one: answers it, or has it wait for a look. */
-void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report, int64_t now_us);
+void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report,
+                           int64_t now_us);
 /* May this error mean that the topic is another? */
 bool leat_writer_smells(rd_kafka_resp_err_t code);
 /* If so, the topic is looked at. */
@@ -137,9 +147,10 @@ void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us);
 
 /* ---- refusals.c ---- */
 
-/* The brokers did not take this one, or the client for them; it is answered by the caller, with the words that this returns.
- * Valid until the next. */
-const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_resp_err_t code);
+/* The brokers did not take this one, or the client for them; it is answered by the caller, with the
+ * words that this returns. Valid until the next. */
+const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot,
+                                   rd_kafka_resp_err_t code);
 /* One was stored. */
 void leat_writer_note_taken(leat_kafka_writer *writer);
 /* The partitions as a look found them. */

@@ -36,7 +36,8 @@ static const struct {
     const char *advice;
 } pooler_says[] = {
     {"statement pooling mode", " (leat needs pool_mode=transaction or session)"},
-    {"unsupported startup parameter", " (the pooler passes no such parameter on: set it by ALTER ROLE or ALTER DATABASE)"},
+    {"unsupported startup parameter",
+     " (the pooler passes no such parameter on: set it by ALTER ROLE or ALTER DATABASE)"},
 };
 
 static const char *advice_on(const char *message)
@@ -47,7 +48,8 @@ static const char *advice_on(const char *message)
     return "";
 }
 
-/* What a server or pooler said before it hung up is worth more than what libpq guesses behind it. */
+/* What a server or pooler said before it hung up is worth more than what libpq guesses behind
+ * it. */
 static void last_words(char *out, size_t size, const char *message)
 {
     one_line(out, size, message);
@@ -62,7 +64,8 @@ static int fail_away(leat_pg *pg, const char *text, leat_error *error)
     pg->is_away = true;
     char message[768];
     last_words(message, sizeof message, text);
-    pg->is_not_primary = strstr(message, "session is read-only") || strstr(message, "server is in hot standby mode");
+    pg->is_not_primary = strstr(message, "session is read-only") ||
+                         strstr(message, "server is in hot standby mode");
     return leat_fail(error, "%s%s%s%s", pg->where, pg->where[0] ? ": " : "", message,
                      pg->is_not_primary ? primary_only : advice_on(message));
 }
@@ -78,7 +81,8 @@ static bool is_away(const PGresult *result)
                            .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
                            .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
     leat_engine_outcome outcome = leat_sqlstate_outcome(&said, LEAT_SQL_OWN);
-    return outcome == LEAT_ENGINE_UNKNOWN || outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_CONTENTION;
+    return outcome == LEAT_ENGINE_UNKNOWN || outcome == LEAT_ENGINE_OUTAGE ||
+           outcome == LEAT_ENGINE_CONTENTION;
 }
 
 static int fail_result(leat_pg *pg, const PGresult *result, leat_error *error)
@@ -136,8 +140,8 @@ static void tell(leat_pg *pg)
                   (long long)((pg->deadline_us - leat_mono_us()) / 1000000));
 }
 
-/* False: the time is up, and the socket is still not ready. It is looked at however late it is: the process may have been
- * stopped meanwhile. */
+/* False: the time is up, and the socket is still not ready. It is looked at however late it is: the
+ * process may have been stopped meanwhile. */
 static bool wait_fd(int fd, short events, int64_t deadline_us)
 {
     struct pollfd socket = {.fd = fd, .events = events};
@@ -200,7 +204,8 @@ static PGresult *take_results(leat_pg *pg, leat_error *error)
     return NULL;
 }
 
-PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values, leat_error *error)
+PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values,
+                        leat_error *error)
 {
     if (!PQsendQueryParams(pg->connection, sql, count, NULL, values, NULL, NULL, 0)) {
         fail_connection(pg, error);
@@ -224,15 +229,17 @@ static void name_database(leat_pg *pg)
 {
     const char *database = PQdb(pg->connection);
     const char *host = PQhost(pg->connection), *port = PQport(pg->connection);
-    snprintf(pg->where, sizeof pg->where, "database %.80s on %.140s:%.8s", database ? database : "?",
-             host && host[0] ? host : "the local socket", port ? port : "");
+    snprintf(pg->where, sizeof pg->where, "database %.80s on %.140s:%.8s",
+             database ? database : "?", host && host[0] ? host : "the local socket",
+             port ? port : "");
 }
 
 static PostgresPollingStatusType wait_for_server(PGconn *connection, int64_t deadline_us)
 {
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
-        if (!wait_fd(PQsocket(connection), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
+        if (!wait_fd(PQsocket(connection), status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                     deadline_us))
             break;
         status = PQconnectPoll(connection);
     }
@@ -240,7 +247,8 @@ static PostgresPollingStatusType wait_for_server(PGconn *connection, int64_t dea
 }
 
 /* 0, or -1 and why not is in `message`. */
-static int connect_at(leat_pg *pg, leat_pg_hosts *hosts, const leat_pg_place *place, char *message, size_t size)
+static int connect_at(leat_pg *pg, leat_pg_hosts *hosts, const leat_pg_place *place, char *message,
+                      size_t size)
 {
     PQfinish(pg->connection);
     pg->connection = leat_pg_hosts_connect(hosts, place);
@@ -259,9 +267,10 @@ static int connect_at(leat_pg *pg, leat_pg_hosts *hosts, const leat_pg_place *pl
     if (status == PGRES_POLLING_OK)
         return 0;
     char silent[192];
-    snprintf(silent, sizeof silent, "%.140s:%.8s: no answer within %lld s", PQhost(pg->connection), PQport(pg->connection),
-             (long long)(limit_us / 1000000));
-    leat_pg_hosts_append(message, size, status == PGRES_POLLING_FAILED ? PQerrorMessage(pg->connection) : silent);
+    snprintf(silent, sizeof silent, "%.140s:%.8s: no answer within %lld s", PQhost(pg->connection),
+             PQport(pg->connection), (long long)(limit_us / 1000000));
+    leat_pg_hosts_append(message, size,
+                         status == PGRES_POLLING_FAILED ? PQerrorMessage(pg->connection) : silent);
     return -1;
 }
 
@@ -280,8 +289,8 @@ static int connect_anywhere(leat_pg *pg, leat_pg_hosts *hosts, char *message, si
     return -1;
 }
 
-/* Where each DSN's last connection went: a command makes several, and a host that is silent costs its time once. Overwritten
- * when there are many. */
+/* Where each DSN's last connection went: a command makes several, and a host that is silent costs
+ * its time once. Overwritten when there are many. */
 static struct {
     uint64_t dsn;
     leat_pg_dsn_place place;
@@ -340,8 +349,9 @@ static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error
     return 0;
 }
 
-/* READ WRITE is what a standby refuses before it shows anything (0A000, "during recovery"). The connection was to the
- * primary, but behind a pooler or proxy each transaction may be led elsewhere. */
+/* READ WRITE is what a standby refuses before it shows anything (0A000, "during recovery"). The
+ * connection was to the primary, but behind a pooler or proxy each transaction may be led
+ * elsewhere. */
 static int begin_at_primary(leat_pg *pg, const char *sql, leat_error *error)
 {
     if (leat_pg_run(pg, sql, error) == 0)
@@ -356,7 +366,8 @@ int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error)
 {
     if (connect_to(pg, dsn, false, error) != 0)
         return -1;
-    return begin_at_primary(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET TRANSACTION READ ONLY", error);
+    return begin_at_primary(
+        pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET TRANSACTION READ ONLY", error);
 }
 
 int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error)
@@ -374,8 +385,9 @@ int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error)
     return begin_at_primary(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
 }
 
-static const char report_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit TO off;"
-                                 " SET LOCAL lock_timeout TO '2s'";
+static const char report_sql[] =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit TO off;"
+    " SET LOCAL lock_timeout TO '2s'";
 
 int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error)
 {
@@ -398,7 +410,10 @@ int leat_pg_commit(leat_pg *pg, leat_error *error)
     pg->tell_us = leat_mono_us() + TELL_AFTER_US;
     if (leat_pg_run(pg, "COMMIT", error) == 0)
         return 0;
-    return pg->is_away ? leat_fail_prefix(error, "what was written may stand or not, run it again when this is mended") : -1;
+    return pg->is_away
+               ? leat_fail_prefix(
+                     error, "what was written may stand or not, run it again when this is mended")
+               : -1;
 }
 
 int leat_pg_check_dsn(const char *text, leat_error *error)
@@ -410,7 +425,8 @@ int leat_pg_check_dsn(const char *text, leat_error *error)
 
 /* ---- the end ---- */
 
-/* A pooler takes back a server session only outside of a transaction: one whose client leaves within it is closed. */
+/* A pooler takes back a server session only outside of a transaction: one whose client leaves
+ * within it is closed. */
 static void end_transaction(leat_pg *pg)
 {
     PGTransactionStatusType status = PQtransactionStatus(pg->connection);

@@ -1,7 +1,7 @@
 /*
- * blocking.h - what the files of the blocking side share: one connection with one transaction at the primary, queries
- * that end in time, and messages that name the database but never the DSN, which may hold a password. Not for use outside
- * src/sink.
+ * blocking.h - what the files of the blocking side share: one connection with one transaction at
+ * the primary, queries that end in time, and messages that name the database but never the DSN,
+ * which may hold a password. Not for use outside src/sink.
  */
 #ifndef LEAT_SINK_PG_BLOCKING_H
 #define LEAT_SINK_PG_BLOCKING_H
@@ -22,43 +22,52 @@ typedef struct leat_pg {
     int64_t tell_us;     /* when it is said what an answer waits for; 0: only when the time is up */
     const char *dsn;     /* who opened it keeps it until it is closed */
     char where[256];     /* database and host, for messages */
-    bool is_away;        /* what failed last was the connection or the server as a whole: it may be well later. A
-                            standby is away too: what it shows may be the past */
+    bool is_away; /* what failed last was the connection or the server as a whole: it may be well
+                     later. A standby is away too: what it shows may be the past */
     bool is_not_primary; /* it is away because a server answered that takes no writes */
     char sqlstate[6];    /* of the statement that failed last */
 } leat_pg;
 
-/* Connects to the primary and begins a transaction for a look: read-only, with one snapshot, and certainly not on a
- * standby, wherever a pooler may lead. Or says why not. Close in either case. */
+/* Connects to the primary and begins a transaction for a look: read-only, with one snapshot, and
+ * certainly not on a standby, wherever a pooler may lead. Or says why not. Close in either case. */
 int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The same for changes: READ COMMITTED; nothing is changed before a COMMIT by leat_pg_run. */
 int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
-/* The same for what a process says of itself: its commit waits for neither disk nor standby, and no lock for long. */
+/* The same for what a process says of itself: its commit waits for neither disk nor standby, and no
+ * lock for long. */
 int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The next such transaction on the same connection, with a time limit of its own. */
 int leat_pg_report_again(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
-/* A look at whatever server answers, a standby perhaps: to say which one that is, and to decide nothing. */
+/* A look at whatever server answers, a standby perhaps: to say which one that is, and to decide
+ * nothing. */
 int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
-/* Ends the transaction, so that a pooler can lend its session again, and the connection. What was not committed is not. */
+/* Ends the transaction, so that a pooler can lend its session again, and the connection. What was
+ * not committed is not. */
 void leat_pg_close(leat_pg *pg);
 
-/* Runs one statement with text parameters. NULL: it failed or was not answered in time, and `error` says so. */
-PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values, leat_error *error);
+/* Runs one statement with text parameters. NULL: it failed or was not answered in time, and `error`
+ * says so. */
+PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values,
+                        leat_error *error);
 /* Runs statements without parameters or result. */
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 
-/* Whether a pooler stands between: the session is lent, and so is every other that came by this way. 0 or -1. */
+/* Whether a pooler stands between: the session is lent, and so is every other that came by this
+ * way. 0 or -1. */
 int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* Ends the transaction for good. Of all statements this is the one that may wait for others for as long as they like, as for
- * a synchronous standby that is gone: it has a minute. Given up, it may still happen, and the error says so. */
+/* Ends the transaction for good. Of all statements this is the one that may wait for others for as
+ * long as they like, as for a synchronous standby that is gone: it has a minute. Given up, it may
+ * still happen, and the error says so. */
 int leat_pg_commit(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
 
-/* What the session of that process id waits for, asked over another connection: for a standby, for a lock and whose, ... false:
- * it is not known. Behind a pooler it never is: process ids are made up there. */
+/* What the session of that process id waits for, asked over another connection: for a standby, for
+ * a lock and whose, ... false: it is not known. Behind a pooler it never is: process ids are made
+ * up there. */
 bool leat_pg_reason(const char *dsn, int backend, char *ret, size_t size);
 
-/* A field as a number or a boolean; it is there and valid because the query says so. Or as a text, cut to `size` with its NUL. */
+/* A field as a number or a boolean; it is there and valid because the query says so. Or as a text,
+ * cut to `size` with its NUL. */
 int64_t leat_pg_integer(const PGresult *result, int row, int column);
 bool leat_pg_boolean(const PGresult *result, int row, int column);
 void leat_pg_text(char *ret, size_t size, const PGresult *result, int row, int column);

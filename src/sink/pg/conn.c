@@ -16,8 +16,10 @@
 enum {
     SERVER_VERSION_MIN = 150000, /* MERGE */
     ANSWER_MS = 10000,           /* which server it is: no statement is quicker */
-    NETWORK_SILENCE_MS = 10000,  /* the server's machine acknowledges what is sent, or it is not there */
-    NETWORK_TICKS = 3,           /* so often in a row: what has just arrived behind a pause is still to be read */
+    NETWORK_SILENCE_MS = 10000,  /* the server's machine acknowledges what is sent, or it is not
+                                    there */
+    NETWORK_TICKS = 3, /* so often in a row: what has just arrived behind a pause is still to be
+                          read */
 };
 
 typedef enum conn_state {
@@ -39,30 +41,31 @@ struct leat_pg_conn {
     PGconn *pg;
     uv_poll_t *poll; /* NULL: no socket is watched. Freed by its close callback */
     int poll_fd;
-    int poll_events;       /* watched now; 0: stopped */
-    uint32_t open_polls;   /* handles the loop still knows */
-    uint32_t open_syncs;   /* sent, not answered */
-    int64_t since_us;      /* of the attempt at one place; of the last answer or the first question */
-    int64_t heard_us;      /* see leat_pg_conn_heard_us */
+    int poll_events;     /* watched now; 0: stopped */
+    uint32_t open_polls; /* handles the loop still knows */
+    uint32_t open_syncs; /* sent, not answered */
+    int64_t since_us;    /* of the attempt at one place; of the last answer or the first question */
+    int64_t heard_us;    /* see leat_pg_conn_heard_us */
     uint32_t unacknowledged_ticks;
     bool is_pooled;
     leat_pg_server server; /* see leat_pg_conn_server */
-    bool is_asking;        /* what comes up to the next Sync is the server's answer to which one it is */
-    bool is_wrong;         /* it was no answer that serves: the connection is to be ended */
-    bool is_told;          /* it has come, and `told` has not been called */
-    uint32_t told_count;   /* statements of the question that are answered */
+    bool is_asking; /* what comes up to the next Sync is the server's answer to which one it is */
+    bool is_wrong;  /* it was no answer that serves: the connection is to be ended */
+    bool is_told;   /* it has come, and `told` has not been called */
+    uint32_t told_count; /* statements of the question that are answered */
     bool freed;
     char where[256];
-    char said[512];        /* the error the server has sent last, when nothing good came after it */
-    char message[512];     /* why it broke; of an attempt: a part for each place */
+    char said[512];    /* the error the server has sent last, when nothing good came after it */
+    char message[512]; /* why it broke; of an attempt: a part for each place */
 };
 
-/* Any role may ask on a primary. The timeline is a statement of its own, and the last one: not every service that is
- * PostgreSQL tells it, and without it one loses little, since a standby acknowledges nothing before it is promoted, and
- * then is another postmaster. While one lives an acknowledged commit stays. (With synchronous_commit off the crash of a
- * backend may lose some, but it ends all connections at once.) */
-static const char *const which_server_sql[] = {"SELECT pg_catalog.pg_backend_pid(), " LEAT_PG_STARTED_SQL,
-                                               "SELECT " LEAT_PG_TIMELINE_SQL};
+/* Any role may ask on a primary. The timeline is a statement of its own, and the last one: not
+ * every service that is PostgreSQL tells it, and without it one loses little, since a standby
+ * acknowledges nothing before it is promoted, and then is another postmaster. While one lives an
+ * acknowledged commit stays. (With synchronous_commit off the crash of a backend may lose some, but
+ * it ends all connections at once.) */
+static const char *const which_server_sql[] = {
+    "SELECT pg_catalog.pg_backend_pid(), " LEAT_PG_STARTED_SQL, "SELECT " LEAT_PG_TIMELINE_SQL};
 
 enum { ASK_STARTED, ASK_TIMELINE, ASK_COUNT };
 
@@ -73,7 +76,8 @@ bool leat_pg_server_equal(const leat_pg_server *a, const leat_pg_server *b)
 
 static int read_timeline(const PGresult *result, int column, leat_pg_server *ret)
 {
-    if (PQgetisnull(result, 0, column) || PQgetlength(result, 0, column) >= (int)sizeof ret->timeline)
+    if (PQgetisnull(result, 0, column) ||
+        PQgetlength(result, 0, column) >= (int)sizeof ret->timeline)
         return -1;
     snprintf(ret->timeline, sizeof ret->timeline, "%s", PQgetvalue(result, 0, column));
     return 0;
@@ -89,7 +93,7 @@ int leat_pg_field_server(const PGresult *result, int column, leat_pg_server *ret
     return 0;
 }
 
-/* --- the socket -------------------------------------------------------------------------------------------------- */
+/* ---- the socket ---- */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
@@ -159,11 +163,12 @@ static int64_t now_us(const leat_pg_conn *conn)
     return leat_standstill_now_us(conn->standstill);
 }
 
-/* --- ends -------------------------------------------------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static bool is_attempt(const leat_pg_conn *conn)
 {
-    return conn->state == CONN_LOOKING || conn->state == CONN_CONNECTING || conn->state == CONN_ASKING;
+    return conn->state == CONN_LOOKING || conn->state == CONN_CONNECTING ||
+           conn->state == CONN_ASKING;
 }
 
 static void drop_server(leat_pg_conn *conn)
@@ -185,8 +190,8 @@ static void drop(leat_pg_conn *conn)
     conn->state = CONN_CLOSED;
 }
 
-/* Of a lost connection libpq guesses at length: the first line says it, and what the server said before it hung up says
- * more. */
+/* Of a lost connection libpq guesses at length: the first line says it, and what the server said
+ * before it hung up says more. */
 static void keep_message(leat_pg_conn *conn, const char *message)
 {
     const char *text = conn->said[0] ? conn->said : message;
@@ -222,7 +227,7 @@ void leat_pg_conn_settle(leat_pg_conn *conn)
     conn->events.closed(conn->events.context, conn->message);
 }
 
-/* --- connecting -------------------------------------------------------------------------------------------------- */
+/* ---- connecting ---- */
 
 static void note_said(leat_pg_conn *conn, const PGresult *error)
 {
@@ -244,8 +249,8 @@ static void on_notice(void *context, const PGresult *notice)
 
 static void try_next(leat_pg_conn *conn);
 
-/* Of several places each has its part of the message. libpq's own text gets the SQLSTATE by PQERRORS_VERBOSE, and a line with
- * the place in the server's source, which says nothing here. */
+/* Of several places each has its part of the message. libpq's own text gets the SQLSTATE by
+ * PQERRORS_VERBOSE, and a line with the place in the server's source, which says nothing here. */
 static void place_failed(leat_pg_conn *conn, const char *message)
 {
     char text[sizeof conn->where + sizeof conn->said + 2];
@@ -264,8 +269,8 @@ static void place_failed(leat_pg_conn *conn, const char *message)
 static void place_is_silent(leat_pg_conn *conn)
 {
     char text[sizeof conn->where + 64];
-    snprintf(text, sizeof text, "%s: no answer to the attempt to connect within %lld s", conn->where,
-             (long long)(leat_pg_hosts_limit_ms(conn->hosts) / 1000));
+    snprintf(text, sizeof text, "%s: no answer to the attempt to connect within %lld s",
+             conn->where, (long long)(leat_pg_hosts_limit_ms(conn->hosts) / 1000));
     place_failed(conn, text);
 }
 
@@ -294,11 +299,13 @@ static void open_attempt(leat_pg_conn *conn)
     int version = PQserverVersion(conn->pg);
     if (version < SERVER_VERSION_MIN) {
         char message[128];
-        snprintf(message, sizeof message, "PostgreSQL 15 or later is needed, the server is %d", version / 10000);
+        snprintf(message, sizeof message, "PostgreSQL 15 or later is needed, the server is %d",
+                 version / 10000);
         place_failed(conn, message);
         return;
     }
-    if (PQsetnonblocking(conn->pg, 1) != 0 || !PQenterPipelineMode(conn->pg) || watch(conn, UV_READABLE) < 0) {
+    if (PQsetnonblocking(conn->pg, 1) != 0 || !PQenterPipelineMode(conn->pg) ||
+        watch(conn, UV_READABLE) < 0) {
         place_failed(conn, "the connection does not take pipeline mode");
         return;
     }
@@ -306,7 +313,8 @@ static void open_attempt(leat_pg_conn *conn)
     ask_first(conn);
 }
 
-/* A refusal is an answer too, but not that of another host of the DSN: it says nothing of the server that is used. */
+/* A refusal is an answer too, but not that of another host of the DSN: it says nothing of the
+ * server that is used. */
 static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
 {
     if (has_bytes && leat_pg_hosts_is_at_good(conn->hosts))
@@ -331,9 +339,11 @@ static void advance_attempt(leat_pg_conn *conn)
 
 static void name_place(leat_pg_conn *conn, const leat_pg_place *place)
 {
-    const char *host = place->host ? place->host : place->hostaddr, *address = place->host ? place->hostaddr : NULL;
-    snprintf(conn->where, sizeof conn->where, "%.140s%s%.63s%s%s%.8s", host ? host : "the local socket", address ? " (" : "",
-             address ? address : "", address ? ")" : "", place->port ? ", port " : "", place->port ? place->port : "");
+    const char *host = place->host ? place->host : place->hostaddr,
+               *address = place->host ? place->hostaddr : NULL;
+    snprintf(conn->where, sizeof conn->where, "%.140s%s%.63s%s%s%.8s",
+             host ? host : "the local socket", address ? " (" : "", address ? address : "",
+             address ? ")" : "", place->port ? ", port " : "", place->port ? place->port : "");
 }
 
 /* True: it is under way. */
@@ -351,7 +361,8 @@ static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
     if (conn->pg && PQstatus(conn->pg) != CONNECTION_BAD && watch(conn, UV_WRITABLE) == 0)
         return true;
     const char *message = !conn->pg ? "out of memory" : PQerrorMessage(conn->pg);
-    leat_pg_hosts_append(conn->message, sizeof conn->message, *message ? message : "the socket cannot be watched");
+    leat_pg_hosts_append(conn->message, sizeof conn->message,
+                         *message ? message : "the socket cannot be watched");
     drop_server(conn);
     return false;
 }
@@ -371,7 +382,8 @@ static void wait_for_names(leat_pg_conn *conn)
     conn->state = CONN_LOOKING;
     if (watch_fd(conn, leat_pg_hosts_fd(conn->hosts), UV_READABLE) == 0)
         return;
-    leat_pg_hosts_append(conn->message, sizeof conn->message, "the lookup of the host name cannot be watched");
+    leat_pg_hosts_append(conn->message, sizeof conn->message,
+                         "the lookup of the host name cannot be watched");
     end_attempt(conn);
 }
 
@@ -398,7 +410,7 @@ void leat_pg_conn_open(leat_pg_conn *conn)
     try_next(conn);
 }
 
-/* --- reading and writing ----------------------------------------------------------------------------------------- */
+/* ---- reading and writing ---- */
 
 static bool is_connected(const leat_pg_conn *conn)
 {
@@ -424,13 +436,15 @@ static void place_is_wrong(leat_pg_conn *conn, const char *message)
     conn->is_wrong = true;
 }
 
-/* A pooler makes up the process id that it tells at the end of connecting, which is for cancel requests only. */
+/* A pooler makes up the process id that it tells at the end of connecting, which is for cancel
+ * requests only. */
 static void take_told(leat_pg_conn *conn, const PGresult *result)
 {
     int32_t pid = 0;
     if (conn->told_count == ASK_TIMELINE)
         (void)!read_timeline(result, 0, &conn->server);
-    else if (leat_pg_field_int4(result, 0, 0, &pid) < 0 || leat_pg_field_server(result, 1, &conn->server) < 0)
+    else if (leat_pg_field_int4(result, 0, 0, &pid) < 0 ||
+             leat_pg_field_server(result, 1, &conn->server) < 0)
         place_is_wrong(conn, "the server does not say when it was started");
     else
         conn->is_pooled = pid != PQbackendPID(conn->pg);
@@ -440,7 +454,8 @@ static void take_told(leat_pg_conn *conn, const PGresult *result)
 static bool is_refusal(const PGresult *error)
 {
     const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
-    return sqlstate && (strncmp(sqlstate, "42", 2) == 0 || strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "55000") == 0);
+    return sqlstate && (strncmp(sqlstate, "42", 2) == 0 || strcmp(sqlstate, "0A000") == 0 ||
+                        strcmp(sqlstate, "55000") == 0);
 }
 
 static void take_which_server(leat_pg_conn *conn, const PGresult *result)
@@ -452,7 +467,8 @@ static void take_which_server(leat_pg_conn *conn, const PGresult *result)
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_TUPLES_OK) {
         take_told(conn, result);
-    } else if (status == PGRES_FATAL_ERROR && !(conn->told_count == ASK_TIMELINE && is_refusal(result))) {
+    } else if (status == PGRES_FATAL_ERROR &&
+               !(conn->told_count == ASK_TIMELINE && is_refusal(result))) {
         place_is_wrong(conn, PQresultErrorMessage(result));
     } else if (status == PGRES_PIPELINE_SYNC) {
         conn->is_asking = false;
@@ -461,7 +477,8 @@ static void take_which_server(leat_pg_conn *conn, const PGresult *result)
     }
 }
 
-/* Hands over what has arrived. On a dead connection libpq makes up errors without end: one is enough. */
+/* Hands over what has arrived. On a dead connection libpq makes up errors without end: one is
+ * enough. */
 static void drain(leat_pg_conn *conn)
 {
     bool was_end = false;
@@ -566,19 +583,21 @@ void leat_pg_conn_prepare(leat_pg_conn *conn, const char *name, const char *sql)
         break_later(conn, PQerrorMessage(conn->pg));
 }
 
-void leat_pg_conn_execute(leat_pg_conn *conn, const char *name, uint32_t count, const char *const *values,
-                          const int *sizes)
+void leat_pg_conn_execute(leat_pg_conn *conn, const char *name, uint32_t count,
+                          const char *const *values, const int *sizes)
 {
     LEAT_ASSERT(count <= LEAT_STATEMENT_PARAMS_MAX);
-    if (can_send(conn) && !PQsendQueryPrepared(conn->pg, name, (int)count, values, sizes, formats, 1))
+    if (can_send(conn) &&
+        !PQsendQueryPrepared(conn->pg, name, (int)count, values, sizes, formats, 1))
         break_later(conn, PQerrorMessage(conn->pg));
 }
 
-void leat_pg_conn_query(leat_pg_conn *conn, const char *sql, uint32_t count, const char *const *values,
-                        const int *sizes)
+void leat_pg_conn_query(leat_pg_conn *conn, const char *sql, uint32_t count,
+                        const char *const *values, const int *sizes)
 {
     LEAT_ASSERT(count <= LEAT_STATEMENT_PARAMS_MAX);
-    if (can_send(conn) && !PQsendQueryParams(conn->pg, sql, (int)count, NULL, values, sizes, formats, 1))
+    if (can_send(conn) &&
+        !PQsendQueryParams(conn->pg, sql, (int)count, NULL, values, sizes, formats, 1))
         break_later(conn, PQerrorMessage(conn->pg));
 }
 
@@ -595,10 +614,10 @@ void leat_pg_conn_sync(leat_pg_conn *conn)
     flush(conn);
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
-leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstill *standstill, int64_t silence_ms,
-                               const leat_pg_conn_events *events)
+leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstill *standstill,
+                               int64_t silence_ms, const leat_pg_conn_events *events)
 {
     leat_pg_conn *conn = leat_must_calloc(1, sizeof *conn);
     conn->loop = loop;
@@ -674,8 +693,9 @@ bool leat_pg_conn_is_pooled(const leat_pg_conn *conn)
     return conn->is_pooled;
 }
 
-/* What was sent is not acknowledged, not by the server but by its machine. One that is slow or stopped does acknowledge, and so
- * does one that has no room for more. Where it cannot be told (a Unix socket) it is not so. */
+/* What was sent is not acknowledged, not by the server but by its machine. One that is slow or
+ * stopped does acknowledge, and so does one that has no room for more. Where it cannot be told (a
+ * Unix socket) it is not so. */
 static bool is_unacknowledged(const leat_pg_conn *conn)
 {
     struct tcp_info info = {0};
@@ -701,13 +721,16 @@ static void tick_wait(leat_pg_conn *conn, int64_t waited_us)
 {
     char message[128];
     /* Behind a pooler a question waits for a session as all else does. */
-    bool is_late = waited_us > conn->silence_us || (conn->is_asking && !conn->is_pooled && waited_us > ANSWER_MS * 1000);
+    bool is_late = waited_us > conn->silence_us ||
+                   (conn->is_asking && !conn->is_pooled && waited_us > ANSWER_MS * 1000);
     conn->unacknowledged_ticks = is_unacknowledged(conn) ? conn->unacknowledged_ticks + 1 : 0;
     if (is_late) {
-        snprintf(message, sizeof message, "no answer from the server for %lld s", (long long)(waited_us / 1000000));
+        snprintf(message, sizeof message, "no answer from the server for %lld s",
+                 (long long)(waited_us / 1000000));
         close_with(conn, message);
     } else if (conn->unacknowledged_ticks >= NETWORK_TICKS) {
-        snprintf(message, sizeof message, "the network has acknowledged nothing for %d s", NETWORK_SILENCE_MS / 1000);
+        snprintf(message, sizeof message, "the network has acknowledged nothing for %d s",
+                 NETWORK_SILENCE_MS / 1000);
         close_with(conn, message);
     }
 }

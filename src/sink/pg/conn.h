@@ -1,14 +1,15 @@
 /*
- * conn.h - one connection to PostgreSQL on a libuv loop: non-blocking libpq in pipeline mode. It connects, sends,
- * reads while it writes and gives up on a server that says nothing. What is sent and what comes back means nothing
- * here. A connection object is opened again and again; who owns it decides when. It is not open before the server has
- * said which one it is: behind one address there may be another each time, and behind a pooler with each transaction.
+ * conn.h - one connection to PostgreSQL on a libuv loop: non-blocking libpq in pipeline mode. It
+ * connects, sends, reads while it writes and gives up on a server that says nothing. What is sent
+ * and what comes back means nothing here. A connection object is opened again and again; who owns
+ * it decides when. It is not open before the server has said which one it is: behind one address
+ * there may be another each time, and behind a pooler with each transaction.
  *
- * Each place that the DSN leads to is tried with a time limit of its own (hosts.h). No limit counts the time in which
- * the loop stood still (standstill.h).
+ * Each place that the DSN leads to is tried with a time limit of its own (hosts.h). No limit counts
+ * the time in which the loop stood still (standstill.h).
  *
- * Limit: libpq asks a Kerberos server by blocking calls, where the server demands it (gss) or a ticket is at hand
- * (gssencmode=prefer, the default of some builds).
+ * Limit: libpq asks a Kerberos server by blocking calls, where the server demands it (gss) or a
+ * ticket is at hand (gssencmode=prefer, the default of some builds).
  */
 #ifndef LEAT_SINK_PG_CONN_H
 #define LEAT_SINK_PG_CONN_H
@@ -29,18 +30,21 @@ typedef struct leat_pg_server {
 
 /* The same as columns of a query on that server: SQL for leat_pg_field_server. */
 #define LEAT_PG_STARTED_SQL "pg_catalog.pg_postmaster_start_time()"
-#define LEAT_PG_TIMELINE_SQL "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)"
+#define LEAT_PG_TIMELINE_SQL                                                                       \
+    "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)"
 
 bool leat_pg_server_equal(const leat_pg_server *a, const leat_pg_server *b);
-/* Reads row 0 from `column` on, which is the first or both of the above. -1, with `ret` as it was: they are not there. */
+/* Reads row 0 from `column` on, which is the first or both of the above. -1, with `ret` as it was:
+ * they are not there. */
 int leat_pg_field_server(const PGresult *result, int column, leat_pg_server *ret) LEAT_MUST_CHECK;
 
 /* Called from the loop and from leat_pg_conn_settle only, except `wake`. */
 typedef struct leat_pg_conn_events {
     void *context;
     void (*opened)(void *context);
-    /* The attempt failed at every place, or the connection is lost; it is closed already. Where the server or a pooler has said
-     * why, the message is its SQLSTATE and text: "57P01: terminating connection due to administrator command". */
+    /* The attempt failed at every place, or the connection is lost; it is closed already. Where the
+     * server or a pooler has said why, the message is its SQLSTATE and text: "57P01: terminating
+     * connection due to administrator command". */
     void (*closed)(void *context, const char *message);
     /* What libpq gave, in the order of the commands; NULL ends a command's results. Not owned. */
     void (*result)(void *context, const PGresult *result);
@@ -48,18 +52,20 @@ typedef struct leat_pg_conn_events {
     void (*told)(void *context);
     /* All that had arrived was given to `result`. */
     void (*drained)(void *context);
-    /* Something failed inside a call: leat_pg_conn_settle is wanted on a later turn of the loop. Comes at any time. */
+    /* Something failed inside a call: leat_pg_conn_settle is wanted on a later turn of the loop.
+     * Comes at any time. */
     void (*wake)(void *context);
     /* After leat_pg_conn_free: the loop no longer knows the connection, its memory is gone. */
     void (*freed)(void *context);
 } leat_pg_conn_events;
 
-/* A server that owes an answer for longer is given up; who asks for what takes longer says so here. */
+/* A server that owes an answer for longer is given up; who asks for what takes longer says so
+ * here. */
 enum { LEAT_PG_SILENCE_MS = 60000 };
 
 /* `dsn` and `standstill`, the clock of the loop, outlive the connection. */
-leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstill *standstill, int64_t silence_ms,
-                               const leat_pg_conn_events *events);
+leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstill *standstill,
+                               int64_t silence_ms, const leat_pg_conn_events *events);
 /* Closes it without `closed`, then `freed` comes from the loop. */
 void leat_pg_conn_free(leat_pg_conn *conn);
 
@@ -69,34 +75,37 @@ bool leat_pg_conn_is_closed(const leat_pg_conn *conn);
 bool leat_pg_conn_is_ready(const leat_pg_conn *conn);
 /* Which server this is, as it said last; of a connection that was opened. */
 const leat_pg_server *leat_pg_conn_server(const leat_pg_conn *conn);
-/* Asks it again: `told` comes, or the connection ends. Nothing may be under way; what is sent next need not wait for the
- * answer. */
+/* Asks it again: `told` comes, or the connection ends. Nothing may be under way; what is sent next
+ * need not wait for the answer. */
 void leat_pg_conn_ask(leat_pg_conn *conn);
 bool leat_pg_conn_is_asking(const leat_pg_conn *conn);
 /* Reports a failure that happened inside a call. */
 void leat_pg_conn_settle(leat_pg_conn *conn);
 /* Gives up what takes too long: called about once a second. */
 void leat_pg_conn_tick(leat_pg_conn *conn);
-/* Since when the server has owed an answer, by the standstill's clock, with no byte come; 0: it owes none, or the connection is
- * not open. */
+/* Since when the server has owed an answer, by the standstill's clock, with no byte come; 0: it
+ * owes none, or the connection is not open. */
 int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn);
-/* When the server answered last, by that clock; 0: never yet. That it takes a connection is no answer, nor is what a pooler says
- * before it has a session: an answer is to a question, or a refusal. */
+/* When the server answered last, by that clock; 0: never yet. That it takes a connection is no
+ * answer, nor is what a pooler says before it has a session: an answer is to a question, or a
+ * refusal. */
 int64_t leat_pg_conn_heard_us(const leat_pg_conn *conn);
-/* The server as the last attempt found it, for people: "host (address), port n"; "" before the first. */
+/* The server as the last attempt found it, for people: "host (address), port n"; "" before the
+ * first. */
 const char *leat_pg_conn_where(const leat_pg_conn *conn);
-/* Does a pooler stand between? As far as the process id that the server told at the end of connecting shows. */
+/* Does a pooler stand between? As far as the process id that the server told at the end of
+ * connecting shows. */
 bool leat_pg_conn_is_pooled(const leat_pg_conn *conn);
 /* Ends the connection with this message, on a later turn. */
 void leat_pg_conn_break(leat_pg_conn *conn, const char *message);
 
-/* Sends. Failures are reported later by `closed`; what is sent to a connection that is not ready is dropped. All
- * values are binary, all results too; they are copied. */
+/* Sends. Failures are reported later by `closed`; what is sent to a connection that is not ready is
+ * dropped. All values are binary, all results too; they are copied. */
 void leat_pg_conn_prepare(leat_pg_conn *conn, const char *name, const char *sql);
-void leat_pg_conn_execute(leat_pg_conn *conn, const char *name, uint32_t count, const char *const *values,
-                          const int *sizes);
-void leat_pg_conn_query(leat_pg_conn *conn, const char *sql, uint32_t count, const char *const *values,
-                        const int *sizes);
+void leat_pg_conn_execute(leat_pg_conn *conn, const char *name, uint32_t count,
+                          const char *const *values, const int *sizes);
+void leat_pg_conn_query(leat_pg_conn *conn, const char *sql, uint32_t count,
+                        const char *const *values, const int *sizes);
 /* Ends a pipeline: commits what came before. From here on the server has to answer. */
 void leat_pg_conn_sync(leat_pg_conn *conn);
 

@@ -21,11 +21,26 @@ static const char dead_letters_sql[] =
     "   AND ($4::bigint < 0 OR d.\"offset\" = $4::bigint)"
     " ORDER BY d.at DESC, d.partition, d.\"offset\" DESC LIMIT $5::bigint";
 
-enum { PARTITION, OFFSET, AT_US, AT, ACCEPTED_AT, ROUTE, OP, HEADERS, SQLSTATE, MESSAGE, KEY, BODY, SOURCE };
+enum {
+    PARTITION,
+    OFFSET,
+    AT_US,
+    AT,
+    ACCEPTED_AT,
+    ROUTE,
+    OP,
+    HEADERS,
+    SQLSTATE,
+    MESSAGE,
+    KEY,
+    BODY,
+    SOURCE
+};
 
 static char *copy_text(const PGresult *result, int row, int column)
 {
-    return PQgetisnull(result, row, column) ? NULL : leat_must_strdup(PQgetvalue(result, row, column));
+    return PQgetisnull(result, row, column) ? NULL
+                                            : leat_must_strdup(PQgetvalue(result, row, column));
 }
 
 /* Bytes come as two digits each. */
@@ -74,7 +89,8 @@ static void take_letters(const PGresult *result, leat_dead_letters *ret)
 
 static int check_source(leat_pg *pg, const char *topic, leat_error *error)
 {
-    PGresult *result = leat_pg_query(pg, "SELECT to_regclass('leat.dead_letters') IS NOT NULL", 0, NULL, error);
+    PGresult *result =
+        leat_pg_query(pg, "SELECT to_regclass('leat.dead_letters') IS NOT NULL", 0, NULL, error);
     bool is_there = result && leat_pg_boolean(result, 0, 0);
     PQclear(result);
     if (!result)
@@ -86,10 +102,13 @@ static int check_source(leat_pg *pg, const char *topic, leat_error *error)
         if (!result)
             return -1;
     }
-    return is_there ? 0 : leat_fail(error, "%s knows nothing of topic %s: run `leat init` first", pg->where, topic);
+    return is_there ? 0
+                    : leat_fail(error, "%s knows nothing of topic %s: run `leat init` first",
+                                pg->where, topic);
 }
 
-static int read_letters(leat_pg *pg, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+static int read_letters(leat_pg *pg, const leat_dead_query *query, leat_dead_letters *ret,
+                        leat_error *error)
 {
     char partition[24], offset[24], limit[24];
     snprintf(partition, sizeof partition, "%" PRId64, query->partition);
@@ -105,7 +124,8 @@ static int read_letters(leat_pg *pg, const leat_dead_query *query, leat_dead_let
     return 0;
 }
 
-int leat_pg_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+int leat_pg_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret,
+                         leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_dead_letters){0};

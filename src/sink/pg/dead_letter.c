@@ -9,8 +9,8 @@
 /* 9999-12-31: the log takes any number for a time, PostgreSQL and its readers do not. */
 #define ACCEPTED_MAX_MS INT64_C(253402300799999)
 
-/* Again after a commit whose outcome was unknown: the letter is there. Somebody may have a trigger on the table, so the
- * settings of leat.advance are given back. */
+/* Again after a commit whose outcome was unknown: the letter is there. Somebody may have a trigger
+ * on the table, so the settings of leat.advance are given back. */
 const char leat_dead_letter_sql[] =
     "INSERT INTO leat.dead_letters"
     " (source, partition, \"offset\", route, key, op, headers, body, sqlstate, message, accepted_at)"
@@ -33,7 +33,8 @@ static void put_name(leat_pg_params *params, leat_slice said, const char *taken)
     put_bytes(params, said, said.size == 0 || !leat_utf8_is_text(said));
 }
 
-/* An escape of U+0000 is JSON, but not for jsonb. Of an escaped backslash the 'u' behind it means nothing. */
+/* An escape of U+0000 is JSON, but not for jsonb. Of an escaped backslash the 'u' behind it means
+ * nothing. */
 static void replace_nuls(char *json, size_t size)
 {
     for (size_t at = 0; at + 1 < size; at++) {
@@ -70,7 +71,8 @@ static void put_accepted(leat_pg_params *params, int64_t accepted_ms)
     leat_pg_params_int8(params, (ms - EPOCH_2000_MS) * 1000);
 }
 
-void leat_dead_letter_params(leat_pg_params *params, int32_t source_id, const leat_engine_batch_record *record,
+void leat_dead_letter_params(leat_pg_params *params, int32_t source_id,
+                             const leat_engine_batch_record *record,
                              const leat_engine_reason *reason)
 {
     const leat_item *item = record->payload;

@@ -18,7 +18,7 @@ struct leat_pg_dsn {
     const char *keywords[LEAT_PG_DSN_PARAMS_MAX];
     const char *values[LEAT_PG_DSN_PARAMS_MAX];
     uint32_t count;
-    uint32_t target;           /* where target_session_attrs is */
+    uint32_t target; /* where target_session_attrs is */
     int64_t connect_timeout_ms;
     bool has_connect_timeout;
     leat_pg_dsn_place good;
@@ -31,18 +31,22 @@ typedef struct parameter {
     const char *value;
 } parameter;
 
-/* A connection that the network forgot while it was idle ends within 11 s. No tcp_user_timeout: with it keepalives_count means
- * nothing to Linux, and it also ends a connection whose server does not read on because a statement takes long. Of what is sent
- * and not acknowledged conn.c takes care. */
+/* A connection that the network forgot while it was idle ends within 11 s. No tcp_user_timeout:
+ * with it keepalives_count means nothing to Linux, and it also ends a connection whose server does
+ * not read on because a statement takes long. Of what is sent and not acknowledged conn.c takes
+ * care. */
 static const parameter defaults[] = {
-    {"keepalives", "1"},       {"keepalives_idle", "5"},      {"keepalives_interval", "2"},
+    {"keepalives", "1"},
+    {"keepalives_idle", "5"},
+    {"keepalives_interval", "2"},
     {"keepalives_count", "3"},
 };
 
 static const char *const other_servers[] = {"any", "read-only", "standby", "prefer-standby"};
 
 /* What add_all sets itself. */
-static const char *const ours[] = {"application_name", "client_encoding", "connect_timeout", "target_session_attrs"};
+static const char *const ours[] = {"application_name", "client_encoding", "connect_timeout",
+                                   "target_session_attrs"};
 
 static const char *given(const leat_pg_dsn *dsn, const char *keyword)
 {
@@ -68,8 +72,8 @@ static void add(leat_pg_dsn *dsn, const char *keyword, const char *value)
     dsn->count++;
 }
 
-/* Begins with "leat" and the owner whatever the DSN says: leat.terminate_holders ends no session of another name, and
- * leat_pg_refuse_others finds other groups by it. */
+/* Begins with "leat" and the owner whatever the DSN says: leat.terminate_holders ends no session of
+ * another name, and leat_pg_refuse_others finds other groups by it. */
 static void name_application(leat_pg_dsn *dsn, const char *owner)
 {
     if (!owner) {
@@ -102,20 +106,25 @@ static void limit_attempts(leat_pg_dsn *dsn)
     long seconds = given_s ? strtol(given_s, NULL, 10) : 0;
     dsn->has_connect_timeout = seconds > 0 && seconds <= 3600;
     dsn->connect_timeout_ms = dsn->has_connect_timeout ? seconds * 1000 : CONNECT_TIMEOUT_MS;
-    snprintf(dsn->connect_timeout, sizeof dsn->connect_timeout, "%lld", (long long)(dsn->connect_timeout_ms / 1000));
+    snprintf(dsn->connect_timeout, sizeof dsn->connect_timeout, "%lld",
+             (long long)(dsn->connect_timeout_ms / 1000));
 }
 
-/* An '@' inside the host is what is left of a password that held one and was not percent-encoded. */
+/* An '@' inside the host is what is left of a password that held one and was not
+ * percent-encoded. */
 static int check(const leat_pg_dsn *dsn, leat_error *error)
 {
     const char *host = given(dsn, "host"), *target = given(dsn, "target_session_attrs");
     if (host && strchr(host + 1, '@'))
-        return leat_fail(error, "the dsn cannot be read: an '@' in the user or the password must be written %%40");
+        return leat_fail(
+            error,
+            "the dsn cannot be read: an '@' in the user or the password must be written %%40");
     if (target && is_among(target, other_servers, sizeof other_servers / sizeof *other_servers))
-        return leat_fail(error,
-                         "the dsn has target_session_attrs=%s, but leat reads and writes at the primary only: leave it out, "
-                         "or set it to read-write or primary",
-                         target);
+        return leat_fail(
+            error,
+            "the dsn has target_session_attrs=%s, but leat reads and writes at the primary only: leave it out, "
+            "or set it to read-write or primary",
+            target);
     return 0;
 }
 
@@ -124,7 +133,8 @@ leat_pg_dsn *leat_pg_dsn_new(const char *text, const char *owner, leat_error *er
     leat_pg_dsn *dsn = leat_must_calloc(1, sizeof *dsn);
     dsn->options = PQconninfoParse(text, NULL); /* its message may quote a password */
     if (!dsn->options) {
-        leat_fail(error, "the dsn cannot be read: key=value pairs or postgresql://... are expected");
+        leat_fail(error,
+                  "the dsn cannot be read: key=value pairs or postgresql://... are expected");
         free(dsn);
         return NULL;
     }
@@ -154,8 +164,10 @@ static bool is_replaced(const char *keyword, const char *const *more_keywords)
     return false;
 }
 
-void leat_pg_dsn_fill(const leat_pg_dsn *dsn, const char *const *more_keywords, const char *const *more_values,
-                      const char *ret_keywords[LEAT_PG_DSN_PARAMS_MAX + 1], const char *ret_values[LEAT_PG_DSN_PARAMS_MAX + 1])
+void leat_pg_dsn_fill(const leat_pg_dsn *dsn, const char *const *more_keywords,
+                      const char *const *more_values,
+                      const char *ret_keywords[LEAT_PG_DSN_PARAMS_MAX + 1],
+                      const char *ret_values[LEAT_PG_DSN_PARAMS_MAX + 1])
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < dsn->count; i++) {

@@ -13,7 +13,8 @@
 enum {
     SEVERAL_LIMIT_MS = 5000,
     HOSTS_MAX = 64,
-    LATE_MAX_US = 30000000, /* a lookup that came too late for one attempt serves one that begins so soon after */
+    LATE_MAX_US = 30000000, /* a lookup that came too late for one attempt serves one that begins so
+                               soon after */
 };
 
 /* One of the DSN's hosts. */
@@ -23,7 +24,7 @@ typedef struct pg_host {
     bool is_name;                 /* it has to be looked up */
     bool is_looked_up;            /* it was in this attempt */
     leat_addresses addresses;
-    uint32_t tried;               /* of the addresses */
+    uint32_t tried; /* of the addresses */
     bool is_over;
 } pg_host;
 
@@ -97,7 +98,8 @@ static char *part(const char *list, uint32_t index)
 static bool is_address(const char *host)
 {
     unsigned char bytes[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1 || strchr(host, '%') != NULL;
+    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1 ||
+           strchr(host, '%') != NULL;
 }
 
 /* A directory of a Unix socket, or an abstract one. */
@@ -106,26 +108,31 @@ static bool is_socket(const char *host)
     return host[0] == '/' || host[0] == '@';
 }
 
-/* What is still being looked up for the same name goes over from the list before. `host` is a name, as each with a lookup is. */
+/* What is still being looked up for the same name goes over from the list before. `host` is a name,
+ * as each with a lookup is. */
 static void take_lookup(leat_pg_hosts *from, pg_host *host)
 {
     for (uint32_t i = 0; i < from->count && !host->lookup; i++) {
         if (!from->hosts[i].lookup || strcmp(from->hosts[i].host, host->host) != 0)
             continue;
         leat_addresses late;
-        if (leat_lookup_take(from->hosts[i].lookup, &late) && leat_mono_us() - late.found_us > LATE_MAX_US)
+        if (leat_lookup_take(from->hosts[i].lookup, &late) &&
+            leat_mono_us() - late.found_us > LATE_MAX_US)
             continue;
         host->lookup = from->hosts[i].lookup;
         from->hosts[i].lookup = NULL;
     }
 }
 
-static void make_list(leat_pg_hosts *hosts, const char *names, const char *addresses, const char *ports)
+static void make_list(leat_pg_hosts *hosts, const char *names, const char *addresses,
+                      const char *ports)
 {
     leat_pg_hosts before = *hosts;
     bool has_addresses = addresses && addresses[0];
-    uint32_t count = count_parts(has_addresses ? addresses : names), ports_count = count_parts(ports);
-    bool is_odd = count > HOSTS_MAX || (has_addresses && names && names[0] && count_parts(names) != count) ||
+    uint32_t count = count_parts(has_addresses ? addresses : names),
+             ports_count = count_parts(ports);
+    bool is_odd = count > HOSTS_MAX ||
+                  (has_addresses && names && names[0] && count_parts(names) != count) ||
                   (ports_count != 1 && ports_count != count);
     hosts->count = is_odd ? 1 : count;
     hosts->hosts = leat_must_calloc(hosts->count, sizeof *hosts->hosts);
@@ -134,15 +141,16 @@ static void make_list(leat_pg_hosts *hosts, const char *names, const char *addre
         host->host = part(names, i);
         host->hostaddr = part(addresses, i);
         host->port = part(ports, ports_count > 1 ? i : 0);
-        host->is_name = host->host && !host->hostaddr && !is_socket(host->host) && !is_address(host->host);
+        host->is_name = host->host && !host->hostaddr && !is_socket(host->host) &&
+                        !is_address(host->host);
         if (host->is_name)
             take_lookup(&before, host);
     }
     clear_hosts(&before);
 }
 
-/* libpq puts together what it would use, and looks nothing up, when another setting cannot be. With a password it reads no
- * password file. */
+/* libpq puts together what it would use, and looks nothing up, when another setting cannot be. With
+ * a password it reads no password file. */
 static PQconninfoOption *effective_options(const leat_pg_dsn *dsn)
 {
     static const char *const stop_keywords[] = {"password", "sslmode", NULL};
@@ -168,12 +176,14 @@ static void look_up(leat_pg_hosts *hosts, pg_host *host)
     if (hosts->wake_fd < 0)
         hosts->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (hosts->wake_fd < 0) {
-        snprintf(host->addresses.error, sizeof host->addresses.error, "eventfd: %s", strerror(errno));
+        snprintf(host->addresses.error, sizeof host->addresses.error, "eventfd: %s",
+                 strerror(errno));
         host->is_over = true;
     } else if (host->lookup) {
         leat_lookup_wake(host->lookup, hosts->wake_fd);
     } else if (!(host->lookup = leat_lookup_start(host->host, hosts->wake_fd))) {
-        snprintf(host->addresses.error, sizeof host->addresses.error, "no memory or no thread to look it up");
+        snprintf(host->addresses.error, sizeof host->addresses.error,
+                 "no memory or no thread to look it up");
         host->is_over = true;
     }
 }
@@ -181,10 +191,13 @@ static void look_up(leat_pg_hosts *hosts, pg_host *host)
 void leat_pg_hosts_begin(leat_pg_hosts *hosts)
 {
     PQconninfoOption *options = effective_options(hosts->dsn);
-    /* Where libpq stopped earlier (a service that is not there) it is asked as a whole, and says why. */
-    bool is_read = value_of(options, "sslmode") && strcmp(value_of(options, "sslmode"), "read no further") == 0;
+    /* Where libpq stopped earlier (a service that is not there) it is asked as a whole, and says
+     * why. */
+    bool is_read = value_of(options, "sslmode") &&
+                   strcmp(value_of(options, "sslmode"), "read no further") == 0;
     if (is_read)
-        make_list(hosts, value_of(options, "host"), value_of(options, "hostaddr"), value_of(options, "port"));
+        make_list(hosts, value_of(options, "host"), value_of(options, "hostaddr"),
+                  value_of(options, "port"));
     else
         make_list(hosts, NULL, NULL, NULL);
     PQconninfoFree(options);
@@ -297,8 +310,8 @@ void leat_pg_hosts_append_failures(const leat_pg_hosts *hosts, char *text, size_
         char message[512];
         if (!host->addresses.error[0])
             continue;
-        snprintf(message, sizeof message, "the host name \"%.200s\" cannot be looked up: %s", host->host,
-                 host->addresses.error);
+        snprintf(message, sizeof message, "the host name \"%.200s\" cannot be looked up: %s",
+                 host->host, host->addresses.error);
         leat_pg_hosts_append(text, size, message);
     }
 }
@@ -346,7 +359,8 @@ static uint32_t count_places(const leat_pg_hosts *hosts)
 int64_t leat_pg_hosts_limit_ms(const leat_pg_hosts *hosts)
 {
     int64_t limit_ms = leat_pg_dsn_connect_timeout_ms(hosts->dsn);
-    bool is_shorter = !leat_pg_dsn_has_connect_timeout(hosts->dsn) && limit_ms > SEVERAL_LIMIT_MS && count_places(hosts) > 1;
+    bool is_shorter = !leat_pg_dsn_has_connect_timeout(hosts->dsn) && limit_ms > SEVERAL_LIMIT_MS &&
+                      count_places(hosts) > 1;
     return is_shorter ? SEVERAL_LIMIT_MS : limit_ms;
 }
 

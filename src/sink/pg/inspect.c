@@ -7,8 +7,9 @@
 
 /* ---- the server ---- */
 
-/* -1 is "no limit" in the catalog. Reserved connections are for superusers and, from PostgreSQL 16 on, for a role of their own; freedom
- * from the limits is for superusers. Of the time limits, each in ms with 0 for none, servers before 17 do not know all. */
+/* -1 is "no limit" in the catalog. Reserved connections are for superusers and, from PostgreSQL 16
+ * on, for a role of their own; freedom from the limits is for superusers. Of the time limits, each
+ * in ms with 0 for none, servers before 17 do not know all. */
 static const char server_sql[] =
     "SELECT current_setting('fsync')::boolean, pg_catalog.pg_is_in_recovery(),"
     "       (SELECT min(n) FROM unnest(ARRAY["
@@ -37,7 +38,8 @@ static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
     ret->is_standby = leat_pg_boolean(result, 0, STANDBY);
     ret->connections_max = leat_pg_integer(result, 0, CONNECTIONS);
     snprintf(ret->version, sizeof ret->version, "%s", PQgetvalue(result, 0, VERSION));
-    snprintf(ret->synchronous_commit, sizeof ret->synchronous_commit, "%s", PQgetvalue(result, 0, SYNCHRONOUS_COMMIT));
+    snprintf(ret->synchronous_commit, sizeof ret->synchronous_commit, "%s",
+             PQgetvalue(result, 0, SYNCHRONOUS_COMMIT));
     snprintf(ret->role, sizeof ret->role, "%s", PQgetvalue(result, 0, ROLE));
     ret->is_replica = leat_pg_boolean(result, 0, REPLICA);
     snprintf(ret->time_limits, sizeof ret->time_limits, "%s", PQgetvalue(result, 0, TIME_LIMITS));
@@ -70,21 +72,24 @@ static const char progress_sql[] =
     "                  WHERE g.source = p.source AND g.partition = p.partition))"
     "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source WHERE s.topic = $1 ORDER BY p.partition";
 
-int leat_pg_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
-                                leat_error *error)
+int leat_pg_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret,
+                          uint32_t *ret_count, leat_error *error)
 {
     enum { PARTITION, EPOCH, LOW, APPLIED };
     leat_pg pg;
-    PGresult *result = leat_pg_open(&pg, dsn, error) == 0 ? leat_pg_query(&pg, progress_sql, 1, &topic, error) : NULL;
+    PGresult *result = leat_pg_open(&pg, dsn, error) == 0
+                           ? leat_pg_query(&pg, progress_sql, 1, &topic, error)
+                           : NULL;
     if (result) {
         *ret_count = (uint32_t)PQntuples(result);
         *ret = leat_must_calloc(*ret_count + 1, sizeof **ret);
     }
     for (int row = 0; result && row < PQntuples(result); row++)
-        (*ret)[row] = (leat_shard_partition){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
-                                                .epoch = leat_pg_integer(result, row, EPOCH),
-                                                .low = leat_pg_integer(result, row, LOW),
-                                                .applied = leat_pg_integer(result, row, APPLIED)};
+        (*ret)[row] =
+            (leat_shard_partition){.partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
+                                   .epoch = leat_pg_integer(result, row, EPOCH),
+                                   .low = leat_pg_integer(result, row, LOW),
+                                   .applied = leat_pg_integer(result, row, APPLIED)};
     PQclear(result);
     leat_pg_close(&pg);
     return result ? 0 : -1;
@@ -133,10 +138,13 @@ static int read_processes(leat_pg *pg, const char *topic, leat_shard_work *ret, 
 
 static int read_waits(leat_pg *pg, const char *topic, leat_shard_work *ret, leat_error *error)
 {
-    PGresult *result = leat_pg_query(pg, "SELECT 'leat ' || id FROM leat.sources WHERE topic = $1", 1, &topic, error);
+    PGresult *result = leat_pg_query(pg, "SELECT 'leat ' || id FROM leat.sources WHERE topic = $1",
+                                     1, &topic, error);
     if (!result)
         return -1;
-    int status = PQntuples(result) == 0 ? 0 : leat_pg_read_waits(pg, PQgetvalue(result, 0, 0), &ret->waits, error);
+    int status = PQntuples(result) == 0
+                     ? 0
+                     : leat_pg_read_waits(pg, PQgetvalue(result, 0, 0), &ret->waits, error);
     PQclear(result);
     return status;
 }

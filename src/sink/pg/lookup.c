@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 enum {
-    A_NAME_MAX = 4,             /* threads that look up one name */
-    JOINED_MAX_US = 30000000,   /* longer under way: perhaps the resolver has lost it, and another one gets an answer */
+    A_NAME_MAX = 4,           /* threads that look up one name */
+    JOINED_MAX_US = 30000000, /* longer under way: perhaps the resolver has lost it, and another one
+                                 gets an answer */
 };
 
-/* One thread's. It is in `queries` until its answer is in, and lives until all who asked have let go. */
+/* One thread's. It is in `queries` until its answer is in, and lives until all who asked have let
+ * go. */
 typedef struct query {
     struct query *next;
     leat_lookup *askers;
@@ -46,7 +48,9 @@ static bool has(const leat_addresses *found, const char *text)
 static void take_address(leat_addresses *found, const struct addrinfo *info)
 {
     char *text = found->text[found->count];
-    if (getnameinfo(info->ai_addr, info->ai_addrlen, text, LEAT_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0 && !has(found, text))
+    if (getnameinfo(info->ai_addr, info->ai_addrlen, text, LEAT_ADDRESS_SIZE, NULL, 0,
+                    NI_NUMERICHOST) == 0 &&
+        !has(found, text))
         found->count++;
 }
 
@@ -55,12 +59,14 @@ static void look_up(const char *host, leat_addresses *found)
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *infos = NULL;
     int status = getaddrinfo(host, NULL, &hints, &infos);
-    for (struct addrinfo *info = infos; info && found->count < LEAT_LOOKUP_ADDRESSES; info = info->ai_next)
+    for (struct addrinfo *info = infos; info && found->count < LEAT_LOOKUP_ADDRESSES;
+         info = info->ai_next)
         take_address(found, info);
     if (infos)
         freeaddrinfo(infos);
     if (found->count == 0)
-        snprintf(found->error, sizeof found->error, "%s", status ? gai_strerror(status) : "it has no address");
+        snprintf(found->error, sizeof found->error, "%s",
+                 status ? gai_strerror(status) : "it has no address");
 }
 
 static void leave_queries(query *of)
@@ -123,7 +129,8 @@ static query *find(const char *host)
         youngest = youngest ? youngest : at;
         count++;
     }
-    bool joins = youngest && (count >= A_NAME_MAX || leat_mono_us() - youngest->since_us < JOINED_MAX_US);
+    bool joins = youngest &&
+                 (count >= A_NAME_MAX || leat_mono_us() - youngest->since_us < JOINED_MAX_US);
     return joins ? youngest : NULL;
 }
 

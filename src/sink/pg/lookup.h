@@ -1,11 +1,12 @@
 /*
- * lookup.h - the addresses of one host name, looked up by a thread of its own, which all who ask for it meanwhile share.
- * libpq looks names up in the thread that connects, and one resolver that is slow would hold up a loop with all its shards.
- * uv_getaddrinfo does not serve: all loops of a process share half of libuv's four threads for it, so that two slow names
- * stop every other, and a loop cannot be closed before its lookups have returned.
+ * lookup.h - the addresses of one host name, looked up by a thread of its own, which all who ask
+ * for it meanwhile share. libpq looks names up in the thread that connects, and one resolver that
+ * is slow would hold up a loop with all its shards. uv_getaddrinfo does not serve: all loops of a
+ * process share half of libuv's four threads for it, so that two slow names stop every other, and a
+ * loop cannot be closed before its lookups have returned.
  *
- * A lookup cannot be cancelled: one that is dropped ends whenever the resolver does. Of one name a few are under way at most,
- * so a resolver that never answers does not gather threads.
+ * A lookup cannot be cancelled: one that is dropped ends whenever the resolver does. Of one name a
+ * few are under way at most, so a resolver that never answers does not gather threads.
  */
 #ifndef LEAT_SINK_PG_LOOKUP_H
 #define LEAT_SINK_PG_LOOKUP_H
@@ -24,10 +25,11 @@ typedef struct leat_addresses {
 
 typedef struct leat_lookup leat_lookup;
 
-/* Starts it, or joins one that is under way. `wake_fd`, an eventfd, is written to when it is done; -1: nobody waits. NULL: no
- * memory or no thread. */
+/* Starts it, or joins one that is under way. `wake_fd`, an eventfd, is written to when it is done;
+ * -1: nobody waits. NULL: no memory or no thread. */
 leat_lookup *leat_lookup_start(const char *host, int wake_fd);
-/* Who waits now, and is woken at once when it is done. An eventfd must not be closed before it was taken out here. */
+/* Who waits now, and is woken at once when it is done. An eventfd must not be closed before it was
+ * taken out here. */
 void leat_lookup_wake(leat_lookup *lookup, int wake_fd);
 /* Is it done? Then `ret` is filled. */
 bool leat_lookup_take(leat_lookup *lookup, leat_addresses *ret);

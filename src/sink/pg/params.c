@@ -5,12 +5,12 @@
 enum {
     OID_INT2 = 21,
     OID_INT8 = 20,
-    NULL_SIZE = -1, /* of a parameter that is NULL, until the end */
+    NULL_SIZE = -1,       /* of a parameter that is NULL, until the end */
     ARRAY_HEAD_SIZE = 12, /* dimensions, flags, element type: all that an empty array has */
     ARRAY_BODY_AT = 20,   /* behind length and first subscript of its one dimension */
 };
 
-/* --- out --------------------------------------------------------------------------------------------------------- */
+/* ---- out ---- */
 
 void leat_pg_params_begin(leat_pg_params *params)
 {
@@ -115,7 +115,7 @@ void leat_pg_params_free(leat_pg_params *params)
     leat_buf_free(&params->bytes);
 }
 
-/* --- in ---------------------------------------------------------------------------------------------------------- */
+/* ---- in ---- */
 
 static uint64_t read_be(const char *at, size_t size)
 {
@@ -128,8 +128,8 @@ static uint64_t read_be(const char *at, size_t size)
 /* The field's bytes when it has exactly `size` of them. */
 static const char *field(const PGresult *result, int row, int column, size_t size)
 {
-    if (row >= PQntuples(result) || column >= PQnfields(result) || PQgetisnull(result, row, column) ||
-        (size_t)PQgetlength(result, row, column) != size)
+    if (row >= PQntuples(result) || column >= PQnfields(result) ||
+        PQgetisnull(result, row, column) || (size_t)PQgetlength(result, row, column) != size)
         return NULL;
     return PQgetvalue(result, row, column);
 }
@@ -179,7 +179,8 @@ int leat_pg_field_ints(const PGresult *result, int row, int column, int64_t *ret
     uint64_t oid = read_be(at + 8, 4);
     size_t width = oid == OID_INT2 ? 2 : 8;
     uint64_t count = read_be(at + 12, 4);
-    if ((oid != OID_INT2 && oid != OID_INT8) || count > max || size != ARRAY_BODY_AT + count * (4 + width))
+    if ((oid != OID_INT2 && oid != OID_INT8) || count > max ||
+        size != ARRAY_BODY_AT + count * (4 + width))
         return -1; /* a NULL would make it shorter */
     for (uint64_t i = 0; i < count; i++)
         ret[i] = read_int(at + ARRAY_BODY_AT + i * (4 + width) + 4, width);

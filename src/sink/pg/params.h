@@ -1,6 +1,6 @@
 /*
- * params.h - the parameters of one call in PostgreSQL's binary form, and binary results read back. For the calls of
- * the progress protocol and dead letters; rows have their own way (rows.h).
+ * params.h - the parameters of one call in PostgreSQL's binary form, and binary results read back.
+ * For the calls of the progress protocol and dead letters; rows have their own way (rows.h).
  */
 #ifndef LEAT_SINK_PG_PARAMS_H
 #define LEAT_SINK_PG_PARAMS_H
@@ -34,8 +34,10 @@ void leat_pg_params_free(leat_pg_params *params);
 /* Each returns -1, with `ret` as it was, when the field is NULL or not of that form. */
 int leat_pg_field_int4(const PGresult *result, int row, int column, int32_t *ret) LEAT_MUST_CHECK;
 int leat_pg_field_int8(const PGresult *result, int row, int column, int64_t *ret) LEAT_MUST_CHECK;
-int leat_pg_field_uuid(const PGresult *result, int row, int column, uint8_t ret[16]) LEAT_MUST_CHECK;
+int leat_pg_field_uuid(const PGresult *result, int row, int column,
+                       uint8_t ret[16]) LEAT_MUST_CHECK;
 /* An array of int2 or int8 without NULLs, of at most `max` elements. Returns how many. */
-int leat_pg_field_ints(const PGresult *result, int row, int column, int64_t *ret, uint32_t max) LEAT_MUST_CHECK;
+int leat_pg_field_ints(const PGresult *result, int row, int column, int64_t *ret,
+                       uint32_t max) LEAT_MUST_CHECK;
 
 #endif

@@ -1,20 +1,22 @@
 /*
- * The PostgreSQL sink: a few connections that are opened one after another and again for ever, and jobs handed to
- * whichever is free.
+ * The PostgreSQL sink: a few connections that are opened one after another and again for ever, and
+ * jobs handed to whichever is free.
  *
- * All usable connections are of one server. A failover may lose commits that had been acknowledged, and who counts on
- * them finds out by claiming anew, which it does when there are connections again after there were none. Behind a proxy
- * that need never be: connections move to the promoted server one by one, and a pooler even keeps ours and changes its
- * own. So each new connection, each job, and after SERVER_SILENT_MS without either a question of its own says which
- * server answers; when it is another, all open connections are ended, and 0 is reported, before anything else counts.
+ * All usable connections are of one server. A failover may lose commits that had been acknowledged,
+ * and who counts on them finds out by claiming anew, which it does when there are connections again
+ * after there were none. Behind a proxy that need never be: connections move to the promoted server
+ * one by one, and a pooler even keeps ours and changes its own. So each new connection, each job,
+ * and after SERVER_SILENT_MS without either a question of its own says which server answers; when
+ * it is another, all open connections are ended, and 0 is reported, before anything else counts.
  *
- * A server that takes what it is sent and says nothing (its processes are stopped, a network swallows) looks like one with slow
- * statements. A question on another connection tells them apart: on an idle one, else on one made for it. When that is not
- * answered either, somebody is told, and then all connections are made anew, with what is due on them unknown. Behind a pooler
- * the question may wait for a session like all else, so there somebody is only told.
+ * A server that takes what it is sent and says nothing (its processes are stopped, a network
+ * swallows) looks like one with slow statements. A question on another connection tells them apart:
+ * on an idle one, else on one made for it. When that is not answered either, somebody is told, and
+ * then all connections are made anew, with what is due on them unknown. Behind a pooler the
+ * question may wait for a session like all else, so there somebody is only told.
  *
- * Limit: a server that loses commits and goes on under the same postmaster (a machine set back to a snapshot of its
- * memory) is not seen to be another.
+ * Limit: a server that loses commits and goes on under the same postmaster (a machine set back to a
+ * snapshot of its memory) is not seen to be another.
  */
 #include "sink/sink_ops.h"
 
@@ -32,16 +34,20 @@ enum {
     RETRY_MIN_MS = 100,
     RETRY_MAX_MS = 5000,
     LASTS_MS = 1000,
-    LOCK_ANSWER_MS = 30000, /* a job's time limit is that much longer than its wait for a lock: else no wait would end by itself */
+    LOCK_ANSWER_MS = 30000, /* a job's time limit is that much longer than its wait for a lock: else
+                               no wait would end by itself */
     SERVER_SILENT_MS = 5000,
-    NAMELESS_MS = 600000, /* a pooler may have been set up otherwise meanwhile */
-    HANDLE_COUNT = 3, /* tick, retry, turn */
-    ASK_SILENT_MS = 2000,    /* nothing has come for so long, though it is due: a question tells slow from dead */
-    PROBE_SILENT_MS = 4000,  /* it costs a connection when none is idle: slow statements are no reason to hurry */
-    TELL_UNANSWERED_MS = 2000,  /* so long it had no answer either */
+    NAMELESS_MS = 600000,   /* a pooler may have been set up otherwise meanwhile */
+    HANDLE_COUNT = 3,       /* tick, retry, turn */
+    ASK_SILENT_MS = 2000,   /* nothing has come for so long, though it is due: a question tells slow
+                               from dead */
+    PROBE_SILENT_MS = 4000, /* it costs a connection when none is idle: slow statements are no
+                               reason to hurry */
+    TELL_UNANSWERED_MS = 2000, /* so long it had no answer either */
     LEAVE_UNANSWERED_MS = 8000,
     TELL_AGAIN_MS = 60000,
-    TELL_NONE_MS = 2000,     /* without a connection for so long: said, however often it was said before */
+    /* without a connection for so long: said, however often it was said before */
+    TELL_NONE_MS = 2000,
 };
 
 /* What was last said of the connections, so that each change is said once. */
@@ -75,24 +81,26 @@ struct pg_sink {
     pool_member *members;
     uint32_t usable;
     pool_member *connecting; /* one at a time: a database that comes back is not stormed */
-    uint32_t failures;  /* in a row */
+    uint32_t failures;       /* in a row */
     said said;
-    char trouble[512]; /* of the connections, last */
+    char trouble[512];     /* of the connections, last */
     int64_t none_since_us; /* no usable connection; 0: there is one */
     leat_rate_limit rate_limit;
 
-    leat_pg_conn *probe;      /* opened when a question is needed and no connection is idle; for nothing else */
+    leat_pg_conn *probe; /* opened when a question is needed and no connection is idle; for nothing
+                            else */
     bool is_pooled;
-    int64_t silent_since_us;  /* 0: it answers, or owes no answer */
-    int64_t questioned_us;    /* since when a question has been waiting too; 0: none has */
-    int64_t told_silent_us;   /* 0: not told */
+    int64_t silent_since_us; /* 0: it answers, or owes no answer */
+    int64_t questioned_us;   /* since when a question has been waiting too; 0: none has */
+    int64_t told_silent_us;  /* 0: not told */
 
     bool knows_server;
     leat_pg_server server; /* of the connections that are usable or were so last */
     uint64_t heard_ms;     /* when it said so last, or was asked */
     uint64_t nameless_ms;  /* since when no names are used; 0: they are */
     bool has_said_nameless;
-    bool is_leaving; /* the connections of another server are being ended: that is reported once, as a whole */
+    bool is_leaving; /* the connections of another server are being ended: that is reported once, as
+                        a whole */
 
     uint32_t orphan_count;
     uint32_t *orphans; /* jobs that found their connection gone: the loss was not reported yet */
@@ -104,26 +112,29 @@ struct pg_sink {
     uint32_t open_handles; /* of the sink and of its connections */
 };
 
-/* --- telling ----------------------------------------------------------------------------------------------------- */
+/* ---- telling ---- */
 
 static void say_trouble_now(pg_sink *sink)
 {
     sink->said = sink->usable > 0 ? SAID_SOME : SAID_NONE;
     if (sink->said == SAID_NONE)
-        leat_warn("shard %s: no connection, trying until there is one: %s", sink->shard_name, sink->trouble);
-    else
-        leat_warn("shard %s: only %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count,
+        leat_warn("shard %s: no connection, trying until there is one: %s", sink->shard_name,
                   sink->trouble);
+    else
+        leat_warn("shard %s: only %u of %u connections: %s", sink->shard_name, sink->usable,
+                  sink->member_count, sink->trouble);
 }
 
-/* When it is another trouble than was said last, or about others. What comes and goes (a session time limit of the server's)
- * says the same again and again: once a minute. */
+/* When it is another trouble than was said last, or about others. What comes and goes (a session
+ * time limit of the server's) says the same again and again: once a minute. */
 static void say_trouble(pg_sink *sink, const char *message)
 {
     char what[sizeof sink->trouble + 8];
     said now = sink->usable > 0 ? SAID_SOME : SAID_NONE;
-    leat_debug("shard %s: %u of %u connections: %s", sink->shard_name, sink->usable, sink->member_count, message);
-    bool is_same = now == sink->said && strncmp(sink->trouble, message, sizeof sink->trouble - 1) == 0;
+    leat_debug("shard %s: %u of %u connections: %s", sink->shard_name, sink->usable,
+               sink->member_count, message);
+    bool is_same = now == sink->said &&
+                   strncmp(sink->trouble, message, sizeof sink->trouble - 1) == 0;
     snprintf(sink->trouble, sizeof sink->trouble, "%s", message);
     snprintf(what, sizeof what, "%d %s", now, sink->trouble);
     if (!is_same && leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), what))
@@ -137,7 +148,8 @@ static void say_none(pg_sink *sink, int64_t now_us)
         sink->none_since_us = 0;
     else if (sink->none_since_us == 0)
         sink->none_since_us = now_us;
-    else if (sink->said != SAID_NONE && sink->trouble[0] && now_us - sink->none_since_us >= TELL_NONE_MS * 1000)
+    else if (sink->said != SAID_NONE && sink->trouble[0] &&
+             now_us - sink->none_since_us >= TELL_NONE_MS * 1000)
         say_trouble_now(sink);
 }
 
@@ -159,30 +171,37 @@ static bool is_worth_saying(leat_engine_job_kind kind, leat_engine_outcome outco
     case LEAT_ENGINE_RECORD_ERROR:
     case LEAT_ENGINE_NOT_UNDERSTOOD:
         return true;
-    case LEAT_ENGINE_CONTENTION: /* a claim has waited for long; a compaction comes again in any case */
+    case LEAT_ENGINE_CONTENTION: /* a claim has waited for long; a compaction comes again in any
+                                    case */
         return kind == LEAT_ENGINE_JOB_CLAIM;
     default:
         return false;
     }
 }
 
-/* Of batches the engine tells. A claim or a compaction that fails is tried again without a word, for ever: here is
- * where somebody hears that a partition stands still. */
-static void say_failure(pg_sink *sink, const pool_member *member, const leat_engine_job_result *result)
+/* Of batches the engine tells. A claim or a compaction that fails is tried again without a word,
+ * for ever: here is where somebody hears that a partition stands still. */
+static void say_failure(pg_sink *sink, const pool_member *member,
+                        const leat_engine_job_result *result)
 {
     leat_engine_job_kind kind = member->job_kind;
-    bool is_isolation = result->outcome == LEAT_ENGINE_CONTENTION && strcmp(result->sqlstate, "LT003") == 0; /* said already */
+    bool is_isolation = result->outcome == LEAT_ENGINE_CONTENTION &&
+                        strcmp(result->sqlstate, "LT003") == 0; /* said already */
     if (kind == LEAT_ENGINE_JOB_BATCH || is_isolation || !is_worth_saying(kind, result->outcome) ||
         !leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), result->message))
         return;
-    leat_err("shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",
-             sink->shard_name, member->job_partition, kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
-             leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
+    leat_err(
+        "shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",
+        sink->shard_name, member->job_partition,
+        kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
+        leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none",
+        result->message);
 }
 
 static void say_other_server(pg_sink *sink)
 {
-    static const char message[] = "another server answers, or this one was started again: its partitions are claimed anew";
+    static const char message[] =
+        "another server answers, or this one was started again: its partitions are claimed anew";
     sink->said = SAID_NONE;
     if (leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), message))
         leat_warn("shard %s: %s", sink->shard_name, message);
@@ -193,10 +212,11 @@ static void say_nameless(pg_sink *sink)
     if (sink->has_said_nameless)
         return;
     sink->has_said_nameless = true;
-    leat_warn("shard %s: prepared statements do not last from one transaction to the next here, so leat works without them,"
-              " slower: a pooler lends its server sessions. Use PgBouncer 1.21 or later with max_prepared_statements above"
-              " 0, or pool_mode=session",
-              sink->shard_name);
+    leat_warn(
+        "shard %s: prepared statements do not last from one transaction to the next here, so leat works without them,"
+        " slower: a pooler lends its server sessions. Use PgBouncer 1.21 or later with max_prepared_statements above"
+        " 0, or pool_mode=session",
+        sink->shard_name);
 }
 
 static void on_turn(uv_idle_t *turn);
@@ -232,14 +252,15 @@ static void report(pool_member *member)
     if (leat_pg_session_is_unusable(member->session))
         leat_pg_conn_break(member->conn, "the server does not take writes");
     else if (leat_pg_session_is_worn(member->session))
-        leat_pg_conn_break(member->conn, "it has prepared many statements: another takes its place");
+        leat_pg_conn_break(member->conn,
+                           "it has prepared many statements: another takes its place");
     uint32_t job_id = leat_pg_session_take(member->session, &result);
     member->has_served = member->has_served || result.outcome != LEAT_ENGINE_UNKNOWN;
     say_failure(sink, member, &result);
     sink->events.done(sink->events.context, job_id, &result);
 }
 
-/* --- connecting -------------------------------------------------------------------------------------------------- */
+/* ---- connecting ---- */
 
 static void on_retry(uv_timer_t *timer)
 {
@@ -274,7 +295,8 @@ static void want_connection(pg_sink *sink)
 static void end_open_connections(pg_sink *sink, const char *message)
 {
     sink->is_leaving = true;
-    /* None of them is ready any more when the first job is reported: its answer may be the next job. */
+    /* None of them is ready any more when the first job is reported: its answer may be the next
+     * job. */
     for (uint32_t i = 0; i < sink->member_count; i++)
         if (&sink->members[i] != sink->connecting)
             leat_pg_conn_break(sink->members[i].conn, message);
@@ -297,8 +319,8 @@ static void leave_server(pg_sink *sink, const char *message)
     sink->events.slots(sink->events.context, sink->shard, 0);
 }
 
-/* A server has said that it is `server`. When it is another than before, the connections that are open are ended. May
- * free the sink. */
+/* A server has said that it is `server`. When it is another than before, the connections that are
+ * open are ended. May free the sink. */
 static void note_server(pg_sink *sink, const leat_pg_server *server)
 {
     bool is_other = sink->knows_server && !leat_pg_server_equal(&sink->server, server);
@@ -333,7 +355,8 @@ static void on_opened(void *context)
     sink->events.slots(sink->events.context, sink->shard, sink->usable);
 }
 
-/* What open connections say. Their jobs are reported as they went: they were checked on the server that did them. */
+/* What open connections say. Their jobs are reported as they went: they were checked on the server
+ * that did them. */
 static void note_server_of_open(pg_sink *sink, const leat_pg_server *server)
 {
     note_server(sink, server);
@@ -350,12 +373,13 @@ static void attempt_failed(pg_sink *sink, const char *message)
     want_connection(sink);
 }
 
-/* A connection that never served, nor lasted, counts as a failed attempt: else a server that takes connections only to drop
- * them would be tried without pause. */
+/* A connection that never served, nor lasted, counts as a failed attempt: else a server that takes
+ * connections only to drop them would be tried without pause. */
 static void connection_lost(pool_member *member, const char *message)
 {
     pg_sink *sink = member->sink;
-    bool has_lasted = leat_standstill_now_us(sink->standstill) - member->opened_us >= LASTS_MS * 1000;
+    bool has_lasted = leat_standstill_now_us(sink->standstill) - member->opened_us >=
+                      LASTS_MS * 1000;
     sink->usable--;
     if (!sink->is_leaving) {
         sink->failures = member->has_served || has_lasted ? 0 : sink->failures + 1;
@@ -380,7 +404,7 @@ static void on_closed(void *context, const char *message)
         connection_lost(member, message);
 }
 
-/* --- jobs -------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---- */
 
 static void on_result(void *context, const PGresult *result)
 {
@@ -408,7 +432,8 @@ static void on_told(void *context)
     note_server_of_open(member->sink, leat_pg_conn_server(member->conn));
 }
 
-/* It has answered, and that is all it is for: the server is slow, or it is another one that has taken its place. */
+/* It has answered, and that is all it is for: the server is slow, or it is another one that has
+ * taken its place. */
 static void on_probe_opened(void *context)
 {
     pg_sink *sink = context;
@@ -458,13 +483,15 @@ static void submit(leat_sink *base, const leat_engine_job *job)
     LEAT_ASSERT(!sink->freed && job->kind != LEAT_ENGINE_JOB_NONE);
     pool_member *member = find_free(sink);
     if (!member) {
-        LEAT_ASSERT(sink->orphan_count < sink->member_count); /* else more jobs are open than `usable` allowed */
+        LEAT_ASSERT(sink->orphan_count < sink->member_count); /* else more jobs are open than
+                                                                 `usable` allowed */
         sink->orphans[sink->orphan_count++] = job->id;
         want_turn(sink);
         return;
     }
     member->job_kind = job->kind;
-    member->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
+    member->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
+                                                                 : job->partition;
     leat_pg_session_start(member->session, member->conn, job);
     if (leat_pg_session_is_over(member->session))
         want_turn(sink);
@@ -474,8 +501,12 @@ static void submit(leat_sink *base, const leat_engine_job *job)
 static void report_orphans(pg_sink *sink)
 {
     while (sink->orphan_count > 0 && !sink->freed) {
-        leat_engine_job_result result = {.outcome = LEAT_ENGINE_OUTAGE, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX,
-                                  .message = "the connection was lost before the job was sent"};
+        leat_engine_job_result result = {
+            .outcome = LEAT_ENGINE_OUTAGE,
+            .bad_record = -1,
+            .partition = -1,
+            .catalog_read_us = INT64_MAX,
+            .message = "the connection was lost before the job was sent"};
         sink->events.done(sink->events.context, sink->orphans[--sink->orphan_count], &result);
     }
 }
@@ -495,8 +526,8 @@ static void on_turn(uv_idle_t *turn)
     report_orphans(sink);
 }
 
-/* The idle one that was heard longest ago, so that each has its turn. One that is still asking stays free for jobs, but it is no
- * use to ask it once more. */
+/* The idle one that was heard longest ago, so that each has its turn. One that is still asking
+ * stays free for jobs, but it is no use to ask it once more. */
 static pool_member *find_silent(pg_sink *sink)
 {
     pool_member *found = NULL;
@@ -574,13 +605,15 @@ static void tell_silent(pg_sink *sink, uint32_t due, int64_t silent_us, int64_t 
     const char *where = leat_pg_conn_where(sink->members[0].conn);
     sink->told_silent_us = now_us;
     if (sink->is_pooled)
-        leat_warn("shard %s: %s has answered nothing for %lld s, neither the %u statement(s) under way nor a question: the pooler "
-                  "has no session free, or the server behind it is stopped", sink->shard_name, where,
-                  (long long)(silent_us / 1000000), due);
+        leat_warn(
+            "shard %s: %s has answered nothing for %lld s, neither the %u statement(s) under way nor a question: the pooler "
+            "has no session free, or the server behind it is stopped",
+            sink->shard_name, where, (long long)(silent_us / 1000000), due);
     else
-        leat_warn("shard %s: %s has answered nothing for %lld s, neither the %u statement(s) under way nor a question: the server "
-                  "is stopped, or the network loses what is sent. If that lasts, all connections are made anew", sink->shard_name,
-                  where, (long long)(silent_us / 1000000), due);
+        leat_warn(
+            "shard %s: %s has answered nothing for %lld s, neither the %u statement(s) under way nor a question: the server "
+            "is stopped, or the network loses what is sent. If that lasts, all connections are made anew",
+            sink->shard_name, where, (long long)(silent_us / 1000000), due);
 }
 
 static void end_silence(pg_sink *sink, int64_t now_us)
@@ -610,12 +643,14 @@ static void act_on_silence(pg_sink *sink, uint32_t due, int64_t now_us)
         want_connection(sink);
 }
 
-/* Once told, it lasts until something is heard, also while there is no connection on which an answer could be due. */
+/* Once told, it lasts until something is heard, also while there is no connection on which an
+ * answer could be due. */
 static void watch_silence(pg_sink *sink, int64_t now_us)
 {
     int64_t since_us = 0, heard_us = last_heard_us(sink);
     uint32_t due = count_due(sink, &since_us);
-    if (sink->silent_since_us > 0 && (heard_us > sink->silent_since_us || (due == 0 && sink->told_silent_us == 0)))
+    if (sink->silent_since_us > 0 &&
+        (heard_us > sink->silent_since_us || (due == 0 && sink->told_silent_us == 0)))
         end_silence(sink, now_us);
     if (due > 0 && sink->silent_since_us == 0)
         sink->silent_since_us = later_of(since_us, heard_us);
@@ -647,7 +682,7 @@ static const leat_sink_counters *count(const leat_sink *base)
     return &sink->shared.counters;
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void release(pg_sink *sink)
 {
@@ -698,14 +733,20 @@ static void make_members(pg_sink *sink)
     sink->orphans = leat_must_calloc(sink->member_count, sizeof *sink->orphans);
     for (uint32_t i = 0; i < sink->member_count; i++) {
         pool_member *member = &sink->members[i];
-        leat_pg_conn_events events = {member, on_opened, on_closed, on_result, on_told, on_drained, on_wake, on_freed};
+        leat_pg_conn_events events = {member,  on_opened,  on_closed, on_result,
+                                      on_told, on_drained, on_wake,   on_freed};
         member->sink = sink;
-        member->conn = leat_pg_conn_new(sink->loop, sink->dsn, sink->standstill, sink->silence_ms, &events);
+        member->conn =
+            leat_pg_conn_new(sink->loop, sink->dsn, sink->standstill, sink->silence_ms, &events);
         member->session = leat_pg_session_new(&sink->shared);
     }
-    leat_pg_conn_events events = {.context = sink, .opened = on_probe_opened, .closed = on_probe_closed,
-                                  .wake = on_probe_wake, .freed = on_probe_freed};
-    sink->probe = leat_pg_conn_new(sink->loop, sink->dsn, sink->standstill, sink->silence_ms, &events);
+    leat_pg_conn_events events = {.context = sink,
+                                  .opened = on_probe_opened,
+                                  .closed = on_probe_closed,
+                                  .wake = on_probe_wake,
+                                  .freed = on_probe_freed};
+    sink->probe =
+        leat_pg_conn_new(sink->loop, sink->dsn, sink->standstill, sink->silence_ms, &events);
 }
 
 static void start_handles(pg_sink *sink)
@@ -721,8 +762,8 @@ static void start_handles(pg_sink *sink)
     want_connection(sink);
 }
 
-static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
-                            leat_error *error)
+static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
+                            const leat_sink_events *events, leat_error *error)
 {
     LEAT_ASSERT(config->connections > 0);
     leat_pg_dsn *dsn = leat_pg_dsn_new(config->at.dsn, config->owner, error);
@@ -760,4 +801,5 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     return &sink->base;
 }
 
-const leat_sink_ops leat_pg_sink = {.open = open_sink, .submit = submit, .count = count, .free = free_sink};
+const leat_sink_ops leat_pg_sink = {
+    .open = open_sink, .submit = submit, .count = count, .free = free_sink};

@@ -6,10 +6,11 @@
 #include "base/buf.h"
 #include "sink/pg/blocking.h"
 
-/* By OID and not by name: a name cannot even be looked up in a schema that may not be used. What a write runs besides
- * counts too: sequences and functions of defaults, checks, domains and indexes, also those of partitions. A domain's
- * default hangs on its type. leat writes out types and defaults (`is_text`), so it must find them in their schemas too; the
- * sequence of an identity "by default" is such a default to it. */
+/* By OID and not by name: a name cannot even be looked up in a schema that may not be used. What a
+ * write runs besides counts too: sequences and functions of defaults, checks, domains and indexes,
+ * also those of partitions. A domain's default hangs on its type. leat writes out types and
+ * defaults (`is_text`), so it must find them in their schemas too; the sequence of an identity "by
+ * default" is such a default to it. */
 static const char missing_sql[] =
     "WITH wanted AS (SELECT t.schema, t.name FROM jsonb_to_recordset($1::jsonb) AS t (schema text, name text)),"
     "     roots AS (SELECT c.oid FROM wanted AS w JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema"
@@ -84,7 +85,8 @@ static void tables_json(const leat_table *tables, uint32_t count, leat_buf *out)
     leat_buf_byte(out, ']');
 }
 
-static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
+static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
+                        leat_buf *ret_grants, leat_error *error)
 {
     enum { KIND, PRIVILEGES, OBJECTS, ROLE };
     static const char table[] = "TABLE";
@@ -92,23 +94,24 @@ static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing, 
     if (!result)
         return -1;
     for (int row = 0; row < PQntuples(result); row++) {
-        const char *privileges = PQgetvalue(result, row, PRIVILEGES), *kind = PQgetvalue(result, row, KIND);
+        const char *privileges = PQgetvalue(result, row, PRIVILEGES),
+                   *kind = PQgetvalue(result, row, KIND);
         const char *objects = PQgetvalue(result, row, OBJECTS);
         bool is_table = strcmp(kind, table) == 0;
         leat_buf_printf(ret_missing, "%s%s on ", row ? "; " : "", privileges);
         for (const char *c = is_table ? "" : kind; *c; c++)
             leat_buf_byte(ret_missing, (char)tolower((unsigned char)*c));
         leat_buf_printf(ret_missing, "%s%s", is_table ? "" : " ", objects);
-        leat_buf_printf(ret_grants, "%sGRANT %s ON %s %s TO %s;", row ? "\n" : "", privileges, kind, objects,
-                        PQgetvalue(result, row, ROLE));
+        leat_buf_printf(ret_grants, "%sGRANT %s ON %s %s TO %s;", row ? "\n" : "", privileges, kind,
+                        objects, PQgetvalue(result, row, ROLE));
     }
     PQclear(result);
     return 0;
 }
 
 /* Without a search_path types are spelled out, for whoever runs the statements. */
-int leat_pg_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
-                                     leat_buf *ret_grants, leat_error *error)
+int leat_pg_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count,
+                               leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
 {
     leat_pg pg;
     leat_buf json = {0};
@@ -118,7 +121,8 @@ int leat_pg_missing_privileges(const char *dsn, const leat_table *tables, uint32
     if (status == 0)
         status = leat_pg_run(&pg, "SET LOCAL search_path TO ''", error);
     if (status == 0)
-        status = text ? read_missing(&pg, text, ret_missing, ret_grants, error) : leat_fail(error, "out of memory");
+        status = text ? read_missing(&pg, text, ret_missing, ret_grants, error)
+                      : leat_fail(error, "out of memory");
     leat_pg_close(&pg);
     leat_buf_free(&json);
     return status;

@@ -11,8 +11,8 @@ enum {
     NO_WRITE = UINT32_MAX,
 };
 
-/* A write to one row: a record, or several of one key folded into one. The n-th write to a key of a batch belongs to
- * round n: rounds go one after another. */
+/* A write to one row: a record, or several of one key folded into one. The n-th write to a key of a
+ * batch belongs to round n: rounds go one after another. */
 typedef struct row_write {
     leat_row_write write;
     const leat_route *route; /* of the batch's version of the tables */
@@ -46,14 +46,15 @@ typedef struct open_group {
 struct leat_rows {
     leat_body_parser *parser;
     leat_folder *folder;
-    leat_body body;     /* of the record being decoded */
-    uint64_t batch;     /* counts builds */
-    uint32_t capacity;  /* records that the arrays below have room for */
+    leat_body body;    /* of the record being decoded */
+    uint64_t batch;    /* counts builds */
+    uint32_t capacity; /* records that the arrays below have room for */
     row_write *writes;
     uint32_t write_count;
-    uint32_t *in_turn;  /* writes as they are put into statements: by rounds, then those of ordered tables */
-    uint32_t *order;    /* writes in order of statements */
-    uint32_t *counts;   /* of a counting sort */
+    uint32_t *in_turn; /* writes as they are put into statements: by rounds, then those of ordered
+                          tables */
+    uint32_t *order;   /* writes in order of statements */
+    uint32_t *counts;  /* of a counting sort */
     row_group *statements;
     uint32_t statement_count;
     key_slot *keys; /* open addressing, at most half full */
@@ -65,7 +66,7 @@ struct leat_rows {
     leat_buf params;
 };
 
-/* --- memory ------------------------------------------------------------------------------------------------------ */
+/* ---- memory ---- */
 
 leat_rows *leat_rows_new(void)
 {
@@ -115,7 +116,8 @@ static int reserve_records(leat_rows *rows, uint32_t count)
     rows->counts = calloc(capacity + 1, sizeof *rows->counts);
     rows->statements = calloc(capacity, sizeof *rows->statements);
     rows->keys = calloc(2 * capacity, sizeof *rows->keys);
-    if (!rows->writes || !rows->in_turn || !rows->order || !rows->counts || !rows->statements || !rows->keys)
+    if (!rows->writes || !rows->in_turn || !rows->order || !rows->counts || !rows->statements ||
+        !rows->keys)
         return -1; /* capacity is 0: the next call frees what there is and tries again */
     rows->capacity = (uint32_t)capacity;
     rows->key_mask = (uint32_t)(2 * capacity - 1);
@@ -123,7 +125,8 @@ static int reserve_records(leat_rows *rows, uint32_t count)
 }
 
 /* For every record, so that the values of earlier writes stay where they are. */
-static int reserve_values(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes)
+static int reserve_values(leat_rows *rows, const leat_engine_batch *batch,
+                          const leat_routes *routes)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < batch->record_count; i++) {
@@ -143,7 +146,7 @@ static int reserve_values(leat_rows *rows, const leat_engine_batch *batch, const
     return 0;
 }
 
-/* --- faults ------------------------------------------------------------------------------------------------------ */
+/* ---- faults ---- */
 
 static int fail_memory(leat_rows_fault *fault)
 {
@@ -154,12 +157,13 @@ static int fail_memory(leat_rows_fault *fault)
 static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table, const char *field,
                        const char *message)
 {
-    *fault = (leat_rows_fault){
-        .outcome = LEAT_ENGINE_BAD_DATA, .bad_record = (int32_t)at, .relies_on_table = relies_on_table};
+    *fault = (leat_rows_fault){.outcome = LEAT_ENGINE_BAD_DATA,
+                               .bad_record = (int32_t)at,
+                               .relies_on_table = relies_on_table};
     return leat_fail(&fault->error, "%s%s%s", field, *field ? ": " : "", message);
 }
 
-/* --- decoding ---------------------------------------------------------------------------------------------------- */
+/* ---- decoding ---- */
 
 static bool fits_key(leat_type type, int64_t value)
 {
@@ -183,23 +187,25 @@ static const char *find_unfit_key(const leat_item *item, const leat_route *route
 }
 
 /* The next write, as if the record were the only one of its key. */
-static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item, const leat_routes *routes,
-                         leat_rows_fault *fault)
+static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item,
+                         const leat_routes *routes, leat_rows_fault *fault)
 {
     if (item->fault || !item->route)
-        return fail_record(fault, at, false, "", item->fault ? item->fault : "the record makes no sense");
+        return fail_record(fault, at, false, "",
+                           item->fault ? item->fault : "the record makes no sense");
     const leat_route *route = &routes->routes[item->route->index];
     const char *unfit = find_unfit_key(item, route);
     if (unfit)
         return fail_record(fault, at, true, unfit, "the number is too large for the column");
     if (item->op != LEAT_DELETE) {
         leat_body_error error;
-        leat_body_fault body_fault = leat_body_parse(rows->parser, route, item->op, item->record.value, item->key,
-                                                     &rows->body, &error);
+        leat_body_fault body_fault = leat_body_parse(
+            rows->parser, route, item->op, item->record.value, item->key, &rows->body, &error);
         if (body_fault == LEAT_BODY_MEMORY)
             return fail_memory(fault);
         if (body_fault != LEAT_BODY_OK)
-            return fail_record(fault, at, body_fault == LEAT_BODY_REFUSED, error.field, error.message);
+            return fail_record(fault, at, body_fault == LEAT_BODY_REFUSED, error.field,
+                               error.message);
     }
     row_write *write = &rows->writes[rows->write_count];
     *write = (row_write){.route = route, .item = item, .record = at, .record_count = 1};
@@ -209,7 +215,7 @@ static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item, co
     return 0;
 }
 
-/* --- writes to one key ------------------------------------------------------------------------------------------- */
+/* ---- writes to one key ---- */
 
 static bool is_same_row(const row_write *a, const row_write *b)
 {
@@ -221,7 +227,8 @@ static key_slot *find_key(leat_rows *rows, const row_write *write)
 {
     uint64_t hash = write->item->hash;
     uint32_t at = (uint32_t)(hash ^ (hash >> 32)) & rows->key_mask;
-    while (rows->keys[at].batch == rows->batch && !is_same_row(&rows->writes[rows->keys[at].write], write))
+    while (rows->keys[at].batch == rows->batch &&
+           !is_same_row(&rows->writes[rows->keys[at].write], write))
         at = (at + 1) & rows->key_mask;
     key_slot *slot = &rows->keys[at];
     if (slot->batch != rows->batch)
@@ -258,7 +265,8 @@ static int take_write(leat_rows *rows)
     return 0;
 }
 
-static int make_writes(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes, leat_rows_fault *fault)
+static int make_writes(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
+                       leat_rows_fault *fault)
 {
     for (uint32_t i = 0; i < batch->record_count; i++) {
         if (decode_record(rows, i, batch->records[i].payload, routes, fault) < 0)
@@ -269,7 +277,7 @@ static int make_writes(leat_rows *rows, const leat_engine_batch *batch, const le
     return 0;
 }
 
-/* --- order ------------------------------------------------------------------------------------------------------- */
+/* ---- order ---- */
 
 static bool is_ordered(const row_write *write)
 {
@@ -306,15 +314,17 @@ typedef struct log_order {
 static int compare_in_log(const void *a, const void *b, void *context)
 {
     const log_order *order = context;
-    const leat_engine_batch_record *left = &order->batch->records[order->rows->writes[*(const uint32_t *)a].record];
-    const leat_engine_batch_record *right = &order->batch->records[order->rows->writes[*(const uint32_t *)b].record];
+    const leat_engine_batch_record *left =
+        &order->batch->records[order->rows->writes[*(const uint32_t *)a].record];
+    const leat_engine_batch_record *right =
+        &order->batch->records[order->rows->writes[*(const uint32_t *)b].record];
     if (left->partition != right->partition)
         return left->partition < right->partition ? -1 : 1;
     return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-/* Puts the writes to tables with further unique constraints behind the others, in the order of the log: a value may
- * pass from row to row. */
+/* Puts the writes to tables with further unique constraints behind the others, in the order of the
+ * log: a value may pass from row to row. */
 static void sort_ordered(leat_rows *rows, const leat_engine_batch *batch, uint32_t first)
 {
     uint32_t count = 0;
@@ -336,7 +346,8 @@ static uint32_t add_statement(leat_rows *rows, const row_write *write)
     return rows->statement_count++;
 }
 
-/* The statement of this write's route and operation in its round, a new one when it is the first. */
+/* The statement of this write's route and operation in its round, a new one when it is the
+ * first. */
 static uint32_t statement_of(leat_rows *rows, const row_write *write)
 {
     if (is_ordered(write))
@@ -381,7 +392,8 @@ static void group_writes(leat_rows *rows)
     }
 }
 
-int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes, leat_rows_fault *ret_fault)
+int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
+                    leat_rows_fault *ret_fault)
 {
     rows->batch++;
     rows->write_count = 0;
@@ -416,9 +428,10 @@ leat_shape leat_rows_shape(const leat_rows *rows, uint32_t at)
     return rows->statements[at].shape;
 }
 
-/* --- parameters -------------------------------------------------------------------------------------------------- */
+/* ---- parameters ---- */
 
-/* The head of a one-dimensional array as array_recv wants it. "May hold NULLs" is not looked at there. */
+/* The head of a one-dimensional array as array_recv wants it. "May hold NULLs" is not looked at
+ * there. */
 static void put_array_head(leat_buf *out, uint32_t element_oid, uint32_t count)
 {
     leat_buf_be32(out, 1); /* dimensions */
@@ -439,7 +452,8 @@ static void put_key_array(leat_rows *rows, const row_group *statement, uint32_t 
     const leat_column *column = &table->columns[table->key_columns[position]];
     put_array_head(&rows->params, leat_statement_element_oid(column->type), statement->count);
     for (uint32_t i = 0; i < statement->count; i++)
-        leat_value_binary(column, &write_at(rows, statement, i)->item->key[position], &rows->params);
+        leat_value_binary(column, &write_at(rows, statement, i)->item->key[position],
+                          &rows->params);
 }
 
 static void put_column_array(leat_rows *rows, const row_group *statement, uint32_t index)
@@ -450,7 +464,8 @@ static void put_column_array(leat_rows *rows, const row_group *statement, uint32
     put_array_head(&rows->params, leat_statement_element_oid(column->type), statement->count);
     for (uint32_t i = 0; i < statement->count; i++) {
         const leat_row_write *write = &write_at(rows, statement, i)->write;
-        leat_value_binary(column, write->present & bit ? &write->values[index] : &null, &rows->params);
+        leat_value_binary(column, write->present & bit ? &write->values[index] : &null,
+                          &rows->params);
     }
 }
 
@@ -483,7 +498,8 @@ static void put_record_counts(leat_rows *rows, const row_group *statement)
     }
 }
 
-static void begin_params(leat_rows *rows, const row_group *statement, leat_shape shape, leat_row_statement *ret)
+static void begin_params(leat_rows *rows, const row_group *statement, leat_shape shape,
+                         leat_row_statement *ret)
 {
     ret->shape = shape;
     ret->row_count = statement->count;
@@ -491,14 +507,16 @@ static void begin_params(leat_rows *rows, const row_group *statement, leat_shape
     leat_buf_clear(&rows->params);
 }
 
-/* Ends a parameter. The buffer may still move: only its place is known yet, and `values` is filled at the end. */
+/* Ends a parameter. The buffer may still move: only its place is known yet, and `values` is filled
+ * at the end. */
 static void end_param(leat_rows *rows, leat_row_statement *statement, size_t *from)
 {
     statement->sizes[statement->param_count++] = (int)(rows->params.size - *from);
     *from = rows->params.size;
 }
 
-static void put_keys(leat_rows *rows, const row_group *statement, leat_row_statement *ret, size_t *from)
+static void put_keys(leat_rows *rows, const row_group *statement, leat_row_statement *ret,
+                     size_t *from)
 {
     for (uint32_t i = 0; i < statement->shape.route->table->key_count; i++) {
         put_key_array(rows, statement, i);

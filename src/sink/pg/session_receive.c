@@ -14,7 +14,8 @@ static void set_message(leat_engine_job_result *result, const char *message)
     result->message[size] = '\0';
 }
 
-void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome, const char *sqlstate, const char *message)
+void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
+                          const char *sqlstate, const char *message)
 {
     leat_engine_job_result *result = &session->result;
     session->failed = true;
@@ -54,9 +55,10 @@ static void set_part(leat_pg_session *session, uint32_t part, const char *name)
     snprintf(session->constraint[part], sizeof session->constraint[part], "%s", name);
 }
 
-/* The constraint must be one of the table written: a table that a trigger writes has a primary key too. Who is to blame
- * for an error at commit cannot be told; there any table will do. */
-static void take_unique_violation(leat_pg_session *session, const job_command *command, const PGresult *error)
+/* The constraint must be one of the table written: a table that a trigger writes has a primary key
+ * too. Who is to blame for an error at commit cannot be told; there any table will do. */
+static void take_unique_violation(leat_pg_session *session, const job_command *command,
+                                  const PGresult *error)
 {
     if (command->kind != COMMAND_ROWS && command->kind != COMMAND_SYNC)
         return;
@@ -71,17 +73,20 @@ static void take_unique_violation(leat_pg_session *session, const job_command *c
     session->question = ASK_PRIMARY_KEY;
 }
 
-/* The name is not there, or it is: the server session is another than the one it was prepared in, or a pooler has lost
- * its thread. A name is used for one statement only, so nothing else can have run under it. */
+/* The name is not there, or it is: the server session is another than the one it was prepared in,
+ * or a pooler has lost its thread. A name is used for one statement only, so nothing else can have
+ * run under it. */
 static bool is_lost_name(const leat_pg_session *session, const PGresult *error)
 {
     return !session->is_nameless && (is_state(error, "26000") || is_state(error, "42P05"));
 }
 
-/* A plan that no longer fits. 0A000 is said of many things; who says it does not depend on the server's language. */
+/* A plan that no longer fits. 0A000 is said of many things; who says it does not depend on the
+ * server's language. */
 static bool is_stale_plan(const PGresult *error)
 {
-    return is_state(error, "0A000") && strcmp(error_field(error, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
+    return is_state(error, "0A000") &&
+           strcmp(error_field(error, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
 }
 
 static void take_stale_plan(leat_pg_session *session)
@@ -109,7 +114,8 @@ static bool is_letter(const leat_pg_session *session)
 
 static bool is_own_number(uint32_t statement)
 {
-    return statement == ADVANCE_NUMBER || statement == PLAN_ROWS_NUMBER || statement == PLAN_PLAINLY_NUMBER;
+    return statement == ADVANCE_NUMBER || statement == PLAN_ROWS_NUMBER ||
+           statement == PLAN_PLAINLY_NUMBER;
 }
 
 /* An error at commit is that of what was written. */
@@ -142,14 +148,15 @@ static leat_engine_outcome outcome_of(const PGresult *error, leat_sql_part part)
     return leat_sqlstate_outcome(&said, part);
 }
 
-/* Another connection may lead to a server that takes writes, or to a session that is not in somebody's transaction. */
+/* Another connection may lead to a server that takes writes, or to a session that is not in
+ * somebody's transaction. */
 static bool is_misled(const PGresult *error)
 {
     return is_state(error, "25006") || strncmp(error_field(error, PG_DIAG_SQLSTATE), "25P", 3) == 0;
 }
 
-/* LT003: what a session begins with here is not READ COMMITTED. Said from now on, by every transaction; who has said it and
- * hears this all the same does not understand it. */
+/* LT003: what a session begins with here is not READ COMMITTED. Said from now on, by every
+ * transaction; who has said it and hears this all the same does not understand it. */
 static void take_isolation(leat_pg_session *session, const PGresult *error)
 {
     leat_pg_shared *shared = session->shared;
@@ -157,8 +164,10 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
         return;
     session->result.outcome = LEAT_ENGINE_CONTENTION;
     if (!shared->says_isolation)
-        leat_info("shard %s: default_transaction_isolation is not read committed for leat's role: every transaction says it "
-                  "itself, by one more command", shared->shard_name);
+        leat_info(
+            "shard %s: default_transaction_isolation is not read committed for leat's role: every transaction says it "
+            "itself, by one more command",
+            shared->shard_name);
     shared->says_isolation = true;
 }
 
@@ -170,8 +179,12 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
     leat_sql_part part = part_of(session, command);
     leat_engine_outcome outcome = outcome_of(error, part);
-    leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE), message ? message : PQresultErrorMessage(error));
-    session->result.too_long = is_state(error, "57014") || is_state(error, "25P04"); /* statement_timeout, transaction_timeout */
+    leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE),
+                         message ? message : PQresultErrorMessage(error));
+    session->result.too_long = is_state(error, "57014") ||
+                               is_state(error, "25P04"); /* statement_timeout,
+                                                            transaction_timeout
+                                                          */
     session->result.of_rows = part == LEAT_SQL_ROWS;
     if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK)
         session->result.partition = read_partition(error);
@@ -180,7 +193,8 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
         session->question = ASK_TERMINATE;
     take_isolation(session, error);
-    if (is_state(error, "42501")) /* privileges of the role make no plan stale, and a plan may be one that hides rows */
+    if (is_state(error, "42501")) /* privileges of the role make no plan stale, and a plan may be
+                                     one that hides rows */
         session->forget = true;
     if (is_lost_name(session, error))
         take_lost_name(session, error);
@@ -188,14 +202,15 @@ static void take_error(leat_pg_session *session, const job_command *command, con
         take_stale_plan(session);
     else if (outcome == LEAT_ENGINE_DRIFT)
         leat_schema_versions_request_read(session->shared->schema_versions);
-    session->is_unusable = outcome == LEAT_ENGINE_UNKNOWN || (outcome == LEAT_ENGINE_OUTAGE && is_misled(error));
+    session->is_unusable = outcome == LEAT_ENGINE_UNKNOWN ||
+                           (outcome == LEAT_ENGINE_OUTAGE && is_misled(error));
 }
 
 /* A question's own failure changes nothing about the job's. */
 static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
-    leat_warn("asked about a failed job, PostgreSQL said %s: %s", error_field(error, PG_DIAG_SQLSTATE),
-              error_field(error, PG_DIAG_MESSAGE_PRIMARY));
+    leat_warn("asked about a failed job, PostgreSQL said %s: %s",
+              error_field(error, PG_DIAG_SQLSTATE), error_field(error, PG_DIAG_MESSAGE_PRIMARY));
     session->is_unusable = outcome_of(error, LEAT_SQL_OWN) == LEAT_ENGINE_UNKNOWN;
 }
 
@@ -215,11 +230,14 @@ static void take_claim(leat_pg_session *session, const PGresult *answer)
     int64_t base[LEAT_ENGINE_SUBPARTITIONS];
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         base[i] = -1;
-    if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 || leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
+    if (leat_pg_field_uuid(answer, 0, 0, claim.token) < 0 ||
+        leat_pg_field_int8(answer, 0, 1, &epoch) < 0 ||
         leat_pg_field_int8(answer, 0, 2, &base_seq) < 0 ||
         leat_pg_field_ints(answer, 0, 3, base, LEAT_ENGINE_SUBPARTITIONS) < 0 ||
-        leat_pg_field_int8(answer, 0, 4, &low) < 0 || leat_pg_field_int8(answer, 0, 5, &newest.offset) < 0 ||
-        leat_pg_field_int8(answer, 0, 6, &newest.at_ms) < 0 || leat_pg_field_int4(answer, 0, 7, &newest.epoch) < 0) {
+        leat_pg_field_int8(answer, 0, 4, &low) < 0 ||
+        leat_pg_field_int8(answer, 0, 5, &newest.offset) < 0 ||
+        leat_pg_field_int8(answer, 0, 6, &newest.at_ms) < 0 ||
+        leat_pg_field_int4(answer, 0, 7, &newest.epoch) < 0) {
         set_answer_fault(session, "leat.claim has answered in a form this program does not know");
         return;
     }
@@ -237,11 +255,13 @@ static int take_progress_row(leat_pg_session *session, const PGresult *answer, i
     int count = leat_pg_field_ints(answer, row, 1, wide, LEAT_ENGINE_SUBPARTITIONS);
     if (leat_pg_field_int8(answer, row, 0, &seq) < 0 || count < 0 ||
         leat_pg_field_ints(answer, row, 2, offsets, LEAT_ENGINE_SUBPARTITIONS) != count ||
-        leat_pg_field_int8(answer, row, 3, &at_ms) < 0 || leat_pg_field_int4(answer, row, 4, &leader_epoch) < 0)
+        leat_pg_field_int8(answer, row, 3, &at_ms) < 0 ||
+        leat_pg_field_int4(answer, row, 4, &leader_epoch) < 0)
         return -1;
     for (int i = 0; i < count; i++)
         subpartitions[i] = (int16_t)wide[i];
-    return leat_engine_progress_row(&session->progress, seq, subpartitions, offsets, (uint32_t)count, at_ms, leader_epoch);
+    return leat_engine_progress_row(&session->progress, seq, subpartitions, offsets,
+                                    (uint32_t)count, at_ms, leader_epoch);
 }
 
 static void take_progress(leat_pg_session *session, const PGresult *answer)
@@ -264,24 +284,29 @@ static void take_terminated(leat_pg_session *session, const PGresult *answer)
     if (leat_pg_field_int4(answer, 0, 0, &count) < 0 || count == 0)
         return;
     if (count < 0) {
-        set_message(&session->result, "a session of leat holds the partition, and its commit waits for a synchronous standby: see "
-                                      "synchronous_standby_names");
+        set_message(
+            &session->result,
+            "a session of leat holds the partition, and its commit waits for a synchronous standby: see "
+            "synchronous_standby_names");
         return;
     }
     session->shared->counters.holders_terminated += (uint64_t)count;
-    leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed", session->partition, count);
+    leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed",
+              session->partition, count);
 }
 
 static void take_missing(leat_pg_session *session, const PGresult *answer)
 {
     int64_t count;
     if (leat_pg_field_int8(answer, 0, 0, &count) < 0 || count < 0)
-        set_answer_fault(session, "the count of dropped records has come in a form this program does not know");
+        set_answer_fault(
+            session, "the count of dropped records has come in a form this program does not know");
     else
         session->dropped_count += (uint64_t)count;
 }
 
-static void take_answer(leat_pg_session *session, const job_command *command, const PGresult *answer)
+static void take_answer(leat_pg_session *session, const job_command *command,
+                        const PGresult *answer)
 {
     switch (command->kind) {
     case COMMAND_PREPARE:
@@ -330,7 +355,8 @@ void leat_pg_session_result(leat_pg_session *session, const PGresult *result)
         return;
     }
     /* An error of the commit itself (a deferred constraint) comes where the Sync is. */
-    uint32_t at = session->answered < session->command_count ? session->answered : session->command_count - 1;
+    uint32_t at = session->answered < session->command_count ? session->answered
+                                                             : session->command_count - 1;
     const job_command *command = &session->commands[at];
     if (status == PGRES_FATAL_ERROR && session->is_asking)
         take_question_error(session, result);

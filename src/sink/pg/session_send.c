@@ -9,8 +9,9 @@
 #include "sink/pg/dead_letter.h"
 
 /* Each with what says on which server it ran, without and with the timeline. */
-#define TOLD_BY(what, from) \
-    {what ", " LEAT_PG_STARTED_SQL from, what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
+#define TOLD_BY(what, from)                                                                        \
+    {what ", " LEAT_PG_STARTED_SQL from,                                                           \
+     what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
 
 static const char *const advance_sql[] = TOLD_BY(
     "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
@@ -21,18 +22,19 @@ static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
 static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
 
-/* The wait for the lock must end by itself, as 55P03: then whoever keeps it is ended. A time limit of the server's that is shorter
- * would end the statement, or the session, before. */
-#define CLAIM_WAIT_SQL \
+/* The wait for the lock must end by itself, as 55P03: then whoever keeps it is ended. A time limit
+ * of the server's that is shorter would end the statement, or the session, before. */
+#define CLAIM_WAIT_SQL                                                                              \
     "least($3::int4, (SELECT greatest(min(setting::int8) / 2, 1)::int4 FROM pg_catalog.pg_settings" \
     " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
 
-static const char *const claim_sql[] = TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
-                                               " newest_epoch",
-                                               " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
+static const char *const claim_sql[] =
+    TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
+            " newest_epoch",
+            " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
 
-/* However long a statement may wait for a row: who holds a partition at a claim holds it in a batch of its own, which the claim
- * makes worthless, or is frozen. */
+/* However long a statement may wait for a row: who holds a partition at a claim holds it in a batch
+ * of its own, which the claim makes worthless, or is frozen. */
 enum { CLAIM_WAIT_MS = 10000 };
 
 static const char progress_sql[] =
@@ -45,8 +47,9 @@ static const char *const compact_sql[] = TOLD_BY(
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
 
-/* A row of a partitioned table stands in a partition, whose own copy of the constraint is what the error names. A standby, to
- * which a pooler may have led, does not know the present: there the answer is the one that is tried again. */
+/* A row of a partitioned table stands in a partition, whose own copy of the constraint is what the
+ * error names. A standby, to which a pooler may have led, does not know the present: there the
+ * answer is the one that is tried again. */
 static const char is_primary_key_sql[] =
     "SELECT 1 WHERE pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS c"
     " JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid"
@@ -59,7 +62,7 @@ static const char is_primary_key_sql[] =
     "          AND (w.oid = r.oid"
     "               OR w.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) AS a (relid))))))";
 
-/* --- life -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 leat_pg_session *leat_pg_session_new(leat_pg_shared *shared)
 {
@@ -81,7 +84,8 @@ void leat_pg_session_free(leat_pg_session *session)
 void leat_pg_session_begin(leat_pg_session *session)
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
-    LEAT_ASSERT(getrandom(&session->name_key, sizeof session->name_key, 0) == sizeof session->name_key);
+    LEAT_ASSERT(getrandom(&session->name_key, sizeof session->name_key, 0) ==
+                sizeof session->name_key);
     session->parses = 0;
     session->forget = true;
     session->is_unusable = false;
@@ -112,7 +116,7 @@ const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
     return session->is_told ? &session->server : NULL;
 }
 
-/* --- sending ----------------------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 static int reserve_commands(leat_pg_session *session, size_t count)
 {
@@ -132,7 +136,8 @@ static void note_command(leat_pg_session *session, command_kind kind, uint32_t s
     session->commands[session->command_count++] = (job_command){kind, statement};
 }
 
-static void send_query(leat_pg_session *session, leat_pg_conn *conn, command_kind kind, const char *sql)
+static void send_query(leat_pg_session *session, leat_pg_conn *conn, command_kind kind,
+                       const char *sql)
 {
     leat_pg_params *params = &session->params;
     if (leat_pg_params_end(params) < 0) {
@@ -150,9 +155,10 @@ static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
     leat_pg_conn_sync(conn);
 }
 
-/* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the Sync; and of SET TRANSACTION
- * outside a block the server warns each time, in its log. The variable that it sets can be set without a word as long as
- * nothing has taken a snapshot, and ends with the transaction. */
+/* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the
+ * Sync; and of SET TRANSACTION outside a block the server warns each time, in its log. The variable
+ * that it sets can be set without a word as long as nothing has taken a snapshot, and ends with the
+ * transaction. */
 static void send_isolation(leat_pg_session *session, leat_pg_conn *conn)
 {
     session->said_isolation = session->shared->says_isolation;
@@ -173,14 +179,16 @@ static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)
     session->forget = false;
 }
 
-/* Prepares the statement where the connection does not have it yet, in the pipeline that uses it. */
-static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement, const char *sql,
-                    char ret_name[NAME_SIZE])
+/* Prepares the statement where the connection does not have it yet, in the pipeline that uses
+ * it. */
+static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement,
+                    const char *sql, char ret_name[NAME_SIZE])
 {
     bool is_new = session->prepared[statement] == UNPREPARED;
     if (is_new)
         session->names[statement] = ++session->parses;
-    snprintf(ret_name, NAME_SIZE, "leat_%016" PRIx64 "_%" PRIu32, session->name_key, session->names[statement]);
+    snprintf(ret_name, NAME_SIZE, "leat_%016" PRIx64 "_%" PRIu32, session->name_key,
+             session->names[statement]);
     if (!is_new)
         return;
     session->prepared[statement] = PREPARE_SENT;
@@ -189,8 +197,9 @@ static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t state
 }
 
 /* A statement that is worth preparing. */
-static void send_statement(leat_pg_session *session, leat_pg_conn *conn, job_command command, const char *sql,
-                           uint32_t count, const char *const *values, const int *sizes)
+static void send_statement(leat_pg_session *session, leat_pg_conn *conn, job_command command,
+                           const char *sql, uint32_t count, const char *const *values,
+                           const int *sizes)
 {
     char name[NAME_SIZE];
     if (!session->is_nameless)
@@ -208,7 +217,8 @@ static bool tells_timeline(const leat_pg_conn *conn)
     return leat_pg_conn_server(conn)->timeline[0] != '\0';
 }
 
-static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch_part *part)
+static void send_advance(leat_pg_session *session, leat_pg_conn *conn,
+                         const leat_engine_batch_part *part)
 {
     leat_pg_params *params = &session->params;
     leat_pg_params_begin(params);
@@ -226,12 +236,13 @@ static void send_advance(leat_pg_session *session, leat_pg_conn *conn, const lea
         leat_pg_conn_break(conn, "out of memory");
         return;
     }
-    send_statement(session, conn, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER}, advance_sql[tells_timeline(conn)],
-                   params->count, params->values, params->sizes);
+    send_statement(session, conn, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER},
+                   advance_sql[tells_timeline(conn)], params->count, params->values, params->sizes);
 }
 
 /* What the row statement is about to drop, before it hides that. */
-static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t at, uint32_t statement)
+static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t at,
+                         uint32_t statement)
 {
     const char *sql = leat_shapes_missing_sql(session->shapes, statement);
     if (!sql)
@@ -242,26 +253,30 @@ static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t 
         return;
     }
     uint32_t number = MISSING_NUMBERS + rows.shape.route->index;
-    send_statement(session, conn, (job_command){COMMAND_MISSING, number}, sql, rows.param_count, rows.values,
-                   rows.sizes);
+    send_statement(session, conn, (job_command){COMMAND_MISSING, number}, sql, rows.param_count,
+                   rows.values, rows.sizes);
 }
 
-/* Triggers for the statement fire before it reads a row, and a plan that hides rows is wanted where that is accepted: then
- * it is planned as any other session would. */
+/* Triggers for the statement fire before it reads a row, and a plan that hides rows is wanted where
+ * that is accepted: then it is planned as any other session would. */
 static bool is_planned_plainly(const leat_shape *shape)
 {
     const leat_table *table = shape->route->table;
-    return table->statement_triggers & leat_shape_events(shape) || (table->row_security && shape->route->accept_row_security);
+    return table->statement_triggers & leat_shape_events(shape) ||
+           (table->row_security && shape->route->accept_row_security);
 }
 
-/* leat.advance has set what the first row statement is planned with, and each gives that back before it writes. */
-static void send_settings(leat_pg_session *session, leat_pg_conn *conn, uint32_t at, const leat_shape *shape)
+/* leat.advance has set what the first row statement is planned with, and each gives that back
+ * before it writes. */
+static void send_settings(leat_pg_session *session, leat_pg_conn *conn, uint32_t at,
+                          const leat_shape *shape)
 {
     bool is_plain = is_planned_plainly(shape);
     if (at == 0 && !is_plain)
         return;
     job_command command = {COMMAND_SETTINGS, is_plain ? PLAN_PLAINLY_NUMBER : PLAN_ROWS_NUMBER};
-    send_statement(session, conn, command, is_plain ? plan_plainly_sql : plan_rows_sql, 0, NULL, NULL);
+    send_statement(session, conn, command, is_plain ? plan_plainly_sql : plan_rows_sql, 0, NULL,
+                   NULL);
 }
 
 static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
@@ -279,7 +294,8 @@ static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
         return;
     }
     send_statement(session, conn, (job_command){COMMAND_ROWS, (uint32_t)statement},
-                   leat_shapes_sql(session->shapes, (uint32_t)statement), rows.param_count, rows.values, rows.sizes);
+                   leat_shapes_sql(session->shapes, (uint32_t)statement), rows.param_count,
+                   rows.values, rows.sizes);
     shared->counters.statements++;
 }
 
@@ -290,14 +306,17 @@ static void refuse(leat_pg_session *session, leat_engine_outcome outcome, const 
     session->state = SESSION_OVER;
 }
 
-static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch *batch)
+static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn,
+                             const leat_engine_batch *batch)
 {
     LEAT_ASSERT(batch->record_count == 1);
-    leat_dead_letter_params(&session->params, session->shared->source_id, &batch->records[0], batch->dead);
+    leat_dead_letter_params(&session->params, session->shared->source_id, &batch->records[0],
+                            batch->dead);
     send_query(session, conn, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
 }
 
-static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch *batch)
+static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn,
+                              const leat_engine_batch *batch)
 {
     if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
         refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
@@ -313,7 +332,8 @@ static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn, cons
 /* Every table version has shapes of its own, since a shape points into it. */
 static void take_newest_routes(leat_pg_shared *shared)
 {
-    const leat_routes *newest = &leat_schema_versions_newest(shared->schema_versions, shared->shard)->routes;
+    const leat_routes *newest =
+        &leat_schema_versions_newest(shared->schema_versions, shared->shard)->routes;
     if (newest == shared->routes)
         return;
     leat_shapes_drop(shared->shapes);
@@ -330,8 +350,10 @@ static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
     session->shapes = leat_shapes_hold(shapes);
 }
 
-/* Another version of the table might have taken the record: until somebody has looked, it may be that one's. */
-static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault, int64_t catalog_read_us)
+/* Another version of the table might have taken the record: until somebody has looked, it may be
+ * that one's. */
+static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault,
+                         int64_t catalog_read_us)
 {
     refuse(session, fault->outcome, fault->error.text);
     session->result.bad_record = fault->bad_record;
@@ -354,7 +376,8 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
-    if (reserve_commands(session, (size_t)batch->part_count + 6 * (size_t)statement_count + COMMANDS_FEW) < 0) {
+    if (reserve_commands(session, (size_t)batch->part_count + 6 * (size_t)statement_count +
+                                      COMMANDS_FEW) < 0) {
         refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
     }
@@ -383,7 +406,8 @@ static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
     send_sync(session, conn);
 }
 
-static void start_compaction(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_compaction *compaction)
+static void start_compaction(leat_pg_session *session, leat_pg_conn *conn,
+                             const leat_engine_compaction *compaction)
 {
     leat_pg_params *params = &session->params;
     begin_pipeline(session, conn);
@@ -408,7 +432,8 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     LEAT_ASSERT(session->state == SESSION_IDLE);
     session->job_id = job->id;
     session->kind = job->kind;
-    session->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
+    session->partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
+                                                              : job->partition;
     session->row_count = 0;
     session->dropped_count = 0;
     session->failed = false;
@@ -416,8 +441,10 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     session->claim_read = false;
     session->question = ASK_NOTHING;
     session->is_asking = false;
-    session->result =
-        (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
+    session->result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                               .bad_record = -1,
+                                               .partition = -1,
+                                               .catalog_read_us = INT64_MAX};
     if (reserve_commands(session, COMMANDS_FEW) < 0)
         refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
     else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead)
@@ -431,7 +458,7 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     LEAT_ASSERT(session->state != SESSION_IDLE);
 }
 
-/* --- the end ----------------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void ask(leat_pg_session *session, leat_pg_conn *conn)
 {
@@ -457,7 +484,8 @@ static void settle_prepared(leat_pg_session *session)
 {
     for (uint32_t i = 0; i < session->command_count; i++) {
         const job_command *command = &session->commands[i];
-        if (command->kind == COMMAND_PREPARE && session->prepared[command->statement] == PREPARE_SENT)
+        if (command->kind == COMMAND_PREPARE &&
+            session->prepared[command->statement] == PREPARE_SENT)
             session->prepared[command->statement] = UNPREPARED;
     }
 }
@@ -474,7 +502,8 @@ static void end_job(leat_pg_session *session)
     if (session->claim_read)
         session->result.progress = &session->progress;
     else
-        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "", "leat.claim has not answered");
+        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "",
+                             "leat.claim has not answered");
 }
 
 void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)

@@ -1,6 +1,6 @@
 /*
- * session_state.h - the inside of a session, shared by what sends a job (session_send.c) and what reads the answers
- * (session_receive.c). Not for use elsewhere.
+ * session_state.h - the inside of a session, shared by what sends a job (session_send.c) and what
+ * reads the answers (session_receive.c). Not for use elsewhere.
  */
 #ifndef LEAT_SINK_PG_SESSION_STATE_H
 #define LEAT_SINK_PG_SESSION_STATE_H
@@ -12,8 +12,8 @@ typedef enum command_kind {
     COMMAND_PREPARE, /* a row statement, or advance */
     COMMAND_ADVANCE,
     COMMAND_SETTINGS, /* for the row statement after it */
-    COMMAND_ROWS, /* a row statement */
-    COMMAND_MISSING, /* counts what the row statement after it drops */
+    COMMAND_ROWS,     /* a row statement */
+    COMMAND_MISSING,  /* counts what the row statement after it drops */
     COMMAND_DEAD_LETTER,
     COMMAND_CLAIM,
     COMMAND_PROGRESS,
@@ -26,7 +26,8 @@ typedef enum command_kind {
 
 typedef struct job_command {
     command_kind kind;
-    uint32_t statement; /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance, and so on */
+    /* PREPARE, ROWS, MISSING: its number; ADVANCE_NUMBER for advance, and so on */
+    uint32_t statement;
 } job_command;
 
 enum {
@@ -36,8 +37,9 @@ enum {
     MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
-    PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had so many is worn out */
-    COMMANDS_FEW = 5, /* of a claim, a compaction, a question */
+    PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had so many is worn
+                          out */
+    COMMANDS_FEW = 5,  /* of a claim, a compaction, a question */
 };
 
 /* A job goes down this list; from ANSWERED once back to SENT when there is a question. */
@@ -70,10 +72,10 @@ struct leat_pg_session {
     leat_shapes *shapes;              /* what the numbers mean; held, NULL before the first batch */
     uint8_t prepared[STATEMENTS_MAX]; /* preparation, by statement number */
     uint32_t names[STATEMENTS_MAX];   /* the second number of the name it was prepared under last */
-    uint64_t name_key;                /* the first number of all names: random, another with each opening */
-    uint32_t parses;                  /* names given on this connection */
-    bool forget;                      /* what is prepared is to be prepared again */
-    bool is_nameless;                 /* this job is sent without names */
+    uint64_t name_key; /* the first number of all names: random, another with each opening */
+    uint32_t parses;   /* names given on this connection */
+    bool forget;       /* what is prepared is to be prepared again */
+    bool is_nameless;  /* this job is sent without names */
 
     job_command *commands;
     uint32_t command_count;
@@ -90,7 +92,8 @@ struct leat_pg_session {
     leat_engine_job_result result;
     question question; /* to be asked once the Sync is answered */
     bool is_asking;    /* it has been sent */
-    char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the table written */
+    char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the
+                                                             table written */
 
     bool is_told; /* `server` is what the job's own transaction said of where it ran */
     leat_pg_server server;
@@ -101,6 +104,7 @@ struct leat_pg_session {
 };
 
 /* The first failure of a job is its result. */
-void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome, const char *sqlstate, const char *message);
+void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
+                          const char *sqlstate, const char *message);
 
 #endif

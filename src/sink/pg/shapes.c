@@ -13,7 +13,7 @@ struct leat_shapes {
     leat_shape shapes[LEAT_SHAPES_LIMIT];
     char *sql[LEAT_SHAPES_LIMIT];
     char *missing[LEAT_ROUTES_MAX]; /* by route; NULL: not needed yet */
-    uint16_t slots[SLOTS]; /* number + 1; 0: empty */
+    uint16_t slots[SLOTS];          /* number + 1; 0: empty */
 };
 
 leat_shapes *leat_shapes_new(void)
@@ -46,10 +46,12 @@ static uint16_t *find_slot(leat_shapes *shapes, const leat_shape *wanted)
 {
     uint64_t mixed = wanted->columns * 0x9e3779b97f4a7c15u;
     mixed = (mixed ^ (mixed >> 32) ^ wanted->operated) * 0xbf58476d1ce4e5b9u;
-    mixed += wanted->route->index * 32 + (uint64_t)wanted->merge * 8 + (uint64_t)wanted->op * 2 + wanted->uniform;
+    mixed += wanted->route->index * 32 + (uint64_t)wanted->merge * 8 + (uint64_t)wanted->op * 2 +
+             wanted->uniform;
     mixed *= 0x94d049bb133111ebu;
     uint32_t at = (uint32_t)(mixed >> 40) % SLOTS;
-    while (shapes->slots[at] != 0 && !leat_shape_equal(&shapes->shapes[shapes->slots[at] - 1], wanted))
+    while (shapes->slots[at] != 0 &&
+           !leat_shape_equal(&shapes->shapes[shapes->slots[at] - 1], wanted))
         at = (at + 1) % SLOTS;
     return &shapes->slots[at];
 }

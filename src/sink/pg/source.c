@@ -20,7 +20,8 @@ static int copy_text(char *ret, size_t size, const PGresult *result, int column,
     return 0;
 }
 
-static int take_source(const PGresult *result, leat_source *ret, leat_layout *ret_layout, leat_error *error)
+static int take_source(const PGresult *result, leat_source *ret, leat_layout *ret_layout,
+                       leat_error *error)
 {
     enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS };
     ret->id = (int32_t)leat_pg_integer(result, 0, ID);
@@ -43,7 +44,8 @@ static int take_shards(const PGresult *result, leat_layout *ret, leat_error *err
         return leat_fail(error, "leat.sources.layout has %" PRIu32 " shards", count);
     ret->shard_count = count;
     for (int row = 0; row < (int)count; row++) {
-        snprintf(ret->shards[row].name, sizeof ret->shards[row].name, "%s", PQgetvalue(result, row, 0));
+        snprintf(ret->shards[row].name, sizeof ret->shards[row].name, "%s",
+                 PQgetvalue(result, row, 0));
         ret->shards[row].first = (uint32_t)leat_pg_integer(result, row, 1);
         ret->shards[row].count = (uint32_t)leat_pg_integer(result, row, 2);
     }
@@ -53,7 +55,8 @@ static int take_shards(const PGresult *result, leat_layout *ret, leat_error *err
 static int take_slots(const PGresult *result, leat_layout *ret, leat_error *error)
 {
     if (PQntuples(result) != LEAT_TENANT_SLOTS)
-        return leat_fail(error, "leat.tenant_slots has %d slots, not %d", PQntuples(result), LEAT_TENANT_SLOTS);
+        return leat_fail(error, "leat.tenant_slots has %d slots, not %d", PQntuples(result),
+                         LEAT_TENANT_SLOTS);
     for (int row = 0; row < LEAT_TENANT_SLOTS; row++) {
         int64_t shard = leat_pg_integer(result, row, 1);
         if (leat_pg_integer(result, row, 0) != row || shard < 0 || shard >= ret->shard_count)
@@ -65,12 +68,13 @@ static int take_slots(const PGresult *result, leat_layout *ret, leat_error *erro
 
 static int read_shards(leat_pg *pg, const char *topic, leat_layout *ret, leat_error *error)
 {
-    PGresult *result = leat_pg_query(pg,
-                                     "SELECT e.shard->>'name', (e.shard->>'first')::int, (e.shard->>'count')::int"
-                                     "  FROM leat.sources AS s, jsonb_array_elements(s.layout->'shards')"
-                                     "       WITH ORDINALITY AS e (shard, n)"
-                                     " WHERE s.topic = $1 ORDER BY e.n",
-                                     1, &topic, error);
+    PGresult *result =
+        leat_pg_query(pg,
+                      "SELECT e.shard->>'name', (e.shard->>'first')::int, (e.shard->>'count')::int"
+                      "  FROM leat.sources AS s, jsonb_array_elements(s.layout->'shards')"
+                      "       WITH ORDINALITY AS e (shard, n)"
+                      " WHERE s.topic = $1 ORDER BY e.n",
+                      1, &topic, error);
     if (!result)
         return -1;
     int status = take_shards(result, ret, error);
@@ -93,15 +97,16 @@ static int read_slots(leat_pg *pg, const char *topic, leat_layout *ret, leat_err
 }
 
 /* 0 found, 1 not there, -1 error. */
-static int read_source(leat_pg *pg, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
-                       leat_error *error)
+static int read_source(leat_pg *pg, const char *topic, leat_source *ret_source,
+                       leat_layout *ret_layout, leat_error *error)
 {
     memset(ret_source, 0, sizeof *ret_source);
     memset(ret_layout, 0, sizeof *ret_layout);
-    PGresult *result = leat_pg_query(pg,
-                                     "SELECT id, log_identity, topic, topic_id, hash, subpartitions,"
-                                     "       (layout->>'partitions')::int FROM leat.sources WHERE topic = $1",
-                                     1, &topic, error);
+    PGresult *result =
+        leat_pg_query(pg,
+                      "SELECT id, log_identity, topic, topic_id, hash, subpartitions,"
+                      "       (layout->>'partitions')::int FROM leat.sources WHERE topic = $1",
+                      1, &topic, error);
     if (!result)
         return -1;
     int status = PQntuples(result) == 0 ? 1 : take_source(result, ret_source, ret_layout, error);
@@ -116,7 +121,8 @@ static int read_source(leat_pg *pg, const char *topic, leat_source *ret_source, 
 /* 0 the schema is there, 1 it is not there, -1 error. */
 static int read_version(leat_pg *pg, int64_t *ret, leat_error *error)
 {
-    PGresult *result = leat_pg_query(pg, "SELECT to_regclass('leat.schema_version') IS NULL", 0, NULL, error);
+    PGresult *result =
+        leat_pg_query(pg, "SELECT to_regclass('leat.schema_version') IS NULL", 0, NULL, error);
     if (!result)
         return -1;
     bool missing = leat_pg_boolean(result, 0, 0);
@@ -135,7 +141,9 @@ static int refuse_newer(const leat_pg *pg, int64_t version, leat_error *error)
 {
     if (version <= LEAT_SCHEMA_VERSION)
         return 0;
-    return leat_fail(error, "%s: schema leat has version %" PRId64 ", this program knows version %d: use a newer leat",
+    return leat_fail(error,
+                     "%s: schema leat has version %" PRId64
+                     ", this program knows version %d: use a newer leat",
                      pg->where, version, LEAT_SCHEMA_VERSION);
 }
 
@@ -150,13 +158,14 @@ static int check_schema(leat_pg *pg, leat_error *error)
         return -1;
     if (version < LEAT_SCHEMA_VERSION)
         return leat_fail(error,
-                         "%s: schema leat has version %" PRId64 ", this program needs version %d: run `leat init`",
+                         "%s: schema leat has version %" PRId64
+                         ", this program needs version %d: run `leat init`",
                          pg->where, version, LEAT_SCHEMA_VERSION);
     return 0;
 }
 
-int leat_pg_read_source(const char *dsn, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
-                              leat_error *error)
+int leat_pg_read_source(const char *dsn, const char *topic, leat_source *ret_source,
+                        leat_layout *ret_layout, leat_error *error)
 {
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);
@@ -170,7 +179,8 @@ int leat_pg_read_source(const char *dsn, const char *topic, leat_source *ret_sou
 
 /* ---- what a database says of itself ---- */
 
-/* No role may be forbidden more than that; a copy on this server has another oid, one on another server another time. */
+/* No role may be forbidden more than that; a copy on this server has another oid, one on another
+ * server another time. */
 static const char which_database_sql[] =
     "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint || ':' || d.oid,"
     "       to_regclass('leat.partitions') IS NOT NULL"
@@ -187,7 +197,8 @@ static int name_shard(leat_pg *pg, const char *topic, leat_shard_self *ret, leat
     if (!held)
         return -1;
     bool is_none = PQgetisnull(held, 0, 0);
-    uint32_t first = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 0), last = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 1);
+    uint32_t first = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 0),
+             last = is_none ? 0 : (uint32_t)leat_pg_integer(held, 0, 1);
     PQclear(held);
     if (is_none)
         return 0;
@@ -231,7 +242,8 @@ static void slots_array(const leat_layout *layout, leat_buf *out)
     leat_buf_byte(out, '}');
 }
 
-static int change(leat_pg *pg, const char *sql, int count, const char *const *values, leat_error *error)
+static int change(leat_pg *pg, const char *sql, int count, const char *const *values,
+                  leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, sql, count, values, error);
     PQclear(result);
@@ -253,7 +265,8 @@ static int store_slots(leat_pg *pg, const char *id, const leat_layout *layout, l
     return status;
 }
 
-static int store_source(leat_pg *pg, const leat_source *source, const leat_layout *layout, leat_error *error)
+static int store_source(leat_pg *pg, const leat_source *source, const leat_layout *layout,
+                        leat_error *error)
 {
     char id[16], subpartitions[16];
     snprintf(id, sizeof id, "%" PRId32, source->id);
@@ -261,8 +274,8 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
     leat_buf json = {0};
     leat_layout_json(layout, &json);
     const char *text = leat_buf_cstr(&json);
-    const char *const values[] = {id, source->log_identity, source->topic, source->topic_id, text, subpartitions,
-                                  source->hash};
+    const char *const values[] = {id,   source->log_identity, source->topic, source->topic_id,
+                                  text, subpartitions,        source->hash};
     int status = text ? change(pg,
                                "INSERT INTO leat.sources"
                                " (id, log_identity, topic, topic_id, layout, subpartitions, hash)"
@@ -273,35 +286,40 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
     return status == 0 ? store_slots(pg, id, layout, error) : -1;
 }
 
-/* One database for two shards would give a partition two owners' rows; most likely a dsn was copied. */
-static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shard, const char *const *range,
-                           leat_error *error)
+/* One database for two shards would give a partition two owners' rows; most likely a dsn was
+ * copied. */
+static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shard,
+                           const char *const *range, leat_error *error)
 {
-    PGresult *result = leat_pg_query(pg,
-                                     "SELECT min(partition) FROM leat.partitions WHERE source = $1::int"
-                                     "   AND (partition < $2::int OR partition >= $2::int + $3::int)",
-                                     3, range, error);
+    PGresult *result =
+        leat_pg_query(pg,
+                      "SELECT min(partition) FROM leat.partitions WHERE source = $1::int"
+                      "   AND (partition < $2::int OR partition >= $2::int + $3::int)",
+                      3, range, error);
     if (!result)
         return -1;
     int status = 0;
     if (!PQgetisnull(result, 0, 0))
-        status = leat_fail(error,
-                           "%s: it holds partition %s, which does not belong to shard %s. Do two shards have one dsn?",
-                           pg->where, PQgetvalue(result, 0, 0), layout->shards[shard].name);
+        status = leat_fail(
+            error,
+            "%s: it holds partition %s, which does not belong to shard %s. Do two shards have one dsn?",
+            pg->where, PQgetvalue(result, 0, 0), layout->shards[shard].name);
     PQclear(result);
     return status;
 }
 
 /* {low,low,...}: what comes before the log's first record counts as applied. */
-static void lows_array(const leat_layout *layout, uint32_t shard, const int64_t *starts, leat_buf *out)
+static void lows_array(const leat_layout *layout, uint32_t shard, const int64_t *starts,
+                       leat_buf *out)
 {
     for (uint32_t i = 0; i < layout->shards[shard].count; i++)
-        leat_buf_printf(out, "%c%" PRId64, i == 0 ? '{' : ',', starts[layout->shards[shard].first + i] - 1);
+        leat_buf_printf(out, "%c%" PRId64, i == 0 ? '{' : ',',
+                        starts[layout->shards[shard].first + i] - 1);
     leat_buf_byte(out, '}');
 }
 
-static int store_partitions(leat_pg *pg, const leat_source *source, const leat_layout *layout, uint32_t shard,
-                            const int64_t *starts, leat_error *error)
+static int store_partitions(leat_pg *pg, const leat_source *source, const leat_layout *layout,
+                            uint32_t shard, const int64_t *starts, leat_error *error)
 {
     char id[16], first[16], count[16], subpartitions[16];
     snprintf(id, sizeof id, "%" PRId32, source->id);
@@ -311,23 +329,26 @@ static int store_partitions(leat_pg *pg, const leat_source *source, const leat_l
     leat_buf lows = {0};
     lows_array(layout, shard, starts, &lows);
     const char *const values[] = {id, first, count, subpartitions, leat_buf_cstr(&lows)};
-    int status = values[4] ? check_strangers(pg, layout, shard, values, error) : leat_fail(error, "out of memory");
+    int status = values[4] ? check_strangers(pg, layout, shard, values, error)
+                           : leat_fail(error, "out of memory");
     if (status == 0)
-        status = change(pg,
-                        "INSERT INTO leat.partitions (source, partition, base_offsets, low)"
-                        " SELECT $1::int, $2::int + at - 1, array_fill(-1::bigint, ARRAY[$4::int]), low"
-                        "   FROM unnest($5::bigint[]) WITH ORDINALITY AS l (low, at)"
-                        "  WHERE at <= $3::int ON CONFLICT DO NOTHING",
-                        5, values, error);
+        status =
+            change(pg,
+                   "INSERT INTO leat.partitions (source, partition, base_offsets, low)"
+                   " SELECT $1::int, $2::int + at - 1, array_fill(-1::bigint, ARRAY[$4::int]), low"
+                   "   FROM unnest($5::bigint[]) WITH ORDINALITY AS l (low, at)"
+                   "  WHERE at <= $3::int ON CONFLICT DO NOTHING",
+                   5, values, error);
     leat_buf_free(&lows);
     return status;
 }
 
-static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layout *layout, uint32_t shard,
-                               const int64_t *starts, leat_error *error)
+static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layout *layout,
+                               uint32_t shard, const int64_t *starts, leat_error *error)
 {
     int64_t version = 0;
-    if (read_version(pg, &version, error) < 0 || refuse_newer(pg, version, error) != 0 || leat_pg_run(pg, leat_schema_sql, error) != 0)
+    if (read_version(pg, &version, error) < 0 || refuse_newer(pg, version, error) != 0 ||
+        leat_pg_run(pg, leat_schema_sql, error) != 0)
         return -1;
     leat_source stored;
     leat_layout stored_layout;
@@ -346,8 +367,9 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
     return store_partitions(pg, source, layout, shard, starts, error);
 }
 
-static int set_up(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
-                  int (*end)(leat_pg *pg, leat_error *error), leat_error *error)
+static int set_up(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                  const int64_t *starts, int (*end)(leat_pg *pg, leat_error *error),
+                  leat_error *error)
 {
     LEAT_ASSERT(shard < layout->shard_count);
     leat_pg pg;
@@ -361,7 +383,7 @@ static int set_up(const char *dsn, leat_source *source, const leat_layout *layou
 }
 
 int leat_pg_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
-                       const int64_t *starts, leat_error *error)
+                 const int64_t *starts, leat_error *error)
 {
     return set_up(dsn, source, layout, shard, starts, leat_pg_commit, error);
 }
@@ -371,14 +393,16 @@ static int take_back(leat_pg *pg, leat_error *error)
     return leat_pg_run(pg, "ROLLBACK", error);
 }
 
-int leat_pg_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
-                                const int64_t *starts, leat_error *error)
+int leat_pg_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout,
+                          uint32_t shard, const int64_t *starts, leat_error *error)
 {
     return set_up(dsn, source, layout, shard, starts, take_back, error);
 }
 
-/* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one every few seconds. */
-static int refuse_others(leat_pg *pg, const leat_source *source, const char *group, leat_error *error)
+/* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one
+ * every few seconds. */
+static int refuse_others(leat_pg *pg, const leat_source *source, const char *group,
+                         leat_error *error)
 {
     char id[16], owner[LEAT_OWNER_SIZE];
     bool is_pooled;
@@ -387,27 +411,30 @@ static int refuse_others(leat_pg *pg, const leat_source *source, const char *gro
     snprintf(id, sizeof id, "%" PRId32, source->id);
     leat_shard_owner(source, group, owner);
     const char *const values[] = {id, owner, is_pooled ? "t" : "f"};
-    PGresult *result = leat_pg_query(pg,
-                                     "SELECT pid, application_name FROM pg_catalog.pg_stat_activity"
-                                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                                     "   AND starts_with(application_name, 'leat ' || $1 || ' ')"
-                                     "   AND NOT starts_with(application_name, 'leat ' || $2 || ' ')"
-                                     "   AND (NOT $3::boolean OR state <> 'idle'"
-                                     "        OR state_change > now() - interval '15 seconds') LIMIT 1",
-                                     3, values, error);
+    PGresult *result =
+        leat_pg_query(pg,
+                      "SELECT pid, application_name FROM pg_catalog.pg_stat_activity"
+                      " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                      "   AND starts_with(application_name, 'leat ' || $1 || ' ')"
+                      "   AND NOT starts_with(application_name, 'leat ' || $2 || ' ')"
+                      "   AND (NOT $3::boolean OR state <> 'idle'"
+                      "        OR state_change > now() - interval '15 seconds') LIMIT 1",
+                      3, values, error);
     if (!result)
         return -1;
     int status = PQntuples(result) > 0;
     if (status == 1)
-        leat_fail(error,
-                  "%s: another consumer group applies topic %s already (session %s, \"%s\"): two groups would fence each "
-                  "other. Use its log.kafka.group, or end its processes first",
-                  pg->where, source->topic, PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
+        leat_fail(
+            error,
+            "%s: another consumer group applies topic %s already (session %s, \"%s\"): two groups would fence each "
+            "other. Use its log.kafka.group, or end its processes first",
+            pg->where, source->topic, PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
     PQclear(result);
     return status;
 }
 
-int leat_pg_refuse_others(const char *dsn, const leat_source *source, const char *group, leat_error *error)
+int leat_pg_refuse_others(const char *dsn, const leat_source *source, const char *group,
+                          leat_error *error)
 {
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);

@@ -41,8 +41,8 @@ typedef struct sql_writer {
 
 bool leat_shape_equal(const leat_shape *a, const leat_shape *b)
 {
-    return a->route == b->route && a->op == b->op && a->uniform == b->uniform && a->merge == b->merge &&
-           a->columns == b->columns && a->operated == b->operated;
+    return a->route == b->route && a->op == b->op && a->uniform == b->uniform &&
+           a->merge == b->merge && a->columns == b->columns && a->operated == b->operated;
 }
 
 static uint64_t bit(uint32_t column)
@@ -96,7 +96,7 @@ uint32_t leat_statement_element_oid(leat_type type)
     return types[type].oid;
 }
 
-/* --- names ------------------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static void put_table(const sql_writer *writer)
 {
@@ -122,8 +122,8 @@ static bool is_operated(const sql_writer *writer, uint32_t column)
     return (writer->shape->operated & bit(column)) != 0;
 }
 
-/* "Does this row name the column?" by mask p, "has it an operand?" by mask o. Quoted, because a bare
- * 9223372036854775808 would be a numeric. */
+/* "Does this row name the column?" by mask p, "has it an operand?" by mask o. Quoted, because a
+ * bare 9223372036854775808 would be a numeric. */
 static void put_row_has(const sql_writer *writer, char mask, uint32_t column)
 {
     leat_buf_printf(writer->out, "(s.%c & '%lld'::int8) <> 0", mask, (long long)bit(column));
@@ -140,9 +140,10 @@ static void put_literal(leat_buf *out, const char *text)
     leat_buf_byte(out, '\'');
 }
 
-/* --- the rows ---------------------------------------------------------------------------------------------------- */
+/* ---- the rows ---- */
 
-/* Types whose modifier rounds. varchar(n) is not one of them: a cast would cut the text without a word. */
+/* Types whose modifier rounds. varchar(n) is not one of them: a cast would cut the text without a
+ * word. */
 static bool is_rounded(const leat_column *column)
 {
     bool can_round = column->type == LEAT_TYPE_NUMERIC || column->type == LEAT_TYPE_TIME ||
@@ -174,8 +175,8 @@ static bool is_any_rounded(const sql_writer *writer)
     return false;
 }
 
-/* Asked once a statement, not once a row, because the subquery looks at none. By then the statement has its lock on the
- * table, and its snapshot is younger than the lock. */
+/* Asked once a statement, not once a row, because the subquery looks at none. By then the statement
+ * has its lock on the table, and its snapshot is younger than the lock. */
 static void put_modifier_check(const sql_writer *writer)
 {
     if (!is_any_rounded(writer))
@@ -205,7 +206,8 @@ static void put_target(const sql_writer *writer)
     leat_buf_printf(writer->out, "::pg_catalog.regclass, %d", leat_shape_events(writer->shape));
 }
 
-/* What stands before the first row: see leat.enter. It counts the rows of `read`, where they are read as texts before. */
+/* What stands before the first row: see leat.enter. It counts the rows of `read`, where they are
+ * read as texts before. */
 static void put_entrance(const sql_writer *writer, const char *read)
 {
     const leat_route *route = writer->shape->route;
@@ -213,23 +215,27 @@ static void put_entrance(const sql_writer *writer, const char *read)
     put_modifier_check(writer);
     leat_buf_text(writer->out, "(SELECT leat.enter(");
     put_target(writer);
-    leat_buf_printf(writer->out, ", %d, %d, %s", route->accept_untouched ? LEAT_ON_ANY : writer->table->row_triggers,
-                    writer->table->statement_triggers, route->accept_row_security ? "true" : "false");
+    leat_buf_printf(writer->out, ", %d, %d, %s",
+                    route->accept_untouched ? LEAT_ON_ANY : writer->table->row_triggers,
+                    writer->table->statement_triggers,
+                    route->accept_row_security ? "true" : "false");
     if (read)
         leat_buf_printf(writer->out, ", pg_catalog.count(*)) FROM %s)", read);
     else
         leat_buf_text(writer->out, "))");
 }
 
-static void put_array(const sql_writer *writer, uint32_t *number, leat_type type, const char *prefix, uint32_t name)
+static void put_array(const sql_writer *writer, uint32_t *number, leat_type type,
+                      const char *prefix, uint32_t name)
 {
     LEAT_ASSERT(type < LEAT_TYPE_COUNT);
-    leat_buf_printf(writer->out, "%sunnest($%u::%s) AS %s%u", *number > 1 ? ", " : "", *number, types[type].array,
-                    prefix, name);
+    leat_buf_printf(writer->out, "%sunnest($%u::%s) AS %s%u", *number > 1 ? ", " : "", *number,
+                    types[type].array, prefix, name);
     ++*number;
 }
 
-/* Set-returning functions in a select list run side by side, without a tuple store for each as in FROM. */
+/* Set-returning functions in a select list run side by side, without a tuple store for each as in
+ * FROM. */
 static uint32_t put_keys(const sql_writer *writer)
 {
     const leat_table *table = writer->table;
@@ -270,15 +276,16 @@ static void put_cast(const sql_writer *writer, uint32_t column)
 {
     const char *type = writer->table->columns[column].cast_name;
     if (strcmp(type, "money") == 0)
-        leat_buf_printf(writer->out, "CASE WHEN s.c%u ~ '^-?[0-9]+([.][0-9]+)?$' THEN s.c%u::numeric::money"
-                                     " ELSE s.c%u::money END",
+        leat_buf_printf(writer->out,
+                        "CASE WHEN s.c%u ~ '^-?[0-9]+([.][0-9]+)?$' THEN s.c%u::numeric::money"
+                        " ELSE s.c%u::money END",
                         column, column, column);
     else
         leat_buf_printf(writer->out, "s.c%u::%s", column, type);
 }
 
-/* A row that does not name the column must not ask a domain whether it takes NULL: a subquery without a row is one, but a
- * NULL that was never cast. */
+/* A row that does not name the column must not ask a domain whether it takes NULL: a subquery
+ * without a row is one, but a NULL that was never cast. */
 static void put_read_text(const sql_writer *writer, uint32_t column)
 {
     if (writer->shape->uniform) {
@@ -292,7 +299,8 @@ static void put_read_text(const sql_writer *writer, uint32_t column)
     leat_buf_byte(writer->out, ')');
 }
 
-/* The rows with their texts read as what they are: all of them, before leat.enter gives the settings back. */
+/* The rows with their texts read as what they are: all of them, before leat.enter gives the
+ * settings back. */
 static void put_read_rows(const sql_writer *writer)
 {
     leat_buf_text(writer->out, "r AS MATERIALIZED (SELECT ");
@@ -336,7 +344,7 @@ static void put_key_match(const sql_writer *writer)
     }
 }
 
-/* --- values ------------------------------------------------------------------------------------------------------ */
+/* ---- values ---- */
 
 static void put_default(const sql_writer *writer, uint32_t column)
 {
@@ -385,8 +393,10 @@ static void put_append(const sql_writer *writer, uint32_t column, row_base base)
     leat_buf_printf(writer->out, " || s.c%u", column);
 }
 
-/* Both leave NULLs out. Text is by bytes only where the collation says so, which a default's own would not. */
-static void put_extreme(const sql_writer *writer, const char *function, uint32_t column, row_base base)
+/* Both leave NULLs out. Text is by bytes only where the collation says so, which a default's own
+ * would not. */
+static void put_extreme(const sql_writer *writer, const char *function, uint32_t column,
+                        row_base base)
 {
     bool is_text = writer->table->columns[column].type == LEAT_TYPE_TEXT;
     leat_buf_printf(writer->out, "%s(", function);
@@ -430,7 +440,8 @@ static void put_merged(const sql_writer *writer, uint32_t column, row_base base)
     put_object(writer, column, base);
     leat_buf_printf(writer->out, ") || s.c%u", column);
     if (is_stripped)
-        leat_buf_printf(writer->out, ") - ARRAY(SELECT key FROM jsonb_each(s.c%u) WHERE value = 'null'::jsonb)",
+        leat_buf_printf(writer->out,
+                        ") - ARRAY(SELECT key FROM jsonb_each(s.c%u) WHERE value = 'null'::jsonb)",
                         column);
 }
 
@@ -498,7 +509,7 @@ static void put_new(const sql_writer *writer, uint32_t column, row_base base)
     leat_buf_text(writer->out, " END");
 }
 
-/* --- what changes ------------------------------------------------------------------------------------------------ */
+/* ---- what changes ---- */
 
 /* char(n): stored with blanks that mean nothing. */
 static bool is_padded(const leat_column *column)
@@ -506,14 +517,16 @@ static bool is_padded(const leat_column *column)
     return column->type == LEAT_TYPE_OTHER && strcmp(column->cast_name, "bpchar") == 0;
 }
 
-/* How both sides are read before they are compared, so that a difference that can be seen is one. */
+/* How both sides are read before they are compared, so that a difference that can be seen is
+ * one. */
 static const char *compared_as(const leat_column *column)
 {
     if (is_padded(column))
         return "::text";
     if (column->type == LEAT_TYPE_TEXT)
         return " COLLATE \"C\"";
-    if (column->type == LEAT_TYPE_JSON || (column->type == LEAT_TYPE_NUMERIC && column->type_modifier < 0))
+    if (column->type == LEAT_TYPE_JSON ||
+        (column->type == LEAT_TYPE_NUMERIC && column->type_modifier < 0))
         return "::text";
     return "";
 }
@@ -532,8 +545,8 @@ static void put_compared(const sql_writer *writer, uint32_t column, row_base bas
         put_new(writer, column, base);
 }
 
-/* Types that leat does not know are compared by what is stored of them: their own "=" may be missing or take an "a" for
- * an "A", and their text depends on settings. */
+/* Types that leat does not know are compared by what is stored of them: their own "=" may be
+ * missing or take an "a" for an "A", and their text depends on settings. */
 static void put_differs(const sql_writer *writer, uint32_t column, row_base base)
 {
     const leat_column *of = &writer->table->columns[column];
@@ -550,9 +563,14 @@ static void put_differs(const sql_writer *writer, uint32_t column, row_base base
         leat_buf_text(writer->out, " IS DISTINCT FROM NULL");
         return;
     }
-    /* Beside a NULL a domain's value counts as one of the type below it, and images of two types are not compared. */
+    /* Beside a NULL a domain's value counts as one of the type below it, and images of two types
+     * are not compared. */
     bool is_cast = is_image && is_base_null(writer, column, base);
-    leat_buf_printf(writer->out, !is_image ? "%s IS DISTINCT FROM (" : is_cast ? "), ROW((" : "), ROW(", as);
+    leat_buf_printf(writer->out,
+                    !is_image ? "%s IS DISTINCT FROM ("
+                    : is_cast ? "), ROW(("
+                              : "), ROW(",
+                    as);
     put_compared(writer, column, base);
     if (is_cast)
         leat_buf_printf(writer->out, ")::%s))", of->cast_name);
@@ -560,7 +578,7 @@ static void put_differs(const sql_writer *writer, uint32_t column, row_base base
         leat_buf_printf(writer->out, is_image ? "))" : ")%s", as);
 }
 
-/* --- the statement ----------------------------------------------------------------------------------------------- */
+/* ---- the statement ---- */
 
 /* A PATCH touches what it names, a PUT every column that can be written. */
 static bool is_written(const sql_writer *writer, uint32_t column)
@@ -682,10 +700,11 @@ static void put_merge(const sql_writer *writer)
     put_not_matched(writer);
 }
 
-/* --- where a BEFORE trigger may drop a row ------------------------------------------------------------------------ */
+/* ---- where a BEFORE trigger may drop a row ---- */
 
-/* MERGE does not tell how many rows it has touched but to the client, which knows it after the commit. So the same is done
- * by its parts, which do, against what is to be done by the same snapshot. */
+/* MERGE does not tell how many rows it has touched but to the client, which knows it after the
+ * commit. So the same is done by its parts, which do, against what is to be done by the same
+ * snapshot. */
 typedef struct parts {
     uint32_t first_updated; /* column; `column_count`: nothing is updated */
     bool updates;
@@ -703,14 +722,16 @@ static parts parts_of(const sql_writer *writer)
                    .deletes = is_delete};
 }
 
-/* Of constants it is the same whenever it is asked for; a function is called, and may say something else each time. */
+/* Of constants it is the same whenever it is asked for; a function is called, and may say something
+ * else each time. */
 static bool is_default_called(const leat_column *column)
 {
     return column->default_expression && strchr(column->default_expression, '(');
 }
 
-/* What the rows touched are compared with must not depend on a default that is another the next time: such a PUT writes its row in
- * any case. Nor is there then a condition on the row for which the planner would call the function, under leat's settings. */
+/* What the rows touched are compared with must not depend on a default that is another the next
+ * time: such a PUT writes its row in any case. Nor is there then a condition on the row for which
+ * the planner would call the function, under leat's settings. */
 static void put_touches(const sql_writer *writer, uint32_t first)
 {
     bool is_called = false;
@@ -759,7 +780,8 @@ static void put_delete_part(const sql_writer *writer)
 
 static void put_wanted(const sql_writer *writer, const parts *of)
 {
-    leat_buf_printf(writer->out, "(SELECT pg_catalog.count(*) FROM s %sJOIN ", of->inserts ? "LEFT " : "");
+    leat_buf_printf(writer->out, "(SELECT pg_catalog.count(*) FROM s %sJOIN ",
+                    of->inserts ? "LEFT " : "");
     put_table(writer);
     leat_buf_text(writer->out, " ON ");
     put_key_match(writer);
@@ -787,12 +809,14 @@ static void put_parts(const sql_writer *writer, const parts *of)
     put_target(writer);
     leat_buf_text(writer->out, ", ");
     put_wanted(writer, of);
-    leat_buf_printf(writer->out, ", %s%s%s%s)", of->updates ? "(SELECT pg_catalog.count(*) FROM u)" : "",
-                    of->updates && of->inserts ? " + " : "", of->inserts ? "(SELECT pg_catalog.count(*) FROM i)" : "",
+    leat_buf_printf(writer->out, ", %s%s%s%s)",
+                    of->updates ? "(SELECT pg_catalog.count(*) FROM u)" : "",
+                    of->updates && of->inserts ? " + " : "",
+                    of->inserts ? "(SELECT pg_catalog.count(*) FROM i)" : "",
                     of->deletes ? "(SELECT pg_catalog.count(*) FROM d)" : "");
 }
 
-/* --- the statement ----------------------------------------------------------------------------------------------- */
+/* ---- the statement ---- */
 
 static bool is_counted(const sql_writer *writer, const parts *of)
 {

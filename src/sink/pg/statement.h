@@ -1,32 +1,34 @@
 /*
  * statement.h - the SQL of a row statement: what a route does to many rows at once, as text. Pure.
  *
- * The rows come as one array a column, unnested side by side. Parameters, in this order: the key columns in primary-key
- * order, the columns of the shape ascending, and, unless the shape is uniform, an int8[] that says of each row which of
- * these columns it names (bit i: column i) and, where the shape has operated columns, another that says which of them
- * come with an operand; a column a row does not name has NULL in its array. Types that leat does not send in binary
- * travel as text[] and are cast where they are used.
+ * The rows come as one array a column, unnested side by side. Parameters, in this order: the key
+ * columns in primary-key order, the columns of the shape ascending, and, unless the shape is
+ * uniform, an int8[] that says of each row which of these columns it names (bit i: column i) and,
+ * where the shape has operated columns, another that says which of them come with an operand; a
+ * column a row does not name has NULL in its array. Types that leat does not send in binary travel
+ * as text[] and are cast where they are used.
  *
  *   PUT     named columns set, all others to their defaults; an operand changes the default.
- *   PATCH   named columns set, or changed from what is stored by an operand; a missing row starts from the defaults
- *           (patch_existing: it is left out).
- *   DELETE  by key.
+ *   PATCH   named columns set, or changed from what is stored by an operand; a missing row starts
+ * from the defaults (patch_existing: it is left out). DELETE  by key.
  *
- * An operand meets NULL as nothing: `add` starts from 0, `max` and `min` from the operand, `append` from [], `merge`
- * from {}, and so it does from a value that is no object. `append` to a value that is no array makes that the first
- * element of one.
+ * An operand meets NULL as nothing: `add` starts from 0, `max` and `min` from the operand, `append`
+ * from [], `merge` from {}, and so it does from a value that is no object. `append` to a value that
+ * is no array makes that the first element of one.
  *
- * A row that would not change is neither written nor locked, where "change" is what PostgreSQL calls distinct: 1.0
- * over 1 inside a jsonb is none. Text is compared by bytes, whatever its collation; a numeric without a fixed scale and
- * json by their text; what travels as text by what is stored of it. Keys must differ within one statement.
+ * A row that would not change is neither written nor locked, where "change" is what PostgreSQL
+ * calls distinct: 1.0 over 1 inside a jsonb is none. Text is compared by bytes, whatever its
+ * collation; a numeric without a fixed scale and json by their text; what travels as text by what
+ * is stored of it. Keys must differ within one statement.
  *
- * A statement that rounds as a column does (numeric(p,s), time(p) and the like) fails with 42804 once the column's type
- * modifier is another: what it would call "no change" may be one by then.
+ * A statement that rounds as a column does (numeric(p,s), time(p) and the like) fails with 42804
+ * once the column's type modifier is another: what it would call "no change" may be one by then.
  *
- * It is planned under the settings of leat.plan_rows, and gives them back by leat.enter before it writes the first row.
- * That also fails (42501, LT006) where row security applies, or a BEFORE trigger is there, that leat does not know of. On a
- * table with BEFORE triggers for each row, unless the route accepts it, the statement returns a row and fails with LT008
- * when it touches fewer rows than it must.
+ * It is planned under the settings of leat.plan_rows, and gives them back by leat.enter before it
+ * writes the first row. That also fails (42501, LT006) where row security applies, or a BEFORE
+ * trigger is there, that leat does not know of. On a table with BEFORE triggers for each row,
+ * unless the route accepts it, the statement returns a row and fails with LT008 when it touches
+ * fewer rows than it must.
  */
 #ifndef LEAT_SINK_PG_STATEMENT_H
 #define LEAT_SINK_PG_STATEMENT_H
@@ -39,28 +41,32 @@ enum { LEAT_STATEMENT_PARAMS_MAX = LEAT_KEY_COLUMNS_MAX + LEAT_COLUMNS_MAX + 2 }
 typedef struct leat_shape {
     const leat_route *route;
     leat_route_op op;
-    bool uniform;      /* every row names all of `columns` and has an operation for all of `operated` */
+    bool uniform; /* every row names all of `columns` and has an operation for all of `operated` */
     leat_merge merge;  /* the least that fits every patch of the rows */
     uint64_t columns;  /* named by some row; never key columns, 0 for DELETE */
-    uint64_t operated; /* of these, those where some row has an operand of the route's operation instead of a value */
+    uint64_t operated; /* of these, those where some row has an operand of the route's operation
+                          instead of a value */
 } leat_shape;
 
-/* Two routes on one table have one key space; each has statements of its own, since operations belong to the route. */
+/* Two routes on one table have one key space; each has statements of its own, since operations
+ * belong to the route. */
 bool leat_shape_equal(const leat_shape *a, const leat_shape *b);
-/* Every column a body of this route can name, not uniform: fits any row of the route and operation. */
+/* Every column a body of this route can name, not uniform: fits any row of the route and
+ * operation. */
 leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op);
 uint32_t leat_shape_param_count(const leat_shape *shape);
 /* What triggers it may fire: LEAT_ON_... */
 int leat_shape_events(const leat_shape *shape);
-/* Type of the elements of a column's array, an OID of PostgreSQL's; asserts a type that leat can send. */
+/* Type of the elements of a column's array, an OID of PostgreSQL's; asserts a type that leat can
+ * send. */
 uint32_t leat_statement_element_oid(leat_type type);
 /* Appends the statement's text. */
 void leat_statement_build(const leat_shape *shape, leat_buf *out);
 
 /* Are records of such rows dropped when the row is missing, and to be counted first? */
 bool leat_shape_counts_missing(const leat_shape *shape);
-/* Appends the statement that counts them, one int8. Parameters: the key columns as above, and an int4[]: how many
- * records each row stands for. One text a route. */
+/* Appends the statement that counts them, one int8. Parameters: the key columns as above, and an
+ * int4[]: how many records each row stands for. One text a route. */
 void leat_statement_build_missing(const leat_shape *shape, leat_buf *out);
 
 #endif

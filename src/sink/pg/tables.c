@@ -6,10 +6,11 @@
 
 #include "sink/pg/blocking.h"
 
-/* A label is taken literally first (so that odd names need no quotes), then as SQL would read it. What partitions have
- * of their own counts too: rows end up in them. An index that is not valid yet is one that CREATE INDEX CONCURRENTLY is
- * making: it refuses already. tgtype: bit 0 is "for each row", bit 1 BEFORE, bits 2 to 4 the events (LEAT_ON_...). The same
- * triggers as leat.before_triggers finds, which may not be there yet. */
+/* A label is taken literally first (so that odd names need no quotes), then as SQL would read it.
+ * What partitions have of their own counts too: rows end up in them. An index that is not valid yet
+ * is one that CREATE INDEX CONCURRENTLY is making: it refuses already. tgtype: bit 0 is "for each
+ * row", bit 1 BEFORE, bits 2 to 4 the events (LEAT_ON_...). The same triggers as
+ * leat.before_triggers finds, which may not be there yet. */
 static const char find_table_sql[] =
     "WITH RECURSIVE found AS (SELECT coalesce("
     "           pg_catalog.to_regclass(CASE WHEN position('.' IN $1::text) > 0"
@@ -54,12 +55,13 @@ enum {
     TABLE_ROW_SECURITY,
 };
 
-/* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. A JSON array is taken
- * where the text form is the usual one, {..,..}; a domain over an array has its category and delimiter. An int2vector
- * counts from 0, so array_position does; columns that the index merely includes stand behind its key. An identity "by
- * default" has no stored expression; its sequence is the default. Without one of its own a column has its domain's. The
- * order is by bytes where the C library compares in locale C, be it the collation's or, for the default one, the
- * database's. */
+/* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. A
+ * JSON array is taken where the text form is the usual one, {..,..}; a domain over an array has its
+ * category and delimiter. An int2vector counts from 0, so array_position does; columns that the
+ * index merely includes stand behind its key. An identity "by default" has no stored expression;
+ * its sequence is the default. Without one of its own a column has its domain's. The order is by
+ * bytes where the C library compares in locale C, be it the collation's or, for the default one,
+ * the database's. */
 static const char read_columns_sql[] =
     "SELECT a.attname,"
     "       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' THEN t.typname ELSE '' END,"
@@ -108,25 +110,37 @@ static void copy_name(char ret[LEAT_NAME_MAX + 1], const PGresult *result, int r
 static const char *kind_name(char kind)
 {
     switch (kind) {
-    case 'v': return "a view";
-    case 'm': return "a materialized view";
-    case 'f': return "a foreign table";
-    case 'i': return "an index";
-    case 'S': return "a sequence";
-    default: return "of another kind";
+    case 'v':
+        return "a view";
+    case 'm':
+        return "a materialized view";
+    case 'f':
+        return "a foreign table";
+    case 'i':
+        return "an index";
+    case 'S':
+        return "a sequence";
+    default:
+        return "of another kind";
     }
 }
 
-static int check_table(const leat_pg *pg, const char *label, const PGresult *found, leat_error *error)
+static int check_table(const leat_pg *pg, const char *label, const PGresult *found,
+                       leat_error *error)
 {
     if (PQntuples(found) == 0)
-        return leat_fail(error, "table %s: not found in %s (search_path counts, without schema leat; schema.name is exact)", label,
-                         pg->where);
+        return leat_fail(
+            error,
+            "table %s: not found in %s (search_path counts, without schema leat; schema.name is exact)",
+            label, pg->where);
     char kind = PQgetvalue(found, 0, TABLE_KIND)[0];
     if (kind != 'r' && kind != 'p')
-        return leat_fail(error, "table %s in %s: it is %s, a table is needed", label, pg->where, kind_name(kind));
+        return leat_fail(error, "table %s in %s: it is %s, a table is needed", label, pg->where,
+                         kind_name(kind));
     if (leat_pg_boolean(found, 0, TABLE_RULES))
-        return leat_fail(error, "table %s in %s: it has rules, which would do something else than leat writes", label, pg->where);
+        return leat_fail(
+            error, "table %s in %s: it has rules, which would do something else than leat writes",
+            label, pg->where);
     if (!leat_pg_boolean(found, 0, TABLE_HAS_KEY))
         return leat_fail(error, "table %s in %s: it has no primary key", label, pg->where);
     return 0;
@@ -150,31 +164,33 @@ static void read_column(const PGresult *result, int row, leat_column *ret)
 }
 
 /* Puts the column into the primary key, when it is part of it. */
-static int place_key(const leat_pg *pg, const PGresult *result, int row, leat_table *table, leat_error *error)
+static int place_key(const leat_pg *pg, const PGresult *result, int row, leat_table *table,
+                     leat_error *error)
 {
     if (PQgetisnull(result, row, COLUMN_KEY))
         return 0;
     leat_column *column = &table->columns[row];
     int64_t position = leat_pg_integer(result, row, COLUMN_KEY);
     if (position >= LEAT_KEY_COLUMNS_MAX)
-        return leat_fail(error, "table %s in %s: its primary key has more than %d columns", table->label, pg->where,
-                         LEAT_KEY_COLUMNS_MAX);
+        return leat_fail(error, "table %s in %s: its primary key has more than %d columns",
+                         table->label, pg->where, LEAT_KEY_COLUMNS_MAX);
     /* Equal keys must be equal bytes: the order of writes is kept by the key's text. */
     if (!leat_pg_boolean(result, row, COLUMN_DETERMINISTIC))
-        return leat_fail(error, "table %s in %s: key column %s has a nondeterministic collation", table->label,
-                         pg->where, column->name);
+        return leat_fail(error, "table %s in %s: key column %s has a nondeterministic collation",
+                         table->label, pg->where, column->name);
     column->key_position = (int8_t)position;
     table->key_columns[position] = (uint32_t)row;
     table->key_count++;
     return 0;
 }
 
-static int take_columns(const leat_pg *pg, const PGresult *result, leat_table *table, leat_error *error)
+static int take_columns(const leat_pg *pg, const PGresult *result, leat_table *table,
+                        leat_error *error)
 {
     int count = PQntuples(result);
     if (count > LEAT_COLUMNS_MAX)
-        return leat_fail(error, "table %s in %s: it has %d columns, at most %d work", table->label, pg->where, count,
-                         LEAT_COLUMNS_MAX);
+        return leat_fail(error, "table %s in %s: it has %d columns, at most %d work", table->label,
+                         pg->where, count, LEAT_COLUMNS_MAX);
     for (int row = 0; row < count; row++) {
         read_column(result, row, &table->columns[row]);
         table->column_count++;
@@ -184,7 +200,8 @@ static int take_columns(const leat_pg *pg, const PGresult *result, leat_table *t
     return 0;
 }
 
-static int find_table(leat_pg *pg, const char *label, leat_table *ret, char *ret_oid, size_t size, leat_error *error)
+static int find_table(leat_pg *pg, const char *label, leat_table *ret, char *ret_oid, size_t size,
+                      leat_error *error)
 {
     if (strlen(label) >= sizeof ret->label)
         return leat_fail(error, "table %s: the name is too long", label);
@@ -217,8 +234,9 @@ static int read_columns(leat_pg *pg, const char *oid, leat_table *table, leat_er
     return status;
 }
 
-/* A role named leat has our own schema first in its search_path ("$user"), and would find another table before and after
- * `leat init`. Written out, so that "$user" and schemas that are not there are gone from it. */
+/* A role named leat has our own schema first in its search_path ("$user"), and would find another
+ * table before and after `leat init`. Written out, so that "$user" and schemas that are not there
+ * are gone from it. */
 static const char search_path_sql[] =
     "SELECT set_config('search_path', coalesce(string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.at), ''), true)"
     "  FROM unnest(current_schemas(false)) WITH ORDINALITY AS s (name, at) WHERE s.name <> 'leat'";
@@ -230,9 +248,11 @@ static const char plain_sql[] =
     "SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL array_nulls = on;"
     "SET LOCAL xmlbinary = 'base64'";
 
-/* First all labels are looked up, which needs the search_path; then the columns are read without one, so that the
- * server spells out every name outside pg_catalog and types and defaults mean the same on any other connection. */
-static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret, uint32_t *ret_at, leat_error *error)
+/* First all labels are looked up, which needs the search_path; then the columns are read without
+ * one, so that the server spells out every name outside pg_catalog and types and defaults mean the
+ * same on any other connection. */
+static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret,
+                       uint32_t *ret_at, leat_error *error)
 {
     typedef struct oid_text {
         char text[16];
@@ -240,17 +260,18 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
     oid_text *oids = leat_must_calloc(count, sizeof *oids);
     int status = leat_pg_run(pg, search_path_sql, error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = find_table(pg, labels[*ret_at = i], &ret[i], oids[i].text, sizeof oids[i].text, error);
+        status =
+            find_table(pg, labels[ *ret_at = i], &ret[i], oids[i].text, sizeof oids[i].text, error);
     if (status == 0)
         status = leat_pg_run(pg, plain_sql, error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = read_columns(pg, oids[*ret_at = i].text, &ret[i], error);
+        status = read_columns(pg, oids[ *ret_at = i].text, &ret[i], error);
     free(oids);
     return status;
 }
 
 int leat_pg_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
-                              leat_error *error)
+                        leat_error *error)
 {
     uint32_t at = count;
     memset(ret, 0, count * sizeof *ret);

@@ -1,6 +1,6 @@
 /*
- * Which sessions of leat's wait for whom. The name of a session is its application_name, which PgBouncer passes on, so a wait
- * is found behind a pooler too.
+ * Which sessions of leat's wait for whom. The name of a session is its application_name, which
+ * PgBouncer passes on, so a wait is found behind a pooler too.
  */
 #include "sink/pg/workers.h"
 
@@ -10,9 +10,10 @@
 
 enum { ASK_US = 2000000 };
 
-/* Who waits for a row waits for the transaction that has it; which table that is, the lock on the row's place says. A
- * session of leat's that waits itself is not the one to blame, so others come first; and of a holder whose own commit waits
- * for a standby, that is what to mend. A process id counts of this role only: behind a pooler it may be anybody's. */
+/* Who waits for a row waits for the transaction that has it; which table that is, the lock on the
+ * row's place says. A session of leat's that waits itself is not the one to blame, so others come
+ * first; and of a holder whose own commit waits for a standby, that is what to mend. A process id
+ * counts of this role only: behind a pooler it may be anybody's. */
 static const char waits_sql[] =
     "SELECT a.wait_event = 'SyncRep', a.pid, w.ms, coalesce(w.relation, ''), coalesce(b.pid, 0), coalesce(b.application_name, ''),"
     "       coalesce(b.usename, ''), "
@@ -85,8 +86,8 @@ static int name_standbys(leat_pg *pg, leat_shard_waits *waits, leat_error *error
 }
 
 /* Of sessions by name or of one by its process id; the other is NULL. */
-static int read_waits(leat_pg *pg, const char *name, const char *pid, const char *least_ms, leat_shard_waits *ret,
-                      leat_error *error)
+static int read_waits(leat_pg *pg, const char *name, const char *pid, const char *least_ms,
+                      leat_shard_waits *ret, leat_error *error)
 {
     const char *const values[] = {name, pid, least_ms};
     ret->count = 0;

@@ -54,7 +54,8 @@ static void hang_up(pg_teller *reporter)
     reporter->is_open = false;
 }
 
-/* Begins a transaction, on the connection there is or on a new one: the old one may have ended while nobody looked. */
+/* Begins a transaction, on the connection there is or on a new one: the old one may have ended
+ * while nobody looked. */
 static int begin(pg_teller *reporter, leat_error *error)
 {
     if (reporter->is_open && leat_pg_report_again(&reporter->pg, error) == 0)
@@ -76,14 +77,16 @@ static int end(pg_teller *reporter, int status, leat_error *error)
     return -1;
 }
 
-static int run(pg_teller *reporter, const char *sql, int count, const char *const *values, leat_error *error)
+static int run(pg_teller *reporter, const char *sql, int count, const char *const *values,
+               leat_error *error)
 {
     PGresult *result = leat_pg_query(&reporter->pg, sql, count, values, error);
     PQclear(result);
     return end(reporter, result ? 0 : -1, error);
 }
 
-/* Rows of whoever is gone are taken away on the way, of any source; two that sweep at once do not wait for each other. */
+/* Rows of whoever is gone are taken away on the way, of any source; two that sweep at once do not
+ * wait for each other. */
 static const char tell_sql[] =
     "WITH swept AS (DELETE FROM leat.workers WHERE (source, instance) IN"
     "                 (SELECT source, instance FROM leat.workers WHERE at < clock_timestamp() - interval '10 minutes'"
@@ -99,13 +102,15 @@ static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat
     snprintf(pid, sizeof pid, "%" PRId64, report->pid);
     snprintf(started, sizeof started, "%" PRId64, report->started_ms);
     snprintf(clock, sizeof clock, "%" PRId64, report->clock_ms);
-    const char *const values[] = {reporter->source_id, report->instance, report->host, pid, started, clock, report->said};
+    const char *const values[] = {
+        reporter->source_id, report->instance, report->host, pid, started, clock, report->said};
     if (begin(reporter, error) != 0)
         return -1;
     return run(reporter, tell_sql, 7, values, error);
 }
 
-/* The process ends: no new connection for it, and a server that does not answer is not waited for. */
+/* The process ends: no new connection for it, and a server that does not answer is not waited
+ * for. */
 static int untell(leat_shard_reporter *base, const char *instance, leat_error *error)
 {
     pg_teller *reporter = (pg_teller *)base;
@@ -117,10 +122,12 @@ static int untell(leat_shard_reporter *base, const char *instance, leat_error *e
         hang_up(reporter);
         return -1;
     }
-    return run(reporter, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid", 2, values, error);
+    return run(reporter, "DELETE FROM leat.workers WHERE source = $1::int AND instance = $2::uuid",
+               2, values, error);
 }
 
-static int ask_waits(leat_shard_reporter *base, const char *name, leat_shard_waits *ret, leat_error *error)
+static int ask_waits(leat_shard_reporter *base, const char *name, leat_shard_waits *ret,
+                     leat_error *error)
 {
     pg_teller *reporter = (pg_teller *)base;
     if (begin(reporter, error) != 0)
@@ -136,7 +143,8 @@ static void free_teller(leat_shard_reporter *base)
     free(reporter);
 }
 
-static const leat_shard_reporter_ops ops = {.tell = tell, .untell = untell, .ask_waits = ask_waits, .free = free_teller};
+static const leat_shard_reporter_ops ops = {
+    .tell = tell, .untell = untell, .ask_waits = ask_waits, .free = free_teller};
 
 leat_shard_reporter *leat_pg_reporter_new(const char *dsn, int32_t source_id)
 {

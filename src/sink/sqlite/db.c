@@ -11,18 +11,19 @@ typedef struct code_state {
 
 /* Extended codes first; then what their primary code (the low byte) means. */
 static const code_state extended_codes[] = {
-    {SQLITE_CONSTRAINT_NOTNULL, "23502"},    {SQLITE_CONSTRAINT_FOREIGNKEY, "23503"},
-    {SQLITE_CONSTRAINT_UNIQUE, "23505"},     {SQLITE_CONSTRAINT_PRIMARYKEY, "23505"},
-    {SQLITE_CONSTRAINT_ROWID, "23505"},      {SQLITE_CONSTRAINT_CHECK, "23514"},
-    {SQLITE_CONSTRAINT_TRIGGER, "P0001"},    {SQLITE_CONSTRAINT_DATATYPE, "22000"},
+    {SQLITE_CONSTRAINT_NOTNULL, "23502"}, {SQLITE_CONSTRAINT_FOREIGNKEY, "23503"},
+    {SQLITE_CONSTRAINT_UNIQUE, "23505"},  {SQLITE_CONSTRAINT_PRIMARYKEY, "23505"},
+    {SQLITE_CONSTRAINT_ROWID, "23505"},   {SQLITE_CONSTRAINT_CHECK, "23514"},
+    {SQLITE_CONSTRAINT_TRIGGER, "P0001"}, {SQLITE_CONSTRAINT_DATATYPE, "22000"},
 };
 
 static const code_state primary_codes[] = {
-    {SQLITE_CONSTRAINT, "23000"}, {SQLITE_MISMATCH, "22000"}, {SQLITE_RANGE, "XX000"},    {SQLITE_TOOBIG, "54000"},
-    {SQLITE_BUSY, "55P03"},       {SQLITE_LOCKED, "55P03"},   {SQLITE_INTERRUPT, "57014"}, {SQLITE_FULL, "53100"},
-    {SQLITE_NOMEM, "53200"},      {SQLITE_IOERR, "53000"},    {SQLITE_CANTOPEN, "53000"},  {SQLITE_READONLY, "25006"},
-    {SQLITE_PERM, "25006"},       {SQLITE_AUTH, "42501"},     {SQLITE_ERROR, "42000"},     {SQLITE_SCHEMA, "55P03"},
-    {SQLITE_CORRUPT, "XX001"},    {SQLITE_NOTADB, "XX001"},
+    {SQLITE_CONSTRAINT, "23000"}, {SQLITE_MISMATCH, "22000"}, {SQLITE_RANGE, "XX000"},
+    {SQLITE_TOOBIG, "54000"},     {SQLITE_BUSY, "55P03"},     {SQLITE_LOCKED, "55P03"},
+    {SQLITE_INTERRUPT, "57014"},  {SQLITE_FULL, "53100"},     {SQLITE_NOMEM, "53200"},
+    {SQLITE_IOERR, "53000"},      {SQLITE_CANTOPEN, "53000"}, {SQLITE_READONLY, "25006"},
+    {SQLITE_PERM, "25006"},       {SQLITE_AUTH, "42501"},     {SQLITE_ERROR, "42000"},
+    {SQLITE_SCHEMA, "55P03"},     {SQLITE_CORRUPT, "XX001"},  {SQLITE_NOTADB, "XX001"},
 };
 
 static const char *find(const code_state *states, size_t count, int code)
@@ -35,9 +36,11 @@ static const char *find(const code_state *states, size_t count, int code)
 
 const char *leat_sqlite_sqlstate(int extended_code)
 {
-    const char *found = find(extended_codes, sizeof extended_codes / sizeof *extended_codes, extended_code);
+    const char *found =
+        find(extended_codes, sizeof extended_codes / sizeof *extended_codes, extended_code);
     if (!found)
-        found = find(primary_codes, sizeof primary_codes / sizeof *primary_codes, extended_code & 0xff);
+        found =
+            find(primary_codes, sizeof primary_codes / sizeof *primary_codes, extended_code & 0xff);
     return found ? found : "XX000";
 }
 
@@ -52,14 +55,19 @@ int leat_sqlite_open(leat_sqlite *lite, const char *file, int64_t busy_ms, leat_
     *lite = (leat_sqlite){0};
     snprintf(lite->file, sizeof lite->file, "%s", file);
     if (access(file, F_OK) != 0 && errno == ENOENT)
-        return leat_fail(error, "%s does not exist: make it with your tables in it first: sqlite3 %s < sink/pg/schema.sql", file,
-                         file);
+        return leat_fail(
+            error,
+            "%s does not exist: make it with your tables in it first: sqlite3 %s < sink/pg/schema.sql",
+            file, file);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(file, &lite->db, flags, NULL);
     if (code != SQLITE_OK) /* a handle is there even so, but when memory is out */
-        return leat_fail(error, "%s: %s", lite->file, lite->db ? sqlite3_errmsg(lite->db) : "out of memory");
+        return leat_fail(error, "%s: %s", lite->file,
+                         lite->db ? sqlite3_errmsg(lite->db) : "out of memory");
     sqlite3_busy_timeout(lite->db, (int)busy_ms);
-    return leat_sqlite_run(lite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON", error);
+    return leat_sqlite_run(
+        lite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+        error);
 }
 
 void leat_sqlite_close(leat_sqlite *lite)

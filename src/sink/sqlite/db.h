@@ -1,9 +1,11 @@
 /*
- * db.h - one connection to a SQLite file, for all that the files of src/sink/sqlite do: opened the one way that keeps what is
- * committed, and errors in the words of PostgreSQL's SQLSTATEs, so that the rest of leat knows one kind. Not for use
- * outside src/sink. A connection is used by one thread at a time.
+ * db.h - one connection to a SQLite file, for all that the files of src/sink/sqlite do: opened the
+ * one way that keeps what is committed, and errors in the words of PostgreSQL's SQLSTATEs, so that
+ * the rest of leat knows one kind. Not for use outside src/sink. A connection is used by one thread
+ * at a time.
  *
- * synchronous=FULL with a write-ahead log: a commit that returned is on the disk, power cuts included.
+ * synchronous=FULL with a write-ahead log: a commit that returned is on the disk, power cuts
+ * included.
  */
 #ifndef LEAT_SINK_SQLITE_DB_H
 #define LEAT_SINK_SQLITE_DB_H
@@ -22,9 +24,10 @@ typedef struct leat_sqlite {
     char file[256]; /* for messages; cut */
 } leat_sqlite;
 
-/* Opens a file that is there (never makes one): WAL, synchronous=FULL, foreign keys on; a lock that another process
- * holds is waited for up to `busy_ms`. Close in either case. */
-int leat_sqlite_open(leat_sqlite *lite, const char *file, int64_t busy_ms, leat_error *error) LEAT_MUST_CHECK;
+/* Opens a file that is there (never makes one): WAL, synchronous=FULL, foreign keys on; a lock that
+ * another process holds is waited for up to `busy_ms`. Close in either case. */
+int leat_sqlite_open(leat_sqlite *lite, const char *file, int64_t busy_ms,
+                     leat_error *error) LEAT_MUST_CHECK;
 void leat_sqlite_close(leat_sqlite *lite);
 
 /* Runs statements without parameters or rows. */
@@ -35,10 +38,12 @@ sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *lite, const char *sql, leat_error
 int leat_sqlite_step(leat_sqlite *lite, sqlite3_stmt *statement, leat_error *error) LEAT_MUST_CHECK;
 
 /* The one integer that a query without parameters gives. */
-int leat_sqlite_integer(leat_sqlite *lite, const char *sql, int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_integer(leat_sqlite *lite, const char *sql, int64_t *ret,
+                        leat_error *error) LEAT_MUST_CHECK;
 
-/* The SQLSTATE that PostgreSQL would give for an extended result code of SQLite (sqlite3_extended_errcode), five
- * characters; "XX000" where there is none. leat_sqlstate_outcome says what it means for a job. */
+/* The SQLSTATE that PostgreSQL would give for an extended result code of SQLite
+ * (sqlite3_extended_errcode), five characters; "XX000" where there is none. leat_sqlstate_outcome
+ * says what it means for a job. */
 const char *leat_sqlite_sqlstate(int extended_code);
 
 #endif

@@ -19,7 +19,21 @@ static const char dead_letters_sql[] =
     "   AND (?3 < 0 OR d.partition = ?3) AND (?4 < 0 OR d.\"offset\" = ?4)"
     " ORDER BY d.at DESC, d.partition, d.\"offset\" DESC LIMIT ?5";
 
-enum { PARTITION, OFFSET, AT_US, AT, ACCEPTED_AT, ROUTE, OP, HEADERS, SQLSTATE, MESSAGE, KEY, BODY, SOURCE };
+enum {
+    PARTITION,
+    OFFSET,
+    AT_US,
+    AT,
+    ACCEPTED_AT,
+    ROUTE,
+    OP,
+    HEADERS,
+    SQLSTATE,
+    MESSAGE,
+    KEY,
+    BODY,
+    SOURCE
+};
 
 static char *copy_text(sqlite3_stmt *row, int column)
 {
@@ -62,7 +76,8 @@ static void take_letter(sqlite3_stmt *row, leat_dead_letters *ret)
     letter->body = copy_bytes(row, BODY, &letter->body_size);
 }
 
-static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_dead_letters *ret,
+                        leat_error *error)
 {
     sqlite3_stmt *letters = leat_sqlite_prepare(lite, dead_letters_sql, error);
     if (!letters)
@@ -80,7 +95,8 @@ static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_de
     return status;
 }
 
-int leat_sqlite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret, leat_error *error)
+int leat_sqlite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret,
+                             leat_error *error)
 {
     leat_sqlite lite;
     leat_source source;
@@ -88,7 +104,8 @@ int leat_sqlite_dead_letters(const char *file, const leat_dead_query *query, lea
     *ret = (leat_dead_letters){0};
     int found = leat_sqlite_read_source(file, query->topic, &source, &layout, error);
     if (found == 1)
-        return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up", file, query->topic);
+        return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up",
+                         file, query->topic);
     if (found != 0)
         return -1;
     int status = leat_sqlite_open(&lite, file, BUSY_MS, error);

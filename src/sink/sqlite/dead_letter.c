@@ -36,7 +36,8 @@ static void bind_message(sqlite3_stmt *to, int at, const char *message)
 {
     leat_buf text = {0};
     leat_utf8_append(&text, leat_slice_of(message));
-    sqlite3_bind_text64(to, at, text.data ? text.data : "", text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+    sqlite3_bind_text64(to, at, text.data ? text.data : "", text.size, SQLITE_TRANSIENT,
+                        SQLITE_UTF8);
     leat_buf_free(&text);
 }
 
@@ -44,7 +45,9 @@ static void bind_accepted(sqlite3_stmt *to, int at, int64_t accepted_ms)
 {
     char text[40];
     struct tm parts;
-    int64_t ms = accepted_ms < 0 ? 0 : accepted_ms > ACCEPTED_MAX_MS ? ACCEPTED_MAX_MS : accepted_ms;
+    int64_t ms = accepted_ms < 0                 ? 0
+                 : accepted_ms > ACCEPTED_MAX_MS ? ACCEPTED_MAX_MS
+                                                 : accepted_ms;
     time_t seconds = ms / 1000;
     gmtime_r(&seconds, &parts);
     size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
@@ -52,8 +55,8 @@ static void bind_accepted(sqlite3_stmt *to, int at, int64_t accepted_ms)
     sqlite3_bind_text(to, at, text, -1, SQLITE_TRANSIENT);
 }
 
-int leat_sqlite_bury(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_record *at, const leat_item *item,
-                   const leat_engine_reason *reason)
+int leat_sqlite_bury(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_record *at,
+                     const leat_item *item, const leat_engine_reason *reason)
 {
     const leat_record *record = &item->record;
     sqlite3_stmt *insert = leat_sqlite_prepare(lite, bury_sql, NULL);

@@ -1,6 +1,7 @@
 /*
- * dead_letter.h - a record that is refused for good as a row of leat_dead_letters: what sink/pg/dead_letter.h is for
- * PostgreSQL, under the same terms. Inside a transaction of the caller's.
+ * dead_letter.h - a record that is refused for good as a row of leat_dead_letters: what
+ * sink/pg/dead_letter.h is for PostgreSQL, under the same terms. Inside a transaction of the
+ * caller's.
  */
 #ifndef LEAT_SINK_SQLITE_DEAD_LETTER_H
 #define LEAT_SINK_SQLITE_DEAD_LETTER_H
@@ -10,7 +11,7 @@
 #include "sink/sqlite/db.h"
 
 /* -1: SQLite says why (sqlite3_errmsg). */
-int leat_sqlite_bury(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_record *at, const leat_item *item,
-                   const leat_engine_reason *reason) LEAT_MUST_CHECK;
+int leat_sqlite_bury(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_record *at,
+                     const leat_item *item, const leat_engine_reason *reason) LEAT_MUST_CHECK;
 
 #endif

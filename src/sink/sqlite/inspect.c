@@ -61,15 +61,17 @@ static void take_progress(sqlite3_stmt *row, leat_shard_partition **parts, uint3
     if (*count == 0 || (*parts)[*count - 1].partition != partition) {
         *parts = realloc(*parts, (*count + 1) * sizeof **parts);
         LEAT_ASSERT(*parts);
-        (*parts)[(*count)++] = (leat_shard_partition){
-            .partition = partition, .epoch = sqlite3_column_int64(row, EPOCH), .low = low, .applied = low};
+        (*parts)[(*count)++] = (leat_shard_partition){.partition = partition,
+                                                      .epoch = sqlite3_column_int64(row, EPOCH),
+                                                      .low = low,
+                                                      .applied = low};
     }
     leat_shard_partition *part = &(*parts)[*count - 1];
     part->applied = highest(row, OFFSETS, part->applied);
 }
 
-static int read_progress(leat_sqlite *lite, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
-                         leat_error *error)
+static int read_progress(leat_sqlite *lite, const char *topic, leat_shard_partition **ret,
+                         uint32_t *ret_count, leat_error *error)
 {
     sqlite3_stmt *query = leat_sqlite_prepare(lite, progress_sql, error);
     if (!query)
@@ -82,8 +84,8 @@ static int read_progress(leat_sqlite *lite, const char *topic, leat_shard_partit
     return status;
 }
 
-int leat_sqlite_read_progress(const char *file, const char *topic, leat_shard_partition **ret, uint32_t *ret_count,
-                            leat_error *error)
+int leat_sqlite_read_progress(const char *file, const char *topic, leat_shard_partition **ret,
+                              uint32_t *ret_count, leat_error *error)
 {
     leat_sqlite lite;
     *ret = NULL;
@@ -103,10 +105,11 @@ int leat_sqlite_read_progress(const char *file, const char *topic, leat_shard_pa
 
 static int count_dead_letters(leat_sqlite *lite, const char *topic, int64_t *ret, leat_error *error)
 {
-    sqlite3_stmt *query = leat_sqlite_prepare(lite,
-                                            "SELECT count(*) FROM leat_dead_letters AS d"
-                                            "  JOIN leat_sources AS s ON s.id = d.source WHERE s.topic = ?",
-                                            error);
+    sqlite3_stmt *query =
+        leat_sqlite_prepare(lite,
+                            "SELECT count(*) FROM leat_dead_letters AS d"
+                            "  JOIN leat_sources AS s ON s.id = d.source WHERE s.topic = ?",
+                            error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
@@ -117,7 +120,8 @@ static int count_dead_letters(leat_sqlite *lite, const char *topic, int64_t *ret
     return status == 1 ? 0 : -1;
 }
 
-int leat_sqlite_read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error)
+int leat_sqlite_read_work(const char *file, const char *topic, leat_shard_work *ret,
+                          leat_error *error)
 {
     leat_sqlite lite;
     *ret = (leat_shard_work){0};

@@ -69,7 +69,8 @@ static int copy_key(leat_sqlite_job *job, leat_item *item)
 {
     const leat_table *table = item->route ? item->route->table : NULL;
     for (uint32_t i = 0; table && i < table->key_count; i++)
-        if (leat_value_is_text(table->columns[table->key_columns[i]].type) && copy_slice(job, &item->key[i].text) != 0)
+        if (leat_value_is_text(table->columns[table->key_columns[i]].type) &&
+            copy_slice(job, &item->key[i].text) != 0)
             return -1;
     return 0;
 }
@@ -88,7 +89,7 @@ static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *fro
     if (item->fault)
         fault = leat_slice_of(item->fault);
     leat_slice *const slices[] = {&item->record.key, &item->record.value, &item->record.route,
-                                  &item->record.op, &item->headers,      &fault};
+                                  &item->record.op,  &item->headers,      &fault};
     for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
         if (copy_slice(job, slices[i]) != 0)
             return -1;
@@ -97,10 +98,12 @@ static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *fro
     return copy_key(job, item);
 }
 
-/* In the order of the log, whatever the order of subpartitions: a value may pass from row to row. */
+/* In the order of the log, whatever the order of subpartitions: a value may pass from row to
+ * row. */
 static int compare_in_log(const void *a, const void *b)
 {
-    const leat_engine_batch_record *left = &((const job_record *)a)->at, *right = &((const job_record *)b)->at;
+    const leat_engine_batch_record *left = &((const job_record *)a)->at,
+                                   *right = &((const job_record *)b)->at;
     if (left->partition != right->partition)
         return left->partition < right->partition ? -1 : 1;
     return left->offset < right->offset ? -1 : left->offset > right->offset;
@@ -132,9 +135,11 @@ int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
     leat_arena_reset(&job->texts);
     job->id = from->id;
     job->kind = from->kind;
-    job->partition = from->kind == LEAT_ENGINE_JOB_COMPACT ? from->compaction.partition : from->partition;
+    job->partition = from->kind == LEAT_ENGINE_JOB_COMPACT ? from->compaction.partition
+                                                           : from->partition;
     job->counts = (leat_sqlite_counts){0};
-    job->result = (leat_engine_job_result){.bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
+    job->result =
+        (leat_engine_job_result){.bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
     if (from->kind == LEAT_ENGINE_JOB_COMPACT)
         job->compaction = from->compaction;
     return from->kind == LEAT_ENGINE_JOB_BATCH ? take_batch(job, &from->batch) : 0;
@@ -142,7 +147,8 @@ int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
 
 /* ---- running ---- */
 
-static void fail(leat_sqlite_job *job, leat_engine_outcome outcome, const char *sqlstate, const char *message)
+static void fail(leat_sqlite_job *job, leat_engine_outcome outcome, const char *sqlstate,
+                 const char *message)
 {
     job->result.outcome = outcome;
     snprintf(job->result.sqlstate, sizeof job->result.sqlstate, "%s", sqlstate);
@@ -157,19 +163,27 @@ static int fail_sqlite(leat_sqlite_job *job, const leat_sqlite_runner *runner, l
     return -1;
 }
 
-/* What the protocol says of a partition; its own words are errors of PostgreSQL's functions there. */
-static int judge_progress(leat_sqlite_job *job, const leat_sqlite_runner *runner, leat_sqlite_standing standing,
-                          uint32_t partition)
+/* What the protocol says of a partition; its own words are errors of PostgreSQL's functions
+ * there. */
+static int judge_progress(leat_sqlite_job *job, const leat_sqlite_runner *runner,
+                          leat_sqlite_standing standing, uint32_t partition)
 {
     char message[128];
     if (standing == LEAT_SQLITE_STANDS)
         return 0;
     if (standing == LEAT_SQLITE_FAILED)
         return fail_sqlite(job, runner, LEAT_SQL_OWN);
-    snprintf(message, sizeof message, "partition %u %s", partition, leat_sqlite_standing_words(standing));
+    snprintf(message, sizeof message, "partition %u %s", partition,
+             leat_sqlite_standing_words(standing));
     bool went_back = standing == LEAT_SQLITE_WENT_BACK, absent = standing == LEAT_SQLITE_ABSENT;
-    fail(job, went_back ? LEAT_ENGINE_WENT_BACK : absent ? LEAT_ENGINE_NOT_UNDERSTOOD : LEAT_ENGINE_FENCED,
-         went_back ? "LT002" : absent ? "LT004" : "LT001", message);
+    fail(job,
+         went_back ? LEAT_ENGINE_WENT_BACK
+         : absent  ? LEAT_ENGINE_NOT_UNDERSTOOD
+                   : LEAT_ENGINE_FENCED,
+         went_back ? "LT002"
+         : absent  ? "LT004"
+                   : "LT001",
+         message);
     job->result.partition = absent ? -1 : (int32_t)partition;
     return -1;
 }
@@ -186,14 +200,16 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
 
 static int run_compaction(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    leat_sqlite_standing standing = leat_sqlite_compact(&runner->lite, runner->source_id, &job->compaction);
+    leat_sqlite_standing standing =
+        leat_sqlite_compact(&runner->lite, runner->source_id, &job->compaction);
     return judge_progress(job, runner, standing, job->partition);
 }
 
 static int advance_parts(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     for (uint32_t i = 0; i < job->part_count; i++) {
-        leat_sqlite_standing standing = leat_sqlite_advance(&runner->lite, runner->source_id, &job->parts[i]);
+        leat_sqlite_standing standing =
+            leat_sqlite_advance(&runner->lite, runner->source_id, &job->parts[i]);
         if (judge_progress(job, runner, standing, job->parts[i].partition) != 0)
             return -1;
     }
@@ -215,10 +231,12 @@ static int refuse_record(leat_sqlite_job *job, leat_sqlite_runner *runner, const
 static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     int64_t catalog_read_us = leat_schema_versions_read_us(runner->schema_versions, runner->shard);
-    const leat_routes *routes = &leat_schema_versions_newest(runner->schema_versions, runner->shard)->routes;
+    const leat_routes *routes =
+        &leat_schema_versions_newest(runner->schema_versions, runner->shard)->routes;
     leat_sqlite_fault fault;
     for (uint32_t i = 0; i < job->record_count; i++)
-        if (leat_sqlite_rows_write(runner->rows, &runner->lite, routes, &job->records[i].item, &job->counts, &fault) != 0)
+        if (leat_sqlite_rows_write(runner->rows, &runner->lite, routes, &job->records[i].item,
+                                   &job->counts, &fault) != 0)
             return refuse_record(job, runner, &job->records[i], &fault, catalog_read_us);
     return 0;
 }
@@ -230,7 +248,8 @@ static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
     if (!job->is_dead)
         return write_rows(job, runner);
     const job_record *only = &job->records[0];
-    return leat_sqlite_bury(&runner->lite, runner->source_id, &only->at, &only->item, &job->reason) == 0
+    return leat_sqlite_bury(&runner->lite, runner->source_id, &only->at, &only->item,
+                            &job->reason) == 0
                ? 0
                : fail_sqlite(job, runner, LEAT_SQL_LETTER);
 }
@@ -243,7 +262,10 @@ static void commit(leat_sqlite_job *job, leat_sqlite_runner *runner)
         return;
     }
     int code = sqlite3_extended_errcode(runner->lite.db) & 0xff;
-    fail_sqlite(job, runner, job->kind != LEAT_ENGINE_JOB_BATCH ? LEAT_SQL_OWN : job->is_dead ? LEAT_SQL_LETTER : LEAT_SQL_ROWS);
+    fail_sqlite(job, runner,
+                job->kind != LEAT_ENGINE_JOB_BATCH ? LEAT_SQL_OWN
+                : job->is_dead                     ? LEAT_SQL_LETTER
+                                                   : LEAT_SQL_ROWS);
     if (code == SQLITE_IOERR || code == SQLITE_CORRUPT)
         job->result.outcome = LEAT_ENGINE_UNKNOWN;
 }
@@ -258,8 +280,10 @@ static void roll_back(leat_sqlite_job *job, leat_sqlite_runner *runner)
 
 void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    static int (*const run[])(leat_sqlite_job *, leat_sqlite_runner *) = {
-        [LEAT_ENGINE_JOB_CLAIM] = run_claim, [LEAT_ENGINE_JOB_BATCH] = run_batch, [LEAT_ENGINE_JOB_COMPACT] = run_compaction};
+    static int (*const run[])(leat_sqlite_job *,
+                              leat_sqlite_runner *) = {[LEAT_ENGINE_JOB_CLAIM] = run_claim,
+                                                       [LEAT_ENGINE_JOB_BATCH] = run_batch,
+                                                       [LEAT_ENGINE_JOB_COMPACT] = run_compaction};
     if (sqlite3_exec(runner->lite.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         fail_sqlite(job, runner, LEAT_SQL_OWN);
     else if (run[job->kind](job, runner) == 0)

@@ -1,6 +1,7 @@
 /*
- * job.h - one job of the engine on a SQLite file, as one transaction. A job is taken on the loop's thread, which
- * copies what the engine lends for that call only, and run on any other: nothing else touches it meanwhile.
+ * job.h - one job of the engine on a SQLite file, as one transaction. A job is taken on the loop's
+ * thread, which copies what the engine lends for that call only, and run on any other: nothing else
+ * touches it meanwhile.
  */
 #ifndef LEAT_SINK_SQLITE_JOB_H
 #define LEAT_SINK_SQLITE_JOB_H

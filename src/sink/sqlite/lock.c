@@ -12,7 +12,8 @@ enum { WRITE_LOCK_BYTE = 120, LOOK_EVERY_MS = 20 };
 /* 0: nobody. */
 static int64_t holder_of(int fd)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = WRITE_LOCK_BYTE, .l_len = 1};
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = WRITE_LOCK_BYTE, .l_len = 1};
     return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? (int64_t)lock.l_pid : 0;
 }
 
@@ -57,7 +58,8 @@ void leat_sqlite_find_lock(const char *file, leat_shard_work *work)
     int64_t pid = holder_of(fd);
     if (pid > 0 && !is_worker(work, pid) && keeps_it(fd, pid)) {
         leat_shard_wait *wait = &work->waits.waits[work->waits.count++];
-        *wait = (leat_shard_wait){.is_file = true, .count = 1, .waited_ms = LEAT_SQLITE_LOCK_MS, .holder_pid = pid};
+        *wait = (leat_shard_wait){
+            .is_file = true, .count = 1, .waited_ms = LEAT_SQLITE_LOCK_MS, .holder_pid = pid};
         name_program(pid, wait->holder_application, sizeof wait->holder_application);
     }
     close(fd);

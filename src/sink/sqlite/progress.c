@@ -2,7 +2,11 @@
 
 #include <string.h>
 
-enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2, OFFSETS_SIZE = OFFSET_SIZE * LEAT_ENGINE_SUBPARTITIONS };
+enum {
+    OFFSET_SIZE = 8,
+    SUBPARTITION_SIZE = 2,
+    OFFSETS_SIZE = OFFSET_SIZE * LEAT_ENGINE_SUBPARTITIONS
+};
 
 /* ---- arrays as blobs, big-endian ---- */
 
@@ -28,7 +32,8 @@ static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets
     sqlite3_bind_blob(statement, at, bytes, (int)(OFFSET_SIZE * count), SQLITE_TRANSIENT);
 }
 
-static void bind_subpartitions(sqlite3_stmt *statement, int at, const int16_t *subpartitions, uint32_t count)
+static void bind_subpartitions(sqlite3_stmt *statement, int at, const int16_t *subpartitions,
+                               uint32_t count)
 {
     uint8_t bytes[SUBPARTITION_SIZE * LEAT_ENGINE_SUBPARTITIONS];
     for (uint32_t i = 0; i < count; i++)
@@ -62,7 +67,8 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 /* ---- statements ---- */
 
 /* With source and partition bound, which are always the first two. NULL: SQLite says why. */
-static sqlite3_stmt *prepare(leat_sqlite *lite, const char *sql, int32_t source_id, uint32_t partition)
+static sqlite3_stmt *prepare(leat_sqlite *lite, const char *sql, int32_t source_id,
+                             uint32_t partition)
 {
     sqlite3_stmt *statement = leat_sqlite_prepare(lite, sql, NULL);
     if (statement) {
@@ -83,11 +89,13 @@ static leat_sqlite_standing run(sqlite3_stmt *statement)
 /* ---- what a claim and its batches rest on ---- */
 
 /* Is the claim still the newest, and where does the base stand? */
-static leat_sqlite_standing check_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition, const leat_engine_claim *claim,
-                                      int64_t *ret_base_seq)
+static leat_sqlite_standing check_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+                                        const leat_engine_claim *claim, int64_t *ret_base_seq)
 {
     sqlite3_stmt *query = prepare(
-        lite, "SELECT base_seq FROM leat_partitions WHERE source = ?1 AND partition = ?2 AND claim = ?3", source_id, partition);
+        lite,
+        "SELECT base_seq FROM leat_partitions WHERE source = ?1 AND partition = ?2 AND claim = ?3",
+        source_id, partition);
     if (!query)
         return LEAT_SQLITE_FAILED;
     sqlite3_bind_blob(query, 3, claim->token, sizeof claim->token, SQLITE_STATIC);
@@ -95,22 +103,27 @@ static leat_sqlite_standing check_claim(leat_sqlite *lite, int32_t source_id, ui
     if (code == SQLITE_ROW)
         *ret_base_seq = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);
-    return code == SQLITE_ROW ? LEAT_SQLITE_STANDS : code == SQLITE_DONE ? LEAT_SQLITE_FENCED : LEAT_SQLITE_FAILED;
+    return code == SQLITE_ROW    ? LEAT_SQLITE_STANDS
+           : code == SQLITE_DONE ? LEAT_SQLITE_FENCED
+                                 : LEAT_SQLITE_FAILED;
 }
 
 /* Is every batch there that is counted on? */
-static leat_sqlite_standing check_needs(leat_sqlite *lite, int32_t source_id, uint32_t partition, int64_t base_seq,
-                                      const int64_t *needs, uint32_t count)
+static leat_sqlite_standing check_needs(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+                                        int64_t base_seq, const int64_t *needs, uint32_t count)
 {
     sqlite3_stmt *query = prepare(
-        lite, "SELECT 1 FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq = ?3", source_id, partition);
+        lite, "SELECT 1 FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq = ?3",
+        source_id, partition);
     leat_sqlite_standing standing = query ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
     for (uint32_t i = 0; standing == LEAT_SQLITE_STANDS && i < count; i++) {
         if (needs[i] <= base_seq)
             continue;
         sqlite3_bind_int64(query, 3, needs[i]);
         int code = sqlite3_step(query);
-        standing = code == SQLITE_ROW ? LEAT_SQLITE_STANDS : code == SQLITE_DONE ? LEAT_SQLITE_WENT_BACK : LEAT_SQLITE_FAILED;
+        standing = code == SQLITE_ROW    ? LEAT_SQLITE_STANDS
+                   : code == SQLITE_DONE ? LEAT_SQLITE_WENT_BACK
+                                         : LEAT_SQLITE_FAILED;
         sqlite3_reset(query);
     }
     sqlite3_finalize(query);
@@ -119,26 +132,32 @@ static leat_sqlite_standing check_needs(leat_sqlite *lite, int32_t source_id, ui
 
 /* ---- claim ---- */
 
-static leat_sqlite_standing read_base(leat_sqlite *lite, int32_t source_id, uint32_t partition, leat_engine_progress *ret)
+static leat_sqlite_standing read_base(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+                                      leat_engine_progress *ret)
 {
     enum { CLAIM, EPOCH, BASE_SEQ, BASE_OFFSETS, LOW, NEWEST, NEWEST_AT_MS, NEWEST_EPOCH };
-    sqlite3_stmt *query = prepare(lite,
-                                  "UPDATE leat_partitions SET claim = randomblob(16), epoch = epoch + 1"
-                                  " WHERE source = ?1 AND partition = ?2"
-                                  " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
-                                  source_id, partition);
+    sqlite3_stmt *query = prepare(
+        lite,
+        "UPDATE leat_partitions SET claim = randomblob(16), epoch = epoch + 1"
+        " WHERE source = ?1 AND partition = ?2"
+        " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
+        source_id, partition);
     int code = query ? sqlite3_step(query) : SQLITE_ERROR;
-    leat_sqlite_standing standing = code == SQLITE_ROW ? LEAT_SQLITE_STANDS : code == SQLITE_DONE ? LEAT_SQLITE_ABSENT : LEAT_SQLITE_FAILED;
+    leat_sqlite_standing standing = code == SQLITE_ROW    ? LEAT_SQLITE_STANDS
+                                    : code == SQLITE_DONE ? LEAT_SQLITE_ABSENT
+                                                          : LEAT_SQLITE_FAILED;
     if (standing == LEAT_SQLITE_STANDS) {
         leat_engine_claim claim;
-        leat_engine_newest newest = {sqlite3_column_int64(query, NEWEST), sqlite3_column_int64(query, NEWEST_AT_MS),
-                              sqlite3_column_int(query, NEWEST_EPOCH)};
+        leat_engine_newest newest = {sqlite3_column_int64(query, NEWEST),
+                                     sqlite3_column_int64(query, NEWEST_AT_MS),
+                                     sqlite3_column_int(query, NEWEST_EPOCH)};
         int64_t base[LEAT_ENGINE_SUBPARTITIONS];
         if (sqlite3_column_bytes(query, CLAIM) == sizeof claim.token &&
             read_offsets(query, BASE_OFFSETS, base) == LEAT_ENGINE_SUBPARTITIONS) {
             memcpy(claim.token, sqlite3_column_blob(query, CLAIM), sizeof claim.token);
-            leat_engine_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH), sqlite3_column_int64(query, BASE_SEQ), base,
-                                sqlite3_column_int64(query, LOW), newest);
+            leat_engine_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH),
+                                       sqlite3_column_int64(query, BASE_SEQ), base,
+                                       sqlite3_column_int64(query, LOW), newest);
         } else {
             standing = LEAT_SQLITE_FAILED;
         }
@@ -155,19 +174,22 @@ static int take_row(sqlite3_stmt *row, leat_engine_progress *ret)
     int count = read_subpartitions(row, SUBPARTITIONS, subpartitions);
     if (count < 0 || read_offsets(row, OFFSETS, offsets) != count)
         return -1;
-    return leat_engine_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets, (uint32_t)count,
-                             sqlite3_column_int64(row, NEWEST_AT_MS), sqlite3_column_int(row, NEWEST_EPOCH));
+    return leat_engine_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets,
+                                    (uint32_t)count, sqlite3_column_int64(row, NEWEST_AT_MS),
+                                    sqlite3_column_int(row, NEWEST_EPOCH));
 }
 
-leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition, leat_engine_progress *ret)
+leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+                                       leat_engine_progress *ret)
 {
     leat_sqlite_standing standing = read_base(lite, source_id, partition, ret);
     if (standing != LEAT_SQLITE_STANDS)
         return standing;
-    sqlite3_stmt *query = prepare(
-        lite, "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat_progress"
-              " WHERE source = ?1 AND partition = ?2 ORDER BY seq",
-        source_id, partition);
+    sqlite3_stmt *query =
+        prepare(lite,
+                "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat_progress"
+                " WHERE source = ?1 AND partition = ?2 ORDER BY seq",
+                source_id, partition);
     int code = query ? SQLITE_ROW : SQLITE_ERROR;
     while (code == SQLITE_ROW && (code = sqlite3_step(query)) == SQLITE_ROW)
         if (take_row(query, ret) != 0)
@@ -178,18 +200,22 @@ leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uin
 
 /* ---- batches ---- */
 
-leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_part *part)
+leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id,
+                                         const leat_engine_batch_part *part)
 {
     int64_t base_seq = 0;
-    leat_sqlite_standing standing = check_claim(lite, source_id, part->partition, &part->claim, &base_seq);
+    leat_sqlite_standing standing =
+        check_claim(lite, source_id, part->partition, &part->claim, &base_seq);
     if (standing == LEAT_SQLITE_STANDS)
-        standing = check_needs(lite, source_id, part->partition, base_seq, part->needs, part->needs_count);
+        standing =
+            check_needs(lite, source_id, part->partition, base_seq, part->needs, part->needs_count);
     if (standing != LEAT_SQLITE_STANDS)
         return standing;
-    sqlite3_stmt *insert = prepare(lite,
-                                   "INSERT INTO leat_progress (source, partition, seq, subpartitions, offsets,"
-                                   " newest_at_ms, newest_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                                   source_id, part->partition);
+    sqlite3_stmt *insert =
+        prepare(lite,
+                "INSERT INTO leat_progress (source, partition, seq, subpartitions, offsets,"
+                " newest_at_ms, newest_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                source_id, part->partition);
     if (insert) {
         sqlite3_bind_int64(insert, 3, part->seq);
         bind_subpartitions(insert, 4, part->subpartitions, part->count);
@@ -203,12 +229,14 @@ leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id, c
 /* ---- compaction ---- */
 
 /* One that a newer one has overtaken does nothing. */
-static leat_sqlite_standing move_base(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction)
+static leat_sqlite_standing move_base(leat_sqlite *lite, int32_t source_id,
+                                      const leat_engine_compaction *compaction)
 {
-    sqlite3_stmt *update = prepare(lite,
-                                   "UPDATE leat_partitions SET base_seq = ?3, base_offsets = ?4, low = ?5, newest = ?6,"
-                                   " newest_at_ms = ?7, newest_epoch = ?8 WHERE source = ?1 AND partition = ?2 AND base_seq < ?3",
-                                   source_id, compaction->partition);
+    sqlite3_stmt *update = prepare(
+        lite,
+        "UPDATE leat_partitions SET base_seq = ?3, base_offsets = ?4, low = ?5, newest = ?6,"
+        " newest_at_ms = ?7, newest_epoch = ?8 WHERE source = ?1 AND partition = ?2 AND base_seq < ?3",
+        source_id, compaction->partition);
     if (update) {
         sqlite3_bind_int64(update, 3, compaction->base_seq);
         bind_offsets(update, 4, compaction->base_offsets, LEAT_ENGINE_SUBPARTITIONS);
@@ -220,21 +248,26 @@ static leat_sqlite_standing move_base(leat_sqlite *lite, int32_t source_id, cons
     return run(update);
 }
 
-static leat_sqlite_standing drop_rows(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction)
+static leat_sqlite_standing drop_rows(leat_sqlite *lite, int32_t source_id,
+                                      const leat_engine_compaction *compaction)
 {
-    sqlite3_stmt *delete = prepare(lite, "DELETE FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq <= ?3",
-                                   source_id, compaction->partition);
+    sqlite3_stmt *delete = prepare(
+        lite, "DELETE FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq <= ?3",
+        source_id, compaction->partition);
     if (delete)
         sqlite3_bind_int64(delete, 3, compaction->base_seq);
     return run(delete);
 }
 
-leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction)
+leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id,
+                                         const leat_engine_compaction *compaction)
 {
     int64_t base_seq = 0;
-    leat_sqlite_standing standing = check_claim(lite, source_id, compaction->partition, &compaction->claim, &base_seq);
+    leat_sqlite_standing standing =
+        check_claim(lite, source_id, compaction->partition, &compaction->claim, &base_seq);
     if (standing == LEAT_SQLITE_STANDS)
-        standing = check_needs(lite, source_id, compaction->partition, base_seq, compaction->needs, compaction->needs_count);
+        standing = check_needs(lite, source_id, compaction->partition, base_seq, compaction->needs,
+                               compaction->needs_count);
     if (standing == LEAT_SQLITE_STANDS)
         standing = move_base(lite, source_id, compaction);
     if (standing != LEAT_SQLITE_STANDS || sqlite3_changes(lite->db) == 0)
@@ -246,7 +279,8 @@ const char *leat_sqlite_standing_words(leat_sqlite_standing standing)
 {
     static const char *const words[] = {
         [LEAT_SQLITE_FENCED] = "has been claimed by another worker",
-        [LEAT_SQLITE_WENT_BACK] = "has lost a batch that was acknowledged: an older copy of the file?",
+        [LEAT_SQLITE_WENT_BACK] =
+            "has lost a batch that was acknowledged: an older copy of the file?",
         [LEAT_SQLITE_ABSENT] = "is not in this file",
     };
     return words[standing];

@@ -1,6 +1,7 @@
 /*
- * progress.h - the progress protocol on a SQLite file: leat.claim, leat.advance and leat.compact of sink/pg/schema.sql, inside a
- * transaction of the caller's that has the file to itself (BEGIN IMMEDIATE). One thread.
+ * progress.h - the progress protocol on a SQLite file: leat.claim, leat.advance and leat.compact of
+ * sink/pg/schema.sql, inside a transaction of the caller's that has the file to itself (BEGIN
+ * IMMEDIATE). One thread.
  */
 #ifndef LEAT_SINK_SQLITE_PROGRESS_H
 #define LEAT_SINK_SQLITE_PROGRESS_H
@@ -11,15 +12,18 @@
 typedef enum leat_sqlite_standing {
     LEAT_SQLITE_STANDS,
     LEAT_SQLITE_FENCED,    /* claimed by somebody else since */
-    LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file was put back */
+    LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file
+                              was put back */
     LEAT_SQLITE_ABSENT,    /* a claim: the partition is not in this file */
     LEAT_SQLITE_FAILED,    /* SQLite says why (sqlite3_errmsg) */
 } leat_sqlite_standing;
 
 leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition,
-                                   leat_engine_progress *ret) LEAT_MUST_CHECK;
-leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id, const leat_engine_batch_part *part) LEAT_MUST_CHECK;
-leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id, const leat_engine_compaction *compaction) LEAT_MUST_CHECK;
+                                       leat_engine_progress *ret) LEAT_MUST_CHECK;
+leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id,
+                                         const leat_engine_batch_part *part) LEAT_MUST_CHECK;
+leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id,
+                                         const leat_engine_compaction *compaction) LEAT_MUST_CHECK;
 
 /* "has been claimed by another worker"; of what is not STANDS and not FAILED. */
 const char *leat_sqlite_standing_words(leat_sqlite_standing standing);

@@ -20,9 +20,9 @@ typedef struct route_statements {
 struct leat_sqlite_rows {
     leat_body_parser *parser;
     leat_folder *folder;
-    leat_arena texts;        /* of what is stored */
-    leat_body body;          /* of the record at hand */
-    leat_row_write write;        /* what it does, with these values */
+    leat_arena texts;     /* of what is stored */
+    leat_body body;       /* of the record at hand */
+    leat_row_write write; /* what it does, with these values */
     leat_value values[LEAT_COLUMNS_MAX];
     leat_value stored[LEAT_COLUMNS_MAX];
     const leat_routes *routes; /* what the statements are of */
@@ -76,7 +76,8 @@ void leat_sqlite_rows_free(leat_sqlite_rows *rows)
 /* ---- faults ---- */
 
 LEAT_PRINTF(4, 5)
-static int refuse(const writing *w, leat_engine_outcome outcome, const char *sqlstate, const char *format, ...)
+static int refuse(const writing *w, leat_engine_outcome outcome, const char *sqlstate,
+                  const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -96,7 +97,8 @@ static int fail_memory(const writing *w)
 static int fail_sqlite(const writing *w, const char *sqlstate)
 {
     leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
-    return refuse(w, leat_sqlstate_outcome(&said, LEAT_SQL_ROWS), sqlstate, "%s", sqlite3_errmsg(w->lite->db));
+    return refuse(w, leat_sqlstate_outcome(&said, LEAT_SQL_ROWS), sqlstate, "%s",
+                  sqlite3_errmsg(w->lite->db));
 }
 
 /* ---- statements ---- */
@@ -113,14 +115,15 @@ static sqlite3_stmt *statement(const writing *w, leat_sqlite_statement which)
     const char *text = leat_buf_cstr(&sql);
     if (!text)
         fail_memory(w);
-    else if (sqlite3_prepare_v3(w->lite->db, text, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) != SQLITE_OK)
+    else if (sqlite3_prepare_v3(w->lite->db, text, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) !=
+             SQLITE_OK)
         fail_sqlite(w, leat_sqlite_sqlstate(sqlite3_extended_errcode(w->lite->db)));
     leat_buf_free(&sql);
     return *kept;
 }
 
-/* SQLITE_ERROR is said of a table that was altered and of an expression that fails on the data alike: the first cannot be
- * prepared any more. */
+/* SQLITE_ERROR is said of a table that was altered and of an expression that fails on the data
+ * alike: the first cannot be prepared any more. */
 static bool is_about_data(const writing *w, sqlite3_stmt *of)
 {
     sqlite3_stmt *again = NULL;
@@ -145,7 +148,8 @@ static int step(const writing *w, sqlite3_stmt *of)
     return status;
 }
 
-static int bind(const writing *w, sqlite3_stmt *to, int at, const leat_column *column, const leat_value *value)
+static int bind(const writing *w, sqlite3_stmt *to, int at, const leat_column *column,
+                const leat_value *value)
 {
     leat_error error;
     if (leat_sqlite_bind(to, at, column, value, &error) == 0)
@@ -170,17 +174,21 @@ static int read_body(const writing *w)
     leat_body_error error;
     leat_body_fault fault = w->item->op == LEAT_DELETE
                                 ? LEAT_BODY_OK
-                                : leat_body_parse(rows->parser, w->route, w->item->op, w->item->record.value,
-                                                  w->item->key, &rows->body, &error);
+                                : leat_body_parse(rows->parser, w->route, w->item->op,
+                                                  w->item->record.value, w->item->key, &rows->body,
+                                                  &error);
     if (fault == LEAT_BODY_MEMORY)
         return fail_memory(w);
     if (fault != LEAT_BODY_OK) {
-        refuse(w, LEAT_ENGINE_BAD_DATA, "", "%s%s%s", error.field, *error.field ? ": " : "", error.message);
+        refuse(w, LEAT_ENGINE_BAD_DATA, "", "%s%s%s", error.field, *error.field ? ": " : "",
+               error.message);
         w->fault->relies_on_table = fault == LEAT_BODY_REFUSED;
         return -1;
     }
     rows->write.values = rows->values;
-    return leat_fold_start(rows->folder, w->route, w->item->op, &rows->body, &rows->write) < 0 ? fail_memory(w) : 0;
+    return leat_fold_start(rows->folder, w->route, w->item->op, &rows->body, &rows->write) < 0
+               ? fail_memory(w)
+               : 0;
 }
 
 /* ---- operations ---- */
@@ -191,15 +199,20 @@ static bool is_float(leat_type type)
 }
 
 /* Where the fold cannot say what one after the other would be, here is the other. */
-static int apply_apart(const writing *w, uint32_t column, leat_value *base, const leat_value *operand)
+static int apply_apart(const writing *w, uint32_t column, leat_value *base,
+                       const leat_value *operand)
 {
     const leat_column *of = &w->route->table->columns[column];
     if (w->route->ops[column] != LEAT_OP_ADD)
-        return refuse(w, LEAT_ENGINE_BAD_DATA, "54000", "%s: the value becomes too large", of->name);
+        return refuse(w, LEAT_ENGINE_BAD_DATA, "54000", "%s: the value becomes too large",
+                      of->name);
     if (!is_float(of->type))
-        return refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
+        return refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s: %s out of range", of->name,
+                      of->type_name);
     base->real += operand->real;
-    return isfinite(base->real) ? 0 : refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s: %s out of range", of->name, of->type_name);
+    return isfinite(base->real) ? 0
+                                : refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s: %s out of range",
+                                         of->name, of->type_name);
 }
 
 /* Makes of an operand the value that it leaves, starting from field `at` of `row`. */
@@ -209,11 +222,15 @@ static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row,
     uint64_t bit = (uint64_t)1 << column;
     leat_error error;
     leat_value *base = &rows->stored[column];
-    if (leat_sqlite_value(row, at, &w->route->table->columns[column], &rows->texts, base, &error) != 0)
+    if (leat_sqlite_value(row, at, &w->route->table->columns[column], &rows->texts, base, &error) !=
+        0)
         return refuse(w, LEAT_ENGINE_DRIFT, "42804", "%s", error.text);
     leat_row_write from = {.op = LEAT_PUT, .present = bit, .values = rows->stored};
-    leat_row_write next = {
-        .op = LEAT_PATCH, .merge = rows->write.merge, .present = bit, .operated = bit, .values = rows->values};
+    leat_row_write next = {.op = LEAT_PATCH,
+                           .merge = rows->write.merge,
+                           .present = bit,
+                           .operated = bit,
+                           .values = rows->values};
     leat_folded folded = leat_fold_next(rows->folder, w->route, &from, &next);
     if (folded == LEAT_FOLD_MEMORY)
         return fail_memory(w);
@@ -271,13 +288,14 @@ static void put_away(sqlite3_stmt *used)
 
 static int refuse_untouched(const writing *w)
 {
-    return refuse(w, LEAT_ENGINE_BAD_DATA, "LT008",
-                  "SQLite took the write to %s without an error but touched no row: a trigger says RAISE(IGNORE)",
-                  w->route->table->label);
+    return refuse(
+        w, LEAT_ENGINE_BAD_DATA, "LT008",
+        "SQLite took the write to %s without an error but touched no row: a trigger says RAISE(IGNORE)",
+        w->route->table->label);
 }
 
-/* A statement has changed no row: because there is nothing to change, or because a trigger has dropped the write. Nobody else
- * writes meanwhile. */
+/* A statement has changed no row: because there is nothing to change, or because a trigger has
+ * dropped the write. Nobody else writes meanwhile. */
 static bool may_be_dropped(const writing *w)
 {
     return sqlite3_changes(w->lite->db) == 0 && !w->route->accept_untouched;
@@ -288,7 +306,8 @@ static int check_written(const writing *w, sqlite3_stmt *base)
 {
     sqlite3_stmt *there = statement(w, LEAT_SQLITE_IS_THERE);
     w->rows->write.operated = 0; /* they are done: the values are what they leave */
-    int found = there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
+    int found =
+        there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
     put_away(there);
     return found == 0 ? refuse_untouched(w) : found < 0 ? -1 : 0;
 }
@@ -302,7 +321,9 @@ static int upsert_row(const writing *w)
     if (found <= 0)
         return found;
     sqlite3_stmt *upsert = statement(w, LEAT_SQLITE_UPSERT);
-    int status = upsert && bind_key(w, upsert) == 0 && bind_columns(w, upsert, base) == 0 ? step(w, upsert) : -1;
+    int status = upsert && bind_key(w, upsert) == 0 && bind_columns(w, upsert, base) == 0
+                     ? step(w, upsert)
+                     : -1;
     if (status == 0 && may_be_dropped(w))
         status = check_written(w, base);
     sqlite3_reset(base);
@@ -325,12 +346,14 @@ static int delete_row(const writing *w)
     return found > 0 ? refuse_untouched(w) : found;
 }
 
-int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes, const leat_item *item,
-                         leat_sqlite_counts *counts, leat_sqlite_fault *ret_fault)
+int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes,
+                           const leat_item *item, leat_sqlite_counts *counts,
+                           leat_sqlite_fault *ret_fault)
 {
     writing w = {rows, lite, NULL, item, counts, ret_fault};
     if (item->fault || !item->route)
-        return refuse(&w, LEAT_ENGINE_BAD_DATA, "", "%s", item->fault ? item->fault : "the record makes no sense");
+        return refuse(&w, LEAT_ENGINE_BAD_DATA, "", "%s",
+                      item->fault ? item->fault : "the record makes no sense");
     if (routes != rows->routes)
         leat_sqlite_rows_forget(rows);
     rows->routes = routes;

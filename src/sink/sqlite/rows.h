@@ -1,9 +1,11 @@
 /*
- * rows.h - records written to the rows of a SQLite file, one by one, inside a transaction of the caller's.
+ * rows.h - records written to the rows of a SQLite file, one by one, inside a transaction of the
+ * caller's.
  *
- * What a record does to a row is said by the fold (record/fold.h): what is stored, taken as a PUT, and then the record.
- * Columns that a PATCH does not name are written back as they were read, whatever they hold. A row that would not change
- * is not written. One thread at a time; statements belong to the connection and the version of the tables.
+ * What a record does to a row is said by the fold (record/fold.h): what is stored, taken as a PUT,
+ * and then the record. Columns that a PATCH does not name are written back as they were read,
+ * whatever they hold. A row that would not change is not written. One thread at a time; statements
+ * belong to the connection and the version of the tables.
  */
 #ifndef LEAT_SINK_SQLITE_ROWS_H
 #define LEAT_SINK_SQLITE_ROWS_H
@@ -34,7 +36,8 @@ typedef struct leat_sqlite_counts {
 } leat_sqlite_counts;
 
 /* Writes one record, decoded by these routes (the newest version). Adds to `counts`. */
-int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes, const leat_item *item,
-                         leat_sqlite_counts *counts, leat_sqlite_fault *ret_fault) LEAT_MUST_CHECK;
+int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes,
+                           const leat_item *item, leat_sqlite_counts *counts,
+                           leat_sqlite_fault *ret_fault) LEAT_MUST_CHECK;
 
 #endif

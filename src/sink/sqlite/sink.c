@@ -1,7 +1,8 @@
 /*
- * The SQLite sink: one connection to a file, one job at a time. What touches the file runs on libuv's pool, so that a disk that
- * is slow or a lock that another program holds stops nothing but this shard. The file is opened again and again until it can
- * be, and anew after the disk has failed: what was in doubt is then read from it by a new claim.
+ * The SQLite sink: one connection to a file, one job at a time. What touches the file runs on
+ * libuv's pool, so that a disk that is slow or a lock that another program holds stops nothing but
+ * this shard. The file is opened again and again until it can be, and anew after the disk has
+ * failed: what was in doubt is then read from it by a new claim.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +32,9 @@ typedef struct sqlite_sink {
     int open_status;
     leat_error open_error;
 
-    bool is_open;    /* slots has said so */
-    bool is_working; /* a job, or opening */
-    bool is_down;    /* said */
+    bool is_open;      /* slots has said so */
+    bool is_working;   /* a job, or opening */
+    bool is_down;      /* said */
     uint32_t failures; /* to open, in a row */
     leat_engine_job_kind job_kind;
     uint32_t job_partition;
@@ -70,7 +71,8 @@ static void open_file(uv_work_t *work)
     sqlite_sink *sink = work->data;
     leat_sqlite_rows_forget(sink->runner.rows);
     leat_sqlite_close(&sink->runner.lite);
-    sink->open_status = leat_sqlite_open(&sink->runner.lite, sink->file, sink->lock_timeout_ms, &sink->open_error);
+    sink->open_status =
+        leat_sqlite_open(&sink->runner.lite, sink->file, sink->lock_timeout_ms, &sink->open_error);
 }
 
 static void begin_work(sqlite_sink *sink, uv_work_cb run, uv_after_work_cb done)
@@ -104,13 +106,15 @@ static void open_later(sqlite_sink *sink)
     uint32_t doublings = sink->failures < 7 ? sink->failures : 6;
     uint64_t delay_ms = sink->failures == 0 ? 0 : (uint64_t)RETRY_MIN_MS << doublings;
     delay_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
-    uv_timer_start(&sink->retry, on_retry, delay_ms / 2 + leat_prng_below(&sink->prng, delay_ms / 2 + 1), 0);
+    uv_timer_start(&sink->retry, on_retry,
+                   delay_ms / 2 + leat_prng_below(&sink->prng, delay_ms / 2 + 1), 0);
 }
 
 static void say_down(sqlite_sink *sink, const char *why)
 {
     if (!sink->is_down)
-        leat_warn("shard %s: its file cannot be used, trying until it can: %s", sink->shard_name, why);
+        leat_warn("shard %s: its file cannot be used, trying until it can: %s", sink->shard_name,
+                  why);
     sink->is_down = true;
 }
 
@@ -147,19 +151,25 @@ static void run_job(uv_work_t *work)
 static void say_failure(sqlite_sink *sink, const leat_engine_job_result *result)
 {
     bool passes = result->outcome == LEAT_ENGINE_APPLIED || result->outcome == LEAT_ENGINE_FENCED ||
-                  result->outcome == LEAT_ENGINE_WENT_BACK || result->outcome == LEAT_ENGINE_UNKNOWN;
+                  result->outcome == LEAT_ENGINE_WENT_BACK ||
+                  result->outcome == LEAT_ENGINE_UNKNOWN;
     if (sink->job_kind == LEAT_ENGINE_JOB_BATCH || passes ||
         !leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), result->message))
         return;
-    leat_err("shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s", sink->shard_name,
-             sink->job_partition, sink->job_kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
-             leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none", result->message);
+    leat_err(
+        "shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",
+        sink->shard_name, sink->job_partition,
+        sink->job_kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
+        leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none",
+        result->message);
 }
 
-/* The disk has failed: what the connection believes may not be what is stored. A full disk is no such failure. */
+/* The disk has failed: what the connection believes may not be what is stored. A full disk is no
+ * such failure. */
 static bool wants_anew(const leat_engine_job_result *result)
 {
-    return result->outcome == LEAT_ENGINE_UNKNOWN || (result->outcome == LEAT_ENGINE_OUTAGE && strcmp(result->sqlstate, "53000") == 0);
+    return result->outcome == LEAT_ENGINE_UNKNOWN ||
+           (result->outcome == LEAT_ENGINE_OUTAGE && strcmp(result->sqlstate, "53000") == 0);
 }
 
 static void on_job_done(uv_work_t *work, int status)
@@ -196,8 +206,12 @@ static void on_turn(uv_idle_t *turn)
     uv_idle_stop(turn);
     if (!sink->has_orphan)
         return;
-    leat_engine_job_result result = {.outcome = LEAT_ENGINE_OUTAGE, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX,
-                              .message = "the job was not begun: the file is being opened anew, or memory is out"};
+    leat_engine_job_result result = {
+        .outcome = LEAT_ENGINE_OUTAGE,
+        .bad_record = -1,
+        .partition = -1,
+        .catalog_read_us = INT64_MAX,
+        .message = "the job was not begun: the file is being opened anew, or memory is out"};
     sink->has_orphan = false;
     sink->events.done(sink->events.context, sink->orphan, &result);
 }
@@ -213,7 +227,8 @@ static void submit(leat_sink *base, const leat_engine_job *job)
         return;
     }
     sink->job_kind = job->kind;
-    sink->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition : job->partition;
+    sink->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
+                                                               : job->partition;
     begin_work(sink, run_job, on_job_done);
 }
 
@@ -238,8 +253,8 @@ static void free_sink(leat_sink *base)
     uv_close((uv_handle_t *)&sink->turn, on_closed);
 }
 
-static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, const leat_sink_events *events,
-                            leat_error *error)
+static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
+                            const leat_sink_events *events, leat_error *error)
 {
     leat_sqlite_rows *rows = leat_sqlite_rows_new();
     if (!rows) {
@@ -256,8 +271,10 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     sink->lock_timeout_ms = config->lock_timeout_ms;
     sink->prng.state = config->seed;
     sink->job = leat_sqlite_job_new();
-    sink->runner = (leat_sqlite_runner){
-        .rows = rows, .schema_versions = config->schema_versions, .shard = config->shard, .source_id = config->source_id};
+    sink->runner = (leat_sqlite_runner){.rows = rows,
+                                        .schema_versions = config->schema_versions,
+                                        .shard = config->shard,
+                                        .source_id = config->source_id};
     sink->work.data = sink;
     uv_timer_init(loop, &sink->retry);
     uv_idle_init(loop, &sink->turn);
@@ -268,4 +285,5 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config, con
     return &sink->base;
 }
 
-const leat_sink_ops leat_sqlite_sink = {.open = open_sink, .submit = submit, .count = count, .free = free_sink};
+const leat_sink_ops leat_sqlite_sink = {
+    .open = open_sink, .submit = submit, .count = count, .free = free_sink};

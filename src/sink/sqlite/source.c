@@ -24,7 +24,8 @@ static int copy_text(char *ret, size_t size, sqlite3_stmt *row, int column, leat
     return 0;
 }
 
-static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_layout, leat_error *error)
+static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_layout,
+                       leat_error *error)
 {
     enum { ID, LOG_IDENTITY, TOPIC, TOPIC_ID, HASH, SUBPARTITIONS, PARTITIONS, SLOTS };
     ret->id = sqlite3_column_int(row, ID);
@@ -52,32 +53,33 @@ static int take_shard(sqlite3_stmt *row, leat_layout *ret, leat_error *error)
 
 static int read_shards(leat_sqlite *lite, const char *topic, leat_layout *ret, leat_error *error)
 {
-    sqlite3_stmt *query =
-        leat_sqlite_prepare(lite,
-                          "SELECT e.value ->> 'name', e.value ->> 'first', e.value ->> 'count'"
-                          "  FROM leat_sources AS s, json_each(s.layout, '$.shards') AS e WHERE s.topic = ? ORDER BY e.key",
-                          error);
+    sqlite3_stmt *query = leat_sqlite_prepare(
+        lite,
+        "SELECT e.value ->> 'name', e.value ->> 'first', e.value ->> 'count'"
+        "  FROM leat_sources AS s, json_each(s.layout, '$.shards') AS e WHERE s.topic = ? ORDER BY e.key",
+        error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     int status;
-    while ((status = leat_sqlite_step(lite, query, error)) == 1 && (status = take_shard(query, ret, error)) == 0)
+    while ((status = leat_sqlite_step(lite, query, error)) == 1 &&
+           (status = take_shard(query, ret, error)) == 0)
         ;
     sqlite3_finalize(query);
     return status;
 }
 
 /* 0 found, 1 not there, -1 error. */
-static int read_source(leat_sqlite *lite, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
-                       leat_error *error)
+static int read_source(leat_sqlite *lite, const char *topic, leat_source *ret_source,
+                       leat_layout *ret_layout, leat_error *error)
 {
     memset(ret_source, 0, sizeof *ret_source);
     memset(ret_layout, 0, sizeof *ret_layout);
-    sqlite3_stmt *query =
-        leat_sqlite_prepare(lite,
-                          "SELECT id, log_identity, topic, topic_id, hash, subpartitions, layout ->> 'partitions',"
-                          "       tenant_slots FROM leat_sources WHERE topic = ?",
-                          error);
+    sqlite3_stmt *query = leat_sqlite_prepare(
+        lite,
+        "SELECT id, log_identity, topic, topic_id, hash, subpartitions, layout ->> 'partitions',"
+        "       tenant_slots FROM leat_sources WHERE topic = ?",
+        error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
@@ -92,8 +94,9 @@ static int read_source(leat_sqlite *lite, const char *topic, leat_source *ret_so
 static int check_version(leat_sqlite *lite, leat_error *error)
 {
     int64_t is_there = 0, version = 0;
-    if (leat_sqlite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_there,
-                          error) != 0)
+    if (leat_sqlite_integer(lite,
+                            "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'",
+                            &is_there, error) != 0)
         return -1;
     if (!is_there)
         return 1;
@@ -101,12 +104,14 @@ static int check_version(leat_sqlite *lite, leat_error *error)
         return -1;
     if (version == LEAT_SQLITE_VERSION)
         return 0;
-    return leat_fail(error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: %s", lite->file, version,
-                     LEAT_SQLITE_VERSION, version > LEAT_SQLITE_VERSION ? "use a newer leat" : "run `leat init`");
+    return leat_fail(
+        error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: %s",
+        lite->file, version, LEAT_SQLITE_VERSION,
+        version > LEAT_SQLITE_VERSION ? "use a newer leat" : "run `leat init`");
 }
 
-int leat_sqlite_read_source(const char *file, const char *topic, leat_source *ret_source, leat_layout *ret_layout,
-                          leat_error *error)
+int leat_sqlite_read_source(const char *file, const char *topic, leat_source *ret_source,
+                            leat_layout *ret_layout, leat_error *error)
 {
     leat_sqlite lite;
     int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
@@ -123,13 +128,15 @@ int leat_sqlite_read_source(const char *file, const char *topic, leat_source *re
 
 /* ---- what a file says of itself ---- */
 
-static int read_held(leat_sqlite *lite, const char *topic, int64_t *ret_first, int64_t *ret_last, leat_error *error)
+static int read_held(leat_sqlite *lite, const char *topic, int64_t *ret_first, int64_t *ret_last,
+                     leat_error *error)
 {
-    sqlite3_stmt *query = leat_sqlite_prepare(lite,
-                                            "SELECT coalesce(min(p.partition), -1), coalesce(max(p.partition), -1)"
-                                            "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
-                                            " WHERE s.topic = ?",
-                                            error);
+    sqlite3_stmt *query =
+        leat_sqlite_prepare(lite,
+                            "SELECT coalesce(min(p.partition), -1), coalesce(max(p.partition), -1)"
+                            "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
+                            " WHERE s.topic = ?",
+                            error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
@@ -145,14 +152,17 @@ static int read_self(leat_sqlite *lite, const char *topic, leat_shard_self *ret,
     int64_t is_there = 0, first = -1, last = -1;
     leat_layout layout = {0};
     if (leat_sqlite_run(lite, "BEGIN", error) != 0 ||
-        leat_sqlite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'", &is_there, error) != 0 ||
+        leat_sqlite_integer(lite,
+                            "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'",
+                            &is_there, error) != 0 ||
         (is_there && read_held(lite, topic, &first, &last, error) != 0))
         return -1;
     if (first < 0)
         return 0;
     if (read_shards(lite, topic, &layout, error) != 0)
         return -1;
-    return leat_layout_name_shard(&layout, (uint32_t)first, (uint32_t)last, lite->file, ret->shard, error);
+    return leat_layout_name_shard(&layout, (uint32_t)first, (uint32_t)last, lite->file, ret->shard,
+                                  error);
 }
 
 /* One file has many names: links, and paths that lead to it. */
@@ -161,12 +171,14 @@ static int name_file(const char *file, leat_shard_self *ret, leat_error *error)
     struct stat about;
     if (stat(file, &about) != 0)
         return leat_fail(error, "%s: %s", file, strerror(errno));
-    snprintf(ret->database, sizeof ret->database, "%ju:%ju", (uintmax_t)about.st_dev, (uintmax_t)about.st_ino);
+    snprintf(ret->database, sizeof ret->database, "%ju:%ju", (uintmax_t)about.st_dev,
+             (uintmax_t)about.st_ino);
     snprintf(ret->where, sizeof ret->where, "%s", file);
     return 0;
 }
 
-int leat_sqlite_read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error)
+int leat_sqlite_read_self(const char *file, const char *topic, leat_shard_self *ret,
+                          leat_error *error)
 {
     leat_sqlite lite;
     *ret = (leat_shard_self){0};
@@ -184,8 +196,8 @@ int leat_sqlite_read_self(const char *file, const char *topic, leat_shard_self *
 
 /* ---- setting up ---- */
 
-/* What leads from a version to the next; all else the schema makes. Version 1 knew the timestamp of the record at the low
- * water, which was the newest. Version 3 has a table more. */
+/* What leads from a version to the next; all else the schema makes. Version 1 knew the timestamp of
+ * the record at the low water, which was the newest. Version 3 has a table more. */
 static const char *const upgrade_sql[] = {
     [1] = "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
@@ -202,9 +214,12 @@ static const char *const upgrade_sql[] = {
 static int upgrade(leat_sqlite *lite, leat_error *error)
 {
     int64_t is_old = 0, version = 0;
-    if (leat_sqlite_integer(lite, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'", &is_old, error) != 0)
+    if (leat_sqlite_integer(lite,
+                            "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'",
+                            &is_old, error) != 0)
         return -1;
-    if (is_old && leat_sqlite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
+    if (is_old &&
+        leat_sqlite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
         return -1;
     for (; version >= 1 && version < LEAT_SQLITE_VERSION; version++)
         if (leat_sqlite_run(lite, upgrade_sql[version], error) != 0)
@@ -212,17 +227,19 @@ static int upgrade(leat_sqlite *lite, leat_error *error)
     return 0;
 }
 
-static int store_source(leat_sqlite *lite, const leat_source *source, const leat_layout *layout, leat_error *error)
+static int store_source(leat_sqlite *lite, const leat_source *source, const leat_layout *layout,
+                        leat_error *error)
 {
     leat_buf json = {0};
     leat_layout_json(layout, &json);
     const char *text = leat_buf_cstr(&json);
     sqlite3_stmt *insert =
-        text ? leat_sqlite_prepare(lite,
-                                 "INSERT INTO leat_sources"
-                                 " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
-                                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                                 error)
+        text ? leat_sqlite_prepare(
+                   lite,
+                   "INSERT INTO leat_sources"
+                   " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                   error)
              : NULL;
     int status = -1;
     if (insert) {
@@ -241,7 +258,8 @@ static int store_source(leat_sqlite *lite, const leat_source *source, const leat
     return status;
 }
 
-static int compare_or_store(leat_sqlite *lite, leat_source *source, const leat_layout *layout, leat_error *error)
+static int compare_or_store(leat_sqlite *lite, leat_source *source, const leat_layout *layout,
+                            leat_error *error)
 {
     leat_source stored;
     leat_layout stored_layout;
@@ -253,22 +271,24 @@ static int compare_or_store(leat_sqlite *lite, leat_source *source, const leat_l
 }
 
 /* One file for two shards would give a partition two owners' rows. */
-static int refuse_strangers(leat_sqlite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
-                            leat_error *error)
+static int refuse_strangers(leat_sqlite *lite, const leat_source *source, const leat_layout *layout,
+                            uint32_t shard, leat_error *error)
 {
     char sql[256];
     uint32_t first = layout->shards[shard].first;
     int64_t count = 0;
     snprintf(sql, sizeof sql,
-             "SELECT count(*) FROM leat_partitions WHERE source = %" PRId32 " AND partition NOT BETWEEN %" PRIu32
-             " AND %" PRIu32,
+             "SELECT count(*) FROM leat_partitions WHERE source = %" PRId32
+             " AND partition NOT BETWEEN %" PRIu32 " AND %" PRIu32,
              source->id, first, first + layout->shards[shard].count - 1);
     if (leat_sqlite_integer(lite, sql, &count, error) != 0)
         return -1;
     if (count == 0)
         return 0;
-    return leat_fail(error, "%s: it holds partitions that do not belong to shard %s. Do two shards have one file?",
-                     lite->file, layout->shards[shard].name);
+    return leat_fail(
+        error,
+        "%s: it holds partitions that do not belong to shard %s. Do two shards have one file?",
+        lite->file, layout->shards[shard].name);
 }
 
 /* Offsets as the schema has them: 8 bytes each, big-endian. */
@@ -278,8 +298,8 @@ static void put_offsets(uint32_t count, int64_t offset, leat_buf *out)
         leat_buf_be64(out, (uint64_t)offset);
 }
 
-static int add_partition(leat_sqlite *lite, sqlite3_stmt *insert, const leat_source *source, uint32_t partition,
-                         int64_t start, leat_error *error)
+static int add_partition(leat_sqlite *lite, sqlite3_stmt *insert, const leat_source *source,
+                         uint32_t partition, int64_t start, leat_error *error)
 {
     leat_buf offsets = {0};
     put_offsets(source->subpartitions, -1, &offsets);
@@ -294,14 +314,15 @@ static int add_partition(leat_sqlite *lite, sqlite3_stmt *insert, const leat_sou
     return status;
 }
 
-static int add_partitions(leat_sqlite *lite, const leat_source *source, const leat_layout *layout, uint32_t shard,
-                          const int64_t *starts, leat_error *error)
+static int add_partitions(leat_sqlite *lite, const leat_source *source, const leat_layout *layout,
+                          uint32_t shard, const int64_t *starts, leat_error *error)
 {
-    sqlite3_stmt *insert = leat_sqlite_prepare(lite,
-                                             "INSERT INTO leat_partitions (source, partition, claim, epoch, base_seq,"
-                                             " base_offsets, low) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4)"
-                                             " ON CONFLICT DO NOTHING",
-                                             error);
+    sqlite3_stmt *insert = leat_sqlite_prepare(
+        lite,
+        "INSERT INTO leat_partitions (source, partition, claim, epoch, base_seq,"
+        " base_offsets, low) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4)"
+        " ON CONFLICT DO NOTHING",
+        error);
     int status = insert ? 0 : -1;
     uint32_t first = layout->shards[shard].first;
     for (uint32_t p = first; status == 0 && p < first + layout->shards[shard].count; p++)
@@ -322,8 +343,8 @@ static int set_up(leat_sqlite *lite, leat_source *source, const leat_layout *lay
     return leat_sqlite_run(lite, end, error);
 }
 
-static int init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard, const int64_t *starts,
-                const char *end, leat_error *error)
+static int init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+                const int64_t *starts, const char *end, leat_error *error)
 {
     leat_sqlite lite;
     int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
@@ -335,21 +356,22 @@ static int init(const char *file, leat_source *source, const leat_layout *layout
     return status;
 }
 
-int leat_sqlite_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
-                   const int64_t *starts, leat_error *error)
+int leat_sqlite_init(const char *file, leat_source *source, const leat_layout *layout,
+                     uint32_t shard, const int64_t *starts, leat_error *error)
 {
     return init(file, source, layout, shard, starts, "COMMIT", error);
 }
 
-int leat_sqlite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
-                            const int64_t *starts, leat_error *error)
+int leat_sqlite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout,
+                              uint32_t shard, const int64_t *starts, leat_error *error)
 {
     return init(file, source, layout, shard, starts, "ROLLBACK", error);
 }
 
 /* ---- what a file has none of ---- */
 
-int leat_sqlite_refuse_others(const char *file, const leat_source *source, const char *group, leat_error *error)
+int leat_sqlite_refuse_others(const char *file, const leat_source *source, const char *group,
+                              leat_error *error)
 {
     (void)file;
     (void)source;
@@ -358,8 +380,8 @@ int leat_sqlite_refuse_others(const char *file, const leat_source *source, const
     return 0;
 }
 
-int leat_sqlite_missing_privileges(const char *file, const leat_table *tables, uint32_t count, leat_buf *ret_missing,
-                                 leat_buf *ret_grants, leat_error *error)
+int leat_sqlite_missing_privileges(const char *file, const leat_table *tables, uint32_t count,
+                                   leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
 {
     (void)file;
     (void)tables;

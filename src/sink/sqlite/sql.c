@@ -8,8 +8,8 @@ bool leat_sqlite_is_written(const leat_column *column)
 }
 
 /* Writes each column that is written by `put`, and `otherwise` when there is none. */
-static void put_columns(leat_buf *out, const leat_table *table, const char *between, const char *otherwise,
-                        void (*put)(leat_buf *, const leat_column *))
+static void put_columns(leat_buf *out, const leat_table *table, const char *between,
+                        const char *otherwise, void (*put)(leat_buf *, const leat_column *))
 {
     const char *separator = "";
     for (uint32_t i = 0; i < table->column_count; i++) {
@@ -137,10 +137,8 @@ static void put_is_there(leat_buf *out, const leat_table *table)
 void leat_sqlite_sql(leat_sqlite_statement which, const leat_table *table, leat_buf *out)
 {
     static void (*const put[LEAT_SQLITE_STATEMENT_COUNT])(leat_buf *, const leat_table *) = {
-        [LEAT_SQLITE_SELECT] = put_select,
-        [LEAT_SQLITE_DEFAULTS] = put_defaults,
-        [LEAT_SQLITE_UPSERT] = put_upsert,
-        [LEAT_SQLITE_DELETE] = put_delete,
+        [LEAT_SQLITE_SELECT] = put_select,     [LEAT_SQLITE_DEFAULTS] = put_defaults,
+        [LEAT_SQLITE_UPSERT] = put_upsert,     [LEAT_SQLITE_DELETE] = put_delete,
         [LEAT_SQLITE_IS_THERE] = put_is_there,
     };
     put[which](out, table);

@@ -1,6 +1,6 @@
 /*
- * sql.h - the statements of one route on a SQLite file, as text. Pure. Columns are those that leat may write, in the
- * order of the table.
+ * sql.h - the statements of one route on a SQLite file, as text. Pure. Columns are those that leat
+ * may write, in the order of the table.
  */
 #ifndef LEAT_SINK_SQLITE_SQL_H
 #define LEAT_SINK_SQLITE_SQL_H
@@ -8,11 +8,14 @@
 #include "record/route.h"
 
 typedef enum leat_sqlite_statement {
-    LEAT_SQLITE_SELECT,   /* parameters: the key in primary-key order; one column for each other column */
+    LEAT_SQLITE_SELECT,   /* parameters: the key in primary-key order; one column for each other
+                             column */
     LEAT_SQLITE_DEFAULTS, /* none; likewise, what each starts from */
-    LEAT_SQLITE_UPSERT,   /* the key, then the other columns; writes no row that would stay as it is */
+    /* the key, then the other columns; writes no row that would stay as it is */
+    LEAT_SQLITE_UPSERT,
     LEAT_SQLITE_DELETE,   /* the key */
-    LEAT_SQLITE_IS_THERE, /* the key, then the other columns; a row where the table has just this one */
+    LEAT_SQLITE_IS_THERE, /* the key, then the other columns; a row where the table has just this
+                             one */
     LEAT_SQLITE_STATEMENT_COUNT,
 } leat_sqlite_statement;
 

@@ -18,20 +18,34 @@ typedef struct declared_type {
 } declared_type;
 
 static const declared_type declared_types[] = {
-    {"bool", LEAT_TYPE_BOOL},           {"boolean", LEAT_TYPE_BOOL},
-    {"smallint", LEAT_TYPE_INT2},       {"int2", LEAT_TYPE_INT2},
-    {"int4", LEAT_TYPE_INT4},           {"int", LEAT_TYPE_INT8},
-    {"integer", LEAT_TYPE_INT8},        {"bigint", LEAT_TYPE_INT8},
-    {"int8", LEAT_TYPE_INT8},           {"real", LEAT_TYPE_FLOAT8},
-    {"double", LEAT_TYPE_FLOAT8},       {"float", LEAT_TYPE_FLOAT8},
-    {"float8", LEAT_TYPE_FLOAT8},       {"numeric", LEAT_TYPE_FLOAT8},
-    {"decimal", LEAT_TYPE_FLOAT8},      {"text", LEAT_TYPE_TEXT},
-    {"varchar", LEAT_TYPE_TEXT},        {"character", LEAT_TYPE_TEXT},
-    {"char", LEAT_TYPE_TEXT},           {"uuid", LEAT_TYPE_UUID},
-    {"date", LEAT_TYPE_DATE},           {"time", LEAT_TYPE_TIME},
-    {"timestamp", LEAT_TYPE_TIMESTAMP}, {"timestamptz", LEAT_TYPE_TIMESTAMPTZ},
-    {"datetime", LEAT_TYPE_TIMESTAMPTZ}, {"blob", LEAT_TYPE_BYTEA},
-    {"bytea", LEAT_TYPE_BYTEA},         {"json", LEAT_TYPE_JSONB},
+    {"bool", LEAT_TYPE_BOOL},
+    {"boolean", LEAT_TYPE_BOOL},
+    {"smallint", LEAT_TYPE_INT2},
+    {"int2", LEAT_TYPE_INT2},
+    {"int4", LEAT_TYPE_INT4},
+    {"int", LEAT_TYPE_INT8},
+    {"integer", LEAT_TYPE_INT8},
+    {"bigint", LEAT_TYPE_INT8},
+    {"int8", LEAT_TYPE_INT8},
+    {"real", LEAT_TYPE_FLOAT8},
+    {"double", LEAT_TYPE_FLOAT8},
+    {"float", LEAT_TYPE_FLOAT8},
+    {"float8", LEAT_TYPE_FLOAT8},
+    {"numeric", LEAT_TYPE_FLOAT8},
+    {"decimal", LEAT_TYPE_FLOAT8},
+    {"text", LEAT_TYPE_TEXT},
+    {"varchar", LEAT_TYPE_TEXT},
+    {"character", LEAT_TYPE_TEXT},
+    {"char", LEAT_TYPE_TEXT},
+    {"uuid", LEAT_TYPE_UUID},
+    {"date", LEAT_TYPE_DATE},
+    {"time", LEAT_TYPE_TIME},
+    {"timestamp", LEAT_TYPE_TIMESTAMP},
+    {"timestamptz", LEAT_TYPE_TIMESTAMPTZ},
+    {"datetime", LEAT_TYPE_TIMESTAMPTZ},
+    {"blob", LEAT_TYPE_BYTEA},
+    {"bytea", LEAT_TYPE_BYTEA},
+    {"json", LEAT_TYPE_JSONB},
     {"jsonb", LEAT_TYPE_JSONB},
 };
 
@@ -60,8 +74,8 @@ static int32_t modifier_of(leat_type type, const char *declared)
 
 /* ---- columns ---- */
 
-/* A generated column is hidden = 2 or 3; 1 is of virtual tables. Of collations SQLite tells those of indexes only: of a
- * key that is the rowid there is none. */
+/* A generated column is hidden = 2 or 3; 1 is of virtual tables. Of collations SQLite tells those
+ * of indexes only: of a key that is the rowid there is none. */
 static const char columns_sql[] =
     "SELECT c.name, c.type, c.\"notnull\" OR (c.pk > 0 AND lower(c.type) = 'integer'), c.dflt_value, c.pk, c.hidden,"
     "       (SELECT x.coll FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x"
@@ -84,8 +98,8 @@ static const char *text_of(sqlite3_stmt *row, int column)
 
 static int fail_column(const table_reader *reader, sqlite3_stmt *row, const char *why)
 {
-    return leat_fail(reader->error, "table %s in %s: column %s %s", reader->table->label, reader->lite->file,
-                     text_of(row, NAME), why);
+    return leat_fail(reader->error, "table %s in %s: column %s %s", reader->table->label,
+                     reader->lite->file, text_of(row, NAME), why);
 }
 
 static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t index)
@@ -96,12 +110,14 @@ static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t ind
     if (position < 0)
         return 0;
     if (position >= LEAT_KEY_COLUMNS_MAX)
-        return leat_fail(reader->error, "table %s in %s: its primary key has more than %d columns", table->label,
-                         reader->lite->file, LEAT_KEY_COLUMNS_MAX);
+        return leat_fail(reader->error, "table %s in %s: its primary key has more than %d columns",
+                         table->label, reader->lite->file, LEAT_KEY_COLUMNS_MAX);
     if (!leat_type_is_key(table->columns[index].type))
         return fail_column(reader, row, "is of a type that cannot be in a key");
     if (*collation && strcasecmp(collation, "BINARY") != 0)
-        return fail_column(reader, row, "is in the key and has another collation than BINARY: equal keys must be equal bytes");
+        return fail_column(
+            reader, row,
+            "is in the key and has another collation than BINARY: equal keys must be equal bytes");
     table->columns[index].key_position = (int8_t)position;
     table->key_columns[position] = index;
     table->key_count++;
@@ -112,10 +128,14 @@ static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t ind
 static int leave_out(const table_reader *reader, sqlite3_stmt *row)
 {
     if (sqlite3_column_int(row, KEY) > 0)
-        return fail_column(reader, row, "is in the key and of a type that leat does not know (docs/http.md lists them)");
+        return fail_column(
+            reader, row,
+            "is in the key and of a type that leat does not know (docs/http.md lists them)");
     if (sqlite3_column_int(row, NOT_NULL) && sqlite3_column_type(row, DEFAULT) == SQLITE_NULL)
-        return fail_column(reader, row, "is NOT NULL without a default, of a type that leat does not know (docs/http.md lists "
-                                        "them)");
+        return fail_column(
+            reader, row,
+            "is NOT NULL without a default, of a type that leat does not know (docs/http.md lists "
+            "them)");
     return 0;
 }
 
@@ -127,8 +147,8 @@ static int take_column(const table_reader *reader, sqlite3_stmt *row)
     if (type == LEAT_TYPE_OTHER)
         return leave_out(reader, row);
     if (table->column_count == LEAT_COLUMNS_MAX)
-        return leat_fail(reader->error, "table %s in %s: it has more than %d columns", table->label, reader->lite->file,
-                         LEAT_COLUMNS_MAX);
+        return leat_fail(reader->error, "table %s in %s: it has more than %d columns", table->label,
+                         reader->lite->file, LEAT_COLUMNS_MAX);
     if (strlen(text_of(row, NAME)) > LEAT_NAME_MAX)
         return fail_column(reader, row, "has a name of more than 63 bytes");
     uint32_t index = table->column_count++;
@@ -173,7 +193,8 @@ static int find_table(const table_reader *reader, const char *name)
 {
     leat_table *table = reader->table;
     sqlite3_stmt *query = leat_sqlite_prepare(
-        reader->lite, "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE",
+        reader->lite,
+        "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE",
         reader->error);
     if (!query)
         return -1;
@@ -182,10 +203,11 @@ static int find_table(const table_reader *reader, const char *name)
     if (status == 1)
         snprintf(table->name, sizeof table->name, "%s", text_of(query, 0));
     if (status == 1 && strcmp(text_of(query, 1), "table") != 0)
-        status = leat_fail(reader->error, "table %s in %s: it is a %s, a table is needed", table->label,
-                           reader->lite->file, text_of(query, 1));
+        status = leat_fail(reader->error, "table %s in %s: it is a %s, a table is needed",
+                           table->label, reader->lite->file, text_of(query, 1));
     else if (status == 0)
-        status = leat_fail(reader->error, "table %s: not found in %s", table->label, reader->lite->file);
+        status =
+            leat_fail(reader->error, "table %s: not found in %s", table->label, reader->lite->file);
     sqlite3_finalize(query);
     return status == 1 ? 0 : -1;
 }
@@ -210,17 +232,17 @@ static int read_table(leat_sqlite *lite, const char *label, leat_table *ret, lea
     return 0;
 }
 
-static int read_tables(leat_sqlite *lite, const char *const *labels, uint32_t count, leat_table *ret, uint32_t *ret_at,
-                       leat_error *error)
+static int read_tables(leat_sqlite *lite, const char *const *labels, uint32_t count,
+                       leat_table *ret, uint32_t *ret_at, leat_error *error)
 {
     int status = leat_sqlite_run(lite, "BEGIN", error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = read_table(lite, labels[*ret_at = i], &ret[i], error);
+        status = read_table(lite, labels[ *ret_at = i], &ret[i], error);
     return status;
 }
 
-int leat_sqlite_read_tables(const char *file, const char *const *labels, uint32_t count, leat_table *ret,
-                          leat_error *error)
+int leat_sqlite_read_tables(const char *file, const char *const *labels, uint32_t count,
+                            leat_table *ret, leat_error *error)
 {
     leat_sqlite lite;
     uint32_t at = count;

@@ -11,7 +11,8 @@
 
 static int bind_text(sqlite3_stmt *statement, int at, leat_slice text)
 {
-    return sqlite3_bind_text64(statement, at, text.data ? text.data : "", text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+    return sqlite3_bind_text64(statement, at, text.data ? text.data : "", text.size,
+                               SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
 static int bind_bytes(sqlite3_stmt *statement, int at, leat_slice base64)
@@ -19,7 +20,8 @@ static int bind_bytes(sqlite3_stmt *statement, int at, leat_slice base64)
     leat_buf bytes = {0};
     leat_base64_decode(base64, &bytes);
     int code = bytes.failed ? SQLITE_NOMEM
-                            : sqlite3_bind_blob64(statement, at, bytes.data ? bytes.data : "", bytes.size, SQLITE_TRANSIENT);
+                            : sqlite3_bind_blob64(statement, at, bytes.data ? bytes.data : "",
+                                                  bytes.size, SQLITE_TRANSIENT);
     leat_buf_free(&bytes);
     return code;
 }
@@ -42,30 +44,39 @@ static int bind_canonical(sqlite3_stmt *statement, int at, leat_type type, const
 static int bind_present(sqlite3_stmt *statement, int at, leat_type type, const leat_value *value)
 {
     switch (type) {
-    case LEAT_TYPE_BOOL: return sqlite3_bind_int(statement, at, value->boolean);
+    case LEAT_TYPE_BOOL:
+        return sqlite3_bind_int(statement, at, value->boolean);
     case LEAT_TYPE_INT2:
     case LEAT_TYPE_INT4:
-    case LEAT_TYPE_INT8: return sqlite3_bind_int64(statement, at, value->integer);
-    case LEAT_TYPE_FLOAT8: return sqlite3_bind_double(statement, at, value->real);
+    case LEAT_TYPE_INT8:
+        return sqlite3_bind_int64(statement, at, value->integer);
+    case LEAT_TYPE_FLOAT8:
+        return sqlite3_bind_double(statement, at, value->real);
     case LEAT_TYPE_UUID:
     case LEAT_TYPE_DATE:
-    case LEAT_TYPE_TIMESTAMPTZ: return bind_canonical(statement, at, type, value);
+    case LEAT_TYPE_TIMESTAMPTZ:
+        return bind_canonical(statement, at, type, value);
     case LEAT_TYPE_TIME:
-    case LEAT_TYPE_TIMESTAMP: return bind_moment(statement, at, type, value->integer);
-    case LEAT_TYPE_BYTEA: return bind_bytes(statement, at, value->text);
-    default: return bind_text(statement, at, value->text);
+    case LEAT_TYPE_TIMESTAMP:
+        return bind_moment(statement, at, type, value->integer);
+    case LEAT_TYPE_BYTEA:
+        return bind_bytes(statement, at, value->text);
+    default:
+        return bind_text(statement, at, value->text);
     }
 }
 
-int leat_sqlite_bind(sqlite3_stmt *statement, int at, const leat_column *column, const leat_value *value,
-                   leat_error *error)
+int leat_sqlite_bind(sqlite3_stmt *statement, int at, const leat_column *column,
+                     const leat_value *value, leat_error *error)
 {
     if (value->presence != LEAT_PRESENT)
-        return sqlite3_bind_null(statement, at) == SQLITE_OK ? 0 : leat_fail(error, "out of memory");
+        return sqlite3_bind_null(statement, at) == SQLITE_OK ? 0
+                                                             : leat_fail(error, "out of memory");
     if (column->type == LEAT_TYPE_FLOAT8 && isnan(value->real))
         return leat_fail(error, "%s: SQLite cannot store NaN", column->name);
     if (bind_present(statement, at, column->type, value) != SQLITE_OK)
-        return leat_fail(error, "%s: %s", column->name, sqlite3_errmsg(sqlite3_db_handle(statement)));
+        return leat_fail(error, "%s: %s", column->name,
+                         sqlite3_errmsg(sqlite3_db_handle(statement)));
     return 0;
 }
 
@@ -118,8 +129,10 @@ static bool read_real(sqlite3_stmt *row, int at, const leat_column *column, leat
 static bool read_bytes(sqlite3_stmt *row, int at, leat_arena *texts, leat_value *ret)
 {
     leat_buf text = {0};
-    leat_base64_encode((leat_slice){sqlite3_column_blob(row, at), (size_t)sqlite3_column_bytes(row, at)}, &text);
-    bool kept = !text.failed && keep(texts, (leat_slice){text.data ? text.data : "", text.size}, &ret->text);
+    leat_base64_encode(
+        (leat_slice){sqlite3_column_blob(row, at), (size_t)sqlite3_column_bytes(row, at)}, &text);
+    bool kept = !text.failed &&
+                keep(texts, (leat_slice){text.data ? text.data : "", text.size}, &ret->text);
     leat_buf_free(&text);
     return kept;
 }
@@ -155,27 +168,35 @@ static bool read_moment(sqlite3_stmt *row, int at, const leat_column *column, le
     return leat_value_from_text(column, (leat_slice){spelt, text.size}, ret, NULL) == 0;
 }
 
-static bool read_present(sqlite3_stmt *row, int at, const leat_column *column, leat_arena *texts, leat_value *ret)
+static bool read_present(sqlite3_stmt *row, int at, const leat_column *column, leat_arena *texts,
+                         leat_value *ret)
 {
     switch (column->type) {
-    case LEAT_TYPE_BOOL: return read_bool(row, at, ret);
+    case LEAT_TYPE_BOOL:
+        return read_bool(row, at, ret);
     case LEAT_TYPE_INT2:
     case LEAT_TYPE_INT4:
-    case LEAT_TYPE_INT8: return read_integer(row, at, column, ret);
-    case LEAT_TYPE_FLOAT8: return read_real(row, at, column, ret);
+    case LEAT_TYPE_INT8:
+        return read_integer(row, at, column, ret);
+    case LEAT_TYPE_FLOAT8:
+        return read_real(row, at, column, ret);
     case LEAT_TYPE_UUID:
     case LEAT_TYPE_DATE:
     case LEAT_TYPE_TIME:
     case LEAT_TYPE_TIMESTAMP:
-    case LEAT_TYPE_TIMESTAMPTZ: return read_moment(row, at, column, ret);
-    case LEAT_TYPE_BYTEA: return read_bytes(row, at, texts, ret);
-    case LEAT_TYPE_JSONB: return read_json(row, at, texts, ret);
-    default: return keep(texts, stored_text(row, at), &ret->text);
+    case LEAT_TYPE_TIMESTAMPTZ:
+        return read_moment(row, at, column, ret);
+    case LEAT_TYPE_BYTEA:
+        return read_bytes(row, at, texts, ret);
+    case LEAT_TYPE_JSONB:
+        return read_json(row, at, texts, ret);
+    default:
+        return keep(texts, stored_text(row, at), &ret->text);
     }
 }
 
-int leat_sqlite_value(sqlite3_stmt *row, int at, const leat_column *column, leat_arena *texts, leat_value *ret,
-                    leat_error *error)
+int leat_sqlite_value(sqlite3_stmt *row, int at, const leat_column *column, leat_arena *texts,
+                      leat_value *ret, leat_error *error)
 {
     *ret = (leat_value){.presence = LEAT_NULL};
     if (sqlite3_column_type(row, at) == SQLITE_NULL)
@@ -184,6 +205,6 @@ int leat_sqlite_value(sqlite3_stmt *row, int at, const leat_column *column, leat
     ret->presence = LEAT_PRESENT;
     if (is_of_type)
         return 0;
-    return leat_fail(error, "%s: the stored value %.64s is no %s", column->name, stored_text(row, at).data,
-                     column->type_name);
+    return leat_fail(error, "%s: the stored value %.64s is no %s", column->name,
+                     stored_text(row, at).data, column->type_name);
 }

@@ -1,4 +1,5 @@
-/* leat_workers of a SQLite file: what a process says of itself, and what is read of it from outside. */
+/* leat_workers of a SQLite file: what a process says of itself, and what is read of it from
+ * outside. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,21 +16,24 @@ static void take_worker(sqlite3_stmt *row, leat_shard_worker *ret)
 {
     enum { HOST, PID, AT, CLOCK, SAID };
     int64_t heard_ms = leat_wall_ms() - sqlite3_column_int64(row, AT);
-    *ret = (leat_shard_worker){.pid = sqlite3_column_int64(row, PID),
-                               .heard_ms = heard_ms > 0 ? heard_ms : 0,
-                               .clock_ms = sqlite3_column_int64(row, CLOCK),
-                               .said = leat_must_strdup((const char *)sqlite3_column_text(row, SAID))};
+    *ret =
+        (leat_shard_worker){.pid = sqlite3_column_int64(row, PID),
+                            .heard_ms = heard_ms > 0 ? heard_ms : 0,
+                            .clock_ms = sqlite3_column_int64(row, CLOCK),
+                            .said = leat_must_strdup((const char *)sqlite3_column_text(row, SAID))};
     snprintf(ret->host, sizeof ret->host, "%s", (const char *)sqlite3_column_text(row, HOST));
 }
 
-int leat_sqlite_read_workers(leat_sqlite *lite, const char *topic, leat_shard_work *ret, leat_error *error)
+int leat_sqlite_read_workers(leat_sqlite *lite, const char *topic, leat_shard_work *ret,
+                             leat_error *error)
 {
     enum { WORKERS_MAX = 100 };
-    sqlite3_stmt *query = leat_sqlite_prepare(lite,
-                                            "SELECT w.host, w.pid, w.at, w.clock_ms, w.said FROM leat_workers AS w"
-                                            "  JOIN leat_sources AS s ON s.id = w.source WHERE s.topic = ?"
-                                            " ORDER BY w.at DESC LIMIT 100",
-                                            error);
+    sqlite3_stmt *query =
+        leat_sqlite_prepare(lite,
+                            "SELECT w.host, w.pid, w.at, w.clock_ms, w.said FROM leat_workers AS w"
+                            "  JOIN leat_sources AS s ON s.id = w.source WHERE s.topic = ?"
+                            " ORDER BY w.at DESC LIMIT 100",
+                            error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
@@ -57,7 +61,8 @@ static void close_file(sqlite_teller *reporter)
     reporter->lite.db = NULL;
 }
 
-/* In a write-ahead log a commit without a sync takes nothing from what others have committed: theirs sync it. */
+/* In a write-ahead log a commit without a sync takes nothing from what others have committed:
+ * theirs sync it. */
 static int open_file(sqlite_teller *reporter, leat_error *error)
 {
     if (reporter->lite.db)
@@ -85,7 +90,8 @@ static int sweep(sqlite_teller *reporter, leat_error *error)
     if (now_ms - reporter->swept_ms < 60000)
         return 0;
     reporter->swept_ms = now_ms;
-    sqlite3_stmt *statement = leat_sqlite_prepare(&reporter->lite, "DELETE FROM leat_workers WHERE at < ?", error);
+    sqlite3_stmt *statement =
+        leat_sqlite_prepare(&reporter->lite, "DELETE FROM leat_workers WHERE at < ?", error);
     if (!statement)
         return -1;
     sqlite3_bind_int64(statement, 1, now_ms - 600000);
@@ -97,11 +103,12 @@ static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat
     sqlite_teller *reporter = (sqlite_teller *)base;
     if (open_file(reporter, error) != 0 || sweep(reporter, error) != 0)
         return -1;
-    sqlite3_stmt *insert = leat_sqlite_prepare(&reporter->lite,
-                                             "INSERT INTO leat_workers (source, instance, host, pid, started_ms, at, clock_ms, said)"
-                                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (source, instance)"
-                                             " DO UPDATE SET at = excluded.at, clock_ms = excluded.clock_ms, said = excluded.said",
-                                             error);
+    sqlite3_stmt *insert = leat_sqlite_prepare(
+        &reporter->lite,
+        "INSERT INTO leat_workers (source, instance, host, pid, started_ms, at, clock_ms, said)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (source, instance)"
+        " DO UPDATE SET at = excluded.at, clock_ms = excluded.clock_ms, said = excluded.said",
+        error);
     if (!insert)
         return -1;
     sqlite3_bind_int(insert, 1, reporter->source_id);
@@ -120,8 +127,8 @@ static int untell(leat_shard_reporter *base, const char *instance, leat_error *e
     sqlite_teller *reporter = (sqlite_teller *)base;
     if (open_file(reporter, error) != 0)
         return -1;
-    sqlite3_stmt *statement =
-        leat_sqlite_prepare(&reporter->lite, "DELETE FROM leat_workers WHERE source = ?1 AND instance = ?2", error);
+    sqlite3_stmt *statement = leat_sqlite_prepare(
+        &reporter->lite, "DELETE FROM leat_workers WHERE source = ?1 AND instance = ?2", error);
     if (!statement)
         return -1;
     sqlite3_bind_int(statement, 1, reporter->source_id);

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-void database_init(database *db, log_partition *log, const uint32_t *shard_of, uint32_t partition_count)
+void database_init(database *db, log_partition *log, const uint32_t *shard_of,
+                   uint32_t partition_count)
 {
     memset(db, 0, sizeof *db);
     db->log = log;
@@ -44,7 +45,8 @@ static bool needs_met(const db_partition *partition, const int64_t *needs, uint3
     return true;
 }
 
-static void fail(leat_engine_job_result *ret, leat_engine_outcome outcome, int32_t partition, int32_t bad_record)
+static void fail(leat_engine_job_result *ret, leat_engine_outcome outcome, int32_t partition,
+                 int32_t bad_record)
 {
     ret->outcome = outcome;
     ret->partition = partition;
@@ -53,11 +55,12 @@ static void fail(leat_engine_job_result *ret, leat_engine_outcome outcome, int32
 
 log_record *database_log(const database *db, const db_batch_record *record)
 {
-    return &db->log[record->partition].records[database_index(db, record->partition, record->offset)];
+    return &db->log[record->partition]
+                .records[database_index(db, record->partition, record->offset)];
 }
 
-static bool poisoned(const database *db, const db_batch_record *records, uint32_t count, int64_t catalog_read_us,
-                     leat_engine_job_result *ret)
+static bool poisoned(const database *db, const db_batch_record *records, uint32_t count,
+                     int64_t catalog_read_us, leat_engine_job_result *ret)
 {
     for (uint32_t i = 0; i < count; i++) {
         const log_record *record = database_log(db, &records[i]);
@@ -105,8 +108,9 @@ static void insert(db_partition *partition, const leat_engine_batch_part *part)
     }
 }
 
-void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count, const db_batch_record *records,
-                    uint32_t record_count, bool dead, int64_t catalog_read_us, leat_engine_job_result *ret)
+void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count,
+                    const db_batch_record *records, uint32_t record_count, bool dead,
+                    int64_t catalog_read_us, leat_engine_job_result *ret)
 {
     fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
     for (uint32_t i = 0; i < part_count; i++) {
@@ -134,12 +138,13 @@ void database_claim(database *db, uint32_t id, leat_engine_claim claim, leat_eng
     db_partition *partition = &db->partitions[id];
     partition->claim = claim;
     partition->epoch++;
-    leat_engine_progress_begin(ret, claim, partition->epoch, partition->base_seq, partition->base_offsets, partition->low,
-                        partition->newest);
+    leat_engine_progress_begin(ret, claim, partition->epoch, partition->base_seq,
+                               partition->base_offsets, partition->low, partition->newest);
     for (uint32_t i = partition->row_count; i > 0; i--) {
         const db_row *row = &partition->rows[i - 1];
-        LEAT_ASSERT(leat_engine_progress_row(ret, row->seq, row->subpartitions, row->offsets, row->count, row->newest.at_ms,
-                                      row->newest.epoch) == 0);
+        LEAT_ASSERT(leat_engine_progress_row(ret, row->seq, row->subpartitions, row->offsets,
+                                             row->count, row->newest.at_ms,
+                                             row->newest.epoch) == 0);
     }
 }
 
@@ -151,7 +156,8 @@ static void check_base(const database *db, const leat_engine_compaction *compact
     for (uint32_t i = 0; i < log->count; i++) {
         const log_record *record = &log->records[i];
         bool covered = record->offset <= compaction->low ||
-                       record->offset <= compaction->base_offsets[record->hash % LEAT_ENGINE_SUBPARTITIONS];
+                       record->offset <=
+                           compaction->base_offsets[record->hash % LEAT_ENGINE_SUBPARTITIONS];
         LEAT_ASSERT(!covered || partition->applied[i]);
         LEAT_ASSERT(!covered || record->offset <= compaction->newest.offset);
         if (record->offset == compaction->newest.offset)
@@ -160,7 +166,8 @@ static void check_base(const database *db, const leat_engine_compaction *compact
     }
 }
 
-void database_compact(database *db, const leat_engine_compaction *compaction, leat_engine_job_result *ret)
+void database_compact(database *db, const leat_engine_compaction *compaction,
+                      leat_engine_job_result *ret)
 {
     fail(ret, LEAT_ENGINE_APPLIED, -1, -1);
     db_partition *partition = &db->partitions[compaction->partition];

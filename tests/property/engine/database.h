@@ -1,6 +1,7 @@
 /*
- * database.h - a model of a shard: the progress protocol's tables and, as the written rows, how often each record of
- * the log was applied. Transactions are atomic and checked as the real ones are; what they must never do is asserted.
+ * database.h - a model of a shard: the progress protocol's tables and, as the written rows, how
+ * often each record of the log was applied. Transactions are atomic and checked as the real ones
+ * are; what they must never do is asserted.
  */
 #ifndef LEAT_TEST_DATABASE_H
 #define LEAT_TEST_DATABASE_H
@@ -21,14 +22,15 @@ typedef struct log_record {
     int64_t at_ms;
     uint64_t hash;
     uint32_t bytes;
-    leat_engine_outcome poison; /* what a batch with it in fails with; LEAT_ENGINE_APPLIED: nothing */
-    bool poison_known;   /* the database says which record it was */
-    bool poison_looks;   /* BAD_DATA: it is leat's own refusal, by its last look at the tables */
+    /* what a batch with it in fails with; LEAT_ENGINE_APPLIED: nothing */
+    leat_engine_outcome poison;
+    bool poison_known; /* the database says which record it was */
+    bool poison_looks; /* BAD_DATA: it is leat's own refusal, by its last look at the tables */
     uint32_t table;
-    bool refused;        /* alone in its batch, at `refused_us` for the first time */
-    bool may_die;        /* refused so that it may become a dead letter */
+    bool refused; /* alone in its batch, at `refused_us` for the first time */
+    bool may_die; /* refused so that it may become a dead letter */
     int64_t refused_us;
-    int64_t read_us[2];  /* by each worker, for the first time */
+    int64_t read_us[2]; /* by each worker, for the first time */
 } log_record;
 
 typedef struct log_partition {
@@ -76,15 +78,19 @@ typedef struct db_batch_record {
     int64_t offset;
 } db_batch_record;
 
-void database_init(database *db, log_partition *log, const uint32_t *shard_of, uint32_t partition_count);
+void database_init(database *db, log_partition *log, const uint32_t *shard_of,
+                   uint32_t partition_count);
 uint32_t database_index(const database *db, uint32_t partition, int64_t offset);
 log_record *database_log(const database *db, const db_batch_record *record);
-/* The transactions. `ret` gets outcome, partition, bad_record; all or nothing. `dead`: the record is kept as a dead
- * letter. `catalog_read_us`: what leat's own refusals rely on. */
-void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count, const db_batch_record *records,
-                    uint32_t record_count, bool dead, int64_t catalog_read_us, leat_engine_job_result *ret);
-void database_claim(database *db, uint32_t partition, leat_engine_claim claim, leat_engine_progress *ret);
-void database_compact(database *db, const leat_engine_compaction *compaction, leat_engine_job_result *ret);
+/* The transactions. `ret` gets outcome, partition, bad_record; all or nothing. `dead`: the record
+ * is kept as a dead letter. `catalog_read_us`: what leat's own refusals rely on. */
+void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count,
+                    const db_batch_record *records, uint32_t record_count, bool dead,
+                    int64_t catalog_read_us, leat_engine_job_result *ret);
+void database_claim(database *db, uint32_t partition, leat_engine_claim claim,
+                    leat_engine_progress *ret);
+void database_compact(database *db, const leat_engine_compaction *compaction,
+                      leat_engine_job_result *ret);
 /* Remembers the shard's state for a failover. */
 void database_snapshot(database *db, uint32_t shard, leat_prng *prng);
 /* Back to a remembered state; false: there is none. */

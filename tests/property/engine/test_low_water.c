@@ -1,7 +1,8 @@
 /*
- * The low water, and what a restart makes of it, against a naive list of records that are applied or not: random holes, batches
- * that end in any order or fail, compactions, restarts at any moment. A record is skipped after a restart exactly when it is
- * applied, and the low water is what the list says.
+ * The low water, and what a restart makes of it, against a naive list of records that are applied
+ * or not: random holes, batches that end in any order or fail, compactions, restarts at any moment.
+ * A record is skipped after a restart exactly when it is applied, and the low water is what the
+ * list says.
  */
 #include <check.h>
 #include <stdio.h>
@@ -61,7 +62,9 @@ static void make_log(naive *n)
     uint32_t subpartitions = 1 + below(n, 8);
     int64_t offset = below(n, 3);
     for (uint32_t i = 0; i < RECORDS; i++) {
-        n->records[i] = (naive_record){.offset = offset, .subpartition = 7 * below(n, subpartitions), .stuck = below(n, 20) == 0};
+        n->records[i] = (naive_record){.offset = offset,
+                                       .subpartition = 7 * below(n, subpartitions),
+                                       .stuck = below(n, 20) == 0};
         offset += 1 + (below(n, 4) ? 0 : below(n, 3));
     }
 }
@@ -79,10 +82,13 @@ static naive_record *record_at(naive *n, int64_t offset)
 static leat_engine_progress claim(naive *n)
 {
     leat_engine_progress progress;
-    leat_engine_progress_begin(&progress, (leat_engine_claim){{++n->claims}}, n->claims, n->base_seq, n->base_offsets, n->low, n->newest);
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{++n->claims}}, n->claims,
+                               n->base_seq, n->base_offsets, n->low, n->newest);
     for (uint32_t i = 0; i < n->row_count; i++) {
         const naive_row *row = &n->rows[i];
-        ck_assert_int_eq(leat_engine_progress_row(&progress, row->seq, row->subpartitions, row->offsets, row->count, row->at_ms, 1), 0);
+        ck_assert_int_eq(leat_engine_progress_row(&progress, row->seq, row->subpartitions,
+                                                  row->offsets, row->count, row->at_ms, 1),
+                         0);
     }
     n->claimed_low = progress.low;
     return progress;
@@ -99,7 +105,8 @@ static void commit(naive *n, const leat_engine_batch *batch)
         record_at(n, batch->records[i].offset)->applied = true;
 }
 
-/* The last offset of a subpartition below which all of it is applied, and no further than what is. */
+/* The last offset of a subpartition below which all of it is applied, and no further than what
+ * is. */
 static int64_t applied_to(const naive *n, uint32_t subpartition)
 {
     int64_t offset = -1;
@@ -112,11 +119,19 @@ static int64_t applied_to(const naive *n, uint32_t subpartition)
 static void compact(naive *n, const leat_engine_compaction *compaction)
 {
     if (compaction->base_seq <= n->base_seq) {
-        ck_assert_int_eq(compaction->low, n->low > n->claimed_low ? n->low : n->claimed_low); /* then it had nothing to say */
+        ck_assert_int_eq(compaction->low,
+                         n->low > n->claimed_low ? n->low : n->claimed_low); /* then
+                                                                                it
+                                                                                had
+                                                                                nothing
+                                                                                to
+                                                                                say
+                                                                              */
         return;
     }
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
-        ck_assert_int_ge(applied_to(n, i) > compaction->low ? applied_to(n, i) : compaction->low, compaction->base_offsets[i]);
+        ck_assert_int_ge(applied_to(n, i) > compaction->low ? applied_to(n, i) : compaction->low,
+                         compaction->base_offsets[i]);
     n->base_seq = compaction->base_seq;
     n->low = compaction->low;
     n->newest = compaction->newest;
@@ -151,11 +166,14 @@ static void settle(naive *n)
         continue;
 }
 
-static void done(naive *n, uint32_t id, leat_engine_outcome outcome, const leat_engine_progress *progress)
+static void done(naive *n, uint32_t id, leat_engine_outcome outcome,
+                 const leat_engine_progress *progress)
 {
     n->open[id] = NULL;
-    leat_engine_job_done(n->engine, n->now_us, id,
-                         &(leat_engine_job_result){.outcome = outcome, .bad_record = -1, .partition = -1, .progress = progress});
+    leat_engine_job_done(
+        n->engine, n->now_us, id,
+        &(leat_engine_job_result){
+            .outcome = outcome, .bad_record = -1, .partition = -1, .progress = progress});
     settle(n);
 }
 
@@ -197,8 +215,12 @@ static void offer(naive *n)
     if (n->paused || n->next == RECORDS)
         return;
     const naive_record *from = &n->records[n->next];
-    leat_engine_record record = {.offset = from->offset, .accepted_ms = at_ms(from->offset), .epoch = 1,
-                                 .hash = from->subpartition, .bytes = 1, .payload = n};
+    leat_engine_record record = {.offset = from->offset,
+                                 .accepted_ms = at_ms(from->offset),
+                                 .epoch = 1,
+                                 .hash = from->subpartition,
+                                 .bytes = 1,
+                                 .payload = n};
     leat_engine_taken taken = leat_engine_record_read(n->engine, n->now_us, &record);
     settle(n);
     if (taken == LEAT_ENGINE_FULL)
@@ -238,7 +260,8 @@ static void finish(naive *n)
     done(n, id, fails ? LEAT_ENGINE_CONTENTION : LEAT_ENGINE_APPLIED, NULL);
 }
 
-/* What stands before the first record that was offered and is not applied; else before all that was not offered. */
+/* What stands before the first record that was offered and is not applied; else before all that was
+ * not offered. */
 static void check_low(naive *n)
 {
     leat_engine_partition_view view;

@@ -1,8 +1,9 @@
 /*
- * Bad writes among good ones, at a steady rate and for minutes of virtual time: records whose parent never comes, against
- * the naive model of what should become of each: a bad one is given up when its patience is over since it was read, a good
- * one is applied when what stands before it in its subpartition is decided. The engine may be late by a bound, whatever the
- * rate; and a table is stopped by the share of its bad records, not by their number.
+ * Bad writes among good ones, at a steady rate and for minutes of virtual time: records whose
+ * parent never comes, against the naive model of what should become of each: a bad one is given up
+ * when its patience is over since it was read, a good one is applied when what stands before it in
+ * its subpartition is decided. The engine may be late by a bound, whatever the rate; and a table is
+ * stopped by the share of its bad records, not by their number.
  */
 #include <check.h>
 #include <stdio.h>
@@ -36,9 +37,10 @@ typedef struct scene {
     written *records;
     uint32_t read, decided, stopped;
     int64_t offsets[PARTITIONS];
-    int64_t last_us[PARTITIONS][SUBPARTITIONS]; /* of the model: when the subpartition is done with what was read */
-    int64_t late_us;                            /* the most that anything was decided after the model's time */
-    int64_t oldest_us;                          /* the greatest age at which a good one was applied */
+    int64_t last_us[PARTITIONS][SUBPARTITIONS]; /* of the model: when the subpartition is done with
+                                                   what was read */
+    int64_t late_us;   /* the most that anything was decided after the model's time */
+    int64_t oldest_us; /* the greatest age at which a good one was applied */
     uint8_t claims;
 } scene;
 
@@ -81,13 +83,17 @@ static leat_engine_outcome run_batch(scene *s, const leat_engine_batch *batch)
 static void finish(scene *s, running *slot)
 {
     const leat_engine_job *job = slot->job;
-    leat_engine_job_result result = {.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1, .catalog_read_us = INT64_MAX};
+    leat_engine_job_result result = {.outcome = LEAT_ENGINE_APPLIED,
+                                     .bad_record = -1,
+                                     .partition = -1,
+                                     .catalog_read_us = INT64_MAX};
     leat_engine_progress progress;
     int64_t none[LEAT_ENGINE_SUBPARTITIONS];
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         none[i] = -1;
     if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
-        leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, 1, 0, none, -1, (leat_engine_newest){-1, 0, -1});
+        leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, 1, 0, none, -1,
+                                   (leat_engine_newest){-1, 0, -1});
         result.progress = &progress;
     } else if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         result.outcome = run_batch(s, &job->batch);
@@ -135,8 +141,14 @@ static void read_one(scene *s, const traffic *of)
     int64_t *last_us = &s->last_us[partition][subpartition];
     int64_t ready_us = record->is_bad ? s->now_us + s->config.patience_us : s->now_us;
     record->wanted_us = *last_us = ready_us > *last_us ? ready_us : *last_us;
-    leat_engine_record offered = {.partition = partition, .offset = s->offsets[partition]++, .accepted_ms = 1, .epoch = -1,
-                                  .hash = subpartition, .table = record->table, .bytes = 100, .payload = record};
+    leat_engine_record offered = {.partition = partition,
+                                  .offset = s->offsets[partition]++,
+                                  .accepted_ms = 1,
+                                  .epoch = -1,
+                                  .hash = subpartition,
+                                  .table = record->table,
+                                  .bytes = 100,
+                                  .payload = record};
     ck_assert_int_eq(leat_engine_record_read(s->engine, s->now_us, &offered), LEAT_ENGINE_TAKEN);
 }
 
@@ -203,21 +215,27 @@ static void run(const traffic *of)
         ck_assert_int_le(s->late_us, 3 * SECOND_US);
         ck_assert_int_le(s->oldest_us, s->config.patience_us + 3 * SECOND_US);
     }
-    fprintf(stderr, "# %u/s, %u of 1000 bad: late by %lld ms, oldest good one %lld ms, %u decided of %u, stopped %u\n",
-            of->per_second, of->bad_permille, (long long)s->late_us / 1000, (long long)s->oldest_us / 1000, s->decided,
-            s->read, s->stopped);
+    fprintf(
+        stderr,
+        "# %u/s, %u of 1000 bad: late by %lld ms, oldest good one %lld ms, %u decided of %u, stopped %u\n",
+        of->per_second, of->bad_permille, (long long)s->late_us / 1000,
+        (long long)s->oldest_us / 1000, s->decided, s->read, s->stopped);
     leat_engine_free(s->engine);
     free(s->records);
     free(s);
 }
 
 static const traffic traffics[] = {
-    {.per_second = 20, .bad_permille = 50, .seconds = 200},   /* one a second */
+    {.per_second = 20, .bad_permille = 50, .seconds = 200}, /* one a second */
     {.per_second = 150, .bad_permille = 20, .seconds = 200},
     {.per_second = 2000, .bad_permille = 20, .seconds = 70},
     {.per_second = 150, .bad_permille = 600, .seconds = 90, .expect_stopped = true},
     {.per_second = 2000, .bad_permille = 600, .seconds = 60, .expect_stopped = true},
-    {.per_second = 2000, .bad_permille = 0, .seconds = 60, .other_table_drifts = true, .expect_stopped = true},
+    {.per_second = 2000,
+     .bad_permille = 0,
+     .seconds = 60,
+     .other_table_drifts = true,
+     .expect_stopped = true},
 };
 
 START_TEST(bad_writes_delay_good_ones_by_their_patience_and_no_more)
@@ -230,7 +248,8 @@ int main(void)
 {
     TCase *cases = tcase_create("waits");
     tcase_set_timeout(cases, 300);
-    tcase_add_loop_test(cases, bad_writes_delay_good_ones_by_their_patience_and_no_more, 0, sizeof traffics / sizeof *traffics);
+    tcase_add_loop_test(cases, bad_writes_delay_good_ones_by_their_patience_and_no_more, 0,
+                        sizeof traffics / sizeof *traffics);
     Suite *suite = suite_create("waits");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -1,7 +1,8 @@
 /*
- * The engine in a random world against a model of the shards: whatever happens, every record is applied or kept as a
- * dead letter, exactly once and in order, and once the faults stop that is so soon. The checks are in the world (world_*.c) and in the model
- * (database.c); leat_engine_validate runs after every event.
+ * The engine in a random world against a model of the shards: whatever happens, every record is
+ * applied or kept as a dead letter, exactly once and in order, and once the faults stop that is so
+ * soon. The checks are in the world (world_*.c) and in the model (database.c); leat_engine_validate
+ * runs after every event.
  *
  * TEST_SEED=n runs that world alone; TEST_SEEDS=n sets how many.
  */
@@ -47,15 +48,24 @@ static void check_sometimes(const world_sometimes *s)
         uint64_t count;
     } counters[] = {
 #define COUNTER(name) {#name, s->name}
-        COUNTER(fenced),          COUNTER(unknown_applied), COUNTER(unknown_never),    COUNTER(unknown_late),
-        COUNTER(late_done),       COUNTER(late_refused),    COUNTER(went_back),        COUNTER(rewound),
-        COUNTER(paused),          COUNTER(refused_for_room), COUNTER(stale),           COUNTER(alone),
-        COUNTER(limited),         COUNTER(held),            COUNTER(alone_isolated),   COUNTER(skipped),
-        COUNTER(shared_parts),    COUNTER(compacted),       COUNTER(claims_failed),    COUNTER(confirms),
-        COUNTER(revoked),         COUNTER(lost),            COUNTER(zombies),          COUNTER(failovers),
-        COUNTER(shards_down),     COUNTER(drained),         COUNTER(contention),       COUNTER(outage),
-        COUNTER(last_compaction), COUNTER(waited_claim),    COUNTER(buried),           COUNTER(dead_lettered),
-        COUNTER(table_stopped),   COUNTER(halted),          COUNTER(probed),           COUNTER(not_yet),
+        COUNTER(fenced),          COUNTER(unknown_applied),
+        COUNTER(unknown_never),   COUNTER(unknown_late),
+        COUNTER(late_done),       COUNTER(late_refused),
+        COUNTER(went_back),       COUNTER(rewound),
+        COUNTER(paused),          COUNTER(refused_for_room),
+        COUNTER(stale),           COUNTER(alone),
+        COUNTER(limited),         COUNTER(held),
+        COUNTER(alone_isolated),  COUNTER(skipped),
+        COUNTER(shared_parts),    COUNTER(compacted),
+        COUNTER(claims_failed),   COUNTER(confirms),
+        COUNTER(revoked),         COUNTER(lost),
+        COUNTER(zombies),         COUNTER(failovers),
+        COUNTER(shards_down),     COUNTER(drained),
+        COUNTER(contention),      COUNTER(outage),
+        COUNTER(last_compaction), COUNTER(waited_claim),
+        COUNTER(buried),          COUNTER(dead_lettered),
+        COUNTER(table_stopped),   COUNTER(halted),
+        COUNTER(probed),          COUNTER(not_yet),
         COUNTER(looked),
 #undef COUNTER
     };
@@ -77,7 +87,8 @@ START_TEST(every_record_is_applied_once_and_in_order)
     signal(SIGABRT, say_seed);
     uint64_t seeds = many ? strtoull(many, NULL, 10) : SEEDS;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
-        snprintf(failed_at, sizeof failed_at, "# again with TEST_SEED=%llu\n", (unsigned long long)seed);
+        snprintf(failed_at, sizeof failed_at, "# again with TEST_SEED=%llu\n",
+                 (unsigned long long)seed);
         run_world(seed, &sometimes);
     }
     check_sometimes(&sometimes);

@@ -20,8 +20,10 @@ static uint32_t between(test_world *world, uint32_t low, uint32_t high)
 
 static leat_engine_outcome any_poison(test_world *world)
 {
-    static const leat_engine_outcome kinds[] = {LEAT_ENGINE_BAD_DATA, LEAT_ENGINE_BAD_DATA,     LEAT_ENGINE_NOT_YET, LEAT_ENGINE_DRIFT,
-                                         LEAT_ENGINE_OUTAGE,   LEAT_ENGINE_RECORD_ERROR, LEAT_ENGINE_RECORD_ERROR, LEAT_ENGINE_NOT_UNDERSTOOD};
+    static const leat_engine_outcome kinds[] = {
+        LEAT_ENGINE_BAD_DATA,     LEAT_ENGINE_BAD_DATA,      LEAT_ENGINE_NOT_YET,
+        LEAT_ENGINE_DRIFT,        LEAT_ENGINE_OUTAGE,        LEAT_ENGINE_RECORD_ERROR,
+        LEAT_ENGINE_RECORD_ERROR, LEAT_ENGINE_NOT_UNDERSTOOD};
     return kinds[world_below(world, 8)];
 }
 
@@ -34,12 +36,13 @@ static void make_log(test_world *world, log_partition *log)
     int64_t offset = world_below(world, 3);
     for (uint32_t i = 0; i < log->count; i++) {
         log_record *record = &log->records[i];
-        *record = (log_record){.offset = offset,
-                               .at_ms = 1000 + offset * 7,
-                               .hash = world_below(world, subpartitions) * 9 + 64 * world_below(world, 5),
-                               .bytes = between(world, 1, 60),
-                               .table = world_below(world, world->config.table_count),
-                               .poison = LEAT_ENGINE_APPLIED};
+        *record =
+            (log_record){.offset = offset,
+                         .at_ms = 1000 + offset * 7,
+                         .hash = world_below(world, subpartitions) * 9 + 64 * world_below(world, 5),
+                         .bytes = between(world, 1, 60),
+                         .table = world_below(world, world->config.table_count),
+                         .poison = LEAT_ENGINE_APPLIED};
         if (poison_one_in && world_chance(world, poison_one_in)) {
             record->poison = any_poison(world);
             record->poison_known = world_chance(world, 2);

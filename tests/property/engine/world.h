@@ -1,6 +1,7 @@
 /*
- * world.h - a small random world around engines: two workers of one group, shards that fail in every way, a log that is
- * read with pauses, partitions that move, zombies. Everything follows from the seed.
+ * world.h - a small random world around engines: two workers of one group, shards that fail in
+ * every way, a log that is read with pauses, partitions that move, zombies. Everything follows from
+ * the seed.
  */
 #ifndef LEAT_TEST_WORLD_H
 #define LEAT_TEST_WORLD_H
@@ -10,12 +11,17 @@
 
 enum { WORKERS = 2, WORLD_SHARDS = 2, WORLD_JOBS = 8, GHOSTS = 8, BATCH_MAX = 8 };
 
-/* What has happened over a whole campaign: each must happen sometimes, or the campaign proves little. */
+/* What has happened over a whole campaign: each must happen sometimes, or the campaign proves
+ * little. */
 typedef struct world_sometimes {
-    uint64_t fenced, unknown_applied, unknown_never, unknown_late, late_done, late_refused, went_back, rewound;
-    uint64_t paused, refused_for_room, stale, alone, limited, held, alone_isolated, skipped, shared_parts, compacted;
-    uint64_t claims_failed, confirms, revoked, lost, zombies, failovers, shards_down, drained, contention, outage;
-    uint64_t last_compaction, waited_claim, buried, dead_lettered, table_stopped, halted, probed, not_yet, looked;
+    uint64_t fenced, unknown_applied, unknown_never, unknown_late, late_done, late_refused,
+        went_back, rewound;
+    uint64_t paused, refused_for_room, stale, alone, limited, held, alone_isolated, skipped,
+        shared_parts, compacted;
+    uint64_t claims_failed, confirms, revoked, lost, zombies, failovers, shards_down, drained,
+        contention, outage;
+    uint64_t last_compaction, waited_claim, buried, dead_lettered, table_stopped, halted, probed,
+        not_yet, looked;
 } world_sometimes;
 
 typedef enum world_job_state { WORLD_JOB_NONE, WORLD_JOB_SENT, WORLD_JOB_EXECUTED } world_job_state;
@@ -68,11 +74,12 @@ typedef struct test_world {
     world_job ghosts[GHOSTS]; /* sent, their connection lost, and still to come */
     int64_t sent_seq[WORKERS][DB_PARTITIONS];
     leat_engine_claim sent_claim[WORKERS][DB_PARTITIONS];
-    bool dead_claim[WORKERS][DB_PARTITIONS]; /* an outcome under `sent_claim` is unknown: nothing more may be sent */
+    bool dead_claim[WORKERS][DB_PARTITIONS]; /* an outcome under `sent_claim` is unknown: nothing
+                                                more may be sent */
     uint64_t claims;
     bool failed_over[WORLD_SHARDS];
-    int64_t catalog_read_us;    /* when the last look at the tables began */
-    bool bad_stays_bad;   /* what is refused for good is not healed in the end */
+    int64_t catalog_read_us; /* when the last look at the tables began */
+    bool bad_stays_bad;      /* what is refused for good is not healed in the end */
     bool calm;
     world_sometimes *sometimes;
 } test_world;
@@ -84,19 +91,22 @@ bool world_chance(test_world *world, uint32_t one_in);
 void world_begin(test_world *world, uint64_t seed, world_sometimes *sometimes);
 void world_end(test_world *world);
 
-/* world_effects.c: carries out all effects of the worker's engine and checks each; after every event. */
+/* world_effects.c: carries out all effects of the worker's engine and checks each; after every
+ * event. */
 void world_settle(test_world *world, uint32_t worker);
 
 /* world_jobs.c */
 void world_execute(test_world *world, uint32_t worker, world_job *job);
-void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_engine_job_result *result);
+void world_answer(test_world *world, uint32_t worker, world_job *job,
+                  const leat_engine_job_result *result);
 /* The connection is lost: the outcome is unknown. What was not executed may still be, later. */
 void world_break(test_world *world, uint32_t worker, world_job *job);
 void world_ghost(test_world *world, world_job *ghost);
 
 /* world_faults.c: one thing happens. */
 void world_step(test_world *world);
-/* No more faults from here on: heals everything, and runs until all is applied or the bound on steps is reached. */
+/* No more faults from here on: heals everything, and runs until all is applied or the bound on
+ * steps is reached. */
 void world_heal_and_finish(test_world *world);
 
 #endif

@@ -35,7 +35,8 @@ static void check_batch(const test_world *world, const leat_engine_batch *batch)
     LEAT_ASSERT(bytes <= world->config.batch_bytes_max || batch->record_count == 1);
 }
 
-/* One batch in flight a subpartition under one claim; numbers only go up; nothing after an unknown outcome. */
+/* One batch in flight a subpartition under one claim; numbers only go up; nothing after an unknown
+ * outcome. */
 static void check_part(test_world *world, uint32_t worker, const leat_engine_batch_part *part)
 {
     uint32_t id = part->partition;
@@ -88,8 +89,11 @@ static void check_halt(test_world *world, uint32_t worker, const leat_engine_job
     uint32_t probe = world->workers[worker].engine->shards[job->shard].probe;
     if (probe == LEAT_NONE || job->kind == LEAT_ENGINE_JOB_CLAIM)
         return;
-    LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.part_count == 1 && job->batch.parts[0].count == 1);
-    LEAT_ASSERT(job->batch.records[0].partition * LEAT_ENGINE_SUBPARTITIONS + job->batch.records[0].subpartition == probe);
+    LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.part_count == 1 &&
+                job->batch.parts[0].count == 1);
+    LEAT_ASSERT(job->batch.records[0].partition * LEAT_ENGINE_SUBPARTITIONS +
+                    job->batch.records[0].subpartition ==
+                probe);
     world->sometimes->probed++;
 }
 
@@ -99,7 +103,8 @@ static void check_dead(test_world *world, const leat_engine_batch *batch)
     LEAT_ASSERT(batch->record_count == 1 && batch->part_count == 1 && batch->parts[0].count == 1);
     const leat_engine_batch_record *record = &batch->records[0];
     const db_batch_record is = {record->partition, record->subpartition, record->offset};
-    LEAT_ASSERT(database_log(&world->db, &is)->may_die && world->config.dead_letters_per_minute > 0);
+    LEAT_ASSERT(database_log(&world->db, &is)->may_die &&
+                world->config.dead_letters_per_minute > 0);
     world->sometimes->buried++;
 }
 
@@ -123,12 +128,17 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
         note_batch(world, worker, job);
     } else {
         LEAT_ASSERT(w->held[job->partition] != HELD_NOT);
-        LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_COMPACT || w->held[job->partition] == HELD_ASSIGNED);
+        LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_COMPACT ||
+                    w->held[job->partition] == HELD_ASSIGNED);
         if (w->held[job->partition] == HELD_REVOKING)
             world->sometimes->last_compaction++;
     }
-    *copy = (world_job){.state = WORLD_JOB_SENT, .kind = job->kind, .id = job->id, .shard = job->shard,
-                        .partition = job->partition, .compaction = job->compaction,
+    *copy = (world_job){.state = WORLD_JOB_SENT,
+                        .kind = job->kind,
+                        .id = job->id,
+                        .shard = job->shard,
+                        .partition = job->partition,
+                        .compaction = job->compaction,
                         .dead = job->batch.dead != NULL};
     copy->part_count = job->batch.part_count;
     copy->record_count = job->batch.record_count;
@@ -138,7 +148,8 @@ static void submit(test_world *world, uint32_t worker, const leat_engine_job *jo
         const leat_engine_batch_record *record = &job->batch.records[i];
         /* Reads the payload: it must be there still. */
         LEAT_ASSERT(*(const int64_t *)record->payload == record->offset);
-        copy->records[i] = (db_batch_record){record->partition, record->subpartition, record->offset};
+        copy->records[i] =
+            (db_batch_record){record->partition, record->subpartition, record->offset};
     }
     world->claims++;
     memcpy(copy->claim.token, &world->claims, sizeof world->claims);
@@ -199,13 +210,15 @@ static void carry_out(test_world *world, uint32_t worker, const leat_engine_effe
         world->sometimes->held++;
         break;
     case LEAT_ENGINE_DEAD_LETTERED:
-        LEAT_ASSERT(effect->result->outcome == LEAT_ENGINE_BAD_DATA || effect->result->outcome == LEAT_ENGINE_NOT_YET ||
+        LEAT_ASSERT(effect->result->outcome == LEAT_ENGINE_BAD_DATA ||
+                    effect->result->outcome == LEAT_ENGINE_NOT_YET ||
                     effect->result->outcome == LEAT_ENGINE_RECORD_ERROR);
         LEAT_ASSERT(*(const int64_t *)effect->payload == effect->offset);
         world->sometimes->dead_lettered++;
         break;
     case LEAT_ENGINE_TABLE_STOPPED:
-        LEAT_ASSERT(effect->table < world->config.table_count && world->config.dead_letters_per_minute > 0);
+        LEAT_ASSERT(effect->table < world->config.table_count &&
+                    world->config.dead_letters_per_minute > 0);
         world->sometimes->table_stopped++;
         break;
     case LEAT_ENGINE_SHARD_HALTED:

@@ -17,7 +17,8 @@ static void read_to(test_world *world, uint32_t worker, uint32_t partition)
 {
     const log_partition *log = &world->log[partition];
     uint32_t next = worker_at(world, worker)->readers[partition].next;
-    int64_t position = next < log->count ? log->records[next].offset : log->records[log->count - 1].offset + 3;
+    int64_t position = next < log->count ? log->records[next].offset
+                                         : log->records[log->count - 1].offset + 3;
     leat_engine_read_to(worker_at(world, worker)->engine, world->now_us, partition, position);
 }
 
@@ -30,8 +31,13 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
     const log_record *from = &world->log[partition].records[reader->next];
     int64_t *payload = malloc(sizeof *payload);
     *payload = from->offset;
-    leat_engine_record record = {.partition = partition, .offset = from->offset, .accepted_ms = from->at_ms, .epoch = 3,
-                                 .hash = from->hash, .table = from->table, .bytes = from->bytes,
+    leat_engine_record record = {.partition = partition,
+                                 .offset = from->offset,
+                                 .accepted_ms = from->at_ms,
+                                 .epoch = 3,
+                                 .hash = from->hash,
+                                 .table = from->table,
+                                 .bytes = from->bytes,
                                  .payload = payload};
     leat_engine_taken taken = leat_engine_record_read(w->engine, world->now_us, &record);
     LEAT_ASSERT(taken != LEAT_ENGINE_REFUSED);
@@ -44,14 +50,16 @@ static void offer(test_world *world, uint32_t worker, uint32_t partition)
     }
     if (taken == LEAT_ENGINE_FULL) {
         world->sometimes->refused_for_room++;
-        reader->paused = true; /* as the log's reader does: it keeps the record and waits for RESUME */
+        /* as the log's reader does: it keeps the record and waits for RESUME */
+        reader->paused = true;
     } else {
         reader->next++;
     }
     world->sometimes->skipped += taken == LEAT_ENGINE_SKIPPED;
     if (taken != LEAT_ENGINE_FULL && world_below(world, 4) == 0)
         read_to(world, worker, partition);
-    if (world_below(world, 4) == 0) /* effects are asked for once a turn of the loop, not after each event */
+    if (world_below(world, 4) == 0) /* effects are asked for once a turn of the loop, not after each
+                                       event */
         world_settle(world, worker);
 }
 
@@ -104,8 +112,10 @@ static void fail_one(test_world *world)
     world_job *job = any_job(world, worker);
     if (!job || job->state != WORLD_JOB_SENT)
         return;
-    leat_engine_job_result result = {.outcome = world_chance(world, 3) ? LEAT_ENGINE_OUTAGE : LEAT_ENGINE_CONTENTION,
-                              .bad_record = -1, .partition = -1};
+    leat_engine_job_result result = {.outcome = world_chance(world, 3) ? LEAT_ENGINE_OUTAGE
+                                                                       : LEAT_ENGINE_CONTENTION,
+                                     .bad_record = -1,
+                                     .partition = -1};
     /* Dead letters can be refused too. */
     if (job->dead && world_chance(world, 2))
         result.outcome = LEAT_ENGINE_DRIFT;
@@ -152,7 +162,8 @@ static void set_slots(test_world *world, uint32_t worker, uint32_t shard, uint32
 static void change_slots(test_world *world)
 {
     uint32_t slots = world_chance(world, 4) ? 0 : 1 + world_below(world, 3);
-    set_slots(world, world_below(world, WORKERS), world_below(world, world->config.shard_count), slots);
+    set_slots(world, world_below(world, WORKERS), world_below(world, world->config.shard_count),
+              slots);
 }
 
 static void fail_over(test_world *world)
@@ -208,7 +219,8 @@ static void revoke(test_world *world, uint32_t worker, uint32_t partition)
 {
     world_worker *w = worker_at(world, worker);
     for (uint32_t i = 0; i < WORLD_JOBS; i++)
-        world->sometimes->waited_claim += w->jobs[i].state != WORLD_JOB_NONE && w->jobs[i].kind == LEAT_ENGINE_JOB_CLAIM &&
+        world->sometimes->waited_claim += w->jobs[i].state != WORLD_JOB_NONE &&
+                                          w->jobs[i].kind == LEAT_ENGINE_JOB_CLAIM &&
                                           w->jobs[i].partition == partition;
     w->held[partition] = HELD_REVOKING;
     leat_engine_revoked(w->engine, world->now_us, partition);
@@ -228,7 +240,8 @@ static void rebalance(test_world *world)
         if (world->owner[partition] < 0)
             assign(world, worker, partition);
     } else if (world_chance(world, 3)) {
-        /* The group thinks it is gone and gives the partition to somebody else; it hears of that later. */
+        /* The group thinks it is gone and gives the partition to somebody else; it hears of that
+         * later. */
         world->sometimes->zombies++;
         world->owner[partition] = -1;
         if (worker_at(world, 1 - worker)->held[partition] == HELD_NOT)
@@ -290,7 +303,8 @@ static void pass_time(test_world *world)
     if (world_chance(world, 2)) {
         world->now_us += 1 + world_below(world, 200);
     } else {
-        int64_t deadline = leat_engine_deadline(worker_at(world, world_below(world, WORKERS))->engine);
+        int64_t deadline =
+            leat_engine_deadline(worker_at(world, world_below(world, WORKERS))->engine);
         if (deadline != INT64_MAX && deadline > world->now_us)
             world->now_us = deadline;
     }
@@ -354,8 +368,8 @@ static void heal(test_world *world)
     }
     for (uint32_t worker = 0; worker < WORKERS; worker++) {
         for (uint32_t shard = 0; shard < world->config.shard_count; shard++) {
-            /* A worker with nothing left to write learns of a lost commit only when its connections are lost too. Not
-             * done otherwise: a claim would hide a partition that is stuck. */
+            /* A worker with nothing left to write learns of a lost commit only when its connections
+             * are lost too. Not done otherwise: a claim would hide a partition that is stuck. */
             if (world->failed_over[shard])
                 set_slots(world, worker, shard, 0);
             set_slots(world, worker, shard, 1 + world_below(world, 2));
@@ -372,7 +386,8 @@ static void check_bad(const test_world *world)
 {
     for (uint32_t i = 0; i < world->config.partition_count; i++) {
         for (uint32_t j = 0; j < world->log[i].count; j++)
-            LEAT_ASSERT(world->log[i].records[j].poison == LEAT_ENGINE_APPLIED || world->db.partitions[i].dead[j]);
+            LEAT_ASSERT(world->log[i].records[j].poison == LEAT_ENGINE_APPLIED ||
+                        world->db.partitions[i].dead[j]);
     }
 }
 

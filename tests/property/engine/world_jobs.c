@@ -1,15 +1,18 @@
 /*
- * world_jobs.c - the sink: jobs are executed at some time, answered at some later time, or neither, or only the first.
+ * world_jobs.c - the sink: jobs are executed at some time, answered at some later time, or neither,
+ * or only the first.
  */
 #include "world.h"
 
 static void run(test_world *world, world_job *job)
 {
-    job->result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1,
-                                    .catalog_read_us = INT64_MAX};
+    job->result = (leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .catalog_read_us = INT64_MAX};
     if (job->kind == LEAT_ENGINE_JOB_BATCH) {
-        database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count, job->dead,
-                       world->catalog_read_us, &job->result);
+        database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count,
+                       job->dead, world->catalog_read_us, &job->result);
         /* A database may not say which partition it was. */
         if (job->result.outcome == LEAT_ENGINE_FENCED && world_chance(world, 5))
             job->result.partition = -1;
@@ -39,14 +42,18 @@ static void note(test_world *world, const world_job *job, const leat_engine_job_
     s->contention += result->outcome == LEAT_ENGINE_CONTENTION;
     s->outage += result->outcome == LEAT_ENGINE_OUTAGE;
     s->compacted += job->kind == LEAT_ENGINE_JOB_COMPACT && result->outcome == LEAT_ENGINE_APPLIED;
-    s->claims_failed += job->kind == LEAT_ENGINE_JOB_CLAIM && result->outcome != LEAT_ENGINE_APPLIED;
-    s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 && result->outcome == LEAT_ENGINE_BAD_DATA;
+    s->claims_failed += job->kind == LEAT_ENGINE_JOB_CLAIM &&
+                        result->outcome != LEAT_ENGINE_APPLIED;
+    s->alone_isolated += job->record_count == 1 && job->parts[0].count == 1 &&
+                         result->outcome == LEAT_ENGINE_BAD_DATA;
 }
 
 /* What a record that is refused alone is told, and whether it may be given up for that. */
-static void note_refusal(test_world *world, uint32_t worker, const world_job *job, const leat_engine_job_result *result)
+static void note_refusal(test_world *world, uint32_t worker, const world_job *job,
+                         const leat_engine_job_result *result)
 {
-    bool refused = result->outcome == LEAT_ENGINE_BAD_DATA || result->outcome == LEAT_ENGINE_NOT_YET || result->outcome == LEAT_ENGINE_DRIFT ||
+    bool refused = result->outcome == LEAT_ENGINE_BAD_DATA ||
+                   result->outcome == LEAT_ENGINE_NOT_YET || result->outcome == LEAT_ENGINE_DRIFT ||
                    result->outcome == LEAT_ENGINE_RECORD_ERROR;
     if (job->kind != LEAT_ENGINE_JOB_BATCH || job->record_count != 1 || !refused)
         return;
@@ -54,7 +61,8 @@ static void note_refusal(test_world *world, uint32_t worker, const world_job *jo
     if (!record->refused)
         record->refused_us = world->now_us;
     record->refused = true;
-    bool looked = result->catalog_read_us == INT64_MAX || result->catalog_read_us > record->refused_us;
+    bool looked = result->catalog_read_us == INT64_MAX ||
+                  result->catalog_read_us > record->refused_us;
     bool waited = world->now_us - record->read_us[worker] >= world->config.patience_us;
     if (result->outcome != LEAT_ENGINE_DRIFT)
         record->may_die |= result->outcome == LEAT_ENGINE_BAD_DATA ? looked : waited;
@@ -62,7 +70,8 @@ static void note_refusal(test_world *world, uint32_t worker, const world_job *jo
     world->sometimes->looked += looked && result->catalog_read_us != INT64_MAX;
 }
 
-void world_answer(test_world *world, uint32_t worker, world_job *job, const leat_engine_job_result *result)
+void world_answer(test_world *world, uint32_t worker, world_job *job,
+                  const leat_engine_job_result *result)
 {
     world_worker *w = &world->workers[worker];
     note(world, job, result);
@@ -98,14 +107,16 @@ void world_break(test_world *world, uint32_t worker, world_job *job)
     }
     s->unknown_applied += applied;
     s->unknown_never += !applied && !late;
-    leat_engine_job_result result = {.outcome = LEAT_ENGINE_UNKNOWN, .bad_record = -1, .partition = -1};
+    leat_engine_job_result result = {
+        .outcome = LEAT_ENGINE_UNKNOWN, .bad_record = -1, .partition = -1};
     world_answer(world, worker, job, &result);
 }
 
 void world_ghost(test_world *world, world_job *ghost)
 {
     run(world, ghost);
-    world->sometimes->late_done += ghost->result.outcome == LEAT_ENGINE_APPLIED && ghost->kind == LEAT_ENGINE_JOB_BATCH;
+    world->sometimes->late_done += ghost->result.outcome == LEAT_ENGINE_APPLIED &&
+                                   ghost->kind == LEAT_ENGINE_JOB_BATCH;
     world->sometimes->late_refused += ghost->result.outcome == LEAT_ENGINE_FENCED;
     ghost->state = WORLD_JOB_NONE;
 }

@@ -17,7 +17,7 @@ static char *text_of_slice(leat_slice slice)
     return text;
 }
 
-/* --- numeric ----------------------------------------------------------------------------------------------------- */
+/* ---- numeric ---- */
 
 typedef struct number {
     wide units; /* the value times 10^scale */
@@ -104,11 +104,13 @@ static int compare_numbers(number a, number b)
     return (left > right) - (left < right);
 }
 
-/* --- other types ------------------------------------------------------------------------------------------------- */
+/* ---- other types ---- */
 
 static char *integer_text(const leat_column *column, wide integer)
 {
-    wide max = column->type == LEAT_TYPE_INT2 ? INT16_MAX : column->type == LEAT_TYPE_INT4 ? INT32_MAX : INT64_MAX;
+    wide max = column->type == LEAT_TYPE_INT2   ? INT16_MAX
+               : column->type == LEAT_TYPE_INT4 ? INT32_MAX
+                                                : INT64_MAX;
     return integer > max || integer < -max - 1 ? NULL : write_number((number){integer, 0});
 }
 
@@ -164,7 +166,7 @@ static char *value_text(const leat_column *column, const leat_value *value)
     return text;
 }
 
-/* --- jsonb ------------------------------------------------------------------------------------------------------- */
+/* ---- jsonb ---- */
 
 static yyjson_mut_doc *read_json(const char *text)
 {
@@ -179,13 +181,16 @@ static yyjson_mut_doc *read_json(const char *text)
 static yyjson_mut_val *sorted(yyjson_mut_doc *doc, yyjson_mut_val *json);
 
 /* The smallest name after `last`, and its last value. */
-static yyjson_mut_val *next_member(yyjson_mut_val *object, const char *last, yyjson_mut_val **ret_value)
+static yyjson_mut_val *next_member(yyjson_mut_val *object, const char *last,
+                                   yyjson_mut_val **ret_value)
 {
     yyjson_mut_val *found = NULL;
     yyjson_mut_obj_iter iter = yyjson_mut_obj_iter_with(object);
-    for (yyjson_mut_val *name = yyjson_mut_obj_iter_next(&iter); name; name = yyjson_mut_obj_iter_next(&iter)) {
+    for (yyjson_mut_val *name = yyjson_mut_obj_iter_next(&iter); name;
+         name = yyjson_mut_obj_iter_next(&iter)) {
         const char *text = yyjson_mut_get_str(name);
-        if ((last && strcmp(text, last) <= 0) || (found && strcmp(text, yyjson_mut_get_str(found)) > 0))
+        if ((last && strcmp(text, last) <= 0) ||
+            (found && strcmp(text, yyjson_mut_get_str(found)) > 0))
             continue;
         found = name;
         *ret_value = yyjson_mut_obj_iter_get_val(name);
@@ -211,7 +216,8 @@ static yyjson_mut_val *sorted(yyjson_mut_doc *doc, yyjson_mut_val *json)
         return yyjson_mut_val_mut_copy(doc, json);
     yyjson_mut_val *made = yyjson_mut_arr(doc);
     yyjson_mut_arr_iter iter = yyjson_mut_arr_iter_with(json);
-    for (yyjson_mut_val *value = yyjson_mut_arr_iter_next(&iter); value; value = yyjson_mut_arr_iter_next(&iter))
+    for (yyjson_mut_val *value = yyjson_mut_arr_iter_next(&iter); value;
+         value = yyjson_mut_arr_iter_next(&iter))
         yyjson_mut_arr_append(made, sorted(doc, value));
     return made;
 }
@@ -236,8 +242,8 @@ static char *merged(const char *stored, const char *patch)
 {
     yyjson_mut_doc *value = read_json(stored ? stored : "{}");
     yyjson_mut_doc *change = read_json(patch);
-    yyjson_mut_val *made =
-        yyjson_mut_merge_patch(value, yyjson_mut_doc_get_root(value), yyjson_mut_doc_get_root(change));
+    yyjson_mut_val *made = yyjson_mut_merge_patch(value, yyjson_mut_doc_get_root(value),
+                                                  yyjson_mut_doc_get_root(change));
     char *text = write_json(value, made);
     yyjson_mut_doc_free(value);
     yyjson_mut_doc_free(change);
@@ -256,7 +262,8 @@ static char *appended(const char *stored, const char *array)
         yyjson_mut_arr_append(made, root);
     }
     yyjson_mut_arr_iter iter = yyjson_mut_arr_iter_with(yyjson_mut_doc_get_root(more));
-    for (yyjson_mut_val *value = yyjson_mut_arr_iter_next(&iter); value; value = yyjson_mut_arr_iter_next(&iter))
+    for (yyjson_mut_val *value = yyjson_mut_arr_iter_next(&iter); value;
+         value = yyjson_mut_arr_iter_next(&iter))
         yyjson_mut_arr_append(made, yyjson_mut_val_mut_copy(doc, value));
     char *text = write_json(doc, made);
     yyjson_mut_doc_free(doc);
@@ -264,7 +271,7 @@ static char *appended(const char *stored, const char *array)
     return text;
 }
 
-/* --- Operations -------------------------------------------------------------------------------------------------- */
+/* ---- Operations ---- */
 
 static char *sum(const leat_column *column, const char *stored, const char *operand)
 {
@@ -294,9 +301,10 @@ static int compare(const leat_column *column, const char *a, const char *b)
     return (left > right) - (left < right);
 }
 
-/* `operand` in text form, as its column would store it; for append an array. NULL when the column does not hold the
- * result. */
-static char *operated(const leat_column *column, leat_column_op op, const char *stored, const char *operand)
+/* `operand` in text form, as its column would store it; for append an array. NULL when the column
+ * does not hold the result. */
+static char *operated(const leat_column *column, leat_column_op op, const char *stored,
+                      const char *operand)
 {
     if (op == LEAT_OP_ADD)
         return sum(column, stored, operand);
@@ -310,7 +318,7 @@ static char *operated(const leat_column *column, leat_column_op op, const char *
     return strdup((op == LEAT_OP_MAX ? order > 0 : order < 0) ? operand : stored);
 }
 
-/* --- Rows -------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ---- */
 
 void model_row_clear(model_row *row)
 {
@@ -365,10 +373,10 @@ static bool has_what_it_needs(const model_row *row, const leat_route *route)
     return true;
 }
 
-/* False when it would fail. `operand`: the value is the operand of the route's operation; `is_array`: of append, as an
- * array already. */
-static bool change_column(model_row *row, const leat_route *route, uint32_t i, const leat_value *value, bool operand,
-                          bool is_array)
+/* False when it would fail. `operand`: the value is the operand of the route's operation;
+ * `is_array`: of append, as an array already. */
+static bool change_column(model_row *row, const leat_route *route, uint32_t i,
+                          const leat_value *value, bool operand, bool is_array)
 {
     const leat_column *column = &route->table->columns[i];
     if (value->presence == LEAT_NULL) {
@@ -400,7 +408,8 @@ static void take_or_drop(model_row *row, model_row *made, bool good)
 }
 
 /* The row that a PUT or PATCH starts from; one that does not exist: it is dropped. */
-static model_row base_row(const model_row *row, const leat_route *route, const char *const *defaults, leat_route_op op)
+static model_row base_row(const model_row *row, const leat_route *route,
+                          const char *const *defaults, leat_route_op op)
 {
     if (op == LEAT_PATCH && row->exists)
         return model_row_copy(row);
@@ -409,14 +418,15 @@ static model_row base_row(const model_row *row, const leat_route *route, const c
     return new_row(route, defaults);
 }
 
-bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults, leat_route_op op,
-                     const leat_body *body)
+bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults,
+                     leat_route_op op, const leat_body *body)
 {
     model_row made = op == LEAT_DELETE ? (model_row){0} : base_row(row, route, defaults, op);
     bool good = true;
     for (uint32_t i = 0; i < route->table->column_count && made.exists; i++)
         if (body->present >> i & 1)
-            good = good && change_column(&made, route, i, &body->values[i], op == LEAT_PATCH, false);
+            good = good &&
+                   change_column(&made, route, i, &body->values[i], op == LEAT_PATCH, false);
     good = good && (!made.exists || has_what_it_needs(&made, route));
     take_or_drop(row, &made, good);
     return good;
@@ -425,11 +435,13 @@ bool row_model_apply(model_row *row, const leat_route *route, const char *const 
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
                            const leat_row_write *write)
 {
-    model_row made = write->op == LEAT_DELETE ? (model_row){0} : base_row(row, route, defaults, write->op);
+    model_row made = write->op == LEAT_DELETE ? (model_row){0}
+                                              : base_row(row, route, defaults, write->op);
     bool good = true;
     for (uint32_t i = 0; i < route->table->column_count && made.exists; i++)
         if (write->present >> i & 1)
-            good = good && change_column(&made, route, i, &write->values[i], write->operated >> i & 1, true);
+            good = good && change_column(&made, route, i, &write->values[i],
+                                         write->operated >> i & 1, true);
     good = good && (!made.exists || has_what_it_needs(&made, route));
     take_or_drop(row, &made, good);
     return good;

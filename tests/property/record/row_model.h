@@ -1,9 +1,10 @@
 /*
- * row_model.h - what records do to one row, one by one, said as plainly as possible: the judge of everything that is
- * cleverer. Types: bool, int2/4/8, float8, numeric (28 digits, no NaN, no negative scale), text, timestamptz, jsonb.
+ * row_model.h - what records do to one row, one by one, said as plainly as possible: the judge of
+ * everything that is cleverer. Types: bool, int2/4/8, float8, numeric (28 digits, no NaN, no
+ * negative scale), text, timestamptz, jsonb.
  *
- * Values are in PostgreSQL's text form (TimeZone UTC), NULL for NULL; jsonb as row_model_json writes it. The key is no
- * part of the row here: its columns stay NULL.
+ * Values are in PostgreSQL's text form (TimeZone UTC), NULL for NULL; jsonb as row_model_json
+ * writes it. The key is no part of the row here: its columns stay NULL.
  */
 #ifndef ROW_MODEL_H
 #define ROW_MODEL_H
@@ -15,24 +16,25 @@ typedef struct model_row {
     char *values[LEAT_COLUMNS_MAX]; /* by column index; owned */
 } model_row;
 
-/* Does to the row what the record does. False, with the row as it was, when the record would fail: a number that its
- * column does not hold, NULL where NOT NULL. `defaults`: by column index, values in text form, NULL: none; there must
- * be one exactly where the table has a default expression. */
-bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults, leat_route_op op,
-                     const leat_body *body);
+/* Does to the row what the record does. False, with the row as it was, when the record would fail:
+ * a number that its column does not hold, NULL where NOT NULL. `defaults`: by column index, values
+ * in text form, NULL: none; there must be one exactly where the table has a default expression. */
+bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults,
+                     leat_route_op op, const leat_body *body);
 
 /* The same with a row write, as record/fold.h says what it means. */
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
                            const leat_row_write *write);
 
-/* The JSON text minified, members sorted by their bytes, of one name the last; numbers as written. The caller frees
- * it. */
+/* The JSON text minified, members sorted by their bytes, of one name the last; numbers as written.
+ * The caller frees it. */
 char *row_model_json(const char *text);
 
 /* Without a row: nothing owned. */
 void model_row_clear(model_row *row);
 model_row model_row_copy(const model_row *row);
-/* Index of the first column that differs, LEAT_COLUMNS_MAX when one row exists and the other does not, -1: equal. */
+/* Index of the first column that differs, LEAT_COLUMNS_MAX when one row exists and the other does
+ * not, -1: equal. */
 int model_row_difference(const model_row *a, const model_row *b);
 
 #endif

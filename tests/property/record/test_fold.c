@@ -58,7 +58,7 @@ static int below(fold_world *world, int bound)
     return (int)leat_prng_below(&world->prng, (uint64_t)bound);
 }
 
-/* --- A route ----------------------------------------------------------------------------------------------------- */
+/* ---- A route ---- */
 
 static leat_column_op random_op(fold_world *world, const leat_column *column)
 {
@@ -97,7 +97,7 @@ static void make_route(fold_world *world)
         world->route.ops[i] = random_op(world, &world->table.columns[i]);
 }
 
-/* --- Bodies ------------------------------------------------------------------------------------------------------ */
+/* ---- Bodies ---- */
 
 static void put_json(fold_world *world, leat_buf *out, int depth);
 
@@ -106,7 +106,8 @@ static void put_object(fold_world *world, leat_buf *out, int depth)
 {
     leat_buf_byte(out, '{');
     for (int i = 0, count = below(world, 4); i < count; i++) {
-        leat_buf_printf(out, "%s\"%s\":", i ? "," : "", (const char *[]){"a", "b", "ab", "\\u00e9"}[below(world, 4)]);
+        leat_buf_printf(out, "%s\"%s\":", i ? "," : "",
+                        (const char *[]){"a", "b", "ab", "\\u00e9"}[below(world, 4)]);
         put_json(world, out, depth - 1);
     }
     leat_buf_byte(out, '}');
@@ -124,8 +125,14 @@ static void put_array(fold_world *world, leat_buf *out, int depth)
 
 static void put_json(fold_world *world, leat_buf *out, int depth)
 {
-    static const char *const scalars[] = {"null", "null", "1", "-2.50", "123456789012345678901234567890", "\"x\"",
-                                          "true", "\"\\\"\\\\ \\u00e9\""};
+    static const char *const scalars[] = {"null",
+                                          "null",
+                                          "1",
+                                          "-2.50",
+                                          "123456789012345678901234567890",
+                                          "\"x\"",
+                                          "true",
+                                          "\"\\\"\\\\ \\u00e9\""};
     int shape = below(world, 10);
     if (depth > 0 && shape < 4)
         put_object(world, out, depth);
@@ -143,15 +150,18 @@ static void put_long_json(leat_buf *out)
 static void put_number(fold_world *world, const leat_column *column, leat_buf *out)
 {
     const char *sign = chance(world, 2) ? "-" : "";
-    if (column->type != LEAT_TYPE_NUMERIC && chance(world, 10)) /* near the end of some type's range */
-        leat_buf_printf(out, "%s%" PRId64, sign, ((int64_t[]){INT16_MAX, INT32_MAX, INT64_MAX})[below(world, 3)]);
+    /* near the end of some type's range */
+    if (column->type != LEAT_TYPE_NUMERIC && chance(world, 10))
+        leat_buf_printf(out, "%s%" PRId64, sign,
+                        ((int64_t[]){INT16_MAX, INT32_MAX, INT64_MAX})[below(world, 3)]);
     else if (column->type != LEAT_TYPE_NUMERIC)
         leat_buf_printf(out, "%s%d", sign, below(world, 100));
     else if (chance(world, 6))
-        leat_buf_printf(out, "%s%d.%de%d", sign, below(world, 100), below(world, 100), below(world, 6) - 3);
+        leat_buf_printf(out, "%s%d.%de%d", sign, below(world, 100), below(world, 100),
+                        below(world, 6) - 3);
     else
-        leat_buf_printf(out, "%s%d.%0*d", sign, below(world, chance(world, 5) ? 10000 : 10), 1 + below(world, 4),
-                        below(world, 10));
+        leat_buf_printf(out, "%s%d.%0*d", sign, below(world, chance(world, 5) ? 10000 : 10),
+                        1 + below(world, 4), below(world, 10));
 }
 
 static void put_value(fold_world *world, const leat_column *column, leat_buf *out)
@@ -159,7 +169,8 @@ static void put_value(fold_world *world, const leat_column *column, leat_buf *ou
     if (chance(world, 8))
         leat_buf_text(out, "null");
     else if (column->type == LEAT_TYPE_TEXT)
-        leat_buf_printf(out, "\"%.*s\"", below(world, 3), (const char *[]){"aa", "ab", "ba", "c"}[below(world, 4)]);
+        leat_buf_printf(out, "\"%.*s\"", below(world, 3),
+                        (const char *[]){"aa", "ab", "ba", "c"}[below(world, 4)]);
     else if (column->type == LEAT_TYPE_TIMESTAMPTZ)
         leat_buf_printf(out, "\"2026-01-02T03:04:%02d.%dZ\"", below(world, 60), below(world, 200));
     else if (column->type == LEAT_TYPE_FLOAT8)
@@ -177,8 +188,8 @@ static void put_value(fold_world *world, const leat_column *column, leat_buf *ou
 /* Until there is one that the route takes. */
 static one_record random_record(fold_world *world)
 {
-    one_record made = {.op = (leat_route_op[]){LEAT_PATCH, LEAT_PATCH, LEAT_PATCH, LEAT_PATCH, LEAT_PUT,
-                                           LEAT_DELETE}[below(world, 6)]};
+    one_record made = {.op = (leat_route_op[]){LEAT_PATCH, LEAT_PATCH, LEAT_PATCH, LEAT_PATCH,
+                                               LEAT_PUT, LEAT_DELETE}[below(world, 6)]};
     leat_value key = {.presence = LEAT_PRESENT, .integer = 1};
     leat_body_error error;
     leat_body_fault fault;
@@ -193,15 +204,15 @@ static one_record random_record(fold_world *world)
             put_value(world, &world->table.columns[i], &json);
         }
         leat_buf_byte(&json, '}');
-        fault = leat_body_parse(world->parser, &world->route, made.op, (leat_slice){json.data, json.size}, &key,
-                                &made.body, &error);
+        fault = leat_body_parse(world->parser, &world->route, made.op,
+                                (leat_slice){json.data, json.size}, &key, &made.body, &error);
         ck_assert_msg(fault == LEAT_BODY_OK || fault == LEAT_BODY_REFUSED, "%s", error.message);
     } while (fault != LEAT_BODY_OK);
     leat_buf_free(&json);
     return made;
 }
 
-/* --- What a write promises --------------------------------------------------------------------------------------- */
+/* ---- What a write promises ---- */
 
 static leat_merge asked_by(leat_slice patch)
 {
@@ -214,7 +225,9 @@ static leat_merge asked_by(leat_slice patch)
     yyjson_val *name, *value;
     yyjson_obj_foreach(yyjson_doc_get_root(doc), index, count, name, value)
     {
-        leat_merge member = yyjson_is_obj(value) ? LEAT_MERGE_DEEP : yyjson_is_null(value) ? LEAT_MERGE_STRIP : 0;
+        leat_merge member = yyjson_is_obj(value)    ? LEAT_MERGE_DEEP
+                            : yyjson_is_null(value) ? LEAT_MERGE_STRIP
+                                                    : 0;
         asked = member > asked ? member : asked;
     }
     yyjson_doc_free(doc);
@@ -244,12 +257,13 @@ static void check_write(const fold_world *world, const leat_row_write *write)
     ck_assert(patched || write->merge == LEAT_MERGE_CONCAT);
 }
 
-/* --- One sequence ------------------------------------------------------------------------------------------------ */
+/* ---- One sequence ---- */
 
 static leat_row_write write_of(fold_world *world, const one_record *record, leat_value *values)
 {
     leat_row_write write = {.values = values};
-    ck_assert_int_eq(leat_fold_start(world->folder, &world->route, record->op, &record->body, &write), 0);
+    ck_assert_int_eq(
+        leat_fold_start(world->folder, &world->route, record->op, &record->body, &write), 0);
     check_write(world, &write);
     return write;
 }
@@ -297,14 +311,17 @@ static void check_equal(const fold_world *world, const model_row *folded, const 
     int at = model_row_difference(folded, single);
     if (at < 0)
         return;
-    ck_assert_msg(at < LEAT_COLUMNS_MAX, "the row exists: folded %d, one by one %d", folded->exists, single->exists);
+    ck_assert_msg(at < LEAT_COLUMNS_MAX, "the row exists: folded %d, one by one %d", folded->exists,
+                  single->exists);
     const char *one = folded->values[at];
     const char *other = single->values[at];
-    ck_abort_msg("column %d (%s, %s): folded %s, one by one %s", at, leat_type_name(world->table.columns[at].type),
-                 leat_op_name(world->route.ops[at]), one ? one : "NULL", other ? other : "NULL");
+    ck_abort_msg("column %d (%s, %s): folded %s, one by one %s", at,
+                 leat_type_name(world->table.columns[at].type), leat_op_name(world->route.ops[at]),
+                 one ? one : "NULL", other ? other : "NULL");
 }
 
-/* Records that would fail on their own are left out, as they are in life: they become dead letters. */
+/* Records that would fail on their own are left out, as they are in life: they become dead
+ * letters. */
 static void run_sequence(fold_world *world)
 {
     static one_record records[RECORDS_MAX];
@@ -316,7 +333,8 @@ static void run_sequence(fold_world *world)
     int count = 0;
     for (int i = 1 + below(world, RECORDS_MAX); i > 0; i--) {
         records[count] = random_record(world);
-        if (row_model_apply(&single, &world->route, world->defaults, records[count].op, &records[count].body))
+        if (row_model_apply(&single, &world->route, world->defaults, records[count].op,
+                            &records[count].body))
             count++;
     }
     if (count > 0)

@@ -1,5 +1,6 @@
 /*
- * Properties of values, on random ones. LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it longer.
+ * Properties of values, on random ones. LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it
+ * longer.
  */
 #include "../../unit/record/fixture.h"
 #include "record/decimal.h"
@@ -24,11 +25,11 @@ static uint64_t rounds(void)
     return setting("LEAT_TEST_ROUNDS", ROUNDS);
 }
 
-/* --- Canonical text ---------------------------------------------------------------------------------------------- */
+/* ---- Canonical text ---- */
 
-static const leat_type key_types[] = {LEAT_TYPE_BOOL, LEAT_TYPE_INT2, LEAT_TYPE_INT4,       LEAT_TYPE_INT8,
-                                      LEAT_TYPE_TEXT, LEAT_TYPE_UUID, LEAT_TYPE_TIMESTAMPTZ,
-                                      LEAT_TYPE_DATE, LEAT_TYPE_BYTEA};
+static const leat_type key_types[] = {LEAT_TYPE_BOOL,        LEAT_TYPE_INT2, LEAT_TYPE_INT4,
+                                      LEAT_TYPE_INT8,        LEAT_TYPE_TEXT, LEAT_TYPE_UUID,
+                                      LEAT_TYPE_TIMESTAMPTZ, LEAT_TYPE_DATE, LEAT_TYPE_BYTEA};
 
 /* Small numbers as often as large ones. */
 static int64_t random_integer(leat_prng *prng, int bits)
@@ -92,11 +93,14 @@ static leat_value random_value(leat_prng *prng, leat_type type, char *room)
     else if (type == LEAT_TYPE_DATE)
         value.integer = (int64_t)leat_prng_below(prng, 3652059) - 730119;
     else if (type == LEAT_TYPE_UUID)
-        memcpy(value.uuid, &(uint64_t[]){leat_prng_next(prng), leat_prng_next(prng)}, sizeof value.uuid);
+        memcpy(value.uuid, &(uint64_t[]){leat_prng_next(prng), leat_prng_next(prng)},
+               sizeof value.uuid);
     else if (type == LEAT_TYPE_TIMESTAMPTZ)
         value.integer = first_us + (int64_t)leat_prng_below(prng, range_us);
     else
-        value.integer = random_integer(prng, type == LEAT_TYPE_INT2 ? 16 : type == LEAT_TYPE_INT4 ? 32 : 64);
+        value.integer = random_integer(prng, type == LEAT_TYPE_INT2   ? 16
+                                             : type == LEAT_TYPE_INT4 ? 32
+                                                                      : 64);
     return value;
 }
 
@@ -112,8 +116,9 @@ START_TEST(canonical_text_leads_back_to_the_value)
         leat_value value = random_value(&prng, type, room);
         leat_value again;
         leat_slice canonical = leat_value_canonical_slice(type, &value, arena[0]);
-        ck_assert_msg(leat_value_from_text(&column, canonical, &again, &error) == 0, "%s \"%.*s\": %s",
-                      leat_type_name(type), (int)canonical.size, canonical.data, error.text);
+        ck_assert_msg(leat_value_from_text(&column, canonical, &again, &error) == 0,
+                      "%s \"%.*s\": %s", leat_type_name(type), (int)canonical.size, canonical.data,
+                      error.text);
         ck_assert(leat_value_equal(type, &value, &again));
         ck_assert(leat_slice_equal(canonical, leat_value_canonical_slice(type, &again, arena[1])));
     }
@@ -130,7 +135,8 @@ START_TEST(a_canonical_key_is_its_own_canonical_form)
         char path[64] = "";
         for (uint64_t k = 1 + leat_prng_below(&prng, 4); k > 0; k--) {
             char name[] = {(char)('a' + (int)k), '\0'};
-            fixture_add_key(&table, name, key_types[leat_prng_below(&prng, COUNT_OF(key_types))], -1);
+            fixture_add_key(&table, name, key_types[leat_prng_below(&prng, COUNT_OF(key_types))],
+                            -1);
             snprintf(path + strlen(path), sizeof path - strlen(path), "/{%s}", name);
         }
         routes.routes[0] = fixture_route(&table, path);
@@ -145,8 +151,9 @@ START_TEST(a_canonical_key_is_its_own_canonical_form)
         }
         leat_error error = {""};
         static leat_key key, again;
-        ck_assert_msg(leat_key_decode(&routes.routes[0], (leat_slice){raw.data, raw.size}, &key, &error) == 0, "%s",
-                      error.text);
+        ck_assert_msg(
+            leat_key_decode(&routes.routes[0], (leat_slice){raw.data, raw.size}, &key, &error) == 0,
+            "%s", error.text);
         leat_slice canonical = {key.canonical, key.canonical_size};
         ck_assert_int_eq(leat_key_decode(&routes.routes[0], canonical, &again, &error), 0);
         ck_assert(leat_slice_equal(canonical, (leat_slice){again.canonical, again.canonical_size}));
@@ -162,7 +169,7 @@ START_TEST(a_canonical_key_is_its_own_canonical_form)
 }
 END_TEST
 
-/* --- Numeric against schoolbook arithmetic ----------------------------------------------------------------------- */
+/* ---- Numeric against schoolbook arithmetic ---- */
 
 typedef struct literal {
     char text[128];
@@ -173,26 +180,36 @@ typedef struct literal {
 
 static literal random_literal(leat_prng *prng)
 {
-    literal made = {.whole = 1 + (int)leat_prng_below(prng, 25), .fraction = (int)leat_prng_below(prng, 25),
-                    .exponent = (int)leat_prng_below(prng, 61) - 30, .negative = leat_prng_below(prng, 2) == 1};
+    literal made = {.whole = 1 + (int)leat_prng_below(prng, 25),
+                    .fraction = (int)leat_prng_below(prng, 25),
+                    .exponent = (int)leat_prng_below(prng, 61) - 30,
+                    .negative = leat_prng_below(prng, 2) == 1};
     bool nines = leat_prng_below(prng, 4) == 0; /* where rounding carries */
     for (int i = 0; i < made.whole + made.fraction; i++)
-        made.digits[i] = nines ? '9' : leat_prng_below(prng, 2) ? '0' : (char)('0' + leat_prng_below(prng, 10));
-    int used = snprintf(made.text, sizeof made.text, "%s%.*s", made.negative ? "-" : "", made.whole, made.digits);
+        made.digits[i] = nines                      ? '9'
+                         : leat_prng_below(prng, 2) ? '0'
+                                                    : (char)('0' + leat_prng_below(prng, 10));
+    int used = snprintf(made.text, sizeof made.text, "%s%.*s", made.negative ? "-" : "", made.whole,
+                        made.digits);
     if (made.fraction > 0)
-        used += snprintf(made.text + used, sizeof made.text - (size_t)used, ".%s", made.digits + made.whole);
+        used += snprintf(made.text + used, sizeof made.text - (size_t)used, ".%s",
+                         made.digits + made.whole);
     if (made.exponent != 0 || leat_prng_below(prng, 2))
         snprintf(made.text + used, sizeof made.text - (size_t)used, "e%d", made.exponent);
     return made;
 }
 
-enum { PLACES = 128, POINT = 64 }; /* a schema_versions of decimal places: place[POINT] is the units, larger is worth less */
+enum {
+    PLACES = 128,
+    POINT = 64
+}; /* a schema_versions of decimal places: place[POINT] is the units, larger is worth less */
 
 static void place_literal(const literal *from, char *schema_versions)
 {
     memset(schema_versions, 0, PLACES);
     for (int i = 0; i < from->whole + from->fraction; i++)
-        schema_versions[POINT + 1 - from->whole - from->exponent + i] = (char)(from->digits[i] - '0');
+        schema_versions[POINT + 1 - from->whole - from->exponent + i] =
+            (char)(from->digits[i] - '0');
 }
 
 static int be16(const char *at)
@@ -210,7 +227,8 @@ static void place_binary(const leat_buf *binary, char *schema_versions)
     for (int i = 0; i < count; i++) {
         int group = be16(binary->data + 12 + 2 * i);
         ck_assert_int_lt(group, 10000);
-        ck_assert(group != 0 || (i != 0 && i != count - 1)); /* PostgreSQL strips zero groups at both ends */
+        ck_assert(group != 0 || (i != 0 && i != count - 1)); /* PostgreSQL strips zero groups at
+                                                                both ends */
         for (int k = 3; k >= 0; k--, group /= 10)
             schema_versions[POINT - 4 * (weight - i) - 3 + k] = (char)(group % 10);
     }
@@ -234,8 +252,8 @@ START_TEST(numeric_binary_holds_every_digit)
         literal made = random_literal(&prng);
         leat_value value;
         leat_error error = {""};
-        ck_assert_msg(leat_value_from_text(&column, leat_slice_of(made.text), &value, &error) == 0, "%s: %s", made.text,
-                      error.text);
+        ck_assert_msg(leat_value_from_text(&column, leat_slice_of(made.text), &value, &error) == 0,
+                      "%s: %s", made.text, error.text);
         binary.size = 0;
         leat_value_binary(&column, &value, &binary);
         place_literal(&made, expected);
@@ -249,7 +267,7 @@ START_TEST(numeric_binary_holds_every_digit)
 }
 END_TEST
 
-/* --- Sums and rounding against 128-bit integers ------------------------------------------------------------------ */
+/* ---- Sums and rounding against 128-bit integers ---- */
 
 __extension__ typedef __int128 wide;
 
@@ -304,9 +322,11 @@ START_TEST(sums_of_literals_are_exact)
         char a[64], b[64], text[LEAT_DECIMAL_SUM_MAX];
         int scale_a, scale_b, scale;
         size_t size;
-        wide expected = random_short_literal(&prng, a, &scale_a) + random_short_literal(&prng, b, &scale_b);
+        wide expected = random_short_literal(&prng, a, &scale_a) +
+                        random_short_literal(&prng, b, &scale_b);
         ck_assert(leat_decimal_sum(leat_slice_of(a), leat_slice_of(b), text, &size));
-        ck_assert_msg(read_literal(text, size, &scale) == expected, "%s + %s = %.*s", a, b, (int)size, text);
+        ck_assert_msg(read_literal(text, size, &scale) == expected, "%s + %s = %.*s", a, b,
+                      (int)size, text);
         ck_assert_int_eq(scale, scale_a > scale_b ? scale_a : scale_b);
     }
 }
@@ -329,14 +349,15 @@ START_TEST(rounded_literals_are_the_nearest)
         wide expected = (magnitude + unit / 2) / unit * unit;
         int32_t modifier = ((30 << 16) | (scale & 0x7ff)) + 4;
         ck_assert(leat_decimal_round(leat_slice_of(literal_text), modifier, text, &size));
-        ck_assert_msg(read_literal(text, size, &found) == (value < 0 ? -expected : expected), "%s to %d: %.*s",
-                      literal_text, scale, (int)size, text);
+        ck_assert_msg(read_literal(text, size, &found) == (value < 0 ? -expected : expected),
+                      "%s to %d: %.*s", literal_text, scale, (int)size, text);
         ck_assert_int_eq(found, scale > 0 ? scale : 0);
     }
 }
 END_TEST
 
-/* Rounds on the schema_versions, and looks whether anything stands left of the room that numeric(p,s) leaves. */
+/* Rounds on the schema_versions, and looks whether anything stands left of the room that
+ * numeric(p,s) leaves. */
 static bool fits_on_board(const literal *made, int precision, int scale)
 {
     char schema_versions[PLACES];
@@ -360,12 +381,13 @@ START_TEST(numeric_with_precision_is_refused_when_its_rounded_value_overflows)
         literal made = random_literal(&prng);
         int precision = 1 + (int)leat_prng_below(&prng, 30);
         int scale = (int)leat_prng_below(&prng, 40) - 10;
-        leat_column column = fixture_column("c", LEAT_TYPE_NUMERIC, ((precision << 16) | (scale & 0x7ff)) + 4);
+        leat_column column =
+            fixture_column("c", LEAT_TYPE_NUMERIC, ((precision << 16) | (scale & 0x7ff)) + 4);
         leat_value value;
         leat_error error = {""};
         bool taken = leat_value_from_text(&column, leat_slice_of(made.text), &value, &error) == 0;
-        ck_assert_msg(taken == fits_on_board(&made, precision, scale), "%s numeric(%d,%d): %s", made.text, precision,
-                      scale, taken ? "taken" : error.text);
+        ck_assert_msg(taken == fits_on_board(&made, precision, scale), "%s numeric(%d,%d): %s",
+                      made.text, precision, scale, taken ? "taken" : error.text);
     }
 }
 END_TEST

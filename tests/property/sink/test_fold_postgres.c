@@ -1,9 +1,10 @@
 /*
- * Folding against PostgreSQL: random tables and records, applied one batch a record to one table and in one batch to
- * its twin, leave the same rows, and those that the naive model says, where it knows the types. Records that fail on
- * their own are left out of the batch.
+ * Folding against PostgreSQL: random tables and records, applied one batch a record to one table
+ * and in one batch to its twin, leave the same rows, and those that the naive model says, where it
+ * knows the types. Records that fail on their own are left out of the batch.
  *
- * LEAT_TEST_SEED=n repeats a run, LEAT_TEST_WORLDS=n makes it longer. World w of seed s is world 0 of seed s + w.
+ * LEAT_TEST_SEED=n repeats a run, LEAT_TEST_WORLDS=n makes it longer. World w of seed s is world 0
+ * of seed s + w.
  */
 #include "../../unit/sink/pg/sink_fixture.h"
 
@@ -11,7 +12,14 @@
 
 #include "../record/row_model.h"
 
-enum { WORLDS = 250, COLUMNS_MAX = 9, RECORDS_MAX = 40, SQL_SIZE = 8192, BODY_SIZE = 2048, KINDS_VALUES_MAX = 10 };
+enum {
+    WORLDS = 250,
+    COLUMNS_MAX = 9,
+    RECORDS_MAX = 40,
+    SQL_SIZE = 8192,
+    BODY_SIZE = 2048,
+    KINDS_VALUES_MAX = 10
+};
 
 enum {
     CAN_ADD = 1 << LEAT_OP_ADD,
@@ -25,53 +33,127 @@ typedef struct kind {
     unsigned ops;
     const char *fallback;
     const char *values[KINDS_VALUES_MAX];
-    const char *modelled; /* the fallback as text for the model, NULL: the model does not know this kind */
+    const char *modelled; /* the fallback as text for the model, NULL: the model does not know this
+                             kind */
 } kind;
 
 static const kind kinds[] = {
     {"bool", 0, "true", {"true", "false"}, "t"},
     {"smallint", CAN_ADD | CAN_EXTREME, "7", {"0", "1", "-3", "32767", "-32768", "20000"}, "7"},
-    {"int", CAN_ADD | CAN_EXTREME, "1 + 4", {"0", "1", "-3", "7", "2147483647", "-2147483648"}, "5"},
-    {"bigint", CAN_ADD | CAN_EXTREME, "-5",
-     {"0", "1", "-3", "\"7\"", "9223372036854775807", "-9223372036854775808"}, "-5"},
-    {"real", CAN_ADD | CAN_EXTREME, "0.1",
-     {"0", "1", "0.1", "-0.3", "3e38", "1e-30", "\"NaN\"", "\"-Infinity\""}, NULL},
-    {"double precision", CAN_ADD | CAN_EXTREME, "0.1",
-     {"0", "0.1", "-0.3", "1e300", "\"NaN\"", "\"Infinity\""}, NULL},
-    {"numeric", CAN_ADD | CAN_EXTREME, "1.50",
-     {"0", "0.00", "1.5", "1.500", "-2e3", "1e-20", "\"NaN\"", "12345678901234567890.5"}, NULL},
-    {"numeric(6,2)", CAN_ADD | CAN_EXTREME, "1.505",
-     {"0", "0.005", "1.5", "1.499", "-0.005", "9999.99", "99999", "\"NaN\""}, NULL},
-    {"numeric", CAN_ADD | CAN_EXTREME, "1.50", {"0", "0.00", "1.5", "1.500", "-2e3", "1e-3"}, "1.50"},
-    {"numeric(6,2)", CAN_ADD | CAN_EXTREME, "1.505", {"0", "0.005", "1.5", "1.499", "-0.005", "9999.99"}, "1.51"},
-    {"double precision", CAN_ADD | CAN_EXTREME, "0.1", {"0", "0.1", "-0.3", "1e300", "12345.678"}, "0.1"},
-    {"numeric(4,-2)", CAN_ADD | CAN_EXTREME, "100", {"0", "50", "49", "150", "-50", "999999"}, NULL},
+    {"int",
+     CAN_ADD | CAN_EXTREME,
+     "1 + 4",
+     {"0", "1", "-3", "7", "2147483647", "-2147483648"},
+     "5"},
+    {"bigint",
+     CAN_ADD | CAN_EXTREME,
+     "-5",
+     {"0", "1", "-3", "\"7\"", "9223372036854775807", "-9223372036854775808"},
+     "-5"},
+    {"real",
+     CAN_ADD | CAN_EXTREME,
+     "0.1",
+     {"0", "1", "0.1", "-0.3", "3e38", "1e-30", "\"NaN\"", "\"-Infinity\""},
+     NULL},
+    {"double precision",
+     CAN_ADD | CAN_EXTREME,
+     "0.1",
+     {"0", "0.1", "-0.3", "1e300", "\"NaN\"", "\"Infinity\""},
+     NULL},
+    {"numeric",
+     CAN_ADD | CAN_EXTREME,
+     "1.50",
+     {"0", "0.00", "1.5", "1.500", "-2e3", "1e-20", "\"NaN\"", "12345678901234567890.5"},
+     NULL},
+    {"numeric(6,2)",
+     CAN_ADD | CAN_EXTREME,
+     "1.505",
+     {"0", "0.005", "1.5", "1.499", "-0.005", "9999.99", "99999", "\"NaN\""},
+     NULL},
+    {"numeric",
+     CAN_ADD | CAN_EXTREME,
+     "1.50",
+     {"0", "0.00", "1.5", "1.500", "-2e3", "1e-3"},
+     "1.50"},
+    {"numeric(6,2)",
+     CAN_ADD | CAN_EXTREME,
+     "1.505",
+     {"0", "0.005", "1.5", "1.499", "-0.005", "9999.99"},
+     "1.51"},
+    {"double precision",
+     CAN_ADD | CAN_EXTREME,
+     "0.1",
+     {"0", "0.1", "-0.3", "1e300", "12345.678"},
+     "0.1"},
+    {"numeric(4,-2)",
+     CAN_ADD | CAN_EXTREME,
+     "100",
+     {"0", "50", "49", "150", "-50", "999999"},
+     NULL},
     {"text", 0, "'Ä'", {"\"\"", "\"a\"", "\"A\"", "\"\\u00e4\\n'\\\\\"", "\"b \""}, "Ä"},
-    {"text COLLATE \"C\"", CAN_EXTREME, "'m'", {"\"\"", "\"a\"", "\"Z\"", "\"\\u00e4\"", "\"z\""}, "m"},
-    {"varchar(5) COLLATE \"C\"", CAN_EXTREME, "'m'",
-     {"\"\"", "\"a\"", "\"Z\"", "\"\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\"", "\"abcdef\""}, NULL},
-    {"uuid", CAN_EXTREME, "'00000000-0000-0000-0000-000000000005'",
-     {"\"00000000-0000-0000-0000-000000000001\"", "\"F0000000-0000-0000-0000-00000000000A\""}, NULL},
-    {"date", CAN_EXTREME, "'2026-01-01'",
-     {"\"2026-01-02\"", "\"1999-12-31\"", "\"0001-01-01\"", "\"9999-12-31\""}, NULL},
-    {"time", CAN_EXTREME, "'12:00'", {"\"00:00:00\"", "\"23:59:59.999999\"", "\"12:00:00.5\""}, NULL},
-    {"time(1)", CAN_EXTREME, "'12:00'",
-     {"\"00:00:00.05\"", "\"23:59:59.94\"", "\"12:00:00.5\"", "\"12:00:00.54\""}, NULL},
-    {"timestamp", CAN_EXTREME, "'2026-01-01 00:00'",
-     {"\"2026-01-02T03:04:05\"", "\"2026-01-02T03:04:05.000001\""}, NULL},
-    {"timestamp(0)", CAN_EXTREME, "'2026-01-01 00:00'",
-     {"\"2026-01-02T03:04:05.5\"", "\"2026-01-02T03:04:05.4\"", "\"2026-01-02T03:04:06\""}, NULL},
-    {"timestamptz", CAN_EXTREME, "'2026-01-01 00:00Z'",
-     {"\"2026-01-02T03:04:05Z\"", "\"2026-01-02T03:04:05+01:00\""}, "2026-01-01 00:00:00+00"},
-    {"timestamptz(2)", CAN_EXTREME, "'2026-01-01 00:00Z'",
-     {"\"2026-01-02T03:04:05.005Z\"", "\"2026-01-02T03:04:05.004Z\"", "\"2026-01-02T03:04:05Z\""}, NULL},
+    {"text COLLATE \"C\"",
+     CAN_EXTREME,
+     "'m'",
+     {"\"\"", "\"a\"", "\"Z\"", "\"\\u00e4\"", "\"z\""},
+     "m"},
+    {"varchar(5) COLLATE \"C\"",
+     CAN_EXTREME,
+     "'m'",
+     {"\"\"", "\"a\"", "\"Z\"", "\"\\u00e4\\u00e4\\u00e4\\u00e4\\u00e4\"", "\"abcdef\""},
+     NULL},
+    {"uuid",
+     CAN_EXTREME,
+     "'00000000-0000-0000-0000-000000000005'",
+     {"\"00000000-0000-0000-0000-000000000001\"", "\"F0000000-0000-0000-0000-00000000000A\""},
+     NULL},
+    {"date",
+     CAN_EXTREME,
+     "'2026-01-01'",
+     {"\"2026-01-02\"", "\"1999-12-31\"", "\"0001-01-01\"", "\"9999-12-31\""},
+     NULL},
+    {"time",
+     CAN_EXTREME,
+     "'12:00'",
+     {"\"00:00:00\"", "\"23:59:59.999999\"", "\"12:00:00.5\""},
+     NULL},
+    {"time(1)",
+     CAN_EXTREME,
+     "'12:00'",
+     {"\"00:00:00.05\"", "\"23:59:59.94\"", "\"12:00:00.5\"", "\"12:00:00.54\""},
+     NULL},
+    {"timestamp",
+     CAN_EXTREME,
+     "'2026-01-01 00:00'",
+     {"\"2026-01-02T03:04:05\"", "\"2026-01-02T03:04:05.000001\""},
+     NULL},
+    {"timestamp(0)",
+     CAN_EXTREME,
+     "'2026-01-01 00:00'",
+     {"\"2026-01-02T03:04:05.5\"", "\"2026-01-02T03:04:05.4\"", "\"2026-01-02T03:04:06\""},
+     NULL},
+    {"timestamptz",
+     CAN_EXTREME,
+     "'2026-01-01 00:00Z'",
+     {"\"2026-01-02T03:04:05Z\"", "\"2026-01-02T03:04:05+01:00\""},
+     "2026-01-01 00:00:00+00"},
+    {"timestamptz(2)",
+     CAN_EXTREME,
+     "'2026-01-01 00:00Z'",
+     {"\"2026-01-02T03:04:05.005Z\"", "\"2026-01-02T03:04:05.004Z\"", "\"2026-01-02T03:04:05Z\""},
+     NULL},
     {"bytea", CAN_EXTREME, "'\\x05'", {"\"\"", "\"AAE=\"", "\"/w==\""}, NULL},
-    {"jsonb", CAN_JSON, "'{\"d\": {\"x\": 1}}'",
+    {"jsonb",
+     CAN_JSON,
+     "'{\"d\": {\"x\": 1}}'",
      {"{}", "{\"a\":1}", "{\"a\":null}", "{\"a\":{\"b\":1,\"c\":null}}", "{\"a\":{\"b\":null}}",
-      "{\"d\":{\"y\":[null]}}",
-      "{\"d\":2}", "[1,{\"z\":null}]", "\"s\"", "{\"a\":[],\"d\":null}"}, "{\"d\":{\"x\":1}}"},
-    {"jsonb", CAN_JSON, "'[1]'",
-     {"{}", "1", "[]", "{\"a\":1,\"b\":2}", "{\"a\":null}", "{\"b\":{\"c\":{\"d\":null,\"e\":0}}}", "false"}, "[1]"},
+      "{\"d\":{\"y\":[null]}}", "{\"d\":2}", "[1,{\"z\":null}]", "\"s\"", "{\"a\":[],\"d\":null}"},
+     "{\"d\":{\"x\":1}}"},
+    {"jsonb",
+     CAN_JSON,
+     "'[1]'",
+     {"{}", "1", "[]", "{\"a\":1,\"b\":2}", "{\"a\":null}", "{\"b\":{\"c\":{\"d\":null,\"e\":0}}}",
+      "false"},
+     "[1]"},
     {"json", 0, "'[1]'", {"{}", "{\"a\":1}", "[null]", "\"s\"", "1.0"}, NULL},
     {"mood", 0, "'ok'", {"\"sad\"", "\"ok\"", "\"no such mood\""}, NULL},
     {"positive", 0, "3", {"1", "\"2\"", "0"}, NULL},
@@ -133,7 +215,8 @@ static bool one_in(world *w, uint32_t chances)
     return below(w, chances) == 0;
 }
 
-__attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, const char *format,
+                                                      ...)
 {
     size_t used = strlen(text);
     va_list arguments;
@@ -143,7 +226,7 @@ __attribute__((format(printf, 3, 4))) static void add(char *text, size_t size, c
     ck_assert_int_lt(count, (int)(size - used));
 }
 
-/* --- tables ------------------------------------------------------------------------------------------------------ */
+/* ---- tables ---- */
 
 static void choose_columns(world *w)
 {
@@ -164,8 +247,8 @@ static void choose_columns(world *w)
     }
 }
 
-/* Column j of the key stands behind the j-th column, so that the key is somewhere in the table, and the primary key
- * names its parts from the last to the first. */
+/* Column j of the key stands behind the j-th column, so that the key is somewhere in the table, and
+ * the primary key names its parts from the last to the first. */
 static void write_columns(world *w, char *sql, size_t size)
 {
     for (uint32_t i = 0; i < w->column_count || i < w->key_count; i++) {
@@ -220,20 +303,26 @@ static void make_routes(world *w)
         add(path, sizeof path, "/%u", at);
         for (uint32_t i = w->key_count; i-- > 0;)
             add(path, sizeof path, "/{k%u}", i);
-        leat_route_spec spec = {.name = at == 0 ? "one" : "folded", .path = path, .patch_existing = patch_existing,
-                                .column_count = w->column_count, .column_names = name_list, .column_ops = ops};
-        int built = leat_route_build(&spec, &f->catalog.tables[at], at, &f->routes.routes[at], &error);
+        leat_route_spec spec = {.name = at == 0 ? "one" : "folded",
+                                .path = path,
+                                .patch_existing = patch_existing,
+                                .column_count = w->column_count,
+                                .column_names = name_list,
+                                .column_ops = ops};
+        int built =
+            leat_route_build(&spec, &f->catalog.tables[at], at, &f->routes.routes[at], &error);
         ck_assert_msg(built == 0, "seed %lu: %s", w->seed, error.text);
         f->routes.routes[at].index = at;
     }
 }
 
-/* --- records ----------------------------------------------------------------------------------------------------- */
+/* ---- records ---- */
 
 static void choose_key(world *w, char *key, size_t size)
 {
     for (uint32_t i = w->key_count; i-- > 0;)
-        add(key, size, "%s%s", key_kinds[w->key_kinds[i]].values[i == 0 ? below(w, 2) : 0], i > 0 ? "/" : "");
+        add(key, size, "%s%s", key_kinds[w->key_kinds[i]].values[i == 0 ? below(w, 2) : 0],
+            i > 0 ? "/" : "");
 }
 
 static void choose_body(world *w, char *body, size_t size)
@@ -266,7 +355,7 @@ static void choose_records(world *w)
     }
 }
 
-/* --- applying ---------------------------------------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 /* Builds and runs what is in the batch. Returns whether it succeeded. */
 static bool run_batch(world *w, leat_rows *rows, bool general)
@@ -300,9 +389,11 @@ static void fail_world(world *w, const char *what)
     fprintf(stderr, "# %s; LEAT_TEST_SEED=%lu\n", what, w->seed);
     for (uint32_t i = 0; i < w->record_count; i++)
         if (!w->records[i].failed)
-            fprintf(stderr, "# %s %s %s\n", w->records[i].op, w->records[i].key, w->records[i].body);
+            fprintf(stderr, "# %s %s %s\n", w->records[i].op, w->records[i].key,
+                    w->records[i].body);
     for (uint32_t i = 0; i < w->column_count; i++)
-        fprintf(stderr, "# C \"%u %s: %s\n", i, w->columns[i].kind->sql, leat_op_name(w->columns[i].op));
+        fprintf(stderr, "# C \"%u %s: %s\n", i, w->columns[i].kind->sql,
+                leat_op_name(w->columns[i].op));
     ck_abort_msg("%s; LEAT_TEST_SEED=%lu", what, w->seed);
 }
 
@@ -322,7 +413,8 @@ static void write_selection(world *w, char *sql, size_t size, uint32_t table)
 {
     add(sql, size, "SELECT ");
     for (uint32_t i = 0; i < w->column_count; i++)
-        add(sql, size, "\"C \"\"%u\"%s, ", i, strcmp(w->columns[i].kind->sql, "jsonb") == 0 ? "" : "::text");
+        add(sql, size, "\"C \"\"%u\"%s, ", i,
+            strcmp(w->columns[i].kind->sql, "jsonb") == 0 ? "" : "::text");
     for (uint32_t i = 0; i < w->key_count; i++)
         add(sql, size, "%s\"k%u\"", i > 0 ? ", " : "", i);
     add(sql, size, " FROM \"%s\"", tables[table]);
@@ -347,7 +439,7 @@ static void expect_same_rows(world *w, uint32_t one, uint32_t other, const char 
     }
 }
 
-/* --- the model --------------------------------------------------------------------------------------------------- */
+/* ---- the model ---- */
 
 typedef struct model {
     const char *keys[2];
@@ -374,7 +466,9 @@ static void apply_to_model(world *w, model *m, uint32_t at)
     const leat_item *item = &w->f->items[0];
     leat_body_parser_reset(m->parser);
     if (item->op != LEAT_DELETE)
-        ck_assert_int_eq(leat_body_parse(m->parser, route, item->op, item->record.value, item->key, body, &error), 0);
+        ck_assert_int_eq(leat_body_parse(m->parser, route, item->op, item->record.value, item->key,
+                                         body, &error),
+                         0);
     uint32_t row = m->keys[0] && strcmp(m->keys[0], w->records[at].key) != 0;
     m->keys[row] = w->records[at].key;
     if (!row_model_apply(&m->rows[row], route, m->defaults, item->op, body))
@@ -397,11 +491,13 @@ static void insert_modelled(world *w, const char *key, const model_row *row)
         if (position < 0)
             continue;
         char arena[LEAT_CANONICAL_MAX];
-        leat_slice text = leat_value_canonical_slice(table->columns[i].type, &w->f->items[0].key[position], arena);
+        leat_slice text = leat_value_canonical_slice(table->columns[i].type,
+                                                     &w->f->items[0].key[position], arena);
         snprintf(texts[position], sizeof texts[position], "%.*s", (int)text.size, text.data);
         values[i] = texts[position];
     }
-    PGresult *result = PQexecParams(w->f->pg, sql, (int)table->column_count, NULL, values, NULL, NULL, 0);
+    PGresult *result =
+        PQexecParams(w->f->pg, sql, (int)table->column_count, NULL, values, NULL, NULL, 0);
     ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(w->f->pg));
     PQclear(result);
     fixture_clear(w->f);
@@ -427,7 +523,7 @@ static void apply_modelled(world *w)
     leat_body_parser_free(m.parser);
 }
 
-/* --- the property ------------------------------------------------------------------------------------------------ */
+/* ---- the property ---- */
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
@@ -446,8 +542,10 @@ START_TEST(folded_is_one_by_one)
     w->f = fixture_new();
     fixture_open_database(w->f);
     fixture_schema(w->f);
-    fixture_sql(w->f, "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);"
-                      "CREATE DOMAIN fallback AS text DEFAULT 'domain''s'");
+    fixture_sql(
+        w->f,
+        "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);"
+        "CREATE DOMAIN fallback AS text DEFAULT 'domain''s'");
     w->f->catalog.tables = leat_must_calloc(2, sizeof(leat_table));
     for (uint64_t i = 0; i < worlds; i++) {
         w->seed = seed + i;
@@ -466,8 +564,8 @@ START_TEST(folded_is_one_by_one)
         expect_same_rows(w, FOLDED, MODELLED, "the rows are not those of the model");
         modelled++;
     }
-    printf("# seed %lu: %lu worlds, %lu modelled, %lu records, %lu refused, %lu row writes\n", seed, worlds, modelled,
-           records, failed, writes);
+    printf("# seed %lu: %lu worlds, %lu modelled, %lu records, %lu refused, %lu row writes\n", seed,
+           worlds, modelled, records, failed, writes);
     ck_assert_uint_lt(failed, records / 2);
     leat_rows_free(rows);
     fixture_free(w->f);

@@ -1,6 +1,7 @@
 /*
- * Random records through the SQLite shard's rows, and through the naive model of one row: after each of them both hold the
- * same, and what one refuses the other refuses. LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it longer.
+ * Random records through the SQLite shard's rows, and through the naive model of one row: after
+ * each of them both hold the same, and what one refuses the other refuses. LEAT_TEST_SEED=n repeats
+ * a run, LEAT_TEST_ROUNDS=n makes it longer.
  */
 #include "../../unit/sink/sqlite/fixture.h"
 #include "../record/row_model.h"
@@ -68,8 +69,15 @@ static void put_json(leat_buf *out, int depth)
 /* Numbers at the edges, so that sums go over them. */
 static void put_value(leat_buf *out, const leat_column *column)
 {
-    static const char *const numbers[] = {"0", "1", "-1", "32767", "-32768", "2147483647", "-2147483648",
-                                          "9223372036854775807", "-9223372036854775808"};
+    static const char *const numbers[] = {"0",
+                                          "1",
+                                          "-1",
+                                          "32767",
+                                          "-32768",
+                                          "2147483647",
+                                          "-2147483648",
+                                          "9223372036854775807",
+                                          "-9223372036854775808"};
     static const char *const texts[] = {"\"\"", "\"a\"", "\"B\"", "\"it's\"", "\"\\u00e9\""};
     int most = column->type == LEAT_TYPE_INT2 ? 5 : column->type == LEAT_TYPE_INT4 ? 7 : 9;
     if (below(8) == 0)
@@ -126,20 +134,25 @@ static void expect_value(const model_row *row, uint32_t column, const char *reco
 {
     char sql[96];
     bool is_bool = f.table.columns[column].type == LEAT_TYPE_BOOL;
-    snprintf(sql, sizeof sql, is_bool ? "SELECT iif(c%u, 't', 'f') FROM t WHERE c%u IS NOT NULL" : "SELECT c%u FROM t",
+    snprintf(sql, sizeof sql,
+             is_bool ? "SELECT iif(c%u, 't', 'f') FROM t WHERE c%u IS NOT NULL"
+                     : "SELECT c%u FROM t",
              column, column);
     const char *stored = sqlite_ask(&f, sql);
     const char *none = is_bool ? "(none)" : "(null)";
-    char *json = kinds[column - 1].is_json && strcmp(stored, none) != 0 ? row_model_json(stored) : NULL;
+    char *json = kinds[column - 1].is_json && strcmp(stored, none) != 0 ? row_model_json(stored)
+                                                                        : NULL;
     const char *wanted = row->values[column] ? row->values[column] : none;
-    ck_assert_msg(strcmp(json ? json : stored, wanted) == 0, "%s: c%u (%s) is %s, not %s", record, column,
-                  leat_op_name(f.routes.routes[0].ops[column]), json ? json : stored, wanted);
+    ck_assert_msg(strcmp(json ? json : stored, wanted) == 0, "%s: c%u (%s) is %s, not %s", record,
+                  column, leat_op_name(f.routes.routes[0].ops[column]), json ? json : stored,
+                  wanted);
     free(json);
 }
 
 static void expect_row(const model_row *row, const char *record)
 {
-    ck_assert_msg(strcmp(sqlite_ask(&f, "SELECT count(*) FROM t"), row->exists ? "1" : "0") == 0, "%s", record);
+    ck_assert_msg(strcmp(sqlite_ask(&f, "SELECT count(*) FROM t"), row->exists ? "1" : "0") == 0,
+                  "%s", record);
     for (uint32_t i = 1; row->exists && i <= COLUMNS; i++)
         expect_value(row, i, record);
 }
@@ -150,7 +163,9 @@ static bool parse(leat_body_parser *parser, leat_route_op op, const char *record
     leat_body_error error;
     leat_value key = {.presence = LEAT_PRESENT, .integer = 1};
     const char *body = strchr(record, ' ') + 2;
-    return op == LEAT_DELETE || leat_body_parse(parser, &f.routes.routes[0], op, leat_slice_of(body), &key, ret, &error) == LEAT_BODY_OK;
+    return op == LEAT_DELETE ||
+           leat_body_parse(parser, &f.routes.routes[0], op, leat_slice_of(body), &key, ret,
+                           &error) == LEAT_BODY_OK;
 }
 
 static void run_record(leat_body_parser *parser, model_row *row)
@@ -164,7 +179,8 @@ static void run_record(leat_body_parser *parser, model_row *row)
     if (parse(parser, op, record, &body)) {
         bool is_taken = row_model_apply(row, &f.routes.routes[0], defaults, op, &body);
         int status = sqlite_write(&f, rows, &lite, record, &counts, &fault);
-        ck_assert_msg((status == 0) == is_taken, "%s: %s", record, status == 0 ? "taken, the model refuses it" : fault.error.text);
+        ck_assert_msg((status == 0) == is_taken, "%s: %s", record,
+                      status == 0 ? "taken, the model refuses it" : fault.error.text);
         ck_assert(status == 0 || fault.outcome == LEAT_ENGINE_BAD_DATA);
         expect_row(row, record);
         taken += is_taken;

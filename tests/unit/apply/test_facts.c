@@ -9,7 +9,13 @@
 
 static leat_fact fact_with(const char *kind, leat_slice key)
 {
-    return (leat_fact){.kind = kind, .words = "words", .since_ms = 5, .partition = 1, .subpartition = -1, .offset = 7, .key = key};
+    return (leat_fact){.kind = kind,
+                       .words = "words",
+                       .since_ms = 5,
+                       .partition = 1,
+                       .subpartition = -1,
+                       .offset = 7,
+                       .key = key};
 }
 
 START_TEST(any_text_is_ascii_and_reads_back)
@@ -20,9 +26,12 @@ START_TEST(any_text_is_ascii_and_reads_back)
     } cases[] = {
         {LEAT_SLICE("plain"), "plain"},
         {LEAT_SLICE("a\"b\\c\n"), "a\"b\\c\n"},
-        {LEAT_SLICE("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"), "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {LEAT_SLICE("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"),
+         "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
         {LEAT_SLICE("\xff\xc3"), "\xef\xbf\xbd\xef\xbf\xbd"}, /* cut, and no UTF-8 */
-        {{"a\0b", 3}, "a\xef\xbf\xbd" "b"},
+        {{"a\0b", 3},
+         "a\xef\xbf\xbd"
+         "b"},
         {LEAT_SLICE("\x7f\x01"), "\x7f\x01"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -44,9 +53,10 @@ START_TEST(what_does_not_apply_is_left_out)
     leat_buf out = {0};
     leat_fact fact = fact_with("k", (leat_slice){0});
     ck_assert(leat_facts_add(&out, &fact) && leat_facts_add(&out, &fact));
-    ck_assert_str_eq(leat_buf_cstr(&out),
-                     "{\"kind\":\"k\",\"since_ms\":5,\"words\":\"words\",\"partition\":1,\"offset\":7},"
-                     "{\"kind\":\"k\",\"since_ms\":5,\"words\":\"words\",\"partition\":1,\"offset\":7}");
+    ck_assert_str_eq(
+        leat_buf_cstr(&out),
+        "{\"kind\":\"k\",\"since_ms\":5,\"words\":\"words\",\"partition\":1,\"offset\":7},"
+        "{\"kind\":\"k\",\"since_ms\":5,\"words\":\"words\",\"partition\":1,\"offset\":7}");
     leat_buf_free(&out);
 }
 END_TEST

@@ -40,7 +40,8 @@ START_TEST(numbers_are_in_network_order)
     leat_buf_be64(&buf, UINT64_C(0x0708090a0b0c0d0e));
     leat_buf_patch_be32(&buf, 2, 0xfffffffe);
     ck_assert_uint_eq(buf.size, 14);
-    ck_assert_int_eq(memcmp(buf.data, "\x01\x02\xff\xff\xff\xfe\x07\x08\x09\x0a\x0b\x0c\x0d\x0e", 14), 0);
+    ck_assert_int_eq(
+        memcmp(buf.data, "\x01\x02\xff\xff\xff\xfe\x07\x08\x09\x0a\x0b\x0c\x0d\x0e", 14), 0);
     leat_buf_free(&buf);
 }
 END_TEST

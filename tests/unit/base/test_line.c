@@ -1,4 +1,5 @@
-/* Text of others in a line: what is replaced, and random bytes against a decoder of the test's own. */
+/* Text of others in a line: what is replaced, and random bytes against a decoder of the test's
+ * own. */
 #include <check.h>
 #include <string.h>
 #include <stdlib.h>
@@ -11,11 +12,17 @@ static const struct {
     const char *clean;
 } cases[] = {
     {"", ""},
-    {"plain, caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "plain, caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+    {"plain, caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+     "plain, caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
     {"a\nb\r\n\tc\x1b[31m\x7f", "a b   c [31m "},
     {"\xc2\x80\xc2\x85\xc2\x9f|\xc2\xa0", "   |\xc2\xa0"},
-    {"a\xe2\x80\xa8" "b\xe2\x80\xa9" "c", "a b c"},
-    {"\xe2\x80\xae" "evil\xe2\x80\xac \xe2\x81\xa6\xe2\x81\xa9\xd8\x9c\xe2\x80\x8e", "?evil? ????"},
+    {"a\xe2\x80\xa8"
+     "b\xe2\x80\xa9"
+     "c",
+     "a b c"},
+    {"\xe2\x80\xae"
+     "evil\xe2\x80\xac \xe2\x81\xa6\xe2\x81\xa9\xd8\x9c\xe2\x80\x8e",
+     "?evil? ????"},
     {"\xff\xc0\x80z\xed\xa0\x80", "???z???"},
     {"cut \xe2\x82", "cut "},
     {"cut \xf0\x9f\x98", "cut "},
@@ -41,7 +48,11 @@ END_TEST
 static size_t decode(const unsigned char *at, size_t left, uint32_t *ret)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t size = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
+    size_t size = at[0] < 0x80       ? 1
+                  : at[0] >> 5 == 6  ? 2
+                  : at[0] >> 4 == 14 ? 3
+                  : at[0] >> 3 == 30 ? 4
+                                     : 0;
     if (size == 0 || size > left)
         return 0;
     uint32_t code = size == 1 ? at[0] : at[0] & (0x7fu >> size);
@@ -79,8 +90,8 @@ static size_t clean_naively(const unsigned char *text, size_t size, char *out)
         width = decode(text + at, size - at, &code);
         if (width == 0 && could_go_on(text + at, size - at))
             break;
-        bool turns = code == 0x61c || code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) ||
-                     (code >= 0x2066 && code <= 0x2069);
+        bool turns = code == 0x61c || code == 0x200e || code == 0x200f ||
+                     (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
         bool ends = code < 32 || (code > 126 && code < 160) || code == 0x2028 || code == 0x2029;
         if (width == 0 || turns || ends) {
             out[to++] = width == 0 || turns ? '?' : ' ';
@@ -95,8 +106,10 @@ static size_t clean_naively(const unsigned char *text, size_t size, char *out)
 /* Bytes that are often the start of something. */
 static unsigned char random_byte(leat_prng *prng)
 {
-    static const unsigned char likely[] = "\xe2\x80\x81\xa8\xa9\xae\xc2\x85\xd8\x9c\xed\xa0\xf0\x90\xf4\x8f\xe0";
-    return leat_prng_below(prng, 4) ? likely[leat_prng_below(prng, sizeof likely)] : (unsigned char)leat_prng_below(prng, 256);
+    static const unsigned char likely[] =
+        "\xe2\x80\x81\xa8\xa9\xae\xc2\x85\xd8\x9c\xed\xa0\xf0\x90\xf4\x8f\xe0";
+    return leat_prng_below(prng, 4) ? likely[leat_prng_below(prng, sizeof likely)]
+                                    : (unsigned char)leat_prng_below(prng, 256);
 }
 
 START_TEST(test_random_bytes)

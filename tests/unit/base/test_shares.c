@@ -15,7 +15,8 @@ static uint64_t sum(const uint64_t *held, uint64_t users)
 }
 
 /* By the definition, from the list of what everybody holds. */
-static bool may_take(const uint64_t *held, uint64_t users, uint64_t limit, uint64_t user, uint64_t amount)
+static bool may_take(const uint64_t *held, uint64_t users, uint64_t limit, uint64_t user,
+                     uint64_t amount)
 {
     uint64_t own = users > 1 ? limit / 2 / users : limit;
     int64_t left = (int64_t)(limit - own * users), borrowed = 0;

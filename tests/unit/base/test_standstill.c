@@ -104,7 +104,8 @@ START_TEST(a_stopped_process_reads_before_a_limit_fires)
         uv_run(&l->loop, UV_RUN_ONCE);
     ck_assert(l->has_answer);
     ck_assert(!l->fired_early);
-    ck_assert_int_ge(leat_standstill_lost_us(&l->standstill), (STOPPED_MS - 2 * LEAT_STANDSTILL_MS) * 1000);
+    ck_assert_int_ge(leat_standstill_lost_us(&l->standstill),
+                     (STOPPED_MS - 2 * LEAT_STANDSTILL_MS) * 1000);
     waitpid(child, NULL, 0);
     close_limited(l);
     close(ends[0]);
@@ -119,7 +120,8 @@ START_TEST(a_slow_callback_counts_for_no_limit)
     while (l->slow_ms > 0)
         uv_run(&l->loop, UV_RUN_ONCE);
     ck_assert(!l->fired);
-    ck_assert_int_ge(leat_standstill_lost_us(&l->standstill), (STOPPED_MS - 2 * LEAT_STANDSTILL_MS) * 1000);
+    ck_assert_int_ge(leat_standstill_lost_us(&l->standstill),
+                     (STOPPED_MS - 2 * LEAT_STANDSTILL_MS) * 1000);
     while (!l->fired)
         uv_run(&l->loop, UV_RUN_ONCE);
     close_limited(l);

@@ -37,7 +37,8 @@ START_TEST(what_is_no_text_is_replaced)
 {
     leat_buf out = {0};
     leat_utf8_append(&out, LEAT_SLICE("a\0\xffz\xe2\x82\xac\xe2\x82"));
-    ck_assert_str_eq(leat_buf_cstr(&out), "a\xef\xbf\xbd\xef\xbf\xbdz\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd");
+    ck_assert_str_eq(leat_buf_cstr(&out),
+                     "a\xef\xbf\xbd\xef\xbf\xbdz\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd");
     leat_buf_free(&out);
 }
 END_TEST

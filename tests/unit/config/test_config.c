@@ -1,4 +1,5 @@
-/* The configuration: defaults, every kind of value, and the exact words for every kind of mistake. */
+/* The configuration: defaults, every kind of value, and the exact words for every kind of
+ * mistake. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +11,22 @@
 #include "config/table.h"
 #include "config/text.h"
 
-#define LOG "log: { kafka: { brokers: 'k:9092', topic: t } }\n"
+#define LOG   "log: { kafka: { brokers: 'k:9092', topic: t } }\n"
 #define SHARD "shards: [ { name: a, dsn: 'host=h' } ]\n"
 #define ROUTE "routes: [ { path: '/things/{id}', table: things } ]\n"
-#define TOP_KEYS "listen, admin, workers, catalog_every, data_dir, log_level, log, shards, routes, limits, apply"
-#define KAFKA_KEYS "brokers, topic, group, partitions, replication, start, renew_after, give_up_after, properties"
-#define DSN_WORDS "a connection string or URI of libpq; $NAME takes an environment variable"
+#define TOP_KEYS                                                                                   \
+    "listen, admin, workers, catalog_every, data_dir, log_level, log, shards, routes, limits, apply"
+#define KAFKA_KEYS                                                                                 \
+    "brokers, topic, group, partitions, replication, start, renew_after, give_up_after, properties"
+#define DSN_WORDS     "a connection string or URI of libpq; $NAME takes an environment variable"
 #define ADDRESS_WORDS "host:port, [IPv6]:port, or :port for all addresses"
-#define NAME_WORDS "letters, digits, '_', '-' and '.', at most 63"
-#define NO_ANCHORS "anchors and aliases are not supported (write the value out; quote a text that begins with & or *)"
+#define NAME_WORDS    "letters, digits, '_', '-' and '.', at most 63"
+#define NO_ANCHORS                                                                                 \
+    "anchors and aliases are not supported (write the value out; quote a text that begins with & or *)"
 #define PATH_WORDS "such as /apps/{app_id}/users/{user_id}"
 
-/* Loads `text` as the file c.yaml of a fresh directory, so that messages are the same everywhere. */
+/* Loads `text` as the file c.yaml of a fresh directory, so that messages are the same
+ * everywhere. */
 static int load(const char *text, size_t size, leat_config *ret, leat_error *error)
 {
     char folder[] = "/tmp/leat-config-XXXXXX", start[4096];
@@ -65,41 +70,50 @@ static const broken broken_files[] = {
     {"---\n...\n", "c.yaml:1: the file is empty (log, shards and routes are required)"},
     {"just words\n", "c.yaml:1: not a mapping (begin with `log:`, `shards:` and `routes:`)"},
     {"- a\n- b\n", "c.yaml:1: not a mapping (begin with `log:`, `shards:` and `routes:`)"},
-    {LOG "shards: [ { name: a\n", "c.yaml:3:1: not valid YAML: did not find expected ',' or '}' (while parsing a flow "
-                                  "mapping that begins in line 2)"},
+    {LOG "shards: [ { name: a\n",
+     "c.yaml:3:1: not valid YAML: did not find expected ',' or '}' (while parsing a flow "
+     "mapping that begins in line 2)"},
     {LOG "limits:\n\tbody_max: 1KiB\n",
      "c.yaml:3:1: not valid YAML: the line is indented with a tab (YAML takes only spaces)"},
-    {LOG "admin: 'off\n", "c.yaml:3:1: not valid YAML: found unexpected end of stream (while scanning a quoted scalar "
-                          "that begins in line 2)"},
+    {LOG "admin: 'off\n",
+     "c.yaml:3:1: not valid YAML: found unexpected end of stream (while scanning a quoted scalar "
+     "that begins in line 2)"},
     {"listen: ':1'\n  admin: off\n",
      "c.yaml:2:3: not valid YAML: did not find expected key (while parsing a block mapping that begins in line 1)"},
-    {"admin: off\nlisten: caf\xe9\n", "c.yaml:2: not valid YAML: incomplete UTF-8 octet sequence (a text in UTF-8)"},
+    {"admin: off\nlisten: caf\xe9\n",
+     "c.yaml:2: not valid YAML: incomplete UTF-8 octet sequence (a text in UTF-8)"},
     {LOG SHARD ROUTE "---\n" LOG, "c.yaml:4: a second document begins (one document a file)"},
     {"log: &here { kafka: {} }\n", "c.yaml:1: log: " NO_ANCHORS},
     {"shards:\n  - &x { name: a }\n", "c.yaml:2: shards: " NO_ANCHORS},
     {"admin: off\nlisten: *here\n", "c.yaml:2: listen: " NO_ANCHORS},
-    {"workers: !!int 3\n", "c.yaml:1: workers: tags are not supported (quote a text that begins with !)"},
+    {"workers: !!int 3\n",
+     "c.yaml:1: workers: tags are not supported (quote a text that begins with !)"},
     {"? [ a, b ]\n: 1\n", "c.yaml:1: a key must be a plain text"},
     {"listen: \"a\\0b:1\"\n", "c.yaml:1: listen: a text must not hold the character U+0000"},
-    {"admin: off\nworkers: 2\nadmin: off\n", "c.yaml:3: admin: given twice (first in line 1; each key once)"},
+    {"admin: off\nworkers: 2\nadmin: off\n",
+     "c.yaml:3: admin: given twice (first in line 1; each key once)"},
     {"limits:\n  body_max: 1KiB\n  body_max: 2KiB\n",
      "c.yaml:3: limits.body_max: given twice (first in line 2; each key once)"},
     {"log: [[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]\n",
      "c.yaml:1: log[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]: nested too deeply (at most 16 levels)"},
 
     /* unknown keys */
-    {"lisen: ':1'\n", "c.yaml:1: lisen: unknown key; did you mean listen? (known here: " TOP_KEYS ")"},
-    {"brokers: x\n", "c.yaml:1: brokers: unknown key; did you mean log.kafka.brokers? (known here: " TOP_KEYS ")"},
+    {"lisen: ':1'\n",
+     "c.yaml:1: lisen: unknown key; did you mean listen? (known here: " TOP_KEYS ")"},
+    {"brokers: x\n",
+     "c.yaml:1: brokers: unknown key; did you mean log.kafka.brokers? (known here: " TOP_KEYS ")"},
     {"quite_another: 1\n", "c.yaml:1: quite_another: unknown key (known here: " TOP_KEYS ")"},
     {"log:\n  kafka:\n    broker: x\n",
      "c.yaml:3: log.kafka.broker: unknown key; did you mean brokers? (known here: " KAFKA_KEYS ")"},
-    {"log:\n  kafak: {}\n", "c.yaml:2: log.kafak: unknown key; did you mean kafka? (known here: kafka, local)"},
+    {"log:\n  kafak: {}\n",
+     "c.yaml:2: log.kafak: unknown key; did you mean kafka? (known here: kafka, local)"},
     {"shards:\n  - name: a\n    dns: 'password=secret'\n",
      "c.yaml:3: shards[0].dns: unknown key; did you mean dsn? (known here: name, dsn, sqlite, connections)"},
     {"shards: [ { name: a, host=h password=secret } ]\n",
      "c.yaml:1: shards[0].?: unknown key (known here: name, dsn, sqlite, connections)"},
-    {"routes: [ { colunms: {} } ]\n", "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
-                                      "name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
+    {"routes: [ { colunms: {} } ]\n",
+     "c.yaml:1: routes[0].colunms: unknown key; did you mean columns? (known here: "
+     "name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
     {"<<: { admin: off }\n", "c.yaml:1: <<: unknown key (known here: " TOP_KEYS ")"},
     {"\"ad\\u001b[31mmin\": off\n", "c.yaml:1: ?: unknown key (known here: " TOP_KEYS ")"},
 
@@ -111,7 +125,8 @@ static const broken broken_files[] = {
      "c.yaml:1: workers: \"99999999999999999999\" is not a number: digits (1 to 64)"},
     {"workers:\n", "c.yaml:1: workers: must be a number, not no value (1 to 64)"},
     {"workers: [ 1 ]\n", "c.yaml:1: workers: must be a number, not a list (1 to 64)"},
-    {"listen: { port: 1 }\n", "c.yaml:1: listen: must be a text, not a mapping (" ADDRESS_WORDS ")"},
+    {"listen: { port: 1 }\n",
+     "c.yaml:1: listen: must be a text, not a mapping (" ADDRESS_WORDS ")"},
     {"log: kafka\n", "c.yaml:1: log: must be a mapping, not a text (a mapping of kafka, local)"},
     {"shards: { name: a }\n",
      "c.yaml:1: shards: must be a list, not a mapping (a list of mappings of name, dsn, sqlite, connections)"},
@@ -128,58 +143,72 @@ static const broken broken_files[] = {
      "c.yaml:1: limits.body_max: \"4MB\" is not a size: digits, or with KiB, MiB or GiB (64 to 16MiB)"},
     {"limits: { body_timeout: 5 }\n",
      "c.yaml:1: limits.body_timeout: \"5\" is not a duration: digits with ms, s, m or h (100ms to 10m)"},
-    {"log_level: loud\n", "c.yaml:1: log_level: \"loud\" is not known (one of debug, info, warn, error)"},
-    {"log_level: \"lo\\u0007ud\"\n", "c.yaml:1: log_level: \"lo?ud\" is not known (one of debug, info, warn, error)"},
+    {"log_level: loud\n",
+     "c.yaml:1: log_level: \"loud\" is not known (one of debug, info, warn, error)"},
+    {"log_level: \"lo\\u0007ud\"\n",
+     "c.yaml:1: log_level: \"lo?ud\" is not known (one of debug, info, warn, error)"},
 
     /* out of range */
     {"workers: 0\n", "c.yaml:1: workers: 0 is out of range (1 to 64)"},
-    {"limits:\n  body_max: 1GiB\n", "c.yaml:2: limits.body_max: 1GiB is out of range (64 to 16MiB)"},
+    {"limits:\n  body_max: 1GiB\n",
+     "c.yaml:2: limits.body_max: 1GiB is out of range (64 to 16MiB)"},
     {"apply: { age_bound: 2h }\n", "c.yaml:1: apply.age_bound: 2h is out of range (1ms to 1m)"},
-    {"log: { kafka: { partitions: 0 } }\n", "c.yaml:1: log.kafka.partitions: 0 is out of range (1 to 1024)"},
+    {"log: { kafka: { partitions: 0 } }\n",
+     "c.yaml:1: log.kafka.partitions: 0 is out of range (1 to 1024)"},
 
     /* texts of a certain form */
     {"listen: localhost\n", "c.yaml:1: listen: \"localhost\" has no port (" ADDRESS_WORDS ")"},
     {"listen: ::1:80\n",
-     "c.yaml:1: listen: \"::1:80\" has several colons: an IPv6 address needs [ and ] (" ADDRESS_WORDS ")"},
+     "c.yaml:1: listen: \"::1:80\" has several colons: an IPv6 address needs [ and ] (" ADDRESS_WORDS
+     ")"},
     {"admin: ':99999'\n",
-     "c.yaml:1: admin: \":99999\" has no port from 0 to 65535 after the colon (" ADDRESS_WORDS "; or off)"},
+     "c.yaml:1: admin: \":99999\" has no port from 0 to 65535 after the colon (" ADDRESS_WORDS
+     "; or off)"},
     {"listen: ''\n", "c.yaml:1: listen: must not be empty (" ADDRESS_WORDS ")"},
     {"shards: [ { name: a b } ]\n",
      "c.yaml:1: shards[0].name: the character at place 2 is not allowed (" NAME_WORDS ")"},
-    {"log: { kafka: { topic: a/b } }\n", "c.yaml:1: log.kafka.topic: the character at place 2 is not allowed (letters, "
-                                         "digits, '.', '_' and '-', at most 249)"},
+    {"log: { kafka: { topic: a/b } }\n",
+     "c.yaml:1: log.kafka.topic: the character at place 2 is not allowed (letters, "
+     "digits, '.', '_' and '-', at most 249)"},
     {"log: { kafka: { topic: .. } }\n",
      "c.yaml:1: log.kafka.topic: \"..\" is not a name (letters, digits, '.', '_' and '-', at most 249)"},
     {"routes: [ { table: a.b.c } ]\n",
      "c.yaml:1: routes[0].table: \"a.b.c\" is not the name of a table (name or schema.name)"},
-    {"routes: [ { path: things } ]\n", "c.yaml:1: routes[0].path: it does not begin with / (" PATH_WORDS ")"},
+    {"routes: [ { path: things } ]\n",
+     "c.yaml:1: routes[0].path: it does not begin with / (" PATH_WORDS ")"},
     {"routes: [ { path: /things } ]\n",
      "c.yaml:1: routes[0].path: there is no {parameter}, so no row is named (" PATH_WORDS ")"},
-    {"routes: [ { path: '/things/{id}/' } ]\n", "c.yaml:1: routes[0].path: a segment is empty (" PATH_WORDS ")"},
+    {"routes: [ { path: '/things/{id}/' } ]\n",
+     "c.yaml:1: routes[0].path: a segment is empty (" PATH_WORDS ")"},
     {"routes: [ { path: '/things/{id' } ]\n",
      "c.yaml:1: routes[0].path: \"{id\" is not a parameter (write {name}) (" PATH_WORDS ")"},
     {"routes: [ { path: '/things/{}' } ]\n",
      "c.yaml:1: routes[0].path: \"{}\" is not a parameter (write {name}) (" PATH_WORDS ")"},
     {"routes: [ { path: '/things/{a{b}' } ]\n",
-     "c.yaml:1: routes[0].path: \"{a{b}\" is not a parameter (the name of a key column, without braces in it) (" PATH_WORDS ")"},
+     "c.yaml:1: routes[0].path: \"{a{b}\" is not a parameter (the name of a key column, without braces in it) (" PATH_WORDS
+     ")"},
     {"routes: [ { path: '/things/x{id}' } ]\n",
      "c.yaml:1: routes[0].path: \"x{id}\" mixes text and a parameter (a parameter "
      "is a whole segment) (" PATH_WORDS ")"},
     {"routes: [ { path: '/{id}/b/{id}' } ]\n",
      "c.yaml:1: routes[0].path: the parameter {id} comes twice (" PATH_WORDS ")"},
     {"routes: [ { path: '/th%20/{id}' } ]\n",
-     "c.yaml:1: routes[0].path: \"th%20\" has a character that must be percent-encoded in paths (" PATH_WORDS ")"},
+     "c.yaml:1: routes[0].path: \"th%20\" has a character that must be percent-encoded in paths (" PATH_WORDS
+     ")"},
     {"routes: [ { columns: { n: sum } } ]\n",
      "c.yaml:1: routes[0].columns.n: \"sum\" is not known (column: operation, one of set, add, max, min, merge, append)"},
 
     /* the only choice */
-    {"log: { kafka: { start: latest } }\n", "c.yaml:1: log.kafka.start: \"latest\" is not known (only earliest)"},
+    {"log: { kafka: { start: latest } }\n",
+     "c.yaml:1: log.kafka.start: \"latest\" is not known (only earliest)"},
 
     /* missing */
     {SHARD ROUTE, "c.yaml:1: log: missing (a mapping of kafka, local)"},
-    {"log: {}\n" SHARD ROUTE, "c.yaml:1: log: has no log (kafka with brokers and topic, or local with path)"},
+    {"log: {}\n" SHARD ROUTE,
+     "c.yaml:1: log: has no log (kafka with brokers and topic, or local with path)"},
     {LOG ROUTE, "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections)"},
-    {LOG SHARD, "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
+    {LOG SHARD,
+     "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
     {LOG "shards: []\n" ROUTE,
      "c.yaml:2: shards: must not be empty (a list of mappings of name, dsn, sqlite, connections)"},
     {LOG SHARD "routes:\n",
@@ -191,10 +220,12 @@ static const broken broken_files[] = {
     {LOG "shards:\n  - dsn: x\n", "c.yaml:3: shards[0].name: missing (" NAME_WORDS ")"},
     {LOG "shards: [ { name: a } ]\n" ROUTE,
      "c.yaml:2: shards[0].dsn: missing (a connection string or URI of libpq, or `sqlite` with a file instead)"},
-    {"log: { local: { partitions: 2 } }\n" SHARD ROUTE, "c.yaml:1: log.local.path: missing (a file; relative to the "
-                                                       "working directory)"},
+    {"log: { local: { partitions: 2 } }\n" SHARD ROUTE,
+     "c.yaml:1: log.local.path: missing (a file; relative to the "
+     "working directory)"},
     {LOG SHARD "routes: [ { table: t } ]\n", "c.yaml:3: routes[0].path: missing (" PATH_WORDS ")"},
-    {LOG SHARD "routes: [ { path: '/{id}' } ]\n", "c.yaml:3: routes[0].table: missing (name or schema.name)"},
+    {LOG SHARD "routes: [ { path: '/{id}' } ]\n",
+     "c.yaml:3: routes[0].table: missing (name or schema.name)"},
 
     /* what settings say together */
     {"log:\n  kafka: { brokers: x, topic: t }\n  local: { path: l }\n" SHARD ROUTE,
@@ -236,7 +267,8 @@ static const broken broken_files[] = {
     {LOG SHARD ROUTE "apply:\n  drain: 5m\n",
      "c.yaml:5: apply.drain: the group waits for max.poll.interval.ms, 5m, for a member that gives partitions away (apply.drain "
      "must be less)"},
-    {"log: { kafka: { brokers: x, topic: t, properties: { max.poll.interval.ms: 5000 } } }\n" SHARD ROUTE,
+    {"log: { kafka: { brokers: x, topic: t, properties: { max.poll.interval.ms: 5000 } } }\n" SHARD
+         ROUTE,
      "c.yaml:1: log.kafka.properties: the group waits for max.poll.interval.ms, 5s, for a member that gives partitions away "
      "(apply.drain must be less)"},
     {LOG SHARD ROUTE "apply:\n  memory: 1MiB\n",
@@ -307,7 +339,8 @@ END_TEST
 /* Whatever is cut off the end of a file, the answer is a message or a configuration. */
 START_TEST(test_every_beginning_of_a_file)
 {
-    static const char whole[] = "listen: ':0'\nworkers: 2\n" LOG "shards:\n  - name: a\n    dsn: \"host=h\"\n" ROUTE
+    static const char whole[] = "listen: ':0'\nworkers: 2\n" LOG
+                                "shards:\n  - name: a\n    dsn: \"host=h\"\n" ROUTE
                                 "limits: { body_max: 1MiB, idle_timeout: 1m }\n";
     for (size_t size = 0; size < sizeof whole; size++) {
         leat_config config;
@@ -414,14 +447,24 @@ END_TEST
 /* What only Kafka or a database shows to be wrong is said with the same file, line and path. */
 START_TEST(test_blame)
 {
-    static const char file[] = "log:\n  kafka:\n    brokers: b\n    topic: t\nshards:\n- name: a\n  dsn: x\n"
-                               "routes:\n- {path: '/a/{a}', table: a}\n- path: /b/{b}\n  table: b\n  columns:\n    n: add\n    n.b: add\n";
+    static const char file[] =
+        "log:\n  kafka:\n    brokers: b\n    topic: t\nshards:\n- name: a\n  dsn: x\n"
+        "routes:\n- {path: '/a/{a}', table: a}\n- path: /b/{b}\n  table: b\n  columns:\n    n: add\n    n.b: add\n";
     static const struct {
         const char *path;
         int line;
     } cases[] = {
-        {"log.kafka.topic", 4}, {"log.kafka.partitions", 2}, {"shards[0].dsn", 7}, {"routes[0].table", 9}, {"routes[1]", 10},
-        {"routes[1].table", 11}, {"routes[1].columns.n", 13}, {"routes[1].columns.n.b", 14}, {"routes[1].columns.none", 12}, {"routes[2].table", 8}, {"admin", 1},
+        {"log.kafka.topic", 4},
+        {"log.kafka.partitions", 2},
+        {"shards[0].dsn", 7},
+        {"routes[0].table", 9},
+        {"routes[1]", 10},
+        {"routes[1].table", 11},
+        {"routes[1].columns.n", 13},
+        {"routes[1].columns.n.b", 14},
+        {"routes[1].columns.none", 12},
+        {"routes[2].table", 8},
+        {"admin", 1},
     };
     leat_config c;
     load_good(file, &c);
@@ -430,7 +473,8 @@ START_TEST(test_blame)
         char wanted[256];
         leat_fail(&error, "is wrong");
         ck_assert_int_eq(leat_config_blame(&c, &error, "%s", cases[i].path), -1);
-        snprintf(wanted, sizeof wanted, "%s:%d: %s: is wrong", c.file, cases[i].line, cases[i].path);
+        snprintf(wanted, sizeof wanted, "%s:%d: %s: is wrong", c.file, cases[i].line,
+                 cases[i].path);
         ck_assert_str_eq(error.text, wanted);
     }
     leat_config_fini(&c);
@@ -442,18 +486,20 @@ START_TEST(test_environment)
     ck_assert_int_eq(setenv("LEAT_TEST_HOST", "db.example", 1), 0);
     ck_assert_int_eq(setenv("LEAT_TEST_PASSWORD", "a$b ${c}", 1), 0);
     leat_config c;
-    load_good("log: { kafka: { brokers: '$LEAT_TEST_HOST:9092,${LEAT_TEST_HOST}', topic: t,\n"
-              "  properties: { sasl.password: $LEAT_TEST_PASSWORD, client.id: a$$b } } }\n"
-              "shards: [ { name: a, dsn: 'host=$LEAT_TEST_HOST password=${LEAT_TEST_PASSWORD}x$$' } ]\n" ROUTE,
-              &c);
+    load_good(
+        "log: { kafka: { brokers: '$LEAT_TEST_HOST:9092,${LEAT_TEST_HOST}', topic: t,\n"
+        "  properties: { sasl.password: $LEAT_TEST_PASSWORD, client.id: a$$b } } }\n"
+        "shards: [ { name: a, dsn: 'host=$LEAT_TEST_HOST password=${LEAT_TEST_PASSWORD}x$$' } ]\n" ROUTE,
+        &c);
     ck_assert_str_eq(c.kafka_brokers, "db.example:9092,db.example");
     ck_assert_str_eq(c.kafka_properties[0].value, "a$b ${c}");
     ck_assert_str_eq(c.kafka_properties[1].value, "a$b");
     ck_assert_str_eq(c.shards[0].dsn, "host=db.example password=a$b ${c}x$");
     leat_config_fini(&c);
     ck_assert_int_eq(setenv("LEAT_TEST_HOST", "", 1), 0);
-    expect_refused("log: { kafka: { brokers: $LEAT_TEST_HOST } }\n",
-                   "c.yaml:1: log.kafka.brokers: the environment variable LEAT_TEST_HOST is not set (or empty)");
+    expect_refused(
+        "log: { kafka: { brokers: $LEAT_TEST_HOST } }\n",
+        "c.yaml:1: log.kafka.brokers: the environment variable LEAT_TEST_HOST is not set (or empty)");
 }
 END_TEST
 
@@ -608,7 +654,8 @@ START_TEST(test_reference_lists_every_setting)
         char quoted[128];
         snprintf(quoted, sizeof quoted, "`%s`", settings[i].path);
         ck_assert_msg(strstr(text, quoted), "%s is not in the reference", settings[i].path);
-        ck_assert_msg(strstr(text, settings[i].help), "the help of %s is not in the reference", settings[i].path);
+        ck_assert_msg(strstr(text, settings[i].help), "the help of %s is not in the reference",
+                      settings[i].path);
     }
     ck_assert_ptr_nonnull(strstr(text, "| `limits.body_max` | size | `64KiB` | 64 to 16MiB |"));
     ck_assert_ptr_nonnull(strstr(text, "| `log.kafka.topic` | text | required |"));
@@ -628,8 +675,10 @@ START_TEST(test_table_is_sound)
         ck_assert_msg(!s->required || !s->fallback, "%s is required and has a default", s->path);
         if (s->kind != LEAT_SETTING_NUMBER)
             continue;
-        ck_assert_msg(!s->fallback || leat_text_number(s->fallback, s->unit, &value), "%s", s->path);
-        ck_assert_msg(s->min <= value && value <= s->max, "the default of %s is out of range", s->path);
+        ck_assert_msg(!s->fallback || leat_text_number(s->fallback, s->unit, &value), "%s",
+                      s->path);
+        ck_assert_msg(s->min <= value && value <= s->max, "the default of %s is out of range",
+                      s->path);
     }
 }
 END_TEST
@@ -660,7 +709,8 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("config");
     TCase *broken_case = tcase_create("broken");
-    tcase_add_loop_test(broken_case, test_broken_file, 0, (int)(sizeof broken_files / sizeof *broken_files));
+    tcase_add_loop_test(broken_case, test_broken_file, 0,
+                        (int)(sizeof broken_files / sizeof *broken_files));
     tcase_add_test(broken_case, test_file_that_is_not_there);
     tcase_add_test(broken_case, test_file_too_large);
     tcase_add_test(broken_case, test_every_beginning_of_a_file);

@@ -37,13 +37,15 @@ static admin_world *world_new(bool with_callbacks)
     admin_world *world = leat_must_calloc(1, sizeof *world);
     ck_assert_int_eq(uv_loop_init(&world->loop), 0);
     world->metrics = leat_metrics_new();
-    world->refreshes = leat_metrics_counter(world->metrics, "leat_refreshes_total", "Refreshes.", NULL);
+    world->refreshes =
+        leat_metrics_counter(world->metrics, "leat_refreshes_total", "Refreshes.", NULL);
     leat_http_config config;
     leat_http_config_defaults(&config);
     config.port = 0;
     leat_error error = {""};
-    world->admin = leat_admin_new(&world->loop, &config, world->metrics, with_callbacks ? is_ready : NULL,
-                                  with_callbacks ? refresh : NULL, world, &error);
+    world->admin = leat_admin_new(&world->loop, &config, world->metrics,
+                                  with_callbacks ? is_ready : NULL, with_callbacks ? refresh : NULL,
+                                  world, &error);
     ck_assert_msg(world->admin, "%s", error.text);
     world->reader.fd = test_connect(leat_admin_port(world->admin));
     return world;
@@ -72,7 +74,8 @@ static void expect(admin_world *world, const char *line, int status, const char 
 START_TEST(test_metrics)
 {
     admin_world *world = world_new(true);
-    static const char head[] = "# HELP leat_refreshes_total Refreshes.\n# TYPE leat_refreshes_total counter\n";
+    static const char head[] =
+        "# HELP leat_refreshes_total Refreshes.\n# TYPE leat_refreshes_total counter\n";
     char text[256];
     snprintf(text, sizeof text, "%sleat_refreshes_total 1\n", head);
     expect(world, "GET /metrics", 200, text);
@@ -90,7 +93,8 @@ START_TEST(test_health)
 {
     admin_world *world = world_new(true);
     expect(world, "GET /healthz", 200, "{\"status\":\"ok\"}");
-    expect(world, "GET /readyz", 503, "{\"status\":\"unready\",\"reason\":\"shard \\\"a\\\" has no connection\"}");
+    expect(world, "GET /readyz", 503,
+           "{\"status\":\"unready\",\"reason\":\"shard \\\"a\\\" has no connection\"}");
     world->ready = true;
     expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
     expect(world, "HEAD /readyz", 200, "");
@@ -102,10 +106,12 @@ START_TEST(test_others)
 {
     admin_world *world = world_new(false);
     expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
-    expect(world, "GET /", 404,
-           "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /healthz and /readyz are here\"}");
-    expect(world, "DELETE /metrics", 405,
-           "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\"}");
+    expect(
+        world, "GET /", 404,
+        "{\"error\":\"no_route\",\"field\":null,\"message\":\"/metrics, /healthz and /readyz are here\"}");
+    expect(
+        world, "DELETE /metrics", 405,
+        "{\"error\":\"method_not_allowed\",\"field\":null,\"message\":\"this path takes GET, HEAD\"}");
     char room[32];
     ck_assert_str_eq(test_header(&world->answer, "allow", room, sizeof room), "GET, HEAD");
     world_free(world);

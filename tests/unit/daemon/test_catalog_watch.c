@@ -1,4 +1,5 @@
-/* The watch over tables of a database that is a pair of variables: what it publishes, confirms, refuses, and when it looks. */
+/* The watch over tables of a database that is a pair of variables: what it publishes, confirms,
+ * refuses, and when it looks. */
 #include "../record/fixture.h"
 
 #include <pthread.h>
@@ -30,7 +31,8 @@ static leat_table *make_tables(void)
     return tables;
 }
 
-static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
+static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count,
+                       leat_error *error)
 {
     world *w = context;
     pthread_mutex_lock(&w->lock);
@@ -49,7 +51,8 @@ static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, u
     return 0;
 }
 
-static leat_schema_version *build(void *context, leat_table *tables, uint32_t count, leat_error *error)
+static leat_schema_version *build(void *context, leat_table *tables, uint32_t count,
+                                  leat_error *error)
 {
     const world *w = context;
     leat_schema_version *version = leat_must_calloc(1, sizeof *version);
@@ -82,7 +85,8 @@ static world *world_new(int64_t every_ms)
     uv_loop_init(&w->loop);
     w->schema_versions = leat_schema_versions_new(SHARDS, on_ask, w);
     for (uint32_t shard = 0; shard < SHARDS; shard++)
-        leat_schema_versions_publish(w->schema_versions, shard, build(w, make_tables(), 1, NULL), 0);
+        leat_schema_versions_publish(w->schema_versions, shard, build(w, make_tables(), 1, NULL),
+                                     0);
     leat_catalog_watch_config config = {.schema_versions = w->schema_versions,
                                         .shard_count = SHARDS,
                                         .shard_names = names,
@@ -160,8 +164,14 @@ START_TEST(publishes_what_was_altered_in_that_shard_only)
     look_again(w, 0);
     ck_assert_uint_eq(w->published[0], 0);
     ck_assert_uint_eq(w->published[1], 1);
-    ck_assert_int_ge(leat_table_column(&leat_schema_versions_newest(w->schema_versions, 1)->tables[0], LEAT_SLICE("more")), 0);
-    ck_assert_int_eq(leat_table_column(&leat_schema_versions_newest(w->schema_versions, 0)->tables[0], LEAT_SLICE("more")), -1);
+    ck_assert_int_ge(
+        leat_table_column(&leat_schema_versions_newest(w->schema_versions, 1)->tables[0],
+                          LEAT_SLICE("more")),
+        0);
+    ck_assert_int_eq(
+        leat_table_column(&leat_schema_versions_newest(w->schema_versions, 0)->tables[0],
+                          LEAT_SLICE("more")),
+        -1);
     world_free(w);
 }
 END_TEST
@@ -175,7 +185,8 @@ START_TEST(looks_by_itself)
 }
 END_TEST
 
-/* Nothing is published, and nothing is confirmed either: whoever waits for a newer look goes on waiting. */
+/* Nothing is published, and nothing is confirmed either: whoever waits for a newer look goes on
+ * waiting. */
 static void expect_refused(world *w)
 {
     const leat_schema_version *before = leat_schema_versions_newest(w->schema_versions, 0);

@@ -14,7 +14,8 @@ static leat_config a_config(void)
     static char address[] = "x";
     shards[0] = (leat_config_shard){.dsn = address, .connections = 8};
     shards[1] = (leat_config_shard){.sqlite = address, .connections = 8};
-    return (leat_config){.workers = 2, .shards = shards, .shard_count = 2, .edge_connections = 4096};
+    return (leat_config){
+        .workers = 2, .shards = shards, .shard_count = 2, .edge_connections = 4096};
 }
 
 START_TEST(test_what_is_left)

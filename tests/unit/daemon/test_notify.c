@@ -1,4 +1,5 @@
-/* What a service manager reads from its socket: a real one, bound as a file and as an abstract name. */
+/* What a service manager reads from its socket: a real one, bound as a file and as an abstract
+ * name. */
 #include "../record/fixture.h"
 
 #include <stddef.h>
@@ -18,7 +19,8 @@ typedef struct manager {
 
 static manager manager_new(bool abstract)
 {
-    manager m = {.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0), .directory = "/tmp/leat-notify-XXXXXX"};
+    manager m = {.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0),
+                 .directory = "/tmp/leat-notify-XXXXXX"};
     ck_assert_ptr_nonnull(mkdtemp(m.directory));
     snprintf(m.name, sizeof m.name, "%s%s/socket", abstract ? "@" : "", m.directory);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -26,7 +28,9 @@ static manager manager_new(bool abstract)
     memcpy(address.sun_path, m.name, size);
     if (abstract)
         address.sun_path[0] = '\0';
-    ck_assert_int_eq(bind(m.fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)), 0);
+    ck_assert_int_eq(bind(m.fd, (struct sockaddr *)&address,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)),
+                     0);
     setenv("NOTIFY_SOCKET", m.name, 1);
     return m;
 }

@@ -23,7 +23,8 @@ void fake_log_fail_next(void)
     fails_next = true;
 }
 
-leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config, const leat_log_identity *identity,
+leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config,
+                                     const leat_log_identity *identity,
                                      leat_appended_cb on_appended, void *context, leat_error *error)
 {
     (void)loop;
@@ -57,7 +58,8 @@ void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
     *ret = (leat_log_health){0};
 }
 
-int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag, leat_error *error)
+int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag,
+                    leat_error *error)
 {
     if (writer->append_result != 0) {
         leat_fail(error, "%s", writer->append_error ? writer->append_error : "refused");
@@ -77,7 +79,8 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
     return 0;
 }
 
-void fake_log_answer(leat_log_writer *writer, uint32_t at, leat_append_result result, int64_t offset, const char *why)
+void fake_log_answer(leat_log_writer *writer, uint32_t at, leat_append_result result,
+                     int64_t offset, const char *why)
 {
     fake_record *record = &writer->records[at];
     void *tag = record->tag;

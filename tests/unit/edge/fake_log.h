@@ -1,4 +1,5 @@
-/* fake_log.h - the log's writer half, in memory: it keeps what is appended and answers when the test says so. */
+/* fake_log.h - the log's writer half, in memory: it keeps what is appended and answers when the
+ * test says so. */
 #ifndef TESTS_FAKE_LOG_H
 #define TESTS_FAKE_LOG_H
 
@@ -22,7 +23,7 @@ struct leat_log_writer {
     void *context;
     int append_result; /* what the next append returns */
     const char *append_error;
-    bool broken;       /* not ready */
+    bool broken; /* not ready */
     int64_t oldest_us[FAKE_LOG_PARTITIONS];
     const char *trouble[FAKE_LOG_PARTITIONS]; /* by partition; NULL: none */
     uint64_t refusals[LEAT_REFUSAL_COUNT];
@@ -36,7 +37,8 @@ struct leat_log_writer {
 /* The one made last. It outlives leat_log_writer_free; fake_log_forget frees it. */
 leat_log_writer *fake_log_last(void);
 void fake_log_forget(void);
-void fake_log_answer(leat_log_writer *writer, uint32_t at, leat_append_result result, int64_t offset, const char *why);
+void fake_log_answer(leat_log_writer *writer, uint32_t at, leat_append_result result,
+                     int64_t offset, const char *why);
 /* The next leat_log_writer_new fails. */
 void fake_log_fail_next(void);
 

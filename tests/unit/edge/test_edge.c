@@ -7,7 +7,9 @@
 #include "fake_log.h"
 #include "unit/http/client.h"
 
-enum { FILLS_A_PARTITION = 5 }; /* of in_flight_max: its own 1, and 4 of the 8 that may be borrowed */
+enum {
+    FILLS_A_PARTITION = 5
+}; /* of in_flight_max: its own 1, and 4 of the 8 that may be borrowed */
 
 typedef struct edge_world {
     uv_loop_t loop;
@@ -31,7 +33,8 @@ static leat_schema_version *version_new(void)
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->tables[0] = fixture_table();
     version->routes.count = 1;
-    version->routes.routes[0] = fixture_route(&version->tables[0], "/apps/{app_id}/devices/{device}");
+    version->routes.routes[0] =
+        fixture_route(&version->tables[0], "/apps/{app_id}/devices/{device}");
     return version;
 }
 
@@ -106,8 +109,10 @@ static void send_request(edge_world *world, const char *line, const char *header
 
 static void expect_answer(edge_world *world, int status)
 {
-    ck_assert_msg(test_read_answer(&world->loop, &world->reader, false, &world->answer), "the connection ended early");
-    ck_assert_msg(world->answer.status == status, "%d, not %d: %s", world->answer.status, status, world->answer.body);
+    ck_assert_msg(test_read_answer(&world->loop, &world->reader, false, &world->answer),
+                  "the connection ended early");
+    ck_assert_msg(world->answer.status == status, "%d, not %d: %s", world->answer.status, status,
+                  world->answer.body);
 }
 
 static void expect_start(const edge_world *world, const char *start)
@@ -134,12 +139,14 @@ static const struct {
     const char *op;
 } stored[] = {
     {"PUT /apps/7/devices/x", "", "{\"sessions\":1}", "7/x", "{\"sessions\":1}", ""},
-    {"PUT /apps/007/devices/%78%2fy", "Content-Type: application/json\r\n", " {\"sessions\" : \"1\"} ", "7/x%2Fy",
-     " {\"sessions\" : \"1\"} ", ""},
-    {"PUT /apps/7/devices/x?any=1", "Content-Type: Application/JSON ; charset=utf-8\r\nContent-Encoding: identity\r\n",
+    {"PUT /apps/007/devices/%78%2fy", "Content-Type: application/json\r\n",
+     " {\"sessions\" : \"1\"} ", "7/x%2Fy", " {\"sessions\" : \"1\"} ", ""},
+    {"PUT /apps/7/devices/x?any=1",
+     "Content-Type: Application/JSON ; charset=utf-8\r\nContent-Encoding: identity\r\n",
      "{\"sessions\":1,\"app_id\":7}", "7/x", "{\"sessions\":1,\"app_id\":7}", ""},
     {"PATCH /apps/7/devices/x", "", "{\"sessions\":2}", "7/x", "{\"sessions\":2}", "patch"},
-    {"PATCH /apps/7/devices/x", "Content-Type: application/merge-patch+json\r\n", "{}", "7/x", "{}", "patch"},
+    {"PATCH /apps/7/devices/x", "Content-Type: application/merge-patch+json\r\n", "{}", "7/x", "{}",
+     "patch"},
     {"DELETE /apps/7/devices/x", "", "", "7/x", "", "delete"},
     {"DELETE /apps/7/devices/x", "Content-Type: text/plain\r\n", "", "7/x", "", "delete"},
     {"DELETE http://a/apps/7/devices/x", "", "", "7/x", "", "delete"},
@@ -164,7 +171,8 @@ START_TEST(test_stored)
     fake_log_answer(world->log, 0, LEAT_APPENDED, 1234567890123, NULL);
     expect_answer(world, 202);
     char expected[128];
-    snprintf(expected, sizeof expected, "{\"topic\":\"writes\\\"1\",\"partition\":%u,\"offset\":1234567890123}",
+    snprintf(expected, sizeof expected,
+             "{\"topic\":\"writes\\\"1\",\"partition\":%u,\"offset\":1234567890123}",
              record->partition);
     ck_assert_str_eq(world->answer.body, expected);
     world_free(world);
@@ -197,7 +205,8 @@ START_TEST(test_body_is_checked_as_its_shard_is)
     for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
         world->layout.tenant_slots[slot] = 1;
     leat_schema_versions_free(world->schema_versions);
-    world->config.schema_versions = world->schema_versions = leat_schema_versions_new(2, on_ask, world);
+    world->config.schema_versions = world->schema_versions =
+        leat_schema_versions_new(2, on_ask, world);
     for (uint32_t shard = 0; shard < 2; shard++) {
         leat_schema_version *version = version_new();
         version->routes.routes[0].tenant_key_position = 0;
@@ -242,25 +251,34 @@ static const struct {
     {"GET /apps/7/devices/x", "", "", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
     {"POST /apps/7/devices/x", "", "{}", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
     {"PURGE /apps/x/devices/x", "", "", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
-    {"PUT /apps/x/devices/x", "", "{}", 422, "{\"error\":\"invalid\",\"field\":\"app_id\",\"message\":\""},
-    {"DELETE /apps/99999999999/devices/x", "", "", 422, "{\"error\":\"invalid\",\"field\":\"app_id\","},
-    {"PUT /apps/7/devices/x", "", "{\"sessions\":1", 400, "{\"error\":\"bad_json\",\"field\":null,\"message\":\""},
+    {"PUT /apps/x/devices/x", "", "{}", 422,
+     "{\"error\":\"invalid\",\"field\":\"app_id\",\"message\":\""},
+    {"DELETE /apps/99999999999/devices/x", "", "", 422,
+     "{\"error\":\"invalid\",\"field\":\"app_id\","},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":1", 400,
+     "{\"error\":\"bad_json\",\"field\":null,\"message\":\""},
     {"PUT /apps/7/devices/x", "", "[]", 400, "{\"error\":\"bad_json\",\"field\":null,"},
-    {"PUT /apps/7/devices/x", "", "{\"sessions\":\"x\"}", 422, "{\"error\":\"invalid\",\"field\":\"sessions\","},
-    {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"nope\":1}", 422, "{\"error\":\"invalid\",\"field\":\"nope\","},
-    {"PUT /apps/7/devices/x", "", "", 400, "{\"error\":\"bad_json\",\"field\":null,\"message\":\"a JSON object is needed"},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":\"x\"}", 422,
+     "{\"error\":\"invalid\",\"field\":\"sessions\","},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"nope\":1}", 422,
+     "{\"error\":\"invalid\",\"field\":\"nope\","},
+    {"PUT /apps/7/devices/x", "", "", 400,
+     "{\"error\":\"bad_json\",\"field\":null,\"message\":\"a JSON object is needed"},
     {"PATCH /apps/7/devices/x", "", "", 400, "{\"error\":\"bad_json\",\"field\":null,"},
     {"PUT /apps/7/devices/x", "", "{}", 422, "{\"error\":\"invalid\",\"field\":\"sessions\","},
-    {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"app_id\":8}", 422, "{\"error\":\"invalid\",\"field\":\"app_id\","},
+    {"PUT /apps/7/devices/x", "", "{\"sessions\":1,\"app_id\":8}", 422,
+     "{\"error\":\"invalid\",\"field\":\"app_id\","},
     {"DELETE /apps/7/devices/x", "", "{}", 400, "{\"error\":\"bad_request\",\"field\":null,"},
     {"PUT /apps/7/devices/x", "Content-Type: text/plain\r\n", "{\"sessions\":1}", 415,
      "{\"error\":\"unsupported_media_type\",\"field\":null,"},
-    {"PUT /apps/7/devices/x", "Content-Type: application/merge-patch+json\r\n", "{\"sessions\":1}", 415,
-     "{\"error\":\"unsupported_media_type\","},
-    {"PUT /apps/7/devices/x", "Content-Type: application/jsonx\r\n", "{\"sessions\":1}", 415, "{\"error\":"},
+    {"PUT /apps/7/devices/x", "Content-Type: application/merge-patch+json\r\n", "{\"sessions\":1}",
+     415, "{\"error\":\"unsupported_media_type\","},
+    {"PUT /apps/7/devices/x", "Content-Type: application/jsonx\r\n", "{\"sessions\":1}", 415,
+     "{\"error\":"},
     {"PUT /apps/7/devices/x", "Content-Encoding: gzip\r\n", "{\"sessions\":1}", 415,
      "{\"error\":\"unsupported_media_type\","},
-    {"DELETE /apps/7/devices/x", "Content-Encoding: gzip\r\n", "", 415, "{\"error\":\"unsupported_media_type\","},
+    {"DELETE /apps/7/devices/x", "Content-Encoding: gzip\r\n", "", 415,
+     "{\"error\":\"unsupported_media_type\","},
     {"PUT /healthz", "", "{}", 405, "{\"error\":\"method_not_allowed\",\"field\":null,"},
     {"DELETE /readyz", "", "", 405, "{\"error\":\"method_not_allowed\","},
 };
@@ -277,7 +295,9 @@ START_TEST(test_refused)
     char room[64];
     const char *allow = test_header(&world->answer, "allow", room, sizeof room);
     bool health = strstr(refused[_i].line, "z") != NULL;
-    ck_assert_str_eq(allow, refused[_i].status != 405 ? "" : health ? "GET, HEAD, OPTIONS" : "DELETE, PATCH, PUT");
+    ck_assert_str_eq(allow, refused[_i].status != 405 ? ""
+                            : health                  ? "GET, HEAD, OPTIONS"
+                                                      : "DELETE, PATCH, PUT");
     world_free(world);
 }
 END_TEST
@@ -293,8 +313,10 @@ static const struct {
      "{\"error\":\"unavailable\",\"field\":null,\"message\":\"it said \\\"no\\\"\"}", "1"},
     {LEAT_NOT_APPENDED, NULL, 503,
      "{\"error\":\"unavailable\",\"field\":null,\"message\":\"the log gave no reason\"}", "1"},
-    {LEAT_APPEND_UNKNOWN, "timed out", 504, "{\"error\":\"unknown\",\"field\":null,\"message\":\"timed out\"}", ""},
-    {LEAT_APPEND_TOO_LARGE, "too large", 413, "{\"error\":\"too_large\",\"field\":null,\"message\":\"too large\"}", ""},
+    {LEAT_APPEND_UNKNOWN, "timed out", 504,
+     "{\"error\":\"unknown\",\"field\":null,\"message\":\"timed out\"}", ""},
+    {LEAT_APPEND_TOO_LARGE, "too large", 413,
+     "{\"error\":\"too_large\",\"field\":null,\"message\":\"too large\"}", ""},
 };
 
 START_TEST(test_answers_of_the_log)
@@ -307,7 +329,8 @@ START_TEST(test_answers_of_the_log)
     expect_answer(world, from_log[_i].status);
     ck_assert_str_eq(world->answer.body, from_log[_i].body);
     char room[16];
-    ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), from_log[_i].retry_after);
+    ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room),
+                     from_log[_i].retry_after);
     world_free(world);
 }
 END_TEST
@@ -334,7 +357,8 @@ START_TEST(test_log_that_takes_nothing)
     expect_answer(world, at_append[_i].status);
     expect_start(world, at_append[_i].start);
     char room[16];
-    ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), at_append[_i].retry_after);
+    ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room),
+                     at_append[_i].retry_after);
     world_free(world);
 }
 END_TEST
@@ -350,7 +374,8 @@ START_TEST(test_in_flight_limit)
         test_turn(&world->loop);
     ck_assert_uint_eq(world->log->count, FILLS_A_PARTITION);
     for (uint32_t i = 0; i < FILLS_A_PARTITION; i++)
-        fake_log_answer(world->log, FILLS_A_PARTITION - 1 - i, LEAT_APPENDED, FILLS_A_PARTITION - 1 - i, NULL);
+        fake_log_answer(world->log, FILLS_A_PARTITION - 1 - i, LEAT_APPENDED,
+                        FILLS_A_PARTITION - 1 - i, NULL);
     for (uint32_t i = 0; i < FILLS_A_PARTITION; i++) {
         expect_answer(world, 202);
         char offset[32];
@@ -375,7 +400,9 @@ static void line_of_partition(const edge_world *world, uint32_t partition, char 
         const leat_route *route;
         leat_error error;
         snprintf(path, sizeof path, "/apps/7/devices/%u", device);
-        ck_assert_int_eq(leat_routes_match(&world->version->routes, leat_slice_of(path), &route, &key, field, &error), LEAT_MATCH_OK);
+        ck_assert_int_eq(leat_routes_match(&world->version->routes, leat_slice_of(path), &route,
+                                           &key, field, &error),
+                         LEAT_MATCH_OK);
         if (leat_layout_partition_of_key(&world->layout, route, &key) != partition)
             continue;
         snprintf(ret, size, "DELETE %s", path);
@@ -383,7 +410,8 @@ static void line_of_partition(const edge_world *world, uint32_t partition, char 
     }
 }
 
-/* The log answers nothing of partition 0, which takes what it may; each of the others still has its part. */
+/* The log answers nothing of partition 0, which takes what it may; each of the others still has its
+ * part. */
 START_TEST(test_a_partition_that_hangs_leaves_the_others_their_part)
 {
     edge_world *world = world_new();
@@ -416,7 +444,9 @@ START_TEST(test_a_partition_without_a_leader)
     line_of_partition(world, 2, line, sizeof line);
     send_request(world, line, "", "");
     expect_answer(world, 503);
-    ck_assert_str_eq(world->answer.body, "{\"error\":\"unavailable\",\"field\":null,\"message\":\"partition 2 has no leader since then\"}");
+    ck_assert_str_eq(
+        world->answer.body,
+        "{\"error\":\"unavailable\",\"field\":null,\"message\":\"partition 2 has no leader since then\"}");
     ck_assert_str_eq(test_header(&world->answer, "retry-after", room, sizeof room), "1");
     line_of_partition(world, 1, line, sizeof line);
     send_request(world, line, "", "");
@@ -425,7 +455,9 @@ START_TEST(test_a_partition_without_a_leader)
     expect_answer(world, 202);
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 200);
-    ck_assert_str_eq(world->answer.body, "{\"status\":\"degraded\",\"degraded\":[\"partition 2 has no leader since then\"]}");
+    ck_assert_str_eq(
+        world->answer.body,
+        "{\"status\":\"degraded\",\"degraded\":[\"partition 2 has no leader since then\"]}");
     world_free(world);
 }
 END_TEST
@@ -448,17 +480,19 @@ START_TEST(test_health)
     world->log->oldest_us[1] = 5000 * 1000;
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 503);
-    ck_assert_str_eq(world->answer.body,
-                     "{\"status\":\"unready\",\"reason\":\"partition 1: a record has waited for the log for 5000 ms, and none was "
-                     "taken meanwhile\",\"degraded\":[\"partition 1: a record has waited for the log for 5000 ms\"]}");
+    ck_assert_str_eq(
+        world->answer.body,
+        "{\"status\":\"unready\",\"reason\":\"partition 1: a record has waited for the log for 5000 ms, and none was "
+        "taken meanwhile\",\"degraded\":[\"partition 1: a record has waited for the log for 5000 ms\"]}");
     send_request(world, "DELETE /apps/7/devices/x", "", "");
     wait_record(world, 1);
     fake_log_answer(world->log, 0, LEAT_APPENDED, 0, NULL);
     expect_answer(world, 202);
     send_request(world, "GET /readyz", "", ""); /* something is taken */
     expect_answer(world, 200);
-    ck_assert_str_eq(world->answer.body,
-                     "{\"status\":\"degraded\",\"degraded\":[\"partition 1: a record has waited for the log for 5000 ms\"]}");
+    ck_assert_str_eq(
+        world->answer.body,
+        "{\"status\":\"degraded\",\"degraded\":[\"partition 1: a record has waited for the log for 5000 ms\"]}");
     world->log->trouble[0] = world->log->trouble[2] = world->log->trouble[3] = "no leader";
     send_request(world, "GET /readyz", "", ""); /* but by none that could go on */
     expect_answer(world, 503);
@@ -468,13 +502,16 @@ START_TEST(test_health)
     world->log->refusal_words[LEAT_REFUSED_POLICY] = "a policy";
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 200);
-    ck_assert_str_eq(world->answer.body, "{\"status\":\"degraded\",\"degraded\":[\"writes were refused within the last minute "
-                                         "(cause=policy, 3 in all): a policy\"]}");
+    ck_assert_str_eq(
+        world->answer.body,
+        "{\"status\":\"degraded\",\"degraded\":[\"writes were refused within the last minute "
+        "(cause=policy, 3 in all): a policy\"]}");
     world->log->refusal_words[LEAT_REFUSED_POLICY] = NULL;
     world->log->broken = true;
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 503);
-    ck_assert_str_eq(world->answer.body, "{\"status\":\"unready\",\"reason\":\"the log cannot be reached\"}");
+    ck_assert_str_eq(world->answer.body,
+                     "{\"status\":\"unready\",\"reason\":\"the log cannot be reached\"}");
     send_request(world, "GET /healthz", "", "");
     expect_answer(world, 200);
     world_free(world);
@@ -484,7 +521,8 @@ END_TEST
 /* What load balancers ask by default: readiness. */
 START_TEST(test_default_checks_of_load_balancers)
 {
-    static const char *const checks[] = {"OPTIONS / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    static const char *const checks[] = {"OPTIONS / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
+                                         "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
                                          "OPTIONS /readyz HTTP/1.1\r\nHost: a\r\n\r\n"};
     edge_world *world = world_new();
     world_open(world);

@@ -1,12 +1,13 @@
 /*
- * story.h - for the engine's tests: an engine whose effects are written down as words, so that a test reads as a story.
+ * story.h - for the engine's tests: an engine whose effects are written down as words, so that a
+ * test reads as a story.
  *
  *     claim 0           a claim of partition 0 is to run
  *     batch 0/5:10,12   a batch: partition/subpartition:offsets, ...
  *     compact 0 to 3    a compaction whose new base_seq is 3
  *     bury 0/5:10       a batch that keeps its only record as a dead letter
- *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10, drained
- *     dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
+ *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10,
+ * drained dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
  */
 #ifndef LEAT_TEST_STORY_H
 #define LEAT_TEST_STORY_H
@@ -30,12 +31,13 @@ typedef struct story {
     const leat_engine_job *open[STORY_JOBS]; /* in flight, oldest first */
     uint32_t open_count;
     uint32_t released;
-    uint8_t claims; /* so many tokens were given out */
-    uint32_t table;            /* of what is read */
-    leat_engine_job_result said;      /* the last result an effect came with */
+    uint8_t claims;              /* so many tokens were given out */
+    uint32_t table;              /* of what is read */
+    leat_engine_job_result said; /* the last result an effect came with */
 } story;
 
-__attribute__((format(printf, 2, 3))) static inline void story_tell(story *s, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static inline void story_tell(story *s, const char *format,
+                                                                    ...)
 {
     va_list args;
     va_start(args, format);
@@ -59,10 +61,12 @@ static inline void story_tell_job(story *s, const leat_engine_job *job)
     const leat_engine_batch_record *before = NULL;
     for (uint32_t i = 0; i < job->batch.record_count; i++) {
         const leat_engine_batch_record *record = &job->batch.records[i];
-        if (before && before->partition == record->partition && before->subpartition == record->subpartition)
+        if (before && before->partition == record->partition &&
+            before->subpartition == record->subpartition)
             story_tell(s, ",%lld", (long long)record->offset);
         else
-            story_tell(s, " %u/%u:%lld", record->partition, record->subpartition, (long long)record->offset);
+            story_tell(s, " %u/%u:%lld", record->partition, record->subpartition,
+                       (long long)record->offset);
         before = record;
     }
     story_tell(s, "\n");
@@ -97,16 +101,19 @@ static inline void story_tell_effect(story *s, const leat_engine_effect *effect)
         story_tell(s, "revoked %u\n", effect->partition);
         break;
     case LEAT_ENGINE_STALLED:
-        story_tell(s, "stalled %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
+        story_tell(s, "stalled %u/%u at %lld\n", effect->partition, effect->subpartition,
+                   (long long)effect->offset);
         break;
     case LEAT_ENGINE_DEAD_LETTERED:
-        story_tell(s, "dead %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
+        story_tell(s, "dead %u/%u at %lld\n", effect->partition, effect->subpartition,
+                   (long long)effect->offset);
         break;
     case LEAT_ENGINE_TABLE_STOPPED:
         story_tell(s, "table %u stopped\n", effect->table);
         break;
     case LEAT_ENGINE_SHARD_HALTED:
-        story_tell(s, "halted %u/%u at %lld\n", effect->partition, effect->subpartition, (long long)effect->offset);
+        story_tell(s, "halted %u/%u at %lld\n", effect->partition, effect->subpartition,
+                   (long long)effect->offset);
         break;
     case LEAT_ENGINE_DRAINED:
         story_tell(s, "drained\n");
@@ -198,15 +205,23 @@ static inline void story_wait_for_job(story *s)
         story_wait(s);
 }
 
-static inline leat_engine_taken story_read_sized(story *s, uint32_t partition, uint32_t subpartition, int64_t offset,
-                                          uint32_t bytes)
+static inline leat_engine_taken story_read_sized(story *s, uint32_t partition,
+                                                 uint32_t subpartition, int64_t offset,
+                                                 uint32_t bytes)
 {
-    leat_engine_record record = {.partition = partition, .offset = offset, .accepted_ms = 1000 + offset, .epoch = -1,
-                                 .hash = 640 + subpartition, .table = s->table, .bytes = bytes, .payload = s};
+    leat_engine_record record = {.partition = partition,
+                                 .offset = offset,
+                                 .accepted_ms = 1000 + offset,
+                                 .epoch = -1,
+                                 .hash = 640 + subpartition,
+                                 .table = s->table,
+                                 .bytes = bytes,
+                                 .payload = s};
     return leat_engine_record_read(s->engine, s->now_us, &record);
 }
 
-static inline leat_engine_taken story_read(story *s, uint32_t partition, uint32_t subpartition, int64_t offset)
+static inline leat_engine_taken story_read(story *s, uint32_t partition, uint32_t subpartition,
+                                           int64_t offset)
 {
     leat_engine_taken taken = story_read_sized(s, partition, subpartition, offset, 10);
     story_settle(s);
@@ -214,10 +229,12 @@ static inline leat_engine_taken story_read(story *s, uint32_t partition, uint32_
 }
 
 /* Reads without asking for effects: what comes of several records together. */
-static inline void story_load(story *s, uint32_t partition, uint32_t subpartition, int64_t first, int64_t last)
+static inline void story_load(story *s, uint32_t partition, uint32_t subpartition, int64_t first,
+                              int64_t last)
 {
     for (int64_t offset = first; offset <= last; offset++)
-        ck_assert_int_eq(story_read_sized(s, partition, subpartition, offset, 10), LEAT_ENGINE_TAKEN);
+        ck_assert_int_eq(story_read_sized(s, partition, subpartition, offset, 10),
+                         LEAT_ENGINE_TAKEN);
 }
 
 /* The n-th job in flight, oldest first. */
@@ -239,8 +256,13 @@ static inline void story_result(story *s, uint32_t n, const leat_engine_job_resu
 
 static inline void story_done(story *s, uint32_t n, leat_engine_outcome outcome)
 {
-    story_result(s, n, &(leat_engine_job_result){.outcome = outcome, .bad_record = -1, .partition = -1,
-                                          .catalog_read_us = INT64_MAX, .sqlstate = "22003", .message = "because"});
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = outcome,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .catalog_read_us = INT64_MAX,
+                                           .sqlstate = "22003",
+                                           .message = "because"});
 }
 
 /* A shard's answer to a first claim: nothing is applied. */
@@ -250,18 +272,23 @@ static inline leat_engine_progress story_nothing(story *s)
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         none[i] = -1;
     leat_engine_progress progress;
-    leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, s->claims, 0, none, -1, (leat_engine_newest){-1, 0, -1});
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, s->claims, 0, none,
+                               -1, (leat_engine_newest){-1, 0, -1});
     return progress;
 }
 
 static inline void story_claimed(story *s, uint32_t n, const leat_engine_progress *progress)
 {
     ck_assert_int_eq(story_job(s, n)->kind, LEAT_ENGINE_JOB_CLAIM);
-    story_result(s, n, &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1,
-                                          .progress = progress});
+    story_result(s, n,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                           .bad_record = -1,
+                                           .partition = -1,
+                                           .progress = progress});
 }
 
-/* Started, with `slots` connections and every partition claimed and reading from the start; told: nothing. */
+/* Started, with `slots` connections and every partition claimed and reading from the start; told:
+ * nothing. */
 static inline void story_reading(story *s, uint32_t slots)
 {
     story_start(s);
@@ -289,24 +316,26 @@ static inline void story_told(story *s, const char *words)
     s->size = 0;
 }
 
-#define STORY_MAIN(name, ...)                                                                                          \
-    int main(void)                                                                                                     \
-    {                                                                                                                  \
-        const TTest *tests[] = {__VA_ARGS__};                                                                          \
-        TCase *cases = tcase_create(name);                                                                             \
-        for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)                                                    \
-            tcase_add_test(cases, tests[i]);                                                                           \
-        Suite *suite = suite_create(name);                                                                             \
-        suite_add_tcase(suite, cases);                                                                                 \
-        SRunner *runner = srunner_create(suite);                                                                       \
-        srunner_set_tap(runner, "-");                                                                                  \
-        srunner_run_all(runner, CK_ENV);                                                                               \
-        srunner_free(runner);                                                                                          \
-        return 0;                                                                                                      \
+#define STORY_MAIN(name, ...)                                                                      \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const TTest *tests[] = {__VA_ARGS__};                                                      \
+        TCase *cases = tcase_create(name);                                                         \
+        for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)                                \
+            tcase_add_test(cases, tests[i]);                                                       \
+        Suite *suite = suite_create(name);                                                         \
+        suite_add_tcase(suite, cases);                                                             \
+        SRunner *runner = srunner_create(suite);                                                   \
+        srunner_set_tap(runner, "-");                                                              \
+        srunner_run_all(runner, CK_ENV);                                                           \
+        srunner_free(runner);                                                                      \
+        return 0;                                                                                  \
     }
 
-/* The only batch ends like that again and again until then: how often the words are told meanwhile? */
-static inline uint32_t story_times_told(story *s, leat_engine_outcome outcome, int64_t until_us, const char *words)
+/* The only batch ends like that again and again until then: how often the words are told
+ * meanwhile? */
+static inline uint32_t story_times_told(story *s, leat_engine_outcome outcome, int64_t until_us,
+                                        const char *words)
 {
     uint32_t times = 0;
     while (s->now_us < until_us) {

@@ -29,9 +29,10 @@ START_TEST(several_of_one_size_that_are_cut_short_count_once)
 }
 END_TEST
 
-/* A row takes `row_us`, and what takes longer than `limit_us` is cut short. How many records pass, and how many attempts are in
- * vain, in `hours`? */
-static uint32_t run(leat_size *size, int64_t row_us, int64_t limit_us, int64_t hours, uint32_t *ret_vain)
+/* A row takes `row_us`, and what takes longer than `limit_us` is cut short. How many records pass,
+ * and how many attempts are in vain, in `hours`? */
+static uint32_t run(leat_size *size, int64_t row_us, int64_t limit_us, int64_t hours,
+                    uint32_t *ret_vain)
 {
     uint32_t passed = 0;
     *ret_vain = 0;
@@ -61,10 +62,10 @@ START_TEST(it_settles_where_batches_pass)
             uint32_t vain;
             uint32_t passed = run(&size, rows_us[i], limits_us[j], 1, &vain);
             uint32_t ideal = (uint32_t)(3600 * SECOND / rows_us[i]);
-            ck_assert_msg(passed > ideal / 2, "%lld us a row, limit %lld: %u of %u", (long long)rows_us[i],
-                          (long long)limits_us[j], passed, ideal);
-            ck_assert_msg(vain < 40, "%lld us a row, limit %lld: %u in vain", (long long)rows_us[i], (long long)limits_us[j],
-                          vain);
+            ck_assert_msg(passed > ideal / 2, "%lld us a row, limit %lld: %u of %u",
+                          (long long)rows_us[i], (long long)limits_us[j], passed, ideal);
+            ck_assert_msg(vain < 40, "%lld us a row, limit %lld: %u in vain", (long long)rows_us[i],
+                          (long long)limits_us[j], vain);
             /* The trouble is over: it recovers, and forgets. */
             run(&size, 100, limits_us[j], 1, &vain);
             ck_assert_uint_eq(leat_size_most(&size, MAX), MAX);
@@ -74,5 +75,5 @@ START_TEST(it_settles_where_batches_pass)
 }
 END_TEST
 
-STORY_MAIN("size", as_configured_unless_it_takes_too_long, several_of_one_size_that_are_cut_short_count_once,
-           it_settles_where_batches_pass)
+STORY_MAIN("size", as_configured_unless_it_takes_too_long,
+           several_of_one_size_that_are_cut_short_count_once, it_settles_where_batches_pass)

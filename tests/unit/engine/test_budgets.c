@@ -86,6 +86,6 @@ START_TEST(the_last_one_that_fits_is_known_as_such)
 }
 END_TEST
 
-STORY_MAIN("budgets", one_partition_may_have_it_all, however_many_are_stuck_there_is_room_for_one_more,
-           one_shard_of_several_has_half, with_nothing_held_any_size_is_admitted,
-           the_last_one_that_fits_is_known_as_such)
+STORY_MAIN("budgets", one_partition_may_have_it_all,
+           however_many_are_stuck_there_is_room_for_one_more, one_shard_of_several_has_half,
+           with_nothing_held_any_size_is_admitted, the_last_one_that_fits_is_known_as_such)

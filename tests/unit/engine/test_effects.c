@@ -33,7 +33,8 @@ START_TEST(a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_sa
     story_settle(&s);
     story_told(&s, "batch 0/1:0,1,2\n");
     story_load(&s, 0, 2, 3, 3);
-    ck_assert_int_eq(story_read_sized(&s, 0, 2, 4, 10), LEAT_ENGINE_FULL); /* the caller stops here */
+    /* the caller stops here */
+    ck_assert_int_eq(story_read_sized(&s, 0, 2, 4, 10), LEAT_ENGINE_FULL);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 2\nresume 0\nbatch 0/2:3\n");
     ck_assert_int_eq(story_read(&s, 0, 2, 4), LEAT_ENGINE_TAKEN);
@@ -146,5 +147,6 @@ END_TEST
 STORY_MAIN("effects", a_full_partition_pauses_and_resumes_at_half,
            a_refused_record_is_asked_for_even_when_room_comes_before_pause_is_said,
            a_partition_that_is_partly_stuck_still_gets_records,
-           a_record_bigger_than_all_bounds_passes_alone, a_shard_that_does_not_answer_leaves_half_to_the_others,
+           a_record_bigger_than_all_bounds_passes_alone,
+           a_shard_that_does_not_answer_leaves_half_to_the_others,
            who_was_refused_first_resumes_first, a_deadline_of_now_says_that_there_is_more)

@@ -8,7 +8,10 @@ START_TEST(a_dead_letter_is_kept_and_the_next_goes_on)
     story_reading(&s, 1);
     story_load(&s, 0, 1, 0, 1);
     story_settle(&s);
-    story_result(&s, 0, &(leat_engine_job_result){.outcome = LEAT_ENGINE_BAD_DATA, .bad_record = 0, .catalog_read_us = INT64_MAX});
+    story_result(&s, 0,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_BAD_DATA,
+                                           .bad_record = 0,
+                                           .catalog_read_us = INT64_MAX});
     story_told(&s, "batch 0/1:0,1\nbatch 0/1:0\n");
     ck_assert_ptr_null(story_job(&s, 0)->batch.dead);
     story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
@@ -31,8 +34,9 @@ END_TEST
 
 START_TEST(a_dead_letter_that_cannot_be_written_is_asked_again)
 {
-    static const leat_engine_outcome failures[] = {LEAT_ENGINE_CONTENTION, LEAT_ENGINE_OUTAGE,        LEAT_ENGINE_BAD_DATA,
-                                            LEAT_ENGINE_DRIFT,      LEAT_ENGINE_NOT_UNDERSTOOD};
+    static const leat_engine_outcome failures[] = {LEAT_ENGINE_CONTENTION, LEAT_ENGINE_OUTAGE,
+                                                   LEAT_ENGINE_BAD_DATA, LEAT_ENGINE_DRIFT,
+                                                   LEAT_ENGINE_NOT_UNDERSTOOD};
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
         story s;
         story_begin(&s, 1);
@@ -83,7 +87,8 @@ START_TEST(a_dead_letter_that_is_never_taken_is_said_and_does_not_spin)
 }
 END_TEST
 
-/* Two are condemned, and one connection: the second letter waits behind the first, which meets an outage. */
+/* Two are condemned, and one connection: the second letter waits behind the first, which meets an
+ * outage. */
 START_TEST(a_verdict_that_has_waited_through_trouble_is_asked_again)
 {
     story s;
@@ -154,7 +159,8 @@ START_TEST(a_verdict_that_is_taken_back_does_not_count)
 }
 END_TEST
 
-/* Patience is over, and the letter meets an outage: what it lacked may have come meanwhile, and has time to. */
+/* Patience is over, and the letter meets an outage: what it lacked may have come meanwhile, and has
+ * time to. */
 START_TEST(patience_begins_anew_when_its_letter_meets_an_outage)
 {
     story s;
@@ -189,7 +195,8 @@ static void refuse_until(story *s, int64_t until_us)
     s->size = 0;
 }
 
-/* A value goes from row to row: the second write waits for the first, which itself has waited for nearly too long. */
+/* A value goes from row to row: the second write waits for the first, which itself has waited for
+ * nearly too long. */
 START_TEST(what_waits_for_what_waits_has_time_when_that_comes)
 {
     story s;
@@ -203,7 +210,8 @@ START_TEST(what_waits_for_what_waits_has_time_when_that_comes)
     story_done(&s, 0, LEAT_ENGINE_NOT_YET);
     refuse_until(&s, 900000);
     story_wait_for_job(&s);
-    story_told(&s, story_job(&s, 0)->batch.records[0].partition == 0 ? "batch 0/1:0\n" : "batch 1/2:0\n");
+    story_told(&s, story_job(&s, 0)->batch.records[0].partition == 0 ? "batch 0/1:0\n"
+                                                                     : "batch 1/2:0\n");
     if (story_job(&s, 0)->batch.records[0].partition == 1) {
         story_done(&s, 0, LEAT_ENGINE_NOT_YET);
         story_wait_for_job(&s);
@@ -222,7 +230,8 @@ START_TEST(what_waits_for_what_waits_has_time_when_that_comes)
 }
 END_TEST
 
-/* It was read first and its turn has not come: it may bring what the other lacks, however long that takes. */
+/* It was read first and its turn has not come: it may bring what the other lacks, however long that
+ * takes. */
 START_TEST(patience_does_not_begin_before_what_was_read_earlier)
 {
     story s;
@@ -242,10 +251,13 @@ START_TEST(patience_does_not_begin_before_what_was_read_earlier)
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     int64_t applied_us = s.now_us;
     s.size = 0;
-    while (!(s.open_count > 0 && story_job(&s, 0)->kind == LEAT_ENGINE_JOB_BATCH && story_job(&s, 0)->batch.dead)) {
+    while (!(s.open_count > 0 && story_job(&s, 0)->kind == LEAT_ENGINE_JOB_BATCH &&
+             story_job(&s, 0)->batch.dead)) {
         ck_assert_int_lt(s.now_us, applied_us + 60000000);
         if (s.open_count > 0)
-            story_done(&s, 0, story_job(&s, 0)->kind == LEAT_ENGINE_JOB_BATCH ? LEAT_ENGINE_NOT_YET : LEAT_ENGINE_APPLIED);
+            story_done(&s, 0,
+                       story_job(&s, 0)->kind == LEAT_ENGINE_JOB_BATCH ? LEAT_ENGINE_NOT_YET
+                                                                       : LEAT_ENGINE_APPLIED);
         else
             story_wait(&s);
     }
@@ -273,8 +285,11 @@ START_TEST(what_has_waited_longest_has_no_more_patience_for_others)
             story_done(&s, 0, LEAT_ENGINE_NOT_YET);
         }
         story_wait(&s);
-        if (s.open_count > 0 && story_job(&s, 0)->kind == LEAT_ENGINE_JOB_BATCH && !story_job(&s, 0)->batch.dead)
-            story_done(&s, 0, story_job(&s, 0)->batch.records[0].partition == 0 ? LEAT_ENGINE_NOT_YET : LEAT_ENGINE_APPLIED);
+        if (s.open_count > 0 && story_job(&s, 0)->kind == LEAT_ENGINE_JOB_BATCH &&
+            !story_job(&s, 0)->batch.dead)
+            story_done(&s, 0,
+                       story_job(&s, 0)->batch.records[0].partition == 0 ? LEAT_ENGINE_NOT_YET
+                                                                         : LEAT_ENGINE_APPLIED);
     }
     ck_assert_int_gt(other, 2);
     story_end(&s);
@@ -296,7 +311,10 @@ START_TEST(a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason)
     s.size = 0;
     story_read(&s, 0, 1, 0);
     story_told(&s, "batch 0/1:0\n");
-    story_result(&s, 1, &(leat_engine_job_result){.outcome = LEAT_ENGINE_BAD_DATA, .catalog_read_us = INT64_MAX, .message = "other"});
+    story_result(&s, 1,
+                 &(leat_engine_job_result){.outcome = LEAT_ENGINE_BAD_DATA,
+                                           .catalog_read_us = INT64_MAX,
+                                           .message = "other"});
     story_told(&s, "bury 0/1:0\n");
     ck_assert_str_eq(old->batch.dead->message, "because");
     ck_assert_str_eq(story_job(&s, 1)->batch.dead->message, "other");
@@ -327,7 +345,8 @@ START_TEST(too_many_stop_their_table_until_one_is_applied_after_all)
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/0:0\nbury 0/0:0\ncommit 0 at 0\ndead 0/0 at 0\n");
     refuse(&s, 1, 2);
-    story_told(&s, "batch 0/1:1\ntable 0 stopped\nstalled 0/1 at 1\nbatch 0/2:2\nstalled 0/2 at 2\n");
+    story_told(&s,
+               "batch 0/1:1\ntable 0 stopped\nstalled 0/1 at 1\nbatch 0/2:2\nstalled 0/2 at 2\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->tables_stopped, 1);
     /* Other tables have a count of their own; good records go on. */
     s.table = 1;
@@ -352,7 +371,8 @@ START_TEST(too_many_stop_their_table_until_one_is_applied_after_all)
 }
 END_TEST
 
-/* Each of `count` records in a subpartition of its own; every `bad`-th is refused. How many become letters? */
+/* Each of `count` records in a subpartition of its own; every `bad`-th is refused. How many become
+ * letters? */
 static uint32_t letters_of(story *s, uint32_t count, uint32_t bad)
 {
     uint64_t before = leat_engine_count(s->engine)->dead_letters;
@@ -450,10 +470,13 @@ STORY_MAIN("guard", a_dead_letter_is_kept_and_the_next_goes_on,
            a_dead_letter_that_cannot_be_written_is_asked_again,
            a_dead_letter_that_is_never_taken_is_said_and_does_not_spin,
            a_verdict_that_has_waited_through_trouble_is_asked_again,
-           a_verdict_that_has_waited_through_a_halt_is_asked_again, a_verdict_that_is_taken_back_does_not_count,
+           a_verdict_that_has_waited_through_a_halt_is_asked_again,
+           a_verdict_that_is_taken_back_does_not_count,
            patience_begins_anew_when_its_letter_meets_an_outage,
-           what_waits_for_what_waits_has_time_when_that_comes, patience_does_not_begin_before_what_was_read_earlier,
+           what_waits_for_what_waits_has_time_when_that_comes,
+           patience_does_not_begin_before_what_was_read_earlier,
            what_has_waited_longest_has_no_more_patience_for_others,
            a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason,
-           too_many_stop_their_table_until_one_is_applied_after_all, a_small_share_is_bad_data_however_many_that_are, a_minute_later_there_are_more,
+           too_many_stop_their_table_until_one_is_applied_after_all,
+           a_small_share_is_bad_data_however_many_that_are, a_minute_later_there_are_more,
            a_table_that_holds_nothing_any_more_is_not_stopped, none_at_all_when_none_are_allowed)

@@ -1,7 +1,8 @@
 /* A shard that says what is not understood. */
 #include "story.h"
 
-/* Partition 0: 0/1 and 0/2 in one batch that is not understood; partition 1 is of the same shard. */
+/* Partition 0: 0/1 and 0/2 in one batch that is not understood; partition 1 is of the same
+ * shard. */
 static void halt(story *s)
 {
     story_begin(s, 2);
@@ -48,7 +49,8 @@ START_TEST(it_is_said_once_a_minute)
 {
     story s;
     halt(&s);
-    ck_assert_uint_eq(story_times_told(&s, LEAT_ENGINE_NOT_UNDERSTOOD, 130000000, "halted 0/1 at 0"), 2);
+    ck_assert_uint_eq(
+        story_times_told(&s, LEAT_ENGINE_NOT_UNDERSTOOD, 130000000, "halted 0/1 at 0"), 2);
     story_end(&s);
 }
 END_TEST
@@ -141,7 +143,8 @@ START_TEST(a_compaction_that_is_not_understood_halts_nothing)
 }
 END_TEST
 
-STORY_MAIN("halt", only_the_probe_is_tried_until_it_passes, a_probe_that_is_refused_with_what_is_understood_ends_it,
-           it_is_said_once_a_minute, what_is_in_flight_ends_as_it_does, no_compaction_while_it_lasts,
+STORY_MAIN("halt", only_the_probe_is_tried_until_it_passes,
+           a_probe_that_is_refused_with_what_is_understood_ends_it, it_is_said_once_a_minute,
+           what_is_in_flight_ends_as_it_does, no_compaction_while_it_lasts,
            a_revoke_of_the_probe_ends_it, a_revoke_of_another_is_not_held_up,
            a_compaction_that_is_not_understood_halts_nothing)

@@ -57,7 +57,9 @@ START_TEST(a_database_that_went_back_is_claimed_again)
     story_load(&s, 1, 1, 0, 0);
     story_settle(&s);
     story_told(&s, "batch 0/1:0 1/1:0\n");
-    story_result(&s, 0, &(leat_engine_job_result){.outcome = LEAT_ENGINE_WENT_BACK, .bad_record = -1, .partition = 1});
+    story_result(&s, 0,
+                 &(leat_engine_job_result){
+                     .outcome = LEAT_ENGINE_WENT_BACK, .bad_record = -1, .partition = 1});
     story_told(&s, "pause 0\npause 1\nclaim 0\n");
     ck_assert_uint_eq(leat_engine_count(s.engine)->went_back, 1);
     story_end(&s);
@@ -72,7 +74,9 @@ START_TEST(only_the_fenced_partition_is_fenced)
     story_load(&s, 0, 1, 0, 0);
     story_load(&s, 1, 1, 0, 0);
     story_settle(&s);
-    story_result(&s, 0, &(leat_engine_job_result){.outcome = LEAT_ENGINE_FENCED, .bad_record = -1, .partition = 0});
+    story_result(
+        &s, 0,
+        &(leat_engine_job_result){.outcome = LEAT_ENGINE_FENCED, .bad_record = -1, .partition = 0});
     story_told(&s, "batch 0/1:0 1/1:0\npause 0\nconfirm\nbatch 1/1:0\n");
     ck_assert_int_eq(story_job(&s, 0)->batch.parts[0].seq, 2);
     story_end(&s);
@@ -212,7 +216,8 @@ START_TEST(a_refused_record_that_is_named_is_isolated_directly)
     story_load(&s, 0, 1, 0, 3);
     story_load(&s, 0, 2, 4, 4);
     story_settle(&s);
-    leat_engine_job_result result = {.outcome = LEAT_ENGINE_DRIFT, .bad_record = 2, .partition = -1};
+    leat_engine_job_result result = {
+        .outcome = LEAT_ENGINE_DRIFT, .bad_record = 2, .partition = -1};
     story_result(&s, 0, &result);
     story_told(&s, "batch 0/1:0,1,2,3 0/2:4\nbatch 0/1:0,1\n");
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
@@ -336,9 +341,11 @@ START_TEST(a_compaction_that_fails_comes_again_and_an_unknown_one_claims)
 }
 END_TEST
 
-STORY_MAIN("jobs", an_unknown_outcome_drops_all_and_claims_again, unknown_again_and_again_is_claimed_with_back_off,
+STORY_MAIN("jobs", an_unknown_outcome_drops_all_and_claims_again,
+           unknown_again_and_again_is_claimed_with_back_off,
            a_database_that_went_back_is_claimed_again, only_the_fenced_partition_is_fenced,
-           fenced_without_a_name_means_all_of_the_batch, a_part_that_is_stale_does_not_spoil_the_others,
+           fenced_without_a_name_means_all_of_the_batch,
+           a_part_that_is_stale_does_not_spoil_the_others,
            contention_together_then_alone_then_later, an_outage_waits_and_keeps_the_order,
            a_refused_record_is_found_by_halving_and_holds_only_its_own,
            a_refused_record_that_is_named_is_isolated_directly, a_held_record_is_said_once_a_minute,

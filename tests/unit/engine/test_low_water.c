@@ -1,4 +1,5 @@
-/* How far a partition has come: low water, what a compaction says, and that what is applied costs nothing. */
+/* How far a partition has come: low water, what a compaction says, and that what is applied costs
+ * nothing. */
 #include "story.h"
 
 START_TEST(low_stands_before_the_first_record_held_whatever_is_applied_behind_it)
@@ -14,7 +15,8 @@ START_TEST(low_stands_before_the_first_record_held_whatever_is_applied_behind_it
     story_done(&s, 1, LEAT_ENGINE_APPLIED);
     ck_assert_int_eq(story_view(&s, 0).low, -1);
     ck_assert_int_eq(story_view(&s, 0).oldest_ms, 1000);
-    story_done(&s, 0, LEAT_ENGINE_APPLIED); /* between 0 and 11 everything is applied, and 1 to 9 hold no record */
+    story_done(&s, 0, LEAT_ENGINE_APPLIED); /* between 0 and 11 everything is applied, and 1 to 9
+                                               hold no record */
     story_told(&s, "commit 0 at 10\n");
     ck_assert_int_eq(story_view(&s, 0).oldest_ms, 1011);
     story_pass(&s, 1);
@@ -54,7 +56,8 @@ START_TEST(a_compaction_needs_all_subpartitions_and_raises_no_idle_one)
     story_done(&s, 1, LEAT_ENGINE_APPLIED); /* seq 3 */
     story_done(&s, 0, LEAT_ENGINE_CONTENTION);
     s.size = 0;
-    story_done(&s, 0, LEAT_ENGINE_CONTENTION); /* stuck from here on: one applied, one stuck, one idle since */
+    story_done(&s, 0, LEAT_ENGINE_CONTENTION); /* stuck from here on: one applied, one stuck, one
+                                                  idle since */
     story_pass(&s, 1000);
     uint32_t at = s.open_count - 1;
     const leat_engine_compaction *compaction = &story_job(&s, at)->compaction;
@@ -82,7 +85,8 @@ START_TEST(what_was_only_skipped_is_written_with_a_seq_of_its_own)
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         base[i] = i == 1 ? 6 : 4;
     leat_engine_progress progress;
-    leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 9, base, 4, (leat_engine_newest){6, 1006, -1});
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 9, base, 4,
+                               (leat_engine_newest){6, 1006, -1});
     story_claimed(&s, 0, &progress);
     ck_assert_int_eq(story_read(&s, 0, 1, 5), LEAT_ENGINE_SKIPPED);
     ck_assert_int_eq(story_read(&s, 0, 1, 6), LEAT_ENGINE_SKIPPED);
@@ -145,7 +149,9 @@ static void crowd_settle(crowd *c, int64_t now_us)
         }
         c->applied += effect.job->batch.record_count;
         leat_engine_job_done(c->engine, now_us, effect.job->id,
-                             &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1});
+                             &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED,
+                                                       .bad_record = -1,
+                                                       .partition = -1});
     }
     while (leat_engine_released(c->engine, payloads, 64) > 0)
         continue;
@@ -154,8 +160,13 @@ static void crowd_settle(crowd *c, int64_t now_us)
 static leat_engine_taken crowd_offer(crowd *c, int64_t now_us, int64_t offset)
 {
     /* Nothing but the stuck record is in its subpartition. */
-    uint64_t subpartition = offset == STUCK ? 0 : 1 + (uint64_t)offset % (LEAT_ENGINE_SUBPARTITIONS - 1);
-    leat_engine_record record = {.offset = offset, .accepted_ms = 1 + offset, .epoch = -1, .hash = subpartition, .bytes = 100,
+    uint64_t subpartition =
+        offset == STUCK ? 0 : 1 + (uint64_t)offset % (LEAT_ENGINE_SUBPARTITIONS - 1);
+    leat_engine_record record = {.offset = offset,
+                                 .accepted_ms = 1 + offset,
+                                 .epoch = -1,
+                                 .hash = subpartition,
+                                 .bytes = 100,
                                  .payload = c};
     return leat_engine_record_read(c->engine, now_us, &record);
 }
@@ -190,7 +201,8 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
     ck_assert_int_eq(story_view(&s, 0).low, STUCK - 1);
     ck_assert_ptr_nonnull(c.stuck);
 
-    /* The worker dies. What the shard has is the base of the batches that were applied; the log is read from the stuck record. */
+    /* The worker dies. What the shard has is the base of the batches that were applied; the log is
+     * read from the stuck record. */
     int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
     for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         offsets[i] = STUCK - 1;
@@ -201,16 +213,19 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
     story_end(&s);
     s.open_count = 0;
     s.size = 0;
-    leat_engine_progress_begin(&progress, (leat_engine_claim){{2}}, 2, MILLION, offsets, STUCK - 1, (leat_engine_newest){MILLION - 1, MILLION, -1});
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{2}}, 2, MILLION, offsets, STUCK - 1,
+                               (leat_engine_newest){MILLION - 1, MILLION, -1});
     crowd_claim(&s, &c, &progress);
     story_told(&s, "claim 0\ncommit 0 at 16\nseek 0 from 17\n");
     for (int64_t offset = STUCK; offset < MILLION; offset++) {
-        LEAT_ASSERT(crowd_offer(&c, now_us, offset) == (offset == STUCK ? LEAT_ENGINE_TAKEN : LEAT_ENGINE_SKIPPED));
+        LEAT_ASSERT(crowd_offer(&c, now_us, offset) ==
+                    (offset == STUCK ? LEAT_ENGINE_TAKEN : LEAT_ENGINE_SKIPPED));
         crowd_settle(&c, now_us);
     }
     ck_assert_uint_eq(c.applied, 0);
     leat_engine_job_done(c.engine, now_us, c.stuck->id,
-                         &(leat_engine_job_result){.outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1});
+                         &(leat_engine_job_result){
+                             .outcome = LEAT_ENGINE_APPLIED, .bad_record = -1, .partition = -1});
     crowd_settle(&c, now_us);
     ck_assert_int_eq(story_view(&s, 0).low, MILLION - 1);
     leat_engine_validate(c.engine);
@@ -218,7 +233,9 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
 }
 END_TEST
 
-STORY_MAIN("low", low_stands_before_the_first_record_held_whatever_is_applied_behind_it, a_record_refused_for_room_is_not_passed,
-           a_compaction_needs_all_subpartitions_and_raises_no_idle_one, what_was_only_skipped_is_written_with_a_seq_of_its_own,
+STORY_MAIN("low", low_stands_before_the_first_record_held_whatever_is_applied_behind_it,
+           a_record_refused_for_room_is_not_passed,
+           a_compaction_needs_all_subpartitions_and_raises_no_idle_one,
+           what_was_only_skipped_is_written_with_a_seq_of_its_own,
            a_subpartition_waits_when_its_first_record_has_been_held_for_long,
            a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_after_a_restart)

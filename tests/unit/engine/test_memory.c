@@ -25,11 +25,11 @@ START_TEST(a_limit_that_makes_no_sense_is_named)
 {
     story s;
     story_begin(&s, 2);
-#define REFUSED(field, value)                                                                                          \
-    do {                                                                                                               \
-        leat_engine_config config = s.config;                                                                          \
-        config.field = value;                                                                                          \
-        refused(&config, #field);                                                                                      \
+#define REFUSED(field, value)                                                                      \
+    do {                                                                                           \
+        leat_engine_config config = s.config;                                                      \
+        config.field = value;                                                                      \
+        refused(&config, #field);                                                                  \
     } while (0)
     REFUSED(partition_count, 0);
     REFUSED(shard_count, 0);

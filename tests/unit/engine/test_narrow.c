@@ -12,7 +12,8 @@ START_TEST(once_is_an_accident)
     leat_narrow_passed(&narrow, 40, 0); /* the claim says that it was committed */
     ck_assert_uint_eq(narrow.unknowns, 0);
     leat_narrow_unknown(&narrow, 3, 5, 5, 40, 2);
-    leat_narrow_passed(&narrow, 20, 2); /* a part of it was applied since: the rest is still suspected */
+    leat_narrow_passed(&narrow, 20, 2); /* a part of it was applied since: the rest is still
+                                           suspected */
     leat_narrow_unknown(&narrow, 1, 3, 3, 40, 3);
     ck_assert(leat_narrow_on_trial(&narrow));
 }
@@ -49,7 +50,8 @@ START_TEST(one_alone_is_named_the_second_time_until_it_is_answered)
 }
 END_TEST
 
-/* ---- the naive model: a log of which some records end their session, and a subpartition that works through it ---- */
+/* ---- the naive model: a log of which some records end their session, and a subpartition that
+ * works through it ---- */
 
 enum { LOG = 200 };
 
@@ -90,7 +92,8 @@ static void try_batch(model *m, leat_narrow *narrow, uint32_t batch_max)
     int64_t to = narrow->unknowns > 0 && narrow->to < last ? narrow->to : last;
     m->steps++;
     if (ends)
-        leat_narrow_unknown(narrow, queues, count, (uint32_t)(to / 10) - m->applied + 1, last, m->steps);
+        leat_narrow_unknown(narrow, queues, count, (uint32_t)(to / 10) - m->applied + 1, last,
+                            m->steps);
     if (ends && leat_narrow_is_found(narrow)) {
         ck_assert_uint_eq(count, 1);
         m->named[m->applied] = true;
@@ -117,9 +120,11 @@ START_TEST(it_finds_each_one_and_leaves_no_suspicion)
             uint32_t before = m.applied;
             try_batch(&m, &narrow, batch_max);
             /* Nothing is suspected that is applied, and no more than was in a batch. */
-            bool is_bounded = narrow.unknowns == 0 || (narrow.to >= 10 * (int64_t)m.applied && narrow.records <= batch_max);
+            bool is_bounded = narrow.unknowns == 0 ||
+                              (narrow.to >= 10 * (int64_t)m.applied && narrow.records <= batch_max);
             if (!is_bounded || m.applied < before)
-                ck_abort_msg("seed %llu: suspects what is applied, or too much", (unsigned long long)seed);
+                ck_abort_msg("seed %llu: suspects what is applied, or too much",
+                             (unsigned long long)seed);
             if (m.steps >= 4 * LOG + 40 * guilty_count)
                 ck_abort_msg("seed %llu does not come to an end", (unsigned long long)seed);
         }
@@ -132,4 +137,5 @@ START_TEST(it_finds_each_one_and_leaves_no_suspicion)
 END_TEST
 
 STORY_MAIN("narrow", once_is_an_accident, what_ended_two_batches_is_in_both,
-           one_alone_is_named_the_second_time_until_it_is_answered, it_finds_each_one_and_leaves_no_suspicion)
+           one_alone_is_named_the_second_time_until_it_is_answered,
+           it_finds_each_one_and_leaves_no_suspicion)

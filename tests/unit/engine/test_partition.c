@@ -26,10 +26,12 @@ START_TEST(reading_begins_behind_low_and_skips_what_is_applied)
     story_assigned(&s, 0);
     int64_t base[LEAT_ENGINE_SUBPARTITIONS] = {0};
     leat_engine_progress progress;
-    leat_engine_progress_begin(&progress, (leat_engine_claim){{9}}, 1, 4, base, 20, (leat_engine_newest){18, 1018, -1});
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{9}}, 1, 4, base, 20,
+                               (leat_engine_newest){18, 1018, -1});
     int16_t subpartition = 3;
     int64_t offset = 25;
-    ck_assert_int_eq(leat_engine_progress_row(&progress, 6, &subpartition, &offset, 1, 1025, -1), 0);
+    ck_assert_int_eq(leat_engine_progress_row(&progress, 6, &subpartition, &offset, 1, 1025, -1),
+                     0);
     story_claimed(&s, 0, &progress);
     story_told(&s, "claim 0\ncommit 0 at 20\nseek 0 from 21\n");
     ck_assert_int_eq(story_read(&s, 0, 3, 22), LEAT_ENGINE_SKIPPED);
@@ -54,7 +56,8 @@ START_TEST(a_claim_that_fails_is_tried_again_later)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    static const leat_engine_outcome outcomes[] = {LEAT_ENGINE_UNKNOWN, LEAT_ENGINE_CONTENTION, LEAT_ENGINE_OUTAGE, LEAT_ENGINE_DRIFT};
+    static const leat_engine_outcome outcomes[] = {LEAT_ENGINE_UNKNOWN, LEAT_ENGINE_CONTENTION,
+                                                   LEAT_ENGINE_OUTAGE, LEAT_ENGINE_DRIFT};
     for (size_t i = 0; i < 4; i++) {
         story_told(&s, "claim 0\n");
         story_done(&s, 0, outcomes[i]);
@@ -79,7 +82,8 @@ START_TEST(another_log_stops_the_partition_and_no_other)
     story_assigned(&s, 1);
     int64_t base[LEAT_ENGINE_SUBPARTITIONS] = {0};
     leat_engine_progress progress;
-    leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22, (leat_engine_newest){20, 77, -1});
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22,
+                               (leat_engine_newest){20, 77, -1});
     story_claimed(&s, 0, &progress);
     progress = story_nothing(&s);
     story_claimed(&s, 0, &progress);
@@ -117,7 +121,9 @@ START_TEST(a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record)
     ck_assert_int_eq(story_read(&s, 0, 1, 4), LEAT_ENGINE_SKIPPED);
     ck_assert_int_eq(story_read(&s, 0, 2, 7), LEAT_ENGINE_REFUSED);
     ck_assert_int_eq(story_view(&s, 0).state, LEAT_ENGINE_STOPPED);
-    ck_assert_ptr_nonnull(strstr(story_view(&s, 0).reason, "cut off and written anew: the record at offset 7 has timestamp 1007"));
+    ck_assert_ptr_nonnull(
+        strstr(story_view(&s, 0).reason,
+               "cut off and written anew: the record at offset 7 has timestamp 1007"));
     story_end(&s);
 }
 END_TEST
@@ -129,8 +135,8 @@ START_TEST(a_leader_epoch_that_does_not_fit_its_place_stops_the_partition)
         int32_t epoch;
         leat_engine_taken taken;
     } cases[] = {
-        {5, 2, LEAT_ENGINE_SKIPPED}, {5, 1, LEAT_ENGINE_SKIPPED}, {5, -1, LEAT_ENGINE_SKIPPED}, {8, 2, LEAT_ENGINE_TAKEN}, {8, 3, LEAT_ENGINE_TAKEN},
-        {8, -1, LEAT_ENGINE_TAKEN},
+        {5, 2, LEAT_ENGINE_SKIPPED}, {5, 1, LEAT_ENGINE_SKIPPED}, {5, -1, LEAT_ENGINE_SKIPPED},
+        {8, 2, LEAT_ENGINE_TAKEN},   {8, 3, LEAT_ENGINE_TAKEN},   {8, -1, LEAT_ENGINE_TAKEN},
         {5, 3, LEAT_ENGINE_REFUSED}, /* written after what was applied: the log was cut off */
         {8, 1, LEAT_ENGINE_REFUSED},
     };
@@ -143,13 +149,19 @@ START_TEST(a_leader_epoch_that_does_not_fit_its_place_stops_the_partition)
         leat_engine_progress progress = story_nothing(&s);
         int16_t subpartition = 1;
         int64_t offset = 7;
-        ck_assert_int_eq(leat_engine_progress_row(&progress, 1, &subpartition, &offset, 1, 1007, 2), 0);
+        ck_assert_int_eq(leat_engine_progress_row(&progress, 1, &subpartition, &offset, 1, 1007, 2),
+                         0);
         story_claimed(&s, 0, &progress);
-        leat_engine_record record = {.offset = cases[i].offset, .accepted_ms = 1, .epoch = cases[i].epoch, .hash = 1, .bytes = 1,
+        leat_engine_record record = {.offset = cases[i].offset,
+                                     .accepted_ms = 1,
+                                     .epoch = cases[i].epoch,
+                                     .hash = 1,
+                                     .bytes = 1,
                                      .payload = &record};
         ck_assert_int_eq(leat_engine_record_read(s.engine, s.now_us, &record), cases[i].taken);
         if (cases[i].taken == LEAT_ENGINE_REFUSED)
-            ck_assert_ptr_nonnull(strstr(story_view(&s, 0).reason, "cut off and written anew, from offset"));
+            ck_assert_ptr_nonnull(
+                strstr(story_view(&s, 0).reason, "cut off and written anew, from offset"));
         leat_engine_lost(s.engine, s.now_us, 0);
         void *payload;
         leat_engine_released(s.engine, &payload, 1);
@@ -167,11 +179,13 @@ START_TEST(a_record_where_there_was_none_stops_the_partition)
     story_assigned(&s, 0);
     int64_t base[LEAT_ENGINE_SUBPARTITIONS] = {0};
     leat_engine_progress progress;
-    leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22, (leat_engine_newest){20, 1020, -1});
+    leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22,
+                               (leat_engine_newest){20, 1020, -1});
     story_claimed(&s, 0, &progress);
     ck_assert_int_eq(story_read(&s, 0, 1, 20), LEAT_ENGINE_SKIPPED);
     ck_assert_int_eq(story_read(&s, 0, 1, 21), LEAT_ENGINE_REFUSED);
-    ck_assert_ptr_nonnull(strstr(story_view(&s, 0).reason, "from offset 21 on at the latest: no record stood there"));
+    ck_assert_ptr_nonnull(
+        strstr(story_view(&s, 0).reason, "from offset 21 on at the latest: no record stood there"));
     story_end(&s);
 }
 END_TEST
@@ -205,7 +219,8 @@ START_TEST(offsets_without_a_record_are_passed_committed_and_kept)
     ck_assert_int_eq(compaction->newest.offset, 3);
     ck_assert_int_eq(compaction->newest.at_ms, 1003);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
-    ck_assert_int_eq(story_read(&s, 0, 1, 8), LEAT_ENGINE_REFUSED); /* there was none, it was said */
+    /* there was none, it was said */
+    ck_assert_int_eq(story_read(&s, 0, 1, 8), LEAT_ENGINE_REFUSED);
     story_end(&s);
 }
 END_TEST
@@ -393,13 +408,16 @@ START_TEST(events_for_a_partition_we_do_not_have_are_harmless)
 END_TEST
 
 STORY_MAIN("partition", nothing_is_claimed_without_a_connection,
-           reading_begins_behind_low_and_skips_what_is_applied, a_claim_that_fails_is_tried_again_later,
-           another_log_stops_the_partition_and_no_other,
+           reading_begins_behind_low_and_skips_what_is_applied,
+           a_claim_that_fails_is_tried_again_later, another_log_stops_the_partition_and_no_other,
            a_log_that_was_cut_above_the_low_water_stops_at_the_newest_record,
-           a_leader_epoch_that_does_not_fit_its_place_stops_the_partition, a_record_where_there_was_none_stops_the_partition,
-           offsets_without_a_record_are_passed_committed_and_kept, a_revoke_keeps_a_low_water_without_batches,
-           a_range_lost_from_the_log_stops_the_partition,
-           commits_come_no_more_often_than_asked, a_commit_that_failed_comes_again,
-           a_fenced_partition_waits_for_time_and_the_word_of_the_group, the_word_alone_does_not_end_the_fence_early,
-           a_shard_that_comes_back_is_claimed_anew, lost_and_assigned_again_waits_for_its_own_old_claim,
+           a_leader_epoch_that_does_not_fit_its_place_stops_the_partition,
+           a_record_where_there_was_none_stops_the_partition,
+           offsets_without_a_record_are_passed_committed_and_kept,
+           a_revoke_keeps_a_low_water_without_batches,
+           a_range_lost_from_the_log_stops_the_partition, commits_come_no_more_often_than_asked,
+           a_commit_that_failed_comes_again,
+           a_fenced_partition_waits_for_time_and_the_word_of_the_group,
+           the_word_alone_does_not_end_the_fence_early, a_shard_that_comes_back_is_claimed_anew,
+           lost_and_assigned_again_waits_for_its_own_old_claim,
            events_for_a_partition_we_do_not_have_are_harmless)

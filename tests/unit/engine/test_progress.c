@@ -6,7 +6,8 @@ static void begin(leat_engine_progress *progress, int64_t base_seq, int64_t low)
     int64_t base[LEAT_ENGINE_SUBPARTITIONS];
     for (int i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         base[i] = i == 5 ? 50 : -1;
-    leat_engine_progress_begin(progress, (leat_engine_claim){{1}}, 2, base_seq, base, low, (leat_engine_newest){40, 7, 2});
+    leat_engine_progress_begin(progress, (leat_engine_claim){{1}}, 2, base_seq, base, low,
+                               (leat_engine_newest){40, 7, 2});
 }
 
 START_TEST(no_offset_is_below_low)
@@ -29,9 +30,11 @@ START_TEST(rows_count_in_any_order)
     for (int i = 0; i < 2; i++) {
         leat_engine_progress progress;
         begin(&progress, 3, -1);
-        ck_assert_int_eq(leat_engine_progress_row(&progress, i ? 9 : 7, subpartitions, i ? newer : older, 2, i ? 700 : 600, 3),
+        ck_assert_int_eq(leat_engine_progress_row(&progress, i ? 9 : 7, subpartitions,
+                                                  i ? newer : older, 2, i ? 700 : 600, 3),
                          0);
-        ck_assert_int_eq(leat_engine_progress_row(&progress, i ? 7 : 9, subpartitions, i ? older : newer, 2, i ? 600 : 700, 3),
+        ck_assert_int_eq(leat_engine_progress_row(&progress, i ? 7 : 9, subpartitions,
+                                                  i ? older : newer, 2, i ? 600 : 700, 3),
                          0);
         ck_assert_int_eq(progress.offsets[5], 70);
         ck_assert_int_eq(progress.last_seq[5], 9);
@@ -77,17 +80,21 @@ START_TEST(reading_begins_where_the_newest_record_can_be_compared)
     static const struct {
         int64_t low, newest, from;
     } cases[] = {
-        {-1, -1, -1}, {9, -1, -1},  /* none was ever applied: a record up to 9 was not there */
-        {20, 20, 20}, {25, 20, 20}, /* the low water stands behind it, on an offset without a record */
-        {20, 30, 21},               /* it comes on the way */
+        {-1, -1, -1},
+        {9, -1, -1}, /* none was ever applied: a record up to 9 was not there */
+        {20, 20, 20},
+        {25, 20, 20}, /* the low water stands behind it, on an offset without a record */
+        {20, 30, 21}, /* it comes on the way */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        leat_engine_progress progress = {.low = cases[i].low, .newest = {.offset = cases[i].newest}};
+        leat_engine_progress progress = {.low = cases[i].low,
+                                         .newest = {.offset = cases[i].newest}};
         ck_assert_int_eq(leat_engine_progress_read_from(&progress), cases[i].from);
     }
 }
 END_TEST
 
 STORY_MAIN("progress", no_offset_is_below_low, rows_count_in_any_order,
-           a_row_the_base_has_passed_is_no_need_but_uses_its_number, a_row_that_makes_no_sense_changes_nothing,
+           a_row_the_base_has_passed_is_no_need_but_uses_its_number,
+           a_row_that_makes_no_sense_changes_nothing,
            reading_begins_where_the_newest_record_can_be_compared)

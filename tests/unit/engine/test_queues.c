@@ -30,7 +30,8 @@ START_TEST(released_payloads_come_back_in_order_and_free_their_slots)
     ck_assert_uint_eq(leat_pool_released(&pool, got, 4), 4);
     ck_assert_uint_eq(leat_pool_released(&pool, got + 4, 4), 2);
     ck_assert_uint_eq(leat_pool_released(&pool, got, 4), 0);
-    char *expected[] = {&payloads[0], &payloads[2], &payloads[1], &payloads[3], &payloads[5], &payloads[7]};
+    char *expected[] = {&payloads[0], &payloads[2], &payloads[1],
+                        &payloads[3], &payloads[5], &payloads[7]};
     for (int i = 0; i < 6; i++)
         ck_assert_ptr_eq(got[i], expected[i]);
     ck_assert_uint_eq(pool.free_count, 6);
@@ -62,4 +63,5 @@ START_TEST(what_fits_is_a_prefix)
 }
 END_TEST
 
-STORY_MAIN("queues", released_payloads_come_back_in_order_and_free_their_slots, what_fits_is_a_prefix)
+STORY_MAIN("queues", released_payloads_come_back_in_order_and_free_their_slots,
+           what_fits_is_a_prefix)

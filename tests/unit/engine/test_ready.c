@@ -96,5 +96,5 @@ START_TEST(who_has_ended_the_fewest_sessions_is_tried_first)
 }
 END_TEST
 
-STORY_MAIN("ready", overdue_by_age_then_by_depth, a_queue_that_grows_moves_up, those_that_run_alone_are_kept_apart,
-           who_has_ended_the_fewest_sessions_is_tried_first)
+STORY_MAIN("ready", overdue_by_age_then_by_depth, a_queue_that_grows_moves_up,
+           those_that_run_alone_are_kept_apart, who_has_ended_the_fewest_sessions_is_tried_first)

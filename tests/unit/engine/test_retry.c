@@ -1,17 +1,28 @@
 #include "engine/retry.h"
 #include "story.h"
 
-static leat_retry_verdict failed(leat_retry *retry, leat_engine_outcome outcome, uint32_t queues, uint32_t records, int32_t culprit)
+static leat_retry_verdict failed(leat_retry *retry, leat_engine_outcome outcome, uint32_t queues,
+                                 uint32_t records, int32_t culprit)
 {
-    return leat_retry_failed(retry, outcome, &(leat_attempt){.queues = queues, .records = records, .culprit = culprit,
-                                                             .catalog_read_us = INT64_MAX, .patience_us = 1000});
+    return leat_retry_failed(retry, outcome,
+                             &(leat_attempt){.queues = queues,
+                                             .records = records,
+                                             .culprit = culprit,
+                                             .catalog_read_us = INT64_MAX,
+                                             .patience_us = 1000});
 }
 
 /* One record, alone in its batch. */
-static leat_retry_verdict refused_at(leat_retry *retry, leat_engine_outcome outcome, int64_t now_us, int64_t catalog_read_us)
+static leat_retry_verdict refused_at(leat_retry *retry, leat_engine_outcome outcome, int64_t now_us,
+                                     int64_t catalog_read_us)
 {
-    return leat_retry_failed(retry, outcome, &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us,
-                                                             .catalog_read_us = catalog_read_us, .patience_us = 1000});
+    return leat_retry_failed(retry, outcome,
+                             &(leat_attempt){.queues = 1,
+                                             .records = 1,
+                                             .culprit = -1,
+                                             .now_us = now_us,
+                                             .catalog_read_us = catalog_read_us,
+                                             .patience_us = 1000});
 }
 
 START_TEST(contention_goes_from_together_to_alone_to_later)
@@ -22,14 +33,17 @@ START_TEST(contention_goes_from_together_to_alone_to_later)
     ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 3, 5, -1), LEAT_AGAIN);
     ck_assert(retry.alone);
     ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_LATER);
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_HELD); /* by then it is worth a word */
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_HELD); /* by then it is
+                                                                                      worth a word
+                                                                                    */
     ck_assert_uint_eq(retry.delays, 2);
     leat_retry_applied(&retry, 5, 100);
     ck_assert(!retry.held && !retry.alone && retry.delays == 0 && retry.contentions == 0);
 }
 END_TEST
 
-/* Works through `records` of which `bad` is refused; returns how many attempts it took to have it alone. */
+/* Works through `records` of which `bad` is refused; returns how many attempts it took to have it
+ * alone. */
 static uint32_t hunt(uint32_t records, uint32_t bad)
 {
     leat_retry retry = {0};
@@ -38,7 +52,8 @@ static uint32_t hunt(uint32_t records, uint32_t bad)
     ck_assert_int_eq(failed(&retry, LEAT_ENGINE_BAD_DATA, 4, records, -1), LEAT_AGAIN);
     for (;; attempts++) {
         ck_assert(retry.alone);
-        uint32_t count = retry.limit > 0 && retry.limit < records - done ? retry.limit : records - done;
+        uint32_t count = retry.limit > 0 && retry.limit < records - done ? retry.limit
+                                                                         : records - done;
         if (done + count <= bad) {
             leat_retry_applied(&retry, count, 1000);
             done += count;
@@ -125,10 +140,18 @@ START_TEST(that_nobody_looks_is_said_in_the_end)
 END_TEST
 
 /* The record was read at `read_us`; patience is 1,000. */
-static leat_retry_verdict not_yet_at(leat_retry *retry, int64_t read_us, int64_t now_us, bool preceded)
+static leat_retry_verdict not_yet_at(leat_retry *retry, int64_t read_us, int64_t now_us,
+                                     bool preceded)
 {
-    return leat_retry_failed(retry, LEAT_ENGINE_NOT_YET, &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us,
-                             .read_us = read_us, .preceded = preceded, .catalog_read_us = INT64_MAX, .patience_us = 1000});
+    return leat_retry_failed(retry, LEAT_ENGINE_NOT_YET,
+                             &(leat_attempt){.queues = 1,
+                                             .records = 1,
+                                             .culprit = -1,
+                                             .now_us = now_us,
+                                             .read_us = read_us,
+                                             .preceded = preceded,
+                                             .catalog_read_us = INT64_MAX,
+                                             .patience_us = 1000});
 }
 
 START_TEST(not_yet_is_dead_when_patience_is_over_since_it_was_read)
@@ -165,7 +188,8 @@ START_TEST(one_that_waited_longer_and_is_applied_has_it_asked_again)
 {
     leat_retry retry = {0};
     not_yet_at(&retry, 50, 60, false);
-    ck_assert(!leat_retry_spur(&retry, 50, 51)); /* later than this one: its own patience does end */
+    /* later than this one: its own patience does end */
+    ck_assert(!leat_retry_spur(&retry, 50, 51));
     ck_assert(leat_retry_spur(&retry, 50, 50));
     ck_assert_uint_eq(retry.delays, 0);
     ck_assert_int_eq(not_yet_at(&retry, 50, 2000, false), LEAT_LATER);
@@ -176,9 +200,13 @@ END_TEST
 START_TEST(who_precedes_whom)
 {
     leat_retry idle = {0}, waits = {0}, stuck = {0}, locked = {0};
-    ck_assert(leat_retry_precedes(&idle, 50, 50) && leat_retry_precedes(&idle, 49, 50) && !leat_retry_precedes(&idle, 51, 50));
+    ck_assert(leat_retry_precedes(&idle, 50, 50) && leat_retry_precedes(&idle, 49, 50) &&
+              !leat_retry_precedes(&idle, 51, 50));
     not_yet_at(&waits, 50, 60, false);
-    ck_assert(leat_retry_precedes(&waits, 50, 51) && !leat_retry_precedes(&waits, 50, 50)); /* never each other */
+    ck_assert(leat_retry_precedes(&waits, 50, 51) && !leat_retry_precedes(&waits, 50, 50)); /* never
+                                                                                               each
+                                                                                               other
+                                                                                             */
     refused_at(&stuck, LEAT_ENGINE_DRIFT, 60, INT64_MAX);
     for (int i = 0; i < 3; i++)
         failed(&locked, LEAT_ENGINE_CONTENTION, 1, 1, -1);
@@ -205,7 +233,8 @@ END_TEST
 /* What it lacks could not come meanwhile. */
 START_TEST(patience_begins_anew_after_another_refusal)
 {
-    static const leat_engine_outcome others[] = {LEAT_ENGINE_DRIFT, LEAT_ENGINE_OUTAGE, LEAT_ENGINE_NOT_UNDERSTOOD};
+    static const leat_engine_outcome others[] = {LEAT_ENGINE_DRIFT, LEAT_ENGINE_OUTAGE,
+                                                 LEAT_ENGINE_NOT_UNDERSTOOD};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         leat_retry retry = {0};
         ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_LATER);
@@ -225,11 +254,18 @@ START_TEST(patience_begins_anew_after_another_refusal)
 END_TEST
 
 /* A record error of a record that was read at 0; so many of its table were applied before. */
-static leat_retry_verdict record_error_at(leat_retry *retry, int64_t now_us, uint64_t table_applied, bool preceded)
+static leat_retry_verdict record_error_at(leat_retry *retry, int64_t now_us, uint64_t table_applied,
+                                          bool preceded)
 {
     return leat_retry_failed(retry, LEAT_ENGINE_RECORD_ERROR,
-                             &(leat_attempt){.queues = 1, .records = 1, .culprit = -1, .now_us = now_us, .preceded = preceded,
-                                             .table_applied = table_applied, .catalog_read_us = INT64_MAX, .patience_us = 1000});
+                             &(leat_attempt){.queues = 1,
+                                             .records = 1,
+                                             .culprit = -1,
+                                             .now_us = now_us,
+                                             .preceded = preceded,
+                                             .table_applied = table_applied,
+                                             .catalog_read_us = INT64_MAX,
+                                             .patience_us = 1000});
 }
 
 START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
@@ -251,10 +287,17 @@ START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
 }
 END_TEST
 
-static leat_retry_verdict outage_of(leat_retry *retry, uint32_t queues, uint32_t records, bool of_rows, uint64_t shard_applied)
+static leat_retry_verdict outage_of(leat_retry *retry, uint32_t queues, uint32_t records,
+                                    bool of_rows, uint64_t shard_applied)
 {
-    return leat_retry_failed(retry, LEAT_ENGINE_OUTAGE, &(leat_attempt){.queues = queues, .records = records, .culprit = -1,
-                             .of_rows = of_rows, .shard_applied = shard_applied, .catalog_read_us = INT64_MAX, .patience_us = 1000});
+    return leat_retry_failed(retry, LEAT_ENGINE_OUTAGE,
+                             &(leat_attempt){.queues = queues,
+                                             .records = records,
+                                             .culprit = -1,
+                                             .of_rows = of_rows,
+                                             .shard_applied = shard_applied,
+                                             .catalog_read_us = INT64_MAX,
+                                             .patience_us = 1000});
 }
 
 START_TEST(an_outage_of_leat_s_own_statements_narrows_nothing)
@@ -292,7 +335,12 @@ END_TEST
 START_TEST(a_race_is_tried_again_twice_and_then_waits)
 {
     leat_retry retry = {0};
-    leat_attempt attempt = {.queues = 1, .records = 1, .culprit = -1, .races = true, .catalog_read_us = INT64_MAX, .patience_us = 1000};
+    leat_attempt attempt = {.queues = 1,
+                            .records = 1,
+                            .culprit = -1,
+                            .races = true,
+                            .catalog_read_us = INT64_MAX,
+                            .patience_us = 1000};
     ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_AGAIN);
     ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_AGAIN);
     ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_LATER);
@@ -318,8 +366,9 @@ START_TEST(a_dead_letter_that_fails_is_one_no_more)
     static const struct {
         leat_engine_outcome outcome;
         leat_retry_verdict verdict;
-    } cases[] = {{LEAT_ENGINE_CONTENTION, LEAT_LATER}, {LEAT_ENGINE_OUTAGE, LEAT_LATER},    {LEAT_ENGINE_BAD_DATA, LEAT_HELD},
-                 {LEAT_ENGINE_NOT_YET, LEAT_HELD},     {LEAT_ENGINE_DRIFT, LEAT_HELD},      {LEAT_ENGINE_NOT_UNDERSTOOD, LEAT_HALT}};
+    } cases[] = {{LEAT_ENGINE_CONTENTION, LEAT_LATER}, {LEAT_ENGINE_OUTAGE, LEAT_LATER},
+                 {LEAT_ENGINE_BAD_DATA, LEAT_HELD},    {LEAT_ENGINE_NOT_YET, LEAT_HELD},
+                 {LEAT_ENGINE_DRIFT, LEAT_HELD},       {LEAT_ENGINE_NOT_UNDERSTOOD, LEAT_HALT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         leat_retry retry = {0};
         ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
@@ -391,14 +440,19 @@ START_TEST(back_off_doubles_up_to_a_bound_and_is_jittered)
 }
 END_TEST
 
-STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later, halving_finds_it_wherever_it_is,
-           a_named_one_goes_after_its_prefix_and_alone, contention_alone_takes_half_each_time,
-           what_the_database_refuses_is_dead_at_once, what_leat_refuses_is_dead_once_somebody_has_looked_since,
-           that_nobody_looks_is_said_in_the_end, not_yet_is_dead_when_patience_is_over_since_it_was_read,
-           what_precedes_it_is_waited_for_and_asked_after, one_that_waited_longer_and_is_applied_has_it_asked_again,
-           who_precedes_whom, it_is_tried_when_its_patience_ends, patience_begins_anew_after_another_refusal,
+STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later,
+           halving_finds_it_wherever_it_is, a_named_one_goes_after_its_prefix_and_alone,
+           contention_alone_takes_half_each_time, what_the_database_refuses_is_dead_at_once,
+           what_leat_refuses_is_dead_once_somebody_has_looked_since,
+           that_nobody_looks_is_said_in_the_end,
+           not_yet_is_dead_when_patience_is_over_since_it_was_read,
+           what_precedes_it_is_waited_for_and_asked_after,
+           one_that_waited_longer_and_is_applied_has_it_asked_again, who_precedes_whom,
+           it_is_tried_when_its_patience_ends, patience_begins_anew_after_another_refusal,
            drift_is_never_dead, a_record_error_is_the_record_s_when_others_of_its_table_pass,
-           an_outage_of_leat_s_own_statements_narrows_nothing, an_outage_that_comes_again_is_narrowed_to_a_record,
-           a_race_is_tried_again_twice_and_then_waits,
-           a_dead_letter_that_fails_is_one_no_more, after_a_dead_letter_that_fails_somebody_has_to_look_again, what_is_not_understood_is_not_hunted_down, the_limit_grows_back, others_are_not_blamed_for_a_named_one,
-           back_off_doubles_up_to_a_bound_and_is_jittered)
+           an_outage_of_leat_s_own_statements_narrows_nothing,
+           an_outage_that_comes_again_is_narrowed_to_a_record,
+           a_race_is_tried_again_twice_and_then_waits, a_dead_letter_that_fails_is_one_no_more,
+           after_a_dead_letter_that_fails_somebody_has_to_look_again,
+           what_is_not_understood_is_not_hunted_down, the_limit_grows_back,
+           others_are_not_blamed_for_a_named_one, back_off_doubles_up_to_a_bound_and_is_jittered)

@@ -170,7 +170,8 @@ START_TEST(drain_revokes_all_and_says_so)
 }
 END_TEST
 
-STORY_MAIN("revoke", a_revoke_waits_for_batches_then_compacts_then_commits, a_revoke_commits_what_was_not_told_yet,
-           a_revoke_does_not_wait_for_ever, nothing_applied_is_nothing_to_wait_for,
-           a_claim_in_flight_is_waited_for_and_nothing_more, unknown_during_a_revoke_ends_it,
-           a_dead_shard_does_not_hold_up_a_revoke, lost_drops_at_once_and_says_nothing, drain_revokes_all_and_says_so)
+STORY_MAIN("revoke", a_revoke_waits_for_batches_then_compacts_then_commits,
+           a_revoke_commits_what_was_not_told_yet, a_revoke_does_not_wait_for_ever,
+           nothing_applied_is_nothing_to_wait_for, a_claim_in_flight_is_waited_for_and_nothing_more,
+           unknown_during_a_revoke_ends_it, a_dead_shard_does_not_hold_up_a_revoke,
+           lost_drops_at_once_and_says_nothing, drain_revokes_all_and_says_so)

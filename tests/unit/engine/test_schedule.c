@@ -173,7 +173,8 @@ START_TEST(what_only_verifies_waits_for_batches_for_longer)
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1000);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
-    s.size = 0; /* partition 0 is compacted, and will be verified 50 ms from now; partition 1 a little earlier: */
+    s.size = 0; /* partition 0 is compacted, and will be verified 50 ms from now; partition 1 a
+                   little earlier: */
     story_pass(&s, 49500);
     story_told(&s, "compact 1 to 0\n");
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
@@ -241,6 +242,8 @@ END_TEST
 
 STORY_MAIN("schedule", a_free_connection_takes_what_waits, a_subpartition_is_in_one_batch_at_a_time,
            a_batch_is_sorted_by_partition_subpartition_and_offset, the_deepest_go_first,
-           who_has_waited_too_long_goes_before_the_deepest, bytes_bound_a_batch_but_one_record_always_goes,
-           claims_go_before_batches, compactions_wait_for_batches_until_they_are_overdue, what_only_verifies_waits_for_batches_for_longer,
-           fewer_connections_run_fewer_jobs, jobs_are_bounded_over_all_shards_and_shards_take_turns)
+           who_has_waited_too_long_goes_before_the_deepest,
+           bytes_bound_a_batch_but_one_record_always_goes, claims_go_before_batches,
+           compactions_wait_for_batches_until_they_are_overdue,
+           what_only_verifies_waits_for_batches_for_longer, fewer_connections_run_fewer_jobs,
+           jobs_are_bounded_over_all_shards_and_shards_take_turns)

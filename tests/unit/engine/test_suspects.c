@@ -58,8 +58,8 @@ START_TEST(a_suspect_is_halved_out_and_named_and_stays_known_over_claims)
     story_begin(&s, 1);
     story_reading(&s, 1);
     leat_engine_progress nothing = story_nothing(&s);
-    static const char *const tries[] = {"batch 0/1:0,1,2,3\n", "batch 0/1:0,1,2,3\n", "batch 0/1:0,1\n", "batch 0/1:0\n",
-                                        "batch 0/1:0\n"};
+    static const char *const tries[] = {"batch 0/1:0,1,2,3\n", "batch 0/1:0,1,2,3\n",
+                                        "batch 0/1:0,1\n", "batch 0/1:0\n", "batch 0/1:0\n"};
     for (size_t i = 0; i < 5; i++) {
         story_load(&s, 0, 1, 0, 3);
         story_settle(&s);
@@ -102,7 +102,8 @@ START_TEST(what_was_committed_is_no_suspect)
         story_read(&s, 0, 1, i);
         story_done(&s, 0, LEAT_ENGINE_UNKNOWN);
         int16_t subpartition = 1;
-        ck_assert_int_eq(leat_engine_progress_row(&progress, i + 1, &subpartition, &i, 1, 1000 + i, -1), 0);
+        ck_assert_int_eq(
+            leat_engine_progress_row(&progress, i + 1, &subpartition, &i, 1, 1000 + i, -1), 0);
         claim_again(&s, &progress);
     }
     s.told[s.size] = 0;
@@ -111,7 +112,8 @@ START_TEST(what_was_committed_is_no_suspect)
 }
 END_TEST
 
-/* A server that starts anew answers for several batches at once, of which only the first is not stale. */
+/* A server that starts anew answers for several batches at once, of which only the first is not
+ * stale. */
 START_TEST(stale_ones_count_too)
 {
     story s;
@@ -137,7 +139,8 @@ START_TEST(stale_ones_count_too)
 }
 END_TEST
 
-/* The low water stands before a suspect, so each of its claims has more read again: that must not become all that is done. */
+/* The low water stands before a suspect, so each of its claims has more read again: that must not
+ * become all that is done. */
 START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
 {
     story s;
@@ -174,5 +177,6 @@ START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
 END_TEST
 
 STORY_MAIN("suspects", the_third_try_is_by_subpartition_and_the_one_is_named,
-           a_suspect_is_halved_out_and_named_and_stays_known_over_claims, what_was_committed_is_no_suspect, stale_ones_count_too,
+           a_suspect_is_halved_out_and_named_and_stays_known_over_claims,
+           what_was_committed_is_no_suspect, stale_ones_count_too,
            what_a_trial_has_read_again_is_a_small_part_of_the_time)

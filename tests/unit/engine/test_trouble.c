@@ -19,8 +19,10 @@ START_TEST(a_mark_stays_from_the_first_attempt_until_it_is_applied)
     s.now_us = 9000;
     story_done(&s, 0, LEAT_ENGINE_CONTENTION); /* was begun at 1000, and is tried again at once */
     ck_assert_uint_eq(troubles(&s, found), 1);
-    ck_assert(found[0].since_us == 1000 && found[0].offset == 7 && found[0].subpartition == 5 && found[0].count == 1);
-    ck_assert(found[0].outcome == LEAT_ENGINE_CONTENTION && found[0].payload == &s && !found[0].halts && !found[0].is_guarded);
+    ck_assert(found[0].since_us == 1000 && found[0].offset == 7 && found[0].subpartition == 5 &&
+              found[0].count == 1);
+    ck_assert(found[0].outcome == LEAT_ENGINE_CONTENTION && found[0].payload == &s &&
+              !found[0].halts && !found[0].is_guarded);
     ck_assert_str_eq(found[0].message, "because");
     story_done(&s, 0, LEAT_ENGINE_OUTAGE); /* waits */
     ck_assert_uint_eq(troubles(&s, found), 1);
@@ -53,7 +55,8 @@ START_TEST(one_cause_is_one_trouble_however_many_have_it)
     ck_assert_uint_eq(troubles(&s, found), 2);
     bool second = found[0].table == 1;
     ck_assert(found[!second].table == (second ? 0u : 1u));
-    ck_assert(found[second].count == 3 && found[second].since_us == 100 && found[second].subpartition == 1);
+    ck_assert(found[second].count == 3 && found[second].since_us == 100 &&
+              found[second].subpartition == 1);
     ck_assert(found[!second].count == 1 && found[!second].offset == 5);
     ck_assert_uint_eq(leat_engine_troubles(s.engine, 0, found, 1), 1); /* no room for more */
     /* What is given up is not in trouble any more. */
@@ -91,7 +94,8 @@ START_TEST(the_oldest_job_in_flight_is_known_by_its_first_record)
     s.now_us = 200;
     story_read(&s, 0, 2, 4);
     leat_engine_flight(s.engine, 0, &flight);
-    ck_assert(flight.jobs == 2 && flight.kind == LEAT_ENGINE_JOB_BATCH && flight.since_us == 100 && flight.offset == 3);
+    ck_assert(flight.jobs == 2 && flight.kind == LEAT_ENGINE_JOB_BATCH && flight.since_us == 100 &&
+              flight.offset == 3);
     ck_assert_ptr_eq(flight.payload, &s);
     story_lost(&s, 0); /* what it carries is given back */
     leat_engine_flight(s.engine, 0, &flight);
@@ -100,5 +104,6 @@ START_TEST(the_oldest_job_in_flight_is_known_by_its_first_record)
 }
 END_TEST
 
-STORY_MAIN("trouble", a_mark_stays_from_the_first_attempt_until_it_is_applied, one_cause_is_one_trouble_however_many_have_it,
-           a_halt_is_told_by_its_probe, the_oldest_job_in_flight_is_known_by_its_first_record)
+STORY_MAIN("trouble", a_mark_stays_from_the_first_attempt_until_it_is_applied,
+           one_cause_is_one_trouble_however_many_have_it, a_halt_is_told_by_its_probe,
+           the_oldest_job_in_flight_is_known_by_its_first_record)

@@ -77,7 +77,8 @@ static bool read_more(uv_loop_t *loop, test_reader *reader)
     int64_t until = leat_mono_us() + TEST_WAIT_MS * 1000;
     while (!reader->eof) {
         ck_assert_uint_lt(reader->size, sizeof reader->data);
-        ssize_t got = recv(reader->fd, reader->data + reader->size, sizeof reader->data - reader->size, MSG_DONTWAIT);
+        ssize_t got = recv(reader->fd, reader->data + reader->size,
+                           sizeof reader->data - reader->size, MSG_DONTWAIT);
         if (got > 0) {
             reader->size += (size_t)got;
             return true;
@@ -132,7 +133,9 @@ bool test_read_answer(uv_loop_t *loop, test_reader *reader, bool no_body, test_a
     ret->status = atoi(ret->head + 9);
     char room[64];
     ret->closes = strcmp(test_header(ret, "connection", room, sizeof room), "close") == 0;
-    size_t size = no_body ? 0 : (size_t)strtoul(test_header(ret, "content-length", room, sizeof room), NULL, 10);
+    size_t size =
+        no_body ? 0
+                : (size_t)strtoul(test_header(ret, "content-length", room, sizeof room), NULL, 10);
     ck_assert_uint_lt(size, sizeof ret->body);
     while (reader->size < head + size)
         if (!read_more(loop, reader))

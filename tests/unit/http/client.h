@@ -1,5 +1,6 @@
-/* client.h - raw sockets against a server on the same loop: what is sent is decided to the byte, and the loop is
- * turned by whoever waits, so a test is one thread and waits for events, never for a time. */
+/* client.h - raw sockets against a server on the same loop: what is sent is decided to the byte,
+ * and the loop is turned by whoever waits, so a test is one thread and waits for events, never for
+ * a time. */
 #ifndef TESTS_HTTP_CLIENT_H
 #define TESTS_HTTP_CLIENT_H
 
@@ -23,8 +24,8 @@ void test_turn_until(uv_loop_t *loop, const bool *flag);
 
 typedef struct test_answer {
     int status;
-    bool closes;      /* says Connection: close */
-    char head[2048];  /* status line and headers */
+    bool closes;     /* says Connection: close */
+    char head[2048]; /* status line and headers */
     char body[65536];
     size_t body_size;
 } test_answer;
@@ -37,7 +38,8 @@ typedef struct test_reader {
     char data[TEST_ANSWER_MAX];
 } test_reader;
 
-/* The next answer, waited for. False: the connection ended before one was whole. `no_body`: the answer to a HEAD. */
+/* The next answer, waited for. False: the connection ended before one was whole. `no_body`: the
+ * answer to a HEAD. */
 bool test_read_answer(uv_loop_t *loop, test_reader *reader, bool no_body, test_answer *ret);
 /* True: the connection ended and nothing came before. */
 bool test_read_eof(uv_loop_t *loop, test_reader *reader);

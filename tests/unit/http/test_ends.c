@@ -194,14 +194,17 @@ START_TEST(test_addresses)
     static const struct {
         const char *host;
         bool fine;
-    } cases[] = {{"127.0.0.1", true}, {"", true}, {NULL, true}, {"0.0.0.0", true}, {"localhost", true},
-                 {"256.1.1.1", false}, {"no such host", false}};
+    } cases[] = {{"127.0.0.1", true},    {"", true},          {NULL, true},
+                 {"0.0.0.0", true},      {"localhost", true}, {"256.1.1.1", false},
+                 {"no such host", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         http_world *world = world_new();
         world->config.host = cases[i].host;
         leat_error error = {""};
-        world->server = leat_http_listen(&world->loop, &world->config, close_in_handler, world, &error);
-        ck_assert_msg((world->server != NULL) == cases[i].fine, "%s: %s", cases[i].host, error.text);
+        world->server =
+            leat_http_listen(&world->loop, &world->config, close_in_handler, world, &error);
+        ck_assert_msg((world->server != NULL) == cases[i].fine, "%s: %s", cases[i].host,
+                      error.text);
         if (world->server)
             ck_assert_int_gt(leat_http_port(world->server), 0);
         else
@@ -220,8 +223,8 @@ START_TEST(test_address_in_use)
     leat_error error = {""};
     ck_assert_ptr_null(leat_http_listen(&world->loop, &config, close_in_handler, world, &error));
     char expected[128];
-    snprintf(expected, sizeof expected, "cannot listen on 127.0.0.1:%d: address in use by another process",
-             config.port);
+    snprintf(expected, sizeof expected,
+             "cannot listen on 127.0.0.1:%d: address in use by another process", config.port);
     ck_assert_str_eq(error.text, expected);
     config.port = 70000;
     ck_assert_ptr_null(leat_http_listen(&world->loop, &config, close_in_handler, world, &error));

@@ -1,4 +1,5 @@
-/* The HTTP server: limits and deadlines. Deadlines are short and waited for; no test relies on a time to be enough. */
+/* The HTTP server: limits and deadlines. Deadlines are short and waited for; no test relies on a
+ * time to be enough. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,12 +46,16 @@ START_TEST(test_body_limit)
         int status;
     } cases[] = {
         {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789", 200},
-        {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413}, /* as soon as it is said */
+        /* as soon as it is said */
+        {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413},
         {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n", 413},
-        {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n", 200},
-        {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n", 413},
+        {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n",
+         200},
+        {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n",
+         413},
         {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413},
-        {"PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n", 413}, /* and no 100 */
+        {"PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n",
+         413}, /* and no 100 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         world_connect(world);
@@ -63,7 +68,8 @@ START_TEST(test_body_limit)
 }
 END_TEST
 
-/* The client is in the middle of sending a body that is too large: the answer must reach it, not a reset. */
+/* The client is in the middle of sending a body that is too large: the answer must reach it, not a
+ * reset. */
 START_TEST(test_refusal_reaches_a_busy_sender)
 {
     http_world *world = world_new();
@@ -185,7 +191,8 @@ START_TEST(test_idle_deadline)
 }
 END_TEST
 
-/* The process was stopped for longer than any deadline; the client's bytes had come in time and wait in the socket. */
+/* The process was stopped for longer than any deadline; the client's bytes had come in time and
+ * wait in the socket. */
 START_TEST(test_a_standstill_counts_for_no_deadline)
 {
     static const struct {
@@ -196,14 +203,16 @@ START_TEST(test_a_standstill_counts_for_no_deadline)
         {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx", "yz", "PUT /a xyz"},
     };
     http_world *world = world_new();
-    world->config.idle_timeout_ms = world->config.header_timeout_ms = world->config.body_timeout_ms = 400;
+    world->config.idle_timeout_ms = world->config.header_timeout_ms =
+        world->config.body_timeout_ms = 400;
     world_open(world);
     world_connect(world);
     if (*cases[_i].before)
         world_send(world, cases[_i].before);
     for (int i = 0; i < 20; i++)
         test_turn(&world->loop);
-    ck_assert_int_eq(write(world->reader.fd, cases[_i].meanwhile, strlen(cases[_i].meanwhile)), (ssize_t)strlen(cases[_i].meanwhile));
+    ck_assert_int_eq(write(world->reader.fd, cases[_i].meanwhile, strlen(cases[_i].meanwhile)),
+                     (ssize_t)strlen(cases[_i].meanwhile));
     usleep(1500 * 1000); /* no turn of the loop */
     world_expect_body(world, 200, cases[_i].body);
     world_free(world);
@@ -231,16 +240,19 @@ START_TEST(test_no_deadline_while_waiting)
 }
 END_TEST
 
-/* A client that sends for ever and never reads: the server stops reading, then ends it; memory stays bounded. */
+/* A client that sends for ever and never reads: the server stops reading, then ends it; memory
+ * stays bounded. */
 START_TEST(test_client_that_does_not_read)
 {
     http_world *world = world_new();
     world->config.body_timeout_ms = 200;
     world_open(world);
     world->reader.fd = test_connect_narrow(leat_http_port(world->server), 4096);
-    static const char request[] = GET("/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    static const char request[] =
+        GET("/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     int64_t until = leat_mono_us() + TEST_WAIT_MS * 1000;
-    while (leat_http_count(world->server)->open > 0 || leat_http_count(world->server)->connections == 0) {
+    while (leat_http_count(world->server)->open > 0 ||
+           leat_http_count(world->server)->connections == 0) {
         ck_assert_msg(leat_mono_us() < until, "it was not ended");
         send(world->reader.fd, request, sizeof request - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         test_turn(&world->loop);

@@ -1,15 +1,15 @@
-/* What is refused, with which status; and that nothing behind it on the connection is taken for a request, whether it
- * comes in one piece or byte by byte. */
+/* What is refused, with which status; and that nothing behind it on the connection is taken for a
+ * request, whether it comes in one piece or byte by byte. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "world.h"
 
-#define BEHIND "GET /behind HTTP/1.1\r\nHost: a\r\n\r\n"
+#define BEHIND             "GET /behind HTTP/1.1\r\nHost: a\r\n\r\n"
 #define CASE(status, text) {status, text, sizeof(text) - 1}
-#define HEAD(text) "GET /a HTTP/1.1\r\nHost: a\r\n" text "\r\n\r\n"
-#define CHUNKED(text) "PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" text
+#define HEAD(text)         "GET /a HTTP/1.1\r\nHost: a\r\n" text "\r\n\r\n"
+#define CHUNKED(text)      "PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" text
 
 static const struct {
     int status;
@@ -146,11 +146,12 @@ static void expect_refusal(http_world *world, int status)
     world_expect(world, status);
     ck_assert(world->answer.closes);
     char room[64];
-    ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room), "application/json");
+    ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room),
+                     "application/json");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (words[i].status == status)
-            ck_assert_msg(strncmp(world->answer.body, words[i].start, strlen(words[i].start)) == 0, "%s",
-                          world->answer.body);
+            ck_assert_msg(strncmp(world->answer.body, words[i].start, strlen(words[i].start)) == 0,
+                          "%s", world->answer.body);
     world_expect_eof(world);
     ck_assert_uint_eq(world->seen, 0);
 }
@@ -241,11 +242,13 @@ START_TEST(test_large)
 }
 END_TEST
 
-/* Random bytes, and a good request with bytes changed: whatever the answer, the server lives and answers others. */
+/* Random bytes, and a good request with bytes changed: whatever the answer, the server lives and
+ * answers others. */
 START_TEST(test_noise)
 {
-    static const char good[] = "PUT /a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: y\r\n\r\nhello"
-                               CHUNKED("3\r\nabc\r\n0\r\n\r\n");
+    static const char good[] =
+        "PUT /a/b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX: y\r\n\r\nhello" CHUNKED(
+            "3\r\nabc\r\n0\r\n\r\n");
     http_world *world = world_new();
     world_open(world);
     leat_prng prng = {(uint64_t)_i + 1};

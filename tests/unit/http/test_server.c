@@ -72,7 +72,8 @@ static const struct {
     {"PATCH /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", "PATCH /a {}"},
     {"PURGE /a HTTP/1.1\r\nHost: a\r\n\r\n", "OTHER /a "},
     {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "PUT /a "},
-    {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "PUT /a hello"},
+    {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+     "PUT /a hello"},
     {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n005\r\nhello\r\nA\r\n, world, x\r\n0\r\n\r\n",
      "PUT /a hello, world, x"},
     {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;n=v\r\nhello\r\n0;l\r\nT: x\r\nHost: b\r\n\r\n",
@@ -166,7 +167,8 @@ START_TEST(test_pipeline_limit)
     world_connect(world);
     leat_buf all = {0};
     for (int i = 0; i < COUNT; i++)
-        leat_buf_printf(&all, "PUT /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n%02d", i, i % 100);
+        leat_buf_printf(&all, "PUT /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n%02d", i,
+                        i % 100);
     test_send(&world->loop, world->reader.fd, all.data, all.size);
     leat_buf_free(&all);
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -187,11 +189,18 @@ START_TEST(test_expect_continue)
     world->holds = true;
     world_open(world);
     world_connect(world);
-    world_send(world, GET("/first") "PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n");
+    world_send(
+        world,
+        GET("/first") "PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n");
     world_wait_held(world, 1);
     for (int i = 0; i < 20; i++)
         test_turn(&world->loop);
-    ck_assert_int_eq((int)recv(world->reader.fd, world->reader.data, 1, MSG_DONTWAIT), -1); /* its turn has not come */
+    ck_assert_int_eq((int)recv(world->reader.fd, world->reader.data, 1, MSG_DONTWAIT), -1); /* its
+                                                                                               turn
+                                                                                               has
+                                                                                               not
+                                                                                               come
+                                                                                             */
     world_echo(world->held[0]);
     world_expect_body(world, 200, "GET /first ");
     ck_assert(test_read_answer(&world->loop, &world->reader, true, &world->answer));

@@ -6,7 +6,8 @@
 
 void world_echo(leat_http_request *request)
 {
-    static const char *const names[] = {"GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "OPTIONS", "OTHER"};
+    static const char *const names[] = {"GET",    "HEAD", "PUT",     "PATCH",
+                                        "DELETE", "POST", "OPTIONS", "OTHER"};
     leat_buf text = {0};
     leat_buf_text(&text, names[leat_http_request_method(request)]);
     leat_buf_byte(&text, ' ');
@@ -92,9 +93,10 @@ void world_wait_held(http_world *world, uint32_t count)
 
 void world_expect(http_world *world, int status)
 {
-    ck_assert_msg(test_read_answer(&world->loop, &world->reader, false, &world->answer), "the connection ended early");
-    ck_assert_msg(world->answer.status == status, "status %d, not %d: %s", world->answer.status, status,
-                  world->answer.body);
+    ck_assert_msg(test_read_answer(&world->loop, &world->reader, false, &world->answer),
+                  "the connection ended early");
+    ck_assert_msg(world->answer.status == status, "status %d, not %d: %s", world->answer.status,
+                  status, world->answer.body);
 }
 
 void world_expect_body(http_world *world, int status, const char *body)

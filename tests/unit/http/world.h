@@ -15,8 +15,9 @@ typedef struct http_world {
     uv_loop_t loop;
     leat_http_config config;
     leat_http_server *server;
-    bool holds;    /* requests wait in `held`; else each is answered at once with a 200 that echoes it */
-    bool enough;   /* `held_count` has reached `wanted` */
+    /* requests wait in `held`; else each is answered at once with a 200 that echoes it */
+    bool holds;
+    bool enough; /* `held_count` has reached `wanted` */
     uint32_t wanted;
     uint32_t seen;
     uint32_t held_count;

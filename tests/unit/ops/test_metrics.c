@@ -36,9 +36,10 @@ START_TEST(test_families_stand_together)
     leat_count(a, 3);
     leat_count_to(b, 18446744073709551615u);
     leat_gauge_set(y, -7);
-    expect_text(metrics, "# HELP leat_x_total What x is.\n# TYPE leat_x_total counter\n"
-                         "leat_x_total{shard=\"a\"} 5\nleat_x_total{shard=\"b\"} 18446744073709551615\n"
-                         "# HELP leat_y What y is.\n# TYPE leat_y gauge\nleat_y -7\n");
+    expect_text(metrics,
+                "# HELP leat_x_total What x is.\n# TYPE leat_x_total counter\n"
+                "leat_x_total{shard=\"a\"} 5\nleat_x_total{shard=\"b\"} 18446744073709551615\n"
+                "# HELP leat_y What y is.\n# TYPE leat_y gauge\nleat_y -7\n");
     leat_metrics_free(metrics);
 }
 END_TEST
@@ -76,10 +77,12 @@ static const struct {
 START_TEST(test_scale)
 {
     leat_metrics *metrics = leat_metrics_new();
-    leat_gauge_set(leat_metrics_gauge(metrics, "leat_y", "Y.", NULL, scaled[_i].scale), scaled[_i].value);
+    leat_gauge_set(leat_metrics_gauge(metrics, "leat_y", "Y.", NULL, scaled[_i].scale),
+                   scaled[_i].value);
     char expected[128] = "# HELP leat_y Y.\n# TYPE leat_y gauge\n";
     if (scaled[_i].text)
-        snprintf(expected, sizeof expected, "# HELP leat_y Y.\n# TYPE leat_y gauge\nleat_y %s\n", scaled[_i].text);
+        snprintf(expected, sizeof expected, "# HELP leat_y Y.\n# TYPE leat_y gauge\nleat_y %s\n",
+                 scaled[_i].text);
     expect_text(metrics, expected);
     leat_metrics_free(metrics);
 }
@@ -140,7 +143,8 @@ END_TEST
 START_TEST(test_histogram_text)
 {
     leat_metrics *metrics = leat_metrics_new();
-    leat_histogram *histogram = leat_metrics_histogram(metrics, "leat_t_seconds", "T.", "shard=\"a\"");
+    leat_histogram *histogram =
+        leat_metrics_histogram(metrics, "leat_t_seconds", "T.", "shard=\"a\"");
     leat_observe_us(histogram, 100);
     leat_observe_us(histogram, 1500000);
     leat_buf buf = {0};
@@ -149,8 +153,9 @@ START_TEST(test_histogram_text)
     static const char start[] = "# HELP leat_t_seconds T.\n# TYPE leat_t_seconds histogram\n"
                                 "leat_t_seconds_bucket{shard=\"a\",le=\"0.000064\"} 0\n"
                                 "leat_t_seconds_bucket{shard=\"a\",le=\"0.000128\"} 1\n";
-    static const char end[] = "leat_t_seconds_bucket{shard=\"a\",le=\"+Inf\"} 2\n"
-                              "leat_t_seconds_sum{shard=\"a\"} 1.5001\nleat_t_seconds_count{shard=\"a\"} 2\n";
+    static const char end[] =
+        "leat_t_seconds_bucket{shard=\"a\",le=\"+Inf\"} 2\n"
+        "leat_t_seconds_sum{shard=\"a\"} 1.5001\nleat_t_seconds_count{shard=\"a\"} 2\n";
     ck_assert_int_eq(strncmp(text, start, sizeof start - 1), 0);
     ck_assert_uint_gt(buf.size, sizeof end - 1);
     ck_assert_str_eq(text + buf.size - (sizeof end - 1), end);

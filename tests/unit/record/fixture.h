@@ -1,4 +1,5 @@
-/* What the tests of src/record share: columns and tables made by hand, and the main of a TAP test program. */
+/* What the tests of src/record share: columns and tables made by hand, and the main of a TAP test
+ * program. */
 #ifndef RECORD_FIXTURE_H
 #define RECORD_FIXTURE_H
 
@@ -21,14 +22,16 @@ static inline leat_column fixture_column(const char *name, leat_type type, int32
     return column;
 }
 
-static inline leat_column *fixture_add(leat_table *table, const char *name, leat_type type, int32_t type_modifier)
+static inline leat_column *fixture_add(leat_table *table, const char *name, leat_type type,
+                                       int32_t type_modifier)
 {
     leat_column *column = &table->columns[table->column_count++];
     *column = fixture_column(name, type, type_modifier);
     return column;
 }
 
-static inline void fixture_add_key(leat_table *table, const char *name, leat_type type, int32_t type_modifier)
+static inline void fixture_add_key(leat_table *table, const char *name, leat_type type,
+                                   int32_t type_modifier)
 {
     leat_column *column = fixture_add(table, name, type, type_modifier);
     column->not_null = true;
@@ -83,7 +86,8 @@ static inline leat_route fixture_route(const leat_table *table, const char *path
     return route;
 }
 
-/* Meson counts the failures in the TAP output; another exit code would say that the program itself broke. */
+/* Meson counts the failures in the TAP output; another exit code would say that the program itself
+ * broke. */
 static inline int fixture_run(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

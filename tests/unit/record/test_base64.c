@@ -48,8 +48,8 @@ END_TEST
 
 /* In the order of the bytes. */
 static const char *const ordered[] = {
-    "",     "AA==", "AAA=", "AAAA", "AAAAAA==", "AAE=", "AQ==", "QQ==", "QQA=",
-    "QQAA", "QUI=", "Zm9v", "Zm9vYg==", "+w==", "+/s=", "/w==", "////",
+    "",     "AA==", "AAA=", "AAAA",     "AAAAAA==", "AAE=", "AQ==", "QQ==", "QQA=",
+    "QQAA", "QUI=", "Zm9v", "Zm9vYg==", "+w==",     "+/s=", "/w==", "////",
 };
 
 START_TEST(the_order_is_that_of_the_bytes)
@@ -57,7 +57,8 @@ START_TEST(the_order_is_that_of_the_bytes)
     for (size_t i = 0; i < COUNT_OF(ordered); i++) {
         for (size_t k = 0; k < COUNT_OF(ordered); k++) {
             int order = leat_base64_compare(leat_slice_of(ordered[i]), leat_slice_of(ordered[k]));
-            ck_assert_msg((order > 0) - (order < 0) == (i > k) - (i < k), "%s and %s", ordered[i], ordered[k]);
+            ck_assert_msg((order > 0) - (order < 0) == (i > k) - (i < k), "%s and %s", ordered[i],
+                          ordered[k]);
         }
     }
 }

@@ -46,16 +46,18 @@ static leat_body parse(leat_route_op op, leat_slice json)
 
 START_TEST(every_type_is_read)
 {
-    leat_body body = parse(LEAT_PUT, LEAT_SLICE("{\"note\": \"a\\u00fcb\", \"active\": true, \"small\": -3, "
-                                                "\"sessions\": 9007199254740993, \"score\": 1.5e3, \"price\": 12.345, "
-                                                "\"ref\": \"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\", "
-                                                "\"seen\": \"2000-01-01T00:00:01Z\", "
-                                                "\"tags\": {\"a\": [1, 2.50, 1e400, null, \"\\u00fc\"]}, "
-                                                "\"ratio\": 0.1, \"born\": \"2000-01-03\", "
-                                                "\"opens\": \"00:00:01\", \"local\": \"2000-01-01T00:00:02\", "
-                                                "\"raw\": \"Zm9v\", \"doc\": [ 1.50, {\"a\" : null} ], "
-                                                "\"mood\": \"ok\", \"list\": [1, null], \"level\": 4}"));
-    ck_assert(leat_slice_is(value_of(&body, "note")->text, "a\xc3\xbc" "b"));
+    leat_body body = parse(
+        LEAT_PUT, LEAT_SLICE("{\"note\": \"a\\u00fcb\", \"active\": true, \"small\": -3, "
+                             "\"sessions\": 9007199254740993, \"score\": 1.5e3, \"price\": 12.345, "
+                             "\"ref\": \"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\", "
+                             "\"seen\": \"2000-01-01T00:00:01Z\", "
+                             "\"tags\": {\"a\": [1, 2.50, 1e400, null, \"\\u00fc\"]}, "
+                             "\"ratio\": 0.1, \"born\": \"2000-01-03\", "
+                             "\"opens\": \"00:00:01\", \"local\": \"2000-01-01T00:00:02\", "
+                             "\"raw\": \"Zm9v\", \"doc\": [ 1.50, {\"a\" : null} ], "
+                             "\"mood\": \"ok\", \"list\": [1, null], \"level\": 4}"));
+    ck_assert(leat_slice_is(value_of(&body, "note")->text, "a\xc3\xbc"
+                                                           "b"));
     ck_assert(value_of(&body, "active")->boolean);
     ck_assert_int_eq(value_of(&body, "small")->integer, -3);
     ck_assert_int_eq(value_of(&body, "sessions")->integer, 9007199254740993);
@@ -63,7 +65,8 @@ START_TEST(every_type_is_read)
     ck_assert(leat_slice_is(value_of(&body, "price")->text, "12.345"));
     ck_assert_uint_eq(value_of(&body, "ref")->uuid[0], 0xa0);
     ck_assert_int_eq(value_of(&body, "seen")->integer, 1000000);
-    ck_assert(leat_slice_is(value_of(&body, "tags")->text, "{\"a\":[1,2.50,1e400,null,\"\xc3\xbc\"]}"));
+    ck_assert(
+        leat_slice_is(value_of(&body, "tags")->text, "{\"a\":[1,2.50,1e400,null,\"\xc3\xbc\"]}"));
     ck_assert_double_eq(value_of(&body, "ratio")->real, (double)0.1f);
     ck_assert_int_eq(value_of(&body, "born")->integer, 2);
     ck_assert_int_eq(value_of(&body, "opens")->integer, 1000000);
@@ -103,7 +106,8 @@ static const struct {
 START_TEST(other_types_take_their_text_form)
 {
     char json[256];
-    int size = snprintf(json, sizeof json, "{\"%s\": %s}", text_forms[_i].column, text_forms[_i].json);
+    int size =
+        snprintf(json, sizeof json, "{\"%s\": %s}", text_forms[_i].column, text_forms[_i].json);
     leat_body body = parse(LEAT_PATCH, (leat_slice){json, (size_t)size});
     leat_slice text = value_of(&body, text_forms[_i].column)->text;
     ck_assert_msg(leat_slice_is(text, text_forms[_i].text), "%.*s", (int)text.size, text.data);
@@ -112,16 +116,16 @@ END_TEST
 
 START_TEST(only_what_is_added_must_be_finite)
 {
-    static const char *const jsons[] = {"{\"score\":\"NaN\"}", "{\"score\":\"-Infinity\"}", "{\"ratio\":\"Infinity\"}",
-                                        "{\"price\":\"NaN\"}"};
+    static const char *const jsons[] = {"{\"score\":\"NaN\"}", "{\"score\":\"-Infinity\"}",
+                                        "{\"ratio\":\"Infinity\"}", "{\"price\":\"NaN\"}"};
     for (size_t i = 0; i < COUNT_OF(jsons); i++) {
         leat_body body;
         leat_body_error error;
         for (unsigned op = 0; op < LEAT_OP_COUNT; op++) {
             for (uint32_t column = 0; column < table_of_test.column_count; column++)
                 route.ops[column] = (leat_column_op)op;
-            leat_body_fault fault =
-                leat_body_parse(parser, &route, LEAT_PATCH, leat_slice_of(jsons[i]), key, &body, &error);
+            leat_body_fault fault = leat_body_parse(parser, &route, LEAT_PATCH,
+                                                    leat_slice_of(jsons[i]), key, &body, &error);
             ck_assert_uint_eq(fault, op == LEAT_OP_ADD ? LEAT_BODY_REFUSED : LEAT_BODY_OK);
         }
     }
@@ -138,8 +142,10 @@ START_TEST(texts_outlive_their_json_and_later_bodies)
     leat_body first = parse(LEAT_PATCH, (leat_slice){json, sizeof json - 1});
     memset(json, 'x', sizeof json);
     for (int i = 0; i < 5000; i++)
-        parse(LEAT_PATCH, LEAT_SLICE("{\"note\": \"later\", \"price\": 2, \"tags\": {\"a\": \"bcdefghijklmnopq\"}, "
-                                     "\"list\": [\"bcd\"]}"));
+        parse(LEAT_PATCH,
+              LEAT_SLICE(
+                  "{\"note\": \"later\", \"price\": 2, \"tags\": {\"a\": \"bcdefghijklmnopq\"}, "
+                  "\"list\": [\"bcd\"]}"));
     ck_assert(leat_slice_is(value_of(&first, "note")->text, "first"));
     ck_assert(leat_slice_is(value_of(&first, "price")->text, "1.50"));
     ck_assert(leat_slice_is(value_of(&first, "tags")->text, "[1]"));
@@ -189,9 +195,11 @@ static const struct {
     {LEAT_PATCH, "{\"tags\":\"text\"}", NULL},
     {LEAT_PATCH, "{\"tags\":true}", NULL},
     {LEAT_PATCH, "{\"tags\":{\"a\":1,\"a\":2}}", NULL},
-    {LEAT_PATCH, "{\"tags\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}", NULL},
-    {LEAT_PATCH, "{\"tags\":[[],[],{\"a\":[]},[[]],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],"
-                 "[],[],[],[],[],[],[],[],[]]}",
+    {LEAT_PATCH, "{\"tags\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+     NULL},
+    {LEAT_PATCH,
+     "{\"tags\":[[],[],{\"a\":[]},[[]],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],"
+     "[],[],[],[],[],[],[],[],[]]}",
      NULL},
     {LEAT_PATCH, "{\"tags\":1e131071}", NULL},
     {LEAT_PATCH, "{\"tags\":\"\\ud83c\\udf0a\"}", NULL},
@@ -241,19 +249,24 @@ static const bad_body bad_bodies[] = {
     {LEAT_PUT, LEAT_BODY_SYNTAX, LEAT_SLICE("\xef\xbb\xbf{}"), "", "BOM"},
     {LEAT_PUT, LEAT_BODY_REFUSED, LEAT_SLICE(""), "sessions", "must be there"},
     {LEAT_PUT, LEAT_BODY_REFUSED, LEAT_SLICE("{\"level\":1}"), "sessions", "must be there"},
-    {LEAT_PUT, LEAT_BODY_REFUSED, LEAT_SLICE("{\"sessions\":null}"), "sessions", "must not be null"},
+    {LEAT_PUT, LEAT_BODY_REFUSED, LEAT_SLICE("{\"sessions\":null}"), "sessions",
+     "must not be null"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"level\":null}"), "level", "must not be null"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"nothing\":1}"), "nothing", "is not a column"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"\":1}"), "", "is not a column"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"Note\":1}"), "Note", "is not a column"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"note\\u0000\":1}"), "note", "is not a column"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"" LONG_NAME "\xc3\xbc\":1}"), LONG_NAME, "is not a column"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"" LONG_NAME "\xc3\xbc\":1}"), LONG_NAME,
+     "is not a column"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"made\":1}"), "made", "generated"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"note\":\"a\",\"note\":\"a\"}"), "note", "twice"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"note\":null,\"small\":1,\"note\":null}"), "note", "twice"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"note\":null,\"small\":1,\"note\":null}"), "note",
+     "twice"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"app_id\":7,\"app_id\":7}"), "app_id", "twice"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"app_id\":8}"), "app_id", "differs from the path"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"device\":\"ABC\"}"), "device", "differs from the path"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"app_id\":8}"), "app_id",
+     "differs from the path"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"device\":\"ABC\"}"), "device",
+     "differs from the path"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"device\":null}"), "device", "must not be null"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"note\":1}"), "note", "must be a string"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"note\":[]}"), "note", "must be a string"},
@@ -265,7 +278,8 @@ static const bad_body bad_bodies[] = {
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"small\":1e2}"), "small", "integer"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"small\":true}"), "small", "number"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"small\":\"\"}"), "small", "integer"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"sessions\":9223372036854775808}"), "sessions", "integer"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"sessions\":9223372036854775808}"), "sessions",
+     "integer"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"score\":\"1.5\"}"), "score", "must be a number"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"score\":1e309}"), "score", "out of range"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"score\":{}}"), "score", "must be a number"},
@@ -276,11 +290,14 @@ static const bad_body bad_bodies[] = {
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"ref\":1}"), "ref", "must be a string"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"seen\":\"2026-01-02\"}"), "seen", "RFC 3339"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"seen\":0}"), "seen", "must be a string"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"ratio\":1e39}"), "ratio", "out of range for real"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"born\":\"2026-01-02T00:00:00Z\"}"), "born", "must be a date"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"ratio\":1e39}"), "ratio",
+     "out of range for real"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"born\":\"2026-01-02T00:00:00Z\"}"), "born",
+     "must be a date"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"born\":20260102}"), "born", "must be a string"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"opens\":\"3:04\"}"), "opens", "time of day"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"local\":\"2026-01-02T00:00:00Z\"}"), "local", "no offset"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"local\":\"2026-01-02T00:00:00Z\"}"), "local",
+     "no offset"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"raw\":\"Zg\"}"), "raw", "base64"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"raw\":[1]}"), "raw", "must be a string"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"doc\":[\"\\u0000\"]}"), "doc", "U+0000"},
@@ -291,25 +308,32 @@ static const bad_body bad_bodies[] = {
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":{}}"), "list", "must be an array"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":7}"), "list", "must be an array"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":true}"), "list", "must be an array"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[{}]}"), "list", "must not hold an object"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[1],[{}]]}"), "list", "must not hold an object"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[{}]}"), "list",
+     "must not hold an object"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[1],[{}]]}"), "list",
+     "must not hold an object"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[\"a\\u0000\"]}"), "list", "U+0000"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[1],[1,2]]}"), "list", "one size"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[1,[2]]}"), "list", "one size"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[2],1]}"), "list", "one size"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[],1]}"), "list", "one size"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[[[[[[1]]]]]]]}"), "list", "more than 6 dimensions"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"list\":[[[[[[[1]]]]]]]}"), "list",
+     "more than 6 dimensions"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":\"\\u0000\"}"), "tags", "U+0000"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":[1,{\"a\":\"x\\u0000\"}]}"), "tags", "U+0000"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":[1,{\"a\":\"x\\u0000\"}]}"), "tags",
+     "U+0000"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":{\"\\u0000\":1}}"), "tags", "U+0000"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":1e131072}"), "tags", "more digits"},
     {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":[[1e-16384]]}"), "tags", "more digits"},
-    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":{\"a\":1e200000}}"), "tags", "more digits"},
+    {LEAT_PATCH, LEAT_BODY_REFUSED, LEAT_SLICE("{\"tags\":{\"a\":1e200000}}"), "tags",
+     "more digits"},
     {LEAT_PATCH, LEAT_BODY_REFUSED,
-     LEAT_SLICE("{\"tags\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"), "tags", "too deep"},
+     LEAT_SLICE("{\"tags\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"),
+     "tags", "too deep"},
     {LEAT_PATCH, LEAT_BODY_REFUSED,
-     LEAT_SLICE("{\"tags\":[[],{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}"), "tags",
-     "too deep"},
+     LEAT_SLICE(
+         "{\"tags\":[[],{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}"),
+     "tags", "too deep"},
 };
 
 START_TEST(bad_bodies_are_refused_in_words)
@@ -318,10 +342,11 @@ START_TEST(bad_bodies_are_refused_in_words)
     leat_body body;
     leat_body_error error = {"?", "?"};
     leat_body_fault fault = leat_body_parse(parser, &route, it->op, it->json, key, &body, &error);
-    ck_assert_msg(fault == it->fault, "%.*s: fault %d, %s: %s", (int)it->json.size, it->json.data, (int)fault,
-                  error.field, error.message);
+    ck_assert_msg(fault == it->fault, "%.*s: fault %d, %s: %s", (int)it->json.size, it->json.data,
+                  (int)fault, error.field, error.message);
     ck_assert_str_eq(error.field, it->field);
-    ck_assert_msg(strstr(error.message, it->says), "\"%s\" does not say \"%s\"", error.message, it->says);
+    ck_assert_msg(strstr(error.message, it->says), "\"%s\" does not say \"%s\"", error.message,
+                  it->says);
 }
 END_TEST
 
@@ -336,7 +361,8 @@ START_TEST(endless_nesting_is_refused_without_recursion)
     leat_body body;
     leat_body_error error;
     leat_slice whole = {json, used + 2 * LEVELS + 1};
-    ck_assert_uint_eq(leat_body_parse(parser, &route, LEAT_PATCH, whole, key, &body, &error), LEAT_BODY_REFUSED);
+    ck_assert_uint_eq(leat_body_parse(parser, &route, LEAT_PATCH, whole, key, &body, &error),
+                      LEAT_BODY_REFUSED);
     ck_assert_str_eq(error.field, _i == 0 ? "tags" : "list");
 }
 END_TEST

@@ -4,7 +4,11 @@
 #define NINES_37 "9999999999999999999999999999999999999"
 #define ZEROS_37 "0000000000000000000000000000000000000"
 
-enum { NUMERIC_5_2 = ((5 << 16) | 2) + 4, NUMERIC_5_0 = (5 << 16) + 4, NUMERIC_39_39 = ((39 << 16) | 39) + 4 };
+enum {
+    NUMERIC_5_2 = ((5 << 16) | 2) + 4,
+    NUMERIC_5_0 = (5 << 16) + 4,
+    NUMERIC_39_39 = ((39 << 16) | 39) + 4
+};
 enum { NUMERIC_3_MINUS_2 = ((3 << 16) | (-2 & 0x7ff)) + 4 };
 
 /* As PostgreSQL's a + b; NULL: too long for us, or no literal. */
@@ -41,10 +45,12 @@ START_TEST(sums_are_exact)
 {
     char text[LEAT_DECIMAL_SUM_MAX];
     size_t size = 0;
-    bool is_there = leat_decimal_sum(leat_slice_of(sums[_i].a), leat_slice_of(sums[_i].b), text, &size);
+    bool is_there =
+        leat_decimal_sum(leat_slice_of(sums[_i].a), leat_slice_of(sums[_i].b), text, &size);
     ck_assert_int_eq(is_there, sums[_i].sum != NULL);
     if (is_there)
-        ck_assert_msg(leat_slice_is((leat_slice){text, size}, sums[_i].sum), "%.*s", (int)size, text);
+        ck_assert_msg(leat_slice_is((leat_slice){text, size}, sums[_i].sum), "%.*s", (int)size,
+                      text);
 }
 END_TEST
 
@@ -85,10 +91,12 @@ START_TEST(rounding_is_half_away_from_zero)
 {
     char text[LEAT_DECIMAL_SUM_MAX];
     size_t size = 0;
-    bool is_there = leat_decimal_round(leat_slice_of(roundings[_i].literal), roundings[_i].type_modifier, text, &size);
+    bool is_there = leat_decimal_round(leat_slice_of(roundings[_i].literal),
+                                       roundings[_i].type_modifier, text, &size);
     ck_assert_int_eq(is_there, roundings[_i].rounded != NULL);
     if (is_there)
-        ck_assert_msg(leat_slice_is((leat_slice){text, size}, roundings[_i].rounded), "%.*s", (int)size, text);
+        ck_assert_msg(leat_slice_is((leat_slice){text, size}, roundings[_i].rounded), "%.*s",
+                      (int)size, text);
 }
 END_TEST
 
@@ -102,7 +110,8 @@ static const char *const ordered[][3] = {
     {"1e-100000", "0.1e-99999", "10e-100001"},
     {"99.9", "999e-1", "0099.9"},
     {"100", "1e2", "1.00e2"},
-    {"100.00000000000000000000000000000000000000001", "10000000000000000000000000000000000000000001e-41",
+    {"100.00000000000000000000000000000000000000001",
+     "10000000000000000000000000000000000000000001e-41",
      "100.000000000000000000000000000000000000000010"},
     {"1e1000000000", "10e999999999", "100e999999998"},
 };
@@ -115,8 +124,8 @@ START_TEST(the_order_is_exact_at_any_length)
             ck_assert(leat_decimal_scan(leat_slice_of(ordered[i / 3][i % 3]), &a));
             ck_assert(leat_decimal_scan(leat_slice_of(ordered[k / 3][k % 3]), &b));
             int expected = (i / 3 > k / 3) - (i / 3 < k / 3);
-            ck_assert_msg(leat_decimal_compare(&a, &b) == expected, "%s and %s", ordered[i / 3][i % 3],
-                          ordered[k / 3][k % 3]);
+            ck_assert_msg(leat_decimal_compare(&a, &b) == expected, "%s and %s",
+                          ordered[i / 3][i % 3], ordered[k / 3][k % 3]);
         }
     }
 }

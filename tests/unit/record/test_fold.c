@@ -48,8 +48,8 @@ static leat_row_write record(const char *text, leat_value *values)
     leat_slice name = {text, strcspn(text, " ")};
     ck_assert(leat_route_op_by_name(name, &op));
     leat_slice json = leat_slice_of(text + name.size);
-    ck_assert_msg(leat_body_parse(parser, &route, op, json, &key, &body, &error) == LEAT_BODY_OK, "%s: %s", text,
-                  error.message);
+    ck_assert_msg(leat_body_parse(parser, &route, op, json, &key, &body, &error) == LEAT_BODY_OK,
+                  "%s: %s", text, error.message);
     ck_assert_int_eq(leat_fold_start(folder, &route, op, &body, &write), 0);
     return write;
 }
@@ -81,7 +81,8 @@ static void check_write(const leat_row_write *write, const char *expected)
     for (uint32_t i = 0; i < table.column_count; i++) {
         if (!(write->present >> i & 1))
             continue;
-        leat_buf_printf(&found, " %s%s", table.columns[i].name, write->operated >> i & 1 ? "~" : "=");
+        leat_buf_printf(&found, " %s%s", table.columns[i].name,
+                        write->operated >> i & 1 ? "~" : "=");
         put_value(&found, &table.columns[i], &write->values[i]);
     }
     ck_assert_str_eq(leat_buf_cstr(&found), expected);
@@ -96,13 +97,13 @@ static const struct {
     const char *records[RECORDS_MAX];
     const char *folded; /* NULL: the last record stays apart */
 } cases[] = {
-#define INT4 LEAT_TYPE_INT4, -1
-#define INT8 LEAT_TYPE_INT8, -1
+#define INT4    LEAT_TYPE_INT4, -1
+#define INT8    LEAT_TYPE_INT8, -1
 #define NUMERIC LEAT_TYPE_NUMERIC, -1
-#define PRICE LEAT_TYPE_NUMERIC, NUMERIC_6_2
-#define REAL LEAT_TYPE_FLOAT8, -1
-#define TEXT LEAT_TYPE_TEXT, -1
-#define JSONB LEAT_TYPE_JSONB, -1
+#define PRICE   LEAT_TYPE_NUMERIC, NUMERIC_6_2
+#define REAL    LEAT_TYPE_FLOAT8, -1
+#define TEXT    LEAT_TYPE_TEXT, -1
+#define JSONB   LEAT_TYPE_JSONB, -1
     /* one record */
     {INT4, LEAT_OP_ADD, false, {"put {\"c\":1}"}, "put c=1"},
     {INT4, LEAT_OP_ADD, false, {"patch {\"c\":1}"}, "patch c~1"},
@@ -129,19 +130,34 @@ static const struct {
     {INT4, LEAT_OP_ADD, false, {"put {}", "patch {\"c\":2}"}, "put c=2"},
     {INT4, LEAT_OP_ADD, true, {"put {\"c\":1}", "patch {\"c\":2,\"other\":3}"}, "put c=3 other~3"},
     {INT4, LEAT_OP_ADD, false, {"patch {\"c\":1}", "patch {\"other\":3}"}, "patch c~1 other~3"},
-    {INT4, LEAT_OP_ADD, false, {"patch {\"c\":1}", "patch {\"c\":null}", "patch {\"c\":4}"}, "patch c=4"},
+    {INT4,
+     LEAT_OP_ADD,
+     false,
+     {"patch {\"c\":1}", "patch {\"c\":null}", "patch {\"c\":4}"},
+     "patch c=4"},
     {INT4, LEAT_OP_SET, false, {"patch {\"c\":1}", "patch {\"c\":2}"}, "patch c=2"},
     /* add */
-    {INT4, LEAT_OP_ADD, false, {"patch {\"c\":2147483647}", "patch {\"c\":-1}"}, "patch c~2147483646"},
+    {INT4,
+     LEAT_OP_ADD,
+     false,
+     {"patch {\"c\":2147483647}", "patch {\"c\":-1}"},
+     "patch c~2147483646"},
     {INT4, LEAT_OP_ADD, false, {"patch {\"c\":2147483647}", "patch {\"c\":1}"}, NULL},
     {INT4, LEAT_OP_ADD, false, {"put {\"c\":-2147483648}", "patch {\"c\":-1}"}, NULL},
     {INT8, LEAT_OP_ADD, false, {"patch {\"c\":9223372036854775807}", "patch {\"c\":1}"}, NULL},
-    {INT8, LEAT_OP_ADD, false, {"patch {\"c\":-9223372036854775807}", "patch {\"c\":-1}"},
+    {INT8,
+     LEAT_OP_ADD,
+     false,
+     {"patch {\"c\":-9223372036854775807}", "patch {\"c\":-1}"},
      "patch c~-9223372036854775808"},
     {PRICE, LEAT_OP_ADD, false, {"patch {\"c\":0.005}", "patch {\"c\":0.005}"}, "patch c~0.02"},
     {PRICE, LEAT_OP_ADD, false, {"put {\"c\":0.005}", "patch {\"c\":0.005}"}, "put c=0.02"},
     {PRICE, LEAT_OP_ADD, false, {"put {\"c\":9999.99}", "patch {\"c\":0.01}"}, NULL},
-    {PRICE, LEAT_OP_ADD, false, {"patch {\"c\":9999.99}", "patch {\"c\":0.01}"}, "patch c~10000.00"},
+    {PRICE,
+     LEAT_OP_ADD,
+     false,
+     {"patch {\"c\":9999.99}", "patch {\"c\":0.01}"},
+     "patch c~10000.00"},
     {NUMERIC, LEAT_OP_ADD, false, {"patch {\"c\":1.0}", "patch {\"c\":2.50}"}, "patch c~3.50"},
     {NUMERIC, LEAT_OP_ADD, false, {"put {\"c\":\"NaN\"}", "patch {\"c\":1}"}, NULL},
     {NUMERIC, LEAT_OP_ADD, false, {"patch {\"c\":1e60}", "patch {\"c\":1}"}, NULL},
@@ -151,7 +167,11 @@ static const struct {
     {REAL, LEAT_OP_ADD, false, {"patch {\"c\":1}", "patch {\"c\":null}"}, "patch c=null"},
     {REAL, LEAT_OP_ADD, false, {"put {}", "patch {\"c\":-0.0}"}, "put c=0"},
     /* max, min: of equals the earlier */
-    {INT4, LEAT_OP_MAX, false, {"patch {\"c\":1}", "patch {\"c\":2}", "patch {\"c\":1}"}, "patch c~2"},
+    {INT4,
+     LEAT_OP_MAX,
+     false,
+     {"patch {\"c\":1}", "patch {\"c\":2}", "patch {\"c\":1}"},
+     "patch c~2"},
     {INT4, LEAT_OP_MIN, false, {"put {\"c\":3}", "patch {\"c\":2}", "patch {\"c\":3}"}, "put c=2"},
     {INT4, LEAT_OP_MIN, false, {"patch {\"c\":null}", "patch {\"c\":2}"}, "patch c=2"},
     {INT4, LEAT_OP_MAX, true, {"delete", "patch {\"c\":2}", "patch {\"c\":3}"}, "put c~3"},
@@ -160,22 +180,52 @@ static const struct {
     {REAL, LEAT_OP_MAX, false, {"patch {\"c\":1}", "patch {\"c\":1.5}"}, "patch c~1.5"},
     {TEXT, LEAT_OP_MAX, false, {"patch {\"c\":\"b\"}", "patch {\"c\":\"ab\"}"}, "patch c~b"},
     /* merge */
-    {JSONB, LEAT_OP_MERGE, false, {"put {\"c\":{\"a\":1}}", "patch {\"c\":{\"a\":null,\"b\":2}}"}, "put c={\"b\":2}"},
-    {JSONB, LEAT_OP_MERGE, false, {"put {\"c\":[1]}", "patch {\"c\":{\"b\":2}}"}, "put c={\"b\":2}"},
-    {JSONB, LEAT_OP_MERGE, false, {"patch {\"c\":null}", "patch {\"c\":{\"b\":{\"x\":null}}}"}, "patch c={\"b\":{}}"},
+    {JSONB,
+     LEAT_OP_MERGE,
+     false,
+     {"put {\"c\":{\"a\":1}}", "patch {\"c\":{\"a\":null,\"b\":2}}"},
+     "put c={\"b\":2}"},
+    {JSONB,
+     LEAT_OP_MERGE,
+     false,
+     {"put {\"c\":[1]}", "patch {\"c\":{\"b\":2}}"},
+     "put c={\"b\":2}"},
+    {JSONB,
+     LEAT_OP_MERGE,
+     false,
+     {"patch {\"c\":null}", "patch {\"c\":{\"b\":{\"x\":null}}}"},
+     "patch c={\"b\":{}}"},
     {JSONB, LEAT_OP_MERGE, false, {"delete", "patch {\"c\":{\"b\":2}}"}, "put c={\"b\":2}"},
-    {JSONB, LEAT_OP_MERGE, false, {"delete", "patch {\"c\":{\"b\":2,\"d\":null}}"}, "put c={\"b\":2}"},
+    {JSONB,
+     LEAT_OP_MERGE,
+     false,
+     {"delete", "patch {\"c\":{\"b\":2,\"d\":null}}"},
+     "put c={\"b\":2}"},
     {JSONB, LEAT_OP_MERGE, true, {"delete", "patch {\"c\":{\"d\":null}}"}, "put c~{\"d\":null}"},
-    {JSONB, LEAT_OP_MERGE, false, {"patch {\"c\":{\"a\":1}}", "patch {\"c\":{\"a\":null}}"}, "patch c~{\"a\":null}"},
+    {JSONB,
+     LEAT_OP_MERGE,
+     false,
+     {"patch {\"c\":{\"a\":1}}", "patch {\"c\":{\"a\":null}}"},
+     "patch c~{\"a\":null}"},
     {JSONB, LEAT_OP_MERGE, false, {"patch {\"c\":{\"a\":1}}", "patch {\"c\":{\"a\":{}}}"}, NULL},
-    {JSONB, LEAT_OP_MERGE, false, {"patch {\"c\":{\"a\":1}}", "patch {\"c\":7}", "patch {\"c\":{\"b\":2}}"},
+    {JSONB,
+     LEAT_OP_MERGE,
+     false,
+     {"patch {\"c\":{\"a\":1}}", "patch {\"c\":7}", "patch {\"c\":{\"b\":2}}"},
      "patch c={\"b\":2}"},
     /* append */
-    {JSONB, LEAT_OP_APPEND, false, {"patch {\"c\":1}", "patch {\"c\":[]}", "patch {\"c\":{\"a\":2}}"},
+    {JSONB,
+     LEAT_OP_APPEND,
+     false,
+     {"patch {\"c\":1}", "patch {\"c\":[]}", "patch {\"c\":{\"a\":2}}"},
      "patch c~[1,[],{\"a\":2}]"},
     {JSONB, LEAT_OP_APPEND, false, {"put {\"c\":[]}", "patch {\"c\":1}"}, "put c=[1]"},
     {JSONB, LEAT_OP_APPEND, false, {"put {\"c\":[0]}", "patch {\"c\":1}"}, "put c=[0,1]"},
-    {JSONB, LEAT_OP_APPEND, false, {"put {\"c\":{\"a\":0}}", "patch {\"c\":1}"}, "put c=[{\"a\":0},1]"},
+    {JSONB,
+     LEAT_OP_APPEND,
+     false,
+     {"put {\"c\":{\"a\":0}}", "patch {\"c\":1}"},
+     "put c=[{\"a\":0},1]"},
     {JSONB, LEAT_OP_APPEND, false, {"put {\"c\":\"x\"}", "patch {\"c\":1}"}, "put c=[\"x\",1]"},
     {JSONB, LEAT_OP_APPEND, false, {"put {}", "patch {\"c\":1}", "patch {\"c\":2}"}, "put c=[1,2]"},
     {JSONB, LEAT_OP_APPEND, true, {"put {}", "patch {\"c\":1}", "patch {\"c\":2}"}, "put c~[1,2]"},
@@ -246,7 +296,8 @@ START_TEST(the_kind_of_merge_fits_all_patches)
     ck_assert_int_eq(write.merge, LEAT_MERGE_STRIP);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":{}}}"), LEAT_FOLDED);
     ck_assert_int_eq(write.merge, LEAT_MERGE_DEEP);
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":2},\"other\":{\"a\":1}}"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":2},\"other\":{\"a\":1}}"),
+                     LEAT_FOLDED);
     ck_assert_int_eq(write.merge, LEAT_MERGE_CONCAT);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":null}}"), LEAT_FOLDED);
     ck_assert_int_eq(write.merge, LEAT_MERGE_STRIP);
@@ -264,7 +315,9 @@ START_TEST(a_text_made_by_folding_has_a_limit_and_a_records_own_has_none)
     char body[LEAT_FOLD_TEXT_MAX + 64];
     make_route(JSONB, LEAT_OP_APPEND, false);
     leat_row_write write = record("patch {\"c\":1}", values);
-    snprintf(body, sizeof body, "patch {\"c\":\"%0*d\"}", LEAT_FOLD_TEXT_MAX - 6, 1); /* [1,""] around it */
+    snprintf(body, sizeof body, "patch {\"c\":\"%0*d\"}", LEAT_FOLD_TEXT_MAX - 6, 1); /* [1,""]
+                                                                                         around it
+                                                                                       */
     ck_assert_int_eq(fold_record(&write, body), LEAT_FOLDED);
     ck_assert_uint_eq(write.values[1].text.size, LEAT_FOLD_TEXT_MAX);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);

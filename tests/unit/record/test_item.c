@@ -18,7 +18,9 @@ static void teardown(void)
 
 static leat_item decode(leat_slice key, leat_slice value, const char *op, const char *route)
 {
-    leat_item item = {.record = {.key = key, .value = value, .op = leat_slice_of(op), .route = leat_slice_of(route)}};
+    leat_item item = {
+        .record = {
+            .key = key, .value = value, .op = leat_slice_of(op), .route = leat_slice_of(route)}};
     ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
     return item;
 }
@@ -78,10 +80,12 @@ START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
     static const char *const keys[] = {"7/abc", "7/", "7/a%20b", "007/%61%2fb", "no key"};
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         char delivered[4][20] = {{0}};
-        leat_item item = {.record = {.key = text_in(delivered[0], keys[i]), .value = text_in(delivered[1], i == 1 ? "" : "{\"a\": 1}"),
+        leat_item item = {.record = {.key = text_in(delivered[0], keys[i]),
+                                     .value = text_in(delivered[1], i == 1 ? "" : "{\"a\": 1}"),
                                      .op = text_in(delivered[2], "patch")}};
         ck_assert_int_eq(leat_item_decode(&routes, &item), 0);
-        leat_item same = decode(leat_slice_of(keys[i]), leat_slice_of(i == 1 ? "" : "{\"a\": 1}"), "patch", "");
+        leat_item same =
+            decode(leat_slice_of(keys[i]), leat_slice_of(i == 1 ? "" : "{\"a\": 1}"), "patch", "");
         ck_assert_int_eq(leat_item_own(&item), 0);
         memset(delivered, 'x', sizeof delivered); /* the log has it back */
         ck_assert(leat_slice_equal(item.record.key, same.record.key));
@@ -103,12 +107,13 @@ START_TEST(operations_come_from_the_header_or_the_value)
         const char *op, *value;
         leat_route_op expected;
     } cases[] = {
-        {"", "{}", LEAT_PUT},      {"", "", LEAT_DELETE},       {"put", "", LEAT_DELETE},
-        {"patch", "", LEAT_PATCH},  {"put", "{}", LEAT_PUT},
-        {"patch", "{}", LEAT_PATCH}, {"delete", "", LEAT_DELETE}, {"delete", "{}", LEAT_DELETE},
+        {"", "{}", LEAT_PUT},        {"", "", LEAT_DELETE},         {"put", "", LEAT_DELETE},
+        {"patch", "", LEAT_PATCH},   {"put", "{}", LEAT_PUT},       {"patch", "{}", LEAT_PATCH},
+        {"delete", "", LEAT_DELETE}, {"delete", "{}", LEAT_DELETE},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        leat_item item = decode(LEAT_SLICE("7/abc"), leat_slice_of(cases[i].value), cases[i].op, "");
+        leat_item item =
+            decode(LEAT_SLICE("7/abc"), leat_slice_of(cases[i].value), cases[i].op, "");
         ck_assert_uint_eq(item.op, cases[i].expected);
         leat_item_clear(&item);
     }
@@ -128,14 +133,17 @@ static void expect_fault(leat_item item, const char *says)
 
 START_TEST(records_that_make_no_sense_keep_their_place)
 {
-    expect_fault(decode(LEAT_SLICE("x/abc"), LEAT_SLICE("{}"), "", ""), "key: app_id: must be an integer");
+    expect_fault(decode(LEAT_SLICE("x/abc"), LEAT_SLICE("{}"), "", ""),
+                 "key: app_id: must be an integer");
     expect_fault(decode(LEAT_SLICE("7"), LEAT_SLICE("{}"), "", ""), "2 parts");
     expect_fault(decode((leat_slice){NULL, 0}, LEAT_SLICE("{}"), "", ""), "the key is empty");
-    expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "upsert", ""), "no operation \"upsert\"");
+    expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "upsert", ""),
+                 "no operation \"upsert\"");
     expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "", "other"), "no route \"other\"");
     routes.count = 2;
     routes.routes[1] = routes.routes[0];
-    expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "", ""), "header \"route\" is missing");
+    expect_fault(decode(LEAT_SLICE("7/abc"), LEAT_SLICE("{}"), "", ""),
+                 "header \"route\" is missing");
 }
 END_TEST
 

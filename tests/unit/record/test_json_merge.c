@@ -18,7 +18,8 @@ static void tear_down(void)
 
 static void check_text(leat_slice found, const char *expected)
 {
-    ck_assert_msg(leat_slice_is(found, expected), "%.*s, not %s", (int)found.size, found.data, expected);
+    ck_assert_msg(leat_slice_is(found, expected), "%.*s, not %s", (int)found.size, found.data,
+                  expected);
 }
 
 /* The cases of RFC 7396, appendix A, whose patch is an object, and more. */
@@ -49,14 +50,16 @@ static const struct {
     {"{\"a\":0}", "{\"a\":{\"x\":1},\"a\":{\"y\":2}}", "{\"a\":{\"y\":2}}"},
     {"{\"\\u0061\":1}", "{\"a\":null}", "{}"},
     /* numbers are not touched */
-    {"{\"a\":123456789012345678901234567890.10}", "{\"b\":1e3}", "{\"a\":123456789012345678901234567890.10,\"b\":1e3}"},
+    {"{\"a\":123456789012345678901234567890.10}", "{\"b\":1e3}",
+     "{\"a\":123456789012345678901234567890.10,\"b\":1e3}"},
 };
 
 START_TEST(a_patch_is_applied_as_rfc_7396_says)
 {
     leat_slice result;
     leat_slice value = leat_slice_of(applied[_i].value);
-    ck_assert_int_eq(leat_json_apply(&merger, value, leat_slice_of(applied[_i].patch), &result), LEAT_FOLDED);
+    ck_assert_int_eq(leat_json_apply(&merger, value, leat_slice_of(applied[_i].patch), &result),
+                     LEAT_FOLDED);
     check_text(result, applied[_i].result);
 }
 END_TEST
@@ -73,12 +76,15 @@ static const struct {
     {"{\"a\":{\"x\":1}}", "{\"a\":[2]}", "{\"a\":[2]}", LEAT_MERGE_CONCAT},
     {"{\"a\":{\"x\":1}}", "{\"a\":null}", "{\"a\":null}", LEAT_MERGE_STRIP},
     {"{\"b\":1}", "{\"a\":{\"x\":null}}", "{\"a\":{\"x\":null},\"b\":1}", LEAT_MERGE_DEEP},
-    {"{\"a\":{\"x\":1,\"y\":2}}", "{\"a\":{\"x\":null}}", "{\"a\":{\"x\":null,\"y\":2}}", LEAT_MERGE_DEEP},
-    {"{\"a\":{\"x\":{\"p\":1}}}", "{\"a\":{\"x\":{\"q\":2}}}", "{\"a\":{\"x\":{\"p\":1,\"q\":2}}}", LEAT_MERGE_DEEP},
+    {"{\"a\":{\"x\":1,\"y\":2}}", "{\"a\":{\"x\":null}}", "{\"a\":{\"x\":null,\"y\":2}}",
+     LEAT_MERGE_DEEP},
+    {"{\"a\":{\"x\":{\"p\":1}}}", "{\"a\":{\"x\":{\"q\":2}}}", "{\"a\":{\"x\":{\"p\":1,\"q\":2}}}",
+     LEAT_MERGE_DEEP},
     {"{\"a\":null}", "{\"a\":{\"x\":1}}", NULL, LEAT_MERGE_CONCAT},
     {"{\"a\":1}", "{\"a\":{}}", NULL, LEAT_MERGE_CONCAT},
     {"{\"a\":{\"x\":[]}}", "{\"a\":{\"x\":{\"p\":1}}}", NULL, LEAT_MERGE_CONCAT},
-    {"{\"a\":null,\"a\":{\"x\":1}}", "{\"a\":{\"y\":2}}", "{\"a\":{\"x\":1,\"y\":2}}", LEAT_MERGE_DEEP},
+    {"{\"a\":null,\"a\":{\"x\":1}}", "{\"a\":{\"y\":2}}", "{\"a\":{\"x\":1,\"y\":2}}",
+     LEAT_MERGE_DEEP},
     {"{\"a\":null}", "{\"a\":{\"y\":2},\"a\":3}", "{\"a\":3}", LEAT_MERGE_CONCAT},
 };
 
@@ -140,7 +146,8 @@ START_TEST(what_is_made_has_a_limit)
     ck_assert_uint_eq(result.size, LEAT_FOLD_TEXT_MAX - 1); /* "}{" has become "," */
     ck_assert_int_eq(leat_json_compose(&merger, half, more, &result, &merge), LEAT_FOLD_APART);
     ck_assert_int_eq(leat_json_apply(&merger, half, more, &result), LEAT_FOLD_APART);
-    ck_assert_int_eq(leat_json_apply(&merger, too_long, LEAT_SLICE("{\"a\":1}"), &result), LEAT_FOLD_APART);
+    ck_assert_int_eq(leat_json_apply(&merger, too_long, LEAT_SLICE("{\"a\":1}"), &result),
+                     LEAT_FOLD_APART);
     ck_assert_int_eq(leat_json_classify(&merger, too_long, &merge), 0);
     ck_assert_int_eq(merge, LEAT_MERGE_CONCAT);
 }

@@ -84,8 +84,8 @@ START_TEST(paths_find_their_route_and_key)
     leat_key key;
     char field[LEAT_NAME_MAX + 1] = "?";
     leat_error error = {""};
-    leat_match match =
-        leat_routes_match(&routes, leat_slice_of(match_cases[_i].path), &route, &key, field, &error);
+    leat_match match = leat_routes_match(&routes, leat_slice_of(match_cases[_i].path), &route, &key,
+                                         field, &error);
     if (match_cases[_i].route < 0) {
         ck_assert_uint_eq(match, LEAT_MATCH_NO_ROUTE);
         return;
@@ -114,7 +114,8 @@ START_TEST(a_path_cut_in_memory_is_not_read_beyond_its_end)
     char field[LEAT_NAME_MAX + 1];
     leat_error error;
     leat_slice cut = {exact, strlen(path) - 1};
-    ck_assert_uint_eq(leat_routes_match(&routes, cut, &route, &key, field, &error), LEAT_MATCH_BAD_KEY);
+    ck_assert_uint_eq(leat_routes_match(&routes, cut, &route, &key, field, &error),
+                      LEAT_MATCH_BAD_KEY);
     free(exact);
 }
 END_TEST
@@ -124,15 +125,17 @@ START_TEST(keys_from_the_log_become_the_same_key)
     static const struct {
         const char *key, *canonical;
     } cases[] = {
-        {"7/abc", "7/abc"},   {"007/abc", "7/abc"}, {"-0/abc", "0/abc"}, {"7/a%2fb", "7/a%2Fb"}, {"7/%61", "7/a"},
-        {"7/a b", "7/a%20b"}, {"7", NULL},          {"7/", NULL},        {"/abc", NULL},         {"", NULL},
-        {"7/abc/", NULL},     {"7/a/b", NULL},      {"x/abc", NULL},     {"7/%zz", NULL},        {"7/%80", NULL},
+        {"7/abc", "7/abc"}, {"007/abc", "7/abc"}, {"-0/abc", "0/abc"}, {"7/a%2fb", "7/a%2Fb"},
+        {"7/%61", "7/a"},   {"7/a b", "7/a%20b"}, {"7", NULL},         {"7/", NULL},
+        {"/abc", NULL},     {"", NULL},           {"7/abc/", NULL},    {"7/a/b", NULL},
+        {"x/abc", NULL},    {"7/%zz", NULL},      {"7/%80", NULL},
     };
     leat_key key;
     leat_error error;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         int status = leat_key_decode(&routes.routes[0], leat_slice_of(cases[i].key), &key, &error);
-        ck_assert_msg((status == 0) == (cases[i].canonical != NULL), "\"%s\": %d", cases[i].key, status);
+        ck_assert_msg((status == 0) == (cases[i].canonical != NULL), "\"%s\": %d", cases[i].key,
+                      status);
         if (status == 0)
             ck_assert_str_eq(canonical_of(&key), cases[i].canonical);
     }
@@ -164,12 +167,15 @@ START_TEST(a_key_too_long_is_refused_not_cut)
     leat_key key;
     leat_error error;
     memset(key_text, 'x', sizeof key_text);
-    ck_assert_int_eq(leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX}, &key, &error), 0);
+    ck_assert_int_eq(
+        leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX}, &key, &error), 0);
     ck_assert_uint_eq(key.canonical_size, LEAT_KEY_BYTES_MAX);
-    ck_assert_int_eq(leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX + 1}, &key, &error), -1);
+    ck_assert_int_eq(
+        leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX + 1}, &key, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "longer than 2048"));
     key_text[LEAT_KEY_BYTES_MAX - 1] = ' ';
-    ck_assert_int_eq(leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX}, &key, &error), -1);
+    ck_assert_int_eq(
+        leat_key_decode(&route, (leat_slice){key_text, LEAT_KEY_BYTES_MAX}, &key, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "longer than 2048"));
 }
 END_TEST
@@ -188,7 +194,8 @@ START_TEST(a_key_with_no_room_for_its_second_part_is_refused)
         memcpy(key_text + first, "/7", 2);
         int expected = first + 2 <= LEAT_KEY_BYTES_MAX ? 0 : -1;
         if (first + 2 <= sizeof key_text)
-            ck_assert_int_eq(leat_key_decode(&route, (leat_slice){key_text, first + 2}, &key, &error), expected);
+            ck_assert_int_eq(
+                leat_key_decode(&route, (leat_slice){key_text, first + 2}, &key, &error), expected);
     }
 }
 END_TEST
@@ -205,16 +212,19 @@ START_TEST(every_key_type_travels)
     leat_route route = fixture_route(&table, "/{a}/{b}/{c}/{d}/{e}/{f}");
     leat_key key;
     leat_error error;
-    leat_slice text = LEAT_SLICE("true/A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11/2026-01-02T03:04:05.60+01:00/-08/"
-                                 "2026-01-02/+%2f8=");
+    leat_slice text =
+        LEAT_SLICE("true/A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11/2026-01-02T03:04:05.60+01:00/-08/"
+                   "2026-01-02/+%2f8=");
     ck_assert_int_eq(leat_key_decode(&route, text, &key, &error), 0);
-    ck_assert_str_eq(canonical_of(&key),
-                     "true/a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11/2026-01-02T02%3A04%3A05.6Z/-8/2026-01-02/%2B%2F8%3D");
+    ck_assert_str_eq(
+        canonical_of(&key),
+        "true/a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11/2026-01-02T02%3A04%3A05.6Z/-8/2026-01-02/%2B%2F8%3D");
     ck_assert(leat_slice_is(key.values[5].text, "+/8="));
 }
 END_TEST
 
-/* Bits of the last character that stand for nothing are 0: another spelling would be another key of the same row. */
+/* Bits of the last character that stand for nothing are 0: another spelling would be another key of
+ * the same row. */
 START_TEST(a_key_of_bytes_has_one_spelling)
 {
     leat_table table = fixture_empty_table("t");

@@ -58,7 +58,8 @@ START_TEST(a_key_goes_to_its_tenants_shard)
         uint32_t shard = layout.tenant_slots[leat_hash(leat_slice_of(tenant)) % LEAT_TENANT_SLOTS];
         uint32_t partition = leat_layout_partition_of_key(&layout, &route, &key);
         ck_assert_uint_eq(leat_layout_shard_of_key(&layout, &route, &key), shard);
-        ck_assert_uint_eq(leat_layout_shard_of_canonical(&layout, &route, leat_slice_of(text)), shard);
+        ck_assert_uint_eq(leat_layout_shard_of_canonical(&layout, &route, leat_slice_of(text)),
+                          shard);
         ck_assert_uint_eq(leat_layout_shard_of_partition(&layout, partition), shard);
         seen[partition] = true;
     }
@@ -93,11 +94,13 @@ START_TEST(without_a_tenant_there_is_one_shard)
 }
 END_TEST
 
-/* Published numbers: producers of other make compute them too, and records are placed by them for ever. */
+/* Published numbers: producers of other make compute them too, and records are placed by them for
+ * ever. */
 START_TEST(placement_never_changes)
 {
     ck_assert_uint_eq(leat_hash(LEAT_SLICE("")), UINT64_C(0x2d06800538d394c2));
-    ck_assert_uint_eq(leat_hash(LEAT_SLICE("7/abc")) % 64, leat_subpartition_of(leat_hash(LEAT_SLICE("7/abc"))));
+    ck_assert_uint_eq(leat_hash(LEAT_SLICE("7/abc")) % 64,
+                      leat_subpartition_of(leat_hash(LEAT_SLICE("7/abc"))));
     ck_assert_uint_lt(leat_subpartition_of(UINT64_MAX), LEAT_SUBPARTITIONS);
 }
 END_TEST

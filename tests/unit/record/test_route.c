@@ -13,7 +13,7 @@ static void teardown(void)
     leat_table_fini(&table_of_test);
 }
 
-/* --- Building ---------------------------------------------------------------------------------------------------- */
+/* ---- Building ---- */
 
 static const char *const op_columns[] = {"sessions", "tags"};
 static const leat_column_op op_words[] = {LEAT_OP_ADD, LEAT_OP_APPEND};
@@ -22,8 +22,11 @@ START_TEST(a_route_knows_its_keys_tenant_and_operations)
 {
     leat_route route = {.index = 7};
     leat_error error;
-    leat_route_spec spec = {.path = "/apps/{app_id}/devices/{device}", .tenant = "app_id", .column_count = 2,
-                            .column_names = op_columns, .column_ops = op_words};
+    leat_route_spec spec = {.path = "/apps/{app_id}/devices/{device}",
+                            .tenant = "app_id",
+                            .column_count = 2,
+                            .column_names = op_columns,
+                            .column_ops = op_words};
     ck_assert_int_eq(leat_route_build(&spec, &table_of_test, 3, &route, &error), 0);
     ck_assert_str_eq(route.name, "subscriptions");
     ck_assert_uint_eq(route.index, 7);
@@ -35,9 +38,12 @@ START_TEST(a_route_knows_its_keys_tenant_and_operations)
     ck_assert_str_eq(route.segments[3].text, "device");
     ck_assert_int_eq(route.segments[3].key_position, 1);
     ck_assert_int_eq(route.tenant_key_position, 0);
-    ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, LEAT_SLICE("sessions"))], LEAT_OP_ADD);
-    ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, LEAT_SLICE("tags"))], LEAT_OP_APPEND);
-    ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, LEAT_SLICE("note"))], LEAT_OP_SET);
+    ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, LEAT_SLICE("sessions"))],
+                      LEAT_OP_ADD);
+    ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, LEAT_SLICE("tags"))],
+                      LEAT_OP_APPEND);
+    ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, LEAT_SLICE("note"))],
+                      LEAT_OP_SET);
 }
 END_TEST
 
@@ -51,7 +57,8 @@ static const struct {
     {NULL, "a/{app_id}/{device}", NULL, NULL, LEAT_OP_SET, "must start with '/'"},
     {NULL, "/a/{app_id}", NULL, NULL, LEAT_OP_SET, "{device} is missing"},
     {NULL, "/a/{app_id}/{device}/{app_id}", NULL, NULL, LEAT_OP_SET, "{app_id} is there twice"},
-    {NULL, "/a/{app_id}/{device}/{note}", NULL, NULL, LEAT_OP_SET, "{note} is not part of the primary key"},
+    {NULL, "/a/{app_id}/{device}/{note}", NULL, NULL, LEAT_OP_SET,
+     "{note} is not part of the primary key"},
     {NULL, "/a/{app_id}/{device}/{nothing}", NULL, NULL, LEAT_OP_SET, "{nothing} is not a column"},
     {NULL, "/a/{}/{app_id}/{device}", NULL, NULL, LEAT_OP_SET, "{} is not a column"},
     {NULL, "/a//{app_id}/{device}", NULL, NULL, LEAT_OP_SET, "a segment is empty"},
@@ -60,10 +67,10 @@ static const struct {
     {NULL, "/a%20b/{app_id}/{device}", NULL, NULL, LEAT_OP_SET, "percent-encoded"},
     {NULL, "/a?/{app_id}/{device}", NULL, NULL, LEAT_OP_SET, "percent-encoded"},
     {NULL, "/x{app_id}/{device}", NULL, NULL, LEAT_OP_SET, "percent-encoded"},
-    {NULL, "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23/{app_id}/{device}", NULL, NULL, LEAT_OP_SET,
-     "more than 24 segments"},
-    {NULL, "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/{app_id}/{device}", NULL, NULL,
-     LEAT_OP_SET, "longer than 63 bytes"},
+    {NULL, "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23/{app_id}/{device}", NULL,
+     NULL, LEAT_OP_SET, "more than 24 segments"},
+    {NULL, "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/{app_id}/{device}",
+     NULL, NULL, LEAT_OP_SET, "longer than 63 bytes"},
     {"", "/{app_id}/{device}", NULL, NULL, LEAT_OP_SET, "route name"},
     {NULL, "/{app_id}/{device}", "note", NULL, LEAT_OP_SET, "tenant note is not a parameter"},
     {NULL, "/app_id/{app_id}/{device}", "app", NULL, LEAT_OP_SET, "tenant app is not a parameter"},
@@ -86,8 +93,12 @@ START_TEST(a_bad_spec_is_refused_in_words)
     leat_error error = {""};
     const char *columns[] = {bad_specs[_i].column};
     leat_column_op ops[] = {bad_specs[_i].op};
-    leat_route_spec spec = {.name = bad_specs[_i].name, .path = bad_specs[_i].path, .tenant = bad_specs[_i].tenant,
-                            .column_count = bad_specs[_i].column ? 1 : 0, .column_names = columns, .column_ops = ops};
+    leat_route_spec spec = {.name = bad_specs[_i].name,
+                            .path = bad_specs[_i].path,
+                            .tenant = bad_specs[_i].tenant,
+                            .column_count = bad_specs[_i].column ? 1 : 0,
+                            .column_names = columns,
+                            .column_ops = ops};
     ck_assert_int_eq(leat_route_build(&spec, &table_of_test, 0, &route, &error), -1);
     ck_assert_msg(strstr(error.text, bad_specs[_i].says), "\"%s\" does not say \"%s\"", error.text,
                   bad_specs[_i].says);
@@ -127,12 +138,16 @@ START_TEST(max_and_min_work_on_text_by_bytes)
     static const leat_column_op ops[] = {LEAT_OP_MAX, LEAT_OP_MIN, LEAT_OP_MERGE};
     leat_route route = {0};
     leat_error error = {""};
-    leat_route_spec spec = {.path = "/{app_id}/{device}", .column_count = 3, .column_names = columns,
+    leat_route_spec spec = {.path = "/{app_id}/{device}",
+                            .column_count = 3,
+                            .column_names = columns,
                             .column_ops = ops};
     table_of_test.columns[0].by_bytes = true;
-    ck_assert_msg(leat_route_build(&spec, &table_of_test, 0, &route, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_route_build(&spec, &table_of_test, 0, &route, &error) == 0, "%s",
+                  error.text);
     for (size_t i = 0; i < COUNT_OF(columns); i++)
-        ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, leat_slice_of(columns[i]))], ops[i]);
+        ck_assert_uint_eq(route.ops[leat_table_column(&table_of_test, leat_slice_of(columns[i]))],
+                          ops[i]);
 }
 END_TEST
 

@@ -103,7 +103,8 @@ START_TEST(what_may_follow)
     int status = leat_schema_version_follows(from, to, &error);
     ck_assert_int_eq(status, changes[_i].refused ? -1 : 0);
     if (changes[_i].refused)
-        ck_assert_msg(strstr(error.text, changes[_i].refused) && strstr(error.text, "restart"), "%s", error.text);
+        ck_assert_msg(strstr(error.text, changes[_i].refused) && strstr(error.text, "restart"),
+                      "%s", error.text);
     leat_schema_version_free(from);
     leat_schema_version_free(to);
 }

@@ -13,9 +13,9 @@ END_TEST
 START_TEST(exact_types_can_be_keys)
 {
     static const bool expected[LEAT_TYPE_COUNT] = {
-        [LEAT_TYPE_BOOL] = true, [LEAT_TYPE_INT2] = true, [LEAT_TYPE_INT4] = true,        [LEAT_TYPE_INT8] = true,
-        [LEAT_TYPE_TEXT] = true, [LEAT_TYPE_UUID] = true, [LEAT_TYPE_TIMESTAMPTZ] = true, [LEAT_TYPE_DATE] = true,
-        [LEAT_TYPE_BYTEA] = true,
+        [LEAT_TYPE_BOOL] = true,        [LEAT_TYPE_INT2] = true, [LEAT_TYPE_INT4] = true,
+        [LEAT_TYPE_INT8] = true,        [LEAT_TYPE_TEXT] = true, [LEAT_TYPE_UUID] = true,
+        [LEAT_TYPE_TIMESTAMPTZ] = true, [LEAT_TYPE_DATE] = true, [LEAT_TYPE_BYTEA] = true,
     };
     for (unsigned type = 0; type < LEAT_TYPE_COUNT; type++)
         ck_assert_int_eq(leat_type_is_key((leat_type)type), expected[type]);
@@ -62,7 +62,8 @@ START_TEST(columns_are_found_by_their_whole_name)
     longest[LEAT_NAME_MAX] = 'x';
     ck_assert_int_eq(leat_table_column(&table, LEAT_SLICE("note")), 0);
     ck_assert_int_eq(leat_table_column(&table, LEAT_SLICE("device")), 2);
-    ck_assert_int_eq(leat_table_column(&table, (leat_slice){longest, LEAT_NAME_MAX}), column - table.columns);
+    ck_assert_int_eq(leat_table_column(&table, (leat_slice){longest, LEAT_NAME_MAX}),
+                     column - table.columns);
     ck_assert_int_eq(leat_table_column(&table, (leat_slice){longest, LEAT_NAME_MAX + 1}), -1);
     ck_assert_int_eq(leat_table_column(&table, LEAT_SLICE("devic")), -1);
     ck_assert_int_eq(leat_table_column(&table, LEAT_SLICE("devices")), -1);

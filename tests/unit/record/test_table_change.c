@@ -52,12 +52,14 @@ static void rename_type(leat_table *table)
 
 static void lengthen(leat_table *table)
 {
-    snprintf(column_of(table, "note")->type_name, sizeof table->columns->type_name, "character varying(20)");
+    snprintf(column_of(table, "note")->type_name, sizeof table->columns->type_name,
+             "character varying(20)");
 }
 
 static void move_type(leat_table *table)
 {
-    snprintf(column_of(table, "note")->cast_name, sizeof table->columns->cast_name, "elsewhere.kind");
+    snprintf(column_of(table, "note")->cast_name, sizeof table->columns->cast_name,
+             "elsewhere.kind");
 }
 
 static void require(leat_table *table)
@@ -153,19 +155,26 @@ static const struct {
     {change_nothing, "", ""},
     {add_column, "column extra: added", "column extra: dropped"},
     {drop_column, "column level: dropped", "column level: added"},
-    {rename_column, "column note: dropped, column remark: added", "column remark: dropped, column note: added"},
+    {rename_column, "column note: dropped, column remark: added",
+     "column remark: dropped, column note: added"},
     {retype, "column small: type int2 -> bigint", "column small: type bigint -> int2"},
     {rename_type, "column small: type int2 -> other", "column small: type other -> int2"},
-    {lengthen, "column note: type text -> character varying(20)", "column note: type character varying(20) -> text"},
-    {move_type, "column note: type text -> elsewhere.kind", "column note: type elsewhere.kind -> text"},
-    {require, "column note: nullability nullable -> NOT NULL", "column note: nullability NOT NULL -> nullable"},
-    {generate, "column note: writing plain -> generated", "column note: writing generated -> plain"},
+    {lengthen, "column note: type text -> character varying(20)",
+     "column note: type character varying(20) -> text"},
+    {move_type, "column note: type text -> elsewhere.kind",
+     "column note: type elsewhere.kind -> text"},
+    {require, "column note: nullability nullable -> NOT NULL",
+     "column note: nullability NOT NULL -> nullable"},
+    {generate, "column note: writing plain -> generated",
+     "column note: writing generated -> plain"},
     {make_array, "column note: form no array -> array", "column note: form array -> no array"},
-    {collate, "column note: collation by language -> by bytes", "column note: collation by bytes -> by language"},
+    {collate, "column note: collation by language -> by bytes",
+     "column note: collation by bytes -> by language"},
     {change_default, "column level: default 5 -> 6", "column level: default 6 -> 5"},
     {drop_default, "column level: default 5 -> none", "column level: default none -> 5"},
     {swap_columns, "columns: in another order", "columns: in another order"},
-    {shorten_key, "primary key: (app_id, device) -> (app_id)", "primary key: (app_id) -> (app_id, device)"},
+    {shorten_key, "primary key: (app_id, device) -> (app_id)",
+     "primary key: (app_id) -> (app_id, device)"},
     {swap_key, "primary key: (app_id, device) -> (device, app_id)",
      "primary key: (device, app_id) -> (app_id, device)"},
     {constrain, "further unique constraints: now there", "further unique constraints: gone"},

@@ -46,7 +46,8 @@ static const text_case text_cases[] = {
     {LEAT_TYPE_INT8, -1, "-9223372036854775808", "-9223372036854775808"},
     {LEAT_TYPE_INT8, -1, "-9223372036854775809", NULL},
     {LEAT_TYPE_INT8, -1, "18446744073709551616", NULL},
-    {LEAT_TYPE_UUID, -1, "A0EEBC99-9c0b-4ef8-BB6D-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
+    {LEAT_TYPE_UUID, -1, "A0EEBC99-9c0b-4ef8-BB6D-6bb9bd380a11",
+     "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
     {LEAT_TYPE_UUID, -1, "a0eebc999c0b4ef8bb6d6bb9bd380a11", NULL},
     {LEAT_TYPE_UUID, -1, "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1}", NULL},
     {LEAT_TYPE_UUID, -1, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g", NULL},
@@ -55,8 +56,11 @@ static const text_case text_cases[] = {
     {LEAT_TYPE_UUID, -1, "a0eebc9999c0b-4ef8-bb6d-6bb9bd380a11", NULL},
     {LEAT_TYPE_TEXT, -1, "", ""},
     {LEAT_TYPE_TEXT, -1, "a/b %c", "a/b %c"},
-    {LEAT_TYPE_TEXT, -1, "Gr\xc3\xbc\xc3\x9f" "e, \xe2\x82\xac \xf0\x9f\x8c\x8a",
-     "Gr\xc3\xbc\xc3\x9f" "e, \xe2\x82\xac \xf0\x9f\x8c\x8a"},
+    {LEAT_TYPE_TEXT, -1,
+     "Gr\xc3\xbc\xc3\x9f"
+     "e, \xe2\x82\xac \xf0\x9f\x8c\x8a",
+     "Gr\xc3\xbc\xc3\x9f"
+     "e, \xe2\x82\xac \xf0\x9f\x8c\x8a"},
     {LEAT_TYPE_TEXT, -1, "cut \xe2\x82", NULL},
     {LEAT_TYPE_TEXT, -1, "overlong \xc0\xaf", NULL},
     {LEAT_TYPE_TEXT, -1, "overlong \xe0\x80\xaf", NULL},
@@ -65,7 +69,8 @@ static const text_case text_cases[] = {
     {LEAT_TYPE_TEXT, -1, "alone \x80", NULL},
     {LEAT_TYPE_TEXT, -1, "12345678\xff", NULL},
     {LEAT_TYPE_TEXT, VARCHAR_3, "abc", "abc"},
-    {LEAT_TYPE_TEXT, VARCHAR_3, "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac", "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"},
+    {LEAT_TYPE_TEXT, VARCHAR_3, "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac",
+     "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac"},
     {LEAT_TYPE_TEXT, VARCHAR_3, "abcd", NULL},
     {LEAT_TYPE_TEXT, VARCHAR_3, "abc ", NULL},
     {LEAT_TYPE_TEXT, VARCHAR_3, "abcdefghijkl", NULL},
@@ -212,7 +217,8 @@ START_TEST(text_becomes_values_and_canonical_text)
         ck_assert_uint_eq(value.presence, LEAT_ABSENT);
         return;
     }
-    ck_assert_msg(status == 0, "refused: %s \"%s\": %s", leat_type_name(it->type), it->text, error.text);
+    ck_assert_msg(status == 0, "refused: %s \"%s\": %s", leat_type_name(it->type), it->text,
+                  error.text);
     ck_assert_uint_eq(value.presence, LEAT_PRESENT);
     if (!leat_type_is_key(it->type))
         return;
@@ -228,7 +234,8 @@ START_TEST(an_offset_where_none_belongs_is_named)
     leat_column column = fixture_column("c", LEAT_TYPE_TIMESTAMP, -1);
     leat_value value;
     leat_error error = {""};
-    ck_assert_int_eq(leat_value_from_text(&column, LEAT_SLICE("2026-01-02T03:04:05Z"), &value, &error), -1);
+    ck_assert_int_eq(
+        leat_value_from_text(&column, LEAT_SLICE("2026-01-02T03:04:05Z"), &value, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "must have no offset"));
     ck_assert_int_eq(leat_value_from_text(&column, LEAT_SLICE("2026-01-02"), &value, &error), -1);
     ck_assert_ptr_nonnull(strstr(error.text, "without an offset"));
@@ -241,7 +248,8 @@ START_TEST(a_nul_in_text_is_refused)
     leat_value value;
     leat_error error;
     ck_assert_int_eq(leat_value_from_text(&column, LEAT_SLICE("a\0b"), &value, &error), -1);
-    ck_assert_int_eq(leat_value_from_text(&column, LEAT_SLICE("12345\0007890123"), &value, &error), -1);
+    ck_assert_int_eq(leat_value_from_text(&column, LEAT_SLICE("12345\0007890123"), &value, &error),
+                     -1);
     ck_assert_int_eq(leat_value_from_text(&column, LEAT_SLICE("\0"), &value, &error), -1);
 }
 END_TEST
@@ -262,17 +270,21 @@ static const struct {
     {LEAT_TYPE_UUID, "00010203-0405-0607-0809-0a0b0c0d0e0f",
      LEAT_SLICE("\0\0\0\x10\0\1\2\3\4\5\6\7\x8\x9\xa\xb\xc\xd\xe\xf")},
     {LEAT_TYPE_TIMESTAMPTZ, "2000-01-01T00:00:00.000258Z", LEAT_SLICE("\0\0\0\x8\0\0\0\0\0\0\1\2")},
-    {LEAT_TYPE_TIMESTAMPTZ, "1999-12-31T23:59:59.999999Z", LEAT_SLICE("\0\0\0\x8\xff\xff\xff\xff\xff\xff\xff\xff")},
+    {LEAT_TYPE_TIMESTAMPTZ, "1999-12-31T23:59:59.999999Z",
+     LEAT_SLICE("\0\0\0\x8\xff\xff\xff\xff\xff\xff\xff\xff")},
     {LEAT_TYPE_FLOAT4, "1.5", LEAT_SLICE("\0\0\0\x4\x3f\xc0\0\0")},
     {LEAT_TYPE_FLOAT4, "-0.0", LEAT_SLICE("\0\0\0\x4\x80\0\0\0")},
     {LEAT_TYPE_FLOAT4, "Infinity", LEAT_SLICE("\0\0\0\x4\x7f\x80\0\0")},
-    /* halfway between two floats but for the last digit; a double would drop it and round to even */
-    {LEAT_TYPE_FLOAT4, "1.000000059604644775390625000000000000000001", LEAT_SLICE("\0\0\0\x4\x3f\x80\0\1")},
+    /* halfway between two floats but for the last digit; a double would drop it and round to
+     * even */
+    {LEAT_TYPE_FLOAT4, "1.000000059604644775390625000000000000000001",
+     LEAT_SLICE("\0\0\0\x4\x3f\x80\0\1")},
     {LEAT_TYPE_DATE, "2000-01-01", LEAT_SLICE("\0\0\0\4\0\0\0\0")},
     {LEAT_TYPE_DATE, "1999-12-30", LEAT_SLICE("\0\0\0\4\xff\xff\xff\xfe")},
     {LEAT_TYPE_DATE, "0001-01-01", LEAT_SLICE("\0\0\0\4\xff\xf4\xdb\xf9")},
     {LEAT_TYPE_TIME, "00:00:00.000258", LEAT_SLICE("\0\0\0\x8\0\0\0\0\0\0\1\2")},
-    {LEAT_TYPE_TIMESTAMP, "1999-12-31T23:59:59.999999", LEAT_SLICE("\0\0\0\x8\xff\xff\xff\xff\xff\xff\xff\xff")},
+    {LEAT_TYPE_TIMESTAMP, "1999-12-31T23:59:59.999999",
+     LEAT_SLICE("\0\0\0\x8\xff\xff\xff\xff\xff\xff\xff\xff")},
     {LEAT_TYPE_BYTEA, "AP8=", LEAT_SLICE("\0\0\0\2\0\xff")},
     {LEAT_TYPE_BYTEA, "", LEAT_SLICE("\0\0\0\0")},
     {LEAT_TYPE_OTHER, "{1,NULL}", LEAT_SLICE("\0\0\0\x8{1,NULL}")},
@@ -294,7 +306,8 @@ START_TEST(values_have_the_binary_form_of_postgres)
     leat_value value;
     leat_error error;
     leat_buf out = {0};
-    ck_assert_int_eq(leat_value_from_text(&column, leat_slice_of(binary_cases[_i].text), &value, &error), 0);
+    ck_assert_int_eq(
+        leat_value_from_text(&column, leat_slice_of(binary_cases[_i].text), &value, &error), 0);
     leat_value_binary(&column, &value, &out);
     ck_assert_uint_eq(out.size, binary_cases[_i].bytes.size);
     ck_assert_mem_eq(out.data, binary_cases[_i].bytes.data, out.size);
@@ -340,7 +353,8 @@ START_TEST(a_floats_literal_may_be_long_but_not_endless)
     leat_error error;
     memset(literal, '0', sizeof literal);
     ck_assert_int_eq(leat_value_from_text(&column, (leat_slice){literal, 2000}, &value, &error), 0);
-    ck_assert_int_eq(leat_value_from_text(&column, (leat_slice){literal, 2001}, &value, &error), -1);
+    ck_assert_int_eq(leat_value_from_text(&column, (leat_slice){literal, 2001}, &value, &error),
+                     -1);
 }
 END_TEST
 
@@ -351,12 +365,17 @@ START_TEST(equality_is_of_values_not_of_spelling)
         const char *a, *b;
         bool equal;
     } cases[] = {
-        {LEAT_TYPE_BOOL, "true", "true", true},  {LEAT_TYPE_BOOL, "true", "false", false},
-        {LEAT_TYPE_INT8, "007", "7", true},      {LEAT_TYPE_INT8, "7", "-7", false},
-        {LEAT_TYPE_TEXT, "a", "a", true},        {LEAT_TYPE_TEXT, "a", "A", false},
+        {LEAT_TYPE_BOOL, "true", "true", true},
+        {LEAT_TYPE_BOOL, "true", "false", false},
+        {LEAT_TYPE_INT8, "007", "7", true},
+        {LEAT_TYPE_INT8, "7", "-7", false},
+        {LEAT_TYPE_TEXT, "a", "a", true},
+        {LEAT_TYPE_TEXT, "a", "A", false},
         {LEAT_TYPE_TEXT, "", "", true},
-        {LEAT_TYPE_UUID, "A0EEBC99-9c0b-4ef8-BB6D-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", true},
-        {LEAT_TYPE_UUID, "A0EEBC99-9c0b-4ef8-BB6D-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12", false},
+        {LEAT_TYPE_UUID, "A0EEBC99-9c0b-4ef8-BB6D-6bb9bd380a11",
+         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", true},
+        {LEAT_TYPE_UUID, "A0EEBC99-9c0b-4ef8-BB6D-6bb9bd380a11",
+         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12", false},
         {LEAT_TYPE_TIMESTAMPTZ, "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.0Z", true},
         {LEAT_TYPE_DATE, "2026-01-01", "2026-01-01", true},
         {LEAT_TYPE_DATE, "2026-01-01", "2026-01-02", false},
@@ -380,31 +399,62 @@ static const struct {
     int rank;
     const char *text;
 } ranks[] = {
-    {LEAT_TYPE_INT2, 0, "-32768"},       {LEAT_TYPE_INT2, 1, "-1"},           {LEAT_TYPE_INT2, 2, "32767"},
-    {LEAT_TYPE_INT4, 0, "-2147483648"},  {LEAT_TYPE_INT4, 1, "0"},            {LEAT_TYPE_INT4, 1, "-0"},
-    {LEAT_TYPE_INT8, 0, "-9223372036854775808"}, {LEAT_TYPE_INT8, 1, "9223372036854775807"},
-    {LEAT_TYPE_FLOAT4, 0, "-Infinity"},  {LEAT_TYPE_FLOAT4, 1, "0.1"},        {LEAT_TYPE_FLOAT4, 1, "0.1000000001"},
-    {LEAT_TYPE_FLOAT4, 2, "Infinity"},   {LEAT_TYPE_FLOAT4, 3, "NaN"},
-    {LEAT_TYPE_FLOAT8, 0, "-Infinity"},  {LEAT_TYPE_FLOAT8, 1, "-1e308"},     {LEAT_TYPE_FLOAT8, 2, "-0.0"},
-    {LEAT_TYPE_FLOAT8, 2, "0"},          {LEAT_TYPE_FLOAT8, 3, "0.1"},        {LEAT_TYPE_FLOAT8, 4, "0.1000000001"},
-    {LEAT_TYPE_FLOAT8, 5, "Infinity"},   {LEAT_TYPE_FLOAT8, 6, "NaN"},
-    {LEAT_TYPE_NUMERIC, 0, "-1e100"},    {LEAT_TYPE_NUMERIC, 1, "-0.1"},      {LEAT_TYPE_NUMERIC, 2, "-0"},
-    {LEAT_TYPE_NUMERIC, 2, "0.00"},      {LEAT_TYPE_NUMERIC, 3, "99999999999999999999999999999999999999999.9"},
-    {LEAT_TYPE_NUMERIC, 4, "100000000000000000000000000000000000000000"}, {LEAT_TYPE_NUMERIC, 4, "1.0e41"},
+    {LEAT_TYPE_INT2, 0, "-32768"},
+    {LEAT_TYPE_INT2, 1, "-1"},
+    {LEAT_TYPE_INT2, 2, "32767"},
+    {LEAT_TYPE_INT4, 0, "-2147483648"},
+    {LEAT_TYPE_INT4, 1, "0"},
+    {LEAT_TYPE_INT4, 1, "-0"},
+    {LEAT_TYPE_INT8, 0, "-9223372036854775808"},
+    {LEAT_TYPE_INT8, 1, "9223372036854775807"},
+    {LEAT_TYPE_FLOAT4, 0, "-Infinity"},
+    {LEAT_TYPE_FLOAT4, 1, "0.1"},
+    {LEAT_TYPE_FLOAT4, 1, "0.1000000001"},
+    {LEAT_TYPE_FLOAT4, 2, "Infinity"},
+    {LEAT_TYPE_FLOAT4, 3, "NaN"},
+    {LEAT_TYPE_FLOAT8, 0, "-Infinity"},
+    {LEAT_TYPE_FLOAT8, 1, "-1e308"},
+    {LEAT_TYPE_FLOAT8, 2, "-0.0"},
+    {LEAT_TYPE_FLOAT8, 2, "0"},
+    {LEAT_TYPE_FLOAT8, 3, "0.1"},
+    {LEAT_TYPE_FLOAT8, 4, "0.1000000001"},
+    {LEAT_TYPE_FLOAT8, 5, "Infinity"},
+    {LEAT_TYPE_FLOAT8, 6, "NaN"},
+    {LEAT_TYPE_NUMERIC, 0, "-1e100"},
+    {LEAT_TYPE_NUMERIC, 1, "-0.1"},
+    {LEAT_TYPE_NUMERIC, 2, "-0"},
+    {LEAT_TYPE_NUMERIC, 2, "0.00"},
+    {LEAT_TYPE_NUMERIC, 3, "99999999999999999999999999999999999999999.9"},
+    {LEAT_TYPE_NUMERIC, 4, "100000000000000000000000000000000000000000"},
+    {LEAT_TYPE_NUMERIC, 4, "1.0e41"},
     {LEAT_TYPE_NUMERIC, 5, "NaN"},
-    {LEAT_TYPE_TEXT, 0, ""},             {LEAT_TYPE_TEXT, 1, "B"},            {LEAT_TYPE_TEXT, 2, "Ba"},
-    {LEAT_TYPE_TEXT, 3, "a"},            {LEAT_TYPE_TEXT, 4, "\xc3\xa4"},     {LEAT_TYPE_TEXT, 5, "\xf0\x9f\x8c\x8a"},
+    {LEAT_TYPE_TEXT, 0, ""},
+    {LEAT_TYPE_TEXT, 1, "B"},
+    {LEAT_TYPE_TEXT, 2, "Ba"},
+    {LEAT_TYPE_TEXT, 3, "a"},
+    {LEAT_TYPE_TEXT, 4, "\xc3\xa4"},
+    {LEAT_TYPE_TEXT, 5, "\xf0\x9f\x8c\x8a"},
     {LEAT_TYPE_UUID, 0, "00000000-0000-0000-0000-0000000000ff"},
     {LEAT_TYPE_UUID, 1, "01000000-0000-0000-0000-000000000000"},
     {LEAT_TYPE_UUID, 2, "FF000000-0000-0000-0000-000000000000"},
     {LEAT_TYPE_UUID, 2, "ff000000-0000-0000-0000-000000000000"},
-    {LEAT_TYPE_DATE, 0, "0001-01-01"},   {LEAT_TYPE_DATE, 1, "1999-12-31"},   {LEAT_TYPE_DATE, 2, "2000-01-01"},
-    {LEAT_TYPE_TIME, 0, "00:00:00"},     {LEAT_TYPE_TIME, 1, "00:00:00.1"},   {LEAT_TYPE_TIME, 1, "00:00:00.100"},
-    {LEAT_TYPE_TIMESTAMP, 0, "1999-12-31T23:59:59"}, {LEAT_TYPE_TIMESTAMP, 1, "2000-01-01T00:00:00"},
-    {LEAT_TYPE_TIMESTAMPTZ, 0, "2026-01-01T01:00:00+02:00"}, {LEAT_TYPE_TIMESTAMPTZ, 1, "2026-01-01T00:00:00Z"},
+    {LEAT_TYPE_DATE, 0, "0001-01-01"},
+    {LEAT_TYPE_DATE, 1, "1999-12-31"},
+    {LEAT_TYPE_DATE, 2, "2000-01-01"},
+    {LEAT_TYPE_TIME, 0, "00:00:00"},
+    {LEAT_TYPE_TIME, 1, "00:00:00.1"},
+    {LEAT_TYPE_TIME, 1, "00:00:00.100"},
+    {LEAT_TYPE_TIMESTAMP, 0, "1999-12-31T23:59:59"},
+    {LEAT_TYPE_TIMESTAMP, 1, "2000-01-01T00:00:00"},
+    {LEAT_TYPE_TIMESTAMPTZ, 0, "2026-01-01T01:00:00+02:00"},
+    {LEAT_TYPE_TIMESTAMPTZ, 1, "2026-01-01T00:00:00Z"},
     {LEAT_TYPE_TIMESTAMPTZ, 1, "2026-01-01T01:00:00+01:00"},
-    {LEAT_TYPE_BYTEA, 0, ""},            {LEAT_TYPE_BYTEA, 1, "AA=="},        {LEAT_TYPE_BYTEA, 2, "AAA="},
-    {LEAT_TYPE_BYTEA, 3, "Zm9v"},        {LEAT_TYPE_BYTEA, 4, "+w=="},        {LEAT_TYPE_BYTEA, 5, "/w=="},
+    {LEAT_TYPE_BYTEA, 0, ""},
+    {LEAT_TYPE_BYTEA, 1, "AA=="},
+    {LEAT_TYPE_BYTEA, 2, "AAA="},
+    {LEAT_TYPE_BYTEA, 3, "Zm9v"},
+    {LEAT_TYPE_BYTEA, 4, "+w=="},
+    {LEAT_TYPE_BYTEA, 5, "/w=="},
 };
 
 static leat_value ranked(size_t at)
@@ -412,8 +462,8 @@ static leat_value ranked(size_t at)
     leat_column column = fixture_column("c", ranks[at].type, -1);
     leat_value value;
     leat_error error = {""};
-    ck_assert_msg(leat_value_from_text(&column, leat_slice_of(ranks[at].text), &value, &error) == 0, "%s: %s",
-                  ranks[at].text, error.text);
+    ck_assert_msg(leat_value_from_text(&column, leat_slice_of(ranks[at].text), &value, &error) == 0,
+                  "%s: %s", ranks[at].text, error.text);
     return value;
 }
 
@@ -427,8 +477,8 @@ START_TEST(the_order_is_that_of_postgres)
             leat_value b = ranked(k);
             int order = leat_value_compare(ranks[i].type, &a, &b);
             int expected = (ranks[i].rank > ranks[k].rank) - (ranks[i].rank < ranks[k].rank);
-            ck_assert_msg((order > 0) - (order < 0) == expected, "%s: %s and %s", leat_type_name(ranks[i].type),
-                          ranks[i].text, ranks[k].text);
+            ck_assert_msg((order > 0) - (order < 0) == expected, "%s: %s and %s",
+                          leat_type_name(ranks[i].type), ranks[i].text, ranks[k].text);
         }
     }
 }
@@ -439,10 +489,12 @@ int main(void)
     Suite *suite = suite_create("record/value");
     TCase *tests = tcase_create("value");
     suite_add_tcase(suite, tests);
-    tcase_add_loop_test(tests, text_becomes_values_and_canonical_text, 0, (int)COUNT_OF(text_cases));
+    tcase_add_loop_test(tests, text_becomes_values_and_canonical_text, 0,
+                        (int)COUNT_OF(text_cases));
     tcase_add_test(tests, an_offset_where_none_belongs_is_named);
     tcase_add_loop_test(tests, a_nul_in_text_is_refused, 0, 2);
-    tcase_add_loop_test(tests, values_have_the_binary_form_of_postgres, 0, (int)COUNT_OF(binary_cases));
+    tcase_add_loop_test(tests, values_have_the_binary_form_of_postgres, 0,
+                        (int)COUNT_OF(binary_cases));
     tcase_add_test(tests, null_jsonb_and_json_have_their_binary_form);
     tcase_add_test(tests, floats_keep_their_specials);
     tcase_add_test(tests, a_floats_literal_may_be_long_but_not_endless);

@@ -1,4 +1,5 @@
-/* Which database is which shard's: what is said of any mix of three shards and what their databases say of themselves. */
+/* Which database is which shard's: what is said of any mix of three shards and what their databases
+ * say of themselves. */
 #include "sink/shard_source.h"
 
 #include <check.h>
@@ -8,7 +9,8 @@
 static const char *const names[] = {"a", "b", "c"};
 
 static const struct {
-    const char *selves; /* for each shard a database, a digit, and the shard it is set up for or '-'; "--" is not known */
+    const char *selves; /* for each shard a database, a digit, and the shard it is set up for or
+                           '-'; "--" is not known */
     const char *said;   /* of the first shard that is refused; NULL: of none */
 } cases[] = {
     {"1- 2- 3-", NULL},
@@ -19,9 +21,11 @@ static const struct {
     {"1- 1- 3-", "shards a and b lead to one database (db1, db1): give each its own"},
     {"1- 2- 1-", "shards a and c lead to one database"},
     {"1b 2- 1b", "shards a and c lead to one database"},
-    {"1b 2a 3c", "shards a and b are swapped: db1 holds the partitions of shard b, and db2 those of shard a"},
+    {"1b 2a 3c",
+     "shards a and b are swapped: db1 holds the partitions of shard b, and db2 those of shard a"},
     {"1a 2c 3b", "shards b and c are swapped"},
-    {"1b 2c 3a", "shard a: db1 holds the partitions of shard b: it is that shard's database, or a copy of it"},
+    {"1b 2c 3a",
+     "shard a: db1 holds the partitions of shard b: it is that shard's database, or a copy of it"},
     {"1a 2a 3c", "shard b: db2 holds the partitions of shard a"},
     {"1a 2b 3b", "shard c: db3 holds the partitions of shard b"},
     {"1a -- 3b", "shard c: db3 holds the partitions of shard b"},
@@ -47,9 +51,11 @@ START_TEST(each_mix_has_its_words)
     int status = 0;
     for (uint32_t shard = 0; status == 0 && shard < 3; shard++)
         status = leat_shard_check_self(names, selves, 3, shard, &error);
-    ck_assert_msg((status != 0) == (cases[_i].said != NULL), "%s: %s", cases[_i].selves, error.text);
-    ck_assert_msg(!cases[_i].said || strncmp(error.text, cases[_i].said, strlen(cases[_i].said)) == 0, "%s: %s",
-                  cases[_i].selves, error.text);
+    ck_assert_msg((status != 0) == (cases[_i].said != NULL), "%s: %s", cases[_i].selves,
+                  error.text);
+    ck_assert_msg(!cases[_i].said ||
+                      strncmp(error.text, cases[_i].said, strlen(cases[_i].said)) == 0,
+                  "%s: %s", cases[_i].selves, error.text);
 }
 END_TEST
 
@@ -57,12 +63,14 @@ static const struct {
     uint32_t first, last;
     const char *name; /* NULL: of no one shard */
 } held[] = {
-    {0, 3, "a"}, {0, 0, "a"}, {3, 3, "a"}, {4, 6, "b"}, {7, 9, "c"}, {0, 4, NULL}, {3, 4, NULL}, {9, 10, NULL}, {10, 12, NULL},
+    {0, 3, "a"},  {0, 0, "a"},  {3, 3, "a"},   {4, 6, "b"},    {7, 9, "c"},
+    {0, 4, NULL}, {3, 4, NULL}, {9, 10, NULL}, {10, 12, NULL},
 };
 
 START_TEST(partitions_name_their_shard)
 {
-    leat_layout layout = {.partition_count = 10, .shard_count = 3, .shards = {{"a", 0, 4}, {"b", 4, 3}, {"c", 7, 3}}};
+    leat_layout layout = {
+        .partition_count = 10, .shard_count = 3, .shards = {{"a", 0, 4}, {"b", 4, 3}, {"c", 7, 3}}};
     char name[LEAT_NAME_MAX + 1] = "";
     leat_error error = {0};
     int status = leat_layout_name_shard(&layout, held[_i].first, held[_i].last, "db", name, &error);

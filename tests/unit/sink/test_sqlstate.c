@@ -1,4 +1,5 @@
-/* What each error means: a line for each line of the table, and what it means for statements that hold no data. */
+/* What each error means: a line for each line of the table, and what it means for statements that
+ * hold no data. */
 #include "sink/sqlstate.h"
 
 #include <check.h>
@@ -9,7 +10,7 @@ typedef struct expectation {
 } expectation;
 
 #define SAID(state, ...) {.sqlstate = state, .severity = "ERROR", ##__VA_ARGS__}
-#define IN(name) .function = name
+#define IN(name)         .function = name
 
 static const expectation errors[] = {
     {SAID("LT001", IN("exec_stmt_raise")), LEAT_ENGINE_RECORD_ERROR},
@@ -91,7 +92,8 @@ static const expectation errors[] = {
     {SAID("23001", .table = "t", .constraint = "t_fkey"), LEAT_ENGINE_NOT_YET},
     {SAID("23505", .table = "t", .constraint = "t_key"), LEAT_ENGINE_NOT_YET},
     {SAID("23P01", .table = "t", .constraint = "t_excl"), LEAT_ENGINE_NOT_YET},
-    {SAID("23514", .table = "t", .constraint = "small", IN("ExecConstraints")), LEAT_ENGINE_BAD_DATA},
+    {SAID("23514", .table = "t", .constraint = "small", IN("ExecConstraints")),
+     LEAT_ENGINE_BAD_DATA},
     {SAID("23514", .constraint = "a_domain", IN("domain_check_input")), LEAT_ENGINE_BAD_DATA},
     {SAID("23514", .table = "t", IN("ExecFindPartition")), LEAT_ENGINE_DRIFT},
     {SAID("23514", .table = "t", .constraint = ""), LEAT_ENGINE_DRIFT},
@@ -160,12 +162,14 @@ START_TEST(error_is_classified)
 {
     const expectation *expected = &errors[_i];
     leat_engine_outcome outcome = leat_sqlstate_outcome(&expected->error, LEAT_SQL_ROWS);
-    ck_assert_msg(outcome == expected->outcome, "line %d, %s: %s, expected %s", _i, expected->error.sqlstate,
-                  leat_engine_outcome_name(outcome), leat_engine_outcome_name(expected->outcome));
+    ck_assert_msg(outcome == expected->outcome, "line %d, %s: %s, expected %s", _i,
+                  expected->error.sqlstate, leat_engine_outcome_name(outcome),
+                  leat_engine_outcome_name(expected->outcome));
 }
 END_TEST
 
-/* A statement without a record's data blames none, nor does it blame the row for what is raised; all else is as it is with data. */
+/* A statement without a record's data blames none, nor does it blame the row for what is raised;
+ * all else is as it is with data. */
 START_TEST(no_record_is_blamed_for_a_statement_without_its_data)
 {
     leat_engine_outcome rows = leat_sqlstate_outcome(&errors[_i].error, LEAT_SQL_ROWS);
@@ -177,12 +181,15 @@ START_TEST(no_record_is_blamed_for_a_statement_without_its_data)
     if (rows == LEAT_ENGINE_RECORD_ERROR)
         unraised.function = "somebody_else";
     leat_engine_outcome plain = leat_sqlstate_outcome(&unraised, LEAT_SQL_ROWS);
-    bool blames = plain == LEAT_ENGINE_BAD_DATA || plain == LEAT_ENGINE_NOT_YET || plain == LEAT_ENGINE_DRIFT || plain == LEAT_ENGINE_RECORD_ERROR;
+    bool blames = plain == LEAT_ENGINE_BAD_DATA || plain == LEAT_ENGINE_NOT_YET ||
+                  plain == LEAT_ENGINE_DRIFT || plain == LEAT_ENGINE_RECORD_ERROR;
     ck_assert_int_eq(letter, prepare);
     ck_assert_int_eq(prepare, blames ? LEAT_ENGINE_DRIFT : plain);
     if (state[0] == 'L' && state[1] == 'T')
         return; /* as is said below */
-    ck_assert_int_eq(own, !blames ? plain : state[0] == '5' && state[1] == '4' ? LEAT_ENGINE_OUTAGE : LEAT_ENGINE_NOT_UNDERSTOOD);
+    ck_assert_int_eq(own, !blames                              ? plain
+                          : state[0] == '5' && state[1] == '4' ? LEAT_ENGINE_OUTAGE
+                                                               : LEAT_ENGINE_NOT_UNDERSTOOD);
 }
 END_TEST
 
@@ -191,9 +198,13 @@ START_TEST(leat_s_own_words_count_where_leat_says_them)
     static const struct {
         const char *sqlstate;
         leat_engine_outcome outcome;
-    } words[] = {{"LT001", LEAT_ENGINE_FENCED}, {"LT002", LEAT_ENGINE_WENT_BACK}, {"LT003", LEAT_ENGINE_NOT_UNDERSTOOD}, {"LT004", LEAT_ENGINE_NOT_UNDERSTOOD}};
+    } words[] = {{"LT001", LEAT_ENGINE_FENCED},
+                 {"LT002", LEAT_ENGINE_WENT_BACK},
+                 {"LT003", LEAT_ENGINE_NOT_UNDERSTOOD},
+                 {"LT004", LEAT_ENGINE_NOT_UNDERSTOOD}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        leat_sql_error error = {.sqlstate = words[i].sqlstate, .severity = "ERROR", .function = "exec_stmt_raise"};
+        leat_sql_error error = {
+            .sqlstate = words[i].sqlstate, .severity = "ERROR", .function = "exec_stmt_raise"};
         ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_OWN), words[i].outcome);
         ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_ROWS), LEAT_ENGINE_RECORD_ERROR);
         ck_assert_int_eq(leat_sqlstate_outcome(&error, LEAT_SQL_LETTER), LEAT_ENGINE_DRIFT);
@@ -204,7 +215,8 @@ END_TEST
 /* Only ERROR says that the transaction is over and undone. */
 START_TEST(anything_but_an_error_is_unknown)
 {
-    static const char *const severities[] = {"FATAL", "PANIC", "WARNING", "NOTICE", "", "FEHLER", NULL};
+    static const char *const severities[] = {"FATAL", "PANIC",  "WARNING", "NOTICE",
+                                             "",      "FEHLER", NULL};
     for (size_t i = 0; i < sizeof severities / sizeof severities[0]; i++) {
         leat_sql_error error = errors[_i].error;
         error.severity = severities[i];
@@ -230,7 +242,8 @@ int main(void)
     Suite *suite = suite_create("sqlstate");
     TCase *tests = tcase_create("outcome");
     tcase_add_loop_test(tests, error_is_classified, 0, ERROR_COUNT);
-    tcase_add_loop_test(tests, no_record_is_blamed_for_a_statement_without_its_data, 0, ERROR_COUNT);
+    tcase_add_loop_test(tests, no_record_is_blamed_for_a_statement_without_its_data, 0,
+                        ERROR_COUNT);
     tcase_add_loop_test(tests, anything_but_an_error_is_unknown, 0, ERROR_COUNT);
     tcase_add_test(tests, no_valid_sqlstate_is_unknown);
     tcase_add_test(tests, leat_s_own_words_count_where_leat_says_them);

@@ -1,5 +1,5 @@
-/* fixture.h - a built-in log in a folder of its own, with one writer, and a loop that runs until something has
- * happened. */
+/* fixture.h - a built-in log in a folder of its own, with one writer, and a loop that runs until
+ * something has happened. */
 #ifndef LEAT_TESTS_LOG_LOCAL_FIXTURE_H
 #define LEAT_TESTS_LOG_LOCAL_FIXTURE_H
 
@@ -74,7 +74,8 @@ static inline void fixture_tick(uv_timer_t *timer)
     (void)timer;
 }
 
-/* Runs the loop until `happened(context)`, which is looked at now and then at least; a test that waits too long fails. */
+/* Runs the loop until `happened(context)`, which is looked at now and then at least; a test that
+ * waits too long fails. */
 static inline void fixture_await(fixture *f, bool (*happened)(const void *), const void *context)
 {
     int64_t until_us = leat_mono_us() + (int64_t)PATIENCE_MS * 1000;
@@ -97,8 +98,8 @@ static inline size_t fixture_answered(const fixture *f)
 }
 
 /* `tag` is where to count the answer, or NULL. */
-static inline void fixture_on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
-                                       int64_t offset, const char *why)
+static inline void fixture_on_appended(void *context, void *tag, leat_append_result result,
+                                       uint32_t partition, int64_t offset, const char *why)
 {
     fixture *f = context;
     int *seen = tag;
@@ -127,7 +128,8 @@ static inline void fixture_write_end(fixture *f)
     uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
-static inline int fixture_append(fixture *f, const leat_record *record, void *tag, leat_error *error)
+static inline int fixture_append(fixture *f, const leat_record *record, void *tag,
+                                 leat_error *error)
 {
     int result = leat_log_append(f->writer, record, tag, error);
     f->sent += result == 0;
@@ -135,13 +137,16 @@ static inline int fixture_append(fixture *f, const leat_record *record, void *ta
 }
 
 /* `count` records of one partition, whose keys are their numbers from `first` on. */
-static inline void fixture_append_keys(fixture *f, uint32_t partition, int first, int count, int64_t accepted_ms)
+static inline void fixture_append_keys(fixture *f, uint32_t partition, int first, int count,
+                                       int64_t accepted_ms)
 {
     leat_error error = {0};
     for (int i = first; i < first + count; i++) {
         char key[32];
         snprintf(key, sizeof key, "%d", i);
-        leat_record record = {.partition = partition, .accepted_ms = accepted_ms, .key = leat_slice_of(key),
+        leat_record record = {.partition = partition,
+                              .accepted_ms = accepted_ms,
+                              .key = leat_slice_of(key),
                               .value = LEAT_SLICE("{}")};
         ck_assert_msg(fixture_append(f, &record, NULL, &error) == 0, "%s", error.text);
     }

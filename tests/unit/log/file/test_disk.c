@@ -23,10 +23,13 @@ static int disk_sync(sqlite3_file *file, int flags)
 
 static int disk_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
 {
-    return atomic_load(&disk.state) == DISK_FULL ? SQLITE_FULL : disk.system_methods->xWrite(file, bytes, size, at);
+    return atomic_load(&disk.state) == DISK_FULL
+               ? SQLITE_FULL
+               : disk.system_methods->xWrite(file, bytes, size, at);
 }
 
-static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
+static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                     int *ret_flags)
 {
     (void)vfs;
     int code = disk.system->xOpen(disk.system, name, file, flags, ret_flags);
@@ -147,7 +150,8 @@ START_TEST(free_does_not_wait_for_a_disk_that_hangs)
     ck_assert_int_eq(leat_log_open(&again, &spec, &error), -1); /* the thread may still write */
     atomic_store(&disk.state, DISK_GOOD);
     fixture_await(&f, has_ended, &commits);
-    free(leat_local_pop(&commits->batch)); /* what is left alone for good, but for the leak checker */
+    /* what is left alone for good, but for the leak checker */
+    free(leat_local_pop(&commits->batch));
     leat_local_commits_free(commits);
     log->abandoned = false;
     f.config.local = log;

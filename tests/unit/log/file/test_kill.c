@@ -27,15 +27,17 @@ static void append_more(appender *a)
     char value[32];
     leat_error error;
     snprintf(value, sizeof value, "%lld", (long long)a->number);
-    leat_record record = {.partition = (uint32_t)(a->number % PARTITIONS), .accepted_ms = 1, .key = LEAT_SLICE("k"),
+    leat_record record = {.partition = (uint32_t)(a->number % PARTITIONS),
+                          .accepted_ms = 1,
+                          .key = LEAT_SLICE("k"),
                           .value = leat_slice_of(value)};
     if (leat_log_append(a->f.writer, &record, (void *)(uintptr_t)a->number, &error) != 0)
         _exit(3);
     a->number++;
 }
 
-static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
-                        const char *why)
+static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
+                        int64_t offset, const char *why)
 {
     (void)why;
     appender *a = context;
@@ -69,7 +71,7 @@ static _Noreturn void append_for_ever(const fixture *f, int out, int64_t first_n
 typedef struct known {
     int64_t numbers[PARTITIONS][200000]; /* by offset; -1: that offset was not answered */
     int64_t end[PARTITIONS];             /* behind the last one answered */
-    int64_t found[PARTITIONS];           /* behind the last one found in the file after the round before */
+    int64_t found[PARTITIONS]; /* behind the last one found in the file after the round before */
     int64_t next_number;
 } known;
 
@@ -90,10 +92,12 @@ static void expect_all(known *k, const fixture *f)
     leat_error error = {0};
     sqlite3 *db;
     int64_t next[PARTITIONS];
-    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_READ, 1000, &db, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_READ, 1000, &db, &error) == 0, "%s",
+                  error.text);
     ck_assert_msg(leat_local_ranges(db, PARTITIONS, NULL, next, &error) == 0, "%s", error.text);
     for (uint32_t p = 0; p < PARTITIONS; p++) {
-        sqlite3_stmt *row = leat_local_prepare(db, &error, "SELECT offset, value FROM leat_records_%u ORDER BY offset", p);
+        sqlite3_stmt *row = leat_local_prepare(
+            db, &error, "SELECT offset, value FROM leat_records_%u ORDER BY offset", p);
         int64_t offset = 0;
         for (; sqlite3_step(row) == SQLITE_ROW; offset++) {
             ck_assert_int_eq(sqlite3_column_int64(row, 0), offset);
@@ -113,7 +117,8 @@ static void kill_once(known *k, const fixture *f, uint64_t after_us)
 {
     int ends[2];
     ck_assert_int_eq(pipe(ends), 0);
-    ck_assert_int_ge(fcntl(ends[1], F_SETPIPE_SZ, 1024 * 1024), 1024 * 1024); /* it is read when the child is dead */
+    ck_assert_int_ge(fcntl(ends[1], F_SETPIPE_SZ, 1024 * 1024), 1024 * 1024); /* it is read when the
+                                                                                 child is dead */
     pid_t child = fork();
     if (child == 0) {
         close(ends[0]);

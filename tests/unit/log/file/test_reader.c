@@ -27,7 +27,7 @@ typedef struct reading {
     size_t refused;
     void *held; /* a handle kept by the test */
     bool hold_next;
-    int64_t seek_at;  /* at this record's number, seek to seek_to; -1: no */
+    int64_t seek_at; /* at this record's number, seek to seek_to; -1: no */
     int64_t seek_to;
     char broken[400];
     char failed[400];
@@ -61,8 +61,11 @@ static void note(reading *r, const leat_record *record, void *log_handle)
     ck_assert_uint_lt(r->count, SEEN_MAX);
     leat_buf headers = {0};
     ck_assert_int_eq(leat_log_headers(r->reader, log_handle, &headers), 0);
-    *s = (seen){.partition = record->partition, .offset = record->offset, .accepted_ms = record->accepted_ms,
-                .value_is_null = record->value_is_null, .key_is_null = record->key.data == NULL};
+    *s = (seen){.partition = record->partition,
+                .offset = record->offset,
+                .accepted_ms = record->accepted_ms,
+                .value_is_null = record->value_is_null,
+                .key_is_null = record->key.data == NULL};
     text_of(s->key, sizeof s->key, record->key);
     text_of(s->value, sizeof s->value, record->value);
     text_of(s->headers, sizeof s->headers, (leat_slice){headers.data, headers.size});
@@ -84,7 +87,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     r->hold_next = false;
     if (r->seek_at == (int64_t)r->count) {
         r->seek_at = -1;
-        leat_log_reader_seek(r->reader, record->partition, r->seek_to, &(leat_log_applied){-1, -1, 0, -1});
+        leat_log_reader_seek(r->reader, record->partition, r->seek_to,
+                             &(leat_log_applied){-1, -1, 0, -1});
     }
     return true;
 }
@@ -227,11 +231,17 @@ START_TEST(gives_back_what_was_appended)
     fixture_write(&f);
     leat_error error;
     const leat_record records[] = {
-        {.accepted_ms = 5, .key = LEAT_SLICE("k"), .value = LEAT_SLICE("{\"a\":1}"), .route = LEAT_SLICE("orders"),
+        {.accepted_ms = 5,
+         .key = LEAT_SLICE("k"),
+         .value = LEAT_SLICE("{\"a\":1}"),
+         .route = LEAT_SLICE("orders"),
          .op = LEAT_SLICE("patch")},
         {.accepted_ms = 6, .key = LEAT_SLICE("k"), .value_is_null = true},
         {.accepted_ms = 7, .value = LEAT_SLICE("")},
-        {.accepted_ms = 8, .key = LEAT_SLICE(""), .value = LEAT_SLICE("x"), .op = LEAT_SLICE("\xff")},
+        {.accepted_ms = 8,
+         .key = LEAT_SLICE(""),
+         .value = LEAT_SLICE("x"),
+         .op = LEAT_SLICE("\xff")},
     };
     for (size_t i = 0; i < 4; i++)
         ck_assert_int_eq(fixture_append(&f, &records[i], NULL, &error), 0);
@@ -425,7 +435,8 @@ static void tamper(const fixture *f, const char *sql)
 {
     leat_error error = {0};
     sqlite3 *db;
-    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_WRITE, 5000, &db, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_WRITE, 5000, &db, &error) == 0, "%s",
+                  error.text);
     ck_assert_msg(leat_local_run(db, sql, &error) == 0, "%s", error.text);
     sqlite3_close_v2(db);
 }
@@ -460,8 +471,10 @@ static bool is_aging(const void *context)
     leat_error error = {0};
     sqlite3 *db;
     leat_local_aging aging[PARTITIONS_MAX];
-    ck_assert_msg(leat_local_connect(a->f->file, LEAT_LOCAL_READ, 1000, &db, &error) == 0, "%s", error.text);
-    ck_assert_int_eq(leat_local_agings(db, a->f->config.local->head.partition_count, aging, &error), 0);
+    ck_assert_msg(leat_local_connect(a->f->file, LEAT_LOCAL_READ, 1000, &db, &error) == 0, "%s",
+                  error.text);
+    ck_assert_int_eq(leat_local_agings(db, a->f->config.local->head.partition_count, aging, &error),
+                     0);
     sqlite3_close_v2(db);
     return aging[a->partition].low == a->offset;
 }
@@ -498,7 +511,8 @@ START_TEST(deletes_what_was_applied_long_ago)
     fixture f;
     apply_some(&f);
     char sql[LEAT_LOCAL_SQL_SIZE];
-    snprintf(sql, sizeof sql, "UPDATE leat_partitions SET aging_since_ms = aging_since_ms - %d WHERE partition = 1",
+    snprintf(sql, sizeof sql,
+             "UPDATE leat_partitions SET aging_since_ms = aging_since_ms - %d WHERE partition = 1",
              LEAT_LOCAL_MARGIN_MS);
     tamper(&f, sql);
     fixture_hold(&f, 2);
@@ -511,12 +525,17 @@ START_TEST(deletes_what_was_applied_long_ago)
     ck_assert_int_eq(starts[0], 0);
     ck_assert_int_eq(starts[1], 2400);
     reading *r = read_all(&f, 2);
-    leat_log_reader_seek(r->reader, 1, 2300, &(leat_log_applied){2399, -1, 0, -1}); /* those deleted are applied: they are not missed */
+    leat_log_reader_seek(r->reader, 1, 2300, &(leat_log_applied){2399, -1, 0, -1}); /* those deleted
+                                                                                       are applied:
+                                                                                       they are not
+                                                                                       missed */
     await(r, has_read, 100);
     expect_keys(r, 0, 2400, 100);
     leat_log_reader_seek(r->reader, 1, 2300, &(leat_log_applied){2298, -1, 0, -1});
     await(r, is_broken, 0);
-    ck_assert_msg(strstr(r->broken, "starts at offset 2400, but offsets from 2300 on are not applied"), "%s", r->broken);
+    ck_assert_msg(
+        strstr(r->broken, "starts at offset 2400, but offsets from 2300 on are not applied"), "%s",
+        r->broken);
     read_end(r);
     finish(&f);
 }
@@ -527,15 +546,17 @@ START_TEST(a_clock_put_back_deletes_nothing)
     fixture f;
     apply_some(&f);
     char sql[LEAT_LOCAL_SQL_SIZE];
-    snprintf(sql, sizeof sql,
-             "UPDATE leat_partitions SET aging_since_ms = aging_since_ms + iif(partition = 0, %d, -%d)",
-             LEAT_LOCAL_MARGIN_MS, LEAT_LOCAL_MARGIN_MS);
+    snprintf(
+        sql, sizeof sql,
+        "UPDATE leat_partitions SET aging_since_ms = aging_since_ms + iif(partition = 0, %d, -%d)",
+        LEAT_LOCAL_MARGIN_MS, LEAT_LOCAL_MARGIN_MS);
     tamper(&f, sql);
     fixture_hold(&f, 2);
     fixture_write(&f);
     await_trimmed(&f, 1, 2400); /* the other one had its turn before it, each time */
     ck_assert_int_eq(first_of(&f, 0), 0);
-    atomic_store(&f.config.local->margin_ms, 0); /* and it does not wait for the clock to come back */
+    /* and it does not wait for the clock to come back */
+    atomic_store(&f.config.local->margin_ms, 0);
     await_trimmed(&f, 0, 2400);
     finish(&f);
 }
@@ -599,7 +620,8 @@ START_TEST(breaks_when_the_end_is_too_short)
 }
 END_TEST
 
-/* An older copy of the file was put back and written to, past what was applied of the one it replaced. */
+/* An older copy of the file was put back and written to, past what was applied of the one it
+ * replaced. */
 START_TEST(breaks_before_anything_when_the_newest_applied_record_is_another)
 {
     fixture f;
@@ -610,7 +632,9 @@ START_TEST(breaks_before_anything_when_the_newest_applied_record_is_another)
     reading *r = read_all(&f, 1);
     leat_log_reader_seek(r->reader, 0, 3, &(leat_log_applied){2, 7, 999, -1});
     await(r, is_broken, 0);
-    ck_assert_msg(strstr(r->broken, "offset 7 has timestamp 1000, but the one that was applied had 999"), "%s", r->broken);
+    ck_assert_msg(
+        strstr(r->broken, "offset 7 has timestamp 1000, but the one that was applied had 999"),
+        "%s", r->broken);
     some_turns(&f);
     ck_assert_uint_eq(r->count, 0);
     read_end(r);

@@ -72,7 +72,8 @@ static sqlite3 *hold_up(const fixture *f)
 {
     leat_error error = {0};
     sqlite3 *db;
-    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_WRITE, 5000, &db, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_local_connect(f->file, LEAT_LOCAL_WRITE, 5000, &db, &error) == 0, "%s",
+                  error.text);
     ck_assert_msg(leat_local_run(db, "BEGIN IMMEDIATE", &error) == 0, "%s", error.text);
     return db;
 }
@@ -166,7 +167,8 @@ START_TEST(a_full_disk_means_not_appended)
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_APPENDED], appended + 1);
     leat_log_ahead ahead[2];
-    ck_assert_int_eq(leat_log_read_ahead(&f.config, 2, (const int64_t[]){-1, -1}, 1000, ahead, &error), 0);
+    ck_assert_int_eq(
+        leat_log_read_ahead(&f.config, 2, (const int64_t[]){-1, -1}, 1000, ahead, &error), 0);
     ck_assert_int_eq(ahead[0].end, (int64_t)appended + 1);
     finish(&f);
 }
@@ -230,7 +232,9 @@ START_TEST(keeps_its_partitions)
     leat_topic_spec spec = {.partition_count = 5};
     leat_error error = {0};
     ck_assert_int_eq(leat_log_open(&f.config, &spec, &error), -1);
-    ck_assert_msg(strstr(error.text, "log.local.partitions is 5") && strstr(error.text, "was made with 4"), "%s", error.text);
+    ck_assert_msg(strstr(error.text, "log.local.partitions is 5") &&
+                      strstr(error.text, "was made with 4"),
+                  "%s", error.text);
     spec.partition_count = 0; /* as it is */
     ck_assert_msg(leat_log_open(&f.config, &spec, &error) == 0, "%s", error.text);
     finish(&f);
@@ -256,7 +260,8 @@ START_TEST(is_made_once)
     ck_assert_uint_eq(identity.partition_count, 3);
     ck_assert_int_eq(leat_log_check(&f.config, &error), 0);
     char value[32];
-    ck_assert_int_eq(leat_log_topic_setting(&f.config, "cleanup.policy", 1000, value, sizeof value, &error), -1);
+    ck_assert_int_eq(
+        leat_log_topic_setting(&f.config, "cleanup.policy", 1000, value, sizeof value, &error), -1);
     fixture_end(&f);
 }
 END_TEST
@@ -335,14 +340,17 @@ static int ask(const fixture *f)
         return 2;
     if (leat_log_read_ahead(&config, 2, offsets, 1000, ahead, &error) != 0)
         return 3;
-    if (ahead[0].end != 5 || ahead[0].stable != 5 || ahead[0].first != 3 || ahead[0].accepted_ms != 777)
+    if (ahead[0].end != 5 || ahead[0].stable != 5 || ahead[0].first != 3 ||
+        ahead[0].accepted_ms != 777)
         return 4;
-    if (ahead[1].end != 0 || ahead[1].stable != 0 || ahead[1].first != 0 || ahead[1].accepted_ms != 0)
+    if (ahead[1].end != 0 || ahead[1].stable != 0 || ahead[1].first != 0 ||
+        ahead[1].accepted_ms != 0)
         return 5;
     const int64_t none[2] = {5, -1};
     if (leat_log_read_ahead(&config, 2, none, 1000, ahead, &error) != 0)
         return 6;
-    if (ahead[0].first != 5 || ahead[0].accepted_ms != 0 || ahead[1].end != 0 || ahead[1].first != -1)
+    if (ahead[0].first != 5 || ahead[0].accepted_ms != 0 || ahead[1].end != 0 ||
+        ahead[1].first != -1)
         return 7;
     return 0;
 }

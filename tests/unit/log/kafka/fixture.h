@@ -15,7 +15,13 @@
 enum { PATIENCE_MS = 60000 };
 enum { FOR_EVER_MS = 1000 * 1000 };
 /* Kafka's own numbers. */
-enum { API_PRODUCE = 0, API_FETCH = 1, API_LIST_OFFSETS = 2, API_OFFSET_COMMIT = 8, API_HEARTBEAT = 12 };
+enum {
+    API_PRODUCE = 0,
+    API_FETCH = 1,
+    API_LIST_OFFSETS = 2,
+    API_OFFSET_COMMIT = 8,
+    API_HEARTBEAT = 12
+};
 
 typedef struct fixture {
     rd_kafka_t *rk;
@@ -42,7 +48,8 @@ static inline void fixture_open(fixture *f, uint32_t partition_count)
     f->brokers = rd_kafka_mock_cluster_bootstraps(f->cluster);
     ck_assert_int_eq(rd_kafka_mock_topic_create(f->cluster, "t", (int)partition_count, 1), 0);
     rd_kafka_mock_group_initial_rebalance_delay_ms(f->cluster, 0);
-    f->config = (leat_log_config){.brokers = f->brokers, .topic = "t", .group = "g", .properties = f->properties};
+    f->config = (leat_log_config){
+        .brokers = f->brokers, .topic = "t", .group = "g", .properties = f->properties};
     ck_assert_int_eq(uv_loop_init(&f->loop), 0);
 }
 

@@ -4,16 +4,19 @@
 #include "log/kafka/kafka.h"
 
 static leat_log_property one;
-static leat_log_config config = {.brokers = "127.0.0.1:1", .topic = "t", .group = "g", .properties = &one};
+static leat_log_config config = {
+    .brokers = "127.0.0.1:1", .topic = "t", .group = "g", .properties = &one};
 
-static rd_kafka_conf_t *build(leat_kafka_kind kind, const char *name, const char *value, leat_error *error)
+static rd_kafka_conf_t *build(leat_kafka_kind kind, const char *name, const char *value,
+                              leat_error *error)
 {
     one = (leat_log_property){name, value};
     config.property_count = name ? 1 : 0;
     return leat_kafka_conf(kind, &config, error);
 }
 
-static void expect(leat_kafka_kind kind, const char *name, const char *value, const char *property, const char *want)
+static void expect(leat_kafka_kind kind, const char *name, const char *value, const char *property,
+                   const char *want)
 {
     leat_error error = {0};
     rd_kafka_conf_t *conf = build(kind, name, value, &error);
@@ -90,7 +93,8 @@ START_TEST(has_defaults_and_a_user_wins)
     expect(LEAT_KAFKA_READER, NULL, NULL, "enable.auto.offset.store", "false");
     expect(LEAT_KAFKA_READER, NULL, NULL, "auto.offset.reset", "error");
     expect(LEAT_KAFKA_READER, NULL, NULL, "partition.assignment.strategy", "cooperative-sticky");
-    expect(LEAT_KAFKA_READER, "partition.assignment.strategy", "range", "partition.assignment.strategy", "range");
+    expect(LEAT_KAFKA_READER, "partition.assignment.strategy", "range",
+           "partition.assignment.strategy", "range");
     expect(LEAT_KAFKA_READER, NULL, NULL, "group.id", "g");
     expect(LEAT_KAFKA_ADMIN, NULL, NULL, "client.id", "leat");
     expect(LEAT_KAFKA_ADMIN, NULL, NULL, "enable.sparse.connections", "false");
@@ -120,7 +124,8 @@ static const struct {
     const char *names; /* what the error names; NULL: they go together */
 } together[] = {
     {{{"group.protocol", "consumer"}, {"session.timeout.ms", "20000"}}, "session.timeout.ms"},
-    {{{"group.protocol", "consumer"}, {"partition.assignment.strategy", "range"}}, "partition.assignment.strategy"},
+    {{{"group.protocol", "consumer"}, {"partition.assignment.strategy", "range"}},
+     "partition.assignment.strategy"},
     {{{"max.poll.interval.ms", "5000"}, {"session.timeout.ms", "20000"}}, "session.timeout.ms"},
     {{{"security.protocol", "ssl"}, {"ssl.ca.location", "/nowhere"}}, "ssl.ca.location"},
     {{{"group.protocol", "consumer"}, {"compression.type", "lz4"}}, NULL},
@@ -167,12 +172,14 @@ int main(void)
 {
     Suite *suite = suite_create("kafka_conf");
     TCase *tests = tcase_create("properties");
-    tcase_add_loop_test(tests, refuses_and_names_the_property, 0, (int)(sizeof refusals / sizeof *refusals));
+    tcase_add_loop_test(tests, refuses_and_names_the_property, 0,
+                        (int)(sizeof refusals / sizeof *refusals));
     tcase_add_test(tests, does_not_print_a_value);
     tcase_add_test(tests, what_is_promised_may_be_said_again);
     tcase_add_test(tests, has_defaults_and_a_user_wins);
     tcase_add_test(tests, the_new_group_protocol_can_be_chosen);
-    tcase_add_loop_test(tests, refuses_what_does_not_go_together, 0, (int)(sizeof together / sizeof *together));
+    tcase_add_loop_test(tests, refuses_what_does_not_go_together, 0,
+                        (int)(sizeof together / sizeof *together));
     tcase_add_test(tests, the_client_takes_records_as_large_as_bodies_may_be);
     tcase_add_test(tests, needs_to_know_where_and_what);
     suite_add_tcase(suite, tests);

@@ -1,4 +1,5 @@
-/* The reader against a mock cluster: order and completeness whatever the brokers and the group do. */
+/* The reader against a mock cluster: order and completeness whatever the brokers and the group
+ * do. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -12,7 +13,8 @@ enum {
     PARTITIONS = 4,
     EACH = 500,
     OUTAGE_MS = 3000,
-    CONNECTS_MAX = 500, /* in an outage: five brokers' threads with a back-off make some dozens, without it tens of thousands */
+    CONNECTS_MAX = 500, /* in an outage: five brokers' threads with a back-off make some dozens,
+                           without it tens of thousands */
 };
 
 /* Stands before the C library's, so that attempts of the client library are counted. */
@@ -30,8 +32,9 @@ typedef struct world {
     leat_log_writer *writer;
     size_t appended;
     size_t append_wanted;
-    int64_t applied[PARTITIONS]; /* the greatest offset read by any reader; what a sink would know */
-    size_t total;                /* records read, none twice */
+    /* the greatest offset read by any reader; what a sink would know */
+    int64_t applied[PARTITIONS];
+    size_t total; /* records read, none twice */
     size_t total_wanted;
 } world;
 
@@ -41,7 +44,7 @@ typedef struct member {
     int64_t low; /* to seek with; -2: what the world has applied */
     int64_t high;
     bool mine[PARTITIONS];
-    bool hold;       /* keep what the group wants back */
+    bool hold; /* keep what the group wants back */
     bool wanted[PARTITIONS];
     int64_t next[PARTITIONS];
     size_t read;
@@ -57,8 +60,8 @@ typedef struct member {
     char reason[512];
 } member;
 
-static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
-                        const char *why)
+static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
+                        int64_t offset, const char *why)
 {
     (void)tag;
     (void)partition;
@@ -79,8 +82,12 @@ static void append(world *w, size_t each)
     leat_error error = {0};
     w->append_wanted += each * PARTITIONS;
     for (size_t i = 0; i < each * PARTITIONS; i++) {
-        leat_record record = {.partition = (uint32_t)i % PARTITIONS, .accepted_ms = 1000, .key = LEAT_SLICE("k"),
-                              .value = LEAT_SLICE("{}"), .op = LEAT_SLICE("patch"), .route = LEAT_SLICE("r")};
+        leat_record record = {.partition = (uint32_t)i % PARTITIONS,
+                              .accepted_ms = 1000,
+                              .key = LEAT_SLICE("k"),
+                              .value = LEAT_SLICE("{}"),
+                              .op = LEAT_SLICE("patch"),
+                              .route = LEAT_SLICE("r")};
         ck_assert_int_eq(leat_log_append(w->writer, &record, NULL, &error), 0);
     }
     fixture_await(&w->f, is_appended, w);
@@ -93,10 +100,12 @@ static world *world_new(void)
     fixture_open(&w->f, PARTITIONS);
     for (size_t p = 0; p < PARTITIONS; p++)
         w->applied[p] = -1;
-    ck_assert_msg(leat_log_identify(&w->f.config, 5000, &w->identity, &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_log_identify(&w->f.config, 5000, &w->identity, &error) == 0, "%s",
+                  error.text);
     w->writer = leat_log_writer_new(&w->f.loop, &w->f.config, NULL, on_appended, w, &error);
     ck_assert_msg(w->writer, "%s", error.text);
-    fixture_set(&w->f, "session.timeout.ms", "3000"); /* as long the mock's group waits for a member in a rebalance */
+    fixture_set(&w->f, "session.timeout.ms", "3000"); /* as long the mock's group waits for a member
+                                                         in a rebalance */
     fixture_set(&w->f, "heartbeat.interval.ms", "300");
     append(w, EACH);
     return w;
@@ -120,7 +129,8 @@ static void on_assigned(void *context, uint32_t partition)
     m->wanted[partition] = false;
     int64_t low = m->low == -2 ? m->w->applied[partition] : m->low;
     m->next[partition] = low + 1;
-    leat_log_reader_seek(m->reader, partition, low + 1, &(leat_log_applied){low, m->high > low ? m->high : low, 0, -1});
+    leat_log_reader_seek(m->reader, partition, low + 1,
+                         &(leat_log_applied){low, m->high > low ? m->high : low, 0, -1});
 }
 
 static void give_back(member *m, uint32_t partition)
@@ -192,7 +202,8 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
 static void on_read_to(void *context, uint32_t partition, int64_t position)
 {
     const member *m = context;
-    ck_abort_msg("read to %lld, the next record is at %lld", (long long)position, (long long)m->next[partition]);
+    ck_abort_msg("read to %lld, the next record is at %lld", (long long)position,
+                 (long long)m->next[partition]);
 }
 
 static void on_broken(void *context, uint32_t partition, const char *reason)
@@ -226,7 +237,7 @@ static member *member_new(world *w, int64_t low)
     m->w = w;
     m->low = low;
     m->high = -1;
-    leat_reader_events events = {m,         on_assigned, on_revoked,   on_lost,  on_record,
+    leat_reader_events events = {m,          on_assigned, on_revoked,   on_lost,  on_record,
                                  on_read_to, on_broken,   on_committed, on_failed};
     leat_error error = {0};
     m->reader = leat_log_reader_new(&w->f.loop, &w->f.config, &w->identity, &events, &error);
@@ -420,7 +431,9 @@ START_TEST(another_client_takes_the_place_of_one_that_hears_nothing)
     fixture_await(&w->f, is_told_of_silence, m);
     leat_log_health health = health_of(m);
     ck_assert_int_gt(health.since_ms, 0);
-    ck_assert_msg(strstr(health.why, "no broker has answered for") && strstr(health.why, w->f.brokers), "%s", health.why);
+    ck_assert_msg(strstr(health.why, "no broker has answered for") &&
+                      strstr(health.why, w->f.brokers),
+                  "%s", health.why);
     fixture_await(&w->f, is_renewed, m);
     fixture_slow(&w->f, 0);
     fixture_await(&w->f, hears_again, m);
@@ -479,7 +492,8 @@ START_TEST(out_of_range_is_asked_again)
     fixture_set(&w->f, "partition.assignment.strategy", strategies[_i]);
     member *m = member_new(w, -1);
     await_total(w, EACH);
-    rd_kafka_mock_push_request_errors(w->f.cluster, API_FETCH, 2, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+    rd_kafka_mock_push_request_errors(w->f.cluster, API_FETCH, 2,
+                                      RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
                                       RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
     append(w, 50);
     await_total(w, EACH + 50);
@@ -495,7 +509,8 @@ START_TEST(errors_that_pass_are_sat_out)
 {
     world *w = world_new();
     rd_kafka_mock_cluster_t *cluster = w->f.cluster;
-    rd_kafka_mock_push_request_errors(cluster, API_FETCH, 4, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+    rd_kafka_mock_push_request_errors(cluster, API_FETCH, 4,
+                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
                                       RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_UNKNOWN,
                                       RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR);
     rd_kafka_mock_push_request_errors(cluster, API_LIST_OFFSETS, 3, RD_KAFKA_RESP_ERR_UNKNOWN,
@@ -563,10 +578,9 @@ START_TEST(a_commit_shows_membership)
 }
 END_TEST
 
-static const rd_kafka_resp_err_t commit_errors[] = {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
-                                                    RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
-                                                    RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
-                                                    RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS};
+static const rd_kafka_resp_err_t commit_errors[] = {
+    RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+    RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS};
 
 START_TEST(a_failed_commit_harms_nothing)
 {
@@ -601,7 +615,8 @@ START_TEST(partitions_are_handed_over_when_given_back)
     for (uint32_t p = 0; p < PARTITIONS; p++)
         if (a->wanted[p])
             give_back(a, p);
-    a->hold = false; /* the mock refuses the SyncGroup of a member that is slower than the leader: one more rebalance */
+    a->hold = false; /* the mock refuses the SyncGroup of a member that is slower than the leader:
+                        one more rebalance */
     await_held(b, PARTITIONS / 2);
     await_held(a, PARTITIONS / 2);
     append(w, 100);
@@ -622,7 +637,8 @@ START_TEST(a_lost_assignment_is_told_and_got_again)
     world *w = world_new();
     member *m = member_new(w, -2);
     await_total(w, EACH);
-    rd_kafka_mock_push_request_errors(w->f.cluster, API_HEARTBEAT, 1, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+    rd_kafka_mock_push_request_errors(w->f.cluster, API_HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
     fixture_await(&w->f, has_lost, m);
     append(w, 100);
     await_total(w, EACH + 100);
@@ -637,7 +653,8 @@ START_TEST(a_fatal_error_is_told_once)
     world *w = world_new();
     member *m = member_new(w, -1);
     await_total(w, EACH);
-    ck_assert(!rd_kafka_test_fatal_error(((leat_kafka_reader *)m->reader)->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "somebody else"));
+    ck_assert(!rd_kafka_test_fatal_error(((leat_kafka_reader *)m->reader)->rk,
+                                         RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "somebody else"));
     fixture_await(&w->f, has_failed, m);
     fixture_wait(&w->f, 300);
     ck_assert_uint_eq(m->failed, 1);
@@ -683,7 +700,8 @@ int main(void)
     tcase_add_test(tests, brokers_may_go_away_and_come_back);
     tcase_add_test(tests, an_outage_is_sat_out_quietly);
     tcase_add_test(tests, a_commit_shows_membership);
-    tcase_add_loop_test(tests, a_failed_commit_harms_nothing, 0, (int)(sizeof commit_errors / sizeof *commit_errors));
+    tcase_add_loop_test(tests, a_failed_commit_harms_nothing, 0,
+                        (int)(sizeof commit_errors / sizeof *commit_errors));
     tcase_add_loop_test(tests, partitions_are_handed_over_when_given_back, 0, 2);
     tcase_add_test(tests, a_lost_assignment_is_told_and_got_again);
     tcase_add_test(tests, another_client_takes_the_place_of_one_that_hears_nothing);

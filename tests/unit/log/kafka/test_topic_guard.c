@@ -112,7 +112,8 @@ START_TEST(more_brokers_than_it_remembers_count_as_others)
 }
 END_TEST
 
-/* A world with one or two topics, several writers and brokers: nothing that a topic made anew took is ever believed. */
+/* A world with one or two topics, several writers and brokers: nothing that a topic made anew took
+ * is ever believed. */
 START_TEST(never_believes_what_another_topic_took)
 {
     leat_prng prng = {(uint64_t)_i + 1};
@@ -128,11 +129,13 @@ START_TEST(never_believes_what_another_topic_took)
         now_us += passed;
         bool is_old = now_us < anew_us;
         int64_t *log = is_old ? &end : &anew_end;
-        *log += (int64_t)leat_prng_below(&prng, (uint64_t)passed); /* others write: less than one a microsecond */
+        *log += (int64_t)leat_prng_below(&prng, (uint64_t)passed); /* others write: less than one a
+                                                                      microsecond */
         if (leat_prng_below(&prng, 3) > 0 && count < 64) {
             leat_topic_ack ack = {.broker = BROKER, .offset = (*log)++, .at_us = now_us + 1};
             leat_guard_verdict verdict = leat_topic_guard_judge(&guard, &ack);
-            if (!is_old && verdict == LEAT_GUARD_STORED) /* an assertion that holds costs a system call */
+            if (!is_old && verdict == LEAT_GUARD_STORED) /* an assertion that holds costs a system
+                                                            call */
                 ck_abort_msg("believed at once: offset %lld", (long long)ack.offset);
             believed += verdict == LEAT_GUARD_STORED;
             if (verdict == LEAT_GUARD_WAIT) {

@@ -1,4 +1,5 @@
-/* When a trouble is said, acted on and given up: single cases, and random days against a model that counts milliseconds. */
+/* When a trouble is said, acted on and given up: single cases, and random days against a model that
+ * counts milliseconds. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -6,7 +7,8 @@
 
 enum { MS = 1000, S = 1000 * MS };
 
-static const leat_watchdog_limits limits = {.bad_us = 10 * (int64_t)S, .renew_us = 30 * (int64_t)S, .give_up_us = 100 * (int64_t)S};
+static const leat_watchdog_limits limits = {
+    .bad_us = 10 * (int64_t)S, .renew_us = 30 * (int64_t)S, .give_up_us = 100 * (int64_t)S};
 
 /* Looks once a second up to `until_s`; returns all that was wanted. */
 static unsigned look_until(leat_watchdog *dog, int64_t *now_s, int64_t until_s)
@@ -39,7 +41,8 @@ START_TEST(is_said_then_acted_on_then_given_up)
     ck_assert_uint_eq(look_until(&dog, &now_s, 1070), LEAT_WATCHDOG_SAY);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1099), LEAT_WATCHDOG_RENEW);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1100), LEAT_WATCHDOG_GIVE_UP);
-    ck_assert_uint_eq(look_until(&dog, &now_s, 1129), 0); /* once, and nothing is made anew any more */
+    /* once, and nothing is made anew any more */
+    ck_assert_uint_eq(look_until(&dog, &now_s, 1129), 0);
 }
 END_TEST
 
@@ -73,7 +76,8 @@ START_TEST(never_gives_up_when_told_so)
 {
     int64_t now_s = 1000;
     leat_watchdog dog;
-    leat_watchdog_init(&dog, &(leat_watchdog_limits){.bad_us = S, .renew_us = 10 * (int64_t)S}, now_s * S);
+    leat_watchdog_init(&dog, &(leat_watchdog_limits){.bad_us = S, .renew_us = 10 * (int64_t)S},
+                       now_s * S);
     unsigned wishes = look_until(&dog, &now_s, 100000);
     ck_assert_uint_eq(wishes, LEAT_WATCHDOG_SAY | LEAT_WATCHDOG_RENEW);
 }
@@ -94,7 +98,8 @@ static unsigned model_look(model *m, const leat_watchdog_limits *l, int64_t step
     m->bad_ms += seen_ms;
     m->since_renewal_ms += seen_ms;
     m->since_said_ms += step_ms; /* a line a minute is one by the reader's clock */
-    if (m->bad_ms * MS >= l->bad_us && (!m->said || m->since_said_ms * MS >= LEAT_WATCHDOG_SAY_US)) {
+    if (m->bad_ms * MS >= l->bad_us &&
+        (!m->said || m->since_said_ms * MS >= LEAT_WATCHDOG_SAY_US)) {
         m->said = true;
         m->since_said_ms = 0;
         ret |= LEAT_WATCHDOG_SAY;

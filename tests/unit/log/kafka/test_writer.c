@@ -1,4 +1,5 @@
-/* The writer against a mock cluster: what is answered when brokers fail in ways a real one can hardly be made to. */
+/* The writer against a mock cluster: what is answered when brokers fail in ways a real one can
+ * hardly be made to. */
 #include "fixture.h"
 #include "log/kafka/kafka.h"
 
@@ -19,8 +20,8 @@ static size_t answered(const answers *a)
            a->count[LEAT_APPEND_TOO_LARGE];
 }
 
-static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition, int64_t offset,
-                        const char *why)
+static void on_appended(void *context, void *tag, leat_append_result result, uint32_t partition,
+                        int64_t offset, const char *why)
 {
     answers *a = context;
     int *seen = tag;
@@ -58,7 +59,8 @@ static bool are_answered(const void *context)
 
 static int append_sized(answers *a, leat_slice value, leat_error *error)
 {
-    leat_record record = {.partition = (uint32_t)a->sent % 2, .accepted_ms = 1000, .key = LEAT_SLICE("k")};
+    leat_record record = {
+        .partition = (uint32_t)a->sent % 2, .accepted_ms = 1000, .key = LEAT_SLICE("k")};
     record.value = value;
     if (a->sent % 3 == 0)
         record.op = LEAT_SLICE("patch");
@@ -117,9 +119,10 @@ END_TEST
 START_TEST(retries_what_passes)
 {
     answers *a = start();
-    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 4, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR__TRANSPORT,
-                                      RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+    rd_kafka_mock_push_request_errors(
+        a->f.cluster, API_PRODUCE, 4, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
     open_writer(a);
     append(a, 100);
     await_answers(a, 100);
@@ -132,7 +135,8 @@ START_TEST(says_not_appended_when_brokers_never_took_it)
 {
     answers *a = start();
     fixture_set(&a->f, "delivery.timeout.ms", "1000");
-    fixture_set(&a->f, "reconnect.backoff.max.ms", "100"); /* both brokers are back within the time-out */
+    fixture_set(&a->f, "reconnect.backoff.max.ms", "100"); /* both brokers are back within the
+                                                              time-out */
     open_writer(a);
     fixture_await(&a->f, is_ready, a);
     fixture_down(&a->f);
@@ -174,9 +178,11 @@ START_TEST(refuses_what_is_too_large)
     ck_assert_int_eq(append_sized(a, (leat_slice){large, sizeof large}, &error), -1);
     ck_assert(error.text[0]);
     ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 0);
-    /* Until it knows that the brokers do not tell their limit, the writer takes the batch for what is too large. */
+    /* Until it knows that the brokers do not tell their limit, the writer takes the batch for what
+     * is too large. */
     while (a->count[LEAT_APPEND_TOO_LARGE] == 0) {
-        rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1,
+                                          RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
         append(a, 1);
         await_answers(a, a->sent);
     }
@@ -209,7 +215,8 @@ START_TEST(survives_a_fatal_error)
     open_writer(a);
     append(a, 10);
     await_answers(a, 10);
-    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
     append(a, 10);
     await_answers(a, 20);
     fixture_await(&a->f, is_ready, a);
@@ -256,7 +263,8 @@ static void other_cluster(leat_log_identity *identity)
 static bool has_trouble(const void *context)
 {
     const answers *a = context;
-    return leat_log_writer_trouble(a->writer) && strstr(leat_log_writer_trouble(a->writer), "was set up");
+    return leat_log_writer_trouble(a->writer) &&
+           strstr(leat_log_writer_trouble(a->writer), "was set up");
 }
 
 /* What was set up differs from what is there in the topic's id, its partitions, or the cluster. */
@@ -308,7 +316,8 @@ START_TEST(is_troubled_after_some_refusals_and_tries_on)
     append(a, 1);
     await_answers(a, 1);
     for (size_t i = 0; i < 3; i++) {
-        rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+        rd_kafka_mock_push_request_errors(a->f.cluster, API_PRODUCE, 1,
+                                          RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
         append(a, 1);
         await_answers(a, 2 + i);
         ck_assert_int_eq(leat_log_writer_trouble(a->writer) != NULL, i == 2);
@@ -332,7 +341,8 @@ static bool partition_1_takes_writes(const void *context)
     return !partition_1_is_in_trouble(context);
 }
 
-/* Its records are counted as what they are; the other partition is not troubled, and neither is the writer as a whole. */
+/* Its records are counted as what they are; the other partition is not troubled, and neither is the
+ * writer as a whole. */
 START_TEST(a_partition_without_a_leader_is_its_own_trouble)
 {
     answers *a = start();
@@ -393,12 +403,14 @@ START_TEST(counts_refusals_by_cause)
     await_answers(a, 2);
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++)
         ck_assert_uint_eq(leat_log_writer_refusals(a->writer, cause), cause == causes[_i].cause);
-    ck_assert(strstr(leat_log_writer_refusal_words(a->writer, causes[_i].cause), rd_kafka_err2str(code)));
+    ck_assert(
+        strstr(leat_log_writer_refusal_words(a->writer, causes[_i].cause), rd_kafka_err2str(code)));
     finish(a);
 }
 END_TEST
 
-/* Its broker hangs: the records of one partition take no more of the client's memory than leaves the other its part. */
+/* Its broker hangs: the records of one partition take no more of the client's memory than leaves
+ * the other its part. */
 START_TEST(a_partition_leaves_the_other_its_part_of_the_memory)
 {
     answers *a = start();
@@ -415,7 +427,10 @@ START_TEST(a_partition_leaves_the_other_its_part_of_the_memory)
     size_t taken[2] = {0};
     for (size_t i = 0; i < 40; i++) {
         uint32_t partition = i < 20 ? 0 : 1;
-        leat_record record = {.partition = partition, .accepted_ms = 1000, .key = LEAT_SLICE("k"), .value = {value, sizeof value}};
+        leat_record record = {.partition = partition,
+                              .accepted_ms = 1000,
+                              .key = LEAT_SLICE("k"),
+                              .value = {value, sizeof value}};
         if (leat_log_append(a->writer, &record, &a->seen[a->sent], &error) != 0)
             continue;
         a->sent++;
@@ -518,7 +533,8 @@ START_TEST(what_was_given_up_is_not_answered_again)
     append(a, 10);
     await_answers(a, 11);
     ck_assert_uint_eq(a->count[LEAT_APPEND_UNKNOWN], 10);
-    ck_assert_int_gt(rd_kafka_outq_len(purged), 0); /* the client still has them, since no other may take its place */
+    ck_assert_int_gt(rd_kafka_outq_len(purged), 0); /* the client still has them, since no other may
+                                                       take its place */
     fixture_await(&a->f, has_nothing_left, a);
     ck_assert_uint_eq(answered(a), 11);
     stands_still = false;

@@ -1,5 +1,6 @@
 /*
- * A proxy on the test's own loop: each connection it takes goes to the port it leads to at that moment and stays there.
+ * A proxy on the test's own loop: each connection it takes goes to the port it leads to at that
+ * moment and stays there.
  */
 #ifndef FORWARDER_H
 #define FORWARDER_H
@@ -13,8 +14,8 @@
 
 typedef struct forwarder {
     uv_tcp_t listener;
-    int port;    /* its own */
-    int to_port; /* where the next connection leads */
+    int port;      /* its own */
+    int to_port;   /* where the next connection leads */
     bool swallows; /* what it takes goes nowhere */
 } forwarder;
 
@@ -113,7 +114,9 @@ static inline void on_client(uv_stream_t *listener, int status)
     link->connect.data = link;
     struct sockaddr_in server = loopback(f->to_port);
     ck_assert_int_eq(uv_accept(listener, (uv_stream_t *)&link->ends[0]), 0);
-    ck_assert_int_eq(uv_tcp_connect(&link->connect, &link->ends[1], (struct sockaddr *)&server, on_server_connected), 0);
+    ck_assert_int_eq(uv_tcp_connect(&link->connect, &link->ends[1], (struct sockaddr *)&server,
+                                    on_server_connected),
+                     0);
 }
 
 static inline void forwarder_start(forwarder *f, uv_loop_t *loop, int to_port)

@@ -1,6 +1,7 @@
 /*
- * What the tests of the sink share: a database of their own, a table and a route on it, records made from text, and a
- * blocking way to run row statements. PG_DSN_1 names a database (key=value form) from which others may be made.
+ * What the tests of the sink share: a database of their own, a table and a route on it, records
+ * made from text, and a blocking way to run row statements. PG_DSN_1 names a database (key=value
+ * form) from which others may be made.
  */
 #ifndef SINK_FIXTURE_H
 #define SINK_FIXTURE_H
@@ -43,7 +44,8 @@ static inline void fixture_run_on(PGconn *pg, const char *sql)
 {
     PGresult *result = PQexec(pg, sql);
     ExecStatusType status = PQresultStatus(result);
-    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", PQerrorMessage(pg), sql);
+    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s",
+                  PQerrorMessage(pg), sql);
     PQclear(result);
 }
 
@@ -88,15 +90,19 @@ static inline void fixture_schema(fixture *f)
 }
 
 /* Reads the table as leat does and puts a route on it. */
-static inline const leat_route *fixture_route(fixture *f, const char *table, const char *path, uint32_t op_count,
-                                              const char *const *names, const leat_column_op *ops)
+static inline const leat_route *fixture_route(fixture *f, const char *table, const char *path,
+                                              uint32_t op_count, const char *const *names,
+                                              const leat_column_op *ops)
 {
     leat_error error = {""};
-    f->catalog.tables = f->catalog.tables ? f->catalog.tables : leat_must_calloc(LEAT_ROUTES_MAX, sizeof(leat_table));
+    f->catalog.tables = f->catalog.tables ? f->catalog.tables
+                                          : leat_must_calloc(LEAT_ROUTES_MAX, sizeof(leat_table));
     uint32_t at = f->routes.count;
-    ck_assert_msg(leat_pg_read_tables(f->dsn, &table, 1, &f->catalog.tables[at], &error) == 0, "%s", error.text);
+    ck_assert_msg(leat_pg_read_tables(f->dsn, &table, 1, &f->catalog.tables[at], &error) == 0, "%s",
+                  error.text);
     f->catalog.table_count = at + 1;
-    leat_route_spec spec = {.path = path, .column_count = op_count, .column_names = names, .column_ops = ops};
+    leat_route_spec spec = {
+        .path = path, .column_count = op_count, .column_names = names, .column_ops = ops};
     int built = leat_route_build(&spec, &f->catalog.tables[at], at, &f->routes.routes[at], &error);
     ck_assert_msg(built == 0, "%s", error.text);
     f->routes.routes[at].index = at;
@@ -136,9 +142,10 @@ static inline void fixture_free(fixture *f)
     free(f);
 }
 
-/* Adds a record to the batch. The texts must live as long as the batch. `route` may be NULL when there is only one. */
-static inline leat_engine_batch_record *fixture_add(fixture *f, const char *route, const char *op, const char *key,
-                                             const char *body)
+/* Adds a record to the batch. The texts must live as long as the batch. `route` may be NULL when
+ * there is only one. */
+static inline leat_engine_batch_record *fixture_add(fixture *f, const char *route, const char *op,
+                                                    const char *key, const char *body)
 {
     uint32_t at = f->batch.record_count++;
     ck_assert_uint_lt(at, FIXTURE_RECORDS_MAX);
@@ -153,10 +160,11 @@ static inline leat_engine_batch_record *fixture_add(fixture *f, const char *rout
 }
 
 /* Runs one statement, returns its SQLSTATE ("" when it succeeded) and how many rows it changed. */
-static inline const char *fixture_run_statement(fixture *f, leat_rows *rows, uint32_t at, bool general,
-                                                int *ret_changed)
+static inline const char *fixture_run_statement(fixture *f, leat_rows *rows, uint32_t at,
+                                                bool general, int *ret_changed)
 {
-    static const int formats[LEAT_STATEMENT_PARAMS_MAX] = {[0 ... LEAT_STATEMENT_PARAMS_MAX - 1] = 1};
+    static const int formats[LEAT_STATEMENT_PARAMS_MAX] = {
+        [0 ... LEAT_STATEMENT_PARAMS_MAX - 1] = 1};
     leat_row_statement statement;
     leat_shape shape = leat_rows_shape(rows, at);
     if (general)
@@ -165,10 +173,12 @@ static inline const char *fixture_run_statement(fixture *f, leat_rows *rows, uin
     leat_statement_build(&shape, &sql);
     ck_assert_int_eq(leat_rows_statement(rows, at, shape, &statement), 0);
     ck_assert_uint_eq(statement.param_count, leat_shape_param_count(&shape));
-    PGresult *result = PQexecParams(f->pg, leat_buf_cstr(&sql), (int)statement.param_count, NULL, statement.values,
-                                    statement.sizes, formats, 1);
-    bool is_error = PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK;
-    snprintf(f->answer, sizeof f->answer, "%s", is_error ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : "");
+    PGresult *result = PQexecParams(f->pg, leat_buf_cstr(&sql), (int)statement.param_count, NULL,
+                                    statement.values, statement.sizes, formats, 1);
+    bool is_error = PQresultStatus(result) != PGRES_COMMAND_OK &&
+                    PQresultStatus(result) != PGRES_TUPLES_OK;
+    snprintf(f->answer, sizeof f->answer, "%s",
+             is_error ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : "");
     if (is_error && strncmp(f->answer, "42", 2) == 0)
         ck_abort_msg("%s\n%s", PQerrorMessage(f->pg), leat_buf_cstr(&sql));
     if (PQresultStatus(result) == PGRES_TUPLES_OK) /* it has counted itself */
@@ -180,15 +190,17 @@ static inline const char *fixture_run_statement(fixture *f, leat_rows *rows, uin
     return f->answer;
 }
 
-/* Applies the batch and empties it: one transaction, as the sink would. `general`: by the statements that fit any row.
- * Returns the SQLSTATE of the first failure, "" without one; `ret_changed` (may be NULL): rows written. */
+/* Applies the batch and empties it: one transaction, as the sink would. `general`: by the
+ * statements that fit any row. Returns the SQLSTATE of the first failure, "" without one;
+ * `ret_changed` (may be NULL): rows written. */
 static inline const char *fixture_apply(fixture *f, bool general, int *ret_changed)
 {
     leat_rows *rows = leat_rows_new();
     leat_rows_fault fault;
     int changed = 0;
     const char *state = "";
-    ck_assert_msg(leat_rows_build(rows, &f->batch, &f->routes, &fault) == 0, "%s", fault.error.text);
+    ck_assert_msg(leat_rows_build(rows, &f->batch, &f->routes, &fault) == 0, "%s",
+                  fault.error.text);
     fixture_sql(f, "BEGIN");
     for (uint32_t i = 0; i < leat_rows_statement_count(rows) && !*state; i++)
         state = fixture_run_statement(f, rows, i, general, &changed);
@@ -200,7 +212,8 @@ static inline const char *fixture_apply(fixture *f, bool general, int *ret_chang
     return state;
 }
 
-/* Meson counts the failures in the TAP output; another exit code would say that the program itself broke. */
+/* Meson counts the failures in the TAP output; another exit code would say that the program itself
+ * broke. */
 static inline int fixture_main(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);

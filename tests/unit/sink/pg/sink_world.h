@@ -1,6 +1,6 @@
 /*
- * A sink on a database of its own, and a loop that is turned until something has happened: what the tests of the
- * asynchronous sink share. Table things (id, n, note, code): a PATCH adds to n.
+ * A sink on a database of its own, and a loop that is turned until something has happened: what the
+ * tests of the asynchronous sink share. Table things (id, n, note, code): a PATCH adds to n.
  */
 #ifndef SINK_WORLD_H
 #define SINK_WORLD_H
@@ -33,11 +33,11 @@ typedef struct world {
     leat_engine_claim claims[FIXTURE_PARTITIONS];
     leat_engine_batch_part parts[FIXTURE_PARTITIONS];
     leat_engine_job job;
-    const leat_engine_job *next;  /* submitted from `done` */
+    const leat_engine_job *next; /* submitted from `done` */
     bool free_when_done;
 } world;
 
-/* --- the world --------------------------------------------------------------------------------------------------- */
+/* ---- the world ---- */
 
 static inline void on_slots(void *context, uint32_t shard, uint32_t usable)
 {
@@ -46,7 +46,8 @@ static inline void on_slots(void *context, uint32_t shard, uint32_t usable)
     ck_assert_uint_eq(shard, 0);
     w->usable = usable;
     size_t size = strlen(w->slots_said);
-    snprintf(w->slots_said + size, sizeof w->slots_said - size, "%s%u", size > 0 ? " " : "", usable);
+    snprintf(w->slots_said + size, sizeof w->slots_said - size, "%s%u", size > 0 ? " " : "",
+             usable);
 }
 
 static inline void submit(world *w, const leat_engine_job *job)
@@ -82,11 +83,19 @@ static inline void on_clock(uv_timer_t *timer)
     (void)timer;
 }
 
-static inline void start_sink(world *w, const char *dsn, uint32_t connections, int64_t lock_timeout_ms)
+static inline void start_sink(world *w, const char *dsn, uint32_t connections,
+                              int64_t lock_timeout_ms)
 {
     leat_error error = {""};
-    leat_sink_config config = {.shard_name = "a", .at.dsn = dsn, .owner = "1 test", .connections = connections, .source_id = w->f->catalog.source.id,
-                               .schema_versions = w->schema_versions, .lock_timeout_ms = lock_timeout_ms, .seed = 7, .standstill = &w->standstill};
+    leat_sink_config config = {.shard_name = "a",
+                               .at.dsn = dsn,
+                               .owner = "1 test",
+                               .connections = connections,
+                               .source_id = w->f->catalog.source.id,
+                               .schema_versions = w->schema_versions,
+                               .lock_timeout_ms = lock_timeout_ms,
+                               .seed = 7,
+                               .standstill = &w->standstill};
     leat_sink_events events = {w, on_slots, on_done};
     w->in_call = true;
     w->sink = leat_sink_new(&w->loop, &config, &events, &error);
@@ -149,8 +158,9 @@ static inline void prepare_database(world *w)
     static const leat_column_op ops[] = {LEAT_OP_ADD};
     fixture_open_database(w->f);
     init_source(w);
-    fixture_sql(w->f, "CREATE TABLE things (id int PRIMARY KEY, n int DEFAULT 5, note text, code text,"
-                      " CONSTRAINT one_code UNIQUE (code))");
+    fixture_sql(w->f,
+                "CREATE TABLE things (id int PRIMARY KEY, n int DEFAULT 5, note text, code text,"
+                " CONSTRAINT one_code UNIQUE (code))");
     fixture_route(w->f, "things", "/things/{id}", 1, names, ops);
     world_publish(w);
 }
@@ -217,7 +227,7 @@ static inline void wait_failures(world *w, uint64_t count)
         turn(w, since, "failures");
 }
 
-/* --- jobs -------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---- */
 
 static inline void submit_claim(world *w, uint32_t job_id, uint32_t partition)
 {
@@ -229,22 +239,26 @@ static inline const leat_engine_progress *claim(world *w, uint32_t partition)
 {
     submit_claim(w, 0, partition);
     const leat_engine_job_result *result = wait_done(w, 0);
-    ck_assert_msg(result->outcome == LEAT_ENGINE_APPLIED, "%s %s", result->sqlstate, result->message);
+    ck_assert_msg(result->outcome == LEAT_ENGINE_APPLIED, "%s %s", result->sqlstate,
+                  result->message);
     w->claims[partition] = w->answers[0].progress.claim;
     return &w->answers[0].progress;
 }
 
 /* A part of the batch that moves subpartition 3 to `offset`. */
-static inline leat_engine_batch_part *add_part(world *w, uint32_t partition, int64_t seq, int64_t offset)
+static inline leat_engine_batch_part *add_part(world *w, uint32_t partition, int64_t seq,
+                                               int64_t offset)
 {
     leat_engine_batch_part *part = &w->parts[w->f->batch.part_count++];
-    *part = (leat_engine_batch_part){.partition = partition, .claim = w->claims[partition], .seq = seq, .count = 1};
+    *part = (leat_engine_batch_part){
+        .partition = partition, .claim = w->claims[partition], .seq = seq, .count = 1};
     part->subpartitions[0] = 3;
     part->offsets[0] = offset;
     return part;
 }
 
-/* What was added to the fixture as one job; the batch is gone when submit returns, as the contract allows. */
+/* What was added to the fixture as one job; the batch is gone when submit returns, as the contract
+ * allows. */
 static inline void submit_batch(world *w, uint32_t job_id)
 {
     leat_engine_job job = {.id = job_id, .kind = LEAT_ENGINE_JOB_BATCH, .batch = w->f->batch};
@@ -254,10 +268,12 @@ static inline void submit_batch(world *w, uint32_t job_id)
     w->f->batch.part_count = 0;
 }
 
-static inline void expect_outcome(const leat_engine_job_result *result, leat_engine_outcome outcome, const char *sqlstate)
+static inline void expect_outcome(const leat_engine_job_result *result, leat_engine_outcome outcome,
+                                  const char *sqlstate)
 {
-    ck_assert_msg(result->outcome == outcome && strcmp(result->sqlstate, sqlstate) == 0, "%s (%s): %s",
-                  leat_engine_outcome_name(result->outcome), result->sqlstate, result->message);
+    ck_assert_msg(result->outcome == outcome && strcmp(result->sqlstate, sqlstate) == 0,
+                  "%s (%s): %s", leat_engine_outcome_name(result->outcome), result->sqlstate,
+                  result->message);
 }
 
 static inline const leat_engine_job_result *run_batch(world *w)
@@ -273,9 +289,11 @@ static inline void patch(world *w, const char *key, const char *body)
 
 static inline void expect_rows(world *w, const char *expected)
 {
-    ck_assert_str_eq(fixture_ask(w->f, "SELECT coalesce(string_agg(format('%s:%s:%s', id, n, note), ' ' ORDER BY id),"
-                                       " '') FROM things"),
-                     expected);
+    ck_assert_str_eq(
+        fixture_ask(w->f,
+                    "SELECT coalesce(string_agg(format('%s:%s:%s', id, n, note), ' ' ORDER BY id),"
+                    " '') FROM things"),
+        expected);
 }
 
 static inline PGconn *other_session(world *w, const char *options)

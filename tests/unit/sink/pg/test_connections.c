@@ -1,11 +1,13 @@
-/* The asynchronous sink against a real server: what happens to its connections and to jobs that are open then. */
+/* The asynchronous sink against a real server: what happens to its connections and to jobs that are
+ * open then. */
 #include "sink_world.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-static const char end_all_sql[] = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                                  " WHERE application_name LIKE 'leat %' AND datname = current_database()";
+static const char end_all_sql[] =
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE application_name LIKE 'leat %' AND datname = current_database()";
 
 START_TEST(a_lost_connection_leaves_the_outcome_unknown)
 {
@@ -16,7 +18,8 @@ START_TEST(a_lost_connection_leaves_the_outcome_unknown)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 1);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", "1");
+    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'",
+                  "1");
     ck_assert_str_eq(fixture_ask(w->f, end_all_sql), "1");
     expect_outcome(wait_done(w, 1), LEAT_ENGINE_UNKNOWN, "57P01");
     ck_assert_uint_eq(w->answers[1].usable_then, 1); /* first the job, then the slots */
@@ -43,12 +46,15 @@ START_TEST(one_dead_connection_of_two)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 1);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'", "1");
+    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'",
+                  "1");
     patch(w, "2", "{\"n\":1}");
     add_part(w, 1, 1, 10);
     submit_batch(w, 2);
     expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
-    fixture_sql(w->f, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'transactionid'");
+    fixture_sql(
+        w->f,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'transactionid'");
     expect_outcome(wait_done(w, 1), LEAT_ENGINE_UNKNOWN, "57P01");
     patch(w, "3", "{\"n\":1}");
     add_part(w, 1, 2, 11);
@@ -64,7 +70,8 @@ START_TEST(a_job_for_a_connection_just_lost)
     world *w = world_open(1, 10000);
     leat_engine_job again = {.id = 3, .kind = LEAT_ENGINE_JOB_CLAIM, .partition = 1};
     PGconn *other = other_session(w, "");
-    fixture_run_on(other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    fixture_run_on(other,
+                   "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
     wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
     w->next = &again; /* from `done`, when `slots` has not been told yet */
@@ -84,15 +91,19 @@ START_TEST(a_frozen_holder_is_ended)
     char dsn[1400];
     world *w = world_new();
     prepare_database(w);
-    snprintf(dsn, sizeof dsn, "%s options='-c statement_timeout=%d'", w->f->dsn, _i == 0 ? 0 : 1000);
+    snprintf(dsn, sizeof dsn, "%s options='-c statement_timeout=%d'", w->f->dsn,
+             _i == 0 ? 0 : 1000);
     start_sink(w, dsn, 1, _i == 0 ? 200 : 120000);
     wait_usable(w, 1);
     char sql[256];
     claim(w, 0);
     PGconn *frozen = other_session(w, "application_name='leat frozen'");
     ck_assert(PQenterPipelineMode(frozen));
-    snprintf(sql, sizeof sql, "SELECT leat.advance(%d, 0, (SELECT claim FROM leat.partitions WHERE partition = 0), 1,"
-                              " '{3}', '{10}', 0, 0, '{}', 1000)", w->f->catalog.source.id);
+    snprintf(
+        sql, sizeof sql,
+        "SELECT leat.advance(%d, 0, (SELECT claim FROM leat.partitions WHERE partition = 0), 1,"
+        " '{3}', '{10}', 0, 0, '{}', 1000)",
+        w->f->catalog.source.id);
     ck_assert(PQsendQueryParams(frozen, sql, 0, NULL, NULL, NULL, NULL, 0));
     ck_assert(PQsendFlushRequest(frozen)); /* and no Sync: it holds the lock for ever */
     PQflush(frozen);
@@ -133,7 +144,8 @@ START_TEST(the_next_host_is_tried)
     world *w = world_new();
     char dsn[1400];
     prepare_database(w);
-    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,%s port=1,%s", w->f->dsn, PQhost(w->f->pg), PQport(w->f->pg));
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,%s port=1,%s", w->f->dsn, PQhost(w->f->pg),
+             PQport(w->f->pg));
     start_sink(w, dsn, 3, 1000);
     wait_usable(w, 3);
     claim(w, 0);
@@ -176,9 +188,10 @@ START_TEST(the_first_of_two_hosts_says_nothing)
     leat_shard_server server;
     leat_error error;
     prepare_database(w);
-    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,%s port=%d,%s connect_timeout=1", w->f->dsn, PQhost(w->f->pg), port,
-             PQport(w->f->pg));
-    ck_assert_msg(leat_shard_read_server((leat_shard_address){.dsn = dsn}, &server, &error) == 0, "%s", error.text);
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,%s port=%d,%s connect_timeout=1", w->f->dsn,
+             PQhost(w->f->pg), port, PQport(w->f->pg));
+    ck_assert_msg(leat_shard_read_server((leat_shard_address){.dsn = dsn}, &server, &error) == 0,
+                  "%s", error.text);
     start_sink(w, dsn, 3, 1000);
     wait_usable(w, 3);
     ck_assert_uint_eq(leat_sink_count(w->sink)->connect_failures, 0);
@@ -192,9 +205,11 @@ START_TEST(a_read_only_server_is_left)
 {
     world *w = world_open(1, 1000);
     claim(w, 0);
-    fixture_sql(w->f, "CREATE FUNCTION demote() RETURNS trigger LANGUAGE plpgsql AS"
-                      " $$ BEGIN PERFORM set_config('transaction_read_only', 'on', true); RETURN NULL; END $$;"
-                      "CREATE TRIGGER demote AFTER INSERT ON leat.progress EXECUTE FUNCTION demote()");
+    fixture_sql(
+        w->f,
+        "CREATE FUNCTION demote() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM set_config('transaction_read_only', 'on', true); RETURN NULL; END $$;"
+        "CREATE TRIGGER demote AFTER INSERT ON leat.progress EXECUTE FUNCTION demote()");
     patch(w, "1", "{}");
     add_part(w, 0, 1, 10);
     expect_outcome(run_batch(w), LEAT_ENGINE_OUTAGE, "25006");
@@ -211,9 +226,10 @@ START_TEST(the_server_sees_our_name)
     char expected[128], host[32] = "";
     gethostname(host, sizeof host - 1);
     snprintf(expected, sizeof expected, "leat 1 test %s %d", host, (int)getpid());
-    ck_assert_str_eq(fixture_ask(w->f, "SELECT application_name FROM pg_stat_activity"
-                                       " WHERE application_name LIKE 'leat %' AND datname = current_database()"),
-                     expected);
+    ck_assert_str_eq(
+        fixture_ask(w->f, "SELECT application_name FROM pg_stat_activity"
+                          " WHERE application_name LIKE 'leat %' AND datname = current_database()"),
+        expected);
     world_free(w);
 }
 END_TEST
@@ -222,7 +238,8 @@ START_TEST(freed_with_a_job_open)
 {
     world *w = world_open(2, 10000);
     PGconn *other = other_session(w, "");
-    fixture_run_on(other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
+    fixture_run_on(other,
+                   "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
     wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
     PQfinish(other);
@@ -235,7 +252,8 @@ START_TEST(freed_from_done)
     world *w = world_open(2, 1000);
     w->free_when_done = true;
     submit_claim(w, 2, _i == 0 ? 0 : 99);
-    expect_outcome(wait_done(w, 2), _i == 0 ? LEAT_ENGINE_APPLIED : LEAT_ENGINE_NOT_UNDERSTOOD, _i == 0 ? "" : "LT004");
+    expect_outcome(wait_done(w, 2), _i == 0 ? LEAT_ENGINE_APPLIED : LEAT_ENGINE_NOT_UNDERSTOOD,
+                   _i == 0 ? "" : "LT004");
     world_free(w);
 }
 END_TEST
@@ -255,11 +273,14 @@ START_TEST(a_dsn_that_is_none)
 {
     uv_loop_t loop;
     leat_error error = {""};
-    leat_sink_config config = {.shard_name = "b", .at.dsn = "host=h secret", .owner = "1 test", .connections = 1};
+    leat_sink_config config = {
+        .shard_name = "b", .at.dsn = "host=h secret", .owner = "1 test", .connections = 1};
     leat_sink_events events = {0};
     uv_loop_init(&loop);
     ck_assert_ptr_null(leat_sink_new(&loop, &config, &events, &error));
-    ck_assert_str_eq(error.text, "shard b: the dsn cannot be read: key=value pairs or postgresql://... are expected");
+    ck_assert_str_eq(
+        error.text,
+        "shard b: the dsn cannot be read: key=value pairs or postgresql://... are expected");
     ck_assert_int_eq(uv_loop_close(&loop), 0);
 }
 END_TEST

@@ -1,4 +1,5 @@
-/* A DSN made ready: always the primary, a time limit, leat's name; and what is refused. Asks no server. */
+/* A DSN made ready: always the primary, a time limit, leat's name; and what is refused. Asks no
+ * server. */
 #include "sink/pg/dsn.h"
 
 #include <check.h>
@@ -8,7 +9,8 @@
 /* The value that libpq takes: the last one. */
 static const char *value_of(const leat_pg_dsn *dsn, const char *keyword)
 {
-    const char *found = NULL, *keywords[LEAT_PG_DSN_PARAMS_MAX + 1], *values[LEAT_PG_DSN_PARAMS_MAX + 1];
+    const char *found = NULL, *keywords[LEAT_PG_DSN_PARAMS_MAX + 1],
+               *values[LEAT_PG_DSN_PARAMS_MAX + 1];
     leat_pg_dsn_fill(dsn, NULL, NULL, keywords, values);
     for (size_t i = 0; keywords[i]; i++)
         if (strcmp(keywords[i], keyword) == 0)
@@ -55,7 +57,8 @@ static const struct {
     {"host=a password=secret target_session_attrs=any", "target_session_attrs=any"},
     {"host=a password=secret target_session_attrs=read-only", "target_session_attrs=read-only"},
     {"postgresql://u:secret@a/d?target_session_attrs=standby", "target_session_attrs=standby"},
-    {"postgresql://u:secret@a/d?target_session_attrs=prefer-standby", "target_session_attrs=prefer-standby"},
+    {"postgresql://u:secret@a/d?target_session_attrs=prefer-standby",
+     "target_session_attrs=prefer-standby"},
     {"postgresql://u:se@cret@a/d", "%40"},
     {"host=a secret", "the dsn cannot be read"},
 };
@@ -92,8 +95,8 @@ END_TEST
 
 START_TEST(only_a_worker_has_its_owner_in_its_name)
 {
-    leat_pg_dsn *worker = made("host=a application_name=mine", "7 abc"), *look = made("host=a application_name=mine", NULL),
-                *plain = made("host=a", NULL);
+    leat_pg_dsn *worker = made("host=a application_name=mine", "7 abc"),
+                *look = made("host=a application_name=mine", NULL), *plain = made("host=a", NULL);
     ck_assert(strncmp(value_of(worker, "application_name"), "leat 7 abc ", 11) == 0);
     ck_assert_str_eq(value_of(look, "application_name"), "mine");
     ck_assert_str_eq(value_of(plain, "application_name"), "leat");

@@ -1,5 +1,5 @@
-/* Where a DSN leads to: the hosts that libpq would take, name by name and address by address. Asks no server; of names only
- * `localhost`, and one that cannot be. */
+/* Where a DSN leads to: the hosts that libpq would take, name by name and address by address. Asks
+ * no server; of names only `localhost`, and one that cannot be. */
 #include "sink/pg/hosts.h"
 
 #include <check.h>
@@ -54,8 +54,8 @@ static void all_places(char *ret, size_t size)
     leat_pg_place place;
     ret[0] = '\0';
     for (size_t used = 0; next_place(&place) && used < size; used = strlen(ret))
-        snprintf(ret + used, size - used, "%s%s/%s/%s", used ? " " : "", or_none(place.host), or_none(place.hostaddr),
-                 or_none(place.port));
+        snprintf(ret + used, size - used, "%s%s/%s/%s", used ? " " : "", or_none(place.host),
+                 or_none(place.hostaddr), or_none(place.port));
 }
 
 static const struct {
@@ -68,7 +68,8 @@ static const struct {
     {"host=192.0.2.1,192.0.2.2,/tmp port=7,8,9", "192.0.2.1/-/7 192.0.2.2/-/8 /tmp/-/9"},
     {"host=192.0.2.1,192.0.2.2 port=7", "192.0.2.1/-/7 192.0.2.2/-/7"},
     {"host=192.0.2.1,192.0.2.2 port=7,", "192.0.2.1/-/7 192.0.2.2/-/-"},
-    {"host=a.example,b.example hostaddr=192.0.2.1,192.0.2.2", "a.example/192.0.2.1/5432 b.example/192.0.2.2/5432"},
+    {"host=a.example,b.example hostaddr=192.0.2.1,192.0.2.2",
+     "a.example/192.0.2.1/5432 b.example/192.0.2.2/5432"},
     {"hostaddr=192.0.2.1,::1 port=1,2", "-/192.0.2.1/1 -/::1/2"},
     {"postgresql://u:p@192.0.2.1:7,[::1]:8/d", "192.0.2.1/-/7 ::1/-/8"},
     {"host=a,b,c port=1,2", "-/-/-"}, /* libpq says what is wrong */
@@ -128,7 +129,9 @@ START_TEST(a_name_that_is_none_is_passed_over_and_told)
     all_places(places, sizeof places);
     ck_assert_str_eq(places, "192.0.2.1/-/5432");
     leat_pg_hosts_append_failures(hosts, text, sizeof text);
-    ck_assert_msg(strstr(text, "the host name \"no-such-name.invalid\" cannot be looked up: ") == text, "%s", text);
+    ck_assert_msg(strstr(text, "the host name \"no-such-name.invalid\" cannot be looked up: ") ==
+                      text,
+                  "%s", text);
     end();
 }
 END_TEST
@@ -141,9 +144,11 @@ START_TEST(names_have_a_time_limit)
     leat_pg_hosts_give_up(hosts);
     ck_assert_int_eq(leat_pg_hosts_next(hosts, &place), LEAT_PG_HOSTS_END);
     leat_pg_hosts_append_failures(hosts, text, sizeof text);
-    ck_assert_str_eq(text, "the host name \"no-such-name.invalid\" cannot be looked up: no answer within 10 s");
+    ck_assert_str_eq(
+        text, "the host name \"no-such-name.invalid\" cannot be looked up: no answer within 10 s");
     leat_pg_hosts_end(hosts, false);
-    leat_pg_hosts_begin(hosts); /* what is under way serves the next attempt, or is dropped with the hosts */
+    leat_pg_hosts_begin(hosts); /* what is under way serves the next attempt, or is dropped with the
+                                   hosts */
     end();
 }
 END_TEST

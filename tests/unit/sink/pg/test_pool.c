@@ -4,7 +4,7 @@
 static const char waits_for_a_transaction_sql[] =
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid' AND datname = current_database()";
 
-/* --- when all is well -------------------------------------------------------------------------------------------- */
+/* ---- when all is well ---- */
 
 START_TEST(claim_batch_compaction_claim)
 {
@@ -37,8 +37,12 @@ START_TEST(claim_batch_compaction_claim)
     ck_assert_int_eq(again->newest.epoch, 3);
     leat_engine_job compact = {.id = 5, .kind = LEAT_ENGINE_JOB_COMPACT, .partition = 0};
     leat_engine_compaction *compaction = &compact.compaction;
-    *compaction = (leat_engine_compaction){.claim = w->claims[0], .base_seq = 2, .low = 9, .newest = {11, 77, 4},
-                                    .needs_count = 1, .needs = {2}};
+    *compaction = (leat_engine_compaction){.claim = w->claims[0],
+                                           .base_seq = 2,
+                                           .low = 9,
+                                           .newest = {11, 77, 4},
+                                           .needs_count = 1,
+                                           .needs = {2}};
     for (int i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         compaction->base_offsets[i] = i == 3 ? 11 : 9;
     submit(w, &compact);
@@ -103,8 +107,10 @@ START_TEST(more_shapes_than_are_kept)
     enum { COLUMNS = 9, SHAPES = (1 << COLUMNS) - 1 };
     static char bodies[SHAPES][256], keys[SHAPES][16];
     world *w = world_open(1, 5000);
-    fixture_sql(w->f, "CREATE TABLE wide (id int PRIMARY KEY, a int, b int, c int, d int, e int, f int, g int, h int,"
-                      " i int)");
+    fixture_sql(
+        w->f,
+        "CREATE TABLE wide (id int PRIMARY KEY, a int, b int, c int, d int, e int, f int, g int, h int,"
+        " i int)");
     fixture_route(w->f, "wide", "/wide/{id}", 0, NULL, NULL);
     world_publish(w);
     claim(w, 0);
@@ -113,16 +119,17 @@ START_TEST(more_shapes_than_are_kept)
         snprintf(keys[i], sizeof keys[i], "%d", i);
         for (int column = 0; column < COLUMNS; column++)
             if ((i + 1) & (1 << column))
-                snprintf(body + strlen(body), sizeof bodies[i] - strlen(body), "%c\"%c\":%d", *body ? ',' : '{',
-                         'a' + column, i);
+                snprintf(body + strlen(body), sizeof bodies[i] - strlen(body), "%c\"%c\":%d",
+                         *body ? ',' : '{', 'a' + column, i);
         strcat(body, "}");
         fixture_add(w->f, "wide", "put", keys[i], body);
         add_part(w, 0, i + 1, i);
         expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
     }
-    ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) || ' ' || sum(num_nonnulls(a, b, c, d, e, f, g, h, i))"
-                                       " FROM wide"),
-                     "511 2304");
+    ck_assert_str_eq(
+        fixture_ask(w->f, "SELECT count(*) || ' ' || sum(num_nonnulls(a, b, c, d, e, f, g, h, i))"
+                          " FROM wide"),
+        "511 2304");
     world_free(w);
 }
 END_TEST
@@ -153,7 +160,7 @@ START_TEST(patches_of_missing_rows_are_counted_when_rows_must_exist)
 }
 END_TEST
 
-/* --- what a job can come to -------------------------------------------------------------------------------------- */
+/* ---- what a job can come to ---- */
 
 START_TEST(fenced_by_another_claim)
 {
@@ -170,7 +177,8 @@ START_TEST(fenced_by_another_claim)
     expect_rows(w, "");
     ck_assert_str_eq(fixture_ask(w->f, "SELECT count(*) FROM leat.progress"), "0");
     leat_engine_job compact = {.id = 5, .kind = LEAT_ENGINE_JOB_COMPACT, .partition = 1};
-    compact.compaction = (leat_engine_compaction){.partition = 1, .claim = w->claims[1], .base_seq = 1};
+    compact.compaction =
+        (leat_engine_compaction){.partition = 1, .claim = w->claims[1], .base_seq = 1};
     submit(w, &compact);
     result = wait_done(w, 5);
     expect_outcome(result, LEAT_ENGINE_FENCED, "LT001");
@@ -249,8 +257,10 @@ END_TEST
 START_TEST(an_error_of_the_commit_is_a_failure)
 {
     world *w = world_open(1, 1000);
-    fixture_sql(w->f, "ALTER TABLE things DROP CONSTRAINT one_code;"
-                      "ALTER TABLE things ADD CONSTRAINT one_code UNIQUE (code) DEFERRABLE INITIALLY DEFERRED");
+    fixture_sql(
+        w->f,
+        "ALTER TABLE things DROP CONSTRAINT one_code;"
+        "ALTER TABLE things ADD CONSTRAINT one_code UNIQUE (code) DEFERRABLE INITIALLY DEFERRED");
     claim(w, 0);
     patch(w, "1", "{\"code\":\"c\"}");
     patch(w, "2", "{\"code\":\"c\"}");
@@ -291,22 +301,26 @@ START_TEST(bad_data_and_drift_fail_whole_and_leave_the_connection_well)
 }
 END_TEST
 
-/* An error of leat's own statement, of whatever class, is never held against a record of the batch. */
+/* An error of leat's own statement, of whatever class, is never held against a record of the
+ * batch. */
 START_TEST(no_record_is_blamed_for_what_leats_own_statements_meet)
 {
     static const struct {
         const char *sqlstate;
         leat_engine_outcome outcome;
-    } cases[] = {{"54000", LEAT_ENGINE_OUTAGE},        {"53100", LEAT_ENGINE_OUTAGE},        {"22003", LEAT_ENGINE_NOT_UNDERSTOOD},
-                 {"23505", LEAT_ENGINE_NOT_UNDERSTOOD}, {"23514", LEAT_ENGINE_NOT_UNDERSTOOD}, {"P0001", LEAT_ENGINE_NOT_UNDERSTOOD},
+    } cases[] = {{"54000", LEAT_ENGINE_OUTAGE},         {"53100", LEAT_ENGINE_OUTAGE},
+                 {"22003", LEAT_ENGINE_NOT_UNDERSTOOD}, {"23505", LEAT_ENGINE_NOT_UNDERSTOOD},
+                 {"23514", LEAT_ENGINE_NOT_UNDERSTOOD}, {"P0001", LEAT_ENGINE_NOT_UNDERSTOOD},
                  {"42501", LEAT_ENGINE_NOT_UNDERSTOOD}, {"40001", LEAT_ENGINE_CONTENTION}};
     world *w = world_open(1, 1000);
     claim(w, 0);
-    fixture_sql(w->f, "CREATE TABLE says (state text); INSERT INTO says VALUES ('');"
-                      "CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                      " IF (SELECT state FROM public.says) <> '' THEN"
-                      " RAISE 'no' USING ERRCODE = (SELECT state FROM public.says); END IF; RETURN new; END $$;"
-                      "CREATE TRIGGER say BEFORE INSERT ON leat.progress FOR EACH ROW EXECUTE FUNCTION say()");
+    fixture_sql(
+        w->f,
+        "CREATE TABLE says (state text); INSERT INTO says VALUES ('');"
+        "CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF (SELECT state FROM public.says) <> '' THEN"
+        " RAISE 'no' USING ERRCODE = (SELECT state FROM public.says); END IF; RETURN new; END $$;"
+        "CREATE TRIGGER say BEFORE INSERT ON leat.progress FOR EACH ROW EXECUTE FUNCTION say()");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char sql[64];
         snprintf(sql, sizeof sql, "UPDATE says SET state = '%s'", cases[i].sqlstate);
@@ -358,9 +372,11 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
 {
     world *w = world_open(1, 1000);
     claim(w, 0);
-    fixture_sql(w->f, "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS"
-                      " $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NULL; END $$;"
-                      "CREATE TRIGGER forget AFTER INSERT ON things FOR EACH STATEMENT EXECUTE FUNCTION forget()");
+    fixture_sql(
+        w->f,
+        "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NULL; END $$;"
+        "CREATE TRIGGER forget AFTER INSERT ON things FOR EACH STATEMENT EXECUTE FUNCTION forget()");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
@@ -371,7 +387,9 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 3, 10);
     expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, ""); /* without names */
-    fixture_sql(w->f, "ALTER TABLE things ADD COLUMN more int DEFAULT 3; ALTER TABLE things ALTER n TYPE bigint");
+    fixture_sql(
+        w->f,
+        "ALTER TABLE things ADD COLUMN more int DEFAULT 3; ALTER TABLE things ALTER n TYPE bigint");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 4, 10);
     expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, "");
@@ -380,7 +398,8 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
 }
 END_TEST
 
-/* Nothing is freed in the server's session when the tables change: another session takes its place. */
+/* Nothing is freed in the server's session when the tables change: another session takes its
+ * place. */
 START_TEST(a_connection_that_has_prepared_much_is_replaced)
 {
     world *w = world_open(1, 1000);
@@ -407,19 +426,22 @@ START_TEST(a_connection_that_has_prepared_much_is_replaced)
 }
 END_TEST
 
-/* The error names the partition's own copy of the primary key, which a partition of a partition has too. */
+/* The error names the partition's own copy of the primary key, which a partition of a partition has
+ * too. */
 START_TEST(the_key_of_a_partitioned_table_is_its_key)
 {
     world *w = world_open(1, 5000);
     PGconn *other = other_session(w, "");
-    fixture_sql(w->f, "DROP TABLE things;"
-                      "CREATE TABLE things (id int PRIMARY KEY, n int DEFAULT 5, note text, code text)"
-                      " PARTITION BY RANGE (id);"
-                      "CREATE TABLE few (id int NOT NULL, note text, n int DEFAULT 5, code text)"
-                      " PARTITION BY LIST (id);"
-                      "CREATE TABLE one PARTITION OF few (CONSTRAINT odd PRIMARY KEY (id)) FOR VALUES IN (1);"
-                      "CREATE TABLE more PARTITION OF few (CONSTRAINT one_note UNIQUE (note)) DEFAULT;"
-                      "ALTER TABLE things ATTACH PARTITION few FOR VALUES FROM (0) TO (100)");
+    fixture_sql(
+        w->f,
+        "DROP TABLE things;"
+        "CREATE TABLE things (id int PRIMARY KEY, n int DEFAULT 5, note text, code text)"
+        " PARTITION BY RANGE (id);"
+        "CREATE TABLE few (id int NOT NULL, note text, n int DEFAULT 5, code text)"
+        " PARTITION BY LIST (id);"
+        "CREATE TABLE one PARTITION OF few (CONSTRAINT odd PRIMARY KEY (id)) FOR VALUES IN (1);"
+        "CREATE TABLE more PARTITION OF few (CONSTRAINT one_note UNIQUE (note)) DEFAULT;"
+        "ALTER TABLE things ATTACH PARTITION few FOR VALUES FROM (0) TO (100)");
     claim(w, 0);
     fixture_run_on(other, "BEGIN; INSERT INTO things VALUES (1, 1, 'theirs')");
     patch(w, "1", "{\"n\":1}");
@@ -444,10 +466,11 @@ END_TEST
 START_TEST(the_key_of_a_table_that_a_trigger_writes_is_not_ours)
 {
     world *w = world_open(1, 1000);
-    fixture_sql(w->f, "CREATE TABLE seen (note text PRIMARY KEY); INSERT INTO seen VALUES ('x');"
-                      "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS"
-                      " $$ BEGIN INSERT INTO seen VALUES (NEW.note); RETURN NEW; END $$;"
-                      "CREATE TRIGGER see AFTER INSERT ON things FOR EACH ROW EXECUTE FUNCTION see()");
+    fixture_sql(w->f,
+                "CREATE TABLE seen (note text PRIMARY KEY); INSERT INTO seen VALUES ('x');"
+                "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN INSERT INTO seen VALUES (NEW.note); RETURN NEW; END $$;"
+                "CREATE TRIGGER see AFTER INSERT ON things FOR EACH ROW EXECUTE FUNCTION see()");
     claim(w, 0);
     patch(w, "1", "{\"note\":\"x\"}");
     add_part(w, 0, 1, 10);
@@ -456,7 +479,7 @@ START_TEST(the_key_of_a_table_that_a_trigger_writes_is_not_ours)
 }
 END_TEST
 
-/* --- dead letters ------------------------------------------------------------------------------------------------ */
+/* ---- dead letters ---- */
 
 static const char letter_sql[] =
     "SELECT concat_ws('|', partition, \"offset\", coalesce(route, 'NULL'), coalesce(encode(key, 'escape'), 'NULL'),"
@@ -490,11 +513,13 @@ START_TEST(a_dead_letter_is_kept_as_the_record_was)
     item->headers = LEAT_SLICE("{\"op\":\"patch\",\"a\\\\u0000\":\"\\u0000\"}");
     add_part(w, 2, 1, 77);
     expect_outcome(run_dead(w, "22003", "out of \xff range"), LEAT_ENGINE_APPLIED, "");
-    ck_assert_str_eq(fixture_ask(w->f, letter_sql),
-                     "2|77|things|1|patch|{\"op\": \"patch\", \"a\\\\u0000\": \"\xef\xbf\xbd\"}|{\"n\": 1e999}|22003|"
-                     "out of \xef\xbf\xbd range|1700000000.123|t");
+    ck_assert_str_eq(
+        fixture_ask(w->f, letter_sql),
+        "2|77|things|1|patch|{\"op\": \"patch\", \"a\\\\u0000\": \"\xef\xbf\xbd\"}|{\"n\": 1e999}|22003|"
+        "out of \xef\xbf\xbd range|1700000000.123|t");
     expect_rows(w, "");
-    ck_assert_str_eq(fixture_ask(w->f, "SELECT partition || ' ' || offsets::text FROM leat.progress"), "2 {77}");
+    ck_assert_str_eq(
+        fixture_ask(w->f, "SELECT partition || ' ' || offsets::text FROM leat.progress"), "2 {77}");
     ck_assert_uint_eq(leat_sink_count(w->sink)->rows, 0);
     world_free(w);
 }
@@ -511,14 +536,16 @@ START_TEST(a_dead_letter_of_a_record_that_is_no_text)
     item->record.accepted_ms = -1;
     add_part(w, 0, 1, 0);
     expect_outcome(run_dead(w, "", "no route"), LEAT_ENGINE_APPLIED, "");
-    ck_assert_str_eq(fixture_ask(w->f, letter_sql), "0|0|NULL|k\\377|NULL|NULL|NULL|NULL|no route|0.000|t");
+    ck_assert_str_eq(fixture_ask(w->f, letter_sql),
+                     "0|0|NULL|k\\377|NULL|NULL|NULL|NULL|no route|0.000|t");
     item = fixture_add(w->f, NULL, "", "x", "")->payload;
     item->record.accepted_ms = INT64_MAX;
     item->record.key = LEAT_SLICE("a\0b");
     w->f->records[0].offset = 1;
     add_part(w, 0, 2, 1);
     expect_outcome(run_dead(w, "", "no key"), LEAT_ENGINE_APPLIED, "");
-    ck_assert_str_eq(fixture_ask(w->f, letter_sql), "0|1|NULL|a\\000b|NULL|NULL||NULL|no key|253402300799.999|t");
+    ck_assert_str_eq(fixture_ask(w->f, letter_sql),
+                     "0|1|NULL|a\\000b|NULL|NULL||NULL|no key|253402300799.999|t");
     world_free(w);
 }
 END_TEST
@@ -533,7 +560,8 @@ START_TEST(a_fenced_dead_letter_is_not_kept)
     expect_outcome(run_dead(w, "22003", "bad"), LEAT_ENGINE_FENCED, "LT001");
     ck_assert_str_eq(fixture_ask(w->f, letter_count_sql), "0");
     claim(w, 0);
-    for (int seq = 1; seq <= 2; seq++) { /* the letter may be there from a commit that was unknown */
+    /* the letter may be there from a commit that was unknown */
+    for (int seq = 1; seq <= 2; seq++) {
         patch(w, "1", "{}");
         add_part(w, 0, seq, 0);
         expect_outcome(run_dead(w, "22003", "bad"), LEAT_ENGINE_APPLIED, "");
@@ -545,12 +573,14 @@ START_TEST(a_fenced_dead_letter_is_not_kept)
     add_part(w, 0, 3, 5);
     /* Nothing is wrong with a record because of that. */
     expect_outcome(run_dead(w, "22003", "bad"), LEAT_ENGINE_DRIFT, "23514");
-    ck_assert_str_eq(fixture_ask(w->f, "SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM leat.progress"), "1 2");
+    ck_assert_str_eq(
+        fixture_ask(w->f, "SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM leat.progress"),
+        "1 2");
     world_free(w);
 }
 END_TEST
 
-/* --- tables that change ------------------------------------------------------------------------------------------ */
+/* ---- tables that change ---- */
 
 /* Publishes table things as it is now. */
 static void look_again(world *w, int64_t catalog_read_us)
@@ -558,13 +588,15 @@ static void look_again(world *w, int64_t catalog_read_us)
     static const char *const names[] = {"n"}, *const label = "things";
     static const leat_column_op ops[] = {LEAT_OP_ADD};
     leat_error error = {""};
-    leat_route_spec spec = {.path = "/things/{id}", .column_count = 1, .column_names = names, .column_ops = ops};
+    leat_route_spec spec = {
+        .path = "/things/{id}", .column_count = 1, .column_names = names, .column_ops = ops};
     leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->table_count = 1;
     version->routes.count = 1;
     ck_assert_int_eq(leat_pg_read_tables(w->f->dsn, &label, 1, version->tables, &error), 0);
-    ck_assert_int_eq(leat_route_build(&spec, version->tables, 0, &version->routes.routes[0], &error), 0);
+    ck_assert_int_eq(
+        leat_route_build(&spec, version->tables, 0, &version->routes.routes[0], &error), 0);
     leat_schema_versions_publish(w->schema_versions, 0, version, catalog_read_us);
 }
 
@@ -574,7 +606,9 @@ START_TEST(a_new_version_is_used_from_the_next_batch_on)
     PGconn *other = other_session(w, "");
     claim(w, 0);
     claim(w, 1);
-    fixture_sql(w->f, "ALTER TABLE things DROP COLUMN note; ALTER TABLE things ADD COLUMN more int, ADD COLUMN note text");
+    fixture_sql(
+        w->f,
+        "ALTER TABLE things DROP COLUMN note; ALTER TABLE things ADD COLUMN more int, ADD COLUMN note text");
     fixture_run_on(other, "BEGIN; INSERT INTO things (id, n) VALUES (1, 1)");
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
@@ -602,8 +636,10 @@ START_TEST(a_new_version_is_used_from_the_next_batch_on)
         expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
         expect_outcome(wait_done(w, 3), LEAT_ENGINE_APPLIED, "");
     }
-    ck_assert_str_eq(fixture_ask(w->f, "SELECT string_agg(id || ':' || n || ':' || more, ' ' ORDER BY id) FROM things"),
-                     "1:3:8 2:5:9");
+    ck_assert_str_eq(
+        fixture_ask(
+            w->f, "SELECT string_agg(id || ':' || n || ':' || more, ' ' ORDER BY id) FROM things"),
+        "1:3:8 2:5:9");
     patch(w, "1", "{\"most\":8}");
     add_part(w, 0, 4, 20);
     result = run_batch(w);

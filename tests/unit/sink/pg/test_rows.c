@@ -1,18 +1,31 @@
-/* A batch's records as row statements: grouping, order, faults, and the binary arrays byte by byte. No database. */
+/* A batch's records as row statements: grouping, order, faults, and the binary arrays byte by byte.
+ * No database. */
 #include "sink_fixture.h"
 
 static leat_table make_table(const char *name)
 {
     leat_table table = {.schema = "public", .column_count = 4, .key_count = 1};
     snprintf(table.name, sizeof table.name, "%s", name);
-    table.columns[0] = (leat_column){.name = "id", .type = LEAT_TYPE_INT4, .type_name = "integer", .type_modifier = -1,
+    table.columns[0] = (leat_column){.name = "id",
+                                     .type = LEAT_TYPE_INT4,
+                                     .type_name = "integer",
+                                     .type_modifier = -1,
                                      .not_null = true};
-    table.columns[1] = (leat_column){.name = "n", .type = LEAT_TYPE_INT2, .type_name = "smallint",
-                                     .type_modifier = -1, .key_position = -1};
-    table.columns[2] = (leat_column){.name = "note", .type = LEAT_TYPE_TEXT, .type_name = "text", .type_modifier = -1,
+    table.columns[1] = (leat_column){.name = "n",
+                                     .type = LEAT_TYPE_INT2,
+                                     .type_name = "smallint",
+                                     .type_modifier = -1,
                                      .key_position = -1};
-    table.columns[3] = (leat_column){.name = "list", .type = LEAT_TYPE_JSONB, .type_name = "jsonb",
-                                     .type_modifier = -1, .key_position = -1};
+    table.columns[2] = (leat_column){.name = "note",
+                                     .type = LEAT_TYPE_TEXT,
+                                     .type_name = "text",
+                                     .type_modifier = -1,
+                                     .key_position = -1};
+    table.columns[3] = (leat_column){.name = "list",
+                                     .type = LEAT_TYPE_JSONB,
+                                     .type_name = "jsonb",
+                                     .type_modifier = -1,
+                                     .key_position = -1};
     return table;
 }
 
@@ -21,7 +34,8 @@ static void add_route(fixture *f, const char *name, const char *path, uint32_t t
     leat_error error = {""};
     leat_route_spec spec = {.name = name, .path = path};
     uint32_t at = f->routes.count++;
-    int built = leat_route_build(&spec, &f->catalog.tables[table], table, &f->routes.routes[at], &error);
+    int built =
+        leat_route_build(&spec, &f->catalog.tables[table], table, &f->routes.routes[at], &error);
     ck_assert_msg(built == 0, "%s", error.text);
     f->routes.routes[at].index = at;
 }
@@ -44,11 +58,13 @@ static leat_rows *build(fixture *f)
 {
     leat_rows *rows = leat_rows_new();
     leat_rows_fault fault;
-    ck_assert_msg(leat_rows_build(rows, &f->batch, &f->routes, &fault) == 0, "%s", fault.error.text);
+    ck_assert_msg(leat_rows_build(rows, &f->batch, &f->routes, &fault) == 0, "%s",
+                  fault.error.text);
     return rows;
 }
 
-/* "patch a 1110 uniform 2" for each statement: operation, route, columns by ascending index, rows. */
+/* "patch a 1110 uniform 2" for each statement: operation, route, columns by ascending index,
+ * rows. */
 static void expect_statements(leat_rows *rows, const char *expected)
 {
     char text[2048] = "";
@@ -57,12 +73,13 @@ static void expect_statements(leat_rows *rows, const char *expected)
         leat_row_statement statement;
         ck_assert_int_eq(leat_rows_statement(rows, i, shape, &statement), 0);
         size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%s %s ", used ? ", " : "", leat_route_op_name(shape.op),
-                 shape.route->name);
+        snprintf(text + used, sizeof text - used, "%s%s %s ", used ? ", " : "",
+                 leat_route_op_name(shape.op), shape.route->name);
         for (uint32_t column = 0; column < shape.route->table->column_count; column++)
             strcat(text, shape.columns & ((uint64_t)1 << column) ? "1" : "0");
         used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s %u", shape.uniform ? "" : " mixed", statement.row_count);
+        snprintf(text + used, sizeof text - used, "%s %u", shape.uniform ? "" : " mixed",
+                 statement.row_count);
     }
     ck_assert_str_eq(text, expected);
 }
@@ -89,7 +106,8 @@ START_TEST(writes_that_do_not_fold_go_in_rounds)
     fixture *f = open_routes();
     fixture_add(f, "a", "patch", "1", "{\"n\":1}");
     fixture_add(f, "a", "patch", "2", "{\"n\":1}");
-    fixture_add(f, "b", "patch", "01", "{\"note\":\"x\"}"); /* the same key by another route, not canonical */
+    fixture_add(f, "b", "patch", "01", "{\"note\":\"x\"}"); /* the same key by another route, not
+                                                               canonical */
     fixture_add(f, "c", "patch", "1", "{\"note\":\"x\"}");  /* another table's */
     fixture_add(f, "a", "delete", "1", NULL);
     fixture_add(f, "a", "patch", "2", "{\"n\":1}");
@@ -138,7 +156,10 @@ static void expect_ids(leat_rows *rows, const char *expected)
         leat_row_statement statement;
         ck_assert_int_eq(leat_rows_statement(rows, i, leat_rows_shape(rows, i), &statement), 0);
         for (uint32_t row = 0; row < statement.row_count; row++)
-            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d", row > 0 ? "+" : *text ? " " : "",
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d",
+                     row > 0 ? "+"
+                     : *text ? " "
+                             : "",
                      statement.values[0][20 + 8 * row + 7]);
     }
     ck_assert_str_eq(text, expected);
@@ -152,13 +173,15 @@ START_TEST(ordered_tables_are_written_in_the_order_of_the_log)
         uint16_t subpartition;
         int64_t offset;
     } records[] = {
-        {"a", "1", 0, 3, 10}, {"c", "9", 0, 3, 11}, {"b", "1", 0, 3, 17}, {"a", "2", 0, 5, 4}, {"a", "3", 0, 5, 12},
-        {"c", "8", 0, 5, 13}, {"a", "4", 1, 0, 2},  {"a", "4", 1, 0, 5},  {"a", "5", 1, 1, 3},
+        {"a", "1", 0, 3, 10}, {"c", "9", 0, 3, 11}, {"b", "1", 0, 3, 17},
+        {"a", "2", 0, 5, 4},  {"a", "3", 0, 5, 12}, {"c", "8", 0, 5, 13},
+        {"a", "4", 1, 0, 2},  {"a", "4", 1, 0, 5},  {"a", "5", 1, 1, 3},
     };
     fixture *f = open_routes();
     f->catalog.tables[0].is_ordered = true;
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
-        leat_engine_batch_record *record = fixture_add(f, records[i].route, "patch", records[i].key, "{\"n\":1}");
+        leat_engine_batch_record *record =
+            fixture_add(f, records[i].route, "patch", records[i].key, "{\"n\":1}");
         record->partition = records[i].partition;
         record->subpartition = records[i].subpartition;
         record->offset = records[i].offset;
@@ -172,8 +195,8 @@ END_TEST
 
 START_TEST(masks_and_the_least_merge_of_mixed_rows)
 {
-    static const unsigned char operated[] = {0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 8,
-                                             0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const unsigned char operated[] = {0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 8, 0, 0,
+                                             0, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0,  0, 0, 0, 0, 0, 0};
     fixture *f = open_routes();
     leat_row_statement statement;
     f->routes.routes[0].ops[1] = LEAT_OP_ADD;
@@ -198,8 +221,8 @@ END_TEST
 
 START_TEST(dropped_records_are_counted_by_record)
 {
-    static const unsigned char counts[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1,
-                                           0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 1};
+    static const unsigned char counts[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0,
+                                           0, 1, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0,  0, 4, 0, 0, 0, 1};
     fixture *f = open_routes();
     leat_row_statement statement;
     f->routes.routes[0].patch_existing = true;
@@ -216,7 +239,8 @@ START_TEST(dropped_records_are_counted_by_record)
 }
 END_TEST
 
-/* Items decoded by an older version: names, types and keys are those of the version that the batch is built with. */
+/* Items decoded by an older version: names, types and keys are those of the version that the batch
+ * is built with. */
 START_TEST(the_newest_version_of_the_tables_counts)
 {
     fixture *f = open_routes();
@@ -250,7 +274,7 @@ START_TEST(a_fault_says_whether_it_relies_on_the_table)
         const char *route, *key, *body;
         bool relies;
     } bad[] = {
-        {"a", "1", "{\"n\":1", false}, {"a", "1", "[]", false},        {"a", "1", "{\"m\":1}", true},
+        {"a", "1", "{\"n\":1", false},     {"a", "1", "[]", false}, {"a", "1", "{\"m\":1}", true},
         {"a", "1", "{\"n\":70000}", true}, {"z", "1", "{}", false}, {"a", "x", "{}", false},
     };
     fixture *f = open_routes();
@@ -301,18 +325,21 @@ END_TEST
 
 START_TEST(arrays_are_in_binary_form)
 {
-    static const unsigned char ids[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1,
-                                        0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 0, 8};
-    static const unsigned char ns[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 21, 0, 0, 0, 2, 0, 0, 0, 1,
-                                       0, 0, 0, 2, 255, 254, 255, 255, 255, 255};
-    static const unsigned char lists[] = {0, 0,   0,   1,   0,   0, 0, 1, 0, 0, 14, 218, 0, 0, 0, 2, 0, 0, 0, 1,
-                                          255, 255, 255, 255, 0, 0, 0, 4, 1, '[', '1', ']'};
-    static const unsigned char named[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 20, 0, 0, 0, 2, 0, 0, 0, 1,
-                                          0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 10};
+    static const unsigned char ids[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0,
+                                        0, 1, 0, 0, 0, 4, 0, 0, 0, 7, 0, 0,  0, 4, 0, 0, 0, 8};
+    static const unsigned char ns[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0,   0,   21,  0,   0,   0,
+                                       2, 0, 0, 0, 1, 0, 0, 0, 2, 255, 254, 255, 255, 255, 255};
+    static const unsigned char lists[] = {0,   0,   0, 1, 0, 0, 0, 1,   0,   0,   14,
+                                          218, 0,   0, 0, 2, 0, 0, 0,   1,   255, 255,
+                                          255, 255, 0, 0, 0, 4, 1, '[', '1', ']'};
+    static const unsigned char named[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 20, 0, 0, 0,
+                                          2, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0,  0, 0, 0,
+                                          0, 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0,  0, 10};
     static const struct {
         const void *bytes;
         size_t size;
-    } expected[] = {{ids, sizeof ids}, {ns, sizeof ns}, {lists, sizeof lists}, {named, sizeof named}};
+    } expected[] = {
+        {ids, sizeof ids}, {ns, sizeof ns}, {lists, sizeof lists}, {named, sizeof named}};
     fixture *f = open_routes();
     leat_row_statement statement;
     fixture_add(f, "a", "patch", "7", "{\"n\":-2}");

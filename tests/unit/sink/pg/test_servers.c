@@ -1,14 +1,14 @@
-/* The asynchronous sink when another server answers, and what it says of claims that fail: two real servers, PG_DSN_1
- * and PG_DSN_2, and a proxy before them. */
+/* The asynchronous sink when another server answers, and what it says of claims that fail: two real
+ * servers, PG_DSN_1 and PG_DSN_2, and a proxy before them. */
 #include "sink_world.h"
 
 #include "forwarder.h"
 
 typedef struct two_servers {
-    world *w;           /* its database is on the first */
-    fixture *second;    /* the database of the same name on the other */
+    world *w;        /* its database is on the first */
+    fixture *second; /* the database of the same name on the other */
     forwarder proxy;
-    PGconn *other;      /* keeps partition 1 on the first server */
+    PGconn *other; /* keeps partition 1 on the first server */
 } two_servers;
 
 static int port_of(fixture *f)
@@ -16,7 +16,8 @@ static int port_of(fixture *f)
     return atoi(PQport(f->pg));
 }
 
-/* Two connections, both to the first server; the next one leads to the second. Job 2, a claim, hangs on one of them. */
+/* Two connections, both to the first server; the next one leads to the second. Job 2, a claim,
+ * hangs on one of them. */
 static two_servers *two_servers_open(void)
 {
     two_servers *t = leat_must_calloc(1, sizeof *t);
@@ -35,7 +36,8 @@ static two_servers *two_servers_open(void)
     start_sink(w, dsn, 2, 10000);
     wait_usable(w, 2);
     t->other = other_session(w, "");
-    fixture_run_on(t->other, "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 1, 1000)");
+    fixture_run_on(t->other,
+                   "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 1, 1000)");
     submit_claim(w, 2, 1);
     wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
     t->proxy.to_port = port_of(t->second);
@@ -54,10 +56,11 @@ static void two_servers_free(two_servers *t)
 /* One connection of the sink is replaced. */
 static void end_the_idle_one(two_servers *t)
 {
-    ck_assert_str_eq(fixture_ask(t->w->f, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE"
-                                          " application_name LIKE 'leat %' AND datname = current_database() AND"
-                                          " state = 'idle'"),
-                     "1");
+    ck_assert_str_eq(
+        fixture_ask(t->w->f, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE"
+                             " application_name LIKE 'leat %' AND datname = current_database() AND"
+                             " state = 'idle'"),
+        "1");
 }
 
 typedef struct listener {
@@ -87,7 +90,7 @@ static uint32_t stop_listening(listener *l, const char *text)
     return count;
 }
 
-/* --- which server it is ------------------------------------------------------------------------------------------ */
+/* ---- which server it is ---- */
 
 START_TEST(connections_move_to_another_server_one_by_one)
 {
@@ -98,7 +101,11 @@ START_TEST(connections_move_to_another_server_one_by_one)
     const leat_engine_job_result *result = wait_done(w, 2);
     ck_assert_uint_eq(w->answers[2].usable_then, 1); /* first the job, then the slots */
     wait_usable(w, 2);
-    ck_assert_uint_eq(stop_listening(&l, "shard a: another server answers, or this one was started again: its partitions are claimed anew"), 1);
+    ck_assert_uint_eq(
+        stop_listening(
+            &l,
+            "shard a: another server answers, or this one was started again: its partitions are claimed anew"),
+        1);
     expect_outcome(result, LEAT_ENGINE_UNKNOWN, "");
     ck_assert_str_eq(result->message, "another server answers");
     ck_assert_str_eq(w->slots_said, "1 2 1 0 1 2");
@@ -126,7 +133,8 @@ START_TEST(a_connection_to_the_same_server_ends_no_other)
 }
 END_TEST
 
-/* It is not sent: not to the server that is left, and not on the connection that does not count yet. */
+/* It is not sent: not to the server that is left, and not on the connection that does not count
+ * yet. */
 START_TEST(a_job_submitted_while_a_server_is_left)
 {
     two_servers *t = two_servers_open();
@@ -152,7 +160,7 @@ START_TEST(freed_while_a_server_is_left)
 }
 END_TEST
 
-/* --- no answer ----------------------------------------------------------------------------------------------------- */
+/* ---- no answer ---- */
 
 static world *world_behind(forwarder *proxy, uint32_t connections)
 {
@@ -166,7 +174,8 @@ static world *world_behind(forwarder *proxy, uint32_t connections)
     return w;
 }
 
-/* What it takes is acknowledged by TCP, and nobody answers. No connection is left for a question. */
+/* What it takes is acknowledged by TCP, and nobody answers. No connection is left for a
+ * question. */
 START_TEST(a_shard_that_answers_nothing_is_told_and_left)
 {
     forwarder proxy = {0};
@@ -189,7 +198,8 @@ START_TEST(a_shard_that_answers_nothing_is_told_and_left)
 }
 END_TEST
 
-/* The other host of the DSN refuses, at once and each time: that is no answer of the one that is used. */
+/* The other host of the DSN refuses, at once and each time: that is no answer of the one that is
+ * used. */
 START_TEST(what_another_host_says_is_no_answer)
 {
     forwarder proxy = {0};
@@ -199,7 +209,8 @@ START_TEST(what_another_host_says_is_no_answer)
     ck_assert_int_eq(PQstatus(second), CONNECTION_OK);
     prepare_database(w);
     forwarder_start(&proxy, &w->loop, port_of(w->f));
-    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,127.0.0.1 port=%d,%s connect_timeout=2", w->f->dsn, proxy.port, PQport(second));
+    snprintf(dsn, sizeof dsn, "%s host=127.0.0.1,127.0.0.1 port=%d,%s connect_timeout=2", w->f->dsn,
+             proxy.port, PQport(second));
     start_sink(w, dsn, 1, 30000);
     wait_usable(w, 1);
     proxy.swallows = true;
@@ -212,7 +223,8 @@ START_TEST(what_another_host_says_is_no_answer)
 }
 END_TEST
 
-/* All connections wait for the first server; the question that tells slow from dead comes to the second. */
+/* All connections wait for the first server; the question that tells slow from dead comes to the
+ * second. */
 START_TEST(a_question_finds_another_server)
 {
     two_servers *t = two_servers_open();
@@ -263,18 +275,26 @@ START_TEST(why_connections_end_is_said_once)
         turn(w, since, "connections");
     for (uint64_t since = uv_now(&w->loop); w->usable > 0;)
         turn(w, since, "the end of one");
-    ck_assert_uint_le(stop_listening(&l, "57P05: terminating connection due to idle-session timeout"), 3); /* some, none, none for long */
+    ck_assert_uint_le(
+        stop_listening(&l, "57P05: terminating connection due to idle-session timeout"),
+        3); /* some,
+               none,
+               none
+               for
+               long
+             */
     world_free(w);
 }
 END_TEST
 
-/* --- a role with no rights --------------------------------------------------------------------------------------- */
+/* ---- a role with no rights ---- */
 
 static void start_as_stranger(world *w, char role[64])
 {
     char text[1200];
     snprintf(role, 64, "%s_stranger", w->f->name);
-    snprintf(text, sizeof text, "SET client_min_messages = error; DROP ROLE IF EXISTS %s; CREATE ROLE %s LOGIN", role,
+    snprintf(text, sizeof text,
+             "SET client_min_messages = error; DROP ROLE IF EXISTS %s; CREATE ROLE %s LOGIN", role,
              role);
     fixture_sql(w->f, text);
     snprintf(text, sizeof text, "%s user=%s", w->f->dsn, role);
@@ -301,9 +321,11 @@ START_TEST(a_claim_that_fails_again_and_again_is_said_once)
         submit_claim(w, 1, 1);
         wait_done(w, 1);
     }
-    ck_assert_uint_eq(stop_listening(&l, "error shard a: partition 1: the claim fails and is tried again with back-off:"
-                                         " not understood sqlstate=42501: permission denied for schema leat"),
-                      1);
+    ck_assert_uint_eq(
+        stop_listening(
+            &l, "error shard a: partition 1: the claim fails and is tried again with back-off:"
+                " not understood sqlstate=42501: permission denied for schema leat"),
+        1);
     expect_outcome(&w->answers[1].result, LEAT_ENGINE_NOT_UNDERSTOOD, "42501");
     drop_stranger(w, role);
 }
@@ -333,7 +355,8 @@ START_TEST(a_server_that_does_not_tell_its_timeline)
     start_as_stranger(w, role);
     wait_usable(w, 1);
     char grant[256];
-    snprintf(grant, sizeof grant, "GRANT USAGE ON SCHEMA leat TO %s; GRANT ALL ON ALL TABLES IN SCHEMA leat TO %s", role,
+    snprintf(grant, sizeof grant,
+             "GRANT USAGE ON SCHEMA leat TO %s; GRANT ALL ON ALL TABLES IN SCHEMA leat TO %s", role,
              role);
     fixture_sql(w->f, grant);
     claim(w, 0);

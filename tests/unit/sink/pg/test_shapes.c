@@ -1,5 +1,5 @@
-/* The set of statements: numbers stay, too many shapes share one, and the set lives as long as somebody holds it. No
- * database. */
+/* The set of statements: numbers stay, too many shapes share one, and the set lives as long as
+ * somebody holds it. No database. */
 #include "sink_fixture.h"
 
 typedef struct set {
@@ -14,7 +14,9 @@ static set *open_set(bool patch_existing)
     s->table = (leat_table){.schema = "public", .name = "t", .column_count = 16, .key_count = 1};
     for (uint32_t i = 0; i < 16; i++) {
         leat_column *column = &s->table.columns[i];
-        *column = (leat_column){.type = LEAT_TYPE_INT4, .type_name = "integer", .type_modifier = -1,
+        *column = (leat_column){.type = LEAT_TYPE_INT4,
+                                .type_name = "integer",
+                                .type_modifier = -1,
                                 .key_position = i == 0 ? 0 : -1};
         snprintf(column->name, sizeof column->name, "c%u", i);
     }
@@ -45,7 +47,8 @@ START_TEST(a_shape_keeps_its_number)
     ck_assert_int_eq(find(s, LEAT_PATCH, 4, false, &shape), 2);
     ck_assert_int_eq(find(s, LEAT_PUT, 4, true, &shape), 3);
     s->route.ops[2] = LEAT_OP_ADD;
-    leat_shape operated = {.route = &s->route, .op = LEAT_PATCH, .columns = 4, .operated = 4, .uniform = true};
+    leat_shape operated = {
+        .route = &s->route, .op = LEAT_PATCH, .columns = 4, .operated = 4, .uniform = true};
     ck_assert_int_eq(leat_shapes_find(s->shapes, operated, &shape), 4);
     ck_assert_ptr_nonnull(strstr(leat_shapes_sql(s->shapes, 4), " + s.c2"));
     ck_assert_int_eq(find(s, LEAT_PATCH, 2, true, &shape), 0);

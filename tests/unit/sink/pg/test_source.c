@@ -1,6 +1,6 @@
 /*
- * The blocking side against a real server: PG_DSN_1 names a database (key=value form) from which others may be
- * made. Each test has a database of its own. Without it everything is skipped.
+ * The blocking side against a real server: PG_DSN_1 names a database (key=value form) from which
+ * others may be made. Each test has a database of its own. Without it everything is skipped.
  */
 #include "sink/pg/blocking.h"
 #include "sink/pg/admin.h"
@@ -28,7 +28,8 @@ static void run(const char *dsn, const char *sql)
     PGconn *connection = PQconnectdb(dsn);
     PGresult *result = PQexec(connection, sql);
     ExecStatusType status = PQresultStatus(result);
-    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(connection));
+    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql,
+                  PQerrorMessage(connection));
     PQclear(result);
     PQfinish(connection);
 }
@@ -91,7 +92,8 @@ static void init(fixture *f, uint32_t shard)
 static void assert_refused(fixture *f, const char *word)
 {
     ck_assert_int_eq(leat_pg_init(f->dsn, &f->source, &f->layout, 0, starts, &f->error), -1);
-    ck_assert_msg(strstr(f->error.text, word) != NULL, "\"%s\" does not say \"%s\"", f->error.text, word);
+    ck_assert_msg(strstr(f->error.text, word) != NULL, "\"%s\" does not say \"%s\"", f->error.text,
+                  word);
 }
 
 /* ---- init and source ---- */
@@ -106,11 +108,17 @@ START_TEST(init_stores_what_read_source_reads)
     ck_assert_int_gt(f->source.id, 0);
     ck_assert_int_eq(leat_pg_read_source(f->dsn, "writes", &source, &layout, &f->error), 0);
     ck_assert_int_eq(source.id, f->source.id);
-    ck_assert_int_eq(leat_shard_check_source(&source, &layout, &f->source, &f->layout, &f->error), 0);
+    ck_assert_int_eq(leat_shard_check_source(&source, &layout, &f->source, &f->layout, &f->error),
+                     0);
     ck_assert_int_eq(leat_pg_read_source(f->dsn, "others", &source, &layout, &f->error), 1);
-    assert_answer(f, "SELECT string_agg(partition::text, ',' ORDER BY partition) FROM leat.partitions", "2,3");
-    assert_answer(f, "SELECT string_agg(low::text, ',' ORDER BY partition) FROM leat.partitions", "-1,40");
-    assert_answer(f, "SELECT DISTINCT base_offsets = array_fill(-1::bigint, ARRAY[64]) FROM leat.partitions", "t");
+    assert_answer(f,
+                  "SELECT string_agg(partition::text, ',' ORDER BY partition) FROM leat.partitions",
+                  "2,3");
+    assert_answer(f, "SELECT string_agg(low::text, ',' ORDER BY partition) FROM leat.partitions",
+                  "-1,40");
+    assert_answer(
+        f, "SELECT DISTINCT base_offsets = array_fill(-1::bigint, ARRAY[64]) FROM leat.partitions",
+        "t");
     fixture_free(f);
 }
 END_TEST
@@ -124,7 +132,8 @@ START_TEST(init_again_keeps_progress)
     f->source.id = 0;
     init(f, 0);
     ck_assert_int_eq(f->source.id, id);
-    assert_answer(f, "SELECT low || ' ' || base_seq FROM leat.partitions WHERE partition = 0", "77 5");
+    assert_answer(f, "SELECT low || ' ' || base_seq FROM leat.partitions WHERE partition = 0",
+                  "77 5");
     fixture_free(f);
 }
 END_TEST
@@ -288,7 +297,8 @@ END_TEST
 START_TEST(a_dead_letter_is_read_whole)
 {
     fixture *f = fixture_new("whole");
-    leat_dead_query query = {.topic = "writes", .partition = -1, .offset = -1, .limit = 2, .with_bodies = true};
+    leat_dead_query query = {
+        .topic = "writes", .partition = -1, .offset = -1, .limit = 2, .with_bodies = true};
     leat_dead_letters letters;
     init(f, 0);
     run(f->dsn, make_letters);
@@ -347,8 +357,8 @@ static void table_free(leat_table *table)
     free(table);
 }
 
-static void assert_column(const leat_table *table, const char *name, leat_type type, const char *type_name,
-                          const char *expression, int key)
+static void assert_column(const leat_table *table, const char *name, leat_type type,
+                          const char *type_name, const char *expression, int key)
 {
     int at = leat_table_column(table, leat_slice_of(name));
     ck_assert_msg(at >= 0, "no column %s", name);
@@ -372,7 +382,8 @@ START_TEST(columns_are_read_as_they_are)
     assert_column(table, "n", LEAT_TYPE_NUMERIC, "numeric(12,3)", "1.5", -1);
     assert_column(table, "i2", LEAT_TYPE_INT2, "smallint", NULL, -1);
     assert_column(table, "i4", LEAT_TYPE_INT4, "integer", "public.one()", -1);
-    assert_column(table, "i8", LEAT_TYPE_INT8, "bigint", "nextval('public.plain_i8_seq'::regclass)", -1);
+    assert_column(table, "i8", LEAT_TYPE_INT8, "bigint", "nextval('public.plain_i8_seq'::regclass)",
+                  -1);
     assert_column(table, "f", LEAT_TYPE_FLOAT8, "double precision", NULL, -1);
     assert_column(table, "t", LEAT_TYPE_TEXT, "text", "'it''s'::text", -1);
     assert_column(table, "ts", LEAT_TYPE_TIMESTAMPTZ, "timestamp with time zone", NULL, -1);
@@ -414,7 +425,8 @@ START_TEST(column_flags_and_modifiers)
     ck_assert_int_eq(columns[2].type_modifier, ((12 << 16) | 3) + 4);
     ck_assert_int_eq(columns[3].type_modifier, -1);
     for (uint32_t i = 0; i < table->column_count; i++) {
-        bool generated = strcmp(columns[i].name, "always") == 0 || strcmp(columns[i].name, "gen") == 0;
+        bool generated = strcmp(columns[i].name, "always") == 0 ||
+                         strcmp(columns[i].name, "gen") == 0;
         ck_assert_msg(columns[i].generated == generated, "%s", columns[i].name);
     }
     table_free(table);
@@ -429,19 +441,25 @@ START_TEST(a_cast_has_no_modifier)
         const char *column, *cast;
         bool is_array;
     } cases[] = {
-        {"b", "character varying", false}, {"n", "numeric", false},
-        {"dom", "public.int4", false},     {"m", "public.mood", false},
-        {"arr", "integer[]", true},        {"vc", "character varying[]", true},
+        {"b", "character varying", false},
+        {"n", "numeric", false},
+        {"dom", "public.int4", false},
+        {"m", "public.mood", false},
+        {"arr", "integer[]", true},
+        {"vc", "character varying[]", true},
         {"bx", "box[]", false}, /* its text form has ; between the elements */
         {"doma", "\"Odd Schema\".\"li\"\"sts\"", true},
-        {"c", "bpchar", false},            {"ti", "time without time zone", false},
-        {"iv", "interval", false},         {"j", "jsonb", false},
+        {"c", "bpchar", false},
+        {"ti", "time without time zone", false},
+        {"iv", "interval", false},
+        {"j", "jsonb", false},
     };
     fixture *f = fixture_new("casts");
     run(f->dsn, make_tables);
     leat_table *table = read_one(f, "plain");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const leat_column *column = &table->columns[leat_table_column(table, leat_slice_of(cases[i].column))];
+        const leat_column *column =
+            &table->columns[leat_table_column(table, leat_slice_of(cases[i].column))];
         ck_assert_str_eq(column->cast_name, cases[i].cast);
         ck_assert_msg(column->is_array == cases[i].is_array, "%s", cases[i].column);
     }
@@ -481,8 +499,8 @@ START_TEST(the_collation_says_whether_the_order_is_by_bytes)
     for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
         snprintf(sql, sizeof sql, "DROP DATABASE %s WITH (FORCE)", f->name);
         run(getenv("PG_DSN_1"), sql);
-        snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' %s", f->name,
-                 databases[i].locale);
+        snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' %s",
+                 f->name, databases[i].locale);
         run(getenv("PG_DSN_1"), sql);
         run(f->dsn, make_texts);
         ck_assert_msg(is_by_bytes(f, "plain") == databases[i].by_bytes, "%s", databases[i].locale);
@@ -492,7 +510,8 @@ START_TEST(the_collation_says_whether_the_order_is_by_bytes)
 }
 END_TEST
 
-/* Each changes the table t, which begins as (id int PRIMARY KEY, a int, b int) and has a partitioned neighbour p. */
+/* Each changes the table t, which begins as (id int PRIMARY KEY, a int, b int) and has a
+ * partitioned neighbour p. */
 static const struct {
     const char *sql;
     const char *label;
@@ -502,8 +521,8 @@ static const struct {
     {"SELECT 1", "p", false, false},
     {"CREATE INDEX ON t (a)", "t", false, false},
     {"CREATE UNIQUE INDEX ON t (a)", "t", true, false},
-    {"CREATE UNIQUE INDEX i ON t (a); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass", "t",
-     true, false},
+    {"CREATE UNIQUE INDEX i ON t (a); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass",
+     "t", true, false},
     {"CREATE UNIQUE INDEX ON t ((a + b)) WHERE a > 0", "t", true, false},
     {"ALTER TABLE t ADD UNIQUE (b) DEFERRABLE", "t", true, false},
     {"ALTER TABLE t ADD EXCLUDE USING gist (int4range(a, b) WITH &&)", "t", true, false},
@@ -511,10 +530,12 @@ static const struct {
     {"ALTER TABLE t2 ADD FOREIGN KEY (id) REFERENCES t (id)", "t", false, true},
     {"CREATE TRIGGER g AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION f()", "t", false, true},
     {"CREATE TRIGGER g BEFORE INSERT OR DELETE ON t EXECUTE FUNCTION f()", "t", false, true},
-    {"CREATE TRIGGER g BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()", "t", false, false},
-    {"CREATE TRIGGER g AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER g", "t",
-     false, false},
-    {"ALTER TABLE t ALTER a SET NOT NULL, ALTER a ADD GENERATED ALWAYS AS IDENTITY", "t", false, true},
+    {"CREATE TRIGGER g BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()", "t", false,
+     false},
+    {"CREATE TRIGGER g AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER g",
+     "t", false, false},
+    {"ALTER TABLE t ALTER a SET NOT NULL, ALTER a ADD GENERATED ALWAYS AS IDENTITY", "t", false,
+     true},
     {"ALTER TABLE t ADD s bigserial", "t", false, true},
     {"ALTER TABLE t ADD s bigserial; ALTER TABLE t DROP s", "t", false, false},
     {"ALTER TABLE t ADD s timestamptz DEFAULT now()", "t", false, false},
@@ -527,10 +548,11 @@ static const struct {
 START_TEST(what_a_write_does_besides_is_seen)
 {
     fixture *f = fixture_new("effects");
-    run(f->dsn, "CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE t2 (id int PRIMARY KEY);"
-                "CREATE TABLE p (id int PRIMARY KEY, a int) PARTITION BY RANGE (id);"
-                "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
-                "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'");
+    run(f->dsn,
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE t2 (id int PRIMARY KEY);"
+        "CREATE TABLE p (id int PRIMARY KEY, a int) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'");
     run(f->dsn, effects[_i].sql);
     leat_table *table = read_one(f, effects[_i].label);
     ck_assert_msg(table->is_ordered == effects[_i].is_ordered, "%s", effects[_i].sql);
@@ -550,25 +572,29 @@ static const struct {
     {"SELECT 1", "t", 0, 0},
     {"CREATE TRIGGER g BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()", "t", 20, 0},
     {"CREATE TRIGGER g BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION f();"
-     "CREATE TRIGGER h BEFORE UPDATE OF a ON t FOR EACH ROW WHEN (NEW.a > 0) EXECUTE FUNCTION f()", "t", 24, 0},
+     "CREATE TRIGGER h BEFORE UPDATE OF a ON t FOR EACH ROW WHEN (NEW.a > 0) EXECUTE FUNCTION f()",
+     "t", 24, 0},
     {"CREATE TRIGGER g BEFORE INSERT OR TRUNCATE ON t EXECUTE FUNCTION f()", "t", 0, 4},
     {"CREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();"
-     "CREATE TRIGGER h AFTER DELETE ON t EXECUTE FUNCTION f()", "t", 0, 0},
-    {"CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER g", "t", 0, 0},
+     "CREATE TRIGGER h AFTER DELETE ON t EXECUTE FUNCTION f()",
+     "t", 0, 0},
+    {"CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER g",
+     "t", 0, 0},
     {"ALTER TABLE t2 ADD FOREIGN KEY (id) REFERENCES t (id) ON DELETE CASCADE", "t", 0, 0},
     {"CREATE TRIGGER g BEFORE UPDATE ON p1 FOR EACH ROW EXECUTE FUNCTION f()", "p", 16, 0},
     {"CREATE TRIGGER g BEFORE UPDATE ON p FOR EACH ROW EXECUTE FUNCTION f()", "p", 16, 0},
     {"CREATE TRIGGER g BEFORE DELETE ON p1 EXECUTE FUNCTION f()", "p", 0, 0},
-    {"CREATE TABLE heir () INHERITS (t); CREATE TRIGGER g BEFORE DELETE ON heir FOR EACH ROW EXECUTE FUNCTION f()", "t", 8,
-     0},
+    {"CREATE TABLE heir () INHERITS (t); CREATE TRIGGER g BEFORE DELETE ON heir FOR EACH ROW EXECUTE FUNCTION f()",
+     "t", 8, 0},
 };
 
 /* leat.enter looks for itself: where the two disagreed, leat would look at the table for ever. */
 static void expect_same_in_schema(fixture *f, int at)
 {
     char sql[256];
-    snprintf(sql, sizeof sql, "DO $$ BEGIN ASSERT (SELECT (for_rows, for_statement) = (%d, %d)"
-                              " FROM leat.before_triggers('%s'::regclass, 28)); END $$",
+    snprintf(sql, sizeof sql,
+             "DO $$ BEGIN ASSERT (SELECT (for_rows, for_statement) = (%d, %d)"
+             " FROM leat.before_triggers('%s'::regclass, 28)); END $$",
              befores[at].for_rows, befores[at].for_statement, befores[at].label);
     run(f->dsn, leat_schema_sql);
     run(f->dsn, sql);
@@ -577,13 +603,15 @@ static void expect_same_in_schema(fixture *f, int at)
 START_TEST(before_triggers_are_seen)
 {
     fixture *f = fixture_new("befores");
-    run(f->dsn, "CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE t2 (id int PRIMARY KEY);"
-                "CREATE TABLE p (id int PRIMARY KEY, a int) PARTITION BY RANGE (id);"
-                "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
-                "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'");
+    run(f->dsn,
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE t2 (id int PRIMARY KEY);"
+        "CREATE TABLE p (id int PRIMARY KEY, a int) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'");
     run(f->dsn, befores[_i].sql);
     leat_table *table = read_one(f, befores[_i].label);
-    ck_assert_msg(table->row_triggers == befores[_i].for_rows, "%s: %d", befores[_i].sql, table->row_triggers);
+    ck_assert_msg(table->row_triggers == befores[_i].for_rows, "%s: %d", befores[_i].sql,
+                  table->row_triggers);
     ck_assert_msg(table->statement_triggers == befores[_i].for_statement, "%s: %d", befores[_i].sql,
                   table->statement_triggers);
     ck_assert(!table->row_security);
@@ -600,13 +628,15 @@ START_TEST(a_look_before_and_one_after_tell_what_was_altered)
     leat_table *before = read_one(f, "t");
     leat_table *again = read_one(f, "t");
     ck_assert(leat_table_equal(before, again));
-    run(f->dsn, "ALTER TABLE t ALTER a TYPE bigint, ALTER b SET DEFAULT 2, DROP c, ADD d date, ADD UNIQUE (b)");
+    run(f->dsn,
+        "ALTER TABLE t ALTER a TYPE bigint, ALTER b SET DEFAULT 2, DROP c, ADD d date, ADD UNIQUE (b)");
     leat_table *after = read_one(f, "t");
     leat_buf words = {0};
     leat_table_describe_change(before, after, &words);
     ck_assert(!leat_table_equal(before, after));
-    ck_assert_str_eq(leat_buf_cstr(&words), "column a: type integer -> bigint, column b: default 1 -> 2, column c: "
-                                            "dropped, column d: added, further unique constraints: now there");
+    ck_assert_str_eq(leat_buf_cstr(&words),
+                     "column a: type integer -> bigint, column b: default 1 -> 2, column c: "
+                     "dropped, column d: added, further unique constraints: now there");
     leat_buf_free(&words);
     table_free(before);
     table_free(again);
@@ -659,8 +689,8 @@ START_TEST(tables_that_cannot_work_are_named)
         const char *label;
         const char *word;
     } cases[] = {
-        {"missing", "not found"}, {"keyless", "no primary key"}, {"seen", "a view"}, {"ruled", "rules"},
-        {"loose", "nondeterministic"}, {"no.such.thing", "no.such.thing"},
+        {"missing", "not found"}, {"keyless", "no primary key"}, {"seen", "a view"},
+        {"ruled", "rules"},       {"loose", "nondeterministic"}, {"no.such.thing", "no.such.thing"},
     };
     fixture *f = fixture_new("refused");
     run(f->dsn, make_tables);
@@ -668,8 +698,8 @@ START_TEST(tables_that_cannot_work_are_named)
         leat_table tables[2];
         const char *const labels[] = {"plain", cases[i].label};
         ck_assert_int_eq(leat_pg_read_tables(f->dsn, labels, 2, tables, &f->error), -1);
-        ck_assert_msg(strstr(f->error.text, cases[i].word) && strstr(f->error.text, cases[i].label), "%s",
-                      f->error.text);
+        ck_assert_msg(strstr(f->error.text, cases[i].word) && strstr(f->error.text, cases[i].label),
+                      "%s", f->error.text);
         ck_assert_msg(strstr(f->error.text, f->name) != NULL, "%s", f->error.text);
     }
     fixture_free(f);
@@ -721,8 +751,10 @@ int main(void)
     tcase_add_test(tests, column_flags_and_modifiers);
     tcase_add_test(tests, a_cast_has_no_modifier);
     tcase_add_test(tests, the_collation_says_whether_the_order_is_by_bytes);
-    tcase_add_loop_test(tests, what_a_write_does_besides_is_seen, 0, (int)(sizeof effects / sizeof effects[0]));
-    tcase_add_loop_test(tests, before_triggers_are_seen, 0, (int)(sizeof befores / sizeof befores[0]));
+    tcase_add_loop_test(tests, what_a_write_does_besides_is_seen, 0,
+                        (int)(sizeof effects / sizeof effects[0]));
+    tcase_add_loop_test(tests, before_triggers_are_seen, 0,
+                        (int)(sizeof befores / sizeof befores[0]));
     tcase_add_test(tests, a_look_before_and_one_after_tell_what_was_altered);
     tcase_add_test(tests, odd_names_and_search_path);
     tcase_add_test(tests, schema_leat_is_no_place_for_tables);

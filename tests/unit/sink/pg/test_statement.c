@@ -1,24 +1,42 @@
-/* The SQL of row statements: as text, and by what it does to a table in PostgreSQL (each line of the table in
- * docs: "Semantics of a write"), by the statement made for the rows and by the one that fits any. */
+/* The SQL of row statements: as text, and by what it does to a table in PostgreSQL (each line of
+ * the table in docs: "Semantics of a write"), by the statement made for the rows and by the one
+ * that fits any. */
 #include "sink_fixture.h"
 
 /* What stands before the first row: events 8 DELETE, 20 INSERT and UPDATE. */
-#define ENTER(events) \
-    " WHERE (SELECT leat.enter(E'\"my \"\"s\"\"\".\"t\"'::pg_catalog.regclass, " #events ", 0, 0, false))) AS s"
+#define ENTER(events)                                                                              \
+    " WHERE (SELECT leat.enter(E'\"my \"\"s\"\"\".\"t\"'::pg_catalog.regclass, " #events           \
+    ", 0, 0, false))) AS s"
 
-/* --- as text ----------------------------------------------------------------------------------------------------- */
+/* ---- as text ---- */
 
 static leat_table small_table(void)
 {
-    leat_table table = {.schema = "my \"s\"", .name = "t", .column_count = 4, .key_count = 1, .key_columns = {1}};
-    table.columns[0] = (leat_column){.name = "n", .type = LEAT_TYPE_INT4, .type_name = "integer", .type_modifier = -1,
-                                     .default_expression = leat_must_strdup("5"), .key_position = -1};
-    table.columns[1] = (leat_column){.name = "id", .type = LEAT_TYPE_UUID, .type_name = "uuid", .type_modifier = -1,
-                                     .not_null = true, .key_position = 0};
-    table.columns[2] = (leat_column){.name = "list", .type = LEAT_TYPE_JSONB, .type_name = "jsonb",
-                                     .type_modifier = -1, .key_position = -1};
-    table.columns[3] = (leat_column){.name = "made", .type = LEAT_TYPE_INT4, .type_name = "integer",
-                                     .type_modifier = -1, .generated = true, .key_position = -1};
+    leat_table table = {
+        .schema = "my \"s\"", .name = "t", .column_count = 4, .key_count = 1, .key_columns = {1}};
+    table.columns[0] = (leat_column){.name = "n",
+                                     .type = LEAT_TYPE_INT4,
+                                     .type_name = "integer",
+                                     .type_modifier = -1,
+                                     .default_expression = leat_must_strdup("5"),
+                                     .key_position = -1};
+    table.columns[1] = (leat_column){.name = "id",
+                                     .type = LEAT_TYPE_UUID,
+                                     .type_name = "uuid",
+                                     .type_modifier = -1,
+                                     .not_null = true,
+                                     .key_position = 0};
+    table.columns[2] = (leat_column){.name = "list",
+                                     .type = LEAT_TYPE_JSONB,
+                                     .type_name = "jsonb",
+                                     .type_modifier = -1,
+                                     .key_position = -1};
+    table.columns[3] = (leat_column){.name = "made",
+                                     .type = LEAT_TYPE_INT4,
+                                     .type_name = "integer",
+                                     .type_modifier = -1,
+                                     .generated = true,
+                                     .key_position = -1};
     return table;
 }
 
@@ -36,25 +54,29 @@ static void expect_text(leat_shape shape, const char *expected)
 
 START_TEST(delete_is_by_key)
 {
-    expect_text((leat_shape){.op = LEAT_DELETE, .uniform = true},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0" ENTER(8)
-                " ON t.\"id\" = s.k0 WHEN MATCHED THEN DELETE");
+    expect_text(
+        (leat_shape){.op = LEAT_DELETE, .uniform = true},
+        "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0" ENTER(
+            8) " ON t.\"id\" = s.k0 WHEN MATCHED THEN DELETE");
 }
 END_TEST
 
 START_TEST(a_patch_of_nothing_only_inserts)
 {
-    expect_text((leat_shape){.op = LEAT_PATCH, .uniform = true},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0" ENTER(20)
-                " ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN INSERT (\"id\") VALUES (s.k0)");
+    expect_text(
+        (leat_shape){.op = LEAT_PATCH, .uniform = true},
+        "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0" ENTER(
+            20) " ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN INSERT (\"id\") VALUES (s.k0)");
 }
 END_TEST
 
 START_TEST(a_uniform_patch_needs_no_mask)
 {
-    expect_text((leat_shape){.op = LEAT_PATCH, .columns = 5, .operated = 5, .uniform = true},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2" ENTER(20) " ON t.\"id\" = s.k0"
+    expect_text(
+        (leat_shape){.op = LEAT_PATCH, .columns = 5, .operated = 5, .uniform = true},
+        "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
+        " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2" ENTER(
+            20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (coalesce(t.\"n\", 0) + s.c0)"
                 " OR t.\"list\" IS DISTINCT FROM ((CASE jsonb_typeof(t.\"list\") WHEN 'object' THEN t.\"list\""
                 " ELSE '{}'::jsonb END) || s.c2))"
@@ -68,9 +90,11 @@ END_TEST
 
 START_TEST(a_mixed_patch_asks_the_masks)
 {
-    expect_text((leat_shape){.op = LEAT_PATCH, .columns = 1, .operated = 1},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p, unnest($4::int8[]) AS o" ENTER(20) " ON t.\"id\" = s.k0"
+    expect_text(
+        (leat_shape){.op = LEAT_PATCH, .columns = 1, .operated = 1},
+        "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
+        " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p, unnest($4::int8[]) AS o" ENTER(
+            20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND ((s.p & '1'::int8) <> 0 AND t.\"n\" IS DISTINCT FROM"
                 " (CASE WHEN (s.o & '1'::int8) <> 0 THEN coalesce(t.\"n\", 0) + s.c0 ELSE s.c0 END))"
                 " THEN UPDATE SET \"n\" = CASE WHEN (s.p & '1'::int8) <> 0 THEN"
@@ -83,9 +107,11 @@ END_TEST
 
 START_TEST(a_mixed_patch_without_operands_has_one_mask)
 {
-    expect_text((leat_shape){.op = LEAT_PATCH, .columns = 1},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p" ENTER(20) " ON t.\"id\" = s.k0"
+    expect_text(
+        (leat_shape){.op = LEAT_PATCH, .columns = 1},
+        "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
+        " unnest($2::int4[]) AS c0, unnest($3::int8[]) AS p" ENTER(
+            20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND ((s.p & '1'::int8) <> 0 AND t.\"n\" IS DISTINCT FROM (s.c0))"
                 " THEN UPDATE SET \"n\" = CASE WHEN (s.p & '1'::int8) <> 0 THEN s.c0 ELSE t.\"n\" END"
                 " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\") VALUES (s.k0, CASE WHEN (s.p & '1'::int8) <> 0"
@@ -95,9 +121,11 @@ END_TEST
 
 START_TEST(a_put_writes_every_column_and_no_generated_one)
 {
-    expect_text((leat_shape){.op = LEAT_PUT, .columns = 1, .uniform = true},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0" ENTER(20) " ON t.\"id\" = s.k0"
+    expect_text(
+        (leat_shape){.op = LEAT_PUT, .columns = 1, .uniform = true},
+        "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
+        " unnest($2::int4[]) AS c0" ENTER(
+            20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (s.c0) OR t.\"list\" IS DISTINCT FROM NULL)"
                 " THEN UPDATE SET \"n\" = s.c0, \"list\" = DEFAULT"
                 " WHEN NOT MATCHED THEN INSERT (\"id\", \"n\") VALUES (s.k0, s.c0)");
@@ -106,9 +134,15 @@ END_TEST
 
 START_TEST(an_operand_changes_the_default_of_a_put)
 {
-    expect_text((leat_shape){.op = LEAT_PUT, .columns = 5, .operated = 5, .merge = LEAT_MERGE_STRIP, .uniform = true},
-                "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
-                " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2" ENTER(20) " ON t.\"id\" = s.k0"
+    expect_text(
+        (leat_shape){.op = LEAT_PUT,
+                     .columns = 5,
+                     .operated = 5,
+                     .merge = LEAT_MERGE_STRIP,
+                     .uniform = true},
+        "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[]) AS k0,"
+        " unnest($2::int4[]) AS c0, unnest($3::jsonb[]) AS c2" ENTER(
+            20) " ON t.\"id\" = s.k0"
                 " WHEN MATCHED AND (t.\"n\" IS DISTINCT FROM (coalesce((5)::integer, 0) + s.c0)"
                 " OR t.\"list\" IS DISTINCT FROM ((('{}'::jsonb) || s.c2)"
                 " - ARRAY(SELECT key FROM jsonb_each(s.c2) WHERE value = 'null'::jsonb)))"
@@ -128,13 +162,15 @@ START_TEST(rows_that_must_exist_are_counted_and_not_inserted)
     leat_buf sql = {0};
     ck_assert(leat_shape_counts_missing(&shape));
     leat_statement_build(&shape, &sql);
-    ck_assert_str_eq(leat_buf_cstr(&sql), "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[])"
-                                          " AS k0" ENTER(20) " ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN DO NOTHING");
+    ck_assert_str_eq(leat_buf_cstr(&sql),
+                     "MERGE INTO \"my \"\"s\"\"\".\"t\" AS t USING (SELECT unnest($1::uuid[])"
+                     " AS k0" ENTER(20) " ON t.\"id\" = s.k0 WHEN NOT MATCHED THEN DO NOTHING");
     leat_buf_clear(&sql);
     leat_statement_build_missing(&shape, &sql);
-    ck_assert_str_eq(leat_buf_cstr(&sql),
-                     "SELECT coalesce(sum(s.n), 0)::int8 FROM (SELECT unnest($1::uuid[]) AS k0, unnest($2::int4[]) AS n)"
-                     " AS s WHERE NOT EXISTS (SELECT FROM \"my \"\"s\"\"\".\"t\" AS t WHERE t.\"id\" = s.k0)");
+    ck_assert_str_eq(
+        leat_buf_cstr(&sql),
+        "SELECT coalesce(sum(s.n), 0)::int8 FROM (SELECT unnest($1::uuid[]) AS k0, unnest($2::int4[]) AS n)"
+        " AS s WHERE NOT EXISTS (SELECT FROM \"my \"\"s\"\"\".\"t\" AS t WHERE t.\"id\" = s.k0)");
     shape.op = LEAT_PUT;
     ck_assert(!leat_shape_counts_missing(&shape));
     leat_buf_free(&sql);
@@ -152,9 +188,9 @@ START_TEST(what_rounds_asks_for_its_modifier)
     table.columns[0].type_modifier = 655366;
     snprintf(table.columns[0].name, sizeof table.columns[0].name, "it's \\ n");
     leat_statement_build(&shape, &sql);
-    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql),
-                                 " AS c0 WHERE (SELECT leat.check_modifiers(E'my \"s\"', E't',"
-                                 " ARRAY[E'it''s \\\\ n'], ARRAY[655366])) AND (SELECT leat.enter("));
+    ck_assert_ptr_nonnull(strstr(
+        leat_buf_cstr(&sql), " AS c0 WHERE (SELECT leat.check_modifiers(E'my \"s\"', E't',"
+                             " ARRAY[E'it''s \\\\ n'], ARRAY[655366])) AND (SELECT leat.enter("));
     leat_buf_free(&sql);
     leat_table_fini(&table);
 }
@@ -166,15 +202,20 @@ START_TEST(types_leat_cannot_send_are_compared_by_what_is_stored)
     leat_route route = {.table = &table};
     leat_shape shape = {.route = &route, .op = LEAT_PUT, .uniform = true};
     leat_buf sql = {0};
-    table.columns[0] = (leat_column){.name = "spot", .type = LEAT_TYPE_OTHER, .type_name = "point",
-                                     .cast_name = "point", .type_modifier = -1, .key_position = -1,
+    table.columns[0] = (leat_column){.name = "spot",
+                                     .type = LEAT_TYPE_OTHER,
+                                     .type_name = "point",
+                                     .cast_name = "point",
+                                     .type_modifier = -1,
+                                     .key_position = -1,
                                      .default_expression = table.columns[0].default_expression};
     table.columns[2].type = LEAT_TYPE_OTHER;
     leat_statement_build(&shape, &sql);
-    ck_assert_ptr_nonnull(strstr(leat_buf_cstr(&sql),
-                                 "WHEN MATCHED AND (pg_catalog.record_image_ne(ROW(t.\"spot\"), ROW((5)::point))"
-                                 " OR t.\"list\" IS DISTINCT FROM NULL)"
-                                 " THEN UPDATE SET \"spot\" = DEFAULT, \"list\" = DEFAULT"));
+    ck_assert_ptr_nonnull(
+        strstr(leat_buf_cstr(&sql),
+               "WHEN MATCHED AND (pg_catalog.record_image_ne(ROW(t.\"spot\"), ROW((5)::point))"
+               " OR t.\"list\" IS DISTINCT FROM NULL)"
+               " THEN UPDATE SET \"spot\" = DEFAULT, \"list\" = DEFAULT"));
     leat_buf_free(&sql);
     leat_table_fini(&table);
 }
@@ -211,12 +252,13 @@ START_TEST(where_a_trigger_may_drop_a_row_the_rows_are_counted)
     char expected[1024];
     table.row_triggers = LEAT_ON_DELETE;
     leat_statement_build(&shape, &sql);
-    snprintf(expected, sizeof expected,
-             "WITH s AS MATERIALIZED (SELECT unnest($1::uuid[]) AS k0 WHERE (SELECT leat.enter(%s, 8, 8, 0, false))),"
-             " d AS (DELETE FROM \"my \"\"s\"\"\".\"t\" AS t USING s WHERE t.\"id\" = s.k0 RETURNING 1)"
-             " SELECT leat.must_touch(%s, 8, (SELECT pg_catalog.count(*) FROM s JOIN \"my \"\"s\"\"\".\"t\" AS t ON"
-             " t.\"id\" = s.k0), (SELECT pg_catalog.count(*) FROM d))",
-             target, target);
+    snprintf(
+        expected, sizeof expected,
+        "WITH s AS MATERIALIZED (SELECT unnest($1::uuid[]) AS k0 WHERE (SELECT leat.enter(%s, 8, 8, 0, false))),"
+        " d AS (DELETE FROM \"my \"\"s\"\"\".\"t\" AS t USING s WHERE t.\"id\" = s.k0 RETURNING 1)"
+        " SELECT leat.must_touch(%s, 8, (SELECT pg_catalog.count(*) FROM s JOIN \"my \"\"s\"\"\".\"t\" AS t ON"
+        " t.\"id\" = s.k0), (SELECT pg_catalog.count(*) FROM d))",
+        target, target);
     ck_assert_str_eq(leat_buf_cstr(&sql), expected);
     leat_buf_clear(&sql);
     route.accept_untouched = true;
@@ -232,7 +274,7 @@ START_TEST(where_a_trigger_may_drop_a_row_the_rows_are_counted)
 }
 END_TEST
 
-/* --- by what it does --------------------------------------------------------------------------------------------- */
+/* ---- by what it does ---- */
 
 static const char things_sql[] =
     "CREATE TABLE things (app int, id text, n int DEFAULT 5, small smallint, big bigint NOT NULL DEFAULT 0,"
@@ -248,7 +290,8 @@ static bool is_general(int round)
 
 static fixture *open_things(void)
 {
-    static const char *const names[] = {"n", "small", "big", "price", "free", "score", "tags", "extra"};
+    static const char *const names[] = {"n",    "small", "big",  "price",
+                                        "free", "score", "tags", "extra"};
     static const leat_column_op ops[] = {LEAT_OP_ADD, LEAT_OP_ADD, LEAT_OP_ADD,    LEAT_OP_ADD,
                                          LEAT_OP_ADD, LEAT_OP_ADD, LEAT_OP_APPEND, LEAT_OP_APPEND};
     fixture *f = fixture_new();
@@ -260,7 +303,8 @@ static fixture *open_things(void)
 }
 
 /* One write to row 1/a. */
-static const char *write_one(fixture *f, bool general, const char *op, const char *body, int *ret_changed)
+static const char *write_one(fixture *f, bool general, const char *op, const char *body,
+                             int *ret_changed)
 {
     fixture_add(f, NULL, op, "1/a", body);
     return fixture_apply(f, general, ret_changed);
@@ -270,13 +314,15 @@ static void expect_written(fixture *f, bool general, const char *op, const char 
 {
     int changed;
     ck_assert_str_eq(write_one(f, general, op, body, &changed), "");
-    ck_assert_msg(changed == expected, "%s %s: %d rows written, not %d", op, body ? body : "", changed, expected);
+    ck_assert_msg(changed == expected, "%s %s: %d rows written, not %d", op, body ? body : "",
+                  changed, expected);
 }
 
 static void expect(fixture *f, const char *columns, const char *expected)
 {
     char sql[512];
-    snprintf(sql, sizeof sql, "SELECT row(%s)::text FROM things WHERE app = 1 AND id = 'a'", columns);
+    snprintf(sql, sizeof sql, "SELECT row(%s)::text FROM things WHERE app = 1 AND id = 'a'",
+             columns);
     ck_assert_str_eq(fixture_ask(f, sql), expected);
 }
 
@@ -302,11 +348,14 @@ START_TEST(patch_changes_what_it_names)
 {
     fixture *f = open_things();
     bool general = is_general(_i);
-    fixture_sql(f, "INSERT INTO things (app, id, n, small, big, price, free, note, tags, extra, score)"
-                   " VALUES (1, 'a', 1, 2, 3, 4, 5.50, 'six', '[7]', '[8]', 9.5)");
+    fixture_sql(f,
+                "INSERT INTO things (app, id, n, small, big, price, free, note, tags, extra, score)"
+                " VALUES (1, 'a', 1, 2, 3, 4, 5.50, 'six', '[7]', '[8]', 9.5)");
     expect_written(f, general, "patch", "{\"note\":\"new\",\"flag\":true,\"n\":10}", 1);
-    expect(f, "n,small,big,price,free,note,tags,extra,score,flag", "(11,2,3,4.00,5.50,new,[7],[8],9.5,t)");
-    expect_written(f, general, "patch", "{\"small\":-3,\"big\":\"4\",\"price\":0.25,\"free\":1.1,\"score\":0.5}", 1);
+    expect(f, "n,small,big,price,free,note,tags,extra,score,flag",
+           "(11,2,3,4.00,5.50,new,[7],[8],9.5,t)");
+    expect_written(f, general, "patch",
+                   "{\"small\":-3,\"big\":\"4\",\"price\":0.25,\"free\":1.1,\"score\":0.5}", 1);
     expect(f, "small,big,price,free,score", "(-1,7,4.25,6.60,10)");
     expect_written(f, general, "patch", "{}", 0);
     expect_written(f, general, "patch", "{\"note\":\"new\"}", 0);
@@ -323,8 +372,10 @@ START_TEST(patch_of_a_missing_row_starts_from_the_defaults)
 {
     fixture *f = open_things();
     bool general = is_general(_i);
-    expect_written(f, general, "patch", "{\"n\":1,\"small\":2,\"price\":0.5,\"tags\":\"b\",\"extra\":1}", 1);
-    expect(f, "n,small,big,price,note,tags,extra,half", "(6,2,0,2.00,none,\"[\"\"a\"\", \"\"b\"\"]\",[1],3)");
+    expect_written(f, general, "patch",
+                   "{\"n\":1,\"small\":2,\"price\":0.5,\"tags\":\"b\",\"extra\":1}", 1);
+    expect(f, "n,small,big,price,note,tags,extra,half",
+           "(6,2,0,2.00,none,\"[\"\"a\"\", \"\"b\"\"]\",[1],3)");
     expect_written(f, general, "delete", NULL, 1);
     expect_written(f, general, "patch", "{\"note\":\"x\"}", 1);
     expect(f, "n,note,tags", "(5,x,\"[\"\"a\"\"]\")");
@@ -340,7 +391,8 @@ START_TEST(null_is_null_for_every_operation)
     fixture *f = open_things();
     bool general = is_general(_i);
     fixture_sql(f, "INSERT INTO things (app, id, small, extra) VALUES (1, 'a', 2, '[8]')");
-    expect_written(f, general, "patch", "{\"n\":null,\"small\":null,\"tags\":null,\"extra\":null,\"note\":null}", 1);
+    expect_written(f, general, "patch",
+                   "{\"n\":null,\"small\":null,\"tags\":null,\"extra\":null,\"note\":null}", 1);
     expect(f, "n,small,tags,extra,note", "(,,,,)");
     expect_written(f, general, "patch", "{\"n\":null,\"tags\":null,\"note\":null}", 0);
     expect_written(f, general, "patch", "{\"n\":3,\"tags\":\"x\",\"note\":\"y\"}", 1);
@@ -374,12 +426,14 @@ START_TEST(numbers_that_do_not_fit_are_refused)
 {
     fixture *f = open_things();
     bool general = is_general(_i);
-    fixture_sql(f, "INSERT INTO things (app, id, n, small, price) VALUES (1, 'a', 2147483647, 32767, 50)");
+    fixture_sql(
+        f, "INSERT INTO things (app, id, n, small, price) VALUES (1, 'a', 2147483647, 32767, 50)");
     ck_assert_str_eq(write_one(f, general, "patch", "{\"n\":1}", NULL), "22003");
     ck_assert_str_eq(write_one(f, general, "patch", "{\"small\":1}", NULL), "22003");
     ck_assert_str_eq(write_one(f, general, "patch", "{\"price\":99999999}", NULL), "22003");
     expect_written(f, general, "patch", "{\"n\":-1,\"price\":-0.005}", 1);
-    expect(f, "n,small,price", "(2147483646,32767,49.99)"); /* the operand was rounded, then added */
+    /* the operand was rounded, then added */
+    expect(f, "n,small,price", "(2147483646,32767,49.99)");
     fixture_free(f);
 }
 END_TEST
@@ -391,7 +445,8 @@ START_TEST(delete_deletes)
     expect_written(f, general, "delete", NULL, 0);
     fixture_sql(f, "INSERT INTO things (app, id) VALUES (1, 'a'), (1, 'b'), (2, 'a')");
     expect_written(f, general, "delete", NULL, 1);
-    ck_assert_str_eq(fixture_ask(f, "SELECT string_agg(app || id, ',' ORDER BY app) FROM things"), "1b,2a");
+    ck_assert_str_eq(fixture_ask(f, "SELECT string_agg(app || id, ',' ORDER BY app) FROM things"),
+                     "1b,2a");
     fixture_free(f);
 }
 END_TEST
@@ -400,16 +455,19 @@ START_TEST(rows_of_different_columns_share_a_statement)
 {
     fixture *f = open_things();
     bool general = is_general(_i);
-    fixture_sql(f, "INSERT INTO things (app, id, note, n) VALUES (1, 'a', 'old', 1), (1, 'b', 'old', 1)");
+    fixture_sql(
+        f, "INSERT INTO things (app, id, note, n) VALUES (1, 'a', 'old', 1), (1, 'b', 'old', 1)");
     fixture_add(f, NULL, "patch", "1/a", "{\"note\":\"new\"}");
     fixture_add(f, NULL, "patch", "1/b", "{\"n\":4}");
     fixture_add(f, NULL, "patch", "1/c", "{\"flag\":true,\"n\":1}");
     fixture_add(f, NULL, "put", "1/d", "{\"note\":null}");
     fixture_add(f, NULL, "put", "1/e", "{\"n\":9}");
     ck_assert_str_eq(fixture_apply(f, general, NULL), "");
-    ck_assert_str_eq(fixture_ask(f, "SELECT string_agg(format('%s:%s:%s:%s', id, n, note, flag), ' ' ORDER BY id)"
-                                    " FROM things"),
-                     "a:1:new: b:5:old: c:6:none:t d:5:: e:9:none:");
+    ck_assert_str_eq(
+        fixture_ask(f,
+                    "SELECT string_agg(format('%s:%s:%s:%s', id, n, note, flag), ' ' ORDER BY id)"
+                    " FROM things"),
+        "a:1:new: b:5:old: c:6:none:t d:5:: e:9:none:");
     fixture_free(f);
 }
 END_TEST
@@ -435,8 +493,10 @@ START_TEST(case_matters_under_any_collation)
 {
     fixture *f = open_things();
     bool general = is_general(_i);
-    fixture_sql(f, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
-                   "ALTER TABLE things ALTER note TYPE text COLLATE ci");
+    fixture_sql(
+        f,
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "ALTER TABLE things ALTER note TYPE text COLLATE ci");
     expect_written(f, general, "put", "{\"note\":\"Bob\",\"free\":1.0}", 1);
     expect_written(f, general, "put", "{\"note\":\"bob\",\"free\":1.0}", 1);
     expect_written(f, general, "put", "{\"note\":\"bob\",\"free\":1.00}", 1);

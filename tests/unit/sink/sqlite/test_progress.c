@@ -12,7 +12,10 @@ static void set_up(void)
     static const int64_t starts[] = {0, 0};
     leat_layout layout;
     sqlite_begin(&f);
-    source = (leat_source){.log_identity = "built-in", .topic = "l", .topic_id = "1", .hash = "h",
+    source = (leat_source){.log_identity = "built-in",
+                           .topic = "l",
+                           .topic_id = "1",
+                           .hash = "h",
                            .subpartitions = LEAT_SUBPARTITIONS};
     leat_layout_even(&layout, 2, 1, names);
     ck_assert_int_eq(leat_sqlite_init(f.file, &source, &layout, 0, starts, &f.error), 0);
@@ -32,20 +35,30 @@ static leat_engine_claim claim(void)
 }
 
 /* A batch that takes one subpartition to `offset`, building upon `need` (0: nothing). */
-static leat_sqlite_standing advance(leat_engine_claim by, int64_t seq, int16_t subpartition, int64_t offset, int64_t need)
+static leat_sqlite_standing advance(leat_engine_claim by, int64_t seq, int16_t subpartition,
+                                    int64_t offset, int64_t need)
 {
-    leat_engine_batch_part part = {.partition = 1, .claim = by, .seq = seq, .count = 1, .newest = {offset, 100 * seq, 7},
-                            .needs_count = need ? 1 : 0};
+    leat_engine_batch_part part = {.partition = 1,
+                                   .claim = by,
+                                   .seq = seq,
+                                   .count = 1,
+                                   .newest = {offset, 100 * seq, 7},
+                                   .needs_count = need ? 1 : 0};
     part.subpartitions[0] = subpartition;
     part.offsets[0] = offset;
     part.needs[0] = need;
     return leat_sqlite_advance(&lite, source.id, &part);
 }
 
-static leat_sqlite_standing compact(leat_engine_claim by, int64_t base_seq, int64_t low, int64_t need)
+static leat_sqlite_standing compact(leat_engine_claim by, int64_t base_seq, int64_t low,
+                                    int64_t need)
 {
-    leat_engine_compaction compaction = {.partition = 1, .claim = by, .base_seq = base_seq, .low = low, .newest = {low, 5, 6},
-                                  .needs_count = need ? 1 : 0};
+    leat_engine_compaction compaction = {.partition = 1,
+                                         .claim = by,
+                                         .base_seq = base_seq,
+                                         .low = low,
+                                         .newest = {low, 5, 6},
+                                         .needs_count = need ? 1 : 0};
     for (int i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
         compaction.base_offsets[i] = low;
     compaction.needs[0] = need;
@@ -103,8 +116,11 @@ START_TEST(a_compaction_stands_for_the_rows_it_deletes)
     ck_assert_int_eq(compact(by, 2, 2, 3), LEAT_SQLITE_STANDS);
     ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(seq) FROM leat_progress"), "3");
     ck_assert_int_eq(compact(by, 1, 1, 0), LEAT_SQLITE_STANDS); /* overtaken: it does nothing */
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT base_seq || ' ' || low FROM leat_partitions WHERE partition = 1"), "2 2");
-    ck_assert_int_eq(advance(by, 4, 0, 4, 2), LEAT_SQLITE_STANDS); /* what the base stands for is there */
+    ck_assert_str_eq(
+        sqlite_ask(&f, "SELECT base_seq || ' ' || low FROM leat_partitions WHERE partition = 1"),
+        "2 2");
+    ck_assert_int_eq(advance(by, 4, 0, 4, 2), LEAT_SQLITE_STANDS); /* what the base stands for is
+                                                                      there */
     claim();
     ck_assert_int_eq(progress.low, 2);
     ck_assert_int_eq(progress.newest.offset, 4);
@@ -126,7 +142,9 @@ END_TEST
 START_TEST(progress_that_makes_no_sense_is_no_progress)
 {
     claim();
-    sqlite_sql(&f, "INSERT INTO leat_progress SELECT source, 1, 1, x'0000', x'01', 0, -1 FROM leat_partitions WHERE partition = 1");
+    sqlite_sql(
+        &f,
+        "INSERT INTO leat_progress SELECT source, 1, 1, x'0000', x'01', 0, -1 FROM leat_partitions WHERE partition = 1");
     ck_assert_int_eq(leat_sqlite_claim(&lite, source.id, 1, &progress), LEAT_SQLITE_FAILED);
     sqlite_sql(&f, "DELETE FROM leat_progress; UPDATE leat_partitions SET base_offsets = x''");
     ck_assert_int_eq(leat_sqlite_claim(&lite, source.id, 1, &progress), LEAT_SQLITE_FAILED);

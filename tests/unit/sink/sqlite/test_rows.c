@@ -23,14 +23,15 @@ static void tear_down(void)
 
 static void put_record(const char *text)
 {
-    ck_assert_msg(sqlite_write(&f, rows, &lite, text, &counts, &fault) == 0, "%s: %s", text, fault.error.text);
+    ck_assert_msg(sqlite_write(&f, rows, &lite, text, &counts, &fault) == 0, "%s: %s", text,
+                  fault.error.text);
 }
 
 static void expect_fault(const char *text, leat_engine_outcome outcome, const char *sqlstate)
 {
     ck_assert_msg(sqlite_write(&f, rows, &lite, text, &counts, &fault) == -1, "%s", text);
-    ck_assert_msg(fault.outcome == outcome && strcmp(fault.sqlstate, sqlstate) == 0, "%s: %s %s %s", text,
-                  leat_engine_outcome_name(fault.outcome), fault.sqlstate, fault.error.text);
+    ck_assert_msg(fault.outcome == outcome && strcmp(fault.sqlstate, sqlstate) == 0, "%s: %s %s %s",
+                  text, leat_engine_outcome_name(fault.outcome), fault.sqlstate, fault.error.text);
 }
 
 /* ---- types ---- */
@@ -64,7 +65,8 @@ static const struct {
 START_TEST(a_value_is_stored_as_its_declared_type_says)
 {
     char create[128], record[256];
-    snprintf(create, sizeof create, "CREATE TABLE t (id int PRIMARY KEY, c %s)", types[_i].declared);
+    snprintf(create, sizeof create, "CREATE TABLE t (id int PRIMARY KEY, c %s)",
+             types[_i].declared);
     snprintf(record, sizeof record, "put 1 {\"c\": %s}", types[_i].json);
     sqlite_route(&f, create, NULL, LEAT_OP_SET);
     put_record(record);
@@ -76,16 +78,20 @@ END_TEST
 static const struct {
     const char *declared, *key, *again;
 } keys[] = {
-    {"int", "7", "007"},        {"text", "a%2Fb", "a%2fb"},
-    {"bool", "true", "true"},   {"uuid", "0193b8f0-0000-7000-8000-000000000001", "0193B8F0-0000-7000-8000-000000000001"},
-    {"date", "2026-01-02", "2026-01-02"}, {"blob", "AAEC", "AAEC"},
+    {"int", "7", "007"},
+    {"text", "a%2Fb", "a%2fb"},
+    {"bool", "true", "true"},
+    {"uuid", "0193b8f0-0000-7000-8000-000000000001", "0193B8F0-0000-7000-8000-000000000001"},
+    {"date", "2026-01-02", "2026-01-02"},
+    {"blob", "AAEC", "AAEC"},
     {"timestamptz", "2026-01-02T03:04:05Z", "2026-01-02T04:04:05%2B01:00"},
 };
 
 START_TEST(one_key_is_one_row)
 {
     char create[128], record[256];
-    snprintf(create, sizeof create, "CREATE TABLE t (id %s PRIMARY KEY, c int NOT NULL DEFAULT 1)", keys[_i].declared);
+    snprintf(create, sizeof create, "CREATE TABLE t (id %s PRIMARY KEY, c int NOT NULL DEFAULT 1)",
+             keys[_i].declared);
     sqlite_route(&f, create, "c", LEAT_OP_ADD);
     snprintf(record, sizeof record, "patch %s {\"c\": 2}", keys[_i].key);
     put_record(record);
@@ -116,10 +122,13 @@ static const struct {
     {"int", LEAT_OP_MAX, "3", "2", "3"},
     {"int", LEAT_OP_MIN, "3", "2", "2"},
     {"text", LEAT_OP_MAX, "'a'", "\"B\"", "'a'"},
-    {"timestamptz", LEAT_OP_MAX, "'2026-01-02T03:04:05Z'", "\"2026-01-02T03:04:04Z\"", "'2026-01-02T03:04:05Z'"},
-    {"timestamptz", LEAT_OP_MAX, "'2026-01-02 03:04:05'", "\"2026-01-02T03:04:06Z\"", "'2026-01-02T03:04:06Z'"},
+    {"timestamptz", LEAT_OP_MAX, "'2026-01-02T03:04:05Z'", "\"2026-01-02T03:04:04Z\"",
+     "'2026-01-02T03:04:05Z'"},
+    {"timestamptz", LEAT_OP_MAX, "'2026-01-02 03:04:05'", "\"2026-01-02T03:04:06Z\"",
+     "'2026-01-02T03:04:06Z'"},
     {"blob", LEAT_OP_MAX, "x'0001'", "\"AAA=\"", "X'0001'"},
-    {"json", LEAT_OP_MERGE, "'{\"a\": 1, \"b\": {\"c\": 2}}'", "{\"a\": null, \"b\": {\"d\": 3}}", "'{\"b\":{\"c\":2,\"d\":3}}'"},
+    {"json", LEAT_OP_MERGE, "'{\"a\": 1, \"b\": {\"c\": 2}}'", "{\"a\": null, \"b\": {\"d\": 3}}",
+     "'{\"b\":{\"c\":2,\"d\":3}}'"},
     {"json", LEAT_OP_MERGE, NULL, "{\"a\": null, \"b\": 1}", "'{\"b\":1}'"},
     {"json", LEAT_OP_APPEND, "'[1, 2]'", "{\"x\": 3}", "'[1,2,{\"x\":3}]'"},
     {"json NOT NULL DEFAULT '[]'", LEAT_OP_APPEND, NULL, "1", "'[1]'"},
@@ -129,7 +138,8 @@ static const struct {
 START_TEST(a_patch_changes_what_is_stored)
 {
     char create[160], insert[160], record[256];
-    snprintf(create, sizeof create, "CREATE TABLE t (id int PRIMARY KEY, c %s)", operations[_i].column);
+    snprintf(create, sizeof create, "CREATE TABLE t (id int PRIMARY KEY, c %s)",
+             operations[_i].column);
     sqlite_route(&f, create, "c", operations[_i].op);
     snprintf(insert, sizeof insert, "INSERT INTO t VALUES (1, %s)", operations[_i].stored);
     if (operations[_i].stored)
@@ -159,7 +169,8 @@ END_TEST
 START_TEST(a_large_document_is_merged_and_appended_to)
 {
     enum { SIZE = 1 << 20 };
-    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, c json DEFAULT '[]')", "c", LEAT_OP_APPEND);
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, c json DEFAULT '[]')", "c",
+                 LEAT_OP_APPEND);
     char *record = malloc(SIZE + 64);
     int head = snprintf(record, 64, "patch 1 {\"c\": \"");
     memset(record + head, 'x', SIZE);
@@ -169,7 +180,8 @@ START_TEST(a_large_document_is_merged_and_appended_to)
     free(record);
     char wanted[32];
     snprintf(wanted, sizeof wanted, "2 %d", 2 * SIZE + 7);
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT json_array_length(c) || ' ' || length(c) FROM t"), wanted);
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT json_array_length(c) || ' ' || length(c) FROM t"),
+                     wanted);
 }
 END_TEST
 
@@ -177,7 +189,10 @@ END_TEST
 
 START_TEST(a_put_sets_the_others_to_their_defaults)
 {
-    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b text, c text DEFAULT (upper('x')))", NULL, LEAT_OP_SET);
+    sqlite_route(
+        &f,
+        "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b text, c text DEFAULT (upper('x')))",
+        NULL, LEAT_OP_SET);
     put_record("put 1 {\"a\": 1, \"b\": \"b\", \"c\": \"c\"}");
     put_record("put 1 {\"b\": \"z\"}");
     ck_assert_str_eq(sqlite_ask(&f, "SELECT a || b || c FROM t"), "5zX");
@@ -186,17 +201,23 @@ END_TEST
 
 START_TEST(a_patch_leaves_the_others_as_they_are_spelt)
 {
-    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b timestamptz, c json, d)", "a", LEAT_OP_ADD);
+    sqlite_route(&f,
+                 "CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 5, b timestamptz, c json, d)",
+                 "a", LEAT_OP_ADD);
     sqlite_sql(&f, "INSERT INTO t VALUES (1, 1, 'yesterday', '{ \"a\" : 1 }', x'00')");
     put_record("patch 1 {\"a\": 1}");
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT quote(a) || quote(b) || quote(c) || quote(d) FROM t"), "2'yesterday''{ \"a\" : 1 }'X'00'");
+    ck_assert_str_eq(sqlite_ask(&f, "SELECT quote(a) || quote(b) || quote(c) || quote(d) FROM t"),
+                     "2'yesterday''{ \"a\" : 1 }'X'00'");
 }
 END_TEST
 
 START_TEST(what_changes_nothing_is_not_written)
 {
-    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text COLLATE NOCASE)", NULL, LEAT_OP_SET);
-    sqlite_sql(&f, "CREATE TABLE seen (n); CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT INTO seen VALUES (1); END");
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text COLLATE NOCASE)", NULL,
+                 LEAT_OP_SET);
+    sqlite_sql(
+        &f,
+        "CREATE TABLE seen (n); CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT INTO seen VALUES (1); END");
     put_record("put 1 {\"a\": 1, \"b\": \"x\"}");
     put_record("put 1 {\"a\": 1, \"b\": \"x\"}");
     put_record("patch 1 {\"a\": 1}");
@@ -208,12 +229,14 @@ END_TEST
 
 START_TEST(what_a_trigger_ignores_is_refused)
 {
-    leat_route *route = sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text)", NULL, LEAT_OP_SET);
+    leat_route *route =
+        sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int, b text)", NULL, LEAT_OP_SET);
     put_record("put 1 {\"a\": 1}");
     put_record("put 2 {\"a\": 1, \"b\": \"x\"}");
-    sqlite_sql(&f, "CREATE TRIGGER i BEFORE INSERT ON t WHEN new.id > 6 BEGIN SELECT raise(IGNORE); END;"
-                 "CREATE TRIGGER u BEFORE UPDATE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END;"
-                 "CREATE TRIGGER d BEFORE DELETE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END");
+    sqlite_sql(
+        &f, "CREATE TRIGGER i BEFORE INSERT ON t WHEN new.id > 6 BEGIN SELECT raise(IGNORE); END;"
+            "CREATE TRIGGER u BEFORE UPDATE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END;"
+            "CREATE TRIGGER d BEFORE DELETE ON t WHEN old.id = 1 BEGIN SELECT raise(IGNORE); END");
     expect_fault("put 7 {\"a\": 1}", LEAT_ENGINE_BAD_DATA, "LT008");
     expect_fault("put 1 {\"a\": 2}", LEAT_ENGINE_BAD_DATA, "LT008");
     expect_fault("patch 1 {\"b\": \"y\"}", LEAT_ENGINE_BAD_DATA, "LT008");
@@ -232,7 +255,8 @@ END_TEST
 
 START_TEST(a_patch_of_a_missing_row_can_be_dropped_and_counted)
 {
-    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", NULL, LEAT_OP_SET)->patch_existing = true;
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", NULL, LEAT_OP_SET)
+        ->patch_existing = true;
     put_record("patch 1 {\"a\": 1}");
     put_record("put 2 {\"a\": 1}");
     put_record("patch 2 {\"a\": 2}");
@@ -243,8 +267,10 @@ END_TEST
 
 START_TEST(names_are_quoted_and_generated_columns_left_alone)
 {
-    sqlite_route(&f, "CREATE TABLE T (id int PRIMARY KEY, \"se\"\"lect\" int, \"select\" int, twice int AS (\"select\" * 2) STORED)",
-               NULL, LEAT_OP_SET);
+    sqlite_route(
+        &f,
+        "CREATE TABLE T (id int PRIMARY KEY, \"se\"\"lect\" int, \"select\" int, twice int AS (\"select\" * 2) STORED)",
+        NULL, LEAT_OP_SET);
     put_record("put 1 {\"select\": 3, \"se\\\"lect\": 4}");
     ck_assert_str_eq(sqlite_ask(&f, "SELECT twice || \"se\"\"lect\" FROM t"), "64");
     expect_fault("put 1 {\"twice\": 3}", LEAT_ENGINE_BAD_DATA, "");
@@ -256,11 +282,14 @@ END_TEST
 START_TEST(refusals_have_the_sqlstates_of_postgres)
 {
     sqlite_sql(&f, "CREATE TABLE parent (id int PRIMARY KEY)");
-    sqlite_route(&f,
-               "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, u int UNIQUE, k int CHECK (k > 0),"
-               " p int REFERENCES parent (id), g text)",
-               NULL, LEAT_OP_SET);
-    sqlite_sql(&f, "CREATE TRIGGER g BEFORE INSERT ON t WHEN new.g = 'no' BEGIN SELECT raise(ABORT, 'not this one'); END");
+    sqlite_route(
+        &f,
+        "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, u int UNIQUE, k int CHECK (k > 0),"
+        " p int REFERENCES parent (id), g text)",
+        NULL, LEAT_OP_SET);
+    sqlite_sql(
+        &f,
+        "CREATE TRIGGER g BEFORE INSERT ON t WHEN new.g = 'no' BEGIN SELECT raise(ABORT, 'not this one'); END");
     put_record("put 1 {\"u\": 1}");
     expect_fault("put 2 {\"u\": 1}", LEAT_ENGINE_NOT_YET, "23505");
     expect_fault("put 2 {\"k\": 0}", LEAT_ENGINE_BAD_DATA, "23514");
@@ -290,14 +319,16 @@ START_TEST(a_stored_value_of_another_type_is_drift_with_its_words)
     sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", "a", LEAT_OP_ADD);
     sqlite_sql(&f, "INSERT INTO t VALUES (1, 'many')");
     expect_fault("patch 1 {\"a\": 1}", LEAT_ENGINE_DRIFT, "42804");
-    ck_assert_msg(strstr(fault.error.text, "a: the stored value many is no "), "%s", fault.error.text);
+    ck_assert_msg(strstr(fault.error.text, "a: the stored value many is no "), "%s",
+                  fault.error.text);
 }
 END_TEST
 
 /* What fails on the data alone is no drift, though SQLite has one code for both. */
 START_TEST(an_expression_that_fails_on_the_data_is_bad_data)
 {
-    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a text, b text AS (a -> '$.x') STORED)", NULL, LEAT_OP_SET);
+    sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a text, b text AS (a -> '$.x') STORED)",
+                 NULL, LEAT_OP_SET);
     expect_fault("put 1 {\"a\": \"{\"}", LEAT_ENGINE_BAD_DATA, "P0001");
     put_record("put 1 {\"a\": \"{}\"}");
 }
@@ -308,9 +339,11 @@ int main(void)
     Suite *suite = suite_create("lite_rows");
     TCase *tests = tcase_create("rows");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_add_loop_test(tests, a_value_is_stored_as_its_declared_type_says, 0, sizeof types / sizeof *types);
+    tcase_add_loop_test(tests, a_value_is_stored_as_its_declared_type_says, 0,
+                        sizeof types / sizeof *types);
     tcase_add_loop_test(tests, one_key_is_one_row, 0, sizeof keys / sizeof *keys);
-    tcase_add_loop_test(tests, a_patch_changes_what_is_stored, 0, sizeof operations / sizeof *operations);
+    tcase_add_loop_test(tests, a_patch_changes_what_is_stored, 0,
+                        sizeof operations / sizeof *operations);
     tcase_add_test(tests, what_does_not_fit_is_bad_data);
     tcase_add_test(tests, a_large_document_is_merged_and_appended_to);
     tcase_add_test(tests, a_put_sets_the_others_to_their_defaults);

@@ -70,8 +70,13 @@ static void await(uint32_t wanted, uint32_t slots)
 
 static void open_sink(void)
 {
-    leat_sink_config config = {.shard_name = "a", .at.sqlite = f.file, .owner = "1 test", .connections = 8,
-                               .source_id = source.id, .schema_versions = schema_versions, .lock_timeout_ms = 50};
+    leat_sink_config config = {.shard_name = "a",
+                               .at.sqlite = f.file,
+                               .owner = "1 test",
+                               .connections = 8,
+                               .source_id = source.id,
+                               .schema_versions = schema_versions,
+                               .lock_timeout_ms = 50};
     leat_sink_events events = {NULL, on_slots, on_done};
     sink = leat_sink_new(&loop, &config, &events, &f.error);
     ck_assert_msg(sink, "%s", f.error.text);
@@ -86,7 +91,10 @@ static void set_up(void)
     usable = done = 0;
     claims_again = false;
     sqlite_begin(&f);
-    source = (leat_source){.log_identity = "built-in", .topic = "l", .topic_id = "1", .hash = "h",
+    source = (leat_source){.log_identity = "built-in",
+                           .topic = "l",
+                           .topic_id = "1",
+                           .hash = "h",
                            .subpartitions = LEAT_SUBPARTITIONS};
     leat_layout_even(&layout, 2, 1, names);
     ck_assert_int_eq(leat_sqlite_init(f.file, &source, &layout, 0, starts, &f.error), 0);
@@ -116,12 +124,15 @@ static void submit_patch(int64_t seq, int64_t offset)
 {
     static leat_engine_batch_part part;
     char key[] = "key", value[] = "{\"c\": 2}", op[] = "patch";
-    leat_item item = {.record = {.partition = 1, .offset = offset, .op = {op, 5}, .key = {key, 3}, .value = {value, 8}}};
+    leat_item item = {
+        .record = {
+            .partition = 1, .offset = offset, .op = {op, 5}, .key = {key, 3}, .value = {value, 8}}};
     leat_engine_batch_record record = {.payload = &item, .offset = offset, .partition = 1};
     ck_assert_int_eq(leat_item_decode(&f.routes, &item), 0);
     part = (leat_engine_batch_part){.partition = 1, .claim = claim, .seq = seq, .count = 1};
     part.offsets[0] = offset;
-    job = (leat_engine_job){.id = 3, .kind = LEAT_ENGINE_JOB_BATCH, .batch = {1, &record, 1, &part, NULL}};
+    job = (leat_engine_job){
+        .id = 3, .kind = LEAT_ENGINE_JOB_BATCH, .batch = {1, &record, 1, &part, NULL}};
     leat_sink_submit(sink, &job);
     memset(key, 'x', sizeof key);
     memset(value, 'x', sizeof value);
@@ -147,7 +158,8 @@ START_TEST(a_claim_and_a_batch)
     memset(&claim, 0, sizeof claim);
     submit_patch(2, 8);
     await(3, 1);
-    ck_assert(result.outcome == LEAT_ENGINE_FENCED && result.partition == 1 && strcmp(result.sqlstate, "LT001") == 0);
+    ck_assert(result.outcome == LEAT_ENGINE_FENCED && result.partition == 1 &&
+              strcmp(result.sqlstate, "LT001") == 0);
     ck_assert_str_eq(sqlite_ask(&f, "SELECT id || c FROM t"), "key2");
     leat_sink_free(sink);
 }

@@ -9,7 +9,10 @@ static const int64_t starts[] = {0, 10, 0, 5};
 static void set_up(void)
 {
     sqlite_begin(&f);
-    source = (leat_source){.log_identity = "built-in", .topic = "leat.log", .topic_id = "1234", .hash = "xxh3-64",
+    source = (leat_source){.log_identity = "built-in",
+                           .topic = "leat.log",
+                           .topic_id = "1234",
+                           .hash = "xxh3-64",
                            .subpartitions = LEAT_SUBPARTITIONS};
     leat_layout_even(&layout, 4, 2, names);
 }
@@ -21,7 +24,8 @@ static void tear_down(void)
 
 static void init(uint32_t shard)
 {
-    ck_assert_msg(leat_sqlite_init(f.file, &source, &layout, shard, starts, &f.error) == 0, "%s", f.error.text);
+    ck_assert_msg(leat_sqlite_init(f.file, &source, &layout, shard, starts, &f.error) == 0, "%s",
+                  f.error.text);
 }
 
 static void expect_refused(uint32_t shard, const char *words)
@@ -57,16 +61,20 @@ START_TEST(a_table_is_taken_or_refused_with_words)
     sqlite_sql(&f, tables[_i].create);
     int status = sqlite_read(&f, "t");
     if (!tables[_i].words)
-        ck_assert_msg(status == 0 && f.table.key_count > 0, "%s: %s", tables[_i].create, f.error.text);
+        ck_assert_msg(status == 0 && f.table.key_count > 0, "%s: %s", tables[_i].create,
+                      f.error.text);
     else
-        ck_assert_msg(status == -1 && strstr(f.error.text, tables[_i].words), "%s: %s", tables[_i].create, f.error.text);
+        ck_assert_msg(status == -1 && strstr(f.error.text, tables[_i].words), "%s: %s",
+                      tables[_i].create, f.error.text);
 }
 END_TEST
 
 START_TEST(columns_are_read_as_declared)
 {
-    sqlite_sql(&f, "CREATE TABLE t (b varchar(20) DEFAULT 'x', a uuid, n INTEGER NOT NULL, g int AS (n) STORED, p point,"
-                 " PRIMARY KEY (a, b))");
+    sqlite_sql(
+        &f,
+        "CREATE TABLE t (b varchar(20) DEFAULT 'x', a uuid, n INTEGER NOT NULL, g int AS (n) STORED, p point,"
+        " PRIMARY KEY (a, b))");
     ck_assert_int_eq(sqlite_read(&f, "main.T"), 0);
     ck_assert_str_eq(f.table.name, "t");
     ck_assert_uint_eq(f.table.column_count, 4); /* leat knows no points */
@@ -98,7 +106,8 @@ START_TEST(a_file_that_is_not_there_is_not_made)
 {
     snprintf(f.file, sizeof f.file, "%s/none.db", f.directory);
     ck_assert_int_eq(sqlite_read(&f, "t"), -1);
-    ck_assert_msg(strstr(f.error.text, "does not exist") && strstr(f.error.text, "sqlite3"), "%s", f.error.text);
+    ck_assert_msg(strstr(f.error.text, "does not exist") && strstr(f.error.text, "sqlite3"), "%s",
+                  f.error.text);
     ck_assert_int_ne(access(f.file, F_OK), 0);
 }
 END_TEST
@@ -112,10 +121,13 @@ START_TEST(what_init_stores_is_read_again)
     ck_assert_int_eq(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error), 1);
     init(1);
     ck_assert_int_eq(leat_sqlite_read_source(f.file, "other", &stored, &read, &f.error), 1);
-    ck_assert_msg(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error) == 0, "%s", f.error.text);
+    ck_assert_msg(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error) == 0, "%s",
+                  f.error.text);
     ck_assert_int_eq(stored.id, source.id);
     ck_assert_int_eq(leat_shard_check_source(&stored, &read, &source, &layout, &f.error), 0);
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(partition || ':' || low) FROM leat_partitions"), "2:-1,3:4");
+    ck_assert_str_eq(
+        sqlite_ask(&f, "SELECT group_concat(partition || ':' || low) FROM leat_partitions"),
+        "2:-1,3:4");
 }
 END_TEST
 
@@ -124,9 +136,13 @@ START_TEST(init_again_changes_nothing)
     init(0);
     sqlite_sql(&f, "UPDATE leat_partitions SET low = 7, epoch = 3");
     char claims[256];
-    snprintf(claims, sizeof claims, "%s", sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"));
+    snprintf(
+        claims, sizeof claims, "%s",
+        sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"));
     init(0);
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"), claims);
+    ck_assert_str_eq(
+        sqlite_ask(&f, "SELECT group_concat(hex(claim) || low || epoch) FROM leat_partitions"),
+        claims);
 }
 END_TEST
 
@@ -151,42 +167,52 @@ END_TEST
 START_TEST(version_1_keeps_its_progress)
 {
     init(0);
-    sqlite_sql(&f, "ALTER TABLE leat_partitions DROP COLUMN newest; ALTER TABLE leat_partitions DROP COLUMN newest_at_ms;"
-                 "ALTER TABLE leat_partitions ADD COLUMN low_at_ms INTEGER NOT NULL DEFAULT 0;"
-                 "ALTER TABLE leat_partitions DROP COLUMN newest_epoch; ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
-                 "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
-                 "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
-                 "UPDATE leat_schema_version SET version = 1");
+    sqlite_sql(
+        &f,
+        "ALTER TABLE leat_partitions DROP COLUMN newest; ALTER TABLE leat_partitions DROP COLUMN newest_at_ms;"
+        "ALTER TABLE leat_partitions ADD COLUMN low_at_ms INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE leat_partitions DROP COLUMN newest_epoch; ALTER TABLE leat_progress DROP COLUMN newest_at_ms;"
+        "ALTER TABLE leat_progress DROP COLUMN newest_epoch;"
+        "UPDATE leat_partitions SET low = 7, low_at_ms = 1234 WHERE partition = 1;"
+        "UPDATE leat_schema_version SET version = 1");
     leat_source stored;
     leat_layout read;
     ck_assert_int_eq(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error), -1);
     ck_assert_ptr_nonnull(strstr(f.error.text, "run `leat init`"));
     init(0);
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT group_concat(low || ' ' || newest || ' ' || newest_at_ms || ' ' || newest_epoch, ', ') FROM"
-                                  " (SELECT * FROM leat_partitions ORDER BY partition LIMIT 2)"),
-                     "-1 -1 0 -1, 7 7 1234 -1");
+    ck_assert_str_eq(
+        sqlite_ask(
+            &f,
+            "SELECT group_concat(low || ' ' || newest || ' ' || newest_at_ms || ' ' || newest_epoch, ', ') FROM"
+            " (SELECT * FROM leat_partitions ORDER BY partition LIMIT 2)"),
+        "-1 -1 0 -1, 7 7 1234 -1");
     ck_assert_int_eq(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error), 0);
 }
 END_TEST
 
-/* A process has one row, the newest word counts, and takes it away; one that was not heard for long is swept by another. */
+/* A process has one row, the newest word counts, and takes it away; one that was not heard for long
+ * is swept by another. */
 START_TEST(a_process_says_what_it_knows)
 {
     init(0);
-    leat_shard_reporter *reporter = leat_shard_reporter_new((leat_shard_address){.sqlite = f.file}, source.id);
-    leat_shard_report report = {.instance = "i1", .host = "h", .pid = 5, .clock_ms = 7, .said = "{}"};
+    leat_shard_reporter *reporter =
+        leat_shard_reporter_new((leat_shard_address){.sqlite = f.file}, source.id);
+    leat_shard_report report = {
+        .instance = "i1", .host = "h", .pid = 5, .clock_ms = 7, .said = "{}"};
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
     sqlite_sql(&f, "UPDATE leat_workers SET at = at - 601000");
     leat_shard_reporter_free(reporter);
     reporter = leat_shard_reporter_new((leat_shard_address){.sqlite = f.file}, source.id);
-    report = (leat_shard_report){.instance = "i2", .host = "h", .pid = 6, .clock_ms = 8, .said = "{}"};
+    report =
+        (leat_shard_report){.instance = "i2", .host = "h", .pid = 6, .clock_ms = 8, .said = "{}"};
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
     report.said = "{\"facts\":[]}";
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
     leat_shard_work work;
     ck_assert_int_eq(leat_sqlite_read_work(f.file, "leat.log", &work, &f.error), 0);
     ck_assert_uint_eq(work.worker_count, 1);
-    ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 && work.workers[0].heard_ms < LEAT_REPORT_STALE_MS);
+    ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 &&
+              work.workers[0].heard_ms < LEAT_REPORT_STALE_MS);
     ck_assert_str_eq(work.workers[0].said, "{\"facts\":[]}");
     leat_shard_work_fini(&work);
     ck_assert_int_eq(leat_shard_reporter_remove(reporter, "i2", &f.error), 0);
@@ -199,10 +225,12 @@ END_TEST
 
 START_TEST(an_init_that_fails_leaves_nothing)
 {
-    sqlite_sql(&f, "CREATE TABLE leat_progress (mine int)"); /* in the way of nothing but the last of the tables */
+    sqlite_sql(&f, "CREATE TABLE leat_progress (mine int)"); /* in the way of nothing but the last
+                                                                of the tables */
     sqlite_sql(&f, "CREATE VIEW leat_dead_letters AS SELECT 1");
     ck_assert_int_eq(leat_sqlite_init(f.file, &source, &layout, 0, starts, &f.error), -1);
-    ck_assert_str_eq(sqlite_ask(&f, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_sources'"), "0");
+    ck_assert_str_eq(
+        sqlite_ask(&f, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_sources'"), "0");
 }
 END_TEST
 
@@ -214,13 +242,16 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
     uint32_t count;
     init(0);
     char sql[256];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0, -1)", source.id);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO leat_progress VALUES (%d, 1, 1, x'00030007', x'00000000000000110000000000000012', 0, -1)",
+        source.id);
     sqlite_sql(&f, sql);
     sqlite_sql(&f, "UPDATE leat_partitions SET epoch = 2 WHERE partition = 0");
     ck_assert_int_eq(leat_sqlite_read_progress(f.file, "leat.log", &parts, &count, &f.error), 0);
     ck_assert_uint_eq(count, 2);
-    ck_assert(parts[0].partition == 0 && parts[0].epoch == 2 && parts[0].low == -1 && parts[0].applied == -1);
+    ck_assert(parts[0].partition == 0 && parts[0].epoch == 2 && parts[0].low == -1 &&
+              parts[0].applied == -1);
     ck_assert(parts[1].partition == 1 && parts[1].low == 9 && parts[1].applied == 18);
     free(parts);
 }
@@ -230,24 +261,29 @@ START_TEST(dead_letters_are_found_newest_first)
 {
     init(0);
     char sql[1024];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO leat_dead_letters (source, partition, \"offset\", route, key, op, body, sqlstate, message,"
-             " accepted_at, at) VALUES"
-             " (%1$d, 0, 1, 'r', x'006b', 'put', x'7b7d', '22003', 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:05.678Z'),"
-             " (%1$d, 0, 2, 's', NULL, NULL, NULL, NULL, 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:06.000Z'),"
-             " (%1$d, 1, 1, NULL, NULL, NULL, NULL, NULL, 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:04.000Z')",
-             source.id);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO leat_dead_letters (source, partition, \"offset\", route, key, op, body, sqlstate, message,"
+        " accepted_at, at) VALUES"
+        " (%1$d, 0, 1, 'r', x'006b', 'put', x'7b7d', '22003', 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:05.678Z'),"
+        " (%1$d, 0, 2, 's', NULL, NULL, NULL, NULL, 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:06.000Z'),"
+        " (%1$d, 1, 1, NULL, NULL, NULL, NULL, NULL, 'm', '2026-01-02T03:04:05.000Z', '2026-01-02T03:04:04.000Z')",
+        source.id);
     sqlite_sql(&f, sql);
     leat_dead_letters found;
-    leat_dead_query query = {.topic = "leat.log", .partition = -1, .offset = -1, .limit = 2, .with_bodies = true};
+    leat_dead_query query = {
+        .topic = "leat.log", .partition = -1, .offset = -1, .limit = 2, .with_bodies = true};
     ck_assert_int_eq(leat_sqlite_dead_letters(f.file, &query, &found, &f.error), 0);
-    ck_assert(found.count == 2 && found.letters[0].offset == 2 && !found.letters[0].key && !found.letters[0].body);
+    ck_assert(found.count == 2 && found.letters[0].offset == 2 && !found.letters[0].key &&
+              !found.letters[0].body);
     ck_assert(found.letters[1].key_size == 2 && memcmp(found.letters[1].key, "\0k", 2) == 0);
     ck_assert_int_eq(found.letters[1].at_us, INT64_C(1767323045678000));
     leat_dead_letters_fini(&found);
-    query = (leat_dead_query){.topic = "leat.log", .routes = "[\"r\"]", .partition = 0, .offset = 1, .limit = 9};
+    query = (leat_dead_query){
+        .topic = "leat.log", .routes = "[\"r\"]", .partition = 0, .offset = 1, .limit = 9};
     ck_assert_int_eq(leat_sqlite_dead_letters(f.file, &query, &found, &f.error), 0);
-    ck_assert(found.count == 1 && strcmp(found.letters[0].route, "r") == 0 && !found.letters[0].body);
+    ck_assert(found.count == 1 && strcmp(found.letters[0].route, "r") == 0 &&
+              !found.letters[0].body);
     leat_dead_letters_fini(&found);
     leat_shard_work work;
     ck_assert_int_eq(leat_sqlite_read_work(f.file, "leat.log", &work, &f.error), 0);
@@ -263,7 +299,8 @@ int main(void)
     Suite *suite = suite_create("lite_source");
     TCase *tests = tcase_create("file");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_add_loop_test(tests, a_table_is_taken_or_refused_with_words, 0, sizeof tables / sizeof *tables);
+    tcase_add_loop_test(tests, a_table_is_taken_or_refused_with_words, 0,
+                        sizeof tables / sizeof *tables);
     tcase_add_test(tests, columns_are_read_as_declared);
     tcase_add_loop_test(tests, labels_that_cannot_be, 0, sizeof labels / sizeof *labels);
     tcase_add_test(tests, a_file_that_is_not_there_is_not_made);
