@@ -3,9 +3,7 @@
 #define LEAT_CLI_COMMANDS_H
 
 #include "base/base.h"
-
-/* Exit codes: the same for every command. */
-enum { LEAT_EXIT_OK = 0, LEAT_EXIT_FAILED = 1, LEAT_EXIT_USAGE = 2, LEAT_EXIT_CHECK = 3 };
+#include "base/exit_code.h"
 
 /* What stood on the command line. A command sees only options that it takes; those not given are
  * NULL, 0, false. */

@@ -1,4 +1,6 @@
-/* leat run, edge, apply: threads started, signals turned into a drain, metrics served. */
+/* The process that serves: threads started, signals turned into a drain, metrics served. */
+#include "daemon/serve.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +10,9 @@
 
 #include "apply/reporter.h"
 #include "base/diag.h"
+#include "base/exit_code.h"
 #include "base/loop.h"
 #include "daemon/catalog_watch.h"
-#include "cli/commands.h"
 #include "daemon/descriptors.h"
 #include "daemon/edge_thread.h"
 #include "daemon/notify.h"
@@ -470,8 +472,7 @@ static int refuse_half(const serve *s, leat_error *error)
     return leat_config_blame(&s->assembly.config, error, "log.local");
 }
 
-static int serve_command(const char *command, bool with_edge, bool with_apply,
-                         const char *config_file)
+int leat_serve(const char *command, bool with_edge, bool with_apply, const char *config_file)
 {
     serve s = {.command = command, .with_edge = with_edge, .with_apply = with_apply};
     leat_error error = {0};
@@ -489,19 +490,4 @@ static int serve_command(const char *command, bool with_edge, bool with_apply,
     leat_signals_over(code);
     tear_down(&s);
     return code;
-}
-
-int leat_command_run(const leat_options *options)
-{
-    return serve_command("run", true, true, options->config_file);
-}
-
-int leat_command_edge(const leat_options *options)
-{
-    return serve_command("edge", true, false, options->config_file);
-}
-
-int leat_command_apply(const leat_options *options)
-{
-    return serve_command("apply", false, true, options->config_file);
 }

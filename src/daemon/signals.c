@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "cli/commands.h"
+#include "base/exit_code.h"
 
 typedef enum phase { STARTS, SERVES, DRAINS, TEARS_DOWN } phase;
 

@@ -10,7 +10,8 @@
  * Words: a *claim* takes a partition over in its shard, by a fresh random *token* that every batch
  * must name there. A batch whose token is no longer the partition's is refused (SQLSTATE LT001):
  * the worker is *fenced*, another has claimed since.
- * *Slots* are how many jobs a shard can run at once: its usable connections. The protocol: docs/design/progress.md.
+ * *Slots* are how many jobs a shard can run at once: its usable connections. The protocol:
+ * docs/design/progress.md.
  *
  * Promises, each asserted inside and tested against a sequential oracle:
  *   - at most one batch in flight a subpartition; a subpartition's records run in offset order;

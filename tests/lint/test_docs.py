@@ -43,7 +43,7 @@ def test_every_answer_of_the_edge_is_documented():
     assert len(answers) > 15 and documented == answers
 
 
-RULE = r'\{"(\w*)", (\w+), (?:NULL|"(\w+)"), LEAT_(\w+)\}'
+RULE = r'\{"(\w*)", (\w+), (?:NULL|"(\w+)"), LEAT_ENGINE_(\w+)\}'
 CONDITIONS = {"ALWAYS": "", "BY": "said by `{}`", "NO_ONE": "no function named", "BARE": "a table named, no constraint",
               "OWN": "said by a statement of leat's own"}
 OUTCOMES = {"NOT_YET": "bad data for now"}

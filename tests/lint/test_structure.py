@@ -7,6 +7,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
 
+FUNCTION_MAX = 60
+FILE_MAX = 500
+TOO_LONG = {
+    "cli/check.c", "daemon/assemble.c", "daemon/serve.c", "log/file/commit.c", "log/file/reader.c", "log/kafka/range.c",
+    "log/kafka/writer.c", "record/value.c", "sink/pg/conn.c", "sink/pg/pool.c", "sink/pg/rows.c",
+    "sink/pg/session_send.c", "sink/pg/statement.c",
+}
+
 # A folder may include from itself and from these.
 MAY_INCLUDE = {
     "base": set(),
@@ -49,20 +57,32 @@ def test_engine_has_no_clock_thread_or_io():
 
 
 def test_functions_and_files_stay_readable():
-    """No function over 70 lines, no file over 1,000."""
+    """No function over 60 lines, no file over 500."""
     wrong = []
     for path in sources():
         lines = path.read_text().splitlines()
-        if len(lines) > 1000:
+        if len(lines) > FILE_MAX and str(path.relative_to(SRC)) not in TOO_LONG:
             wrong.append(f"{path.relative_to(ROOT)}: {len(lines)} lines")
         start = None
         for number, line in enumerate(lines, 1):
             if line == "{":
                 start = number
             elif line == "}" and start:
-                if number - start > 70:
+                if number - start > FUNCTION_MAX:
                     wrong.append(f"{path.relative_to(ROOT)}:{start}: function of {number - start} lines")
                 start = None
+    assert not wrong
+
+
+def test_the_sources_are_formatted():
+    """As .clang-format says; only a text may make a line longer than 100 columns."""
+    run = subprocess.run([ROOT / "scripts" / "format", "--check"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[:4000]
+    wrong = []
+    for path in [p for folder in ("src", "sim", "tests", "fuzz", "bench") for p in sorted((ROOT / folder).rglob("*.[ch]"))]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if len(line) > 100 and '"' not in line and not line.startswith("#define") and not line.endswith("\\"):
+                wrong.append(f"{path.relative_to(ROOT)}:{number}: {len(line)} columns")
     assert not wrong
 
 

@@ -1,0 +1,19 @@
+/* leat run, edge, apply: which halves of the pipeline a process serves. */
+#include "daemon/serve.h"
+
+#include "cli/commands.h"
+
+int leat_command_run(const leat_options *options)
+{
+    return leat_serve("run", true, true, options->config_file);
+}
+
+int leat_command_edge(const leat_options *options)
+{
+    return leat_serve("edge", true, false, options->config_file);
+}
+
+int leat_command_apply(const leat_options *options)
+{
+    return leat_serve("apply", false, true, options->config_file);
+}
