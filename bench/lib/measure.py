@@ -1,4 +1,5 @@
-"""What the benchmarks share: CPU time of processes, steady windows, the servers they use, how figures are printed."""
+"""What the benchmarks share: CPU time of processes, steady windows, the servers they use, when probes were seen, how figures
+are printed."""
 
 import argparse
 import json
@@ -130,6 +131,23 @@ class Figures:
             print(f"{name:32} {statistics.median(values):12,.2f} {min(values):12,.2f} {max(values):12,.2f}  {len(values)}")
         if json_file:
             Path(json_file).write_text(json.dumps({n: round(self.median(n), 3) for n in self.samples}, indent=1) + "\n")
+
+
+def quantile(values, share):
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
+
+
+def seen_ms(begun, changes):
+    """Of each probe: (ms from when it began until a count that holds it was read, when that was). `begun`: {row: times}, where
+    the nth probe of a row makes its count n; `changes`: (row, count, when it was first read)."""
+    result = []
+    for row, times in begun.items():
+        reached = 0
+        for count, at in sorted((count, at) for name, count, at in changes if name == row):
+            result += [((at - start) * 1000, at) for start in times[reached:count]]
+            reached = max(reached, count)
+        assert reached >= len(times), f"row {row}: {reached} of {len(times)} probes were seen"
+    return result
 
 
 def machine():
