@@ -94,7 +94,7 @@ def test_the_versions_that_were_run_are_those_of_the_scripts():
     client = re.search(r"RDKAFKA_FILE=\S+\+(\S+)\.crate", setup).group(1)
     assert f"librdkafka {client}" in text
     newest, usual = (re.search(rf"^{name}=(\S+)$", lib, re.M).group(1) for name in ("POSTGRES_NEWEST", "KAFKA_DEFAULT"))
-    assert f"| {postgres[newest]} | Maven | what speaks SQL (`scripts/test`) |" in text
+    assert f"| {postgres[newest]} | Maven | the SQL tests (`scripts/test`) |" in text
     assert re.search(rf"^\| {re.escape(usual)}\.\d+ \| every test", text, re.M)
 
 
