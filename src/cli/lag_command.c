@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "cli/commands.h"
-#include "daemon/lag.h"
+#include "daemon/assembly_lag.h"
 
 /* ---- text ---- */
 
@@ -145,7 +145,7 @@ int leat_command_lag(const leat_options *options)
     int code = LEAT_EXIT_OK;
     if (leat_assembly_config(&assembly, options->config_file, &error) != 0)
         code = LEAT_EXIT_USAGE;
-    else if (leat_lag_read(&assembly, false, lag, &error) != 0)
+    else if (leat_assembly_read_lag(&assembly, false, lag, &error) != 0)
         code = LEAT_EXIT_FAILED;
     if (code != LEAT_EXIT_OK) {
         leat_complain("leat lag: %s", error.text);

@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "cli/commands.h"
-#include "daemon/lag.h"
+#include "daemon/assembly_lag.h"
 #include "cli/printable.h"
 #include "daemon/troubles.h"
 
@@ -26,11 +26,11 @@ static bool log_answers(const overview *about)
 
 static void look(overview *about, uint32_t max_seconds)
 {
-    if (leat_lag_read(&about->assembly, true, &about->lag, &about->log_error) == 0)
+    if (leat_assembly_read_lag(&about->assembly, true, &about->lag, &about->log_error) == 0)
         about->log_error.text[0] = '\0';
     for (uint32_t shard = 0; shard < about->assembly.config.shard_count; shard++) {
-        leat_troubles_find(&about->assembly, &about->lag, shard, max_seconds,
-                           &about->shards[shard]);
+        leat_troubles_find(leat_assembly_address(&about->assembly.config.shards[shard]),
+                           &about->lag, shard, max_seconds, &about->shards[shard]);
         about->unwell += about->shards[shard].count > 0;
     }
 }

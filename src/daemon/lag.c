@@ -12,11 +12,8 @@ enum { LOG_TIMEOUT_MS = 5000 };
 
 /* One shard, read on a thread of its own. */
 typedef struct shard_read {
-    const leat_assembly *assembly;
-    const leat_source *running; /* NULL: the log could not be asked, so nothing is compared */
-    const leat_layout *layout;  /* NULL: likewise */
+    const leat_lag_query *query;
     uint32_t shard;
-    bool with_work;
     pthread_t thread;
     bool has_thread;
     leat_shard_partition *found;
@@ -31,7 +28,8 @@ static int check_source(shard_read *at, leat_shard_address address)
 {
     leat_source stored;
     leat_layout layout;
-    const leat_log_config *log = &at->assembly->log;
+    const leat_lag_query *query = at->query;
+    const leat_log_config *log = query->log;
     int found = leat_shard_read_source(address, log->topic, &stored, &layout, &at->error);
     at->is_silent = found == 2;
     if (found == 1)
@@ -40,18 +38,18 @@ static int check_source(shard_read *at, leat_shard_address address)
             address.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
     if (found != 0)
         return -1;
-    return at->running
-               ? leat_shard_check_source(&stored, &layout, at->running, at->layout, &at->error)
+    return query->source
+               ? leat_shard_check_source(&stored, &layout, query->source, query->layout, &at->error)
                : 0;
 }
 
 /* All partitions that the layout gives it, or its lag would look smaller than it is. */
 static int check_partitions(shard_read *at)
 {
-    if (!at->layout)
+    const leat_layout *layout = at->query->layout;
+    if (!layout)
         return 0;
-    uint32_t first = at->layout->shards[at->shard].first,
-             wanted = at->layout->shards[at->shard].count;
+    uint32_t first = layout->shards[at->shard].first, wanted = layout->shards[at->shard].count;
     bool all = at->count == wanted;
     for (uint32_t i = 0; all && i < at->count; i++)
         all = at->found[i].partition == first + i;
@@ -65,13 +63,13 @@ static int check_partitions(shard_read *at)
 static void *read_shard(void *argument)
 {
     shard_read *at = argument;
-    const char *topic = at->assembly->log.topic;
-    leat_shard_address address = leat_assembly_address(&at->assembly->config.shards[at->shard]);
+    const char *topic = at->query->log->topic;
+    leat_shard_address address = at->query->shards[at->shard];
     at->is_read =
         check_source(at, address) == 0 &&
         leat_shard_read_progress(address, topic, &at->found, &at->count, &at->error) == 0 &&
         check_partitions(at) == 0 &&
-        (!at->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
+        (!at->query->with_work || leat_shard_read_work(address, topic, &at->work, &at->error) == 0);
     return NULL;
 }
 
@@ -96,17 +94,12 @@ static void take_shard(shard_read *at, leat_lag *ret)
     free(at->found);
 }
 
-static void read_shards(const leat_assembly *assembly, const leat_source *running,
-                        const leat_layout *layout, bool with_work, leat_lag *ret)
+static void read_shards(const leat_lag_query *query, leat_lag *ret)
 {
-    uint32_t count = assembly->config.shard_count;
+    uint32_t count = query->shard_count;
     shard_read *reads = leat_must_calloc(count, sizeof *reads);
     for (uint32_t i = 0; i < count; i++) {
-        reads[i] = (shard_read){.assembly = assembly,
-                                .running = running,
-                                .layout = layout,
-                                .shard = i,
-                                .with_work = with_work};
+        reads[i] = (shard_read){.query = query, .shard = i};
         reads[i].has_thread = pthread_create(&reads[i].thread, NULL, read_shard, &reads[i]) == 0;
         if (!reads[i].has_thread)
             read_shard(&reads[i]);
@@ -149,17 +142,12 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
 }
 
 /* `offsets` and `ahead`: room for one a partition. */
-static int read_log(const leat_assembly *assembly, leat_lag *ret, int64_t *offsets,
+static int read_log(const leat_log_config *log, leat_lag *ret, int64_t *offsets,
                     leat_log_ahead *ahead, leat_error *error)
 {
-    uint32_t partition_count = assembly->identity.partition_count;
-    for (uint32_t p = 0; p < partition_count; p++)
-        offsets[p] = -1;
     for (uint32_t i = 0; i < ret->count; i++)
-        if (ret->partitions[i].is_known)
-            offsets[i] = ret->partitions[i].low + 1;
-    if (leat_log_read_ahead(&assembly->log, partition_count, offsets, LOG_TIMEOUT_MS, ahead,
-                            error) != 0)
+        offsets[i] = ret->partitions[i].is_known ? ret->partitions[i].low + 1 : -1;
+    if (leat_log_read_ahead(log, ret->count, offsets, LOG_TIMEOUT_MS, ahead, error) != 0)
         return -1;
     int64_t now_ms = leat_wall_ms();
     for (uint32_t i = 0; i < ret->count; i++)
@@ -188,11 +176,11 @@ static void name_partitions(const leat_layout *layout, leat_lag *ret)
             .partition = i, .shard = leat_layout_shard_of_partition(layout, i)};
 }
 
-static int read_log_and_add(const leat_assembly *assembly, leat_lag *ret, leat_error *error)
+static int read_log_and_add(const leat_log_config *log, leat_lag *ret, leat_error *error)
 {
     int64_t *offsets = leat_must_calloc(ret->count, sizeof *offsets);
     leat_log_ahead *ahead = leat_must_calloc(ret->count, sizeof *ahead);
-    int status = read_log(assembly, ret, offsets, ahead, error);
+    int status = read_log(log, ret, offsets, ahead, error);
     for (uint32_t i = 0; status == 0 && i < ret->count; i++) {
         if (!ret->partitions[i].is_known)
             continue;
@@ -204,22 +192,19 @@ static int read_log_and_add(const leat_assembly *assembly, leat_lag *ret, leat_e
     return status;
 }
 
-int leat_lag_read(leat_assembly *assembly, bool with_work, leat_lag *ret, leat_error *error)
+int leat_lag_read(const leat_lag_query *query, leat_lag *ret, leat_error *error)
 {
-    leat_source running;
-    leat_layout layout;
+    LEAT_ASSERT(query->shard_count <= LEAT_SHARDS_MAX);
+    LEAT_ASSERT(!query->source == !query->layout);
     memset(ret, 0, sizeof *ret);
-    int answer = leat_assembly_identify(assembly, false, error);
-    ret->log_is_silent = answer == 1;
-    bool is_known = answer == 0 && leat_assembly_source(assembly, &running, &layout, error) == 0;
-    if (is_known)
-        name_partitions(&layout, ret);
+    if (query->layout)
+        name_partitions(query->layout, ret);
     /* The shards before the log's ends: what is applied meanwhile then counts as lag, and no lag is
      * missed. */
-    read_shards(assembly, is_known ? &running : NULL, is_known ? &layout : NULL, with_work, ret);
-    if (is_known && read_log_and_add(assembly, ret, error) == 0)
+    read_shards(query, ret);
+    if (!query->layout || read_log_and_add(query->log, ret, error) == 0)
         return 0;
-    ret->log_is_silent = ret->log_is_silent || is_known;
+    ret->log_is_silent = true;
     free(ret->partitions);
     ret->partitions = NULL;
     ret->count = 0;

@@ -13,8 +13,19 @@
 #define LEAT_DAEMON_LAG_H
 
 #include "base/buf.h"
-#include "daemon/assemble.h"
+#include "log/log.h"
 #include "sink/shard.h"
+
+/* What to read. Everything pointed at outlives the call. */
+typedef struct leat_lag_query {
+    const leat_log_config *log;
+    const leat_shard_address *shards; /* [shard_count], as configured */
+    uint32_t shard_count;
+    bool with_work;            /* `works` too */
+    const leat_source *source; /* the running one; NULL: the log did not answer, so no shard is
+                                  compared with it and no partition is known */
+    const leat_layout *layout; /* its; NULL likewise */
+} leat_lag_query;
 
 typedef struct leat_lag_partition {
     uint32_t partition;
@@ -51,11 +62,9 @@ typedef struct leat_lag {
                                                for */
 } leat_lag;
 
-/* `assembly` has its configuration. -1: the log cannot be read, and there are no partitions and
- * sums; the shards are known in any case. Large: keep it off the stack. leat_lag_fini in any case.
- */
-int leat_lag_read(leat_assembly *assembly, bool with_work, leat_lag *ret,
-                  leat_error *error) LEAT_MUST_CHECK;
+/* -1: the log cannot be read. Then, and without a source, there are no partitions and sums; the
+ * shards are read in any case. `ret` is large: keep it off the stack. leat_lag_fini in any case. */
+int leat_lag_read(const leat_lag_query *query, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
 
 /* Of the shard's partitions the first that an open transaction holds back; borrowed. NULL: none. */

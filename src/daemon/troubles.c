@@ -114,10 +114,9 @@ static uint32_t count_said(const leat_shard_worker *worker)
 /* A process that was heard of lately works if it has sessions; where those have others' names, or
  * none, its word counts. One that was never heard of (its role may not write leat.workers) works as
  * long as it has sessions of its own. */
-static void find_processes(const leat_assembly *assembly, const leat_shard_work *work,
-                           uint32_t shard, leat_troubles *ret)
+static void find_processes(leat_shard_address at, const leat_shard_work *work, leat_troubles *ret)
 {
-    bool counts_sessions = assembly->config.shards[shard].dsn != NULL && !work->is_pooled;
+    bool counts_sessions = at.dsn != NULL && !work->is_pooled;
     bool is_mute = work->waits.count > 0 && work->waits.waits[0].is_file; /* the lock is on what
                                                                              they would write into
                                                                            */
@@ -313,7 +312,7 @@ static void find_nobody(leat_troubles *troubles, const leat_lag *lag, uint32_t s
         add_words(troubles, "nobody", -1, "records wait and nobody applies them");
 }
 
-void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard,
+void leat_troubles_find(leat_shard_address at, const leat_lag *lag, uint32_t shard,
                         uint32_t max_seconds, leat_troubles *ret)
 {
     const leat_shard_work *work = &lag->works[shard];
@@ -323,7 +322,7 @@ void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint
         return;
     }
     bool *owned = leat_must_calloc(lag->count + 1, sizeof *owned);
-    find_processes(assembly, work, shard, ret);
+    find_processes(at, work, ret);
     find_held(ret, lag, shard);
     if (lag->shards[shard].age_ms < 0)
         add_words(

@@ -42,8 +42,9 @@ typedef struct leat_troubles {
     bool is_held; /* one of the lines is about an open transaction */
 } leat_troubles;
 
-/* `max_seconds`: no record may be older, whether it moves or not; 0: the rule above. */
-void leat_troubles_find(const leat_assembly *assembly, const leat_lag *lag, uint32_t shard,
+/* `at`: where the shard is; `lag` was read with the shards' work. `max_seconds`: no record may be
+ * older, whether it moves or not; 0: the rule above. */
+void leat_troubles_find(leat_shard_address at, const leat_lag *lag, uint32_t shard,
                         uint32_t max_seconds, leat_troubles *ret);
 void leat_troubles_fini(leat_troubles *troubles);
 

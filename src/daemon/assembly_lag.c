@@ -1,0 +1,27 @@
+/*
+ * assembly_lag.c - what the lag is measured against: the log as it answers now, not as the catalog
+ * file has it. A log that is silent or another one than the shards were set up for must not hide
+ * what the shards say, so they are read without it too, and only then is the error returned.
+ */
+#include "daemon/assembly_lag.h"
+
+int leat_assembly_read_lag(leat_assembly *assembly, bool with_work, leat_lag *ret,
+                           leat_error *error)
+{
+    leat_source running;
+    leat_layout layout;
+    leat_shard_address shards[LEAT_SHARDS_MAX];
+    for (uint32_t i = 0; i < assembly->config.shard_count; i++)
+        shards[i] = leat_assembly_address(&assembly->config.shards[i]);
+    int answer = leat_assembly_identify(assembly, false, error);
+    bool is_known = answer == 0 && leat_assembly_source(assembly, &running, &layout, error) == 0;
+    leat_lag_query query = {.log = &assembly->log,
+                            .shards = shards,
+                            .shard_count = assembly->config.shard_count,
+                            .with_work = with_work,
+                            .source = is_known ? &running : NULL,
+                            .layout = is_known ? &layout : NULL};
+    int status = leat_lag_read(&query, ret, error);
+    ret->log_is_silent = ret->log_is_silent || answer == 1;
+    return is_known ? status : -1;
+}
