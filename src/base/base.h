@@ -1,8 +1,8 @@
 /*
  * base.h - the small things every other part stands on: slices, errors, assertions, time.
  *
- * Includes point one way: base <- engine, record, config, ops, http <- log, sink <- edge, apply <-
- * daemon <- cli.
+ * Includes point one way: base <- engine, record, config, ops, http <- log, sink <- edge, apply,
+ * watch <- daemon <- cli.
  */
 #ifndef LEAT_BASE_H
 #define LEAT_BASE_H

@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "daemon/assembly_lag.h"
 #include "cli/printable.h"
-#include "daemon/troubles.h"
+#include "watch/troubles.h"
 
 typedef struct overview {
     leat_assembly assembly;

@@ -6,7 +6,7 @@
 #define LEAT_DAEMON_ASSEMBLY_LAG_H
 
 #include "daemon/assemble.h"
-#include "daemon/lag.h"
+#include "watch/lag.h"
 
 /* `assembly` has its configuration. Tries the log once; -1: it cannot be read, or it is not the one
  * that was set up. The shards are read in any case. `ret` is large: keep it off the stack.

@@ -12,7 +12,7 @@
 #include "base/diag.h"
 #include "base/exit_code.h"
 #include "base/loop.h"
-#include "daemon/catalog_watch.h"
+#include "watch/catalog_watch.h"
 #include "daemon/descriptors.h"
 #include "daemon/edge_thread.h"
 #include "daemon/notify.h"

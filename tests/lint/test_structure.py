@@ -27,8 +27,9 @@ MAY_INCLUDE = {
     "sink": {"base", "engine", "record"},
     "edge": {"base", "record", "log", "ops", "http"},
     "apply": {"base", "engine", "record", "log", "sink", "ops"},
-    "daemon": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply"},
-    "cli": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply", "daemon"},
+    "watch": {"base", "record", "log", "sink"},
+    "daemon": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply", "watch"},
+    "cli": {"base", "engine", "record", "config", "ops", "http", "log", "sink", "edge", "apply", "watch", "daemon"},
 }
 
 
@@ -37,7 +38,7 @@ def sources():
 
 
 def test_includes_point_one_way():
-    """base <- engine, record, config, ops, http <- log, sink <- edge, apply <- daemon <- cli; nothing includes the other way."""
+    """base <- engine, record, config, ops, http <- log, sink <- edge, apply, watch <- daemon <- cli; nothing includes the other way."""
     wrong = []
     for path in sources():
         folder = path.relative_to(SRC).parts[0]

@@ -1,4 +1,4 @@
-#include "daemon/catalog_watch.h"
+#include "watch/catalog_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

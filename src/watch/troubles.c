@@ -1,4 +1,4 @@
-#include "daemon/troubles.h"
+#include "watch/troubles.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

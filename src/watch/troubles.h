@@ -5,10 +5,10 @@
  * process at work says that something stands still (leat.workers); a session of leat's waits for a
  * lock or a standby now; the oldest record is too old and nobody says that it moves.
  */
-#ifndef LEAT_DAEMON_TROUBLES_H
-#define LEAT_DAEMON_TROUBLES_H
+#ifndef LEAT_WATCH_TROUBLES_H
+#define LEAT_WATCH_TROUBLES_H
 
-#include "daemon/lag.h"
+#include "watch/lag.h"
 
 /* Records that move are not too old: a backlog is being worked off. Unless the caller asks for an
  * age. */

@@ -1,4 +1,4 @@
-#include "daemon/lag.h"
+#include "watch/lag.h"
 
 #include <inttypes.h>
 #include <pthread.h>

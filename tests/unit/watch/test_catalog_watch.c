@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "daemon/catalog_watch.h"
+#include "watch/catalog_watch.h"
 
 enum { SHARDS = 2, FOR_EVER_MS = 1000000 };
 

@@ -4,8 +4,8 @@
  * judged and published on the loop's thread. One look a shard is under way at a time and a shard
  * that does not answer delays no other, as long as the pool has a thread for each.
  */
-#ifndef LEAT_DAEMON_CATALOG_WATCH_H
-#define LEAT_DAEMON_CATALOG_WATCH_H
+#ifndef LEAT_WATCH_CATALOG_WATCH_H
+#define LEAT_WATCH_CATALOG_WATCH_H
 
 #include <uv.h>
 

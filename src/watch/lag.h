@@ -9,8 +9,8 @@
  * Nothing unapplied is ever left out; where no record follows the low water, which is looked at,
  * there are none.
  */
-#ifndef LEAT_DAEMON_LAG_H
-#define LEAT_DAEMON_LAG_H
+#ifndef LEAT_WATCH_LAG_H
+#define LEAT_WATCH_LAG_H
 
 #include "base/buf.h"
 #include "log/log.h"
