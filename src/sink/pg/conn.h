@@ -19,24 +19,9 @@
 
 #include "base/standstill.h"
 #include "sink/pg/dsn.h"
+#include "sink/pg/server.h"
 
 typedef struct leat_pg_conn leat_pg_conn;
-
-/* Which server it is: a server that was promoted, restored or restarted is another one. */
-typedef struct leat_pg_server {
-    int64_t started_us; /* its postmaster, by its own clock, since 2000 */
-    char timeline[12];  /* "" where the server does not tell it to this role */
-} leat_pg_server;
-
-/* The same as columns of a query on that server: SQL for leat_pg_field_server. */
-#define LEAT_PG_STARTED_SQL "pg_catalog.pg_postmaster_start_time()"
-#define LEAT_PG_TIMELINE_SQL                                                                       \
-    "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)"
-
-bool leat_pg_server_equal(const leat_pg_server *a, const leat_pg_server *b);
-/* Reads row 0 from `column` on, which is the first or both of the above. -1, with `ret` as it was:
- * they are not there. */
-int leat_pg_field_server(const PGresult *result, int column, leat_pg_server *ret) LEAT_MUST_CHECK;
 
 /* Called from the loop and from leat_pg_conn_settle only, except `wake`. */
 typedef struct leat_pg_conn_events {

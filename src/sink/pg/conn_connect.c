@@ -1,0 +1,170 @@
+#include "sink/pg/conn_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <sys/socket.h>
+
+#include "base/diag.h"
+
+enum { SERVER_VERSION_MIN = 150000 }; /* MERGE */
+
+/* To an idle connection the server says why it ends it: libpq takes that for a notice. */
+static void on_notice(void *context, const PGresult *notice)
+{
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    leat_debug("PostgreSQL says: %s", text ? text : "");
+    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+        leat_pg_conn_keep_error(context, notice);
+}
+
+/* Of several places each has its part of the message. libpq's own text gets the SQLSTATE by
+ * PQERRORS_VERBOSE, and a line with the place in the server's source, which says nothing here. */
+void leat_pg_conn_place_failed(leat_pg_conn *conn, const char *message)
+{
+    char text[sizeof conn->where + sizeof conn->said + 2];
+    if (conn->said[0])
+        snprintf(text, sizeof text, "%s: %s", conn->where, conn->said);
+    else
+        snprintf(text, sizeof text, "%s", message);
+    char *location = strstr(text, "\nLOCATION:");
+    if (location)
+        *location = '\0';
+    leat_pg_hosts_append(conn->message, sizeof conn->message, text);
+    leat_pg_conn_drop_server(conn);
+    leat_pg_conn_try_next(conn);
+}
+
+void leat_pg_conn_place_silent(leat_pg_conn *conn)
+{
+    char text[sizeof conn->where + 64];
+    snprintf(text, sizeof text, "%s: no answer to the attempt to connect within %lld s",
+             conn->where, (long long)(leat_pg_hosts_limit_ms(conn->hosts) / 1000));
+    leat_pg_conn_place_failed(conn, text);
+}
+
+static void ask_first(leat_pg_conn *conn)
+{
+    conn->state = CONN_ASKING;
+    if (!leat_pg_conn_send_question(conn))
+        leat_pg_conn_place_failed(conn, PQerrorMessage(conn->pg));
+}
+
+static void open_attempt(leat_pg_conn *conn)
+{
+    int version = PQserverVersion(conn->pg);
+    if (version < SERVER_VERSION_MIN) {
+        char message[128];
+        snprintf(message, sizeof message, "PostgreSQL 15 or later is needed, the server is %d",
+                 version / 10000);
+        leat_pg_conn_place_failed(conn, message);
+        return;
+    }
+    if (PQsetnonblocking(conn->pg, 1) != 0 || !PQenterPipelineMode(conn->pg) ||
+        leat_pg_conn_watch(conn, UV_READABLE) < 0) {
+        leat_pg_conn_place_failed(conn, "the connection does not take pipeline mode");
+        return;
+    }
+    PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
+    ask_first(conn);
+}
+
+/* A refusal is an answer too, but not that of another host of the DSN: it says nothing of the
+ * server that is used. */
+static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
+{
+    if (has_bytes && leat_pg_hosts_is_at_good(conn->hosts))
+        conn->heard_us = leat_pg_conn_now_us(conn);
+    leat_pg_conn_place_failed(conn, PQerrorMessage(conn->pg));
+}
+
+void leat_pg_conn_advance(leat_pg_conn *conn)
+{
+    bool has_bytes = recv(PQsocket(conn->pg), &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    /* libpq may close this very socket: the loop must not watch it meanwhile. */
+    uv_poll_stop(conn->poll);
+    conn->poll_events = 0;
+    PostgresPollingStatusType status = PQconnectPoll(conn->pg);
+    if (status == PGRES_POLLING_OK)
+        open_attempt(conn);
+    else if (status == PGRES_POLLING_FAILED)
+        refuse_attempt(conn, has_bytes);
+    else if (leat_pg_conn_watch(conn, status == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE) <
+             0)
+        leat_pg_conn_place_failed(conn, "the socket cannot be watched");
+}
+
+static void name_place(leat_pg_conn *conn, const leat_pg_place *place)
+{
+    const char *host = place->host ? place->host : place->hostaddr,
+               *address = place->host ? place->hostaddr : NULL;
+    snprintf(conn->where, sizeof conn->where, "%.140s%s%.63s%s%s%.8s",
+             host ? host : "the local socket", address ? " (" : "", address ? address : "",
+             address ? ")" : "", place->port ? ", port " : "", place->port ? place->port : "");
+}
+
+/* True: it is under way. */
+static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
+{
+    name_place(conn, place);
+    conn->said[0] = '\0';
+    conn->state = CONN_CONNECTING;
+    conn->since_us = leat_pg_conn_now_us(conn);
+    conn->pg = leat_pg_hosts_connect(conn->hosts, place);
+    if (conn->pg) {
+        PQsetNoticeReceiver(conn->pg, on_notice, conn);
+        PQsetErrorVerbosity(conn->pg, PQERRORS_VERBOSE);
+    }
+    if (conn->pg && PQstatus(conn->pg) != CONNECTION_BAD &&
+        leat_pg_conn_watch(conn, UV_WRITABLE) == 0)
+        return true;
+    const char *message = !conn->pg ? "out of memory" : PQerrorMessage(conn->pg);
+    leat_pg_hosts_append(conn->message, sizeof conn->message,
+                         *message ? message : "the socket cannot be watched");
+    leat_pg_conn_drop_server(conn);
+    return false;
+}
+
+/* The attempt has failed everywhere; `closed` comes on a later turn. */
+static void end_attempt(leat_pg_conn *conn)
+{
+    leat_pg_hosts_append_failures(conn->hosts, conn->message, sizeof conn->message);
+    conn->state = CONN_BROKEN;
+    conn->events.wake(conn->events.context);
+}
+
+static void wait_for_names(leat_pg_conn *conn)
+{
+    if (conn->state != CONN_LOOKING)
+        conn->since_us = leat_pg_conn_now_us(conn);
+    conn->state = CONN_LOOKING;
+    if (leat_pg_conn_watch_fd(conn, leat_pg_hosts_fd(conn->hosts), UV_READABLE) == 0)
+        return;
+    leat_pg_hosts_append(conn->message, sizeof conn->message,
+                         "the lookup of the host name cannot be watched");
+    end_attempt(conn);
+}
+
+void leat_pg_conn_try_next(leat_pg_conn *conn)
+{
+    leat_pg_place place;
+    leat_pg_hosts_step step;
+    while ((step = leat_pg_hosts_next(conn->hosts, &place)) == LEAT_PG_HOSTS_PLACE) {
+        leat_pg_conn_unwatch(conn);
+        if (start_at(conn, &place))
+            return;
+    }
+    if (step == LEAT_PG_HOSTS_WAIT)
+        wait_for_names(conn);
+    else
+        end_attempt(conn);
+}
+
+void leat_pg_conn_open(leat_pg_conn *conn)
+{
+    LEAT_ASSERT(conn->state == CONN_CLOSED && !conn->pg && !conn->freed);
+    conn->message[0] = conn->said[0] = '\0';
+    leat_pg_hosts_begin(conn->hosts);
+    leat_pg_conn_try_next(conn);
+}

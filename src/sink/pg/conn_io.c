@@ -1,0 +1,253 @@
+#include "sink/pg/conn_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sink/pg/params.h"
+#include "sink/pg/statement.h"
+
+/* ---- which server it is ---- */
+
+/* Any role may ask on a primary. The timeline is a statement of its own, and the last one: not
+ * every service that is PostgreSQL tells it, and without it one loses little, since a standby
+ * acknowledges nothing before it is promoted, and then is another postmaster. While one lives an
+ * acknowledged commit stays. (With synchronous_commit off the crash of a backend may lose some, but
+ * it ends all connections at once.) */
+static const char *const which_server_sql[] = {
+    "SELECT pg_catalog.pg_backend_pid(), " LEAT_PG_STARTED_SQL, "SELECT " LEAT_PG_TIMELINE_SQL};
+
+enum { ASK_STARTED, ASK_TIMELINE, ASK_COUNT };
+
+bool leat_pg_conn_send_question(leat_pg_conn *conn)
+{
+    for (uint32_t i = 0; i < ASK_COUNT; i++)
+        if (!PQsendQueryParams(conn->pg, which_server_sql[i], 0, NULL, NULL, NULL, NULL, 1))
+            return false;
+    if (!PQpipelineSync(conn->pg))
+        return false;
+    conn->open_syncs++;
+    conn->is_asking = true;
+    conn->told_count = 0;
+    return true;
+}
+
+static void place_is_wrong(leat_pg_conn *conn, const char *message)
+{
+    if (!conn->said[0])
+        snprintf(conn->said, sizeof conn->said, "%s", message);
+    conn->is_wrong = true;
+}
+
+/* A pooler makes up the process id that it tells at the end of connecting, which is for cancel
+ * requests only. */
+static void take_told(leat_pg_conn *conn, const PGresult *result)
+{
+    int32_t pid = 0;
+    if (conn->told_count == ASK_TIMELINE)
+        (void)!leat_pg_field_timeline(result, 0, &conn->server);
+    else if (leat_pg_field_int4(result, 0, 0, &pid) < 0 ||
+             leat_pg_field_server(result, 1, &conn->server) < 0)
+        place_is_wrong(conn, "the server does not say when it was started");
+    else
+        conn->is_pooled = pid != PQbackendPID(conn->pg);
+}
+
+/* The server does not tell this role, or anybody, or (55000) it is a standby. */
+static bool is_refusal(const PGresult *error)
+{
+    const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+    return sqlstate && (strncmp(sqlstate, "42", 2) == 0 || strcmp(sqlstate, "0A000") == 0 ||
+                        strcmp(sqlstate, "55000") == 0);
+}
+
+static void take_which_server(leat_pg_conn *conn, const PGresult *result)
+{
+    if (!result) {
+        conn->told_count++;
+        return;
+    }
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK) {
+        take_told(conn, result);
+    } else if (status == PGRES_FATAL_ERROR &&
+               !(conn->told_count == ASK_TIMELINE && is_refusal(result))) {
+        place_is_wrong(conn, PQresultErrorMessage(result));
+    } else if (status == PGRES_PIPELINE_SYNC) {
+        conn->is_asking = false;
+        conn->is_told = conn->state == CONN_READY;
+        conn->state = CONN_READY;
+    }
+}
+
+/* ---- reading ---- */
+
+void leat_pg_conn_keep_error(leat_pg_conn *conn, const PGresult *error)
+{
+    const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+    if (sqlstate && text)
+        snprintf(conn->said, sizeof conn->said, "%s: %s", sqlstate, text);
+}
+
+static void note_result(leat_pg_conn *conn, const PGresult *result)
+{
+    ExecStatusType status = result ? PQresultStatus(result) : PGRES_COMMAND_OK;
+    if (status == PGRES_FATAL_ERROR)
+        leat_pg_conn_keep_error(conn, result);
+    if (status != PGRES_PIPELINE_SYNC)
+        return;
+    conn->said[0] = '\0';
+    if (conn->open_syncs > 0)
+        conn->open_syncs--;
+}
+
+/* Hands over what has arrived. On a dead connection libpq makes up errors without end: one is
+ * enough. */
+static void drain(leat_pg_conn *conn)
+{
+    bool was_end = false;
+    while (leat_pg_conn_is_connected(conn) && conn->open_syncs > 0 && !PQisBusy(conn->pg)) {
+        PGresult *result = PQgetResult(conn->pg);
+        bool is_dead = PQstatus(conn->pg) == CONNECTION_BAD;
+        if (!result && (was_end || is_dead))
+            return;
+        was_end = !result;
+        note_result(conn, result);
+        if (conn->is_asking)
+            take_which_server(conn, result);
+        else
+            conn->events.result(conn->events.context, result);
+        PQclear(result);
+        if (is_dead)
+            return;
+    }
+}
+
+static void flush(leat_pg_conn *conn)
+{
+    int left = PQflush(conn->pg);
+    const char *fault = NULL;
+    if (left < 0)
+        fault = PQerrorMessage(conn->pg);
+    else if (leat_pg_conn_watch(conn, left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE) < 0)
+        fault = "the socket cannot be watched";
+    if (fault && leat_pg_conn_is_attempt(conn))
+        leat_pg_conn_place_failed(conn, fault);
+    else if (fault)
+        leat_pg_conn_break(conn, fault);
+}
+
+static void hand_over(leat_pg_conn *conn)
+{
+    bool is_told = conn->is_told;
+    conn->is_told = false;
+    if (is_told)
+        conn->events.told(conn->events.context);
+    if (conn->state == CONN_READY)
+        conn->events.drained(conn->events.context);
+}
+
+static void lose(leat_pg_conn *conn, const char *message)
+{
+    if (leat_pg_conn_is_attempt(conn))
+        leat_pg_conn_place_failed(conn, message);
+    else
+        leat_pg_conn_close(conn, message);
+}
+
+static void read_answers(leat_pg_conn *conn)
+{
+    bool was_ready = conn->state == CONN_READY;
+    if (was_ready || leat_pg_hosts_is_at_good(conn->hosts))
+        conn->heard_us = leat_pg_conn_now_us(conn);
+    if (was_ready)
+        conn->since_us = conn->heard_us;
+    PQconsumeInput(conn->pg); /* a failure shows in the status; what came before it still counts */
+    drain(conn);
+    if (!leat_pg_conn_is_connected(conn))
+        return;
+    (void)PQisBusy(conn->pg); /* of what comes unasked, libpq makes notices in here */
+    if (conn->is_wrong || PQstatus(conn->pg) == CONNECTION_BAD) {
+        lose(conn, PQerrorMessage(conn->pg));
+    } else if (conn->state == CONN_READY && !was_ready) {
+        conn->heard_us = leat_pg_conn_now_us(conn);
+        leat_pg_hosts_end(conn->hosts, true);
+        conn->events.opened(conn->events.context);
+    } else if (was_ready) {
+        hand_over(conn);
+    }
+}
+
+void leat_pg_conn_on_poll(uv_poll_t *poll, int status, int events)
+{
+    leat_pg_conn *conn = poll->data;
+    if (conn->state == CONN_LOOKING)
+        leat_pg_conn_try_next(conn);
+    else if (conn->state == CONN_CONNECTING)
+        leat_pg_conn_advance(conn);
+    else if (leat_pg_conn_is_connected(conn) && status < 0)
+        lose(conn, uv_strerror(status));
+    else if (leat_pg_conn_is_connected(conn) && (events & UV_READABLE))
+        read_answers(conn);
+    if (leat_pg_conn_is_connected(conn))
+        flush(conn);
+}
+
+/* ---- writing ---- */
+
+static bool can_send(const leat_pg_conn *conn)
+{
+    return conn->state == CONN_READY;
+}
+
+/* Binary, one for each parameter a statement can have. */
+static const int formats[LEAT_STATEMENT_PARAMS_MAX] = {[0 ... LEAT_STATEMENT_PARAMS_MAX - 1] = 1};
+
+void leat_pg_conn_prepare(leat_pg_conn *conn, const char *name, const char *sql)
+{
+    if (can_send(conn) && !PQsendPrepare(conn->pg, name, sql, 0, NULL))
+        leat_pg_conn_break(conn, PQerrorMessage(conn->pg));
+}
+
+void leat_pg_conn_execute(leat_pg_conn *conn, const char *name, uint32_t count,
+                          const char *const *values, const int *sizes)
+{
+    LEAT_ASSERT(count <= LEAT_STATEMENT_PARAMS_MAX);
+    if (can_send(conn) &&
+        !PQsendQueryPrepared(conn->pg, name, (int)count, values, sizes, formats, 1))
+        leat_pg_conn_break(conn, PQerrorMessage(conn->pg));
+}
+
+void leat_pg_conn_query(leat_pg_conn *conn, const char *sql, uint32_t count,
+                        const char *const *values, const int *sizes)
+{
+    LEAT_ASSERT(count <= LEAT_STATEMENT_PARAMS_MAX);
+    if (can_send(conn) &&
+        !PQsendQueryParams(conn->pg, sql, (int)count, NULL, values, sizes, formats, 1))
+        leat_pg_conn_break(conn, PQerrorMessage(conn->pg));
+}
+
+void leat_pg_conn_sync(leat_pg_conn *conn)
+{
+    if (!can_send(conn))
+        return;
+    if (!PQpipelineSync(conn->pg)) {
+        leat_pg_conn_break(conn, PQerrorMessage(conn->pg));
+        return;
+    }
+    if (conn->open_syncs++ == 0)
+        conn->since_us = leat_pg_conn_now_us(conn);
+    flush(conn);
+}
+
+void leat_pg_conn_ask(leat_pg_conn *conn)
+{
+    if (!can_send(conn))
+        return;
+    LEAT_ASSERT(conn->open_syncs == 0);
+    conn->since_us = leat_pg_conn_now_us(conn);
+    if (leat_pg_conn_send_question(conn))
+        flush(conn);
+    else
+        leat_pg_conn_break(conn, PQerrorMessage(conn->pg));
+}
