@@ -7,12 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "check.h"
 #include "params.h"
 #include "sink/sqlstate.h"
 #include "world.h"
 
-enum { CONNECTIONS_MAX = 8, RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000, SERVER_SILENT_US = 5000000 };
+enum {
+    CONNECTIONS_MAX = 8,
+    RETRY_MIN_US = 100000,
+    RETRY_MAX_US = 5000000,
+    SERVER_SILENT_US = 5000000
+};
 
 typedef struct pool_member {
     leat_sink *sink;
@@ -63,10 +69,7 @@ static int64_t retry_delay_us(leat_sink *sink)
 {
     if (sink->failures == 0)
         return sim_latency_us(sink->world);
-    uint32_t doublings = sink->failures < 7 ? sink->failures - 1 : 6;
-    int64_t delay_ms = (int64_t)RETRY_MIN_MS << doublings;
-    delay_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
-    return 500 * delay_ms + (int64_t)sim_below(sink->world, (uint32_t)(500 * delay_ms));
+    return leat_backoff(&sink->world->prng, sink->failures, RETRY_MIN_US, RETRY_MAX_US);
 }
 
 static void want_connection(leat_sink *sink)

@@ -4,12 +4,12 @@
  */
 #include <string.h>
 
+#include "base/backoff.h"
 #include "engine/state.h"
 
 static int64_t backoff_us(leat_engine *engine, uint32_t n)
 {
-    return leat_backoff_us(&engine->prng, n, engine->config.retry_min_us,
-                           engine->config.retry_max_us);
+    return leat_backoff(&engine->prng, n, engine->config.retry_min_us, engine->config.retry_max_us);
 }
 
 /* ---- batches ---- */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/backoff.h"
 #include "engine/state.h"
 
 static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition,
@@ -236,8 +237,8 @@ void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool
         partition->setbacks++;
     const leat_engine_config *config = &engine->config;
     int64_t delay_us = before == 0 ? 0
-                                   : leat_backoff_us(&engine->prng, before, config->retry_min_us,
-                                                     config->retry_max_us);
+                                   : leat_backoff(&engine->prng, before, config->retry_min_us,
+                                                  config->retry_max_us);
     leat_partition_claim(engine, partition, delay_us);
 }
 

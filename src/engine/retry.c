@@ -297,14 +297,3 @@ void leat_retry_dropped(leat_retry *retry)
                           .last_is_it = retry->last_is_it,
                           .alone = retry->alone};
 }
-
-int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us)
-{
-    LEAT_ASSERT(n >= 1 && min_us > 0 && max_us >= min_us);
-    int64_t delay = min_us;
-    for (uint32_t i = 1; i < n && delay < max_us; i++)
-        delay = delay > max_us / 2 ? max_us : delay * 2;
-    if (delay > max_us)
-        delay = max_us;
-    return delay - (int64_t)leat_prng_below(prng, (uint64_t)delay / 2 + 1);
-}

@@ -124,8 +124,4 @@ void leat_retry_revive(leat_retry *retry);
  * head is the same. */
 void leat_retry_dropped(leat_retry *retry);
 
-/* The n-th delay in a row (n >= 1): min, 2 min, 4 min ... max, of which a random half is taken
- * off. */
-int64_t leat_backoff_us(leat_prng *prng, uint32_t n, int64_t min_us, int64_t max_us);
-
 #endif

@@ -13,6 +13,7 @@
  * partitions are. So there is no trial before they are where they were, and then none for several
  * times as long.
  */
+#include "base/backoff.h"
 #include "engine/state.h"
 
 enum {
@@ -95,7 +96,7 @@ static int64_t pause_us(leat_engine *engine, const leat_narrow *narrow)
 {
     const leat_engine_config *config = &engine->config;
     uint32_t n = narrow->alone > 0 ? narrow->alone : 1;
-    return leat_backoff_us(&engine->prng, n, config->retry_min_us, config->retry_max_us);
+    return leat_backoff(&engine->prng, n, config->retry_min_us, config->retry_max_us);
 }
 
 static int64_t bounded(const leat_engine *engine, int64_t pause)

@@ -424,22 +424,6 @@ START_TEST(others_are_not_blamed_for_a_named_one)
 }
 END_TEST
 
-START_TEST(back_off_doubles_up_to_a_bound_and_is_jittered)
-{
-    leat_prng prng = {1};
-    bool differs = false;
-    for (uint32_t n = 1; n < 300; n++) {
-        int64_t full = n < 8 ? INT64_C(10) << (n - 1) : 1000;
-        full = full > 1000 ? 1000 : full;
-        int64_t delay = leat_backoff_us(&prng, n, 10, 1000);
-        ck_assert_int_ge(delay, full / 2);
-        ck_assert_int_le(delay, full);
-        differs = differs || delay != full;
-    }
-    ck_assert(differs);
-}
-END_TEST
-
 STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later,
            halving_finds_it_wherever_it_is, a_named_one_goes_after_its_prefix_and_alone,
            contention_alone_takes_half_each_time, what_the_database_refuses_is_dead_at_once,
@@ -455,4 +439,4 @@ STORY_MAIN("retry", contention_goes_from_together_to_alone_to_later,
            a_race_is_tried_again_twice_and_then_waits, a_dead_letter_that_fails_is_one_no_more,
            after_a_dead_letter_that_fails_somebody_has_to_look_again,
            what_is_not_understood_is_not_hunted_down, the_limit_grows_back,
-           others_are_not_blamed_for_a_named_one, back_off_doubles_up_to_a_bound_and_is_jittered)
+           others_are_not_blamed_for_a_named_one)
