@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/diag.h"
 #include "sink/pg/conn.h"
 #include "sink/pg/session_send.h"
@@ -273,15 +274,11 @@ static void on_retry(uv_timer_t *timer)
     }
 }
 
-/* Doubles from try to try; the jitter keeps workers apart that lost the same database. */
 static uint64_t retry_delay_ms(pg_sink *sink)
 {
     if (sink->failures == 0)
         return 0;
-    uint32_t doublings = sink->failures < 7 ? sink->failures - 1 : 6;
-    uint64_t delay_ms = (uint64_t)RETRY_MIN_MS << doublings;
-    delay_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
-    return delay_ms / 2 + leat_prng_below(&sink->prng, delay_ms / 2 + 1);
+    return (uint64_t)leat_backoff(&sink->prng, sink->failures, RETRY_MIN_MS, RETRY_MAX_MS);
 }
 
 static void want_connection(pg_sink *sink)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/diag.h"
 #include "sink/sqlite/job.h"
 #include "base/rate_limit.h"
@@ -100,14 +101,12 @@ static void on_retry(uv_timer_t *timer)
     begin_work(sink, open_file, on_opened);
 }
 
-/* Doubles from try to try; the jitter keeps workers apart. */
 static void open_later(sqlite_sink *sink)
 {
-    uint32_t doublings = sink->failures < 7 ? sink->failures : 6;
-    uint64_t delay_ms = sink->failures == 0 ? 0 : (uint64_t)RETRY_MIN_MS << doublings;
-    delay_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
-    uv_timer_start(&sink->retry, on_retry,
-                   delay_ms / 2 + leat_prng_below(&sink->prng, delay_ms / 2 + 1), 0);
+    int64_t delay_ms = 0;
+    if (sink->failures > 0)
+        delay_ms = leat_backoff(&sink->prng, sink->failures, RETRY_MIN_MS, RETRY_MAX_MS);
+    uv_timer_start(&sink->retry, on_retry, (uint64_t)delay_ms, 0);
 }
 
 static void say_down(sqlite_sink *sink, const char *why)
