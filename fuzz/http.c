@@ -22,8 +22,6 @@ static void on_request(void *context, leat_http_request *request)
     story *told = context;
     leat_buf_printf(&told->text, "%d ", (int)leat_http_request_method(request));
     leat_buf_slice(&told->text, leat_http_request_path(request));
-    leat_buf_byte(&told->text, '?');
-    leat_buf_slice(&told->text, leat_http_request_query(request));
     leat_buf_byte(&told->text, ' ');
     leat_buf_slice(&told->text, leat_http_request_header(request, "content-type"));
     leat_buf_byte(&told->text, ' ');

@@ -40,7 +40,6 @@ struct leat_http_request {
     char body[512];
     size_t body_size;
     int64_t arrived_us;
-    void *owner_data;
     int status; /* 0: not answered */
     sim_poison poison;
 };

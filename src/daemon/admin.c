@@ -6,7 +6,6 @@ struct leat_admin {
     leat_http_server *http;
     leat_metrics *metrics;
     bool (*ready)(void *context, leat_buf *why);
-    void (*refresh)(void *context);
     void *context;
     leat_buf text;
 };
@@ -26,8 +25,6 @@ static void answer_text(leat_admin *admin, leat_http_request *request, int statu
 
 static void show_metrics(leat_admin *admin, leat_http_request *request)
 {
-    if (admin->refresh)
-        admin->refresh(admin->context);
     leat_metrics_write(admin->metrics, &admin->text);
     answer_text(admin, request, 200, "text/plain; version=0.0.4; charset=utf-8", NULL);
 }
@@ -83,13 +80,12 @@ static void on_request(void *context, leat_http_request *request)
 }
 
 leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat_metrics *metrics,
-                           bool (*ready)(void *context, leat_buf *why),
-                           void (*refresh)(void *context), void *context, leat_error *error)
+                           bool (*ready)(void *context, leat_buf *why), void *context,
+                           leat_error *error)
 {
     leat_admin *admin = leat_must_calloc(1, sizeof *admin);
     admin->metrics = metrics;
     admin->ready = ready;
-    admin->refresh = refresh;
     admin->context = context;
     leat_http_config http = *config;
     http.connections_max = LEAT_ADMIN_CONNECTIONS;

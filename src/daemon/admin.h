@@ -12,12 +12,11 @@ enum { LEAT_ADMIN_CONNECTIONS = 32 }; /* at once, whatever `config` says */
 
 typedef struct leat_admin leat_admin;
 
-/* `ready`: may this process be given work? Else it appends the reason to `why`; NULL: always.
- * `refresh` (may be NULL) is called before a scrape, for what is only worth computing then. Both on
- * the loop's thread. */
+/* `ready`, on the loop's thread: may this process be given work? If not, it appends the reason to
+ * `why`. NULL: always. */
 leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat_metrics *metrics,
-                           bool (*ready)(void *context, leat_buf *why),
-                           void (*refresh)(void *context), void *context, leat_error *error);
+                           bool (*ready)(void *context, leat_buf *why), void *context,
+                           leat_error *error);
 int leat_admin_port(const leat_admin *admin);
 /* Closes at once; its memory goes when the loop has run the closes. */
 void leat_admin_free(leat_admin *admin);

@@ -269,7 +269,7 @@ static int make_admin(serve *s, leat_error *error)
     if (leat_config_address(address, s->admin_host, sizeof s->admin_host, &http.port, error) != 0)
         return leat_config_blame(&s->assembly.config, error, "admin");
     http.host = s->admin_host;
-    s->admin = leat_admin_new(&s->loop, &http, s->metrics, serve_ready, NULL, s, error);
+    s->admin = leat_admin_new(&s->loop, &http, s->metrics, serve_ready, s, error);
     if (!s->admin)
         return leat_config_blame(&s->assembly.config, error, "admin");
     leat_info("metrics on http://%s:%d/metrics", s->admin_host[0] ? s->admin_host : "*",

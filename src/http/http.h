@@ -66,15 +66,11 @@ void leat_http_close(leat_http_server *server);
 leat_http_method leat_http_request_method(const leat_http_request *request);
 leat_slice leat_http_request_path(const leat_http_request *request); /* target up to '?' , not
                                                                         decoded */
-leat_slice leat_http_request_query(const leat_http_request *request);
 leat_slice leat_http_request_body(const leat_http_request *request);
 /* By lower-case name; empty when absent. */
 leat_slice leat_http_request_header(const leat_http_request *request, const char *name);
 int64_t leat_http_request_arrived_us(const leat_http_request *request); /* monotonic, when its last
                                                                            byte came */
-/* A pointer's room for the owner, NULL at first. */
-void *leat_http_request_get(const leat_http_request *request);
-void leat_http_request_set(leat_http_request *request, void *owner_data);
 
 /* Gives the body's memory back before the answer, when it is needed no longer: what waits then
  * costs little. */

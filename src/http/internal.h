@@ -50,7 +50,6 @@ struct leat_http_request {
     leat_http_server *server;
     http_conn *conn;         /* NULL: the client has gone */
     leat_http_request *next; /* in the connection's order, or in the pool */
-    void *owner_data;
     int64_t arrived_us;
     leat_http_method method;
     bool http_1_0;
@@ -59,8 +58,6 @@ struct leat_http_request {
     uint32_t target_size; /* the target stands at the start of `head` */
     uint32_t path_at;
     uint32_t path_size;
-    uint32_t query_at;
-    uint32_t query_size;
     uint32_t header_count;
     leat_buf head; /* target, then names (lower case) and values */
     leat_buf body;

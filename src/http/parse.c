@@ -233,7 +233,7 @@ static int check_expect(http_conn *conn, const llhttp_t *parser, const known_hea
     return 0;
 }
 
-/* Path and query within the target; for "http://host/path" what follows the authority. */
+/* The path within the target; for "http://host/path" what follows the authority. */
 static int check_target(http_conn *conn)
 {
     leat_http_request *request = conn->current;
@@ -257,8 +257,6 @@ static int check_target(http_conn *conn)
         end++;
     request->path_at = at;
     request->path_size = end - at;
-    request->query_at = end < size ? end + 1 : size;
-    request->query_size = size - request->query_at;
     return 0;
 }
 

@@ -113,11 +113,6 @@ leat_slice leat_http_request_path(const leat_http_request *request)
     return part(request, request->path_at, request->path_size);
 }
 
-leat_slice leat_http_request_query(const leat_http_request *request)
-{
-    return part(request, request->query_at, request->query_size);
-}
-
 leat_slice leat_http_request_body(const leat_http_request *request)
 {
     return (leat_slice){request->body.size > 0 ? request->body.data : "", request->body.size};
@@ -138,16 +133,6 @@ leat_slice leat_http_request_header(const leat_http_request *request, const char
 int64_t leat_http_request_arrived_us(const leat_http_request *request)
 {
     return request->arrived_us;
-}
-
-void *leat_http_request_get(const leat_http_request *request)
-{
-    return request->owner_data;
-}
-
-void leat_http_request_set(leat_http_request *request, void *owner_data)
-{
-    request->owner_data = owner_data;
 }
 
 void leat_http_request_drop_body(leat_http_request *request)

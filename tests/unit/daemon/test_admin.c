@@ -11,7 +11,7 @@
 typedef struct admin_world {
     uv_loop_t loop;
     leat_metrics *metrics;
-    leat_counter *refreshes;
+    leat_counter *writes;
     leat_admin *admin;
     bool ready;
     test_reader reader;
@@ -26,26 +26,17 @@ static bool is_ready(void *context, leat_buf *why)
     return world->ready;
 }
 
-static void refresh(void *context)
-{
-    admin_world *world = context;
-    leat_count(world->refreshes, 1);
-}
-
-static admin_world *world_new(bool with_callbacks)
+static admin_world *world_new(bool (*ready)(void *context, leat_buf *why))
 {
     admin_world *world = leat_must_calloc(1, sizeof *world);
     ck_assert_int_eq(uv_loop_init(&world->loop), 0);
     world->metrics = leat_metrics_new();
-    world->refreshes =
-        leat_metrics_counter(world->metrics, "leat_refreshes_total", "Refreshes.", NULL);
+    world->writes = leat_metrics_counter(world->metrics, "leat_writes_total", "Writes.", NULL);
     leat_http_config config;
     leat_http_config_defaults(&config);
     config.port = 0;
     leat_error error = {""};
-    world->admin = leat_admin_new(&world->loop, &config, world->metrics,
-                                  with_callbacks ? is_ready : NULL, with_callbacks ? refresh : NULL,
-                                  world, &error);
+    world->admin = leat_admin_new(&world->loop, &config, world->metrics, ready, world, &error);
     ck_assert_msg(world->admin, "%s", error.text);
     world->reader.fd = test_connect(leat_admin_port(world->admin));
     return world;
@@ -73,16 +64,18 @@ static void expect(admin_world *world, const char *line, int status, const char 
 
 START_TEST(test_metrics)
 {
-    admin_world *world = world_new(true);
+    admin_world *world = world_new(is_ready);
     static const char head[] =
-        "# HELP leat_refreshes_total Refreshes.\n# TYPE leat_refreshes_total counter\n";
+        "# HELP leat_writes_total Writes.\n# TYPE leat_writes_total counter\n";
     char text[256];
-    snprintf(text, sizeof text, "%sleat_refreshes_total 1\n", head);
+    leat_count(world->writes, 1);
+    snprintf(text, sizeof text, "%sleat_writes_total 1\n", head);
     expect(world, "GET /metrics", 200, text);
     char room[64];
     ck_assert_str_eq(test_header(&world->answer, "content-type", room, sizeof room),
                      "text/plain; version=0.0.4; charset=utf-8");
-    snprintf(text, sizeof text, "%sleat_refreshes_total 2\n", head);
+    leat_count(world->writes, 1);
+    snprintf(text, sizeof text, "%sleat_writes_total 2\n", head);
     expect(world, "GET /metrics?x=y", 200, text);
     expect(world, "HEAD /metrics", 200, "");
     world_free(world);
@@ -91,7 +84,7 @@ END_TEST
 
 START_TEST(test_health)
 {
-    admin_world *world = world_new(true);
+    admin_world *world = world_new(is_ready);
     expect(world, "GET /healthz", 200, "{\"status\":\"ok\"}");
     expect(world, "GET /readyz", 503,
            "{\"status\":\"unready\",\"reason\":\"shard \\\"a\\\" has no connection\"}");
@@ -104,7 +97,7 @@ END_TEST
 
 START_TEST(test_others)
 {
-    admin_world *world = world_new(false);
+    admin_world *world = world_new(NULL);
     expect(world, "GET /readyz", 200, "{\"status\":\"ok\"}");
     expect(
         world, "GET /", 404,

@@ -13,7 +13,7 @@ START_TEST(test_keep_alive)
     world_connect(world);
     for (int i = 0; i < 3; i++) {
         world_send(world, "PUT /a/b?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
-        world_expect_body(world, 200, "PUT /a/b?x=1 hello");
+        world_expect_body(world, 200, "PUT /a/b hello");
         ck_assert(!world->answer.closes);
     }
     char room[64];
@@ -55,11 +55,11 @@ static const struct {
     const char *answer;
 } readings[] = {
     {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / "},
-    {"GET /a?b?c HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a?b?c "},
+    {"GET /a?b?c HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a "},
     {"GET /a? HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a "},
-    {"GET http://a.b:80/c/d?e HTTP/1.1\r\nHost: a\r\n\r\n", "GET /c/d?e "},
+    {"GET http://a.b:80/c/d?e HTTP/1.1\r\nHost: a\r\n\r\n", "GET /c/d "},
     {"GET HTTP://a.b HTTP/1.1\r\nHost: a\r\n\r\n", "GET / "},
-    {"GET http://a.b?q HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?q "},
+    {"GET http://a.b?q HTTP/1.1\r\nHost: a\r\n\r\n", "GET / "},
     {"GET https://a.b/c HTTP/1.1\r\nHost: a\r\n\r\n", "GET /c "},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * "},
     {"GET /a%2Fb%20c HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a%2Fb%20c "},
@@ -115,9 +115,6 @@ START_TEST(test_headers_are_found)
     ck_assert(leat_slice_is(leat_http_request_header(request, "x-two"), "1"));
     ck_assert_uint_eq(leat_http_request_header(request, "x-empty").size, 0);
     ck_assert_uint_eq(leat_http_request_header(request, "x-none").size, 0);
-    ck_assert_ptr_null(leat_http_request_get(request));
-    leat_http_request_set(request, world);
-    ck_assert_ptr_eq(leat_http_request_get(request), world);
     ck_assert_int_le(leat_http_request_arrived_us(request), leat_mono_us());
     world_echo(request);
     world_expect(world, 200);

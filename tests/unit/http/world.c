@@ -12,11 +12,6 @@ void world_echo(leat_http_request *request)
     leat_buf_text(&text, names[leat_http_request_method(request)]);
     leat_buf_byte(&text, ' ');
     leat_buf_slice(&text, leat_http_request_path(request));
-    leat_slice query = leat_http_request_query(request);
-    if (query.size > 0) {
-        leat_buf_byte(&text, '?');
-        leat_buf_slice(&text, query);
-    }
     leat_buf_byte(&text, ' ');
     leat_buf_slice(&text, leat_http_request_body(request));
     leat_http_answer(request, 200, "text/plain", (leat_slice){text.data, text.size}, NULL);
