@@ -92,7 +92,7 @@ static void check_brokers(examination *about, uint32_t shard, leat_finding *ret)
     about->has_brokers = answer >= 0;
     about->has_topic = answer == 0;
     if (about->has_topic)
-        leat_assembly_know_partitions(assembly);
+        leat_assembly_limit_partitions(assembly);
     if (answer < 0)
         find_error(ret, &error);
     else
@@ -105,7 +105,7 @@ static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
     const leat_config *config = &about->assembly.config;
     uint32_t partitions = about->assembly.identity.partition_count;
     leat_error error = {0};
-    if (!about->has_topic && leat_assembly_refuse_gone(&about->assembly, &error) != 0)
+    if (!about->has_topic && leat_assembly_check_not_deleted(&about->assembly, &error) != 0)
         find(ret, LEAT_CHECK_FAILED, "%s", error.text);
     else if (!about->has_topic)
         find(ret, LEAT_CHECK_FAILED, "topic %s does not exist", config->kafka_topic);
@@ -136,7 +136,7 @@ static void check_local_log(examination *about, uint32_t shard, leat_finding *re
     about->has_topic = answer == 0;
     if (answer == 1)
         find(ret, LEAT_CHECK_OK, "%s is not there yet: `leat run` makes it", assembly->log.file);
-    else if (answer != 0 || leat_assembly_refuse_partitions(assembly, &error) != 0)
+    else if (answer != 0 || leat_assembly_check_partitions(assembly, &error) != 0)
         find_error(ret, &error);
     else
         find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " partitions", assembly->log.file,
@@ -288,7 +288,7 @@ static int compare_source(examination *about, const leat_source *stored, const l
 {
     leat_source running;
     leat_layout even;
-    if (leat_assembly_source(&about->assembly, &running, &even, error) != 0)
+    if (leat_assembly_running_source(&about->assembly, &running, &even, error) != 0)
         return -1;
     return leat_shard_check_source(stored, layout, &running, &even, error);
 }
@@ -337,7 +337,7 @@ static void check_tables(examination *about, uint32_t shard, leat_finding *ret)
     leat_table *tables = NULL;
     uint32_t count = 0;
     if (leat_assembly_read_tables(assembly, address_of(about, shard), &tables, &count, &error) == 0)
-        assembly->versions[shard] = leat_assembly_version(assembly, tables, count, &error);
+        assembly->versions[shard] = leat_assembly_build_version(assembly, tables, count, &error);
     if (assembly->versions[shard])
         find(ret, LEAT_CHECK_OK, "%" PRIu32 " tables fit the routes", count);
     else
@@ -523,7 +523,7 @@ int leat_command_check(const leat_options *options)
     examination *about = leat_must_calloc(1, sizeof *about);
     leat_error error = {0};
     int code = LEAT_EXIT_USAGE;
-    if (leat_assembly_config(&about->assembly, options->config_file, &error) != 0) {
+    if (leat_assembly_load_config(&about->assembly, options->config_file, &error) != 0) {
         leat_complain("leat check: %s", error.text);
     } else {
         run_checks(about);

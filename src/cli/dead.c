@@ -79,7 +79,7 @@ static int read_number(const char *name, const char *text, int64_t max, int64_t 
 static int load(const leat_options *options, leat_config *ret, leat_error *error)
 {
     if (leat_config_load(options->config_file, ret, error) != 0 ||
-        leat_assembly_check_shards(ret, error) != 0)
+        leat_assembly_check_addresses(ret, error) != 0)
         return -1;
     if (options->shard && !is_shard(ret, options->shard))
         return leat_fail(error, "--shard: %s has no shard %s", ret->file, options->shard);

@@ -45,10 +45,10 @@ static int find_or_make(leat_assembly *assembly, bool *ret_made, leat_error *err
                                      : leat_log_identify(&assembly->log, INIT_TIMEOUT_MS,
                                                          &assembly->identity, error);
     if (missing == 0)
-        leat_assembly_know_partitions(assembly);
+        leat_assembly_limit_partitions(assembly);
     if (missing <= 0)
         return missing;
-    if (!assembly->log.file && leat_assembly_refuse_gone(assembly, error) != 0)
+    if (!assembly->log.file && leat_assembly_check_not_deleted(assembly, error) != 0)
         return -1;
     int made = leat_log_create_topic(&assembly->log, &spec, INIT_TIMEOUT_MS, error);
     *ret_made = made == 0;
@@ -63,11 +63,11 @@ static int make_topic(leat_assembly *assembly, leat_error *error)
     printf("%s %s: %s, %u partitions, id %s\n", assembly->log.file ? "log" : "topic",
            assembly->log.topic, made ? "created" : "exists", assembly->found_partitions,
            assembly->identity.topic_id);
-    if (leat_assembly_refuse_partitions(assembly, error) != 0)
+    if (leat_assembly_check_partitions(assembly, error) != 0)
         return -1;
     if (made) /* with the right settings; not every broker knows of it yet, to say so */
         return 0;
-    return leat_assembly_refuse_compaction(assembly, error) != 0
+    return leat_assembly_check_compaction(assembly, error) != 0
                ? -1
                : take_brokers_time(assembly, error);
 }
@@ -103,8 +103,8 @@ static int set_up(leat_assembly *assembly, const int64_t *starts, leat_error *er
 
 static int init_shards(leat_assembly *assembly, leat_error *error)
 {
-    if (leat_assembly_source(assembly, &assembly->catalog.source, &assembly->catalog.layout,
-                             error) != 0)
+    if (leat_assembly_running_source(assembly, &assembly->catalog.source, &assembly->catalog.layout,
+                                     error) != 0)
         return -1;
     const leat_layout *layout = &assembly->catalog.layout;
     int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
@@ -124,7 +124,7 @@ static int init_with(leat_assembly *assembly, const leat_schema_version *version
     for (uint32_t r = 0; r < version->routes.count; r++)
         printf("route %s: %s -> table %s\n", version->routes.routes[r].name,
                assembly->config.routes[r].path, version->routes.routes[r].table->label);
-    return leat_assembly_save(assembly, version, error);
+    return leat_assembly_save_catalog(assembly, version, error);
 }
 
 /* What a typing error breaks comes before what stays. */
@@ -133,9 +133,9 @@ static int init_all(leat_assembly *assembly, leat_error *error)
     leat_table *tables = NULL;
     uint32_t count = 0;
     if (leat_assembly_check_databases(assembly, true, error) != 0 ||
-        leat_assembly_read_alike(assembly, &tables, &count, error) != 0)
+        leat_assembly_read_common_tables(assembly, &tables, &count, error) != 0)
         return -1;
-    leat_schema_version *version = leat_assembly_version(assembly, tables, count, error);
+    leat_schema_version *version = leat_assembly_build_version(assembly, tables, count, error);
     int status = version ? init_with(assembly, version, error) : -1;
     leat_schema_version_free(version);
     return status;
@@ -146,7 +146,7 @@ int leat_command_init(const leat_options *options)
     leat_assembly assembly;
     leat_error error = {0};
     int code = LEAT_EXIT_OK;
-    if (leat_assembly_config(&assembly, options->config_file, &error) != 0)
+    if (leat_assembly_load_config(&assembly, options->config_file, &error) != 0)
         code = LEAT_EXIT_USAGE;
     else if (init_all(&assembly, &error) != 0)
         code = LEAT_EXIT_FAILED;

@@ -143,7 +143,7 @@ int leat_command_lag(const leat_options *options)
     leat_lag *lag = leat_must_calloc(1, sizeof *lag);
     leat_error error = {0};
     int code = LEAT_EXIT_OK;
-    if (leat_assembly_config(&assembly, options->config_file, &error) != 0)
+    if (leat_assembly_load_config(&assembly, options->config_file, &error) != 0)
         code = LEAT_EXIT_USAGE;
     else if (leat_assembly_read_lag(&assembly, false, lag, &error) != 0)
         code = LEAT_EXIT_FAILED;

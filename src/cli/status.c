@@ -236,7 +236,7 @@ int leat_command_status(const leat_options *options)
     overview *about = leat_must_calloc(1, sizeof *about);
     leat_error error = {0};
     int code = LEAT_EXIT_USAGE;
-    if (leat_assembly_config(&about->assembly, options->config_file, &error) != 0) {
+    if (leat_assembly_load_config(&about->assembly, options->config_file, &error) != 0) {
         leat_complain("leat status: %s", error.text);
     } else {
         look(about, options->max_seconds);

@@ -53,7 +53,7 @@ static void take_log_settings(leat_assembly *assembly)
     };
 }
 
-int leat_assembly_check_shards(const leat_config *config, leat_error *error)
+int leat_assembly_check_addresses(const leat_config *config, leat_error *error)
 {
     for (uint32_t i = 0; i < config->shard_count; i++) {
         const leat_config_shard *shard = &config->shards[i];
@@ -142,7 +142,7 @@ static int check_properties(const leat_assembly *assembly, leat_error *error)
     return 0;
 }
 
-int leat_assembly_config(leat_assembly *assembly, const char *file, leat_error *error)
+int leat_assembly_load_config(leat_assembly *assembly, const char *file, leat_error *error)
 {
     *assembly = (leat_assembly){0};
     if (leat_config_load(file, &assembly->config, error) != 0)
@@ -155,7 +155,7 @@ int leat_assembly_config(leat_assembly *assembly, const char *file, leat_error *
         return blame_log(assembly, error);
     if (check_properties(assembly, error) != 0)
         return -1;
-    if (leat_assembly_check_shards(&assembly->config, error) != 0)
+    if (leat_assembly_check_addresses(&assembly->config, error) != 0)
         return -1;
     return make_data_dir(assembly, error);
 }
@@ -165,7 +165,7 @@ leat_shard_address leat_assembly_address(const leat_config_shard *shard)
     return (leat_shard_address){.dsn = shard->dsn, .sqlite = shard->sqlite};
 }
 
-const leat_config_shard *leat_assembly_shard(const leat_assembly *assembly, const char *name)
+const leat_config_shard *leat_assembly_find_shard(const leat_assembly *assembly, const char *name)
 {
     for (uint32_t i = 0; i < assembly->config.shard_count; i++)
         if (strcmp(assembly->config.shards[i].name, name) == 0)
@@ -215,7 +215,7 @@ static const char *log_setting(const leat_assembly *assembly)
     return assembly->log.file ? "log.local.path" : "log.kafka.topic";
 }
 
-int leat_assembly_refuse_gone(const leat_assembly *assembly, leat_error *error)
+int leat_assembly_check_not_deleted(const leat_assembly *assembly, leat_error *error)
 {
     for (uint32_t i = 0; i < assembly->config.shard_count; i++) {
         leat_source stored;
@@ -238,7 +238,7 @@ static int fail_missing(const leat_assembly *assembly, leat_error *error)
 {
     if (assembly->log.file)
         leat_fail(error, "%s does not exist: `leat run` makes it", assembly->log.file);
-    else if (leat_assembly_refuse_gone(assembly, error) != 0)
+    else if (leat_assembly_check_not_deleted(assembly, error) != 0)
         return -1;
     else
         leat_fail(error, "topic %s does not exist: run `leat init` first", assembly->log.topic);
@@ -257,7 +257,7 @@ static bool is_set_up(leat_assembly *assembly, const leat_source *stored, const 
     return true;
 }
 
-void leat_assembly_know_partitions(leat_assembly *assembly)
+void leat_assembly_limit_partitions(leat_assembly *assembly)
 {
     leat_error error;
     leat_catalog catalog = {0};
@@ -285,7 +285,7 @@ int leat_assembly_identify(leat_assembly *assembly, bool wait, leat_error *error
         if (answer == 1)
             return fail_missing(assembly, error);
         if (answer == 0)
-            leat_assembly_know_partitions(assembly);
+            leat_assembly_limit_partitions(assembly);
         if (answer == 0 || assembly->log.file)
             return answer;
         if (!wait)
@@ -295,7 +295,7 @@ int leat_assembly_identify(leat_assembly *assembly, bool wait, leat_error *error
     }
 }
 
-leat_log_identity leat_assembly_log_set_up(const leat_assembly *assembly)
+leat_log_identity leat_assembly_stored_identity(const leat_assembly *assembly)
 {
     leat_log_identity ret = {.partition_count = assembly->catalog.layout.partition_count};
     snprintf(ret.cluster, sizeof ret.cluster, "%s", assembly->catalog.source.log_identity);
@@ -303,7 +303,7 @@ leat_log_identity leat_assembly_log_set_up(const leat_assembly *assembly)
     return ret;
 }
 
-int leat_assembly_refuse_partitions(const leat_assembly *assembly, leat_error *error)
+int leat_assembly_check_partitions(const leat_assembly *assembly, leat_error *error)
 {
     const leat_config *config = &assembly->config;
     bool is_local = assembly->log.file != NULL;
@@ -319,7 +319,7 @@ int leat_assembly_refuse_partitions(const leat_assembly *assembly, leat_error *e
                              is_local ? "log.local.partitions" : "log.kafka.partitions");
 }
 
-int leat_assembly_refuse_compaction(const leat_assembly *assembly, leat_error *error)
+int leat_assembly_check_compaction(const leat_assembly *assembly, leat_error *error)
 {
     char policy[128];
     if (assembly->log.file)
@@ -337,8 +337,8 @@ int leat_assembly_refuse_compaction(const leat_assembly *assembly, leat_error *e
     return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
 }
 
-int leat_assembly_source(const leat_assembly *assembly, leat_source *ret_source,
-                         leat_layout *ret_layout, leat_error *error)
+int leat_assembly_running_source(const leat_assembly *assembly, leat_source *ret_source,
+                                 leat_layout *ret_layout, leat_error *error)
 {
     uint32_t partitions = assembly->identity.partition_count, shards = assembly->config.shard_count;
     if (partitions < shards) {
@@ -441,8 +441,8 @@ static int compare_shard(const leat_assembly *assembly, uint32_t shard, const le
     return same;
 }
 
-int leat_assembly_read_alike(const leat_assembly *assembly, leat_table **ret_tables,
-                             uint32_t *ret_count, leat_error *error)
+int leat_assembly_read_common_tables(const leat_assembly *assembly, leat_table **ret_tables,
+                                     uint32_t *ret_count, leat_error *error)
 {
     const leat_config_shard *first = &assembly->config.shards[0];
     if (leat_assembly_read_tables(assembly, leat_assembly_address(first), ret_tables, ret_count,
@@ -495,8 +495,8 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
     return 0;
 }
 
-leat_schema_version *leat_assembly_version(const leat_assembly *assembly, leat_table *tables,
-                                           uint32_t count, leat_error *error)
+leat_schema_version *leat_assembly_build_version(const leat_assembly *assembly, leat_table *tables,
+                                                 uint32_t count, leat_error *error)
 {
     leat_schema_version *version = leat_must_calloc(1, sizeof *version);
     version->tables = tables;
@@ -515,8 +515,8 @@ leat_schema_version *leat_assembly_version(const leat_assembly *assembly, leat_t
     return NULL;
 }
 
-int leat_assembly_save(const leat_assembly *assembly, const leat_schema_version *version,
-                       leat_error *error)
+int leat_assembly_save_catalog(const leat_assembly *assembly, const leat_schema_version *version,
+                               leat_error *error)
 {
     leat_catalog catalog = assembly->catalog;
     catalog.tables = version->tables;
@@ -558,7 +558,7 @@ static int look_at_shard(leat_assembly *assembly, uint32_t shard, leat_error *er
     if (leat_assembly_read_tables(assembly, leat_assembly_address(&assembly->config.shards[shard]),
                                   &tables, &count, error) != 0)
         return -1;
-    leat_schema_version *version = leat_assembly_version(assembly, tables, count, error);
+    leat_schema_version *version = leat_assembly_build_version(assembly, tables, count, error);
     const leat_schema_version *first = first_version(assembly);
     if (!version)
         return -1;
@@ -606,7 +606,7 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
 {
     leat_source running;
     leat_layout even;
-    if (leat_assembly_source(assembly, &running, &even, error) != 0 ||
+    if (leat_assembly_running_source(assembly, &running, &even, error) != 0 ||
         leat_assembly_check_databases(assembly, false, error) != 0)
         return -1;
     int answered = 0;
@@ -645,7 +645,7 @@ static int catalog_from_shards(leat_assembly *assembly, leat_error *error)
         /* all that answered have tables that cannot be used: `error` is about the last */
         return -1;
     leat_error unsaved;
-    if (leat_assembly_save(assembly, first, &unsaved) != 0)
+    if (leat_assembly_save_catalog(assembly, first, &unsaved) != 0)
         leat_warn("the catalog file was not written: %s", unsaved.text);
     return 0;
 }
@@ -659,7 +659,7 @@ static int catalog_from_file(leat_assembly *assembly, leat_error *error)
     leat_layout even;
     bool log_is_known = assembly->identity.partition_count > 0;
     if (log_is_known &&
-        (leat_assembly_source(assembly, &running, &even, error) != 0 ||
+        (leat_assembly_running_source(assembly, &running, &even, error) != 0 ||
          leat_shard_check_source(&assembly->catalog.source, &assembly->catalog.layout, &running,
                                  &even, error) != 0))
         return leat_fail_prefix(error, "%s", assembly->catalog_file);
@@ -685,14 +685,14 @@ static int fill_versions(leat_assembly *assembly, leat_error *error)
         if (assembly->versions[shard])
             continue;
         assembly->versions[shard] =
-            leat_assembly_version(assembly, copy_tables(known, count), count, error);
+            leat_assembly_build_version(assembly, copy_tables(known, count), count, error);
         if (!assembly->versions[shard])
             return -1;
     }
     return 0;
 }
 
-int leat_assembly_catalog(leat_assembly *assembly, bool wait, leat_error *error)
+int leat_assembly_load_catalog(leat_assembly *assembly, bool wait, leat_error *error)
 {
     int answer;
     while ((answer = read_catalog(assembly, error)) == 1) {

@@ -14,7 +14,8 @@ int leat_assembly_read_lag(leat_assembly *assembly, bool with_work, leat_lag *re
     for (uint32_t i = 0; i < assembly->config.shard_count; i++)
         shards[i] = leat_assembly_address(&assembly->config.shards[i]);
     int answer = leat_assembly_identify(assembly, false, error);
-    bool is_known = answer == 0 && leat_assembly_source(assembly, &running, &layout, error) == 0;
+    bool is_known = answer == 0 &&
+                    leat_assembly_running_source(assembly, &running, &layout, error) == 0;
     leat_lag_query query = {.log = &assembly->log,
                             .shards = shards,
                             .shard_count = assembly->config.shard_count,

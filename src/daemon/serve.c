@@ -65,7 +65,8 @@ static int match_shards(serve *s, leat_error *error)
     s->shards = leat_must_calloc(layout->shard_count, sizeof *s->shards);
     s->shard_names = leat_must_calloc(layout->shard_count, sizeof *s->shard_names);
     for (uint32_t i = 0; i < layout->shard_count; i++) {
-        const leat_config_shard *from = leat_assembly_shard(&s->assembly, layout->shards[i].name);
+        const leat_config_shard *from =
+            leat_assembly_find_shard(&s->assembly, layout->shards[i].name);
         if (!from) {
             leat_fail(error, "the stored layout has a shard %s, which is not configured",
                       layout->shards[i].name);
@@ -98,14 +99,14 @@ static leat_schema_version *build_version(void *context, leat_table *tables, uin
                                           leat_error *error)
 {
     const serve *s = context;
-    return leat_assembly_version(&s->assembly, tables, count, error);
+    return leat_assembly_build_version(&s->assembly, tables, count, error);
 }
 
 static void on_published(void *context, uint32_t shard, const leat_schema_version *version)
 {
     const serve *s = context;
     leat_error error;
-    if (leat_assembly_save(&s->assembly, version, &error) != 0)
+    if (leat_assembly_save_catalog(&s->assembly, version, &error) != 0)
         leat_warn("shard=%s was altered, the catalog file was not written: %s",
                   s->shard_names[shard], error.text);
 }
@@ -118,7 +119,8 @@ static int make_board(serve *s, leat_error *error)
     uint32_t count = assembly->catalog.layout.shard_count;
     s->schema_versions = leat_schema_versions_new(count, ask_for_a_look, s);
     for (uint32_t i = 0; i < count; i++) {
-        ptrdiff_t at = leat_assembly_shard(assembly, s->shard_names[i]) - assembly->config.shards;
+        ptrdiff_t at = leat_assembly_find_shard(assembly, s->shard_names[i]) -
+                       assembly->config.shards;
         leat_schema_versions_publish(s->schema_versions, i, assembly->versions[at],
                                      assembly->catalog_read_us[at]);
         assembly->versions[at] = NULL;
@@ -142,7 +144,7 @@ static int make_board(serve *s, leat_error *error)
 static int make_edge(serve *s, leat_error *error)
 {
     const leat_config *from = &s->assembly.config;
-    leat_log_identity identity = leat_assembly_log_set_up(&s->assembly);
+    leat_log_identity identity = leat_assembly_stored_identity(&s->assembly);
     leat_edge_config config = {
         .log = s->assembly.log,
         .identity = &identity,
@@ -389,7 +391,7 @@ static int open_log(serve *s, leat_error *error)
 /* Nobody has to have the right to know. */
 static int refuse_compaction(const leat_assembly *assembly, leat_error *error)
 {
-    int answer = leat_assembly_refuse_compaction(assembly, error);
+    int answer = leat_assembly_check_compaction(assembly, error);
     if (answer == 1)
         leat_warn("whether topic %s is compacted is not known, and compaction loses writes: %s",
                   assembly->log.topic, error->text);
@@ -408,11 +410,11 @@ static int start_up(serve *s, leat_error *error)
         if (answer < 0 || access(assembly->catalog_file, R_OK) != 0)
             return -1;
         leat_warn("Kafka does not answer yet: %s", error->text);
-    } else if (leat_assembly_refuse_partitions(assembly, error) != 0 ||
+    } else if (leat_assembly_check_partitions(assembly, error) != 0 ||
                refuse_compaction(assembly, error) != 0) {
         return -1;
     }
-    if (leat_assembly_catalog(assembly, wait, error) != 0 || make_board(s, error) != 0)
+    if (leat_assembly_load_catalog(assembly, wait, error) != 0 || make_board(s, error) != 0)
         return -1;
     if (s->with_edge && make_edge(s, error) != 0)
         return -1;
@@ -478,7 +480,7 @@ int leat_serve(const char *command, bool with_edge, bool with_apply, const char 
     leat_error error = {0};
     if (leat_signals_take(&error) != 0)
         return fail(&s, LEAT_EXIT_FAILED, &error);
-    if (leat_assembly_config(&s.assembly, config_file, &error) != 0 ||
+    if (leat_assembly_load_config(&s.assembly, config_file, &error) != 0 ||
         refuse_half(&s, &error) != 0) {
         leat_signals_over(LEAT_EXIT_USAGE);
         leat_assembly_fini(&s.assembly);
