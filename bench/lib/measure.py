@@ -1,13 +1,11 @@
-"""What the benchmarks share: CPU time of processes, steady windows, the servers they use, when probes were seen, how figures
+"""What the benchmarks share: which programs they run, CPU time of processes, a quiet machine, when probes were seen, how figures
 are printed."""
 
 import argparse
 import json
 import os
 import re
-import signal
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,10 +13,33 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-LEAT = ROOT / "build" / "release" / "leat"
-LOAD = ROOT / "build" / "release" / "leat-load"
-CEILING = ROOT / "build" / "release" / "leat-ceiling"
+RELEASE = ROOT / "build" / "release"
+LEAT = Path(os.environ.get("LEAT_BIN", RELEASE / "leat"))
+LOAD = Path(os.environ.get("LEAT_LOAD_BIN", RELEASE / "leat-load"))
+CEILING = RELEASE / "leat-ceiling"
 TICK = os.sysconf("SC_CLK_TCK")
+SANITIZERS = {"asan": "AddressSanitizer", "ubsan": "UndefinedBehaviorSanitizer", "tsan": "ThreadSanitizer"}
+
+
+# ---- programs ----
+
+
+def sanitizers(program):
+    """Those that it was built with: it has the names of their functions, linked dynamically or not."""
+    found = set(re.findall(rb"\0__(asan|ubsan|tsan)_", Path(program).read_bytes()))
+    return sorted(SANITIZERS[name.decode()] for name in found)
+
+
+def check_program(program):
+    """Ends the benchmark if figures of this program would say nothing about leat."""
+    if not program.exists():
+        sys.exit(f"error: {program} does not exist: run scripts/build release")
+    if names := sanitizers(program):
+        sys.exit(f"error: {program} was built with {' and '.join(names)}, which makes it several times slower: "
+                 "run scripts/build release")
+
+
+# ---- processor time ----
 
 
 def stat_fields(pid):
@@ -48,36 +69,27 @@ def tree_cpu_us(parent):
     return total
 
 
-def postmaster_pids():
-    """Of this checkout's own clusters."""
-    return [int(line.split()[0]) for line in subprocess.run(
-        ["pgrep", "-f", "-a", r"/postgres -D "], capture_output=True, text=True).stdout.splitlines()
-        if "leat" in line or ".dev/postgres" in line]
-
-
-def broker_pids():
-    return [int(line.split()[0]) for line in subprocess.run(
-        ["pgrep", "-f", "-a", "kafka.Kafka"], capture_output=True, text=True).stdout.splitlines()]
-
-
 class Meter:
-    """CPU of leat (or another process), PostgreSQL and the broker between two looks."""
+    """CPU time of leat, PostgreSQL and the broker since it was made."""
 
-    def __init__(self, pids):
-        self.pids = pids
-        self.start = self.look()
+    def __init__(self, own, postmasters, brokers):
+        self.own, self.postmasters, self.brokers = own, postmasters, brokers
+        self.start = self.read()
 
-    def look(self):
-        return {"own": sum(cpu_us(p) for p in self.pids), "postgres": sum(tree_cpu_us(p) for p in postmaster_pids()),
-                "broker": sum(cpu_us(p) for p in broker_pids())}
+    def read(self):
+        return {"own": cpu_us(self.own), "postgres": sum(tree_cpu_us(p) for p in self.postmasters),
+                "broker": sum(cpu_us(p) for p in self.brokers)}
 
     def per(self, records):
-        now = self.look()
+        now = self.read()
         return {name: round((now[name] - self.start[name]) / max(records, 1), 2) for name in now}
 
 
-def others_cpu_share(seconds=0.5):
-    """Cores that anything at all uses right now: a figure is not worth much when this is not near 0 before a run."""
+# ---- a quiet machine ----
+
+
+def busy_cores(seconds=0.5):
+    """Cores that anything at all uses now: a figure says little when this is not near 0 before a run."""
     def busy():
         fields = [int(f) for f in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
         return sum(fields) - fields[3] - fields[4]
@@ -88,12 +100,15 @@ def others_cpu_share(seconds=0.5):
 
 
 def wait_quiet(limit=0.3, timeout=60):
-    """Waits until the machine is nearly idle; says so when it never is."""
+    """Waits until the machine is nearly idle; warns if it never is."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
-        if others_cpu_share() < limit:
+        if busy_cores() < limit:
             return
-    print(f"warning: the machine was never quiet within {timeout} s: figures are not to be trusted", file=sys.stderr)
+    print(f"warning: the machine was not quiet within {timeout} s: do not trust the figures", file=sys.stderr)
+
+
+# ---- options and figures ----
 
 
 def arguments(description, **defaults):
@@ -153,8 +168,3 @@ def seen_ms(begun, changes):
 def machine():
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return f"{os.cpu_count()} x {model.group(1) if model else '?'}, Linux {os.uname().release}"
-
-
-def kill(process):
-    process.send_signal(signal.SIGKILL)
-    process.wait()

@@ -1,18 +1,18 @@
 """A stage for benchmarks: a topic, shards with the subscriptions table, leat configured on them."""
 
 import json
+import re
 import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from measure import CEILING, LEAT, LOAD, Meter, progress
+from measure import CEILING, LEAT, LOAD, Meter, check_program, progress, stat_fields
 
 from lib import harness
-
-harness.LEAT = LEAT
 
 TABLE = """
 create table subscriptions (
@@ -23,10 +23,21 @@ create table subscriptions (
 ROUTE = {**harness.SUBSCRIPTIONS_ROUTE, "columns": {"session_count": "add"}}
 
 
+class Stage(harness.World):
+    """A World whose processes are what a benchmark may measure."""
+
+    def start(self, command, **options):
+        process = super().start(command, **options)
+        check_program(Path(f"/proc/{process.pid}/exe").resolve())
+        return process
+
+
 @contextmanager
 def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, **settings):
+    for program in (LEAT, LOAD, CEILING):
+        check_program(program)
     with tempfile.TemporaryDirectory(prefix="leat-bench-") as directory:
-        world = harness.World(directory, shards=shards, partitions=partitions, table_sql=table_sql, route=route, **settings)
+        world = Stage(directory, shards=shards, partitions=partitions, table_sql=table_sql, route=route, program=LEAT, **settings)
         for shard in world.settings["shards"]:
             shard["connections"] = connections
         world.write_config()
@@ -35,6 +46,18 @@ def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, *
             yield world
         finally:
             world.close()
+
+
+def postmaster_pid(world, shard):
+    with world.db(shard) as db:
+        return int(stat_fields(db.execute("select pg_backend_pid()").fetchone()[0])[1])
+
+
+def meter(world, process):
+    """Of a process, the servers of the shards, and this checkout's brokers."""
+    status = subprocess.run([harness.ROOT / "scripts" / "kafka", "status"], capture_output=True, text=True).stdout
+    brokers = re.findall(r"up on port \d+, process (\d+)", status)
+    return Meter(process.pid, {postmaster_pid(world, shard) for shard in world.shard_names}, [int(pid) for pid in brokers])
 
 
 def load(world, records, *arguments, quiet=True):
@@ -86,11 +109,11 @@ def drain(world, records, timeout=300):
             time.sleep(0.05)
 
     first, started = wait_for(0.2 * records)
-    meter = Meter([process.pid])
+    used = meter(world, process)
     rows = world.metric(process, "leat_rows_total")
     last, ended = wait_for(0.9 * records)
     rows = world.metric(process, "leat_rows_total") - rows
-    cpu = meter.per(last - first)
+    cpu = used.per(last - first)
     wait_for(records)
     rss_mib = max_rss_mib(process.pid)
     batches = world.metric(process, "leat_batches_total")

@@ -135,11 +135,13 @@ class Process:
 
 
 class World:
-    """`log` is kafka or local, `store` postgres or sqlite; `table_sql` is the schema, or a schema for each store."""
+    """`log` is kafka or local, `store` postgres or sqlite; `table_sql` is the schema, or a schema for each store; `program` is
+    the leat that commands and processes run."""
 
     def __init__(self, directory, log="kafka", store="postgres", shards=2, partitions=None, table_sql=SUBSCRIPTIONS,
-                 route=SUBSCRIPTIONS_ROUTE, brokers=None, **settings):
+                 route=SUBSCRIPTIONS_ROUTE, brokers=None, program=LEAT, **settings):
         self.directory = Path(directory)
+        self.program = Path(program)
         self.env = environment()
         self.name = "t" + uuid.uuid4().hex[:12]
         self.log = LOGS[log](self.name, self.directory, self.env, **({"brokers": brokers} if brokers else {}))
@@ -187,7 +189,7 @@ class World:
 
     def leat(self, *arguments, timeout=120):
         """Runs a command to its end; returns the CompletedProcess."""
-        return subprocess.run([str(LEAT), *arguments, "--config", str(self.config_path)], capture_output=True, text=True,
+        return subprocess.run([str(self.program), *arguments, "--config", str(self.config_path)], capture_output=True, text=True,
                               timeout=timeout)
 
     def init(self):
@@ -198,14 +200,14 @@ class World:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, command, wait=True, program=LEAT, env=None):
-        """With the built-in log one process, `run`, is both edge and apply: whichever is asked for, it is the one that is
-        up, or is started."""
+    def start(self, command, wait=True, program=None, env=None):
+        """`program` is another leat than the world's. With the built-in log one process, `run`, is both edge and apply:
+        whichever is asked for, it is the one that is up, or is started."""
         if self.is_one_process and command in ("edge", "apply"):
             live = [p for p in self.processes if p.alive()]
             return live[-1] if live else self.start("run", wait, program, env)
         number = len(self.processes)
-        process = Process([program, command, "--config", self.config_path], self.directory / f"{command}-{number}.log", env)
+        process = Process([program or self.program, command, "--config", self.config_path], self.directory / f"{command}-{number}.log", env)
         self.processes.append(process)
         if wait:
             process.wait_for(f"leat {command} is up")
