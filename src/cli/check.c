@@ -11,7 +11,9 @@
 #include "base/diag.h"
 #include "base/line.h"
 #include "cli/commands.h"
-#include "daemon/assemble.h"
+#include "daemon/log_identity.h"
+#include "daemon/shard_tables.h"
+#include "daemon/start_catalog.h"
 #include "sink/shard.h"
 
 enum { BROKER_TIMEOUT_MS = 5000, DAY_MS = 24 * 60 * 60 * 1000 };

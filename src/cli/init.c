@@ -7,7 +7,9 @@
 
 #include "base/diag.h"
 #include "cli/commands.h"
-#include "daemon/assemble.h"
+#include "daemon/log_identity.h"
+#include "daemon/shard_tables.h"
+#include "daemon/start_catalog.h"
 #include "sink/shard.h"
 
 enum { INIT_TIMEOUT_MS = 30000 };

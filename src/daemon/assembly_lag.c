@@ -5,6 +5,8 @@
  */
 #include "daemon/assembly_lag.h"
 
+#include "daemon/log_identity.h"
+
 int leat_assembly_read_lag(leat_assembly *assembly, bool with_work, leat_lag *ret,
                            leat_error *error)
 {

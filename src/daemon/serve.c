@@ -12,14 +12,17 @@
 #include "base/diag.h"
 #include "base/exit_code.h"
 #include "base/loop.h"
-#include "watch/catalog_watch.h"
+#include "daemon/admin.h"
+#include "daemon/assemble.h"
 #include "daemon/descriptors.h"
 #include "daemon/edge_thread.h"
+#include "daemon/log_identity.h"
 #include "daemon/notify.h"
+#include "daemon/shard_tables.h"
 #include "daemon/signals.h"
-#include "daemon/assemble.h"
-#include "daemon/admin.h"
+#include "daemon/start_catalog.h"
 #include "sink/shard.h"
+#include "watch/catalog_watch.h"
 
 enum {
     WORKERS_MAX = 64,

@@ -1,0 +1,269 @@
+/*
+ * start_catalog.c - what a process that serves starts with: source, layout and a version of the
+ * tables for each shard. The shards that answer are the truth; a shard that is down must not keep
+ * the others waiting, so it starts with the tables of one that answers, and the catalog watch
+ * corrects that later. When none answers, an edge can still accept writes by the catalog file.
+ *
+ * A SQLite file that is new is set up here: it is on this machine and has one writer, so nobody
+ * needs to run `leat init` for it.
+ */
+#include "daemon/start_catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "daemon/log_identity.h"
+#include "daemon/shard_tables.h"
+
+/* ---- versions ---- */
+
+static int build_route(const leat_config *config, uint32_t index, const leat_catalog *over,
+                       leat_routes *ret, leat_error *error)
+{
+    const leat_config_route *from = &config->routes[index];
+    int table = leat_catalog_table(over, from->table);
+    if (table < 0) {
+        leat_fail(error, "%s is not known; run `leat init`", from->table);
+        return leat_config_blame(config, error, "routes[%u].table", index);
+    }
+    const char *names[LEAT_COLUMNS_MAX];
+    leat_column_op ops[LEAT_COLUMNS_MAX];
+    for (uint32_t c = 0; c < from->column_count; c++) {
+        names[c] = from->columns[c].name;
+        if (leat_op_by_name(from->columns[c].value, &ops[c]))
+            continue;
+        leat_fail(error, "there is no operation %s (set, add, max, min, merge, append)",
+                  from->columns[c].value);
+        return leat_config_blame(config, error, "routes[%u].columns.%s", index, names[c]);
+    }
+    leat_route_spec spec = {.name = from->name,
+                            .path = from->path,
+                            .tenant = from->tenant,
+                            .patch_existing = strcmp(from->patch, "existing") == 0,
+                            .no_fold = strcmp(from->fold, "off") == 0,
+                            .accept_row_security = strcmp(from->row_security, "accept") == 0,
+                            .accept_untouched = strcmp(from->untouched, "accept") == 0,
+                            .column_count = from->column_count,
+                            .column_names = names,
+                            .column_ops = ops};
+    leat_route *route = &ret->routes[ret->count];
+    if (leat_route_build(&spec, &over->tables[table], (uint32_t)table, route, error) != 0)
+        return leat_config_blame(config, error, "routes[%u]", index);
+    route->index = ret->count++;
+    return 0;
+}
+
+leat_schema_version *leat_assembly_build_version(const leat_assembly *assembly, leat_table *tables,
+                                                 uint32_t count, leat_error *error)
+{
+    leat_schema_version *version = leat_must_calloc(1, sizeof *version);
+    version->tables = tables;
+    version->table_count = count;
+    const leat_catalog over = {.table_count = count, .tables = tables};
+    int status = 0;
+    for (uint32_t r = 0; status == 0 && r < assembly->config.route_count; r++)
+        status = build_route(&assembly->config, r, &over, &version->routes, error);
+    if (status == 0)
+        status = leat_routes_check(&version->routes, error) == 0
+                     ? 0
+                     : leat_config_blame(&assembly->config, error, "routes");
+    if (status == 0)
+        return version;
+    leat_schema_version_free(version);
+    return NULL;
+}
+
+static leat_table *copy_tables(const leat_table *from, uint32_t count)
+{
+    leat_table *tables = leat_must_calloc(count, sizeof *tables);
+    for (uint32_t t = 0; t < count; t++) {
+        tables[t] = from[t];
+        for (uint32_t c = 0; c < from[t].column_count; c++) {
+            const char *expression = from[t].columns[c].default_expression;
+            tables[t].columns[c].default_expression = expression ? leat_must_strdup(expression)
+                                                                 : NULL;
+        }
+    }
+    return tables;
+}
+
+static const leat_schema_version *first_version(const leat_assembly *assembly)
+{
+    for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++)
+        if (assembly->versions[shard])
+            return assembly->versions[shard];
+    return NULL;
+}
+
+/* In the middle of a migration shards differ: each has its own tables, when they fit the
+ * configuration and have the key that the others have. -1: it starts with those of another. */
+static int look_at_shard(leat_assembly *assembly, uint32_t shard, leat_error *error)
+{
+    leat_table *tables = NULL;
+    uint32_t count = 0;
+    int64_t catalog_read_us = leat_mono_us();
+    if (leat_assembly_read_tables(assembly, leat_assembly_address(&assembly->config.shards[shard]),
+                                  &tables, &count, error) != 0)
+        return -1;
+    leat_schema_version *version = leat_assembly_build_version(assembly, tables, count, error);
+    const leat_schema_version *first = first_version(assembly);
+    if (!version)
+        return -1;
+    if (first && leat_schema_version_follows(first, version, error) != 0) {
+        leat_schema_version_free(version);
+        return -1;
+    }
+    assembly->versions[shard] = version;
+    assembly->catalog_read_us[shard] = catalog_read_us;
+    return 0;
+}
+
+/* Shards of which nothing is known yet. */
+static int fill_versions(leat_assembly *assembly, leat_error *error)
+{
+    const leat_schema_version *first = first_version(assembly);
+    const leat_table *known = first ? first->tables : assembly->catalog.tables;
+    uint32_t count = first ? first->table_count : assembly->catalog.table_count;
+    for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++) {
+        if (assembly->versions[shard])
+            continue;
+        assembly->versions[shard] =
+            leat_assembly_build_version(assembly, copy_tables(known, count), count, error);
+        if (!assembly->versions[shard])
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- the shards ---- */
+
+/* A SQLite file needs nobody to run `leat init`: it is this machine's and has one writer. */
+static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *source,
+                     const leat_layout *layout, leat_error *error)
+{
+    const leat_config_shard *at = &assembly->config.shards[shard];
+    int64_t *starts = leat_must_calloc(layout->partition_count, sizeof *starts);
+    int status = leat_log_starts(&assembly->log, layout->partition_count, LEAT_START_BROKER_MS,
+                                 starts, error);
+    if (status == 0)
+        status = leat_shard_init(leat_assembly_address(at), source, layout, shard, starts, error);
+    if (status == 0)
+        leat_info("shard=%s its tables leat_* are made in %s", at->name, at->sqlite);
+    free(starts);
+    return status;
+}
+
+static int read_source(leat_assembly *assembly, uint32_t shard, leat_source *running,
+                       const leat_layout *even, leat_layout *ret_layout, leat_source *ret_stored,
+                       leat_error *error)
+{
+    const leat_config_shard *at = &assembly->config.shards[shard];
+    leat_shard_address address = leat_assembly_address(at);
+    int found = leat_shard_read_source(address, assembly->log.topic, ret_stored, ret_layout, error);
+    if (found != 1 || !at->sqlite)
+        return found;
+    if (init_file(assembly, shard, running, even, error) != 0)
+        return -1;
+    return leat_shard_read_source(address, assembly->log.topic, ret_stored, ret_layout, error);
+}
+
+/* 1: no shard answered. */
+static int check_shards(leat_assembly *assembly, leat_error *error)
+{
+    leat_source running;
+    leat_layout even;
+    if (leat_assembly_running_source(assembly, &running, &even, error) != 0 ||
+        leat_assembly_check_databases(assembly, false, error) != 0)
+        return -1;
+    int answered = 0;
+    for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++) {
+        const leat_config_shard *from = &assembly->config.shards[shard];
+        leat_source stored;
+        leat_layout layout;
+        int found = read_source(assembly, shard, &running, &even, &layout, &stored, error);
+        if (found < 0)
+            return leat_fail_prefix(error, "shard %s", from->name);
+        if (found == 2) {
+            leat_warn("shard=%s does not answer yet: %s", from->name, error->text);
+            continue;
+        }
+        if (found == 1)
+            return leat_fail(error, "shard %s knows nothing of topic %s: run `leat init` first",
+                             from->name, assembly->log.topic);
+        if (leat_shard_check_source(&stored, &layout, &running, &even, error) != 0)
+            return leat_fail_prefix(error, "shard %s", from->name);
+        assembly->catalog.source = stored;
+        assembly->catalog.layout = layout;
+        answered++;
+        if (look_at_shard(assembly, shard, error) != 0)
+            leat_err("shard=%s its tables cannot be used: %s", from->name, error->text);
+    }
+    return answered == 0;
+}
+
+/* ---- the catalog file ---- */
+
+int leat_assembly_save_catalog(const leat_assembly *assembly, const leat_schema_version *version,
+                               leat_error *error)
+{
+    leat_catalog catalog = assembly->catalog;
+    catalog.tables = version->tables;
+    catalog.table_count = version->table_count;
+    return leat_catalog_save(&catalog, assembly->catalog_file, error);
+}
+
+static int catalog_from_shards(leat_assembly *assembly, leat_error *error)
+{
+    int answer = check_shards(assembly, error);
+    if (answer != 0)
+        return answer;
+    const leat_schema_version *first = first_version(assembly);
+    if (!first)
+        /* all that answered have tables that cannot be used: `error` is about the last */
+        return -1;
+    leat_error unsaved;
+    if (leat_assembly_save_catalog(assembly, first, &unsaved) != 0)
+        leat_warn("the catalog file was not written: %s", unsaved.text);
+    return 0;
+}
+
+static int catalog_from_file(leat_assembly *assembly, leat_error *error)
+{
+    int found = leat_catalog_load(&assembly->catalog, assembly->catalog_file, error);
+    if (found != 0)
+        return found;
+    leat_source running;
+    leat_layout even;
+    bool log_is_known = assembly->identity.partition_count > 0;
+    if (log_is_known &&
+        (leat_assembly_running_source(assembly, &running, &even, error) != 0 ||
+         leat_shard_check_source(&assembly->catalog.source, &assembly->catalog.layout, &running,
+                                 &even, error) != 0))
+        return leat_fail_prefix(error, "%s", assembly->catalog_file);
+    leat_info("tables and layout are from %s", assembly->catalog_file);
+    return 0;
+}
+
+/* ---- both ---- */
+
+static int read_catalog(leat_assembly *assembly, leat_error *error)
+{
+    /* Without the log's identity (an edge whose broker is down) a shard's source cannot be checked:
+     * the file can do. */
+    int answer = assembly->identity.partition_count > 0 ? catalog_from_shards(assembly, error) : 1;
+    return answer == 1 ? catalog_from_file(assembly, error) : answer;
+}
+
+int leat_assembly_load_catalog(leat_assembly *assembly, bool wait, leat_error *error)
+{
+    int answer;
+    while ((answer = read_catalog(assembly, error)) == 1) {
+        if (!wait)
+            return leat_fail_prefix(error, "no shard answers");
+        leat_warn("waiting for a shard: none answers; %s", error->text);
+        sleep(LEAT_START_WAIT_S);
+    }
+    return answer == 0 ? fill_versions(assembly, error) : -1;
+}
