@@ -9,7 +9,7 @@
 
 #include "base/diag.h"
 #include "sink/pg/hosts.h"
-#include "sink/pg/admin.h"
+#include "sink/shard.h"
 #include "sink/sqlstate.h"
 
 enum { SERVER_VERSION_MIN = 150000, TELL_AFTER_US = 2000000, COMMIT_US = 60000000 };
@@ -414,13 +414,6 @@ int leat_pg_commit(leat_pg *pg, leat_error *error)
                ? leat_fail_prefix(
                      error, "what was written may stand or not, run it again when this is mended")
                : -1;
-}
-
-int leat_pg_check_dsn(const char *text, leat_error *error)
-{
-    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
-    leat_pg_dsn_free(dsn);
-    return dsn ? 0 : -1;
 }
 
 /* ---- the end ---- */

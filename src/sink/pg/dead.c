@@ -1,4 +1,4 @@
-#include "sink/pg/admin.h"
+#include "sink/shard_ops.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -124,8 +124,8 @@ static int read_letters(leat_pg *pg, const leat_dead_query *query, leat_dead_let
     return 0;
 }
 
-int leat_pg_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret,
-                         leat_error *error)
+static int read_dead_letters(const char *dsn, const leat_dead_query *query, leat_dead_letters *ret,
+                             leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_dead_letters){0};
@@ -137,3 +137,5 @@ int leat_pg_dead_letters(const char *dsn, const leat_dead_query *query, leat_dea
     leat_pg_close(&pg);
     return status;
 }
+
+const leat_shard_dead_letters_ops leat_pg_dead_letters = {.read = read_dead_letters};

@@ -6,7 +6,7 @@
 
 #include <libpq-fe.h>
 
-#include "sink/shard.h"
+#include "sink/shard_ops.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 10000,
@@ -205,3 +205,12 @@ leat_pg_dsn_place *leat_pg_dsn_good(leat_pg_dsn *dsn)
 {
     return &dsn->good;
 }
+
+static int check_address(const char *text, leat_error *error)
+{
+    leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
+    leat_pg_dsn_free(dsn);
+    return dsn ? 0 : -1;
+}
+
+const leat_shard_address_ops leat_pg_address = {.check = check_address};

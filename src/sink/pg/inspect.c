@@ -1,4 +1,4 @@
-#include "sink/pg/admin.h"
+#include "sink/shard_ops.h"
 
 #include <stdio.h>
 
@@ -28,7 +28,7 @@ static const char server_sql[] =
     "  FROM pg_catalog.pg_roles AS r, pg_catalog.pg_database AS d"
     " WHERE r.rolname = current_user AND d.datname = current_database()";
 
-static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
+static int query_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
 {
     enum { FSYNC, STANDBY, CONNECTIONS, VERSION, SYNCHRONOUS_COMMIT, ROLE, REPLICA, TIME_LIMITS };
     PGresult *result = leat_pg_query(pg, server_sql, 0, NULL, error);
@@ -47,7 +47,7 @@ static int read_server(leat_pg *pg, leat_shard_server *ret, leat_error *error)
     return 0;
 }
 
-int leat_pg_read_server(const char *dsn, leat_shard_server *ret, leat_error *error)
+static int read_server(const char *dsn, leat_shard_server *ret, leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_shard_server){0};
@@ -58,7 +58,7 @@ int leat_pg_read_server(const char *dsn, leat_shard_server *ret, leat_error *err
         ret->read_only = true;
     }
     if (status == 0)
-        status = read_server(&pg, ret, error);
+        status = query_server(&pg, ret, error);
     leat_pg_close(&pg);
     return status;
 }
@@ -72,8 +72,8 @@ static const char progress_sql[] =
     "                  WHERE g.source = p.source AND g.partition = p.partition))"
     "  FROM leat.partitions AS p JOIN leat.sources AS s ON s.id = p.source WHERE s.topic = $1 ORDER BY p.partition";
 
-int leat_pg_read_progress(const char *dsn, const char *topic, leat_shard_partition **ret,
-                          uint32_t *ret_count, leat_error *error)
+static int read_progress(const char *dsn, const char *topic, leat_shard_partition **ret,
+                         uint32_t *ret_count, leat_error *error)
 {
     enum { PARTITION, EPOCH, LOW, APPLIED };
     leat_pg pg;
@@ -149,7 +149,7 @@ static int read_waits(leat_pg *pg, const char *topic, leat_shard_work *ret, leat
     return status;
 }
 
-int leat_pg_read_work(const char *dsn, const char *topic, leat_shard_work *ret, leat_error *error)
+static int read_work(const char *dsn, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_shard_work){0};
@@ -167,3 +167,6 @@ int leat_pg_read_work(const char *dsn, const char *topic, leat_shard_work *ret, 
     leat_pg_close(&pg);
     return status;
 }
+
+const leat_shard_inspect_ops leat_pg_inspect = {
+    .read_server = read_server, .read_progress = read_progress, .read_work = read_work};

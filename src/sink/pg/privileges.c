@@ -1,4 +1,4 @@
-#include "sink/pg/admin.h"
+#include "sink/shard_ops.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -85,8 +85,8 @@ static void tables_json(const leat_table *tables, uint32_t count, leat_buf *out)
     leat_buf_byte(out, ']');
 }
 
-static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
-                        leat_buf *ret_grants, leat_error *error)
+static int query_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
+                         leat_buf *ret_grants, leat_error *error)
 {
     enum { KIND, PRIVILEGES, OBJECTS, ROLE };
     static const char table[] = "TABLE";
@@ -110,8 +110,8 @@ static int read_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
 }
 
 /* Without a search_path types are spelled out, for whoever runs the statements. */
-int leat_pg_missing_privileges(const char *dsn, const leat_table *tables, uint32_t count,
-                               leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
+static int read_missing(const char *dsn, const leat_table *tables, uint32_t count,
+                        leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
 {
     leat_pg pg;
     leat_buf json = {0};
@@ -121,9 +121,11 @@ int leat_pg_missing_privileges(const char *dsn, const leat_table *tables, uint32
     if (status == 0)
         status = leat_pg_run(&pg, "SET LOCAL search_path TO ''", error);
     if (status == 0)
-        status = text ? read_missing(&pg, text, ret_missing, ret_grants, error)
+        status = text ? query_missing(&pg, text, ret_missing, ret_grants, error)
                       : leat_fail(error, "out of memory");
     leat_pg_close(&pg);
     leat_buf_free(&json);
     return status;
 }
+
+const leat_shard_privileges_ops leat_pg_privileges = {.read_missing = read_missing};

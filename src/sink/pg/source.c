@@ -1,4 +1,4 @@
-#include "sink/pg/admin.h"
+#include "sink/shard_ops.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -97,8 +97,8 @@ static int read_slots(leat_pg *pg, const char *topic, leat_layout *ret, leat_err
 }
 
 /* 0 found, 1 not there, -1 error. */
-static int read_source(leat_pg *pg, const char *topic, leat_source *ret_source,
-                       leat_layout *ret_layout, leat_error *error)
+static int query_source(leat_pg *pg, const char *topic, leat_source *ret_source,
+                        leat_layout *ret_layout, leat_error *error)
 {
     memset(ret_source, 0, sizeof *ret_source);
     memset(ret_layout, 0, sizeof *ret_layout);
@@ -164,15 +164,15 @@ static int check_schema(leat_pg *pg, leat_error *error)
     return 0;
 }
 
-int leat_pg_read_source(const char *dsn, const char *topic, leat_source *ret_source,
-                        leat_layout *ret_layout, leat_error *error)
+static int read_source(const char *dsn, const char *topic, leat_source *ret_source,
+                       leat_layout *ret_layout, leat_error *error)
 {
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
         status = check_schema(&pg, error);
     if (status == 0)
-        status = read_source(&pg, topic, ret_source, ret_layout, error);
+        status = query_source(&pg, topic, ret_source, ret_layout, error);
     leat_pg_close(&pg);
     return status < 0 && pg.is_away ? 2 : status;
 }
@@ -207,7 +207,7 @@ static int name_shard(leat_pg *pg, const char *topic, leat_shard_self *ret, leat
     return leat_layout_name_shard(&layout, first, last, ret->where, ret->shard, error);
 }
 
-static int read_self(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_error *error)
+static int query_self(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, which_database_sql, 0, NULL, error);
     if (!result)
@@ -219,13 +219,13 @@ static int read_self(leat_pg *pg, const char *topic, leat_shard_self *ret, leat_
     return is_set_up ? name_shard(pg, topic, ret, error) : 0;
 }
 
-int leat_pg_read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error)
+static int read_self(const char *dsn, const char *topic, leat_shard_self *ret, leat_error *error)
 {
     leat_pg pg;
     *ret = (leat_shard_self){0};
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
-        status = read_self(&pg, topic, ret, error);
+        status = query_self(&pg, topic, ret, error);
     leat_pg_close(&pg);
     if (status == 0)
         return 0;
@@ -352,7 +352,7 @@ static int init_in_transaction(leat_pg *pg, leat_source *source, const leat_layo
         return -1;
     leat_source stored;
     leat_layout stored_layout;
-    int status = read_source(pg, source->topic, &stored, &stored_layout, error);
+    int status = query_source(pg, source->topic, &stored, &stored_layout, error);
     if (status < 0)
         return leat_fail_prefix(error, "%s", pg->where);
     if (status == 0) {
@@ -382,8 +382,8 @@ static int set_up(const char *dsn, leat_source *source, const leat_layout *layou
     return status;
 }
 
-int leat_pg_init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
-                 const int64_t *starts, leat_error *error)
+static int init(const char *dsn, leat_source *source, const leat_layout *layout, uint32_t shard,
+                const int64_t *starts, leat_error *error)
 {
     return set_up(dsn, source, layout, shard, starts, leat_pg_commit, error);
 }
@@ -393,16 +393,16 @@ static int take_back(leat_pg *pg, leat_error *error)
     return leat_pg_run(pg, "ROLLBACK", error);
 }
 
-int leat_pg_rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout,
-                          uint32_t shard, const int64_t *starts, leat_error *error)
+static int rehearse_init(const char *dsn, leat_source *source, const leat_layout *layout,
+                         uint32_t shard, const int64_t *starts, leat_error *error)
 {
     return set_up(dsn, source, layout, shard, starts, take_back, error);
 }
 
 /* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one
  * every few seconds. */
-static int refuse_others(leat_pg *pg, const leat_source *source, const char *group,
-                         leat_error *error)
+static int query_others(leat_pg *pg, const leat_source *source, const char *group,
+                        leat_error *error)
 {
     char id[16], owner[LEAT_OWNER_SIZE];
     bool is_pooled;
@@ -433,13 +433,19 @@ static int refuse_others(leat_pg *pg, const leat_source *source, const char *gro
     return status;
 }
 
-int leat_pg_refuse_others(const char *dsn, const leat_source *source, const char *group,
-                          leat_error *error)
+static int refuse_others(const char *dsn, const leat_source *source, const char *group,
+                         leat_error *error)
 {
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
-        status = refuse_others(&pg, source, group, error);
+        status = query_others(&pg, source, group, error);
     leat_pg_close(&pg);
     return status;
 }
+
+const leat_shard_source_ops leat_pg_source = {.read = read_source,
+                                              .read_self = read_self,
+                                              .init = init,
+                                              .rehearse_init = rehearse_init,
+                                              .refuse_others = refuse_others};

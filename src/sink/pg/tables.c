@@ -1,4 +1,4 @@
-#include "sink/pg/admin.h"
+#include "sink/shard_ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,8 +251,8 @@ static const char plain_sql[] =
 /* First all labels are looked up, which needs the search_path; then the columns are read without
  * one, so that the server spells out every name outside pg_catalog and types and defaults mean the
  * same on any other connection. */
-static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret,
-                       uint32_t *ret_at, leat_error *error)
+static int query_tables(leat_pg *pg, const char *const *labels, uint32_t count, leat_table *ret,
+                        uint32_t *ret_at, leat_error *error)
 {
     typedef struct oid_text {
         char text[16];
@@ -270,17 +270,19 @@ static int read_tables(leat_pg *pg, const char *const *labels, uint32_t count, l
     return status;
 }
 
-int leat_pg_read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
-                        leat_error *error)
+static int read_tables(const char *dsn, const char *const *labels, uint32_t count, leat_table *ret,
+                       leat_error *error)
 {
     uint32_t at = count;
     memset(ret, 0, count * sizeof *ret);
     leat_pg pg;
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
-        status = read_tables(&pg, labels, count, ret, &at, error);
+        status = query_tables(&pg, labels, count, ret, &at, error);
     leat_pg_close(&pg);
     if (status != 0)
         leat_tables_give_up(labels, count, at, ret);
     return status;
 }
+
+const leat_shard_tables_ops leat_pg_tables = {.read = read_tables};

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 
 #include "sink/pg/blocking.h"
-#include "sink/pg/admin.h"
-#include "sink/reporter_ops.h"
+#include "sink/shard_ops.h"
 
 /* ---- reading the table ---- */
 
@@ -35,19 +34,19 @@ int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, l
     return 0;
 }
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
-enum { UNTELL_US = 2000000 };
+enum { REMOVE_US = 2000000 };
 
-typedef struct pg_teller {
+typedef struct pg_reporter {
     leat_shard_reporter base;
     char *dsn;
     char source_id[16];
     bool is_open;
     leat_pg pg;
-} pg_teller;
+} pg_reporter;
 
-static void hang_up(pg_teller *reporter)
+static void hang_up(pg_reporter *reporter)
 {
     if (reporter->is_open)
         leat_pg_close(&reporter->pg);
@@ -56,7 +55,7 @@ static void hang_up(pg_teller *reporter)
 
 /* Begins a transaction, on the connection there is or on a new one: the old one may have ended
  * while nobody looked. */
-static int begin(pg_teller *reporter, leat_error *error)
+static int begin(pg_reporter *reporter, leat_error *error)
 {
     if (reporter->is_open && leat_pg_report_again(&reporter->pg, error) == 0)
         return 0;
@@ -69,7 +68,7 @@ static int begin(pg_teller *reporter, leat_error *error)
 }
 
 /* `status` is that of what the transaction was for. */
-static int end(pg_teller *reporter, int status, leat_error *error)
+static int end(pg_reporter *reporter, int status, leat_error *error)
 {
     if (status == 0 && leat_pg_run(&reporter->pg, "COMMIT", error) == 0)
         return 0;
@@ -77,7 +76,7 @@ static int end(pg_teller *reporter, int status, leat_error *error)
     return -1;
 }
 
-static int run(pg_teller *reporter, const char *sql, int count, const char *const *values,
+static int run(pg_reporter *reporter, const char *sql, int count, const char *const *values,
                leat_error *error)
 {
     PGresult *result = leat_pg_query(&reporter->pg, sql, count, values, error);
@@ -87,7 +86,7 @@ static int run(pg_teller *reporter, const char *sql, int count, const char *cons
 
 /* Rows of whoever is gone are taken away on the way, of any source; two that sweep at once do not
  * wait for each other. */
-static const char tell_sql[] =
+static const char send_sql[] =
     "WITH swept AS (DELETE FROM leat.workers WHERE (source, instance) IN"
     "                 (SELECT source, instance FROM leat.workers WHERE at < clock_timestamp() - interval '10 minutes'"
     "                     AND instance <> $2::uuid LIMIT 1000 FOR UPDATE SKIP LOCKED))"
@@ -95,9 +94,9 @@ static const char tell_sql[] =
     " VALUES ($1::int, $2::uuid, $3, $4::int, to_timestamp($5::bigint / 1000.0), clock_timestamp(), $6::bigint, $7::json)"
     " ON CONFLICT (source, instance) DO UPDATE SET at = excluded.at, clock_ms = excluded.clock_ms, said = excluded.said";
 
-static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat_error *error)
+static int send(leat_shard_reporter *base, const leat_shard_report *report, leat_error *error)
 {
-    pg_teller *reporter = (pg_teller *)base;
+    pg_reporter *reporter = (pg_reporter *)base;
     char pid[24], started[24], clock[24];
     snprintf(pid, sizeof pid, "%" PRId64, report->pid);
     snprintf(started, sizeof started, "%" PRId64, report->started_ms);
@@ -106,18 +105,18 @@ static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat
         reporter->source_id, report->instance, report->host, pid, started, clock, report->said};
     if (begin(reporter, error) != 0)
         return -1;
-    return run(reporter, tell_sql, 7, values, error);
+    return run(reporter, send_sql, 7, values, error);
 }
 
 /* The process ends: no new connection for it, and a server that does not answer is not waited
  * for. */
-static int untell(leat_shard_reporter *base, const char *instance, leat_error *error)
+static int remove_report(leat_shard_reporter *base, const char *instance, leat_error *error)
 {
-    pg_teller *reporter = (pg_teller *)base;
+    pg_reporter *reporter = (pg_reporter *)base;
     const char *const values[] = {reporter->source_id, instance};
     if (!reporter->is_open)
         return leat_fail(error, "there is no connection");
-    reporter->pg.timeout_us = UNTELL_US;
+    reporter->pg.timeout_us = REMOVE_US;
     if (leat_pg_report_again(&reporter->pg, error) != 0) {
         hang_up(reporter);
         return -1;
@@ -126,31 +125,34 @@ static int untell(leat_shard_reporter *base, const char *instance, leat_error *e
                2, values, error);
 }
 
-static int ask_waits(leat_shard_reporter *base, const char *name, leat_shard_waits *ret,
-                     leat_error *error)
+static int read_waits(leat_shard_reporter *base, const char *name, leat_shard_waits *ret,
+                      leat_error *error)
 {
-    pg_teller *reporter = (pg_teller *)base;
+    pg_reporter *reporter = (pg_reporter *)base;
     if (begin(reporter, error) != 0)
         return -1;
     return end(reporter, leat_pg_read_waits(&reporter->pg, name, ret, error), error);
 }
 
-static void free_teller(leat_shard_reporter *base)
+static void free_reporter(leat_shard_reporter *base)
 {
-    pg_teller *reporter = (pg_teller *)base;
+    pg_reporter *reporter = (pg_reporter *)base;
     hang_up(reporter);
     free(reporter->dsn);
     free(reporter);
 }
 
-static const leat_shard_reporter_ops ops = {
-    .tell = tell, .untell = untell, .ask_waits = ask_waits, .free = free_teller};
-
-leat_shard_reporter *leat_pg_reporter_new(const char *dsn, int32_t source_id)
+static leat_shard_reporter *open_reporter(const char *dsn, int32_t source_id)
 {
-    pg_teller *reporter = leat_must_calloc(1, sizeof *reporter);
-    reporter->base.ops = &ops;
+    pg_reporter *reporter = leat_must_calloc(1, sizeof *reporter);
+    reporter->base.ops = &leat_pg_reporter;
     reporter->dsn = leat_must_strdup(dsn);
     snprintf(reporter->source_id, sizeof reporter->source_id, "%" PRId32, source_id);
     return &reporter->base;
 }
+
+const leat_shard_reporter_ops leat_pg_reporter = {.open = open_reporter,
+                                                  .send = send,
+                                                  .remove = remove_report,
+                                                  .read_waits = read_waits,
+                                                  .free = free_reporter};

@@ -1,5 +1,5 @@
 /* Dead letters of a SQLite file. */
-#include "sink/sqlite/admin.h"
+#include "sink/shard_ops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,14 +95,14 @@ static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_de
     return status;
 }
 
-int leat_sqlite_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret,
+static int read_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret,
                              leat_error *error)
 {
     leat_sqlite lite;
     leat_source source;
     leat_layout layout;
     *ret = (leat_dead_letters){0};
-    int found = leat_sqlite_read_source(file, query->topic, &source, &layout, error);
+    int found = leat_sqlite_source.read(file, query->topic, &source, &layout, error);
     if (found == 1)
         return leat_fail(error, "%s knows nothing of %s yet: `leat run` or `leat init` sets it up",
                          file, query->topic);
@@ -114,3 +114,5 @@ int leat_sqlite_dead_letters(const char *file, const leat_dead_query *query, lea
     leat_sqlite_close(&lite);
     return status;
 }
+
+const leat_shard_dead_letters_ops leat_sqlite_dead_letters = {.read = read_dead_letters};

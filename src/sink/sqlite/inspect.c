@@ -1,5 +1,5 @@
 /* How a SQLite file stands: what it is, what is applied, what was refused. */
-#include "sink/sqlite/admin.h"
+#include "sink/shard_ops.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 enum { BUSY_MS = 5000 };
 
-int leat_sqlite_read_server(const char *file, leat_shard_server *ret, leat_error *error)
+static int read_server(const char *file, leat_shard_server *ret, leat_error *error)
 {
     leat_sqlite lite;
     *ret = (leat_shard_server){.fsync = true, .connections_max = INT32_MAX};
@@ -70,8 +70,8 @@ static void take_progress(sqlite3_stmt *row, leat_shard_partition **parts, uint3
     part->applied = highest(row, OFFSETS, part->applied);
 }
 
-static int read_progress(leat_sqlite *lite, const char *topic, leat_shard_partition **ret,
-                         uint32_t *ret_count, leat_error *error)
+static int query_progress(leat_sqlite *lite, const char *topic, leat_shard_partition **ret,
+                          uint32_t *ret_count, leat_error *error)
 {
     sqlite3_stmt *query = leat_sqlite_prepare(lite, progress_sql, error);
     if (!query)
@@ -84,15 +84,15 @@ static int read_progress(leat_sqlite *lite, const char *topic, leat_shard_partit
     return status;
 }
 
-int leat_sqlite_read_progress(const char *file, const char *topic, leat_shard_partition **ret,
-                              uint32_t *ret_count, leat_error *error)
+static int read_progress(const char *file, const char *topic, leat_shard_partition **ret,
+                         uint32_t *ret_count, leat_error *error)
 {
     leat_sqlite lite;
     *ret = NULL;
     *ret_count = 0;
     int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
-        status = read_progress(&lite, topic, ret, ret_count, error);
+        status = query_progress(&lite, topic, ret, ret_count, error);
     leat_sqlite_close(&lite);
     if (status != 0) {
         free(*ret);
@@ -120,8 +120,7 @@ static int count_dead_letters(leat_sqlite *lite, const char *topic, int64_t *ret
     return status == 1 ? 0 : -1;
 }
 
-int leat_sqlite_read_work(const char *file, const char *topic, leat_shard_work *ret,
-                          leat_error *error)
+static int read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error)
 {
     leat_sqlite lite;
     *ret = (leat_shard_work){0};
@@ -138,3 +137,6 @@ int leat_sqlite_read_work(const char *file, const char *topic, leat_shard_work *
         leat_sqlite_find_lock(path, ret);
     return status;
 }
+
+const leat_shard_inspect_ops leat_sqlite_inspect = {
+    .read_server = read_server, .read_progress = read_progress, .read_work = read_work};

@@ -1,5 +1,5 @@
 /* What a SQLite file holds of a source: read, compared, set up. */
-#include "sink/sqlite/admin.h"
+#include "sink/shard_ops.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -70,8 +70,8 @@ static int read_shards(leat_sqlite *lite, const char *topic, leat_layout *ret, l
 }
 
 /* 0 found, 1 not there, -1 error. */
-static int read_source(leat_sqlite *lite, const char *topic, leat_source *ret_source,
-                       leat_layout *ret_layout, leat_error *error)
+static int query_source(leat_sqlite *lite, const char *topic, leat_source *ret_source,
+                        leat_layout *ret_layout, leat_error *error)
 {
     memset(ret_source, 0, sizeof *ret_source);
     memset(ret_layout, 0, sizeof *ret_layout);
@@ -110,8 +110,8 @@ static int check_version(leat_sqlite *lite, leat_error *error)
         version > LEAT_SQLITE_VERSION ? "use a newer leat" : "run `leat init`");
 }
 
-int leat_sqlite_read_source(const char *file, const char *topic, leat_source *ret_source,
-                            leat_layout *ret_layout, leat_error *error)
+static int read_source(const char *file, const char *topic, leat_source *ret_source,
+                       leat_layout *ret_layout, leat_error *error)
 {
     leat_sqlite lite;
     int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
@@ -120,7 +120,7 @@ int leat_sqlite_read_source(const char *file, const char *topic, leat_source *re
     if (status == 0)
         status = check_version(&lite, error);
     if (status == 0)
-        status = read_source(&lite, topic, ret_source, ret_layout, error);
+        status = query_source(&lite, topic, ret_source, ret_layout, error);
     bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
     leat_sqlite_close(&lite);
     return is_busy ? 2 : status;
@@ -147,7 +147,7 @@ static int read_held(leat_sqlite *lite, const char *topic, int64_t *ret_first, i
     return status == 1 ? 0 : -1;
 }
 
-static int read_self(leat_sqlite *lite, const char *topic, leat_shard_self *ret, leat_error *error)
+static int query_self(leat_sqlite *lite, const char *topic, leat_shard_self *ret, leat_error *error)
 {
     int64_t is_there = 0, first = -1, last = -1;
     leat_layout layout = {0};
@@ -177,8 +177,7 @@ static int name_file(const char *file, leat_shard_self *ret, leat_error *error)
     return 0;
 }
 
-int leat_sqlite_read_self(const char *file, const char *topic, leat_shard_self *ret,
-                          leat_error *error)
+static int read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error)
 {
     leat_sqlite lite;
     *ret = (leat_shard_self){0};
@@ -186,7 +185,7 @@ int leat_sqlite_read_self(const char *file, const char *topic, leat_shard_self *
     if (status == 0)
         status = name_file(file, ret, error);
     if (status == 0)
-        status = read_self(&lite, topic, ret, error);
+        status = query_self(&lite, topic, ret, error);
     bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
     leat_sqlite_close(&lite);
     if (status != 0)
@@ -263,7 +262,7 @@ static int compare_or_store(leat_sqlite *lite, leat_source *source, const leat_l
 {
     leat_source stored;
     leat_layout stored_layout;
-    int found = read_source(lite, source->topic, &stored, &stored_layout, error);
+    int found = query_source(lite, source->topic, &stored, &stored_layout, error);
     source->id = leat_source_id(source);
     if (found == 0)
         return leat_shard_check_source(&stored, &stored_layout, source, layout, error);
@@ -343,8 +342,8 @@ static int set_up(leat_sqlite *lite, leat_source *source, const leat_layout *lay
     return leat_sqlite_run(lite, end, error);
 }
 
-static int init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
-                const int64_t *starts, const char *end, leat_error *error)
+static int run_init(const char *file, leat_source *source, const leat_layout *layout,
+                    uint32_t shard, const int64_t *starts, const char *end, leat_error *error)
 {
     leat_sqlite lite;
     int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
@@ -356,38 +355,17 @@ static int init(const char *file, leat_source *source, const leat_layout *layout
     return status;
 }
 
-int leat_sqlite_init(const char *file, leat_source *source, const leat_layout *layout,
-                     uint32_t shard, const int64_t *starts, leat_error *error)
+static int init(const char *file, leat_source *source, const leat_layout *layout, uint32_t shard,
+                const int64_t *starts, leat_error *error)
 {
-    return init(file, source, layout, shard, starts, "COMMIT", error);
+    return run_init(file, source, layout, shard, starts, "COMMIT", error);
 }
 
-int leat_sqlite_rehearse_init(const char *file, leat_source *source, const leat_layout *layout,
-                              uint32_t shard, const int64_t *starts, leat_error *error)
+static int rehearse_init(const char *file, leat_source *source, const leat_layout *layout,
+                         uint32_t shard, const int64_t *starts, leat_error *error)
 {
-    return init(file, source, layout, shard, starts, "ROLLBACK", error);
+    return run_init(file, source, layout, shard, starts, "ROLLBACK", error);
 }
 
-/* ---- what a file has none of ---- */
-
-int leat_sqlite_refuse_others(const char *file, const leat_source *source, const char *group,
-                              leat_error *error)
-{
-    (void)file;
-    (void)source;
-    (void)group;
-    (void)error;
-    return 0;
-}
-
-int leat_sqlite_missing_privileges(const char *file, const leat_table *tables, uint32_t count,
-                                   leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
-{
-    (void)file;
-    (void)tables;
-    (void)count;
-    (void)ret_missing;
-    (void)ret_grants;
-    (void)error;
-    return 0;
-}
+const leat_shard_source_ops leat_sqlite_source = {
+    .read = read_source, .read_self = read_self, .init = init, .rehearse_init = rehearse_init};

@@ -1,5 +1,12 @@
-/* Tables of a SQLite file, as leat sees them. */
-#include "sink/sqlite/admin.h"
+/*
+ * Tables of a SQLite file, as leat sees them. The file and its tables are the user's; leat adds
+ * tables named leat_*. SQLite lets any value into any column, so a column's type is what its
+ * declaration says: the first word counts, whatever its case (docs/http.md lists them).
+ *
+ * Anything else, and a column without a type, cannot be written by leat: it must be nullable or
+ * have a default. Keys must be compared by BINARY, as leat compares them.
+ */
+#include "sink/shard_ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,8 +239,8 @@ static int read_table(leat_sqlite *lite, const char *label, leat_table *ret, lea
     return 0;
 }
 
-static int read_tables(leat_sqlite *lite, const char *const *labels, uint32_t count,
-                       leat_table *ret, uint32_t *ret_at, leat_error *error)
+static int query_tables(leat_sqlite *lite, const char *const *labels, uint32_t count,
+                        leat_table *ret, uint32_t *ret_at, leat_error *error)
 {
     int status = leat_sqlite_run(lite, "BEGIN", error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
@@ -241,17 +248,19 @@ static int read_tables(leat_sqlite *lite, const char *const *labels, uint32_t co
     return status;
 }
 
-int leat_sqlite_read_tables(const char *file, const char *const *labels, uint32_t count,
-                            leat_table *ret, leat_error *error)
+static int read_tables(const char *file, const char *const *labels, uint32_t count, leat_table *ret,
+                       leat_error *error)
 {
     leat_sqlite lite;
     uint32_t at = count;
     memset(ret, 0, count * sizeof *ret);
     int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
     if (status == 0)
-        status = read_tables(&lite, labels, count, ret, &at, error);
+        status = query_tables(&lite, labels, count, ret, &at, error);
     leat_sqlite_close(&lite);
     if (status != 0)
         leat_tables_give_up(labels, count, at, ret);
     return status;
 }
+
+const leat_shard_tables_ops leat_sqlite_tables = {.read = read_tables};

@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sink/sqlite/admin.h"
+#include "sink/shard_ops.h"
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/workers.h"
-#include "sink/reporter_ops.h"
 
 enum { BUSY_MS = 2000 };
 
@@ -45,17 +44,17 @@ int leat_sqlite_read_workers(leat_sqlite *lite, const char *topic, leat_shard_wo
     return status;
 }
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
-typedef struct sqlite_teller {
+typedef struct sqlite_reporter {
     leat_shard_reporter base;
     char *file;
     int32_t source_id;
     leat_sqlite lite; /* open while it has a db */
     int64_t swept_ms;
-} sqlite_teller;
+} sqlite_reporter;
 
-static void close_file(sqlite_teller *reporter)
+static void close_file(sqlite_reporter *reporter)
 {
     leat_sqlite_close(&reporter->lite);
     reporter->lite.db = NULL;
@@ -63,7 +62,7 @@ static void close_file(sqlite_teller *reporter)
 
 /* In a write-ahead log a commit without a sync takes nothing from what others have committed:
  * theirs sync it. */
-static int open_file(sqlite_teller *reporter, leat_error *error)
+static int open_file(sqlite_reporter *reporter, leat_error *error)
 {
     if (reporter->lite.db)
         return 0;
@@ -75,7 +74,7 @@ static int open_file(sqlite_teller *reporter, leat_error *error)
 }
 
 /* Takes the only step of the statement. */
-static int run(sqlite_teller *reporter, sqlite3_stmt *statement, leat_error *error)
+static int run(sqlite_reporter *reporter, sqlite3_stmt *statement, leat_error *error)
 {
     int status = leat_sqlite_step(&reporter->lite, statement, error);
     sqlite3_finalize(statement);
@@ -84,7 +83,7 @@ static int run(sqlite_teller *reporter, sqlite3_stmt *statement, leat_error *err
     return status;
 }
 
-static int sweep(sqlite_teller *reporter, leat_error *error)
+static int sweep(sqlite_reporter *reporter, leat_error *error)
 {
     int64_t now_ms = leat_wall_ms();
     if (now_ms - reporter->swept_ms < 60000)
@@ -98,9 +97,9 @@ static int sweep(sqlite_teller *reporter, leat_error *error)
     return run(reporter, statement, error);
 }
 
-static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat_error *error)
+static int send(leat_shard_reporter *base, const leat_shard_report *report, leat_error *error)
 {
-    sqlite_teller *reporter = (sqlite_teller *)base;
+    sqlite_reporter *reporter = (sqlite_reporter *)base;
     if (open_file(reporter, error) != 0 || sweep(reporter, error) != 0)
         return -1;
     sqlite3_stmt *insert = leat_sqlite_prepare(
@@ -122,9 +121,9 @@ static int tell(leat_shard_reporter *base, const leat_shard_report *report, leat
     return run(reporter, insert, error);
 }
 
-static int untell(leat_shard_reporter *base, const char *instance, leat_error *error)
+static int remove_report(leat_shard_reporter *base, const char *instance, leat_error *error)
 {
-    sqlite_teller *reporter = (sqlite_teller *)base;
+    sqlite_reporter *reporter = (sqlite_reporter *)base;
     if (open_file(reporter, error) != 0)
         return -1;
     sqlite3_stmt *statement = leat_sqlite_prepare(
@@ -136,21 +135,22 @@ static int untell(leat_shard_reporter *base, const char *instance, leat_error *e
     return run(reporter, statement, error);
 }
 
-static void free_teller(leat_shard_reporter *base)
+static void free_reporter(leat_shard_reporter *base)
 {
-    sqlite_teller *reporter = (sqlite_teller *)base;
+    sqlite_reporter *reporter = (sqlite_reporter *)base;
     close_file(reporter);
     free(reporter->file);
     free(reporter);
 }
 
-static const leat_shard_reporter_ops ops = {.tell = tell, .untell = untell, .free = free_teller};
-
-leat_shard_reporter *leat_sqlite_reporter_new(const char *file, int32_t source_id)
+static leat_shard_reporter *open_reporter(const char *file, int32_t source_id)
 {
-    sqlite_teller *reporter = leat_must_calloc(1, sizeof *reporter);
-    reporter->base.ops = &ops;
+    sqlite_reporter *reporter = leat_must_calloc(1, sizeof *reporter);
+    reporter->base.ops = &leat_sqlite_reporter;
     reporter->file = leat_must_strdup(file);
     reporter->source_id = source_id;
     return &reporter->base;
 }
+
+const leat_shard_reporter_ops leat_sqlite_reporter = {
+    .open = open_reporter, .send = send, .remove = remove_report, .free = free_reporter};

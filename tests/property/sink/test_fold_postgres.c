@@ -290,7 +290,7 @@ static void make_routes(world *w)
     fixture *f = w->f;
     for (uint32_t i = 0; i < f->routes.count; i++)
         leat_table_fini(&f->catalog.tables[i]);
-    int got = leat_pg_read_tables(f->dsn, tables, 2, f->catalog.tables, &error);
+    int got = leat_shard_read_tables(pg_address(f), tables, 2, f->catalog.tables, &error);
     ck_assert_msg(got == 0, "%s", error.text);
     f->catalog.table_count = f->routes.count = 2;
     for (uint32_t i = 0; i < w->column_count; i++) {

@@ -16,7 +16,7 @@
 
 #include "record/item.h"
 #include "sink/pg/blocking.h"
-#include "sink/pg/admin.h"
+#include "sink/shard.h"
 #include "sink/pg/rows.h"
 #include "sink/pg/shapes.h"
 
@@ -66,6 +66,11 @@ static inline const char *fixture_ask(fixture *f, const char *sql)
     return f->answer;
 }
 
+static inline leat_shard_address pg_address(const fixture *f)
+{
+    return (leat_shard_address){.dsn = f->dsn};
+}
+
 static inline void fixture_open_database(fixture *f)
 {
     PGconn *server = PQconnectdb(f->server);
@@ -98,8 +103,9 @@ static inline const leat_route *fixture_route(fixture *f, const char *table, con
     f->catalog.tables = f->catalog.tables ? f->catalog.tables
                                           : leat_must_calloc(LEAT_ROUTES_MAX, sizeof(leat_table));
     uint32_t at = f->routes.count;
-    ck_assert_msg(leat_pg_read_tables(f->dsn, &table, 1, &f->catalog.tables[at], &error) == 0, "%s",
-                  error.text);
+    ck_assert_msg(
+        leat_shard_read_tables(pg_address(f), &table, 1, &f->catalog.tables[at], &error) == 0, "%s",
+        error.text);
     f->catalog.table_count = at + 1;
     leat_route_spec spec = {
         .path = path, .column_count = op_count, .column_names = names, .column_ops = ops};

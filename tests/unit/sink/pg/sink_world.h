@@ -134,7 +134,8 @@ static inline void init_database(world *w, const char *dsn)
 {
     static const int64_t starts[FIXTURE_PARTITIONS] = {0};
     leat_error error = {""};
-    int status = leat_pg_init(dsn, &w->f->catalog.source, &w->f->catalog.layout, 0, starts, &error);
+    int status = leat_shard_init((leat_shard_address){.dsn = dsn}, &w->f->catalog.source,
+                                 &w->f->catalog.layout, 0, starts, &error);
     ck_assert_msg(status == 0, "%s", error.text);
 }
 

@@ -594,7 +594,8 @@ static void look_again(world *w, int64_t catalog_read_us)
     version->tables = leat_must_calloc(1, sizeof *version->tables);
     version->table_count = 1;
     version->routes.count = 1;
-    ck_assert_int_eq(leat_pg_read_tables(w->f->dsn, &label, 1, version->tables, &error), 0);
+    ck_assert_int_eq(leat_shard_read_tables(pg_address(w->f), &label, 1, version->tables, &error),
+                     0);
     ck_assert_int_eq(
         leat_route_build(&spec, version->tables, 0, &version->routes.routes[0], &error), 0);
     leat_schema_versions_publish(w->schema_versions, 0, version, catalog_read_us);

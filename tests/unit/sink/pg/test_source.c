@@ -3,7 +3,7 @@
  * others may be made. Each test has a database of its own. Without it everything is skipped.
  */
 #include "sink/pg/blocking.h"
-#include "sink/pg/admin.h"
+#include "sink/shard.h"
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -62,6 +62,11 @@ static void fixture_source(fixture *f)
     leat_layout_even(&f->layout, 4, 2, (const char *const[]){"a", "b"});
 }
 
+static leat_shard_address pg_address(const fixture *f)
+{
+    return (leat_shard_address){.dsn = f->dsn};
+}
+
 static fixture *fixture_new(const char *test)
 {
     const char *server = getenv("PG_DSN_1");
@@ -85,13 +90,14 @@ static void fixture_free(fixture *f)
 
 static void init(fixture *f, uint32_t shard)
 {
-    int status = leat_pg_init(f->dsn, &f->source, &f->layout, shard, starts, &f->error);
+    int status = leat_shard_init(pg_address(f), &f->source, &f->layout, shard, starts, &f->error);
     ck_assert_msg(status == 0, "%s", f->error.text);
 }
 
 static void assert_refused(fixture *f, const char *word)
 {
-    ck_assert_int_eq(leat_pg_init(f->dsn, &f->source, &f->layout, 0, starts, &f->error), -1);
+    ck_assert_int_eq(leat_shard_init(pg_address(f), &f->source, &f->layout, 0, starts, &f->error),
+                     -1);
     ck_assert_msg(strstr(f->error.text, word) != NULL, "\"%s\" does not say \"%s\"", f->error.text,
                   word);
 }
@@ -103,14 +109,17 @@ START_TEST(init_stores_what_read_source_reads)
     fixture *f = fixture_new("round");
     leat_source source;
     leat_layout layout;
-    ck_assert_int_eq(leat_pg_read_source(f->dsn, "writes", &source, &layout, &f->error), 1);
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "writes", &source, &layout, &f->error),
+                     1);
     init(f, 1);
     ck_assert_int_gt(f->source.id, 0);
-    ck_assert_int_eq(leat_pg_read_source(f->dsn, "writes", &source, &layout, &f->error), 0);
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "writes", &source, &layout, &f->error),
+                     0);
     ck_assert_int_eq(source.id, f->source.id);
     ck_assert_int_eq(leat_shard_check_source(&source, &layout, &f->source, &f->layout, &f->error),
                      0);
-    ck_assert_int_eq(leat_pg_read_source(f->dsn, "others", &source, &layout, &f->error), 1);
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "others", &source, &layout, &f->error),
+                     1);
     assert_answer(f,
                   "SELECT string_agg(partition::text, ',' ORDER BY partition) FROM leat.partitions",
                   "2,3");
@@ -189,7 +198,8 @@ START_TEST(init_refuses_one_database_for_two_shards)
 {
     fixture *f = fixture_new("twice");
     init(f, 0);
-    ck_assert_int_eq(leat_pg_init(f->dsn, &f->source, &f->layout, 1, starts, &f->error), -1);
+    ck_assert_int_eq(leat_shard_init(pg_address(f), &f->source, &f->layout, 1, starts, &f->error),
+                     -1);
     ck_assert_ptr_nonnull(strstr(f->error.text, "two shards"));
     assert_answer(f, "SELECT count(*) FROM leat.partitions", "2");
     fixture_free(f);
@@ -204,7 +214,8 @@ START_TEST(a_newer_schema_is_left_alone)
     assert_refused(f, "newer leat");
     leat_source source;
     leat_layout layout;
-    ck_assert_int_eq(leat_pg_read_source(f->dsn, "writes", &source, &layout, &f->error), -1);
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "writes", &source, &layout, &f->error),
+                     -1);
     ck_assert_ptr_nonnull(strstr(f->error.text, "newer leat"));
     fixture_free(f);
 }
@@ -217,10 +228,12 @@ START_TEST(an_older_schema_wants_init)
     leat_layout layout;
     init(f, 0);
     run(f->dsn, "UPDATE leat.schema_version SET version = 1; DROP INDEX leat.dead_letters_at");
-    ck_assert_int_eq(leat_pg_read_source(f->dsn, "writes", &source, &layout, &f->error), -1);
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "writes", &source, &layout, &f->error),
+                     -1);
     ck_assert_ptr_nonnull(strstr(f->error.text, "`leat init`"));
     init(f, 0);
-    ck_assert_int_eq(leat_pg_read_source(f->dsn, "writes", &source, &layout, &f->error), 0);
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "writes", &source, &layout, &f->error),
+                     0);
     assert_answer(f, "SELECT to_regclass('leat.dead_letters_at') IS NOT NULL", "t");
     fixture_free(f);
 }
@@ -235,12 +248,19 @@ START_TEST(away_is_not_an_error)
     init(f, 0);
     char dsn[1200];
     snprintf(dsn, sizeof dsn, "%s host=/nowhere", f->dsn);
-    ck_assert_int_eq(leat_pg_read_source(dsn, "writes", &source, &layout, &f->error), 2);
+    ck_assert_int_eq(leat_shard_read_source((leat_shard_address){.dsn = dsn}, "writes", &source,
+                                            &layout, &f->error),
+                     2);
     snprintf(dsn, sizeof dsn, "%s dbname=leat_no_such_database", f->dsn);
-    ck_assert_int_eq(leat_pg_read_source(dsn, "writes", &source, &layout, &f->error), 2);
-    ck_assert_int_eq(leat_pg_read_source("no dsn", "writes", &source, &layout, &f->error), -1);
+    ck_assert_int_eq(leat_shard_read_source((leat_shard_address){.dsn = dsn}, "writes", &source,
+                                            &layout, &f->error),
+                     2);
+    ck_assert_int_eq(leat_shard_read_source((leat_shard_address){.dsn = "no dsn"}, "writes",
+                                            &source, &layout, &f->error),
+                     -1);
     run(f->dsn, "DROP TABLE leat.tenant_slots");
-    ck_assert_int_eq(leat_pg_read_source(f->dsn, "writes", &source, &layout, &f->error), -1);
+    ck_assert_int_eq(leat_shard_read_source(pg_address(f), "writes", &source, &layout, &f->error),
+                     -1);
     ck_assert_ptr_nonnull(strstr(f->error.text, "42P01"));
     fixture_free(f);
 }
@@ -261,7 +281,7 @@ static void assert_letters(fixture *f, const leat_dead_query *query, const char 
 {
     leat_dead_letters letters;
     char said[256] = "";
-    int status = leat_pg_dead_letters(f->dsn, query, &letters, &f->error);
+    int status = leat_shard_dead_letters(pg_address(f), query, &letters, &f->error);
     ck_assert_msg(status == 0, "%s", f->error.text);
     for (uint32_t i = 0; i < letters.count; i++)
         strcat(strcat(said, i ? " " : ""), letters.letters[i].message);
@@ -274,7 +294,7 @@ START_TEST(dead_letters_are_read_newest_first)
     fixture *f = fixture_new("dead");
     leat_dead_query any = {.topic = "writes", .partition = -1, .offset = -1, .limit = 10};
     leat_dead_letters letters;
-    ck_assert_int_eq(leat_pg_dead_letters(f->dsn, &any, &letters, &f->error), -1);
+    ck_assert_int_eq(leat_shard_dead_letters(pg_address(f), &any, &letters, &f->error), -1);
     ck_assert_ptr_nonnull(strstr(f->error.text, "`leat init`"));
     init(f, 0);
     assert_letters(f, &any, "");
@@ -302,7 +322,7 @@ START_TEST(a_dead_letter_is_read_whole)
     leat_dead_letters letters;
     init(f, 0);
     run(f->dsn, make_letters);
-    ck_assert_int_eq(leat_pg_dead_letters(f->dsn, &query, &letters, &f->error), 0);
+    ck_assert_int_eq(leat_shard_dead_letters(pg_address(f), &query, &letters, &f->error), 0);
     ck_assert_uint_eq(letters.count, 2);
     const leat_dead_letter *second = &letters.letters[0], *first = &letters.letters[1];
     ck_assert_uint_eq(second->partition, 1);
@@ -346,7 +366,7 @@ static const char make_tables[] =
 static leat_table *read_one(fixture *f, const char *label)
 {
     leat_table *table = leat_must_calloc(1, sizeof *table);
-    int status = leat_pg_read_tables(f->dsn, &label, 1, table, &f->error);
+    int status = leat_shard_read_tables(pg_address(f), &label, 1, table, &f->error);
     ck_assert_msg(status == 0, "%s", f->error.text);
     return table;
 }
@@ -697,7 +717,7 @@ START_TEST(tables_that_cannot_work_are_named)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         leat_table tables[2];
         const char *const labels[] = {"plain", cases[i].label};
-        ck_assert_int_eq(leat_pg_read_tables(f->dsn, labels, 2, tables, &f->error), -1);
+        ck_assert_int_eq(leat_shard_read_tables(pg_address(f), labels, 2, tables, &f->error), -1);
         ck_assert_msg(strstr(f->error.text, cases[i].word) && strstr(f->error.text, cases[i].label),
                       "%s", f->error.text);
         ck_assert_msg(strstr(f->error.text, f->name) != NULL, "%s", f->error.text);
@@ -722,7 +742,9 @@ START_TEST(no_message_holds_the_password)
         leat_error error = {""};
         leat_table table;
         const char *label = "t";
-        ck_assert_int_eq(leat_pg_read_tables(dsns[i], &label, 1, &table, &error), -1);
+        ck_assert_int_eq(
+            leat_shard_read_tables((leat_shard_address){.dsn = dsns[i]}, &label, 1, &table, &error),
+            -1);
         ck_assert_msg(error.text[0] && !strstr(error.text, "s3cret"), "%s", error.text);
     }
 }

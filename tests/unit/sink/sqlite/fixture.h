@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sink/sqlite/admin.h"
+#include "sink/shard.h"
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/rows.h"
 
@@ -45,6 +45,11 @@ static inline const char *sqlite_ask(sqlite_fixture *f, const char *sql)
     return f->answer;
 }
 
+static inline leat_shard_address sqlite_address(const sqlite_fixture *f)
+{
+    return (leat_shard_address){.sqlite = f->file};
+}
+
 static inline void sqlite_begin(sqlite_fixture *f)
 {
     *f = (sqlite_fixture){.directory = "/tmp/leat-lite-XXXXXX"};
@@ -66,7 +71,7 @@ static inline void sqlite_end(sqlite_fixture *f)
 static inline int sqlite_read(sqlite_fixture *f, const char *label)
 {
     leat_table_fini(&f->table);
-    return leat_sqlite_read_tables(f->file, &label, 1, &f->table, &f->error);
+    return leat_shard_read_tables(sqlite_address(f), &label, 1, &f->table, &f->error);
 }
 
 /* Makes the table and the route /t/{id}, whose PATCH does `op` to column `column`. */

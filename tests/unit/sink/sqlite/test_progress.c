@@ -18,7 +18,7 @@ static void set_up(void)
                            .hash = "h",
                            .subpartitions = LEAT_SUBPARTITIONS};
     leat_layout_even(&layout, 2, 1, names);
-    ck_assert_int_eq(leat_sqlite_init(f.file, &source, &layout, 0, starts, &f.error), 0);
+    ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, 0, starts, &f.error), 0);
     ck_assert_int_eq(leat_sqlite_open(&lite, f.file, 100, &f.error), 0);
 }
 

@@ -24,13 +24,15 @@ static void tear_down(void)
 
 static void init(uint32_t shard)
 {
-    ck_assert_msg(leat_sqlite_init(f.file, &source, &layout, shard, starts, &f.error) == 0, "%s",
-                  f.error.text);
+    ck_assert_msg(leat_shard_init(sqlite_address(&f), &source, &layout, shard, starts, &f.error) ==
+                      0,
+                  "%s", f.error.text);
 }
 
 static void expect_refused(uint32_t shard, const char *words)
 {
-    ck_assert_int_eq(leat_sqlite_init(f.file, &source, &layout, shard, starts, &f.error), -1);
+    ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, shard, starts, &f.error),
+                     -1);
     ck_assert_msg(strstr(f.error.text, words), "%s", f.error.text);
 }
 
@@ -118,11 +120,14 @@ START_TEST(what_init_stores_is_read_again)
 {
     leat_source stored;
     leat_layout read;
-    ck_assert_int_eq(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error), 1);
+    ck_assert_int_eq(
+        leat_shard_read_source(sqlite_address(&f), "leat.log", &stored, &read, &f.error), 1);
     init(1);
-    ck_assert_int_eq(leat_sqlite_read_source(f.file, "other", &stored, &read, &f.error), 1);
-    ck_assert_msg(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error) == 0, "%s",
-                  f.error.text);
+    ck_assert_int_eq(leat_shard_read_source(sqlite_address(&f), "other", &stored, &read, &f.error),
+                     1);
+    ck_assert_msg(
+        leat_shard_read_source(sqlite_address(&f), "leat.log", &stored, &read, &f.error) == 0, "%s",
+        f.error.text);
     ck_assert_int_eq(stored.id, source.id);
     ck_assert_int_eq(leat_shard_check_source(&stored, &read, &source, &layout, &f.error), 0);
     ck_assert_str_eq(
@@ -160,7 +165,8 @@ START_TEST(what_contradicts_is_refused)
     expect_refused(0, "use a newer leat");
     leat_source stored;
     leat_layout read;
-    ck_assert_int_eq(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error), -1);
+    ck_assert_int_eq(
+        leat_shard_read_source(sqlite_address(&f), "leat.log", &stored, &read, &f.error), -1);
 }
 END_TEST
 
@@ -177,7 +183,8 @@ START_TEST(version_1_keeps_its_progress)
         "UPDATE leat_schema_version SET version = 1");
     leat_source stored;
     leat_layout read;
-    ck_assert_int_eq(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error), -1);
+    ck_assert_int_eq(
+        leat_shard_read_source(sqlite_address(&f), "leat.log", &stored, &read, &f.error), -1);
     ck_assert_ptr_nonnull(strstr(f.error.text, "run `leat init`"));
     init(0);
     ck_assert_str_eq(
@@ -186,7 +193,8 @@ START_TEST(version_1_keeps_its_progress)
             "SELECT group_concat(low || ' ' || newest || ' ' || newest_at_ms || ' ' || newest_epoch, ', ') FROM"
             " (SELECT * FROM leat_partitions ORDER BY partition LIMIT 2)"),
         "-1 -1 0 -1, 7 7 1234 -1");
-    ck_assert_int_eq(leat_sqlite_read_source(f.file, "leat.log", &stored, &read, &f.error), 0);
+    ck_assert_int_eq(
+        leat_shard_read_source(sqlite_address(&f), "leat.log", &stored, &read, &f.error), 0);
 }
 END_TEST
 
@@ -209,7 +217,7 @@ START_TEST(a_process_says_what_it_knows)
     report.said = "{\"facts\":[]}";
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
     leat_shard_work work;
-    ck_assert_int_eq(leat_sqlite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
     ck_assert_uint_eq(work.worker_count, 1);
     ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 &&
               work.workers[0].heard_ms < LEAT_REPORT_STALE_MS);
@@ -217,7 +225,7 @@ START_TEST(a_process_says_what_it_knows)
     leat_shard_work_fini(&work);
     ck_assert_int_eq(leat_shard_reporter_remove(reporter, "i2", &f.error), 0);
     leat_shard_reporter_free(reporter);
-    ck_assert_int_eq(leat_sqlite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
     ck_assert_uint_eq(work.worker_count, 0);
     leat_shard_work_fini(&work);
 }
@@ -228,7 +236,8 @@ START_TEST(an_init_that_fails_leaves_nothing)
     sqlite_sql(&f, "CREATE TABLE leat_progress (mine int)"); /* in the way of nothing but the last
                                                                 of the tables */
     sqlite_sql(&f, "CREATE VIEW leat_dead_letters AS SELECT 1");
-    ck_assert_int_eq(leat_sqlite_init(f.file, &source, &layout, 0, starts, &f.error), -1);
+    ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, 0, starts, &f.error),
+                     -1);
     ck_assert_str_eq(
         sqlite_ask(&f, "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_sources'"), "0");
 }
@@ -248,7 +257,8 @@ START_TEST(progress_is_the_highest_of_base_and_rows)
         source.id);
     sqlite_sql(&f, sql);
     sqlite_sql(&f, "UPDATE leat_partitions SET epoch = 2 WHERE partition = 0");
-    ck_assert_int_eq(leat_sqlite_read_progress(f.file, "leat.log", &parts, &count, &f.error), 0);
+    ck_assert_int_eq(
+        leat_shard_read_progress(sqlite_address(&f), "leat.log", &parts, &count, &f.error), 0);
     ck_assert_uint_eq(count, 2);
     ck_assert(parts[0].partition == 0 && parts[0].epoch == 2 && parts[0].low == -1 &&
               parts[0].applied == -1);
@@ -273,7 +283,7 @@ START_TEST(dead_letters_are_found_newest_first)
     leat_dead_letters found;
     leat_dead_query query = {
         .topic = "leat.log", .partition = -1, .offset = -1, .limit = 2, .with_bodies = true};
-    ck_assert_int_eq(leat_sqlite_dead_letters(f.file, &query, &found, &f.error), 0);
+    ck_assert_int_eq(leat_shard_dead_letters(sqlite_address(&f), &query, &found, &f.error), 0);
     ck_assert(found.count == 2 && found.letters[0].offset == 2 && !found.letters[0].key &&
               !found.letters[0].body);
     ck_assert(found.letters[1].key_size == 2 && memcmp(found.letters[1].key, "\0k", 2) == 0);
@@ -281,16 +291,16 @@ START_TEST(dead_letters_are_found_newest_first)
     leat_dead_letters_fini(&found);
     query = (leat_dead_query){
         .topic = "leat.log", .routes = "[\"r\"]", .partition = 0, .offset = 1, .limit = 9};
-    ck_assert_int_eq(leat_sqlite_dead_letters(f.file, &query, &found, &f.error), 0);
+    ck_assert_int_eq(leat_shard_dead_letters(sqlite_address(&f), &query, &found, &f.error), 0);
     ck_assert(found.count == 1 && strcmp(found.letters[0].route, "r") == 0 &&
               !found.letters[0].body);
     leat_dead_letters_fini(&found);
     leat_shard_work work;
-    ck_assert_int_eq(leat_sqlite_read_work(f.file, "leat.log", &work, &f.error), 0);
+    ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
     ck_assert_int_eq(work.dead_letters, 3);
     leat_shard_work_fini(&work);
     query.topic = "other";
-    ck_assert_int_eq(leat_sqlite_dead_letters(f.file, &query, &found, &f.error), -1);
+    ck_assert_int_eq(leat_shard_dead_letters(sqlite_address(&f), &query, &found, &f.error), -1);
 }
 END_TEST
 

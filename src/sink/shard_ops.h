@@ -1,0 +1,83 @@
+/*
+ * shard_ops.h - what stands behind shard.h: tables of operations, one for each file of a backend,
+ * which that file ends with. A function keeps the terms that shard.h states for its namesake and is
+ * given the address as text: a DSN, or a file's path. Not for use outside src/sink and its tests.
+ */
+#ifndef LEAT_SINK_SHARD_OPS_H
+#define LEAT_SINK_SHARD_OPS_H
+
+#include "sink/shard.h"
+
+typedef struct leat_shard_address_ops {
+    int (*check)(const char *address, leat_error *error);
+} leat_shard_address_ops;
+
+typedef struct leat_shard_tables_ops {
+    int (*read)(const char *address, const char *const *labels, uint32_t count, leat_table *ret,
+                leat_error *error);
+} leat_shard_tables_ops;
+
+typedef struct leat_shard_source_ops {
+    int (*read)(const char *address, const char *topic, leat_source *ret_source,
+                leat_layout *ret_layout, leat_error *error);
+    int (*read_self)(const char *address, const char *topic, leat_shard_self *ret,
+                     leat_error *error);
+    int (*init)(const char *address, leat_source *source, const leat_layout *layout, uint32_t shard,
+                const int64_t *starts, leat_error *error);
+    int (*rehearse_init)(const char *address, leat_source *source, const leat_layout *layout,
+                         uint32_t shard, const int64_t *starts, leat_error *error);
+    /* NULL: it has no sessions of others. */
+    int (*refuse_others)(const char *address, const leat_source *source, const char *group,
+                         leat_error *error);
+} leat_shard_source_ops;
+
+typedef struct leat_shard_privileges_ops {
+    int (*read_missing)(const char *address, const leat_table *tables, uint32_t count,
+                        leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error);
+} leat_shard_privileges_ops;
+
+typedef struct leat_shard_inspect_ops {
+    int (*read_server)(const char *address, leat_shard_server *ret, leat_error *error);
+    int (*read_progress)(const char *address, const char *topic, leat_shard_partition **ret,
+                         uint32_t *ret_count, leat_error *error);
+    int (*read_work)(const char *address, const char *topic, leat_shard_work *ret,
+                     leat_error *error);
+} leat_shard_inspect_ops;
+
+typedef struct leat_shard_dead_letters_ops {
+    int (*read)(const char *address, const leat_dead_query *query, leat_dead_letters *ret,
+                leat_error *error);
+} leat_shard_dead_letters_ops;
+
+/* What every reporter begins with. */
+typedef struct leat_shard_reporter_ops leat_shard_reporter_ops;
+struct leat_shard_reporter {
+    const leat_shard_reporter_ops *ops;
+};
+
+struct leat_shard_reporter_ops {
+    leat_shard_reporter *(*open)(const char *address, int32_t source_id);
+    int (*send)(leat_shard_reporter *reporter, const leat_shard_report *report, leat_error *error);
+    int (*remove)(leat_shard_reporter *reporter, const char *instance, leat_error *error);
+    /* NULL: it knows of no waits. */
+    int (*read_waits)(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret,
+                      leat_error *error);
+    void (*free)(leat_shard_reporter *reporter);
+};
+
+extern const leat_shard_address_ops leat_pg_address;           /* sink/pg/dsn.c */
+extern const leat_shard_tables_ops leat_pg_tables;             /* sink/pg/tables.c */
+extern const leat_shard_source_ops leat_pg_source;             /* sink/pg/source.c */
+extern const leat_shard_privileges_ops leat_pg_privileges;     /* sink/pg/privileges.c */
+extern const leat_shard_inspect_ops leat_pg_inspect;           /* sink/pg/inspect.c */
+extern const leat_shard_dead_letters_ops leat_pg_dead_letters; /* sink/pg/dead.c */
+extern const leat_shard_reporter_ops leat_pg_reporter;         /* sink/pg/workers.c */
+
+/* A path needs no check, and a file has no privileges to lack. */
+extern const leat_shard_tables_ops leat_sqlite_tables;             /* sink/sqlite/tables.c */
+extern const leat_shard_source_ops leat_sqlite_source;             /* sink/sqlite/source.c */
+extern const leat_shard_inspect_ops leat_sqlite_inspect;           /* sink/sqlite/inspect.c */
+extern const leat_shard_dead_letters_ops leat_sqlite_dead_letters; /* sink/sqlite/dead.c */
+extern const leat_shard_reporter_ops leat_sqlite_reporter;         /* sink/sqlite/workers.c */
+
+#endif
