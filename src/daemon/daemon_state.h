@@ -1,0 +1,58 @@
+/* daemon_state.h - the inside of a process that serves, for serve.c and parts.c only. */
+#ifndef LEAT_DAEMON_STATE_H
+#define LEAT_DAEMON_STATE_H
+
+#include <stdatomic.h>
+
+#include <uv.h>
+
+#include "apply/reporter.h"
+#include "daemon/admin.h"
+#include "daemon/assemble.h"
+#include "daemon/edge_thread.h"
+#include "watch/catalog_watch.h"
+
+enum { LEAT_DAEMON_WORKERS_MAX = 64, LEAT_DAEMON_HOST_SIZE = 256 };
+
+typedef struct leat_daemon {
+    const char *command;
+    bool with_edge;
+    bool with_apply;
+    leat_assembly assembly;
+    leat_metrics *metrics;
+    leat_schema_versions *schema_versions;
+    leat_catalog_watch *watch;
+    char listen_host[LEAT_DAEMON_HOST_SIZE];
+    char admin_host[LEAT_DAEMON_HOST_SIZE];
+
+    uv_loop_t loop; /* of the main thread: signals, the end of threads, the admin listener */
+    uv_async_t drain_asked; /* by a signal */
+    uv_async_t thread_ended;
+    _Atomic uint32_t running; /* threads of edge and workers */
+    bool draining;
+    int code; /* the process ends with it */
+
+    leat_admin *admin;
+    leat_edge_thread *edge;
+    leat_worker_shard *shards; /* in layout order */
+    const char **shard_names;  /* theirs */
+    char owner[LEAT_OWNER_SIZE];
+    leat_worker *workers[LEAT_DAEMON_WORKERS_MAX];
+    uint32_t worker_count;
+    leat_reporter *reporter;
+} leat_daemon;
+
+/* parts.c, in the order of dependence: each makes its part from the assembly and those before.
+ * 0, or -1 with a message; what was made stays in the daemon. Main thread. */
+
+/* Versions of the tables and the watch over them. */
+int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* Listens, but serves nobody yet. */
+int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* None when admin is off. */
+int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+/* Of the workers, once they run; without workers there is none. */
+int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error) LEAT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,256 @@
+/*
+ * parts.c - the parts of a process that serves, made from the assembly: versions of the tables and
+ * the watch over them, the edge, the workers, the admin listener, the reporter. Whatever can fail
+ * fails here, before a thread runs or a client is let in; a fault that is the configuration's is
+ * blamed on its line.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "daemon/daemon_state.h"
+#include "daemon/log_identity.h"
+#include "daemon/shard_tables.h"
+#include "daemon/start_catalog.h"
+
+enum { READY_AGE_MS = 5000, CATALOG_STALE_READS = 3 };
+
+/* ---- shards and their tables ---- */
+
+static int match_shards(leat_daemon *daemon, leat_error *error)
+{
+    const leat_layout *layout = &daemon->assembly.catalog.layout;
+    daemon->shards = leat_must_calloc(layout->shard_count, sizeof *daemon->shards);
+    daemon->shard_names = leat_must_calloc(layout->shard_count, sizeof *daemon->shard_names);
+    for (uint32_t i = 0; i < layout->shard_count; i++) {
+        const leat_config_shard *from =
+            leat_assembly_find_shard(&daemon->assembly, layout->shards[i].name);
+        if (!from) {
+            leat_fail(error, "the stored layout has a shard %s, which is not configured",
+                      layout->shards[i].name);
+            return leat_config_blame(&daemon->assembly.config, error, "shards");
+        }
+        int64_t share = from->connections / daemon->assembly.config.workers;
+        daemon->shards[i] = (leat_worker_shard){.name = from->name,
+                                                .at = leat_assembly_address(from),
+                                                .connections = share > 0 ? (uint32_t)share : 1};
+        daemon->shard_names[i] = from->name;
+    }
+    return 0;
+}
+
+static void request_read(void *context)
+{
+    leat_daemon *daemon = context;
+    leat_catalog_watch_ask(daemon->watch);
+}
+
+static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count,
+                       leat_error *error)
+{
+    const leat_daemon *daemon = context;
+    return leat_assembly_read_tables(&daemon->assembly, daemon->shards[shard].at, ret_tables,
+                                     ret_count, error);
+}
+
+static leat_schema_version *build_version(void *context, leat_table *tables, uint32_t count,
+                                          leat_error *error)
+{
+    const leat_daemon *daemon = context;
+    return leat_assembly_build_version(&daemon->assembly, tables, count, error);
+}
+
+static void on_published(void *context, uint32_t shard, const leat_schema_version *version)
+{
+    const leat_daemon *daemon = context;
+    leat_error error;
+    if (leat_assembly_save_catalog(&daemon->assembly, version, &error) != 0)
+        leat_warn("shard=%s was altered, the catalog file was not written: %s",
+                  daemon->shard_names[shard], error.text);
+}
+
+int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error)
+{
+    if (match_shards(daemon, error) != 0)
+        return -1;
+    leat_assembly *assembly = &daemon->assembly;
+    uint32_t count = assembly->catalog.layout.shard_count;
+    daemon->schema_versions = leat_schema_versions_new(count, request_read, daemon);
+    for (uint32_t i = 0; i < count; i++) {
+        ptrdiff_t at = leat_assembly_find_shard(assembly, daemon->shard_names[i]) -
+                       assembly->config.shards;
+        leat_schema_versions_publish(daemon->schema_versions, i, assembly->versions[at],
+                                     assembly->catalog_read_us[at]);
+        assembly->versions[at] = NULL;
+    }
+    leat_catalog_watch_config config = {
+        .schema_versions = daemon->schema_versions,
+        .shard_count = count,
+        .shard_names = daemon->shard_names,
+        .every_ms = assembly->config.catalog_every_ms,
+        .context = daemon,
+        .read = read_tables,
+        .build = build_version,
+        .published = on_published,
+    };
+    daemon->watch = leat_catalog_watch_new(&daemon->loop, &config);
+    return 0;
+}
+
+/* ---- the edge ---- */
+
+int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
+{
+    const leat_config *from = &daemon->assembly.config;
+    leat_log_identity identity = leat_assembly_stored_identity(&daemon->assembly);
+    leat_edge_config config = {
+        .log = daemon->assembly.log,
+        .identity = &identity,
+        .layout = &daemon->assembly.catalog.layout,
+        .schema_versions = daemon->schema_versions,
+        .in_flight_max = (uint32_t)from->in_flight_max,
+        .ready_age_ms = READY_AGE_MS,
+        .catalog_stale_ms = CATALOG_STALE_READS * from->catalog_every_ms + READY_AGE_MS,
+        .metrics = daemon->metrics,
+    };
+    leat_http_config_defaults(&config.http);
+    if (leat_config_address(from->listen, daemon->listen_host, sizeof daemon->listen_host,
+                            &config.http.port, error) != 0)
+        return leat_config_blame(&daemon->assembly.config, error, "listen");
+    config.http.host = daemon->listen_host;
+    config.http.body_max = (size_t)from->body_max;
+    config.http.header_timeout_ms = from->header_timeout_ms;
+    config.http.body_timeout_ms = from->body_timeout_ms;
+    config.http.idle_timeout_ms = from->idle_timeout_ms;
+    config.http.connections_max = (uint32_t)from->edge_connections;
+    daemon->edge = leat_edge_thread_new(&config, error);
+    if (!daemon->edge)
+        return leat_config_blame(&daemon->assembly.config, error, "listen");
+    leat_info("edge listens on http://%s:%d", daemon->listen_host[0] ? daemon->listen_host : "*",
+              leat_edge_thread_port(daemon->edge));
+    return 0;
+}
+
+/* ---- the workers ---- */
+
+static void take_engine_limits(const leat_config *from, leat_engine_config *engine)
+{
+    leat_engine_config_defaults(engine);
+    engine->records_max = (uint32_t)from->records_max;
+    engine->bytes_max = (uint64_t)from->memory_max;
+    engine->batch_records_max = (uint32_t)from->batch_records;
+    engine->batch_bytes_max = (uint64_t)from->batch_bytes;
+    engine->age_bound_us = from->age_bound_ms * 1000;
+    engine->compact_every_us = from->compact_every_ms * 1000;
+    engine->commit_every_us = from->commit_every_ms * 1000;
+    engine->drain_us = from->drain_ms * 1000;
+    engine->patience_us = from->patience_ms * 1000;
+    engine->dead_letters_per_minute = (uint32_t)from->dead_letters_per_minute;
+    engine->dead_letters_percent = (uint32_t)from->dead_letters_percent;
+    engine->seed = (uint64_t)leat_wall_ms() * 2654435761u + (uint64_t)getpid();
+}
+
+/* Of the shards that answer now; one that does not is no reason to wait. */
+static int check_other_groups(leat_daemon *daemon, leat_error *error)
+{
+    const leat_source *source = &daemon->assembly.catalog.source;
+    for (uint32_t i = 0; i < daemon->assembly.catalog.layout.shard_count; i++) {
+        int status = leat_shard_refuse_others(daemon->shards[i].at, source,
+                                              daemon->assembly.log.group, error);
+        if (status == 1)
+            return leat_fail_prefix(error, "shard %s", daemon->shards[i].name);
+    }
+    leat_shard_owner(source, daemon->assembly.log.group, daemon->owner);
+    return 0;
+}
+
+int leat_daemon_make_workers(leat_daemon *daemon, leat_error *error)
+{
+    if (check_other_groups(daemon, error) != 0)
+        return -1;
+    leat_worker_config config = {
+        .log = daemon->assembly.log,
+        .identity = daemon->assembly.identity,
+        .catalog = &daemon->assembly.catalog,
+        .schema_versions = daemon->schema_versions,
+        .shards = daemon->shards,
+        .owner = daemon->owner,
+        .lock_timeout_ms = daemon->assembly.config.lock_timeout_ms,
+        .metrics = daemon->metrics,
+    };
+    take_engine_limits(&daemon->assembly.config, &config.engine);
+    for (int64_t i = 0; i < daemon->assembly.config.workers; i++) {
+        config.index = (uint32_t)i;
+        config.engine.seed++;
+        config.log.reader = (uint32_t)i;
+        config.log.reader_count = (uint32_t)daemon->assembly.config.workers;
+        leat_worker *worker = leat_worker_new(&config, error);
+        if (!worker)
+            return -1;
+        daemon->workers[daemon->worker_count++] = worker;
+    }
+    return 0;
+}
+
+int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error)
+{
+    leat_reporter_config config = {
+        .shards = daemon->shards,
+        .shard_count = daemon->assembly.catalog.layout.shard_count,
+        .source_id = daemon->assembly.catalog.source.id,
+        .owner = daemon->owner,
+        .workers = daemon->workers,
+        .worker_count = daemon->worker_count,
+    };
+    if (daemon->worker_count == 0)
+        return 0;
+    daemon->reporter = leat_reporter_new(&config, error);
+    return daemon->reporter ? 0 : -1;
+}
+
+/* ---- the admin listener ---- */
+
+static bool is_ready(void *context, leat_buf *why)
+{
+    const leat_daemon *daemon = context;
+    if (daemon->draining) {
+        leat_buf_text(why, "draining");
+        return false;
+    }
+    for (uint32_t i = 0; i < daemon->worker_count; i++) {
+        const char *shard;
+        if (!leat_worker_ready(daemon->workers[i], &shard)) {
+            leat_buf_printf(why, "shard %s has no connection", shard);
+            return false;
+        }
+        leat_log_health health;
+        leat_worker_log(daemon->workers[i], &health);
+        if (health.since_ms != 0) {
+            leat_buf_text(why, health.why);
+            return false;
+        }
+        if (leat_worker_stopped(daemon->workers[i], why))
+            return false;
+    }
+    return true;
+}
+
+int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error)
+{
+    const char *address = daemon->assembly.config.admin;
+    if (strcmp(address, "off") == 0)
+        return 0;
+    leat_http_config http;
+    leat_http_config_defaults(&http);
+    if (leat_config_address(address, daemon->admin_host, sizeof daemon->admin_host, &http.port,
+                            error) != 0)
+        return leat_config_blame(&daemon->assembly.config, error, "admin");
+    http.host = daemon->admin_host;
+    daemon->admin = leat_admin_new(&daemon->loop, &http, daemon->metrics, is_ready, daemon, error);
+    if (!daemon->admin)
+        return leat_config_blame(&daemon->assembly.config, error, "admin");
+    leat_info("metrics on http://%s:%d/metrics", daemon->admin_host[0] ? daemon->admin_host : "*",
+              leat_admin_port(daemon->admin));
+    return 0;
+}
