@@ -70,10 +70,13 @@ def tree_cpu_us(parent):
 
 
 class Meter:
-    """CPU time of leat, PostgreSQL and the broker since it was made."""
+    """CPU time of leat, PostgreSQL and the broker since it was made or restarted."""
 
     def __init__(self, own, postmasters, brokers):
         self.own, self.postmasters, self.brokers = own, postmasters, brokers
+        self.restart()
+
+    def restart(self):
         self.start = self.read()
 
     def read(self):
@@ -99,27 +102,39 @@ def busy_cores(seconds=0.5):
     return (busy() - before) / TICK / seconds
 
 
-def wait_quiet(limit=0.3, timeout=60):
-    """Waits until the machine is nearly idle; warns if it never is."""
-    end = time.monotonic() + timeout
+def wait_quiet(seconds, limit=0.3):
+    """Waits for at most so many seconds until the machine is nearly idle; warns if it never is. With 0 it does neither."""
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         if busy_cores() < limit:
             return
-    print(f"warning: the machine was not quiet within {timeout} s: do not trust the figures", file=sys.stderr)
+    if seconds > 0:
+        print(f"warning: the machine was not quiet within {seconds} s: do not trust the figures", file=sys.stderr)
 
 
 # ---- options and figures ----
 
 
-def arguments(description, **defaults):
+OPTIONS = {
+    "apps": "tenants", "batch": "records a batch", "compact_every": "setting apply.compact_every",
+    "connections": "of leat to each shard", "keys": "rows that the writes go to",
+    "lead": "seconds of load before it is measured", "only": "only troubles with this in their name", "partitions": "of the topic",
+    "rate": "writes a second", "records": "of a run", "rows": "of a batch", "seconds": "of a run",
+    "warm_up": "seconds of updates after the table was filled",
+}
+
+
+def arguments(description, smoke, **defaults):
+    """Options of a benchmark: those that all have, and one for each of `defaults`. With --smoke `smoke` takes their place."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="only show that it runs: tiny sizes, figures that say nothing")
     parser.add_argument("--json", metavar="FILE", help="also write the figures as one flat JSON object")
     parser.add_argument("--runs", type=int, default=defaults.pop("runs", 3), help="runs of each kind; the median is shown")
+    parser.add_argument("--quiet", type=float, default=60, metavar="SECONDS", help="how long to wait for an idle machine before a run")
     for name, value in defaults.items():
-        if value is False:
-            parser.add_argument("--" + name.replace("_", "-"), action="store_true")
-            continue
-        parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
+        parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value, help=OPTIONS[name])
+    if parser.parse_known_args()[0].smoke:
+        parser.set_defaults(**{"runs": 1, "quiet": 0, **smoke})
     return parser.parse_args()
 
 

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
@@ -31,6 +32,18 @@ class Stage(harness.World):
         check_program(Path(f"/proc/{process.pid}/exe").resolve())
         return process
 
+    @cached_property
+    def servers(self):
+        """Process ids: (of the shards' postmasters, of this checkout's brokers)."""
+        status = subprocess.run([harness.ROOT / "scripts" / "kafka", "status"], capture_output=True, text=True).stdout
+        brokers = re.findall(r"up on port \d+, process (\d+)", status)
+        return {postmaster_pid(self, shard) for shard in self.shard_names}, {int(pid) for pid in brokers}
+
+
+def postmaster_pid(world, shard):
+    with world.db(shard) as db:
+        return int(stat_fields(db.execute("select pg_backend_pid()").fetchone()[0])[1])
+
 
 @contextmanager
 def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, **settings):
@@ -46,18 +59,6 @@ def stage(shards=1, partitions=8, connections=2, table_sql=TABLE, route=ROUTE, *
             yield world
         finally:
             world.close()
-
-
-def postmaster_pid(world, shard):
-    with world.db(shard) as db:
-        return int(stat_fields(db.execute("select pg_backend_pid()").fetchone()[0])[1])
-
-
-def meter(world, process):
-    """Of a process, the servers of the shards, and this checkout's brokers."""
-    status = subprocess.run([harness.ROOT / "scripts" / "kafka", "status"], capture_output=True, text=True).stdout
-    brokers = re.findall(r"up on port \d+, process (\d+)", status)
-    return Meter(process.pid, {postmaster_pid(world, shard) for shard in world.shard_names}, [int(pid) for pid in brokers])
 
 
 def load(world, records, *arguments, quiet=True):
@@ -84,42 +85,43 @@ def ceiling(world, *arguments, shard="a"):
     return json.loads(done.stdout)
 
 
-def fill(world, keys, apps, shard="a"):
-    """Every key once, so that what follows are updates; then the table is as a table in use is."""
+def fill(world, keys, apps, warm_up, shard="a"):
+    """Every key once, so that what follows are updates; then updates for `warm_up` seconds, as of a table in use."""
     ceiling(world, "--fill", "--keys", keys, "--apps", apps, "--batches", 4 * keys // 1000, shard=shard)
     with world.db(shard) as db:
         db.execute("vacuum analyze subscriptions")
         db.execute("checkpoint")
-    ceiling(world, "--seconds", 4, "--keys", keys, "--apps", apps, shard=shard)  # each page once: no full-page images later
+    ceiling(world, "--seconds", warm_up, "--keys", keys, "--apps", apps, shard=shard)  # each page once: no full-page images later
 
 
 def drain(world, records, timeout=300):
-    """Runs `leat apply` on what the topic holds; figures of the steady window, 20 to 90 percent of the records."""
+    """Runs `leat apply` on what the topic holds; figures of the steady window, 20 to 90 percent of the records. Of all of them
+    where there are too few for a window."""
+    servers = world.servers
     process = world.start("apply")
-    name = "leat_records_applied_total"
-    before = world.metric(process, name)
-
-    def wait_for(count):
-        end = time.monotonic() + timeout
-        while True:
-            now = world.metric(process, name) - before
-            if now >= count:
-                return now, time.monotonic()
-            assert time.monotonic() < end, f"{now} of {records} records applied in {timeout} s"
-            time.sleep(0.05)
-
-    first, started = wait_for(0.2 * records)
-    used = meter(world, process)
-    rows = world.metric(process, "leat_rows_total")
-    last, ended = wait_for(0.9 * records)
-    rows = world.metric(process, "leat_rows_total") - rows
-    cpu = used.per(last - first)
-    wait_for(records)
+    meter, window = Meter(process.pid, *servers), (0, 0, time.monotonic())
+    first = wait_drained(world, process, 0.2 * records, timeout)
+    if first[0] < 0.9 * records:
+        meter.restart()
+        window = first
+    last = wait_drained(world, process, 0.9 * records, timeout)
+    cpu = meter.per(last[0] - window[0])
+    wait_drained(world, process, records, timeout)
     rss_mib = max_rss_mib(process.pid)
     batches = world.metric(process, "leat_batches_total")
     assert process.terminate() == 0
-    progress(f"leat apply: {(last - first) / (ended - started):,.0f} records/s, {records / batches:.0f} records a batch, {cpu}")
-    return {"rows_s": (last - first) / (ended - started), "cpu": cpu, "rss_mib": rss_mib, "rows": rows / (last - first)}
+    applied, rows, seconds = (end - start for start, end in zip(window, last))
+    progress(f"leat apply: {applied / seconds:,.0f} records/s, {records / batches:.0f} records a batch, {cpu}")
+    return {"rows_s": applied / seconds, "cpu": cpu, "rss_mib": rss_mib, "rows": rows / applied}
+
+
+def wait_drained(world, process, count, timeout):
+    """(records applied, row writes, when), once so many are applied."""
+    end = time.monotonic() + timeout
+    while (applied := world.metric(process, "leat_records_applied_total")) < count:
+        assert time.monotonic() < end, f"{applied} of {count} records applied in {timeout} s"
+        time.sleep(0.05)
+    return applied, world.metric(process, "leat_rows_total"), time.monotonic()
 
 
 def deadlocks(world, shard="a"):
