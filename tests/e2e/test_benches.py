@@ -1,0 +1,74 @@
+"""Benchmarks run: each once, in tiny sizes. Their figures are not looked at, only that all of them are there."""
+
+import json
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lib.harness import ROOT
+
+QUANTILES = ["p50_ms", "p99_ms", "p999_ms", "accept_p50_ms", "accept_p99_ms"]
+TROUBLES = ["locked_quiet_row", "locked_hot_row", "parents_1_s", "parents_2", "frozen_shard", "slow_trigger"]
+
+# What each writes with --json: docs/performance.md is made of it. The longest first.
+FIGURES = {
+    "isolation": [f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")],
+    "apply": ["ceiling_rows_s", "leat_rows_s", "leat_of_ceiling", "leat_cpu_us", "postgres_cpu_us", "broker_cpu_us", "leat_rss_mib",
+              "row_writes", "single_1_rows_s", "single_16_rows_s", "deadlocks", "zipf_of_uniform", "hot_of_uniform",
+              *(f"{figure}_{skew}" for skew in ("zipf", "hot") for figure in ("leat_rows_s", "leat_cpu_us", "postgres_cpu_us", "row_writes"))],
+    "latency": ["capacity", *(f"{quantile}_{rate}" for quantile in QUANTILES for rate in ("quarter", "half"))],
+    "snapshot": ["merge_rows_s", "merge_held_rows_s", "leat_rows_s", "leat_held_rows_s", "merge_slowdown", "leat_slowdown", "ratio"],
+    "memory": ["rss_mib_10", "rss_mib_50", "rss_mib_90", "rss_mib_max", "records_s"],
+    "edge": [f"{figure}_{connections}" for connections in (64, 256)
+             for figure in ("requests_s", "edge_cpu_us", "broker_cpu_us", "p50_ms", "p99_ms")],
+    "merge": [*(f"{way}_us_row" for way in ("set", "concat", "strip", "deep")), *(f"{way}_of_set" for way in ("concat", "strip", "deep"))],
+}
+
+
+def run(name, *arguments, **environment):
+    """Its CompletedProcess, with the programs that it takes by itself. If it hangs it is interrupted, so that it lets go of what
+    it has stopped."""
+    env = {key: value for key, value in os.environ.items() if key not in ("LEAT_BIN", "LEAT_LOAD_BIN")}
+    bench = subprocess.Popen([ROOT / "bench" / name, "--smoke", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env={**env, **environment})
+    try:
+        out, err = bench.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=60)
+    return subprocess.CompletedProcess(bench.args, bench.returncode, out, err)
+
+
+@pytest.fixture(scope="module")
+def runs(request, tmp_path_factory):
+    """{name: (its JSON file, the run to come)} of those that are asked for, two at a time: mostly they wait."""
+    directory = tmp_path_factory.mktemp("figures")
+    asked = [item.callspec.params["name"] for item in request.session.items
+             if item.path == request.path and hasattr(item, "callspec")]
+    with ThreadPoolExecutor(2) as lanes:
+        files = {name: directory / f"{name}.json" for name in asked}
+        yield {name: (file, lanes.submit(run, name, "--json", file)) for name, file in files.items()}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_benchmark_runs_and_writes_its_figures(runs, name):
+    """`bench/NAME --smoke --json FILE` succeeds, and the file has each of its figures and no other."""
+    file, run_to_come = runs[name]
+    done = run_to_come.result()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(json.loads(file.read_text())) == set(FIGURES[name])
+
+
+def test_every_benchmark_is_run_here():
+    """A new one in bench/ gets its line in FIGURES."""
+    assert {path.name for path in (ROOT / "bench").iterdir() if path.is_file()} == set(FIGURES)
+
+
+def test_a_benchmark_refuses_a_program_with_sanitizers():
+    """With build/debug/leat it ends at once, and says why and what to do."""
+    done = run("edge", LEAT_BIN=str(ROOT / "build" / "debug" / "leat"))
+    assert done.returncode == 1
+    assert "was built with AddressSanitizer" in done.stderr and "scripts/build release" in done.stderr
