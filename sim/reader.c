@@ -1,14 +1,16 @@
 /*
- * reader.c - what a worker finds behind log.h: a member of the group that reads its partitions. The
- * range of the log is checked as src/log/kafka/range.c states it.
+ * reader.c - what a worker finds behind log.h: a member of the group that reads its partitions.
+ * Whether the log still fits its progress the production code decides (log/range.h), from the
+ * simulated broker's numbers.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "check.h"
+#include "log/range.h"
 #include "world.h"
 
-enum { FETCH_MAX = 16 };
+enum { FETCH_MAX = 16, REASON_SIZE = 400 };
 
 typedef enum held_as { HOLDS_NOT, HOLDS, HOLDS_REVOKING } held_as;
 
@@ -255,42 +257,35 @@ static void fetch_later(leat_log_reader *reader, uint32_t partition)
                          on_fetch, reader, pack(reader, partition));
 }
 
-/* As librdkafka asks the brokers at each seek and when the leader's epoch rises. */
-static bool was_cut_off(const sim_partition *log, const reader_part *part)
+/* Where the epoch of the last record read ends, as librdkafka asks the brokers at each seek and
+ * when the leader's epoch rises. */
+static int64_t epoch_end(const sim_partition *log, const reader_part *part)
 {
-    return part->next_epoch >= 0 && sim_broker_epoch_end(log, part->next_epoch) < part->next;
+    return part->next_epoch >= 0 ? sim_broker_epoch_end(log, part->next_epoch) : -1;
 }
 
-static bool epoch_fits(const reader_part *part, const leat_record *record)
-{
-    if (part->seen_epoch < 0)
-        return true;
-    return record->offset > part->seen ? record->epoch >= part->seen_epoch
-                                       : record->epoch <= part->seen_epoch;
-}
-
-static const char *range_fault(const sim_world *world, const reader_part *part, uint32_t partition)
+static leat_log_range range_of(const sim_world *world, const reader_part *part, uint32_t partition)
 {
     const sim_partition *log = &world->broker.partitions[partition];
-    int64_t read = part->next > part->read_to ? part->next : part->read_to;
-    int64_t reach = part->low > read - 1 ? part->low : read - 1;
-    if (world->broker.topic != 1)
-        return "the topic was made anew";
-    if (was_cut_off(log, part))
-        return "the log was cut off and written anew";
-    if (log->end <= reach || log->end <= part->high)
-        return "the log was cut off";
-    if (log->start > reach + 1)
-        return "the log has lost records that may not be applied";
-    return NULL;
+    return (leat_log_range){.low = part->low,
+                            .high = part->high,
+                            .next = part->next,
+                            .read_to = part->read_to,
+                            .is_recreated = world->broker.topic != 1,
+                            .start = log->start,
+                            .end = log->end,
+                            .epoch_end = epoch_end(log, part)};
 }
 
-static void break_part(leat_log_reader *reader, uint32_t partition, const char *fault)
+static void break_part(leat_log_reader *reader, uint32_t partition, const leat_log_range *range,
+                       leat_range_verdict verdict)
 {
     sim_world *world = reader->world;
+    char reason[REASON_SIZE];
+    leat_range_reason(range, verdict, "the simulated log", reason, sizeof reason);
     reader->parts[partition].is_sought = reader->parts[partition].is_reading = false;
     world->sometimes->count[SOMETIMES_STOPPED]++;
-    reader->events.broken(reader->events.context, partition, fault);
+    reader->events.broken(reader->events.context, partition, reason);
 }
 
 static void on_range(sim_world *world, void *object, uint64_t packed)
@@ -300,16 +295,16 @@ static void on_range(sim_world *world, void *object, uint64_t packed)
     reader_part *part = unpack(reader, packed, &partition);
     if (!part)
         return;
-    const char *fault = range_fault(world, part, partition);
-    if (fault) {
-        break_part(reader, partition, fault);
+    leat_log_range range = range_of(world, part, partition);
+    leat_range_verdict verdict = leat_range_check(&range);
+    if (verdict != LEAT_RANGE_FITS) {
+        break_part(reader, partition, &range, verdict);
         return;
     }
-    int64_t start = world->broker.partitions[partition].start;
     bool was_reading = part->is_reading;
     part->is_reading = true;
-    if (part->next < start) {
-        part->next = start;
+    if (part->next < range.start) {
+        part->next = range.start;
         part->next_epoch = -1;
     }
     if (!was_reading)
@@ -362,9 +357,12 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
     const sim_partition *log = &world->broker.partitions[partition];
     sim_record *record = sim_broker_find(&world->broker, partition, part->next);
     int64_t position = record ? record->record.offset : sim_broker_stable(log);
-    if (was_cut_off(log, part) || (record && !epoch_fits(part, &record->record))) {
+    leat_log_range range = range_of(world, part, partition);
+    if (leat_range_is_rewritten(&range) ||
+        (record && !leat_range_epoch_fits(part->seen, part->seen_epoch, record->record.offset,
+                                          record->record.epoch))) {
         world->sometimes->count[SOMETIMES_CUT_OFF_NOTICED]++;
-        break_part(reader, partition, "the log was cut off and written anew");
+        break_part(reader, partition, &range, LEAT_RANGE_REWRITTEN);
         return false;
     }
     if (position > part->next && position > part->read_to && (!record || sim_below(world, 2))) {

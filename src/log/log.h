@@ -259,11 +259,8 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
 /*
  * Reads the partition from `offset` (-1: from its start) once its range is checked, without
  * blocking: nothing of an earlier read is offered after this returns, and a pause is over.
- * Everything below `offset` is applied, too. A log that starts later than that has lost what may
- * not be applied: `broken`. So has one that ends at or before `high` or `low` (cut off), one in
- * which `epoch` ends before `offset` (cut off and written anew; of the built-in log, which has no
- * epochs, one whose record at `high` has another time), and one whose topic was made anew. The
- * rules in full are at the top of kafka_range.c. Errors are retried inside and said.
+ * Everything below `offset` is applied, too. A log that is no longer the one that this was applied
+ * from is reported as `broken`: log/range.h has the rule. Errors are retried inside and logged.
  */
 void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
                           const leat_log_applied *applied);

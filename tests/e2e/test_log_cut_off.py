@@ -135,7 +135,7 @@ def test_a_reader_stops_where_the_log_was_cut_off(world, brokers):
     apply.signal(signal.SIGSTOP)
     cut_off_at_50(world, brokers, 90)
     apply.signal(signal.SIGCONT)
-    expect_stopped(world, apply, "cut off and written anew from offset 50 on", "was read up to offset 59")
+    expect_stopped(world, apply, "cut off and rewritten from offset 50 on", "was read up to offset 59")
     assert apply.terminate() == 0
     again = world.start("apply")  # it stays stopped: what was applied tells
     expect_stopped(world, again, "cut off and written anew, from offset 50 on")

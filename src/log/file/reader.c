@@ -4,7 +4,7 @@
  * holds up the write-ahead log. The committing thread wakes it; what is new it sees in
  * leat_local_part, so that a partition without news costs nothing.
  *
- * The range is judged by the rules of log/kafka/range.c, and again when a record that should be
+ * The range is checked by the rule of log/range.h, and again when a record that should be
  * there is not. Offsets have no holes here: one that is missing between the first and the next is a
  * fault of the file. Nor are there leader epochs: that the file is an older copy, and has grown
  * past what was applied since, the time of the newest applied record tells, before anything is
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "log/file/file_log.h"
+#include "log/range.h"
 
 enum {
     BATCH_RECORDS = 256,
@@ -93,44 +94,6 @@ static void break_part(leat_local_reader *reader, uint32_t partition, const char
 
 /* ---- range ---- */
 
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static void break_short(leat_local_reader *reader, uint32_t partition, int64_t end, int64_t needed)
-{
-    char reason[REASON_SIZE];
-    snprintf(
-        reason, sizeof reason,
-        "the log ends at offset %lld, but offset %lld was read from it before: the file is an older copy or was made "
-        "anew",
-        (long long)end, (long long)needed);
-    break_part(reader, partition, reason);
-}
-
-static void break_lost(leat_local_reader *reader, uint32_t partition, int64_t start, int64_t first)
-{
-    char reason[REASON_SIZE];
-    snprintf(
-        reason, sizeof reason,
-        "the log starts at offset %lld, but offsets from %lld on are not applied: they are not any more in the log",
-        (long long)start, (long long)first);
-    break_part(reader, partition, reason);
-}
-
-static void break_other(leat_local_reader *reader, uint32_t partition, int64_t at_ms)
-{
-    const reader_part *part = &reader->parts[partition];
-    char reason[REASON_SIZE];
-    snprintf(
-        reason, sizeof reason,
-        "the log's record at offset %lld has timestamp %lld, but the one that was applied had %lld: the file is an older copy that "
-        "was written to since. What is new in it up to there would count as applied",
-        (long long)part->high, (long long)at_ms, (long long)part->high_ms);
-    break_part(reader, partition, reason);
-}
-
 static void fail(leat_local_reader *reader, int code);
 
 /* The time of the record at `high`; 0: it is not in the file any more. Returns SQLite's code. */
@@ -150,39 +113,40 @@ static int read_time(leat_local_reader *reader, uint32_t partition, int64_t *ret
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-/* Its range fits. Is it the log of which that was applied? */
-static void judge_newest(leat_local_reader *reader, uint32_t partition, int64_t start)
-{
-    reader_part *part = &reader->parts[partition];
-    int64_t at_ms = 0;
-    int code = part->high_ms > 0 ? read_time(reader, partition, &at_ms) : SQLITE_OK;
-    if (code != SQLITE_OK) {
-        fail(reader, code);
-    } else if (at_ms > 0 && at_ms != part->high_ms) {
-        break_other(reader, partition, at_ms);
-    } else {
-        part->next = max64(part->next, start); /* -1: from the log's first */
-        part->state = PART_READING;
-    }
-}
+static const char *const causes[] = {
+    [LEAT_RANGE_OTHER] = "the log's file was recreated",
+    [LEAT_RANGE_SHORT] = "the file is an older copy or was recreated",
+    [LEAT_RANGE_LOST] = "they are no longer in the log",
+    [LEAT_RANGE_REWRITTEN] = "the file is an older copy that was written to since",
+};
 
 static void judge(leat_local_reader *reader, uint32_t partition)
 {
     reader_part *part = &reader->parts[partition];
-    int64_t start = atomic_load(&reader->log->parts[partition].first);
-    int64_t end = atomic_load(&reader->log->parts[partition].next);
-    int64_t reach = max64(part->low, part->next - 1);
-    int64_t needed = max64(reach, part->high);
-    if (reader->other_log) {
-        break_part(reader, partition,
-                   "the log's file was made anew: its offsets mean something else now");
-    } else if (needed >= 0 && end <= needed) {
-        break_short(reader, partition, end, needed);
-    } else if (start > reach + 1) {
-        break_lost(reader, partition, start, reach + 1);
-    } else {
-        judge_newest(reader, partition, start);
+    leat_log_range range = {.low = part->low,
+                            .high = part->high,
+                            .high_ms = part->high_ms,
+                            .next = part->next,
+                            .read_to = -1,
+                            .is_recreated = reader->other_log,
+                            .start = atomic_load(&reader->log->parts[partition].first),
+                            .end = atomic_load(&reader->log->parts[partition].next),
+                            .epoch_end = -1};
+    int code = part->high_ms > 0 ? read_time(reader, partition, &range.found_ms) : SQLITE_OK;
+    if (code != SQLITE_OK) {
+        fail(reader, code);
+        return;
     }
+    leat_range_verdict verdict = leat_range_check(&range);
+    if (verdict == LEAT_RANGE_FITS) {
+        if (part->next < range.start) /* -1: from the log's first */
+            part->next = range.start;
+        part->state = PART_READING;
+        return;
+    }
+    char reason[REASON_SIZE];
+    leat_range_reason(&range, verdict, causes[verdict], reason, sizeof reason);
+    break_part(reader, partition, reason);
 }
 
 /* The record at `next` is not there: was it deleted meanwhile, as one that is applied? */
@@ -532,7 +496,8 @@ void leat_local_reader_commit(leat_log_reader *base, uint32_t partition, int64_t
     if (!is_mine(part))
         return;
     part->committed = offset;
-    part->low = max64(part->low, offset);
+    if (offset > part->low)
+        part->low = offset;
     commit_to(reader, partition, offset);
 }
 

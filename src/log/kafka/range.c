@@ -2,30 +2,16 @@
  * range.c - where a partition is read from, and whether the log still holds what is needed.
  *
  * Before each seek, and after each error that stopped the fetching, the brokers are asked for the
- * log's first offset (start), the offset after its last (end) and the topic's id. With `reach` =
- * the greatest offset up to which everything is applied or was offered since the seek (the greater
- * of `low` and one below the offset to read from):
+ * log's first offset, the offset after its last and the topic's id; log/range.h states what the
+ * answers mean. Two things are Kafka's own:
  *
- *   the topic's id differs            broken, all partitions: the offsets belong to another log
- *   end <= reach, or end <= high      broken once it was seen SHORT_ENDS_MAX times in a row: the
- * log was cut off, and its next records will carry offsets that count as applied. (In a row,
- * because a new leader may know an older end for a moment.) start > reach + 1 broken: records in
- * between are gone that may not have been applied. Whether there were any (offsets have holes)
- * cannot be known, so in doubt it is a loss. This holds from the first start on: `leat init` stores
- * where the log began. else                              it is read from the greater of the offset
- * asked for and start
+ *   A log that is too short must be seen SHORT_ENDS_MAX times in a row, because a new leader may
+ *   know an older end for a moment.
  *
- * A log that was cut off (an unclean election of its leader) and has grown past the offsets read
- * before cannot be told by its ends. Each election has a higher leader epoch, records carry theirs,
- * and along a log they never fall. So:
- *
- *   LOG_TRUNCATION                    broken: the broker says that the epoch of the last record
- * read ends before the offset to read from. It is asked at each seek that knows that epoch, and by
- * librdkafka itself whenever the leader's epoch rises a record's epoch is too high for  broken: at
- * or below the highest offset seen since the partition was assigned its epoch must where it stands,
- * or too low       not be above the highest epoch seen, and behind it not below
- *
- * What a reader has not seen itself, the newest record that is applied tells (engine/progress.h).
+ *   Where a leader epoch ends only the brokers know. librdkafka asks them, at each seek that knows
+ *   the epoch of the last record read and whenever the leader's epoch rises, and reports
+ *   LOG_TRUNCATION. What a reader has not seen itself, the newest record that is applied tells
+ *   (engine/progress.h). Each record's epoch is held against those seen since the assignment, too.
  *
  * librdkafka never chooses an offset: it is given absolute ones only (see reader.h) and
  * auto.offset.reset is `error`, so any doubt comes back here as an error.
@@ -35,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "log/range.h"
 
 enum {
     REASON_SIZE = 600,
@@ -194,52 +182,28 @@ void leat_reader_seek_again(leat_part *part)
 
 /* ---- judging ---- */
 
-static int64_t max64(int64_t a, int64_t b)
+static leat_log_range range_of(const leat_part *part)
 {
-    return a > b ? a : b;
+    return (leat_log_range){.low = part->low,
+                            .high = part->high,
+                            .next = part->next,
+                            .read_to = part->read_to,
+                            .start = part->range_start,
+                            .end = part->range_end,
+                            .epoch_end = -1};
 }
 
-static void break_short(leat_kafka_reader *reader, uint32_t partition, int64_t needed)
+static void break_range(leat_kafka_reader *reader, uint32_t partition, const leat_log_range *range,
+                        leat_range_verdict verdict, const char *cause)
 {
-    leat_part *part = &reader->parts[partition];
-    part->short_ends++;
-    if (part->short_ends < SHORT_ENDS_MAX) {
-        check_later(part);
-        return;
-    }
     char reason[REASON_SIZE];
-    snprintf(
-        reason, sizeof reason,
-        "the log ends at offset %lld, but offset %lld was read from it before: it was cut off or made anew",
-        (long long)part->range_end, (long long)needed);
+    leat_range_reason(range, verdict, cause, reason, sizeof reason);
     leat_reader_break(reader, partition, reason);
 }
 
-static void break_lost(leat_kafka_reader *reader, uint32_t partition, int64_t first)
+static void seek_checked(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
-    char reason[REASON_SIZE];
-    snprintf(
-        reason, sizeof reason,
-        "the log starts at offset %lld, but offsets from %lld on are not applied: they were deleted (retention)",
-        (long long)part->range_start, (long long)first);
-    leat_reader_break(reader, partition, reason);
-}
-
-static void judge(leat_kafka_reader *reader, uint32_t partition)
-{
-    leat_part *part = &reader->parts[partition];
-    int64_t reach = max64(part->low, max64(part->next, part->read_to) - 1);
-    int64_t needed = max64(reach, part->high);
-    if (needed >= 0 && part->range_end <= needed) {
-        break_short(reader, partition, needed);
-        return;
-    }
-    part->short_ends = 0;
-    if (part->range_start > reach + 1) {
-        break_lost(reader, partition, reach + 1);
-        return;
-    }
     if (part->next < part->range_start) { /* -1: from the log's first */
         part->next = part->range_start;
         part->next_epoch = -1;
@@ -247,6 +211,22 @@ static void judge(leat_kafka_reader *reader, uint32_t partition)
     part->end = part->range_end;
     part->tries = 0;
     seek_step(reader, partition);
+}
+
+static void judge(leat_kafka_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    leat_log_range range = range_of(part);
+    leat_range_verdict verdict = leat_range_check(&range);
+    part->short_ends = verdict == LEAT_RANGE_SHORT ? part->short_ends + 1 : 0;
+    if (verdict == LEAT_RANGE_FITS)
+        seek_checked(reader, partition);
+    else if (verdict == LEAT_RANGE_LOST)
+        break_range(reader, partition, &range, verdict, "they were deleted (retention)");
+    else if (part->short_ends < SHORT_ENDS_MAX)
+        check_later(part);
+    else
+        break_range(reader, partition, &range, verdict, "it was cut off or recreated");
 }
 
 static void judge_when_complete(leat_kafka_reader *reader, uint32_t partition)
@@ -398,8 +378,10 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
     }
     reader->gone_seen = 0;
     if (leat_kafka_is_other_topic(reader->identity.topic_id, topic.topic_id)) {
-        break_all(reader,
-                  "the topic was deleted and made anew: its offsets mean something else now");
+        char reason[LEAT_READER_WHY_SIZE];
+        leat_range_reason(NULL, LEAT_RANGE_OTHER, "the topic was deleted and recreated", reason,
+                          sizeof reason);
+        break_all(reader, reason);
         return;
     }
     if (topic.partition_count > reader->identity.partition_count)
@@ -479,16 +461,13 @@ static int64_t cut_at(const char *text)
     return at ? strtoll(at + sizeof words - 1, NULL, 10) : -1;
 }
 
+/* From `first` on other records stand than those that were read. */
 static void break_cut(leat_kafka_reader *reader, uint32_t partition, int64_t first,
                       const char *proof)
 {
-    char reason[REASON_SIZE];
-    snprintf(
-        reason, sizeof reason,
-        "the log was cut off and written anew from offset %lld on (an unclean leader election?), but was read up to offset "
-        "%lld before: what it lost there is applied or not, and what stands there now may count as applied. %s",
-        (long long)first, (long long)reader->parts[partition].next - 1, proof);
-    leat_reader_break(reader, partition, reason);
+    leat_log_range range = range_of(&reader->parts[partition]);
+    range.epoch_end = first;
+    break_range(reader, partition, &range, LEAT_RANGE_REWRITTEN, proof);
 }
 
 static void on_truncation(leat_kafka_reader *reader, uint32_t partition, const char *text)
@@ -501,8 +480,7 @@ bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64
                             int32_t epoch)
 {
     const leat_part *part = &reader->parts[partition];
-    bool is_known = epoch >= 0 && part->seen_epoch >= 0;
-    if (!is_known || (offset > part->seen ? epoch >= part->seen_epoch : epoch <= part->seen_epoch))
+    if (leat_range_epoch_fits(part->seen, part->seen_epoch, offset, epoch))
         return true;
     char proof[REASON_SIZE / 3];
     snprintf(proof, sizeof proof,
@@ -542,7 +520,7 @@ static void part_tick(leat_kafka_reader *reader, uint32_t partition, int64_t now
 {
     leat_part *part = &reader->parts[partition];
     if (part->state == LEAT_PART_CHECKING && reader->topic_gone)
-        leat_reader_break(reader, partition, "the topic was deleted or made anew");
+        leat_reader_break(reader, partition, "the topic was deleted or recreated");
     if (part->retry_us == 0 || now_us < part->retry_us)
         return;
     part->retry_us = 0;

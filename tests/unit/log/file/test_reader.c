@@ -648,7 +648,7 @@ START_TEST(breaks_before_anything_when_the_newest_applied_record_is_another)
 }
 END_TEST
 
-START_TEST(breaks_when_the_file_was_made_anew)
+START_TEST(breaks_when_the_file_was_recreated)
 {
     fixture f;
     fixture_open(&f, 1);
@@ -662,7 +662,7 @@ START_TEST(breaks_when_the_file_was_made_anew)
     await(r, is_assigned, 1);
     leat_log_reader_seek(r->reader, 0, -1, &(leat_log_applied){-1, -1, 0, -1});
     await(r, is_broken, 0);
-    ck_assert_msg(strstr(r->broken, "made anew"), "%s", r->broken);
+    ck_assert_msg(strstr(r->broken, "the log's file was recreated"), "%s", r->broken);
     read_end(r);
     finish(&f);
 }
@@ -732,7 +732,7 @@ int main(void)
     tcase_add_test(tests, offsets_go_on_after_all_was_deleted);
     tcase_add_test(tests, breaks_when_the_end_is_too_short);
     tcase_add_test(tests, breaks_before_anything_when_the_newest_applied_record_is_another);
-    tcase_add_test(tests, breaks_when_the_file_was_made_anew);
+    tcase_add_test(tests, breaks_when_the_file_was_recreated);
     tcase_add_test(tests, breaks_when_a_record_is_missing);
     tcase_add_test(tests, every_reader_hears_once_that_the_log_is_broken);
     suite_add_tcase(suite, tests);
