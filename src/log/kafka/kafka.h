@@ -1,20 +1,24 @@
 /*
  * kafka.h - what the files of Kafka's side share; nothing outside src/log/kafka includes it.
  *
- *   kafka.c       the table of all this for log.c
- *   conf.c        leat's settings for librdkafka, and which of them a user may not change
- *   client.c      one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
- *   liveness.c    do the brokers answer a client? What is said when they do not
- *   admin.c       questions to the brokers (topic, offsets), blocking and not
- *   ahead.c       what lies ahead of an offset, blocking
- *   writer.c      the writer: life, records, answers
- *   topic_watch.c the writer: is it the right topic still?
- *   refusals.c    the writer: which partitions take nothing, what is refused and why, does anything
- * get through? reader.c      the reader: life, loop turn, records renew.c       the reader: no
- * answers, or no partitions: another client takes its place rebalance.c   the reader: partitions
- * given, wanted back, lost headers.c     the reader: a record's headers in JSON range.c       the
- * reader: seek, what is lost or cut off, errors of a partition commit.c      the reader: commits,
- * and what they say of our membership
+ *   kafka.c        the table of all this for log.c
+ *   conf.c         leat's settings for librdkafka, and which of them a user may not change
+ *   client.c       one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
+ *   liveness.c     do the brokers answer a client? What is logged when they do not
+ *   ask.c          questions to the brokers (topic, offsets, settings) and their answers
+ *   admin.c        the same, blocking
+ *   ahead.c        what lies ahead of an offset, blocking
+ *   writer.c       the writer: life, records, answers
+ *   topic_watch.c  the writer: is it still the right topic?
+ *   topic_guard.c  the writer: may what was acknowledged be called stored?
+ *   refusals.c     the writer: which partitions take nothing, what is refused and why
+ *   reader.c       the reader: life, loop turn, records
+ *   renew.c        the reader: no answers, or no partitions: another client takes its place
+ *   rebalance.c    the reader: partitions given, wanted back, lost
+ *   range.c        the reader: seek, what is lost or cut off, errors of a partition
+ *   commit.c       the reader: commits, and what they say of our membership
+ *   headers.c      the reader: a record's headers in JSON
+ *   watchdog.c     a trouble that should pass, and what is to be done when it does not
  */
 #ifndef LEAT_LOG_KAFKA_KAFKA_H
 #define LEAT_LOG_KAFKA_KAFKA_H
@@ -181,7 +185,7 @@ void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret
 /* leat_log_headers of these; NULL: there are none. */
 int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out) LEAT_MUST_CHECK;
 
-/* ---- admin.c: the answer comes as an event on `queue` with `opaque` ---- */
+/* ---- ask.c: the answer comes as an event on `queue` with `opaque` ---- */
 
 typedef struct leat_kafka_topic {
     char topic_id[64];
@@ -194,11 +198,16 @@ typedef struct leat_kafka_partition {
     uint32_t in_sync; /* replicas */
 } leat_kafka_partition;
 
+/* Of a question; to be destroyed. */
+rd_kafka_AdminOptions_t *leat_kafka_options_new(rd_kafka_t *rk, rd_kafka_admin_op_t op,
+                                                int timeout_ms, void *opaque);
 void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
                           rd_kafka_queue_t *queue);
 /* Of that broker; -1: whichever. */
 void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms,
                              void *opaque, rd_kafka_queue_t *queue);
+/* Does the error say that there is no such topic? */
+bool leat_kafka_is_unknown_topic(rd_kafka_resp_err_t code);
 /* By their ids; a broker without topic ids tells none, or zeros. */
 bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id);
 /* The topic's settings. */
