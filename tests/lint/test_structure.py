@@ -17,7 +17,6 @@ TOO_LONG = {
     "log/kafka/writer.c",
     "sink/pg/pool.c",
     "sink/pg/session_send.c",
-    "sink/pg/statement.c",
 }
 
 # A folder may include from itself and from these.

@@ -34,37 +34,16 @@
 #define LEAT_SINK_PG_STATEMENT_H
 
 #include "base/buf.h"
-#include "record/fold.h"
+#include "sink/pg/shape.h"
 
 enum { LEAT_STATEMENT_PARAMS_MAX = LEAT_KEY_COLUMNS_MAX + LEAT_COLUMNS_MAX + 2 };
 
-typedef struct leat_shape {
-    const leat_route *route;
-    leat_route_op op;
-    bool uniform; /* every row names all of `columns` and has an operation for all of `operated` */
-    leat_merge merge;  /* the least that fits every patch of the rows */
-    uint64_t columns;  /* named by some row; never key columns, 0 for DELETE */
-    uint64_t operated; /* of these, those where some row has an operand of the route's operation
-                          instead of a value */
-} leat_shape;
-
-/* Two routes on one table have one key space; each has statements of its own, since operations
- * belong to the route. */
-bool leat_shape_equal(const leat_shape *a, const leat_shape *b);
-/* Every column a body of this route can name, not uniform: fits any row of the route and
- * operation. */
-leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op);
-uint32_t leat_shape_param_count(const leat_shape *shape);
-/* What triggers it may fire: LEAT_ON_... */
-int leat_shape_events(const leat_shape *shape);
 /* Type of the elements of a column's array, an OID of PostgreSQL's; asserts a type that leat can
  * send. */
 uint32_t leat_statement_element_oid(leat_type type);
 /* Appends the statement's text. */
 void leat_statement_build(const leat_shape *shape, leat_buf *out);
 
-/* Are records of such rows dropped when the row is missing, and to be counted first? */
-bool leat_shape_counts_missing(const leat_shape *shape);
 /* Appends the statement that counts them, one int8. Parameters: the key columns as above, and an
  * int4[]: how many records each row stands for. One text a route. */
 void leat_statement_build_missing(const leat_shape *shape, leat_buf *out);

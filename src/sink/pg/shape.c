@@ -1,0 +1,47 @@
+#include "sink/pg/shape.h"
+
+bool leat_shape_equal(const leat_shape *a, const leat_shape *b)
+{
+    return a->route == b->route && a->op == b->op && a->uniform == b->uniform &&
+           a->merge == b->merge && a->columns == b->columns && a->operated == b->operated;
+}
+
+leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op)
+{
+    leat_shape shape = {.route = route, .op = op, .uniform = op == LEAT_DELETE};
+    for (uint32_t i = 0; i < route->table->column_count && op != LEAT_DELETE; i++) {
+        const leat_column *column = &route->table->columns[i];
+        if (column->key_position >= 0 || column->generated)
+            continue;
+        shape.columns |= leat_shape_bit(i);
+        if (route->ops[i] == LEAT_OP_SET)
+            continue;
+        shape.operated |= leat_shape_bit(i);
+        if (route->ops[i] == LEAT_OP_MERGE)
+            shape.merge = LEAT_MERGE_DEEP;
+    }
+    return shape;
+}
+
+uint32_t leat_shape_mask_count(const leat_shape *shape)
+{
+    if (shape->uniform)
+        return 0;
+    return shape->operated != 0 ? 2 : 1;
+}
+
+uint32_t leat_shape_param_count(const leat_shape *shape)
+{
+    uint32_t columns = (uint32_t)__builtin_popcountll(shape->columns);
+    return shape->route->table->key_count + columns + leat_shape_mask_count(shape);
+}
+
+bool leat_shape_counts_missing(const leat_shape *shape)
+{
+    return shape->op == LEAT_PATCH && shape->route->patch_existing;
+}
+
+int leat_shape_events(const leat_shape *shape)
+{
+    return shape->op == LEAT_DELETE ? LEAT_ON_DELETE : LEAT_ON_INSERT | LEAT_ON_UPDATE;
+}
