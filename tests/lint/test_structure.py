@@ -16,7 +16,6 @@ TOO_LONG = {
     "log/kafka/range.c",
     "log/kafka/writer.c",
     "sink/pg/pool.c",
-    "sink/pg/session_send.c",
 }
 
 # A folder may include from itself and from these.

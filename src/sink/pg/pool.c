@@ -26,9 +26,9 @@
 
 #include "base/backoff.h"
 #include "base/diag.h"
-#include "sink/pg/conn.h"
-#include "sink/pg/session_send.h"
 #include "base/rate_limit.h"
+#include "sink/pg/conn.h"
+#include "sink/pg/session.h"
 
 enum {
     TICK_MS = 1000,

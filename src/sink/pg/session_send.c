@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "sink/pg/dead_letter.h"
 
@@ -61,60 +60,6 @@ static const char is_primary_key_sql[] =
     "        WHERE m.nspname = $4::text AND w.relname = $5::text"
     "          AND (w.oid = r.oid"
     "               OR w.oid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) AS a (relid))))))";
-
-/* ---- life ---- */
-
-leat_pg_session *leat_pg_session_new(leat_pg_shared *shared)
-{
-    leat_pg_session *session = leat_must_calloc(1, sizeof *session);
-    session->shared = shared;
-    return session;
-}
-
-void leat_pg_session_free(leat_pg_session *session)
-{
-    if (!session)
-        return;
-    leat_shapes_drop(session->shapes);
-    leat_pg_params_free(&session->params);
-    free(session->commands);
-    free(session);
-}
-
-void leat_pg_session_begin(leat_pg_session *session)
-{
-    LEAT_ASSERT(session->state == SESSION_IDLE);
-    LEAT_ASSERT(getrandom(&session->name_key, sizeof session->name_key, 0) ==
-                sizeof session->name_key);
-    session->parses = 0;
-    session->forget = true;
-    session->is_unusable = false;
-}
-
-bool leat_pg_session_is_open(const leat_pg_session *session)
-{
-    return session->state != SESSION_IDLE;
-}
-
-bool leat_pg_session_is_over(const leat_pg_session *session)
-{
-    return session->state == SESSION_OVER;
-}
-
-bool leat_pg_session_is_unusable(const leat_pg_session *session)
-{
-    return session->is_unusable;
-}
-
-bool leat_pg_session_is_worn(const leat_pg_session *session)
-{
-    return session->parses >= PARSES_MAX;
-}
-
-const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
-{
-    return session->is_told ? &session->server : NULL;
-}
 
 /* ---- sending ---- */
 
@@ -458,9 +403,7 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     LEAT_ASSERT(session->state != SESSION_IDLE);
 }
 
-/* ---- the end ---- */
-
-static void ask(leat_pg_session *session, leat_pg_conn *conn)
+void leat_pg_session_ask(leat_pg_session *session, leat_pg_conn *conn)
 {
     leat_pg_params *params = &session->params;
     session->command_count = 0;
@@ -477,66 +420,4 @@ static void ask(leat_pg_session *session, leat_pg_conn *conn)
         send_query(session, conn, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
     }
     send_sync(session, conn);
-}
-
-/* Statements whose PREPARE did not come to its turn are to be sent again. */
-static void settle_prepared(leat_pg_session *session)
-{
-    for (uint32_t i = 0; i < session->command_count; i++) {
-        const job_command *command = &session->commands[i];
-        if (command->kind == COMMAND_PREPARE &&
-            session->prepared[command->statement] == PREPARE_SENT)
-            session->prepared[command->statement] = UNPREPARED;
-    }
-}
-
-static void end_job(leat_pg_session *session)
-{
-    session->state = SESSION_OVER;
-    if (session->failed)
-        return;
-    session->shared->counters.rows += session->row_count;
-    session->shared->counters.patches_dropped += session->dropped_count;
-    if (session->kind != LEAT_ENGINE_JOB_CLAIM)
-        return;
-    if (session->claim_read)
-        session->result.progress = &session->progress;
-    else
-        leat_pg_session_fail(session, LEAT_ENGINE_NOT_UNDERSTOOD, "",
-                             "leat.claim has not answered");
-}
-
-void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)
-{
-    if (session->state != SESSION_ANSWERED)
-        return;
-    settle_prepared(session);
-    if (session->question != ASK_NOTHING && !session->is_asking && !session->is_unusable)
-        ask(session, conn);
-    else
-        end_job(session);
-}
-
-void leat_pg_session_lost(leat_pg_session *session, const char *message)
-{
-    if (session->state == SESSION_ANSWERED || session->is_asking) {
-        end_job(session);
-        return;
-    }
-    if (session->state != SESSION_SENT)
-        return;
-    if (!session->failed)
-        leat_pg_session_fail(session, LEAT_ENGINE_UNKNOWN, "", message);
-    session->result.outcome = LEAT_ENGINE_UNKNOWN;
-    session->result.partition = -1;
-    session->state = SESSION_OVER;
-}
-
-uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret)
-{
-    LEAT_ASSERT(session->state == SESSION_OVER);
-    *ret = session->result;
-    session->state = SESSION_IDLE;
-    session->is_asking = false;
-    return session->job_id;
 }

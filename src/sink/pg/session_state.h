@@ -1,12 +1,13 @@
 /*
- * session_state.h - the inside of a session, shared by what sends a job (session_send.c) and what
- * reads the answers (session_receive.c). Not for use elsewhere.
+ * session_state.h - the inside of a session, shared by its life and the end of a job (session.c),
+ * what sends a job (session_send.c) and what reads the answers (session_receive.c). Not for use
+ * elsewhere.
  */
 #ifndef LEAT_SINK_PG_SESSION_STATE_H
 #define LEAT_SINK_PG_SESSION_STATE_H
 
-#include "sink/pg/session_send.h"
 #include "sink/pg/params.h"
+#include "sink/pg/session.h"
 
 typedef enum command_kind {
     COMMAND_PREPARE, /* a row statement, or advance */
@@ -106,5 +107,7 @@ struct leat_pg_session {
 /* The first failure of a job is its result. */
 void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
                           const char *sqlstate, const char *message);
+/* Sends the question that a failure asks, in a transaction of its own. */
+void leat_pg_session_ask(leat_pg_session *session, leat_pg_conn *conn);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * session_send.h - one job at a time on one connection: which commands it is made of, and what
+ * session.h - one job at a time on one connection: which commands it is made of, and what
  * their results say of it.
  *
  * A job ends with the answer to its Sync or with its connection, never earlier: before that nothing
@@ -16,8 +16,8 @@
  * again, by this connection or another; when a name turns out to be gone, jobs are sent without
  * names. And each job says which server it ran on.
  */
-#ifndef LEAT_SINK_PG_SESSION_SEND_H
-#define LEAT_SINK_PG_SESSION_SEND_H
+#ifndef LEAT_SINK_PG_SESSION_H
+#define LEAT_SINK_PG_SESSION_H
 
 #include "sink/pg/conn.h"
 #include "sink/pg/rows.h"
