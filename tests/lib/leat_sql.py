@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import re
 import shlex
 import subprocess
 import threading
@@ -12,8 +13,8 @@ import psycopg
 from psycopg import pq
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "src" / "sink" / "schema.sql"
-SUBPARTITIONS = 64
+SCHEMA = ROOT / "src" / "sink" / "pg" / "schema.sql"
+SUBPARTITIONS = int(re.search(r"LEAT_SUBPARTITIONS = (\d+)", (ROOT / "src" / "base" / "placement.h").read_text())[1])
 LOCK_TIMEOUT_MS = 20_000
 LOCK_KEY = 1818583412  # # source: the first half of a partition's advisory lock
 DEADLINE = 20.0
@@ -296,9 +297,9 @@ def load(dsn):
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(SCHEMA.read_text())
         connection.execute("INSERT INTO leat.sources (log_identity, topic, topic_id, layout, subpartitions, hash)"
-                           " VALUES ('log', 'writes', 'topic-id', '{}', 64, 'xxh3-64')")
+                           " VALUES ('log', 'writes', 'topic-id', '{}', %s, 'xxh3-64')", [SUBPARTITIONS])
         connection.execute("INSERT INTO leat.partitions (source, partition, base_offsets)"
-                           " SELECT 1, p, array_fill(-1::bigint, ARRAY[64]) FROM generate_series(0, 1) AS p")
+                           " SELECT 1, p, array_fill(-1::bigint, ARRAY[%s::int]) FROM generate_series(0, 1) AS p", [SUBPARTITIONS])
         connection.execute("CREATE TABLE hits (k int PRIMARY KEY, n int NOT NULL)")
         connection.execute("INSERT INTO hits SELECT k, 0 FROM generate_series(0, 99) AS k")
 
