@@ -151,9 +151,9 @@ static void read(pipeline *p, uint8_t what, uint8_t whom)
 
 static void claimed(pipeline *p, uint32_t partition, leat_engine_job_result *result)
 {
-    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t offsets[LEAT_SUBPARTITIONS];
     leat_engine_claim claim = {{0}};
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         offsets[i] = -1;
     p->claims++;
     memcpy(claim.token, &p->claims, sizeof p->claims);

@@ -5,8 +5,8 @@
 void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
 {
     const sim_partition *partition = &world->broker.partitions[at];
-    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    int64_t offsets[LEAT_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         offsets[i] = sim_state_offset(state, at, i);
     for (uint32_t i = 0; i < partition->count; i++) {
         const sim_record *record = partition->records[i];

@@ -545,7 +545,7 @@ void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
 
 bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part)
 {
-    bool moves[LEAT_ENGINE_SUBPARTITIONS] = {false};
+    bool moves[LEAT_SUBPARTITIONS] = {false};
     for (uint32_t i = 0; i < part->count; i++)
         moves[part->subpartitions[i]] = true;
     for (uint32_t i = 0; i < sink->config.connections; i++) {

@@ -88,7 +88,7 @@ void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broke
         sim_partition_state *partition = &state->partitions[p];
         partition->low = -1;
         partition->newest = (leat_engine_newest){-1, 0, -1};
-        for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+        for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
             partition->base_offsets[i] = -1;
     }
 }

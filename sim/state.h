@@ -26,7 +26,7 @@ typedef struct sim_partition_state {
     leat_engine_claim claim;
     int64_t epoch;
     int64_t base_seq;
-    int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t base_offsets[LEAT_SUBPARTITIONS];
     int64_t low;
     leat_engine_newest newest;
     sim_progress_row *rows; /* by seq, in the order they came */

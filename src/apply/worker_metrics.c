@@ -4,6 +4,7 @@
 
 #include "apply/worker_state.h"
 #include "base/buf.h"
+#include "base/limits.h"
 
 static const char *labels(leat_buf *buf, const leat_worker *worker, const char *shard)
 {
@@ -224,7 +225,7 @@ static bool show_log(leat_worker *worker)
 
 void leat_worker_metrics_show(leat_worker *worker)
 {
-    shard_sum sums[64] = {0};
+    shard_sum sums[LEAT_SHARDS_MAX] = {0};
     bool topic_gone = show_log(worker);
     int64_t held = 0, stopped = 0, bytes = 0;
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {

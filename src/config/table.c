@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "config/text.h"
 
 enum {
@@ -11,9 +12,6 @@ enum {
     SECOND = 1000,
     MINUTE = 60 * SECOND,
     HOUR = 60 * MINUTE,
-    SHARDS_MAX = 64,
-    ROUTES_MAX = 64,
-    COLUMNS_MAX = 64,
     PROPERTIES_MAX = 64,
 };
 
@@ -51,7 +49,7 @@ static const leat_setting settings[] = {
      .fallback = "127.0.0.1:8080", .help = "Where the edge takes HTTP writes."},
     {"admin", TOP(admin), TEXT(leat_text_check_admin, ADDRESS_WORDS "; or off"),
      .fallback = "127.0.0.1:9464", .help = "Where metrics, health and status are served."},
-    {"workers", TOP(workers), COUNT(1, 64, "1"),
+    {"workers", TOP(workers), COUNT(1, LEAT_WORKERS_MAX, "1"),
      .help = "Threads that apply records; each reads its own partitions."},
     {"catalog_every", TOP(catalog_every_ms), TIME(100, HOUR, "5s"),
      .help =
@@ -105,7 +103,7 @@ static const leat_setting settings[] = {
      .help = "Partitions of a file that is made; they bound how many workers can share it."},
 
     {"shards", TOP(shards), .kind = LEAT_SETTING_LIST, .shape = &shards_shape, .min = 1,
-     .max = SHARDS_MAX, .required = true, .help = "The databases; each holds some tenants."},
+     .max = LEAT_SHARDS_MAX, .required = true, .help = "The databases; each holds some tenants."},
     {"shards[].name", SHARD(name), TEXT(leat_text_check_name, NAME_WORDS), .required = true,
      .help = "What the shard is called in metrics and in the stored layout; never changes."},
     {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET,
@@ -123,7 +121,7 @@ static const leat_setting settings[] = {
          "Most connections of one process to this shard, divided among its workers. A SQLite file has one each."},
 
     {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1,
-     .max = ROUTES_MAX, .required = true,
+     .max = LEAT_ROUTES_MAX, .required = true,
      .help = "The paths that take writes, and the tables they write."},
     {"routes[].name", ROUTE(name), TEXT(leat_text_check_name, NAME_WORDS),
      .fallback_words = "the table's name",
@@ -155,7 +153,7 @@ static const leat_setting settings[] = {
          "A table whose row security applies to leat's role: `refuse` does not write it, `accept` does, and a write to "
          "a row that is hidden counts as one to a row that is not there."},
     {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape,
-     .max = COLUMNS_MAX, .choices = {"set", "add", "max", "min", "merge", "append"},
+     .max = LEAT_COLUMNS_MAX, .choices = {"set", "add", "max", "min", "merge", "append"},
      .allowed = "column: operation", .fallback_words = "`set` for every column",
      .help =
          "What PATCH does to a column: `set`; `add` (numbers); `max`, `min` (what has an order: numbers, times, uuid, "

@@ -7,12 +7,13 @@
 #include <uv.h>
 
 #include "apply/reporter.h"
+#include "base/limits.h"
 #include "daemon/admin.h"
 #include "daemon/assemble.h"
 #include "daemon/edge_thread.h"
 #include "watch/catalog_watch.h"
 
-enum { LEAT_DAEMON_WORKERS_MAX = 64, LEAT_DAEMON_HOST_SIZE = 256 };
+enum { LEAT_DAEMON_HOST_SIZE = 256 };
 
 typedef struct leat_daemon {
     const char *command;
@@ -37,7 +38,7 @@ typedef struct leat_daemon {
     leat_worker_shard *shards; /* in layout order */
     const char **shard_names;  /* theirs */
     char owner[LEAT_OWNER_SIZE];
-    leat_worker *workers[LEAT_DAEMON_WORKERS_MAX];
+    leat_worker *workers[LEAT_WORKERS_MAX];
     uint32_t worker_count;
     leat_reporter *reporter;
 } leat_daemon;

@@ -186,8 +186,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     slot->table = record->table;
     slot->bytes = record->bytes;
     slot->epoch = record->epoch;
-    uint32_t at = record->partition * LEAT_ENGINE_SUBPARTITIONS +
-                  (uint32_t)(record->hash % LEAT_ENGINE_SUBPARTITIONS);
+    uint32_t at = record->partition * LEAT_SUBPARTITIONS + leat_subpartition_of(record->hash);
     leat_queue *queue = &engine->queues[at];
     /* Read again after a claim: patience with it has begun before that. */
     if (queue->kept_read_us > 0 && queue->kept_offset == record->offset)
@@ -199,7 +198,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);
     else if (queue->place == LEAT_QUEUE_QUIET)
-        leat_queue_wake(engine, partition, at % LEAT_ENGINE_SUBPARTITIONS);
+        leat_queue_wake(engine, partition, at % LEAT_SUBPARTITIONS);
 }
 
 leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
@@ -212,7 +211,7 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
         return LEAT_ENGINE_SKIPPED;
     if (!same_log(partition, record))
         return refuse(engine, partition, record);
-    if (record->offset <= partition->progress.offsets[record->hash % LEAT_ENGINE_SUBPARTITIONS])
+    if (record->offset <= partition->progress.offsets[leat_subpartition_of(record->hash)])
         return skip(engine, partition, record);
     leat_holding *shard = &leat_shard_of(engine, partition)->holding;
     leat_budgets *budgets = &engine->budgets;
@@ -276,7 +275,7 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
 static void patience_stood_still(leat_engine *engine, leat_shard *shard)
 {
     int64_t gone_us = engine->now_us - shard->gone_us;
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
         leat_queue *queue = &engine->queues[leat_shard_queue(shard, i)];
         if (queue->kept_read_us > 0)
             queue->kept_read_us += gone_us;

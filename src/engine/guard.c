@@ -23,7 +23,7 @@ enum {
 
 static leat_table_state *table_at(leat_engine *engine, uint32_t queue, uint32_t slot)
 {
-    uint32_t shard = engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS].shard;
+    uint32_t shard = engine->partitions[queue / LEAT_SUBPARTITIONS].shard;
     return &engine->tables[(size_t)shard * engine->config.table_count +
                            engine->pool.slots[slot].table];
 }
@@ -44,7 +44,7 @@ leat_share leat_guard_share(const leat_table_state *table)
 
 static void next_span(const leat_engine *engine, leat_table_state *table)
 {
-    uint32_t size = SPAN_LEAST + SPAN_A_SUBPARTITION * LEAT_ENGINE_SUBPARTITIONS * engine->assigned;
+    uint32_t size = SPAN_LEAST + SPAN_A_SUBPARTITION * LEAT_SUBPARTITIONS * engine->assigned;
     bool old = engine->now_us - table->share_us >= MINUTE_US;
     if (table->now.of < size && !old)
         return;

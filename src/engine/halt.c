@@ -20,7 +20,7 @@ static void go_on(leat_engine *engine, leat_shard *shard)
 bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news)
 {
     *ret_news = false;
-    leat_partition *partition = &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
     leat_shard *shard = leat_shard_of(engine, partition);
     /* One that is being given back is not tried again. */
     if (partition->state != LEAT_ENGINE_READING)
@@ -35,8 +35,7 @@ bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news)
 
 void leat_halt_passed(leat_engine *engine, uint32_t queue)
 {
-    leat_shard *shard =
-        leat_shard_of(engine, &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS]);
+    leat_shard *shard = leat_shard_of(engine, &engine->partitions[queue / LEAT_SUBPARTITIONS]);
     if (shard->probe == queue)
         go_on(engine, shard);
 }
@@ -45,6 +44,6 @@ void leat_halt_partition_left(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
     if (shard->probe != LEAT_NONE &&
-        shard->probe / LEAT_ENGINE_SUBPARTITIONS == leat_partition_id(engine, partition))
+        shard->probe / LEAT_SUBPARTITIONS == leat_partition_id(engine, partition))
         go_on(engine, shard);
 }

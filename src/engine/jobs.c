@@ -31,8 +31,8 @@ static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_
     slot->say |= what;
     slot->said = *result;
     slot->said.progress = NULL;
-    slot->said_partition = queue / LEAT_ENGINE_SUBPARTITIONS;
-    slot->said_subpartition = queue % LEAT_ENGINE_SUBPARTITIONS;
+    slot->said_partition = queue / LEAT_SUBPARTITIONS;
+    slot->said_subpartition = queue % LEAT_SUBPARTITIONS;
     slot->said_table = head->table;
     slot->said_offset = head->offset;
     slot->said_payload = head->payload;
@@ -73,7 +73,7 @@ static int64_t read_us_of(leat_engine *engine, uint32_t id)
 {
     int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
     int64_t went_on_us =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS])->went_on_us;
+        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->went_on_us;
     return read_us > went_on_us ? read_us : went_on_us;
 }
 
@@ -81,7 +81,7 @@ static int64_t read_us_of(leat_engine *engine, uint32_t id)
  * the one before. */
 static void spur_on(leat_engine *engine, const leat_shard *shard, int64_t since_us)
 {
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
         uint32_t id = leat_shard_queue(shard, i);
         leat_queue *queue = &engine->queues[id];
         if (!queue->retry.waiting)
@@ -98,7 +98,7 @@ static void queue_applied(leat_engine *engine, leat_partition *partition, leat_j
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     uint32_t records = queue->flying;
-    uint32_t id = part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition;
+    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
     bool waited = queue->retry.waiting && !queue->retry.dead;
     int64_t since_us = leat_retry_since_us(&queue->retry, read_us_of(engine, id));
     count_applied(engine, slot, id, records);
@@ -133,13 +133,12 @@ static void part_applied(leat_engine *engine, leat_partition *partition, leat_jo
 /* Heads are enough: what stands behind one was read later. */
 static bool is_preceded(leat_engine *engine, uint32_t id)
 {
-    const leat_shard *shard =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS]);
+    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
     int64_t since_us = leat_retry_since_us(&engine->queues[id].retry, read_us_of(engine, id));
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
         uint32_t other = leat_shard_queue(shard, i);
         const leat_queue *queue = &engine->queues[other];
-        const leat_partition *partition = &engine->partitions[other / LEAT_ENGINE_SUBPARTITIONS];
+        const leat_partition *partition = &engine->partitions[other / LEAT_SUBPARTITIONS];
         if (other != id && queue->count > 0 && partition->state == LEAT_ENGINE_READING &&
             !leat_narrow_on_trial(&queue->narrow) &&
             leat_retry_precedes(&queue->retry, read_us_of(engine, other), since_us))
@@ -152,8 +151,8 @@ static bool is_preceded(leat_engine *engine, uint32_t id)
 static leat_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, uint32_t id,
                                const leat_engine_job_result *result)
 {
-    uint32_t partition = id / LEAT_ENGINE_SUBPARTITIONS;
-    uint32_t subpartition = id % LEAT_ENGINE_SUBPARTITIONS;
+    uint32_t partition = id / LEAT_SUBPARTITIONS;
+    uint32_t subpartition = id % LEAT_SUBPARTITIONS;
     leat_attempt attempt = {.queues = slot->queues,
                             .records = engine->queues[id].flying,
                             .culprit = -1,
@@ -199,7 +198,7 @@ static leat_retry_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint
     if (word != LEAT_GUARD_GIVES_UP)
         return leat_retry_hold(&queue->retry);
     queue->retry.trouble =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS])->trouble;
+        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->trouble;
     leat_trouble_reason(engine, id, result);
     return leat_retry_bury(&queue->retry, result->outcome);
 }
@@ -241,7 +240,7 @@ static void queue_failed(leat_engine *engine, leat_job_slot *slot,
 {
     leat_partition *partition = &engine->partitions[part->partition];
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
-    uint32_t id = part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition;
+    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     uint8_t what;
     leat_attempt attempt = attempt_of(engine, slot, id, result);
@@ -283,7 +282,7 @@ static void say_suspect(leat_engine *engine, leat_job_slot *slot,
                         const leat_engine_batch_part *part, const leat_engine_job_result *result)
 {
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
-    uint32_t id = part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition;
+    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
     leat_narrow *narrow = &engine->queues[id].narrow;
     bool said = narrow->said_us > 0 && engine->now_us - narrow->said_us < LEAT_NOTICE_EVERY_US;
     if (!leat_narrow_is_found(narrow) || said)

@@ -23,8 +23,8 @@ const leat_slot *leat_partition_first(const leat_engine *engine, const leat_part
     if (partition->holding.records == 0)
         return NULL;
     const leat_queue *queues =
-        &engine->queues[leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+        &engine->queues[leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         if (queues[i].count == 0)
             continue;
         const leat_slot *head = &engine->pool.slots[queues[i].head];

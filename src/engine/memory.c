@@ -137,10 +137,10 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
 {
     uint32_t count = config->partition_count;
     leat_partition *partitions = carve(carver, count, sizeof *partitions);
-    leat_queue *queues = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *queues);
+    leat_queue *queues = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *queues);
     leat_engine_reason *reasons =
-        carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *reasons);
-    leat_mark *marks = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *marks);
+        carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *reasons);
+    leat_mark *marks = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *marks);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
         engine->marks = marks;
@@ -155,7 +155,7 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
         partitions[i].position = -1;
         partitions[i].committed = -1;
     }
-    for (uint32_t i = 0; engine && i < count * LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; engine && i < count * LEAT_SUBPARTITIONS; i++)
         leat_queue_init(&queues[i]);
 }
 
@@ -166,7 +166,7 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
     for (uint32_t i = 0; i < config->partition_count; i++)
         count += config->shard_of[i] == index;
     uint32_t *partitions = carve(carver, count, sizeof *partitions);
-    leat_heap_entry *ages = carve(carver, (size_t)count * LEAT_ENGINE_SUBPARTITIONS, sizeof *ages);
+    leat_heap_entry *ages = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *ages);
     if (!engine)
         return;
     leat_shard *shard = &engine->shards[index];
@@ -194,7 +194,7 @@ static void carve_shards(leat_engine *engine, arena *carver, const leat_engine_c
     leat_shard *shards = carve(carver, config->shard_count, sizeof *shards);
     if (engine)
         engine->shards = shards;
-    size_t queue_count = (size_t)config->partition_count * LEAT_ENGINE_SUBPARTITIONS;
+    size_t queue_count = (size_t)config->partition_count * LEAT_SUBPARTITIONS;
     uint32_t *where = carve_where(engine, carver, queue_count);
     for (uint32_t i = 0; i < config->shard_count; i++)
         carve_shard(engine, carver, config, i, where);

@@ -10,7 +10,7 @@
 static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition,
                          leat_timer timer)
 {
-    uint32_t queues = engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS;
+    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
     return queues + leat_partition_id(engine, partition) * LEAT_TIMER_COUNT + (uint32_t)timer;
 }
 
@@ -31,11 +31,11 @@ bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partitio
 
 static void queue_delay_over(leat_engine *engine, uint32_t id)
 {
-    leat_partition *partition = &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_WAITING && partition->waiting > 0);
     engine->queues[id].place = LEAT_QUEUE_QUIET;
     partition->waiting--;
-    leat_queue_wake(engine, partition, id % LEAT_ENGINE_SUBPARTITIONS);
+    leat_queue_wake(engine, partition, id % LEAT_SUBPARTITIONS);
 }
 
 static void partition_timer_over(leat_engine *engine, leat_partition *partition, leat_timer timer)
@@ -64,7 +64,7 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
 void leat_timers_over(leat_engine *engine)
 {
     int64_t now_us = engine->now_us;
-    uint32_t queues = engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS;
+    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
     const leat_heap_entry *first = leat_heap_first(&engine->timers);
     while (first && first->key <= now_us) {
         uint32_t id = first->id;
@@ -113,7 +113,7 @@ void leat_partition_enter(leat_engine *engine, leat_partition *partition,
 
 void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->flying == 0);
     if (partition->state != LEAT_ENGINE_READING || queue->count == 0)
@@ -132,7 +132,7 @@ void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t su
 void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
                       int64_t delay_us)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
     if (partition->state != LEAT_ENGINE_READING)
         return;
@@ -143,7 +143,7 @@ void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t s
 
 void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     if (queue->place == LEAT_QUEUE_READY) {
         leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id);
@@ -158,7 +158,7 @@ void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint3
 static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
     leat_queue_deactivate(engine, partition, subpartition);
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_ENGINE_SUBPARTITIONS + subpartition;
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     if (queue->retry.dead)
         leat_guard_retract(engine, id);
@@ -186,7 +186,7 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
         partition->away_us = engine->now_us;
     if (partition->position > partition->reread_to)
         partition->reread_to = partition->position;
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         drop_queue(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
     LEAT_ASSERT(partition->ready == 0 && partition->waiting == 0);

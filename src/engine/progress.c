@@ -2,7 +2,7 @@
 
 void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim,
                                 int64_t epoch, int64_t base_seq,
-                                const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low,
+                                const int64_t base_offsets[LEAT_SUBPARTITIONS], int64_t low,
                                 leat_engine_newest newest)
 {
     LEAT_ASSERT(low >= -1);
@@ -13,7 +13,7 @@ void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_clai
     progress->next_seq = base_seq + 1;
     progress->low = low;
     progress->newest = newest;
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         progress->offsets[i] = base_offsets[i] > low ? base_offsets[i] : low;
         progress->last_seq[i] = 0;
     }
@@ -25,7 +25,7 @@ int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq,
 {
     leat_engine_newest newest = {-1, at_ms, leader_epoch};
     for (uint32_t i = 0; i < count; i++) {
-        if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_ENGINE_SUBPARTITIONS)
+        if (subpartitions[i] < 0 || subpartitions[i] >= LEAT_SUBPARTITIONS)
             return -1;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -59,7 +59,7 @@ int64_t leat_engine_progress_read_from(const leat_engine_progress *progress)
 int64_t leat_engine_progress_high(const leat_engine_progress *progress)
 {
     int64_t high = progress->low;
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         if (progress->offsets[i] > high)
             high = progress->offsets[i];
     }

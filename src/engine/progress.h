@@ -11,8 +11,7 @@
 #define LEAT_ENGINE_PROGRESS_H
 
 #include "base/base.h"
-
-enum { LEAT_ENGINE_SUBPARTITIONS = 64 };
+#include "base/placement.h"
 
 typedef struct leat_engine_claim {
     uint8_t token[16];
@@ -35,8 +34,8 @@ typedef struct leat_engine_progress {
     int64_t low;      /* a position: all up to this offset is applied, whether or not a
                          record stands there. -1: nothing yet */
     leat_engine_newest newest;
-    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];  /* last applied offset, never below `low` */
-    int64_t last_seq[LEAT_ENGINE_SUBPARTITIONS]; /* the batch that took it there; 0: it came from
+    int64_t offsets[LEAT_SUBPARTITIONS];  /* last applied offset, never below `low` */
+    int64_t last_seq[LEAT_SUBPARTITIONS]; /* the batch that took it there; 0: it came from
                                                     base or low */
 } leat_engine_progress;
 
@@ -44,7 +43,7 @@ typedef struct leat_engine_progress {
  * none. */
 void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim,
                                 int64_t epoch, int64_t base_seq,
-                                const int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS], int64_t low,
+                                const int64_t base_offsets[LEAT_SUBPARTITIONS], int64_t low,
                                 leat_engine_newest newest);
 /* Takes in one row of leat.progress, in any order of seq; timestamp and leader epoch are of the
  * record at the greatest of `offsets`. Returns -1 when a subpartition is out of range. */

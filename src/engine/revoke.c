@@ -16,7 +16,7 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
 {
     leat_partition_enter(engine, partition, LEAT_ENGINE_REVOKING);
     leat_halt_partition_left(engine, partition);
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         leat_queue_deactivate(engine, partition, i);
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
     leat_schedule_forget(engine, partition);

@@ -120,7 +120,7 @@ static void fill_compaction(const leat_engine *engine, leat_engine_compaction *c
     compaction->low = leat_partition_low(engine, partition);
     compaction->newest = progress->newest;
     compaction->needs_count = 0;
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         int64_t offset = progress->offsets[i];
         compaction->base_offsets[i] = offset > compaction->low ? offset : compaction->low;
         need(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
@@ -175,7 +175,7 @@ static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, ui
                  uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
-    uint32_t at = id / LEAT_ENGINE_SUBPARTITIONS;
+    uint32_t at = id / LEAT_SUBPARTITIONS;
     leat_partition *partition = &engine->partitions[at];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING && records > 0 && records <= queue->count);
     leat_ready_remove(&shard->ready, engine->queues, id);
@@ -184,7 +184,7 @@ static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, ui
     slot->trial = slot->trial || leat_narrow_on_trial(&queue->narrow);
     partition->ready--;
     partition->flying += records;
-    partition->picked |= UINT64_C(1) << (id % LEAT_ENGINE_SUBPARTITIONS);
+    partition->picked |= UINT64_C(1) << (id % LEAT_SUBPARTITIONS);
     engine->picked[at / 64] |= UINT64_C(1) << (at % 64);
     slot->queues++;
 }

@@ -29,8 +29,6 @@
 #include "engine/ready.h"
 #include "engine/batch_size.h"
 
-#define LEAT_ENGINE_SUBPARTITIONS ((uint32_t)LEAT_ENGINE_SUBPARTITIONS)
-
 /* A held subpartition is mentioned so often at most. */
 #define LEAT_NOTICE_EVERY_US (60 * INT64_C(1000000))
 
@@ -216,7 +214,7 @@ struct leat_engine {
     leat_budgets budgets;
     leat_pool pool;
     leat_partition *partitions;
-    leat_queue *queues;          /* partition * LEAT_ENGINE_SUBPARTITIONS + subpartition */
+    leat_queue *queues;          /* partition * LEAT_SUBPARTITIONS + subpartition */
     leat_engine_reason *reasons; /* [queues]: what its head was refused with, while it is dead or
                                     marked */
     leat_mark *marks;            /* [queues] */
@@ -242,7 +240,7 @@ struct leat_engine {
 static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition,
                                         uint32_t subpartition)
 {
-    return &engine->queues[partition * LEAT_ENGINE_SUBPARTITIONS + subpartition];
+    return &engine->queues[partition * LEAT_SUBPARTITIONS + subpartition];
 }
 
 static inline uint32_t leat_partition_id(const leat_engine *engine, const leat_partition *partition)
@@ -255,12 +253,11 @@ static inline leat_shard *leat_shard_of(leat_engine *engine, const leat_partitio
     return &engine->shards[partition->shard];
 }
 
-/* The shard's n-th queue of partition_count * LEAT_ENGINE_SUBPARTITIONS, as an index; they
+/* The shard's n-th queue of partition_count * LEAT_SUBPARTITIONS, as an index; they
  * ascend. */
 static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
 {
-    return shard->partitions[n / LEAT_ENGINE_SUBPARTITIONS] * LEAT_ENGINE_SUBPARTITIONS +
-           n % LEAT_ENGINE_SUBPARTITIONS;
+    return shard->partitions[n / LEAT_SUBPARTITIONS] * LEAT_SUBPARTITIONS + n % LEAT_SUBPARTITIONS;
 }
 
 /* ---- lists.c: the member that links the n-th element of an engine's array; one function a list

@@ -86,8 +86,7 @@ bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot,
             continue;
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
         on_trial = true;
-        leat_trouble_reason(engine, part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition,
-                            result);
+        leat_trouble_reason(engine, part->partition * LEAT_SUBPARTITIONS + subpartition, result);
     }
     return on_trial;
 }
@@ -118,8 +117,7 @@ static void keep_quiet(leat_engine *engine, leat_partition *partition)
     shard->quiet_us = engine->now_us + gone_us;
     uint32_t id;
     while (gone_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_NONE)
-        place_anew(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS],
-                   id % LEAT_ENGINE_SUBPARTITIONS);
+        place_anew(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], id % LEAT_SUBPARTITIONS);
 }
 
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
@@ -128,7 +126,7 @@ void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
     partition->reread_us = engine->now_us;
     if (partition->progress.low + 1 >= partition->reread_to)
         partition->reread_to = 0;
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         leat_narrow *narrow =
             &leat_queue_at(engine, leat_partition_id(engine, partition), i)->narrow;
         leat_narrow_passed(narrow, partition->progress.offsets[i], 0);
@@ -150,7 +148,7 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
 {
     partition->away_us = 0;
     partition->reread_to = 0;
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), i);
         queue->narrow = (leat_narrow){0};
         queue->kept_read_us = 0;
@@ -183,8 +181,7 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
         leat_trouble_mark(engine, id, narrow->since_us, LEAT_ENGINE_UNKNOWN);
     if (!leat_narrow_on_trial(narrow))
         return 0;
-    const leat_shard *shard =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS]);
+    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
     if (is_read_again(engine, shard))
         return engine->config.retry_min_us;
     int64_t due_us = later(narrow->due_us, shard->quiet_us);

@@ -12,7 +12,7 @@ void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
 {
     leat_mark *mark = &engine->marks[queue];
     if (!mark->is_set) {
-        engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS].troubled++;
+        engine->partitions[queue / LEAT_SUBPARTITIONS].troubled++;
         *mark = (leat_mark){.is_set = true, .since_us = since_us};
     }
     mark->outcome = outcome;
@@ -40,7 +40,7 @@ void leat_trouble_over(leat_engine *engine, uint32_t queue)
     if (!mark->is_set)
         return;
     mark->is_set = false;
-    leat_partition *partition = &engine->partitions[queue / LEAT_ENGINE_SUBPARTITIONS];
+    leat_partition *partition = &engine->partitions[queue / LEAT_SUBPARTITIONS];
     LEAT_ASSERT(partition->troubled > 0);
     partition->troubled--;
 }
@@ -52,12 +52,12 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
     const leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->count > 0);
     const leat_slot *head = &engine->pool.slots[queue->head];
-    const leat_partition *partition = &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
     return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
                                  .sqlstate = engine->reasons[id].sqlstate,
                                  .message = engine->reasons[id].message,
-                                 .partition = id / LEAT_ENGINE_SUBPARTITIONS,
-                                 .subpartition = id % LEAT_ENGINE_SUBPARTITIONS,
+                                 .partition = id / LEAT_SUBPARTITIONS,
+                                 .subpartition = id % LEAT_SUBPARTITIONS,
                                  .offset = head->offset,
                                  .table = head->table,
                                  .payload = head->payload,
@@ -89,10 +89,10 @@ uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_en
 {
     uint32_t found = 0;
     const leat_shard *of = &engine->shards[shard];
-    for (uint32_t i = 0; i < of->partition_count * LEAT_ENGINE_SUBPARTITIONS; i++) {
+    for (uint32_t i = 0; i < of->partition_count * LEAT_SUBPARTITIONS; i++) {
         uint32_t id = leat_shard_queue(of, i);
-        if (engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS].troubled == 0) {
-            i += LEAT_ENGINE_SUBPARTITIONS - 1;
+        if (engine->partitions[id / LEAT_SUBPARTITIONS].troubled == 0) {
+            i += LEAT_SUBPARTITIONS - 1;
             continue;
         }
         if (!engine->marks[id].is_set)

@@ -42,7 +42,7 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
     LEAT_ASSERT(count == queue->count && bytes == queue->bytes);
     LEAT_ASSERT(count == 0 || last == queue->tail);
     /* What is held is not applied. */
-    uint32_t subpartition = (uint32_t)(queue - engine->queues) % LEAT_ENGINE_SUBPARTITIONS;
+    uint32_t subpartition = (uint32_t)(queue - engine->queues) % LEAT_SUBPARTITIONS;
     LEAT_ASSERT(count == 0 ||
                 engine->pool.slots[queue->head].offset > partition->progress.offsets[subpartition]);
 }
@@ -54,8 +54,8 @@ static int64_t least_low(const leat_engine *engine, uint32_t id)
     int64_t front = partition->position - 1 > partition->progress.low ? partition->position - 1
                                                                       : partition->progress.low;
     int64_t low = INT64_MAX;
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++) {
-        const leat_queue *queue = &engine->queues[id * LEAT_ENGINE_SUBPARTITIONS + i];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+        const leat_queue *queue = &engine->queues[id * LEAT_SUBPARTITIONS + i];
         int64_t applied = partition->progress.offsets[i];
         int64_t done = queue->count > 0  ? engine->pool.slots[queue->head].offset - 1
                        : applied > front ? applied
@@ -82,7 +82,7 @@ static void check_low(const leat_engine *engine, uint32_t id)
 static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
 {
     const leat_queue *queue = &engine->queues[id];
-    const leat_partition *partition = &engine->partitions[id / LEAT_ENGINE_SUBPARTITIONS];
+    const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
     check_records(engine, partition, queue);
     check_retry(queue);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_FLYING) == (queue->flying > 0));
@@ -130,8 +130,8 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
 {
     const leat_partition *partition = &engine->partitions[id];
     counted tally = {0};
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
-        check_queue(engine, id * LEAT_ENGINE_SUBPARTITIONS + i, &tally);
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
+        check_queue(engine, id * LEAT_SUBPARTITIONS + i, &tally);
     LEAT_ASSERT(tally.holding.records == partition->holding.records);
     LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
     LEAT_ASSERT(tally.flying == partition->flying);
@@ -168,8 +168,7 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
                 shard->compactions.head != LEAT_NONE;
     if (shard->probe != LEAT_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
-        const leat_partition *partition =
-            &engine->partitions[shard->probe / LEAT_ENGINE_SUBPARTITIONS];
+        const leat_partition *partition = &engine->partitions[shard->probe / LEAT_SUBPARTITIONS];
         LEAT_ASSERT(partition->shard == id && partition->state == LEAT_ENGINE_READING);
         LEAT_ASSERT(probe->count > 0 && probe->retry.alone);
         work = probe->place == LEAT_QUEUE_READY;
@@ -186,8 +185,7 @@ static void check_dead(const leat_engine *engine, const leat_job_slot *slot)
     LEAT_ASSERT(batch->dead == &slot->reason && batch->record_count == 1 && slot->queues == 1);
     const leat_engine_batch_part *part = &batch->parts[0];
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
-    const leat_queue *queue =
-        &engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition];
+    const leat_queue *queue = &engine->queues[part->partition * LEAT_SUBPARTITIONS + subpartition];
     if (engine->partitions[part->partition].incarnation == part->incarnation)
         LEAT_ASSERT(queue->retry.dead);
 }
@@ -216,8 +214,8 @@ static void check_jobs(const leat_engine *engine)
             for (uint32_t k = 0; k < part->count; k++) {
                 uint32_t subpartition = (uint32_t)part->subpartitions[k];
                 LEAT_ASSERT(
-                    engine->queues[part->partition * LEAT_ENGINE_SUBPARTITIONS + subpartition]
-                        .place == LEAT_QUEUE_FLYING);
+                    engine->queues[part->partition * LEAT_SUBPARTITIONS + subpartition].place ==
+                    LEAT_QUEUE_FLYING);
             }
             flying += part->count;
         }
@@ -229,7 +227,7 @@ static void check_jobs(const leat_engine *engine)
     LEAT_ASSERT(running == 0 && trials == 0);
     /* At most one batch in flight a subpartition: were one in two, there would be more places in
      * jobs than queues. */
-    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBPARTITIONS; i++)
         flying -= engine->queues[i].place == LEAT_QUEUE_FLYING;
     LEAT_ASSERT(flying == 0);
 }
@@ -248,7 +246,7 @@ static void check_stops(const leat_engine *engine)
         stopped += table->stopped;
         held += table->held;
     }
-    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBPARTITIONS; i++)
         held -= engine->queues[i].retry.guarded;
     for (uint32_t i = 0; i < engine->config.shard_count; i++)
         halted += engine->shards[i].probe != LEAT_NONE;

@@ -3,9 +3,9 @@
 static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
 {
     int64_t since_us = INT64_MAX;
-    for (uint32_t i = 0;
-         engine->partitions[partition].troubled > 0 && i < LEAT_ENGINE_SUBPARTITIONS; i++) {
-        const leat_mark *mark = &engine->marks[partition * LEAT_ENGINE_SUBPARTITIONS + i];
+    for (uint32_t i = 0; engine->partitions[partition].troubled > 0 && i < LEAT_SUBPARTITIONS;
+         i++) {
+        const leat_mark *mark = &engine->marks[partition * LEAT_SUBPARTITIONS + i];
         if (mark->is_set && mark->since_us < since_us)
             since_us = mark->since_us;
     }
@@ -65,8 +65,8 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_f
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash)
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
-    const leat_queue *queue = &engine->queues[partition * LEAT_ENGINE_SUBPARTITIONS +
-                                              (uint32_t)(hash % LEAT_ENGINE_SUBPARTITIONS)];
+    const leat_queue *queue =
+        &engine->queues[partition * LEAT_SUBPARTITIONS + leat_subpartition_of(hash)];
     return queue->count > 0 &&
            engine->now_us - engine->pool.slots[queue->head].read_us > LEAT_ENGINE_LONG_WAIT_US;
 }

@@ -1,7 +1,10 @@
 #include "record/route.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+static_assert(LEAT_SHARDS_MAX <= UINT8_MAX + 1, "a tenant slot names its shard in one byte");
 
 void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t shard_count,
                       const char *const *names)

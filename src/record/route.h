@@ -7,16 +7,15 @@
 #define LEAT_RECORD_ROUTE_H
 
 #include "base/buf.h"
+#include "base/limits.h"
+#include "base/placement.h"
 #include "record/table.h"
 #include "record/value.h"
 
 enum {
-    LEAT_ROUTES_MAX = 64,
     LEAT_SEGMENTS_MAX = 24,
     LEAT_KEY_BYTES_MAX = 2048, /* canonical, percent-encoded */
     LEAT_TENANT_SLOTS = 4096,  /* tenants are hashed onto these; slots are assigned to shards */
-    LEAT_SUBPARTITIONS = 64,   /* of every partition; stored in leat.sources */
-    LEAT_SHARDS_MAX = 64,
 };
 
 typedef enum leat_route_op { LEAT_PUT, LEAT_PATCH, LEAT_DELETE, LEAT_ROUTE_OP_COUNT } leat_route_op;
@@ -84,8 +83,8 @@ typedef struct leat_key {
                                          pointing here from a copy of this struct, so keep the key
                                          where it was decoded */
     uint32_t decoded_size;
-    uint64_t hash; /* leat_hash(canonical): partition by its upper 32 bits, subpartition by its
-                      lower 6 */
+    uint64_t hash; /* leat_hash(canonical): partition by its upper 32 bits, subpartition by
+                      leat_subpartition_of */
 } leat_key;
 
 /* Finds the route of a request target (path without query) and decodes its key. On
@@ -138,9 +137,5 @@ leat_slice leat_route_tenant(const leat_route *route, leat_slice canonical);
 /* The upper 32 bits of the key's hash, modulo the shard's partitions. */
 uint32_t leat_layout_partition_of_key(const leat_layout *layout, const leat_route *route,
                                       const leat_key *key);
-static inline uint32_t leat_subpartition_of(uint64_t hash)
-{
-    return (uint32_t)(hash % LEAT_SUBPARTITIONS);
-}
 
 #endif

@@ -7,10 +7,9 @@
 #define LEAT_RECORD_TABLE_H
 
 #include "base/buf.h"
+#include "base/limits.h"
 
 enum {
-    LEAT_COLUMNS_MAX = 64, /* columns of one table that a route may write: presence is one 64-bit
-                              mask */
     LEAT_KEY_COLUMNS_MAX = 8,
     LEAT_NAME_MAX = 63,                         /* PostgreSQL's NAMEDATALEN - 1, bytes */
     LEAT_TYPE_NAME_MAX = 4 * LEAT_NAME_MAX + 7, /* two names of nothing but quotes, each quoted; a

@@ -361,7 +361,7 @@ static void start_compaction(leat_pg_session *session, leat_pg_conn *conn,
     leat_pg_params_int4(params, (int32_t)compaction->partition);
     leat_pg_params_uuid(params, compaction->claim.token);
     leat_pg_params_int8(params, compaction->base_seq);
-    leat_pg_params_int8s(params, compaction->base_offsets, LEAT_ENGINE_SUBPARTITIONS);
+    leat_pg_params_int8s(params, compaction->base_offsets, LEAT_SUBPARTITIONS);
     leat_pg_params_int8(params, compaction->low);
     leat_pg_params_int8(params, compaction->newest.offset);
     leat_pg_params_int8(params, compaction->newest.at_ms);

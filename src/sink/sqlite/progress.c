@@ -2,11 +2,7 @@
 
 #include <string.h>
 
-enum {
-    OFFSET_SIZE = 8,
-    SUBPARTITION_SIZE = 2,
-    OFFSETS_SIZE = OFFSET_SIZE * LEAT_ENGINE_SUBPARTITIONS
-};
+enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2, OFFSETS_SIZE = OFFSET_SIZE * LEAT_SUBPARTITIONS };
 
 /* ---- arrays as blobs, big-endian ---- */
 
@@ -35,7 +31,7 @@ static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets
 static void bind_subpartitions(sqlite3_stmt *statement, int at, const int16_t *subpartitions,
                                uint32_t count)
 {
-    uint8_t bytes[SUBPARTITION_SIZE * LEAT_ENGINE_SUBPARTITIONS];
+    uint8_t bytes[SUBPARTITION_SIZE * LEAT_SUBPARTITIONS];
     for (uint32_t i = 0; i < count; i++)
         put(bytes + SUBPARTITION_SIZE * i, (uint16_t)subpartitions[i], SUBPARTITION_SIZE);
     sqlite3_bind_blob(statement, at, bytes, (int)(SUBPARTITION_SIZE * count), SQLITE_TRANSIENT);
@@ -57,7 +53,7 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 {
     int size = sqlite3_column_bytes(row, at);
     const uint8_t *bytes = sqlite3_column_blob(row, at);
-    if (size > SUBPARTITION_SIZE * LEAT_ENGINE_SUBPARTITIONS || size % SUBPARTITION_SIZE != 0)
+    if (size > SUBPARTITION_SIZE * LEAT_SUBPARTITIONS || size % SUBPARTITION_SIZE != 0)
         return -1;
     for (int i = 0; i < size / SUBPARTITION_SIZE; i++)
         ret[i] = (int16_t)get(bytes + SUBPARTITION_SIZE * i, SUBPARTITION_SIZE);
@@ -151,9 +147,9 @@ static leat_sqlite_standing read_base(leat_sqlite *lite, int32_t source_id, uint
         leat_engine_newest newest = {sqlite3_column_int64(query, NEWEST),
                                      sqlite3_column_int64(query, NEWEST_AT_MS),
                                      sqlite3_column_int(query, NEWEST_EPOCH)};
-        int64_t base[LEAT_ENGINE_SUBPARTITIONS];
+        int64_t base[LEAT_SUBPARTITIONS];
         if (sqlite3_column_bytes(query, CLAIM) == sizeof claim.token &&
-            read_offsets(query, BASE_OFFSETS, base) == LEAT_ENGINE_SUBPARTITIONS) {
+            read_offsets(query, BASE_OFFSETS, base) == LEAT_SUBPARTITIONS) {
             memcpy(claim.token, sqlite3_column_blob(query, CLAIM), sizeof claim.token);
             leat_engine_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH),
                                        sqlite3_column_int64(query, BASE_SEQ), base,
@@ -169,8 +165,8 @@ static leat_sqlite_standing read_base(leat_sqlite *lite, int32_t source_id, uint
 static int take_row(sqlite3_stmt *row, leat_engine_progress *ret)
 {
     enum { SEQ, SUBPARTITIONS, OFFSETS, NEWEST_AT_MS, NEWEST_EPOCH };
-    int16_t subpartitions[LEAT_ENGINE_SUBPARTITIONS];
-    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_SUBPARTITIONS];
+    int64_t offsets[LEAT_SUBPARTITIONS];
     int count = read_subpartitions(row, SUBPARTITIONS, subpartitions);
     if (count < 0 || read_offsets(row, OFFSETS, offsets) != count)
         return -1;
@@ -239,7 +235,7 @@ static leat_sqlite_standing move_base(leat_sqlite *lite, int32_t source_id,
         source_id, compaction->partition);
     if (update) {
         sqlite3_bind_int64(update, 3, compaction->base_seq);
-        bind_offsets(update, 4, compaction->base_offsets, LEAT_ENGINE_SUBPARTITIONS);
+        bind_offsets(update, 4, compaction->base_offsets, LEAT_SUBPARTITIONS);
         sqlite3_bind_int64(update, 5, compaction->low);
         sqlite3_bind_int64(update, 6, compaction->newest.offset);
         sqlite3_bind_int64(update, 7, compaction->newest.at_ms);

@@ -12,7 +12,7 @@ void database_init(database *db, log_partition *log, const uint32_t *shard_of,
     for (uint32_t i = 0; i < partition_count; i++) {
         db->partitions[i].low = -1;
         db->partitions[i].newest = (leat_engine_newest){-1, 0, -1};
-        for (uint32_t j = 0; j < LEAT_ENGINE_SUBPARTITIONS; j++)
+        for (uint32_t j = 0; j < LEAT_SUBPARTITIONS; j++)
             db->partitions[i].base_offsets[j] = -1;
     }
 }
@@ -81,9 +81,9 @@ static void apply(database *db, const db_batch_record *record, bool dead)
     const log_partition *log = &db->log[record->partition];
     uint32_t at = database_index(db, record->partition, record->offset);
     LEAT_ASSERT(!partition->applied[at]);
-    LEAT_ASSERT(log->records[at].hash % LEAT_ENGINE_SUBPARTITIONS == record->subpartition);
+    LEAT_ASSERT(leat_subpartition_of(log->records[at].hash) == record->subpartition);
     for (uint32_t i = 0; i < at; i++) {
-        bool same = log->records[i].hash % LEAT_ENGINE_SUBPARTITIONS == record->subpartition;
+        bool same = leat_subpartition_of(log->records[i].hash) == record->subpartition;
         LEAT_ASSERT(!same || partition->applied[i]);
     }
     LEAT_ASSERT(!dead || log->records[at].may_die);
@@ -157,7 +157,7 @@ static void check_base(const database *db, const leat_engine_compaction *compact
         const log_record *record = &log->records[i];
         bool covered = record->offset <= compaction->low ||
                        record->offset <=
-                           compaction->base_offsets[record->hash % LEAT_ENGINE_SUBPARTITIONS];
+                           compaction->base_offsets[leat_subpartition_of(record->hash)];
         LEAT_ASSERT(!covered || partition->applied[i]);
         LEAT_ASSERT(!covered || record->offset <= compaction->newest.offset);
         if (record->offset == compaction->newest.offset)

@@ -51,7 +51,7 @@ typedef struct db_partition {
     leat_engine_claim claim;
     int64_t epoch;
     int64_t base_seq;
-    int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t base_offsets[LEAT_SUBPARTITIONS];
     int64_t low;
     leat_engine_newest newest;
     db_row rows[DB_ROWS];

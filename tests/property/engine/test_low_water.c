@@ -23,8 +23,8 @@ typedef struct naive_record {
 typedef struct naive_row {
     int64_t seq;
     uint32_t count;
-    int16_t subpartitions[LEAT_ENGINE_SUBPARTITIONS];
-    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
+    int16_t subpartitions[LEAT_SUBPARTITIONS];
+    int64_t offsets[LEAT_SUBPARTITIONS];
     int64_t at_ms;
 } naive_row;
 
@@ -39,7 +39,7 @@ typedef struct naive {
     /* the shard */
     uint8_t claims;
     int64_t base_seq, low;
-    int64_t base_offsets[LEAT_ENGINE_SUBPARTITIONS];
+    int64_t base_offsets[LEAT_SUBPARTITIONS];
     leat_engine_newest newest;
     naive_row rows[ROWS];
     uint32_t row_count;
@@ -129,7 +129,7 @@ static void compact(naive *n, const leat_engine_compaction *compaction)
                                                                               */
         return;
     }
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         ck_assert_int_ge(applied_to(n, i) > compaction->low ? applied_to(n, i) : compaction->low,
                          compaction->base_offsets[i]);
     n->base_seq = compaction->base_seq;
@@ -304,7 +304,7 @@ static void run(uint64_t seed)
     n->prng.state = seed;
     n->low = -1;
     n->newest = (leat_engine_newest){-1, 0, -1};
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         n->base_offsets[i] = -1;
     make_log(n);
     begin_life(n);

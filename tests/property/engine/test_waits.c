@@ -13,7 +13,7 @@
 
 #define SECOND_US INT64_C(1000000)
 
-enum { JOBS = 8, PARTITIONS = 3, SUBPARTITIONS = 64, TABLES = 2 };
+enum { JOBS = 8, PARTITIONS = 3, TABLES = 2 };
 
 typedef struct written {
     int64_t read_us;
@@ -37,8 +37,8 @@ typedef struct scene {
     written *records;
     uint32_t read, decided, stopped;
     int64_t offsets[PARTITIONS];
-    int64_t last_us[PARTITIONS][SUBPARTITIONS]; /* of the model: when the subpartition is done with
-                                                   what was read */
+    int64_t last_us[PARTITIONS][LEAT_SUBPARTITIONS]; /* of the model: when the subpartition is done
+                                                   with what was read */
     int64_t late_us;   /* the most that anything was decided after the model's time */
     int64_t oldest_us; /* the greatest age at which a good one was applied */
     uint8_t claims;
@@ -88,8 +88,8 @@ static void finish(scene *s, running *slot)
                                      .partition = -1,
                                      .catalog_read_us = INT64_MAX};
     leat_engine_progress progress;
-    int64_t none[LEAT_ENGINE_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    int64_t none[LEAT_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         none[i] = -1;
     if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
         leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, 1, 0, none, -1,
@@ -132,7 +132,7 @@ static void settle(scene *s)
 static void read_one(scene *s, const traffic *of)
 {
     uint32_t partition = (uint32_t)leat_prng_below(&s->prng, PARTITIONS);
-    uint64_t subpartition = leat_prng_below(&s->prng, SUBPARTITIONS);
+    uint64_t subpartition = leat_prng_below(&s->prng, LEAT_SUBPARTITIONS);
     written *record = &s->records[s->read++];
     record->table = leat_prng_below(&s->prng, 10) == 0;
     record->read_us = s->now_us;

@@ -91,7 +91,7 @@ static void check_halt(test_world *world, uint32_t worker, const leat_engine_job
         return;
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.part_count == 1 &&
                 job->batch.parts[0].count == 1);
-    LEAT_ASSERT(job->batch.records[0].partition * LEAT_ENGINE_SUBPARTITIONS +
+    LEAT_ASSERT(job->batch.records[0].partition * LEAT_SUBPARTITIONS +
                     job->batch.records[0].subpartition ==
                 probe);
     world->sometimes->probed++;

@@ -268,8 +268,8 @@ static inline void story_done(story *s, uint32_t n, leat_engine_outcome outcome)
 /* A shard's answer to a first claim: nothing is applied. */
 static inline leat_engine_progress story_nothing(story *s)
 {
-    int64_t none[LEAT_ENGINE_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    int64_t none[LEAT_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         none[i] = -1;
     leat_engine_progress progress;
     leat_engine_progress_begin(&progress, (leat_engine_claim){{++s->claims}}, s->claims, 0, none,

@@ -67,7 +67,7 @@ START_TEST(a_compaction_needs_all_subpartitions_and_raises_no_idle_one)
     ck_assert_uint_eq(compaction->needs_count, 2);
     ck_assert_int_eq(compaction->needs[0], 2);
     ck_assert_int_eq(compaction->needs[1], 3);
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         ck_assert_int_eq(compaction->base_offsets[i], i == 2 ? 1 : i == 3 ? 2 : -1);
     story_end(&s);
 }
@@ -81,8 +81,8 @@ START_TEST(what_was_only_skipped_is_written_with_a_seq_of_its_own)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    int64_t base[LEAT_ENGINE_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    int64_t base[LEAT_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         base[i] = i == 1 ? 6 : 4;
     leat_engine_progress progress;
     leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 9, base, 4,
@@ -160,8 +160,7 @@ static void crowd_settle(crowd *c, int64_t now_us)
 static leat_engine_taken crowd_offer(crowd *c, int64_t now_us, int64_t offset)
 {
     /* Nothing but the stuck record is in its subpartition. */
-    uint64_t subpartition =
-        offset == STUCK ? 0 : 1 + (uint64_t)offset % (LEAT_ENGINE_SUBPARTITIONS - 1);
+    uint64_t subpartition = offset == STUCK ? 0 : 1 + (uint64_t)offset % (LEAT_SUBPARTITIONS - 1);
     leat_engine_record record = {.offset = offset,
                                  .accepted_ms = 1 + offset,
                                  .epoch = -1,
@@ -203,11 +202,11 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
 
     /* The worker dies. What the shard has is the base of the batches that were applied; the log is
      * read from the stuck record. */
-    int64_t offsets[LEAT_ENGINE_SUBPARTITIONS];
-    for (uint32_t i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    int64_t offsets[LEAT_SUBPARTITIONS];
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         offsets[i] = STUCK - 1;
-    for (int64_t offset = MILLION - LEAT_ENGINE_SUBPARTITIONS; offset < MILLION; offset++)
-        offsets[1 + offset % (LEAT_ENGINE_SUBPARTITIONS - 1)] = offset;
+    for (int64_t offset = MILLION - LEAT_SUBPARTITIONS; offset < MILLION; offset++)
+        offsets[1 + offset % (LEAT_SUBPARTITIONS - 1)] = offset;
     leat_engine_lost(c.engine, now_us, 0);
     crowd_settle(&c, now_us);
     story_end(&s);

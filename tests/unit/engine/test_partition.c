@@ -24,7 +24,7 @@ START_TEST(reading_begins_behind_low_and_skips_what_is_applied)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    int64_t base[LEAT_ENGINE_SUBPARTITIONS] = {0};
+    int64_t base[LEAT_SUBPARTITIONS] = {0};
     leat_engine_progress progress;
     leat_engine_progress_begin(&progress, (leat_engine_claim){{9}}, 1, 4, base, 20,
                                (leat_engine_newest){18, 1018, -1});
@@ -80,7 +80,7 @@ START_TEST(another_log_stops_the_partition_and_no_other)
     story_slots(&s, 0, 2);
     story_assigned(&s, 0);
     story_assigned(&s, 1);
-    int64_t base[LEAT_ENGINE_SUBPARTITIONS] = {0};
+    int64_t base[LEAT_SUBPARTITIONS] = {0};
     leat_engine_progress progress;
     leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22,
                                (leat_engine_newest){20, 77, -1});
@@ -177,7 +177,7 @@ START_TEST(a_record_where_there_was_none_stops_the_partition)
     story_start(&s);
     story_slots(&s, 0, 1);
     story_assigned(&s, 0);
-    int64_t base[LEAT_ENGINE_SUBPARTITIONS] = {0};
+    int64_t base[LEAT_SUBPARTITIONS] = {0};
     leat_engine_progress progress;
     leat_engine_progress_begin(&progress, (leat_engine_claim){{1}}, 1, 4, base, 22,
                                (leat_engine_newest){20, 1020, -1});

@@ -3,8 +3,8 @@
 
 static void begin(leat_engine_progress *progress, int64_t base_seq, int64_t low)
 {
-    int64_t base[LEAT_ENGINE_SUBPARTITIONS];
-    for (int i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    int64_t base[LEAT_SUBPARTITIONS];
+    for (int i = 0; i < LEAT_SUBPARTITIONS; i++)
         base[i] = i == 5 ? 50 : -1;
     leat_engine_progress_begin(progress, (leat_engine_claim){{1}}, 2, base_seq, base, low,
                                (leat_engine_newest){40, 7, 2});

@@ -43,7 +43,7 @@ START_TEST(claim_batch_compaction_claim)
                                            .newest = {11, 77, 4},
                                            .needs_count = 1,
                                            .needs = {2}};
-    for (int i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (int i = 0; i < LEAT_SUBPARTITIONS; i++)
         compaction->base_offsets[i] = i == 3 ? 11 : 9;
     submit(w, &compact);
     expect_outcome(wait_done(w, 5), LEAT_ENGINE_APPLIED, "");

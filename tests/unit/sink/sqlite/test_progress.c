@@ -59,7 +59,7 @@ static leat_sqlite_standing compact(leat_engine_claim by, int64_t base_seq, int6
                                          .low = low,
                                          .newest = {low, 5, 6},
                                          .needs_count = need ? 1 : 0};
-    for (int i = 0; i < LEAT_ENGINE_SUBPARTITIONS; i++)
+    for (int i = 0; i < LEAT_SUBPARTITIONS; i++)
         compaction.base_offsets[i] = low;
     compaction.needs[0] = need;
     return leat_sqlite_compact(&lite, source.id, &compaction);

@@ -1,0 +1,15 @@
+/*
+ * limits.h - how many of each there may be: the configuration checks it, all others size their
+ * arrays by it.
+ */
+#ifndef LEAT_BASE_LIMITS_H
+#define LEAT_BASE_LIMITS_H
+
+enum {
+    LEAT_SHARDS_MAX = 64,
+    LEAT_ROUTES_MAX = 64,
+    LEAT_COLUMNS_MAX = 64, /* of one table that a route may write: presence is one 64-bit mask */
+    LEAT_WORKERS_MAX = 64, /* of one process */
+};
+
+#endif
