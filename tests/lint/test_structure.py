@@ -15,7 +15,6 @@ TOO_LONG = {
     "log/file/reader.c",
     "log/kafka/range.c",
     "log/kafka/writer.c",
-    "sink/pg/pool.c",
 }
 
 # A folder may include from itself and from these.

@@ -1,0 +1,154 @@
+#include "sink/pg/pool_state.h"
+
+#include "base/backoff.h"
+
+enum {
+    RETRY_MIN_MS = 100,
+    RETRY_MAX_MS = 5000,
+    LASTS_MS = 1000,
+};
+
+/* Names are tried again now and then, and when the pooler may be another. */
+void leat_pg_pool_use_names(leat_pg_pool *pool)
+{
+    pool->shared.is_nameless = false;
+    pool->nameless_ms = 0;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    leat_pg_pool *pool = timer->data;
+    for (uint32_t i = 0; i < pool->member_count && !pool->connecting; i++) {
+        if (!leat_pg_conn_is_closed(pool->members[i].conn))
+            continue;
+        pool->connecting = &pool->members[i];
+        leat_pg_conn_open(pool->connecting->conn);
+    }
+}
+
+static uint64_t retry_delay_ms(leat_pg_pool *pool)
+{
+    if (pool->failures == 0)
+        return 0;
+    return (uint64_t)leat_backoff(&pool->prng, pool->failures, RETRY_MIN_MS, RETRY_MAX_MS);
+}
+
+void leat_pg_pool_want_connection(leat_pg_pool *pool)
+{
+    if (pool->freed || pool->connecting || uv_is_active((uv_handle_t *)&pool->retry))
+        return;
+    if (pool->usable < pool->member_count)
+        uv_timer_start(&pool->retry, on_retry, retry_delay_ms(pool), 0);
+}
+
+static void end_open_connections(leat_pg_pool *pool, const char *message)
+{
+    pool->is_leaving = true;
+    /* None of them is ready any more when the first job is reported: its answer may be the next
+     * job. */
+    for (uint32_t i = 0; i < pool->member_count; i++)
+        if (&pool->members[i] != pool->connecting)
+            leat_pg_conn_break(pool->members[i].conn, message);
+    for (uint32_t i = 0; i < pool->member_count && !pool->freed; i++)
+        if (&pool->members[i] != pool->connecting)
+            leat_pg_conn_settle(pool->members[i].conn);
+    pool->is_leaving = false;
+}
+
+/* Reports that there is no connection, though one waits to be reported. May free the pool. */
+void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message)
+{
+    if (pool->usable == 0)
+        return;
+    end_open_connections(pool, message);
+    if (pool->freed)
+        return;
+    LEAT_ASSERT(pool->usable == 0);
+    pool->failures++; /* a proxy that leads to several servers in turn is not tried without pause */
+    pool->events.slots(pool->events.context, pool->shard, 0);
+}
+
+/* A server has said that it is `server`. When it is another than before, the connections that are
+ * open are ended. May free the pool. */
+static void check_server(leat_pg_pool *pool, const leat_pg_server *server)
+{
+    bool is_other = pool->knows_server && !leat_pg_server_equal(&pool->server, server);
+    pool->knows_server = true;
+    pool->server = *server;
+    pool->heard_ms = uv_now(pool->loop);
+    if (!is_other)
+        return;
+    leat_pg_pool_log_other_server(pool);
+    leat_pg_pool_leave_server(pool, "another server answers");
+}
+
+void leat_pg_pool_on_opened(void *context)
+{
+    leat_pg_member *member = context;
+    leat_pg_pool *pool = member->pool;
+    LEAT_ASSERT(pool->connecting == member);
+    check_server(pool, leat_pg_conn_server(member->conn));
+    if (pool->freed)
+        return;
+    if (pool->usable == 0)
+        leat_pg_pool_use_names(pool);
+    pool->connecting = NULL;
+    pool->is_pooled = leat_pg_conn_is_pooled(member->conn);
+    pool->usable++;
+    pool->shared.counters.connects++;
+    member->has_served = false;
+    member->opened_us = leat_standstill_now_us(pool->standstill);
+    leat_pg_session_begin(member->session);
+    leat_pg_pool_log_connected(pool);
+    leat_pg_pool_want_connection(pool);
+    pool->events.slots(pool->events.context, pool->shard, pool->usable);
+}
+
+/* What open connections say. Their jobs are reported as they went: they were checked on the server
+ * that did them. */
+void leat_pg_pool_check_server(leat_pg_pool *pool, const leat_pg_server *server)
+{
+    check_server(pool, server);
+    if (!pool->freed)
+        leat_pg_pool_want_connection(pool);
+}
+
+static void attempt_failed(leat_pg_pool *pool, const char *message)
+{
+    pool->connecting = NULL;
+    pool->shared.counters.connect_failures++;
+    pool->failures++;
+    leat_pg_pool_log_trouble(pool, message);
+    leat_pg_pool_want_connection(pool);
+}
+
+/* A connection that never served, nor lasted, counts as a failed attempt: else a server that takes
+ * connections only to drop them would be tried without pause. */
+static void connection_lost(leat_pg_member *member, const char *message)
+{
+    leat_pg_pool *pool = member->pool;
+    bool has_lasted = leat_standstill_now_us(pool->standstill) - member->opened_us >=
+                      LASTS_MS * 1000;
+    pool->usable--;
+    if (!pool->is_leaving) {
+        pool->failures = member->has_served || has_lasted ? 0 : pool->failures + 1;
+        if (!leat_pg_session_is_worn(member->session))
+            leat_pg_pool_log_trouble(pool, message);
+    }
+    leat_pg_session_lost(member->session, message);
+    if (leat_pg_session_is_over(member->session))
+        leat_pg_pool_report(member);
+    if (pool->freed || pool->is_leaving)
+        return;
+    leat_pg_pool_want_connection(pool);
+    pool->events.slots(pool->events.context, pool->shard, pool->usable);
+}
+
+void leat_pg_pool_on_closed(void *context, const char *message)
+{
+    leat_pg_member *member = context;
+    if (member->pool->connecting == member)
+        attempt_failed(member->pool, message);
+    else
+        connection_lost(member, message);
+}

@@ -1,0 +1,120 @@
+/*
+ * pool_state.h - the inside of a pool, shared by its jobs and its life (pool.c), what opens and
+ * ends its connections (pool_connect.c), what watches for silence (pool_silence.c) and what it logs
+ * (pool_log.c). Not for use elsewhere.
+ */
+#ifndef LEAT_SINK_PG_POOL_STATE_H
+#define LEAT_SINK_PG_POOL_STATE_H
+
+#include "base/rate_limit.h"
+#include "sink/pg/conn.h"
+#include "sink/pg/session.h"
+#include "sink/sink_ops.h"
+
+/* What was last said of the connections, so that each change is said once. */
+typedef enum said { SAID_NOTHING, SAID_ALL, SAID_SOME, SAID_NONE } said;
+
+typedef struct leat_pg_pool leat_pg_pool;
+
+typedef struct leat_pg_member {
+    leat_pg_pool *pool;
+    leat_pg_conn *conn;
+    leat_pg_session *session;
+    bool has_served; /* a job was answered on this connection */
+    int64_t opened_us;
+    leat_engine_job_kind job_kind; /* of the last job */
+    uint32_t job_partition;
+} leat_pg_member;
+
+struct leat_pg_pool {
+    leat_sink base;
+    uv_loop_t *loop;
+    leat_standstill *standstill;
+    int64_t silence_ms; /* a job's time limit */
+    leat_sink_events events;
+    leat_pg_shared shared;
+    leat_pg_dsn *dsn;
+    char *shard_name;
+    uint32_t shard;
+    leat_prng prng;
+
+    uint32_t member_count;
+    leat_pg_member *members;
+    uint32_t usable;
+    leat_pg_member *connecting; /* one at a time: a database that comes back is not stormed */
+    uint32_t failures;          /* in a row */
+    said said;
+    char trouble[512];     /* of the connections, last */
+    int64_t none_since_us; /* no usable connection; 0: there is one */
+    leat_rate_limit rate_limit;
+
+    leat_pg_conn *probe; /* opened when a question is needed and no connection is idle; for nothing
+                            else */
+    bool is_pooled;
+    int64_t silent_since_us; /* 0: it answers, or owes no answer */
+    int64_t questioned_us;   /* since when a question has been waiting too; 0: none has */
+    int64_t told_silent_us;  /* 0: not told */
+
+    bool knows_server;
+    leat_pg_server server; /* of the connections that are usable or were so last */
+    uint64_t heard_ms;     /* when it said so last, or was asked */
+    uint64_t nameless_ms;  /* since when no names are used; 0: they are */
+    bool has_said_nameless;
+    bool is_leaving; /* the connections of another server are being ended: that is reported once, as
+                        a whole */
+
+    uint32_t orphan_count;
+    uint32_t *orphans; /* jobs that found their connection gone: the loss was not reported yet */
+
+    uv_timer_t tick;
+    uv_timer_t retry;
+    uv_idle_t turn; /* runs once when something is to be reported outside of a call */
+    bool freed;
+    uint32_t open_handles; /* of the pool and of its connections */
+};
+
+/* ---- pool.c ---- */
+
+/* What is to be reported is reported on a later turn of the loop. */
+void leat_pg_pool_want_turn(leat_pg_pool *pool);
+/* Hands over the result of the member's job, which is over. May free the pool. */
+void leat_pg_pool_report(leat_pg_member *member);
+/* Can it take a job? */
+bool leat_pg_pool_is_free(const leat_pg_member *member);
+/* One of the pool's handles is closed; the last one frees the pool. */
+void leat_pg_pool_forget_handle(leat_pg_pool *pool);
+
+/* ---- pool_connect.c ---- */
+
+/* The events of a member's connection. Both may free the pool. */
+void leat_pg_pool_on_opened(void *context);
+void leat_pg_pool_on_closed(void *context, const char *message);
+/* Opens a connection where one is missing, with back-off. */
+void leat_pg_pool_want_connection(leat_pg_pool *pool);
+/* An open connection has said that its server is `server`: when that is another than before, all
+ * that are open are ended. May free the pool. */
+void leat_pg_pool_check_server(leat_pg_pool *pool, const leat_pg_server *server);
+/* Ends all open connections and reports that there is none. May free the pool. */
+void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message);
+/* Names are tried again now and then, and when the pooler may be another. */
+void leat_pg_pool_use_names(leat_pg_pool *pool);
+
+/* ---- pool_silence.c ---- */
+
+void leat_pg_pool_make_probe(leat_pg_pool *pool);
+/* Both are called by each tick; the first may free the pool. */
+void leat_pg_pool_watch_silence(leat_pg_pool *pool, int64_t now_us);
+void leat_pg_pool_ask_which_server(leat_pg_pool *pool);
+
+/* ---- pool_log.c ---- */
+
+void leat_pg_pool_log_trouble(leat_pg_pool *pool, const char *message);
+void leat_pg_pool_log_none(leat_pg_pool *pool, int64_t now_us);
+void leat_pg_pool_log_connected(leat_pg_pool *pool);
+void leat_pg_pool_log_failure(leat_pg_pool *pool, const leat_pg_member *member,
+                              const leat_engine_job_result *result);
+void leat_pg_pool_log_other_server(leat_pg_pool *pool);
+void leat_pg_pool_log_nameless(leat_pg_pool *pool);
+void leat_pg_pool_log_silent(leat_pg_pool *pool, uint32_t due, int64_t silent_us, int64_t now_us);
+
+#endif
