@@ -44,52 +44,52 @@ const char *leat_sqlite_sqlstate(int extended_code)
     return found ? found : "XX000";
 }
 
-static int fail(leat_sqlite *lite, leat_error *error)
+static int fail(leat_sqlite *sqlite, leat_error *error)
 {
-    return leat_fail(error, "%s: %s (%s)", lite->file, sqlite3_errmsg(lite->db),
-                     leat_sqlite_sqlstate(sqlite3_extended_errcode(lite->db)));
+    return leat_fail(error, "%s: %s (%s)", sqlite->file, sqlite3_errmsg(sqlite->db),
+                     leat_sqlite_sqlstate(sqlite3_extended_errcode(sqlite->db)));
 }
 
-int leat_sqlite_open(leat_sqlite *lite, const char *file, int64_t busy_ms, leat_error *error)
+int leat_sqlite_open(leat_sqlite *sqlite, const char *file, int64_t busy_ms, leat_error *error)
 {
-    *lite = (leat_sqlite){0};
-    snprintf(lite->file, sizeof lite->file, "%s", file);
+    *sqlite = (leat_sqlite){0};
+    snprintf(sqlite->file, sizeof sqlite->file, "%s", file);
     if (access(file, F_OK) != 0 && errno == ENOENT)
         return leat_fail(
             error,
             "%s does not exist: make it with your tables in it first: sqlite3 %s < sink/pg/schema.sql",
             file, file);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int code = sqlite3_open_v2(file, &lite->db, flags, NULL);
+    int code = sqlite3_open_v2(file, &sqlite->db, flags, NULL);
     if (code != SQLITE_OK) /* a handle is there even so, but when memory is out */
-        return leat_fail(error, "%s: %s", lite->file,
-                         lite->db ? sqlite3_errmsg(lite->db) : "out of memory");
-    sqlite3_busy_timeout(lite->db, (int)busy_ms);
+        return leat_fail(error, "%s: %s", sqlite->file,
+                         sqlite->db ? sqlite3_errmsg(sqlite->db) : "out of memory");
+    sqlite3_busy_timeout(sqlite->db, (int)busy_ms);
     return leat_sqlite_run(
-        lite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+        sqlite, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
         error);
 }
 
-void leat_sqlite_close(leat_sqlite *lite)
+void leat_sqlite_close(leat_sqlite *sqlite)
 {
-    sqlite3_close_v2(lite->db);
-    lite->db = NULL;
+    sqlite3_close_v2(sqlite->db);
+    sqlite->db = NULL;
 }
 
-int leat_sqlite_run(leat_sqlite *lite, const char *sql, leat_error *error)
+int leat_sqlite_run(leat_sqlite *sqlite, const char *sql, leat_error *error)
 {
-    return sqlite3_exec(lite->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(lite, error);
+    return sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(sqlite, error);
 }
 
-sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *lite, const char *sql, leat_error *error)
+sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(lite->db, sql, -1, &statement, NULL) != SQLITE_OK)
-        fail(lite, error);
+    if (sqlite3_prepare_v2(sqlite->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        fail(sqlite, error);
     return statement;
 }
 
-int leat_sqlite_step(leat_sqlite *lite, sqlite3_stmt *statement, leat_error *error)
+int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement, leat_error *error)
 {
     switch (sqlite3_step(statement)) {
     case SQLITE_ROW:
@@ -97,20 +97,20 @@ int leat_sqlite_step(leat_sqlite *lite, sqlite3_stmt *statement, leat_error *err
     case SQLITE_DONE:
         return 0;
     default:
-        return fail(lite, error);
+        return fail(sqlite, error);
     }
 }
 
-int leat_sqlite_integer(leat_sqlite *lite, const char *sql, int64_t *ret, leat_error *error)
+int leat_sqlite_integer(leat_sqlite *sqlite, const char *sql, int64_t *ret, leat_error *error)
 {
-    sqlite3_stmt *query = leat_sqlite_prepare(lite, sql, error);
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, sql, error);
     if (!query)
         return -1;
-    int status = leat_sqlite_step(lite, query, error);
+    int status = leat_sqlite_step(sqlite, query, error);
     if (status == 1)
         *ret = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);
     if (status == 0)
-        return leat_fail(error, "%s: nothing found", lite->file);
+        return leat_fail(error, "%s: nothing found", sqlite->file);
     return status == 1 ? 0 : -1;
 }

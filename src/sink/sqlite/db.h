@@ -26,19 +26,20 @@ typedef struct leat_sqlite {
 
 /* Opens a file that is there (never makes one): WAL, synchronous=FULL, foreign keys on; a lock that
  * another process holds is waited for up to `busy_ms`. Close in either case. */
-int leat_sqlite_open(leat_sqlite *lite, const char *file, int64_t busy_ms,
+int leat_sqlite_open(leat_sqlite *sqlite, const char *file, int64_t busy_ms,
                      leat_error *error) LEAT_MUST_CHECK;
-void leat_sqlite_close(leat_sqlite *lite);
+void leat_sqlite_close(leat_sqlite *sqlite);
 
 /* Runs statements without parameters or rows. */
-int leat_sqlite_run(leat_sqlite *lite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_run(leat_sqlite *sqlite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 /* One statement, to be finalized by the caller. NULL: `error` says why. */
-sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *lite, const char *sql, leat_error *error);
+sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_error *error);
 /* Takes a step: 1 there is a row, 0 done, -1 error. */
-int leat_sqlite_step(leat_sqlite *lite, sqlite3_stmt *statement, leat_error *error) LEAT_MUST_CHECK;
+int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement,
+                     leat_error *error) LEAT_MUST_CHECK;
 
 /* The one integer that a query without parameters gives. */
-int leat_sqlite_integer(leat_sqlite *lite, const char *sql, int64_t *ret,
+int leat_sqlite_integer(leat_sqlite *sqlite, const char *sql, int64_t *ret,
                         leat_error *error) LEAT_MUST_CHECK;
 
 /* The SQLSTATE that PostgreSQL would give for an extended result code of SQLite

@@ -76,10 +76,10 @@ static void take_letter(sqlite3_stmt *row, leat_dead_letters *ret)
     letter->body = copy_bytes(row, BODY, &letter->body_size);
 }
 
-static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_dead_letters *ret,
+static int read_letters(leat_sqlite *sqlite, const leat_dead_query *query, leat_dead_letters *ret,
                         leat_error *error)
 {
-    sqlite3_stmt *letters = leat_sqlite_prepare(lite, dead_letters_sql, error);
+    sqlite3_stmt *letters = leat_sqlite_prepare(sqlite, dead_letters_sql, error);
     if (!letters)
         return -1;
     sqlite3_bind_text(letters, 1, query->topic, -1, SQLITE_STATIC);
@@ -89,7 +89,7 @@ static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_de
     sqlite3_bind_int64(letters, 5, query->limit);
     sqlite3_bind_int(letters, 6, query->with_bodies);
     int status;
-    while ((status = leat_sqlite_step(lite, letters, error)) == 1)
+    while ((status = leat_sqlite_step(sqlite, letters, error)) == 1)
         take_letter(letters, ret);
     sqlite3_finalize(letters);
     return status;
@@ -98,7 +98,7 @@ static int read_letters(leat_sqlite *lite, const leat_dead_query *query, leat_de
 static int read_dead_letters(const char *file, const leat_dead_query *query, leat_dead_letters *ret,
                              leat_error *error)
 {
-    leat_sqlite lite;
+    leat_sqlite sqlite;
     leat_source source;
     leat_layout layout;
     *ret = (leat_dead_letters){0};
@@ -108,10 +108,10 @@ static int read_dead_letters(const char *file, const leat_dead_query *query, lea
                          file, query->topic);
     if (found != 0)
         return -1;
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
-        status = read_letters(&lite, query, ret, error);
-    leat_sqlite_close(&lite);
+        status = read_letters(&sqlite, query, ret, error);
+    leat_sqlite_close(&sqlite);
     return status;
 }
 

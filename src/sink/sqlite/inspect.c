@@ -14,12 +14,12 @@ enum { BUSY_MS = 5000 };
 
 static int read_server(const char *file, leat_shard_server *ret, leat_error *error)
 {
-    leat_sqlite lite;
+    leat_sqlite sqlite;
     *ret = (leat_shard_server){.fsync = true, .connections_max = INT32_MAX};
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     snprintf(ret->version, sizeof ret->version, "%s", sqlite3_libversion());
     ret->read_only = access(file, W_OK) != 0;
-    leat_sqlite_close(&lite);
+    leat_sqlite_close(&sqlite);
     return status;
 }
 
@@ -70,15 +70,15 @@ static void take_progress(sqlite3_stmt *row, leat_shard_partition **parts, uint3
     part->applied = highest(row, OFFSETS, part->applied);
 }
 
-static int query_progress(leat_sqlite *lite, const char *topic, leat_shard_partition **ret,
+static int query_progress(leat_sqlite *sqlite, const char *topic, leat_shard_partition **ret,
                           uint32_t *ret_count, leat_error *error)
 {
-    sqlite3_stmt *query = leat_sqlite_prepare(lite, progress_sql, error);
+    sqlite3_stmt *query = leat_sqlite_prepare(sqlite, progress_sql, error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     int status;
-    while ((status = leat_sqlite_step(lite, query, error)) == 1)
+    while ((status = leat_sqlite_step(sqlite, query, error)) == 1)
         take_progress(query, ret, ret_count);
     sqlite3_finalize(query);
     return status;
@@ -87,13 +87,13 @@ static int query_progress(leat_sqlite *lite, const char *topic, leat_shard_parti
 static int read_progress(const char *file, const char *topic, leat_shard_partition **ret,
                          uint32_t *ret_count, leat_error *error)
 {
-    leat_sqlite lite;
+    leat_sqlite sqlite;
     *ret = NULL;
     *ret_count = 0;
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
-        status = query_progress(&lite, topic, ret, ret_count, error);
-    leat_sqlite_close(&lite);
+        status = query_progress(&sqlite, topic, ret, ret_count, error);
+    leat_sqlite_close(&sqlite);
     if (status != 0) {
         free(*ret);
         *ret = NULL;
@@ -103,17 +103,18 @@ static int read_progress(const char *file, const char *topic, leat_shard_partiti
 
 /* ---- work ---- */
 
-static int count_dead_letters(leat_sqlite *lite, const char *topic, int64_t *ret, leat_error *error)
+static int count_dead_letters(leat_sqlite *sqlite, const char *topic, int64_t *ret,
+                              leat_error *error)
 {
     sqlite3_stmt *query =
-        leat_sqlite_prepare(lite,
+        leat_sqlite_prepare(sqlite,
                             "SELECT count(*) FROM leat_dead_letters AS d"
                             "  JOIN leat_sources AS s ON s.id = d.source WHERE s.topic = ?",
                             error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_sqlite_step(lite, query, error);
+    int status = leat_sqlite_step(sqlite, query, error);
     if (status == 1)
         *ret = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);
@@ -122,17 +123,17 @@ static int count_dead_letters(leat_sqlite *lite, const char *topic, int64_t *ret
 
 static int read_work(const char *file, const char *topic, leat_shard_work *ret, leat_error *error)
 {
-    leat_sqlite lite;
+    leat_sqlite sqlite;
     *ret = (leat_shard_work){0};
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
-        status = count_dead_letters(&lite, topic, &ret->dead_letters, error);
+        status = count_dead_letters(&sqlite, topic, &ret->dead_letters, error);
     if (status == 0)
-        status = leat_sqlite_read_workers(&lite, topic, ret, error);
+        status = leat_sqlite_read_workers(&sqlite, topic, ret, error);
     char path[PATH_MAX] = "";
     if (status == 0)
-        snprintf(path, sizeof path, "%s", sqlite3_db_filename(lite.db, "main"));
-    leat_sqlite_close(&lite);
+        snprintf(path, sizeof path, "%s", sqlite3_db_filename(sqlite.db, "main"));
+    leat_sqlite_close(&sqlite);
     if (status == 0)
         leat_sqlite_find_lock(path, ret);
     return status;

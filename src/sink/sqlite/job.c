@@ -157,9 +157,9 @@ static void fail(leat_sqlite_job *job, leat_engine_outcome outcome, const char *
 
 static int fail_sqlite(leat_sqlite_job *job, const leat_sqlite_runner *runner, leat_sql_part part)
 {
-    const char *sqlstate = leat_sqlite_sqlstate(sqlite3_extended_errcode(runner->lite.db));
+    const char *sqlstate = leat_sqlite_sqlstate(sqlite3_extended_errcode(runner->sqlite.db));
     leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
-    fail(job, leat_sqlstate_outcome(&said, part), sqlstate, sqlite3_errmsg(runner->lite.db));
+    fail(job, leat_sqlstate_outcome(&said, part), sqlstate, sqlite3_errmsg(runner->sqlite.db));
     return -1;
 }
 
@@ -191,7 +191,7 @@ static int judge_progress(leat_sqlite_job *job, const leat_sqlite_runner *runner
 static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     leat_sqlite_standing standing =
-        leat_sqlite_claim(&runner->lite, runner->source_id, job->partition, &job->progress);
+        leat_sqlite_claim(&runner->sqlite, runner->source_id, job->partition, &job->progress);
     if (judge_progress(job, runner, standing, job->partition) != 0)
         return -1;
     job->result.progress = &job->progress;
@@ -201,7 +201,7 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
 static int run_compaction(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     leat_sqlite_standing standing =
-        leat_sqlite_compact(&runner->lite, runner->source_id, &job->compaction);
+        leat_sqlite_compact(&runner->sqlite, runner->source_id, &job->compaction);
     return judge_progress(job, runner, standing, job->partition);
 }
 
@@ -209,7 +209,7 @@ static int advance_parts(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     for (uint32_t i = 0; i < job->part_count; i++) {
         leat_sqlite_standing standing =
-            leat_sqlite_advance(&runner->lite, runner->source_id, &job->parts[i]);
+            leat_sqlite_advance(&runner->sqlite, runner->source_id, &job->parts[i]);
         if (judge_progress(job, runner, standing, job->parts[i].partition) != 0)
             return -1;
     }
@@ -235,7 +235,7 @@ static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
         &leat_schema_versions_newest(runner->schema_versions, runner->shard)->routes;
     leat_sqlite_fault fault;
     for (uint32_t i = 0; i < job->record_count; i++)
-        if (leat_sqlite_rows_write(runner->rows, &runner->lite, routes, &job->records[i].item,
+        if (leat_sqlite_rows_write(runner->rows, &runner->sqlite, routes, &job->records[i].item,
                                    &job->counts, &fault) != 0)
             return refuse_record(job, runner, &job->records[i], &fault, catalog_read_us);
     return 0;
@@ -248,7 +248,7 @@ static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
     if (!job->is_dead)
         return write_rows(job, runner);
     const job_record *only = &job->records[0];
-    return leat_sqlite_bury(&runner->lite, runner->source_id, &only->at, &only->item,
+    return leat_sqlite_bury(&runner->sqlite, runner->source_id, &only->at, &only->item,
                             &job->reason) == 0
                ? 0
                : fail_sqlite(job, runner, LEAT_SQL_LETTER);
@@ -257,11 +257,11 @@ static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
 /* A COMMIT that fails may have been done all the same when the disk was what failed. */
 static void commit(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    if (sqlite3_exec(runner->lite.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
+    if (sqlite3_exec(runner->sqlite.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
         job->result.outcome = LEAT_ENGINE_APPLIED;
         return;
     }
-    int code = sqlite3_extended_errcode(runner->lite.db) & 0xff;
+    int code = sqlite3_extended_errcode(runner->sqlite.db) & 0xff;
     fail_sqlite(job, runner,
                 job->kind != LEAT_ENGINE_JOB_BATCH ? LEAT_SQL_OWN
                 : job->is_dead                     ? LEAT_SQL_LETTER
@@ -272,8 +272,8 @@ static void commit(leat_sqlite_job *job, leat_sqlite_runner *runner)
 
 static void roll_back(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
-    if (!sqlite3_get_autocommit(runner->lite.db))
-        sqlite3_exec(runner->lite.db, "ROLLBACK", NULL, NULL, NULL);
+    if (!sqlite3_get_autocommit(runner->sqlite.db))
+        sqlite3_exec(runner->sqlite.db, "ROLLBACK", NULL, NULL, NULL);
     job->counts = (leat_sqlite_counts){0};
     job->result.progress = NULL;
 }
@@ -284,7 +284,7 @@ void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner)
                               leat_sqlite_runner *) = {[LEAT_ENGINE_JOB_CLAIM] = run_claim,
                                                        [LEAT_ENGINE_JOB_BATCH] = run_batch,
                                                        [LEAT_ENGINE_JOB_COMPACT] = run_compaction};
-    if (sqlite3_exec(runner->lite.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(runner->sqlite.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         fail_sqlite(job, runner, LEAT_SQL_OWN);
     else if (run[job->kind](job, runner) == 0)
         commit(job, runner);

@@ -13,7 +13,7 @@ typedef struct leat_sqlite_job leat_sqlite_job;
 
 /* What running needs. */
 typedef struct leat_sqlite_runner {
-    leat_sqlite lite;
+    leat_sqlite sqlite;
     leat_sqlite_rows *rows;
     leat_schema_versions *schema_versions;
     uint32_t shard;

@@ -63,10 +63,10 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 /* ---- statements ---- */
 
 /* With source and partition bound, which are always the first two. NULL: SQLite says why. */
-static sqlite3_stmt *prepare(leat_sqlite *lite, const char *sql, int32_t source_id,
+static sqlite3_stmt *prepare(leat_sqlite *sqlite, const char *sql, int32_t source_id,
                              uint32_t partition)
 {
-    sqlite3_stmt *statement = leat_sqlite_prepare(lite, sql, NULL);
+    sqlite3_stmt *statement = leat_sqlite_prepare(sqlite, sql, NULL);
     if (statement) {
         sqlite3_bind_int(statement, 1, source_id);
         sqlite3_bind_int64(statement, 2, partition);
@@ -85,11 +85,11 @@ static leat_sqlite_standing run(sqlite3_stmt *statement)
 /* ---- what a claim and its batches rest on ---- */
 
 /* Is the claim still the newest, and where does the base stand? */
-static leat_sqlite_standing check_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+static leat_sqlite_standing check_claim(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                         const leat_engine_claim *claim, int64_t *ret_base_seq)
 {
     sqlite3_stmt *query = prepare(
-        lite,
+        sqlite,
         "SELECT base_seq FROM leat_partitions WHERE source = ?1 AND partition = ?2 AND claim = ?3",
         source_id, partition);
     if (!query)
@@ -105,11 +105,11 @@ static leat_sqlite_standing check_claim(leat_sqlite *lite, int32_t source_id, ui
 }
 
 /* Is every batch there that is counted on? */
-static leat_sqlite_standing check_needs(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+static leat_sqlite_standing check_needs(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                         int64_t base_seq, const int64_t *needs, uint32_t count)
 {
     sqlite3_stmt *query = prepare(
-        lite, "SELECT 1 FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq = ?3",
+        sqlite, "SELECT 1 FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq = ?3",
         source_id, partition);
     leat_sqlite_standing standing = query ? LEAT_SQLITE_STANDS : LEAT_SQLITE_FAILED;
     for (uint32_t i = 0; standing == LEAT_SQLITE_STANDS && i < count; i++) {
@@ -128,12 +128,12 @@ static leat_sqlite_standing check_needs(leat_sqlite *lite, int32_t source_id, ui
 
 /* ---- claim ---- */
 
-static leat_sqlite_standing read_base(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+static leat_sqlite_standing read_base(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                       leat_engine_progress *ret)
 {
     enum { CLAIM, EPOCH, BASE_SEQ, BASE_OFFSETS, LOW, NEWEST, NEWEST_AT_MS, NEWEST_EPOCH };
     sqlite3_stmt *query = prepare(
-        lite,
+        sqlite,
         "UPDATE leat_partitions SET claim = randomblob(16), epoch = epoch + 1"
         " WHERE source = ?1 AND partition = ?2"
         " RETURNING claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms, newest_epoch",
@@ -175,14 +175,14 @@ static int take_row(sqlite3_stmt *row, leat_engine_progress *ret)
                                     sqlite3_column_int(row, NEWEST_EPOCH));
 }
 
-leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+leat_sqlite_standing leat_sqlite_claim(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                        leat_engine_progress *ret)
 {
-    leat_sqlite_standing standing = read_base(lite, source_id, partition, ret);
+    leat_sqlite_standing standing = read_base(sqlite, source_id, partition, ret);
     if (standing != LEAT_SQLITE_STANDS)
         return standing;
     sqlite3_stmt *query =
-        prepare(lite,
+        prepare(sqlite,
                 "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat_progress"
                 " WHERE source = ?1 AND partition = ?2 ORDER BY seq",
                 source_id, partition);
@@ -196,19 +196,19 @@ leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uin
 
 /* ---- batches ---- */
 
-leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id,
+leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_batch_part *part)
 {
     int64_t base_seq = 0;
     leat_sqlite_standing standing =
-        check_claim(lite, source_id, part->partition, &part->claim, &base_seq);
+        check_claim(sqlite, source_id, part->partition, &part->claim, &base_seq);
     if (standing == LEAT_SQLITE_STANDS)
-        standing =
-            check_needs(lite, source_id, part->partition, base_seq, part->needs, part->needs_count);
+        standing = check_needs(sqlite, source_id, part->partition, base_seq, part->needs,
+                               part->needs_count);
     if (standing != LEAT_SQLITE_STANDS)
         return standing;
     sqlite3_stmt *insert =
-        prepare(lite,
+        prepare(sqlite,
                 "INSERT INTO leat_progress (source, partition, seq, subpartitions, offsets,"
                 " newest_at_ms, newest_epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 source_id, part->partition);
@@ -225,11 +225,11 @@ leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id,
 /* ---- compaction ---- */
 
 /* One that a newer one has overtaken does nothing. */
-static leat_sqlite_standing move_base(leat_sqlite *lite, int32_t source_id,
+static leat_sqlite_standing move_base(leat_sqlite *sqlite, int32_t source_id,
                                       const leat_engine_compaction *compaction)
 {
     sqlite3_stmt *update = prepare(
-        lite,
+        sqlite,
         "UPDATE leat_partitions SET base_seq = ?3, base_offsets = ?4, low = ?5, newest = ?6,"
         " newest_at_ms = ?7, newest_epoch = ?8 WHERE source = ?1 AND partition = ?2 AND base_seq < ?3",
         source_id, compaction->partition);
@@ -244,31 +244,31 @@ static leat_sqlite_standing move_base(leat_sqlite *lite, int32_t source_id,
     return run(update);
 }
 
-static leat_sqlite_standing drop_rows(leat_sqlite *lite, int32_t source_id,
+static leat_sqlite_standing drop_rows(leat_sqlite *sqlite, int32_t source_id,
                                       const leat_engine_compaction *compaction)
 {
     sqlite3_stmt *delete = prepare(
-        lite, "DELETE FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq <= ?3",
+        sqlite, "DELETE FROM leat_progress WHERE source = ?1 AND partition = ?2 AND seq <= ?3",
         source_id, compaction->partition);
     if (delete)
         sqlite3_bind_int64(delete, 3, compaction->base_seq);
     return run(delete);
 }
 
-leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id,
+leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_compaction *compaction)
 {
     int64_t base_seq = 0;
     leat_sqlite_standing standing =
-        check_claim(lite, source_id, compaction->partition, &compaction->claim, &base_seq);
+        check_claim(sqlite, source_id, compaction->partition, &compaction->claim, &base_seq);
     if (standing == LEAT_SQLITE_STANDS)
-        standing = check_needs(lite, source_id, compaction->partition, base_seq, compaction->needs,
-                               compaction->needs_count);
+        standing = check_needs(sqlite, source_id, compaction->partition, base_seq,
+                               compaction->needs, compaction->needs_count);
     if (standing == LEAT_SQLITE_STANDS)
-        standing = move_base(lite, source_id, compaction);
-    if (standing != LEAT_SQLITE_STANDS || sqlite3_changes(lite->db) == 0)
+        standing = move_base(sqlite, source_id, compaction);
+    if (standing != LEAT_SQLITE_STANDS || sqlite3_changes(sqlite->db) == 0)
         return standing;
-    return drop_rows(lite, source_id, compaction);
+    return drop_rows(sqlite, source_id, compaction);
 }
 
 const char *leat_sqlite_standing_words(leat_sqlite_standing standing)

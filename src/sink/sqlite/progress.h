@@ -18,11 +18,11 @@ typedef enum leat_sqlite_standing {
     LEAT_SQLITE_FAILED,    /* SQLite says why (sqlite3_errmsg) */
 } leat_sqlite_standing;
 
-leat_sqlite_standing leat_sqlite_claim(leat_sqlite *lite, int32_t source_id, uint32_t partition,
+leat_sqlite_standing leat_sqlite_claim(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                        leat_engine_progress *ret) LEAT_MUST_CHECK;
-leat_sqlite_standing leat_sqlite_advance(leat_sqlite *lite, int32_t source_id,
+leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_batch_part *part) LEAT_MUST_CHECK;
-leat_sqlite_standing leat_sqlite_compact(leat_sqlite *lite, int32_t source_id,
+leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_compaction *compaction) LEAT_MUST_CHECK;
 
 /* "has been claimed by another worker"; of what is not STANDS and not FAILED. */

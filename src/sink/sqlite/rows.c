@@ -32,7 +32,7 @@ struct leat_sqlite_rows {
 /* A record on its way to its row. */
 typedef struct writing {
     leat_sqlite_rows *rows;
-    leat_sqlite *lite;
+    leat_sqlite *sqlite;
     const leat_route *route;
     const leat_item *item;
     leat_sqlite_counts *counts;
@@ -98,7 +98,7 @@ static int fail_sqlite(const writing *w, const char *sqlstate)
 {
     leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
     return refuse(w, leat_sqlstate_outcome(&said, LEAT_SQL_ROWS), sqlstate, "%s",
-                  sqlite3_errmsg(w->lite->db));
+                  sqlite3_errmsg(w->sqlite->db));
 }
 
 /* ---- statements ---- */
@@ -115,9 +115,9 @@ static sqlite3_stmt *statement(const writing *w, leat_sqlite_statement which)
     const char *text = leat_buf_cstr(&sql);
     if (!text)
         fail_memory(w);
-    else if (sqlite3_prepare_v3(w->lite->db, text, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) !=
+    else if (sqlite3_prepare_v3(w->sqlite->db, text, -1, SQLITE_PREPARE_PERSISTENT, kept, NULL) !=
              SQLITE_OK)
-        fail_sqlite(w, leat_sqlite_sqlstate(sqlite3_extended_errcode(w->lite->db)));
+        fail_sqlite(w, leat_sqlite_sqlstate(sqlite3_extended_errcode(w->sqlite->db)));
     leat_buf_free(&sql);
     return *kept;
 }
@@ -127,7 +127,7 @@ static sqlite3_stmt *statement(const writing *w, leat_sqlite_statement which)
 static bool is_about_data(const writing *w, sqlite3_stmt *of)
 {
     sqlite3_stmt *again = NULL;
-    bool can_be = sqlite3_prepare_v2(w->lite->db, sqlite3_sql(of), -1, &again, NULL) == SQLITE_OK;
+    bool can_be = sqlite3_prepare_v2(w->sqlite->db, sqlite3_sql(of), -1, &again, NULL) == SQLITE_OK;
     sqlite3_finalize(again);
     return can_be;
 }
@@ -138,7 +138,7 @@ static int step(const writing *w, sqlite3_stmt *of)
     int code = sqlite3_step(of);
     if (code == SQLITE_ROW || code == SQLITE_DONE)
         return code == SQLITE_ROW;
-    int extended = sqlite3_extended_errcode(w->lite->db);
+    int extended = sqlite3_extended_errcode(w->sqlite->db);
     int status = fail_sqlite(w, leat_sqlite_sqlstate(extended));
     if ((extended & 0xff) == SQLITE_ERROR && is_about_data(w, of)) {
         w->fault->outcome = LEAT_ENGINE_BAD_DATA;
@@ -298,7 +298,7 @@ static int refuse_untouched(const writing *w)
  * dropped the write. Nobody else writes meanwhile. */
 static bool may_be_dropped(const writing *w)
 {
-    return sqlite3_changes(w->lite->db) == 0 && !w->route->accept_untouched;
+    return sqlite3_changes(w->sqlite->db) == 0 && !w->route->accept_untouched;
 }
 
 /* `base`: what the columns that are not named come from, as for the write. */
@@ -346,11 +346,11 @@ static int delete_row(const writing *w)
     return found > 0 ? refuse_untouched(w) : found;
 }
 
-int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes,
+int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *sqlite, const leat_routes *routes,
                            const leat_item *item, leat_sqlite_counts *counts,
                            leat_sqlite_fault *ret_fault)
 {
-    writing w = {rows, lite, NULL, item, counts, ret_fault};
+    writing w = {rows, sqlite, NULL, item, counts, ret_fault};
     if (item->fault || !item->route)
         return refuse(&w, LEAT_ENGINE_BAD_DATA, "", "%s",
                       item->fault ? item->fault : "the record makes no sense");

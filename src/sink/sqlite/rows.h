@@ -36,7 +36,7 @@ typedef struct leat_sqlite_counts {
 } leat_sqlite_counts;
 
 /* Writes one record, decoded by these routes (the newest version). Adds to `counts`. */
-int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *lite, const leat_routes *routes,
+int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *sqlite, const leat_routes *routes,
                            const leat_item *item, leat_sqlite_counts *counts,
                            leat_sqlite_fault *ret_fault) LEAT_MUST_CHECK;
 

@@ -52,7 +52,7 @@ typedef struct sqlite_sink {
 static void release(sqlite_sink *sink)
 {
     leat_sqlite_rows_free(sink->runner.rows);
-    leat_sqlite_close(&sink->runner.lite);
+    leat_sqlite_close(&sink->runner.sqlite);
     leat_sqlite_job_free(sink->job);
     free(sink->shard_name);
     free(sink->file);
@@ -71,9 +71,9 @@ static void open_file(uv_work_t *work)
 {
     sqlite_sink *sink = work->data;
     leat_sqlite_rows_forget(sink->runner.rows);
-    leat_sqlite_close(&sink->runner.lite);
-    sink->open_status =
-        leat_sqlite_open(&sink->runner.lite, sink->file, sink->lock_timeout_ms, &sink->open_error);
+    leat_sqlite_close(&sink->runner.sqlite);
+    sink->open_status = leat_sqlite_open(&sink->runner.sqlite, sink->file, sink->lock_timeout_ms,
+                                         &sink->open_error);
 }
 
 static void begin_work(sqlite_sink *sink, uv_work_cb run, uv_after_work_cb done)

@@ -51,10 +51,10 @@ static int take_shard(sqlite3_stmt *row, leat_layout *ret, leat_error *error)
     return copy_text(ret->shards[at].name, sizeof ret->shards[at].name, row, 0, error);
 }
 
-static int read_shards(leat_sqlite *lite, const char *topic, leat_layout *ret, leat_error *error)
+static int read_shards(leat_sqlite *sqlite, const char *topic, leat_layout *ret, leat_error *error)
 {
     sqlite3_stmt *query = leat_sqlite_prepare(
-        lite,
+        sqlite,
         "SELECT e.value ->> 'name', e.value ->> 'first', e.value ->> 'count'"
         "  FROM leat_sources AS s, json_each(s.layout, '$.shards') AS e WHERE s.topic = ? ORDER BY e.key",
         error);
@@ -62,7 +62,7 @@ static int read_shards(leat_sqlite *lite, const char *topic, leat_layout *ret, l
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     int status;
-    while ((status = leat_sqlite_step(lite, query, error)) == 1 &&
+    while ((status = leat_sqlite_step(sqlite, query, error)) == 1 &&
            (status = take_shard(query, ret, error)) == 0)
         ;
     sqlite3_finalize(query);
@@ -70,69 +70,70 @@ static int read_shards(leat_sqlite *lite, const char *topic, leat_layout *ret, l
 }
 
 /* 0 found, 1 not there, -1 error. */
-static int query_source(leat_sqlite *lite, const char *topic, leat_source *ret_source,
+static int query_source(leat_sqlite *sqlite, const char *topic, leat_source *ret_source,
                         leat_layout *ret_layout, leat_error *error)
 {
     memset(ret_source, 0, sizeof *ret_source);
     memset(ret_layout, 0, sizeof *ret_layout);
     sqlite3_stmt *query = leat_sqlite_prepare(
-        lite,
+        sqlite,
         "SELECT id, log_identity, topic, topic_id, hash, subpartitions, layout ->> 'partitions',"
         "       tenant_slots FROM leat_sources WHERE topic = ?",
         error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_sqlite_step(lite, query, error);
+    int status = leat_sqlite_step(sqlite, query, error);
     if (status >= 0)
         status = status == 0 ? 1 : take_source(query, ret_source, ret_layout, error);
     sqlite3_finalize(query);
-    return status == 0 ? read_shards(lite, topic, ret_layout, error) : status;
+    return status == 0 ? read_shards(sqlite, topic, ret_layout, error) : status;
 }
 
 /* 0 leat's tables are there and this program's, 1 they are not there, -1 error. */
-static int check_version(leat_sqlite *lite, leat_error *error)
+static int check_version(leat_sqlite *sqlite, leat_error *error)
 {
     int64_t is_there = 0, version = 0;
-    if (leat_sqlite_integer(lite,
+    if (leat_sqlite_integer(sqlite,
                             "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'",
                             &is_there, error) != 0)
         return -1;
     if (!is_there)
         return 1;
-    if (leat_sqlite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
+    if (leat_sqlite_integer(sqlite, "SELECT version FROM leat_schema_version", &version, error) !=
+        0)
         return -1;
     if (version == LEAT_SQLITE_VERSION)
         return 0;
     return leat_fail(
         error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: %s",
-        lite->file, version, LEAT_SQLITE_VERSION,
+        sqlite->file, version, LEAT_SQLITE_VERSION,
         version > LEAT_SQLITE_VERSION ? "use a newer leat" : "run `leat init`");
 }
 
 static int read_source(const char *file, const char *topic, leat_source *ret_source,
                        leat_layout *ret_layout, leat_error *error)
 {
-    leat_sqlite lite;
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    leat_sqlite sqlite;
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
-        status = leat_sqlite_run(&lite, "BEGIN", error);
+        status = leat_sqlite_run(&sqlite, "BEGIN", error);
     if (status == 0)
-        status = check_version(&lite, error);
+        status = check_version(&sqlite, error);
     if (status == 0)
-        status = query_source(&lite, topic, ret_source, ret_layout, error);
-    bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
-    leat_sqlite_close(&lite);
+        status = query_source(&sqlite, topic, ret_source, ret_layout, error);
+    bool is_busy = status < 0 && sqlite.db && (sqlite3_errcode(sqlite.db) & 0xff) == SQLITE_BUSY;
+    leat_sqlite_close(&sqlite);
     return is_busy ? 2 : status;
 }
 
 /* ---- what a file says of itself ---- */
 
-static int read_held(leat_sqlite *lite, const char *topic, int64_t *ret_first, int64_t *ret_last,
+static int read_held(leat_sqlite *sqlite, const char *topic, int64_t *ret_first, int64_t *ret_last,
                      leat_error *error)
 {
     sqlite3_stmt *query =
-        leat_sqlite_prepare(lite,
+        leat_sqlite_prepare(sqlite,
                             "SELECT coalesce(min(p.partition), -1), coalesce(max(p.partition), -1)"
                             "  FROM leat_partitions AS p JOIN leat_sources AS s ON s.id = p.source"
                             " WHERE s.topic = ?",
@@ -140,29 +141,30 @@ static int read_held(leat_sqlite *lite, const char *topic, int64_t *ret_first, i
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
-    int status = leat_sqlite_step(lite, query, error);
+    int status = leat_sqlite_step(sqlite, query, error);
     *ret_first = status == 1 ? sqlite3_column_int64(query, 0) : -1;
     *ret_last = status == 1 ? sqlite3_column_int64(query, 1) : -1;
     sqlite3_finalize(query);
     return status == 1 ? 0 : -1;
 }
 
-static int query_self(leat_sqlite *lite, const char *topic, leat_shard_self *ret, leat_error *error)
+static int query_self(leat_sqlite *sqlite, const char *topic, leat_shard_self *ret,
+                      leat_error *error)
 {
     int64_t is_there = 0, first = -1, last = -1;
     leat_layout layout = {0};
-    if (leat_sqlite_run(lite, "BEGIN", error) != 0 ||
-        leat_sqlite_integer(lite,
+    if (leat_sqlite_run(sqlite, "BEGIN", error) != 0 ||
+        leat_sqlite_integer(sqlite,
                             "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_partitions'",
                             &is_there, error) != 0 ||
-        (is_there && read_held(lite, topic, &first, &last, error) != 0))
+        (is_there && read_held(sqlite, topic, &first, &last, error) != 0))
         return -1;
     if (first < 0)
         return 0;
-    if (read_shards(lite, topic, &layout, error) != 0)
+    if (read_shards(sqlite, topic, &layout, error) != 0)
         return -1;
-    return leat_layout_name_shard(&layout, (uint32_t)first, (uint32_t)last, lite->file, ret->shard,
-                                  error);
+    return leat_layout_name_shard(&layout, (uint32_t)first, (uint32_t)last, sqlite->file,
+                                  ret->shard, error);
 }
 
 /* One file has many names: links, and paths that lead to it. */
@@ -179,15 +181,15 @@ static int name_file(const char *file, leat_shard_self *ret, leat_error *error)
 
 static int read_self(const char *file, const char *topic, leat_shard_self *ret, leat_error *error)
 {
-    leat_sqlite lite;
+    leat_sqlite sqlite;
     *ret = (leat_shard_self){0};
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
         status = name_file(file, ret, error);
     if (status == 0)
-        status = query_self(&lite, topic, ret, error);
-    bool is_busy = status < 0 && lite.db && (sqlite3_errcode(lite.db) & 0xff) == SQLITE_BUSY;
-    leat_sqlite_close(&lite);
+        status = query_self(&sqlite, topic, ret, error);
+    bool is_busy = status < 0 && sqlite.db && (sqlite3_errcode(sqlite.db) & 0xff) == SQLITE_BUSY;
+    leat_sqlite_close(&sqlite);
     if (status != 0)
         *ret = (leat_shard_self){0};
     return is_busy ? 2 : status;
@@ -210,23 +212,23 @@ static const char *const upgrade_sql[] = {
 };
 
 /* In the caller's transaction; a file without leat's tables, or with newer ones, is left alone. */
-static int upgrade(leat_sqlite *lite, leat_error *error)
+static int upgrade(leat_sqlite *sqlite, leat_error *error)
 {
     int64_t is_old = 0, version = 0;
-    if (leat_sqlite_integer(lite,
+    if (leat_sqlite_integer(sqlite,
                             "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'",
                             &is_old, error) != 0)
         return -1;
-    if (is_old &&
-        leat_sqlite_integer(lite, "SELECT version FROM leat_schema_version", &version, error) != 0)
+    if (is_old && leat_sqlite_integer(sqlite, "SELECT version FROM leat_schema_version", &version,
+                                      error) != 0)
         return -1;
     for (; version >= 1 && version < LEAT_SQLITE_VERSION; version++)
-        if (leat_sqlite_run(lite, upgrade_sql[version], error) != 0)
+        if (leat_sqlite_run(sqlite, upgrade_sql[version], error) != 0)
             return -1;
     return 0;
 }
 
-static int store_source(leat_sqlite *lite, const leat_source *source, const leat_layout *layout,
+static int store_source(leat_sqlite *sqlite, const leat_source *source, const leat_layout *layout,
                         leat_error *error)
 {
     leat_buf json = {0};
@@ -234,7 +236,7 @@ static int store_source(leat_sqlite *lite, const leat_source *source, const leat
     const char *text = leat_buf_cstr(&json);
     sqlite3_stmt *insert =
         text ? leat_sqlite_prepare(
-                   lite,
+                   sqlite,
                    "INSERT INTO leat_sources"
                    " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -250,28 +252,28 @@ static int store_source(leat_sqlite *lite, const leat_source *source, const leat
         sqlite3_bind_blob(insert, 6, layout->tenant_slots, LEAT_TENANT_SLOTS, SQLITE_STATIC);
         sqlite3_bind_int(insert, 7, (int)source->subpartitions);
         sqlite3_bind_text(insert, 8, source->hash, -1, SQLITE_STATIC);
-        status = leat_sqlite_step(lite, insert, error);
+        status = leat_sqlite_step(sqlite, insert, error);
     }
     sqlite3_finalize(insert);
     leat_buf_free(&json);
     return status;
 }
 
-static int compare_or_store(leat_sqlite *lite, leat_source *source, const leat_layout *layout,
+static int compare_or_store(leat_sqlite *sqlite, leat_source *source, const leat_layout *layout,
                             leat_error *error)
 {
     leat_source stored;
     leat_layout stored_layout;
-    int found = query_source(lite, source->topic, &stored, &stored_layout, error);
+    int found = query_source(sqlite, source->topic, &stored, &stored_layout, error);
     source->id = leat_source_id(source);
     if (found == 0)
         return leat_shard_check_source(&stored, &stored_layout, source, layout, error);
-    return found == 1 ? store_source(lite, source, layout, error) : -1;
+    return found == 1 ? store_source(sqlite, source, layout, error) : -1;
 }
 
 /* One file for two shards would give a partition two owners' rows. */
-static int refuse_strangers(leat_sqlite *lite, const leat_source *source, const leat_layout *layout,
-                            uint32_t shard, leat_error *error)
+static int refuse_strangers(leat_sqlite *sqlite, const leat_source *source,
+                            const leat_layout *layout, uint32_t shard, leat_error *error)
 {
     char sql[256];
     uint32_t first = layout->shards[shard].first;
@@ -280,14 +282,14 @@ static int refuse_strangers(leat_sqlite *lite, const leat_source *source, const 
              "SELECT count(*) FROM leat_partitions WHERE source = %" PRId32
              " AND partition NOT BETWEEN %" PRIu32 " AND %" PRIu32,
              source->id, first, first + layout->shards[shard].count - 1);
-    if (leat_sqlite_integer(lite, sql, &count, error) != 0)
+    if (leat_sqlite_integer(sqlite, sql, &count, error) != 0)
         return -1;
     if (count == 0)
         return 0;
     return leat_fail(
         error,
         "%s: it holds partitions that do not belong to shard %s. Do two shards have one file?",
-        lite->file, layout->shards[shard].name);
+        sqlite->file, layout->shards[shard].name);
 }
 
 /* Offsets as the schema has them: 8 bytes each, big-endian. */
@@ -297,7 +299,7 @@ static void put_offsets(uint32_t count, int64_t offset, leat_buf *out)
         leat_buf_be64(out, (uint64_t)offset);
 }
 
-static int add_partition(leat_sqlite *lite, sqlite3_stmt *insert, const leat_source *source,
+static int add_partition(leat_sqlite *sqlite, sqlite3_stmt *insert, const leat_source *source,
                          uint32_t partition, int64_t start, leat_error *error)
 {
     leat_buf offsets = {0};
@@ -308,16 +310,16 @@ static int add_partition(leat_sqlite *lite, sqlite3_stmt *insert, const leat_sou
     sqlite3_bind_blob(insert, 3, offsets.data, (int)offsets.size, SQLITE_TRANSIENT);
     sqlite3_bind_int64(insert, 4, start - 1);
     leat_buf_free(&offsets);
-    int status = leat_sqlite_step(lite, insert, error);
+    int status = leat_sqlite_step(sqlite, insert, error);
     sqlite3_reset(insert);
     return status;
 }
 
-static int add_partitions(leat_sqlite *lite, const leat_source *source, const leat_layout *layout,
+static int add_partitions(leat_sqlite *sqlite, const leat_source *source, const leat_layout *layout,
                           uint32_t shard, const int64_t *starts, leat_error *error)
 {
     sqlite3_stmt *insert = leat_sqlite_prepare(
-        lite,
+        sqlite,
         "INSERT INTO leat_partitions (source, partition, claim, epoch, base_seq,"
         " base_offsets, low) VALUES (?1, ?2, randomblob(16), 0, 0, ?3, ?4)"
         " ON CONFLICT DO NOTHING",
@@ -325,33 +327,33 @@ static int add_partitions(leat_sqlite *lite, const leat_source *source, const le
     int status = insert ? 0 : -1;
     uint32_t first = layout->shards[shard].first;
     for (uint32_t p = first; status == 0 && p < first + layout->shards[shard].count; p++)
-        status = add_partition(lite, insert, source, p, starts[p], error);
+        status = add_partition(sqlite, insert, source, p, starts[p], error);
     sqlite3_finalize(insert);
     return status;
 }
 
-static int set_up(leat_sqlite *lite, leat_source *source, const leat_layout *layout, uint32_t shard,
-                  const int64_t *starts, const char *end, leat_error *error)
+static int set_up(leat_sqlite *sqlite, leat_source *source, const leat_layout *layout,
+                  uint32_t shard, const int64_t *starts, const char *end, leat_error *error)
 {
-    if (upgrade(lite, error) != 0 || check_version(lite, error) < 0 ||
-        leat_sqlite_run(lite, leat_sqlite_schema_sql, error) != 0 ||
-        compare_or_store(lite, source, layout, error) != 0 ||
-        refuse_strangers(lite, source, layout, shard, error) != 0 ||
-        add_partitions(lite, source, layout, shard, starts, error) != 0)
+    if (upgrade(sqlite, error) != 0 || check_version(sqlite, error) < 0 ||
+        leat_sqlite_run(sqlite, leat_sqlite_schema_sql, error) != 0 ||
+        compare_or_store(sqlite, source, layout, error) != 0 ||
+        refuse_strangers(sqlite, source, layout, shard, error) != 0 ||
+        add_partitions(sqlite, source, layout, shard, starts, error) != 0)
         return -1;
-    return leat_sqlite_run(lite, end, error);
+    return leat_sqlite_run(sqlite, end, error);
 }
 
 static int run_init(const char *file, leat_source *source, const leat_layout *layout,
                     uint32_t shard, const int64_t *starts, const char *end, leat_error *error)
 {
-    leat_sqlite lite;
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    leat_sqlite sqlite;
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
-        status = leat_sqlite_run(&lite, "BEGIN IMMEDIATE", error);
+        status = leat_sqlite_run(&sqlite, "BEGIN IMMEDIATE", error);
     if (status == 0)
-        status = set_up(&lite, source, layout, shard, starts, end, error);
-    leat_sqlite_close(&lite); /* rolls back what was not committed */
+        status = set_up(&sqlite, source, layout, shard, starts, end, error);
+    leat_sqlite_close(&sqlite); /* rolls back what was not committed */
     return status;
 }
 

@@ -92,7 +92,7 @@ static const char columns_sql[] =
 enum { NAME, TYPE, NOT_NULL, DEFAULT, KEY, HIDDEN, COLLATION };
 
 typedef struct table_reader {
-    leat_sqlite *lite;
+    leat_sqlite *sqlite;
     leat_table *table;
     leat_error *error;
 } table_reader;
@@ -106,7 +106,7 @@ static const char *text_of(sqlite3_stmt *row, int column)
 static int fail_column(const table_reader *reader, sqlite3_stmt *row, const char *why)
 {
     return leat_fail(reader->error, "table %s in %s: column %s %s", reader->table->label,
-                     reader->lite->file, text_of(row, NAME), why);
+                     reader->sqlite->file, text_of(row, NAME), why);
 }
 
 static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t index)
@@ -118,7 +118,7 @@ static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t ind
         return 0;
     if (position >= LEAT_KEY_COLUMNS_MAX)
         return leat_fail(reader->error, "table %s in %s: its primary key has more than %d columns",
-                         table->label, reader->lite->file, LEAT_KEY_COLUMNS_MAX);
+                         table->label, reader->sqlite->file, LEAT_KEY_COLUMNS_MAX);
     if (!leat_type_is_key(table->columns[index].type))
         return fail_column(reader, row, "is of a type that cannot be in a key");
     if (*collation && strcasecmp(collation, "BINARY") != 0)
@@ -155,7 +155,7 @@ static int take_column(const table_reader *reader, sqlite3_stmt *row)
         return leave_out(reader, row);
     if (table->column_count == LEAT_COLUMNS_MAX)
         return leat_fail(reader->error, "table %s in %s: it has more than %d columns", table->label,
-                         reader->lite->file, LEAT_COLUMNS_MAX);
+                         reader->sqlite->file, LEAT_COLUMNS_MAX);
     if (strlen(text_of(row, NAME)) > LEAT_NAME_MAX)
         return fail_column(reader, row, "has a name of more than 63 bytes");
     uint32_t index = table->column_count++;
@@ -176,12 +176,12 @@ static int take_column(const table_reader *reader, sqlite3_stmt *row)
 
 static int read_columns(const table_reader *reader)
 {
-    sqlite3_stmt *query = leat_sqlite_prepare(reader->lite, columns_sql, reader->error);
+    sqlite3_stmt *query = leat_sqlite_prepare(reader->sqlite, columns_sql, reader->error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, reader->table->name, -1, SQLITE_STATIC);
     int status;
-    while ((status = leat_sqlite_step(reader->lite, query, reader->error)) == 1)
+    while ((status = leat_sqlite_step(reader->sqlite, query, reader->error)) == 1)
         if ((status = take_column(reader, query)) != 0)
             break;
     sqlite3_finalize(query);
@@ -200,28 +200,28 @@ static int find_table(const table_reader *reader, const char *name)
 {
     leat_table *table = reader->table;
     sqlite3_stmt *query = leat_sqlite_prepare(
-        reader->lite,
+        reader->sqlite,
         "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE",
         reader->error);
     if (!query)
         return -1;
     sqlite3_bind_text(query, 1, name, -1, SQLITE_STATIC);
-    int status = leat_sqlite_step(reader->lite, query, reader->error);
+    int status = leat_sqlite_step(reader->sqlite, query, reader->error);
     if (status == 1)
         snprintf(table->name, sizeof table->name, "%s", text_of(query, 0));
     if (status == 1 && strcmp(text_of(query, 1), "table") != 0)
         status = leat_fail(reader->error, "table %s in %s: it is a %s, a table is needed",
-                           table->label, reader->lite->file, text_of(query, 1));
+                           table->label, reader->sqlite->file, text_of(query, 1));
     else if (status == 0)
-        status =
-            leat_fail(reader->error, "table %s: not found in %s", table->label, reader->lite->file);
+        status = leat_fail(reader->error, "table %s: not found in %s", table->label,
+                           reader->sqlite->file);
     sqlite3_finalize(query);
     return status == 1 ? 0 : -1;
 }
 
-static int read_table(leat_sqlite *lite, const char *label, leat_table *ret, leat_error *error)
+static int read_table(leat_sqlite *sqlite, const char *label, leat_table *ret, leat_error *error)
 {
-    table_reader reader = {lite, ret, error};
+    table_reader reader = {sqlite, ret, error};
     const char *dot = strchr(label, '.');
     const char *name = dot ? dot + 1 : label;
     if (strlen(label) >= sizeof ret->label || strlen(name) > LEAT_NAME_MAX)
@@ -235,29 +235,29 @@ static int read_table(leat_sqlite *lite, const char *label, leat_table *ret, lea
     if (find_table(&reader, name) != 0 || read_columns(&reader) != 0)
         return -1;
     if (ret->key_count == 0)
-        return leat_fail(error, "table %s in %s: it has no primary key", label, lite->file);
+        return leat_fail(error, "table %s in %s: it has no primary key", label, sqlite->file);
     return 0;
 }
 
-static int query_tables(leat_sqlite *lite, const char *const *labels, uint32_t count,
+static int query_tables(leat_sqlite *sqlite, const char *const *labels, uint32_t count,
                         leat_table *ret, uint32_t *ret_at, leat_error *error)
 {
-    int status = leat_sqlite_run(lite, "BEGIN", error);
+    int status = leat_sqlite_run(sqlite, "BEGIN", error);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = read_table(lite, labels[ *ret_at = i], &ret[i], error);
+        status = read_table(sqlite, labels[ *ret_at = i], &ret[i], error);
     return status;
 }
 
 static int read_tables(const char *file, const char *const *labels, uint32_t count, leat_table *ret,
                        leat_error *error)
 {
-    leat_sqlite lite;
+    leat_sqlite sqlite;
     uint32_t at = count;
     memset(ret, 0, count * sizeof *ret);
-    int status = leat_sqlite_open(&lite, file, BUSY_MS, error);
+    int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)
-        status = query_tables(&lite, labels, count, ret, &at, error);
-    leat_sqlite_close(&lite);
+        status = query_tables(&sqlite, labels, count, ret, &at, error);
+    leat_sqlite_close(&sqlite);
     if (status != 0)
         leat_tables_give_up(labels, count, at, ret);
     return status;

@@ -23,12 +23,12 @@ static void take_worker(sqlite3_stmt *row, leat_shard_worker *ret)
     snprintf(ret->host, sizeof ret->host, "%s", (const char *)sqlite3_column_text(row, HOST));
 }
 
-int leat_sqlite_read_workers(leat_sqlite *lite, const char *topic, leat_shard_work *ret,
+int leat_sqlite_read_workers(leat_sqlite *sqlite, const char *topic, leat_shard_work *ret,
                              leat_error *error)
 {
     enum { WORKERS_MAX = 100 };
     sqlite3_stmt *query =
-        leat_sqlite_prepare(lite,
+        leat_sqlite_prepare(sqlite,
                             "SELECT w.host, w.pid, w.at, w.clock_ms, w.said FROM leat_workers AS w"
                             "  JOIN leat_sources AS s ON s.id = w.source WHERE s.topic = ?"
                             " ORDER BY w.at DESC LIMIT 100",
@@ -38,7 +38,7 @@ int leat_sqlite_read_workers(leat_sqlite *lite, const char *topic, leat_shard_wo
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     ret->workers = leat_must_calloc(WORKERS_MAX, sizeof *ret->workers);
     int status;
-    while ((status = leat_sqlite_step(lite, query, error)) == 1)
+    while ((status = leat_sqlite_step(sqlite, query, error)) == 1)
         take_worker(query, &ret->workers[ret->worker_count++]);
     sqlite3_finalize(query);
     return status;
@@ -50,24 +50,24 @@ typedef struct sqlite_reporter {
     leat_shard_reporter base;
     char *file;
     int32_t source_id;
-    leat_sqlite lite; /* open while it has a db */
+    leat_sqlite sqlite; /* open while it has a db */
     int64_t swept_ms;
 } sqlite_reporter;
 
 static void close_file(sqlite_reporter *reporter)
 {
-    leat_sqlite_close(&reporter->lite);
-    reporter->lite.db = NULL;
+    leat_sqlite_close(&reporter->sqlite);
+    reporter->sqlite.db = NULL;
 }
 
 /* In a write-ahead log a commit without a sync takes nothing from what others have committed:
  * theirs sync it. */
 static int open_file(sqlite_reporter *reporter, leat_error *error)
 {
-    if (reporter->lite.db)
+    if (reporter->sqlite.db)
         return 0;
-    if (leat_sqlite_open(&reporter->lite, reporter->file, BUSY_MS, error) == 0 &&
-        leat_sqlite_run(&reporter->lite, "PRAGMA synchronous = NORMAL", error) == 0)
+    if (leat_sqlite_open(&reporter->sqlite, reporter->file, BUSY_MS, error) == 0 &&
+        leat_sqlite_run(&reporter->sqlite, "PRAGMA synchronous = NORMAL", error) == 0)
         return 0;
     close_file(reporter);
     return -1;
@@ -76,7 +76,7 @@ static int open_file(sqlite_reporter *reporter, leat_error *error)
 /* Takes the only step of the statement. */
 static int run(sqlite_reporter *reporter, sqlite3_stmt *statement, leat_error *error)
 {
-    int status = leat_sqlite_step(&reporter->lite, statement, error);
+    int status = leat_sqlite_step(&reporter->sqlite, statement, error);
     sqlite3_finalize(statement);
     if (status != 0)
         close_file(reporter);
@@ -90,7 +90,7 @@ static int sweep(sqlite_reporter *reporter, leat_error *error)
         return 0;
     reporter->swept_ms = now_ms;
     sqlite3_stmt *statement =
-        leat_sqlite_prepare(&reporter->lite, "DELETE FROM leat_workers WHERE at < ?", error);
+        leat_sqlite_prepare(&reporter->sqlite, "DELETE FROM leat_workers WHERE at < ?", error);
     if (!statement)
         return -1;
     sqlite3_bind_int64(statement, 1, now_ms - 600000);
@@ -103,7 +103,7 @@ static int send(leat_shard_reporter *base, const leat_shard_report *report, leat
     if (open_file(reporter, error) != 0 || sweep(reporter, error) != 0)
         return -1;
     sqlite3_stmt *insert = leat_sqlite_prepare(
-        &reporter->lite,
+        &reporter->sqlite,
         "INSERT INTO leat_workers (source, instance, host, pid, started_ms, at, clock_ms, said)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (source, instance)"
         " DO UPDATE SET at = excluded.at, clock_ms = excluded.clock_ms, said = excluded.said",
@@ -127,7 +127,7 @@ static int remove_report(leat_shard_reporter *base, const char *instance, leat_e
     if (open_file(reporter, error) != 0)
         return -1;
     sqlite3_stmt *statement = leat_sqlite_prepare(
-        &reporter->lite, "DELETE FROM leat_workers WHERE source = ?1 AND instance = ?2", error);
+        &reporter->sqlite, "DELETE FROM leat_workers WHERE source = ?1 AND instance = ?2", error);
     if (!statement)
         return -1;
     sqlite3_bind_int(statement, 1, reporter->source_id);

@@ -6,7 +6,7 @@
 #include "sink/sqlite/db.h"
 #include "sink/shard.h"
 
-int leat_sqlite_read_workers(leat_sqlite *lite, const char *topic, leat_shard_work *ret,
+int leat_sqlite_read_workers(leat_sqlite *sqlite, const char *topic, leat_shard_work *ret,
                              leat_error *error) LEAT_MUST_CHECK;
 
 #endif

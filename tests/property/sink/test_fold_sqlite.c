@@ -30,7 +30,7 @@ static const column_kind kinds[COLUMNS] = {
 };
 
 static sqlite_fixture f;
-static leat_sqlite lite;
+static leat_sqlite sqlite;
 static leat_sqlite_rows *rows;
 static leat_prng prng;
 static const char *defaults[LEAT_COLUMNS_MAX];
@@ -178,7 +178,7 @@ static void run_record(leat_body_parser *parser, model_row *row)
     const char *record = leat_buf_cstr(&text);
     if (parse(parser, op, record, &body)) {
         bool is_taken = row_model_apply(row, &f.routes.routes[0], defaults, op, &body);
-        int status = sqlite_write(&f, rows, &lite, record, &counts, &fault);
+        int status = sqlite_write(&f, rows, &sqlite, record, &counts, &fault);
         ck_assert_msg((status == 0) == is_taken, "%s: %s", record,
                       status == 0 ? "taken, the model refuses it" : fault.error.text);
         ck_assert(status == 0 || fault.outcome == LEAT_ENGINE_BAD_DATA);
@@ -201,14 +201,14 @@ START_TEST(a_row_is_what_the_model_says)
         sqlite_sql(&f, "PRAGMA synchronous = OFF");
         make_world();
         rows = leat_sqlite_rows_new();
-        ck_assert(rows && leat_sqlite_open(&lite, f.file, 100, &f.error) == 0 &&
-                  leat_sqlite_run(&lite, "PRAGMA synchronous = OFF", &f.error) == 0);
+        ck_assert(rows && leat_sqlite_open(&sqlite, f.file, 100, &f.error) == 0 &&
+                  leat_sqlite_run(&sqlite, "PRAGMA synchronous = OFF", &f.error) == 0);
         for (int r = 0; r < RECORDS; r++)
             run_record(parser, &row);
         leat_body_parser_reset(parser);
         model_row_clear(&row);
         leat_sqlite_rows_free(rows);
-        leat_sqlite_close(&lite);
+        leat_sqlite_close(&sqlite);
         sqlite_end(&f);
     }
     printf("\n# %u taken, %u refused\n", taken, refused);
@@ -219,7 +219,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("lite fold");
+    Suite *suite = suite_create("sqlite fold");
     TCase *tests = tcase_create("rows");
     suite_add_tcase(suite, tests);
     tcase_set_timeout(tests, 240);

@@ -2,8 +2,8 @@
  * What the tests of the SQLite shard share: a file of their own in a temporary directory, a route
  * on a table in it, and records made from text that are written as a batch would write them.
  */
-#ifndef LITE_FIXTURE_H
-#define LITE_FIXTURE_H
+#ifndef LEAT_TEST_SQLITE_FIXTURE_H
+#define LEAT_TEST_SQLITE_FIXTURE_H
 
 #include <check.h>
 #include <stdio.h>
@@ -52,7 +52,7 @@ static inline leat_shard_address sqlite_address(const sqlite_fixture *f)
 
 static inline void sqlite_begin(sqlite_fixture *f)
 {
-    *f = (sqlite_fixture){.directory = "/tmp/leat-lite-XXXXXX"};
+    *f = (sqlite_fixture){.directory = "/tmp/leat-sqlite-XXXXXX"};
     ck_assert(mkdtemp(f->directory));
     snprintf(f->file, sizeof f->file, "%s/rows.db", f->directory);
     ck_assert_int_eq(sqlite3_open(f->file, &f->db), SQLITE_OK);
@@ -94,7 +94,7 @@ static inline leat_route *sqlite_route(sqlite_fixture *f, const char *create, co
 }
 
 /* Writes "put KEY {...}", "patch KEY {...}" or "delete KEY" in a transaction of its own. */
-static inline int sqlite_write(sqlite_fixture *f, leat_sqlite_rows *rows, leat_sqlite *lite,
+static inline int sqlite_write(sqlite_fixture *f, leat_sqlite_rows *rows, leat_sqlite *sqlite,
                                const char *text, leat_sqlite_counts *counts,
                                leat_sqlite_fault *fault)
 {
@@ -103,9 +103,9 @@ static inline int sqlite_write(sqlite_fixture *f, leat_sqlite_rows *rows, leat_s
     leat_item item = {
         .record = {.op = {text, op}, .key = {text + op + 1, key}, .value = leat_slice_of(body)}};
     ck_assert_int_eq(leat_item_decode(&f->routes, &item), 0);
-    ck_assert_int_eq(leat_sqlite_run(lite, "BEGIN IMMEDIATE", &f->error), 0);
-    int status = leat_sqlite_rows_write(rows, lite, &f->routes, &item, counts, fault);
-    ck_assert_int_eq(leat_sqlite_run(lite, status == 0 ? "COMMIT" : "ROLLBACK", &f->error), 0);
+    ck_assert_int_eq(leat_sqlite_run(sqlite, "BEGIN IMMEDIATE", &f->error), 0);
+    int status = leat_sqlite_rows_write(rows, sqlite, &f->routes, &item, counts, fault);
+    ck_assert_int_eq(leat_sqlite_run(sqlite, status == 0 ? "COMMIT" : "ROLLBACK", &f->error), 0);
     leat_item_clear(&item);
     return status;
 }

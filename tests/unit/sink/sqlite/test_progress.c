@@ -2,7 +2,7 @@
 #include "sink/sqlite/progress.h"
 
 static sqlite_fixture f;
-static leat_sqlite lite;
+static leat_sqlite sqlite;
 static leat_source source;
 static leat_engine_progress progress;
 
@@ -19,18 +19,18 @@ static void set_up(void)
                            .subpartitions = LEAT_SUBPARTITIONS};
     leat_layout_even(&layout, 2, 1, names);
     ck_assert_int_eq(leat_shard_init(sqlite_address(&f), &source, &layout, 0, starts, &f.error), 0);
-    ck_assert_int_eq(leat_sqlite_open(&lite, f.file, 100, &f.error), 0);
+    ck_assert_int_eq(leat_sqlite_open(&sqlite, f.file, 100, &f.error), 0);
 }
 
 static void tear_down(void)
 {
-    leat_sqlite_close(&lite);
+    leat_sqlite_close(&sqlite);
     sqlite_end(&f);
 }
 
 static leat_engine_claim claim(void)
 {
-    ck_assert_int_eq(leat_sqlite_claim(&lite, source.id, 1, &progress), LEAT_SQLITE_STANDS);
+    ck_assert_int_eq(leat_sqlite_claim(&sqlite, source.id, 1, &progress), LEAT_SQLITE_STANDS);
     return progress.claim;
 }
 
@@ -47,7 +47,7 @@ static leat_sqlite_standing advance(leat_engine_claim by, int64_t seq, int16_t s
     part.subpartitions[0] = subpartition;
     part.offsets[0] = offset;
     part.needs[0] = need;
-    return leat_sqlite_advance(&lite, source.id, &part);
+    return leat_sqlite_advance(&sqlite, source.id, &part);
 }
 
 static leat_sqlite_standing compact(leat_engine_claim by, int64_t base_seq, int64_t low,
@@ -62,7 +62,7 @@ static leat_sqlite_standing compact(leat_engine_claim by, int64_t base_seq, int6
     for (int i = 0; i < LEAT_SUBPARTITIONS; i++)
         compaction.base_offsets[i] = low;
     compaction.needs[0] = need;
-    return leat_sqlite_compact(&lite, source.id, &compaction);
+    return leat_sqlite_compact(&sqlite, source.id, &compaction);
 }
 
 START_TEST(a_claim_reads_what_batches_said)
@@ -134,8 +134,8 @@ END_TEST
 
 START_TEST(a_partition_of_another_file)
 {
-    ck_assert_int_eq(leat_sqlite_claim(&lite, source.id, 7, &progress), LEAT_SQLITE_ABSENT);
-    ck_assert_int_eq(leat_sqlite_claim(&lite, source.id + 1, 1, &progress), LEAT_SQLITE_ABSENT);
+    ck_assert_int_eq(leat_sqlite_claim(&sqlite, source.id, 7, &progress), LEAT_SQLITE_ABSENT);
+    ck_assert_int_eq(leat_sqlite_claim(&sqlite, source.id + 1, 1, &progress), LEAT_SQLITE_ABSENT);
 }
 END_TEST
 
@@ -145,15 +145,15 @@ START_TEST(progress_that_makes_no_sense_is_no_progress)
     sqlite_sql(
         &f,
         "INSERT INTO leat_progress SELECT source, 1, 1, x'0000', x'01', 0, -1 FROM leat_partitions WHERE partition = 1");
-    ck_assert_int_eq(leat_sqlite_claim(&lite, source.id, 1, &progress), LEAT_SQLITE_FAILED);
+    ck_assert_int_eq(leat_sqlite_claim(&sqlite, source.id, 1, &progress), LEAT_SQLITE_FAILED);
     sqlite_sql(&f, "DELETE FROM leat_progress; UPDATE leat_partitions SET base_offsets = x''");
-    ck_assert_int_eq(leat_sqlite_claim(&lite, source.id, 1, &progress), LEAT_SQLITE_FAILED);
+    ck_assert_int_eq(leat_sqlite_claim(&sqlite, source.id, 1, &progress), LEAT_SQLITE_FAILED);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("lite_progress");
+    Suite *suite = suite_create("sqlite_progress");
     TCase *tests = tcase_create("protocol");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_claim_reads_what_batches_said);

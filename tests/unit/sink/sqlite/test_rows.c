@@ -1,7 +1,7 @@
 #include "fixture.h"
 
 static sqlite_fixture f;
-static leat_sqlite lite;
+static leat_sqlite sqlite;
 static leat_sqlite_rows *rows;
 static leat_sqlite_counts counts;
 static leat_sqlite_fault fault;
@@ -11,25 +11,25 @@ static void set_up(void)
     sqlite_begin(&f);
     counts = (leat_sqlite_counts){0};
     rows = leat_sqlite_rows_new();
-    ck_assert(rows && leat_sqlite_open(&lite, f.file, 100, &f.error) == 0);
+    ck_assert(rows && leat_sqlite_open(&sqlite, f.file, 100, &f.error) == 0);
 }
 
 static void tear_down(void)
 {
     leat_sqlite_rows_free(rows);
-    leat_sqlite_close(&lite);
+    leat_sqlite_close(&sqlite);
     sqlite_end(&f);
 }
 
 static void put_record(const char *text)
 {
-    ck_assert_msg(sqlite_write(&f, rows, &lite, text, &counts, &fault) == 0, "%s: %s", text,
+    ck_assert_msg(sqlite_write(&f, rows, &sqlite, text, &counts, &fault) == 0, "%s: %s", text,
                   fault.error.text);
 }
 
 static void expect_fault(const char *text, leat_engine_outcome outcome, const char *sqlstate)
 {
-    ck_assert_msg(sqlite_write(&f, rows, &lite, text, &counts, &fault) == -1, "%s", text);
+    ck_assert_msg(sqlite_write(&f, rows, &sqlite, text, &counts, &fault) == -1, "%s", text);
     ck_assert_msg(fault.outcome == outcome && strcmp(fault.sqlstate, sqlstate) == 0, "%s: %s %s %s",
                   text, leat_engine_outcome_name(fault.outcome), fault.sqlstate, fault.error.text);
 }
@@ -336,7 +336,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("lite_rows");
+    Suite *suite = suite_create("sqlite_rows");
     TCase *tests = tcase_create("rows");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_loop_test(tests, a_value_is_stored_as_its_declared_type_says, 0,

@@ -226,7 +226,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("lite_sink");
+    Suite *suite = suite_create("sqlite_sink");
     TCase *tests = tcase_create("sink");
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, tear_down);

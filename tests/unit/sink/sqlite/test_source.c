@@ -306,7 +306,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("lite_source");
+    Suite *suite = suite_create("sqlite_source");
     TCase *tests = tcase_create("file");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_loop_test(tests, a_table_is_taken_or_refused_with_words, 0,
