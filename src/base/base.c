@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <xxhash.h>
@@ -21,6 +22,11 @@ bool leat_slice_equal(leat_slice a, leat_slice b)
 bool leat_slice_is(leat_slice a, const char *text)
 {
     return leat_slice_equal(a, leat_slice_of(text));
+}
+
+bool leat_slice_is_nocase(leat_slice a, const char *text)
+{
+    return a.size == strlen(text) && (a.size == 0 || strncasecmp(a.data, text, a.size) == 0);
 }
 
 bool leat_slice_take(leat_slice *rest, char c)

@@ -25,6 +25,8 @@ typedef struct leat_slice {
 leat_slice leat_slice_of(const char *text);
 bool leat_slice_equal(leat_slice a, leat_slice b);
 bool leat_slice_is(leat_slice a, const char *text);
+/* The same with ASCII letters of any case. */
+bool leat_slice_is_nocase(leat_slice a, const char *text);
 /* Takes `c` off the front, when it stands there. */
 bool leat_slice_take(leat_slice *rest, char c);
 

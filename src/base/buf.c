@@ -82,6 +82,17 @@ void leat_buf_byte(leat_buf *buf, char byte)
     buf->size++;
 }
 
+void leat_buf_uint(leat_buf *buf, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + (int)(value % 10));
+        value /= 10;
+    } while (value > 0);
+    leat_buf_append(buf, digits + at, sizeof digits - at);
+}
+
 static void put_be(char *at, uint64_t value, size_t size)
 {
     for (size_t i = 0; i < size; i++)

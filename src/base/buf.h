@@ -25,6 +25,8 @@ void leat_buf_slice(leat_buf *buf, leat_slice slice);
 void leat_buf_text(leat_buf *buf, const char *text);
 void leat_buf_printf(leat_buf *buf, const char *format, ...) LEAT_PRINTF(2, 3);
 void leat_buf_byte(leat_buf *buf, char byte);
+/* Decimal digits, without the price of printf: several numbers stand in every answer. */
+void leat_buf_uint(leat_buf *buf, uint64_t value);
 /* Network byte order, as PostgreSQL's binary formats want it. */
 void leat_buf_be16(leat_buf *buf, uint16_t value);
 void leat_buf_be32(leat_buf *buf, uint32_t value);

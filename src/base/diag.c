@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "base/line.h"
+#include "base/printable.h"
 
 enum {
     LINE_MAX_BYTES = 2048, /* a pipe that is ready takes as many at once */
@@ -52,7 +52,8 @@ static size_t start_line(char *line, leat_level level)
 /* `wanted`: the bytes of a whole line; what is there of it ends before the room for the newline. */
 static void write_line(char line[LINE_MAX_BYTES], size_t wanted)
 {
-    size_t size = leat_line_clean(line, wanted > LINE_MAX_BYTES - 2 ? LINE_MAX_BYTES - 2 : wanted);
+    size_t size =
+        leat_printable_line(line, wanted > LINE_MAX_BYTES - 2 ? LINE_MAX_BYTES - 2 : wanted);
     line[size] = '\n';
     ssize_t written = write(STDERR_FILENO, line, size + 1);
     (void)written; /* nowhere left to complain to */

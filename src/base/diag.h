@@ -1,8 +1,8 @@
 /*
  * diag.h - what the process says to its operator: one line an event on standard error, key=value,
- * made harmless by line.h. Any thread may call; a line is written by one write(2). Where nobody
- * reads standard error any more, lines are lost rather than waited for, and counted. Never give it
- * a secret: DSNs are named, not shown.
+ * made harmless by printable.h. Any thread may call; a line is written by one write(2). Where
+ * nobody reads standard error any more, lines are lost rather than waited for, and counted. Never
+ * give it a secret: DSNs are named, not shown.
  */
 #ifndef LEAT_BASE_DIAG_H
 #define LEAT_BASE_DIAG_H

@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
-#include "base/line.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "daemon/log_identity.h"
 #include "daemon/shard_tables.h"
@@ -57,7 +57,7 @@ static void find(leat_finding *ret, leat_check_verdict verdict, const char *form
     ret->verdict = verdict;
     vsnprintf(ret->what, sizeof ret->what, format, arguments);
     va_end(arguments);
-    ret->what[leat_line_clean(ret->what, strlen(ret->what))] = '\0';
+    ret->what[leat_printable_line(ret->what, strlen(ret->what))] = '\0';
 }
 
 static void find_error(leat_finding *ret, const leat_error *error)

@@ -7,8 +7,8 @@
 #include <yyjson.h>
 
 #include "base/buf.h"
+#include "base/printable.h"
 #include "base/utf8.h"
-#include "cli/printable.h"
 
 /* ---- text ---- */
 
@@ -29,7 +29,7 @@ static void fill_row(table_row *row, const leat_slice texts[CELL_COUNT])
     static const size_t widths[CELL_COUNT] = {30,        NAME_WIDTH, 10, 20,           NAME_WIDTH,
                                               KEY_WIDTH, 10,         10, MESSAGE_WIDTH};
     for (size_t i = 0; i < CELL_COUNT; i++)
-        row->widths[i] = leat_put_printable(&row->cells[i], texts[i], widths[i], false);
+        row->widths[i] = leat_buf_printable(&row->cells[i], texts[i], widths[i], false);
 }
 
 static void fill_entry_row(table_row *row, const leat_dead_entry *entry)
@@ -84,7 +84,7 @@ void leat_dead_print_table(FILE *out, const leat_dead_entry *entries, uint32_t c
 static void print_field(FILE *out, const char *name, leat_slice value)
 {
     leat_buf text = {0};
-    leat_put_printable(&text, value, SIZE_MAX, true);
+    leat_buf_printable(&text, value, SIZE_MAX, true);
     fprintf(out, "%-12s %s\n", name, text.size > 0 ? leat_buf_cstr(&text) : "");
     leat_buf_free(&text);
 }

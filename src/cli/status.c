@@ -6,9 +6,9 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "daemon/assembly_lag.h"
-#include "cli/printable.h"
 #include "watch/troubles.h"
 
 typedef struct overview {
@@ -62,7 +62,7 @@ static const char *held_of(const overview *about, uint32_t shard, char text[LEAT
 static void print_words(const char *before, const char *words)
 {
     leat_buf text = {0};
-    leat_put_printable(&text, leat_slice_of(words), SIZE_MAX, false);
+    leat_buf_printable(&text, leat_slice_of(words), SIZE_MAX, false);
     const char *line = leat_buf_cstr(&text);
     printf("%s%s\n", before, line ? line : "");
     leat_buf_free(&text);

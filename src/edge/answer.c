@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/number.h"
-
 static const char json_type[] = "application/json";
 
 static const struct {
@@ -133,9 +131,9 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t 
     leat_buf *text = &edge->text;
     leat_buf_clear(text);
     leat_buf_append(text, edge->accepted_head.data, edge->accepted_head.size);
-    edge_put_number(text, partition);
+    leat_buf_uint(text, partition);
     leat_buf_slice(text, LEAT_SLICE(",\"offset\":"));
-    edge_put_number(text, (uint64_t)offset);
+    leat_buf_uint(text, (uint64_t)offset);
     leat_buf_byte(text, '}');
     count_answer(edge, 202);
     leat_http_answer(request, 202, json_type, text_of(edge), NULL);

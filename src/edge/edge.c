@@ -1,8 +1,6 @@
 #include "edge/internal.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 enum {
     TICK_MS = 250,
@@ -55,11 +53,6 @@ static bool method_to_op(leat_http_method method, leat_route_op *ret_op)
     return false;
 }
 
-static bool equals_any_case(leat_slice text, const char *word)
-{
-    return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
-}
-
 /* "Application/JSON; charset=utf-8" without its parameters. */
 static leat_slice media_type(leat_slice value)
 {
@@ -75,12 +68,12 @@ static leat_slice media_type(leat_slice value)
 static const char *content_fault(const leat_http_request *request, leat_route_op op)
 {
     leat_slice coding = leat_http_request_header(request, "content-encoding");
-    if (coding.size > 0 && !equals_any_case(coding, "identity"))
+    if (coding.size > 0 && !leat_slice_is_nocase(coding, "identity"))
         return "the body must come without a Content-Encoding";
     leat_slice type = media_type(leat_http_request_header(request, "content-type"));
-    if (op == LEAT_DELETE || type.size == 0 || equals_any_case(type, "application/json"))
+    if (op == LEAT_DELETE || type.size == 0 || leat_slice_is_nocase(type, "application/json"))
         return NULL;
-    if (op == LEAT_PATCH && equals_any_case(type, "application/merge-patch+json"))
+    if (op == LEAT_PATCH && leat_slice_is_nocase(type, "application/merge-patch+json"))
         return NULL;
     return op == LEAT_PATCH
                ? "Content-Type must be application/json or application/merge-patch+json"

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "http/internal.h"
-#include "base/number.h"
 
 typedef struct status_line {
     int status;
@@ -76,7 +75,7 @@ static void write_answer(leat_http_request *request, const answer_parts *parts, 
     }
     if (parts->status != 204) {
         leat_buf_slice(out, LEAT_SLICE("\r\nContent-Length: "));
-        edge_put_number(out, parts->body.size);
+        leat_buf_uint(out, parts->body.size);
     }
     if (parts->closes)
         leat_buf_slice(out, LEAT_SLICE("\r\nConnection: close"));

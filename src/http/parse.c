@@ -172,11 +172,6 @@ static leat_slice value_of(const leat_http_request *request, int at)
     return (leat_slice){request->head.data + header->value_at, header->value_size};
 }
 
-static bool equals_any_case(leat_slice text, const char *word)
-{
-    return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
-}
-
 static int check_version(http_conn *conn, const llhttp_t *parser)
 {
     if (parser->http_major != 1 || parser->http_minor > 1)
@@ -210,7 +205,7 @@ static int check_framing(http_conn *conn, const llhttp_t *parser, const known_he
             return refuse(conn, 400, "Content-Length and Transfer-Encoding together");
         if (known->transfer_encoding == -2)
             return refuse(conn, 400, "more than one Transfer-Encoding header");
-        if (!equals_any_case(value_of(request, known->transfer_encoding), "chunked"))
+        if (!leat_slice_is_nocase(value_of(request, known->transfer_encoding), "chunked"))
             return refuse(conn, 501, "the only transfer coding known here is chunked");
     }
     if (known->content_length == -2)
@@ -227,7 +222,8 @@ static int check_expect(http_conn *conn, const llhttp_t *parser, const known_hea
     leat_http_request *request = conn->current;
     if (known->expect == -1 || request->http_1_0)
         return 0;
-    if (known->expect == -2 || !equals_any_case(value_of(request, known->expect), "100-continue"))
+    if (known->expect == -2 ||
+        !leat_slice_is_nocase(value_of(request, known->expect), "100-continue"))
         return refuse(conn, 417, "the only expectation known here is 100-continue");
     request->wants_continue = parser->content_length > 0 || known->transfer_encoding >= 0;
     return 0;

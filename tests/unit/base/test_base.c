@@ -12,6 +12,9 @@ START_TEST(slices_compare_by_bytes)
     ck_assert(leat_slice_is(LEAT_SLICE("abc"), "abc"));
     ck_assert(!leat_slice_is(LEAT_SLICE("abc"), "abcd"));
     ck_assert(leat_slice_equal((leat_slice){NULL, 0}, LEAT_SLICE("")));
+    ck_assert(leat_slice_is_nocase(LEAT_SLICE("Chunked"), "chunked"));
+    ck_assert(!leat_slice_is_nocase(LEAT_SLICE("chunk"), "chunked"));
+    ck_assert(leat_slice_is_nocase((leat_slice){NULL, 0}, ""));
     leat_slice rest = LEAT_SLICE("-7");
     ck_assert(leat_slice_take(&rest, '-') && !leat_slice_take(&rest, '-'));
     ck_assert(leat_slice_is(rest, "7"));

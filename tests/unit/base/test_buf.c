@@ -46,6 +46,19 @@ START_TEST(numbers_are_in_network_order)
 }
 END_TEST
 
+START_TEST(numbers_are_written_in_decimal)
+{
+    static const uint64_t numbers[] = {0, 9, 10, 12345, UINT64_MAX};
+    leat_buf buf = {0};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        leat_buf_uint(&buf, numbers[i]);
+        leat_buf_byte(&buf, ' ');
+    }
+    ck_assert_str_eq(leat_buf_cstr(&buf), "0 9 10 12345 18446744073709551615 ");
+    leat_buf_free(&buf);
+}
+END_TEST
+
 START_TEST(json_strings_are_escaped)
 {
     leat_buf buf = {0};
@@ -76,6 +89,7 @@ int main(void)
     TCase *tests = tcase_create("buf");
     tcase_add_test(tests, it_grows_and_keeps_what_was_there);
     tcase_add_test(tests, numbers_are_in_network_order);
+    tcase_add_test(tests, numbers_are_written_in_decimal);
     tcase_add_test(tests, json_strings_are_escaped);
     tcase_add_test(tests, an_allocation_that_fails_is_remembered);
     suite_add_tcase(suite, tests);

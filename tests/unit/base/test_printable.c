@@ -1,11 +1,11 @@
-/* Text of others in a line: what is replaced, and random bytes against a decoder of the test's
+/* Text of others, made harmless: what is replaced, and random bytes against a decoder of the test's
  * own. */
 #include <check.h>
 #include <string.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "base/line.h"
+#include "base/printable.h"
 
 static const struct {
     const char *text;
@@ -38,7 +38,7 @@ START_TEST(test_cases)
     char text[128];
     size_t size = strlen(cases[_i].text);
     memcpy(text, cases[_i].text, size);
-    size = leat_line_clean(text, size);
+    size = leat_printable_line(text, size);
     text[size] = '\0';
     ck_assert_str_eq(text, cases[_i].clean);
 }
@@ -122,22 +122,52 @@ START_TEST(test_random_bytes)
         for (size_t i = 0; i < size; i++)
             text[i] = random_byte(&prng);
         memcpy(clean, text, size);
-        size_t expected = clean_naively(text, size, wanted), found = leat_line_clean(clean, size);
+        size_t expected = clean_naively(text, size, wanted),
+               found = leat_printable_line(clean, size);
         ck_assert_uint_eq(found, expected);
         ck_assert_int_eq(memcmp(clean, wanted, found), 0);
         ck_assert_uint_le(found, size);
-        ck_assert_uint_eq(leat_line_clean(clean, found), found);
+        ck_assert_uint_eq(leat_printable_line(clean, found), found);
         ck_assert_int_eq(memcmp(clean, wanted, found), 0);
     }
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    size_t width;
+    bool keep_lines;
+    const char *shown;
+} shown[] = {
+    {"", 10, false, ""},
+    {"caf\xc3\xa9", 10, false, "caf\xc3\xa9"},
+    {"a\nb", 10, false, "a\\x0ab"},
+    {"a\nb", 10, true, "a\nb"},
+    {"\x1b[31m", 20, true, "\\x1b[31m"},
+    {"\xff|\xe2\x80\xae", 30, false, "\\xff|\\xe2\\x80\\xae"},
+    {"0123456789", 10, false, "0123456789"},
+    {"0123456789a", 10, false, "0123456..."},
+    {"0123456\n", 10, false, "0123456..."},
+};
+
+START_TEST(test_shown)
+{
+    leat_buf out = {0};
+    size_t width = leat_buf_printable(&out, leat_slice_of(shown[_i].text), shown[_i].width,
+                                      shown[_i].keep_lines);
+    ck_assert_str_eq(leat_buf_cstr(&out), shown[_i].shown);
+    ck_assert_uint_le(width, shown[_i].width);
+    leat_buf_free(&out);
+}
+END_TEST
+
 int main(void)
 {
-    Suite *suite = suite_create("line");
-    TCase *tests = tcase_create("line");
+    Suite *suite = suite_create("printable");
+    TCase *tests = tcase_create("printable");
     tcase_add_loop_test(tests, test_cases, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tests, test_random_bytes);
+    tcase_add_loop_test(tests, test_shown, 0, sizeof shown / sizeof *shown);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
