@@ -13,6 +13,13 @@
 #include "daemon/edge_thread.h"
 #include "watch/catalog_watch.h"
 
+typedef enum leat_daemon_phase {
+    LEAT_DAEMON_STARTING, /* asks the log and the shards; a signal ends it at once (signals.h) */
+    LEAT_DAEMON_UP,
+    LEAT_DAEMON_DRAINING, /* edge and workers end what is in flight */
+    LEAT_DAEMON_DOWN,     /* no thread of them runs */
+} leat_daemon_phase;
+
 enum { LEAT_DAEMON_HOST_SIZE = 256 };
 
 typedef struct leat_daemon {
@@ -30,7 +37,7 @@ typedef struct leat_daemon {
     uv_async_t drain_asked; /* by a signal */
     uv_async_t thread_ended;
     _Atomic uint32_t running; /* threads of edge and workers */
-    bool draining;
+    leat_daemon_phase phase;
     int code; /* the process ends with it */
 
     leat_admin *admin;

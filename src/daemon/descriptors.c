@@ -1,3 +1,8 @@
+/*
+ * descriptors.c - the arithmetic of open files. The edge would take a descriptor for each client
+ * until there is none left for the shards and the log, and then everything that reconnects fails at
+ * once. So what the process needs for itself is added up, generously, and clients get the rest.
+ */
 #include "daemon/descriptors.h"
 
 #include <inttypes.h>
@@ -20,7 +25,7 @@ uint64_t leat_descriptors_kept(const leat_config *config)
     uint64_t clients = 1 + (uint64_t)config->workers;
     uint64_t kept = OWN + LEAT_ADMIN_CONNECTIONS + 2 * LEAT_HTTP_REFUSED_MAX;
     kept += clients * (config->local_path ? OF_A_FILE : KAFKA_OF_A_CLIENT);
-    for (uint32_t i = 0; i < config->shard_count; i++) /* one more: the look at the tables */
+    for (uint32_t i = 0; i < config->shard_count; i++) /* one more: reading the tables */
         kept += config->shards[i].sqlite ? clients * OF_A_FILE
                                          : (uint64_t)config->shards[i].connections + 1;
     return kept;
@@ -38,7 +43,7 @@ static uint64_t raise_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return UINT64_MAX; /* nothing is known: as if there were none */
+        return UINT64_MAX; /* it cannot be read: as if there were none */
     struct rlimit wanted = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
     if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &wanted) == 0)
         limit = wanted;
@@ -50,8 +55,8 @@ int leat_descriptors_prepare(leat_config *config, bool with_edge, leat_error *er
     uint64_t limit = raise_limit(), kept = leat_descriptors_kept(config);
     if (!with_edge) {
         if (limit < kept)
-            leat_warn("this process may open %" PRIu64 " files and may need %" PRIu64
-                      ": raise the limit (ulimit -n, LimitNOFILE=)",
+            leat_warn("limit of open files may be too low limit=%" PRIu64 " needed=%" PRIu64
+                      " advice=\"raise it (ulimit -n, LimitNOFILE=)\"",
                       limit, kept);
         return 0;
     }
@@ -65,10 +70,10 @@ int leat_descriptors_prepare(leat_config *config, bool with_edge, leat_error *er
                          " for limits.connections",
                          limit, kept, kept + wanted);
     if (clients < wanted)
-        leat_warn("limits.connections is %" PRIu64 ", but only %" PRIu64
-                  " clients at once are let in: this process may open %" PRIu64
-                  " files (ulimit -n, LimitNOFILE=) and keeps %" PRIu64
-                  " of them for Kafka, the shards and the admin listener",
+        leat_warn("limit of open files allows fewer clients than limits.connections wanted=%" PRIu64
+                  " allowed=%" PRIu64 " limit=%" PRIu64 " kept=%" PRIu64
+                  " advice=\"raise it (ulimit -n, LimitNOFILE=); Kafka, the shards and the admin "
+                  "listener need what is kept\"",
                   wanted, clients, limit, kept);
     config->edge_connections = (int64_t)clients;
     return 0;

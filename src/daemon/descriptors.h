@@ -1,7 +1,7 @@
 /*
  * descriptors.h - how many files the process may have open, and how many of them clients of the
- * edge may take. Connections of clients are bounded by limits.connections; were that more than the
- * process may open, they would leave none for the admin listener, Kafka and the shards.
+ * edge may take. limits.connections bounds the connections of clients; were it higher than what the
+ * process may open, clients would leave none for the admin listener, Kafka and the shards.
  */
 #ifndef LEAT_DAEMON_DESCRIPTORS_H
 #define LEAT_DAEMON_DESCRIPTORS_H
@@ -11,14 +11,14 @@
 /* What the process needs for itself: its own, the admin listener's connections, Kafka's, the
  * shards'. */
 uint64_t leat_descriptors_kept(const leat_config *config);
-/* How many of `limit` clients may have: as many as are wanted, or what the process does not keep.
- * 0: too few are left. */
+/* How many of `limit` clients may have: as many as are wanted, at most what the process does not
+ * keep. 0: too few are left. */
 uint64_t leat_descriptors_for_clients(uint64_t limit, uint64_t kept, uint64_t wanted);
 
 /*
- * Raises the soft limit to the hard one. With an edge config->edge_connections is lowered to what
- * fits, and said; when next to nothing is left, -1. Without one a limit that is too low is said
- * only.
+ * Raises the soft limit to the hard one. With an edge, config->edge_connections is lowered to what
+ * fits, with a warning; -1 when next to nothing is left. Without an edge, a limit that is too low
+ * is only a warning.
  */
 int leat_descriptors_prepare(leat_config *config, bool with_edge,
                              leat_error *error) LEAT_MUST_CHECK;

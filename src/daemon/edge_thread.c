@@ -1,3 +1,9 @@
+/*
+ * edge_thread.c - the edge on a thread of its own, so that a slow client or a burst of requests
+ * takes no time from workers, and the other way round. Another thread may only ask it to drain: the
+ * wish comes as an event of its loop, and the loop ends when everything accepted has been answered.
+ * It listens before the thread runs, so that an address in use is an error of the start.
+ */
 #include "daemon/edge_thread.h"
 
 #include <pthread.h>
@@ -33,7 +39,8 @@ static void on_failed(void *context, const char *why)
 {
     leat_edge_thread *thread = context;
     leat_err(
-        "the edge cannot reach the log any more: %s. The process drains and ends with exit code 1; start it again",
+        "edge can no longer reach the log: the process drains and ends with exit code 1 reason=\"%s\" "
+        "advice=\"start it again\"",
         why);
     atomic_store(&thread->failed, true);
     leat_edge_drain(thread->edge, on_drained, thread);
@@ -80,6 +87,7 @@ int leat_edge_thread_port(const leat_edge_thread *thread)
 int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *context), void *context,
                            leat_error *error)
 {
+    LEAT_ASSERT(!thread->started && on_exit);
     thread->on_exit = on_exit;
     thread->on_exit_context = context;
     if (pthread_create(&thread->thread, NULL, run_thread, thread) != 0)

@@ -15,8 +15,9 @@ int leat_edge_thread_start(leat_edge_thread *thread, void (*on_exit)(void *conte
                            leat_error *error) LEAT_MUST_CHECK;
 /* Answer what has been accepted, then end. Any thread. */
 void leat_edge_thread_drain(leat_edge_thread *thread);
-/* Did it drain because the log answered nothing and nothing helped? Any thread. */
+/* True: it drained because the log could no longer be reached. Any thread. */
 bool leat_edge_thread_failed(const leat_edge_thread *thread);
+/* Waits for the thread and frees. */
 void leat_edge_thread_free(leat_edge_thread *thread);
 
 #endif

@@ -34,8 +34,8 @@ int leat_assembly_check_not_deleted(const leat_assembly *assembly, leat_error *e
             continue;
         leat_fail(
             error,
-            "topic %s does not exist any more: shard %s was set up for the one with id %s, whose writes are gone "
-            "with it where they were not applied. See \"A topic was deleted and made anew\" in docs/operations.md",
+            "topic %s no longer exists: shard %s was set up for the one with id %s, and the writes in it that were "
+            "not applied are lost. See \"A topic was deleted and made anew\" in docs/operations.md",
             assembly->log.topic, shard->name, stored.topic_id);
         return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
     }
@@ -45,7 +45,7 @@ int leat_assembly_check_not_deleted(const leat_assembly *assembly, leat_error *e
 static int fail_missing(const leat_assembly *assembly, leat_error *error)
 {
     if (assembly->log.file)
-        leat_fail(error, "%s does not exist: `leat run` makes it", assembly->log.file);
+        leat_fail(error, "%s does not exist: `leat run` creates it", assembly->log.file);
     else if (leat_assembly_check_not_deleted(assembly, error) != 0)
         return -1;
     else
@@ -55,8 +55,9 @@ static int fail_missing(const leat_assembly *assembly, leat_error *error)
 
 /* ---- the identity ---- */
 
-/* That number of partitions, if it was set up for this very log. */
-static bool is_set_up(leat_assembly *assembly, const leat_source *stored, const leat_layout *layout)
+/* Takes the number of partitions that was set up; false: it was set up for another log. */
+static bool take_partitions(leat_assembly *assembly, const leat_source *stored,
+                            const leat_layout *layout)
 {
     leat_log_identity *found = &assembly->identity;
     if (strcmp(stored->topic_id, found->topic_id) != 0 ||
@@ -75,7 +76,7 @@ void leat_assembly_limit_partitions(leat_assembly *assembly)
     if (assembly->log.file)
         return;
     bool known = leat_catalog_load(&catalog, assembly->catalog_file, &error) == 0 &&
-                 is_set_up(assembly, &catalog.source, &catalog.layout);
+                 take_partitions(assembly, &catalog.source, &catalog.layout);
     leat_catalog_fini(&catalog);
     for (uint32_t i = 0; i < assembly->config.shard_count && !known; i++) {
         leat_source stored;
@@ -83,7 +84,7 @@ void leat_assembly_limit_partitions(leat_assembly *assembly)
         leat_shard_address at = leat_assembly_address(&assembly->config.shards[i]);
         known = leat_shard_read_source(at, assembly->log.topic, &stored, &layout, &error) == 0;
         if (known)
-            is_set_up(assembly, &stored, &layout);
+            take_partitions(assembly, &stored, &layout);
     }
 }
 
@@ -100,7 +101,7 @@ int leat_assembly_identify(leat_assembly *assembly, bool wait, leat_error *error
             return answer;
         if (!wait)
             return 1;
-        leat_warn("waiting for Kafka at %s: %s", assembly->log.brokers, error->text);
+        leat_warn("waiting for Kafka brokers=%s reason=\"%s\"", assembly->log.brokers, error->text);
         sleep(LEAT_START_WAIT_S);
     }
 }
@@ -158,7 +159,7 @@ int leat_assembly_running_source(const leat_assembly *assembly, leat_source *ret
     if (partitions < shards) {
         leat_fail(
             error,
-            "topic %s has too few partitions, %u, for %u shards: each shard needs one of its own",
+            "topic %s has too few partitions, %u, for %u shards: each shard needs at least one",
             assembly->log.topic, partitions, shards);
         return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
     }

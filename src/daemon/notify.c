@@ -1,3 +1,7 @@
+/*
+ * notify.c - sd_notify(3) in a few lines: one datagram. A service manager that cannot be reached is
+ * a warning, never a reason to end: leat serves whether somebody watches it or not.
+ */
 #include "daemon/notify.h"
 
 #include <errno.h>
@@ -49,6 +53,7 @@ bool leat_notify(const char *state)
         return false;
     int code = send_state(name, state);
     if (code != 0)
-        leat_warn("the service manager at %s was not told \"%s\": %s", name, state, strerror(code));
+        leat_warn("service manager not notified socket=%s state=\"%s\" reason=\"%s\"", name, state,
+                  strerror(code));
     return code == 0;
 }

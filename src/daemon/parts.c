@@ -66,8 +66,8 @@ static void on_published(void *context, uint32_t shard, const leat_schema_versio
     const leat_daemon *daemon = context;
     leat_error error;
     if (leat_assembly_save_catalog(&daemon->assembly, version, &error) != 0)
-        leat_warn("shard=%s was altered, the catalog file was not written: %s",
-                  daemon->shard_names[shard], error.text);
+        leat_warn("catalog file not written after a change shard=%s file=%s reason=\"%s\"",
+                  daemon->shard_names[shard], daemon->assembly.catalog_file, error.text);
 }
 
 int leat_daemon_make_versions(leat_daemon *daemon, leat_error *error)
@@ -127,7 +127,7 @@ int leat_daemon_make_edge(leat_daemon *daemon, leat_error *error)
     daemon->edge = leat_edge_thread_new(&config, error);
     if (!daemon->edge)
         return leat_config_blame(&daemon->assembly.config, error, "listen");
-    leat_info("edge listens on http://%s:%d", daemon->listen_host[0] ? daemon->listen_host : "*",
+    leat_info("edge listens url=http://%s:%d", daemon->listen_host[0] ? daemon->listen_host : "*",
               leat_edge_thread_port(daemon->edge));
     return 0;
 }
@@ -151,7 +151,8 @@ static void take_engine_limits(const leat_config *from, leat_engine_config *engi
     engine->seed = (uint64_t)leat_wall_ms() * 2654435761u + (uint64_t)getpid();
 }
 
-/* Of the shards that answer now; one that does not is no reason to wait. */
+/* Asks the shards that answer now. Progress is safe in any case: two groups would only fence each
+ * other, so a shard that is down is not waited for. */
 static int check_other_groups(leat_daemon *daemon, leat_error *error)
 {
     const leat_source *source = &daemon->assembly.catalog.source;
@@ -214,7 +215,7 @@ int leat_daemon_start_reporter(leat_daemon *daemon, leat_error *error)
 static bool is_ready(void *context, leat_buf *why)
 {
     const leat_daemon *daemon = context;
-    if (daemon->draining) {
+    if (daemon->phase == LEAT_DAEMON_DRAINING) {
         leat_buf_text(why, "draining");
         return false;
     }
@@ -250,7 +251,7 @@ int leat_daemon_make_admin(leat_daemon *daemon, leat_error *error)
     daemon->admin = leat_admin_new(&daemon->loop, &http, daemon->metrics, is_ready, daemon, error);
     if (!daemon->admin)
         return leat_config_blame(&daemon->assembly.config, error, "admin");
-    leat_info("metrics on http://%s:%d/metrics", daemon->admin_host[0] ? daemon->admin_host : "*",
+    leat_info("admin listens url=http://%s:%d", daemon->admin_host[0] ? daemon->admin_host : "*",
               leat_admin_port(daemon->admin));
     return 0;
 }

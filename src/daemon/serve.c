@@ -1,4 +1,12 @@
-/* The process that serves: threads started, signals turned into a drain, metrics served. */
+/*
+ * serve.c - the life of a process that serves. The main thread starts everything in the order of
+ * dependence, then only waits: for a signal, or for the end of a thread. Edge and workers have
+ * threads and loops of their own and share nothing but the versions of the tables, so the end is
+ * the same for all: ask each to drain, wait until the last one has ended, take down in reverse.
+ *
+ * A thread that cannot go on ends the whole process (exit code 1), after a drain: half a process
+ * would look alive to whoever watches it, while its partitions or its clients wait.
+ */
 #include "daemon/serve.h"
 
 #include <stdio.h>
@@ -17,11 +25,27 @@
 
 enum { SPARE_POOL_THREADS = 2 };
 
+/* ---- phases ---- */
+
+/* [from][to]. One that fails while it starts is never up; and when the only thread cannot go on,
+ * there is nothing to drain. */
+static const bool may_follow[LEAT_DAEMON_DOWN + 1][LEAT_DAEMON_DOWN + 1] = {
+    [LEAT_DAEMON_STARTING] = {[LEAT_DAEMON_UP] = true, [LEAT_DAEMON_DOWN] = true},
+    [LEAT_DAEMON_UP] = {[LEAT_DAEMON_DRAINING] = true, [LEAT_DAEMON_DOWN] = true},
+    [LEAT_DAEMON_DRAINING] = {[LEAT_DAEMON_DOWN] = true},
+};
+
+static void enter(leat_daemon *daemon, leat_daemon_phase phase)
+{
+    LEAT_ASSERT(may_follow[daemon->phase][phase]);
+    daemon->phase = phase;
+}
+
 /* ---- the end ---- */
 
 static void drain(leat_daemon *daemon)
 {
-    daemon->draining = true;
+    enter(daemon, LEAT_DAEMON_DRAINING);
     leat_notify("STOPPING=1\nSTATUS=draining");
     if (daemon->watch)
         leat_catalog_watch_stop(daemon->watch);
@@ -34,7 +58,8 @@ static void drain(leat_daemon *daemon)
 static void on_thread_exit(void *context)
 {
     leat_daemon *daemon = context;
-    atomic_fetch_sub(&daemon->running, 1);
+    uint32_t before = atomic_fetch_sub(&daemon->running, 1);
+    LEAT_ASSERT(before > 0);
     uv_async_send(&daemon->thread_ended);
 }
 
@@ -46,8 +71,6 @@ static bool some_worker_failed(const leat_daemon *daemon)
     return failed;
 }
 
-/* A thread ends because it was told to, or because it cannot go on: then nobody should think that
- * this process works. */
 static void on_thread_ended(uv_async_t *async)
 {
     leat_daemon *daemon = async->data;
@@ -55,54 +78,60 @@ static void on_thread_ended(uv_async_t *async)
         daemon->code = LEAT_EXIT_FAILED;
     if (atomic_load(&daemon->running) == 0)
         uv_stop(&daemon->loop);
-    else if (daemon->code != LEAT_EXIT_OK && !daemon->draining)
+    else if (daemon->code != LEAT_EXIT_OK && daemon->phase == LEAT_DAEMON_UP)
         drain(daemon);
 }
 
 static void on_drain_asked(uv_async_t *async)
 {
     leat_daemon *daemon = async->data;
-    if (!daemon->draining)
+    if (daemon->phase == LEAT_DAEMON_UP)
         drain(daemon);
 }
 
 /* ---- start ---- */
 
-/* The built-in log is made when it is not there; a topic is not. */
+/* The built-in log is created when it does not exist; a topic is not. */
 static int open_log(leat_daemon *daemon, leat_error *error)
 {
     leat_topic_spec spec = {.partition_count = leat_config_partitions(&daemon->assembly.config)};
     return leat_log_open(&daemon->assembly.log, &spec, error);
 }
 
-/* Nobody has to have the right to know. */
+/* The right to read a topic's settings is optional: without it a warning is all. */
 static int check_compaction(const leat_assembly *assembly, leat_error *error)
 {
     int answer = leat_assembly_check_compaction(assembly, error);
     if (answer == 1)
-        leat_warn("whether topic %s is compacted is not known, and compaction loses writes: %s",
-                  assembly->log.topic, error->text);
+        leat_warn(
+            "cannot read whether the topic is compacted, and compaction loses writes topic=%s "
+            "reason=\"%s\"",
+            assembly->log.topic, error->text);
     return answer < 0 ? -1 : 0;
 }
 
-static int start_up(leat_daemon *daemon, leat_error *error)
+/* Workers can do nothing without the log, so they wait for it. An edge alone does without: by the
+ * catalog file it accepts as soon as the log takes writes, and checks then that it is the one. */
+static int find_log(leat_daemon *daemon, leat_error *error)
 {
     leat_assembly *assembly = &daemon->assembly;
-    bool wait = daemon->with_apply;
-    if (leat_descriptors_prepare(&assembly->config, daemon->with_edge, error) != 0 ||
-        open_log(daemon, error) != 0)
+    int answer = leat_assembly_identify(assembly, daemon->with_apply, error);
+    if (answer < 0)
         return -1;
-    int answer = leat_assembly_identify(assembly, wait, error);
-    if (answer != 0) {
-        if (answer < 0 || access(assembly->catalog_file, R_OK) != 0)
-            return -1;
-        leat_warn("Kafka does not answer yet: %s", error->text);
-    } else if (leat_assembly_check_partitions(assembly, error) != 0 ||
-               check_compaction(assembly, error) != 0) {
+    if (answer == 0)
+        return leat_assembly_check_partitions(assembly, error) != 0 ||
+                       check_compaction(assembly, error) != 0
+                   ? -1
+                   : 0;
+    if (access(assembly->catalog_file, R_OK) != 0)
         return -1;
-    }
-    if (leat_assembly_load_catalog(assembly, wait, error) != 0 ||
-        leat_daemon_make_versions(daemon, error) != 0)
+    leat_warn("Kafka does not answer yet reason=\"%s\"", error->text);
+    return 0;
+}
+
+static int make_parts(leat_daemon *daemon, leat_error *error)
+{
+    if (leat_daemon_make_versions(daemon, error) != 0)
         return -1;
     if (daemon->with_edge && leat_daemon_make_edge(daemon, error) != 0)
         return -1;
@@ -111,8 +140,18 @@ static int start_up(leat_daemon *daemon, leat_error *error)
     return leat_daemon_make_admin(daemon, error);
 }
 
-/* A look at a shard that does not answer keeps a thread of libuv's pool for as long as its time
- * limit, and so does a SQLite file on a disk that hangs, for each worker. */
+static int start_up(leat_daemon *daemon, leat_error *error)
+{
+    leat_assembly *assembly = &daemon->assembly;
+    if (leat_descriptors_prepare(&assembly->config, daemon->with_edge, error) != 0 ||
+        open_log(daemon, error) != 0 || find_log(daemon, error) != 0 ||
+        leat_assembly_load_catalog(assembly, daemon->with_apply, error) != 0)
+        return -1;
+    return make_parts(daemon, error);
+}
+
+/* A read of the tables of a shard that does not answer keeps a thread of libuv's pool for as long
+ * as its time limit, and so does a SQLite file on a disk that hangs, for each worker. */
 static void size_thread_pool(const leat_config *config)
 {
     char text[16];
@@ -152,6 +191,7 @@ static int start_threads(leat_daemon *daemon, leat_error *error)
 
 static void tear_down(leat_daemon *daemon)
 {
+    LEAT_ASSERT(daemon->phase == LEAT_DAEMON_DOWN);
     if (daemon->edge)
         leat_edge_thread_free(daemon->edge);
     leat_reporter_free(daemon->reporter);
@@ -179,20 +219,25 @@ static int serve_until_drained(leat_daemon *daemon)
 {
     leat_error error = {0};
     leat_notify("STATUS=starting: asking the log and the shards");
-    if (start_up(daemon, &error) != 0)
+    if (start_up(daemon, &error) != 0) {
+        enter(daemon, LEAT_DAEMON_DOWN);
         return fail(daemon, LEAT_EXIT_FAILED, &error);
+    }
     if (start_threads(daemon, &error) != 0 || leat_daemon_start_reporter(daemon, &error) != 0) {
         fail(daemon, LEAT_EXIT_FAILED, &error);
         _exit(LEAT_EXIT_FAILED); /* threads that did start have nothing to lose */
     }
+    enter(daemon, LEAT_DAEMON_UP);
     leat_notify("READY=1\nSTATUS=up");
-    leat_info("leat %s is up", daemon->command);
+    leat_info("leat is up command=%s", daemon->command);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
+    LEAT_ASSERT(atomic_load(&daemon->running) == 0);
+    enter(daemon, LEAT_DAEMON_DOWN);
     leat_info("drained");
     return daemon->code;
 }
 
-/* The built-in log is one process's. */
+/* The built-in log belongs to one process. */
 static int check_both_roles(const leat_daemon *daemon, leat_error *error)
 {
     if (!daemon->assembly.log.file || (daemon->with_edge && daemon->with_apply))

@@ -42,7 +42,7 @@ int leat_assembly_check_databases(const leat_assembly *assembly, bool all, leat_
 
 /* ---- tables ---- */
 
-static uint32_t table_labels(const leat_assembly *assembly, const char **labels)
+static uint32_t list_labels(const leat_assembly *assembly, const char **labels)
 {
     uint32_t count = 0;
     for (uint32_t r = 0; r < assembly->config.route_count; r++) {
@@ -75,7 +75,7 @@ int leat_assembly_read_tables(const leat_assembly *assembly, leat_shard_address 
                               leat_table **ret_tables, uint32_t *ret_count, leat_error *error)
 {
     const char *labels[LEAT_ROUTES_MAX];
-    uint32_t count = table_labels(assembly, labels);
+    uint32_t count = list_labels(assembly, labels);
     leat_table *tables = leat_must_calloc(count, sizeof *tables);
     if (leat_shard_read_tables(at, labels, count, tables, error) != 0) {
         if (*tables[0].label)

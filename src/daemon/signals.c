@@ -1,3 +1,9 @@
+/*
+ * signals.c - signals as a thread's sigwait, not as handlers: what leat does with one (log a line,
+ * wake a loop, end the process) is not allowed in a handler. The phase that decides is under a
+ * mutex, which the thread holds until the signal is dealt with; so main cannot go on to the next
+ * phase in the middle of it, and `drain` is never used after it is closed.
+ */
 #include "daemon/signals.h"
 
 #include <pthread.h>
@@ -9,7 +15,14 @@
 #include "base/diag.h"
 #include "base/exit_code.h"
 
-typedef enum phase { STARTS, SERVES, DRAINS, TEARS_DOWN } phase;
+typedef enum phase { STARTING, SERVING, DRAINING, TEARING_DOWN, PHASE_COUNT } phase;
+
+/* [from][to] */
+static const bool may_follow[PHASE_COUNT][PHASE_COUNT] = {
+    [STARTING] = {[SERVING] = true, [TEARING_DOWN] = true},
+    [SERVING] = {[DRAINING] = true, [TEARING_DOWN] = true},
+    [DRAINING] = {[TEARING_DOWN] = true},
+};
 
 /* Process-wide, as signals are. */
 static struct {
@@ -19,10 +32,16 @@ static struct {
     int exit_code;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* Every signal that by default kills and tells of no fault of the program's own. SIGHUP means that
- * the terminal is gone, SIGQUIT is what many a container image stops its program with, SIGPWR what
- * a container of LXC is told. The last kind is what programs use for purposes of their own, such as
- * to open their log file again: leat has none, and ending is not what was asked for. */
+static void enter(phase to)
+{
+    LEAT_ASSERT(may_follow[state.phase][to]);
+    state.phase = to;
+}
+
+/* Every signal that kills by default and does not stand for a fault of the program's own. SIGHUP
+ * means that the terminal is gone; many container images stop their program with SIGQUIT; LXC stops
+ * a container with SIGPWR. Programs use the last kind for purposes of their own, such as to open
+ * their log file again: leat has no such purpose, and nobody asked it to end. */
 typedef enum meaning { DRAIN, DRAIN_BY_DEFAULT, NOTHING } meaning;
 
 typedef struct named_signal {
@@ -49,41 +68,43 @@ enum { SIGNAL_COUNT = sizeof signals / sizeof *signals };
 
 static const named_signal *signal_of(int number)
 {
-    static const named_signal real_time = {0, "a real-time signal", NOTHING};
+    static const named_signal real_time = {0, "real-time", NOTHING};
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         if (signals[i].number == number)
             return &signals[i];
     return &real_time;
 }
 
-/* Once: whoever sends one by the second must not fill the log. */
-static void tell_of_nothing(const named_signal *signal)
+/* Logged once each: a program that sends one every second must not fill the log. */
+static void log_ignored(const named_signal *signal)
 {
-    static bool was_told[SIGNAL_COUNT + 1];
-    bool *told = &was_told[signal->number ? signal - signals : SIGNAL_COUNT];
-    if (!*told && state.phase != TEARS_DOWN)
-        leat_info("%s means nothing to leat: it goes on (said once)", signal->name);
-    *told = true;
+    static bool was_logged[SIGNAL_COUNT + 1];
+    bool *logged = &was_logged[signal->number ? signal - signals : SIGNAL_COUNT];
+    if (!*logged && state.phase != TEARING_DOWN)
+        leat_info("signal ignored; further ones are not logged signal=%s", signal->name);
+    *logged = true;
 }
 
-/* With the mutex: whoever moves on to the next phase waits until this is done. */
+/* With the mutex: the next phase waits until this is done. */
 static void on_drain(const char *name)
 {
     switch (state.phase) {
-    case STARTS:
-        leat_info("%s while starting: ends; nothing was accepted", name);
+    case STARTING:
+        leat_info("ending while starting: nothing was accepted signal=%s", name);
         _exit(LEAT_EXIT_OK);
-    case SERVES:
-        leat_info("%s: draining (once more quits at once)", name);
-        state.phase = DRAINS;
+    case SERVING:
+        leat_info("draining; another signal ends at once signal=%s", name);
+        LEAT_ASSERT(state.drain != NULL);
+        enter(DRAINING);
         uv_async_send(state.drain);
         return;
-    case DRAINS:
+    case DRAINING:
         leat_warn(
-            "second signal (%s): quitting at once; what was accepted is in the log, what was applied is recorded",
+            "second signal: ending at once; accepted writes are in the log, applied ones are recorded signal=%s",
             name);
         _exit(LEAT_EXIT_FAILED);
-    case TEARS_DOWN:
+    case TEARING_DOWN:
+    case PHASE_COUNT:
         _exit(state.exit_code);
     }
 }
@@ -98,7 +119,7 @@ static void *wait_for_signals(void *context)
         const named_signal *signal = signal_of(number);
         pthread_mutex_lock(&state.mutex);
         if (signal->meaning == NOTHING)
-            tell_of_nothing(signal);
+            log_ignored(signal);
         else
             on_drain(signal->name);
         pthread_mutex_unlock(&state.mutex);
@@ -106,8 +127,8 @@ static void *wait_for_signals(void *context)
     return NULL;
 }
 
-/* Neither ignored, as SIGHUP is by nohup, nor caught by a library that was loaded before, as a
- * profiler catches SIGPROF. */
+/* False: it is ignored, as nohup does with SIGHUP, or caught by a library that was loaded before,
+ * as a profiler does with SIGPROF. */
 static bool is_by_default(int number)
 {
     struct sigaction now;
@@ -115,7 +136,7 @@ static bool is_by_default(int number)
            now.sa_handler == SIG_DFL;
 }
 
-static void choose(sigset_t *ret)
+static void choose_signals(sigset_t *ret)
 {
     sigemptyset(ret);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
@@ -130,7 +151,7 @@ int leat_signals_take(leat_error *error)
 {
     static sigset_t mine;
     pthread_t thread;
-    choose(&mine);
+    choose_signals(&mine);
     pthread_sigmask(SIG_BLOCK, &mine, NULL);
     int code = pthread_create(&thread, NULL, wait_for_signals, &mine);
     if (code != 0)
@@ -140,10 +161,10 @@ int leat_signals_take(leat_error *error)
     return 0;
 }
 
-static void move_on(phase to, uv_async_t *drain, int exit_code)
+static void enter_phase(phase to, uv_async_t *drain, int exit_code)
 {
     pthread_mutex_lock(&state.mutex);
-    state.phase = to;
+    enter(to);
     state.drain = drain;
     state.exit_code = exit_code;
     pthread_mutex_unlock(&state.mutex);
@@ -151,10 +172,10 @@ static void move_on(phase to, uv_async_t *drain, int exit_code)
 
 void leat_signals_serve(uv_async_t *drain)
 {
-    move_on(SERVES, drain, 0);
+    enter_phase(SERVING, drain, 0);
 }
 
 void leat_signals_over(int exit_code)
 {
-    move_on(TEARS_DOWN, NULL, exit_code);
+    enter_phase(TEARING_DOWN, NULL, exit_code);
 }

@@ -1,19 +1,19 @@
 /*
  * signals.h - what signals do to a process that serves.
  *
- * All those that would kill it by default and that tell of no fault of its own are blocked in every
- * thread, and a thread of their own waits for them: from leat_signals_take() to the very end of the
- * process one always has an owner. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGPWR ask for an end:
+ * Signals that would kill it by default, and do not stand for a fault of its own, are blocked in
+ * every thread; a thread of their own waits for them, from leat_signals_take() to the very end of
+ * the process. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGPWR ask for an end:
  *
- *   while it     the first one                                          another one
- *   starts       ends it, exit code 0: nothing has been accepted yet    -
- *   serves       asks for a drain                                       ends it at once, exit code
- * 1 tears down   ends it at once, with the exit code that it would have had
+ *   while it is    the first one                                         another one
+ *   starting       ends it, exit code 0: nothing was accepted yet        -
+ *   serving        asks for a drain                                      ends it at once, exit code
+ * 1 tearing down   ends it at once, with the exit code it would have had
  *
- * SIGUSR1, SIGUSR2, the timers' and the real-time ones mean nothing: a line of the log says so,
- * once. Other than SIGTERM and SIGINT a signal that was ignored or caught when the process began
- * (nohup, a profiler) stays so. What tells of a fault (SIGABRT, SIGSEGV, ...) ends it with a core.
- * All of this is the process's, as signals are: it is taken once. Any thread.
+ * SIGUSR1, SIGUSR2, those of timers and the real-time ones are ignored; each is logged once. A
+ * signal other than SIGTERM and SIGINT that was ignored or caught when the process began (nohup, a
+ * profiler) stays so. A signal that stands for a fault (SIGABRT, SIGSEGV, ...) ends the process
+ * with a core. All of this is process-wide, as signals are; call it once. Any thread.
  */
 #ifndef LEAT_DAEMON_SIGNALS_H
 #define LEAT_DAEMON_SIGNALS_H
@@ -22,15 +22,14 @@
 
 #include "base/base.h"
 
-/* From here on it starts. Before any other thread exists: they inherit what is blocked. -1: there
- * is no such thread to be had. */
+/* Phase "starting". Before any other thread exists: they inherit what is blocked. -1: the thread
+ * could not be started. */
 int leat_signals_take(leat_error *error);
 
-/* From here on it serves: the first signal sends `drain`, which must be there until
- * leat_signals_over(). */
+/* Phase "serving": the first signal sends `drain`, which must exist until leat_signals_over(). */
 void leat_signals_serve(uv_async_t *drain);
 
-/* From here on it tears down, and `drain` is not used any more. */
+/* Phase "tearing down": `drain` is no longer used. */
 void leat_signals_over(int exit_code);
 
 #endif

@@ -34,7 +34,7 @@ static int build_route(const leat_config *config, uint32_t index, const leat_cat
         names[c] = from->columns[c].name;
         if (leat_op_by_name(from->columns[c].value, &ops[c]))
             continue;
-        leat_fail(error, "there is no operation %s (set, add, max, min, merge, append)",
+        leat_fail(error, "operation %s does not exist (set, add, max, min, merge, append)",
                   from->columns[c].value);
         return leat_config_blame(config, error, "routes[%u].columns.%s", index, names[c]);
     }
@@ -99,7 +99,7 @@ static const leat_schema_version *first_version(const leat_assembly *assembly)
 
 /* In the middle of a migration shards differ: each has its own tables, when they fit the
  * configuration and have the key that the others have. -1: it starts with those of another. */
-static int look_at_shard(leat_assembly *assembly, uint32_t shard, leat_error *error)
+static int read_version(leat_assembly *assembly, uint32_t shard, leat_error *error)
 {
     leat_table *tables = NULL;
     uint32_t count = 0;
@@ -120,7 +120,7 @@ static int look_at_shard(leat_assembly *assembly, uint32_t shard, leat_error *er
     return 0;
 }
 
-/* Shards of which nothing is known yet. */
+/* For the shards that gave none. */
 static int fill_versions(leat_assembly *assembly, leat_error *error)
 {
     const leat_schema_version *first = first_version(assembly);
@@ -150,7 +150,7 @@ static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *sourc
     if (status == 0)
         status = leat_shard_init(leat_assembly_address(at), source, layout, shard, starts, error);
     if (status == 0)
-        leat_info("shard=%s its tables leat_* are made in %s", at->name, at->sqlite);
+        leat_info("tables leat_* created shard=%s file=%s", at->name, at->sqlite);
     free(starts);
     return status;
 }
@@ -186,7 +186,7 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
         if (found < 0)
             return leat_fail_prefix(error, "shard %s", from->name);
         if (found == 2) {
-            leat_warn("shard=%s does not answer yet: %s", from->name, error->text);
+            leat_warn("shard does not answer yet shard=%s reason=\"%s\"", from->name, error->text);
             continue;
         }
         if (found == 1)
@@ -197,8 +197,8 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
         assembly->catalog.source = stored;
         assembly->catalog.layout = layout;
         answered++;
-        if (look_at_shard(assembly, shard, error) != 0)
-            leat_err("shard=%s its tables cannot be used: %s", from->name, error->text);
+        if (read_version(assembly, shard, error) != 0)
+            leat_err("tables cannot be used shard=%s reason=\"%s\"", from->name, error->text);
     }
     return answered == 0;
 }
@@ -220,12 +220,12 @@ static int catalog_from_shards(leat_assembly *assembly, leat_error *error)
     if (answer != 0)
         return answer;
     const leat_schema_version *first = first_version(assembly);
-    if (!first)
-        /* all that answered have tables that cannot be used: `error` is about the last */
+    if (!first) /* of no shard that answered can the tables be used: `error` is about the last */
         return -1;
     leat_error unsaved;
     if (leat_assembly_save_catalog(assembly, first, &unsaved) != 0)
-        leat_warn("the catalog file was not written: %s", unsaved.text);
+        leat_warn("catalog file not written file=%s reason=\"%s\"", assembly->catalog_file,
+                  unsaved.text);
     return 0;
 }
 
@@ -242,7 +242,7 @@ static int catalog_from_file(leat_assembly *assembly, leat_error *error)
          leat_shard_check_source(&assembly->catalog.source, &assembly->catalog.layout, &running,
                                  &even, error) != 0))
         return leat_fail_prefix(error, "%s", assembly->catalog_file);
-    leat_info("tables and layout are from %s", assembly->catalog_file);
+    leat_info("tables and layout come from the catalog file file=%s", assembly->catalog_file);
     return 0;
 }
 
@@ -262,7 +262,7 @@ int leat_assembly_load_catalog(leat_assembly *assembly, bool wait, leat_error *e
     while ((answer = read_catalog(assembly, error)) == 1) {
         if (!wait)
             return leat_fail_prefix(error, "no shard answers");
-        leat_warn("waiting for a shard: none answers; %s", error->text);
+        leat_warn("waiting for a shard reason=\"%s\"", error->text);
         sleep(LEAT_START_WAIT_S);
     }
     return answer == 0 ? fill_versions(assembly, error) : -1;

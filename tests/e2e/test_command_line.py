@@ -180,7 +180,7 @@ def test_a_signal_while_it_starts_ends_it_with_0(make_world):
 
     done = subprocess.run([str(LEAT), "apply", "--config", str(world.config_path)], preexec_fn=leave_one, capture_output=True,
                           text=True, timeout=60)
-    assert done.returncode == 0 and "SIGTERM while starting" in done.stderr
+    assert done.returncode == 0 and "ending while starting" in done.stderr and "signal=SIGTERM" in done.stderr
     waits = world.start("apply", wait=False)
     waits.wait_for("127.0.0.1:1")
     assert waits.terminate() == 0
@@ -202,26 +202,26 @@ def test_a_hangup_drains_unless_it_was_ignored(world):
         leat = world.start("apply")
     leat.signal(signal.SIGHUP)
     assert leat.popen.wait(60) == 0
-    assert "SIGHUP: draining" in leat.text() and "drained" in leat.text()
+    assert "draining; another signal ends at once signal=SIGHUP" in leat.text() and "drained" in leat.text()
     with inherited(signal.SIGHUP, signal.SIG_IGN):
         leat = world.start("apply")
     leat.signal(signal.SIGHUP)
     assert leat.terminate() == 0
-    assert "SIGHUP" not in leat.text() and "SIGTERM: draining" in leat.text()
+    assert "SIGHUP" not in leat.text() and "ends at once signal=SIGTERM" in leat.text()
 
 
 def test_no_signal_of_another_purpose_kills(world):
-    """A log rotation, a timer, a container's runtime: what is no request to end does not end it, and is said once."""
+    """A log rotation, a timer, a container's runtime: what is no request to end does not end it, and is logged once."""
     with inherited(signal.SIGQUIT, signal.SIG_DFL):
         leat = world.start("apply")
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO,
                    signal.SIGRTMIN + 3, signal.SIGRTMAX, signal.SIGUSR1):
         leat.signal(number)
-    leat.wait_for("a real-time signal means nothing")
-    leat.wait_for("SIGIO means nothing")
+    leat.wait_for("signal=real-time")
+    leat.wait_for("signal=SIGIO")
     leat.signal(signal.SIGQUIT)
     assert leat.popen.wait(60) == 0
-    assert "SIGQUIT: draining" in leat.text() and leat.text().count("SIGUSR1 means nothing") == 1
+    assert "ends at once signal=SIGQUIT" in leat.text() and leat.text().count("signal=SIGUSR1") == 1
 
 
 @both

@@ -127,7 +127,7 @@ def test_idle_clients_leave_the_process_its_descriptors(make_world):
     few.chmod(0o755)
     run = world.start("run", program=few)
     assert "limits.connections is 4096, but only " in run.text()
-    host, port = run.address("edge listens on").split(":")
+    host, port = run.address("edge listens").split(":")
     clients = []
     try:
         for _ in range(400):

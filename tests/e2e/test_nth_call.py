@@ -19,7 +19,7 @@ DIES_OF_IT = (-signal.SIGABRT, 1, 2)  # out of memory, or a file that cannot be 
 
 def wait_up(process):
     """True: it is up; False: it has ended."""
-    wait_until(lambda: not process.alive() or "leat run is up" in process.text(), "the start")
+    wait_until(lambda: not process.alive() or "leat is up command=run" in process.text(), "the start")
     return process.alive()
 
 
@@ -28,7 +28,7 @@ def write_some(process, app):
     answers = {}
     for ident in range(REQUESTS):
         try:
-            with httpx.Client(base_url="http://" + process.address("edge listens on"), timeout=20) as http:
+            with httpx.Client(base_url="http://" + process.address("edge listens"), timeout=20) as http:
                 answers[ident] = http.patch(f"/apps/{app}/checks/{ident}", json={"n": 1, "list": ident}).status_code
         except (httpx.HTTPError, AssertionError):
             answers[ident] = 0

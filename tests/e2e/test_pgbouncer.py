@@ -312,7 +312,7 @@ def test_a_pooled_session_keeps_the_name_of_one_who_is_gone(make_pooled):
 
 def starts(world):
     process = world.start("apply", wait=False)
-    wait_until(lambda: not process.alive() or "leat apply is up" in process.text(), "an end or a start")
+    wait_until(lambda: not process.alive() or "leat is up command=apply" in process.text(), "an end or a start")
     return process if process.alive() else None
 
 
@@ -332,7 +332,7 @@ def test_what_a_pooler_does_not_take_is_said(make_pooled):
     shutil.rmtree(world.directory / "data")  # without what an earlier look has found
     process = world.start("apply", wait=False)
     process.wait_for("leat needs pool_mode=transaction or session")
-    assert "leat apply is up" not in process.text()
+    assert "leat is up command=apply" not in process.text()
 
 
 @pytest.mark.parametrize("release", [12, 13])

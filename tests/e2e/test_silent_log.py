@@ -57,7 +57,7 @@ def test_brokers_that_answer_nothing(broker, make_world):
     with frozen(broker):
         for process in (edge, apply):
             process.wait_for(silence)
-        wait_until(lambda: "no broker has answered for" in apply.readiness("metrics on")[1], "apply to be unready")
+        wait_until(lambda: "no broker has answered for" in apply.readiness("admin listens")[1], "apply to be unready")
         assert edge.readiness()[0] == 503
         assert world.metric(apply, "leat_log_silent_seconds") >= 3
         for process in (edge, apply):
@@ -69,7 +69,7 @@ def test_brokers_that_answer_nothing(broker, make_world):
         process.wait_for("the brokers answer again, after")
     wait_until(lambda: write(world, edge) == 202, "a write to be accepted again")
     wait_until(lambda: applied(world) >= 2, "it to be applied")
-    wait_until(lambda: apply.readiness("metrics on")[0] == 200, "apply to be ready again")
+    wait_until(lambda: apply.readiness("admin listens")[0] == 200, "apply to be ready again")
     assert world.metric(apply, "leat_log_clients_renewed_total") >= 1
     assert world.metric(edge, "leat_edge_log_clients_renewed_total") >= 1
 
@@ -87,5 +87,5 @@ def test_a_client_that_never_joins_its_group(make_world):
     apply.wait_for("has been no member of group")
     wait_until(lambda: applied(world) == 1, "the write to be applied")
     assert "another client takes this one's place" in apply.text()
-    wait_until(lambda: apply.readiness("metrics on")[0] == 200, "apply to be ready")
+    wait_until(lambda: apply.readiness("admin listens")[0] == 200, "apply to be ready")
     assert apply.terminate() == 0

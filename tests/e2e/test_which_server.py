@@ -101,7 +101,7 @@ def test_a_standby_alone_is_not_asked(make_pair):
     status = world.leat("status")
     assert status.returncode == 3 and "UNWELL" in status.stdout and "at the primary only" in status.stdout
     process = world.start("run")
-    process.wait_for("shard=a does not answer yet")
+    process.wait_for("does not answer yet shard=a")
     process.wait_for("at the primary only")
     assert world.client(process).put("/things/1", json={"v": "a"}).status_code == 202
     standby.promote()

@@ -122,8 +122,8 @@ class Process:
         line = next(l for l in self.text().splitlines()[::-1] if words in l)
         return line.split("http://")[1].split("/")[0].strip()
 
-    def readiness(self, words="edge listens on"):
-        """(status, reason) of /readyz there; "metrics on" is the admin listener."""
+    def readiness(self, words="edge listens"):
+        """(status, reason) of /readyz there; "admin listens" is the admin listener."""
         answer = httpx.get(f"http://{self.address(words)}/readyz", timeout=30)
         return answer.status_code, answer.json().get("reason", "")
 
@@ -210,18 +210,18 @@ class World:
         process = Process([program or self.program, command, "--config", self.config_path], self.directory / f"{command}-{number}.log", env)
         self.processes.append(process)
         if wait:
-            process.wait_for(f"leat {command} is up")
+            process.wait_for(f"leat is up command={command}")
         return process
 
     def url(self, process):
-        return "http://" + process.address("edge listens on")
+        return "http://" + process.address("edge listens")
 
     def client(self, process):
         return httpx.Client(base_url=self.url(process), timeout=30)
 
     def metrics(self, process):
         """{'name{labels}': value} of the admin listener."""
-        text = httpx.get(f"http://{process.address('metrics on')}/metrics", timeout=10).text
+        text = httpx.get(f"http://{process.address('admin listens')}/metrics", timeout=10).text
         lines = [l for l in text.splitlines() if l and not l.startswith("#")]
         return {l.rpartition(" ")[0]: float(l.rpartition(" ")[2]) for l in lines}
 
