@@ -16,6 +16,28 @@ enum {
                           read */
 };
 
+#define TO(state) (1u << (state))
+
+/* Which states may follow which. An attempt goes from place to place, and back to the names that
+ * are still being looked up; it ends at READY or, everywhere in vain, at BROKEN. Any state can be
+ * closed by leat_pg_conn_free. */
+static const unsigned may_follow[] = {
+    [CONN_CLOSED] = TO(CONN_LOOKING) | TO(CONN_CONNECTING) | TO(CONN_BROKEN),
+    [CONN_LOOKING] = TO(CONN_LOOKING) | TO(CONN_CONNECTING) | TO(CONN_BROKEN) | TO(CONN_CLOSED),
+    [CONN_CONNECTING] = TO(CONN_CONNECTING) | TO(CONN_LOOKING) | TO(CONN_ASKING) | TO(CONN_BROKEN) |
+                        TO(CONN_CLOSED),
+    [CONN_ASKING] = TO(CONN_CONNECTING) | TO(CONN_LOOKING) | TO(CONN_READY) | TO(CONN_BROKEN) |
+                    TO(CONN_CLOSED),
+    [CONN_READY] = TO(CONN_BROKEN) | TO(CONN_CLOSED),
+    [CONN_BROKEN] = TO(CONN_CLOSED),
+};
+
+void leat_pg_conn_enter(leat_pg_conn *conn, conn_state state)
+{
+    LEAT_ASSERT(may_follow[conn->state] & TO(state));
+    conn->state = state;
+}
+
 /* ---- the socket ---- */
 
 static void release_if_done(leat_pg_conn *conn)
@@ -97,7 +119,7 @@ static void drop(leat_pg_conn *conn)
 {
     leat_pg_conn_drop_server(conn);
     leat_pg_hosts_end(conn->hosts, false);
-    conn->state = CONN_CLOSED;
+    leat_pg_conn_enter(conn, CONN_CLOSED);
 }
 
 /* Of a lost connection libpq guesses at length: the first line says it, and what the server said
@@ -120,7 +142,7 @@ void leat_pg_conn_break(leat_pg_conn *conn, const char *message)
     if (conn->state == CONN_BROKEN || conn->state == CONN_CLOSED)
         return;
     keep_message(conn, message);
-    conn->state = CONN_BROKEN;
+    leat_pg_conn_enter(conn, CONN_BROKEN);
     conn->events.wake(conn->events.context);
 }
 
@@ -149,7 +171,8 @@ leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstil
 void leat_pg_conn_free(leat_pg_conn *conn)
 {
     LEAT_ASSERT(!conn->freed);
-    drop(conn);
+    if (conn->state != CONN_CLOSED)
+        drop(conn);
     conn->freed = true;
     release_if_done(conn);
 }

@@ -46,7 +46,7 @@ void leat_pg_conn_place_silent(leat_pg_conn *conn)
 
 static void ask_first(leat_pg_conn *conn)
 {
-    conn->state = CONN_ASKING;
+    leat_pg_conn_enter(conn, CONN_ASKING);
     if (!leat_pg_conn_send_question(conn))
         leat_pg_conn_place_failed(conn, PQerrorMessage(conn->pg));
 }
@@ -109,7 +109,7 @@ static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
 {
     name_place(conn, place);
     conn->said[0] = '\0';
-    conn->state = CONN_CONNECTING;
+    leat_pg_conn_enter(conn, CONN_CONNECTING);
     conn->since_us = leat_pg_conn_now_us(conn);
     conn->pg = leat_pg_hosts_connect(conn->hosts, place);
     if (conn->pg) {
@@ -130,7 +130,7 @@ static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
 static void end_attempt(leat_pg_conn *conn)
 {
     leat_pg_hosts_append_failures(conn->hosts, conn->message, sizeof conn->message);
-    conn->state = CONN_BROKEN;
+    leat_pg_conn_enter(conn, CONN_BROKEN);
     conn->events.wake(conn->events.context);
 }
 
@@ -138,7 +138,7 @@ static void wait_for_names(leat_pg_conn *conn)
 {
     if (conn->state != CONN_LOOKING)
         conn->since_us = leat_pg_conn_now_us(conn);
-    conn->state = CONN_LOOKING;
+    leat_pg_conn_enter(conn, CONN_LOOKING);
     if (leat_pg_conn_watch_fd(conn, leat_pg_hosts_fd(conn->hosts), UV_READABLE) == 0)
         return;
     leat_pg_hosts_append(conn->message, sizeof conn->message,

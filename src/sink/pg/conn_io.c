@@ -75,7 +75,8 @@ static void take_which_server(leat_pg_conn *conn, const PGresult *result)
     } else if (status == PGRES_PIPELINE_SYNC) {
         conn->is_asking = false;
         conn->is_told = conn->state == CONN_READY;
-        conn->state = CONN_READY;
+        if (!conn->is_told)
+            leat_pg_conn_enter(conn, CONN_READY);
     }
 }
 

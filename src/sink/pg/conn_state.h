@@ -10,11 +10,11 @@
 
 typedef enum conn_state {
     CONN_CLOSED,
-    CONN_LOOKING, /* names are being looked up */
-    CONN_CONNECTING,
-    CONN_ASKING, /* connected; the server has not said yet which one it is */
+    CONN_LOOKING,    /* host names are being looked up */
+    CONN_CONNECTING, /* at one place */
+    CONN_ASKING,     /* connected; the server has not said yet which one it is */
     CONN_READY,
-    CONN_BROKEN, /* closed as soon as leat_pg_conn_settle comes by */
+    CONN_BROKEN, /* failed inside a call; leat_pg_conn_settle closes it and reports it */
 } conn_state;
 
 struct leat_pg_conn {
@@ -62,6 +62,9 @@ static inline bool leat_pg_conn_is_connected(const leat_pg_conn *conn)
 }
 
 /* ---- conn.c ---- */
+
+/* The only way to change the state; asserts that the new one may follow. */
+void leat_pg_conn_enter(leat_pg_conn *conn, conn_state state);
 
 /* Watches libpq's socket, or another descriptor, for these events of libuv's. -1: it cannot. */
 int leat_pg_conn_watch(leat_pg_conn *conn, int events);

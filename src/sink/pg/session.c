@@ -3,6 +3,23 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#define TO(state) (1u << (state))
+
+/* Which states may follow which. A batch that cannot be built is OVER before anything was sent, and
+ * so is a job whose connection is lost. */
+static const unsigned may_follow[] = {
+    [SESSION_IDLE] = TO(SESSION_SENT) | TO(SESSION_OVER),
+    [SESSION_SENT] = TO(SESSION_ANSWERED) | TO(SESSION_OVER),
+    [SESSION_ANSWERED] = TO(SESSION_SENT) | TO(SESSION_OVER),
+    [SESSION_OVER] = TO(SESSION_IDLE),
+};
+
+void leat_pg_session_enter(leat_pg_session *session, session_state state)
+{
+    LEAT_ASSERT(may_follow[session->state] & TO(state));
+    session->state = state;
+}
+
 /* ---- life ---- */
 
 leat_pg_session *leat_pg_session_new(leat_pg_shared *shared)
@@ -25,8 +42,8 @@ void leat_pg_session_free(leat_pg_session *session)
 void leat_pg_session_begin(leat_pg_session *session)
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
-    LEAT_ASSERT(getrandom(&session->name_key, sizeof session->name_key, 0) ==
-                sizeof session->name_key);
+    ssize_t size = getrandom(&session->name_key, sizeof session->name_key, 0);
+    LEAT_ASSERT(size == sizeof session->name_key);
     session->parses = 0;
     session->forget = true;
     session->is_unusable = false;
@@ -72,7 +89,7 @@ static void settle_prepared(leat_pg_session *session)
 
 static void end_job(leat_pg_session *session)
 {
-    session->state = SESSION_OVER;
+    leat_pg_session_enter(session, SESSION_OVER);
     if (session->failed)
         return;
     session->shared->counters.rows += session->row_count;
@@ -99,24 +116,24 @@ void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)
 
 void leat_pg_session_lost(leat_pg_session *session, const char *message)
 {
+    if (session->state == SESSION_IDLE || session->state == SESSION_OVER)
+        return;
     if (session->state == SESSION_ANSWERED || session->is_asking) {
         end_job(session);
         return;
     }
-    if (session->state != SESSION_SENT)
-        return;
     if (!session->failed)
         leat_pg_session_fail(session, LEAT_ENGINE_UNKNOWN, "", message);
     session->result.outcome = LEAT_ENGINE_UNKNOWN;
     session->result.partition = -1;
-    session->state = SESSION_OVER;
+    leat_pg_session_enter(session, SESSION_OVER);
 }
 
 uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret)
 {
     LEAT_ASSERT(session->state == SESSION_OVER);
     *ret = session->result;
-    session->state = SESSION_IDLE;
+    leat_pg_session_enter(session, SESSION_IDLE);
     session->is_asking = false;
     return session->job_id;
 }

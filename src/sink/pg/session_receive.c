@@ -351,7 +351,7 @@ void leat_pg_session_result(leat_pg_session *session, const PGresult *result)
     }
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_PIPELINE_SYNC) {
-        session->state = SESSION_ANSWERED;
+        leat_pg_session_enter(session, SESSION_ANSWERED);
         return;
     }
     /* An error of the commit itself (a deferred constraint) comes where the Sync is. */

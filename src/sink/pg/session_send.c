@@ -96,7 +96,7 @@ static void send_query(leat_pg_session *session, leat_pg_conn *conn, command_kin
 static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
 {
     note_command(session, COMMAND_SYNC, 0);
-    session->state = SESSION_SENT;
+    leat_pg_session_enter(session, SESSION_SENT);
     leat_pg_conn_sync(conn);
 }
 
@@ -248,7 +248,7 @@ static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
 static void refuse(leat_pg_session *session, leat_engine_outcome outcome, const char *message)
 {
     leat_pg_session_fail(session, outcome, "", message);
-    session->state = SESSION_OVER;
+    leat_pg_session_enter(session, SESSION_OVER);
 }
 
 static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn,

@@ -43,7 +43,7 @@ enum {
     COMMANDS_FEW = 5,  /* of a claim, a compaction, a question */
 };
 
-/* A job goes down this list; from ANSWERED once back to SENT when there is a question. */
+/* A job goes down this list, and from ANSWERED once back to SENT when it asks a question. */
 typedef enum session_state {
     SESSION_IDLE,
     SESSION_SENT,     /* its Sync is not answered yet */
@@ -104,6 +104,8 @@ struct leat_pg_session {
     leat_pg_params params;
 };
 
+/* The only way to change the state; asserts that the new one may follow. */
+void leat_pg_session_enter(leat_pg_session *session, session_state state);
 /* The first failure of a job is its result. */
 void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
                           const char *sqlstate, const char *message);
