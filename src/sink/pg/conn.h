@@ -34,7 +34,7 @@ typedef struct leat_pg_conn_events {
     /* What libpq gave, in the order of the commands; NULL ends a command's results. Not owned. */
     void (*result)(void *context, const PGresult *result);
     /* The server has said again which one it is; comes before `drained`. */
-    void (*told)(void *context);
+    void (*server_checked)(void *context);
     /* All that had arrived was given to `result`. */
     void (*drained)(void *context);
     /* Something failed inside a call: leat_pg_conn_settle is wanted on a later turn of the loop.
@@ -60,8 +60,8 @@ bool leat_pg_conn_is_closed(const leat_pg_conn *conn);
 bool leat_pg_conn_is_ready(const leat_pg_conn *conn);
 /* Which server this is, as it said last; of a connection that was opened. */
 const leat_pg_server *leat_pg_conn_server(const leat_pg_conn *conn);
-/* Asks it again: `told` comes, or the connection ends. Nothing may be under way; what is sent next
- * need not wait for the answer. */
+/* Asks it again: `server_checked` comes, or the connection ends. Nothing may be under way; what is
+ * sent next need not wait for the answer. */
 void leat_pg_conn_ask(leat_pg_conn *conn);
 bool leat_pg_conn_is_asking(const leat_pg_conn *conn);
 /* Reports a failure that happened inside a call. */

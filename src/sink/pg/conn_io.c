@@ -143,7 +143,7 @@ static void hand_over(leat_pg_conn *conn)
     bool is_told = conn->is_told;
     conn->is_told = false;
     if (is_told)
-        conn->events.told(conn->events.context);
+        conn->events.server_checked(conn->events.context);
     if (conn->state == CONN_READY)
         conn->events.drained(conn->events.context);
 }

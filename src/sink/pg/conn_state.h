@@ -37,7 +37,7 @@ struct leat_pg_conn {
     leat_pg_server server; /* see leat_pg_conn_server */
     bool is_asking; /* what comes up to the next Sync is the server's answer to which one it is */
     bool is_wrong;  /* it was no answer that serves: the connection is to be ended */
-    bool is_told;   /* it has come, and `told` has not been called */
+    bool is_told;   /* it has come, and `server_checked` has not been called */
     uint32_t told_count; /* statements of the question that are answered */
     bool freed;
     char where[256];

@@ -45,7 +45,7 @@ static void note_nameless(leat_pg_pool *pool)
 {
     if (!pool->shared.is_nameless || pool->nameless_ms > 0)
         return;
-    pool->nameless_ms = uv_now(pool->loop);
+    pool->nameless_ms = uv_now(pool->shared.loop);
     leat_pg_pool_log_nameless(pool);
 }
 
@@ -66,18 +66,9 @@ void leat_pg_pool_report(leat_pg_member *member)
     pool->events.done(pool->events.context, job_id, &result);
 }
 
-static void on_result(void *context, const PGresult *result)
+static void on_over(void *context)
 {
     leat_pg_member *member = context;
-    leat_pg_session_result(member->session, result);
-}
-
-static void on_drained(void *context)
-{
-    leat_pg_member *member = context;
-    leat_pg_session_drained(member->session, member->conn);
-    if (!leat_pg_session_is_over(member->session))
-        return;
     member->pool->failures = 0;
     const leat_pg_server *server = leat_pg_session_server(member->session);
     if (server)
@@ -86,7 +77,7 @@ static void on_drained(void *context)
         leat_pg_pool_report(member);
 }
 
-static void on_told(void *context)
+static void on_server_checked(void *context)
 {
     leat_pg_member *member = context;
     leat_pg_pool_check_server(member->pool, leat_pg_conn_server(member->conn));
@@ -100,7 +91,7 @@ static void on_wake(void *context)
 
 bool leat_pg_pool_is_free(const leat_pg_member *member)
 {
-    return member != member->pool->connecting && leat_pg_conn_is_ready(member->conn) &&
+    return member->state == LEAT_MEMBER_USABLE && leat_pg_conn_is_ready(member->conn) &&
            !leat_pg_session_is_open(member->session);
 }
 
@@ -124,10 +115,7 @@ static void submit(leat_sink *base, const leat_engine_job *job)
         leat_pg_pool_want_turn(pool);
         return;
     }
-    member->job_kind = job->kind;
-    member->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
-                                                                 : job->partition;
-    leat_pg_session_start(member->session, member->conn, job);
+    leat_pg_session_start(member->session, job);
     if (leat_pg_session_is_over(member->session))
         leat_pg_pool_want_turn(pool);
 }
@@ -164,7 +152,7 @@ static void on_turn(uv_idle_t *turn)
 static void on_tick(uv_timer_t *timer)
 {
     leat_pg_pool *pool = timer->data;
-    int64_t now_us = leat_standstill_now_us(pool->standstill);
+    int64_t now_us = leat_standstill_now_us(pool->shared.standstill);
     for (uint32_t i = 0; i < pool->member_count && !pool->freed; i++)
         leat_pg_conn_tick(pool->members[i].conn);
     if (!pool->freed)
@@ -174,7 +162,7 @@ static void on_tick(uv_timer_t *timer)
     if (pool->freed)
         return;
     leat_pg_pool_log_none(pool, now_us);
-    if (pool->nameless_ms > 0 && uv_now(pool->loop) - pool->nameless_ms >= NAMELESS_MS)
+    if (pool->nameless_ms > 0 && uv_now(pool->shared.loop) - pool->nameless_ms >= NAMELESS_MS)
         leat_pg_pool_use_names(pool);
     leat_pg_pool_ask_which_server(pool);
 }
@@ -189,11 +177,9 @@ static const leat_sink_counters *count(const leat_sink *base)
 
 static void release(leat_pg_pool *pool)
 {
-    for (uint32_t i = 0; i < pool->member_count; i++)
-        leat_pg_session_free(pool->members[i].session);
     leat_shapes_drop(pool->shared.shapes);
     leat_rows_free(pool->shared.rows);
-    leat_pg_dsn_free(pool->dsn);
+    leat_pg_dsn_free(pool->shared.dsn);
     free(pool->shard_name);
     free(pool->members);
     free(pool->orphans);
@@ -226,7 +212,7 @@ static void free_sink(leat_sink *base)
     uv_close((uv_handle_t *)&pool->retry, on_handle_closed);
     uv_close((uv_handle_t *)&pool->turn, on_handle_closed);
     for (uint32_t i = 0; i < pool->member_count; i++)
-        leat_pg_conn_free(pool->members[i].conn);
+        leat_pg_session_free(pool->members[i].session);
     leat_pg_conn_free(pool->probe);
 }
 
@@ -236,33 +222,37 @@ static void make_members(leat_pg_pool *pool)
     pool->orphans = leat_must_calloc(pool->member_count, sizeof *pool->orphans);
     for (uint32_t i = 0; i < pool->member_count; i++) {
         leat_pg_member *member = &pool->members[i];
-        leat_pg_conn_events events = {member,
-                                      leat_pg_pool_on_opened,
-                                      leat_pg_pool_on_closed,
-                                      on_result,
-                                      on_told,
-                                      on_drained,
-                                      on_wake,
-                                      on_freed};
+        leat_pg_session_events events = {member,
+                                         leat_pg_pool_on_opened,
+                                         leat_pg_pool_on_closed,
+                                         on_server_checked,
+                                         on_over,
+                                         on_wake,
+                                         on_freed};
         member->pool = pool;
-        member->conn =
-            leat_pg_conn_new(pool->loop, pool->dsn, pool->standstill, pool->silence_ms, &events);
-        member->session = leat_pg_session_new(&pool->shared);
+        member->session = leat_pg_session_new(&pool->shared, &events);
+        member->conn = leat_pg_session_conn(member->session);
     }
     leat_pg_pool_make_probe(pool);
 }
 
 static void start_handles(leat_pg_pool *pool)
 {
-    uv_timer_init(pool->loop, &pool->tick);
-    uv_timer_init(pool->loop, &pool->retry);
-    uv_idle_init(pool->loop, &pool->turn);
+    uv_timer_init(pool->shared.loop, &pool->tick);
+    uv_timer_init(pool->shared.loop, &pool->retry);
+    uv_idle_init(pool->shared.loop, &pool->turn);
     pool->tick.data = pool;
     pool->retry.data = pool;
     pool->turn.data = pool;
     pool->open_handles = HANDLE_COUNT + pool->member_count + 1;
     uv_timer_start(&pool->tick, on_tick, TICK_MS, TICK_MS);
     leat_pg_pool_want_connection(pool);
+}
+
+static int64_t silence_ms(const leat_sink_config *config)
+{
+    int64_t least_ms = config->lock_timeout_ms + LOCK_ANSWER_MS;
+    return least_ms > LEAT_PG_SILENCE_MS ? least_ms : LEAT_PG_SILENCE_MS;
 }
 
 static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
@@ -282,23 +272,20 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
     }
     leat_pg_pool *pool = leat_must_calloc(1, sizeof *pool);
     pool->base.ops = &leat_pg_sink;
-    pool->loop = loop;
-    pool->standstill = config->standstill;
-    pool->silence_ms = LEAT_PG_SILENCE_MS;
-    if (pool->silence_ms < config->lock_timeout_ms + LOCK_ANSWER_MS)
-        pool->silence_ms = config->lock_timeout_ms + LOCK_ANSWER_MS;
     pool->events = *events;
-    pool->dsn = dsn;
     pool->shard_name = leat_must_strdup(config->shard_name);
-    pool->shard = config->shard;
     pool->prng.state = config->seed;
     pool->member_count = config->connections;
-    pool->shared.shard_name = pool->shard_name;
-    pool->shared.source_id = config->source_id;
-    pool->shared.lock_timeout_ms = config->lock_timeout_ms;
-    pool->shared.schema_versions = config->schema_versions;
-    pool->shared.shard = config->shard;
-    pool->shared.rows = rows;
+    pool->shared = (leat_pg_shared){.loop = loop,
+                                    .standstill = config->standstill,
+                                    .dsn = dsn,
+                                    .silence_ms = silence_ms(config),
+                                    .shard_name = pool->shard_name,
+                                    .shard = config->shard,
+                                    .source_id = config->source_id,
+                                    .lock_timeout_ms = config->lock_timeout_ms,
+                                    .schema_versions = config->schema_versions,
+                                    .rows = rows};
     make_members(pool);
     start_handles(pool);
     return &pool->base;

@@ -15,14 +15,44 @@ void leat_pg_pool_use_names(leat_pg_pool *pool)
     pool->nameless_ms = 0;
 }
 
+#define TO(state) (1u << (state))
+
+/* Which states may follow which. */
+static const unsigned may_follow[] = {
+    [LEAT_MEMBER_CLOSED] = TO(LEAT_MEMBER_CONNECTING),
+    [LEAT_MEMBER_CONNECTING] = TO(LEAT_MEMBER_USABLE) | TO(LEAT_MEMBER_CLOSED),
+    [LEAT_MEMBER_USABLE] = TO(LEAT_MEMBER_LEAVING) | TO(LEAT_MEMBER_CLOSED),
+    [LEAT_MEMBER_LEAVING] = TO(LEAT_MEMBER_CLOSED),
+};
+
+/* Keeps what the pool counts of its members' states. */
+static void enter(leat_pg_member *member, leat_member_state state)
+{
+    leat_pg_pool *pool = member->pool;
+    LEAT_ASSERT(may_follow[member->state] & TO(state));
+    LEAT_ASSERT(state != LEAT_MEMBER_CONNECTING || !pool->connecting);
+    if (member->state == LEAT_MEMBER_USABLE) {
+        LEAT_ASSERT(pool->usable > 0);
+        pool->usable--;
+    }
+    if (member->state == LEAT_MEMBER_CONNECTING)
+        pool->connecting = NULL;
+    member->state = state;
+    if (state == LEAT_MEMBER_USABLE)
+        pool->usable++;
+    if (state == LEAT_MEMBER_CONNECTING)
+        pool->connecting = member;
+    LEAT_ASSERT(pool->usable + (pool->connecting ? 1 : 0) <= pool->member_count);
+}
+
 static void on_retry(uv_timer_t *timer)
 {
     leat_pg_pool *pool = timer->data;
     for (uint32_t i = 0; i < pool->member_count && !pool->connecting; i++) {
-        if (!leat_pg_conn_is_closed(pool->members[i].conn))
+        if (pool->members[i].state != LEAT_MEMBER_CLOSED)
             continue;
-        pool->connecting = &pool->members[i];
-        leat_pg_conn_open(pool->connecting->conn);
+        enter(&pool->members[i], LEAT_MEMBER_CONNECTING);
+        leat_pg_conn_open(pool->members[i].conn);
     }
 }
 
@@ -41,18 +71,19 @@ void leat_pg_pool_want_connection(leat_pg_pool *pool)
         uv_timer_start(&pool->retry, on_retry, retry_delay_ms(pool), 0);
 }
 
+/* None of them is ready any more when the first job is reported: its answer may be the next job. */
 static void end_open_connections(leat_pg_pool *pool, const char *message)
 {
-    pool->is_leaving = true;
-    /* None of them is ready any more when the first job is reported: its answer may be the next
-     * job. */
-    for (uint32_t i = 0; i < pool->member_count; i++)
-        if (&pool->members[i] != pool->connecting)
-            leat_pg_conn_break(pool->members[i].conn, message);
+    for (uint32_t i = 0; i < pool->member_count; i++) {
+        leat_pg_member *member = &pool->members[i];
+        if (member->state != LEAT_MEMBER_USABLE)
+            continue;
+        enter(member, LEAT_MEMBER_LEAVING);
+        leat_pg_conn_break(member->conn, message);
+    }
     for (uint32_t i = 0; i < pool->member_count && !pool->freed; i++)
-        if (&pool->members[i] != pool->connecting)
+        if (pool->members[i].state == LEAT_MEMBER_LEAVING)
             leat_pg_conn_settle(pool->members[i].conn);
-    pool->is_leaving = false;
 }
 
 /* Reports that there is no connection, though one waits to be reported. May free the pool. */
@@ -65,7 +96,7 @@ void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message)
         return;
     LEAT_ASSERT(pool->usable == 0);
     pool->failures++; /* a proxy that leads to several servers in turn is not tried without pause */
-    pool->events.slots(pool->events.context, pool->shard, 0);
+    pool->events.slots(pool->events.context, pool->shared.shard, 0);
 }
 
 /* A server has said that it is `server`. When it is another than before, the connections that are
@@ -75,7 +106,7 @@ static void check_server(leat_pg_pool *pool, const leat_pg_server *server)
     bool is_other = pool->knows_server && !leat_pg_server_equal(&pool->server, server);
     pool->knows_server = true;
     pool->server = *server;
-    pool->heard_ms = uv_now(pool->loop);
+    pool->heard_ms = uv_now(pool->shared.loop);
     if (!is_other)
         return;
     leat_pg_pool_log_other_server(pool);
@@ -92,16 +123,14 @@ void leat_pg_pool_on_opened(void *context)
         return;
     if (pool->usable == 0)
         leat_pg_pool_use_names(pool);
-    pool->connecting = NULL;
+    enter(member, LEAT_MEMBER_USABLE);
     pool->is_pooled = leat_pg_conn_is_pooled(member->conn);
-    pool->usable++;
     pool->shared.counters.connects++;
     member->has_served = false;
-    member->opened_us = leat_standstill_now_us(pool->standstill);
-    leat_pg_session_begin(member->session);
+    member->opened_us = leat_standstill_now_us(pool->shared.standstill);
     leat_pg_pool_log_connected(pool);
     leat_pg_pool_want_connection(pool);
-    pool->events.slots(pool->events.context, pool->shard, pool->usable);
+    pool->events.slots(pool->events.context, pool->shared.shard, pool->usable);
 }
 
 /* What open connections say. Their jobs are reported as they went: they were checked on the server
@@ -113,9 +142,10 @@ void leat_pg_pool_check_server(leat_pg_pool *pool, const leat_pg_server *server)
         leat_pg_pool_want_connection(pool);
 }
 
-static void attempt_failed(leat_pg_pool *pool, const char *message)
+static void attempt_failed(leat_pg_member *member, const char *message)
 {
-    pool->connecting = NULL;
+    leat_pg_pool *pool = member->pool;
+    enter(member, LEAT_MEMBER_CLOSED);
     pool->shared.counters.connect_failures++;
     pool->failures++;
     leat_pg_pool_log_trouble(pool, message);
@@ -124,31 +154,36 @@ static void attempt_failed(leat_pg_pool *pool, const char *message)
 
 /* A connection that never served, nor lasted, counts as a failed attempt: else a server that takes
  * connections only to drop them would be tried without pause. */
+static void count_loss(leat_pg_member *member, const char *message)
+{
+    leat_pg_pool *pool = member->pool;
+    bool has_lasted = leat_standstill_now_us(pool->shared.standstill) - member->opened_us >=
+                      LASTS_MS * 1000;
+    pool->failures = member->has_served || has_lasted ? 0 : pool->failures + 1;
+    if (!leat_pg_session_is_worn(member->session))
+        leat_pg_pool_log_trouble(pool, message);
+}
+
 static void connection_lost(leat_pg_member *member, const char *message)
 {
     leat_pg_pool *pool = member->pool;
-    bool has_lasted = leat_standstill_now_us(pool->standstill) - member->opened_us >=
-                      LASTS_MS * 1000;
-    pool->usable--;
-    if (!pool->is_leaving) {
-        pool->failures = member->has_served || has_lasted ? 0 : pool->failures + 1;
-        if (!leat_pg_session_is_worn(member->session))
-            leat_pg_pool_log_trouble(pool, message);
-    }
-    leat_pg_session_lost(member->session, message);
+    bool was_leaving = member->state == LEAT_MEMBER_LEAVING;
+    enter(member, LEAT_MEMBER_CLOSED);
+    if (!was_leaving)
+        count_loss(member, message);
     if (leat_pg_session_is_over(member->session))
         leat_pg_pool_report(member);
-    if (pool->freed || pool->is_leaving)
+    if (pool->freed || was_leaving)
         return;
     leat_pg_pool_want_connection(pool);
-    pool->events.slots(pool->events.context, pool->shard, pool->usable);
+    pool->events.slots(pool->events.context, pool->shared.shard, pool->usable);
 }
 
 void leat_pg_pool_on_closed(void *context, const char *message)
 {
     leat_pg_member *member = context;
-    if (member->pool->connecting == member)
-        attempt_failed(member->pool, message);
+    if (member->state == LEAT_MEMBER_CONNECTING)
+        attempt_failed(member, message);
     else
         connection_lost(member, message);
 }

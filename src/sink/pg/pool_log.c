@@ -31,7 +31,7 @@ void leat_pg_pool_log_trouble(leat_pg_pool *pool, const char *message)
                    strncmp(pool->trouble, message, sizeof pool->trouble - 1) == 0;
     snprintf(pool->trouble, sizeof pool->trouble, "%s", message);
     snprintf(what, sizeof what, "%d %s", now, pool->trouble);
-    if (!is_same && leat_rate_limit_allows(&pool->rate_limit, uv_now(pool->loop), what))
+    if (!is_same && leat_rate_limit_allows(&pool->rate_limit, uv_now(pool->shared.loop), what))
         log_trouble_now(pool);
 }
 
@@ -78,15 +78,15 @@ static bool is_worth_logging(leat_engine_job_kind kind, leat_engine_outcome outc
 void leat_pg_pool_log_failure(leat_pg_pool *pool, const leat_pg_member *member,
                               const leat_engine_job_result *result)
 {
-    leat_engine_job_kind kind = member->job_kind;
+    leat_engine_job_kind kind = leat_pg_session_job_kind(member->session);
     bool is_isolation = result->outcome == LEAT_ENGINE_CONTENTION &&
                         strcmp(result->sqlstate, "LT003") == 0; /* said already */
     if (kind == LEAT_ENGINE_JOB_BATCH || is_isolation || !is_worth_logging(kind, result->outcome) ||
-        !leat_rate_limit_allows(&pool->rate_limit, uv_now(pool->loop), result->message))
+        !leat_rate_limit_allows(&pool->rate_limit, uv_now(pool->shared.loop), result->message))
         return;
     leat_err(
         "shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",
-        pool->shard_name, member->job_partition,
+        pool->shard_name, leat_pg_session_job_partition(member->session),
         kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
         leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none",
         result->message);
@@ -97,7 +97,7 @@ void leat_pg_pool_log_other_server(leat_pg_pool *pool)
     static const char message[] =
         "another server answers, or this one was started again: its partitions are claimed anew";
     pool->said = SAID_NONE;
-    if (leat_rate_limit_allows(&pool->rate_limit, uv_now(pool->loop), message))
+    if (leat_rate_limit_allows(&pool->rate_limit, uv_now(pool->shared.loop), message))
         leat_warn("shard %s: %s", pool->shard_name, message);
 }
 

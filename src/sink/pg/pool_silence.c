@@ -31,7 +31,7 @@ static leat_pg_member *find_silent(leat_pg_pool *pool)
 
 void leat_pg_pool_ask_which_server(leat_pg_pool *pool)
 {
-    uint64_t now_ms = uv_now(pool->loop);
+    uint64_t now_ms = uv_now(pool->shared.loop);
     leat_pg_member *member = now_ms - pool->heard_ms >= SERVER_SILENT_MS ? find_silent(pool) : NULL;
     if (!member)
         return;
@@ -73,8 +73,8 @@ void leat_pg_pool_make_probe(leat_pg_pool *pool)
                                   .closed = on_probe_closed,
                                   .wake = on_probe_wake,
                                   .freed = on_probe_freed};
-    pool->probe =
-        leat_pg_conn_new(pool->loop, pool->dsn, pool->standstill, pool->silence_ms, &events);
+    pool->probe = leat_pg_conn_new(pool->shared.loop, pool->shared.dsn, pool->shared.standstill,
+                                   pool->shared.silence_ms, &events);
 }
 
 /* ---- silence ---- */

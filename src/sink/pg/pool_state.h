@@ -16,32 +16,34 @@ typedef enum said { SAID_NOTHING, SAID_ALL, SAID_SOME, SAID_NONE } said;
 
 typedef struct leat_pg_pool leat_pg_pool;
 
+/* CLOSED -> CONNECTING -> USABLE -> CLOSED; LEAVING is a usable one on its way to CLOSED. */
+typedef enum leat_member_state {
+    LEAT_MEMBER_CLOSED,
+    LEAT_MEMBER_CONNECTING, /* one at a time: a database that comes back is not stormed */
+    LEAT_MEMBER_USABLE,
+    LEAT_MEMBER_LEAVING, /* ended with all others, which is reported once, as a whole */
+} leat_member_state;
+
 typedef struct leat_pg_member {
     leat_pg_pool *pool;
-    leat_pg_conn *conn;
     leat_pg_session *session;
+    leat_pg_conn *conn; /* the session's */
+    leat_member_state state;
     bool has_served; /* a job was answered on this connection */
     int64_t opened_us;
-    leat_engine_job_kind job_kind; /* of the last job */
-    uint32_t job_partition;
 } leat_pg_member;
 
 struct leat_pg_pool {
     leat_sink base;
-    uv_loop_t *loop;
-    leat_standstill *standstill;
-    int64_t silence_ms; /* a job's time limit */
     leat_sink_events events;
     leat_pg_shared shared;
-    leat_pg_dsn *dsn;
     char *shard_name;
-    uint32_t shard;
     leat_prng prng;
 
     uint32_t member_count;
     leat_pg_member *members;
-    uint32_t usable;
-    leat_pg_member *connecting; /* one at a time: a database that comes back is not stormed */
+    uint32_t usable;            /* members in that state */
+    leat_pg_member *connecting; /* the member in that state; NULL: none */
     uint32_t failures;          /* in a row */
     said said;
     char trouble[512];     /* of the connections, last */
@@ -60,8 +62,6 @@ struct leat_pg_pool {
     uint64_t heard_ms;     /* when it said so last, or was asked */
     uint64_t nameless_ms;  /* since when no names are used; 0: they are */
     bool has_said_nameless;
-    bool is_leaving; /* the connections of another server are being ended: that is reported once, as
-                        a whole */
 
     uint32_t orphan_count;
     uint32_t *orphans; /* jobs that found their connection gone: the loss was not reported yet */
@@ -86,7 +86,7 @@ void leat_pg_pool_forget_handle(leat_pg_pool *pool);
 
 /* ---- pool_connect.c ---- */
 
-/* The events of a member's connection. Both may free the pool. */
+/* The events of a member's session. Both may free the pool. */
 void leat_pg_pool_on_opened(void *context);
 void leat_pg_pool_on_closed(void *context, const char *message);
 /* Opens a connection where one is missing, with back-off. */

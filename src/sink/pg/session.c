@@ -20,60 +20,6 @@ void leat_pg_session_enter(leat_pg_session *session, session_state state)
     session->state = state;
 }
 
-/* ---- life ---- */
-
-leat_pg_session *leat_pg_session_new(leat_pg_shared *shared)
-{
-    leat_pg_session *session = leat_must_calloc(1, sizeof *session);
-    session->shared = shared;
-    return session;
-}
-
-void leat_pg_session_free(leat_pg_session *session)
-{
-    if (!session)
-        return;
-    leat_shapes_drop(session->shapes);
-    leat_pg_params_free(&session->params);
-    free(session->commands);
-    free(session);
-}
-
-void leat_pg_session_begin(leat_pg_session *session)
-{
-    LEAT_ASSERT(session->state == SESSION_IDLE);
-    ssize_t size = getrandom(&session->name_key, sizeof session->name_key, 0);
-    LEAT_ASSERT(size == sizeof session->name_key);
-    session->parses = 0;
-    session->forget = true;
-    session->is_unusable = false;
-}
-
-bool leat_pg_session_is_open(const leat_pg_session *session)
-{
-    return session->state != SESSION_IDLE;
-}
-
-bool leat_pg_session_is_over(const leat_pg_session *session)
-{
-    return session->state == SESSION_OVER;
-}
-
-bool leat_pg_session_is_unusable(const leat_pg_session *session)
-{
-    return session->is_unusable;
-}
-
-bool leat_pg_session_is_worn(const leat_pg_session *session)
-{
-    return session->parses >= PARSES_MAX;
-}
-
-const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
-{
-    return session->is_told ? &session->server : NULL;
-}
-
 /* ---- the end of a job ---- */
 
 /* Statements whose PREPARE did not come to its turn are to be sent again. */
@@ -103,18 +49,8 @@ static void end_job(leat_pg_session *session)
                              "leat.claim has not answered");
 }
 
-void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn)
-{
-    if (session->state != SESSION_ANSWERED)
-        return;
-    settle_prepared(session);
-    if (session->question != ASK_NOTHING && !session->is_asking && !session->is_unusable)
-        leat_pg_session_ask(session, conn);
-    else
-        end_job(session);
-}
-
-void leat_pg_session_lost(leat_pg_session *session, const char *message)
+/* An open job is over, its outcome unknown unless it was known already. */
+static void lose_job(leat_pg_session *session, const char *message)
 {
     if (session->state == SESSION_IDLE || session->state == SESSION_OVER)
         return;
@@ -136,4 +72,124 @@ uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *
     leat_pg_session_enter(session, SESSION_IDLE);
     session->is_asking = false;
     return session->job_id;
+}
+
+/* ---- the connection's events ---- */
+
+/* Nothing is prepared on it. */
+static void on_opened(void *context)
+{
+    leat_pg_session *session = context;
+    ssize_t size = getrandom(&session->name_key, sizeof session->name_key, 0);
+    LEAT_ASSERT(size == sizeof session->name_key);
+    LEAT_ASSERT(session->state == SESSION_IDLE);
+    session->parses = 0;
+    session->forget = true;
+    session->is_unusable = false;
+    session->events.opened(session->events.context);
+}
+
+static void on_closed(void *context, const char *message)
+{
+    leat_pg_session *session = context;
+    lose_job(session, message);
+    session->events.closed(session->events.context, message);
+}
+
+static void on_server_checked(void *context)
+{
+    leat_pg_session *session = context;
+    session->events.server_checked(session->events.context);
+}
+
+/* All results that have arrived are in: asks what is to be asked, or ends the job. */
+static void on_drained(void *context)
+{
+    leat_pg_session *session = context;
+    if (session->state == SESSION_ANSWERED) {
+        settle_prepared(session);
+        if (session->question != ASK_NOTHING && !session->is_asking && !session->is_unusable)
+            leat_pg_session_ask(session);
+        else
+            end_job(session);
+    }
+    if (session->state == SESSION_OVER)
+        session->events.over(session->events.context);
+}
+
+static void on_wake(void *context)
+{
+    leat_pg_session *session = context;
+    session->events.wake(session->events.context);
+}
+
+static void on_freed(void *context)
+{
+    leat_pg_session *session = context;
+    leat_pg_session_events events = session->events;
+    leat_shapes_drop(session->shapes);
+    leat_pg_params_free(&session->params);
+    free(session->commands);
+    free(session);
+    events.freed(events.context);
+}
+
+/* ---- life ---- */
+
+leat_pg_session *leat_pg_session_new(leat_pg_shared *shared, const leat_pg_session_events *events)
+{
+    leat_pg_session *session = leat_must_calloc(1, sizeof *session);
+    leat_pg_conn_events conn_events = {
+        session,           on_opened,  on_closed, leat_pg_session_on_result,
+        on_server_checked, on_drained, on_wake,   on_freed};
+    session->shared = shared;
+    session->events = *events;
+    session->conn = leat_pg_conn_new(shared->loop, shared->dsn, shared->standstill,
+                                     shared->silence_ms, &conn_events);
+    return session;
+}
+
+void leat_pg_session_free(leat_pg_session *session)
+{
+    leat_pg_conn_free(session->conn);
+}
+
+leat_pg_conn *leat_pg_session_conn(const leat_pg_session *session)
+{
+    return session->conn;
+}
+
+bool leat_pg_session_is_open(const leat_pg_session *session)
+{
+    return session->state != SESSION_IDLE;
+}
+
+bool leat_pg_session_is_over(const leat_pg_session *session)
+{
+    return session->state == SESSION_OVER;
+}
+
+bool leat_pg_session_is_unusable(const leat_pg_session *session)
+{
+    return session->is_unusable;
+}
+
+bool leat_pg_session_is_worn(const leat_pg_session *session)
+{
+    return session->parses >= PARSES_MAX;
+}
+
+const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
+{
+    return session->is_told ? &session->server : NULL;
+}
+
+leat_engine_job_kind leat_pg_session_job_kind(const leat_pg_session *session)
+{
+    return session->kind;
+}
+
+uint32_t leat_pg_session_job_partition(const leat_pg_session *session)
+{
+    return session->partition;
 }

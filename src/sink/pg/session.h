@@ -1,6 +1,6 @@
 /*
- * session.h - one job at a time on one connection: which commands it is made of, and what
- * their results say of it.
+ * session.h - one connection and the one job at a time that it runs: which commands the job is made
+ * of, and what their results say of it.
  *
  * A job ends with the answer to its Sync or with its connection, never earlier: before that nothing
  * is known. Two kinds of failure ask the database a further question first, in a transaction of its
@@ -24,13 +24,17 @@
 #include "sink/pg/shapes.h"
 #include "sink/sink.h"
 
-/* What all connections of a sink share; outlives them. */
+/* What all sessions of a pool share; outlives them. */
 typedef struct leat_pg_shared {
+    uv_loop_t *loop;
+    leat_standstill *standstill; /* the loop's clock */
+    leat_pg_dsn *dsn;
+    int64_t silence_ms;     /* a job's time limit */
     const char *shard_name; /* for messages */
+    uint32_t shard;
     int32_t source_id;
     int64_t lock_timeout_ms;
     leat_schema_versions *schema_versions;
-    uint32_t shard;
     leat_rows *rows;
     leat_shapes *shapes;       /* of the routes below */
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
@@ -43,22 +47,34 @@ typedef struct leat_pg_shared {
 
 typedef struct leat_pg_session leat_pg_session;
 
-leat_pg_session *leat_pg_session_new(leat_pg_shared *shared);
+/* Called from the loop and from leat_pg_conn_settle only, except `wake`. */
+typedef struct leat_pg_session_events {
+    void *context;
+    /* Its connection is open; leat_pg_conn_server says to which server. */
+    void (*opened)(void *context);
+    /* The attempt to connect has failed, or the connection is lost: a job that was open is over. */
+    void (*closed)(void *context, const char *message);
+    /* The server has answered the question which one it is. */
+    void (*server_checked)(void *context);
+    /* The job is over, and the connection is still there. */
+    void (*over)(void *context);
+    /* leat_pg_conn_settle is wanted on a later turn of the loop. Comes at any time. */
+    void (*wake)(void *context);
+    /* After leat_pg_session_free: the loop no longer knows the connection. */
+    void (*freed)(void *context);
+} leat_pg_session_events;
+
+/* Its connection is closed at first. */
+leat_pg_session *leat_pg_session_new(leat_pg_shared *shared, const leat_pg_session_events *events);
+/* Closes the connection without `closed`; an open job is not reported. Then `freed` comes. */
 void leat_pg_session_free(leat_pg_session *session);
 
-/* A new connection: nothing is prepared on it. */
-void leat_pg_session_begin(leat_pg_session *session);
+/* The session's own; to open, to ask and to end it. */
+leat_pg_conn *leat_pg_session_conn(const leat_pg_session *session);
 
-/* Sends the job; no other may be open. A batch that cannot be built is over at once, and nothing
- * was sent. */
-void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn,
-                           const leat_engine_job *job);
-/* One result of the connection, NULL at the end of each command. */
-void leat_pg_session_result(leat_pg_session *session, const PGresult *result);
-/* All results that have arrived are in: asks what is to be asked, or lets the job be over. */
-void leat_pg_session_drained(leat_pg_session *session, leat_pg_conn *conn);
-/* The connection is gone: an open job is over, its outcome unknown unless it was known already. */
-void leat_pg_session_lost(leat_pg_session *session, const char *message);
+/* Sends the job; no other may be open. A batch that cannot be built is over at once, without
+ * `over`, and nothing was sent. */
+void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job);
 
 bool leat_pg_session_is_open(const leat_pg_session *session);
 bool leat_pg_session_is_over(const leat_pg_session *session);
@@ -69,6 +85,9 @@ bool leat_pg_session_is_unusable(const leat_pg_session *session);
 bool leat_pg_session_is_worn(const leat_pg_session *session);
 /* Which server the job ran on that is over; NULL: it did not say, because it failed. */
 const leat_pg_server *leat_pg_session_server(const leat_pg_session *session);
+/* Of the last job. */
+leat_engine_job_kind leat_pg_session_job_kind(const leat_pg_session *session);
+uint32_t leat_pg_session_job_partition(const leat_pg_session *session);
 /* Takes the result of a job that is over; the session is free for the next. What `ret->progress`
  * points at lives until then. */
 uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret);

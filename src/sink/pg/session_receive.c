@@ -341,8 +341,9 @@ static void take_answer(leat_pg_session *session, const job_command *command,
     }
 }
 
-void leat_pg_session_result(leat_pg_session *session, const PGresult *result)
+void leat_pg_session_on_result(void *context, const PGresult *result)
 {
+    leat_pg_session *session = context;
     if (session->state != SESSION_SENT)
         return;
     if (!result) {

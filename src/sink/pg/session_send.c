@@ -81,44 +81,43 @@ static void note_command(leat_pg_session *session, command_kind kind, uint32_t s
     session->commands[session->command_count++] = (job_command){kind, statement};
 }
 
-static void send_query(leat_pg_session *session, leat_pg_conn *conn, command_kind kind,
-                       const char *sql)
+static void send_query(leat_pg_session *session, command_kind kind, const char *sql)
 {
     leat_pg_params *params = &session->params;
     if (leat_pg_params_end(params) < 0) {
-        leat_pg_conn_break(conn, "out of memory");
+        leat_pg_conn_break(session->conn, "out of memory");
         return;
     }
     note_command(session, kind, 0);
-    leat_pg_conn_query(conn, sql, params->count, params->values, params->sizes);
+    leat_pg_conn_query(session->conn, sql, params->count, params->values, params->sizes);
 }
 
-static void send_sync(leat_pg_session *session, leat_pg_conn *conn)
+static void send_sync(leat_pg_session *session)
 {
     note_command(session, COMMAND_SYNC, 0);
     leat_pg_session_enter(session, SESSION_SENT);
-    leat_pg_conn_sync(conn);
+    leat_pg_conn_sync(session->conn);
 }
 
 /* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the
  * Sync; and of SET TRANSACTION outside a block the server warns each time, in its log. The variable
  * that it sets can be set without a word as long as nothing has taken a snapshot, and ends with the
  * transaction. */
-static void send_isolation(leat_pg_session *session, leat_pg_conn *conn)
+static void send_isolation(leat_pg_session *session)
 {
     session->said_isolation = session->shared->says_isolation;
     if (!session->said_isolation)
         return;
     leat_pg_params_begin(&session->params);
-    send_query(session, conn, COMMAND_ISOLATION, "SET transaction_isolation = 'read committed'");
+    send_query(session, COMMAND_ISOLATION, "SET transaction_isolation = 'read committed'");
 }
 
-static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)
+static void begin_pipeline(leat_pg_session *session)
 {
     session->command_count = 0;
     session->answered = 0;
     session->is_nameless = session->shared->is_nameless;
-    send_isolation(session, conn);
+    send_isolation(session);
     if (session->forget)
         memset(session->prepared, UNPREPARED, sizeof session->prepared);
     session->forget = false;
@@ -126,8 +125,8 @@ static void begin_pipeline(leat_pg_session *session, leat_pg_conn *conn)
 
 /* Prepares the statement where the connection does not have it yet, in the pipeline that uses
  * it. */
-static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t statement,
-                    const char *sql, char ret_name[NAME_SIZE])
+static void prepare(leat_pg_session *session, uint32_t statement, const char *sql,
+                    char ret_name[NAME_SIZE])
 {
     bool is_new = session->prepared[statement] == UNPREPARED;
     if (is_new)
@@ -138,32 +137,30 @@ static void prepare(leat_pg_session *session, leat_pg_conn *conn, uint32_t state
         return;
     session->prepared[statement] = PREPARE_SENT;
     note_command(session, COMMAND_PREPARE, statement);
-    leat_pg_conn_prepare(conn, ret_name, sql);
+    leat_pg_conn_prepare(session->conn, ret_name, sql);
 }
 
 /* A statement that is worth preparing. */
-static void send_statement(leat_pg_session *session, leat_pg_conn *conn, job_command command,
-                           const char *sql, uint32_t count, const char *const *values,
-                           const int *sizes)
+static void send_statement(leat_pg_session *session, job_command command, const char *sql,
+                           uint32_t count, const char *const *values, const int *sizes)
 {
     char name[NAME_SIZE];
     if (!session->is_nameless)
-        prepare(session, conn, command.statement, sql, name);
+        prepare(session, command.statement, sql, name);
     note_command(session, command.kind, command.statement);
     if (session->is_nameless)
-        leat_pg_conn_query(conn, sql, count, values, sizes);
+        leat_pg_conn_query(session->conn, sql, count, values, sizes);
     else
-        leat_pg_conn_execute(conn, name, count, values, sizes);
+        leat_pg_conn_execute(session->conn, name, count, values, sizes);
 }
 
 /* Index of those statements that say where they ran. */
-static bool tells_timeline(const leat_pg_conn *conn)
+static bool tells_timeline(const leat_pg_session *session)
 {
-    return leat_pg_conn_server(conn)->timeline[0] != '\0';
+    return leat_pg_conn_server(session->conn)->timeline[0] != '\0';
 }
 
-static void send_advance(leat_pg_session *session, leat_pg_conn *conn,
-                         const leat_engine_batch_part *part)
+static void send_advance(leat_pg_session *session, const leat_engine_batch_part *part)
 {
     leat_pg_params *params = &session->params;
     leat_pg_params_begin(params);
@@ -178,27 +175,27 @@ static void send_advance(leat_pg_session *session, leat_pg_conn *conn,
     leat_pg_params_int8s(params, part->needs, part->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
     if (leat_pg_params_end(params) < 0) {
-        leat_pg_conn_break(conn, "out of memory");
+        leat_pg_conn_break(session->conn, "out of memory");
         return;
     }
-    send_statement(session, conn, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER},
-                   advance_sql[tells_timeline(conn)], params->count, params->values, params->sizes);
+    send_statement(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER},
+                   advance_sql[tells_timeline(session)], params->count, params->values,
+                   params->sizes);
 }
 
 /* What the row statement is about to drop, before it hides that. */
-static void send_missing(leat_pg_session *session, leat_pg_conn *conn, uint32_t at,
-                         uint32_t statement)
+static void send_missing(leat_pg_session *session, uint32_t at, uint32_t statement)
 {
     const char *sql = leat_shapes_missing_sql(session->shapes, statement);
     if (!sql)
         return;
     leat_row_statement rows;
     if (leat_rows_missing(session->shared->rows, at, &rows) < 0) {
-        leat_pg_conn_break(conn, "out of memory");
+        leat_pg_conn_break(session->conn, "out of memory");
         return;
     }
     uint32_t number = MISSING_NUMBERS + rows.shape.route->index;
-    send_statement(session, conn, (job_command){COMMAND_MISSING, number}, sql, rows.param_count,
+    send_statement(session, (job_command){COMMAND_MISSING, number}, sql, rows.param_count,
                    rows.values, rows.sizes);
 }
 
@@ -213,32 +210,30 @@ static bool is_planned_plainly(const leat_shape *shape)
 
 /* leat.advance has set what the first row statement is planned with, and each gives that back
  * before it writes. */
-static void send_settings(leat_pg_session *session, leat_pg_conn *conn, uint32_t at,
-                          const leat_shape *shape)
+static void send_settings(leat_pg_session *session, uint32_t at, const leat_shape *shape)
 {
     bool is_plain = is_planned_plainly(shape);
     if (at == 0 && !is_plain)
         return;
     job_command command = {COMMAND_SETTINGS, is_plain ? PLAN_PLAINLY_NUMBER : PLAN_ROWS_NUMBER};
-    send_statement(session, conn, command, is_plain ? plan_plainly_sql : plan_rows_sql, 0, NULL,
-                   NULL);
+    send_statement(session, command, is_plain ? plan_plainly_sql : plan_rows_sql, 0, NULL, NULL);
 }
 
-static void send_rows(leat_pg_session *session, leat_pg_conn *conn, uint32_t at)
+static void send_rows(leat_pg_session *session, uint32_t at)
 {
     leat_pg_shared *shared = session->shared;
     leat_shape shape;
     leat_row_statement rows;
     int statement = leat_shapes_find(session->shapes, leat_rows_shape(shared->rows, at), &shape);
     if (statement >= 0) {
-        send_settings(session, conn, at, &shape);
-        send_missing(session, conn, at, (uint32_t)statement);
+        send_settings(session, at, &shape);
+        send_missing(session, at, (uint32_t)statement);
     }
     if (statement < 0 || leat_rows_statement(shared->rows, at, shape, &rows) < 0) {
-        leat_pg_conn_break(conn, "out of memory");
+        leat_pg_conn_break(session->conn, "out of memory");
         return;
     }
-    send_statement(session, conn, (job_command){COMMAND_ROWS, (uint32_t)statement},
+    send_statement(session, (job_command){COMMAND_ROWS, (uint32_t)statement},
                    leat_shapes_sql(session->shapes, (uint32_t)statement), rows.param_count,
                    rows.values, rows.sizes);
     shared->counters.statements++;
@@ -251,27 +246,25 @@ static void refuse(leat_pg_session *session, leat_engine_outcome outcome, const 
     leat_pg_session_enter(session, SESSION_OVER);
 }
 
-static void send_dead_letter(leat_pg_session *session, leat_pg_conn *conn,
-                             const leat_engine_batch *batch)
+static void send_dead_letter(leat_pg_session *session, const leat_engine_batch *batch)
 {
     LEAT_ASSERT(batch->record_count == 1);
     leat_dead_letter_params(&session->params, session->shared->source_id, &batch->records[0],
                             batch->dead);
-    send_query(session, conn, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
+    send_query(session, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
 }
 
-static void start_dead_letter(leat_pg_session *session, leat_pg_conn *conn,
-                              const leat_engine_batch *batch)
+static void start_dead_letter(leat_pg_session *session, const leat_engine_batch *batch)
 {
     if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
         refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
     }
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
-        send_advance(session, conn, &batch->parts[i]);
-    send_dead_letter(session, conn, batch);
-    send_sync(session, conn);
+        send_advance(session, &batch->parts[i]);
+    send_dead_letter(session, batch);
+    send_sync(session);
 }
 
 /* Every table version has shapes of its own, since a shape points into it. */
@@ -308,7 +301,7 @@ static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault,
     leat_schema_versions_request_read(session->shared->schema_versions);
 }
 
-static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_batch *batch)
+static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
 {
     leat_pg_shared *shared = session->shared;
     leat_rows_fault fault = {0};
@@ -326,36 +319,35 @@ static void start_rows(leat_pg_session *session, leat_pg_conn *conn, const leat_
         refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
     }
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
-        send_advance(session, conn, &batch->parts[i]);
+        send_advance(session, &batch->parts[i]);
     for (uint32_t i = 0; i < statement_count; i++)
-        send_rows(session, conn, i);
-    send_sync(session, conn);
+        send_rows(session, i);
+    send_sync(session);
 }
 
-static void start_claim(leat_pg_session *session, leat_pg_conn *conn)
+static void start_claim(leat_pg_session *session)
 {
     leat_pg_params *params = &session->params;
     int64_t wait_ms = session->shared->lock_timeout_ms;
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
     leat_pg_params_int4(params, (int32_t)(wait_ms < CLAIM_WAIT_MS ? wait_ms : CLAIM_WAIT_MS));
-    send_query(session, conn, COMMAND_CLAIM, claim_sql[tells_timeline(conn)]);
+    send_query(session, COMMAND_CLAIM, claim_sql[tells_timeline(session)]);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
-    send_query(session, conn, COMMAND_PROGRESS, progress_sql);
-    send_sync(session, conn);
+    send_query(session, COMMAND_PROGRESS, progress_sql);
+    send_sync(session);
 }
 
-static void start_compaction(leat_pg_session *session, leat_pg_conn *conn,
-                             const leat_engine_compaction *compaction)
+static void start_compaction(leat_pg_session *session, const leat_engine_compaction *compaction)
 {
     leat_pg_params *params = &session->params;
-    begin_pipeline(session, conn);
+    begin_pipeline(session);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)compaction->partition);
@@ -368,11 +360,11 @@ static void start_compaction(leat_pg_session *session, leat_pg_conn *conn,
     leat_pg_params_int4(params, compaction->newest.epoch);
     leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
-    send_query(session, conn, COMMAND_COMPACT, compact_sql[tells_timeline(conn)]);
-    send_sync(session, conn);
+    send_query(session, COMMAND_COMPACT, compact_sql[tells_timeline(session)]);
+    send_sync(session);
 }
 
-void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const leat_engine_job *job)
+void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job)
 {
     LEAT_ASSERT(session->state == SESSION_IDLE);
     session->job_id = job->id;
@@ -393,17 +385,17 @@ void leat_pg_session_start(leat_pg_session *session, leat_pg_conn *conn, const l
     if (reserve_commands(session, COMMANDS_FEW) < 0)
         refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
     else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead)
-        start_dead_letter(session, conn, &job->batch);
+        start_dead_letter(session, &job->batch);
     else if (job->kind == LEAT_ENGINE_JOB_BATCH)
-        start_rows(session, conn, &job->batch);
+        start_rows(session, &job->batch);
     else if (job->kind == LEAT_ENGINE_JOB_CLAIM)
-        start_claim(session, conn);
+        start_claim(session);
     else
-        start_compaction(session, conn, &job->compaction);
+        start_compaction(session, &job->compaction);
     LEAT_ASSERT(session->state != SESSION_IDLE);
 }
 
-void leat_pg_session_ask(leat_pg_session *session, leat_pg_conn *conn)
+void leat_pg_session_ask(leat_pg_session *session)
 {
     leat_pg_params *params = &session->params;
     session->command_count = 0;
@@ -413,11 +405,11 @@ void leat_pg_session_ask(leat_pg_session *session, leat_pg_conn *conn)
     if (session->question == ASK_TERMINATE) {
         leat_pg_params_int4(params, session->shared->source_id);
         leat_pg_params_int4(params, (int32_t)session->partition);
-        send_query(session, conn, COMMAND_TERMINATE, terminate_sql);
+        send_query(session, COMMAND_TERMINATE, terminate_sql);
     } else {
         for (size_t i = 0; i < CONSTRAINT_PARTS; i++)
             leat_pg_params_text(params, session->constraint[i]);
-        send_query(session, conn, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
+        send_query(session, COMMAND_IS_PRIMARY_KEY, is_primary_key_sql);
     }
-    send_sync(session, conn);
+    send_sync(session);
 }

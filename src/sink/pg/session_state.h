@@ -67,6 +67,8 @@ typedef enum preparation { UNPREPARED, PREPARE_SENT, PREPARED } preparation;
 
 struct leat_pg_session {
     leat_pg_shared *shared;
+    leat_pg_session_events events;
+    leat_pg_conn *conn;
     session_state state;
     bool is_unusable;
 
@@ -110,6 +112,8 @@ void leat_pg_session_enter(leat_pg_session *session, session_state state);
 void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
                           const char *sqlstate, const char *message);
 /* Sends the question that a failure asks, in a transaction of its own. */
-void leat_pg_session_ask(leat_pg_session *session, leat_pg_conn *conn);
+void leat_pg_session_ask(leat_pg_session *session);
+/* One result of the connection, NULL at the end of each command: leat_pg_conn_events.result. */
+void leat_pg_session_on_result(void *context, const PGresult *result);
 
 #endif
