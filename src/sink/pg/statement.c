@@ -1,3 +1,13 @@
+/*
+ * statement.c - one row statement as text. Many rows go by one MERGE with an array for each column,
+ * because a statement for each row would cost a parse, a plan and an execution each. A row that
+ * would not change is neither written nor locked, so that a PUT of what is stored already costs no
+ * write. Where a trigger may drop rows silently the MERGE is taken apart, since it cannot report
+ * how many rows it has touched and its parts can.
+ *
+ * The examples below are for a table counters (id int PRIMARY KEY, n int, note text) whose route
+ * adds to n, broken into lines; a test compares them with what is built.
+ */
 #include "sink/pg/statement.h"
 
 #include <string.h>
@@ -5,7 +15,52 @@
 #include "sink/identifier.h"
 #include "sink/pg/sql_writer.h"
 
-/* ---- MERGE ---- */
+/* ---- MERGE ----
+ *
+ * PATCH {"n": 1}, where every row gives n an operand:
+ *
+ *   MERGE INTO "public"."counters" AS t
+ *   USING (SELECT unnest($1::int4[]) AS k0, unnest($2::int4[]) AS c1
+ *          WHERE (SELECT leat.enter(E'"public"."counters"'::pg_catalog.regclass, 20, 0, 0, false)))
+ *         AS s ON t."id" = s.k0
+ *   WHEN MATCHED AND (t."n" IS DISTINCT FROM (coalesce(t."n", 0) + s.c1))
+ *        THEN UPDATE SET "n" = coalesce(t."n", 0) + s.c1
+ *   WHEN NOT MATCHED THEN INSERT ("id", "n") VALUES (s.k0, 0 + s.c1)
+ *
+ * PATCHes that set n, note or both: mask p of a row holds bit 1 for n and bit 2 for note.
+ *
+ *   MERGE INTO "public"."counters" AS t
+ *   USING (SELECT unnest($1::int4[]) AS k0, unnest($2::int4[]) AS c1, unnest($3::text[]) AS c2,
+ *                 unnest($4::int8[]) AS p
+ *          WHERE (SELECT leat.enter(E'"public"."counters"'::pg_catalog.regclass, 20, 0, 0, false)))
+ *         AS s ON t."id" = s.k0
+ *   WHEN MATCHED AND ((s.p & '2'::int8) <> 0 AND t."n" IS DISTINCT FROM (s.c1)
+ *        OR (s.p & '4'::int8) <> 0 AND t."note" COLLATE "C" IS DISTINCT FROM (s.c2) COLLATE "C")
+ *        THEN UPDATE SET "n" = CASE WHEN (s.p & '2'::int8) <> 0 THEN s.c1 ELSE t."n" END,
+ *                        "note" = CASE WHEN (s.p & '4'::int8) <> 0 THEN s.c2 ELSE t."note" END
+ *   WHEN NOT MATCHED THEN INSERT ("id", "n", "note")
+ *        VALUES (s.k0, CASE WHEN (s.p & '2'::int8) <> 0 THEN s.c1 ELSE NULL END,
+ *                CASE WHEN (s.p & '4'::int8) <> 0 THEN s.c2 ELSE NULL END)
+ *
+ * PUT {"note": "x"}, which sets n back to its default:
+ *
+ *   MERGE INTO "public"."counters" AS t
+ *   USING (SELECT unnest($1::int4[]) AS k0, unnest($2::text[]) AS c2
+ *          WHERE (SELECT leat.enter(E'"public"."counters"'::pg_catalog.regclass, 20, 0, 0, false)))
+ *         AS s ON t."id" = s.k0
+ *   WHEN MATCHED AND (t."n" IS DISTINCT FROM NULL
+ *        OR t."note" COLLATE "C" IS DISTINCT FROM (s.c2) COLLATE "C")
+ *        THEN UPDATE SET "n" = DEFAULT, "note" = s.c2
+ *   WHEN NOT MATCHED THEN INSERT ("id", "note") VALUES (s.k0, s.c2)
+ *
+ * DELETE:
+ *
+ *   MERGE INTO "public"."counters" AS t
+ *   USING (SELECT unnest($1::int4[]) AS k0
+ *          WHERE (SELECT leat.enter(E'"public"."counters"'::pg_catalog.regclass, 8, 0, 0, false)))
+ *         AS s ON t."id" = s.k0
+ *   WHEN MATCHED THEN DELETE
+ */
 
 static leat_row_base update_base(const leat_sql_writer *writer)
 {
@@ -83,7 +138,7 @@ static void put_not_matched(const leat_sql_writer *writer)
     leat_buf_byte(writer->out, ')');
 }
 
-/* Of a table with rules MERGE is refused, where DELETE would be rewritten without a word. */
+/* MERGE refuses a table with rules, where a plain DELETE would be rewritten in silence. */
 static void put_merge(const leat_sql_writer *writer)
 {
     leat_buf_text(writer->out, "MERGE INTO ");
@@ -100,11 +155,25 @@ static void put_merge(const leat_sql_writer *writer)
     put_not_matched(writer);
 }
 
-/* ---- where a BEFORE trigger may drop a row ---- */
+/* ---- where a BEFORE trigger may drop a row ----
+ *
+ * Only the client learns how many rows a MERGE has touched, and it learns that after the commit. So
+ * the parts of the MERGE are statements of their own, which can be counted, and leat.must_touch
+ * compares their count with what the same snapshot says is to be touched. The PATCH {"n": 1} of
+ * above, on a table with a BEFORE UPDATE trigger for each row:
+ *
+ *   WITH s AS MATERIALIZED (SELECT unnest($1::int4[]) AS k0, unnest($2::int4[]) AS c1
+ *          WHERE (SELECT leat.enter(E'"public"."counters"'::pg_catalog.regclass, 20, 16, 0,
+ * false))), u AS (UPDATE "public"."counters" AS t SET "n" = coalesce(t."n", 0) + s.c1 FROM s WHERE
+ * t."id" = s.k0 AND (t."n" IS DISTINCT FROM (coalesce(t."n", 0) + s.c1)) RETURNING 1), i AS (INSERT
+ * INTO "public"."counters" AS t ("id", "n") SELECT s.k0, 0 + s.c1 FROM s WHERE NOT EXISTS (SELECT
+ * FROM "public"."counters" AS t WHERE t."id" = s.k0) RETURNING 1) SELECT
+ * leat.must_touch(E'"public"."counters"'::pg_catalog.regclass, 20, (SELECT pg_catalog.count(*) FROM
+ * s LEFT JOIN "public"."counters" AS t ON t."id" = s.k0 WHERE t."id" IS NULL OR (t."n" IS DISTINCT
+ * FROM (coalesce(t."n", 0) + s.c1))), (SELECT pg_catalog.count(*) FROM u) + (SELECT
+ * pg_catalog.count(*) FROM i))
+ */
 
-/* MERGE does not tell how many rows it has touched but to the client, which knows it after the
- * commit. So the same is done by its parts, which do, against what is to be done by the same
- * snapshot. */
 typedef struct parts {
     uint32_t first_updated; /* column; `column_count`: nothing is updated */
     bool updates;
@@ -244,6 +313,10 @@ void leat_statement_build(const leat_shape *shape, leat_buf *out)
         put_merge(&writer);
 }
 
+/*   SELECT coalesce(sum(s.n), 0)::int8
+ *     FROM (SELECT unnest($1::int4[]) AS k0, unnest($2::int4[]) AS n) AS s
+ *    WHERE NOT EXISTS (SELECT FROM "public"."counters" AS t WHERE t."id" = s.k0)
+ */
 void leat_statement_build_missing(const leat_shape *shape, leat_buf *out)
 {
     leat_sql_writer writer = {shape, shape->route->table, out};

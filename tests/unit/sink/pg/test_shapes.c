@@ -104,6 +104,88 @@ START_TEST(a_set_lives_while_it_is_held)
 }
 END_TEST
 
+/* ---- the examples in statement.c ---- */
+
+/* The file without blanks and without what makes it a comment. */
+static char *read_squeezed(const char *path)
+{
+    static char text[65536];
+    FILE *file = fopen(path, "r");
+    size_t size = 0;
+    ck_assert_msg(file != NULL, "%s", path);
+    for (int c; (c = fgetc(file)) != EOF && size + 1 < sizeof text;)
+        if (!strchr(" \n*", c))
+            text[size++] = (char)c;
+    text[size] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void assert_shown(const char *source, const char *sql)
+{
+    char squeezed[4096];
+    size_t size = 0;
+    for (const char *at = sql; *at && size + 1 < sizeof squeezed; at++)
+        if (!strchr(" \n*", *at))
+            squeezed[size++] = *at;
+    squeezed[size] = '\0';
+    ck_assert_msg(strstr(source, squeezed) != NULL, "statement.c does not show:\n%s", sql);
+}
+
+static void assert_shape_shown(const char *source, const leat_shape *shape)
+{
+    leat_buf sql = {0};
+    leat_statement_build(shape, &sql);
+    assert_shown(source, leat_buf_cstr(&sql));
+    leat_buf_free(&sql);
+}
+
+/* Table counters (id int PRIMARY KEY, n int, note text), where a PATCH adds to n. */
+static leat_route *example_route(leat_table *table, leat_route *route)
+{
+    static const char *const names[] = {"id", "n", "note"};
+    *table =
+        (leat_table){.schema = "public", .name = "counters", .column_count = 3, .key_count = 1};
+    for (uint32_t i = 0; i < 3; i++) {
+        table->columns[i] = (leat_column){.type = i == 2 ? LEAT_TYPE_TEXT : LEAT_TYPE_INT4,
+                                          .type_name = "integer",
+                                          .type_modifier = -1,
+                                          .key_position = i == 0 ? 0 : -1};
+        snprintf(table->columns[i].name, sizeof table->columns[i].name, "%s", names[i]);
+    }
+    *route = (leat_route){.table = table};
+    route->ops[1] = LEAT_OP_ADD;
+    return route;
+}
+
+START_TEST(the_examples_in_the_source_are_what_is_built)
+{
+    char path[1024];
+    leat_table table;
+    leat_route made, *route = example_route(&table, &made);
+    const char *root = getenv("LEAT_SOURCE_ROOT");
+    ck_assert_ptr_nonnull(root);
+    snprintf(path, sizeof path, "%s/src/sink/pg/statement.c", root);
+    const char *source = read_squeezed(path);
+    leat_shape patch = {
+        .route = route, .op = LEAT_PATCH, .uniform = true, .columns = 2, .operated = 2};
+    leat_shape mixed = {.route = route, .op = LEAT_PATCH, .columns = 2 | 4};
+    leat_shape put = {.route = route, .op = LEAT_PUT, .uniform = true, .columns = 4};
+    leat_shape removal = {.route = route, .op = LEAT_DELETE, .uniform = true};
+    assert_shape_shown(source, &patch);
+    assert_shape_shown(source, &mixed);
+    assert_shape_shown(source, &put);
+    assert_shape_shown(source, &removal);
+    table.row_triggers = LEAT_ON_UPDATE;
+    assert_shape_shown(source, &patch);
+    leat_buf missing = {0};
+    route->patch_existing = true;
+    leat_statement_build_missing(&patch, &missing);
+    assert_shown(source, leat_buf_cstr(&missing));
+    leat_buf_free(&missing);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shapes");
@@ -112,6 +194,7 @@ int main(void)
     tcase_add_test(tests, too_many_shapes_share_one);
     tcase_add_test(tests, patches_that_drop_have_a_statement_that_counts);
     tcase_add_test(tests, a_set_lives_while_it_is_held);
+    tcase_add_test(tests, the_examples_in_the_source_are_what_is_built);
     suite_add_tcase(suite, tests);
     return fixture_main(suite);
 }
