@@ -298,7 +298,7 @@ def test_a_second_group_on_the_same_source_is_refused(make_world):
     why; another member of the same group does."""
     world = make_world(**COUNTER)
     world.init()
-    world.start("apply").wait_for("shard b: 4 connection(s)")
+    world.start("apply").wait_for("shard is connected shard=b open=4")
     world.start("apply")
     world.settings["log"]["kafka"]["group"] = world.name + "-other"
     world.write_config()

@@ -51,7 +51,7 @@ def test_a_name_that_hangs_holds_up_only_its_shard(make_world):
         world.end_sessions("b")
         wait_until(lambda: slow.stat().st_size > 0, "a lookup to hang again")
     assert run.terminate() == 0
-    assert "no connection, trying until there is one: 57P01: terminating connection due to administrator command" in run.text()
+    assert "shard has no connection, tried until there is one shard=b reason=\"57P01: terminating connection due to administrator command\"" in run.text()
 
 
 @contextlib.contextmanager
@@ -87,12 +87,12 @@ def test_a_server_that_is_stopped_is_told_and_left(make_world):
                 for ident in range(20):
                     write(http, on_b, 0)
                     write(http, on_a, ident + 1)
-                run.wait_for(f"shard b: {server.directory}, port 5432 has answered nothing for")
+                run.wait_for(f"shard answers neither statements nor a question shard=b server=\"{server.directory}, port 5432\"")
                 wait_until(lambda: world.metrics(run)['leat_shard_connections{worker="0",shard="b"}'] == 0, "b to be given up")
                 assert len(world.rows(f"select 1 from counters where app = {on_a}", ["a"])) == 21
                 server.signal(signal.SIGCONT)
                 wait_until(lambda: db.execute(count).fetchone()[0] == 21, "shard b to catch up")
-                run.wait_for("shard b: answers again after")
+                run.wait_for("shard answers again shard=b silent_s=")
                 assert db.execute(count).fetchone()[0] == 21
         assert run.terminate() == 0
-    assert "shard a: " not in "".join(l for l in run.text().splitlines() if " warn " in l)
+    assert "shard=a " not in "".join(l for l in run.text().splitlines() if " warn " in l)

@@ -250,5 +250,5 @@ def test_batches_say_their_own_isolation(make_world, level):
             assert http.patch(f"/things/{ident % 5}", json={"n": 1}).status_code == 202
     wait_until(lambda: world.rows("select sum(n) from things") == [(20,)], "the writes")
     wait_until(lambda: world.rows("select count(*) from leat.progress") == [(0,)], "compactions")
-    assert process.text().count("every transaction says it itself") == 1
+    assert process.text().count("every transaction sets it by one more command") == 1
     assert "can only be used in transaction blocks" not in process.text() and " error " not in process.text()

@@ -136,8 +136,8 @@ static void tell(leat_pg *pg)
     char reason[LEAT_WAIT_WORDS_SIZE];
     pg->tell_us = 0;
     if (leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
-        leat_warn("%s: no answer yet: %s; waiting for %lld s more", pg->where, reason,
-                  (long long)((pg->deadline_us - leat_mono_us()) / 1000000));
+        leat_warn("no answer yet server=\"%s\" left_s=%lld reason=\"%s\"", pg->where,
+                  (long long)((pg->deadline_us - leat_mono_us()) / 1000000), reason);
 }
 
 /* False: the time is up, and the socket is still not ready. It is looked at however late it is: the
@@ -427,7 +427,7 @@ static void end_transaction(leat_pg *pg)
         return;
     pg->deadline_us = leat_mono_us() + pg->timeout_us;
     if (leat_pg_run(pg, "ROLLBACK", NULL) != 0)
-        leat_debug("%s: ROLLBACK: no answer", pg->where);
+        leat_debug("no answer to ROLLBACK server=\"%s\"", pg->where);
 }
 
 void leat_pg_close(leat_pg *pg)

@@ -14,7 +14,8 @@ static void on_notice(void *context, const PGresult *notice)
 {
     const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
-    leat_debug("PostgreSQL says: %s", text ? text : "");
+    leat_debug("notice from PostgreSQL server=\"%s\" reason=\"%s\"",
+               ((leat_pg_conn *)context)->where, text ? text : "");
     if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
         leat_pg_conn_keep_error(context, notice);
 }

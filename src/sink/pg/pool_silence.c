@@ -53,7 +53,7 @@ static void on_probe_opened(void *context)
 static void on_probe_closed(void *context, const char *message)
 {
     leat_pg_pool *pool = context;
-    leat_debug("shard %s: the question: %s", pool->shard_name, message);
+    leat_debug("probe connection ended shard=%s reason=\"%s\"", pool->shard_name, message);
 }
 
 static void on_probe_wake(void *context)
@@ -129,10 +129,10 @@ static void question(leat_pg_pool *pool, int64_t silent_us, int64_t now_us)
 
 static void end_silence(leat_pg_pool *pool, int64_t now_us)
 {
-    if (pool->told_silent_us > 0)
-        leat_info("shard %s: answers again after %lld s", pool->shard_name,
+    if (pool->logged_silent_us > 0)
+        leat_info("shard answers again shard=%s silent_s=%lld", pool->shard_name,
                   (long long)((now_us - pool->silent_since_us) / 1000000));
-    pool->silent_since_us = pool->questioned_us = pool->told_silent_us = 0;
+    pool->silent_since_us = pool->questioned_us = pool->logged_silent_us = 0;
     pool->shared.counters.silent_ms = 0;
 }
 
@@ -144,9 +144,9 @@ static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
         question(pool, silent_us, now_us);
     int64_t unanswered_us = pool->questioned_us > 0 ? now_us - pool->questioned_us : 0;
     if (unanswered_us >= TELL_UNANSWERED_MS * 1000 &&
-        (pool->told_silent_us == 0 || now_us - pool->told_silent_us >= TELL_AGAIN_MS * 1000))
+        (pool->logged_silent_us == 0 || now_us - pool->logged_silent_us >= TELL_AGAIN_MS * 1000))
         leat_pg_pool_log_silent(pool, due, silent_us, now_us);
-    pool->shared.counters.silent_ms = pool->told_silent_us > 0 ? (uint64_t)(silent_us / 1000) : 0;
+    pool->shared.counters.silent_ms = pool->logged_silent_us > 0 ? (uint64_t)(silent_us / 1000) : 0;
     if (unanswered_us < LEAVE_UNANSWERED_MS * 1000 || pool->is_pooled || pool->usable == 0)
         return;
     leat_pg_pool_leave_server(pool, "the server has stopped answering");
@@ -161,7 +161,7 @@ void leat_pg_pool_watch_silence(leat_pg_pool *pool, int64_t now_us)
     int64_t since_us = 0, heard_us = last_heard_us(pool);
     uint32_t due = count_due(pool, &since_us);
     if (pool->silent_since_us > 0 &&
-        (heard_us > pool->silent_since_us || (due == 0 && pool->told_silent_us == 0)))
+        (heard_us > pool->silent_since_us || (due == 0 && pool->logged_silent_us == 0)))
         end_silence(pool, now_us);
     if (due > 0 && pool->silent_since_us == 0)
         pool->silent_since_us = later_of(since_us, heard_us);

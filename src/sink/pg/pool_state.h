@@ -11,8 +11,8 @@
 #include "sink/pg/session.h"
 #include "sink/sink_ops.h"
 
-/* What was last said of the connections, so that each change is said once. */
-typedef enum said { SAID_NOTHING, SAID_ALL, SAID_SOME, SAID_NONE } said;
+/* What was last logged about the connections, so that each change is logged once. */
+typedef enum logged { LOGGED_NOTHING, LOGGED_ALL, LOGGED_SOME, LOGGED_NONE } logged;
 
 typedef struct leat_pg_pool leat_pg_pool;
 
@@ -45,7 +45,7 @@ struct leat_pg_pool {
     uint32_t usable;            /* members in that state */
     leat_pg_member *connecting; /* the member in that state; NULL: none */
     uint32_t failures;          /* in a row */
-    said said;
+    logged logged;
     char trouble[512];     /* of the connections, last */
     int64_t none_since_us; /* no usable connection; 0: there is one */
     leat_rate_limit rate_limit;
@@ -55,13 +55,13 @@ struct leat_pg_pool {
     bool is_pooled;
     int64_t silent_since_us; /* 0: it answers, or owes no answer */
     int64_t questioned_us;   /* since when a question has been waiting too; 0: none has */
-    int64_t told_silent_us;  /* 0: not told */
+    int64_t logged_silent_us; /* 0: not logged */
 
     bool knows_server;
     leat_pg_server server; /* of the connections that are usable or were so last */
     uint64_t heard_ms;     /* when it said so last, or was asked */
     uint64_t nameless_ms;  /* since when no names are used; 0: they are */
-    bool has_said_nameless;
+    bool has_logged_nameless;
 
     uint32_t orphan_count;
     uint32_t *orphans; /* jobs that found their connection gone: the loss was not reported yet */

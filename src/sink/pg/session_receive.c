@@ -164,10 +164,9 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
         return;
     session->result.outcome = LEAT_ENGINE_CONTENTION;
     if (!shared->says_isolation)
-        leat_info(
-            "shard %s: default_transaction_isolation is not read committed for leat's role: every transaction says it "
-            "itself, by one more command",
-            shared->shard_name);
+        leat_info("default_transaction_isolation is not read committed for leat's role: every "
+                  "transaction sets it by one more command shard=%s",
+                  shared->shard_name);
     shared->says_isolation = true;
 }
 
@@ -209,8 +208,10 @@ static void take_error(leat_pg_session *session, const job_command *command, con
 /* A question's own failure changes nothing about the job's. */
 static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
-    leat_warn("asked about a failed job, PostgreSQL said %s: %s",
-              error_field(error, PG_DIAG_SQLSTATE), error_field(error, PG_DIAG_MESSAGE_PRIMARY));
+    leat_warn("question about a failed job has failed shard=%s partition=%u sqlstate=%s "
+              "reason=\"%s\"",
+              session->shared->shard_name, session->partition, error_field(error, PG_DIAG_SQLSTATE),
+              error_field(error, PG_DIAG_MESSAGE_PRIMARY));
     session->is_unusable = outcome_of(error, LEAT_SQL_OWN) == LEAT_ENGINE_UNKNOWN;
 }
 
@@ -291,8 +292,9 @@ static void take_terminated(leat_pg_session *session, const PGresult *answer)
         return;
     }
     session->shared->counters.holders_terminated += (uint64_t)count;
-    leat_warn("partition %u: ended %d session(s) of leat that kept it from being claimed",
-              session->partition, count);
+    leat_warn("ended sessions of leat that kept a partition from being claimed shard=%s "
+              "partition=%u sessions=%d",
+              session->shared->shard_name, session->partition, count);
 }
 
 static void take_missing(leat_pg_session *session, const PGresult *answer)

@@ -104,7 +104,7 @@ START_TEST(connections_move_to_another_server_one_by_one)
     ck_assert_uint_eq(
         stop_listening(
             &l,
-            "shard a: another server answers, or this one was started again: its partitions are claimed anew"),
+            "another server answers, or the server was restarted: its partitions are claimed again shard=a"),
         1);
     expect_outcome(result, LEAT_ENGINE_UNKNOWN, "");
     ck_assert_str_eq(result->message, "another server answers");
@@ -192,7 +192,7 @@ START_TEST(a_shard_that_answers_nothing_is_told_and_left)
     uv_update_time(&w->loop);
     for (uint64_t since = uv_now(&w->loop); leat_sink_count(w->sink)->silent_ms > 0;)
         turn(w, since, "the end of the silence");
-    ck_assert_uint_eq(stop_listening(&l, "has answered nothing for "), 1);
+    ck_assert_uint_eq(stop_listening(&l, "shard answers neither statements nor a question "), 1);
     forwarder_stop(&proxy);
     world_free(w);
 }
@@ -254,7 +254,7 @@ START_TEST(a_slow_statement_is_not_ended)
     ck_assert(!w->answers[2].is_done);
     fixture_run_on(other, "COMMIT");
     expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
-    ck_assert_uint_eq(stop_listening(&l, "has answered nothing for "), 0);
+    ck_assert_uint_eq(stop_listening(&l, "shard answers neither statements nor a question "), 0);
     ck_assert_str_eq(w->slots_said, "1");
     PQfinish(other);
     world_free(w);
@@ -323,8 +323,9 @@ START_TEST(a_claim_that_fails_again_and_again_is_said_once)
     }
     ck_assert_uint_eq(
         stop_listening(
-            &l, "error shard a: partition 1: the claim fails and is tried again with back-off:"
-                " not understood sqlstate=42501: permission denied for schema leat"),
+            &l, "error claim fails and is tried again with back-off shard=a partition=1"
+                " sqlstate=42501 outcome=\"not understood\" reason=\"permission denied for schema"
+                " leat\""),
         1);
     expect_outcome(&w->answers[1].result, LEAT_ENGINE_NOT_UNDERSTOOD, "42501");
     drop_stranger(w, role);
