@@ -25,4 +25,10 @@ static inline bool leat_is_unreserved(char c)
     return (leat_chars[(unsigned char)c] & LEAT_CHAR_UNRESERVED) != 0;
 }
 
+/* Where the text of a UUID, 8-4-4-4-12, has its dashes. */
+static inline bool leat_is_uuid_dash(size_t at)
+{
+    return at == 8 || at == 13 || at == 18 || at == 23;
+}
+
 #endif
