@@ -87,17 +87,11 @@ static leat_value text_value(const char *text, size_t size)
 
 /* ---- add ---- */
 
-static int64_t integer_max(leat_type type)
-{
-    return type == LEAT_TYPE_INT2 ? INT16_MAX : type == LEAT_TYPE_INT4 ? INT32_MAX : INT64_MAX;
-}
-
 static leat_folded add_integers(const column_fold *fold, const leat_value *earlier, leat_value *ret)
 {
-    int64_t max = integer_max(fold->column->type);
     int64_t sum;
-    if (__builtin_add_overflow(earlier->integer, fold->later->value.integer, &sum) || sum > max ||
-        sum < -max - 1)
+    if (__builtin_add_overflow(earlier->integer, fold->later->value.integer, &sum) ||
+        !leat_integer_fits(fold->column->type, sum))
         return LEAT_FOLD_APART;
     *ret = (leat_value){.presence = LEAT_PRESENT, .integer = sum};
     return LEAT_FOLDED;

@@ -123,9 +123,9 @@ static int read_part(const leat_route *route, uint32_t position, leat_slice part
 
 static bool write_part(const leat_route *route, uint32_t position, leat_key *key)
 {
-    char arena[LEAT_CANONICAL_MAX];
+    char room[LEAT_CANONICAL_MAX];
     leat_type type = key_column(route, position)->type;
-    return percent_encode(leat_value_canonical_slice(type, &key->values[position], arena), key);
+    return percent_encode(leat_value_canonical(type, &key->values[position], room), key);
 }
 
 static bool put_slashes(leat_key *key)

@@ -10,57 +10,57 @@
 #include "record/chars.h"
 #include "record/timestamp.h"
 
-typedef leat_slice canonical_function(const leat_value *value, char *arena);
+typedef leat_slice canonical_function(const leat_value *value, char *room);
 
 /* ---- canonical text ---- */
 
-static leat_slice canonical_bool(const leat_value *value, char *arena)
+static leat_slice canonical_bool(const leat_value *value, char *room)
 {
-    (void)arena;
+    (void)room;
     return value->boolean ? LEAT_SLICE("true") : LEAT_SLICE("false");
 }
 
-static leat_slice canonical_integer(const leat_value *value, char *arena)
+static leat_slice canonical_integer(const leat_value *value, char *room)
 {
     bool negative = value->integer < 0;
     uint64_t rest = negative ? 0 - (uint64_t)value->integer : (uint64_t)value->integer;
     size_t at = LEAT_CANONICAL_MAX;
     do {
-        arena[--at] = (char)('0' + rest % 10);
+        room[--at] = (char)('0' + rest % 10);
         rest /= 10;
     } while (rest > 0);
     if (negative)
-        arena[--at] = '-';
-    return (leat_slice){arena + at, LEAT_CANONICAL_MAX - at};
+        room[--at] = '-';
+    return (leat_slice){room + at, LEAT_CANONICAL_MAX - at};
 }
 
-static leat_slice canonical_text(const leat_value *value, char *arena)
+static leat_slice canonical_text(const leat_value *value, char *room)
 {
-    (void)arena;
+    (void)room;
     return value->text;
 }
 
-static leat_slice canonical_uuid(const leat_value *value, char *arena)
+static leat_slice canonical_uuid(const leat_value *value, char *room)
 {
     static const char digits[] = "0123456789abcdef";
     size_t at = 0;
     for (size_t i = 0; i < sizeof value->uuid; i++) {
         if (leat_is_uuid_dash(at))
-            arena[at++] = '-';
-        arena[at++] = digits[value->uuid[i] >> 4];
-        arena[at++] = digits[value->uuid[i] & 15];
+            room[at++] = '-';
+        room[at++] = digits[value->uuid[i] >> 4];
+        room[at++] = digits[value->uuid[i] & 15];
     }
-    return (leat_slice){arena, at};
+    return (leat_slice){room, at};
 }
 
-static leat_slice canonical_date(const leat_value *value, char *arena)
+static leat_slice canonical_date(const leat_value *value, char *room)
 {
-    return (leat_slice){arena, leat_date_format(value->integer, arena)};
+    return (leat_slice){room, leat_date_format(value->integer, room)};
 }
 
-static leat_slice canonical_timestamptz(const leat_value *value, char *arena)
+static leat_slice canonical_timestamptz(const leat_value *value, char *room)
 {
-    return (leat_slice){arena, leat_timestamp_format(value->integer, arena)};
+    return (leat_slice){room, leat_timestamp_format(value->integer, room)};
 }
 
 /* Key types only. */
@@ -72,17 +72,11 @@ static canonical_function *const canonical_by_type[LEAT_TYPE_COUNT] = {
     [LEAT_TYPE_BYTEA] = canonical_text,
 };
 
-leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value,
-                                      char arena[LEAT_CANONICAL_MAX])
+leat_slice leat_value_canonical(leat_type type, const leat_value *value,
+                                char room[LEAT_CANONICAL_MAX])
 {
     LEAT_ASSERT(leat_type_is_key(type) && value->presence == LEAT_PRESENT);
-    return canonical_by_type[type](value, arena);
-}
-
-void leat_value_canonical(const leat_column *column, const leat_value *value, leat_buf *out)
-{
-    char arena[LEAT_CANONICAL_MAX];
-    leat_buf_slice(out, leat_value_canonical_slice(column->type, value, arena));
+    return canonical_by_type[type](value, room);
 }
 
 /* ---- by type ---- */
@@ -96,6 +90,17 @@ bool leat_value_is_text(leat_type type)
 {
     LEAT_ASSERT((unsigned)type < LEAT_TYPE_COUNT);
     return is_text[type];
+}
+
+int64_t leat_integer_max(leat_type type)
+{
+    return type == LEAT_TYPE_INT2 ? INT16_MAX : type == LEAT_TYPE_INT4 ? INT32_MAX : INT64_MAX;
+}
+
+bool leat_integer_fits(leat_type type, int64_t value)
+{
+    int64_t max = leat_integer_max(type);
+    return value >= -max - 1 && value <= max;
 }
 
 bool leat_value_equal(leat_type type, const leat_value *a, const leat_value *b)

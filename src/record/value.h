@@ -27,6 +27,11 @@ typedef struct leat_value {
     };
 } leat_value;
 
+/* The range of int2, int4 and int8 is from -max - 1 to max; any other type has that of int8, so
+ * that whatever is kept as an integer fits. */
+int64_t leat_integer_max(leat_type type);
+bool leat_integer_fits(leat_type type, int64_t value);
+
 /* Is a value of this type kept as `text`, so that it borrows memory? */
 bool leat_value_is_text(leat_type type);
 
@@ -47,13 +52,11 @@ bool leat_value_is_text(leat_type type);
 int leat_value_from_text(const leat_column *column, leat_slice text, leat_value *ret,
                          leat_error *error) LEAT_MUST_CHECK;
 
-/* Appends the canonical text: uuid lower case, 7 not 007, timestamptz in UTC
- * "2026-01-02T03:04:05.678Z" with the fraction's trailing zeros dropped, bytea its base64. Key
- * types only. */
-void leat_value_canonical(const leat_column *column, const leat_value *value, leat_buf *out);
-/* The same without a buffer: in `arena`, or for text and bytea the value's own bytes. */
-leat_slice leat_value_canonical_slice(leat_type type, const leat_value *value,
-                                      char arena[LEAT_CANONICAL_MAX]);
+/* The canonical text: uuid lower case, 7 not 007, timestamptz in UTC
+ * "2026-01-02T03:04:05.678Z" with the fraction's trailing zeros dropped, bytea its base64. In
+ * `room`, or for text and bytea the value's own bytes. Key types only. */
+leat_slice leat_value_canonical(leat_type type, const leat_value *value,
+                                char room[LEAT_CANONICAL_MAX]);
 
 /* Appends length (4 bytes, -1 for NULL) and the binary form, as an element of a binary array or a
  * row wants it. The value is NULL or present, and of the column's type. A numeric is sent as

@@ -36,11 +36,6 @@ static int scan_bool(const leat_column *column, leat_slice text, leat_value *ret
     return 0;
 }
 
-static int64_t integer_max(leat_type type)
-{
-    return type == LEAT_TYPE_INT2 ? INT16_MAX : type == LEAT_TYPE_INT4 ? INT32_MAX : INT64_MAX;
-}
-
 static bool parse_integer(leat_slice text, int64_t max, int64_t *ret)
 {
     bool negative = text.size > 0 && text.data[0] == '-';
@@ -62,7 +57,7 @@ static bool parse_integer(leat_slice text, int64_t max, int64_t *ret)
 static int scan_integer(const leat_column *column, leat_slice text, leat_value *ret,
                         leat_error *error)
 {
-    int64_t max = integer_max(column->type);
+    int64_t max = leat_integer_max(column->type);
     if (!parse_integer(text, max, &ret->integer))
         return leat_fail(error, "must be an integer from %lld to %lld", (long long)(-max - 1),
                          (long long)max);

@@ -107,22 +107,13 @@ static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table
 
 /* ---- decoding ---- */
 
-static bool fits_key(leat_type type, int64_t value)
-{
-    if (type == LEAT_TYPE_INT2)
-        return value >= INT16_MIN && value <= INT16_MAX;
-    if (type == LEAT_TYPE_INT4)
-        return value >= INT32_MIN && value <= INT32_MAX;
-    return true;
-}
-
 /* The key was read as an older version of the table has it; integers may be narrower by now. */
 static const char *find_unfit_key(const leat_item *item, const leat_route *route)
 {
     const leat_table *table = route->table;
     for (uint32_t i = 0; item->route != route && i < table->key_count; i++) {
         const leat_column *column = &table->columns[table->key_columns[i]];
-        if (!fits_key(column->type, item->key[i].integer))
+        if (!leat_integer_fits(column->type, item->key[i].integer))
             return column->name;
     }
     return NULL;

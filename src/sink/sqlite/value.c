@@ -37,8 +37,8 @@ static int bind_moment(sqlite3_stmt *statement, int at, leat_type type, int64_t 
 
 static int bind_canonical(sqlite3_stmt *statement, int at, leat_type type, const leat_value *value)
 {
-    char arena[LEAT_CANONICAL_MAX];
-    return bind_text(statement, at, leat_value_canonical_slice(type, value, arena));
+    char room[LEAT_CANONICAL_MAX];
+    return bind_text(statement, at, leat_value_canonical(type, value, room));
 }
 
 static int bind_present(sqlite3_stmt *statement, int at, leat_type type, const leat_value *value)
@@ -103,19 +103,14 @@ static bool read_bool(sqlite3_stmt *row, int at, leat_value *ret)
     return sqlite3_column_type(row, at) == SQLITE_INTEGER && (integer == 0 || integer == 1);
 }
 
-static bool in_range(leat_type type, int64_t integer)
-{
-    return type == LEAT_TYPE_INT8 || (type == LEAT_TYPE_INT4 && integer == (int32_t)integer) ||
-           integer == (int16_t)integer;
-}
-
 /* A default is read before SQLite makes it what the column wants, so '0' may still be a text. */
 static bool read_integer(sqlite3_stmt *row, int at, const leat_column *column, leat_value *ret)
 {
     if (sqlite3_column_type(row, at) == SQLITE_TEXT)
         return leat_value_from_text(column, stored_text(row, at), ret, NULL) == 0;
     ret->integer = sqlite3_column_int64(row, at);
-    return sqlite3_column_type(row, at) == SQLITE_INTEGER && in_range(column->type, ret->integer);
+    return sqlite3_column_type(row, at) == SQLITE_INTEGER &&
+           leat_integer_fits(column->type, ret->integer);
 }
 
 static bool read_real(sqlite3_stmt *row, int at, const leat_column *column, leat_value *ret)

@@ -115,12 +115,12 @@ START_TEST(canonical_text_leads_back_to_the_value)
         leat_column column = fixture_column("c", type, -1);
         leat_value value = random_value(&prng, type, room);
         leat_value again;
-        leat_slice canonical = leat_value_canonical_slice(type, &value, arena[0]);
+        leat_slice canonical = leat_value_canonical(type, &value, arena[0]);
         ck_assert_msg(leat_value_from_text(&column, canonical, &again, &error) == 0,
                       "%s \"%.*s\": %s", leat_type_name(type), (int)canonical.size, canonical.data,
                       error.text);
         ck_assert(leat_value_equal(type, &value, &again));
-        ck_assert(leat_slice_equal(canonical, leat_value_canonical_slice(type, &again, arena[1])));
+        ck_assert(leat_slice_equal(canonical, leat_value_canonical(type, &again, arena[1])));
     }
 }
 END_TEST
@@ -144,7 +144,7 @@ START_TEST(a_canonical_key_is_its_own_canonical_form)
         for (uint32_t k = 0; k < table.key_count; k++) {
             char room[128], arena[LEAT_CANONICAL_MAX];
             leat_value value = random_value(&prng, table.columns[k].type, room);
-            leat_slice text = leat_value_canonical_slice(table.columns[k].type, &value, arena);
+            leat_slice text = leat_value_canonical(table.columns[k].type, &value, arena);
             leat_buf_text(&raw, k == 0 ? "" : "/");
             for (size_t at = 0; at < text.size; at++)
                 leat_buf_printf(&raw, "%%%02x", (unsigned char)text.data[at]);

@@ -491,8 +491,8 @@ static void insert_modelled(world *w, const char *key, const model_row *row)
         if (position < 0)
             continue;
         char arena[LEAT_CANONICAL_MAX];
-        leat_slice text = leat_value_canonical_slice(table->columns[i].type,
-                                                     &w->f->items[0].key[position], arena);
+        leat_slice text =
+            leat_value_canonical(table->columns[i].type, &w->f->items[0].key[position], arena);
         snprintf(texts[position], sizeof texts[position], "%.*s", (int)text.size, text.data);
         values[i] = texts[position];
     }

@@ -222,10 +222,8 @@ START_TEST(text_becomes_values_and_canonical_text)
     ck_assert_uint_eq(value.presence, LEAT_PRESENT);
     if (!leat_type_is_key(it->type))
         return;
-    leat_buf canonical = {0};
-    leat_value_canonical(&column, &value, &canonical);
-    ck_assert_str_eq(leat_buf_cstr(&canonical), it->canonical);
-    leat_buf_free(&canonical);
+    char room[LEAT_CANONICAL_MAX];
+    ck_assert(leat_slice_is(leat_value_canonical(it->type, &value, room), it->canonical));
 }
 END_TEST
 
