@@ -242,11 +242,6 @@ int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partit
     return 0;
 }
 
-size_t leat_log_writer_waiting(const leat_log_writer *writer)
-{
-    return writer->waiting;
-}
-
 const char *leat_log_writer_trouble(leat_log_writer *writer)
 {
     return writer->is_anew ? "it is not the topic that was set up" : NULL;
@@ -278,7 +273,7 @@ uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusa
     return 0;
 }
 
-const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause)
+const char *leat_log_writer_refusal_reason(const leat_log_writer *writer, leat_log_refusal cause)
 {
     (void)writer;
     (void)cause;

@@ -76,7 +76,7 @@ static void list_refusals(const leat_edge *edge, leat_buf *degraded)
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
         const char *words = cause == LEAT_REFUSED_TOO_LARGE
                                 ? NULL
-                                : leat_log_writer_refusal_words(edge->writer, cause);
+                                : leat_log_writer_refusal_reason(edge->writer, cause);
         if (words)
             listf(degraded,
                   "writes were refused within the last minute (cause=%s, %llu in all): %s",

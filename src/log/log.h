@@ -187,7 +187,6 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
  * readiness is judged by. The built-in log knows no partitions here: its file is one. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition,
                                   int64_t now_us);
-size_t leat_log_writer_waiting(const leat_log_writer *writer);
 /* Does the log answer, and if not, since when and why? Names the brokers: for logs and the admin
  * port, not for clients. */
 void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret);
@@ -207,7 +206,7 @@ const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t 
 uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
 /* What is to be said of a cause that there was within the last minute; NULL: there was none. Valid
  * until the next call. */
-const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause);
+const char *leat_log_writer_refusal_reason(const leat_log_writer *writer, leat_log_refusal cause);
 /* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees.
  * Blocking. Handles on the loop are closed: run the loop once more before closing it. */
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);

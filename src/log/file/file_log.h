@@ -2,7 +2,8 @@
  * file_log.h - what the files of the built-in log share; nothing outside src/log/file includes it,
  * but for their tests.
  *
- *   file_log.c  the table of all this for log.c; questions to the file, blocking
+ *   admin.c     questions to the file, blocking; ends with the table of the role, as writer.c and
+ *               reader.c do
  *   store.c     connections to the file, its tables, its lock
  *   shared.c    the log as one process has it: what its writer and its readers tell each other
  *   commit.c    the thread that commits what is appended and deletes what is applied and old
@@ -172,19 +173,16 @@ void leat_local_commits_free(leat_local_commits *commits);
 
 /* ---- writer.c ---- */
 
-leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       leat_appended_cb on_appended, void *context,
-                                       leat_error *error);
-int leat_local_append_record(leat_log_writer *writer, const leat_record *record, void *tag,
-                             leat_error *error) LEAT_MUST_CHECK;
-int64_t leat_local_writer_oldest_us(const leat_log_writer *writer, uint32_t partition,
-                                    int64_t now_us);
-size_t leat_local_writer_waiting(const leat_log_writer *writer);
-const char *leat_local_writer_trouble(leat_log_writer *writer);
-void leat_local_writer_free(leat_log_writer *writer, int timeout_ms);
-/* For tests: what its thread is at. */
-leat_local_commits *leat_local_writer_commits(const leat_log_writer *writer);
+typedef struct leat_local_writer {
+    leat_log_writer base;
+    uv_async_t answered;
+    leat_local_log *log;
+    leat_local_commits *commits;
+    leat_appended_cb on_appended;
+    void *context;
+    size_t waiting; /* appended, not answered */
+    size_t waiting_bytes;
+} leat_local_writer;
 
 /* ---- record.c ---- */
 
@@ -202,22 +200,5 @@ size_t leat_local_record_size(const leat_record *record);
 /* Copies the record with its bytes, which go to `bytes` (leat_local_record_size of them). */
 leat_record leat_local_record_copy(const leat_record *record, char *bytes);
 int leat_local_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
-
-/* ---- reader.c ---- */
-
-leat_log_reader *leat_local_reader_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       const leat_reader_events *events, leat_error *error);
-void leat_local_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
-                            const leat_log_applied *applied);
-void leat_local_reader_pause(leat_log_reader *reader, uint32_t partition);
-void leat_local_reader_resume(leat_log_reader *reader, uint32_t partition);
-void leat_local_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
-void leat_local_reader_confirm(leat_log_reader *reader);
-void leat_local_reader_give_back(leat_log_reader *reader, uint32_t partition);
-int64_t leat_local_reader_end(const leat_log_reader *reader, uint32_t partition);
-uint64_t leat_local_reader_commit_failures(const leat_log_reader *reader);
-void leat_local_release(leat_log_reader *reader, void *log_handle);
-void leat_local_reader_free(leat_log_reader *reader, int timeout_ms);
 
 #endif

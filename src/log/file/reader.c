@@ -376,13 +376,13 @@ static void share_out(leat_local_reader *reader, const leat_log_config *config)
     }
 }
 
-leat_log_reader *leat_local_reader_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       const leat_reader_events *events, leat_error *error)
+static leat_log_reader *create(uv_loop_t *loop, const leat_log_config *config,
+                               const leat_log_identity *identity, const leat_reader_events *events,
+                               leat_error *error)
 {
     LEAT_ASSERT(config->local != NULL);
     leat_local_reader *reader = leat_must_calloc(1, sizeof *reader);
-    reader->base.ops = &leat_local_ops;
+    reader->base.ops = &leat_local_reader_ops;
     reader->events = *events;
     reader->log = config->local;
     reader->other_log = strcmp(identity->topic_id, reader->log->head.identity) != 0;
@@ -407,7 +407,7 @@ static void on_closed(uv_handle_t *handle)
     free(reader);
 }
 
-void leat_local_reader_free(leat_log_reader *base, int timeout_ms)
+static void free_reader(leat_log_reader *base, int timeout_ms)
 {
     (void)timeout_ms;
     leat_local_reader *reader = (leat_local_reader *)base;
@@ -429,8 +429,8 @@ static bool is_mine(const reader_part *part)
     return part->state != PART_FOREIGN && part->state != PART_NEW;
 }
 
-void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t offset,
-                            const leat_log_applied *applied)
+static void seek(leat_log_reader *base, uint32_t partition, int64_t offset,
+                 const leat_log_applied *applied)
 {
     leat_local_reader *reader = (leat_local_reader *)base;
     reader_part *part = part_at(reader, partition);
@@ -447,19 +447,19 @@ void leat_local_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
     uv_async_send(&reader->wake);
 }
 
-void leat_local_reader_pause(leat_log_reader *base, uint32_t partition)
+static void pause_reading(leat_log_reader *base, uint32_t partition)
 {
     part_at((leat_local_reader *)base, partition)->paused = true;
 }
 
-void leat_local_reader_resume(leat_log_reader *base, uint32_t partition)
+static void resume_reading(leat_log_reader *base, uint32_t partition)
 {
     leat_local_reader *reader = (leat_local_reader *)base;
     part_at(reader, partition)->paused = false;
     uv_async_send(&reader->wake);
 }
 
-void leat_local_release(leat_log_reader *base, void *log_handle)
+static void release(leat_log_reader *base, void *log_handle)
 {
     leat_local_reader *reader = (leat_local_reader *)base;
     LEAT_ASSERT(reader->handed > 0);
@@ -467,7 +467,7 @@ void leat_local_release(leat_log_reader *base, void *log_handle)
     free(log_handle);
 }
 
-int64_t leat_local_reader_end(const leat_log_reader *base, uint32_t partition)
+static int64_t end_of(const leat_log_reader *base, uint32_t partition)
 {
     const leat_local_reader *reader = (const leat_local_reader *)base;
     LEAT_ASSERT(partition < reader->log->head.partition_count);
@@ -489,7 +489,7 @@ static void commit_to(leat_local_reader *reader, uint32_t partition, int64_t off
     uv_async_send(&reader->wake);
 }
 
-void leat_local_reader_commit(leat_log_reader *base, uint32_t partition, int64_t offset)
+static void commit(leat_log_reader *base, uint32_t partition, int64_t offset)
 {
     leat_local_reader *reader = (leat_local_reader *)base;
     reader_part *part = part_at(reader, partition);
@@ -501,7 +501,7 @@ void leat_local_reader_commit(leat_log_reader *base, uint32_t partition, int64_t
     commit_to(reader, partition, offset);
 }
 
-void leat_local_reader_confirm(leat_log_reader *base)
+static void confirm(leat_log_reader *base)
 {
     leat_local_reader *reader = (leat_local_reader *)base;
     for (uint32_t p = 0; p < reader->log->head.partition_count; p++) {
@@ -511,14 +511,29 @@ void leat_local_reader_confirm(leat_log_reader *base)
     }
 }
 
-void leat_local_reader_give_back(leat_log_reader *base, uint32_t partition)
+static void give_back(leat_log_reader *base, uint32_t partition)
 {
     (void)base;
     (void)partition; /* nothing is ever wanted back */
 }
 
-uint64_t leat_local_reader_commit_failures(const leat_log_reader *base)
+static uint64_t commit_failures(const leat_log_reader *base)
 {
     (void)base;
     return 0;
 }
+
+const leat_log_reader_ops leat_local_reader_ops = {
+    .create = create,
+    .seek = seek,
+    .pause = pause_reading,
+    .resume = resume_reading,
+    .commit = commit,
+    .confirm = confirm,
+    .give_back = give_back,
+    .end = end_of,
+    .commit_failures = commit_failures,
+    .headers = leat_local_headers,
+    .release = release,
+    .free = free_reader,
+};

@@ -2,17 +2,6 @@
 
 #include "log/file/file_log.h"
 
-typedef struct leat_local_writer {
-    leat_log_writer base;
-    uv_async_t answered;
-    leat_local_log *log;
-    leat_local_commits *commits;
-    leat_appended_cb on_appended;
-    void *context;
-    size_t waiting; /* appended, not answered */
-    size_t waiting_bytes;
-} leat_local_writer;
-
 /* ---- answers ---- */
 
 static void answer(leat_local_writer *writer, const leat_local_append *append,
@@ -51,15 +40,14 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-leat_log_writer *leat_local_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       leat_appended_cb on_appended, void *context,
-                                       leat_error *error)
+static leat_log_writer *create(uv_loop_t *loop, const leat_log_config *config,
+                               const leat_log_identity *identity, leat_appended_cb on_appended,
+                               void *context, leat_error *error)
 {
     (void)identity; /* it is what config->local was opened with */
     LEAT_ASSERT(config->local != NULL);
     leat_local_writer *writer = leat_must_calloc(1, sizeof *writer);
-    writer->base.ops = &leat_local_ops;
+    writer->base.ops = &leat_local_writer_ops;
     writer->log = config->local;
     writer->on_appended = on_appended;
     writer->context = context;
@@ -92,7 +80,7 @@ static void abandon(leat_local_writer *writer)
         answer(writer, append, LEAT_APPEND_UNKNOWN, "the disk does not answer");
 }
 
-void leat_local_writer_free(leat_log_writer *base, int timeout_ms)
+static void free_writer(leat_log_writer *base, int timeout_ms)
 {
     leat_local_writer *writer = (leat_local_writer *)base;
     bool ended = leat_local_commits_stop(writer->commits, timeout_ms);
@@ -137,8 +125,8 @@ static int hand_over(leat_local_writer *writer, leat_local_append *append)
     return takes ? 0 : 1;
 }
 
-int leat_local_append_record(leat_log_writer *base, const leat_record *record, void *tag,
-                             leat_error *error)
+static int append_record(leat_log_writer *base, const leat_record *record, void *tag,
+                         leat_error *error)
 {
     leat_local_writer *writer = (leat_local_writer *)base;
     LEAT_ASSERT(record->partition < writer->log->head.partition_count);
@@ -163,7 +151,7 @@ int leat_local_append_record(leat_log_writer *base, const leat_record *record, v
 
 /* ---- state ---- */
 
-int64_t leat_local_writer_oldest_us(const leat_log_writer *base, uint32_t partition, int64_t now_us)
+static int64_t oldest_us(const leat_log_writer *base, uint32_t partition, int64_t now_us)
 {
     (void)partition;
     leat_local_commits *commits = ((const leat_local_writer *)base)->commits;
@@ -176,12 +164,7 @@ int64_t leat_local_writer_oldest_us(const leat_log_writer *base, uint32_t partit
     return oldest && age_us <= 0 ? 1 : age_us;
 }
 
-size_t leat_local_writer_waiting(const leat_log_writer *base)
-{
-    return ((const leat_local_writer *)base)->waiting;
-}
-
-const char *leat_local_writer_trouble(leat_log_writer *base)
+static const char *trouble(leat_log_writer *base)
 {
     const leat_local_writer *writer = (const leat_local_writer *)base;
     pthread_mutex_lock(&writer->commits->lock);
@@ -190,7 +173,10 @@ const char *leat_local_writer_trouble(leat_log_writer *base)
     return ready && !leat_local_broken(writer->log) ? NULL : "the log's file cannot be written";
 }
 
-leat_local_commits *leat_local_writer_commits(const leat_log_writer *base)
-{
-    return ((const leat_local_writer *)base)->commits;
-}
+const leat_log_writer_ops leat_local_writer_ops = {
+    .create = create,
+    .append = append_record,
+    .oldest_us = oldest_us,
+    .trouble = trouble,
+    .free = free_writer,
+};

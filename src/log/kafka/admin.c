@@ -39,8 +39,8 @@ static int read_cluster(leat_kafka_client *client, int timeout_ms, leat_log_iden
     return used < (int)sizeof ret->cluster ? 0 : leat_fail(error, "the cluster's id is too long");
 }
 
-int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
-                        leat_error *error)
+static int identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
+                    leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
@@ -118,8 +118,8 @@ static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_N
     return result;
 }
 
-int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec,
-                            int timeout_ms, leat_error *error)
+static int create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
+                        leat_error *error)
 {
     char text[ERROR_TEXT_SIZE];
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(config->topic, (int)spec->partition_count,
@@ -142,8 +142,8 @@ int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec
     return result >= 0 ? result : leat_fail_prefix(error, "creating Kafka topic %s", config->topic);
 }
 
-int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms,
-                             char *ret, size_t size, leat_error *error)
+static int topic_setting(const leat_log_config *config, const char *name, int timeout_ms, char *ret,
+                         size_t size, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
@@ -195,8 +195,8 @@ static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource,
     return result;
 }
 
-int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value,
-                                 int timeout_ms, leat_error *error)
+static int set_topic_setting(const leat_log_config *config, const char *name, const char *value,
+                             int timeout_ms, leat_error *error)
 {
     leat_kafka_client *client = leat_kafka_client_new(LEAT_KAFKA_ADMIN, config, 0, error);
     if (!client)
@@ -288,8 +288,8 @@ static int offsets_of(const leat_log_config *config, uint32_t partition_count,
     return result == 0 ? 0 : -1;
 }
 
-int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
-                      int64_t *ret, leat_error *error)
+static int starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                  int64_t *ret, leat_error *error)
 {
     if (offsets_of(config, partition_count, RD_KAFKA_OFFSET_SPEC_EARLIEST,
                    RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED, timeout_ms, ret, error) == 0)
@@ -314,3 +314,23 @@ int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, 
         return 0;
     return leat_fail_prefix(error, "stable ends of Kafka topic %s", config->topic);
 }
+
+/* There is nothing to hold: brokers let in whoever comes. */
+static int open_log(leat_log_config *config, const leat_topic_spec *spec, leat_error *error)
+{
+    (void)config;
+    (void)spec;
+    (void)error;
+    return 0;
+}
+
+const leat_log_admin_ops leat_kafka_admin_ops = {
+    .open = open_log,
+    .check = leat_kafka_check,
+    .identify = identify,
+    .create_topic = create_topic,
+    .topic_setting = topic_setting,
+    .set_topic_setting = set_topic_setting,
+    .starts = starts,
+    .read_ahead = leat_kafka_read_ahead,
+};

@@ -1,12 +1,11 @@
 /*
  * kafka.h - what the files of Kafka's side share; nothing outside src/log/kafka includes it.
  *
- *   kafka.c        the table of all this for log.c
  *   conf.c         leat's settings for librdkafka, and which of them a user may not change
  *   client.c       one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
  *   liveness.c     do the brokers answer a client? What is logged when they do not
  *   ask.c          questions to the brokers (topic, offsets, settings) and their answers
- *   admin.c        the same, blocking
+ *   admin.c        the same, blocking; ends with the table of the role, as writer.c and reader.c do
  *   ahead.c        what lies ahead of an offset, blocking
  *   writer.c       the writer: life, records, answers
  *   topic_watch.c  the writer: is it still the right topic?
@@ -31,62 +30,6 @@
 #include "log/log_ops.h"
 #include "log/kafka/watchdog.h"
 
-/* ---- for the table: as log.h has them ---- */
-
-int leat_kafka_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
-                        leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_create_topic(const leat_log_config *config, const leat_topic_spec *spec,
-                            int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_topic_setting(const leat_log_config *config, const char *name, int timeout_ms,
-                             char *ret, size_t size, leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_set_topic_setting(const leat_log_config *config, const char *name, const char *value,
-                                 int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
-                      int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
-                    int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
-/* Up to where no transaction is open. */
-int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
-                       int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
-int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count,
-                          const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
-                          leat_error *error) LEAT_MUST_CHECK;
-
-leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       leat_appended_cb on_appended, void *context,
-                                       leat_error *error);
-int leat_kafka_append(leat_log_writer *writer, const leat_record *record, void *tag,
-                      leat_error *error) LEAT_MUST_CHECK;
-int64_t leat_kafka_writer_oldest_us(const leat_log_writer *writer, uint32_t partition,
-                                    int64_t now_us);
-size_t leat_kafka_writer_waiting(const leat_log_writer *writer);
-void leat_kafka_writer_health(const leat_log_writer *writer, leat_log_health *ret);
-const char *leat_kafka_writer_failed(const leat_log_writer *writer);
-const char *leat_kafka_writer_trouble(leat_log_writer *writer);
-const char *leat_kafka_writer_partition_trouble(leat_log_writer *writer, uint32_t partition);
-uint64_t leat_kafka_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
-const char *leat_kafka_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause);
-void leat_kafka_writer_free(leat_log_writer *writer, int timeout_ms);
-
-leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       const leat_reader_events *events, leat_error *error);
-void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
-                            const leat_log_applied *applied);
-void leat_kafka_reader_pause(leat_log_reader *reader, uint32_t partition);
-void leat_kafka_reader_resume(leat_log_reader *reader, uint32_t partition);
-void leat_kafka_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
-void leat_kafka_reader_confirm(leat_log_reader *reader);
-void leat_kafka_reader_give_back(leat_log_reader *reader, uint32_t partition);
-int64_t leat_kafka_reader_end(const leat_log_reader *reader, uint32_t partition);
-uint64_t leat_kafka_reader_commit_failures(const leat_log_reader *reader);
-void leat_kafka_reader_health(const leat_log_reader *reader, leat_log_health *ret);
-int leat_kafka_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
-void leat_kafka_release(leat_log_reader *reader, void *log_handle);
-void leat_kafka_reader_free(leat_log_reader *reader, int timeout_ms);
-
 /* ---- conf.c ---- */
 
 typedef enum leat_kafka_kind {
@@ -104,6 +47,8 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
                                  leat_error *error);
 /* group.protocol=consumer: the brokers divide the partitions, not a member. */
 bool leat_kafka_wants_consumer_protocol(const leat_log_config *config);
+
+int leat_kafka_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
 
 /* A copy that owns all it points at, with room for one property behind the user's. */
 leat_log_config leat_kafka_config_copy(const leat_log_config *from);
@@ -182,6 +127,7 @@ void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret
 
 /* ---- headers.c ---- */
 
+int leat_kafka_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 /* leat_log_headers of these; NULL: there are none. */
 int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out) LEAT_MUST_CHECK;
 
@@ -229,5 +175,20 @@ int leat_kafka_read_topic(rd_kafka_event_t *event, leat_kafka_topic *ret,
 void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *ret, uint32_t count);
 int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,
                             leat_error *error) LEAT_MUST_CHECK;
+
+/* ---- admin.c ---- */
+
+/* The offset behind the last record of each partition. */
+int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                    int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+/* Up to where no transaction is open. */
+int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                       int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
+
+/* ---- ahead.c ---- */
+
+int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_count,
+                          const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
+                          leat_error *error) LEAT_MUST_CHECK;
 
 #endif

@@ -339,9 +339,9 @@ void leat_reader_client_close(leat_kafka_reader *reader, int timeout_ms)
     reader->rk = NULL;
 }
 
-leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       const leat_reader_events *events, leat_error *error)
+static leat_log_reader *create(uv_loop_t *loop, const leat_log_config *config,
+                               const leat_log_identity *identity, const leat_reader_events *events,
+                               leat_error *error)
 {
     LEAT_ASSERT(identity->partition_count > 0);
     rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_READER, config, error); /* before anything is
@@ -350,7 +350,7 @@ leat_log_reader *leat_kafka_reader_new(uv_loop_t *loop, const leat_log_config *c
         return NULL;
     rd_kafka_conf_destroy(conf);
     leat_kafka_reader *reader = leat_must_calloc(1, sizeof *reader);
-    reader->base.ops = &leat_kafka_ops;
+    reader->base.ops = &leat_kafka_reader_ops;
     reader->events = *events;
     reader->identity = *identity;
     reader->config = leat_kafka_config_copy(config);
@@ -395,7 +395,7 @@ static void leave(leat_kafka_reader *reader, int64_t until_us)
     rd_kafka_queue_destroy(queue);
 }
 
-void leat_kafka_reader_free(leat_log_reader *base, int timeout_ms)
+static void free_reader(leat_log_reader *base, int timeout_ms)
 {
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
@@ -416,14 +416,14 @@ void leat_kafka_reader_free(leat_log_reader *base, int timeout_ms)
 
 /* ---- public: reading ---- */
 
-void leat_kafka_reader_pause(leat_log_reader *base, uint32_t partition)
+static void pause_reading(leat_log_reader *base, uint32_t partition)
 {
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
     reader->parts[partition].paused = true;
 }
 
-void leat_kafka_reader_resume(leat_log_reader *base, uint32_t partition)
+static void resume_reading(leat_log_reader *base, uint32_t partition)
 {
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
@@ -431,7 +431,7 @@ void leat_kafka_reader_resume(leat_log_reader *base, uint32_t partition)
     leat_kafka_wake(reader->wake_fd);
 }
 
-int64_t leat_kafka_reader_end(const leat_log_reader *base, uint32_t partition)
+static int64_t end_of(const leat_log_reader *base, uint32_t partition)
 {
     const leat_kafka_reader *reader = (const leat_kafka_reader *)base;
     LEAT_ASSERT(partition < reader->identity.partition_count);
@@ -448,10 +448,26 @@ int64_t leat_kafka_reader_end(const leat_log_reader *base, uint32_t partition)
     return end > read ? end : read;
 }
 
-void leat_kafka_release(leat_log_reader *base, void *log_handle)
+static void release(leat_log_reader *base, void *log_handle)
 {
     leat_kafka_reader *reader = (leat_kafka_reader *)base;
     LEAT_ASSERT(reader->handed > 0);
     reader->handed--;
     rd_kafka_message_destroy(log_handle);
 }
+
+const leat_log_reader_ops leat_kafka_reader_ops = {
+    .create = create,
+    .seek = leat_kafka_reader_seek,
+    .pause = pause_reading,
+    .resume = resume_reading,
+    .commit = leat_kafka_reader_commit,
+    .confirm = leat_kafka_reader_confirm,
+    .give_back = leat_kafka_reader_give_back,
+    .end = end_of,
+    .commit_failures = leat_kafka_reader_commit_failures,
+    .health = leat_kafka_reader_health,
+    .headers = leat_kafka_headers,
+    .release = release,
+    .free = free_reader,
+};

@@ -174,9 +174,12 @@ void leat_reader_unassign_all(leat_kafka_reader *reader);
  * again later. */
 int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
 void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition);
+void leat_kafka_reader_give_back(leat_log_reader *reader, uint32_t partition);
 
 /* ---- range.c ---- */
 
+void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
+                            const leat_log_applied *applied);
 /* An error that came instead of a record: reading has stopped, and what was taken from the queue is
  * dropped. */
 void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
@@ -193,6 +196,9 @@ void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us);
 
 /* ---- commit.c ---- */
 
+void leat_kafka_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
+void leat_kafka_reader_confirm(leat_log_reader *reader);
+uint64_t leat_kafka_reader_commit_failures(const leat_log_reader *reader);
 void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* Waits for the answers to commits; other answers are dropped. */
 void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us);
@@ -207,5 +213,6 @@ void leat_reader_forget_commits(leat_kafka_reader *reader);
 void leat_reader_renew_init(leat_kafka_reader *reader);
 /* Every tick, last: afterwards there may be another client, or none. */
 void leat_reader_renew_tick(leat_kafka_reader *reader, int64_t now_us);
+void leat_kafka_reader_health(const leat_log_reader *reader, leat_log_health *ret);
 
 #endif

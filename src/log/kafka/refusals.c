@@ -262,7 +262,7 @@ uint64_t leat_kafka_writer_refusals(const leat_log_writer *base, leat_log_refusa
     return ((const leat_kafka_writer *)base)->refusals[cause].count;
 }
 
-const char *leat_kafka_writer_refusal_words(const leat_log_writer *base, leat_log_refusal cause)
+const char *leat_kafka_writer_refusal_reason(const leat_log_writer *base, leat_log_refusal cause)
 {
     const leat_writer_refusals *of = &((const leat_kafka_writer *)base)->refusals[cause];
     bool is_recent = of->count > 0 && leat_mono_us() - of->last_us < SAY_AGAIN_US;

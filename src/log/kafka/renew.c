@@ -137,7 +137,7 @@ static unsigned look_at_membership(leat_kafka_reader *reader, int64_t now_us)
 static void give_up(leat_kafka_reader *reader)
 {
     leat_log_health health;
-    leat_log_reader_health(&reader->base, &health);
+    leat_kafka_reader_health(&reader->base, &health);
     reader->has_failed = true;
     reader->events.failed(reader->events.context, health.why);
 }

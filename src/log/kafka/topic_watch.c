@@ -323,7 +323,7 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
 static void give_up(leat_kafka_writer *writer)
 {
     leat_log_health health;
-    leat_log_writer_health(&writer->base, &health);
+    leat_kafka_writer_health(&writer->base, &health);
     snprintf(writer->failed, sizeof writer->failed, "%s", health.why);
 }
 

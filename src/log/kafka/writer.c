@@ -438,10 +438,9 @@ static void writer_forget(leat_kafka_writer *writer)
     free(writer);
 }
 
-leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *config,
-                                       const leat_log_identity *identity,
-                                       leat_appended_cb on_appended, void *context,
-                                       leat_error *error)
+static leat_log_writer *create(uv_loop_t *loop, const leat_log_config *config,
+                               const leat_log_identity *identity, leat_appended_cb on_appended,
+                               void *context, leat_error *error)
 {
     rd_kafka_conf_t *conf = leat_kafka_conf(LEAT_KAFKA_WRITER, config, error); /* before anything is
                                                                                   taken */
@@ -449,7 +448,7 @@ leat_log_writer *leat_kafka_writer_new(uv_loop_t *loop, const leat_log_config *c
         return NULL;
     rd_kafka_conf_destroy(conf);
     leat_kafka_writer *writer = leat_must_calloc(1, sizeof *writer);
-    writer->base.ops = &leat_kafka_ops;
+    writer->base.ops = &leat_kafka_writer_ops;
     writer->on_appended = on_appended;
     writer->context = context;
     writer->config = leat_kafka_config_copy(config);
@@ -533,8 +532,8 @@ static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_k
     return 1;
 }
 
-int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *tag,
-                      leat_error *error)
+static int append_record(leat_log_writer *base, const leat_record *record, void *tag,
+                         leat_error *error)
 {
     leat_kafka_writer *writer = (leat_kafka_writer *)base;
     if (writer->renewing_since_us || writer->wrong[0]) {
@@ -557,7 +556,7 @@ int leat_kafka_append(leat_log_writer *base, const leat_record *record, void *ta
     return result;
 }
 
-int64_t leat_kafka_writer_oldest_us(const leat_log_writer *base, uint32_t partition, int64_t now_us)
+static int64_t oldest_us(const leat_log_writer *base, uint32_t partition, int64_t now_us)
 {
     const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
     const leat_writer_slot *oldest =
@@ -566,12 +565,6 @@ int64_t leat_kafka_writer_oldest_us(const leat_log_writer *base, uint32_t partit
         return 0;
     int64_t age_us = now_us - oldest->since_us;
     return age_us > 0 ? age_us : 1;
-}
-
-size_t leat_kafka_writer_waiting(const leat_log_writer *base)
-{
-    const leat_kafka_writer *writer = (const leat_kafka_writer *)base;
-    return writer->waiting;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -589,7 +582,7 @@ static void serve_until(leat_kafka_writer *writer, int64_t until_us)
     }
 }
 
-void leat_kafka_writer_free(leat_log_writer *base, int timeout_ms)
+static void free_writer(leat_log_writer *base, int timeout_ms)
 {
     leat_kafka_writer *writer = (leat_kafka_writer *)base;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
@@ -603,3 +596,16 @@ void leat_kafka_writer_free(leat_log_writer *base, int timeout_ms)
     uv_close((uv_handle_t *)&writer->poll, on_closed);
     uv_close((uv_handle_t *)&writer->timer, on_closed);
 }
+
+const leat_log_writer_ops leat_kafka_writer_ops = {
+    .create = create,
+    .append = append_record,
+    .oldest_us = oldest_us,
+    .trouble = leat_kafka_writer_trouble,
+    .free = free_writer,
+    .health = leat_kafka_writer_health,
+    .failed = leat_kafka_writer_failed,
+    .partition_trouble = leat_kafka_writer_partition_trouble,
+    .refusals = leat_kafka_writer_refusals,
+    .refusal_reason = leat_kafka_writer_refusal_reason,
+};

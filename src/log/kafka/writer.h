@@ -144,6 +144,8 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event);
 /* What waits for a look is given up. */
 void leat_writer_give_up_acked(leat_kafka_writer *writer, const char *why);
 void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us);
+void leat_kafka_writer_health(const leat_log_writer *writer, leat_log_health *ret);
+const char *leat_kafka_writer_failed(const leat_log_writer *writer);
 
 /* ---- refusals.c ---- */
 
@@ -156,5 +158,9 @@ void leat_writer_note_taken(leat_kafka_writer *writer);
 /* The partitions as a look found them. */
 void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event);
 void leat_writer_refusals_tick(leat_kafka_writer *writer, int64_t now_us);
+const char *leat_kafka_writer_trouble(leat_log_writer *writer);
+const char *leat_kafka_writer_partition_trouble(leat_log_writer *writer, uint32_t partition);
+uint64_t leat_kafka_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
+const char *leat_kafka_writer_refusal_reason(const leat_log_writer *writer, leat_log_refusal cause);
 
 #endif

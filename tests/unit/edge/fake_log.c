@@ -106,14 +106,9 @@ uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusa
     return writer->refusals[cause];
 }
 
-const char *leat_log_writer_refusal_words(const leat_log_writer *writer, leat_log_refusal cause)
+const char *leat_log_writer_refusal_reason(const leat_log_writer *writer, leat_log_refusal cause)
 {
-    return writer->refusal_words[cause];
-}
-
-size_t leat_log_writer_waiting(const leat_log_writer *writer)
-{
-    return writer->waiting;
+    return writer->refusal_reason[cause];
 }
 
 const char *leat_log_writer_trouble(leat_log_writer *writer)

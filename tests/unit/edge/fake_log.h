@@ -27,7 +27,7 @@ struct leat_log_writer {
     int64_t oldest_us[FAKE_LOG_PARTITIONS];
     const char *trouble[FAKE_LOG_PARTITIONS]; /* by partition; NULL: none */
     uint64_t refusals[LEAT_REFUSAL_COUNT];
-    const char *refusal_words[LEAT_REFUSAL_COUNT];
+    const char *refusal_reason[LEAT_REFUSAL_COUNT];
     uint32_t count;
     uint32_t waiting;
     bool freed;

@@ -499,14 +499,14 @@ START_TEST(test_health)
     memset(world->log->trouble, 0, sizeof world->log->trouble);
     world->log->oldest_us[1] = 0;
     world->log->refusals[LEAT_REFUSED_POLICY] = 3;
-    world->log->refusal_words[LEAT_REFUSED_POLICY] = "a policy";
+    world->log->refusal_reason[LEAT_REFUSED_POLICY] = "a policy";
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 200);
     ck_assert_str_eq(
         world->answer.body,
         "{\"status\":\"degraded\",\"degraded\":[\"writes were refused within the last minute "
         "(cause=policy, 3 in all): a policy\"]}");
-    world->log->refusal_words[LEAT_REFUSED_POLICY] = NULL;
+    world->log->refusal_reason[LEAT_REFUSED_POLICY] = NULL;
     world->log->broken = true;
     send_request(world, "GET /readyz", "", "");
     expect_answer(world, 503);

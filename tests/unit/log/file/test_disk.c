@@ -134,7 +134,7 @@ START_TEST(free_does_not_wait_for_a_disk_that_hangs)
     fixture f;
     start(&f);
     leat_local_log *log = f.config.local;
-    leat_local_commits *commits = leat_local_writer_commits(f.writer);
+    leat_local_commits *commits = ((const leat_local_writer *)f.writer)->commits;
     atomic_store(&disk.state, DISK_HANGS);
     fixture_append_keys(&f, 0, 5, 1, 1);
     fixture_await(&f, has_begun, &commits);

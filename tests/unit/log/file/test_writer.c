@@ -36,11 +36,11 @@ START_TEST(answers_each_record_once)
         record.partition = (uint32_t)i % 3;
         ck_assert_int_eq(fixture_append(&f, &record, &seen[i], &error), 0);
     }
-    ck_assert_uint_eq(leat_log_writer_waiting(f.writer), 10000);
+    ck_assert_uint_eq(((const leat_local_writer *)f.writer)->waiting, 10000);
     ck_assert_int_gt(leat_log_writer_oldest_us(f.writer, 0, leat_mono_us()), 0);
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_APPENDED], 10000);
-    ck_assert_uint_eq(leat_log_writer_waiting(f.writer), 0);
+    ck_assert_uint_eq(((const leat_local_writer *)f.writer)->waiting, 0);
     ck_assert_int_eq(leat_log_writer_oldest_us(f.writer, 0, leat_mono_us()), 0);
     ck_assert_int_eq(f.last[0], 3333);
     ck_assert_int_eq(f.last[2], 3332);

@@ -1,7 +1,7 @@
 /* The writer against a mock cluster: what is answered when brokers fail in ways a real one can
  * hardly be made to. */
 #include "fixture.h"
-#include "log/kafka/kafka.h"
+#include "log/kafka/writer.h"
 
 typedef struct answers {
     fixture f;
@@ -106,7 +106,7 @@ START_TEST(answers_each_record_once)
     ck_assert(leat_log_writer_trouble(a->writer));
     fixture_await(&a->f, is_ready, a);
     append(a, 1000);
-    ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 1000);
+    ck_assert_uint_eq(((const leat_kafka_writer *)a->writer)->waiting, 1000);
     ck_assert_int_gt(leat_log_writer_oldest_us(a->writer, 1, leat_mono_us()), 0);
     await_answers(a, 1000);
     ck_assert_uint_eq(a->count[LEAT_APPENDED], 1000);
@@ -177,7 +177,7 @@ START_TEST(refuses_what_is_too_large)
     leat_error error = {0};
     ck_assert_int_eq(append_sized(a, (leat_slice){large, sizeof large}, &error), -1);
     ck_assert(error.text[0]);
-    ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 0);
+    ck_assert_uint_eq(((const leat_kafka_writer *)a->writer)->waiting, 0);
     /* Until it knows that the brokers do not tell their limit, the writer takes the batch for what
      * is too large. */
     while (a->count[LEAT_APPEND_TOO_LARGE] == 0) {
@@ -200,7 +200,7 @@ START_TEST(full_means_later)
     leat_error error = {0};
     append(a, 100);
     ck_assert_int_eq(append_sized(a, LEAT_SLICE("{}"), &error), 1);
-    ck_assert_uint_eq(leat_log_writer_waiting(a->writer), 100);
+    ck_assert_uint_eq(((const leat_kafka_writer *)a->writer)->waiting, 100);
     await_answers(a, 100);
     append(a, 100);
     await_answers(a, 200);
@@ -365,7 +365,7 @@ START_TEST(a_partition_without_a_leader_is_its_own_trouble)
     ck_assert_uint_eq(a->count[LEAT_APPENDED], 6);
     ck_assert_uint_eq(a->count[LEAT_NOT_APPENDED], 4);
     ck_assert_uint_eq(leat_log_writer_refusals(a->writer, LEAT_REFUSED_NO_LEADER), 4);
-    ck_assert_ptr_nonnull(leat_log_writer_refusal_words(a->writer, LEAT_REFUSED_NO_LEADER));
+    ck_assert_ptr_nonnull(leat_log_writer_refusal_reason(a->writer, LEAT_REFUSED_NO_LEADER));
     ck_assert_ptr_null(leat_log_writer_trouble(a->writer));
     rd_kafka_mock_partition_set_leader(a->f.cluster, "t", 0, -1);
     fixture_await(&a->f, is_not_ready, a);
@@ -403,8 +403,8 @@ START_TEST(counts_refusals_by_cause)
     await_answers(a, 2);
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++)
         ck_assert_uint_eq(leat_log_writer_refusals(a->writer, cause), cause == causes[_i].cause);
-    ck_assert(
-        strstr(leat_log_writer_refusal_words(a->writer, causes[_i].cause), rd_kafka_err2str(code)));
+    ck_assert(strstr(leat_log_writer_refusal_reason(a->writer, causes[_i].cause),
+                     rd_kafka_err2str(code)));
     finish(a);
 }
 END_TEST

@@ -1,11 +1,15 @@
+/*
+ * admin.c - questions to the file, from any process, whether or not another one has it open. They
+ * are read-only connections of their own, one a question: SQLite's write-ahead log lets them read
+ * beside the process that writes. A topic's settings are Kafka's; here they are errors, so that
+ * nothing believes that it has set one.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "log/file/file_log.h"
-
-/* ---- questions to the file: from any process, whoever has it ---- */
 
 static int check(const leat_log_config *config, leat_error *error)
 {
@@ -114,9 +118,7 @@ static int read_ahead(const leat_log_config *config, uint32_t partition_count,
     return result;
 }
 
-/* No health: a file has no brokers. What ails it the writer's trouble says, and a reader's error
- * ends it. */
-const leat_log_ops leat_local_ops = {
+const leat_log_admin_ops leat_local_admin_ops = {
     .open = leat_local_open,
     .close = leat_local_close,
     .check = check,
@@ -126,22 +128,4 @@ const leat_log_ops leat_local_ops = {
     .set_topic_setting = set_topic_setting,
     .starts = starts,
     .read_ahead = read_ahead,
-    .writer_new = leat_local_writer_new,
-    .append = leat_local_append_record,
-    .writer_oldest_us = leat_local_writer_oldest_us,
-    .writer_waiting = leat_local_writer_waiting,
-    .writer_trouble = leat_local_writer_trouble,
-    .writer_free = leat_local_writer_free,
-    .reader_new = leat_local_reader_new,
-    .reader_seek = leat_local_reader_seek,
-    .reader_pause = leat_local_reader_pause,
-    .reader_resume = leat_local_reader_resume,
-    .reader_commit = leat_local_reader_commit,
-    .reader_confirm = leat_local_reader_confirm,
-    .reader_give_back = leat_local_reader_give_back,
-    .reader_end = leat_local_reader_end,
-    .reader_commit_failures = leat_local_reader_commit_failures,
-    .headers = leat_local_headers,
-    .release = leat_local_release,
-    .reader_free = leat_local_reader_free,
 };
