@@ -13,7 +13,6 @@ TOO_LONG = {
     "cli/check.c",
     "log/file/commit.c",
     "log/file/reader.c",
-    "log/kafka/range.c",
     "log/kafka/writer.c",
 }
 

@@ -14,7 +14,9 @@
  *   reader.c       the reader: life, loop turn, records
  *   renew.c        the reader: no answers, or no partitions: another client takes its place
  *   rebalance.c    the reader: partitions given, wanted back, lost
- *   range.c        the reader: seek, what is lost or cut off, errors of a partition
+ *   range.c        the reader: seek, what is lost or cut off
+ *   fetch_error.c  the reader: errors of a partition
+ *   ends.c         the reader: how far the log goes, and open transactions
  *   commit.c       the reader: commits, and what they say of our membership
  *   headers.c      the reader: a record's headers in JSON
  *   watchdog.c     a trouble that should pass, and what is to be done when it does not

@@ -19,10 +19,6 @@
 #include "log/kafka/reader.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "log/range.h"
 
 enum {
     REASON_SIZE = 600,
@@ -31,22 +27,19 @@ enum {
     SEEK_TRIES_MAX = 20, /* then the fetcher has stopped for good and is started anew */
     CHECK_RETRY_US = 1000 * 1000,
     SHORT_ENDS_MAX = 3,
-    UNREADABLE_MAX = 3,
     GONE_MAX = 3,
-    HELD_US = 10 * 1000 * 1000,       /* a transaction that is open for longer is said, */
-    HELD_AGAIN_US = 60 * 1000 * 1000, /* and again */
 };
 
 /* ---- asking ---- */
 
-static void *pack(leat_ask ask, uint32_t partition, uint32_t generation)
+void *leat_ask_pack(leat_ask ask, uint32_t partition, uint32_t generation)
 {
     _Static_assert(sizeof(uintptr_t) == 8, "a question is packed into a pointer");
     LEAT_ASSERT(partition < 1u << 28 && ask < 1u << 4);
     return (void *)((uintptr_t)ask << 60 | (uintptr_t)partition << 32 | generation);
 }
 
-static leat_ask unpack(void *opaque, uint32_t *ret_partition, uint32_t *ret_generation)
+leat_ask leat_ask_unpack(void *opaque, uint32_t *ret_partition, uint32_t *ret_generation)
 {
     uintptr_t packed = (uintptr_t)opaque;
     *ret_partition = (uint32_t)(packed >> 32) & ((1u << 28) - 1);
@@ -60,29 +53,13 @@ static void ask_offset(leat_kafka_reader *reader, uint32_t partition, leat_ask a
     rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition);
     rd_kafka_OffsetSpec_t spec = ask == LEAT_ASK_START ? RD_KAFKA_OFFSET_SPEC_EARLIEST
                                                        : RD_KAFKA_OFFSET_SPEC_LATEST;
-    void *opaque = pack(ask, partition, reader->parts[partition].generation);
+    void *opaque = leat_ask_pack(ask, partition, reader->parts[partition].generation);
     leat_kafka_ask_offsets(reader->rk, list, spec, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
                            LEAT_ASK_TIMEOUT_MS, opaque, reader->answers);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* `ask`: LEAT_ASK_ENDS or LEAT_ASK_STABLE. */
-static void ask_all(leat_kafka_reader *reader, leat_ask ask)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-        if (leat_part_is_mine(&reader->parts[p]))
-            rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)p);
-    rd_kafka_IsolationLevel_t isolation = ask == LEAT_ASK_STABLE
-                                              ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
-                                              : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED;
-    if (list->cnt > 0)
-        leat_kafka_ask_offsets(reader->rk, list, RD_KAFKA_OFFSET_SPEC_LATEST, isolation,
-                               LEAT_ASK_TIMEOUT_MS, pack(ask, 0, 0), reader->answers);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-static void check_begin(leat_kafka_reader *reader, uint32_t partition)
+void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     part->state = LEAT_PART_CHECKING;
@@ -94,7 +71,8 @@ static void check_begin(leat_kafka_reader *reader, uint32_t partition)
     ask_offset(reader, partition, LEAT_ASK_START);
     ask_offset(reader, partition, LEAT_ASK_END);
     leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS,
-                         pack(LEAT_ASK_TOPIC_CHECK, partition, part->generation), reader->answers);
+                         leat_ask_pack(LEAT_ASK_TOPIC_CHECK, partition, part->generation),
+                         reader->answers);
 }
 
 static void check_later(leat_part *part)
@@ -122,7 +100,7 @@ void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
     part->short_ends = 0;
     part->unreadable = 0;
     part->paused = false;
-    check_begin(reader, partition);
+    leat_reader_check_range(reader, partition);
 }
 
 /* ---- seeking ---- */
@@ -169,8 +147,8 @@ static void seek_step(leat_kafka_reader *reader, uint32_t partition)
         return;
     leat_reader_unpark(reader, partition);
     reading_begin(reader, partition);
-    ask_all(reader, LEAT_ASK_ENDS); /* nothing else wakes librdkafka's thread for that broker: it
-                                       may sleep for a second */
+    leat_reader_ask_ends(reader, LEAT_ASK_ENDS); /* nothing else wakes librdkafka's thread for that
+                                       broker: it may sleep for a second */
 }
 
 void leat_reader_seek_again(leat_part *part)
@@ -182,7 +160,7 @@ void leat_reader_seek_again(leat_part *part)
 
 /* ---- judging ---- */
 
-static leat_log_range range_of(const leat_part *part)
+leat_log_range leat_part_range(const leat_part *part)
 {
     return (leat_log_range){.low = part->low,
                             .high = part->high,
@@ -193,8 +171,9 @@ static leat_log_range range_of(const leat_part *part)
                             .epoch_end = -1};
 }
 
-static void break_range(leat_kafka_reader *reader, uint32_t partition, const leat_log_range *range,
-                        leat_range_verdict verdict, const char *cause)
+void leat_reader_break_range(leat_kafka_reader *reader, uint32_t partition,
+                             const leat_log_range *range, leat_range_verdict verdict,
+                             const char *cause)
 {
     char reason[REASON_SIZE];
     leat_range_reason(range, verdict, cause, reason, sizeof reason);
@@ -216,17 +195,18 @@ static void seek_checked(leat_kafka_reader *reader, uint32_t partition)
 static void judge(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
-    leat_log_range range = range_of(part);
+    leat_log_range range = leat_part_range(part);
     leat_range_verdict verdict = leat_range_check(&range);
     part->short_ends = verdict == LEAT_RANGE_SHORT ? part->short_ends + 1 : 0;
     if (verdict == LEAT_RANGE_FITS)
         seek_checked(reader, partition);
     else if (verdict == LEAT_RANGE_LOST)
-        break_range(reader, partition, &range, verdict, "they were deleted (retention)");
+        leat_reader_break_range(reader, partition, &range, verdict,
+                                "they were deleted (retention)");
     else if (part->short_ends < SHORT_ENDS_MAX)
         check_later(part);
     else
-        break_range(reader, partition, &range, verdict, "it was cut off or recreated");
+        leat_reader_break_range(reader, partition, &range, verdict, "it was cut off or recreated");
 }
 
 static void judge_when_complete(leat_kafka_reader *reader, uint32_t partition)
@@ -264,62 +244,13 @@ static int64_t only_offset(leat_kafka_reader *reader, rd_kafka_event_t *event)
     return -1;
 }
 
-static void say_held(const leat_part *part, uint32_t partition)
-{
-    leat_warn(
-        "partition=%u: an open transaction of a foreign producer holds back %lld offsets from offset %lld on: they are "
-        "read once it ends, or once its producer's transaction.timeout.ms is over",
-        partition, (long long)(part->end - part->stable), (long long)part->stable);
-}
-
-/* End and stable offset are asked for separately: one answer alone that differs says nothing,
- * transactions come and go. */
-static void note_stable(leat_part *part, uint32_t partition, int64_t stable)
-{
-    int64_t now_us = leat_mono_us();
-    if (stable >= part->end)
-        part->held_since_us = part->held_said_us = 0;
-    else if (part->held_since_us == 0 || stable != part->stable)
-        part->held_since_us = now_us;
-    part->stable = stable;
-    if (part->held_since_us == 0 || now_us - part->held_since_us < HELD_US ||
-        (part->held_said_us != 0 && now_us - part->held_said_us < HELD_AGAIN_US))
-        return;
-    part->held_said_us = now_us;
-    say_held(part, partition);
-}
-
-static void note_offset(leat_kafka_reader *reader, leat_ask ask,
-                        const rd_kafka_topic_partition_t *found)
-{
-    if (found->err || found->partition < 0 ||
-        (uint32_t)found->partition >= reader->identity.partition_count)
-        return;
-    leat_part *part = &reader->parts[found->partition];
-    if (ask == LEAT_ASK_ENDS)
-        part->end = found->offset;
-    else if (leat_part_is_mine(part))
-        note_stable(part, (uint32_t)found->partition, found->offset);
-}
-
-static void on_all(leat_kafka_reader *reader, leat_ask ask, rd_kafka_event_t *event)
-{
-    if (rd_kafka_event_error(event))
-        return;
-    size_t count = 0;
-    const rd_kafka_ListOffsetsResultInfo_t **infos =
-        rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
-    for (size_t i = 0; i < count; i++)
-        note_offset(reader, ask, rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]));
-}
-
 void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     uint32_t partition;
     uint32_t generation;
-    leat_ask ask = unpack(rd_kafka_event_opaque(event), &partition, &generation);
+    leat_ask ask = leat_ask_unpack(rd_kafka_event_opaque(event), &partition, &generation);
     if (ask == LEAT_ASK_ENDS || ask == LEAT_ASK_STABLE) {
-        on_all(reader, ask, event);
+        leat_reader_on_ends(reader, ask, event);
         return;
     }
     leat_part *part = awaiting(reader, partition, generation);
@@ -362,7 +293,7 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     uint32_t partition;
     uint32_t generation;
-    leat_ask ask = unpack(rd_kafka_event_opaque(event), &partition, &generation);
+    leat_ask ask = leat_ask_unpack(rd_kafka_event_opaque(event), &partition, &generation);
     leat_part *part = ask == LEAT_ASK_TOPIC_CHECK ? awaiting(reader, partition, generation) : NULL;
     leat_error error;
     leat_kafka_topic topic;
@@ -392,128 +323,6 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
     }
 }
 
-/* ---- errors while reading ---- */
-
-typedef enum fetch_fault {
-    FAULT_PASSES,
-    FAULT_CUT,        /* the log was cut off and written anew */
-    FAULT_RANGE,      /* the fetcher has stopped: the offset is not there */
-    FAULT_UNREADABLE, /* librdkafka would go on behind what it could not read: that would lose
-                         records */
-    FAULT_TOPIC,
-} fetch_fault;
-
-/* With auto.offset.reset=error librdkafka (2.12.1, rd_kafka_offset_reset) has one code for both,
- * and the other's words in the text. */
-static bool says_truncation(const rd_kafka_message_t *message)
-{
-    return message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET &&
-           strstr(rd_kafka_message_errstr(message),
-                  rd_kafka_err2str(RD_KAFKA_RESP_ERR__LOG_TRUNCATION)) != NULL;
-}
-
-static fetch_fault fault_of(rd_kafka_resp_err_t code)
-{
-    switch (code) {
-    case RD_KAFKA_RESP_ERR__LOG_TRUNCATION:
-        return FAULT_CUT;
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        return FAULT_RANGE;
-    case RD_KAFKA_RESP_ERR__BAD_MSG:
-    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
-    case RD_KAFKA_RESP_ERR__UNDERFLOW:
-    case RD_KAFKA_RESP_ERR__INCONSISTENT:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
-        return FAULT_UNREADABLE;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        return FAULT_TOPIC;
-    default:
-        return FAULT_PASSES;
-    }
-}
-
-static void on_unreadable(leat_kafka_reader *reader, uint32_t partition, const char *text)
-{
-    leat_part *part = &reader->parts[partition];
-    part->unreadable++;
-    if (part->unreadable < UNREADABLE_MAX) {
-        leat_part_drop_batch(part);
-        check_begin(reader, partition);
-        return;
-    }
-    char reason[REASON_SIZE];
-    snprintf(reason, sizeof reason, "the log cannot be read at offset %lld: %s",
-             (long long)part->next, text);
-    leat_reader_break(reader, partition, reason);
-}
-
-/* Where the epoch that was read ends now, as librdkafka's text has it; -1: it does not say. */
-static int64_t cut_at(const char *text)
-{
-    static const char words[] = "broker end offset is ";
-    const char *at = strstr(text, words);
-    return at ? strtoll(at + sizeof words - 1, NULL, 10) : -1;
-}
-
-/* From `first` on other records stand than those that were read. */
-static void break_cut(leat_kafka_reader *reader, uint32_t partition, int64_t first,
-                      const char *proof)
-{
-    leat_log_range range = range_of(&reader->parts[partition]);
-    range.epoch_end = first;
-    break_range(reader, partition, &range, LEAT_RANGE_REWRITTEN, proof);
-}
-
-static void on_truncation(leat_kafka_reader *reader, uint32_t partition, const char *text)
-{
-    int64_t first = cut_at(text);
-    break_cut(reader, partition, first >= 0 ? first : reader->parts[partition].next, text);
-}
-
-bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64_t offset,
-                            int32_t epoch)
-{
-    const leat_part *part = &reader->parts[partition];
-    if (leat_range_epoch_fits(part->seen, part->seen_epoch, offset, epoch))
-        return true;
-    char proof[REASON_SIZE / 3];
-    snprintf(proof, sizeof proof,
-             "The record at offset %lld has leader epoch %d; up to offset %lld epoch %d was read",
-             (long long)offset, (int)epoch, (long long)part->seen, (int)part->seen_epoch);
-    break_cut(reader, partition, offset, proof);
-    return false;
-}
-
-void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
-                                const rd_kafka_message_t *message)
-{
-    char text[REASON_SIZE / 2];
-    snprintf(text, sizeof text, "partition %u: %s", partition, rd_kafka_message_errstr(message));
-    leat_kafka_say(reader->client, message->err, text);
-    leat_part *part = &reader->parts[partition];
-    fetch_fault fault = says_truncation(message) ? FAULT_CUT : fault_of(message->err);
-    if (fault == FAULT_CUT) {
-        on_truncation(reader, partition, text);
-        return;
-    }
-    if (fault == FAULT_UNREADABLE) {
-        on_unreadable(reader, partition, text);
-        return;
-    }
-    if (fault == FAULT_TOPIC)
-        reader->topic_asked_us = 0;
-    /* The fetcher has stopped, or librdkafka's position has moved past what the error names. */
-    part->restart = fault == FAULT_RANGE;
-    leat_part_drop_batch(part); /* the message too */
-    check_begin(reader, partition);
-}
-
 /* ---- time ---- */
 
 static void part_tick(leat_kafka_reader *reader, uint32_t partition, int64_t now_us)
@@ -525,7 +334,7 @@ static void part_tick(leat_kafka_reader *reader, uint32_t partition, int64_t now
         return;
     part->retry_us = 0;
     if (part->state == LEAT_PART_CHECKING)
-        check_begin(reader, partition);
+        leat_reader_check_range(reader, partition);
     else if (part->state == LEAT_PART_SEEKING)
         seek_step(reader, partition);
 }
@@ -537,11 +346,11 @@ void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us)
     if (reader->topic_asked_us == 0 || now_us - reader->topic_asked_us >= reader->topic_every_us) {
         reader->topic_asked_us = now_us;
         leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS,
-                             pack(LEAT_ASK_TOPIC, 0, 0), reader->answers);
+                             leat_ask_pack(LEAT_ASK_TOPIC, 0, 0), reader->answers);
     }
     if (now_us - reader->ends_asked_us >= LEAT_ENDS_EVERY_US) {
         reader->ends_asked_us = now_us;
-        ask_all(reader, LEAT_ASK_ENDS);
-        ask_all(reader, LEAT_ASK_STABLE);
+        leat_reader_ask_ends(reader, LEAT_ASK_ENDS);
+        leat_reader_ask_ends(reader, LEAT_ASK_STABLE);
     }
 }

@@ -1,6 +1,6 @@
 /*
- * reader.h - the reader's state, shared by reader.c, rebalance.c, range.c, commit.c and
- * kafka_renew.c.
+ * reader.h - the reader's state, shared by reader.c, rebalance.c, range.c, fetch_error.c, ends.c,
+ * commit.c and renew.c.
  *
  * A partition's way:
  *
@@ -31,6 +31,7 @@
 #define LEAT_LOG_KAFKA_READER_H
 
 #include "log/kafka/kafka.h"
+#include "log/range.h"
 
 enum {
     LEAT_READER_WHY_SIZE = 128,
@@ -180,6 +181,24 @@ void leat_kafka_reader_give_back(leat_log_reader *reader, uint32_t partition);
 
 void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
                             const leat_log_applied *applied);
+void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event);
+void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event);
+/* A partition that is read is sought once more where it is, soon. */
+void leat_reader_seek_again(leat_part *part);
+/* Asks what the log still holds; what follows comes with the answers. */
+void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition);
+/* What is known of the partition, for leat_range_check. */
+leat_log_range leat_part_range(const leat_part *part);
+void leat_reader_break_range(leat_kafka_reader *reader, uint32_t partition,
+                             const leat_log_range *range, leat_range_verdict verdict,
+                             const char *cause);
+/* Retries and the regular questions; every tick. */
+void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us);
+void *leat_ask_pack(leat_ask ask, uint32_t partition, uint32_t generation);
+leat_ask leat_ask_unpack(void *opaque, uint32_t *ret_partition, uint32_t *ret_generation);
+
+/* ---- fetch_error.c ---- */
+
 /* An error that came instead of a record: reading has stopped, and what was taken from the queue is
  * dropped. */
 void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
@@ -187,12 +206,12 @@ void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
 /* Was the record written to the log that was read so far? If not, the partition is broken. */
 bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64_t offset,
                             int32_t epoch);
-void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event);
-void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event);
-/* A partition that is read is sought once more where it is, soon. */
-void leat_reader_seek_again(leat_part *part);
-/* Retries and the regular questions; every tick. */
-void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us);
+
+/* ---- ends.c ---- */
+
+/* Of all partitions that are ours; LEAT_ASK_ENDS or LEAT_ASK_STABLE. */
+void leat_reader_ask_ends(leat_kafka_reader *reader, leat_ask ask);
+void leat_reader_on_ends(leat_kafka_reader *reader, leat_ask ask, rd_kafka_event_t *event);
 
 /* ---- commit.c ---- */
 
