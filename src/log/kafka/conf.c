@@ -228,22 +228,16 @@ leat_log_config leat_kafka_config_copy(const leat_log_config *from)
     return ret;
 }
 
-/* Takes the constness off memory that is ours to free. */
-static void free_const(const void *memory)
-{
-    free((void *)(uintptr_t)memory);
-}
-
 void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties)
 {
     for (uint32_t i = 0; i < user_properties; i++) {
-        free_const(config->properties[i].name);
-        free_const(config->properties[i].value);
+        free(leat_kafka_unconst(config->properties[i].name));
+        free(leat_kafka_unconst(config->properties[i].value));
     }
-    free_const(config->properties);
-    free_const(config->brokers);
-    free_const(config->topic);
-    free_const(config->group);
+    free(leat_kafka_unconst(config->properties));
+    free(leat_kafka_unconst(config->brokers));
+    free(leat_kafka_unconst(config->topic));
+    free(leat_kafka_unconst(config->group));
     *config = (leat_log_config){0};
 }
 

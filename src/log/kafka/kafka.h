@@ -8,6 +8,9 @@
  *   admin.c        the same, blocking; ends with the table of the role, as writer.c and reader.c do
  *   ahead.c        what lies ahead of an offset, blocking
  *   writer.c       the writer: life, records, answers
+ *   writer_slots.c   the writer: a slot for each record that waits
+ *   writer_client.c  the writer: its client, and the next one
+ *   writer_limit.c   the writer: how large a record may be
  *   topic_watch.c  the writer: is it still the right topic?
  *   topic_guard.c  the writer: may what was acknowledged be called stored?
  *   refusals.c     the writer: which partitions take nothing, what is refused and why
@@ -51,6 +54,12 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
 bool leat_kafka_wants_consumer_protocol(const leat_log_config *config);
 
 int leat_kafka_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
+
+/* Takes the constness off memory that is the caller's own, or that librdkafka only reads. */
+static inline void *leat_kafka_unconst(const void *memory)
+{
+    return (void *)(uintptr_t)memory;
+}
 
 /* A copy that owns all it points at, with room for one property behind the user's. */
 leat_log_config leat_kafka_config_copy(const leat_log_config *from);

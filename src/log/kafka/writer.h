@@ -1,5 +1,5 @@
 /*
- * writer.h - the writer's state, shared by writer.c, topic_watch.c and kafka_refusals.c.
+ * writer.h - the writer's state, shared by writer.c, writer_*.c, topic_watch.c and refusals.c.
  */
 #ifndef LEAT_LOG_KAFKA_WRITER_H
 #define LEAT_LOG_KAFKA_WRITER_H
@@ -118,12 +118,41 @@ typedef struct leat_kafka_writer {
 void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot,
                         leat_append_result result, uint32_t partition, int64_t offset,
                         const char *why);
-/* Gives up what waits in the client and has another take its place. */
+/* Answers all that waits as unknown. */
+void leat_writer_answer_rest(leat_kafka_writer *writer);
+
+/* ---- writer_slots.c ---- */
+
+int leat_writer_make_slots(leat_kafka_writer *writer, leat_error *error) LEAT_MUST_CHECK;
+/* NULL: the partition has as many as it may have for now, or all have. */
+leat_writer_slot *leat_writer_take_slot(leat_kafka_writer *writer, const leat_record *record,
+                                        void *tag);
+void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot);
+
+/* ---- writer_client.c ---- */
+
+int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error) LEAT_MUST_CHECK;
+/* `timeout_ms` 0: does not wait until the client is gone. */
+void leat_writer_close_client(leat_kafka_writer *writer, int timeout_ms);
+/* A number of the client's configuration; -1: there is none. */
+long leat_writer_config_number(const leat_kafka_writer *writer, const char *name);
+/* Has the client give up what it has; the answers come as its reports. */
+void leat_writer_purge(leat_kafka_writer *writer);
+/* Nothing is accepted until another client is in place; what waits is still answered by this
+ * one. */
+void leat_writer_begin_renewal(leat_kafka_writer *writer);
+/* Gives up what waits in the client, too. */
 void leat_writer_renew(leat_kafka_writer *writer);
+void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text);
+void leat_writer_renewal_step(leat_kafka_writer *writer);
+
+/* ---- writer_limit.c ---- */
+
 /* Asks for the topic's settings unless they are known. */
 void leat_writer_ask_limit(leat_kafka_writer *writer);
 /* Asks for them although they are, as far as the brokers tell them. */
 void leat_writer_ask_limit_again(leat_kafka_writer *writer);
+void leat_writer_on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event);
 
 /* ---- topic_watch.c ---- */
 

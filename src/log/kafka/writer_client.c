@@ -1,0 +1,109 @@
+/*
+ * writer_client.c - the writer: its client, and the next one.
+ *
+ * A fatal error of the idempotent producer ends its client, and so does a topic that is not the
+ * right one (topic_watch.c): nothing more is accepted, everything that waits is answered, then a
+ * new client takes its place. A record is never carried over: its sender learns that it failed or
+ * is unknown, so that a key's order is the senders' to keep.
+ */
+#include "log/kafka/writer.h"
+
+#include <stdlib.h>
+
+enum { RENEW_WAIT_US = 2 * 1000 * 1000 };
+
+/* ---- the client ---- */
+
+/* A number of the client's configuration; -1: there is none. */
+long leat_writer_config_number(const leat_kafka_writer *writer, const char *name)
+{
+    char text[LEAT_WRITER_NUMBER_SIZE];
+    size_t size = sizeof text;
+    const rd_kafka_conf_t *conf = rd_kafka_conf(writer->client->rk);
+    return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK ? strtol(text, NULL, 10)
+                                                                          : -1;
+}
+
+int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error)
+{
+    int wanted = RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR;
+    writer->client = leat_kafka_client_new(LEAT_KAFKA_WRITER, &writer->config, wanted, error);
+    if (!writer->client)
+        return -1;
+    rd_kafka_t *rk = writer->client->rk;
+    writer->is_given_up = false;
+    writer->topic = rd_kafka_topic_new(rk, writer->config.topic, NULL);
+    writer->reports = rd_kafka_queue_get_main(rk);
+    writer->answers = rd_kafka_queue_new(rk);
+    leat_kafka_wake_by(writer->reports, writer->wake_fd);
+    leat_kafka_wake_by(writer->answers, writer->wake_fd);
+    leat_writer_watch_begin(writer);
+    return 0;
+}
+
+/* `timeout_ms` 0: does not wait until the client is gone. */
+void leat_writer_close_client(leat_kafka_writer *writer, int timeout_ms)
+{
+    if (!writer->client)
+        return;
+    rd_kafka_queue_io_event_enable(writer->reports, -1, NULL, 0);
+    rd_kafka_queue_io_event_enable(writer->answers, -1, NULL, 0);
+    rd_kafka_queue_destroy(writer->reports);
+    rd_kafka_queue_destroy(writer->answers);
+    rd_kafka_topic_destroy(writer->topic);
+    leat_kafka_client_free(writer->client, timeout_ms);
+    writer->client = NULL;
+    writer->limit_asked = false;
+}
+
+void leat_writer_purge(leat_kafka_writer *writer)
+{
+    int flags = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING;
+    rd_kafka_purge(writer->client->rk, flags);
+}
+
+/* ---- its renewal ---- */
+
+void leat_writer_begin_renewal(leat_kafka_writer *writer)
+{
+    writer->renewing_since_us = leat_mono_us();
+    writer->sign_us = 0;
+    writer->pulse.renewals++;
+}
+
+void leat_writer_renew(leat_kafka_writer *writer)
+{
+    if (!writer->renewing_since_us)
+        leat_writer_begin_renewal(writer);
+    leat_writer_purge(writer);
+}
+
+void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text)
+{
+    if (writer->renewing_since_us)
+        return;
+    leat_err(
+        "Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made",
+        text, writer->waiting);
+    leat_writer_renew(writer);
+}
+
+void leat_writer_renewal_step(leat_kafka_writer *writer)
+{
+    if (!writer->renewing_since_us)
+        return;
+    if (writer->waiting > 0 && leat_mono_us() - writer->renewing_since_us < RENEW_WAIT_US)
+        return;
+    leat_writer_answer_rest(writer);
+    writer->is_given_up = true;
+    if (leat_kafka_clients_leaving() >= LEAT_KAFKA_LEAVING_MAX)
+        return;
+    leat_writer_close_client(writer, 0);
+    leat_error error;
+    if (leat_writer_open_client(writer, &error) != 0) {
+        leat_err("Kafka writer: no new client: %s", error.text);
+        return;
+    }
+    leat_info("Kafka writer: a new client is in place (%u so far)", writer->pulse.renewals);
+    writer->renewing_since_us = 0;
+}
