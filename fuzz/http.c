@@ -27,7 +27,7 @@ static void on_request(void *context, leat_http_request *request)
     leat_buf_byte(&told->text, ' ');
     leat_buf_slice(&told->text, leat_http_request_body(request));
     leat_buf_byte(&told->text, '\n');
-    leat_http_answer(request, 202, "text/plain", LEAT_SLICE("ok"), NULL);
+    leat_http_answer(request, LEAT_HTTP_ACCEPTED, "text/plain", LEAT_SLICE("ok"), NULL);
 }
 
 static story *begin(void)

@@ -82,12 +82,13 @@ void leat_http_request_drop_body(leat_http_request *request)
     memset(request->body, '#', request->body_size); /* whoever still reads it shows */
 }
 
-void leat_http_answer(leat_http_request *request, int status, const char *content_type,
+void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,
                       leat_slice body, const char *extra_headers)
 {
     (void)content_type;
     (void)extra_headers;
     sim_world *world = sim_world_running();
+    int status = leat_http_codes[code].status;
     LEAT_ASSERT(request->status == 0);
     request->status = status;
     world->clients.answered++;

@@ -10,29 +10,27 @@ struct leat_admin {
     leat_buf text;
 };
 
-static const char json_type[] = "application/json";
-
-static void answer_text(leat_admin *admin, leat_http_request *request, int status, const char *type,
-                        const char *headers)
+static void answer_text(leat_admin *admin, leat_http_request *request, leat_http_code code,
+                        const char *type, const char *headers)
 {
     if (admin->text.failed) {
         leat_http_abandon(request);
         return;
     }
-    leat_http_answer(request, status, type, (leat_slice){admin->text.data, admin->text.size},
+    leat_http_answer(request, code, type, (leat_slice){admin->text.data, admin->text.size},
                      headers);
 }
 
 static void show_metrics(leat_admin *admin, leat_http_request *request)
 {
     leat_metrics_write(admin->metrics, &admin->text);
-    answer_text(admin, request, 200, "text/plain; version=0.0.4; charset=utf-8", NULL);
+    answer_text(admin, request, LEAT_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", NULL);
 }
 
 static void show_health(leat_admin *admin, leat_http_request *request)
 {
     leat_buf_text(&admin->text, "{\"status\":\"ok\"}");
-    answer_text(admin, request, 200, json_type, NULL);
+    answer_text(admin, request, LEAT_HTTP_OK, LEAT_HTTP_JSON, NULL);
 }
 
 static void show_ready(leat_admin *admin, leat_http_request *request)
@@ -47,12 +45,14 @@ static void show_ready(leat_admin *admin, leat_http_request *request)
         leat_buf_byte(&admin->text, '}');
     }
     leat_buf_free(&why);
-    answer_text(admin, request, ready ? 200 : 503, json_type, NULL);
+    answer_text(admin, request, ready ? LEAT_HTTP_OK : LEAT_HTTP_UNREADY, LEAT_HTTP_JSON, NULL);
 }
 
-static void put_error(leat_buf *text, const char *code, const char *message)
+static void answer_error(leat_admin *admin, leat_http_request *request, leat_http_code code,
+                         const char *message, const char *headers)
 {
-    leat_buf_printf(text, "{\"error\":\"%s\",\"field\":null,\"message\":\"%s\"}", code, message);
+    leat_http_error_body(&admin->text, code, NULL, message);
+    answer_text(admin, request, code, LEAT_HTTP_JSON, headers);
 }
 
 static void on_request(void *context, leat_http_request *request)
@@ -71,12 +71,12 @@ static void on_request(void *context, leat_http_request *request)
             pages[i].show(admin, request);
             return;
         }
-        put_error(&admin->text, "method_not_allowed", "this path takes GET, HEAD");
-        answer_text(admin, request, 405, json_type, "Allow: GET, HEAD\r\n");
+        answer_error(admin, request, LEAT_HTTP_METHOD_NOT_ALLOWED, "this path takes GET, HEAD",
+                     "Allow: GET, HEAD\r\n");
         return;
     }
-    put_error(&admin->text, "no_route", "/metrics, /healthz and /readyz are here");
-    answer_text(admin, request, 404, json_type, NULL);
+    answer_error(admin, request, LEAT_HTTP_NO_ROUTE, "/metrics, /healthz and /readyz are here",
+                 NULL);
 }
 
 leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat_metrics *metrics,

@@ -3,47 +3,46 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char json_type[] = "application/json";
-
-static const struct {
-    int status;
-    const char *word;
-    const char *headers;
-} codes[EDGE_CODE_COUNT] = {
-    [EDGE_BAD_REQUEST] = {400, "bad_request", NULL},
-    [EDGE_BAD_JSON] = {400, "bad_json", NULL},
-    [EDGE_NO_ROUTE] = {404, "no_route", NULL},
-    [EDGE_METHOD_NOT_ALLOWED] = {405, "method_not_allowed", NULL},
-    [EDGE_TOO_LARGE] = {413, "too_large", NULL},
-    [EDGE_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported_media_type", NULL},
-    [EDGE_INVALID] = {422, "invalid", NULL},
-    [EDGE_OVERLOADED] = {503, "overloaded", "Retry-After: 1\r\n"},
-    [EDGE_UNAVAILABLE] = {503, "unavailable", "Retry-After: 1\r\n"},
-    [EDGE_UNKNOWN] = {504, "unknown", NULL},
+/* Those that a write request can get from the edge; the server's own refusals are not counted as
+ * requests. */
+static const leat_http_code counted[] = {
+    LEAT_HTTP_ACCEPTED,
+    LEAT_HTTP_BAD_REQUEST,
+    LEAT_HTTP_BAD_JSON,
+    LEAT_HTTP_NO_ROUTE,
+    LEAT_HTTP_METHOD_NOT_ALLOWED,
+    LEAT_HTTP_TOO_LARGE,
+    LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE,
+    LEAT_HTTP_INVALID,
+    LEAT_HTTP_OVERLOADED,
+    LEAT_HTTP_UNAVAILABLE,
+    LEAT_HTTP_UNKNOWN,
 };
 
 /* ---- metrics ---- */
 
-static void register_answer(edge_metrics *metrics, leat_metrics *registry, int status)
+/* One counter for each status: codes that share a status share it. */
+static void register_answers(edge_metrics *metrics, leat_metrics *registry)
 {
-    for (uint32_t i = 0; i < metrics->answer_count; i++)
-        if (metrics->answers[i].status == status)
-            return;
-    LEAT_ASSERT(metrics->answer_count < EDGE_STATUSES_MAX);
-    char label[16];
-    snprintf(label, sizeof label, "code=\"%d\"", status);
-    metrics->answers[metrics->answer_count].status = status;
-    metrics->answers[metrics->answer_count++].counter =
-        leat_metrics_counter(registry, "leat_requests_total",
-                             "Write requests by the status code of their answer.", label);
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+        int status = leat_http_codes[counted[i]].status;
+        leat_counter *counter = NULL;
+        for (size_t k = 0; k < i && !counter; k++)
+            if (leat_http_codes[counted[k]].status == status)
+                counter = metrics->answers[counted[k]];
+        char label[16];
+        snprintf(label, sizeof label, "code=\"%d\"", status);
+        if (!counter)
+            counter = leat_metrics_counter(registry, "leat_requests_total",
+                                           "Write requests by the status code of their answer.",
+                                           label);
+        metrics->answers[counted[i]] = counter;
+    }
 }
 
 void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
 {
-    register_answer(metrics, registry, 202); /* first: it is looked up by a walk, and nearly every
-                                                answer is one */
-    for (int i = 0; i < EDGE_CODE_COUNT; i++)
-        register_answer(metrics, registry, codes[i].status);
+    register_answers(metrics, registry);
     metrics->durable =
         leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
                                "From a request's last byte to its record being durable.", NULL);
@@ -97,16 +96,6 @@ void edge_metrics_show(leat_edge *edge)
         leat_count_to(edge->metrics.refusals[cause], leat_log_writer_refusals(edge->writer, cause));
 }
 
-static void count_answer(leat_edge *edge, int status)
-{
-    for (uint32_t i = 0; i < edge->metrics.answer_count; i++) {
-        if (edge->metrics.answers[i].status == status) {
-            leat_count(edge->metrics.answers[i].counter, 1);
-            return;
-        }
-    }
-}
-
 /* ---- answers ---- */
 
 static leat_slice text_of(const leat_edge *edge)
@@ -114,6 +103,15 @@ static leat_slice text_of(const leat_edge *edge)
     if (edge->text.failed) /* the status still tells the truth */
         return (leat_slice){"", 0};
     return (leat_slice){edge->text.data, edge->text.size};
+}
+
+/* Counts it, and gives the text as its body. */
+static void answer(leat_edge *edge, leat_http_request *request, leat_http_code code,
+                   const char *headers)
+{
+    LEAT_ASSERT(code < LEAT_HTTP_CODE_COUNT && edge->metrics.answers[code]);
+    leat_count(edge->metrics.answers[code], 1);
+    leat_http_answer(request, code, LEAT_HTTP_JSON, text_of(edge), headers);
 }
 
 void edge_answer_prepare(leat_edge *edge)
@@ -135,32 +133,21 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t 
     leat_buf_slice(text, LEAT_SLICE(",\"offset\":"));
     leat_buf_uint(text, (uint64_t)offset);
     leat_buf_byte(text, '}');
-    count_answer(edge, 202);
-    leat_http_answer(request, 202, json_type, text_of(edge), NULL);
+    answer(edge, request, LEAT_HTTP_ACCEPTED, NULL);
 }
 
-static void write_error(leat_edge *edge, edge_code code, const char *field, const char *message)
+static void answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,
+                         const char *field, const char *message, const char *headers)
 {
-    leat_buf *text = &edge->text;
-    leat_buf_clear(text);
-    leat_buf_text(text, "{\"error\":\"");
-    leat_buf_text(text, codes[code].word);
-    leat_buf_text(text, "\",\"field\":");
-    if (field && *field)
-        leat_buf_json_string(text, leat_slice_of(field));
-    else
-        leat_buf_text(text, "null");
-    leat_buf_text(text, ",\"message\":");
-    leat_buf_json_string(text, leat_slice_of(message));
-    leat_buf_byte(text, '}');
+    leat_buf_clear(&edge->text);
+    leat_http_error_body(&edge->text, code, field, message);
+    answer(edge, request, code, headers);
 }
 
-void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code,
+void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,
                        const char *field, const char *message)
 {
-    write_error(edge, code, field, message);
-    count_answer(edge, codes[code].status);
-    leat_http_answer(request, codes[code].status, json_type, text_of(edge), codes[code].headers);
+    answer_error(edge, request, code, field, message, NULL);
 }
 
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow)
@@ -170,10 +157,7 @@ void edge_answer_method(leat_edge *edge, leat_http_request *request, const char 
     LEAT_ASSERT(size > 0 && (size_t)size < sizeof header);
     char message[96];
     snprintf(message, sizeof message, "this path takes %s", allow);
-    write_error(edge, EDGE_METHOD_NOT_ALLOWED, NULL, message);
-    count_answer(edge, codes[EDGE_METHOD_NOT_ALLOWED].status);
-    leat_http_answer(request, codes[EDGE_METHOD_NOT_ALLOWED].status, json_type, text_of(edge),
-                     header);
+    answer_error(edge, request, LEAT_HTTP_METHOD_NOT_ALLOWED, NULL, message, header);
 }
 
 void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason,
@@ -196,6 +180,6 @@ void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, 
     }
     leat_buf_byte(text, '}');
     bool asks_options = leat_http_request_method(request) == LEAT_HTTP_OPTIONS;
-    leat_http_answer(request, fine ? 200 : 503, json_type, text_of(edge),
-                     asks_options ? "Allow: " edge_health_methods "\r\n" : NULL);
+    leat_http_answer(request, fine ? LEAT_HTTP_OK : LEAT_HTTP_UNREADY, LEAT_HTTP_JSON,
+                     text_of(edge), asks_options ? "Allow: " edge_health_methods "\r\n" : NULL);
 }

@@ -94,17 +94,17 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
 {
     const char *fault = content_fault(request, op);
     if (fault) {
-        edge_answer_error(edge, request, EDGE_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
+        edge_answer_error(edge, request, LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE, NULL, fault);
         return false;
     }
     leat_slice json = leat_http_request_body(request);
     if (op == LEAT_DELETE) {
         if (json.size > 0)
-            edge_answer_error(edge, request, EDGE_BAD_REQUEST, NULL, "DELETE takes no body");
+            edge_answer_error(edge, request, LEAT_HTTP_BAD_REQUEST, NULL, "DELETE takes no body");
         return json.size == 0;
     }
     if (json.size == 0) { /* a client that lost its body must not reset a row */
-        edge_answer_error(edge, request, EDGE_BAD_JSON, NULL,
+        edge_answer_error(edge, request, LEAT_HTTP_BAD_JSON, NULL,
                           "a JSON object is needed; {} names no column");
         return false;
     }
@@ -113,9 +113,9 @@ static bool check_body(leat_edge *edge, leat_http_request *request, const leat_r
     const leat_route *there = route_in_shard(edge, route);
     leat_body_fault found =
         leat_body_parse(edge->parser, there, op, json, edge->key.values, &edge->body, &error);
-    static const edge_code answers[] = {[LEAT_BODY_SYNTAX] = EDGE_BAD_JSON,
-                                        [LEAT_BODY_REFUSED] = EDGE_INVALID,
-                                        [LEAT_BODY_MEMORY] = EDGE_OVERLOADED};
+    static const leat_http_code answers[] = {[LEAT_BODY_SYNTAX] = LEAT_HTTP_BAD_JSON,
+                                             [LEAT_BODY_REFUSED] = LEAT_HTTP_INVALID,
+                                             [LEAT_BODY_MEMORY] = LEAT_HTTP_OVERLOADED};
     if (found == LEAT_BODY_REFUSED)
         leat_schema_versions_request_read(edge->config.schema_versions); /* the client may know of a
                                                                             column that we do not
@@ -141,7 +141,7 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
     };
     leat_error error = {0};
     if (!leat_shares_take(&edge->shares, &edge->in_flight_of[partition], 1)) {
-        edge_answer_error(edge, request, EDGE_OVERLOADED, NULL,
+        edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
                           "too many writes of this partition wait for the log");
         return;
     }
@@ -149,11 +149,11 @@ static void append(leat_edge *edge, leat_http_request *request, const leat_route
     if (result != 0)
         leat_shares_give(&edge->shares, &edge->in_flight_of[partition], 1);
     if (result < 0) {
-        edge_answer_error(edge, request, EDGE_TOO_LARGE, NULL, error.text);
+        edge_answer_error(edge, request, LEAT_HTTP_TOO_LARGE, NULL, error.text);
     } else if (result > 0) {
         const char *trouble = leat_log_writer_trouble(edge->writer);
-        edge_answer_error(edge, request, trouble ? EDGE_UNAVAILABLE : EDGE_OVERLOADED, NULL,
-                          trouble ? trouble : error.text);
+        edge_answer_error(edge, request, trouble ? LEAT_HTTP_UNAVAILABLE : LEAT_HTTP_OVERLOADED,
+                          NULL, trouble ? trouble : error.text);
     } else {
         edge->in_flight++;
         leat_gauge_set(edge->metrics.in_flight, edge->in_flight);
@@ -191,15 +191,16 @@ static void on_request(void *context, leat_http_request *request)
                              ? leat_layout_partition_of_key(edge->config.layout, route, &edge->key)
                              : 0;
     if (match == LEAT_MATCH_NO_ROUTE) {
-        edge_answer_error(edge, request, EDGE_NO_ROUTE, NULL, "no route has this path");
+        edge_answer_error(edge, request, LEAT_HTTP_NO_ROUTE, NULL, "no route has this path");
     } else if (!method_to_op(leat_http_request_method(request), &op)) {
         edge_answer_method(edge, request, "DELETE, PATCH, PUT");
     } else if (match == LEAT_MATCH_BAD_KEY) {
-        edge_answer_error(edge, request, EDGE_INVALID, field, error.text);
+        edge_answer_error(edge, request, LEAT_HTTP_INVALID, field, error.text);
     } else if (edge->in_flight >= edge->config.in_flight_max) {
-        edge_answer_error(edge, request, EDGE_OVERLOADED, NULL, "too many writes wait for the log");
+        edge_answer_error(edge, request, LEAT_HTTP_OVERLOADED, NULL,
+                          "too many writes wait for the log");
     } else if ((away = why_log_is_away(edge, partition))) {
-        edge_answer_error(edge, request, EDGE_UNAVAILABLE, NULL, away);
+        edge_answer_error(edge, request, LEAT_HTTP_UNAVAILABLE, NULL, away);
     } else if (check_body(edge, request, route, op)) {
         append(edge, request, route, op, partition);
     }
@@ -229,10 +230,10 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
                         edge->taken_us - leat_http_request_arrived_us(request));
         edge_answer_accepted(edge, request, partition, offset);
     } else {
-        static const edge_code answers[] = {
-            [LEAT_NOT_APPENDED] = EDGE_UNAVAILABLE,
-            [LEAT_APPEND_UNKNOWN] = EDGE_UNKNOWN,
-            [LEAT_APPEND_TOO_LARGE] = EDGE_TOO_LARGE,
+        static const leat_http_code answers[] = {
+            [LEAT_NOT_APPENDED] = LEAT_HTTP_UNAVAILABLE,
+            [LEAT_APPEND_UNKNOWN] = LEAT_HTTP_UNKNOWN,
+            [LEAT_APPEND_TOO_LARGE] = LEAT_HTTP_TOO_LARGE,
         };
         edge_answer_error(edge, request, answers[result], NULL,
                           why ? why : "the log gave no reason");

@@ -7,29 +7,8 @@
 #include "edge/edge.h"
 #include "record/body.h"
 
-/* Every answer the edge gives: a word for programs, and the status that goes with it. */
-typedef enum edge_code {
-    EDGE_BAD_REQUEST,
-    EDGE_BAD_JSON,
-    EDGE_NO_ROUTE,
-    EDGE_METHOD_NOT_ALLOWED,
-    EDGE_TOO_LARGE,
-    EDGE_UNSUPPORTED_MEDIA_TYPE,
-    EDGE_INVALID,
-    EDGE_OVERLOADED,
-    EDGE_UNAVAILABLE,
-    EDGE_UNKNOWN,
-    EDGE_CODE_COUNT,
-} edge_code;
-
-enum { EDGE_STATUSES_MAX = 16 };
-
 typedef struct edge_metrics {
-    struct {
-        int status;
-        leat_counter *counter;
-    } answers[EDGE_STATUSES_MAX];
-    uint32_t answer_count;
+    leat_counter *answers[LEAT_HTTP_CODE_COUNT]; /* NULL: not an answer to a write */
     leat_histogram *durable;
     leat_gauge *in_flight;
     leat_gauge *connections;
@@ -77,7 +56,7 @@ void edge_answer_prepare(leat_edge *edge);
 void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t partition,
                           int64_t offset);
 /* `field` NULL or "": it is not about one field. */
-void edge_answer_error(leat_edge *edge, leat_http_request *request, edge_code code,
+void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,
                        const char *field, const char *message);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
 #define edge_health_methods "GET, HEAD, OPTIONS"

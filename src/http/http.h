@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "base/buf.h"
+#include "http/status.h"
 
 enum {
     LEAT_HTTP_REFUSED_MAX = 16
@@ -76,9 +77,9 @@ int64_t leat_http_request_arrived_us(const leat_http_request *request); /* monot
  * costs little. */
 void leat_http_request_drop_body(leat_http_request *request);
 
-/* `extra_headers`: NULL or whole lines ending in CRLF. Body is copied. Content-Length and Date are
- * added, and Connection where it says something. */
-void leat_http_answer(leat_http_request *request, int status, const char *content_type,
+/* `extra_headers`: NULL or whole lines ending in CRLF, besides those of the code. The body is
+ * copied. Content-Length and Date are added, and Connection where HTTP wants it. */
+void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,
                       leat_slice body, const char *extra_headers);
 /* Instead of an answer: the client sees its connection close. */
 void leat_http_abandon(leat_http_request *request);

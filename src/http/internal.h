@@ -8,7 +8,7 @@
  *
  * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one
  * connection's bytes in and out; parse.c what is accepted as a request; request.c requests and
- * their pool; answer.c answers and their order.
+ * their pool; answer.c answers and their order; status.c the table of all answers.
  */
 #ifndef LEAT_HTTP_INTERNAL_H
 #define LEAT_HTTP_INTERNAL_H
@@ -91,8 +91,8 @@ struct http_conn {
     size_t protocol_size; /* bytes of "HTTP" seen */
     size_t trailer_bytes;
     size_t extension_bytes;
-    int fault_status; /* set by a parser callback that refuses */
-    const char *fault_message;
+    leat_http_code fault;      /* of a parser callback that refused; */
+    const char *fault_message; /* NULL: none did */
 
     leat_http_request *first; /* oldest not yet in `out` */
     leat_http_request *last;
@@ -192,7 +192,7 @@ void http_request_pool_free(leat_http_server *server);
 /* ---- answer.c ---- */
 /* Answers the request being read (or one made up for it) with a JSON error; nothing is read after
  * it. */
-void http_fail(http_conn *conn, int status, const char *message);
+void http_fail(http_conn *conn, leat_http_code code, const char *message);
 /* Moves finished answers, in order, into the output. */
 void http_answers_advance(http_conn *conn);
 

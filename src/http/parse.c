@@ -10,9 +10,9 @@
 
 #include "http/internal.h"
 
-static int refuse(http_conn *conn, int status, const char *message)
+static int refuse(http_conn *conn, leat_http_code code, const char *message)
 {
-    conn->fault_status = status;
+    conn->fault = code;
     conn->fault_message = message;
     return HPE_USER;
 }
@@ -30,14 +30,14 @@ static int on_message_begin(llhttp_t *parser)
     conn->trailer_bytes = 0;
     conn->extension_bytes = 0;
     if (!http_request_begin(conn))
-        return refuse(conn, 503, "out of memory");
+        return refuse(conn, LEAT_HTTP_OVERLOADED, "out of memory");
     return 0;
 }
 
 static int append_head(http_conn *conn, const char *data, size_t size)
 {
     leat_buf_append(&conn->current->head, data, size);
-    return conn->current->head.failed ? refuse(conn, 503, "out of memory") : 0;
+    return conn->current->head.failed ? refuse(conn, LEAT_HTTP_OVERLOADED, "out of memory") : 0;
 }
 
 static int on_url(llhttp_t *parser, const char *at, size_t length)
@@ -45,7 +45,7 @@ static int on_url(llhttp_t *parser, const char *at, size_t length)
     http_conn *conn = conn_of(parser);
     leat_http_request *request = conn->current;
     if (length > HTTP_TARGET_MAX - request->head.size)
-        return refuse(conn, 414, "the request target is too long");
+        return refuse(conn, LEAT_HTTP_TARGET_TOO_LONG, "the request target is too long");
     request->target_size += (uint32_t)length;
     return append_head(conn, at, length);
 }
@@ -57,7 +57,7 @@ static int on_protocol(llhttp_t *parser, const char *at, size_t length)
     http_conn *conn = conn_of(parser);
     for (size_t i = 0; i < length; i++)
         if (conn->protocol_size >= sizeof http - 1 || at[i] != http[conn->protocol_size++])
-            return refuse(conn, 400, "the protocol is not HTTP");
+            return refuse(conn, LEAT_HTTP_BAD_REQUEST, "the protocol is not HTTP");
     return 0;
 }
 
@@ -65,7 +65,7 @@ static int count_trailer(http_conn *conn, size_t length)
 {
     conn->trailer_bytes += length;
     return conn->trailer_bytes > conn->server->config.header_max
-               ? refuse(conn, 431, "the trailers are too large")
+               ? refuse(conn, LEAT_HTTP_HEADERS_TOO_LARGE, "the trailers are too large")
                : 0;
 }
 
@@ -77,7 +77,7 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t length)
     leat_http_request *request = conn->current;
     char *to = leat_buf_reserve(&request->head, length);
     if (!to)
-        return refuse(conn, 503, "out of memory");
+        return refuse(conn, LEAT_HTTP_OVERLOADED, "out of memory");
     for (size_t i = 0; i < length; i++)
         to[i] = at[i] >= 'A' && at[i] <= 'Z' ? (char)(at[i] + ('a' - 'A')) : at[i];
     request->head.size += length;
@@ -93,7 +93,7 @@ static int on_header_field_complete(llhttp_t *parser)
         return 0;
     leat_http_request *request = conn->current;
     if (request->header_count == HTTP_HEADERS_MAX)
-        return refuse(conn, 431, "there are too many headers");
+        return refuse(conn, LEAT_HTTP_HEADERS_TOO_LARGE, "there are too many headers");
     uint32_t name_at = request->target_size;
     if (request->header_count > 0) {
         const http_header *before = &request->headers[request->header_count - 1];
@@ -175,22 +175,27 @@ static leat_slice value_of(const leat_http_request *request, int at)
 static int check_version(http_conn *conn, const llhttp_t *parser)
 {
     if (parser->http_major != 1 || parser->http_minor > 1)
-        return refuse(conn, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
-    return conn->protocol_size == 4 ? 0 : refuse(conn, 400, "the protocol is not HTTP");
+        return refuse(conn, LEAT_HTTP_VERSION_NOT_SUPPORTED,
+                      "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    return conn->protocol_size == 4
+               ? 0
+               : refuse(conn, LEAT_HTTP_BAD_REQUEST, "the protocol is not HTTP");
 }
 
 static int check_host(http_conn *conn, const known_headers *known)
 {
     const leat_http_request *request = conn->current;
     if (known->host == -2)
-        return refuse(conn, 400, "more than one Host header");
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Host header");
     if (known->host == -1)
-        return request->http_1_0 ? 0 : refuse(conn, 400, "the Host header is missing");
+        return request->http_1_0
+                   ? 0
+                   : refuse(conn, LEAT_HTTP_BAD_REQUEST, "the Host header is missing");
     leat_slice host = value_of(request, known->host);
     for (size_t i = 0; i < host.size; i++) {
         unsigned char c = (unsigned char)host.data[i];
         if (c <= ' ' || c >= 0x7f || strchr("/\\@,#?\"<>^`{|}", c))
-            return refuse(conn, 400, "the Host header is not a host");
+            return refuse(conn, LEAT_HTTP_BAD_REQUEST, "the Host header is not a host");
     }
     return 0;
 }
@@ -200,20 +205,22 @@ static int check_framing(http_conn *conn, const llhttp_t *parser, const known_he
     const leat_http_request *request = conn->current;
     if (known->transfer_encoding != -1) {
         if (request->http_1_0)
-            return refuse(conn, 400, "Transfer-Encoding is not part of HTTP/1.0");
+            return refuse(conn, LEAT_HTTP_BAD_REQUEST, "Transfer-Encoding is not part of HTTP/1.0");
         if (known->content_length != -1)
-            return refuse(conn, 400, "Content-Length and Transfer-Encoding together");
+            return refuse(conn, LEAT_HTTP_BAD_REQUEST,
+                          "Content-Length and Transfer-Encoding together");
         if (known->transfer_encoding == -2)
-            return refuse(conn, 400, "more than one Transfer-Encoding header");
+            return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Transfer-Encoding header");
         if (!leat_slice_is_nocase(value_of(request, known->transfer_encoding), "chunked"))
-            return refuse(conn, 501, "the only transfer coding known here is chunked");
+            return refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED,
+                          "the only transfer coding known here is chunked");
     }
     if (known->content_length == -2)
-        return refuse(conn, 400, "more than one Content-Length header");
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Content-Length header");
     if (known->content_type == -2 || known->content_encoding == -2)
-        return refuse(conn, 400, "a header that may come once came twice");
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "a header that may come once came twice");
     if (known->content_length >= 0 && parser->content_length > conn->server->config.body_max)
-        return refuse(conn, 413, "the body is too large");
+        return refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
     return 0;
 }
 
@@ -224,7 +231,8 @@ static int check_expect(http_conn *conn, const llhttp_t *parser, const known_hea
         return 0;
     if (known->expect == -2 ||
         !leat_slice_is_nocase(value_of(request, known->expect), "100-continue"))
-        return refuse(conn, 417, "the only expectation known here is 100-continue");
+        return refuse(conn, LEAT_HTTP_EXPECTATION_FAILED,
+                      "the only expectation known here is 100-continue");
     request->wants_continue = parser->content_length > 0 || known->transfer_encoding >= 0;
     return 0;
 }
@@ -237,7 +245,7 @@ static int check_target(http_conn *conn)
     uint32_t size = request->target_size;
     for (uint32_t i = 0; i < size; i++)
         if ((unsigned char)target[i] <= ' ' || (unsigned char)target[i] >= 0x7f || target[i] == '#')
-            return refuse(conn, 400,
+            return refuse(conn, LEAT_HTTP_BAD_REQUEST,
                           "the request target holds a byte that must be percent-encoded");
     uint32_t at = 0;
     if (size >= 7 && strncasecmp(target, "http://", 7) == 0)
@@ -245,7 +253,8 @@ static int check_target(http_conn *conn)
     else if (size >= 8 && strncasecmp(target, "https://", 8) == 0)
         at = 8;
     else if (size == 0 || (target[0] != '/' && !(size == 1 && target[0] == '*')))
-        return refuse(conn, 400, "the request target is neither a path nor a URL");
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST,
+                      "the request target is neither a path nor a URL");
     while (at > 0 && at < size && target[at] != '/' && target[at] != '?')
         at++;
     uint32_t end = at;
@@ -287,7 +296,7 @@ static int on_headers_complete(llhttp_t *parser)
     if (check_version(conn, parser) != 0)
         return -1;
     if (parser->method == HTTP_CONNECT) {
-        refuse(conn, 501, "this is no proxy");
+        refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED, "this is no proxy");
         return -1;
     }
     if (check_host(conn, &known) != 0 || check_framing(conn, parser, &known) != 0 ||
@@ -303,7 +312,9 @@ static int on_chunk_header(llhttp_t *parser)
 {
     http_conn *conn = conn_of(parser);
     size_t room = conn->server->config.body_max - conn->current->body.size;
-    return parser->content_length > room ? refuse(conn, 413, "the body is too large") : 0;
+    return parser->content_length > room
+               ? refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large")
+               : 0;
 }
 
 static int on_chunk_extension(llhttp_t *parser, const char *at, size_t length)
@@ -312,7 +323,7 @@ static int on_chunk_extension(llhttp_t *parser, const char *at, size_t length)
     http_conn *conn = conn_of(parser);
     conn->extension_bytes += length;
     return conn->extension_bytes > HTTP_EXTENSION_MAX
-               ? refuse(conn, 400, "the chunk extensions are too large")
+               ? refuse(conn, LEAT_HTTP_BAD_REQUEST, "the chunk extensions are too large")
                : 0;
 }
 
@@ -322,12 +333,12 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
     leat_http_server *server = conn->server;
     leat_buf *body = &conn->current->body;
     if (length > server->config.body_max - body->size)
-        return refuse(conn, 413, "the body is too large");
+        return refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
     if (length > server->config.bodies_max || server->bodies > server->config.bodies_max - length)
-        return refuse(conn, 503, "too much is being received at once");
+        return refuse(conn, LEAT_HTTP_OVERLOADED, "too much is being received at once");
     leat_buf_append(body, at, length);
     if (body->failed)
-        return refuse(conn, 503, "out of memory");
+        return refuse(conn, LEAT_HTTP_OVERLOADED, "out of memory");
     server->bodies += length;
     return 0;
 }
@@ -362,12 +373,14 @@ static void fail_by_parser(http_conn *conn, llhttp_errno_t code)
 {
     const char *reason = llhttp_get_error_reason(&conn->parser);
     bool other_version = code == HPE_INVALID_VERSION && strcmp(reason, "Invalid HTTP version") == 0;
-    if (conn->fault_status != 0)
-        http_fail(conn, conn->fault_status, conn->fault_message);
+    if (conn->fault_message)
+        http_fail(conn, conn->fault, conn->fault_message);
     else if (code == HPE_PAUSED_H2_UPGRADE || other_version)
-        http_fail(conn, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+        http_fail(conn, LEAT_HTTP_VERSION_NOT_SUPPORTED,
+                  "only HTTP/1.1 and HTTP/1.0 are spoken here");
     else
-        http_fail(conn, 400, reason && *reason ? reason : "the request is malformed");
+        http_fail(conn, LEAT_HTTP_BAD_REQUEST,
+                  reason && *reason ? reason : "the request is malformed");
 }
 
 /* The request is whole. The handler may answer at once, and may even close the server. */
@@ -416,7 +429,7 @@ static size_t parse_some(http_conn *conn, const char *data, size_t size)
     if (conn->header_bytes < conn->server->config.header_max)
         return given;
     bool in_target = conn->current && conn->current->header_count == 0 && conn->protocol_size == 0;
-    http_fail(conn, in_target ? 414 : 431,
+    http_fail(conn, in_target ? LEAT_HTTP_TARGET_TOO_LONG : LEAT_HTTP_HEADERS_TOO_LARGE,
               in_target ? "the request target is too long" : "the headers are too large");
     return given;
 }

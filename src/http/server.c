@@ -106,7 +106,7 @@ static void welcome(leat_http_server *server, int fd)
     server->counters.open = server->conn_count;
     if (refused) {
         conn->refused = true;
-        http_fail(conn, 503, "too many connections");
+        http_fail(conn, LEAT_HTTP_OVERLOADED, "too many connections");
     } else {
         server->counters.connections++;
     }
@@ -163,7 +163,7 @@ static void time_out(http_conn *conn, const char *message)
 {
     conn->server->counters.timeouts++;
     if (message)
-        http_fail(conn, 408, message);
+        http_fail(conn, LEAT_HTTP_TIMEOUT, message);
     else
         http_conn_close(conn);
 }

@@ -14,7 +14,7 @@ void world_echo(leat_http_request *request)
     leat_buf_slice(&text, leat_http_request_path(request));
     leat_buf_byte(&text, ' ');
     leat_buf_slice(&text, leat_http_request_body(request));
-    leat_http_answer(request, 200, "text/plain", (leat_slice){text.data, text.size}, NULL);
+    leat_http_answer(request, LEAT_HTTP_OK, "text/plain", (leat_slice){text.data, text.size}, NULL);
     leat_buf_free(&text);
 }
 

@@ -1,0 +1,53 @@
+/*
+ * status.c - one row for each answer, so that a status line, the error that clients program against
+ * and its headers cannot disagree between the server, the edge and the admin listener.
+ *
+ * The body of an error is written by hand rather than by yyjson: under overload every write gets
+ * one, and at that moment it must cost neither a document tree nor its allocations. It has three
+ * members, and leat_buf_json_string escapes what is not ours.
+ */
+#include "http/status.h"
+
+#define ROW(status, reason, error, headers)                                                        \
+    {status, "HTTP/1.1 " #status " " reason "\r\n", error, headers}
+
+#define RETRY_AFTER "Retry-After: 1\r\n"
+
+const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT] = {
+    [LEAT_HTTP_OK] = ROW(200, "OK", NULL, NULL),
+    [LEAT_HTTP_ACCEPTED] = ROW(202, "Accepted", NULL, NULL),
+    [LEAT_HTTP_BAD_REQUEST] = ROW(400, "Bad Request", "bad_request", NULL),
+    [LEAT_HTTP_BAD_JSON] = ROW(400, "Bad Request", "bad_json", NULL),
+    [LEAT_HTTP_NO_ROUTE] = ROW(404, "Not Found", "no_route", NULL),
+    [LEAT_HTTP_METHOD_NOT_ALLOWED] = ROW(405, "Method Not Allowed", "method_not_allowed", NULL),
+    [LEAT_HTTP_TIMEOUT] = ROW(408, "Request Timeout", "timeout", NULL),
+    [LEAT_HTTP_TOO_LARGE] = ROW(413, "Content Too Large", "too_large", NULL),
+    [LEAT_HTTP_TARGET_TOO_LONG] = ROW(414, "URI Too Long", "too_large", NULL),
+    [LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE] = ROW(415, "Unsupported Media Type",
+                                             "unsupported_media_type", NULL),
+    [LEAT_HTTP_EXPECTATION_FAILED] = ROW(417, "Expectation Failed", "bad_request", NULL),
+    [LEAT_HTTP_INVALID] = ROW(422, "Unprocessable Content", "invalid", NULL),
+    [LEAT_HTTP_HEADERS_TOO_LARGE] = ROW(431, "Request Header Fields Too Large", "too_large", NULL),
+    [LEAT_HTTP_NOT_IMPLEMENTED] = ROW(501, "Not Implemented", "bad_request", NULL),
+    [LEAT_HTTP_OVERLOADED] = ROW(503, "Service Unavailable", "overloaded", RETRY_AFTER),
+    [LEAT_HTTP_UNAVAILABLE] = ROW(503, "Service Unavailable", "unavailable", RETRY_AFTER),
+    [LEAT_HTTP_UNREADY] = ROW(503, "Service Unavailable", NULL, NULL),
+    [LEAT_HTTP_UNKNOWN] = ROW(504, "Gateway Timeout", "unknown", NULL),
+    [LEAT_HTTP_VERSION_NOT_SUPPORTED] = ROW(505, "HTTP Version Not Supported", "bad_request", NULL),
+};
+
+void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
+                          const char *message)
+{
+    LEAT_ASSERT(code < LEAT_HTTP_CODE_COUNT && leat_http_codes[code].error);
+    leat_buf_slice(out, LEAT_SLICE("{\"error\":\""));
+    leat_buf_text(out, leat_http_codes[code].error);
+    leat_buf_slice(out, LEAT_SLICE("\",\"field\":"));
+    if (field && *field)
+        leat_buf_json_string(out, leat_slice_of(field));
+    else
+        leat_buf_slice(out, LEAT_SLICE("null"));
+    leat_buf_slice(out, LEAT_SLICE(",\"message\":"));
+    leat_buf_json_string(out, leat_slice_of(message));
+    leat_buf_byte(out, '}');
+}

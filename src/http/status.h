@@ -1,0 +1,50 @@
+/*
+ * status.h - every answer that leat gives over HTTP, in one table: the status, the name of an error
+ * for programs, and the headers that go with it. docs/http.md says when each is given. Pure.
+ */
+#ifndef LEAT_HTTP_STATUS_H
+#define LEAT_HTTP_STATUS_H
+
+#include "base/buf.h"
+
+#define LEAT_HTTP_JSON "application/json"
+
+/* Several may share a status: 400 is "bad_request" or "bad_json". */
+typedef enum leat_http_code {
+    LEAT_HTTP_OK,
+    LEAT_HTTP_ACCEPTED,
+    LEAT_HTTP_BAD_REQUEST,
+    LEAT_HTTP_BAD_JSON,
+    LEAT_HTTP_NO_ROUTE,
+    LEAT_HTTP_METHOD_NOT_ALLOWED,
+    LEAT_HTTP_TIMEOUT,
+    LEAT_HTTP_TOO_LARGE,
+    LEAT_HTTP_TARGET_TOO_LONG,
+    LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE,
+    LEAT_HTTP_EXPECTATION_FAILED,
+    LEAT_HTTP_INVALID,
+    LEAT_HTTP_HEADERS_TOO_LARGE,
+    LEAT_HTTP_NOT_IMPLEMENTED,
+    LEAT_HTTP_OVERLOADED,
+    LEAT_HTTP_UNAVAILABLE,
+    LEAT_HTTP_UNREADY, /* of /readyz: not an error, so without the body of one */
+    LEAT_HTTP_UNKNOWN,
+    LEAT_HTTP_VERSION_NOT_SUPPORTED,
+    LEAT_HTTP_CODE_COUNT,
+} leat_http_code;
+
+typedef struct leat_http_code_row {
+    int status;
+    const char *line;    /* "HTTP/1.1 400 Bad Request", with CRLF */
+    const char *error;   /* "bad_request"; NULL: not an error */
+    const char *headers; /* whole lines with CRLF, of every such answer; NULL: none */
+} leat_http_code_row;
+
+extern const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT];
+
+/* Appends the body that every error has: {"error":"...","field":"..." or null,"message":"..."}.
+ * `field` NULL or "": the error is not about one field. */
+void leat_http_error_body(leat_buf *out, leat_http_code code, const char *field,
+                          const char *message);
+
+#endif
