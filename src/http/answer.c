@@ -1,3 +1,12 @@
+/*
+ * answer.c - answers, and their order. An owner may answer requests in any order, HTTP/1.1 sends
+ * them in the order of the requests. So an answer whose turn has come is written straight into the
+ * connection's output, and one that is early into a buffer of its own request, which moves when
+ * everything before it has left. Nearly all answers take the first way: no copy.
+ *
+ * A status line is text from the table, and the date is formatted once a second: both stand in
+ * every answer.
+ */
 #include "http/internal.h"
 
 static const char *date_of(leat_http_server *server)
@@ -23,6 +32,7 @@ typedef struct answer_parts {
 static void write_answer(leat_http_request *request, const answer_parts *parts, leat_buf *out)
 {
     const leat_http_code_row *row = &leat_http_codes[parts->code];
+    LEAT_ASSERT(row->line);
     leat_buf_text(out, row->line);
     leat_buf_slice(out, LEAT_SLICE("Date: "));
     leat_buf_text(out, date_of(request->server));
@@ -49,11 +59,11 @@ static void write_answer(leat_http_request *request, const answer_parts *parts, 
 static leat_http_request *pop_first(http_conn *conn)
 {
     leat_http_request *request = conn->first;
+    LEAT_ASSERT(request && request != conn->current && conn->waiting > 0);
     conn->first = request->next;
     if (!conn->first)
         conn->last = NULL;
     request->next = NULL;
-    LEAT_ASSERT(conn->waiting > 0);
     conn->waiting--;
     return request;
 }
@@ -71,7 +81,7 @@ static void maybe_continue(http_conn *conn)
 
 void http_answers_advance(http_conn *conn)
 {
-    while (conn->first && conn->first->stage == HTTP_ANSWERED) {
+    while (conn->first && conn->first->state == HTTP_ANSWERED) {
         leat_http_request *request = pop_first(conn);
         leat_buf_append(&conn->out, request->answer.data, request->answer.size);
         conn->out.failed = conn->out.failed || request->answer.failed;
@@ -83,6 +93,7 @@ void http_answers_advance(http_conn *conn)
 static void give_answer(leat_http_request *request, answer_parts *parts)
 {
     http_conn *conn = request->conn;
+    LEAT_ASSERT(conn->state != HTTP_CONN_CLOSING && request != conn->current);
     parts->closes = !request->keep_alive || (request->server->draining && request == conn->last);
     if (parts->closes)
         conn->no_more = true;
@@ -92,7 +103,7 @@ static void give_answer(leat_http_request *request, answer_parts *parts)
         http_request_recycle(request);
         http_answers_advance(conn);
     } else {
-        request->stage = HTTP_ANSWERED;
+        http_request_enter(request, HTTP_ANSWERED);
         write_answer(request, parts, &request->answer);
     }
     http_conn_mark_dirty(conn);
@@ -101,8 +112,7 @@ static void give_answer(leat_http_request *request, answer_parts *parts)
 void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,
                       leat_slice body, const char *extra_headers)
 {
-    http_request_check(request);
-    LEAT_ASSERT(request->stage == HTTP_HANDED && code < LEAT_HTTP_CODE_COUNT);
+    LEAT_ASSERT(request->state == HTTP_HANDED && code < LEAT_HTTP_CODE_COUNT);
     leat_http_server *server = request->server;
     LEAT_ASSERT(server->handed > 0);
     server->handed--;
@@ -118,11 +128,11 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
 
 void leat_http_abandon(leat_http_request *request)
 {
-    http_request_check(request);
-    LEAT_ASSERT(request->stage == HTTP_HANDED);
+    LEAT_ASSERT(request->state == HTTP_HANDED);
     if (request->conn)
         http_conn_close(request->conn);
     leat_http_server *server = request->server;
+    LEAT_ASSERT(server->handed > 0);
     server->handed--;
     http_request_recycle(request);
     http_server_maybe_free(server);
@@ -131,6 +141,7 @@ void leat_http_abandon(leat_http_request *request)
 void http_fail(http_conn *conn, leat_http_code code, const char *message)
 {
     leat_http_server *server = conn->server;
+    LEAT_ASSERT(conn->state == HTTP_CONN_OPEN);
     if (!conn->current && !http_request_begin(conn)) {
         http_conn_close(conn);
         return;

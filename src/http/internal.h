@@ -18,6 +18,7 @@
 
 #include <llhttp.h>
 
+#include "base/rate_limit.h"
 #include "base/standstill.h"
 #include "http/http.h"
 
@@ -25,8 +26,8 @@ enum {
     HTTP_HEADERS_MAX = 100,
     HTTP_TARGET_MAX = 8192,
     HTTP_READ_SIZE = 64 * 1024,
-    HTTP_LINGER_MS = 1000, /* after the last answer the client's bytes are read away, else a reset
-                              could eat it */
+    HTTP_LINGER_MS = 1000, /* after the last answer bytes of the client are discarded for so long: a
+                              reset could take the answer from it */
     HTTP_EXTENSION_MAX = 4096, /* bytes of chunk extensions in one body */
 };
 
@@ -40,13 +41,16 @@ typedef struct http_header {
     uint32_t value_size;
 } http_header;
 
-typedef enum http_stage { HTTP_READING, HTTP_HANDED, HTTP_ANSWERED } http_stage;
+/* The life of a request; request.c has the legal edges. */
+typedef enum http_request_state {
+    HTTP_POOLED,   /* nobody's */
+    HTTP_READING,  /* its connection's, which reads it */
+    HTTP_HANDED,   /* its owner's; it keeps its place in the connection while that lives */
+    HTTP_ANSWERED, /* its connection's again, until the answers before it have left */
+} http_request_state;
 
-/* READING: its connection's. HANDED: its owner's, and it keeps its place in the connection while
- * that lives. ANSWERED: its connection's again, until the answers before it have left. */
 struct leat_http_request {
-    uint32_t magic;
-    http_stage stage;
+    http_request_state state;
     leat_http_server *server;
     http_conn *conn;         /* NULL: the client has gone */
     leat_http_request *next; /* in the connection's order, or in the pool */
@@ -65,11 +69,12 @@ struct leat_http_request {
     http_header headers[HTTP_HEADERS_MAX];
 };
 
-typedef enum http_conn_stage {
+/* The life of a connection; conn.c has the legal edges. */
+typedef enum http_conn_state {
     HTTP_CONN_OPEN,
-    HTTP_CONN_LINGER, /* all is sent, our side is shut */
-    HTTP_CONN_CLOSING,
-} http_conn_stage;
+    HTTP_CONN_LINGER,  /* all is sent, our side is shut */
+    HTTP_CONN_CLOSING, /* freed when the loop has run the close */
+} http_conn_state;
 
 struct http_conn {
     uv_poll_t poll;
@@ -78,12 +83,12 @@ struct http_conn {
     TAILQ_ENTRY(http_conn) dirty_link;
     int fd;
     int events; /* what the poll handle waits for */
-    http_conn_stage stage;
+    http_conn_state state;
     bool dirty;
     bool blocked; /* the socket takes no more for now */
     bool eof;
     bool no_more; /* no request is read after those that are here */
-    bool refused; /* over the limit: only here to be told so */
+    bool refused; /* over the limit of connections: it gets that answer and no other */
 
     llhttp_t parser;
     bool headers_done;
@@ -91,8 +96,8 @@ struct http_conn {
     size_t protocol_size; /* bytes of "HTTP" seen */
     size_t trailer_bytes;
     size_t extension_bytes;
-    leat_http_code fault;      /* of a parser callback that refused; */
-    const char *fault_message; /* NULL: none did */
+    leat_http_code fault;      /* the answer when a parser callback refuses; */
+    const char *fault_message; /* NULL: none has */
 
     leat_http_request *first; /* oldest not yet in `out` */
     leat_http_request *last;
@@ -130,8 +135,7 @@ struct leat_http_server {
     uint32_t conn_count;
     uint32_t handed; /* requests their owner has not answered */
     bool accepting;
-    bool starved; /* accept failed for want of descriptors or memory, and has not worked since */
-    int64_t starved_said;
+    leat_rate_limit starved; /* of the line that no connection can be accepted */
     bool draining;
     bool drained;
     bool closing;
@@ -160,7 +164,7 @@ int http_socket_port(int fd);
 
 /* ---- server.c ---- */
 void http_server_closed_one(leat_http_server *server);
-/* The last request of a closed server has come back. */
+/* Frees a closed server when nothing of it is left. */
 void http_server_maybe_free(leat_http_server *server);
 void http_server_conn_gone(leat_http_server *server);
 
@@ -170,28 +174,29 @@ http_conn *http_conn_new(leat_http_server *server, int fd);
 void http_conn_close(http_conn *conn);
 void http_conn_flush(http_conn *conn);
 void http_conn_mark_dirty(http_conn *conn);
-/* Takes what has come, if it takes anything now. */
+/* Reads the bytes that have come, unless it reads nothing at the moment. */
 void http_conn_read(http_conn *conn);
-/* Nothing of it is on its way in either direction. */
+/* No byte is on its way in either direction. */
 bool http_conn_is_idle(const http_conn *conn);
 
 /* ---- parse.c ---- */
 void http_parse_settings(llhttp_settings_t *settings);
-/* Parses as far as the connection takes requests and hands each to the handler. Returns how much
- * was used; the rest is to be kept unless no_more says that nothing further counts. */
+/* Parses as far as the connection takes requests, and gives each to the handler. Returns how many
+ * bytes were used; the caller keeps the others, unless no_more is set. */
 size_t http_parse(http_conn *conn, const char *data, size_t size);
 
 /* ---- request.c ---- */
 /* NULL: out of memory. Appended to the connection's requests as the one being read. */
 leat_http_request *http_request_begin(http_conn *conn);
-/* Back to the pool; it hangs on no connection any more. */
+/* The only way to change a state: asserts that the edge is legal. */
+void http_request_enter(leat_http_request *request, http_request_state state);
+/* Back to the pool; it is no longer linked to a connection. */
 void http_request_recycle(leat_http_request *request);
-void http_request_check(const leat_http_request *request);
 void http_request_pool_free(leat_http_server *server);
 
 /* ---- answer.c ---- */
-/* Answers the request being read (or one made up for it) with a JSON error; nothing is read after
- * it. */
+/* Answers the request that is being read (or one made for this purpose) with an error; nothing is
+ * read after it. */
 void http_fail(http_conn *conn, leat_http_code code, const char *message);
 /* Moves finished answers, in order, into the output. */
 void http_answers_advance(http_conn *conn);

@@ -1,3 +1,9 @@
+/*
+ * listen.c - the listening socket. Without a host one IPv6 socket serves both families; where the
+ * machine has no IPv6, an IPv4 socket takes its place. With a host IPV6_V6ONLY is on, because only
+ * that address was asked for. SO_REUSEADDR is set so that a restart need not wait for connections
+ * in TIME_WAIT; it does not let two processes share the port.
+ */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -11,7 +17,7 @@
 enum { BACKLOG = 4096 };
 
 /* "[::1]" may come with its brackets. */
-static void bare_host(const char *host, char *ret, size_t size)
+static void strip_brackets(const char *host, char *ret, size_t size)
 {
     size_t length = strlen(host);
     if (length >= 2 && host[0] == '[' && host[length - 1] == ']')
@@ -26,6 +32,7 @@ static int listen_on(const struct addrinfo *address, bool any)
                     address->ai_protocol);
     if (fd < 0)
         return -1;
+    LEAT_ASSERT(address->ai_family == AF_INET || address->ai_family == AF_INET6);
     int on = 1;
     int v6_only = any ? 0 : 1;
     bool failed = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0;
@@ -35,9 +42,9 @@ static int listen_on(const struct addrinfo *address, bool any)
              listen(fd, BACKLOG) != 0;
     if (!failed)
         return fd;
-    int why = errno;
+    int code = errno;
     close(fd);
-    errno = why;
+    errno = code;
     return -1;
 }
 
@@ -60,7 +67,7 @@ int http_listen_socket(const leat_http_config *config, leat_error *error)
 {
     char host[256];
     char port[16];
-    bare_host(config->host ? config->host : "", host, sizeof host);
+    strip_brackets(config->host ? config->host : "", host, sizeof host);
     snprintf(port, sizeof port, "%d", config->port);
     bool any = host[0] == '\0';
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
@@ -77,19 +84,20 @@ int http_listen_socket(const leat_http_config *config, leat_error *error)
         fd = listen_on_family(addresses, AF_INET6, true);
     if (fd < 0 && !(any && errno == EADDRINUSE))
         fd = listen_on_family(addresses, any ? AF_INET : AF_UNSPEC, any);
-    int why = errno;
+    int failure = errno;
     freeaddrinfo(addresses);
-    if (fd < 0 && why == EADDRINUSE)
+    if (fd < 0 && failure == EADDRINUSE)
         return leat_fail(error, "cannot listen on %s:%s: address in use by another process",
                          any ? "*" : host, port);
     if (fd < 0)
         return leat_fail(error, "cannot listen on %s:%s: %s", any ? "*" : host, port,
-                         strerror(why));
+                         strerror(failure));
     return fd;
 }
 
 int http_socket_port(int fd)
 {
+    LEAT_ASSERT(fd >= 0);
     union {
         struct sockaddr any;
         struct sockaddr_in v4;

@@ -1,8 +1,10 @@
 /*
- * What is accepted as a request. llhttp, strict by default, refuses what is malformed on its own;
- * here stands what it lets through and must not pass (no Host or two, Transfer-Encoding in
- * HTTP/1.0, other codings than chunked, RTSP), the limits, and which status a refusal gets. After a
- * refusal nothing of the connection is parsed any more.
+ * parse.c - which bytes are accepted as a request. llhttp, strict by default, refuses malformed
+ * ones on its own. This file adds the rules that llhttp does not have (exactly one Host, no
+ * Transfer-Encoding in HTTP/1.0, no coding but chunked, no RTSP): two servers in a row that read
+ * one request differently can be made to swap the answers of their clients. It also has the limits,
+ * and the answer to each refusal. After a refusal nothing more of the connection is parsed: where
+ * the next request begins is no longer known.
  */
 #include <limits.h>
 #include <string.h>
@@ -44,6 +46,8 @@ static int on_url(llhttp_t *parser, const char *at, size_t length)
 {
     http_conn *conn = conn_of(parser);
     leat_http_request *request = conn->current;
+    LEAT_ASSERT(request->head.size == request->target_size &&
+                request->target_size <= HTTP_TARGET_MAX);
     if (length > HTTP_TARGET_MAX - request->head.size)
         return refuse(conn, LEAT_HTTP_TARGET_TOO_LONG, "the request target is too long");
     request->target_size += (uint32_t)length;
@@ -75,6 +79,7 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t length)
     if (conn->headers_done)
         return count_trailer(conn, length);
     leat_http_request *request = conn->current;
+    LEAT_ASSERT(request && request->state == HTTP_READING);
     char *to = leat_buf_reserve(&request->head, length);
     if (!to)
         return refuse(conn, LEAT_HTTP_OVERLOADED, "out of memory");
@@ -99,6 +104,7 @@ static int on_header_field_complete(llhttp_t *parser)
         const http_header *before = &request->headers[request->header_count - 1];
         name_at = before->value_at + before->value_size;
     }
+    LEAT_ASSERT(name_at <= request->head.size);
     request->headers[request->header_count++] = (http_header){
         .name_at = name_at,
         .name_size = (uint32_t)request->head.size - name_at,
@@ -112,6 +118,7 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t length)
     http_conn *conn = conn_of(parser);
     if (conn->headers_done)
         return count_trailer(conn, length);
+    LEAT_ASSERT(conn->current->header_count > 0);
     conn->current->headers[conn->current->header_count - 1].value_size += (uint32_t)length;
     return append_head(conn, at, length);
 }
@@ -122,7 +129,9 @@ static int on_header_value_complete(llhttp_t *parser)
     if (conn->headers_done)
         return 0;
     leat_http_request *request = conn->current;
+    LEAT_ASSERT(request->header_count > 0);
     http_header *header = &request->headers[request->header_count - 1];
+    LEAT_ASSERT((size_t)header->value_at + header->value_size == request->head.size);
     const char *value = request->head.data + header->value_at;
     while (header->value_size > 0 &&
            (value[header->value_size - 1] == ' ' || value[header->value_size - 1] == '\t'))
@@ -131,8 +140,7 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
-/* The headers the server itself must understand, by their place; -1: not there, -2: more than
- * one. */
+/* Where the headers are that the server itself must understand; -1: absent, -2: more than one. */
 typedef struct known_headers {
     int host;
     int transfer_encoding;
@@ -168,6 +176,7 @@ static void find_known(const leat_http_request *request, known_headers *ret)
 
 static leat_slice value_of(const leat_http_request *request, int at)
 {
+    LEAT_ASSERT(at >= 0 && (uint32_t)at < request->header_count);
     const http_header *header = &request->headers[at];
     return (leat_slice){request->head.data + header->value_at, header->value_size};
 }
@@ -176,7 +185,7 @@ static int check_version(http_conn *conn, const llhttp_t *parser)
 {
     if (parser->http_major != 1 || parser->http_minor > 1)
         return refuse(conn, LEAT_HTTP_VERSION_NOT_SUPPORTED,
-                      "only HTTP/1.1 and HTTP/1.0 are spoken here");
+                      "only HTTP/1.1 and HTTP/1.0 are supported");
     return conn->protocol_size == 4
                ? 0
                : refuse(conn, LEAT_HTTP_BAD_REQUEST, "the protocol is not HTTP");
@@ -213,12 +222,13 @@ static int check_framing(http_conn *conn, const llhttp_t *parser, const known_he
             return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Transfer-Encoding header");
         if (!leat_slice_is_nocase(value_of(request, known->transfer_encoding), "chunked"))
             return refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED,
-                          "the only transfer coding known here is chunked");
+                          "the only supported transfer coding is chunked");
     }
     if (known->content_length == -2)
         return refuse(conn, LEAT_HTTP_BAD_REQUEST, "more than one Content-Length header");
     if (known->content_type == -2 || known->content_encoding == -2)
-        return refuse(conn, LEAT_HTTP_BAD_REQUEST, "a header that may come once came twice");
+        return refuse(conn, LEAT_HTTP_BAD_REQUEST,
+                      "Content-Type or Content-Encoding was sent twice");
     if (known->content_length >= 0 && parser->content_length > conn->server->config.body_max)
         return refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
     return 0;
@@ -232,21 +242,22 @@ static int check_expect(http_conn *conn, const llhttp_t *parser, const known_hea
     if (known->expect == -2 ||
         !leat_slice_is_nocase(value_of(request, known->expect), "100-continue"))
         return refuse(conn, LEAT_HTTP_EXPECTATION_FAILED,
-                      "the only expectation known here is 100-continue");
+                      "the only supported expectation is 100-continue");
     request->wants_continue = parser->content_length > 0 || known->transfer_encoding >= 0;
     return 0;
 }
 
-/* The path within the target; for "http://host/path" what follows the authority. */
+/* Finds the path within the target; in "http://host/path" it follows the authority. */
 static int check_target(http_conn *conn)
 {
     leat_http_request *request = conn->current;
+    LEAT_ASSERT(request->target_size <= request->head.size);
     const char *target = request->head.data;
     uint32_t size = request->target_size;
     for (uint32_t i = 0; i < size; i++)
         if ((unsigned char)target[i] <= ' ' || (unsigned char)target[i] >= 0x7f || target[i] == '#')
             return refuse(conn, LEAT_HTTP_BAD_REQUEST,
-                          "the request target holds a byte that must be percent-encoded");
+                          "the request target has a byte that must be percent-encoded");
     uint32_t at = 0;
     if (size >= 7 && strncasecmp(target, "http://", 7) == 0)
         at = 7;
@@ -260,6 +271,7 @@ static int check_target(http_conn *conn)
     uint32_t end = at;
     while (end < size && target[end] != '?')
         end++;
+    LEAT_ASSERT(at <= end && end <= size);
     request->path_at = at;
     request->path_size = end - at;
     return 0;
@@ -287,6 +299,7 @@ static int on_headers_complete(llhttp_t *parser)
 {
     http_conn *conn = conn_of(parser);
     leat_http_request *request = conn->current;
+    LEAT_ASSERT(request && !conn->headers_done);
     conn->headers_done = true;
     conn->body_since = http_now_ms(conn->server);
     request->method = method_of(parser->method);
@@ -296,13 +309,13 @@ static int on_headers_complete(llhttp_t *parser)
     if (check_version(conn, parser) != 0)
         return -1;
     if (parser->method == HTTP_CONNECT) {
-        refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED, "this is no proxy");
+        refuse(conn, LEAT_HTTP_NOT_IMPLEMENTED, "this is not a proxy");
         return -1;
     }
     if (check_host(conn, &known) != 0 || check_framing(conn, parser, &known) != 0 ||
         check_target(conn) != 0 || check_expect(conn, parser, &known) != 0)
         return -1;
-    parser->upgrade = 0; /* an offer to speak something else; going on in HTTP/1.1 declines it */
+    parser->upgrade = 0; /* an offer of another protocol: going on in HTTP/1.1 declines it */
     if (request->wants_continue)
         http_answers_advance(conn);
     return 0;
@@ -311,6 +324,7 @@ static int on_headers_complete(llhttp_t *parser)
 static int on_chunk_header(llhttp_t *parser)
 {
     http_conn *conn = conn_of(parser);
+    LEAT_ASSERT(conn->current->body.size <= conn->server->config.body_max);
     size_t room = conn->server->config.body_max - conn->current->body.size;
     return parser->content_length > room
                ? refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large")
@@ -332,10 +346,11 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
     http_conn *conn = conn_of(parser);
     leat_http_server *server = conn->server;
     leat_buf *body = &conn->current->body;
+    LEAT_ASSERT(conn->headers_done && body->size <= server->config.body_max);
     if (length > server->config.body_max - body->size)
         return refuse(conn, LEAT_HTTP_TOO_LARGE, "the body is too large");
     if (length > server->config.bodies_max || server->bodies > server->config.bodies_max - length)
-        return refuse(conn, LEAT_HTTP_OVERLOADED, "too much is being received at once");
+        return refuse(conn, LEAT_HTTP_OVERLOADED, "too many bytes are being received at once");
     leat_buf_append(body, at, length);
     if (body->failed)
         return refuse(conn, LEAT_HTTP_OVERLOADED, "out of memory");
@@ -377,7 +392,7 @@ static void fail_by_parser(http_conn *conn, llhttp_errno_t code)
         http_fail(conn, conn->fault, conn->fault_message);
     else if (code == HPE_PAUSED_H2_UPGRADE || other_version)
         http_fail(conn, LEAT_HTTP_VERSION_NOT_SUPPORTED,
-                  "only HTTP/1.1 and HTTP/1.0 are spoken here");
+                  "only HTTP/1.1 and HTTP/1.0 are supported");
     else
         http_fail(conn, LEAT_HTTP_BAD_REQUEST,
                   reason && *reason ? reason : "the request is malformed");
@@ -388,13 +403,14 @@ static void hand_over(http_conn *conn)
 {
     leat_http_server *server = conn->server;
     leat_http_request *request = conn->current;
+    LEAT_ASSERT(conn->headers_done && request == conn->last);
     conn->current = NULL;
     conn->headers_done = false;
     conn->header_bytes = 0;
     conn->waiting++;
     conn->no_more = conn->no_more || !request->keep_alive;
     server->handed++;
-    request->stage = HTTP_HANDED;
+    http_request_enter(request, HTTP_HANDED);
     request->arrived_us = leat_mono_us();
     request->wants_continue = false;
     server->handler(server->context, request);
@@ -402,14 +418,15 @@ static void hand_over(http_conn *conn)
 
 static bool takes_requests(const http_conn *conn)
 {
-    return conn->stage == HTTP_CONN_OPEN && !conn->no_more &&
+    return conn->state == HTTP_CONN_OPEN && !conn->no_more &&
            conn->waiting < conn->server->config.pipeline_max;
 }
 
-/* The parser is never given more than the headers may still take, so their limit is exact to the
- * byte. */
+/* The parser is never given more bytes than the headers may still have, so their limit is exact to
+ * the byte. */
 static size_t parse_some(http_conn *conn, const char *data, size_t size)
 {
+    LEAT_ASSERT(size > 0 && conn->header_bytes < conn->server->config.header_max);
     size_t room = conn->server->config.header_max - conn->header_bytes;
     size_t given = conn->headers_done || size < room ? size : room;
     llhttp_errno_t code = llhttp_execute(&conn->parser, data, given);

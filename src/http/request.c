@@ -1,13 +1,39 @@
+/*
+ * request.c - requests and their pool. A request outlives its connection when its owner still holds
+ * it, and its owner's answer may come after the server was closed; so it belongs to the server, not
+ * to the connection, and knows by its state whose it is. It carries three buffers and its table of
+ * headers, some kilobytes: freed and allocated for every request that would be most of a small
+ * request's cost, hence the pool. Buffers that one large request made grow are not kept.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/internal.h"
 
 enum {
-    MAGIC = 0x6c726571,
     POOL_MAX = 4096,
     KEEP_BYTES = 16 * 1024, /* a larger buffer is given back with its request */
 };
+
+/* ---- states ---- */
+
+#define TO(state) (1u << (state))
+
+/* READING is ANSWERED or POOLED where the server itself refuses a request, or its client leaves. */
+static const unsigned may_follow[] = {
+    [HTTP_POOLED] = TO(HTTP_READING),
+    [HTTP_READING] = TO(HTTP_HANDED) | TO(HTTP_ANSWERED) | TO(HTTP_POOLED),
+    [HTTP_HANDED] = TO(HTTP_ANSWERED) | TO(HTTP_POOLED),
+    [HTTP_ANSWERED] = TO(HTTP_POOLED),
+};
+
+void http_request_enter(leat_http_request *request, http_request_state state)
+{
+    LEAT_ASSERT(may_follow[request->state] & TO(state));
+    request->state = state;
+}
+
+/* ---- the pool ---- */
 
 static void reset_buffer(leat_buf *buf)
 {
@@ -22,6 +48,7 @@ static leat_http_request *take(leat_http_server *server)
     leat_http_request *request = server->pool;
     if (!request)
         return calloc(1, sizeof *request);
+    LEAT_ASSERT(server->pool_count > 0 && request->state == HTTP_POOLED);
     server->pool = request->next;
     server->pool_count--;
     leat_buf head = request->head;
@@ -36,12 +63,11 @@ static leat_http_request *take(leat_http_server *server)
 
 leat_http_request *http_request_begin(http_conn *conn)
 {
-    LEAT_ASSERT(!conn->current);
+    LEAT_ASSERT(!conn->current && !conn->first == !conn->last);
     leat_http_request *request = take(conn->server);
     if (!request)
         return NULL;
-    request->magic = MAGIC;
-    request->stage = HTTP_READING;
+    http_request_enter(request, HTTP_READING);
     request->server = conn->server;
     request->conn = conn;
     if (conn->last)
@@ -51,11 +77,6 @@ leat_http_request *http_request_begin(http_conn *conn)
     conn->last = request;
     conn->current = request;
     return request;
-}
-
-void http_request_check(const leat_http_request *request)
-{
-    LEAT_ASSERT(request->magic == MAGIC);
 }
 
 static void free_request(leat_http_request *request)
@@ -68,11 +89,10 @@ static void free_request(leat_http_request *request)
 
 void http_request_recycle(leat_http_request *request)
 {
-    http_request_check(request);
     leat_http_server *server = request->server;
+    http_request_enter(request, HTTP_POOLED);
     LEAT_ASSERT(server->bodies >= request->body.size);
     server->bodies -= request->body.size;
-    request->magic = 0;
     if (server->pool_count >= POOL_MAX) {
         free_request(request);
         return;
@@ -90,10 +110,13 @@ void http_request_pool_free(leat_http_server *server)
     while (server->pool) {
         leat_http_request *request = server->pool;
         server->pool = request->next;
+        LEAT_ASSERT(request->state == HTTP_POOLED);
         free_request(request);
     }
     server->pool_count = 0;
 }
+
+/* ---- for the owner ---- */
 
 static leat_slice part(const leat_http_request *request, uint32_t at, uint32_t size)
 {
@@ -137,8 +160,7 @@ int64_t leat_http_request_arrived_us(const leat_http_request *request)
 
 void leat_http_request_drop_body(leat_http_request *request)
 {
-    http_request_check(request);
-    LEAT_ASSERT(request->stage == HTTP_HANDED);
+    LEAT_ASSERT(request->state == HTTP_HANDED && request->server->bodies >= request->body.size);
     request->server->bodies -= request->body.size;
     reset_buffer(&request->body);
 }

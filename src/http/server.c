@@ -1,3 +1,10 @@
+/*
+ * server.c - accepting, deadlines, draining, the end. Deadlines are checked by one sweep over all
+ * connections, at most four times a second, instead of a timer for each: they are seconds long, a
+ * sweep of ten thousand connections costs well under a millisecond, and a request that is on time
+ * then touches no timer at all. All are measured by a clock that stands still with the loop
+ * (standstill.h), so that nobody is cut off because this process was stopped.
+ */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* accept4 */
 #endif
@@ -18,7 +25,6 @@ enum {
     ACCEPTS_A_TURN = 64,
     SWEEP_MIN_MS = 10,
     SWEEP_MAX_MS = 250,
-    STARVED_AGAIN_MS = 60 * 1000,
 };
 
 void leat_http_config_defaults(leat_http_config *config)
@@ -39,11 +45,12 @@ void leat_http_config_defaults(leat_http_config *config)
 
 /* ---- the end ---- */
 
+/* Not before every handle is closed and every request has come back from its owner. */
 void http_server_maybe_free(leat_http_server *server)
 {
     if (!server->closing || server->handles > 0 || server->handed > 0)
         return;
-    LEAT_ASSERT(server->conn_count == 0);
+    LEAT_ASSERT(server->conn_count == 0 && server->bodies == 0);
     http_request_pool_free(server);
     free(server);
 }
@@ -52,6 +59,7 @@ static void maybe_drained(leat_http_server *server)
 {
     if (!server->draining || server->drained || server->conn_count > 0 || server->listen_fd >= 0)
         return;
+    LEAT_ASSERT(LIST_EMPTY(&server->conns));
     server->drained = true;
     if (server->on_drained && !server->closing)
         server->on_drained(server->context);
@@ -89,11 +97,15 @@ static void close_listener(leat_http_server *server)
 
 /* ---- accepting ---- */
 
-static void welcome(leat_http_server *server, int fd)
+/* Over the limit a few connections are still told why; the others are closed without a word,
+ * because an answer costs a connection too. */
+static void add_connection(leat_http_server *server, int fd)
 {
+    LEAT_ASSERT(fd >= 0 && server->listen_fd >= 0);
     int on = 1;
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
-        leat_debug("TCP_NODELAY: %s", strerror(errno));
+        leat_debug("TCP_NODELAY cannot be set port=%d reason=\"%s\"", server->port,
+                   strerror(errno));
     if (server->conn_count >= (uint64_t)server->config.connections_max + LEAT_HTTP_REFUSED_MAX) {
         server->counters.refused++;
         close(fd);
@@ -121,16 +133,14 @@ static void resume_accepting(leat_http_server *server)
     server->accepting = uv_poll_start(&server->listener, UV_READABLE, on_acceptable) == 0;
 }
 
-/* Out of descriptors or memory: the connection stays in the kernel's queue, which would wake the
- * loop for ever. The sweep tries again. */
-static void pause_accepting(leat_http_server *server, int why)
+/* Out of descriptors or memory: the connection stays in the kernel's queue, and would wake the loop
+ * again and again. The sweep tries later. */
+static void pause_accepting(leat_http_server *server, int code)
 {
-    if (!server->starved || http_now_ms(server) - server->starved_said >= STARVED_AGAIN_MS) {
-        leat_warn("port %d: no connection can be accepted for now, %u are open: %s", server->port,
-                  server->conn_count, strerror(why));
-        server->starved_said = http_now_ms(server);
-    }
-    server->starved = true;
+    LEAT_ASSERT(server->accepting);
+    if (leat_rate_limit_allows(&server->starved, (uint64_t)http_now_ms(server), strerror(code)))
+        leat_warn("no connection can be accepted for now port=%d open=%u reason=\"%s\"",
+                  server->port, server->conn_count, strerror(code));
     uv_poll_stop(&server->listener);
     server->accepting = false;
 }
@@ -146,8 +156,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < ACCEPTS_A_TURN && server->listen_fd >= 0; i++) {
         int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            server->starved = false;
-            welcome(server, fd);
+            add_connection(server, fd);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -168,17 +177,17 @@ static void time_out(http_conn *conn, const char *message)
         http_conn_close(conn);
 }
 
-typedef enum deadline { IN_TIME, LINGERED, NOT_TAKEN, HEADERS_LATE, BODY_LATE, IDLE } deadline;
+typedef enum deadline { IN_TIME, LINGERED, NOT_READ, HEADERS_LATE, BODY_LATE, IDLE } deadline;
 
-static deadline judge(const http_conn *conn, int64_t now)
+static deadline missed_deadline(const http_conn *conn, int64_t now)
 {
     const leat_http_config *config = &conn->server->config;
-    if (conn->stage == HTTP_CONN_LINGER)
+    if (conn->state == HTTP_CONN_LINGER)
         return now - conn->linger_since >= HTTP_LINGER_MS ? LINGERED : IN_TIME;
-    if (conn->stage == HTTP_CONN_CLOSING)
+    if (conn->state == HTTP_CONN_CLOSING)
         return IN_TIME;
     if (conn->blocked)
-        return now - conn->blocked_since >= config->body_timeout_ms ? NOT_TAKEN : IN_TIME;
+        return now - conn->blocked_since >= config->body_timeout_ms ? NOT_READ : IN_TIME;
     if (conn->current && !conn->headers_done)
         return now - conn->header_since >= config->header_timeout_ms ? HEADERS_LATE : IN_TIME;
     if (conn->current)
@@ -187,23 +196,23 @@ static deadline judge(const http_conn *conn, int64_t now)
                                                                                         : IN_TIME;
 }
 
-/* A timer can be due while bytes wait to be read: they are read first, or what has arrived is
- * answered by a reset. */
+/* The sweep can be due while bytes wait to be read. They are read first, or a request that arrived
+ * in time would be answered by a reset. */
 static void sweep_conn(http_conn *conn, int64_t now)
 {
-    deadline over = judge(conn, now);
-    if (over == HEADERS_LATE || over == BODY_LATE || over == IDLE) {
+    deadline missed = missed_deadline(conn, now);
+    if (missed == HEADERS_LATE || missed == BODY_LATE || missed == IDLE) {
         http_conn_read(conn);
-        over = judge(conn, now);
+        missed = missed_deadline(conn, now);
     }
-    switch (over) {
+    switch (missed) {
     case IN_TIME:
         break;
     case LINGERED:
     case IDLE:
         http_conn_close(conn);
         break;
-    case NOT_TAKEN:
+    case NOT_READ:
         time_out(conn, NULL);
         break;
     case HEADERS_LATE:
@@ -242,8 +251,8 @@ static uint64_t sweep_period(const leat_http_config *config)
 
 /* ---- the loop's turn ---- */
 
-/* Bytes already read may become requests that are answered at once, so a connection can come back;
- * what one read took in bounds how often. */
+/* Bytes already read may become requests that are answered at once, so a connection can be dirty
+ * again; the bytes of one read bound how often. */
 static void flush_all(leat_http_server *server)
 {
     while (!TAILQ_EMPTY(&server->dirty))
@@ -272,7 +281,7 @@ static void start_handles(leat_http_server *server)
     server->sweep.data = server;
     server->before_poll.data = server;
     server->after_poll.data = server;
-    server->handles = 6; /* with the two of the clock */
+    server->handles = 6; /* those four, and the two of the clock */
     uv_timer_start(&server->sweep, on_sweep, period, period);
     uv_prepare_start(&server->before_poll, on_before_poll);
     uv_check_start(&server->after_poll, on_after_poll);
@@ -284,13 +293,14 @@ static void start_handles(leat_http_server *server)
 leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config,
                                    leat_http_handler handler, void *context, leat_error *error)
 {
+    LEAT_ASSERT(config->header_max > 0 && config->pipeline_max > 0 && handler);
     int fd = http_listen_socket(config, error);
     if (fd < 0)
         return NULL;
     leat_http_server *server = leat_must_calloc(1, sizeof *server);
     server->loop = loop;
     server->config = *config;
-    server->config.host = NULL; /* the caller's text; not needed any more */
+    server->config.host = NULL; /* the caller's text, no longer needed */
     server->handler = handler;
     server->context = context;
     server->listen_fd = fd;
@@ -318,6 +328,7 @@ void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context)
 {
     if (server->draining || server->closing)
         return;
+    LEAT_ASSERT(!server->drained);
     server->draining = true;
     server->on_drained = on_drained;
     close_listener(server);

@@ -23,8 +23,8 @@ const leat_http_code_row leat_http_codes[LEAT_HTTP_CODE_COUNT] = {
     [LEAT_HTTP_TIMEOUT] = ROW(408, "Request Timeout", "timeout", NULL),
     [LEAT_HTTP_TOO_LARGE] = ROW(413, "Content Too Large", "too_large", NULL),
     [LEAT_HTTP_TARGET_TOO_LONG] = ROW(414, "URI Too Long", "too_large", NULL),
-    [LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE] = ROW(415, "Unsupported Media Type",
-                                             "unsupported_media_type", NULL),
+    [LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE] =
+        ROW(415, "Unsupported Media Type", "unsupported_media_type", NULL),
     [LEAT_HTTP_EXPECTATION_FAILED] = ROW(417, "Expectation Failed", "bad_request", NULL),
     [LEAT_HTTP_INVALID] = ROW(422, "Unprocessable Content", "invalid", NULL),
     [LEAT_HTTP_HEADERS_TOO_LARGE] = ROW(431, "Request Header Fields Too Large", "too_large", NULL),

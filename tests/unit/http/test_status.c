@@ -55,7 +55,8 @@ static const struct {
 } bodies[] = {
     {LEAT_HTTP_INVALID, "a", "is not a number",
      "{\"error\":\"invalid\",\"field\":\"a\",\"message\":\"is not a number\"}"},
-    {LEAT_HTTP_UNAVAILABLE, NULL, "", "{\"error\":\"unavailable\",\"field\":null,\"message\":\"\"}"},
+    {LEAT_HTTP_UNAVAILABLE, NULL, "",
+     "{\"error\":\"unavailable\",\"field\":null,\"message\":\"\"}"},
     {LEAT_HTTP_BAD_JSON, "", "a \"b\"\n",
      "{\"error\":\"bad_json\",\"field\":null,\"message\":\"a \\\"b\\\"\\n\"}"},
     {LEAT_HTTP_INVALID, "\"\\", "x",
