@@ -8,9 +8,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/diag.h"
 #include "base/printable.h"
-#include "cli/commands.h"
+#include "cli/with_assembly.h"
 #include "daemon/log_identity.h"
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
@@ -28,7 +27,7 @@ typedef enum check_need { NOTHING, BROKERS, TOPIC, SHARD, PRIMARY, TABLES } chec
 typedef enum check_subject { CONFIGURATION, KAFKA, LOCAL_LOG, ANY_SHARD, POSTGRES } check_subject;
 
 typedef struct examination {
-    leat_assembly assembly;
+    leat_assembly *assembly;
     bool has_brokers;
     bool has_topic;
     bool answers[LEAT_SHARDS_MAX];
@@ -67,7 +66,7 @@ static void find_error(leat_finding *ret, const leat_error *error)
 
 static const leat_config_shard *shard_of(const examination *about, uint32_t shard)
 {
-    return &about->assembly.config.shards[shard];
+    return &about->assembly->config.shards[shard];
 }
 
 static leat_shard_address address_of(const examination *about, uint32_t shard)
@@ -80,7 +79,7 @@ static leat_shard_address address_of(const examination *about, uint32_t shard)
 static void check_configuration(examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
-    const leat_config *config = &about->assembly.config;
+    const leat_config *config = &about->assembly->config;
     find(ret, LEAT_CHECK_OK, "%s, %" PRIu32 " shards, %" PRIu32 " routes", config->file,
          config->shard_count, config->route_count);
 }
@@ -89,7 +88,7 @@ static void check_brokers(examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
     leat_error error = {0};
-    leat_assembly *assembly = &about->assembly;
+    leat_assembly *assembly = about->assembly;
     int answer = leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, &error);
     about->has_brokers = answer >= 0;
     about->has_topic = answer == 0;
@@ -104,10 +103,10 @@ static void check_brokers(examination *about, uint32_t shard, leat_finding *ret)
 static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
-    const leat_config *config = &about->assembly.config;
-    uint32_t partitions = about->assembly.identity.partition_count;
+    const leat_config *config = &about->assembly->config;
+    uint32_t partitions = about->assembly->identity.partition_count;
     leat_error error = {0};
-    if (!about->has_topic && leat_assembly_check_not_deleted(&about->assembly, &error) != 0)
+    if (!about->has_topic && leat_assembly_check_not_deleted(about->assembly, &error) != 0)
         find(ret, LEAT_CHECK_FAILED, "%s", error.text);
     else if (!about->has_topic)
         find(ret, LEAT_CHECK_FAILED, "topic %s does not exist", config->kafka_topic);
@@ -115,12 +114,12 @@ static void check_topic(examination *about, uint32_t shard, leat_finding *ret)
         find(ret, LEAT_CHECK_FAILED,
              "topic %s has %" PRIu32 " partitions, log.kafka.partitions is %" PRId64,
              config->kafka_topic, partitions, config->kafka_partitions);
-    else if (partitions < about->assembly.found_partitions)
+    else if (partitions < about->assembly->found_partitions)
         find(ret, LEAT_CHECK_WARNING,
              "topic %s has %" PRIu32 " partitions, it was set up with %" PRIu32
              ": the others are neither "
              "written to nor read",
-             config->kafka_topic, about->assembly.found_partitions, partitions);
+             config->kafka_topic, about->assembly->found_partitions, partitions);
     else if (partitions < config->shard_count)
         find(ret, LEAT_CHECK_FAILED,
              "topic %s has too few partitions, %" PRIu32 ", for %" PRIu32 " shards",
@@ -133,7 +132,7 @@ static void check_local_log(examination *about, uint32_t shard, leat_finding *re
 {
     (void)shard;
     leat_error error = {0};
-    leat_assembly *assembly = &about->assembly;
+    leat_assembly *assembly = about->assembly;
     int answer = leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, &error);
     about->has_topic = answer == 0;
     if (answer == 1)
@@ -151,7 +150,7 @@ static bool read_setting(examination *about, const char *name, char *value, size
                          leat_finding *ret)
 {
     leat_error error = {0};
-    if (leat_log_topic_setting(&about->assembly.log, name, BROKER_TIMEOUT_MS, value, size,
+    if (leat_log_topic_setting(&about->assembly->log, name, BROKER_TIMEOUT_MS, value, size,
                                &error) == 0)
         return true;
     find(ret, LEAT_CHECK_WARNING, "it is not known: %s", error.text);
@@ -192,7 +191,7 @@ static void check_message_size(examination *about, uint32_t shard, leat_finding 
 {
     (void)shard;
     char value[32];
-    int64_t body_max = about->assembly.config.body_max;
+    int64_t body_max = about->assembly->config.body_max;
     if (read_setting(about, "max.message.bytes", value, sizeof value, ret))
         find(ret, strtoll(value, NULL, 10) < body_max ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
              "max.message.bytes is %s, limits.body_max is %" PRId64, value, body_max);
@@ -290,7 +289,7 @@ static int compare_source(examination *about, const leat_source *stored, const l
 {
     leat_source running;
     leat_layout even;
-    if (leat_assembly_running_source(&about->assembly, &running, &even, error) != 0)
+    if (leat_assembly_running_source(about->assembly, &running, &even, error) != 0)
         return -1;
     return leat_shard_check_source(stored, layout, &running, &even, error);
 }
@@ -300,7 +299,7 @@ static void check_own(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
     const char *names[LEAT_SHARDS_MAX];
-    const leat_assembly *assembly = &about->assembly;
+    const leat_assembly *assembly = about->assembly;
     leat_assembly_shard_names(assembly, names);
     if (leat_shard_read_self(address_of(about, shard), assembly->log.topic, &about->selves[shard],
                              &error) != 0 ||
@@ -317,7 +316,7 @@ static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
     leat_error error = {0};
     leat_source stored;
     leat_layout layout;
-    const char *topic = about->assembly.log.topic;
+    const char *topic = about->assembly->log.topic;
     int found = leat_shard_read_source(address_of(about, shard), topic, &stored, &layout, &error);
     if (found == 1 && shard_of(about, shard)->sqlite)
         find(ret, LEAT_CHECK_OK, "nothing of the log yet: `leat run` sets it up");
@@ -334,7 +333,7 @@ static void check_schema(examination *about, uint32_t shard, leat_finding *ret)
 
 static void check_tables(examination *about, uint32_t shard, leat_finding *ret)
 {
-    leat_assembly *assembly = &about->assembly;
+    leat_assembly *assembly = about->assembly;
     leat_error error = {0};
     leat_table *tables = NULL;
     uint32_t count = 0;
@@ -350,12 +349,12 @@ static void check_alike(examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
     uint32_t first = 0;
-    while (!about->assembly.versions[first])
+    while (!about->assembly->versions[first])
         first++;
-    const leat_schema_version *model = about->assembly.versions[first];
+    const leat_schema_version *model = about->assembly->versions[first];
     const char *name = shard_of(about, first)->name;
-    if (leat_assembly_compare_tables(&about->assembly, shard_of(about, shard)->name,
-                                     about->assembly.versions[shard]->tables, name, model->tables,
+    if (leat_assembly_compare_tables(about->assembly, shard_of(about, shard)->name,
+                                     about->assembly->versions[shard]->tables, name, model->tables,
                                      model->table_count, &error) != 0)
         find_error(ret, &error);
     else
@@ -366,7 +365,7 @@ static void check_privileges(examination *about, uint32_t shard, leat_finding *r
 {
     leat_error error = {0};
     leat_buf missing = {0}, grants = {0};
-    const leat_schema_version *version = about->assembly.versions[shard];
+    const leat_schema_version *version = about->assembly->versions[shard];
     const char *role = about->servers[shard].role;
     if (leat_shard_missing_privileges(address_of(about, shard), version->tables,
                                       version->table_count, &missing, &grants, &error) != 0) {
@@ -464,7 +463,7 @@ static const char *unmet(const examination *about, check_need need, uint32_t sha
                : about->takes_writes[shard] ? NULL
                                             : "it is read-only";
     case TABLES:
-        return about->assembly.versions[shard] ? NULL : "the tables are not known";
+        return about->assembly->versions[shard] ? NULL : "the tables are not known";
     default:
         return NULL;
     }
@@ -479,9 +478,9 @@ static bool is_configured(const examination *about, const check *from, uint32_t 
 {
     switch (from->subject) {
     case KAFKA:
-        return !about->assembly.log.file;
+        return !about->assembly->log.file;
     case LOCAL_LOG:
-        return about->assembly.log.file != NULL;
+        return about->assembly->log.file != NULL;
     case POSTGRES:
         return shard_of(about, shard)->dsn != NULL;
     default:
@@ -509,35 +508,34 @@ enum { CHECK_COUNT = sizeof checks / sizeof *checks };
 
 static void run_checks(examination *about)
 {
-    size_t most = (size_t)CHECK_COUNT * (about->assembly.config.shard_count + 1);
+    size_t most = (size_t)CHECK_COUNT * (about->assembly->config.shard_count + 1);
     about->findings = leat_must_calloc(most, sizeof *about->findings);
     for (size_t i = 0; i < CHECK_COUNT; i++)
         if (!is_of_shard(&checks[i]) && is_configured(about, &checks[i], 0))
             run_check(about, &checks[i], 0);
-    for (uint32_t shard = 0; shard < about->assembly.config.shard_count; shard++)
+    for (uint32_t shard = 0; shard < about->assembly->config.shard_count; shard++)
         for (size_t i = 0; i < CHECK_COUNT; i++)
             if (is_of_shard(&checks[i]) && is_configured(about, &checks[i], shard))
                 run_check(about, &checks[i], shard);
 }
 
-int leat_command_check(const leat_options *options)
+static int check_all(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
+    (void)error; /* a check that cannot be made is a finding */
     examination *about = leat_must_calloc(1, sizeof *about);
-    leat_error error = {0};
-    int code = LEAT_EXIT_USAGE;
-    if (leat_assembly_load_config(&about->assembly, options->config_file, &error) != 0) {
-        leat_complain("leat check: %s", error.text);
-    } else {
-        run_checks(about);
-        (options->json ? leat_findings_print_json
-                       : leat_findings_print_text)(stdout, about->findings, about->count);
-        bool failed = leat_findings_count(about->findings, about->count, LEAT_CHECK_FAILED) > 0;
-        code = failed ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
-    }
-    leat_assembly_fini(&about->assembly);
+    about->assembly = assembly;
+    run_checks(about);
+    (options->json ? leat_findings_print_json : leat_findings_print_text)(stdout, about->findings,
+                                                                          about->count);
+    bool failed = leat_findings_count(about->findings, about->count, LEAT_CHECK_FAILED) > 0;
     for (uint32_t i = 0; i < about->count; i++)
         free(about->findings[i].exact);
     free(about->findings);
     free(about);
-    return code;
+    return failed ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
+}
+
+int leat_command_check(const leat_options *options)
+{
+    return leat_with_assembly("check", options, check_all);
 }

@@ -76,16 +76,6 @@ static int read_number(const char *name, const char *text, int64_t max, int64_t 
     return 0;
 }
 
-static int load(const leat_options *options, leat_config *ret, leat_error *error)
-{
-    if (leat_config_load(options->config_file, ret, error) != 0 ||
-        leat_assembly_check_addresses(ret, error) != 0)
-        return -1;
-    if (options->shard && !is_shard(ret, options->shard))
-        return leat_fail(error, "--shard: %s has no shard %s", ret->file, options->shard);
-    return 0;
-}
-
 /* ---- reading ---- */
 
 static int newer_first(const void *a, const void *b)
@@ -140,6 +130,33 @@ static void harvest_free(harvest *found)
     free(found->entries);
 }
 
+/* ---- with the configuration ---- */
+
+static int load(const leat_options *options, leat_config *ret, leat_error *error)
+{
+    if (leat_config_load(options->config_file, ret, error) != 0 ||
+        leat_assembly_check_addresses(ret, error) != 0)
+        return -1;
+    if (options->shard && !is_shard(ret, options->shard))
+        return leat_fail(error, "--shard: %s has no shard %s", ret->file, options->shard);
+    return 0;
+}
+
+/* `use` returns an exit code, or -1 with a message: what was asked for is wrong. Not
+ * leat_with_assembly: the log is not asked, and data_dir may belong to another user. */
+static int with_config(const char *name, const leat_options *options,
+                       int (*use)(const leat_config *config, const leat_options *options,
+                                  leat_error *error))
+{
+    leat_config config = {0};
+    leat_error error = {0};
+    int code = load(options, &config, &error) == 0 ? use(&config, options, &error) : -1;
+    if (code < 0)
+        leat_complain("leat %s: %s", name, error.text);
+    leat_config_fini(&config);
+    return code < 0 ? LEAT_EXIT_USAGE : code;
+}
+
 /* ---- leat dead list ---- */
 
 static void print_summary(const harvest *found, uint32_t shown)
@@ -153,13 +170,18 @@ static void print_summary(const harvest *found, uint32_t shown)
         printf("\n%u dead letter%s%s\n", shown, shown == 1 ? "" : "s", where);
 }
 
-static int list(const leat_config *config, const leat_options *options, const char *routes)
+static int list(const leat_config *config, const leat_options *options, leat_error *error)
 {
+    leat_buf routes = {0};
+    if (select_routes(config, options, &routes, error) != 0) {
+        leat_buf_free(&routes);
+        return -1;
+    }
     harvest found;
     uint32_t limit = options->limit ? options->limit : LIMIT_DEFAULT;
     /* One more than is shown, to know whether there are more. */
     leat_dead_query query = {.topic = leat_config_topic(config),
-                             .routes = routes,
+                             .routes = routes.size > 0 ? leat_buf_cstr(&routes) : NULL,
                              .partition = -1,
                              .offset = -1,
                              .limit = limit + 1,
@@ -174,30 +196,23 @@ static int list(const leat_config *config, const leat_options *options, const ch
         print_summary(&found, shown);
     int code = found.failed > 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
     harvest_free(&found);
+    leat_buf_free(&routes);
     return code;
 }
 
 int leat_command_dead_list(const leat_options *options)
 {
-    leat_config config = {0};
-    leat_error error = {0};
-    leat_buf routes = {0};
-    int code = LEAT_EXIT_USAGE;
-    if (load(options, &config, &error) != 0 ||
-        select_routes(&config, options, &routes, &error) != 0)
-        leat_complain("leat dead list: %s", error.text);
-    else
-        code = list(&config, options, routes.size > 0 ? leat_buf_cstr(&routes) : NULL);
-    leat_buf_free(&routes);
-    leat_config_fini(&config);
-    return code;
+    return with_config("dead list", options, list);
 }
 
 /* ---- leat dead show ---- */
 
-static int show(const leat_config *config, const leat_options *options, int64_t partition,
-                int64_t offset)
+static int show(const leat_config *config, const leat_options *options, leat_error *error)
 {
+    int64_t partition = 0, offset = 0;
+    if (read_number("PARTITION", options->operands[0], INT32_MAX, &partition, error) != 0 ||
+        read_number("OFFSET", options->operands[1], INT64_MAX, &offset, error) != 0)
+        return -1;
     harvest found;
     leat_dead_query query = {.topic = leat_config_topic(config),
                              .partition = partition,
@@ -220,16 +235,5 @@ static int show(const leat_config *config, const leat_options *options, int64_t 
 
 int leat_command_dead_show(const leat_options *options)
 {
-    leat_config config = {0};
-    leat_error error = {0};
-    int64_t partition = 0, offset = 0;
-    int code = LEAT_EXIT_USAGE;
-    if (read_number("PARTITION", options->operands[0], INT32_MAX, &partition, &error) != 0 ||
-        read_number("OFFSET", options->operands[1], INT64_MAX, &offset, &error) != 0 ||
-        load(options, &config, &error) != 0)
-        leat_complain("leat dead show: %s", error.text);
-    else
-        code = show(&config, options, partition, offset);
-    leat_config_fini(&config);
-    return code;
+    return with_config("dead show", options, show);
 }

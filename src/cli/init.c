@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/diag.h"
-#include "cli/commands.h"
+#include "cli/with_assembly.h"
 #include "daemon/log_identity.h"
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
@@ -130,8 +129,9 @@ static int init_with(leat_assembly *assembly, const leat_schema_version *version
 }
 
 /* What a typing error breaks comes before what stays. */
-static int init_all(leat_assembly *assembly, leat_error *error)
+static int init_all(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
+    (void)options;
     leat_table *tables = NULL;
     uint32_t count = 0;
     if (leat_assembly_check_databases(assembly, true, error) != 0 ||
@@ -145,16 +145,5 @@ static int init_all(leat_assembly *assembly, leat_error *error)
 
 int leat_command_init(const leat_options *options)
 {
-    leat_assembly assembly;
-    leat_error error = {0};
-    int code = LEAT_EXIT_OK;
-    if (leat_assembly_load_config(&assembly, options->config_file, &error) != 0)
-        code = LEAT_EXIT_USAGE;
-    else if (init_all(&assembly, &error) != 0)
-        code = LEAT_EXIT_FAILED;
-    fflush(stdout);
-    if (code != LEAT_EXIT_OK)
-        leat_complain("leat init: %s", error.text);
-    leat_assembly_fini(&assembly);
-    return code;
+    return leat_with_assembly("init", options, init_all);
 }

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
-#include "cli/commands.h"
+#include "cli/with_assembly.h"
 #include "daemon/assembly_lag.h"
 
 /* ---- text ---- */
@@ -137,24 +137,20 @@ static int judge(const leat_config *config, const leat_lag *lag, const leat_opti
     return lag->failed > 0 || lag->total.age_ms < 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
 }
 
-int leat_command_lag(const leat_options *options)
+static int show_lag(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
-    leat_assembly assembly;
     leat_lag *lag = leat_must_calloc(1, sizeof *lag);
-    leat_error error = {0};
-    int code = LEAT_EXIT_OK;
-    if (leat_assembly_load_config(&assembly, options->config_file, &error) != 0)
-        code = LEAT_EXIT_USAGE;
-    else if (leat_assembly_read_lag(&assembly, false, lag, &error) != 0)
-        code = LEAT_EXIT_FAILED;
-    if (code != LEAT_EXIT_OK) {
-        leat_complain("leat lag: %s", error.text);
-    } else {
-        (options->json ? print_json : print_text)(&assembly.config, lag);
-        code = judge(&assembly.config, lag, options);
+    int code = leat_assembly_read_lag(assembly, false, lag, error);
+    if (code == 0) {
+        (options->json ? print_json : print_text)(&assembly->config, lag);
+        code = judge(&assembly->config, lag, options);
     }
     leat_lag_fini(lag);
     free(lag);
-    leat_assembly_fini(&assembly);
     return code;
+}
+
+int leat_command_lag(const leat_options *options)
+{
+    return leat_with_assembly("lag", options, show_lag);
 }

@@ -5,14 +5,13 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/diag.h"
-#include "base/printable.h"
-#include "cli/commands.h"
 #include "daemon/assembly_lag.h"
+#include "base/printable.h"
+#include "cli/with_assembly.h"
 #include "watch/troubles.h"
 
 typedef struct overview {
-    leat_assembly assembly;
+    leat_assembly *assembly;
     leat_lag lag;
     leat_error log_error; /* empty: the log answers */
     leat_troubles shards[LEAT_SHARDS_MAX];
@@ -26,10 +25,10 @@ static bool log_answers(const overview *about)
 
 static void look(overview *about, uint32_t max_seconds)
 {
-    if (leat_assembly_read_lag(&about->assembly, true, &about->lag, &about->log_error) == 0)
+    if (leat_assembly_read_lag(about->assembly, true, &about->lag, &about->log_error) == 0)
         about->log_error.text[0] = '\0';
-    for (uint32_t shard = 0; shard < about->assembly.config.shard_count; shard++) {
-        leat_troubles_find(leat_assembly_address(&about->assembly.config.shards[shard]),
+    for (uint32_t shard = 0; shard < about->assembly->config.shard_count; shard++) {
+        leat_troubles_find(leat_assembly_address(&about->assembly->config.shards[shard]),
                            &about->lag, shard, max_seconds, &about->shards[shard]);
         about->unwell += about->shards[shard].count > 0;
     }
@@ -101,7 +100,7 @@ static void print_shard(const overview *about, uint32_t shard)
     uint32_t partitions = count_partitions(about, shard, &claims);
     const leat_troubles *troubles = &about->shards[shard];
     const leat_lag_sum *lag = &about->lag.shards[shard];
-    printf("shard %s: ", about->assembly.config.shards[shard].name);
+    printf("shard %s: ", about->assembly->config.shards[shard].name);
     if (*about->lag.errors[shard].text) {
         print_words("UNWELL, ", about->lag.errors[shard].text);
         return;
@@ -125,7 +124,7 @@ static void print_shard(const overview *about, uint32_t shard)
 
 static void print_text(const overview *about)
 {
-    const leat_assembly *assembly = &about->assembly;
+    const leat_assembly *assembly = about->assembly;
     if (log_answers(about))
         printf("log: %s %s, %" PRIu32 " partitions\n", assembly->log.file ? "file" : "topic",
                assembly->log.file ? assembly->log.file : assembly->log.topic,
@@ -177,7 +176,7 @@ static void put_shard(leat_buf *out, const overview *about, uint32_t shard)
     const leat_troubles *troubles = &about->shards[shard];
     const char *error = about->lag.errors[shard].text;
     leat_buf_byte(out, '{');
-    put_text(out, "shard", about->assembly.config.shards[shard].name);
+    put_text(out, "shard", about->assembly->config.shards[shard].name);
     leat_buf_byte(out, ',');
     put_text(out, "error", error);
     leat_buf_byte(out, ',');
@@ -205,10 +204,10 @@ static void print_json(const overview *about)
     leat_buf text = {0};
     leat_buf_printf(&text, "{\"well\":%s,",
                     about->unwell == 0 && log_answers(about) ? "true" : "false");
-    put_text(&text, "topic", about->assembly.log.topic);
+    put_text(&text, "topic", about->assembly->log.topic);
     leat_buf_byte(&text, ',');
     put_text(&text, "log_error", about->log_error.text);
-    for (uint32_t shard = 0; shard < about->assembly.config.shard_count; shard++) {
+    for (uint32_t shard = 0; shard < about->assembly->config.shard_count; shard++) {
         leat_buf_text(&text, shard == 0 ? ",\"shards\":[" : ",");
         put_shard(&text, about, shard);
     }
@@ -224,29 +223,29 @@ static void print_json(const overview *about)
 static int judge(const overview *about)
 {
     bool all_silent = about->lag.log_is_silent;
-    for (uint32_t shard = 0; shard < about->assembly.config.shard_count; shard++)
+    for (uint32_t shard = 0; shard < about->assembly->config.shard_count; shard++)
         all_silent = all_silent && about->lag.silent[shard];
     if (all_silent)
         return LEAT_EXIT_FAILED;
     return about->unwell > 0 || !log_answers(about) ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
 }
 
-int leat_command_status(const leat_options *options)
+static int show_status(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
+    (void)error; /* a log or shard that does not answer is what is shown */
     overview *about = leat_must_calloc(1, sizeof *about);
-    leat_error error = {0};
-    int code = LEAT_EXIT_USAGE;
-    if (leat_assembly_load_config(&about->assembly, options->config_file, &error) != 0) {
-        leat_complain("leat status: %s", error.text);
-    } else {
-        look(about, options->max_seconds);
-        (options->json ? print_json : print_text)(about);
-        code = judge(about);
-    }
+    about->assembly = assembly;
+    look(about, options->max_seconds);
+    (options->json ? print_json : print_text)(about);
+    int code = judge(about);
     for (uint32_t shard = 0; shard < LEAT_SHARDS_MAX; shard++)
         leat_troubles_fini(&about->shards[shard]);
     leat_lag_fini(&about->lag);
-    leat_assembly_fini(&about->assembly);
     free(about);
     return code;
+}
+
+int leat_command_status(const leat_options *options)
+{
+    return leat_with_assembly("status", options, show_status);
 }

@@ -1,0 +1,17 @@
+/* with_assembly.h - what every command does around its own work: the configuration is read, an
+ * error is printed, the exit code is chosen, memory is freed. */
+#ifndef LEAT_CLI_WITH_ASSEMBLY_H
+#define LEAT_CLI_WITH_ASSEMBLY_H
+
+#include "cli/commands.h"
+#include "daemon/assemble.h"
+
+/* A command's own work. Returns its exit code, or -1 with a message in `error`. */
+typedef int leat_assembly_user(leat_assembly *assembly, const leat_options *options,
+                               leat_error *error);
+
+/* Returns the exit code of `leat NAME`: that of `use`, LEAT_EXIT_FAILED when it returns -1, and
+ * LEAT_EXIT_USAGE when the configuration is at fault. */
+int leat_with_assembly(const char *name, const leat_options *options, leat_assembly_user *use);
+
+#endif
