@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#include "base/buf.h"
+#include "cli/json.h"
 
 static const char *const verdict_names[] = {"ok", "warning", "FAILED", "skipped"};
 static const char *const verdict_words[] = {"ok", "warning", "failed", "skipped"};
@@ -56,39 +56,28 @@ void leat_findings_print_text(FILE *out, const leat_finding *findings, uint32_t 
 
 /* ---- JSON ---- */
 
-static void put_member(leat_buf *out, const char *name, const char *value)
+static void add_finding(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_finding *finding)
 {
-    leat_buf_printf(out, ",\"%s\":", name);
-    if (value)
-        leat_buf_json_string(out, leat_slice_of(value));
-    else
-        leat_buf_text(out, "null");
-}
-
-static void put_finding(leat_buf *out, const leat_finding *finding)
-{
-    leat_buf_printf(out, "{\"result\":\"%s\"", verdict_words[finding->verdict]);
-    put_member(out, "check", finding->check);
-    put_member(out, "shard", finding->shard);
-    put_member(out, "what", finding->what);
-    put_member(out, "why", leat_finding_is_fault(finding) ? finding->why : NULL);
-    put_member(out, "do", leat_finding_is_fault(finding) ? remedy_of(finding) : NULL);
-    leat_buf_byte(out, '}');
+    bool is_fault = leat_finding_is_fault(finding);
+    yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
+    leat_json_add_text(doc, object, "result", verdict_words[finding->verdict]);
+    leat_json_add_text(doc, object, "check", finding->check);
+    leat_json_add_text(doc, object, "shard", finding->shard);
+    leat_json_add_text(doc, object, "what", finding->what);
+    leat_json_add_text(doc, object, "why", is_fault ? finding->why : NULL);
+    leat_json_add_text(doc, object, "do", is_fault ? remedy_of(finding) : NULL);
 }
 
 void leat_findings_print_json(FILE *out, const leat_finding *findings, uint32_t count)
 {
-    leat_buf text = {0};
-    leat_buf_printf(&text, "{\"failed\":%" PRIu32 ",\"warnings\":%" PRIu32 ",\"checks\":[",
-                    leat_findings_count(findings, count, LEAT_CHECK_FAILED),
-                    leat_findings_count(findings, count, LEAT_CHECK_WARNING));
-    for (uint32_t i = 0; i < count; i++) {
-        if (i > 0)
-            leat_buf_byte(&text, ',');
-        put_finding(&text, &findings[i]);
-    }
-    leat_buf_text(&text, "]}");
-    const char *line = leat_buf_cstr(&text);
-    fprintf(out, "%s\n", line ? line : "{}");
-    leat_buf_free(&text);
+    yyjson_mut_val *root;
+    yyjson_mut_doc *doc = leat_json_new(&root);
+    yyjson_mut_obj_add_uint(doc, root, "failed",
+                            leat_findings_count(findings, count, LEAT_CHECK_FAILED));
+    yyjson_mut_obj_add_uint(doc, root, "warnings",
+                            leat_findings_count(findings, count, LEAT_CHECK_WARNING));
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, root, "checks");
+    for (uint32_t i = 0; i < count; i++)
+        add_finding(doc, list, &findings[i]);
+    leat_json_print(out, doc);
 }

@@ -4,11 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <yyjson.h>
-
 #include "base/buf.h"
-#include "base/printable.h"
 #include "base/utf8.h"
+#include "cli/json.h"
+#include "base/printable.h"
 
 /* ---- text ---- */
 
@@ -165,15 +164,6 @@ static void add_base64(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *
     leat_buf_free(&text);
 }
 
-static void add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
-                     const char *text)
-{
-    if (text)
-        yyjson_mut_obj_add_strcpy(doc, object, name, text);
-    else
-        yyjson_mut_obj_add_null(doc, object, name);
-}
-
 static void add_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_letter *letter)
 {
     if (!letter->key)
@@ -207,31 +197,27 @@ static void add_body(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dea
 static void fill_object(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead_entry *entry)
 {
     const leat_dead_letter *letter = entry->letter;
-    add_text(doc, object, "at", letter->at);
-    add_text(doc, object, "shard", entry->shard);
+    leat_json_add_text(doc, object, "at", letter->at);
+    leat_json_add_text(doc, object, "shard", entry->shard);
     yyjson_mut_obj_add_int(doc, object, "source", letter->source);
     yyjson_mut_obj_add_uint(doc, object, "partition", letter->partition);
     yyjson_mut_obj_add_int(doc, object, "offset", letter->offset);
-    add_text(doc, object, "route", letter->route);
+    leat_json_add_text(doc, object, "route", letter->route);
     add_key(doc, object, letter);
-    add_text(doc, object, "op", letter->op);
+    leat_json_add_text(doc, object, "op", letter->op);
     if (!letter->headers ||
         !add_json(doc, object, "headers", letter->headers, strlen(letter->headers)))
         yyjson_mut_obj_add_null(doc, object, "headers");
     add_body(doc, object, letter);
-    add_text(doc, object, "sqlstate", letter->sqlstate);
-    add_text(doc, object, "message", letter->message);
-    add_text(doc, object, "accepted_at", letter->accepted_at);
+    leat_json_add_text(doc, object, "sqlstate", letter->sqlstate);
+    leat_json_add_text(doc, object, "message", letter->message);
+    leat_json_add_text(doc, object, "accepted_at", letter->accepted_at);
 }
 
 void leat_dead_print_json(FILE *out, const leat_dead_entry *entry)
 {
-    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *object = doc ? yyjson_mut_obj(doc) : NULL;
-    yyjson_mut_doc_set_root(doc, object);
+    yyjson_mut_val *object;
+    yyjson_mut_doc *doc = leat_json_new(&object);
     fill_object(doc, object, entry);
-    char *text = yyjson_mut_write(doc, 0, NULL);
-    fprintf(out, "%s\n", text ? text : "{}");
-    free(text);
-    yyjson_mut_doc_free(doc);
+    leat_json_print(out, doc);
 }

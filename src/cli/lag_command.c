@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
 #include "base/diag.h"
+#include "cli/json.h"
 #include "cli/with_assembly.h"
 #include "daemon/assembly_lag.h"
 
@@ -59,61 +59,69 @@ static void print_text(const leat_config *config, const leat_lag *lag)
 
 /* ---- JSON ---- */
 
-static void put_partition(leat_buf *out, const leat_config *config, const leat_lag_partition *at)
+static void add_lag(yyjson_mut_doc *doc, yyjson_mut_val *object, int64_t records, int64_t age_ms)
 {
-    leat_buf_printf(out, "{\"partition\":%" PRIu32 ",\"shard\":", at->partition);
-    leat_buf_json_string(out, leat_slice_of(config->shards[at->shard].name));
-    leat_buf_printf(out, ",\"end\":%" PRId64, at->end);
+    yyjson_mut_obj_add_int(doc, object, "records", records);
+    leat_json_add_seconds(doc, object, "seconds", age_ms);
+}
+
+static void add_unknown(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *const *names)
+{
+    for (; *names; names++)
+        yyjson_mut_obj_add_null(doc, object, *names);
+}
+
+static void add_partition(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_config *config,
+                          const leat_lag_partition *at)
+{
+    static const char *const progress[] = {"low", "applied", "records", "seconds", NULL};
+    yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
+    yyjson_mut_obj_add_uint(doc, object, "partition", at->partition);
+    leat_json_add_text(doc, object, "shard", config->shards[at->shard].name);
+    yyjson_mut_obj_add_int(doc, object, "end", at->end);
     if (at->is_known) {
-        leat_buf_printf(out, ",\"low\":%" PRId64 ",\"applied\":%" PRId64 ",", at->low, at->applied);
-        leat_lag_put_json(out, at->records, at->age_ms);
+        yyjson_mut_obj_add_int(doc, object, "low", at->low);
+        yyjson_mut_obj_add_int(doc, object, "applied", at->applied);
+        add_lag(doc, object, at->records, at->age_ms);
     } else {
-        leat_buf_text(out, ",\"low\":null,\"applied\":null,\"records\":null,\"seconds\":null");
+        add_unknown(doc, object, progress);
     }
-    if (at->held > 0)
-        leat_buf_printf(out, ",\"held_from\":%" PRId64 ",\"held\":%" PRId64, at->held_from,
-                        at->held);
-    leat_buf_byte(out, '}');
+    if (at->held > 0) {
+        yyjson_mut_obj_add_int(doc, object, "held_from", at->held_from);
+        yyjson_mut_obj_add_int(doc, object, "held", at->held);
+    }
 }
 
 /* A shard that could not be read has its error instead of a lag. */
-static void put_shard(leat_buf *out, const leat_config *config, const leat_lag *lag, uint32_t shard)
+static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const leat_config *config,
+                      const leat_lag *lag, uint32_t shard)
 {
-    leat_buf_text(out, "{\"shard\":");
-    leat_buf_json_string(out, leat_slice_of(config->shards[shard].name));
-    leat_buf_byte(out, ',');
-    if (*lag->errors[shard].text) {
-        leat_buf_text(out, "\"error\":");
-        leat_buf_json_string(out, leat_slice_of(lag->errors[shard].text));
-    } else {
-        leat_lag_put_json(out, lag->shards[shard].records, lag->shards[shard].age_ms);
-    }
-    leat_buf_byte(out, '}');
+    yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
+    leat_json_add_text(doc, object, "shard", config->shards[shard].name);
+    if (*lag->errors[shard].text)
+        leat_json_add_text(doc, object, "error", lag->errors[shard].text);
+    else
+        add_lag(doc, object, lag->shards[shard].records, lag->shards[shard].age_ms);
 }
 
 static void print_json(const leat_config *config, const leat_lag *lag)
 {
-    leat_buf text = {0};
-    leat_buf_text(&text, "{\"topic\":");
-    leat_buf_json_string(&text, leat_slice_of(leat_config_topic(config)));
-    leat_buf_printf(&text, ",\"complete\":%s,", lag->failed > 0 ? "false" : "true");
+    static const char *const sum[] = {"records", "seconds", NULL};
+    yyjson_mut_val *root;
+    yyjson_mut_doc *doc = leat_json_new(&root);
+    leat_json_add_text(doc, root, "topic", leat_config_topic(config));
+    yyjson_mut_obj_add_bool(doc, root, "complete", lag->failed == 0);
     if (lag->total.partitions > 0)
-        leat_lag_put_json(&text, lag->total.records, lag->total.age_ms);
+        add_lag(doc, root, lag->total.records, lag->total.age_ms);
     else
-        leat_buf_text(&text, "\"records\":null,\"seconds\":null");
-    for (uint32_t shard = 0; shard < config->shard_count; shard++) {
-        leat_buf_text(&text, shard == 0 ? ",\"shards\":[" : ",");
-        put_shard(&text, config, lag, shard);
-    }
-    leat_buf_text(&text, "],\"partitions\":[");
-    for (uint32_t i = 0; i < lag->count; i++) {
-        leat_buf_text(&text, i == 0 ? "" : ",");
-        put_partition(&text, config, &lag->partitions[i]);
-    }
-    leat_buf_text(&text, "]}");
-    const char *line = leat_buf_cstr(&text);
-    printf("%s\n", line ? line : "{}");
-    leat_buf_free(&text);
+        add_unknown(doc, root, sum);
+    yyjson_mut_val *shards = yyjson_mut_obj_add_arr(doc, root, "shards");
+    for (uint32_t shard = 0; shard < config->shard_count; shard++)
+        add_shard(doc, shards, config, lag, shard);
+    yyjson_mut_val *partitions = yyjson_mut_obj_add_arr(doc, root, "partitions");
+    for (uint32_t i = 0; i < lag->count; i++)
+        add_partition(doc, partitions, config, &lag->partitions[i]);
+    leat_json_print(stdout, doc);
 }
 
 /* ---- the command ---- */

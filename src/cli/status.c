@@ -1,59 +1,96 @@
-/* leat status: log, shards, lag, dead letters, who works and what stands still, on one screen. */
+/*
+ * status.c - leat status: is all well, and if not, what is wrong, on one screen. All of it comes
+ * from outside, from the log and the shards, so it also tells the truth about processes that hang
+ * or have gone. Everything is read into one structure first: the text and the JSON cannot disagree.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "daemon/assembly_lag.h"
+#include "cli/json.h"
 #include "base/printable.h"
 #include "cli/with_assembly.h"
+#include "daemon/assembly_lag.h"
 #include "watch/troubles.h"
+
+typedef struct shard_status {
+    const char *name;
+    const char *error;   /* empty: it could be read */
+    uint32_t partitions; /* that are known */
+    int64_t claims;      /* how often they were claimed, in all */
+    leat_lag_sum lag;
+    int64_t dead_letters;
+    char held[LEAT_LAG_HELD_SIZE]; /* about its first partition that an open transaction holds
+                                      back; empty: there is none */
+    leat_troubles troubles;
+} shard_status;
 
 typedef struct overview {
     leat_assembly *assembly;
     leat_lag lag;
     leat_error log_error; /* empty: the log answers */
-    leat_troubles shards[LEAT_SHARDS_MAX];
+    uint32_t shard_count;
+    shard_status shards[LEAT_SHARDS_MAX];
     uint32_t unwell; /* shards in trouble */
 } overview;
 
-static bool log_answers(const overview *about)
+static bool log_answers(const overview *all)
 {
-    return !*about->log_error.text;
+    return !*all->log_error.text;
 }
 
-static void look(overview *about, uint32_t max_seconds)
+static bool is_well(const overview *all)
 {
-    if (leat_assembly_read_lag(about->assembly, true, &about->lag, &about->log_error) == 0)
-        about->log_error.text[0] = '\0';
-    for (uint32_t shard = 0; shard < about->assembly->config.shard_count; shard++) {
-        leat_troubles_find(leat_assembly_address(&about->assembly->config.shards[shard]),
-                           &about->lag, shard, max_seconds, &about->shards[shard]);
-        about->unwell += about->shards[shard].count > 0;
-    }
+    return all->unwell == 0 && log_answers(all);
 }
 
-/* Partitions of the shard that are known, and how often they were claimed. */
-static uint32_t count_partitions(const overview *about, uint32_t shard, int64_t *ret_claims)
+/* ---- reading ---- */
+
+static void count_partitions(const leat_lag *lag, uint32_t shard, shard_status *ret)
 {
-    uint32_t count = 0;
-    *ret_claims = 0;
-    for (uint32_t i = 0; i < about->lag.count; i++) {
-        const leat_lag_partition *at = &about->lag.partitions[i];
-        if (at->shard != shard || !at->is_known)
+    for (uint32_t i = 0; i < lag->count; i++) {
+        if (lag->partitions[i].shard != shard || !lag->partitions[i].is_known)
             continue;
-        count++;
-        *ret_claims += at->epoch;
+        ret->partitions++;
+        ret->claims += lag->partitions[i].epoch;
     }
-    return count;
 }
 
-/* Of its partitions the first that an open transaction holds back, in words; NULL: none. */
-static const char *held_of(const overview *about, uint32_t shard, char text[LEAT_LAG_HELD_SIZE])
+static void read_shard(overview *all, uint32_t shard, uint32_t max_seconds)
 {
-    const leat_lag_partition *at = leat_lag_first_held(&about->lag, shard);
-    return at ? leat_lag_held(at, text) : NULL;
+    shard_status *ret = &all->shards[shard];
+    const leat_lag *lag = &all->lag;
+    ret->name = all->assembly->config.shards[shard].name;
+    ret->error = lag->errors[shard].text;
+    ret->lag = lag->shards[shard];
+    ret->dead_letters = lag->works[shard].dead_letters;
+    count_partitions(lag, shard, ret);
+    const leat_lag_partition *held = leat_lag_first_held(lag, shard);
+    if (held)
+        leat_lag_held(held, ret->held);
+    leat_troubles_find(leat_assembly_address(&all->assembly->config.shards[shard]), lag, shard,
+                       max_seconds, &ret->troubles);
+}
+
+static void read_all(overview *all, uint32_t max_seconds)
+{
+    if (leat_assembly_read_lag(all->assembly, true, &all->lag, &all->log_error) == 0)
+        all->log_error.text[0] = '\0';
+    all->shard_count = all->assembly->config.shard_count;
+    for (uint32_t shard = 0; shard < all->shard_count; shard++) {
+        read_shard(all, shard, max_seconds);
+        all->unwell += all->shards[shard].troubles.count > 0;
+    }
+}
+
+static void overview_free(overview *all)
+{
+    for (uint32_t shard = 0; shard < all->shard_count; shard++)
+        leat_troubles_fini(&all->shards[shard].troubles);
+    leat_lag_fini(&all->lag);
+    free(all);
 }
 
 /* ---- text ---- */
@@ -93,23 +130,21 @@ static void print_trouble(const leat_trouble_line *trouble)
     print_words(before, trouble->words);
 }
 
-static void print_shard(const overview *about, uint32_t shard)
+static void print_shard(const overview *all, const shard_status *shard)
 {
-    char seconds[LEAT_LAG_SECONDS_SIZE], held[LEAT_LAG_HELD_SIZE];
-    int64_t claims;
-    uint32_t partitions = count_partitions(about, shard, &claims);
-    const leat_troubles *troubles = &about->shards[shard];
-    const leat_lag_sum *lag = &about->lag.shards[shard];
-    printf("shard %s: ", about->assembly->config.shards[shard].name);
-    if (*about->lag.errors[shard].text) {
-        print_words("UNWELL, ", about->lag.errors[shard].text);
+    char seconds[LEAT_LAG_SECONDS_SIZE];
+    const leat_troubles *troubles = &shard->troubles;
+    printf("shard %s: ", shard->name);
+    if (*shard->error) {
+        print_words("UNWELL, ", shard->error);
         return;
     }
-    if (log_answers(about))
+    if (log_answers(all))
         printf("%" PRIu32 " partitions claimed %" PRId64 " times, %" PRId64
                " records behind at most, the oldest %s s, ",
-               partitions, claims, lag->records, leat_lag_seconds(lag->age_ms, seconds));
-    printf("%" PRId64 " dead letters\n", about->lag.works[shard].dead_letters);
+               shard->partitions, shard->claims, shard->lag.records,
+               leat_lag_seconds(shard->lag.age_ms, seconds));
+    printf("%" PRId64 " dead letters\n", shard->dead_letters);
     for (uint32_t i = 0; i < troubles->process_count; i++)
         print_process(troubles, &troubles->processes[i]);
     if (troubles->is_pooled)
@@ -118,130 +153,111 @@ static void print_shard(const overview *about, uint32_t shard)
         print_trouble(&troubles->lines[i]);
     if (troubles->left_out > 0)
         printf("    and %" PRIu32 " more\n", troubles->left_out);
-    if (!troubles->is_held && held_of(about, shard, held))
-        printf("    %s\n", held);
+    if (!troubles->is_held && *shard->held)
+        printf("    %s\n", shard->held);
 }
 
-static void print_text(const overview *about)
+static void print_text(const overview *all)
 {
-    const leat_assembly *assembly = about->assembly;
-    if (log_answers(about))
+    const leat_assembly *assembly = all->assembly;
+    if (log_answers(all))
         printf("log: %s %s, %" PRIu32 " partitions\n", assembly->log.file ? "file" : "topic",
                assembly->log.file ? assembly->log.file : assembly->log.topic,
                assembly->identity.partition_count);
     else
-        print_words("log: UNWELL, ", about->log_error.text);
-    for (uint32_t shard = 0; shard < assembly->config.shard_count; shard++)
-        print_shard(about, shard);
-    printf("%s\n", about->unwell == 0 && log_answers(about) ? "all is well" : "not all is well");
+        print_words("log: UNWELL, ", all->log_error.text);
+    for (uint32_t shard = 0; shard < all->shard_count; shard++)
+        print_shard(all, &all->shards[shard]);
+    printf("%s\n", is_well(all) ? "all is well" : "not all is well");
 }
 
 /* ---- JSON ---- */
 
-static void put_text(leat_buf *out, const char *name, const char *value)
+static void add_process(yyjson_mut_doc *doc, yyjson_mut_val *list,
+                        const leat_status_process *process)
 {
-    leat_buf_printf(out, "\"%s\":", name);
-    if (value && *value)
-        leat_buf_json_string(out, leat_slice_of(value));
-    else
-        leat_buf_text(out, "null");
+    yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
+    leat_json_add_text(doc, object, "name", process->name);
+    yyjson_mut_obj_add_bool(doc, object, "works", process->works);
+    yyjson_mut_obj_add_uint(doc, object, "sessions", process->sessions);
+    yyjson_mut_obj_add_uint(doc, object, "busy", process->busy);
+    yyjson_mut_obj_add_uint(doc, object, "partitions", process->partition_count);
+    leat_json_add_seconds(doc, object, "heard", process->heard_ms);
 }
 
-static void put_processes(leat_buf *out, const leat_troubles *troubles)
+/* Of a shard that could be read. */
+static void add_work(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_status *shard)
 {
-    leat_buf_text(out, ",\"processes\":[");
-    for (uint32_t i = 0; i < troubles->process_count; i++) {
-        const leat_status_process *process = &troubles->processes[i];
-        leat_buf_text(out, i == 0 ? "{" : ",{");
-        put_text(out, "name", process->name);
-        leat_buf_printf(out,
-                        ",\"works\":%s,\"sessions\":%" PRIu32 ",\"busy\":%" PRIu32
-                        ",\"partitions\":%" PRIu32 ",\"heard\":",
-                        process->works ? "true" : "false", process->sessions, process->busy,
-                        process->partition_count);
-        if (process->heard_ms >= 0)
-            leat_buf_printf(out, "%" PRId64 ".%03d}", process->heard_ms / 1000,
-                            (int)(process->heard_ms % 1000));
-        else
-            leat_buf_text(out, "null}");
-    }
-    leat_buf_printf(out, "],\"pooled\":%s", troubles->is_pooled ? "true" : "false");
+    yyjson_mut_obj_add_int(doc, object, "dead_letters", shard->dead_letters);
+    yyjson_mut_val *processes = yyjson_mut_obj_add_arr(doc, object, "processes");
+    for (uint32_t i = 0; i < shard->troubles.process_count; i++)
+        add_process(doc, processes, &shard->troubles.processes[i]);
+    yyjson_mut_obj_add_bool(doc, object, "pooled", shard->troubles.is_pooled);
 }
 
-static void put_shard(leat_buf *out, const overview *about, uint32_t shard)
+static void add_lag(yyjson_mut_doc *doc, yyjson_mut_val *object, const shard_status *shard)
 {
-    char held[LEAT_LAG_HELD_SIZE];
-    int64_t claims;
-    uint32_t partitions = count_partitions(about, shard, &claims);
-    const leat_troubles *troubles = &about->shards[shard];
-    const char *error = about->lag.errors[shard].text;
-    leat_buf_byte(out, '{');
-    put_text(out, "shard", about->assembly->config.shards[shard].name);
-    leat_buf_byte(out, ',');
-    put_text(out, "error", error);
-    leat_buf_byte(out, ',');
-    put_text(out, "trouble", troubles->count > 0 ? troubles->lines[0].words : NULL);
-    leat_buf_byte(out, ',');
-    put_text(out, "held", held_of(about, shard, held));
-    leat_buf_text(out, ",\"troubles\":[");
+    yyjson_mut_obj_add_uint(doc, object, "partitions", shard->partitions);
+    yyjson_mut_obj_add_int(doc, object, "claims", shard->claims);
+    yyjson_mut_obj_add_int(doc, object, "records", shard->lag.records);
+    leat_json_add_seconds(doc, object, "seconds", shard->lag.age_ms);
+}
+
+static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const overview *all,
+                      const shard_status *shard)
+{
+    const leat_troubles *troubles = &shard->troubles;
+    yyjson_mut_val *object = yyjson_mut_arr_add_obj(doc, list);
+    leat_json_add_text(doc, object, "shard", shard->name);
+    leat_json_add_reason(doc, object, "error", shard->error);
+    leat_json_add_text(doc, object, "trouble",
+                       troubles->count > 0 ? troubles->lines[0].words : NULL);
+    leat_json_add_reason(doc, object, "held", shard->held);
+    yyjson_mut_val *lines = yyjson_mut_obj_add_arr(doc, object, "troubles");
     for (uint32_t i = 0; i < troubles->count; i++)
-        leat_buf_printf(out, "%s%s", i == 0 ? "" : ",", troubles->lines[i].json);
-    leat_buf_byte(out, ']');
-    if (!*error) {
-        leat_buf_printf(out, ",\"dead_letters\":%" PRId64, about->lag.works[shard].dead_letters);
-        put_processes(out, troubles);
-    }
-    if (!*error && log_answers(about)) {
-        leat_buf_printf(out, ",\"partitions\":%" PRIu32 ",\"claims\":%" PRId64 ",", partitions,
-                        claims);
-        leat_lag_put_json(out, about->lag.shards[shard].records, about->lag.shards[shard].age_ms);
-    }
-    leat_buf_byte(out, '}');
+        yyjson_mut_arr_append(lines, yyjson_mut_rawcpy(doc, troubles->lines[i].json));
+    if (*shard->error)
+        return;
+    add_work(doc, object, shard);
+    if (log_answers(all))
+        add_lag(doc, object, shard);
 }
 
-static void print_json(const overview *about)
+static void print_json(const overview *all)
 {
-    leat_buf text = {0};
-    leat_buf_printf(&text, "{\"well\":%s,",
-                    about->unwell == 0 && log_answers(about) ? "true" : "false");
-    put_text(&text, "topic", about->assembly->log.topic);
-    leat_buf_byte(&text, ',');
-    put_text(&text, "log_error", about->log_error.text);
-    for (uint32_t shard = 0; shard < about->assembly->config.shard_count; shard++) {
-        leat_buf_text(&text, shard == 0 ? ",\"shards\":[" : ",");
-        put_shard(&text, about, shard);
-    }
-    leat_buf_text(&text, "]}");
-    const char *line = leat_buf_cstr(&text);
-    printf("%s\n", line ? line : "{}");
-    leat_buf_free(&text);
+    yyjson_mut_val *root;
+    yyjson_mut_doc *doc = leat_json_new(&root);
+    yyjson_mut_obj_add_bool(doc, root, "well", is_well(all));
+    leat_json_add_reason(doc, root, "topic", all->assembly->log.topic);
+    leat_json_add_reason(doc, root, "log_error", all->log_error.text);
+    yyjson_mut_val *shards = yyjson_mut_obj_add_arr(doc, root, "shards");
+    for (uint32_t shard = 0; shard < all->shard_count; shard++)
+        add_shard(doc, shards, all, &all->shards[shard]);
+    leat_json_print(stdout, doc);
 }
 
 /* ---- the command ---- */
 
-/* When nothing answers, it may be this machine that is cut off. */
-static int judge(const overview *about)
+/* When nothing answers, this machine may be the one that is cut off. */
+static int exit_code(const overview *all)
 {
-    bool all_silent = about->lag.log_is_silent;
-    for (uint32_t shard = 0; shard < about->assembly->config.shard_count; shard++)
-        all_silent = all_silent && about->lag.silent[shard];
+    bool all_silent = all->lag.log_is_silent;
+    for (uint32_t shard = 0; shard < all->shard_count; shard++)
+        all_silent = all_silent && all->lag.silent[shard];
     if (all_silent)
         return LEAT_EXIT_FAILED;
-    return about->unwell > 0 || !log_answers(about) ? LEAT_EXIT_CHECK : LEAT_EXIT_OK;
+    return is_well(all) ? LEAT_EXIT_OK : LEAT_EXIT_CHECK;
 }
 
 static int show_status(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
     (void)error; /* a log or shard that does not answer is what is shown */
-    overview *about = leat_must_calloc(1, sizeof *about);
-    about->assembly = assembly;
-    look(about, options->max_seconds);
-    (options->json ? print_json : print_text)(about);
-    int code = judge(about);
-    for (uint32_t shard = 0; shard < LEAT_SHARDS_MAX; shard++)
-        leat_troubles_fini(&about->shards[shard]);
-    leat_lag_fini(&about->lag);
-    free(about);
+    overview *all = leat_must_calloc(1, sizeof *all);
+    all->assembly = assembly;
+    read_all(all, options->max_seconds);
+    (options->json ? print_json : print_text)(all);
+    int code = exit_code(all);
+    overview_free(all);
     return code;
 }
 

@@ -246,12 +246,3 @@ const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE])
         snprintf(ret, LEAT_LAG_SECONDS_SIZE, "%.1f", (double)age_ms / 1000);
     return ret;
 }
-
-void leat_lag_put_json(leat_buf *out, int64_t records, int64_t age_ms)
-{
-    leat_buf_printf(out, "\"records\":%" PRId64 ",\"seconds\":", records);
-    if (age_ms < 0)
-        leat_buf_text(out, "null");
-    else
-        leat_buf_printf(out, "%" PRId64 ".%03d", age_ms / 1000, (int)(age_ms % 1000));
-}

@@ -12,7 +12,6 @@
 #ifndef LEAT_WATCH_LAG_H
 #define LEAT_WATCH_LAG_H
 
-#include "base/buf.h"
 #include "log/log.h"
 #include "sink/shard.h"
 
@@ -75,7 +74,5 @@ enum { LEAT_LAG_SECONDS_SIZE = 32, LEAT_LAG_HELD_SIZE = 160 };
 const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE]);
 /* "12.3", or "unknown". Returns `ret`. */
 const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE]);
-/* The members "records" and "seconds" (null: unknown) of an object. */
-void leat_lag_put_json(leat_buf *out, int64_t records, int64_t age_ms);
 
 #endif
