@@ -1,10 +1,13 @@
-/* check.h - the findings of `leat check`, as people and programs read them. */
+/*
+ * check.h - `leat check`: its rows, what they have found out so far, and their findings.
+ */
 #ifndef LEAT_CLI_CHECK_H
 #define LEAT_CLI_CHECK_H
 
 #include <stdio.h>
 
-#include "base/base.h"
+#include "cli/with_assembly.h"
+#include "sink/shard.h"
 
 typedef enum leat_check_verdict {
     LEAT_CHECK_OK,
@@ -22,6 +25,65 @@ typedef struct leat_finding {
     const char *remedy; /* ... what to do: of a warning or failure */
     char *exact;        /* what to do about just this, in lines; NULL: `remedy`. Owned: malloc */
 } leat_finding;
+
+/* What the log and the shards have answered so far: later checks rest on it. */
+typedef struct leat_examination {
+    leat_assembly *assembly; /* the tables of a shard: assembly->versions */
+    bool has_brokers;
+    bool has_topic;
+    bool answers[LEAT_SHARDS_MAX];
+    bool takes_writes[LEAT_SHARDS_MAX];
+    leat_shard_self selves[LEAT_SHARDS_MAX];    /* of those that were read so far */
+    leat_shard_server servers[LEAT_SHARDS_MAX]; /* of those that answer */
+    leat_finding *findings;
+    uint32_t count;
+} leat_examination;
+
+typedef enum leat_check_need {
+    LEAT_NEEDS_NOTHING,
+    LEAT_NEEDS_BROKERS,
+    LEAT_NEEDS_TOPIC,
+    LEAT_NEEDS_SHARD,   /* that answers ... */
+    LEAT_NEEDS_PRIMARY, /* ... and takes writes ... */
+    LEAT_NEEDS_TABLES,  /* ... and whose tables fit the routes */
+} leat_check_need;
+
+/* A check of something that is not configured is left out. */
+typedef enum leat_check_subject {
+    LEAT_ABOUT_PROCESS,
+    LEAT_ABOUT_KAFKA,
+    LEAT_ABOUT_LOCAL_LOG,
+    LEAT_ABOUT_ANY_SHARD,
+    LEAT_ABOUT_POSTGRES,
+} leat_check_subject;
+
+typedef struct leat_check {
+    const char *name;
+    leat_check_subject subject;
+    leat_check_need need;
+    /* Sets verdict and what; may set `exact` and another `remedy`. */
+    void (*run)(leat_examination *about, uint32_t shard, leat_finding *ret);
+    const char *why;
+    const char *remedy;
+} leat_check;
+
+typedef struct leat_check_list {
+    const leat_check *rows;
+    uint32_t count;
+} leat_check_list;
+
+/* The first two run once, the others for each shard; all in the order of their rows. */
+extern const leat_check_list leat_checks_of_machine, leat_checks_of_log, leat_checks_of_server,
+    leat_checks_of_schema;
+
+const leat_config_shard *leat_examined_shard(const leat_examination *about, uint32_t shard);
+leat_shard_address leat_examined_address(const leat_examination *about, uint32_t shard);
+
+/* A text that does not fit is cut; it becomes one line. */
+void leat_finding_set(leat_finding *ret, leat_check_verdict verdict, const char *format, ...)
+    LEAT_PRINTF(3, 4);
+/* A failure. */
+void leat_finding_set_error(leat_finding *ret, const leat_error *error);
 
 /* What to do about just this `what` of the check, for `role` of the shard ("" where it is not
  * known): malloc. NULL: nothing more exact than the check's own remedy. */

@@ -1,0 +1,134 @@
+/*
+ * check_schema.c - checks of what is in a shard: leat's own schema, the tables of the routes, and
+ * the privileges for both. Shards are compared with those before them, in the order of the
+ * configuration, so one difference is one finding and not one for each pair.
+ */
+#include "cli/check.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "daemon/log_identity.h"
+#include "daemon/shard_tables.h"
+#include "daemon/start_catalog.h"
+
+static int compare_source(leat_examination *about, const leat_source *stored,
+                          const leat_layout *layout, leat_error *error)
+{
+    leat_source running;
+    leat_layout even;
+    if (leat_assembly_running_source(about->assembly, &running, &even, error) != 0)
+        return -1;
+    return leat_shard_check_source(stored, layout, &running, &even, error);
+}
+
+/* Against the shards before it; of the others nothing is known yet. */
+static void check_own(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    const char *names[LEAT_SHARDS_MAX];
+    const leat_assembly *assembly = about->assembly;
+    leat_assembly_shard_names(assembly, names);
+    if (leat_shard_read_self(leat_examined_address(about, shard), assembly->log.topic,
+                             &about->selves[shard], &error) != 0 ||
+        leat_shard_check_self(names, about->selves, assembly->config.shard_count, shard, &error) !=
+            0)
+        leat_finding_set_error(ret, &error);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK, "%s%s", about->selves[shard].where,
+                         *about->selves[shard].shard ? ", set up for this shard"
+                                                     : ", not set up yet");
+}
+
+static void check_schema(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_source stored;
+    leat_layout layout;
+    const char *topic = about->assembly->log.topic;
+    int found = leat_shard_read_source(leat_examined_address(about, shard), topic, &stored, &layout,
+                                       &error);
+    if (found == 1 && leat_examined_shard(about, shard)->sqlite)
+        leat_finding_set(ret, LEAT_CHECK_OK, "nothing of the log yet: `leat run` sets it up");
+    else if (found == 1)
+        leat_finding_set(ret, LEAT_CHECK_FAILED, "it knows nothing of topic %s", topic);
+    else if (found != 0 ||
+             (about->has_topic && compare_source(about, &stored, &layout, &error) != 0))
+        leat_finding_set_error(ret, &error);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK, "%s",
+                         about->has_topic ? "as the configuration and the log want it"
+                                          : "there; not compared with the log, which is not known");
+}
+
+static void check_tables(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_assembly *assembly = about->assembly;
+    leat_error error = {0};
+    leat_table *tables = NULL;
+    uint32_t count = 0;
+    if (leat_assembly_read_tables(assembly, leat_examined_address(about, shard), &tables, &count,
+                                  &error) == 0)
+        assembly->versions[shard] = leat_assembly_build_version(assembly, tables, count, &error);
+    if (assembly->versions[shard])
+        leat_finding_set(ret, LEAT_CHECK_OK, "%" PRIu32 " tables fit the routes", count);
+    else
+        leat_finding_set_error(ret, &error);
+}
+
+static void check_alike(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    uint32_t first = 0;
+    while (!about->assembly->versions[first])
+        first++;
+    const leat_schema_version *model = about->assembly->versions[first];
+    const char *name = leat_examined_shard(about, first)->name;
+    if (leat_assembly_compare_tables(about->assembly, leat_examined_shard(about, shard)->name,
+                                     about->assembly->versions[shard]->tables, name, model->tables,
+                                     model->table_count, &error) != 0)
+        leat_finding_set_error(ret, &error);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK, "as in shard %s%s", name,
+                         first == shard ? ", itself" : "");
+}
+
+static void check_privileges(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_buf missing = {0}, grants = {0};
+    const leat_schema_version *version = about->assembly->versions[shard];
+    const char *role = about->servers[shard].role;
+    if (leat_shard_missing_privileges(leat_examined_address(about, shard), version->tables,
+                                      version->table_count, &missing, &grants, &error) != 0) {
+        leat_finding_set_error(ret, &error);
+    } else if (missing.size > 0) {
+        leat_finding_set(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));
+        ret->exact = leat_must_strdup(leat_buf_cstr(&grants));
+    } else {
+        leat_finding_set(ret, LEAT_CHECK_OK, "role %s may do what leat does", role);
+    }
+    leat_buf_free(&missing);
+    leat_buf_free(&grants);
+}
+
+static const leat_check rows[] = {
+    {"own database", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_own,
+     "a partition belongs to one shard's database for good: in another one its progress is not known",
+     "correct where the shards lead to; nothing has to be changed in a database"},
+    {"schema leat", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_schema,
+     "progress is kept there; offsets of another log or layout mean nothing",
+     "run `leat init`, as the owner of the schema; where it refuses, it says what contradicts what"},
+    {"tables", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_tables,
+     "a route that does not fit its table cannot be served",
+     "create or alter the table, or correct the route"},
+    {"tables alike", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_TABLES, check_alike,
+     "the edge accepts a write that one of the shards cannot take",
+     "run the same migrations in every shard"},
+    {"privileges", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_TABLES, check_privileges,
+     "writes that need them wait until they are granted",
+     "GRANT them to the role, as docs/operations.md lists them"},
+};
+
+const leat_check_list leat_checks_of_schema = {rows, sizeof rows / sizeof *rows};

@@ -1,0 +1,121 @@
+/*
+ * check_server.c - checks of a shard's server: whether it answers and takes writes, and settings
+ * under which it forgets or changes what it has acknowledged. One question to the server answers
+ * all of them (leat_shard_read_server); the first check asks it, the others read the answer.
+ */
+#include "cli/check.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Besides the configured ones: the reader of the tables, and the process's report. */
+enum { OTHER_CONNECTIONS = 2 };
+
+static void describe_server(const leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    if (leat_examined_shard(about, shard)->sqlite)
+        leat_finding_set(ret, LEAT_CHECK_OK, "%s, SQLite %s",
+                         leat_examined_shard(about, shard)->sqlite, server->version);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK, "PostgreSQL %s, role %s", server->version,
+                         server->role);
+}
+
+static void check_answer(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    leat_error error = {0};
+    leat_shard_server *server = &about->servers[shard];
+    about->answers[shard] =
+        leat_shard_read_server(leat_examined_address(about, shard), server, &error) == 0;
+    if (about->answers[shard])
+        describe_server(about, shard, ret);
+    else
+        leat_finding_set_error(ret, &error);
+}
+
+static void check_writable(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    about->takes_writes[shard] = !server->read_only;
+    leat_finding_set(ret, server->read_only ? LEAT_CHECK_FAILED : LEAT_CHECK_OK, "%s",
+                     !server->read_only   ? "it takes writes"
+                     : server->is_standby ? "it is a standby, and no primary answers"
+                                          : "it is read-only");
+}
+
+static void check_fsync(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    bool is_on = about->servers[shard].fsync;
+    leat_finding_set(ret, is_on ? LEAT_CHECK_OK : LEAT_CHECK_FAILED, "fsync is %s",
+                     is_on ? "on" : "off");
+}
+
+static void check_synchronous_commit(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    bool is_off = strcmp(server->synchronous_commit, "off") == 0;
+    leat_finding_set(ret, is_off ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+                     "synchronous_commit is %s for role %s", server->synchronous_commit,
+                     server->role);
+}
+
+static void check_triggers(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    leat_finding_set(ret, server->is_replica ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+                     "session_replication_role is %s for role %s",
+                     server->is_replica ? "replica" : "not replica", server->role);
+}
+
+static void check_time_limits(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    const leat_shard_server *server = &about->servers[shard];
+    if (*server->time_limits)
+        leat_finding_set(ret, LEAT_CHECK_WARNING, "%s for role %s", server->time_limits,
+                         server->role);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK, "none that ends what leat does, for role %s",
+                         server->role);
+}
+
+static void check_connections(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    int64_t wanted = leat_examined_shard(about, shard)->connections + OTHER_CONNECTIONS,
+            allowed = about->servers[shard].connections_max;
+    leat_finding_set(ret, wanted > allowed ? LEAT_CHECK_WARNING : LEAT_CHECK_OK,
+                     "a process of leat wants up to %" PRId64
+                     " connections, role %s may have %" PRId64,
+                     wanted, about->servers[shard].role, allowed);
+}
+
+static const leat_check rows[] = {
+    {"connection", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_NOTHING, check_answer,
+     "while a shard does not answer its writes wait in the log",
+     "start the database; see the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later. Of a SQLite "
+     "file: make it, with your tables"},
+    {"read-only", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_SHARD, check_writable,
+     "nothing can be applied, as on a standby",
+     "let the dsn lead to the primary (it may name several hosts, leat takes the primary), or unset default_transaction_read_only; of a SQLite "
+     "file and its directory: let leat's user write"},
+    {"fsync", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_fsync,
+     "a power failure can corrupt the database, rows and progress alike",
+     "fsync = on in postgresql.conf, and reload"},
+    {"synchronous_commit", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_synchronous_commit,
+     "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log "
+     "still has, and until then readers miss rows they have seen",
+     "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
+    {"triggers", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_triggers,
+     "triggers and foreign keys are not fired by leat's writes",
+     "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role"},
+    {"time limits", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_time_limits,
+     "the server ends a batch that takes longer, which is repeated in smaller parts; transaction_timeout and idle_session_timeout end the "
+     "session too, which is made anew each time",
+     "ALTER ROLE ... SET statement_timeout = 0, transaction_timeout = 0, idle_session_timeout = 0, each on its own; leat has limits of its "
+     "own, of a minute"},
+    {"connections", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_connections,
+     "it works with the connections it gets, slower; other processes and programs need some too",
+     "lower shards[].connections, or raise max_connections or the limit of the role or database"},
+};
+
+const leat_check_list leat_checks_of_server = {rows, sizeof rows / sizeof *rows};
