@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+#include "daemon/descriptors.h"
+
 static void check_configuration(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
@@ -14,8 +16,37 @@ static void check_configuration(leat_examination *about, uint32_t shard, leat_fi
                      config->shard_count, config->route_count);
 }
 
+/* By the rule that a process goes by when it starts, in the environment of this command: a service
+ * manager may set another limit. */
+static void check_open_files(leat_examination *about, uint32_t shard, leat_finding *ret)
+{
+    (void)shard;
+    const leat_config *config = &about->assembly->config;
+    uint64_t limit = leat_descriptors_raise_limit(), kept = leat_descriptors_kept(config),
+             wanted = (uint64_t)config->edge_connections,
+             clients = leat_descriptors_for_clients(limit, kept, wanted);
+    if (limit == UINT64_MAX)
+        leat_finding_set(ret, LEAT_CHECK_OK, "a process may open any number of files");
+    else if (clients == 0)
+        leat_finding_set(ret, LEAT_CHECK_FAILED,
+                         "a process may open %" PRIu64 " files, and leat itself may need %" PRIu64,
+                         limit, kept);
+    else if (clients < wanted)
+        leat_finding_set(ret, LEAT_CHECK_WARNING,
+                         "a process may open %" PRIu64 " files, which leaves %" PRIu64
+                         " for clients; limits.connections is %" PRIu64,
+                         limit, clients, wanted);
+    else
+        leat_finding_set(ret, LEAT_CHECK_OK,
+                         "a process may open %" PRIu64 " files, leat needs at most %" PRIu64, limit,
+                         kept + wanted);
+}
+
 static const leat_check rows[] = {
     {"configuration", LEAT_ABOUT_PROCESS, LEAT_NEEDS_NOTHING, check_configuration, "", ""},
+    {"open files", LEAT_ABOUT_PROCESS, LEAT_NEEDS_NOTHING, check_open_files,
+     "the edge admits fewer clients at once than limits.connections, and with too few files left it does not start",
+     "raise the limit (ulimit -n, LimitNOFILE= of the service), or lower limits.connections"},
 };
 
 const leat_check_list leat_checks_of_machine = {rows, sizeof rows / sizeof *rows};

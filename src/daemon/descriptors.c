@@ -38,8 +38,7 @@ uint64_t leat_descriptors_for_clients(uint64_t limit, uint64_t kept, uint64_t wa
     return wanted < limit - kept ? wanted : limit - kept;
 }
 
-/* The limit that holds from now on. */
-static uint64_t raise_limit(void)
+uint64_t leat_descriptors_raise_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -52,7 +51,7 @@ static uint64_t raise_limit(void)
 
 int leat_descriptors_prepare(leat_config *config, bool with_edge, leat_error *error)
 {
-    uint64_t limit = raise_limit(), kept = leat_descriptors_kept(config);
+    uint64_t limit = leat_descriptors_raise_limit(), kept = leat_descriptors_kept(config);
     if (!with_edge) {
         if (limit < kept)
             leat_warn("limit of open files may be too low limit=%" PRIu64 " needed=%" PRIu64

@@ -15,6 +15,10 @@ uint64_t leat_descriptors_kept(const leat_config *config);
  * keep. 0: too few are left. */
 uint64_t leat_descriptors_for_clients(uint64_t limit, uint64_t kept, uint64_t wanted);
 
+/* Raises the soft limit of this process to the hard one. Returns what holds from then on;
+ * UINT64_MAX: there is no limit, or it is not known. */
+uint64_t leat_descriptors_raise_limit(void);
+
 /*
  * Raises the soft limit to the hard one. With an edge, config->edge_connections is lowered to what
  * fits, with a warning; -1 when next to nothing is left. Without an edge, a limit that is too low

@@ -2,13 +2,14 @@
 
 import json
 import re
+import subprocess
 import time
 import uuid
 
 import psycopg
 import pytest
 
-from lib.harness import key_of, wait_until
+from lib.harness import LEAT, key_of, wait_until
 
 # ---- leat check ----
 
@@ -38,7 +39,7 @@ def on_shard(world, shard, *statements):
 def expected(world):
     """What is said of this machine's own servers: a broker alone, and databases that may run without fsync."""
     code, findings = check(world)
-    about_servers = {k for k in faults(findings) if k[0] in ("in-sync replicas", "fsync", "synchronous_commit")}
+    about_servers = {k for k in faults(findings) if k[0] in ("open files", "in-sync replicas", "fsync", "synchronous_commit")}
     assert faults(findings) == about_servers
     assert code == (3 if any(findings[k]["result"] == "failed" for k in about_servers) else 0)
     return about_servers
@@ -100,6 +101,16 @@ def test_a_problem_has_its_line(world, expected, name):
     found = findings[key]
     assert found["result"] == result and words in found["what"] and found["why"] and found["do"]
     assert code == 3 or result == "warning"
+
+
+def test_files_that_a_process_may_open(make_world):
+    """Fewer than clients could take is a warning, fewer than leat itself needs is a failure."""
+    world = make_world(log="local", shards=1)
+    for limit, result in ((5000, "ok"), (1000, "warning"), (120, "failed")):
+        done = subprocess.run(["prlimit", f"--nofile={limit}", str(LEAT), "check", "--json", "--config", str(world.config_path)],
+                              capture_output=True, text=True, timeout=60)
+        found = next(f for f in json.loads(done.stdout)["checks"] if f["check"] == "open files")
+        assert found["result"] == result and f"may open {limit} files" in found["what"], found
 
 
 def test_a_role_without_privileges(world, expected):
