@@ -221,6 +221,17 @@ static inline void wait_database(world *w, const char *sql, const char *expected
         turn(w, since, sql);
 }
 
+/* Until one session of this test's database waits for that: other tests share the server. */
+static inline void wait_one_waits(world *w, const char *event)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity"
+             " WHERE wait_event = '%s' AND datname = current_database()",
+             event);
+    wait_database(w, sql, "1");
+}
+
 static inline void wait_failures(world *w, uint64_t count)
 {
     uv_update_time(&w->loop);

@@ -18,8 +18,7 @@ START_TEST(a_lost_connection_leaves_the_outcome_unknown)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 1);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'",
-                  "1");
+    wait_one_waits(w, "transactionid");
     ck_assert_str_eq(fixture_ask(w->f, end_all_sql), "1");
     expect_outcome(wait_done(w, 1), LEAT_ENGINE_UNKNOWN, "57P01");
     ck_assert_uint_eq(w->answers[1].usable_then, 1); /* first the job, then the slots */
@@ -46,15 +45,13 @@ START_TEST(one_dead_connection_of_two)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 1);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'",
-                  "1");
+    wait_one_waits(w, "transactionid");
     patch(w, "2", "{\"n\":1}");
     add_part(w, 1, 1, 10);
     submit_batch(w, 2);
     expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
-    fixture_sql(
-        w->f,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'transactionid'");
+    fixture_sql(w->f, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                      " WHERE wait_event = 'transactionid' AND datname = current_database()");
     expect_outcome(wait_done(w, 1), LEAT_ENGINE_UNKNOWN, "57P01");
     patch(w, "3", "{\"n\":1}");
     add_part(w, 1, 2, 11);
@@ -73,7 +70,7 @@ START_TEST(a_job_for_a_connection_just_lost)
     fixture_run_on(other,
                    "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
+    wait_one_waits(w, "advisory");
     w->next = &again; /* from `done`, when `slots` has not been told yet */
     fixture_ask(w->f, end_all_sql);
     expect_outcome(wait_done(w, 2), LEAT_ENGINE_UNKNOWN, "57P01");
@@ -107,7 +104,10 @@ START_TEST(a_frozen_holder_is_ended)
     ck_assert(PQsendQueryParams(frozen, sql, 0, NULL, NULL, NULL, NULL, 0));
     ck_assert(PQsendFlushRequest(frozen)); /* and no Sync: it holds the lock for ever */
     PQflush(frozen);
-    wait_database(w, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", "1");
+    wait_database(w,
+                  "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database ="
+                  " (SELECT oid FROM pg_database WHERE datname = current_database())",
+                  "1");
     submit_claim(w, 1, 0);
     expect_outcome(wait_done(w, 1), LEAT_ENGINE_CONTENTION, "55P03");
     ck_assert_uint_eq(leat_sink_count(w->sink)->holders_terminated, 1);
@@ -241,7 +241,7 @@ START_TEST(freed_with_a_job_open)
     fixture_run_on(other,
                    "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
+    wait_one_waits(w, "advisory");
     PQfinish(other);
     world_free(w);
 }

@@ -1,9 +1,6 @@
 /* The asynchronous sink against a real server: every outcome a job can have. */
 #include "sink_world.h"
 
-static const char waits_for_a_transaction_sql[] =
-    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid' AND datname = current_database()";
-
 /* ---- when all is well ---- */
 
 START_TEST(claim_batch_compaction_claim)
@@ -238,7 +235,7 @@ START_TEST(a_foreign_insert_of_the_key_is_a_race)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 1);
-    wait_database(w, waits_for_a_transaction_sql, "1");
+    wait_one_waits(w, "transactionid");
     fixture_run_on(other, "COMMIT");
     expect_race(wait_done(w, 1));
     fixture_sql(w->f, "UPDATE things SET code = 'c'");
@@ -447,7 +444,7 @@ START_TEST(the_key_of_a_partitioned_table_is_its_key)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 1);
-    wait_database(w, waits_for_a_transaction_sql, "1");
+    wait_one_waits(w, "transactionid");
     fixture_run_on(other, "COMMIT");
     expect_race(wait_done(w, 1));
     fixture_sql(w->f, "INSERT INTO things VALUES (2, 1, 'taken')");
@@ -614,7 +611,7 @@ START_TEST(a_new_version_is_used_from_the_next_batch_on)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 1, 10);
     submit_batch(w, 2);
-    wait_database(w, waits_for_a_transaction_sql, "1");
+    wait_one_waits(w, "transactionid");
     patch(w, "2", "{\"more\":7}");
     add_part(w, 1, 1, 10);
     const leat_engine_job_result *result = run_batch(w);

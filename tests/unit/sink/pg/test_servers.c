@@ -39,7 +39,7 @@ static two_servers *two_servers_open(void)
     fixture_run_on(t->other,
                    "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 1, 1000)");
     submit_claim(w, 2, 1);
-    wait_database(w, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'", "1");
+    wait_one_waits(w, "advisory");
     t->proxy.to_port = port_of(t->second);
     return t;
 }
