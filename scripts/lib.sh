@@ -18,7 +18,7 @@ warn() { printf '%s: %s\n' "$SELF" "$*" >&2; }
 # Something failed while running: exit 1.
 die() { warn "error: $*"; exit 1; }
 
-# The command line makes no sense: exit 2.
+# The command line is wrong: exit 2.
 usage_error() { warn "$* (see --help)"; exit 2; }
 
 # Prints the comment block at the top of the running script.
@@ -31,7 +31,7 @@ as_root() {
     fi
 }
 
-# A command that fails where no failure is expected ends the script: say which.
+# A command that fails unexpectedly ends the script: print which one it was.
 on_error() { warn "${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}: failed: ${BASH_COMMAND%%$'\n'*}"; }
 set -E
 trap on_error ERR
@@ -97,7 +97,7 @@ only_one() {
 
 # --- Versions of the servers ---
 #
-# docs/compatibility.md says what was run with these, and a test compares.
+# docs/compatibility.md says what was run with these; a test compares both.
 
 # PostgreSQL's, beside the system's own: major version, artifact of io.zonky.test.postgres (PostgreSQL MAJOR.MINOR and a 0),
 # SHA-256 of its jar.
