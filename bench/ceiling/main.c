@@ -4,8 +4,7 @@
  * apply` is measured against.
  *
  *   leat-ceiling --dsn DSN --catalog FILE [--connections 2] [--batch 1000] [--batches 200]
- * [--seconds 5]
- *                [--keys 200000] [--apps 1000] [--fill] [--settings SQL]
+ *                [--seconds 5] [--keys 200000] [--apps 1000] [--fill] [--settings SQL]
  *
  * --fill writes every key once and ends. Prints one JSON object: rows_s, cpu_us (own, a row).
  */

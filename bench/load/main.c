@@ -1,3 +1,7 @@
+/* leat-load: an option decides whether the writes go through an edge or straight into its topic.
+ * Both targets draw the same writes from the same run, so that their figures compare: what HTTP and
+ * the edge cost is the difference. A run that fails still prints its summary, with "complete":
+ * false. */
 #include <signal.h>
 #include <stdlib.h>
 

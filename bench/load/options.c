@@ -1,3 +1,7 @@
+/* The command line, from one table of options with their type, place and range. Whatever makes no
+ * sense together is refused before anything is sent: a load runs for minutes, and a figure taken
+ * with an option that was silently ignored is worse than none. Addresses of other machines need an
+ * option of their own, because a typing error must not put load on a production host. */
 #include "load/options.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+/* Parses one response out of the bytes at hand, without copying: a figure of the edge must not
+ * contain much of its client. So it takes what an edge sends and nothing else; any other answer is
+ * an error and ends the connection, rather than being counted as something that it is not. */
 #include "load/response.h"
 
 #include <stdlib.h>

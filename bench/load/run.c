@@ -1,3 +1,9 @@
+/* Each write is a slot that is idle, out or waiting to be sent again; there are as many as may be
+ * without an answer, so memory is constant and a slow edge slows the load down.
+ *
+ * With --rate a write is due at a fixed time, whether or not the earlier ones were answered, and
+ * its scheduled latency counts from then: otherwise a stall would hide the requests that it held
+ * back, which is known as coordinated omission. Without a rate it is due when it is sent. */
 #include "load/run.h"
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/* Identifiers depend on the number of a row alone, and everything else on the seed: two runs with
+ * different seeds meet the same rows with other writes, and the same seed gives the same writes
+ * again. The body of the profile `check` has the write's own number, so that any loss, repetition
+ * or swap shows in the row; tests compare that with the log. */
 #include "load/workload.h"
 
 #include <stdio.h>

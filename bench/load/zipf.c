@@ -1,3 +1,7 @@
+/* Rejection-inversion: a point under the continuous curve is inverted to a rank, and rejected where
+ * the curve is above the step of that rank, which is rare. A table of cumulative shares would be
+ * simpler, but takes 8 bytes a key and a cache miss a draw with millions of keys. zipf.h names the
+ * source. */
 #include "load/zipf.h"
 
 #include <math.h>
