@@ -127,7 +127,7 @@ static void print_trouble(const leat_trouble_line *trouble)
         snprintf(before, sizeof before, "    UNWELL, ");
     else
         snprintf(before, sizeof before, "    UNWELL for %" PRId64 " s, ", trouble->age_ms / 1000);
-    print_words(before, trouble->words);
+    print_words(before, trouble->text);
 }
 
 static void print_shard(const overview *all, const shard_status *shard)
@@ -211,7 +211,7 @@ static void add_shard(yyjson_mut_doc *doc, yyjson_mut_val *list, const overview 
     leat_json_add_text(doc, object, "shard", shard->name);
     leat_json_add_reason(doc, object, "error", shard->error);
     leat_json_add_text(doc, object, "trouble",
-                       troubles->count > 0 ? troubles->lines[0].words : NULL);
+                       troubles->count > 0 ? troubles->lines[0].text : NULL);
     leat_json_add_reason(doc, object, "held", shard->held);
     yyjson_mut_val *lines = yyjson_mut_obj_add_arr(doc, object, "troubles");
     for (uint32_t i = 0; i < troubles->count; i++)

@@ -43,7 +43,7 @@ static int match_shards(leat_daemon *daemon, leat_error *error)
 static void request_read(void *context)
 {
     leat_daemon *daemon = context;
-    leat_catalog_watch_ask(daemon->watch);
+    leat_catalog_watch_request_read(daemon->watch);
 }
 
 static int read_tables(void *context, uint32_t shard, leat_table **ret_tables, uint32_t *ret_count,

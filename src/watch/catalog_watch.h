@@ -1,8 +1,8 @@
 /*
- * catalog_watch.h - keeps a schema_versions true: looks at every shard's tables now and then, and
- * soon after somebody asks. A look blocks, so each runs on libuv's thread pool; what it found is
- * judged and published on the loop's thread. One look a shard is under way at a time and a shard
- * that does not answer delays no other, as long as the pool has a thread for each.
+ * catalog_watch.h - keeps schema_versions current: reads every shard's tables at an interval, and
+ * soon after a request. A read blocks, so each runs on libuv's thread pool; its result is compared
+ * and published on the loop's thread. A shard has one read under way at a time, and a shard that
+ * does not answer delays no other, as long as the pool has a thread for each.
  */
 #ifndef LEAT_WATCH_CATALOG_WATCH_H
 #define LEAT_WATCH_CATALOG_WATCH_H
@@ -31,17 +31,18 @@ typedef struct leat_catalog_watch_config {
     void (*published)(void *context, uint32_t shard, const leat_schema_version *version);
 } leat_catalog_watch_config;
 
-/* The first looks begin as soon as the loop runs. A version of each shard must be published
+/* The first reads begin as soon as the loop runs. A version of each shard must have been published
  * before. */
 leat_catalog_watch *leat_catalog_watch_new(uv_loop_t *loop,
                                            const leat_catalog_watch_config *config);
-/* A look at every shard that begins after this call, soon: one that is under way does not count,
- * and between two begins of a shard's looks there are 250 ms. Any thread, until
+/* Requests a read of every shard that begins after this call: one that is under way does not count.
+ * It begins soon; two reads of a shard begin at least 250 ms apart. Any thread, until
  * leat_catalog_watch_stop. */
-void leat_catalog_watch_ask(leat_catalog_watch *watch);
-/* Begins no further look. Loop's thread, more than once. */
+void leat_catalog_watch_request_read(leat_catalog_watch *watch);
+/* Begins no further read. Loop's thread; may be called again. */
 void leat_catalog_watch_stop(leat_catalog_watch *watch);
-/* Stops. What it has is freed when the loop has run, which takes as long as the looks under way. */
+/* Stops, and frees when the loop has run, which takes as long as the reads under way. NULL: none.
+ */
 void leat_catalog_watch_free(leat_catalog_watch *watch);
 
 #endif

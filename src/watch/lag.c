@@ -1,3 +1,9 @@
+/*
+ * lag.c - first the shards, then the log. In this order a record that is applied in between counts
+ * as lag, and none is missed; the other way round the ends would be older than the progress, and a
+ * shard could look ahead of its log. Shards are read on a thread each, because each read may last
+ * as long as its time limit and somebody is waiting for all of them.
+ */
 #include "watch/lag.h"
 
 #include <inttypes.h>
@@ -34,7 +40,7 @@ static int check_source(shard_read *at, leat_shard_address address)
     at->is_silent = found == 2;
     if (found == 1)
         return leat_fail(
-            &at->error, "it knows nothing of %s %s: %s", log->file ? "log" : "topic", log->topic,
+            &at->error, "it was not set up for %s %s: %s", log->file ? "log" : "topic", log->topic,
             address.sqlite ? "`leat run` or `leat init` sets it up" : "run `leat init` first");
     if (found != 0)
         return -1;
@@ -43,7 +49,7 @@ static int check_source(shard_read *at, leat_shard_address address)
                : 0;
 }
 
-/* All partitions that the layout gives it, or its lag would look smaller than it is. */
+/* The shard must hold all partitions that the layout gives it, or its lag would look too small. */
 static int check_partitions(shard_read *at)
 {
     const leat_layout *layout = at->query->layout;
@@ -56,8 +62,8 @@ static int check_partitions(shard_read *at)
     return all ? 0
                : leat_fail(
                      &at->error,
-                     "leat.partitions does not hold the partitions of this shard: run `leat init`; or is it "
-                     "another shard's database? `leat check` knows");
+                     "leat.partitions does not hold the partitions of this shard: run `leat init`, or, if this may be "
+                     "another shard's database, `leat check`");
 }
 
 static void *read_shard(void *argument)
@@ -84,7 +90,7 @@ static void take_shard(shard_read *at, leat_lag *ret)
     for (uint32_t i = 0; at->is_read && i < at->count; i++) {
         uint32_t partition = at->found[i].partition;
         if (partition >= ret->count)
-            continue; /* the log could not be asked: there are none */
+            continue; /* the log does not answer: no partition is known */
         leat_lag_partition *to = &ret->partitions[partition];
         to->is_known = true;
         to->low = at->found[i].low;
@@ -123,8 +129,9 @@ static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, 
     return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
 }
 
-/* What lies behind the low water, as far as it is known to hold records. */
-static int64_t records_of(const leat_lag_partition *partition, const leat_log_ahead *ahead)
+/* An upper bound: from the first record above the low water, if the log has found one, to the end.
+ */
+static int64_t count_records(const leat_lag_partition *partition, const leat_log_ahead *ahead)
 {
     int64_t first = ahead->first >= 0 ? ahead->first : partition->low + 1;
     return ahead->end > first ? ahead->end - first : 0;
@@ -137,7 +144,7 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
     partition->held = ahead->end - ahead->stable;
     if (!partition->is_known)
         return;
-    partition->records = records_of(partition, ahead);
+    partition->records = count_records(partition, ahead);
     partition->age_ms = age_of(partition, ahead->accepted_ms, now_ms);
 }
 
@@ -157,8 +164,9 @@ static int read_log(const leat_log_config *log, leat_lag *ret, int64_t *offsets,
 
 /* ---- both ---- */
 
-static void add(leat_lag_sum *sum, const leat_lag_partition *partition)
+static void add_partition(leat_lag_sum *sum, const leat_lag_partition *partition)
 {
+    LEAT_ASSERT(partition->is_known && partition->records >= 0);
     sum->partitions++;
     sum->records += partition->records;
     if (partition->age_ms < 0 || sum->age_ms < 0)
@@ -184,8 +192,8 @@ static int read_log_and_add(const leat_log_config *log, leat_lag *ret, leat_erro
     for (uint32_t i = 0; status == 0 && i < ret->count; i++) {
         if (!ret->partitions[i].is_known)
             continue;
-        add(&ret->shards[ret->partitions[i].shard], &ret->partitions[i]);
-        add(&ret->total, &ret->partitions[i]);
+        add_partition(&ret->shards[ret->partitions[i].shard], &ret->partitions[i]);
+        add_partition(&ret->total, &ret->partitions[i]);
     }
     free(offsets);
     free(ahead);
@@ -199,8 +207,6 @@ int leat_lag_read(const leat_lag_query *query, leat_lag *ret, leat_error *error)
     memset(ret, 0, sizeof *ret);
     if (query->layout)
         name_partitions(query->layout, ret);
-    /* The shards before the log's ends: what is applied meanwhile then counts as lag, and no lag is
-     * missed. */
     read_shards(query, ret);
     if (!query->layout || read_log_and_add(query->log, ret, error) == 0)
         return 0;
@@ -227,10 +233,11 @@ const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shar
     return NULL;
 }
 
-/* ---- words ---- */
+/* ---- text ---- */
 
 const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE])
 {
+    LEAT_ASSERT(partition->held > 0);
     snprintf(ret, LEAT_LAG_HELD_SIZE,
              "an open transaction of a foreign producer holds back %" PRId64
              " offsets of partition %" PRIu32 " from offset %" PRId64 " on",

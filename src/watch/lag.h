@@ -1,13 +1,12 @@
 /*
- * lag.h - how far the shards are behind the log, from outside: the log's ends against what the
- * shards have recorded. No worker is asked, so it is as true while none runs. All shards are read
- * at once, and one that does not answer takes nothing from the others but the time that is waited
- * for it.
+ * lag.h - how far the shards are behind the log, from outside: the log's ends against the progress
+ * that the shards have recorded. It asks no worker, so it holds while none runs. All shards are
+ * read at once; one that does not answer costs the others only the time that is waited for it.
  *
  * Records are those above a partition's low water: an upper bound, since subpartitions overtake
- * each other, the low water is recorded by compactions only, and not each offset holds a record.
- * Nothing unapplied is ever left out; where no record follows the low water, which is looked at,
- * there are none.
+ * each other, only compactions record the low water, and not every offset holds a record. It never
+ * leaves out an unapplied record. Whether any record follows the low water is read from the log:
+ * where none does, the number is 0.
  */
 #ifndef LEAT_WATCH_LAG_H
 #define LEAT_WATCH_LAG_H
@@ -29,23 +28,23 @@ typedef struct leat_lag_query {
 typedef struct leat_lag_partition {
     uint32_t partition;
     uint32_t shard; /* as configured */
-    bool is_known;  /* its shard could be read. Else only `end` and what is held back are */
+    bool is_known;  /* its shard could be read. Else only `end`, `held_from` and `held` are known */
     int64_t end;    /* offset behind the last record */
     int64_t low;
     int64_t applied;
     int64_t epoch;
     int64_t records;
-    int64_t age_ms; /* since the record above the low water was accepted; 0: there is none, -1: it
+    int64_t age_ms; /* since the record above the low water was accepted; 0: there is none; -1: it
                        could not be read */
     int64_t held_from; /* an open transaction of a foreign producer begins there: nothing from there
                           on can be read yet */
-    int64_t held;      /* how many of the offsets it holds back; 0: there is none */
+    int64_t held;      /* how many offsets it holds back; 0: there is no such transaction */
 } leat_lag_partition;
 
 typedef struct leat_lag_sum {
-    uint32_t partitions; /* of which it is the sum: those that are known */
+    uint32_t partitions; /* how many are summed: those that are known */
     int64_t records;
-    int64_t age_ms; /* of the oldest; -1: of a partition it is not known */
+    int64_t age_ms; /* of the oldest; -1: that of some partition is not known */
 } leat_lag_sum;
 
 typedef struct leat_lag {
@@ -53,12 +52,12 @@ typedef struct leat_lag {
     leat_lag_partition *partitions; /* all of the topic, in order */
     leat_lag_sum shards[LEAT_SHARDS_MAX];
     leat_lag_sum total;
-    leat_error errors[LEAT_SHARDS_MAX]; /* of the shards that could not be read; empty: it was */
+    leat_error errors[LEAT_SHARDS_MAX]; /* of the shards that could not be read; empty: it was read
+                                         */
     uint32_t failed;                    /* how many */
     bool silent[LEAT_SHARDS_MAX];       /* did not answer at all */
     bool log_is_silent;
-    leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when it was asked
-                                               for */
+    leat_shard_work works[LEAT_SHARDS_MAX]; /* of the shards that could be read, when requested */
 } leat_lag;
 
 /* -1: the log cannot be read. Then, and without a source, there are no partitions and sums; the
@@ -66,11 +65,11 @@ typedef struct leat_lag {
 int leat_lag_read(const leat_lag_query *query, leat_lag *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_lag_fini(leat_lag *lag);
 
-/* Of the shard's partitions the first that an open transaction holds back; borrowed. NULL: none. */
+/* The shard's first partition that an open transaction holds back; borrowed. NULL: none. */
 const leat_lag_partition *leat_lag_first_held(const leat_lag *lag, uint32_t shard);
 
 enum { LEAT_LAG_SECONDS_SIZE = 32, LEAT_LAG_HELD_SIZE = 160 };
-/* Names the partition's open transaction in words; `held` is not 0. Returns `ret`. */
+/* A sentence about the partition's open transaction; `held` is not 0. Returns `ret`. */
 const char *leat_lag_held(const leat_lag_partition *partition, char ret[LEAT_LAG_HELD_SIZE]);
 /* "12.3", or "unknown". Returns `ret`. */
 const char *leat_lag_seconds(int64_t age_ms, char ret[LEAT_LAG_SECONDS_SIZE]);

@@ -1,3 +1,9 @@
+/*
+ * troubles.c - evidence that needs no process comes first: the lag, leat's sessions and what they
+ * wait for. Then the reports of processes that work. A report may be missing (a server that crashed
+ * empties leat.workers, and a role may lack the right to write it) and may outlive its process, so
+ * silence is never taken for health: where no report says that a partition moves, its age decides.
+ */
 #include "watch/troubles.h"
 
 #include <inttypes.h>
@@ -9,60 +15,60 @@
 #include <yyjson.h>
 
 enum {
-    HELD_MS = 10 * 1000,    /* a transaction is open for moments as a matter of course */
-    UNOWNED_MS = 10 * 1000, /* and so is a partition without a process, while the group makes up its
-                               mind */
-    WAIT_MS = 2 * 1000,     /* and a lock is waited for */
+    /* What is normal for a moment is no trouble until it has lasted for longer: */
+    HELD_MS = 10 * 1000,    /* an open transaction */
+    UNOWNED_MS = 10 * 1000, /* a partition without a process, while the group rebalances */
+    WAIT_MS = 2 * 1000,     /* a wait for a lock */
 };
 
 /* ---- lines ---- */
 
-static void add_line(leat_troubles *troubles, const char *kind, char *words, char *json,
+static void add_line(leat_troubles *troubles, const char *kind, char *text, char *json,
                      int64_t age_ms)
 {
-    if (troubles->count == LEAT_TROUBLES_MAX || !words || !json) {
+    if (troubles->count == LEAT_TROUBLES_MAX || !text || !json) {
         troubles->left_out++;
-        free(words);
+        free(text);
         free(json);
         return;
     }
     leat_trouble_line *line = &troubles->lines[troubles->count++];
-    *line = (leat_trouble_line){.words = words, .json = json, .age_ms = age_ms};
+    *line = (leat_trouble_line){.text = text, .json = json, .age_ms = age_ms};
     snprintf(line->kind, sizeof line->kind, "%s", kind);
 }
 
 /* With the age as "seconds", and whatever else the object has. Takes the document. */
 static void add_object(leat_troubles *troubles, yyjson_mut_doc *doc, yyjson_mut_val *object,
-                       const char *kind, const char *words, int64_t age_ms)
+                       const char *kind, const char *text, int64_t age_ms)
 {
     if (age_ms >= 0)
         yyjson_mut_obj_add_real(doc, object, "seconds", (double)age_ms / 1000);
     else
         yyjson_mut_obj_add_null(doc, object, "seconds");
     yyjson_mut_doc_set_root(doc, object);
-    add_line(troubles, kind, leat_must_strdup(words),
+    add_line(troubles, kind, leat_must_strdup(text),
              yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL), age_ms);
     yyjson_mut_doc_free(doc);
 }
 
 LEAT_PRINTF(4, 5)
-static void add_words(leat_troubles *troubles, const char *kind, int64_t age_ms, const char *format,
-                      ...)
+static void add_text(leat_troubles *troubles, const char *kind, int64_t age_ms, const char *format,
+                     ...)
 {
-    char words[1024];
+    char text[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(words, sizeof words, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     LEAT_ASSERT(doc);
     yyjson_mut_val *object = yyjson_mut_obj(doc);
     yyjson_mut_obj_add_strcpy(doc, object, "kind", kind);
-    yyjson_mut_obj_add_strcpy(doc, object, "words", words);
-    add_object(troubles, doc, object, kind, words, age_ms);
+    yyjson_mut_obj_add_strcpy(doc, object, "words", text);
+    add_object(troubles, doc, object, kind, text, age_ms);
 }
 
-/* Among what can be seen without asking a process. */
+/* Among the troubles that no process reported. */
 static bool is_seen(const leat_troubles *troubles, const char *kind)
 {
     for (uint32_t i = 0; i < troubles->seen_count; i++)
@@ -71,9 +77,9 @@ static bool is_seen(const leat_troubles *troubles, const char *kind)
     return false;
 }
 
-/* ---- who works ---- */
+/* ---- processes ---- */
 
-/* The name as sessions have it, where a long host is cut. */
+/* The name that its sessions have, where a long host name is cut. */
 static void session_name(const leat_shard_worker *worker, char *ret, size_t size)
 {
     snprintf(ret, size, "%.*s %" PRId64, LEAT_SESSION_HOST_MAX, worker->host, worker->pid);
@@ -101,7 +107,7 @@ static bool has_row(const leat_shard_work *work, const leat_shard_process *proce
     return false;
 }
 
-static uint32_t count_said(const leat_shard_worker *worker)
+static uint32_t count_reported_partitions(const leat_shard_worker *worker)
 {
     yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
     yyjson_val *partitions = yyjson_obj_get(yyjson_doc_get_root(doc), "partitions");
@@ -111,15 +117,14 @@ static uint32_t count_said(const leat_shard_worker *worker)
     return (uint32_t)count;
 }
 
-/* A process that was heard of lately works if it has sessions; where those have others' names, or
- * none, its word counts. One that was never heard of (its role may not write leat.workers) works as
- * long as it has sessions of its own. */
+/* A process that has reported lately works if it has sessions; where sessions have no names, or
+ * those of other processes, the report is enough. One that has never reported (its role may not
+ * write leat.workers) works as long as it has sessions of its own. */
 static void find_processes(leat_shard_address at, const leat_shard_work *work, leat_troubles *ret)
 {
     bool counts_sessions = at.dsn != NULL && !work->is_pooled;
-    bool is_mute = work->waits.count > 0 && work->waits.waits[0].is_file; /* the lock is on what
-                                                                             they would write into
-                                                                           */
+    /* The file is locked that they would report to. */
+    bool cannot_report = work->waits.count > 0 && work->waits.waits[0].is_file;
     ret->is_pooled = work->is_pooled;
     ret->processes =
         leat_must_calloc(work->worker_count + work->process_count + 1, sizeof *ret->processes);
@@ -128,11 +133,11 @@ static void find_processes(leat_shard_address at, const leat_shard_work *work, l
         const leat_shard_process *sessions = sessions_of(work, worker);
         leat_status_process *process = &ret->processes[ret->process_count++];
         *process = (leat_status_process){.heard_ms = worker->heard_ms,
-                                         .partition_count = count_said(worker),
+                                         .partition_count = count_reported_partitions(worker),
                                          .sessions = sessions ? sessions->sessions : 0,
                                          .busy = sessions ? sessions->busy : 0};
         snprintf(process->name, sizeof process->name, "%s %" PRId64, worker->host, worker->pid);
-        process->works = (worker->heard_ms < LEAT_REPORT_STALE_MS || is_mute) &&
+        process->works = (worker->heard_ms < LEAT_REPORT_STALE_MS || cannot_report) &&
                          (sessions || !counts_sessions);
     }
     for (uint32_t i = 0; counts_sessions && i < work->process_count; i++) {
@@ -155,9 +160,9 @@ static uint32_t count_working(const leat_troubles *troubles)
     return count;
 }
 
-/* One that works and of which there is no word: the server has crashed and leat.workers is empty,
- * or its role may not write it. NULL: none. */
-static const leat_status_process *mute_one(const leat_troubles *troubles)
+/* One that works without a report: the server has crashed and leat.workers is empty, or its role
+ * may not write it. NULL: none. */
+static const leat_status_process *find_unreported(const leat_troubles *troubles)
 {
     for (uint32_t i = 0; i < troubles->process_count; i++)
         if (troubles->processes[i].works && troubles->processes[i].heard_ms < 0)
@@ -165,19 +170,19 @@ static const leat_status_process *mute_one(const leat_troubles *troubles)
     return NULL;
 }
 
-/* ---- what they say ---- */
+/* ---- their reports ---- */
 
-/* A wait that was asked for just now is there already. */
+/* A wait that the server shows now is left out: it is among the troubles already. */
 static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, const char *process,
                       yyjson_val *fact)
 {
-    const char *words = yyjson_get_str(yyjson_obj_get(fact, "words")),
+    const char *text = yyjson_get_str(yyjson_obj_get(fact, "words")),
                *kind = yyjson_get_str(yyjson_obj_get(fact, "kind"));
     bool is_wait = kind && (strcmp(kind, "lock") == 0 || strcmp(kind, "commit") == 0);
     yyjson_val *since = yyjson_obj_get(fact, "since_ms");
     int64_t age_ms =
         yyjson_is_int(since) ? worker->clock_ms - yyjson_get_sint(since) + worker->heard_ms : -1;
-    if (!words || !kind || (is_wait && is_seen(troubles, kind)))
+    if (!text || !kind || (is_wait && is_seen(troubles, kind)))
         return;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     LEAT_ASSERT(doc);
@@ -185,13 +190,13 @@ static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, 
     LEAT_ASSERT(object);
     yyjson_mut_obj_remove_key(object, "since_ms");
     yyjson_mut_obj_add_strcpy(doc, object, "process", process);
-    add_object(troubles, doc, object, kind, words, age_ms < 0 ? -1 : age_ms);
+    add_object(troubles, doc, object, kind, text, age_ms < 0 ? -1 : age_ms);
 }
 
-/* `owned`: [partition], set for each that a process at work has; all of them where it has too many
- * to say which. */
-static void take_word(leat_troubles *troubles, const leat_shard_worker *worker, const char *process,
-                      bool *owned, uint32_t count)
+/* `owned`: [partition], set for each that a process at work has; all are set where it has too many
+ * to list. */
+static void take_report(leat_troubles *troubles, const leat_shard_worker *worker,
+                        const char *process, bool *owned, uint32_t count)
 {
     yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
     yyjson_val *root = yyjson_doc_get_root(doc), *value;
@@ -207,22 +212,22 @@ static void take_word(leat_troubles *troubles, const leat_shard_worker *worker, 
     yyjson_doc_free(doc);
 }
 
-/* ---- what can be seen ---- */
+/* ---- evidence from outside ---- */
 
-/* Whoever keeps the lock of a SQLite file is in nobody's way while there are no records. */
+/* A process that keeps the lock of a SQLite file does no harm while there are no records. */
 static void find_waits(leat_troubles *troubles, const leat_shard_waits *waits, bool has_records)
 {
-    char words[LEAT_WAIT_WORDS_SIZE];
+    char text[LEAT_WAIT_WORDS_SIZE];
     for (uint32_t i = 0; i < waits->count; i++) {
         const leat_shard_wait *wait = &waits->waits[i];
         if (wait->waited_ms >= WAIT_MS && (has_records || !wait->is_file))
-            add_words(troubles, wait->is_commit ? "commit" : "lock",
-                      wait->is_file ? -1 : wait->waited_ms, "%s",
-                      leat_shard_wait_words(wait, words));
+            add_text(troubles, wait->is_commit ? "commit" : "lock",
+                     wait->is_file ? -1 : wait->waited_ms, "%s",
+                     leat_shard_wait_words(wait, text));
     }
 }
 
-/* The oldest that makes up the shard's age, of those for which `is_it` holds. */
+/* The shard's partition with the oldest record, of those with owned[partition] == `wanted`. */
 static const leat_lag_partition *oldest(const leat_lag *lag, uint32_t shard, const bool *owned,
                                         bool wanted, uint32_t *ret_count)
 {
@@ -244,25 +249,25 @@ static void find_unowned(leat_troubles *troubles, const leat_lag *lag, uint32_t 
 {
     uint32_t count;
     const leat_lag_partition *at = oldest(lag, shard, owned, false, &count);
-    const leat_status_process *mute = mute_one(troubles);
+    const leat_status_process *unreported = find_unreported(troubles);
     if (!at || at->age_ms <= UNOWNED_MS)
         return;
-    if (mute)
-        add_words(
+    if (unreported)
+        add_text(
             troubles, "unowned", at->age_ms,
             "partition=%" PRIu32 " offset=%" PRId64
-            " records wait, and no process says that it has this partition (%" PRIu32
-            " partitions are like it); process %s has said nothing since the server started, or may not write leat.workers",
-            at->partition, at->low + 1, count, mute->name);
+            " records wait, and no process reports to have this partition (%" PRIu32
+            " partitions are like it); process %s has reported nothing since the server started, or may not write leat.workers",
+            at->partition, at->low + 1, count, unreported->name);
     else
-        add_words(troubles, "unowned", at->age_ms,
-                  "partition=%" PRIu32 " offset=%" PRId64
-                  " records wait, and no process has this partition (%" PRIu32
-                  " partitions are like it)",
-                  at->partition, at->low + 1, count);
+        add_text(troubles, "unowned", at->age_ms,
+                 "partition=%" PRIu32 " offset=%" PRId64
+                 " records wait, and no process has this partition (%" PRIu32
+                 " partitions are like it)",
+                 at->partition, at->low + 1, count);
 }
 
-/* Who has the partition would say so if nothing of it moved. */
+/* The process that has a partition would report it if nothing in it moved. */
 static void find_old(leat_troubles *troubles, const leat_lag *lag, uint32_t shard,
                      const bool *owned, uint32_t max_seconds)
 {
@@ -270,30 +275,30 @@ static void find_old(leat_troubles *troubles, const leat_lag *lag, uint32_t shar
     const leat_lag_partition *silent = oldest(lag, shard, owned, false, &count),
                              *moving = oldest(lag, shard, owned, true, &count);
     if (silent && silent->age_ms > LEAT_STATUS_AGE_MS)
-        add_words(troubles, "old", silent->age_ms,
-                  "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
-                  " s old, and nobody says that it moves",
-                  silent->partition, silent->low + 1, silent->age_ms / 1000);
+        add_text(troubles, "old", silent->age_ms,
+                 "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
+                 " s old, and no process reports that it moves",
+                 silent->partition, silent->low + 1, silent->age_ms / 1000);
     const leat_lag_partition *at = !moving || (silent && silent->age_ms > moving->age_ms) ? silent
                                                                                           : moving;
     if (max_seconds > 0 && at && at->age_ms > (int64_t)max_seconds * 1000)
-        add_words(troubles, "old", at->age_ms,
-                  "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
-                  " s old, more than --max-seconds %" PRIu32,
-                  at->partition, at->low + 1, at->age_ms / 1000, max_seconds);
+        add_text(troubles, "old", at->age_ms,
+                 "partition=%" PRIu32 " offset=%" PRId64 " the oldest record is %" PRId64
+                 " s old, more than --max-seconds %" PRIu32,
+                 at->partition, at->low + 1, at->age_ms / 1000, max_seconds);
 }
 
 static void find_held(leat_troubles *troubles, const leat_lag *lag, uint32_t shard)
 {
-    char words[LEAT_LAG_HELD_SIZE];
+    char text[LEAT_LAG_HELD_SIZE];
     const leat_lag_partition *at = leat_lag_first_held(lag, shard);
     if (!at || lag->shards[shard].age_ms <= HELD_MS)
         return;
     troubles->is_held = true;
-    add_words(troubles, "open transaction", -1, "%s", leat_lag_held(at, words));
+    add_text(troubles, "open transaction", -1, "%s", leat_lag_held(at, text));
 }
 
-/* Nobody works here, so nobody can say more. */
+/* Called when no process works here. */
 static void find_nobody(leat_troubles *troubles, const leat_lag *lag, uint32_t shard)
 {
     const leat_status_process *last = NULL;
@@ -304,37 +309,37 @@ static void find_nobody(leat_troubles *troubles, const leat_lag *lag, uint32_t s
     if (lag->shards[shard].records == 0)
         return;
     if (last)
-        add_words(troubles, "nobody", last->heard_ms,
-                  "records wait and nobody applies them: process %s was heard last, %" PRId64
-                  " s ago",
-                  last->name, last->heard_ms / 1000);
+        add_text(troubles, "nobody", last->heard_ms,
+                 "records wait and nobody applies them: process %s was heard last, %" PRId64
+                 " s ago",
+                 last->name, last->heard_ms / 1000);
     else
-        add_words(troubles, "nobody", -1, "records wait and nobody applies them");
+        add_text(troubles, "nobody", -1, "records wait and nobody applies them");
 }
 
 void leat_troubles_find(leat_shard_address at, const leat_lag *lag, uint32_t shard,
                         uint32_t max_seconds, leat_troubles *ret)
 {
     const leat_shard_work *work = &lag->works[shard];
+    LEAT_ASSERT(shard < LEAT_SHARDS_MAX);
     *ret = (leat_troubles){0};
     if (*lag->errors[shard].text) {
-        add_words(ret, "error", -1, "it cannot be read");
+        add_text(ret, "error", -1, "the shard cannot be read");
         return;
     }
     bool *owned = leat_must_calloc(lag->count + 1, sizeof *owned);
     find_processes(at, work, ret);
     find_held(ret, lag, shard);
     if (lag->shards[shard].age_ms < 0)
-        add_words(
-            ret, "age", -1,
-            "the record above a low water could not be read: perhaps it is not in the log any more");
+        add_text(ret, "age", -1,
+                 "the record above a low water could not be read: it may no longer be in the log");
     if (count_working(ret) == 0)
         find_nobody(ret, lag, shard);
     find_waits(ret, &work->waits, lag->shards[shard].records > 0);
     ret->seen_count = ret->count;
     for (uint32_t i = 0; i < work->worker_count; i++)
         if (ret->processes[i].works)
-            take_word(ret, &work->workers[i], ret->processes[i].name, owned, lag->count);
+            take_report(ret, &work->workers[i], ret->processes[i].name, owned, lag->count);
     if (count_working(ret) > 0)
         find_unowned(ret, lag, shard, owned);
     find_old(ret, lag, shard, owned, max_seconds);
@@ -344,7 +349,7 @@ void leat_troubles_find(leat_shard_address at, const leat_lag *lag, uint32_t sha
 void leat_troubles_fini(leat_troubles *troubles)
 {
     for (uint32_t i = 0; i < troubles->count; i++) {
-        free(troubles->lines[i].words);
+        free(troubles->lines[i].text);
         free(troubles->lines[i].json);
     }
     free(troubles->processes);

@@ -132,7 +132,7 @@ def test_a_column_added_under_load_is_taken_and_written(things):
         load.wait_for_more()
         assert load.settle() == {}
     for shard in "ab":
-        leat.wait_for(f"shard={shard} table=things was altered: column extra: added")
+        leat.wait_for(f'table altered shard={shard} table=things change="column extra: added')
     assert {row[0] for row in things.rows("select extra from things where n > 0")} <= {2, 7}
     assert leat.terminate() == 0
 
@@ -228,7 +228,7 @@ def test_a_unique_constraint_makes_the_table_ordered(things):
                 db.execute("create unique index one_note on things (app_id, note)")
         if things.store.kind == "postgres":  # in a SQLite file every table is written in order
             for shard in "ab":
-                leat.wait_for(f"shard={shard} table=things was altered")
+                leat.wait_for(f"table altered shard={shard} table=things")
         owners = range(900, 920)
         for owner in owners:
             load.write(http, 1, owner, {"n": 1, "note": "mine"})
@@ -251,7 +251,7 @@ def test_put_uses_the_default_of_now(things):
         for number, (change, price) in enumerate([("set default 9.5", "9.50"), ("set default 7", "7.00"), ("drop default", None)], 1):
             alter(things, f"alter column price {change}")
             for shard in "ab":
-                leat.wait_for(f"shard={shard} table=things was altered: column price: default", count=number)
+                leat.wait_for(f'table altered shard={shard} table=things change="column price: default', count=number)
             assert http.put(path_of(1, number), json={"n": 1}).status_code == 202
             wait_row(things, 1, number, "price::text", price)
 
@@ -300,7 +300,7 @@ def test_a_configured_operation_whose_column_is_gone_waits(make_world):
         load.write(http, 1, 1, {"n": 1})
         wait_row(world, 1, 1, "n", 1)
         alter(world, "rename column n to m")
-        leat.wait_for("do not fit any more")
+        leat.wait_for("altered tables do not fit")
         assert load.write(http, 1, 1, {"n": 1}) == 202  # by what it knew before
         leat.wait_for("is stalled by")
         alter(world, "rename column m to n")
@@ -315,7 +315,7 @@ def test_a_shard_that_does_not_answer_delays_no_other(things):
         things.write_config()
         leat = things.start("run")
         alter(things, "add column extra int", shards=["a"])
-        leat.wait_for("shard=a table=things was altered: column extra: added")
+        leat.wait_for('table altered shard=a table=things change="column extra: added')
         with things.client(leat) as http:
             answers = {http.patch(path_of(app, 1), json={"n": 1, "extra": 1}).status_code for app in range(16)}
         assert answers == {202, 422}

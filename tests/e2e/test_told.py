@@ -148,7 +148,7 @@ def test_a_process_without_a_word(one):
                    " create trigger mute before insert on leat.workers for each row execute function mute();"
                    " delete from leat.workers")
         words = wait_for_trouble(one, kind="unowned")["words"]
-        assert f" {leat.pid} has said nothing" in words and "no process has" not in words
+        assert f" {leat.pid} has reported nothing" in words and "no process has" not in words
         db.execute("drop trigger mute on leat.workers; insert into parents values (7)")
         wait_until_well(one)
 

@@ -74,7 +74,7 @@ static void on_published(void *context, uint32_t shard, const leat_schema_versio
 
 static void on_ask(void *context)
 {
-    leat_catalog_watch_ask(((world *)context)->watch);
+    leat_catalog_watch_request_read(((world *)context)->watch);
 }
 
 static world *world_new(int64_t every_ms)
