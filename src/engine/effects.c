@@ -2,7 +2,11 @@
  * effects.c - what the caller is told. Nothing is queued but flags, so it needs no room and says
  * only what still holds.
  */
-#include "engine/state.h"
+#include "engine/effects.h"
+
+#include "engine/lists.h"
+#include "engine/pause.h"
+#include "engine/schedule.h"
 
 void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what)
 {
@@ -12,70 +16,6 @@ void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what)
     partition->emitting = true;
     leat_list_push(engine, &engine->emitting, leat_link_emitting,
                    leat_partition_id(engine, partition));
-}
-
-/* ---- pausing for want of room ---- */
-
-/* Behind all that have waited longer; those that were not refused anything come last. */
-static void full_insert(leat_engine *engine, leat_partition *partition)
-{
-    uint32_t before = LEAT_NONE;
-    for (uint32_t id = engine->full.head; id != LEAT_NONE; id = engine->partitions[id].full_next) {
-        uint64_t stamp = engine->partitions[id].full_stamp;
-        if (partition->full_stamp > 0 && (stamp == 0 || stamp > partition->full_stamp))
-            break;
-        before = id;
-    }
-    leat_list_insert(engine, &engine->full, leat_link_full, before,
-                     leat_partition_id(engine, partition));
-}
-
-void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes)
-{
-    if (partition->full)
-        leat_list_remove(engine, &engine->full, leat_link_full,
-                         leat_partition_id(engine, partition));
-    if (bytes > 0) {
-        partition->full_bytes = bytes;
-        if (partition->full_stamp == 0)
-            partition->full_stamp = ++engine->full_stamps;
-    }
-    partition->full = true;
-    full_insert(engine, partition);
-    leat_emit(engine, partition, 0);
-}
-
-void leat_full_clear(leat_engine *engine, leat_partition *partition)
-{
-    if (!partition->full)
-        return;
-    leat_list_remove(engine, &engine->full, leat_link_full, leat_partition_id(engine, partition));
-    partition->full = false;
-    partition->full_bytes = 0;
-    leat_emit(engine, partition, 0);
-}
-
-static bool has_room_again(leat_engine *engine, const leat_partition *partition)
-{
-    const leat_holding *shard = &leat_shard_of(engine, partition)->holding;
-    /* With nothing that could run, waiting for half would be waiting for ever: what is held may be
-     * stuck. */
-    if (partition->flying == 0 && partition->ready == 0)
-        return leat_budgets_admit(&engine->budgets, shard, &partition->holding,
-                                  partition->full_bytes) > 0;
-    return leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->full_bytes);
-}
-
-static void look_for_room(leat_engine *engine)
-{
-    engine->room_grew = false;
-    uint32_t id = engine->full.head;
-    while (id != LEAT_NONE) {
-        leat_partition *partition = &engine->partitions[id];
-        id = partition->full_next;
-        if (has_room_again(engine, partition))
-            leat_full_clear(engine, partition);
-    }
 }
 
 /* ---- emitting ---- */
@@ -210,7 +150,7 @@ bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect)
         return false;
     *ret_effect = (leat_engine_effect){.kind = LEAT_ENGINE_DRAINED};
     if (engine->room_grew)
-        look_for_room(engine);
+        leat_full_check(engine);
     if (emit_next(engine, ret_effect) || say_next(engine, ret_effect) ||
         run_next(engine, ret_effect))
         return true;

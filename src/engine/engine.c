@@ -2,6 +2,14 @@
  * engine.c - the events. What each sets going is in the other files: state.h has the map.
  */
 #include "engine/state.h"
+#include "engine/low_water.h"
+#include "engine/partition.h"
+#include "engine/pause.h"
+#include "engine/revoke.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+#include "engine/suspects.h"
+#include "engine/timers.h"
 
 static leat_partition *partition_at(leat_engine *engine, uint32_t partition)
 {

@@ -12,7 +12,7 @@
  * All of it is counted by table and shard: a column that is missing in one shard of ten is a tenth
  * of the table.
  */
-#include "engine/state.h"
+#include "engine/guard.h"
 
 #define MINUTE_US (60 * INT64_C(1000000))
 

@@ -3,7 +3,9 @@
  * batch that met it, alone and as it is, with back-off. Whatever it was, more work would only
  * spread it.
  */
-#include "engine/state.h"
+#include "engine/halt.h"
+
+#include "engine/schedule.h"
 
 static void go_on(leat_engine *engine, leat_shard *shard)
 {

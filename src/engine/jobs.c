@@ -6,6 +6,18 @@
 
 #include "base/backoff.h"
 #include "engine/state.h"
+#include "engine/compact.h"
+#include "engine/guard.h"
+#include "engine/halt.h"
+#include "engine/lists.h"
+#include "engine/low_water.h"
+#include "engine/partition.h"
+#include "engine/revoke.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+#include "engine/suspects.h"
+#include "engine/timers.h"
+#include "engine/trouble.h"
 
 static int64_t backoff_us(leat_engine *engine, uint32_t n)
 {

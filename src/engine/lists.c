@@ -1,4 +1,4 @@
-#include "engine/state.h"
+#include "engine/lists.h"
 
 uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition)
 {

@@ -1,6 +1,5 @@
 /*
- * low_water.c - how far a partition has come: its low water, what the group is told of it, what
- * compactions write as the new base.
+ * low_water.c - how far a partition has come: its low water, and what the group is told of it.
  *
  * low = the offset before the first record held, in flight included; with none held, the last one
  * disposed of. What is applied behind a record that is held costs nothing: it is in the offset of
@@ -15,7 +14,11 @@
  * idle is not raised to it in the base: what it skips after a claim must be what it has applied, or
  * the newest record (progress.h) would not tell a log that was cut off and written anew.
  */
-#include "engine/state.h"
+#include "engine/low_water.h"
+
+#include "engine/compact.h"
+#include "engine/effects.h"
+#include "engine/timers.h"
 
 const leat_slot *leat_partition_first(const leat_engine *engine, const leat_partition *partition)
 {
@@ -76,58 +79,4 @@ void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool 
     partition->committed = low;
     partition->committed_us = engine->now_us;
     leat_emit(engine, partition, LEAT_EMIT_COMMIT);
-}
-
-void leat_partition_compact_later(leat_engine *engine, leat_partition *partition)
-{
-    if (partition->state != LEAT_ENGINE_READING || partition->compact_running ||
-        partition->compact_queued)
-        return;
-    int64_t at_us = engine->now_us + (partition->moved ? engine->config.compact_every_us
-                                                       : engine->config.verify_every_us);
-    if (leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT) &&
-        partition->compact_at_us <= at_us)
-        return;
-    partition->compact_at_us = at_us;
-    leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
-}
-
-int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition)
-{
-    int64_t lowest = partition->progress.next_seq;
-    uint32_t id = leat_partition_id(engine, partition);
-    for (uint32_t i = 0; i < engine->config.jobs_max && partition->batches > 0; i++) {
-        const leat_job_slot *slot = &engine->jobs[i];
-        if (slot->state != LEAT_JOB_RUNNING || slot->job.kind != LEAT_ENGINE_JOB_BATCH ||
-            slot->job.shard != partition->shard)
-            continue;
-        for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
-            const leat_engine_batch_part *part = &slot->job.batch.parts[j];
-            if (part->partition == id && part->incarnation == partition->incarnation &&
-                part->seq < lowest)
-                lowest = part->seq;
-        }
-    }
-    return lowest - 1;
-}
-
-/* Nothing was sent since the base, and nothing is open: a low water without batches is written with
- * a seq of its own. */
-static bool is_idle_at_base(const leat_partition *partition)
-{
-    return partition->batches == 0 &&
-           partition->progress.next_seq - 1 == partition->progress.base_seq;
-}
-
-bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition)
-{
-    return is_idle_at_base(partition) ||
-           leat_partition_new_base(engine, partition) > partition->progress.base_seq;
-}
-
-int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition)
-{
-    if (partition->moved && is_idle_at_base(partition))
-        partition->progress.next_seq++;
-    return leat_partition_new_base(engine, partition);
 }

@@ -1,82 +1,22 @@
 /*
- * partition.c - a partition's life between being given to us and being given back, and the timers
- * that move it.
+ * partition.c - a partition's life between being given to us and being given back: which
+ * states may follow which, and what each change takes along.
  */
+#include "engine/partition.h"
+
 #include <string.h>
 
 #include "base/backoff.h"
-#include "engine/state.h"
-
-static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition,
-                         leat_timer timer)
-{
-    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
-    return queues + leat_partition_id(engine, partition) * LEAT_TIMER_COUNT + (uint32_t)timer;
-}
-
-void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us)
-{
-    leat_heap_set(&engine->timers, timer_id(engine, partition, timer), at_us);
-}
-
-void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer)
-{
-    leat_heap_remove(&engine->timers, timer_id(engine, partition, timer));
-}
-
-bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
-{
-    return leat_heap_has(&engine->timers, timer_id(engine, partition, timer));
-}
-
-static void queue_delay_over(leat_engine *engine, uint32_t id)
-{
-    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
-    LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_WAITING && partition->waiting > 0);
-    engine->queues[id].place = LEAT_QUEUE_QUIET;
-    partition->waiting--;
-    leat_queue_wake(engine, partition, id % LEAT_SUBPARTITIONS);
-}
-
-static void partition_timer_over(leat_engine *engine, leat_partition *partition, leat_timer timer)
-{
-    switch (timer) {
-    case LEAT_TIMER_CLAIM:
-        leat_schedule_claim(engine, partition);
-        break;
-    case LEAT_TIMER_COMPACT:
-        leat_schedule_compaction(engine, partition, false);
-        break;
-    case LEAT_TIMER_COMMIT:
-        leat_partition_commit(engine, partition, true);
-        break;
-    case LEAT_TIMER_DRAIN:
-        leat_revoke_go_on(engine, partition);
-        break;
-    case LEAT_TIMER_CONFIRM:
-        leat_partition_unfence(engine, partition, true);
-        break;
-    case LEAT_TIMER_COUNT:
-        LEAT_ASSERT(false);
-    }
-}
-
-void leat_timers_over(leat_engine *engine)
-{
-    int64_t now_us = engine->now_us;
-    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
-    const leat_heap_entry *first = leat_heap_first(&engine->timers);
-    while (first && first->key <= now_us) {
-        uint32_t id = first->id;
-        leat_heap_remove(&engine->timers, id);
-        if (id < queues)
-            queue_delay_over(engine, id);
-        else
-            partition_timer_over(engine, &engine->partitions[(id - queues) / LEAT_TIMER_COUNT],
-                                 (leat_timer)((id - queues) % LEAT_TIMER_COUNT));
-        first = leat_heap_first(&engine->timers);
-    }
-}
+#include "engine/compact.h"
+#include "engine/effects.h"
+#include "engine/halt.h"
+#include "engine/low_water.h"
+#include "engine/pause.h"
+#include "engine/revoke.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+#include "engine/suspects.h"
+#include "engine/timers.h"
 
 #define TO(state) (1u << (state))
 
@@ -111,73 +51,6 @@ void leat_partition_enter(leat_engine *engine, leat_partition *partition,
     leat_emit(engine, partition, 0);
 }
 
-void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
-{
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
-    leat_queue *queue = &engine->queues[id];
-    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->flying == 0);
-    if (partition->state != LEAT_ENGINE_READING || queue->count == 0)
-        return;
-    int64_t wait_us = leat_suspects_wait_us(engine, id);
-    if (wait_us > 0) {
-        leat_queue_delay(engine, partition, subpartition, wait_us);
-        return;
-    }
-    leat_shard *shard = leat_shard_of(engine, partition);
-    leat_ready_add(&shard->ready, engine->queues, id, engine->pool.slots[queue->head].read_us);
-    partition->ready++;
-    leat_schedule_shard(engine, shard);
-}
-
-void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
-                      int64_t delay_us)
-{
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
-    LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
-    if (partition->state != LEAT_ENGINE_READING)
-        return;
-    engine->queues[id].place = LEAT_QUEUE_WAITING;
-    partition->waiting++;
-    leat_heap_set(&engine->timers, id, engine->now_us + delay_us);
-}
-
-void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
-{
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
-    leat_queue *queue = &engine->queues[id];
-    if (queue->place == LEAT_QUEUE_READY) {
-        leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id);
-        partition->ready--;
-    } else if (queue->place == LEAT_QUEUE_WAITING) {
-        leat_heap_remove(&engine->timers, id);
-        queue->place = LEAT_QUEUE_QUIET;
-        partition->waiting--;
-    }
-}
-
-static void drop_queue(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
-{
-    leat_queue_deactivate(engine, partition, subpartition);
-    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
-    leat_queue *queue = &engine->queues[id];
-    if (queue->retry.dead)
-        leat_guard_retract(engine, id);
-    leat_guard_release(engine, id, false);
-    leat_trouble_over(engine, id);
-    if (queue->count > 0) {
-        const leat_slot *head = &engine->pool.slots[queue->head];
-        queue->kept_offset = head->offset;
-        queue->kept_read_us = head->read_us;
-        uint32_t records = queue->count;
-        uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
-        leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
-                            &partition->holding, records, bytes);
-    }
-    queue->flying = 0;
-    queue->place = LEAT_QUEUE_QUIET;
-    leat_retry_dropped(&queue->retry);
-}
-
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
     partition->low = leat_partition_low(engine, partition);
@@ -187,7 +60,7 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     if (partition->position > partition->reread_to)
         partition->reread_to = partition->position;
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
-        drop_queue(engine, partition, i);
+        leat_subpartition_drop(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
     LEAT_ASSERT(partition->ready == 0 && partition->waiting == 0);
     for (leat_timer timer = 0; timer < LEAT_TIMER_COUNT; timer++)

@@ -3,7 +3,17 @@
  * compaction and commit so that the next owner reads little. All of it is courtesy and bounded in
  * time: the next owner's claim makes it safe.
  */
-#include "engine/state.h"
+#include "engine/revoke.h"
+
+#include "engine/compact.h"
+#include "engine/effects.h"
+#include "engine/halt.h"
+#include "engine/low_water.h"
+#include "engine/partition.h"
+#include "engine/pause.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+#include "engine/timers.h"
 
 static void wait_at_most(leat_engine *engine, leat_partition *partition, leat_revoke_step step)
 {

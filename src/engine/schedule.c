@@ -5,7 +5,11 @@
  * A batch is chosen queue by queue (ready.h), so its cost is by the queues and records in it, not
  * by those that wait.
  */
-#include "engine/state.h"
+#include "engine/schedule.h"
+
+#include "engine/compact.h"
+#include "engine/guard.h"
+#include "engine/lists.h"
 
 void leat_schedule_shard(leat_engine *engine, leat_shard *shard)
 {
@@ -97,50 +101,6 @@ static const leat_engine_job *next_claim(leat_engine *engine, leat_shard *shard)
 
 /* ---- compactions ---- */
 
-/* Adds `seq` to the needs unless it is there or 0. */
-static void need(int64_t *needs, uint32_t *count, int64_t seq)
-{
-    if (seq == 0)
-        return;
-    for (uint32_t i = *count; i > 0; i--) {
-        if (needs[i - 1] == seq)
-            return;
-    }
-    needs[(*count)++] = seq;
-}
-
-/* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
-static void fill_compaction(const leat_engine *engine, leat_engine_compaction *compaction,
-                            const leat_partition *partition, int64_t base_seq)
-{
-    const leat_engine_progress *progress = &partition->progress;
-    compaction->partition = leat_partition_id(engine, partition);
-    compaction->claim = progress->claim;
-    compaction->base_seq = base_seq;
-    compaction->low = leat_partition_low(engine, partition);
-    compaction->newest = progress->newest;
-    compaction->needs_count = 0;
-    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
-        int64_t offset = progress->offsets[i];
-        compaction->base_offsets[i] = offset > compaction->low ? offset : compaction->low;
-        need(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
-    }
-}
-
-static bool compaction_overdue(const leat_engine *engine, const leat_shard *shard)
-{
-    uint32_t id = shard->compactions.head;
-    if (id == LEAT_NONE)
-        return false;
-    const leat_partition *partition = &engine->partitions[id];
-    /* What only verifies is in no hurry: it must not take a slow shard's connection from
-     * batches. */
-    int64_t late_us = partition->moved ? engine->config.compact_every_us
-                                       : engine->config.verify_every_us;
-    return partition->state == LEAT_ENGINE_REVOKING ||
-           engine->now_us - partition->compact_at_us >= late_us;
-}
-
 static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *shard)
 {
     uint32_t id = leat_list_pop(engine, &shard->compactions, leat_link_compaction);
@@ -161,7 +121,7 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     leat_job_slot *slot = take_job(engine, shard, LEAT_ENGINE_JOB_COMPACT);
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
-    fill_compaction(engine, &slot->job.compaction, partition, base_seq);
+    leat_compaction_fill(engine, &slot->job.compaction, partition, base_seq);
     partition->moved = false;
     partition->compact_running = true;
     if (partition->state == LEAT_ENGINE_REVOKING)
@@ -278,7 +238,7 @@ static void fill_part(leat_engine *engine, leat_engine_batch *batch, uint32_t id
     for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
         uint32_t subpartition = (uint32_t)__builtin_ctzll(left);
         fill_queue(engine, batch, part, subpartition);
-        need(part->needs, &part->needs_count, partition->progress.last_seq[subpartition]);
+        leat_need(part->needs, &part->needs_count, partition->progress.last_seq[subpartition]);
     }
     partition->picked = 0;
     partition->batches++;
@@ -353,7 +313,7 @@ static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *sha
     const leat_engine_job *job = next_claim(engine, shard);
     if (!job && shard->probe != LEAT_NONE)
         return next_probe(engine, shard);
-    if (!job && compaction_overdue(engine, shard))
+    if (!job && leat_compaction_overdue(engine, shard))
         job = next_compaction(engine, shard);
     if (!job)
         job = next_batch(engine, shard);

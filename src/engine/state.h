@@ -1,22 +1,26 @@
 /*
- * state.h - the engine from the inside: its structures and what its files say to each other. Nobody
- * else includes this.
+ * state.h - the engine from the inside: its structures. The verbs are in a header a file; nobody
+ * outside the engine includes any of them.
  *
- *   engine.c      the events
- *   partition.c   a partition's life: claim, drop, fence, stop, timers
- *   low_water.c   how far it has come: low water, commits, the base of compactions
- *   revoke.c      its end: drain, last compaction, giving back
- *   schedule.c    what runs next: claims, batches, compactions
- *   jobs.c        what came of it
- *   guard.c       what share of a table's records may become dead letters
- *   halt.c        a shard that says what is not understood
- *   suspects.c    records that end their session
- *   effects.c     what the caller is told
- *   lists.c       the intrusive lists between them
- *   trouble.c     whose head is tried in vain, since when and why
- *   view.c        views and counters
- *   memory.c      limits, new, free
- *   validate.c    every invariant
+ *   engine.c        the events
+ *   partition.c     a partition's states: claim, drop, fence, stop
+ *   subpartition.c  where a queue stands: wake, delay, deactivate, drop
+ *   timers.c        what is due when
+ *   low_water.c     how far a partition has come: low water, commits
+ *   compact.c       compactions: when, which base, what is in one
+ *   revoke.c        a partition's end: drain, last compaction, giving back
+ *   pause.c         who is paused for want of room
+ *   schedule.c      what runs next: claims, batches, compactions
+ *   jobs.c          what came of it
+ *   guard.c         what share of a table's records may become dead letters
+ *   halt.c          a shard that answers with an error that leat does not understand
+ *   suspects.c      records that end their session
+ *   effects.c       what the caller is told
+ *   lists.c         the intrusive lists between them
+ *   trouble.c       whose head is tried in vain, since when and why
+ *   view.c          views and counters
+ *   memory.c        limits, new, free
+ *   validate.c      every invariant
  *
  * Anything that may be answered late carries the partition's incarnation: it changes whenever what
  * the partition holds is dropped, and an answer for an older one is counted and ignored.
@@ -259,190 +263,5 @@ static inline uint32_t leat_shard_queue(const leat_shard *shard, uint32_t n)
 {
     return shard->partitions[n / LEAT_SUBPARTITIONS] * LEAT_SUBPARTITIONS + n % LEAT_SUBPARTITIONS;
 }
-
-/* ---- lists.c: the member that links the n-th element of an engine's array; one function a list
- * ---- */
-
-typedef uint32_t *(*leat_link)(leat_engine *engine, uint32_t id);
-uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition);
-uint32_t *leat_link_compaction(leat_engine *engine, uint32_t partition);
-uint32_t *leat_link_emitting(leat_engine *engine, uint32_t partition);
-uint32_t *leat_link_full(leat_engine *engine, uint32_t partition);
-uint32_t *leat_link_candidate(leat_engine *engine, uint32_t shard);
-uint32_t *leat_link_job(leat_engine *engine, uint32_t job);
-
-void leat_list_push(leat_engine *engine, leat_list *list, leat_link link, uint32_t id);
-/* Puts `id` behind `before`; LEAT_NONE: first. */
-void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before,
-                      uint32_t id);
-/* LEAT_NONE when empty. */
-uint32_t leat_list_pop(leat_engine *engine, leat_list *list, leat_link link);
-/* `id` must be in; O(n). */
-void leat_list_remove(leat_engine *engine, leat_list *list, leat_link link, uint32_t id);
-
-/* ---- partition.c ---- */
-
-/* Runs what is due. */
-void leat_timers_over(leat_engine *engine);
-
-/* Takes over the event's time. First thing in every event. */
-static inline void leat_clock(leat_engine *engine, int64_t now_us)
-{
-    LEAT_ASSERT(now_us >= engine->now_us);
-    engine->now_us = now_us;
-    if (engine->timers.count > 0 && engine->timers.entries[0].key <= now_us)
-        leat_timers_over(engine);
-}
-
-void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer,
-                    int64_t at_us);
-bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition,
-                       leat_timer timer);
-void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
-/* A partition whose state changes to UNASSIGNED or from it is counted here. */
-void leat_partition_enter(leat_engine *engine, leat_partition *partition,
-                          leat_engine_partition_state state);
-/* Releases all it holds; a new incarnation begins: what is in flight for the old one is stale. The
- * state stays. */
-void leat_partition_drop(leat_engine *engine, leat_partition *partition);
-/* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold
- * nothing. */
-void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us);
-/* What it holds cannot be trusted any more: dropped and claimed again. `trial`: a batch of one
- * subpartition ended so, which has a pause of its own. */
-void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool trial);
-void leat_partition_fence(leat_engine *engine, leat_partition *partition);
-/* The group's word may have come, or time for asking again. */
-void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
-void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
-/* The claim is in: READING from what it read. */
-void leat_partition_read(leat_engine *engine, leat_partition *partition,
-                         const leat_engine_progress *progress);
-/* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays
- * quiet. */
-void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
-void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
-                      int64_t delay_us);
-/* Takes the queue out of the ready ones and the timers. */
-void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
-
-/* ---- low_water.c ---- */
-
-/* The first record it holds, in flight included; NULL: it holds none. O(subpartitions). */
-const leat_slot *leat_partition_first(const leat_engine *engine, const leat_partition *partition);
-/* Everything up to this offset is applied, -1: nothing is known to be. O(subpartitions): not for
- * every record. */
-int64_t leat_partition_low(const leat_engine *engine, const leat_partition *partition);
-/* Records or offsets without one were passed, nothing of them is held: the low water moves when it
- * holds nothing else. */
-void leat_partition_passed(leat_engine *engine, leat_partition *partition);
-/* The low water may have moved: commits it, now or when it is time. */
-void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);
-void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
-/* The base_seq a compaction could write now. */
-int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition);
-/* The same for a compaction that is made now: a base that has only a new low water to say uses up a
- * seq. */
-int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition);
-/* Could a compaction write something? Not while the batch behind the base is open. */
-bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition);
-/* ---- revoke.c ---- */
-
-void leat_revoke_begin(leat_engine *engine, leat_partition *partition);
-/* Something it may have waited for has happened. */
-void leat_revoke_go_on(leat_engine *engine, leat_partition *partition);
-/* Gives it back now. */
-void leat_revoke_end(leat_engine *engine, leat_partition *partition);
-
-/* ---- schedule.c ---- */
-
-/* The shard may have something to run. */
-void leat_schedule_shard(leat_engine *engine, leat_shard *shard);
-void leat_schedule_claim(leat_engine *engine, leat_partition *partition);
-/* `first`: before all others, for a partition that is to be given back. */
-void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bool first);
-/* Takes the partition out of what waits to be run: claim and compaction. */
-void leat_schedule_forget(leat_engine *engine, leat_partition *partition);
-/* Makes the next job and counts it as running; NULL: nothing can run. */
-const leat_engine_job *leat_schedule_next(leat_engine *engine);
-
-/* ---- guard.c ---- */
-
-typedef enum leat_guard_decision {
-    LEAT_GUARD_GIVES_UP,
-    LEAT_GUARD_HOLDS,
-    LEAT_GUARD_STOPS, /* holds it, and is the one that stops the table */
-} leat_guard_decision;
-
-/* All by the table of the queue's head. */
-leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue);
-/* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is
- * guarded. */
-leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue);
-/* The queue's head is to be a dead letter no more: it is not counted as one. */
-void leat_guard_retract(leat_engine *engine, uint32_t queue);
-/* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it
- * was not. */
-void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied);
-/* So many records from the queue's head on were applied; each counts for its own table. */
-void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
-/* The share that the table is judged by. */
-leat_share leat_guard_share(const leat_table_state *table);
-
-/* ---- halt.c ---- */
-
-/* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was
- * not halted. */
-bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news);
-/* The queue's batch was applied, or refused with something that is understood: if it is the probe
- * its shard goes on. */
-void leat_halt_passed(leat_engine *engine, uint32_t queue);
-/* The partition runs nothing from here on: if the probe is its own the shard goes on. */
-void leat_halt_partition_left(leat_engine *engine, leat_partition *partition);
-
-/* ---- trouble.c ---- */
-
-/* The queue's head is tried in vain, since `since_us` unless that is known already. */
-void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
-                       leat_engine_outcome outcome);
-/* Why its head is in trouble, or is to be a dead letter. Where a verdict waits to be carried out,
- * that one's reason stays. */
-void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_job_result *result);
-/* Both: a batch with the queue, begun at `since_us`, has failed with a result that is about this
- * queue, too. */
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us,
-                      const leat_engine_job_result *result);
-/* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
-void leat_trouble_over(leat_engine *engine, uint32_t queue);
-
-/* ---- suspects.c ---- */
-
-/* The outcome of the part's batch is unknown; it may be stale. Is one of its subpartitions under
- * trial now? */
-bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot,
-                       const leat_engine_batch_part *part, const leat_engine_job_result *result);
-/* A claim has said what is applied. */
-void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
-/* The partition has been read again as far as it was before the claim. */
-void leat_suspects_reread(leat_engine *engine, leat_partition *partition);
-/* Another has had the partition meanwhile: nothing is known of what it holds. */
-void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
-/* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
-int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
-
-static inline void leat_partition_moved(leat_engine *engine, leat_partition *partition,
-                                        int64_t position)
-{
-    partition->position = position;
-    if (partition->reread_to > 0 && position >= partition->reread_to)
-        leat_suspects_reread(engine, partition);
-}
-
-/* ---- effects.c ---- */
-
-void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what);
-/* Pauses the partition for want of room; `bytes` of the record that was refused, 0: none. */
-void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes);
-void leat_full_clear(leat_engine *engine, leat_partition *partition);
 
 #endif

@@ -13,8 +13,11 @@
  * partitions are. So there is no trial before they are where they were, and then none for several
  * times as long.
  */
+#include "engine/suspects.h"
+
 #include "base/backoff.h"
-#include "engine/state.h"
+#include "engine/subpartition.h"
+#include "engine/trouble.h"
 
 enum {
     PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than so many of the longest back-offs */

@@ -3,9 +3,9 @@
  * people. A mark stays from the first failure until something of the queue is applied, whether it
  * waits meanwhile or is being tried.
  */
-#include <string.h>
+#include "engine/trouble.h"
 
-#include "engine/state.h"
+#include <string.h>
 
 void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
                        leat_engine_outcome outcome)

@@ -2,6 +2,8 @@
  * validate.c - every invariant of the engine, by walking all of it. For tests: O(everything).
  */
 #include "engine/state.h"
+#include "engine/low_water.h"
+#include "engine/timers.h"
 
 /* Counted up from the smallest parts, to be compared with what the engine keeps. */
 typedef struct counted {

@@ -1,4 +1,6 @@
 #include "engine/state.h"
+#include "engine/guard.h"
+#include "engine/low_water.h"
 
 static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
 {

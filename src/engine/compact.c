@@ -1,0 +1,96 @@
+/*
+ * compact.c - when a partition's rows in the shard are folded into a new base, which base, and what
+ * the compaction says. One runs soon after something was applied, and rarely while nothing moves:
+ * then it only verifies that the shard still has what memory relies on, which an idle partition
+ * would not learn otherwise. The base must stay below every seq that is still open, because a batch
+ * that commits behind its back would be deleted as already folded.
+ */
+#include "engine/compact.h"
+
+#include "engine/low_water.h"
+#include "engine/timers.h"
+
+void leat_partition_compact_later(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->state != LEAT_ENGINE_READING || partition->compact_running ||
+        partition->compact_queued)
+        return;
+    int64_t at_us = engine->now_us + (partition->moved ? engine->config.compact_every_us
+                                                       : engine->config.verify_every_us);
+    if (leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT) &&
+        partition->compact_at_us <= at_us)
+        return;
+    partition->compact_at_us = at_us;
+    leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
+}
+
+bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)
+{
+    uint32_t id = shard->compactions.head;
+    if (id == LEAT_NONE)
+        return false;
+    const leat_partition *partition = &engine->partitions[id];
+    /* What only verifies is in no hurry: it must not take a slow shard's connection from
+     * batches. */
+    int64_t late_us = partition->moved ? engine->config.compact_every_us
+                                       : engine->config.verify_every_us;
+    return partition->state == LEAT_ENGINE_REVOKING ||
+           engine->now_us - partition->compact_at_us >= late_us;
+}
+
+int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition)
+{
+    int64_t lowest = partition->progress.next_seq;
+    uint32_t id = leat_partition_id(engine, partition);
+    for (uint32_t i = 0; i < engine->config.jobs_max && partition->batches > 0; i++) {
+        const leat_job_slot *slot = &engine->jobs[i];
+        if (slot->state != LEAT_JOB_RUNNING || slot->job.kind != LEAT_ENGINE_JOB_BATCH ||
+            slot->job.shard != partition->shard)
+            continue;
+        for (uint32_t j = 0; j < slot->job.batch.part_count; j++) {
+            const leat_engine_batch_part *part = &slot->job.batch.parts[j];
+            if (part->partition == id && part->incarnation == partition->incarnation &&
+                part->seq < lowest)
+                lowest = part->seq;
+        }
+    }
+    return lowest - 1;
+}
+
+/* Nothing was sent since the base, and nothing is open: a low water without batches is written with
+ * a seq of its own. */
+static bool is_idle_at_base(const leat_partition *partition)
+{
+    return partition->batches == 0 &&
+           partition->progress.next_seq - 1 == partition->progress.base_seq;
+}
+
+bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition)
+{
+    return is_idle_at_base(partition) ||
+           leat_partition_new_base(engine, partition) > partition->progress.base_seq;
+}
+
+int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition)
+{
+    if (partition->moved && is_idle_at_base(partition))
+        partition->progress.next_seq++;
+    return leat_partition_new_base(engine, partition);
+}
+
+void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *compaction,
+                          const leat_partition *partition, int64_t base_seq)
+{
+    const leat_engine_progress *progress = &partition->progress;
+    compaction->partition = leat_partition_id(engine, partition);
+    compaction->claim = progress->claim;
+    compaction->base_seq = base_seq;
+    compaction->low = leat_partition_low(engine, partition);
+    compaction->newest = progress->newest;
+    compaction->needs_count = 0;
+    for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
+        int64_t offset = progress->offsets[i];
+        compaction->base_offsets[i] = offset > compaction->low ? offset : compaction->low;
+        leat_need(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
+    }
+}

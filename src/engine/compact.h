@@ -1,0 +1,35 @@
+/*
+ * compact.h - compactions: when one is due, which base it writes, and what is in it.
+ */
+#ifndef LEAT_ENGINE_COMPACT_H
+#define LEAT_ENGINE_COMPACT_H
+
+#include "engine/state.h"
+
+void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
+/* Has the first that waits in the shard waited so long that it goes before batches? */
+bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard);
+/* The base_seq a compaction could write now. */
+int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition);
+/* The same for a compaction that is made now: a base that has only a new low water to say uses up a
+ * seq. */
+int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition);
+/* Could a compaction write something? Not while the batch behind the base is open. */
+bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition);
+/* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
+void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *compaction,
+                          const leat_partition *partition, int64_t base_seq);
+
+/* Adds `seq` to the needs unless it is there or 0. */
+static inline void leat_need(int64_t *needs, uint32_t *count, int64_t seq)
+{
+    if (seq == 0)
+        return;
+    for (uint32_t i = *count; i > 0; i--) {
+        if (needs[i - 1] == seq)
+            return;
+    }
+    needs[(*count)++] = seq;
+}
+
+#endif

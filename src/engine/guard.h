@@ -1,0 +1,30 @@
+/*
+ * guard.h - how many records of a table may become dead letters. All by the table of a queue's
+ * head.
+ */
+#ifndef LEAT_ENGINE_GUARD_H
+#define LEAT_ENGINE_GUARD_H
+
+#include "engine/state.h"
+
+typedef enum leat_guard_decision {
+    LEAT_GUARD_GIVES_UP,
+    LEAT_GUARD_HOLDS,
+    LEAT_GUARD_STOPS, /* holds it, and is the one that stops the table */
+} leat_guard_decision;
+
+leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue);
+/* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is
+ * guarded. */
+leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue);
+/* The queue's head is to be a dead letter no more: it is not counted as one. */
+void leat_guard_retract(leat_engine *engine, uint32_t queue);
+/* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it
+ * was not. */
+void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied);
+/* So many records from the queue's head on were applied; each counts for its own table. */
+void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
+/* The share that the table is judged by. */
+leat_share leat_guard_share(const leat_table_state *table);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * halt.h - a shard that is halted runs nothing but its probe.
+ */
+#ifndef LEAT_ENGINE_HALT_H
+#define LEAT_ENGINE_HALT_H
+
+#include "engine/state.h"
+
+/* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was
+ * not halted. */
+bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news);
+/* The queue's batch was applied, or refused with something that is understood: if it is the probe
+ * its shard goes on. */
+void leat_halt_passed(leat_engine *engine, uint32_t queue);
+/* The partition runs nothing from here on: if the probe is its own the shard goes on. */
+void leat_halt_partition_left(leat_engine *engine, leat_partition *partition);
+
+#endif

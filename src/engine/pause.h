@@ -1,0 +1,15 @@
+/*
+ * pause.h - partitions that are paused because there is no room.
+ */
+#ifndef LEAT_ENGINE_PAUSE_H
+#define LEAT_ENGINE_PAUSE_H
+
+#include "engine/state.h"
+
+/* Pauses the partition for want of room; `bytes` of the record that was refused, 0: none. */
+void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes);
+void leat_full_clear(leat_engine *engine, leat_partition *partition);
+/* Something was released: resumes those for which there is room again, longest waiting first. */
+void leat_full_check(leat_engine *engine);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * subpartition.c - where the queue of a subpartition stands. A queue is in exactly one place:
+ * quiet, among its shard's ready ones, in a batch, or in the timers; counters of its partition go
+ * with each move. It is woken whenever something could run and decides here alone whether it may:
+ * that is why the wait of a suspect is asked for in the wake, and not where the suspicion arose.
+ */
+#include "engine/subpartition.h"
+
+#include "engine/guard.h"
+#include "engine/schedule.h"
+#include "engine/suspects.h"
+#include "engine/trouble.h"
+
+void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->flying == 0);
+    if (partition->state != LEAT_ENGINE_READING || queue->count == 0)
+        return;
+    int64_t wait_us = leat_suspects_wait_us(engine, id);
+    if (wait_us > 0) {
+        leat_queue_delay(engine, partition, subpartition, wait_us);
+        return;
+    }
+    leat_shard *shard = leat_shard_of(engine, partition);
+    leat_ready_add(&shard->ready, engine->queues, id, engine->pool.slots[queue->head].read_us);
+    partition->ready++;
+    leat_schedule_shard(engine, shard);
+}
+
+void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
+                      int64_t delay_us)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
+    if (partition->state != LEAT_ENGINE_READING)
+        return;
+    engine->queues[id].place = LEAT_QUEUE_WAITING;
+    partition->waiting++;
+    leat_heap_set(&engine->timers, id, engine->now_us + delay_us);
+}
+
+void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    if (queue->place == LEAT_QUEUE_READY) {
+        leat_ready_remove(&leat_shard_of(engine, partition)->ready, engine->queues, id);
+        partition->ready--;
+    } else if (queue->place == LEAT_QUEUE_WAITING) {
+        leat_heap_remove(&engine->timers, id);
+        queue->place = LEAT_QUEUE_QUIET;
+        partition->waiting--;
+    }
+}
+
+void leat_subpartition_delay_over(leat_engine *engine, uint32_t id)
+{
+    leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
+    LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_WAITING && partition->waiting > 0);
+    engine->queues[id].place = LEAT_QUEUE_QUIET;
+    partition->waiting--;
+    leat_queue_wake(engine, partition, id % LEAT_SUBPARTITIONS);
+}
+
+void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+{
+    leat_queue_deactivate(engine, partition, subpartition);
+    uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    if (queue->retry.dead)
+        leat_guard_retract(engine, id);
+    leat_guard_release(engine, id, false);
+    leat_trouble_over(engine, id);
+    if (queue->count > 0) {
+        const leat_slot *head = &engine->pool.slots[queue->head];
+        queue->kept_offset = head->offset;
+        queue->kept_read_us = head->read_us;
+        uint32_t records = queue->count;
+        uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
+        leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
+                            &partition->holding, records, bytes);
+    }
+    queue->flying = 0;
+    queue->place = LEAT_QUEUE_QUIET;
+    leat_retry_dropped(&queue->retry);
+}

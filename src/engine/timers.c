@@ -1,0 +1,76 @@
+/*
+ * timers.c - one heap for all that is to happen later. An id below the number of queues is the end
+ * of that queue's delay; those behind are LEAT_TIMER_COUNT a partition. Every id has its place, so
+ * that a timer is set, moved and cleared without an allocation, and the engine's next deadline is
+ * the heap's first entry. What a timer does is not known here: it is handed to the file whose rule
+ * it is.
+ */
+#include "engine/timers.h"
+
+#include "engine/low_water.h"
+#include "engine/partition.h"
+#include "engine/revoke.h"
+#include "engine/schedule.h"
+#include "engine/subpartition.h"
+
+static uint32_t timer_id(const leat_engine *engine, const leat_partition *partition,
+                         leat_timer timer)
+{
+    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
+    return queues + leat_partition_id(engine, partition) * LEAT_TIMER_COUNT + (uint32_t)timer;
+}
+
+void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer, int64_t at_us)
+{
+    leat_heap_set(&engine->timers, timer_id(engine, partition, timer), at_us);
+}
+
+void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer)
+{
+    leat_heap_remove(&engine->timers, timer_id(engine, partition, timer));
+}
+
+bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
+{
+    return leat_heap_has(&engine->timers, timer_id(engine, partition, timer));
+}
+
+static void partition_timer_over(leat_engine *engine, leat_partition *partition, leat_timer timer)
+{
+    switch (timer) {
+    case LEAT_TIMER_CLAIM:
+        leat_schedule_claim(engine, partition);
+        break;
+    case LEAT_TIMER_COMPACT:
+        leat_schedule_compaction(engine, partition, false);
+        break;
+    case LEAT_TIMER_COMMIT:
+        leat_partition_commit(engine, partition, true);
+        break;
+    case LEAT_TIMER_DRAIN:
+        leat_revoke_go_on(engine, partition);
+        break;
+    case LEAT_TIMER_CONFIRM:
+        leat_partition_unfence(engine, partition, true);
+        break;
+    case LEAT_TIMER_COUNT:
+        LEAT_ASSERT(false);
+    }
+}
+
+void leat_timers_over(leat_engine *engine)
+{
+    int64_t now_us = engine->now_us;
+    uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;
+    const leat_heap_entry *first = leat_heap_first(&engine->timers);
+    while (first && first->key <= now_us) {
+        uint32_t id = first->id;
+        leat_heap_remove(&engine->timers, id);
+        if (id < queues)
+            leat_subpartition_delay_over(engine, id);
+        else
+            partition_timer_over(engine, &engine->partitions[(id - queues) / LEAT_TIMER_COUNT],
+                                 (leat_timer)((id - queues) % LEAT_TIMER_COUNT));
+        first = leat_heap_first(&engine->timers);
+    }
+}
