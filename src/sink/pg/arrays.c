@@ -1,15 +1,5 @@
+#include "sink/pg/params.h"
 #include "sink/pg/rows_state.h"
-
-/* The head of a one-dimensional array as array_recv wants it. "May hold NULLs" is not looked at
- * there. */
-static void put_array_head(leat_buf *out, uint32_t element_oid, uint32_t count)
-{
-    leat_buf_be32(out, 1); /* dimensions */
-    leat_buf_be32(out, 1); /* may hold NULLs */
-    leat_buf_be32(out, element_oid);
-    leat_buf_be32(out, count);
-    leat_buf_be32(out, 1); /* first subscript */
-}
 
 static const row_write *write_at(const leat_rows *rows, const row_group *statement, uint32_t row)
 {
@@ -20,7 +10,8 @@ static void put_key_array(leat_rows *rows, const row_group *statement, uint32_t 
 {
     const leat_table *table = statement->shape.route->table;
     const leat_column *column = &table->columns[table->key_columns[position]];
-    put_array_head(&rows->params, leat_statement_element_oid(column->type), statement->count);
+    leat_pg_put_array_head(&rows->params, leat_statement_element_oid(column->type),
+                           statement->count);
     for (uint32_t i = 0; i < statement->count; i++)
         leat_value_binary(column, &write_at(rows, statement, i)->item->key[position],
                           &rows->params);
@@ -31,7 +22,8 @@ static void put_column_array(leat_rows *rows, const row_group *statement, uint32
     static const leat_value null = {.presence = LEAT_NULL};
     const leat_column *column = &statement->shape.route->table->columns[index];
     uint64_t bit = (uint64_t)1 << index;
-    put_array_head(&rows->params, leat_statement_element_oid(column->type), statement->count);
+    leat_pg_put_array_head(&rows->params, leat_statement_element_oid(column->type),
+                           statement->count);
     for (uint32_t i = 0; i < statement->count; i++) {
         const leat_row_write *write = &write_at(rows, statement, i)->write;
         leat_value_binary(column, write->present & bit ? &write->values[index] : &null,
@@ -47,21 +39,24 @@ static void put_mask(leat_buf *out, uint64_t mask)
 
 static void put_named_array(leat_rows *rows, const row_group *statement)
 {
-    put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT8), statement->count);
+    leat_pg_put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT8),
+                           statement->count);
     for (uint32_t i = 0; i < statement->count; i++)
         put_mask(&rows->params, write_at(rows, statement, i)->write.present);
 }
 
 static void put_operated_array(leat_rows *rows, const row_group *statement)
 {
-    put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT8), statement->count);
+    leat_pg_put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT8),
+                           statement->count);
     for (uint32_t i = 0; i < statement->count; i++)
         put_mask(&rows->params, write_at(rows, statement, i)->write.operated);
 }
 
 static void put_record_counts(leat_rows *rows, const row_group *statement)
 {
-    put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT4), statement->count);
+    leat_pg_put_array_head(&rows->params, leat_statement_element_oid(LEAT_TYPE_INT4),
+                           statement->count);
     for (uint32_t i = 0; i < statement->count; i++) {
         leat_buf_be32(&rows->params, sizeof(uint32_t));
         leat_buf_be32(&rows->params, write_at(rows, statement, i)->record_count);

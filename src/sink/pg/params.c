@@ -63,21 +63,21 @@ void leat_pg_params_null(leat_pg_params *params)
     params->sizes[params->count++] = NULL_SIZE;
 }
 
-static void put_array_head(leat_buf *bytes, uint32_t oid, uint32_t count)
+void leat_pg_put_array_head(leat_buf *out, uint32_t element_oid, uint32_t count)
 {
-    leat_buf_be32(bytes, count > 0); /* an empty array has no dimension */
-    leat_buf_be32(bytes, 0);
-    leat_buf_be32(bytes, oid);
+    leat_buf_be32(out, count > 0); /* dimensions: an empty array has none */
+    leat_buf_be32(out, 1);         /* may hold NULLs: array_recv ignores it */
+    leat_buf_be32(out, element_oid);
     if (count == 0)
         return;
-    leat_buf_be32(bytes, count);
-    leat_buf_be32(bytes, 1);
+    leat_buf_be32(out, count);
+    leat_buf_be32(out, 1); /* first subscript */
 }
 
 void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_t count)
 {
     size_t from = params->bytes.size;
-    put_array_head(&params->bytes, OID_INT2, count);
+    leat_pg_put_array_head(&params->bytes, OID_INT2, count);
     for (uint32_t i = 0; i < count; i++) {
         leat_buf_be32(&params->bytes, sizeof values[i]);
         leat_buf_be16(&params->bytes, (uint16_t)values[i]);
@@ -88,7 +88,7 @@ void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_
 void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_t count)
 {
     size_t from = params->bytes.size;
-    put_array_head(&params->bytes, OID_INT8, count);
+    leat_pg_put_array_head(&params->bytes, OID_INT8, count);
     for (uint32_t i = 0; i < count; i++) {
         leat_buf_be32(&params->bytes, sizeof values[i]);
         leat_buf_be64(&params->bytes, (uint64_t)values[i]);

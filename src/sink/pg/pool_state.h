@@ -53,8 +53,8 @@ struct leat_pg_pool {
     leat_pg_conn *probe; /* opened when a question is needed and no connection is idle; for nothing
                             else */
     bool is_pooled;
-    int64_t silent_since_us; /* 0: it answers, or owes no answer */
-    int64_t questioned_us;   /* since when a question has been waiting too; 0: none has */
+    int64_t silent_since_us;  /* 0: it answers, or owes no answer */
+    int64_t questioned_us;    /* since when a question has been waiting too; 0: none has */
     int64_t logged_silent_us; /* 0: not logged */
 
     bool knows_server;

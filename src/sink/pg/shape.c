@@ -23,19 +23,6 @@ leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op)
     return shape;
 }
 
-uint32_t leat_shape_mask_count(const leat_shape *shape)
-{
-    if (shape->uniform)
-        return 0;
-    return shape->operated != 0 ? 2 : 1;
-}
-
-uint32_t leat_shape_param_count(const leat_shape *shape)
-{
-    uint32_t columns = (uint32_t)__builtin_popcountll(shape->columns);
-    return shape->route->table->key_count + columns + leat_shape_mask_count(shape);
-}
-
 bool leat_shape_counts_missing(const leat_shape *shape)
 {
     return shape->op == LEAT_PATCH && shape->route->patch_existing;

@@ -23,13 +23,10 @@ bool leat_shape_equal(const leat_shape *a, const leat_shape *b);
 /* Every column a body of this route can name, not uniform: fits any row of the route and
  * operation. */
 leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op);
-uint32_t leat_shape_param_count(const leat_shape *shape);
 /* What triggers it may fire: LEAT_ON_... */
 int leat_shape_events(const leat_shape *shape);
 /* Are records of such rows dropped when the row is missing, and to be counted first? */
 bool leat_shape_counts_missing(const leat_shape *shape);
-/* How many int8[] of masks follow the columns' arrays: 0 to 2. */
-uint32_t leat_shape_mask_count(const leat_shape *shape);
 
 static inline uint64_t leat_shape_bit(uint32_t column)
 {

@@ -34,6 +34,14 @@ uint32_t leat_statement_element_oid(leat_type type)
     return types[type].oid;
 }
 
+/* How many int8[] of masks follow the columns' arrays. */
+static uint32_t mask_count(const leat_shape *shape)
+{
+    if (shape->uniform)
+        return 0;
+    return shape->operated != 0 ? 2 : 1;
+}
+
 static void put_rounded_list(const leat_sql_writer *writer, bool names)
 {
     bool first = true;
@@ -121,9 +129,9 @@ static void put_arrays(const leat_sql_writer *writer)
     for (uint32_t i = 0; i < writer->table->column_count; i++)
         if (leat_sql_is_named(writer, i))
             put_array(writer, &number, writer->table->columns[i].type, "c", i);
-    if (leat_shape_mask_count(writer->shape) > 0)
+    if (mask_count(writer->shape) > 0)
         leat_buf_printf(writer->out, ", unnest($%u::int8[]) AS p", number);
-    if (leat_shape_mask_count(writer->shape) > 1)
+    if (mask_count(writer->shape) > 1)
         leat_buf_printf(writer->out, ", unnest($%u::int8[]) AS o", number + 1);
 }
 
@@ -186,8 +194,8 @@ void leat_sql_put_read_rows(const leat_sql_writer *writer)
             leat_buf_printf(writer->out, "s.c%u", i);
         leat_buf_printf(writer->out, " AS c%u", i);
     }
-    leat_buf_text(writer->out, leat_shape_mask_count(writer->shape) > 0 ? ", s.p" : "");
-    leat_buf_text(writer->out, leat_shape_mask_count(writer->shape) > 1 ? ", s.o" : "");
+    leat_buf_text(writer->out, mask_count(writer->shape) > 0 ? ", s.p" : "");
+    leat_buf_text(writer->out, mask_count(writer->shape) > 1 ? ", s.o" : "");
     leat_buf_text(writer->out, " FROM (");
     put_arrays(writer);
     leat_buf_text(writer->out, ") AS s WHERE (SELECT leat.read_texts()))");

@@ -357,7 +357,7 @@ static void expect_planned_by_key(fixture *f, leat_route_op op)
     leat_shape shape = leat_shape_of_any(&f->routes.routes[0], op);
     leat_buf sql = {0};
     char ask[64] = "EXPLAIN EXECUTE p(";
-    for (uint32_t i = 0; i < leat_shape_param_count(&shape); i++)
+    for (uint32_t i = 0; i < fixture_param_count(&shape); i++)
         strcat(ask, i == 0 ? "'{}'" : ", '{}'");
     strcat(ask, ")");
     leat_buf_text(&sql, "BEGIN; SELECT leat.plan_rows(); PREPARE p AS ");
