@@ -1,58 +1,33 @@
 /*
- * commit.c - the thread that writes to the file. What waits is committed together: one transaction,
- * one sync of the disk, however many records. What becomes of a transaction that fails:
+ * commit.c - the thread that writes to the file. The records that wait are committed together: one
+ * transaction, one sync of the disk, however many they are. What becomes of the records of a
+ * transaction that fails:
  *
- *   it may pass (full disk, lock, memory), before COMMIT     rolled back: not appended, and it goes
- * on the disk is full, at COMMIT                              the same: the frame that commits was
- * not written whole anything else                                            unknown (its frames
- * may be found after a crash), and the log is broken for this process
+ *   The error may pass (a full disk, a lock, memory) and came before COMMIT: they are not appended,
+ *   and the thread goes on.
  *
- * Between transactions it deletes what was applied (the readers' low waters) longer than the margin
- * ago. How old a record is says nothing of that: one that waited for days may have been applied a
- * moment ago, and a database that went back, by a crash or a restored copy, reads again what it was
- * given since. So each partition's low water is set aside and counts as old when the margin has
- * passed; then the next one is set aside. That is stored, and a restart changes nothing of it.
+ *   The disk is full at COMMIT: the same, because the frame that commits was not written whole.
+ *
+ *   Anything else: unknown. Frames of theirs may be found after a crash, so the log is broken for
+ *   this process; the next one reads what the file really has.
+ *
+ * Between transactions the thread deletes what is old (trim.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "log/file/file_log.h"
+#include "log/file/committer.h"
 
 enum {
     BATCH_RECORDS = 4096,
     BATCH_BYTES = 8 * 1024 * 1024,
     PROBE_US = 1000 * 1000,
-    TRIM_US = 1000 * 1000,
-    TRIM_RECORDS = 1000, /* of one partition at a time */
     CHECKPOINT_PAGES = 1000,
     SAY_AGAIN_US = 60 * 1000 * 1000,
     LAST_ANSWERS_US = 2 * 1000 * 1000,
     PAGES_MAX = 1073741823,
 };
-
-typedef struct part_statements {
-    sqlite3_stmt *insert;
-    sqlite3_stmt *delete;
-} part_statements;
-
-/* The thread's own. */
-typedef struct committer {
-    leat_local_commits commits; /* first: it is what others see */
-    leat_local_log *log;
-    sqlite3 *db;
-    sqlite3_stmt *set_next;
-    sqlite3_stmt *set_part;
-    part_statements *parts;
-    leat_local_aging *aging; /* of each partition */
-    int64_t *next;           /* of each partition, as this transaction has it */
-    uint32_t trim_turn;
-    int64_t trim_us;  /* when to look for old records */
-    int64_t probe_us; /* when to try again whether the file takes anything */
-    int wal_pages;
-    uint32_t max_pages; /* as set on the connection */
-    int64_t said_us;
-} committer;
 
 /* ---- lists ---- */
 
@@ -107,7 +82,7 @@ static void answer_all(leat_local_commits *commits, leat_local_appends *list,
 
 /* ---- faults ---- */
 
-static void say_passing(committer *c, const char *doing, int code)
+void leat_committer_log_passing(leat_committer *c, const char *doing, int code)
 {
     int64_t now_us = leat_mono_us();
     if (c->said_us != 0 && now_us - c->said_us < SAY_AGAIN_US)
@@ -117,7 +92,7 @@ static void say_passing(committer *c, const char *doing, int code)
               sqlite3_errstr(code));
 }
 
-static void give_up(committer *c, const char *doing, int code)
+void leat_committer_give_up(leat_committer *c, const char *doing, int code)
 {
     leat_error error;
     leat_fail(&error, "log.local.path: %s: %s: %s (SQLite's code %d)", c->log->file, doing,
@@ -125,18 +100,18 @@ static void give_up(committer *c, const char *doing, int code)
     leat_local_break(c->log, error.text);
 }
 
-static void roll_back(committer *c)
+void leat_committer_roll_back(leat_committer *c)
 {
     if (sqlite3_get_autocommit(c->db))
         return;
     int code = sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
     if (!sqlite3_get_autocommit(c->db))
-        give_up(c, "a transaction cannot be rolled back", code);
+        leat_committer_give_up(c, "a transaction cannot be rolled back", code);
 }
 
 /* ---- one transaction ---- */
 
-static int finish(sqlite3_stmt *statement)
+int leat_committer_finish(sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
     int reset = sqlite3_reset(statement);
@@ -148,10 +123,10 @@ static int set_number(sqlite3_stmt *statement, uint32_t partition, int64_t value
 {
     sqlite3_bind_int64(statement, 1, value);
     sqlite3_bind_int64(statement, 2, partition);
-    return finish(statement);
+    return leat_committer_finish(statement);
 }
 
-static int begin(committer *c)
+int leat_committer_begin(leat_committer *c)
 {
     uint32_t wanted = atomic_load(&c->log->max_pages);
     if (wanted != c->max_pages) {
@@ -163,13 +138,14 @@ static int begin(committer *c)
     return sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 }
 
-static int commit(committer *c)
+int leat_committer_commit(leat_committer *c)
 {
     return sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL);
 }
 
 /* Prepared when first needed. 0, or SQLite's code. */
-static int need(committer *c, sqlite3_stmt **statement, const char *sql, uint32_t partition)
+int leat_committer_prepare(leat_committer *c, sqlite3_stmt **statement, const char *sql,
+                           uint32_t partition)
 {
     if (*statement)
         return SQLITE_OK;
@@ -194,12 +170,13 @@ static void bind_header(sqlite3_stmt *statement, int at, leat_slice text)
         sqlite3_bind_text64(statement, at, text.data, text.size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-static int insert(committer *c, leat_local_append *append)
+static int insert(leat_committer *c, leat_local_append *append)
 {
     leat_record *record = &append->record;
-    part_statements *part = &c->parts[record->partition];
-    int code = need(c, &part->insert, "INSERT INTO leat_records_%u VALUES (?, ?, ?, ?, ?, ?)",
-                    record->partition);
+    leat_committer_part *part = &c->parts[record->partition];
+    int code = leat_committer_prepare(c, &part->insert,
+                                      "INSERT INTO leat_records_%u VALUES (?, ?, ?, ?, ?, ?)",
+                                      record->partition);
     if (code != SQLITE_OK)
         return code;
     record->offset = c->next[record->partition];
@@ -209,13 +186,13 @@ static int insert(committer *c, leat_local_append *append)
     bind_header(part->insert, 4, record->op);
     bind_bytes(part->insert, 5, record->key, record->key.data == NULL);
     bind_bytes(part->insert, 6, record->value, record->value_is_null);
-    code = finish(part->insert);
+    code = leat_committer_finish(part->insert);
     c->next[record->partition] += code == SQLITE_OK;
     return code;
 }
 
 /* The records of the batch and where the next ones go. */
-static int write_batch(committer *c)
+static int write_batch(leat_committer *c)
 {
     uint32_t count = c->log->head.partition_count;
     for (uint32_t p = 0; p < count; p++)
@@ -230,7 +207,7 @@ static int write_batch(committer *c)
     return code;
 }
 
-static void answer_batch(committer *c, leat_append_result result, const char *why)
+static void answer_batch(leat_committer *c, leat_append_result result, const char *why)
 {
     pthread_mutex_lock(&c->commits.lock);
     c->commits.ready = result == LEAT_APPENDED;
@@ -238,7 +215,7 @@ static void answer_batch(committer *c, leat_append_result result, const char *wh
     pthread_mutex_unlock(&c->commits.lock);
 }
 
-static void on_committed(committer *c)
+static void on_committed(leat_committer *c)
 {
     for (uint32_t p = 0; p < c->log->head.partition_count; p++)
         atomic_store(&c->log->parts[p].next, c->next[p]);
@@ -246,28 +223,28 @@ static void on_committed(committer *c)
     answer_batch(c, LEAT_APPENDED, NULL);
 }
 
-static void on_failed(committer *c, int code, bool at_commit)
+static void on_failed(leat_committer *c, int code, bool at_commit)
 {
     bool is_out = leat_local_passes(code) && (!at_commit || (code & 0xff) == SQLITE_FULL);
-    roll_back(c);
+    leat_committer_roll_back(c);
     if (is_out)
-        say_passing(c, "records cannot be written", code);
+        leat_committer_log_passing(c, "records cannot be written", code);
     else
-        give_up(c, "records cannot be written", code);
+        leat_committer_give_up(c, "records cannot be written", code);
     c->probe_us = leat_mono_us() + PROBE_US;
     answer_batch(c, is_out ? LEAT_NOT_APPENDED : LEAT_APPEND_UNKNOWN, sqlite3_errstr(code));
 }
 
-static void commit_batch(committer *c)
+static void commit_batch(leat_committer *c)
 {
-    int code = begin(c);
+    int code = leat_committer_begin(c);
     if (code == SQLITE_OK)
         code = write_batch(c);
     if (code != SQLITE_OK) {
         on_failed(c, code, false);
         return;
     }
-    code = commit(c);
+    code = leat_committer_commit(c);
     if (code == SQLITE_OK)
         on_committed(c);
     else
@@ -275,17 +252,17 @@ static void commit_batch(committer *c)
 }
 
 /* After a failure, while nothing is accepted: would the file take something? */
-static void probe(committer *c)
+static void probe(leat_committer *c)
 {
-    int code = begin(c);
+    int code = leat_committer_begin(c);
     if (code == SQLITE_OK)
         code = set_number(c->set_next, 0, atomic_load(&c->log->parts[0].next));
     if (code == SQLITE_OK)
-        code = commit(c);
-    roll_back(c);
+        code = leat_committer_commit(c);
+    leat_committer_roll_back(c);
     c->probe_us = leat_mono_us() + PROBE_US;
     if (code != SQLITE_OK && !leat_local_passes(code))
-        give_up(c, "it cannot be written", code);
+        leat_committer_give_up(c, "it cannot be written", code);
     if (code != SQLITE_OK)
         return;
     leat_info("log.local.path: %s can be written again", c->log->file);
@@ -294,112 +271,24 @@ static void probe(committer *c)
     pthread_mutex_unlock(&c->commits.lock);
 }
 
-/* ---- what is old ---- */
-
-/* Returns whether something of it changed. */
-static bool grow_older(leat_local_aging *aging, int64_t low, int64_t now_ms, int64_t margin_ms)
-{
-    bool is_settled = low <= aging->low && aging->low == aging->old_low;
-    int64_t elapsed_ms = now_ms - aging->since_ms;
-    if (is_settled || (elapsed_ms >= 0 && elapsed_ms < margin_ms))
-        return false;
-    if (elapsed_ms >= margin_ms) {
-        aging->old_low = aging->low;
-        aging->low = low > aging->low ? low : aging->low;
-    } /* else the clock was put back: nobody knows how long ago it was */
-    aging->since_ms = now_ms;
-    return true;
-}
-
-static int set_part(committer *c, uint32_t partition, int64_t first, const leat_local_aging *aging)
-{
-    sqlite3_bind_int64(c->set_part, 1, first);
-    sqlite3_bind_int64(c->set_part, 2, aging->low);
-    sqlite3_bind_int64(c->set_part, 3, aging->since_ms);
-    sqlite3_bind_int64(c->set_part, 4, aging->old_low);
-    sqlite3_bind_int64(c->set_part, 5, partition);
-    return finish(c->set_part);
-}
-
-static int delete_below(committer *c, uint32_t partition, int64_t first)
-{
-    sqlite3_stmt **statement = &c->parts[partition].delete;
-    int code = need(c, statement, "DELETE FROM leat_records_%u WHERE offset < ?", partition);
-    if (code != SQLITE_OK)
-        return code;
-    sqlite3_bind_int64(*statement, 1, first);
-    return finish(*statement);
-}
-
-static int store_part(committer *c, uint32_t partition, int64_t first,
-                      const leat_local_aging *aging)
-{
-    int code = begin(c);
-    if (code == SQLITE_OK)
-        code = delete_below(c, partition, first);
-    if (code == SQLITE_OK)
-        code = set_part(c, partition, first, aging);
-    if (code == SQLITE_OK)
-        code = commit(c);
-    roll_back(c);
-    return code;
-}
-
-/* Returns whether there may be more to delete at once. */
-static bool trim_part(committer *c, uint32_t partition)
-{
-    leat_local_part *part = &c->log->parts[partition];
-    LEAT_ASSERT(atomic_load(&part->low) < atomic_load(&part->next));
-    leat_local_aging aging = c->aging[partition];
-    int64_t first = atomic_load(&part->first);
-    int64_t old = aging.old_low + 1; /* the first that is not old */
-    int64_t cut = old > first + TRIM_RECORDS ? first + TRIM_RECORDS : old > first ? old : first;
-    bool aged = grow_older(&aging, atomic_load(&part->low), leat_wall_ms(),
-                           atomic_load(&c->log->margin_ms));
-    if (!aged && cut == first)
-        return false;
-    int code = store_part(c, partition, cut, &aging);
-    if (code == SQLITE_OK) {
-        c->aging[partition] = aging;
-        atomic_store(&part->first, cut);
-    } else if (leat_local_passes(code)) {
-        say_passing(c, "old records cannot be deleted", code);
-    } else {
-        give_up(c, "old records cannot be deleted", code);
-    }
-    return code == SQLITE_OK && aging.old_low >= cut;
-}
-
-/* One partition at a time, so that records to commit do not wait; when all had their turn, it
- * rests. */
-static void trim(committer *c)
-{
-    uint32_t count = c->log->head.partition_count;
-    bool more = trim_part(c, c->trim_turn);
-    if (!more)
-        c->trim_turn = (c->trim_turn + 1) % count;
-    if (!more && c->trim_turn == 0)
-        c->trim_us = leat_mono_us() + TRIM_US;
-}
-
 /* ---- the write-ahead log ---- */
 
 static int on_wal(void *context, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
     (void)name;
-    ((committer *)context)->wal_pages = pages;
+    ((leat_committer *)context)->wal_pages = pages;
     return SQLITE_OK;
 }
 
-static void checkpoint(committer *c)
+static void checkpoint(leat_committer *c)
 {
     if (c->wal_pages < CHECKPOINT_PAGES)
         return;
     c->wal_pages = 0;
     int code = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (code != SQLITE_OK && !leat_local_passes(code))
-        give_up(c, "its write-ahead log cannot be taken over", code);
+        leat_committer_give_up(c, "its write-ahead log cannot be taken over", code);
 }
 
 /* ---- the thread ---- */
@@ -416,13 +305,13 @@ static void wait_until(leat_local_commits *commits, int64_t until_us)
     pthread_cond_timedwait(&commits->changed, &commits->lock, &until);
 }
 
-static int64_t due_us(const committer *c)
+static int64_t due_us(const leat_committer *c)
 {
     return !c->commits.ready && c->probe_us < c->trim_us ? c->probe_us : c->trim_us;
 }
 
 /* Waits until there is something to do, and takes the next batch; false: it is time to end. */
-static bool await_work(committer *c)
+static bool await_work(leat_committer *c)
 {
     leat_local_commits *commits = &c->commits;
     bool is_broken = leat_local_broken(c->log) != NULL;
@@ -440,28 +329,28 @@ static bool await_work(committer *c)
     return goes_on;
 }
 
-static void work(committer *c)
+static void work(leat_committer *c)
 {
     if (c->commits.batch.head)
         commit_batch(c);
     else if (!c->commits.ready && leat_mono_us() >= c->probe_us)
         probe(c);
     if (leat_mono_us() >= c->trim_us)
-        trim(c);
+        leat_committer_trim(c);
     checkpoint(c);
 }
 
 /* The log is broken: what was taken was not begun. */
-static void rest(committer *c)
+static void rest(leat_committer *c)
 {
     pthread_mutex_lock(&c->commits.lock);
     answer_all(&c->commits, &c->commits.batch, LEAT_NOT_APPENDED, "the log is broken");
     pthread_mutex_unlock(&c->commits.lock);
-    c->trim_us = leat_mono_us() + TRIM_US;
+    c->trim_us = leat_mono_us() + LEAT_COMMITTER_TRIM_US;
     c->probe_us = c->trim_us;
 }
 
-static void close_db(committer *c)
+static void close_db(leat_committer *c)
 {
     sqlite3_finalize(c->set_next);
     sqlite3_finalize(c->set_part);
@@ -474,7 +363,7 @@ static void close_db(committer *c)
 
 static void *run(void *argument)
 {
-    committer *c = argument;
+    leat_committer *c = argument;
     while (await_work(c))
         if (leat_local_broken(c->log))
             rest(c);
@@ -490,7 +379,7 @@ static void *run(void *argument)
 
 /* ---- for the writer ---- */
 
-static int open_db(committer *c, leat_error *error)
+static int open_db(leat_committer *c, leat_error *error)
 {
     if (leat_local_connect(c->log->file, LEAT_LOCAL_WRITE, atomic_load(&c->log->busy_ms), &c->db,
                            error) != 0)
@@ -519,7 +408,7 @@ static void init_lock(leat_local_commits *commits)
 
 leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake, leat_error *error)
 {
-    committer *c = leat_must_calloc(1, sizeof *c);
+    leat_committer *c = leat_must_calloc(1, sizeof *c);
     c->log = log;
     c->commits.wake = wake;
     c->commits.ready = true;
@@ -563,7 +452,7 @@ bool leat_local_commits_stop(leat_local_commits *commits, int timeout_ms)
 
 void leat_local_commits_free(leat_local_commits *commits)
 {
-    committer *c = (committer *)commits;
+    leat_committer *c = (leat_committer *)commits;
     pthread_cond_destroy(&commits->changed);
     pthread_mutex_destroy(&commits->lock);
     free(c->parts);

@@ -6,9 +6,11 @@
  *               reader.c do
  *   store.c     connections to the file, its tables, its lock
  *   shared.c    the log as one process has it: what its writer and its readers tell each other
- *   commit.c    the thread that commits what is appended and deletes what is applied and old
+ *   commit.c    the thread that commits what is appended
+ *   trim.c      what that thread deletes
  *   writer.c    the writer: that thread, as seen from a loop
- *   reader.c    the reader: life, loop turn, seek, commits
+ *   reader.c    the reader: life, loop turn, records, commits
+ *   range.c     the reader: is the file still the log that progress was written for?
  *   record.c    one record read from the file, and its headers in JSON
  *
  * The file is SQLite's, with a write-ahead log and synchronous=FULL: a commit that returned is on

@@ -34,7 +34,8 @@ void leat_writer_ask_limit(leat_kafka_writer *writer)
 static void set_batch_size(leat_kafka_writer *writer, long size)
 {
     snprintf(writer->batch_size, sizeof writer->batch_size, "%ld", size);
-    leat_log_property *properties = leat_kafka_unconst(writer->config.properties); /* the copy's own */
+    leat_log_property *properties = leat_kafka_unconst(writer->config.properties); /* the copy's own
+                                                                                    */
     properties[writer->user_properties] = (leat_log_property){"batch.size", writer->batch_size};
     writer->config.property_count = writer->user_properties + 1;
 }

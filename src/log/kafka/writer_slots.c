@@ -27,7 +27,8 @@ static leat_writer_partition *partition_at(leat_kafka_writer *writer, uint32_t p
 }
 
 /* NULL: the partition has as many as it may have for now, or all have. */
-leat_writer_slot *leat_writer_take_slot(leat_kafka_writer *writer, const leat_record *record, void *tag)
+leat_writer_slot *leat_writer_take_slot(leat_kafka_writer *writer, const leat_record *record,
+                                        void *tag)
 {
     leat_writer_partition *partition = partition_at(writer, record->partition);
     size_t size = record->key.size + record->value.size;
@@ -80,7 +81,8 @@ int leat_writer_make_slots(leat_kafka_writer *writer, leat_error *error)
         writer->slots[i - 1].newer = writer->free_slots;
         writer->free_slots = &writer->slots[i - 1];
     }
-    uint64_t bytes = (uint64_t)leat_writer_config_number(writer, "queue.buffering.max.kbytes") * 1024;
+    uint64_t bytes = (uint64_t)leat_writer_config_number(writer, "queue.buffering.max.kbytes") *
+                     1024;
     leat_shares_init(&writer->bytes, bytes, writer->identity.partition_count);
     if (writer->identity.partition_count > 0)
         partition_at(writer, writer->identity.partition_count - 1);
