@@ -26,19 +26,20 @@ typedef struct leat_config_shard {
 } leat_config_shard;
 
 typedef struct leat_config_route {
-    char *name; /* default: the table's */
+    char *name; /* not given: the table's */
     char *path;
     char *table;
     char *tenant;              /* NULL: none */
-    char *patch;               /* "upsert" (default) or "existing" */
-    char *fold;                /* "on" (default) or "off" */
-    char *row_security;        /* "refuse" (default) or "accept" */
+    char *patch;               /* "upsert" or "existing" */
+    char *fold;                /* "on" or "off" */
+    char *row_security;        /* "refuse" or "accept" */
     char *untouched;           /* likewise */
     leat_config_pair *columns; /* column -> operation name */
     uint32_t column_count;
     int line;
 } leat_config_route;
 
+/* Defaults are in table.c only; none of the fields says its own. */
 typedef struct leat_config {
     char *file;
     struct leat_node *tree; /* what the file holds, for leat_config_blame(); NULL: it was not read
@@ -46,7 +47,7 @@ typedef struct leat_config {
     char *listen;           /* host:port */
     char *admin;            /* host:port or "off" */
     int64_t workers;
-    int64_t catalog_every_ms; /* default 5000 */
+    int64_t catalog_every_ms;
     char *data_dir;
     char *log_level; /* debug, info, warn, error */
 
@@ -55,10 +56,10 @@ typedef struct leat_config {
     char *kafka_brokers;      /* NULL: the built-in log */
     char *kafka_topic;
     char *kafka_group;
-    int64_t kafka_partitions;       /* 0: two per shard */
-    int64_t kafka_replication;      /* 0: the brokers' default */
-    int64_t kafka_renew_after_ms;   /* default 30000 */
-    int64_t kafka_give_up_after_ms; /* default 900000; 0: never */
+    int64_t kafka_partitions;  /* 0: two per shard */
+    int64_t kafka_replication; /* 0: the brokers' default */
+    int64_t kafka_renew_after_ms;
+    int64_t kafka_give_up_after_ms; /* 0: never */
     leat_config_pair *kafka_properties;
     uint32_t kafka_property_count;
 
@@ -68,30 +69,30 @@ typedef struct leat_config {
     uint32_t route_count;
 
     /* edge */
-    int64_t body_max;          /* bytes, default 64 KiB */
-    int64_t header_timeout_ms; /* whole header, default 5 s */
-    int64_t body_timeout_ms;   /* whole body, default 30 s */
-    int64_t idle_timeout_ms;   /* between requests, default 60 s */
-    int64_t edge_connections;  /* default 4096 */
-    int64_t in_flight_max;     /* requests waiting for the log, default 20000: then 503 */
+    int64_t body_max;          /* bytes */
+    int64_t header_timeout_ms; /* of a whole header */
+    int64_t body_timeout_ms;   /* of a whole body */
+    int64_t idle_timeout_ms;   /* between requests */
+    int64_t edge_connections;
+    int64_t in_flight_max; /* requests that wait for the log; beyond: 503 */
 
-    /* apply, per worker */
-    int64_t memory_max;              /* bytes of records held, default 64 MiB */
-    int64_t records_max;             /* default 131072 */
-    int64_t batch_records;           /* default 1000 */
-    int64_t batch_bytes;             /* default 4 MiB */
-    int64_t age_bound_ms;            /* default 20 */
-    int64_t compact_every_ms;        /* default 5000 */
-    int64_t commit_every_ms;         /* default 1000 */
-    int64_t drain_ms;                /* default 5000 */
-    int64_t lock_timeout_ms;         /* default 5000 */
-    int64_t patience_ms;             /* default 30 s */
-    int64_t dead_letters_per_minute; /* default 100 */
-    int64_t dead_letters_percent;    /* default 20 */
+    /* apply, of each worker */
+    int64_t memory_max; /* bytes of records held */
+    int64_t records_max;
+    int64_t batch_records;
+    int64_t batch_bytes;
+    int64_t age_bound_ms;
+    int64_t compact_every_ms;
+    int64_t commit_every_ms;
+    int64_t drain_ms;
+    int64_t lock_timeout_ms;
+    int64_t patience_ms;
+    int64_t dead_letters_per_minute;
+    int64_t dead_letters_percent;
 } leat_config;
 
-/* Reads and checks; defaults filled. -1: `error` has "file:line: path: what is wrong (what is
- * allowed)". */
+/* Reads and checks the file; what it does not give has its default. -1: `error` is "file:line:
+ * path: what is wrong (what is allowed)". `ret` is then untouched. */
 int leat_config_load(const char *file, leat_config *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_config_fini(leat_config *config);
 /* Puts "file:line: path: " before the message that is there and returns -1. The path is a

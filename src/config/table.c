@@ -78,6 +78,8 @@ static const leat_setting settings[] = {
     {"log.kafka.replication", TOP(kafka_replication), COUNT(1, 16, NULL),
      .fallback_words = "the brokers' default",
      .help = "Replicas of a topic that `leat init` creates."},
+    /* Read and not kept: `earliest` is the only value, as any other would skip records that were
+     * acknowledged. The setting says so where people look for it. */
     {"log.kafka.start", .field = LEAT_NO_FIELD, .kind = LEAT_SETTING_CHOICE,
      .choices = {"earliest"}, .fallback = "earliest",
      .help = "Where reading begins when a shard knows no progress yet."},
