@@ -1,3 +1,9 @@
+/*
+ * facts.c - JSON by hand, because its strings must be ASCII whatever is in a key: leat.workers
+ * lives in the user's database, whose encoding may know neither the bytes of a key nor an emoji of
+ * a message. PostgreSQL's jsonb takes \u escapes but not that of NUL, so NUL becomes U+FFFD as
+ * well.
+ */
 #include "apply/facts.h"
 
 #include <inttypes.h>
@@ -54,7 +60,7 @@ bool leat_facts_add(leat_buf *out, const leat_fact *fact)
     leat_buf_text(out, before > 0 ? ",{\"kind\":" : "{\"kind\":");
     leat_facts_string(out, leat_slice_of(fact->kind));
     put_number(out, "since_ms", fact->since_ms);
-    put_text(out, "words", leat_slice_of(fact->words));
+    put_text(out, "words", leat_slice_of(fact->text));
     put_number(out, "partition", fact->partition);
     put_number(out, "subpartition", fact->subpartition);
     put_number(out, "offset", fact->offset);

@@ -1,28 +1,28 @@
 /*
- * facts.h - what a process has to say of a shard, as JSON for leat.workers (`said`): a list of
- * facts, each an object with a kind, the time it holds since and words for people; members that do
- * not apply are left out. A new kind is one call more; `leat status` shows the words of kinds that
- * it does not know.
+ * facts.h - what a process reports about a shard, as JSON for leat.workers (column `said`): a list
+ * of facts, each an object with a kind, the time since when it holds and a sentence for people
+ * (`words`); members that do not apply are left out. A new kind is one more call; `leat status`
+ * shows the sentence of a kind that it does not know.
  *
- * ASCII only, so that it can be stored whatever the database's encoding; what is no valid text is
- * replaced. Bounded: what has no room is left out, the first facts stay.
+ * ASCII only, so that any database encoding can store it; bytes that are not valid UTF-8 are
+ * replaced. Bounded: a fact that does not fit is left out, the first ones stay.
  */
 #ifndef LEAT_APPLY_FACTS_H
 #define LEAT_APPLY_FACTS_H
 
 #include "base/buf.h"
 
-enum { LEAT_FACTS_BYTES_MAX = 24 * 1024, LEAT_FACT_WORDS_SIZE = 1024 };
+enum { LEAT_FACTS_BYTES_MAX = 24 * 1024, LEAT_FACT_TEXT_SIZE = 1024 };
 
 typedef struct leat_fact {
     const char *kind;  /* "stalled", "halted", "table", "stopped", "full", "stuck", "unanswered",
                           "lock", "commit", ... */
-    const char *words; /* one sentence */
+    const char *text;  /* one sentence; the member "words" */
     int64_t since_ms;  /* since 1970, this process's clock */
     int64_t partition; /* -1: of none; likewise the next two */
     int64_t subpartition;
     int64_t offset;
-    /* how many are so, of which the fact names one; 0: it is not a matter of many */
+    /* how many are in the same state, of which the fact names one; 0: does not apply */
     uint32_t count;
     const char *table; /* NULL: of none; likewise the next three */
     const char *outcome;
@@ -32,7 +32,7 @@ typedef struct leat_fact {
     leat_slice tenant;
 } leat_fact;
 
-/* Appends it, behind a comma if there is something before it. False: there is no room. */
+/* Appends it, with a comma before it unless `out` is empty. False: it does not fit. */
 bool leat_facts_add(leat_buf *out, const leat_fact *fact);
 /* A JSON string with its quotes, in ASCII. */
 void leat_facts_string(leat_buf *out, leat_slice text);

@@ -1,3 +1,8 @@
+/*
+ * items.c - slots of one large calloc, handed out in order and taken back into a list. The kernel
+ * gives a page when it is first written to, so slots that were never used cost nothing, and the
+ * ones freed last, which are in the cache, are used first.
+ */
 #include "apply/items.h"
 
 #include <stdlib.h>
@@ -32,6 +37,7 @@ leat_item *leat_items_take(leat_items *items)
 
 void leat_items_give(leat_items *items, leat_item *item)
 {
+    LEAT_ASSERT(item >= items->slots && item < items->slots + items->used);
     leat_item_clear(item);
     item->next_free = items->free_list;
     items->free_list = item;

@@ -1,6 +1,6 @@
 /*
- * items.h - a fixed pool of leat_item: as many as the engine may hold and a few in hand. Memory is
- * taken once; pages that were never needed stay untouched, so a small backlog costs little. One
+ * items.h - a fixed pool of leat_item: as many as the engine may hold, and a few more. Memory is
+ * allocated once; pages that were never needed stay untouched, so a small backlog costs little. One
  * thread.
  */
 #ifndef LEAT_APPLY_ITEMS_H
@@ -17,7 +17,7 @@ typedef struct leat_items {
 
 int leat_items_init(leat_items *items, uint32_t capacity, leat_error *error) LEAT_MUST_CHECK;
 void leat_items_fini(leat_items *items);
-/* NULL when all are out. */
+/* NULL: all are in use. */
 leat_item *leat_items_take(leat_items *items);
 /* Clears the item and takes it back. */
 void leat_items_give(leat_items *items, leat_item *item);

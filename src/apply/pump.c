@@ -1,5 +1,10 @@
-/* The engine's effects carried out, and what log and sinks report turned into the engine's
- * events. */
+/*
+ * pump.c - the engine's effects carried out, one function each, and the reports of log and sinks
+ * turned into the engine's events. An event never carries out anything itself: it may come from the
+ * middle of a callback of the log or of a sink, which must not be entered again. It wakes the pump,
+ * which runs once a turn of the loop, after the sockets were read, and then has all effects of the
+ * turn.
+ */
 #include "apply/worker_state.h"
 #include "base/diag.h"
 
@@ -10,10 +15,11 @@ static void stay_awake(uv_idle_t *idle)
     (void)idle; /* being active is all it does: the loop polls without waiting */
 }
 
-void leat_worker_wake(leat_worker *worker)
+int64_t leat_worker_event_us(leat_worker *worker)
 {
     if (!uv_is_active((uv_handle_t *)&worker->awake))
         uv_idle_start(&worker->awake, stay_awake);
+    return leat_worker_now_us(worker);
 }
 
 /* ---- effects ---- */
@@ -36,7 +42,7 @@ const char *leat_worker_table_name(const leat_worker *worker, uint32_t table)
     return table < version->table_count ? version->tables[table].label : "(none)";
 }
 
-static int take_headers(leat_worker *worker, leat_item *item)
+static int fill_headers(leat_worker *worker, leat_item *item)
 {
     leat_buf headers = {0};
     if (item->headers.size > 0)
@@ -48,22 +54,27 @@ static int take_headers(leat_worker *worker, leat_item *item)
     return 0;
 }
 
-/* A record may wait for long, and its subpartition's next ones with it. One that is held keeps
- * alive what it was fetched in, with all the records of other subpartitions that are long applied:
- * as much as 64 times what is counted as held. */
-static void keep_alone(leat_worker *worker, leat_item *item)
+/* A record may wait for long, and the next ones of its subpartition with it. A held record keeps
+ * its whole fetch buffer alive, with the records of other subpartitions that were applied long ago:
+ * up to 64 times the bytes that count as held. */
+static void own_record(leat_worker *worker, leat_item *item)
 {
-    if (take_headers(worker, item) != 0 || leat_item_own(item) != 0)
+    if (fill_headers(worker, item) != 0 || leat_item_own(item) != 0)
         return; /* out of memory: then it stays where it is */
     leat_log_release(worker->reader, item->log_handle);
     item->log_handle = NULL;
 }
 
+/* Only a dead letter needs the record's headers, so they are read here, where it is known to become
+ * one; for each record they would cost memory and time. The engine has the item as a pointer and
+ * never looks inside: apply may change it, and the sink reads it after that. */
 static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_batch *batch = &effect->job->batch;
-    if (effect->job->kind == LEAT_ENGINE_JOB_BATCH && batch->dead)
-        LEAT_ASSERT(take_headers(worker, batch->records[0].payload) == 0);
+    if (effect->job->kind == LEAT_ENGINE_JOB_BATCH && batch->dead) {
+        int status = fill_headers(worker, batch->records[0].payload);
+        LEAT_ASSERT(status == 0); /* out of memory: ending here loses nothing */
+    }
     leat_sink_submit(worker->shards[effect->job->shard].sink, effect->job);
 }
 
@@ -99,7 +110,7 @@ static void do_revoked(leat_worker *worker, const leat_engine_effect *effect)
     leat_log_reader_give_back(worker->reader, effect->partition);
 }
 
-/* A line for each subpartition would be a flood: worker_facts.c says them, one line a cause. */
+/* A line for each subpartition would be a flood: worker_facts.c logs one line for each cause. */
 static void do_stalled(leat_worker *worker, const leat_engine_effect *effect)
 {
     (void)worker;
@@ -111,29 +122,28 @@ static void do_table_stopped(leat_worker *worker, const leat_engine_effect *effe
     const leat_engine_job_result *result = effect->result;
     const char *table = leat_worker_table_name(worker, effect->table);
     leat_err(
-        "shard=%s table=%s is stopped: of its last %u records %u were refused, the last one, partition=%u offset=%lld, with "
-        "sqlstate=%s: %s. That is more than apply.dead_letters_percent allows, so it is no bad data but a table that has "
-        "changed: what is refused waits from now on and is tried again, nothing is lost, and what the table takes is "
-        "applied. `leat dead list --table %s` shows what was refused before. Mend the table or its writers; what waits "
-        "then goes through by itself. Or raise apply.dead_letters_percent and restart, and it becomes dead letters",
-        shard_name(worker, effect->partition), table, effect->decided, effect->refused,
-        effect->partition, (long long)effect->offset,
-        result->sqlstate[0] ? result->sqlstate : "none", result->message, table);
+        "table stopped: more of its records are refused than apply.dead_letters_percent allows, so they wait from now on "
+        "and are tried again; others are applied shard=%s partition=%u offset=%lld table=%s sqlstate=%s records=%u "
+        "refused=%u reason=\"%s\" advice=\"the table has probably changed: mend it or its writers, and the records that "
+        "wait are applied; or raise apply.dead_letters_percent and restart, and they become dead letters. `leat dead "
+        "list --table %s` shows what was refused before\"",
+        shard_name(worker, effect->partition), effect->partition, (long long)effect->offset, table,
+        result->sqlstate[0] ? result->sqlstate : "none", effect->decided, effect->refused,
+        result->message, table);
 }
 
 static void do_shard_halted(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job_result *result = effect->result;
     const char *shard = shard_name(worker, effect->partition);
-    char record[LEAT_RECORD_WORDS_SIZE];
+    char record[LEAT_RECORD_TEXT_SIZE];
     leat_err(
-        "shard=%s partition=%u offset=%lld is halted by an error that leat does not understand, sqlstate=%s: %s (%s). Nothing "
-        "is written to this shard but the one batch that met it, which is tried again with back-off; when it passes, the "
-        "shard goes on by itself. Nothing is lost and other shards go on. Look at the log of this PostgreSQL server "
-        "first: corruption and full disks show there",
+        "shard halted by an error that leat does not understand: only the batch that met it is tried again, with "
+        "back-off; once it is applied the shard goes on shard=%s partition=%u offset=%lld %s sqlstate=%s reason=\"%s\" "
+        "advice=\"look at the log of this database server: it shows corruption and full disks\"",
         shard, effect->partition, (long long)effect->offset,
-        result->sqlstate[0] ? result->sqlstate : "none", result->message,
-        leat_worker_record_words(worker, effect->table, effect->payload, record));
+        leat_worker_describe_record(worker, effect->table, effect->payload, record),
+        result->sqlstate[0] ? result->sqlstate : "none", result->message);
 }
 
 static void do_drained(leat_worker *worker, const leat_engine_effect *effect)
@@ -155,7 +165,7 @@ static const effect_fn carry_out[] = {
     [LEAT_ENGINE_REVOKED] = do_revoked,
     [LEAT_ENGINE_STALLED] = do_stalled,
     [LEAT_ENGINE_DRAINED] = do_drained,
-    [LEAT_ENGINE_DEAD_LETTERED] = leat_worker_say_dead,
+    [LEAT_ENGINE_DEAD_LETTERED] = leat_worker_log_dead_letter,
     [LEAT_ENGINE_TABLE_STOPPED] = do_table_stopped,
     [LEAT_ENGINE_SHARD_HALTED] = do_shard_halted,
 };
@@ -179,8 +189,7 @@ static void release_payloads(leat_worker *worker)
 static void on_deadline(uv_timer_t *timer)
 {
     leat_worker *worker = timer->data;
-    leat_engine_tick(worker->engine, leat_worker_now_us(worker));
-    leat_worker_wake(worker);
+    leat_engine_tick(worker->engine, leat_worker_event_us(worker));
 }
 
 static void arm_deadline(leat_worker *worker)
@@ -204,31 +213,28 @@ void leat_worker_pump(leat_worker *worker)
     arm_deadline(worker);
 }
 
-/* ---- what the log reports ---- */
+/* ---- events of the log ---- */
 
 static void on_assigned(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
-    leat_info("partition=%u shard=%s assigned", partition, shard_name(worker, partition));
-    leat_engine_assigned(worker->engine, leat_worker_now_us(worker), partition);
-    leat_worker_wake(worker);
+    leat_info("partition assigned shard=%s partition=%u", shard_name(worker, partition), partition);
+    leat_engine_assigned(worker->engine, leat_worker_event_us(worker), partition);
 }
 
 static void on_revoked(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
-    leat_info("partition=%u shard=%s revoked", partition, shard_name(worker, partition));
-    leat_engine_revoked(worker->engine, leat_worker_now_us(worker), partition);
-    leat_worker_wake(worker);
+    leat_info("partition revoked shard=%s partition=%u", shard_name(worker, partition), partition);
+    leat_engine_revoked(worker->engine, leat_worker_event_us(worker), partition);
 }
 
 static void on_lost(void *context, uint32_t partition)
 {
     leat_worker *worker = context;
-    leat_warn("partition=%u shard=%s lost: the group has taken it away", partition,
-              shard_name(worker, partition));
-    leat_engine_lost(worker->engine, leat_worker_now_us(worker), partition);
-    leat_worker_wake(worker);
+    leat_warn("partition lost: the group has taken it away shard=%s partition=%u",
+              shard_name(worker, partition), partition);
+    leat_engine_lost(worker->engine, leat_worker_event_us(worker), partition);
 }
 
 static leat_engine_taken offer(leat_worker *worker, leat_item *item)
@@ -244,15 +250,15 @@ static leat_engine_taken offer(leat_worker *worker, leat_item *item)
         .bytes = (uint32_t)bytes,
         .payload = item,
     };
-    return leat_engine_record_read(worker->engine, leat_worker_now_us(worker), &record);
+    return leat_engine_record_read(worker->engine, leat_worker_event_us(worker), &record);
 }
 
-static void say_stopped(leat_worker *worker, uint32_t partition)
+static void log_stopped(leat_worker *worker, uint32_t partition)
 {
     leat_engine_partition_view view;
     leat_engine_partition(worker->engine, partition, &view);
-    leat_err("partition=%u shard=%s stopped: %s", partition, shard_name(worker, partition),
-             view.reason);
+    leat_err("partition stopped shard=%s partition=%u reason=\"%s\"", shard_name(worker, partition),
+             partition, view.reason);
 }
 
 static bool on_record(void *context, const leat_record *record, void *log_handle)
@@ -262,16 +268,17 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     LEAT_ASSERT(item != NULL); /* the pool is larger than what the engine takes */
     item->record = *record;
     item->log_handle = log_handle;
-    /* Out of memory: ending here loses nothing, going on without the key would lose the order. */
     const leat_schema_version *version = leat_schema_versions_newest(
         worker->config.schema_versions, worker->shard_of[record->partition]);
-    LEAT_ASSERT(leat_item_decode(&version->routes, item) == 0);
-    LEAT_ASSERT(leat_item_check_place(&worker->config.catalog->layout, item) == 0);
+    int decoded = leat_item_decode(&version->routes, item);
+    LEAT_ASSERT(decoded == 0); /* out of memory: ending here loses nothing, going on without the key
+                                  would lose the order */
+    int placed = leat_item_check_place(&worker->config.catalog->layout, item);
+    LEAT_ASSERT(placed == 0);
     leat_engine_taken taken = offer(worker, item);
-    leat_worker_wake(worker);
     if (taken == LEAT_ENGINE_TAKEN) {
         if (leat_engine_waits(worker->engine, item->record.partition, item->hash))
-            keep_alone(worker, item);
+            own_record(worker, item);
         return true;
     }
     if (taken == LEAT_ENGINE_FULL) {
@@ -279,7 +286,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
         return false;
     }
     if (taken == LEAT_ENGINE_REFUSED)
-        say_stopped(worker, item->record.partition);
+        log_stopped(worker, item->record.partition);
     give_item_back(worker, item);
     return true;
 }
@@ -287,19 +294,17 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
 static void on_read_to(void *context, uint32_t partition, int64_t position)
 {
     leat_worker *worker = context;
-    leat_engine_read_to(worker->engine, leat_worker_now_us(worker), partition, position);
-    leat_worker_wake(worker);
+    leat_engine_read_to(worker->engine, leat_worker_event_us(worker), partition, position);
 }
 
 static void on_broken(void *context, uint32_t partition, const char *reason)
 {
     leat_worker *worker = context;
-    leat_engine_stopped(worker->engine, leat_worker_now_us(worker), partition, reason);
-    say_stopped(worker, partition);
-    leat_worker_wake(worker);
+    leat_engine_stopped(worker->engine, leat_worker_event_us(worker), partition, reason);
+    log_stopped(worker, partition);
 }
 
-/* A moment that others took by leat_mono_us, by the worker's clock; not later than it was. */
+/* A time of leat_mono_us by the worker's clock; not later than it was. */
 static int64_t by_own_clock(leat_worker *worker, int64_t mono_us)
 {
     return mono_us == INT64_MAX ? mono_us : mono_us - leat_standstill_lost_us(&worker->standstill);
@@ -309,25 +314,23 @@ static void on_committed(void *context, int64_t since_us, bool ok)
 {
     leat_worker *worker = context;
     if (ok)
-        leat_engine_confirmed(worker->engine, leat_worker_now_us(worker),
+        leat_engine_confirmed(worker->engine, leat_worker_event_us(worker),
                               by_own_clock(worker, since_us));
-    else /* the reader says and counts it */
-        leat_engine_commit_failed(worker->engine, leat_worker_now_us(worker));
-    leat_worker_wake(worker);
+    else /* the reader logs and counts it */
+        leat_engine_commit_failed(worker->engine, leat_worker_event_us(worker));
 }
 
-/* The worker ends; who made it ends the process. Batches in flight are awaited, all else is read
- * again by whoever comes next. */
+/* The worker ends, and its owner then ends the process. Batches in flight are awaited; the next
+ * owner of a partition reads the rest again. */
 static void on_failed(void *context, const char *reason)
 {
     leat_worker *worker = context;
     leat_err(
-        "worker=%u cannot read the log any more: %s. The process drains and ends with exit code 1; nothing is lost, "
-        "start it again",
+        "worker can no longer read the log: the process drains and ends with exit code 1, nothing is lost worker=%u "
+        "reason=\"%s\" advice=\"start it again\"",
         worker->config.index, reason);
     atomic_store(&worker->failed, true);
-    leat_engine_drain(worker->engine, leat_worker_now_us(worker));
-    leat_worker_wake(worker);
+    leat_engine_drain(worker->engine, leat_worker_event_us(worker));
 }
 
 leat_reader_events leat_worker_reader_events(leat_worker *worker)
@@ -345,14 +348,13 @@ leat_reader_events leat_worker_reader_events(leat_worker *worker)
     };
 }
 
-/* ---- what the sinks report ---- */
+/* ---- events of the sinks ---- */
 
 static void on_slots(void *context, uint32_t shard, uint32_t usable)
 {
     leat_worker *worker = context;
     atomic_store_explicit(&worker->shards[shard].usable, usable, memory_order_relaxed);
-    leat_engine_slots(worker->engine, leat_worker_now_us(worker), shard, usable);
-    leat_worker_wake(worker);
+    leat_engine_slots(worker->engine, leat_worker_event_us(worker), shard, usable);
 }
 
 static void on_done(void *context, uint32_t job_id, const leat_engine_job_result *result)
@@ -360,8 +362,7 @@ static void on_done(void *context, uint32_t job_id, const leat_engine_job_result
     leat_worker *worker = context;
     leat_engine_job_result own = *result;
     own.catalog_read_us = by_own_clock(worker, result->catalog_read_us);
-    leat_engine_job_done(worker->engine, leat_worker_now_us(worker), job_id, &own);
-    leat_worker_wake(worker);
+    leat_engine_job_done(worker->engine, leat_worker_event_us(worker), job_id, &own);
 }
 
 leat_sink_events leat_worker_sink_events(leat_worker *worker)

@@ -1,3 +1,13 @@
+/*
+ * reporter.c - a thread for each shard, since its calls block for as long as a shard lets them:
+ * what this process knows must not reach shard b later because shard a is down. Four times a second
+ * it gathers the workers' reports, which is cheap, and sends the result only when it is due or has
+ * changed.
+ *
+ * Whom leat's sessions wait for is a question to the server's lock manager, which has better things
+ * to do; so it is asked at most once a second, and only while a job has been without an answer for
+ * one.
+ */
 #include "apply/reporter.h"
 
 #include <errno.h>
@@ -15,14 +25,28 @@
 #include "base/rate_limit.h"
 
 enum {
-    LOOK_EVERY_MS = 250,
-    ASK_EVERY_MS = 1000,
-    NEWS_MS = 2000,                   /* between two rows */
+    GATHER_EVERY_MS = 250,
+    WAITS_EVERY_MS = 1000,
+    CHANGED_MS = 2000,                /* at least, between two rows */
     PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_SAID_MAX */
-    AGAIN_MS = 2000, /* after one that could not be written: a server that has crashed has lost what
-                        was told */
-    REMEMBER_MS = 15000, /* a wait is told for so long after it was seen: who meets a lock pauses
-                            between two attempts */
+    RETRY_MS = 2000,     /* after a failure: a server that has crashed has lost the row */
+    REMEMBER_MS = 15000, /* a wait is reported for this long after it was seen: a job that met a
+                            lock pauses between two attempts */
+};
+
+/* The row of this process in the shard's leat.workers. */
+typedef enum row_state {
+    ROW_NONE,    /* never sent */
+    ROW_SENT,    /* as far as this process knows it is there */
+    ROW_UNKNOWN, /* the last attempt failed */
+    ROW_STATES
+} row_state;
+
+/* [from][to]. It is sent again while it is there, and may fail again. */
+static const bool may_follow[ROW_STATES][ROW_STATES] = {
+    [ROW_NONE] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
+    [ROW_SENT] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
+    [ROW_UNKNOWN] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
 };
 
 typedef struct reporter_shard {
@@ -30,13 +54,13 @@ typedef struct reporter_shard {
     uint32_t shard;
     pthread_t thread;
     leat_shard_reporter *shard_reporter;
-    leat_buf said;     /* what was told last */
-    int64_t told_ms;   /* on the monotonic clock; 0: never */
-    int64_t failed_ms; /* the last attempt in vain; 0: the last one was none */
+    row_state row;
+    int64_t tried_ms; /* the last attempt to send, monotonic */
+    leat_buf sent;    /* the report sent last */
     leat_shard_waits waits;
     int64_t waits_ms;       /* when they were seen, monotonic */
-    int64_t asked_ms;       /* when they were asked for */
-    int64_t waits_since_ms; /* wall clock */
+    int64_t waits_tried_ms; /* when they were last asked for, monotonic */
+    int64_t waits_since_ms; /* since when they wait, wall clock */
     leat_rate_limit rate_limit;
 } reporter_shard;
 
@@ -58,33 +82,35 @@ static int64_t mono_ms(void)
     return leat_mono_us() / 1000;
 }
 
-/* ---- whom leat's sessions wait for ---- */
+/* ---- what leat's sessions wait for ---- */
 
 static const char *wait_kind(const leat_shard_wait *wait)
 {
     return wait->is_commit ? "commit" : "lock";
 }
 
-static void say_waits(reporter_shard *at)
+static void log_waits(reporter_shard *at)
 {
-    char words[LEAT_WAIT_WORDS_SIZE], cause[64];
+    char reason[LEAT_WAIT_WORDS_SIZE], cause[64];
     for (uint32_t i = 0; i < at->waits.count; i++) {
         const leat_shard_wait *wait = &at->waits.waits[i];
         snprintf(cause, sizeof cause, "%s %" PRId64, wait_kind(wait),
                  wait->is_commit ? 0 : wait->holder_pid);
         if (leat_rate_limit_allows(&at->rate_limit, (uint64_t)mono_ms(), cause))
-            leat_err("shard=%s %s", at->reporter->config.shards[at->shard].name,
-                     leat_shard_wait_words(wait, words));
+            leat_err("%s shard=%s reason=\"%s\"",
+                     wait->is_commit ? "commit waits for a standby" : "session waits for a lock",
+                     at->reporter->config.shards[at->shard].name,
+                     leat_shard_wait_words(wait, reason));
     }
 }
 
-static void ask_waits(reporter_shard *at)
+static void read_waits(reporter_shard *at)
 {
     leat_shard_waits found;
     leat_error error;
-    if (mono_ms() - at->asked_ms < ASK_EVERY_MS)
+    if (mono_ms() - at->waits_tried_ms < WAITS_EVERY_MS)
         return;
-    at->asked_ms = mono_ms();
+    at->waits_tried_ms = mono_ms();
     if (leat_shard_reporter_read_waits(at->shard_reporter, at->reporter->session_name, &found,
                                        &error) != 0 ||
         found.count == 0)
@@ -92,18 +118,18 @@ static void ask_waits(reporter_shard *at)
     at->waits = found;
     at->waits_ms = mono_ms();
     at->waits_since_ms = leat_wall_ms() - found.waits[0].waited_ms;
-    say_waits(at);
+    log_waits(at);
 }
 
-/* Their words change with each second, so the fact has the first that were found. */
+/* `waits` may be stale, for up to REMEMBER_MS. */
 static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *facts)
 {
     if (waits == LEAT_WAITS_NOT || mono_ms() - at->waits_ms > REMEMBER_MS)
         at->waits.count = 0;
     for (uint32_t i = 0; i < at->waits.count; i++) {
-        char words[LEAT_WAIT_WORDS_SIZE];
+        char text[LEAT_WAIT_WORDS_SIZE];
         leat_fact fact = {.kind = wait_kind(&at->waits.waits[i]),
-                          .words = leat_shard_wait_words(&at->waits.waits[i], words),
+                          .text = leat_shard_wait_words(&at->waits.waits[i], text),
                           .since_ms = at->waits_since_ms,
                           .partition = -1,
                           .subpartition = -1,
@@ -112,7 +138,13 @@ static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *fac
     }
 }
 
-/* ---- telling ---- */
+/* ---- the row ---- */
+
+static void enter_row(reporter_shard *at, row_state to)
+{
+    LEAT_ASSERT(may_follow[at->row][to]);
+    at->row = to;
+}
 
 static size_t count_numbers(const leat_buf *list)
 {
@@ -122,60 +154,60 @@ static size_t count_numbers(const leat_buf *list)
     return count;
 }
 
-/* {"partitions": [0, 2], "facts": [...]}; of partitions that have no room, how many they are. */
-static leat_worker_waits gather(reporter_shard *at, leat_buf *said)
+/* {"partitions": [0, 2], "facts": [...]}; of partitions that do not fit, only their number. */
+static leat_worker_waits gather_report(reporter_shard *at, leat_buf *report)
 {
     const leat_reporter_config *config = &at->reporter->config;
     leat_buf partitions = {0}, facts = {0};
     leat_worker_waits waits = LEAT_WAITS_NOT;
     for (uint32_t i = 0; i < config->worker_count; i++) {
         leat_worker_waits own =
-            leat_worker_tell(config->workers[i], at->shard, &partitions, &facts);
+            leat_worker_append_report(config->workers[i], at->shard, &partitions, &facts);
         waits = own > waits ? own : waits;
     }
     add_waits(at, waits, &facts);
-    leat_buf_text(said, "{\"partitions\":");
+    leat_buf_text(report, "{\"partitions\":");
     if (partitions.size <= PARTITIONS_BYTES_MAX)
-        leat_buf_printf(said, "[%.*s]", (int)partitions.size,
+        leat_buf_printf(report, "[%.*s]", (int)partitions.size,
                         partitions.size > 0 ? partitions.data : "");
     else
-        leat_buf_printf(said, "%zu", count_numbers(&partitions));
-    leat_buf_text(said, ",\"facts\":[");
-    leat_buf_append(said, facts.data, facts.size);
-    leat_buf_text(said, "]}");
+        leat_buf_printf(report, "%zu", count_numbers(&partitions));
+    leat_buf_text(report, ",\"facts\":[");
+    leat_buf_append(report, facts.data, facts.size);
+    leat_buf_text(report, "]}");
     leat_buf_free(&partitions);
     leat_buf_free(&facts);
     return waits;
 }
 
-static bool is_news(const reporter_shard *at, const leat_buf *said)
+static bool is_changed(const reporter_shard *at, const leat_buf *report)
 {
-    return at->said.size != said->size || memcmp(at->said.data, said->data, said->size) != 0;
+    return at->sent.size != report->size || memcmp(at->sent.data, report->data, report->size) != 0;
 }
 
-static bool is_due(const reporter_shard *at, const leat_buf *said)
+static bool is_due(const reporter_shard *at, const leat_buf *report)
 {
-    int64_t now_ms = mono_ms();
-    if (at->failed_ms > 0)
-        return now_ms - at->failed_ms >= AGAIN_MS;
-    if (at->told_ms == 0 || now_ms - at->told_ms >= LEAT_REPORT_EVERY_MS)
+    int64_t age_ms = mono_ms() - at->tried_ms;
+    if (at->row == ROW_NONE)
         return true;
-    return now_ms - at->told_ms >= NEWS_MS && is_news(at, said);
+    if (at->row == ROW_UNKNOWN)
+        return age_ms >= RETRY_MS;
+    return age_ms >= LEAT_REPORT_EVERY_MS || (age_ms >= CHANGED_MS && is_changed(at, report));
 }
 
-/* A shard that is down is said elsewhere. */
-static void say_failure(reporter_shard *at, const char *why)
+/* Of a shard that is down the sink logs more than this could. */
+static void log_failure(reporter_shard *at, const char *reason)
 {
     const leat_reporter_config *config = &at->reporter->config;
     const char *shard = config->shards[at->shard].name, *down;
     bool is_up = config->worker_count > 0 && leat_worker_ready(config->workers[0], &down);
-    if (is_up && leat_rate_limit_allows(&at->rate_limit, (uint64_t)mono_ms(), why))
-        leat_warn(
-            "shard=%s leat.workers cannot be written, so `leat status` does not know what this process knows: %s",
-            shard, why);
+    if (is_up && leat_rate_limit_allows(&at->rate_limit, (uint64_t)mono_ms(), reason))
+        leat_warn("leat.workers cannot be written: `leat status` does not know what this process "
+                  "knows shard=%s reason=\"%s\"",
+                  shard, reason);
 }
 
-static void tell(reporter_shard *at, leat_buf *said)
+static void send_report(reporter_shard *at, leat_buf *report_text)
 {
     const leat_reporter *reporter = at->reporter;
     leat_error error;
@@ -184,39 +216,39 @@ static void tell(reporter_shard *at, leat_buf *said)
                                 .pid = getpid(),
                                 .started_ms = reporter->started_ms,
                                 .clock_ms = leat_wall_ms(),
-                                .said = leat_buf_cstr(said)};
+                                .said = leat_buf_cstr(report_text)};
     if (!report.said)
         return;
-    if (leat_shard_reporter_send(at->shard_reporter, &report, &error) != 0) {
-        at->failed_ms = mono_ms();
-        say_failure(at, error.text);
+    bool is_sent = leat_shard_reporter_send(at->shard_reporter, &report, &error) == 0;
+    at->tried_ms = mono_ms();
+    enter_row(at, is_sent ? ROW_SENT : ROW_UNKNOWN);
+    if (!is_sent) {
+        log_failure(at, error.text);
         return;
     }
-    at->failed_ms = 0;
-    at->told_ms = mono_ms();
-    leat_buf old = at->said;
-    at->said = *said;
-    *said = old;
+    leat_buf old = at->sent;
+    at->sent = *report_text;
+    *report_text = old;
 }
 
-static void look(reporter_shard *at)
+static void run_once(reporter_shard *at)
 {
-    leat_buf said = {0};
-    if (gather(at, &said) == LEAT_WAITS_NOW && at->failed_ms == 0)
-        ask_waits(at);
-    if (!said.failed && is_due(at, &said))
-        tell(at, &said);
-    leat_buf_free(&said);
+    leat_buf report = {0};
+    if (gather_report(at, &report) == LEAT_WAITS_NOW && at->row != ROW_UNKNOWN)
+        read_waits(at);
+    if (!report.failed && is_due(at, &report))
+        send_report(at, &report);
+    leat_buf_free(&report);
 }
 
 /* ---- threads ---- */
 
-/* False: it is over. */
+/* False: the reporter ends. */
 static bool pause_between(leat_reporter *reporter)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LOOK_EVERY_MS * 1000000L;
+    until.tv_nsec += GATHER_EVERY_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&reporter->lock);
@@ -233,11 +265,11 @@ static void *run_thread(void *argument)
     reporter_shard *at = argument;
     leat_error error;
     do
-        look(at);
+        run_once(at);
     while (pause_between(at->reporter));
-    if (at->told_ms > 0 && at->failed_ms == 0 &&
+    if (at->row == ROW_SENT &&
         leat_shard_reporter_remove(at->shard_reporter, at->reporter->instance, &error) != 0)
-        leat_debug("shard=%s its row of leat.workers stays: %s",
+        leat_debug("row of leat.workers not removed shard=%s reason=\"%s\"",
                    at->reporter->config.shards[at->shard].name, error.text);
     return NULL;
 }
@@ -245,7 +277,8 @@ static void *run_thread(void *argument)
 static void make_instance(char ret[40])
 {
     unsigned char b[16];
-    LEAT_ASSERT(getrandom(b, sizeof b, 0) == (ssize_t)sizeof b);
+    ssize_t size = getrandom(b, sizeof b, 0);
+    LEAT_ASSERT(size == (ssize_t)sizeof b);
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
     snprintf(ret, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
@@ -258,9 +291,11 @@ static void init_ended(leat_reporter *reporter)
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    LEAT_ASSERT(pthread_cond_init(&reporter->ended, &attributes) == 0);
+    int status = pthread_cond_init(&reporter->ended, &attributes);
+    LEAT_ASSERT(status == 0);
     pthread_condattr_destroy(&attributes);
-    LEAT_ASSERT(pthread_mutex_init(&reporter->lock, NULL) == 0);
+    status = pthread_mutex_init(&reporter->lock, NULL);
+    LEAT_ASSERT(status == 0);
 }
 
 leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error *error)
@@ -301,7 +336,7 @@ void leat_reporter_free(leat_reporter *reporter)
     for (uint32_t i = 0; i < reporter->thread_count; i++) {
         pthread_join(reporter->shards[i].thread, NULL);
         leat_shard_reporter_free(reporter->shards[i].shard_reporter);
-        leat_buf_free(&reporter->shards[i].said);
+        leat_buf_free(&reporter->shards[i].sent);
     }
     pthread_cond_destroy(&reporter->ended);
     pthread_mutex_destroy(&reporter->lock);

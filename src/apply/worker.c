@@ -1,3 +1,10 @@
+/*
+ * worker.c - the life of a worker. All of it but start, drain and the readers of its state runs on
+ * its own thread: engine, log reader and sinks are not thread-safe, and need not be. What another
+ * thread may ask is an atomic, or under report_lock. Made in the order of dependence (engine,
+ * sinks, reader), it is taken down so that each part ends before what it reports to: the reader
+ * gives its records back and leaves the group, then the sinks close, then the memory goes.
+ */
 #include "apply/worker.h"
 
 #include <stdio.h>
@@ -25,17 +32,17 @@ static void on_after_poll(uv_check_t *check)
 static void on_show(uv_timer_t *timer)
 {
     leat_worker_metrics_show(timer->data);
-    leat_worker_account(timer->data);
+    leat_worker_update_reports(timer->data);
 }
 
 static void on_drain_wish(uv_async_t *async)
 {
     leat_worker *worker = async->data;
-    leat_engine_drain(worker->engine, leat_worker_now_us(worker));
-    leat_worker_wake(worker);
+    leat_engine_drain(worker->engine, leat_worker_event_us(worker));
 }
 
-/* Records that are still held go back to the log before it is closed. */
+/* Records that are still held go back to the log before it is closed. The loop no longer runs, so
+ * the pump is called here. */
 static void drop_all_records(leat_worker *worker)
 {
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
@@ -47,7 +54,7 @@ static void take_down(leat_worker *worker)
 {
     drop_all_records(worker);
     leat_worker_metrics_show(worker);
-    leat_worker_account(worker);
+    leat_worker_update_reports(worker);
     leat_log_reader_free(worker->reader, LEAVE_GROUP_MS);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         leat_sink_free(worker->shards[shard].sink);
@@ -143,10 +150,10 @@ static void release_memory(leat_worker *worker)
     leat_items_fini(&worker->items);
     leat_engine_free(worker->engine);
     for (uint32_t shard = 0; shard < worker->shard_count; shard++) {
-        leat_buf_free(&worker->shards[shard].told.facts);
-        leat_buf_free(&worker->shards[shard].told.partitions);
+        leat_buf_free(&worker->shards[shard].report.facts);
+        leat_buf_free(&worker->shards[shard].report.partitions);
     }
-    pthread_mutex_destroy(&worker->told_lock);
+    pthread_mutex_destroy(&worker->report_lock);
     free(worker->low_seen);
     free(worker->low_since_ms);
     free(worker->stalled_ms);
@@ -156,8 +163,8 @@ static void release_memory(leat_worker *worker)
     free(worker);
 }
 
-/* A worker that could not be made whole: what exists is taken down in the order of dependence. */
-static void unmake(leat_worker *worker)
+/* Of a worker whose making failed half way, or that was never started. */
+static void discard(leat_worker *worker)
 {
     if (worker->reader)
         leat_log_reader_free(worker->reader, LEAVE_GROUP_MS);
@@ -180,7 +187,8 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     worker->low_seen = leat_must_calloc(worker->partition_count, sizeof *worker->low_seen);
     worker->low_since_ms = leat_must_calloc(worker->partition_count, sizeof *worker->low_since_ms);
     worker->stalled_ms = leat_must_calloc(worker->partition_count, sizeof *worker->stalled_ms);
-    LEAT_ASSERT(pthread_mutex_init(&worker->told_lock, NULL) == 0);
+    int locked = pthread_mutex_init(&worker->report_lock, NULL);
+    LEAT_ASSERT(locked == 0);
     worker->behind_since_ms =
         leat_must_calloc(worker->partition_count, sizeof *worker->behind_since_ms);
     for (uint32_t partition = 0; partition < worker->partition_count; partition++)
@@ -189,7 +197,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
     start_handles(worker);
     if (make_engine(worker, error) != 0 || make_sinks(worker, error) != 0 ||
         make_reader(worker, error) != 0) {
-        unmake(worker);
+        discard(worker);
         return NULL;
     }
     leat_worker_metrics_register(worker);
@@ -199,6 +207,7 @@ leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error
 int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context,
                       leat_error *error)
 {
+    LEAT_ASSERT(!worker->started);
     worker->on_exit = on_exit;
     worker->on_exit_context = context;
     if (pthread_create(&worker->thread, NULL, run_thread, worker) != 0)
@@ -230,15 +239,15 @@ bool leat_worker_ready(const leat_worker *worker, const char **ret_shard)
 
 void leat_worker_log(leat_worker *worker, leat_log_health *ret)
 {
-    pthread_mutex_lock(&worker->told_lock);
+    pthread_mutex_lock(&worker->report_lock);
     *ret = worker->log_health;
-    pthread_mutex_unlock(&worker->told_lock);
+    pthread_mutex_unlock(&worker->report_lock);
 }
 
 void leat_worker_free(leat_worker *worker)
 {
     if (!worker->started) {
-        unmake(worker);
+        discard(worker);
         return;
     }
     pthread_join(worker->thread, NULL);

@@ -1,7 +1,7 @@
 /*
  * worker.h - one worker: a thread with its own event loop, log reader, engine and one sink a shard.
- * It carries out what the engine decides and tells the engine what happened; it decides nothing
- * itself. Workers share nothing.
+ * It carries out what the engine decides and reports to the engine what happened; it decides
+ * nothing itself. Workers share nothing.
  */
 #ifndef LEAT_APPLY_WORKER_H
 #define LEAT_APPLY_WORKER_H
@@ -35,36 +35,37 @@ typedef struct leat_worker_config {
     leat_metrics *metrics;
 } leat_worker_config;
 
-/* Makes everything that can fail and registers metrics; any thread, before leat_worker_start. */
+/* Makes everything that can fail and registers metrics; any thread, before leat_worker_start. NULL,
+ * and a message, when it fails. */
 leat_worker *leat_worker_new(const leat_worker_config *config, leat_error *error);
 /* Runs the worker on a thread of its own. `on_exit` is called on that thread as its last act. */
 int leat_worker_start(leat_worker *worker, void (*on_exit)(void *context), void *context,
                       leat_error *error) LEAT_MUST_CHECK;
-/* Finish batches in flight, write progress, commit, leave the group, end the thread. Any thread,
- * more than once. */
+/* Asks the worker to finish batches in flight, write progress, commit, leave the group and end its
+ * thread. Any thread; may be called again. */
 void leat_worker_drain(leat_worker *worker);
-/* Could it not go on, so that it ends by itself? Any thread. */
+/* True: it can no longer read the log, so it ends by itself. Any thread. */
 bool leat_worker_failed(const leat_worker *worker);
-/* Has each shard a connection? Any thread; for readiness. The name of one that has none goes to
- * `ret_shard`. */
+/* Does each shard have a connection? Any thread; for readiness. `ret_shard` gets the name of one
+ * that has none. */
 bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
-/* What the worker's reader says of the log, at most half a second old. Any thread; for readiness
+/* The state of the log by the worker's reader, at most half a second old. Any thread; for readiness
  * and `leat status`. */
 void leat_worker_log(leat_worker *worker, leat_log_health *ret);
-/* Has one of its partitions stopped? Appends which and why. Any thread; at most half a second
- * old. */
+/* Has one of its partitions stopped? Appends which one and the reason. Any thread; at most half a
+ * second old. */
 bool leat_worker_stopped(leat_worker *worker, leat_buf *why);
-/* Whether something of a shard may be waiting for somebody else. */
+/* Whether work of a shard may be waiting for another session. */
 typedef enum leat_worker_waits {
     LEAT_WAITS_NOT,
-    LEAT_WAITS_BETWEEN, /* something met a lock, and will be tried again */
-    LEAT_WAITS_NOW,     /* something has not been answered for a second */
+    LEAT_WAITS_BETWEEN, /* some of it met a lock, and will be tried again */
+    LEAT_WAITS_NOW,     /* some of it has not been answered for a second */
 } leat_worker_waits;
 
-/* Appends what the worker says of a shard: its partitions ("0,2") and facts (facts.h), behind a
- * comma if something stands there. Any thread; at most half a second old. */
-leat_worker_waits leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions,
-                                   leat_buf *facts);
+/* Appends the worker's report about a shard: its partitions ("0,2") and facts (facts.h), each after
+ * a comma unless the buffer is empty. Any thread; at most half a second old. */
+leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
+                                            leat_buf *partitions, leat_buf *facts);
 /* Waits for the thread and frees. */
 void leat_worker_free(leat_worker *worker);
 

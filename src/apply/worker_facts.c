@@ -1,9 +1,13 @@
 /*
- * What a worker knows of what stands still, twice a second: as facts, which others carry to the
- * shard (reporter.h), and as lines on the log, the first within two seconds, then one a minute and
- * cause. And dead letters.
+ * worker_facts.c - twice a second, what does not move: as facts, which the reporter carries to the
+ * shard (reporter.h), and as lines of the log, the first within two seconds, then one a minute for
+ * each cause. One lock or one missing column may hold up thousands of keys, so there is one fact
+ * for each cause, with an example and a count. A fact and its line have the same text, so that
+ * `leat status` and the log can be searched for the same words. Dead letters are logged here too,
+ * for they are as many.
  */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,15 +17,15 @@
 
 enum {
     CAUSES_MAX = 16,
-    SAY_AFTER_MS = 1000, /* what is over before is nothing to speak of */
-    SLOW_MS = 1000,      /* a job that is not answered for so long may wait for somebody */
+    LOG_AFTER_MS = 1000, /* a trouble that has ended by then is not worth a line */
+    SLOW_MS = 1000,      /* a job without an answer for this long may wait for another session */
     UNANSWERED_MS = 5000,
     STUCK_MS = 10000,
     KEY_SHOWN = 96,
-    DEAD_SAID_MAX = 100, /* a minute: each is in leat.dead_letters, and in the metrics */
+    DEAD_LOGGED_MAX = 100, /* a minute: each is in leat.dead_letters, and in the metrics */
 };
 
-/* What facts are made of, and for whom. */
+/* A report in the making. */
 typedef struct account {
     leat_worker *worker;
     uint32_t shard;
@@ -36,12 +40,32 @@ static int64_t wall_of(const account *about, int64_t us)
     return about->now_ms - (about->now_us - us) / 1000;
 }
 
-/* Whatever the text: one cause is said once a minute, and so many causes at most. */
-static bool may_say(const account *about, const char *kind, const char *what, const char *why)
+/* One cause once a minute, whatever the rest of its text, and a bounded number of causes. */
+static bool may_log(const account *about, const char *kind, const char *table, const char *sqlstate)
 {
-    char text[3 * LEAT_NAME_MAX];
-    snprintf(text, sizeof text, "%s %s %s %s", about->name, kind, what, why);
-    return leat_rate_limit_allows(&about->worker->said, (uint64_t)(about->now_us / 1000), text);
+    char cause[3 * LEAT_NAME_MAX];
+    snprintf(cause, sizeof cause, "%s %s %s %s", about->name, kind, table, sqlstate);
+    return leat_rate_limit_allows(&about->worker->rate_limit, (uint64_t)(about->now_us / 1000),
+                                  cause);
+}
+
+/* The text of a fact: a message, then keys; its line of the log has the shard between them. */
+typedef struct fact_text {
+    const char *message;
+    char keys[LEAT_FACT_TEXT_SIZE - 128];
+    char both[LEAT_FACT_TEXT_SIZE];
+} fact_text;
+
+LEAT_PRINTF(3, 4)
+static const char *put_text(fact_text *text, const char *message, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text->keys, sizeof text->keys, format, args);
+    va_end(args);
+    text->message = message;
+    snprintf(text->both, sizeof text->both, "%s %s", message, text->keys);
+    return text->both;
 }
 
 /* ---- the record that a fact names ---- */
@@ -62,21 +86,21 @@ static void name_record(leat_fact *fact, const leat_item *item)
     fact->table = item->route->table->label;
 }
 
-static void record_words(const leat_fact *fact, char ret[LEAT_RECORD_WORDS_SIZE])
+static void describe_record(const leat_fact *fact, char ret[LEAT_RECORD_TEXT_SIZE])
 {
-    snprintf(ret, LEAT_RECORD_WORDS_SIZE, "table=%s key=\"%.*s%s\"%s%.*s",
+    snprintf(ret, LEAT_RECORD_TEXT_SIZE, "table=%s key=\"%.*s%s\"%s%.*s",
              fact->table ? fact->table : "(none)", (int)fact->key.size,
              fact->key.size > 0 ? fact->key.data : "", fact->key.size == KEY_SHOWN ? "..." : "",
              fact->tenant.size > 0 ? " tenant=" : "", (int)fact->tenant.size,
              fact->tenant.size > 0 ? fact->tenant.data : "");
 }
 
-const char *leat_worker_record_words(const leat_worker *worker, uint32_t table,
-                                     const leat_item *item, char ret[LEAT_RECORD_WORDS_SIZE])
+const char *leat_worker_describe_record(const leat_worker *worker, uint32_t table,
+                                        const leat_item *item, char ret[LEAT_RECORD_TEXT_SIZE])
 {
     leat_fact fact = {.table = leat_worker_table_name(worker, table)};
     name_record(&fact, item);
-    record_words(&fact, ret);
+    describe_record(&fact, ret);
     return ret;
 }
 
@@ -86,52 +110,46 @@ static void end_minute(leat_worker *worker, int64_t now_us)
 {
     if (now_us - worker->dead_letters.since_us < LEAT_RATE_LIMIT_MS * INT64_C(1000))
         return;
-    if (worker->dead_letters.more > 0)
-        leat_warn(
-            "worker=%" PRIu32 " %" PRIu32
-            " more dead letters within a minute, without a line here: `leat dead list` shows them",
-            worker->config.index, worker->dead_letters.more);
+    if (worker->dead_letters.suppressed > 0)
+        leat_warn("more dead letters than are logged in a minute worker=%" PRIu32
+                  " suppressed=%" PRIu32 " advice=\"`leat dead list` shows them\"",
+                  worker->config.index, worker->dead_letters.suppressed);
     worker->dead_letters.since_us = now_us;
-    worker->dead_letters.said = worker->dead_letters.more = 0;
+    worker->dead_letters.logged = worker->dead_letters.suppressed = 0;
 }
 
-void leat_worker_say_dead(leat_worker *worker, const leat_engine_effect *effect)
+void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_job_result *result = effect->result;
-    char record[LEAT_RECORD_WORDS_SIZE];
+    char record[LEAT_RECORD_TEXT_SIZE];
     end_minute(worker, leat_worker_now_us(worker));
-    if (worker->dead_letters.said == DEAD_SAID_MAX) {
-        worker->dead_letters.more++;
+    if (worker->dead_letters.logged == DEAD_LOGGED_MAX) {
+        worker->dead_letters.suppressed++;
         return;
     }
-    worker->dead_letters.said++;
-    leat_warn("shard=%s partition=%" PRIu32 " offset=%" PRId64
-              " sqlstate=%s is a dead letter: %s (%s; `leat dead show %" PRIu32 " %" PRId64
-              "` shows it)",
+    worker->dead_letters.logged++;
+    leat_warn("dead letter shard=%s partition=%" PRIu32 " offset=%" PRId64
+              " %s sqlstate=%s reason=\"%s\" advice=\"`leat dead show %" PRIu32 " %" PRId64
+              "` shows it\"",
               worker->config.shards[worker->shard_of[effect->partition]].name, effect->partition,
-              effect->offset, *result->sqlstate ? result->sqlstate : "none", result->message,
-              leat_worker_record_words(worker, effect->table, effect->payload, record),
-              effect->partition, effect->offset);
+              effect->offset,
+              leat_worker_describe_record(worker, effect->table, effect->payload, record),
+              *result->sqlstate ? result->sqlstate : "none", result->message, effect->partition,
+              effect->offset);
 }
 
-/* ---- what is tried in vain ---- */
+/* ---- records that are tried again ---- */
 
 static const char *kind_of(const leat_engine_trouble *trouble)
 {
     return trouble->halts ? "halted" : trouble->is_guarded ? "table" : "stalled";
 }
 
-static const char *others(uint32_t count, char *ret, size_t size)
-{
-    snprintf(ret, size, "; %" PRIu32 " subpartitions wait for the same reason", count);
-    return count > 1 ? ret : "";
-}
-
 static void add_trouble(const account *about, const leat_engine_trouble *trouble)
 {
-    char record[LEAT_RECORD_WORDS_SIZE], more[64], words[LEAT_FACT_WORDS_SIZE];
+    char record[LEAT_RECORD_TEXT_SIZE], message[128];
+    fact_text text;
     leat_fact fact = {.kind = kind_of(trouble),
-                      .words = words,
                       .since_ms = wall_of(about, trouble->since_us),
                       .partition = trouble->partition,
                       .subpartition = trouble->subpartition,
@@ -142,22 +160,22 @@ static void add_trouble(const account *about, const leat_engine_trouble *trouble
                       .sqlstate = trouble->sqlstate,
                       .message = trouble->message};
     name_record(&fact, trouble->payload);
-    record_words(&fact, record);
-    snprintf(words, sizeof words,
-             "partition=%" PRIu32 " subpartition=%" PRIu32 " offset=%" PRId64
-             " is stalled by %s sqlstate=%s: %s (%s%s; its later "
-             "records wait; tried again with back-off)",
-             trouble->partition, trouble->subpartition, trouble->offset,
+    describe_record(&fact, record);
+    snprintf(message, sizeof message, "stalled by %s, tried again with back-off",
              trouble->outcome == LEAT_ENGINE_UNKNOWN
-                 ? "the end of its session, each time it is written,"
-                 : fact.outcome,
-             *trouble->sqlstate ? trouble->sqlstate : "none", trouble->message, record,
-             others(trouble->count, more, sizeof more));
+                 ? "the end of its session each time it is written"
+                 : fact.outcome);
+    fact.text = put_text(&text, message,
+                         "partition=%" PRIu32 " subpartition=%" PRIu32 " offset=%" PRId64
+                         " %s sqlstate=%s subpartitions=%" PRIu32 " reason=\"%s\"",
+                         trouble->partition, trouble->subpartition, trouble->offset, record,
+                         *trouble->sqlstate ? trouble->sqlstate : "none", trouble->count,
+                         trouble->message);
     leat_facts_add(about->facts, &fact);
-    if (!trouble->halts && may_say(about, fact.outcome, fact.table, fact.sqlstate)) /* a halt has a
-                                                                                       line of its
-                                                                                       own */
-        leat_err("shard=%s %s", about->name, words);
+    if (trouble->halts) /* a halt has a line of its own: pump.c */
+        return;
+    if (may_log(about, fact.outcome, fact.table, fact.sqlstate))
+        leat_err("%s shard=%s %s", text.message, about->name, text.keys);
 }
 
 /* True: some of it met a lock. */
@@ -168,7 +186,7 @@ static bool add_troubles(const account *about)
     uint32_t count =
         leat_engine_troubles(about->worker->engine, about->shard, troubles, CAUSES_MAX);
     for (uint32_t i = 0; i < count; i++) {
-        if (about->now_us - troubles[i].since_us < SAY_AFTER_MS * 1000)
+        if (about->now_us - troubles[i].since_us < LOG_AFTER_MS * 1000)
             continue;
         add_trouble(about, &troubles[i]);
         is_contended = is_contended || troubles[i].outcome == LEAT_ENGINE_CONTENTION;
@@ -176,44 +194,43 @@ static bool add_troubles(const account *about)
     return is_contended;
 }
 
-/* ---- what is not answered ---- */
+/* ---- jobs without an answer ---- */
 
-static const char *job_word(leat_engine_job_kind kind)
+static const char *job_name(leat_engine_job_kind kind)
 {
-    static const char *const words[] = {[LEAT_ENGINE_JOB_NONE] = "job",
+    static const char *const names[] = {[LEAT_ENGINE_JOB_NONE] = "job",
                                         [LEAT_ENGINE_JOB_CLAIM] = "claim",
                                         [LEAT_ENGINE_JOB_BATCH] = "batch",
                                         [LEAT_ENGINE_JOB_COMPACT] = "compaction"};
-    return words[kind];
+    return names[kind];
 }
 
 static void add_unanswered(const account *about, const leat_engine_flight_view *flight)
 {
-    char record[LEAT_RECORD_WORDS_SIZE], words[LEAT_FACT_WORDS_SIZE];
+    char record[LEAT_RECORD_TEXT_SIZE], message[64];
+    fact_text text;
     leat_fact fact = {.kind = "unanswered",
-                      .words = words,
                       .since_ms = wall_of(about, flight->since_us),
                       .partition = flight->partition,
                       .subpartition = -1,
                       .offset = flight->offset};
     name_record(&fact, flight->payload);
-    record_words(&fact, record);
-    snprintf(words, sizeof words,
-             "partition=%" PRIu32 " offset=%" PRId64 " a %s is not answered by the database%s%s%s",
-             flight->partition, flight->offset, job_word(flight->kind),
-             flight->payload ? " (its first record: " : "", flight->payload ? record : "",
-             flight->payload ? ")" : "");
+    describe_record(&fact, record);
+    snprintf(message, sizeof message, "%s not answered by the database", job_name(flight->kind));
+    fact.text = put_text(&text, message, "partition=%" PRIu32 " offset=%" PRId64 "%s%s",
+                         flight->partition, flight->offset, flight->payload ? " " : "",
+                         flight->payload ? record : "");
     if (about->now_us - flight->since_us >= UNANSWERED_MS * 1000)
         leat_facts_add(about->facts, &fact);
-    if (may_say(about, fact.kind, "", ""))
-        leat_warn("shard=%s %s", about->name, words);
+    if (may_log(about, fact.kind, "", ""))
+        leat_warn("%s shard=%s %s", text.message, about->name, text.keys);
 }
 
 /* ---- partitions ---- */
 
-static const char *state_words(const leat_engine_partition_view *view)
+static const char *state_name(const leat_engine_partition_view *view)
 {
-    static const char *const words[] = {
+    static const char *const names[] = {
         [LEAT_ENGINE_UNASSIGNED] = "not assigned",
         [LEAT_ENGINE_WAITING] = "waiting for a connection to the shard",
         [LEAT_ENGINE_CLAIMING] = "being claimed",
@@ -221,17 +238,18 @@ static const char *state_words(const leat_engine_partition_view *view)
         [LEAT_ENGINE_FENCED_OFF] = "claimed by another worker",
         [LEAT_ENGINE_REVOKING] = "being given back",
         [LEAT_ENGINE_STOPPED] = "stopped"};
-    return view->full ? "paused, because what it may hold in memory is full" : words[view->state];
+    return view->full ? "paused, because what it may hold in memory is full" : names[view->state];
 }
 
-/* The first is what the process is unready for. */
+/* The first one makes the process unready. */
 static void add_stopped(const account *about, uint32_t partition,
                         const leat_engine_partition_view *view, char *first)
 {
-    char words[LEAT_FACT_WORDS_SIZE];
-    snprintf(words, sizeof words, "partition=%" PRIu32 " has stopped: %s", partition, view->reason);
+    fact_text text;
     leat_fact fact = {.kind = "stopped",
-                      .words = words,
+                      .text = put_text(&text, "partition stopped",
+                                       "partition=%" PRIu32 " reason=\"%s\"", partition,
+                                       view->reason),
                       .since_ms = about->worker->low_since_ms[partition],
                       .partition = partition,
                       .subpartition = -1,
@@ -239,13 +257,13 @@ static void add_stopped(const account *about, uint32_t partition,
                       .message = view->reason};
     leat_facts_add(about->facts, &fact);
     if (!*first)
-        memcpy(first, words, sizeof words);
+        memcpy(first, text.both, sizeof text.both);
 }
 
-/* Since when the low water has not moved while there is something above it; 0: it moves, or has
- * nothing to move for. */
-static int64_t stands_since(leat_worker *worker, uint32_t partition,
-                            const leat_engine_partition_view *view, int64_t now_ms)
+/* Since when the low water has not moved although records are above it; 0: it moves, or none are.
+ */
+static int64_t stuck_since(leat_worker *worker, uint32_t partition,
+                           const leat_engine_partition_view *view, int64_t now_ms)
 {
     bool is_behind = view->state == LEAT_ENGINE_STOPPED || view->oldest_ms > 0 ||
                      leat_log_reader_end(worker->reader, partition) > view->low + 1;
@@ -257,17 +275,17 @@ static int64_t stands_since(leat_worker *worker, uint32_t partition,
     return worker->low_since_ms[partition];
 }
 
-/* Partitions of one shard that stand, of one kind: the one that has stood for longest, and how
- * many. */
-typedef struct standing {
+/* Partitions of one shard that do not move, of one kind: how many, and the one that has not moved
+ * for longest. */
+typedef struct stuck_partitions {
     uint32_t count;
     uint32_t partition;
     int64_t since_ms;
     leat_engine_partition_view view;
-} standing;
+} stuck_partitions;
 
-static void note_standing(standing *at, uint32_t partition, int64_t since_ms,
-                          const leat_engine_partition_view *view)
+static void count_stuck(stuck_partitions *at, uint32_t partition, int64_t since_ms,
+                        const leat_engine_partition_view *view)
 {
     if (at->count++ > 0 && at->since_ms <= since_ms)
         return;
@@ -276,53 +294,52 @@ static void note_standing(standing *at, uint32_t partition, int64_t since_ms,
     at->view = *view;
 }
 
-static void add_standing(const account *about, const char *kind, const standing *at)
+static void add_stuck(const account *about, const char *kind, const stuck_partitions *at)
 {
     if (at->count == 0)
         return;
-    char words[LEAT_FACT_WORDS_SIZE];
-    snprintf(words, sizeof words,
-             "partition=%" PRIu32 " offset=%" PRId64
-             " stands: nothing is applied above its low water; it is %s, %" PRIu32
-             " records held, %" PRIu32 " of them under way (%" PRIu32 " partitions stand like it)",
-             at->partition, at->view.low + 1, state_words(&at->view), at->view.records,
-             at->view.in_flight, at->count);
+    fact_text text;
     leat_fact fact = {.kind = kind,
-                      .words = words,
+                      .text = put_text(&text, "nothing is applied above the low water",
+                                       "partition=%" PRIu32 " offset=%" PRId64
+                                       " state=\"%s\" records=%" PRIu32 " in_flight=%" PRIu32
+                                       " partitions=%" PRIu32,
+                                       at->partition, at->view.low + 1, state_name(&at->view),
+                                       at->view.records, at->view.in_flight, at->count),
                       .since_ms = at->since_ms,
                       .partition = at->partition,
                       .subpartition = -1,
                       .offset = at->view.low + 1,
                       .count = at->count};
     leat_facts_add(about->facts, &fact);
-    if (may_say(about, kind, "", ""))
-        leat_warn("shard=%s %s", about->name, words);
+    if (may_log(about, kind, "", ""))
+        leat_warn("%s shard=%s %s", text.message, about->name, text.keys);
 }
 
 static void add_partitions(const account *about, bool is_unanswered, leat_buf *partitions,
                            char *stopped)
 {
     leat_worker *worker = about->worker;
-    standing full = {0}, stuck = {0};
+    stuck_partitions full = {0}, stuck = {0};
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
         leat_engine_partition_view view;
         if (worker->shard_of[partition] != about->shard)
             continue;
         leat_engine_partition(worker->engine, partition, &view);
-        int64_t since_ms = stands_since(worker, partition, &view, about->now_ms);
+        int64_t since_ms = stuck_since(worker, partition, &view, about->now_ms);
         if (view.state == LEAT_ENGINE_UNASSIGNED)
             continue;
         leat_buf_printf(partitions, "%s%" PRIu32, partitions->size > 0 ? "," : "", partition);
         if (view.state == LEAT_ENGINE_STOPPED)
             add_stopped(about, partition, &view, stopped);
         else if (since_ms > 0 && about->now_ms - since_ms >= STUCK_MS && view.full)
-            note_standing(&full, partition, since_ms, &view);
+            count_stuck(&full, partition, since_ms, &view);
         else if (since_ms > 0 && about->now_ms - since_ms >= STUCK_MS && view.stalled == 0 &&
                  !is_unanswered)
-            note_standing(&stuck, partition, since_ms, &view);
+            count_stuck(&stuck, partition, since_ms, &view);
     }
-    add_standing(about, "full", &full);
-    add_standing(about, "stuck", &stuck);
+    add_stuck(about, "full", &full);
+    add_stuck(about, "stuck", &stuck);
 }
 
 /* ---- the log ---- */
@@ -334,7 +351,7 @@ static void add_log(const account *about)
     if (health.since_ms == 0)
         return;
     leat_fact fact = {.kind = "log",
-                      .words = health.why,
+                      .text = health.why,
                       .since_ms = health.since_ms,
                       .partition = -1,
                       .subpartition = -1,
@@ -344,11 +361,11 @@ static void add_log(const account *about)
 
 /* ---- all of it ---- */
 
-static void account_for(leat_worker *worker, uint32_t shard)
+static void update_report(leat_worker *worker, uint32_t shard)
 {
     leat_worker_shard_state *state = &worker->shards[shard];
     leat_buf facts = {0}, partitions = {0};
-    char stopped[LEAT_FACT_WORDS_SIZE] = "";
+    char stopped[LEAT_FACT_TEXT_SIZE] = "";
     account about = {.worker = worker,
                      .shard = shard,
                      .name = worker->config.shards[shard].name,
@@ -367,20 +384,20 @@ static void account_for(leat_worker *worker, uint32_t shard)
     leat_worker_waits waits = is_slow        ? LEAT_WAITS_NOW
                               : is_contended ? LEAT_WAITS_BETWEEN
                                              : LEAT_WAITS_NOT;
-    pthread_mutex_lock(&worker->told_lock);
-    leat_buf old_facts = state->told.facts, old_partitions = state->told.partitions;
-    state->told = (leat_worker_told){.facts = facts, .partitions = partitions, .waits = waits};
-    memcpy(state->told.stopped, stopped, sizeof stopped);
-    pthread_mutex_unlock(&worker->told_lock);
+    pthread_mutex_lock(&worker->report_lock);
+    leat_buf old_facts = state->report.facts, old_partitions = state->report.partitions;
+    state->report = (leat_worker_report){.facts = facts, .partitions = partitions, .waits = waits};
+    memcpy(state->report.stopped, stopped, sizeof stopped);
+    pthread_mutex_unlock(&worker->report_lock);
     leat_buf_free(&old_facts);
     leat_buf_free(&old_partitions);
 }
 
-void leat_worker_account(leat_worker *worker)
+void leat_worker_update_reports(leat_worker *worker)
 {
     end_minute(worker, leat_worker_now_us(worker));
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
-        account_for(worker, shard);
+        update_report(worker, shard);
 }
 
 /* ---- any thread ---- */
@@ -394,26 +411,26 @@ static void append(leat_buf *out, const leat_buf *from, size_t max)
     leat_buf_append(out, from->data, from->size);
 }
 
-leat_worker_waits leat_worker_tell(leat_worker *worker, uint32_t shard, leat_buf *partitions,
-                                   leat_buf *facts)
+leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
+                                            leat_buf *partitions, leat_buf *facts)
 {
-    pthread_mutex_lock(&worker->told_lock);
-    const leat_worker_told *told = &worker->shards[shard].told;
-    append(partitions, &told->partitions, SIZE_MAX);
-    append(facts, &told->facts, LEAT_FACTS_BYTES_MAX);
-    leat_worker_waits waits = told->waits;
-    pthread_mutex_unlock(&worker->told_lock);
+    pthread_mutex_lock(&worker->report_lock);
+    const leat_worker_report *report = &worker->shards[shard].report;
+    append(partitions, &report->partitions, SIZE_MAX);
+    append(facts, &report->facts, LEAT_FACTS_BYTES_MAX);
+    leat_worker_waits waits = report->waits;
+    pthread_mutex_unlock(&worker->report_lock);
     return waits;
 }
 
 bool leat_worker_stopped(leat_worker *worker, leat_buf *why)
 {
     bool found = false;
-    pthread_mutex_lock(&worker->told_lock);
+    pthread_mutex_lock(&worker->report_lock);
     for (uint32_t shard = 0; shard < worker->shard_count && !found; shard++) {
-        found = *worker->shards[shard].told.stopped;
-        leat_buf_text(why, worker->shards[shard].told.stopped);
+        found = *worker->shards[shard].report.stopped;
+        leat_buf_text(why, worker->shards[shard].report.stopped);
     }
-    pthread_mutex_unlock(&worker->told_lock);
+    pthread_mutex_unlock(&worker->report_lock);
     return found;
 }

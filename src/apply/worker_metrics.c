@@ -1,5 +1,8 @@
-/* What a worker shows of itself. Written by the worker's thread twice a second; a scrape only
- * reads. */
+/*
+ * worker_metrics.c - the worker's metrics, published by its own thread twice a second. A scrape
+ * runs on another thread and may not look into the engine, which is not thread-safe, so it reads
+ * these cells only: what it gets is at most half a second old, and costs the worker nothing.
+ */
 #include <stdio.h>
 
 #include "apply/worker_state.h"
@@ -215,9 +218,9 @@ static bool show_log(leat_worker *worker)
 {
     leat_log_health health;
     leat_log_reader_health(worker->reader, &health);
-    pthread_mutex_lock(&worker->told_lock);
+    pthread_mutex_lock(&worker->report_lock);
     worker->log_health = health;
-    pthread_mutex_unlock(&worker->told_lock);
+    pthread_mutex_unlock(&worker->report_lock);
     leat_gauge_set(worker->log_silent_ms, health.silent_ms);
     leat_count_to(worker->log_renewals, health.renewals);
     return health.topic_gone;

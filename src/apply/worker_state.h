@@ -11,17 +11,17 @@
 #include "base/standstill.h"
 #include "base/rate_limit.h"
 
-/* What a worker says of a shard: see worker_facts.c. */
-typedef struct leat_worker_told {
+/* What a worker reports about a shard: see worker_facts.c. */
+typedef struct leat_worker_report {
     leat_buf facts;
     leat_buf partitions; /* "0,2": assigned to it */
     leat_worker_waits waits;
-    char stopped[LEAT_FACT_WORDS_SIZE]; /* its first partition that has stopped; "": none */
-} leat_worker_told;
+    char stopped[LEAT_FACT_TEXT_SIZE]; /* its first partition that has stopped; "": none */
+} leat_worker_report;
 
 typedef struct leat_worker_shard_state {
     leat_sink *sink;
-    leat_worker_told told; /* under leat_worker.told_lock */
+    leat_worker_report report; /* under leat_worker.report_lock */
     _Atomic uint32_t usable;
     leat_counter *rows;
     leat_counter *connects;
@@ -65,16 +65,17 @@ struct leat_worker {
     leat_items items;
     leat_worker_shard_state *shards;
     uint32_t *shard_of;    /* [partition_count] */
-    int64_t *low_seen;     /* [partition_count]: at the last look */
+    int64_t *low_seen;     /* [partition_count]: at the last report */
     int64_t *low_since_ms; /* [partition_count]: since when it has not moved though it should; 0: it
-                              need not */
-    leat_gauge **stalled_ms; /* [partition_count] */
-    leat_rate_limit said;    /* worker_facts.c */
+                              moves, or has no reason to */
+    leat_gauge **stalled_ms;    /* [partition_count] */
+    leat_rate_limit rate_limit; /* of the lines of worker_facts.c */
     struct {
         int64_t since_us; /* when the minute began */
-        uint32_t said, more;
-    } dead_letters;            /* of that minute: with a line, and without */
-    pthread_mutex_t told_lock; /* of what other threads read: each shard's `told`, and log_health */
+        uint32_t logged, suppressed;
+    } dead_letters;              /* of that minute */
+    pthread_mutex_t report_lock; /* of what other threads read: each shard's `report`, and
+                                    log_health */
     int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as
                                  far as known; 0: none */
 
@@ -89,12 +90,12 @@ struct leat_worker {
     leat_gauge *tables_stopped;
     leat_gauge *shards_halted;
 
-    leat_log_health log_health; /* under told_lock */
+    leat_log_health log_health; /* under report_lock */
 
     pthread_t thread;
     bool started;
     bool drained;
-    _Atomic bool failed; /* the log cannot be read any more */
+    _Atomic bool failed; /* the log can no longer be read */
     void (*on_exit)(void *context);
     void *on_exit_context;
 };
@@ -109,8 +110,10 @@ static inline int64_t leat_worker_now_us(leat_worker *worker)
 
 /* pump.c: carries out every effect the engine has, then gives released records back. */
 void leat_worker_pump(leat_worker *worker);
-/* Makes sure the pump runs in this turn of the loop. */
-void leat_worker_wake(leat_worker *worker);
+/* The time of an event that is given to the engine now: leat_worker_now_us, and the pump runs in
+ * this turn of the loop. Every event takes its time from here, because every event may have
+ * effects. */
+int64_t leat_worker_event_us(leat_worker *worker);
 /* The callbacks through which log and sinks reach the engine. */
 leat_reader_events leat_worker_reader_events(leat_worker *worker);
 leat_sink_events leat_worker_sink_events(leat_worker *worker);
@@ -118,16 +121,17 @@ leat_sink_events leat_worker_sink_events(leat_worker *worker);
 uint32_t leat_worker_table_count(const leat_worker *worker);
 const char *leat_worker_table_name(const leat_worker *worker, uint32_t table);
 
-enum { LEAT_RECORD_WORDS_SIZE = 512 };
+enum { LEAT_RECORD_TEXT_SIZE = 512 };
 
-/* worker_facts.c: takes stock of what stands still, and says it. */
-void leat_worker_account(leat_worker *worker);
-/* Says that the record of the effect is a dead letter; so many in a minute, then how many more
- * there were. */
-void leat_worker_say_dead(leat_worker *worker, const leat_engine_effect *effect);
-/* "table=t key="1/2" tenant=1" of a record of this table; returns `ret`. `item` may be NULL. */
-const char *leat_worker_record_words(const leat_worker *worker, uint32_t table,
-                                     const leat_item *item, char ret[LEAT_RECORD_WORDS_SIZE]);
+/* worker_facts.c: finds what does not move, logs it, and puts it into each shard's report. */
+void leat_worker_update_reports(leat_worker *worker);
+/* Logs that the record of the effect is a dead letter; a bounded number in a minute, then how many
+ * more there were. */
+void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *effect);
+/* "table=t key=\"1/2\" tenant=1" of a record of this table, for a log line; returns `ret`. `item`
+ * may be NULL. */
+const char *leat_worker_describe_record(const leat_worker *worker, uint32_t table,
+                                        const leat_item *item, char ret[LEAT_RECORD_TEXT_SIZE]);
 
 /* worker_metrics.c */
 void leat_worker_metrics_register(leat_worker *worker);

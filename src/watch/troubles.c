@@ -222,8 +222,7 @@ static void find_waits(leat_troubles *troubles, const leat_shard_waits *waits, b
         const leat_shard_wait *wait = &waits->waits[i];
         if (wait->waited_ms >= WAIT_MS && (has_records || !wait->is_file))
             add_text(troubles, wait->is_commit ? "commit" : "lock",
-                     wait->is_file ? -1 : wait->waited_ms, "%s",
-                     leat_shard_wait_words(wait, text));
+                     wait->is_file ? -1 : wait->waited_ms, "%s", leat_shard_wait_words(wait, text));
     }
 }
 

@@ -302,7 +302,7 @@ def test_a_configured_operation_whose_column_is_gone_waits(make_world):
         alter(world, "rename column n to m")
         leat.wait_for("altered tables do not fit")
         assert load.write(http, 1, 1, {"n": 1}) == 202  # by what it knew before
-        leat.wait_for("is stalled by")
+        leat.wait_for("stalled by")
         alter(world, "rename column m to n")
         assert load.settle() == {}
     assert world.rows("select n from things") == [(2,)]

@@ -94,7 +94,7 @@ def test_an_older_copy_of_the_log_stops_the_partition(make_world):
     remove(world.log.path)
     shutil.copy(world.directory / "older", world.log.path)
     leat = world.start("run")
-    leat.wait_for("stopped:")
+    leat.wait_for("partition stopped")
     wait_until(lambda: world.metric(leat, "leat_partitions_stopped") == 1, "the metric")
     assert world.rows("select list from checks") == [([0, 1],)]
 

@@ -246,5 +246,5 @@ def test_a_consumer_that_is_fenced_for_good_ends_with_1(make_world):
     first.wait_for("assigned")
     second = world.start("apply")
     assert first.popen.wait(60) == 1
-    assert "cannot read the log any more" in first.text()
+    assert "can no longer read the log" in first.text()
     assert second.alive()

@@ -188,7 +188,7 @@ def test_a_locked_row_delays_its_own_subpartition_only(make_world):
                 patch(http, 1, ident, 0)
             wait_until(lambda: len(world.rows("select 1 from counters where id > 1")) >= 95, "other keys")
             assert world.rows("select list from counters where id = 1") == [([1],)]
-            apply.wait_for("is stalled by contention", timeout=60)
+            apply.wait_for("stalled by contention", timeout=60)
     wait_until(lambda: world.rows("select list from counters where id = 1") == [([1, 2],)], "the locked key")
 
 
@@ -206,7 +206,7 @@ def test_a_lost_range_of_the_log_stops_the_partition(make_world):
             patch(http, 1, 1, number)
     delete_records(world, 15)
     apply = world.start("apply")
-    apply.wait_for("stopped:")
+    apply.wait_for("partition stopped")
     wait_until(lambda: world.metric(apply, "leat_partitions_stopped") == 1, "the metric")
     assert world.rows("select n from counters") == [(10,)]
 
@@ -241,7 +241,7 @@ def test_progress_begins_where_the_log_began_at_init(make_world):
             delete_records(world, 6)
         apply = world.start("apply")
         if lose_more:
-            apply.wait_for("stopped:")
+            apply.wait_for("partition stopped")
             assert world.rows("select * from counters") == []
         else:
             wait_until(lambda: world.rows("select list from counters") == [(list(range(4, 10)),)], "what was there at init")
@@ -318,7 +318,7 @@ def test_a_log_that_is_not_the_one_progress_was_written_for_stops_the_partition(
     with world.db("a") as db:
         assert db.execute("update leat.partitions set newest_at_ms = newest_at_ms + 1 where newest = 0").rowcount == 1
     again = world.start("apply")
-    again.wait_for("stopped: the log is not the one")
+    again.wait_for('reason="the log is not the one')
 
 
 def test_a_misplaced_record_is_not_applied(make_world):

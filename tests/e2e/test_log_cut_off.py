@@ -120,8 +120,8 @@ def accepting_the_loss():
 
 
 def expect_stopped(world, process, *words):
-    process.wait_for("stopped: the log ")
-    line = next(l for l in process.text().splitlines() if "stopped: the log " in l)
+    process.wait_for("partition stopped")
+    line = next(l for l in process.text().splitlines() if "partition stopped" in l and 'reason="the log ' in l)
     assert all(w in line for w in words), line
     wait_until(lambda: world.metric(process, "leat_partitions_stopped") == 1, "the metric")
     assert count(world) == 60

@@ -105,7 +105,7 @@ def test_a_tail_of_markers_that_is_deleted_is_no_loss(world):
     delete_up_to(world, 4)
     assert apply.terminate() == 0
     again = world.start("run")
-    again.wait_for("partition=0 shard=a assigned")
+    again.wait_for("partition assigned shard=a partition=0")
     foreign.commit(3)
     wait_until(lambda: ids(world) == [1, 3], "the next write")
     expect_no_lag(world, again)

@@ -179,7 +179,7 @@ def test_every_column_is_what_was_written(make_pooled, options):
 def held_by(process):
     """The partitions an applier has, by what it said."""
     held = set()
-    for number, word in re.findall(r"partition=(\d+) shard=a (assigned|revoked|lost)", process.text()):
+    for word, number in re.findall(r"partition (assigned|revoked|lost)\b.*? shard=a partition=(\d+)", process.text()):
         (held.add if word == "assigned" else held.discard)(int(number))
     return held
 

@@ -1,5 +1,6 @@
 """What is nobody's bad data: outages of a whole database, tables that do not fit yet, and verdicts that outlive their reason."""
 
+import re
 import tempfile
 import time
 
@@ -209,7 +210,8 @@ def test_a_table_that_does_not_fit_yet_is_waited_for(make_world, case):
         for app in (1, 2):
             for ident in range(20):
                 assert http.put(f"/apps/{app}/things/{ident}", json={"n": 1}).status_code == 202
-        apply.wait_for(f"stalled by drift sqlstate={sqlstate}")
+        apply.wait_for("stalled by drift")
+        apply.wait_for(f"sqlstate={sqlstate}")
         wait_until(lambda: world.rows("select count(*) from things where app = 2")[0][0] >= 1, "others to go on")
         assert world.rows("select count(*) from things where app = 1") == [(0,)] and letters(world) == []
         assert world.metric(apply, "leat_shards_halted") == 0
@@ -233,7 +235,8 @@ def test_a_record_that_ends_its_session_stalls_alone(make_world):
             fault = {"fault": "x"} if ident == 50 else {}
             assert http.put(f"/apps/1/things/{ident}", json={"n": 1, **fault}).status_code == 202
     apply = world.start("apply")
-    apply.wait_for("offset=50 is stalled by the end of its session")
+    apply.wait_for("stalled by the end of its session")
+    assert re.search(r"stalled by the end of its session.* offset=50 ", apply.text())
     wait_until(lambda: things(world) >= 180, "others to go on")
     assert letters(world) == []
     with world.db("a") as db:

@@ -10,7 +10,7 @@
 static leat_fact fact_with(const char *kind, leat_slice key)
 {
     return (leat_fact){.kind = kind,
-                       .words = "words",
+                       .text = "words",
                        .since_ms = 5,
                        .partition = 1,
                        .subpartition = -1,
