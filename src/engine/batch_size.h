@@ -13,19 +13,20 @@
 
 /* A batch that takes as long is too large: others wait for its locks, and leat itself gives one up
  * that takes 60 s. */
-#define LEAT_SLOW_US (10 * INT64_C(1000000))
+#define LEAT_BATCH_SLOW_US (10 * INT64_C(1000000))
 
-typedef struct leat_size {
+typedef struct leat_batch_size {
     uint32_t limit;    /* 0: as configured */
     uint32_t passes;   /* full and quick ones in a row */
     uint32_t patience; /* after so many it doubles; 0: the least */
-} leat_size;
+} leat_batch_size;
 
 /* Most records of the next batch. */
-uint32_t leat_size_most(const leat_size *size, uint32_t records_max);
+uint32_t leat_batch_size_max(const leat_batch_size *size, uint32_t records_max);
 /* A batch of `records` was applied in `took_us`. */
-void leat_size_applied(leat_size *size, uint32_t records, int64_t took_us, uint32_t records_max);
+void leat_batch_size_applied(leat_batch_size *size, uint32_t records, int64_t took_us,
+                             uint32_t records_max);
 /* One did not come to its end in that time, and fewer records might. */
-void leat_size_cut(leat_size *size, uint32_t records, int64_t took_us);
+void leat_batch_size_timed_out(leat_batch_size *size, uint32_t records, int64_t took_us);
 
 #endif

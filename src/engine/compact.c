@@ -10,13 +10,13 @@
 #include "engine/low_water.h"
 #include "engine/timers.h"
 
-void leat_partition_compact_later(leat_engine *engine, leat_partition *partition)
+void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
 {
     if (partition->state != LEAT_ENGINE_READING || partition->compact_running ||
         partition->compact_queued)
         return;
-    int64_t at_us = engine->now_us + (partition->moved ? engine->config.compact_every_us
-                                                       : engine->config.verify_every_us);
+    int64_t at_us = engine->now_us + (partition->uncompacted ? engine->config.compact_every_us
+                                                             : engine->config.verify_every_us);
     if (leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT) &&
         partition->compact_at_us <= at_us)
         return;
@@ -27,18 +27,18 @@ void leat_partition_compact_later(leat_engine *engine, leat_partition *partition
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)
 {
     uint32_t id = shard->compactions.head;
-    if (id == LEAT_NONE)
+    if (id == LEAT_INDEX_NONE)
         return false;
     const leat_partition *partition = &engine->partitions[id];
     /* What only verifies is in no hurry: it must not take a slow shard's connection from
      * batches. */
-    int64_t late_us = partition->moved ? engine->config.compact_every_us
-                                       : engine->config.verify_every_us;
+    int64_t late_us = partition->uncompacted ? engine->config.compact_every_us
+                                             : engine->config.verify_every_us;
     return partition->state == LEAT_ENGINE_REVOKING ||
            engine->now_us - partition->compact_at_us >= late_us;
 }
 
-int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition)
+int64_t leat_compaction_base(const leat_engine *engine, const leat_partition *partition)
 {
     int64_t lowest = partition->progress.next_seq;
     uint32_t id = leat_partition_id(engine, partition);
@@ -65,17 +65,17 @@ static bool is_idle_at_base(const leat_partition *partition)
            partition->progress.next_seq - 1 == partition->progress.base_seq;
 }
 
-bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition)
+bool leat_compaction_moves_base(const leat_engine *engine, const leat_partition *partition)
 {
     return is_idle_at_base(partition) ||
-           leat_partition_new_base(engine, partition) > partition->progress.base_seq;
+           leat_compaction_base(engine, partition) > partition->progress.base_seq;
 }
 
-int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition)
+int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition)
 {
-    if (partition->moved && is_idle_at_base(partition))
+    if (partition->uncompacted && is_idle_at_base(partition))
         partition->progress.next_seq++;
-    return leat_partition_new_base(engine, partition);
+    return leat_compaction_base(engine, partition);
 }
 
 void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *compaction,
@@ -91,6 +91,6 @@ void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *com
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         int64_t offset = progress->offsets[i];
         compaction->base_offsets[i] = offset > compaction->low ? offset : compaction->low;
-        leat_need(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
+        leat_needs_add(compaction->needs, &compaction->needs_count, progress->last_seq[i]);
     }
 }

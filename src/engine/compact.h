@@ -6,22 +6,22 @@
 
 #include "engine/state.h"
 
-void leat_partition_compact_later(leat_engine *engine, leat_partition *partition);
+void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
 /* Has the first that waits in the shard waited so long that it goes before batches? */
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard);
 /* The base_seq a compaction could write now. */
-int64_t leat_partition_new_base(const leat_engine *engine, const leat_partition *partition);
+int64_t leat_compaction_base(const leat_engine *engine, const leat_partition *partition);
 /* The same for a compaction that is made now: a base that has only a new low water to say uses up a
  * seq. */
-int64_t leat_partition_take_base(leat_engine *engine, leat_partition *partition);
+int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition);
 /* Could a compaction write something? Not while the batch behind the base is open. */
-bool leat_partition_base_moves(const leat_engine *engine, const leat_partition *partition);
+bool leat_compaction_moves_base(const leat_engine *engine, const leat_partition *partition);
 /* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
 void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *compaction,
                           const leat_partition *partition, int64_t base_seq);
 
 /* Adds `seq` to the needs unless it is there or 0. */
-static inline void leat_need(int64_t *needs, uint32_t *count, int64_t seq)
+static inline void leat_needs_add(int64_t *needs, uint32_t *count, int64_t seq)
 {
     if (seq == 0)
         return;

@@ -4,13 +4,14 @@
  */
 #include "engine/effects.h"
 
+#include "engine/guard.h"
 #include "engine/lists.h"
 #include "engine/pause.h"
 #include "engine/schedule.h"
 
-void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what)
+void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t effects)
 {
-    partition->tell |= what;
+    partition->emits |= effects;
     if (partition->emitting)
         return;
     partition->emitting = true;
@@ -18,12 +19,28 @@ void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t what)
                    leat_partition_id(engine, partition));
 }
 
+void leat_notify(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
+                 const leat_engine_job_result *result)
+{
+    const leat_record_slot *head = &engine->pool.slots[engine->queues[queue].head];
+    slot->notice = (leat_notice){.pending = slot->notice.pending | notice,
+                                 .result = *result,
+                                 .partition = queue / LEAT_SUBPARTITIONS,
+                                 .subpartition = queue % LEAT_SUBPARTITIONS,
+                                 .table = head->table,
+                                 .guarded = engine->queues[queue].retry.guarded,
+                                 .share = leat_guard_share(leat_guard_table(engine, queue)),
+                                 .offset = head->offset,
+                                 .payload = head->payload};
+    slot->notice.result.progress = NULL;
+}
+
 /* ---- emitting ---- */
 
 static bool emit_pause(leat_partition *partition, leat_engine_effect *ret_effect)
 {
-    bool pause = partition->state != LEAT_ENGINE_READING || partition->full;
-    if (partition->state == LEAT_ENGINE_UNASSIGNED || !partition->sought ||
+    bool pause = partition->state != LEAT_ENGINE_READING || partition->paused_for_room;
+    if (partition->state == LEAT_ENGINE_UNASSIGNED || !partition->seek_emitted ||
         pause == partition->emitted_paused)
         return false;
     partition->emitted_paused = pause;
@@ -34,20 +51,20 @@ static bool emit_pause(leat_partition *partition, leat_engine_effect *ret_effect
 static bool emit_partition(leat_partition *partition, leat_engine_effect *ret_effect)
 {
     const leat_engine_newest *newest = &partition->progress.newest;
-    if (partition->tell & LEAT_EMIT_COMMIT) {
-        partition->tell &= (uint8_t)~LEAT_EMIT_COMMIT;
+    if (partition->emits & LEAT_EMIT_COMMIT) {
+        partition->emits &= (uint8_t)~LEAT_EMIT_COMMIT;
         ret_effect->kind = LEAT_ENGINE_COMMIT;
         ret_effect->offset = partition->committed;
         return true;
     }
-    if (partition->tell & LEAT_EMIT_REVOKED) {
-        partition->tell &= (uint8_t)~LEAT_EMIT_REVOKED;
+    if (partition->emits & LEAT_EMIT_REVOKED) {
+        partition->emits &= (uint8_t)~LEAT_EMIT_REVOKED;
         ret_effect->kind = LEAT_ENGINE_REVOKED;
         return true;
     }
-    if (partition->tell & LEAT_EMIT_SEEK) {
-        partition->tell &= (uint8_t)~LEAT_EMIT_SEEK;
-        partition->sought = true;
+    if (partition->emits & LEAT_EMIT_SEEK) {
+        partition->emits &= (uint8_t)~LEAT_EMIT_SEEK;
+        partition->seek_emitted = true;
         ret_effect->kind = LEAT_ENGINE_SEEK;
         ret_effect->offset = leat_engine_progress_read_from(&partition->progress);
         ret_effect->low = partition->progress.low;
@@ -58,8 +75,8 @@ static bool emit_partition(leat_partition *partition, leat_engine_effect *ret_ef
     }
     if (emit_pause(partition, ret_effect))
         return true;
-    if (partition->tell & LEAT_EMIT_CONFIRM) {
-        partition->tell &= (uint8_t)~LEAT_EMIT_CONFIRM;
+    if (partition->emits & LEAT_EMIT_CONFIRM) {
+        partition->emits &= (uint8_t)~LEAT_EMIT_CONFIRM;
         ret_effect->kind = LEAT_ENGINE_CONFIRM;
         return true;
     }
@@ -68,7 +85,7 @@ static bool emit_partition(leat_partition *partition, leat_engine_effect *ret_ef
 
 static bool emit_next(leat_engine *engine, leat_engine_effect *ret_effect)
 {
-    while (engine->emitting.head != LEAT_NONE) {
+    while (engine->emitting.head != LEAT_INDEX_NONE) {
         uint32_t id = engine->emitting.head;
         ret_effect->partition = id;
         if (emit_partition(&engine->partitions[id], ret_effect))
@@ -79,47 +96,49 @@ static bool emit_next(leat_engine *engine, leat_engine_effect *ret_effect)
     return false;
 }
 
-/* The first of what it has to say. */
-static leat_engine_effect_kind say(leat_job_slot *slot)
+/* Takes the first one that is pending. */
+static leat_engine_effect_kind take_notice(leat_notice *notice)
 {
     static const struct {
-        uint8_t say;
-        leat_engine_effect_kind kind;
-    } words[] = {
+        uint8_t notice;
+        leat_engine_effect_kind effect;
+    } order[] = {
         {LEAT_NOTICE_TABLE_STOPPED, LEAT_ENGINE_TABLE_STOPPED},
         {LEAT_NOTICE_STALLED, LEAT_ENGINE_STALLED},
         {LEAT_NOTICE_HALTED, LEAT_ENGINE_SHARD_HALTED},
         {LEAT_NOTICE_DEAD, LEAT_ENGINE_DEAD_LETTERED},
     };
     uint32_t i = 0;
-    while (!(slot->say & words[i].say))
+    LEAT_ASSERT(notice->pending != 0);
+    while (!(notice->pending & order[i].notice))
         i++;
-    slot->say &= (uint8_t)~words[i].say;
-    return words[i].kind;
+    notice->pending &= (uint8_t)~order[i].notice;
+    return order[i].effect;
 }
 
-static bool say_next(leat_engine *engine, leat_engine_effect *ret_effect)
+static bool notify_next(leat_engine *engine, leat_engine_effect *ret_effect)
 {
-    uint32_t id = engine->jobs_saying.head;
-    if (id == LEAT_NONE)
+    uint32_t id = engine->jobs_notifying.head;
+    if (id == LEAT_INDEX_NONE)
         return false;
     leat_job_slot *slot = &engine->jobs[id];
-    LEAT_ASSERT(slot->state == LEAT_JOB_NOTIFYING && slot->say != 0);
-    ret_effect->kind = say(slot);
-    ret_effect->partition = slot->said_partition;
-    ret_effect->subpartition = slot->said_subpartition;
-    ret_effect->table = slot->said_table;
-    ret_effect->offset = slot->said_offset;
-    ret_effect->payload = slot->said_payload;
-    ret_effect->result = &slot->said;
-    ret_effect->guarded = slot->said_guarded;
-    ret_effect->refused = slot->said_share.given_up;
-    ret_effect->decided = slot->said_share.of;
-    if (slot->say != 0)
+    leat_notice *notice = &slot->notice;
+    LEAT_ASSERT(slot->state == LEAT_JOB_NOTIFYING);
+    ret_effect->kind = take_notice(notice);
+    ret_effect->partition = notice->partition;
+    ret_effect->subpartition = notice->subpartition;
+    ret_effect->table = notice->table;
+    ret_effect->offset = notice->offset;
+    ret_effect->payload = notice->payload;
+    ret_effect->result = &notice->result;
+    ret_effect->guarded = notice->guarded;
+    ret_effect->refused = notice->share.given_up;
+    ret_effect->decided = notice->share.of;
+    if (notice->pending != 0)
         return true;
-    /* Free from here on; what it says stays until it is used again, at the next call at the
+    /* Free from here on. The notice stays until the job is used again: at the next call at the
      * earliest. */
-    leat_list_pop(engine, &engine->jobs_saying, leat_link_job);
+    leat_list_pop(engine, &engine->jobs_notifying, leat_link_job);
     slot->state = LEAT_JOB_FREE;
     leat_list_push(engine, &engine->jobs_free, leat_link_job, id);
     return true;
@@ -136,27 +155,27 @@ static bool run_next(leat_engine *engine, leat_engine_effect *ret_effect)
     return true;
 }
 
-/* Looked at after every record: must cost next to nothing when there is nothing to say. */
-static bool has_something(const leat_engine *engine)
+/* Called after every record: must cost next to nothing when there are no effects. */
+static bool has_effects(const leat_engine *engine)
 {
-    return engine->room_grew || engine->emitting.head != LEAT_NONE ||
-           engine->jobs_saying.head != LEAT_NONE || engine->candidates.head != LEAT_NONE ||
-           engine->draining;
+    return engine->room_grew || engine->emitting.head != LEAT_INDEX_NONE ||
+           engine->jobs_notifying.head != LEAT_INDEX_NONE ||
+           engine->candidates.head != LEAT_INDEX_NONE || engine->draining;
 }
 
 bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect)
 {
-    if (!has_something(engine))
+    if (!has_effects(engine))
         return false;
     *ret_effect = (leat_engine_effect){.kind = LEAT_ENGINE_DRAINED};
     if (engine->room_grew)
-        leat_full_check(engine);
-    if (emit_next(engine, ret_effect) || say_next(engine, ret_effect) ||
+        leat_pause_check_room(engine);
+    if (emit_next(engine, ret_effect) || notify_next(engine, ret_effect) ||
         run_next(engine, ret_effect))
         return true;
     ret_effect->partition = 0;
-    if (engine->draining && !engine->told_drained && engine->assigned == 0) {
-        engine->told_drained = true;
+    if (engine->draining && !engine->drained_emitted && engine->assigned == 0) {
+        engine->drained_emitted = true;
         return true;
     }
     return false;

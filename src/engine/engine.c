@@ -25,12 +25,12 @@ static void forget(leat_engine *engine, leat_partition *partition)
         leat_partition_drop(engine, partition);
         leat_partition_enter(engine, partition, LEAT_ENGINE_UNASSIGNED);
     }
-    partition->tell = 0;
+    partition->emits = 0;
 }
 
 void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partition)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     leat_partition *p = partition_at(engine, partition);
     if (engine->draining)
         return;
@@ -40,7 +40,7 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
     p->committed = -1;
     p->committed_us = now_us - engine->config.commit_every_us;
     p->low = -1;
-    p->sought = false;
+    p->seek_emitted = false;
     p->emitted_paused = false;
     p->setbacks = 0;
     leat_suspects_forget(engine, p);
@@ -51,19 +51,19 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
 
 void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     leat_revoke_begin(engine, partition_at(engine, partition));
 }
 
 void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     forget(engine, partition_at(engine, partition));
 }
 
 void leat_engine_commit_failed(leat_engine *engine, int64_t now_us)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         leat_partition *partition = &engine->partitions[i];
         partition->committed = -1; /* another claim may be under way: what it finds is committed
@@ -75,7 +75,7 @@ void leat_engine_commit_failed(leat_engine *engine, int64_t now_us)
 
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         leat_partition *partition = &engine->partitions[i];
         if (partition->state != LEAT_ENGINE_FENCED_OFF || since_us < partition->fenced_us)
@@ -87,7 +87,7 @@ void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us
 
 void leat_engine_drain(leat_engine *engine, int64_t now_us)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     engine->draining = true;
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         if (engine->partitions[i].state != LEAT_ENGINE_UNASSIGNED)
@@ -160,7 +160,7 @@ static leat_engine_taken refuse(leat_engine *engine, leat_partition *partition,
 
 static leat_engine_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
 {
-    leat_full_set(engine, partition, bytes > 0 ? bytes : 1);
+    leat_partition_pause_for_room(engine, partition, bytes > 0 ? bytes : 1);
     /* The caller has stopped at this record by itself: it must hear RESUME even if room comes
      * before PAUSE is said. */
     partition->emitted_paused = true;
@@ -174,8 +174,8 @@ static leat_engine_taken no_room(leat_engine *engine, leat_partition *partition,
 static leat_engine_taken skip(leat_engine *engine, leat_partition *partition,
                               const leat_engine_record *record)
 {
-    leat_partition_moved(engine, partition, record->offset + 1);
-    partition->full_stamp = 0;
+    leat_partition_set_position(engine, partition, record->offset + 1);
+    partition->room_stamp = 0;
     engine->counters.records_skipped++;
     leat_partition_passed(engine, partition);
     return LEAT_ENGINE_SKIPPED;
@@ -186,7 +186,7 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
 {
     leat_pool *pool = &engine->pool;
     uint32_t id = leat_pool_take(pool);
-    leat_slot *slot = &pool->slots[id];
+    leat_record_slot *slot = &pool->slots[id];
     slot->payload = record->payload;
     slot->offset = record->offset;
     slot->read_us = engine->now_us;
@@ -206,13 +206,13 @@ static void enqueue(leat_engine *engine, leat_partition *partition,
     if (queue->place == LEAT_QUEUE_READY)
         leat_ready_deepened(&leat_shard_of(engine, partition)->ready, engine->queues, at);
     else if (queue->place == LEAT_QUEUE_QUIET)
-        leat_queue_wake(engine, partition, at % LEAT_SUBPARTITIONS);
+        leat_subpartition_wake(engine, partition, at % LEAT_SUBPARTITIONS);
 }
 
 leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
                                           const leat_engine_record *record)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     leat_partition *partition = partition_at(engine, record->partition);
     LEAT_ASSERT(record->offset >= 0 && record->table < engine->config.table_count);
     if (partition->state != LEAT_ENGINE_READING)
@@ -230,28 +230,28 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
     leat_engine_read_to(engine, now_us, record->partition, record->offset);
     leat_budgets_add(budgets, shard, &partition->holding, record->bytes);
     enqueue(engine, partition, record);
-    leat_partition_moved(engine, partition, record->offset + 1);
-    partition->full_stamp = 0;
+    leat_partition_set_position(engine, partition, record->offset + 1);
+    partition->room_stamp = 0;
     /* Would the next one of its size still fit? Better paused now than refused then. */
     if (admitted == 1)
-        leat_full_set(engine, partition, 0);
+        leat_partition_pause_for_room(engine, partition, 0);
     return LEAT_ENGINE_TAKEN;
 }
 
 void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition, int64_t position)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     leat_partition *p = partition_at(engine, partition);
     if (p->state != LEAT_ENGINE_READING || position <= p->position)
         return;
-    leat_partition_moved(engine, p, position);
+    leat_partition_set_position(engine, p, position);
     leat_partition_passed(engine, p);
 }
 
 void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition,
                          const char *reason)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     leat_partition *p = partition_at(engine, partition);
     /* Without an owner there is nothing to stop; one that is going away goes away. */
     if (p->state == LEAT_ENGINE_UNASSIGNED || p->state == LEAT_ENGINE_REVOKING ||
@@ -282,13 +282,13 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
  * crashes every few seconds would have it last for ever. */
 static void patience_stood_still(leat_engine *engine, leat_shard *shard)
 {
-    int64_t gone_us = engine->now_us - shard->gone_us;
+    int64_t down_us = engine->now_us - shard->down_us;
     for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
         leat_queue *queue = &engine->queues[leat_shard_queue(shard, i)];
         if (queue->kept_read_us > 0)
-            queue->kept_read_us += gone_us;
+            queue->kept_read_us += down_us;
         if (queue->retry.unwell_us > 0)
-            queue->retry.unwell_us += gone_us;
+            queue->retry.unwell_us += down_us;
     }
 }
 
@@ -303,13 +303,13 @@ static void shard_up(leat_engine *engine, leat_shard *shard)
 
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     LEAT_ASSERT(shard < engine->config.shard_count);
     leat_shard *s = &engine->shards[shard];
     uint32_t before = s->slots;
     s->slots = slots;
     if (before > 0 && slots == 0) {
-        s->gone_us = now_us;
+        s->down_us = now_us;
         shard_down(engine, s);
     }
     if (before == 0 && slots > 0) {
@@ -323,16 +323,17 @@ void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint
 
 void leat_engine_tick(leat_engine *engine, int64_t now_us)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
 }
 
 int64_t leat_engine_deadline(const leat_engine *engine)
 {
     bool something =
-        engine->emitting.head != LEAT_NONE || engine->jobs_saying.head != LEAT_NONE ||
-        (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) ||
-        (engine->room_grew && engine->full.head != LEAT_NONE) ||
-        (engine->draining && !engine->told_drained && engine->assigned == 0);
+        engine->emitting.head != LEAT_INDEX_NONE ||
+        engine->jobs_notifying.head != LEAT_INDEX_NONE ||
+        (engine->candidates.head != LEAT_INDEX_NONE && engine->jobs_free.head != LEAT_INDEX_NONE) ||
+        (engine->room_grew && engine->paused.head != LEAT_INDEX_NONE) ||
+        (engine->draining && !engine->drained_emitted && engine->assigned == 0);
     if (something)
         return engine->now_us;
     const leat_heap_entry *first = leat_heap_first(&engine->timers);

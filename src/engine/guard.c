@@ -36,10 +36,10 @@ leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue)
 
 /* ---- the share ---- */
 
-leat_share leat_guard_share(const leat_table_state *table)
+leat_refused_share leat_guard_share(const leat_table_state *table)
 {
-    return (leat_share){table->now.given_up + table->before.given_up,
-                        table->now.of + table->before.of};
+    return (leat_refused_share){table->now.given_up + table->before.given_up,
+                                table->now.of + table->before.of};
 }
 
 static void next_span(const leat_engine *engine, leat_table_state *table)
@@ -50,8 +50,8 @@ static void next_span(const leat_engine *engine, leat_table_state *table)
         return;
     /* What is from before a minute without any says nothing about now. */
     bool idle = engine->now_us - table->share_us >= 2 * MINUTE_US;
-    table->before = idle ? (leat_share){0} : table->now;
-    table->now = (leat_share){0};
+    table->before = idle ? (leat_refused_share){0} : table->now;
+    table->now = (leat_refused_share){0};
     table->share_us = engine->now_us;
 }
 
@@ -72,14 +72,14 @@ static void begin_anew(const leat_engine *engine, leat_table_state *table)
     table->minute_us = engine->now_us;
     table->in_minute = 0;
     table->share_us = engine->now_us;
-    table->now = (leat_share){0};
-    table->before = (leat_share){0};
+    table->now = (leat_refused_share){0};
+    table->before = (leat_refused_share){0};
 }
 
 /* With one more given up. */
 static bool is_small(const leat_engine *engine, const leat_table_state *table)
 {
-    leat_share share = leat_guard_share(table);
+    leat_refused_share share = leat_guard_share(table);
     return 100 * ((uint64_t)share.given_up + 1) <=
            engine->config.dead_letters_percent * ((uint64_t)share.of + 1);
 }
@@ -104,7 +104,7 @@ static void hold(leat_table_state *table, leat_queue *queue)
     queue->retry.guarded = true;
 }
 
-leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue)
+leat_guard_verdict leat_guard_decide(leat_engine *engine, uint32_t queue)
 {
     leat_table_state *table = leat_guard_table(engine, queue);
     if (!table->stopped && has_room(engine, table)) {
@@ -112,14 +112,14 @@ leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue)
         table->in_minute++;
         table->now.given_up++;
         table->now.of++;
-        return LEAT_GUARD_GIVES_UP;
+        return LEAT_GUARD_ALLOW;
     }
     hold(table, &engine->queues[queue]);
     if (table->stopped || engine->config.dead_letters_per_minute == 0)
-        return LEAT_GUARD_HOLDS;
+        return LEAT_GUARD_HOLD;
     table->stopped = true;
     engine->counters.tables_stopped++;
-    return LEAT_GUARD_STOPS;
+    return LEAT_GUARD_STOP_TABLE;
 }
 
 /* It may have been counted in the minute and the span before. */
@@ -127,7 +127,7 @@ void leat_guard_retract(leat_engine *engine, uint32_t queue)
 {
     leat_table_state *table = leat_guard_table(engine, queue);
     table->in_minute -= table->in_minute > 0;
-    leat_share *share = table->now.given_up > 0 ? &table->now : &table->before;
+    leat_refused_share *share = table->now.given_up > 0 ? &table->now : &table->before;
     if (share->given_up == 0)
         return;
     share->given_up--;

@@ -7,16 +7,16 @@
 
 #include "engine/state.h"
 
-typedef enum leat_guard_decision {
-    LEAT_GUARD_GIVES_UP,
-    LEAT_GUARD_HOLDS,
-    LEAT_GUARD_STOPS, /* holds it, and is the one that stops the table */
-} leat_guard_decision;
+typedef enum leat_guard_verdict {
+    LEAT_GUARD_ALLOW,
+    LEAT_GUARD_HOLD,
+    LEAT_GUARD_STOP_TABLE, /* holds it, and is the one that stops the table */
+} leat_guard_verdict;
 
 leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue);
 /* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is
  * guarded. */
-leat_guard_decision leat_guard_decide(leat_engine *engine, uint32_t queue);
+leat_guard_verdict leat_guard_decide(leat_engine *engine, uint32_t queue);
 /* The queue's head is to be a dead letter no more: it is not counted as one. */
 void leat_guard_retract(leat_engine *engine, uint32_t queue);
 /* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it
@@ -25,6 +25,6 @@ void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied);
 /* So many records from the queue's head on were applied; each counts for its own table. */
 void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
 /* The share that the table is judged by. */
-leat_share leat_guard_share(const leat_table_state *table);
+leat_refused_share leat_guard_share(const leat_table_state *table);
 
 #endif

@@ -6,12 +6,12 @@
 
 #include "engine/state.h"
 
-/* A batch with this queue was not understood. Is the queue the probe now? `ret_news`: the shard was
- * not halted. */
-bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_news);
+/* A batch with this queue was not understood. Is the queue the probe now? `ret_is_new`: the shard
+ * was not halted. */
+bool leat_halt_begin(leat_engine *engine, uint32_t queue, bool *ret_is_new);
 /* The queue's batch was applied, or refused with something that is understood: if it is the probe
  * its shard goes on. */
-void leat_halt_passed(leat_engine *engine, uint32_t queue);
+void leat_halt_queue_passed(leat_engine *engine, uint32_t queue);
 /* The partition runs nothing from here on: if the probe is its own the shard goes on. */
 void leat_halt_partition_left(leat_engine *engine, leat_partition *partition);
 

@@ -2,280 +2,32 @@
  * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there
  * since the job was made.
  */
-#include <string.h>
-
-#include "base/backoff.h"
 #include "engine/state.h"
 #include "engine/compact.h"
-#include "engine/guard.h"
-#include "engine/halt.h"
+#include "engine/effects.h"
 #include "engine/lists.h"
 #include "engine/low_water.h"
+#include "engine/outcome.h"
 #include "engine/partition.h"
 #include "engine/revoke.h"
 #include "engine/schedule.h"
 #include "engine/subpartition.h"
 #include "engine/suspects.h"
 #include "engine/timers.h"
-#include "engine/trouble.h"
-
-static int64_t backoff_us(leat_engine *engine, uint32_t n)
-{
-    return leat_backoff(&engine->prng, n, engine->config.retry_min_us, engine->config.retry_max_us);
-}
 
 /* ---- batches ---- */
-
-static void queue_landed(leat_partition *partition, leat_queue *queue)
-{
-    LEAT_ASSERT(queue->place == LEAT_QUEUE_FLYING && queue->flying > 0 &&
-                partition->flying >= queue->flying);
-    partition->flying -= queue->flying;
-    queue->flying = 0;
-    queue->place = LEAT_QUEUE_QUIET;
-}
-
-/* About the record at the head of the queue. */
-static void say(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t what,
-                const leat_engine_job_result *result)
-{
-    const leat_slot *head = &engine->pool.slots[engine->queues[queue].head];
-    slot->say |= what;
-    slot->said = *result;
-    slot->said.progress = NULL;
-    slot->said_partition = queue / LEAT_SUBPARTITIONS;
-    slot->said_subpartition = queue % LEAT_SUBPARTITIONS;
-    slot->said_table = head->table;
-    slot->said_offset = head->offset;
-    slot->said_payload = head->payload;
-    slot->said_guarded = engine->queues[queue].retry.guarded;
-    slot->said_share = leat_guard_share(leat_guard_table(engine, queue));
-}
-
-static void say_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue)
-{
-    leat_engine_job_result result = {.outcome = engine->queues[queue].retry.dead_by,
-                                     .bad_record = -1,
-                                     .partition = -1,
-                                     .catalog_read_us = INT64_MAX};
-    memcpy(result.sqlstate, slot->reason.sqlstate, sizeof result.sqlstate);
-    memcpy(result.message, slot->reason.message, sizeof result.message);
-    say(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
-}
-
-/* What is at the head is done: as it was meant, or as a dead letter. */
-static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id, uint32_t records)
-{
-    leat_queue *queue = &engine->queues[id];
-    LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead != NULL));
-    if (queue->retry.dead) {
-        engine->counters.dead_letters++;
-        say_dead(engine, slot, id);
-    } else {
-        engine->counters.records_applied += records;
-        leat_guard_applied(engine, id, records);
-    }
-    leat_guard_release(engine, id, true);
-    leat_trouble_over(engine, id);
-    leat_halt_passed(engine, id);
-}
-
-/* When the head of the queue was read; while its shard was halted nothing could come. */
-static int64_t read_us_of(leat_engine *engine, uint32_t id)
-{
-    int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
-    int64_t went_on_us =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->went_on_us;
-    return read_us > went_on_us ? read_us : went_on_us;
-}
-
-/* One row's value goes to the next row, and from there to another: each of those writes waits for
- * the one before. */
-static void spur_on(leat_engine *engine, const leat_shard *shard, int64_t since_us)
-{
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
-        uint32_t id = leat_shard_queue(shard, i);
-        leat_queue *queue = &engine->queues[id];
-        if (!queue->retry.waiting)
-            continue;
-        int64_t mine_us = leat_retry_since_us(&queue->retry, read_us_of(engine, id));
-        if (leat_retry_spur(&queue->retry, mine_us, since_us) && queue->place == LEAT_QUEUE_WAITING)
-            leat_heap_set(&engine->timers, id, engine->now_us);
-    }
-}
-
-static void queue_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
-                          const leat_engine_batch_part *part, uint32_t index)
-{
-    uint32_t subpartition = (uint32_t)part->subpartitions[index];
-    leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
-    uint32_t records = queue->flying;
-    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
-    bool waited = queue->retry.waiting && !queue->retry.dead;
-    int64_t since_us = leat_retry_since_us(&queue->retry, read_us_of(engine, id));
-    count_applied(engine, slot, id, records);
-    LEAT_ASSERT(part->offsets[index] > partition->progress.offsets[subpartition]);
-    LEAT_ASSERT(part->seq > partition->progress.last_seq[subpartition]);
-    partition->progress.offsets[subpartition] = part->offsets[index];
-    partition->progress.last_seq[subpartition] = part->seq;
-    queue_landed(partition, queue);
-    uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
-    leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
-                        &partition->holding, records, bytes);
-    leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
-    leat_narrow_passed(&queue->narrow, part->offsets[index], records);
-    if (waited)
-        spur_on(engine, leat_shard_of(engine, partition), since_us);
-    leat_queue_wake(engine, partition, subpartition);
-}
 
 static void part_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
                          const leat_engine_batch_part *part)
 {
     for (uint32_t i = 0; i < part->count; i++)
-        queue_applied(engine, partition, slot, part, i);
+        leat_queue_applied(engine, partition, slot, part, i);
     leat_engine_progress_applied(&partition->progress, part->newest);
     leat_shard_of(engine, partition)->applied += slot->job.batch.dead == NULL;
     partition->setbacks = 0;
-    partition->moved = true;
-    leat_partition_compact_later(engine, partition);
+    partition->uncompacted = true;
+    leat_compaction_plan(engine, partition);
     leat_partition_commit(engine, partition, false);
-}
-
-/* Heads are enough: what stands behind one was read later. */
-static bool is_preceded(leat_engine *engine, uint32_t id)
-{
-    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
-    int64_t since_us = leat_retry_since_us(&engine->queues[id].retry, read_us_of(engine, id));
-    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
-        uint32_t other = leat_shard_queue(shard, i);
-        const leat_queue *queue = &engine->queues[other];
-        const leat_partition *partition = &engine->partitions[other / LEAT_SUBPARTITIONS];
-        if (other != id && queue->count > 0 && partition->state == LEAT_ENGINE_READING &&
-            !leat_narrow_on_trial(&queue->narrow) &&
-            leat_retry_precedes(&queue->retry, read_us_of(engine, other), since_us))
-            return true;
-    }
-    return false;
-}
-
-/* The batch as one of its queues sees it. */
-static leat_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, uint32_t id,
-                               const leat_engine_job_result *result)
-{
-    uint32_t partition = id / LEAT_SUBPARTITIONS;
-    uint32_t subpartition = id % LEAT_SUBPARTITIONS;
-    leat_attempt attempt = {.queues = slot->queues,
-                            .records = engine->queues[id].flying,
-                            .culprit = -1,
-                            .now_us = engine->now_us,
-                            .read_us = read_us_of(engine, id),
-                            .catalog_read_us = result->catalog_read_us,
-                            .patience_us = engine->config.patience_us,
-                            .of_rows = result->of_rows,
-                            .races = result->outcome == LEAT_ENGINE_NOT_YET && result->races,
-                            .shard_applied = engine->shards[slot->job.shard].applied,
-                            .table_applied = leat_guard_table(engine, id)->applied};
-    bool waits = result->outcome == LEAT_ENGINE_NOT_YET ||
-                 result->outcome == LEAT_ENGINE_RECORD_ERROR;
-    if (waits && attempt.queues == 1 && attempt.records == 1)
-        attempt.preceded = is_preceded(engine, id);
-    const leat_engine_batch *batch = &slot->job.batch;
-    if (result->bad_record < 0 || (uint32_t)result->bad_record >= batch->record_count)
-        return attempt;
-    uint32_t at = (uint32_t)result->bad_record;
-    const leat_engine_batch_record *bad = &batch->records[at];
-    if (bad->partition != partition || bad->subpartition != subpartition) {
-        attempt.elsewhere = true;
-        return attempt;
-    }
-    attempt.culprit = 0;
-    for (; at > 0; at--) {
-        const leat_engine_batch_record *before = &batch->records[at - 1];
-        if (before->partition != partition || before->subpartition != subpartition)
-            break;
-        attempt.culprit++;
-    }
-    return attempt;
-}
-
-/* Its only record is refused for good, and its table has the last word. */
-static leat_retry_verdict give_up(leat_engine *engine, leat_job_slot *slot, uint32_t id,
-                                  const leat_engine_job_result *result)
-{
-    leat_queue *queue = &engine->queues[id];
-    leat_guard_decision word = leat_guard_decide(engine, id);
-    if (word == LEAT_GUARD_STOPS)
-        say(engine, slot, id, LEAT_NOTICE_TABLE_STOPPED, result);
-    if (word != LEAT_GUARD_GIVES_UP)
-        return leat_retry_hold(&queue->retry);
-    queue->retry.trouble =
-        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->trouble;
-    leat_trouble_reason(engine, id, result);
-    return leat_retry_bury(&queue->retry, result->outcome);
-}
-
-static bool is_understood(leat_engine_outcome outcome)
-{
-    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
-           outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
-}
-
-/* What the queue does next; `ret_say`: what there is to be said of it, 0 when it was said
- * lately. */
-static leat_retry_verdict judge(leat_engine *engine, leat_job_slot *slot, uint32_t id,
-                                const leat_attempt *attempt, const leat_engine_job_result *result,
-                                uint8_t *ret_say)
-{
-    leat_retry *retry = &engine->queues[id].retry;
-    if (is_understood(result->outcome))
-        leat_halt_passed(engine, id);
-    bool said = retry->held && engine->now_us - retry->said_us < LEAT_NOTICE_EVERY_US;
-    if (retry->dead)
-        leat_guard_retract(engine, id);
-    leat_retry_verdict verdict = leat_retry_failed(retry, result->outcome, attempt);
-    *ret_say = said ? 0 : LEAT_NOTICE_STALLED;
-    if (verdict == LEAT_DEAD)
-        return give_up(engine, slot, id, result);
-    if (verdict != LEAT_HALT)
-        return verdict;
-    bool news;
-    if (!leat_halt_begin(engine, id, &news))
-        return LEAT_AGAIN;
-    *ret_say = said && !news ? 0 : LEAT_NOTICE_HALTED;
-    return leat_retry_hold(retry);
-}
-
-static void queue_failed(leat_engine *engine, leat_job_slot *slot,
-                         const leat_engine_batch_part *part, uint32_t index,
-                         const leat_engine_job_result *result)
-{
-    leat_partition *partition = &engine->partitions[part->partition];
-    uint32_t subpartition = (uint32_t)part->subpartitions[index];
-    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
-    leat_queue *queue = &engine->queues[id];
-    uint8_t what;
-    leat_attempt attempt = attempt_of(engine, slot, id, result);
-    leat_retry_verdict verdict = judge(engine, slot, id, &attempt, result, &what);
-    if (is_understood(result->outcome))
-        leat_narrow_answered(&queue->narrow);
-    queue_landed(partition, queue);
-    if (verdict != LEAT_AGAIN || result->outcome == LEAT_ENGINE_CONTENTION)
-        leat_trouble_met(engine, id, slot->since_us, result);
-    if (verdict == LEAT_AGAIN) {
-        leat_queue_wake(engine, partition, subpartition);
-        return;
-    }
-    /* After an outage all of the batch wake together, so that they can share one again. */
-    bool together = result->outcome == LEAT_ENGINE_OUTAGE;
-    if (!together || slot->delay_us == 0)
-        slot->delay_us = backoff_us(engine, queue->retry.delays);
-    leat_queue_delay(engine, partition, subpartition,
-                     leat_retry_cut_us(&queue->retry, &attempt, slot->delay_us));
-    if (verdict != LEAT_HELD || what == 0)
-        return;
-    queue->retry.said_us = engine->now_us;
-    say(engine, slot, id, what, result);
 }
 
 /* The batch failed as a whole through no fault of this part. */
@@ -284,31 +36,32 @@ static void part_again(leat_engine *engine, leat_partition *partition,
 {
     for (uint32_t i = 0; i < part->count; i++) {
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
-        queue_landed(partition, leat_queue_at(engine, part->partition, subpartition));
-        leat_queue_wake(engine, partition, subpartition);
+        leat_queue_landed(partition, leat_queue_at(engine, part->partition, subpartition));
+        leat_subpartition_wake(engine, partition, subpartition);
     }
 }
 
-/* Its one record has ended its session again: it is named, before it is dropped. */
-static void say_suspect(leat_engine *engine, leat_job_slot *slot,
-                        const leat_engine_batch_part *part, const leat_engine_job_result *result)
+/* Its only record has ended its session again: the caller is told before the record is dropped. */
+static void notify_suspect(leat_engine *engine, leat_job_slot *slot,
+                           const leat_engine_batch_part *part, const leat_engine_job_result *result)
 {
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
     uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
     leat_narrow *narrow = &engine->queues[id].narrow;
-    bool said = narrow->said_us > 0 && engine->now_us - narrow->said_us < LEAT_NOTICE_EVERY_US;
-    if (!leat_narrow_is_found(narrow) || said)
+    bool lately = narrow->notified_us > 0 &&
+                  engine->now_us - narrow->notified_us < LEAT_NOTICE_EVERY_US;
+    if (!leat_narrow_is_found(narrow) || lately)
         return;
-    narrow->said_us = engine->now_us;
-    say(engine, slot, id, LEAT_NOTICE_STALLED, result);
+    narrow->notified_us = engine->now_us;
+    leat_notify(engine, slot, id, LEAT_NOTICE_STALLED, result);
 }
 
 static void part_unknown(leat_engine *engine, leat_job_slot *slot,
                          const leat_engine_batch_part *part, const leat_engine_job_result *result)
 {
-    slot->suspected = leat_suspects_met(engine, slot, part, result) || slot->suspected;
+    slot->suspected = leat_suspects_batch_unknown(engine, slot, part, result) || slot->suspected;
     if (slot->queues == 1)
-        say_suspect(engine, slot, part, result);
+        notify_suspect(engine, slot, part, result);
     leat_partition_reclaim(engine, &engine->partitions[part->partition], slot->trial);
 }
 
@@ -353,12 +106,12 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
     case LEAT_ENGINE_RECORD_ERROR:
     case LEAT_ENGINE_NOT_UNDERSTOOD:
         for (uint32_t i = 0; i < part->count; i++)
-            queue_failed(engine, slot, part, i, result);
+            leat_queue_failed(engine, slot, part, i, result);
         break;
     case LEAT_ENGINE_OUTCOME_COUNT:
         LEAT_ASSERT(false);
     }
-    leat_revoke_go_on(engine, partition);
+    leat_revoke_advance(engine, partition);
 }
 
 static uint64_t *counter_of(leat_engine_counters *counters, leat_engine_outcome outcome)
@@ -380,16 +133,16 @@ static uint64_t *counter_of(leat_engine_counters *counters, leat_engine_outcome 
 static void note_size(leat_engine *engine, const leat_job_slot *slot,
                       const leat_engine_job_result *result)
 {
-    leat_size *size = &engine->shards[slot->job.shard].size;
+    leat_batch_size *size = &engine->shards[slot->job.shard].batch_size;
     uint32_t records = slot->job.batch.record_count;
     int64_t took_us = engine->now_us - slot->since_us;
     if (slot->queues == 1)
         return; /* retry.h and narrow.h see to that */
     if (result->outcome == LEAT_ENGINE_APPLIED)
-        leat_size_applied(size, records, took_us, engine->config.batch_records_max);
+        leat_batch_size_applied(size, records, took_us, engine->config.batch_records_max);
     else if (result->too_long || (result->outcome == LEAT_ENGINE_UNKNOWN &&
-                                  (slot->suspected || took_us >= LEAT_SLOW_US)))
-        leat_size_cut(size, records, took_us);
+                                  (slot->suspected || took_us >= LEAT_BATCH_SLOW_US)))
+        leat_batch_size_timed_out(size, records, took_us);
 }
 
 static void batch_done(leat_engine *engine, leat_job_slot *slot,
@@ -403,7 +156,8 @@ static void batch_done(leat_engine *engine, leat_job_slot *slot,
         if (engine->partitions[part->partition].incarnation != part->incarnation) {
             stale = true;
             if (result->outcome == LEAT_ENGINE_UNKNOWN)
-                slot->suspected = leat_suspects_met(engine, slot, part, result) || slot->suspected;
+                slot->suspected = leat_suspects_batch_unknown(engine, slot, part, result) ||
+                                  slot->suspected;
             continue;
         }
         live = true;
@@ -432,14 +186,15 @@ static void claim_done(leat_engine *engine, leat_partition *partition, const lea
         if (result->outcome == LEAT_ENGINE_APPLIED) {
             LEAT_ASSERT(result->progress);
             engine->counters.claims++;
-            leat_partition_read(engine, partition, result->progress);
+            leat_partition_claimed(engine, partition, result->progress);
         } else {
             if (partition->claim_failures < UINT8_MAX)
                 partition->claim_failures++;
-            leat_partition_claim(engine, partition, backoff_us(engine, partition->claim_failures));
+            leat_partition_claim(engine, partition,
+                                 leat_jobs_backoff_us(engine, partition->claim_failures));
         }
     }
-    leat_revoke_go_on(engine, partition);
+    leat_revoke_advance(engine, partition);
 }
 
 static void compaction_done(leat_engine *engine, leat_partition *partition,
@@ -468,22 +223,22 @@ static void compaction_done(leat_engine *engine, leat_partition *partition,
         leat_partition_reclaim(engine, partition, false);
         break;
     default:
-        partition->moved = true;
+        partition->uncompacted = true;
         break;
     }
-    leat_partition_compact_later(engine, partition);
-    leat_revoke_go_on(engine, partition);
+    leat_compaction_plan(engine, partition);
+    leat_revoke_advance(engine, partition);
 }
 
 void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
                           const leat_engine_job_result *result)
 {
-    leat_clock(engine, now_us);
+    leat_timers_advance(engine, now_us);
     LEAT_ASSERT(job_id < engine->config.jobs_max);
     LEAT_ASSERT((unsigned)result->outcome < LEAT_ENGINE_OUTCOME_COUNT);
     leat_job_slot *slot = &engine->jobs[job_id];
     LEAT_ASSERT(slot->state == LEAT_JOB_RUNNING);
-    LEAT_ASSERT(slot->say == 0);
+    LEAT_ASSERT(slot->notice.pending == 0);
     slot->state = LEAT_JOB_FREE; /* its seqs are not open any more */
     leat_shard *shard = &engine->shards[slot->job.shard];
     LEAT_ASSERT(shard->running > 0);
@@ -497,10 +252,10 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
         claim_done(engine, &engine->partitions[slot->job.partition], &slot->job, result);
     else
         compaction_done(engine, &engine->partitions[slot->job.partition], &slot->job, result);
-    bool saying = slot->say != 0;
-    if (saying)
+    bool notifies = slot->notice.pending != 0;
+    if (notifies)
         slot->state = LEAT_JOB_NOTIFYING;
-    leat_list_push(engine, saying ? &engine->jobs_saying : &engine->jobs_free, leat_link_job,
+    leat_list_push(engine, notifies ? &engine->jobs_notifying : &engine->jobs_free, leat_link_job,
                    job_id);
     engine->room_grew = true;
     leat_schedule_shard(engine, shard);

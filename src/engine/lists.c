@@ -15,9 +15,9 @@ uint32_t *leat_link_emitting(leat_engine *engine, uint32_t partition)
     return &engine->partitions[partition].emit_next;
 }
 
-uint32_t *leat_link_full(leat_engine *engine, uint32_t partition)
+uint32_t *leat_link_paused(leat_engine *engine, uint32_t partition)
 {
-    return &engine->partitions[partition].full_next;
+    return &engine->partitions[partition].paused_next;
 }
 
 uint32_t *leat_link_candidate(leat_engine *engine, uint32_t shard)
@@ -30,48 +30,48 @@ uint32_t *leat_link_job(leat_engine *engine, uint32_t job)
     return &engine->jobs[job].next;
 }
 
-void leat_list_insert(leat_engine *engine, leat_list *list, leat_link link, uint32_t before,
+void leat_list_insert(leat_engine *engine, leat_list *list, leat_list_link link, uint32_t before,
                       uint32_t id)
 {
-    uint32_t *at = before == LEAT_NONE ? &list->head : link(engine, before);
+    uint32_t *at = before == LEAT_INDEX_NONE ? &list->head : link(engine, before);
     *link(engine, id) = *at;
     *at = id;
     if (list->tail == before)
         list->tail = id;
 }
 
-void leat_list_push(leat_engine *engine, leat_list *list, leat_link link, uint32_t id)
+void leat_list_push(leat_engine *engine, leat_list *list, leat_list_link link, uint32_t id)
 {
     leat_list_insert(engine, list, link, list->tail, id);
 }
 
-uint32_t leat_list_pop(leat_engine *engine, leat_list *list, leat_link link)
+uint32_t leat_list_pop(leat_engine *engine, leat_list *list, leat_list_link link)
 {
     uint32_t id = list->head;
-    if (id == LEAT_NONE)
+    if (id == LEAT_INDEX_NONE)
         return id;
     list->head = *link(engine, id);
-    if (list->head == LEAT_NONE)
-        list->tail = LEAT_NONE;
-    *link(engine, id) = LEAT_NONE;
+    if (list->head == LEAT_INDEX_NONE)
+        list->tail = LEAT_INDEX_NONE;
+    *link(engine, id) = LEAT_INDEX_NONE;
     return id;
 }
 
-void leat_list_remove(leat_engine *engine, leat_list *list, leat_link link, uint32_t id)
+void leat_list_remove(leat_engine *engine, leat_list *list, leat_list_link link, uint32_t id)
 {
-    uint32_t before = LEAT_NONE;
+    uint32_t before = LEAT_INDEX_NONE;
     uint32_t at = list->head;
     while (at != id) {
-        LEAT_ASSERT(at != LEAT_NONE);
+        LEAT_ASSERT(at != LEAT_INDEX_NONE);
         before = at;
         at = *link(engine, at);
     }
     uint32_t after = *link(engine, id);
-    if (before == LEAT_NONE)
+    if (before == LEAT_INDEX_NONE)
         list->head = after;
     else
         *link(engine, before) = after;
     if (list->tail == id)
         list->tail = before;
-    *link(engine, id) = LEAT_NONE;
+    *link(engine, id) = LEAT_INDEX_NONE;
 }

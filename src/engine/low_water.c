@@ -20,9 +20,10 @@
 #include "engine/effects.h"
 #include "engine/timers.h"
 
-const leat_slot *leat_partition_first(const leat_engine *engine, const leat_partition *partition)
+const leat_record_slot *leat_partition_first(const leat_engine *engine,
+                                             const leat_partition *partition)
 {
-    const leat_slot *first = NULL;
+    const leat_record_slot *first = NULL;
     if (partition->holding.records == 0)
         return NULL;
     const leat_queue *queues =
@@ -30,7 +31,7 @@ const leat_slot *leat_partition_first(const leat_engine *engine, const leat_part
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++) {
         if (queues[i].count == 0)
             continue;
-        const leat_slot *head = &engine->pool.slots[queues[i].head];
+        const leat_record_slot *head = &engine->pool.slots[queues[i].head];
         if (!first || head->offset < first->offset)
             first = head;
     }
@@ -47,7 +48,7 @@ int64_t leat_partition_low(const leat_engine *engine, const leat_partition *part
 {
     if (!partition->low_known)
         return partition->low;
-    const leat_slot *first = leat_partition_first(engine, partition);
+    const leat_record_slot *first = leat_partition_first(engine, partition);
     if (first)
         return first->offset - 1;
     return passed_low(partition) ? partition->position - 1 : partition->progress.low;
@@ -57,8 +58,8 @@ void leat_partition_passed(leat_engine *engine, leat_partition *partition)
 {
     if (partition->holding.records > 0 || !passed_low(partition))
         return;
-    partition->moved = true;
-    leat_partition_compact_later(engine, partition);
+    partition->uncompacted = true;
+    leat_compaction_plan(engine, partition);
     leat_partition_commit(engine, partition, false);
 }
 

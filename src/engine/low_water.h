@@ -7,7 +7,8 @@
 #include "engine/state.h"
 
 /* The first record it holds, in flight included; NULL: it holds none. O(subpartitions). */
-const leat_slot *leat_partition_first(const leat_engine *engine, const leat_partition *partition);
+const leat_record_slot *leat_partition_first(const leat_engine *engine,
+                                             const leat_partition *partition);
 /* Everything up to this offset is applied, -1: nothing is known to be. O(subpartitions): not for
  * every record. */
 int64_t leat_partition_low(const leat_engine *engine, const leat_partition *partition);

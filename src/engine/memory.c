@@ -125,11 +125,11 @@ static void carve_jobs(leat_engine *engine, arena *carver, const leat_engine_con
         jobs[i].job.id = i;
         jobs[i].job.batch.records = records;
         jobs[i].job.batch.parts = batch_parts;
-        jobs[i].next = i + 1 < config->jobs_max ? i + 1 : LEAT_NONE;
+        jobs[i].next = i + 1 < config->jobs_max ? i + 1 : LEAT_INDEX_NONE;
     }
     if (engine) {
         engine->jobs_free = (leat_list){0, config->jobs_max - 1};
-        engine->jobs_saying = (leat_list){LEAT_NONE, LEAT_NONE};
+        engine->jobs_notifying = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
     }
 }
 
@@ -140,7 +140,7 @@ static void carve_partitions(leat_engine *engine, arena *carver, const leat_engi
     leat_queue *queues = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *queues);
     leat_engine_reason *reasons =
         carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *reasons);
-    leat_mark *marks = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *marks);
+    leat_queue_mark *marks = carve(carver, (size_t)count * LEAT_SUBPARTITIONS, sizeof *marks);
     uint64_t *picked = carve(carver, (count + 63) / 64, sizeof *picked);
     if (engine) {
         engine->marks = marks;
@@ -176,9 +176,9 @@ static void carve_shard(leat_engine *engine, arena *carver, const leat_engine_co
             partitions[shard->partition_count++] = i;
     }
     leat_ready_init(&shard->ready, ages, where);
-    shard->probe = LEAT_NONE;
-    shard->claims = (leat_list){LEAT_NONE, LEAT_NONE};
-    shard->compactions = (leat_list){LEAT_NONE, LEAT_NONE};
+    shard->probe = LEAT_INDEX_NONE;
+    shard->claims = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
+    shard->compactions = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
 }
 
 static uint32_t *carve_where(leat_engine *engine, arena *carver, size_t count)
@@ -210,7 +210,7 @@ static void carve_all(leat_engine *engine, arena *carver, const leat_engine_conf
 {
     carve(carver, 1, sizeof *engine);
     uint32_t *shard_of = carve(carver, config->partition_count, sizeof *shard_of);
-    leat_slot *slots = carve(carver, config->records_max, sizeof *slots);
+    leat_record_slot *slots = carve(carver, config->records_max, sizeof *slots);
     leat_table_state *tables =
         carve(carver, (size_t)config->shard_count * config->table_count, sizeof *tables);
     carve_partitions(engine, carver, config);
@@ -243,9 +243,9 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
     engine->memory = carver.used;
     engine->now_us = INT64_MIN;
     engine->prng.state = config->seed;
-    engine->emitting = (leat_list){LEAT_NONE, LEAT_NONE};
-    engine->candidates = (leat_list){LEAT_NONE, LEAT_NONE};
-    engine->full = (leat_list){LEAT_NONE, LEAT_NONE};
+    engine->emitting = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
+    engine->candidates = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
+    engine->paused = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
     leat_holding max = {config->bytes_max, config->records_max};
     leat_budgets_init(&engine->budgets, max, config->shard_count, config->partition_count);
     return engine;

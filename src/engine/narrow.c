@@ -50,5 +50,5 @@ void leat_narrow_answered(leat_narrow *narrow)
 {
     narrow->alone = 0;
     narrow->due_us = 0;
-    narrow->said_us = 0;
+    narrow->notified_us = 0;
 }

@@ -29,7 +29,7 @@ typedef struct leat_narrow {
     uint8_t alone;    /* those of one record, alone in its batch: the head is the suspect */
     int64_t since_us; /* when the first one was */
     int64_t due_us;   /* under trial: not tried again before; -1: the claim that follows sets it */
-    int64_t said_us;  /* when the suspect was last named; 0: never */
+    int64_t notified_us; /* when the suspect was last named; 0: never */
 } leat_narrow;
 
 static inline bool leat_narrow_on_trial(const leat_narrow *narrow)

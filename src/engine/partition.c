@@ -66,16 +66,16 @@ void leat_partition_drop(leat_engine *engine, leat_partition *partition)
     for (leat_timer timer = 0; timer < LEAT_TIMER_COUNT; timer++)
         leat_timer_clear(engine, partition, timer);
     leat_schedule_forget(engine, partition);
-    leat_full_clear(engine, partition);
-    partition->full_stamp = 0;
+    leat_partition_end_pause(engine, partition);
+    partition->room_stamp = 0;
     partition->incarnation++;
-    partition->flying = 0;
+    partition->in_flight = 0;
     partition->batches = 0;
-    partition->moved = false;
+    partition->uncompacted = false;
     partition->compact_running = false;
     partition->low_known = false;
     partition->position = -1;
-    partition->tell &= (uint8_t)~(LEAT_EMIT_SEEK | LEAT_EMIT_CONFIRM);
+    partition->emits &= (uint8_t)~(LEAT_EMIT_SEEK | LEAT_EMIT_CONFIRM);
     engine->room_grew = true;
     leat_emit(engine, partition, 0);
 }
@@ -148,7 +148,7 @@ void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool
         return;
     }
     leat_timer_clear(engine, partition, LEAT_TIMER_CONFIRM);
-    partition->tell &= (uint8_t)~LEAT_EMIT_CONFIRM;
+    partition->emits &= (uint8_t)~LEAT_EMIT_CONFIRM;
     leat_partition_claim(engine, partition, 0);
 }
 
@@ -162,8 +162,8 @@ void leat_partition_stop(leat_engine *engine, leat_partition *partition, const c
     partition->reason[at] = 0;
 }
 
-void leat_partition_read(leat_engine *engine, leat_partition *partition,
-                         const leat_engine_progress *progress)
+void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
+                            const leat_engine_progress *progress)
 {
     LEAT_ASSERT(partition->holding.records == 0 && partition->batches == 0);
     LEAT_ASSERT(progress->next_seq > progress->base_seq);
@@ -175,8 +175,8 @@ void leat_partition_read(leat_engine *engine, leat_partition *partition,
     leat_suspects_claimed(engine, partition);
     /* Rows that others have left are worth a compaction too: else an idle partition would read them
      * at each claim. */
-    partition->moved = progress->next_seq - 1 > progress->base_seq;
+    partition->uncompacted = progress->next_seq - 1 > progress->base_seq;
     leat_emit(engine, partition, LEAT_EMIT_SEEK);
     leat_partition_commit(engine, partition, false);
-    leat_partition_compact_later(engine, partition);
+    leat_compaction_plan(engine, partition);
 }

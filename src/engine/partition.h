@@ -23,7 +23,7 @@ void leat_partition_fence(leat_engine *engine, leat_partition *partition);
 void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
 void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
 /* The claim is in: READING from what it read. */
-void leat_partition_read(leat_engine *engine, leat_partition *partition,
-                         const leat_engine_progress *progress);
+void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
+                            const leat_engine_progress *progress);
 
 #endif

@@ -10,41 +10,43 @@
 #include "engine/lists.h"
 
 /* Behind all that have waited longer; those that were not refused anything come last. */
-static void full_insert(leat_engine *engine, leat_partition *partition)
+static void insert_paused(leat_engine *engine, leat_partition *partition)
 {
-    uint32_t before = LEAT_NONE;
-    for (uint32_t id = engine->full.head; id != LEAT_NONE; id = engine->partitions[id].full_next) {
-        uint64_t stamp = engine->partitions[id].full_stamp;
-        if (partition->full_stamp > 0 && (stamp == 0 || stamp > partition->full_stamp))
+    uint32_t before = LEAT_INDEX_NONE;
+    for (uint32_t id = engine->paused.head; id != LEAT_INDEX_NONE;
+         id = engine->partitions[id].paused_next) {
+        uint64_t stamp = engine->partitions[id].room_stamp;
+        if (partition->room_stamp > 0 && (stamp == 0 || stamp > partition->room_stamp))
             break;
         before = id;
     }
-    leat_list_insert(engine, &engine->full, leat_link_full, before,
+    leat_list_insert(engine, &engine->paused, leat_link_paused, before,
                      leat_partition_id(engine, partition));
 }
 
-void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes)
+void leat_partition_pause_for_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
 {
-    if (partition->full)
-        leat_list_remove(engine, &engine->full, leat_link_full,
+    if (partition->paused_for_room)
+        leat_list_remove(engine, &engine->paused, leat_link_paused,
                          leat_partition_id(engine, partition));
     if (bytes > 0) {
-        partition->full_bytes = bytes;
-        if (partition->full_stamp == 0)
-            partition->full_stamp = ++engine->full_stamps;
+        partition->room_bytes = bytes;
+        if (partition->room_stamp == 0)
+            partition->room_stamp = ++engine->room_stamps;
     }
-    partition->full = true;
-    full_insert(engine, partition);
+    partition->paused_for_room = true;
+    insert_paused(engine, partition);
     leat_emit(engine, partition, 0);
 }
 
-void leat_full_clear(leat_engine *engine, leat_partition *partition)
+void leat_partition_end_pause(leat_engine *engine, leat_partition *partition)
 {
-    if (!partition->full)
+    if (!partition->paused_for_room)
         return;
-    leat_list_remove(engine, &engine->full, leat_link_full, leat_partition_id(engine, partition));
-    partition->full = false;
-    partition->full_bytes = 0;
+    leat_list_remove(engine, &engine->paused, leat_link_paused,
+                     leat_partition_id(engine, partition));
+    partition->paused_for_room = false;
+    partition->room_bytes = 0;
     leat_emit(engine, partition, 0);
 }
 
@@ -53,20 +55,20 @@ static bool has_room_again(leat_engine *engine, const leat_partition *partition)
     const leat_holding *shard = &leat_shard_of(engine, partition)->holding;
     /* With nothing that could run, waiting for half would be waiting for ever: what is held may be
      * stuck. */
-    if (partition->flying == 0 && partition->ready == 0)
+    if (partition->in_flight == 0 && partition->ready == 0)
         return leat_budgets_admit(&engine->budgets, shard, &partition->holding,
-                                  partition->full_bytes) > 0;
-    return leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->full_bytes);
+                                  partition->room_bytes) > 0;
+    return leat_budgets_roomy(&engine->budgets, shard, &partition->holding, partition->room_bytes);
 }
 
-void leat_full_check(leat_engine *engine)
+void leat_pause_check_room(leat_engine *engine)
 {
     engine->room_grew = false;
-    uint32_t id = engine->full.head;
-    while (id != LEAT_NONE) {
+    uint32_t id = engine->paused.head;
+    while (id != LEAT_INDEX_NONE) {
         leat_partition *partition = &engine->partitions[id];
-        id = partition->full_next;
+        id = partition->paused_next;
         if (has_room_again(engine, partition))
-            leat_full_clear(engine, partition);
+            leat_partition_end_pause(engine, partition);
     }
 }

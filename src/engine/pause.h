@@ -7,9 +7,9 @@
 #include "engine/state.h"
 
 /* Pauses the partition for want of room; `bytes` of the record that was refused, 0: none. */
-void leat_full_set(leat_engine *engine, leat_partition *partition, uint32_t bytes);
-void leat_full_clear(leat_engine *engine, leat_partition *partition);
+void leat_partition_pause_for_room(leat_engine *engine, leat_partition *partition, uint32_t bytes);
+void leat_partition_end_pause(leat_engine *engine, leat_partition *partition);
 /* Something was released: resumes those for which there is room again, longest waiting first. */
-void leat_full_check(leat_engine *engine);
+void leat_pause_check_room(leat_engine *engine);
 
 #endif

@@ -1,15 +1,15 @@
 #include "engine/queues.h"
 
-void leat_pool_init(leat_pool *pool, leat_slot *slots, uint32_t count)
+void leat_pool_init(leat_pool *pool, leat_record_slot *slots, uint32_t count)
 {
-    LEAT_ASSERT(count > 0 && count < LEAT_NONE);
+    LEAT_ASSERT(count > 0 && count < LEAT_INDEX_NONE);
     *pool = (leat_pool){.slots = slots,
                         .count = count,
                         .free_count = count,
-                        .released_head = LEAT_NONE,
-                        .released_tail = LEAT_NONE};
+                        .released_head = LEAT_INDEX_NONE,
+                        .released_tail = LEAT_INDEX_NONE};
     for (uint32_t i = 0; i < count; i++)
-        slots[i].next = i + 1 < count ? i + 1 : LEAT_NONE;
+        slots[i].next = i + 1 < count ? i + 1 : LEAT_INDEX_NONE;
 }
 
 uint32_t leat_pool_take(leat_pool *pool)
@@ -18,7 +18,7 @@ uint32_t leat_pool_take(leat_pool *pool)
     uint32_t slot = pool->free_head;
     pool->free_head = pool->slots[slot].next;
     pool->free_count--;
-    pool->slots[slot].next = LEAT_NONE;
+    pool->slots[slot].next = LEAT_INDEX_NONE;
     return slot;
 }
 
@@ -35,19 +35,21 @@ size_t leat_pool_released(leat_pool *pool, void **ret, size_t max)
         pool->free_count++;
     }
     if (pool->released_count == 0)
-        pool->released_tail = LEAT_NONE;
+        pool->released_tail = LEAT_INDEX_NONE;
     return count;
 }
 
 void leat_queue_init(leat_queue *queue)
 {
-    *queue =
-        (leat_queue){.head = LEAT_NONE, .tail = LEAT_NONE, .next = LEAT_NONE, .prev = LEAT_NONE};
+    *queue = (leat_queue){.head = LEAT_INDEX_NONE,
+                          .tail = LEAT_INDEX_NONE,
+                          .next = LEAT_INDEX_NONE,
+                          .prev = LEAT_INDEX_NONE};
 }
 
 void leat_queue_push(leat_queue *queue, leat_pool *pool, uint32_t slot)
 {
-    LEAT_ASSERT(pool->slots[slot].next == LEAT_NONE);
+    LEAT_ASSERT(pool->slots[slot].next == LEAT_INDEX_NONE);
     if (queue->count == 0)
         queue->head = slot;
     else
@@ -72,9 +74,9 @@ uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records
     LEAT_ASSERT(queue->bytes >= bytes);
     queue->bytes -= bytes;
     if (queue->count == 0)
-        queue->tail = LEAT_NONE;
+        queue->tail = LEAT_INDEX_NONE;
     /* The whole run of slots joins the list as it is threaded already. */
-    pool->slots[last].next = LEAT_NONE;
+    pool->slots[last].next = LEAT_INDEX_NONE;
     if (pool->released_count == 0)
         pool->released_head = first;
     else
@@ -87,14 +89,14 @@ uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records
 uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max,
                         uint64_t bytes_max, bool at_least_one, uint64_t *ret_bytes)
 {
-    LEAT_ASSERT(records_max > 0 && queue->count > 0 && queue->flying == 0);
+    LEAT_ASSERT(records_max > 0 && queue->count > 0 && queue->in_flight == 0);
     if (queue->count <= records_max && queue->bytes <= bytes_max) {
         *ret_bytes = queue->bytes;
         return queue->count;
     }
     uint32_t count = 0;
     uint64_t bytes = 0;
-    for (uint32_t slot = queue->head; slot != LEAT_NONE && count < records_max;
+    for (uint32_t slot = queue->head; slot != LEAT_INDEX_NONE && count < records_max;
          slot = pool->slots[slot].next) {
         if (bytes + pool->slots[slot].bytes > bytes_max && (count > 0 || !at_least_one))
             break;

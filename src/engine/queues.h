@@ -8,9 +8,9 @@
 #include "engine/narrow.h"
 #include "engine/retry.h"
 
-#define LEAT_NONE UINT32_MAX
+#define LEAT_INDEX_NONE UINT32_MAX
 
-typedef struct leat_slot {
+typedef struct leat_record_slot {
     void *payload;
     int64_t offset;
     int64_t read_us;
@@ -19,10 +19,10 @@ typedef struct leat_slot {
     uint32_t bytes;
     uint32_t next;
     int32_t epoch; /* leader epoch; -1: not known */
-} leat_slot;
+} leat_record_slot;
 
 typedef struct leat_pool {
-    leat_slot *slots;
+    leat_record_slot *slots;
     uint32_t count;
     uint32_t free_head;
     uint32_t free_count;
@@ -33,18 +33,18 @@ typedef struct leat_pool {
 
 /* Where a queue stands. Exactly one of these at any time; queues_ready.c and the engine move it. */
 typedef enum leat_queue_place {
-    LEAT_QUEUE_QUIET,   /* empty, or its partition runs nothing */
-    LEAT_QUEUE_READY,   /* in its shard's ready set */
-    LEAT_QUEUE_FLYING,  /* a batch of it is in flight */
-    LEAT_QUEUE_WAITING, /* backing off: in the timers */
+    LEAT_QUEUE_QUIET,     /* empty, or its partition runs nothing */
+    LEAT_QUEUE_READY,     /* in its shard's ready set */
+    LEAT_QUEUE_IN_FLIGHT, /* a batch of it is in flight */
+    LEAT_QUEUE_WAITING,   /* backing off: in the timers */
 } leat_queue_place;
 
-/* A subpartition: records in offset order, of which the first `flying` are in a batch. */
+/* A subpartition: records in offset order, of which the first `in_flight` are in a batch. */
 typedef struct leat_queue {
     uint32_t head;
     uint32_t tail;
     uint32_t count;
-    uint32_t flying;
+    uint32_t in_flight;
     uint64_t bytes;
     leat_queue_place place;
     uint32_t list;       /* READY: which list of the ready set */
@@ -56,8 +56,8 @@ typedef struct leat_queue {
     int64_t kept_read_us; /* when it was first read; 0: nothing is kept */
 } leat_queue;
 
-void leat_pool_init(leat_pool *pool, leat_slot *slots, uint32_t count);
-/* A slot with `next` at LEAT_NONE; there must be a free one. */
+void leat_pool_init(leat_pool *pool, leat_record_slot *slots, uint32_t count);
+/* A slot with `next` at LEAT_INDEX_NONE; there must be a free one. */
 uint32_t leat_pool_take(leat_pool *pool);
 /* Moves up to `max` released payloads to `ret` and frees their slots. */
 size_t leat_pool_released(leat_pool *pool, void **ret, size_t max);

@@ -18,9 +18,9 @@ static void link_in(leat_ready *ready, leat_queue *queues, uint32_t id, uint32_t
 {
     leat_queue *queue = &queues[id];
     queue->list = list;
-    queue->next = LEAT_NONE;
+    queue->next = LEAT_INDEX_NONE;
     queue->prev = ready->tail[list];
-    if (queue->prev == LEAT_NONE)
+    if (queue->prev == LEAT_INDEX_NONE)
         ready->head[list] = id;
     else
         queues[queue->prev].next = id;
@@ -33,25 +33,25 @@ static void link_out(leat_ready *ready, leat_queue *queues, uint32_t id)
 {
     leat_queue *queue = &queues[id];
     uint32_t list = queue->list;
-    if (queue->prev == LEAT_NONE)
+    if (queue->prev == LEAT_INDEX_NONE)
         ready->head[list] = queue->next;
     else
         queues[queue->prev].next = queue->next;
-    if (queue->next == LEAT_NONE)
+    if (queue->next == LEAT_INDEX_NONE)
         ready->tail[list] = queue->prev;
     else
         queues[queue->next].prev = queue->prev;
-    if (list < LEAT_READY_DEPTHS && ready->head[list] == LEAT_NONE)
+    if (list < LEAT_READY_DEPTHS && ready->head[list] == LEAT_INDEX_NONE)
         ready->depths &= ~(1u << list);
-    queue->next = LEAT_NONE;
-    queue->prev = LEAT_NONE;
+    queue->next = LEAT_INDEX_NONE;
+    queue->prev = LEAT_INDEX_NONE;
 }
 
 void leat_ready_init(leat_ready *ready, leat_heap_entry *entries, uint32_t *where)
 {
     for (uint32_t i = 0; i < LEAT_READY_LISTS; i++) {
-        ready->head[i] = LEAT_NONE;
-        ready->tail[i] = LEAT_NONE;
+        ready->head[i] = LEAT_INDEX_NONE;
+        ready->tail[i] = LEAT_INDEX_NONE;
     }
     ready->depths = 0;
     ready->count = 0;
@@ -61,7 +61,7 @@ void leat_ready_init(leat_ready *ready, leat_heap_entry *entries, uint32_t *wher
 void leat_ready_add(leat_ready *ready, leat_queue *queues, uint32_t id, int64_t head_us)
 {
     leat_queue *queue = &queues[id];
-    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->count > 0 && queue->flying == 0);
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->count > 0 && queue->in_flight == 0);
     queue->place = LEAT_QUEUE_READY;
     ready->count++;
     uint32_t apart = apart_of(queue);
@@ -96,7 +96,7 @@ void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id)
 uint32_t leat_ready_first(const leat_ready *ready, int64_t overdue_us)
 {
     if (ready->depths == 0)
-        return LEAT_NONE;
+        return LEAT_INDEX_NONE;
     const leat_heap_entry *oldest = leat_heap_first(&ready->age);
     if (oldest->key < overdue_us)
         return oldest->id;
@@ -111,7 +111,7 @@ uint32_t leat_ready_first_alone(const leat_ready *ready)
 uint32_t leat_ready_first_trial(const leat_ready *ready, const leat_queue *queues)
 {
     uint32_t first = ready->head[LEAT_READY_TRIAL];
-    for (uint32_t id = first; id != LEAT_NONE; id = queues[id].next)
+    for (uint32_t id = first; id != LEAT_INDEX_NONE; id = queues[id].next)
         if (queues[id].narrow.unknowns < queues[first].narrow.unknowns)
             first = id;
     return first;
@@ -122,11 +122,11 @@ void leat_ready_validate(const leat_ready *ready, const leat_queue *queues)
     uint32_t count = 0;
     uint32_t apart_count = 0;
     for (uint32_t list = 0; list < LEAT_READY_LISTS; list++) {
-        uint32_t before = LEAT_NONE;
-        for (uint32_t id = ready->head[list]; id != LEAT_NONE; id = queues[id].next) {
+        uint32_t before = LEAT_INDEX_NONE;
+        for (uint32_t id = ready->head[list]; id != LEAT_INDEX_NONE; id = queues[id].next) {
             LEAT_ASSERT(queues[id].place == LEAT_QUEUE_READY && queues[id].list == list);
             LEAT_ASSERT(queues[id].prev == before && queues[id].count > 0 &&
-                        queues[id].flying == 0);
+                        queues[id].in_flight == 0);
             uint32_t apart = apart_of(&queues[id]);
             LEAT_ASSERT(list == (apart == LEAT_READY_LISTS ? depth_of(queues[id].count) : apart));
             before = id;
@@ -135,7 +135,7 @@ void leat_ready_validate(const leat_ready *ready, const leat_queue *queues)
         }
         LEAT_ASSERT(ready->tail[list] == before);
         if (list < LEAT_READY_DEPTHS)
-            LEAT_ASSERT((ready->head[list] != LEAT_NONE) == ((ready->depths >> list) & 1u));
+            LEAT_ASSERT((ready->head[list] != LEAT_INDEX_NONE) == ((ready->depths >> list) & 1u));
     }
     LEAT_ASSERT(count == ready->count);
     LEAT_ASSERT(ready->age.count + apart_count == count);

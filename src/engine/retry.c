@@ -61,7 +61,7 @@ static bool is_waiting(const leat_retry *retry)
 }
 
 /* Only by those that waited before it did, each of which is applied once: its patience does end. */
-bool leat_retry_spur(leat_retry *retry, int64_t mine_us, int64_t since_us)
+bool leat_retry_hurry(leat_retry *retry, int64_t mine_us, int64_t since_us)
 {
     if (!is_waiting(retry) || mine_us < since_us)
         return false;
@@ -83,19 +83,19 @@ leat_retry_verdict leat_retry_hold(leat_retry *retry)
 {
     retry->held = true;
     count_up(&retry->delays);
-    return LEAT_HELD;
+    return LEAT_RETRY_HELD;
 }
 
-leat_retry_verdict leat_retry_bury(leat_retry *retry, leat_engine_outcome refused_with)
+leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome refused_with)
 {
     LEAT_ASSERT(retry->refused && retry->alone && retry->limit == 1 && !retry->guarded);
     retry->dead = true;
     retry->dead_by = refused_with;
-    return LEAT_AGAIN;
+    return LEAT_RETRY_AT_ONCE;
 }
 
 /* A look at the tables that is of before the trouble says nothing either. */
-void leat_retry_revive(leat_retry *retry)
+void leat_retry_unmark_dead(leat_retry *retry)
 {
     LEAT_ASSERT(retry->dead);
     retry->dead = false;
@@ -106,17 +106,17 @@ void leat_retry_revive(leat_retry *retry)
 static leat_retry_verdict later(leat_retry *retry)
 {
     count_up(&retry->delays);
-    return LEAT_LATER;
+    return LEAT_RETRY_LATER;
 }
 
-static leat_retry_verdict contended(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict contended(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     count_up(&retry->contentions);
     if (retry->contentions == 1)
-        return LEAT_AGAIN;
+        return LEAT_RETRY_AT_ONCE;
     retry->alone = true;
     if (retry->contentions == 2)
-        return LEAT_AGAIN;
+        return LEAT_RETRY_AT_ONCE;
     /* A locked row then holds only what stands behind it, and a timeout gets less to do. */
     if (attempt->queues == 1 && attempt->records > 1)
         retry->limit = attempt->records / 2;
@@ -125,20 +125,20 @@ static leat_retry_verdict contended(leat_retry *retry, const leat_attempt *attem
     return later(retry);
 }
 
-static leat_retry_verdict not_looked_yet(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict not_looked_yet(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     if (attempt->now_us - retry->refused_us >= LOOK_UNSAID_US)
         return leat_retry_hold(retry);
     retry->delays = 1;
-    return LEAT_LATER;
+    return LEAT_RETRY_LATER;
 }
 
-static int64_t patience_ends_us(const leat_retry *retry, const leat_attempt *attempt)
+static int64_t patience_ends_us(const leat_retry *retry, const leat_retry_attempt *attempt)
 {
     return leat_retry_since_us(retry, attempt->read_us) + attempt->patience_us;
 }
 
-static leat_retry_verdict not_yet(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict not_yet(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     bool was_last = retry->waiting && retry->last_call;
     retry->waiting = true;
@@ -147,14 +147,15 @@ static leat_retry_verdict not_yet(leat_retry *retry, const leat_attempt *attempt
     if (!retry->overdue)
         return later(retry);
     if (was_last && retry->last_call)
-        return LEAT_DEAD;
+        return LEAT_RETRY_DEAD;
     /* What it waits for now is a matter of moments. */
     uint8_t most = retry->last_call ? LAST_CALL_DELAYS : OVERDUE_DELAYS;
     retry->delays = retry->last_call || retry->delays >= most ? most : (uint8_t)(retry->delays + 1);
-    return LEAT_LATER;
+    return LEAT_RETRY_LATER;
 }
 
-int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us)
+int64_t leat_retry_delay_us(const leat_retry *retry, const leat_retry_attempt *attempt,
+                            int64_t delay_us)
 {
     int64_t left_us = patience_ends_us(retry, attempt) - attempt->now_us;
     return (is_waiting(retry) || retry->own) && left_us > 0 && left_us < delay_us ? left_us
@@ -162,7 +163,7 @@ int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, 
 }
 
 /* It is said at once: nobody knows it, or it names what it is not. */
-static leat_retry_verdict record_error(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict record_error(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     if (!retry->own)
         retry->table_applied = attempt->table_applied;
@@ -170,7 +171,7 @@ static leat_retry_verdict record_error(leat_retry *retry, const leat_attempt *at
     bool is_its_own = attempt->table_applied != retry->table_applied;
     bool is_over = attempt->now_us >= patience_ends_us(retry, attempt);
     if (is_its_own && is_over && !attempt->preceded)
-        return LEAT_DEAD;
+        return LEAT_RETRY_DEAD;
     if (is_its_own && is_over && retry->delays >= OVERDUE_DELAYS)
         retry->delays = OVERDUE_DELAYS - 1;
     return leat_retry_hold(retry);
@@ -179,7 +180,7 @@ static leat_retry_verdict record_error(leat_retry *retry, const leat_attempt *at
 /* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere
  * else. */
 static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome outcome,
-                                        const leat_attempt *attempt)
+                                        const leat_retry_attempt *attempt)
 {
     retry->alone = true;
     retry->suspects = 1;
@@ -201,16 +202,16 @@ static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome o
     /* Never the first time: no look has begun later than now. */
     bool looked = attempt->catalog_read_us == INT64_MAX ||
                   attempt->catalog_read_us > retry->refused_us;
-    return looked ? LEAT_DEAD : not_looked_yet(retry, attempt);
+    return looked ? LEAT_RETRY_DEAD : not_looked_yet(retry, attempt);
 }
 
-static bool is_one_record(const leat_attempt *attempt)
+static bool is_one_record(const leat_retry_attempt *attempt)
 {
     return attempt->queues == 1 && attempt->records == 1;
 }
 
 /* The next batch is a smaller one, and can be told from the others. */
-static void narrow(leat_retry *retry, const leat_attempt *attempt)
+static void narrow(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     retry->alone = true;
     if (attempt->culprit < 0 && attempt->queues > 1)
@@ -222,18 +223,18 @@ static void narrow(leat_retry *retry, const leat_attempt *attempt)
 }
 
 static leat_retry_verdict refused(leat_retry *retry, leat_engine_outcome outcome,
-                                  const leat_attempt *attempt)
+                                  const leat_retry_attempt *attempt)
 {
     if (is_one_record(attempt))
         return refused_alone(retry, outcome, attempt);
     narrow(retry, attempt);
-    return LEAT_AGAIN;
+    return LEAT_RETRY_AT_ONCE;
 }
 
 /* The first time all of the batch wait and wake together, so that they can share one again. After
  * that it has to be found out whose it is: the shard's, and then nothing gets through, or a
  * record's. */
-static leat_retry_verdict outage(leat_retry *retry, const leat_attempt *attempt)
+static leat_retry_verdict outage(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     bool is_first = retry->delays == 0;
     bool others_pass = attempt->shard_applied != retry->shard_applied;
@@ -244,7 +245,7 @@ static leat_retry_verdict outage(leat_retry *retry, const leat_attempt *attempt)
         return later(retry);
     if (!is_one_record(attempt)) {
         narrow(retry, attempt);
-        return others_pass ? LEAT_AGAIN : later(retry);
+        return others_pass ? LEAT_RETRY_AT_ONCE : later(retry);
     }
     narrow(retry, attempt);
     return retry->delays < OUTAGES_UNSAID ? later(retry) : leat_retry_hold(retry);
@@ -253,16 +254,16 @@ static leat_retry_verdict outage(leat_retry *retry, const leat_attempt *attempt)
 /* It waits in any case: the refusals of its record, which go on between, must not let it spin. */
 static leat_retry_verdict letter_failed(leat_retry *retry, leat_engine_outcome outcome)
 {
-    leat_retry_revive(retry);
+    leat_retry_unmark_dead(retry);
     if (outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
-        return LEAT_HALT;
+        return LEAT_RETRY_HALT;
     bool passes = outcome == LEAT_ENGINE_OUTAGE ||
                   (outcome == LEAT_ENGINE_CONTENTION && retry->delays < CONTENTIONS_UNSAID);
     return passes ? later(retry) : leat_retry_hold(retry);
 }
 
 leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome,
-                                     const leat_attempt *attempt)
+                                     const leat_retry_attempt *attempt)
 {
     LEAT_ASSERT(attempt->queues > 0 && attempt->records > 0);
     LEAT_ASSERT(outcome == LEAT_ENGINE_CONTENTION || outcome == LEAT_ENGINE_OUTAGE ||
@@ -282,10 +283,10 @@ leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outc
     if (outcome == LEAT_ENGINE_OUTAGE)
         return outage(retry, attempt);
     if (attempt->elsewhere)
-        return LEAT_AGAIN;
+        return LEAT_RETRY_AT_ONCE;
     if (outcome == LEAT_ENGINE_NOT_UNDERSTOOD) {
         retry->alone = true;
-        return LEAT_HALT;
+        return LEAT_RETRY_HALT;
     }
     return refused(retry, outcome, attempt);
 }

@@ -24,7 +24,7 @@
  * of its table gets through it is the table's, and is held as drift is;
  *   - drift is tried again once, then held.
  * Not yet that may be a race with an insert beside ours is contention for two tries.
- * What is not understood is not hunted down: see LEAT_HALT.
+ * What is not understood is not hunted down: see LEAT_RETRY_HALT.
  *
  * A verdict is carried out at once or not at all: when the dead letter cannot be written, for
  * whatever reason, or the shard has been in trouble since, the record is first tried again as it
@@ -55,15 +55,16 @@ typedef struct leat_retry {
     bool guarded; /* held by the guard of its table (guard.c), which has set this */
     leat_engine_outcome dead_by;
     int64_t refused_us;
-    uint64_t shard_applied; /* leat_attempt's at the last outage of a statement with records */
-    uint64_t table_applied; /* leat_attempt's; meaningful while `own` */
+    uint64_t shard_applied; /* leat_retry_attempt's at the last outage of a statement with records
+                             */
+    uint64_t table_applied; /* leat_retry_attempt's; meaningful while `own` */
     int64_t unwell_us; /* drift or trouble of the shard was last met then: patience with whatever is
                           the head began later. It outlives the record; a claim forgets it */
-    int64_t said_us;   /* when that was last said; meaningful while `held` */
+    int64_t notified_us; /* when that was last said; meaningful while `held` */
 } leat_retry;
 
 /* What the batch was, from one subpartition's point of view. */
-typedef struct leat_attempt {
+typedef struct leat_retry_attempt {
     uint32_t queues;  /* subpartitions in it */
     uint32_t records; /* of this subpartition */
     int32_t culprit;  /* the refused record's index among them; -1: not known; see `elsewhere` */
@@ -79,26 +80,27 @@ typedef struct leat_attempt {
     int64_t read_us;
     int64_t catalog_read_us; /* leat_engine_job_result */
     int64_t patience_us;
-} leat_attempt;
+} leat_retry_attempt;
 
 typedef enum leat_retry_verdict {
-    LEAT_AGAIN, /* at once */
-    LEAT_LATER, /* after a back-off */
-    LEAT_HELD,  /* after a back-off, and a single record holds it: to be said loudly */
-    LEAT_DEAD,  /* one record, alone in its batch, is refused for good: leat_retry_bury it or
-                   leat_retry_hold it */
-    LEAT_HALT,  /* not understood: the shard halts. Whoever is its probe: leat_retry_hold; all
-                   others: at once, alone */
+    LEAT_RETRY_AT_ONCE, /* at once */
+    LEAT_RETRY_LATER,   /* after a back-off */
+    LEAT_RETRY_HELD,    /* after a back-off, and a single record holds it: to be said loudly */
+    LEAT_RETRY_DEAD, /* one record, alone in its batch, is refused for good: leat_retry_mark_dead it
+                  or leat_retry_hold it */
+    LEAT_RETRY_HALT, /* not understood: the shard halts. Whoever is its probe: leat_retry_hold; all
+                  others: at once, alone */
 } leat_retry_verdict;
 
 /* A batch was applied that had `records` of this subpartition. `batch_records_max`: where a limit
  * ends to be one. */
 void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max);
-/* Since when there is patience with the head, which was read at `read_us` (as in leat_attempt). */
+/* Since when there is patience with the head, which was read at `read_us` (as in
+ * leat_retry_attempt). */
 int64_t leat_retry_since_us(const leat_retry *retry, int64_t read_us);
 /* A record with which there was patience since `since_us` was applied. True: this one, of
  * `mine_us`, waits too and may be tried at once. */
-bool leat_retry_spur(leat_retry *retry, int64_t mine_us, int64_t since_us);
+bool leat_retry_hurry(leat_retry *retry, int64_t mine_us, int64_t since_us);
 /* May the head, read at `read_us`, still bring what another one lacks with which there is patience
  * since `since_us`? It is on its way, or is itself waited for, since longer, and that is not over.
  * (Once it is over, it may be applied all the same, by its next try, and then spurs the other;
@@ -108,17 +110,18 @@ bool leat_retry_spur(leat_retry *retry, int64_t mine_us, int64_t since_us);
 bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since_us);
 /* How long the delay `delay_us` may be for a record with which there is patience: it is tried when
  * that ends. */
-int64_t leat_retry_cut_us(const leat_retry *retry, const leat_attempt *attempt, int64_t delay_us);
+int64_t leat_retry_delay_us(const leat_retry *retry, const leat_retry_attempt *attempt,
+                            int64_t delay_us);
 /* A batch failed with an ERROR (contention, outage or a refusal). */
 leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outcome,
-                                     const leat_attempt *attempt);
-/* What a verdict may come to: it is tried again as it is (LEAT_HELD), or as a dead letter
- * (LEAT_AGAIN). */
+                                     const leat_retry_attempt *attempt);
+/* What a verdict may come to: it is tried again as it is (LEAT_RETRY_HELD), or as a dead letter
+ * (LEAT_RETRY_AT_ONCE). */
 leat_retry_verdict leat_retry_hold(leat_retry *retry);
-leat_retry_verdict leat_retry_bury(leat_retry *retry, leat_engine_outcome refused_with);
+leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome refused_with);
 /* The verdict does not count any more: nothing is known of the record. A dead letter that fails
  * does this by itself. */
-void leat_retry_revive(leat_retry *retry);
+void leat_retry_unmark_dead(leat_retry *retry);
 
 /* Its records were dropped, to be read again: how far the hunt has come stays known, as long as the
  * head is the same. */

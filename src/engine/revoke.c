@@ -27,14 +27,14 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
     leat_partition_enter(engine, partition, LEAT_ENGINE_REVOKING);
     leat_halt_partition_left(engine, partition);
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
-        leat_queue_deactivate(engine, partition, i);
+        leat_subpartition_deactivate(engine, partition, i);
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
     leat_schedule_forget(engine, partition);
-    leat_full_clear(engine, partition);
+    leat_partition_end_pause(engine, partition);
     /* A seek that was not told yet is not wanted any more. */
-    partition->tell &= (uint8_t)~LEAT_EMIT_SEEK;
+    partition->emits &= (uint8_t)~LEAT_EMIT_SEEK;
     wait_at_most(engine, partition, LEAT_REVOKE_BATCHES);
-    leat_revoke_go_on(engine, partition);
+    leat_revoke_advance(engine, partition);
 }
 
 void leat_revoke_begin(leat_engine *engine, leat_partition *partition)
@@ -67,9 +67,10 @@ void leat_revoke_begin(leat_engine *engine, leat_partition *partition)
 
 static void last_compaction(leat_engine *engine, leat_partition *partition)
 {
-    bool worth = partition->moved && leat_partition_base_moves(engine, partition);
+    bool worth = partition->uncompacted && leat_compaction_moves_base(engine, partition);
     const leat_shard *shard = leat_shard_of(engine, partition);
-    bool possible = shard->slots > 0 && shard->probe == LEAT_NONE && !partition->compact_running;
+    bool possible = shard->slots > 0 && shard->probe == LEAT_INDEX_NONE &&
+                    !partition->compact_running;
     if (!worth || !possible) {
         leat_revoke_end(engine, partition);
         return;
@@ -78,7 +79,7 @@ static void last_compaction(leat_engine *engine, leat_partition *partition)
     leat_schedule_compaction(engine, partition, true);
 }
 
-void leat_revoke_go_on(leat_engine *engine, leat_partition *partition)
+void leat_revoke_advance(leat_engine *engine, leat_partition *partition)
 {
     if (partition->state != LEAT_ENGINE_REVOKING)
         return;

@@ -8,7 +8,7 @@
 
 void leat_revoke_begin(leat_engine *engine, leat_partition *partition);
 /* Something it may have waited for has happened. */
-void leat_revoke_go_on(leat_engine *engine, leat_partition *partition);
+void leat_revoke_advance(leat_engine *engine, leat_partition *partition);
 /* Gives it back now. */
 void leat_revoke_end(leat_engine *engine, leat_partition *partition);
 

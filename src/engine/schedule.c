@@ -40,7 +40,7 @@ void leat_schedule_compaction(leat_engine *engine, leat_partition *partition, bo
     leat_shard *shard = leat_shard_of(engine, partition);
     partition->compact_queued = true;
     if (first)
-        leat_list_insert(engine, &shard->compactions, leat_link_compaction, LEAT_NONE,
+        leat_list_insert(engine, &shard->compactions, leat_link_compaction, LEAT_INDEX_NONE,
                          leat_partition_id(engine, partition));
     else
         leat_list_push(engine, &shard->compactions, leat_link_compaction,
@@ -63,7 +63,7 @@ void leat_schedule_forget(leat_engine *engine, leat_partition *partition)
 static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_engine_job_kind kind)
 {
     uint32_t id = leat_list_pop(engine, &engine->jobs_free, leat_link_job);
-    LEAT_ASSERT(id != LEAT_NONE && shard->running < shard->slots);
+    LEAT_ASSERT(id != LEAT_INDEX_NONE && shard->running < shard->slots);
     leat_job_slot *slot = &engine->jobs[id];
     LEAT_ASSERT(slot->state == LEAT_JOB_FREE);
     slot->state = LEAT_JOB_RUNNING;
@@ -72,7 +72,7 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_engi
     slot->trial = false;
     slot->suspected = false;
     slot->delay_us = 0;
-    slot->say = 0;
+    slot->notice.pending = 0;
     slot->job.kind = kind;
     slot->job.shard = (uint32_t)(shard - engine->shards);
     slot->job.partition = 0;
@@ -87,7 +87,7 @@ static leat_job_slot *take_job(leat_engine *engine, leat_shard *shard, leat_engi
 static const leat_engine_job *next_claim(leat_engine *engine, leat_shard *shard)
 {
     uint32_t id = leat_list_pop(engine, &shard->claims, leat_link_claim);
-    if (id == LEAT_NONE)
+    if (id == LEAT_INDEX_NONE)
         return NULL;
     leat_partition *partition = &engine->partitions[id];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_CLAIMING && !partition->claim_running);
@@ -104,17 +104,17 @@ static const leat_engine_job *next_claim(leat_engine *engine, leat_shard *shard)
 static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *shard)
 {
     uint32_t id = leat_list_pop(engine, &shard->compactions, leat_link_compaction);
-    if (id == LEAT_NONE)
+    if (id == LEAT_INDEX_NONE)
         return NULL;
     leat_partition *partition = &engine->partitions[id];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING ||
                 partition->state == LEAT_ENGINE_REVOKING);
     LEAT_ASSERT(!partition->compact_running);
     partition->compact_queued = false;
-    int64_t base_seq = leat_partition_take_base(engine, partition);
-    if (partition->moved && base_seq <= partition->progress.base_seq) {
+    int64_t base_seq = leat_compaction_take_base(engine, partition);
+    if (partition->uncompacted && base_seq <= partition->progress.base_seq) {
         /* An old batch is still open: nothing to write yet. */
-        leat_partition_compact_later(engine, partition);
+        leat_compaction_plan(engine, partition);
         LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
         return next_compaction(engine, shard);
     }
@@ -122,7 +122,7 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     slot->job.partition = id;
     slot->job.incarnation = partition->incarnation;
     leat_compaction_fill(engine, &slot->job.compaction, partition, base_seq);
-    partition->moved = false;
+    partition->uncompacted = false;
     partition->compact_running = true;
     if (partition->state == LEAT_ENGINE_REVOKING)
         partition->revoke_step = LEAT_REVOKE_COMPACTING;
@@ -139,11 +139,11 @@ static void pick(leat_engine *engine, leat_job_slot *slot, leat_shard *shard, ui
     leat_partition *partition = &engine->partitions[at];
     LEAT_ASSERT(partition->state == LEAT_ENGINE_READING && records > 0 && records <= queue->count);
     leat_ready_remove(&shard->ready, engine->queues, id);
-    queue->place = LEAT_QUEUE_FLYING;
-    queue->flying = records;
+    queue->place = LEAT_QUEUE_IN_FLIGHT;
+    queue->in_flight = records;
     slot->trial = slot->trial || leat_narrow_on_trial(&queue->narrow);
     partition->ready--;
-    partition->flying += records;
+    partition->in_flight += records;
     partition->picked |= UINT64_C(1) << (id % LEAT_SUBPARTITIONS);
     engine->picked[at / 64] |= UINT64_C(1) << (at % 64);
     slot->queues++;
@@ -164,7 +164,7 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
     uint64_t bytes;
     if (queue->retry.dead && queue->retry.trouble != shard->trouble) {
         leat_guard_retract(engine, id);
-        leat_retry_revive(&queue->retry);
+        leat_retry_unmark_dead(&queue->retry);
     }
     uint32_t records = leat_queue_fit(queue, &engine->pool,
                                       limited(queue, engine->config.batch_records_max),
@@ -180,12 +180,13 @@ static void choose_alone(leat_engine *engine, leat_job_slot *slot, leat_shard *s
 
 static void choose_shared(leat_engine *engine, leat_job_slot *slot, leat_shard *shard)
 {
-    uint32_t records_left = leat_size_most(&shard->size, engine->config.batch_records_max);
+    uint32_t records_left =
+        leat_batch_size_max(&shard->batch_size, engine->config.batch_records_max);
     uint64_t bytes_left = engine->config.batch_bytes_max;
     int64_t overdue_us = engine->now_us - engine->config.age_bound_us;
     while (records_left > 0) {
         uint32_t id = leat_ready_first(&shard->ready, overdue_us);
-        if (id == LEAT_NONE)
+        if (id == LEAT_INDEX_NONE)
             break;
         const leat_queue *queue = &engine->queues[id];
         uint64_t bytes;
@@ -206,8 +207,8 @@ static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engin
     leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
     leat_engine_batch_record *record = &batch->records[batch->record_count];
     uint32_t at = queue->head;
-    for (uint32_t i = 0; i < queue->flying; i++) {
-        const leat_slot *slot = &engine->pool.slots[at];
+    for (uint32_t i = 0; i < queue->in_flight; i++) {
+        const leat_record_slot *slot = &engine->pool.slots[at];
         LEAT_ASSERT(slot->offset > last.offset);
         last = (leat_engine_newest){slot->offset, slot->at_ms, slot->epoch};
         record[i] = (leat_engine_batch_record){.payload = slot->payload,
@@ -216,7 +217,7 @@ static void fill_queue(leat_engine *engine, leat_engine_batch *batch, leat_engin
                                                .subpartition = (uint16_t)subpartition};
         at = slot->next;
     }
-    batch->record_count += queue->flying;
+    batch->record_count += queue->in_flight;
     part->subpartitions[part->count] = (int16_t)subpartition;
     part->offsets[part->count] = last.offset;
     part->count++;
@@ -238,7 +239,7 @@ static void fill_part(leat_engine *engine, leat_engine_batch *batch, uint32_t id
     for (uint64_t left = partition->picked; left != 0; left &= left - 1) {
         uint32_t subpartition = (uint32_t)__builtin_ctzll(left);
         fill_queue(engine, batch, part, subpartition);
-        leat_need(part->needs, &part->needs_count, partition->progress.last_seq[subpartition]);
+        leat_needs_add(part->needs, &part->needs_count, partition->progress.last_seq[subpartition]);
     }
     partition->picked = 0;
     partition->batches++;
@@ -265,8 +266,8 @@ static bool has_some(const leat_shard *shard, lane which)
     if (which == LANE_SHARED)
         return shard->ready.depths != 0;
     if (which == LANE_ALONE)
-        return leat_ready_first_alone(&shard->ready) != LEAT_NONE;
-    return shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_NONE;
+        return leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE;
+    return shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_INDEX_NONE;
 }
 
 /* LANES: none. */
@@ -311,7 +312,7 @@ static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *sha
     if (shard->running >= shard->slots)
         return NULL;
     const leat_engine_job *job = next_claim(engine, shard);
-    if (!job && shard->probe != LEAT_NONE)
+    if (!job && shard->probe != LEAT_INDEX_NONE)
         return next_probe(engine, shard);
     if (!job && leat_compaction_overdue(engine, shard))
         job = next_compaction(engine, shard);
@@ -322,7 +323,8 @@ static const leat_engine_job *next_of_shard(leat_engine *engine, leat_shard *sha
 
 const leat_engine_job *leat_schedule_next(leat_engine *engine)
 {
-    while (engine->candidates.head != LEAT_NONE && engine->jobs_free.head != LEAT_NONE) {
+    while (engine->candidates.head != LEAT_INDEX_NONE &&
+           engine->jobs_free.head != LEAT_INDEX_NONE) {
         uint32_t id = leat_list_pop(engine, &engine->candidates, leat_link_candidate);
         leat_shard *shard = &engine->shards[id];
         shard->candidate = false;

@@ -11,7 +11,8 @@
  *   revoke.c        a partition's end: drain, last compaction, giving back
  *   pause.c         who is paused for want of room
  *   schedule.c      what runs next: claims, batches, compactions
- *   jobs.c          what came of it
+ *   jobs.c          what came of a job
+ *   outcome.c       what came of a batch, for one of its queues
  *   guard.c         what share of a table's records may become dead letters
  *   halt.c          a shard that answers with an error that leat does not understand
  *   suspects.c      records that end their session
@@ -45,8 +46,8 @@ typedef enum leat_timer {
     LEAT_TIMER_COUNT,
 } leat_timer;
 
-/* What a partition has to tell, in this order: REVOKED before what a new assignment brings. PAUSE
- * and RESUME come after SEEK and follow from `emitted_paused`. */
+/* The effects a partition has for the caller, in this order: REVOKED before what a new assignment
+ * brings. PAUSE and RESUME come after SEEK and follow from `emitted_paused`. */
 enum {
     LEAT_EMIT_COMMIT = 1,
     LEAT_EMIT_REVOKED = 2,
@@ -83,18 +84,18 @@ typedef struct leat_partition {
     int64_t low;       /* while it is not: what it was last */
 
     leat_holding holding;
-    uint32_t flying;   /* records in batches of this incarnation */
-    uint32_t batches;  /* those batches */
-    uint32_t ready;    /* subpartitions that could run now */
-    uint32_t waiting;  /* subpartitions backing off */
-    uint32_t troubled; /* subpartitions with a mark */
-    uint64_t picked;   /* subpartitions of the batch being built */
+    uint32_t in_flight; /* records in batches of this incarnation */
+    uint32_t batches;   /* those batches */
+    uint32_t ready;     /* subpartitions that could run now */
+    uint32_t waiting;   /* subpartitions backing off */
+    uint32_t troubled;  /* subpartitions with a mark */
+    uint64_t picked;    /* subpartitions of the batch being built */
 
-    bool full;           /* paused by a budget; in the engine's list of those */
-    uint32_t full_bytes; /* of the record that did not fit; 0: none was refused */
+    bool paused_for_room; /* paused by a budget; in the engine's list of those */
+    uint32_t room_bytes;  /* of the record that did not fit; 0: none was refused */
     /* since when (a count): who waits longest resumes first. 0: does not wait */
-    uint64_t full_stamp;
-    uint32_t full_next;
+    uint64_t room_stamp;
+    uint32_t paused_next;
 
     bool claim_running; /* one of any incarnation: two at once could fence each other */
     bool claim_queued;  /* in the shard's list */
@@ -104,13 +105,14 @@ typedef struct leat_partition {
     /* unknown outcomes and databases gone back in a row, nothing applied between */
     uint8_t setbacks;
 
-    bool moved; /* applied something, or a new low water, since the last compaction was made */
+    bool uncompacted; /* applied something, or a new low water, since the last compaction was made
+                       */
     bool compact_running; /* of this incarnation */
     bool compact_queued;  /* in the shard's list */
     int64_t compact_at_us;
     uint32_t compact_next;
 
-    int64_t committed; /* told last; -1: nothing */
+    int64_t committed; /* emitted last; -1: nothing */
     int64_t committed_us;
 
     int64_t fenced_us;
@@ -120,10 +122,10 @@ typedef struct leat_partition {
     leat_revoke_step revoke_step;
     int64_t revoke_until_us;
 
-    bool sought; /* told to seek since it was assigned: before that nothing is read */
+    bool seek_emitted; /* since it was assigned: before that nothing is read */
     bool emitted_paused;
-    uint8_t tell;
-    bool emitting; /* in the engine's list of those with something to tell */
+    uint8_t emits;
+    bool emitting; /* in the engine's list of those with effects */
     uint32_t emit_next;
     char reason[512];
 } leat_partition;
@@ -137,53 +139,63 @@ typedef struct leat_shard {
     leat_list compactions;
     uint32_t *partitions;
     uint32_t partition_count;
-    uint8_t lane;       /* of the last batch (schedule.c) */
-    uint32_t trials;    /* in flight, stale ones too */
-    int64_t quiet_us;   /* no trial before */
-    leat_size size;     /* of shared batches */
-    int64_t went_on_us; /* after its last halt: no patience began before that */
-    int64_t gone_us;    /* since when it has no slots; meaningful while it has none */
-    uint64_t applied;   /* batches, ever */
-    uint32_t trouble;   /* counted up whenever it is unwell, not understood, or goes on: older
-                           verdicts are asked again */
-    /* the queue that all else waits for while the shard is halted; else LEAT_NONE */
+    uint8_t lane;               /* of the last batch (schedule.c) */
+    uint32_t trials;            /* in flight, stale ones too */
+    int64_t trials_after_us;    /* no trial before */
+    leat_batch_size batch_size; /* of shared batches */
+    int64_t resumed_us;         /* after its last halt: no patience began before that */
+    int64_t down_us;            /* since when it has no slots; meaningful while it has none */
+    uint64_t applied;           /* batches, ever */
+    uint32_t trouble; /* counted up whenever it is unwell, not understood, or goes on: older
+                         verdicts are asked again */
+    /* the queue that all else waits for while the shard is halted; else LEAT_INDEX_NONE */
     uint32_t probe;
     bool candidate; /* in the engine's list of shards that may have something to run */
     uint32_t candidate_next;
 } leat_shard;
 
 /* Records that were decided, and those of them that were given up. */
-typedef struct leat_share {
+typedef struct leat_refused_share {
     uint32_t given_up;
     uint32_t of;
-} leat_share;
+} leat_refused_share;
 
 /* What a table is to its dead letters, in one shard. */
 typedef struct leat_table_state {
-    int64_t minute_us;  /* the minute that is counted began then */
-    uint32_t in_minute; /* records given up in it */
-    uint64_t applied;   /* records, ever */
-    uint32_t held;      /* queues that are `guarded` by it */
-    int64_t share_us;   /* `now` began then */
-    leat_share now;     /* what was decided lately */
-    leat_share before;  /* what was before that */
-    bool stopped;       /* it gives up none until one of those is applied, or there are none left */
+    int64_t minute_us;         /* the minute that is counted began then */
+    uint32_t in_minute;        /* records given up in it */
+    uint64_t applied;          /* records, ever */
+    uint32_t held;             /* queues that are `guarded` by it */
+    int64_t share_us;          /* `now` began then */
+    leat_refused_share now;    /* what was decided lately */
+    leat_refused_share before; /* what was before that */
+    bool stopped; /* it gives up none until one of those is applied, or there are none left */
 } leat_table_state;
 
 /* A queue whose head is tried in vain. */
-typedef struct leat_mark {
+typedef struct leat_queue_mark {
     bool is_set;
     leat_engine_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
     int64_t since_us;            /* when the first attempt was begun */
-} leat_mark;
+} leat_queue_mark;
 
-/* What a job that is done has to say, in this order. */
+/* What the caller is told of a job that is done, in this order. */
 enum {
     LEAT_NOTICE_TABLE_STOPPED = 1,
     LEAT_NOTICE_STALLED = 2,
     LEAT_NOTICE_HALTED = 4,
     LEAT_NOTICE_DEAD = 8,
 };
+
+typedef struct leat_notice {
+    uint8_t pending; /* LEAT_NOTICE_..., all about the same record */
+    leat_engine_job_result result;
+    uint32_t partition, subpartition, table;
+    bool guarded;
+    leat_refused_share share; /* TABLE_STOPPED */
+    int64_t offset;
+    void *payload;
+} leat_notice;
 
 typedef enum leat_slot_state {
     LEAT_JOB_FREE,
@@ -194,7 +206,7 @@ typedef enum leat_slot_state {
 typedef struct leat_job_slot {
     leat_engine_job job;
     leat_slot_state state;
-    uint32_t next;             /* free, or waiting to be said */
+    uint32_t next;             /* free, or with a notice for the caller */
     int64_t since_us;          /* RUNNING: when it was made */
     uint32_t queues;           /* BATCH: subpartitions in it */
     bool trial;                /* BATCH, of a subpartition that may end its session */
@@ -202,13 +214,7 @@ typedef struct leat_job_slot {
     int64_t delay_us;          /* BATCH, failed: back-off of all of it; 0: not chosen yet */
     leat_engine_reason reason; /* BATCH, `dead` points here: the queue's own may change before the
                                   job is done */
-    uint8_t say;               /* LEAT_NOTICE_..., all about the same record */
-    leat_engine_job_result said;
-    uint32_t said_partition, said_subpartition, said_table;
-    bool said_guarded;
-    leat_share said_share; /* TABLE_STOPPED */
-    int64_t said_offset;
-    void *said_payload;
+    leat_notice notice;
 } leat_job_slot;
 
 struct leat_engine {
@@ -221,22 +227,22 @@ struct leat_engine {
     leat_queue *queues;          /* partition * LEAT_SUBPARTITIONS + subpartition */
     leat_engine_reason *reasons; /* [queues]: what its head was refused with, while it is dead or
                                     marked */
-    leat_mark *marks;            /* [queues] */
+    leat_queue_mark *marks;      /* [queues] */
     leat_table_state *tables;    /* shard * table_count + table */
     leat_shard *shards;
     leat_job_slot *jobs;
     leat_list jobs_free;
-    leat_list jobs_saying;
+    leat_list jobs_notifying;
     leat_heap timers;     /* ids: queues first, then LEAT_TIMER_COUNT a partition */
-    leat_list emitting;   /* partitions with effects to tell */
+    leat_list emitting;   /* partitions with effects */
     leat_list candidates; /* shards */
-    leat_list full;       /* partitions paused by a budget, longest waiting first */
-    uint64_t full_stamps;
-    bool room_grew;    /* something was given up since the full ones were looked at */
+    leat_list paused;     /* partitions paused by a budget, longest waiting first */
+    uint64_t room_stamps;
+    bool room_grew;    /* something was released since the paused ones were last checked */
     uint64_t *picked;  /* bitmap of the partitions of the batch being built */
     uint32_t assigned; /* partitions that are not UNASSIGNED */
     bool draining;
-    bool told_drained;
+    bool drained_emitted;
     leat_engine_counters counters;
     size_t memory;
 };

@@ -11,16 +11,16 @@
 #include "engine/suspects.h"
 #include "engine/trouble.h"
 
-void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
-    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->flying == 0);
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET && queue->in_flight == 0);
     if (partition->state != LEAT_ENGINE_READING || queue->count == 0)
         return;
     int64_t wait_us = leat_suspects_wait_us(engine, id);
     if (wait_us > 0) {
-        leat_queue_delay(engine, partition, subpartition, wait_us);
+        leat_subpartition_delay(engine, partition, subpartition, wait_us);
         return;
     }
     leat_shard *shard = leat_shard_of(engine, partition);
@@ -29,8 +29,8 @@ void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t su
     leat_schedule_shard(engine, shard);
 }
 
-void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
-                      int64_t delay_us)
+void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
+                             int64_t delay_us)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_QUIET && engine->queues[id].count > 0);
@@ -41,7 +41,8 @@ void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t s
     leat_heap_set(&engine->timers, id, engine->now_us + delay_us);
 }
 
-void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition,
+                                  uint32_t subpartition)
 {
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
@@ -61,20 +62,20 @@ void leat_subpartition_delay_over(leat_engine *engine, uint32_t id)
     LEAT_ASSERT(engine->queues[id].place == LEAT_QUEUE_WAITING && partition->waiting > 0);
     engine->queues[id].place = LEAT_QUEUE_QUIET;
     partition->waiting--;
-    leat_queue_wake(engine, partition, id % LEAT_SUBPARTITIONS);
+    leat_subpartition_wake(engine, partition, id % LEAT_SUBPARTITIONS);
 }
 
 void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
-    leat_queue_deactivate(engine, partition, subpartition);
+    leat_subpartition_deactivate(engine, partition, subpartition);
     uint32_t id = leat_partition_id(engine, partition) * LEAT_SUBPARTITIONS + subpartition;
     leat_queue *queue = &engine->queues[id];
     if (queue->retry.dead)
         leat_guard_retract(engine, id);
     leat_guard_release(engine, id, false);
-    leat_trouble_over(engine, id);
+    leat_trouble_clear(engine, id);
     if (queue->count > 0) {
-        const leat_slot *head = &engine->pool.slots[queue->head];
+        const leat_record_slot *head = &engine->pool.slots[queue->head];
         queue->kept_offset = head->offset;
         queue->kept_read_us = head->read_us;
         uint32_t records = queue->count;
@@ -82,7 +83,7 @@ void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint
         leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
                             &partition->holding, records, bytes);
     }
-    queue->flying = 0;
+    queue->in_flight = 0;
     queue->place = LEAT_QUEUE_QUIET;
     leat_retry_dropped(&queue->retry);
 }

@@ -8,11 +8,12 @@
 
 /* Puts a quiet, non-empty queue of a READING partition among the ready ones; else it stays
  * quiet. */
-void leat_queue_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
-void leat_queue_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
-                      int64_t delay_us);
+void leat_subpartition_wake(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+void leat_subpartition_delay(leat_engine *engine, leat_partition *partition, uint32_t subpartition,
+                             int64_t delay_us);
 /* Takes the queue out of the ready ones and the timers. */
-void leat_queue_deactivate(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
+void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition,
+                                  uint32_t subpartition);
 /* Its delay is over: the timer was taken out. `id` is the queue's index. */
 void leat_subpartition_delay_over(leat_engine *engine, uint32_t id);
 /* Releases all it holds, in flight or not, and forgets all but what queues.h says stays. */

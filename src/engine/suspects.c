@@ -53,8 +53,8 @@ static void place_anew(leat_engine *engine, leat_partition *partition, uint32_t 
     leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
     if (queue->place != LEAT_QUEUE_READY)
         return;
-    leat_queue_deactivate(engine, partition, subpartition);
-    leat_queue_wake(engine, partition, subpartition);
+    leat_subpartition_deactivate(engine, partition, subpartition);
+    leat_subpartition_wake(engine, partition, subpartition);
 }
 
 static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part,
@@ -78,8 +78,9 @@ static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engin
     return leat_narrow_on_trial(narrow);
 }
 
-bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot,
-                       const leat_engine_batch_part *part, const leat_engine_job_result *result)
+bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
+                                 const leat_engine_batch_part *part,
+                                 const leat_engine_job_result *result)
 {
     bool on_trial = false;
     for (uint32_t i = 0;
@@ -112,14 +113,14 @@ static int64_t bounded(const leat_engine *engine, int64_t pause)
 static void keep_quiet(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
-    int64_t gone_us =
+    int64_t down_us =
         bounded(engine, partition->away_us > 0 ? engine->now_us - partition->away_us : 0);
     partition->away_us = 0;
-    if (engine->now_us + gone_us <= shard->quiet_us)
+    if (engine->now_us + down_us <= shard->trials_after_us)
         return;
-    shard->quiet_us = engine->now_us + gone_us;
+    shard->trials_after_us = engine->now_us + down_us;
     uint32_t id;
-    while (gone_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_NONE)
+    while (down_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_INDEX_NONE)
         place_anew(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], id % LEAT_SUBPARTITIONS);
 }
 
@@ -143,8 +144,8 @@ void leat_suspects_reread(leat_engine *engine, leat_partition *partition)
     int64_t took_us = engine->now_us - partition->reread_us;
     leat_shard *shard = leat_shard_of(engine, partition);
     partition->reread_to = 0;
-    shard->quiet_us =
-        later(shard->quiet_us, engine->now_us + bounded(engine, REREAD_PAUSES * took_us));
+    shard->trials_after_us =
+        later(shard->trials_after_us, engine->now_us + bounded(engine, REREAD_PAUSES * took_us));
 }
 
 void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
@@ -167,7 +168,7 @@ static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
     for (uint32_t i = 0; i < shard->partition_count; i++) {
         const leat_partition *partition = &engine->partitions[shard->partitions[i]];
         if (partition->state == LEAT_ENGINE_READING && partition->reread_to > 0 &&
-            !partition->full && engine->now_us - partition->reread_us < longest_us)
+            !partition->paused_for_room && engine->now_us - partition->reread_us < longest_us)
             return true;
     }
     return false;
@@ -187,6 +188,6 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
     const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
     if (is_read_again(engine, shard))
         return engine->config.retry_min_us;
-    int64_t due_us = later(narrow->due_us, shard->quiet_us);
+    int64_t due_us = later(narrow->due_us, shard->trials_after_us);
     return due_us > engine->now_us ? due_us - engine->now_us : 0;
 }

@@ -8,8 +8,9 @@
 
 /* The outcome of the part's batch is unknown; it may be stale. Is one of its subpartitions under
  * trial now? */
-bool leat_suspects_met(leat_engine *engine, const leat_job_slot *slot,
-                       const leat_engine_batch_part *part, const leat_engine_job_result *result);
+bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
+                                 const leat_engine_batch_part *part,
+                                 const leat_engine_job_result *result);
 /* A claim has said what is applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 /* The partition has been read again as far as it was before the claim. */
@@ -19,8 +20,8 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
 /* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);
 
-static inline void leat_partition_moved(leat_engine *engine, leat_partition *partition,
-                                        int64_t position)
+static inline void leat_partition_set_position(leat_engine *engine, leat_partition *partition,
+                                               int64_t position)
 {
     partition->position = position;
     if (partition->reread_to > 0 && position >= partition->reread_to)

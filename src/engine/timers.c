@@ -48,7 +48,7 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
         leat_partition_commit(engine, partition, true);
         break;
     case LEAT_TIMER_DRAIN:
-        leat_revoke_go_on(engine, partition);
+        leat_revoke_advance(engine, partition);
         break;
     case LEAT_TIMER_CONFIRM:
         leat_partition_unfence(engine, partition, true);
@@ -58,7 +58,7 @@ static void partition_timer_over(leat_engine *engine, leat_partition *partition,
     }
 }
 
-void leat_timers_over(leat_engine *engine)
+void leat_timers_run(leat_engine *engine)
 {
     int64_t now_us = engine->now_us;
     uint32_t queues = engine->config.partition_count * LEAT_SUBPARTITIONS;

@@ -8,15 +8,15 @@
 #include "engine/state.h"
 
 /* Runs what is due. */
-void leat_timers_over(leat_engine *engine);
+void leat_timers_run(leat_engine *engine);
 
 /* Takes over the event's time. First thing in every event. */
-static inline void leat_clock(leat_engine *engine, int64_t now_us)
+static inline void leat_timers_advance(leat_engine *engine, int64_t now_us)
 {
     LEAT_ASSERT(now_us >= engine->now_us);
     engine->now_us = now_us;
     if (engine->timers.count > 0 && engine->timers.entries[0].key <= now_us)
-        leat_timers_over(engine);
+        leat_timers_run(engine);
 }
 
 void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer timer,

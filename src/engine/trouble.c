@@ -10,10 +10,10 @@
 void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
                        leat_engine_outcome outcome)
 {
-    leat_mark *mark = &engine->marks[queue];
+    leat_queue_mark *mark = &engine->marks[queue];
     if (!mark->is_set) {
         engine->partitions[queue / LEAT_SUBPARTITIONS].troubled++;
-        *mark = (leat_mark){.is_set = true, .since_us = since_us};
+        *mark = (leat_queue_mark){.is_set = true, .since_us = since_us};
     }
     mark->outcome = outcome;
 }
@@ -27,16 +27,16 @@ void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_
     memcpy(reason->message, result->message, sizeof reason->message);
 }
 
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us,
-                      const leat_engine_job_result *result)
+void leat_trouble_record(leat_engine *engine, uint32_t queue, int64_t since_us,
+                         const leat_engine_job_result *result)
 {
     leat_trouble_mark(engine, queue, since_us, result->outcome);
     leat_trouble_reason(engine, queue, result);
 }
 
-void leat_trouble_over(leat_engine *engine, uint32_t queue)
+void leat_trouble_clear(leat_engine *engine, uint32_t queue)
 {
-    leat_mark *mark = &engine->marks[queue];
+    leat_queue_mark *mark = &engine->marks[queue];
     if (!mark->is_set)
         return;
     mark->is_set = false;
@@ -51,7 +51,7 @@ static leat_engine_trouble describe(const leat_engine *engine, uint32_t id)
 {
     const leat_queue *queue = &engine->queues[id];
     LEAT_ASSERT(queue->count > 0);
-    const leat_slot *head = &engine->pool.slots[queue->head];
+    const leat_record_slot *head = &engine->pool.slots[queue->head];
     const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
     return (leat_engine_trouble){.outcome = engine->marks[id].outcome,
                                  .sqlstate = engine->reasons[id].sqlstate,

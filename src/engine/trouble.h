@@ -14,9 +14,9 @@ void leat_trouble_mark(leat_engine *engine, uint32_t queue, int64_t since_us,
 void leat_trouble_reason(leat_engine *engine, uint32_t queue, const leat_engine_job_result *result);
 /* Both: a batch with the queue, begun at `since_us`, has failed with a result that is about this
  * queue, too. */
-void leat_trouble_met(leat_engine *engine, uint32_t queue, int64_t since_us,
-                      const leat_engine_job_result *result);
+void leat_trouble_record(leat_engine *engine, uint32_t queue, int64_t since_us,
+                         const leat_engine_job_result *result);
 /* Something of it was applied, or it is no longer known. Harmless when it had no mark. */
-void leat_trouble_over(leat_engine *engine, uint32_t queue);
+void leat_trouble_clear(leat_engine *engine, uint32_t queue);
 
 #endif

@@ -8,7 +8,7 @@
 /* Counted up from the smallest parts, to be compared with what the engine keeps. */
 typedef struct counted {
     leat_holding holding;
-    uint32_t flying;
+    uint32_t in_flight;
     uint32_t ready;
     uint32_t waiting;
     uint32_t troubled;
@@ -20,7 +20,7 @@ static void check_retry(const leat_queue *queue)
 {
     const leat_retry *retry = &queue->retry;
     if (retry->refused)
-        LEAT_ASSERT(queue->count > 0 && retry->alone && retry->limit == 1 && queue->flying <= 1);
+        LEAT_ASSERT(queue->count > 0 && retry->alone && retry->limit == 1 && queue->in_flight <= 1);
     LEAT_ASSERT(!retry->dead || (retry->refused && !retry->guarded));
     LEAT_ASSERT(!retry->guarded || retry->refused);
 }
@@ -31,10 +31,10 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
     uint32_t count = 0;
     uint64_t bytes = 0;
     int64_t offset = -1;
-    uint32_t last = LEAT_NONE;
-    for (uint32_t at = queue->head; at != LEAT_NONE && queue->count > 0;
+    uint32_t last = LEAT_INDEX_NONE;
+    for (uint32_t at = queue->head; at != LEAT_INDEX_NONE && queue->count > 0;
          at = engine->pool.slots[at].next) {
-        const leat_slot *slot = &engine->pool.slots[at];
+        const leat_record_slot *slot = &engine->pool.slots[at];
         LEAT_ASSERT(slot->offset > offset && slot->offset < partition->position);
         offset = slot->offset;
         bytes += slot->bytes;
@@ -87,17 +87,17 @@ static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
     const leat_partition *partition = &engine->partitions[id / LEAT_SUBPARTITIONS];
     check_records(engine, partition, queue);
     check_retry(queue);
-    LEAT_ASSERT((queue->place == LEAT_QUEUE_FLYING) == (queue->flying > 0));
-    LEAT_ASSERT(queue->flying <= queue->count);
+    LEAT_ASSERT((queue->place == LEAT_QUEUE_IN_FLIGHT) == (queue->in_flight > 0));
+    LEAT_ASSERT(queue->in_flight <= queue->count);
     LEAT_ASSERT((queue->place == LEAT_QUEUE_WAITING) == leat_heap_has(&engine->timers, id));
     /* Nothing that could run is forgotten, and nothing runs that must not. */
     if (partition->state == LEAT_ENGINE_READING)
         LEAT_ASSERT(queue->place != LEAT_QUEUE_QUIET || queue->count == 0);
     else
-        LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET || queue->place == LEAT_QUEUE_FLYING);
+        LEAT_ASSERT(queue->place == LEAT_QUEUE_QUIET || queue->place == LEAT_QUEUE_IN_FLIGHT);
     tally->holding.records += queue->count;
     tally->holding.bytes += queue->bytes;
-    tally->flying += queue->flying;
+    tally->in_flight += queue->in_flight;
     tally->ready += queue->place == LEAT_QUEUE_READY;
     tally->waiting += queue->place == LEAT_QUEUE_WAITING;
     tally->troubled += engine->marks[id].is_set;
@@ -116,7 +116,7 @@ static void check_waits(const leat_engine *engine, uint32_t id)
     if (state == LEAT_ENGINE_CLAIMING)
         LEAT_ASSERT(partition->claim_running || partition->claim_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_CLAIM));
-    if (state == LEAT_ENGINE_READING && partition->moved)
+    if (state == LEAT_ENGINE_READING && partition->uncompacted)
         LEAT_ASSERT(partition->compact_running || partition->compact_queued ||
                     leat_timer_is_set(engine, partition, LEAT_TIMER_COMPACT));
     LEAT_ASSERT((state == LEAT_ENGINE_FENCED_OFF) ==
@@ -136,14 +136,14 @@ static void check_partition(const leat_engine *engine, uint32_t id, counted *sha
         check_queue(engine, id * LEAT_SUBPARTITIONS + i, &tally);
     LEAT_ASSERT(tally.holding.records == partition->holding.records);
     LEAT_ASSERT(tally.holding.bytes == partition->holding.bytes);
-    LEAT_ASSERT(tally.flying == partition->flying);
+    LEAT_ASSERT(tally.in_flight == partition->in_flight);
     LEAT_ASSERT(tally.ready == partition->ready && tally.waiting == partition->waiting);
     LEAT_ASSERT(tally.troubled == partition->troubled);
     LEAT_ASSERT(partition->picked == 0);
     bool may_hold = partition->state == LEAT_ENGINE_READING ||
                     partition->state == LEAT_ENGINE_REVOKING;
     LEAT_ASSERT(may_hold || partition->holding.records == 0);
-    LEAT_ASSERT(!partition->full || partition->state == LEAT_ENGINE_READING);
+    LEAT_ASSERT(!partition->paused_for_room || partition->state == LEAT_ENGINE_READING);
     if (partition->low_known)
         check_low(engine, id);
     check_waits(engine, id);
@@ -165,17 +165,18 @@ static void check_shard(const leat_engine *engine, uint32_t id, leat_holding *to
     const leat_budgets *budgets = &engine->budgets;
     LEAT_ASSERT(shard->holding.records <= budgets->shard_max.records);
     LEAT_ASSERT(shard->holding.bytes <= budgets->shard_max.bytes || shard->holding.records == 1);
-    bool work = shard->ready.depths != 0 || leat_ready_first_alone(&shard->ready) != LEAT_NONE ||
-                (shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_NONE) ||
-                shard->compactions.head != LEAT_NONE;
-    if (shard->probe != LEAT_NONE) {
+    bool work = shard->ready.depths != 0 ||
+                leat_ready_first_alone(&shard->ready) != LEAT_INDEX_NONE ||
+                (shard->trials == 0 && shard->ready.head[LEAT_READY_TRIAL] != LEAT_INDEX_NONE) ||
+                shard->compactions.head != LEAT_INDEX_NONE;
+    if (shard->probe != LEAT_INDEX_NONE) {
         const leat_queue *probe = &engine->queues[shard->probe];
         const leat_partition *partition = &engine->partitions[shard->probe / LEAT_SUBPARTITIONS];
         LEAT_ASSERT(partition->shard == id && partition->state == LEAT_ENGINE_READING);
         LEAT_ASSERT(probe->count > 0 && probe->retry.alone);
         work = probe->place == LEAT_QUEUE_READY;
     }
-    work = work || shard->claims.head != LEAT_NONE;
+    work = work || shard->claims.head != LEAT_INDEX_NONE;
     LEAT_ASSERT(!work || shard->candidate || shard->running >= shard->slots);
     total->records += tally.holding.records;
     total->bytes += tally.holding.bytes;
@@ -197,7 +198,7 @@ static void check_jobs(const leat_engine *engine)
 {
     uint32_t running = 0;
     uint32_t trials = 0;
-    uint32_t flying = 0;
+    uint32_t in_flight = 0;
     for (uint32_t i = 0; i < engine->config.jobs_max; i++) {
         const leat_job_slot *slot = &engine->jobs[i];
         if (slot->state != LEAT_JOB_RUNNING)
@@ -217,9 +218,9 @@ static void check_jobs(const leat_engine *engine)
                 uint32_t subpartition = (uint32_t)part->subpartitions[k];
                 LEAT_ASSERT(
                     engine->queues[part->partition * LEAT_SUBPARTITIONS + subpartition].place ==
-                    LEAT_QUEUE_FLYING);
+                    LEAT_QUEUE_IN_FLIGHT);
             }
-            flying += part->count;
+            in_flight += part->count;
         }
     }
     for (uint32_t i = 0; i < engine->config.shard_count; i++) {
@@ -230,8 +231,8 @@ static void check_jobs(const leat_engine *engine)
     /* At most one batch in flight a subpartition: were one in two, there would be more places in
      * jobs than queues. */
     for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBPARTITIONS; i++)
-        flying -= engine->queues[i].place == LEAT_QUEUE_FLYING;
-    LEAT_ASSERT(flying == 0);
+        in_flight -= engine->queues[i].place == LEAT_QUEUE_IN_FLIGHT;
+    LEAT_ASSERT(in_flight == 0);
 }
 
 /* Who is stopped or halted waits for somebody: there is one, and all are counted. */
@@ -251,7 +252,7 @@ static void check_stops(const leat_engine *engine)
     for (uint32_t i = 0; i < engine->config.partition_count * LEAT_SUBPARTITIONS; i++)
         held -= engine->queues[i].retry.guarded;
     for (uint32_t i = 0; i < engine->config.shard_count; i++)
-        halted += engine->shards[i].probe != LEAT_NONE;
+        halted += engine->shards[i].probe != LEAT_INDEX_NONE;
     LEAT_ASSERT(held == 0);
     LEAT_ASSERT(stopped == engine->counters.tables_stopped &&
                 halted == engine->counters.shards_halted);

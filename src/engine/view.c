@@ -7,7 +7,7 @@ static int64_t stalled_since(const leat_engine *engine, uint32_t partition)
     int64_t since_us = INT64_MAX;
     for (uint32_t i = 0; engine->partitions[partition].troubled > 0 && i < LEAT_SUBPARTITIONS;
          i++) {
-        const leat_mark *mark = &engine->marks[partition * LEAT_SUBPARTITIONS + i];
+        const leat_queue_mark *mark = &engine->marks[partition * LEAT_SUBPARTITIONS + i];
         if (mark->is_set && mark->since_us < since_us)
             since_us = mark->since_us;
     }
@@ -19,16 +19,16 @@ void leat_engine_partition(const leat_engine *engine, uint32_t partition,
 {
     LEAT_ASSERT(partition < engine->config.partition_count);
     const leat_partition *p = &engine->partitions[partition];
-    const leat_slot *first = leat_partition_first(engine, p);
+    const leat_record_slot *first = leat_partition_first(engine, p);
     *ret = (leat_engine_partition_view){
         .state = p->state,
         .paused = p->emitted_paused,
         .records = p->holding.records,
         .bytes = p->holding.bytes,
-        .in_flight = p->flying,
+        .in_flight = p->in_flight,
         .stalled = p->troubled,
         .stalled_us = stalled_since(engine, partition),
-        .full = p->full,
+        .full = p->paused_for_room,
         .low = p->state == LEAT_ENGINE_UNASSIGNED ? -1 : leat_partition_low(engine, p),
         .oldest_ms = first ? first->at_ms : 0,
         .position = p->position,
@@ -79,7 +79,7 @@ void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table
     LEAT_ASSERT(shard < engine->config.shard_count && table < engine->config.table_count);
     const leat_table_state *of =
         &engine->tables[(size_t)shard * engine->config.table_count + table];
-    leat_share share = leat_guard_share(of);
+    leat_refused_share share = leat_guard_share(of);
     *ret = (leat_engine_table_view){
         .stopped = of->stopped, .held = of->held, .refused = share.given_up, .decided = share.of};
 }

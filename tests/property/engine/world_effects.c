@@ -87,7 +87,7 @@ static void note_batch(test_world *world, uint32_t worker, const leat_engine_job
 static void check_halt(test_world *world, uint32_t worker, const leat_engine_job *job)
 {
     uint32_t probe = world->workers[worker].engine->shards[job->shard].probe;
-    if (probe == LEAT_NONE || job->kind == LEAT_ENGINE_JOB_CLAIM)
+    if (probe == LEAT_INDEX_NONE || job->kind == LEAT_ENGINE_JOB_CLAIM)
         return;
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.part_count == 1 &&
                 job->batch.parts[0].count == 1);

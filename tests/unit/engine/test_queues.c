@@ -1,7 +1,7 @@
 #include "engine/queues.h"
 #include "story.h"
 
-static leat_slot slots[8];
+static leat_record_slot slots[8];
 static char payloads[8];
 
 static void push(leat_pool *pool, leat_queue *queue, uint32_t n, uint32_t bytes)

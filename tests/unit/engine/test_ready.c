@@ -27,7 +27,7 @@ static void add(uint32_t id, uint32_t depth, int64_t head_us)
 static uint32_t take(int64_t overdue_us)
 {
     uint32_t id = leat_ready_first(&ready, overdue_us);
-    if (id != LEAT_NONE)
+    if (id != LEAT_INDEX_NONE)
         leat_ready_remove(&ready, queues, id);
     leat_ready_validate(&ready, queues);
     return id;
@@ -36,7 +36,7 @@ static uint32_t take(int64_t overdue_us)
 START_TEST(overdue_by_age_then_by_depth)
 {
     begin();
-    ck_assert_uint_eq(take(0), LEAT_NONE);
+    ck_assert_uint_eq(take(0), LEAT_INDEX_NONE);
     add(0, 1, 30);
     add(1, 100, 50);
     add(2, 9, 60);
@@ -45,7 +45,7 @@ START_TEST(overdue_by_age_then_by_depth)
     ck_assert_uint_eq(take(31), 0);
     ck_assert_uint_eq(take(31), 1);
     ck_assert_uint_eq(take(31), 2);
-    ck_assert_uint_eq(take(31), LEAT_NONE);
+    ck_assert_uint_eq(take(31), LEAT_INDEX_NONE);
 }
 END_TEST
 
@@ -73,7 +73,7 @@ START_TEST(those_that_run_alone_are_kept_apart)
     add(0, 1, 2);
     ck_assert_uint_eq(leat_ready_first_alone(&ready), 5);
     ck_assert_uint_eq(take(100), 0);
-    ck_assert_uint_eq(take(100), LEAT_NONE);
+    ck_assert_uint_eq(take(100), LEAT_INDEX_NONE);
     leat_ready_remove(&ready, queues, 5);
     ck_assert_uint_eq(leat_ready_first_alone(&ready), 4);
 }
@@ -87,10 +87,10 @@ START_TEST(who_has_ended_the_fewest_sessions_is_tried_first)
         queues[id].narrow.unknowns = unknowns[id];
         add(id, 1, (int64_t)id);
     }
-    static const uint32_t order[] = {1, 3, 2, 0, LEAT_NONE};
+    static const uint32_t order[] = {1, 3, 2, 0, LEAT_INDEX_NONE};
     for (uint32_t i = 0; i < 5; i++) {
         ck_assert_uint_eq(leat_ready_first_trial(&ready, queues), order[i]);
-        if (order[i] != LEAT_NONE)
+        if (order[i] != LEAT_INDEX_NONE)
             leat_ready_remove(&ready, queues, order[i]);
     }
 }

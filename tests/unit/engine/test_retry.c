@@ -5,11 +5,11 @@ static leat_retry_verdict failed(leat_retry *retry, leat_engine_outcome outcome,
                                  uint32_t records, int32_t culprit)
 {
     return leat_retry_failed(retry, outcome,
-                             &(leat_attempt){.queues = queues,
-                                             .records = records,
-                                             .culprit = culprit,
-                                             .catalog_read_us = INT64_MAX,
-                                             .patience_us = 1000});
+                             &(leat_retry_attempt){.queues = queues,
+                                                   .records = records,
+                                                   .culprit = culprit,
+                                                   .catalog_read_us = INT64_MAX,
+                                                   .patience_us = 1000});
 }
 
 /* One record, alone in its batch. */
@@ -17,24 +17,25 @@ static leat_retry_verdict refused_at(leat_retry *retry, leat_engine_outcome outc
                                      int64_t catalog_read_us)
 {
     return leat_retry_failed(retry, outcome,
-                             &(leat_attempt){.queues = 1,
-                                             .records = 1,
-                                             .culprit = -1,
-                                             .now_us = now_us,
-                                             .catalog_read_us = catalog_read_us,
-                                             .patience_us = 1000});
+                             &(leat_retry_attempt){.queues = 1,
+                                                   .records = 1,
+                                                   .culprit = -1,
+                                                   .now_us = now_us,
+                                                   .catalog_read_us = catalog_read_us,
+                                                   .patience_us = 1000});
 }
 
 START_TEST(contention_goes_from_together_to_alone_to_later)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 3, 5, -1), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 3, 5, -1), LEAT_RETRY_AT_ONCE);
     ck_assert(!retry.alone);
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 3, 5, -1), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 3, 5, -1), LEAT_RETRY_AT_ONCE);
     ck_assert(retry.alone);
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_LATER);
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_HELD); /* by then it is
-                                                                                      worth a word
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_RETRY_LATER);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_CONTENTION, 1, 5, -1), LEAT_RETRY_HELD); /* by then
+                                                                                      it is worth a
+                                                                                      word
                                                                                     */
     ck_assert_uint_eq(retry.delays, 2);
     leat_retry_applied(&retry, 5, 100);
@@ -49,7 +50,7 @@ static uint32_t hunt(uint32_t records, uint32_t bad)
     leat_retry retry = {0};
     uint32_t attempts = 1;
     uint32_t done = 0;
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_BAD_DATA, 4, records, -1), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_BAD_DATA, 4, records, -1), LEAT_RETRY_AT_ONCE);
     for (;; attempts++) {
         ck_assert(retry.alone);
         uint32_t count = retry.limit > 0 && retry.limit < records - done ? retry.limit
@@ -60,7 +61,7 @@ static uint32_t hunt(uint32_t records, uint32_t bad)
             continue;
         }
         leat_retry_verdict verdict = failed(&retry, LEAT_ENGINE_BAD_DATA, 1, count, -1);
-        if (verdict == LEAT_DEAD) {
+        if (verdict == LEAT_RETRY_DEAD) {
             ck_assert_uint_eq(done, bad);
             return attempts;
         }
@@ -79,14 +80,14 @@ END_TEST
 START_TEST(a_named_one_goes_after_its_prefix_and_alone)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_DRIFT, 2, 10, 7), LEAT_AGAIN);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_DRIFT, 2, 10, 7), LEAT_RETRY_AT_ONCE);
     ck_assert_uint_eq(retry.limit, 7);
     leat_retry_applied(&retry, 4, 100); /* bytes cut it short */
     ck_assert_uint_eq(retry.limit, 3);
     leat_retry_applied(&retry, 3, 100);
     ck_assert_uint_eq(retry.limit, 1);
     ck_assert(retry.alone);
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_DRIFT, 1, 1, 0), LEAT_LATER);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_DRIFT, 1, 1, 0), LEAT_RETRY_LATER);
 }
 END_TEST
 
@@ -109,8 +110,8 @@ END_TEST
 START_TEST(what_the_database_refuses_is_dead_at_once)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
-    ck_assert_int_eq(leat_retry_bury(&retry, LEAT_ENGINE_BAD_DATA), LEAT_AGAIN);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_RETRY_DEAD);
+    ck_assert_int_eq(leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA), LEAT_RETRY_AT_ONCE);
     ck_assert(retry.dead && retry.alone && retry.limit == 1);
     leat_retry_applied(&retry, 1, 100);
     ck_assert(!retry.dead && !retry.refused && !retry.alone);
@@ -120,22 +121,22 @@ END_TEST
 START_TEST(what_leat_refuses_is_dead_once_somebody_has_looked_since)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 50), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60, 50), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 70, 50), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 50), LEAT_RETRY_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60, 50), LEAT_RETRY_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 70, 50), LEAT_RETRY_LATER);
     ck_assert_uint_eq(retry.delays, 1); /* the shortest back-off */
     ck_assert(!retry.held);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 80, 51), LEAT_DEAD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 80, 51), LEAT_RETRY_DEAD);
 }
 END_TEST
 
 START_TEST(that_nobody_looks_is_said_in_the_end)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 10), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000049, 10), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000050, 10), LEAT_HELD);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000060, 60000055), LEAT_DEAD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 10), LEAT_RETRY_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000049, 10), LEAT_RETRY_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000050, 10), LEAT_RETRY_HELD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60000060, 60000055), LEAT_RETRY_DEAD);
 }
 END_TEST
 
@@ -144,31 +145,31 @@ static leat_retry_verdict not_yet_at(leat_retry *retry, int64_t read_us, int64_t
                                      bool preceded)
 {
     return leat_retry_failed(retry, LEAT_ENGINE_NOT_YET,
-                             &(leat_attempt){.queues = 1,
-                                             .records = 1,
-                                             .culprit = -1,
-                                             .now_us = now_us,
-                                             .read_us = read_us,
-                                             .preceded = preceded,
-                                             .catalog_read_us = INT64_MAX,
-                                             .patience_us = 1000});
+                             &(leat_retry_attempt){.queues = 1,
+                                                   .records = 1,
+                                                   .culprit = -1,
+                                                   .now_us = now_us,
+                                                   .read_us = read_us,
+                                                   .preceded = preceded,
+                                                   .catalog_read_us = INT64_MAX,
+                                                   .patience_us = 1000});
 }
 
 START_TEST(not_yet_is_dead_when_patience_is_over_since_it_was_read)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_LATER);
-    ck_assert_int_eq(not_yet_at(&retry, 50, 1049, false), LEAT_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_RETRY_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 1049, false), LEAT_RETRY_LATER);
     ck_assert_uint_eq(retry.delays, 2);
-    ck_assert_int_eq(not_yet_at(&retry, 50, 1050, false), LEAT_DEAD);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 1050, false), LEAT_RETRY_DEAD);
     /* What was queued behind it has used up its own, but is asked once more. */
     leat_retry_applied(&retry, 1, 100);
-    ck_assert_int_eq(not_yet_at(&retry, 51, 1060, false), LEAT_LATER);
-    ck_assert_int_eq(not_yet_at(&retry, 51, 1080, false), LEAT_DEAD);
+    ck_assert_int_eq(not_yet_at(&retry, 51, 1060, false), LEAT_RETRY_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 51, 1080, false), LEAT_RETRY_DEAD);
     leat_retry_applied(&retry, 1, 100);
-    ck_assert_int_eq(not_yet_at(&retry, 500, 1090, false), LEAT_LATER);
-    ck_assert_int_eq(not_yet_at(&retry, 500, 1499, false), LEAT_LATER);
-    ck_assert_int_eq(not_yet_at(&retry, 500, 1500, false), LEAT_DEAD);
+    ck_assert_int_eq(not_yet_at(&retry, 500, 1090, false), LEAT_RETRY_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 500, 1499, false), LEAT_RETRY_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 500, 1500, false), LEAT_RETRY_DEAD);
 }
 END_TEST
 
@@ -177,10 +178,10 @@ START_TEST(what_precedes_it_is_waited_for_and_asked_after)
 {
     leat_retry retry = {0};
     for (int64_t at = 2000; at < 100000; at += 1000)
-        ck_assert_int_eq(not_yet_at(&retry, 50, at, true), LEAT_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 50, at, true), LEAT_RETRY_LATER);
     ck_assert_uint_le(retry.delays, 4); /* a matter of moments */
-    ck_assert_int_eq(not_yet_at(&retry, 50, 100000, false), LEAT_LATER);
-    ck_assert_int_eq(not_yet_at(&retry, 50, 100020, false), LEAT_DEAD);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 100000, false), LEAT_RETRY_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 100020, false), LEAT_RETRY_DEAD);
 }
 END_TEST
 
@@ -189,11 +190,11 @@ START_TEST(one_that_waited_longer_and_is_applied_has_it_asked_again)
     leat_retry retry = {0};
     not_yet_at(&retry, 50, 60, false);
     /* later than this one: its own patience does end */
-    ck_assert(!leat_retry_spur(&retry, 50, 51));
-    ck_assert(leat_retry_spur(&retry, 50, 50));
+    ck_assert(!leat_retry_hurry(&retry, 50, 51));
+    ck_assert(leat_retry_hurry(&retry, 50, 50));
     ck_assert_uint_eq(retry.delays, 0);
-    ck_assert_int_eq(not_yet_at(&retry, 50, 2000, false), LEAT_LATER);
-    ck_assert_int_eq(not_yet_at(&retry, 50, 2020, false), LEAT_DEAD);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 2000, false), LEAT_RETRY_LATER);
+    ck_assert_int_eq(not_yet_at(&retry, 50, 2020, false), LEAT_RETRY_DEAD);
 }
 END_TEST
 
@@ -218,15 +219,15 @@ START_TEST(it_is_tried_when_its_patience_ends)
 {
     leat_retry retry = {0};
     not_yet_at(&retry, 50, 900, false);
-    leat_attempt attempt = {.now_us = 900, .read_us = 50, .patience_us = 1000};
-    ck_assert_int_eq(leat_retry_cut_us(&retry, &attempt, 100), 100);
-    ck_assert_int_eq(leat_retry_cut_us(&retry, &attempt, 5000), 150);
+    leat_retry_attempt attempt = {.now_us = 900, .read_us = 50, .patience_us = 1000};
+    ck_assert_int_eq(leat_retry_delay_us(&retry, &attempt, 100), 100);
+    ck_assert_int_eq(leat_retry_delay_us(&retry, &attempt, 5000), 150);
     attempt.now_us = 1050;
-    ck_assert_int_eq(leat_retry_cut_us(&retry, &attempt, 5000), 5000);
+    ck_assert_int_eq(leat_retry_delay_us(&retry, &attempt, 5000), 5000);
     leat_retry drifts = {0};
     refused_at(&drifts, LEAT_ENGINE_DRIFT, 60, INT64_MAX);
     attempt.now_us = 60;
-    ck_assert_int_eq(leat_retry_cut_us(&drifts, &attempt, 5000), 5000);
+    ck_assert_int_eq(leat_retry_delay_us(&drifts, &attempt, 5000), 5000);
 }
 END_TEST
 
@@ -237,18 +238,18 @@ START_TEST(patience_begins_anew_after_another_refusal)
                                                  LEAT_ENGINE_NOT_UNDERSTOOD};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         leat_retry retry = {0};
-        ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 60, false), LEAT_RETRY_LATER);
         refused_at(&retry, others[i], 5000, INT64_MAX);
-        ck_assert_int_eq(not_yet_at(&retry, 50, 5010, false), LEAT_LATER);
-        ck_assert_int_eq(not_yet_at(&retry, 50, 5999, false), LEAT_LATER);
-        ck_assert_int_eq(not_yet_at(&retry, 50, 6000, false), LEAT_DEAD);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 5010, false), LEAT_RETRY_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 5999, false), LEAT_RETRY_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 50, 6000, false), LEAT_RETRY_DEAD);
         /* That goes for what was queued behind it. */
         leat_retry_applied(&retry, 1, 100);
         refused_at(&retry, others[i], 7000, INT64_MAX);
         leat_retry_applied(&retry, 1, 100);
-        ck_assert_int_eq(not_yet_at(&retry, 60, 7010, false), LEAT_LATER);
-        ck_assert_int_eq(not_yet_at(&retry, 60, 7999, false), LEAT_LATER);
-        ck_assert_int_eq(not_yet_at(&retry, 60, 8000, false), LEAT_DEAD);
+        ck_assert_int_eq(not_yet_at(&retry, 60, 7010, false), LEAT_RETRY_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 60, 7999, false), LEAT_RETRY_LATER);
+        ck_assert_int_eq(not_yet_at(&retry, 60, 8000, false), LEAT_RETRY_DEAD);
     }
 }
 END_TEST
@@ -258,32 +259,32 @@ static leat_retry_verdict record_error_at(leat_retry *retry, int64_t now_us, uin
                                           bool preceded)
 {
     return leat_retry_failed(retry, LEAT_ENGINE_RECORD_ERROR,
-                             &(leat_attempt){.queues = 1,
-                                             .records = 1,
-                                             .culprit = -1,
-                                             .now_us = now_us,
-                                             .preceded = preceded,
-                                             .table_applied = table_applied,
-                                             .catalog_read_us = INT64_MAX,
-                                             .patience_us = 1000});
+                             &(leat_retry_attempt){.queues = 1,
+                                                   .records = 1,
+                                                   .culprit = -1,
+                                                   .now_us = now_us,
+                                                   .preceded = preceded,
+                                                   .table_applied = table_applied,
+                                                   .catalog_read_us = INT64_MAX,
+                                                   .patience_us = 1000});
 }
 
 START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(record_error_at(&retry, 50, 7, false), LEAT_HELD); /* said at once */
+    ck_assert_int_eq(record_error_at(&retry, 50, 7, false), LEAT_RETRY_HELD); /* said at once */
     for (int64_t at = 100; at < 100000; at += 1000)
-        ck_assert_int_eq(record_error_at(&retry, at, 7, false), LEAT_HELD);
-    ck_assert_int_eq(record_error_at(&retry, 100000, 8, true), LEAT_HELD);
-    ck_assert_int_eq(record_error_at(&retry, 100010, 8, false), LEAT_DEAD);
+        ck_assert_int_eq(record_error_at(&retry, at, 7, false), LEAT_RETRY_HELD);
+    ck_assert_int_eq(record_error_at(&retry, 100000, 8, true), LEAT_RETRY_HELD);
+    ck_assert_int_eq(record_error_at(&retry, 100010, 8, false), LEAT_RETRY_DEAD);
     /* Each has to be told from its table anew, and for its whole patience. */
     leat_retry next = {0};
     record_error_at(&next, 50, 7, false);
-    ck_assert_int_eq(record_error_at(&next, 999, 8, false), LEAT_HELD);
-    ck_assert_int_eq(record_error_at(&next, 1000, 8, false), LEAT_DEAD);
-    leat_retry_bury(&next, LEAT_ENGINE_RECORD_ERROR);
+    ck_assert_int_eq(record_error_at(&next, 999, 8, false), LEAT_RETRY_HELD);
+    ck_assert_int_eq(record_error_at(&next, 1000, 8, false), LEAT_RETRY_DEAD);
+    leat_retry_mark_dead(&next, LEAT_ENGINE_RECORD_ERROR);
     refused_at(&next, LEAT_ENGINE_OUTAGE, 1001, INT64_MAX);
-    ck_assert_int_eq(record_error_at(&next, 3000, 9, false), LEAT_HELD);
+    ck_assert_int_eq(record_error_at(&next, 3000, 9, false), LEAT_RETRY_HELD);
 }
 END_TEST
 
@@ -291,20 +292,20 @@ static leat_retry_verdict outage_of(leat_retry *retry, uint32_t queues, uint32_t
                                     bool of_rows, uint64_t shard_applied)
 {
     return leat_retry_failed(retry, LEAT_ENGINE_OUTAGE,
-                             &(leat_attempt){.queues = queues,
-                                             .records = records,
-                                             .culprit = -1,
-                                             .of_rows = of_rows,
-                                             .shard_applied = shard_applied,
-                                             .catalog_read_us = INT64_MAX,
-                                             .patience_us = 1000});
+                             &(leat_retry_attempt){.queues = queues,
+                                                   .records = records,
+                                                   .culprit = -1,
+                                                   .of_rows = of_rows,
+                                                   .shard_applied = shard_applied,
+                                                   .catalog_read_us = INT64_MAX,
+                                                   .patience_us = 1000});
 }
 
 START_TEST(an_outage_of_leat_s_own_statements_narrows_nothing)
 {
     leat_retry retry = {0};
     for (int i = 0; i < 20; i++)
-        ck_assert_int_eq(outage_of(&retry, 3, 100, false, 0), LEAT_LATER);
+        ck_assert_int_eq(outage_of(&retry, 3, 100, false, 0), LEAT_RETRY_LATER);
     ck_assert(!retry.alone && retry.limit == 0);
 }
 END_TEST
@@ -312,21 +313,21 @@ END_TEST
 START_TEST(an_outage_that_comes_again_is_narrowed_to_a_record)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(outage_of(&retry, 3, 100, true, 5), LEAT_LATER);
+    ck_assert_int_eq(outage_of(&retry, 3, 100, true, 5), LEAT_RETRY_LATER);
     ck_assert(!retry.alone); /* they wake together */
-    ck_assert_int_eq(outage_of(&retry, 3, 100, true, 5), LEAT_LATER);
+    ck_assert_int_eq(outage_of(&retry, 3, 100, true, 5), LEAT_RETRY_LATER);
     ck_assert(retry.alone);
     /* Nobody gets through: with back-off. */
-    ck_assert_int_eq(outage_of(&retry, 1, 100, true, 5), LEAT_LATER);
+    ck_assert_int_eq(outage_of(&retry, 1, 100, true, 5), LEAT_RETRY_LATER);
     ck_assert_uint_eq(retry.limit, 50);
     /* Others do: at once. */
     uint32_t limits[] = {25, 12, 6, 3, 1};
     for (uint32_t i = 0; i < 5; i++) {
-        ck_assert_int_eq(outage_of(&retry, 1, retry.limit, true, 6 + i), LEAT_AGAIN);
+        ck_assert_int_eq(outage_of(&retry, 1, retry.limit, true, 6 + i), LEAT_RETRY_AT_ONCE);
         ck_assert_uint_eq(retry.limit, limits[i]);
     }
     for (int i = 0; i < 20; i++)
-        ck_assert_int_eq(outage_of(&retry, 1, 1, true, 20), LEAT_HELD); /* never dead */
+        ck_assert_int_eq(outage_of(&retry, 1, 1, true, 20), LEAT_RETRY_HELD); /* never dead */
     leat_retry_applied(&retry, 1, 100);
     ck_assert(!retry.alone && !retry.held);
 }
@@ -335,28 +336,28 @@ END_TEST
 START_TEST(a_race_is_tried_again_twice_and_then_waits)
 {
     leat_retry retry = {0};
-    leat_attempt attempt = {.queues = 1,
-                            .records = 1,
-                            .culprit = -1,
-                            .races = true,
-                            .catalog_read_us = INT64_MAX,
-                            .patience_us = 1000};
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_AGAIN);
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_AGAIN);
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_LATER);
+    leat_retry_attempt attempt = {.queues = 1,
+                                  .records = 1,
+                                  .culprit = -1,
+                                  .races = true,
+                                  .catalog_read_us = INT64_MAX,
+                                  .patience_us = 1000};
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_RETRY_AT_ONCE);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_RETRY_AT_ONCE);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_RETRY_LATER);
     ck_assert(retry.waiting);
     attempt.now_us = 1000;
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_DEAD);
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_RETRY_DEAD);
 }
 END_TEST
 
 START_TEST(drift_is_never_dead)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_DRIFT, 50, INT64_MAX), LEAT_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_DRIFT, 50, INT64_MAX), LEAT_RETRY_LATER);
     ck_assert(!retry.held);
     for (int64_t at = 100; at < 100000; at += 1000)
-        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_DRIFT, at, INT64_MAX), LEAT_HELD);
+        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_DRIFT, at, INT64_MAX), LEAT_RETRY_HELD);
     ck_assert(retry.held && !retry.dead);
 }
 END_TEST
@@ -366,16 +367,17 @@ START_TEST(a_dead_letter_that_fails_is_one_no_more)
     static const struct {
         leat_engine_outcome outcome;
         leat_retry_verdict verdict;
-    } cases[] = {{LEAT_ENGINE_CONTENTION, LEAT_LATER}, {LEAT_ENGINE_OUTAGE, LEAT_LATER},
-                 {LEAT_ENGINE_BAD_DATA, LEAT_HELD},    {LEAT_ENGINE_NOT_YET, LEAT_HELD},
-                 {LEAT_ENGINE_DRIFT, LEAT_HELD},       {LEAT_ENGINE_NOT_UNDERSTOOD, LEAT_HALT}};
+    } cases[] = {
+        {LEAT_ENGINE_CONTENTION, LEAT_RETRY_LATER}, {LEAT_ENGINE_OUTAGE, LEAT_RETRY_LATER},
+        {LEAT_ENGINE_BAD_DATA, LEAT_RETRY_HELD},    {LEAT_ENGINE_NOT_YET, LEAT_RETRY_HELD},
+        {LEAT_ENGINE_DRIFT, LEAT_RETRY_HELD},       {LEAT_ENGINE_NOT_UNDERSTOOD, LEAT_RETRY_HALT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         leat_retry retry = {0};
-        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_DEAD);
-        leat_retry_bury(&retry, LEAT_ENGINE_BAD_DATA);
+        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, INT64_MAX), LEAT_RETRY_DEAD);
+        leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA);
         ck_assert_int_eq(refused_at(&retry, cases[i].outcome, 51, INT64_MAX), cases[i].verdict);
         ck_assert(!retry.dead && retry.alone && retry.limit == 1);
-        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 52, INT64_MAX), LEAT_DEAD);
+        ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 52, INT64_MAX), LEAT_RETRY_DEAD);
     }
 }
 END_TEST
@@ -385,19 +387,19 @@ START_TEST(after_a_dead_letter_that_fails_somebody_has_to_look_again)
 {
     leat_retry retry = {0};
     refused_at(&retry, LEAT_ENGINE_BAD_DATA, 50, 40);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60, 55), LEAT_DEAD);
-    leat_retry_bury(&retry, LEAT_ENGINE_BAD_DATA);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 60, 55), LEAT_RETRY_DEAD);
+    leat_retry_mark_dead(&retry, LEAT_ENGINE_BAD_DATA);
     refused_at(&retry, LEAT_ENGINE_OUTAGE, 70, INT64_MAX);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 80, 55), LEAT_LATER);
-    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 90, 85), LEAT_DEAD);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 80, 55), LEAT_RETRY_LATER);
+    ck_assert_int_eq(refused_at(&retry, LEAT_ENGINE_BAD_DATA, 90, 85), LEAT_RETRY_DEAD);
 }
 END_TEST
 
 START_TEST(what_is_not_understood_is_not_hunted_down)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_NOT_UNDERSTOOD, 3, 5, -1), LEAT_HALT);
-    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_NOT_UNDERSTOOD, 1, 5, 2), LEAT_HALT);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_NOT_UNDERSTOOD, 3, 5, -1), LEAT_RETRY_HALT);
+    ck_assert_int_eq(failed(&retry, LEAT_ENGINE_NOT_UNDERSTOOD, 1, 5, 2), LEAT_RETRY_HALT);
     ck_assert(retry.alone && retry.limit == 0 && retry.suspects == 0 && !retry.refused);
 }
 END_TEST
@@ -418,8 +420,8 @@ END_TEST
 START_TEST(others_are_not_blamed_for_a_named_one)
 {
     leat_retry retry = {0};
-    leat_attempt attempt = {.queues = 2, .records = 3, .culprit = -1, .elsewhere = true};
-    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_BAD_DATA, &attempt), LEAT_AGAIN);
+    leat_retry_attempt attempt = {.queues = 2, .records = 3, .culprit = -1, .elsewhere = true};
+    ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_BAD_DATA, &attempt), LEAT_RETRY_AT_ONCE);
     ck_assert(!retry.alone && retry.limit == 0);
 }
 END_TEST

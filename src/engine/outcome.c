@@ -1,0 +1,243 @@
+/*
+ * outcome.c - what came of a batch, for one of its queues. The rules of trying again (retry.h), of
+ * dead letters (guard.h), of a halted shard (halt.h) and of records that end their session
+ * (narrow.h) know nothing of each other: here each is told its part, in one order. What is decided
+ * from the record at the head comes before the queue leaves its batch, and the queue goes on last:
+ * then all that is known of its head is settled.
+ */
+#include "engine/outcome.h"
+
+#include <string.h>
+
+#include "engine/effects.h"
+#include "engine/guard.h"
+#include "engine/halt.h"
+#include "engine/subpartition.h"
+#include "engine/trouble.h"
+
+/* ---- applied ---- */
+
+void leat_queue_landed(leat_partition *partition, leat_queue *queue)
+{
+    LEAT_ASSERT(queue->place == LEAT_QUEUE_IN_FLIGHT && queue->in_flight > 0 &&
+                partition->in_flight >= queue->in_flight);
+    partition->in_flight -= queue->in_flight;
+    queue->in_flight = 0;
+    queue->place = LEAT_QUEUE_QUIET;
+}
+
+/* When the head of the queue was read; while its shard was halted nothing could come. */
+static int64_t head_read_us(leat_engine *engine, uint32_t id)
+{
+    int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
+    int64_t resumed_us =
+        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->resumed_us;
+    return read_us > resumed_us ? read_us : resumed_us;
+}
+
+static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue)
+{
+    leat_engine_job_result result = {.outcome = engine->queues[queue].retry.dead_by,
+                                     .bad_record = -1,
+                                     .partition = -1,
+                                     .catalog_read_us = INT64_MAX};
+    memcpy(result.sqlstate, slot->reason.sqlstate, sizeof result.sqlstate);
+    memcpy(result.message, slot->reason.message, sizeof result.message);
+    leat_notify(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
+}
+
+/* What is at the head is done: as it was meant, or as a dead letter. */
+static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id, uint32_t records)
+{
+    leat_queue *queue = &engine->queues[id];
+    LEAT_ASSERT(queue->retry.dead == (slot->job.batch.dead != NULL));
+    if (queue->retry.dead) {
+        engine->counters.dead_letters++;
+        notify_dead(engine, slot, id);
+    } else {
+        engine->counters.records_applied += records;
+        leat_guard_applied(engine, id, records);
+    }
+    leat_guard_release(engine, id, true);
+    leat_trouble_clear(engine, id);
+    leat_halt_queue_passed(engine, id);
+}
+
+/* One row's value goes to the next row, and from there to another: each of those writes waits for
+ * the one before. */
+static void hurry_waiting(leat_engine *engine, const leat_shard *shard, int64_t since_us)
+{
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
+        uint32_t id = leat_shard_queue(shard, i);
+        leat_queue *queue = &engine->queues[id];
+        if (!queue->retry.waiting)
+            continue;
+        int64_t mine_us = leat_retry_since_us(&queue->retry, head_read_us(engine, id));
+        if (leat_retry_hurry(&queue->retry, mine_us, since_us) &&
+            queue->place == LEAT_QUEUE_WAITING)
+            leat_heap_set(&engine->timers, id, engine->now_us);
+    }
+}
+
+void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,
+                        const leat_engine_batch_part *part, uint32_t index)
+{
+    uint32_t subpartition = (uint32_t)part->subpartitions[index];
+    leat_queue *queue = leat_queue_at(engine, part->partition, subpartition);
+    uint32_t records = queue->in_flight;
+    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    bool waited = queue->retry.waiting && !queue->retry.dead;
+    int64_t since_us = leat_retry_since_us(&queue->retry, head_read_us(engine, id));
+    count_applied(engine, slot, id, records);
+    LEAT_ASSERT(part->offsets[index] > partition->progress.offsets[subpartition]);
+    LEAT_ASSERT(part->seq > partition->progress.last_seq[subpartition]);
+    partition->progress.offsets[subpartition] = part->offsets[index];
+    partition->progress.last_seq[subpartition] = part->seq;
+    leat_queue_landed(partition, queue);
+    uint64_t bytes = leat_queue_release(queue, &engine->pool, records);
+    leat_budgets_remove(&engine->budgets, &leat_shard_of(engine, partition)->holding,
+                        &partition->holding, records, bytes);
+    leat_retry_applied(&queue->retry, records, engine->config.batch_records_max);
+    leat_narrow_passed(&queue->narrow, part->offsets[index], records);
+    if (waited)
+        hurry_waiting(engine, leat_shard_of(engine, partition), since_us);
+    leat_subpartition_wake(engine, partition, subpartition);
+}
+
+/* ---- failed ---- */
+
+/* Heads are enough: what stands behind one was read later. */
+static bool is_preceded(leat_engine *engine, uint32_t id)
+{
+    const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
+    int64_t since_us = leat_retry_since_us(&engine->queues[id].retry, head_read_us(engine, id));
+    for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
+        uint32_t other = leat_shard_queue(shard, i);
+        const leat_queue *queue = &engine->queues[other];
+        const leat_partition *partition = &engine->partitions[other / LEAT_SUBPARTITIONS];
+        if (other != id && queue->count > 0 && partition->state == LEAT_ENGINE_READING &&
+            !leat_narrow_on_trial(&queue->narrow) &&
+            leat_retry_precedes(&queue->retry, head_read_us(engine, other), since_us))
+            return true;
+    }
+    return false;
+}
+
+/* The batch as one of its queues sees it. */
+static leat_retry_attempt attempt_of(leat_engine *engine, const leat_job_slot *slot, uint32_t id,
+                                     const leat_engine_job_result *result)
+{
+    uint32_t partition = id / LEAT_SUBPARTITIONS;
+    uint32_t subpartition = id % LEAT_SUBPARTITIONS;
+    leat_retry_attempt attempt = {.queues = slot->queues,
+                                  .records = engine->queues[id].in_flight,
+                                  .culprit = -1,
+                                  .now_us = engine->now_us,
+                                  .read_us = head_read_us(engine, id),
+                                  .catalog_read_us = result->catalog_read_us,
+                                  .patience_us = engine->config.patience_us,
+                                  .of_rows = result->of_rows,
+                                  .races = result->outcome == LEAT_ENGINE_NOT_YET && result->races,
+                                  .shard_applied = engine->shards[slot->job.shard].applied,
+                                  .table_applied = leat_guard_table(engine, id)->applied};
+    bool waits = result->outcome == LEAT_ENGINE_NOT_YET ||
+                 result->outcome == LEAT_ENGINE_RECORD_ERROR;
+    if (waits && attempt.queues == 1 && attempt.records == 1)
+        attempt.preceded = is_preceded(engine, id);
+    const leat_engine_batch *batch = &slot->job.batch;
+    if (result->bad_record < 0 || (uint32_t)result->bad_record >= batch->record_count)
+        return attempt;
+    uint32_t at = (uint32_t)result->bad_record;
+    const leat_engine_batch_record *bad = &batch->records[at];
+    if (bad->partition != partition || bad->subpartition != subpartition) {
+        attempt.elsewhere = true;
+        return attempt;
+    }
+    attempt.culprit = 0;
+    for (; at > 0; at--) {
+        const leat_engine_batch_record *before = &batch->records[at - 1];
+        if (before->partition != partition || before->subpartition != subpartition)
+            break;
+        attempt.culprit++;
+    }
+    return attempt;
+}
+
+/* Its only record is refused for good: the guard of its table decides whether it may be a dead
+ * letter. */
+static leat_retry_verdict dead_or_held(leat_engine *engine, leat_job_slot *slot, uint32_t id,
+                                       const leat_engine_job_result *result)
+{
+    leat_queue *queue = &engine->queues[id];
+    leat_guard_verdict guard = leat_guard_decide(engine, id);
+    if (guard == LEAT_GUARD_STOP_TABLE)
+        leat_notify(engine, slot, id, LEAT_NOTICE_TABLE_STOPPED, result);
+    if (guard != LEAT_GUARD_ALLOW)
+        return leat_retry_hold(&queue->retry);
+    queue->retry.trouble =
+        leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS])->trouble;
+    leat_trouble_reason(engine, id, result);
+    return leat_retry_mark_dead(&queue->retry, result->outcome);
+}
+
+static bool is_understood(leat_engine_outcome outcome)
+{
+    return outcome == LEAT_ENGINE_BAD_DATA || outcome == LEAT_ENGINE_NOT_YET ||
+           outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
+}
+
+/* What the queue does next; `ret_notice`: what the caller is told if the queue is held, 0 when it
+ * was told lately. */
+static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, uint32_t id,
+                                     const leat_retry_attempt *attempt,
+                                     const leat_engine_job_result *result, uint8_t *ret_notice)
+{
+    leat_retry *retry = &engine->queues[id].retry;
+    if (is_understood(result->outcome))
+        leat_halt_queue_passed(engine, id);
+    bool lately = retry->held && engine->now_us - retry->notified_us < LEAT_NOTICE_EVERY_US;
+    *ret_notice = lately ? 0 : LEAT_NOTICE_STALLED;
+    if (retry->dead)
+        leat_guard_retract(engine, id);
+    leat_retry_verdict verdict = leat_retry_failed(retry, result->outcome, attempt);
+    if (verdict == LEAT_RETRY_DEAD)
+        return dead_or_held(engine, slot, id, result);
+    if (verdict != LEAT_RETRY_HALT)
+        return verdict;
+    bool is_new;
+    if (!leat_halt_begin(engine, id, &is_new))
+        return LEAT_RETRY_AT_ONCE;
+    *ret_notice = lately && !is_new ? 0 : LEAT_NOTICE_HALTED;
+    return leat_retry_hold(retry);
+}
+
+void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engine_batch_part *part,
+                       uint32_t index, const leat_engine_job_result *result)
+{
+    leat_partition *partition = &engine->partitions[part->partition];
+    uint32_t subpartition = (uint32_t)part->subpartitions[index];
+    uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
+    leat_queue *queue = &engine->queues[id];
+    uint8_t notice;
+    leat_retry_attempt attempt = attempt_of(engine, slot, id, result);
+    leat_retry_verdict verdict = verdict_of(engine, slot, id, &attempt, result, &notice);
+    if (is_understood(result->outcome))
+        leat_narrow_answered(&queue->narrow);
+    leat_queue_landed(partition, queue);
+    if (verdict != LEAT_RETRY_AT_ONCE || result->outcome == LEAT_ENGINE_CONTENTION)
+        leat_trouble_record(engine, id, slot->since_us, result);
+    if (verdict == LEAT_RETRY_AT_ONCE) {
+        leat_subpartition_wake(engine, partition, subpartition);
+        return;
+    }
+    /* After an outage all of the batch wake together, so that they can share one again. */
+    bool together = result->outcome == LEAT_ENGINE_OUTAGE;
+    if (!together || slot->delay_us == 0)
+        slot->delay_us = leat_jobs_backoff_us(engine, queue->retry.delays);
+    leat_subpartition_delay(engine, partition, subpartition,
+                            leat_retry_delay_us(&queue->retry, &attempt, slot->delay_us));
+    if (verdict != LEAT_RETRY_HELD || notice == 0)
+        return;
+    queue->retry.notified_us = engine->now_us;
+    leat_notify(engine, slot, id, notice, result);
+}
