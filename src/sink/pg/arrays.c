@@ -1,3 +1,9 @@
+/*
+ * arrays.c - the parameters of a row statement in PostgreSQL's binary form: one array a column, and
+ * masks of what each row names. Binary, because text would be parsed once more by the server and
+ * means what the session's settings make of it. All arrays go into one buffer that is kept from
+ * statement to statement; it may move while it grows, so the addresses are filled in at the end.
+ */
 #include "sink/pg/params.h"
 #include "sink/pg/rows_state.h"
 

@@ -1,3 +1,10 @@
+/*
+ * conn.c - a connection's states, its end and its time limits. libpq never waits here: its socket
+ * is watched by the loop, and each step goes on where the socket allows it. A failure inside a call
+ * that the owner makes is only kept (BROKEN) and reported by leat_pg_conn_settle on a later turn,
+ * so that nobody is called back from inside his own call. A silent server is given up by limits of
+ * ours, because TCP's own take minutes and say nothing about a server whose processes are stopped.
+ */
 #include "sink/pg/conn_state.h"
 
 #include <stdio.h>
@@ -9,11 +16,9 @@
 #include <sys/socket.h>
 
 enum {
-    ANSWER_MS = 10000,          /* which server it is: no statement is quicker */
-    NETWORK_SILENCE_MS = 10000, /* the server's machine acknowledges what is sent, or it is not
-                                   there */
-    NETWORK_TICKS = 3, /* so often in a row: what has just arrived behind a pause is still to be
-                          read */
+    ANSWER_MS = 10000,          /* to the question which server it is, the quickest there is */
+    NETWORK_SILENCE_MS = 10000, /* a machine that runs acknowledges what is sent sooner */
+    NETWORK_TICKS = 3, /* in a row: what arrived during a pause may not have been read yet */
 };
 
 #define TO(state) (1u << (state))
@@ -122,8 +127,8 @@ static void drop(leat_pg_conn *conn)
     leat_pg_conn_enter(conn, CONN_CLOSED);
 }
 
-/* Of a lost connection libpq guesses at length: the first line says it, and what the server said
- * before it hung up says more. */
+/* The server's own reason, if it gave one; else the first line of libpq's, whose further lines are
+ * guesses. */
 static void keep_message(leat_pg_conn *conn, const char *message)
 {
     const char *text = conn->said[0] ? conn->said : message;
@@ -224,9 +229,9 @@ bool leat_pg_conn_is_pooled(const leat_pg_conn *conn)
 
 /* ---- time limits ---- */
 
-/* What was sent is not acknowledged, not by the server but by its machine. One that is slow or
- * stopped does acknowledge, and so does one that has no room for more. Where it cannot be told (a
- * Unix socket) it is not so. */
+/* Whether the server's machine leaves what was sent unacknowledged. The machine of a server that is
+ * slow or stopped still acknowledges, also when it has no room for more. A Unix socket has no such
+ * information: false. */
 static bool is_unacknowledged(const leat_pg_conn *conn)
 {
     struct tcp_info info = {0};
@@ -251,7 +256,7 @@ static void tick_attempt(leat_pg_conn *conn, int64_t waited_us)
 static void tick_wait(leat_pg_conn *conn, int64_t waited_us)
 {
     char message[128];
-    /* Behind a pooler a question waits for a session as all else does. */
+    /* Behind a pooler a question waits for a free session like every other command. */
     bool is_late = waited_us > conn->silence_us ||
                    (conn->is_asking && !conn->is_pooled && waited_us > ANSWER_MS * 1000);
     conn->unacknowledged_ticks = is_unacknowledged(conn) ? conn->unacknowledged_ticks + 1 : 0;

@@ -1,3 +1,10 @@
+/*
+ * conn_connect.c - one attempt to connect: place after place of the DSN, until a server has said
+ * which one it is. libpq could go through several hosts by itself, but it looks names up by a
+ * blocking call and has one time limit for all, so here each place is a PQconnectStart of its own
+ * (hosts.h). The message of a failed attempt has a part for each place: with several hosts the last
+ * one's reason alone would hide what is wrong with the first.
+ */
 #include "sink/pg/conn_state.h"
 
 #include <stdio.h>
@@ -9,7 +16,7 @@
 
 enum { SERVER_VERSION_MIN = 150000 }; /* MERGE */
 
-/* To an idle connection the server says why it ends it: libpq takes that for a notice. */
+/* When the server ends an idle connection, libpq delivers its reason as a notice. */
 static void on_notice(void *context, const PGresult *notice)
 {
     const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -20,8 +27,8 @@ static void on_notice(void *context, const PGresult *notice)
         leat_pg_conn_keep_error(context, notice);
 }
 
-/* Of several places each has its part of the message. libpq's own text gets the SQLSTATE by
- * PQERRORS_VERBOSE, and a line with the place in the server's source, which says nothing here. */
+/* PQERRORS_VERBOSE puts the SQLSTATE into libpq's text, and also a line with the place in the
+ * server's source, which is of no use here. */
 void leat_pg_conn_place_failed(leat_pg_conn *conn, const char *message)
 {
     char text[sizeof conn->where + sizeof conn->said + 2];
@@ -71,8 +78,8 @@ static void open_attempt(leat_pg_conn *conn)
     ask_first(conn);
 }
 
-/* A refusal is an answer too, but not that of another host of the DSN: it says nothing of the
- * server that is used. */
+/* A refusal is an answer too, unless it comes from another host of the DSN: that one says nothing
+ * about the server that is used. */
 static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
 {
     if (has_bytes && leat_pg_hosts_is_at_good(conn->hosts))

@@ -1,3 +1,9 @@
+/*
+ * conn_io.c - what is sent and read in pipeline mode, and the question which server this is.
+ * Results are read as soon as they arrive, also while a large batch is still being written: libpq
+ * and server would otherwise block each other with full buffers. The question goes the same way as
+ * every command, in a pipeline of its own, so it can be asked between two jobs without waiting.
+ */
 #include "sink/pg/conn_state.h"
 
 #include <stdio.h>
@@ -8,11 +14,11 @@
 
 /* ---- which server it is ---- */
 
-/* Any role may ask on a primary. The timeline is a statement of its own, and the last one: not
- * every service that is PostgreSQL tells it, and without it one loses little, since a standby
- * acknowledges nothing before it is promoted, and then is another postmaster. While one lives an
- * acknowledged commit stays. (With synchronous_commit off the crash of a backend may lose some, but
- * it ends all connections at once.) */
+/* Any role may ask these on a primary. The timeline is the last statement, by itself, because some
+ * hosted services refuse it. Little is lost without it: a standby acknowledges nothing before it is
+ * promoted, and its postmaster is another one than that of the server that did. As long as one
+ * postmaster lives, what it acknowledged stays. (With synchronous_commit off a crashed backend may
+ * lose commits, but that ends all connections at once.) */
 static const char *const which_server_sql[] = {
     "SELECT pg_catalog.pg_backend_pid(), " LEAT_PG_STARTED_SQL, "SELECT " LEAT_PG_TIMELINE_SQL};
 
@@ -38,8 +44,8 @@ static void place_is_wrong(leat_pg_conn *conn, const char *message)
     conn->is_wrong = true;
 }
 
-/* A pooler makes up the process id that it tells at the end of connecting, which is for cancel
- * requests only. */
+/* A pooler invents the process id that it sends at the end of connecting, since that serves cancel
+ * requests only: another id than the backend's own shows it. */
 static void take_told(leat_pg_conn *conn, const PGresult *result)
 {
     int32_t pid = 0;
@@ -52,7 +58,8 @@ static void take_told(leat_pg_conn *conn, const PGresult *result)
         conn->is_pooled = pid != PQbackendPID(conn->pg);
 }
 
-/* The server does not tell this role, or anybody, or (55000) it is a standby. */
+/* The server does not show it to this role (42501) or to any role (0A000), or it is a standby
+ * (55000). */
 static bool is_refusal(const PGresult *error)
 {
     const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
@@ -102,8 +109,8 @@ static void note_result(leat_pg_conn *conn, const PGresult *result)
         conn->open_syncs--;
 }
 
-/* Hands over what has arrived. On a dead connection libpq makes up errors without end: one is
- * enough. */
+/* Hands over what has arrived. On a dead connection libpq returns errors without end: the first one
+ * is enough. */
 static void drain(leat_pg_conn *conn)
 {
     bool was_end = false;
@@ -163,11 +170,11 @@ static void read_answers(leat_pg_conn *conn)
         conn->heard_us = leat_pg_conn_now_us(conn);
     if (was_ready)
         conn->since_us = conn->heard_us;
-    PQconsumeInput(conn->pg); /* a failure shows in the status; what came before it still counts */
+    PQconsumeInput(conn->pg); /* a failure shows in PQstatus; what came before it still counts */
     drain(conn);
     if (!leat_pg_conn_is_connected(conn))
         return;
-    (void)PQisBusy(conn->pg); /* of what comes unasked, libpq makes notices in here */
+    (void)PQisBusy(conn->pg); /* makes libpq deliver notices that came unasked */
     if (conn->is_wrong || PQstatus(conn->pg) == CONNECTION_BAD) {
         lose(conn, PQerrorMessage(conn->pg));
     } else if (conn->state == CONN_READY && !was_ready) {

@@ -1,3 +1,8 @@
+/*
+ * dead_letter.c - a record as a row that can always be stored: bytes that are not UTF-8 become NULL
+ * or are replaced, U+0000 leaves the JSON, times outside PostgreSQL's range are cut. A dead letter
+ * that could not be stored would hold up its subpartition indefinitely, with no way out.
+ */
 #include "sink/pg/dead_letter.h"
 
 #include <string.h>
@@ -6,11 +11,11 @@
 
 /* PostgreSQL counts from 2000 on. */
 #define EPOCH_2000_MS INT64_C(946684800000)
-/* 9999-12-31: the log takes any number for a time, PostgreSQL and its readers do not. */
+/* 9999-12-31: in the log a time is any number; PostgreSQL and its readers have limits. */
 #define ACCEPTED_MAX_MS INT64_C(253402300799999)
 
-/* Again after a commit whose outcome was unknown: the letter is there. Somebody may have a trigger
- * on the table, so the settings of leat.advance are given back. */
+/* ON CONFLICT: after a commit with an unknown outcome the letter may be there already. A user may
+ * have a trigger on the table, so the settings of leat.advance are restored first. */
 const char leat_dead_letter_sql[] =
     "INSERT INTO leat.dead_letters"
     " (source, partition, \"offset\", route, key, op, headers, body, sqlstate, message, accepted_at)"
@@ -25,7 +30,7 @@ static void put_bytes(leat_pg_params *params, leat_slice bytes, bool is_null)
         leat_pg_params_bytes(params, bytes);
 }
 
-/* `taken`: what the record's silence was taken for, NULL when that is not known. */
+/* `taken`: the name that leat assumed where the record has none; NULL: not known. */
 static void put_name(leat_pg_params *params, leat_slice said, const char *taken)
 {
     if (said.size == 0 && taken)
@@ -33,8 +38,8 @@ static void put_name(leat_pg_params *params, leat_slice said, const char *taken)
     put_bytes(params, said, said.size == 0 || !leat_utf8_is_text(said));
 }
 
-/* An escape of U+0000 is JSON, but not for jsonb. Of an escaped backslash the 'u' behind it means
- * nothing. */
+/* The escape of U+0000 is valid JSON, but jsonb refuses it. A 'u' behind an escaped backslash is
+ * not an escape. */
 static void replace_nuls(char *json, size_t size)
 {
     for (size_t at = 0; at + 1 < size; at++) {

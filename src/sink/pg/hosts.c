@@ -1,3 +1,9 @@
+/*
+ * hosts.c - the list of places, read again for each attempt because a service file, the environment
+ * or DNS may have changed. What libpq would use is learned from libpq itself: it is made to resolve
+ * its settings with an sslmode that stops it before it connects. Lookups outlive an attempt: a slow
+ * one serves the next attempt instead of being started again.
+ */
 #include "sink/pg/hosts.h"
 
 #include <arpa/inet.h>
@@ -13,8 +19,8 @@
 enum {
     SEVERAL_LIMIT_MS = 5000,
     HOSTS_MAX = 64,
-    LATE_MAX_US = 30000000, /* a lookup that came too late for one attempt serves one that begins so
-                               soon after */
+    LATE_MAX_US = 30000000, /* a lookup that came too late for one attempt serves the next one, if
+                               that begins within this time */
 };
 
 /* One of the DSN's hosts. */
@@ -108,8 +114,8 @@ static bool is_socket(const char *host)
     return host[0] == '/' || host[0] == '@';
 }
 
-/* What is still being looked up for the same name goes over from the list before. `host` is a name,
- * as each with a lookup is. */
+/* Takes over the lookup of the same name from the list before. `host` is a name, as is each host
+ * with a lookup. */
 static void take_lookup(leat_pg_hosts *from, pg_host *host)
 {
     for (uint32_t i = 0; i < from->count && !host->lookup; i++) {
@@ -136,7 +142,7 @@ static void make_list(leat_pg_hosts *hosts, const char *names, const char *addre
                   (ports_count != 1 && ports_count != count);
     hosts->count = is_odd ? 1 : count;
     hosts->hosts = leat_must_calloc(hosts->count, sizeof *hosts->hosts);
-    for (uint32_t i = 0; i < hosts->count && !is_odd; i++) { /* libpq says what is odd */
+    for (uint32_t i = 0; i < hosts->count && !is_odd; i++) { /* libpq itself reports what is odd */
         pg_host *host = &hosts->hosts[i];
         host->host = part(names, i);
         host->hostaddr = part(addresses, i);
@@ -149,8 +155,8 @@ static void make_list(leat_pg_hosts *hosts, const char *names, const char *addre
     clear_hosts(&before);
 }
 
-/* libpq puts together what it would use, and looks nothing up, when another setting cannot be. With
- * a password it reads no password file. */
+/* libpq resolves all its settings and then stops at an sslmode that does not exist, before it looks
+ * anything up. With a password it reads no password file. */
 static PQconninfoOption *effective_options(const leat_pg_dsn *dsn)
 {
     static const char *const stop_keywords[] = {"password", "sslmode", NULL};
@@ -191,7 +197,7 @@ static void look_up(leat_pg_hosts *hosts, pg_host *host)
 void leat_pg_hosts_begin(leat_pg_hosts *hosts)
 {
     PQconninfoOption *options = effective_options(hosts->dsn);
-    /* Where libpq stopped earlier (a service that is not there) it is asked as a whole, and says
+    /* Where libpq stopped earlier (an unknown service) it is called with the whole DSN, and reports
      * why. */
     bool is_read = value_of(options, "sslmode") &&
                    strcmp(value_of(options, "sslmode"), "read no further") == 0;
@@ -208,7 +214,7 @@ void leat_pg_hosts_begin(leat_pg_hosts *hosts)
 
 /* ---- going through it ---- */
 
-/* The address that was right last goes first. */
+/* Moves the address that was right last to the front. */
 static void put_first(leat_addresses *addresses, const char *good)
 {
     char text[LEAT_ADDRESS_SIZE];

@@ -1,3 +1,8 @@
+/*
+ * lookup.c - one thread for each host name under way, joined by all who ask for the same one. The
+ * thread knows only its query and frees it when nobody waits any longer, so a resolver that hangs
+ * holds up a thread and never a loop, and the process can end meanwhile.
+ */
 #include "sink/pg/lookup.h"
 
 #include <netdb.h>
@@ -11,12 +16,12 @@
 
 enum {
     A_NAME_MAX = 4,           /* threads that look up one name */
-    JOINED_MAX_US = 30000000, /* longer under way: perhaps the resolver has lost it, and another one
-                                 gets an answer */
+    JOINED_MAX_US = 30000000, /* under way for longer: the resolver may have lost it, and a new one
+                                 may get an answer */
 };
 
-/* One thread's. It is in `queries` until its answer is in, and lives until all who asked have let
- * go. */
+/* One thread's. It is in `queries` until it has its answer, and lives until its last lookup is
+ * dropped. */
 typedef struct query {
     struct query *next;
     leat_lookup *askers;
@@ -102,7 +107,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* Signals are for the threads that wait for them. */
+/* With all signals blocked: they are for the threads that wait for them. */
 static int start_thread(query *of)
 {
     sigset_t all, before;
@@ -116,9 +121,9 @@ static int start_thread(query *of)
     return status;
 }
 
-/* ---- who asks ---- */
+/* ---- lookups ---- */
 
-/* One under way that serves; NULL: another one is to be begun. */
+/* A query under way that can be joined; NULL: a new one is wanted. */
 static query *find(const char *host)
 {
     query *youngest = NULL;
@@ -146,7 +151,7 @@ static query *begin(const char *host)
         free(ret);
         return NULL;
     }
-    ret->next = queries; /* its thread waits for the lock before it looks for itself */
+    ret->next = queries; /* its thread takes the lock, held here, before it looks into `queries` */
     queries = ret;
     return ret;
 }

@@ -1,3 +1,9 @@
+/*
+ * params.c - parameters and results of the progress protocol in PostgreSQL's binary form. Values
+ * are appended to one buffer, which may move, so their addresses are filled in at the end. A field
+ * that is not of the expected form is an error for the caller and never a guess: the functions on
+ * the other side may be of another version.
+ */
 #include "sink/pg/params.h"
 
 #include <string.h>

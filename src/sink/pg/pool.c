@@ -1,22 +1,23 @@
 /*
- * The PostgreSQL sink: a few connections that are opened one after another and again for ever, and
- * jobs handed to whichever is free.
+ * pool.c - the PostgreSQL sink: a few connections that are opened one after another, indefinitely,
+ * and jobs handed to whichever is free.
  *
- * All usable connections are of one server. A failover may lose commits that had been acknowledged,
- * and who counts on them finds out by claiming anew, which it does when there are connections again
- * after there were none. Behind a proxy that need never be: connections move to the promoted server
- * one by one, and a pooler even keeps ours and changes its own. So each new connection, each job,
- * and after SERVER_SILENT_MS without either a question of its own says which server answers; when
- * it is another, all open connections are ended, and 0 is reported, before anything else counts.
+ * All usable connections lead to one server. A failover may lose commits that were acknowledged;
+ * the engine finds that out by claiming its partitions again, which it does when there are
+ * connections after there were none. Behind a proxy that moment need not come: connections move to
+ * the promoted server one by one, and a pooler even keeps ours and changes its own. So each new
+ * connection, each job, and after SERVER_SILENT_MS without either a question of its own, shows
+ * which server answers. When it is another one, all open connections are ended and 0 is reported
+ * before anything else counts.
  *
- * A server that takes what it is sent and says nothing (its processes are stopped, a network
- * swallows) looks like one with slow statements. A question on another connection tells them apart:
- * on an idle one, else on one made for it. When that is not answered either, somebody is told, and
- * then all connections are made anew, with what is due on them unknown. Behind a pooler the
- * question may wait for a session like all else, so there somebody is only told.
+ * A server that accepts what it is sent and answers nothing (its processes are stopped, the network
+ * loses packets) looks like one with slow statements. A question on another connection tells them
+ * apart: on an idle one, or else on one opened for it. When that is not answered either, it is
+ * logged, and then all connections are recreated, with the outcome of their jobs unknown. Behind a
+ * pooler the question may wait for a session like every command, so there it is only logged.
  *
- * Limit: a server that loses commits and goes on under the same postmaster (a machine set back to a
- * snapshot of its memory) is not seen to be another.
+ * Limit: a server that loses commits and continues under the same postmaster (a machine restored
+ * from a snapshot of its memory) is not recognized as another.
  */
 #include "sink/pg/pool_state.h"
 
@@ -25,9 +26,9 @@
 
 enum {
     TICK_MS = 1000,
-    LOCK_ANSWER_MS = 30000, /* a job's time limit is that much longer than its wait for a lock: else
-                               no wait would end by itself */
-    NAMELESS_MS = 600000,   /* a pooler may have been set up otherwise meanwhile */
+    LOCK_ANSWER_MS = 30000, /* a job's time limit exceeds its wait for a lock by this much, so that
+                               the wait ends by itself */
+    NAMELESS_MS = 600000,   /* then names are tried again: the pooler's settings may be others */
     HANDLE_COUNT = 3,       /* tick, retry, turn */
 };
 
@@ -49,7 +50,7 @@ static void note_nameless(leat_pg_pool *pool)
     leat_pg_pool_log_nameless(pool);
 }
 
-/* Hands the result over. The session is free before, since the answer may be the next job. */
+/* The session is free before `done` is called, which may submit the next job. */
 void leat_pg_pool_report(leat_pg_member *member)
 {
     leat_pg_pool *pool = member->pool;
@@ -120,7 +121,7 @@ static void submit(leat_sink *base, const leat_engine_job *job)
         leat_pg_pool_want_turn(pool);
 }
 
-/* Nothing of them was sent, so they have failed for certain. */
+/* Nothing of them was sent, so they have certainly failed. */
 static void report_orphans(leat_pg_pool *pool)
 {
     while (pool->orphan_count > 0 && !pool->freed) {

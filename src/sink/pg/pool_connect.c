@@ -1,3 +1,9 @@
+/*
+ * pool_connect.c - a pool's connections: opened one at a time with back-off, counted by state, and
+ * ended all at once when a server says that it is another one than before. That comes before
+ * anything else counts, because what the engine knows about its partitions was read from the other
+ * server. The 0 that is then reported makes it claim them again.
+ */
 #include "sink/pg/pool_state.h"
 
 #include "base/backoff.h"
@@ -86,7 +92,8 @@ static void end_open_connections(leat_pg_pool *pool, const char *message)
             leat_pg_conn_settle(pool->members[i].conn);
 }
 
-/* Reports that there is no connection, though one waits to be reported. May free the pool. */
+/* Reports that there is no connection, also while a new one is about to be reported. May free the
+ * pool. */
 void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message)
 {
     if (pool->usable == 0)
@@ -99,8 +106,8 @@ void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message)
     pool->events.slots(pool->events.context, pool->shared.shard, 0);
 }
 
-/* A server has said that it is `server`. When it is another than before, the connections that are
- * open are ended. May free the pool. */
+/* `server` has answered. When it is another one than before, all open connections are ended. May
+ * free the pool. */
 static void check_server(leat_pg_pool *pool, const leat_pg_server *server)
 {
     bool is_other = pool->knows_server && !leat_pg_server_equal(&pool->server, server);
@@ -133,8 +140,8 @@ void leat_pg_pool_on_opened(void *context)
     pool->events.slots(pool->events.context, pool->shared.shard, pool->usable);
 }
 
-/* What open connections say. Their jobs are reported as they went: they were checked on the server
- * that did them. */
+/* Jobs that are over are still reported with their outcome: the server that ran them has checked
+ * their claims. */
 void leat_pg_pool_check_server(leat_pg_pool *pool, const leat_pg_server *server)
 {
     check_server(pool, server);
@@ -152,8 +159,8 @@ static void attempt_failed(leat_pg_member *member, const char *message)
     leat_pg_pool_want_connection(pool);
 }
 
-/* A connection that never served, nor lasted, counts as a failed attempt: else a server that takes
- * connections only to drop them would be tried without pause. */
+/* A connection that neither served nor lasted counts as a failed attempt: otherwise a server that
+ * accepts connections only to drop them would be tried without a pause. */
 static void count_loss(leat_pg_member *member, const char *message)
 {
     leat_pg_pool *pool = member->pool;

@@ -1,3 +1,9 @@
+/*
+ * pool_log.c - what a pool logs. Trouble with connections comes in bursts from each of them, and a
+ * claim that fails is tried again indefinitely: each line is logged when it is news, and the same
+ * text at most once a minute (rate_limit.h). That a shard has no connection at all is always
+ * logged.
+ */
 #include "sink/pg/pool_state.h"
 
 #include <stdio.h>

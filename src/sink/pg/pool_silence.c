@@ -1,22 +1,26 @@
+/*
+ * pool_silence.c - tells a server that is slow from one that no longer answers. Both look the same
+ * on a connection that waits, so a question is sent on another one: an idle one, or the probe,
+ * which exists for that only. Only what has not answered such a question either is logged and,
+ * except behind a pooler, left.
+ */
 #include "sink/pg/pool_state.h"
 
 #include "base/diag.h"
 
 enum {
     SERVER_SILENT_MS = 5000,
-    ASK_SILENT_MS = 2000,   /* nothing has come for so long, though it is due: a question tells slow
-                               from dead */
-    PROBE_SILENT_MS = 4000, /* it costs a connection when none is idle: slow statements are no
-                               reason to hurry */
-    TELL_UNANSWERED_MS = 2000, /* so long it had no answer either */
+    ASK_SILENT_MS = 2000,     /* an answer is due and nothing has come: a question is sent */
+    PROBE_SILENT_MS = 4000,   /* later when it costs a connection: statements may just be slow */
+    LOG_UNANSWERED_MS = 2000, /* after this long without an answer to the question either */
     LEAVE_UNANSWERED_MS = 8000,
-    TELL_AGAIN_MS = 60000,
+    LOG_AGAIN_MS = 60000,
 };
 
-/* ---- which server, when nothing else says it ---- */
+/* ---- which server, when nothing else shows it ---- */
 
-/* The idle one that was heard longest ago, so that each has its turn. One that is still asking
- * stays free for jobs, but it is no use to ask it once more. */
+/* The idle member that was heard longest ago, so that each has its turn. One that is still asking
+ * stays free for jobs, but to ask it again is of no use. */
 static leat_pg_member *find_silent(leat_pg_pool *pool)
 {
     leat_pg_member *found = NULL;
@@ -41,8 +45,7 @@ void leat_pg_pool_ask_which_server(leat_pg_pool *pool)
 
 /* ---- the probe ---- */
 
-/* It has answered, and that is all it is for: the server is slow, or it is another one that has
- * taken its place. */
+/* An answer is all the probe is for: the server is slow, or another one has taken its place. */
 static void on_probe_opened(void *context)
 {
     leat_pg_pool *pool = context;
@@ -84,7 +87,7 @@ static int64_t later_of(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* Answers that are due; since when the first of them is. */
+/* How many answers are due, and since when the first one is. */
 static uint32_t count_due(const leat_pg_pool *pool, int64_t *ret_since_us)
 {
     uint32_t count = 0;
@@ -143,8 +146,8 @@ static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
     if (silent_us >= ASK_SILENT_MS * 1000 && pool->usable > 0)
         question(pool, silent_us, now_us);
     int64_t unanswered_us = pool->questioned_us > 0 ? now_us - pool->questioned_us : 0;
-    if (unanswered_us >= TELL_UNANSWERED_MS * 1000 &&
-        (pool->logged_silent_us == 0 || now_us - pool->logged_silent_us >= TELL_AGAIN_MS * 1000))
+    if (unanswered_us >= LOG_UNANSWERED_MS * 1000 &&
+        (pool->logged_silent_us == 0 || now_us - pool->logged_silent_us >= LOG_AGAIN_MS * 1000))
         leat_pg_pool_log_silent(pool, due, silent_us, now_us);
     pool->shared.counters.silent_ms = pool->logged_silent_us > 0 ? (uint64_t)(silent_us / 1000) : 0;
     if (unanswered_us < LEAVE_UNANSWERED_MS * 1000 || pool->is_pooled || pool->usable == 0)
@@ -154,8 +157,8 @@ static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
         leat_pg_pool_want_connection(pool);
 }
 
-/* Once told, it lasts until something is heard, also while there is no connection on which an
- * answer could be due. */
+/* A silence that was logged lasts until something is heard, also while there is no connection on
+ * which an answer could be due. */
 void leat_pg_pool_watch_silence(leat_pg_pool *pool, int64_t now_us)
 {
     int64_t since_us = 0, heard_us = last_heard_us(pool);

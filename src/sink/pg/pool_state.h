@@ -50,8 +50,7 @@ struct leat_pg_pool {
     int64_t none_since_us; /* no usable connection; 0: there is one */
     leat_rate_limit rate_limit;
 
-    leat_pg_conn *probe; /* opened when a question is needed and no connection is idle; for nothing
-                            else */
+    leat_pg_conn *probe; /* opened only for a question when no connection is idle */
     bool is_pooled;
     int64_t silent_since_us;  /* 0: it answers, or owes no answer */
     int64_t questioned_us;    /* since when a question has been waiting too; 0: none has */
@@ -59,12 +58,12 @@ struct leat_pg_pool {
 
     bool knows_server;
     leat_pg_server server; /* of the connections that are usable or were so last */
-    uint64_t heard_ms;     /* when it said so last, or was asked */
+    uint64_t heard_ms;     /* when it last showed that, or was asked */
     uint64_t nameless_ms;  /* since when no names are used; 0: they are */
     bool has_logged_nameless;
 
     uint32_t orphan_count;
-    uint32_t *orphans; /* jobs that found their connection gone: the loss was not reported yet */
+    uint32_t *orphans; /* jobs submitted before the loss of their connection was reported */
 
     uv_timer_t tick;
     uv_timer_t retry;
@@ -75,7 +74,7 @@ struct leat_pg_pool {
 
 /* ---- pool.c ---- */
 
-/* What is to be reported is reported on a later turn of the loop. */
+/* Has something to report: that happens on a later turn of the loop. */
 void leat_pg_pool_want_turn(leat_pg_pool *pool);
 /* Hands over the result of the member's job, which is over. May free the pool. */
 void leat_pg_pool_report(leat_pg_member *member);

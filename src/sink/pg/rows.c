@@ -1,3 +1,11 @@
+/*
+ * rows.c - from a batch's records to writes, and from writes to statements. Records are decoded in
+ * the order of the log; a write to a key that was already met is folded into the first one or goes
+ * a round later. Rounds keep a key's writes in order and let each statement hold any key at most
+ * once, which MERGE demands. Within a round all writes of a route and operation share one
+ * statement. Sorting is by counting, and keys are found by open addressing in arrays that are kept,
+ * because this runs for each record of each batch.
+ */
 #include "sink/pg/rows_state.h"
 
 #include <stdlib.h>
@@ -66,7 +74,7 @@ static int reserve_records(leat_rows *rows, uint32_t count)
     return 0;
 }
 
-/* For every record, so that the values of earlier writes stay where they are. */
+/* Room for the values of all records at once: earlier writes point into this array. */
 static int reserve_values(leat_rows *rows, const leat_engine_batch *batch,
                           const leat_routes *routes)
 {
@@ -107,7 +115,7 @@ static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table
 
 /* ---- decoding ---- */
 
-/* The key was read as an older version of the table has it; integers may be narrower by now. */
+/* The key was read by an older version of the table; its integers may be narrower by now. */
 static const char *find_unfit_key(const leat_item *item, const leat_route *route)
 {
     const leat_table *table = route->table;
@@ -119,7 +127,7 @@ static const char *find_unfit_key(const leat_item *item, const leat_route *route
     return NULL;
 }
 
-/* The next write, as if the record were the only one of its key. */
+/* Decodes the record into the next write, as if it were the only one of its key. */
 static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item,
                          const leat_routes *routes, leat_rows_fault *fault)
 {
@@ -217,7 +225,7 @@ static bool is_ordered(const row_write *write)
     return write->route->table->is_ordered;
 }
 
-/* Returns how many there are: all but those of ordered tables. */
+/* Sorts the writes, except those of ordered tables, by round; returns how many these are. */
 static uint32_t sort_by_round(leat_rows *rows)
 {
     uint32_t round_count = 0;

@@ -30,7 +30,7 @@ typedef struct row_group {
     uint32_t count;
 } row_group;
 
-/* A slot of the table of keys; one that an older batch used is empty. */
+/* A slot of the table of keys; one with an older batch's number is empty. */
 typedef struct key_slot {
     uint64_t batch;
     uint32_t write; /* the newest of this key, NO_WRITE: none yet */
@@ -50,8 +50,8 @@ struct leat_rows {
     uint32_t capacity; /* records that the arrays below have room for */
     row_write *writes;
     uint32_t write_count;
-    uint32_t *in_turn; /* writes as they are put into statements: by rounds, then those of ordered
-                          tables */
+    uint32_t *in_turn; /* writes in the order in which they are put into statements: by round, then
+                          those of ordered tables */
     uint32_t *order;   /* writes in order of statements */
     uint32_t *counts;  /* of a counting sort */
     row_group *statements;

@@ -1,3 +1,8 @@
+/*
+ * server.c - reads which server has answered from two columns of a result. The start of the
+ * postmaster tells servers apart for any role; the timeline, where the role may read it, also tells
+ * a server that was promoted without a restart.
+ */
 #include "sink/pg/server.h"
 
 #include <stdio.h>

@@ -1,3 +1,9 @@
+/*
+ * session.c - a session's states, the events of its connection and the end of a job. A job is over
+ * only with the answer to its Sync or with its connection: a commit whose answer is lost may stand,
+ * so such a job is reported as unknown even when an error came before it. The pool hears of a job
+ * once, when it is over; what happens in between is nobody else's concern.
+ */
 #include "sink/pg/session_state.h"
 
 #include <stdlib.h>
@@ -22,7 +28,7 @@ void leat_pg_session_enter(leat_pg_session *session, session_state state)
 
 /* ---- the end of a job ---- */
 
-/* Statements whose PREPARE did not come to its turn are to be sent again. */
+/* Statements whose PREPARE was not reached, because of an error before it, are sent again. */
 static void settle_prepared(leat_pg_session *session)
 {
     for (uint32_t i = 0; i < session->command_count; i++) {
@@ -102,7 +108,7 @@ static void on_server_checked(void *context)
     session->events.server_checked(session->events.context);
 }
 
-/* All results that have arrived are in: asks what is to be asked, or ends the job. */
+/* All results are in: sends the question that the job's failure raises, or ends the job. */
 static void on_drained(void *context)
 {
     leat_pg_session *session = context;

@@ -1,3 +1,10 @@
+/*
+ * session_receive.c - what the results say about a job. Results come in the order of the commands,
+ * so the n-th command that has ended tells which one a result belongs to. The first error of a
+ * pipeline is the job's outcome; what follows it was not done. Two errors need a second question
+ * before they can be judged: a claim that waited in vain, and a unique violation that may be the
+ * primary key's.
+ */
 #include "sink/pg/session_state.h"
 
 #include <stdio.h>
@@ -41,7 +48,7 @@ static bool is_state(const PGresult *result, const char *sqlstate)
     return strcmp(error_field(result, PG_DIAG_SQLSTATE), sqlstate) == 0;
 }
 
-/* LT001, LT002: the partition is all there is in the detail. */
+/* The detail of LT001 and LT002 is the partition's number. */
 static int32_t read_partition(const PGresult *error)
 {
     const char *detail = error_field(error, PG_DIAG_MESSAGE_DETAIL);
@@ -55,8 +62,9 @@ static void set_part(leat_pg_session *session, uint32_t part, const char *name)
     snprintf(session->constraint[part], sizeof session->constraint[part], "%s", name);
 }
 
-/* The constraint must be one of the table written: a table that a trigger writes has a primary key
- * too. Who is to blame for an error at commit cannot be told; there any table will do. */
+/* The constraint must be one of the table that was written, because a trigger may have written
+ * another table, whose primary key says nothing. An error at commit (a deferred constraint) does
+ * not show its statement: there any table counts. */
 static void take_unique_violation(leat_pg_session *session, const job_command *command,
                                   const PGresult *error)
 {
@@ -73,16 +81,16 @@ static void take_unique_violation(leat_pg_session *session, const job_command *c
     session->question = ASK_PRIMARY_KEY;
 }
 
-/* The name is not there, or it is: the server session is another than the one it was prepared in,
- * or a pooler has lost its thread. A name is used for one statement only, so nothing else can have
- * run under it. */
+/* The name is unknown (26000) or known already (42P05): this is another server session than the one
+ * that prepared it, or a pooler has lost track. A name is used for one statement only, so nothing
+ * else can have run under it. */
 static bool is_lost_name(const leat_pg_session *session, const PGresult *error)
 {
     return !session->is_nameless && (is_state(error, "26000") || is_state(error, "42P05"));
 }
 
-/* A plan that no longer fits. 0A000 is said of many things; who says it does not depend on the
- * server's language. */
+/* A plan that no longer fits the table. 0A000 stands for many things; the server's function, unlike
+ * its text, does not depend on its language. */
 static bool is_stale_plan(const PGresult *error)
 {
     return is_state(error, "0A000") &&
@@ -118,7 +126,7 @@ static bool is_own_number(uint32_t statement)
            statement == PLAN_PLAINLY_NUMBER;
 }
 
-/* An error at commit is that of what was written. */
+/* An error at commit belongs to what was written. */
 static leat_sql_part part_of(const leat_pg_session *session, const job_command *command)
 {
     switch (command->kind) {
@@ -148,15 +156,15 @@ static leat_engine_outcome outcome_of(const PGresult *error, leat_sql_part part)
     return leat_sqlstate_outcome(&said, part);
 }
 
-/* Another connection may lead to a server that takes writes, or to a session that is not in
- * somebody's transaction. */
+/* A standby, or a session in the middle of another client's transaction: another connection may
+ * lead to a better one. */
 static bool is_misled(const PGresult *error)
 {
     return is_state(error, "25006") || strncmp(error_field(error, PG_DIAG_SQLSTATE), "25P", 3) == 0;
 }
 
-/* LT003: what a session begins with here is not READ COMMITTED. Said from now on, by every
- * transaction; who has said it and hears this all the same does not understand it. */
+/* LT003: READ COMMITTED is not the default of this session. From now on every transaction sets it.
+ * A job that did set it and still gets LT003 is not understood. */
 static void take_isolation(leat_pg_session *session, const PGresult *error)
 {
     leat_pg_shared *shared = session->shared;
@@ -170,7 +178,7 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
     shared->says_isolation = true;
 }
 
-/* The first error counts: what follows it, up to the Sync, was not done. */
+/* The first error counts: nothing after it, up to the Sync, was done. */
 static void take_error(leat_pg_session *session, const job_command *command, const PGresult *error)
 {
     if (session->failed)
@@ -192,8 +200,8 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     if (command->kind == COMMAND_CLAIM && is_state(error, "55P03"))
         session->question = ASK_TERMINATE;
     take_isolation(session, error);
-    if (is_state(error, "42501")) /* privileges of the role make no plan stale, and a plan may be
-                                     one that hides rows */
+    if (is_state(error, "42501")) /* a change of privileges makes no plan stale, and this one may
+                                     hide rows */
         session->forget = true;
     if (is_lost_name(session, error))
         take_lost_name(session, error);
@@ -205,7 +213,7 @@ static void take_error(leat_pg_session *session, const job_command *command, con
                            (outcome == LEAT_ENGINE_OUTAGE && is_misled(error));
 }
 
-/* A question's own failure changes nothing about the job's. */
+/* A question that fails does not change the outcome of the job. */
 static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
     leat_warn("question about a failed job has failed shard=%s partition=%u sqlstate=%s "
@@ -357,7 +365,7 @@ void leat_pg_session_on_result(void *context, const PGresult *result)
         leat_pg_session_enter(session, SESSION_ANSWERED);
         return;
     }
-    /* An error of the commit itself (a deferred constraint) comes where the Sync is. */
+    /* An error of the commit itself (a deferred constraint) comes in the place of the Sync. */
     uint32_t at = session->answered < session->command_count ? session->answered
                                                              : session->command_count - 1;
     const job_command *command = &session->commands[at];

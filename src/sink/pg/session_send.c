@@ -1,3 +1,11 @@
+/*
+ * session_send.c - the commands of a job, sent as one pipeline with one Sync: one round trip, and
+ * one transaction without BEGIN and COMMIT. A batch is leat.advance for each of its partitions,
+ * which checks the claim, and then its row statements; any error rolls all of it back. Statements
+ * are prepared in the pipeline that first uses them, so a new one costs no round trip either. A
+ * message that has no room (out of memory) breaks the connection: half a pipeline must never be
+ * committed.
+ */
 #include "sink/pg/session_state.h"
 
 #include <inttypes.h>
@@ -7,7 +15,7 @@
 
 #include "sink/pg/dead_letter.h"
 
-/* Each with what says on which server it ran, without and with the timeline. */
+/* Each with columns that show on which server it ran: without and with the timeline. */
 #define TOLD_BY(what, from)                                                                        \
     {what ", " LEAT_PG_STARTED_SQL from,                                                           \
      what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
@@ -21,8 +29,9 @@ static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
 static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
 
-/* The wait for the lock must end by itself, as 55P03: then whoever keeps it is ended. A time limit
- * of the server's that is shorter would end the statement, or the session, before. */
+/* The wait for the lock must end by itself, with 55P03, because only then the holder's session is
+ * ended. So it is half of a shorter time limit of the server's, which would end the statement or
+ * the session first. */
 #define CLAIM_WAIT_SQL                                                                              \
     "least($3::int4, (SELECT greatest(min(setting::int8) / 2, 1)::int4 FROM pg_catalog.pg_settings" \
     " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
@@ -32,8 +41,8 @@ static const char *const claim_sql[] =
             " newest_epoch",
             " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
 
-/* However long a statement may wait for a row: who holds a partition at a claim holds it in a batch
- * of its own, which the claim makes worthless, or is frozen. */
+/* However long a statement may wait for a row: the holder of a partition that is being claimed runs
+ * a batch that the claim makes worthless, or it is frozen. */
 enum { CLAIM_WAIT_MS = 10000 };
 
 static const char progress_sql[] =
@@ -46,9 +55,9 @@ static const char *const compact_sql[] = TOLD_BY(
 
 static const char terminate_sql[] = "SELECT leat.terminate_holders($1::int4, $2::int4)";
 
-/* A row of a partitioned table stands in a partition, whose own copy of the constraint is what the
- * error names. A standby, to which a pooler may have led, does not know the present: there the
- * answer is the one that is tried again. */
+/* A row of a partitioned table lies in a partition, and the error names the partition's own copy of
+ * the constraint. A standby, to which a pooler may have led, does not know the newest state: there
+ * the answer is the one after which the batch is tried again. */
 static const char is_primary_key_sql[] =
     "SELECT 1 WHERE pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS c"
     " JOIN pg_catalog.pg_class AS r ON r.oid = c.conrelid"
@@ -99,10 +108,10 @@ static void send_sync(leat_pg_session *session)
     leat_pg_conn_sync(session->conn);
 }
 
-/* A pipeline has no BEGIN to say it with, since an error would leave the block open behind the
- * Sync; and of SET TRANSACTION outside a block the server warns each time, in its log. The variable
- * that it sets can be set without a word as long as nothing has taken a snapshot, and ends with the
- * transaction. */
+/* BEGIN ISOLATION LEVEL will not do: an error would leave the block open behind the Sync. Nor will
+ * SET TRANSACTION: outside a block the server writes a warning to its log each time. Setting the
+ * variable itself works silently until the first snapshot is taken, and ends with the transaction.
+ */
 static void send_isolation(leat_pg_session *session)
 {
     session->said_isolation = session->shared->says_isolation;
@@ -140,7 +149,7 @@ static void prepare(leat_pg_session *session, uint32_t statement, const char *sq
     leat_pg_conn_prepare(session->conn, ret_name, sql);
 }
 
-/* A statement that is worth preparing. */
+/* Sends a statement by its name, or with its text where names do not last. */
 static void send_statement(leat_pg_session *session, job_command command, const char *sql,
                            uint32_t count, const char *const *values, const int *sizes)
 {
@@ -154,7 +163,7 @@ static void send_statement(leat_pg_session *session, job_command command, const 
         leat_pg_conn_execute(session->conn, name, count, values, sizes);
 }
 
-/* Index of those statements that say where they ran. */
+/* Index into the statements with columns about the server. */
 static bool tells_timeline(const leat_pg_session *session)
 {
     return leat_pg_conn_server(session->conn)->timeline[0] != '\0';
@@ -183,7 +192,8 @@ static void send_advance(leat_pg_session *session, const leat_engine_batch_part 
                    params->sizes);
 }
 
-/* What the row statement is about to drop, before it hides that. */
+/* Counts what the row statement will drop; it must come first, because that statement does not show
+ * it. */
 static void send_missing(leat_pg_session *session, uint32_t at, uint32_t statement)
 {
     const char *sql = leat_shapes_missing_sql(session->shapes, statement);
@@ -199,8 +209,8 @@ static void send_missing(leat_pg_session *session, uint32_t at, uint32_t stateme
                    rows.values, rows.sizes);
 }
 
-/* Triggers for the statement fire before it reads a row, and a plan that hides rows is wanted where
- * that is accepted: then it is planned as any other session would. */
+/* Planned without leat's settings, as any other session would: where triggers FOR EACH STATEMENT
+ * fire before leat.enter, and where the route accepts that row security hides rows. */
 static bool is_planned_plainly(const leat_shape *shape)
 {
     const leat_table *table = shape->route->table;
@@ -208,8 +218,8 @@ static bool is_planned_plainly(const leat_shape *shape)
            (table->row_security && shape->route->accept_row_security);
 }
 
-/* leat.advance has set what the first row statement is planned with, and each gives that back
- * before it writes. */
+/* leat.advance has set the planner's settings for the first row statement, and each row statement
+ * restores the session's own before it writes. */
 static void send_settings(leat_pg_session *session, uint32_t at, const leat_shape *shape)
 {
     bool is_plain = is_planned_plainly(shape);
@@ -239,7 +249,7 @@ static void send_rows(leat_pg_session *session, uint32_t at)
     shared->counters.statements++;
 }
 
-/* It is over before anything was sent. */
+/* The job is over before anything was sent. */
 static void refuse(leat_pg_session *session, leat_engine_outcome outcome, const char *message)
 {
     leat_pg_session_fail(session, outcome, "", message);
@@ -288,8 +298,8 @@ static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
     session->shapes = leat_shapes_hold(shapes);
 }
 
-/* Another version of the table might have taken the record: until somebody has looked, it may be
- * that one's. */
+/* Another version of the table might have taken the record, so the catalog is read first; the
+ * engine decides about the record only when that read is newer than this one. */
 static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault,
                          int64_t catalog_read_us)
 {

@@ -1,3 +1,8 @@
+/*
+ * shape.c - which rows can share a statement. The text of a statement depends on its shape alone,
+ * so equal shapes share a prepared statement and its plan. leat_shape_of_any is the way out when a
+ * route makes too many of them: one slower statement that fits every row.
+ */
 #include "sink/pg/shape.h"
 
 bool leat_shape_equal(const leat_shape *a, const leat_shape *b)

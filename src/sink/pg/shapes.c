@@ -1,3 +1,9 @@
+/*
+ * shapes.c - the set of row statements, found by open addressing over their shapes. It is bounded
+ * by LEAT_SHAPES_MAX because clients choose which columns they name, and each combination would
+ * cost every backend a plan. Texts are built once and kept as long as a job may refer to them by
+ * number.
+ */
 #include "sink/pg/shapes.h"
 
 #include <assert.h>

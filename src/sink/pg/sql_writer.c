@@ -1,3 +1,8 @@
+/*
+ * sql_writer.c - names and literals in the text of a row statement. Every name comes from the
+ * catalog and is quoted, and literals are E'...' strings: their meaning then depends on no setting
+ * of the session (standard_conforming_strings).
+ */
 #include "sink/pg/sql_writer.h"
 
 #include "sink/identifier.h"

@@ -30,8 +30,8 @@ static inline bool leat_sql_is_operated(const leat_sql_writer *writer, uint32_t 
     return (writer->shape->operated & leat_shape_bit(column)) != 0;
 }
 
-/* Types whose modifier rounds. varchar(n) is not one of them: a cast would cut the text without a
- * word. */
+/* Types whose modifier rounds. varchar(n) is not one of them: a cast would cut the text
+ * silently. */
 static inline bool leat_sql_is_rounded(const leat_column *column)
 {
     bool can_round = column->type == LEAT_TYPE_NUMERIC || column->type == LEAT_TYPE_TIME ||

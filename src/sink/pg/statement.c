@@ -191,16 +191,15 @@ static parts parts_of(const leat_sql_writer *writer)
                    .deletes = is_delete};
 }
 
-/* Of constants it is the same whenever it is asked for; a function is called, and may say something
- * else each time. */
+/* A constant is always the same; a function may return another value with each call. */
 static bool is_default_called(const leat_column *column)
 {
     return column->default_expression && strchr(column->default_expression, '(');
 }
 
-/* What the rows touched are compared with must not depend on a default that is another the next
- * time: such a PUT writes its row in any case. Nor is there then a condition on the row for which
- * the planner would call the function, under leat's settings. */
+/* The count of rows to touch must not depend on a default that differs from call to call: such a
+ * PUT always writes its row. That also leaves no condition for which the planner would call the
+ * function under leat's settings. */
 static void put_touches(const leat_sql_writer *writer, uint32_t first)
 {
     bool is_called = false;

@@ -1,3 +1,9 @@
+/*
+ * statement_rows.c - where the rows of a statement come from: arrays, unnested side by side, behind
+ * the checks of leat.enter. The checks stand in the rows' subquery as a condition without columns,
+ * which PostgreSQL evaluates once, after planning and before the first row: the one moment at which
+ * leat's planner settings are no longer needed and no trigger has run yet.
+ */
 #include "sink/pg/sql_writer.h"
 #include "sink/pg/statement.h"
 
@@ -66,8 +72,8 @@ static bool is_any_rounded(const leat_sql_writer *writer)
     return false;
 }
 
-/* Asked once a statement, not once a row, because the subquery looks at none. By then the statement
- * has its lock on the table, and its snapshot is younger than the lock. */
+/* Evaluated once for the statement, because the subquery refers to no row. By then the statement
+ * has locked the table, and its snapshot is younger than the lock. */
 static void put_modifier_check(const leat_sql_writer *writer)
 {
     if (!is_any_rounded(writer))
@@ -83,8 +89,8 @@ static void put_modifier_check(const leat_sql_writer *writer)
     leat_buf_text(writer->out, "])) AND ");
 }
 
-/* What stands before the first row: see leat.enter. It counts the rows of `read`, where they are
- * read as texts before. */
+/* The condition before the first row: see leat.enter. Where texts are read first, it counts the
+ * rows of `read`, so that all of them are read before. */
 static void put_entrance(const leat_sql_writer *writer, const char *read)
 {
     const leat_route *route = writer->shape->route;
@@ -111,8 +117,8 @@ static void put_array(const leat_sql_writer *writer, uint32_t *number, leat_type
     ++*number;
 }
 
-/* Set-returning functions in a select list run side by side, without a tuple store for each as in
- * FROM. */
+/* In a select list set-returning functions run side by side; in FROM each would fill a tuple store
+ * first. */
 uint32_t leat_sql_put_keys(const leat_sql_writer *writer)
 {
     const leat_table *table = writer->table;
@@ -149,7 +155,7 @@ bool leat_sql_is_any_text_read(const leat_sql_writer *writer)
     return false;
 }
 
-/* A decimal number of money is no text of some locale's. */
+/* A decimal number for money is read by way of numeric: money's own text depends on the locale. */
 static void put_cast(const leat_sql_writer *writer, uint32_t column)
 {
     const char *type = writer->table->columns[column].cast_name;
@@ -162,8 +168,8 @@ static void put_cast(const leat_sql_writer *writer, uint32_t column)
         leat_buf_printf(writer->out, "s.c%u::%s", column, type);
 }
 
-/* A row that does not name the column must not ask a domain whether it takes NULL: a subquery
- * without a row is one, but a NULL that was never cast. */
+/* A row that does not name the column must not make a domain check NULL. A subquery without a row
+ * gives a NULL that was never cast. */
 static void put_read_text(const leat_sql_writer *writer, uint32_t column)
 {
     if (writer->shape->uniform) {
@@ -177,8 +183,8 @@ static void put_read_text(const leat_sql_writer *writer, uint32_t column)
     leat_buf_byte(writer->out, ')');
 }
 
-/* The rows with their texts read as what they are: all of them, before leat.enter gives the
- * settings back. */
+/* The rows with their texts cast to the columns' types: all of them, before leat.enter restores the
+ * settings. */
 void leat_sql_put_read_rows(const leat_sql_writer *writer)
 {
     leat_buf_text(writer->out, "r AS MATERIALIZED (SELECT ");

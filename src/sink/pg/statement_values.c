@@ -1,3 +1,9 @@
+/*
+ * statement_values.c - what a row makes of a column, and whether that is a change. Both are written
+ * from the same expression, so that "nothing changes" and "what is written" cannot disagree. A
+ * statement for rows that name different columns asks each row's masks; a uniform one needs no
+ * CASE, which is why shapes distinguish them.
+ */
 #include "sink/pg/sql_writer.h"
 
 #include <string.h>
@@ -53,8 +59,8 @@ static void put_append(const leat_sql_writer *writer, uint32_t column, leat_row_
     leat_buf_printf(writer->out, " || s.c%u", column);
 }
 
-/* Both leave NULLs out. Text is by bytes only where the collation says so, which a default's own
- * would not. */
+/* greatest and least ignore NULLs. Text is compared by bytes only with this collation; a default
+ * expression brings its own. */
 static void put_extreme(const leat_sql_writer *writer, const char *function, uint32_t column,
                         leat_row_base base)
 {
@@ -140,7 +146,7 @@ static void put_value_or_operation(const leat_sql_writer *writer, uint32_t colum
     }
 }
 
-/* What a row that names the column makes of it. */
+/* The new value in a row that names the column. */
 static void leat_sql_put_named(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
     const leat_column *of = &writer->table->columns[column];
@@ -179,8 +185,7 @@ static bool is_padded(const leat_column *column)
     return column->type == LEAT_TYPE_OTHER && strcmp(column->cast_name, "bpchar") == 0;
 }
 
-/* How both sides are read before they are compared, so that a difference that can be seen is
- * one. */
+/* The cast of both sides of a comparison: a difference that a reader can see counts as one. */
 static const char *compared_as(const leat_column *column)
 {
     if (is_padded(column))
@@ -193,7 +198,7 @@ static const char *compared_as(const leat_column *column)
     return "";
 }
 
-/* A PATCH looks at what the row names only, and says so before. */
+/* The comparison is preceded by "does this row name the column?". */
 static bool is_masked(const leat_sql_writer *writer, leat_row_base base)
 {
     return base == LEAT_FROM_STORED && !writer->shape->uniform;
@@ -207,8 +212,8 @@ static void put_compared(const leat_sql_writer *writer, uint32_t column, leat_ro
         leat_sql_put_new(writer, column, base);
 }
 
-/* Types that leat does not know are compared by what is stored of them: their own "=" may be
- * missing or take an "a" for an "A", and their text depends on settings. */
+/* Values of types that leat does not know are compared as they are stored: their "=" may be missing
+ * or may take "a" for "A", and their text depends on settings. */
 static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
     const leat_column *of = &writer->table->columns[column];
@@ -225,8 +230,8 @@ static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row
         leat_buf_text(writer->out, " IS DISTINCT FROM NULL");
         return;
     }
-    /* Beside a NULL a domain's value counts as one of the type below it, and images of two types
-     * are not compared. */
+    /* Beside an untyped NULL a domain's value has its base type, and record_image_ne refuses to
+     * compare two types. */
     bool is_cast = is_image && leat_sql_is_base_null(writer, column, base);
     leat_buf_printf(writer->out,
                     !is_image ? "%s IS DISTINCT FROM ("
