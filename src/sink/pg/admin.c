@@ -12,7 +12,7 @@
 #include "sink/shard.h"
 #include "sink/sqlstate.h"
 
-enum { SERVER_VERSION_MIN = 150000, TELL_AFTER_US = 2000000, COMMIT_US = 60000000 };
+enum { SERVER_VERSION_MIN = 150000, LOG_AFTER_US = 2000000, COMMIT_US = 60000000 };
 
 /* ---- messages ---- */
 
@@ -32,9 +32,9 @@ static void one_line(char *out, size_t size, const char *message)
 static const char primary_only[] = " (leat reads and writes at the primary only)";
 
 static const struct {
-    const char *words;
+    const char *text;
     const char *advice;
-} pooler_says[] = {
+} pooler_messages[] = {
     {"statement pooling mode", " (leat needs pool_mode=transaction or session)"},
     {"unsupported startup parameter",
      " (the pooler passes no such parameter on: set it by ALTER ROLE or ALTER DATABASE)"},
@@ -42,15 +42,15 @@ static const struct {
 
 static const char *advice_on(const char *message)
 {
-    for (size_t i = 0; i < sizeof pooler_says / sizeof *pooler_says; i++)
-        if (strstr(message, pooler_says[i].words))
-            return pooler_says[i].advice;
+    for (size_t i = 0; i < sizeof pooler_messages / sizeof *pooler_messages; i++)
+        if (strstr(message, pooler_messages[i].text))
+            return pooler_messages[i].advice;
     return "";
 }
 
 /* What a server or pooler said before it hung up is worth more than what libpq guesses behind
  * it. */
-static void last_words(char *out, size_t size, const char *message)
+static void copy_server_message(char *out, size_t size, const char *message)
 {
     one_line(out, size, message);
     char *guess = strstr(out, " server closed the connection unexpectedly");
@@ -63,7 +63,7 @@ static int fail_away(leat_pg *pg, const char *text, leat_error *error)
 {
     pg->is_away = true;
     char message[768];
-    last_words(message, sizeof message, text);
+    copy_server_message(message, sizeof message, text);
     pg->is_not_primary = strstr(message, "session is read-only") ||
                          strstr(message, "server is in hot standby mode");
     return leat_fail(error, "%s%s%s%s", pg->where, pg->where[0] ? ": " : "", message,
@@ -77,10 +77,10 @@ static int fail_connection(leat_pg *pg, leat_error *error)
 
 static bool is_away(const PGresult *result)
 {
-    leat_sql_error said = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
-                           .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
-                           .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
-    leat_engine_outcome outcome = leat_sqlstate_outcome(&said, LEAT_SQL_OWN);
+    leat_sql_error fields = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                             .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
+                             .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
+    leat_engine_outcome outcome = leat_sqlstate_outcome(&fields, LEAT_SQL_OWN);
     return outcome == LEAT_ENGINE_UNKNOWN || outcome == LEAT_ENGINE_OUTAGE ||
            outcome == LEAT_ENGINE_CONTENTION;
 }
@@ -131,10 +131,10 @@ static int fail_silence(leat_pg *pg, leat_error *error)
 }
 
 /* Once: a person who waits is told what for. */
-static void tell(leat_pg *pg)
+static void log_wait(leat_pg *pg)
 {
     char reason[LEAT_WAIT_WORDS_SIZE];
-    pg->tell_us = 0;
+    pg->log_us = 0;
     if (leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
         leat_warn("no answer yet server=\"%s\" left_s=%lld reason=\"%s\"", pg->where,
                   (long long)((pg->deadline_us - leat_mono_us()) / 1000000), reason);
@@ -157,11 +157,11 @@ static bool wait_fd(int fd, short events, int64_t deadline_us)
 static int wait_result(leat_pg *pg, leat_error *error)
 {
     while (PQisBusy(pg->connection)) {
-        bool tells = pg->tell_us && pg->tell_us < pg->deadline_us;
-        if (!wait_fd(PQsocket(pg->connection), POLLIN, tells ? pg->tell_us : pg->deadline_us)) {
-            if (!tells)
+        bool is_log_due = pg->log_us && pg->log_us < pg->deadline_us;
+        if (!wait_fd(PQsocket(pg->connection), POLLIN, is_log_due ? pg->log_us : pg->deadline_us)) {
+            if (!is_log_due)
                 return fail_silence(pg, error);
-            tell(pg);
+            log_wait(pg);
             continue;
         }
         if (!PQconsumeInput(pg->connection))
@@ -381,7 +381,7 @@ int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error)
 {
     if (connect_to(pg, dsn, false, error) != 0)
         return -1;
-    pg->tell_us = leat_mono_us() + TELL_AFTER_US;
+    pg->log_us = leat_mono_us() + LOG_AFTER_US;
     return begin_at_primary(pg, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", error);
 }
 
@@ -407,7 +407,7 @@ int leat_pg_commit(leat_pg *pg, leat_error *error)
 {
     pg->timeout_us = COMMIT_US;
     pg->deadline_us = leat_mono_us() + COMMIT_US;
-    pg->tell_us = leat_mono_us() + TELL_AFTER_US;
+    pg->log_us = leat_mono_us() + LOG_AFTER_US;
     if (leat_pg_run(pg, "COMMIT", error) == 0)
         return 0;
     return pg->is_away
@@ -439,7 +439,7 @@ void leat_pg_close(leat_pg *pg)
     pg->connection = NULL;
 }
 
-/* A pooler makes up the process id it tells its client, which is for cancel requests only. */
+/* A pooler makes up the process id it is_log_due its client, which is for cancel requests only. */
 int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, "SELECT pg_backend_pid()", 0, NULL, error);

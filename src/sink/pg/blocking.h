@@ -19,7 +19,7 @@ typedef struct leat_pg {
     PGconn *connection;
     int64_t timeout_us;
     int64_t deadline_us; /* of everything after connecting */
-    int64_t tell_us;     /* when it is said what an answer waits for; 0: only when the time is up */
+    int64_t log_us;      /* when it is said what an answer waits for; 0: only when the time is up */
     const char *dsn;     /* who opened it keeps it until it is closed */
     char where[256];     /* database and host, for messages */
     bool is_away; /* what failed last was the connection or the server as a whole: it may be well

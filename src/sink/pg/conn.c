@@ -27,11 +27,11 @@ enum {
  * are still being looked up; it ends at READY or, everywhere in vain, at BROKEN. Any state can be
  * closed by leat_pg_conn_free. */
 static const unsigned may_follow[] = {
-    [CONN_CLOSED] = TO(CONN_LOOKING) | TO(CONN_CONNECTING) | TO(CONN_BROKEN),
-    [CONN_LOOKING] = TO(CONN_LOOKING) | TO(CONN_CONNECTING) | TO(CONN_BROKEN) | TO(CONN_CLOSED),
-    [CONN_CONNECTING] = TO(CONN_CONNECTING) | TO(CONN_LOOKING) | TO(CONN_ASKING) | TO(CONN_BROKEN) |
+    [CONN_CLOSED] = TO(CONN_LOOKUP) | TO(CONN_CONNECTING) | TO(CONN_BROKEN),
+    [CONN_LOOKUP] = TO(CONN_LOOKUP) | TO(CONN_CONNECTING) | TO(CONN_BROKEN) | TO(CONN_CLOSED),
+    [CONN_CONNECTING] = TO(CONN_CONNECTING) | TO(CONN_LOOKUP) | TO(CONN_ASKING) | TO(CONN_BROKEN) |
                         TO(CONN_CLOSED),
-    [CONN_ASKING] = TO(CONN_CONNECTING) | TO(CONN_LOOKING) | TO(CONN_READY) | TO(CONN_BROKEN) |
+    [CONN_ASKING] = TO(CONN_CONNECTING) | TO(CONN_LOOKUP) | TO(CONN_READY) | TO(CONN_BROKEN) |
                     TO(CONN_CLOSED),
     [CONN_READY] = TO(CONN_BROKEN) | TO(CONN_CLOSED),
     [CONN_BROKEN] = TO(CONN_CLOSED),
@@ -115,8 +115,8 @@ void leat_pg_conn_drop_server(leat_pg_conn *conn)
     conn->pg = NULL;
     conn->open_syncs = 0;
     conn->is_asking = false;
-    conn->is_told = false;
-    conn->is_wrong = false;
+    conn->has_server_answer = false;
+    conn->is_unfit = false;
     conn->unacknowledged_ticks = 0;
 }
 
@@ -131,7 +131,7 @@ static void drop(leat_pg_conn *conn)
  * guesses. */
 static void keep_message(leat_pg_conn *conn, const char *message)
 {
-    const char *text = conn->said[0] ? conn->said : message;
+    const char *text = conn->server_error[0] ? conn->server_error : message;
     snprintf(conn->message, sizeof conn->message, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
@@ -245,7 +245,7 @@ static void tick_attempt(leat_pg_conn *conn, int64_t waited_us)
 {
     if (waited_us <= leat_pg_hosts_limit_ms(conn->hosts) * 1000)
         return;
-    if (conn->state == CONN_LOOKING) {
+    if (conn->state == CONN_LOOKUP) {
         leat_pg_hosts_give_up(conn->hosts);
         leat_pg_conn_try_next(conn);
     } else {

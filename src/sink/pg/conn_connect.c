@@ -31,9 +31,9 @@ static void on_notice(void *context, const PGresult *notice)
  * server's source, which is of no use here. */
 void leat_pg_conn_place_failed(leat_pg_conn *conn, const char *message)
 {
-    char text[sizeof conn->where + sizeof conn->said + 2];
-    if (conn->said[0])
-        snprintf(text, sizeof text, "%s: %s", conn->where, conn->said);
+    char text[sizeof conn->where + sizeof conn->server_error + 2];
+    if (conn->server_error[0])
+        snprintf(text, sizeof text, "%s: %s", conn->where, conn->server_error);
     else
         snprintf(text, sizeof text, "%s", message);
     char *location = strstr(text, "\nLOCATION:");
@@ -116,7 +116,7 @@ static void name_place(leat_pg_conn *conn, const leat_pg_place *place)
 static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
 {
     name_place(conn, place);
-    conn->said[0] = '\0';
+    conn->server_error[0] = '\0';
     leat_pg_conn_enter(conn, CONN_CONNECTING);
     conn->since_us = leat_pg_conn_now_us(conn);
     conn->pg = leat_pg_hosts_connect(conn->hosts, place);
@@ -144,9 +144,9 @@ static void end_attempt(leat_pg_conn *conn)
 
 static void wait_for_names(leat_pg_conn *conn)
 {
-    if (conn->state != CONN_LOOKING)
+    if (conn->state != CONN_LOOKUP)
         conn->since_us = leat_pg_conn_now_us(conn);
-    leat_pg_conn_enter(conn, CONN_LOOKING);
+    leat_pg_conn_enter(conn, CONN_LOOKUP);
     if (leat_pg_conn_watch_fd(conn, leat_pg_hosts_fd(conn->hosts), UV_READABLE) == 0)
         return;
     leat_pg_hosts_append(conn->message, sizeof conn->message,
@@ -172,7 +172,7 @@ void leat_pg_conn_try_next(leat_pg_conn *conn)
 void leat_pg_conn_open(leat_pg_conn *conn)
 {
     LEAT_ASSERT(conn->state == CONN_CLOSED && !conn->pg && !conn->freed);
-    conn->message[0] = conn->said[0] = '\0';
+    conn->message[0] = conn->server_error[0] = '\0';
     leat_pg_hosts_begin(conn->hosts);
     leat_pg_conn_try_next(conn);
 }

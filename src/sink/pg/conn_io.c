@@ -33,27 +33,27 @@ bool leat_pg_conn_send_question(leat_pg_conn *conn)
         return false;
     conn->open_syncs++;
     conn->is_asking = true;
-    conn->told_count = 0;
+    conn->question_at = 0;
     return true;
 }
 
-static void place_is_wrong(leat_pg_conn *conn, const char *message)
+static void mark_unfit(leat_pg_conn *conn, const char *message)
 {
-    if (!conn->said[0])
-        snprintf(conn->said, sizeof conn->said, "%s", message);
-    conn->is_wrong = true;
+    if (!conn->server_error[0])
+        snprintf(conn->server_error, sizeof conn->server_error, "%s", message);
+    conn->is_unfit = true;
 }
 
 /* A pooler invents the process id that it sends at the end of connecting, since that serves cancel
  * requests only: another id than the backend's own shows it. */
-static void take_told(leat_pg_conn *conn, const PGresult *result)
+static void take_server_answer(leat_pg_conn *conn, const PGresult *result)
 {
     int32_t pid = 0;
-    if (conn->told_count == ASK_TIMELINE)
+    if (conn->question_at == ASK_TIMELINE)
         (void)!leat_pg_field_timeline(result, 0, &conn->server);
     else if (leat_pg_field_int4(result, 0, 0, &pid) < 0 ||
              leat_pg_field_server(result, 1, &conn->server) < 0)
-        place_is_wrong(conn, "the server does not say when it was started");
+        mark_unfit(conn, "the server does not say when it was started");
     else
         conn->is_pooled = pid != PQbackendPID(conn->pg);
 }
@@ -67,22 +67,22 @@ static bool is_refusal(const PGresult *error)
                         strcmp(sqlstate, "55000") == 0);
 }
 
-static void take_which_server(leat_pg_conn *conn, const PGresult *result)
+static void take_question_result(leat_pg_conn *conn, const PGresult *result)
 {
     if (!result) {
-        conn->told_count++;
+        conn->question_at++;
         return;
     }
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_TUPLES_OK) {
-        take_told(conn, result);
+        take_server_answer(conn, result);
     } else if (status == PGRES_FATAL_ERROR &&
-               !(conn->told_count == ASK_TIMELINE && is_refusal(result))) {
-        place_is_wrong(conn, PQresultErrorMessage(result));
+               !(conn->question_at == ASK_TIMELINE && is_refusal(result))) {
+        mark_unfit(conn, PQresultErrorMessage(result));
     } else if (status == PGRES_PIPELINE_SYNC) {
         conn->is_asking = false;
-        conn->is_told = conn->state == CONN_READY;
-        if (!conn->is_told)
+        conn->has_server_answer = conn->state == CONN_READY;
+        if (!conn->has_server_answer)
             leat_pg_conn_enter(conn, CONN_READY);
     }
 }
@@ -94,7 +94,7 @@ void leat_pg_conn_keep_error(leat_pg_conn *conn, const PGresult *error)
     const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
     if (sqlstate && text)
-        snprintf(conn->said, sizeof conn->said, "%s: %s", sqlstate, text);
+        snprintf(conn->server_error, sizeof conn->server_error, "%s: %s", sqlstate, text);
 }
 
 static void note_result(leat_pg_conn *conn, const PGresult *result)
@@ -104,7 +104,7 @@ static void note_result(leat_pg_conn *conn, const PGresult *result)
         leat_pg_conn_keep_error(conn, result);
     if (status != PGRES_PIPELINE_SYNC)
         return;
-    conn->said[0] = '\0';
+    conn->server_error[0] = '\0';
     if (conn->open_syncs > 0)
         conn->open_syncs--;
 }
@@ -122,7 +122,7 @@ static void drain(leat_pg_conn *conn)
         was_end = !result;
         note_result(conn, result);
         if (conn->is_asking)
-            take_which_server(conn, result);
+            take_question_result(conn, result);
         else
             conn->events.result(conn->events.context, result);
         PQclear(result);
@@ -147,9 +147,9 @@ static void flush(leat_pg_conn *conn)
 
 static void hand_over(leat_pg_conn *conn)
 {
-    bool is_told = conn->is_told;
-    conn->is_told = false;
-    if (is_told)
+    bool has_server_answer = conn->has_server_answer;
+    conn->has_server_answer = false;
+    if (has_server_answer)
         conn->events.server_checked(conn->events.context);
     if (conn->state == CONN_READY)
         conn->events.drained(conn->events.context);
@@ -175,7 +175,7 @@ static void read_answers(leat_pg_conn *conn)
     if (!leat_pg_conn_is_connected(conn))
         return;
     (void)PQisBusy(conn->pg); /* makes libpq deliver notices that came unasked */
-    if (conn->is_wrong || PQstatus(conn->pg) == CONNECTION_BAD) {
+    if (conn->is_unfit || PQstatus(conn->pg) == CONNECTION_BAD) {
         lose(conn, PQerrorMessage(conn->pg));
     } else if (conn->state == CONN_READY && !was_ready) {
         conn->heard_us = leat_pg_conn_now_us(conn);
@@ -189,7 +189,7 @@ static void read_answers(leat_pg_conn *conn)
 void leat_pg_conn_on_poll(uv_poll_t *poll, int status, int events)
 {
     leat_pg_conn *conn = poll->data;
-    if (conn->state == CONN_LOOKING)
+    if (conn->state == CONN_LOOKUP)
         leat_pg_conn_try_next(conn);
     else if (conn->state == CONN_CONNECTING)
         leat_pg_conn_advance(conn);

@@ -10,7 +10,7 @@
 
 typedef enum conn_state {
     CONN_CLOSED,
-    CONN_LOOKING,    /* host names are being looked up */
+    CONN_LOOKUP,     /* host names are being looked up */
     CONN_CONNECTING, /* at one place */
     CONN_ASKING,     /* connected; the server has not said yet which one it is */
     CONN_READY,
@@ -36,13 +36,14 @@ struct leat_pg_conn {
     bool is_pooled;
     leat_pg_server server; /* see leat_pg_conn_server */
     bool is_asking; /* what comes up to the next Sync is the server's answer to which one it is */
-    bool is_wrong;  /* it was no answer that serves: the connection is to be ended */
-    bool is_told;   /* it has come, and `server_checked` has not been called */
-    uint32_t told_count; /* statements of the question that are answered */
+    bool is_unfit;  /* it was no answer that serves: the connection is to be ended */
+    bool has_server_answer; /* it has come, and `server_checked` has not been called */
+    uint32_t question_at;   /* statements of the question that are answered */
     bool freed;
     char where[256];
-    char said[512];    /* the error the server has sent last, when nothing good came after it */
-    char message[512]; /* why it broke; of an attempt: a part for each place */
+    char server_error[512]; /* the error the server has sent last, when nothing good came after it
+                             */
+    char message[512];      /* why it broke; of an attempt: a part for each place */
 };
 
 static inline int64_t leat_pg_conn_now_us(const leat_pg_conn *conn)
@@ -52,7 +53,7 @@ static inline int64_t leat_pg_conn_now_us(const leat_pg_conn *conn)
 
 static inline bool leat_pg_conn_is_attempt(const leat_pg_conn *conn)
 {
-    return conn->state == CONN_LOOKING || conn->state == CONN_CONNECTING ||
+    return conn->state == CONN_LOOKUP || conn->state == CONN_CONNECTING ||
            conn->state == CONN_ASKING;
 }
 

@@ -31,11 +31,11 @@ static void put_bytes(leat_pg_params *params, leat_slice bytes, bool is_null)
 }
 
 /* `taken`: the name that leat assumed where the record has none; NULL: not known. */
-static void put_name(leat_pg_params *params, leat_slice said, const char *taken)
+static void put_name(leat_pg_params *params, leat_slice name, const char *taken)
 {
-    if (said.size == 0 && taken)
-        said = leat_slice_of(taken);
-    put_bytes(params, said, said.size == 0 || !leat_utf8_is_text(said));
+    if (name.size == 0 && taken)
+        name = leat_slice_of(taken);
+    put_bytes(params, name, name.size == 0 || !leat_utf8_is_text(name));
 }
 
 /* The escape of U+0000 is valid JSON, but jsonb refuses it. A 'u' behind an escaped backslash is

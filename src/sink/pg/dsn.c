@@ -56,10 +56,10 @@ static const char *given(const leat_pg_dsn *dsn, const char *keyword)
     return NULL;
 }
 
-static bool is_among(const char *word, const char *const *words, size_t count)
+static bool is_among(const char *name, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(word, words[i]) == 0)
+        if (strcmp(name, names[i]) == 0)
             return true;
     return false;
 }

@@ -42,7 +42,7 @@ static query *queries;                                   /* under way, the young
 
 /* ---- the thread ---- */
 
-static bool has(const leat_addresses *found, const char *text)
+static bool has_address(const leat_addresses *found, const char *text)
 {
     for (uint32_t i = 0; i < found->count; i++)
         if (strcmp(found->text[i], text) == 0)
@@ -55,7 +55,7 @@ static void take_address(leat_addresses *found, const struct addrinfo *info)
     char *text = found->text[found->count];
     if (getnameinfo(info->ai_addr, info->ai_addrlen, text, LEAT_ADDRESS_SIZE, NULL, 0,
                     NI_NUMERICHOST) == 0 &&
-        !has(found, text))
+        !has_address(found, text))
         found->count++;
 }
 
@@ -89,7 +89,7 @@ static void wake(const leat_lookup *lookup)
         (void)!write(lookup->wake_fd, &one, sizeof one);
 }
 
-static void *run(void *argument)
+static void *run_query(void *argument)
 {
     query *mine = argument;
     leat_addresses found = {0};
@@ -114,7 +114,7 @@ static int start_thread(query *of)
     pthread_t thread;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int status = pthread_create(&thread, NULL, run, of);
+    int status = pthread_create(&thread, NULL, run_query, of);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status == 0)
         pthread_detach(thread);
@@ -124,7 +124,7 @@ static int start_thread(query *of)
 /* ---- lookups ---- */
 
 /* A query under way that can be joined; NULL: a new one is wanted. */
-static query *find(const char *host)
+static query *find_query(const char *host)
 {
     query *youngest = NULL;
     uint32_t count = 0;
@@ -139,7 +139,7 @@ static query *find(const char *host)
     return joins ? youngest : NULL;
 }
 
-static query *begin(const char *host)
+static query *begin_query(const char *host)
 {
     size_t size = strlen(host) + 1;
     query *ret = calloc(1, sizeof *ret + size);
@@ -162,8 +162,8 @@ leat_lookup *leat_lookup_start(const char *host, int wake_fd)
     if (!lookup)
         return NULL;
     pthread_mutex_lock(&lock);
-    query *of = find(host);
-    of = of ? of : begin(host);
+    query *of = find_query(host);
+    of = of ? of : begin_query(host);
     if (of) {
         *lookup = (leat_lookup){.next = of->askers, .query = of, .wake_fd = wake_fd};
         of->askers = lookup;

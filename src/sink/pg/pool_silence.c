@@ -117,7 +117,7 @@ static bool is_questioned(const leat_pg_pool *pool)
     return is_asking;
 }
 
-static void question(leat_pg_pool *pool, int64_t silent_us, int64_t now_us)
+static void ask_or_probe(leat_pg_pool *pool, int64_t silent_us, int64_t now_us)
 {
     leat_pg_member *member = find_silent(pool);
     if (is_questioned(pool)) {
@@ -144,7 +144,7 @@ static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
 {
     int64_t silent_us = now_us - pool->silent_since_us;
     if (silent_us >= ASK_SILENT_MS * 1000 && pool->usable > 0)
-        question(pool, silent_us, now_us);
+        ask_or_probe(pool, silent_us, now_us);
     int64_t unanswered_us = pool->questioned_us > 0 ? now_us - pool->questioned_us : 0;
     if (unanswered_us >= LOG_UNANSWERED_MS * 1000 &&
         (pool->logged_silent_us == 0 || now_us - pool->logged_silent_us >= LOG_AGAIN_MS * 1000))

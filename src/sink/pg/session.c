@@ -187,7 +187,7 @@ bool leat_pg_session_is_worn(const leat_pg_session *session)
 
 const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
 {
-    return session->is_told ? &session->server : NULL;
+    return session->knows_server ? &session->server : NULL;
 }
 
 leat_engine_job_kind leat_pg_session_job_kind(const leat_pg_session *session)

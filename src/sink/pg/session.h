@@ -40,7 +40,7 @@ typedef struct leat_pg_shared {
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
     bool is_nameless; /* a name was gone: what is prepared does not last from one transaction to the
                          next here */
-    bool says_isolation; /* every transaction says that it is READ COMMITTED: it is no session's
+    bool needs_isolation; /* every transaction says that it is READ COMMITTED: it is no session's
                             default here */
     leat_sink_counters counters;
 } leat_pg_shared;

@@ -111,7 +111,7 @@ static void take_lost_name(leat_pg_session *session, const PGresult *error)
     session->shared->is_nameless = session->shared->is_nameless || is_state(error, "26000");
 }
 
-static bool is_letter(const leat_pg_session *session)
+static bool is_dead_letter(const leat_pg_session *session)
 {
     for (uint32_t i = 0; i < session->command_count; i++) {
         if (session->commands[i].kind == COMMAND_DEAD_LETTER)
@@ -140,7 +140,7 @@ static leat_sql_part part_of(const leat_pg_session *session, const job_command *
     case COMMAND_SYNC:
         if (session->kind != LEAT_ENGINE_JOB_BATCH)
             return LEAT_SQL_OWN;
-        return is_letter(session) ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
+        return is_dead_letter(session) ? LEAT_SQL_LETTER : LEAT_SQL_ROWS;
     default:
         return LEAT_SQL_OWN;
     }
@@ -148,12 +148,12 @@ static leat_sql_part part_of(const leat_pg_session *session, const job_command *
 
 static leat_engine_outcome outcome_of(const PGresult *error, leat_sql_part part)
 {
-    leat_sql_error said = {.sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE),
-                           .severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
-                           .table = PQresultErrorField(error, PG_DIAG_TABLE_NAME),
-                           .constraint = PQresultErrorField(error, PG_DIAG_CONSTRAINT_NAME),
-                           .function = PQresultErrorField(error, PG_DIAG_SOURCE_FUNCTION)};
-    return leat_sqlstate_outcome(&said, part);
+    leat_sql_error fields = {.sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE),
+                             .severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED),
+                             .table = PQresultErrorField(error, PG_DIAG_TABLE_NAME),
+                             .constraint = PQresultErrorField(error, PG_DIAG_CONSTRAINT_NAME),
+                             .function = PQresultErrorField(error, PG_DIAG_SOURCE_FUNCTION)};
+    return leat_sqlstate_outcome(&fields, part);
 }
 
 /* A standby, or a session in the middle of another client's transaction: another connection may
@@ -168,14 +168,14 @@ static bool is_misled(const PGresult *error)
 static void take_isolation(leat_pg_session *session, const PGresult *error)
 {
     leat_pg_shared *shared = session->shared;
-    if (!is_state(error, "LT003") || session->said_isolation)
+    if (!is_state(error, "LT003") || session->sets_isolation)
         return;
     session->result.outcome = LEAT_ENGINE_CONTENTION;
-    if (!shared->says_isolation)
+    if (!shared->needs_isolation)
         leat_info("default_transaction_isolation is not read committed for leat's role: every "
                   "transaction sets it by one more command shard=%s",
                   shared->shard_name);
-    shared->says_isolation = true;
+    shared->needs_isolation = true;
 }
 
 /* The first error counts: nothing after it, up to the Sync, was done. */
@@ -226,7 +226,7 @@ static void take_question_error(leat_pg_session *session, const PGresult *error)
 static void take_server(leat_pg_session *session, const PGresult *answer, int column)
 {
     if (leat_pg_field_server(answer, column, &session->server) == 0)
-        session->is_told = true;
+        session->knows_server = true;
     else
         set_answer_fault(session, "the server has not said which one it is");
 }

@@ -16,11 +16,11 @@
 #include "sink/pg/dead_letter.h"
 
 /* Each with columns that show on which server it ran: without and with the timeline. */
-#define TOLD_BY(what, from)                                                                        \
+#define WITH_SERVER(what, from)                                                                    \
     {what ", " LEAT_PG_STARTED_SQL from,                                                           \
      what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
 
-static const char *const advance_sql[] = TOLD_BY(
+static const char *const advance_sql[] = WITH_SERVER(
     "SELECT leat.advance($1::int4, $2::int4, $3::uuid, $4::int8, $5::int2[], $6::int8[], $7::int8, $8::int4,"
     " $9::int8[], $10::int4)",
     "");
@@ -37,9 +37,9 @@ static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
     " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
 
 static const char *const claim_sql[] =
-    TOLD_BY("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
-            " newest_epoch",
-            " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
+    WITH_SERVER("SELECT claim, epoch, base_seq, base_offsets, low, newest, newest_at_ms,"
+                " newest_epoch",
+                " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
 
 /* However long a statement may wait for a row: the holder of a partition that is being claimed runs
  * a batch that the claim makes worthless, or it is frozen. */
@@ -48,7 +48,7 @@ enum { CLAIM_WAIT_MS = 10000 };
 static const char progress_sql[] =
     "SELECT seq, subpartitions, offsets, newest_at_ms, newest_epoch FROM leat.rows($1::int4, $2::int4)";
 
-static const char *const compact_sql[] = TOLD_BY(
+static const char *const compact_sql[] = WITH_SERVER(
     "SELECT leat.compact($1::int4, $2::int4, $3::uuid, $4::int8, $5::int8[], $6::int8, $7::int8, $8::int8, $9::int4,"
     " $10::int8[], $11::int4)",
     "");
@@ -114,8 +114,8 @@ static void send_sync(leat_pg_session *session)
  */
 static void send_isolation(leat_pg_session *session)
 {
-    session->said_isolation = session->shared->says_isolation;
-    if (!session->said_isolation)
+    session->sets_isolation = session->shared->needs_isolation;
+    if (!session->sets_isolation)
         return;
     leat_pg_params_begin(&session->params);
     send_query(session, COMMAND_ISOLATION, "SET transaction_isolation = 'read committed'");
@@ -164,7 +164,7 @@ static void send_statement(leat_pg_session *session, job_command command, const 
 }
 
 /* Index into the statements with columns about the server. */
-static bool tells_timeline(const leat_pg_session *session)
+static bool has_timeline(const leat_pg_session *session)
 {
     return leat_pg_conn_server(session->conn)->timeline[0] != '\0';
 }
@@ -188,7 +188,7 @@ static void send_advance(leat_pg_session *session, const leat_engine_batch_part 
         return;
     }
     send_statement(session, (job_command){COMMAND_ADVANCE, ADVANCE_NUMBER},
-                   advance_sql[tells_timeline(session)], params->count, params->values,
+                   advance_sql[has_timeline(session)], params->count, params->values,
                    params->sizes);
 }
 
@@ -250,7 +250,7 @@ static void send_rows(leat_pg_session *session, uint32_t at)
 }
 
 /* The job is over before anything was sent. */
-static void refuse(leat_pg_session *session, leat_engine_outcome outcome, const char *message)
+static void end_unsent(leat_pg_session *session, leat_engine_outcome outcome, const char *message)
 {
     leat_pg_session_fail(session, outcome, "", message);
     leat_pg_session_enter(session, SESSION_OVER);
@@ -267,7 +267,7 @@ static void send_dead_letter(leat_pg_session *session, const leat_engine_batch *
 static void start_dead_letter(leat_pg_session *session, const leat_engine_batch *batch)
 {
     if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
-        refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
+        end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
     }
     begin_pipeline(session);
@@ -300,10 +300,10 @@ static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
 
 /* Another version of the table might have taken the record, so the catalog is read first; the
  * engine decides about the record only when that read is newer than this one. */
-static void refuse_batch(leat_pg_session *session, const leat_rows_fault *fault,
-                         int64_t catalog_read_us)
+static void end_unbuilt(leat_pg_session *session, const leat_rows_fault *fault,
+                        int64_t catalog_read_us)
 {
-    refuse(session, fault->outcome, fault->error.text);
+    end_unsent(session, fault->outcome, fault->error.text);
     session->result.bad_record = fault->bad_record;
     if (!fault->relies_on_table)
         return;
@@ -319,14 +319,14 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
     take_newest_routes(shared);
     use_shapes(session, shared->shapes);
     if (leat_rows_build(shared->rows, batch, shared->routes, &fault) < 0) {
-        refuse_batch(session, &fault, catalog_read_us);
+        end_unbuilt(session, &fault, catalog_read_us);
         return;
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
     if (reserve_commands(session, (size_t)batch->part_count + 6 * (size_t)statement_count +
                                       COMMANDS_FEW) < 0) {
-        refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
+        end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
     }
     begin_pipeline(session);
@@ -346,7 +346,7 @@ static void start_claim(leat_pg_session *session)
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
     leat_pg_params_int4(params, (int32_t)(wait_ms < CLAIM_WAIT_MS ? wait_ms : CLAIM_WAIT_MS));
-    send_query(session, COMMAND_CLAIM, claim_sql[tells_timeline(session)]);
+    send_query(session, COMMAND_CLAIM, claim_sql[has_timeline(session)]);
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
     leat_pg_params_int4(params, (int32_t)session->partition);
@@ -370,7 +370,7 @@ static void start_compaction(leat_pg_session *session, const leat_engine_compact
     leat_pg_params_int4(params, compaction->newest.epoch);
     leat_pg_params_int8s(params, compaction->needs, compaction->needs_count);
     leat_pg_params_int4(params, (int32_t)session->shared->lock_timeout_ms);
-    send_query(session, COMMAND_COMPACT, compact_sql[tells_timeline(session)]);
+    send_query(session, COMMAND_COMPACT, compact_sql[has_timeline(session)]);
     send_sync(session);
 }
 
@@ -384,7 +384,7 @@ void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job)
     session->row_count = 0;
     session->dropped_count = 0;
     session->failed = false;
-    session->is_told = false;
+    session->knows_server = false;
     session->claim_read = false;
     session->question = ASK_NOTHING;
     session->is_asking = false;
@@ -393,7 +393,7 @@ void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job)
                                                .partition = -1,
                                                .catalog_read_us = INT64_MAX};
     if (reserve_commands(session, COMMANDS_FEW) < 0)
-        refuse(session, LEAT_ENGINE_OUTAGE, "out of memory");
+        end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
     else if (job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead)
         start_dead_letter(session, &job->batch);
     else if (job->kind == LEAT_ENGINE_JOB_BATCH)
