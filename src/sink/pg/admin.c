@@ -1,3 +1,10 @@
+/*
+ * admin.c - the blocking side's one connection. libpq's own blocking calls wait without a limit for
+ * a server that is stopped or a commit whose standby is gone, so here everything is sent
+ * asynchronously and waited for by poll with a deadline; a wait that is long asks over a second
+ * connection what it waits for. Every transaction proves that it is at the primary, because behind
+ * a pooler or proxy the next one may be led elsewhere, and a standby shows the past.
+ */
 #include "sink/pg/blocking.h"
 
 #include <errno.h>
@@ -48,8 +55,7 @@ static const char *advice_on(const char *message)
     return "";
 }
 
-/* What a server or pooler said before it hung up is worth more than what libpq guesses behind
- * it. */
+/* The server's or pooler's own reason, without the guess that libpq appends when it hangs up. */
 static void copy_server_message(char *out, size_t size, const char *message)
 {
     one_line(out, size, message);
@@ -58,7 +64,7 @@ static void copy_server_message(char *out, size_t size, const char *message)
         *guess = '\0';
 }
 
-/* Without a place that could be tried there is none to name. */
+/* `where` is empty when there was no place to try. */
 static int fail_away(leat_pg *pg, const char *text, leat_error *error)
 {
     pg->is_away = true;
@@ -111,7 +117,7 @@ static int fail_result(leat_pg *pg, const PGresult *result, leat_error *error)
     return -1;
 }
 
-/* Notices ("already exists, skipping") say nothing a person needs. */
+/* Nobody needs notices ("already exists, skipping"). */
 static void drop_notice(void *context, const PGresult *result)
 {
     (void)context;
@@ -130,7 +136,7 @@ static int fail_silence(leat_pg *pg, leat_error *error)
     return leat_fail(error, "%s: no answer within %lld s", pg->where, waited_s);
 }
 
-/* Once: a person who waits is told what for. */
+/* Once, for the person who waits. */
 static void log_wait(leat_pg *pg)
 {
     char reason[LEAT_WAIT_WORDS_SIZE];
@@ -140,8 +146,8 @@ static void log_wait(leat_pg *pg)
                   (long long)((pg->deadline_us - leat_mono_us()) / 1000000), reason);
 }
 
-/* False: the time is up, and the socket is still not ready. It is looked at however late it is: the
- * process may have been stopped meanwhile. */
+/* False: the time is up, and the socket is still not ready. The socket is checked however late it
+ * is, because the process may have been stopped meanwhile. */
 static bool wait_fd(int fd, short events, int64_t deadline_us)
 {
     struct pollfd socket = {.fd = fd, .events = events};

@@ -19,27 +19,26 @@ typedef struct leat_pg {
     PGconn *connection;
     int64_t timeout_us;
     int64_t deadline_us; /* of everything after connecting */
-    int64_t log_us;      /* when it is said what an answer waits for; 0: only when the time is up */
-    const char *dsn;     /* who opened it keeps it until it is closed */
-    char where[256];     /* database and host, for messages */
-    bool is_away; /* what failed last was the connection or the server as a whole: it may be well
-                     later. A standby is away too: what it shows may be the past */
+    int64_t log_us;  /* when it is logged what an answer waits for; 0: not before the deadline */
+    const char *dsn; /* who opened it keeps it until it is closed */
+    char where[256]; /* database and host, for messages */
+    bool is_away;    /* what failed last was the connection or the server as a whole: it may be well
+                        later. A standby is away too: what it shows may be the past */
     bool is_not_primary; /* it is away because a server answered that takes no writes */
     char sqlstate[6];    /* of the statement that failed last */
 } leat_pg;
 
-/* Connects to the primary and begins a transaction for a look: read-only, with one snapshot, and
- * certainly not on a standby, wherever a pooler may lead. Or says why not. Close in either case. */
+/* Connects to the primary and begins a transaction to read: read-only, with one snapshot, and never
+ * on a standby, wherever a pooler may lead. Close it in either case. */
 int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The same for changes: READ COMMITTED; nothing is changed before a COMMIT by leat_pg_run. */
 int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
-/* The same for what a process says of itself: its commit waits for neither disk nor standby, and no
- * lock for long. */
+/* The same for what a process reports about itself: its commit waits for neither disk nor standby,
+ * and no lock for long. */
 int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The next such transaction on the same connection, with a time limit of its own. */
 int leat_pg_report_again(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
-/* A look at whatever server answers, a standby perhaps: to say which one that is, and to decide
- * nothing. */
+/* Reads at whatever server answers, a standby perhaps: to name it, and to decide nothing. */
 int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* Ends the transaction, so that a pooler can lend its session again, and the connection. What was
  * not committed is not. */
@@ -56,9 +55,8 @@ int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK
  * way. 0 or -1. */
 int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* Ends the transaction for good. Of all statements this is the one that may wait for others for as
- * long as they like, as for a synchronous standby that is gone: it has a minute. Given up, it may
- * still happen, and the error says so. */
+/* Commits. This may wait indefinitely for others, as for a synchronous standby that is gone, so it
+ * has a minute. A commit that was given up may still happen; the error says so. */
 int leat_pg_commit(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
 
 /* What the session of that process id waits for, asked over another connection: for a standby, for

@@ -1,9 +1,9 @@
 /*
  * conn.h - one connection to PostgreSQL on a libuv loop: non-blocking libpq in pipeline mode. It
- * connects, sends, reads while it writes and gives up on a server that says nothing. What is sent
- * and what comes back means nothing here. A connection object is opened again and again; who owns
- * it decides when. It is not open before the server has said which one it is: behind one address
- * there may be another each time, and behind a pooler with each transaction.
+ * connects, sends, reads while it writes and gives up a server that does not answer. It does not
+ * know what the commands and results mean. A connection object is opened again and again; its owner
+ * decides when. It is open once the server has answered which one it is: behind one address there
+ * may be another server each time, and behind a pooler with each transaction.
  *
  * Each place that the DSN leads to is tried with a time limit of its own (hosts.h). No limit counts
  * the time in which the loop stood still (standstill.h).
@@ -28,12 +28,12 @@ typedef struct leat_pg_conn_events {
     void *context;
     void (*opened)(void *context);
     /* The attempt failed at every place, or the connection is lost; it is closed already. Where the
-     * server or a pooler has said why, the message is its SQLSTATE and text: "57P01: terminating
+     * server or a pooler gave a reason, the message is its SQLSTATE and text: "57P01: terminating
      * connection due to administrator command". */
     void (*closed)(void *context, const char *message);
     /* What libpq gave, in the order of the commands; NULL ends a command's results. Not owned. */
     void (*result)(void *context, const PGresult *result);
-    /* The server has said again which one it is; comes before `drained`. */
+    /* The server has answered leat_pg_conn_ask; comes before `drained`. */
     void (*server_checked)(void *context);
     /* All that had arrived was given to `result`. */
     void (*drained)(void *context);
@@ -44,8 +44,7 @@ typedef struct leat_pg_conn_events {
     void (*freed)(void *context);
 } leat_pg_conn_events;
 
-/* A server that owes an answer for longer is given up; who asks for what takes longer says so
- * here. */
+/* The least `silence_ms` that makes sense: a server that owes an answer for longer is given up. */
 enum { LEAT_PG_SILENCE_MS = 60000 };
 
 /* `dsn` and `standstill`, the clock of the loop, outlive the connection. */
@@ -58,7 +57,7 @@ void leat_pg_conn_free(leat_pg_conn *conn);
 void leat_pg_conn_open(leat_pg_conn *conn);
 bool leat_pg_conn_is_closed(const leat_pg_conn *conn);
 bool leat_pg_conn_is_ready(const leat_pg_conn *conn);
-/* Which server this is, as it said last; of a connection that was opened. */
+/* The server that answered last, of a connection that was opened. */
 const leat_pg_server *leat_pg_conn_server(const leat_pg_conn *conn);
 /* Asks it again: `server_checked` comes, or the connection ends. Nothing may be under way; what is
  * sent next need not wait for the answer. */
@@ -71,15 +70,14 @@ void leat_pg_conn_tick(leat_pg_conn *conn);
 /* Since when the server has owed an answer, by the standstill's clock, with no byte come; 0: it
  * owes none, or the connection is not open. */
 int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn);
-/* When the server answered last, by that clock; 0: never yet. That it takes a connection is no
- * answer, nor is what a pooler says before it has a session: an answer is to a question, or a
- * refusal. */
+/* When the server answered last, by that clock; 0: never yet. Only results and refusals count: not
+ * that it takes a connection, and not what a pooler sends before it has a session. */
 int64_t leat_pg_conn_heard_us(const leat_pg_conn *conn);
 /* The server as the last attempt found it, for people: "host (address), port n"; "" before the
  * first. */
 const char *leat_pg_conn_where(const leat_pg_conn *conn);
-/* Does a pooler stand between? As far as the process id that the server told at the end of
- * connecting shows. */
+/* Is there a pooler between? Shown by the process id at the end of connecting, which a pooler
+ * invents. */
 bool leat_pg_conn_is_pooled(const leat_pg_conn *conn);
 /* Ends the connection with this message, on a later turn. */
 void leat_pg_conn_break(leat_pg_conn *conn, const char *message);

@@ -1,9 +1,9 @@
 /*
- * conn_connect.c - one attempt to connect: place after place of the DSN, until a server has said
- * which one it is. libpq could go through several hosts by itself, but it looks names up by a
- * blocking call and has one time limit for all, so here each place is a PQconnectStart of its own
- * (hosts.h). The message of a failed attempt has a part for each place: with several hosts the last
- * one's reason alone would hide what is wrong with the first.
+ * conn_connect.c - one attempt to connect: place after place of the DSN, until a server has
+ * answered which one it is. libpq could go through several hosts by itself, but it looks names up
+ * by a blocking call and has one time limit for all, so here each place is a PQconnectStart of its
+ * own (hosts.h). The message of a failed attempt has a part for each place: with several hosts the
+ * last one's reason alone would hide what is wrong with the first.
  */
 #include "sink/pg/conn_state.h"
 

@@ -12,7 +12,7 @@ typedef enum conn_state {
     CONN_CLOSED,
     CONN_LOOKUP,     /* host names are being looked up */
     CONN_CONNECTING, /* at one place */
-    CONN_ASKING,     /* connected; the server has not said yet which one it is */
+    CONN_ASKING,     /* connected; the server has not answered yet which one it is */
     CONN_READY,
     CONN_BROKEN, /* failed inside a call; leat_pg_conn_settle closes it and reports it */
 } conn_state;

@@ -1,3 +1,7 @@
+/*
+ * dead.c - dead letters, read from a shard for `leat dead`. Bytes travel as hexadecimal text and
+ * times as text in UTC, so that no setting of the session (bytea_output, TimeZone) has a say.
+ */
 #include "sink/shard_ops.h"
 
 #include <inttypes.h>

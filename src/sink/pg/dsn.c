@@ -1,3 +1,8 @@
+/*
+ * dsn.c - a DSN with leat's own settings in place of those that must not differ: the session's
+ * name, which other processes go by, UTF-8, and a target that takes writes. Keepalives end a
+ * connection that the network has forgotten; a DSN may set its own.
+ */
 #include "sink/pg/dsn.h"
 
 #include <stdio.h>

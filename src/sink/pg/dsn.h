@@ -31,7 +31,7 @@ void leat_pg_dsn_fill(const leat_pg_dsn *dsn, const char *const *more_keywords,
                       const char *const *more_values,
                       const char *ret_keywords[LEAT_PG_DSN_PARAMS_MAX + 1],
                       const char *ret_values[LEAT_PG_DSN_PARAMS_MAX + 1]);
-/* For a diagnosis, and nothing else: whatever server answers. */
+/* Takes whatever server answers: for a diagnosis only. */
 void leat_pg_dsn_take_any_server(leat_pg_dsn *dsn);
 /* How long an attempt at one place may take: the DSN's connect_timeout, else 10 s. libpq leaves
  * this to the caller who connects without blocking. */

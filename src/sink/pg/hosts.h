@@ -4,12 +4,12 @@
  * look-up and one limit for all is done here, for connections on a loop and for those that block.
  *
  * Hosts, addresses and ports are those that libpq would use: of the DSN, its service, the
- * environment, and the defaults. They are read anew for each attempt. A name is looked up anew too,
- * off the thread (lookup.h), and goes to libpq as `hostaddr` beside `host`, so that certificates
- * and .pgpass are still checked by the name. A host whose name takes long is passed over while
- * others are left. The place that was right last is tried first. Unlike libpq the next place is
- * also tried where a server answers and refuses (no free connection, a password): leat wants the
- * one that takes it and its writes.
+ * environment, and the defaults. They are read again for each attempt. A name is looked up again
+ * too, off the thread (lookup.h), and goes to libpq as `hostaddr` beside `host`, so that
+ * certificates and .pgpass are still checked by the name. A host whose name takes long is passed
+ * over while others are left. The place that was right last is tried first. Unlike libpq the next
+ * place is also tried where a server answers and refuses (no free connection, a password): leat
+ * wants the one that takes it and its writes.
  *
  * Limits: load_balance_hosts changes nothing here. A service in LDAP is read by a blocking call of
  * libpq's.

@@ -1,3 +1,8 @@
+/*
+ * inspect.c - the server, its sessions and the progress of a shard, read for `leat check` and `leat
+ * status`. Each is one query in one read-only transaction at the primary, so that its figures
+ * belong together.
+ */
 #include "sink/shard_ops.h"
 
 #include <stdio.h>

@@ -29,7 +29,7 @@ void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_
 void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_t count);
 /* The head of an array of one dimension, as array_recv reads it; the elements follow. */
 void leat_pg_put_array_head(leat_buf *out, uint32_t element_oid, uint32_t count);
-/* Now `values` may be read. -1: memory is out. */
+/* Now `values` may be read. -1: out of memory. */
 int leat_pg_params_end(leat_pg_params *params) LEAT_MUST_CHECK;
 void leat_pg_params_free(leat_pg_params *params);
 

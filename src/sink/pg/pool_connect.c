@@ -1,6 +1,6 @@
 /*
  * pool_connect.c - a pool's connections: opened one at a time with back-off, counted by state, and
- * ended all at once when a server says that it is another one than before. That comes before
+ * ended all at once when another server answers than before. That comes before
  * anything else counts, because what the engine knows about its partitions was read from the other
  * server. The 0 that is then reported makes it claim them again.
  */

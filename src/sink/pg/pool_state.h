@@ -90,8 +90,8 @@ void leat_pg_pool_on_opened(void *context);
 void leat_pg_pool_on_closed(void *context, const char *message);
 /* Opens a connection where one is missing, with back-off. */
 void leat_pg_pool_want_connection(leat_pg_pool *pool);
-/* An open connection has said that its server is `server`: when that is another than before, all
- * that are open are ended. May free the pool. */
+/* `server` has answered on an open connection: when it is another one than before, all that are
+ * open are ended. May free the pool. */
 void leat_pg_pool_check_server(leat_pg_pool *pool, const leat_pg_server *server);
 /* Ends all open connections and reports that there is none. May free the pool. */
 void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message);

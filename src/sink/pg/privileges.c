@@ -1,3 +1,7 @@
+/*
+ * privileges.c - what leat's role may not do and has to. One query asks PostgreSQL's own privilege
+ * functions, because grants may come from any role it is a member of, and PUBLIC.
+ */
 #include "sink/shard_ops.h"
 
 #include <ctype.h>

@@ -26,9 +26,9 @@ typedef struct leat_row_statement {
 
 /* Why a batch cannot be built. */
 typedef struct leat_rows_fault {
-    leat_engine_outcome outcome; /* BAD_DATA, or OUTAGE when memory is out */
+    leat_engine_outcome outcome; /* BAD_DATA, or OUTAGE when out of memory */
     int32_t bad_record;          /* index in the batch, -1: none in particular */
-    /* said because of what leat knows of the table; else of the record alone */
+    /* the fault depends on what leat knows of the table, not on the record alone */
     bool relies_on_table;
     leat_error error;
 } leat_rows_fault;
@@ -48,7 +48,7 @@ uint32_t leat_rows_count(const leat_rows *rows);
 /* The shape statement `at` would best have. */
 leat_shape leat_rows_shape(const leat_rows *rows, uint32_t at);
 /* Statement `at` (they go in ascending order) in `shape`: its own, or leat_shape_of_any. Its values
- * are borrowed until the next call. Returns -1 when memory is out. */
+ * are borrowed until the next call. Returns -1 when out of memory. */
 int leat_rows_statement(leat_rows *rows, uint32_t at, leat_shape shape,
                         leat_row_statement *ret) LEAT_MUST_CHECK;
 /* The parameters of the statement that counts what statement `at` will drop

@@ -1,5 +1,5 @@
 /*
- * server.h - which server of PostgreSQL's answered, as it tells itself.
+ * server.h - which PostgreSQL server has answered.
  */
 #ifndef LEAT_SINK_PG_SERVER_H
 #define LEAT_SINK_PG_SERVER_H
@@ -11,7 +11,7 @@
 /* Which server it is: a server that was promoted, restored or restarted is another one. */
 typedef struct leat_pg_server {
     int64_t started_us; /* its postmaster, by its own clock, since 2000 */
-    char timeline[12];  /* "" where the server does not tell it to this role */
+    char timeline[12];  /* "" where the server does not show it to this role */
 } leat_pg_server;
 
 /* The same as columns of a query on that server: SQL for leat_pg_field_server. */

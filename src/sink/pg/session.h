@@ -14,7 +14,7 @@
  * Behind a pooler the server session may be another with each transaction, lent to others in
  * between: nothing of it is relied upon. What is prepared there has a name that is never used
  * again, by this connection or another; when a name turns out to be gone, jobs are sent without
- * names. And each job says which server it ran on.
+ * names. And each job reports which server it ran on.
  */
 #ifndef LEAT_SINK_PG_SESSION_H
 #define LEAT_SINK_PG_SESSION_H
@@ -40,8 +40,8 @@ typedef struct leat_pg_shared {
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
     bool is_nameless; /* a name was gone: what is prepared does not last from one transaction to the
                          next here */
-    bool needs_isolation; /* every transaction says that it is READ COMMITTED: it is no session's
-                            default here */
+    bool needs_isolation; /* READ COMMITTED is not the default of sessions here: every transaction
+                            sets it */
     leat_sink_counters counters;
 } leat_pg_shared;
 
@@ -50,7 +50,7 @@ typedef struct leat_pg_session leat_pg_session;
 /* Called from the loop and from leat_pg_conn_settle only, except `wake`. */
 typedef struct leat_pg_session_events {
     void *context;
-    /* Its connection is open; leat_pg_conn_server says to which server. */
+    /* Its connection is open; leat_pg_conn_server is the server. */
     void (*opened)(void *context);
     /* The attempt to connect has failed, or the connection is lost: a job that was open is over. */
     void (*closed)(void *context, const char *message);

@@ -91,14 +91,14 @@ struct leat_pg_session {
     uint32_t row_count;
     uint64_t dropped_count;
     bool failed;
-    bool sets_isolation; /* the job's transaction has been told to be READ COMMITTED */
+    bool sets_isolation; /* the job's transaction sets READ COMMITTED itself */
     leat_engine_job_result result;
     question question; /* to be asked once the Sync is answered */
     bool is_asking;    /* it has been sent */
     char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the
                                                              table written */
 
-    bool knows_server; /* `server` is what the job's own transaction said of where it ran */
+    bool knows_server; /* `server` is where the job's own transaction ran, by its own result */
     leat_pg_server server;
 
     bool claim_read; /* the row of leat.claim is in `progress` */

@@ -1,10 +1,11 @@
 /*
- * shapes.h - the row statements a sink has met on one version of the tables, numbered from 0 in the
- * order they came. A number names a statement for as long as the set lives, so connections remember
- * what they have prepared by number. Bounded: every prepared statement costs each backend a plan.
+ * shapes.h - the row statements that a sink has used on one version of the tables, numbered from 0
+ * in the order of their first use. A number names a statement for as long as the set lives, so
+ * connections remember what they have prepared by number. Bounded: every prepared statement costs
+ * each backend a plan.
  *
  * A new version of the tables brings a new set, while jobs in flight still speak of numbers of the
- * old one: a set lives until everybody who holds it has dropped it. One thread.
+ * old one: a set lives until its last holder has dropped it. One thread.
  */
 #ifndef LEAT_SINK_PG_SHAPES_H
 #define LEAT_SINK_PG_SHAPES_H
@@ -24,8 +25,8 @@ leat_shapes *leat_shapes_hold(leat_shapes *shapes);
 /* Frees the set with the last hold; NULL is nothing. */
 void leat_shapes_drop(leat_shapes *shapes);
 /* The statement to use for rows of shape `wanted`: its own or, when there are too many, the one
- * that fits any row of its route and operation. Returns its number and its shape, or -1 when memory
- * is out. */
+ * that fits any row of its route and operation. Returns its number and its shape, or -1 when out of
+ * memory. */
 int leat_shapes_find(leat_shapes *shapes, leat_shape wanted, leat_shape *ret_shape) LEAT_MUST_CHECK;
 const leat_shape *leat_shapes_shape(const leat_shapes *shapes, uint32_t number);
 const char *leat_shapes_sql(const leat_shapes *shapes, uint32_t number);

@@ -1,3 +1,9 @@
+/*
+ * source.c - leat.sources and its layout: set up by `leat init`, read by all others. The set-up is
+ * one transaction, under the lock that schema.sql takes, so a shard is set up entirely or not at
+ * all and two processes that set it up at once agree. What exists already must be equal: partitions
+ * and hash of a source decide where every key is, and never change.
+ */
 #include "sink/shard_ops.h"
 
 #include <inttypes.h>
@@ -177,7 +183,7 @@ static int read_source(const char *dsn, const char *topic, leat_source *ret_sour
     return status < 0 && pg.is_away ? 2 : status;
 }
 
-/* ---- what a database says of itself ---- */
+/* ---- which database this is ---- */
 
 /* No role may be forbidden more than that; a copy on this server has another oid, one on another
  * server another time. */

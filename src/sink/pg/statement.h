@@ -3,21 +3,22 @@
  *
  * The rows come as one array a column, unnested side by side. Parameters, in this order: the key
  * columns in primary-key order, the columns of the shape ascending, and, unless the shape is
- * uniform, an int8[] that says of each row which of these columns it names (bit i: column i) and,
- * where the shape has operated columns, another that says which of them come with an operand; a
- * column a row does not name has NULL in its array. Types that leat does not send in binary travel
- * as text[] and are cast where they are used.
+ * uniform, an int8[] with each row's mask of the columns that it names (bit i: column i) and, where
+ * the shape has operated columns, another with the mask of those that come with an operand. A
+ * column that a row does not name has NULL in its array. Types that leat does not send in binary
+ * travel as text[] and are cast where they are used.
  *
  *   PUT     named columns set, all others to their defaults; an operand changes the default.
  *   PATCH   named columns set, or changed from what is stored by an operand; a missing row starts
- * from the defaults (patch_existing: it is left out). DELETE  by key.
+ *           from the defaults (patch_existing: it is left out).
+ *   DELETE  by key.
  *
  * An operand meets NULL as nothing: `add` starts from 0, `max` and `min` from the operand, `append`
- * from [], `merge` from {}, and so it does from a value that is no object. `append` to a value that
- * is no array makes that the first element of one.
+ * from [], `merge` from {}, and so it does from a value that is not an object. `append` to a value
+ * that is not an array makes it the first element of one.
  *
  * A row that would not change is neither written nor locked, where "change" is what PostgreSQL
- * calls distinct: 1.0 over 1 inside a jsonb is none. Text is compared by bytes, whatever its
+ * calls distinct: 1.0 over 1 inside a jsonb is not one. Text is compared by bytes, whatever its
  * collation; a numeric without a fixed scale and json by their text; what travels as text by what
  * is stored of it. Keys must differ within one statement.
  *

@@ -1,3 +1,8 @@
+/*
+ * tables.c - the routes' tables as the catalog has them. All of them come from one snapshot, so
+ * that a migration that changes several is seen as a whole. Only what a statement depends on is
+ * read: each difference means new statements for every connection.
+ */
 #include "sink/shard_ops.h"
 
 #include <stdio.h>

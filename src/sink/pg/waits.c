@@ -1,6 +1,7 @@
 /*
- * Which sessions of leat's wait for whom. The name of a session is its application_name, which
- * PgBouncer passes on, so a wait is found behind a pooler too.
+ * waits.c - which of leat's sessions wait, and for whom. Sessions are found by application_name,
+ * which PgBouncer passes on, so a wait is found behind a pooler too. When leat waits for another
+ * client's lock no SQLSTATE is ever reported, so only this query shows the cause.
  */
 #include "sink/pg/workers.h"
 
@@ -10,10 +11,10 @@
 
 enum { ASK_US = 2000000 };
 
-/* Who waits for a row waits for the transaction that has it; which table that is, the lock on the
- * row's place says. A session of leat's that waits itself is not the one to blame, so others come
- * first; and of a holder whose own commit waits for a standby, that is what to mend. A process id
- * counts of this role only: behind a pooler it may be anybody's. */
+/* A session that waits for a row waits for the transaction that has it; the lock on the row's place
+ * shows the table. A holder that is one of leat's and waits itself is not to blame, so others come
+ * first. A holder whose own commit waits for a standby is shown as such, because that is what to
+ * mend. A process id counts only with this role: behind a pooler it may be anybody's. */
 static const char waits_sql[] =
     "SELECT a.wait_event = 'SyncRep', a.pid, w.ms, coalesce(w.relation, ''), coalesce(b.pid, 0), coalesce(b.application_name, ''),"
     "       coalesce(b.usename, ''), "

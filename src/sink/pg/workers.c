@@ -1,4 +1,8 @@
-/* leat.workers: what a process says of itself, and what is read of it from outside. */
+/*
+ * workers.c - leat.workers: what each process reports about itself, and reads of it from outside.
+ * Reporting uses one connection that stays open, and commits that wait for nothing: a report that
+ * is lost is replaced by the next one, and a report that waited would come too late to be of use.
+ */
 #include "sink/pg/workers.h"
 
 #include <inttypes.h>

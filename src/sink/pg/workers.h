@@ -1,5 +1,5 @@
 /*
- * workers.h - parts of leat_pg_read_work: who says what of itself, and who waits for whom. Not for
+ * workers.h - parts of leat_pg_read_work: what processes report, and who waits for whom. Not for
  * use outside src/sink.
  */
 #ifndef LEAT_SINK_PG_WORKERS_H
