@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "log/file/committer.h"
+#include "log/headers.h"
 
 enum {
     BATCH_RECORDS = 4096,
@@ -182,10 +183,11 @@ static int insert(leat_committer *c, leat_local_append *append)
     record->offset = c->next[record->partition];
     sqlite3_bind_int64(part->insert, 1, record->offset);
     sqlite3_bind_int64(part->insert, 2, record->accepted_ms);
-    bind_header(part->insert, 3, record->route);
-    bind_header(part->insert, 4, record->op);
-    bind_bytes(part->insert, 5, record->key, record->key.data == NULL);
-    bind_bytes(part->insert, 6, record->value, record->value_is_null);
+    int at = 3;
+    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
+        bind_header(part->insert, at++, leat_log_header_value(record, header));
+    bind_bytes(part->insert, at++, record->key, record->key.data == NULL);
+    bind_bytes(part->insert, at, record->value, record->value_is_null);
     code = leat_committer_finish(part->insert);
     c->next[record->partition] += code == SQLITE_OK;
     return code;

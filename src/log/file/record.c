@@ -1,8 +1,19 @@
+/*
+ * record.c - a record between the file's row and the memory that a reader hands out. A record is
+ * one piece of memory with its bytes behind it: a row's own are SQLite's, and gone with the next
+ * step. A missing value differs from an empty one (the first deletes), so what is empty keeps a
+ * place to point at.
+ */
 #include <stdlib.h>
 #include <string.h>
 
-#include "log/header_value.h"
 #include "log/file/file_log.h"
+#include "log/headers.h"
+
+/* The columns of LEAT_LOCAL_COLUMNS: offset and accepted_ms come before the headers, key and value
+ * behind them. */
+enum { FIRST_HEADER = 2, KEY = FIRST_HEADER + LEAT_LOG_HEADER_COUNT, VALUE };
+_Static_assert(LEAT_LOG_HEADER_COUNT == 2, "each header has a column of the file");
 
 static leat_slice column(sqlite3_stmt *row, int at)
 {
@@ -25,7 +36,10 @@ static leat_slice copy_slice(leat_slice from, char **at)
 
 size_t leat_local_record_size(const leat_record *record)
 {
-    return record->key.size + record->value.size + record->route.size + record->op.size;
+    size_t size = record->key.size + record->value.size;
+    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
+        size += leat_log_header_value(record, header).size;
+    return size;
 }
 
 leat_record leat_local_record_copy(const leat_record *record, char *bytes)
@@ -33,8 +47,9 @@ leat_record leat_local_record_copy(const leat_record *record, char *bytes)
     leat_record ret = *record;
     ret.key = copy_slice(record->key, &bytes);
     ret.value = copy_slice(record->value, &bytes);
-    ret.route = copy_slice(record->route, &bytes);
-    ret.op = copy_slice(record->op, &bytes);
+    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
+        *leat_log_header_field(&ret, header) =
+            copy_slice(leat_log_header_value(record, header), &bytes);
     return ret;
 }
 
@@ -44,11 +59,11 @@ leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
                          .offset = sqlite3_column_int64(row, 0),
                          .accepted_ms = sqlite3_column_int64(row, 1),
                          .epoch = -1,
-                         .route = column(row, 2),
-                         .op = column(row, 3),
-                         .key = column(row, 4),
-                         .value = column(row, 5),
-                         .value_is_null = sqlite3_column_type(row, 5) == SQLITE_NULL};
+                         .key = column(row, KEY),
+                         .value = column(row, VALUE),
+                         .value_is_null = sqlite3_column_type(row, VALUE) == SQLITE_NULL};
+    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
+        *leat_log_header_field(&found, header) = column(row, FIRST_HEADER + (int)header);
     if (sqlite3_errcode(sqlite3_db_handle(row)) == SQLITE_NOMEM)
         return NULL;
     leat_local_record *ret = malloc(sizeof *ret + leat_local_record_size(&found) + 1);
@@ -77,8 +92,9 @@ int leat_local_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
     const leat_local_record *held = log_handle;
     bool first = true;
     leat_buf_byte(out, '{');
-    write_header(out, "route", held->record.route, &first);
-    write_header(out, "op", held->record.op, &first);
+    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
+        write_header(out, leat_log_header_name(header),
+                     leat_log_header_value(&held->record, header), &first);
     leat_buf_byte(out, '}');
     return out->failed ? -1 : 0;
 }

@@ -1,6 +1,6 @@
 /* headers.c - all headers of a record, for people who must decide what becomes of it. */
 #include "base/utf8.h"
-#include "log/header_value.h"
+#include "log/headers.h"
 #include "log/kafka/kafka.h"
 
 /* A name is a text by Kafka's protocol; what of it is none is replaced. */

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log/headers.h"
+
 enum {
     TICK_MS = 100,
     CLOSE_POLL_MS = 50,
@@ -50,11 +52,9 @@ static void read_headers(const rd_kafka_message_t *message, leat_record *record)
     for (size_t i = 0;
          rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
          i++) {
-        leat_slice slice = {value, value ? size : 0};
-        if (strcmp(name, "route") == 0)
-            record->route = slice;
-        else if (strcmp(name, "op") == 0)
-            record->op = slice;
+        leat_slice *field = leat_log_header_find(record, name);
+        if (field)
+            *field = (leat_slice){value, value ? size : 0};
     }
 }
 

@@ -11,11 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log/headers.h"
+
 enum {
     TICK_MS = 500,
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
-    VALUE_MAX = 9,   /* of one rd_kafka_produceva */
+    VALUE_MAX = 7 + LEAT_LOG_HEADER_COUNT, /* of one rd_kafka_produceva */
     FRAME_MAX = 512, /* what a batch of one record is larger than its key and value, headers
                         included */
 };
@@ -225,18 +227,16 @@ static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer
         values[n].u.mem.ptr = leat_kafka_unconst(record->value.data ? record->value.data : "");
         values[n++].u.mem.size = record->value.size;
     }
-    if (record->route.size > 0) {
+    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++) {
+        leat_slice value = leat_log_header_value(record, header);
+        if (value.size == 0)
+            continue;
         values[n].vtype = RD_KAFKA_VTYPE_HEADER;
-        values[n].u.header.name = "route";
-        values[n].u.header.val = record->route.data;
-        values[n++].u.header.size = (ssize_t)record->route.size;
+        values[n].u.header.name = leat_log_header_name(header);
+        values[n].u.header.val = value.data;
+        values[n++].u.header.size = (ssize_t)value.size;
     }
-    if (record->op.size > 0) {
-        values[n].vtype = RD_KAFKA_VTYPE_HEADER;
-        values[n].u.header.name = "op";
-        values[n].u.header.val = record->op.data;
-        values[n++].u.header.size = (ssize_t)record->op.size;
-    }
+    LEAT_ASSERT(n <= VALUE_MAX);
     return n;
 }
 
