@@ -58,7 +58,7 @@ void leat_local_check_range(leat_local_reader *reader, uint32_t partition)
     if (verdict == LEAT_RANGE_FITS) {
         if (part->next < range.start) /* -1: from the log's first */
             part->next = range.start;
-        part->state = LEAT_LOCAL_PART_READING;
+        leat_local_part_enter(part, LEAT_LOCAL_PART_READING);
         return;
     }
     char reason[REASON_SIZE];
@@ -71,7 +71,7 @@ void leat_local_on_hole(leat_local_reader *reader, uint32_t partition)
 {
     leat_local_reader_part *part = &reader->parts[partition];
     if (atomic_load(&reader->log->parts[partition].first) > part->next) {
-        part->state = LEAT_LOCAL_PART_SOUGHT;
+        leat_local_part_enter(part, LEAT_LOCAL_PART_SOUGHT);
         return;
     }
     char reason[REASON_SIZE];

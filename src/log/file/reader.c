@@ -18,6 +18,25 @@ enum {
 
 /* ---- partitions ---- */
 
+#define TO(state) (1u << (state))
+
+/* Which states may follow which. Nothing takes a partition away from a reader of this process. */
+static const unsigned may_follow[] = {
+    [LEAT_LOCAL_PART_FOREIGN] = 0,
+    [LEAT_LOCAL_PART_NEW] = TO(LEAT_LOCAL_PART_HELD),
+    [LEAT_LOCAL_PART_HELD] = TO(LEAT_LOCAL_PART_SOUGHT),
+    [LEAT_LOCAL_PART_SOUGHT] = TO(LEAT_LOCAL_PART_SOUGHT) | TO(LEAT_LOCAL_PART_READING) |
+                               TO(LEAT_LOCAL_PART_BROKEN),
+    [LEAT_LOCAL_PART_READING] = TO(LEAT_LOCAL_PART_SOUGHT) | TO(LEAT_LOCAL_PART_BROKEN),
+    [LEAT_LOCAL_PART_BROKEN] = TO(LEAT_LOCAL_PART_SOUGHT),
+};
+
+void leat_local_part_enter(leat_local_reader_part *part, leat_local_part_state state)
+{
+    LEAT_ASSERT(may_follow[part->state] & TO(state));
+    part->state = state;
+}
+
 static leat_local_reader_part *part_at(leat_local_reader *reader, uint32_t partition)
 {
     LEAT_ASSERT(partition < reader->log->head.partition_count);
@@ -35,7 +54,7 @@ static void drop_batch(leat_local_reader_part *part)
 void leat_local_break_part(leat_local_reader *reader, uint32_t partition, const char *reason)
 {
     leat_local_reader_part *part = &reader->parts[partition];
-    part->state = LEAT_LOCAL_PART_BROKEN;
+    leat_local_part_enter(part, LEAT_LOCAL_PART_BROKEN);
     part->generation++;
     drop_batch(part);
     reader->events.broken(reader->events.context, partition, reason);
@@ -168,7 +187,7 @@ static void say_assigned(leat_local_reader *reader)
     for (uint32_t p = 0; p < reader->log->head.partition_count; p++) {
         if (reader->parts[p].state != LEAT_LOCAL_PART_NEW)
             continue;
-        reader->parts[p].state = LEAT_LOCAL_PART_HELD;
+        leat_local_part_enter(&reader->parts[p], LEAT_LOCAL_PART_HELD);
         reader->events.assigned(reader->events.context, p);
     }
 }
@@ -316,7 +335,7 @@ static void seek(leat_log_reader *base, uint32_t partition, int64_t offset,
     if (!is_mine(part))
         return;
     drop_batch(part);
-    part->state = LEAT_LOCAL_PART_SOUGHT;
+    leat_local_part_enter(part, LEAT_LOCAL_PART_SOUGHT);
     part->generation++;
     part->next = offset;
     part->low = applied->low;

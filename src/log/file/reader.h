@@ -52,6 +52,8 @@ typedef struct leat_local_reader {
 
 /* ---- reader.c ---- */
 
+/* Changes the state; asserts that the new one may follow. */
+void leat_local_part_enter(leat_local_reader_part *part, leat_local_part_state state);
 void leat_local_break_part(leat_local_reader *reader, uint32_t partition, const char *reason);
 /* SQLite's error: reading is tried again soon, or the log is broken for this process. */
 void leat_local_reader_fail(leat_local_reader *reader, int code);

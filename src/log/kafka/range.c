@@ -62,7 +62,7 @@ static void ask_offset(leat_kafka_reader *reader, uint32_t partition, leat_ask a
 void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
-    part->state = LEAT_PART_CHECKING;
+    leat_part_enter(part, LEAT_PART_CHECKING);
     part->generation++;
     part->retry_us = 0;
     part->range_start = -1;
@@ -108,7 +108,7 @@ void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
 static void reading_begin(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
-    part->state = LEAT_PART_READING;
+    leat_part_enter(part, LEAT_PART_READING);
     part->retry_us = 0;
     part->tries = 0;
     part->more = true;
@@ -135,7 +135,7 @@ static void seek_step(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     LEAT_ASSERT(part->next >= 0);
-    part->state = LEAT_PART_SEEKING;
+    leat_part_enter(part, LEAT_PART_SEEKING);
     part->retry_us = leat_mono_us() + SEEK_RETRY_US;
     if (part->restart || part->tries >= SEEK_TRIES_MAX) {
         part->restart = leat_reader_restart(reader, partition) != 0;
@@ -154,7 +154,7 @@ static void seek_step(leat_kafka_reader *reader, uint32_t partition)
 void leat_reader_seek_again(leat_part *part)
 {
     LEAT_ASSERT(part->state == LEAT_PART_READING);
-    part->state = LEAT_PART_SEEKING;
+    leat_part_enter(part, LEAT_PART_SEEKING);
     part->retry_us = leat_mono_us() + SEEK_RETRY_US;
 }
 
@@ -240,7 +240,8 @@ static int64_t only_offset(leat_kafka_reader *reader, rd_kafka_event_t *event)
         return found->offset;
     if (found && found->err)
         code = found->err;
-    leat_kafka_say(reader->client, code, "the log's range cannot be asked for; it is tried again");
+    leat_kafka_say(reader->client, code,
+                         "the log's range cannot be asked for; it is tried again");
     return -1;
 }
 

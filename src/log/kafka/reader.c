@@ -19,6 +19,31 @@ enum {
     FREE_MIN_MS = 200,
 };
 
+/* ---- a partition's state ---- */
+
+#define TO(state) (1u << (state))
+
+/* Which states may follow which: the picture in reader.h. */
+static const unsigned may_follow[] = {
+    [LEAT_PART_FREE] = TO(LEAT_PART_HELD),
+    [LEAT_PART_HELD] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) |
+                       TO(LEAT_PART_FREE),
+    [LEAT_PART_CHECKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
+                           TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_SEEKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_READING) |
+                          TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_READING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
+                          TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_BROKEN] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_REVOKING] = TO(LEAT_PART_FREE),
+};
+
+void leat_part_enter(leat_part *part, leat_part_state state)
+{
+    LEAT_ASSERT(may_follow[part->state] & TO(state));
+    part->state = state;
+}
+
 /* ---- records ---- */
 
 void leat_part_drop_batch(leat_part *part)
@@ -35,7 +60,7 @@ void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char
     if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING ||
         part->state == LEAT_PART_BROKEN)
         return;
-    part->state = LEAT_PART_BROKEN;
+    leat_part_enter(part, LEAT_PART_BROKEN);
     part->generation++;
     leat_part_drop_batch(part);
     reader->events.broken(reader->events.context, partition, reason);
@@ -174,7 +199,7 @@ static void on_error(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     if (!rd_kafka_event_error_is_fatal(event)) {
         leat_kafka_say(reader->client, rd_kafka_event_error(event),
-                       rd_kafka_event_error_string(event));
+                             rd_kafka_event_error_string(event));
         return;
     }
     if (reader->has_failed)

@@ -4,11 +4,16 @@
  *
  * A partition's way:
  *
- *   FREE --assigned--> HELD --seek--> CHECKING --range is good--> SEEKING --done--> READING
- *                        ^               |  ^                                          |
- *                        |               |  +---------- an error while reading --------+
- *                        |               +--range is gone--> BROKEN
- *   any of these --revoked--> REVOKING --given back--> FREE          any --lost--> FREE
+ *   FREE --assigned--> HELD --seek--> CHECKING --range fits--> SEEKING --done--> READING
+ *                                       |  ^                      ^               |  |
+ *                                       |  |                      +- seek again --+  |
+ *                                       |  +---------- an error while reading -------+
+ *                                       +--range does not fit--> BROKEN
+ *
+ *   any but FREE --seek--> CHECKING (not while REVOKING)     any but FREE --topic gone--> BROKEN
+ *   any but FREE --revoked--> REVOKING --given back--> FREE  any --lost--> FREE
+ *
+ * The table in reader.c has the same, edge by edge.
  *
  * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING
  * partitions that are not paused are read from it: not reading is the pause. librdkafka's own pause
@@ -153,6 +158,8 @@ static inline bool leat_part_is_mine(const leat_part *part)
 
 /* ---- reader.c ---- */
 
+/* Changes the state; asserts that the new one may follow. */
+void leat_part_enter(leat_part *part, leat_part_state state);
 void leat_part_drop_batch(leat_part *part);
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason);
 /* Joins the group. */

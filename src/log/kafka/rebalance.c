@@ -65,7 +65,7 @@ static void part_open(leat_kafka_reader *reader, uint32_t partition)
     leat_part *part = &reader->parts[partition];
     LEAT_ASSERT(!leat_part_is_mine(part) && part->batch_count == 0);
     uint32_t generation = part->generation + 1;
-    *part = (leat_part){.state = LEAT_PART_HELD,
+    *part = (leat_part){.state = LEAT_PART_FREE,
                         .generation = generation,
                         .low = -1,
                         .high = -1,
@@ -83,6 +83,7 @@ static void part_open(leat_kafka_reader *reader, uint32_t partition)
     rd_kafka_topic_partition_list_add(part->position, reader->topic, (int32_t)partition);
     part->queue = rd_kafka_queue_get_partition(reader->rk, reader->topic, (int32_t)partition);
     LEAT_ASSERT(part->queue);
+    leat_part_enter(part, LEAT_PART_HELD);
     /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it
      * so. */
     rd_kafka_queue_forward(part->queue, NULL);
@@ -100,7 +101,7 @@ void leat_part_close(leat_kafka_reader *reader, uint32_t partition)
     rd_kafka_topic_partition_list_destroy(part->position);
     part->queue = NULL;
     part->position = NULL;
-    part->state = LEAT_PART_FREE;
+    leat_part_enter(part, LEAT_PART_FREE);
     part->generation++;
 }
 
@@ -183,7 +184,7 @@ static void on_revoked(leat_kafka_reader *reader, const rd_kafka_topic_partition
         leat_part *part = &reader->parts[partition];
         if (!leat_part_is_mine(part))
             continue;
-        part->state = LEAT_PART_REVOKING;
+        leat_part_enter(part, LEAT_PART_REVOKING);
         part->generation++;
         leat_part_drop_batch(part);
         reader->revoking_left++;

@@ -285,7 +285,7 @@ const char *leat_kafka_writer_trouble(leat_log_writer *base)
     int64_t now_us = leat_mono_us();
     if (writer->wrong[0])
         return writer->wrong;
-    if (writer->renewing_since_us || writer->sign_us == 0 ||
+    if (writer->state != LEAT_WRITER_OPEN || writer->sign_us == 0 ||
         now_us - writer->sign_us >= LEAT_WRITER_SIGN_US)
         return "the log cannot be reached";
     if (writer->refused >= REFUSED_MANY && now_us - writer->refused_us < REFUSED_VALID_US) {

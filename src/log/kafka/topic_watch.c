@@ -294,7 +294,7 @@ static void on_found(leat_kafka_writer *writer, const leat_writer_look *look,
     }
     on_right(writer, look, topic);
     leat_writer_judge_partitions(writer, event);
-    if (!writer->renewing_since_us)
+    if (writer->state == LEAT_WRITER_OPEN)
         writer->sign_us = leat_mono_us();
     leat_writer_ask_limit(writer);
 }

@@ -76,7 +76,7 @@ static void on_reports(leat_kafka_writer *writer, rd_kafka_event_t *event)
     }
     if (stored)
         leat_kafka_pulse_answered(&writer->pulse);
-    if (stored && !writer->renewing_since_us)
+    if (stored && writer->state == LEAT_WRITER_OPEN)
         writer->sign_us = now_us;
 }
 
@@ -108,7 +108,8 @@ static void serve_reports(leat_kafka_writer *writer, int timeout_ms)
 {
     rd_kafka_event_t *event;
     while (writer->client && (event = rd_kafka_queue_poll(writer->reports, timeout_ms))) {
-        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR && !writer->is_given_up)
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR &&
+            writer->state != LEAT_WRITER_GIVEN_UP)
             on_reports(writer, event);
         else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
             on_error(writer, event);
@@ -270,7 +271,7 @@ static int append_record(leat_log_writer *base, const leat_record *record, void 
                          leat_error *error)
 {
     leat_kafka_writer *writer = (leat_kafka_writer *)base;
-    if (writer->renewing_since_us || writer->wrong[0]) {
+    if (writer->state != LEAT_WRITER_OPEN || writer->wrong[0]) {
         leat_fail(error, "%s",
                   writer->wrong[0] ? writer->wrong : "the writer is being given a new client");
         return 1;

@@ -41,6 +41,22 @@ typedef struct leat_writer_partition {
     uint32_t in_sync;        /* replicas, by the last look */
 } leat_writer_partition;
 
+/*
+ * The way of a client:
+ *
+ *   GIVEN_UP --another client is made--> OPEN --it must end--> RENEWING --all is answered-->
+ * GIVEN_UP
+ *
+ * That the topic is not the right one (`wrong`) is apart from it: it ends the client that may have
+ * records for the other topic, but the next client waits for the right one in OPEN.
+ */
+typedef enum leat_writer_state {
+    LEAT_WRITER_GIVEN_UP, /* no client, or one whose answers no longer count: all its records have
+                             theirs */
+    LEAT_WRITER_OPEN,
+    LEAT_WRITER_RENEWING, /* nothing is taken; what waits still gets its answers, for a while */
+} leat_writer_state;
+
 /* What was refused for one cause. */
 typedef struct leat_writer_refusals {
     uint64_t count;
@@ -80,9 +96,8 @@ typedef struct leat_kafka_writer {
     size_t waiting;
     int64_t sign_us; /* when the brokers last showed that they serve the topic; 0: not since they
                         failed */
-    int64_t renewing_since_us; /* 0: in good order */
-    bool is_given_up; /* all its records have their answers: what the client still says of them
-                         counts for nothing */
+    leat_writer_state state;
+    int64_t state_us; /* when it was entered */
     leat_kafka_pulse pulse;
     char failed[LEAT_LOG_WHY_SIZE]; /* nothing has helped; "": not so */
     long limit;                     /* the topic's max.message.bytes; 0: not known */

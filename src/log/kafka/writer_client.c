@@ -12,6 +12,24 @@
 
 enum { RENEW_WAIT_US = 2 * 1000 * 1000 };
 
+/* ---- its state ---- */
+
+#define TO(state) (1u << (state))
+
+/* Which states may follow which: writer.h. */
+static const unsigned may_follow[] = {
+    [LEAT_WRITER_GIVEN_UP] = TO(LEAT_WRITER_OPEN),
+    [LEAT_WRITER_OPEN] = TO(LEAT_WRITER_RENEWING),
+    [LEAT_WRITER_RENEWING] = TO(LEAT_WRITER_GIVEN_UP),
+};
+
+static void enter(leat_kafka_writer *writer, leat_writer_state state)
+{
+    LEAT_ASSERT(may_follow[writer->state] & TO(state));
+    writer->state = state;
+    writer->state_us = leat_mono_us();
+}
+
 /* ---- the client ---- */
 
 /* A number of the client's configuration; -1: there is none. */
@@ -31,13 +49,13 @@ int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error)
     if (!writer->client)
         return -1;
     rd_kafka_t *rk = writer->client->rk;
-    writer->is_given_up = false;
     writer->topic = rd_kafka_topic_new(rk, writer->config.topic, NULL);
     writer->reports = rd_kafka_queue_get_main(rk);
     writer->answers = rd_kafka_queue_new(rk);
     leat_kafka_wake_by(writer->reports, writer->wake_fd);
     leat_kafka_wake_by(writer->answers, writer->wake_fd);
     leat_writer_watch_begin(writer);
+    enter(writer, LEAT_WRITER_OPEN);
     return 0;
 }
 
@@ -66,21 +84,21 @@ void leat_writer_purge(leat_kafka_writer *writer)
 
 void leat_writer_begin_renewal(leat_kafka_writer *writer)
 {
-    writer->renewing_since_us = leat_mono_us();
+    enter(writer, LEAT_WRITER_RENEWING);
     writer->sign_us = 0;
     writer->pulse.renewals++;
 }
 
 void leat_writer_renew(leat_kafka_writer *writer)
 {
-    if (!writer->renewing_since_us)
+    if (writer->state == LEAT_WRITER_OPEN)
         leat_writer_begin_renewal(writer);
     leat_writer_purge(writer);
 }
 
 void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text)
 {
-    if (writer->renewing_since_us)
+    if (writer->state != LEAT_WRITER_OPEN)
         return;
     leat_err(
         "Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made",
@@ -88,16 +106,24 @@ void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text)
     leat_writer_renew(writer);
 }
 
-void leat_writer_renewal_step(leat_kafka_writer *writer)
+/* What waits was purged, or had its time. */
+static void give_up_client(leat_kafka_writer *writer)
 {
-    if (!writer->renewing_since_us)
-        return;
-    if (writer->waiting > 0 && leat_mono_us() - writer->renewing_since_us < RENEW_WAIT_US)
+    bool is_over = writer->waiting == 0 || leat_mono_us() - writer->state_us >= RENEW_WAIT_US;
+    if (!is_over)
         return;
     leat_writer_answer_rest(writer);
-    writer->is_given_up = true;
-    if (leat_kafka_clients_leaving() >= LEAT_KAFKA_LEAVING_MAX)
+    enter(writer, LEAT_WRITER_GIVEN_UP);
+}
+
+void leat_writer_renewal_step(leat_kafka_writer *writer)
+{
+    if (writer->state == LEAT_WRITER_RENEWING)
+        give_up_client(writer);
+    if (writer->state != LEAT_WRITER_GIVEN_UP ||
+        leat_kafka_clients_leaving() >= LEAT_KAFKA_LEAVING_MAX)
         return;
+    LEAT_ASSERT(writer->waiting == 0);
     leat_writer_close_client(writer, 0);
     leat_error error;
     if (leat_writer_open_client(writer, &error) != 0) {
@@ -105,5 +131,4 @@ void leat_writer_renewal_step(leat_kafka_writer *writer)
         return;
     }
     leat_info("Kafka writer: a new client is in place (%u so far)", writer->pulse.renewals);
-    writer->renewing_since_us = 0;
 }

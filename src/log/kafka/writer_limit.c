@@ -15,7 +15,7 @@
 
 void leat_writer_ask_limit_again(leat_kafka_writer *writer)
 {
-    if (writer->limit_asked || writer->limit_refused || writer->renewing_since_us)
+    if (writer->limit_asked || writer->limit_refused || writer->state != LEAT_WRITER_OPEN)
         return;
     writer->limit_asked = true;
     leat_kafka_ask_settings(writer->client->rk, writer->config.topic, LEAT_WRITER_ASK_MS, NULL,
@@ -46,7 +46,7 @@ static void fit_batches(leat_kafka_writer *writer)
     if (writer->limit <= 0 || leat_writer_config_number(writer, "batch.size") <= writer->limit)
         return;
     set_batch_size(writer, writer->limit);
-    if (writer->renewing_since_us)
+    if (writer->state != LEAT_WRITER_OPEN)
         return;
     leat_info(
         "Kafka writer: topic %s has max.message.bytes=%ld: a client with batches of that size is made",
