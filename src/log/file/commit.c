@@ -25,7 +25,6 @@ enum {
     BATCH_BYTES = 8 * 1024 * 1024,
     PROBE_US = 1000 * 1000,
     CHECKPOINT_PAGES = 1000,
-    SAY_AGAIN_US = 60 * 1000 * 1000,
     LAST_ANSWERS_US = 2 * 1000 * 1000,
     PAGES_MAX = 1073741823,
 };
@@ -85,10 +84,8 @@ static void answer_all(leat_local_commits *commits, leat_local_appends *list,
 
 void leat_committer_log_passing(leat_committer *c, const char *doing, int code)
 {
-    int64_t now_us = leat_mono_us();
-    if (c->said_us != 0 && now_us - c->said_us < SAY_AGAIN_US)
+    if (!leat_rate_limit_allows(&c->errors, (uint64_t)leat_mono_us() / 1000, doing))
         return;
-    c->said_us = now_us;
     leat_warn("log.local.path: %s: %s: %s; it is tried again", c->log->file, doing,
               sqlite3_errstr(code));
 }

@@ -5,6 +5,7 @@
 #ifndef LEAT_LOG_FILE_COMMITTER_H
 #define LEAT_LOG_FILE_COMMITTER_H
 
+#include "base/rate_limit.h"
 #include "log/file/file_log.h"
 
 enum { LEAT_COMMITTER_TRIM_US = 1000 * 1000 /* between two looks for old records */ };
@@ -27,8 +28,8 @@ typedef struct leat_committer {
     int64_t trim_us;  /* when to look for old records */
     int64_t probe_us; /* when to try again whether the file takes anything */
     int wal_pages;
-    uint32_t max_pages; /* as set on the connection */
-    int64_t said_us;
+    uint32_t max_pages;     /* as set on the connection */
+    leat_rate_limit errors; /* that may pass, logged by what was done */
 } leat_committer;
 
 /* ---- commit.c: results are SQLite's codes ---- */
@@ -42,7 +43,7 @@ int leat_committer_prepare(leat_committer *c, sqlite3_stmt **statement, const ch
                            uint32_t partition);
 /* Runs a statement that has no rows, and forgets what was bound. */
 int leat_committer_finish(sqlite3_stmt *statement);
-/* Logs an error that may pass. */
+/* Logs an error that may pass, at most once a minute. */
 void leat_committer_log_passing(leat_committer *c, const char *doing, int code);
 /* After an error that does not: the log is broken for this process. */
 void leat_committer_give_up(leat_committer *c, const char *doing, int code);

@@ -16,7 +16,6 @@
 enum {
     LOG_WINDOW_US = 10 * 1000 * 1000,
     LOG_WINDOW_LINES = 20,
-    SAY_AGAIN_US = 60 * 1000 * 1000,
     ERROR_TEXT_SIZE = 512,
 };
 
@@ -161,28 +160,14 @@ const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_r
                                       : ": grant WRITE on the topic");
 }
 
-void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text)
+void leat_kafka_log_error(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text)
 {
-    int64_t now_us = leat_mono_us();
-    leat_kafka_said *slot = &client->said[0];
-    for (size_t i = 0; i < LEAT_KAFKA_KINDS_SAID; i++) {
-        leat_kafka_said *said = &client->said[i];
-        if (said->at_us != 0 && said->code == code) {
-            slot = said;
-            break;
-        }
-        if (said->at_us < slot->at_us)
-            slot = said;
-    }
-    bool same = slot->at_us != 0 && slot->code == code;
-    if (same && now_us - slot->at_us < SAY_AGAIN_US) {
-        slot->more++;
-        return;
-    }
-    uint32_t more = same ? slot->more : 0;
-    leat_warn("Kafka %s: %s: %s%s (%u more of these before)", client->label,
-              rd_kafka_err2name(code), text, leat_kafka_missing_right(client, code), more);
-    *slot = (leat_kafka_said){.code = code, .at_us = now_us};
+    uint32_t suppressed;
+    const char *name = rd_kafka_err2name(code);
+    uint64_t now_ms = (uint64_t)leat_mono_us() / 1000;
+    if (leat_rate_limit_allows_again(&client->errors, now_ms, name, &suppressed))
+        leat_warn("Kafka %s: %s: %s%s (%u more of these before)", client->label, name, text,
+                  leat_kafka_missing_right(client, code), suppressed);
 }
 
 int leat_kafka_wake_new(leat_error *error)

@@ -45,7 +45,7 @@ static void commit_begin(leat_kafka_reader *reader, const rd_kafka_topic_partiti
         return;
     note_free(note);
     reader->commit_failures++;
-    leat_kafka_say(reader->client, code, "a commit could not be begun");
+    leat_kafka_log_error(reader->client, code, "a commit could not be begun");
 }
 
 void leat_kafka_reader_commit(leat_log_reader *base, uint32_t partition, int64_t offset)
@@ -95,7 +95,7 @@ void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event)
     rd_kafka_resp_err_t code = result_of(event);
     if (code) {
         reader->commit_failures++;
-        leat_kafka_say(reader->client, code, "a commit failed");
+        leat_kafka_log_error(reader->client, code, "a commit failed");
     }
     bool member = !code && note->group_generation >= 0 &&
                   note->group_generation == leat_reader_generation(reader) &&

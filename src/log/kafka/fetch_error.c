@@ -114,7 +114,7 @@ void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
 {
     char text[REASON_SIZE / 2];
     snprintf(text, sizeof text, "partition %u: %s", partition, rd_kafka_message_errstr(message));
-    leat_kafka_say(reader->client, message->err, text);
+    leat_kafka_log_error(reader->client, message->err, text);
     leat_part *part = &reader->parts[partition];
     fetch_fault fault = says_truncation(message) ? FAULT_CUT : fault_of(message->err);
     if (fault == FAULT_CUT) {

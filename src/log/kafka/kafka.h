@@ -32,6 +32,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/diag.h"
+#include "base/rate_limit.h"
 #include "log/log_ops.h"
 #include "log/kafka/watchdog.h"
 
@@ -67,20 +68,11 @@ void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties);
 
 /* ---- client.c ---- */
 
-enum { LEAT_KAFKA_KINDS_SAID = 16 };
-
-/* An error that was said: not again within a minute. */
-typedef struct leat_kafka_said {
-    rd_kafka_resp_err_t code;
-    int64_t at_us;
-    uint32_t more;
-} leat_kafka_said;
-
 typedef struct leat_kafka_client {
     rd_kafka_t *rk;
-    const char *label; /* "writer", "reader", "admin" */
-    leat_kafka_said said[LEAT_KAFKA_KINDS_SAID];
-    pthread_mutex_t lock; /* of the fields below: librdkafka logs from its own threads */
+    const char *label;      /* "writer", "reader", "admin" */
+    leat_rate_limit errors; /* logged, by their code */
+    pthread_mutex_t lock;   /* of the fields below: librdkafka logs from its own threads */
     int64_t log_window_us;
     uint32_t log_lines;
     uint32_t log_dropped;
@@ -98,8 +90,8 @@ uint32_t leat_kafka_clients_leaving(void);
 /* Words for behind the error: the right that a reader or writer lacks; "" when it is another
  * error. */
 const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_resp_err_t code);
-/* Says an error once a kind and minute; of a right that is missing, which one. */
-void leat_kafka_say(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
+/* Logs an error, at most once a minute and code; of a right that is missing, which one. */
+void leat_kafka_log_error(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
 
 /* An eventfd for wake-ups, or -1. */
 int leat_kafka_wake_new(leat_error *error);

@@ -240,7 +240,7 @@ static int64_t only_offset(leat_kafka_reader *reader, rd_kafka_event_t *event)
         return found->offset;
     if (found && found->err)
         code = found->err;
-    leat_kafka_say(reader->client, code,
+    leat_kafka_log_error(reader->client, code,
                          "the log's range cannot be asked for; it is tried again");
     return -1;
 }
@@ -300,7 +300,7 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
     leat_kafka_topic topic;
     int result = leat_kafka_read_topic(event, &topic, &error);
     if (result < 0)
-        leat_kafka_say(reader->client, rd_kafka_event_error(event), error.text);
+        leat_kafka_log_error(reader->client, rd_kafka_event_error(event), error.text);
     if (result == 1)
         on_no_topic(reader);
     if (result != 0) {

@@ -198,7 +198,7 @@ static void read_partitions(leat_kafka_reader *reader)
 static void on_error(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     if (!rd_kafka_event_error_is_fatal(event)) {
-        leat_kafka_say(reader->client, rd_kafka_event_error(event),
+        leat_kafka_log_error(reader->client, rd_kafka_event_error(event),
                              rd_kafka_event_error_string(event));
         return;
     }

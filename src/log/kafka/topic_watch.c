@@ -308,7 +308,7 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
     leat_kafka_pulse_event(&writer->pulse, event);
     int result = leat_kafka_read_topic(event, &topic, &error);
     if (result < 0) {
-        leat_kafka_say(writer->client, RD_KAFKA_RESP_ERR__FAIL, error.text);
+        leat_kafka_log_error(writer->client, RD_KAFKA_RESP_ERR__FAIL, error.text);
         return;
     }
     if (result == 0) {

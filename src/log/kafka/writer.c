@@ -101,7 +101,7 @@ static void on_error(leat_kafka_writer *writer, rd_kafka_event_t *event)
     }
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         writer->sign_us = 0;
-    leat_kafka_say(writer->client, code, rd_kafka_event_error_string(event));
+    leat_kafka_log_error(writer->client, code, rd_kafka_event_error_string(event));
 }
 
 static void serve_reports(leat_kafka_writer *writer, int timeout_ms)

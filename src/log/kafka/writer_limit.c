@@ -89,5 +89,5 @@ void leat_writer_on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
     writer->limit_refused = !is_passing(code);
     leat_fail_prefix(&error,
                      "max.message.bytes of the topic is not known, batch.size must not exceed it");
-    leat_kafka_say(writer->client, code, error.text);
+    leat_kafka_log_error(writer->client, code, error.text);
 }
