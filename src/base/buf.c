@@ -1,6 +1,5 @@
 #include "base/buf.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,20 +56,26 @@ void leat_buf_text(leat_buf *buf, const char *text)
     leat_buf_append(buf, text, strlen(text));
 }
 
+void leat_buf_vprintf(leat_buf *buf, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int needed = vsnprintf(NULL, 0, format, args);
+    LEAT_ASSERT(needed >= 0);
+    char *at = leat_buf_reserve(buf, (size_t)needed + 1);
+    if (at) {
+        vsnprintf(at, (size_t)needed + 1, format, again);
+        buf->size += (size_t)needed;
+    }
+    va_end(again);
+}
+
 void leat_buf_printf(leat_buf *buf, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int needed = vsnprintf(NULL, 0, format, args);
+    leat_buf_vprintf(buf, format, args);
     va_end(args);
-    LEAT_ASSERT(needed >= 0);
-    char *at = leat_buf_reserve(buf, (size_t)needed + 1);
-    if (!at)
-        return;
-    va_start(args, format);
-    vsnprintf(at, (size_t)needed + 1, format, args);
-    va_end(args);
-    buf->size += (size_t)needed;
 }
 
 void leat_buf_byte(leat_buf *buf, char byte)

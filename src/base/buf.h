@@ -5,6 +5,8 @@
 #ifndef LEAT_BASE_BUF_H
 #define LEAT_BASE_BUF_H
 
+#include <stdarg.h>
+
 #include "base/base.h"
 
 typedef struct leat_buf {
@@ -24,6 +26,7 @@ void leat_buf_append(leat_buf *buf, const void *data, size_t size);
 void leat_buf_slice(leat_buf *buf, leat_slice slice);
 void leat_buf_text(leat_buf *buf, const char *text);
 void leat_buf_printf(leat_buf *buf, const char *format, ...) LEAT_PRINTF(2, 3);
+void leat_buf_vprintf(leat_buf *buf, const char *format, va_list args) LEAT_PRINTF(2, 0);
 void leat_buf_byte(leat_buf *buf, char byte);
 /* Decimal digits, without the price of printf: several numbers stand in every answer. */
 void leat_buf_uint(leat_buf *buf, uint64_t value);

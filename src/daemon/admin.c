@@ -1,6 +1,13 @@
+/*
+ * admin.c - metrics and health on a listener of their own, so that they need not be open to those
+ * that write, and answer while the edge is full. Everything is answered in the callback of its
+ * request: a scrape is a few hundred lines of text, and nothing here ever waits.
+ */
 #include "daemon/admin.h"
 
 #include <stdlib.h>
+
+#include "ops/health.h"
 
 struct leat_admin {
     leat_http_server *http;
@@ -27,25 +34,24 @@ static void show_metrics(leat_admin *admin, leat_http_request *request)
     answer_text(admin, request, LEAT_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", NULL);
 }
 
+static void answer_health(leat_admin *admin, leat_http_request *request, const leat_health *health)
+{
+    leat_health_write(health, &admin->text);
+    answer_text(admin, request, health->unready ? LEAT_HTTP_UNREADY : LEAT_HTTP_OK, LEAT_HTTP_JSON,
+                NULL);
+}
+
 static void show_health(leat_admin *admin, leat_http_request *request)
 {
-    leat_buf_text(&admin->text, "{\"status\":\"ok\"}");
-    answer_text(admin, request, LEAT_HTTP_OK, LEAT_HTTP_JSON, NULL);
+    answer_health(admin, request, &(leat_health){0});
 }
 
 static void show_ready(leat_admin *admin, leat_http_request *request)
 {
-    leat_buf why = {0};
-    bool ready = !admin->ready || admin->ready(admin->context, &why);
-    if (ready) {
-        leat_buf_text(&admin->text, "{\"status\":\"ok\"}");
-    } else {
-        leat_buf_text(&admin->text, "{\"status\":\"unready\",\"reason\":");
-        leat_buf_json_string(&admin->text, (leat_slice){why.data, why.size});
-        leat_buf_byte(&admin->text, '}');
-    }
-    leat_buf_free(&why);
-    answer_text(admin, request, ready ? LEAT_HTTP_OK : LEAT_HTTP_UNREADY, LEAT_HTTP_JSON, NULL);
+    leat_health health = {0};
+    health.unready = admin->ready && !admin->ready(admin->context, &health.reason);
+    answer_health(admin, request, &health);
+    leat_health_free(&health);
 }
 
 static void answer_error(leat_admin *admin, leat_http_request *request, leat_http_code code,

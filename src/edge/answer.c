@@ -160,26 +160,11 @@ void edge_answer_method(leat_edge *edge, leat_http_request *request, const char 
     answer_error(edge, request, LEAT_HTTP_METHOD_NOT_ALLOWED, NULL, message, header);
 }
 
-void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason,
-                        leat_slice degraded)
+void edge_answer_health(leat_edge *edge, leat_http_request *request, const leat_health *health)
 {
-    leat_buf *text = &edge->text;
-    leat_buf_clear(text);
-    leat_buf_printf(text, "{\"status\":\"%s\"",
-                    !fine               ? "unready"
-                    : degraded.size > 0 ? "degraded"
-                                        : "ok");
-    if (!fine) {
-        leat_buf_text(text, ",\"reason\":");
-        leat_buf_json_string(text, reason);
-    }
-    if (degraded.size > 0) {
-        leat_buf_text(text, ",\"degraded\":[");
-        leat_buf_slice(text, degraded);
-        leat_buf_byte(text, ']');
-    }
-    leat_buf_byte(text, '}');
+    leat_buf_clear(&edge->text);
+    leat_health_write(health, &edge->text);
     bool asks_options = leat_http_request_method(request) == LEAT_HTTP_OPTIONS;
-    leat_http_answer(request, fine ? LEAT_HTTP_OK : LEAT_HTTP_UNREADY, LEAT_HTTP_JSON,
-                     text_of(edge), asks_options ? "Allow: " edge_health_methods "\r\n" : NULL);
+    leat_http_answer(request, health->unready ? LEAT_HTTP_UNREADY : LEAT_HTTP_OK, LEAT_HTTP_JSON,
+                     text_of(edge), asks_options ? "Allow: " EDGE_HEALTH_METHODS "\r\n" : NULL);
 }

@@ -18,20 +18,19 @@ static bool answer_health(leat_edge *edge, leat_http_request *request, leat_slic
 {
     leat_http_method method = leat_http_request_method(request);
     bool asks = method == LEAT_HTTP_GET || method == LEAT_HTTP_HEAD || method == LEAT_HTTP_OPTIONS;
-    bool health = leat_slice_is(path, "/healthz");
+    bool is_alive = leat_slice_is(path, "/healthz");
     bool is_default = asks && (leat_slice_is(path, "/") || leat_slice_is(path, "*"));
-    if (!health && !is_default && !leat_slice_is(path, "/readyz"))
+    if (!is_alive && !is_default && !leat_slice_is(path, "/readyz"))
         return false;
     if (!asks) {
-        edge_answer_method(edge, request, edge_health_methods);
+        edge_answer_method(edge, request, EDGE_HEALTH_METHODS);
         return true;
     }
-    leat_buf why = {0}, degraded = {0};
-    bool fine = health || edge_judge_health(edge, &why, &degraded);
-    edge_answer_health(edge, request, fine, (leat_slice){why.data, why.size},
-                       (leat_slice){degraded.data, degraded.size});
-    leat_buf_free(&why);
-    leat_buf_free(&degraded);
+    leat_health health = {0};
+    if (!is_alive)
+        edge_health_check(edge, &health);
+    edge_answer_health(edge, request, &health);
+    leat_health_free(&health);
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/shares.h"
 #include "edge/edge.h"
+#include "ops/health.h"
 #include "record/body.h"
 
 typedef struct edge_metrics {
@@ -59,13 +60,11 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t 
 void edge_answer_error(leat_edge *edge, leat_http_request *request, leat_http_code code,
                        const char *field, const char *message);
 void edge_answer_method(leat_edge *edge, leat_http_request *request, const char *allow);
-#define edge_health_methods "GET, HEAD, OPTIONS"
-/* /healthz and /readyz; not counted. `degraded`: the items of a JSON array. */
-void edge_answer_health(leat_edge *edge, leat_http_request *request, bool fine, leat_slice reason,
-                        leat_slice degraded);
+#define EDGE_HEALTH_METHODS "GET, HEAD, OPTIONS"
+/* /healthz and /readyz; not counted. */
+void edge_answer_health(leat_edge *edge, leat_http_request *request, const leat_health *health);
 
-/* Does the log take writes for some partition? Else `why` gets the reason. `degraded` gets what is
- * in trouble all the same, as the items of a JSON array. */
-bool edge_judge_health(const leat_edge *edge, leat_buf *why, leat_buf *degraded);
+/* Fills it in: is the edge ready, and which partitions and shards are in trouble all the same? */
+void edge_health_check(const leat_edge *edge, leat_health *health);
 
 #endif
