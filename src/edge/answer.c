@@ -1,7 +1,12 @@
+/*
+ * answer.c - the edge's answers, and its metrics, most of which count answers.
+ *
+ * The body of a 202 is put together by hand: there is one for every write, it is two numbers behind
+ * a text that never changes, and a JSON writer would cost more than all of the rest of the answer.
+ */
 #include "edge/internal.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Those that a write request can get from the edge; the server's own refusals are not counted as
  * requests. */
@@ -127,6 +132,7 @@ void edge_answer_accepted(leat_edge *edge, leat_http_request *request, uint32_t 
                           int64_t offset)
 {
     leat_buf *text = &edge->text;
+    LEAT_ASSERT(partition < edge->partition_count && edge->accepted_head.size > 0);
     leat_buf_clear(text);
     leat_buf_append(text, edge->accepted_head.data, edge->accepted_head.size);
     leat_buf_uint(text, partition);

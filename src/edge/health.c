@@ -112,7 +112,8 @@ void edge_health_check(const leat_edge *edge, leat_health *health)
     list_silence(edge, health);
     list_refusals(edge, health);
     list_catalog(edge, health);
-    const char *trouble = edge->draining ? "shutting down" : leat_log_writer_trouble(edge->writer);
+    const char *trouble = edge->state != EDGE_OPEN ? "shutting down"
+                                                   : leat_log_writer_trouble(edge->writer);
     if (trouble)
         leat_health_set_unready(health, "%s", trouble);
     else if (is_stuck(edge, &all))

@@ -1,5 +1,5 @@
-/* internal.h - what the edge's files share: edge.c decides what a request means, answer.c says it,
- * health.c knows whether writes are taken. */
+/* internal.h - what the edge's files share: edge.c decides what a request means, answer.c writes
+ * the answers and counts them, health.c knows whether writes are taken. */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
 
@@ -22,6 +22,15 @@ typedef struct edge_metrics {
     leat_counter *refusals[LEAT_REFUSAL_COUNT];
 } edge_metrics;
 
+/* Its life; edge.c has the legal edges. */
+typedef enum edge_state {
+    EDGE_OPEN,
+    EDGE_DRAINING,  /* no new connections */
+    EDGE_ANSWERING, /* no connections, but records of clients that went away still wait */
+    EDGE_DRAINED,   /* and the owner knows */
+    EDGE_FREED,     /* its handles are being closed */
+} edge_state;
+
 struct leat_edge {
     leat_edge_config config;
     leat_http_server *http;
@@ -33,19 +42,15 @@ struct leat_edge {
     leat_shares shares;     /* of in_flight_max */
     int64_t begun_us;
     int64_t taken_us; /* when the log last took a record; 0: never */
-    bool draining;
-    bool http_drained;
-    bool said_drained;
-    bool freeing;
-    bool said_failed;
+    edge_state state;
+    bool is_failure_reported;
     void (*on_drained)(void *context);
     void *drained_context;
     leat_body_parser *parser;
     edge_metrics metrics;
     leat_buf text;          /* of the answer being written */
     leat_buf accepted_head; /* the start of every 202: {"topic":"...","partition": */
-    /* The request being looked at; here because it is too large for a stack frame to be taken
-     * lightly. */
+    /* Of the request that is being handled; here because they are large for a stack frame. */
     leat_key key;
     leat_body body;
 };
