@@ -289,6 +289,8 @@ void sim_clients_begin(sim_world *world)
         .log = {.topic = "writes"},
         .layout = &world->schema.catalog.layout,
         .schema_versions = world->schema.schema_versions,
+        .in_flight_max = 20000,
+        .ready_age_ms = 5000,
         .metrics = clients->metrics,
     };
     leat_error error;

@@ -15,8 +15,6 @@
 enum {
     TICK_MS = 250,
     TROUBLE_AFTER_US = 1000 * 1000,
-    IN_FLIGHT_DEFAULT = 20000,
-    READY_AGE_DEFAULT_MS = 5000,
     FREE_TIMEOUT_MS = 1000, /* for records that still wait for the log; their clients have gone */
 };
 
@@ -349,12 +347,9 @@ static void free_edge(leat_edge *edge)
 leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_error *error)
 {
     LEAT_ASSERT(config->layout->partition_count > 0);
+    LEAT_ASSERT(config->in_flight_max > 0 && config->ready_age_ms > 0);
     leat_edge *edge = leat_must_calloc(1, sizeof *edge);
     edge->config = *config;
-    if (edge->config.in_flight_max == 0)
-        edge->config.in_flight_max = IN_FLIGHT_DEFAULT;
-    if (edge->config.ready_age_ms <= 0)
-        edge->config.ready_age_ms = READY_AGE_DEFAULT_MS;
     edge->partition_count = config->layout->partition_count;
     edge->in_flight_of = leat_must_calloc(edge->partition_count, sizeof *edge->in_flight_of);
     leat_shares_init(&edge->shares, edge->config.in_flight_max, edge->partition_count);

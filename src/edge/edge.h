@@ -24,10 +24,10 @@ typedef struct leat_edge_config {
     const leat_layout *layout;         /* outlives the edge, as the schema_versions does */
     leat_schema_versions *schema_versions; /* paths and keys as shard 0 has them, bodies as the
                                               shard that will get the write has */
-    uint32_t in_flight_max; /* requests waiting for the log (default 20000), shared by the
-                               partitions (shares.h); beyond: 503 with Retry-After */
-    int64_t ready_age_ms; /* a record that waits longer for the log (default 5000) is trouble of its
-                             partition */
+    uint32_t in_flight_max;                /* requests waiting for the log, above 0; shared by the
+                                              partitions (shares.h); beyond: 503 with Retry-After */
+    int64_t ready_age_ms;     /* a record that waits longer for the log is trouble of its partition;
+                                 above 0 */
     int64_t catalog_stale_ms; /* a shard whose tables were not looked at for so long is listed by
                                  /readyz; 0: none is */
     leat_metrics *metrics;
