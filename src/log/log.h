@@ -33,8 +33,8 @@ typedef struct leat_log_config {
     const leat_log_property *properties; /* win over leat's defaults, but for those leat rests on:
                                             refused */
     uint32_t property_count;
-    int64_t renew_after_ms; /* Kafka's client: nothing heard for so long, and it is made anew; 0: 30
-                               s */
+    int64_t renew_after_ms; /* a client of Kafka that hears nothing for this long is replaced; above
+                               0 for readers and writers */
     int64_t give_up_after_ms; /* and for so long, and the reader or writer has failed; 0: never */
     size_t value_max; /* of the largest record's value; 0: not known. The client's own limit is made
                          to fit */

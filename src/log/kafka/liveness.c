@@ -17,7 +17,6 @@
 #include <stdio.h>
 
 enum {
-    RENEW_DEFAULT_MS = 30 * 1000,
     OFFER_EVERY_US = 5 * 1000 * 1000,
     MS_US = 1000,
     S_US = 1000 * 1000,
@@ -26,9 +25,9 @@ enum {
 void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label,
                            const leat_log_config *config, int64_t silent_us)
 {
-    int64_t renew_ms = config->renew_after_ms > 0 ? config->renew_after_ms : RENEW_DEFAULT_MS;
+    LEAT_ASSERT(config->renew_after_ms > 0);
     leat_watchdog_limits limits = {.bad_us = silent_us,
-                                   .renew_us = renew_ms * MS_US,
+                                   .renew_us = config->renew_after_ms * MS_US,
                                    .give_up_us = config->give_up_after_ms * MS_US};
     if (limits.bad_us > limits.renew_us)
         limits.bad_us = limits.renew_us;

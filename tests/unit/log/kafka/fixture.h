@@ -48,8 +48,11 @@ static inline void fixture_open(fixture *f, uint32_t partition_count)
     f->brokers = rd_kafka_mock_cluster_bootstraps(f->cluster);
     ck_assert_int_eq(rd_kafka_mock_topic_create(f->cluster, "t", (int)partition_count, 1), 0);
     rd_kafka_mock_group_initial_rebalance_delay_ms(f->cluster, 0);
-    f->config = (leat_log_config){
-        .brokers = f->brokers, .topic = "t", .group = "g", .properties = f->properties};
+    f->config = (leat_log_config){.brokers = f->brokers,
+                                  .topic = "t",
+                                  .group = "g",
+                                  .properties = f->properties,
+                                  .renew_after_ms = 30 * 1000};
     ck_assert_int_eq(uv_loop_init(&f->loop), 0);
 }
 

@@ -4,8 +4,11 @@
 #include "log/kafka/kafka.h"
 
 static leat_log_property one;
-static leat_log_config config = {
-    .brokers = "127.0.0.1:1", .topic = "t", .group = "g", .properties = &one};
+static leat_log_config config = {.brokers = "127.0.0.1:1",
+                                 .topic = "t",
+                                 .group = "g",
+                                 .properties = &one,
+                                 .renew_after_ms = 30 * 1000};
 
 static rd_kafka_conf_t *build(leat_kafka_kind kind, const char *name, const char *value,
                               leat_error *error)
