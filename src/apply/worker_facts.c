@@ -3,8 +3,8 @@
  * shard (reporter.h), and as lines of the log, the first within two seconds, then one a minute for
  * each cause. One lock or one missing column may hold up thousands of keys, so there is one fact
  * for each cause, with an example and a count. A fact and its line have the same text, so that
- * `leat status` and the log can be searched for the same words. Dead letters are logged here too,
- * for they are as many.
+ * `leat status` and the log can be searched for the same words. Dead letters are logged here too:
+ * they may be as many.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -25,27 +25,28 @@ enum {
     DEAD_LOGGED_MAX = 100, /* a minute: each is in leat.dead_letters, and in the metrics */
 };
 
-/* A report in the making. */
-typedef struct account {
+/* What the report of a shard is made from. */
+typedef struct report_draft {
     leat_worker *worker;
     uint32_t shard;
     const char *name;
     int64_t now_ms;
     int64_t now_us;
     leat_buf *facts;
-} account;
+} report_draft;
 
-static int64_t wall_of(const account *about, int64_t us)
+static int64_t wall_of(const report_draft *draft, int64_t us)
 {
-    return about->now_ms - (about->now_us - us) / 1000;
+    return draft->now_ms - (draft->now_us - us) / 1000;
 }
 
 /* One cause once a minute, whatever the rest of its text, and a bounded number of causes. */
-static bool may_log(const account *about, const char *kind, const char *table, const char *sqlstate)
+static bool may_log(const report_draft *draft, const char *kind, const char *table,
+                    const char *sqlstate)
 {
     char cause[3 * LEAT_NAME_MAX];
-    snprintf(cause, sizeof cause, "%s %s %s %s", about->name, kind, table, sqlstate);
-    return leat_rate_limit_allows(&about->worker->rate_limit, (uint64_t)(about->now_us / 1000),
+    snprintf(cause, sizeof cause, "%s %s %s %s", draft->name, kind, table, sqlstate);
+    return leat_rate_limit_allows(&draft->worker->rate_limit, (uint64_t)(draft->now_us / 1000),
                                   cause);
 }
 
@@ -70,19 +71,19 @@ static const char *put_text(fact_text *text, const char *message, const char *fo
 
 /* ---- the record that a fact names ---- */
 
-static leat_slice cut(leat_slice text, size_t size)
+static leat_slice shorten(leat_slice text, size_t size)
 {
     return text.size > size ? (leat_slice){text.data, size} : text;
 }
 
-static void name_record(leat_fact *fact, const leat_item *item)
+static void set_record(leat_fact *fact, const leat_item *item)
 {
     if (!item)
         return;
-    fact->key = cut(item->record.key, KEY_SHOWN);
+    fact->key = shorten(item->record.key, KEY_SHOWN);
     if (!item->route)
         return;
-    fact->tenant = cut(leat_route_tenant(item->route, item->canonical_key), KEY_SHOWN);
+    fact->tenant = shorten(leat_route_tenant(item->route, item->canonical_key), KEY_SHOWN);
     fact->table = item->route->table->label;
 }
 
@@ -99,7 +100,7 @@ const char *leat_worker_describe_record(const leat_worker *worker, uint32_t tabl
                                         const leat_item *item, char ret[LEAT_RECORD_TEXT_SIZE])
 {
     leat_fact fact = {.table = leat_worker_table_name(worker, table)};
-    name_record(&fact, item);
+    set_record(&fact, item);
     describe_record(&fact, ret);
     return ret;
 }
@@ -145,21 +146,21 @@ static const char *kind_of(const leat_engine_trouble *trouble)
     return trouble->halts ? "halted" : trouble->is_guarded ? "table" : "stalled";
 }
 
-static void add_trouble(const account *about, const leat_engine_trouble *trouble)
+static void add_trouble(const report_draft *draft, const leat_engine_trouble *trouble)
 {
     char record[LEAT_RECORD_TEXT_SIZE], message[128];
     fact_text text;
     leat_fact fact = {.kind = kind_of(trouble),
-                      .since_ms = wall_of(about, trouble->since_us),
+                      .since_ms = wall_of(draft, trouble->since_us),
                       .partition = trouble->partition,
                       .subpartition = trouble->subpartition,
                       .offset = trouble->offset,
                       .count = trouble->count,
-                      .table = leat_worker_table_name(about->worker, trouble->table),
+                      .table = leat_worker_table_name(draft->worker, trouble->table),
                       .outcome = leat_engine_outcome_name(trouble->outcome),
                       .sqlstate = trouble->sqlstate,
                       .message = trouble->message};
-    name_record(&fact, trouble->payload);
+    set_record(&fact, trouble->payload);
     describe_record(&fact, record);
     snprintf(message, sizeof message, "stalled by %s, tried again with back-off",
              trouble->outcome == LEAT_ENGINE_UNKNOWN
@@ -171,24 +172,24 @@ static void add_trouble(const account *about, const leat_engine_trouble *trouble
                          trouble->partition, trouble->subpartition, trouble->offset, record,
                          *trouble->sqlstate ? trouble->sqlstate : "none", trouble->count,
                          trouble->message);
-    leat_facts_add(about->facts, &fact);
+    leat_facts_add(draft->facts, &fact);
     if (trouble->halts) /* a halt has a line of its own: pump.c */
         return;
-    if (may_log(about, fact.outcome, fact.table, fact.sqlstate))
-        leat_err("%s shard=%s %s", text.message, about->name, text.keys);
+    if (may_log(draft, fact.outcome, fact.table, fact.sqlstate))
+        leat_err("%s shard=%s %s", text.message, draft->name, text.keys);
 }
 
 /* True: some of it met a lock. */
-static bool add_troubles(const account *about)
+static bool add_troubles(const report_draft *draft)
 {
     bool is_contended = false;
     leat_engine_trouble troubles[CAUSES_MAX];
     uint32_t count =
-        leat_engine_troubles(about->worker->engine, about->shard, troubles, CAUSES_MAX);
+        leat_engine_troubles(draft->worker->engine, draft->shard, troubles, CAUSES_MAX);
     for (uint32_t i = 0; i < count; i++) {
-        if (about->now_us - troubles[i].since_us < LOG_AFTER_MS * 1000)
+        if (draft->now_us - troubles[i].since_us < LOG_AFTER_MS * 1000)
             continue;
-        add_trouble(about, &troubles[i]);
+        add_trouble(draft, &troubles[i]);
         is_contended = is_contended || troubles[i].outcome == LEAT_ENGINE_CONTENTION;
     }
     return is_contended;
@@ -205,25 +206,25 @@ static const char *job_name(leat_engine_job_kind kind)
     return names[kind];
 }
 
-static void add_unanswered(const account *about, const leat_engine_flight_view *flight)
+static void add_unanswered(const report_draft *draft, const leat_engine_flight_view *flight)
 {
     char record[LEAT_RECORD_TEXT_SIZE], message[64];
     fact_text text;
     leat_fact fact = {.kind = "unanswered",
-                      .since_ms = wall_of(about, flight->since_us),
+                      .since_ms = wall_of(draft, flight->since_us),
                       .partition = flight->partition,
                       .subpartition = -1,
                       .offset = flight->offset};
-    name_record(&fact, flight->payload);
+    set_record(&fact, flight->payload);
     describe_record(&fact, record);
     snprintf(message, sizeof message, "%s not answered by the database", job_name(flight->kind));
     fact.text = put_text(&text, message, "partition=%" PRIu32 " offset=%" PRId64 "%s%s",
                          flight->partition, flight->offset, flight->payload ? " " : "",
                          flight->payload ? record : "");
-    if (about->now_us - flight->since_us >= UNANSWERED_MS * 1000)
-        leat_facts_add(about->facts, &fact);
-    if (may_log(about, fact.kind, "", ""))
-        leat_warn("%s shard=%s %s", text.message, about->name, text.keys);
+    if (draft->now_us - flight->since_us >= UNANSWERED_MS * 1000)
+        leat_facts_add(draft->facts, &fact);
+    if (may_log(draft, fact.kind, "", ""))
+        leat_warn("%s shard=%s %s", text.message, draft->name, text.keys);
 }
 
 /* ---- partitions ---- */
@@ -242,7 +243,7 @@ static const char *state_name(const leat_engine_partition_view *view)
 }
 
 /* The first one makes the process unready. */
-static void add_stopped(const account *about, uint32_t partition,
+static void add_stopped(const report_draft *draft, uint32_t partition,
                         const leat_engine_partition_view *view, char *first)
 {
     fact_text text;
@@ -250,12 +251,12 @@ static void add_stopped(const account *about, uint32_t partition,
                       .text = put_text(&text, "partition stopped",
                                        "partition=%" PRIu32 " reason=\"%s\"", partition,
                                        view->reason),
-                      .since_ms = about->worker->low_since_ms[partition],
+                      .since_ms = draft->worker->low_since_ms[partition],
                       .partition = partition,
                       .subpartition = -1,
                       .offset = view->low + 1,
                       .message = view->reason};
-    leat_facts_add(about->facts, &fact);
+    leat_facts_add(draft->facts, &fact);
     if (!*first)
         memcpy(first, text.both, sizeof text.both);
 }
@@ -294,7 +295,7 @@ static void count_stuck(stuck_partitions *at, uint32_t partition, int64_t since_
     at->view = *view;
 }
 
-static void add_stuck(const account *about, const char *kind, const stuck_partitions *at)
+static void add_stuck(const report_draft *draft, const char *kind, const stuck_partitions *at)
 {
     if (at->count == 0)
         return;
@@ -311,43 +312,43 @@ static void add_stuck(const account *about, const char *kind, const stuck_partit
                       .subpartition = -1,
                       .offset = at->view.low + 1,
                       .count = at->count};
-    leat_facts_add(about->facts, &fact);
-    if (may_log(about, kind, "", ""))
-        leat_warn("%s shard=%s %s", text.message, about->name, text.keys);
+    leat_facts_add(draft->facts, &fact);
+    if (may_log(draft, kind, "", ""))
+        leat_warn("%s shard=%s %s", text.message, draft->name, text.keys);
 }
 
-static void add_partitions(const account *about, bool is_unanswered, leat_buf *partitions,
+static void add_partitions(const report_draft *draft, bool is_unanswered, leat_buf *partitions,
                            char *stopped)
 {
-    leat_worker *worker = about->worker;
+    leat_worker *worker = draft->worker;
     stuck_partitions full = {0}, stuck = {0};
     for (uint32_t partition = 0; partition < worker->partition_count; partition++) {
         leat_engine_partition_view view;
-        if (worker->shard_of[partition] != about->shard)
+        if (worker->shard_of[partition] != draft->shard)
             continue;
         leat_engine_partition(worker->engine, partition, &view);
-        int64_t since_ms = stuck_since(worker, partition, &view, about->now_ms);
+        int64_t since_ms = stuck_since(worker, partition, &view, draft->now_ms);
         if (view.state == LEAT_ENGINE_UNASSIGNED)
             continue;
         leat_buf_printf(partitions, "%s%" PRIu32, partitions->size > 0 ? "," : "", partition);
         if (view.state == LEAT_ENGINE_STOPPED)
-            add_stopped(about, partition, &view, stopped);
-        else if (since_ms > 0 && about->now_ms - since_ms >= STUCK_MS && view.full)
+            add_stopped(draft, partition, &view, stopped);
+        else if (since_ms > 0 && draft->now_ms - since_ms >= STUCK_MS && view.full)
             count_stuck(&full, partition, since_ms, &view);
-        else if (since_ms > 0 && about->now_ms - since_ms >= STUCK_MS && view.stalled == 0 &&
+        else if (since_ms > 0 && draft->now_ms - since_ms >= STUCK_MS && view.stalled == 0 &&
                  !is_unanswered)
             count_stuck(&stuck, partition, since_ms, &view);
     }
-    add_stuck(about, "full", &full);
-    add_stuck(about, "stuck", &stuck);
+    add_stuck(draft, "full", &full);
+    add_stuck(draft, "stuck", &stuck);
 }
 
 /* ---- the log ---- */
 
-static void add_log(const account *about)
+static void add_log(const report_draft *draft)
 {
     leat_log_health health;
-    leat_worker_log(about->worker, &health);
+    leat_worker_log(draft->worker, &health);
     if (health.since_ms == 0)
         return;
     leat_fact fact = {.kind = "log",
@@ -356,7 +357,7 @@ static void add_log(const account *about)
                       .partition = -1,
                       .subpartition = -1,
                       .offset = -1};
-    leat_facts_add(about->facts, &fact);
+    leat_facts_add(draft->facts, &fact);
 }
 
 /* ---- all of it ---- */
@@ -366,21 +367,21 @@ static void update_report(leat_worker *worker, uint32_t shard)
     leat_worker_shard_state *state = &worker->shards[shard];
     leat_buf facts = {0}, partitions = {0};
     char stopped[LEAT_FACT_TEXT_SIZE] = "";
-    account about = {.worker = worker,
-                     .shard = shard,
-                     .name = worker->config.shards[shard].name,
-                     .now_ms = leat_wall_ms(),
-                     .now_us = leat_worker_now_us(worker),
-                     .facts = &facts};
+    report_draft draft = {.worker = worker,
+                          .shard = shard,
+                          .name = worker->config.shards[shard].name,
+                          .now_ms = leat_wall_ms(),
+                          .now_us = leat_worker_now_us(worker),
+                          .facts = &facts};
     leat_engine_flight_view flight;
     leat_engine_flight(worker->engine, shard, &flight);
     bool is_slow = flight.kind != LEAT_ENGINE_JOB_NONE &&
-                   about.now_us - flight.since_us >= SLOW_MS * 1000;
-    add_log(&about);
-    bool is_contended = add_troubles(&about);
-    if (is_slow && about.now_us - flight.since_us >= 2 * SLOW_MS * 1000)
-        add_unanswered(&about, &flight);
-    add_partitions(&about, is_slow, &partitions, stopped);
+                   draft.now_us - flight.since_us >= SLOW_MS * 1000;
+    add_log(&draft);
+    bool is_contended = add_troubles(&draft);
+    if (is_slow && draft.now_us - flight.since_us >= 2 * SLOW_MS * 1000)
+        add_unanswered(&draft, &flight);
+    add_partitions(&draft, is_slow, &partitions, stopped);
     leat_worker_waits waits = is_slow        ? LEAT_WAITS_NOW
                               : is_contended ? LEAT_WAITS_BETWEEN
                                              : LEAT_WAITS_NOT;

@@ -151,7 +151,7 @@ void leat_worker_metrics_register(leat_worker *worker)
     leat_buf_free(&buf);
 }
 
-/* What the partitions of one shard add up to. */
+/* The sum of the partitions of one shard. */
 typedef struct shard_sum {
     bool known; /* some partition of it is held and claimed */
     int64_t time_lag_ms;
@@ -160,8 +160,8 @@ typedef struct shard_sum {
     int64_t paused;
 } shard_sum;
 
-/* A partition whose shard is down holds nothing, but its oldest record goes on ageing: it is the
- * one seen last, or, when none was, at least as old as the lag itself. */
+/* A partition whose shard is down holds nothing, but its oldest record gets older all the time: it
+ * is the one seen last, or, when none was, at least as old as the lag itself. */
 static int64_t behind_since(leat_worker *worker, uint32_t partition,
                             const leat_engine_partition_view *view, bool behind)
 {
@@ -246,7 +246,7 @@ void leat_worker_metrics_show(leat_worker *worker)
             worker->behind_since_ms[partition] = 0;
     }
     leat_gauge_set(worker->partitions_held, held);
-    /* The group takes the partitions of a topic that is gone away: nobody holds them, and nobody
+    /* The group takes away the partitions of a topic that no longer exists: nobody holds or
      * reads them. */
     leat_gauge_set(worker->partitions_stopped,
                    topic_gone ? (int64_t)worker->partition_count : stopped);

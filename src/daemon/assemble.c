@@ -58,7 +58,7 @@ static int blame_property(const leat_assembly *assembly, const char *name, leat_
     return leat_config_blame(&assembly->config, error, "log.kafka.properties.%s", name);
 }
 
-/* The property that the text names first; NULL: none. */
+/* Of the configured properties the one that the text names first; NULL: none. */
 static const char *first_named(const leat_assembly *assembly, const char *text)
 {
     const char *ret = NULL, *first = NULL;
@@ -72,8 +72,8 @@ static const char *first_named(const leat_assembly *assembly, const char *text)
     return ret;
 }
 
-/* The first property that is refused alone too, else the first that the error names: two may be
- * refused together. */
+/* Blames the first property that is refused alone too; when each is accepted alone, two contradict
+ * each other, and the first one that the error names is blamed. */
 static int blame_log(const leat_assembly *assembly, leat_error *error)
 {
     leat_log_config one = assembly->log;
@@ -100,15 +100,15 @@ static int64_t property_number(const leat_config *config, const char *name)
     return property ? strtoll(property->value, NULL, 10) : -1;
 }
 
-/* What librdkafka takes, but not together with leat's own settings. */
+/* Values that librdkafka accepts, but that contradict leat's own settings. */
 static int check_properties(const leat_assembly *assembly, leat_error *error)
 {
     const leat_config *config = &assembly->config;
     if (config->workers > 1 && leat_config_property(config, "group.instance.id")) {
         leat_fail(
             error,
-            "there are %lld workers, each is a member of the group, and two members of one id fence each other; set "
-            "workers to 1, and another id for each process",
+            "each of the %lld workers joins the group, and two members with one id fence each other; set "
+            "workers to 1, and use another id for each process",
             (long long)config->workers);
         return blame_property(assembly, "group.instance.id", error);
     }
@@ -117,7 +117,7 @@ static int check_properties(const leat_assembly *assembly, leat_error *error)
     if (bytes >= 0 && bytes < need) {
         leat_fail(
             error,
-            "%lld is less than a body of limits.body_max needs (at least %lld, or leave it out)",
+            "%lld is less than a body of limits.body_max needs (set at least %lld, or leave it out)",
             (long long)bytes, (long long)need);
         return blame_property(assembly, "message.max.bytes", error);
     }

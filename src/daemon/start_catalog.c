@@ -139,7 +139,6 @@ static int fill_versions(leat_assembly *assembly, leat_error *error)
 
 /* ---- the shards ---- */
 
-/* A SQLite file needs nobody to run `leat init`: it is this machine's and has one writer. */
 static int init_file(leat_assembly *assembly, uint32_t shard, leat_source *source,
                      const leat_layout *layout, leat_error *error)
 {
@@ -190,7 +189,7 @@ static int check_shards(leat_assembly *assembly, leat_error *error)
             continue;
         }
         if (found == 1)
-            return leat_fail(error, "shard %s knows nothing of topic %s: run `leat init` first",
+            return leat_fail(error, "shard %s was not set up for topic %s: run `leat init` first",
                              from->name, assembly->log.topic);
         if (leat_shard_check_source(&stored, &layout, &running, &even, error) != 0)
             return leat_fail_prefix(error, "shard %s", from->name);
@@ -251,7 +250,7 @@ static int catalog_from_file(leat_assembly *assembly, leat_error *error)
 static int read_catalog(leat_assembly *assembly, leat_error *error)
 {
     /* Without the log's identity (an edge whose broker is down) a shard's source cannot be checked:
-     * the file can do. */
+     * the file has to do. */
     int answer = assembly->identity.partition_count > 0 ? catalog_from_shards(assembly, error) : 1;
     return answer == 1 ? catalog_from_file(assembly, error) : answer;
 }

@@ -12,7 +12,7 @@
  * configuration), else from the catalog file. A shard that does not answer, or whose tables do not
  * fit, starts with the tables of one that does. With `wait`, when there is neither, it waits for a
  * shard indefinitely and logs that. Saves the file whenever a shard answered. A SQLite file that
- * knows nothing of the log yet is set up as `leat init` would. 0, or -1 with a message.
+ * was not set up for the log yet is set up as `leat init` would. 0, or -1 with a message.
  */
 int leat_assembly_load_catalog(leat_assembly *assembly, bool wait,
                                leat_error *error) LEAT_MUST_CHECK;

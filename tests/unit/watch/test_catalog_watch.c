@@ -1,5 +1,5 @@
 /* The watch over tables of a database that is a pair of variables: what it publishes, confirms,
- * refuses, and when it looks. */
+ * refuses, and when it reads. */
 #include "../record/fixture.h"
 
 #include <pthread.h>
