@@ -56,13 +56,6 @@ static uint32_t list_labels(const leat_assembly *assembly, const char **labels)
     return count;
 }
 
-static void free_tables(leat_table *tables, uint32_t count)
-{
-    for (uint32_t i = 0; tables && i < count; i++)
-        leat_table_fini(&tables[i]);
-    free(tables);
-}
-
 int leat_assembly_blame_table(const leat_assembly *assembly, const char *label, leat_error *error)
 {
     uint32_t r = 0;
@@ -117,7 +110,7 @@ static int compare_shard(const leat_assembly *assembly, uint32_t shard, const le
         return leat_fail_prefix(error, "shard %s", from->name);
     int same = leat_assembly_compare_tables(assembly, from->name, tables,
                                             assembly->config.shards[0].name, first, count, error);
-    free_tables(tables, count);
+    leat_tables_free(tables, count);
     return same;
 }
 
@@ -131,7 +124,7 @@ int leat_assembly_read_common_tables(const leat_assembly *assembly, leat_table *
     for (uint32_t shard = 1; shard < assembly->config.shard_count; shard++) {
         if (compare_shard(assembly, shard, *ret_tables, error) == 0)
             continue;
-        free_tables(*ret_tables, *ret_count);
+        leat_tables_free(*ret_tables, *ret_count);
         return -1;
     }
     return 0;

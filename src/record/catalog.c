@@ -32,9 +32,7 @@ int leat_catalog_table(const leat_catalog *catalog, const char *label)
 
 void leat_catalog_fini(leat_catalog *catalog)
 {
-    for (uint32_t i = 0; i < catalog->table_count; i++)
-        leat_table_fini(&catalog->tables[i]);
-    free(catalog->tables);
+    leat_tables_free(catalog->tables, catalog->table_count);
     catalog->tables = NULL;
     catalog->table_count = 0;
 }

@@ -29,9 +29,7 @@ void leat_schema_version_free(leat_schema_version *version)
 {
     if (!version)
         return;
-    for (uint32_t i = 0; i < version->table_count; i++)
-        leat_table_fini(&version->tables[i]);
-    free(version->tables);
+    leat_tables_free(version->tables, version->table_count);
     free(version);
 }
 

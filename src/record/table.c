@@ -115,6 +115,13 @@ void leat_table_fini(leat_table *table)
     table->key_count = 0;
 }
 
+void leat_tables_free(leat_table *tables, uint32_t count)
+{
+    for (uint32_t i = 0; tables && i < count; i++)
+        leat_table_fini(&tables[i]);
+    free(tables);
+}
+
 void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault,
                          leat_table *tables)
 {

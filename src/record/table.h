@@ -120,6 +120,8 @@ bool leat_table_alike(const leat_table *a, const leat_table *b);
 void leat_table_describe_change(const leat_table *from, const leat_table *to, leat_buf *out);
 /* Frees what the columns own and leaves a table without columns. */
 void leat_table_fini(leat_table *table);
+/* An array from malloc with all it holds; NULL is none. */
+void leat_tables_free(leat_table *tables, uint32_t count);
 /* What is left of `count` tables whose reading failed: nothing but, in tables[0].label,
  * labels[fault]; "" with `count`. */
 void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault,

@@ -117,13 +117,6 @@ static void take_change(leat_catalog_watch *watch, uint32_t shard, leat_table *t
     config->published(config->context, shard, version);
 }
 
-static void drop_tables(watch_shard *at)
-{
-    for (uint32_t i = 0; at->tables && i < at->table_count; i++)
-        leat_table_fini(&at->tables[i]);
-    free(at->tables);
-}
-
 static void take_result(leat_catalog_watch *watch, watch_shard *at)
 {
     const leat_catalog_watch_config *config = &watch->config;
@@ -133,7 +126,7 @@ static void take_result(leat_catalog_watch *watch, watch_shard *at)
     } else if (is_same(leat_schema_versions_newest(config->schema_versions, at->shard), at->tables,
                        at->table_count)) {
         leat_schema_versions_confirm(config->schema_versions, at->shard, at->begun_us);
-        drop_tables(at);
+        leat_tables_free(at->tables, at->table_count);
     } else {
         take_change(watch, at->shard, at->tables, at->table_count, at->begun_us);
     }
@@ -160,7 +153,7 @@ static void on_read(uv_work_t *work, int cancelled)
     if (!cancelled && !watch->is_stopped)
         take_result(watch, at);
     else if (!cancelled && at->status == 0)
-        drop_tables(at);
+        leat_tables_free(at->tables, at->table_count);
     begin_wanted_reads(watch);
     close_one(watch);
 }
