@@ -40,13 +40,13 @@ static void put_all(const leat_route *route, const leat_body *body, leat_buf *ou
             leat_value_binary(&route->table->columns[i], &body->values[i], out);
 }
 
-static void check_accepted(leat_folder *folder, const leat_route *route, leat_route_op op,
+static void check_accepted(leat_fold *fold, const leat_route *route, leat_route_op op,
                            const leat_body *body)
 {
     leat_value values[LEAT_COLUMNS_MAX];
     leat_row_write write = {.values = values};
     LEAT_ASSERT((body->present & 1) == 0); /* the key agrees, and is dropped */
-    LEAT_ASSERT(leat_fold_start(folder, route, op, body, &write) == 0);
+    LEAT_ASSERT(leat_fold_start(fold, route, op, body, &write) == 0);
     LEAT_ASSERT(write.present == body->present && (write.operated & ~write.present) == 0);
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
         LEAT_ASSERT(!(body->present >> i & 1) || !columns[i].not_null ||
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     leat_slice json = {(const char *)data + 1, size - 1};
     leat_value key = {.presence = LEAT_PRESENT, .integer = 7};
     leat_body_parser *parser = leat_body_parser_new();
-    leat_folder *folder = leat_folder_new();
+    leat_fold *fold = leat_fold_new();
     leat_body first, second;
     leat_body_error error = {0};
     leat_buf one = {0}, two = {0};
@@ -77,11 +77,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         put_all(route, &second, &two);
         LEAT_ASSERT(first.present == second.present && one.size == two.size);
         LEAT_ASSERT(one.size == 0 || memcmp(one.data, two.data, one.size) == 0);
-        check_accepted(folder, route, op, &first);
+        check_accepted(fold, route, op, &first);
     }
     leat_buf_free(&one);
     leat_buf_free(&two);
-    leat_folder_free(folder);
+    leat_fold_free(fold);
     leat_body_parser_free(parser);
     return 0;
 }

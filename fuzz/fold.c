@@ -43,27 +43,27 @@ static bool read_record(leat_body_parser *parser, const leat_route *route, leat_
            leat_body_parse(parser, route, ret->op, json, &key, &ret->body, &error) == LEAT_BODY_OK;
 }
 
-static leat_row_write write_of(leat_folder *folder, const leat_route *route,
-                               const one_record *record, leat_value *values)
+static leat_row_write write_of(leat_fold *fold, const leat_route *route, const one_record *record,
+                               leat_value *values)
 {
     leat_row_write write = {.values = values};
-    LEAT_ASSERT(leat_fold_start(folder, route, record->op, &record->body, &write) == 0);
+    LEAT_ASSERT(leat_fold_start(fold, route, record->op, &record->body, &write) == 0);
     return write;
 }
 
-static void apply_folded(leat_folder *folder, const leat_route *route, const char *const *defaults,
+static void apply_folded(leat_fold *fold, const leat_route *route, const char *const *defaults,
                          const one_record *records, uint32_t count, model_row *row)
 {
     static leat_value values[LEAT_COLUMNS_MAX], next_values[LEAT_COLUMNS_MAX];
-    leat_row_write write = write_of(folder, route, &records[0], values);
+    leat_row_write write = write_of(fold, route, &records[0], values);
     for (uint32_t i = 1; i < count; i++) {
-        leat_row_write next = write_of(folder, route, &records[i], next_values);
-        leat_folded folded = leat_fold_next(folder, route, &write, &next);
+        leat_row_write next = write_of(fold, route, &records[i], next_values);
+        leat_fold_outcome folded = leat_fold_next(fold, route, &write, &next);
         LEAT_ASSERT(folded != LEAT_FOLD_MEMORY);
-        if (folded == LEAT_FOLDED)
+        if (folded == LEAT_FOLD_DONE)
             continue;
         LEAT_ASSERT(row_model_apply_write(row, route, defaults, &write));
-        write = write_of(folder, route, &records[i], values);
+        write = write_of(fold, route, &records[i], values);
     }
     LEAT_ASSERT(row_model_apply_write(row, route, defaults, &write));
 }
@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)
         defaults[i] = columns[i].default_text;
     leat_body_parser *parser = leat_body_parser_new();
-    leat_folder *folder = leat_folder_new();
+    leat_fold *fold = leat_fold_new();
     model_row single = {0}, folded = {0};
     fuzz_bytes bytes = {data, size};
     uint32_t count = 0;
@@ -88,11 +88,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             row_model_apply(&single, route, defaults, records[count].op, &records[count].body))
             count++;
     if (count > 0)
-        apply_folded(folder, route, defaults, records, count, &folded);
+        apply_folded(fold, route, defaults, records, count, &folded);
     LEAT_ASSERT(model_row_difference(&single, &folded) < 0);
     model_row_clear(&single);
     model_row_clear(&folded);
-    leat_folder_free(folder);
+    leat_fold_free(fold);
     leat_body_parser_free(parser);
     return 0;
 }

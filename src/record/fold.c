@@ -17,54 +17,54 @@ typedef struct column_effect {
     leat_merge merge; /* LEAT_MERGE_CONCAT but for a patch */
 } column_effect;
 
-struct leat_folder {
+struct leat_fold {
     leat_arena texts;
     leat_json_merger merger;
     column_effect effects[LEAT_COLUMNS_MAX]; /* of the fold at hand */
 };
 
 /* One column where two writes meet. */
-typedef struct column_fold {
-    leat_folder *folder;
+typedef struct column_pair {
+    leat_fold *fold;
     const leat_column *column;
     const column_effect *later; /* has an operand */
-} column_fold;
+} column_pair;
 
 /* `earlier` is what the column is set to, never NULL, or an operand, and so is the result. */
-typedef leat_folded combine_function(const column_fold *fold, const column_effect *earlier,
-                                     column_effect *ret);
+typedef leat_fold_outcome combine_function(const column_pair *pair, const column_effect *earlier,
+                                           column_effect *ret);
 /* What the operand makes of NULL: a value to set. */
-typedef leat_folded start_function(const column_fold *fold, column_effect *ret);
+typedef leat_fold_outcome start_function(const column_pair *pair, column_effect *ret);
 
-leat_folder *leat_folder_new(void)
+leat_fold *leat_fold_new(void)
 {
-    leat_folder *folder = calloc(1, sizeof *folder);
-    yyjson_alc *memory = folder ? yyjson_alc_dyn_new() : NULL;
+    leat_fold *fold = calloc(1, sizeof *fold);
+    yyjson_alc *memory = fold ? yyjson_alc_dyn_new() : NULL;
     if (!memory) {
-        free(folder);
+        free(fold);
         return NULL;
     }
-    folder->merger = (leat_json_merger){&folder->texts, memory, LEAT_FOLD_TEXT_MAX};
-    return folder;
+    fold->merger = (leat_json_merger){&fold->texts, memory, LEAT_FOLD_TEXT_MAX};
+    return fold;
 }
 
-void leat_folder_limit(leat_folder *folder, size_t bytes)
+void leat_fold_limit(leat_fold *fold, size_t bytes)
 {
-    folder->merger.limit = bytes;
+    fold->merger.limit = bytes;
 }
 
-void leat_folder_free(leat_folder *folder)
+void leat_fold_free(leat_fold *fold)
 {
-    if (!folder)
+    if (!fold)
         return;
-    yyjson_alc_dyn_free(folder->merger.memory);
-    leat_arena_fini(&folder->texts);
-    free(folder);
+    yyjson_alc_dyn_free(fold->merger.memory);
+    leat_arena_fini(&fold->texts);
+    free(fold);
 }
 
-void leat_folder_reset(leat_folder *folder)
+void leat_fold_reset(leat_fold *fold)
 {
-    leat_arena_reset(&folder->texts);
+    leat_arena_reset(&fold->texts);
 }
 
 static bool has(uint64_t columns, uint32_t column)
@@ -87,14 +87,15 @@ static leat_value text_value(const char *text, size_t size)
 
 /* ---- add ---- */
 
-static leat_folded add_integers(const column_fold *fold, const leat_value *earlier, leat_value *ret)
+static leat_fold_outcome add_integers(const column_pair *pair, const leat_value *earlier,
+                                      leat_value *ret)
 {
     int64_t sum;
-    if (__builtin_add_overflow(earlier->integer, fold->later->value.integer, &sum) ||
-        !leat_integer_fits(fold->column->type, sum))
+    if (__builtin_add_overflow(earlier->integer, pair->later->value.integer, &sum) ||
+        !leat_integer_fits(pair->column->type, sum))
         return LEAT_FOLD_APART;
     *ret = (leat_value){.presence = LEAT_PRESENT, .integer = sum};
-    return LEAT_FOLDED;
+    return LEAT_FOLD_DONE;
 }
 
 /* As the column would keep it. False: more digits than are added here. */
@@ -113,23 +114,23 @@ static bool fits_column(const leat_column *column, leat_slice literal)
 
 /* Rounding an operand once more changes nothing, so there is no need to ask which of the two
  * `earlier` is for that. */
-static leat_folded add_numerics(const column_fold *fold, const column_effect *earlier,
-                                leat_value *ret)
+static leat_fold_outcome add_numerics(const column_pair *pair, const column_effect *earlier,
+                                      leat_value *ret)
 {
     char room[LEAT_DECIMAL_SUM_MAX];
     char sum[LEAT_DECIMAL_SUM_MAX];
     leat_slice stored;
     size_t size;
-    if (!rounded(fold->column, earlier->value.text, room, &stored) ||
-        !leat_decimal_sum(stored, fold->later->value.text, sum, &size))
+    if (!rounded(pair->column, earlier->value.text, room, &stored) ||
+        !leat_decimal_sum(stored, pair->later->value.text, sum, &size))
         return LEAT_FOLD_APART;
-    if (!earlier->operated && !fits_column(fold->column, (leat_slice){sum, size}))
+    if (!earlier->operated && !fits_column(pair->column, (leat_slice){sum, size}))
         return LEAT_FOLD_APART;
-    char *copy = leat_arena_take(&fold->folder->texts, size);
+    char *copy = leat_arena_take(&pair->fold->texts, size);
     if (!copy)
         return LEAT_FOLD_MEMORY;
     *ret = text_value(memcpy(copy, sum, size), size);
-    return LEAT_FOLDED;
+    return LEAT_FOLD_DONE;
 }
 
 static bool is_float(leat_type type)
@@ -137,73 +138,76 @@ static bool is_float(leat_type type)
     return type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8;
 }
 
-static leat_folded add(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+static leat_fold_outcome add(const column_pair *pair, const column_effect *earlier,
+                             column_effect *ret)
 {
-    if (is_float(fold->column->type))
+    if (is_float(pair->column->type))
         return LEAT_FOLD_APART;
-    if (fold->column->type == LEAT_TYPE_NUMERIC)
-        return add_numerics(fold, earlier, &ret->value);
-    return add_integers(fold, &earlier->value, &ret->value);
+    if (pair->column->type == LEAT_TYPE_NUMERIC)
+        return add_numerics(pair, earlier, &ret->value);
+    return add_integers(pair, &earlier->value, &ret->value);
 }
 
-static leat_folded add_to_null(const column_fold *fold, column_effect *ret)
+static leat_fold_outcome add_to_null(const column_pair *pair, column_effect *ret)
 {
-    ret->value = fold->later->value;
-    if (is_float(fold->column->type))
+    ret->value = pair->later->value;
+    if (is_float(pair->column->type))
         ret->value.real += 0.0; /* 0 + -0 is 0 */
-    return LEAT_FOLDED;
+    return LEAT_FOLD_DONE;
 }
 
 /* ---- max, min ---- */
 
-static leat_folded take_later(const column_fold *fold, column_effect *ret)
+static leat_fold_outcome take_later(const column_pair *pair, column_effect *ret)
 {
-    ret->value = fold->later->value;
-    return LEAT_FOLDED;
+    ret->value = pair->later->value;
+    return LEAT_FOLD_DONE;
 }
 
 /* Of two that are equal the earlier stays, as in GREATEST and LEAST: 1.0 and 1.00 differ. */
-static leat_folded greatest(const column_fold *fold, const column_effect *earlier,
-                            column_effect *ret)
+static leat_fold_outcome greatest(const column_pair *pair, const column_effect *earlier,
+                                  column_effect *ret)
 {
-    const leat_value *later = &fold->later->value;
-    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) > 0
+    const leat_value *later = &pair->later->value;
+    ret->value = leat_value_compare(pair->column->type, later, &earlier->value) > 0
                      ? *later
                      : earlier->value;
-    return LEAT_FOLDED;
+    return LEAT_FOLD_DONE;
 }
 
-static leat_folded least(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+static leat_fold_outcome least(const column_pair *pair, const column_effect *earlier,
+                               column_effect *ret)
 {
-    const leat_value *later = &fold->later->value;
-    ret->value = leat_value_compare(fold->column->type, later, &earlier->value) < 0
+    const leat_value *later = &pair->later->value;
+    ret->value = leat_value_compare(pair->column->type, later, &earlier->value) < 0
                      ? *later
                      : earlier->value;
-    return LEAT_FOLDED;
+    return LEAT_FOLD_DONE;
 }
 
 /* ---- merge ---- */
 
-static leat_folded apply_patch(const column_fold *fold, leat_slice value, column_effect *ret)
+static leat_fold_outcome apply_patch(const column_pair *pair, leat_slice value, column_effect *ret)
 {
     ret->value = text_value(NULL, 0);
-    return leat_json_apply(&fold->folder->merger, value, fold->later->value.text, &ret->value.text);
+    return leat_json_apply(&pair->fold->merger, value, pair->later->value.text, &ret->value.text);
 }
 
-static leat_folded merge(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+static leat_fold_outcome merge(const column_pair *pair, const column_effect *earlier,
+                               column_effect *ret)
 {
     if (!earlier->operated)
-        return apply_patch(fold, earlier->value.text, ret);
+        return apply_patch(pair, earlier->value.text, ret);
     ret->value = text_value(NULL, 0);
-    return leat_json_compose(&fold->folder->merger, earlier->value.text, fold->later->value.text,
+    return leat_json_compose(&pair->fold->merger, earlier->value.text, pair->later->value.text,
                              &ret->value.text, &ret->merge);
 }
 
-static leat_folded merge_into_null(const column_fold *fold, column_effect *ret)
+static leat_fold_outcome merge_into_null(const column_pair *pair, column_effect *ret)
 {
-    if (fold->later->merge == LEAT_MERGE_CONCAT)
-        return take_later(fold, ret);
-    return apply_patch(fold, (leat_slice){0}, ret);
+    if (pair->later->merge == LEAT_MERGE_CONCAT)
+        return take_later(pair, ret);
+    return apply_patch(pair, (leat_slice){0}, ret);
 }
 
 /* ---- append ---- */
@@ -218,15 +222,16 @@ static leat_slice elements(leat_slice json)
 }
 
 /* The array of both. */
-static leat_folded append(const column_fold *fold, const column_effect *earlier, column_effect *ret)
+static leat_fold_outcome append(const column_pair *pair, const column_effect *earlier,
+                                column_effect *ret)
 {
     leat_slice before = elements(earlier->value.text);
-    leat_slice after = elements(fold->later->value.text);
+    leat_slice after = elements(pair->later->value.text);
     bool comma = before.size > 0 && after.size > 0;
     size_t size = before.size + after.size + (comma ? 3 : 2);
-    if (size > fold->folder->merger.limit)
+    if (size > pair->fold->merger.limit)
         return LEAT_FOLD_APART;
-    char *text = leat_arena_take(&fold->folder->texts, size);
+    char *text = leat_arena_take(&pair->fold->texts, size);
     if (!text)
         return LEAT_FOLD_MEMORY;
     text[0] = '[';
@@ -236,7 +241,7 @@ static leat_folded append(const column_fold *fold, const column_effect *earlier,
     memcpy(text + size - 1 - after.size, after.data, after.size);
     text[size - 1] = ']';
     ret->value = text_value(text, size);
-    return LEAT_FOLDED;
+    return LEAT_FOLD_DONE;
 }
 
 /* ---- One column ---- */
@@ -268,25 +273,25 @@ static bool starts_null(const leat_route *route, const leat_row_write *write, ui
     return write->op != LEAT_PATCH && !route->table->columns[column].default_expression;
 }
 
-static leat_folded fold_column(leat_folder *folder, const leat_route *route,
-                               const leat_row_write *write, const leat_row_write *next,
-                               uint32_t column)
+static leat_fold_outcome fold_column(leat_fold *fold, const leat_route *route,
+                                     const leat_row_write *write, const leat_row_write *next,
+                                     uint32_t column)
 {
     column_effect later = effect_of(route, next, column);
-    column_effect *ret = &folder->effects[column];
-    column_fold fold = {folder, &route->table->columns[column], &later};
+    column_effect *ret = &fold->effects[column];
+    column_pair pair = {fold, &route->table->columns[column], &later};
     bool named = has(write->present, column);
     bool is_null = named ? write->values[column].presence == LEAT_NULL
                          : starts_null(route, write, column);
     if (!later.operated || (!named && !is_null)) {
         *ret = later;
-        return LEAT_FOLDED;
+        return LEAT_FOLD_DONE;
     }
     *ret = (column_effect){.operated = has(write->operated, column)};
     if (is_null)
-        return operations[route->ops[column]].start(&fold, ret);
+        return operations[route->ops[column]].start(&pair, ret);
     column_effect earlier = effect_of(route, write, column);
-    return operations[route->ops[column]].combine(&fold, &earlier, ret);
+    return operations[route->ops[column]].combine(&pair, &earlier, ret);
 }
 
 /* ---- The whole write ---- */
@@ -301,7 +306,7 @@ static leat_merge merge_left(const leat_route *route, const leat_row_write *writ
     return LEAT_MERGE_CONCAT;
 }
 
-static void take_over(const leat_folder *folder, const leat_route *route, leat_row_write *write,
+static void take_over(const leat_fold *fold, const leat_route *route, leat_row_write *write,
                       uint64_t changed)
 {
     write->merge = merge_left(route, write, write->present & ~changed);
@@ -309,7 +314,7 @@ static void take_over(const leat_folder *folder, const leat_route *route, leat_r
     write->operated &= ~changed;
     while (changed) {
         uint32_t column = take_column(&changed);
-        const column_effect *effect = &folder->effects[column];
+        const column_effect *effect = &fold->effects[column];
         write->values[column] = effect->value;
         write->operated |= (uint64_t)effect->operated << column;
         if (effect->merge > write->merge)
@@ -331,18 +336,18 @@ static void replace(leat_row_write *write, const leat_row_write *next)
 
 /* A DELETE names no column, and the PATCH after it finds the defaults, as after a PUT that names
  * none. */
-static leat_folded fold_patch(leat_folder *folder, const leat_route *route, leat_row_write *write,
-                              const leat_row_write *next)
+static leat_fold_outcome fold_patch(leat_fold *fold, const leat_route *route, leat_row_write *write,
+                                    const leat_row_write *next)
 {
     for (uint64_t columns = next->present; columns;) {
-        leat_folded folded = fold_column(folder, route, write, next, take_column(&columns));
-        if (folded != LEAT_FOLDED)
+        leat_fold_outcome folded = fold_column(fold, route, write, next, take_column(&columns));
+        if (folded != LEAT_FOLD_DONE)
             return folded;
     }
     if (write->op == LEAT_DELETE)
         write->op = LEAT_PUT;
-    take_over(folder, route, write, next->present);
-    return LEAT_FOLDED;
+    take_over(fold, route, write, next->present);
+    return LEAT_FOLD_DONE;
 }
 
 /* Where PATCHes of missing rows are counted, one must not vanish in a PUT or DELETE that follows,
@@ -354,24 +359,24 @@ static bool hides_missing(const leat_route *route, const leat_row_write *write,
     return route->patch_existing && one_is_patch && write->op != LEAT_PUT;
 }
 
-leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_row_write *write,
-                           const leat_row_write *next)
+leat_fold_outcome leat_fold_next(leat_fold *fold, const leat_route *route, leat_row_write *write,
+                                 const leat_row_write *next)
 {
     if (hides_missing(route, write, next))
         return LEAT_FOLD_APART;
     if (write->op == LEAT_DELETE && next->op == LEAT_DELETE)
-        return LEAT_FOLDED;
+        return LEAT_FOLD_DONE;
     if (write->op == LEAT_DELETE && route->table->deletes_matter)
         return LEAT_FOLD_APART;
     if (next->op == LEAT_PATCH)
-        return fold_patch(folder, route, write, next);
+        return fold_patch(fold, route, write, next);
     replace(write, next);
-    return LEAT_FOLDED;
+    return LEAT_FOLD_DONE;
 }
 
 /* ---- The write of one record ---- */
 
-static int numeric_operand(leat_folder *folder, const leat_column *column, leat_value *value)
+static int numeric_operand(leat_fold *fold, const leat_column *column, leat_value *value)
 {
     char room[LEAT_DECIMAL_SUM_MAX];
     leat_slice literal;
@@ -379,17 +384,17 @@ static int numeric_operand(leat_folder *folder, const leat_column *column, leat_
         return 0;
     if (!rounded(column, value->text, room, &literal))
         return 0; /* too many digits for folding: it goes as it is */
-    char *copy = leat_arena_take(&folder->texts, literal.size);
+    char *copy = leat_arena_take(&fold->texts, literal.size);
     if (!copy)
         return -1;
     *value = text_value(memcpy(copy, literal.data, literal.size), literal.size);
     return 0;
 }
 
-static int array_operand(leat_folder *folder, leat_value *value)
+static int array_operand(leat_fold *fold, leat_value *value)
 {
     size_t size = value->text.size + 2;
-    char *text = leat_arena_take(&folder->texts, size);
+    char *text = leat_arena_take(&fold->texts, size);
     if (!text)
         return -1;
     text[0] = '[';
@@ -399,10 +404,10 @@ static int array_operand(leat_folder *folder, leat_value *value)
     return 0;
 }
 
-static int patch_operand(leat_folder *folder, const leat_value *value, leat_merge *merge)
+static int patch_operand(leat_fold *fold, const leat_value *value, leat_merge *merge)
 {
     leat_merge asked;
-    if (leat_json_classify(&folder->merger, value->text, &asked) != 0)
+    if (leat_json_classify(&fold->merger, value->text, &asked) != 0)
         return -1;
     if (asked > *merge)
         *merge = asked;
@@ -417,18 +422,18 @@ static bool is_operand(leat_column_op op, const leat_value *value)
     return op != LEAT_OP_MERGE || value->text.data[0] == '{';
 }
 
-static int make_operand(leat_folder *folder, const leat_route *route, leat_row_write *write,
+static int make_operand(leat_fold *fold, const leat_route *route, leat_row_write *write,
                         uint32_t column)
 {
     leat_value *value = &write->values[column];
     if (route->ops[column] == LEAT_OP_MERGE)
-        return patch_operand(folder, value, &write->merge);
+        return patch_operand(fold, value, &write->merge);
     if (route->ops[column] == LEAT_OP_APPEND)
-        return array_operand(folder, value);
-    return numeric_operand(folder, &route->table->columns[column], value);
+        return array_operand(fold, value);
+    return numeric_operand(fold, &route->table->columns[column], value);
 }
 
-int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op,
+int leat_fold_start(leat_fold *fold, const leat_route *route, leat_route_op op,
                     const leat_body *body, leat_row_write *ret)
 {
     ret->op = op;
@@ -441,7 +446,7 @@ int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op 
         if (op != LEAT_PATCH || !is_operand(route->ops[column], &body->values[column]))
             continue;
         ret->operated |= (uint64_t)1 << column;
-        if (make_operand(folder, route, ret, column) != 0)
+        if (make_operand(fold, route, ret, column) != 0)
             return -1;
     }
     return 0;

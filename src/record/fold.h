@@ -52,26 +52,26 @@ typedef struct leat_row_write {
 } leat_row_write;
 
 /* Memory for what folding makes: texts live until the reset. */
-typedef struct leat_folder leat_folder;
-leat_folder *leat_folder_new(void); /* NULL: out of memory */
+typedef struct leat_fold leat_fold;
+leat_fold *leat_fold_new(void); /* NULL: out of memory */
 /* Another limit than LEAT_FOLD_TEXT_MAX: for folding onto what is stored. */
-void leat_folder_limit(leat_folder *folder, size_t bytes);
-void leat_folder_free(leat_folder *folder);
-void leat_folder_reset(leat_folder *folder);
+void leat_fold_limit(leat_fold *fold, size_t bytes);
+void leat_fold_free(leat_fold *fold);
+void leat_fold_reset(leat_fold *fold);
 
 /* The write of one record with this body (not looked at for DELETE). `ret->values` is set by the
  * caller. Returns -1 when memory is out. */
-int leat_fold_start(leat_folder *folder, const leat_route *route, leat_route_op op,
+int leat_fold_start(leat_fold *fold, const leat_route *route, leat_route_op op,
                     const leat_body *body, leat_row_write *ret) LEAT_MUST_CHECK;
 
-typedef enum leat_folded {
-    LEAT_FOLDED,      /* `write` is both */
+typedef enum leat_fold_outcome {
+    LEAT_FOLD_DONE,   /* `write` is both */
     LEAT_FOLD_APART,  /* they cannot be one; `write` is as it was */
     LEAT_FOLD_MEMORY, /* out of memory; neither may be used */
-} leat_folded;
+} leat_fold_outcome;
 
 /* `next` follows `write` on the same key by the same route. */
-leat_folded leat_fold_next(leat_folder *folder, const leat_route *route, leat_row_write *write,
-                           const leat_row_write *next) LEAT_MUST_CHECK;
+leat_fold_outcome leat_fold_next(leat_fold *fold, const leat_route *route, leat_row_write *write,
+                                 const leat_row_write *next) LEAT_MUST_CHECK;
 
 #endif

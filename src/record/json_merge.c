@@ -18,7 +18,7 @@ typedef struct joining {
     yyjson_alc *memory;
     yyjson_mut_doc *made;
     bool is_applied; /* to a value; else composed with an earlier patch */
-    leat_folded outcome;
+    leat_fold_outcome outcome;
 } joining;
 
 /* ---- Texts ---- */
@@ -32,17 +32,17 @@ static yyjson_doc *read_text(const yyjson_alc *memory, leat_slice text)
     return doc;
 }
 
-static leat_folded write_text(const leat_json_merger *merger, const yyjson_mut_val *made,
-                              leat_slice *ret)
+static leat_fold_outcome write_text(const leat_json_merger *merger, const yyjson_mut_val *made,
+                                    leat_slice *ret)
 {
     size_t size;
     char *text = yyjson_mut_val_write_opts(made, YYJSON_WRITE_NOFLAG, merger->memory, &size, NULL);
     if (!text)
         return LEAT_FOLD_MEMORY;
-    leat_folded outcome = LEAT_FOLD_APART;
+    leat_fold_outcome outcome = LEAT_FOLD_APART;
     if (size <= merger->limit) {
         char *copy = leat_arena_take(merger->texts, size);
-        outcome = copy ? LEAT_FOLDED : LEAT_FOLD_MEMORY;
+        outcome = copy ? LEAT_FOLD_DONE : LEAT_FOLD_MEMORY;
         if (copy)
             *ret = (leat_slice){memcpy(copy, text, size), size};
     }
@@ -110,7 +110,7 @@ static yyjson_mut_val *join_objects(joining *join, yyjson_val *earlier, yyjson_v
 
 static void add_made(joining *join, yyjson_mut_val *object, yyjson_val *name, yyjson_mut_val *value)
 {
-    if (join->outcome != LEAT_FOLDED)
+    if (join->outcome != LEAT_FOLD_DONE)
         return;
     yyjson_mut_val *made_name =
         yyjson_mut_strn(join->made, unsafe_yyjson_get_str(name), yyjson_get_len(name));
@@ -142,7 +142,7 @@ static void add_all(joining *join, yyjson_mut_val *object, const member_list *ea
 {
     size_t i = 0;
     size_t k = 0;
-    while (join->outcome == LEAT_FOLDED && (i < earlier->count || k < later->count)) {
+    while (join->outcome == LEAT_FOLD_DONE && (i < earlier->count || k < later->count)) {
         int order = i == earlier->count ? 1
                     : k == later->count
                         ? -1
@@ -155,7 +155,7 @@ static void add_all(joining *join, yyjson_mut_val *object, const member_list *ea
     }
 }
 
-/* `earlier`: anything, or NULL. The result means nothing unless the outcome is LEAT_FOLDED. */
+/* `earlier`: anything, or NULL. The result means nothing unless the outcome is LEAT_FOLD_DONE. */
 static yyjson_mut_val *join_objects(joining *join, yyjson_val *earlier, yyjson_val *later)
 {
     member_list before = {0};
@@ -193,29 +193,29 @@ int leat_json_classify(const leat_json_merger *merger, leat_slice patch, leat_me
 
 /* ---- The whole ---- */
 
-static leat_folded join_docs(const leat_json_merger *merger, bool is_applied, yyjson_doc *earlier,
-                             yyjson_doc *later, leat_slice *ret)
+static leat_fold_outcome join_docs(const leat_json_merger *merger, bool is_applied,
+                                   yyjson_doc *earlier, yyjson_doc *later, leat_slice *ret)
 {
     yyjson_mut_doc *made = yyjson_mut_doc_new(merger->memory);
     if (!made)
         return LEAT_FOLD_MEMORY;
-    joining join = {merger->memory, made, is_applied, LEAT_FOLDED};
+    joining join = {merger->memory, made, is_applied, LEAT_FOLD_DONE};
     yyjson_mut_val *object =
         join_objects(&join, yyjson_doc_get_root(earlier), yyjson_doc_get_root(later));
-    if (join.outcome == LEAT_FOLDED)
+    if (join.outcome == LEAT_FOLD_DONE)
         join.outcome = write_text(merger, object, ret);
     yyjson_mut_doc_free(made);
     return join.outcome;
 }
 
-static leat_folded join_texts(const leat_json_merger *merger, bool is_applied, leat_slice earlier,
-                              leat_slice later, leat_slice *ret)
+static leat_fold_outcome join_texts(const leat_json_merger *merger, bool is_applied,
+                                    leat_slice earlier, leat_slice later, leat_slice *ret)
 {
     if (earlier.size > merger->limit || later.size > merger->limit)
         return LEAT_FOLD_APART;
     yyjson_doc *before = earlier.size > 0 ? read_text(merger->memory, earlier) : NULL;
     yyjson_doc *after = read_text(merger->memory, later);
-    leat_folded outcome = LEAT_FOLD_MEMORY;
+    leat_fold_outcome outcome = LEAT_FOLD_MEMORY;
     if (after && (before || earlier.size == 0))
         outcome = join_docs(merger, is_applied, before, after, ret);
     yyjson_doc_free(before);
@@ -223,17 +223,17 @@ static leat_folded join_texts(const leat_json_merger *merger, bool is_applied, l
     return outcome;
 }
 
-leat_folded leat_json_apply(const leat_json_merger *merger, leat_slice value, leat_slice patch,
-                            leat_slice *ret)
+leat_fold_outcome leat_json_apply(const leat_json_merger *merger, leat_slice value,
+                                  leat_slice patch, leat_slice *ret)
 {
     return join_texts(merger, true, value, patch, ret);
 }
 
-leat_folded leat_json_compose(const leat_json_merger *merger, leat_slice earlier, leat_slice later,
-                              leat_slice *ret, leat_merge *ret_merge)
+leat_fold_outcome leat_json_compose(const leat_json_merger *merger, leat_slice earlier,
+                                    leat_slice later, leat_slice *ret, leat_merge *ret_merge)
 {
-    leat_folded outcome = join_texts(merger, false, earlier, later, ret);
-    if (outcome == LEAT_FOLDED && leat_json_classify(merger, *ret, ret_merge) != 0)
+    leat_fold_outcome outcome = join_texts(merger, false, earlier, later, ret);
+    if (outcome == LEAT_FOLD_DONE && leat_json_classify(merger, *ret, ret_merge) != 0)
         return LEAT_FOLD_MEMORY;
     return outcome;
 }

@@ -24,13 +24,14 @@ int leat_json_classify(const leat_json_merger *merger, leat_slice patch,
                        leat_merge *ret) LEAT_MUST_CHECK;
 
 /* The patch, a JSON object, applied to `value`: any JSON, or empty where there is none. */
-leat_folded leat_json_apply(const leat_json_merger *merger, leat_slice value, leat_slice patch,
-                            leat_slice *ret) LEAT_MUST_CHECK;
+leat_fold_outcome leat_json_apply(const leat_json_merger *merger, leat_slice value,
+                                  leat_slice patch, leat_slice *ret) LEAT_MUST_CHECK;
 
 /* The one patch that does to every value what `earlier` and then `later`, both JSON objects, do.
  * There is none where `later` has an object and `earlier` a null or anything but an object: it
  * would have to replace, and patches merge. */
-leat_folded leat_json_compose(const leat_json_merger *merger, leat_slice earlier, leat_slice later,
-                              leat_slice *ret, leat_merge *ret_merge) LEAT_MUST_CHECK;
+leat_fold_outcome leat_json_compose(const leat_json_merger *merger, leat_slice earlier,
+                                    leat_slice later, leat_slice *ret,
+                                    leat_merge *ret_merge) LEAT_MUST_CHECK;
 
 #endif

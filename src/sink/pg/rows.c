@@ -22,8 +22,8 @@ leat_rows *leat_rows_new(void)
 {
     leat_rows *rows = leat_must_calloc(1, sizeof *rows);
     rows->parser = leat_body_parser_new();
-    rows->folder = leat_folder_new();
-    if (rows->parser && rows->folder)
+    rows->fold = leat_fold_new();
+    if (rows->parser && rows->fold)
         return rows;
     leat_rows_free(rows);
     return NULL;
@@ -47,7 +47,7 @@ void leat_rows_free(leat_rows *rows)
     free_arrays(rows);
     free(rows->values);
     leat_buf_free(&rows->params);
-    leat_folder_free(rows->folder);
+    leat_fold_free(rows->fold);
     leat_body_parser_free(rows->parser);
     free(rows);
 }
@@ -151,7 +151,7 @@ static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item,
     row_write *write = &rows->writes[rows->write_count];
     *write = (row_write){.route = route, .item = item, .record = at, .record_count = 1};
     write->write.values = rows->values + rows->value_count;
-    if (leat_fold_start(rows->folder, route, item->op, &rows->body, &write->write) < 0)
+    if (leat_fold_start(rows->fold, route, item->op, &rows->body, &write->write) < 0)
         return fail_memory(fault);
     return 0;
 }
@@ -177,12 +177,12 @@ static key_slot *find_key(leat_rows *rows, const row_write *write)
     return slot;
 }
 
-static leat_folded fold(leat_rows *rows, row_write *open, const row_write *next)
+static leat_fold_outcome fold(leat_rows *rows, row_write *open, const row_write *next)
 {
     if (open->route != next->route || !open->route->fold || open->route->table->is_ordered)
         return LEAT_FOLD_APART;
-    leat_folded folded = leat_fold_next(rows->folder, open->route, &open->write, &next->write);
-    if (folded == LEAT_FOLDED)
+    leat_fold_outcome folded = leat_fold_next(rows->fold, open->route, &open->write, &next->write);
+    if (folded == LEAT_FOLD_DONE)
         open->record_count++;
     return folded;
 }
@@ -194,10 +194,10 @@ static int take_write(leat_rows *rows)
     key_slot *slot = find_key(rows, next);
     if (slot->write != NO_WRITE) {
         row_write *open = &rows->writes[slot->write];
-        leat_folded folded = fold(rows, open, next);
+        leat_fold_outcome folded = fold(rows, open, next);
         if (folded == LEAT_FOLD_MEMORY)
             return -1;
-        if (folded == LEAT_FOLDED)
+        if (folded == LEAT_FOLD_DONE)
             return 0;
         next->round = open->round + 1;
     }
@@ -340,7 +340,7 @@ int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_
     rows->write_count = 0;
     rows->statement_count = 0;
     leat_body_parser_reset(rows->parser);
-    leat_folder_reset(rows->folder);
+    leat_fold_reset(rows->fold);
     if (reserve_records(rows, batch->record_count) < 0 || reserve_values(rows, batch, routes) < 0)
         return fail_memory(ret_fault);
     if (make_writes(rows, batch, routes, ret_fault) < 0) {

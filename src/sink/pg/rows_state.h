@@ -44,7 +44,7 @@ typedef struct open_group {
 
 struct leat_rows {
     leat_body_parser *parser;
-    leat_folder *folder;
+    leat_fold *fold;
     leat_body body;    /* of the record being decoded */
     uint64_t batch;    /* counts builds */
     uint32_t capacity; /* records that the arrays below have room for */

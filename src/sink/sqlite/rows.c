@@ -19,7 +19,7 @@ typedef struct route_statements {
 
 struct leat_sqlite_rows {
     leat_body_parser *parser;
-    leat_folder *folder;
+    leat_fold *fold;
     leat_arena texts;     /* of what is stored */
     leat_body body;       /* of the record at hand */
     leat_row_write write; /* what it does, with these values */
@@ -45,9 +45,9 @@ leat_sqlite_rows *leat_sqlite_rows_new(void)
 {
     leat_sqlite_rows *rows = leat_must_calloc(1, sizeof *rows);
     rows->parser = leat_body_parser_new();
-    rows->folder = leat_folder_new();
-    if (rows->parser && rows->folder) {
-        leat_folder_limit(rows->folder, TEXT_MAX);
+    rows->fold = leat_fold_new();
+    if (rows->parser && rows->fold) {
+        leat_fold_limit(rows->fold, TEXT_MAX);
         return rows;
     }
     leat_sqlite_rows_free(rows);
@@ -68,7 +68,7 @@ void leat_sqlite_rows_free(leat_sqlite_rows *rows)
         return;
     leat_sqlite_rows_forget(rows);
     leat_body_parser_free(rows->parser);
-    leat_folder_free(rows->folder);
+    leat_fold_free(rows->fold);
     leat_arena_fini(&rows->texts);
     free(rows);
 }
@@ -186,7 +186,7 @@ static int read_body(const writing *w)
         return -1;
     }
     rows->write.values = rows->values;
-    return leat_fold_start(rows->folder, w->route, w->item->op, &rows->body, &rows->write) < 0
+    return leat_fold_start(rows->fold, w->route, w->item->op, &rows->body, &rows->write) < 0
                ? fail_memory(w)
                : 0;
 }
@@ -231,7 +231,7 @@ static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row,
                            .present = bit,
                            .operated = bit,
                            .values = rows->values};
-    leat_folded folded = leat_fold_next(rows->folder, w->route, &from, &next);
+    leat_fold_outcome folded = leat_fold_next(rows->fold, w->route, &from, &next);
     if (folded == LEAT_FOLD_MEMORY)
         return fail_memory(w);
     if (folded == LEAT_FOLD_APART && apply_apart(w, column, base, &rows->values[column]) != 0)
@@ -359,7 +359,7 @@ int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *sqlite, const le
     rows->routes = routes;
     w.route = &routes->routes[item->route->index];
     leat_body_parser_reset(rows->parser);
-    leat_folder_reset(rows->folder);
+    leat_fold_reset(rows->fold);
     leat_arena_reset(&rows->texts);
     if (read_body(&w) != 0)
         return -1;

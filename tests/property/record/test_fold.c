@@ -32,7 +32,7 @@ typedef struct fold_world {
     leat_route route;
     const char *defaults[LEAT_COLUMNS_MAX];
     leat_body_parser *parser;
-    leat_folder *folder;
+    leat_fold *fold;
     uint64_t folded;
     uint64_t apart;
 } fold_world;
@@ -262,8 +262,8 @@ static void check_write(const fold_world *world, const leat_row_write *write)
 static leat_row_write write_of(fold_world *world, const one_record *record, leat_value *values)
 {
     leat_row_write write = {.values = values};
-    ck_assert_int_eq(
-        leat_fold_start(world->folder, &world->route, record->op, &record->body, &write), 0);
+    ck_assert_int_eq(leat_fold_start(world->fold, &world->route, record->op, &record->body, &write),
+                     0);
     check_write(world, &write);
     return write;
 }
@@ -273,10 +273,10 @@ static bool folds(fold_world *world, leat_row_write *write, const leat_row_write
     static leat_value values_before[LEAT_COLUMNS_MAX];
     leat_row_write before = *write;
     memcpy(values_before, write->values, sizeof values_before);
-    leat_folded outcome = leat_fold_next(world->folder, &world->route, write, next);
+    leat_fold_outcome outcome = leat_fold_next(world->fold, &world->route, write, next);
     ck_assert_int_ne(outcome, LEAT_FOLD_MEMORY);
     check_write(world, write);
-    if (outcome == LEAT_FOLDED) {
+    if (outcome == LEAT_FOLD_DONE) {
         world->folded++;
         return true;
     }
@@ -349,20 +349,20 @@ START_TEST(folded_records_leave_what_they_leave_one_by_one)
     static fold_world world;
     uint64_t seed = setting("LEAT_TEST_SEED", (uint64_t)leat_wall_ms() / 1000);
     world.parser = leat_body_parser_new();
-    world.folder = leat_folder_new();
+    world.fold = leat_fold_new();
     for (uint64_t i = 0, rounds = setting("LEAT_TEST_ROUNDS", ROUNDS); i < rounds; i++) {
         world.prng = (leat_prng){seed + i};
         printf("# LEAT_TEST_SEED=%" PRIu64 " LEAT_TEST_ROUNDS=1\r", seed + i);
         make_route(&world);
         run_sequence(&world);
         leat_body_parser_reset(world.parser);
-        leat_folder_reset(world.folder);
+        leat_fold_reset(world.fold);
         leat_table_fini(&world.table);
     }
     printf("\n# %" PRIu64 " folded, %" PRIu64 " apart\n", world.folded, world.apart);
     ck_assert_uint_gt(world.folded, world.apart);
     ck_assert_uint_gt(world.apart, 0);
-    leat_folder_free(world.folder);
+    leat_fold_free(world.fold);
     leat_body_parser_free(world.parser);
 }
 END_TEST

@@ -4,15 +4,15 @@
 enum { NUMERIC_6_2 = ((6 << 16) | 2) + 4, RECORDS_MAX = 4 };
 
 static leat_body_parser *parser;
-static leat_folder *folder;
+static leat_fold *fold;
 static leat_table table;
 static leat_route route;
 
 static void set_up(void)
 {
     parser = leat_body_parser_new();
-    folder = leat_folder_new();
-    ck_assert(parser && folder);
+    fold = leat_fold_new();
+    ck_assert(parser && fold);
     table = fixture_empty_table("t");
     fixture_add_key(&table, "id", LEAT_TYPE_INT4, -1);
 }
@@ -20,7 +20,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     leat_table_fini(&table);
-    leat_folder_free(folder);
+    leat_fold_free(fold);
     leat_body_parser_free(parser);
 }
 
@@ -50,15 +50,15 @@ static leat_row_write record(const char *text, leat_value *values)
     leat_slice json = leat_slice_of(text + name.size);
     ck_assert_msg(leat_body_parse(parser, &route, op, json, &key, &body, &error) == LEAT_BODY_OK,
                   "%s: %s", text, error.message);
-    ck_assert_int_eq(leat_fold_start(folder, &route, op, &body, &write), 0);
+    ck_assert_int_eq(leat_fold_start(fold, &route, op, &body, &write), 0);
     return write;
 }
 
-static leat_folded fold_record(leat_row_write *write, const char *text)
+static leat_fold_outcome fold_record(leat_row_write *write, const char *text)
 {
     leat_value values[LEAT_COLUMNS_MAX];
     leat_row_write next = record(text, values);
-    return leat_fold_next(folder, &route, write, &next);
+    return leat_fold_next(fold, &route, write, &next);
 }
 
 static void put_value(leat_buf *out, const leat_column *column, const leat_value *value)
@@ -236,12 +236,12 @@ START_TEST(records_fold_into_one_write)
     leat_value values[LEAT_COLUMNS_MAX];
     make_route(cases[_i].type, cases[_i].type_modifier, cases[_i].op, cases[_i].has_default);
     leat_row_write write = record(cases[_i].records[0], values);
-    leat_folded last = LEAT_FOLDED;
+    leat_fold_outcome last = LEAT_FOLD_DONE;
     for (int i = 1; i < RECORDS_MAX && cases[_i].records[i]; i++) {
-        ck_assert_int_eq(last, LEAT_FOLDED);
+        ck_assert_int_eq(last, LEAT_FOLD_DONE);
         last = fold_record(&write, cases[_i].records[i]);
     }
-    ck_assert_int_eq(last, cases[_i].folded ? LEAT_FOLDED : LEAT_FOLD_APART);
+    ck_assert_int_eq(last, cases[_i].folded ? LEAT_FOLD_DONE : LEAT_FOLD_APART);
     if (cases[_i].folded)
         check_write(&write, cases[_i].folded);
 }
@@ -265,11 +265,11 @@ START_TEST(a_patch_that_is_counted_where_the_row_is_missing_stays_apart)
     leat_row_write write = record("patch {\"c\":1}", values);
     ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLD_APART);
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_DONE);
     write = record("delete", values);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);
-    ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLDED);
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLD_DONE);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_DONE);
     check_write(&write, "put c=2");
 }
 END_TEST
@@ -282,9 +282,9 @@ START_TEST(a_delete_that_matters_stays_apart_from_what_brings_the_row_back)
     leat_row_write write = record("delete", values);
     ck_assert_int_eq(fold_record(&write, "put {\"c\":1}"), LEAT_FOLD_APART);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);
-    ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLD_DONE);
     write = record("put {\"c\":1}", values);
-    ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "delete"), LEAT_FOLD_DONE);
 }
 END_TEST
 
@@ -294,16 +294,16 @@ START_TEST(the_kind_of_merge_fits_all_patches)
     make_route(JSONB, LEAT_OP_MERGE, false);
     leat_row_write write = record("patch {\"c\":{\"a\":1},\"other\":{\"a\":null}}", values);
     ck_assert_int_eq(write.merge, LEAT_MERGE_STRIP);
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":{}}}"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":{}}}"), LEAT_FOLD_DONE);
     ck_assert_int_eq(write.merge, LEAT_MERGE_DEEP);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":2},\"other\":{\"a\":1}}"),
-                     LEAT_FOLDED);
+                     LEAT_FOLD_DONE);
     ck_assert_int_eq(write.merge, LEAT_MERGE_CONCAT);
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":null}}"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":null}}"), LEAT_FOLD_DONE);
     ck_assert_int_eq(write.merge, LEAT_MERGE_STRIP);
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1,\"other\":null}"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":1,\"other\":null}"), LEAT_FOLD_DONE);
     ck_assert_int_eq(write.merge, LEAT_MERGE_CONCAT);
-    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":{}}}"), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, "patch {\"c\":{\"b\":{}}}"), LEAT_FOLD_DONE);
     ck_assert_int_eq(write.merge, LEAT_MERGE_CONCAT); /* a value by now */
     check_write(&write, "patch c={\"b\":{}} other=null");
 }
@@ -318,11 +318,11 @@ START_TEST(a_text_made_by_folding_has_a_limit_and_a_records_own_has_none)
     snprintf(body, sizeof body, "patch {\"c\":\"%0*d\"}", LEAT_FOLD_TEXT_MAX - 6, 1); /* [1,""]
                                                                                          around it
                                                                                        */
-    ck_assert_int_eq(fold_record(&write, body), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, body), LEAT_FOLD_DONE);
     ck_assert_uint_eq(write.values[1].text.size, LEAT_FOLD_TEXT_MAX);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);
     snprintf(body, sizeof body, "put {\"c\":\"%0*d\"}", LEAT_FOLD_TEXT_MAX, 1);
-    ck_assert_int_eq(fold_record(&write, body), LEAT_FOLDED);
+    ck_assert_int_eq(fold_record(&write, body), LEAT_FOLD_DONE);
     ck_assert_uint_eq(write.values[1].text.size, LEAT_FOLD_TEXT_MAX + 2);
     ck_assert_int_eq(fold_record(&write, "patch {\"c\":1}"), LEAT_FOLD_APART);
 }

@@ -59,7 +59,7 @@ START_TEST(a_patch_is_applied_as_rfc_7396_says)
     leat_slice result;
     leat_slice value = leat_slice_of(applied[_i].value);
     ck_assert_int_eq(leat_json_apply(&merger, value, leat_slice_of(applied[_i].patch), &result),
-                     LEAT_FOLDED);
+                     LEAT_FOLD_DONE);
     check_text(result, applied[_i].result);
 }
 END_TEST
@@ -93,9 +93,10 @@ START_TEST(patches_compose_or_say_that_they_do_not)
     leat_slice result;
     leat_merge merge;
     const char *expected = composed[_i].result;
-    leat_folded outcome = leat_json_compose(&merger, leat_slice_of(composed[_i].earlier),
-                                            leat_slice_of(composed[_i].later), &result, &merge);
-    ck_assert_int_eq(outcome, expected ? LEAT_FOLDED : LEAT_FOLD_APART);
+    leat_fold_outcome outcome = leat_json_compose(&merger, leat_slice_of(composed[_i].earlier),
+                                                  leat_slice_of(composed[_i].later), &result,
+                                                  &merge);
+    ck_assert_int_eq(outcome, expected ? LEAT_FOLD_DONE : LEAT_FOLD_APART);
     if (!expected)
         return;
     check_text(result, expected);
@@ -142,7 +143,7 @@ START_TEST(what_is_made_has_a_limit)
     leat_slice other = long_object('b', LEAT_FOLD_TEXT_MAX / 2);
     leat_slice more = long_object('b', LEAT_FOLD_TEXT_MAX / 2 + 2);
     leat_slice too_long = long_object('a', LEAT_FOLD_TEXT_MAX + 1);
-    ck_assert_int_eq(leat_json_compose(&merger, half, other, &result, &merge), LEAT_FOLDED);
+    ck_assert_int_eq(leat_json_compose(&merger, half, other, &result, &merge), LEAT_FOLD_DONE);
     ck_assert_uint_eq(result.size, LEAT_FOLD_TEXT_MAX - 1); /* "}{" has become "," */
     ck_assert_int_eq(leat_json_compose(&merger, half, more, &result, &merge), LEAT_FOLD_APART);
     ck_assert_int_eq(leat_json_apply(&merger, half, more, &result), LEAT_FOLD_APART);
