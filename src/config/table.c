@@ -184,7 +184,8 @@ static const leat_setting settings[] = {
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
      .help = "Bytes of records held, per worker; then partitions pause."},
     {"apply.records", TOP(records_max), COUNT(64, 16777216, "131072"),
-     .help = "Records held, per worker: read and not applied. Then partitions pause."},
+     .help =
+         "Records held, per worker: read and not applied. Then partitions pause. A partition holds at most as many as it leaves free: half of them, or all in a log with one partition; of several shards each has half."},
     {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"),
      .help = "Most records in one transaction."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),
