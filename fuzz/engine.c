@@ -236,6 +236,13 @@ static leat_engine *make_engine(void)
     config.batch_records_max = 8;
     config.table_count = 2;
     config.dead_letters_per_minute = 2;
+    config.batch_bytes_max = UINT64_C(4) << 20;
+    config.age_bound_us = 50000;
+    config.compact_every_us = 5000000;
+    config.commit_every_us = 1000000;
+    config.drain_us = 5000000;
+    config.patience_us = 30000000;
+    config.dead_letters_percent = 20;
     leat_engine *engine = leat_engine_new(&config, &error);
     LEAT_ASSERT(engine);
     return engine;

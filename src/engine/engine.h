@@ -82,15 +82,14 @@ typedef struct leat_engine_config {
     uint64_t seed;          /* of the jitter */
 } leat_engine_config;
 
-/* Defaults for everything but partition_count, shard_count, shard_of and jobs_max. */
+/* Defaults for what is not a setting: verify_every_us, retry_min_us, retry_max_us, reclaim_min_us,
+ * table_count and seed. All else is 0, and leat_engine_new refuses what must be above that. */
 void leat_engine_config_defaults(leat_engine_config *config);
 
 /* Memory for all of it is taken here. NULL and a message when a limit makes no sense or memory is
  * out. */
 leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error);
 void leat_engine_free(leat_engine *engine);
-/* Bytes taken by leat_engine_new. */
-size_t leat_engine_memory(const leat_engine *engine);
 
 /* ---- events. `now_us` is monotonic and never goes back. ---- */
 

@@ -22,21 +22,10 @@ static void *carve(arena *carver, size_t count, size_t size)
 void leat_engine_config_defaults(leat_engine_config *config)
 {
     *config = (leat_engine_config){
-        .records_max = 131072,
-        .bytes_max = UINT64_C(128) << 20,
-        .batch_records_max = 1000,
-        .batch_bytes_max = UINT64_C(4) << 20,
-        .age_bound_us = 50000,
-        .compact_every_us = 5000000,
         .verify_every_us = 60000000,
-        .commit_every_us = 1000000,
-        .drain_us = 5000000,
         .retry_min_us = 20000,
         .retry_max_us = 10000000,
-        .patience_us = 30000000,
         .table_count = 1,
-        .dead_letters_per_minute = 100,
-        .dead_letters_percent = 20,
         .reclaim_min_us = 1000000,
         .seed = 1,
     };
@@ -240,7 +229,6 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
     leat_engine *engine = (leat_engine *)(void *)carver.block;
     carve_all(engine, &carver, config);
     LEAT_ASSERT(carver.used == size.used);
-    engine->memory = carver.used;
     engine->now_us = INT64_MIN;
     engine->prng.state = config->seed;
     engine->emitting = (leat_list){LEAT_INDEX_NONE, LEAT_INDEX_NONE};
@@ -254,9 +242,4 @@ leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error
 void leat_engine_free(leat_engine *engine)
 {
     free(engine);
-}
-
-size_t leat_engine_memory(const leat_engine *engine)
-{
-    return engine->memory;
 }

@@ -244,7 +244,6 @@ struct leat_engine {
     bool draining;
     bool drained_emitted;
     leat_engine_counters counters;
-    size_t memory;
 };
 
 static inline leat_queue *leat_queue_at(leat_engine *engine, uint32_t partition,

@@ -1,12 +1,11 @@
 /* Limits, and memory taken once. */
 #include "story.h"
 
-START_TEST(defaults_make_an_engine)
+START_TEST(limits_make_an_engine)
 {
     story s;
     story_begin(&s, 4);
     story_start(&s);
-    ck_assert_uint_gt(leat_engine_memory(s.engine), s.config.records_max);
     ck_assert_int_eq(leat_engine_deadline(s.engine), INT64_MAX);
     ck_assert_int_eq(story_view(&s, 3).state, LEAT_ENGINE_UNASSIGNED);
     story_end(&s);
@@ -50,4 +49,26 @@ START_TEST(a_limit_that_makes_no_sense_is_named)
 }
 END_TEST
 
-STORY_MAIN("memory", defaults_make_an_engine, a_limit_that_makes_no_sense_is_named)
+static uint32_t held_by_one_partition(uint32_t partitions, uint32_t records_max)
+{
+    story s;
+    story_begin(&s, partitions);
+    s.config.records_max = records_max;
+    story_reading(&s, 1);
+    uint32_t count = 0;
+    while (story_read_sized(&s, 0, count % 64, count, 10) == LEAT_ENGINE_TAKEN)
+        count++;
+    ck_assert_uint_eq(story_view(&s, 0).records, count);
+    story_end(&s);
+    return count;
+}
+
+START_TEST(one_partition_holds_all_the_records_or_half_of_them_beside_others)
+{
+    ck_assert_uint_eq(held_by_one_partition(1, 50000), 50000);
+    ck_assert_uint_eq(held_by_one_partition(2, 50000), 25000);
+}
+END_TEST
+
+STORY_MAIN("memory", limits_make_an_engine, a_limit_that_makes_no_sense_is_named,
+           one_partition_holds_all_the_records_or_half_of_them_beside_others)
