@@ -159,7 +159,7 @@ def test_a_pooler_that_comes_to_lead_to_a_standby(make_pair, pooler):
     forwarder.lead_to(standby.port)
     for command in (["lag"], ["dead", "list"], ["init"]):
         wait_until(lambda: "a standby answers" in str(world.leat(*command)), f"{command} to be refused")
-    process.wait_for("its tables were not looked at", count=5)
+    process.wait_for("tables not read shard=a", count=5)
     assert client.put("/things/2", json={"w": "b"}).status_code == 202
     forwarder.lead_to(standby.primary_port)
     wait_until(lambda: world.rows("select w from things order by id") == [("a",), ("b",)], "both rows")
