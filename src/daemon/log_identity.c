@@ -35,7 +35,7 @@ int leat_assembly_check_not_deleted(const leat_assembly *assembly, leat_error *e
         leat_fail(
             error,
             "topic %s no longer exists: shard %s was set up for the one with id %s, and the writes in it that were "
-            "not applied are lost. See \"A topic was deleted and made anew\" in docs/operations.md",
+            "not applied are lost. See \"A topic was deleted and recreated\" in docs/operations.md",
             assembly->log.topic, shard->name, stored.topic_id);
         return leat_config_blame(&assembly->config, error, "%s", log_setting(assembly));
     }

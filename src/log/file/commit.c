@@ -86,7 +86,7 @@ void leat_committer_log_passing(leat_committer *c, const char *doing, int code)
 {
     if (!leat_rate_limit_allows(&c->errors, (uint64_t)leat_mono_us() / 1000, doing))
         return;
-    leat_warn("log.local.path: %s: %s: %s; it is tried again", c->log->file, doing,
+    leat_warn("%s for now: tried again file=%s reason=\"%s\"", doing, c->log->file,
               sqlite3_errstr(code));
 }
 
@@ -264,7 +264,7 @@ static void probe(leat_committer *c)
         leat_committer_give_up(c, "it cannot be written", code);
     if (code != SQLITE_OK)
         return;
-    leat_info("log.local.path: %s can be written again", c->log->file);
+    leat_info("log can be written again file=%s", c->log->file);
     pthread_mutex_lock(&c->commits.lock);
     c->commits.ready = true;
     pthread_mutex_unlock(&c->commits.lock);

@@ -89,7 +89,7 @@ static void tidy(leat_local_log *log)
         leat_local_connect(log->file, LEAT_LOCAL_WRITE, 0, &db, NULL) != 0)
         return;
     if (leat_local_run(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL) != 0)
-        leat_debug("log %s: its write-ahead log stays beside it", log->file);
+        leat_debug("write-ahead log stays beside the log file=%s", log->file);
     sqlite3_close_v2(db);
 }
 
@@ -145,7 +145,8 @@ void leat_local_break(leat_local_log *log, const char *reason)
     if (!log->is_broken) {
         snprintf(log->broken, sizeof log->broken, "%s", reason);
         log->is_broken = true;
-        leat_err("%s. Nothing is accepted any more", log->broken);
+        leat_err("log is broken: nothing is accepted any longer file=%s reason=\"%s\"", log->file,
+                 log->broken);
     }
     wake_listeners(log);
     pthread_mutex_unlock(&log->lock);

@@ -70,7 +70,7 @@ static leat_log_writer *create(uv_loop_t *loop, const leat_log_config *config,
  * stay for good. */
 static void abandon(leat_local_writer *writer)
 {
-    leat_warn("log.local.path: %s: the disk does not answer; what was being written is left alone",
+    leat_warn("disk does not answer: the records that were being written are given up file=%s",
               writer->log->file);
     pthread_mutex_lock(&writer->log->lock);
     writer->log->abandoned = true;

@@ -46,8 +46,8 @@ static void take_message(look *looks, const rd_kafka_message_t *message)
         looks->refused = message->err;
     } else if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) { /* that: the offset is not in
                                                                           the log any more */
-        leat_warn("Kafka topic %s partition %d cannot be read: %s", looks->topic, (int)partition,
-                  rd_kafka_message_errstr(message));
+        leat_warn("partition cannot be read partition=%d topic=%s reason=\"%s\"", (int)partition,
+                  looks->topic, rd_kafka_message_errstr(message));
     }
     looks->is_open[partition] = false;
     looks->open--;

@@ -69,15 +69,17 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
         return;
     leat_level at = level_of(level);
     if (at == LEAT_DEBUG) {
-        leat_debug("Kafka %s: %s: %s", client->label, facility, text);
+        leat_debug("Kafka client reports client=%s facility=%s reason=\"%s\"", client->label,
+                   facility, text);
         return;
     }
     int64_t dropped = admit_line(client);
     if (dropped > 0)
-        leat_warn("Kafka %s: %lld lines of the client library were left out", client->label,
-                  (long long)dropped);
+        leat_warn("reports of a Kafka client were left out client=%s suppressed=%lld",
+                  client->label, (long long)dropped);
     if (dropped >= 0)
-        leat_diag(at, "Kafka %s: %s: %s", client->label, facility, text);
+        leat_diag(at, "Kafka client reports client=%s facility=%s reason=\"%s\"", client->label,
+                  facility, text);
 }
 
 static const char *label_of(leat_kafka_kind kind)
@@ -166,8 +168,8 @@ void leat_kafka_log_error(leat_kafka_client *client, rd_kafka_resp_err_t code, c
     const char *name = rd_kafka_err2name(code);
     uint64_t now_ms = (uint64_t)leat_mono_us() / 1000;
     if (leat_rate_limit_allows_again(&client->errors, now_ms, name, &suppressed))
-        leat_warn("Kafka %s: %s: %s%s (%u more of these before)", client->label, name, text,
-                  leat_kafka_missing_right(client, code), suppressed);
+        leat_warn("Kafka client has an error client=%s code=%s suppressed=%u reason=\"%s%s\"",
+                  client->label, name, suppressed, text, leat_kafka_missing_right(client, code));
 }
 
 int leat_kafka_wake_new(leat_error *error)

@@ -27,12 +27,12 @@ void leat_reader_ask_ends(leat_kafka_reader *reader, leat_ask ask)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void say_held(const leat_part *part, uint32_t partition)
+static void log_held(const leat_part *part, uint32_t partition)
 {
-    leat_warn(
-        "partition=%u: an open transaction of a foreign producer holds back %lld offsets from offset %lld on: they are "
-        "read once it ends, or once its producer's transaction.timeout.ms is over",
-        partition, (long long)(part->end - part->stable), (long long)part->stable);
+    leat_warn("open transaction of a foreign producer holds records back: they are read once it "
+              "ends, or once its producer's transaction.timeout.ms is over partition=%u "
+              "offset=%lld held=%lld",
+              partition, (long long)part->stable, (long long)(part->end - part->stable));
 }
 
 /* End and stable offset are asked for separately: one answer alone that differs says nothing,
@@ -41,15 +41,15 @@ static void note_stable(leat_part *part, uint32_t partition, int64_t stable)
 {
     int64_t now_us = leat_mono_us();
     if (stable >= part->end)
-        part->held_since_us = part->held_said_us = 0;
+        part->held_since_us = part->held_logged_us = 0;
     else if (part->held_since_us == 0 || stable != part->stable)
         part->held_since_us = now_us;
     part->stable = stable;
     if (part->held_since_us == 0 || now_us - part->held_since_us < HELD_US ||
-        (part->held_said_us != 0 && now_us - part->held_said_us < HELD_AGAIN_US))
+        (part->held_logged_us != 0 && now_us - part->held_logged_us < HELD_AGAIN_US))
         return;
-    part->held_said_us = now_us;
-    say_held(part, partition);
+    part->held_logged_us = now_us;
+    log_held(part, partition);
 }
 
 static void note_offset(leat_kafka_reader *reader, leat_ask ask,

@@ -39,8 +39,8 @@ void leat_kafka_pulse_answered(leat_kafka_pulse *pulse)
 {
     int64_t lasted_us = leat_watchdog_good(&pulse->dog, leat_mono_us());
     if (lasted_us > 0)
-        leat_info("Kafka %s: the brokers answer again, after %lld s (topic %s)", pulse->label,
-                  (long long)(lasted_us / S_US), pulse->topic);
+        leat_info("brokers answer again client=%s topic=%s silent_s=%lld", pulse->label,
+                  pulse->topic, (long long)(lasted_us / S_US));
 }
 
 /* librdkafka's own errors are negative, a broker's are positive. */
@@ -65,14 +65,14 @@ unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t 
     unsigned wishes = leat_watchdog_look(&pulse->dog, now_us);
     long long silent_s = (now_us - pulse->dog.good_us) / S_US;
     if (wishes & LEAT_WATCHDOG_SAY)
-        leat_warn("Kafka %s: no broker has answered for %lld s (brokers %s, topic %s)",
-                  pulse->label, silent_s, pulse->brokers, pulse->topic);
+        leat_warn("no broker answers client=%s brokers=%s topic=%s silent_s=%lld", pulse->label,
+                  pulse->brokers, pulse->topic, silent_s);
     if (rk)
         offer_brokers(pulse, rk, now_us);
     if (wishes & LEAT_WATCHDOG_RENEW)
-        leat_warn(
-            "Kafka %s: no broker has answered for %lld s: another client takes this one's place",
-            pulse->label, silent_s);
+        leat_warn("no broker answers: another client takes this one's place client=%s topic=%s "
+                  "silent_s=%lld",
+                  pulse->label, pulse->topic, silent_s);
     return wishes & ~(unsigned)LEAT_WATCHDOG_SAY;
 }
 

@@ -317,7 +317,7 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
         return;
     }
     if (topic.partition_count > reader->identity.partition_count)
-        leat_reader_say_growth(reader);
+        leat_reader_log_growth(reader);
     if (part) {
         part->topic_checked = true;
         judge_when_complete(reader, partition);

@@ -407,7 +407,8 @@ static void leave(leat_kafka_reader *reader, int64_t until_us)
     leat_reader_unassign_all(reader);
     rd_kafka_error_t *fault = rd_kafka_consumer_close_queue(reader->rk, queue);
     if (fault) {
-        leat_warn("Kafka reader: leaving the group: %s", rd_kafka_error_string(fault));
+        leat_warn("group cannot be left client=reader group=%s reason=\"%s\"", reader->config.group,
+                  rd_kafka_error_string(fault));
         rd_kafka_error_destroy(fault);
     }
     while (!fault && !rd_kafka_consumer_closed(reader->rk) && leat_mono_us() < until_us) {

@@ -85,7 +85,7 @@ typedef struct leat_part {
     int64_t end;           /* the log's end as last asked for; -1: not known */
     int64_t stable;        /* the offset up to which no transaction is open, likewise */
     int64_t held_since_us; /* that stands still below the end; 0: it does not */
-    int64_t held_said_us;
+    int64_t held_logged_us;
     uint32_t batch_at; /* records taken from the queue, not yet taken by the caller */
     uint32_t batch_count;
     rd_kafka_message_t *batch[LEAT_READ_BATCH];
@@ -129,7 +129,7 @@ typedef struct leat_kafka_reader {
     bool topic_gone; /* deleted or made anew: nothing is read any more */
     int64_t gone_since_ms;
     char gone_why[LEAT_READER_WHY_SIZE];
-    bool growth_said;
+    bool growth_logged;
     uint32_t gone_seen; /* answers in a row that there is no such topic */
 
     /* ---- renew.c ---- */
@@ -171,7 +171,7 @@ void leat_reader_client_close(leat_kafka_reader *reader, int timeout_ms);
 
 void leat_reader_on_rebalance(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* The topic has more partitions than it was set up with: once. */
-void leat_reader_say_growth(leat_kafka_reader *reader);
+void leat_reader_log_growth(leat_kafka_reader *reader);
 /* A revoke that waits for its partitions may be lost meanwhile. */
 void leat_reader_check_lost(leat_kafka_reader *reader);
 /* Its queue and what is in it; the group is not told. */

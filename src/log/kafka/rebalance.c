@@ -13,13 +13,13 @@ static bool is_cooperative(const leat_kafka_reader *reader)
     return protocol && strcmp(protocol, "COOPERATIVE") == 0;
 }
 
-void leat_reader_say_growth(leat_kafka_reader *reader)
+void leat_reader_log_growth(leat_kafka_reader *reader)
 {
-    if (!reader->growth_said)
-        leat_warn(
-            "Kafka reader: topic %s has more than the %u partitions it was set up with: the others are not read",
-            reader->topic, reader->identity.partition_count);
-    reader->growth_said = true;
+    if (!reader->growth_logged)
+        leat_warn("topic has more partitions than it was set up with: the others are not read "
+                  "client=reader topic=%s expected=%u",
+                  reader->topic, reader->identity.partition_count);
+    reader->growth_logged = true;
 }
 
 /* The topic may have grown: partitions beyond those of the identity stay unread. */
@@ -27,33 +27,34 @@ static bool is_known(leat_kafka_reader *reader, int32_t partition)
 {
     if (partition >= 0 && (uint32_t)partition < reader->identity.partition_count)
         return true;
-    leat_reader_say_growth(reader);
+    leat_reader_log_growth(reader);
     return false;
 }
 
-static void say_fault(rd_kafka_error_t *fault, const char *what)
+static void log_fault(rd_kafka_error_t *fault, const char *doing)
 {
     if (!fault)
         return;
-    leat_err("Kafka reader: %s: %s", what, rd_kafka_error_string(fault));
+    leat_err("%s has failed client=reader reason=\"%s\"", doing, rd_kafka_error_string(fault));
     rd_kafka_error_destroy(fault);
 }
 
 static void assign_list(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     if (is_cooperative(reader)) {
-        say_fault(rd_kafka_incremental_assign(reader->rk, list), "assign");
+        log_fault(rd_kafka_incremental_assign(reader->rk, list), "taking partitions");
         return;
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(reader->rk, list);
     if (code)
-        leat_err("Kafka reader: assign: %s", rd_kafka_err2str(code));
+        leat_err("taking partitions has failed client=reader reason=\"%s\"",
+                 rd_kafka_err2str(code));
 }
 
 static void unassign_list(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     if (is_cooperative(reader))
-        say_fault(rd_kafka_incremental_unassign(reader->rk, list), "unassign");
+        log_fault(rd_kafka_incremental_unassign(reader->rk, list), "giving partitions back");
     else
         rd_kafka_assign(reader->rk, NULL);
 }
@@ -229,7 +230,8 @@ void leat_reader_on_rebalance(leat_kafka_reader *reader, rd_kafka_event_t *event
             on_revoked(reader, list);
         break;
     default:
-        leat_err("Kafka reader: rebalance failed: %s", rd_kafka_event_error_string(event));
+        leat_err("rebalance has failed client=reader reason=\"%s\"",
+                 rd_kafka_event_error_string(event));
         rd_kafka_assign(reader->rk, NULL);
     }
 }
@@ -257,7 +259,7 @@ static int restart_one(leat_kafka_reader *reader, uint32_t partition)
         fault = rd_kafka_incremental_assign(reader->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     int result = fault ? -1 : 0;
-    say_fault(fault, "restart of a partition");
+    log_fault(fault, "restart of a partition");
     return result;
 }
 

@@ -20,7 +20,7 @@ enum {
     FAULT_VALID_US = 1000 * 1000, /* a younger one is a change of leaders, perhaps */
     REFUSED_MANY = 3,
     REFUSED_VALID_US = 10 * 1000 * 1000, /* then it is worth a try again */
-    SAY_AGAIN_US = 60 * 1000 * 1000,
+    LOG_AGAIN_US = 60 * 1000 * 1000,
     TIME_TEXT_SIZE = 32,
 };
 
@@ -35,20 +35,18 @@ static leat_writer_fault fault_of(const leat_kafka_writer *writer,
                                                       : LEAT_WRITER_NO_FAULT;
 }
 
-static void say_fault(const leat_kafka_writer *writer, uint32_t p)
+static void log_fault(const leat_kafka_writer *writer, uint32_t p)
 {
     const leat_writer_partition *partition = &writer->partitions[p];
     if (partition->fault == LEAT_WRITER_NO_FAULT)
-        leat_info("Kafka writer: topic %s: partition %u takes writes again", writer->config.topic,
-                  p);
+        leat_info("partition takes writes again partition=%u topic=%s", p, writer->config.topic);
     else if (partition->fault == LEAT_WRITER_NO_LEADER)
-        leat_warn("Kafka writer: topic %s: partition %u has no leader: its writes are answered 503",
-                  writer->config.topic, p);
+        leat_warn("partition has no leader: its writes are answered 503 partition=%u topic=%s", p,
+                  writer->config.topic);
     else
-        leat_warn(
-            "Kafka writer: topic %s: partition %u has %u in-sync replicas of %ld that min.insync.replicas wants: its "
-            "writes are answered 503",
-            writer->config.topic, p, partition->in_sync, writer->min_in_sync);
+        leat_warn("partition has fewer in-sync replicas than min.insync.replicas: its writes are "
+                  "answered 503 partition=%u topic=%s in_sync=%u wanted=%ld",
+                  p, writer->config.topic, partition->in_sync, writer->min_in_sync);
 }
 
 void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event)
@@ -66,7 +64,7 @@ void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *e
         partition->fault = fault;
         partition->fault_us = leat_mono_us();
         partition->fault_ms = leat_wall_ms();
-        say_fault(writer, p);
+        log_fault(writer, p);
     }
     free(found);
     if (some_lack_replicas) /* min.insync.replicas may be another by now */
@@ -88,13 +86,13 @@ static const char *describe_fault(leat_kafka_writer *writer, uint32_t p)
     gmtime_r(&second, &utc);
     strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &utc);
     if (partition->fault == LEAT_WRITER_NO_LEADER)
-        snprintf(writer->fault_words, sizeof writer->fault_words,
+        snprintf(writer->fault_reason, sizeof writer->fault_reason,
                  "partition %u has no leader since %s", p, since);
     else
-        snprintf(writer->fault_words, sizeof writer->fault_words,
+        snprintf(writer->fault_reason, sizeof writer->fault_reason,
                  "partition %u has %u in-sync replicas since %s, min.insync.replicas is %ld", p,
                  partition->in_sync, since, writer->min_in_sync);
-    return writer->fault_words;
+    return writer->fault_reason;
 }
 
 const char *leat_kafka_writer_partition_trouble(leat_log_writer *base, uint32_t partition)
@@ -196,22 +194,22 @@ static void describe(leat_kafka_writer *writer, const leat_writer_slot *slot,
                  remedy ? remedy : "");
 }
 
-static void say(leat_kafka_writer *writer, leat_log_refusal cause, int64_t now_us)
+static void log_refusals(leat_kafka_writer *writer, leat_log_refusal cause, int64_t now_us)
 {
     leat_writer_refusals *of = &writer->refusals[cause];
-    leat_warn(
-        "Kafka writer: topic %s: the log refuses writes: %s (cause=%s, %llu more, %llu in all)",
-        writer->config.topic, of->words, leat_log_refusal_name(cause),
-        (unsigned long long)(of->count - of->said), (unsigned long long)of->count);
-    of->said = of->count;
-    of->said_us = now_us;
+    leat_warn("log refuses writes topic=%s cause=%s refused=%llu total=%llu reason=\"%s\"",
+              writer->config.topic, leat_log_refusal_name(cause),
+              (unsigned long long)(of->count - of->logged), (unsigned long long)of->count,
+              of->reason);
+    of->logged = of->count;
+    of->logged_us = now_us;
 }
 
-static void say_if_due(leat_kafka_writer *writer, leat_log_refusal cause, int64_t now_us)
+static void log_if_due(leat_kafka_writer *writer, leat_log_refusal cause, int64_t now_us)
 {
     const leat_writer_refusals *of = &writer->refusals[cause];
-    if (of->count > of->said && (of->said_us == 0 || now_us - of->said_us >= SAY_AGAIN_US))
-        say(writer, cause, now_us);
+    if (of->count > of->logged && (of->logged_us == 0 || now_us - of->logged_us >= LOG_AGAIN_US))
+        log_refusals(writer, cause, now_us);
 }
 
 /* Not by what the record is, nor by what its partition alone lacks: the next one would be refused
@@ -232,29 +230,29 @@ const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_
     leat_log_refusal cause = cause_by_look(partition, cause_of(code, &remedy));
     leat_writer_refusals *of = &writer->refusals[cause];
     int64_t now_us = leat_mono_us();
-    describe(writer, slot, code, cause, remedy, of->words, sizeof of->words);
+    describe(writer, slot, code, cause, remedy, of->reason, sizeof of->reason);
     of->count++;
     of->last_us = now_us;
-    say_if_due(writer, cause, now_us);
+    log_if_due(writer, cause, now_us);
     if (concerns_all(partition, cause)) {
         writer->refused++;
         writer->refused_us = now_us;
         writer->refused_for = cause;
     }
-    return of->words;
+    return of->reason;
 }
 
 void leat_writer_note_taken(leat_kafka_writer *writer)
 {
     if (writer->refused >= REFUSED_MANY)
-        leat_info("Kafka writer: topic %s takes writes again", writer->config.topic);
+        leat_info("topic takes writes again topic=%s", writer->config.topic);
     writer->refused = 0;
 }
 
 void leat_writer_refusals_tick(leat_kafka_writer *writer, int64_t now_us)
 {
     for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++)
-        say_if_due(writer, cause, now_us);
+        log_if_due(writer, cause, now_us);
 }
 
 uint64_t leat_kafka_writer_refusals(const leat_log_writer *base, leat_log_refusal cause)
@@ -265,8 +263,8 @@ uint64_t leat_kafka_writer_refusals(const leat_log_writer *base, leat_log_refusa
 const char *leat_kafka_writer_refusal_reason(const leat_log_writer *base, leat_log_refusal cause)
 {
     const leat_writer_refusals *of = &((const leat_kafka_writer *)base)->refusals[cause];
-    bool is_recent = of->count > 0 && leat_mono_us() - of->last_us < SAY_AGAIN_US;
-    return is_recent ? of->words : NULL;
+    bool is_recent = of->count > 0 && leat_mono_us() - of->last_us < LOG_AGAIN_US;
+    return is_recent ? of->reason : NULL;
 }
 
 /* ---- does anything get through? ---- */
@@ -290,7 +288,7 @@ const char *leat_kafka_writer_trouble(leat_log_writer *base)
         return "the log cannot be reached";
     if (writer->refused >= REFUSED_MANY && now_us - writer->refused_us < REFUSED_VALID_US) {
         snprintf(writer->refusal, sizeof writer->refusal, "the log refuses writes: %s",
-                 writer->refusals[writer->refused_for].words);
+                 writer->refusals[writer->refused_for].reason);
         return writer->refusal;
     }
     return no_partition_takes(writer);

@@ -69,23 +69,24 @@ static void renew_step(leat_kafka_reader *reader, int64_t now_us)
     leat_error error;
     leat_reader_client_close(reader, 0);
     if (leat_reader_client_open(reader, &error) != 0) {
-        leat_err("Kafka reader: no new client: %s", error.text);
+        leat_err("no other Kafka client can be made client=reader reason=\"%s\"", error.text);
         reader->renew_us = now_us + TRY_AGAIN_US;
         return;
     }
     reader->renewing = false;
     reader->topic_asked_us = 0;
-    leat_info("Kafka reader: a new client is in place (%u so far)", reader->pulse.renewals);
+    leat_info("another Kafka client is in place client=reader topic=%s renewals=%u", reader->topic,
+              reader->pulse.renewals);
 }
 
 /* ---- outside the group ---- */
 
-static void say_outside(char *ret, size_t size, const leat_kafka_reader *reader)
+static void describe_outside(char *ret, size_t size, const leat_kafka_reader *reader)
 {
     bool is_new = leat_kafka_wants_consumer_protocol(&reader->config);
     snprintf(
         ret, size,
-        "this client has been no member of group %s for %lld s, although brokers answer (topic %s)%s",
+        "this client has not been a member of group %s for %lld s, although brokers answer (topic %s)%s",
         reader->config.group, (long long)(leat_watchdog_bad_us(&reader->outside) / S_US),
         reader->topic,
         is_new
@@ -119,16 +120,19 @@ static unsigned look_at_membership(leat_kafka_reader *reader, int64_t now_us)
     bool is_silent = leat_watchdog_bad_us(&reader->pulse.dog) > 0;
     bool is_good = is_silent || is_in_order(reader, now_us);
     if (is_good && leat_watchdog_good(&reader->outside, now_us) > 0 && !is_silent)
-        leat_info("Kafka reader: this client is a member of group %s again", reader->config.group);
+        leat_info("client is a member of the group again client=reader group=%s",
+                  reader->config.group);
     unsigned wishes = leat_watchdog_look(&reader->outside, now_us);
     if (!(wishes & (LEAT_WATCHDOG_SAY | LEAT_WATCHDOG_RENEW)))
         return wishes;
     char text[LEAT_LOG_WHY_SIZE];
-    say_outside(text, sizeof text, reader);
+    describe_outside(text, sizeof text, reader);
     if (wishes & LEAT_WATCHDOG_SAY)
-        leat_warn("Kafka reader: %s", text);
+        leat_warn("client is not a member of its group client=reader reason=\"%s\"", text);
     if (wishes & LEAT_WATCHDOG_RENEW)
-        leat_warn("Kafka reader: %s: another client takes this one's place", text);
+        leat_warn("client is not a member of its group: another client takes this one's place "
+                  "client=reader reason=\"%s\"",
+                  text);
     return wishes;
 }
 
@@ -167,6 +171,6 @@ void leat_kafka_reader_health(const leat_log_reader *base, leat_log_health *ret)
         snprintf(ret->why, sizeof ret->why, "topic %s: %s", reader->topic, reader->gone_why);
     } else if (ret->since_ms == 0 && outside_us > 0) {
         ret->since_ms = leat_wall_ms() - outside_us / MS_US;
-        say_outside(ret->why, sizeof ret->why, reader);
+        describe_outside(ret->why, sizeof ret->why, reader);
     }
 }

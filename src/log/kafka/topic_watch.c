@@ -129,14 +129,14 @@ static bool is_wrong(const leat_kafka_writer *writer)
 
 static void on_anew(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
-    leat_err(
-        "Kafka writer: topic %s: partition %u acknowledged offset %lld, which it had given before: the topic was "
-        "made anew or the partition cut off; the write is answered 504",
-        writer->config.topic, slot->ack.partition, (long long)slot->ack.offset);
+    leat_err("partition acknowledged an offset that it had given before: the topic was recreated "
+             "or the partition cut off, and the write is answered 504 partition=%u offset=%lld "
+             "topic=%s",
+             slot->ack.partition, (long long)slot->ack.offset, writer->config.topic);
     leat_topic_guard_doubt(&writer->guard);
     answer_acked(
         writer, slot,
-        "the log gave the write an offset that it had given before: its topic was made anew or cut off");
+        "the log gave the write an offset that it had given before: its topic was recreated or cut off");
     look_now(writer);
 }
 
@@ -150,17 +150,17 @@ static void wait_for_look(leat_kafka_writer *writer, leat_writer_slot *slot)
 static void note_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
     leat_writer_note_taken(writer);
-    if (writer->clock_said)
+    if (writer->clock_logged)
         return;
     rd_kafka_timestamp_type_t type;
     rd_kafka_message_timestamp(report, &type);
     if (type != RD_KAFKA_TIMESTAMP_CREATE_TIME)
         return;
-    writer->clock_said = true;
-    leat_warn(
-        "Kafka writer: topic %s has message.timestamp.type=CreateTime: if this machine's clock is wrong, retention "
-        "deletes writes too early; run `leat init`, or set LogAppendTime on the topic",
-        writer->config.topic);
+    writer->clock_logged = true;
+    leat_warn("topic has message.timestamp.type=CreateTime: if this machine's clock is wrong, "
+              "retention deletes writes too early topic=%s advice=\"run `leat init`, or set "
+              "LogAppendTime on the topic\"",
+              writer->config.topic);
 }
 
 void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report,
@@ -236,7 +236,7 @@ static bool is_right(leat_kafka_writer *writer, const leat_kafka_topic *topic, c
     }
     if (leat_kafka_is_other_topic(wanted->topic_id, topic->topic_id)) {
         snprintf(why, size,
-                 "topic %s was deleted and made anew: its id is %s, it was set up with %s", name,
+                 "topic %s was deleted and recreated: its id is %s, it was set up with %s", name,
                  topic->topic_id, wanted->topic_id);
         return false;
     }
@@ -256,10 +256,10 @@ static void on_wrong(leat_kafka_writer *writer, const char *why)
     leat_topic_guard_doubt(&writer->guard);
     leat_writer_give_up_acked(writer, writer->wrong);
     if (is_news)
-        leat_err(
-            "Kafka writer: %s: writes are answered 503 until the topic that was set up is found again; if it is gone "
-            "for good, see \"A topic was deleted and made anew\" in docs/operations.md",
-            why);
+        leat_err("writes are answered 503 until the topic that was set up is found again topic=%s "
+                 "reason=\"%s\" advice=\"if it is gone for good, see 'A topic was deleted and "
+                 "recreated' in docs/operations.md\"",
+                 writer->config.topic, why);
     if (was_wrong)
         return;
     writer->wrong_since_ms = leat_wall_ms();
@@ -270,15 +270,15 @@ static void on_right(leat_kafka_writer *writer, const leat_writer_look *look,
                      const leat_kafka_topic *topic)
 {
     if (is_wrong(writer))
-        leat_info("Kafka writer: topic %s is the one that was set up: writes are accepted again",
+        leat_info("topic is the one that was set up: writes are accepted again topic=%s",
                   writer->config.topic);
     writer->wrong[0] = '\0';
     if (topic->partition_count > writer->identity.partition_count &&
-        writer->identity.partition_count > 0 && !writer->growth_said) {
-        writer->growth_said = true;
-        leat_warn(
-            "Kafka writer: topic %s has %u partitions, it was set up with %u: the others are not written to",
-            writer->config.topic, topic->partition_count, writer->identity.partition_count);
+        writer->identity.partition_count > 0 && !writer->growth_logged) {
+        writer->growth_logged = true;
+        leat_warn("topic has more partitions than it was set up with: the others are not written "
+                  "to client=writer topic=%s expected=%u found=%u",
+                  writer->config.topic, writer->identity.partition_count, topic->partition_count);
     }
     leat_topic_guard_looked(&writer->guard, look->broker, look->begun_us);
     judge_acked(writer);

@@ -60,10 +60,10 @@ typedef enum leat_writer_state {
 /* What was refused for one cause. */
 typedef struct leat_writer_refusals {
     uint64_t count;
-    uint64_t said;   /* of them, by log lines */
-    int64_t said_us; /* 0: never */
+    uint64_t logged;   /* of them, with a log line */
+    int64_t logged_us; /* 0: never */
     int64_t last_us;
-    char words[LEAT_WRITER_WHY_SIZE]; /* of the last one */
+    char reason[LEAT_WRITER_WHY_SIZE]; /* of the last one */
 } leat_writer_refusals;
 
 /* A question for the topic that is out, or was. */
@@ -115,8 +115,8 @@ typedef struct leat_kafka_writer {
     char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last look found is not the right topic; "": it
                                          is */
     int64_t wrong_since_ms;
-    bool growth_said;
-    bool clock_said;
+    bool growth_logged;
+    bool clock_logged;
 
     /* ---- refusals.c ---- */
     leat_writer_refusals refusals[LEAT_REFUSAL_COUNT];
@@ -124,7 +124,7 @@ typedef struct leat_kafka_writer {
     leat_log_refusal refused_for; /* the last of them */
     int64_t refused_us;
     char refusal[LEAT_WRITER_WHY_SIZE];
-    char fault_words[LEAT_WRITER_WHY_SIZE];
+    char fault_reason[LEAT_WRITER_WHY_SIZE];
 } leat_kafka_writer;
 
 /* ---- writer.c ---- */

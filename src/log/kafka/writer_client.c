@@ -100,9 +100,9 @@ void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text)
 {
     if (writer->state != LEAT_WRITER_OPEN)
         return;
-    leat_err(
-        "Kafka writer: fatal error: %s; %zu records that wait are given up, then a new client is made",
-        text, writer->waiting);
+    leat_err("Kafka client has a fatal error: the records that wait are given up, then another "
+             "client takes its place client=writer topic=%s waiting=%zu reason=\"%s\"",
+             writer->config.topic, writer->waiting, text);
     leat_writer_renew(writer);
 }
 
@@ -127,8 +127,9 @@ void leat_writer_renewal_step(leat_kafka_writer *writer)
     leat_writer_close_client(writer, 0);
     leat_error error;
     if (leat_writer_open_client(writer, &error) != 0) {
-        leat_err("Kafka writer: no new client: %s", error.text);
+        leat_err("no other Kafka client can be made client=writer reason=\"%s\"", error.text);
         return;
     }
-    leat_info("Kafka writer: a new client is in place (%u so far)", writer->pulse.renewals);
+    leat_info("another Kafka client is in place client=writer topic=%s renewals=%u",
+              writer->config.topic, writer->pulse.renewals);
 }

@@ -48,9 +48,9 @@ static void fit_batches(leat_kafka_writer *writer)
     set_batch_size(writer, writer->limit);
     if (writer->state != LEAT_WRITER_OPEN)
         return;
-    leat_info(
-        "Kafka writer: topic %s has max.message.bytes=%ld: a client with batches of that size is made",
-        writer->config.topic, writer->limit);
+    leat_info("topic takes smaller batches than the client makes: another client takes its place "
+              "client=writer topic=%s max_message_bytes=%ld",
+              writer->config.topic, writer->limit);
     leat_writer_begin_renewal(writer);
 }
 
@@ -67,10 +67,9 @@ static void take_limit(leat_kafka_writer *writer, long limit)
     bool is_news = limit != writer->limit;
     writer->limit = limit;
     if (is_news && limit > 0 && (size_t)limit < writer->config.value_max)
-        leat_warn(
-            "Kafka writer: topic %s takes records of max.message.bytes=%ld, limits.body_max is %zu: larger writes are "
-            "answered 413",
-            writer->config.topic, limit, writer->config.value_max);
+        leat_warn("topic takes smaller records than limits.body_max: larger writes are answered "
+                  "413 topic=%s max_message_bytes=%ld body_max_bytes=%zu",
+                  writer->config.topic, limit, writer->config.value_max);
 }
 
 void leat_writer_on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
