@@ -64,7 +64,7 @@ def test_brokers_that_answer_nothing(broker, make_world):
             process.wait_for("another client takes this one's place")
         for process in given_up:
             assert process.popen.wait(60) == 1
-            assert "The process drains and ends with exit code 1" in process.text()
+            assert "the process drains and ends with exit code 1" in process.text()
     for process in (edge, apply):
         process.wait_for("brokers answer again client=")
     wait_until(lambda: write(world, edge) == 202, "a write to be accepted again")
