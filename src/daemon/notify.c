@@ -46,7 +46,7 @@ static int send_state(const char *name, const char *state)
     return code;
 }
 
-bool leat_notify(const char *state)
+bool leat_sd_notify(const char *state)
 {
     const char *name = getenv("NOTIFY_SOCKET");
     if (!name || !*name)

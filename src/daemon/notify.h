@@ -14,6 +14,6 @@
 /* Sends assignments, one a line, such as "READY=1\nSTATUS=up". The socket is a file ("/run/...") or
  * abstract ("@..."). True: it was sent. False: there is no $NOTIFY_SOCKET, or it could not be
  * sent (a warning is logged). Any thread. */
-bool leat_notify(const char *state);
+bool leat_sd_notify(const char *state);
 
 #endif

@@ -46,7 +46,7 @@ static void enter(leat_daemon *daemon, leat_daemon_phase phase)
 static void drain(leat_daemon *daemon)
 {
     enter(daemon, LEAT_DAEMON_DRAINING);
-    leat_notify("STOPPING=1\nSTATUS=draining");
+    leat_sd_notify("STOPPING=1\nSTATUS=draining");
     if (daemon->watch)
         leat_catalog_watch_stop(daemon->watch);
     if (daemon->edge)
@@ -218,7 +218,7 @@ static int fail(const leat_daemon *daemon, int code, const leat_error *error)
 static int serve_until_drained(leat_daemon *daemon)
 {
     leat_error error = {0};
-    leat_notify("STATUS=starting: asking the log and the shards");
+    leat_sd_notify("STATUS=starting: asking the log and the shards");
     if (start_up(daemon, &error) != 0) {
         enter(daemon, LEAT_DAEMON_DOWN);
         return fail(daemon, LEAT_EXIT_FAILED, &error);
@@ -228,7 +228,7 @@ static int serve_until_drained(leat_daemon *daemon)
         _exit(LEAT_EXIT_FAILED); /* threads that did start have nothing to lose */
     }
     enter(daemon, LEAT_DAEMON_UP);
-    leat_notify("READY=1\nSTATUS=up");
+    leat_sd_notify("READY=1\nSTATUS=up");
     leat_info("leat is up command=%s", daemon->command);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     LEAT_ASSERT(atomic_load(&daemon->running) == 0);

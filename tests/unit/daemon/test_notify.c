@@ -56,8 +56,8 @@ static void expect(const manager *m, const char *state)
 START_TEST(each_state_is_one_datagram)
 {
     manager m = manager_new(_i == 1);
-    ck_assert(leat_notify("READY=1\nSTATUS=up"));
-    ck_assert(leat_notify("STOPPING=1"));
+    ck_assert(leat_sd_notify("READY=1\nSTATUS=up"));
+    ck_assert(leat_sd_notify("STOPPING=1"));
     expect(&m, "READY=1\nSTATUS=up");
     expect(&m, "STOPPING=1");
     expect(&m, "");
@@ -68,9 +68,9 @@ END_TEST
 START_TEST(without_a_manager_nothing_is_said)
 {
     unsetenv("NOTIFY_SOCKET");
-    ck_assert(!leat_notify("READY=1"));
+    ck_assert(!leat_sd_notify("READY=1"));
     setenv("NOTIFY_SOCKET", "", 1);
-    ck_assert(!leat_notify("READY=1"));
+    ck_assert(!leat_sd_notify("READY=1"));
 }
 END_TEST
 
@@ -79,7 +79,7 @@ START_TEST(a_manager_that_is_gone_harms_nobody)
     manager m = manager_new(false);
     manager_free(&m);
     setenv("NOTIFY_SOCKET", m.name, 1);
-    ck_assert(!leat_notify("READY=1"));
+    ck_assert(!leat_sd_notify("READY=1"));
 }
 END_TEST
 
@@ -90,7 +90,7 @@ START_TEST(addresses_of_another_kind_are_refused)
     const char *const names[] = {"vsock:2:1234", "relative", "/", "@", name};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         setenv("NOTIFY_SOCKET", names[i], 1);
-        ck_assert_msg(!leat_notify("READY=1"), "%s", names[i]);
+        ck_assert_msg(!leat_sd_notify("READY=1"), "%s", names[i]);
     }
 }
 END_TEST
