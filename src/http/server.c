@@ -33,11 +33,11 @@ void leat_http_config_defaults(leat_http_config *config)
         .host = "127.0.0.1",
         .port = 8080,
         .header_max = 16 * 1024,
-        .body_max = 1024 * 1024,
+        .body_max = 64 * 1024,
         .header_timeout_ms = 5000,
         .body_timeout_ms = 30000,
         .idle_timeout_ms = 60000,
-        .connections_max = 10000,
+        .connections_max = 4096,
         .pipeline_max = 64,
         .bodies_max = (size_t)256 * 1024 * 1024,
     };

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/table.h"
 #include "config/text.h"
+#include "http/http.h"
 
 #define LOG   "log: { kafka: { brokers: 'k:9092', topic: t } }\n"
 #define SHARD "shards: [ { name: a, dsn: 'host=h' } ]\n"
@@ -408,6 +409,22 @@ START_TEST(test_default_budgets)
 }
 END_TEST
 
+/* The HTTP server has defaults for the admin listener; the edge's are those of the table. */
+START_TEST(test_defaults_of_the_http_server)
+{
+    leat_config c;
+    leat_http_config http;
+    load_good(LOG SHARD ROUTE, &c);
+    leat_http_config_defaults(&http);
+    ck_assert_int_eq(http.body_max, c.body_max);
+    ck_assert_int_eq(http.header_timeout_ms, c.header_timeout_ms);
+    ck_assert_int_eq(http.body_timeout_ms, c.body_timeout_ms);
+    ck_assert_int_eq(http.idle_timeout_ms, c.idle_timeout_ms);
+    ck_assert_int_eq(http.connections_max, c.edge_connections);
+    leat_config_fini(&c);
+}
+END_TEST
+
 START_TEST(test_everything_given)
 {
     leat_config c;
@@ -719,6 +736,7 @@ static Suite *suite(void)
     TCase *good = tcase_create("good");
     tcase_add_test(good, test_defaults);
     tcase_add_test(good, test_default_budgets);
+    tcase_add_test(good, test_defaults_of_the_http_server);
     tcase_add_test(good, test_everything_given);
     tcase_add_test(good, test_environment);
     tcase_add_test(good, test_blame);

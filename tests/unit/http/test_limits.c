@@ -166,7 +166,7 @@ START_TEST(test_body_deadline)
     world->config.body_timeout_ms = 100;
     world_open(world);
     world_connect(world);
-    world_send(world, _i == 0 ? "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+    world_send(world, _i == 0 ? "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
                               : "PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     drip_until_answer(world, _i == 0 ? "x" : "1\r\nx\r\n");
     world_expect(world, 408);
