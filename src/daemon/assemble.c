@@ -100,6 +100,26 @@ static int64_t property_number(const leat_config *config, const char *name)
     return property ? strtoll(property->value, NULL, 10) : -1;
 }
 
+/* Else the client's queue would be full, and answer 503, before limits.in_flight is reached. */
+static int check_queue(const leat_assembly *assembly, leat_error *error)
+{
+    static const char name[] = "queue.buffering.max.messages";
+    const leat_config *config = &assembly->config;
+    int64_t count = property_number(config, name), needed = config->in_flight_max;
+    if (count >= 0 && count < needed) {
+        leat_fail(error, "%lld is less than limits.in_flight, %lld", (long long)count,
+                  (long long)needed);
+        return blame_property(assembly, name, error);
+    }
+    if (config->local_path || count >= 0 || needed <= LEAT_LOG_QUEUE_DEFAULT)
+        return 0;
+    leat_fail(error,
+              "%lld is more than Kafka's client queues (at most %d; for more, set %s in "
+              "log.kafka.properties too)",
+              (long long)needed, LEAT_LOG_QUEUE_DEFAULT, name);
+    return leat_config_blame(config, error, "limits.in_flight");
+}
+
 /* Values that librdkafka accepts, but that contradict leat's own settings. */
 static int check_properties(const leat_assembly *assembly, leat_error *error)
 {
@@ -121,13 +141,7 @@ static int check_properties(const leat_assembly *assembly, leat_error *error)
             (long long)bytes, (long long)need);
         return blame_property(assembly, "message.max.bytes", error);
     }
-    int64_t count = property_number(config, "queue.buffering.max.messages");
-    if (count >= 0 && count < config->in_flight_max) {
-        leat_fail(error, "%lld is less than limits.in_flight, %lld", (long long)count,
-                  (long long)config->in_flight_max);
-        return blame_property(assembly, "queue.buffering.max.messages", error);
-    }
-    return 0;
+    return check_queue(assembly, error);
 }
 
 /* ---- public ---- */

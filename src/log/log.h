@@ -22,6 +22,9 @@ typedef struct leat_log_property {
 /* Beside its value a record has a key, which came in a request's target, two headers and the frame
  * of a batch. */
 enum { LEAT_LOG_RECORD_ROOM = 16 * 1024 };
+/* Records that Kafka's client takes before the first is answered, unless its property
+ * queue.buffering.max.messages says otherwise. A literal: it is part of a property's text. */
+#define LEAT_LOG_QUEUE_DEFAULT 100000
 
 typedef struct leat_local_log leat_local_log;
 

@@ -104,6 +104,11 @@ def test_properties_that_do_not_go_together_are_a_configuration_error(make_world
         for command in ("check", "apply"):
             done = world.leat(command, timeout=10)
             assert done.returncode == 2 and f"leat.yaml:{line}: log.kafka.properties.{name}: " in done.stderr, done
+    kafka["properties"] = {}
+    world.settings["limits"]["in_flight"] = 100001
+    world.write_config()
+    done = world.leat("check", timeout=10)
+    assert done.returncode == 2 and "limits.in_flight: 100001 is more than Kafka's client queues" in done.stderr, done
 
 
 def test_fewer_partitions_than_shards_is_said(make_world):

@@ -11,6 +11,9 @@
 
 enum { ERROR_TEXT_SIZE = 512, MESSAGE_MAX_DEFAULT = 1000000 /* librdkafka's */ };
 
+#define TEXT_OF_LITERAL(number) #number
+#define TEXT_OF(macro)          TEXT_OF_LITERAL(macro)
+
 typedef struct default_property {
     unsigned kinds;
     const char *name;
@@ -44,7 +47,7 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_WRITER, "linger.ms", "0.5"},
     {LEAT_KAFKA_WRITER, "delivery.timeout.ms", "10000"},
     {LEAT_KAFKA_WRITER, "queue.buffering.max.kbytes", "65536"},
-    {LEAT_KAFKA_WRITER, "queue.buffering.max.messages", "100000"},
+    {LEAT_KAFKA_WRITER, "queue.buffering.max.messages", TEXT_OF(LEAT_LOG_QUEUE_DEFAULT)},
     {LEAT_KAFKA_READER, "enable.auto.commit", "false"},
     {LEAT_KAFKA_READER, "enable.auto.offset.store", "false"},
     {LEAT_KAFKA_READER, "auto.offset.reset", "error"},
