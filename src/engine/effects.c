@@ -19,8 +19,8 @@ void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t effects)
                    leat_partition_id(engine, partition));
 }
 
-void leat_notify(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
-                 const leat_engine_job_result *result)
+void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
+                     const leat_engine_job_result *result)
 {
     const leat_record_slot *head = &engine->pool.slots[engine->queues[queue].head];
     slot->notice = (leat_notice){.pending = slot->notice.pending | notice,

@@ -10,7 +10,7 @@
 void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t effects);
 /* The same for a job that is done: it gets a notice, LEAT_NOTICE_..., about the record at the head
  * of the queue. */
-void leat_notify(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
-                 const leat_engine_job_result *result);
+void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
+                     const leat_engine_job_result *result);
 
 #endif

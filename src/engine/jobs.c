@@ -53,7 +53,7 @@ static void notify_suspect(leat_engine *engine, leat_job_slot *slot,
     if (!leat_narrow_is_found(narrow) || lately)
         return;
     narrow->notified_us = engine->now_us;
-    leat_notify(engine, slot, id, LEAT_NOTICE_STALLED, result);
+    leat_notice_add(engine, slot, id, LEAT_NOTICE_STALLED, result);
 }
 
 static void part_unknown(leat_engine *engine, leat_job_slot *slot,

@@ -43,7 +43,7 @@ static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue
                                      .catalog_read_us = INT64_MAX};
     memcpy(result.sqlstate, slot->reason.sqlstate, sizeof result.sqlstate);
     memcpy(result.message, slot->reason.message, sizeof result.message);
-    leat_notify(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
+    leat_notice_add(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
 }
 
 /* What is at the head is done: as it was meant, or as a dead letter. */
@@ -171,7 +171,7 @@ static leat_retry_verdict dead_or_held(leat_engine *engine, leat_job_slot *slot,
     leat_queue *queue = &engine->queues[id];
     leat_guard_verdict guard = leat_guard_decide(engine, id);
     if (guard == LEAT_GUARD_STOP_TABLE)
-        leat_notify(engine, slot, id, LEAT_NOTICE_TABLE_STOPPED, result);
+        leat_notice_add(engine, slot, id, LEAT_NOTICE_TABLE_STOPPED, result);
     if (guard != LEAT_GUARD_ALLOW)
         return leat_retry_hold(&queue->retry);
     queue->retry.trouble =
@@ -239,5 +239,5 @@ void leat_queue_failed(leat_engine *engine, leat_job_slot *slot, const leat_engi
     if (verdict != LEAT_RETRY_HELD || notice == 0)
         return;
     queue->retry.notified_us = engine->now_us;
-    leat_notify(engine, slot, id, notice, result);
+    leat_notice_add(engine, slot, id, notice, result);
 }
