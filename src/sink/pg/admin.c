@@ -26,6 +26,7 @@ enum { SERVER_VERSION_MIN = 150000, LOG_AFTER_US = 2000000, COMMIT_US = 60000000
 /* libpq ends its messages with a newline and may put several into one. */
 static void one_line(char *out, size_t size, const char *message)
 {
+    LEAT_ASSERT(size > 0);
     snprintf(out, size, "%s", message ? message : "");
     size_t end = strlen(out);
     while (end > 0 && out[end - 1] == '\n')
@@ -58,6 +59,7 @@ static const char *advice_on(const char *message)
 /* The server's or pooler's own reason, without the guess that libpq appends when it hangs up. */
 static void copy_server_message(char *out, size_t size, const char *message)
 {
+    LEAT_ASSERT(message);
     one_line(out, size, message);
     char *guess = strstr(out, " server closed the connection unexpectedly");
     if (guess)
@@ -139,6 +141,7 @@ static int fail_silence(leat_pg *pg, leat_error *error)
 /* Once, for the person who waits. */
 static void log_wait(leat_pg *pg)
 {
+    LEAT_ASSERT(pg->dsn);
     char reason[LEAT_WAIT_WORDS_SIZE];
     pg->log_us = 0;
     if (leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
@@ -162,6 +165,7 @@ static bool wait_fd(int fd, short events, int64_t deadline_us)
 /* Waits until a result can be taken without blocking, or the time is up. */
 static int wait_result(leat_pg *pg, leat_error *error)
 {
+    LEAT_ASSERT(pg->connection);
     while (PQisBusy(pg->connection)) {
         bool is_log_due = pg->log_us && pg->log_us < pg->deadline_us;
         if (!wait_fd(PQsocket(pg->connection), POLLIN, is_log_due ? pg->log_us : pg->deadline_us)) {
@@ -185,6 +189,7 @@ static bool result_is_good(const PGresult *result)
 /* Takes all results of what was sent; returns the last good one, NULL when there was an error. */
 static PGresult *take_results(leat_pg *pg, leat_error *error)
 {
+    LEAT_ASSERT(pg->connection);
     PGresult *last = NULL;
     bool failed = false;
     for (;;) {
@@ -222,6 +227,7 @@ PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *con
 
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error)
 {
+    LEAT_ASSERT(pg->connection);
     if (!PQsendQuery(pg->connection, sql))
         return fail_connection(pg, error);
     PGresult *result = take_results(pg, error);
@@ -233,6 +239,7 @@ int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error)
 
 static void name_database(leat_pg *pg)
 {
+    LEAT_ASSERT(pg->connection);
     const char *database = PQdb(pg->connection);
     const char *host = PQhost(pg->connection), *port = PQport(pg->connection);
     snprintf(pg->where, sizeof pg->where, "database %.80s on %.140s:%.8s",
@@ -336,6 +343,7 @@ static int connect_by(leat_pg *pg, leat_pg_dsn *dsn, uint64_t hash, leat_error *
 
 static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error *error)
 {
+    LEAT_ASSERT(text);
     memset(pg, 0, sizeof *pg);
     pg->dsn = any_server ? NULL : text; /* who asks what another one waits for is not asked about */
     leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
@@ -360,6 +368,7 @@ static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error
  * elsewhere. */
 static int begin_at_primary(leat_pg *pg, const char *sql, leat_error *error)
 {
+    LEAT_ASSERT(pg->connection);
     if (leat_pg_run(pg, sql, error) == 0)
         return 0;
     if (strcmp(pg->sqlstate, "0A000") != 0)
@@ -405,12 +414,14 @@ int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error)
 
 int leat_pg_report_again(leat_pg *pg, leat_error *error)
 {
+    LEAT_ASSERT(pg->connection && pg->timeout_us > 0);
     pg->deadline_us = leat_mono_us() + pg->timeout_us;
     return begin_at_primary(pg, report_sql, error);
 }
 
 int leat_pg_commit(leat_pg *pg, leat_error *error)
 {
+    LEAT_ASSERT(pg->connection && pg->dsn);
     pg->timeout_us = COMMIT_US;
     pg->deadline_us = leat_mono_us() + COMMIT_US;
     pg->log_us = leat_mono_us() + LOG_AFTER_US;

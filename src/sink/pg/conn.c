@@ -39,6 +39,7 @@ static const unsigned may_follow[] = {
 
 void leat_pg_conn_enter(leat_pg_conn *conn, conn_state state)
 {
+    LEAT_ASSERT(!conn->freed);
     LEAT_ASSERT(may_follow[conn->state] & TO(state));
     conn->state = state;
 }
@@ -49,6 +50,7 @@ static void release_if_done(leat_pg_conn *conn)
 {
     if (!conn->freed || conn->open_polls > 0)
         return;
+    LEAT_ASSERT(!conn->pg && !conn->poll);
     leat_pg_conn_events events = conn->events;
     leat_pg_hosts_free(conn->hosts);
     free(conn);
@@ -57,6 +59,7 @@ static void release_if_done(leat_pg_conn *conn)
 
 static void on_poll_closed(uv_handle_t *handle)
 {
+    LEAT_ASSERT(((leat_pg_conn *)handle->data)->open_polls > 0);
     leat_pg_conn *conn = handle->data;
     free(handle);
     conn->open_polls--;
@@ -74,6 +77,7 @@ void leat_pg_conn_unwatch(leat_pg_conn *conn)
 
 static int watch_socket(leat_pg_conn *conn, int fd)
 {
+    LEAT_ASSERT(fd >= 0 && !conn->poll);
     uv_poll_t *poll = malloc(sizeof *poll);
     if (!poll)
         return -1;
@@ -91,6 +95,7 @@ static int watch_socket(leat_pg_conn *conn, int fd)
 /* While it connects, libpq may change sockets. */
 int leat_pg_conn_watch_fd(leat_pg_conn *conn, int fd, int events)
 {
+    LEAT_ASSERT(events != 0);
     if (conn->poll && conn->poll_fd != fd)
         leat_pg_conn_unwatch(conn);
     if (!conn->poll && (fd < 0 || watch_socket(conn, fd) < 0))
@@ -103,6 +108,7 @@ int leat_pg_conn_watch_fd(leat_pg_conn *conn, int fd, int events)
 
 int leat_pg_conn_watch(leat_pg_conn *conn, int events)
 {
+    LEAT_ASSERT(conn->pg);
     return leat_pg_conn_watch_fd(conn, PQsocket(conn->pg), events);
 }
 
@@ -122,6 +128,7 @@ void leat_pg_conn_drop_server(leat_pg_conn *conn)
 
 static void drop(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(conn->state != CONN_CLOSED);
     leat_pg_conn_drop_server(conn);
     leat_pg_hosts_end(conn->hosts, false);
     leat_pg_conn_enter(conn, CONN_CLOSED);
@@ -137,6 +144,7 @@ static void keep_message(leat_pg_conn *conn, const char *message)
 
 void leat_pg_conn_close(leat_pg_conn *conn, const char *message)
 {
+    LEAT_ASSERT(conn->state == CONN_READY);
     keep_message(conn, message);
     drop(conn);
     conn->events.closed(conn->events.context, conn->message);
@@ -153,6 +161,7 @@ void leat_pg_conn_break(leat_pg_conn *conn, const char *message)
 
 void leat_pg_conn_settle(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(!conn->freed);
     if (conn->state != CONN_BROKEN)
         return;
     drop(conn);
@@ -164,6 +173,8 @@ void leat_pg_conn_settle(leat_pg_conn *conn)
 leat_pg_conn *leat_pg_conn_new(uv_loop_t *loop, leat_pg_dsn *dsn, leat_standstill *standstill,
                                int64_t silence_ms, const leat_pg_conn_events *events)
 {
+    LEAT_ASSERT(silence_ms > 0);
+    LEAT_ASSERT(events->opened && events->closed && events->wake && events->freed);
     leat_pg_conn *conn = leat_must_calloc(1, sizeof *conn);
     conn->loop = loop;
     conn->standstill = standstill;
@@ -234,6 +245,7 @@ bool leat_pg_conn_is_pooled(const leat_pg_conn *conn)
  * information: false. */
 static bool is_unacknowledged(const leat_pg_conn *conn)
 {
+    LEAT_ASSERT(conn->pg);
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
     if (getsockopt(PQsocket(conn->pg), IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
@@ -243,6 +255,7 @@ static bool is_unacknowledged(const leat_pg_conn *conn)
 
 static void tick_attempt(leat_pg_conn *conn, int64_t waited_us)
 {
+    LEAT_ASSERT(leat_pg_conn_is_attempt(conn));
     if (waited_us <= leat_pg_hosts_limit_ms(conn->hosts) * 1000)
         return;
     if (conn->state == CONN_LOOKUP) {
@@ -255,6 +268,7 @@ static void tick_attempt(leat_pg_conn *conn, int64_t waited_us)
 
 static void tick_wait(leat_pg_conn *conn, int64_t waited_us)
 {
+    LEAT_ASSERT(conn->state == CONN_READY && conn->open_syncs > 0);
     char message[128];
     /* Behind a pooler a question waits for a free session like every other command. */
     bool is_late = waited_us > conn->silence_us ||
@@ -273,6 +287,7 @@ static void tick_wait(leat_pg_conn *conn, int64_t waited_us)
 
 void leat_pg_conn_tick(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(!conn->freed);
     int64_t waited_us = leat_pg_conn_now_us(conn) - conn->since_us;
     if (leat_pg_conn_is_attempt(conn))
         tick_attempt(conn, waited_us);

@@ -31,6 +31,7 @@ static void on_notice(void *context, const PGresult *notice)
  * server's source, which is of no use here. */
 void leat_pg_conn_place_failed(leat_pg_conn *conn, const char *message)
 {
+    LEAT_ASSERT(leat_pg_conn_is_attempt(conn));
     char text[sizeof conn->where + sizeof conn->server_error + 2];
     if (conn->server_error[0])
         snprintf(text, sizeof text, "%s: %s", conn->where, conn->server_error);
@@ -46,6 +47,7 @@ void leat_pg_conn_place_failed(leat_pg_conn *conn, const char *message)
 
 void leat_pg_conn_place_silent(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(conn->state == CONN_CONNECTING || conn->state == CONN_ASKING);
     char text[sizeof conn->where + 64];
     snprintf(text, sizeof text, "%s: no answer to the attempt to connect within %lld s",
              conn->where, (long long)(leat_pg_hosts_limit_ms(conn->hosts) / 1000));
@@ -54,6 +56,7 @@ void leat_pg_conn_place_silent(leat_pg_conn *conn)
 
 static void ask_first(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(conn->state == CONN_CONNECTING);
     leat_pg_conn_enter(conn, CONN_ASKING);
     if (!leat_pg_conn_send_question(conn))
         leat_pg_conn_place_failed(conn, PQerrorMessage(conn->pg));
@@ -61,6 +64,7 @@ static void ask_first(leat_pg_conn *conn)
 
 static void open_attempt(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(conn->state == CONN_CONNECTING && conn->pg);
     int version = PQserverVersion(conn->pg);
     if (version < SERVER_VERSION_MIN) {
         char message[128];
@@ -82,6 +86,7 @@ static void open_attempt(leat_pg_conn *conn)
  * about the server that is used. */
 static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
 {
+    LEAT_ASSERT(conn->state == CONN_CONNECTING);
     if (has_bytes && leat_pg_hosts_is_at_good(conn->hosts))
         conn->heard_us = leat_pg_conn_now_us(conn);
     leat_pg_conn_place_failed(conn, PQerrorMessage(conn->pg));
@@ -89,6 +94,7 @@ static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
 
 void leat_pg_conn_advance(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(conn->state == CONN_CONNECTING && conn->pg && conn->poll);
     bool has_bytes = recv(PQsocket(conn->pg), &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     /* libpq may close this very socket: the loop must not watch it meanwhile. */
     uv_poll_stop(conn->poll);
@@ -115,6 +121,7 @@ static void name_place(leat_pg_conn *conn, const leat_pg_place *place)
 /* True: it is under way. */
 static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
 {
+    LEAT_ASSERT(!conn->pg);
     name_place(conn, place);
     conn->server_error[0] = '\0';
     leat_pg_conn_enter(conn, CONN_CONNECTING);
@@ -137,6 +144,7 @@ static bool start_at(leat_pg_conn *conn, const leat_pg_place *place)
 /* The attempt has failed everywhere; `closed` comes on a later turn. */
 static void end_attempt(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(!conn->pg);
     leat_pg_hosts_append_failures(conn->hosts, conn->message, sizeof conn->message);
     leat_pg_conn_enter(conn, CONN_BROKEN);
     conn->events.wake(conn->events.context);
@@ -144,6 +152,7 @@ static void end_attempt(leat_pg_conn *conn)
 
 static void wait_for_names(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(!conn->pg);
     if (conn->state != CONN_LOOKUP)
         conn->since_us = leat_pg_conn_now_us(conn);
     leat_pg_conn_enter(conn, CONN_LOOKUP);
@@ -156,6 +165,7 @@ static void wait_for_names(leat_pg_conn *conn)
 
 void leat_pg_conn_try_next(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(!conn->pg && !conn->freed);
     leat_pg_place place;
     leat_pg_hosts_step step;
     while ((step = leat_pg_hosts_next(conn->hosts, &place)) == LEAT_PG_HOSTS_PLACE) {

@@ -26,6 +26,7 @@ enum { ASK_STARTED, ASK_TIMELINE, ASK_COUNT };
 
 bool leat_pg_conn_send_question(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(!conn->is_asking && conn->open_syncs == 0);
     for (uint32_t i = 0; i < ASK_COUNT; i++)
         if (!PQsendQueryParams(conn->pg, which_server_sql[i], 0, NULL, NULL, NULL, NULL, 1))
             return false;
@@ -48,6 +49,7 @@ static void mark_unfit(leat_pg_conn *conn, const char *message)
  * requests only: another id than the backend's own shows it. */
 static void take_server_answer(leat_pg_conn *conn, const PGresult *result)
 {
+    LEAT_ASSERT(conn->is_asking);
     int32_t pid = 0;
     if (conn->question_at == ASK_TIMELINE)
         (void)!leat_pg_field_timeline(result, 0, &conn->server);
@@ -69,6 +71,7 @@ static bool is_refusal(const PGresult *error)
 
 static void take_question_result(leat_pg_conn *conn, const PGresult *result)
 {
+    LEAT_ASSERT(conn->is_asking);
     if (!result) {
         conn->question_at++;
         return;
@@ -113,6 +116,7 @@ static void note_result(leat_pg_conn *conn, const PGresult *result)
  * is enough. */
 static void drain(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(leat_pg_conn_is_connected(conn));
     bool was_end = false;
     while (leat_pg_conn_is_connected(conn) && conn->open_syncs > 0 && !PQisBusy(conn->pg)) {
         PGresult *result = PQgetResult(conn->pg);
@@ -133,6 +137,7 @@ static void drain(leat_pg_conn *conn)
 
 static void flush(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(leat_pg_conn_is_connected(conn));
     int left = PQflush(conn->pg);
     const char *fault = NULL;
     if (left < 0)
@@ -147,6 +152,7 @@ static void flush(leat_pg_conn *conn)
 
 static void hand_over(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(conn->state == CONN_READY);
     bool has_server_answer = conn->has_server_answer;
     conn->has_server_answer = false;
     if (has_server_answer)
@@ -157,6 +163,7 @@ static void hand_over(leat_pg_conn *conn)
 
 static void lose(leat_pg_conn *conn, const char *message)
 {
+    LEAT_ASSERT(leat_pg_conn_is_connected(conn));
     if (leat_pg_conn_is_attempt(conn))
         leat_pg_conn_place_failed(conn, message);
     else
@@ -165,6 +172,7 @@ static void lose(leat_pg_conn *conn, const char *message)
 
 static void read_answers(leat_pg_conn *conn)
 {
+    LEAT_ASSERT(leat_pg_conn_is_connected(conn));
     bool was_ready = conn->state == CONN_READY;
     if (was_ready || leat_pg_hosts_is_at_good(conn->hosts))
         conn->heard_us = leat_pg_conn_now_us(conn);
@@ -188,6 +196,7 @@ static void read_answers(leat_pg_conn *conn)
 
 void leat_pg_conn_on_poll(uv_poll_t *poll, int status, int events)
 {
+    LEAT_ASSERT(!((leat_pg_conn *)poll->data)->freed);
     leat_pg_conn *conn = poll->data;
     if (conn->state == CONN_LOOKUP)
         leat_pg_conn_try_next(conn);

@@ -66,6 +66,7 @@ static char *copy_bytes(const PGresult *result, int row, int column, size_t *ret
 
 static void take_letter(const PGresult *result, int row, leat_dead_letter *ret)
 {
+    LEAT_ASSERT(row < PQntuples(result));
     *ret = (leat_dead_letter){
         .partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
         .offset = leat_pg_integer(result, row, OFFSET),
@@ -114,6 +115,7 @@ static int check_source(leat_pg *pg, const char *topic, leat_error *error)
 static int read_letters(leat_pg *pg, const leat_dead_query *query, leat_dead_letters *ret,
                         leat_error *error)
 {
+    LEAT_ASSERT(query->topic);
     char partition[24], offset[24], limit[24];
     snprintf(partition, sizeof partition, "%" PRId64, query->partition);
     snprintf(offset, sizeof offset, "%" PRId64, query->offset);

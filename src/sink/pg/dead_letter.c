@@ -80,6 +80,7 @@ void leat_dead_letter_params(leat_pg_params *params, int32_t source_id,
                              const leat_engine_batch_record *record,
                              const leat_engine_reason *reason)
 {
+    LEAT_ASSERT(record->payload && reason);
     const leat_item *item = record->payload;
     const leat_record *from = &item->record;
     leat_pg_params_begin(params);

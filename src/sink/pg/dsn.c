@@ -55,6 +55,7 @@ static const char *const ours[] = {"application_name", "client_encoding", "conne
 
 static const char *given(const leat_pg_dsn *dsn, const char *keyword)
 {
+    LEAT_ASSERT(dsn->options);
     for (const PQconninfoOption *option = dsn->options; option->keyword; option++)
         if (strcmp(option->keyword, keyword) == 0)
             return option->val && option->val[0] ? option->val : NULL;
@@ -91,6 +92,7 @@ static void name_application(leat_pg_dsn *dsn, const char *owner)
 
 static void add_all(leat_pg_dsn *dsn)
 {
+    LEAT_ASSERT(dsn->count == 0);
     for (const PQconninfoOption *option = dsn->options; option->keyword; option++)
         if (option->val && !is_among(option->keyword, ours, sizeof ours / sizeof *ours))
             add(dsn, option->keyword, option->val);
@@ -111,6 +113,7 @@ static void limit_attempts(leat_pg_dsn *dsn)
     long seconds = given_s ? strtol(given_s, NULL, 10) : 0;
     dsn->has_connect_timeout = seconds > 0 && seconds <= 3600;
     dsn->connect_timeout_ms = dsn->has_connect_timeout ? seconds * 1000 : CONNECT_TIMEOUT_MS;
+    LEAT_ASSERT(dsn->connect_timeout_ms > 0);
     snprintf(dsn->connect_timeout, sizeof dsn->connect_timeout, "%lld",
              (long long)(dsn->connect_timeout_ms / 1000));
 }
@@ -135,6 +138,7 @@ static int check(const leat_pg_dsn *dsn, leat_error *error)
 
 leat_pg_dsn *leat_pg_dsn_new(const char *text, const char *owner, leat_error *error)
 {
+    LEAT_ASSERT(text);
     leat_pg_dsn *dsn = leat_must_calloc(1, sizeof *dsn);
     dsn->options = PQconninfoParse(text, NULL); /* its message may quote a password */
     if (!dsn->options) {
@@ -193,11 +197,13 @@ void leat_pg_dsn_fill(const leat_pg_dsn *dsn, const char *const *more_keywords,
 
 void leat_pg_dsn_take_any_server(leat_pg_dsn *dsn)
 {
+    LEAT_ASSERT(dsn->target < dsn->count);
     dsn->values[dsn->target] = "any";
 }
 
 int64_t leat_pg_dsn_connect_timeout_ms(const leat_pg_dsn *dsn)
 {
+    LEAT_ASSERT(dsn->connect_timeout_ms > 0);
     return dsn->connect_timeout_ms;
 }
 

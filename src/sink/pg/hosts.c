@@ -44,6 +44,7 @@ struct leat_pg_hosts {
 
 leat_pg_hosts *leat_pg_hosts_new(leat_pg_dsn *dsn)
 {
+    LEAT_ASSERT(dsn);
     leat_pg_hosts *hosts = leat_must_calloc(1, sizeof *hosts);
     hosts->dsn = dsn;
     hosts->wake_fd = -1;
@@ -118,6 +119,7 @@ static bool is_socket(const char *host)
  * with a lookup. */
 static void take_lookup(leat_pg_hosts *from, pg_host *host)
 {
+    LEAT_ASSERT(host->is_name && host->host);
     for (uint32_t i = 0; i < from->count && !host->lookup; i++) {
         if (!from->hosts[i].lookup || strcmp(from->hosts[i].host, host->host) != 0)
             continue;
@@ -153,6 +155,7 @@ static void make_list(leat_pg_hosts *hosts, const char *names, const char *addre
             take_lookup(&before, host);
     }
     clear_hosts(&before);
+    LEAT_ASSERT(hosts->count > 0);
 }
 
 /* libpq resolves all its settings and then stops at an sslmode that does not exist, before it looks
@@ -179,6 +182,7 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
 
 static void look_up(leat_pg_hosts *hosts, pg_host *host)
 {
+    LEAT_ASSERT(host->is_name && !host->is_over);
     if (hosts->wake_fd < 0)
         hosts->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (hosts->wake_fd < 0) {
@@ -196,6 +200,7 @@ static void look_up(leat_pg_hosts *hosts, pg_host *host)
 
 void leat_pg_hosts_begin(leat_pg_hosts *hosts)
 {
+    LEAT_ASSERT(hosts->wake_fd < 0);
     PQconninfoOption *options = effective_options(hosts->dsn);
     /* Where libpq stopped earlier (an unknown service) it is called with the whole DSN, and reports
      * why. */
@@ -217,6 +222,7 @@ void leat_pg_hosts_begin(leat_pg_hosts *hosts)
 /* Moves the address that was right last to the front. */
 static void put_first(leat_addresses *addresses, const char *good)
 {
+    LEAT_ASSERT(addresses->count <= LEAT_LOOKUP_ADDRESSES);
     char text[LEAT_ADDRESS_SIZE];
     for (uint32_t i = 1; i < addresses->count; i++) {
         if (strcmp(addresses->text[i], good) != 0)
@@ -229,6 +235,7 @@ static void put_first(leat_addresses *addresses, const char *good)
 
 static void take_addresses(leat_pg_hosts *hosts, uint32_t at)
 {
+    LEAT_ASSERT(at < hosts->count);
     pg_host *host = &hosts->hosts[at];
     if (!host->lookup || !leat_lookup_take(host->lookup, &host->addresses))
         return;
@@ -247,6 +254,8 @@ static bool is_ready(const pg_host *host)
 
 static leat_pg_place next_of(pg_host *host)
 {
+    LEAT_ASSERT(!host->is_over);
+    LEAT_ASSERT(!host->is_name || host->tried < host->addresses.count);
     leat_pg_place place = {host->host, host->hostaddr, host->port};
     if (host->is_name)
         place.hostaddr = host->addresses.text[host->tried++];
@@ -306,6 +315,7 @@ void leat_pg_hosts_append(char *text, size_t size, const char *message)
     }
     while (used > 0 && text[used - 1] == ' ')
         used--;
+    LEAT_ASSERT(used < size);
     text[used] = '\0';
 }
 
@@ -337,6 +347,7 @@ bool leat_pg_hosts_is_at_good(const leat_pg_hosts *hosts)
 
 static void remember(leat_pg_hosts *hosts)
 {
+    LEAT_ASSERT(hosts->at < hosts->count);
     leat_pg_dsn_place *good = leat_pg_dsn_good(hosts->dsn);
     good->host = hosts->at;
     snprintf(good->address, sizeof good->address, "%s", address_at(&hosts->hosts[hosts->at]));
@@ -367,6 +378,7 @@ int64_t leat_pg_hosts_limit_ms(const leat_pg_hosts *hosts)
     int64_t limit_ms = leat_pg_dsn_connect_timeout_ms(hosts->dsn);
     bool is_shorter = !leat_pg_dsn_has_connect_timeout(hosts->dsn) && limit_ms > SEVERAL_LIMIT_MS &&
                       count_places(hosts) > 1;
+    LEAT_ASSERT(limit_ms > 0);
     return is_shorter ? SEVERAL_LIMIT_MS : limit_ms;
 }
 

@@ -52,6 +52,7 @@ static bool has_address(const leat_addresses *found, const char *text)
 
 static void take_address(leat_addresses *found, const struct addrinfo *info)
 {
+    LEAT_ASSERT(found->count < LEAT_LOOKUP_ADDRESSES);
     char *text = found->text[found->count];
     if (getnameinfo(info->ai_addr, info->ai_addrlen, text, LEAT_ADDRESS_SIZE, NULL, 0,
                     NI_NUMERICHOST) == 0 &&
@@ -77,8 +78,10 @@ static void look_up(const char *host, leat_addresses *found)
 static void leave_queries(query *of)
 {
     query **at = &queries;
-    while (*at != of)
+    while (*at != of) {
+        LEAT_ASSERT(*at);
         at = &(*at)->next;
+    }
     *at = of->next;
 }
 
@@ -91,6 +94,7 @@ static void wake(const leat_lookup *lookup)
 
 static void *run_query(void *argument)
 {
+    LEAT_ASSERT(!((query *)argument)->is_done);
     query *mine = argument;
     leat_addresses found = {0};
     look_up(mine->host, &found);
@@ -158,6 +162,7 @@ static query *begin_query(const char *host)
 
 leat_lookup *leat_lookup_start(const char *host, int wake_fd)
 {
+    LEAT_ASSERT(host && host[0]);
     leat_lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup)
         return NULL;
@@ -177,6 +182,7 @@ leat_lookup *leat_lookup_start(const char *host, int wake_fd)
 
 void leat_lookup_wake(leat_lookup *lookup, int wake_fd)
 {
+    LEAT_ASSERT(lookup->query);
     pthread_mutex_lock(&lock);
     lookup->wake_fd = wake_fd;
     if (lookup->query->is_done)
@@ -186,6 +192,7 @@ void leat_lookup_wake(leat_lookup *lookup, int wake_fd)
 
 bool leat_lookup_take(leat_lookup *lookup, leat_addresses *ret)
 {
+    LEAT_ASSERT(lookup->query);
     pthread_mutex_lock(&lock);
     bool is_done = lookup->query->is_done;
     if (is_done)
@@ -201,8 +208,10 @@ void leat_lookup_drop(leat_lookup *lookup)
     pthread_mutex_lock(&lock);
     query *of = lookup->query;
     leat_lookup **at = &of->askers;
-    while (*at != lookup)
+    while (*at != lookup) {
+        LEAT_ASSERT(*at);
         at = &(*at)->next;
+    }
     *at = lookup->next;
     if (!of->askers && of->is_done)
         free(of);

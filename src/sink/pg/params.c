@@ -26,7 +26,7 @@ void leat_pg_params_begin(leat_pg_params *params)
 
 static void end_one(leat_pg_params *params, size_t from)
 {
-    LEAT_ASSERT(params->count < LEAT_PG_PARAMS_MAX);
+    LEAT_ASSERT(params->count < LEAT_PG_PARAMS_MAX && params->bytes.size >= from);
     params->sizes[params->count++] = (int)(params->bytes.size - from);
 }
 
@@ -82,6 +82,7 @@ void leat_pg_put_array_head(leat_buf *out, uint32_t element_oid, uint32_t count)
 
 void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_t count)
 {
+    LEAT_ASSERT(values || count == 0);
     size_t from = params->bytes.size;
     leat_pg_put_array_head(&params->bytes, OID_INT2, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -93,6 +94,7 @@ void leat_pg_params_int2s(leat_pg_params *params, const int16_t *values, uint32_
 
 void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_t count)
 {
+    LEAT_ASSERT(values || count == 0);
     size_t from = params->bytes.size;
     leat_pg_put_array_head(&params->bytes, OID_INT8, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -104,6 +106,7 @@ void leat_pg_params_int8s(leat_pg_params *params, const int64_t *values, uint32_
 
 int leat_pg_params_end(leat_pg_params *params)
 {
+    LEAT_ASSERT(params->count <= LEAT_PG_PARAMS_MAX);
     if (params->bytes.failed)
         return -1;
     const char *at = params->bytes.data;
@@ -125,6 +128,7 @@ void leat_pg_params_free(leat_pg_params *params)
 
 static uint64_t read_be(const char *at, size_t size)
 {
+    LEAT_ASSERT(size <= sizeof(uint64_t));
     uint64_t value = 0;
     for (size_t i = 0; i < size; i++)
         value = value << 8 | (unsigned char)at[i];
@@ -134,6 +138,7 @@ static uint64_t read_be(const char *at, size_t size)
 /* The field's bytes when it has exactly `size` of them. */
 static const char *field(const PGresult *result, int row, int column, size_t size)
 {
+    LEAT_ASSERT(row >= 0 && column >= 0);
     if (row >= PQntuples(result) || column >= PQnfields(result) ||
         PQgetisnull(result, row, column) || (size_t)PQgetlength(result, row, column) != size)
         return NULL;
@@ -169,11 +174,13 @@ int leat_pg_field_uuid(const PGresult *result, int row, int column, uint8_t ret[
 
 static int64_t read_int(const char *at, size_t width)
 {
+    LEAT_ASSERT(width == 2 || width == 8);
     return width == 2 ? (int16_t)read_be(at, 2) : (int64_t)read_be(at, 8);
 }
 
 int leat_pg_field_ints(const PGresult *result, int row, int column, int64_t *ret, uint32_t max)
 {
+    LEAT_ASSERT(row >= 0 && column >= 0);
     if (row >= PQntuples(result) || column >= PQnfields(result) || PQgetisnull(result, row, column))
         return -1;
     const char *at = PQgetvalue(result, row, column);

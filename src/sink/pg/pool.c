@@ -53,6 +53,7 @@ static void note_nameless(leat_pg_pool *pool)
 /* The session is free before `done` is called, which may submit the next job. */
 void leat_pg_pool_report(leat_pg_member *member)
 {
+    LEAT_ASSERT(!member->pool->freed && leat_pg_session_is_over(member->session));
     leat_pg_pool *pool = member->pool;
     leat_engine_job_result result;
     note_nameless(pool);
@@ -70,6 +71,8 @@ void leat_pg_pool_report(leat_pg_member *member)
 static void on_over(void *context)
 {
     leat_pg_member *member = context;
+    LEAT_ASSERT(member->state == LEAT_MEMBER_USABLE);
+    LEAT_ASSERT(leat_pg_session_is_over(member->session));
     member->pool->failures = 0;
     const leat_pg_server *server = leat_pg_session_server(member->session);
     if (server)
@@ -81,6 +84,7 @@ static void on_over(void *context)
 static void on_server_checked(void *context)
 {
     leat_pg_member *member = context;
+    LEAT_ASSERT(member->state == LEAT_MEMBER_USABLE);
     leat_pg_pool_check_server(member->pool, leat_pg_conn_server(member->conn));
 }
 
@@ -124,6 +128,7 @@ static void submit(leat_sink *base, const leat_engine_job *job)
 /* Nothing of them was sent, so they have certainly failed. */
 static void report_orphans(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(pool->orphan_count <= pool->member_count);
     while (pool->orphan_count > 0 && !pool->freed) {
         leat_engine_job_result result = {
             .outcome = LEAT_ENGINE_OUTAGE,
@@ -138,6 +143,7 @@ static void report_orphans(leat_pg_pool *pool)
 static void on_turn(uv_idle_t *turn)
 {
     leat_pg_pool *pool = turn->data;
+    LEAT_ASSERT(!pool->freed);
     uv_idle_stop(turn);
     for (uint32_t i = 0; i < pool->member_count && !pool->freed; i++) {
         leat_pg_member *member = &pool->members[i];
@@ -153,6 +159,7 @@ static void on_turn(uv_idle_t *turn)
 static void on_tick(uv_timer_t *timer)
 {
     leat_pg_pool *pool = timer->data;
+    LEAT_ASSERT(!pool->freed);
     int64_t now_us = leat_standstill_now_us(pool->shared.standstill);
     for (uint32_t i = 0; i < pool->member_count && !pool->freed; i++)
         leat_pg_conn_tick(pool->members[i].conn);
@@ -178,6 +185,7 @@ static const leat_sink_counters *count(const leat_sink *base)
 
 static void release(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(pool->freed && pool->open_handles == 0);
     leat_shapes_drop(pool->shared.shapes);
     leat_rows_free(pool->shared.rows);
     leat_pg_dsn_free(pool->shared.dsn);
@@ -189,6 +197,7 @@ static void release(leat_pg_pool *pool)
 
 void leat_pg_pool_forget_handle(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(pool->freed && pool->open_handles > 0);
     if (--pool->open_handles == 0)
         release(pool);
 }
@@ -219,6 +228,7 @@ static void free_sink(leat_sink *base)
 
 static void make_members(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(pool->member_count > 0);
     pool->members = leat_must_calloc(pool->member_count, sizeof *pool->members);
     pool->orphans = leat_must_calloc(pool->member_count, sizeof *pool->orphans);
     for (uint32_t i = 0; i < pool->member_count; i++) {
@@ -239,6 +249,7 @@ static void make_members(leat_pg_pool *pool)
 
 static void start_handles(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(pool->open_handles == 0);
     uv_timer_init(pool->shared.loop, &pool->tick);
     uv_timer_init(pool->shared.loop, &pool->retry);
     uv_idle_init(pool->shared.loop, &pool->turn);
@@ -271,6 +282,7 @@ static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
         leat_fail(error, "shard %s: out of memory", config->shard_name);
         return NULL;
     }
+    LEAT_ASSERT(config->standstill && config->schema_versions);
     leat_pg_pool *pool = leat_must_calloc(1, sizeof *pool);
     pool->base.ops = &leat_pg_sink;
     pool->events = *events;

@@ -54,6 +54,7 @@ static void enter(leat_pg_member *member, leat_member_state state)
 static void on_retry(uv_timer_t *timer)
 {
     leat_pg_pool *pool = timer->data;
+    LEAT_ASSERT(!pool->freed);
     for (uint32_t i = 0; i < pool->member_count && !pool->connecting; i++) {
         if (pool->members[i].state != LEAT_MEMBER_CLOSED)
             continue;
@@ -96,6 +97,7 @@ static void end_open_connections(leat_pg_pool *pool, const char *message)
  * pool. */
 void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message)
 {
+    LEAT_ASSERT(!pool->freed);
     if (pool->usable == 0)
         return;
     end_open_connections(pool, message);
@@ -110,6 +112,7 @@ void leat_pg_pool_leave_server(leat_pg_pool *pool, const char *message)
  * free the pool. */
 static void check_server(leat_pg_pool *pool, const leat_pg_server *server)
 {
+    LEAT_ASSERT(!pool->freed);
     bool is_other = pool->knows_server && !leat_pg_server_equal(&pool->server, server);
     pool->knows_server = true;
     pool->server = *server;
@@ -124,7 +127,7 @@ void leat_pg_pool_on_opened(void *context)
 {
     leat_pg_member *member = context;
     leat_pg_pool *pool = member->pool;
-    LEAT_ASSERT(pool->connecting == member);
+    LEAT_ASSERT(pool->connecting == member && !leat_pg_session_is_open(member->session));
     check_server(pool, leat_pg_conn_server(member->conn));
     if (pool->freed)
         return;
@@ -163,6 +166,7 @@ static void attempt_failed(leat_pg_member *member, const char *message)
  * accepts connections only to drop them would be tried without a pause. */
 static void count_loss(leat_pg_member *member, const char *message)
 {
+    LEAT_ASSERT(member->state == LEAT_MEMBER_CLOSED);
     leat_pg_pool *pool = member->pool;
     bool has_lasted = leat_standstill_now_us(pool->shared.standstill) - member->opened_us >=
                       LASTS_MS * 1000;
@@ -178,6 +182,8 @@ static void connection_lost(leat_pg_member *member, const char *message)
     enter(member, LEAT_MEMBER_CLOSED);
     if (!was_leaving)
         count_loss(member, message);
+    LEAT_ASSERT(!leat_pg_session_is_open(member->session) ||
+                leat_pg_session_is_over(member->session));
     if (leat_pg_session_is_over(member->session))
         leat_pg_pool_report(member);
     if (pool->freed || was_leaving)
@@ -188,6 +194,7 @@ static void connection_lost(leat_pg_member *member, const char *message)
 
 void leat_pg_pool_on_closed(void *context, const char *message)
 {
+    LEAT_ASSERT(!((leat_pg_member *)context)->pool->freed);
     leat_pg_member *member = context;
     if (member->state == LEAT_MEMBER_CONNECTING)
         attempt_failed(member, message);

@@ -16,6 +16,7 @@ enum { LOG_NONE_MS = 2000 };
 
 static void log_trouble_now(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(pool->usable <= pool->member_count);
     pool->logged = pool->usable > 0 ? LOGGED_SOME : LOGGED_NONE;
     if (pool->logged == LOGGED_NONE)
         leat_warn("shard has no connection, tried until there is one shard=%s reason=\"%s\"",
@@ -45,6 +46,7 @@ void leat_pg_pool_log_trouble(leat_pg_pool *pool, const char *message)
 /* That none is left is always logged, unless one comes back at once. */
 void leat_pg_pool_log_none(leat_pg_pool *pool, int64_t now_us)
 {
+    LEAT_ASSERT(now_us >= pool->none_since_us);
     if (pool->usable > 0)
         pool->none_since_us = 0;
     else if (pool->none_since_us == 0)
@@ -56,6 +58,7 @@ void leat_pg_pool_log_none(leat_pg_pool *pool, int64_t now_us)
 
 void leat_pg_pool_log_connected(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(pool->usable > 0);
     if (pool->usable < pool->member_count || pool->logged == LOGGED_ALL)
         return;
     pool->logged = LOGGED_ALL;
@@ -121,6 +124,7 @@ void leat_pg_pool_log_nameless(leat_pg_pool *pool)
 
 void leat_pg_pool_log_silent(leat_pg_pool *pool, uint32_t due, int64_t silent_us, int64_t now_us)
 {
+    LEAT_ASSERT(silent_us >= 0);
     const char *where = leat_pg_conn_where(pool->members[0].conn);
     pool->logged_silent_us = now_us;
     const char *advice = pool->is_pooled

@@ -35,6 +35,7 @@ static leat_pg_member *find_silent(leat_pg_pool *pool)
 
 void leat_pg_pool_ask_which_server(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(!pool->freed);
     uint64_t now_ms = uv_now(pool->shared.loop);
     leat_pg_member *member = now_ms - pool->heard_ms >= SERVER_SILENT_MS ? find_silent(pool) : NULL;
     if (!member)
@@ -48,6 +49,7 @@ void leat_pg_pool_ask_which_server(leat_pg_pool *pool)
 /* An answer is all the probe is for: the server is slow, or another one has taken its place. */
 static void on_probe_opened(void *context)
 {
+    LEAT_ASSERT(!((leat_pg_pool *)context)->freed);
     leat_pg_pool *pool = context;
     leat_pg_conn_break(pool->probe, "it has answered");
     leat_pg_pool_check_server(pool, leat_pg_conn_server(pool->probe));
@@ -71,6 +73,7 @@ static void on_probe_freed(void *context)
 
 void leat_pg_pool_make_probe(leat_pg_pool *pool)
 {
+    LEAT_ASSERT(!pool->probe);
     leat_pg_conn_events events = {.context = pool,
                                   .opened = on_probe_opened,
                                   .closed = on_probe_closed,
@@ -98,6 +101,7 @@ static uint32_t count_due(const leat_pg_pool *pool, int64_t *ret_since_us)
         *ret_since_us = count == 0 || since_us < *ret_since_us ? since_us : *ret_since_us;
         count++;
     }
+    LEAT_ASSERT(count == 0 || *ret_since_us > 0);
     return count;
 }
 
@@ -119,6 +123,7 @@ static bool is_questioned(const leat_pg_pool *pool)
 
 static void ask_or_probe(leat_pg_pool *pool, int64_t silent_us, int64_t now_us)
 {
+    LEAT_ASSERT(pool->usable > 0);
     leat_pg_member *member = find_silent(pool);
     if (is_questioned(pool)) {
         pool->questioned_us = pool->questioned_us > 0 ? pool->questioned_us : now_us;
@@ -132,6 +137,7 @@ static void ask_or_probe(leat_pg_pool *pool, int64_t silent_us, int64_t now_us)
 
 static void end_silence(leat_pg_pool *pool, int64_t now_us)
 {
+    LEAT_ASSERT(pool->silent_since_us > 0 && now_us >= pool->silent_since_us);
     if (pool->logged_silent_us > 0)
         leat_info("shard answers again shard=%s silent_s=%lld", pool->shard_name,
                   (long long)((now_us - pool->silent_since_us) / 1000000));
@@ -142,6 +148,7 @@ static void end_silence(leat_pg_pool *pool, int64_t now_us)
 /* May free the pool. */
 static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
 {
+    LEAT_ASSERT(pool->silent_since_us > 0 && now_us >= pool->silent_since_us);
     int64_t silent_us = now_us - pool->silent_since_us;
     if (silent_us >= ASK_SILENT_MS * 1000 && pool->usable > 0)
         ask_or_probe(pool, silent_us, now_us);
@@ -161,6 +168,7 @@ static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
  * which an answer could be due. */
 void leat_pg_pool_watch_silence(leat_pg_pool *pool, int64_t now_us)
 {
+    LEAT_ASSERT(!pool->freed);
     int64_t since_us = 0, heard_us = last_heard_us(pool);
     uint32_t due = count_due(pool, &since_us);
     if (pool->silent_since_us > 0 &&

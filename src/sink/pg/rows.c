@@ -71,6 +71,7 @@ static int reserve_records(leat_rows *rows, uint32_t count)
         return -1; /* capacity is 0: the next call frees what there is and tries again */
     rows->capacity = (uint32_t)capacity;
     rows->key_mask = (uint32_t)(2 * capacity - 1);
+    LEAT_ASSERT(count <= rows->capacity && (rows->key_mask & (rows->key_mask + 1)) == 0);
     return 0;
 }
 
@@ -107,6 +108,7 @@ static int fail_memory(leat_rows_fault *fault)
 static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table, const char *field,
                        const char *message)
 {
+    LEAT_ASSERT(field && message);
     *fault = (leat_rows_fault){.outcome = LEAT_ENGINE_BAD_DATA,
                                .bad_record = (int32_t)at,
                                .relies_on_table = relies_on_table};
@@ -131,6 +133,7 @@ static const char *find_unfit_key(const leat_item *item, const leat_route *route
 static int decode_record(leat_rows *rows, uint32_t at, const leat_item *item,
                          const leat_routes *routes, leat_rows_fault *fault)
 {
+    LEAT_ASSERT(rows->write_count < rows->capacity);
     if (item->fault || !item->route)
         return fail_record(fault, at, false, "",
                            item->fault ? item->fault : "the record makes no sense");
@@ -272,6 +275,7 @@ static void sort_ordered(leat_rows *rows, const leat_engine_batch *batch, uint32
     for (uint32_t i = 0; i < rows->write_count; i++)
         if (is_ordered(&rows->writes[i]))
             rows->in_turn[first + count++] = i;
+    LEAT_ASSERT(first + count == rows->write_count);
     log_order order = {rows, batch};
     if (count > 1)
         qsort_r(rows->in_turn + first, count, sizeof *rows->in_turn, compare_in_log, &order);
@@ -279,6 +283,7 @@ static void sort_ordered(leat_rows *rows, const leat_engine_batch *batch, uint32
 
 static uint32_t add_statement(leat_rows *rows, const row_write *write)
 {
+    LEAT_ASSERT(rows->statement_count < rows->capacity);
     rows->statements[rows->statement_count] = (row_group){
         .shape = {.route = write->route, .op = write->write.op, .uniform = true},
         .named_by_all = UINT64_MAX,
@@ -291,6 +296,7 @@ static uint32_t add_statement(leat_rows *rows, const row_write *write)
  * first. */
 static uint32_t statement_of(leat_rows *rows, const row_write *write)
 {
+    LEAT_ASSERT(write->route->index < LEAT_ROUTES_MAX);
     if (is_ordered(write))
         return add_statement(rows, write);
     open_group *open = &rows->open[write->route->index * LEAT_ROUTE_OP_COUNT + write->write.op];
@@ -327,6 +333,7 @@ static void group_writes(leat_rows *rows)
         rows->counts[i] = first;
         first += statement->count;
     }
+    LEAT_ASSERT(first == rows->write_count);
     for (uint32_t i = 0; i < rows->write_count; i++) {
         uint32_t at = rows->in_turn[i];
         rows->order[rows->counts[rows->writes[at].statement]++] = at;
@@ -336,6 +343,7 @@ static void group_writes(leat_rows *rows)
 int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
                     leat_rows_fault *ret_fault)
 {
+    LEAT_ASSERT(routes);
     rows->batch++;
     rows->write_count = 0;
     rows->statement_count = 0;

@@ -17,6 +17,7 @@ bool leat_pg_server_equal(const leat_pg_server *a, const leat_pg_server *b)
 
 int leat_pg_field_timeline(const PGresult *result, int column, leat_pg_server *ret)
 {
+    LEAT_ASSERT(column >= 0);
     if (PQgetisnull(result, 0, column) ||
         PQgetlength(result, 0, column) >= (int)sizeof ret->timeline)
         return -1;
@@ -26,6 +27,7 @@ int leat_pg_field_timeline(const PGresult *result, int column, leat_pg_server *r
 
 int leat_pg_field_server(const PGresult *result, int column, leat_pg_server *ret)
 {
+    LEAT_ASSERT(column >= 0);
     leat_pg_server server = {0};
     if (leat_pg_field_int8(result, 0, column, &server.started_us) < 0 ||
         (PQnfields(result) > column + 1 && leat_pg_field_timeline(result, column + 1, &server) < 0))

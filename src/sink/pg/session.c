@@ -33,6 +33,7 @@ static void settle_prepared(leat_pg_session *session)
 {
     for (uint32_t i = 0; i < session->command_count; i++) {
         const job_command *command = &session->commands[i];
+        LEAT_ASSERT(command->statement < STATEMENTS_MAX);
         if (command->kind == COMMAND_PREPARE &&
             session->prepared[command->statement] == PREPARE_SENT)
             session->prepared[command->statement] = UNPREPARED;
@@ -99,6 +100,7 @@ static void on_closed(void *context, const char *message)
 {
     leat_pg_session *session = context;
     lose_job(session, message);
+    LEAT_ASSERT(session->state == SESSION_IDLE || session->state == SESSION_OVER);
     session->events.closed(session->events.context, message);
 }
 
@@ -144,6 +146,7 @@ static void on_freed(void *context)
 
 leat_pg_session *leat_pg_session_new(leat_pg_shared *shared, const leat_pg_session_events *events)
 {
+    LEAT_ASSERT(shared->rows && shared->dsn && shared->schema_versions);
     leat_pg_session *session = leat_must_calloc(1, sizeof *session);
     leat_pg_conn_events conn_events = {
         session,           on_opened,  on_closed, leat_pg_session_on_result,
@@ -187,6 +190,7 @@ bool leat_pg_session_is_worn(const leat_pg_session *session)
 
 const leat_pg_server *leat_pg_session_server(const leat_pg_session *session)
 {
+    LEAT_ASSERT(session->state != SESSION_SENT);
     return session->knows_server ? &session->server : NULL;
 }
 

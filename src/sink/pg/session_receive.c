@@ -24,6 +24,7 @@ static void set_message(leat_engine_job_result *result, const char *message)
 void leat_pg_session_fail(leat_pg_session *session, leat_engine_outcome outcome,
                           const char *sqlstate, const char *message)
 {
+    LEAT_ASSERT(outcome != LEAT_ENGINE_APPLIED);
     leat_engine_job_result *result = &session->result;
     session->failed = true;
     result->outcome = outcome;
@@ -59,6 +60,7 @@ static int32_t read_partition(const PGresult *error)
 
 static void set_part(leat_pg_session *session, uint32_t part, const char *name)
 {
+    LEAT_ASSERT(part < CONSTRAINT_PARTS);
     snprintf(session->constraint[part], sizeof session->constraint[part], "%s", name);
 }
 
@@ -68,6 +70,7 @@ static void set_part(leat_pg_session *session, uint32_t part, const char *name)
 static void take_unique_violation(leat_pg_session *session, const job_command *command,
                                   const PGresult *error)
 {
+    LEAT_ASSERT(session->question == ASK_NOTHING);
     if (command->kind != COMMAND_ROWS && command->kind != COMMAND_SYNC)
         return;
     const leat_table *table = NULL;
@@ -106,6 +109,7 @@ static void take_stale_plan(leat_pg_session *session)
 
 static void take_lost_name(leat_pg_session *session, const PGresult *error)
 {
+    LEAT_ASSERT(!session->is_nameless);
     session->result.outcome = LEAT_ENGINE_CONTENTION;
     session->forget = true;
     session->shared->is_nameless = session->shared->is_nameless || is_state(error, "26000");
@@ -181,6 +185,7 @@ static void take_isolation(leat_pg_session *session, const PGresult *error)
 /* The first error counts: nothing after it, up to the Sync, was done. */
 static void take_error(leat_pg_session *session, const job_command *command, const PGresult *error)
 {
+    LEAT_ASSERT(!session->is_asking);
     if (session->failed)
         return;
     const char *message = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
@@ -216,6 +221,7 @@ static void take_error(leat_pg_session *session, const job_command *command, con
 /* A question that fails does not change the outcome of the job. */
 static void take_question_error(leat_pg_session *session, const PGresult *error)
 {
+    LEAT_ASSERT(session->is_asking);
     leat_warn("question about a failed job has failed shard=%s partition=%u sqlstate=%s "
               "reason=\"%s\"",
               session->shared->shard_name, session->partition, error_field(error, PG_DIAG_SQLSTATE),
@@ -225,6 +231,7 @@ static void take_question_error(leat_pg_session *session, const PGresult *error)
 
 static void take_server(leat_pg_session *session, const PGresult *answer, int column)
 {
+    LEAT_ASSERT(column > 0);
     if (leat_pg_field_server(answer, column, &session->server) == 0)
         session->knows_server = true;
     else
@@ -233,6 +240,7 @@ static void take_server(leat_pg_session *session, const PGresult *answer, int co
 
 static void take_claim(leat_pg_session *session, const PGresult *answer)
 {
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
     leat_engine_claim claim;
     int64_t epoch, base_seq, low;
     leat_engine_newest newest;
@@ -275,6 +283,7 @@ static int take_progress_row(leat_pg_session *session, const PGresult *answer, i
 
 static void take_progress(leat_pg_session *session, const PGresult *answer)
 {
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
     if (!session->claim_read) {
         set_answer_fault(session, "leat.rows has answered before leat.claim");
         return;
@@ -289,6 +298,7 @@ static void take_progress(leat_pg_session *session, const PGresult *answer)
 
 static void take_terminated(leat_pg_session *session, const PGresult *answer)
 {
+    LEAT_ASSERT(session->is_asking);
     int32_t count;
     if (leat_pg_field_int4(answer, 0, 0, &count) < 0 || count == 0)
         return;
@@ -307,6 +317,7 @@ static void take_terminated(leat_pg_session *session, const PGresult *answer)
 
 static void take_missing(leat_pg_session *session, const PGresult *answer)
 {
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_BATCH);
     int64_t count;
     if (leat_pg_field_int8(answer, 0, 0, &count) < 0 || count < 0)
         set_answer_fault(
@@ -318,6 +329,7 @@ static void take_missing(leat_pg_session *session, const PGresult *answer)
 static void take_answer(leat_pg_session *session, const job_command *command,
                         const PGresult *answer)
 {
+    LEAT_ASSERT(command->statement < STATEMENTS_MAX);
     switch (command->kind) {
     case COMMAND_PREPARE:
         session->prepared[command->statement] = PREPARED;
@@ -356,6 +368,7 @@ void leat_pg_session_on_result(void *context, const PGresult *result)
     leat_pg_session *session = context;
     if (session->state != SESSION_SENT)
         return;
+    LEAT_ASSERT(session->command_count > 0);
     if (!result) {
         session->answered++;
         return;

@@ -123,6 +123,7 @@ static void send_isolation(leat_pg_session *session)
 
 static void begin_pipeline(leat_pg_session *session)
 {
+    LEAT_ASSERT(session->state == SESSION_IDLE);
     session->command_count = 0;
     session->answered = 0;
     session->is_nameless = session->shared->is_nameless;
@@ -137,6 +138,7 @@ static void begin_pipeline(leat_pg_session *session)
 static void prepare(leat_pg_session *session, uint32_t statement, const char *sql,
                     char ret_name[NAME_SIZE])
 {
+    LEAT_ASSERT(statement < STATEMENTS_MAX);
     bool is_new = session->prepared[statement] == UNPREPARED;
     if (is_new)
         session->names[statement] = ++session->parses;
@@ -171,6 +173,7 @@ static bool has_timeline(const leat_pg_session *session)
 
 static void send_advance(leat_pg_session *session, const leat_engine_batch_part *part)
 {
+    LEAT_ASSERT(part->count <= LEAT_SUBPARTITIONS);
     leat_pg_params *params = &session->params;
     leat_pg_params_begin(params);
     leat_pg_params_int4(params, session->shared->source_id);
@@ -222,6 +225,7 @@ static bool is_planned_plainly(const leat_shape *shape)
  * restores the session's own before it writes. */
 static void send_settings(leat_pg_session *session, uint32_t at, const leat_shape *shape)
 {
+    LEAT_ASSERT(at < leat_rows_statement_count(session->shared->rows));
     bool is_plain = is_planned_plainly(shape);
     if (at == 0 && !is_plain)
         return;
@@ -231,6 +235,7 @@ static void send_settings(leat_pg_session *session, uint32_t at, const leat_shap
 
 static void send_rows(leat_pg_session *session, uint32_t at)
 {
+    LEAT_ASSERT(at < leat_rows_statement_count(session->shared->rows));
     leat_pg_shared *shared = session->shared;
     leat_shape shape;
     leat_row_statement rows;
@@ -252,6 +257,7 @@ static void send_rows(leat_pg_session *session, uint32_t at)
 /* The job is over before anything was sent. */
 static void end_unsent(leat_pg_session *session, leat_engine_outcome outcome, const char *message)
 {
+    LEAT_ASSERT(session->state == SESSION_IDLE);
     leat_pg_session_fail(session, outcome, "", message);
     leat_pg_session_enter(session, SESSION_OVER);
 }
@@ -266,6 +272,7 @@ static void send_dead_letter(leat_pg_session *session, const leat_engine_batch *
 
 static void start_dead_letter(leat_pg_session *session, const leat_engine_batch *batch)
 {
+    LEAT_ASSERT(batch->dead);
     if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
         end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
         return;
@@ -282,6 +289,7 @@ static void take_newest_routes(leat_pg_shared *shared)
 {
     const leat_routes *newest =
         &leat_schema_versions_newest(shared->schema_versions, shared->shard)->routes;
+    LEAT_ASSERT(newest);
     if (newest == shared->routes)
         return;
     leat_shapes_drop(shared->shapes);
@@ -291,6 +299,7 @@ static void take_newest_routes(leat_pg_shared *shared)
 
 static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
 {
+    LEAT_ASSERT(shapes);
     if (session->shapes == shapes)
         return;
     session->forget = session->forget || session->shapes;
@@ -303,6 +312,7 @@ static void use_shapes(leat_pg_session *session, leat_shapes *shapes)
 static void end_unbuilt(leat_pg_session *session, const leat_rows_fault *fault,
                         int64_t catalog_read_us)
 {
+    LEAT_ASSERT(fault->outcome != LEAT_ENGINE_APPLIED);
     end_unsent(session, fault->outcome, fault->error.text);
     session->result.bad_record = fault->bad_record;
     if (!fault->relies_on_table)
@@ -339,6 +349,7 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
 
 static void start_claim(leat_pg_session *session)
 {
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_CLAIM);
     leat_pg_params *params = &session->params;
     int64_t wait_ms = session->shared->lock_timeout_ms;
     begin_pipeline(session);
@@ -356,6 +367,7 @@ static void start_claim(leat_pg_session *session)
 
 static void start_compaction(leat_pg_session *session, const leat_engine_compaction *compaction)
 {
+    LEAT_ASSERT(session->kind == LEAT_ENGINE_JOB_COMPACT);
     leat_pg_params *params = &session->params;
     begin_pipeline(session);
     leat_pg_params_begin(params);
@@ -407,6 +419,7 @@ void leat_pg_session_start(leat_pg_session *session, const leat_engine_job *job)
 
 void leat_pg_session_ask(leat_pg_session *session)
 {
+    LEAT_ASSERT(session->question != ASK_NOTHING && !session->is_asking);
     leat_pg_params *params = &session->params;
     session->command_count = 0;
     session->answered = 0;

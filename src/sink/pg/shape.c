@@ -13,6 +13,7 @@ bool leat_shape_equal(const leat_shape *a, const leat_shape *b)
 
 leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op)
 {
+    LEAT_ASSERT(op < LEAT_ROUTE_OP_COUNT);
     leat_shape shape = {.route = route, .op = op, .uniform = op == LEAT_DELETE};
     for (uint32_t i = 0; i < route->table->column_count && op != LEAT_DELETE; i++) {
         const leat_column *column = &route->table->columns[i];
@@ -35,5 +36,6 @@ bool leat_shape_counts_missing(const leat_shape *shape)
 
 int leat_shape_events(const leat_shape *shape)
 {
+    LEAT_ASSERT(shape->op < LEAT_ROUTE_OP_COUNT);
     return shape->op == LEAT_DELETE ? LEAT_ON_DELETE : LEAT_ON_INSERT | LEAT_ON_UPDATE;
 }

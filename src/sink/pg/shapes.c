@@ -50,6 +50,7 @@ void leat_shapes_drop(leat_shapes *shapes)
 
 static uint16_t *find_slot(leat_shapes *shapes, const leat_shape *wanted)
 {
+    LEAT_ASSERT(wanted->route->index < LEAT_ROUTES_MAX);
     uint64_t mixed = wanted->columns * 0x9e3779b97f4a7c15u;
     mixed = (mixed ^ (mixed >> 32) ^ wanted->operated) * 0xbf58476d1ce4e5b9u;
     mixed += wanted->route->index * 32 + (uint64_t)wanted->merge * 8 + (uint64_t)wanted->op * 2 +
@@ -98,6 +99,7 @@ int leat_shapes_find(leat_shapes *shapes, leat_shape wanted, leat_shape *ret_sha
     }
     if (*slot == 0 && add_shape(shapes, slot, &wanted) < 0)
         return -1;
+    LEAT_ASSERT(*slot > 0 && *slot <= shapes->count);
     *ret_shape = wanted;
     return *slot - 1;
 }

@@ -243,6 +243,7 @@ static int read_self(const char *dsn, const char *topic, leat_shard_self *ret, l
 
 static void slots_array(const leat_layout *layout, leat_buf *out)
 {
+    LEAT_ASSERT(layout->shard_count > 0);
     for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
         leat_buf_printf(out, "%c%u", slot ? ',' : '{', layout->tenant_slots[slot]);
     leat_buf_byte(out, '}');
@@ -297,6 +298,7 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
 static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shard,
                            const char *const *range, leat_error *error)
 {
+    LEAT_ASSERT(shard < layout->shard_count);
     PGresult *result =
         leat_pg_query(pg,
                       "SELECT min(partition) FROM leat.partitions WHERE source = $1::int"
@@ -318,6 +320,7 @@ static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shar
 static void lows_array(const leat_layout *layout, uint32_t shard, const int64_t *starts,
                        leat_buf *out)
 {
+    LEAT_ASSERT(shard < layout->shard_count);
     for (uint32_t i = 0; i < layout->shards[shard].count; i++)
         leat_buf_printf(out, "%c%" PRId64, i == 0 ? '{' : ',',
                         starts[layout->shards[shard].first + i] - 1);
@@ -327,6 +330,7 @@ static void lows_array(const leat_layout *layout, uint32_t shard, const int64_t 
 static int store_partitions(leat_pg *pg, const leat_source *source, const leat_layout *layout,
                             uint32_t shard, const int64_t *starts, leat_error *error)
 {
+    LEAT_ASSERT(shard < layout->shard_count);
     char id[16], first[16], count[16], subpartitions[16];
     snprintf(id, sizeof id, "%" PRId32, source->id);
     snprintf(first, sizeof first, "%" PRIu32, layout->shards[shard].first);

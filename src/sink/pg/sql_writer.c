@@ -17,6 +17,7 @@ void leat_sql_put_table(const leat_sql_writer *writer)
 
 void leat_sql_put_stored(const leat_sql_writer *writer, uint32_t column)
 {
+    LEAT_ASSERT(column < writer->table->column_count);
     leat_buf_text(writer->out, "t.");
     leat_put_identifier(writer->out, writer->table->columns[column].name);
 }
@@ -25,6 +26,7 @@ void leat_sql_put_stored(const leat_sql_writer *writer, uint32_t column)
  * bare 9223372036854775808 would be a numeric. */
 void leat_sql_put_row_has(const leat_sql_writer *writer, char mask, uint32_t column)
 {
+    LEAT_ASSERT((mask == 'p' || mask == 'o') && column < LEAT_COLUMNS_MAX);
     leat_buf_printf(writer->out, "(s.%c & '%lld'::int8) <> 0", mask,
                     (long long)leat_shape_bit(column));
 }

@@ -69,6 +69,7 @@ static leat_row_base update_base(const leat_sql_writer *writer)
 
 static void put_assignments(const leat_sql_writer *writer, uint32_t first)
 {
+    LEAT_ASSERT(first < writer->table->column_count);
     uint32_t count = writer->table->column_count;
     leat_buf_text(writer->out, " SET ");
     for (uint32_t i = first; i < count; i = leat_sql_next_written(writer, i + 1)) {
@@ -126,6 +127,7 @@ static void put_insert_values(const leat_sql_writer *writer)
 
 static void put_not_matched(const leat_sql_writer *writer)
 {
+    LEAT_ASSERT(writer->shape->op != LEAT_DELETE);
     leat_buf_text(writer->out, " WHEN NOT MATCHED THEN ");
     if (leat_shape_counts_missing(writer->shape)) {
         leat_buf_text(writer->out, "DO NOTHING");
@@ -202,6 +204,7 @@ static bool is_default_called(const leat_column *column)
  * function under leat's settings. */
 static void put_touches(const leat_sql_writer *writer, uint32_t first)
 {
+    LEAT_ASSERT(first < writer->table->column_count);
     bool is_called = false;
     for (uint32_t i = first; i < writer->table->column_count;
          i = leat_sql_next_written(writer, i + 1))
@@ -214,6 +217,7 @@ static void put_touches(const leat_sql_writer *writer, uint32_t first)
 
 static void put_update_part(const leat_sql_writer *writer, uint32_t first)
 {
+    LEAT_ASSERT(writer->shape->op != LEAT_DELETE);
     leat_buf_text(writer->out, ", u AS (UPDATE ");
     leat_sql_put_table(writer);
     put_assignments(writer, first);
@@ -226,6 +230,7 @@ static void put_update_part(const leat_sql_writer *writer, uint32_t first)
 
 static void put_insert_part(const leat_sql_writer *writer)
 {
+    LEAT_ASSERT(writer->shape->op != LEAT_DELETE);
     leat_buf_text(writer->out, ", i AS (INSERT INTO ");
     leat_sql_put_table(writer);
     put_insert_columns(writer);
@@ -240,6 +245,7 @@ static void put_insert_part(const leat_sql_writer *writer)
 
 static void put_delete_part(const leat_sql_writer *writer)
 {
+    LEAT_ASSERT(writer->shape->op == LEAT_DELETE);
     leat_buf_text(writer->out, ", d AS (DELETE FROM ");
     leat_sql_put_table(writer);
     leat_buf_text(writer->out, " USING s WHERE ");

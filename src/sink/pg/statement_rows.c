@@ -121,6 +121,7 @@ static void put_array(const leat_sql_writer *writer, uint32_t *number, leat_type
  * first. */
 uint32_t leat_sql_put_keys(const leat_sql_writer *writer)
 {
+    LEAT_ASSERT(writer->table->key_count > 0);
     const leat_table *table = writer->table;
     uint32_t number = 1;
     leat_buf_text(writer->out, "SELECT ");
@@ -158,6 +159,7 @@ bool leat_sql_is_any_text_read(const leat_sql_writer *writer)
 /* A decimal number for money is read by way of numeric: money's own text depends on the locale. */
 static void put_cast(const leat_sql_writer *writer, uint32_t column)
 {
+    LEAT_ASSERT(writer->table->columns[column].type == LEAT_TYPE_OTHER);
     const char *type = writer->table->columns[column].cast_name;
     if (strcmp(type, "money") == 0)
         leat_buf_printf(writer->out,
@@ -172,6 +174,7 @@ static void put_cast(const leat_sql_writer *writer, uint32_t column)
  * gives a NULL that was never cast. */
 static void put_read_text(const leat_sql_writer *writer, uint32_t column)
 {
+    LEAT_ASSERT(is_text_read(writer, column));
     if (writer->shape->uniform) {
         put_cast(writer, column);
         return;
@@ -221,6 +224,7 @@ void leat_sql_put_rows(const leat_sql_writer *writer)
 
 void leat_sql_put_key_match(const leat_sql_writer *writer)
 {
+    LEAT_ASSERT(writer->table->key_count > 0);
     for (uint32_t i = 0; i < writer->table->key_count; i++) {
         leat_buf_text(writer->out, i > 0 ? " AND " : "");
         leat_sql_put_stored(writer, writer->table->key_columns[i]);

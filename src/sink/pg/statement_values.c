@@ -12,6 +12,7 @@
 
 static void put_default(const leat_sql_writer *writer, uint32_t column)
 {
+    LEAT_ASSERT(column < writer->table->column_count);
     const leat_column *of = &writer->table->columns[column];
     if (!of->default_expression)
         leat_buf_text(writer->out, "NULL");
@@ -20,7 +21,7 @@ static void put_default(const leat_sql_writer *writer, uint32_t column)
                         of->type == LEAT_TYPE_OTHER ? of->cast_name : of->type_name);
 }
 
-static void leat_sql_put_base(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
+static void put_base(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
     if (base == LEAT_FROM_STORED)
         leat_sql_put_stored(writer, column);
@@ -28,8 +29,7 @@ static void leat_sql_put_base(const leat_sql_writer *writer, uint32_t column, le
         put_default(writer, column);
 }
 
-static bool leat_sql_is_base_null(const leat_sql_writer *writer, uint32_t column,
-                                  leat_row_base base)
+static bool is_base_null(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
     return base == LEAT_FROM_DEFAULTS && !writer->table->columns[column].default_expression;
 }
@@ -38,12 +38,12 @@ static bool leat_sql_is_base_null(const leat_sql_writer *writer, uint32_t column
 static void put_base_or(const leat_sql_writer *writer, uint32_t column, leat_row_base base,
                         const char *zero)
 {
-    if (leat_sql_is_base_null(writer, column, base)) {
+    if (is_base_null(writer, column, base)) {
         leat_buf_text(writer->out, zero);
         return;
     }
     leat_buf_text(writer->out, "coalesce(");
-    leat_sql_put_base(writer, column, base);
+    put_base(writer, column, base);
     leat_buf_printf(writer->out, ", %s)", zero);
 }
 
@@ -66,7 +66,7 @@ static void put_extreme(const leat_sql_writer *writer, const char *function, uin
 {
     bool is_text = writer->table->columns[column].type == LEAT_TYPE_TEXT;
     leat_buf_printf(writer->out, "%s(", function);
-    leat_sql_put_base(writer, column, base);
+    put_base(writer, column, base);
     leat_buf_printf(writer->out, ", s.c%u%s)", column, is_text ? " COLLATE \"C\"" : "");
 }
 
@@ -82,22 +82,23 @@ static void put_min(const leat_sql_writer *writer, uint32_t column, leat_row_bas
 
 static void put_object(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
-    if (leat_sql_is_base_null(writer, column, base)) {
+    if (is_base_null(writer, column, base)) {
         leat_buf_text(writer->out, "'{}'::jsonb");
         return;
     }
     leat_buf_text(writer->out, "CASE jsonb_typeof(");
-    leat_sql_put_base(writer, column, base);
+    put_base(writer, column, base);
     leat_buf_text(writer->out, ") WHEN 'object' THEN ");
-    leat_sql_put_base(writer, column, base);
+    put_base(writer, column, base);
     leat_buf_text(writer->out, " ELSE '{}'::jsonb END");
 }
 
 static void put_merged(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
+    LEAT_ASSERT(writer->shape->route->ops[column] == LEAT_OP_MERGE);
     if (writer->shape->merge == LEAT_MERGE_DEEP) {
         leat_buf_text(writer->out, "leat.merge(");
-        leat_sql_put_base(writer, column, base);
+        put_base(writer, column, base);
         leat_buf_printf(writer->out, ", s.c%u)", column);
         return;
     }
@@ -131,6 +132,7 @@ static void put_given(const leat_sql_writer *writer, uint32_t column)
 static void put_value_or_operation(const leat_sql_writer *writer, uint32_t column,
                                    leat_row_base base)
 {
+    LEAT_ASSERT(leat_sql_is_named(writer, column));
     if (!leat_sql_is_operated(writer, column)) {
         put_given(writer, column);
     } else if (writer->shape->uniform) {
@@ -147,8 +149,9 @@ static void put_value_or_operation(const leat_sql_writer *writer, uint32_t colum
 }
 
 /* The new value in a row that names the column. */
-static void leat_sql_put_named(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
+static void put_named(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
+    LEAT_ASSERT(leat_sql_is_named(writer, column));
     const leat_column *of = &writer->table->columns[column];
     bool rounded = leat_sql_is_rounded(of);
     if (rounded)
@@ -160,20 +163,21 @@ static void leat_sql_put_named(const leat_sql_writer *writer, uint32_t column, l
 
 void leat_sql_put_new(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
+    LEAT_ASSERT(column < writer->table->column_count);
     if (!leat_sql_is_named(writer, column)) {
-        leat_sql_put_base(writer, column, base);
+        put_base(writer, column, base);
         return;
     }
     if (writer->shape->uniform) {
-        leat_sql_put_named(writer, column, base);
+        put_named(writer, column, base);
         return;
     }
     leat_buf_text(writer->out, "CASE WHEN ");
     leat_sql_put_row_has(writer, 'p', column);
     leat_buf_text(writer->out, " THEN ");
-    leat_sql_put_named(writer, column, base);
+    put_named(writer, column, base);
     leat_buf_text(writer->out, " ELSE ");
-    leat_sql_put_base(writer, column, base);
+    put_base(writer, column, base);
     leat_buf_text(writer->out, " END");
 }
 
@@ -207,7 +211,7 @@ static bool is_masked(const leat_sql_writer *writer, leat_row_base base)
 static void put_compared(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
     if (is_masked(writer, base))
-        leat_sql_put_named(writer, column, base);
+        put_named(writer, column, base);
     else
         leat_sql_put_new(writer, column, base);
 }
@@ -216,6 +220,7 @@ static void put_compared(const leat_sql_writer *writer, uint32_t column, leat_ro
  * or may take "a" for "A", and their text depends on settings. */
 static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row_base base)
 {
+    LEAT_ASSERT(writer->table->columns[column].key_position < 0);
     const leat_column *of = &writer->table->columns[column];
     bool is_null = !leat_sql_is_named(writer, column) && !of->default_expression;
     bool is_image = !is_null && of->type == LEAT_TYPE_OTHER && !is_padded(of);
@@ -232,7 +237,7 @@ static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row
     }
     /* Beside an untyped NULL a domain's value has its base type, and record_image_ne refuses to
      * compare two types. */
-    bool is_cast = is_image && leat_sql_is_base_null(writer, column, base);
+    bool is_cast = is_image && is_base_null(writer, column, base);
     leat_buf_printf(writer->out,
                     !is_image ? "%s IS DISTINCT FROM ("
                     : is_cast ? "), ROW(("
@@ -263,6 +268,7 @@ uint32_t leat_sql_next_written(const leat_sql_writer *writer, uint32_t column)
 
 void leat_sql_put_any_differs(const leat_sql_writer *writer, uint32_t first, leat_row_base base)
 {
+    LEAT_ASSERT(first < writer->table->column_count);
     uint32_t count = writer->table->column_count;
     leat_buf_byte(writer->out, '(');
     for (uint32_t i = first; i < count; i = leat_sql_next_written(writer, i + 1)) {

@@ -153,6 +153,7 @@ static int check_table(const leat_pg *pg, const char *label, const PGresult *fou
 
 static void read_column(const PGresult *result, int row, leat_column *ret)
 {
+    LEAT_ASSERT(row < PQntuples(result));
     copy_name(ret->name, result, row, COLUMN_NAME);
     ret->type = leat_type_by_name(PQgetvalue(result, row, COLUMN_TYPE));
     snprintf(ret->type_name, sizeof ret->type_name, "%s", PQgetvalue(result, row, COLUMN_FORMAT));
@@ -172,6 +173,7 @@ static void read_column(const PGresult *result, int row, leat_column *ret)
 static int place_key(const leat_pg *pg, const PGresult *result, int row, leat_table *table,
                      leat_error *error)
 {
+    LEAT_ASSERT(row < PQntuples(result));
     if (PQgetisnull(result, row, COLUMN_KEY))
         return 0;
     leat_column *column = &table->columns[row];

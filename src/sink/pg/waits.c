@@ -45,6 +45,7 @@ static const char standbys_sql[] =
 
 static void take_wait(const PGresult *result, int row, leat_shard_wait *ret)
 {
+    LEAT_ASSERT(row < PQntuples(result));
     enum { IS_COMMIT, PID, MS, RELATION, HOLDER, APPLICATION, USER, STATE, SINCE, QUERY };
     *ret = (leat_shard_wait){.count = 1,
                              .is_commit = leat_pg_boolean(result, row, IS_COMMIT),
@@ -62,6 +63,7 @@ static void take_wait(const PGresult *result, int row, leat_shard_wait *ret)
 /* A lock that nobody is known to have is not taken for that of another such one. */
 static void add_wait(leat_shard_waits *waits, const leat_shard_wait *wait)
 {
+    LEAT_ASSERT(waits->count <= LEAT_SHARD_WAITS_MAX);
     for (uint32_t i = 0; i < waits->count; i++) {
         leat_shard_wait *known = &waits->waits[i];
         bool same = known->is_commit == wait->is_commit && known->holder_pid == wait->holder_pid;
@@ -90,6 +92,7 @@ static int name_standbys(leat_pg *pg, leat_shard_waits *waits, leat_error *error
 static int read_waits(leat_pg *pg, const char *name, const char *pid, const char *least_ms,
                       leat_shard_waits *ret, leat_error *error)
 {
+    LEAT_ASSERT(!name != !pid);
     const char *const values[] = {name, pid, least_ms};
     ret->count = 0;
     PGresult *result = leat_pg_query(pg, waits_sql, 3, values, error);

@@ -74,6 +74,7 @@ static int begin(pg_reporter *reporter, leat_error *error)
 /* `status` is that of what the transaction was for. */
 static int end(pg_reporter *reporter, int status, leat_error *error)
 {
+    LEAT_ASSERT(reporter->is_open);
     if (status == 0 && leat_pg_run(&reporter->pg, "COMMIT", error) == 0)
         return 0;
     hang_up(reporter);
@@ -83,6 +84,7 @@ static int end(pg_reporter *reporter, int status, leat_error *error)
 static int run(pg_reporter *reporter, const char *sql, int count, const char *const *values,
                leat_error *error)
 {
+    LEAT_ASSERT(reporter->is_open);
     PGresult *result = leat_pg_query(&reporter->pg, sql, count, values, error);
     PQclear(result);
     return end(reporter, result ? 0 : -1, error);
