@@ -15,7 +15,7 @@ typedef struct job_answer {
     bool is_done;
     leat_engine_job_result result;
     leat_engine_progress progress;
-    uint32_t usable_then; /* what `slots` had said last */
+    uint32_t usable_then; /* what `slots` had reported last */
 } job_answer;
 
 typedef struct world {
@@ -27,7 +27,7 @@ typedef struct world {
     leat_schema_versions *schema_versions;
     uint32_t asked; /* for a look at the tables */
     uint32_t usable;
-    char slots_said[256]; /* all that `slots` has said: "1 2" */
+    char slots_reported[256]; /* all that `slots` has reported: "1 2" */
     bool in_call;
     job_answer answers[JOBS_MAX];
     leat_engine_claim claims[FIXTURE_PARTITIONS];
@@ -45,8 +45,8 @@ static inline void on_slots(void *context, uint32_t shard, uint32_t usable)
     ck_assert(!w->in_call);
     ck_assert_uint_eq(shard, 0);
     w->usable = usable;
-    size_t size = strlen(w->slots_said);
-    snprintf(w->slots_said + size, sizeof w->slots_said - size, "%s%u", size > 0 ? " " : "",
+    size_t size = strlen(w->slots_reported);
+    snprintf(w->slots_reported + size, sizeof w->slots_reported - size, "%s%u", size > 0 ? " " : "",
              usable);
 }
 

@@ -71,7 +71,7 @@ START_TEST(a_job_for_a_connection_just_lost)
                    "BEGIN; SELECT * FROM leat.claim((SELECT id FROM leat.sources), 0, 1000)");
     submit_claim(w, 2, 0);
     wait_one_waits(w, "advisory");
-    w->next = &again; /* from `done`, when `slots` has not been told yet */
+    w->next = &again; /* from `done`, when `slots` has not been reported yet */
     fixture_ask(w->f, end_all_sql);
     expect_outcome(wait_done(w, 2), LEAT_ENGINE_UNKNOWN, "57P01");
     expect_outcome(wait_done(w, 3), LEAT_ENGINE_OUTAGE, "");
@@ -153,7 +153,7 @@ START_TEST(the_next_host_is_tried)
 }
 END_TEST
 
-/* Takes connections and says nothing. Close the socket. */
+/* Accepts connections and answers nothing. Close the socket. */
 static int silent_server(int *ret_port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -72,7 +72,7 @@ static const struct {
      "a.example/192.0.2.1/5432 b.example/192.0.2.2/5432"},
     {"hostaddr=192.0.2.1,::1 port=1,2", "-/192.0.2.1/1 -/::1/2"},
     {"postgresql://u:p@192.0.2.1:7,[::1]:8/d", "192.0.2.1/-/7 ::1/-/8"},
-    {"host=a,b,c port=1,2", "-/-/-"}, /* libpq says what is wrong */
+    {"host=a,b,c port=1,2", "-/-/-"}, /* libpq reports what is wrong */
     {"service=nowhere", "-/-/-"},
     {"service=here", "192.0.2.7/-/77"},
     {"service=here port=78", "192.0.2.7/-/78"},

@@ -411,7 +411,7 @@ START_TEST(a_connection_that_has_prepared_much_is_replaced)
         applied += result->outcome == LEAT_ENGINE_APPLIED;
     }
     wait_usable(w, 1);
-    ck_assert_str_eq(w->slots_said, "1 0 1");
+    ck_assert_str_eq(w->slots_reported, "1 0 1");
     ck_assert_uint_eq(leat_sink_count(w->sink)->connects, 2);
     char rows[32];
     snprintf(rows, sizeof rows, "1:%d:", 5 + applied);

@@ -1,5 +1,5 @@
-/* The asynchronous sink when another server answers, and what it says of claims that fail: two real
- * servers, PG_DSN_1 and PG_DSN_2, and a proxy before them. */
+/* The asynchronous sink when another server answers, and what it logs about claims that fail: two
+ * real servers, PG_DSN_1 and PG_DSN_2, and a proxy before them. */
 #include "sink_world.h"
 
 #include "forwarder.h"
@@ -108,7 +108,7 @@ START_TEST(connections_move_to_another_server_one_by_one)
         1);
     expect_outcome(result, LEAT_ENGINE_UNKNOWN, "");
     ck_assert_str_eq(result->message, "another server answers");
-    ck_assert_str_eq(w->slots_said, "1 2 1 0 1 2");
+    ck_assert_str_eq(w->slots_reported, "1 2 1 0 1 2");
     claim(w, 0);
     claim(w, 1);
     ck_assert_str_eq(fixture_ask(t->second, "SELECT string_agg(epoch::text, ' ' ORDER BY partition)"
@@ -125,7 +125,7 @@ START_TEST(a_connection_to_the_same_server_ends_no_other)
     end_the_idle_one(t);
     wait_usable(t->w, 1);
     wait_usable(t->w, 2);
-    ck_assert_str_eq(t->w->slots_said, "1 2 1 2");
+    ck_assert_str_eq(t->w->slots_reported, "1 2 1 2");
     ck_assert(!t->w->answers[2].is_done);
     fixture_run_on(t->other, "COMMIT");
     expect_outcome(wait_done(t->w, 2), LEAT_ENGINE_APPLIED, "");
@@ -144,7 +144,7 @@ START_TEST(a_job_submitted_while_a_server_is_left)
     expect_outcome(wait_done(t->w, 2), LEAT_ENGINE_UNKNOWN, "");
     expect_outcome(wait_done(t->w, 3), LEAT_ENGINE_OUTAGE, "");
     wait_usable(t->w, 2);
-    ck_assert_str_eq(t->w->slots_said, "1 2 1 0 1 2");
+    ck_assert_str_eq(t->w->slots_reported, "1 2 1 0 1 2");
     two_servers_free(t);
 }
 END_TEST
@@ -155,7 +155,7 @@ START_TEST(freed_while_a_server_is_left)
     t->w->free_when_done = true;
     end_the_idle_one(t);
     expect_outcome(wait_done(t->w, 2), LEAT_ENGINE_UNKNOWN, "");
-    ck_assert_str_eq(t->w->slots_said, "1 2 1");
+    ck_assert_str_eq(t->w->slots_reported, "1 2 1");
     two_servers_free(t);
 }
 END_TEST
@@ -176,7 +176,7 @@ static world *world_behind(forwarder *proxy, uint32_t connections)
 
 /* What it takes is acknowledged by TCP, and nobody answers. No connection is left for a
  * question. */
-START_TEST(a_shard_that_answers_nothing_is_told_and_left)
+START_TEST(a_shard_that_does_not_answer_is_logged_and_left)
 {
     forwarder proxy = {0};
     world *w = world_behind(&proxy, 1);
@@ -200,7 +200,7 @@ END_TEST
 
 /* The other host of the DSN refuses, at once and each time: that is no answer of the one that is
  * used. */
-START_TEST(what_another_host_says_is_no_answer)
+START_TEST(an_answer_of_another_host_does_not_count)
 {
     forwarder proxy = {0};
     world *w = world_new();
@@ -255,14 +255,14 @@ START_TEST(a_slow_statement_is_not_ended)
     fixture_run_on(other, "COMMIT");
     expect_outcome(wait_done(w, 2), LEAT_ENGINE_APPLIED, "");
     ck_assert_uint_eq(stop_listening(&l, "shard answers neither statements nor a question "), 0);
-    ck_assert_str_eq(w->slots_said, "1");
+    ck_assert_str_eq(w->slots_reported, "1");
     PQfinish(other);
     world_free(w);
 }
 END_TEST
 
 /* idle_session_timeout ends each connection again and again. */
-START_TEST(why_connections_end_is_said_once)
+START_TEST(why_connections_end_is_logged_once)
 {
     world *w = world_new();
     char dsn[1400];
@@ -309,7 +309,7 @@ static void drop_stranger(world *w, const char *role)
     world_free(w);
 }
 
-START_TEST(a_claim_that_fails_again_and_again_is_said_once)
+START_TEST(a_claim_that_fails_repeatedly_is_logged_once)
 {
     world *w = world_new();
     char role[64];
@@ -332,7 +332,7 @@ START_TEST(a_claim_that_fails_again_and_again_is_said_once)
 }
 END_TEST
 
-START_TEST(a_server_that_does_not_say_which_it_is)
+START_TEST(a_server_that_does_not_show_which_it_is)
 {
     world *w = world_new();
     char role[64];
@@ -340,14 +340,14 @@ START_TEST(a_server_that_does_not_say_which_it_is)
     fixture_sql(w->f, "REVOKE EXECUTE ON FUNCTION pg_postmaster_start_time() FROM PUBLIC");
     start_as_stranger(w, role);
     wait_failures(w, 2);
-    ck_assert_str_eq(w->slots_said, "");
+    ck_assert_str_eq(w->slots_reported, "");
     fixture_sql(w->f, "GRANT EXECUTE ON FUNCTION pg_postmaster_start_time() TO PUBLIC");
     wait_usable(w, 1);
     drop_stranger(w, role);
 }
 END_TEST
 
-START_TEST(a_server_that_does_not_tell_its_timeline)
+START_TEST(a_server_that_does_not_show_its_timeline)
 {
     world *w = world_new();
     char role[64];
@@ -381,14 +381,14 @@ int main(void)
     tcase_add_test(servers, a_job_submitted_while_a_server_is_left);
     tcase_add_test(servers, freed_while_a_server_is_left);
     TCase *silence = add_case(suite, "silence");
-    tcase_add_test(silence, a_shard_that_answers_nothing_is_told_and_left);
-    tcase_add_test(silence, what_another_host_says_is_no_answer);
+    tcase_add_test(silence, a_shard_that_does_not_answer_is_logged_and_left);
+    tcase_add_test(silence, an_answer_of_another_host_does_not_count);
     tcase_add_test(silence, a_question_finds_another_server);
     tcase_add_test(silence, a_slow_statement_is_not_ended);
-    tcase_add_test(silence, why_connections_end_is_said_once);
+    tcase_add_test(silence, why_connections_end_is_logged_once);
     TCase *rights = add_case(suite, "rights");
-    tcase_add_test(rights, a_claim_that_fails_again_and_again_is_said_once);
-    tcase_add_test(rights, a_server_that_does_not_say_which_it_is);
-    tcase_add_test(rights, a_server_that_does_not_tell_its_timeline);
+    tcase_add_test(rights, a_claim_that_fails_repeatedly_is_logged_once);
+    tcase_add_test(rights, a_server_that_does_not_show_which_it_is);
+    tcase_add_test(rights, a_server_that_does_not_show_its_timeline);
     return fixture_main(suite);
 }

@@ -173,12 +173,12 @@ enum { PROVOCATION_COUNT = sizeof provocations / sizeof *provocations };
 
 static leat_engine_outcome outcome_of(const PGresult *result)
 {
-    leat_sql_error said = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
-                           .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
-                           .table = PQresultErrorField(result, PG_DIAG_TABLE_NAME),
-                           .constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME),
-                           .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
-    return leat_sqlstate_outcome(&said, LEAT_SQL_ROWS);
+    leat_sql_error fields = {.sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                             .severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED),
+                             .table = PQresultErrorField(result, PG_DIAG_TABLE_NAME),
+                             .constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME),
+                             .function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)};
+    return leat_sqlstate_outcome(&fields, LEAT_SQL_ROWS);
 }
 
 START_TEST(what_the_server_says)
