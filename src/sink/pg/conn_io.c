@@ -85,7 +85,7 @@ static void take_question_result(leat_pg_conn *conn, const PGresult *result)
     } else if (status == PGRES_PIPELINE_SYNC) {
         conn->is_asking = false;
         conn->has_server_answer = conn->state == CONN_READY;
-        if (!conn->has_server_answer)
+        if (conn->state == CONN_ASKING && !conn->is_unfit)
             leat_pg_conn_enter(conn, CONN_READY);
     }
 }
@@ -107,7 +107,8 @@ static void note_result(leat_pg_conn *conn, const PGresult *result)
         leat_pg_conn_keep_error(conn, result);
     if (status != PGRES_PIPELINE_SYNC)
         return;
-    conn->server_error[0] = '\0';
+    if (!conn->is_unfit) /* else it is the reason why the connection is about to end */
+        conn->server_error[0] = '\0';
     if (conn->open_syncs > 0)
         conn->open_syncs--;
 }

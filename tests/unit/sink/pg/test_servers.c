@@ -338,8 +338,12 @@ START_TEST(a_server_that_does_not_show_which_it_is)
     char role[64];
     prepare_database(w);
     fixture_sql(w->f, "REVOKE EXECUTE ON FUNCTION pg_postmaster_start_time() FROM PUBLIC");
+    listener l = listen_to_diagnostics();
     start_as_stranger(w, role);
     wait_failures(w, 2);
+    ck_assert_uint_eq(stop_listening(&l, ": 42501: permission denied for function"
+                                         " pg_postmaster_start_time"),
+                      1);
     ck_assert_str_eq(w->slots_reported, "");
     fixture_sql(w->f, "GRANT EXECUTE ON FUNCTION pg_postmaster_start_time() TO PUBLIC");
     wait_usable(w, 1);
