@@ -258,7 +258,7 @@ static read_function *const readers[LEAT_TYPE_COUNT] = {
 
 static bool is_finite(leat_type type, const leat_value *value)
 {
-    if (type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8)
+    if (leat_type_is_float(type))
         return isfinite(value->real);
     return type != LEAT_TYPE_NUMERIC || !leat_slice_is(value->text, "NaN");
 }

@@ -133,15 +133,10 @@ static leat_fold_outcome add_numerics(const column_pair *pair, const column_effe
     return LEAT_FOLD_DONE;
 }
 
-static bool is_float(leat_type type)
-{
-    return type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8;
-}
-
 static leat_fold_outcome add(const column_pair *pair, const column_effect *earlier,
                              column_effect *ret)
 {
-    if (is_float(pair->column->type))
+    if (leat_type_is_float(pair->column->type))
         return LEAT_FOLD_APART;
     if (pair->column->type == LEAT_TYPE_NUMERIC)
         return add_numerics(pair, earlier, &ret->value);
@@ -151,7 +146,7 @@ static leat_fold_outcome add(const column_pair *pair, const column_effect *earli
 static leat_fold_outcome add_to_null(const column_pair *pair, column_effect *ret)
 {
     ret->value = pair->later->value;
-    if (is_float(pair->column->type))
+    if (leat_type_is_float(pair->column->type))
         ret->value.real += 0.0; /* 0 + -0 is 0 */
     return LEAT_FOLD_DONE;
 }

@@ -29,8 +29,8 @@ static int find_op(const leat_record *record, leat_route_op *ret, leat_error *er
     return 0;
 }
 
-/* The record keeps its place in the order by its raw key, and stalls its subpartition with these
- * words. */
+/* The record keeps its place in the order by its raw key; when its turn comes it is refused with
+ * this text, and so becomes a dead letter. */
 static int set_fault(leat_item *item, const leat_error *error)
 {
     item->route = NULL;

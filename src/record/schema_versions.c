@@ -33,11 +33,6 @@ void leat_schema_version_free(leat_schema_version *version)
     free(version);
 }
 
-static bool is_integer(leat_type type)
-{
-    return type == LEAT_TYPE_INT2 || type == LEAT_TYPE_INT4 || type == LEAT_TYPE_INT8;
-}
-
 static int key_follows(const leat_table *from, const leat_table *to, leat_error *error)
 {
     if (from->key_count != to->key_count)
@@ -51,7 +46,8 @@ static int key_follows(const leat_table *from, const leat_table *to, leat_error 
             return leat_fail(error,
                              "table %s: its primary key has column %s where %s was; restart leat",
                              to->label, new->name, old->name);
-        if (old->type != new->type && !(is_integer(old->type) && is_integer(new->type)))
+        if (old->type != new->type &&
+            !(leat_type_is_integer(old->type) && leat_type_is_integer(new->type)))
             return leat_fail(
                 error, "table %s: column %s of its primary key is %s now and was %s; restart leat",
                 to->label, new->name, new->type_name, old->type_name);

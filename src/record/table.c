@@ -64,6 +64,16 @@ bool leat_type_is_key(leat_type type)
     return types[type].is_key;
 }
 
+bool leat_type_is_integer(leat_type type)
+{
+    return type == LEAT_TYPE_INT2 || type == LEAT_TYPE_INT4 || type == LEAT_TYPE_INT8;
+}
+
+bool leat_type_is_float(leat_type type)
+{
+    return type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8;
+}
+
 bool leat_op_fits(leat_column_op op, const leat_column *column)
 {
     LEAT_ASSERT((unsigned)op < LEAT_OP_COUNT && (unsigned)column->type < LEAT_TYPE_COUNT);

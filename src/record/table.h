@@ -99,6 +99,8 @@ leat_type leat_type_by_name(const char *typname);
 /* May a column of this type be part of a key? bool, int2/4/8, text, uuid, date, timestamptz,
  * bytea. */
 bool leat_type_is_key(leat_type type);
+bool leat_type_is_integer(leat_type type); /* int2, int4, int8 */
+bool leat_type_is_float(leat_type type);   /* float4, float8 */
 /* Does this operation work on this column? set: all; add: numbers; max, min: numbers, date, time,
  * timestamp, timestamptz, uuid, bytea, and text that is ordered by its bytes; merge, append: jsonb.
  */

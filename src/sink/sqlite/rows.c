@@ -193,11 +193,6 @@ static int read_body(const writing *w)
 
 /* ---- operations ---- */
 
-static bool is_float(leat_type type)
-{
-    return type == LEAT_TYPE_FLOAT4 || type == LEAT_TYPE_FLOAT8;
-}
-
 /* Where the fold cannot say what one after the other would be, here is the other. */
 static int apply_apart(const writing *w, uint32_t column, leat_value *base,
                        const leat_value *operand)
@@ -206,7 +201,7 @@ static int apply_apart(const writing *w, uint32_t column, leat_value *base,
     if (w->route->ops[column] != LEAT_OP_ADD)
         return refuse(w, LEAT_ENGINE_BAD_DATA, "54000", "%s: the value becomes too large",
                       of->name);
-    if (!is_float(of->type))
+    if (!leat_type_is_float(of->type))
         return refuse(w, LEAT_ENGINE_BAD_DATA, "22003", "%s: %s out of range", of->name,
                       of->type_name);
     base->real += operand->real;
