@@ -1,8 +1,9 @@
 /*
- * base.h - the small things every other part stands on: slices, errors, assertions, time.
+ * base.h - what every other room uses: slices, errors, assertions, clocks, memory at start-up, the
+ * hash and a random generator. Every function is safe to call from any thread.
  *
- * Includes point one way: base <- engine, record, config, ops, http <- log, sink <- edge, apply,
- * watch <- daemon <- cli.
+ * Rooms include one way only: base <- engine, record, config, ops, http <- log, sink <- edge,
+ * apply, watch <- daemon <- cli. A lint test holds it.
  */
 #ifndef LEAT_BASE_H
 #define LEAT_BASE_H
@@ -27,10 +28,11 @@ bool leat_slice_equal(leat_slice a, leat_slice b);
 bool leat_slice_is(leat_slice a, const char *text);
 /* The same with ASCII letters of any case. */
 bool leat_slice_is_nocase(leat_slice a, const char *text);
-/* Takes `c` off the front, when it stands there. */
+/* Removes `c` from the front. False: `rest` does not begin with it. */
 bool leat_slice_take(leat_slice *rest, char c);
 
-/* What went wrong, in words for a person. Filled by the layer that knows, prefixed as it rises. */
+/* A failure, as a text for a person. Filled by the layer that knows the cause; layers above may put
+ * a prefix before it. */
 typedef struct leat_error {
     char text[1024];
 } leat_error;
@@ -39,28 +41,28 @@ typedef struct leat_error {
  * reads well. `error` may be NULL. */
 int leat_fail(leat_error *error, const char *format, ...) LEAT_PRINTF(2, 3);
 
-/* Puts "words: " before the message that is there and returns -1. */
+/* Puts the formatted text and ": " before the message that is there, and returns -1. */
 int leat_fail_prefix(leat_error *error, const char *format, ...) LEAT_PRINTF(2, 3);
 
-/* Stays on in release builds: a broken invariant stops the process rather than harm data. The
- * process may die at any moment without loss, so this is always safe. */
+/* Stays on in release builds: a broken invariant stops the process before it can harm data. That is
+ * always safe, because leat may be killed at any moment without loss. */
 #define LEAT_ASSERT(condition)                                                                     \
     ((condition) ? (void)0 : leat_assert_failed(#condition, __FILE__, __LINE__))
 _Noreturn void leat_assert_failed(const char *condition, const char *file, int line);
 
-/* Monotonic clock, microseconds. The engine never calls it: time comes with the event. */
+/* The monotonic clock, microseconds. The engine never calls it: time comes with the event. */
 int64_t leat_mono_us(void);
-/* Wall clock, milliseconds since 1970: the unit of a record's accept time. */
+/* The wall clock, milliseconds since 1970: the unit of a record's accept time. */
 int64_t leat_wall_ms(void);
 
-/* Zeroed memory, or the process ends with a message: for start-up, where there is nothing to give
- * back yet. */
+/* Zeroed memory; out of memory, the process ends with a message. For start-up, where nothing could
+ * be released instead. */
 void *leat_must_calloc(size_t count, size_t size);
-/* NULL (leat_buf_cstr of a buffer for which memory was out) ends the process too. */
+/* The same; NULL (leat_buf_cstr of a buffer that failed) ends the process too. */
 char *leat_must_strdup(const char *text);
 
-/* xxHash's XXH3, 64 bits, seed 0: the hash named "xxh3-64" in leat.sources. Places records, so it
- * never changes. */
+/* xxHash's XXH3, 64 bits, seed 0: the hash named "xxh3-64" in leat.sources. It never changes:
+ * records are placed by it. */
 uint64_t leat_hash(leat_slice bytes);
 
 /* A seeded generator (splitmix64): jitter, load generation. Not for secrets. */

@@ -1,3 +1,8 @@
+/*
+ * buf.c - capacity doubles, so a text of n bytes costs O(n) however small its pieces are. There is
+ * no shrinking and no limit: a buffer that may have become large is freed by its owner, who knows
+ * when (conn.c and request.c in http do). A failed buffer keeps what it has until then.
+ */
 #include "base/buf.h"
 
 #include <stdio.h>
@@ -20,6 +25,7 @@ void leat_buf_clear(leat_buf *buf)
 
 char *leat_buf_reserve(leat_buf *buf, size_t size)
 {
+    LEAT_ASSERT(buf->size <= buf->capacity);
     if (buf->failed)
         return NULL;
     if (buf->capacity - buf->size >= size && buf->data)

@@ -1,5 +1,5 @@
 /*
- * buf.h - a growing byte buffer. An allocation that fails marks the buffer as failed and later
+ * buf.h - a growing byte buffer. After an allocation that fails the buffer is marked as failed and
  * appends do nothing, so a builder checks once, at its end. Not thread-safe; one owner.
  */
 #ifndef LEAT_BASE_BUF_H
@@ -19,8 +19,8 @@ typedef struct leat_buf {
 void leat_buf_free(leat_buf *buf);
 /* Empties the buffer, keeps its memory. */
 void leat_buf_clear(leat_buf *buf);
-/* Room for `size` more bytes, as a pointer to write at; the caller adds to buf->size. NULL when
- * memory is out. */
+/* Room for `size` more bytes: a pointer to write them at; the caller adds to buf->size. NULL: out
+ * of memory. */
 char *leat_buf_reserve(leat_buf *buf, size_t size);
 void leat_buf_append(leat_buf *buf, const void *data, size_t size);
 void leat_buf_slice(leat_buf *buf, leat_slice slice);
@@ -28,15 +28,16 @@ void leat_buf_text(leat_buf *buf, const char *text);
 void leat_buf_printf(leat_buf *buf, const char *format, ...) LEAT_PRINTF(2, 3);
 void leat_buf_vprintf(leat_buf *buf, const char *format, va_list args) LEAT_PRINTF(2, 0);
 void leat_buf_byte(leat_buf *buf, char byte);
-/* Decimal digits, without the price of printf: several numbers stand in every answer. */
+/* Decimal digits, without the cost of printf: every HTTP answer has several numbers. */
 void leat_buf_uint(leat_buf *buf, uint64_t value);
 /* Network byte order, as PostgreSQL's binary formats want it. */
 void leat_buf_be16(leat_buf *buf, uint16_t value);
 void leat_buf_be32(leat_buf *buf, uint32_t value);
 void leat_buf_be64(leat_buf *buf, uint64_t value);
-/* Overwrites four bytes at `at` (a length that is known only afterwards). */
+/* Overwrites four bytes at `at`: for a length that is known only afterwards. */
 void leat_buf_patch_be32(leat_buf *buf, size_t at, uint32_t value);
-/* A JSON string with its quotes, everything escaped that JSON or a terminal would stumble over. */
+/* A JSON string with its quotes; control characters are escaped, DEL too. Bytes that are not UTF-8
+ * stay as they are. */
 void leat_buf_json_string(leat_buf *buf, leat_slice text);
 /* NUL-terminates without counting the NUL; NULL when the buffer failed. */
 const char *leat_buf_cstr(leat_buf *buf);

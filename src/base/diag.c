@@ -1,3 +1,10 @@
+/*
+ * diag.c - a line is formatted on the stack of its caller and written at once: no lock, no thread,
+ * nothing to flush when the process dies, and lines of several threads do not mix, because a pipe
+ * takes LINE_MAX_BYTES in one piece. Standard error is often a pipe to a log collector, and one
+ * that hangs would stop every loop. So before a write poll(2) asks for room: for ROOM_WAIT_MS at
+ * most, and not at all once a line was dropped.
+ */
 #include "base/diag.h"
 
 #include <poll.h>
@@ -18,7 +25,7 @@ enum {
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-/* The one process-wide setting: a diagnostic line has no context pointer to carry it. */
+/* The one setting of the whole process: a line has no context pointer that could carry it. */
 static atomic_int lowest_level = LEAT_INFO;
 
 void leat_diag_level(leat_level level)
@@ -39,6 +46,7 @@ bool leat_diag_parse_level(const char *name, leat_level *ret_level)
 
 static size_t start_line(char *line, leat_level level)
 {
+    LEAT_ASSERT(level <= LEAT_ERROR);
     struct timespec now;
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -49,36 +57,36 @@ static size_t start_line(char *line, leat_level level)
     return used + (more > 0 ? (size_t)more : 0);
 }
 
-/* `wanted`: the bytes of a whole line; what is there of it ends before the room for the newline. */
+/* `wanted`: the bytes of the whole line, which may have been cut to leave room for the newline. */
 static void write_line(char line[LINE_MAX_BYTES], size_t wanted)
 {
     size_t size =
         leat_printable_line(line, wanted > LINE_MAX_BYTES - 2 ? LINE_MAX_BYTES - 2 : wanted);
     line[size] = '\n';
     ssize_t written = write(STDERR_FILENO, line, size + 1);
-    (void)written; /* nowhere left to complain to */
+    (void)written; /* there is nowhere left to report it */
 }
 
-/* Lines that standard error had no room for, and that nobody has been told of. */
-static atomic_uint lost_lines;
+/* Lines dropped since the last report of them. */
+static atomic_uint dropped_lines;
 
-/* Whoever reads it may have stopped, and a loop must not wait for that: once it had no room, it is
- * only asked. */
+/* Waits only while nothing was dropped: a stalled reader costs ROOM_WAIT_MS once. */
 static bool has_room(void)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&out, 1, atomic_load(&lost_lines) > 0 ? 0 : ROOM_WAIT_MS) != 0;
+    return poll(&out, 1, atomic_load(&dropped_lines) > 0 ? 0 : ROOM_WAIT_MS) != 0;
 }
 
-static void tell_lost_lines(void)
+static void report_dropped_lines(void)
 {
     char line[LINE_MAX_BYTES];
-    uint32_t lost = atomic_load(&lost_lines);
-    if (lost == 0 || !has_room() || !atomic_compare_exchange_strong(&lost_lines, &lost, 0))
+    uint32_t dropped = atomic_load(&dropped_lines);
+    if (dropped == 0 || !has_room() || !atomic_compare_exchange_strong(&dropped_lines, &dropped, 0))
         return;
     size_t used = start_line(line, LEAT_WARN);
     int more = snprintf(line + used, sizeof line - used,
-                        "%u lines are lost: nobody read standard error", lost);
+                        "log lines were dropped count=%u reason=\"nobody read standard error\"",
+                        dropped);
     write_line(line, used + (more > 0 ? (size_t)more : 0));
 }
 
@@ -92,11 +100,11 @@ void leat_diag(leat_level level, const char *format, ...)
     va_start(args, format);
     int wanted = vsnprintf(line + used, sizeof line - used - 1, format, args);
     va_end(args);
-    tell_lost_lines();
+    report_dropped_lines();
     if (has_room())
         write_line(line, used + (wanted > 0 ? (size_t)wanted : 0));
     else
-        atomic_fetch_add(&lost_lines, 1);
+        atomic_fetch_add(&dropped_lines, 1);
 }
 
 void leat_complain(const char *format, ...)

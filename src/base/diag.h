@@ -1,8 +1,24 @@
 /*
- * diag.h - what the process says to its operator: one line an event on standard error, key=value,
- * made harmless by printable.h. Any thread may call; a line is written by one write(2). Where
- * nobody reads standard error any more, lines are lost rather than waited for, and counted. Never
- * give it a secret: DSNs are named, not shown.
+ * diag.h - the log of the process: one line for one event, on standard error.
+ *
+ * A line is a short message in plain English, then key=value pairs (here on two lines):
+ *
+ *     2026-01-02T03:04:05.678Z warn shard has too few connections shard=eu open=3 wanted=8
+ *         reason="connection refused"
+ *
+ * The message has no names or numbers in it, so one search finds every line of its kind. The keys
+ * stand in this order, as far as they apply:
+ *
+ *     worker shard partition subpartition offset topic group table route file sqlstate
+ *     counts and ages, with the unit in the name (open wanted age_s silent_s limit_bytes)
+ *     reason="..."  the text of a server, a library or the system
+ *     advice="..."  where a person has to act: what to do
+ *
+ * One thing has one key everywhere. Times are UTC; levels are debug, info, warn, error.
+ *
+ * Any thread may call; a line is written by one write(2) and made harmless by printable.h. When
+ * nobody reads standard error any longer, lines are dropped and counted, because a loop must not
+ * wait for a reader. Never pass a secret: a DSN is named, not shown.
  */
 #ifndef LEAT_BASE_DIAG_H
 #define LEAT_BASE_DIAG_H
@@ -11,11 +27,11 @@
 
 typedef enum leat_level { LEAT_DEBUG, LEAT_INFO, LEAT_WARN, LEAT_ERROR } leat_level;
 
-/* Lines below `level` are dropped. Called once, before other threads start. */
+/* Lines below `level` are not written. Called once, before other threads start. */
 void leat_diag_level(leat_level level);
 bool leat_diag_parse_level(const char *name, leat_level *ret_level);
 void leat_diag(leat_level level, const char *format, ...) LEAT_PRINTF(2, 3);
-/* What a command says before it fails: a line without time and level. */
+/* The message of a command that fails: a line without time and level. */
 void leat_complain(const char *format, ...) LEAT_PRINTF(1, 2);
 
 #define leat_debug(...) leat_diag(LEAT_DEBUG, __VA_ARGS__)

@@ -1,4 +1,4 @@
-/* exit_code.h - how a process of leat ends: the same codes for every command. */
+/* exit_code.h - the exit status of leat: the same codes for every command. */
 #ifndef LEAT_BASE_EXIT_CODE_H
 #define LEAT_BASE_EXIT_CODE_H
 
@@ -6,7 +6,7 @@ enum {
     LEAT_EXIT_OK = 0,
     LEAT_EXIT_FAILED = 1, /* also: started, but it cannot go on */
     LEAT_EXIT_USAGE = 2,  /* the command line or the configuration is at fault */
-    LEAT_EXIT_CHECK = 3,  /* what was asked for was checked, and is not so */
+    LEAT_EXIT_CHECK = 3,  /* a check was done, and its result is negative */
 };
 
 #endif

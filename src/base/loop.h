@@ -13,8 +13,8 @@ static inline void leat_loop_close_handle(uv_handle_t *handle, void *context)
         uv_close(handle, NULL);
 }
 
-/* Closes what is still open on the loop (nobody is told), runs it until all is closed and done,
- * closes it. */
+/* Closes every handle that is still open (no callback is called for it), runs the loop until all
+ * closes are done, and closes it. */
 static inline void leat_loop_end(uv_loop_t *loop)
 {
     uv_walk(loop, leat_loop_close_handle, NULL);

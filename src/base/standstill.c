@@ -1,18 +1,24 @@
+/*
+ * standstill.c - two handles of libuv cut each turn of a loop in two phases: uv_prepare runs before
+ * the poll, uv_check after it. Only there is it known how long the phase was meant to take: a poll
+ * as long as its timeout, everything else no time at all. Whatever a phase took beyond that, the
+ * process was stopped, had no processor, or ran a slow callback; which one cannot be told apart and
+ * need not be.
+ */
 #include "base/standstill.h"
 
 #include "base/diag.h"
 
 enum { ALLOWED_US = LEAT_STANDSTILL_MS * 1000, WARN_FROM_US = 1000000, WARN_EVERY_US = 10000000 };
 
-static void say(leat_standstill *s, int64_t now_us, int64_t beyond_us)
+static void report(leat_standstill *s, int64_t now_us, int64_t beyond_us)
 {
     if (beyond_us < WARN_FROM_US || now_us - s->warned_us < WARN_EVERY_US)
         return;
     s->warned_us = now_us;
-    leat_warn(
-        "the loop of %s stood still for %.1f s: the process was stopped or had no processor, or a call took that long. "
-        "It counts for no time limit",
-        s->name, (double)beyond_us / 1e6);
+    leat_warn("a loop stood still, the time counts for no limit loop=\"%s\" stood_s=%.1f "
+              "reason=\"the process was stopped or had no processor, or a call took that long\"",
+              s->name, (double)beyond_us / 1e6);
 }
 
 static int64_t counted_of(const leat_standstill *s, int64_t now_us)
@@ -21,15 +27,16 @@ static int64_t counted_of(const leat_standstill *s, int64_t now_us)
     return span_us < s->budget_us ? span_us : s->budget_us;
 }
 
-/* Was it longer than it counts? */
+/* Returns whether it took longer than counts. */
 static bool end_phase(leat_standstill *s, int64_t next_budget_us)
 {
     int64_t now_us = leat_mono_us(), counted_us = counted_of(s, now_us);
     int64_t beyond_us = now_us - s->phase_us - counted_us;
+    LEAT_ASSERT(counted_us >= 0 && beyond_us >= 0);
     s->counted_us += counted_us;
     s->phase_us = now_us;
     s->budget_us = next_budget_us;
-    say(s, now_us, beyond_us);
+    report(s, now_us, beyond_us);
     return beyond_us > 0;
 }
 

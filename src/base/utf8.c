@@ -1,7 +1,13 @@
+/*
+ * utf8.c - the forms are those of the Unicode standard's table of well-formed byte sequences. Only
+ * the second byte has a range of its own: that is where overlong forms, surrogates and code points
+ * past U+10FFFF are excluded.
+ */
 #include "base/utf8.h"
 
 size_t leat_utf8_size(const char *text, size_t left)
 {
+    LEAT_ASSERT(left > 0);
     const unsigned char *at = (const unsigned char *)text;
     static const struct {
         unsigned char first_low, first_high, second_low, second_high, size;
@@ -29,6 +35,7 @@ size_t leat_utf8_size(const char *text, size_t left)
 uint32_t leat_utf8_point(const char *at, size_t size)
 {
     static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    LEAT_ASSERT(size >= 1 && size < sizeof first_bits);
     uint32_t point = (unsigned char)at[0] & first_bits[size];
     for (size_t i = 1; i < size; i++)
         point = point << 6 | ((unsigned char)at[i] & 0x3f);

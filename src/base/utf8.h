@@ -10,9 +10,9 @@ size_t leat_utf8_size(const char *at, size_t left);
 /* The code point of the character that starts here and has `size` bytes (of leat_utf8_size, not
  * 0). */
 uint32_t leat_utf8_point(const char *at, size_t size);
-/* Valid UTF-8 without U+0000: what PostgreSQL takes as text. */
+/* Valid UTF-8 without U+0000: the text that PostgreSQL accepts. */
 bool leat_utf8_is_text(leat_slice bytes);
-/* Appends the bytes with U+FFFD in place of every byte that is no text. */
+/* Appends the bytes with U+FFFD in place of every byte that is not part of such text. */
 void leat_utf8_append(leat_buf *out, leat_slice bytes);
 
 #endif
