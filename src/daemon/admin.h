@@ -1,7 +1,5 @@
-/*
- * admin.h - what a process shows of itself, on a listener of its own: GET (and HEAD) /metrics,
- * /healthz, /readyz.
- */
+/* admin.h - metrics and health of a process, on a listener of its own: GET (and HEAD) /metrics,
+ * /healthz, /readyz. Everything on the loop's thread. */
 #ifndef LEAT_DAEMON_ADMIN_H
 #define LEAT_DAEMON_ADMIN_H
 
@@ -18,7 +16,7 @@ leat_admin *leat_admin_new(uv_loop_t *loop, const leat_http_config *config, leat
                            bool (*ready)(void *context, leat_buf *why), void *context,
                            leat_error *error);
 int leat_admin_port(const leat_admin *admin);
-/* Closes at once; its memory goes when the loop has run the closes. */
+/* Closes at once; its memory is freed when the loop has run the closes. */
 void leat_admin_free(leat_admin *admin);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * edge.h - the write endpoint: a request becomes a record in the log, then 202. It checks names and
- * types against the tables, writes the key in canonical form, chooses the partition, and tells the
- * truth: 202 is durable in the log, 4xx certainly not stored, 503 not stored (retry), 504 unknown.
- * docs/http.md has every answer.
+ * edge.h - the write endpoint: a request becomes a record in the log, then 202. The edge checks
+ * names and types against the tables, writes the key in canonical form, and chooses the partition.
+ * Its answers can be relied on: 202 is durable in the log, 4xx is certainly not stored, 503 is not
+ * stored (retry), 504 is unknown. docs/http.md has every answer.
  *
  * One edge is one thread: its own loop, HTTP server and log writer. Nothing is shared with workers.
  */
@@ -19,32 +19,32 @@ typedef struct leat_edge leat_edge;
 typedef struct leat_edge_config {
     leat_http_config http;
     leat_log_config log;
-    const leat_log_identity *identity; /* the log that was set up; NULL: whatever is found. Used by
-                                          leat_edge_new only */
+    const leat_log_identity *identity; /* the log that was set up; NULL: any log that is found. Used
+                                          by leat_edge_new only */
     const leat_layout *layout;         /* outlives the edge, as the schema_versions does */
     leat_schema_versions *schema_versions; /* paths and keys as shard 0 has them, bodies as the
-                                              shard that will get the write has */
+                                              shard that gets the write has them */
     uint32_t in_flight_max;                /* requests waiting for the log, above 0; shared by the
                                               partitions (shares.h); beyond: 503 with Retry-After */
-    int64_t ready_age_ms;     /* a record that waits longer for the log is trouble of its partition;
-                                 above 0 */
-    int64_t catalog_stale_ms; /* a shard whose tables were not looked at for so long is listed by
+    int64_t ready_age_ms; /* a partition whose record waits longer for the log is in trouble; above
+                             0 */
+    int64_t catalog_stale_ms; /* a shard whose tables were not read for so long is listed by
                                  /readyz; 0: none is */
     leat_metrics *metrics;
-    void (*on_failed)(void *context, const char *why); /* the log answers nothing and nothing has
-                                                          helped: once; may be NULL */
+    void (*on_failed)(void *context, const char *why); /* the log does not answer and nothing has
+                                                          helped: called once; may be NULL */
     void *failed_context;
 } leat_edge_config;
 
 leat_edge *leat_edge_new(uv_loop_t *loop, const leat_edge_config *config, leat_error *error);
 int leat_edge_port(const leat_edge *edge);
-/* Would /readyz say 200? Else `why` gets the reason. It would while writes are taken for some
- * partition. Loop's thread. */
+/* Would /readyz answer 200? It does while writes are taken for some partition. If not, `why` gets
+ * the reason. Loop's thread. */
 bool leat_edge_ready(const leat_edge *edge, leat_buf *why);
 /* No new connections; every accepted request is answered; then `on_drained`. */
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context);
-/* After drain or at once (then waiting requests are dropped without an answer: unknown to their
- * clients). Its memory goes when the loop has run the closes. */
+/* After drain, or at once: then waiting requests get no answer, and their writes are unknown to the
+ * clients. Its memory is freed when the loop has run the closes. */
 void leat_edge_free(leat_edge *edge);
 
 #endif

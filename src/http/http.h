@@ -1,10 +1,10 @@
 /*
  * http.h - an HTTP/1.1 server on a libuv loop: connections, keep-alive, pipelining, limits and
- * deadlines; llhttp reads the bytes. What a request means is its owner's business. Used by the edge
- * and, on its own listener, by the admin page.
+ * deadlines; llhttp parses the bytes. The owner gives requests their meaning: the edge and, on a
+ * listener of its own, the admin pages.
  *
  * Everything happens on the loop's thread. Deadlines are absolute: a client that drips bytes is cut
- * like a silent one.
+ * off like a silent one.
  */
 #ifndef LEAT_HTTP_H
 #define LEAT_HTTP_H
@@ -14,9 +14,8 @@
 #include "base/buf.h"
 #include "http/status.h"
 
-enum {
-    LEAT_HTTP_REFUSED_MAX = 16
-}; /* connections over the limit that still get a 503; further ones are just closed */
+/* Connections over the limit that still get a 503; others are closed without an answer. */
+enum { LEAT_HTTP_REFUSED_MAX = 16 };
 
 typedef struct leat_http_server leat_http_server;
 typedef struct leat_http_request leat_http_request;
@@ -39,49 +38,47 @@ typedef struct leat_http_config {
     size_t body_max;           /* 413 */
     int64_t header_timeout_ms; /* from the first byte to the end of the headers; 408 */
     int64_t body_timeout_ms;   /* from the end of the headers to the end of the body; 408 */
-    int64_t idle_timeout_ms;   /* between requests; closed silently */
+    int64_t idle_timeout_ms;   /* between requests; closed without an answer */
     uint32_t connections_max;  /* beyond: answered 503 and closed */
-    uint32_t pipeline_max; /* requests of one connection without an answer yet: then reading stops;
-                              default 64 */
+    uint32_t pipeline_max; /* requests of one connection without an answer yet; at so many, reading
+                              stops; default 64 */
     size_t bodies_max;     /* bytes of all bodies held at once, 256 MiB; beyond: 503 and closed */
 } leat_http_config;
 void leat_http_config_defaults(leat_http_config *config);
 
-/* A whole request has arrived. Answer it with leat_http_answer, now or later, from the loop's
- * thread, exactly once: a client that went away does not free the request, its answer is just
- * dropped. Answers leave in the order of requests.
- */
+/* A whole request has arrived. Its owner answers it with leat_http_answer, now or later, on the
+ * loop's thread, exactly once. That holds for a client that went away too: the answer is dropped.
+ * Answers leave in the order of requests. */
 typedef void (*leat_http_handler)(void *context, leat_http_request *request);
 
 leat_http_server *leat_http_listen(uv_loop_t *loop, const leat_http_config *config,
                                    leat_http_handler handler, void *context, leat_error *error);
 int leat_http_port(const leat_http_server *server);
 /* Stops accepting; idle connections are closed, others after their answers ("connection: close").
- * `on_drained` once none is left. */
+ * `on_drained` is called once, when no connection is left. */
 void leat_http_drain(leat_http_server *server, void (*on_drained)(void *context));
-/* Closes all at once; frees when the loop has run the closes. Requests not answered yet must still
- * be answered (or leat_http_abandon'ed) by their owner. */
+/* Closes everything at once; its memory is freed when the loop has run the closes and the owner has
+ * answered (or abandoned) every request that it holds. */
 void leat_http_close(leat_http_server *server);
 
 /* Valid until the answer. */
 leat_http_method leat_http_request_method(const leat_http_request *request);
-leat_slice leat_http_request_path(const leat_http_request *request); /* target up to '?' , not
-                                                                        decoded */
+/* Not decoded, without query. */
+leat_slice leat_http_request_path(const leat_http_request *request);
 leat_slice leat_http_request_body(const leat_http_request *request);
 /* By lower-case name; empty when absent. */
 leat_slice leat_http_request_header(const leat_http_request *request, const char *name);
-int64_t leat_http_request_arrived_us(const leat_http_request *request); /* monotonic, when its last
-                                                                           byte came */
+/* When its last byte came, by leat_mono_us. */
+int64_t leat_http_request_arrived_us(const leat_http_request *request);
 
-/* Gives the body's memory back before the answer, when it is needed no longer: what waits then
- * costs little. */
+/* Frees the body before the answer, so that a request that waits for long costs little. */
 void leat_http_request_drop_body(leat_http_request *request);
 
 /* `extra_headers`: NULL or whole lines ending in CRLF, besides those of the code. The body is
  * copied. Content-Length and Date are added, and Connection where HTTP wants it. */
 void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,
                       leat_slice body, const char *extra_headers);
-/* Instead of an answer: the client sees its connection close. */
+/* Instead of an answer: the client's connection is closed. */
 void leat_http_abandon(leat_http_request *request);
 
 typedef struct leat_http_counters {

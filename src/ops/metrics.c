@@ -1,3 +1,12 @@
+/*
+ * metrics.c - every metric has cells that one thread writes: a counter is a relaxed load and store,
+ * not a locked add, and cells lie on cache lines of their own, so counting costs a thread next to
+ * nothing and never waits for another. The price is paid by a scrape, which walks all metrics and
+ * adds up the cells of one series; it comes every few seconds, a count a million times a second.
+ *
+ * Names are checked when they are registered, because a wrong one would be found only by the one
+ * who needs the graph.
+ */
 #include "ops/metrics.h"
 
 #include <inttypes.h>
@@ -61,8 +70,8 @@ static bool ends_with(const char *text, const char *end)
     return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-/* The rules a name must keep so that `promtool check metrics` has nothing to say. */
-static bool name_is_fine(const char *name, metric_kind kind)
+/* The rules of `promtool check metrics`. */
+static bool is_valid_name(const char *name, metric_kind kind)
 {
     if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name) || *name == '_' ||
         (*name >= '0' && *name <= '9'))
@@ -76,7 +85,7 @@ static bool name_is_fine(const char *name, metric_kind kind)
 static metric *add(leat_metrics *metrics, metric_kind kind, const char *name, const char *labels,
                    size_t cell_size)
 {
-    LEAT_ASSERT(name_is_fine(name, kind));
+    LEAT_ASSERT(is_valid_name(name, kind));
     for (size_t i = 0; i < metrics->count; i++)
         LEAT_ASSERT(strcmp(metrics->metrics[i].name, name) != 0 ||
                     metrics->metrics[i].kind == kind);
@@ -148,16 +157,18 @@ void leat_metrics_label(leat_buf *out, const char *name, const char *value)
 
 /* ---- observing ---- */
 
-/* The bucket of the smallest power of two at or above the value: bounds are inclusive. */
+/* By the smallest power of two at or above the value: bounds are inclusive. */
 static size_t bucket_of(uint64_t us)
 {
     if (us <= FIRST_BUCKET_US)
         return 0;
     size_t bits = 64 - (size_t)__builtin_clzll(us - 1);
     size_t bucket = bits - FIRST_BUCKET_BITS;
+    LEAT_ASSERT(bits > FIRST_BUCKET_BITS);
     return bucket < LEAT_HISTOGRAM_BUCKETS ? bucket : LEAT_HISTOGRAM_BUCKETS;
 }
 
+/* Only the thread that owns the cell adds to it, so no addition is lost. */
 static void add_to(_Atomic uint64_t *cell, uint64_t more)
 {
     atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + more,
@@ -176,6 +187,7 @@ void leat_observe_us(leat_histogram *histogram, int64_t us)
 /* value / scale as a decimal number without rounding; scale is 1 or a power of ten. */
 static void put_scaled(leat_buf *out, uint64_t value, uint64_t scale)
 {
+    LEAT_ASSERT(scale > 0);
     leat_buf_printf(out, "%" PRIu64, value / scale);
     uint64_t rest = value % scale;
     if (rest == 0)
@@ -208,8 +220,8 @@ static bool same_series(const metric *a, const metric *b)
     return strcmp(a->name, b->name) == 0 && strcmp(a->labels, b->labels) == 0;
 }
 
-/* Is `at` the first that says it? One thread's cells and another's may be one series: they are
- * added up. */
+/* Is the metric at `at` the first of its series, or of its name? Cells of several threads may be
+ * one series. */
 static bool is_first(const leat_metrics *metrics, size_t at, bool of_name)
 {
     const metric *here = &metrics->metrics[at];
@@ -223,6 +235,7 @@ static bool is_first(const leat_metrics *metrics, size_t at, bool of_name)
 static void write_counter(const leat_metrics *metrics, size_t first, leat_buf *out)
 {
     const metric *series = &metrics->metrics[first];
+    LEAT_ASSERT(series->kind == COUNTER);
     uint64_t sum = 0;
     for (size_t i = first; i < metrics->count; i++)
         if (same_series(&metrics->metrics[i], series))
@@ -234,6 +247,7 @@ static void write_counter(const leat_metrics *metrics, size_t first, leat_buf *o
 static void write_gauge(const leat_metrics *metrics, size_t first, leat_buf *out)
 {
     const metric *series = &metrics->metrics[first];
+    LEAT_ASSERT(series->kind == GAUGE);
     int64_t sum = 0;
     bool known = false;
     for (size_t i = first; i < metrics->count; i++) {
@@ -254,11 +268,12 @@ static void write_gauge(const leat_metrics *metrics, size_t first, leat_buf *out
     leat_buf_byte(out, '\n');
 }
 
-/* The count is the sum of the buckets as they were read, so the lines agree whatever is observed
- * meanwhile. */
+/* The count is the sum of the buckets as they were read, so the lines agree although other threads
+ * go on observing. */
 static void write_histogram(const leat_metrics *metrics, size_t first, leat_buf *out)
 {
     const metric *series = &metrics->metrics[first];
+    LEAT_ASSERT(series->kind == HISTOGRAM);
     uint64_t buckets[LEAT_HISTOGRAM_BUCKETS + 1] = {0};
     uint64_t sum_us = 0;
     for (size_t i = first; i < metrics->count; i++) {

@@ -3,8 +3,8 @@
  * 0.0.4. Our own because there is no maintained C client to link (prometheus-cpp is C++) and the
  * need is small.
  *
- * A metric's cells belong to one writing thread each; readers take them with relaxed loads, so a
- * scrape never stops a worker. All metrics are registered before threads start.
+ * A cell is written by one thread and read by any, with relaxed loads, so a scrape never stops a
+ * worker. All metrics are registered before threads start.
  */
 #ifndef LEAT_OPS_METRICS_H
 #define LEAT_OPS_METRICS_H
@@ -16,7 +16,7 @@
 typedef struct leat_metrics leat_metrics;
 
 typedef _Atomic uint64_t leat_counter;
-typedef _Atomic int64_t leat_gauge; /* INT64_MIN: not known, left out of a scrape */
+typedef _Atomic int64_t leat_gauge; /* INT64_MIN: not known, and left out */
 
 enum { LEAT_HISTOGRAM_BUCKETS = 26 };
 /* Powers of two of microseconds from 64 us up to about 33 min; the sum in microseconds. */
@@ -28,12 +28,12 @@ typedef struct leat_histogram {
 leat_metrics *leat_metrics_new(void);
 void leat_metrics_free(leat_metrics *metrics);
 
-/* `labels` as text without braces (`shard="a"`), NULL: none; values must be escaped by
- * leat_metrics_label. Metrics of one name stand together in the output; help and type come from the
- * first. Registered again with the same labels (by another thread), cells add up to one series.
- * `name` and `help` are literals. A gauge is shown as value / scale (1, 1000 for ms -> s, 1000000
- * for us -> s). Names keep Prometheus' rules (`_total` for counters and only for them, base units),
- * else the process ends. */
+/* `labels`: text without braces (`shard="a"`), NULL: none; leat_metrics_label escapes a value.
+ * `name` and `help` are literals. Metrics of one name stand together in the output; help and type
+ * are those of the first. The same name and labels may be registered again, for another thread:
+ * their cells add up to one series. A gauge is shown as value / scale (1, 1000 for ms -> s, 1000000
+ * for us -> s). A name that breaks Prometheus' rules (`_total` for counters and for nothing else,
+ * base units) ends the process. */
 leat_counter *leat_metrics_counter(leat_metrics *metrics, const char *name, const char *help,
                                    const char *labels);
 leat_gauge *leat_metrics_gauge(leat_metrics *metrics, const char *name, const char *help,
