@@ -1,3 +1,7 @@
+/*
+ * reference.c - docs/configuration.md and leat.yaml(5), printed from the same table that the loader
+ * goes by: a setting cannot be there and not documented, nor have another default in the manual.
+ */
 #include "config/table.h"
 
 enum { WORDS_MAX = 512 };
@@ -6,10 +10,10 @@ static void print_intro(FILE *out)
 {
     fputs(
         "# Configuration\n\n"
-        "One YAML file. A setting that is not listed here is an error. Sizes are bytes or take `KiB`, `MiB` or\n"
-        "`GiB` (`64KiB`); durations take `ms`, `s`, `m` or `h` (`500ms`). In connection strings, brokers and\n"
-        "property values `$NAME` (capitals) and `${name}` are variables of the environment, which must be set;\n"
-        "`$$` is a dollar sign. Anchors, aliases and tags are refused.\n\n"
+        "One YAML file. A setting that is not listed here is an error. A size is in bytes or has the unit `KiB`, `MiB`\n"
+        "or `GiB` (`64KiB`); a duration has the unit `ms`, `s`, `m` or `h` (`500ms`). In connection strings, brokers and\n"
+        "values of properties, `$NAME` (capitals) and `${name}` are environment variables, which must be set; `$$` is a\n"
+        "dollar sign. Anchors, aliases and tags are errors.\n\n"
         "## The process\n",
         out);
 }

@@ -46,173 +46,182 @@ static const leat_array_shape properties_shape = {sizeof(leat_config_pair),
 
 static const leat_setting settings[] = {
     {"listen", TOP(listen), TEXT(leat_text_check_address, ADDRESS_WORDS),
-     .fallback = "127.0.0.1:8080", .help = "Where the edge takes HTTP writes."},
+     .fallback = "127.0.0.1:8080", .help = "The address where the edge accepts HTTP writes."},
     {"admin", TOP(admin), TEXT(leat_text_check_admin, ADDRESS_WORDS "; or off"),
-     .fallback = "127.0.0.1:9464", .help = "Where metrics, health and status are served."},
+     .fallback = "127.0.0.1:9464",
+     .help = "The address of the admin listener: metrics, health and readiness."},
     {"workers", TOP(workers), COUNT(1, LEAT_WORKERS_MAX, "1"),
-     .help = "Threads that apply records; each reads its own partitions."},
+     .help = "Threads that apply records. Each reads its own partitions."},
     {"catalog_every", TOP(catalog_every_ms), TIME(100, HOUR, "5s"),
      .help =
-         "How often each shard's tables are looked at for changes; a record that does not fit them asks at once."},
+         "How often each shard's tables are read for changes. A record that does not fit them causes a read at once."},
     {"data_dir", TOP(data_dir), TEXT(NULL, "a directory; relative to the working directory"),
      .fallback = "./leat-data",
-     .help = "Where the catalog file is kept, so that an edge can start while a database is down."},
+     .help =
+         "The directory of the catalog file, from which an edge can start while a database is down."},
     {"log_level", TOP(log_level), .kind = LEAT_SETTING_CHOICE,
      .choices = {"debug", "info", "warn", "error"}, .fallback = "info",
-     .help = "The least important lines to write on standard error."},
+     .help = "The lowest level of the lines that are written to standard error."},
 
     {"log", GROUP, .required = true,
-     .help = "Where accepted writes are kept until they are applied."},
+     .help = "The log, which keeps accepted writes until they are applied."},
     {"log.kafka", GROUP, .help = "A Kafka topic."},
     {"log.kafka.brokers", TOP(kafka_brokers), .kind = LEAT_SETTING_SECRET, .required = true,
      .allowed = "host:port, several with commas; $NAME takes an environment variable",
-     .help = "The brokers to ask first."},
+     .help = "The brokers to connect to first."},
     {"log.kafka.topic", TOP(kafka_topic), TEXT(leat_text_check_topic, TOPIC_WORDS),
-     .required = true, .help = "The topic; `leat init` creates it."},
+     .required = true, .help = "The topic. `leat init` creates it."},
     {"log.kafka.group", TOP(kafka_group), TEXT(leat_text_check_topic, TOPIC_WORDS),
-     .fallback = "leat", .help = "The consumer group that all workers join."},
+     .fallback = "leat", .help = "The consumer group of all workers."},
     {"log.kafka.partitions", TOP(kafka_partitions), COUNT(1, 1024, NULL),
      .fallback_words = "two per shard",
      .help =
-         "Partitions of a topic that `leat init` creates; they bound how many workers can share it."},
+         "The number of partitions of a topic that `leat init` creates. At most this many workers can share it."},
     {"log.kafka.replication", TOP(kafka_replication), COUNT(1, 16, NULL),
      .fallback_words = "the brokers' default",
-     .help = "Replicas of a topic that `leat init` creates."},
+     .help = "The number of replicas of a topic that `leat init` creates."},
     /* Read and not kept: `earliest` is the only value, as any other would skip records that were
      * acknowledged. The setting says so where people look for it. */
     {"log.kafka.start", .field = LEAT_NO_FIELD, .kind = LEAT_SETTING_CHOICE,
      .choices = {"earliest"}, .fallback = "earliest",
-     .help = "Where reading begins when a shard knows no progress yet."},
+     .help = "Where reading begins if a shard has no progress yet."},
     {"log.kafka.renew_after", TOP(kafka_renew_after_ms), TIME(2 * SECOND, HOUR, "30s"),
      .help =
-         "How long no broker may answer, or a worker may be outside the consumer group (twice as long), before another "
-         "client takes the place of the one that hears nothing."},
+         "A Kafka client that no broker has answered for this long is replaced by a new one. So is the client of a worker that "
+         "has been outside the consumer group for twice as long."},
     {"log.kafka.give_up_after", TOP(kafka_give_up_after_ms), TIME(0, 24 * HOUR, "15m"),
      .help =
-         "How long that may last until the process drains and ends with exit code 1, to be started again. 0: it never "
-         "does."},
+         "If this goes on for this long, the process drains and ends with exit code 1, so that it is started again. 0: it "
+         "never does."},
     {"log.kafka.properties", TOP(kafka_properties), .kind = LEAT_SETTING_PAIRS,
      .shape = &properties_shape, .max = PROPERTIES_MAX,
      .allowed = "librdkafka property: value; $NAME takes an environment variable",
      .fallback_words = "none",
-     .help = "Any properties of librdkafka, such as `compression.type` or `sasl.password`."},
-    {"log.local", GROUP, .help = "The built-in log: a file of this machine, for `leat run` alone."},
+     .help = "Properties of librdkafka, such as `compression.type` or `sasl.password`."},
+    {"log.local", GROUP, .help = "The built-in log: a file on this machine, for `leat run` only."},
     {"log.local.path", TOP(local_path), TEXT(NULL, "a file; relative to the working directory"),
      .required = true,
-     .help = "The file; made when it is not there. Two more stand beside it while it is in use."},
+     .help =
+         "The file. It is created if it is missing; two more files are beside it while it is in use."},
     {"log.local.partitions", TOP(local_partitions), COUNT(1, 64, NULL),
      .fallback_words = "two per shard",
-     .help = "Partitions of a file that is made; they bound how many workers can share it."},
+     .help =
+         "The number of partitions of a file that is created. At most this many workers can share it."},
 
     {"shards", TOP(shards), .kind = LEAT_SETTING_LIST, .shape = &shards_shape, .min = 1,
-     .max = LEAT_SHARDS_MAX, .required = true, .help = "The databases; each holds some tenants."},
+     .max = LEAT_SHARDS_MAX, .required = true,
+     .help = "The databases. Each holds some of the tenants."},
     {"shards[].name", SHARD(name), TEXT(leat_text_check_name, NAME_WORDS), .required = true,
-     .help = "What the shard is called in metrics and in the stored layout; never changes."},
+     .help = "The shard's name in metrics and in the stored layout. It never changes."},
     {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET,
      .fallback_words = "this or sqlite is required",
      .allowed = "a connection string or URI of libpq; $NAME takes an environment variable",
      .help =
-         "How PostgreSQL is reached. Of several hosts leat takes the primary, for whatever it does; connect_timeout is for "
-         "each host and address of it, 10 s when it is not given, 5 s where there are several."},
+         "How PostgreSQL is reached. Of several hosts leat uses only the primary. connect_timeout applies to each address of "
+         "each host; the default is 10 s, and 5 s if there are several hosts."},
     {"shards[].sqlite", SHARD(sqlite), TEXT(NULL, "a file; relative to the working directory"),
      .fallback_words = "this or dsn is required",
      .help =
-         "A SQLite file instead of PostgreSQL, with your tables in it. leat keeps its own beside them."},
+         "A SQLite file that has your tables, instead of PostgreSQL. leat adds its own tables to it."},
     {"shards[].connections", SHARD(connections), COUNT(1, 1024, "8"),
      .help =
-         "Most connections of one process to this shard, divided among its workers. A SQLite file has one each."},
+         "The most connections of one process to this shard, divided among its workers. A SQLite file has one for each worker."},
 
     {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1,
      .max = LEAT_ROUTES_MAX, .required = true,
-     .help = "The paths that take writes, and the tables they write."},
+     .help = "The paths that accept writes, and the tables that they write to."},
     {"routes[].name", ROUTE(name), TEXT(leat_text_check_name, NAME_WORDS),
      .fallback_words = "the table's name",
-     .help = "What the route is called in records and metrics; records in the log refer to it."},
+     .help = "The route's name in metrics and in the records of the log, which refer to it."},
     {"routes[].path", ROUTE(path),
      TEXT(leat_text_check_path, "such as /apps/{app_id}/users/{user_id}"), .required = true,
-     .help = "The path; its {parameters} are the primary key of the table."},
+     .help = "The path. Its {parameters} are the primary key of the table."},
     {"routes[].table", ROUTE(table), TEXT(leat_text_check_table, "name or schema.name"),
-     .required = true, .help = "The table; columns, types and key are read from the database."},
+     .required = true, .help = "The table. Its columns, types and key are read from the database."},
     {"routes[].tenant", ROUTE(tenant), TEXT(NULL, "a parameter of the path"),
      .fallback_words = "none; required with several shards",
-     .help = "The parameter that says who the write belongs to, which decides the shard."},
+     .help = "The parameter that names the tenant of a write. The tenant decides the shard."},
     {"routes[].patch", ROUTE(patch), .kind = LEAT_SETTING_CHOICE, .choices = {"upsert", "existing"},
      .fallback = "upsert",
      .help =
-         "What PATCH does to a row that is missing: `upsert` inserts it, `existing` drops the PATCH and counts it."},
+         "What PATCH does if the row is missing: `upsert` inserts it, `existing` drops the PATCH and counts it."},
     {"routes[].fold", ROUTE(fold), .kind = LEAT_SETTING_CHOICE, .choices = {"on", "off"},
      .fallback = "on",
      .help =
-         "Whether several writes to one row in a batch become one row write; `off` for triggers that count writes."},
+         "Whether several writes to one row in a batch become one write. `off` is for triggers that count writes."},
     {"routes[].untouched", ROUTE(untouched), .kind = LEAT_SETTING_CHOICE,
      .choices = {"refuse", "accept"}, .fallback = "refuse",
      .help =
          "A write that a BEFORE trigger drops by returning NULL: `refuse` makes it a dead letter, `accept` counts it as "
-         "applied, for triggers that mean it."},
+         "applied, for triggers that drop writes on purpose."},
     {"routes[].row_security", ROUTE(row_security), .kind = LEAT_SETTING_CHOICE,
      .choices = {"refuse", "accept"}, .fallback = "refuse",
      .help =
-         "A table whose row security applies to leat's role: `refuse` does not write it, `accept` does, and a write to "
-         "a row that is hidden counts as one to a row that is not there."},
+         "A table whose row security applies to leat's role: `refuse` does not write to it; `accept` does, and a row that is "
+         "hidden counts as missing."},
     {"routes[].columns", ROUTE(columns), .kind = LEAT_SETTING_PAIRS, .shape = &columns_shape,
      .max = LEAT_COLUMNS_MAX, .choices = {"set", "add", "max", "min", "merge", "append"},
      .allowed = "column: operation", .fallback_words = "`set` for every column",
      .help =
-         "What PATCH does to a column: `set`; `add` (numbers); `max`, `min` (what has an order: numbers, times, uuid, "
+         "What PATCH does to a column: `set`; `add` (numbers); `max`, `min` (types with an order: numbers, times, uuid, "
          "bytea, text COLLATE \"C\"); `merge` (jsonb, RFC 7396); `append` (jsonb, one element)."},
 
-    {"limits", GROUP, .help = "What the edge takes on; beyond, it refuses."},
+    {"limits", GROUP, .help = "What the edge accepts. Beyond these limits it refuses."},
     {"limits.body_max", TOP(body_max), BYTES(64, 16 * MIB, "64KiB"),
      .help =
-         "Largest body of a request; then 413. librdkafka's message.max.bytes follows it; the topic's max.message.bytes must "
-         "allow it."},
+         "The largest body of a request; a larger one is answered 413. librdkafka's message.max.bytes follows it; the topic's "
+         "max.message.bytes must allow it."},
     {"limits.header_timeout", TOP(header_timeout_ms), TIME(100, 10 * MINUTE, "5s"),
-     .help = "Time for a request's header, from its first byte; then 408."},
+     .help = "The most time for a request's header, from its first byte; then 408."},
     {"limits.body_timeout", TOP(body_timeout_ms), TIME(100, 10 * MINUTE, "30s"),
-     .help = "Time for a request's body; then 408."},
+     .help = "The most time for a request's body; then 408."},
     {"limits.idle_timeout", TOP(idle_timeout_ms), TIME(100, HOUR, "60s"),
-     .help = "Time a connection may idle between requests."},
+     .help = "The most time that a connection may be idle between requests."},
     {"limits.connections", TOP(edge_connections), COUNT(1, 1000000, "4096"),
      .help =
-         "Most connections of clients; then 503. Fewer where the process may not open so many files."},
+         "The most connections of clients; then 503. Fewer if the process may not open that many files."},
     {"limits.in_flight", TOP(in_flight_max), COUNT(1, 10000000, "20000"),
      .help =
-         "Most requests that wait for the log; then 503. Half of it is divided among the partitions, each has its part for "
-         "itself; of the other half one may take as much as it leaves free."},
+         "The most requests that wait for the log; then 503. One half is divided among the partitions, a part for each. From "
+         "the other half a partition may take as much as it leaves free. With Kafka, more than 100000 also needs the property "
+         "`queue.buffering.max.messages`."},
 
-    {"apply", GROUP, .help = "Budgets of a worker."},
+    {"apply", GROUP, .help = "Budgets of each worker, and the times of its work."},
     {"apply.memory", TOP(memory_max), BYTES(MIB, 64 * GIB, "64MiB"),
-     .help = "Bytes of records held, per worker; then partitions pause."},
+     .help = "The most bytes of records that a worker holds; then partitions pause."},
     {"apply.records", TOP(records_max), COUNT(64, 16777216, "131072"),
      .help =
          "Records held, per worker: read and not applied. Then partitions pause. A partition holds at most as many as it leaves free: half of them, or all in a log with one partition; of several shards each has half."},
     {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"),
-     .help = "Most records in one transaction."},
+     .help = "The most records in one transaction."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),
-     .help = "Most bytes in one transaction; a larger record goes alone."},
+     .help = "The most bytes in one transaction. A larger record is applied alone."},
     {"apply.age_bound", TOP(age_bound_ms), TIME(1, MINUTE, "20ms"),
-     .help = "How long a shallow queue may wait for deeper ones when connections are short."},
+     .help =
+         "How long a short queue may wait for longer ones while there are too few connections."},
     {"apply.compact_every", TOP(compact_every_ms), TIME(10, HOUR, "5s"),
-     .help = "How often progress rows are folded into one."},
+     .help = "How often a partition's progress rows are merged into one."},
     {"apply.commit_every", TOP(commit_every_ms), TIME(10, MINUTE, "1s"),
-     .help = "How often offsets are committed to Kafka, for its tools."},
+     .help = "How often offsets are committed to Kafka, for Kafka's own tools."},
     {"apply.drain", TOP(drain_ms), TIME(0, 10 * MINUTE, "5s"),
-     .help = "Time for running batches when a partition is given away or the process stops."},
+     .help =
+         "The most time for running batches when a partition is handed over or the process stops."},
     {"apply.lock_timeout", TOP(lock_timeout_ms), TIME(10, 10 * MINUTE, "5s"),
      .help =
-         "How long a statement may wait for a lock. A claim waits for 10 s at most, then ends whoever of leat's keeps it."},
+         "The most time that a statement waits for a lock. A claim waits for at most 10 s, then it ends the session of leat that "
+         "holds the lock."},
     {"apply.patience", TOP(patience_ms), TIME(0, HOUR, "30s"),
      .help =
-         "How long after it was read a record is tried again that lacks a row it refers to or meets a unique "
-         "constraint; then it is a dead letter."},
+         "How long a record is retried, counted from when it was read, if a row that it refers to is missing or it violates a "
+         "unique constraint. Then it becomes a dead letter."},
     {"apply.dead_letters_per_minute", TOP(dead_letters_per_minute), COUNT(0, 1000000, "100"),
      .help =
-         "So many dead letters of one table in a minute, per worker and shard, are no reason to stop it, whatever "
-         "their share. 0: no dead letters."},
+         "Up to this many dead letters of a table in a minute, for each worker and shard, do not stop the table, whatever their "
+         "share. 0: there are no dead letters."},
     {"apply.dead_letters_percent", TOP(dead_letters_percent), COUNT(0, 100, "20"),
      .help =
-         "Beyond that, the largest share of a table's last records that may become dead letters; then what it refuses "
-         "waits instead: a larger share is a changed table, not bad data. 0: none beyond that."},
+         "Beyond that, the largest share of a table's last records that may become dead letters. With a larger share the table "
+         "has changed, and refused records wait instead. 0: none beyond that."},
 };
 
 const leat_setting *leat_settings(size_t *ret_count)
