@@ -57,7 +57,7 @@ int leat_sqlite_open(leat_sqlite *sqlite, const char *file, int64_t busy_ms, lea
     if (access(file, F_OK) != 0 && errno == ENOENT)
         return leat_fail(
             error,
-            "%s does not exist: make it with your tables in it first: sqlite3 %s < sink/pg/schema.sql",
+            "%s does not exist: make it with your tables in it first: sqlite3 %s < schema.sql",
             file, file);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(file, &sqlite->db, flags, NULL);

@@ -1,19 +1,38 @@
 /*
- * The SQLite sink: one connection to a file, one job at a time. What touches the file runs on
- * libuv's pool, so that a disk that is slow or a lock that another program holds stops nothing but
- * this shard. The file is opened again and again until it can be, and anew after the disk has
- * failed: what was in doubt is then read from it by a new claim.
+ * The SQLite sink: one connection to a file, one job at a time, because a file has one writer. What
+ * touches the file runs on libuv's thread pool, so that a slow disk, or a lock that another program
+ * holds, stops nothing but this shard. Opening is retried indefinitely. After the disk has failed
+ * the file is opened again even though the connection still answers: its cache may hold what was
+ * never stored, and only a new claim on a new connection reads what the file really has.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/backoff.h"
 #include "base/diag.h"
-#include "sink/sqlite/job.h"
 #include "base/rate_limit.h"
 #include "sink/sink_ops.h"
+#include "sink/sqlite/job.h"
 
 enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000 };
+
+typedef enum sink_state {
+    STATE_CLOSED,  /* waits for the next attempt to open */
+    STATE_OPENING, /* on the thread pool */
+    STATE_READY,   /* `slots` has reported 1 */
+    STATE_RUNNING, /* a job is on the thread pool */
+    STATE_FREED,   /* nothing is reported any more; work under way is waited for */
+    STATE_COUNT,
+} sink_state;
+
+#define TO(state) (1u << (state))
+
+static const unsigned may_follow[STATE_COUNT] = {
+    [STATE_CLOSED] = TO(STATE_OPENING) | TO(STATE_FREED),
+    [STATE_OPENING] = TO(STATE_READY) | TO(STATE_CLOSED) | TO(STATE_FREED),
+    [STATE_READY] = TO(STATE_RUNNING) | TO(STATE_FREED),
+    [STATE_RUNNING] = TO(STATE_READY) | TO(STATE_CLOSED) | TO(STATE_FREED),
+};
 
 typedef struct sqlite_sink {
     leat_sink base;
@@ -27,15 +46,15 @@ typedef struct sqlite_sink {
     leat_sink_counters counters;
     leat_rate_limit rate_limit;
 
-    /* The pool's while `is_working`. */
+    sink_state state;
+
+    /* The thread pool's while OPENING or RUNNING, and until work under way has ended. */
     leat_sqlite_runner runner;
     leat_sqlite_job *job;
     int open_status;
     leat_error open_error;
 
-    bool is_open;      /* slots has said so */
-    bool is_working;   /* a job, or opening */
-    bool is_down;      /* said */
+    bool is_down;      /* has been logged */
     uint32_t failures; /* to open, in a row */
     leat_engine_job_kind job_kind;
     uint32_t job_partition;
@@ -45,12 +64,18 @@ typedef struct sqlite_sink {
     uv_work_t work;
     uv_timer_t retry;
     uv_idle_t turn; /* runs once, to report the orphan */
-    bool freed;
-    uint32_t held; /* handles, and work under way, that still point here */
+    uint32_t held;  /* handles, and work under way, that still point here */
 } sqlite_sink;
 
-static void release(sqlite_sink *sink)
+static void enter(sqlite_sink *sink, sink_state state)
 {
+    LEAT_ASSERT(may_follow[sink->state] & TO(state));
+    sink->state = state;
+}
+
+static void destroy(sqlite_sink *sink)
+{
+    LEAT_ASSERT(sink->state == STATE_FREED);
     leat_sqlite_rows_free(sink->runner.rows);
     leat_sqlite_close(&sink->runner.sqlite);
     leat_sqlite_job_free(sink->job);
@@ -59,10 +84,11 @@ static void release(sqlite_sink *sink)
     free(sink);
 }
 
-static void let_go(sqlite_sink *sink)
+static void release(sqlite_sink *sink)
 {
+    LEAT_ASSERT(sink->held > 0);
     if (--sink->held == 0)
-        release(sink);
+        destroy(sink);
 }
 
 /* ---- opening ---- */
@@ -76,20 +102,19 @@ static void open_file(uv_work_t *work)
                                          &sink->open_error);
 }
 
-static void begin_work(sqlite_sink *sink, uv_work_cb run, uv_after_work_cb done)
+static void begin_work(sqlite_sink *sink, sink_state state, uv_work_cb run, uv_after_work_cb done)
 {
-    LEAT_ASSERT(!sink->is_working);
-    sink->is_working = true;
+    enter(sink, state);
     sink->held++;
-    LEAT_ASSERT(uv_queue_work(sink->loop, &sink->work, run, done) == 0);
+    int status = uv_queue_work(sink->loop, &sink->work, run, done);
+    LEAT_ASSERT(status == 0);
 }
 
-/* Is there still somebody to tell? */
+/* False: the sink was freed meanwhile, and may be gone now. */
 static bool end_work(sqlite_sink *sink)
 {
-    bool is_wanted = !sink->freed; /* before it is let go: that may be the end of it */
-    sink->is_working = false;
-    let_go(sink);
+    bool is_wanted = sink->state != STATE_FREED; /* before the release, which may be the last */
+    release(sink);
     return is_wanted;
 }
 
@@ -98,22 +123,23 @@ static void on_opened(uv_work_t *work, int status);
 static void on_retry(uv_timer_t *timer)
 {
     sqlite_sink *sink = timer->data;
-    begin_work(sink, open_file, on_opened);
+    begin_work(sink, STATE_OPENING, open_file, on_opened);
 }
 
 static void open_later(sqlite_sink *sink)
 {
+    LEAT_ASSERT(sink->state == STATE_CLOSED);
     int64_t delay_ms = 0;
     if (sink->failures > 0)
         delay_ms = leat_backoff(&sink->prng, sink->failures, RETRY_MIN_MS, RETRY_MAX_MS);
     uv_timer_start(&sink->retry, on_retry, (uint64_t)delay_ms, 0);
 }
 
-static void say_down(sqlite_sink *sink, const char *why)
+static void log_down(sqlite_sink *sink, const char *reason)
 {
     if (!sink->is_down)
-        leat_warn("shard %s: its file cannot be used, trying until it can: %s", sink->shard_name,
-                  why);
+        leat_warn("SQLite file cannot be used, trying until it can shard=%s file=%s reason=\"%s\"",
+                  sink->shard_name, sink->file, reason);
     sink->is_down = true;
 }
 
@@ -126,12 +152,13 @@ static void on_opened(uv_work_t *work, int status)
     if (sink->open_status != 0) {
         sink->counters.connect_failures++;
         sink->failures++;
-        say_down(sink, sink->open_error.text);
+        enter(sink, STATE_CLOSED);
+        log_down(sink, sink->open_error.text);
         open_later(sink);
         return;
     }
-    leat_info("shard %s: %s is open", sink->shard_name, sink->file);
-    sink->is_open = true;
+    leat_info("SQLite file is open shard=%s file=%s", sink->shard_name, sink->file);
+    enter(sink, STATE_READY);
     sink->is_down = false;
     sink->failures = 0;
     sink->counters.connects++;
@@ -146,8 +173,9 @@ static void run_job(uv_work_t *work)
     leat_sqlite_job_run(sink->job, &sink->runner);
 }
 
-/* As of PostgreSQL: of batches the engine tells. */
-static void say_failure(sqlite_sink *sink, const leat_engine_job_result *result)
+/* Of claims and compactions, as the PostgreSQL sink has it: failed batches are the engine's to
+ * report. */
+static void log_failure(sqlite_sink *sink, const leat_engine_job_result *result)
 {
     bool passes = result->outcome == LEAT_ENGINE_APPLIED || result->outcome == LEAT_ENGINE_FENCED ||
                   result->outcome == LEAT_ENGINE_WENT_BACK ||
@@ -155,17 +183,15 @@ static void say_failure(sqlite_sink *sink, const leat_engine_job_result *result)
     if (sink->job_kind == LEAT_ENGINE_JOB_BATCH || passes ||
         !leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), result->message))
         return;
-    leat_err(
-        "shard %s: partition %u: the %s fails and is tried again with back-off: %s sqlstate=%s: %s",
-        sink->shard_name, sink->job_partition,
-        sink->job_kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction",
-        leat_engine_outcome_name(result->outcome), result->sqlstate[0] ? result->sqlstate : "none",
-        result->message);
+    leat_err("%s fails and is tried again with back-off shard=%s partition=%u sqlstate=%s "
+             "outcome=\"%s\" reason=\"%s\"",
+             sink->job_kind == LEAT_ENGINE_JOB_CLAIM ? "claim" : "compaction", sink->shard_name,
+             sink->job_partition, result->sqlstate[0] ? result->sqlstate : "none",
+             leat_engine_outcome_name(result->outcome), result->message);
 }
 
-/* The disk has failed: what the connection believes may not be what is stored. A full disk is no
- * such failure. */
-static bool wants_anew(const leat_engine_job_result *result)
+/* The disk has failed. A full disk is not such a failure: what is stored is known. */
+static bool must_reopen(const leat_engine_job_result *result)
 {
     return result->outcome == LEAT_ENGINE_UNKNOWN ||
            (result->outcome == LEAT_ENGINE_OUTAGE && strcmp(result->sqlstate, "53000") == 0);
@@ -182,21 +208,20 @@ static void on_job_done(uv_work_t *work, int status)
     sink->counters.rows += counts->rows;
     sink->counters.statements += counts->statements;
     sink->counters.patches_dropped += counts->dropped;
-    say_failure(sink, result);
-    bool anew = wants_anew(result);
-    if (anew)
-        sink->is_open = false; /* before the answer, which may be the next job */
-    char why[sizeof result->message];
-    memcpy(why, result->message, sizeof why);
+    log_failure(sink, result);
+    bool reopens = must_reopen(result);
+    enter(sink, reopens ? STATE_CLOSED : STATE_READY); /* `done` may submit the next job */
+    char reason[sizeof result->message];
+    memcpy(reason, result->message, sizeof reason); /* the next job overwrites it */
     sink->held++;
     sink->events.done(sink->events.context, leat_sqlite_job_id(sink->job), result);
-    if (anew && !sink->freed) {
-        say_down(sink, why);
+    if (reopens && sink->state != STATE_FREED) {
+        log_down(sink, reason);
         sink->events.slots(sink->events.context, sink->shard, 0);
-        if (!sink->freed)
+        if (sink->state != STATE_FREED)
             open_later(sink);
     }
-    let_go(sink);
+    release(sink);
 }
 
 static void on_turn(uv_idle_t *turn)
@@ -210,7 +235,7 @@ static void on_turn(uv_idle_t *turn)
         .bad_record = -1,
         .partition = -1,
         .catalog_read_us = INT64_MAX,
-        .message = "the job was not begun: the file is being opened anew, or memory is out"};
+        .message = "the job was not started: out of memory, or the file is being opened again"};
     sink->has_orphan = false;
     sink->events.done(sink->events.context, sink->orphan, &result);
 }
@@ -218,8 +243,9 @@ static void on_turn(uv_idle_t *turn)
 static void submit(leat_sink *base, const leat_engine_job *job)
 {
     sqlite_sink *sink = (sqlite_sink *)base;
-    LEAT_ASSERT(!sink->freed && !sink->is_working && !sink->has_orphan);
-    if (!sink->is_open || leat_sqlite_job_take(sink->job, job) != 0) {
+    LEAT_ASSERT(sink->state == STATE_READY || sink->state == STATE_CLOSED);
+    LEAT_ASSERT(!sink->has_orphan);
+    if (sink->state == STATE_CLOSED || leat_sqlite_job_take(sink->job, job) != 0) {
         sink->has_orphan = true;
         sink->orphan = job->id;
         uv_idle_start(&sink->turn, on_turn);
@@ -228,7 +254,7 @@ static void submit(leat_sink *base, const leat_engine_job *job)
     sink->job_kind = job->kind;
     sink->job_partition = job->kind == LEAT_ENGINE_JOB_COMPACT ? job->compaction.partition
                                                                : job->partition;
-    begin_work(sink, run_job, on_job_done);
+    begin_work(sink, STATE_RUNNING, run_job, on_job_done);
 }
 
 static const leat_sink_counters *count(const leat_sink *base)
@@ -240,14 +266,13 @@ static const leat_sink_counters *count(const leat_sink *base)
 
 static void on_closed(uv_handle_t *handle)
 {
-    let_go(handle->data);
+    release(handle->data);
 }
 
 static void free_sink(leat_sink *base)
 {
     sqlite_sink *sink = (sqlite_sink *)base;
-    LEAT_ASSERT(!sink->freed);
-    sink->freed = true;
+    enter(sink, STATE_FREED);
     uv_close((uv_handle_t *)&sink->retry, on_closed);
     uv_close((uv_handle_t *)&sink->turn, on_closed);
 }
@@ -255,6 +280,7 @@ static void free_sink(leat_sink *base)
 static leat_sink *open_sink(uv_loop_t *loop, const leat_sink_config *config,
                             const leat_sink_events *events, leat_error *error)
 {
+    LEAT_ASSERT(config->at.sqlite && config->connections > 0);
     leat_sqlite_rows *rows = leat_sqlite_rows_new();
     if (!rows) {
         leat_fail(error, "shard %s: out of memory", config->shard_name);
