@@ -78,7 +78,7 @@ static void on_look_answered(sim_world *world, void *object, uint64_t broker_and
     uint64_t broker = broker_and_found / 2;
     writer->is_looking[broker] = false;
     if (broker_and_found % 2)
-        leat_topic_guard_looked(&writer->guard, (int32_t)broker, writer->look_us[broker]);
+        leat_topic_guard_checked(&writer->guard, (int32_t)broker, writer->look_us[broker]);
     else
         writer->is_anew = true;
     judge_waiting(writer);
@@ -112,8 +112,8 @@ static void on_acknowledged(append *sent)
                                  .broker = (int32_t)(sent->record.partition % BROKERS),
                                  .offset = sent->offset,
                                  .at_us = writer->world->clock.now_us};
-    leat_guard_verdict verdict = leat_topic_guard_judge(&writer->guard, &sent->ack);
-    if (writer->is_anew || verdict == LEAT_GUARD_ANEW) {
+    leat_guard_verdict verdict = leat_topic_guard_check_ack(&writer->guard, &sent->ack);
+    if (writer->is_anew || verdict == LEAT_GUARD_RECREATED) {
         leat_topic_guard_doubt(&writer->guard);
         answer(sent, LEAT_APPEND_UNKNOWN);
     } else if (verdict == LEAT_GUARD_STORED) {

@@ -75,8 +75,8 @@ static int starts(const leat_log_config *config, uint32_t partition_count, int t
 
 /* Offsets have no holes, so the record at an offset or behind it is the one at it; nor are there
  * transactions. */
-static int look(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead *ret,
-                leat_error *error)
+static int read_first(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead *ret,
+                      leat_error *error)
 {
     ret->stable = ret->end;
     ret->first = offset >= ret->end ? ret->end : -1;
@@ -111,7 +111,7 @@ static int read_ahead(const leat_log_config *config, uint32_t partition_count,
     int result = leat_local_ranges(db, partition_count, NULL, next, error);
     for (uint32_t p = 0; p < partition_count && result == 0; p++) {
         ret[p].end = next[p];
-        result = look(db, p, offsets[p], &ret[p], error);
+        result = read_first(db, p, offsets[p], &ret[p], error);
     }
     free(next);
     sqlite3_close_v2(db);

@@ -8,7 +8,7 @@
 #include "base/rate_limit.h"
 #include "log/file/file_log.h"
 
-enum { LEAT_COMMITTER_TRIM_US = 1000 * 1000 /* between two looks for old records */ };
+enum { LEAT_COMMITTER_TRIM_US = 1000 * 1000 /* between two searches for old records */ };
 
 typedef struct leat_committer_part {
     sqlite3_stmt *insert;

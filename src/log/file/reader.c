@@ -182,7 +182,7 @@ static bool read_partition(leat_local_reader *reader, uint32_t partition)
 
 /* ---- the loop ---- */
 
-static void say_assigned(leat_local_reader *reader)
+static void report_assigned(leat_local_reader *reader)
 {
     for (uint32_t p = 0; p < reader->log->head.partition_count; p++) {
         if (reader->parts[p].state != LEAT_LOCAL_PART_NEW)
@@ -192,7 +192,7 @@ static void say_assigned(leat_local_reader *reader)
     }
 }
 
-static void say_committed(leat_local_reader *reader)
+static void report_committed(leat_local_reader *reader)
 {
     int64_t since_us = reader->committed_us;
     reader->committed_us = 0;
@@ -217,8 +217,8 @@ static void take_turn(leat_local_reader *reader)
 {
     if (has_ended(reader))
         return;
-    say_assigned(reader);
-    say_committed(reader);
+    report_assigned(reader);
+    report_committed(reader);
     uint32_t count = reader->log->head.partition_count;
     bool more = false;
     for (uint32_t i = 0; i < count; i++)
@@ -245,7 +245,7 @@ static void retry_later(leat_local_reader *reader)
 
 /* ---- public: life ---- */
 
-static int loop_attach(leat_local_reader *reader, uv_loop_t *loop, leat_error *error)
+static int attach_to_loop(leat_local_reader *reader, uv_loop_t *loop, leat_error *error)
 {
     int result = uv_async_init(loop, &reader->wake, on_wake);
     if (result != 0)
@@ -287,7 +287,7 @@ static leat_log_reader *create(uv_loop_t *loop, const leat_log_config *config,
     reader->parts = leat_must_calloc(reader->log->head.partition_count, sizeof *reader->parts);
     share_out(reader, config);
     if (leat_local_connect(reader->log->file, LEAT_LOCAL_READ, BUSY_MS, &reader->db, error) != 0 ||
-        loop_attach(reader, loop, error) != 0) {
+        attach_to_loop(reader, loop, error) != 0) {
         sqlite3_close_v2(reader->db);
         free(reader->parts);
         free(reader);

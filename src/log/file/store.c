@@ -94,7 +94,7 @@ static int64_t number_of(sqlite3 *db, const char *sql, leat_error *error)
     return ret;
 }
 
-static int head_judge(sqlite3 *db, sqlite3_stmt *row, leat_local_head *ret, leat_error *error)
+static int check_head(sqlite3 *db, sqlite3_stmt *row, leat_local_head *ret, leat_error *error)
 {
     const char *file = sqlite3_db_filename(db, NULL);
     int64_t version = sqlite3_column_int64(row, 0);
@@ -128,7 +128,7 @@ int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error)
     if (!row)
         return -1;
     int result = sqlite3_step(row) == SQLITE_ROW
-                     ? head_judge(db, row, ret, error)
+                     ? check_head(db, row, ret, error)
                      : leat_local_fail(db, error, "table leat_log cannot be read");
     sqlite3_finalize(row);
     return result;

@@ -96,7 +96,7 @@ static void free_writer(leat_log_writer *base, int timeout_ms)
 /* ---- appending ---- */
 
 /* NULL: not now. */
-static leat_local_append *append_new(const leat_record *record, size_t size, void *tag)
+static leat_local_append *make_append(const leat_record *record, size_t size, void *tag)
 {
     leat_local_append *append = malloc(sizeof *append + size + 1);
     if (!append)
@@ -106,7 +106,7 @@ static leat_local_append *append_new(const leat_record *record, size_t size, voi
     return append;
 }
 
-static int not_now(leat_error *error, const char *words)
+static int refuse_for_now(leat_error *error, const char *words)
 {
     leat_fail(error, "%s", words);
     return 1;
@@ -136,13 +136,13 @@ static int append_record(leat_log_writer *base, const leat_record *record, void 
                          LEAT_LOCAL_RECORD_MAX);
     if (writer->waiting >= LEAT_LOCAL_WAITING_MAX ||
         writer->waiting_bytes + size > LEAT_LOCAL_WAITING_BYTES)
-        return not_now(error, "too many writes wait for the log");
-    leat_local_append *append = append_new(record, size, tag);
+        return refuse_for_now(error, "too many writes wait for the log");
+    leat_local_append *append = make_append(record, size, tag);
     if (!append)
-        return not_now(error, "out of memory");
+        return refuse_for_now(error, "out of memory");
     if (hand_over(writer, append) != 0) {
         free(append);
-        return not_now(error, "the log's file cannot be written now");
+        return refuse_for_now(error, "the log's file cannot be written now");
     }
     writer->waiting++;
     writer->waiting_bytes += size;

@@ -13,7 +13,7 @@
 enum {
     ERROR_TEXT_SIZE = 512,
     FREE_MS = 2000,
-    LOOK_AGAIN_US = 50 * 1000,
+    ASK_AGAIN_US = 50 * 1000,
 };
 
 static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic,
@@ -96,7 +96,7 @@ static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const
             return -1;
         if (result == 0 && found.leaderless == 0)
             return 0;
-        usleep(LOOK_AGAIN_US);
+        usleep(ASK_AGAIN_US);
     }
     return leat_fail(error, "it was created but has no leader after %d ms", timeout_ms);
 }
@@ -283,7 +283,7 @@ static int offsets_of(const leat_log_config *config, uint32_t partition_count,
     while ((result = list_offsets(client, config->topic, partition_count, spec, isolation,
                                   timeout_ms, ret, error)) == 1 &&
            leat_mono_us() < until_us)
-        usleep(LOOK_AGAIN_US);
+        usleep(ASK_AGAIN_US);
     leat_kafka_client_free(client, FREE_MS);
     return result == 0 ? 0 : -1;
 }

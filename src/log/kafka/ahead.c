@@ -10,7 +10,7 @@
 
 enum { FREE_MS = 2000, POLL_MS = 100 };
 
-typedef struct look {
+typedef struct probe {
     leat_kafka_client *client;
     const char *topic;
     uint32_t partition_count;
@@ -18,90 +18,90 @@ typedef struct look {
     bool *is_open;
     leat_log_ahead *ret;
     rd_kafka_resp_err_t refused; /* a right is missing */
-} look;
+} probe;
 
 /* So that a busy partition does not keep the others from their turn. */
-static void stop_reading(look *looks, int32_t partition)
+static void stop_reading(probe *p, int32_t partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, looks->topic, partition);
-    rd_kafka_pause_partitions(looks->client->rk, list);
+    rd_kafka_topic_partition_list_add(list, p->topic, partition);
+    rd_kafka_pause_partitions(p->client->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* An error of the client as a whole has no topic (its partition reads 0): it may pass until the
  * time is up, or be none of ours, as that the group's coordinator may not be asked for. */
-static void take_message(look *looks, const rd_kafka_message_t *message)
+static void take_message(probe *p, const rd_kafka_message_t *message)
 {
     int32_t partition = message->partition;
-    if (!message->rkt || partition < 0 || (uint32_t)partition >= looks->partition_count ||
-        !looks->is_open[partition])
+    if (!message->rkt || partition < 0 || (uint32_t)partition >= p->partition_count ||
+        !p->is_open[partition])
         return;
     if (!message->err) {
-        looks->ret[partition].first = message->offset;
-        looks->ret[partition].accepted_ms = rd_kafka_message_timestamp(message, NULL);
+        p->ret[partition].first = message->offset;
+        p->ret[partition].accepted_ms = rd_kafka_message_timestamp(message, NULL);
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        looks->ret[partition].first = message->offset; /* where the next record would stand */
+        p->ret[partition].first = message->offset; /* where the next record would stand */
     } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-        looks->refused = message->err;
+        p->refused = message->err;
     } else if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) { /* that: the offset is not in
                                                                           the log any more */
         leat_warn("partition cannot be read partition=%d topic=%s reason=\"%s\"", (int)partition,
-                  looks->topic, rd_kafka_message_errstr(message));
+                  p->topic, rd_kafka_message_errstr(message));
     }
-    looks->is_open[partition] = false;
-    looks->open--;
-    stop_reading(looks, partition);
+    p->is_open[partition] = false;
+    p->open--;
+    stop_reading(p, partition);
 }
 
-static int read_firsts(look *looks, const rd_kafka_topic_partition_list_t *list, int64_t until_us,
+static int read_firsts(probe *p, const rd_kafka_topic_partition_list_t *list, int64_t until_us,
                        leat_error *error)
 {
     for (int i = 0; i < list->cnt; i++)
-        looks->is_open[list->elems[i].partition] = true;
-    looks->open = (uint32_t)list->cnt;
-    rd_kafka_poll_set_consumer(looks->client->rk);
-    rd_kafka_resp_err_t code = rd_kafka_assign(looks->client->rk, list);
-    while (!code && looks->open > 0 && leat_mono_us() < until_us) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(looks->client->rk, POLL_MS);
+        p->is_open[list->elems[i].partition] = true;
+    p->open = (uint32_t)list->cnt;
+    rd_kafka_poll_set_consumer(p->client->rk);
+    rd_kafka_resp_err_t code = rd_kafka_assign(p->client->rk, list);
+    while (!code && p->open > 0 && leat_mono_us() < until_us) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(p->client->rk, POLL_MS);
         if (!message)
             continue;
-        take_message(looks, message);
+        take_message(p, message);
         rd_kafka_message_destroy(message);
     }
     if (!code)
-        code = looks->refused;
-    return code ? leat_fail(error, "Kafka topic %s: %s%s", looks->topic, rd_kafka_err2str(code),
+        code = p->refused;
+    return code ? leat_fail(error, "Kafka topic %s: %s%s", p->topic, rd_kafka_err2str(code),
                             leat_kafka_grant(code, ": grant READ on the topic"))
                 : 0;
 }
 
 /* Of the listed partitions the first record at or behind the listed offset, as the kind of client
  * sees it. */
-static int look_at(leat_kafka_kind kind, const leat_log_config *config,
-                   const rd_kafka_topic_partition_list_t *list, uint32_t partition_count,
-                   int64_t until_us, leat_log_ahead *ret, leat_error *error)
+static int run_probe(leat_kafka_kind kind, const leat_log_config *config,
+                     const rd_kafka_topic_partition_list_t *list, uint32_t partition_count,
+                     int64_t until_us, leat_log_ahead *ret, leat_error *error)
 {
     if (list->cnt == 0)
         return 0;
     leat_kafka_client *client = leat_kafka_client_new(kind, config, 0, error);
     if (!client)
         return -1;
-    look looks = {.client = client,
-                  .topic = config->topic,
-                  .partition_count = partition_count,
-                  .is_open = leat_must_calloc(partition_count, sizeof(bool)),
-                  .ret = ret};
-    int status = read_firsts(&looks, list, until_us, error);
-    free(looks.is_open);
+    probe p = {.client = client,
+               .topic = config->topic,
+               .partition_count = partition_count,
+               .is_open = leat_must_calloc(partition_count, sizeof(bool)),
+               .ret = ret};
+    int status = read_firsts(&p, list, until_us, error);
+    free(p.is_open);
     leat_kafka_client_free(client, FREE_MS);
     return status;
 }
 
 /* What can be read from the offsets on. */
-static int look_at_records(const leat_log_config *config, uint32_t partition_count,
-                           const int64_t *offsets, int64_t until_us, leat_log_ahead *ret,
-                           leat_error *error)
+static int probe_records(const leat_log_config *config, uint32_t partition_count,
+                         const int64_t *offsets, int64_t until_us, leat_log_ahead *ret,
+                         leat_error *error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     for (uint32_t p = 0; p < partition_count; p++) {
@@ -112,15 +112,15 @@ static int look_at_records(const leat_log_config *config, uint32_t partition_cou
         else
             rd_kafka_topic_partition_list_add(list, config->topic, (int32_t)p)->offset = offsets[p];
     }
-    int status = look_at(LEAT_KAFKA_LOOK, config, list, partition_count, until_us, ret, error);
+    int status = run_probe(LEAT_KAFKA_PROBE, config, list, partition_count, until_us, ret, error);
     rd_kafka_topic_partition_list_destroy(list);
     return status;
 }
 
 /* Where nothing else waits: since when the open transaction does. */
-static int look_at_transactions(const leat_log_config *config, uint32_t partition_count,
-                                const int64_t *offsets, int64_t until_us, leat_log_ahead *ret,
-                                leat_error *error)
+static int probe_transactions(const leat_log_config *config, uint32_t partition_count,
+                              const int64_t *offsets, int64_t until_us, leat_log_ahead *ret,
+                              leat_error *error)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     leat_log_ahead *found = leat_must_calloc(partition_count, sizeof *found);
@@ -128,8 +128,8 @@ static int look_at_transactions(const leat_log_config *config, uint32_t partitio
         if (offsets[p] >= 0 && ret[p].stable < ret[p].end && ret[p].first >= ret[p].stable)
             rd_kafka_topic_partition_list_add(list, config->topic, (int32_t)p)->offset =
                 ret[p].stable;
-    int status =
-        look_at(LEAT_KAFKA_LOOK_UNCOMMITTED, config, list, partition_count, until_us, found, error);
+    int status = run_probe(LEAT_KAFKA_PROBE_UNCOMMITTED, config, list, partition_count, until_us,
+                           found, error);
     for (int i = 0; i < list->cnt; i++)
         ret[list->elems[i].partition].accepted_ms = found[list->elems[i].partition].accepted_ms;
     free(found);
@@ -139,8 +139,8 @@ static int look_at_transactions(const leat_log_config *config, uint32_t partitio
 
 /* The end first: what is written between the two questions must not look like an open
  * transaction. */
-static int look_at_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
-                        leat_log_ahead *ret, leat_error *error)
+static int read_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
+                     leat_log_ahead *ret, leat_error *error)
 {
     int64_t *ends = leat_must_calloc(2 * (size_t)partition_count, sizeof *ends);
     int64_t *stables = ends + partition_count;
@@ -158,10 +158,10 @@ int leat_kafka_read_ahead(const leat_log_config *config, uint32_t partition_coun
                           const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
                           leat_error *error)
 {
-    if (look_at_ends(config, partition_count, timeout_ms, ret, error) != 0)
+    if (read_ends(config, partition_count, timeout_ms, ret, error) != 0)
         return -1;
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
-    if (look_at_records(config, partition_count, offsets, until_us, ret, error) != 0)
+    if (probe_records(config, partition_count, offsets, until_us, ret, error) != 0)
         return -1;
-    return look_at_transactions(config, partition_count, offsets, until_us, ret, error);
+    return probe_transactions(config, partition_count, offsets, until_us, ret, error);
 }

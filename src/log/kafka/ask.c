@@ -86,14 +86,14 @@ const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words)
     return is_missing ? words : "";
 }
 
-static bool is_told(const char *topic_id)
+static bool is_known_id(const char *topic_id)
 {
     return topic_id[0] && strcmp(topic_id, "AAAAAAAAAAAAAAAAAAAAAA") != 0;
 }
 
 bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id)
 {
-    return is_told(wanted_id) && is_told(found_id) && strcmp(wanted_id, found_id) != 0;
+    return is_known_id(wanted_id) && is_known_id(found_id) && strcmp(wanted_id, found_id) != 0;
 }
 
 static void read_description(const rd_kafka_TopicDescription_t *topic, leat_kafka_topic *ret)

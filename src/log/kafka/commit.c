@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static void note_add(leat_kafka_reader *reader, leat_commit_note *note)
+static void add_note(leat_kafka_reader *reader, leat_commit_note *note)
 {
     note->next = reader->commits;
     if (note->next)
@@ -15,7 +15,7 @@ static void note_add(leat_kafka_reader *reader, leat_commit_note *note)
     reader->commits = note;
 }
 
-static void note_free(leat_commit_note *note)
+static void free_note(leat_commit_note *note)
 {
     *note->back = note->next;
     if (note->next)
@@ -34,16 +34,16 @@ int32_t leat_reader_generation(const leat_kafka_reader *reader)
     return generation;
 }
 
-static void commit_begin(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
+static void begin_commit(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     leat_commit_note *note = leat_must_calloc(1, sizeof *note);
     note->since_us = leat_mono_us();
     note->group_generation = leat_reader_generation(reader);
-    note_add(reader, note);
+    add_note(reader, note);
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(reader->rk, list, reader->answers, NULL, note);
     if (!code)
         return;
-    note_free(note);
+    free_note(note);
     reader->commit_failures++;
     leat_kafka_log_error(reader->client, code, "a commit could not be begun");
 }
@@ -58,7 +58,7 @@ void leat_kafka_reader_commit(leat_log_reader *base, uint32_t partition, int64_t
     part->committed = offset + 1;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition)->offset = offset + 1;
-    commit_begin(reader, list);
+    begin_commit(reader, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -74,7 +74,7 @@ void leat_kafka_reader_confirm(leat_log_reader *base)
         rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)p)->offset = offset;
     }
     if (list->cnt > 0)
-        commit_begin(reader, list);
+        begin_commit(reader, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -101,7 +101,7 @@ void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event)
                   note->group_generation == leat_reader_generation(reader) &&
                   !rd_kafka_assignment_lost(reader->rk);
     int64_t since_us = note->since_us;
-    note_free(note);
+    free_note(note);
     if (!reader->leaving)
         reader->events.committed(reader->events.context, since_us, member);
 }
@@ -123,7 +123,7 @@ void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us)
 void leat_reader_forget_commits(leat_kafka_reader *reader)
 {
     while (reader->commits)
-        note_free(reader->commits);
+        free_note(reader->commits);
 }
 
 uint64_t leat_kafka_reader_commit_failures(const leat_log_reader *base)

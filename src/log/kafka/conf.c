@@ -21,7 +21,7 @@ typedef struct default_property {
 } default_property;
 
 static const unsigned all_kinds = LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER |
-                                  LEAT_KAFKA_LOOK_UNCOMMITTED;
+                                  LEAT_KAFKA_PROBE_UNCOMMITTED;
 
 static const default_property defaults[] = {
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "client.id", "leat"},
@@ -71,10 +71,10 @@ static const default_property classic_defaults[] = {
     {LEAT_KAFKA_READER, "heartbeat.interval.ms", "1000"},
 };
 
-/* What a look is about: whatever the user's properties say. */
-static const default_property look_properties[] = {
-    {LEAT_KAFKA_LOOK & ~LEAT_KAFKA_READER, "enable.partition.eof", "true"},
-    {LEAT_KAFKA_LOOK_UNCOMMITTED & ~LEAT_KAFKA_LOOK, "isolation.level", "read_uncommitted"},
+/* What a probe needs, whatever the user's properties say. */
+static const default_property probe_properties[] = {
+    {LEAT_KAFKA_PROBE & ~LEAT_KAFKA_READER, "enable.partition.eof", "true"},
+    {LEAT_KAFKA_PROBE_UNCOMMITTED & ~LEAT_KAFKA_PROBE, "isolation.level", "read_uncommitted"},
 };
 
 typedef struct fixed_property {
@@ -192,8 +192,8 @@ static int fill(rd_kafka_conf_t *conf, leat_kafka_kind kind, const leat_log_conf
             set_property(conf, property->name, property->value, error) != 0)
             return -1;
     }
-    return set_defaults(conf, kind, look_properties,
-                        sizeof look_properties / sizeof *look_properties, error);
+    return set_defaults(conf, kind, probe_properties,
+                        sizeof probe_properties / sizeof *probe_properties, error);
 }
 
 rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *config,

@@ -43,8 +43,8 @@ typedef enum leat_kafka_kind {
     LEAT_KAFKA_WRITER = 2,
     LEAT_KAFKA_READER = 4,
     /* joins no group, and is told the end of a partition */
-    LEAT_KAFKA_LOOK = LEAT_KAFKA_READER | 8,
-    LEAT_KAFKA_LOOK_UNCOMMITTED = LEAT_KAFKA_LOOK | 16,
+    LEAT_KAFKA_PROBE = LEAT_KAFKA_READER | 8,
+    LEAT_KAFKA_PROBE_UNCOMMITTED = LEAT_KAFKA_PROBE | 16,
 } leat_kafka_kind;
 
 /* leat's settings, then the user's. NULL and a message that names the property when one is refused
@@ -123,8 +123,8 @@ void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label,
 void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event);
 void leat_kafka_pulse_answered(leat_kafka_pulse *pulse);
 /* Says what is to be said of silence, and while it lasts has the client `rk` (NULL: none) begin
- * again from the configured brokers. Returns leat_watchdog_wish without LEAT_WATCHDOG_SAY. */
-unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
+ * again from the configured brokers. Returns leat_watchdog_action without LEAT_WATCHDOG_LOG. */
+unsigned leat_kafka_pulse_check(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
 /* Fills `ret` when they do not answer; else leaves all but its count. */
 void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret);
 

@@ -60,20 +60,20 @@ static void offer_brokers(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_u
     rd_kafka_brokers_add(rk, pulse->brokers);
 }
 
-unsigned leat_kafka_pulse_look(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us)
+unsigned leat_kafka_pulse_check(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us)
 {
-    unsigned wishes = leat_watchdog_look(&pulse->dog, now_us);
+    unsigned actions = leat_watchdog_check(&pulse->dog, now_us);
     long long silent_s = (now_us - pulse->dog.good_us) / S_US;
-    if (wishes & LEAT_WATCHDOG_SAY)
+    if (actions & LEAT_WATCHDOG_LOG)
         leat_warn("no broker answers client=%s brokers=%s topic=%s silent_s=%lld", pulse->label,
                   pulse->brokers, pulse->topic, silent_s);
     if (rk)
         offer_brokers(pulse, rk, now_us);
-    if (wishes & LEAT_WATCHDOG_RENEW)
+    if (actions & LEAT_WATCHDOG_RENEW)
         leat_warn("no broker answers: another client takes this one's place client=%s topic=%s "
                   "silent_s=%lld",
                   pulse->label, pulse->topic, silent_s);
-    return wishes & ~(unsigned)LEAT_WATCHDOG_SAY;
+    return actions & ~(unsigned)LEAT_WATCHDOG_LOG;
 }
 
 void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret)

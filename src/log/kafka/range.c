@@ -105,7 +105,7 @@ void leat_kafka_reader_seek(leat_log_reader *base, uint32_t partition, int64_t o
 
 /* ---- seeking ---- */
 
-static void reading_begin(leat_kafka_reader *reader, uint32_t partition)
+static void begin_reading(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     leat_part_enter(part, LEAT_PART_READING);
@@ -131,7 +131,7 @@ static int seek(leat_kafka_reader *reader, uint32_t partition)
     return result;
 }
 
-static void seek_step(leat_kafka_reader *reader, uint32_t partition)
+static void try_seek(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     LEAT_ASSERT(part->next >= 0);
@@ -140,13 +140,13 @@ static void seek_step(leat_kafka_reader *reader, uint32_t partition)
     if (part->restart || part->tries >= SEEK_TRIES_MAX) {
         part->restart = leat_reader_restart(reader, partition) != 0;
         part->tries = 0;
-        return; /* then it is sought: only that has the leader epoch looked at */
+        return; /* then it is sought: only that has the leader epoch checked */
     }
     part->tries++;
     if (seek(reader, partition) != 0)
         return;
     leat_reader_unpark(reader, partition);
-    reading_begin(reader, partition);
+    begin_reading(reader, partition);
     leat_reader_ask_ends(reader, LEAT_ASK_ENDS); /* nothing else wakes librdkafka's thread for that
                                        broker: it may sleep for a second */
 }
@@ -158,7 +158,7 @@ void leat_reader_seek_again(leat_part *part)
     part->retry_us = leat_mono_us() + SEEK_RETRY_US;
 }
 
-/* ---- judging ---- */
+/* ---- deciding ---- */
 
 leat_log_range leat_part_range(const leat_part *part)
 {
@@ -189,10 +189,10 @@ static void seek_checked(leat_kafka_reader *reader, uint32_t partition)
     }
     part->end = part->range_end;
     part->tries = 0;
-    seek_step(reader, partition);
+    try_seek(reader, partition);
 }
 
-static void judge(leat_kafka_reader *reader, uint32_t partition)
+static void decide(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     leat_log_range range = leat_part_range(part);
@@ -209,11 +209,11 @@ static void judge(leat_kafka_reader *reader, uint32_t partition)
         leat_reader_break_range(reader, partition, &range, verdict, "it was cut off or recreated");
 }
 
-static void judge_when_complete(leat_kafka_reader *reader, uint32_t partition)
+static void decide_when_complete(leat_kafka_reader *reader, uint32_t partition)
 {
     const leat_part *part = &reader->parts[partition];
     if (part->range_start >= 0 && part->range_end >= 0 && part->topic_checked)
-        judge(reader, partition);
+        decide(reader, partition);
 }
 
 /* ---- answers: offsets ---- */
@@ -266,7 +266,7 @@ void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event)
         part->range_start = offset;
     else
         part->range_end = offset;
-    judge_when_complete(reader, partition);
+    decide_when_complete(reader, partition);
 }
 
 /* ---- answers: topic ---- */
@@ -320,13 +320,13 @@ void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event)
         leat_reader_log_growth(reader);
     if (part) {
         part->topic_checked = true;
-        judge_when_complete(reader, partition);
+        decide_when_complete(reader, partition);
     }
 }
 
 /* ---- time ---- */
 
-static void part_tick(leat_kafka_reader *reader, uint32_t partition, int64_t now_us)
+static void tick_part(leat_kafka_reader *reader, uint32_t partition, int64_t now_us)
 {
     leat_part *part = &reader->parts[partition];
     if (part->state == LEAT_PART_CHECKING && reader->topic_gone)
@@ -337,13 +337,13 @@ static void part_tick(leat_kafka_reader *reader, uint32_t partition, int64_t now
     if (part->state == LEAT_PART_CHECKING)
         leat_reader_check_range(reader, partition);
     else if (part->state == LEAT_PART_SEEKING)
-        seek_step(reader, partition);
+        try_seek(reader, partition);
 }
 
 void leat_reader_range_tick(leat_kafka_reader *reader, int64_t now_us)
 {
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-        part_tick(reader, p, now_us);
+        tick_part(reader, p, now_us);
     if (reader->topic_asked_us == 0 || now_us - reader->topic_asked_us >= reader->topic_every_us) {
         reader->topic_asked_us = now_us;
         leat_kafka_ask_topic(reader->rk, reader->topic, LEAT_ASK_TIMEOUT_MS,

@@ -168,7 +168,7 @@ static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
 }
 
 /* With all that was taken offered, librdkafka's position is behind offsets without a record too. */
-static void say_position(leat_kafka_reader *reader, uint32_t partition)
+static void report_position(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     if (!may_read(part) || part->batch_at < part->batch_count ||
@@ -276,7 +276,7 @@ static void on_tick(uv_timer_t *timer)
         serve_queue(reader, reader->group, on_group_event);
         leat_reader_check_lost(reader);
         for (uint32_t p = 0; p < reader->identity.partition_count; p++)
-            say_position(reader, p);
+            report_position(reader, p);
         leat_reader_range_tick(reader, leat_mono_us());
     }
     leat_reader_renew_tick(reader, leat_mono_us());
@@ -293,7 +293,7 @@ static int subscribe(leat_kafka_reader *reader, leat_error *error)
     return code ? leat_fail(error, "Kafka reader: subscribe: %s", rd_kafka_err2str(code)) : 0;
 }
 
-static int loop_attach(leat_kafka_reader *reader, uv_loop_t *loop, leat_error *error)
+static int attach_to_loop(leat_kafka_reader *reader, uv_loop_t *loop, leat_error *error)
 {
     int result = uv_poll_init(loop, &reader->poll, reader->wake_fd);
     if (result != 0)
@@ -307,7 +307,7 @@ static int loop_attach(leat_kafka_reader *reader, uv_loop_t *loop, leat_error *e
     return 0;
 }
 
-static void reader_forget(leat_kafka_reader *reader)
+static void forget(leat_kafka_reader *reader)
 {
     if (reader->wake_fd >= 0)
         close(reader->wake_fd);
@@ -384,9 +384,9 @@ static leat_log_reader *create(uv_loop_t *loop, const leat_log_config *config,
     reader->parts = leat_must_calloc(identity->partition_count, sizeof *reader->parts);
     reader->wake_fd = leat_kafka_wake_new(error);
     if (reader->wake_fd < 0 || leat_reader_client_open(reader, error) != 0 ||
-        loop_attach(reader, loop, error) != 0) {
+        attach_to_loop(reader, loop, error) != 0) {
         leat_reader_client_close(reader, FREE_MIN_MS);
-        reader_forget(reader);
+        forget(reader);
         return NULL;
     }
     leat_reader_renew_init(reader);
@@ -397,7 +397,7 @@ static void on_closed(uv_handle_t *handle)
 {
     leat_kafka_reader *reader = handle->data;
     if (--reader->open_handles == 0)
-        reader_forget(reader);
+        forget(reader);
 }
 
 /* Leaves the group. Rebalances that come up on the way are agreed to at once. */

@@ -61,7 +61,7 @@ static void unassign_list(leat_kafka_reader *reader, const rd_kafka_topic_partit
 
 /* ---- one partition ---- */
 
-static void part_open(leat_kafka_reader *reader, uint32_t partition)
+static void open_part(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
     LEAT_ASSERT(!leat_part_is_mine(part) && part->batch_count == 0);
@@ -140,7 +140,7 @@ static void on_assigned(leat_kafka_reader *reader, rd_kafka_topic_partition_list
         if (!is_known(reader, given->partition)) {
             set_fetching(reader, given->partition, false);
         } else if (!leat_part_is_mine(&reader->parts[given->partition])) {
-            part_open(reader, (uint32_t)given->partition);
+            open_part(reader, (uint32_t)given->partition);
             park(reader, (uint32_t)given->partition);
         }
     }
@@ -264,7 +264,7 @@ static int restart_one(leat_kafka_reader *reader, uint32_t partition)
 }
 
 /* Where librdkafka's fetcher of a partition starts anew. One that is read is sought there once
- * more: only a seek has the leader epoch looked at. A partition that was not sought yet is parked:
+ * more: only a seek has the leader epoch checked. A partition that was not sought yet is parked:
  * any absolute one. */
 static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
 {

@@ -3,11 +3,11 @@
  * anything get through?
  *
  * A partition without a leader, or with fewer in-sync replicas than the topic wants, is known by
- * the looks at the topic (topic_watch.c). librdkafka tries its records again until their time is
- * over and then says only that; the cause is what the last look found. Everything else is told by
- * the error of the record.
+ * the checks of the topic (topic_watch.c). librdkafka tries its records again until their time is
+ * over and then reports only that; the cause is what the last check found. Everything else is told
+ * by the error of the record.
  *
- * Each cause is counted, and said with its count: at once, then once a minute while there is more
+ * Each cause is counted, and logged with its count: at once, then once a minute while there is more
  * of it.
  */
 #include "log/kafka/writer.h"
@@ -49,7 +49,7 @@ static void log_fault(const leat_kafka_writer *writer, uint32_t p)
                   p, writer->config.topic, partition->in_sync, writer->min_in_sync);
 }
 
-void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event)
+void leat_writer_check_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     bool some_lack_replicas = false;
     leat_kafka_partition *found = leat_must_calloc(writer->partition_count, sizeof *found);
@@ -146,17 +146,17 @@ static leat_log_refusal cause_of(rd_kafka_resp_err_t code, const char **ret_reme
     return LEAT_REFUSED_OTHER;
 }
 
-/* Those of a client that was given up, and those that make for a look at the topic, have their own
+/* Those of a client that was given up, and those that lead to a check of the topic, have their own
  * lines. A full queue is the writer's own. */
 static bool is_counted(rd_kafka_resp_err_t code)
 {
     return code != RD_KAFKA_RESP_ERR__PURGE_QUEUE && code != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT &&
-           code != RD_KAFKA_RESP_ERR__QUEUE_FULL && !leat_writer_smells(code);
+           code != RD_KAFKA_RESP_ERR__QUEUE_FULL && !leat_writer_is_suspicious(code);
 }
 
-/* A time-out has the cause that the last look found. */
-static leat_log_refusal cause_by_look(const leat_writer_partition *partition,
-                                      leat_log_refusal cause)
+/* A time-out has the cause that the last check found. */
+static leat_log_refusal cause_by_check(const leat_writer_partition *partition,
+                                       leat_log_refusal cause)
 {
     if (cause != LEAT_REFUSED_TIMEOUT || partition->fault == LEAT_WRITER_NO_FAULT)
         return cause;
@@ -222,12 +222,12 @@ static bool concerns_all(const leat_writer_partition *partition, leat_log_refusa
 const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot,
                                    rd_kafka_resp_err_t code)
 {
-    leat_writer_smell(writer, code);
+    leat_writer_note_suspicion(writer, code);
     if (!is_counted(code))
         return rd_kafka_err2str(code);
     const leat_writer_partition *partition = &writer->partitions[slot->partition];
     const char *remedy;
-    leat_log_refusal cause = cause_by_look(partition, cause_of(code, &remedy));
+    leat_log_refusal cause = cause_by_check(partition, cause_of(code, &remedy));
     leat_writer_refusals *of = &writer->refusals[cause];
     int64_t now_us = leat_mono_us();
     describe(writer, slot, code, cause, remedy, of->reason, sizeof of->reason);

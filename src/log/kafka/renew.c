@@ -51,7 +51,7 @@ static void lose_all(leat_kafka_reader *reader)
     }
 }
 
-static void renew_begin(leat_kafka_reader *reader)
+static void begin_renewal(leat_kafka_reader *reader)
 {
     if (reader->renewing)
         return;
@@ -61,7 +61,7 @@ static void renew_begin(leat_kafka_reader *reader)
     lose_all(reader);
 }
 
-static void renew_step(leat_kafka_reader *reader, int64_t now_us)
+static void continue_renewal(leat_kafka_reader *reader, int64_t now_us)
 {
     bool must_wait = reader->handed > 0 || leat_kafka_clients_leaving() >= LEAT_KAFKA_LEAVING_MAX;
     if (!reader->renewing || must_wait || now_us < reader->renew_us)
@@ -115,25 +115,25 @@ static bool is_in_order(leat_kafka_reader *reader, int64_t now_us)
     return leat_reader_generation(reader) >= 0;
 }
 
-static unsigned look_at_membership(leat_kafka_reader *reader, int64_t now_us)
+static unsigned check_membership(leat_kafka_reader *reader, int64_t now_us)
 {
     bool is_silent = leat_watchdog_bad_us(&reader->pulse.dog) > 0;
     bool is_good = is_silent || is_in_order(reader, now_us);
     if (is_good && leat_watchdog_good(&reader->outside, now_us) > 0 && !is_silent)
         leat_info("client is a member of the group again client=reader group=%s",
                   reader->config.group);
-    unsigned wishes = leat_watchdog_look(&reader->outside, now_us);
-    if (!(wishes & (LEAT_WATCHDOG_SAY | LEAT_WATCHDOG_RENEW)))
-        return wishes;
+    unsigned actions = leat_watchdog_check(&reader->outside, now_us);
+    if (!(actions & (LEAT_WATCHDOG_LOG | LEAT_WATCHDOG_RENEW)))
+        return actions;
     char text[LEAT_LOG_WHY_SIZE];
     describe_outside(text, sizeof text, reader);
-    if (wishes & LEAT_WATCHDOG_SAY)
+    if (actions & LEAT_WATCHDOG_LOG)
         leat_warn("client is not a member of its group client=reader reason=\"%s\"", text);
-    if (wishes & LEAT_WATCHDOG_RENEW)
+    if (actions & LEAT_WATCHDOG_RENEW)
         leat_warn("client is not a member of its group: another client takes this one's place "
                   "client=reader reason=\"%s\"",
                   text);
-    return wishes;
+    return actions;
 }
 
 /* ---- public ---- */
@@ -148,16 +148,16 @@ static void give_up(leat_kafka_reader *reader)
 
 void leat_reader_renew_tick(leat_kafka_reader *reader, int64_t now_us)
 {
-    unsigned wishes =
-        leat_kafka_pulse_look(&reader->pulse, reader->renewing ? NULL : reader->rk, now_us);
-    wishes |= look_at_membership(reader, now_us);
+    unsigned actions =
+        leat_kafka_pulse_check(&reader->pulse, reader->renewing ? NULL : reader->rk, now_us);
+    actions |= check_membership(reader, now_us);
     if (reader->has_failed)
         return;
-    if (wishes & LEAT_WATCHDOG_GIVE_UP)
+    if (actions & LEAT_WATCHDOG_GIVE_UP)
         give_up(reader);
-    else if (wishes & LEAT_WATCHDOG_RENEW)
-        renew_begin(reader);
-    renew_step(reader, now_us);
+    else if (actions & LEAT_WATCHDOG_RENEW)
+        begin_renewal(reader);
+    continue_renewal(reader, now_us);
 }
 
 void leat_kafka_reader_health(const leat_log_reader *base, leat_log_health *ret)

@@ -19,7 +19,7 @@ void leat_topic_guard_fini(leat_topic_guard *guard)
     guard->greatest = NULL;
 }
 
-/* When the youngest look began that says something about this broker; 0: none. */
+/* When the youngest check began that says something about this broker; 0: none. */
 static int64_t checked_us(const leat_topic_guard *guard, int32_t broker)
 {
     int64_t ret =
@@ -36,22 +36,22 @@ bool leat_topic_guard_is_shown(const leat_topic_guard *guard, const leat_topic_a
     return since_us != 0 && ack->at_us - since_us < (ack->offset > 0 ? ack->offset : 0);
 }
 
-leat_guard_verdict leat_topic_guard_judge(leat_topic_guard *guard, const leat_topic_ack *ack)
+leat_guard_verdict leat_topic_guard_check_ack(leat_topic_guard *guard, const leat_topic_ack *ack)
 {
     if (ack->partition < guard->partition_count && ack->offset >= 0) {
         if (ack->offset <= guard->greatest[ack->partition])
-            return LEAT_GUARD_ANEW;
+            return LEAT_GUARD_RECREATED;
         guard->greatest[ack->partition] = ack->offset;
     }
     return leat_topic_guard_is_shown(guard, ack) ? LEAT_GUARD_STORED : LEAT_GUARD_WAIT;
 }
 
-bool leat_topic_guard_wants_look(const leat_topic_guard *guard, const leat_topic_ack *ack)
+bool leat_topic_guard_wants_check(const leat_topic_guard *guard, const leat_topic_ack *ack)
 {
     return ack->at_us - checked_us(guard, ack->broker) >= ack->offset / 2;
 }
 
-static void looked_at_broker(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
+static void note_checked_broker(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
 {
     uint32_t at = 0;
     while (at < guard->broker_count && guard->brokers[at].id != broker)
@@ -67,12 +67,12 @@ static void looked_at_broker(leat_topic_guard *guard, int32_t broker, int64_t be
         guard->brokers[at].checked_us = begun_us;
 }
 
-void leat_topic_guard_looked(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
+void leat_topic_guard_checked(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
 {
     if (begun_us > guard->checked_us)
         guard->checked_us = begun_us;
     if (broker >= 0)
-        looked_at_broker(guard, broker, begun_us);
+        note_checked_broker(guard, broker, begun_us);
 }
 
 void leat_topic_guard_doubt(leat_topic_guard *guard)

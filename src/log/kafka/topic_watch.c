@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    LOOK_EVERY_US = 1000 * 1000,
+    CHECK_EVERY_US = 1000 * 1000,
     ACKED_MAX_US = 5 * 1000 * 1000,
 };
 
@@ -33,47 +33,47 @@ void leat_writer_watch_fini(leat_kafka_writer *writer)
     leat_topic_guard_fini(&writer->guard);
 }
 
-/* ---- looks ---- */
+/* ---- checks ---- */
 
-static void look_begin(leat_kafka_writer *writer, leat_writer_look *look, int32_t broker)
+static void begin_check(leat_kafka_writer *writer, leat_writer_check *check, int32_t broker)
 {
-    *look = (leat_writer_look){.broker = broker, .is_out = true, .begun_us = leat_mono_us()};
+    *check = (leat_writer_check){.broker = broker, .is_out = true, .begun_us = leat_mono_us()};
     leat_kafka_ask_topic_at(writer->client->rk, broker, writer->config.topic, LEAT_WRITER_ASK_MS,
-                            look, writer->answers);
+                            check, writer->answers);
 }
 
 void leat_writer_watch_begin(leat_kafka_writer *writer)
 {
-    memset(writer->looks, 0, sizeof writer->looks);
-    look_begin(writer, &writer->looks[0], LEAT_GUARD_ANY);
+    memset(writer->checks, 0, sizeof writer->checks);
+    begin_check(writer, &writer->checks[0], LEAT_GUARD_ANY);
 }
 
 /* That broker's, else the one that was used longest ago; NULL: one is out at that broker, or all
  * are out. */
-static leat_writer_look *look_for(leat_kafka_writer *writer, int32_t broker)
+static leat_writer_check *find_check(leat_kafka_writer *writer, int32_t broker)
 {
-    leat_writer_look *ret = NULL;
-    for (size_t i = 1; i < sizeof writer->looks / sizeof *writer->looks; i++) {
-        leat_writer_look *look = &writer->looks[i];
-        if (look->begun_us != 0 && look->broker == broker)
-            return look->is_out ? NULL : look;
-        if (!look->is_out && (!ret || look->begun_us < ret->begun_us))
-            ret = look;
+    leat_writer_check *ret = NULL;
+    for (size_t i = 1; i < sizeof writer->checks / sizeof *writer->checks; i++) {
+        leat_writer_check *check = &writer->checks[i];
+        if (check->begun_us != 0 && check->broker == broker)
+            return check->is_out ? NULL : check;
+        if (!check->is_out && (!ret || check->begun_us < ret->begun_us))
+            ret = check;
     }
     return ret;
 }
 
-static void look_at_broker(leat_kafka_writer *writer, int32_t broker)
+static void check_at_broker(leat_kafka_writer *writer, int32_t broker)
 {
-    leat_writer_look *look = writer->client && broker >= 0 ? look_for(writer, broker) : NULL;
-    if (look)
-        look_begin(writer, look, broker);
+    leat_writer_check *check = writer->client && broker >= 0 ? find_check(writer, broker) : NULL;
+    if (check)
+        begin_check(writer, check, broker);
 }
 
-static void look_now(leat_kafka_writer *writer)
+static void check_now(leat_kafka_writer *writer)
 {
-    if (writer->client && !writer->looks[0].is_out)
-        look_begin(writer, &writer->looks[0], LEAT_GUARD_ANY);
+    if (writer->client && !writer->checks[0].is_out)
+        begin_check(writer, &writer->checks[0], LEAT_GUARD_ANY);
 }
 
 /* ---- acknowledged ---- */
@@ -99,7 +99,7 @@ static void judge_acked(leat_kafka_writer *writer)
             slot->next_acked = NULL;
             *writer->acked_end = slot;
             writer->acked_end = &slot->next_acked;
-            look_at_broker(writer, slot->ack.broker);
+            check_at_broker(writer, slot->ack.broker);
         }
         slot = next;
     }
@@ -127,7 +127,7 @@ static bool is_wrong(const leat_kafka_writer *writer)
     return writer->wrong[0] != '\0';
 }
 
-static void on_anew(leat_kafka_writer *writer, leat_writer_slot *slot)
+static void on_recreated(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
     leat_err("partition acknowledged an offset that it had given before: the topic was recreated "
              "or the partition cut off, and the write is answered 504 partition=%u offset=%lld "
@@ -137,10 +137,10 @@ static void on_anew(leat_kafka_writer *writer, leat_writer_slot *slot)
     answer_acked(
         writer, slot,
         "the log gave the write an offset that it had given before: its topic was recreated or cut off");
-    look_now(writer);
+    check_now(writer);
 }
 
-static void wait_for_look(leat_kafka_writer *writer, leat_writer_slot *slot)
+static void wait_for_check(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
     slot->next_acked = NULL;
     *writer->acked_end = slot;
@@ -172,26 +172,26 @@ void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *
                                  .offset = report->offset >= 0 ? report->offset : -1,
                                  .at_us = now_us};
     note_stored(writer, report);
-    leat_guard_verdict verdict = leat_topic_guard_judge(&writer->guard, &slot->ack);
+    leat_guard_verdict verdict = leat_topic_guard_check_ack(&writer->guard, &slot->ack);
     if (is_wrong(writer))
         answer_acked(writer, slot, writer->wrong);
     else if (slot->ack.offset < 0)
         answer_acked(writer, slot, "the log has the write but does not tell its offset");
-    else if (verdict == LEAT_GUARD_ANEW)
-        on_anew(writer, slot);
+    else if (verdict == LEAT_GUARD_RECREATED)
+        on_recreated(writer, slot);
     else if (verdict == LEAT_GUARD_WAIT)
-        wait_for_look(writer, slot);
+        wait_for_check(writer, slot);
     else
         answer_acked(writer, slot, NULL);
     leat_topic_ack ack = {
         .broker = rd_kafka_message_broker_id(report), .offset = report->offset, .at_us = now_us};
-    if (leat_topic_guard_wants_look(&writer->guard, &ack))
-        look_at_broker(writer, ack.broker);
+    if (leat_topic_guard_wants_check(&writer->guard, &ack))
+        check_at_broker(writer, ack.broker);
 }
 
 /* ---- refused, because the topic is another? ---- */
 
-bool leat_writer_smells(rd_kafka_resp_err_t code)
+bool leat_writer_is_suspicious(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
            code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
@@ -200,15 +200,15 @@ bool leat_writer_smells(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
 }
 
-void leat_writer_smell(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
+void leat_writer_note_suspicion(leat_kafka_writer *writer, rd_kafka_resp_err_t code)
 {
-    if (!leat_writer_smells(code))
+    if (!leat_writer_is_suspicious(code))
         return;
     leat_topic_guard_doubt(&writer->guard);
-    look_now(writer);
+    check_now(writer);
 }
 
-/* ---- what a look found ---- */
+/* ---- what a check found ---- */
 
 static bool is_other_cluster(leat_kafka_writer *writer, char *ret, size_t size)
 {
@@ -266,7 +266,7 @@ static void on_wrong(leat_kafka_writer *writer, const char *why)
     leat_writer_renew(writer);
 }
 
-static void on_right(leat_kafka_writer *writer, const leat_writer_look *look,
+static void on_right(leat_kafka_writer *writer, const leat_writer_check *check,
                      const leat_kafka_topic *topic)
 {
     if (is_wrong(writer))
@@ -280,11 +280,11 @@ static void on_right(leat_kafka_writer *writer, const leat_writer_look *look,
                   "to client=writer topic=%s expected=%u found=%u",
                   writer->config.topic, writer->identity.partition_count, topic->partition_count);
     }
-    leat_topic_guard_looked(&writer->guard, look->broker, look->begun_us);
+    leat_topic_guard_checked(&writer->guard, check->broker, check->begun_us);
     judge_acked(writer);
 }
 
-static void on_found(leat_kafka_writer *writer, const leat_writer_look *look,
+static void on_found(leat_kafka_writer *writer, const leat_writer_check *check,
                      const leat_kafka_topic *topic, rd_kafka_event_t *event)
 {
     char why[LEAT_WRITER_WHY_SIZE];
@@ -292,8 +292,8 @@ static void on_found(leat_kafka_writer *writer, const leat_writer_look *look,
         on_wrong(writer, why);
         return;
     }
-    on_right(writer, look, topic);
-    leat_writer_judge_partitions(writer, event);
+    on_right(writer, check, topic);
+    leat_writer_check_partitions(writer, event);
     if (writer->state == LEAT_WRITER_OPEN)
         writer->sign_us = leat_mono_us();
     leat_writer_ask_limit(writer);
@@ -303,8 +303,8 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
     leat_error error;
     leat_kafka_topic topic;
-    leat_writer_look *look = rd_kafka_event_opaque(event);
-    look->is_out = false;
+    leat_writer_check *check = rd_kafka_event_opaque(event);
+    check->is_out = false;
     leat_kafka_pulse_event(&writer->pulse, event);
     int result = leat_kafka_read_topic(event, &topic, &error);
     if (result < 0) {
@@ -312,7 +312,7 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
         return;
     }
     if (result == 0) {
-        on_found(writer, look, &topic, event);
+        on_found(writer, check, &topic, event);
         return;
     }
     char why[LEAT_WRITER_WHY_SIZE];
@@ -328,23 +328,23 @@ static void give_up(leat_kafka_writer *writer)
 }
 
 /* What the silence of the brokers asks for. */
-static void act(leat_kafka_writer *writer, int64_t now_us)
+static void watch_pulse(leat_kafka_writer *writer, int64_t now_us)
 {
     rd_kafka_t *rk = writer->client ? writer->client->rk : NULL;
-    unsigned wishes = leat_kafka_pulse_look(&writer->pulse, rk, now_us);
-    if (wishes & LEAT_WATCHDOG_GIVE_UP)
+    unsigned actions = leat_kafka_pulse_check(&writer->pulse, rk, now_us);
+    if (actions & LEAT_WATCHDOG_GIVE_UP)
         give_up(writer);
-    else if ((wishes & LEAT_WATCHDOG_RENEW) && writer->client)
+    else if ((actions & LEAT_WATCHDOG_RENEW) && writer->client)
         leat_writer_renew(writer);
 }
 
 void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us)
 {
-    act(writer, now_us);
+    watch_pulse(writer, now_us);
     give_up_before(writer, now_us - ACKED_MAX_US, unseen_why);
     leat_writer_refusals_tick(writer, now_us);
-    if (now_us - writer->looks[0].begun_us >= LOOK_EVERY_US)
-        look_now(writer);
+    if (now_us - writer->checks[0].begun_us >= CHECK_EVERY_US)
+        check_now(writer);
 }
 
 /* ---- its health ---- */

@@ -8,13 +8,13 @@ void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *lim
 
 int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us)
 {
-    int64_t lasted_us = watchdog->said_us != 0 ? now_us - watchdog->good_us : 0;
+    int64_t lasted_us = watchdog->logged_us != 0 ? now_us - watchdog->good_us : 0;
     watchdog->good_us = watchdog->renewed_us = now_us;
-    watchdog->said_us = 0;
+    watchdog->logged_us = 0;
     return lasted_us;
 }
 
-static void leave_pause_out(leat_watchdog *watchdog, int64_t now_us)
+static void exclude_pause(leat_watchdog *watchdog, int64_t now_us)
 {
     int64_t pause_us = now_us - watchdog->checked_us;
     watchdog->checked_us = now_us;
@@ -22,33 +22,33 @@ static void leave_pause_out(leat_watchdog *watchdog, int64_t now_us)
         return;
     watchdog->good_us += pause_us;
     watchdog->renewed_us += pause_us;
-    /* Well meanwhile, and then not looked at: no younger than now. */
+    /* Well meanwhile, and then not checked: no younger than now. */
     if (watchdog->good_us > now_us)
         watchdog->good_us = now_us;
     if (watchdog->renewed_us > now_us)
         watchdog->renewed_us = now_us;
 }
 
-unsigned leat_watchdog_look(leat_watchdog *watchdog, int64_t now_us)
+unsigned leat_watchdog_check(leat_watchdog *watchdog, int64_t now_us)
 {
     const leat_watchdog_limits *limits = &watchdog->limits;
-    leave_pause_out(watchdog, now_us);
+    exclude_pause(watchdog, now_us);
     int64_t bad_us = now_us - watchdog->good_us;
-    unsigned wishes = 0;
+    unsigned actions = 0;
     if (bad_us >= limits->bad_us &&
-        (watchdog->said_us == 0 || now_us - watchdog->said_us >= LEAT_WATCHDOG_SAY_US)) {
-        watchdog->said_us = now_us;
-        wishes |= LEAT_WATCHDOG_SAY;
+        (watchdog->logged_us == 0 || now_us - watchdog->logged_us >= LEAT_WATCHDOG_LOG_US)) {
+        watchdog->logged_us = now_us;
+        actions |= LEAT_WATCHDOG_LOG;
     }
     if (limits->give_up_us > 0 && bad_us >= limits->give_up_us && !watchdog->has_given_up) {
         watchdog->has_given_up = true;
-        return wishes | LEAT_WATCHDOG_GIVE_UP;
+        return actions | LEAT_WATCHDOG_GIVE_UP;
     }
     if (now_us - watchdog->renewed_us >= limits->renew_us && !watchdog->has_given_up) {
         watchdog->renewed_us = now_us;
-        wishes |= LEAT_WATCHDOG_RENEW;
+        actions |= LEAT_WATCHDOG_RENEW;
     }
-    return wishes;
+    return actions;
 }
 
 int64_t leat_watchdog_bad_us(const leat_watchdog *watchdog)

@@ -1,9 +1,9 @@
 /*
  * watchdog.h - a trouble that should pass by itself, and what is to be done when it does not: it is
- * said, then once a minute; what has it is made anew, again and again; in the end it is given up,
+ * logged, then once a minute; what has it is replaced, again and again; in the end it is given up,
  * once.
  *
- * Time in which nobody looked counts against nobody: after a pause of the process (SIGSTOP, a
+ * Time in which nobody checked counts against nobody: after a pause of the process (SIGSTOP, a
  * machine that is moved) the trouble is as old as it was before. No clock and no I/O.
  */
 #ifndef LEAT_LOG_KAFKA_WATCHDOG_H
@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 enum {
-    LEAT_WATCHDOG_SAY_US = 60 * 1000 * 1000,
-    LEAT_WATCHDOG_PAUSE_US = 2 * 1000 * 1000, /* longer between two looks: nobody looked */
+    LEAT_WATCHDOG_LOG_US = 60 * 1000 * 1000,
+    LEAT_WATCHDOG_PAUSE_US = 2 * 1000 * 1000, /* longer between two checks: nobody checked */
 };
 
 /* How long it lasts until it is a trouble, until it is acted on (each time), and until it is given
@@ -30,24 +30,24 @@ typedef struct leat_watchdog {
     int64_t checked_us;
     int64_t good_us;    /* all was well; pauses move it */
     int64_t renewed_us; /* the last time since then that RENEW was returned, else good_us */
-    int64_t said_us;    /* 0: not since all was well */
+    int64_t logged_us;  /* 0: not since all was well */
     bool has_given_up;
 } leat_watchdog;
 
-/* What leat_watchdog_look wants done, together. */
-typedef enum leat_watchdog_wish {
-    LEAT_WATCHDOG_SAY = 1,
+/* What leat_watchdog_check wants done, together. */
+typedef enum leat_watchdog_action {
+    LEAT_WATCHDOG_LOG = 1,
     LEAT_WATCHDOG_RENEW = 2,
     LEAT_WATCHDOG_GIVE_UP = 4,
-} leat_watchdog_wish;
+} leat_watchdog_action;
 
 void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits,
                         int64_t now_us);
 /* All is well now. How long the trouble had lasted, if it was said; else 0. */
 int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us);
-/* To be called more often than LEAT_WATCHDOG_PAUSE_US. Returns leat_watchdog_wish. */
-unsigned leat_watchdog_look(leat_watchdog *watchdog, int64_t now_us);
-/* How long the trouble has lasted, as of the last look; 0: it is none (yet). */
+/* To be called more often than LEAT_WATCHDOG_PAUSE_US. Returns leat_watchdog_action. */
+unsigned leat_watchdog_check(leat_watchdog *watchdog, int64_t now_us);
+/* How long the trouble has lasted, as of the last check; 0: it is none (yet). */
 int64_t leat_watchdog_bad_us(const leat_watchdog *watchdog);
 
 #endif

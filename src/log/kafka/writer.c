@@ -138,19 +138,19 @@ static void on_wake(uv_poll_t *poll, int status, int events)
     leat_kafka_wake_clear(writer->wake_fd);
     serve_reports(writer, 0);
     serve_answers(writer);
-    leat_writer_renewal_step(writer);
+    leat_writer_continue_renewal(writer);
 }
 
 static void on_tick(uv_timer_t *timer)
 {
     leat_kafka_writer *writer = timer->data;
-    leat_writer_renewal_step(writer);
+    leat_writer_continue_renewal(writer);
     leat_writer_watch_tick(writer, leat_mono_us());
 }
 
 /* ---- public ---- */
 
-static int loop_attach(leat_kafka_writer *writer, uv_loop_t *loop, leat_error *error)
+static int attach_to_loop(leat_kafka_writer *writer, uv_loop_t *loop, leat_error *error)
 {
     int result = uv_poll_init(loop, &writer->poll, writer->wake_fd);
     if (result != 0)
@@ -164,7 +164,7 @@ static int loop_attach(leat_kafka_writer *writer, uv_loop_t *loop, leat_error *e
     return 0;
 }
 
-static void writer_forget(leat_kafka_writer *writer)
+static void forget(leat_kafka_writer *writer)
 {
     if (writer->wake_fd >= 0)
         close(writer->wake_fd);
@@ -194,14 +194,14 @@ static leat_log_writer *create(uv_loop_t *loop, const leat_log_config *config,
     writer->wake_fd = leat_kafka_wake_new(error);
     if (writer->wake_fd < 0 || leat_writer_open_client(writer, error) != 0)
         goto failed;
-    if (leat_writer_make_slots(writer, error) != 0 || loop_attach(writer, loop, error) != 0)
+    if (leat_writer_make_slots(writer, error) != 0 || attach_to_loop(writer, loop, error) != 0)
         goto failed;
     leat_kafka_pulse_init(&writer->pulse, writer->client->label, &writer->config,
                           LEAT_WRITER_SIGN_US);
     return &writer->base;
 failed:
     leat_writer_close_client(writer, FREE_MS);
-    writer_forget(writer);
+    forget(writer);
     return NULL;
 }
 
@@ -306,7 +306,7 @@ static void on_closed(uv_handle_t *handle)
 {
     leat_kafka_writer *writer = handle->data;
     if (--writer->open_handles == 0)
-        writer_forget(writer);
+        forget(writer);
 }
 
 static void serve_until(leat_kafka_writer *writer, int64_t until_us)

@@ -21,7 +21,7 @@ typedef struct leat_writer_slot {
     size_t size;                    /* of the record, as the client counts it */
     struct leat_writer_slot *older; /* of the same partition */
     struct leat_writer_slot *newer; /* or the next free one */
-    leat_topic_ack ack;             /* acknowledged, waits for a look at the topic */
+    leat_topic_ack ack;             /* acknowledged, waits for a check of the topic */
     struct leat_writer_slot *next_acked;
 } leat_writer_slot;
 
@@ -35,10 +35,10 @@ typedef struct leat_writer_partition {
     leat_writer_slot *oldest;
     leat_writer_slot *newest;
     uint64_t bytes;          /* of those that wait */
-    leat_writer_fault fault; /* by the last look */
+    leat_writer_fault fault; /* by the last check */
     int64_t fault_us;        /* since when */
     int64_t fault_ms;        /* the same by the wall clock */
-    uint32_t in_sync;        /* replicas, by the last look */
+    uint32_t in_sync;        /* replicas, by the last check */
 } leat_writer_partition;
 
 /*
@@ -67,11 +67,11 @@ typedef struct leat_writer_refusals {
 } leat_writer_refusals;
 
 /* A question for the topic that is out, or was. */
-typedef struct leat_writer_look {
+typedef struct leat_writer_check {
     int32_t broker; /* LEAT_GUARD_ANY: whichever */
     bool is_out;
     int64_t begun_us; /* 0: never */
-} leat_writer_look;
+} leat_writer_check;
 
 typedef struct leat_kafka_writer {
     leat_log_writer base;
@@ -86,7 +86,7 @@ typedef struct leat_kafka_writer {
     leat_kafka_client *client; /* NULL: could not be made again yet */
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *reports; /* delivery reports and errors */
-    rd_kafka_queue_t *answers; /* of looks at the topic and its settings */
+    rd_kafka_queue_t *answers; /* about the topic and its settings */
     int wake_fd;
     leat_writer_slot *slots;
     leat_writer_slot *free_slots;
@@ -108,12 +108,13 @@ typedef struct leat_kafka_writer {
     /* ---- topic_watch.c ---- */
     leat_log_identity identity; /* what must be found; partition_count 0: whatever is found first */
     leat_topic_guard guard;
-    leat_writer_look looks[1 + LEAT_GUARD_BROKERS]; /* the first: the regular one, at any broker */
-    /* those that wait for a look, in the order of their acknowledgements */
+    leat_writer_check checks[1 + LEAT_GUARD_BROKERS]; /* the first: the regular one, at any broker
+                                                       */
+    /* those that wait for a check, in the order of their acknowledgements */
     leat_writer_slot *acked;
     leat_writer_slot **acked_end;
-    char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last look found is not the right topic; "": it
-                                         is */
+    char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last check found is not the right topic; "":
+                                         it is */
     int64_t wrong_since_ms;
     bool growth_logged;
     bool clock_logged;
@@ -159,7 +160,7 @@ void leat_writer_begin_renewal(leat_kafka_writer *writer);
 /* Gives up what waits in the client, too. */
 void leat_writer_renew(leat_kafka_writer *writer);
 void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text);
-void leat_writer_renewal_step(leat_kafka_writer *writer);
+void leat_writer_continue_renewal(leat_kafka_writer *writer);
 
 /* ---- writer_limit.c ---- */
 
@@ -177,15 +178,15 @@ void leat_writer_watch_init(leat_kafka_writer *writer, const leat_log_identity *
 void leat_writer_watch_fini(leat_kafka_writer *writer);
 /* A new client: nothing is out any more. */
 void leat_writer_watch_begin(leat_kafka_writer *writer);
-/* The brokers acknowledged this one: answers it, or has it wait for a look. */
+/* The brokers acknowledged this one: answers it, or has it wait for a check. */
 void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report,
                            int64_t now_us);
 /* May this error mean that the topic is another? */
-bool leat_writer_smells(rd_kafka_resp_err_t code);
-/* If so, the topic is looked at. */
-void leat_writer_smell(leat_kafka_writer *writer, rd_kafka_resp_err_t code);
+bool leat_writer_is_suspicious(rd_kafka_resp_err_t code);
+/* If so, the topic is checked. */
+void leat_writer_note_suspicion(leat_kafka_writer *writer, rd_kafka_resp_err_t code);
 void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event);
-/* What waits for a look is given up. */
+/* What waits for a check is given up. */
 void leat_writer_give_up_acked(leat_kafka_writer *writer, const char *why);
 void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us);
 void leat_kafka_writer_health(const leat_log_writer *writer, leat_log_health *ret);
@@ -199,8 +200,8 @@ const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_
                                    rd_kafka_resp_err_t code);
 /* One was stored. */
 void leat_writer_note_taken(leat_kafka_writer *writer);
-/* The partitions as a look found them. */
-void leat_writer_judge_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event);
+/* The partitions as a check found them. */
+void leat_writer_check_partitions(leat_kafka_writer *writer, rd_kafka_event_t *event);
 void leat_writer_refusals_tick(leat_kafka_writer *writer, int64_t now_us);
 const char *leat_kafka_writer_trouble(leat_log_writer *writer);
 const char *leat_kafka_writer_partition_trouble(leat_log_writer *writer, uint32_t partition);

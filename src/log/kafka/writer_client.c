@@ -116,7 +116,7 @@ static void give_up_client(leat_kafka_writer *writer)
     enter(writer, LEAT_WRITER_GIVEN_UP);
 }
 
-void leat_writer_renewal_step(leat_kafka_writer *writer)
+void leat_writer_continue_renewal(leat_kafka_writer *writer)
 {
     if (writer->state == LEAT_WRITER_RENEWING)
         give_up_client(writer);

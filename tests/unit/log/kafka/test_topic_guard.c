@@ -14,7 +14,7 @@ static leat_topic_ack ack_of(int64_t offset, int64_t at_us)
 static leat_guard_verdict judge(leat_topic_guard *guard, int64_t offset, int64_t at_us)
 {
     leat_topic_ack ack = ack_of(offset, at_us);
-    return leat_topic_guard_judge(guard, &ack);
+    return leat_topic_guard_check_ack(guard, &ack);
 }
 
 static bool is_shown(const leat_topic_guard *guard, int64_t offset, int64_t at_us)
@@ -42,9 +42,9 @@ START_TEST(a_look_begun_after_the_acknowledgement_shows_it)
 {
     leat_topic_guard guard = begin();
     ck_assert_int_eq(judge(&guard, 0, 100), LEAT_GUARD_WAIT);
-    leat_topic_guard_looked(&guard, BROKER, 100); /* at the same moment: perhaps before */
+    leat_topic_guard_checked(&guard, BROKER, 100); /* at the same moment: perhaps before */
     ck_assert(!is_shown(&guard, 0, 100));
-    leat_topic_guard_looked(&guard, BROKER, 101);
+    leat_topic_guard_checked(&guard, BROKER, 101);
     ck_assert(is_shown(&guard, 0, 100));
     leat_topic_guard_fini(&guard);
 }
@@ -53,7 +53,7 @@ END_TEST
 START_TEST(a_look_at_another_broker_counts_less)
 {
     leat_topic_guard guard = begin();
-    leat_topic_guard_looked(&guard, OTHER, 2 * LEAT_GUARD_SPREAD_US);
+    leat_topic_guard_checked(&guard, OTHER, 2 * LEAT_GUARD_SPREAD_US);
     ck_assert(is_shown(&guard, 0, LEAT_GUARD_SPREAD_US - 1));
     ck_assert(!is_shown(&guard, 0, LEAT_GUARD_SPREAD_US));
     leat_topic_guard_fini(&guard);
@@ -63,12 +63,12 @@ END_TEST
 START_TEST(a_large_offset_needs_no_new_look)
 {
     leat_topic_guard guard = begin();
-    leat_topic_guard_looked(&guard, BROKER, 100);
+    leat_topic_guard_checked(&guard, BROKER, 100);
     ck_assert_int_eq(judge(&guard, 1000, 100 + 1000), LEAT_GUARD_WAIT);
     ck_assert_int_eq(judge(&guard, 1001, 100 + 1000), LEAT_GUARD_STORED);
     leat_topic_ack young = ack_of(1001, 100 + 1000), old = ack_of(100 * 1000, 100 + 1000);
-    ck_assert(leat_topic_guard_wants_look(&guard, &young));
-    ck_assert(!leat_topic_guard_wants_look(&guard, &old));
+    ck_assert(leat_topic_guard_wants_check(&guard, &young));
+    ck_assert(!leat_topic_guard_wants_check(&guard, &old));
     leat_topic_guard_fini(&guard);
 }
 END_TEST
@@ -76,14 +76,14 @@ END_TEST
 START_TEST(an_offset_that_was_given_before_is_never_believed)
 {
     leat_topic_guard guard = begin();
-    leat_topic_guard_looked(&guard, BROKER, 100);
+    leat_topic_guard_checked(&guard, BROKER, 100);
     ck_assert_int_eq(judge(&guard, 5000, 100), LEAT_GUARD_STORED);
-    leat_topic_guard_looked(&guard, BROKER, 200);
-    ck_assert_int_eq(judge(&guard, 5000, 199), LEAT_GUARD_ANEW);
-    ck_assert_int_eq(judge(&guard, 0, 199), LEAT_GUARD_ANEW);
+    leat_topic_guard_checked(&guard, BROKER, 200);
+    ck_assert_int_eq(judge(&guard, 5000, 199), LEAT_GUARD_RECREATED);
+    ck_assert_int_eq(judge(&guard, 0, 199), LEAT_GUARD_RECREATED);
     ck_assert_int_eq(judge(&guard, 5001, 199), LEAT_GUARD_STORED);
     leat_topic_ack elsewhere = {.partition = 1, .broker = BROKER, .offset = 0, .at_us = 199};
-    ck_assert_int_eq(leat_topic_guard_judge(&guard, &elsewhere), LEAT_GUARD_STORED);
+    ck_assert_int_eq(leat_topic_guard_check_ack(&guard, &elsewhere), LEAT_GUARD_STORED);
     leat_topic_guard_fini(&guard);
 }
 END_TEST
@@ -91,11 +91,11 @@ END_TEST
 START_TEST(doubt_forgets_what_was_seen_but_no_offset)
 {
     leat_topic_guard guard = begin();
-    leat_topic_guard_looked(&guard, BROKER, 100);
+    leat_topic_guard_checked(&guard, BROKER, 100);
     ck_assert_int_eq(judge(&guard, 5000, 100), LEAT_GUARD_STORED);
     leat_topic_guard_doubt(&guard);
     ck_assert_int_eq(judge(&guard, 5001, 101), LEAT_GUARD_WAIT);
-    ck_assert_int_eq(judge(&guard, 5000, 101), LEAT_GUARD_ANEW);
+    ck_assert_int_eq(judge(&guard, 5000, 101), LEAT_GUARD_RECREATED);
     leat_topic_guard_fini(&guard);
 }
 END_TEST
@@ -104,8 +104,8 @@ START_TEST(more_brokers_than_it_remembers_count_as_others)
 {
     leat_topic_guard guard = begin();
     for (int32_t broker = 100; broker < 100 + LEAT_GUARD_BROKERS; broker++)
-        leat_topic_guard_looked(&guard, broker, 10);
-    leat_topic_guard_looked(&guard, BROKER, 2 * LEAT_GUARD_SPREAD_US);
+        leat_topic_guard_checked(&guard, broker, 10);
+    leat_topic_guard_checked(&guard, BROKER, 2 * LEAT_GUARD_SPREAD_US);
     ck_assert(is_shown(&guard, 0, LEAT_GUARD_SPREAD_US - 1));
     ck_assert(!is_shown(&guard, 0, 2 * LEAT_GUARD_SPREAD_US - 1));
     leat_topic_guard_fini(&guard);
@@ -133,7 +133,7 @@ START_TEST(never_believes_what_another_topic_took)
                                                                       microsecond */
         if (leat_prng_below(&prng, 3) > 0 && count < 64) {
             leat_topic_ack ack = {.broker = BROKER, .offset = (*log)++, .at_us = now_us + 1};
-            leat_guard_verdict verdict = leat_topic_guard_judge(&guard, &ack);
+            leat_guard_verdict verdict = leat_topic_guard_check_ack(&guard, &ack);
             if (!is_old && verdict == LEAT_GUARD_STORED) /* an assertion that holds costs a system
                                                             call */
                 ck_abort_msg("believed at once: offset %lld", (long long)ack.offset);
@@ -144,7 +144,7 @@ START_TEST(never_believes_what_another_topic_took)
             }
         }
         if (leat_prng_below(&prng, 10) == 0 && is_old)
-            leat_topic_guard_looked(&guard, BROKER, now_us);
+            leat_topic_guard_checked(&guard, BROKER, now_us);
         uint32_t left = 0;
         for (uint32_t i = 0; i < count; i++) {
             bool shown = leat_topic_guard_is_shown(&guard, &waiting[i]);

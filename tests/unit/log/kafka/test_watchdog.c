@@ -15,7 +15,7 @@ static unsigned look_until(leat_watchdog *dog, int64_t *now_s, int64_t until_s)
 {
     unsigned ret = 0;
     while (*now_s < until_s)
-        ret |= leat_watchdog_look(dog, ++*now_s * S);
+        ret |= leat_watchdog_check(dog, ++*now_s * S);
     return ret;
 }
 
@@ -32,13 +32,13 @@ START_TEST(is_said_then_acted_on_then_given_up)
     leat_watchdog dog = begin(now_s);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1009), 0);
     ck_assert_int_eq(leat_watchdog_bad_us(&dog), 0);
-    ck_assert_uint_eq(look_until(&dog, &now_s, 1010), LEAT_WATCHDOG_SAY);
+    ck_assert_uint_eq(look_until(&dog, &now_s, 1010), LEAT_WATCHDOG_LOG);
     ck_assert_int_eq(leat_watchdog_bad_us(&dog), 10 * (int64_t)S);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1029), 0);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1030), LEAT_WATCHDOG_RENEW);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1059), 0);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1060), LEAT_WATCHDOG_RENEW);
-    ck_assert_uint_eq(look_until(&dog, &now_s, 1070), LEAT_WATCHDOG_SAY);
+    ck_assert_uint_eq(look_until(&dog, &now_s, 1070), LEAT_WATCHDOG_LOG);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1099), LEAT_WATCHDOG_RENEW);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1100), LEAT_WATCHDOG_GIVE_UP);
     /* once, and nothing is made anew any more */
@@ -56,7 +56,7 @@ START_TEST(ends_when_all_is_well)
     ck_assert_int_eq(leat_watchdog_good(&dog, 1020 * (int64_t)S), 15 * (int64_t)S);
     ck_assert_int_eq(leat_watchdog_good(&dog, 1021 * (int64_t)S), 0);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1030), 0);
-    ck_assert_uint_eq(look_until(&dog, &now_s, 1031), LEAT_WATCHDOG_SAY);
+    ck_assert_uint_eq(look_until(&dog, &now_s, 1031), LEAT_WATCHDOG_LOG);
 }
 END_TEST
 
@@ -66,9 +66,9 @@ START_TEST(a_pause_counts_against_nobody)
     leat_watchdog dog = begin(now_s);
     look_until(&dog, &now_s, 1008);
     now_s = 5000; /* the process stood still */
-    ck_assert_uint_eq(leat_watchdog_look(&dog, now_s * S), 0);
+    ck_assert_uint_eq(leat_watchdog_check(&dog, now_s * S), 0);
     ck_assert_uint_eq(look_until(&dog, &now_s, 5001), 0);
-    ck_assert_uint_eq(look_until(&dog, &now_s, 5002), LEAT_WATCHDOG_SAY);
+    ck_assert_uint_eq(look_until(&dog, &now_s, 5002), LEAT_WATCHDOG_LOG);
 }
 END_TEST
 
@@ -79,7 +79,7 @@ START_TEST(never_gives_up_when_told_so)
     leat_watchdog_init(&dog, &(leat_watchdog_limits){.bad_us = S, .renew_us = 10 * (int64_t)S},
                        now_s * S);
     unsigned wishes = look_until(&dog, &now_s, 100000);
-    ck_assert_uint_eq(wishes, LEAT_WATCHDOG_SAY | LEAT_WATCHDOG_RENEW);
+    ck_assert_uint_eq(wishes, LEAT_WATCHDOG_LOG | LEAT_WATCHDOG_RENEW);
 }
 END_TEST
 
@@ -99,10 +99,10 @@ static unsigned model_look(model *m, const leat_watchdog_limits *l, int64_t step
     m->since_renewal_ms += seen_ms;
     m->since_said_ms += step_ms; /* a line a minute is one by the reader's clock */
     if (m->bad_ms * MS >= l->bad_us &&
-        (!m->said || m->since_said_ms * MS >= LEAT_WATCHDOG_SAY_US)) {
+        (!m->said || m->since_said_ms * MS >= LEAT_WATCHDOG_LOG_US)) {
         m->said = true;
         m->since_said_ms = 0;
-        ret |= LEAT_WATCHDOG_SAY;
+        ret |= LEAT_WATCHDOG_LOG;
     }
     if (l->give_up_us && m->bad_ms * MS >= l->give_up_us && !m->gave_up) {
         m->gave_up = true;
@@ -132,7 +132,7 @@ START_TEST(does_what_the_model_does)
     for (int i = 0; i < 2000; i++) {
         int64_t step_ms = any(&seed, 0, 50) == 0 ? any(&seed, 2001, 1000000) : any(&seed, 1, 2000);
         now_ms += step_ms;
-        ck_assert_uint_eq(leat_watchdog_look(&dog, now_ms * MS), model_look(&m, &l, step_ms));
+        ck_assert_uint_eq(leat_watchdog_check(&dog, now_ms * MS), model_look(&m, &l, step_ms));
         ck_assert_int_eq(leat_watchdog_bad_us(&dog), m.bad_ms * MS >= l.bad_us ? m.bad_ms * MS : 0);
         if (any(&seed, 0, 40) > 0)
             continue;
