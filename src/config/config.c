@@ -1,3 +1,8 @@
+/*
+ * config.c - questions about a configuration that is loaded. Some settings turn out to be wrong
+ * only when Kafka or a database is asked; leat_config_blame gives such an error the file and line
+ * of its setting, so that it reads like those of the loader. The tree of the file is kept for that.
+ */
 #include "config/config.h"
 
 #include <stdarg.h>
@@ -43,7 +48,7 @@ static const leat_node *named(const leat_node *node, const char *path)
     return ret;
 }
 
-/* The entry that the beginning of the path names, and behind it the rest; NULL: there is none. */
+/* The entry named by the beginning of the path, which is moved behind it; NULL: there is none. */
 static const leat_node *step(const leat_node *node, const char **path)
 {
     const char *at = *path;

@@ -1,6 +1,8 @@
 /*
  * load.c - the walk through the tree: every entry is looked up in the table, read by its kind and
- * put where the table says. What several settings say together is checked afterwards, in rules.c.
+ * stored where the table says, in a field that is an offset. There is no code for a single setting,
+ * so none can forget its range, its line or its message. Rules about several settings at once are
+ * checked afterwards, in rules.c.
  */
 #include <stdio.h>
 #include <stdlib.h>

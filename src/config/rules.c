@@ -1,3 +1,9 @@
+/*
+ * rules.c - rules about several settings at once. Each blames the setting that a person would
+ * change: the one that the file gives, where only one of the two is given. A rule about something
+ * that only another room knows, such as a property of librdkafka, is checked where both are
+ * known (daemon/assemble.c).
+ */
 #include "config/rules.h"
 
 #include <stdio.h>
@@ -24,7 +30,7 @@ static const leat_node *entry(const checker *c, const char *list, uint32_t index
 
 /* ---- the log ---- */
 
-/* Else the process would end before another client was tried. */
+/* Otherwise the process would end before a new client was tried. */
 static int check_renewal(const checker *c, const leat_node *kafka)
 {
     int64_t renew_ms = c->config->kafka_renew_after_ms,
@@ -48,10 +54,10 @@ static int check_log(const checker *c)
     const leat_node *kafka = leat_node_get(log, "kafka"), *local = leat_node_get(log, "local");
     if (!kafka && !local)
         return leat_node_fail(c->config->file, log, NULL, c->error,
-                              "has no log (kafka with brokers and topic, or local with path)");
+                              "has no log (give kafka with brokers and topic, or local with path)");
     if (kafka && local)
         return leat_node_fail(c->config->file, local, NULL, c->error,
-                              "there is log.kafka too (one of the two)");
+                              "log.kafka is given too (give one of the two)");
     if (kafka && check_renewal(c, kafka) < 0)
         return -1;
     const leat_node *partitions = leat_node_get(kafka ? kafka : local, "partitions");
@@ -59,7 +65,7 @@ static int check_log(const checker *c)
     if (partitions && wanted < c->config->shard_count)
         return leat_node_fail(
             c->config->file, partitions, NULL, c->error,
-            "%u is fewer than there are shards, and a partition belongs to one shard (at least %u)",
+            "%u is less than the number of shards, and each needs a partition (at least %u)",
             wanted, c->config->shard_count);
     return 0;
 }
@@ -71,7 +77,8 @@ static int check_shard_name(const checker *c, uint32_t index)
     for (uint32_t i = 0; i < index; i++)
         if (strcmp(c->config->shards[i].name, c->config->shards[index].name) == 0)
             return leat_node_fail(c->config->file, leat_node_get(entry(c, "shards", index), "name"),
-                                  NULL, c->error, "\"%s\" is shards[%u] already (each name once)",
+                                  NULL, c->error,
+                                  "\"%s\" is already the name of shards[%u] (each name once)",
                                   c->config->shards[i].name, i);
     return 0;
 }
@@ -84,12 +91,13 @@ static int check_file_unique(const checker *c, uint32_t index)
         if (c->config->shards[i].sqlite && strcmp(c->config->shards[i].sqlite, file) == 0)
             return leat_node_fail(
                 c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
-                "\"%.128s\" is that of shards[%u] already (each file once)", file, i);
+                "\"%.128s\" is already the file of shards[%u] (each file once)", file, i);
     const char *log = c->config->local_path;
     if (file && log && strcmp(file, log) == 0)
         return leat_node_fail(
             c->config->file, leat_node_get(entry(c, "shards", index), "sqlite"), NULL, c->error,
-            "\"%.128s\" is the log's (another file: each must survive the other)", file);
+            "\"%.128s\" is the file of the log (give another one: each must survive the other)",
+            file);
     return 0;
 }
 
@@ -103,7 +111,7 @@ static int check_shard(const checker *c, uint32_t index)
             "missing (a connection string or URI of libpq, or `sqlite` with a file instead)");
     if (shard->dsn && shard->sqlite)
         return leat_node_fail(c->config->file, leat_node_get(node, "sqlite"), NULL, c->error,
-                              "there is a dsn too (one of the two)");
+                              "a dsn is given too (give one of the two)");
     if (check_file_unique(c, index) < 0)
         return -1;
     const leat_node *connections = leat_node_get(node, "connections");
@@ -170,13 +178,13 @@ static int name_route(const checker *c, const leat_node *node, leat_config_route
     if (leat_text_check_name(route->table, &why) < 0)
         return leat_node_fail(
             c->config->file, node, "name", c->error,
-            "missing, and the table's name cannot serve: %s (letters, digits, '_', '-' and '.', at most 63)",
+            "missing, and the table's name cannot be used: %s (letters, digits, '_', '-' and '.', at most 63)",
             why.text);
     route->name = leat_must_strdup(route->table);
     return 0;
 }
 
-/* The node to blame for a name: the name, or the table it comes from. */
+/* The node that an error about a name blames: the name, or the table that it comes from. */
 static const leat_node *name_node(const leat_node *route)
 {
     const leat_node *name = leat_node_get(route, "name");
@@ -191,7 +199,7 @@ static int check_route_unique(const checker *c, const leat_node *node, uint32_t 
         if (strcmp(other->name, route->name) == 0)
             return leat_node_fail(
                 c->config->file, name_node(node), NULL, c->error,
-                "\"%s\" names routes[%u] already (each name once; give this route a `name`)",
+                "\"%s\" is already the name of routes[%u] (each name once; give this route a `name`)",
                 route->name, i);
         if (leat_text_path_same(other->path, route->path))
             return leat_node_fail(c->config->file, leat_node_get(node, "path"), NULL, c->error,
@@ -212,7 +220,7 @@ static int check_route(const checker *c, uint32_t index)
 
 /* ---- budgets ---- */
 
-/* The smaller must not be above the larger, or work could be asked for that never fits. */
+/* The smaller must not be above the larger: otherwise work is accepted that never fits. */
 static int check_order(const checker *c, const char *group, const char *smaller, int64_t small,
                        const char *larger, int64_t large, leat_unit unit)
 {
@@ -245,7 +253,7 @@ static int check_budgets(const checker *c)
 /* librdkafka's own default. */
 enum { MAX_POLL_INTERVAL_MS = 300000 };
 
-/* A property that makes no sense is for librdkafka to refuse. */
+/* librdkafka refuses a value that makes no sense. */
 static int64_t max_poll_interval_ms(const leat_config *config)
 {
     const leat_config_pair *given = leat_config_property(config, "max.poll.interval.ms");
@@ -253,8 +261,8 @@ static int64_t max_poll_interval_ms(const leat_config *config)
     return found > 0 ? found : MAX_POLL_INTERVAL_MS;
 }
 
-/* A member that gives partitions away for longer than the group waits is put out of it, in the
- * middle of its batches. */
+/* The group removes a member that takes longer than this to hand partitions over, in the middle of
+ * its batches. */
 static int check_drain(const checker *c)
 {
     int64_t interval_ms = max_poll_interval_ms(c->config);
@@ -267,8 +275,8 @@ static int check_drain(const checker *c)
     const leat_node *node = given ? given : leat_node_get(c->root, "log");
     return leat_node_fail(
         c->config->file, node, given ? NULL : "kafka.properties", c->error,
-        "the group waits for max.poll.interval.ms, %s, for a member that gives partitions away (apply.drain must "
-        "be less)",
+        "the group waits %s (max.poll.interval.ms) for a member that hands partitions over (apply.drain must be "
+        "less)",
         most);
 }
 

@@ -1,3 +1,8 @@
+/*
+ * table.c - the settings, one row each. A default, a range and a help text are written here and
+ * nowhere else: the loader, its messages, `leat config` and the manual read them from the row. The
+ * default is a text, as a file would give it, so the same reader checks both.
+ */
 #include "config/table.h"
 
 #include <stdio.h>
@@ -191,7 +196,8 @@ static const leat_setting settings[] = {
      .help = "The most bytes of records that a worker holds; then partitions pause."},
     {"apply.records", TOP(records_max), COUNT(64, 16777216, "131072"),
      .help =
-         "Records held, per worker: read and not applied. Then partitions pause. A partition holds at most as many as it leaves free: half of them, or all in a log with one partition; of several shards each has half."},
+         "The most records that a worker holds, read and not applied; then partitions pause. One partition holds at most half of "
+         "them, or all of them in a log with one partition. With several shards, one shard holds at most half."},
     {"apply.batch_records", TOP(batch_records), COUNT(1, 65536, "1000"),
      .help = "The most records in one transaction."},
     {"apply.batch_bytes", TOP(batch_bytes), BYTES(KIB, GIB, "4MiB"),

@@ -1,3 +1,8 @@
+/*
+ * text.c - the small grammars inside a configuration. They are stricter than they would have to be:
+ * a number without its unit, a variable that is not set or a path that mixes text and parameters is
+ * an error now instead of a surprise later. Messages never show a text that may hold a secret.
+ */
 #include "config/text.h"
 
 #include <stdio.h>

@@ -1,3 +1,8 @@
+/*
+ * tree.c - libyaml's events become a tree. It takes less than YAML allows: an alias, a tag or a key
+ * that is given twice makes a file say something else than it seems to. The loader is recursive, so
+ * depth, entries and the size of the file are bounded; every node keeps its line for messages.
+ */
 #include "config/tree.h"
 
 #include <errno.h>

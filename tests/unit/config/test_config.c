@@ -206,7 +206,7 @@ static const broken broken_files[] = {
     /* missing */
     {SHARD ROUTE, "c.yaml:1: log: missing (a mapping of kafka, local)"},
     {"log: {}\n" SHARD ROUTE,
-     "c.yaml:1: log: has no log (kafka with brokers and topic, or local with path)"},
+     "c.yaml:1: log: has no log (give kafka with brokers and topic, or local with path)"},
     {LOG ROUTE, "c.yaml:1: shards: missing (a list of mappings of name, dsn, sqlite, connections)"},
     {LOG SHARD,
      "c.yaml:1: routes: missing (a list of mappings of name, path, table, tenant, patch, fold, untouched, row_security, columns)"},
@@ -230,47 +230,45 @@ static const broken broken_files[] = {
 
     /* what settings say together */
     {"log:\n  kafka: { brokers: x, topic: t }\n  local: { path: l }\n" SHARD ROUTE,
-     "c.yaml:3: log.local: there is log.kafka too (one of the two)"},
+     "c.yaml:3: log.local: log.kafka is given too (give one of the two)"},
     {"log: { kafka: { brokers: x, topic: t, give_up_after: 30s } }\n" SHARD ROUTE,
      "c.yaml:1: log.kafka.give_up_after: must be longer than log.kafka.renew_after (30s), or 0 for never"},
     {"log: { kafka: { brokers: x, topic: t, renew_after: 1h } }\n" SHARD ROUTE,
      "c.yaml:1: log.kafka.renew_after: must be shorter than log.kafka.give_up_after (15m)"},
     {"log: { local: { path: l, partitions: 1 } }\nshards:\n  - { name: a, sqlite: x }\n  - { name: b, sqlite: y }\n" ROUTE,
-     "c.yaml:1: log.local.partitions: 1 is fewer than there are shards, and a partition belongs to one shard (at least "
-     "2)"},
+     "c.yaml:1: log.local.partitions: 1 is less than the number of shards, and each needs a partition (at least 2)"},
     {LOG "shards: [ { name: a, dsn: x, sqlite: y } ]\n" ROUTE,
-     "c.yaml:2: shards[0].sqlite: there is a dsn too (one of the two)"},
+     "c.yaml:2: shards[0].sqlite: a dsn is given too (give one of the two)"},
     {LOG "shards:\n  - { name: a, sqlite: x }\n  - { name: b, sqlite: x }\n" ROUTE,
-     "c.yaml:4: shards[1].sqlite: \"x\" is that of shards[0] already (each file once)"},
+     "c.yaml:4: shards[1].sqlite: \"x\" is already the file of shards[0] (each file once)"},
     {"log: { local: { path: x } }\nshards: [ { name: a, sqlite: x } ]\n" ROUTE,
-     "c.yaml:2: shards[0].sqlite: \"x\" is the log's (another file: each must survive the other)"},
+     "c.yaml:2: shards[0].sqlite: \"x\" is the file of the log (give another one: each must survive the other)"},
     {LOG "shards:\n  - { name: a, dsn: x }\n  - { name: a, dsn: y }\n" ROUTE,
-     "c.yaml:4: shards[1].name: \"a\" is shards[0] already (each name once)"},
+     "c.yaml:4: shards[1].name: \"a\" is already the name of shards[0] (each name once)"},
     {LOG "shards:\n  - { name: a, dsn: x }\n  - { name: b, dsn: y }\n" ROUTE,
      "c.yaml:5: routes[0].tenant: missing, and there are 2 shards (a parameter of the path: id)"},
     {LOG SHARD "routes: [ { path: '/{a}/{b}', table: t, tenant: c } ]\n",
      "c.yaml:3: routes[0].tenant: \"c\" is not in the path (one of its parameters: a, b)"},
     {LOG SHARD "routes:\n  - { path: '/a/{id}', table: t }\n  - { path: '/b/{id}', table: t }\n",
-     "c.yaml:5: routes[1].table: \"t\" names routes[0] already (each name once; give this route a `name`)"},
+     "c.yaml:5: routes[1].table: \"t\" is already the name of routes[0] (each name once; give this route a `name`)"},
     {LOG SHARD "routes:\n  - { path: '/a/{id}', table: t }\n  - { path: '/a/{x}', table: u }\n",
      "c.yaml:5: routes[1].path: matches the same requests as routes[0] (each path once)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: t, columns: { id: add } } ]\n",
      "c.yaml:3: routes[0].columns.id: is in the path, and a key never changes (columns outside the path)"},
     {LOG SHARD "routes: [ { path: '/a/{id}', table: 'my table' } ]\n",
-     "c.yaml:3: routes[0].name: missing, and the table's name cannot serve: the character at place 3 is not allowed "
+     "c.yaml:3: routes[0].name: missing, and the table's name cannot be used: the character at place 3 is not allowed "
      "(" NAME_WORDS ")"},
     {"workers: 9\n" LOG SHARD ROUTE,
      "c.yaml:3: shards[0].connections: 8 cannot be divided among 9 workers (at least one for each)"},
     {"log: { kafka: { brokers: x, topic: t, partitions: 1 } }\n"
      "shards: [ { name: a, dsn: x }, { name: b, dsn: y } ]\nroutes: [ { path: '/{id}', table: t, tenant: id } ]\n",
-     "c.yaml:1: log.kafka.partitions: 1 is fewer than there are shards, and a partition belongs to one shard (at least "
-     "2)"},
+     "c.yaml:1: log.kafka.partitions: 1 is less than the number of shards, and each needs a partition (at least 2)"},
     {LOG SHARD ROUTE "apply:\n  drain: 5m\n",
-     "c.yaml:5: apply.drain: the group waits for max.poll.interval.ms, 5m, for a member that gives partitions away (apply.drain "
-     "must be less)"},
+     "c.yaml:5: apply.drain: the group waits 5m (max.poll.interval.ms) for a member that hands partitions over "
+     "(apply.drain must be less)"},
     {"log: { kafka: { brokers: x, topic: t, properties: { max.poll.interval.ms: 5000 } } }\n" SHARD
          ROUTE,
-     "c.yaml:1: log.kafka.properties: the group waits for max.poll.interval.ms, 5s, for a member that gives partitions away "
+     "c.yaml:1: log.kafka.properties: the group waits 5s (max.poll.interval.ms) for a member that hands partitions over "
      "(apply.drain must be less)"},
     {LOG SHARD ROUTE "apply:\n  memory: 1MiB\n",
      "c.yaml:4: apply.batch_bytes: 4MiB is more than apply.memory has (at most "
