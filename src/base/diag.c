@@ -107,7 +107,7 @@ void leat_diag(leat_level level, const char *format, ...)
         atomic_fetch_add(&dropped_lines, 1);
 }
 
-void leat_complain(const char *format, ...)
+void leat_print_error(const char *format, ...)
 {
     char line[LINE_MAX_BYTES];
     va_list args;

@@ -32,7 +32,7 @@ void leat_diag_level(leat_level level);
 bool leat_diag_parse_level(const char *name, leat_level *ret_level);
 void leat_diag(leat_level level, const char *format, ...) LEAT_PRINTF(2, 3);
 /* The message of a command that fails: a line without time and level. */
-void leat_complain(const char *format, ...) LEAT_PRINTF(1, 2);
+void leat_print_error(const char *format, ...) LEAT_PRINTF(1, 2);
 
 #define leat_debug(...) leat_diag(LEAT_DEBUG, __VA_ARGS__)
 #define leat_info(...)  leat_diag(LEAT_INFO, __VA_ARGS__)

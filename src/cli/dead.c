@@ -116,7 +116,7 @@ static void read_shards(const char *command, const leat_config *config, const ch
         if (leat_shard_dead_letters(leat_assembly_address(shard), query, &ret->by_shard[i],
                                     &error) == 0)
             continue;
-        leat_complain("leat %s: shard %s: %s", command, shard->name, error.text);
+        leat_print_error("leat %s: shard %s: %s", command, shard->name, error.text);
         ret->failed++;
     }
     sort_entries(config, ret);
@@ -152,7 +152,7 @@ static int with_config(const char *name, const leat_options *options,
     leat_error error = {0};
     int code = load(options, &config, &error) == 0 ? use(&config, options, &error) : -1;
     if (code < 0)
-        leat_complain("leat %s: %s", name, error.text);
+        leat_print_error("leat %s: %s", name, error.text);
     leat_config_fini(&config);
     return code < 0 ? LEAT_EXIT_USAGE : code;
 }
@@ -222,9 +222,9 @@ static int show(const leat_config *config, const leat_options *options, leat_err
     read_shards("dead show", config, options->shard, &query, &found);
     int code = found.count > 0 ? LEAT_EXIT_OK : LEAT_EXIT_FAILED;
     if (found.count == 0)
-        leat_complain("leat dead show: there is no dead letter of partition %" PRId64
-                      ", offset %" PRId64 "%s",
-                      partition, offset, found.failed > 0 ? " in the shards that answered" : "");
+        leat_print_error("leat dead show: there is no dead letter of partition %" PRId64
+                         ", offset %" PRId64 "%s",
+                         partition, offset, found.failed > 0 ? " in the shards that answered" : "");
     else if (options->json)
         leat_dead_print_json(stdout, &found.entries[0]);
     else

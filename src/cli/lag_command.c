@@ -138,8 +138,8 @@ static int judge(const leat_config *config, const leat_lag *lag, const leat_opti
 {
     for (uint32_t shard = 0; shard < config->shard_count; shard++)
         if (*lag->errors[shard].text)
-            leat_complain("leat lag: shard %s: %s", config->shards[shard].name,
-                          lag->errors[shard].text);
+            leat_print_error("leat lag: shard %s: %s", config->shards[shard].name,
+                             lag->errors[shard].text);
     if (options->max_seconds > 0 && is_over(lag, options->max_seconds))
         return LEAT_EXIT_CHECK;
     return lag->failed > 0 || lag->total.age_ms < 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;

@@ -135,7 +135,7 @@ static void print_group(FILE *out, const char *word)
 
 static int usage_error(const char *words, const char *argument)
 {
-    leat_complain("leat: %s%s", words, argument);
+    leat_print_error("leat: %s%s", words, argument);
     fputs("try `leat --help`, or --help behind the command\n", stderr);
     return LEAT_EXIT_USAGE;
 }
@@ -311,6 +311,6 @@ int main(int argc, char **argv)
     int code = run_line(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;
-    leat_complain("leat: not all of the output could be written");
+    leat_print_error("leat: not all of the output could be written");
     return code == LEAT_EXIT_OK ? LEAT_EXIT_FAILED : code;
 }

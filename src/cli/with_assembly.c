@@ -23,7 +23,7 @@ int leat_with_assembly(const char *name, const leat_options *options, leat_assem
     }
     if (failed) {
         fflush(stdout);
-        leat_complain("leat %s: %s", name, error.text);
+        leat_print_error("leat %s: %s", name, error.text);
     }
     leat_assembly_fini(&assembly);
     return code;

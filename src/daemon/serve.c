@@ -211,7 +211,7 @@ static void tear_down(leat_daemon *daemon)
 
 static int fail(const leat_daemon *daemon, int code, const leat_error *error)
 {
-    leat_complain("leat %s: %s", daemon->command, error->text);
+    leat_print_error("leat %s: %s", daemon->command, error->text);
     return code;
 }
 
