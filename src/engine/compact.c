@@ -2,8 +2,9 @@
  * compact.c - when a partition's rows in the shard are folded into a new base, which base, and what
  * the compaction says. One runs soon after something was applied, and rarely while nothing moves:
  * then it only verifies that the shard still has what memory relies on, which an idle partition
- * would not learn otherwise. The base must stay below every seq that is still open, because a batch
- * that commits behind its back would be deleted as already folded.
+ * would not learn otherwise. The base must stay below every
+ * seq that is still open: it stands for every row up to it, so the row of a batch that commits
+ * later would be deleted, and its records applied again.
  */
 #include "engine/compact.h"
 
@@ -22,6 +23,12 @@ void leat_compaction_plan(leat_engine *engine, leat_partition *partition)
         return;
     partition->compact_at_us = at_us;
     leat_timer_set(engine, partition, LEAT_TIMER_COMPACT, partition->compact_at_us);
+}
+
+void leat_compaction_dropped(leat_partition *partition)
+{
+    partition->uncompacted = false;
+    partition->compact_running = false;
 }
 
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)

@@ -7,6 +7,8 @@
 #include "engine/state.h"
 
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
+/* What was to be compacted is no longer known; the next claim tells. */
+void leat_compaction_dropped(leat_partition *partition);
 /* Has the first that waits in the shard waited so long that it goes before batches? */
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard);
 /* The base_seq a compaction could write now. */

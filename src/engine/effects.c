@@ -19,6 +19,12 @@ void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t effects)
                    leat_partition_id(engine, partition));
 }
 
+void leat_effects_dropped(leat_engine *engine, leat_partition *partition)
+{
+    partition->emits &= (uint8_t)~(LEAT_EMIT_SEEK | LEAT_EMIT_CONFIRM);
+    leat_emit(engine, partition, 0);
+}
+
 void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
                      const leat_engine_job_result *result)
 {

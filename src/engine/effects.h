@@ -12,5 +12,7 @@ void leat_emit(leat_engine *engine, leat_partition *partition, uint8_t effects);
  * of the queue. */
 void leat_notice_add(leat_engine *engine, leat_job_slot *slot, uint32_t queue, uint8_t notice,
                      const leat_engine_job_result *result);
+/* A seek or a question to the group that was not emitted yet is no longer wanted. */
+void leat_effects_dropped(leat_engine *engine, leat_partition *partition);
 
 #endif

@@ -54,6 +54,13 @@ int64_t leat_partition_low(const leat_engine *engine, const leat_partition *part
     return passed_low(partition) ? partition->position - 1 : partition->progress.low;
 }
 
+void leat_low_water_dropped(const leat_engine *engine, leat_partition *partition)
+{
+    partition->low = leat_partition_low(engine, partition);
+    partition->low_known = false;
+    partition->position = -1;
+}
+
 void leat_partition_passed(leat_engine *engine, leat_partition *partition)
 {
     if (partition->holding.records > 0 || !passed_low(partition))

@@ -17,5 +17,7 @@ int64_t leat_partition_low(const leat_engine *engine, const leat_partition *part
 void leat_partition_passed(leat_engine *engine, leat_partition *partition);
 /* The low water may have moved: commits it, now or when it is time. */
 void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);
+/* What the partition holds is about to be dropped: keeps the low water it had, for people. */
+void leat_low_water_dropped(const leat_engine *engine, leat_partition *partition);
 
 #endif

@@ -53,31 +53,23 @@ void leat_partition_enter(leat_engine *engine, leat_partition *partition,
 
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
-    partition->low = leat_partition_low(engine, partition);
+    /* Each file forgets what is its own. Position and low water are read from what is still held.
+     */
+    leat_suspects_dropped(engine, partition);
+    leat_low_water_dropped(engine, partition);
     leat_halt_partition_left(engine, partition);
-    if (partition->state == LEAT_ENGINE_READING)
-        partition->away_us = engine->now_us;
-    if (partition->position > partition->reread_to)
-        partition->reread_to = partition->position;
     for (uint32_t i = 0; i < LEAT_SUBPARTITIONS; i++)
         leat_subpartition_drop(engine, partition, i);
     LEAT_ASSERT(partition->holding.records == 0 && partition->holding.bytes == 0);
     LEAT_ASSERT(partition->ready == 0 && partition->waiting == 0);
-    for (leat_timer timer = 0; timer < LEAT_TIMER_COUNT; timer++)
-        leat_timer_clear(engine, partition, timer);
+    leat_timers_dropped(engine, partition);
     leat_schedule_forget(engine, partition);
-    leat_partition_end_pause(engine, partition);
-    partition->room_stamp = 0;
+    leat_compaction_dropped(partition);
+    leat_pause_dropped(engine, partition);
+    leat_effects_dropped(engine, partition);
     partition->incarnation++;
     partition->in_flight = 0;
     partition->batches = 0;
-    partition->uncompacted = false;
-    partition->compact_running = false;
-    partition->low_known = false;
-    partition->position = -1;
-    partition->emits &= (uint8_t)~(LEAT_EMIT_SEEK | LEAT_EMIT_CONFIRM);
-    engine->room_grew = true;
-    leat_emit(engine, partition, 0);
 }
 
 void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_t delay_us)

@@ -50,6 +50,13 @@ void leat_partition_end_pause(leat_engine *engine, leat_partition *partition)
     leat_emit(engine, partition, 0);
 }
 
+void leat_pause_dropped(leat_engine *engine, leat_partition *partition)
+{
+    leat_partition_end_pause(engine, partition);
+    partition->room_stamp = 0;
+    engine->room_grew = true;
+}
+
 static bool has_room_again(leat_engine *engine, const leat_partition *partition)
 {
     const leat_holding *shard = &leat_shard_of(engine, partition)->holding;

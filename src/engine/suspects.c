@@ -124,6 +124,14 @@ static void keep_quiet(leat_engine *engine, leat_partition *partition)
         place_anew(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], id % LEAT_SUBPARTITIONS);
 }
 
+void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition)
+{
+    if (partition->state == LEAT_ENGINE_READING)
+        partition->away_us = engine->now_us;
+    if (partition->position > partition->reread_to)
+        partition->reread_to = partition->position;
+}
+
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
 {
     keep_quiet(engine, partition);

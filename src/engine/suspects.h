@@ -11,6 +11,8 @@
 bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
                                  const leat_engine_batch_part *part,
                                  const leat_engine_job_result *result);
+/* What the partition holds is about to be dropped: notes since when, and how far it was read. */
+void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition);
 /* A claim has said what is applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 /* The partition has been read again as far as it was before the claim. */

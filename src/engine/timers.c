@@ -30,6 +30,12 @@ void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer
     leat_heap_remove(&engine->timers, timer_id(engine, partition, timer));
 }
 
+void leat_timers_dropped(leat_engine *engine, leat_partition *partition)
+{
+    for (leat_timer timer = 0; timer < LEAT_TIMER_COUNT; timer++)
+        leat_timer_clear(engine, partition, timer);
+}
+
 bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition, leat_timer timer)
 {
     return leat_heap_has(&engine->timers, timer_id(engine, partition, timer));

@@ -24,5 +24,7 @@ void leat_timer_set(leat_engine *engine, leat_partition *partition, leat_timer t
 bool leat_timer_is_set(const leat_engine *engine, const leat_partition *partition,
                        leat_timer timer);
 void leat_timer_clear(leat_engine *engine, leat_partition *partition, leat_timer timer);
+/* Clears all of the partition's own. */
+void leat_timers_dropped(leat_engine *engine, leat_partition *partition);
 
 #endif
