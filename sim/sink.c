@@ -237,7 +237,7 @@ static leat_engine_job_result result_of(const pool_member *connection, const sim
         if (answer->is_raised)
             said.function = "exec_stmt_raise";
         result.outcome = leat_sqlstate_outcome(&said, part);
-        result.of_rows = part == LEAT_SQL_ROWS;
+        result.from_rows = part == LEAT_SQL_ROWS;
         snprintf(result.sqlstate, sizeof result.sqlstate, "%s", answer->sqlstate);
         snprintf(result.message, sizeof result.message, "simulated");
         if (result.outcome == LEAT_ENGINE_FENCED || result.outcome == LEAT_ENGINE_WENT_BACK)

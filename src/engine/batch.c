@@ -1,3 +1,7 @@
+/*
+ * batch.c - the names of outcomes, for people: lines of the log and the view of troubles read
+ * better with words than with the groups of SQLSTATEs that batch.h explains.
+ */
 #include "engine/batch.h"
 
 static const char *const outcome_names[LEAT_ENGINE_OUTCOME_COUNT] = {

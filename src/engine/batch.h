@@ -76,24 +76,25 @@ typedef struct leat_engine_job {
     leat_engine_compaction compaction;
 } leat_engine_job;
 
-/* What came of a job. Only an ERROR on the job's own connection is a failure; all else but success
- * is unknown. */
+/* What came of a job. Only an ERROR on the job's own connection is a failure. Everything else but
+ * success is unknown. */
 typedef enum leat_engine_outcome {
-    LEAT_ENGINE_APPLIED,    /* its Sync arrived without error */
-    LEAT_ENGINE_CONTENTION, /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan.
-                               Worth another try */
-    LEAT_ENGINE_OUTAGE, /* failed: the database is unwell (53*, 25006, ...). Another try when it is
-                           better */
-    LEAT_ENGINE_BAD_DATA, /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
-    LEAT_ENGINE_NOT_YET,  /* failed: 23503, or 23505 on another key than the primary: bad data,
-                             unless what it waits for comes */
-    LEAT_ENGINE_DRIFT,    /* failed: 42, 0A, 55, ...: the table does not fit, or what hangs on it */
-    LEAT_ENGINE_RECORD_ERROR,   /* failed: a code that a trigger raised in the database's name, one
-                            that nobody knows, XX000: the   record's own, if others of its table get
-                            through meanwhile; else the table's */
-    LEAT_ENGINE_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements: the
-                                   shard's */
-    LEAT_ENGINE_FENCED,         /* LT001: somebody else has claimed the partition */
+    LEAT_ENGINE_APPLIED,      /* its Sync arrived without error */
+    LEAT_ENGINE_CONTENTION,   /* failed: 40*, 55P03, 57014, 23505 on the primary key, stale plan.
+                                 Worth another try */
+    LEAT_ENGINE_OUTAGE,       /* failed: the database is unwell (53*, 25006, ...). To be tried again
+                                 when it is better */
+    LEAT_ENGINE_BAD_DATA,     /* failed: 22, 23, 44, 54, 21, P0, or a record that makes no sense */
+    LEAT_ENGINE_NOT_YET,      /* failed: 23503, or 23505 on another key than the primary: bad data,
+                                 unless the row that it waits for comes */
+    LEAT_ENGINE_DRIFT,        /* failed: 42, 0A, 55, ...: the record does not fit the table, or an
+                                 object that the table depends on */
+    LEAT_ENGINE_RECORD_ERROR, /* failed: a code that a trigger raised in the database's name, an
+                                 unknown code, XX000. The record's own error if others of its
+                                 table get through meanwhile, else the table's */
+    LEAT_ENGINE_NOT_UNDERSTOOD, /* failed: XX001, XX002, an error of leat's own statements. The
+                                   shard's error */
+    LEAT_ENGINE_FENCED,         /* LT001: another worker has claimed the partition */
     LEAT_ENGINE_WENT_BACK,      /* LT002: the database lost a commit that was acknowledged */
     LEAT_ENGINE_UNKNOWN,        /* it may have been applied, or still be: connection lost, FATAL */
     LEAT_ENGINE_OUTCOME_COUNT,
@@ -102,15 +103,16 @@ typedef enum leat_engine_outcome {
 typedef struct leat_engine_job_result {
     leat_engine_outcome outcome;
     int32_t bad_record; /* index in the batch when the culprit is known, else -1 */
-    bool of_rows; /* OUTAGE: a statement that carries the data of records said it, so it may be one
-                     record's */
-    bool races;   /* NOT_YET: an insert beside ours may be all it was: worth another try at once */
-    int32_t partition;       /* fenced / went back: which one, else -1 */
-    int64_t catalog_read_us; /* BAD_DATA: the look at the tables that the refusal relies on began
-                          then, on the events' clock; INT64_MAX: it relies on none (the database
-                          said it, or the record's key is no key). It counts only when it began
-                          after the record was first refused alone */
-    bool too_long;           /* a time limit cut it short: fewer records might pass */
+    bool from_rows;     /* OUTAGE: the error came from a statement with the data of records, so it
+                           may be one record's */
+    bool may_be_race;   /* NOT_YET: an insert beside ours may be the only reason: worth another try
+                           at once */
+    int32_t partition;  /* FENCED, WENT_BACK: which one, else -1 */
+    int64_t catalog_read_us; /* BAD_DATA: when the catalog read that the refusal relies on began, by
+                                the clock of the events. It counts only if that was after the record
+                                was first refused alone. INT64_MAX: the refusal relies on none (it
+                                is the database's, or the record's key is malformed) */
+    bool timed_out;          /* a time limit cut it short: fewer records might pass */
     char sqlstate[6];
     char message[256]; /* for people */
     /* an applied claim: what it read. Borrowed for the call */

@@ -1,3 +1,8 @@
+/*
+ * batch_size.c - the limit halves or quarters when a batch is cut short, and doubles after a number
+ * of full, quick batches. That number doubles with each cut, so that a size that does not work
+ * costs ever less. It is forgotten only when the limit is back at the configured size.
+ */
 #include "engine/batch_size.h"
 
 enum { PATIENCE_MIN = 4, PATIENCE_MAX = 256 };

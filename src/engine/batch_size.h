@@ -1,18 +1,19 @@
 /*
  * batch_size.h - how many records a batch of a shard may have that several subpartitions share.
  *
- * As configured, unless so many take too long: what a time limit cut short, or took SLOW_US, comes
- * back smaller, and what was cut short again and again is tried larger ever more rate_limit. It
- * grows back as full batches are quick. (Additive limits adapt too slowly from a thousand to ten
- * and back; this is the doubling of a back-off, by time and not by count alone.)
+ * As many as configured, unless they take too long: after a time limit cut one short, or one took
+ * LEAT_BATCH_SLOW_US, batches are smaller. They grow back as full batches are quick, and the more
+ * often a size was cut short the more rarely it is tried again. (Additive steps adapt too slowly
+ * from a thousand to ten and back. This is the doubling of a back-off, by time and not by count
+ * alone.)
  */
 #ifndef LEAT_ENGINE_BATCH_SIZE_H
 #define LEAT_ENGINE_BATCH_SIZE_H
 
 #include "base/base.h"
 
-/* A batch that takes as long is too large: others wait for its locks, and leat itself gives one up
- * that takes 60 s. */
+/* A batch that takes this long is too large: others wait for its locks, and leat itself gives up a
+ * batch after 60 s. */
 #define LEAT_BATCH_SLOW_US (10 * INT64_C(1000000))
 
 typedef struct leat_batch_size {
@@ -26,7 +27,7 @@ uint32_t leat_batch_size_max(const leat_batch_size *size, uint32_t records_max);
 /* A batch of `records` was applied in `took_us`. */
 void leat_batch_size_applied(leat_batch_size *size, uint32_t records, int64_t took_us,
                              uint32_t records_max);
-/* One did not come to its end in that time, and fewer records might. */
+/* A batch was cut short after `took_us`; fewer records might have passed. */
 void leat_batch_size_timed_out(leat_batch_size *size, uint32_t records, int64_t took_us);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "engine/state.h"
 
+/* Sets its timer, unless one is on its way; sooner when there is something to write. */
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
 /* What was to be compacted is no longer known; the next claim tells. */
 void leat_compaction_dropped(leat_partition *partition);
@@ -13,8 +14,8 @@ void leat_compaction_dropped(leat_partition *partition);
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard);
 /* The base_seq a compaction could write now. */
 int64_t leat_compaction_base(const leat_engine *engine, const leat_partition *partition);
-/* The same for a compaction that is made now: a base that has only a new low water to say uses up a
- * seq. */
+/* The same for a compaction that is made now: a base that brings nothing but a new low water uses
+ * up a seq. */
 int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition);
 /* Could a compaction write something? Not while the batch behind the base is open. */
 bool leat_compaction_moves_base(const leat_engine *engine, const leat_partition *partition);

@@ -1,5 +1,8 @@
 /*
- * engine.c - the events. What each sets going is in the other files: state.h has the map.
+ * engine.c - the events. Each takes over the time, which runs what was due before it, changes what
+ * it is about, and leaves the consequences to the files that keep them (state.h has the map):
+ * effects come out of leat_engine_next and are never emitted from here. A record passes through
+ * here alone until a batch takes it, so what is done for each record is in this file.
  */
 #include "engine/state.h"
 #include "engine/low_water.h"

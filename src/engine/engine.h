@@ -7,35 +7,38 @@
  * each event, so the same code runs in production and, seeded, in a simulator. (Shape after
  * cowsql/raft's raft_step and TigerBeetle.)
  *
- * Words: a *claim* takes a partition over in its shard, by a fresh random *token* that every batch
- * must name there. A batch whose token is no longer the partition's is refused (SQLSTATE LT001):
- * the worker is *fenced*, another has claimed since.
- * *Slots* are how many jobs a shard can run at once: its usable connections. The protocol:
- * docs/design/progress.md.
+ * Terms: a *claim* takes a partition over in its shard. It leaves a random *token* there, which
+ * every batch must present. A batch with an older token is refused (SQLSTATE LT001): its worker is
+ * *fenced*, because another one has claimed the partition since. *Slots* are the jobs that a shard
+ * can run at once: its usable connections. The protocol: docs/design/progress.md.
  *
  * Promises, each asserted inside and tested against a sequential oracle:
- *   - at most one batch in flight a subpartition; a subpartition's records run in offset order;
+ *   - a subpartition has at most one batch in flight, and its records run in offset order;
  *   - a commit never passes a record that is not applied (`low` is contiguous, whatever holes the
- * log has); a record that is kept as a dead letter counts as applied there, and is never both;
- *   - nothing is sent twice under one claim after an unknown outcome; nothing is sent for a
- * partition that is revoked;
- *   - records and bytes held stay under the configured bounds, as long as the caller honours PAUSE
- * at the next read.
+ *     log has). A record that is kept as a dead letter counts as applied, and is never both;
+ *   - after an unknown outcome nothing is sent again under the same claim, and nothing is sent for
+ * a partition that is revoked;
+ *   - records and bytes held stay below the configured bounds, as long as the caller honours PAUSE
+ *     at its next read.
  *
- * A record that is refused for good, alone in its batch (retry.h), is a *dead letter*: the next
- * batch of its subpartition is that one record with leat_engine_batch.dead set. When that fails, or
- * the shard was in trouble since, the record is first tried again as it is: a verdict does not
- * outlive its reason. Of one table in one shard so many are given up a minute, and more as long as
- * they are a small share of its records; the next one stops the table there: what is refused is
- * held instead, until a record so held is applied after all or none is held any more (guard.c).
+ * Dead letters. A record that is refused for good while it is alone in its batch (retry.h) becomes
+ * a *dead letter*: the next batch of its subpartition is this one record, with
+ * leat_engine_batch.dead set. If that batch fails, or the shard has been in trouble meanwhile, the
+ * record is tried again first as it is, because the verdict may no longer hold.
  *
- * What is not understood *halts* its shard: claims go on; else only one subpartition of the batch
- * that met it is tried, alone and as it is, until a batch of it is applied, or refused with
- * something that is understood, or its partition is given up. A partition given back meanwhile is
+ * A table may give up a fixed number of records a minute in each shard, and more only while they
+ * are a small share of its records. Beyond that the table *stops*: a refused record is held instead
+ * of given up. The table goes on once one of the held records is applied, or none is left
+ * (guard.c).
+ *
+ * An error that leat does not understand *halts* its shard. Claims still run, but of all batches
+ * only those of one subpartition that met the error, the *probe*: alone, unchanged, with back-off.
+ * The shard goes on when a batch of the probe is applied, or fails with an error that leat
+ * understands, or the probe's partition is given up. A partition that is given back meanwhile is
  * not compacted.
  *
- * Use: after each leat_engine_*() event call leat_engine_next() until it returns false and carry
- * out each effect, then leat_engine_released() until it returns 0. One thread.
+ * Use: after each event, leat_engine_*(), call leat_engine_next() until it returns false and carry
+ * out each effect; then leat_engine_released() until it returns 0. All from one thread.
  */
 #ifndef LEAT_ENGINE_H
 #define LEAT_ENGINE_H
@@ -44,7 +47,7 @@
 
 typedef struct leat_engine leat_engine;
 
-/* What goes its way is applied much sooner. */
+/* A record that nothing holds up is applied much sooner. */
 #define LEAT_ENGINE_LONG_WAIT_US (100 * INT64_C(1000))
 
 typedef struct leat_engine_config {
@@ -53,30 +56,30 @@ typedef struct leat_engine_config {
     const uint32_t *shard_of; /* [partition_count], copied */
     uint32_t jobs_max;        /* most jobs in flight, over all shards: connections of this worker */
     uint32_t records_max;     /* held in all; memory is allocated for these at start */
-    uint64_t bytes_max; /* payload held in all, half of it at most for shards that are down (own
-                           budget) */
+    uint64_t bytes_max; /* payload held in all; as with the records, each of several shards may have
+                           half of it (budgets.h) */
     uint32_t batch_records_max;
     uint64_t batch_bytes_max;
     int64_t age_bound_us; /* a subpartition whose head has waited longer goes before deeper ones */
     int64_t compact_every_us;
-    int64_t verify_every_us; /* a partition in which nothing moves is looked at in its shard so
-                                often: it may have lost the last batches, and a sink sees only that
-                                another server answers */
+    int64_t verify_every_us; /* a partition in which nothing moves is verified in its shard at this
+                                interval: it may have lost the last batches, and a sink notices
+                                only that another server answers */
     int64_t commit_every_us;
     int64_t drain_us; /* how long a revoke waits for batches in flight before it gives the partition
                          up */
     int64_t retry_min_us; /* back-off of a failed subpartition, doubled with jitter up to
                              retry_max_us */
     int64_t retry_max_us;
-    int64_t patience_us;  /* how long after it was read a record that is refused only for now
-                             (LEAT_ENGINE_NOT_YET) is  tried again; may be 0 */
+    int64_t patience_us;  /* how long after it was read a record is tried again that is refused only
+                             for  now (LEAT_ENGINE_NOT_YET); may be 0 */
     uint32_t table_count; /* of leat_engine_record.table; 1 to 65536 */
     uint32_t dead_letters_per_minute; /* of one table in one shard, whatever their share.
-                                         0: no dead letters, all of it waits, and no table is
+                                         0: there are none, refused records wait, and no table is
                                          stopped */
-    uint32_t dead_letters_percent;    /* and beyond that while they are at most so much of what was
-                                         lately decided of it: more    is drift, and what is refused
-                                         waits    instead. 0: never beyond it */
+    uint32_t dead_letters_percent; /* beyond that, the largest share of the records decided lately:
+                                      a larger one is drift, and refused records wait. 0: none
+                                      beyond that */
     int64_t reclaim_min_us; /* jittered delay before a fenced partition is claimed again: [min,
                                2*min) */
     uint64_t seed;          /* of the jitter */
@@ -86,8 +89,8 @@ typedef struct leat_engine_config {
  * table_count and seed. All else is 0, and leat_engine_new refuses what must be above that. */
 void leat_engine_config_defaults(leat_engine_config *config);
 
-/* Memory for all of it is taken here. NULL and a message when a limit makes no sense or memory is
- * out. */
+/* Memory for all of it is taken here. NULL and a message: a limit makes no sense, or out of
+ * memory. */
 leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error);
 void leat_engine_free(leat_engine *engine);
 
@@ -96,10 +99,10 @@ void leat_engine_free(leat_engine *engine);
 /* The group gave us the partition: it will be claimed when its shard has a connection. */
 void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partition);
 /* The group wants it back: no new batch; effect LEAT_ENGINE_REVOKED follows when batches in flight
- * are done (then compacted and committed) or `drain_us` is over. Of a partition that we do not
- * have: at once. */
+ * are done (then compacted and committed) or `drain_us` is over. At once for a partition that
+ * is not ours. */
 void leat_engine_revoked(leat_engine *engine, int64_t now_us, uint32_t partition);
-/* It is gone already: everything is dropped at once, no effect follows but releases. */
+/* The partition is no longer ours: all of it is dropped at once, and only releases follow. */
 void leat_engine_lost(leat_engine *engine, int64_t now_us, uint32_t partition);
 
 typedef struct leat_engine_record {
@@ -108,7 +111,7 @@ typedef struct leat_engine_record {
     int64_t accepted_ms; /* the record's timestamp */
     int32_t epoch;       /* its leader epoch, which never falls along a log; -1: not known */
     uint64_t hash;
-    uint32_t table; /* below table_count: what dead letters are counted by */
+    uint32_t table; /* below table_count: dead letters are counted by it */
     uint32_t bytes; /* counted against the budgets */
     void *payload;
 } leat_engine_record;
@@ -117,8 +120,8 @@ typedef enum leat_engine_taken {
     LEAT_ENGINE_TAKEN,   /* the engine owns the payload until it is released */
     LEAT_ENGINE_SKIPPED, /* applied already, or not wanted now: the caller keeps the payload and
                             drops it */
-    LEAT_ENGINE_FULL, /* no room: the caller keeps the record, stops there and offers it again after
-                         the RESUME that follows */
+    LEAT_ENGINE_FULL, /* no room: the caller keeps the record and offers it again after the RESUME
+                         that follows */
     LEAT_ENGINE_REFUSED, /* the log is not the one the progress was written for: the partition has
                             stopped */
 } leat_engine_taken;
@@ -126,21 +129,20 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
                                           const leat_engine_record *record);
 
 /* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than
- * LEAT_ENGINE_LONG_WAIT_US? What is taken behind it may wait for as long. */
+ * LEAT_ENGINE_LONG_WAIT_US? Records behind it may wait for as long. */
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash);
 
-/* Every record below `position` was offered and not refused: what lies between the last one and
- * `position` are offsets without a record (transaction markers, what was aborted or compacted
- * away). */
+/* Every record below `position` was offered and not refused: the offsets between the last one and
+ * `position` have no record (transaction markers, aborted or compacted records). */
 void leat_engine_read_to(leat_engine *engine, int64_t now_us, uint32_t partition, int64_t position);
 
-/* A seek failed or the log has lost a range that is not applied: the partition stops until it is
- * assigned anew. */
+/* A seek failed, or the log has lost a range that is not applied: the partition stops until it is
+ * assigned again. */
 void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition,
                          const char *reason);
 
-/* How many jobs the shard can run at once now (usable connections). From 0 upward: its partitions
- * are claimed anew. */
+/* How many jobs the shard can run at once now (usable connections). When it rises from 0 the
+ * shard's partitions are claimed again. */
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
 
 void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
@@ -148,13 +150,13 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
 
 /* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
-/* A commit has failed: what is applied is committed again after `commit_every_us`, so that an idle
- * partition is not shown as behind for ever. */
+/* A commit has failed: offsets are committed again after `commit_every_us`, or an idle partition
+ * would be shown as behind indefinitely. */
 void leat_engine_commit_failed(leat_engine *engine, int64_t now_us);
 
-/* Time passed. Call it at leat_engine_deadline at the latest. */
+/* Time has passed. To be called no later than leat_engine_deadline. */
 void leat_engine_tick(leat_engine *engine, int64_t now_us);
-/* Run nothing new; revoke every partition; effect LEAT_ENGINE_DRAINED when all is done. */
+/* Runs nothing new and revokes every partition; effect LEAT_ENGINE_DRAINED when all are done. */
 void leat_engine_drain(leat_engine *engine, int64_t now_us);
 
 /* When a tick is next wanted; INT64_MAX: never. */
@@ -165,27 +167,29 @@ int64_t leat_engine_deadline(const leat_engine *engine);
 typedef enum leat_engine_effect_kind {
     /* give `job` to the shard's sink; exactly one leat_engine_job_done answers it */
     LEAT_ENGINE_RUN,
-    LEAT_ENGINE_SEEK,   /* read `partition` from `offset` on; records of earlier reads must not be
-                           offered any more */
+    LEAT_ENGINE_SEEK, /* read `partition` from `offset` on; records of earlier reads must no longer
+                         be offered */
     LEAT_ENGINE_COMMIT, /* all up to and including `offset` is applied (Kafka: commit offset + 1); a
                            hint for displays */
     LEAT_ENGINE_PAUSE,  /* offer no more records of `partition` */
     LEAT_ENGINE_RESUME,
-    LEAT_ENGINE_CONFIRM, /* ask the group for a sign that we are still a member: a commit of what
-                            was committed last */
+    LEAT_ENGINE_CONFIRM, /* ask the group whether we are still a member: commit again what was
+                            committed last */
     LEAT_ENGINE_REVOKED, /* `partition` is quiet: give it back to the group */
     LEAT_ENGINE_STALLED, /* `partition` / `subpartition` is held by the record at `offset`; see
-                     `result`. At once, then once a minute. A process with many of them says what
-                     leat_engine_troubles has instead, one line a cause */
+                            `result`. At once, then once a minute. A process with many of them
+                            reports leat_engine_troubles instead, one line a cause */
     LEAT_ENGINE_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead
-                           letter, committed; `result` is what it was refused with: outcome,
-                           sqlstate, message */
-    LEAT_ENGINE_TABLE_STOPPED, /* say loudly: too many of `table`'s records in the shard of
-                           `partition` are refused, the last `refused` of `decided`; they wait from
-                           now on, first the one at `offset`, of which a STALLED follows */
-    LEAT_ENGINE_SHARD_HALTED,  /* say loudly, again each minute while it lasts: the shard of
-                           `partition` says what is not  understood; nothing but `subpartition` is
-                           tried there until that one passes; see `result` */
+                                  letter, committed; `result` has what it was refused with:
+                                  outcome, sqlstate, message */
+    LEAT_ENGINE_TABLE_STOPPED, /* an error for people: too many of `table`'s records in the shard of
+                                  `partition` are refused, `refused` of the last `decided`; from now
+                                  on they wait, first the one at `offset`, for which a STALLED
+                                  follows */
+    LEAT_ENGINE_SHARD_HALTED,  /* an error for people, repeated each minute: the shard of
+                                  `partition` answers with an error that leat does not understand.
+                                  Only `subpartition` is tried there until that passes; see
+                                  `result` */
     LEAT_ENGINE_DRAINED,
 } leat_engine_effect_kind;
 
@@ -213,14 +217,14 @@ bool leat_engine_next(leat_engine *engine, leat_engine_effect *ret_effect);
 /* Payloads the engine no longer needs; returns how many were put into `ret` (0: none left). */
 size_t leat_engine_released(leat_engine *engine, void **ret, size_t max);
 
-/* ---- looking in ---- */
+/* ---- views ---- */
 
 typedef enum leat_engine_partition_state {
     LEAT_ENGINE_UNASSIGNED,
     LEAT_ENGINE_WAITING,  /* assigned; its shard has no connection */
     LEAT_ENGINE_CLAIMING, /* claim wanted or in flight */
     LEAT_ENGINE_READING,
-    LEAT_ENGINE_FENCED_OFF, /* LT001; waits for the group's word */
+    LEAT_ENGINE_FENCED_OFF, /* LT001; waits until the group confirms our membership */
     LEAT_ENGINE_REVOKING,
     LEAT_ENGINE_STOPPED, /* the log or its own error: needs a person */
 } leat_engine_partition_state;
@@ -231,10 +235,9 @@ typedef struct leat_engine_partition_view {
     uint32_t records; /* held */
     uint64_t bytes;
     uint32_t in_flight; /* records in batches now */
-    uint32_t stalled; /* subpartitions whose head was tried in vain: those that wait, and those that
-                         are being tried again */
-    int64_t stalled_us; /* the first of them began to be tried in vain then; INT64_MAX: there are
-                           none */
+    uint32_t stalled;   /* subpartitions whose head failed, whether they wait or are being tried
+                           again */
+    int64_t stalled_us; /* begin of the earliest of those first attempts; INT64_MAX: none */
     bool full;          /* paused for want of room */
     int64_t low; /* everything up to this offset is applied; -1: nothing yet; only after a claim */
     int64_t oldest_ms;  /* accept time of the oldest record held and not applied; 0: none */
@@ -244,9 +247,8 @@ typedef struct leat_engine_partition_view {
 void leat_engine_partition(const leat_engine *engine, uint32_t partition,
                            leat_engine_partition_view *ret);
 
-/* Subpartitions of one shard whose heads are tried in vain, those with one cause (outcome,
- * SQLSTATE, table) together, of which one stands for all: the one that has been tried for longest.
- */
+/* The subpartitions of one shard whose heads fail, grouped by cause (outcome, SQLSTATE, table). The
+ * one that has failed for longest stands for its group. */
 typedef struct leat_engine_trouble {
     leat_engine_outcome outcome; /* of its last attempt */
     const char *sqlstate; /* "": none. As are the message and the payload, borrowed until the next
@@ -257,16 +259,16 @@ typedef struct leat_engine_trouble {
     int64_t offset;   /* of its head */
     uint32_t table;   /* likewise */
     void *payload;    /* likewise */
-    int64_t since_us; /* its first attempt in vain was begun then */
+    int64_t since_us; /* begin of its first attempt that failed */
     uint32_t count;   /* subpartitions in all */
-    bool halts;       /* one of them is all that the shard tries */
+    bool halts;       /* one of them is the probe of a halted shard */
     bool is_guarded;  /* one of them waits because its table has had too many dead letters */
 } leat_engine_trouble;
-/* Returns how many were put into `ret`; of more causes than `max` those that were met first. */
+/* Returns how many were put into `ret`: the first `max` causes by partition and subpartition. */
 uint32_t leat_engine_troubles(const leat_engine *engine, uint32_t shard, leat_engine_trouble *ret,
                               uint32_t max);
 
-/* Jobs of a shard that are not answered. */
+/* The jobs of a shard that are in flight. */
 typedef struct leat_engine_flight_view {
     uint32_t jobs;
     leat_engine_job_kind kind; /* of the oldest; NONE: there are none */
@@ -278,12 +280,12 @@ typedef struct leat_engine_flight_view {
 } leat_engine_flight_view;
 void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_flight_view *ret);
 
-/* A table in a shard, as its dead letters are judged. */
+/* A table in a shard, as the guard of its dead letters sees it. */
 typedef struct leat_engine_table_view {
-    bool stopped;     /* what is refused waits */
+    bool stopped;     /* refused records wait */
     uint32_t held;    /* subpartitions that wait for that reason */
-    uint32_t refused; /* given up lately, */
-    uint32_t decided; /* of so many that were applied or given up */
+    uint32_t refused; /* given up lately */
+    uint32_t decided; /* applied or given up lately */
 } leat_engine_table_view;
 void leat_engine_table(const leat_engine *engine, uint32_t shard, uint32_t table,
                        leat_engine_table_view *ret);

@@ -1,12 +1,12 @@
 /*
  * guard.c - how many records of a table may become dead letters. A table of which a large share is
- * refused has changed; its data is not bad, and waits. A small share is bad data, however much that
- * is in a minute.
+ * refused has changed; its data is not bad, and waits. A small share is bad data, however many
+ * records that is in a minute.
  *
- * The share is of what was decided last, not of a time: after a million good records of a fast
- * minute a table that takes no more would give up hundreds of thousands before their share is
+ * The share is one of the records decided last, not of a time: after a million good records in a
+ * fast minute, a table that takes no more would give up hundreds of thousands before their share is
  * large. Two spans are kept, the one that fills and the full one before it; a minute ends a span
- * too. Dead letters come in bursts, since what waits in line waits together: after trouble each
+ * too. Dead letters come in bursts, because what waits in line waits together: after trouble each
  * subpartition may give up its head at one moment. So a span holds several records a subpartition.
  *
  * All of it is counted by table and shard: a column that is missing in one shard of ten is a tenth

@@ -17,14 +17,14 @@ leat_table_state *leat_guard_table(leat_engine *engine, uint32_t queue);
 /* The queue's head is refused for good: may it be a dead letter? Counts it if so; else the queue is
  * guarded. */
 leat_guard_verdict leat_guard_decide(leat_engine *engine, uint32_t queue);
-/* The queue's head is to be a dead letter no more: it is not counted as one. */
+/* The queue's head is no longer to be a dead letter and not counted as one. */
 void leat_guard_retract(leat_engine *engine, uint32_t queue);
-/* The queue's head is not held by its table any more: applied, or no longer known. Harmless when it
- * was not. */
+/* The queue's head is no longer held by its table: it was applied, or dropped. Does nothing if it
+ * was not held. */
 void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied);
-/* So many records from the queue's head on were applied; each counts for its own table. */
+/* The first `records` of the queue were applied; each counts for its own table. */
 void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records);
-/* The share that the table is judged by. */
+/* The share that is compared with the configured one. */
 leat_refused_share leat_guard_share(const leat_table_state *table);
 
 #endif

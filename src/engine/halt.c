@@ -1,7 +1,7 @@
 /*
- * halt.c - a shard that says what is not understood runs nothing but the probe: one queue of the
- * batch that met it, alone and as it is, with back-off. Whatever it was, more work would only
- * spread it.
+ * halt.c - a shard that answers with an error that leat does not understand runs nothing but the
+ * probe: one queue of the batch that met the error, alone and unchanged, with back-off. Whatever
+ * the error was, more work would only spread it.
  */
 #include "engine/halt.h"
 

@@ -1,3 +1,7 @@
+/*
+ * heap.c - a binary heap. `where` follows each entry, so that moving or removing one that is not
+ * first takes no search: queues enter and leave the middle of the heap with almost every batch.
+ */
 #include "engine/heap.h"
 
 static void place(leat_heap *heap, uint32_t at, leat_heap_entry entry)

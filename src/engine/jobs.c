@@ -1,6 +1,8 @@
 /*
  * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there
- * since the job was made.
+ * since the job was made (its incarnation): what it tells is otherwise about records that have been
+ * read again. The job is free first, because its seqs are no longer open for a compaction that its
+ * own outcome may start.
  */
 #include "engine/state.h"
 #include "engine/compact.h"
@@ -140,8 +142,8 @@ static void note_size(leat_engine *engine, const leat_job_slot *slot,
         return; /* retry.h and narrow.h see to that */
     if (result->outcome == LEAT_ENGINE_APPLIED)
         leat_batch_size_applied(size, records, took_us, engine->config.batch_records_max);
-    else if (result->too_long || (result->outcome == LEAT_ENGINE_UNKNOWN &&
-                                  (slot->suspected || took_us >= LEAT_BATCH_SLOW_US)))
+    else if (result->timed_out || (result->outcome == LEAT_ENGINE_UNKNOWN &&
+                                   (slot->suspected || took_us >= LEAT_BATCH_SLOW_US)))
         leat_batch_size_timed_out(size, records, took_us);
 }
 

@@ -1,3 +1,9 @@
+/*
+ * lists.c - one implementation for all lists, with a function that finds the link of an element.
+ * The links are members of partitions, shards and jobs, so that putting one into a list cannot fail
+ * and needs no memory. An element is in a list of a kind at most once, which the flag beside its
+ * link says.
+ */
 #include "engine/lists.h"
 
 uint32_t *leat_link_claim(leat_engine *engine, uint32_t partition)

@@ -2,17 +2,18 @@
  * low_water.c - how far a partition has come: its low water, and what the group is told of it.
  *
  * low = the offset before the first record held, in flight included; with none held, the last one
- * disposed of. What is applied behind a record that is held costs nothing: it is in the offset of
- * its subpartition, which a claim skips by.
+ * disposed of. Records applied behind one that is held cost nothing: they are in the offset of
+ * their subpartition, by which a claim skips.
  *
- * Nothing keeps the low water: it is looked up, in the heads of the queues, when it is told (a
+ * The low water is not kept. It is looked up in the heads of the queues when it is needed (a
  * compaction, a commit that is due after a batch, a metric), never for a record. That is cheaper
- * than a structure that every record passes through, and has nothing to be wrong.
+ * than a structure that every record passes through, and cannot be wrong.
  *
- * Disposed of is what was offered in order and taken, or skipped as applied; never the reader's own
- * position, a record that was refused for room, or the end of the log. And a subpartition that is
- * idle is not raised to it in the base: what it skips after a claim must be what it has applied, or
- * the newest record (progress.h) would not tell a log that was cut off and written anew.
+ * A record is disposed of when it was offered in order and taken, or skipped as applied. The
+ * reader's own position, a record refused for want of room, and the end of the log do not count.
+ * And an idle subpartition is not raised to the low water in the base: a claim must skip only what
+ * was applied, or the newest record (progress.h) could not tell that a log was cut off and written
+ * again.
  */
 #include "engine/low_water.h"
 

@@ -12,8 +12,8 @@ const leat_record_slot *leat_partition_first(const leat_engine *engine,
 /* Everything up to this offset is applied, -1: nothing is known to be. O(subpartitions): not for
  * every record. */
 int64_t leat_partition_low(const leat_engine *engine, const leat_partition *partition);
-/* Records or offsets without one were passed, nothing of them is held: the low water moves when it
- * holds nothing else. */
+/* The position has moved over records that were skipped, or offsets without one: the low water
+ * moves too if nothing is held. */
 void leat_partition_passed(leat_engine *engine, leat_partition *partition);
 /* The low water may have moved: commits it, now or when it is time. */
 void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);

@@ -1,3 +1,9 @@
+/*
+ * narrow.c - the bisection of batches that ended their session. What ended two batches in a row is
+ * in both, so the suspects are their intersection; a batch of other records that ends the same way
+ * starts again. Nothing here decides when a trial runs: suspects.c knows the partition and its
+ * shard.
+ */
 #include "engine/narrow.h"
 
 static void count_up(uint8_t *counter)

@@ -1,19 +1,19 @@
 /*
- * narrow.h - which record of a subpartition ends its session: narrowed down from batches whose
- * outcome is unknown.
+ * narrow.h - which record of a subpartition ends its session: found from batches whose outcome is
+ * unknown.
  *
- * After an unknown outcome (connection lost, FATAL, a backend that dies, a time limit of leat's or
- * of a pooler) only a claim tells whether the batch was committed. If it was, nothing is suspected;
- * if not, one of its records may be why, or nothing at all: a network that is cut ends sessions
- * too. So the first one in a row costs a subpartition nothing. From the second one on it is *under
- * trial*: its records run in batches of its own, of those suspected only, half as many after each
- * such batch that ends the same way, until one record stands alone. That one is the *suspect*, and
- * is tried again with back-off for ever: an unknown outcome is no verdict. Whatever is applied is
- * suspected no more.
+ * After an unknown outcome (connection lost, FATAL, a backend that dies, a time limit of leat or of
+ * a pooler) only a claim tells whether the batch was committed. If it was, nothing is suspected. If
+ * not, one of its records may be the cause, or nothing at all: a network that is cut ends sessions
+ * too. So the first one in a row costs a subpartition nothing. From the second on it is *under
+ * trial*: only suspected records run, in batches of their own, half as many after each batch that
+ * ends the same way, until one record stands alone. This is the *suspect*. It is tried again with
+ * back-off indefinitely: an unknown outcome is not a verdict. A record that is applied is no longer
+ * suspected.
  *
- * All is kept by offset, and outlives what the engine drops at a claim. The same group testing as
- * in retry.h, but the batch that fails there is answered, and leaves the session and all that is in
- * memory as they were.
+ * All of it is kept by offset and outlives what the engine drops at a claim. This is the group
+ * testing of retry.h, except that a batch that fails there gets an answer, and leaves its session
+ * and everything in memory as they were.
  */
 #ifndef LEAT_ENGINE_NARROW_H
 #define LEAT_ENGINE_NARROW_H
@@ -23,7 +23,7 @@
 typedef struct leat_narrow {
     int64_t to;       /* suspected are the records from the head up to this offset; meaningful while
                          `unknowns` > 0 */
-    uint32_t records; /* so many at most */
+    uint32_t records; /* at most so many */
     uint32_t limit;   /* under trial: records of the next batch */
     uint8_t unknowns; /* in a row that had records of it; 0: nothing is suspected */
     uint8_t alone;    /* those of one record, alone in its batch: the head is the suspect */
@@ -45,10 +45,10 @@ void leat_narrow_unknown(leat_narrow *narrow, uint32_t queues, uint32_t records,
 /* A batch of `records` was applied up to `offset`; or a claim says (0 records) that all up to there
  * is in the tables. */
 void leat_narrow_passed(leat_narrow *narrow, int64_t offset, uint32_t records);
-/* A batch of it was answered with an error: its session has outlived it, whatever becomes of the
+/* A batch of it was answered with an error: the session has survived it, whatever becomes of the
  * record. */
 void leat_narrow_answered(leat_narrow *narrow);
-/* Has the suspect ended so many in a row that it is worth a word? Once is an accident. */
+/* Has the suspect ended so many sessions in a row that it is reported? Once is an accident. */
 static inline bool leat_narrow_is_found(const leat_narrow *narrow)
 {
     return narrow->alone >= 2;

@@ -136,8 +136,9 @@ static leat_retry_attempt attempt_of(leat_engine *engine, const leat_job_slot *s
                                   .read_us = head_read_us(engine, id),
                                   .catalog_read_us = result->catalog_read_us,
                                   .patience_us = engine->config.patience_us,
-                                  .of_rows = result->of_rows,
-                                  .races = result->outcome == LEAT_ENGINE_NOT_YET && result->races,
+                                  .from_rows = result->from_rows,
+                                  .may_be_race = result->outcome == LEAT_ENGINE_NOT_YET &&
+                                                 result->may_be_race,
                                   .shard_applied = engine->shards[slot->job.shard].applied,
                                   .table_applied = leat_guard_table(engine, id)->applied};
     bool waits = result->outcome == LEAT_ENGINE_NOT_YET ||

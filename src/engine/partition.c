@@ -1,6 +1,7 @@
 /*
- * partition.c - a partition's life between being given to us and being given back: which
- * states may follow which, and what each change takes along.
+ * partition.c - a partition's life between being given to us and being given back: which state may
+ * follow which, and what each change takes along. Whatever makes the memory of a partition doubtful
+ * ends in a drop and a new claim, never in a repair: a claim reads what is true from the shard.
  */
 #include "engine/partition.h"
 

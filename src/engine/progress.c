@@ -1,3 +1,8 @@
+/*
+ * progress.c - base and rows of a partition put together. A row at or below what the base has for a
+ * subpartition changes nothing there, whatever order rows come in; its seq is used up all the same,
+ * since a seq that was used once under a claim must never stand for another batch.
+ */
 #include "engine/progress.h"
 
 void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_claim claim,

@@ -1,3 +1,9 @@
+/*
+ * queues.c - slots move in whole runs: what a batch applied is cut off the front of its queue and
+ * hung behind the released ones as it is, so that the cost of a batch is a walk over its records
+ * and no more. A slot is free only after its payload was handed back, since the payload's owner may
+ * still read it until then.
+ */
 #include "engine/queues.h"
 
 void leat_pool_init(leat_pool *pool, leat_record_slot *slots, uint32_t count)

@@ -31,7 +31,8 @@ typedef struct leat_pool {
     uint32_t released_count;
 } leat_pool;
 
-/* Where a queue stands. Exactly one of these at any time; queues_ready.c and the engine move it. */
+/* Where a queue stands. Exactly one of these at any time; ready.c and
+ * subpartition.c move it. */
 typedef enum leat_queue_place {
     LEAT_QUEUE_QUIET,     /* empty, or its partition runs nothing */
     LEAT_QUEUE_READY,     /* in its shard's ready set */
@@ -66,8 +67,8 @@ void leat_queue_init(leat_queue *queue);
 void leat_queue_push(leat_queue *queue, leat_pool *pool, uint32_t slot);
 /* Releases the first `records` of the queue. Returns their bytes. */
 uint64_t leat_queue_release(leat_queue *queue, leat_pool *pool, uint32_t records);
-/* How many records from the head fit into so many records (> 0) and bytes; `at_least_one` takes the
- * first in any case. `ret_bytes` gets their size. */
+/* How many records from the head fit into `records_max` (> 0) and `bytes_max`; `at_least_one` takes
+ * the first however large. `ret_bytes` gets their size. */
 uint32_t leat_queue_fit(const leat_queue *queue, const leat_pool *pool, uint32_t records_max,
                         uint64_t bytes_max, bool at_least_one, uint64_t *ret_bytes);
 

@@ -1,3 +1,9 @@
+/*
+ * ready.c - which queue runs next, in O(1) but for the age. Deep queues go first, because a batch
+ * that takes many records of one queue folds and updates progress once for all of them. A queue
+ * whose head is overdue goes before deeper ones, or a shallow one would wait as long as the load
+ * lasts. Queues are sorted by powers of two only: the exact depth would move one with each record.
+ */
 #include "engine/ready.h"
 
 static uint32_t depth_of(uint32_t records)

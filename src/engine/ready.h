@@ -38,9 +38,9 @@ void leat_ready_deepened(leat_ready *ready, leat_queue *queues, uint32_t id);
 uint32_t leat_ready_first(const leat_ready *ready, int64_t overdue_us);
 /* The one that has waited longest for a batch of its own. LEAT_INDEX_NONE: none. It stays in. */
 uint32_t leat_ready_first_alone(const leat_ready *ready);
-/* The one to try next of those under trial: which has ended the fewest sessions in a row, so that
- * what is innocent passes before what has failed again; of several the one that has waited longest.
- * LEAT_INDEX_NONE: none. It stays in. Linear in how many there are. */
+/* The one to try next of those under trial: the one that has ended the fewest sessions in a row, so
+ * that innocent ones pass before those that have failed again; of several the one that has waited
+ * longest. LEAT_INDEX_NONE: none. It stays in. Linear in how many there are. */
 uint32_t leat_ready_first_trial(const leat_ready *ready, const leat_queue *queues);
 void leat_ready_validate(const leat_ready *ready, const leat_queue *queues);
 

@@ -1,17 +1,23 @@
+/*
+ * retry.c - the rules of retry.h, each outcome a function. It knows one queue and one attempt, no
+ * engine: whatever else a rule needs (was a record of the table applied, is an older one undecided)
+ * the caller has put into the attempt. That keeps the rules testable one by one, and it is the only
+ * place where a record is found to be dead.
+ */
 #include "engine/retry.h"
 
 enum {
-    CONTENTIONS_UNSAID = 3,
+    CONTENTIONS_UNREPORTED = 3,
     RACES_LOST = 2,
-    OUTAGES_UNSAID = 3,
+    OUTAGES_UNREPORTED = 3,
     OVERDUE_DELAYS = 4, /* the longest back-off, as a count, when patience is over */
     LAST_CALL_DELAYS = OVERDUE_DELAYS + 1, /* half of it is as long as all of the other: see
                                               leat_retry_precedes */
 };
 
-/* Leat's own refusal waits for a look at the tables: longer than this, nobody looks, and that is
- * worth a word. */
-#define LOOK_UNSAID_US (60 * INT64_C(1000000))
+/* A refusal of leat's own waits for a catalog read. After this time none comes, and the queue is
+ * reported. */
+#define CATALOG_READ_UNREPORTED_US (60 * INT64_C(1000000))
 
 static void count_up(uint8_t *counter)
 {
@@ -70,7 +76,7 @@ bool leat_retry_hurry(leat_retry *retry, int64_t mine_us, int64_t since_us)
     return true;
 }
 
-/* Who waits is before those with a later start only, so that no two wait for each other. */
+/* A waiting record precedes only those with a later start, so that no two wait for each other. */
 bool leat_retry_precedes(const leat_retry *retry, int64_t read_us, int64_t since_us)
 {
     if (is_waiting(retry))
@@ -94,7 +100,7 @@ leat_retry_verdict leat_retry_mark_dead(leat_retry *retry, leat_engine_outcome r
     return LEAT_RETRY_AT_ONCE;
 }
 
-/* A look at the tables that is of before the trouble says nothing either. */
+/* A catalog read from before the trouble does not count either. */
 void leat_retry_unmark_dead(leat_retry *retry)
 {
     LEAT_ASSERT(retry->dead);
@@ -120,14 +126,14 @@ static leat_retry_verdict contended(leat_retry *retry, const leat_retry_attempt 
     /* A locked row then holds only what stands behind it, and a timeout gets less to do. */
     if (attempt->queues == 1 && attempt->records > 1)
         retry->limit = attempt->records / 2;
-    if (retry->contentions > CONTENTIONS_UNSAID)
-        return leat_retry_hold(retry); /* by whoever has the lock: an operator wants to know */
+    if (retry->contentions > CONTENTIONS_UNREPORTED)
+        return leat_retry_hold(retry); /* by the owner of the lock: an operator wants to know */
     return later(retry);
 }
 
-static leat_retry_verdict not_looked_yet(leat_retry *retry, const leat_retry_attempt *attempt)
+static leat_retry_verdict await_catalog_read(leat_retry *retry, const leat_retry_attempt *attempt)
 {
-    if (attempt->now_us - retry->refused_us >= LOOK_UNSAID_US)
+    if (attempt->now_us - retry->refused_us >= CATALOG_READ_UNREPORTED_US)
         return leat_retry_hold(retry);
     retry->delays = 1;
     return LEAT_RETRY_LATER;
@@ -148,7 +154,7 @@ static leat_retry_verdict not_yet(leat_retry *retry, const leat_retry_attempt *a
         return later(retry);
     if (was_last && retry->last_call)
         return LEAT_RETRY_DEAD;
-    /* What it waits for now is a matter of moments. */
+    /* The row can only be moments away now. */
     uint8_t most = retry->last_call ? LAST_CALL_DELAYS : OVERDUE_DELAYS;
     retry->delays = retry->last_call || retry->delays >= most ? most : (uint8_t)(retry->delays + 1);
     return LEAT_RETRY_LATER;
@@ -162,7 +168,7 @@ int64_t leat_retry_delay_us(const leat_retry *retry, const leat_retry_attempt *a
                                                                                   : delay_us;
 }
 
-/* It is said at once: nobody knows it, or it names what it is not. */
+/* Reported at once: the code is unknown, or names something that it is not. */
 static leat_retry_verdict record_error(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     if (!retry->own)
@@ -199,10 +205,10 @@ static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome o
         retry->unwell_us = attempt->now_us;
     if (outcome == LEAT_ENGINE_DRIFT)
         return first ? later(retry) : leat_retry_hold(retry);
-    /* Never the first time: no look has begun later than now. */
-    bool looked = attempt->catalog_read_us == INT64_MAX ||
-                  attempt->catalog_read_us > retry->refused_us;
-    return looked ? LEAT_RETRY_DEAD : not_looked_yet(retry, attempt);
+    /* Never the first time: no catalog read has begun later than now. */
+    bool is_read = attempt->catalog_read_us == INT64_MAX ||
+                   attempt->catalog_read_us > retry->refused_us;
+    return is_read ? LEAT_RETRY_DEAD : await_catalog_read(retry, attempt);
 }
 
 static bool is_one_record(const leat_retry_attempt *attempt)
@@ -210,7 +216,7 @@ static bool is_one_record(const leat_retry_attempt *attempt)
     return attempt->queues == 1 && attempt->records == 1;
 }
 
-/* The next batch is a smaller one, and can be told from the others. */
+/* The next batch is smaller, and its own. */
 static void narrow(leat_retry *retry, const leat_retry_attempt *attempt)
 {
     retry->alone = true;
@@ -239,26 +245,26 @@ static leat_retry_verdict outage(leat_retry *retry, const leat_retry_attempt *at
     bool is_first = retry->delays == 0;
     bool others_pass = attempt->shard_applied != retry->shard_applied;
     retry->shard_applied = attempt->shard_applied;
-    if (!attempt->of_rows || !others_pass)
+    if (!attempt->from_rows || !others_pass)
         retry->unwell_us = attempt->now_us;
-    if (!attempt->of_rows || is_first)
+    if (!attempt->from_rows || is_first)
         return later(retry);
     if (!is_one_record(attempt)) {
         narrow(retry, attempt);
         return others_pass ? LEAT_RETRY_AT_ONCE : later(retry);
     }
     narrow(retry, attempt);
-    return retry->delays < OUTAGES_UNSAID ? later(retry) : leat_retry_hold(retry);
+    return retry->delays < OUTAGES_UNREPORTED ? later(retry) : leat_retry_hold(retry);
 }
 
-/* It waits in any case: the refusals of its record, which go on between, must not let it spin. */
+/* It always waits: its record is refused in between, and the two must not spin. */
 static leat_retry_verdict letter_failed(leat_retry *retry, leat_engine_outcome outcome)
 {
     leat_retry_unmark_dead(retry);
     if (outcome == LEAT_ENGINE_NOT_UNDERSTOOD)
         return LEAT_RETRY_HALT;
     bool passes = outcome == LEAT_ENGINE_OUTAGE ||
-                  (outcome == LEAT_ENGINE_CONTENTION && retry->delays < CONTENTIONS_UNSAID);
+                  (outcome == LEAT_ENGINE_CONTENTION && retry->delays < CONTENTIONS_UNREPORTED);
     return passes ? later(retry) : leat_retry_hold(retry);
 }
 
@@ -277,7 +283,7 @@ leat_retry_verdict leat_retry_failed(leat_retry *retry, leat_engine_outcome outc
     if (retry->dead)
         return letter_failed(retry, outcome);
     if (outcome == LEAT_ENGINE_CONTENTION ||
-        (attempt->races && !retry->refused && retry->contentions < RACES_LOST))
+        (attempt->may_be_race && !retry->refused && retry->contentions < RACES_LOST))
         return contended(retry, attempt);
     retry->contentions = 0;
     if (outcome == LEAT_ENGINE_OUTAGE)

@@ -1,7 +1,7 @@
 /*
- * revoke.c - giving a partition back: nothing new is sent, what is in flight may end, then one last
- * compaction and commit so that the next owner reads little. All of it is courtesy and bounded in
- * time: the next owner's claim makes it safe.
+ * revoke.c - giving a partition back: nothing new is sent, batches in flight may end, then one last
+ * compaction and commit, so that the next owner has little to read. All of it is a courtesy and
+ * limited in time: the next owner's claim makes it safe.
  */
 #include "engine/revoke.h"
 

@@ -2,8 +2,8 @@
  * schedule.c - what runs next. A free connection takes what waits for its shard: a claim first,
  * then a batch, then a compaction, which goes before batches once it is overdue. Shards take turns.
  *
- * A batch is chosen queue by queue (ready.h), so its cost is by the queues and records in it, not
- * by those that wait.
+ * A batch is chosen queue by queue (ready.h), so its cost depends on the queues and records in it,
+ * not on those that wait.
  */
 #include "engine/schedule.h"
 

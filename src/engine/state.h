@@ -18,7 +18,7 @@
  *   suspects.c      records that end their session
  *   effects.c       what the caller is told
  *   lists.c         the intrusive lists between them
- *   trouble.c       whose head is tried in vain, since when and why
+ *   trouble.c       whose head fails, since when and why
  *   view.c          views and counters
  *   memory.c        limits, new, free
  *   validate.c      every invariant
@@ -34,7 +34,7 @@
 #include "engine/ready.h"
 #include "engine/batch_size.h"
 
-/* A held subpartition is mentioned so often at most. */
+/* A held subpartition is reported at most this often. */
 #define LEAT_NOTICE_EVERY_US (60 * INT64_C(1000000))
 
 typedef enum leat_timer {
@@ -160,7 +160,7 @@ typedef struct leat_refused_share {
     uint32_t of;
 } leat_refused_share;
 
-/* What a table is to its dead letters, in one shard. */
+/* What the guard counts of a table in one shard. */
 typedef struct leat_table_state {
     int64_t minute_us;         /* the minute that is counted began then */
     uint32_t in_minute;        /* records given up in it */
@@ -172,11 +172,11 @@ typedef struct leat_table_state {
     bool stopped; /* it gives up none until one of those is applied, or there are none left */
 } leat_table_state;
 
-/* A queue whose head is tried in vain. */
+/* Of a queue whose head fails. */
 typedef struct leat_queue_mark {
     bool is_set;
     leat_engine_outcome outcome; /* of the last attempt; leat_engine.reasons has the rest */
-    int64_t since_us;            /* when the first attempt was begun */
+    int64_t since_us;            /* when the first attempt began */
 } leat_queue_mark;
 
 /* What the caller is told of a job that is done, in this order. */

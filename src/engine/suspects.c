@@ -1,17 +1,17 @@
 /*
- * suspects.c - unknown outcomes: what they say of the subpartitions that were in the batch
+ * suspects.c - unknown outcomes: what they mean for the subpartitions that were in the batch
  * (narrow.h), and when those are tried again.
  *
- * A shard has one trial in flight: what may end its session, or all sessions of its server, must
- * not do so several times at once. All others run beside it. Who has ended the fewest is tried
- * first, so that one that takes a minute each time holds up the innocent once. After a partition
- * was away the shard has no trial for as long: so others have half of the time even where a session
- * that ends takes the whole server along.
+ * A shard has one trial in flight: a record that may end its session, or all sessions of its
+ * server, must not do so several times at once. Other batches run beside it. The subpartition that
+ * has ended the fewest sessions is tried first, so that one that takes a minute each time holds up
+ * innocent ones only once. After a partition was away the shard has no trial for as long again: the
+ * others get half of the time even where such a record takes the whole server down.
  *
  * A claim also has the partition read again from its low water, which stands before the suspect:
- * the longer it stalls, the more. And where the session was the shard's only one, all its
- * partitions are. So there is no trial before they are where they were, and then none for several
- * times as long.
+ * the longer it stalls, the more is read. And where the session was the shard's only one, all its
+ * partitions are read again. So there is no trial until they are where they were, and then none for
+ * several times as long.
  */
 #include "engine/suspects.h"
 
@@ -20,8 +20,8 @@
 #include "engine/trouble.h"
 
 enum {
-    PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than so many of the longest back-offs */
-    REREAD_PAUSES = 4, /* others have at least so many parts of the time, reading again has one */
+    PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than this many of the longest back-offs */
+    REREAD_PAUSES = 4, /* reading again takes at most one part of the time, others get this many */
 };
 
 static int64_t later(int64_t a, int64_t b)
@@ -41,14 +41,14 @@ static uint32_t records_up_to(const leat_engine_batch *batch, uint32_t partition
     return count;
 }
 
-/* A claim was made since, and says that the batch was committed. */
+/* A claim that was made since shows that the batch was committed. */
 static bool is_in(const leat_partition *partition, uint32_t subpartition, int64_t offset)
 {
     return partition->low_known && partition->progress.offsets[subpartition] >= offset;
 }
 
-/* Its place among the ready ones may be another now. */
-static void place_anew(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
+/* Its place among the ready ones may have changed. */
+static void requeue(leat_engine *engine, leat_partition *partition, uint32_t subpartition)
 {
     leat_queue *queue = leat_queue_at(engine, leat_partition_id(engine, partition), subpartition);
     if (queue->place != LEAT_QUEUE_READY)
@@ -57,8 +57,8 @@ static void place_anew(leat_engine *engine, leat_partition *partition, uint32_t 
     leat_subpartition_wake(engine, partition, subpartition);
 }
 
-static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engine_batch_part *part,
-                uint32_t index)
+static bool suspect(leat_engine *engine, const leat_job_slot *slot,
+                    const leat_engine_batch_part *part, uint32_t index)
 {
     leat_partition *partition = &engine->partitions[part->partition];
     uint32_t subpartition = (uint32_t)part->subpartitions[index];
@@ -69,12 +69,12 @@ static bool met(leat_engine *engine, const leat_job_slot *slot, const leat_engin
     int64_t to = narrow->unknowns > 0 ? narrow->to : last;
     uint32_t records = records_up_to(&slot->job.batch, part->partition, subpartition, last);
     uint32_t suspected = records_up_to(&slot->job.batch, part->partition, subpartition, to);
-    /* Nothing of what was suspected was in it: that has passed, or is not in the log any more. */
+    /* No suspected record was in it: they have passed, or are no longer in the log. */
     if (suspected == 0)
         *narrow = (leat_narrow){0};
     leat_narrow_unknown(narrow, slot->queues, records, suspected > 0 ? suspected : records, last,
                         engine->now_us);
-    place_anew(engine, partition, subpartition);
+    requeue(engine, partition, subpartition);
     return leat_narrow_on_trial(narrow);
 }
 
@@ -86,7 +86,7 @@ bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
     for (uint32_t i = 0;
          i < part->count && engine->partitions[part->partition].state != LEAT_ENGINE_UNASSIGNED;
          i++) {
-        if (!met(engine, slot, part, i))
+        if (!suspect(engine, slot, part, i))
             continue;
         uint32_t subpartition = (uint32_t)part->subpartitions[i];
         on_trial = true;
@@ -108,9 +108,9 @@ static int64_t bounded(const leat_engine *engine, int64_t pause)
     return pause < max_us ? pause : max_us;
 }
 
-/* The partition was away, perhaps with all others: trials wait for as long, so that others have
- * half of the time. */
-static void keep_quiet(leat_engine *engine, leat_partition *partition)
+/* The partition was away, perhaps with all others: trials wait for as long, so that others get half
+ * of the time. */
+static void delay_trials(leat_engine *engine, leat_partition *partition)
 {
     leat_shard *shard = leat_shard_of(engine, partition);
     int64_t down_us =
@@ -121,7 +121,7 @@ static void keep_quiet(leat_engine *engine, leat_partition *partition)
     shard->trials_after_us = engine->now_us + down_us;
     uint32_t id;
     while (down_us > 0 && (id = shard->ready.head[LEAT_READY_TRIAL]) != LEAT_INDEX_NONE)
-        place_anew(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], id % LEAT_SUBPARTITIONS);
+        requeue(engine, &engine->partitions[id / LEAT_SUBPARTITIONS], id % LEAT_SUBPARTITIONS);
 }
 
 void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition)
@@ -134,7 +134,7 @@ void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition)
 
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition)
 {
-    keep_quiet(engine, partition);
+    delay_trials(engine, partition);
     partition->reread_us = engine->now_us;
     if (partition->progress.low + 1 >= partition->reread_to)
         partition->reread_to = 0;
@@ -168,8 +168,8 @@ void leat_suspects_forget(leat_engine *engine, leat_partition *partition)
     }
 }
 
-/* Is a partition of the shard read again? Not for ever: one that is full, or whose log cannot be
- * read, holds up no trial. */
+/* Is a partition of the shard being read again? Only for a limited time: one that is paused, or
+ * whose log cannot be read, must not hold up trials. */
 static bool is_read_again(const leat_engine *engine, const leat_shard *shard)
 {
     int64_t longest_us = PAUSE_BACKOFFS_MAX * engine->config.retry_max_us;
@@ -188,7 +188,7 @@ int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t id)
     leat_narrow *narrow = &engine->queues[id].narrow;
     if (narrow->unknowns > 0 && engine->pool.slots[queue->head].offset > narrow->to)
         *narrow = (leat_narrow){0};
-    /* A claim has taken its mark off: it is the same trouble, for the same reason. */
+    /* A claim has cleared its mark: it is the same trouble, for the same reason. */
     if (leat_narrow_is_found(narrow) && !engine->marks[id].is_set)
         leat_trouble_mark(engine, id, narrow->since_us, LEAT_ENGINE_UNKNOWN);
     if (!leat_narrow_on_trial(narrow))

@@ -13,11 +13,11 @@ bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
                                  const leat_engine_job_result *result);
 /* What the partition holds is about to be dropped: notes since when, and how far it was read. */
 void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition);
-/* A claim has said what is applied. */
+/* A claim is in: its progress tells what was applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 /* The partition has been read again as far as it was before the claim. */
 void leat_suspects_reread(leat_engine *engine, leat_partition *partition);
-/* Another has had the partition meanwhile: nothing is known of what it holds. */
+/* Another worker may have had the partition: nothing is known about its records. */
 void leat_suspects_forget(leat_engine *engine, leat_partition *partition);
 /* The quiet queue has a head. How long must it wait before it is tried? 0: not at all. */
 int64_t leat_suspects_wait_us(leat_engine *engine, uint32_t queue);

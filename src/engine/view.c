@@ -1,3 +1,7 @@
+/*
+ * view.c - what metrics and status pages show. Read from the engine's own state and never kept for
+ * them: a view costs when it is asked for, a few times a second, and nothing with each record.
+ */
 #include "engine/state.h"
 #include "engine/guard.h"
 #include "engine/low_water.h"

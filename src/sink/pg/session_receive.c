@@ -193,11 +193,11 @@ static void take_error(leat_pg_session *session, const job_command *command, con
     leat_engine_outcome outcome = outcome_of(error, part);
     leat_pg_session_fail(session, outcome, error_field(error, PG_DIAG_SQLSTATE),
                          message ? message : PQresultErrorMessage(error));
-    session->result.too_long = is_state(error, "57014") ||
-                               is_state(error, "25P04"); /* statement_timeout,
-                                                            transaction_timeout
-                                                          */
-    session->result.of_rows = part == LEAT_SQL_ROWS;
+    session->result.timed_out = is_state(error, "57014") ||
+                                is_state(error, "25P04"); /* statement_timeout,
+                                                             transaction_timeout
+                                                           */
+    session->result.from_rows = part == LEAT_SQL_ROWS;
     if (outcome == LEAT_ENGINE_FENCED || outcome == LEAT_ENGINE_WENT_BACK)
         session->result.partition = read_partition(error);
     if (is_state(error, "23505") && outcome == LEAT_ENGINE_NOT_YET)
@@ -348,7 +348,7 @@ static void take_answer(leat_pg_session *session, const job_command *command,
         take_terminated(session, answer);
         break;
     case COMMAND_IS_PRIMARY_KEY:
-        session->result.races = PQntuples(answer) > 0;
+        session->result.may_be_race = PQntuples(answer) > 0;
         break;
     case COMMAND_ADVANCE:
     case COMMAND_COMPACT:

@@ -67,7 +67,7 @@ static bool poisoned(const database *db, const db_batch_record *records, uint32_
         if (record->poison != LEAT_ENGINE_APPLIED) {
             ret->catalog_read_us = record->poison_looks ? catalog_read_us : INT64_MAX;
             fail(ret, record->poison, -1, record->poison_known ? (int32_t)i : -1);
-            ret->of_rows = true;
+            ret->from_rows = true;
             return true;
         }
     }

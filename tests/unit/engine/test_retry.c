@@ -289,13 +289,13 @@ START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
 END_TEST
 
 static leat_retry_verdict outage_of(leat_retry *retry, uint32_t queues, uint32_t records,
-                                    bool of_rows, uint64_t shard_applied)
+                                    bool from_rows, uint64_t shard_applied)
 {
     return leat_retry_failed(retry, LEAT_ENGINE_OUTAGE,
                              &(leat_retry_attempt){.queues = queues,
                                                    .records = records,
                                                    .culprit = -1,
-                                                   .of_rows = of_rows,
+                                                   .from_rows = from_rows,
                                                    .shard_applied = shard_applied,
                                                    .catalog_read_us = INT64_MAX,
                                                    .patience_us = 1000});
@@ -339,7 +339,7 @@ START_TEST(a_race_is_tried_again_twice_and_then_waits)
     leat_retry_attempt attempt = {.queues = 1,
                                   .records = 1,
                                   .culprit = -1,
-                                  .races = true,
+                                  .may_be_race = true,
                                   .catalog_read_us = INT64_MAX,
                                   .patience_us = 1000};
     ck_assert_int_eq(leat_retry_failed(&retry, LEAT_ENGINE_NOT_YET, &attempt), LEAT_RETRY_AT_ONCE);
