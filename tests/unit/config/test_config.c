@@ -414,11 +414,11 @@ START_TEST(test_defaults_of_the_http_server)
     leat_http_config http;
     load_good(LOG SHARD ROUTE, &c);
     leat_http_config_defaults(&http);
-    ck_assert_uint_eq(http.body_max, c.body_max);
+    ck_assert_int_eq((int64_t)http.body_max, (int64_t)c.body_max);
     ck_assert_int_eq(http.header_timeout_ms, c.header_timeout_ms);
     ck_assert_int_eq(http.body_timeout_ms, c.body_timeout_ms);
     ck_assert_int_eq(http.idle_timeout_ms, c.idle_timeout_ms);
-    ck_assert_uint_eq(http.connections_max, c.edge_connections);
+    ck_assert_int_eq((int64_t)http.connections_max, (int64_t)c.edge_connections);
     leat_config_fini(&c);
 }
 END_TEST
