@@ -21,8 +21,8 @@ typedef struct leat_finding {
     const char *shard; /* NULL: of no shard */
     leat_check_verdict verdict;
     char what[1024];
-    const char *why;    /* it matters, and ... */
-    const char *remedy; /* ... what to do: of a warning or failure */
+    const char *why;    /* a warning or failure matters, and ... */
+    const char *remedy; /* ... what to do about it */
     char *exact;        /* what to do about just this, in lines; NULL: `remedy`. Owned: malloc */
 } leat_finding;
 
@@ -85,11 +85,11 @@ void leat_finding_set(leat_finding *ret, leat_check_verdict verdict, const char 
 /* A failure. */
 void leat_finding_set_error(leat_finding *ret, const leat_error *error);
 
-/* What to do about just this `what` of the check, for `role` of the shard ("" where it is not
- * known): malloc. NULL: nothing more exact than the check's own remedy. */
+/* What to do about exactly this `what` of the check, for `role` of the shard ("": it is not known):
+ * malloc. NULL: there is nothing more exact than the check's own remedy. */
 char *leat_remedy_of(const char *check, const char *what, const char *role);
 
-/* A warning or a failure: what has a remedy. */
+/* Is it a warning or a failure? These have a remedy. */
 bool leat_finding_is_fault(const leat_finding *finding);
 uint32_t leat_findings_count(const leat_finding *findings, uint32_t count,
                              leat_check_verdict verdict);

@@ -66,7 +66,7 @@ static void check_local_log(leat_examination *about, uint32_t shard, leat_findin
     int answer = leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, &error);
     about->has_topic = answer == 0;
     if (answer == 1)
-        leat_finding_set(ret, LEAT_CHECK_OK, "%s is not there yet: `leat run` makes it",
+        leat_finding_set(ret, LEAT_CHECK_OK, "%s does not exist yet: `leat run` creates it",
                          assembly->log.file);
     else if (answer != 0 || leat_assembly_check_partitions(assembly, &error) != 0)
         leat_finding_set_error(ret, &error);
@@ -75,8 +75,7 @@ static void check_local_log(leat_examination *about, uint32_t shard, leat_findin
                          assembly->identity.partition_count);
 }
 
-/* Reads a setting of the topic; false: `ret` says that it cannot be read. leat starts without
- * having seen it, and warns. */
+/* Reads a setting of the topic. False: it cannot be read, and `ret` says so. */
 static bool read_setting(leat_examination *about, const char *name, char *value, size_t size,
                          leat_finding *ret)
 {
@@ -84,9 +83,9 @@ static bool read_setting(leat_examination *about, const char *name, char *value,
     if (leat_log_topic_setting(&about->assembly->log, name, BROKER_TIMEOUT_MS, value, size,
                                &error) == 0)
         return true;
-    leat_finding_set(ret, LEAT_CHECK_WARNING, "it is not known: %s", error.text);
+    leat_finding_set(ret, LEAT_CHECK_WARNING, "it cannot be read: %s", error.text);
     ret->remedy =
-        "let leat read the topic's settings (DESCRIBE_CONFIGS on the topic), or look yourself: kafka-configs.sh --describe "
+        "let leat read the topic's settings (DESCRIBE_CONFIGS on the topic), or read them yourself: kafka-configs.sh --describe "
         "--entity-type topics --entity-name TOPIC --all";
     return false;
 }
@@ -130,7 +129,7 @@ static void check_message_size(leat_examination *about, uint32_t shard, leat_fin
                          "max.message.bytes is %s, limits.body_max is %" PRId64, value, body_max);
 }
 
-/* -1: for ever. */
+/* -1: indefinitely. */
 static void check_retention(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
@@ -146,29 +145,29 @@ static void check_retention(leat_examination *about, uint32_t shard, leat_findin
 static const leat_check rows[] = {
     {"Kafka", LEAT_ABOUT_KAFKA, LEAT_NEEDS_NOTHING, check_brokers,
      "without Kafka no write is accepted and none applied",
-     "start the brokers; see log.kafka.brokers, the network between, and log.kafka.properties for TLS and SASL"},
+     "start the brokers; check log.kafka.brokers, the network, and log.kafka.properties for TLS and SASL"},
     {"topic", LEAT_ABOUT_KAFKA, LEAT_NEEDS_BROKERS, check_topic,
-     "each partition belongs to one shard for good, so their number is fixed at init",
-     "run `leat init` for a topic that is not there; else correct log.kafka.partitions or use another topic"},
+     "each partition belongs to one shard permanently, so their number is fixed at init",
+     "run `leat init` if the topic does not exist; otherwise correct log.kafka.partitions or use another topic"},
     {"compaction", LEAT_ABOUT_KAFKA, LEAT_NEEDS_TOPIC, check_compaction,
      "compaction drops older PATCHes of a key before they are applied: their changes would be lost",
      "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config cleanup.policy=delete"},
     {"timestamps", LEAT_ABOUT_KAFKA, LEAT_NEEDS_TOPIC, check_timestamps,
-     "retention goes by the time that an edge's clock gives: of one that is days behind it deletes acknowledged writes at once",
+     "retention uses the time that an edge's clock gives: if a clock is days behind, acknowledged writes are deleted at once",
      "run `leat init`, or: kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config "
      "message.timestamp.type=LogAppendTime"},
     {"in-sync replicas", LEAT_ABOUT_KAFKA, LEAT_NEEDS_TOPIC, check_replicas,
-     "a write is acknowledged when one broker has it: what that broker had alone is lost with its disk",
-     "three replicas and min.insync.replicas=2; nothing to do where one broker is all there is, as on a laptop"},
+     "a write is acknowledged once a single broker has it, and is lost if that broker loses its disk",
+     "use three replicas and min.insync.replicas=2; nothing to do with a single broker, as on a laptop"},
     {"message size", LEAT_ABOUT_KAFKA, LEAT_NEEDS_TOPIC, check_message_size,
-     "a write that is larger than that, and not than limits.body_max, is answered 413",
+     "a write that is larger than max.message.bytes is answered 413, although limits.body_max allows it",
      "raise max.message.bytes of the topic, or lower limits.body_max"},
     {"retention", LEAT_ABOUT_KAFKA, LEAT_NEEDS_TOPIC, check_retention,
-     "a shard that is down for longer than that loses writes: Kafka deletes them before they are applied",
+     "a shard that is down for longer loses writes: Kafka deletes them before they are applied",
      "set retention.ms to more than the longest outage you want to survive; a week (604800000) is usual"},
     {"built-in log", LEAT_ABOUT_LOCAL_LOG, LEAT_NEEDS_NOTHING, check_local_log,
      "without its log leat does not start",
-     "see log.local.path and who may write there; its number of partitions never changes"},
+     "check log.local.path and its permissions; the number of partitions never changes"},
 };
 
 const leat_check_list leat_checks_of_log = {rows, sizeof rows / sizeof *rows};

@@ -1,3 +1,8 @@
+/*
+ * check_print.c - the findings of leat check as text and as JSON. A person reads the list from the
+ * top and stops at the first word in capitals, so only failures have one; a program gets the same
+ * members for each finding, null where there is nothing to do.
+ */
 #include "cli/check.h"
 
 #include <inttypes.h>

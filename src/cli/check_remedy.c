@@ -1,5 +1,9 @@
-/* What to do about just this, by the words of the server or of leat. Servers that speak another
- * language get the general remedy. */
+/*
+ * check_remedy.c - what to do about one exact error, where its text from the server or from leat
+ * says which name is wrong: a statement that can be copied is worth more than advice. Found by
+ * text, because the error of a connection has no SQLSTATE; servers that speak another language get
+ * the general remedy of the check.
+ */
 #include <stdlib.h>
 #include <string.h>
 

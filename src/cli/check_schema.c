@@ -23,7 +23,7 @@ static int compare_source(leat_examination *about, const leat_source *stored,
     return leat_shard_check_source(stored, layout, &running, &even, error);
 }
 
-/* Against the shards before it; of the others nothing is known yet. */
+/* Compared with the shards before it; the others have not been read yet. */
 static void check_own(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     leat_error error = {0};
@@ -50,7 +50,7 @@ static void check_schema(leat_examination *about, uint32_t shard, leat_finding *
     int found = leat_shard_read_source(leat_examined_address(about, shard), topic, &stored, &layout,
                                        &error);
     if (found == 1 && leat_examined_shard(about, shard)->sqlite)
-        leat_finding_set(ret, LEAT_CHECK_OK, "nothing of the log yet: `leat run` sets it up");
+        leat_finding_set(ret, LEAT_CHECK_OK, "not set up for the log yet: `leat run` does it");
     else if (found == 1)
         leat_finding_set(ret, LEAT_CHECK_FAILED, "it knows nothing of topic %s", topic);
     else if (found != 0 ||
@@ -58,8 +58,9 @@ static void check_schema(leat_examination *about, uint32_t shard, leat_finding *
         leat_finding_set_error(ret, &error);
     else
         leat_finding_set(ret, LEAT_CHECK_OK, "%s",
-                         about->has_topic ? "as the configuration and the log want it"
-                                          : "there; not compared with the log, which is not known");
+                         about->has_topic
+                             ? "as the configuration and the log want it"
+                             : "it exists; not compared with the log, which is not known");
 }
 
 static void check_tables(leat_examination *about, uint32_t shard, leat_finding *ret)
@@ -107,7 +108,7 @@ static void check_privileges(leat_examination *about, uint32_t shard, leat_findi
         leat_finding_set(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));
         ret->exact = leat_must_strdup(leat_buf_cstr(&grants));
     } else {
-        leat_finding_set(ret, LEAT_CHECK_OK, "role %s may do what leat does", role);
+        leat_finding_set(ret, LEAT_CHECK_OK, "role %s has all that leat needs", role);
     }
     leat_buf_free(&missing);
     leat_buf_free(&grants);
@@ -115,11 +116,11 @@ static void check_privileges(leat_examination *about, uint32_t shard, leat_findi
 
 static const leat_check rows[] = {
     {"own database", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_own,
-     "a partition belongs to one shard's database for good: in another one its progress is not known",
-     "correct where the shards lead to; nothing has to be changed in a database"},
+     "a partition belongs to one shard's database permanently: another one does not have its progress",
+     "correct the dsn or file of the shards; nothing has to be changed in a database"},
     {"schema leat", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_schema,
-     "progress is kept there; offsets of another log or layout mean nothing",
-     "run `leat init`, as the owner of the schema; where it refuses, it says what contradicts what"},
+     "progress is stored there; offsets of another log or layout mean nothing",
+     "run `leat init` as the owner of the schema; if it refuses, it names the contradiction"},
     {"tables", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_PRIMARY, check_tables,
      "a route that does not fit its table cannot be served",
      "create or alter the table, or correct the route"},

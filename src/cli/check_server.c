@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Besides the configured ones: the reader of the tables, and the process's report. */
+/* Besides the configured ones: one reads the tables, one writes the process's report. */
 enum { OTHER_CONNECTIONS = 2 };
 
 static void describe_server(const leat_examination *about, uint32_t shard, leat_finding *ret)
@@ -75,7 +75,7 @@ static void check_time_limits(leat_examination *about, uint32_t shard, leat_find
         leat_finding_set(ret, LEAT_CHECK_WARNING, "%s for role %s", server->time_limits,
                          server->role);
     else
-        leat_finding_set(ret, LEAT_CHECK_OK, "none that ends what leat does, for role %s",
+        leat_finding_set(ret, LEAT_CHECK_OK, "none that interrupts leat, for role %s",
                          server->role);
 }
 
@@ -92,29 +92,29 @@ static void check_connections(leat_examination *about, uint32_t shard, leat_find
 static const leat_check rows[] = {
     {"connection", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_NOTHING, check_answer,
      "while a shard does not answer its writes wait in the log",
-     "start the database; see the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later. Of a SQLite "
-     "file: make it, with your tables"},
+     "start the database; check the shard's dsn, pg_hba.conf and the network; PostgreSQL must be 15 or later. Create a "
+     "SQLite file, with your tables"},
     {"read-only", LEAT_ABOUT_ANY_SHARD, LEAT_NEEDS_SHARD, check_writable,
      "nothing can be applied, as on a standby",
-     "let the dsn lead to the primary (it may name several hosts, leat takes the primary), or unset default_transaction_read_only; of a SQLite "
-     "file and its directory: let leat's user write"},
+     "let the dsn lead to the primary (it may name several hosts, leat uses the primary), or unset default_transaction_read_only; let leat's "
+     "user write to a SQLite file and its directory"},
     {"fsync", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_fsync,
      "a power failure can corrupt the database, rows and progress alike",
      "fsync = on in postgresql.conf, and reload"},
     {"synchronous_commit", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_synchronous_commit,
-     "a crash of the database takes back commits it had acknowledged: leat applies them again, but only what the log "
-     "still has, and until then readers miss rows they have seen",
+     "a crash of the database loses commits that it had acknowledged: leat applies them again, but only from records that "
+     "the log still has, and until then readers miss rows that they have seen",
      "ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on, or in postgresql.conf"},
     {"triggers", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_triggers,
      "triggers and foreign keys are not fired by leat's writes",
      "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role"},
     {"time limits", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_time_limits,
      "the server ends a batch that takes longer, which is repeated in smaller parts; transaction_timeout and idle_session_timeout end the "
-     "session too, which is made anew each time",
-     "ALTER ROLE ... SET statement_timeout = 0, transaction_timeout = 0, idle_session_timeout = 0, each on its own; leat has limits of its "
+     "session too, which is opened again each time",
+     "ALTER ROLE ... SET statement_timeout = 0, transaction_timeout = 0, idle_session_timeout = 0, one statement for each; leat has limits of its "
      "own, of a minute"},
     {"connections", LEAT_ABOUT_POSTGRES, LEAT_NEEDS_SHARD, check_connections,
-     "it works with the connections it gets, slower; other processes and programs need some too",
+     "leat works with the connections that it gets, but slower; other processes and programs need some too",
      "lower shards[].connections, or raise max_connections or the limit of the role or database"},
 };
 

@@ -1,12 +1,12 @@
-/* commands.h - what `leat` can do; one small file a command. */
+/* commands.h - the commands of `leat`, each in a file of its own, and their options. */
 #ifndef LEAT_CLI_COMMANDS_H
 #define LEAT_CLI_COMMANDS_H
 
 #include "base/base.h"
 #include "base/exit_code.h"
 
-/* What stood on the command line. A command sees only options that it takes; those not given are
- * NULL, 0, false. */
+/* The options of the command line. A command gets only options that it takes; those that are not
+ * given are NULL, 0 or false. */
 typedef struct leat_options {
     const char *config_file; /* has a default */
     const char *shard;

@@ -1,4 +1,8 @@
-/* leat dead list, leat dead show: the records that were refused for good. */
+/*
+ * dead.c - leat dead list and leat dead show: the records that were refused permanently, read from
+ * the shards. They work while the log is down and while some shards are; then the exit code says
+ * that the list is not complete.
+ */
 #include "cli/dead.h"
 #include "daemon/assemble.h"
 
@@ -14,7 +18,7 @@
 
 enum { LIMIT_DEFAULT = 100 };
 
-/* What was found in all shards that were asked. */
+/* The dead letters of all shards that were read. */
 typedef struct harvest {
     leat_dead_letters *by_shard; /* as configured */
     uint32_t shard_count;
@@ -33,7 +37,7 @@ static bool is_shard(const leat_config *config, const char *name)
     return false;
 }
 
-/* A route without a name has its table's. */
+/* A route without a name has that of its table. */
 static const char *route_name(const leat_config_route *route)
 {
     const char *dot = strrchr(route->table, '.');
@@ -102,7 +106,7 @@ static void sort_entries(const leat_config *config, harvest *found)
     qsort(found->entries, found->count, sizeof *found->entries, newer_first);
 }
 
-/* A shard that cannot be read is said and counted; the others are read. */
+/* A shard that cannot be read is reported and counted; the others are read. */
 static void read_shards(const char *command, const leat_config *config, const char *only,
                         const leat_dead_query *query, harvest *ret)
 {
@@ -143,7 +147,7 @@ static int load(const leat_options *options, leat_config *ret, leat_error *error
 }
 
 /* `use` returns an exit code, or -1 with a message: what was asked for is wrong. Not
- * leat_with_assembly: the log is not asked, and data_dir may belong to another user. */
+ * leat_with_assembly: the log is not needed, and data_dir may belong to another user. */
 static int with_config(const char *name, const leat_options *options,
                        int (*use)(const leat_config *config, const leat_options *options,
                                   leat_error *error))
@@ -179,7 +183,7 @@ static int list(const leat_config *config, const leat_options *options, leat_err
     }
     harvest found;
     uint32_t limit = options->limit ? options->limit : LIMIT_DEFAULT;
-    /* One more than is shown, to know whether there are more. */
+    /* One more than is shown tells whether there are more. */
     leat_dead_query query = {.topic = leat_config_topic(config),
                              .routes = routes.size > 0 ? leat_buf_cstr(&routes) : NULL,
                              .partition = -1,

@@ -1,3 +1,9 @@
+/*
+ * dead_print.c - dead letters as a table, in full and as JSON. Keys, bodies and messages come from
+ * clients and databases and may hold anything, so text for a terminal is escaped, and bytes that
+ * are not text are base64 in JSON. Numbers of a body stay as they were written: printing is no
+ * reason to round them.
+ */
 #include "cli/dead.h"
 
 #include <inttypes.h>
@@ -8,6 +14,7 @@
 #include "base/utf8.h"
 #include "cli/json.h"
 #include "base/printable.h"
+#include "record/base64.h"
 
 /* ---- text ---- */
 
@@ -116,7 +123,7 @@ static void print_body(FILE *out, const leat_dead_letter *letter)
     if (pretty)
         print_field(out, "body", (leat_slice){pretty, size});
     else
-        print_field(out, "body, no JSON", (leat_slice){letter->body, letter->body_size});
+        print_field(out, "body, not JSON", (leat_slice){letter->body, letter->body_size});
     free(pretty);
     yyjson_doc_free(doc);
 }
@@ -142,24 +149,11 @@ void leat_dead_print_whole(FILE *out, const leat_dead_entry *entry)
 
 /* ---- JSON ---- */
 
-static void put_base64(leat_buf *out, const char *data, size_t size)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t at = 0; at < size; at += 3) {
-        size_t left = size - at;
-        uint32_t group = (uint32_t)(unsigned char)data[at] << 16;
-        group |= left > 1 ? (uint32_t)(unsigned char)data[at + 1] << 8 : 0;
-        group |= left > 2 ? (uint32_t)(unsigned char)data[at + 2] : 0;
-        for (size_t i = 0; i < 4; i++)
-            leat_buf_byte(out, i <= left ? digits[group >> (18 - 6 * i) & 63] : '=');
-    }
-}
-
 static void add_base64(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
                        const char *data, size_t size)
 {
     leat_buf text = {0};
-    put_base64(&text, data, size);
+    leat_base64_encode((leat_slice){data, size}, &text);
     yyjson_mut_obj_add_strncpy(doc, object, name, text.data ? text.data : "", text.size);
     leat_buf_free(&text);
 }
@@ -174,7 +168,7 @@ static void add_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const leat_dead
         add_base64(doc, object, "key_base64", letter->key, letter->key_size);
 }
 
-/* Returns false when it is no JSON. */
+/* Returns false if it is not JSON. */
 static bool add_json(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *name,
                      const char *data, size_t size)
 {

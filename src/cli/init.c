@@ -1,5 +1,9 @@
-/* leat init: the topic, and in every shard schema leat with source, layout and tenant slots.
- * Idempotent. */
+/*
+ * init.c - leat init: the topic, and in every shard schema leat with source, layout and tenant
+ * slots. The steps go from what is easily undone to what is not: tables and databases are checked
+ * first, then the topic is created, then every shard is tried in a transaction that is rolled back,
+ * and only then is one changed. Each step may be repeated.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +17,8 @@
 
 enum { INIT_TIMEOUT_MS = 30000 };
 
-/* A topic that was there before may have its records carry the writers' time: one wrong clock, and
- * retention deletes what was just acknowledged. Who may not change that is told. */
+/* Records of an existing topic may carry the writers' time: with one wrong clock, retention deletes
+ * writes that were just acknowledged. Without the right to change that, there is a warning. */
 static int take_brokers_time(const leat_assembly *assembly, leat_error *error)
 {
     static const char name[] = "message.timestamp.type", wanted[] = "LogAppendTime";
@@ -41,7 +45,7 @@ static int find_or_make(leat_assembly *assembly, bool *ret_made, leat_error *err
         .partition_count = leat_config_partitions(config),
         .replication = config->kafka_replication ? (int32_t)config->kafka_replication : -1,
     };
-    /* A file may be there and not be whole: making it says so. */
+    /* A file may exist and be incomplete: creating it reports that. */
     int missing = assembly->log.file ? 1
                                      : leat_log_identify(&assembly->log, INIT_TIMEOUT_MS,
                                                          &assembly->identity, error);
@@ -73,7 +77,7 @@ static int make_topic(leat_assembly *assembly, leat_error *error)
                : take_brokers_time(assembly, error);
 }
 
-/* What one shard refuses is found before another is written to. */
+/* So that no shard is changed if another one refuses. */
 static int rehearse(leat_assembly *assembly, const int64_t *starts, leat_error *error)
 {
     const leat_layout *layout = &assembly->catalog.layout;
@@ -128,7 +132,7 @@ static int init_with(leat_assembly *assembly, const leat_schema_version *version
     return leat_assembly_save_catalog(assembly, version, error);
 }
 
-/* What a typing error breaks comes before what stays. */
+/* Typing errors are found before something is created that stays. */
 static int init_all(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
     (void)options;

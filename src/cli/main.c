@@ -1,4 +1,8 @@
-/* leat: the command line. */
+/*
+ * main.c - the command line. Commands and their options stand in one table with their help, from
+ * which leat(1) is made too. An option that a command does not take is an error: ignored silently
+ * it would promise something, such as a limit, that does not hold.
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -13,62 +17,65 @@ enum { NUMBER_MAX = 1000000 };
 
 static const leat_command commands[] = {
     {"run", "c", "[--config FILE]", 0, "edge and apply in one process",
-     "Accepts writes over HTTP and applies them, in one process. SIGTERM or SIGINT drains and ends; a second one quits.\n",
+     "Accepts writes over HTTP and applies them, in one process. SIGTERM or SIGINT drains and ends; a second one quits at once.\n",
      leat_command_run},
     {"edge", "c", "[--config FILE]", 0, "accept writes over HTTP into the log",
-     "PUT, PATCH and DELETE on the configured routes; 202 once the log has the write. Starts while a database is down, as\n"
-     "soon as data_dir has a catalog (written by init, apply, run or an earlier edge). SIGTERM drains, a second one quits.\n",
+     "Takes PUT, PATCH and DELETE on the configured routes and answers 202 once the log has the write. Starts while a\n"
+     "database is down if data_dir has a catalog (written by init, apply, run or an earlier edge). SIGTERM drains and ends;\n"
+     "a second one quits at once.\n",
      leat_command_edge},
     {"apply", "c", "[--config FILE]", 0, "apply the log to the shards",
-     "Drains the log into the shards. Any number of processes may run; together they are one consumer group.\n"
-     "SIGTERM finishes the batches in flight, commits and leaves the group; a second one quits.\n",
+     "Applies the records of the log to the shards. Any number of processes may run; together they are one consumer group.\n"
+     "SIGTERM finishes the batches in flight, commits and leaves the group; a second one quits at once.\n",
      leat_command_apply},
     {"init", "c", "[--config FILE]", 0, "create the topic and schema leat in every shard",
-     "Creates the topic if it is not there and, in every shard, schema leat with the source, the layout and the tenant\n"
-     "slots; brings a schema of an older leat up to date. Idempotent. A topic, layout or source that contradicts the\n"
+     "Creates the topic if it is missing and, in every shard, schema leat with the source, the layout and the tenant slots.\n"
+     "Upgrades the schema of an older leat. May be run again at any time. A topic, layout or source that contradicts the\n"
      "configuration is an error that says what to do.\n",
      leat_command_init},
-    {"check", "cj", "[--json] [--config FILE]", 0, "look for what would go wrong",
-     "Looks at the configuration, the topic and every shard, and changes nothing there. Says of each check whether it is\n"
-     "ok, a warning, FAILED or skipped (what it needs has failed), why a fault matters and what to do.\n\n"
+    {"check", "cj", "[--json] [--config FILE]", 0, "find problems before they cause trouble",
+     "Checks the configuration, this machine, the topic and every shard, and changes nothing in the log or a shard. Each\n"
+     "check is ok, a warning, FAILED or skipped (an earlier check that it needs has failed). A fault is printed with why it\n"
+     "matters and what to do.\n\n"
      "  --json         one JSON object\n\n"
      "Exit status: 0 nothing failed (warnings are allowed), 3 something failed, 2 the configuration cannot be read.\n",
      leat_command_check},
     {"lag", "cjm", "[--max-seconds N] [--json] [--config FILE]", 0,
      "how far the shards are behind the log",
-     "Compares the log's ends with what the shards have recorded; it needs no running worker.\n\n"
-     "  --max-seconds N  exit status 3 when the oldest record that is not applied is older\n"
+     "Compares the ends of the log with the progress in the shards. No worker has to run.\n\n"
+     "  --max-seconds N  exit status 3 if the oldest record that is not applied is older\n"
      "  --json           one JSON object\n\n"
-     "A partition's records are those above its low water: an upper bound, since some of them may be applied already and\n"
-     "the low water is recorded every apply.compact_every. Exit status 1: not everything could be read.\n",
+     "The records of a partition are those above its low water. That is an upper bound: some of them may be applied already,\n"
+     "and the low water is recorded only every apply.compact_every. Exit status 1: not everything could be read.\n",
      leat_command_lag},
     {"status", "cjm", "[--max-seconds N] [--json] [--config FILE]", 0,
-     "is all well: log, shards, lag, dead letters, who works, what stands still",
-     "A summary of the log and of each shard, with the processes that apply to it and what they say of themselves.\n\n"
-     "  --max-seconds N  not well when the oldest record that is not applied is older, even while it moves\n"
+     "is all well: log, shards, lag, dead letters, processes, standstills",
+     "A summary of the log and of each shard, with the processes that apply to it and their own reports.\n\n"
+     "  --max-seconds N  not well if the oldest record that is not applied is older, even while records move\n"
      "  --json           one JSON object\n\n"
-     "All is well only if records move or there are none. Exit status: 0 all is well; 3 something is not, and is named with its\n"
-     "cause: a record, a lock and who has it, a standby, a partition, a shard, the log; 1 neither the log nor any shard answers.\n",
+     "All is well only if records move or there are none. Exit status: 0 all is well; 3 something is not, and the output names\n"
+     "its cause: a record, a lock and its holder, a standby, a partition, a shard, the log; 1 neither the log nor any shard\n"
+     "answers.\n",
      leat_command_status},
     {"dead list", "cstrlj",
      "[--shard NAME] [--table NAME | --route NAME] [--limit N] [--json] [--config FILE]", 0,
-     "list the records that were refused for good",
-     "Reads the dead letters of the topic from the shards, the newest first.\n\n"
+     "list the records that were refused permanently",
+     "Lists the dead letters of the topic, read from the shards, the newest first.\n\n"
      "  --shard NAME   of this shard only\n"
      "  --table NAME   of the routes on this table, named as in the configuration\n"
      "  --route NAME   of this route\n"
-     "  --limit N      at most so many; default 100\n"
-     "  --json         one JSON object a line with everything that is known\n\n"
-     "A shard that does not answer is said, the others are listed, and the exit status is 1.\n",
+     "  --limit N      at most this many; default 100\n"
+     "  --json         one JSON object a line, with all that is stored\n\n"
+     "If a shard does not answer, an error names it, the others are listed, and the exit status is 1.\n",
      leat_command_dead_list},
     {"dead show", "csj", "PARTITION OFFSET [--shard NAME] [--json] [--config FILE]", 2,
-     "show one of them whole",
+     "show one of them in full",
      "Shows the dead letter of this record.\n\n"
-     "  --shard NAME   ask this shard only\n"
+     "  --shard NAME   read this shard only\n"
      "  --json         as one JSON object\n",
      leat_command_dead_show},
     {"config", "", "", 0, "print the reference of all settings",
-     "Every setting with its type, default, range and meaning.\n", leat_command_config},
+     "Prints every setting with its type, default, range and meaning.\n", leat_command_config},
     {"version", "", "", 0, "print the versions of leat and its libraries", "",
      leat_command_version},
 };
@@ -130,13 +137,13 @@ static void print_group(FILE *out, const char *word)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (is_in_group(&commands[i], word))
             fprintf(out, "  %-10s %s\n", commands[i].name + strlen(word) + 1, commands[i].summary);
-    fprintf(out, "\n`leat %s COMMAND --help` says more\n", word);
+    fprintf(out, "\n`leat %s COMMAND --help` has more\n", word);
 }
 
 static int usage_error(const char *words, const char *argument)
 {
     leat_print_error("leat: %s%s", words, argument);
-    fputs("try `leat --help`, or --help behind the command\n", stderr);
+    fputs("try `leat --help`, or --help after the command\n", stderr);
     return LEAT_EXIT_USAGE;
 }
 
@@ -186,10 +193,10 @@ static int option_error(int letter, const char *word)
     char text[3] = {'-', (char)optopt, '\0'};
     if (strncmp(word, "--", 2) != 0 && optopt)
         word = text;
-    return usage_error(letter == ':' ? "a value is missing behind " : "unknown option ", word);
+    return usage_error(letter == ':' ? "a value is missing after " : "unknown option ", word);
 }
 
-/* What the command line says beside its words. */
+/* The options of the command line. */
 typedef struct command_line {
     leat_options options;
     bool help;
@@ -223,7 +230,7 @@ static int check_options(const leat_command *command, const command_line *line)
         char words[64];
         if (!strchr(line->given, at->val) || strchr(command->takes, at->val))
             continue;
-        if (at->val == 'c') /* was always taken and means nothing there */
+        if (at->val == 'c') /* every command accepts it, also one that reads no configuration */
             continue;
         snprintf(words, sizeof words, "leat %s takes no option --", command->name);
         return usage_error(words, at->name);
@@ -301,9 +308,9 @@ static int run_line(int argc, char **argv)
     return line.help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
 }
 
-/* A peer that goes away, a TLS one too, is an error of write() and not a death; nor is whoever
- * reads the output: that is said. So is a file of the built-in log or a SQLite shard that may not
- * grow any more (ulimit -f). */
+/* A peer that goes away, also behind TLS, or a reader of the output that goes away is an error of
+ * write() and does not end the process. Likewise a file that may no longer grow (ulimit -f), of the
+ * built-in log or a SQLite shard. */
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);

@@ -1,4 +1,7 @@
-/* leat run, edge, apply: which halves of the pipeline a process serves. */
+/*
+ * serve.c - leat run, edge and apply: the halves of the pipeline that a process serves. Everything
+ * else about them is in daemon/serve.c: a daemon is not a command line.
+ */
 #include "daemon/serve.h"
 
 #include "cli/commands.h"

@@ -148,7 +148,7 @@ static void print_shard(const overview *all, const shard_status *shard)
     for (uint32_t i = 0; i < troubles->process_count; i++)
         print_process(troubles, &troubles->processes[i]);
     if (troubles->is_pooled)
-        printf("    behind a pooler: its sessions have the name of who used them last\n");
+        printf("    behind a pooler: a session has the name of the process that used it last\n");
     for (uint32_t i = 0; i < troubles->count; i++)
         print_trouble(&troubles->lines[i]);
     if (troubles->left_out > 0)

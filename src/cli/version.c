@@ -1,4 +1,8 @@
-/* leat version, leat config: what needs no configuration. */
+/*
+ * version.c - leat version and leat config: they need no configuration, so they also work where
+ * nothing is set up yet. The versions are those of the libraries that run, not of the headers,
+ * where a library tells.
+ */
 #include <stdio.h>
 
 #include <libpq-fe.h>
