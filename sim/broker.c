@@ -1,3 +1,9 @@
+/*
+ * broker.c - the log as an array of records, and everything that happens to a log in its lifetime.
+ * A record stays in memory even when its offset is cut off or goes to another one: the checkers
+ * compare records by identity, so two at one offset stay two. Which row a record writes is found
+ * with the production code, since the oracle judges order and effects, not the reading of keys.
+ */
 #include "broker.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * broker.h - the simulated log: partitions of records with offsets, holes and markers, transactions
  * of others that hold back what stands behind them, a start that moves (retention), an end that can
- * be cut back (truncation, with a new leader epoch) and grow again, and a topic that can be made
- * anew. A record, once written, stays in memory until the world ends, so that whoever holds it may
- * look at it.
+ * be cut back (truncation, with a new leader epoch) and grow again, and a topic that can be
+ * recreated. A record, once written, stays in memory until the world ends, so that it can be read
+ * wherever it is still held.
  */
 #ifndef SIM_BROKER_H
 #define SIM_BROKER_H
@@ -14,7 +14,7 @@
 #include "record/item.h"
 #include "schema.h"
 
-/* What the database has against a record. */
+/* Why the database refuses a record. */
 typedef struct sim_poison {
     char sqlstate[6];    /* "": nothing; SIM_KILLS, SIM_CRASHES */
     int64_t heals_at_us; /* from then on it is accepted; INT64_MAX: never */

@@ -1,3 +1,9 @@
+/*
+ * campaign.c - seeds shared among forked processes, because a process has one running world
+ * (story.c); they count in memory that they share. One that dies has met something that not even
+ * the simulator expected. A failing world is made smaller by giving one option after the other a
+ * smaller value, and keeping those with which the same checker still fails.
+ */
 #include "campaign.h"
 
 #include <stdio.h>

@@ -1,3 +1,9 @@
+/*
+ * client.c - what is written. Every PUT and PATCH appends its own number to a list in its row, so
+ * that the row at the end tells what was done to it and in which order. Rows are drawn by Zipf's
+ * law: a few hot ones meet in the same batch, most are rare. Poison is a number in the record that
+ * the database refuses; it may heal, so that a refused record passes later.
+ */
 #include "client.h"
 
 #include <stdio.h>

@@ -28,7 +28,7 @@ typedef struct sim_clients {
 void sim_clients_begin(sim_world *world);
 void sim_clients_end(sim_world *world);
 bool sim_clients_are_done(const sim_world *world);
-/* What the database says to a row with this guard; NULL: nothing. */
+/* What the database refuses a row with this guard with; NULL: nothing. */
 const char *sim_clients_poison(sim_world *world, leat_slice guard);
 
 /* ---- http.c ---- */
@@ -44,7 +44,7 @@ struct leat_http_request {
     sim_poison poison;
 };
 
-/* Hands the request to whoever listens. */
+/* Hands the request to the edge that listens. */
 void sim_http_request(sim_world *world, sim_request *request);
 
 #endif

@@ -1,3 +1,7 @@
+/*
+ * clock.c - a binary heap of events by time and number. The number makes events of one moment run
+ * in the order in which they were planned: a seed must lead to the same world on every machine.
+ */
 #include "clock.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+ * faults.c - one function a kind of fault, and one table that says how often each comes. Each kind
+ * plans its next time by itself, so any of them may meet any other. The end of a fault is planned
+ * when it begins: the world must heal by itself, or liveness could not be checked.
+ */
 #include "faults.h"
 
 #include "world.h"

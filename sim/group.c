@@ -1,3 +1,9 @@
+/*
+ * group.c - the coordinator. It knows what each member was told and not what the member believes,
+ * as the real one does: a member that is silent is expelled and its partitions go to others while
+ * it may still work on them. This is what the claim token is for, so the overlap is never avoided
+ * here.
+ */
 #include "group.h"
 
 #include "world.h"

@@ -1,8 +1,8 @@
 /*
  * group.h - the coordinator of the consumer group: members that beat and fall silent, generations,
  * partitions that are taken back and given to others, commits. Cooperative, or eager: then
- * everything is taken back first. What a member has is what it was told; a silent member is
- * expelled and learns of it when it is heard of again.
+ * everything is taken back first. A member has what it was told to have. A silent member is
+ * expelled, and learns of it with its next heartbeat.
  */
 #ifndef SIM_GROUP_H
 #define SIM_GROUP_H
@@ -33,7 +33,7 @@ void sim_group_begin(sim_world *world);
 /* Shuffles who gets what. */
 void sim_group_rebalance(sim_world *world);
 
-/* ---- what members send; each arrives at once: the sender has planned the way ---- */
+/* ---- what members send; each arrives at once: the sender has planned the delay ---- */
 
 uint64_t sim_group_join(sim_world *world, uint32_t process);
 void sim_group_leave(sim_world *world, uint32_t process);

@@ -1,3 +1,9 @@
+/*
+ * options.c - one table of all options: range, how each is drawn, and whether it is a fault. What
+ * is drawn must not depend on the machine, so scales are drawn as powers of two and not by
+ * logarithms. An option that is given by name is set after all were drawn: the others of its seed
+ * stay as they were.
+ */
 #include "options.h"
 
 #include <errno.h>

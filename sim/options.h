@@ -1,8 +1,8 @@
 /*
- * options.h - everything a world is drawn from: how large, how fast, and how often what goes wrong.
- * All of them follow from the seed (swarm testing: each fault is on in about half of the worlds,
- * with a rate of its own), all can be printed, and each can be set by name, which is how a failing
- * world is made smaller.
+ * options.h - everything a world is drawn from: how large, how fast, and how often each fault
+ * comes. All of them follow from the seed (swarm testing: each fault is on in about half of the
+ * worlds, with a rate of its own), all can be printed, and each can be set by name, which is how a
+ * failing world is made smaller.
  *
  * Rates are mean distances in virtual milliseconds; 0: never. Shares are in thousandths.
  */
@@ -104,7 +104,7 @@ typedef struct sim_options {
 /* Draws all of them. */
 void sim_options_draw(sim_options *options, leat_prng *prng);
 /* Sets one by "name=value". Returns -1 and a message when there is none of that name or the value
- * is no number. */
+ * is not a number. */
 int sim_options_set(sim_options *options, const char *setting, leat_error *error) LEAT_MUST_CHECK;
 const char *sim_option_name(sim_option option);
 /* Is it something that goes wrong, so that 0 leaves it out? */

@@ -1,3 +1,8 @@
+/*
+ * params.c - reads the binary arrays of a row statement, bounds first: a length that leads past the
+ * end is a bug of the sink and ends the world. The statement's text is not parsed; that its
+ * parameters are in the promised order and write no row twice is checked here, as PostgreSQL would.
+ */
 #include "params.h"
 
 #include <stdlib.h>

@@ -1,3 +1,8 @@
+/*
+ * process.c - the production worker without its thread. An event that is planned for a process
+ * carries the life that it was planned for: it is dropped after a crash, and put off while the
+ * process is frozen or cut off from the log. The pump runs once after each event that arrives.
+ */
 #include "process.h"
 
 #include <stdlib.h>

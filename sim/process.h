@@ -3,7 +3,7 @@
  * event loop: after each thing that reaches it the worker's pump runs once. It can crash, freeze,
  * be cut off from the log, and drain.
  *
- * reader.c and sink.c are what it finds behind log.h and sink.h.
+ * reader.c and sink.c implement log.h and sink.h for it.
  */
 #ifndef SIM_PROCESS_H
 #define SIM_PROCESS_H
@@ -35,10 +35,10 @@ void sim_process_start(sim_world *world, sim_process *process);
 void sim_process_crash(sim_world *world, sim_process *process);
 void sim_process_drain(sim_world *world, sim_process *process);
 void sim_process_freeze(sim_world *world, sim_process *process, int64_t until_us);
-/* Frees its memory when the world ends, without a word to anybody. */
+/* Frees its memory when the world ends; no one is told. */
 void sim_process_forget(sim_process *process);
 
-/* Frees what was planned for processes and will not come any more. */
+/* Frees events that were planned for processes and will no longer come. */
 void sim_processes_drop_planned(sim_clock *clock);
 
 /* Plans something that reaches this life of the process: not before it wakes when it is frozen,

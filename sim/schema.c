@@ -1,3 +1,7 @@
+/*
+ * schema.c - tables and routes, built with the production code from rules as a catalog read would
+ * give them. They are few and fixed, and hold every operation that folding treats in its own way.
+ */
 #include "schema.h"
 
 #include <stdio.h>

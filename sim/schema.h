@@ -5,8 +5,8 @@
  * set ordered  the same, written record by record (a further unique constraint), and its deletes
  * matter
  *
- * Routes: subs, existing (the same table; PATCHes of missing rows are dropped), ordered. `guard` is
- * what a poisoned record names: the SQLSTATE it is refused with.
+ * Routes: subs, existing (the same table; PATCHes of missing rows are dropped), ordered. `guard` of
+ * a poisoned record has the SQLSTATE it is refused with.
  */
 #ifndef SIM_SCHEMA_H
 #define SIM_SCHEMA_H

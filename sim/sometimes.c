@@ -1,3 +1,7 @@
+/*
+ * sometimes.c - the names of the events that a campaign counts, and the first one that never
+ * happened.
+ */
 #include "sometimes.h"
 
 static const char *const names[SOMETIMES_COUNT] = {

@@ -1,6 +1,6 @@
 /*
- * sometimes.h - what must happen sometimes over a campaign: where it does not, the campaign has not
- * looked where it says it has, and is invalid.
+ * sometimes.h - what must happen sometimes over a campaign: without it the campaign has not tested
+ * what it claims to test, and is invalid.
  */
 #ifndef SIM_SOMETIMES_H
 #define SIM_SOMETIMES_H

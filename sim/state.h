@@ -1,7 +1,7 @@
 /*
- * state.h - what one database holds: the rows, schema leat, and, beside them, what no database
- * would know: which record of the log is in it. Changed by commits only; a commit is kept whole, so
- * that a replica that lacks the last few is made by doing the others again.
+ * state.h - what one database holds: the rows, schema leat, and, beside them, what no
+ * database would know: which record of the log is in it. Changed by commits only. A commit is kept
+ * whole, so that a replica that lacks the last few is made by applying the others again.
  */
 #ifndef SIM_STATE_H
 #define SIM_STATE_H

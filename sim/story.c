@@ -1,3 +1,8 @@
+/*
+ * story.c - the trace, the violation that ends a world, and the three functions of src/base that
+ * must not be real here: time, lines of the log, and failed assertions. A violation leaves by
+ * longjmp, because it is found deep inside production code that must not go on.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 

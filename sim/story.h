@@ -1,6 +1,6 @@
 /*
- * story.h - what is told of a world: readable lines when a trace is wanted, and the one violation
- * that ends it.
+ * story.h - what a world reports: readable lines when a trace is wanted, and the one violation that
+ * ends it.
  */
 #ifndef SIM_STORY_H
 #define SIM_STORY_H
@@ -23,9 +23,9 @@ _Noreturn void sim_fail(sim_world *world, const char *checker, const char *forma
     LEAT_PRINTF(3, 4);
 
 /*
- * The world that runs. Production code asks for the time, tells its operator and asserts without a
- * context to carry a world in, so these three reach it through here; the simulator links them in
- * place of src/base's (--wrap). One thread.
+ * The world that runs. Production code reads the time, logs and asserts without a context that
+ * could carry a world, so these three find it here; the simulator links them in place of src/base's
+ * (--wrap). One thread.
  */
 void sim_world_enter(sim_world *world);
 

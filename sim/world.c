@@ -1,3 +1,8 @@
+/*
+ * world.c - the life of a world in phases: faults happen; everything heals; the world runs until
+ * nothing is left to apply; every process drains. Liveness is judged in the second half alone,
+ * since a world that is still being hurt owes no progress.
+ */
 #include "world.h"
 
 #include <stdlib.h>

@@ -21,7 +21,7 @@
 
 enum { SIM_SERVERS_MAX = 64 }; /* of one shard, over its failovers */
 
-/* A shard: the server that connections are led to, and those that were. */
+/* A shard: the server that connections lead to, and the ones before it. */
 typedef struct sim_shard {
     sim_server *primary;
     sim_server *old; /* a primary that lives on beside the new one; NULL: none */

@@ -1,3 +1,7 @@
+/*
+ * database.c - the tables of the progress protocol as arrays, changed in one step each: what a
+ * transaction must not do is asserted where it would be written, not looked for afterwards.
+ */
 #include "database.h"
 
 #include <string.h>

@@ -1,3 +1,8 @@
+/*
+ * world.c - how a world is drawn, and the loop that lets things happen to it. Limits are drawn
+ * small, because every rule about fullness, age and back-off then meets every other within a few
+ * hundred events.
+ */
 #include "world.h"
 
 #include <stdlib.h>
