@@ -15,7 +15,7 @@ typedef enum drawing {
     UNIFORM, /* from min to max */
     SCALE,   /* from min to max, small ones as likely as large ones */
     FAULT,   /* 0 in half of the worlds, else as SCALE */
-    SELDOM,  /* 0 in all but one of sixteen, else as SCALE */
+    RARE,    /* 0 in all but one of sixteen, else as SCALE */
 } drawing;
 
 typedef struct option_rule {
@@ -72,10 +72,10 @@ static const option_rule rules[OPTION_COUNT] = {
     [OPT_REBALANCE] = {"rebalance", FAULT, 500, 20000, 0},
     [OPT_TRANSACTION] = {"transaction", FAULT, 200, 20000, 0},
     [OPT_TRIM] = {"trim", FAULT, 500, 20000, 0},
-    [OPT_RETENTION] = {"retention", SELDOM, 2000, 40000, 0},
-    [OPT_TRUNCATE] = {"truncate", SELDOM, 2000, 40000, 0},
-    [OPT_RECREATE] = {"recreate", SELDOM, 10000, 80000, 0},
-    [OPT_GROW] = {"grow", SELDOM, 2000, 40000, 0},
+    [OPT_RETENTION] = {"retention", RARE, 2000, 40000, 0},
+    [OPT_TRUNCATE] = {"truncate", RARE, 2000, 40000, 0},
+    [OPT_RECREATE] = {"recreate", RARE, 10000, 80000, 0},
+    [OPT_GROW] = {"grow", RARE, 2000, 40000, 0},
     [OPT_KAFKA_CUT] = {"kafka_cut", FAULT, 1000, 30000, 0},
     [OPT_CRASH] = {"crash", FAULT, 1000, 30000, 0},
     [OPT_DRAIN] = {"drain", FAULT, 1000, 30000, 0},
@@ -117,7 +117,7 @@ static int64_t draw(const option_rule *rule, leat_prng *prng)
         return rule->min + (int64_t)leat_prng_below(prng, (uint64_t)(rule->max - rule->min + 1));
     uint64_t on = leat_prng_below(prng, 16);
     int64_t value = draw_scale(rule, prng);
-    if ((rule->drawing == FAULT && on >= 8) || (rule->drawing == SELDOM && on > 0))
+    if ((rule->drawing == FAULT && on >= 8) || (rule->drawing == RARE && on > 0))
         return 0;
     return value;
 }
@@ -163,7 +163,7 @@ void sim_options_write(const sim_options *options, leat_buf *out)
 
 bool sim_option_is_fault(sim_option option)
 {
-    return rules[option].drawing == FAULT || rules[option].drawing == SELDOM;
+    return rules[option].drawing == FAULT || rules[option].drawing == RARE;
 }
 
 int64_t sim_option_smaller(const sim_options *options, sim_option option)

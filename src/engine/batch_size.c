@@ -10,7 +10,7 @@ enum { PATIENCE_MIN = 4, PATIENCE_MAX = 256 };
 static void shrink_to(leat_batch_size *size, uint32_t records)
 {
     uint32_t limit = records > 0 ? records : 1;
-    /* Several batches of one size may fail together: each says the same. */
+    /* Several batches of one size may fail together, for the same reason. */
     if (size->limit == 0 || limit < size->limit)
         size->limit = limit;
     size->passes = 0;

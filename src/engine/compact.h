@@ -8,7 +8,7 @@
 
 /* Sets its timer, unless one is on its way; sooner when there is something to write. */
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
-/* What was to be compacted is no longer known; the next claim tells. */
+/* What was to be compacted is no longer known; the next claim finds out. */
 void leat_compaction_dropped(leat_partition *partition);
 /* Has the first that waits in the shard waited so long that it goes before batches? */
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard);

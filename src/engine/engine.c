@@ -100,7 +100,7 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
 
 /* ---- the log ---- */
 
-/* Was the record written before the newest one that is applied, or after it, as its place says? */
+/* Does the record's leader epoch fit its place before or behind the newest applied record? */
 static bool epoch_fits(const leat_engine_newest *newest, const leat_engine_record *record)
 {
     if (newest->epoch < 0 || record->epoch < 0)
@@ -140,22 +140,21 @@ static leat_engine_taken refuse(leat_engine *engine, leat_partition *partition,
     else if (!place_fits(&partition->progress, record))
         leat_fail(
             &error,
-            "the log was cut off and written anew, from offset %lld on at the latest: no record stood there when it was read "
-            "up to offset %lld. What is new up to there would count as applied",
+            "the log was cut off and rewritten from offset %lld on, or from before it: there was no record there when the "
+            "log was read up to offset %lld. New records up to that offset would count as applied",
             (long long)record->offset, (long long)partition->progress.low);
     else if (!epoch_fits(newest, record))
         leat_fail(
             &error,
-            "the log was cut off and written anew, from offset %lld on at the latest: the record there has leader epoch %d, "
-            "but up to offset %lld records of epoch %d were applied. What is new up to there would count as applied",
+            "the log was cut off and rewritten from offset %lld on, or from before it: the record there has leader epoch %d, "
+            "but records up to offset %lld with epoch %d were applied. New records up to that offset would count as applied",
             (long long)record->offset, (int)record->epoch, (long long)newest->offset,
             (int)newest->epoch);
     else
         leat_fail(
             &error,
-            "the log is not the one its progress was written for, or was cut off and written anew: the record at "
-            "offset %lld has timestamp %lld, but the one that was applied had %lld. What is new up to there would count as "
-            "applied",
+            "the log is not the one its progress was written for, or was cut off and rewritten: the record at offset %lld "
+            "has timestamp %lld, but the one that was applied had %lld. New records up to that offset would count as applied",
             (long long)record->offset, (long long)record->accepted_ms, (long long)newest->at_ms);
     leat_partition_stop(engine, partition, error.text);
     return LEAT_ENGINE_REFUSED;
@@ -165,7 +164,7 @@ static leat_engine_taken no_room(leat_engine *engine, leat_partition *partition,
 {
     leat_partition_pause_for_room(engine, partition, bytes > 0 ? bytes : 1);
     /* The caller has stopped at this record by itself: it must hear RESUME even if room comes
-     * before PAUSE is said. */
+     * before PAUSE is emitted. */
     partition->emitted_paused = true;
     /* Payloads that were not fetched yet are all that is missing: room comes without another
      * event. */
@@ -273,17 +272,17 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
             leat_revoke_end(engine, partition);
         } else if (partition->state == LEAT_ENGINE_READING ||
                    partition->state == LEAT_ENGINE_CLAIMING) {
-            /* The claim to come discards it all in any case: better to hold nothing for a shard
-             * that is away. */
+            /* The next claim discards all of it: better to hold nothing for a shard that is
+             * down. */
             leat_partition_drop(engine, partition);
             leat_partition_enter(engine, partition, LEAT_ENGINE_WAITING);
         }
     }
 }
 
-/* Patience does not run while the shard is away. It does not begin anew either: a server that
- * crashes every few seconds would have it last for ever. */
-static void patience_stood_still(leat_engine *engine, leat_shard *shard)
+/* Patience does not run while the shard is down. Nor does it begin again: with a server that
+ * crashes every few seconds it would never end. */
+static void extend_patience(leat_engine *engine, leat_shard *shard)
 {
     int64_t down_us = engine->now_us - shard->down_us;
     for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
@@ -316,7 +315,7 @@ void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint
         shard_down(engine, s);
     }
     if (before == 0 && slots > 0) {
-        patience_stood_still(engine, s);
+        extend_patience(engine, s);
         shard_up(engine, s);
     }
     leat_schedule_shard(engine, s);

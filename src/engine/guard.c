@@ -48,7 +48,7 @@ static void next_span(const leat_engine *engine, leat_table_state *table)
     bool old = engine->now_us - table->share_us >= MINUTE_US;
     if (table->now.of < size && !old)
         return;
-    /* What is from before a minute without any says nothing about now. */
+    /* After a minute without any decision the old ones mean nothing for now. */
     bool idle = engine->now_us - table->share_us >= 2 * MINUTE_US;
     table->before = idle ? (leat_refused_share){0} : table->now;
     table->now = (leat_refused_share){0};
@@ -67,7 +67,7 @@ void leat_guard_applied(leat_engine *engine, uint32_t queue, uint32_t records)
     }
 }
 
-static void begin_anew(const leat_engine *engine, leat_table_state *table)
+static void reset_share(const leat_engine *engine, leat_table_state *table)
 {
     table->minute_us = engine->now_us;
     table->in_minute = 0;
@@ -144,7 +144,7 @@ void leat_guard_release(leat_engine *engine, uint32_t queue, bool applied)
     retry->guarded = false;
     table->held--;
     if (applied)
-        begin_anew(engine, table);
+        reset_share(engine, table);
     if (!table->stopped || (!applied && table->held > 0))
         return;
     table->stopped = false;

@@ -1,6 +1,6 @@
 /*
  * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there
- * since the job was made (its incarnation): what it tells is otherwise about records that have been
+ * since the job was made (its incarnation): otherwise it is about records that have been
  * read again. The job is free first, because its seqs are no longer open for a compaction that its
  * own outcome may start.
  */
@@ -87,7 +87,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
         part_applied(engine, partition, slot, part);
         break;
     case LEAT_ENGINE_FENCED:
-        /* Not told which one, or one that is not in it: all of them, to be safe. */
+        /* The partition is unknown, or not in the batch: all of them, to be safe. */
         if (has_part(&slot->job.batch, result->partition) &&
             part->partition != (uint32_t)result->partition)
             part_again(engine, partition, part);
@@ -241,7 +241,7 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
     leat_job_slot *slot = &engine->jobs[job_id];
     LEAT_ASSERT(slot->state == LEAT_JOB_RUNNING);
     LEAT_ASSERT(slot->notice.pending == 0);
-    slot->state = LEAT_JOB_FREE; /* its seqs are not open any more */
+    slot->state = LEAT_JOB_FREE; /* its seqs are no longer open */
     leat_shard *shard = &engine->shards[slot->job.shard];
     LEAT_ASSERT(shard->running > 0);
     shard->running--;

@@ -12,8 +12,8 @@
  * A record is disposed of when it was offered in order and taken, or skipped as applied. The
  * reader's own position, a record refused for want of room, and the end of the log do not count.
  * And an idle subpartition is not raised to the low water in the base: a claim must skip only what
- * was applied, or the newest record (progress.h) could not tell that a log was cut off and written
- * again.
+ * was applied, or the newest record (progress.h) could not show that a log was cut off and
+ * rewritten.
  */
 #include "engine/low_water.h"
 

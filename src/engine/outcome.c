@@ -26,7 +26,7 @@ void leat_queue_landed(leat_partition *partition, leat_queue *queue)
     queue->place = LEAT_QUEUE_QUIET;
 }
 
-/* When the head of the queue was read; while its shard was halted nothing could come. */
+/* When the head of the queue was read, or its shard resumed after a halt, if that is later. */
 static int64_t head_read_us(leat_engine *engine, uint32_t id)
 {
     int64_t read_us = engine->pool.slots[engine->queues[id].head].read_us;
@@ -46,7 +46,7 @@ static void notify_dead(leat_engine *engine, leat_job_slot *slot, uint32_t queue
     leat_notice_add(engine, slot, queue, LEAT_NOTICE_DEAD, &result);
 }
 
-/* What is at the head is done: as it was meant, or as a dead letter. */
+/* The records at the head are done: applied, or kept as a dead letter. */
 static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id, uint32_t records)
 {
     leat_queue *queue = &engine->queues[id];
@@ -63,8 +63,8 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
     leat_halt_queue_passed(engine, id);
 }
 
-/* One row's value goes to the next row, and from there to another: each of those writes waits for
- * the one before. */
+/* A value moves from row to row, and each of those writes waits for the one before: all that wait
+ * are tried at once. */
 static void hurry_waiting(leat_engine *engine, const leat_shard *shard, int64_t since_us)
 {
     for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
@@ -106,7 +106,7 @@ void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job
 
 /* ---- failed ---- */
 
-/* Heads are enough: what stands behind one was read later. */
+/* Heads are enough: records behind one were read later. */
 static bool is_preceded(leat_engine *engine, uint32_t id)
 {
     const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);

@@ -60,8 +60,7 @@ void leat_pause_dropped(leat_engine *engine, leat_partition *partition)
 static bool has_room_again(leat_engine *engine, const leat_partition *partition)
 {
     const leat_holding *shard = &leat_shard_of(engine, partition)->holding;
-    /* With nothing that could run, waiting for half would be waiting for ever: what is held may be
-     * stuck. */
+    /* With nothing that could run, the half might never come: all that is held may be stuck. */
     if (partition->in_flight == 0 && partition->ready == 0)
         return leat_budgets_admit(&engine->budgets, shard, &partition->holding,
                                   partition->room_bytes) > 0;

@@ -11,7 +11,7 @@ void leat_partition_pause_for_room(leat_engine *engine, leat_partition *partitio
 void leat_partition_end_pause(leat_engine *engine, leat_partition *partition);
 /* Something was released: resumes those for which there is room again, longest waiting first. */
 void leat_pause_check_room(leat_engine *engine);
-/* The partition holds nothing any more, which is room for others. */
+/* The partition no longer holds anything, which is room for others. */
 void leat_pause_dropped(leat_engine *engine, leat_partition *partition);
 
 #endif

@@ -17,9 +17,10 @@ typedef struct leat_engine_claim {
     uint8_t token[16];
 } leat_engine_claim;
 
-/* The highest record that is applied. It tells whether the log is still the one it stood in: the
- * log is cut from behind, so what was cut off and written anew has taken it along, and has a higher
- * leader epoch. What was read above it and not applied needs no such mark: nobody skips it. */
+/* The highest record that is applied. It shows whether the log is still the same: a log is cut off
+ * at its end, so a cut that is rewritten has removed this record too, and new records have a higher
+ * leader epoch. Records above it that were read and not applied need no such mark: a claim skips
+ * none of them. */
 typedef struct leat_engine_newest {
     int64_t offset; /* -1: none was ever applied */
     int64_t at_ms;  /* its timestamp; 0: unknown */
@@ -50,14 +51,14 @@ void leat_engine_progress_begin(leat_engine_progress *progress, leat_engine_clai
 int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq,
                              const int16_t *subpartitions, const int64_t *offsets, uint32_t count,
                              int64_t at_ms, int32_t leader_epoch) LEAT_MUST_CHECK;
-/* The record is applied: it may be the newest one. */
+/* The record was applied: it may be the newest one. */
 void leat_engine_progress_applied(leat_engine_progress *progress, leat_engine_newest record);
-/* The offset to read the log from, -1: its start. Behind `low`, or from the newest record on where
- * it stands before that: its timestamp is compared, and a record between it and `low` was not there
- * when that was read. */
+/* The offset to read the log from, -1: its start. This is the one behind `low`, or the newest
+ * record if it stands before that: then its timestamp is compared, and a record between it and
+ * `low` shows that the log was rewritten, because none was there before. */
 int64_t leat_engine_progress_read_from(const leat_engine_progress *progress);
-/* The highest offset any subpartition has: what was lost from the log up to here was not
- * necessarily unapplied. */
+/* The highest offset any subpartition has: records lost from the log up to here may have been
+ * applied. */
 int64_t leat_engine_progress_high(const leat_engine_progress *progress);
 
 #endif

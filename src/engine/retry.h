@@ -97,7 +97,7 @@ typedef enum leat_retry_verdict {
 } leat_retry_verdict;
 
 /* A batch with `records` of this subpartition was applied. A limit that grows to
- * `batch_records_max` is none any more. */
+ * `batch_records_max` ends. */
 void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_records_max);
 /* Since when there is patience with the head, which was read at `read_us` (as in
  * leat_retry_attempt). */

@@ -31,7 +31,7 @@ static void begin_reading(leat_engine *engine, leat_partition *partition)
     leat_timer_clear(engine, partition, LEAT_TIMER_COMPACT);
     leat_schedule_forget(engine, partition);
     leat_partition_end_pause(engine, partition);
-    /* A seek that was not told yet is not wanted any more. */
+    /* A seek that was not emitted yet is no longer wanted. */
     partition->emits &= (uint8_t)~LEAT_EMIT_SEEK;
     wait_at_most(engine, partition, LEAT_REVOKE_BATCHES);
     leat_revoke_advance(engine, partition);

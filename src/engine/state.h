@@ -93,7 +93,7 @@ typedef struct leat_partition {
 
     bool paused_for_room; /* paused by a budget; in the engine's list of those */
     uint32_t room_bytes;  /* of the record that did not fit; 0: none was refused */
-    /* since when (a count): who waits longest resumes first. 0: does not wait */
+    /* since when (a count): the one that waits longest resumes first. 0: does not wait */
     uint64_t room_stamp;
     uint32_t paused_next;
 

@@ -114,7 +114,7 @@ def cut_off_at_50(world, brokers, grow_to):
 
 def accepting_the_loss():
     """The statements of the manual."""
-    text = (ROOT / "docs" / "operations.md").read_text().partition("Where the log was cut off and rewritten")[2]
+    text = (ROOT / "docs" / "operations.md").read_text().partition("If the log was cut off and rewritten")[2]
     block = re.search(r"(?:^    .*\n)+", text, re.M).group()
     return [s + ";" for s in block.split(";")[:-1]]
 
@@ -138,7 +138,7 @@ def test_a_reader_stops_where_the_log_was_cut_off(world, brokers):
     expect_stopped(world, apply, "cut off and rewritten from offset 50 on", "was read up to offset 59")
     assert apply.terminate() == 0
     again = world.start("apply")  # it stays stopped: what was applied tells
-    expect_stopped(world, again, "cut off and written anew, from offset 50 on")
+    expect_stopped(world, again, "cut off and rewritten from offset 50 on")
     assert again.terminate() == 0
     with world.db("a") as db:
         for statement in accepting_the_loss():
@@ -155,7 +155,7 @@ def test_a_reader_that_starts_later_stops_too(world, brokers):
     assert world.rows("select low from leat.partitions") == [(-1,)]
     cut_off_at_50(world, brokers, 90)
     again = world.start("apply")
-    expect_stopped(world, again, "cut off and written anew, from offset 50 on", "up to offset 59")
+    expect_stopped(world, again, "cut off and rewritten from offset 50 on", "up to offset 59")
 
 
 def test_a_log_cut_off_behind_what_is_applied_goes_on(world, brokers):
