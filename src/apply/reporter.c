@@ -28,7 +28,7 @@ enum {
     GATHER_EVERY_MS = 250,
     WAITS_EVERY_MS = 1000,
     CHANGED_MS = 2000,                /* at least, between two rows */
-    PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_SAID_MAX */
+    PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_BYTES_MAX */
     RETRY_MS = 2000,     /* after a failure: a server that has crashed has lost the row */
     REMEMBER_MS = 15000, /* a wait is reported for this long after it was seen: a job that met a
                             lock pauses between two attempts */
@@ -91,7 +91,7 @@ static const char *wait_kind(const leat_shard_wait *wait)
 
 static void log_waits(reporter_shard *at)
 {
-    char reason[LEAT_WAIT_WORDS_SIZE], cause[64];
+    char reason[LEAT_WAIT_TEXT_SIZE], cause[64];
     for (uint32_t i = 0; i < at->waits.count; i++) {
         const leat_shard_wait *wait = &at->waits.waits[i];
         snprintf(cause, sizeof cause, "%s %" PRId64, wait_kind(wait),
@@ -100,7 +100,7 @@ static void log_waits(reporter_shard *at)
             leat_err("%s shard=%s reason=\"%s\"",
                      wait->is_commit ? "commit waits for a standby" : "session waits for a lock",
                      at->reporter->config.shards[at->shard].name,
-                     leat_shard_wait_words(wait, reason));
+                     leat_shard_describe_wait(wait, reason));
     }
 }
 
@@ -127,9 +127,9 @@ static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *fac
     if (waits == LEAT_WAITS_NOT || mono_ms() - at->waits_ms > REMEMBER_MS)
         at->waits.count = 0;
     for (uint32_t i = 0; i < at->waits.count; i++) {
-        char text[LEAT_WAIT_WORDS_SIZE];
+        char text[LEAT_WAIT_TEXT_SIZE];
         leat_fact fact = {.kind = wait_kind(&at->waits.waits[i]),
-                          .text = leat_shard_wait_words(&at->waits.waits[i], text),
+                          .text = leat_shard_describe_wait(&at->waits.waits[i], text),
                           .since_ms = at->waits_since_ms,
                           .partition = -1,
                           .subpartition = -1,
@@ -216,8 +216,8 @@ static void send_report(reporter_shard *at, leat_buf *report_text)
                                 .pid = getpid(),
                                 .started_ms = reporter->started_ms,
                                 .clock_ms = leat_wall_ms(),
-                                .said = leat_buf_cstr(report_text)};
-    if (!report.said)
+                                .json = leat_buf_cstr(report_text)};
+    if (!report.json)
         return;
     bool is_sent = leat_shard_reporter_send(at->shard_reporter, &report, &error) == 0;
     at->tried_ms = mono_ms();

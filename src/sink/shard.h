@@ -133,14 +133,14 @@ typedef struct leat_shard_worker {
     char host[64];
     int64_t pid;
     int64_t heard_ms; /* so long ago, by the database's clock */
-    /* the process's clock then: what the times in `said` are to be compared with */
+    /* the process's clock then: what the times in `report` are to be compared with */
     int64_t clock_ms;
-    char *said; /* JSON; owned */
+    char *report; /* JSON; owned */
 } leat_shard_worker;
 
 /* Later than that it is gone, or stands still; a process says something every LEAT_REPORT_EVERY_MS.
  * Its row is swept after ten minutes. */
-enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_SAID_MAX = 65536 };
+enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
 
 /* Sessions of leat's that wait for the same. */
 typedef struct leat_shard_wait {
@@ -161,13 +161,13 @@ typedef struct leat_shard_wait {
     char standbys[256];    /* a commit: the setting, and the standbys that are connected */
 } leat_shard_wait;
 
-enum { LEAT_SHARD_WAITS_MAX = 8, LEAT_WAIT_WORDS_SIZE = 640 };
+enum { LEAT_SHARD_WAITS_MAX = 8, LEAT_WAIT_TEXT_SIZE = 640 };
 typedef struct leat_shard_waits {
     uint32_t count;
     leat_shard_wait waits[LEAT_SHARD_WAITS_MAX]; /* the longest first */
 } leat_shard_waits;
 /* "a session of leat (pid 5) has waited 3 s for a lock on t, which ... has". Returns `ret`. */
-const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAIT_WORDS_SIZE]);
+const char *leat_shard_describe_wait(const leat_shard_wait *wait, char ret[LEAT_WAIT_TEXT_SIZE]);
 
 typedef struct leat_shard_work {
     int64_t dead_letters;
@@ -199,7 +199,7 @@ typedef struct leat_shard_report {
     int64_t pid;
     int64_t started_ms; /* since 1970 */
     int64_t clock_ms;   /* now */
-    const char *said;   /* JSON in ASCII, at most LEAT_REPORT_SAID_MAX bytes */
+    const char *json;   /* in ASCII, at most LEAT_REPORT_BYTES_MAX bytes */
 } leat_shard_report;
 
 /* Asks nobody. */

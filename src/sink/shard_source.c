@@ -237,22 +237,22 @@ static void append_holder(const leat_shard_wait *wait, char *ret, size_t size)
              *wait->holder_query ? ", its query " : "", wait->holder_query);
 }
 
-const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAIT_WORDS_SIZE])
+const char *leat_shard_describe_wait(const leat_shard_wait *wait, char ret[LEAT_WAIT_TEXT_SIZE])
 {
     char others[48] = "";
     if (wait->is_file) {
-        snprintf(ret, LEAT_WAIT_WORDS_SIZE,
+        snprintf(ret, LEAT_WAIT_TEXT_SIZE,
                  "another process keeps the file's lock: pid=%" PRId64 " program \"%s\"",
                  wait->holder_pid, wait->holder_application);
         return ret;
     }
     if (wait->count > 1)
         snprintf(others, sizeof others, ", and %" PRIu32 " more like it", wait->count - 1);
-    int used = snprintf(ret, LEAT_WAIT_WORDS_SIZE,
+    int used = snprintf(ret, LEAT_WAIT_TEXT_SIZE,
                         "a session of leat (pid %" PRId64 "%s) has waited %" PRId64 " s for ",
                         wait->pid, others, wait->waited_ms / 1000);
     char *at = ret + used;
-    size_t left = LEAT_WAIT_WORDS_SIZE - (size_t)used;
+    size_t left = LEAT_WAIT_TEXT_SIZE - (size_t)used;
     if (wait->is_commit) {
         snprintf(at, left, "a synchronous standby to confirm its commit: %s", wait->standbys);
         return ret;
@@ -265,7 +265,7 @@ const char *leat_shard_wait_words(const leat_shard_wait *wait, char ret[LEAT_WAI
 void leat_shard_work_fini(leat_shard_work *work)
 {
     for (uint32_t i = 0; i < work->worker_count; i++)
-        free(work->workers[i].said);
+        free(work->workers[i].report);
     free(work->workers);
     free(work->processes);
     *work = (leat_shard_work){0};

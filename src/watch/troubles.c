@@ -109,7 +109,7 @@ static bool has_row(const leat_shard_work *work, const leat_shard_process *proce
 
 static uint32_t count_reported_partitions(const leat_shard_worker *worker)
 {
-    yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
+    yyjson_doc *doc = yyjson_read(worker->report, strlen(worker->report), 0);
     yyjson_val *partitions = yyjson_obj_get(yyjson_doc_get_root(doc), "partitions");
     uint64_t count = yyjson_is_int(partitions) ? yyjson_get_uint(partitions)
                                                : yyjson_arr_size(partitions);
@@ -198,7 +198,7 @@ static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, 
 static void take_report(leat_troubles *troubles, const leat_shard_worker *worker,
                         const char *process, bool *owned, uint32_t count)
 {
-    yyjson_doc *doc = yyjson_read(worker->said, strlen(worker->said), 0);
+    yyjson_doc *doc = yyjson_read(worker->report, strlen(worker->report), 0);
     yyjson_val *root = yyjson_doc_get_root(doc), *value;
     for (uint32_t i = 0; i < count && yyjson_is_int(yyjson_obj_get(root, "partitions")); i++)
         owned[i] = true;
@@ -217,12 +217,13 @@ static void take_report(leat_troubles *troubles, const leat_shard_worker *worker
 /* A process that keeps the lock of a SQLite file does no harm while there are no records. */
 static void find_waits(leat_troubles *troubles, const leat_shard_waits *waits, bool has_records)
 {
-    char text[LEAT_WAIT_WORDS_SIZE];
+    char text[LEAT_WAIT_TEXT_SIZE];
     for (uint32_t i = 0; i < waits->count; i++) {
         const leat_shard_wait *wait = &waits->waits[i];
         if (wait->waited_ms >= WAIT_MS && (has_records || !wait->is_file))
             add_text(troubles, wait->is_commit ? "commit" : "lock",
-                     wait->is_file ? -1 : wait->waited_ms, "%s", leat_shard_wait_words(wait, text));
+                     wait->is_file ? -1 : wait->waited_ms, "%s",
+                     leat_shard_describe_wait(wait, text));
     }
 }
 

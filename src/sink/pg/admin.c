@@ -130,7 +130,7 @@ static void drop_notice(void *context, const PGresult *result)
 
 static int fail_silence(leat_pg *pg, leat_error *error)
 {
-    char reason[LEAT_WAIT_WORDS_SIZE];
+    char reason[LEAT_WAIT_TEXT_SIZE];
     long long waited_s = (long long)(pg->timeout_us / 1000000);
     pg->is_away = true;
     if (pg->dsn && leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
@@ -142,7 +142,7 @@ static int fail_silence(leat_pg *pg, leat_error *error)
 static void log_wait(leat_pg *pg)
 {
     LEAT_ASSERT(pg->dsn);
-    char reason[LEAT_WAIT_WORDS_SIZE];
+    char reason[LEAT_WAIT_TEXT_SIZE];
     pg->log_us = 0;
     if (leat_pg_reason(pg->dsn, PQbackendPID(pg->connection), reason, sizeof reason))
         leat_warn("no answer yet server=\"%s\" left_s=%lld reason=\"%s\"", pg->where,

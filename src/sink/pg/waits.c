@@ -124,11 +124,11 @@ static const char works_sql[] =
 static bool read_reason(leat_pg *pg, const char *pid, char *ret, size_t size)
 {
     leat_shard_waits waits;
-    char words[LEAT_WAIT_WORDS_SIZE];
+    char words[LEAT_WAIT_TEXT_SIZE];
     if (read_waits(pg, NULL, pid, "0", &waits, NULL) != 0)
         return false;
     if (waits.count > 0) {
-        snprintf(ret, size, "%s", leat_shard_wait_words(&waits.waits[0], words));
+        snprintf(ret, size, "%s", leat_shard_describe_wait(&waits.waits[0], words));
         return true;
     }
     PGresult *result = leat_pg_query(pg, works_sql, 1, &pid, NULL);

@@ -32,7 +32,7 @@ int leat_pg_read_workers(leat_pg *pg, const char *topic, leat_shard_work *ret, l
         worker->pid = leat_pg_integer(result, row, PID);
         worker->heard_ms = leat_pg_integer(result, row, HEARD);
         worker->clock_ms = leat_pg_integer(result, row, CLOCK);
-        worker->said = leat_must_strdup(PQgetvalue(result, row, SAID));
+        worker->report = leat_must_strdup(PQgetvalue(result, row, SAID));
     }
     PQclear(result);
     return 0;
@@ -108,7 +108,7 @@ static int send(leat_shard_reporter *base, const leat_shard_report *report, leat
     snprintf(started, sizeof started, "%" PRId64, report->started_ms);
     snprintf(clock, sizeof clock, "%" PRId64, report->clock_ms);
     const char *const values[] = {
-        reporter->source_id, report->instance, report->host, pid, started, clock, report->said};
+        reporter->source_id, report->instance, report->host, pid, started, clock, report->json};
     if (begin(reporter, error) != 0)
         return -1;
     return run(reporter, send_sql, 7, values, error);

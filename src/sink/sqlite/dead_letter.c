@@ -55,8 +55,9 @@ static void bind_accepted(sqlite3_stmt *to, int at, int64_t accepted_ms)
     sqlite3_bind_text(to, at, text, -1, SQLITE_TRANSIENT);
 }
 
-int leat_sqlite_bury(leat_sqlite *sqlite, int32_t source_id, const leat_engine_batch_record *at,
-                     const leat_item *item, const leat_engine_reason *reason)
+int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
+                                  const leat_engine_batch_record *at, const leat_item *item,
+                                  const leat_engine_reason *reason)
 {
     const leat_record *record = &item->record;
     sqlite3_stmt *insert = leat_sqlite_prepare(sqlite, bury_sql, NULL);

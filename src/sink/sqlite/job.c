@@ -174,7 +174,7 @@ static int judge_progress(leat_sqlite_job *job, const leat_sqlite_runner *runner
     if (standing == LEAT_SQLITE_FAILED)
         return fail_sqlite(job, runner, LEAT_SQL_OWN);
     snprintf(message, sizeof message, "partition %u %s", partition,
-             leat_sqlite_standing_words(standing));
+             leat_sqlite_standing_text(standing));
     bool went_back = standing == LEAT_SQLITE_WENT_BACK, absent = standing == LEAT_SQLITE_ABSENT;
     fail(job,
          went_back ? LEAT_ENGINE_WENT_BACK
@@ -248,8 +248,8 @@ static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
     if (!job->is_dead)
         return write_rows(job, runner);
     const job_record *only = &job->records[0];
-    return leat_sqlite_bury(&runner->sqlite, runner->source_id, &only->at, &only->item,
-                            &job->reason) == 0
+    return leat_sqlite_store_dead_letter(&runner->sqlite, runner->source_id, &only->at, &only->item,
+                                         &job->reason) == 0
                ? 0
                : fail_sqlite(job, runner, LEAT_SQL_LETTER);
 }

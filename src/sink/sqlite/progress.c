@@ -271,7 +271,7 @@ leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
     return drop_rows(sqlite, source_id, compaction);
 }
 
-const char *leat_sqlite_standing_words(leat_sqlite_standing standing)
+const char *leat_sqlite_standing_text(leat_sqlite_standing standing)
 {
     static const char *const words[] = {
         [LEAT_SQLITE_FENCED] = "has been claimed by another worker",

@@ -26,6 +26,6 @@ leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_compaction *compaction) LEAT_MUST_CHECK;
 
 /* "has been claimed by another worker"; of what is not STANDS and not FAILED. */
-const char *leat_sqlite_standing_words(leat_sqlite_standing standing);
+const char *leat_sqlite_standing_text(leat_sqlite_standing standing);
 
 #endif

@@ -15,11 +15,11 @@ static void take_worker(sqlite3_stmt *row, leat_shard_worker *ret)
 {
     enum { HOST, PID, AT, CLOCK, SAID };
     int64_t heard_ms = leat_wall_ms() - sqlite3_column_int64(row, AT);
-    *ret =
-        (leat_shard_worker){.pid = sqlite3_column_int64(row, PID),
-                            .heard_ms = heard_ms > 0 ? heard_ms : 0,
-                            .clock_ms = sqlite3_column_int64(row, CLOCK),
-                            .said = leat_must_strdup((const char *)sqlite3_column_text(row, SAID))};
+    *ret = (leat_shard_worker){
+        .pid = sqlite3_column_int64(row, PID),
+        .heard_ms = heard_ms > 0 ? heard_ms : 0,
+        .clock_ms = sqlite3_column_int64(row, CLOCK),
+        .report = leat_must_strdup((const char *)sqlite3_column_text(row, SAID))};
     snprintf(ret->host, sizeof ret->host, "%s", (const char *)sqlite3_column_text(row, HOST));
 }
 
@@ -117,7 +117,7 @@ static int send(leat_shard_reporter *base, const leat_shard_report *report, leat
     sqlite3_bind_int64(insert, 5, report->started_ms);
     sqlite3_bind_int64(insert, 6, leat_wall_ms());
     sqlite3_bind_int64(insert, 7, report->clock_ms);
-    sqlite3_bind_text(insert, 8, report->said, -1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 8, report->json, -1, SQLITE_STATIC);
     return run(reporter, insert, error);
 }
 

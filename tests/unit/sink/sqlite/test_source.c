@@ -206,22 +206,22 @@ START_TEST(a_process_says_what_it_knows)
     leat_shard_reporter *reporter =
         leat_shard_reporter_new((leat_shard_address){.sqlite = f.file}, source.id);
     leat_shard_report report = {
-        .instance = "i1", .host = "h", .pid = 5, .clock_ms = 7, .said = "{}"};
+        .instance = "i1", .host = "h", .pid = 5, .clock_ms = 7, .json = "{}"};
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
     sqlite_sql(&f, "UPDATE leat_workers SET at = at - 601000");
     leat_shard_reporter_free(reporter);
     reporter = leat_shard_reporter_new((leat_shard_address){.sqlite = f.file}, source.id);
     report =
-        (leat_shard_report){.instance = "i2", .host = "h", .pid = 6, .clock_ms = 8, .said = "{}"};
+        (leat_shard_report){.instance = "i2", .host = "h", .pid = 6, .clock_ms = 8, .json = "{}"};
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
-    report.said = "{\"facts\":[]}";
+    report.json = "{\"facts\":[]}";
     ck_assert_int_eq(leat_shard_reporter_send(reporter, &report, &f.error), 0);
     leat_shard_work work;
     ck_assert_int_eq(leat_shard_read_work(sqlite_address(&f), "leat.log", &work, &f.error), 0);
     ck_assert_uint_eq(work.worker_count, 1);
     ck_assert(work.workers[0].pid == 6 && work.workers[0].clock_ms == 8 &&
               work.workers[0].heard_ms < LEAT_REPORT_STALE_MS);
-    ck_assert_str_eq(work.workers[0].said, "{\"facts\":[]}");
+    ck_assert_str_eq(work.workers[0].report, "{\"facts\":[]}");
     leat_shard_work_fini(&work);
     ck_assert_int_eq(leat_shard_reporter_remove(reporter, "i2", &f.error), 0);
     leat_shard_reporter_free(reporter);
