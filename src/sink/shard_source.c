@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <yyjson.h>
+
 /* ---- what is stored against what runs ---- */
 
 static int check_text(const char *topic, const char *what, const char *stored, const char *running,
@@ -128,16 +130,30 @@ int32_t leat_source_id(const leat_source *source)
     return id ? id : 1;
 }
 
-void leat_layout_json(const leat_layout *layout, leat_buf *out)
+static bool add_shards(yyjson_mut_doc *json, yyjson_mut_val *root, const leat_layout *layout)
 {
-    leat_buf_printf(out, "{\"partitions\": %" PRIu32 ", \"shards\": [", layout->partition_count);
-    for (uint32_t i = 0; i < layout->shard_count; i++) {
-        leat_buf_text(out, i ? ", {\"name\": " : "{\"name\": ");
-        leat_buf_json_string(out, leat_slice_of(layout->shards[i].name));
-        leat_buf_printf(out, ", \"first\": %" PRIu32 ", \"count\": %" PRIu32 "}",
-                        layout->shards[i].first, layout->shards[i].count);
+    yyjson_mut_val *shards = yyjson_mut_obj_add_arr(json, root, "shards");
+    bool fine = shards != NULL;
+    for (uint32_t i = 0; fine && i < layout->shard_count; i++) {
+        yyjson_mut_val *shard = yyjson_mut_arr_add_obj(json, shards);
+        fine = shard && yyjson_mut_obj_add_str(json, shard, "name", layout->shards[i].name) &&
+               yyjson_mut_obj_add_uint(json, shard, "first", layout->shards[i].first) &&
+               yyjson_mut_obj_add_uint(json, shard, "count", layout->shards[i].count);
     }
-    leat_buf_text(out, "]}");
+    return fine;
+}
+
+char *leat_layout_to_json(const leat_layout *layout)
+{
+    LEAT_ASSERT(layout->shard_count > 0 && layout->shard_count <= LEAT_SHARDS_MAX);
+    yyjson_mut_doc *json = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(json);
+    char *text = NULL;
+    if (root && yyjson_mut_obj_add_uint(json, root, "partitions", layout->partition_count) &&
+        add_shards(json, root, layout))
+        text = yyjson_mut_val_write(root, YYJSON_WRITE_NOFLAG, NULL);
+    yyjson_mut_doc_free(json);
+    return text;
 }
 
 /* ---- which database is which shard's ---- */

@@ -10,8 +10,9 @@
  * made anew, so that rows of the old one that were left behind are never taken for its own. Never
  * 0. */
 int32_t leat_source_id(const leat_source *source);
-/* Appends {"partitions": 4, "shards": [{"name": "a", "first": 0, "count": 2}, ...]}. */
-void leat_layout_json(const leat_layout *layout, leat_buf *out);
+/* {"partitions":4,"shards":[{"name":"a","first":0,"count":2}, ...]}: the caller frees it. NULL: out
+ * of memory. The slots of tenants are stored apart. */
+char *leat_layout_to_json(const leat_layout *layout);
 
 /* Whose partitions these are, `first` to `last` as a database holds them: puts the shard's name
  * there. -1: they are of no shard, or of several. */

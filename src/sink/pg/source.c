@@ -278,18 +278,16 @@ static int store_source(leat_pg *pg, const leat_source *source, const leat_layou
     char id[16], subpartitions[16];
     snprintf(id, sizeof id, "%" PRId32, source->id);
     snprintf(subpartitions, sizeof subpartitions, "%" PRIu32, source->subpartitions);
-    leat_buf json = {0};
-    leat_layout_json(layout, &json);
-    const char *text = leat_buf_cstr(&json);
+    char *json = leat_layout_to_json(layout);
     const char *const values[] = {id,   source->log_identity, source->topic, source->topic_id,
-                                  text, subpartitions,        source->hash};
-    int status = text ? change(pg,
+                                  json, subpartitions,        source->hash};
+    int status = json ? change(pg,
                                "INSERT INTO leat.sources"
                                " (id, log_identity, topic, topic_id, layout, subpartitions, hash)"
                                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
                                7, values, error)
                       : leat_fail(error, "out of memory");
-    leat_buf_free(&json);
+    free(json);
     return status == 0 ? store_slots(pg, id, layout, error) : -1;
 }
 

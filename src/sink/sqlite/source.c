@@ -231,31 +231,29 @@ static int upgrade(leat_sqlite *sqlite, leat_error *error)
 static int store_source(leat_sqlite *sqlite, const leat_source *source, const leat_layout *layout,
                         leat_error *error)
 {
-    leat_buf json = {0};
-    leat_layout_json(layout, &json);
-    const char *text = leat_buf_cstr(&json);
-    sqlite3_stmt *insert =
-        text ? leat_sqlite_prepare(
-                   sqlite,
-                   "INSERT INTO leat_sources"
-                   " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                   error)
-             : NULL;
+    char *json = leat_layout_to_json(layout);
+    if (!json)
+        return leat_fail(error, "%s: out of memory", sqlite->file);
+    sqlite3_stmt *insert = leat_sqlite_prepare(
+        sqlite,
+        "INSERT INTO leat_sources"
+        " (id, log_identity, topic, topic_id, layout, tenant_slots, subpartitions, hash)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        error);
     int status = -1;
     if (insert) {
         sqlite3_bind_int(insert, 1, source->id);
         sqlite3_bind_text(insert, 2, source->log_identity, -1, SQLITE_STATIC);
         sqlite3_bind_text(insert, 3, source->topic, -1, SQLITE_STATIC);
         sqlite3_bind_text(insert, 4, source->topic_id, -1, SQLITE_STATIC);
-        sqlite3_bind_text(insert, 5, text, -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 5, json, -1, SQLITE_STATIC);
         sqlite3_bind_blob(insert, 6, layout->tenant_slots, LEAT_TENANT_SLOTS, SQLITE_STATIC);
         sqlite3_bind_int(insert, 7, (int)source->subpartitions);
         sqlite3_bind_text(insert, 8, source->hash, -1, SQLITE_STATIC);
         status = leat_sqlite_step(sqlite, insert, error);
     }
     sqlite3_finalize(insert);
-    leat_buf_free(&json);
+    free(json);
     return status;
 }
 
