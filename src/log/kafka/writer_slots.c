@@ -83,7 +83,8 @@ int leat_writer_make_slots(leat_kafka_writer *writer, leat_error *error)
     }
     uint64_t bytes = (uint64_t)leat_writer_config_number(writer, "queue.buffering.max.kbytes") *
                      1024;
-    leat_shares_init(&writer->bytes, bytes, writer->identity.partition_count);
+    uint32_t count_known = writer->identity.partition_count;
+    leat_shares_init(&writer->bytes, bytes, count_known > 0 ? count_known : 1);
     if (writer->identity.partition_count > 0)
         partition_at(writer, writer->identity.partition_count - 1);
     return 0;
