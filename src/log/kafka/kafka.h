@@ -15,6 +15,7 @@
  *   topic_guard.c  the writer: may what was acknowledged be called stored?
  *   refusals.c     the writer: which partitions take nothing, what is refused and why
  *   reader.c       the reader: life, loop turn, records
+ *   part.c         the reader: the life of one partition
  *   renew.c        the reader: no answers, or no partitions: another client takes its place
  *   rebalance.c    the reader: partitions given, wanted back, lost
  *   range.c        the reader: seek, what is lost or cut off

@@ -19,52 +19,7 @@ enum {
     FREE_MIN_MS = 200,
 };
 
-/* ---- a partition's state ---- */
-
-#define TO(state) (1u << (state))
-
-/* Which states may follow which: the picture in reader.h. */
-static const unsigned may_follow[] = {
-    [LEAT_PART_FREE] = TO(LEAT_PART_HELD),
-    [LEAT_PART_HELD] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) |
-                       TO(LEAT_PART_FREE),
-    [LEAT_PART_CHECKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
-                           TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_SEEKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_READING) |
-                          TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_READING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
-                          TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_BROKEN] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_REVOKING] = TO(LEAT_PART_FREE),
-};
-
-void leat_part_enter(leat_part *part, leat_part_state state)
-{
-    LEAT_ASSERT(may_follow[part->state] & TO(state));
-    part->state = state;
-}
-
 /* ---- records ---- */
-
-void leat_part_drop_batch(leat_part *part)
-{
-    while (part->batch_at < part->batch_count)
-        rd_kafka_message_destroy(part->batch[part->batch_at++]);
-    part->batch_at = 0;
-    part->batch_count = 0;
-}
-
-void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason)
-{
-    leat_part *part = &reader->parts[partition];
-    if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING ||
-        part->state == LEAT_PART_BROKEN)
-        return;
-    leat_part_enter(part, LEAT_PART_BROKEN);
-    part->generation++;
-    leat_part_drop_batch(part);
-    reader->events.broken(reader->events.context, partition, reason);
-}
 
 static void read_headers(const rd_kafka_message_t *message, leat_record *record)
 {

@@ -1,6 +1,6 @@
 /*
- * reader.h - the reader's state, shared by reader.c, rebalance.c, range.c, fetch_error.c, ends.c,
- * commit.c and renew.c.
+ * reader.h - the reader's state, shared by reader.c, part.c, rebalance.c, range.c, fetch_error.c,
+ * ends.c, commit.c and renew.c.
  *
  * A partition's way:
  *
@@ -13,7 +13,7 @@
  *   any but FREE --seek--> CHECKING (not while REVOKING)     any but FREE --topic gone--> BROKEN
  *   any but FREE --revoked--> REVOKING --given back--> FREE  any --lost--> FREE
  *
- * The table in reader.c has the same, edge by edge.
+ * The table in part.c has the same, edge by edge.
  *
  * Every partition has its own queue of fetched records, bounded by librdkafka. Only READING
  * partitions that are not paused are read from it: not reading is the pause. librdkafka's own pause
@@ -156,12 +156,19 @@ static inline bool leat_part_is_mine(const leat_part *part)
     return part->state != LEAT_PART_FREE;
 }
 
-/* ---- reader.c ---- */
+/* ---- part.c ---- */
 
 /* Changes the state; asserts that the new one may follow. */
 void leat_part_enter(leat_part *part, leat_part_state state);
 void leat_part_drop_batch(leat_part *part);
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason);
+/* Takes over one that was assigned. */
+void leat_part_open(leat_kafka_reader *reader, uint32_t partition);
+/* Its queue and what is in it; the group is not told. */
+void leat_part_close(leat_kafka_reader *reader, uint32_t partition);
+
+/* ---- reader.c ---- */
+
 /* Joins the group. */
 int leat_reader_client_open(leat_kafka_reader *reader, leat_error *error) LEAT_MUST_CHECK;
 /* Without leaving the group; nothing may be held. Answers that are out never come. */
@@ -174,8 +181,6 @@ void leat_reader_on_rebalance(leat_kafka_reader *reader, rd_kafka_event_t *event
 void leat_reader_log_growth(leat_kafka_reader *reader);
 /* A revoke that waits for its partitions may be lost meanwhile. */
 void leat_reader_check_lost(leat_kafka_reader *reader);
-/* Its queue and what is in it; the group is not told. */
-void leat_part_close(leat_kafka_reader *reader, uint32_t partition);
 /* Gives all to the group at once; no events. */
 void leat_reader_unassign_all(leat_kafka_reader *reader);
 /* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try

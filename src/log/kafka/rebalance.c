@@ -59,53 +59,6 @@ static void unassign_list(leat_kafka_reader *reader, const rd_kafka_topic_partit
         rd_kafka_assign(reader->rk, NULL);
 }
 
-/* ---- one partition ---- */
-
-static void open_part(leat_kafka_reader *reader, uint32_t partition)
-{
-    leat_part *part = &reader->parts[partition];
-    LEAT_ASSERT(!leat_part_is_mine(part) && part->batch_count == 0);
-    uint32_t generation = part->generation + 1;
-    *part = (leat_part){.state = LEAT_PART_FREE,
-                        .generation = generation,
-                        .low = -1,
-                        .high = -1,
-                        .next = -1,
-                        .next_epoch = -1,
-                        .read_to = -1,
-                        .seen = -1,
-                        .seen_epoch = -1,
-                        .committed = -1,
-                        .range_start = -1,
-                        .range_end = -1,
-                        .end = -1,
-                        .stable = -1};
-    part->position = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(part->position, reader->topic, (int32_t)partition);
-    part->queue = rd_kafka_queue_get_partition(reader->rk, reader->topic, (int32_t)partition);
-    LEAT_ASSERT(part->queue);
-    leat_part_enter(part, LEAT_PART_HELD);
-    /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it
-     * so. */
-    rd_kafka_queue_forward(part->queue, NULL);
-    leat_kafka_wake_by(part->queue, reader->wake_fd);
-}
-
-void leat_part_close(leat_kafka_reader *reader, uint32_t partition)
-{
-    leat_part *part = &reader->parts[partition];
-    if (!leat_part_is_mine(part))
-        return;
-    leat_part_drop_batch(part);
-    rd_kafka_queue_io_event_enable(part->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(part->queue);
-    rd_kafka_topic_partition_list_destroy(part->position);
-    part->queue = NULL;
-    part->position = NULL;
-    leat_part_enter(part, LEAT_PART_FREE);
-    part->generation++;
-}
-
 /* ---- assigned ---- */
 
 static void set_fetching(leat_kafka_reader *reader, int32_t partition, bool fetching)
@@ -140,7 +93,7 @@ static void on_assigned(leat_kafka_reader *reader, rd_kafka_topic_partition_list
         if (!is_known(reader, given->partition)) {
             set_fetching(reader, given->partition, false);
         } else if (!leat_part_is_mine(&reader->parts[given->partition])) {
-            open_part(reader, (uint32_t)given->partition);
+            leat_part_open(reader, (uint32_t)given->partition);
             park(reader, (uint32_t)given->partition);
         }
     }

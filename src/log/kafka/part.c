@@ -1,0 +1,94 @@
+/*
+ * part.c - the life of one partition at the reader: its states, its queue of fetched records, its
+ * end. The queue is taken from librdkafka before the partition is assigned and is never forwarded
+ * to the consumer's: only so does reading from it, or not, decide for each partition alone.
+ */
+#include "log/kafka/reader.h"
+
+#define TO(state) (1u << (state))
+
+/* Which states may follow which: the picture in reader.h. */
+static const unsigned may_follow[] = {
+    [LEAT_PART_FREE] = TO(LEAT_PART_HELD),
+    [LEAT_PART_HELD] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) |
+                       TO(LEAT_PART_FREE),
+    [LEAT_PART_CHECKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
+                           TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_SEEKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_READING) |
+                          TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_READING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
+                          TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_BROKEN] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
+    [LEAT_PART_REVOKING] = TO(LEAT_PART_FREE),
+};
+
+void leat_part_enter(leat_part *part, leat_part_state state)
+{
+    LEAT_ASSERT(may_follow[part->state] & TO(state));
+    part->state = state;
+}
+
+void leat_part_drop_batch(leat_part *part)
+{
+    while (part->batch_at < part->batch_count)
+        rd_kafka_message_destroy(part->batch[part->batch_at++]);
+    part->batch_at = 0;
+    part->batch_count = 0;
+}
+
+void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason)
+{
+    leat_part *part = &reader->parts[partition];
+    if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING ||
+        part->state == LEAT_PART_BROKEN)
+        return;
+    leat_part_enter(part, LEAT_PART_BROKEN);
+    part->generation++;
+    leat_part_drop_batch(part);
+    reader->events.broken(reader->events.context, partition, reason);
+}
+
+void leat_part_open(leat_kafka_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    LEAT_ASSERT(!leat_part_is_mine(part) && part->batch_count == 0);
+    uint32_t generation = part->generation + 1;
+    *part = (leat_part){.state = LEAT_PART_FREE,
+                        .generation = generation,
+                        .low = -1,
+                        .high = -1,
+                        .next = -1,
+                        .next_epoch = -1,
+                        .read_to = -1,
+                        .seen = -1,
+                        .seen_epoch = -1,
+                        .committed = -1,
+                        .range_start = -1,
+                        .range_end = -1,
+                        .end = -1,
+                        .stable = -1};
+    part->position = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(part->position, reader->topic, (int32_t)partition);
+    part->queue = rd_kafka_queue_get_partition(reader->rk, reader->topic, (int32_t)partition);
+    LEAT_ASSERT(part->queue);
+    leat_part_enter(part, LEAT_PART_HELD);
+    /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it
+     * so. */
+    rd_kafka_queue_forward(part->queue, NULL);
+    leat_kafka_wake_by(part->queue, reader->wake_fd);
+}
+
+void leat_part_close(leat_kafka_reader *reader, uint32_t partition)
+{
+    leat_part *part = &reader->parts[partition];
+    if (!leat_part_is_mine(part))
+        return;
+    leat_part_drop_batch(part);
+    rd_kafka_queue_io_event_enable(part->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(part->queue);
+    rd_kafka_topic_partition_list_destroy(part->position);
+    part->queue = NULL;
+    part->position = NULL;
+    leat_part_enter(part, LEAT_PART_FREE);
+    part->generation++;
+}
