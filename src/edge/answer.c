@@ -1,111 +1,16 @@
 /*
- * answer.c - the edge's answers, and its metrics, most of which count answers.
- *
- * The body of a 202 is put together by hand: there is one for every write, it is two numbers behind
- * a text that never changes, and a JSON writer would cost more than all of the rest of the answer.
+ * answer.c - the edge's answers. The body of a 202 is put together by hand: there is one for every
+ * write, it is two numbers behind a text that never changes, and a JSON writer would cost more than
+ * all of the rest of the answer. An answer for which there is no memory goes out without its body:
+ * the status still tells the truth, and that is what a client goes by.
  */
 #include "edge/internal.h"
 
 #include <stdio.h>
 
-/* Those that a write request can get from the edge; the server's own refusals are not counted as
- * requests. */
-static const leat_http_code counted[] = {
-    LEAT_HTTP_ACCEPTED,
-    LEAT_HTTP_BAD_REQUEST,
-    LEAT_HTTP_BAD_JSON,
-    LEAT_HTTP_NO_ROUTE,
-    LEAT_HTTP_METHOD_NOT_ALLOWED,
-    LEAT_HTTP_TOO_LARGE,
-    LEAT_HTTP_UNSUPPORTED_MEDIA_TYPE,
-    LEAT_HTTP_INVALID,
-    LEAT_HTTP_OVERLOADED,
-    LEAT_HTTP_UNAVAILABLE,
-    LEAT_HTTP_UNKNOWN,
-};
-
-/* ---- metrics ---- */
-
-/* One counter for each status: codes that share a status share it. */
-static void register_answers(edge_metrics *metrics, leat_metrics *registry)
-{
-    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
-        int status = leat_http_codes[counted[i]].status;
-        leat_counter *counter = NULL;
-        for (size_t k = 0; k < i && !counter; k++)
-            if (leat_http_codes[counted[k]].status == status)
-                counter = metrics->answers[counted[k]];
-        char label[16];
-        snprintf(label, sizeof label, "code=\"%d\"", status);
-        if (!counter)
-            counter = leat_metrics_counter(registry, "leat_requests_total",
-                                           "Write requests by the status code of their answer.",
-                                           label);
-        metrics->answers[counted[i]] = counter;
-    }
-}
-
-void edge_metrics_register(edge_metrics *metrics, leat_metrics *registry)
-{
-    register_answers(metrics, registry);
-    metrics->durable =
-        leat_metrics_histogram(registry, "leat_accept_to_durable_seconds",
-                               "From a request's last byte to its record being durable.", NULL);
-    metrics->in_flight = leat_metrics_gauge(registry, "leat_edge_in_flight",
-                                            "Requests that wait for the log.", NULL, 1);
-    metrics->connections =
-        leat_metrics_gauge(registry, "leat_edge_connections", "Open client connections.", NULL, 1);
-    metrics->log_silent_ms =
-        leat_metrics_gauge(registry, "leat_edge_log_silent_seconds",
-                           "How long no broker has answered the edge; 0: they answer.", NULL, 1000);
-    metrics->log_renewals =
-        leat_metrics_counter(registry, "leat_edge_log_clients_renewed_total",
-                             "Clients of the log that another one took the place of.", NULL);
-    metrics->accepted = leat_metrics_counter(registry, "leat_edge_connections_accepted_total",
-                                             "Client connections accepted.", NULL);
-    metrics->refused =
-        leat_metrics_counter(registry, "leat_edge_connections_refused_total",
-                             "Client connections refused because there were too many.", NULL);
-    metrics->malformed = leat_metrics_counter(registry, "leat_edge_malformed_total",
-                                              "Requests refused for breaking HTTP or its limits.",
-                                              NULL);
-    metrics->timeouts = leat_metrics_counter(registry, "leat_edge_timeouts_total",
-                                             "Clients cut off because they were too slow.", NULL);
-    for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++) {
-        char label[64];
-        snprintf(label, sizeof label, "cause=\"%s\"", leat_log_refusal_name(cause));
-        metrics->refusals[cause] =
-            leat_metrics_counter(registry, "leat_log_refusals_total",
-                                 "Records that the log did not take, by cause.", label);
-    }
-}
-
-static void show_log(leat_edge *edge)
-{
-    leat_log_health health;
-    leat_log_writer_health(edge->writer, &health);
-    leat_gauge_set(edge->metrics.log_silent_ms, health.silent_ms);
-    leat_count_to(edge->metrics.log_renewals, health.renewals);
-}
-
-void edge_metrics_show(leat_edge *edge)
-{
-    show_log(edge);
-    const leat_http_counters *count = leat_http_count(edge->http);
-    leat_gauge_set(edge->metrics.connections, (int64_t)count->open);
-    leat_count_to(edge->metrics.accepted, count->connections);
-    leat_count_to(edge->metrics.refused, count->refused);
-    leat_count_to(edge->metrics.malformed, count->malformed);
-    leat_count_to(edge->metrics.timeouts, count->timeouts);
-    for (leat_log_refusal cause = 0; cause < LEAT_REFUSAL_COUNT; cause++)
-        leat_count_to(edge->metrics.refusals[cause], leat_log_writer_refusals(edge->writer, cause));
-}
-
-/* ---- answers ---- */
-
 static leat_slice text_of(const leat_edge *edge)
 {
-    if (edge->text.failed) /* the status still tells the truth */
+    if (edge->text.failed)
         return (leat_slice){"", 0};
     return (leat_slice){edge->text.data, edge->text.size};
 }

@@ -1,5 +1,7 @@
-/* internal.h - what the edge's files share: edge.c decides what a request means, answer.c writes
- * the answers and counts them, health.c knows whether writes are taken. */
+/*
+ * internal.h - what the edge's files share: edge.c decides what a request means, answer.c writes
+ * the answers, metrics.c counts them, health.c knows whether writes are taken.
+ */
 #ifndef LEAT_EDGE_INTERNAL_H
 #define LEAT_EDGE_INTERNAL_H
 
