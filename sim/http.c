@@ -1,5 +1,5 @@
-/* http.c - what the edge finds behind http/http.h: requests that are just there, answers that are
- * just taken. */
+/* http.c - the simulated side of http/http.h: a request comes whole, by a call, and its answer is
+ * checked at once. */
 #include <stdlib.h>
 #include <string.h>
 

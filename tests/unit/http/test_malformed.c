@@ -1,5 +1,5 @@
-/* What is refused, with which status; and that nothing behind it on the connection is taken for a
- * request, whether it comes in one piece or byte by byte. */
+/* Malformed requests and the status of each; and that nothing behind one on its connection is taken
+ * for a request, whether it comes in one piece or byte by byte. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* world.h - a server whose requests a test looks at and answers when it likes. */
+/* world.h - a server whose requests a test reads, and answers when it likes. */
 #ifndef TESTS_HTTP_WORLD_H
 #define TESTS_HTTP_WORLD_H
 
@@ -31,12 +31,12 @@ typedef struct http_world {
 /* Limits fit for tests; change world->config, then open. */
 http_world *world_new(void);
 void world_open(http_world *world);
-/* Answers nothing that is held: do so before. */
+/* Held requests must have been answered before. */
 void world_free(http_world *world);
 void world_connect(http_world *world);
 void world_send(http_world *world, const char *text);
 void world_wait_held(http_world *world, uint32_t count);
-/* Answers with "METHOD path?query body". */
+/* Answers with "METHOD path body". */
 void world_echo(leat_http_request *request);
 /* Reads one answer and checks its status. */
 void world_expect(http_world *world, int status);
