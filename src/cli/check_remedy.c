@@ -14,7 +14,7 @@
  * # for the role. */
 static const struct {
     const char *check;
-    const char *words;
+    const char *text;
     const char *remedy;
 } remedies[] = {
     {"connection", "role \"*\" does not exist",
@@ -44,15 +44,15 @@ static const struct {
      "ALTER ROLE \"#\" BYPASSRLS; or, where the policies let it see and write every row of the route, row_security: accept in the route"},
 };
 
-/* Are the words there, with a * for anything up to the next quote? */
-static bool has_words(const char *what, const char *words)
+/* Is the text there, with a * for anything up to the next quote? */
+static bool has_text(const char *what, const char *text)
 {
-    const char *star = strchr(words, '*');
+    const char *star = strchr(text, '*');
     if (!star)
-        return strstr(what, words) != NULL;
-    size_t before = (size_t)(star - words);
+        return strstr(what, text) != NULL;
+    size_t before = (size_t)(star - text);
     for (const char *at = what; *at; at++) {
-        if (strncmp(at, words, before) != 0)
+        if (strncmp(at, text, before) != 0)
             continue;
         const char *quote = strchr(at + before, '"');
         if (quote && strncmp(quote, star + 1, strlen(star + 1)) == 0)
@@ -91,7 +91,7 @@ char *leat_remedy_of(const char *check, const char *what, const char *role)
 {
     leat_slice known = leat_slice_of(role);
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
-        if (strcmp(remedies[i].check, check) == 0 && has_words(what, remedies[i].words))
+        if (strcmp(remedies[i].check, check) == 0 && has_text(what, remedies[i].text))
             return fill_in(remedies[i].remedy, quoted_in(what, known), known);
     return NULL;
 }

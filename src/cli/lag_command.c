@@ -130,7 +130,7 @@ static void print_json(const leat_config *config, const leat_lag *lag)
 
 /* ---- the command ---- */
 
-static bool is_over(const leat_lag *lag, uint32_t max_seconds)
+static bool is_older(const leat_lag *lag, uint32_t max_seconds)
 {
     for (uint32_t i = 0; i < lag->count; i++)
         if (lag->partitions[i].age_ms > (int64_t)max_seconds * 1000)
@@ -138,13 +138,13 @@ static bool is_over(const leat_lag *lag, uint32_t max_seconds)
     return false;
 }
 
-static int judge(const leat_config *config, const leat_lag *lag, const leat_options *options)
+static int exit_code(const leat_config *config, const leat_lag *lag, const leat_options *options)
 {
     for (uint32_t shard = 0; shard < config->shard_count; shard++)
         if (*lag->errors[shard].text)
             leat_print_error("leat lag: shard %s: %s", config->shards[shard].name,
                              lag->errors[shard].text);
-    if (options->max_seconds > 0 && is_over(lag, options->max_seconds))
+    if (options->max_seconds > 0 && is_older(lag, options->max_seconds))
         return LEAT_EXIT_CHECK;
     return lag->failed > 0 || lag->total.age_ms < 0 ? LEAT_EXIT_FAILED : LEAT_EXIT_OK;
 }
@@ -155,7 +155,7 @@ static int show_lag(leat_assembly *assembly, const leat_options *options, leat_e
     int code = leat_assembly_read_lag(assembly, false, lag, error);
     if (code == 0) {
         (options->json ? print_json : print_text)(&assembly->config, lag);
-        code = judge(&assembly->config, lag, options);
+        code = exit_code(&assembly->config, lag, options);
     }
     leat_lag_fini(lag);
     free(lag);

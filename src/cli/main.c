@@ -140,9 +140,9 @@ static void print_group(FILE *out, const char *word)
     fprintf(out, "\n`leat %s COMMAND --help` has more\n", word);
 }
 
-static int usage_error(const char *words, const char *argument)
+static int usage_error(const char *message, const char *argument)
 {
-    leat_print_error("leat: %s%s", words, argument);
+    leat_print_error("leat: %s%s", message, argument);
     fputs("try `leat --help`, or --help after the command\n", stderr);
     return LEAT_EXIT_USAGE;
 }
@@ -227,13 +227,13 @@ static int read_options(int argc, char **argv, command_line *line)
 static int check_options(const leat_command *command, const command_line *line)
 {
     for (const struct option *at = options_known; at->name; at++) {
-        char words[64];
+        char text[64];
         if (!strchr(line->given, at->val) || strchr(command->takes, at->val))
             continue;
         if (at->val == 'c') /* every command accepts it, also one that reads no configuration */
             continue;
-        snprintf(words, sizeof words, "leat %s takes no option --", command->name);
-        return usage_error(words, at->name);
+        snprintf(text, sizeof text, "leat %s takes no option --", command->name);
+        return usage_error(text, at->name);
     }
     return LEAT_EXIT_OK;
 }

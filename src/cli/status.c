@@ -95,13 +95,14 @@ static void overview_free(overview *all)
 
 /* ---- text ---- */
 
-static void print_words(const char *before, const char *words)
+/* `text` may come from a server or another process. */
+static void print_line(const char *before, const char *text)
 {
-    leat_buf text = {0};
-    leat_buf_printable(&text, leat_slice_of(words), SIZE_MAX, false);
-    const char *line = leat_buf_cstr(&text);
+    leat_buf clean = {0};
+    leat_buf_printable(&clean, leat_slice_of(text), SIZE_MAX, false);
+    const char *line = leat_buf_cstr(&clean);
     printf("%s%s\n", before, line ? line : "");
-    leat_buf_free(&text);
+    leat_buf_free(&clean);
 }
 
 static void print_process(const leat_troubles *troubles, const leat_status_process *process)
@@ -116,7 +117,7 @@ static void print_process(const leat_troubles *troubles, const leat_status_proce
         leat_buf_printf(&text, ", heard %" PRId64 " s ago%s", process->heard_ms / 1000,
                         process->works ? "" : ": it does not work");
     const char *line = leat_buf_cstr(&text);
-    print_words("    ", line ? line : "");
+    print_line("    ", line ? line : "");
     leat_buf_free(&text);
 }
 
@@ -127,7 +128,7 @@ static void print_trouble(const leat_trouble_line *trouble)
         snprintf(before, sizeof before, "    UNWELL, ");
     else
         snprintf(before, sizeof before, "    UNWELL for %" PRId64 " s, ", trouble->age_ms / 1000);
-    print_words(before, trouble->text);
+    print_line(before, trouble->text);
 }
 
 static void print_shard(const overview *all, const shard_status *shard)
@@ -136,7 +137,7 @@ static void print_shard(const overview *all, const shard_status *shard)
     const leat_troubles *troubles = &shard->troubles;
     printf("shard %s: ", shard->name);
     if (*shard->error) {
-        print_words("UNWELL, ", shard->error);
+        print_line("UNWELL, ", shard->error);
         return;
     }
     if (log_answers(all))
@@ -165,7 +166,7 @@ static void print_text(const overview *all)
                assembly->log.file ? assembly->log.file : assembly->log.topic,
                assembly->identity.partition_count);
     else
-        print_words("log: UNWELL, ", all->log_error.text);
+        print_line("log: UNWELL, ", all->log_error.text);
     for (uint32_t shard = 0; shard < all->shard_count; shard++)
         print_shard(all, &all->shards[shard]);
     printf("%s\n", is_well(all) ? "all is well" : "not all is well");

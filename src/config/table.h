@@ -41,9 +41,9 @@ typedef struct leat_setting {
     bool required;
     int field;                  /* offset in leat_config, in a list in its element */
     const char *fallback;       /* default as the file would say it; NULL: none */
-    const char *fallback_words; /* what holds when it is not given, where no value can say it */
+    const char *fallback_words; /* the default for people, if no value can express it */
     int64_t min, max;           /* of a number; of the entries of a list or of pairs */
-    const char *allowed;        /* of a text, in words */
+    const char *allowed;        /* of a text, for people */
     int (*check)(const char *text, leat_error *error);
     const char *choices[LEAT_CHOICES_MAX]; /* of a choice, and of every value of pairs (none: any
                                               text) */

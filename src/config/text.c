@@ -140,7 +140,7 @@ static bool is_word(const char *text, const char *dollar, const variable *v)
            (!dollar[v->size] || strchr(ends, dollar[v->size]));
 }
 
-/* A bare $NAME inside a word might be a part of a password, so only its place is told. */
+/* A bare $NAME inside a word might be a part of a password, so the message has only its place. */
 static int fail_unset(const char *text, const char *dollar, const variable *v, leat_error *error)
 {
     if (v->braces || is_word(text, dollar, v))

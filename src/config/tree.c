@@ -141,7 +141,7 @@ static bool tab_indents(const reader *r, size_t line)
     return at < r->size && r->text[at] == '\t';
 }
 
-/* libyaml's words hold nothing of the file's content, so they show no secret. */
+/* libyaml's messages have nothing of the file's content, so they show no secret. */
 static int fail_syntax(const reader *r)
 {
     const yaml_parser_t *parser = &r->parser;
