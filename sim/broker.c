@@ -108,11 +108,11 @@ sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint3
     find_row(world, made);
     take_in(partition, made);
     world->broker.record_count++;
-    sim_tell(world, "log: partition %u offset %lld: request %d, %.*s %.*s %.*s%s%s",
-             record->partition, (long long)made->record.offset, (int)request,
-             (int)record->route.size, record->route.data, (int)record->key.size, record->key.data,
-             (int)record->value.size, record->value.data, poison->sqlstate[0] ? " poisoned " : "",
-             poison->sqlstate);
+    sim_trace(world, "log: partition %u offset %lld: request %d, %.*s %.*s %.*s%s%s",
+              record->partition, (long long)made->record.offset, (int)request,
+              (int)record->route.size, record->route.data, (int)record->key.size, record->key.data,
+              (int)record->value.size, record->value.data, poison->sqlstate[0] ? " poisoned " : "",
+              poison->sqlstate);
     sim_readers_wake(world, record->partition);
     return made;
 }
@@ -167,11 +167,11 @@ void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
     while (partition->first < partition->live_count &&
            partition->live[partition->first]->record.offset < start)
         partition->live[partition->first++]->is_gone = true;
-    /* Whether there was anything between two offsets nobody can know, so that in doubt it is a
+    /* Whether there was a record between two offsets cannot be known, so that in doubt it is a
      * loss. */
     partition->is_damaged = partition->is_damaged || start > sim_world_safe_low(world, at) + 1;
-    sim_tell(world, "log: partition %u starts at offset %lld now%s", at, (long long)start,
-             partition->is_damaged ? ": what is gone may not be applied everywhere" : "");
+    sim_trace(world, "log: partition %u starts at offset %lld now%s", at, (long long)start,
+              partition->is_damaged ? ": what is gone may not be applied everywhere" : "");
     sim_readers_recheck(world, at, true);
 }
 
@@ -203,9 +203,9 @@ void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
         if (partition->epoch_starts[epoch] > end)
             partition->epoch_starts[epoch] = end;
     partition->epoch_starts[++partition->epoch] = end;
-    sim_tell(world, "log: partition %u ends at offset %lld now, leader epoch %d%s", at,
-             (long long)end, (int)partition->epoch,
-             was_seen ? ": somebody has seen what is gone" : "");
+    sim_trace(world, "log: partition %u ends at offset %lld now, leader epoch %d%s", at,
+              (long long)end, (int)partition->epoch,
+              was_seen ? ": somebody has seen what is gone" : "");
     sim_readers_recheck(world, at, false);
 }
 
@@ -229,8 +229,8 @@ void sim_broker_begin_transaction(sim_world *world, uint32_t at)
     partition->open = partition->end;
     /* of its records none counts: it is aborted */
     partition->end += 1 + (int64_t)sim_below(world, 3);
-    sim_tell(world, "log: partition %u: a transaction is open from offset %lld on", at,
-             (long long)partition->open);
+    sim_trace(world, "log: partition %u: a transaction is open from offset %lld on", at,
+              (long long)partition->open);
 }
 
 void sim_broker_end_transaction(sim_world *world, uint32_t at)
@@ -240,8 +240,8 @@ void sim_broker_end_transaction(sim_world *world, uint32_t at)
         return;
     partition->open = INT64_MAX;
     partition->end++;
-    sim_tell(world, "log: partition %u: it is aborted, and its marker ends before offset %lld", at,
-             (long long)partition->end);
+    sim_trace(world, "log: partition %u: it is aborted, and its marker ends before offset %lld", at,
+              (long long)partition->end);
     sim_readers_wake(world, at);
 }
 
@@ -250,7 +250,7 @@ void sim_broker_recreate(sim_world *world)
 {
     sim_broker *broker = &world->broker;
     broker->topic++;
-    sim_tell(world, "log: the topic is made anew");
+    sim_trace(world, "log: the topic is recreated");
     for (uint32_t p = 0; p < broker->partition_count; p++) {
         broker->partitions[p].is_damaged = broker->partitions[p].is_closed = true;
         sim_readers_recheck(world, p, true);
@@ -262,7 +262,7 @@ int64_t sim_broker_append_elsewhere(sim_world *world, uint32_t at)
 {
     sim_partition *partition = &world->broker.partitions[at];
     partition->other_end += sim_below(world, 2) ? sim_below(world, 20) : 0;
-    sim_tell(world, "another log: partition %u offset %lld", at, (long long)partition->other_end);
+    sim_trace(world, "another log: partition %u offset %lld", at, (long long)partition->other_end);
     return partition->other_end++;
 }
 
@@ -270,5 +270,5 @@ void sim_broker_grow(sim_world *world)
 {
     if (world->broker.partition_count + world->broker.grown < SIM_PARTITIONS_MAX)
         world->broker.grown++;
-    sim_tell(world, "log: %u partitions now", world->broker.partition_count + world->broker.grown);
+    sim_trace(world, "log: %u partitions now", world->broker.partition_count + world->broker.grown);
 }

@@ -65,7 +65,7 @@ typedef struct sim_partition {
     uint32_t capacity; /* of both */
     int64_t start;     /* the log's first offset */
     int64_t end;       /* the next offset */
-    int64_t other_end; /* the next offset in the topic that was made anew in place of this one */
+    int64_t other_end; /* the next offset in the topic that was recreated in place of this one */
     int64_t seen; /* the highest offset that anybody has read since the last truncation; -1: none */
     int64_t reused; /* offsets below it were seen, and cut off */
     int64_t open;   /* the first offset of an open transaction: nothing from there on can be read;
@@ -81,7 +81,7 @@ typedef struct sim_broker {
     uint32_t partition_count; /* that leat knows of */
     uint32_t grown;           /* further ones, that it does not */
     sim_partition partitions[SIM_PARTITIONS_MAX];
-    uint32_t topic; /* made anew: another number */
+    uint32_t topic; /* recreated: another number */
     uint32_t record_count;
 } sim_broker;
 
@@ -120,7 +120,7 @@ void sim_broker_end_transaction(sim_world *world, uint32_t partition);
 void sim_broker_trim(sim_world *world, uint32_t partition, int64_t start);
 void sim_broker_truncate(sim_world *world, uint32_t partition, int64_t end);
 void sim_broker_recreate(sim_world *world);
-/* A write to a topic that was made anew: its offset there. It is in no log that counts. */
+/* A write to a topic that was recreated: its offset there. It is in no log that counts. */
 int64_t sim_broker_append_elsewhere(sim_world *world, uint32_t partition);
 void sim_broker_grow(sim_world *world);
 

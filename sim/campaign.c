@@ -56,7 +56,7 @@ void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace,
     if (!good) {
         result->failure = (sim_failure){.failed = true, .seed = seed};
         memcpy(result->failure.checker, world->story.checker, sizeof result->failure.checker);
-        memcpy(result->failure.words, world->story.words, sizeof result->failure.words);
+        memcpy(result->failure.message, world->story.message, sizeof result->failure.message);
         sim_world_enter(NULL);
         return;
     }
@@ -123,7 +123,7 @@ static void await(const sim_campaign_config *config, common *shared, pid_t *chil
                                      .seed = config->first + job +
                                              shared->results[job].seeds * config->jobs};
             snprintf(failure->checker, sizeof failure->checker, "crash");
-            snprintf(failure->words, sizeof failure->words, "the simulator died with status %d",
+            snprintf(failure->message, sizeof failure->message, "the simulator died with status %d",
                      status);
         }
         shared->stop = true;

@@ -23,7 +23,7 @@ typedef struct sim_failure {
     bool failed;
     uint64_t seed;
     char checker[32];
-    char words[512];
+    char message[512];
 } sim_failure;
 
 typedef struct sim_campaign_result {

@@ -1,4 +1,4 @@
-/* check.c - which checker looks when. */
+/* check.c - which checker runs when. */
 #include "check.h"
 
 #include "world.h"

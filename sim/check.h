@@ -3,20 +3,21 @@
  * of its own, by which a violation is known:
  *
  *   effects       no record's effect is missing when a later one of its subpartition is there, and
- * none is there twice order         the records of a key are applied in the order of the log
- *   progress      what schema leat says is applied is what is applied, after each commit
+ *                 none is there twice
+ *   order         the records of a key are applied in the order of the log
+ *   progress      schema leat shows as applied exactly what is applied, after each commit
  *   commits       nothing is committed to the group above a record that no database has applied
  *   flight        one batch in flight a subpartition, under one claim
  *   ownership     no work for a partition that was given back, or in another shard's database
- *   memory        records and bytes held stay under their bounds, and come back
- *   acknowledged  what was answered 202 is in the log, what was answered 4xx or 503 is not
- *   dead_letters  only what the database refuses for good is kept as a dead letter, and only when
- * that is the last that was heard of it and of the shard patience      what may be accepted later
- * is no dead letter before a process has been at it for as long as it must, without the time in
- * which it stood still tables        the tables equal what a sequential oracle makes of the log
- *   others        once nothing goes wrong any more but records that end their session, all is
- * applied that stands behind none liveness      once nothing goes wrong any more all is applied,
- * committed and let go of
+ *   memory        records and bytes held stay below their bounds, and are released
+ *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
+ *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
+ * only when nothing newer was heard of the record or the shard patience      a record that may be
+ * accepted later is not a dead letter before a process has tried it for as long as it must; the
+ * time in which the process stood still does not count tables        the tables equal what a
+ * sequential oracle makes of the log others        once only records that end their session go
+ * wrong, every record is applied that does not stand behind one of those liveness      once nothing
+ * goes wrong any longer, all is applied, committed and given back
  */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
@@ -47,7 +48,7 @@ void sim_check_answer(sim_world *world, const sim_request *request, leat_slice b
 
 /* Is there nothing left to do? */
 bool sim_check_is_quiet(sim_world *world);
-/* Says what is left to do, as a violation of `liveness`. */
+/* Reports what is left to do, as a violation of `liveness`. */
 _Noreturn void sim_check_not_quiet(sim_world *world);
 /* All is over: the tables, and what was acknowledged. */
 void sim_check_end(sim_world *world);

@@ -1,5 +1,5 @@
-/* check_liveness.c - liveness: once nothing goes wrong any more, all is applied, committed and let
- * go of. */
+/* check_liveness.c - liveness: once nothing goes wrong any longer, all is applied, committed and
+ * let go of. */
 #include <stdio.h>
 
 #include "check.h"
@@ -13,7 +13,7 @@ static bool is_left(const sim_state *state, const sim_record *record)
 static const sim_record *first_unapplied(const sim_world *world, uint32_t partition)
 {
     uint32_t shard = sim_world_shard_of(world, partition);
-    const sim_state *state = sim_server_look(world->shards[shard].primary).state;
+    const sim_state *state = sim_server_view_of(world->shards[shard].primary).state;
     const sim_partition *log = &world->broker.partitions[partition];
     for (uint32_t i = 0; i < log->count; i++)
         if (is_left(state, log->records[i]))
@@ -31,16 +31,16 @@ static bool view_of(const sim_world *world, uint32_t partition, leat_engine_part
 }
 
 /* What is left to do; "": nothing. */
-static void look_at(const sim_world *world, uint32_t p, char *ret, size_t size)
+static void describe_unfinished(const sim_world *world, uint32_t p, char *ret, size_t size)
 {
     leat_engine_partition_view view;
     int64_t last = world->broker.partitions[p].end - 1; /* whether or not a record stands there */
     const sim_record *left = first_unapplied(world, p);
     *ret = '\0';
     if (!view_of(world, p, &view))
-        snprintf(ret, size, "partition %u belongs to nobody", p);
+        snprintf(ret, size, "partition %u has no owner", p);
     else if (world->broker.partitions[p].is_damaged && view.state == LEAT_ENGINE_STOPPED)
-        return; /* a person is needed, and it says so */
+        return; /* a person is needed, which it reports */
     else if (left)
         snprintf(ret, size, "partition %u offset %lld is not applied; its state is %d%s", p,
                  (long long)left->record.offset, (int)view.state, view.reason);
@@ -65,7 +65,7 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
                                          bool *ret_killers)
 {
     uint32_t shard = sim_world_shard_of(world, partition);
-    const sim_state *state = sim_server_look(world->shards[shard].primary).state;
+    const sim_state *state = sim_server_view_of(world->shards[shard].primary).state;
     const sim_partition *log = &world->broker.partitions[partition];
     bool behind[LEAT_SUBPARTITIONS] = {false};
     for (uint32_t i = 0; i < log->count; i++) {
@@ -124,7 +124,7 @@ bool sim_check_is_quiet(sim_world *world)
     if (!world->is_mended)
         return false;
     for (uint32_t p = 0; p < world->broker.partition_count; p++) {
-        look_at(world, p, left, sizeof left);
+        describe_unfinished(world, p, left, sizeof left);
         if (left[0])
             return false;
     }
@@ -137,7 +137,7 @@ void sim_check_not_quiet(sim_world *world)
     if (!world->is_mended && sim_clients_are_done(world))
         check_others(world);
     for (uint32_t p = 0; p < world->broker.partition_count && sim_clients_are_done(world); p++) {
-        look_at(world, p, left, sizeof left);
+        describe_unfinished(world, p, left, sizeof left);
         if (left[0])
             break;
     }

@@ -1,4 +1,4 @@
-/* check_progress.c - progress, commits: what is said to be applied is what is applied. */
+/* check_progress.c - progress, commits: what is shown as applied is what is applied. */
 #include "check.h"
 #include "world.h"
 

@@ -65,7 +65,8 @@ static void compare(const judge *oracle, uint32_t at)
 
 void sim_check_tables(sim_world *world, uint32_t shard)
 {
-    judge oracle = {.world = world, .state = sim_server_look(world->shards[shard].primary).state};
+    judge oracle = {.world = world,
+                    .state = sim_server_view_of(world->shards[shard].primary).state};
     oracle.parser = leat_body_parser_new();
     oracle.rows = leat_must_calloc(oracle.state->row_count, sizeof *oracle.rows);
     apply_all(&oracle, shard);

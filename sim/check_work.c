@@ -6,9 +6,8 @@ static void check_owned(sim_world *world, const sim_process *process, uint32_t s
                         uint32_t partition, bool fully)
 {
     if (!sim_reader_holds(process->reader, partition, fully))
-        sim_fail(world, "ownership",
-                 "process %u works on partition %u, which is not its own any more", process->index,
-                 partition);
+        sim_fail(world, "ownership", "process %u works on partition %u, which is no longer its own",
+                 process->index, partition);
     if (sim_world_shard_of(world, partition) != shard)
         sim_fail(world, "ownership",
                  "process %u works on partition %u in shard %u, which is another's", process->index,

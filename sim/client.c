@@ -62,7 +62,8 @@ const char *sim_clients_poison(sim_world *world, leat_slice guard)
     char text[16] = "";
     snprintf(text, sizeof text, "%.*s", (int)guard.size, guard.data);
     const sim_poison *poison = &world->clients.poisons[strtoul(text, NULL, 10)];
-    /* What may be its table's trouble waits for ever when nothing else of the table comes. */
+    /* An error that may be its table's waits indefinitely when no other record of the table comes.
+     */
     bool is_judged_by_others = poison->sqlstate[0] == '5' || poison->sqlstate[0] == 'X';
     bool is_healed = world->clock.now_us >= poison->heals_at_us ||
                      (sim_poison_kills(poison)

@@ -58,7 +58,7 @@ static const char *random_error(sim_world *world)
     return states[sim_below(world, sizeof states / sizeof *states)];
 }
 
-/* What the server says to whoever wants to write; NULL: nothing. */
+/* The error for a session that wants to write; NULL: none. */
 static const char *refusal(const sim_session *session, bool is_first)
 {
     const sim_server *server = session->server;

@@ -53,7 +53,7 @@ static void cut_log(sim_world *world)
     sim_process *process = some_process(world);
     if (process->log_cut_until_us > world->clock.now_us)
         return;
-    sim_tell(world, "process %u cannot reach the log", process->index);
+    sim_trace(world, "process %u cannot reach the log", process->index);
     process->log_cut_until_us = until_us(world, world->options.values[OPT_SESSION_TIMEOUT_MS]);
 }
 
@@ -70,7 +70,7 @@ static void cut_connection(sim_world *world)
 
 static void rebalance(sim_world *world)
 {
-    sim_tell(world, "group: rebalances");
+    sim_trace(world, "group: rebalances");
     sim_group_rebalance(world);
 }
 
@@ -78,7 +78,7 @@ static void rebalance(sim_world *world)
 static void keep_for_good(sim_world *world, uint32_t partition)
 {
     sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];
-    uint32_t count = sim_server_look(shard->primary).commit_count;
+    uint32_t count = sim_server_view_of(shard->primary).commit_count;
     uint32_t lag = (uint32_t)world->options.values[OPT_LAG_COMMITS];
     if (count > lag && count - lag > shard->kept)
         shard->kept = count - lag;
@@ -150,9 +150,9 @@ static void stop_server(sim_world *world)
 {
     uint32_t shard = some_shard(world);
     sim_server *server = world->shards[shard].primary;
-    if (!sim_server_look(server).is_up)
+    if (!sim_server_view_of(server).is_up)
         return;
-    sim_tell(world, "shard %u: the server stops", shard);
+    sim_trace(world, "shard %u: the server stops", shard);
     world->sometimes->count[SOMETIMES_SERVER_STOPPED]++;
     sim_server_stop(world, server);
     sim_clock_plan(&world->clock, until_us(world, 1000), on_server_up, server, 0);
@@ -161,7 +161,7 @@ static void stop_server(sim_world *world)
 static void pause_server(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    sim_tell(world, "shard %u: the server is paused", shard);
+    sim_trace(world, "shard %u: the server is paused", shard);
     world->sometimes->count[SOMETIMES_SERVER_PAUSED]++;
     sim_server_pause(world, world->shards[shard].primary, until_us(world, 1000));
 }
@@ -172,7 +172,7 @@ static void on_old_ends(sim_world *world, void *object, uint64_t argument)
     sim_shard *shard = object;
     if (!shard->old)
         return;
-    sim_tell(world, "the old primary ends");
+    sim_trace(world, "the old primary ends");
     sim_server_stop(world, shard->old);
     shard->old = NULL;
 }
@@ -194,11 +194,11 @@ static void fail_over(sim_world *world)
     sim_shard *shard = &world->shards[at];
     if (shard->old || shard->count == SIM_SERVERS_MAX)
         return;
-    uint32_t count = sim_server_look(shard->primary).commit_count;
+    uint32_t count = sim_server_view_of(shard->primary).commit_count;
     uint32_t lag = sim_below(world, (uint32_t)world->options.values[OPT_LAG_COMMITS] + 1);
     uint32_t kept = count > lag ? count - lag : 0;
     kept = kept > shard->kept ? kept : shard->kept;
-    sim_tell(world, "shard %u: fails over, %u commits of %u are lost", at, count - kept, count);
+    sim_trace(world, "shard %u: fails over, %u commits of %u are lost", at, count - kept, count);
     world->sometimes->count[SOMETIMES_FAILOVER]++;
     world->sometimes->count[SOMETIMES_TAIL_LOST] += kept < count;
     sim_server *old = shard->primary;
@@ -223,7 +223,7 @@ static void on_writable(sim_world *world, void *object, uint64_t argument)
 static void make_read_only(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    sim_tell(world, "shard %u: the server is read-only", shard);
+    sim_trace(world, "shard %u: the server is read-only", shard);
     world->sometimes->count[SOMETIMES_READ_ONLY]++;
     sim_server_read_only(world->shards[shard].primary, true);
     sim_clock_plan(&world->clock, until_us(world, 1000), on_writable, world->shards[shard].primary,
@@ -240,7 +240,7 @@ static void on_fast(sim_world *world, void *object, uint64_t argument)
 static void slow_down(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    sim_tell(world, "shard %u: the server is slow", shard);
+    sim_trace(world, "shard %u: the server is slow", shard);
     world->sometimes->count[SOMETIMES_SLOW]++;
     sim_server_slow(world->shards[shard].primary, 2 + sim_below(world, 30));
     sim_clock_plan(&world->clock, until_us(world, 1500), on_fast, world->shards[shard].primary, 0);
@@ -249,14 +249,14 @@ static void slow_down(sim_world *world)
 static void drift(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    sim_tell(world, "shard %u: a column is missing", shard);
+    sim_trace(world, "shard %u: a column is missing", shard);
     sim_server_fail_all(world->shards[shard].primary, "42703", until_us(world, 1500));
 }
 
 static void not_understood(sim_world *world)
 {
     uint32_t shard = some_shard(world);
-    sim_tell(world, "shard %u: says XX001", shard);
+    sim_trace(world, "shard %u: answers XX001", shard);
     sim_server_fail_all(world->shards[shard].primary, "XX001", until_us(world, 1500));
 }
 
@@ -264,7 +264,7 @@ static void refuse_all(sim_world *world)
 {
     uint32_t shard = some_shard(world);
     const char *state = sim_below(world, 2) ? "54000" : "53100";
-    sim_tell(world, "shard %u: takes no writes, %s", shard, state);
+    sim_trace(world, "shard %u: takes no writes, %s", shard, state);
     world->sometimes->count[SOMETIMES_REFUSED_ALL]++;
     sim_server_refuse(world->shards[shard].primary, state, until_us(world, 1500));
 }
@@ -342,7 +342,7 @@ static void heal_server(sim_world *world, sim_server *server)
 
 void sim_faults_heal(sim_world *world)
 {
-    sim_tell(world, "nothing goes wrong from now on");
+    sim_trace(world, "nothing goes wrong from now on");
     world->is_healing = true;
     for (uint32_t p = 0; p < world->broker.partition_count; p++)
         sim_broker_end_transaction(world, p);

@@ -97,7 +97,7 @@ uint64_t sim_group_join(sim_world *world, uint32_t process)
     if (member->id)
         take_all(world, process);
     *member = (sim_member){++world->serial, world->clock.now_us};
-    sim_tell(world, "group: process %u joins", process);
+    sim_trace(world, "group: process %u joins", process);
     sim_group_rebalance(world);
     return member->id;
 }
@@ -106,7 +106,7 @@ void sim_group_leave(sim_world *world, uint32_t process)
 {
     if (!world->group.members[process].id)
         return;
-    sim_tell(world, "group: process %u leaves", process);
+    sim_trace(world, "group: process %u leaves", process);
     take_all(world, process);
 }
 
@@ -152,18 +152,18 @@ static bool is_overdue(const sim_world *world, uint32_t process)
     return false;
 }
 
-static void on_look(sim_world *world, void *object, uint64_t argument)
+static void on_check(sim_world *world, void *object, uint64_t argument)
 {
     (void)object;
     (void)argument;
     for (uint32_t i = 0; i < world->process_count; i++) {
         if (!world->group.members[i].id || !is_overdue(world, i))
             continue;
-        sim_tell(world, "group: process %u is expelled", i);
+        sim_trace(world, "group: process %u is expelled", i);
         world->sometimes->count[SOMETIMES_EXPELLED]++;
         take_all(world, i);
     }
-    sim_clock_plan(&world->clock, world->clock.now_us + session_timeout_us(world) / 4, on_look,
+    sim_clock_plan(&world->clock, world->clock.now_us + session_timeout_us(world) / 4, on_check,
                    NULL, 0);
 }
 
@@ -173,5 +173,5 @@ void sim_group_begin(sim_world *world)
         world->group.owner[p] = world->group.target[p] = SIM_NOBODY;
         world->group.committed[p] = -1;
     }
-    sim_clock_plan(&world->clock, world->clock.now_us, on_look, NULL, 0);
+    sim_clock_plan(&world->clock, world->clock.now_us, on_check, NULL, 0);
 }

@@ -92,7 +92,7 @@ void leat_http_answer(leat_http_request *request, leat_http_code code, const cha
     LEAT_ASSERT(request->status == 0);
     request->status = status;
     world->clients.answered++;
-    sim_tell(world, "edge: request %u is answered %d", request->index, status);
+    sim_trace(world, "edge: request %u is answered %d", request->index, status);
     if (status >= 400 && status < 500)
         world->sometimes->count[SOMETIMES_REFUSED_REQUEST]++;
     sim_check_answer(world, request, body);

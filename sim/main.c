@@ -1,4 +1,4 @@
-/* leat-sim: runs worlds from seeds, and says what broke. */
+/* leat-sim: runs worlds from seeds, and reports what broke. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ static const char help[] =
     "  --first S         the first seed (default 1)\n"
     "  --jobs J          in J processes (default: one a processor)\n"
     "  --seed S          run one world\n"
-    "  --trace           tell its story\n"
+    "  --trace           write its trace\n"
     "  --shrink          when it fails, leave out what it does not need to fail\n"
     "  --options         print its options and end\n"
     "  --set NAME=VALUE  instead of what the seed would draw\n"
@@ -58,7 +58,7 @@ static bool take_number(const char *text, uint64_t *ret)
     return !errno && end != text && !*end && *text != '-';
 }
 
-/* ---- what it says ---- */
+/* ---- output ---- */
 
 static void print_options(const sim_options *options)
 {
@@ -85,7 +85,7 @@ static void print_settings(const sim_campaign_config *campaign)
 static void print_failure(const command_line *line, const sim_failure *failure)
 {
     printf("seed %llu breaks %s: %s\n", (unsigned long long)failure->seed, failure->checker,
-           failure->words);
+           failure->message);
     printf("again: leat-sim --seed %llu --trace", (unsigned long long)failure->seed);
     print_settings(&line->campaign);
     putchar('\n');

@@ -144,7 +144,7 @@ static void end_life(sim_world *world, sim_process *process)
 
 static void finish_drain(sim_world *world, sim_process *process)
 {
-    sim_tell(world, "process %u has drained", process->index);
+    sim_trace(world, "process %u has drained", process->index);
     world->sometimes->count[SOMETIMES_DRAINED]++;
     sim_check_drained(world, process);
     uv_run(&process->worker->loop, UV_RUN_NOWAIT); /* takes note that it was stopped, and does
@@ -185,7 +185,7 @@ static leat_engine_config engine_config(sim_world *world)
     config.retry_max_us = 1000 * option[OPT_RETRY_MAX_MS];
     config.patience_us = 1000 * option[OPT_PATIENCE_MS];
     config.reclaim_min_us = 1000 * option[OPT_RECLAIM_MIN_MS];
-    /* Where what is refused is never accepted, a table that stops would wait for ever. */
+    /* Where refused records are never accepted, a table that stops would wait indefinitely. */
     bool all_heals = option[OPT_POISON_HEALS] && option[OPT_FOREIGN] == 0;
     config.dead_letters_per_minute = (uint32_t)option[OPT_DEAD_LETTERS_PER_MINUTE];
     config.dead_letters_percent = all_heals ? 20 : 100;
@@ -224,7 +224,7 @@ static void make_worker(sim_world *world, sim_process *process)
 
 void sim_process_start(sim_world *world, sim_process *process)
 {
-    sim_tell(world, "process %u starts", process->index);
+    sim_trace(world, "process %u starts", process->index);
     uint32_t index = process->index;
     *process = (sim_process){
         .index = index, .is_alive = true, .life = ++world->serial, .tick_us = INT64_MAX};
@@ -236,7 +236,7 @@ void sim_process_crash(sim_world *world, sim_process *process)
 {
     if (!process->is_alive)
         return;
-    sim_tell(world, "process %u crashes", process->index);
+    sim_trace(world, "process %u crashes", process->index);
     world->sometimes->count[SOMETIMES_CRASH]++;
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++)
         sim_sink_cut_all(world, process->sinks[shard]);
@@ -255,7 +255,7 @@ void sim_process_drain(sim_world *world, sim_process *process)
 {
     if (!process->is_alive || process->is_draining)
         return;
-    sim_tell(world, "process %u drains", process->index);
+    sim_trace(world, "process %u drains", process->index);
     process->is_draining = true;
     sim_process_plan(world, process, world->clock.now_us, on_drain_wish, process, 0);
 }
@@ -264,8 +264,8 @@ void sim_process_freeze(sim_world *world, sim_process *process, int64_t until_us
 {
     if (!process->is_alive || process->frozen_until_us > world->clock.now_us)
         return;
-    sim_tell(world, "process %u is frozen for %.3f s", process->index,
-             (double)(until_us - world->clock.now_us) / 1e6);
+    sim_trace(world, "process %u is frozen for %.3f s", process->index,
+              (double)(until_us - world->clock.now_us) / 1e6);
     world->sometimes->count[SOMETIMES_FROZEN]++;
     process->frozen_until_us = until_us;
     process->frozen_us = until_us - world->clock.now_us;

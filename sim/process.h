@@ -57,7 +57,7 @@ void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member,
                      sim_reader_message message, uint32_t partition);
 /* The partition has new records. */
 void sim_readers_wake(sim_world *world, uint32_t partition);
-/* The log's start (else its end) has moved: whoever reads there finds out. */
+/* The log's start (else its end) has moved: a process that reads there is told. */
 void sim_readers_recheck(sim_world *world, uint32_t partition, bool start);
 /* Does the process believe that the partition is its own? `fully`: and that nobody wants it
  * back. */

@@ -76,12 +76,12 @@ static void on_beat(sim_world *world, void *object, uint64_t argument)
     reader->member = sim_group_join(world, reader->process->index);
 }
 
-typedef struct told {
+typedef struct group_message {
     leat_log_reader *reader;
     uint64_t member;
     sim_reader_message message;
     uint32_t partition;
-} told;
+} group_message;
 
 static void take_assignment(leat_log_reader *reader, uint32_t partition)
 {
@@ -107,10 +107,10 @@ static void take_revocation(sim_world *world, leat_log_reader *reader, uint32_t 
 }
 
 /* Partitions beyond those the topic was set up with stay unread. */
-static void on_told(sim_world *world, void *object, uint64_t argument)
+static void on_group_message(sim_world *world, void *object, uint64_t argument)
 {
     (void)argument;
-    told now = *(told *)object;
+    group_message now = *(group_message *)object;
     leat_log_reader *reader = now.reader;
     if (reader->member != now.member)
         return;
@@ -129,10 +129,11 @@ void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member,
     sim_process *to = &world->processes[process];
     if (!to->is_alive)
         return;
-    told *said = leat_must_calloc(1, sizeof *said);
-    *said = (told){to->reader, member, message, partition};
-    sim_list_add(&world->garbage, said);
-    sim_process_plan_log(world, to, world->clock.now_us + sim_latency_us(world), on_told, said, 0);
+    group_message *reply = leat_must_calloc(1, sizeof *reply);
+    *reply = (group_message){to->reader, member, message, partition};
+    sim_list_add(&world->garbage, reply);
+    sim_process_plan_log(world, to, world->clock.now_us + sim_latency_us(world), on_group_message,
+                         reply, 0);
 }
 
 typedef struct answer {
@@ -144,12 +145,12 @@ typedef struct answer {
 static void on_commit_answer(sim_world *world, void *object, uint64_t argument)
 {
     (void)argument;
-    answer *said = object;
-    if (!said->ok) {
-        said->reader->commit_failures++;
+    answer *reply = object;
+    if (!reply->ok) {
+        reply->reader->commit_failures++;
         world->sometimes->count[SOMETIMES_COMMIT_REFUSED]++;
     }
-    said->reader->events.committed(said->reader->events.context, said->since_us, said->ok);
+    reply->reader->events.committed(reply->reader->events.context, reply->since_us, reply->ok);
 }
 
 typedef struct commit_request {
@@ -164,18 +165,18 @@ static void on_commit(sim_world *world, void *object, uint64_t argument)
 {
     (void)argument;
     commit_request *asked = object;
-    answer *said = leat_must_calloc(1, sizeof *said);
-    said->reader = asked->reader;
-    said->since_us = asked->since_us;
-    said->ok = !sim_chance(world, world->options.values[OPT_COMMIT_LOST]) &&
-               sim_group_commit(world, asked->reader->process->index, asked->member,
-                                asked->partition, asked->offset);
-    sim_tell(world, "group: commit of partition %u up to %lld by process %u%s", asked->partition,
-             (long long)asked->offset, asked->reader->process->index,
-             said->ok ? "" : " is refused");
-    sim_list_add(&world->garbage, said);
+    answer *reply = leat_must_calloc(1, sizeof *reply);
+    reply->reader = asked->reader;
+    reply->since_us = asked->since_us;
+    reply->ok = !sim_chance(world, world->options.values[OPT_COMMIT_LOST]) &&
+                sim_group_commit(world, asked->reader->process->index, asked->member,
+                                 asked->partition, asked->offset);
+    sim_trace(world, "group: commit of partition %u up to %lld by process %u%s", asked->partition,
+              (long long)asked->offset, asked->reader->process->index,
+              reply->ok ? "" : " is refused");
+    sim_list_add(&world->garbage, reply);
     sim_process_plan_log(world, asked->reader->process, world->clock.now_us + sim_latency_us(world),
-                         on_commit_answer, said, 0);
+                         on_commit_answer, reply, 0);
 }
 
 static void send_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)

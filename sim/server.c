@@ -54,7 +54,7 @@ void sim_server_hand_over(sim_server *from, sim_server *to)
     }
 }
 
-sim_server_view sim_server_look(const sim_server *server)
+sim_server_view sim_server_view_of(const sim_server *server)
 {
     return (sim_server_view){server->id, server->is_up, server->commits.count, &server->state};
 }

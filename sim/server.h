@@ -90,7 +90,7 @@ typedef struct sim_server_view {
     uint32_t commit_count;
     const sim_state *state;
 } sim_server_view;
-sim_server_view sim_server_look(const sim_server *server);
+sim_server_view sim_server_view_of(const sim_server *server);
 /* The lowest `low` of the partition that any replica may still have. */
 int64_t sim_server_safe_low(const sim_server *server, uint32_t partition, uint32_t lag);
 

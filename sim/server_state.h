@@ -97,7 +97,7 @@ void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partit
 
 void sim_session_go_on(sim_session *session);
 void sim_session_roll_back(sim_session *session);
-/* Nothing of its transaction stays. `tell`: its client hears of it. */
-void sim_session_end(sim_session *session, bool tell);
+/* Nothing of its transaction stays. `notify`: its client hears of it. */
+void sim_session_end(sim_session *session, bool notify);
 
 #endif

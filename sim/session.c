@@ -5,7 +5,7 @@
 
 /* ---- to the client ---- */
 
-typedef enum message_kind { SAY_STATEMENT, SAY_ANSWER, SAY_LOST } message_kind;
+typedef enum message_kind { MESSAGE_STATEMENT, MESSAGE_ANSWER, MESSAGE_LOST } message_kind;
 
 typedef struct message {
     sim_session *session;
@@ -16,27 +16,27 @@ typedef struct message {
 static void deliver(sim_world *world, void *object, uint64_t argument)
 {
     (void)argument;
-    message *said = object;
-    sim_session *session = said->session;
+    message *sent = object;
+    sim_session *session = sent->session;
     if (session->is_cut)
         return; /* the client knows, or is gone */
-    if (said->kind == SAY_STATEMENT)
+    if (sent->kind == MESSAGE_STATEMENT)
         session->events->statement(world, session->client, session->life);
-    else if (said->kind == SAY_ANSWER)
-        session->events->answered(world, session->client, session->life, &said->answer);
+    else if (sent->kind == MESSAGE_ANSWER)
+        session->events->answered(world, session->client, session->life, &sent->answer);
     else
         session->events->lost(world, session->client, session->life);
 }
 
-static void say(sim_session *session, message_kind kind)
+static void send_message(sim_session *session, message_kind kind)
 {
     sim_world *world = session->server->world;
-    message *said = leat_must_calloc(1, sizeof *said);
-    *said = (message){session, kind, session->answer};
-    sim_list_add(&world->garbage, said);
+    message *sent = leat_must_calloc(1, sizeof *sent);
+    *sent = (message){session, kind, session->answer};
+    sim_list_add(&world->garbage, sent);
     int64_t at = world->clock.now_us + sim_latency_us(world);
     session->out_us = at > session->out_us ? at : session->out_us;
-    sim_process_plan(world, session->process, session->out_us, deliver, said, 0);
+    sim_process_plan(world, session->process, session->out_us, deliver, sent, 0);
 }
 
 /* ---- ends ---- */
@@ -48,7 +48,7 @@ void sim_session_roll_back(sim_session *session)
     sim_locks_release(session);
 }
 
-void sim_session_end(sim_session *session, bool tell)
+void sim_session_end(sim_session *session, bool notify)
 {
     if (!session->is_alive)
         return;
@@ -58,8 +58,8 @@ void sim_session_end(sim_session *session, bool tell)
     if (session->is_cut && session->tx && session->tx->kind == COMMIT_BATCH)
         session->server->world->sometimes->count[SOMETIMES_COMMIT_LOST]++;
     sim_session_roll_back(session);
-    if (tell)
-        say(session, SAY_LOST);
+    if (notify)
+        send_message(session, MESSAGE_LOST);
 }
 
 static void end_fatally(sim_session *session)
@@ -67,7 +67,7 @@ static void end_fatally(sim_session *session)
     session->server->world->sometimes->count[SOMETIMES_FATAL]++;
     sim_session_fail(session, "57P01", NOBODY);
     session->answer.is_fatal = true;
-    say(session, SAY_ANSWER);
+    send_message(session, MESSAGE_ANSWER);
     sim_session_end(session, true);
 }
 
@@ -104,7 +104,7 @@ static void answer_sync(sim_session *session)
 {
     sim_session_roll_back(session);
     session->answer.server = session->server->id;
-    say(session, SAY_ANSWER);
+    send_message(session, MESSAGE_ANSWER);
     session->pipeline = NULL;
     session->answer = (sim_answer){.partition = NOBODY};
 }
@@ -115,8 +115,8 @@ static void end_by_record(sim_session *session, bool crashes)
     sim_server *server = session->server;
     sim_world *world = server->world;
     world->sometimes->count[crashes ? SOMETIMES_CRASHED_BY_RECORD : SOMETIMES_KILLED_BY_RECORD]++;
-    sim_tell(world, "shard %u: a record ends %s", server->shard,
-             crashes ? "all sessions" : "its session");
+    sim_trace(world, "shard %u: a record ends %s", server->shard,
+              crashes ? "all sessions" : "its session");
     if (!crashes) {
         end_fatally(session);
         return;
@@ -144,7 +144,7 @@ static void execute_one(sim_session *session)
     if (command->kind == CMD_SYNC)
         answer_sync(session);
     else if (result == RAN_DONE && session->at + 1 == session->pipeline->command_count)
-        say(session, SAY_STATEMENT);
+        send_message(session, MESSAGE_STATEMENT);
 }
 
 static void on_execute(sim_world *world, void *object, uint64_t argument)

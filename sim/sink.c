@@ -111,13 +111,13 @@ static void report(pool_member *connection, leat_engine_job_result *result)
     leat_sink *sink = connection->sink;
     connection->has_job = false;
     note(connection, result);
-    sim_tell(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
-             leat_engine_outcome_name(result->outcome), result->sqlstate);
+    sim_trace(sink->world, "process %u: job %u %s %s", sink->process->index, connection->job,
+              leat_engine_outcome_name(result->outcome), result->sqlstate);
     sink->events.done(sink->events.context, connection->job, result);
 }
 
-/* The connection is gone. `tell`: slots are reported by the caller otherwise. */
-static void drop(pool_member *connection, bool tell)
+/* The connection is gone. `notify`: slots are reported by the caller otherwise. */
+static void drop(pool_member *connection, bool notify)
 {
     leat_sink *sink = connection->sink;
     if (!connection->is_open)
@@ -129,7 +129,7 @@ static void drop(pool_member *connection, bool tell)
         result.outcome = LEAT_ENGINE_UNKNOWN;
         report(connection, &result);
     }
-    if (!tell)
+    if (!notify)
         return;
     want_connection(sink);
     sink->events.slots(sink->events.context, sink->shard, sink->usable);
@@ -205,7 +205,7 @@ static void on_attempt(sim_world *world, void *object, uint64_t argument)
         want_connection(sink);
         return;
     }
-    opened(sink, connection, session, sim_server_look(server).id);
+    opened(sink, connection, session, sim_server_view_of(server).id);
 }
 
 /* ---- answers ---- */
@@ -258,7 +258,7 @@ static void count_up(const pool_member *connection, const leat_engine_job_result
         sometimes->count[SOMETIMES_DRIFT]++;
 }
 
-/* What an open connection has said of the server. */
+/* What an open connection has shown of the server. */
 static bool is_another(leat_sink *sink, uint64_t server)
 {
     bool is_other = sink->server != server;
@@ -273,7 +273,7 @@ static void on_answered(sim_world *world, void *client, uint64_t life, const sim
     if (connection->life != life || !connection->is_open || !connection->has_job)
         return;
     if (answer->is_fatal)
-        return; /* the end of the connection follows, and says that nothing is known */
+        return; /* the end of the connection follows: nothing is known */
     leat_engine_job_result result = result_of(connection, answer);
     count_up(connection, &result);
     if (answer->is_lock_timeout)
@@ -366,7 +366,7 @@ static void count_folds(leat_sink *sink, const leat_engine_batch *batch)
                                           LEAT_ROUTE_OP_COUNT;
 }
 
-/* NULL: it cannot be built; then `ret` says why. */
+/* NULL: it cannot be built; then `ret` has the reason. */
 static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch,
                                  leat_engine_job_result *ret)
 {
@@ -381,7 +381,7 @@ static sim_pipeline *build_batch(leat_sink *sink, const leat_engine_batch *batch
         ret->outcome = fault.outcome;
         ret->bad_record = fault.bad_record;
         if (fault.relies_on_table)
-            ret->catalog_read_us = sink->world->clock.now_us; /* somebody has just looked */
+            ret->catalog_read_us = sink->world->clock.now_us; /* it was just read */
         return NULL;
     }
     statements = batch->dead ? 1 : leat_rows_statement_count(sink->rows);
@@ -442,7 +442,7 @@ static void on_orphan(sim_world *world, void *object, uint64_t argument)
     left->sink->events.done(left->sink->events.context, left->job, &result);
 }
 
-/* Its connection went before `slots` could say so: it was not sent. */
+/* Its connection went before `slots` could tell: it was not sent. */
 static void leave_orphan(leat_sink *sink, uint32_t job)
 {
     orphan *left = leat_must_calloc(1, sizeof *left);
@@ -459,7 +459,7 @@ static pool_member *find_free(leat_sink *sink)
     return NULL;
 }
 
-/* ---- which server it is, when no job says so ---- */
+/* ---- which server it is, when no job shows it ---- */
 
 static void on_told(sim_world *world, void *object, uint64_t life)
 {
@@ -467,7 +467,8 @@ static void on_told(sim_world *world, void *object, uint64_t life)
     if (connection->life != life || !connection->is_open ||
         !sim_session_answers(connection->session))
         return;
-    if (!is_another(connection->sink, sim_server_look(sim_session_server(connection->session)).id))
+    if (!is_another(connection->sink,
+                    sim_server_view_of(sim_session_server(connection->session)).id))
         return;
     world->sometimes->count[SOMETIMES_SERVER_TOLD]++;
     leave_server(connection->sink, NULL, NULL);
@@ -512,10 +513,10 @@ static void tell_job(const pool_member *connection, const leat_engine_job *job)
     const leat_sink *sink = connection->sink;
     uint32_t partition = job->kind == LEAT_ENGINE_JOB_BATCH ? job->batch.parts[0].partition
                                                             : connection->partition;
-    sim_tell(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s",
-             sink->process->index, job->id, names[job->kind], partition,
-             connection->part_count > 1 ? " and others" : "", connection->record_count,
-             job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead ? ", a dead letter" : "");
+    sim_trace(sink->world, "process %u: job %u, a %s of partition %u%s, %u records%s",
+              sink->process->index, job->id, names[job->kind], partition,
+              connection->part_count > 1 ? " and others" : "", connection->record_count,
+              job->kind == LEAT_ENGINE_JOB_BATCH && job->batch.dead ? ", a dead letter" : "");
 }
 
 void leat_sink_submit(leat_sink *sink, const leat_engine_job *job)
@@ -609,8 +610,8 @@ void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen)
     pool_member *connection = &sink->connections[sim_below(world, sink->config.connections)];
     if (!connection->is_open)
         return;
-    sim_tell(world, "process %u: a connection to shard %u is cut%s", sink->process->index,
-             sink->shard, unseen ? ", the server does not see it" : "");
+    sim_trace(world, "process %u: a connection to shard %u is cut%s", sink->process->index,
+              sink->shard, unseen ? ", the server does not see it" : "");
     sim_session_cut(world, connection->session, unseen);
     int64_t after_us = sim_below(world, 2) ? sim_latency_us(world) : 1000 * sim_around(world, 300);
     sim_process_plan(world, sink->process, world->clock.now_us + after_us, on_noticed, connection,

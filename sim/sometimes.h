@@ -58,7 +58,7 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_TRIMMED,
     SOMETIMES_TRUNCATED,
     SOMETIMES_RECREATED,
-    SOMETIMES_WRITTEN_ELSEWHERE, /* acknowledged by a topic made anew */
+    SOMETIMES_WRITTEN_ELSEWHERE, /* acknowledged by a topic recreated */
     SOMETIMES_GROWN,
     SOMETIMES_COMMIT_REFUSED, /* the group's answer to a commit */
     SOMETIMES_ACK_LOST,

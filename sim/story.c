@@ -22,20 +22,20 @@ sim_world *sim_world_running(void)
     return running;
 }
 
-static void tell(sim_world *world, const char *format, va_list args)
+static void write_trace(sim_world *world, const char *format, va_list args)
 {
     printf("%10.6f  ", (double)(world->clock.now_us) / 1e6);
     vprintf(format, args);
     putchar('\n');
 }
 
-void sim_tell(sim_world *world, const char *format, ...)
+void sim_trace(sim_world *world, const char *format, ...)
 {
     if (!world->story.trace)
         return;
     va_list args;
     va_start(args, format);
-    tell(world, format, args);
+    write_trace(world, format, args);
     va_end(args);
 }
 
@@ -43,10 +43,10 @@ void sim_fail(sim_world *world, const char *checker, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(world->story.words, sizeof world->story.words, format, args);
+    vsnprintf(world->story.message, sizeof world->story.message, format, args);
     va_end(args);
     snprintf(world->story.checker, sizeof world->story.checker, "%s", checker);
-    sim_tell(world, "VIOLATION %s: %s", checker, world->story.words);
+    sim_trace(world, "VIOLATION %s: %s", checker, world->story.message);
     longjmp(world->story.failed, 1);
 }
 
@@ -75,7 +75,7 @@ void __wrap_leat_diag(leat_level level, const char *format, ...)
     va_list args;
     va_start(args, format);
     fputs("            ", stdout);
-    tell(running, format, args);
+    write_trace(running, format, args);
     va_end(args);
 }
 

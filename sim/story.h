@@ -13,11 +13,11 @@ typedef struct sim_story {
     bool trace;
     jmp_buf failed; /* where sim_fail goes */
     char checker[32];
-    char words[512];
+    char message[512];
 } sim_story;
 
 /* A line of the trace, with the virtual time before it. */
-void sim_tell(sim_world *world, const char *format, ...) LEAT_PRINTF(2, 3);
+void sim_trace(sim_world *world, const char *format, ...) LEAT_PRINTF(2, 3);
 /* A promise is broken: ends the world. `checker`: which of the checkers says so. */
 _Noreturn void sim_fail(sim_world *world, const char *checker, const char *format, ...)
     LEAT_PRINTF(3, 4);

@@ -89,9 +89,9 @@ static void step(sim_world *world)
 {
     sim_event event;
     if (!sim_clock_next(&world->clock, &event))
-        sim_fail(world, "simulator", "nothing is planned any more");
+        sim_fail(world, "simulator", "no event is planned");
     if (++world->events > EVENTS_MAX)
-        sim_fail(world, "liveness", "a world without end");
+        sim_fail(world, "liveness", "the world does not end");
     event.fn(world, event.object, event.argument);
 }
 
@@ -152,7 +152,7 @@ bool sim_world_run(sim_world *world, uint64_t seed, const sim_options *options,
     run_until_quiet(world);
     run_until_drained(world);
     sim_check_end(world);
-    sim_tell(world, "all is applied");
+    sim_trace(world, "all is applied");
     return true;
 }
 

@@ -1,8 +1,8 @@
 /*
  * writer.c - what the edge finds behind log.h's writer: appends that arrive in order, most of them.
- * One whose answer is lost may be in the log or come to be. One that a topic made anew has taken is
- * acknowledged like any other: the production code's guard says which acknowledgements to believe,
- * and when to look at the topic first.
+ * One whose answer is lost may be in the log or come to be. One that a topic recreated has taken is
+ * acknowledged like any other: the production code's guard decides which acknowledgements to
+ * believe, and when to read the topic first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +20,9 @@ struct leat_log_writer {
     uint32_t waiting;
     struct append *open[WAITING_MAX]; /* without an answer yet */
     leat_topic_guard guard;
-    bool is_looking[BROKERS];
-    int64_t look_us[BROKERS]; /* when it began */
-    bool is_anew;             /* a look has shown it */
+    bool is_reading_topic[BROKERS];
+    int64_t read_us_of_topic[BROKERS]; /* when it began */
+    bool is_recreated;                 /* a read of the topic has shown it */
 };
 
 /* One append under way. */
@@ -32,7 +32,7 @@ typedef struct append {
     leat_record record; /* slices into `bytes` */
     char bytes[1024];
     bool is_answered;
-    bool is_acknowledged; /* waits for a look */
+    bool is_acknowledged; /* waits for a read of the topic */
     leat_topic_ack ack;
     leat_append_result result;
     int64_t offset;
@@ -55,52 +55,52 @@ static void answer(append *sent, leat_append_result result)
 
 /* ---- is it the topic that was set up? ---- */
 
-/* What waits is judged again; nothing waits for long that no look begun since has shown. */
+/* What waits is checked again; nothing waits for long once a read that began later is in. */
 static void judge_waiting(leat_log_writer *writer)
 {
     for (uint32_t i = writer->waiting; i > 0; i--) {
         append *sent = writer->open[i - 1];
         if (!sent->is_acknowledged)
             continue;
-        if (writer->is_anew)
+        if (writer->is_recreated)
             answer(sent, LEAT_APPEND_UNKNOWN);
         else if (leat_topic_guard_is_shown(&writer->guard, &sent->ack))
             answer(sent, LEAT_APPENDED);
     }
 }
 
-static void look_begin(leat_log_writer *writer, uint64_t broker);
+static void topic_read_begin(leat_log_writer *writer, uint64_t broker);
 
-static void on_look_answered(sim_world *world, void *object, uint64_t broker_and_found)
+static void on_topic_read(sim_world *world, void *object, uint64_t broker_and_found)
 {
     (void)world;
     leat_log_writer *writer = object;
     uint64_t broker = broker_and_found / 2;
-    writer->is_looking[broker] = false;
+    writer->is_reading_topic[broker] = false;
     if (broker_and_found % 2)
-        leat_topic_guard_checked(&writer->guard, (int32_t)broker, writer->look_us[broker]);
+        leat_topic_guard_checked(&writer->guard, (int32_t)broker, writer->read_us_of_topic[broker]);
     else
-        writer->is_anew = true;
+        writer->is_recreated = true;
     judge_waiting(writer);
     for (uint32_t i = 0; i < writer->waiting; i++)
         if (writer->open[i]->is_acknowledged)
-            look_begin(writer, (uint64_t)writer->open[i]->ack.broker);
+            topic_read_begin(writer, (uint64_t)writer->open[i]->ack.broker);
 }
 
 static void on_look(sim_world *world, void *object, uint64_t broker)
 {
     bool is_right = world->broker.topic == 1;
-    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look_answered,
+    sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_topic_read,
                    object, 2 * broker + is_right);
 }
 
-static void look_begin(leat_log_writer *writer, uint64_t broker)
+static void topic_read_begin(leat_log_writer *writer, uint64_t broker)
 {
     sim_world *world = writer->world;
-    if (writer->is_looking[broker])
+    if (writer->is_reading_topic[broker])
         return;
-    writer->is_looking[broker] = true;
-    writer->look_us[broker] = world->clock.now_us;
+    writer->is_reading_topic[broker] = true;
+    writer->read_us_of_topic[broker] = world->clock.now_us;
     sim_clock_plan(&world->clock, world->clock.now_us + sim_latency_us(world), on_look, writer,
                    broker);
 }
@@ -113,14 +113,14 @@ static void on_acknowledged(append *sent)
                                  .offset = sent->offset,
                                  .at_us = writer->world->clock.now_us};
     leat_guard_verdict verdict = leat_topic_guard_check_ack(&writer->guard, &sent->ack);
-    if (writer->is_anew || verdict == LEAT_GUARD_RECREATED) {
+    if (writer->is_recreated || verdict == LEAT_GUARD_RECREATED) {
         leat_topic_guard_doubt(&writer->guard);
         answer(sent, LEAT_APPEND_UNKNOWN);
     } else if (verdict == LEAT_GUARD_STORED) {
         answer(sent, LEAT_APPENDED);
     } else {
         sent->is_acknowledged = true;
-        look_begin(writer, (uint64_t)sent->ack.broker);
+        topic_read_begin(writer, (uint64_t)sent->ack.broker);
     }
 }
 
@@ -199,7 +199,7 @@ int leat_log_append(leat_log_writer *writer, const leat_record *record, void *ta
                     leat_error *error)
 {
     sim_world *world = writer->world;
-    if (writer->waiting == WAITING_MAX || writer->is_anew) {
+    if (writer->waiting == WAITING_MAX || writer->is_recreated) {
         leat_fail(error, "full, or not the topic that was set up");
         return 1;
     }
@@ -244,7 +244,7 @@ int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partit
 
 const char *leat_log_writer_trouble(leat_log_writer *writer)
 {
-    return writer->is_anew ? "it is not the topic that was set up" : NULL;
+    return writer->is_recreated ? "it is not the topic that was set up" : NULL;
 }
 
 void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)

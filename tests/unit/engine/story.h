@@ -6,8 +6,8 @@
  *     batch 0/5:10,12   a batch: partition/subpartition:offsets, ...
  *     compact 0 to 3    a compaction whose new base_seq is 3
  *     bury 0/5:10       a batch that keeps its only record as a dead letter
- *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10,
- * drained dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
+ *     seek 0 from 7, commit 0 at 9, pause 0, resume 0, confirm, revoked 0, stalled 0/5 at 10
+ *     drained, dead 0/5 at 10, table 1 stopped, halted 0/5 at 10
  */
 #ifndef LEAT_TEST_STORY_H
 #define LEAT_TEST_STORY_H
