@@ -12,12 +12,13 @@
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
  *   dead_letters  only a record that the database refuses for good is kept as a dead letter, and
- * only when nothing newer was heard of the record or the shard patience      a record that may be
- * accepted later is not a dead letter before a process has tried it for as long as it must; the
- * time in which the process stood still does not count tables        the tables equal what a
- * sequential oracle makes of the log others        once only records that end their session go
- * wrong, every record is applied that does not stand behind one of those liveness      once nothing
- * goes wrong any longer, all is applied, committed and given back
+ *                 only when nothing newer was heard of the record or the shard
+ *   patience      a record that may be accepted later is not a dead letter before a process has
+ *                 tried it for as long as it must, not counting the time in which it stood still
+ *   tables        the tables equal what a sequential oracle makes of the log
+ *   others        once only records that end their session go wrong, every record is applied that
+ *                 does not stand behind one of those
+ *   liveness      once nothing goes wrong any longer, all is applied, committed and given back
  */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H

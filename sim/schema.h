@@ -3,7 +3,7 @@
  *
  *   subs     key (app, id). n: add, default 5; hi: max; list: append; props: merge; note, guard:
  * set ordered  the same, written record by record (a further unique constraint), and its deletes
- * matter
+ *            matter
  *
  * Routes: subs, existing (the same table; PATCHes of missing rows are dropped), ordered. `guard` of
  * a poisoned record has the SQLSTATE it is refused with.

@@ -1,7 +1,10 @@
 /*
- * server_state.h - the inside of a simulated server, for its own files: locks.c who waits for whom,
- * commands.c what each command does, session.c messages and the order of things, server.c what
- * happens to the server as a whole.
+ * server_state.h - the inside of a simulated server, for its own files:
+ *
+ *   locks.c     which session waits for which
+ *   commands.c  what each command does
+ *   session.c   messages in and out, and what is executed when
+ *   server.c    what happens to the server as a whole
  */
 #ifndef SIM_SERVER_STATE_H
 #define SIM_SERVER_STATE_H

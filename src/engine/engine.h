@@ -16,8 +16,8 @@
  *   - a subpartition has at most one batch in flight, and its records run in offset order;
  *   - a commit never passes a record that is not applied (`low` is contiguous, whatever holes the
  *     log has). A record that is kept as a dead letter counts as applied, and is never both;
- *   - after an unknown outcome nothing is sent again under the same claim, and nothing is sent for
- * a partition that is revoked;
+ *   - nothing is sent again under one claim after an unknown outcome, and nothing at all for a
+ *     partition that is revoked;
  *   - records and bytes held stay below the configured bounds, as long as the caller honours PAUSE
  *     at its next read.
  *

@@ -21,7 +21,7 @@
  *     second would stop all subpartitions. But the row it waits for may stand before it in the log
  *     and be as late. So it dies only by a try that began when no record read earlier was left
  *     undecided; and it is tried at once, and once more after that, when a record that has waited
- * at least as long is applied after all, because the rows may come one by one. No row can come
+ *     at least as long is applied after all, because the rows may come one by one. No row can come
  *     while the table drifts or the database is unwell: then the time counts from the end of that;
  *   - a record error is the record's own if others of its table were applied since it was first
  *     refused alone. Then it is dead when it is refused `patience_us` after it was read. As long as
