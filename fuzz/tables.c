@@ -1,3 +1,6 @@
+/*
+ * The tables that the fuzz targets write to, made without a database.
+ */
 #include "tables.h"
 
 #include <stdio.h>

@@ -1,3 +1,10 @@
+/*
+ * A body or a folded value lives until its batch is sent, and the next batch needs as much again:
+ * so chunks are kept and filled from the first one on, and a worker that has seen its largest
+ * batch calls malloc no more. A text that is larger than a chunk gets one of its own, which is
+ * kept too. yyjson frees in an order that suits a block of one allocation, hence the second
+ * allocator.
+ */
 #include "record/arena.h"
 
 #include <stdlib.h>

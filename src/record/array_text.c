@@ -1,3 +1,10 @@
+/*
+ * A JSON array becomes the text that PostgreSQL's array_in reads, because leat does not know the
+ * element's type and lets the server parse it. array_in accepts one size for each dimension and
+ * values in the innermost only; leat checks both itself, so that the client is told at once
+ * instead of finding a dead letter later. Every string is quoted: then no element can be taken for
+ * NULL.
+ */
 #include "record/array_text.h"
 
 /* One array on its way out. Every dimension has one size, and values stand in the innermost

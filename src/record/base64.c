@@ -1,3 +1,8 @@
+/*
+ * bytea travels as base64 in JSON and in keys. Only the canonical spelling is accepted, since keys
+ * are compared and hashed as texts: two spellings of the same bytes would be two keys of one row,
+ * in two partitions perhaps. The order of two texts is found without decoding them.
+ */
 #include "record/base64.h"
 
 enum { NOT_A_DIGIT = -2, PADDING = -1, QUAD = 4, TRIPLE = 3 };

@@ -1,7 +1,9 @@
 /*
- * A body is copied into the arena and parsed there in situ, so that strings and number literals are
- * already where the values may borrow them. Only json, jsonb and arrays need a text of their own:
- * parsing took their original apart.
+ * A body is copied into the arena and parsed there in situ, so that strings and number literals
+ * are already where the values may borrow them. Only json, jsonb and arrays need a text of their
+ * own: parsing took their original apart. Numbers stay raw literals: a double would round what a
+ * numeric column can hold. Edge and worker run the same code, so that what was answered 202 is
+ * refused by the worker only if the table has changed meanwhile.
  */
 #include "record/body.h"
 

@@ -1,7 +1,9 @@
 /*
- * Reading is a list of wishes: each names a member and what it must be. The first that is not
- * fulfilled is remembered with its place, and the rest become no-ops, so that a whole object is
- * read before anyone asks how it went.
+ * The catalog's JSON is read as a list of requirements: each names a member and what it must be.
+ * The first that is not met is remembered with its place, and the rest do nothing, so that a whole
+ * object is read before anyone asks how it went. Everything that other code relies on is checked
+ * here (sizes, keys, a shard for each slot), because a file can be edited or damaged, and a wrong
+ * layout would send records to the wrong partition.
  */
 #include "record/catalog_json.h"
 

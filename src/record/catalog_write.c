@@ -1,3 +1,9 @@
+/*
+ * The catalog as JSON. Each step returns whether it worked; false always means that memory ran
+ * out. yyjson borrows the texts, so the catalog must outlive the document. A member that is added
+ * here is read in catalog_read.c, and LEAT_CATALOG_VERSION counts up if an older file cannot do
+ * without it.
+ */
 #include "record/catalog_json.h"
 
 #include <yyjson.h>

@@ -1,5 +1,8 @@
 /*
- * The order of values, type by type, as PostgreSQL's operators have it.
+ * The order of values, type by type, as PostgreSQL's operators have it: max and min that are
+ * folded here must pick the value that GREATEST and LEAST would pick there. Numerics are compared
+ * as decimal literals, since no C type holds them, and of floats NaN is the greatest and equal to
+ * itself.
  */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,9 @@
+/*
+ * Decimal literals of any length, handled as digits: they are never made a number, because
+ * PostgreSQL keeps up to 147455 digits and a client's literal must arrive as it was written.
+ * `span` says where the digits lie that count; sums and rounding, which folding needs, work on at
+ * most 38 digits and leave anything longer to the server. The binary form is numeric_recv's.
+ */
 #include "record/decimal.h"
 
 enum {

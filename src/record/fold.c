@@ -1,6 +1,10 @@
 /*
- * The effect of a write on one column is a value it is set to, or an operand. Folding works effect
- * by effect in arena memory, and takes over when all of them went well.
+ * The effect of a write on one column is a value it is set to, or an operand. Folding makes the
+ * effects of two writes into one, column by column, and takes them over only when all of them went
+ * well, so that a column which cannot be folded leaves the earlier write as it was. The table
+ * `operations` has, for each operation, how two operands combine and what an operand makes of
+ * NULL. Where the result could differ from the server's, it says "apart": two statements are
+ * always right.
  */
 #include "record/fold.h"
 

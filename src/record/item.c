@@ -1,3 +1,9 @@
+/*
+ * A record that makes no sense must not stop its partition, and must not be skipped either: it
+ * gets a fault, keeps its place in the order by the hash of its raw key, and becomes a dead letter
+ * when its turn comes. Nearly all keys in a log are canonical already, as leat's edge writes them;
+ * then the item borrows the record's bytes instead of allocating its own.
+ */
 #include "record/item.h"
 
 #include <stdlib.h>

@@ -1,3 +1,9 @@
+/*
+ * RFC 7396 merge patches. Both objects' members are sorted by name and merged like two sorted
+ * lists, so that a large object costs n log n and not n * m; of one name the last counts, as jsonb
+ * has it. Two patches do not always compose into one: "delete this, then put that inside it" would
+ * have to replace, and a patch merges. Those are left apart.
+ */
 #include "record/json_merge.h"
 
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /*
  * Keys in and out of their text form: the parts are split at '/', percent-decoded, read as their
- * column's type, and written again in the one form that is hashed and compared.
+ * column's type, and written again in the one form that is hashed and compared. Two spellings of
+ * one key (7 and 007, an upper-case UUID) must meet in one subpartition, or their order would be
+ * lost.
  */
 #include "record/route.h"
 

@@ -1,3 +1,9 @@
+/*
+ * Which partition a key belongs to. Tenants are hashed onto slots and slots belong to shards, so
+ * that all of a tenant's rows are in one shard; within the shard the upper half of the key's hash
+ * chooses the partition. docs/record-format.md promises this to producers other than leat, so none
+ * of it may change for a topic that exists.
+ */
 #include "record/route.h"
 
 #include <assert.h>

@@ -1,3 +1,10 @@
+/*
+ * Routes are built from the configuration and the table as the shard has it, and every mismatch is
+ * an error now rather than a dead letter later: parameters that are not exactly the primary key,
+ * key types whose equality is not that of bytes, operations that the column's type does not have.
+ * Two routes on one table must agree on the tenant, or one row's writes would go to two
+ * partitions.
+ */
 #include "record/route.h"
 
 #include <stdio.h>

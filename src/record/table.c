@@ -1,3 +1,8 @@
+/*
+ * Facts about types and columns, in tables: a new type gets one line here and one in the tables of
+ * value.c, value_scan.c, value_binary.c, compare.c and body.c. Which types may be keys is a matter
+ * of equality: only those whose equal values have one canonical text.
+ */
 #include "record/table.h"
 
 #include <stdio.h>

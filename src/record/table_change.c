@@ -1,6 +1,8 @@
 /*
- * Two looks at one table, compared. Each property that counts has one line in a table here: what it
- * is called and how it reads, so that "equal" and "what changed" cannot disagree.
+ * Two readings of one table, compared. Each property that counts has one line in a table here,
+ * with its name and how it reads, so that "equal" and "what has changed" cannot disagree.
+ * Properties that one shard may have and another need not (triggers, row security) count between
+ * two readings of the same shard, and not between shards.
  */
 #include <stdio.h>
 #include <string.h>

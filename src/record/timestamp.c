@@ -1,3 +1,9 @@
+/*
+ * RFC 3339 by hand instead of strptime: the locale must not matter, the fraction has up to six
+ * digits, and what PostgreSQL would accept but round or shift (second 60, a seventh digit) has to
+ * be refused before it is in the log. Days are counted from year 1 in the proleptic Gregorian
+ * calendar, as PostgreSQL counts them.
+ */
 #include "record/timestamp.h"
 
 #include <string.h>

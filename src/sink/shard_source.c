@@ -1,5 +1,9 @@
-/* The pure half of shard.h: sources and layouts compared and written down, names of sessions, what
- * results own. */
+/*
+ * What both backends share of shard.h and what needs no database: sources and layouts compared and
+ * written as JSON, names of sessions, texts of waits, what results own. A difference between what
+ * is stored and what runs is an error with advice, never adjusted silently: offsets and partitions
+ * of another log or layout would apply records twice or in the wrong order.
+ */
 #include "sink/shard_source.h"
 
 #include <inttypes.h>

@@ -1,4 +1,7 @@
-/* The sink seam: each call goes to whatever database the sink is of. */
+/*
+ * The asynchronous half of the sink seam: an address says which kind of database the shard is, and
+ * each call goes to that backend's table of operations.
+ */
 #include "sink/sink_ops.h"
 
 leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,

@@ -1,3 +1,10 @@
+/*
+ * What an error means decides what becomes of a record, so every SQLSTATE of PostgreSQL 15 to 18
+ * has a line in one table, and the first line that fits decides. The code alone is not enough: a
+ * trigger can raise any code, a pooler sends codes of its own, so conditions look at which
+ * function of the server reported it. What is not known to be the row's fault is never blamed on
+ * the row.
+ */
 #include "sink/sqlstate.h"
 
 #include <string.h>

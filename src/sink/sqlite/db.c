@@ -1,3 +1,8 @@
+/*
+ * SQLite's result codes become SQLSTATEs here, and nowhere else: the table of outcomes
+ * (sqlstate.c) is then one for both kinds of shard. A file is never created: a mistyped path would
+ * be an empty shard that accepts nothing, or a second one that accepts everything.
+ */
 #include "sink/sqlite/db.h"
 
 #include <errno.h>

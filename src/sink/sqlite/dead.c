@@ -1,4 +1,7 @@
-/* Dead letters of a SQLite file. */
+/*
+ * Dead letters of a SQLite file, read for `leat dead`. The source is read first, because "no dead
+ * letters" and "never set up" are different answers.
+ */
 #include "sink/shard_ops.h"
 
 #include <stdlib.h>

@@ -1,3 +1,9 @@
+/*
+ * A dead letter is stored in the transaction that moves the progress past its record, so that
+ * neither can be there without the other. It holds the record as the log had it: key and body as
+ * bytes, names only where they are valid text. SQLite would store invalid UTF-8 and hand it to
+ * readers.
+ */
 #include "sink/sqlite/dead_letter.h"
 
 #include <stdio.h>

@@ -1,4 +1,8 @@
-/* How a SQLite file stands: what it is, what is applied, what was refused. */
+/*
+ * How a SQLite file stands: its version, what is applied, how many dead letters there are, who
+ * works on it and who keeps its lock. Progress is computed from the base and the rows since the
+ * last compaction, as a claim computes it.
+ */
 #include "sink/shard_ops.h"
 
 #include <limits.h>

@@ -1,3 +1,11 @@
+/*
+ * One job of the engine as one transaction, with the statements of schema.sql's protocol in the
+ * order that PostgreSQL's functions have: first the claim is checked and the progress moved, then
+ * the rows are written, so that a fenced job has written nothing. The job is copied before it goes
+ * to the thread pool, because the engine lends its arrays and payloads for the call only. Records
+ * are written in the log's order, across subpartitions too: a unique value may pass from row to
+ * row.
+ */
 #include "sink/sqlite/job.h"
 
 #include <stdio.h>

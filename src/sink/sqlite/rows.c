@@ -1,3 +1,10 @@
+/*
+ * Rows are written one by one, read and then upserted: SQLite is in the process, so a statement
+ * costs microseconds, and what SQL would have to compute for PATCH is computed by the fold
+ * instead, which knows PostgreSQL's semantics. The upsert has a WHERE that is false when nothing
+ * changes; then no page is written and no UPDATE trigger fires. A write that changes no row though
+ * it should have is an error, since a trigger may have dropped it (RAISE(IGNORE)).
+ */
 #include "sink/sqlite/rows.h"
 
 #include <math.h>

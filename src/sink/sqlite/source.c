@@ -1,4 +1,8 @@
-/* What a SQLite file holds of a source: read, compared, set up. */
+/*
+ * What a SQLite file stores of a source: read, compared, set up and upgraded. All of an init is
+ * one transaction that holds the write lock, so two processes that start at once do not both set
+ * the file up, and a rehearsal is the same transaction rolled back.
+ */
 #include "sink/shard_ops.h"
 
 #include <errno.h>

@@ -1,3 +1,13 @@
+/*
+ * The text of a table's statements. An upsert is, for a table t (id, a, b):
+ *
+ *   INSERT INTO main."t" AS t ("id", "a", "b") VALUES (?, ?, ?) ON CONFLICT ("id")
+ *   DO UPDATE SET "a" = excluded."a", "b" = excluded."b"
+ *   WHERE t."a" COLLATE BINARY IS NOT excluded."a" OR t."b" COLLATE BINARY IS NOT excluded."b"
+ *
+ * COLLATE BINARY, because a NOCASE column would take 'A' and 'a' for the same and keep the old
+ * one. Column and table names are quoted, and main. keeps a TEMP table of that name out.
+ */
 #include "sink/sqlite/sql.h"
 
 #include "sink/identifier.h"

@@ -1,3 +1,9 @@
+/*
+ * Values to and from SQLite, which has five storage classes and no types: what leat writes is
+ * canonical, so that equal values are equal bytes. What it reads may have been written by others
+ * and is checked against the declared type, because an operation on something else would give
+ * nonsense.
+ */
 #include "sink/sqlite/value.h"
 
 #include <math.h>

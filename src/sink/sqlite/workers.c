@@ -1,5 +1,8 @@
-/* leat_workers of a SQLite file: what a process says of itself, and what is read of it from
- * outside. */
+/*
+ * leat_workers of a SQLite file: the reports that processes write about themselves, and how they
+ * are read from outside. Reports use a connection of their own with synchronous=NORMAL: losing one
+ * in a power cut costs nothing, and each would otherwise cost a sync of the disk.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
