@@ -48,7 +48,7 @@ static int check_identity(const leat_source *stored, const leat_source *running,
             error) != 0 ||
         check_text(
             topic, "the topic id", stored->topic_id, running->topic_id,
-            "The topic has been made anew, so its offsets begin again: see \"A topic was deleted and recreated\" in "
+            "The topic was recreated, so its offsets begin again: see \"A topic was deleted and recreated\" in "
             "docs/operations.md.",
             error) != 0)
         return -1;

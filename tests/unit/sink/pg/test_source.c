@@ -171,7 +171,7 @@ START_TEST(init_refuses_another_source)
     assert_refused(f, "the log");
     fixture_source(f);
     f->source.topic_id[0] = 'X';
-    assert_refused(f, "made anew");
+    assert_refused(f, "recreated");
     fixture_source(f);
     f->source.hash[0] = 'X';
     assert_refused(f, "hash");
