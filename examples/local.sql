@@ -1,8 +1,8 @@
--- The table that local.yaml in this folder writes:
+-- The table that local.yaml in this folder writes to:
 --
 --   sqlite3 rows.db < examples/local.sql
 --
--- leat understands the declared types as PostgreSQL's; docs/http.md lists them.
+-- leat reads the declared types as PostgreSQL's; docs/http.md lists them.
 create table if not exists subscriptions (
     app_id          uuid not null,
     subscription_id uuid not null,
