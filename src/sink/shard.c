@@ -73,12 +73,14 @@ int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_se
 int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout,
                     uint32_t shard, const int64_t *starts, leat_error *error)
 {
+    LEAT_ASSERT(shard < layout->shard_count);
     return backend_of(at)->source->init(text_of(at), source, layout, shard, starts, error);
 }
 
 int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const leat_layout *layout,
                              uint32_t shard, const int64_t *starts, leat_error *error)
 {
+    LEAT_ASSERT(shard < layout->shard_count);
     return backend_of(at)->source->rehearse_init(text_of(at), source, layout, shard, starts, error);
 }
 
@@ -131,6 +133,7 @@ leat_shard_reporter *leat_shard_reporter_new(leat_shard_address at, int32_t sour
 int leat_shard_reporter_send(leat_shard_reporter *reporter, const leat_shard_report *report,
                              leat_error *error)
 {
+    LEAT_ASSERT(report->instance && report->json);
     return reporter->ops->send(reporter, report, error);
 }
 

@@ -19,6 +19,7 @@
 static int check_text(const char *topic, const char *what, const char *stored, const char *running,
                       const char *advice, leat_error *error)
 {
+    LEAT_ASSERT(stored && running);
     if (strcmp(stored, running) == 0)
         return 0;
     return leat_fail(error,
@@ -165,6 +166,7 @@ char *leat_layout_to_json(const leat_layout *layout)
 int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t last,
                            const char *where, char ret[LEAT_NAME_MAX + 1], leat_error *error)
 {
+    LEAT_ASSERT(first <= last);
     for (uint32_t i = 0; i < layout->shard_count; i++) {
         uint32_t from = layout->shards[i].first;
         if (first < from || last >= from + layout->shards[i].count)
@@ -192,6 +194,7 @@ static int find_name(const char *const *names, uint32_t count, const char *name)
 static int check_owner(const char *const *names, const leat_shard_self *selves, uint32_t count,
                        uint32_t shard, leat_error *error)
 {
+    LEAT_ASSERT(shard < count);
     const leat_shard_self *self = &selves[shard];
     int owner = strcmp(self->shard, names[shard]) == 0 ? -1 : find_name(names, count, self->shard);
     if (owner < 0)
@@ -213,6 +216,7 @@ static int check_owner(const char *const *names, const leat_shard_self *selves, 
 int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count,
                           uint32_t shard, leat_error *error)
 {
+    LEAT_ASSERT(shard < count);
     const leat_shard_self *self = &selves[shard];
     for (uint32_t i = 0; *self->database && i < count; i++) {
         if (i == shard || strcmp(selves[i].database, self->database) != 0)
@@ -243,6 +247,7 @@ void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]
 
 static void append_holder(const leat_shard_wait *wait, char *ret, size_t size)
 {
+    LEAT_ASSERT(size > 0);
     if (wait->holder_pid == 0) {
         snprintf(
             ret, size,
@@ -271,6 +276,7 @@ const char *leat_shard_describe_wait(const leat_shard_wait *wait, char ret[LEAT_
     int used = snprintf(ret, LEAT_WAIT_TEXT_SIZE,
                         "a session of leat (pid %" PRId64 "%s) has waited %" PRId64 " s for ",
                         wait->pid, others, wait->waited_ms / 1000);
+    LEAT_ASSERT(used > 0 && used < LEAT_WAIT_TEXT_SIZE);
     char *at = ret + used;
     size_t left = LEAT_WAIT_TEXT_SIZE - (size_t)used;
     if (wait->is_commit) {

@@ -7,6 +7,7 @@
 leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
                          const leat_sink_events *events, leat_error *error)
 {
+    LEAT_ASSERT((config->at.sqlite != NULL) != (config->at.dsn != NULL));
     const leat_sink_ops *ops = config->at.sqlite ? &leat_sqlite_sink : &leat_pg_sink;
     return ops->open(loop, config, events, error);
 }

@@ -190,8 +190,10 @@ static bool fits(const rule *line, const leat_sql_error *error, leat_sql_part pa
 static leat_engine_outcome outcome_by_rule(const leat_sql_error *error, leat_sql_part part)
 {
     const rule *line = rules;
-    while (!fits(line, error, part))
+    while (!fits(line, error, part)) { /* the last one fits all */
         line++;
+        LEAT_ASSERT(line < rules + sizeof rules / sizeof *rules);
+    }
     return line->outcome;
 }
 
@@ -212,6 +214,7 @@ static leat_engine_outcome blame_the_row(leat_engine_outcome outcome, const leat
 static leat_engine_outcome blame_nobody(leat_engine_outcome outcome, const char *sqlstate,
                                         leat_sql_part part)
 {
+    LEAT_ASSERT(part != LEAT_SQL_ROWS);
     if (outcome != LEAT_ENGINE_BAD_DATA && outcome != LEAT_ENGINE_NOT_YET &&
         outcome != LEAT_ENGINE_DRIFT && outcome != LEAT_ENGINE_RECORD_ERROR)
         return outcome;
@@ -222,6 +225,7 @@ static leat_engine_outcome blame_nobody(leat_engine_outcome outcome, const char 
 
 leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part)
 {
+    LEAT_ASSERT(part <= LEAT_SQL_OWN);
     if (!error->severity || strcmp(error->severity, "ERROR") != 0)
         return LEAT_ENGINE_UNKNOWN;
     if (!error->sqlstate || strlen(error->sqlstate) != 5)

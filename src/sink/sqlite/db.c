@@ -33,6 +33,7 @@ static const code_state primary_codes[] = {
 
 static const char *find(const code_state *states, size_t count, int code)
 {
+    LEAT_ASSERT(count > 0);
     for (size_t i = 0; i < count; i++)
         if (states[i].code == code)
             return states[i].sqlstate;
@@ -57,6 +58,7 @@ static int fail(leat_sqlite *sqlite, leat_error *error)
 
 int leat_sqlite_open(leat_sqlite *sqlite, const char *file, int64_t busy_ms, leat_error *error)
 {
+    LEAT_ASSERT(file[0] != '\0' && busy_ms >= 0);
     *sqlite = (leat_sqlite){0};
     snprintf(sqlite->file, sizeof sqlite->file, "%s", file);
     if (access(file, F_OK) != 0 && errno == ENOENT)
@@ -83,11 +85,13 @@ void leat_sqlite_close(leat_sqlite *sqlite)
 
 int leat_sqlite_run(leat_sqlite *sqlite, const char *sql, leat_error *error)
 {
+    LEAT_ASSERT(sqlite->db);
     return sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(sqlite, error);
 }
 
 sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_error *error)
 {
+    LEAT_ASSERT(sqlite->db);
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(sqlite->db, sql, -1, &statement, NULL) != SQLITE_OK)
         fail(sqlite, error);
@@ -96,6 +100,7 @@ sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_err
 
 int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement, leat_error *error)
 {
+    LEAT_ASSERT(sqlite3_db_handle(statement) == sqlite->db);
     switch (sqlite3_step(statement)) {
     case SQLITE_ROW:
         return 1;

@@ -59,6 +59,7 @@ static char *copy_bytes(sqlite3_stmt *row, int column, size_t *ret_size)
 
 static void take_letter(sqlite3_stmt *row, leat_dead_letters *ret)
 {
+    LEAT_ASSERT(sqlite3_column_count(row) == SOURCE + 1);
     ret->letters = realloc(ret->letters, (ret->count + 1) * sizeof *ret->letters);
     LEAT_ASSERT(ret->letters);
     leat_dead_letter *letter = &ret->letters[ret->count++];
@@ -82,6 +83,7 @@ static void take_letter(sqlite3_stmt *row, leat_dead_letters *ret)
 static int read_letters(leat_sqlite *sqlite, const leat_dead_query *query, leat_dead_letters *ret,
                         leat_error *error)
 {
+    LEAT_ASSERT(query->topic && query->limit > 0);
     sqlite3_stmt *letters = leat_sqlite_prepare(sqlite, dead_letters_sql, error);
     if (!letters)
         return -1;

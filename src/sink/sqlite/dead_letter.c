@@ -57,6 +57,7 @@ static void bind_accepted(sqlite3_stmt *to, int at, int64_t accepted_ms)
     time_t seconds = ms / 1000;
     gmtime_r(&seconds, &parts);
     size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    LEAT_ASSERT(size > 0);
     snprintf(text + size, sizeof text - size, ".%03dZ", (int)(ms % 1000));
     sqlite3_bind_text(to, at, text, -1, SQLITE_TRANSIENT);
 }
@@ -65,6 +66,8 @@ int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
                                   const leat_engine_batch_record *at, const leat_item *item,
                                   const leat_engine_reason *reason)
 {
+    LEAT_ASSERT(reason && source_id > 0);
+    LEAT_ASSERT(!sqlite3_get_autocommit(sqlite->db));
     const leat_record *record = &item->record;
     sqlite3_stmt *insert = leat_sqlite_prepare(sqlite, bury_sql, NULL);
     if (!insert)

@@ -12,6 +12,7 @@
 
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/lock.h"
+#include "sink/sqlite/progress.h"
 #include "sink/sqlite/workers.h"
 
 enum { BUSY_MS = 5000 };
@@ -29,22 +30,12 @@ static int read_server(const char *file, leat_shard_server *ret, leat_error *err
 
 /* ---- progress ---- */
 
-static int64_t read_be64(const unsigned char *bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | bytes[i];
-    return (int64_t)value;
-}
-
 static int64_t highest(sqlite3_stmt *row, int column, int64_t least)
 {
-    const unsigned char *bytes = sqlite3_column_blob(row, column);
-    int count = sqlite3_column_bytes(row, column) / 8;
-    for (int i = 0; i < count; i++) {
-        int64_t offset = read_be64(bytes + 8 * i);
-        least = offset > least ? offset : least;
-    }
+    int64_t offsets[LEAT_SUBPARTITIONS];
+    int count = leat_sqlite_read_offsets(row, column, offsets);
+    for (int i = 0; i < count; i++)
+        least = offsets[i] > least ? offsets[i] : least;
     return least;
 }
 
@@ -110,6 +101,7 @@ static int read_progress(const char *file, const char *topic, leat_shard_partiti
 static int count_dead_letters(leat_sqlite *sqlite, const char *topic, int64_t *ret,
                               leat_error *error)
 {
+    LEAT_ASSERT(sqlite->db);
     sqlite3_stmt *query =
         leat_sqlite_prepare(sqlite,
                             "SELECT count(*) FROM leat_dead_letters AS d"
@@ -119,6 +111,7 @@ static int count_dead_letters(leat_sqlite *sqlite, const char *topic, int64_t *r
         return -1;
     sqlite3_bind_text(query, 1, topic, -1, SQLITE_STATIC);
     int status = leat_sqlite_step(sqlite, query, error);
+    LEAT_ASSERT(status != 0); /* a count is always there */
     if (status == 1)
         *ret = sqlite3_column_int64(query, 0);
     sqlite3_finalize(query);

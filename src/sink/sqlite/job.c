@@ -85,6 +85,7 @@ static int copy_key(leat_sqlite_job *job, leat_item *item)
 
 static int copy_record(leat_sqlite_job *job, const leat_engine_batch_record *from, uint32_t index)
 {
+    LEAT_ASSERT(index < job->record_count && from->payload);
     job_record *record = &job->records[index];
     leat_slice fault = leat_slice_of("");
     *record = (job_record){.at = *from, .item = *(const leat_item *)from->payload, .index = index};
@@ -119,6 +120,8 @@ static int compare_in_log(const void *a, const void *b)
 
 static int take_batch(leat_sqlite_job *job, const leat_engine_batch *batch)
 {
+    LEAT_ASSERT(batch->part_count > 0 && batch->record_count > 0);
+    LEAT_ASSERT(!batch->dead || batch->record_count == 1);
     free(job->parts);
     free(job->records);
     job->part_count = batch->part_count;
@@ -158,6 +161,7 @@ int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from)
 static void fail(leat_sqlite_job *job, leat_engine_outcome outcome, const char *sqlstate,
                  const char *message)
 {
+    LEAT_ASSERT(outcome != LEAT_ENGINE_APPLIED);
     job->result.outcome = outcome;
     snprintf(job->result.sqlstate, sizeof job->result.sqlstate, "%s", sqlstate);
     snprintf(job->result.message, sizeof job->result.message, "%s", message);
@@ -198,6 +202,7 @@ static int judge_progress(leat_sqlite_job *job, const leat_sqlite_runner *runner
 
 static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
+    LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_CLAIM);
     leat_sqlite_standing standing =
         leat_sqlite_claim(&runner->sqlite, runner->source_id, job->partition, &job->progress);
     if (judge_progress(job, runner, standing, job->partition) != 0)
@@ -208,6 +213,7 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
 
 static int run_compaction(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
+    LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_COMPACT);
     leat_sqlite_standing standing =
         leat_sqlite_compact(&runner->sqlite, runner->source_id, &job->compaction);
     return judge_progress(job, runner, standing, job->partition);
@@ -215,6 +221,7 @@ static int run_compaction(leat_sqlite_job *job, leat_sqlite_runner *runner)
 
 static int advance_parts(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
+    LEAT_ASSERT(job->part_count > 0);
     for (uint32_t i = 0; i < job->part_count; i++) {
         leat_sqlite_standing standing =
             leat_sqlite_advance(&runner->sqlite, runner->source_id, &job->parts[i]);
@@ -238,6 +245,7 @@ static int refuse_record(leat_sqlite_job *job, leat_sqlite_runner *runner, const
 
 static int write_rows(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
+    LEAT_ASSERT(!job->is_dead);
     int64_t catalog_read_us = leat_schema_versions_read_us(runner->schema_versions, runner->shard);
     const leat_routes *routes =
         &leat_schema_versions_newest(runner->schema_versions, runner->shard)->routes;
@@ -265,6 +273,7 @@ static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
 /* A COMMIT that fails may have been done all the same when the disk was what failed. */
 static void commit(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
+    LEAT_ASSERT(!sqlite3_get_autocommit(runner->sqlite.db));
     if (sqlite3_exec(runner->sqlite.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
         job->result.outcome = LEAT_ENGINE_APPLIED;
         return;
@@ -288,6 +297,7 @@ static void roll_back(leat_sqlite_job *job, leat_sqlite_runner *runner)
 
 void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
+    LEAT_ASSERT(runner->sqlite.db && sqlite3_get_autocommit(runner->sqlite.db));
     static int (*const run[])(leat_sqlite_job *,
                               leat_sqlite_runner *) = {[LEAT_ENGINE_JOB_CLAIM] = run_claim,
                                                        [LEAT_ENGINE_JOB_BATCH] = run_batch,

@@ -63,6 +63,7 @@ void leat_sqlite_find_lock(const char *file, leat_shard_work *work)
         return; /* nobody has the file open, or it is not ours to look at */
     int64_t pid = holder_of(fd);
     if (pid > 0 && !is_worker(work, pid) && keeps_it(fd, pid)) {
+        LEAT_ASSERT(work->waits.count < LEAT_SHARD_WAITS_MAX);
         leat_shard_wait *wait = &work->waits.waits[work->waits.count++];
         *wait = (leat_shard_wait){
             .is_file = true, .count = 1, .waited_ms = LEAT_SQLITE_LOCK_MS, .holder_pid = pid};

@@ -14,6 +14,7 @@ enum { OFFSET_SIZE = 8, SUBPARTITION_SIZE = 2, OFFSETS_SIZE = OFFSET_SIZE * LEAT
 
 static void put(uint8_t *out, uint64_t value, int size)
 {
+    LEAT_ASSERT(size > 0 && size <= OFFSET_SIZE);
     for (int i = size - 1; i >= 0; i--, value >>= 8)
         out[i] = (uint8_t)value;
 }
@@ -28,6 +29,7 @@ static uint64_t get(const uint8_t *bytes, int size)
 
 static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets, uint32_t count)
 {
+    LEAT_ASSERT(count <= LEAT_SUBPARTITIONS);
     uint8_t bytes[OFFSETS_SIZE];
     for (uint32_t i = 0; i < count; i++)
         put(bytes + OFFSET_SIZE * i, (uint64_t)offsets[i], OFFSET_SIZE);
@@ -37,17 +39,17 @@ static void bind_offsets(sqlite3_stmt *statement, int at, const int64_t *offsets
 static void bind_subpartitions(sqlite3_stmt *statement, int at, const int16_t *subpartitions,
                                uint32_t count)
 {
+    LEAT_ASSERT(count <= LEAT_SUBPARTITIONS);
     uint8_t bytes[SUBPARTITION_SIZE * LEAT_SUBPARTITIONS];
     for (uint32_t i = 0; i < count; i++)
         put(bytes + SUBPARTITION_SIZE * i, (uint16_t)subpartitions[i], SUBPARTITION_SIZE);
     sqlite3_bind_blob(statement, at, bytes, (int)(SUBPARTITION_SIZE * count), SQLITE_TRANSIENT);
 }
 
-/* How many there are; -1: not as this program writes them. */
-static int read_offsets(sqlite3_stmt *row, int at, int64_t *ret)
+int leat_sqlite_read_offsets(sqlite3_stmt *row, int column, int64_t ret[LEAT_SUBPARTITIONS])
 {
-    int size = sqlite3_column_bytes(row, at);
-    const uint8_t *bytes = sqlite3_column_blob(row, at);
+    const uint8_t *bytes = sqlite3_column_blob(row, column);
+    int size = sqlite3_column_bytes(row, column);
     if (size > OFFSETS_SIZE || size % OFFSET_SIZE != 0)
         return -1;
     for (int i = 0; i < size / OFFSET_SIZE; i++)
@@ -72,6 +74,7 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 static sqlite3_stmt *prepare(leat_sqlite *sqlite, const char *sql, int32_t source_id,
                              uint32_t partition)
 {
+    LEAT_ASSERT(source_id > 0);
     sqlite3_stmt *statement = leat_sqlite_prepare(sqlite, sql, NULL);
     if (statement) {
         sqlite3_bind_int(statement, 1, source_id);
@@ -155,7 +158,7 @@ static leat_sqlite_standing read_base(leat_sqlite *sqlite, int32_t source_id, ui
                                      sqlite3_column_int(query, NEWEST_EPOCH)};
         int64_t base[LEAT_SUBPARTITIONS];
         if (sqlite3_column_bytes(query, CLAIM) == sizeof claim.token &&
-            read_offsets(query, BASE_OFFSETS, base) == LEAT_SUBPARTITIONS) {
+            leat_sqlite_read_offsets(query, BASE_OFFSETS, base) == LEAT_SUBPARTITIONS) {
             memcpy(claim.token, sqlite3_column_blob(query, CLAIM), sizeof claim.token);
             leat_engine_progress_begin(ret, claim, sqlite3_column_int64(query, EPOCH),
                                        sqlite3_column_int64(query, BASE_SEQ), base,
@@ -171,10 +174,11 @@ static leat_sqlite_standing read_base(leat_sqlite *sqlite, int32_t source_id, ui
 static int take_row(sqlite3_stmt *row, leat_engine_progress *ret)
 {
     enum { SEQ, SUBPARTITIONS, OFFSETS, NEWEST_AT_MS, NEWEST_EPOCH };
+    LEAT_ASSERT(sqlite3_column_count(row) == NEWEST_EPOCH + 1);
     int16_t subpartitions[LEAT_SUBPARTITIONS];
     int64_t offsets[LEAT_SUBPARTITIONS];
     int count = read_subpartitions(row, SUBPARTITIONS, subpartitions);
-    if (count < 0 || read_offsets(row, OFFSETS, offsets) != count)
+    if (count < 0 || leat_sqlite_read_offsets(row, OFFSETS, offsets) != count)
         return -1;
     return leat_engine_progress_row(ret, sqlite3_column_int64(row, SEQ), subpartitions, offsets,
                                     (uint32_t)count, sqlite3_column_int64(row, NEWEST_AT_MS),
@@ -205,6 +209,7 @@ leat_sqlite_standing leat_sqlite_claim(leat_sqlite *sqlite, int32_t source_id, u
 leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_batch_part *part)
 {
+    LEAT_ASSERT(part->seq > 0);
     int64_t base_seq = 0;
     leat_sqlite_standing standing =
         check_claim(sqlite, source_id, part->partition, &part->claim, &base_seq);
@@ -264,6 +269,7 @@ static leat_sqlite_standing drop_rows(leat_sqlite *sqlite, int32_t source_id,
 leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_compaction *compaction)
 {
+    LEAT_ASSERT(compaction->base_seq > 0 && compaction->low >= -1);
     int64_t base_seq = 0;
     leat_sqlite_standing standing =
         check_claim(sqlite, source_id, compaction->partition, &compaction->claim, &base_seq);
@@ -279,6 +285,7 @@ leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
 
 const char *leat_sqlite_standing_text(leat_sqlite_standing standing)
 {
+    LEAT_ASSERT(standing > LEAT_SQLITE_STANDS && standing < LEAT_SQLITE_FAILED);
     static const char *const words[] = {
         [LEAT_SQLITE_FENCED] = "has been claimed by another worker",
         [LEAT_SQLITE_WENT_BACK] =

@@ -18,6 +18,10 @@ typedef enum leat_sqlite_standing {
     LEAT_SQLITE_FAILED,    /* SQLite says why (sqlite3_errmsg) */
 } leat_sqlite_standing;
 
+/* A blob of offsets of the schema: how many there are; -1: not as this program writes them. */
+int leat_sqlite_read_offsets(sqlite3_stmt *row, int column,
+                             int64_t ret[LEAT_SUBPARTITIONS]) LEAT_MUST_CHECK;
+
 leat_sqlite_standing leat_sqlite_claim(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                        leat_engine_progress *ret) LEAT_MUST_CHECK;
 leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,

@@ -86,6 +86,7 @@ LEAT_PRINTF(4, 5)
 static int refuse(const writing *w, leat_engine_outcome outcome, const char *sqlstate,
                   const char *format, ...)
 {
+    LEAT_ASSERT(outcome != LEAT_ENGINE_APPLIED && strlen(sqlstate) < sizeof w->fault->sqlstate);
     va_list arguments;
     va_start(arguments, format);
     *w->fault = (leat_sqlite_fault){.outcome = outcome};
@@ -112,6 +113,7 @@ static int fail_sqlite(const writing *w, const char *sqlstate)
 
 static sqlite3_stmt *statement(const writing *w, leat_sqlite_statement which)
 {
+    LEAT_ASSERT(which < LEAT_SQLITE_STATEMENT_COUNT && w->route->index < LEAT_ROUTES_MAX);
     sqlite3_stmt **kept = &w->rows->statements[w->route->index].at[which];
     if (*kept) {
         sqlite3_reset(*kept);
@@ -166,6 +168,7 @@ static int bind(const writing *w, sqlite3_stmt *to, int at, const leat_column *c
 
 static int bind_key(const writing *w, sqlite3_stmt *to)
 {
+    LEAT_ASSERT(sqlite3_bind_parameter_count(to) >= (int)w->route->table->key_count);
     const leat_table *table = w->route->table;
     for (uint32_t i = 0; i < table->key_count; i++)
         if (bind(w, to, (int)i + 1, &table->columns[table->key_columns[i]], &w->item->key[i]) != 0)
@@ -193,6 +196,7 @@ static int read_body(const writing *w)
         return -1;
     }
     rows->write.values = rows->values;
+    LEAT_ASSERT(w->route->table->column_count <= LEAT_COLUMNS_MAX);
     return leat_fold_start(rows->fold, w->route, w->item->op, &rows->body, &rows->write) < 0
                ? fail_memory(w)
                : 0;
@@ -220,6 +224,7 @@ static int apply_apart(const writing *w, uint32_t column, leat_value *base,
 /* Makes of an operand the value that it leaves, starting from field `at` of `row`. */
 static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row, int at)
 {
+    LEAT_ASSERT(w->rows->values[column].presence == LEAT_PRESENT);
     leat_sqlite_rows *rows = w->rows;
     uint64_t bit = (uint64_t)1 << column;
     leat_error error;
@@ -247,6 +252,7 @@ static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row,
 /* What the row starts from: 1 there is one, 0 none (the route wants rows to exist), -1 a fault. */
 static int read_base(const writing *w, sqlite3_stmt **ret)
 {
+    LEAT_ASSERT(w->rows->write.op != LEAT_DELETE);
     if (w->rows->write.op == LEAT_PATCH) {
         *ret = statement(w, LEAT_SQLITE_SELECT);
         if (!*ret || bind_key(w, *ret) != 0)
@@ -277,6 +283,7 @@ static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *ba
             return -1;
         at++;
     }
+    LEAT_ASSERT(sqlite3_bind_parameter_count(upsert) == (int)table->key_count + at);
     return 0;
 }
 
@@ -335,6 +342,7 @@ static int upsert_row(const writing *w)
 
 static int delete_row(const writing *w)
 {
+    LEAT_ASSERT(w->rows->write.present == 0 && w->rows->write.operated == 0);
     sqlite3_stmt *delete = statement(w, LEAT_SQLITE_DELETE);
     if (!delete || bind_key(w, delete) != 0)
         return -1;
@@ -359,6 +367,7 @@ int leat_sqlite_rows_write(leat_sqlite_rows *rows, leat_sqlite *sqlite, const le
     if (routes != rows->routes)
         leat_sqlite_rows_forget(rows);
     rows->routes = routes;
+    LEAT_ASSERT(item->route->index < routes->count);
     w.route = &routes->routes[item->route->index];
     leat_body_parser_reset(rows->parser);
     leat_fold_reset(rows->fold);

@@ -47,6 +47,7 @@ static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_lay
 
 static int take_shard(sqlite3_stmt *row, leat_layout *ret, leat_error *error)
 {
+    LEAT_ASSERT(sqlite3_column_count(row) == 3);
     if (ret->shard_count == LEAT_SHARDS_MAX)
         return leat_fail(error, "leat_sources.layout has more than %d shards", LEAT_SHARDS_MAX);
     uint32_t at = ret->shard_count++;
@@ -94,21 +95,28 @@ static int query_source(leat_sqlite *sqlite, const char *topic, leat_source *ret
     return status == 0 ? read_shards(sqlite, topic, ret_layout, error) : status;
 }
 
-/* 0 leat's tables are there and this program's, 1 they are not there, -1 error. */
-static int check_version(leat_sqlite *sqlite, leat_error *error)
+/* 0: leat's tables are not there. */
+static int read_version(leat_sqlite *sqlite, int64_t *ret, leat_error *error)
 {
-    int64_t is_there = 0, version = 0;
+    int64_t is_there = 0;
+    *ret = 0;
     if (leat_sqlite_integer(sqlite,
                             "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'",
                             &is_there, error) != 0)
         return -1;
-    if (!is_there)
-        return 1;
-    if (leat_sqlite_integer(sqlite, "SELECT version FROM leat_schema_version", &version, error) !=
-        0)
+    return is_there
+               ? leat_sqlite_integer(sqlite, "SELECT version FROM leat_schema_version", ret, error)
+               : 0;
+}
+
+/* 0 leat's tables are there and this program's, 1 they are not there, -1 error. */
+static int check_version(leat_sqlite *sqlite, leat_error *error)
+{
+    int64_t version;
+    if (read_version(sqlite, &version, error) != 0)
         return -1;
-    if (version == LEAT_SQLITE_VERSION)
-        return 0;
+    if (version == LEAT_SQLITE_VERSION || version == 0)
+        return version == 0;
     return leat_fail(
         error, "%s: leat's tables have version %" PRId64 ", this program knows version %d: %s",
         sqlite->file, version, LEAT_SQLITE_VERSION,
@@ -218,13 +226,8 @@ static const char *const upgrade_sql[] = {
 /* In the caller's transaction; a file without leat's tables, or with newer ones, is left alone. */
 static int upgrade(leat_sqlite *sqlite, leat_error *error)
 {
-    int64_t is_old = 0, version = 0;
-    if (leat_sqlite_integer(sqlite,
-                            "SELECT count(*) FROM sqlite_schema WHERE name = 'leat_schema_version'",
-                            &is_old, error) != 0)
-        return -1;
-    if (is_old && leat_sqlite_integer(sqlite, "SELECT version FROM leat_schema_version", &version,
-                                      error) != 0)
+    int64_t version;
+    if (read_version(sqlite, &version, error) != 0)
         return -1;
     for (; version >= 1 && version < LEAT_SQLITE_VERSION; version++)
         if (leat_sqlite_run(sqlite, upgrade_sql[version], error) != 0)
@@ -235,6 +238,7 @@ static int upgrade(leat_sqlite *sqlite, leat_error *error)
 static int store_source(leat_sqlite *sqlite, const leat_source *source, const leat_layout *layout,
                         leat_error *error)
 {
+    LEAT_ASSERT(source->id > 0);
     char *json = leat_layout_to_json(layout);
     if (!json)
         return leat_fail(error, "%s: out of memory", sqlite->file);
@@ -277,6 +281,7 @@ static int compare_or_store(leat_sqlite *sqlite, leat_source *source, const leat
 static int refuse_strangers(leat_sqlite *sqlite, const leat_source *source,
                             const leat_layout *layout, uint32_t shard, leat_error *error)
 {
+    LEAT_ASSERT(shard < layout->shard_count && layout->shards[shard].count > 0);
     char sql[256];
     uint32_t first = layout->shards[shard].first;
     int64_t count = 0;
@@ -304,6 +309,7 @@ static void put_offsets(uint32_t count, int64_t offset, leat_buf *out)
 static int add_partition(leat_sqlite *sqlite, sqlite3_stmt *insert, const leat_source *source,
                          uint32_t partition, int64_t start, leat_error *error)
 {
+    LEAT_ASSERT(source->id > 0 && source->subpartitions > 0);
     leat_buf offsets = {0};
     put_offsets(source->subpartitions, -1, &offsets);
     LEAT_ASSERT(!offsets.failed);
@@ -349,6 +355,7 @@ static int set_up(leat_sqlite *sqlite, leat_source *source, const leat_layout *l
 static int run_init(const char *file, leat_source *source, const leat_layout *layout,
                     uint32_t shard, const int64_t *starts, const char *end, leat_error *error)
 {
+    LEAT_ASSERT(shard < layout->shard_count);
     leat_sqlite sqlite;
     int status = leat_sqlite_open(&sqlite, file, BUSY_MS, error);
     if (status == 0)

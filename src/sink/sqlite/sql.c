@@ -48,6 +48,7 @@ static void put_default(leat_buf *out, const leat_column *column)
 
 static void put_assignment(leat_buf *out, const leat_column *column)
 {
+    LEAT_ASSERT(leat_sqlite_is_written(column));
     leat_put_identifier(out, column->name);
     leat_buf_text(out, " = excluded.");
     leat_put_identifier(out, column->name);
@@ -56,6 +57,7 @@ static void put_assignment(leat_buf *out, const leat_column *column)
 /* By bytes, whatever the column's collation. */
 static void put_difference(leat_buf *out, const leat_column *column)
 {
+    LEAT_ASSERT(leat_sqlite_is_written(column));
     leat_buf_text(out, "t.");
     leat_put_identifier(out, column->name);
     leat_buf_text(out, " COLLATE BINARY IS NOT excluded.");
@@ -64,6 +66,7 @@ static void put_difference(leat_buf *out, const leat_column *column)
 
 static void put_keys(leat_buf *out, const leat_table *table)
 {
+    LEAT_ASSERT(table->key_count > 0);
     for (uint32_t i = 0; i < table->key_count; i++) {
         leat_buf_text(out, i > 0 ? ", " : "");
         leat_put_identifier(out, table->columns[table->key_columns[i]].name);
@@ -72,6 +75,7 @@ static void put_keys(leat_buf *out, const leat_table *table)
 
 static void put_match(leat_buf *out, const leat_table *table)
 {
+    LEAT_ASSERT(table->key_count > 0);
     for (uint32_t i = 0; i < table->key_count; i++) {
         leat_buf_text(out, i > 0 ? " AND " : " WHERE ");
         leat_put_identifier(out, table->columns[table->key_columns[i]].name);
@@ -151,5 +155,6 @@ void leat_sqlite_sql(leat_sqlite_statement which, const leat_table *table, leat_
         [LEAT_SQLITE_UPSERT] = put_upsert,     [LEAT_SQLITE_DELETE] = put_delete,
         [LEAT_SQLITE_IS_THERE] = put_is_there,
     };
+    LEAT_ASSERT(which < LEAT_SQLITE_STATEMENT_COUNT && put[which]);
     put[which](out, table);
 }

@@ -74,6 +74,7 @@ static leat_type type_of(const char *declared)
 /* As PostgreSQL has that of varchar(n): n + 4. */
 static int32_t modifier_of(leat_type type, const char *declared)
 {
+    LEAT_ASSERT(type != LEAT_TYPE_OTHER);
     const char *open = strchr(declared, '(');
     long length = type == LEAT_TYPE_TEXT && open ? strtol(open + 1, NULL, 10) : 0;
     return length > 0 && length < 1000000000 ? (int32_t)length + 4 : -1;
@@ -111,6 +112,7 @@ static int fail_column(const table_reader *reader, sqlite3_stmt *row, const char
 
 static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t index)
 {
+    LEAT_ASSERT(index < reader->table->column_count);
     leat_table *table = reader->table;
     int position = sqlite3_column_int(row, KEY) - 1;
     const char *collation = text_of(row, COLLATION);
@@ -134,6 +136,7 @@ static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t ind
 /* What leat cannot write it leaves alone, if the row can do without. */
 static int leave_out(const table_reader *reader, sqlite3_stmt *row)
 {
+    LEAT_ASSERT(type_of(text_of(row, TYPE)) == LEAT_TYPE_OTHER);
     if (sqlite3_column_int(row, KEY) > 0)
         return fail_column(
             reader, row,
@@ -148,6 +151,7 @@ static int leave_out(const table_reader *reader, sqlite3_stmt *row)
 
 static int take_column(const table_reader *reader, sqlite3_stmt *row)
 {
+    LEAT_ASSERT(reader->table->column_count <= LEAT_COLUMNS_MAX);
     leat_table *table = reader->table;
     const char *declared = text_of(row, TYPE);
     leat_type type = type_of(declared);

@@ -35,6 +35,7 @@ static int bind_bytes(sqlite3_stmt *statement, int at, leat_slice base64)
 /* "2026-01-02T03:04:05.678Z" without its 'Z', or of that what is behind the 'T'. */
 static int bind_moment(sqlite3_stmt *statement, int at, leat_type type, int64_t us)
 {
+    LEAT_ASSERT(type == LEAT_TYPE_TIME || type == LEAT_TYPE_TIMESTAMP);
     char text[LEAT_TIMESTAMP_MAX];
     size_t size = leat_timestamp_format(us, text) - 1;
     size_t from = type == LEAT_TYPE_TIME ? LEAT_DATE_MAX + 1 : 0;
@@ -43,6 +44,7 @@ static int bind_moment(sqlite3_stmt *statement, int at, leat_type type, int64_t 
 
 static int bind_canonical(sqlite3_stmt *statement, int at, leat_type type, const leat_value *value)
 {
+    LEAT_ASSERT(value->presence == LEAT_PRESENT);
     char room[LEAT_CANONICAL_MAX];
     return bind_text(statement, at, leat_value_canonical(type, value, room));
 }
@@ -75,6 +77,7 @@ static int bind_present(sqlite3_stmt *statement, int at, leat_type type, const l
 int leat_sqlite_bind(sqlite3_stmt *statement, int at, const leat_column *column,
                      const leat_value *value, leat_error *error)
 {
+    LEAT_ASSERT(at > 0 && value->presence != LEAT_ABSENT);
     if (value->presence != LEAT_PRESENT)
         return sqlite3_bind_null(statement, at) == SQLITE_OK ? 0
                                                              : leat_fail(error, "out of memory");
@@ -112,6 +115,7 @@ static bool read_bool(sqlite3_stmt *row, int at, leat_value *ret)
 /* A default is read before SQLite makes it what the column wants, so '0' may still be a text. */
 static bool read_integer(sqlite3_stmt *row, int at, const leat_column *column, leat_value *ret)
 {
+    LEAT_ASSERT(leat_type_is_integer(column->type));
     if (sqlite3_column_type(row, at) == SQLITE_TEXT)
         return leat_value_from_text(column, stored_text(row, at), ret, NULL) == 0;
     ret->integer = sqlite3_column_int64(row, at);
@@ -199,6 +203,7 @@ static bool read_present(sqlite3_stmt *row, int at, const leat_column *column, l
 int leat_sqlite_value(sqlite3_stmt *row, int at, const leat_column *column, leat_arena *texts,
                       leat_value *ret, leat_error *error)
 {
+    LEAT_ASSERT(at >= 0 && at < sqlite3_column_count(row));
     *ret = (leat_value){.presence = LEAT_NULL};
     if (sqlite3_column_type(row, at) == SQLITE_NULL)
         return 0;

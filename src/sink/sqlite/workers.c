@@ -43,6 +43,7 @@ int leat_sqlite_read_workers(leat_sqlite *sqlite, const char *topic, leat_shard_
     int status;
     while ((status = leat_sqlite_step(sqlite, query, error)) == 1)
         take_worker(query, &ret->workers[ret->worker_count++]);
+    LEAT_ASSERT(ret->worker_count <= WORKERS_MAX);
     sqlite3_finalize(query);
     return status;
 }
@@ -79,6 +80,7 @@ static int open_file(sqlite_reporter *reporter, leat_error *error)
 /* Takes the only step of the statement. */
 static int run(sqlite_reporter *reporter, sqlite3_stmt *statement, leat_error *error)
 {
+    LEAT_ASSERT(reporter->sqlite.db);
     int status = leat_sqlite_step(&reporter->sqlite, statement, error);
     sqlite3_finalize(statement);
     if (status != 0)
@@ -102,6 +104,7 @@ static int sweep(sqlite_reporter *reporter, leat_error *error)
 
 static int send(leat_shard_reporter *base, const leat_shard_report *report, leat_error *error)
 {
+    LEAT_ASSERT(report->instance && report->host && report->json);
     sqlite_reporter *reporter = (sqlite_reporter *)base;
     if (open_file(reporter, error) != 0 || sweep(reporter, error) != 0)
         return -1;
@@ -148,6 +151,7 @@ static void free_reporter(leat_shard_reporter *base)
 
 static leat_shard_reporter *open_reporter(const char *file, int32_t source_id)
 {
+    LEAT_ASSERT(source_id > 0);
     sqlite_reporter *reporter = leat_must_calloc(1, sizeof *reporter);
     reporter->base.ops = &leat_sqlite_reporter;
     reporter->file = leat_must_strdup(file);
