@@ -48,7 +48,8 @@ int leat_fail_prefix(leat_error *error, const char *format, ...) LEAT_PRINTF(2, 
  * always safe, because leat may be killed at any moment without loss. */
 #define LEAT_ASSERT(condition)                                                                     \
     ((condition) ? (void)0 : leat_assert_failed(#condition, __FILE__, __LINE__))
-_Noreturn void leat_assert_failed(const char *condition, const char *file, int line);
+__attribute__((cold)) _Noreturn void leat_assert_failed(const char *condition, const char *file,
+                                                        int line);
 
 /* The monotonic clock, microseconds. The engine never calls it: time comes with the event. */
 int64_t leat_mono_us(void);

@@ -32,8 +32,8 @@ typedef struct answer_parts {
 static void write_answer(leat_http_request *request, const answer_parts *parts, leat_buf *out)
 {
     const leat_http_code_row *row = &leat_http_codes[parts->code];
-    LEAT_ASSERT(row->line);
-    leat_buf_text(out, row->line);
+    LEAT_ASSERT(row->line.size > 0);
+    leat_buf_slice(out, row->line);
     leat_buf_slice(out, LEAT_SLICE("Date: "));
     leat_buf_text(out, date_of(request->server));
     if (parts->content_type) {

@@ -8,8 +8,9 @@
  */
 #include "http/status.h"
 
+#define LINE(status, reason) "HTTP/1.1 " #status " " reason "\r\n"
 #define ROW(status, reason, error, headers)                                                        \
-    {status, "HTTP/1.1 " #status " " reason "\r\n", error, headers}
+    {status, {LINE(status, reason), sizeof LINE(status, reason) - 1}, error, headers}
 
 #define RETRY_AFTER "Retry-After: 1\r\n"
 

@@ -35,7 +35,7 @@ typedef enum leat_http_code {
 
 typedef struct leat_http_code_row {
     int status;
-    const char *line;    /* "HTTP/1.1 400 Bad Request", with CRLF */
+    leat_slice line;     /* "HTTP/1.1 400 Bad Request", with CRLF */
     const char *error;   /* "bad_request"; NULL: not an error */
     const char *headers; /* whole lines with CRLF, of every such answer; NULL: none */
 } leat_http_code_row;
