@@ -112,7 +112,7 @@ static void on_acknowledged(append *sent)
                                  .broker = (int32_t)(sent->record.partition % BROKERS),
                                  .offset = sent->offset,
                                  .at_us = writer->world->clock.now_us};
-    leat_guard_verdict verdict = leat_topic_guard_check_ack(&writer->guard, &sent->ack);
+    leat_topic_guard_verdict verdict = leat_topic_guard_check_ack(&writer->guard, &sent->ack);
     if (writer->is_recreated || verdict == LEAT_GUARD_RECREATED) {
         leat_topic_guard_doubt(&writer->guard);
         answer(sent, LEAT_APPEND_UNKNOWN);

@@ -36,7 +36,8 @@ bool leat_topic_guard_is_shown(const leat_topic_guard *guard, const leat_topic_a
     return since_us != 0 && ack->at_us - since_us < (ack->offset > 0 ? ack->offset : 0);
 }
 
-leat_guard_verdict leat_topic_guard_check_ack(leat_topic_guard *guard, const leat_topic_ack *ack)
+leat_topic_guard_verdict leat_topic_guard_check_ack(leat_topic_guard *guard,
+                                                    const leat_topic_ack *ack)
 {
     if (ack->partition < guard->partition_count && ack->offset >= 0) {
         if (ack->offset <= guard->greatest[ack->partition])

@@ -50,17 +50,18 @@ typedef struct leat_topic_ack {
     int64_t at_us;
 } leat_topic_ack;
 
-typedef enum leat_guard_verdict {
+typedef enum leat_topic_guard_verdict {
     LEAT_GUARD_STORED,
     LEAT_GUARD_WAIT,
     LEAT_GUARD_RECREATED, /* the topic was recreated, or the partition cut off */
-} leat_guard_verdict;
+} leat_topic_guard_verdict;
 
 void leat_topic_guard_init(leat_topic_guard *guard, uint32_t partition_count);
 void leat_topic_guard_fini(leat_topic_guard *guard);
 /* Of each acknowledgement once, as they come. After LEAT_GUARD_RECREATED, leat_topic_guard_doubt.
  */
-leat_guard_verdict leat_topic_guard_check_ack(leat_topic_guard *guard, const leat_topic_ack *ack);
+leat_topic_guard_verdict leat_topic_guard_check_ack(leat_topic_guard *guard,
+                                                    const leat_topic_ack *ack);
 /* Of one that waits: has a check shown since that it is stored? */
 bool leat_topic_guard_is_shown(const leat_topic_guard *guard, const leat_topic_ack *ack);
 /* Should that broker be asked soon, so that the next ones need not wait? */

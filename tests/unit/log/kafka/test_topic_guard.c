@@ -11,7 +11,7 @@ static leat_topic_ack ack_of(int64_t offset, int64_t at_us)
     return (leat_topic_ack){.partition = 0, .broker = BROKER, .offset = offset, .at_us = at_us};
 }
 
-static leat_guard_verdict judge(leat_topic_guard *guard, int64_t offset, int64_t at_us)
+static leat_topic_guard_verdict judge(leat_topic_guard *guard, int64_t offset, int64_t at_us)
 {
     leat_topic_ack ack = ack_of(offset, at_us);
     return leat_topic_guard_check_ack(guard, &ack);
@@ -133,7 +133,7 @@ START_TEST(never_believes_what_another_topic_took)
                                                                       microsecond */
         if (leat_prng_below(&prng, 3) > 0 && count < 64) {
             leat_topic_ack ack = {.broker = BROKER, .offset = (*log)++, .at_us = now_us + 1};
-            leat_guard_verdict verdict = leat_topic_guard_check_ack(&guard, &ack);
+            leat_topic_guard_verdict verdict = leat_topic_guard_check_ack(&guard, &ack);
             if (!is_old && verdict == LEAT_GUARD_STORED) /* an assertion that holds costs a system
                                                             call */
                 ck_abort_msg("believed at once: offset %lld", (long long)ack.offset);
