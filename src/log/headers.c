@@ -41,6 +41,7 @@ leat_slice leat_log_header_value(const leat_record *record, leat_log_header head
 
 leat_slice *leat_log_header_find(leat_record *record, const char *name)
 {
+    LEAT_ASSERT(name);
     for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
         if (strcmp(headers[header].name, name) == 0)
             return leat_log_header_field(record, header);

@@ -41,6 +41,7 @@ int leat_log_check(const leat_log_config *config, leat_error *error)
 int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                       leat_error *error)
 {
+    LEAT_ASSERT(ret && timeout_ms >= 0);
     return admin_of(config)->identify(config, timeout_ms, ret, error);
 }
 
@@ -53,18 +54,21 @@ int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *
 int leat_log_topic_setting(const leat_log_config *config, const char *name, int timeout_ms,
                            char *ret, size_t size, leat_error *error)
 {
+    LEAT_ASSERT(size > 0 && timeout_ms >= 0);
     return admin_of(config)->topic_setting(config, name, timeout_ms, ret, size, error);
 }
 
 int leat_log_set_topic_setting(const leat_log_config *config, const char *name, const char *value,
                                int timeout_ms, leat_error *error)
 {
+    LEAT_ASSERT(name && value);
     return admin_of(config)->set_topic_setting(config, name, value, timeout_ms, error);
 }
 
 int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
                     int64_t *ret, leat_error *error)
 {
+    LEAT_ASSERT(ret);
     return admin_of(config)->starts(config, partition_count, timeout_ms, ret, error);
 }
 
@@ -72,6 +76,7 @@ int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count,
                         const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
                         leat_error *error)
 {
+    LEAT_ASSERT(offsets && ret);
     return admin_of(config)->read_ahead(config, partition_count, offsets, timeout_ms, ret, error);
 }
 
@@ -81,6 +86,7 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
                                      const leat_log_identity *identity,
                                      leat_appended_cb on_appended, void *context, leat_error *error)
 {
+    LEAT_ASSERT(on_appended);
     return writer_of(config)->create(loop, config, identity, on_appended, context, error);
 }
 
@@ -120,11 +126,13 @@ const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t 
 
 uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause)
 {
+    LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);
     return writer->ops->refusals ? writer->ops->refusals(writer, cause) : 0;
 }
 
 const char *leat_log_writer_refusal_reason(const leat_log_writer *writer, leat_log_refusal cause)
 {
+    LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);
     return writer->ops->refusal_reason ? writer->ops->refusal_reason(writer, cause) : NULL;
 }
 
@@ -146,6 +154,7 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
 void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
                           const leat_log_applied *applied)
 {
+    LEAT_ASSERT(offset >= -1 && applied);
     reader->ops->seek(reader, partition, offset, applied);
 }
 
@@ -161,6 +170,7 @@ void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition)
 
 void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset)
 {
+    LEAT_ASSERT(offset >= -1);
     reader->ops->commit(reader, partition, offset);
 }
 
@@ -193,11 +203,13 @@ void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret)
 
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out)
 {
+    LEAT_ASSERT(log_handle && out);
     return reader->ops->headers(reader, log_handle, out);
 }
 
 void leat_log_release(leat_log_reader *reader, void *log_handle)
 {
+    LEAT_ASSERT(log_handle);
     reader->ops->release(reader, log_handle);
 }
 

@@ -55,6 +55,7 @@ bool leat_range_epoch_fits(int64_t seen, int32_t seen_epoch, int64_t offset, int
 
 static void rewritten_reason(const leat_log_range *range, const char *cause, char *ret, size_t size)
 {
+    LEAT_ASSERT(range);
     if (range->found_ms > 0)
         snprintf(ret, size,
                  "the log's record at offset %lld has timestamp %lld, but the one that was applied "

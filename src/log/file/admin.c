@@ -22,6 +22,7 @@ static int check(const leat_log_config *config, leat_error *error)
 static int identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                     leat_error *error)
 {
+    LEAT_ASSERT(config->file);
     if (access(config->file, F_OK) != 0)
         return 1;
     sqlite3 *db;
@@ -40,6 +41,7 @@ static int identify(const leat_log_config *config, int timeout_ms, leat_log_iden
 static int create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
                         leat_error *error)
 {
+    LEAT_ASSERT(config->file);
     return leat_local_make(config->file, spec->partition_count, timeout_ms, error);
 }
 
@@ -65,6 +67,7 @@ static int set_topic_setting(const leat_log_config *config, const char *name, co
 static int starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
                   int64_t *ret, leat_error *error)
 {
+    LEAT_ASSERT(config->file && ret);
     sqlite3 *db;
     if (leat_local_connect(config->file, LEAT_LOCAL_READ, timeout_ms, &db, error) != 0)
         return -1;
@@ -104,6 +107,7 @@ static int read_ahead(const leat_log_config *config, uint32_t partition_count,
                       const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
                       leat_error *error)
 {
+    LEAT_ASSERT(config->file && ret);
     sqlite3 *db;
     if (leat_local_connect(config->file, LEAT_LOCAL_READ, timeout_ms, &db, error) != 0)
         return -1;

@@ -33,6 +33,7 @@ enum {
 
 void leat_local_push(leat_local_appends *list, leat_local_append *append)
 {
+    LEAT_ASSERT(!list->tail == !list->head);
     append->next = NULL;
     if (list->tail)
         list->tail->next = append;
@@ -43,6 +44,7 @@ void leat_local_push(leat_local_appends *list, leat_local_append *append)
 
 leat_local_append *leat_local_pop(leat_local_appends *list)
 {
+    LEAT_ASSERT(!list->tail == !list->head);
     leat_local_append *ret = list->head;
     if (!ret)
         return NULL;
@@ -84,6 +86,7 @@ static void answer_all(leat_local_commits *commits, leat_local_appends *list,
 
 void leat_committer_log_passing(leat_committer *c, const char *doing, int code)
 {
+    LEAT_ASSERT(leat_local_passes(code));
     if (!leat_rate_limit_allows(&c->errors, (uint64_t)leat_mono_us() / 1000, doing))
         return;
     leat_warn("%s for now: tried again file=%s reason=\"%s\"", doing, c->log->file,
@@ -92,6 +95,7 @@ void leat_committer_log_passing(leat_committer *c, const char *doing, int code)
 
 void leat_committer_give_up(leat_committer *c, const char *doing, int code)
 {
+    LEAT_ASSERT(code != SQLITE_OK);
     leat_error error;
     leat_fail(&error, "log.local.path: %s: %s: %s (SQLite's code %d)", c->log->file, doing,
               sqlite3_errstr(code), code);
@@ -111,6 +115,7 @@ void leat_committer_roll_back(leat_committer *c)
 
 int leat_committer_finish(sqlite3_stmt *statement)
 {
+    LEAT_ASSERT(statement);
     int code = sqlite3_step(statement);
     int reset = sqlite3_reset(statement);
     sqlite3_clear_bindings(statement); /* what was bound is not ours to keep */
@@ -119,6 +124,7 @@ int leat_committer_finish(sqlite3_stmt *statement)
 
 static int set_number(sqlite3_stmt *statement, uint32_t partition, int64_t value)
 {
+    LEAT_ASSERT(partition < LEAT_LOCAL_PARTITIONS_MAX && value >= 0);
     sqlite3_bind_int64(statement, 1, value);
     sqlite3_bind_int64(statement, 2, partition);
     return leat_committer_finish(statement);
@@ -145,6 +151,7 @@ int leat_committer_commit(leat_committer *c)
 int leat_committer_prepare(leat_committer *c, sqlite3_stmt **statement, const char *sql,
                            uint32_t partition)
 {
+    LEAT_ASSERT(partition < c->log->head.partition_count);
     if (*statement)
         return SQLITE_OK;
     char text[LEAT_LOCAL_SQL_SIZE];
@@ -154,6 +161,7 @@ int leat_committer_prepare(leat_committer *c, sqlite3_stmt **statement, const ch
 
 static void bind_bytes(sqlite3_stmt *statement, int at, leat_slice bytes, bool is_null)
 {
+    LEAT_ASSERT(bytes.data || bytes.size == 0);
     if (is_null)
         sqlite3_bind_null(statement, at);
     else
@@ -162,6 +170,7 @@ static void bind_bytes(sqlite3_stmt *statement, int at, leat_slice bytes, bool i
 
 static void bind_header(sqlite3_stmt *statement, int at, leat_slice text)
 {
+    LEAT_ASSERT(text.data || text.size == 0);
     if (text.size == 0)
         sqlite3_bind_null(statement, at);
     else
@@ -171,6 +180,7 @@ static void bind_header(sqlite3_stmt *statement, int at, leat_slice text)
 static int insert(leat_committer *c, leat_local_append *append)
 {
     leat_record *record = &append->record;
+    LEAT_ASSERT(record->partition < c->log->head.partition_count);
     leat_committer_part *part = &c->parts[record->partition];
     int code = leat_committer_prepare(c, &part->insert,
                                       "INSERT INTO leat_records_%u VALUES (?, ?, ?, ?, ?, ?)",
@@ -193,6 +203,8 @@ static int insert(leat_committer *c, leat_local_append *append)
 /* The records of the batch and where the next ones go. */
 static int write_batch(leat_committer *c)
 {
+    LEAT_ASSERT(c->commits.batch.head);
+    LEAT_ASSERT(!sqlite3_get_autocommit(c->db));
     uint32_t count = c->log->head.partition_count;
     for (uint32_t p = 0; p < count; p++)
         c->next[p] = atomic_load(&c->log->parts[p].next);
@@ -216,14 +228,17 @@ static void answer_batch(leat_committer *c, leat_append_result result, const cha
 
 static void on_committed(leat_committer *c)
 {
-    for (uint32_t p = 0; p < c->log->head.partition_count; p++)
+    for (uint32_t p = 0; p < c->log->head.partition_count; p++) {
+        LEAT_ASSERT(c->next[p] >= atomic_load(&c->log->parts[p].next));
         atomic_store(&c->log->parts[p].next, c->next[p]);
+    }
     leat_local_wake_all(c->log);
     answer_batch(c, LEAT_APPENDED, NULL);
 }
 
 static void on_failed(leat_committer *c, int code, bool at_commit)
 {
+    LEAT_ASSERT(code != SQLITE_OK);
     bool is_out = leat_local_passes(code) && (!at_commit || (code & 0xff) == SQLITE_FULL);
     leat_committer_roll_back(c);
     if (is_out)
@@ -236,6 +251,7 @@ static void on_failed(leat_committer *c, int code, bool at_commit)
 
 static void commit_batch(leat_committer *c)
 {
+    LEAT_ASSERT(c->commits.batch.head);
     int code = leat_committer_begin(c);
     if (code == SQLITE_OK)
         code = write_batch(c);
@@ -253,6 +269,7 @@ static void commit_batch(leat_committer *c)
 /* After a failure, while nothing is accepted: would the file take something? */
 static void probe(leat_committer *c)
 {
+    LEAT_ASSERT(!c->commits.ready);
     int code = leat_committer_begin(c);
     if (code == SQLITE_OK)
         code = set_number(c->set_next, 0, atomic_load(&c->log->parts[0].next));
@@ -274,6 +291,7 @@ static void probe(leat_committer *c)
 
 static int on_wal(void *context, sqlite3 *db, const char *name, int pages)
 {
+    LEAT_ASSERT(pages >= 0);
     (void)db;
     (void)name;
     ((leat_committer *)context)->wal_pages = pages;
@@ -294,6 +312,7 @@ static void checkpoint(leat_committer *c)
 
 static struct timespec at_time(int64_t us)
 {
+    LEAT_ASSERT(us >= 0);
     return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
@@ -407,6 +426,7 @@ static void init_lock(leat_local_commits *commits)
 
 leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake, leat_error *error)
 {
+    LEAT_ASSERT(log->head.partition_count > 0);
     leat_committer *c = leat_must_calloc(1, sizeof *c);
     c->log = log;
     c->commits.wake = wake;
@@ -427,6 +447,7 @@ leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake
 
 static void await_end(leat_local_commits *commits, int64_t until_us)
 {
+    LEAT_ASSERT(commits->stopping);
     while (!commits->ended && leat_mono_us() < until_us)
         wait_until(commits, until_us);
 }

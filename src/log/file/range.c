@@ -39,6 +39,7 @@ static const char *const causes[] = {
 
 void leat_local_check_range(leat_local_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(reader->parts[partition].state == LEAT_LOCAL_PART_SOUGHT);
     leat_local_reader_part *part = &reader->parts[partition];
     leat_log_range range = {.low = part->low,
                             .high = part->high,
@@ -69,6 +70,7 @@ void leat_local_check_range(leat_local_reader *reader, uint32_t partition)
 /* The record at `next` is not there: was it deleted meanwhile, as one that is applied? */
 void leat_local_on_hole(leat_local_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(reader->parts[partition].state == LEAT_LOCAL_PART_READING);
     leat_local_reader_part *part = &reader->parts[partition];
     if (atomic_load(&reader->log->parts[partition].first) > part->next) {
         leat_local_part_enter(part, LEAT_LOCAL_PART_SOUGHT);

@@ -45,6 +45,8 @@ static leat_local_reader_part *part_at(leat_local_reader *reader, uint32_t parti
 
 static void drop_batch(leat_local_reader_part *part)
 {
+    LEAT_ASSERT(part->batch_at <= part->batch_count &&
+                part->batch_count <= LEAT_LOCAL_BATCH_RECORDS);
     while (part->batch_at < part->batch_count)
         free(part->batch[part->batch_at++]);
     part->batch_at = 0;
@@ -53,6 +55,7 @@ static void drop_batch(leat_local_reader_part *part)
 
 void leat_local_break_part(leat_local_reader *reader, uint32_t partition, const char *reason)
 {
+    LEAT_ASSERT(reason);
     leat_local_reader_part *part = &reader->parts[partition];
     leat_local_part_enter(part, LEAT_LOCAL_PART_BROKEN);
     part->generation++;
@@ -66,6 +69,7 @@ static void retry_later(leat_local_reader *reader);
 
 void leat_local_reader_fail(leat_local_reader *reader, int code)
 {
+    LEAT_ASSERT(code != SQLITE_OK);
     leat_error error;
     leat_fail(&error, "log.local.path: %s: it cannot be read: %s (SQLite's code %d)",
               reader->log->file, sqlite3_errstr(code), code);
@@ -92,6 +96,7 @@ static int prepare(leat_local_reader *reader, uint32_t partition)
 /* Takes the records that follow `next` without a hole. Returns SQLite's code. */
 static int take_rows(leat_local_reader_part *part, uint32_t partition)
 {
+    LEAT_ASSERT(part->batch_count == 0 && part->next >= 0);
     size_t bytes = 0;
     int code = SQLITE_DONE;
     sqlite3_bind_int64(part->select, 1, part->next);
@@ -113,6 +118,7 @@ static int take_rows(leat_local_reader_part *part, uint32_t partition)
 
 static void read_batch(leat_local_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(reader->parts[partition].batch_at == reader->parts[partition].batch_count);
     leat_local_reader_part *part = &reader->parts[partition];
     part->batch_at = 0;
     part->batch_count = 0;
@@ -149,6 +155,7 @@ static void offer_batch(leat_local_reader *reader, uint32_t partition)
                 part->next = record.offset + 1;
             continue;
         }
+        LEAT_ASSERT(reader->handed > 0);
         reader->handed--;
         if (same) {
             part->batch_at--; /* kept, to be offered again after resume */
@@ -215,6 +222,7 @@ static bool has_ended(leat_local_reader *reader)
 
 static void take_turn(leat_local_reader *reader)
 {
+    LEAT_ASSERT(reader->turn < reader->log->head.partition_count);
     if (has_ended(reader))
         return;
     report_assigned(reader);
@@ -299,6 +307,7 @@ static leat_log_reader *create(uv_loop_t *loop, const leat_log_config *config,
 static void on_closed(uv_handle_t *handle)
 {
     leat_local_reader *reader = handle->data;
+    LEAT_ASSERT(reader->open_handles > 0);
     if (--reader->open_handles > 0)
         return;
     free(reader->parts);
@@ -330,6 +339,7 @@ static bool is_mine(const leat_local_reader_part *part)
 static void seek(leat_log_reader *base, uint32_t partition, int64_t offset,
                  const leat_log_applied *applied)
 {
+    LEAT_ASSERT(offset >= -1);
     leat_local_reader *reader = (leat_local_reader *)base;
     leat_local_reader_part *part = part_at(reader, partition);
     if (!is_mine(part))
@@ -389,6 +399,7 @@ static void commit_to(leat_local_reader *reader, uint32_t partition, int64_t off
 
 static void commit(leat_log_reader *base, uint32_t partition, int64_t offset)
 {
+    LEAT_ASSERT(offset >= -1);
     leat_local_reader *reader = (leat_local_reader *)base;
     leat_local_reader_part *part = part_at(reader, partition);
     if (!is_mine(part))

@@ -17,6 +17,7 @@ _Static_assert(LEAT_LOG_HEADER_COUNT == 2, "each header has a column of the file
 
 static leat_slice column(sqlite3_stmt *row, int at)
 {
+    LEAT_ASSERT(at >= 0);
     /* before its size; NULL when it is empty too */
     const void *data = sqlite3_column_blob(row, at);
     size_t size = (size_t)sqlite3_column_bytes(row, at);
@@ -44,6 +45,7 @@ size_t leat_local_record_size(const leat_record *record)
 
 leat_record leat_local_record_copy(const leat_record *record, char *bytes)
 {
+    LEAT_ASSERT(bytes);
     leat_record ret = *record;
     ret.key = copy_slice(record->key, &bytes);
     ret.value = copy_slice(record->value, &bytes);
@@ -55,6 +57,7 @@ leat_record leat_local_record_copy(const leat_record *record, char *bytes)
 
 leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
 {
+    LEAT_ASSERT(partition < LEAT_LOCAL_PARTITIONS_MAX);
     leat_record found = {.partition = partition,
                          .offset = sqlite3_column_int64(row, 0),
                          .accepted_ms = sqlite3_column_int64(row, 1),
@@ -88,6 +91,7 @@ static void write_header(leat_buf *out, const char *name, leat_slice value, bool
 
 int leat_local_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
 {
+    LEAT_ASSERT(log_handle);
     (void)base;
     const leat_local_record *held = log_handle;
     bool first = true;

@@ -1,3 +1,10 @@
+/*
+ * shared.c - the log as one process has it. The committing thread and the readers' loops run on
+ * threads of their own and share only what is here: of each partition three numbers, each with one
+ * writer, so that a reader without news needs neither a lock nor a query. A file that fails is
+ * broken for all of them at once: a writer that goes on beside a reader that has stopped, or the
+ * reverse, would answer 202 to what nobody applies.
+ */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +29,7 @@ static int check_count(const leat_local_log *log, const leat_topic_spec *spec, l
 
 static int read_state(leat_local_log *log, sqlite3 *db, leat_error *error)
 {
+    LEAT_ASSERT(!log->parts);
     uint32_t count = log->head.partition_count;
     int64_t *first = leat_must_calloc(count, sizeof *first);
     int64_t *next = leat_must_calloc(count, sizeof *next);
@@ -63,6 +71,7 @@ static void forget(leat_local_log *log)
 
 int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_error *error)
 {
+    LEAT_ASSERT(config->file);
     leat_local_log *log = leat_must_calloc(1, sizeof *log);
     pthread_mutex_init(&log->lock, NULL);
     log->file = leat_must_strdup(config->file);
@@ -84,6 +93,7 @@ int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_e
  * then part of the log would stand in another file, which who copies it does not think of. */
 static void tidy(leat_local_log *log)
 {
+    LEAT_ASSERT(!log->abandoned);
     sqlite3 *db;
     if (leat_local_broken(log) ||
         leat_local_connect(log->file, LEAT_LOCAL_WRITE, 0, &db, NULL) != 0)
@@ -108,6 +118,7 @@ void leat_local_close(leat_log_config *config)
 
 void leat_local_listen(leat_local_log *log, leat_local_listener *listener)
 {
+    LEAT_ASSERT(listener->wake);
     pthread_mutex_lock(&log->lock);
     listener->next = log->listeners;
     log->listeners = listener;
@@ -118,8 +129,10 @@ void leat_local_unlisten(leat_local_log *log, leat_local_listener *listener)
 {
     pthread_mutex_lock(&log->lock);
     leat_local_listener **at = &log->listeners;
-    while (*at != listener)
+    while (*at != listener) {
+        LEAT_ASSERT(*at);
         at = &(*at)->next;
+    }
     *at = listener->next;
     pthread_mutex_unlock(&log->lock);
 }
@@ -141,6 +154,7 @@ void leat_local_wake_all(leat_local_log *log)
 
 void leat_local_break(leat_local_log *log, const char *reason)
 {
+    LEAT_ASSERT(reason[0]);
     pthread_mutex_lock(&log->lock);
     if (!log->is_broken) {
         snprintf(log->broken, sizeof log->broken, "%s", reason);

@@ -1,3 +1,9 @@
+/*
+ * store.c - connections to the log's file, the tables in it, and the lock that says whose it is.
+ * The lock is a file beside it, because SQLite's own locks end with each transaction: two
+ * processes would take turns writing, each with offsets that it believes to be its own. A file of
+ * something else, or of another version, is refused before anything is written to it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -15,6 +21,7 @@ enum { WAL_KEPT_BYTES = 64 * 1024 * 1024 };
 
 int leat_local_fail(sqlite3 *db, leat_error *error, const char *words)
 {
+    LEAT_ASSERT(db);
     const char *file = sqlite3_db_filename(db, NULL);
     return leat_fail(error, "log.local.path: %s: %s: %s", file ? file : "?", words,
                      sqlite3_errmsg(db));
@@ -41,6 +48,7 @@ static int prepare_to_write(sqlite3 *db, leat_error *error)
 int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqlite3 **ret,
                        leat_error *error)
 {
+    LEAT_ASSERT(file && busy_ms >= 0);
     static const int flags[] = {
         [LEAT_LOCAL_READ] = SQLITE_OPEN_READONLY,
         [LEAT_LOCAL_WRITE] = SQLITE_OPEN_READWRITE,
@@ -145,6 +153,7 @@ static void read_range(sqlite3_stmt *row, uint32_t partition, int64_t *ret_first
 int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first, int64_t *ret_next,
                       leat_error *error)
 {
+    LEAT_ASSERT(partition_count > 0 && (ret_first || ret_next));
     sqlite3_stmt *row = leat_local_prepare(
         db, error, "SELECT partition, first, next FROM leat_partitions ORDER BY partition");
     if (!row)
@@ -164,6 +173,7 @@ int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first,
 int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret,
                       leat_error *error)
 {
+    LEAT_ASSERT(partition_count > 0 && ret);
     sqlite3_stmt *row = leat_local_prepare(
         db, error,
         "SELECT aging_low, aging_since_ms, old_low FROM leat_partitions ORDER BY partition");
@@ -196,6 +206,7 @@ static const char partition_sql[] =
 
 static int make_partition(sqlite3 *db, uint32_t partition, leat_error *error)
 {
+    LEAT_ASSERT(partition < LEAT_LOCAL_PARTITIONS_MAX);
     char sql[2 * LEAT_LOCAL_SQL_SIZE];
     snprintf(sql, sizeof sql, partition_sql, partition, partition);
     return leat_local_run(db, sql, error);
@@ -203,6 +214,7 @@ static int make_partition(sqlite3 *db, uint32_t partition, leat_error *error)
 
 static int make_tables(sqlite3 *db, uint32_t partition_count, leat_error *error)
 {
+    LEAT_ASSERT(partition_count > 0);
     char sql[LEAT_LOCAL_SQL_SIZE];
     snprintf(
         sql, sizeof sql,
@@ -257,6 +269,7 @@ static int is_taken(int fd, const char *file, leat_error *error)
 
 static int write_pid(int fd)
 {
+    LEAT_ASSERT(fd >= 0);
     char pid[32];
     int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     return ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)size, 0) == size ? 0 : -1;

@@ -13,6 +13,7 @@ enum { TRIM_RECORDS = 1000 /* of one partition at a time */ };
 /* Returns whether something of it changed. */
 static bool grow_older(leat_local_aging *aging, int64_t low, int64_t now_ms, int64_t margin_ms)
 {
+    LEAT_ASSERT(margin_ms >= 0);
     bool is_settled = low <= aging->low && aging->low == aging->old_low;
     int64_t elapsed_ms = now_ms - aging->since_ms;
     if (is_settled || (elapsed_ms >= 0 && elapsed_ms < margin_ms))
@@ -28,6 +29,7 @@ static bool grow_older(leat_local_aging *aging, int64_t low, int64_t now_ms, int
 static int set_part(leat_committer *c, uint32_t partition, int64_t first,
                     const leat_local_aging *aging)
 {
+    LEAT_ASSERT(partition < c->log->head.partition_count);
     sqlite3_bind_int64(c->set_part, 1, first);
     sqlite3_bind_int64(c->set_part, 2, aging->low);
     sqlite3_bind_int64(c->set_part, 3, aging->since_ms);
@@ -38,6 +40,7 @@ static int set_part(leat_committer *c, uint32_t partition, int64_t first,
 
 static int delete_below(leat_committer *c, uint32_t partition, int64_t first)
 {
+    LEAT_ASSERT(partition < c->log->head.partition_count);
     sqlite3_stmt **statement = &c->parts[partition].delete;
     int code = leat_committer_prepare(c, statement, "DELETE FROM leat_records_%u WHERE offset < ?",
                                       partition);
@@ -90,6 +93,7 @@ static bool trim_part(leat_committer *c, uint32_t partition)
  * rests. */
 void leat_committer_trim(leat_committer *c)
 {
+    LEAT_ASSERT(c->trim_turn < c->log->head.partition_count);
     uint32_t count = c->log->head.partition_count;
     bool more = trim_part(c, c->trim_turn);
     if (!more)

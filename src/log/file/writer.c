@@ -1,3 +1,9 @@
+/*
+ * writer.c - the writer: the committing thread (commit.c), as seen from a loop. Appending puts a
+ * copy into a list and returns; the disk is waited for on the other thread, so that the edge's loop
+ * never is. What waits is bounded by number and bytes. A disk that hangs cannot be interrupted:
+ * then the thread and all it uses are left alone, and the file stays locked by this process.
+ */
 #include <stdlib.h>
 
 #include "log/file/file_log.h"
@@ -7,6 +13,7 @@
 static void answer(leat_local_writer *writer, const leat_local_append *append,
                    leat_append_result result, const char *why)
 {
+    LEAT_ASSERT(writer->waiting > 0 && writer->waiting_bytes >= append->size);
     writer->waiting--;
     writer->waiting_bytes -= append->size;
     int64_t offset = result == LEAT_APPENDED ? append->record.offset : -1;
@@ -98,6 +105,7 @@ static void free_writer(leat_log_writer *base, int timeout_ms)
 /* NULL: not now. */
 static leat_local_append *make_append(const leat_record *record, size_t size, void *tag)
 {
+    LEAT_ASSERT(size == leat_local_record_size(record));
     leat_local_append *append = malloc(sizeof *append + size + 1);
     if (!append)
         return NULL;

@@ -19,6 +19,7 @@ enum {
 static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic,
                     int timeout_ms, leat_kafka_topic *ret, leat_error *error)
 {
+    LEAT_ASSERT(timeout_ms >= 0);
     leat_kafka_ask_topic(client->rk, topic, timeout_ms, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
     if (!event)
@@ -88,6 +89,7 @@ static int read_created(rd_kafka_event_t *event, leat_error *error)
 static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic,
                        int timeout_ms, leat_error *error)
 {
+    LEAT_ASSERT(timeout_ms >= 0);
     int64_t until_us = leat_mono_us() + (int64_t)timeout_ms * 1000;
     while (leat_mono_us() < until_us) {
         leat_kafka_topic found;
@@ -121,6 +123,7 @@ static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_N
 static int create_topic(const leat_log_config *config, const leat_topic_spec *spec, int timeout_ms,
                         leat_error *error)
 {
+    LEAT_ASSERT(spec->partition_count > 0);
     char text[ERROR_TEXT_SIZE];
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(config->topic, (int)spec->partition_count,
                                                         spec->replication, text, sizeof text);
@@ -181,6 +184,7 @@ static int read_altered(rd_kafka_event_t *event, leat_error *error)
 static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource, int timeout_ms,
                  leat_error *error)
 {
+    LEAT_ASSERT(timeout_ms >= 0);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_AdminOptions_t *options = leat_kafka_options_new(
         client->rk, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout_ms, NULL);
@@ -229,6 +233,7 @@ static bool is_passing(rd_kafka_resp_err_t code)
 static int read_offsets(rd_kafka_event_t *event, uint32_t partition_count, int64_t *ret,
                         leat_error *error)
 {
+    LEAT_ASSERT(partition_count > 0);
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
     if (code) {
         leat_fail(error, "%s", rd_kafka_event_error_string(event));
@@ -256,6 +261,7 @@ static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t p
                         rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation,
                         int timeout_ms, int64_t *ret, leat_error *error)
 {
+    LEAT_ASSERT(partition_count > 0);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)partition_count);
     for (uint32_t p = 0; p < partition_count; p++)

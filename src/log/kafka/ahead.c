@@ -23,6 +23,7 @@ typedef struct probe {
 /* So that a busy partition does not keep the others from their turn. */
 static void stop_reading(probe *p, int32_t partition)
 {
+    LEAT_ASSERT(partition >= 0 && (uint32_t)partition < p->partition_count);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, p->topic, partition);
     rd_kafka_pause_partitions(p->client->rk, list);
@@ -50,6 +51,7 @@ static void take_message(probe *p, const rd_kafka_message_t *message)
                   p->topic, rd_kafka_message_errstr(message));
     }
     p->is_open[partition] = false;
+    LEAT_ASSERT(p->open > 0);
     p->open--;
     stop_reading(p, partition);
 }
@@ -57,6 +59,7 @@ static void take_message(probe *p, const rd_kafka_message_t *message)
 static int read_firsts(probe *p, const rd_kafka_topic_partition_list_t *list, int64_t until_us,
                        leat_error *error)
 {
+    LEAT_ASSERT(list->cnt > 0 && (uint32_t)list->cnt <= p->partition_count);
     for (int i = 0; i < list->cnt; i++)
         p->is_open[list->elems[i].partition] = true;
     p->open = (uint32_t)list->cnt;
@@ -82,6 +85,7 @@ static int run_probe(leat_kafka_kind kind, const leat_log_config *config,
                      const rd_kafka_topic_partition_list_t *list, uint32_t partition_count,
                      int64_t until_us, leat_log_ahead *ret, leat_error *error)
 {
+    LEAT_ASSERT(kind == LEAT_KAFKA_PROBE || kind == LEAT_KAFKA_PROBE_UNCOMMITTED);
     if (list->cnt == 0)
         return 0;
     leat_kafka_client *client = leat_kafka_client_new(kind, config, 0, error);

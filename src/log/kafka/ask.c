@@ -27,6 +27,7 @@ rd_kafka_AdminOptions_t *leat_kafka_options_new(rd_kafka_t *rk, rd_kafka_admin_o
 void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms,
                              void *opaque, rd_kafka_queue_t *queue)
 {
+    LEAT_ASSERT(topic && queue);
     char text[ERROR_TEXT_SIZE];
     const char *names[] = {topic};
     rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, 1);
@@ -62,6 +63,7 @@ void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *par
 void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
                              rd_kafka_queue_t *queue)
 {
+    LEAT_ASSERT(topic && queue);
     rd_kafka_ConfigResource_t *resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_AdminOptions_t *options =
@@ -81,6 +83,7 @@ bool leat_kafka_is_unknown_topic(rd_kafka_resp_err_t code)
 
 const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words)
 {
+    LEAT_ASSERT(words);
     bool is_missing = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
                       code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
     return is_missing ? words : "";
@@ -88,6 +91,7 @@ const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words)
 
 static bool is_known_id(const char *topic_id)
 {
+    LEAT_ASSERT(topic_id);
     return topic_id[0] && strcmp(topic_id, "AAAAAAAAAAAAAAAAAAAAAA") != 0;
 }
 
@@ -156,6 +160,7 @@ void leat_kafka_read_partitions(rd_kafka_event_t *event, leat_kafka_partition *r
 int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret, size_t size,
                             leat_error *error)
 {
+    LEAT_ASSERT(name && size > 0);
     if (rd_kafka_event_error(event))
         return leat_fail(error, "%s", rd_kafka_event_error_string(event));
     size_t count = 0;

@@ -119,6 +119,7 @@ leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_co
 
 static void *destroy_thread(void *argument)
 {
+    LEAT_ASSERT(atomic_load(&leaving) > 0);
     leat_kafka_client *client = argument;
     rd_kafka_destroy_flags(client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     forget(client);
@@ -164,6 +165,7 @@ const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_r
 
 void leat_kafka_log_error(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text)
 {
+    LEAT_ASSERT(client && text);
     uint32_t suppressed;
     const char *name = rd_kafka_err2name(code);
     uint64_t now_ms = (uint64_t)leat_mono_us() / 1000;
@@ -180,17 +182,20 @@ int leat_kafka_wake_new(leat_error *error)
 
 void leat_kafka_wake_by(rd_kafka_queue_t *queue, int fd)
 {
+    LEAT_ASSERT(queue && fd >= 0);
     rd_kafka_queue_io_event_enable(queue, fd, &wake_payload, sizeof wake_payload);
 }
 
 void leat_kafka_wake(int fd)
 {
+    LEAT_ASSERT(fd >= 0);
     ssize_t written = write(fd, &wake_payload, sizeof wake_payload);
     (void)written; /* full means a wake-up waits already */
 }
 
 void leat_kafka_wake_clear(int fd)
 {
+    LEAT_ASSERT(fd >= 0);
     uint64_t count;
     ssize_t got = read(fd, &count, sizeof count);
     (void)got;

@@ -17,6 +17,7 @@ static void add_note(leat_kafka_reader *reader, leat_commit_note *note)
 
 static void free_note(leat_commit_note *note)
 {
+    LEAT_ASSERT(*note->back == note);
     *note->back = note->next;
     if (note->next)
         note->next->back = note->back;
@@ -36,6 +37,7 @@ int32_t leat_reader_generation(const leat_kafka_reader *reader)
 
 static void begin_commit(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
+    LEAT_ASSERT(list->cnt > 0);
     leat_commit_note *note = leat_must_calloc(1, sizeof *note);
     note->since_us = leat_mono_us();
     note->group_generation = leat_reader_generation(reader);

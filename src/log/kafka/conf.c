@@ -119,6 +119,7 @@ static bool is_allowed(const fixed_property *fixed, const char *value)
 
 static int check_property(const leat_log_property *property, leat_error *error)
 {
+    LEAT_ASSERT(property->name && property->value);
     for (size_t i = 0; i < sizeof fixed_properties / sizeof *fixed_properties; i++) {
         const fixed_property *fixed = &fixed_properties[i];
         if (strcmp(property->name, fixed->name) != 0 || is_allowed(fixed, property->value))
@@ -134,6 +135,7 @@ static int check_property(const leat_log_property *property, leat_error *error)
 static int set_property(rd_kafka_conf_t *conf, const char *name, const char *value,
                         leat_error *error)
 {
+    LEAT_ASSERT(name && value);
     char text[ERROR_TEXT_SIZE];
     rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, text, sizeof text);
     if (result == RD_KAFKA_CONF_OK)
@@ -218,6 +220,7 @@ rd_kafka_conf_t *leat_kafka_conf(leat_kafka_kind kind, const leat_log_config *co
 
 leat_log_config leat_kafka_config_copy(const leat_log_config *from)
 {
+    LEAT_ASSERT(from->brokers && from->topic);
     leat_log_property *properties = leat_must_calloc(from->property_count + 1, sizeof *properties);
     for (uint32_t i = 0; i < from->property_count; i++) {
         properties[i].name = leat_must_strdup(from->properties[i].name);
@@ -233,6 +236,7 @@ leat_log_config leat_kafka_config_copy(const leat_log_config *from)
 
 void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties)
 {
+    LEAT_ASSERT(user_properties <= config->property_count);
     for (uint32_t i = 0; i < user_properties; i++) {
         free(leat_kafka_unconst(config->properties[i].name));
         free(leat_kafka_unconst(config->properties[i].value));

@@ -14,6 +14,7 @@ enum {
 /* `ask`: LEAT_ASK_ENDS or LEAT_ASK_STABLE. */
 void leat_reader_ask_ends(leat_kafka_reader *reader, leat_ask ask)
 {
+    LEAT_ASSERT(ask == LEAT_ASK_ENDS || ask == LEAT_ASK_STABLE);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
     for (uint32_t p = 0; p < reader->identity.partition_count; p++)
         if (leat_part_is_mine(&reader->parts[p]))
@@ -29,6 +30,7 @@ void leat_reader_ask_ends(leat_kafka_reader *reader, leat_ask ask)
 
 static void log_held(const leat_part *part, uint32_t partition)
 {
+    LEAT_ASSERT(part->stable < part->end);
     leat_warn("open transaction of a foreign producer holds records back: they are read once it "
               "ends, or once its producer's transaction.timeout.ms is over partition=%u "
               "offset=%lld held=%lld",
@@ -67,6 +69,7 @@ static void note_offset(leat_kafka_reader *reader, leat_ask ask,
 
 void leat_reader_on_ends(leat_kafka_reader *reader, leat_ask ask, rd_kafka_event_t *event)
 {
+    LEAT_ASSERT(ask == LEAT_ASK_ENDS || ask == LEAT_ASK_STABLE);
     if (rd_kafka_event_error(event))
         return;
     size_t count = 0;

@@ -59,6 +59,7 @@ static fetch_fault fault_of(rd_kafka_resp_err_t code)
 
 static void on_unreadable(leat_kafka_reader *reader, uint32_t partition, const char *text)
 {
+    LEAT_ASSERT(reader->parts[partition].state == LEAT_PART_READING);
     leat_part *part = &reader->parts[partition];
     part->unreadable++;
     if (part->unreadable < UNREADABLE_MAX) {
@@ -84,6 +85,7 @@ static int64_t cut_at(const char *text)
 static void break_cut(leat_kafka_reader *reader, uint32_t partition, int64_t first,
                       const char *proof)
 {
+    LEAT_ASSERT(first >= 0);
     leat_log_range range = leat_part_range(&reader->parts[partition]);
     range.epoch_end = first;
     leat_reader_break_range(reader, partition, &range, LEAT_RANGE_REWRITTEN, proof);
@@ -112,6 +114,8 @@ bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64
 void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
                                 const rd_kafka_message_t *message)
 {
+    LEAT_ASSERT(message->err);
+    LEAT_ASSERT(reader->parts[partition].state == LEAT_PART_READING);
     char text[REASON_SIZE / 2];
     snprintf(text, sizeof text, "partition %u: %s", partition, rd_kafka_message_errstr(message));
     leat_kafka_log_error(reader->client, message->err, text);

@@ -25,6 +25,7 @@ enum {
 void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label,
                            const leat_log_config *config, int64_t silent_us)
 {
+    LEAT_ASSERT(silent_us > 0);
     LEAT_ASSERT(config->renew_after_ms > 0);
     leat_watchdog_limits limits = {.bad_us = silent_us,
                                    .renew_us = config->renew_after_ms * MS_US,

@@ -30,6 +30,7 @@ void leat_part_enter(leat_part *part, leat_part_state state)
 
 void leat_part_drop_batch(leat_part *part)
 {
+    LEAT_ASSERT(part->batch_at <= part->batch_count && part->batch_count <= LEAT_READ_BATCH);
     while (part->batch_at < part->batch_count)
         rd_kafka_message_destroy(part->batch[part->batch_at++]);
     part->batch_at = 0;
@@ -38,6 +39,7 @@ void leat_part_drop_batch(leat_part *part)
 
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason)
 {
+    LEAT_ASSERT(partition < reader->identity.partition_count && reason);
     leat_part *part = &reader->parts[partition];
     if (!leat_part_is_mine(part) || part->state == LEAT_PART_REVOKING ||
         part->state == LEAT_PART_BROKEN)

@@ -61,6 +61,7 @@ static void ask_offset(leat_kafka_reader *reader, uint32_t partition, leat_ask a
 
 void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(partition < reader->identity.partition_count);
     leat_part *part = &reader->parts[partition];
     leat_part_enter(part, LEAT_PART_CHECKING);
     part->generation++;
@@ -77,6 +78,7 @@ void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition)
 
 static void check_later(leat_part *part)
 {
+    LEAT_ASSERT(part->state == LEAT_PART_CHECKING);
     part->generation++; /* the other answers of this check no longer count */
     part->retry_us = leat_mono_us() + CHECK_RETRY_US;
 }
@@ -175,6 +177,7 @@ void leat_reader_break_range(leat_kafka_reader *reader, uint32_t partition,
                              const leat_log_range *range, leat_range_verdict verdict,
                              const char *cause)
 {
+    LEAT_ASSERT(verdict != LEAT_RANGE_FITS);
     char reason[REASON_SIZE];
     leat_range_reason(range, verdict, cause, reason, sizeof reason);
     leat_reader_break(reader, partition, reason);
@@ -182,6 +185,7 @@ void leat_reader_break_range(leat_kafka_reader *reader, uint32_t partition,
 
 static void seek_checked(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(reader->parts[partition].state == LEAT_PART_CHECKING);
     leat_part *part = &reader->parts[partition];
     if (part->next < part->range_start) { /* -1: from the log's first */
         part->next = part->range_start;
@@ -194,6 +198,7 @@ static void seek_checked(leat_kafka_reader *reader, uint32_t partition)
 
 static void decide(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(reader->parts[partition].state == LEAT_PART_CHECKING);
     leat_part *part = &reader->parts[partition];
     leat_log_range range = leat_part_range(part);
     leat_range_verdict verdict = leat_range_check(&range);
@@ -273,6 +278,7 @@ void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event)
 
 static void break_all(leat_kafka_reader *reader, const char *reason)
 {
+    LEAT_ASSERT(reason[0]);
     if (!reader->topic_gone)
         reader->gone_since_ms = leat_wall_ms();
     reader->topic_gone = true;

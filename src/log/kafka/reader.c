@@ -53,11 +53,13 @@ static leat_record record_of(uint32_t partition, const rd_kafka_message_t *messa
 
 static bool may_read(const leat_part *part)
 {
+    LEAT_ASSERT(part->batch_at <= part->batch_count);
     return part->state == LEAT_PART_READING && !part->paused;
 }
 
 static void note_offered(leat_part *part, int64_t offset, int32_t epoch)
 {
+    LEAT_ASSERT(offset >= part->next);
     part->next = offset + 1;
     part->next_epoch = epoch;
     if (offset > part->seen)
@@ -95,6 +97,7 @@ static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
             part->unreadable = 0;
             continue;
         }
+        LEAT_ASSERT(reader->handed > 0);
         reader->handed--;
         if (part->generation == generation && part->batch_count > 0) {
             part->batch_at--; /* kept, to be offered again after resume */
@@ -125,6 +128,7 @@ static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
 /* With all that was taken offered, librdkafka's position is behind offsets without a record too. */
 static void report_position(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(partition < reader->identity.partition_count);
     leat_part *part = &reader->parts[partition];
     if (!may_read(part) || part->batch_at < part->batch_count ||
         rd_kafka_position(reader->rk, part->position))
@@ -138,6 +142,7 @@ static void report_position(leat_kafka_reader *reader, uint32_t partition)
 
 static void read_partitions(leat_kafka_reader *reader)
 {
+    LEAT_ASSERT(reader->turn < reader->identity.partition_count);
     uint32_t count = reader->identity.partition_count;
     bool more = false;
     for (uint32_t i = 0; i < count; i++)
@@ -273,6 +278,7 @@ static void forget(leat_kafka_reader *reader)
 
 static int open_queues(leat_kafka_reader *reader, leat_error *error)
 {
+    LEAT_ASSERT(!reader->group && !reader->answers);
     rd_kafka_poll_set_consumer(reader->rk);
     reader->group = rd_kafka_queue_get_consumer(reader->rk);
     if (!reader->group)
@@ -297,6 +303,7 @@ static void close_queues(leat_kafka_reader *reader)
 
 int leat_reader_client_open(leat_kafka_reader *reader, leat_error *error)
 {
+    LEAT_ASSERT(!reader->client);
     int wanted = RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT;
     reader->client = leat_kafka_client_new(LEAT_KAFKA_READER, &reader->config, wanted, error);
     if (!reader->client)
@@ -351,6 +358,7 @@ static leat_log_reader *create(uv_loop_t *loop, const leat_log_config *config,
 static void on_closed(uv_handle_t *handle)
 {
     leat_kafka_reader *reader = handle->data;
+    LEAT_ASSERT(reader->open_handles > 0);
     if (--reader->open_handles == 0)
         forget(reader);
 }
@@ -358,6 +366,7 @@ static void on_closed(uv_handle_t *handle)
 /* Leaves the group. Rebalances that come up on the way are agreed to at once. */
 static void leave(leat_kafka_reader *reader, int64_t until_us)
 {
+    LEAT_ASSERT(reader->client && reader->leaving);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(reader->rk);
     leat_reader_unassign_all(reader);
     rd_kafka_error_t *fault = rd_kafka_consumer_close_queue(reader->rk, queue);

@@ -63,6 +63,7 @@ static void unassign_list(leat_kafka_reader *reader, const rd_kafka_topic_partit
 
 static void set_fetching(leat_kafka_reader *reader, int32_t partition, bool fetching)
 {
+    LEAT_ASSERT(partition >= 0);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader->topic, partition);
     if (fetching)
@@ -74,12 +75,14 @@ static void set_fetching(leat_kafka_reader *reader, int32_t partition, bool fetc
 
 static void park(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(!reader->parts[partition].parked);
     set_fetching(reader, (int32_t)partition, false);
     reader->parts[partition].parked = true;
 }
 
 void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(partition < reader->identity.partition_count);
     if (reader->parts[partition].parked)
         set_fetching(reader, (int32_t)partition, true);
     reader->parts[partition].parked = false;
@@ -121,6 +124,7 @@ static void on_lost(leat_kafka_reader *reader, const rd_kafka_topic_partition_li
 
 static void revoke_done(leat_kafka_reader *reader)
 {
+    LEAT_ASSERT(reader->revoking && reader->revoking_left == 0);
     unassign_list(reader, reader->revoking);
     rd_kafka_topic_partition_list_destroy(reader->revoking);
     reader->revoking = NULL;
@@ -154,6 +158,7 @@ void leat_kafka_reader_give_back(leat_log_reader *base, uint32_t partition)
     LEAT_ASSERT(partition < reader->identity.partition_count);
     if (!reader->revoking || reader->parts[partition].state != LEAT_PART_REVOKING)
         return; /* lost meanwhile */
+    LEAT_ASSERT(reader->revoking_left > 0);
     leat_part_close(reader, partition);
     if (--reader->revoking_left == 0)
         revoke_done(reader);
@@ -204,6 +209,7 @@ void leat_reader_unassign_all(leat_kafka_reader *reader)
 
 static int restart_one(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(reader->parts[partition].next >= 0);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, reader->topic, (int32_t)partition)->offset =
         reader->parts[partition].next;
@@ -247,6 +253,7 @@ static int restart_all(leat_kafka_reader *reader)
 
 int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition)
 {
+    LEAT_ASSERT(leat_part_is_mine(&reader->parts[partition]));
     /* Between a rebalance event and our answer to it librdkafka takes any (un)assign for that
      * answer. */
     if (reader->revoking || rd_kafka_queue_length(reader->group) > 0)

@@ -37,6 +37,7 @@ static leat_writer_fault fault_of(const leat_kafka_writer *writer,
 
 static void log_fault(const leat_kafka_writer *writer, uint32_t p)
 {
+    LEAT_ASSERT(p < writer->partition_count);
     const leat_writer_partition *partition = &writer->partitions[p];
     if (partition->fault == LEAT_WRITER_NO_FAULT)
         leat_info("partition takes writes again partition=%u topic=%s", p, writer->config.topic);
@@ -79,6 +80,8 @@ static bool is_at_fault(const leat_writer_partition *partition)
 
 static const char *describe_fault(leat_kafka_writer *writer, uint32_t p)
 {
+    LEAT_ASSERT(p < writer->partition_count);
+    LEAT_ASSERT(writer->partitions[p].fault != LEAT_WRITER_NO_FAULT);
     const leat_writer_partition *partition = &writer->partitions[p];
     char since[TIME_TEXT_SIZE];
     struct tm utc;
@@ -158,6 +161,7 @@ static bool is_counted(rd_kafka_resp_err_t code)
 static leat_log_refusal cause_by_check(const leat_writer_partition *partition,
                                        leat_log_refusal cause)
 {
+    LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);
     if (cause != LEAT_REFUSED_TIMEOUT || partition->fault == LEAT_WRITER_NO_FAULT)
         return cause;
     return partition->fault == LEAT_WRITER_NO_LEADER ? LEAT_REFUSED_NO_LEADER
@@ -183,6 +187,7 @@ static void describe(leat_kafka_writer *writer, const leat_writer_slot *slot,
                      rd_kafka_resp_err_t code, leat_log_refusal cause, const char *remedy,
                      char *ret, size_t size)
 {
+    LEAT_ASSERT(slot->partition < writer->partition_count && size > 0);
     bool has_fault = writer->partitions[slot->partition].fault != LEAT_WRITER_NO_FAULT;
     if (cause == LEAT_REFUSED_TOO_LARGE)
         describe_too_large(writer, slot->size, ret, size);
@@ -196,6 +201,7 @@ static void describe(leat_kafka_writer *writer, const leat_writer_slot *slot,
 
 static void log_refusals(leat_kafka_writer *writer, leat_log_refusal cause, int64_t now_us)
 {
+    LEAT_ASSERT(writer->refusals[cause].count > writer->refusals[cause].logged);
     leat_writer_refusals *of = &writer->refusals[cause];
     leat_warn("log refuses writes topic=%s cause=%s refused=%llu total=%llu reason=\"%s\"",
               writer->config.topic, leat_log_refusal_name(cause),
@@ -207,6 +213,7 @@ static void log_refusals(leat_kafka_writer *writer, leat_log_refusal cause, int6
 
 static void log_if_due(leat_kafka_writer *writer, leat_log_refusal cause, int64_t now_us)
 {
+    LEAT_ASSERT(writer->refusals[cause].logged <= writer->refusals[cause].count);
     const leat_writer_refusals *of = &writer->refusals[cause];
     if (of->count > of->logged && (of->logged_us == 0 || now_us - of->logged_us >= LOG_AGAIN_US))
         log_refusals(writer, cause, now_us);
@@ -216,12 +223,14 @@ static void log_if_due(leat_kafka_writer *writer, leat_log_refusal cause, int64_
  * too. */
 static bool concerns_all(const leat_writer_partition *partition, leat_log_refusal cause)
 {
+    LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);
     return cause != LEAT_REFUSED_TOO_LARGE && partition->fault == LEAT_WRITER_NO_FAULT;
 }
 
 const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot,
                                    rd_kafka_resp_err_t code)
 {
+    LEAT_ASSERT(slot->partition < writer->partition_count);
     leat_writer_note_suspicion(writer, code);
     if (!is_counted(code))
         return rd_kafka_err2str(code);
@@ -257,11 +266,13 @@ void leat_writer_refusals_tick(leat_kafka_writer *writer, int64_t now_us)
 
 uint64_t leat_kafka_writer_refusals(const leat_log_writer *base, leat_log_refusal cause)
 {
+    LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);
     return ((const leat_kafka_writer *)base)->refusals[cause].count;
 }
 
 const char *leat_kafka_writer_refusal_reason(const leat_log_writer *base, leat_log_refusal cause)
 {
+    LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);
     const leat_writer_refusals *of = &((const leat_kafka_writer *)base)->refusals[cause];
     bool is_recent = of->count > 0 && leat_mono_us() - of->last_us < LOG_AGAIN_US;
     return is_recent ? of->reason : NULL;

@@ -27,6 +27,7 @@ enum {
 
 void leat_reader_renew_init(leat_kafka_reader *reader)
 {
+    LEAT_ASSERT(reader->client);
     leat_kafka_pulse_init(&reader->pulse, reader->client->label, &reader->config, SILENT_US);
     leat_watchdog_limits limits = reader->pulse.dog.limits;
     reader->topic_every_us = limits.bad_us / QUESTIONS < TOPIC_EVERY_US ? limits.bad_us / QUESTIONS
@@ -67,6 +68,7 @@ static void continue_renewal(leat_kafka_reader *reader, int64_t now_us)
     if (!reader->renewing || must_wait || now_us < reader->renew_us)
         return;
     leat_error error;
+    LEAT_ASSERT(reader->handed == 0 && reader->renewing);
     leat_reader_client_close(reader, 0);
     if (leat_reader_client_open(reader, &error) != 0) {
         leat_err("no other Kafka client can be made client=reader reason=\"%s\"", error.text);
@@ -83,6 +85,7 @@ static void continue_renewal(leat_kafka_reader *reader, int64_t now_us)
 
 static void describe_outside(char *ret, size_t size, const leat_kafka_reader *reader)
 {
+    LEAT_ASSERT(size > 0);
     bool is_new = leat_kafka_wants_consumer_protocol(&reader->config);
     snprintf(
         ret, size,
@@ -140,6 +143,7 @@ static unsigned check_membership(leat_kafka_reader *reader, int64_t now_us)
 
 static void give_up(leat_kafka_reader *reader)
 {
+    LEAT_ASSERT(!reader->has_failed);
     leat_log_health health;
     leat_kafka_reader_health(&reader->base, &health);
     reader->has_failed = true;

@@ -1,3 +1,9 @@
+/*
+ * topic_guard.c - the arithmetic of topic_guard.h. It errs to one side: an acknowledgement that
+ * waits for a check costs a question and an answer, one that is believed wrongly is a write that
+ * was answered 202 and is in no log that anybody reads. After a doubt everything known is
+ * forgotten.
+ */
 #include "log/kafka/topic_guard.h"
 
 #include <stdlib.h>
@@ -22,6 +28,7 @@ void leat_topic_guard_fini(leat_topic_guard *guard)
 /* When the youngest check began that says something about this broker; 0: none. */
 static int64_t checked_us(const leat_topic_guard *guard, int32_t broker)
 {
+    LEAT_ASSERT(guard->broker_count <= LEAT_GUARD_BROKERS);
     int64_t ret =
         guard->checked_us > LEAT_GUARD_SPREAD_US ? guard->checked_us - LEAT_GUARD_SPREAD_US : 0;
     for (uint32_t i = 0; i < guard->broker_count; i++)
@@ -39,6 +46,7 @@ bool leat_topic_guard_is_shown(const leat_topic_guard *guard, const leat_topic_a
 leat_topic_guard_verdict leat_topic_guard_check_ack(leat_topic_guard *guard,
                                                     const leat_topic_ack *ack)
 {
+    LEAT_ASSERT(guard->greatest);
     if (ack->partition < guard->partition_count && ack->offset >= 0) {
         if (ack->offset <= guard->greatest[ack->partition])
             return LEAT_GUARD_RECREATED;
@@ -54,6 +62,8 @@ bool leat_topic_guard_wants_check(const leat_topic_guard *guard, const leat_topi
 
 static void note_checked_broker(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
 {
+    LEAT_ASSERT(broker >= 0);
+    LEAT_ASSERT(guard->broker_count <= LEAT_GUARD_BROKERS);
     uint32_t at = 0;
     while (at < guard->broker_count && guard->brokers[at].id != broker)
         at++;
@@ -70,6 +80,7 @@ static void note_checked_broker(leat_topic_guard *guard, int32_t broker, int64_t
 
 void leat_topic_guard_checked(leat_topic_guard *guard, int32_t broker, int64_t begun_us)
 {
+    LEAT_ASSERT(begun_us > 0);
     if (begun_us > guard->checked_us)
         guard->checked_us = begun_us;
     if (broker >= 0)

@@ -37,6 +37,7 @@ void leat_writer_watch_fini(leat_kafka_writer *writer)
 
 static void begin_check(leat_kafka_writer *writer, leat_writer_check *check, int32_t broker)
 {
+    LEAT_ASSERT(writer->client && !check->is_out);
     *check = (leat_writer_check){.broker = broker, .is_out = true, .begun_us = leat_mono_us()};
     leat_kafka_ask_topic_at(writer->client->rk, broker, writer->config.topic, LEAT_WRITER_ASK_MS,
                             check, writer->answers);
@@ -80,6 +81,7 @@ static void check_now(leat_kafka_writer *writer)
 
 static void answer_acked(leat_kafka_writer *writer, leat_writer_slot *slot, const char *why)
 {
+    LEAT_ASSERT(slot->ack.at_us > 0);
     leat_topic_ack ack = slot->ack;
     leat_append_result result = why ? LEAT_APPEND_UNKNOWN : LEAT_APPENDED;
     leat_writer_answer(writer, slot, result, ack.partition, why ? -1 : ack.offset, why);
@@ -88,6 +90,7 @@ static void answer_acked(leat_kafka_writer *writer, leat_writer_slot *slot, cons
 /* Answers those that have been shown to be stored, and asks again for the others. */
 static void judge_acked(leat_kafka_writer *writer)
 {
+    LEAT_ASSERT(!*writer->acked_end);
     leat_writer_slot *slot = writer->acked;
     writer->acked = NULL;
     writer->acked_end = &writer->acked;
@@ -129,6 +132,7 @@ static bool is_wrong(const leat_kafka_writer *writer)
 
 static void on_recreated(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
+    LEAT_ASSERT(slot->ack.partition < writer->partition_count);
     leat_err("partition acknowledged an offset that it had given before: the topic was recreated "
              "or the partition cut off, and the write is answered 504 partition=%u offset=%lld "
              "topic=%s",
@@ -142,6 +146,7 @@ static void on_recreated(leat_kafka_writer *writer, leat_writer_slot *slot)
 
 static void wait_for_check(leat_kafka_writer *writer, leat_writer_slot *slot)
 {
+    LEAT_ASSERT(!*writer->acked_end);
     slot->next_acked = NULL;
     *writer->acked_end = slot;
     writer->acked_end = &slot->next_acked;
@@ -212,6 +217,7 @@ void leat_writer_note_suspicion(leat_kafka_writer *writer, rd_kafka_resp_err_t c
 
 static bool is_other_cluster(leat_kafka_writer *writer, char *ret, size_t size)
 {
+    LEAT_ASSERT(size > 0);
     char *cluster = rd_kafka_clusterid(writer->client->rk, 0);
     bool is_other = cluster && writer->identity.cluster[0] &&
                     strcmp(cluster, writer->identity.cluster) != 0;
@@ -225,6 +231,7 @@ static bool is_other_cluster(leat_kafka_writer *writer, char *ret, size_t size)
 static bool is_right(leat_kafka_writer *writer, const leat_kafka_topic *topic, char *why,
                      size_t size)
 {
+    LEAT_ASSERT(size > 0);
     const leat_log_identity *wanted = &writer->identity;
     const char *name = writer->config.topic;
     char cluster[sizeof wanted->cluster];
@@ -250,6 +257,7 @@ static bool is_right(leat_kafka_writer *writer, const leat_kafka_topic *topic, c
 
 static void on_wrong(leat_kafka_writer *writer, const char *why)
 {
+    LEAT_ASSERT(why[0]);
     bool is_news = strcmp(writer->wrong, why) != 0;
     bool was_wrong = is_wrong(writer);
     snprintf(writer->wrong, sizeof writer->wrong, "%s", why);
@@ -304,6 +312,7 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
     leat_error error;
     leat_kafka_topic topic;
     leat_writer_check *check = rd_kafka_event_opaque(event);
+    LEAT_ASSERT(check && check->is_out);
     check->is_out = false;
     leat_kafka_pulse_event(&writer->pulse, event);
     int result = leat_kafka_read_topic(event, &topic, &error);
@@ -322,6 +331,7 @@ void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event)
 
 static void give_up(leat_kafka_writer *writer)
 {
+    LEAT_ASSERT(!writer->failed[0]);
     leat_log_health health;
     leat_kafka_writer_health(&writer->base, &health);
     snprintf(writer->failed, sizeof writer->failed, "%s", health.why);

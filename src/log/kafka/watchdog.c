@@ -1,7 +1,16 @@
+/*
+ * watchdog.c - the arithmetic of watchdog.h. Two moments are kept: when all was well, by which the
+ * trouble is logged and given up, and when it was last acted on, by which it is acted on again. A
+ * pause of the process moves both: otherwise a machine that wakes from a suspension would replace
+ * all its clients at once, and give up those that were in trouble for a moment.
+ */
 #include "log/kafka/watchdog.h"
+
+#include "base/base.h"
 
 void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits, int64_t now_us)
 {
+    LEAT_ASSERT(limits->bad_us > 0 && limits->renew_us > 0);
     *watchdog = (leat_watchdog){
         .limits = *limits, .checked_us = now_us, .good_us = now_us, .renewed_us = now_us};
 }
@@ -16,6 +25,7 @@ int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us)
 
 static void exclude_pause(leat_watchdog *watchdog, int64_t now_us)
 {
+    LEAT_ASSERT(now_us >= watchdog->checked_us);
     int64_t pause_us = now_us - watchdog->checked_us;
     watchdog->checked_us = now_us;
     if (pause_us <= LEAT_WATCHDOG_PAUSE_US)

@@ -28,6 +28,7 @@ void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot,
                         leat_append_result result, uint32_t partition, int64_t offset,
                         const char *why)
 {
+    LEAT_ASSERT(slot->partition < writer->partition_count);
     void *tag = slot->tag;
     leat_writer_give_slot(writer, slot);
     writer->on_appended(writer->context, tag, result, partition, offset, why);
@@ -44,6 +45,7 @@ static bool may_fit(const leat_kafka_writer *writer, const rd_kafka_message_t *r
 /* Of one that the brokers did not take. */
 static leat_append_result result_of(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
+    LEAT_ASSERT(report->err);
     if (rd_kafka_message_status(report) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED)
         return LEAT_APPEND_UNKNOWN;
     if (report->err != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
@@ -56,6 +58,7 @@ static leat_append_result result_of(leat_kafka_writer *writer, const rd_kafka_me
 
 static void on_refused(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
+    LEAT_ASSERT(report->err && report->_private);
     leat_writer_slot *slot = report->_private;
     leat_append_result result = result_of(writer, report);
     const char *why = leat_writer_on_refused(writer, slot, report->err);
@@ -247,6 +250,7 @@ static const char too_many[] = "too many writes wait for the log";
 static int refused(leat_kafka_writer *writer, const leat_writer_slot *slot, rd_kafka_error_t *fault,
                    leat_error *error)
 {
+    LEAT_ASSERT(fault);
     rd_kafka_resp_err_t code = rd_kafka_error_code(fault);
     bool is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
     leat_fail(error, "%s", is_full ? too_many : rd_kafka_error_string(fault));
@@ -305,12 +309,14 @@ static int64_t oldest_us(const leat_log_writer *base, uint32_t partition, int64_
 static void on_closed(uv_handle_t *handle)
 {
     leat_kafka_writer *writer = handle->data;
+    LEAT_ASSERT(writer->open_handles > 0);
     if (--writer->open_handles == 0)
         forget(writer);
 }
 
 static void serve_until(leat_kafka_writer *writer, int64_t until_us)
 {
+    LEAT_ASSERT(writer->wake_fd >= 0);
     while (writer->client && writer->waiting > 0 && leat_mono_us() < until_us) {
         serve_reports(writer, 20);
         serve_answers(writer);

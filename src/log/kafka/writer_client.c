@@ -35,6 +35,7 @@ static void enter(leat_kafka_writer *writer, leat_writer_state state)
 /* A number of the client's configuration; -1: there is none. */
 long leat_writer_config_number(const leat_kafka_writer *writer, const char *name)
 {
+    LEAT_ASSERT(writer->client);
     char text[LEAT_WRITER_NUMBER_SIZE];
     size_t size = sizeof text;
     const rd_kafka_conf_t *conf = rd_kafka_conf(writer->client->rk);
@@ -44,6 +45,7 @@ long leat_writer_config_number(const leat_kafka_writer *writer, const char *name
 
 int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error)
 {
+    LEAT_ASSERT(!writer->client);
     int wanted = RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR;
     writer->client = leat_kafka_client_new(LEAT_KAFKA_WRITER, &writer->config, wanted, error);
     if (!writer->client)
@@ -76,6 +78,7 @@ void leat_writer_close_client(leat_kafka_writer *writer, int timeout_ms)
 
 void leat_writer_purge(leat_kafka_writer *writer)
 {
+    LEAT_ASSERT(writer->client);
     int flags = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING;
     rd_kafka_purge(writer->client->rk, flags);
 }
@@ -109,6 +112,7 @@ void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text)
 /* What waits was purged, or had its time. */
 static void give_up_client(leat_kafka_writer *writer)
 {
+    LEAT_ASSERT(writer->state == LEAT_WRITER_RENEWING);
     bool is_over = writer->waiting == 0 || leat_mono_us() - writer->state_us >= RENEW_WAIT_US;
     if (!is_over)
         return;

@@ -33,6 +33,7 @@ void leat_writer_ask_limit(leat_kafka_writer *writer)
 /* For the next client; wins over the user's. */
 static void set_batch_size(leat_kafka_writer *writer, long size)
 {
+    LEAT_ASSERT(size > 0);
     snprintf(writer->batch_size, sizeof writer->batch_size, "%ld", size);
     leat_log_property *properties = leat_kafka_unconst(writer->config.properties); /* the copy's own
                                                                                     */
@@ -74,6 +75,7 @@ static void take_limit(leat_kafka_writer *writer, long limit)
 
 void leat_writer_on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event)
 {
+    LEAT_ASSERT(writer->client);
     leat_error error;
     char text[LEAT_WRITER_NUMBER_SIZE];
     writer->limit_asked = false;

@@ -70,6 +70,7 @@ void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot)
 
 int leat_writer_make_slots(leat_kafka_writer *writer, leat_error *error)
 {
+    LEAT_ASSERT(!writer->slots && writer->waiting == 0);
     long wanted = leat_writer_config_number(writer, "queue.buffering.max.messages");
     if (wanted <= 0 || wanted > WAITING_MAX)
         return leat_fail(error,
