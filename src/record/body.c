@@ -156,7 +156,8 @@ static leat_body_fault read_real(body_parse *parse, const leat_column *column, y
     return read_text(parse, column, json_text(json), ret);
 }
 
-/* What jsonb would refuse, or NULL. json is held to it too, so that its text can be worked with. */
+/* Why jsonb would reject the value, or NULL. json has to pass too, so that its text can be worked
+ * with. */
 static const char *json_scalar_problem(yyjson_val *json)
 {
     if (yyjson_is_str(json) &&
@@ -276,7 +277,7 @@ static int find_column(const leat_table *table, leat_slice name, uint32_t expect
     return leat_table_column(table, name);
 }
 
-/* What is added must be finite: NaN would stick to the sum for ever. */
+/* What is added must be finite: NaN would stay in the sum indefinitely. */
 static leat_body_fault read_present(body_parse *parse, uint32_t index, yyjson_val *json,
                                     leat_value *ret)
 {

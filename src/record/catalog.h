@@ -28,7 +28,7 @@ typedef struct leat_catalog {
 
 int leat_catalog_save(const leat_catalog *catalog, const char *path,
                       leat_error *error) LEAT_MUST_CHECK;
-/* 1: there is none, or it is of an older version, which is as good as none: `error` says so. */
+/* 1: there is none, or it has an older version, which counts as none; `error` has the reason. */
 int leat_catalog_load(leat_catalog *ret, const char *path, leat_error *error) LEAT_MUST_CHECK;
 /* Index of the table the configuration calls `label` ("name" or "schema.name"), -1 when unknown. Of
  * two labels of one table both have the first one's index: its rows are one key space. */

@@ -271,8 +271,8 @@ static int check_version(yyjson_val *root, leat_error *error)
         return 0;
     leat_fail(
         error,
-        "has version %llu, written by an older leat; it is written anew by `leat init`, or as soon as a "
-        "shard answers",
+        "has version %llu, written by an older leat; `leat init` writes it again, and so does "
+        "leat as soon as a shard answers",
         number);
     return 1;
 }

@@ -35,7 +35,7 @@ enum {
 
 /* The sum of two literals, exactly, in plain digits (no exponent, no NUL) and at the larger of
  * their display scales, as PostgreSQL adds. False, with nothing to rely on in `ret`, when one of
- * them or the sum needs more than LEAT_DECIMAL_DIGITS_MAX digits at that scale, or is no decimal
+ * them or the sum needs more than LEAT_DECIMAL_DIGITS_MAX digits at that scale, or is not a decimal
  * literal (NaN). */
 bool leat_decimal_sum(leat_slice a, leat_slice b, char ret[LEAT_DECIMAL_SUM_MAX],
                       size_t *ret_size) LEAT_MUST_CHECK;

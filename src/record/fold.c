@@ -27,7 +27,7 @@ struct leat_fold {
     column_effect effects[LEAT_COLUMNS_MAX]; /* of the fold at hand */
 };
 
-/* One column where two writes meet. */
+/* One column that two writes change. */
 typedef struct column_pair {
     leat_fold *fold;
     const leat_column *column;
@@ -413,7 +413,7 @@ static int patch_operand(leat_fold *fold, const leat_value *value, leat_merge *m
     return 0;
 }
 
-/* A patch that is no object replaces the value. */
+/* A patch that is not an object replaces the value. */
 static bool is_operand(leat_column_op op, const leat_value *value)
 {
     if (op == LEAT_OP_SET || value->presence == LEAT_NULL)

@@ -4,14 +4,15 @@
  *
  *   PUT     the row starts from the columns' defaults, stored or not
  *   PATCH   the row starts from what is stored, from the defaults when it is missing
- * (patch_existing: it stays missing) DELETE  there is no row
+ *           (patch_existing: it stays missing)
+ *   DELETE  there is no row
  *
  * A column that is named is then *set* to its value, or, where its bit is in `operated`, changed by
  * the route's operation with the value as operand. So a PUT followed by an `add` to a column it
  * left to its default is a PUT with an operand.
  *
  * Promise: for records that would each succeed, the folded write leaves the row as the records one
- * by one would; where this program cannot say so exactly, writes stay apart and go one after
+ * by one would; where this cannot be guaranteed, writes stay apart and go one after
  * another. Apart stay: writes by different routes, `add` on floats (rounding depends on the order),
  * sums and products of folding that would not fit the column's type or LEAT_FOLD_TEXT_MAX, numerics
  * beyond 38 digits or NaN, an RFC 7396 patch that must replace an object that an earlier one has
@@ -59,7 +60,7 @@ void leat_fold_limit(leat_fold *fold, size_t bytes);
 void leat_fold_free(leat_fold *fold);
 void leat_fold_reset(leat_fold *fold);
 
-/* The write of one record with this body (not looked at for DELETE). `ret->values` is set by the
+/* The write of one record with this body (not read for DELETE). `ret->values` is set by the
  * caller. Returns -1 when memory is out. */
 int leat_fold_start(leat_fold *fold, const leat_route *route, leat_route_op op,
                     const leat_body *body, leat_row_write *ret) LEAT_MUST_CHECK;

@@ -24,7 +24,7 @@ typedef struct leat_item {
     leat_record record;
     void *log_handle; /* keeps the record's bytes alive; given back by leat_log_release. NULL: they
                          are the item's own */
-    const leat_route *route; /* NULL: could not be decoded, `fault` says why */
+    const leat_route *route; /* NULL: could not be decoded, see `fault` */
     leat_route_op op;
     uint64_t hash;
     leat_slice canonical_key; /* in `record.key` when that was canonical already, else allocated

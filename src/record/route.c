@@ -243,7 +243,7 @@ static int check_pair(const leat_route *a, const leat_route *b, leat_error *erro
         return leat_fail(error, "two routes have the name %s", a->name);
     if (same_paths(a, b))
         return leat_fail(error, "routes %s and %s match the same paths", a->name, b->name);
-    /* A row's writes must meet in one partition, whatever route they come by. */
+    /* All writes of a row must go to one partition, whatever route they come by. */
     if (a->table_index == b->table_index && a->tenant_key_position != b->tenant_key_position)
         return leat_fail(error, "routes %s and %s write one table, %s, but have different tenants",
                          a->name, b->name, a->table->label);

@@ -45,7 +45,7 @@ typedef struct leat_routes {
     leat_route routes[LEAT_ROUTES_MAX];
 } leat_routes;
 
-/* What the configuration says of one route, before it meets the table. */
+/* One route as the configuration has it; it is not checked against the table yet. */
 typedef struct leat_route_spec {
     const char *name;   /* NULL: the table's */
     const char *path;   /* "/apps/{app_id}/subscriptions/{subscription_id}" */
@@ -59,7 +59,7 @@ typedef struct leat_route_spec {
     const leat_column_op *column_ops;
 } leat_route_spec;
 
-/* Fills a route from its spec and table, or says which part does not fit: parameters must be
+/* Fills a route from its spec and table, or reports which part does not fit: parameters must be
  * exactly the primary key, key types only, operations must fit the types, the tenant must be a
  * parameter. Literals of the path are unreserved characters and "!$&'()*+,;=:@". Columns of
  * LEAT_TYPE_OTHER cannot be in the key. Row security that applies to leat's role must be accepted.
@@ -89,8 +89,9 @@ typedef struct leat_key {
 
 /* Finds the route of a request target (path without query) and decodes its key. On
  * LEAT_MATCH_BAD_KEY `ret_route` is set too, `ret_field` (at least LEAT_NAME_MAX + 1 bytes) names
- * the parameter, "" where the whole key is too long, and `error` says why. Literal segments win
- * over parameters, the earlier the stronger. A part of a key is never empty, so that "/apps//x" and
+ * the parameter, "" where the whole key is too long, and `error` has the reason. Literal segments
+ * win over parameters, the earlier the stronger. A part of a key is never empty, so that "/apps//x"
+ * and
  * "/apps/" are certainly mistakes: bad keys. */
 leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
                              const leat_route **ret_route, leat_key *ret_key, char *ret_field,

@@ -17,16 +17,16 @@ typedef struct published {
     struct published *older;
 } published;
 
-typedef struct board_shard {
+typedef struct shard_versions {
     _Atomic(const leat_schema_version *) newest;
     _Atomic int64_t catalog_read_us;
     published *all; /* the publishing thread's */
-} board_shard;
+} shard_versions;
 
 struct leat_schema_versions {
     uint32_t shard_count;
-    board_shard *shards;
-    void (*ask)(void *context);
+    shard_versions *shards;
+    void (*request_read)(void *context);
     void *context;
 };
 
@@ -72,14 +72,15 @@ int leat_schema_version_follows(const leat_schema_version *from, const leat_sche
     return 0;
 }
 
-/* ---- the schema_versions ---- */
+/* ---- publishing ---- */
 
-leat_schema_versions *leat_schema_versions_new(uint32_t shard_count, void (*ask)(void *context),
-                                               void *context)
+leat_schema_versions *leat_schema_versions_new(uint32_t shard_count,
+                                               void (*request_read)(void *context), void *context)
 {
     leat_schema_versions *schema_versions = leat_must_calloc(1, sizeof *schema_versions);
     *schema_versions = (leat_schema_versions){
-        shard_count, leat_must_calloc(shard_count, sizeof *schema_versions->shards), ask, context};
+        shard_count, leat_must_calloc(shard_count, sizeof *schema_versions->shards), request_read,
+        context};
     return schema_versions;
 }
 
@@ -117,14 +118,14 @@ int64_t leat_schema_versions_read_us(const leat_schema_versions *schema_versions
 
 void leat_schema_versions_request_read(leat_schema_versions *schema_versions)
 {
-    schema_versions->ask(schema_versions->context);
+    schema_versions->request_read(schema_versions->context);
 }
 
 void leat_schema_versions_publish(leat_schema_versions *schema_versions, uint32_t shard,
                                   leat_schema_version *version, int64_t catalog_read_us)
 {
     LEAT_ASSERT(shard < schema_versions->shard_count);
-    board_shard *at = &schema_versions->shards[shard];
+    shard_versions *at = &schema_versions->shards[shard];
     published *entry = leat_must_calloc(1, sizeof *entry);
     *entry = (published){version, at->all};
     at->all = entry;

@@ -1,12 +1,12 @@
 /*
- * schema_versions.h - what the shards' tables look like now. One thread looks at the databases and
- * publishes; edge and workers read without waiting. A version, once published, never changes and
- * lives until the schema_versions is freed, because records in memory point into its routes; a new
- * one comes only when a table was altered, so their number is that of migrations.
+ * schema_versions.h - what the shards' tables look like now. One thread reads the databases'
+ * catalogs and publishes versions; edge and workers read them without waiting. A published version
+ * never changes and lives until leat_schema_versions_free, because records in memory point into its
+ * routes; a new one is published only when a table was altered, so there are few.
  *
- * Between versions a route keeps its index, name and path, and a key column its kind of value
- * (integers of any width are one kind): a table whose key changed more than that is not published;
- * it waits for a restart, said loudly.
+ * Between versions a route keeps its index, name and path, and a key column its kind of value (all
+ * integer types are one kind). A table whose key has changed more than that is not published: it
+ * needs a restart, and a log line says so.
  */
 #ifndef LEAT_RECORD_SCHEMA_VERSIONS_H
 #define LEAT_RECORD_SCHEMA_VERSIONS_H
@@ -23,31 +23,30 @@ typedef struct leat_schema_version {
 } leat_schema_version;
 
 void leat_schema_version_free(leat_schema_version *version);
-/* May `to` follow `from`? Not when a key is another: it needs a restart, in which records are
- * decoded anew. */
+/* May `to` follow `from`? Not when a key is another: it needs a restart, after which records are
+ * decoded again. */
 int leat_schema_version_follows(const leat_schema_version *from, const leat_schema_version *to,
                                 leat_error *error) LEAT_MUST_CHECK;
 
-/* `ask` is called by leat_schema_versions_request_read, on any thread. */
-leat_schema_versions *leat_schema_versions_new(uint32_t shard_count, void (*ask)(void *context),
-                                               void *context);
+/* leat_schema_versions_request_read calls `request_read`, on any thread. */
+leat_schema_versions *leat_schema_versions_new(uint32_t shard_count,
+                                               void (*request_read)(void *context), void *context);
 void leat_schema_versions_free(leat_schema_versions *schema_versions);
 
 /* The newest version of a shard; at least one must have been published. Any thread. */
 const leat_schema_version *leat_schema_versions_newest(const leat_schema_versions *schema_versions,
                                                        uint32_t shard);
-/* When the look that gave or confirmed the newest version began (leat_mono_us); 0: it came from a
+/* When the read that gave or confirmed the newest version began (leat_mono_us); 0: it came from a
  * file. Any thread. Read it before leat_schema_versions_newest: then the version is at least that
  * new. */
 int64_t leat_schema_versions_read_us(const leat_schema_versions *schema_versions, uint32_t shard);
-/* Somebody has met what the newest version does not explain: a look is wanted soon. Any thread;
- * cheap. */
+/* Something does not fit the newest version: the catalog should be read soon. Any thread; cheap. */
 void leat_schema_versions_request_read(leat_schema_versions *schema_versions);
 
-/* Makes `version` the newest. The schema_versions owns it from now on. One thread. */
+/* Makes `version` the newest. It is owned from now on. One thread. */
 void leat_schema_versions_publish(leat_schema_versions *schema_versions, uint32_t shard,
                                   leat_schema_version *version, int64_t catalog_read_us);
-/* A look found the newest version as it is. The same thread. */
+/* A read has found the newest version unchanged. The same thread. */
 void leat_schema_versions_confirm(leat_schema_versions *schema_versions, uint32_t shard,
                                   int64_t catalog_read_us);
 

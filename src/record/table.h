@@ -81,7 +81,7 @@ typedef struct leat_table {
     bool deletes_matter; /* a DELETE does more than remove the row (a foreign key refers to it, a
                             trigger on DELETE, an identity column that a new row would count up):
                             never folded with a later write */
-    /* Of one shard only, and so neither in the catalog file nor looked at by leat_table_alike: */
+    /* Of one shard only, and so neither in the catalog file nor compared by leat_table_alike: */
     uint8_t row_triggers; /* events with a BEFORE trigger for each row, on the table or a partition:
                              it may drop it */
     uint8_t statement_triggers; /* events with a BEFORE trigger for the statement */

@@ -17,7 +17,7 @@ static const char *type_text(const leat_column *column)
     return column->type_name;
 }
 
-/* Where the words are the same: a domain may bear a type's name. */
+/* Where the names are equal: a domain may have the name of a type. */
 static const char *kind_text(const leat_column *column)
 {
     return leat_type_name(column->type);
@@ -48,13 +48,13 @@ static const char *order_text(const leat_column *column)
     return column->by_bytes ? "by bytes" : "by language";
 }
 
-/* No expression reads like this one word. */
+/* No expression is this one word. */
 static const char *default_text(const leat_column *column)
 {
     return column->default_expression ? column->default_expression : "none";
 }
 
-/* Of neighbours with one name, the first that differs is said. */
+/* Of neighbours with one name, the first that differs is reported. */
 static const struct {
     const char *name;
     column_text *text;
@@ -176,7 +176,7 @@ bool leat_table_equal(const leat_table *a, const leat_table *b)
     return same;
 }
 
-/* ---- In words ---- */
+/* ---- description ---- */
 
 static const leat_column *find(const leat_table *table, const char *name)
 {
@@ -192,16 +192,16 @@ static const char *comma(const leat_buf *out, size_t start)
 static void describe_column(const leat_column *from, const leat_column *to, size_t start,
                             leat_buf *out)
 {
-    const char *said = "";
+    const char *reported = "";
     for (size_t i = 0; i < COLUMN_PROPERTIES; i++) {
         const char *name = column_properties[i].name;
         const char *old = column_properties[i].text(from);
         const char *new = column_properties[i].text(to);
-        if (strcmp(old, new) == 0 || strcmp(name, said) == 0)
+        if (strcmp(old, new) == 0 || strcmp(name, reported) == 0)
             continue;
         leat_buf_printf(out, "%scolumn %s: %s %s -> %s", comma(out, start), to->name, name, old,
                         new);
-        said = name;
+        reported = name;
     }
 }
 

@@ -42,12 +42,12 @@ bool leat_value_is_text(leat_type type);
  * ("2026-01-02T03:04:05.678Z"), years 0001-9999 also in UTC, up to 6 fractional digits (more are
  * refused, never silently cut), no second 60; timestamp: the same without an offset; date:
  * "2026-01-02"; time: "03:04:05.678". text: valid UTF-8 without NUL, at most varchar(n) characters;
- * other: the same without a limit, and what it means the database says. bytea: base64 (base64.h).
- * numeric: a decimal literal, exponent allowed, or "NaN"; one that PostgreSQL would round is taken,
- * one too large for it is not. float4, float8: a decimal literal of at most 2000 bytes that is
- * neither too large nor rounds to 0, or "NaN", "Infinity", "-Infinity". json and jsonb have no such
- * form and are refused. Returns 0, or -1 with a message that names what is allowed (not the column:
- * the caller does).
+ * other: the same without a limit, and the database decides what it means. bytea: base64
+ * (base64.h). numeric: a decimal literal, exponent allowed, or "NaN"; one that PostgreSQL would
+ * round is taken, one too large for it is not. float4, float8: a decimal literal of at most 2000
+ * bytes that is neither too large nor rounds to 0, or "NaN", "Infinity", "-Infinity". json and
+ * jsonb have no such form and are refused. Returns 0, or -1 with a message that names what is
+ * allowed (not the column: the caller does).
  */
 int leat_value_from_text(const leat_column *column, leat_slice text, leat_value *ret,
                          leat_error *error) LEAT_MUST_CHECK;

@@ -1,7 +1,7 @@
 /*
- * The blocking half of the sink seam. An address says which kind of database a shard is; each call
+ * The blocking half of the sink seam. An address tells which kind of database a shard is; each call
  * goes to that backend's table of operations, so that start-up and commands need not know of kinds.
- * A backend without an operation has nothing that it could refuse or show.
+ * Where a backend has no operation, there is nothing to refuse or to show.
  */
 #include "sink/shard_ops.h"
 

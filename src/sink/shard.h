@@ -17,14 +17,14 @@ typedef struct leat_shard_address {
     const char *sqlite; /* a file */
 } leat_shard_address;
 
-/* Can the address be used at all? Asks nobody. -1: a DSN that cannot be read, or that asks for
- * another server than the primary. */
+/* Can the address be used at all? Without connecting. -1: a DSN that cannot be read, or that asks
+ * for another server than the primary. */
 int leat_shard_check_address(leat_shard_address at, leat_error *error) LEAT_MUST_CHECK;
 
 /* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their
  * columns, types, defaults and primary key. A table that is not there, has no primary key, or is
- * not a table (partitioned ones are) is an error that names it; then ret[0].label is its label, and
- * "" where the fault is no table's. */
+ * not a table (partitioned ones are) is an error that names it; then ret[0].label is its label, or
+ * "" where no table is at fault. */
 int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count,
                            leat_table *ret, leat_error *error) LEAT_MUST_CHECK;
 
@@ -34,7 +34,7 @@ int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uin
 int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
                            leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 
-/* What a database says of itself. */
+/* A database as it describes itself. */
 typedef struct leat_shard_self {
     char database[64]; /* which one it is: the same text where two addresses lead to one, until its
                           server is started again; never that of a copy */
@@ -72,14 +72,14 @@ void leat_shard_owner(const leat_source *source, const char *group, char ret[LEA
 /* The application_name of this process's sessions: "leat OWNER HOST PID", of the host's name
  * LEAT_SESSION_HOST_MAX bytes at most. */
 void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]);
-/* Two live groups on one source would fence each other for ever: 1 and a message that names a
+/* Two live groups on one source would fence each other indefinitely: 1 and a message that names a
  * session of another group, when there is one; 0 none (of a SQLite file always); -1 the database
  * does not answer. Progress is safe in any case. */
 int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,
                              leat_error *error) LEAT_MUST_CHECK;
 
-/* Differences between what is stored and what runs, in words: 0 none, -1 error says what and what
- * to do. */
+/* Compares what is stored with what runs: 0 equal, -1 the message names the difference and what to
+ * do. */
 int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout,
                             const leat_source *running, const leat_layout *running_layout,
                             leat_error *error) LEAT_MUST_CHECK;
@@ -128,17 +128,17 @@ typedef struct leat_shard_process {
     uint32_t busy; /* of them, in a statement now */
 } leat_shard_process;
 
-/* A row of leat.workers: what a process that applies has said of itself. */
+/* A row of leat.workers: the last report of a process that applies. */
 typedef struct leat_shard_worker {
     char host[64];
     int64_t pid;
-    int64_t heard_ms; /* so long ago, by the database's clock */
+    int64_t heard_ms; /* that long ago, by the database's clock */
     /* the process's clock then: what the times in `report` are to be compared with */
     int64_t clock_ms;
     char *report; /* JSON; owned */
 } leat_shard_worker;
 
-/* Later than that it is gone, or stands still; a process says something every LEAT_REPORT_EVERY_MS.
+/* A report that is older: the process is gone, or hangs; it reports every LEAT_REPORT_EVERY_MS.
  * Its row is swept after ten minutes. */
 enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
 
@@ -151,7 +151,7 @@ typedef struct leat_shard_wait {
     int64_t pid; /* of the one that has waited for longest, as are the next two */
     int64_t waited_ms;
     char relation[136]; /* "": not known */
-    /* The session that has the lock. What the server does not tell to this role is "". */
+    /* The session that has the lock; "" is what the server hides from this role. */
     int64_t holder_pid; /* 0: none: a prepared transaction has it, or it has gone meanwhile */
     char holder_application[64];
     char holder_user[64];
@@ -187,7 +187,7 @@ int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_wo
 void leat_shard_work_fini(leat_shard_work *work);
 
 /*
- * What a process says of itself in a shard, over a connection of its own that stays open: a row of
+ * Reports of this process to a shard, over a connection of its own that stays open: a row of
  * leat.workers. Blocking; each call is bounded as those above are, and connects when it has to. One
  * thread at a time.
  */
@@ -202,7 +202,7 @@ typedef struct leat_shard_report {
     const char *json;   /* in ASCII, at most LEAT_REPORT_BYTES_MAX bytes */
 } leat_shard_report;
 
-/* Asks nobody. */
+/* Without connecting. */
 leat_shard_reporter *leat_shard_reporter_new(leat_shard_address at, int32_t source_id);
 int leat_shard_reporter_send(leat_shard_reporter *reporter, const leat_shard_report *report,
                              leat_error *error) LEAT_MUST_CHECK;

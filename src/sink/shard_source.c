@@ -86,7 +86,7 @@ static int check_slots(const char *topic, const leat_layout *stored, const leat_
         return 0;
     return leat_fail(error,
                      "topic %s: %" PRIu32
-                     " of %d tenant slots belong to other shards than the database says. Use the "
+                     " of %d tenant slots belong to other shards than in the database. Use the "
                      "shards it was set up with, in that order.",
                      topic, differ, LEAT_TENANT_SLOTS);
 }

@@ -7,7 +7,7 @@
 #include "sink/shard.h"
 
 /* The same in every shard, whatever other sources each of them has; another one when the topic is
- * made anew, so that rows of the old one that were left behind are never taken for its own. Never
+ * recreated, so that rows of the old one that were left behind are never taken for its own. Never
  * 0. */
 int32_t leat_source_id(const leat_source *source);
 /* {"partitions":4,"shards":[{"name":"a","first":0,"count":2}, ...]}: the caller frees it. NULL: out

@@ -1,5 +1,5 @@
 /*
- * The asynchronous half of the sink seam: an address says which kind of database the shard is, and
+ * The asynchronous half of the sink seam: an address tells which kind of database the shard is, and
  * each call goes to that backend's table of operations.
  */
 #include "sink/sink_ops.h"

@@ -54,14 +54,14 @@ typedef struct leat_sink_counters {
                            0: it answers */
 } leat_sink_counters;
 
-/* Starts connecting at once and for ever (jittered back-off). NULL and a message only for what can
- * never work. */
+/* Starts connecting at once and retries indefinitely (jittered back-off). NULL and a message only
+ * for what can never work. */
 leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
                          const leat_sink_events *events, leat_error *error);
 /* Hands the job to a free connection. Payloads (leat_item) and the job's arrays are read during
  * this call only; a batch that cannot be built is reported by `done` on a later turn of the loop.
- * At most `usable` jobs may be open. A job that finds its connection gone, before `slots` has said
- * so, was not sent: LEAT_ENGINE_OUTAGE. */
+ * At most `usable` jobs may be open. A job that finds its connection gone, before `slots` has
+ * reported it, was not sent: LEAT_ENGINE_OUTAGE. */
 void leat_sink_submit(leat_sink *sink, const leat_engine_job *job);
 const leat_sink_counters *leat_sink_count(const leat_sink *sink);
 /* Closes every connection (open jobs are not reported any more) and frees once the loop has run the

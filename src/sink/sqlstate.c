@@ -13,7 +13,7 @@
 typedef enum condition {
     ALWAYS,
     BY,     /* `function` begins so */
-    NO_ONE, /* no function of the server says it: a pooler, or a connection about to go */
+    NO_ONE, /* no function of the server reports it: a pooler, or a connection about to go */
     BARE,   /* the error names a table and no constraint */
     OWN,    /* a statement of leat's own is refused */
 } condition;
@@ -158,7 +158,7 @@ static const rule rules[] = {
     {"", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 };
 
-static bool is_said(const char *field)
+static bool is_set(const char *field)
 {
     return field && field[0] != '\0';
 }
@@ -176,11 +176,11 @@ static bool fits(const rule *line, const leat_sql_error *error, leat_sql_part pa
     case ALWAYS:
         return true;
     case BY:
-        return is_said(error->function) && begins_with(error->function, line->function);
+        return is_set(error->function) && begins_with(error->function, line->function);
     case NO_ONE:
-        return !is_said(error->function);
+        return !is_set(error->function);
     case BARE:
-        return is_said(error->table) && !is_said(error->constraint);
+        return is_set(error->table) && !is_set(error->constraint);
     case OWN:
         return part == LEAT_SQL_OWN;
     }
@@ -202,8 +202,8 @@ static leat_engine_outcome outcome_by_rule(const leat_sql_error *error, leat_sql
  * this row. leat's own functions are in PL/pgSQL too. */
 static leat_engine_outcome blame_the_row(leat_engine_outcome outcome, const leat_sql_error *error)
 {
-    bool is_raised = is_said(error->function) && (begins_with(error->function, "exec_stmt_raise") ||
-                                                  begins_with(error->function, "PLy_"));
+    bool is_raised = is_set(error->function) && (begins_with(error->function, "exec_stmt_raise") ||
+                                                 begins_with(error->function, "PLy_"));
     bool is_elsewhere = outcome == LEAT_ENGINE_OUTAGE || outcome == LEAT_ENGINE_DRIFT;
     return is_raised && is_elsewhere && !begins_with(error->sqlstate, "LT")
                ? LEAT_ENGINE_RECORD_ERROR

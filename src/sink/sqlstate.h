@@ -22,14 +22,14 @@ typedef enum leat_sql_part {
 
 /* An error as the server sent it; each field may be NULL, as in errors that libpq makes itself. */
 typedef struct leat_sql_error {
-    const char *sqlstate; /* PG_DIAG_SQLSTATE */
-    const char *severity; /* PG_DIAG_SEVERITY_NONLOCALIZED. Only ERROR says that the job has failed;
-                             after anything else it may have been applied or still be */
-    const char *table;    /* PG_DIAG_TABLE_NAME */
+    const char *sqlstate;   /* PG_DIAG_SQLSTATE */
+    const char *severity;   /* PG_DIAG_SEVERITY_NONLOCALIZED. Only ERROR means that the job has
+                               failed;   after anything else it may have been applied or still be */
+    const char *table;      /* PG_DIAG_TABLE_NAME */
     const char *constraint; /* PG_DIAG_CONSTRAINT_NAME */
-    const char *function;   /* PG_DIAG_SOURCE_FUNCTION: the function of the server that says it, in
-                               every language. A pooler's   own errors have none. It tells what a
-                               trigger has raised from what the server itself says */
+    const char *function;   /* PG_DIAG_SOURCE_FUNCTION: the function of the server that reports it,
+                               the same in every language. A pooler's own errors have none. It
+                               tells what a trigger raises from what the server itself reports */
 } leat_sql_error;
 
 leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part);

@@ -1,6 +1,6 @@
 /*
  * db.h - one connection to a SQLite file, for all that the files of src/sink/sqlite do: opened the
- * one way that keeps what is committed, and errors in the words of PostgreSQL's SQLSTATEs, so that
+ * one way that keeps what is committed, and errors as PostgreSQL's SQLSTATEs, so that
  * the rest of leat knows one kind. Not for use outside src/sink. A connection is used by one thread
  * at a time.
  *
@@ -32,7 +32,7 @@ void leat_sqlite_close(leat_sqlite *sqlite);
 
 /* Runs statements without parameters or rows. */
 int leat_sqlite_run(leat_sqlite *sqlite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
-/* One statement, to be finalized by the caller. NULL: `error` says why. */
+/* One statement, to be finalized by the caller. NULL: `error` has the reason. */
 sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_error *error);
 /* Takes a step: 1 there is a row, 0 done, -1 error. */
 int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement,
@@ -44,7 +44,7 @@ int leat_sqlite_integer(leat_sqlite *sqlite, const char *sql, int64_t *ret,
 
 /* The SQLSTATE that PostgreSQL would give for an extended result code of SQLite
  * (sqlite3_extended_errcode), five characters; "XX000" where there is none. leat_sqlstate_outcome
- * says what it means for a job. */
+ * decides what it means for a job. */
 const char *leat_sqlite_sqlstate(int extended_code);
 
 #endif

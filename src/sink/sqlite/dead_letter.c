@@ -33,9 +33,9 @@ static void bind_text(sqlite3_stmt *to, int at, leat_slice text)
 }
 
 /* `taken`: what the record's silence was taken for, NULL when that is not known. */
-static void bind_name(sqlite3_stmt *to, int at, leat_slice said, const char *taken)
+static void bind_name(sqlite3_stmt *to, int at, leat_slice name, const char *taken)
 {
-    bind_text(to, at, said.size == 0 && taken ? leat_slice_of(taken) : said);
+    bind_text(to, at, name.size == 0 && taken ? leat_slice_of(taken) : name);
 }
 
 static void bind_message(sqlite3_stmt *to, int at, const char *message)

@@ -10,7 +10,7 @@
 #include "record/item.h"
 #include "sink/sqlite/db.h"
 
-/* -1: SQLite says why (sqlite3_errmsg). */
+/* -1: see sqlite3_errmsg. */
 int leat_sqlite_store_dead_letter(leat_sqlite *sqlite, int32_t source_id,
                                   const leat_engine_batch_record *at, const leat_item *item,
                                   const leat_engine_reason *reason) LEAT_MUST_CHECK;

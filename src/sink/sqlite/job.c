@@ -170,14 +170,13 @@ static void fail(leat_sqlite_job *job, leat_engine_outcome outcome, const char *
 static int fail_sqlite(leat_sqlite_job *job, const leat_sqlite_runner *runner, leat_sql_part part)
 {
     const char *sqlstate = leat_sqlite_sqlstate(sqlite3_extended_errcode(runner->sqlite.db));
-    leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
-    fail(job, leat_sqlstate_outcome(&said, part), sqlstate, sqlite3_errmsg(runner->sqlite.db));
+    leat_sql_error error = {.sqlstate = sqlstate, .severity = "ERROR"};
+    fail(job, leat_sqlstate_outcome(&error, part), sqlstate, sqlite3_errmsg(runner->sqlite.db));
     return -1;
 }
 
-/* What the protocol says of a partition; its own words are errors of PostgreSQL's functions
- * there. */
-static int judge_progress(leat_sqlite_job *job, const leat_sqlite_runner *runner,
+/* The codes that leat.claim and leat.advance raise in PostgreSQL. */
+static int check_standing(leat_sqlite_job *job, const leat_sqlite_runner *runner,
                           leat_sqlite_standing standing, uint32_t partition)
 {
     char message[128];
@@ -205,7 +204,7 @@ static int run_claim(leat_sqlite_job *job, leat_sqlite_runner *runner)
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_CLAIM);
     leat_sqlite_standing standing =
         leat_sqlite_claim(&runner->sqlite, runner->source_id, job->partition, &job->progress);
-    if (judge_progress(job, runner, standing, job->partition) != 0)
+    if (check_standing(job, runner, standing, job->partition) != 0)
         return -1;
     job->result.progress = &job->progress;
     return 0;
@@ -216,7 +215,7 @@ static int run_compaction(leat_sqlite_job *job, leat_sqlite_runner *runner)
     LEAT_ASSERT(job->kind == LEAT_ENGINE_JOB_COMPACT);
     leat_sqlite_standing standing =
         leat_sqlite_compact(&runner->sqlite, runner->source_id, &job->compaction);
-    return judge_progress(job, runner, standing, job->partition);
+    return check_standing(job, runner, standing, job->partition);
 }
 
 static int advance_parts(leat_sqlite_job *job, leat_sqlite_runner *runner)
@@ -225,7 +224,7 @@ static int advance_parts(leat_sqlite_job *job, leat_sqlite_runner *runner)
     for (uint32_t i = 0; i < job->part_count; i++) {
         leat_sqlite_standing standing =
             leat_sqlite_advance(&runner->sqlite, runner->source_id, &job->parts[i]);
-        if (judge_progress(job, runner, standing, job->parts[i].partition) != 0)
+        if (check_standing(job, runner, standing, job->parts[i].partition) != 0)
             return -1;
     }
     return 0;

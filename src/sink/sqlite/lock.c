@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WRITE_LOCK_BYTE = 120, LOOK_EVERY_MS = 20 };
+enum { WRITE_LOCK_BYTE = 120, SAMPLE_EVERY_MS = 20 };
 
 /* 0: nobody. */
 static int64_t holder_of(int fd)
@@ -37,7 +37,7 @@ static bool keeps_it(int fd, int64_t pid)
     while (holder_of(fd) == pid) {
         if (leat_mono_us() >= until_us)
             return true;
-        usleep(LOOK_EVERY_MS * 1000);
+        usleep(SAMPLE_EVERY_MS * 1000);
     }
     return false;
 }
@@ -60,7 +60,7 @@ void leat_sqlite_find_lock(const char *file, leat_shard_work *work)
     snprintf(path, sizeof path, "%s-shm", file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return; /* nobody has the file open, or it is not ours to look at */
+        return; /* nobody has the file open, or this user may not read it */
     int64_t pid = holder_of(fd);
     if (pid > 0 && !is_worker(work, pid) && keeps_it(fd, pid)) {
         LEAT_ASSERT(work->waits.count < LEAT_SHARD_WAITS_MAX);

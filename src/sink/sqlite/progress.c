@@ -70,7 +70,7 @@ static int read_subpartitions(sqlite3_stmt *row, int at, int16_t *ret)
 
 /* ---- statements ---- */
 
-/* With source and partition bound, which are always the first two. NULL: SQLite says why. */
+/* With source and partition bound, which are always the first two. NULL: see sqlite3_errmsg. */
 static sqlite3_stmt *prepare(leat_sqlite *sqlite, const char *sql, int32_t source_id,
                              uint32_t partition)
 {
@@ -286,11 +286,11 @@ leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
 const char *leat_sqlite_standing_text(leat_sqlite_standing standing)
 {
     LEAT_ASSERT(standing > LEAT_SQLITE_STANDS && standing < LEAT_SQLITE_FAILED);
-    static const char *const words[] = {
+    static const char *const texts[] = {
         [LEAT_SQLITE_FENCED] = "has been claimed by another worker",
         [LEAT_SQLITE_WENT_BACK] =
             "has lost a batch that was acknowledged: an older copy of the file?",
         [LEAT_SQLITE_ABSENT] = "is not in this file",
     };
-    return words[standing];
+    return texts[standing];
 }

@@ -15,7 +15,7 @@ typedef enum leat_sqlite_standing {
     LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file
                               was put back */
     LEAT_SQLITE_ABSENT,    /* a claim: the partition is not in this file */
-    LEAT_SQLITE_FAILED,    /* SQLite says why (sqlite3_errmsg) */
+    LEAT_SQLITE_FAILED,    /* see sqlite3_errmsg */
 } leat_sqlite_standing;
 
 /* A blob of offsets of the schema: how many there are; -1: not as this program writes them. */

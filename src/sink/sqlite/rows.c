@@ -101,11 +101,11 @@ static int fail_memory(const writing *w)
     return refuse(w, LEAT_ENGINE_OUTAGE, "53200", "out of memory");
 }
 
-/* What SQLite has said. */
+/* With the message of SQLite. */
 static int fail_sqlite(const writing *w, const char *sqlstate)
 {
-    leat_sql_error said = {.sqlstate = sqlstate, .severity = "ERROR"};
-    return refuse(w, leat_sqlstate_outcome(&said, LEAT_SQL_ROWS), sqlstate, "%s",
+    leat_sql_error error = {.sqlstate = sqlstate, .severity = "ERROR"};
+    return refuse(w, leat_sqlstate_outcome(&error, LEAT_SQL_ROWS), sqlstate, "%s",
                   sqlite3_errmsg(w->sqlite->db));
 }
 
@@ -131,8 +131,8 @@ static sqlite3_stmt *statement(const writing *w, leat_sqlite_statement which)
     return *kept;
 }
 
-/* SQLITE_ERROR is said of a table that was altered and of an expression that fails on the data
- * alike: the first cannot be prepared any more. */
+/* SQLITE_ERROR is the code for a table that was altered and for an expression that fails on the
+ * data: in the first case the statement can no longer be prepared. */
 static bool is_about_data(const writing *w, sqlite3_stmt *of)
 {
     sqlite3_stmt *again = NULL;
@@ -204,7 +204,7 @@ static int read_body(const writing *w)
 
 /* ---- operations ---- */
 
-/* Where the fold cannot say what one after the other would be, here is the other. */
+/* The operation on its own, where the fold keeps the two apart. */
 static int apply_apart(const writing *w, uint32_t column, leat_value *base,
                        const leat_value *operand)
 {
@@ -287,7 +287,7 @@ static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *ba
     return 0;
 }
 
-static void put_away(sqlite3_stmt *used)
+static void finish_statement(sqlite3_stmt *used)
 {
     if (!used)
         return;
@@ -299,7 +299,7 @@ static int refuse_untouched(const writing *w)
 {
     return refuse(
         w, LEAT_ENGINE_BAD_DATA, "LT008",
-        "SQLite took the write to %s without an error but touched no row: a trigger says RAISE(IGNORE)",
+        "SQLite took the write to %s without an error but touched no row: a trigger uses RAISE(IGNORE)",
         w->route->table->label);
 }
 
@@ -317,7 +317,7 @@ static int check_written(const writing *w, sqlite3_stmt *base)
     w->rows->write.operated = 0; /* they are done: the values are what they leave */
     int found =
         there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
-    put_away(there);
+    finish_statement(there);
     return found == 0 ? refuse_untouched(w) : found < 0 ? -1 : 0;
 }
 
@@ -336,7 +336,7 @@ static int upsert_row(const writing *w)
     if (status == 0 && may_be_dropped(w))
         status = check_written(w, base);
     sqlite3_reset(base);
-    put_away(upsert);
+    finish_statement(upsert);
     return status;
 }
 
@@ -352,7 +352,7 @@ static int delete_row(const writing *w)
         return status;
     sqlite3_stmt *left = statement(w, LEAT_SQLITE_SELECT);
     int found = left && bind_key(w, left) == 0 ? step(w, left) : -1;
-    put_away(left);
+    finish_statement(left);
     return found > 0 ? refuse_untouched(w) : found;
 }
 

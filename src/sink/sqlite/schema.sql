@@ -1,5 +1,5 @@
 -- What leat keeps in a SQLite file beside the tables it writes: where the log's records are to be applied from, and what
--- could not be applied. The same protocol as in PostgreSQL (sink/pg/schema.sql, docs/design/progress.md), in fewer words: a file
+-- could not be applied. The same protocol as in PostgreSQL (sink/pg/schema.sql, docs/design/progress.md), but shorter: a file
 -- has one writer at a time, so every transaction is BEGIN IMMEDIATE and nothing runs beside it.
 --
 -- Idempotent; run in one transaction. A file of a newer version is left alone.
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS leat_partitions (
     low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not a record stands there
     newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: none was ever applied
     newest_at_ms INTEGER NOT NULL DEFAULT 0,  -- its timestamp, which tells this log from another; 0: unknown
-    newest_epoch INTEGER NOT NULL DEFAULT -1, -- its leader epoch, which tells this log from one cut off and written anew; -1: unknown
+    newest_epoch INTEGER NOT NULL DEFAULT -1, -- its leader epoch, which tells this log from one cut off and continued; -1: unknown
     PRIMARY KEY (source, partition)
 ) STRICT, WITHOUT ROWID;
 
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS leat_progress (
 ) STRICT, WITHOUT ROWID;
 
 -- Records that were refused for good, written in the transaction that moves their progress. Key and body are bytes,
--- because what the log delivered may be no valid text. Times are RFC 3339, UTC, with milliseconds.
+-- because what the log delivered may not be valid text. Times are RFC 3339, UTC, with milliseconds.
 CREATE TABLE IF NOT EXISTS leat_dead_letters (
     source      INTEGER NOT NULL,
     partition   INTEGER NOT NULL,
@@ -71,11 +71,11 @@ CREATE TABLE IF NOT EXISTS leat_dead_letters (
 -- The newest first, however many there are.
 CREATE INDEX IF NOT EXISTS leat_dead_letters_at ON leat_dead_letters (source, at);
 
--- What the processes that apply to this file say of themselves, for `leat status`. One row a process; nothing depends on
+-- Reports of the processes that apply to this file, for `leat status`. One row a process; nothing depends on
 -- it. `at` and clock_ms are milliseconds since 1970.
 CREATE TABLE IF NOT EXISTS leat_workers (
     source     INTEGER NOT NULL,
-    instance   TEXT NOT NULL,       -- made up anew by each process
+    instance   TEXT NOT NULL,       -- made by each process when it starts
     host       TEXT NOT NULL,
     pid        INTEGER NOT NULL,
     started_ms INTEGER NOT NULL,

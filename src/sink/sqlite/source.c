@@ -23,7 +23,7 @@ static int copy_text(char *ret, size_t size, sqlite3_stmt *row, int column, leat
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
     if (!text || strlen(text) >= size)
-        return leat_fail(error, "leat_sources.%s makes no sense", sqlite3_column_name(row, column));
+        return leat_fail(error, "leat_sources.%s is not valid", sqlite3_column_name(row, column));
     memcpy(ret, text, strlen(text) + 1);
     return 0;
 }
@@ -36,7 +36,8 @@ static int take_source(sqlite3_stmt *row, leat_source *ret, leat_layout *ret_lay
     ret->subpartitions = (uint32_t)sqlite3_column_int(row, SUBPARTITIONS);
     ret_layout->partition_count = (uint32_t)sqlite3_column_int(row, PARTITIONS);
     if (sqlite3_column_bytes(row, SLOTS) != LEAT_TENANT_SLOTS)
-        return leat_fail(error, "leat_sources.tenant_slots has not %d slots", LEAT_TENANT_SLOTS);
+        return leat_fail(error, "leat_sources.tenant_slots does not have %d slots",
+                         LEAT_TENANT_SLOTS);
     memcpy(ret_layout->tenant_slots, sqlite3_column_blob(row, SLOTS), LEAT_TENANT_SLOTS);
     if (copy_text(ret->log_identity, sizeof ret->log_identity, row, LOG_IDENTITY, error) != 0 ||
         copy_text(ret->topic, sizeof ret->topic, row, TOPIC, error) != 0 ||
@@ -139,7 +140,7 @@ static int read_source(const char *file, const char *topic, leat_source *ret_sou
     return is_busy ? 2 : status;
 }
 
-/* ---- what a file says of itself ---- */
+/* ---- the file as it describes itself ---- */
 
 static int read_held(leat_sqlite *sqlite, const char *topic, int64_t *ret_first, int64_t *ret_last,
                      leat_error *error)
@@ -278,8 +279,8 @@ static int compare_or_store(leat_sqlite *sqlite, leat_source *source, const leat
 }
 
 /* One file for two shards would give a partition two owners' rows. */
-static int refuse_strangers(leat_sqlite *sqlite, const leat_source *source,
-                            const leat_layout *layout, uint32_t shard, leat_error *error)
+static int check_strangers(leat_sqlite *sqlite, const leat_source *source,
+                           const leat_layout *layout, uint32_t shard, leat_error *error)
 {
     LEAT_ASSERT(shard < layout->shard_count && layout->shards[shard].count > 0);
     char sql[256];
@@ -346,7 +347,7 @@ static int set_up(leat_sqlite *sqlite, leat_source *source, const leat_layout *l
     if (upgrade(sqlite, error) != 0 || check_version(sqlite, error) < 0 ||
         leat_sqlite_run(sqlite, leat_sqlite_schema_sql, error) != 0 ||
         compare_or_store(sqlite, source, layout, error) != 0 ||
-        refuse_strangers(sqlite, source, layout, shard, error) != 0 ||
+        check_strangers(sqlite, source, layout, shard, error) != 0 ||
         add_partitions(sqlite, source, layout, shard, starts, error) != 0)
         return -1;
     return leat_sqlite_run(sqlite, end, error);

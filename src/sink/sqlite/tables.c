@@ -82,7 +82,7 @@ static int32_t modifier_of(leat_type type, const char *declared)
 
 /* ---- columns ---- */
 
-/* A generated column is hidden = 2 or 3; 1 is of virtual tables. Of collations SQLite tells those
+/* A generated column is hidden = 2 or 3; 1 is of virtual tables. SQLite shows the collations
  * of indexes only: of a key that is the rowid there is none. */
 static const char columns_sql[] =
     "SELECT c.name, c.type, c.\"notnull\" OR (c.pk > 0 AND lower(c.type) = 'integer'), c.dflt_value, c.pk, c.hidden,"

@@ -211,6 +211,6 @@ int leat_sqlite_value(sqlite3_stmt *row, int at, const leat_column *column, leat
     ret->presence = LEAT_PRESENT;
     if (is_of_type)
         return 0;
-    return leat_fail(error, "%s: the stored value %.64s is no %s", column->name,
+    return leat_fail(error, "%s: the stored value %.64s is not a %s", column->name,
                      stored_text(row, at).data, column->type_name);
 }

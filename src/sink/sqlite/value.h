@@ -11,7 +11,7 @@
 #include "record/value.h"
 
 /* Binds a value, NULL or present, to parameter `at`. -1: SQLite cannot keep it (NaN), or memory is
- * out; `error` says so. */
+ * out; see `error`. */
 int leat_sqlite_bind(sqlite3_stmt *statement, int at, const leat_column *column,
                      const leat_value *value, leat_error *error) LEAT_MUST_CHECK;
 

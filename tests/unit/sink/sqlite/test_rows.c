@@ -319,7 +319,7 @@ START_TEST(a_stored_value_of_another_type_is_drift_with_its_words)
     sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a int)", "a", LEAT_OP_ADD);
     sqlite_sql(&f, "INSERT INTO t VALUES (1, 'many')");
     expect_fault("patch 1 {\"a\": 1}", LEAT_ENGINE_DRIFT, "42804");
-    ck_assert_msg(strstr(fault.error.text, "a: the stored value many is no "), "%s",
+    ck_assert_msg(strstr(fault.error.text, "a: the stored value many is not a "), "%s",
                   fault.error.text);
 }
 END_TEST
