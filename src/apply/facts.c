@@ -1,8 +1,7 @@
 /*
- * facts.c - JSON by hand, because its strings must be ASCII whatever is in a key: leat.workers
+ * facts.c - JSON by hand, because its strings must be ASCII, whatever a key contains: leat.workers
  * lives in the user's database, whose encoding may know neither the bytes of a key nor an emoji of
- * a message. PostgreSQL's jsonb takes \u escapes but not that of NUL, so NUL becomes U+FFFD as
- * well.
+ * a message. PostgreSQL's jsonb takes \u escapes but not \u0000, so NUL becomes U+FFFD too.
  */
 #include "apply/facts.h"
 

@@ -1,11 +1,11 @@
 /*
  * facts.h - what a process reports about a shard, as JSON for leat.workers (column `said`): a list
- * of facts, each an object with a kind, the time since when it holds and a sentence for people
+ * of facts, each an object with a kind, the time since which it is true and a sentence for people
  * (`words`); members that do not apply are left out. A new kind is one more call; `leat status`
  * shows the sentence of a kind that it does not know.
  *
  * ASCII only, so that any database encoding can store it; bytes that are not valid UTF-8 are
- * replaced. Bounded: a fact that does not fit is left out, the first ones stay.
+ * replaced. Bounded: a fact that does not fit is left out; earlier facts stay.
  */
 #ifndef LEAT_APPLY_FACTS_H
 #define LEAT_APPLY_FACTS_H
@@ -22,7 +22,7 @@ typedef struct leat_fact {
     int64_t partition; /* -1: of none; likewise the next two */
     int64_t subpartition;
     int64_t offset;
-    /* how many are in the same state, of which the fact names one; 0: does not apply */
+    /* how many are in this state (the fact names one of them); 0: does not apply */
     uint32_t count;
     const char *table; /* NULL: of none; likewise the next three */
     const char *outcome;

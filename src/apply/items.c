@@ -1,7 +1,7 @@
 /*
  * items.c - slots of one large calloc, handed out in order and taken back into a list. The kernel
- * gives a page when it is first written to, so slots that were never used cost nothing, and the
- * ones freed last, which are in the cache, are used first.
+ * gives a page when it is first written to, so slots that were never used cost nothing. The slots
+ * freed last are still in the cache and are used first.
  */
 #include "apply/items.h"
 

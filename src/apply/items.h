@@ -1,7 +1,7 @@
 /*
  * items.h - a fixed pool of leat_item: as many as the engine may hold, and a few more. Memory is
- * allocated once; pages that were never needed stay untouched, so a small backlog costs little. One
- * thread.
+ * allocated once; the kernel gives a page when it is first used, so a small backlog costs little.
+ * One thread.
  */
 #ifndef LEAT_APPLY_ITEMS_H
 #define LEAT_APPLY_ITEMS_H

@@ -1,8 +1,8 @@
 /*
- * pump.c - the engine's effects carried out, one function each, and the reports of log and sinks
- * turned into the engine's events. An event never carries out anything itself: it may come from the
- * middle of a callback of the log or of a sink, which must not be entered again. It wakes the pump,
- * which runs once a turn of the loop, after the sockets were read, and then has all effects of the
+ * pump.c - carries out the engine's effects, one function each, and turns the reports of log and
+ * sinks into the engine's events. An event carries out nothing itself: it may come from inside a
+ * callback of the log or of a sink, and neither may be entered again. It wakes the pump. The pump
+ * runs once per turn of the loop, after the sockets were read, and then has all effects of the
  * turn.
  */
 #include "apply/worker_state.h"
@@ -12,7 +12,7 @@ enum { RELEASE_AT_ONCE = 256 };
 
 static void stay_awake(uv_idle_t *idle)
 {
-    (void)idle; /* being active is all it does: the loop polls without waiting */
+    (void)idle; /* while it is active the loop polls without waiting; it does nothing else */
 }
 
 int64_t leat_worker_event_us(leat_worker *worker)
@@ -54,9 +54,9 @@ static int fill_headers(leat_worker *worker, leat_item *item)
     return 0;
 }
 
-/* A record may wait for long, and the next ones of its subpartition with it. A held record keeps
- * its whole fetch buffer alive, with the records of other subpartitions that were applied long ago:
- * up to 64 times the bytes that count as held. */
+/* A record may wait for a long time, and so do the next ones of its subpartition. A held record
+ * keeps its whole fetch buffer alive, including records of other subpartitions that were applied
+ * long ago: up to 64 times the bytes that count as held. */
 static void own_record(leat_worker *worker, leat_item *item)
 {
     if (fill_headers(worker, item) != 0 || leat_item_own(item) != 0)
@@ -65,9 +65,9 @@ static void own_record(leat_worker *worker, leat_item *item)
     item->log_handle = NULL;
 }
 
-/* Only a dead letter needs the record's headers, so they are read here, where it is known to become
- * one; for each record they would cost memory and time. The engine has the item as a pointer and
- * never looks inside: apply may change it, and the sink reads it after that. */
+/* Only a dead letter needs the record's headers, so they are read here, when the record is about to
+ * become one; reading them for every record would cost memory and time. The engine has the item as
+ * a pointer and never looks inside: apply may change it, and the sink reads it after that. */
 static void do_run(leat_worker *worker, const leat_engine_effect *effect)
 {
     const leat_engine_batch *batch = &effect->job->batch;
@@ -304,7 +304,7 @@ static void on_broken(void *context, uint32_t partition, const char *reason)
     log_stopped(worker, partition);
 }
 
-/* A time of leat_mono_us by the worker's clock; not later than it was. */
+/* A time of leat_mono_us by the worker's clock: never later than the true one. */
 static int64_t by_own_clock(leat_worker *worker, int64_t mono_us)
 {
     return mono_us == INT64_MAX ? mono_us : mono_us - leat_standstill_lost_us(&worker->standstill);

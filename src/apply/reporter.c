@@ -1,12 +1,11 @@
 /*
- * reporter.c - a thread for each shard, since its calls block for as long as a shard lets them:
- * what this process knows must not reach shard b later because shard a is down. Four times a second
- * it gathers the workers' reports, which is cheap, and sends the result only when it is due or has
- * changed.
+ * reporter.c - a thread for each shard, since its calls block for as long as a shard lets them: a
+ * shard that is down must not delay the report to another. Four times a second it gathers the
+ * workers' reports, which is cheap, and sends the result only when it is due or has changed.
  *
- * Whom leat's sessions wait for is a question to the server's lock manager, which has better things
- * to do; so it is asked at most once a second, and only while a job has been without an answer for
- * one.
+ * The query for the sessions that leat's sessions wait for goes to the server's lock manager and
+ * slows it down. So it runs at most once a second, and only while a job has waited for its answer
+ * for a second or more.
  */
 #include "apply/reporter.h"
 
@@ -27,9 +26,9 @@
 enum {
     GATHER_EVERY_MS = 250,
     WAITS_EVERY_MS = 1000,
-    CHANGED_MS = 2000,                /* at least, between two rows */
+    CHANGED_MS = 2000,                /* between two rows, at least */
     PARTITIONS_BYTES_MAX = 32 * 1024, /* with the facts less than LEAT_REPORT_BYTES_MAX */
-    RETRY_MS = 2000,     /* after a failure: a server that has crashed has lost the row */
+    RETRY_MS = 2000,                  /* after a failure: a server that crashed has lost the row */
     REMEMBER_MS = 15000, /* a wait is reported for this long after it was seen: a job that met a
                             lock pauses between two attempts */
 };
@@ -37,12 +36,12 @@ enum {
 /* The row of this process in the shard's leat.workers. */
 typedef enum row_state {
     ROW_NONE,    /* never sent */
-    ROW_SENT,    /* as far as this process knows it is there */
+    ROW_SENT,    /* as far as this process knows, it is there */
     ROW_UNKNOWN, /* the last attempt failed */
     ROW_STATES
 } row_state;
 
-/* [from][to]. It is sent again while it is there, and may fail again. */
+/* [from][to]. A row that is there is sent again and again, and each time it may fail. */
 static const bool may_follow[ROW_STATES][ROW_STATES] = {
     [ROW_NONE] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
     [ROW_SENT] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
@@ -195,7 +194,7 @@ static bool is_due(const reporter_shard *at, const leat_buf *report)
     return age_ms >= LEAT_REPORT_EVERY_MS || (age_ms >= CHANGED_MS && is_changed(at, report));
 }
 
-/* Of a shard that is down the sink logs more than this could. */
+/* The sink logs more about a shard that is down than this could. */
 static void log_failure(reporter_shard *at, const char *reason)
 {
     const leat_reporter_config *config = &at->reporter->config;

@@ -1,8 +1,8 @@
 /*
- * reporter.h - carries what a process's workers know to where others can read it: each shard's
- * leat.workers, over a connection of its own, on a thread of its own, so that a shard that does not
- * answer holds up neither workers nor other shards. It writes every LEAT_REPORT_EVERY_MS, sooner
- * (two seconds) when something has changed, and removes its row at the end.
+ * reporter.h - writes what a process's workers know to each shard's leat.workers, where others can
+ * read it. Each shard has its own connection and thread, so a shard that does not answer delays
+ * neither workers nor other shards. It writes every LEAT_REPORT_EVERY_MS, sooner (two seconds) when
+ * something has changed, and removes its row at the end.
  *
  * While a worker has waited for an answer for a second or more, it asks the shard which sessions
  * leat's sessions wait for, and logs them.
@@ -26,8 +26,8 @@ typedef struct leat_reporter_config {
 
 /* Starts the threads. NULL and a message when one cannot be started. */
 leat_reporter *leat_reporter_new(const leat_reporter_config *config, leat_error *error);
-/* Removes the rows of the shards that answer, and ends; takes as long as one call to a shard at
- * most. NULL: none. */
+/* Removes the rows of the shards that answer, and ends; takes at most as long as one call to a
+ * shard. NULL: none. */
 void leat_reporter_free(leat_reporter *reporter);
 
 #endif

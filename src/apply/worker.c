@@ -1,9 +1,9 @@
 /*
  * worker.c - the life of a worker. All of it but start, drain and the readers of its state runs on
- * its own thread: engine, log reader and sinks are not thread-safe, and need not be. What another
- * thread may ask is an atomic, or under report_lock. Made in the order of dependence (engine,
- * sinks, reader), it is taken down so that each part ends before what it reports to: the reader
- * gives its records back and leaves the group, then the sinks close, then the memory goes.
+ * its own thread: engine, log reader and sinks are not thread-safe, and need not be. State that
+ * other threads read is atomic or under report_lock. The parts are made in the order of dependence
+ * (engine, sinks, reader), and each ends before the part that it reports to: the reader gives its
+ * records back and leaves the group, then the sinks close, then the memory is freed.
  */
 #include "apply/worker.h"
 
@@ -85,8 +85,8 @@ static int make_engine(leat_worker *worker, leat_error *error)
     config.partition_count = worker->partition_count;
     config.shard_count = worker->shard_count;
     config.shard_of = worker->shard_of;
-    config.table_count = leat_worker_table_count(worker) + 1; /* the last: records that name no
-                                                                 table */
+    config.table_count = leat_worker_table_count(worker) + 1; /* the last one: records that do not
+                                                                 name a table */
     config.jobs_max = 0;
     for (uint32_t shard = 0; shard < worker->shard_count; shard++)
         config.jobs_max += worker->config.shards[shard].connections;
@@ -163,7 +163,7 @@ static void release_memory(leat_worker *worker)
     free(worker);
 }
 
-/* Of a worker whose making failed half way, or that was never started. */
+/* For a worker that was made only in part, or never started. */
 static void discard(leat_worker *worker)
 {
     if (worker->reader)

@@ -1,6 +1,6 @@
 /*
- * worker.h - one worker: a thread with its own event loop, log reader, engine and one sink a shard.
- * It carries out what the engine decides and reports to the engine what happened; it decides
+ * worker.h - one worker: a thread with its own event loop, log reader, engine and one sink per
+ * shard. It carries out what the engine decides and reports to the engine what happened; it decides
  * nothing itself. Workers share nothing.
  */
 #ifndef LEAT_APPLY_WORKER_H
@@ -52,7 +52,7 @@ bool leat_worker_ready(const leat_worker *worker, const char **ret_shard);
 /* The state of the log by the worker's reader, at most half a second old. Any thread; for readiness
  * and `leat status`. */
 void leat_worker_log(leat_worker *worker, leat_log_health *ret);
-/* Has one of its partitions stopped? Appends which one and the reason. Any thread; at most half a
+/* Has one of its partitions stopped? Appends its number and the reason. Any thread; at most half a
  * second old. */
 bool leat_worker_stopped(leat_worker *worker, leat_buf *why);
 /* Whether work of a shard may be waiting for another session. */

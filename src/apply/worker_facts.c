@@ -1,10 +1,10 @@
 /*
- * worker_facts.c - twice a second, what does not move: as facts, which the reporter carries to the
- * shard (reporter.h), and as lines of the log, the first within two seconds, then one a minute for
- * each cause. One lock or one missing column may hold up thousands of keys, so there is one fact
- * for each cause, with an example and a count. A fact and its line have the same text, so that
- * `leat status` and the log can be searched for the same words. Dead letters are logged here too:
- * they may be as many.
+ * worker_facts.c - finds, twice a second, what does not move. It becomes a fact, which the reporter
+ * writes to the shard (reporter.h), and a line of the log: the first within two seconds, then one a
+ * minute for each cause. One lock or one missing column may hold up thousands of keys, so there is
+ * one fact for each cause, with an example and a count. A fact and its line have the same text, so
+ * that `leat status` and the log can be searched for the same words. Dead letters are logged here
+ * too, because there may be as many of them.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@ enum {
     DEAD_LOGGED_MAX = 100, /* a minute: each is in leat.dead_letters, and in the metrics */
 };
 
-/* What the report of a shard is made from. */
+/* The state that a shard's report is made from. */
 typedef struct report_draft {
     leat_worker *worker;
     uint32_t shard;
@@ -40,7 +40,7 @@ static int64_t wall_of(const report_draft *draft, int64_t us)
     return draft->now_ms - (draft->now_us - us) / 1000;
 }
 
-/* One cause once a minute, whatever the rest of its text, and a bounded number of causes. */
+/* Logs a cause once a minute, whatever the rest of its text, and a bounded number of causes. */
 static bool may_log(const report_draft *draft, const char *kind, const char *table,
                     const char *sqlstate)
 {
@@ -261,8 +261,9 @@ static void add_stopped(const report_draft *draft, uint32_t partition,
         memcpy(first, text.both, sizeof text.both);
 }
 
-/* Since when the low water has not moved although records are above it; 0: it moves, or none are.
- */
+/* The time since which the low water has not moved although there are records above it; 0: it
+ * moves, or there are none.
+ * */
 static int64_t stuck_since(leat_worker *worker, uint32_t partition,
                            const leat_engine_partition_view *view, int64_t now_ms)
 {

@@ -1,7 +1,7 @@
 /*
  * worker_metrics.c - the worker's metrics, published by its own thread twice a second. A scrape
  * runs on another thread and may not look into the engine, which is not thread-safe, so it reads
- * these cells only: what it gets is at most half a second old, and costs the worker nothing.
+ * these cells only: its values are at most half a second old and cost the worker nothing.
  */
 #include <stdio.h>
 
@@ -160,8 +160,8 @@ typedef struct shard_sum {
     int64_t paused;
 } shard_sum;
 
-/* A partition whose shard is down holds nothing, but its oldest record gets older all the time: it
- * is the one seen last, or, when none was, at least as old as the lag itself. */
+/* A partition whose shard is down holds nothing, but its oldest record keeps getting older: that is
+ * the one seen last or, if none was seen, one at least as old as the lag itself. */
 static int64_t behind_since(leat_worker *worker, uint32_t partition,
                             const leat_engine_partition_view *view, bool behind)
 {

@@ -53,11 +53,11 @@ struct leat_worker {
 
     uv_loop_t loop;
     uv_async_t drain_wish;
-    uv_timer_t deadline;   /* the engine's next tick */
-    uv_timer_t show;       /* publishes metrics */
-    uv_idle_t awake;       /* runs while there is something to pump: keeps the loop from sleeping */
-    uv_check_t after_poll; /* pumps once a turn, whatever woke the loop */
-    leat_standstill standstill; /* the clock of all that has a time limit here */
+    uv_timer_t deadline; /* the engine's next tick */
+    uv_timer_t show;     /* publishes metrics */
+    uv_idle_t awake;     /* active while there is something to pump: keeps the loop from sleeping */
+    uv_check_t after_poll;      /* pumps once a turn, whatever woke the loop */
+    leat_standstill standstill; /* the clock of all time limits here */
     char name[24];
 
     leat_engine *engine;
@@ -66,15 +66,15 @@ struct leat_worker {
     leat_worker_shard_state *shards;
     uint32_t *shard_of;    /* [partition_count] */
     int64_t *low_seen;     /* [partition_count]: at the last report */
-    int64_t *low_since_ms; /* [partition_count]: since when it has not moved though it should; 0: it
-                              moves, or has no reason to */
+    int64_t *low_since_ms; /* [partition_count]: since when it has not moved although it should; 0:
+                              it moves, or has no reason to */
     leat_gauge **stalled_ms;    /* [partition_count] */
     leat_rate_limit rate_limit; /* of the lines of worker_facts.c */
     struct {
         int64_t since_us; /* when the minute began */
         uint32_t logged, suppressed;
     } dead_letters;              /* of that minute */
-    pthread_mutex_t report_lock; /* of what other threads read: each shard's `report`, and
+    pthread_mutex_t report_lock; /* protects what other threads read: each shard's `report`, and
                                     log_health */
     int64_t *behind_since_ms; /* [partition_count]: accept time of the oldest record not applied, as
                                  far as known; 0: none */
@@ -101,14 +101,14 @@ struct leat_worker {
 };
 
 /* The engine's clock, and that of all time limits here: leat_mono_us without the time in which the
- * loop stood still. So nothing is held against a record, a shard or the group that only this
- * process has missed. */
+ * loop stood still. So time that only this process has missed does not count against a record, a
+ * shard or the group. */
 static inline int64_t leat_worker_now_us(leat_worker *worker)
 {
     return leat_standstill_now_us(&worker->standstill);
 }
 
-/* pump.c: carries out every effect the engine has, then gives released records back. */
+/* pump.c: carries out every effect of the engine, then gives released records back. */
 void leat_worker_pump(leat_worker *worker);
 /* The time of an event that is given to the engine now: leat_worker_now_us, and the pump runs in
  * this turn of the loop. Every event takes its time from here, because every event may have
