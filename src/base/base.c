@@ -1,8 +1,8 @@
 /*
  * base.c - the functions of base.h. The random generator is our own because a run of the simulator
- * must repeat from its seed on every machine, and rand() differs between C libraries. A bound is
- * applied by a multiplication of 128 bits instead of a remainder, which would prefer small numbers.
- * A failed assertion is written to stderr directly: the log may be what is broken.
+ * must repeat from its seed on every machine, and rand() differs between C libraries. A 128-bit
+ * multiplication applies a bound, because a remainder would prefer small numbers. A failed
+ * assertion is written to stderr directly: the log may be what is broken.
  */
 #include "base/base.h"
 

@@ -3,7 +3,7 @@
  * hash and a random generator. Every function is safe to call from any thread.
  *
  * Rooms include one way only: base <- engine, record, config, ops, http <- log, sink <- edge,
- * apply, watch <- daemon <- cli. A lint test holds it.
+ * apply, watch <- daemon <- cli. A lint test checks it.
  */
 #ifndef LEAT_BASE_H
 #define LEAT_BASE_H
@@ -26,7 +26,7 @@ typedef struct leat_slice {
 leat_slice leat_slice_of(const char *text);
 bool leat_slice_equal(leat_slice a, leat_slice b);
 bool leat_slice_is(leat_slice a, const char *text);
-/* The same with ASCII letters of any case. */
+/* The same; ASCII letters match in either case. */
 bool leat_slice_is_nocase(leat_slice a, const char *text);
 /* Removes `c` from the front. False: `rest` does not begin with it. */
 bool leat_slice_take(leat_slice *rest, char c);
@@ -45,7 +45,7 @@ int leat_fail(leat_error *error, const char *format, ...) LEAT_PRINTF(2, 3);
 int leat_fail_prefix(leat_error *error, const char *format, ...) LEAT_PRINTF(2, 3);
 
 /* Stays on in release builds: a broken invariant stops the process before it can harm data. That is
- * always safe, because leat may be killed at any moment without loss. */
+ * safe, because leat may be killed at any moment without loss. */
 #define LEAT_ASSERT(condition)                                                                     \
     ((condition) ? (void)0 : leat_assert_failed(#condition, __FILE__, __LINE__))
 __attribute__((cold)) _Noreturn void leat_assert_failed(const char *condition, const char *file,

@@ -1,6 +1,6 @@
 /*
- * buf.c - capacity doubles, so a text of n bytes costs O(n) however small its pieces are. There is
- * no shrinking and no limit: a buffer that may have become large is freed by its owner, who knows
+ * buf.c - capacity doubles, so a text of n bytes costs O(n) however small its pieces are. It never
+ * shrinks and has no limit: a buffer that may have become large is freed by its owner, who knows
  * when (conn.c and request.c in http do). A failed buffer keeps what it has until then.
  */
 #include "base/buf.h"

@@ -30,7 +30,7 @@ void leat_buf_vprintf(leat_buf *buf, const char *format, va_list args) LEAT_PRIN
 void leat_buf_byte(leat_buf *buf, char byte);
 /* Decimal digits, without the cost of printf: every HTTP answer has several numbers. */
 void leat_buf_uint(leat_buf *buf, uint64_t value);
-/* Network byte order, as PostgreSQL's binary formats want it. */
+/* Network byte order, as in PostgreSQL's binary formats. */
 void leat_buf_be16(leat_buf *buf, uint16_t value);
 void leat_buf_be32(leat_buf *buf, uint32_t value);
 void leat_buf_be64(leat_buf *buf, uint64_t value);

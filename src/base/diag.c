@@ -19,7 +19,7 @@
 #include "base/printable.h"
 
 enum {
-    LINE_MAX_BYTES = 2048, /* a pipe that is ready takes as many at once */
+    LINE_MAX_BYTES = 2048, /* a pipe that is ready takes this many at once */
     ROOM_WAIT_MS = 100,
 };
 
@@ -64,7 +64,7 @@ static void write_line(char line[LINE_MAX_BYTES], size_t wanted)
         leat_printable_line(line, wanted > LINE_MAX_BYTES - 2 ? LINE_MAX_BYTES - 2 : wanted);
     line[size] = '\n';
     ssize_t written = write(STDERR_FILENO, line, size + 1);
-    (void)written; /* there is nowhere left to report it */
+    (void)written; /* an error here cannot be reported anywhere */
 }
 
 /* Lines dropped since the last report of them. */

@@ -7,7 +7,7 @@
  *         reason="connection refused"
  *
  * The message has no names or numbers in it, so one search finds every line of its kind. The keys
- * stand in this order, as far as they apply:
+ * come in this order, as far as they apply:
  *
  *     worker shard partition subpartition offset topic group table route file sqlstate
  *     counts and ages, with the unit in the name (open wanted age_s silent_s limit_bytes)

@@ -1,6 +1,6 @@
 /*
- * limits.h - how many of each there may be: the configuration checks it, all others size their
- * arrays by it.
+ * limits.h - the largest number of each thing: the configuration enforces it, and arrays are sized
+ * by it.
  */
 #ifndef LEAT_BASE_LIMITS_H
 #define LEAT_BASE_LIMITS_H

@@ -1,9 +1,9 @@
 /*
  * printable.c - two ways to the same end. A log line is cleaned in place and never grows, because
- * its buffer is on the stack of whoever logs and may be full; what was there is lost. A terminal
- * shows data that somebody has to judge, so there every byte stays readable as \xNN. A character
- * that is cut at the end of a line is dropped rather than shown as '?': lines are cut to fit, and
- * that says nothing about the text.
+ * its buffer is on the caller's stack and may be full; the original bytes are lost. A terminal
+ * shows data that a person has to judge, so there every byte stays readable as \xNN. A character
+ * that is cut at the end of a line is dropped rather than shown as '?': lines are cut to fit, so a
+ * cut is not a fault of the text.
  */
 #include "base/printable.h"
 

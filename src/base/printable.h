@@ -1,6 +1,6 @@
 /*
- * printable.h - text of others in a log line or on a terminal. Texts of clients, brokers, databases
- * and files may hold anything: a newline that forges a line, an escape sequence, a mark that
+ * printable.h - foreign text in a log line or on a terminal. Texts of clients, brokers, databases
+ * and files may contain anything: a newline that forges a line, an escape sequence, a mark that
  * reverses the rest of the line, half a character. This is the one place that makes it harmless;
  * diag.h puts every line through it. Pure.
  */

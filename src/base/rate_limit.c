@@ -1,8 +1,8 @@
 /*
  * rate_limit.c - texts are remembered by their hash, in a table of fixed size, so that a flood of
- * different texts costs neither memory nor lines. A text that is a minute old keeps its place until
- * another one needs it: only for the count of how often it was suppressed. Two texts with one hash
- * would suppress each other for a minute; at 64 bits nobody will see that.
+ * different texts costs neither memory nor lines. A text that is a minute old keeps its slot until
+ * another one needs it, so that the count of suppressed lines survives. Two texts with the same
+ * hash would suppress each other for a minute; with 64 bits that does not happen in practice.
  */
 #include "base/rate_limit.h"
 

@@ -1,10 +1,10 @@
 /*
  * shares.h - one limit that many users draw from, and that none of them can use up: requests in
- * flight by partition, and their bytes. Half of the limit is divided among the users; each has its
- * part for itself. Of the other half a user may borrow as much as it leaves free. So a user that
- * never gives anything back (a partition whose broker hangs) holds at most its own part and a
- * quarter of the limit, and each further one half of what is left. A user that holds nothing may
- * take one amount of any size that is free: a part can be smaller than a record.
+ * flight by partition, and their bytes. Half of the limit is divided among the users as fixed
+ * parts. From the other half a user may borrow as much as it leaves free. So a user that never
+ * gives anything back (a partition whose broker hangs) holds at most its own part and a quarter of
+ * the limit, and each further one half of what is left. A user that holds nothing may take one
+ * amount of any size that is free: a part can be smaller than a record.
  *
  * Our own, because it is twenty lines. The rule for the borrowed half is the one by which switches
  * share memory among their ports ("dynamic threshold"); alone it would leave later users less and

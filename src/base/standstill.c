@@ -1,9 +1,9 @@
 /*
  * standstill.c - two handles of libuv cut each turn of a loop in two phases: uv_prepare runs before
- * the poll, uv_check after it. Only there is it known how long the phase was meant to take: a poll
- * as long as its timeout, everything else no time at all. Whatever a phase took beyond that, the
- * process was stopped, had no processor, or ran a slow callback; which one cannot be told apart and
- * need not be.
+ * the poll, uv_check after it. At these points the intended length of a phase is known: a poll
+ * takes as long as its timeout, everything else no time at all. In any time beyond that the process
+ * was stopped, had no processor, or ran a slow callback; these cannot be told apart and need not
+ * be.
  */
 #include "base/standstill.h"
 

@@ -3,7 +3,7 @@
  * read its sockets. A loop stands still when its process is stopped (SIGSTOP, a paused or moved
  * virtual machine, no processor to run on) or a callback takes long. libuv then runs the timers
  * that have become due before it reads a socket (after SIGSTOP epoll_wait ends with EINTR). A limit
- * measured by uv_now would be over although the answer has long been in the socket.
+ * measured by uv_now would have passed although the answer has been in the socket for long.
  *
  * Each phase of a turn (the poll with its callbacks; timers and the rest) counts for as long as it
  * was meant to take, plus LEAT_STANDSTILL_MS; time beyond that does not count. After a standstill
@@ -23,7 +23,7 @@
 
 #include "base/base.h"
 
-enum { LEAT_STANDSTILL_MS = 250 }; /* a phase may take so much longer than it was meant to */
+enum { LEAT_STANDSTILL_MS = 250 }; /* a phase may take this much longer than intended */
 
 typedef struct leat_standstill {
     uv_prepare_t before_poll;
@@ -31,9 +31,9 @@ typedef struct leat_standstill {
     const char *name;    /* of the loop, for the log */
     int64_t counted_us;  /* of the phases that are over */
     int64_t phase_us;    /* since when this one goes on, by leat_mono_us */
-    int64_t budget_us;   /* how much of it counts at most */
-    int64_t last_us;     /* returned last: never goes back */
-    bool waits_for_poll; /* a standstill was noticed behind the last poll */
+    int64_t budget_us;   /* at most this much of it counts */
+    int64_t last_us;     /* the value returned last: it never goes back */
+    bool waits_for_poll; /* a standstill was noticed after the last poll */
     int64_t warned_us;
 } leat_standstill;
 
@@ -44,8 +44,8 @@ void leat_standstill_close(leat_standstill *standstill);
 /* Microseconds that have counted. Starts at leat_mono_us, and falls behind it by each standstill.
  */
 int64_t leat_standstill_now_us(leat_standstill *standstill);
-/* By how much it is behind leat_mono_us: a moment of leat_mono_us is earlier by this clock, by at
- * most as much. */
+/* How far it is behind leat_mono_us. A moment of leat_mono_us is at most this much earlier by this
+ * clock. */
 int64_t leat_standstill_lost_us(leat_standstill *standstill);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * utf8.c - the forms are those of the Unicode standard's table of well-formed byte sequences. Only
- * the second byte has a range of its own: that is where overlong forms, surrogates and code points
- * past U+10FFFF are excluded.
+ * the second byte has a special range: this excludes overlong forms, surrogates and code points
+ * past U+10FFFF.
  */
 #include "base/utf8.h"
 
