@@ -1,9 +1,8 @@
 /*
- * check.c - leat check: finds what would go wrong before it does. Every check is a row of a table
- * (the tables are in check_machine.c, check_log.c, check_server.c and check_schema.c) with what it
- * needs, why a fault matters and what to do: a fault without a remedy cannot be written down. A
- * check whose need is not met is skipped, so one cause gives one fault. Nothing is changed in the
- * log or a shard.
+ * check.c - leat check: finds problems before they do harm. Every check is a row of a table (in
+ * check_machine.c, check_log.c, check_server.c and check_schema.c) with its needs, why a fault
+ * matters and what to do: a fault without a remedy cannot be written down. A check whose need is
+ * not met is skipped, so one cause gives one fault. Nothing is changed in the log or a shard.
  */
 #include "cli/check.h"
 

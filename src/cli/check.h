@@ -1,5 +1,5 @@
 /*
- * check.h - `leat check`: its rows, what they have found out so far, and their findings.
+ * check.h - `leat check`: its rows, the state they share, and their findings.
  */
 #ifndef LEAT_CLI_CHECK_H
 #define LEAT_CLI_CHECK_H
@@ -26,7 +26,7 @@ typedef struct leat_finding {
     char *exact;        /* what to do about just this, in lines; NULL: `remedy`. Owned: malloc */
 } leat_finding;
 
-/* What the log and the shards have answered so far: later checks rest on it. */
+/* The answers of the log and the shards so far: later checks use them. */
 typedef struct leat_examination {
     leat_assembly *assembly; /* the tables of a shard: assembly->versions */
     bool has_brokers;
@@ -85,11 +85,11 @@ void leat_finding_set(leat_finding *ret, leat_check_verdict verdict, const char 
 /* A failure. */
 void leat_finding_set_error(leat_finding *ret, const leat_error *error);
 
-/* What to do about exactly this `what` of the check, for `role` of the shard ("": it is not known):
- * malloc. NULL: there is nothing more exact than the check's own remedy. */
+/* The remedy for exactly this `what` of the check, for `role` of the shard ("": not known): malloc.
+ * NULL: there is none more exact than the check's own. */
 char *leat_remedy_of(const char *check, const char *what, const char *role);
 
-/* Is it a warning or a failure? These have a remedy. */
+/* Is it a warning or a failure? Only these have a remedy. */
 bool leat_finding_is_fault(const leat_finding *finding);
 uint32_t leat_findings_count(const leat_finding *findings, uint32_t count,
                              leat_check_verdict verdict);

@@ -1,7 +1,7 @@
 /*
- * check_log.c - checks of the log: that it answers, that it is the one that was meant, and settings
- * of the topic under which acknowledged writes get lost. Only a client may read those settings that
- * the brokers allow it to, and leat runs without, so one that cannot be read is a warning.
+ * check_log.c - checks of the log: that it answers, that it is the intended one, and that no
+ * setting of the topic can lose acknowledged writes. Reading settings needs a right that leat can
+ * run without, so a setting that cannot be read is a warning.
  */
 #include "cli/check.h"
 

@@ -1,6 +1,6 @@
 /*
- * check_machine.c - checks of what this machine and the configuration file say, before anything
- * else is asked. They need nobody's answer, so they come first in the list.
+ * check_machine.c - checks of this machine and of the configuration file. They need no answer from
+ * a server, so they come first in the list.
  */
 #include "cli/check.h"
 
@@ -16,8 +16,8 @@ static void check_configuration(leat_examination *about, uint32_t shard, leat_fi
                      config->shard_count, config->route_count);
 }
 
-/* By the rule that a process goes by when it starts, in the environment of this command: a service
- * manager may set another limit. */
+/* The same rule as when a process starts, but with the limit of this command's environment: a
+ * service manager may set another one. */
 static void check_open_files(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;

@@ -1,8 +1,8 @@
 /*
- * check_remedy.c - what to do about one exact error, where its text from the server or from leat
- * says which name is wrong: a statement that can be copied is worth more than advice. Found by
- * text, because the error of a connection has no SQLSTATE; servers that speak another language get
- * the general remedy of the check.
+ * check_remedy.c - the remedy for one exact error, when the text of the server or of leat names
+ * what is wrong: a statement to copy is worth more than advice. The error is recognised by its
+ * text, because a failed connection has no SQLSTATE; with a server that uses another language the
+ * check's general remedy is shown.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #include "base/buf.h"
 #include "cli/check.h"
 
-/* A @ stands for the last name in quotes in the message (libpq's own, of the host, comes first), a
- * # for the role. */
+/* A @ is the last name in quotes in the message (libpq's own, of the host, comes first), a # for
+ * the role. */
 static const struct {
     const char *check;
     const char *text;

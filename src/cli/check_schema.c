@@ -1,7 +1,7 @@
 /*
- * check_schema.c - checks of what is in a shard: leat's own schema, the tables of the routes, and
- * the privileges for both. Shards are compared with those before them, in the order of the
- * configuration, so one difference is one finding and not one for each pair.
+ * check_schema.c - checks inside a shard: leat's own schema, the tables of the routes, and the
+ * privileges for both. A shard is compared with those before it in the configuration, so one
+ * difference is one finding and not one for each pair.
  */
 #include "cli/check.h"
 

@@ -1,7 +1,7 @@
 /*
  * check_server.c - checks of a shard's server: whether it answers and takes writes, and settings
- * under which it forgets or changes what it has acknowledged. One question to the server answers
- * all of them (leat_shard_read_server); the first check asks it, the others read the answer.
+ * under which it forgets or changes what it has acknowledged. One query answers all of them
+ * (leat_shard_read_server): the first check sends it, the others read the answer.
  */
 #include "cli/check.h"
 

@@ -19,9 +19,9 @@ typedef struct leat_options {
 } leat_options;
 
 typedef struct leat_command {
-    const char *name;  /* one word, or two with a blank between */
-    const char *takes; /* letters of its options, as in main.c's table */
-    const char *usage; /* what stands behind the name */
+    const char *name;  /* one word, or two with a space between */
+    const char *takes; /* its options' letters, as in main.c's table */
+    const char *usage; /* its arguments, for the usage line */
     uint32_t operand_count;
     const char *summary;
     const char *help;

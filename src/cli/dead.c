@@ -1,7 +1,7 @@
 /*
  * dead.c - leat dead list and leat dead show: the records that were refused permanently, read from
- * the shards. They work while the log is down and while some shards are; then the exit code says
- * that the list is not complete.
+ * the shards. They work while the log or some shards are down; the exit code then shows that the
+ * list is incomplete.
  */
 #include "cli/dead.h"
 #include "daemon/assemble.h"
@@ -18,7 +18,7 @@
 
 enum { LIMIT_DEFAULT = 100 };
 
-/* The dead letters of all shards that were read. */
+/* Dead letters of all shards that could be read. */
 typedef struct harvest {
     leat_dead_letters *by_shard; /* as configured */
     uint32_t shard_count;
@@ -50,7 +50,7 @@ static void put_name(leat_buf *names, const char *name)
     leat_buf_json_string(names, leat_slice_of(name));
 }
 
-/* The names of the routes asked for, as a JSON array; nothing for all. */
+/* The names of the requested routes as a JSON array; empty for all. */
 static int select_routes(const leat_config *config, const leat_options *options, leat_buf *ret,
                          leat_error *error)
 {
@@ -146,7 +146,7 @@ static int load(const leat_options *options, leat_config *ret, leat_error *error
     return 0;
 }
 
-/* `use` returns an exit code, or -1 with a message: what was asked for is wrong. Not
+/* `use` returns an exit code, or -1 with a message when the request itself is wrong. Not
  * leat_with_assembly: the log is not needed, and data_dir may belong to another user. */
 static int with_config(const char *name, const leat_options *options,
                        int (*use)(const leat_config *config, const leat_options *options,
@@ -183,7 +183,7 @@ static int list(const leat_config *config, const leat_options *options, leat_err
     }
     harvest found;
     uint32_t limit = options->limit ? options->limit : LIMIT_DEFAULT;
-    /* One more than is shown tells whether there are more. */
+    /* Reads one more than it shows, to know whether there are more. */
     leat_dead_query query = {.topic = leat_config_topic(config),
                              .routes = routes.size > 0 ? leat_buf_cstr(&routes) : NULL,
                              .partition = -1,

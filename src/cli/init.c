@@ -1,8 +1,8 @@
 /*
  * init.c - leat init: the topic, and in every shard schema leat with source, layout and tenant
- * slots. The steps go from what is easily undone to what is not: tables and databases are checked
- * first, then the topic is created, then every shard is tried in a transaction that is rolled back,
- * and only then is one changed. Each step may be repeated.
+ * slots. The steps go from those that are easily undone to those that are not: tables and databases
+ * are checked first, then the topic is created, then every shard is tried in a transaction that is
+ * rolled back, and only then is one changed. Each step may be repeated.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -70,14 +70,15 @@ static int make_topic(leat_assembly *assembly, leat_error *error)
            assembly->identity.topic_id);
     if (leat_assembly_check_partitions(assembly, error) != 0)
         return -1;
-    if (made) /* with the right settings; not every broker knows of it yet, to say so */
+    if (made) /* it has the right settings; some brokers do not know of it yet and could not confirm
+                 that */
         return 0;
     return leat_assembly_check_compaction(assembly, error) != 0
                ? -1
                : take_brokers_time(assembly, error);
 }
 
-/* So that no shard is changed if another one refuses. */
+/* A trial first, so that no shard is changed if another one refuses. */
 static int rehearse(leat_assembly *assembly, const int64_t *starts, leat_error *error)
 {
     const leat_layout *layout = &assembly->catalog.layout;

@@ -1,5 +1,5 @@
 /*
- * json.c - the few members that several commands have. Texts come from servers, files and people:
+ * json.c - the JSON members that several commands print. Texts come from servers, files and people:
  * one byte that is not UTF-8 would make the whole line unreadable for a program, so such bytes
  * become U+FFFD. Out of memory ends the command: half a document is worse than none.
  */
@@ -50,7 +50,7 @@ void leat_json_add_seconds(yyjson_mut_doc *doc, yyjson_mut_val *object, const ch
 
 void leat_json_print(FILE *out, yyjson_mut_doc *doc)
 {
-    /* An embedded document of a process may hold any bytes. */
+    /* A report that another process wrote may contain any bytes. */
     char *line = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
     LEAT_ASSERT(line);
     fprintf(out, "%s\n", line);

@@ -1,4 +1,4 @@
-/* json.h - what a command prints with --json: one document on one line, built with yyjson. */
+/* json.h - the output of --json: one document on one line, built with yyjson. */
 #ifndef LEAT_CLI_JSON_H
 #define LEAT_CLI_JSON_H
 

@@ -1,7 +1,7 @@
 /*
- * lag_command.c - leat lag: how far the shards are behind the log. What could be read is printed
- * even if some shards do not answer: a monitor that gets half the truth needs to know which half,
- * so the errors and the exit code come with it.
+ * lag_command.c - leat lag: how far the shards are behind the log. Shards that answer are printed
+ * even if others do not. A monitor that gets half the truth must know which half, so the errors and
+ * the exit code come with it.
  */
 #include <inttypes.h>
 #include <stdio.h>

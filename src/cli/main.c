@@ -1,7 +1,7 @@
 /*
- * main.c - the command line. Commands and their options stand in one table with their help, from
- * which leat(1) is made too. An option that a command does not take is an error: ignored silently
- * it would promise something, such as a limit, that does not hold.
+ * main.c - the command line. Commands, options and help are in one table, and leat(1) is made from
+ * it too. An option that a command does not take is an error: if it were ignored, the user would
+ * rely on something, such as a limit, that is not applied.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -230,7 +230,8 @@ static int check_options(const leat_command *command, const command_line *line)
         char text[64];
         if (!strchr(line->given, at->val) || strchr(command->takes, at->val))
             continue;
-        if (at->val == 'c') /* every command accepts it, also one that reads no configuration */
+        if (at->val == 'c') /* every command accepts it, even one that does not read a configuration
+                             */
             continue;
         snprintf(text, sizeof text, "leat %s takes no option --", command->name);
         return usage_error(text, at->name);
@@ -308,9 +309,9 @@ static int run_line(int argc, char **argv)
     return line.help ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
 }
 
-/* A peer that goes away, also behind TLS, or a reader of the output that goes away is an error of
- * write() and does not end the process. Likewise a file that may no longer grow (ulimit -f), of the
- * built-in log or a SQLite shard. */
+/* When a peer (also behind TLS) or a reader of the output goes away, write() fails and the process
+ * lives on. The same holds for a file of the built-in log or a SQLite shard that may not grow any
+ * further (ulimit -f). */
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);

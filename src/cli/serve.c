@@ -1,6 +1,6 @@
 /*
- * serve.c - leat run, edge and apply: the halves of the pipeline that a process serves. Everything
- * else about them is in daemon/serve.c: a daemon is not a command line.
+ * serve.c - leat run, edge and apply: the three commands differ only in the halves of the pipeline
+ * that the process serves. Everything else is in daemon/serve.c: a daemon is not a command line.
  */
 #include "daemon/serve.h"
 

@@ -1,7 +1,7 @@
 /*
- * status.c - leat status: is all well, and if not, what is wrong, on one screen. All of it comes
- * from outside, from the log and the shards, so it also tells the truth about processes that hang
- * or have gone. Everything is read into one structure first: the text and the JSON cannot disagree.
+ * status.c - leat status: one screen that shows whether all is well, and if not, what is wrong. It
+ * asks the log and the shards, never a process, so it is also right about processes that hang or
+ * have died. Everything is read into one structure first: the text and the JSON cannot disagree.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -239,7 +239,7 @@ static void print_json(const overview *all)
 
 /* ---- the command ---- */
 
-/* When nothing answers, this machine may be the one that is cut off. */
+/* When nothing answers, it may be this machine that is cut off. */
 static int exit_code(const overview *all)
 {
     bool all_silent = all->lag.log_is_silent;
@@ -252,7 +252,7 @@ static int exit_code(const overview *all)
 
 static int show_status(leat_assembly *assembly, const leat_options *options, leat_error *error)
 {
-    (void)error; /* a log or shard that does not answer is what is shown */
+    (void)error; /* a log or shard that does not answer is shown, so it is not an error here */
     overview *all = leat_must_calloc(1, sizeof *all);
     all->assembly = assembly;
     read_all(all, options->max_seconds);

@@ -1,7 +1,7 @@
 /*
  * version.c - leat version and leat config: they need no configuration, so they also work where
- * nothing is set up yet. The versions are those of the libraries that run, not of the headers,
- * where a library tells.
+ * nothing is set up yet. Where a library reports its version, the running library's is printed, not
+ * that of the headers.
  */
 #include <stdio.h>
 

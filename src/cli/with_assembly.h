@@ -1,5 +1,5 @@
-/* with_assembly.h - what every command does around its own work: the configuration is read, an
- * error is printed, the exit code is chosen, memory is freed. */
+/* with_assembly.h - the frame of every command: it reads the configuration, prints an error,
+ * chooses the exit code and frees memory. */
 #ifndef LEAT_CLI_WITH_ASSEMBLY_H
 #define LEAT_CLI_WITH_ASSEMBLY_H
 
