@@ -48,7 +48,7 @@ static const leat_node *named(const leat_node *node, const char *path)
     return ret;
 }
 
-/* The entry named by the beginning of the path, which is moved behind it; NULL: there is none. */
+/* The entry that the path begins with; the path is moved past it. NULL: there is none. */
 static const leat_node *step(const leat_node *node, const char **path)
 {
     const char *at = *path;

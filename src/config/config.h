@@ -39,11 +39,11 @@ typedef struct leat_config_route {
     int line;
 } leat_config_route;
 
-/* Defaults are in table.c only; none of the fields says its own. */
+/* Defaults are in table.c only, and are not repeated here. */
 typedef struct leat_config {
     char *file;
-    struct leat_node *tree; /* what the file holds, for leat_config_blame(); NULL: it was not read
-                               from one */
+    struct leat_node *tree; /* the file's content, for leat_config_blame(); NULL: not read from a
+                               file */
     char *listen;           /* host:port */
     char *admin;            /* host:port or "off" */
     int64_t workers;
@@ -91,21 +91,20 @@ typedef struct leat_config {
     int64_t dead_letters_percent;
 } leat_config;
 
-/* Reads and checks the file; what it does not give has its default. -1: `error` is "file:line:
- * path: what is wrong (what is allowed)". `ret` is then untouched. */
+/* Reads and checks the file; a setting that the file does not give has its default. -1: `error` is
+ * "file:line: path: what is wrong (what is allowed)". `ret` is then untouched. */
 int leat_config_load(const char *file, leat_config *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_config_fini(leat_config *config);
 /* Puts "file:line: path: " before the message that is there and returns -1. The path is a
- * setting's, as in "routes[0].table"; where the file does not have it, the line is that of what it
- * would stand in. */
+ * setting's, as in "routes[0].table"; where the file does not have it, the line is that of the
+ * group or list it belongs to. */
 int leat_config_blame(const leat_config *config, leat_error *error, const char *path, ...)
     LEAT_PRINTF(3, 4);
 /* The entry of log.kafka.properties of that name; NULL: it is not set. */
 const leat_config_pair *leat_config_property(const leat_config *config, const char *name);
-/* What the log's records are known by in the shards: the topic, or the name of the built-in log's
- * file. */
+/* The name of the log in the shards: the topic, or the name of the built-in log's file. */
 const char *leat_config_topic(const leat_config *config);
-/* How many partitions a log that is made gets. */
+/* How many partitions a new log gets. */
 uint32_t leat_config_partitions(const leat_config *config);
 /* The reference: every setting with type, default, range and help, as Markdown. */
 void leat_config_print_reference(FILE *out);

@@ -1,7 +1,7 @@
 /*
  * load.c - the walk through the tree: every entry is looked up in the table, read by its kind and
- * stored where the table says, in a field that is an offset. There is no code for a single setting,
- * so none can forget its range, its line or its message. Rules about several settings at once are
+ * stored where the table says, in a field that is an offset. No setting has code of its own, so
+ * none can miss its range check, its line or its message. Rules about several settings at once are
  * checked afterwards, in rules.c.
  */
 #include <stdio.h>
@@ -25,7 +25,7 @@ typedef struct scope {
     const loader *loader;
     const leat_node *map;
     const char *prefix; /* of its settings' paths */
-    char *base;         /* what the settings' `field` counts from */
+    char *base;         /* the base of the settings' `field` offsets */
 } scope;
 
 static char **text_field(char *base, const leat_setting *setting)
@@ -313,8 +313,7 @@ static int check_required(const scope *s)
     return 0;
 }
 
-/* Is the setting a value that belongs to the same structure as those under `prefix`, whatever group
- * it stands in? */
+/* Is the setting a value in the same structure as those under `prefix`, whatever its group? */
 static bool shares_base(const leat_setting *setting, const char *prefix)
 {
     size_t size = strlen(prefix);

@@ -1,6 +1,6 @@
 /*
- * reference.c - docs/configuration.md and leat.yaml(5), printed from the same table that the loader
- * goes by: a setting cannot be there and not documented, nor have another default in the manual.
+ * reference.c - docs/configuration.md and leat.yaml(5), printed from the table that the loader
+ * uses, so every setting is documented, and with its real default.
  */
 #include "config/table.h"
 

@@ -1,8 +1,7 @@
 /*
  * rules.c - rules about several settings at once. Each blames the setting that a person would
- * change: the one that the file gives, where only one of the two is given. A rule about something
- * that only another room knows, such as a property of librdkafka, is checked where both are
- * known (daemon/assemble.c).
+ * change: if the file gives only one of the two, that one. A rule that needs another room's
+ * knowledge, such as a property of librdkafka, is checked in daemon/assemble.c, which has both.
  */
 #include "config/rules.h"
 
@@ -220,7 +219,7 @@ static int check_route(const checker *c, uint32_t index)
 
 /* ---- budgets ---- */
 
-/* The smaller must not be above the larger: otherwise work is accepted that never fits. */
+/* The first must not be above the second: otherwise leat would accept work that never fits. */
 static int check_order(const checker *c, const char *group, const char *smaller, int64_t small,
                        const char *larger, int64_t large, leat_unit unit)
 {
@@ -261,8 +260,8 @@ static int64_t max_poll_interval_ms(const leat_config *config)
     return found > 0 ? found : MAX_POLL_INTERVAL_MS;
 }
 
-/* The group removes a member that takes longer than this to hand partitions over, in the middle of
- * its batches. */
+/* The group removes a member that takes longer than this to hand over partitions, even in the
+ * middle of its batches. */
 static int check_drain(const checker *c)
 {
     int64_t interval_ms = max_poll_interval_ms(c->config);

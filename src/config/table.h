@@ -1,7 +1,6 @@
 /*
- * table.h - every setting there is: the one place that knows paths, types, defaults, ranges and
- * help. The loader, the messages and the printed reference read it. Order in the table is order in
- * the reference.
+ * table.h - all settings: the one place for paths, types, defaults, ranges and help. The loader,
+ * the messages and the printed reference read it. Order in the table is order in the reference.
  */
 #ifndef LEAT_CONFIG_TABLE_H
 #define LEAT_CONFIG_TABLE_H
@@ -40,7 +39,7 @@ typedef struct leat_setting {
     leat_unit unit;
     bool required;
     int field;                  /* offset in leat_config, in a list in its element */
-    const char *fallback;       /* default as the file would say it; NULL: none */
+    const char *fallback;       /* default as the file would give it; NULL: none */
     const char *fallback_words; /* the default for people, if no value can express it */
     int64_t min, max;           /* of a number; of the entries of a list or of pairs */
     const char *allowed;        /* of a text, for people */
@@ -54,9 +53,9 @@ typedef struct leat_setting {
 const leat_setting *leat_settings(size_t *ret_count);
 /* The setting `prefix` + `key` ("limits." + "body_max"), NULL when there is none. */
 const leat_setting *leat_setting_find(const char *prefix, const char *key);
-/* The name within its group when the setting stands directly under `prefix`, else NULL. */
+/* The name within its group when the setting is directly under `prefix`, else NULL. */
 const char *leat_setting_under(const leat_setting *setting, const char *prefix);
-/* What begins the paths of what it holds: "log.kafka." of the group, "shards[]." of the list. */
+/* The prefix of the paths inside it: "log.kafka." of the group, "shards[]." of the list. */
 void leat_setting_prefix(const leat_setting *setting, char *ret_prefix, size_t size);
 
 /* "size", "duration", "list", ...: for people. */

@@ -1,7 +1,7 @@
 /*
- * text.c - the small grammars inside a configuration. They are stricter than they would have to be:
- * a number without its unit, a variable that is not set or a path that mixes text and parameters is
- * an error now instead of a surprise later. Messages never show a text that may hold a secret.
+ * text.c - the small grammars inside a configuration. They are stricter than necessary: a number
+ * without its unit, a variable that is not set or a path that mixes text and parameters is an error
+ * at start instead of a surprise later. Messages never show a text that may hold a secret.
  */
 #include "config/text.h"
 
@@ -140,7 +140,8 @@ static bool is_word(const char *text, const char *dollar, const variable *v)
            (!dollar[v->size] || strchr(ends, dollar[v->size]));
 }
 
-/* A bare $NAME inside a word might be a part of a password, so the message has only its place. */
+/* A bare $NAME inside a word might be part of a password, so the message gives only its
+ * position. */
 static int fail_unset(const char *text, const char *dollar, const variable *v, leat_error *error)
 {
     if (v->braces || is_word(text, dollar, v))
@@ -152,7 +153,8 @@ static int fail_unset(const char *text, const char *dollar, const variable *v, l
         (size_t)(dollar - text) + 1);
 }
 
-/* Appends what the '$' at `dollar` stands for and returns the bytes it took; 0: `error` is set. */
+/* Appends the value of the variable at `dollar` and returns the bytes that it took; 0: `error` is
+ * set. */
 static size_t expand_one(const char *text, const char *dollar, leat_buf *out, leat_error *error)
 {
     if (dollar[1] == '$') {
@@ -205,7 +207,7 @@ static int fail_address(const char *text, leat_error *error, const char *what)
     return leat_fail(error, "\"%.64s\" %s", text, what);
 }
 
-/* Where the host is and what follows it; NULL: `error` is set. */
+/* Finds the host and returns what follows it; NULL: `error` is set. */
 static const char *split_host(const char *text, leat_slice *ret_host, leat_error *error)
 {
     if (text[0] == '[') {

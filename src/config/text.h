@@ -11,7 +11,7 @@
 /* "65536", "64KiB", "4MiB" and "500ms", "5s", "1m", "1h" and plain numbers: into ones, bytes or
  * milliseconds. */
 bool leat_text_number(const char *text, leat_unit unit, int64_t *ret_value);
-/* The shortest way to write it that is exact: "64KiB", "1m". */
+/* The shortest exact form: "64KiB", "1m". */
 void leat_text_print_number(int64_t value, leat_unit unit, char *ret_text, size_t size);
 /* "digits with ms, s, m or h": the way to write one. */
 const char *leat_text_number_form(leat_unit unit);
@@ -23,7 +23,7 @@ const char *leat_text_number_form(leat_unit unit);
  */
 char *leat_text_expand(const char *text, leat_error *error);
 
-/* 0, or -1 and in `error` what is wrong; without what is allowed, which is the setting's to say. */
+/* 0, or -1 with the fault in `error`; the caller adds what the setting allows. */
 int leat_text_check_address(const char *text, leat_error *error);
 int leat_text_check_admin(const char *text, leat_error *error); /* an address or "off" */
 int leat_text_check_name(const char *text, leat_error *error);

@@ -1,6 +1,6 @@
 /*
- * tree.c - libyaml's events become a tree. It takes less than YAML allows: an alias, a tag or a key
- * that is given twice makes a file say something else than it seems to. The loader is recursive, so
+ * tree.c - libyaml's events become a tree. It accepts less than YAML allows: with aliases, tags or
+ * duplicate keys a file may mean something else than it seems to. The loader is recursive, so
  * depth, entries and the size of the file are bounded; every node keeps its line for messages.
  */
 #include "config/tree.h"
@@ -272,8 +272,7 @@ static void replace_kind(leat_node *open, leat_node *value)
     free(value);
 }
 
-/* The node that a value becomes: an element of a list, or what the open entry of a mapping was
- * waiting for. */
+/* The node for a value: a new element of a list, or the open entry of a mapping. */
 static leat_node *place(leat_node *parent, leat_node *value)
 {
     if (parent->kind == LEAT_NODE_LIST) {

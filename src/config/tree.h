@@ -2,9 +2,9 @@
  * tree.h - a YAML document as a tree of named nodes with their lines, and errors that name file,
  * line and path.
  *
- * One document of mappings, lists and scalars. What would make a configuration harder to read than
- * it looks is refused: anchors and aliases, tags, keys given twice, several documents, keys that
- * are not plain text.
+ * One document of mappings, lists and scalars. It refuses YAML that would make a configuration
+ * harder to read than it looks: anchors and aliases, tags, duplicate keys, several documents, keys
+ * that are not plain text.
  */
 #ifndef LEAT_CONFIG_TREE_H
 #define LEAT_CONFIG_TREE_H
