@@ -1,5 +1,5 @@
 /*
- * admin.c - metrics and health on a listener of their own, so that they need not be open to those
+ * admin.c - metrics and health on a separate listener, so that they need not be open to clients
  * that write, and answer while the edge is full. Everything is answered in the callback of its
  * request: a scrape is a few hundred lines of text, and nothing here ever waits.
  */

@@ -6,7 +6,7 @@
 #include "http/http.h"
 #include "ops/metrics.h"
 
-enum { LEAT_ADMIN_CONNECTIONS = 32 }; /* at once, whatever `config` says */
+enum { LEAT_ADMIN_CONNECTIONS = 32 }; /* at once, whatever `config` has */
 
 typedef struct leat_admin leat_admin;
 

@@ -1,8 +1,8 @@
 /*
  * assemble.c - the configuration file as settings of the log, and its faults as messages with file
  * and line. librdkafka checks its properties itself, but names neither the line nor always the
- * property, so a property that is refused is found by trying each alone; and what librdkafka takes
- * may still be at odds with leat's own settings.
+ * property, so a refused property is found by trying each alone. And properties that librdkafka
+ * accepts may still contradict leat's own settings.
  */
 #include "daemon/assemble.h"
 
@@ -72,8 +72,8 @@ static const char *first_named(const leat_assembly *assembly, const char *text)
     return ret;
 }
 
-/* Blames the first property that is refused alone too; when each is accepted alone, two contradict
- * each other, and the first one that the error names is blamed. */
+/* Blames the first property that is refused alone too. When each is accepted alone, two contradict
+ * each other: then the first one that the error names is blamed. */
 static int blame_log(const leat_assembly *assembly, leat_error *error)
 {
     leat_log_config one = assembly->log;
@@ -100,7 +100,8 @@ static int64_t property_number(const leat_config *config, const char *name)
     return property ? strtoll(property->value, NULL, 10) : -1;
 }
 
-/* Else the client's queue would be full, and answer 503, before limits.in_flight is reached. */
+/* Otherwise the client's queue would be full, and the edge answer 503, before limits.in_flight is
+ * reached. */
 static int check_queue(const leat_assembly *assembly, leat_error *error)
 {
     static const char name[] = "queue.buffering.max.messages";

@@ -1,8 +1,8 @@
 /*
- * assemble.h - what a configuration file puts together: the settings of the log, its identity, the
- * shards' addresses, source and layout, tables and routes. This is the state; its parts are read
- * and checked by log_identity.h (the log), shard_tables.h (the databases) and start_catalog.h (what
- * a process that serves starts with).
+ * assemble.h - everything that a configuration file leads to: the settings of the log, its
+ * identity, the shards' addresses, source and layout, tables and routes. This is the state;
+ * log_identity.h (the log), shard_tables.h (the databases) and start_catalog.h (the start of a
+ * process that serves) read and check its parts.
  */
 #ifndef LEAT_DAEMON_ASSEMBLE_H
 #define LEAT_DAEMON_ASSEMBLE_H
@@ -28,13 +28,14 @@ typedef struct leat_assembly {
     leat_catalog catalog;       /* its tables: those of the file, when it was needed */
     char *catalog_file;         /* data_dir/TOPIC.catalog.json */
     leat_schema_version *versions[LEAT_SHARDS_MAX]; /* by configured shard: what a process that
-                                                      serves starts with. The taker leaves NULL */
-    int64_t catalog_read_us[LEAT_SHARDS_MAX];       /* when the read that gave it began; 0: it is
-                                                       another's, or the file's */
+                                                       serves starts with. The function that takes
+                                                       one sets it to NULL */
+    int64_t catalog_read_us[LEAT_SHARDS_MAX]; /* when its read began; 0: it comes from another shard
+                                                 or the file */
 } leat_assembly;
 
 /* Functions that return an int return 0, or -1 with a message, unless they say more.
- * leat_assembly_fini works on whatever was reached. One thread, unless a function says more. */
+ * leat_assembly_fini works after any of them. One thread, unless a function says more. */
 
 /* Reads the configuration, makes data_dir, sets the level of diagnostics. -1: the configuration is
  * at fault. */

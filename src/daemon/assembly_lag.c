@@ -1,8 +1,8 @@
 /*
  * assembly_lag.c - the lag is measured against the log as it answers now, not as the catalog file
- * has it. Where the log is silent, or is not the one that the shards were set up for, the shards
- * are read all the same: their errors and troubles are what the caller needs then. The log's error
- * is returned after that.
+ * has it. If the log is silent, or is not the one that the shards were set up for, the shards are
+ * read all the same, because the caller then needs their errors and troubles. The log's error is
+ * returned after that.
  */
 #include "daemon/assembly_lag.h"
 

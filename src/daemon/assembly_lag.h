@@ -1,6 +1,6 @@
 /*
  * assembly_lag.h - the lag (lag.h) of the log and the shards of a configuration, for the commands
- * that look at a deployment from outside.
+ * that watch a deployment from outside.
  */
 #ifndef LEAT_DAEMON_ASSEMBLY_LAG_H
 #define LEAT_DAEMON_ASSEMBLY_LAG_H

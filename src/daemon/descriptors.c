@@ -1,7 +1,7 @@
 /*
  * descriptors.c - the arithmetic of open files. The edge would take a descriptor for each client
- * until there is none left for the shards and the log, and then everything that reconnects fails at
- * once. So what the process needs for itself is added up, generously, and clients get the rest.
+ * until none is left for the shards and the log, and then every reconnect would fail at once. So
+ * the process's own need is added up generously, and clients get the rest.
  */
 #include "daemon/descriptors.h"
 
@@ -16,7 +16,7 @@ enum {
     OWN = 48, /* standard streams, loops and their wake-ups, timers of libraries, files while they
                  are read */
     KAFKA_OF_A_CLIENT = 16, /* brokers and wake-ups of a writer or reader */
-    OF_A_FILE = 8, /* the built-in log's or a shard's SQLite file, with what stands beside it */
+    OF_A_FILE = 8, /* the built-in log's or a shard's SQLite file, with the files beside it */
     CLIENTS_MIN = 16,
 };
 
@@ -42,7 +42,7 @@ uint64_t leat_descriptors_raise_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return UINT64_MAX; /* it cannot be read: as if there were none */
+        return UINT64_MAX; /* it cannot be read: treated as no limit */
     struct rlimit wanted = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
     if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &wanted) == 0)
         limit = wanted;

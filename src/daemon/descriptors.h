@@ -8,21 +8,21 @@
 
 #include "config/config.h"
 
-/* What the process needs for itself: its own, the admin listener's connections, Kafka's, the
- * shards'. */
+/* The process's own need: its own files, the connections of the admin listener, Kafka and the
+ * shards. */
 uint64_t leat_descriptors_kept(const leat_config *config);
-/* How many of `limit` clients may have: as many as are wanted, at most what the process does not
- * keep. 0: too few are left. */
+/* How many of `limit` clients may have: as many as are wanted, but at most those that the process
+ * does not need itself. 0: too few are left. */
 uint64_t leat_descriptors_for_clients(uint64_t limit, uint64_t kept, uint64_t wanted);
 
-/* Raises the soft limit of this process to the hard one. Returns what holds from then on;
- * UINT64_MAX: there is no limit, or it is not known. */
+/* Raises the soft limit of this process to the hard one. Returns the new limit; UINT64_MAX: there
+ * is none, or it is not known. */
 uint64_t leat_descriptors_raise_limit(void);
 
 /*
  * Raises the soft limit to the hard one. With an edge, config->edge_connections is lowered to what
- * fits, with a warning; -1 when next to nothing is left. Without an edge, a limit that is too low
- * is only a warning.
+ * fits, with a warning; -1 when almost none are left. Without an edge, a limit that is too low is
+ * only a warning.
  */
 int leat_descriptors_prepare(leat_config *config, bool with_edge,
                              leat_error *error) LEAT_MUST_CHECK;

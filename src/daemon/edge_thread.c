@@ -1,8 +1,8 @@
 /*
- * edge_thread.c - the edge on a thread of its own, so that a slow client or a burst of requests
- * takes no time from workers, and the other way round. Another thread may only ask it to drain: the
- * wish comes as an event of its loop, and the loop ends when everything accepted has been answered.
- * It listens before the thread runs, so that an address in use is an error of the start.
+ * edge_thread.c - the edge on a thread of its own, so that slow clients or a burst of requests do
+ * not take time from workers, nor workers from the edge. Another thread may only ask it to drain:
+ * the request arrives as an event of its loop, and the loop ends when everything accepted has been
+ * answered. It listens before the thread runs, so that an address in use is an error at start.
  */
 #include "daemon/edge_thread.h"
 

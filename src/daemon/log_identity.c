@@ -1,8 +1,8 @@
 /*
- * log_identity.c - which log it is, and whether that is the one the shards were set up for. A log
- * that was deleted and created again, or that has another number of partitions, would put a key's
- * records out of order without a single error; so a process finds out before it reads or writes
- * anything, and its message says which setting to look at.
+ * log_identity.c - identifies the log, and checks that it is the one the shards were set up for. A
+ * log that was deleted and created again, or that has another number of partitions, would put a
+ * key's records out of order without a single error; so a process checks before it reads or writes
+ * anything, and its message names the setting at fault.
  *
  * A topic may have got more partitions since it was set up. Their keys would move, so leat goes on
  * with as many as the catalog file or a shard has recorded.
@@ -15,7 +15,7 @@
 
 #include "base/diag.h"
 
-/* The setting that says which log it is. */
+/* The setting that names the log. */
 static const char *log_setting(const leat_assembly *assembly)
 {
     return assembly->log.file ? "log.local.path" : "log.kafka.topic";

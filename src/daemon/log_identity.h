@@ -1,5 +1,5 @@
 /*
- * log_identity.h - which log the process is on, and whether that is the one the shards were set up
+ * log_identity.h - which log the process uses, and whether it is the one the shards were set up
  * for. Blocking. Every function returns 0, or -1 with a message.
  */
 #ifndef LEAT_DAEMON_LOG_IDENTITY_H
@@ -13,7 +13,7 @@
 int leat_assembly_identify(leat_assembly *assembly, bool wait, leat_error *error) LEAT_MUST_CHECK;
 
 /* Call it after leat_log_identify: a topic that has more partitions than the catalog file, or else
- * a shard, has recorded keeps as many as it was set up with; nothing is written to the others, nor
+ * a shard, has recorded keeps as many as it was set up with; the others are neither written nor
  * read. leat_assembly_identify does it itself. */
 void leat_assembly_limit_partitions(leat_assembly *assembly);
 

@@ -1,6 +1,6 @@
 /*
  * notify.c - sd_notify(3) in a few lines: one datagram. A service manager that cannot be reached is
- * a warning, never a reason to end: leat serves whether somebody watches it or not.
+ * a warning, never a reason to end: leat serves whether or not it is watched.
  */
 #include "daemon/notify.h"
 

@@ -1,6 +1,6 @@
 /*
- * notify.h - tells the service manager the state of the process, by the protocol of sd_notify(3):
- * units of Type=notify wait for it.
+ * notify.h - reports the state of the process to the service manager by the protocol of
+ * sd_notify(3): units of Type=notify wait for it.
  *
  * It is one datagram to the socket that $NOTIFY_SOCKET names, so leat does not need libsystemd
  * and runs the same where there is no manager. There are no watchdog messages: the main thread

@@ -1,7 +1,7 @@
 /*
  * parts.c - the parts of a process that serves, made from the assembly: versions of the tables and
- * the watch over them, the edge, the workers, the admin listener, the reporter. Whatever can fail
- * fails here, before a thread runs or a client is let in; a fault that is the configuration's is
+ * the watch over them, the edge, the workers, the admin listener, the reporter. Everything that can
+ * fail does so here, before a thread runs or a client is let in; a fault of the configuration is
  * blamed on its line.
  */
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * the same for all: ask each to drain, wait until the last one has ended, take down in reverse.
  *
  * A thread that cannot go on ends the whole process (exit code 1), after a drain: half a process
- * would look alive to whoever watches it, while its partitions or its clients wait.
+ * would look alive from outside while its partitions or its clients wait.
  */
 #include "daemon/serve.h"
 
@@ -98,7 +98,7 @@ static int open_log(leat_daemon *daemon, leat_error *error)
     return leat_log_open(&daemon->assembly.log, &spec, error);
 }
 
-/* The right to read a topic's settings is optional: without it a warning is all. */
+/* The right to read a topic's settings is optional: without it there is only a warning. */
 static int check_compaction(const leat_assembly *assembly, leat_error *error)
 {
     int answer = leat_assembly_check_compaction(assembly, error);
@@ -110,8 +110,8 @@ static int check_compaction(const leat_assembly *assembly, leat_error *error)
     return answer < 0 ? -1 : 0;
 }
 
-/* Workers can do nothing without the log, so they wait for it. An edge alone does without: by the
- * catalog file it accepts as soon as the log takes writes, and checks then that it is the one. */
+/* Workers can do nothing without the log, so they wait for it. An edge alone does not: with the
+ * catalog file it accepts as soon as the log takes writes, and checks the log's identity then. */
 static int find_log(leat_daemon *daemon, leat_error *error)
 {
     leat_assembly *assembly = &daemon->assembly;
@@ -150,8 +150,8 @@ static int start_up(leat_daemon *daemon, leat_error *error)
     return make_parts(daemon, error);
 }
 
-/* A read of the tables of a shard that does not answer keeps a thread of libuv's pool for as long
- * as its time limit, and so does a SQLite file on a disk that hangs, for each worker. */
+/* Reading the tables of a shard that does not answer occupies a thread of libuv's pool until its
+ * time limit. So does a SQLite file on a disk that hangs, for each worker. */
 static void size_thread_pool(const leat_config *config)
 {
     char text[16];
@@ -225,7 +225,7 @@ static int serve_until_drained(leat_daemon *daemon)
     }
     if (start_threads(daemon, &error) != 0 || leat_daemon_start_reporter(daemon, &error) != 0) {
         fail(daemon, LEAT_EXIT_FAILED, &error);
-        _exit(LEAT_EXIT_FAILED); /* threads that did start have nothing to lose */
+        _exit(LEAT_EXIT_FAILED); /* the threads that did start have not accepted anything yet */
     }
     enter(daemon, LEAT_DAEMON_UP);
     leat_sd_notify("READY=1\nSTATUS=up");

@@ -1,5 +1,5 @@
 /*
- * serve.h - the process that serves: an edge, workers, or both, with the admin listener, from a
+ * serve.h - the process that serves: an edge, workers, or both, with the admin listener, from its
  * configuration file until a signal drains it or it cannot go on.
  */
 #ifndef LEAT_DAEMON_SERVE_H

@@ -1,7 +1,7 @@
 /*
- * shard_tables.c - the databases of the shards: each one of its own, and the same tables in all.
- * Two shards on one database would apply a record twice, and tables that differ would make a
- * write's effect depend on its key, so `leat init` refuses both. A process that serves reads the
+ * shard_tables.c - the databases of the shards: a separate one for each shard, and the same tables
+ * in all. Two shards on one database would apply a record twice, and tables that differ would make
+ * a write's effect depend on its key, so `leat init` refuses both. A process that serves reads the
  * same tables but takes each shard's as they are: in the middle of a migration they differ for a
  * while.
  */

@@ -1,14 +1,14 @@
 /*
- * shard_tables.h - the databases behind the shards: is each one of its own, and which tables does
- * it have. Blocking. Every function that can fail returns 0, or -1 with a message.
+ * shard_tables.h - the databases behind the shards: is each shard's a separate one, and which
+ * tables does it have. Blocking. Every function that can fail returns 0, or -1 with a message.
  */
 #ifndef LEAT_DAEMON_SHARD_TABLES_H
 #define LEAT_DAEMON_SHARD_TABLES_H
 
 #include "daemon/assemble.h"
 
-/* Has each shard a database of its own, and the one that was set up for it? By what the databases
- * say of themselves; one that does not answer is an error when `all` are wanted, else left out. */
+/* Has each shard a database of its own, and the one that was set up for it? Each database
+ * identifies itself; one that does not answer is an error with `all`, else it is left out. */
 int leat_assembly_check_databases(const leat_assembly *assembly, bool all,
                                   leat_error *error) LEAT_MUST_CHECK;
 

@@ -38,10 +38,10 @@ static void enter(phase to)
     state.phase = to;
 }
 
-/* Every signal that kills by default and does not stand for a fault of the program's own. SIGHUP
- * means that the terminal is gone; many container images stop their program with SIGQUIT; LXC stops
- * a container with SIGPWR. Programs use the last kind for purposes of their own, such as to open
- * their log file again: leat has no such purpose, and nobody asked it to end. */
+/* Every signal that kills by default and does not mean a fault of the program itself. SIGHUP means
+ * that the terminal was closed; many container images stop their program with SIGQUIT; LXC stops a
+ * container with SIGPWR. Programs use the last kind for purposes of their own, such as reopening a
+ * log file: leat has no such purpose, and such a signal does not ask it to end. */
 typedef enum meaning { DRAIN, DRAIN_BY_DEFAULT, NOTHING } meaning;
 
 typedef struct named_signal {

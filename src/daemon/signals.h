@@ -1,9 +1,9 @@
 /*
  * signals.h - what signals do to a process that serves.
  *
- * Signals that would kill it by default, and do not stand for a fault of its own, are blocked in
- * every thread; a thread of their own waits for them, from leat_signals_take() to the very end of
- * the process. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGPWR ask for an end:
+ * Signals that would kill it by default, and do not mean a fault of its own, are blocked in every
+ * thread; a thread of their own waits for them, from leat_signals_take() to the very end of the
+ * process. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGPWR ask for an end:
  *
  *   while it is    the first one                                         another one
  *   starting       ends it, exit code 0: nothing was accepted yet        -
@@ -12,8 +12,8 @@
  *
  * SIGUSR1, SIGUSR2, those of timers and the real-time ones are ignored; each is logged once. A
  * signal other than SIGTERM and SIGINT that was ignored or caught when the process began (nohup, a
- * profiler) stays so. A signal that stands for a fault (SIGABRT, SIGSEGV, ...) ends the process
- * with a core. All of this is process-wide, as signals are; call it once. Any thread.
+ * profiler) stays so. A signal that means a fault (SIGABRT, SIGSEGV, ...) ends the process with a
+ * core. All of this is process-wide, as signals are; call it once. Any thread.
  */
 #ifndef LEAT_DAEMON_SIGNALS_H
 #define LEAT_DAEMON_SIGNALS_H

@@ -1,8 +1,9 @@
 /*
- * start_catalog.c - what a process that serves starts with: source, layout and a version of the
- * tables for each shard. The shards that answer are the truth; a shard that is down must not keep
- * the others waiting, so it starts with the tables of one that answers, and the catalog watch
- * corrects that later. When none answers, an edge can still accept writes by the catalog file.
+ * start_catalog.c - the state that a process that serves starts with: source, layout and a version
+ * of the tables for each shard. The shards that answer are authoritative; a shard that is down must
+ * not keep the others waiting, so it starts with the tables of one that answers, and the catalog
+ * watch corrects that later. When none answers, an edge can still accept writes by the catalog
+ * file.
  *
  * A SQLite file that is new is set up here: it is on this machine and has one writer, so nobody
  * needs to run `leat init` for it.
@@ -120,7 +121,7 @@ static int read_version(leat_assembly *assembly, uint32_t shard, leat_error *err
     return 0;
 }
 
-/* For the shards that gave none. */
+/* For the shards that did not give one. */
 static int fill_versions(leat_assembly *assembly, leat_error *error)
 {
     const leat_schema_version *first = first_version(assembly);
@@ -249,8 +250,8 @@ static int catalog_from_file(leat_assembly *assembly, leat_error *error)
 
 static int read_catalog(leat_assembly *assembly, leat_error *error)
 {
-    /* Without the log's identity (an edge whose broker is down) a shard's source cannot be checked:
-     * the file has to do. */
+    /* Without the log's identity (an edge whose broker is down) a shard's source cannot be checked,
+     * so the file is used. */
     int answer = assembly->identity.partition_count > 0 ? catalog_from_shards(assembly, error) : 1;
     return answer == 1 ? catalog_from_file(assembly, error) : answer;
 }

@@ -1,6 +1,7 @@
 /*
- * start_catalog.h - what a process that serves starts with: source, layout and a version of the
- * tables for each shard; from the shards, or from the catalog file that the last process wrote.
+ * start_catalog.h - the state that a process that serves starts with: source, layout and a version
+ * of the tables for each shard; from the shards, or from the catalog file that the last process
+ * wrote.
  */
 #ifndef LEAT_DAEMON_START_CATALOG_H
 #define LEAT_DAEMON_START_CATALOG_H
