@@ -1,8 +1,8 @@
 /*
- * answer.c - the edge's answers. The body of a 202 is put together by hand: there is one for every
- * write, it is two numbers behind a text that never changes, and a JSON writer would cost more than
- * all of the rest of the answer. An answer for which there is no memory goes out without its body:
- * the status still tells the truth, and that is what a client goes by.
+ * answer.c - the edge's answers. The body of a 202 is built by hand: every write gets one, it is
+ * two numbers after a fixed text, and a JSON writer would cost more than the rest of the answer. An
+ * answer for which there is no memory goes out without its body: the status still tells the truth,
+ * and that is what a client goes by.
  */
 #include "edge/internal.h"
 

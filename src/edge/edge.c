@@ -1,9 +1,9 @@
 /*
- * edge.c - what a request means. The edge answers everything that it can know by itself before the
- * log is asked: route, key, types, and that the log is overloaded or in trouble. What it accepts it
- * does not keep: the request is the tag of its record, waits in the HTTP server without its body,
- * and is answered when the log has answered. So the edge's memory is bounded by the number of
- * writes in flight, and there is no state that a crash could lose after a 202.
+ * edge.c - what a request means. The edge first answers everything that it can know by itself:
+ * route, key, types, and that the log is overloaded or in trouble. It does not keep what it
+ * accepts: the request is the tag of its record, waits in the HTTP server without its body, and is
+ * answered when the log has answered. So the edge's memory is bounded by the number of writes in
+ * flight, and there is no state that a crash could lose after a 202.
  *
  * Routes and keys are those of shard 0, because the path has to be read before the shard is known;
  * the body is checked against the table of the shard that the write is for.
@@ -15,7 +15,8 @@
 enum {
     TICK_MS = 250,
     TROUBLE_AFTER_US = 1000 * 1000,
-    FREE_TIMEOUT_MS = 1000, /* for records that still wait for the log; their clients have gone */
+    FREE_TIMEOUT_MS = 1000, /* for records that still wait for the log after their clients went away
+                             */
 };
 
 /* A write on its way from the request to the log. The key is in the edge: it is large. */
@@ -80,7 +81,7 @@ static leat_slice media_type(leat_slice value)
     return (leat_slice){value.data, size};
 }
 
-/* NULL: by its headers the body is plain JSON; else why it is not. */
+/* NULL: by its headers the body is plain JSON; else the reason why it is not. */
 static const char *content_fault(const leat_http_request *request, leat_route_op op)
 {
     leat_slice coding = leat_http_request_header(request, "content-encoding");
@@ -96,7 +97,7 @@ static const char *content_fault(const leat_http_request *request, leat_route_op
                : "Content-Type must be application/json";
 }
 
-/* The route as the shard has it that the write is for: tables are altered shard by shard. */
+/* The route as it is in the write's own shard: tables are altered shard by shard. */
 static const leat_route *route_in_shard(const leat_edge *edge, const edge_write *write)
 {
     uint32_t shard = leat_layout_shard_of_partition(edge->config.layout, write->partition);

@@ -28,7 +28,7 @@ typedef struct leat_edge_config {
                                               partitions (shares.h); beyond: 503 with Retry-After */
     int64_t ready_age_ms; /* a partition whose record waits longer for the log is in trouble; above
                              0 */
-    int64_t catalog_stale_ms; /* a shard whose tables were not read for so long is listed by
+    int64_t catalog_stale_ms; /* a shard whose tables were not read for this long is listed by
                                  /readyz; 0: none is */
     leat_metrics *metrics;
     void (*on_failed)(void *context, const char *why); /* the log does not answer and nothing has
@@ -43,8 +43,8 @@ int leat_edge_port(const leat_edge *edge);
 bool leat_edge_ready(const leat_edge *edge, leat_buf *why);
 /* No new connections; every accepted request is answered; then `on_drained`. */
 void leat_edge_drain(leat_edge *edge, void (*on_drained)(void *context), void *context);
-/* After drain, or at once: then waiting requests get no answer, and their writes are unknown to the
- * clients. Its memory is freed when the loop has run the closes. */
+/* After drain, or at once: then waiting requests get no answer, and their clients cannot know
+ * whether they were written. Its memory is freed when the loop has run the closes. */
 void leat_edge_free(leat_edge *edge);
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * health.c - whether the edge is ready. A load balancer takes an edge that is not ready out of
  * service, and all edges write to one log. So an edge is ready while it takes writes for some
- * partition: were it unready for one that has no leader, all edges would be, and nothing would be
- * taken at all. Partitions in trouble, refused writes and tables not read lately are listed as
- * degraded instead. It is unready when nothing is taken: the log as a whole is in trouble, every
- * partition is, or records wait too long (not only those of partitions known to be in trouble) and
- * none was taken lately.
+ * partition: if one partition without a leader made it unready, all edges would be, and no write
+ * would be taken at all. Partitions in trouble, refused writes and tables not read lately are
+ * listed as degraded instead. It is unready when nothing is taken: the log as a whole is in
+ * trouble, every partition is, or records wait too long (not only those of partitions known to be
+ * in trouble) and none was taken lately.
  */
 #include "edge/internal.h"
 

@@ -1,7 +1,7 @@
 /*
  * metrics.c - the edge's metrics. Numbers that the HTTP server and the log's writer keep by
- * themselves are copied a few times a second: both know nothing of metrics, and a scrape comes more
- * rarely than that. Answers are counted as they are given.
+ * themselves are copied a few times a second: neither knows of metrics, and scrapes are rarer than
+ * that. Answers are counted as they are given.
  */
 #include "edge/internal.h"
 
