@@ -1,6 +1,6 @@
 /*
- * batch.c - the names of outcomes, for people: lines of the log and the view of troubles read
- * better with words than with the groups of SQLSTATEs that batch.h explains.
+ * batch.c - the names of outcomes, for people: the log and the view of troubles show a name instead
+ * of the groups of SQLSTATEs that batch.h explains.
  */
 #include "engine/batch.h"
 

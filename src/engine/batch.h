@@ -29,14 +29,13 @@ typedef struct leat_engine_batch_part {
                                                  back */
 } leat_engine_batch_part;
 
-/* Why a record is refused for good. */
+/* The reason why a record is refused for good. */
 typedef struct leat_engine_reason {
-    char sqlstate[6]; /* "": leat itself could make no sense of it */
+    char sqlstate[6]; /* "": leat itself could not make sense of it */
     char message[256];
 } leat_engine_reason;
 
-/* Records of one partition stand together, those of one subpartition too, in offset order; parts
- * ascend. */
+/* Records are grouped by partition, then by subpartition, then in offset order; parts ascend. */
 typedef struct leat_engine_batch {
     uint32_t record_count;
     leat_engine_batch_record *records;

@@ -1,7 +1,7 @@
 /*
  * batch_size.c - the limit halves or quarters when a batch is cut short, and doubles after a number
- * of full, quick batches. That number doubles with each cut, so that a size that does not work
- * costs ever less. It is forgotten only when the limit is back at the configured size.
+ * of full, quick batches. That number doubles with each cut, so that a size that does not work is
+ * tried less and less often. It is forgotten only when the limit is back at the configured size.
  */
 #include "engine/batch_size.h"
 

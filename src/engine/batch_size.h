@@ -1,9 +1,9 @@
 /*
- * batch_size.h - how many records a batch of a shard may have that several subpartitions share.
+ * batch_size.h - how many records a batch of a shard may have when several subpartitions share it.
  *
  * As many as configured, unless they take too long: after a time limit cut one short, or one took
- * LEAT_BATCH_SLOW_US, batches are smaller. They grow back as full batches are quick, and the more
- * often a size was cut short the more rarely it is tried again. (Additive steps adapt too slowly
+ * LEAT_BATCH_SLOW_US, batches are smaller. They grow back while full batches are quick. The more
+ * often a size was cut short, the more rarely it is tried again. (Additive steps adapt too slowly
  * from a thousand to ten and back. This is the doubling of a back-off, by time and not by count
  * alone.)
  */
@@ -19,7 +19,7 @@
 typedef struct leat_batch_size {
     uint32_t limit;    /* 0: as configured */
     uint32_t passes;   /* full and quick ones in a row */
-    uint32_t patience; /* after so many it doubles; 0: the least */
+    uint32_t patience; /* after this many it doubles; 0: the minimum */
 } leat_batch_size;
 
 /* Most records of the next batch. */

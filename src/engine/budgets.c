@@ -1,8 +1,8 @@
 /*
- * budgets.c - three sums (all, shard, partition) and what is left below their limits. A partition
- * is compared with what is left free, which shrinks as others fill up, so nobody needs to know how
- * many of them are stuck. Admission counts to two, because the caller pauses a partition before a
- * record is refused: a record that was refused must be kept and offered again.
+ * budgets.c - three sums (all, shard, partition) and the room below their limits. A partition is
+ * compared with the free room, which shrinks as others fill up, so nobody needs to know how many of
+ * them are stuck. Admission counts to two, because the caller pauses a partition before a record is
+ * refused: a record that was refused must be kept and offered again.
  */
 #include "engine/budgets.h"
 

@@ -1,10 +1,11 @@
 /*
- * budgets.h - how much may be held, and by whom: backpressure's arithmetic.
+ * budgets.h - how much each shard and partition may hold: backpressure's arithmetic.
  *
  * Records and bytes are bounded in all; one shard gets half of each at most when there are several,
- * so a dead one never takes more. A partition gets at most as much as is left free when there are
- * several (a dynamic threshold, as in network switches): k partitions that are stuck leave 1/(k+1)
- * of the room to the others, so nobody starves, and a partition that is alone still gets half.
+ * so a dead one never takes more. When there are several partitions, one gets at most as much as is
+ * left free (a dynamic threshold, as in network switches): k partitions that are stuck leave
+ * 1/(k+1) of the room to the others, so nobody starves, and a partition that is alone still gets
+ * half.
  *
  * A record is always admitted when nothing at all is held, however big: otherwise it could never
  * pass.
@@ -32,8 +33,7 @@ void leat_budgets_init(leat_budgets *budgets, leat_holding max, uint32_t shard_c
  * counted up to two: 1 means that this one fits and the next would not. */
 uint32_t leat_budgets_admit(const leat_budgets *budgets, const leat_holding *shard,
                             const leat_holding *partition, uint32_t bytes);
-/* Does one fit, and is the partition down to half of what it may have? For resuming without
- * flutter. */
+/* Does one fit, and is the partition down to half of its share? For resuming without flutter. */
 bool leat_budgets_roomy(const leat_budgets *budgets, const leat_holding *shard,
                         const leat_holding *partition, uint32_t bytes);
 void leat_budgets_add(leat_budgets *budgets, leat_holding *shard, leat_holding *partition,

@@ -1,10 +1,10 @@
 /*
  * compact.c - when a partition's rows in the shard are folded into a new base, which base, and what
  * the compaction carries. One runs soon after something was applied, and rarely while nothing
- * moves: then it only verifies that the shard still has what memory relies on, which an idle
- * partition would not learn otherwise. The base must stay below every seq that is still open: it
- * stands for every row up to it, so the row of a batch that commits later would be deleted, and its
- * records applied again.
+ * moves: then it only verifies that the shard has not lost progress, which an idle partition would
+ * not notice otherwise. The base must stay below every seq that is still open: it replaces every
+ * row up to it, so the row of a batch that commits later would be deleted, and its records applied
+ * again.
  */
 #include "engine/compact.h"
 

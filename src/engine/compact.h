@@ -8,16 +8,16 @@
 
 /* Sets its timer, unless one is on its way; sooner when there is something to write. */
 void leat_compaction_plan(leat_engine *engine, leat_partition *partition);
-/* What was to be compacted is no longer known; the next claim finds out. */
+/* The state to compact is no longer known; the next claim reads it again. */
 void leat_compaction_dropped(leat_partition *partition);
-/* Has the first that waits in the shard waited so long that it goes before batches? */
+/* Has the first one in the shard's line waited so long that it goes before batches? */
 bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard);
 /* The base_seq a compaction could write now. */
 int64_t leat_compaction_base(const leat_engine *engine, const leat_partition *partition);
 /* The same for a compaction that is made now: a base that brings nothing but a new low water uses
  * up a seq. */
 int64_t leat_compaction_take_base(leat_engine *engine, leat_partition *partition);
-/* Could a compaction write something? Not while the batch behind the base is open. */
+/* Could a compaction write something? Not while the batch after the base is open. */
 bool leat_compaction_moves_base(const leat_engine *engine, const leat_partition *partition);
 /* All of one moment: offsets, low, needs, and a base that no open seq is at or below. */
 void leat_compaction_fill(const leat_engine *engine, leat_engine_compaction *compaction,

@@ -1,6 +1,6 @@
 /*
- * effects.c - what the caller is told. A partition has flags for its effects and not a queue of
- * them: they need no memory, two of one kind are one, and an effect that has become wrong is
+ * effects.c - what is reported to the caller. A partition has flags for its effects and not a queue
+ * of them: they need no memory, two of one kind are one, and an effect that has become wrong is
  * withdrawn before it is emitted. Whether a partition is paused is compared with what was emitted
  * last, so that a pause that ended in between is never seen.
  */

@@ -1,5 +1,5 @@
 /*
- * effects.h - notes that a partition has something for the caller.
+ * effects.h - marks partitions that have something for the caller.
  */
 #ifndef LEAT_ENGINE_EFFECTS_H
 #define LEAT_ENGINE_EFFECTS_H
