@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "base/leader_epoch.h"
 #include "log/range.h"
 #include "world.h"
 
@@ -360,8 +361,8 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
     int64_t position = record ? record->record.offset : sim_broker_stable(log);
     leat_log_range range = range_of(world, part, partition);
     if (leat_range_is_rewritten(&range) ||
-        (record && !leat_range_epoch_fits(part->seen, part->seen_epoch, record->record.offset,
-                                          record->record.epoch))) {
+        (record && !leat_leader_epoch_fits(part->seen, part->seen_epoch, record->record.offset,
+                                           record->record.epoch))) {
         world->sometimes->count[SOMETIMES_CUT_OFF_NOTICED]++;
         break_part(reader, partition, &range, LEAT_RANGE_REWRITTEN);
         return false;

@@ -4,6 +4,7 @@
  * effects come out of leat_engine_next and are never emitted from here. A record passes through
  * here alone until a batch takes it, so what is done for each record is in this file.
  */
+#include "base/leader_epoch.h"
 #include "engine/state.h"
 #include "engine/low_water.h"
 #include "engine/partition.h"
@@ -100,13 +101,10 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
 
 /* ---- the log ---- */
 
-/* Does the record's leader epoch fit its place before or behind the newest applied record? */
+/* Before or behind the newest applied record. */
 static bool epoch_fits(const leat_engine_newest *newest, const leat_engine_record *record)
 {
-    if (newest->epoch < 0 || record->epoch < 0)
-        return true;
-    return record->offset > newest->offset ? record->epoch >= newest->epoch
-                                           : record->epoch <= newest->epoch;
+    return leat_leader_epoch_fits(newest->offset, newest->epoch, record->offset, record->epoch);
 }
 
 static bool timestamp_fits(const leat_engine_newest *newest, const leat_engine_record *record)

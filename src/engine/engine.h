@@ -72,7 +72,7 @@ typedef struct leat_engine_config {
                              retry_max_us */
     int64_t retry_max_us;
     int64_t patience_us;  /* how long after it was read a record is tried again that is refused only
-                             for  now (LEAT_ENGINE_NOT_YET); may be 0 */
+                             for now (LEAT_ENGINE_NOT_YET); may be 0 */
     uint32_t table_count; /* of leat_engine_record.table; 1 to 65536 */
     uint32_t dead_letters_per_minute; /* of one table in one shard, whatever their share.
                                          0: there are none, refused records wait, and no table is

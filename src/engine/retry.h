@@ -63,7 +63,7 @@ typedef struct leat_retry {
                              */
     uint64_t table_applied; /* leat_retry_attempt's; meaningful while `own` */
     int64_t unwell_us;   /* when drift or trouble of the shard was last met: patience with the head
-                            began   no earlier. It outlives the record; a claim forgets it */
+                            began no earlier. It outlives the record; a claim forgets it */
     int64_t notified_us; /* when that was last reported; meaningful while `held` */
 } leat_retry;
 
@@ -74,7 +74,7 @@ typedef struct leat_retry_attempt {
     int32_t culprit;  /* the refused record's index among them; -1: not known; see `elsewhere` */
     bool elsewhere;   /* the refused record is known and of another subpartition */
     bool preceded;    /* a record of its shard that was read before its head may still bring the row
-                         that    the head waits for */
+                         that the head waits for */
     bool from_rows;   /* as in leat_engine_job_result */
     bool may_be_race;
     uint64_t shard_applied; /* batches that were applied in its shard so far */

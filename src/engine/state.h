@@ -23,6 +23,18 @@
  *   memory.c        limits, new, free
  *   validate.c      every invariant
  *
+ * Parts that know nothing of the engine, each with a header that says what it is:
+ *
+ *   queues.c        the records held: one FIFO for each subpartition
+ *   ready.c         which queue of a shard runs next
+ *   retry.c         what a queue does after a failure: again, alone, halved, later, dead letter
+ *   narrow.c        which record ends its session, from batches with unknown outcomes
+ *   batch_size.c    how many records a shared batch of a shard may have
+ *   budgets.c       how much may be held, and by whom
+ *   progress.c      what is applied of a partition
+ *   batch.c         names of outcomes
+ *   heap.c          a binary heap by time
+ *
  * Anything that may be answered late carries the partition's incarnation: it changes whenever what
  * the partition holds is dropped, and an answer for an older one is counted and ignored.
  */

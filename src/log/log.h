@@ -100,7 +100,7 @@ typedef struct leat_log_ahead {
     int64_t stable; /* up to here no transaction is open; `end`: none is. What stands behind it
                        cannot be read yet */
     int64_t first;  /* of the first record at or behind the offset that can be read; `stable` or
-                       more: there is none, what  is between are offsets without a record. -1: not
+                       more: there is none, what is between are offsets without a record. -1: not
                        read in time, or the offset is not in the log */
     int64_t accepted_ms; /* of that record or, where there is none, of the open transaction's first
                             one, milliseconds since 1970; 0: not known */

@@ -44,13 +44,6 @@ leat_range_verdict leat_range_check(const leat_log_range *range)
     return leat_range_is_rewritten(range) ? LEAT_RANGE_REWRITTEN : LEAT_RANGE_FITS;
 }
 
-bool leat_range_epoch_fits(int64_t seen, int32_t seen_epoch, int64_t offset, int32_t epoch)
-{
-    if (seen_epoch < 0 || epoch < 0)
-        return true;
-    return offset > seen ? epoch >= seen_epoch : epoch <= seen_epoch;
-}
-
 /* ---- reasons ---- */
 
 static void rewritten_reason(const leat_log_range *range, const char *cause, char *ret, size_t size)

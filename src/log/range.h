@@ -57,14 +57,6 @@ leat_range_verdict leat_range_check(const leat_log_range *range);
 /* The check for LEAT_RANGE_REWRITTEN alone, for a log whose ends are not known at the moment. */
 bool leat_range_is_rewritten(const leat_log_range *range);
 
-/*
- * Was the record at `offset`, with leader epoch `epoch`, written to the log in which the epochs up
- * to `seen_epoch` were seen, none of them after the offset `seen`? Each election of a leader has a
- * higher epoch, and along a log epochs never fall: at or below `seen` it is at most `seen_epoch`,
- * behind it at least. -1 of either epoch: not known, so that nothing speaks against it.
- */
-bool leat_range_epoch_fits(int64_t seen, int32_t seen_epoch, int64_t offset, int32_t epoch);
-
 /* Writes why the partition cannot be read on, for a person. `cause` is what only the backend knows:
  * of OTHER what was recreated (`range` may be NULL then), of SHORT and LOST what probably happened,
  * of REWRITTEN what shows it. Not for FITS. */

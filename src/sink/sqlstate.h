@@ -24,7 +24,7 @@ typedef enum leat_sql_part {
 typedef struct leat_sql_error {
     const char *sqlstate;   /* PG_DIAG_SQLSTATE */
     const char *severity;   /* PG_DIAG_SEVERITY_NONLOCALIZED. Only ERROR means that the job has
-                               failed;   after anything else it may have been applied or still be */
+                               failed; after anything else it may have been applied or still be */
     const char *table;      /* PG_DIAG_TABLE_NAME */
     const char *constraint; /* PG_DIAG_CONSTRAINT_NAME */
     const char *function;   /* PG_DIAG_SOURCE_FUNCTION: the function of the server that reports it,

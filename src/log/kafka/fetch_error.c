@@ -5,6 +5,7 @@
  * partition here, and what follows is a check of the range (range.c) and a new seek, or the end
  * of the partition when the log was cut off or cannot be read.
  */
+#include "base/leader_epoch.h"
 #include "log/kafka/reader.h"
 
 #include <stdio.h>
@@ -101,7 +102,7 @@ bool leat_reader_epoch_fits(leat_kafka_reader *reader, uint32_t partition, int64
                             int32_t epoch)
 {
     const leat_part *part = &reader->parts[partition];
-    if (leat_range_epoch_fits(part->seen, part->seen_epoch, offset, epoch))
+    if (leat_leader_epoch_fits(part->seen, part->seen_epoch, offset, epoch))
         return true;
     char proof[REASON_SIZE / 3];
     snprintf(proof, sizeof proof,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/leader_epoch.h"
 #include "log/range.h"
 
 enum { ROUNDS = 20000, STEPS_MAX = 30, OFFSETS_MAX = 200 };
@@ -249,7 +250,7 @@ START_TEST(never_refuses_a_record_of_a_log_that_was_not_cut_off)
             epochs[offset] = epoch += leat_prng_below(&prng, 8) == 0;
         int seen = (int)leat_prng_below(&prng, 50);
         for (int offset = 0; offset < 50; offset++)
-            if (!leat_range_epoch_fits(seen, epochs[seen], offset, epochs[offset]))
+            if (!leat_leader_epoch_fits(seen, epochs[seen], offset, epochs[offset]))
                 ck_abort_msg("round %d: offset %d, seen %d", round, offset, seen);
     }
 }

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "base/leader_epoch.h"
 #include "log/range.h"
 
 /* Applied up to offset 9, something up to 14; the log has offsets 4 to 20. */
@@ -127,14 +128,14 @@ END_TEST
 
 START_TEST(an_epoch_neither_falls_nor_changes_where_it_was_seen)
 {
-    ck_assert(leat_range_epoch_fits(10, 5, 10, 5));
-    ck_assert(leat_range_epoch_fits(10, 5, 3, 4));
-    ck_assert(!leat_range_epoch_fits(10, 5, 10, 6));
-    ck_assert(leat_range_epoch_fits(10, 5, 11, 5));
-    ck_assert(leat_range_epoch_fits(10, 5, 11, 6));
-    ck_assert(!leat_range_epoch_fits(10, 5, 11, 4));
-    ck_assert(leat_range_epoch_fits(10, -1, 11, 4));
-    ck_assert(leat_range_epoch_fits(10, 5, 10, -1));
+    ck_assert(leat_leader_epoch_fits(10, 5, 10, 5));
+    ck_assert(leat_leader_epoch_fits(10, 5, 3, 4));
+    ck_assert(!leat_leader_epoch_fits(10, 5, 10, 6));
+    ck_assert(leat_leader_epoch_fits(10, 5, 11, 5));
+    ck_assert(leat_leader_epoch_fits(10, 5, 11, 6));
+    ck_assert(!leat_leader_epoch_fits(10, 5, 11, 4));
+    ck_assert(leat_leader_epoch_fits(10, -1, 11, 4));
+    ck_assert(leat_leader_epoch_fits(10, 5, 10, -1));
 }
 END_TEST
 
