@@ -101,3 +101,21 @@ def headings(file):
     """As the anchors that they become."""
     found = re.findall(r"^#+ (.*)$", file.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-") for text in found}
+
+
+def test_the_places_of_decisions_exist():
+    """Each file and function that CONTRIBUTING.md names as the place of a decision is there."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("\n## Where is it decided?\n")[1].split("\n## ")[0]
+    wrong, places = [], 0
+    for cell in re.findall(r"^\| [^|]+ \| ([^|]+) \|$", table, re.M):
+        file = None
+        for name in re.findall(r"`([^`]+)`", cell):
+            if "/" in name:
+                file = ROOT / "src" / name
+                if not file.exists():
+                    wrong.append(name)
+            else:
+                places += 1
+                if not (file and file.exists() and re.search(rf"\b{re.escape(name)}\b", file.read_text())):
+                    wrong.append(f"{file}: {name}")
+    assert not wrong and places > 30
