@@ -1,8 +1,8 @@
 /*
- * answer.c - answers, and their order. An owner may answer requests in any order, HTTP/1.1 sends
- * them in the order of the requests. So an answer whose turn has come is written straight into the
- * connection's output, and one that is early into a buffer of its own request, which moves when
- * everything before it has left. Nearly all answers take the first way: no copy.
+ * answer.c - answers, and their order. An owner may answer requests in any order, but HTTP/1.1
+ * sends answers in the order of the requests. So an answer whose turn has come is written straight
+ * into the connection's output, and one that is early into a buffer of its own request, which moves
+ * when everything before it has left. Nearly all answers take the first way: no copy.
  *
  * A status line is text from the table, and the date is formatted once a second: both stand in
  * every answer.
@@ -68,7 +68,7 @@ static leat_http_request *pop_first(http_conn *conn)
     return request;
 }
 
-/* An interim answer has its place in the order like any other. */
+/* An interim answer has its place in the order too. */
 static void maybe_continue(http_conn *conn)
 {
     leat_http_request *request = conn->first;

@@ -3,8 +3,8 @@
  * gather in `out`, the connection is marked dirty, and the server sends once before its loop
  * sleeps, so a pipeline of a hundred small answers costs one send. Backpressure is what the poll
  * handle waits for: while the socket takes no more, or the client has too many requests waiting,
- * nothing is read, and the client's own TCP slows it down. A connection may be closed in any
- * callback of the owner, so after each of them its state is asked again.
+ * nothing is read, and the client's own TCP slows it down. Any callback of the owner may close the
+ * connection, so its state is checked again after each.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -121,9 +121,9 @@ static void update_events(http_conn *conn)
     LEAT_ASSERT(code == 0);
 }
 
-/* Everything is sent and nothing is to come. A close now would answer bytes that are still on their
- * way with a reset, and a reset can make the client's kernel drop the last answer unread. So our
- * side is shut, and the client's bytes are discarded until its side ends too. */
+/* Everything is sent and no more answers follow. A close now would answer bytes that are still on
+ * their way with a reset, and a reset can make the client's kernel drop the last answer unread. So
+ * our side is shut, and the client's bytes are discarded until its side ends too. */
 static void begin_linger(http_conn *conn)
 {
     LEAT_ASSERT(!conn->first && conn->out.size == 0);

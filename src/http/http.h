@@ -40,9 +40,9 @@ typedef struct leat_http_config {
     int64_t body_timeout_ms;   /* from the end of the headers to the end of the body; 408 */
     int64_t idle_timeout_ms;   /* between requests; closed without an answer */
     uint32_t connections_max;  /* beyond: answered 503 and closed */
-    uint32_t pipeline_max; /* requests of one connection without an answer yet; at so many, reading
-                              stops; default 64 */
-    size_t bodies_max;     /* bytes of all bodies held at once, 256 MiB; beyond: 503 and closed */
+    uint32_t pipeline_max;     /* requests of one connection without an answer yet; at this many,
+                                  reading stops; default 64 */
+    size_t bodies_max; /* bytes of all bodies held at once, 256 MiB; beyond: 503 and closed */
 } leat_http_config;
 void leat_http_config_defaults(leat_http_config *config);
 
@@ -71,7 +71,7 @@ leat_slice leat_http_request_header(const leat_http_request *request, const char
 /* When its last byte came, by leat_mono_us. */
 int64_t leat_http_request_arrived_us(const leat_http_request *request);
 
-/* Frees the body before the answer, so that a request that waits for long costs little. */
+/* Frees the body before the answer, so that a request that waits for a long time costs little. */
 void leat_http_request_drop_body(leat_http_request *request);
 
 /* `extra_headers`: NULL or whole lines ending in CRLF, besides those of the code. The body is

@@ -2,9 +2,10 @@
  * internal.h - what the files of the HTTP server share; nobody else includes it.
  *
  * A connection is a socket with a uv_poll handle: recv and send are called directly, so a request
- * costs one of each, and a full socket only changes the events waited for. Requests hang on their
- * connection in the order they began; an answer leaves when everything before it has left. Answers
- * of a loop turn are gathered in the connection's output and sent once, before the loop sleeps.
+ * costs one of each, and a full socket only changes the events waited for. Requests are linked to
+ * their connection in the order they began; an answer leaves when everything before it has left.
+ * Answers of a loop turn are gathered in the connection's output and sent once, before the loop
+ * sleeps.
  *
  * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one
  * connection's bytes in and out; parse.c what is accepted as a request; request.c requests and
@@ -26,8 +27,8 @@ enum {
     HTTP_HEADERS_MAX = 100,
     HTTP_TARGET_MAX = 8192,
     HTTP_READ_SIZE = 64 * 1024,
-    HTTP_LINGER_MS = 1000, /* after the last answer bytes of the client are discarded for so long: a
-                              reset could take the answer from it */
+    HTTP_LINGER_MS = 1000,     /* after the last answer, bytes of the client are discarded for this
+                                  long: a reset could destroy the answer */
     HTTP_EXTENSION_MAX = 4096, /* bytes of chunk extensions in one body */
 };
 
@@ -45,7 +46,7 @@ typedef struct http_header {
 typedef enum http_request_state {
     HTTP_POOLED,   /* nobody's */
     HTTP_READING,  /* its connection's, which reads it */
-    HTTP_HANDED,   /* its owner's; it keeps its place in the connection while that lives */
+    HTTP_HANDED,   /* its owner's; it keeps its place in the connection while that exists */
     HTTP_ANSWERED, /* its connection's again, until the answers before it have left */
 } http_request_state;
 
@@ -59,13 +60,13 @@ struct leat_http_request {
     bool http_1_0;
     bool keep_alive;
     bool wants_continue;
-    uint32_t target_size; /* the target stands at the start of `head` */
+    uint32_t target_size; /* the target is at the start of `head` */
     uint32_t path_at;
     uint32_t path_size;
     uint32_t header_count;
     leat_buf head; /* target, then names (lower case) and values */
     leat_buf body;
-    leat_buf answer; /* written before its turn came */
+    leat_buf answer; /* an answer written before its turn */
     http_header headers[HTTP_HEADERS_MAX];
 };
 
@@ -109,7 +110,7 @@ struct http_conn {
     leat_buf out;
     size_t sent;
 
-    /* When each of these began; which one counts follows from the state. By http_now_ms. */
+    /* When each of these began; the state tells which one counts. By http_now_ms. */
     int64_t header_since;
     int64_t body_since;
     int64_t blocked_since;
@@ -151,7 +152,7 @@ struct leat_http_server {
     char read_buffer[HTTP_READ_SIZE];
 };
 
-/* By the clock that all deadlines are measured with: while the loop stands still it does too. */
+/* By the clock of all deadlines, which stands still while the loop does. */
 static inline int64_t http_now_ms(leat_http_server *server)
 {
     return leat_standstill_now_us(&server->standstill) / 1000;

@@ -1,6 +1,6 @@
 /*
- * parse.c - which bytes are accepted as a request. llhttp, strict by default, refuses malformed
- * ones on its own. This file adds the rules that llhttp does not have (exactly one Host, no
+ * parse.c - decides which bytes are a request. llhttp, strict by default, refuses malformed ones by
+ * itself. This file adds the rules that llhttp does not have (exactly one Host, no
  * Transfer-Encoding in HTTP/1.0, no coding but chunked, no RTSP): two servers in a row that read
  * one request differently can be made to swap the answers of their clients. It also has the limits,
  * and the answer to each refusal. After a refusal nothing more of the connection is parsed: where
@@ -140,7 +140,8 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
-/* Where the headers are that the server itself must understand; -1: absent, -2: more than one. */
+/* The positions of the headers that the server itself must understand; -1: absent, -2: more than
+ * one. */
 typedef struct known_headers {
     int host;
     int transfer_encoding;

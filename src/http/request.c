@@ -2,7 +2,7 @@
  * request.c - requests and their pool. A request outlives its connection when its owner still holds
  * it, and its owner's answer may come after the server was closed; so it belongs to the server, not
  * to the connection, and knows by its state whose it is. It carries three buffers and its table of
- * headers, some kilobytes: freed and allocated for every request that would be most of a small
+ * headers, some kilobytes: allocating and freeing those for every request would be most of a small
  * request's cost, hence the pool. Buffers that one large request made grow are not kept.
  */
 #include <stdlib.h>

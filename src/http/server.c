@@ -97,8 +97,8 @@ static void close_listener(leat_http_server *server)
 
 /* ---- accepting ---- */
 
-/* Over the limit a few connections are still told why; the others are closed without a word,
- * because an answer costs a connection too. */
+/* Over the limit a few connections still get an answer; the others are closed without one, because
+ * an answer costs a connection too. */
 static void add_connection(leat_http_server *server, int fd)
 {
     LEAT_ASSERT(fd >= 0 && server->listen_fd >= 0);

@@ -3,8 +3,8 @@
  * and its headers cannot disagree between the server, the edge and the admin listener.
  *
  * The body of an error is written by hand rather than by yyjson: under overload every write gets
- * one, and at that moment it must cost neither a document tree nor its allocations. It has three
- * members, and leat_buf_json_string escapes what is not ours.
+ * one, and then it must not cost a document tree and its allocations. It has three members, and
+ * leat_buf_json_string escapes foreign text.
  */
 #include "http/status.h"
 
