@@ -120,9 +120,9 @@ enum { LEAT_LOG_WHY_SIZE = 512 };
 typedef struct leat_log_health {
     int64_t since_ms;            /* the trouble began then, ms since 1970; 0: there is none */
     int64_t silent_ms;           /* no broker has answered for so long; 0: they answer */
-    bool topic_gone;             /* deleted or made anew: only a person can help */
-    uint32_t renewals;           /* clients of the log that were made anew, since the start */
-    char why[LEAT_LOG_WHY_SIZE]; /* in words for a person; "": there is none */
+    bool topic_gone;             /* deleted or recreated: only a person can help */
+    uint32_t renewals;           /* clients of the log that were replaced, since the start */
+    char why[LEAT_LOG_WHY_SIZE]; /* for a person to read; "": there is none */
 } leat_log_health;
 
 /* ---- writer: the edge's side ---- */
@@ -173,7 +173,7 @@ typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result re
 
 /*
  * `identity`: the log that was set up. While what is found under its name is another one (the topic
- * was deleted, made anew, has fewer partitions, or is another cluster's) nothing is taken, and what
+ * was deleted, recreated, has fewer partitions, or is another cluster's) nothing is taken, and what
  * that one took is never called appended: log/kafka/topic_guard.h says how that is known. NULL, and
  * of the built-in log: whatever is found. The writer never makes a topic.
  */
@@ -196,7 +196,7 @@ void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret)
 /* NULL, or why the process should be ended and started again: nothing has helped for
  * log_config.give_up_after_ms. It goes on trying meanwhile. */
 const char *leat_log_writer_failed(const leat_log_writer *writer);
-/* NULL: the log takes writes, as far as is known. Else why not, in words for a person: it cannot be
+/* NULL: the log takes writes, as far as is known. Else the reason, for a person: it cannot be
  * reached, it is not the one that was set up, or it has refused every write lately. Valid until the
  * loop runs on. */
 const char *leat_log_writer_trouble(leat_log_writer *writer);
@@ -207,8 +207,8 @@ const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t 
 /* Records not appended for that cause, from the start; unknown ones are among them. 0 of the
  * built-in log. */
 uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
-/* What is to be said of a cause that there was within the last minute; NULL: there was none. Valid
- * until the next call. */
+/* The reason of the last refusal for a cause, if there was one within the last minute; NULL: there
+ * was none. Valid until the next call. */
 const char *leat_log_writer_refusal_reason(const leat_log_writer *writer, leat_log_refusal cause);
 /* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees.
  * Blocking. Handles on the loop are closed: run the loop once more before closing it. */
@@ -218,7 +218,7 @@ void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);
 
 typedef struct leat_log_reader leat_log_reader;
 
-/* These are the caller's to log: the reader says nothing of them itself. */
+/* The caller logs these; the reader does not. */
 typedef struct leat_reader_events {
     void *context;
     /* The group gave / wants back / has taken away a partition. After `revoked` the reader waits
@@ -236,14 +236,14 @@ typedef struct leat_reader_events {
      * `position` are offsets without a record (transaction markers, aborted records, compacted
      * holes). Said when it is news, a few times a second at most. */
     void (*read_to)(void *context, uint32_t partition, int64_t position);
-    /* The partition cannot be read on: a range is gone, the log was cut off and written anew, the
-     * topic was recreated, ... It is not read any more. */
+    /* The partition cannot be read on: a range is gone, the log was cut off and rewritten, the
+     * topic was recreated, ... It is no longer read. */
     void (*broken)(void *context, uint32_t partition, const char *reason);
     /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are
      * a member. */
     void (*committed)(void *context, int64_t since_us, bool ok);
     /* The reader cannot go on at all, for good: a fatal error, or nothing has helped for
-     * give_up_after_ms; nothing is offered any more. At most once. */
+     * give_up_after_ms; nothing is offered any longer. At most once. */
     void (*failed)(void *context, const char *reason);
 } leat_reader_events;
 
@@ -268,14 +268,14 @@ void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t o
                           const leat_log_applied *applied);
 void leat_log_reader_pause(leat_log_reader *reader, uint32_t partition);
 void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
-/* Commits that everything up to and including `offset` is applied; asynchronous, failures are said
- * and counted only. */
+/* Commits that everything up to and including `offset` is applied; asynchronous, failures are
+ * logged and counted only. */
 void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
 /* Commits again what was committed last, or else the `low` of the last seek: the answer shows
  * whether we are a member. */
 void leat_log_reader_confirm(leat_log_reader *reader);
 void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
-/* The offset after the last record in the log, as last heard from the broker; -1: not known. */
+/* The offset after the last record in the log, as the broker last reported; -1: not known. */
 int64_t leat_log_reader_end(const leat_log_reader *reader, uint32_t partition);
 uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
 /* Does the log answer, and are we a member of the group? */

@@ -67,7 +67,8 @@ static void take_batch(leat_local_commits *commits)
     }
 }
 
-/* Under the lock. When nobody wants to know any more, the lists are no longer ours to change. */
+/* Under the lock. When nobody waits for answers any longer, the lists are no longer ours to change.
+ */
 static void answer_all(leat_local_commits *commits, leat_local_appends *list,
                        leat_append_result result, const char *why)
 {

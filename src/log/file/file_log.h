@@ -5,7 +5,7 @@
  *   admin.c     questions to the file, blocking; ends with the table of the role, as writer.c and
  *               reader.c do
  *   store.c     connections to the file, its tables, its lock
- *   shared.c    the log as one process has it: what its writer and its readers tell each other
+ *   shared.c    the log as one process has it: what its writer and its readers share
  *   commit.c    the thread that commits what is appended
  *   trim.c      what that thread deletes
  *   writer.c    the writer: that thread, as seen from a loop
@@ -46,7 +46,7 @@ enum {
 
 typedef enum leat_local_mode { LEAT_LOCAL_READ, LEAT_LOCAL_WRITE, LEAT_LOCAL_MAKE } leat_local_mode;
 
-/* What the file says of itself. */
+/* What the file records about itself. */
 typedef struct leat_local_head {
     char identity[40]; /* 32 hex digits, made at random with the file */
     uint32_t partition_count;
@@ -122,7 +122,7 @@ void leat_local_close(leat_log_config *config);
 void leat_local_listen(leat_local_log *log, leat_local_listener *listener);
 void leat_local_unlisten(leat_local_log *log, leat_local_listener *listener);
 void leat_local_wake_all(leat_local_log *log);
-/* The file cannot be used any more by this process. The first reason counts; it is said here. */
+/* This process can no longer use the file. The first reason counts; it is logged here. */
 void leat_local_break(leat_local_log *log, const char *reason);
 /* NULL, or why it cannot. */
 const char *leat_local_broken(leat_local_log *log);
@@ -156,7 +156,8 @@ typedef struct leat_local_commits {
     pthread_t thread;
     pthread_mutex_t lock;   /* of the fields below */
     pthread_cond_t changed; /* on the monotonic clock */
-    uv_async_t *wake; /* sent to when something was answered; NULL: nobody wants to know any more */
+    uv_async_t *wake; /* sent to when something was answered; NULL: nobody waits for answers any
+                         longer */
     leat_local_appends todo;
     leat_local_appends batch; /* the transaction that runs */
     leat_local_appends done;  /* answered, not fetched yet */

@@ -13,7 +13,7 @@
 
 enum { REASON_SIZE = 400 };
 
-/* The time of the record at `high`; 0: it is not in the file any more. Returns SQLite's code. */
+/* The time of the record at `high`; 0: it is no longer in the file. Returns SQLite's code. */
 static int read_time(leat_local_reader *reader, uint32_t partition, int64_t *ret_ms)
 {
     char sql[LEAT_LOCAL_SQL_SIZE];

@@ -138,7 +138,7 @@ static bool may_read(const leat_local_reader_part *part)
     return part->state == LEAT_LOCAL_PART_READING && !part->paused;
 }
 
-/* Offers what was read. Callbacks may pause, seek or release: the state is looked at after each. */
+/* Offers what was read. Callbacks may pause, seek or release: the state is checked after each. */
 static void offer_batch(leat_local_reader *reader, uint32_t partition)
 {
     leat_local_reader_part *part = &reader->parts[partition];
@@ -207,7 +207,7 @@ static void report_committed(leat_local_reader *reader)
         reader->events.committed(reader->events.context, since_us, true);
 }
 
-/* Returns whether reading is over for good; that is said once. */
+/* Returns whether reading is over for good; that is reported once. */
 static bool has_ended(leat_local_reader *reader)
 {
     const char *reason = reader->has_failed ? NULL : leat_local_broken(reader->log);
@@ -264,7 +264,7 @@ static int attach_to_loop(leat_local_reader *reader, uv_loop_t *loop, leat_error
     reader->retry.data = reader;
     reader->listener.wake = &reader->wake;
     leat_local_listen(reader->log, &reader->listener);
-    uv_async_send(&reader->wake); /* to say what it has been given */
+    uv_async_send(&reader->wake); /* reports the partitions that it has */
     return 0;
 }
 

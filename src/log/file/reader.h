@@ -11,7 +11,7 @@ enum { LEAT_LOCAL_BATCH_RECORDS = 256 };
 
 typedef enum leat_local_part_state {
     LEAT_LOCAL_PART_FOREIGN, /* another reader's */
-    LEAT_LOCAL_PART_NEW,     /* ours; that was not said yet */
+    LEAT_LOCAL_PART_NEW,     /* ours; not reported yet */
     LEAT_LOCAL_PART_HELD,    /* not sought, not read */
     LEAT_LOCAL_PART_SOUGHT,  /* its range is to be judged in the next turn */
     LEAT_LOCAL_PART_READING,
@@ -22,7 +22,7 @@ typedef struct leat_local_reader_part {
     leat_local_part_state state;
     bool paused;
     uint32_t generation; /* of the seek */
-    int64_t low;         /* as told by the seek */
+    int64_t low;         /* as the seek gave it */
     int64_t high;
     int64_t high_ms;      /* 0: not known */
     int64_t next;         /* the offset to read; -1: the log's first */

@@ -46,7 +46,7 @@ static void take_message(probe *p, const rd_kafka_message_t *message)
     } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
         p->refused = message->err;
     } else if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) { /* that: the offset is not in
-                                                                          the log any more */
+                                                                          the log any longer */
         leat_warn("partition cannot be read partition=%d topic=%s reason=\"%s\"", (int)partition,
                   p->topic, rd_kafka_message_errstr(message));
     }

@@ -1,6 +1,6 @@
 /*
  * client.c - one librdkafka instance. Its log lines go to leat_diag, a flood of them cut short; its
- * errors are said once a kind and minute; it is destroyed in a thread of its own, because
+ * errors are logged at most once a minute each; it is destroyed in a thread of its own, because
  * rd_kafka_destroy joins threads that may be busy with a broker that does not answer.
  */
 #include "log/kafka/kafka.h"
@@ -33,7 +33,8 @@ static leat_level level_of(int syslog_level)
     return syslog_level <= LOG_INFO ? LEAT_INFO : LEAT_DEBUG;
 }
 
-/* The same properties serve writer and reader, so each hears of the other's: not worth a line. */
+/* The same properties serve writer and reader, so librdkafka warns each about the other's: not
+ * worth a line. */
 static bool is_noise(const char *facility, const char *text)
 {
     return strcmp(facility, "CONFWARN") == 0 &&

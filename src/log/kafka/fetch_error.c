@@ -16,7 +16,7 @@ enum { REASON_SIZE = 600, UNREADABLE_MAX = 3 };
 
 typedef enum fetch_fault {
     FAULT_PASSES,
-    FAULT_CUT,        /* the log was cut off and written anew */
+    FAULT_CUT,        /* the log was cut off and rewritten */
     FAULT_RANGE,      /* the fetcher has stopped: the offset is not there */
     FAULT_UNREADABLE, /* librdkafka would go on behind what it could not read: that would lose
                          records */
@@ -77,9 +77,9 @@ static void on_unreadable(leat_kafka_reader *reader, uint32_t partition, const c
 /* Where the epoch that was read ends now, as librdkafka's text has it; -1: it does not say. */
 static int64_t cut_at(const char *text)
 {
-    static const char words[] = "broker end offset is ";
-    const char *at = strstr(text, words);
-    return at ? strtoll(at + sizeof words - 1, NULL, 10) : -1;
+    static const char before[] = "broker end offset is ";
+    const char *at = strstr(text, before);
+    return at ? strtoll(at + sizeof before - 1, NULL, 10) : -1;
 }
 
 /* From `first` on other records stand than those that were read. */

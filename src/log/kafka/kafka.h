@@ -43,7 +43,7 @@ typedef enum leat_kafka_kind {
     LEAT_KAFKA_ADMIN = 1,
     LEAT_KAFKA_WRITER = 2,
     LEAT_KAFKA_READER = 4,
-    /* joins no group, and is told the end of a partition */
+    /* joins no group, and reports the end of a partition */
     LEAT_KAFKA_PROBE = LEAT_KAFKA_READER | 8,
     LEAT_KAFKA_PROBE_UNCOMMITTED = LEAT_KAFKA_PROBE | 16,
 } leat_kafka_kind;
@@ -86,7 +86,7 @@ leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_co
  * alone. Every queue and message must have been given back. */
 void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms);
 /* Clients of this process that are being destroyed still, bounded by LEAT_KAFKA_LEAVING_MAX by
- * whoever makes one anew: one that never ends keeps its threads. */
+ * the part that replaces one: one that never ends keeps its threads. */
 uint32_t leat_kafka_clients_leaving(void);
 /* Words for behind the error: the right that a reader or writer lacks; "" when it is another
  * error. */
@@ -112,8 +112,8 @@ typedef struct leat_kafka_pulse {
     const char *label; /* of the client */
     const char *brokers;
     const char *topic;
-    int64_t offered_us; /* the brokers' addresses, to a client that hears nothing */
-    uint32_t renewals;  /* clients made anew, for whatever reason */
+    int64_t offered_us; /* the brokers' addresses, to a client that gets no answers */
+    uint32_t renewals;  /* clients that were replaced, for whatever reason */
 } leat_kafka_pulse;
 
 /* The configuration outlives it; `silent_us`: for so long no answer is nothing yet. */
@@ -123,7 +123,7 @@ void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label,
  * answer. */
 void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event);
 void leat_kafka_pulse_answered(leat_kafka_pulse *pulse);
-/* Says what is to be said of silence, and while it lasts has the client `rk` (NULL: none) begin
+/* Logs silence, and while it lasts has the client `rk` (NULL: none) begin
  * again from the configured brokers. Returns leat_watchdog_action without LEAT_WATCHDOG_LOG. */
 unsigned leat_kafka_pulse_check(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
 /* Fills `ret` when they do not answer; else leaves all but its count. */
@@ -158,7 +158,7 @@ void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, 
                              void *opaque, rd_kafka_queue_t *queue);
 /* Does the error say that there is no such topic? */
 bool leat_kafka_is_unknown_topic(rd_kafka_resp_err_t code);
-/* By their ids; a broker without topic ids tells none, or zeros. */
+/* By their ids; a broker without topic ids gives none, or zeros. */
 bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id);
 /* The topic's settings. */
 void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
@@ -168,7 +168,7 @@ void leat_kafka_ask_settings(rd_kafka_t *rk, const char *topic, int timeout_ms, 
 void leat_kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions,
                             rd_kafka_OffsetSpec_t spec, rd_kafka_IsolationLevel_t isolation,
                             int timeout_ms, void *opaque, rd_kafka_queue_t *queue);
-/* The operation that is to be granted, in words for behind the error; "" when no right is
+/* The operation that is to be granted, as text to follow the error; "" when no right is
  * missing. */
 const char *leat_kafka_grant(rd_kafka_resp_err_t code, const char *words);
 /* 0 read, 1 there is no such topic, -1 error. */

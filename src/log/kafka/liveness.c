@@ -1,16 +1,17 @@
 /*
- * liveness.c - do the brokers answer a client? Whoever has the client asks them something small
- * every few seconds and tells of each answer; what the client library says of itself is not asked
- * for, because the library may be what stands still.
+ * liveness.c - do the brokers answer a client? The owner of the client asks them something small
+ * every few seconds and reports each answer; what the client library reports about itself is not
+ * asked for, because the library may be what stands still.
  *
  * A broker that comes back from a pause, or from a start of the whole cluster, may answer a
  * question about a topic with a list of brokers that is empty: the cluster counts none as alive
  * yet. librdkafka (seen with 2.12.1, not with 2.16.0) takes the list for the truth and drops its
- * connections to all brokers, and their threads. Whether it then begins anew from bootstrap.servers
- * hangs on which of its threads is first: the same answer stops the timer that would have it do so
- * (librdkafka's issue 5301). With metadata.recovery.strategy=none it never does. Without a broker
- * it asks nobody anything, for ever. Given the brokers' addresses again it goes on; so that is what
- * it gets first, and only when that does not help another client takes its place.
+ * connections to all brokers, and their threads. Whether it then starts again from
+ * bootstrap.servers hangs on which of its threads is first: the same answer stops the timer that
+ * would have it do so (librdkafka's issue 5301). With metadata.recovery.strategy=none it never
+ * does. Without a broker it asks nobody anything, indefinitely. Given the brokers' addresses again
+ * it goes on; so that is what it gets first, and only when that does not help another client takes
+ * its place.
  */
 #include "log/kafka/kafka.h"
 

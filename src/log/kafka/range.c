@@ -24,7 +24,7 @@ enum {
     REASON_SIZE = 600,
     SEEK_WAIT_MS = 500,
     SEEK_RETRY_US = 100 * 1000,
-    SEEK_TRIES_MAX = 20, /* then the fetcher has stopped for good and is started anew */
+    SEEK_TRIES_MAX = 20, /* then the fetcher has stopped for good and is restarted */
     CHECK_RETRY_US = 1000 * 1000,
     SHORT_ENDS_MAX = 3,
     GONE_MAX = 3,
@@ -231,7 +231,7 @@ static leat_part *awaiting(leat_kafka_reader *reader, uint32_t partition, uint32
     return part->state == LEAT_PART_CHECKING && part->generation == generation ? part : NULL;
 }
 
-/* The offset of the only partition asked for; -1 and it is said when there is none. */
+/* The offset of the only partition asked for; -1, and it is logged, when there is none. */
 static int64_t only_offset(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);

@@ -154,7 +154,7 @@ static void read_partitions(leat_kafka_reader *reader)
 
 /* ---- the loop ---- */
 
-/* After a fatal error librdkafka's client does nothing any more. */
+/* After a fatal error librdkafka's client does nothing any longer. */
 static void on_error(leat_kafka_reader *reader, rd_kafka_event_t *event)
 {
     if (!rd_kafka_event_error_is_fatal(event)) {

@@ -23,11 +23,11 @@
  *
  * librdkafka's position of a partition is behind all that was taken from its queue, markers of
  * transactions included: while nothing taken waits here, every record below it was offered. Two
- * things would make it say more than that, and are never relied upon: an error in the queue moves
- * it behind the offset the error names, so after each the partition is sought anew; and so would
+ * things would make it claim more than that, and are never relied upon: an error in the queue moves
+ * it behind the offset the error names, so after each the partition is sought again; and so would
  * the end-of-partition event (2.12.1, rd_kafka_q_serve_rkmessages), so that is never enabled.
  *
- * librdkafka is told absolute offsets only, never "the end" or "the start". For those it asks the
+ * librdkafka is given absolute offsets only, never "the end" or "the start". For those it asks the
  * broker, and when the answer comes after a seek it does not drop it but asks again and goes where
  * the answer says: in 2.12.1 rd_kafka_toppar_handle_Offset retries a query that is outdated, which
  * moves a partition that is being read to the end.
@@ -63,7 +63,7 @@ typedef struct leat_part {
     bool restart;            /* an error stopped librdkafka's fetcher: a seek is not enough */
     rd_kafka_queue_t *queue; /* not FREE: fetched records */
     uint32_t generation;     /* of the seek or check: answers to an older one are dropped */
-    int64_t low;             /* as told by the seek */
+    int64_t low;             /* as the seek gave it */
     int64_t high;
     int64_t next; /* behind the last record offered, or what was sought; -1: the log's start */
     int32_t next_epoch; /* leader epoch of the record before `next`, or a later one that the log
@@ -119,14 +119,14 @@ typedef struct leat_kafka_reader {
     size_t handed;    /* records with the caller */
     uint64_t commit_failures;
     leat_commit_note *commits;                 /* begun, not answered */
-    bool has_failed;                           /* a fatal error of the client was said */
-    bool leaving;                              /* being freed: nobody is told anything any more */
+    bool has_failed;                           /* the failure was reported */
+    bool leaving;                              /* being freed: no events any longer */
     rd_kafka_topic_partition_list_t *revoking; /* NULL, or what the group wants back */
     uint32_t revoking_left;
     int64_t topic_asked_us;
     int64_t topic_every_us; /* the answer also shows that the brokers do answer */
     int64_t ends_asked_us;
-    bool topic_gone; /* deleted or made anew: nothing is read any more */
+    bool topic_gone; /* deleted or recreated: nothing is read any longer */
     int64_t gone_since_ms;
     char gone_why[LEAT_READER_WHY_SIZE];
     bool growth_logged;
@@ -183,7 +183,7 @@ void leat_reader_log_growth(leat_kafka_reader *reader);
 void leat_reader_check_lost(leat_kafka_reader *reader);
 /* Gives all to the group at once; no events. */
 void leat_reader_unassign_all(leat_kafka_reader *reader);
-/* Starts a partition's fetcher anew at part->next after librdkafka has stopped it. 0, or -1: try
+/* Restarts a partition's fetcher at part->next after librdkafka has stopped it. 0, or -1: try
  * again later. */
 int leat_reader_restart(leat_kafka_reader *reader, uint32_t partition) LEAT_MUST_CHECK;
 void leat_reader_unpark(leat_kafka_reader *reader, uint32_t partition);

@@ -222,7 +222,7 @@ static int restart_one(leat_kafka_reader *reader, uint32_t partition)
     return result;
 }
 
-/* Where librdkafka's fetcher of a partition starts anew. One that is read is sought there once
+/* Where librdkafka's fetcher of a partition starts again. One that is read is sought there once
  * more: only a seek has the leader epoch checked. A partition that was not sought yet is parked:
  * any absolute one. */
 static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
@@ -236,7 +236,7 @@ static int64_t restart_offset(leat_kafka_reader *reader, int32_t partition)
     return part->next >= 0 ? part->next : 0;
 }
 
-/* The eager protocol knows whole assignments only: all start anew, each where it was. None is
+/* The eager protocol knows whole assignments only: all start again, each where it was. None is
  * parked for it: the fetchers start after this returns, on librdkafka's thread, and a resume that
  * comes just then is lost (2.12.1 takes it for outdated). */
 static int restart_all(leat_kafka_reader *reader)

@@ -1,9 +1,9 @@
 /*
  * renew.c - the reader: is it alive? Two troubles are watched: no broker answers (liveness.c), and
- * brokers answer but the client is no member of the group. When one of them lasts, all partitions
- * are counted as lost, and once the caller has given back what it holds, another client joins the
- * group in place of this one. When nothing helps, the reader has failed: the process is to be
- * started again.
+ * brokers answer but the client is not a member of the group. When one of them lasts, all
+ * partitions are counted as lost, and once the caller has given back what it holds, another client
+ * joins the group in place of this one. When nothing helps, the reader has failed: the process is
+ * to be started again.
  *
  * Membership is what the client knows of itself. The brokers are not asked who holds what: a
  * question that goes to the group's coordinator ends librdkafka 2.12.1 with a failed assertion

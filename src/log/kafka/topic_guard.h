@@ -2,9 +2,9 @@
  * topic_guard.h - may what the log acknowledged be called stored?
  *
  * A topic can be deleted and recreated under a running edge. Writes go by its name, so the new one
- * takes and acknowledges them too, and nothing in the acknowledgement tells it from the old one but
- * its offset, which begins at 0 again. What does tell is a check: the topic's id, asked of a
- * broker. The guard says when an acknowledgement needs one:
+ * takes and acknowledges them too, and nothing in the acknowledgement distinguishes it from the old
+ * one but its offset, which begins at 0 again. What does show it is a check: the topic's id, asked
+ * of a broker. The guard decides when an acknowledgement needs one:
  *
  *   - An offset at or below one that the partition acknowledged before: never stored. The topic was
  * recreated, or the partition was cut off, and then the offset counts as applied already.
@@ -46,7 +46,7 @@ typedef struct leat_topic_guard {
 typedef struct leat_topic_ack {
     uint32_t partition;
     int32_t broker;
-    int64_t offset; /* -1: not told */
+    int64_t offset; /* -1: not known */
     int64_t at_us;
 } leat_topic_ack;
 

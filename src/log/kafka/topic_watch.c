@@ -2,9 +2,9 @@
  * topic_watch.c - the writer: is it the right topic still?
  *
  * Once a second a broker is asked for the topic's id and partitions, and at once when something
- * smells of another topic, or when an acknowledgement needs it (topic_guard.h). While what is found
+ * suggests another topic, or when an acknowledgement needs it (topic_guard.h). While what is found
  * is not the topic that was set up nothing is accepted, and the client is replaced: it would carry
- * what it has over to a topic made anew under the same name. It goes on by itself when the right
+ * what it has over to a topic recreated under the same name. It goes on by itself when the right
  * topic is found again (a broker may not have known it yet).
  */
 #include "log/kafka/writer.h"

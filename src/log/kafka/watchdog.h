@@ -43,7 +43,7 @@ typedef enum leat_watchdog_action {
 
 void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits,
                         int64_t now_us);
-/* All is well now. How long the trouble had lasted, if it was said; else 0. */
+/* All is well now. How long the trouble had lasted, if it was logged; else 0. */
 int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us);
 /* To be called more often than LEAT_WATCHDOG_PAUSE_US. Returns leat_watchdog_action. */
 unsigned leat_watchdog_check(leat_watchdog *watchdog, int64_t now_us);

@@ -103,7 +103,7 @@ typedef struct leat_kafka_writer {
     long limit;                     /* the topic's max.message.bytes; 0: not known */
     long min_in_sync;               /* the topic's min.insync.replicas; 0: not known */
     bool limit_asked;
-    bool limit_refused; /* the brokers do not tell it */
+    bool limit_refused; /* the brokers do not report it */
 
     /* ---- topic_watch.c ---- */
     leat_log_identity identity; /* what must be found; partition_count 0: whatever is found first */
@@ -166,7 +166,7 @@ void leat_writer_continue_renewal(leat_kafka_writer *writer);
 
 /* Asks for the topic's settings unless they are known. */
 void leat_writer_ask_limit(leat_kafka_writer *writer);
-/* Asks for them although they are, as far as the brokers tell them. */
+/* Asks for them although they are, as far as the brokers report them. */
 void leat_writer_ask_limit_again(leat_kafka_writer *writer);
 void leat_writer_on_settings(leat_kafka_writer *writer, rd_kafka_event_t *event);
 
@@ -176,7 +176,7 @@ enum { LEAT_WRITER_SIGN_US = 6 * 1000 * 1000 }; /* an older sign of the brokers 
 
 void leat_writer_watch_init(leat_kafka_writer *writer, const leat_log_identity *identity);
 void leat_writer_watch_fini(leat_kafka_writer *writer);
-/* A new client: nothing is out any more. */
+/* A new client: no question is out. */
 void leat_writer_watch_begin(leat_kafka_writer *writer);
 /* The brokers acknowledged this one: answers it, or has it wait for a check. */
 void leat_writer_on_stored(leat_kafka_writer *writer, const rd_kafka_message_t *report,
@@ -195,7 +195,7 @@ const char *leat_kafka_writer_failed(const leat_log_writer *writer);
 /* ---- refusals.c ---- */
 
 /* The brokers did not take this one, or the client for them; it is answered by the caller, with the
- * words that this returns. Valid until the next. */
+ * reason that this returns. Valid until the next. */
 const char *leat_writer_on_refused(leat_kafka_writer *writer, const leat_writer_slot *slot,
                                    rd_kafka_resp_err_t code);
 /* One was stored. */
