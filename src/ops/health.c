@@ -1,8 +1,8 @@
 /*
  * health.c - the edge's health pages and the admin listener's are read by the same load balancers
- * and scripts, so both are written here. The status is a word of its own besides the HTTP status:
- * a degraded process answers 200, because taking it out of service would help nobody, and yet
- * somebody has to see it.
+ * and scripts, so both are written here. The page has a status of its own besides the HTTP status:
+ * a degraded process answers 200, because taking it out of service would help nobody, but people
+ * must be able to see it.
  */
 #include "ops/health.h"
 
@@ -53,7 +53,7 @@ static void add_degraded(yyjson_mut_doc *doc, yyjson_mut_val *root, const leat_b
         yyjson_mut_arr_add_str(doc, list, degraded->data + at);
 }
 
-/* Texts of brokers may be anything, UTF-8 or not: they are shown as they are. */
+/* Texts of brokers may contain anything, UTF-8 or not: they are shown as they are. */
 void leat_health_write(const leat_health *health, leat_buf *out)
 {
     LEAT_ASSERT(health->unready || health->reason.size == 0);

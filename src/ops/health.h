@@ -1,6 +1,6 @@
 /*
- * health.h - what a health page shows: ready, ready with some parts degraded, or not ready and why.
- * Filled by a part that can tell, written as JSON. Not thread-safe; one owner.
+ * health.h - the content of a health page: ready, ready with some parts degraded, or not ready and
+ * why. The part that knows fills it; written as JSON. Not thread-safe; one owner.
  */
 #ifndef LEAT_OPS_HEALTH_H
 #define LEAT_OPS_HEALTH_H

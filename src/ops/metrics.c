@@ -4,8 +4,8 @@
  * nothing and never waits for another. The price is paid by a scrape, which walks all metrics and
  * adds up the cells of one series; it comes every few seconds, a count a million times a second.
  *
- * Names are checked when they are registered, because a wrong one would be found only by the one
- * who needs the graph.
+ * Names are checked when they are registered, because a wrong one would be noticed only when
+ * somebody needs the graph.
  */
 #include "ops/metrics.h"
 
