@@ -1,6 +1,7 @@
 /*
- * A catalog in memory. A label is what the configuration calls a table, and two labels may lead to
- * one: its rows are then one key space, so both have to find the same index.
+ * A catalog in memory. A label is what the configuration calls a table, and two labels may name the
+ * same one: its rows are then one key space, so both have to give the same index. Linear search is
+ * enough: labels are resolved when routes are built, never for a record.
  */
 #include "record/catalog.h"
 

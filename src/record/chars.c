@@ -1,6 +1,7 @@
 /*
  * The table behind chars.h, by value of the byte: 0x10 is unreserved in a path, 0x20 a hexadecimal
- * digit, and the lower four bits are that digit's value. Bytes above 127 are neither.
+ * digit, and the lower four bits are that digit's value. Bytes above 127 are neither. Digits and
+ * the letters a to f, in both cases, are both.
  */
 #include "record/chars.h"
 

@@ -1,6 +1,7 @@
 /*
- * PostgreSQL's binary form of a value: what its receive functions read. Binary costs the server no
- * parsing, and no setting (DateStyle, bytea_output, extra_float_digits) can change what it means.
+ * PostgreSQL's binary form of a value: the input of its receive functions. Binary costs the server
+ * no parsing, and no setting (DateStyle, bytea_output, extra_float_digits) can change its meaning.
+ * A type that leat does not know goes in its text form, which the statement casts.
  */
 #include "record/value.h"
 
