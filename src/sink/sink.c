@@ -1,6 +1,7 @@
 /*
- * The asynchronous half of the sink seam: an address tells which kind of database the shard is, and
- * each call goes to that backend's table of operations.
+ * The asynchronous half of the sink seam. The address decides once, when a sink is opened, which
+ * backend's table of operations it carries; every later call goes through that table, so that apply
+ * never asks which kind of database a shard is.
  */
 #include "sink/sink_ops.h"
 

@@ -1,6 +1,7 @@
 /*
  * dead.c - dead letters, read from a shard for `leat dead`. Bytes travel as hexadecimal text and
- * times as text in UTC, so that no setting of the session (bytea_output, TimeZone) has a say.
+ * times as text in UTC, so that no setting of the session (bytea_output, TimeZone) can change them.
+ * Bodies are read only when they are requested: those of a whole list could be large.
  */
 #include "sink/shard_ops.h"
 

@@ -1,6 +1,7 @@
 /*
- * privileges.c - what leat's role may not do and has to. One query asks PostgreSQL's own privilege
- * functions, because grants may come from any role it is a member of, and PUBLIC.
+ * privileges.c - the privileges that leat's role needs and lacks. One query asks PostgreSQL's own
+ * privilege functions, because grants may come from any role it is a member of, and PUBLIC. The
+ * GRANT statements are written from the same rows, so the advice always matches the finding.
  */
 #include "sink/shard_ops.h"
 

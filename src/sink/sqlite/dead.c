@@ -1,6 +1,7 @@
 /*
  * Dead letters of a SQLite file, read for `leat dead`. The source is read first, because "no dead
- * letters" and "never set up" are different answers.
+ * letters" and "never set up" are different answers. The columns are those of sink/pg/dead.c: `leat
+ * dead` merges the letters of all shards into one list.
  */
 #include "sink/shard_ops.h"
 
