@@ -1,10 +1,9 @@
 /*
- * catalog_watch.c - for each shard a read of its tables, again and again. A read may block for as
- * long as the shard's time limits allow, so it runs on libuv's pool; its result is compared and
- * published on the loop's thread, so that versions have one writer. Requests come from workers that
- * met an error the newest version does not explain, possibly many at once: they are merged into one
- * read that begins after the last of them, because one that began before may have seen the old
- * tables.
+ * catalog_watch.c - reads the tables of each shard again and again. A read may block for as long as
+ * the shard's time limits allow, so it runs on libuv's pool; its result is compared and published
+ * on the loop's thread, so that versions have one writer. Requests come from workers that met an
+ * error the newest version does not explain, possibly many at once: they are merged into one read
+ * that begins after the last of them, because one that began before may have seen the old tables.
  */
 #include "watch/catalog_watch.h"
 
@@ -38,7 +37,7 @@ struct leat_catalog_watch {
     uv_async_t requested;
     bool is_stopped;
     bool is_freeing;
-    uint32_t open; /* handles and reads that the loop still has */
+    uint32_t open; /* handles and reads that the loop still knows */
     leat_rate_limit rate_limit;
     watch_shard *shards;
 };
@@ -250,7 +249,7 @@ void leat_catalog_watch_stop(leat_catalog_watch *watch)
     uv_timer_stop(&watch->pace);
     for (uint32_t i = 0; i < watch->config.shard_count; i++)
         if (watch->shards[i].is_under_way)
-            uv_cancel((uv_req_t *)&watch->shards[i].work); /* one that waits for a thread does
+            uv_cancel((uv_req_t *)&watch->shards[i].work); /* a read that waits for a thread does
                                                               not begin */
 }
 

@@ -1,8 +1,8 @@
 /*
  * lag.c - first the shards, then the log. In this order a record that is applied in between counts
- * as lag, and none is missed; the other way round the ends would be older than the progress, and a
- * shard could look ahead of its log. Shards are read on a thread each, because each read may last
- * as long as its time limit and somebody is waiting for all of them.
+ * as lag, and none is missed; in the reverse order the ends would be older than the progress, and a
+ * shard could seem to be ahead of its log. Each shard is read on its own thread, because each read
+ * may last as long as its time limit and a person is waiting for all of them.
  */
 #include "watch/lag.h"
 
@@ -129,8 +129,8 @@ static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, 
     return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
 }
 
-/* An upper bound: from the first record above the low water, if the log has found one, to the end.
- */
+/* An upper bound: from the first record above the low water, if there is one, to the end.
+ * */
 static int64_t count_records(const leat_lag_partition *partition, const leat_log_ahead *ahead)
 {
     int64_t first = ahead->first >= 0 ? ahead->first : partition->low + 1;
@@ -148,7 +148,7 @@ static void take_ahead(leat_lag_partition *partition, const leat_log_ahead *ahea
     partition->age_ms = age_of(partition, ahead->accepted_ms, now_ms);
 }
 
-/* `offsets` and `ahead`: room for one a partition. */
+/* `offsets` and `ahead` have room for one per partition. */
 static int read_log(const leat_log_config *log, leat_lag *ret, int64_t *offsets,
                     leat_log_ahead *ahead, leat_error *error)
 {

@@ -1,12 +1,12 @@
 /*
  * lag.h - how far the shards are behind the log, from outside: the log's ends against the progress
- * that the shards have recorded. It asks no worker, so it holds while none runs. All shards are
- * read at once; one that does not answer costs the others only the time that is waited for it.
+ * that the shards have recorded. It does not ask any worker, so it works while none runs. All
+ * shards are read at once; one that does not answer costs only its time limit.
  *
  * Records are those above a partition's low water: an upper bound, since subpartitions overtake
  * each other, only compactions record the low water, and not every offset holds a record. It never
- * leaves out an unapplied record. Whether any record follows the low water is read from the log:
- * where none does, the number is 0.
+ * leaves out an unapplied record. The log is asked for a record after the low water: where there is
+ * none, the number is 0.
  */
 #ifndef LEAT_WATCH_LAG_H
 #define LEAT_WATCH_LAG_H
@@ -20,16 +20,16 @@ typedef struct leat_lag_query {
     const leat_shard_address *shards; /* [shard_count], as configured */
     uint32_t shard_count;
     bool with_work;            /* `works` too */
-    const leat_source *source; /* the running one; NULL: the log did not answer, so no shard is
+    const leat_source *source; /* the running source; NULL: the log did not answer, so no shard is
                                   compared with it and no partition is known */
-    const leat_layout *layout; /* its; NULL likewise */
+    const leat_layout *layout; /* its layout; NULL likewise */
 } leat_lag_query;
 
 typedef struct leat_lag_partition {
     uint32_t partition;
     uint32_t shard; /* as configured */
     bool is_known;  /* its shard could be read. Else only `end`, `held_from` and `held` are known */
-    int64_t end;    /* offset behind the last record */
+    int64_t end;    /* offset after the last record */
     int64_t low;
     int64_t applied;
     int64_t epoch;

@@ -2,7 +2,7 @@
  * troubles.c - evidence that needs no process comes first: the lag, leat's sessions and what they
  * wait for. Then the reports of processes that work. A report may be missing (a server that crashed
  * empties leat.workers, and a role may lack the right to write it) and may outlive its process, so
- * silence is never taken for health: where no report says that a partition moves, its age decides.
+ * silence never counts as health: where no report shows that a partition moves, its age decides.
  */
 #include "watch/troubles.h"
 
@@ -15,7 +15,7 @@
 #include <yyjson.h>
 
 enum {
-    /* What is normal for a moment is no trouble until it has lasted for longer: */
+    /* Some states are normal for a moment and count as trouble only after these times: */
     HELD_MS = 10 * 1000,    /* an open transaction */
     UNOWNED_MS = 10 * 1000, /* a partition without a process, while the group rebalances */
     WAIT_MS = 2 * 1000,     /* a wait for a lock */
@@ -117,13 +117,13 @@ static uint32_t count_reported_partitions(const leat_shard_worker *worker)
     return (uint32_t)count;
 }
 
-/* A process that has reported lately works if it has sessions; where sessions have no names, or
- * those of other processes, the report is enough. One that has never reported (its role may not
- * write leat.workers) works as long as it has sessions of its own. */
+/* A process that has reported lately counts as working if it has sessions; where sessions have no
+ * names, or those of other processes, the report is enough. One that has never reported (its role
+ * may not write leat.workers) counts as working as long as it has sessions of its own. */
 static void find_processes(leat_shard_address at, const leat_shard_work *work, leat_troubles *ret)
 {
     bool counts_sessions = at.dsn != NULL && !work->is_pooled;
-    /* The file is locked that they would report to. */
+    /* The file that they would report to is locked. */
     bool cannot_report = work->waits.count > 0 && work->waits.waits[0].is_file;
     ret->is_pooled = work->is_pooled;
     ret->processes =
@@ -193,8 +193,8 @@ static void take_fact(leat_troubles *troubles, const leat_shard_worker *worker, 
     add_object(troubles, doc, object, kind, text, age_ms < 0 ? -1 : age_ms);
 }
 
-/* `owned`: [partition], set for each that a process at work has; all are set where it has too many
- * to list. */
+/* `owned`: [partition], set for each partition of a working process; all are set where it has too
+ * many to list. */
 static void take_report(leat_troubles *troubles, const leat_shard_worker *worker,
                         const char *process, bool *owned, uint32_t count)
 {
@@ -267,7 +267,7 @@ static void find_unowned(leat_troubles *troubles, const leat_lag *lag, uint32_t 
                  at->partition, at->low + 1, count);
 }
 
-/* The process that has a partition would report it if nothing in it moved. */
+/* The owner of a partition would report it if nothing in it moved. */
 static void find_old(leat_troubles *troubles, const leat_lag *lag, uint32_t shard,
                      const bool *owned, uint32_t max_seconds)
 {
