@@ -111,6 +111,11 @@ int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement, leat_error *e
     }
 }
 
+bool leat_sqlite_is_busy(const leat_sqlite *sqlite)
+{
+    return sqlite->db && (sqlite3_errcode(sqlite->db) & 0xff) == SQLITE_BUSY;
+}
+
 int leat_sqlite_integer(leat_sqlite *sqlite, const char *sql, int64_t *ret, leat_error *error)
 {
     sqlite3_stmt *query = leat_sqlite_prepare(sqlite, sql, error);

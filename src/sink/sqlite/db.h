@@ -38,6 +38,9 @@ sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_err
 int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement,
                      leat_error *error) LEAT_MUST_CHECK;
 
+/* Did the last call fail because another process held the lock for longer than `busy_ms`? */
+bool leat_sqlite_is_busy(const leat_sqlite *sqlite);
+
 /* The one integer that a query without parameters gives. */
 int leat_sqlite_integer(leat_sqlite *sqlite, const char *sql, int64_t *ret,
                         leat_error *error) LEAT_MUST_CHECK;

@@ -135,7 +135,7 @@ static int read_source(const char *file, const char *topic, leat_source *ret_sou
         status = check_version(&sqlite, error);
     if (status == 0)
         status = query_source(&sqlite, topic, ret_source, ret_layout, error);
-    bool is_busy = status < 0 && sqlite.db && (sqlite3_errcode(sqlite.db) & 0xff) == SQLITE_BUSY;
+    bool is_busy = status < 0 && leat_sqlite_is_busy(&sqlite);
     leat_sqlite_close(&sqlite);
     return is_busy ? 2 : status;
 }
@@ -201,7 +201,7 @@ static int read_self(const char *file, const char *topic, leat_shard_self *ret, 
         status = name_file(file, ret, error);
     if (status == 0)
         status = query_self(&sqlite, topic, ret, error);
-    bool is_busy = status < 0 && sqlite.db && (sqlite3_errcode(sqlite.db) & 0xff) == SQLITE_BUSY;
+    bool is_busy = status < 0 && leat_sqlite_is_busy(&sqlite);
     leat_sqlite_close(&sqlite);
     if (status != 0)
         *ret = (leat_shard_self){0};
