@@ -109,7 +109,7 @@ const char *leat_worker_describe_record(const leat_worker *worker, uint32_t tabl
 
 static void end_minute(leat_worker *worker, int64_t now_us)
 {
-    if (now_us - worker->dead_letters.since_us < LEAT_RATE_LIMIT_MS * INT64_C(1000))
+    if (now_us - worker->dead_letters.since_us < LEAT_RATE_LIMIT_US)
         return;
     if (worker->dead_letters.suppressed > 0)
         leat_warn("more dead letters than are logged in a minute worker=%" PRIu32

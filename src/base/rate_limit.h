@@ -9,7 +9,11 @@
 
 #include "base/base.h"
 
-enum { LEAT_RATE_LIMIT_TEXTS = 16, LEAT_RATE_LIMIT_MS = 60000 };
+enum {
+    LEAT_RATE_LIMIT_TEXTS = 16,
+    LEAT_RATE_LIMIT_MS = 60000,
+    LEAT_RATE_LIMIT_US = LEAT_RATE_LIMIT_MS * 1000,
+};
 
 typedef struct leat_rate_limit_text {
     bool is_used;
@@ -30,5 +34,13 @@ bool leat_rate_limit_allows(leat_rate_limit *rate_limit, uint64_t now_ms, const 
  * that is still known (0 with false). */
 bool leat_rate_limit_allows_again(leat_rate_limit *rate_limit, uint64_t now_ms, const char *text,
                                   uint32_t *ret_suppressed);
+
+/* For a line without variants, whose owner keeps when it was logged: may one of `last_us` (0:
+ * never) be logged again? Inline, so that the engine, which calls nothing of the system, can use
+ * it. */
+static inline bool leat_rate_limit_is_due(int64_t last_us, int64_t now_us)
+{
+    return last_us == 0 || now_us - last_us >= LEAT_RATE_LIMIT_US;
+}
 
 #endif

@@ -5,6 +5,8 @@
  * own outcome may start.
  */
 #include "engine/state.h"
+
+#include "base/rate_limit.h"
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/lists.h"
@@ -50,8 +52,7 @@ static void notify_suspect(leat_engine *engine, leat_job_slot *slot,
     uint32_t subpartition = (uint32_t)part->subpartitions[0];
     uint32_t id = part->partition * LEAT_SUBPARTITIONS + subpartition;
     leat_narrow *narrow = &engine->queues[id].narrow;
-    bool lately = narrow->notified_us > 0 &&
-                  engine->now_us - narrow->notified_us < LEAT_NOTICE_EVERY_US;
+    bool lately = !leat_rate_limit_is_due(narrow->notified_us, engine->now_us);
     if (!leat_narrow_is_found(narrow) || lately)
         return;
     narrow->notified_us = engine->now_us;

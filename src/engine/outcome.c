@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/rate_limit.h"
 #include "engine/effects.h"
 #include "engine/guard.h"
 #include "engine/halt.h"
@@ -196,7 +197,7 @@ static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, u
     leat_retry *retry = &engine->queues[id].retry;
     if (is_understood(result->outcome))
         leat_halt_queue_passed(engine, id);
-    bool lately = retry->held && engine->now_us - retry->notified_us < LEAT_NOTICE_EVERY_US;
+    bool lately = retry->held && !leat_rate_limit_is_due(retry->notified_us, engine->now_us);
     *ret_notice = lately ? 0 : LEAT_NOTICE_STALLED;
     if (retry->dead)
         leat_guard_retract(engine, id);

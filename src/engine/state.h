@@ -46,9 +46,6 @@
 #include "engine/ready.h"
 #include "engine/batch_size.h"
 
-/* A held subpartition is reported at most this often. */
-#define LEAT_NOTICE_EVERY_US (60 * INT64_C(1000000))
-
 typedef enum leat_timer {
     LEAT_TIMER_CLAIM,
     LEAT_TIMER_COMPACT,

@@ -4,12 +4,10 @@
  * producer that hangs in a transaction holds back everything behind its beginning, writes of the
  * edge too, and nothing fails: only the stable offset, which stands still below the end, shows it.
  */
+#include "base/rate_limit.h"
 #include "log/kafka/reader.h"
 
-enum {
-    HELD_US = 10 * 1000 * 1000,       /* a transaction that is open for longer is logged, */
-    HELD_AGAIN_US = 60 * 1000 * 1000, /* and again */
-};
+enum { HELD_US = 10 * 1000 * 1000 }; /* a transaction that is open for longer is logged */
 
 /* `ask`: LEAT_ASK_ENDS or LEAT_ASK_STABLE. */
 void leat_reader_ask_ends(leat_kafka_reader *reader, leat_ask ask)
@@ -48,7 +46,7 @@ static void note_stable(leat_part *part, uint32_t partition, int64_t stable)
         part->held_since_us = now_us;
     part->stable = stable;
     if (part->held_since_us == 0 || now_us - part->held_since_us < HELD_US ||
-        (part->held_logged_us != 0 && now_us - part->held_logged_us < HELD_AGAIN_US))
+        !leat_rate_limit_is_due(part->held_logged_us, now_us))
         return;
     part->held_logged_us = now_us;
     log_held(part, partition);

@@ -16,11 +16,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/rate_limit.h"
+
 enum {
     FAULT_VALID_US = 1000 * 1000, /* a younger one is a change of leaders, perhaps */
     REFUSED_MANY = 3,
     REFUSED_VALID_US = 10 * 1000 * 1000, /* then it is worth a try again */
-    LOG_AGAIN_US = 60 * 1000 * 1000,
+    REASON_VALID_US = 60 * 1000 * 1000,
     TIME_TEXT_SIZE = 32,
 };
 
@@ -215,7 +217,7 @@ static void log_if_due(leat_kafka_writer *writer, leat_log_refusal cause, int64_
 {
     LEAT_ASSERT(writer->refusals[cause].logged <= writer->refusals[cause].count);
     const leat_writer_refusals *of = &writer->refusals[cause];
-    if (of->count > of->logged && (of->logged_us == 0 || now_us - of->logged_us >= LOG_AGAIN_US))
+    if (of->count > of->logged && leat_rate_limit_is_due(of->logged_us, now_us))
         log_refusals(writer, cause, now_us);
 }
 
@@ -274,7 +276,7 @@ const char *leat_kafka_writer_refusal_reason(const leat_log_writer *base, leat_l
 {
     LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);
     const leat_writer_refusals *of = &((const leat_kafka_writer *)base)->refusals[cause];
-    bool is_recent = of->count > 0 && leat_mono_us() - of->last_us < LOG_AGAIN_US;
+    bool is_recent = of->count > 0 && leat_mono_us() - of->last_us < REASON_VALID_US;
     return is_recent ? of->reason : NULL;
 }
 

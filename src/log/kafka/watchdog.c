@@ -6,7 +6,7 @@
  */
 #include "log/kafka/watchdog.h"
 
-#include "base/base.h"
+#include "base/rate_limit.h"
 
 void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *limits, int64_t now_us)
 {
@@ -45,8 +45,7 @@ unsigned leat_watchdog_check(leat_watchdog *watchdog, int64_t now_us)
     exclude_pause(watchdog, now_us);
     int64_t bad_us = now_us - watchdog->good_us;
     unsigned actions = 0;
-    if (bad_us >= limits->bad_us &&
-        (watchdog->logged_us == 0 || now_us - watchdog->logged_us >= LEAT_WATCHDOG_LOG_US)) {
+    if (bad_us >= limits->bad_us && leat_rate_limit_is_due(watchdog->logged_us, now_us)) {
         watchdog->logged_us = now_us;
         actions |= LEAT_WATCHDOG_LOG;
     }

@@ -12,10 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-    LEAT_WATCHDOG_LOG_US = 60 * 1000 * 1000,
-    LEAT_WATCHDOG_PAUSE_US = 2 * 1000 * 1000, /* longer between two checks: nobody checked */
-};
+enum { LEAT_WATCHDOG_PAUSE_US = 2 * 1000 * 1000 }; /* longer between two checks: nobody checked */
 
 /* How long it lasts until it is a trouble, until it is acted on (each time), and until it is given
  * up (0: never). */

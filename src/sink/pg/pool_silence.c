@@ -7,6 +7,7 @@
 #include "sink/pg/pool_state.h"
 
 #include "base/diag.h"
+#include "base/rate_limit.h"
 
 enum {
     SERVER_SILENT_MS = 5000,
@@ -14,7 +15,6 @@ enum {
     PROBE_SILENT_MS = 4000,   /* later when it costs a connection: statements may just be slow */
     LOG_UNANSWERED_MS = 2000, /* after this long without an answer to the question either */
     LEAVE_UNANSWERED_MS = 8000,
-    LOG_AGAIN_MS = 60000,
 };
 
 /* ---- which server, when nothing else shows it ---- */
@@ -154,7 +154,7 @@ static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
         ask_or_probe(pool, silent_us, now_us);
     int64_t unanswered_us = pool->questioned_us > 0 ? now_us - pool->questioned_us : 0;
     if (unanswered_us >= LOG_UNANSWERED_MS * 1000 &&
-        (pool->logged_silent_us == 0 || now_us - pool->logged_silent_us >= LOG_AGAIN_MS * 1000))
+        leat_rate_limit_is_due(pool->logged_silent_us, now_us))
         leat_pg_pool_log_silent(pool, due, silent_us, now_us);
     pool->shared.counters.silent_ms = pool->logged_silent_us > 0 ? (uint64_t)(silent_us / 1000) : 0;
     if (unanswered_us < LEAVE_UNANSWERED_MS * 1000 || pool->is_pooled || pool->usable == 0)

@@ -67,6 +67,15 @@ START_TEST(a_text_keeps_its_count_while_there_is_room)
 }
 END_TEST
 
+START_TEST(a_line_without_variants_is_due_once_a_minute)
+{
+    ck_assert(leat_rate_limit_is_due(0, 1));
+    ck_assert(!leat_rate_limit_is_due(1, 1));
+    ck_assert(!leat_rate_limit_is_due(1, LEAT_RATE_LIMIT_US));
+    ck_assert(leat_rate_limit_is_due(1, LEAT_RATE_LIMIT_US + 1));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("rate_limit");
@@ -75,6 +84,7 @@ int main(void)
     tcase_add_test(tests, different_texts_of_a_minute_are_bounded);
     tcase_add_test(tests, suppressed_ones_are_counted);
     tcase_add_test(tests, a_text_keeps_its_count_while_there_is_room);
+    tcase_add_test(tests, a_line_without_variants_is_due_once_a_minute);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
