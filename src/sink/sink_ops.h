@@ -15,6 +15,10 @@ typedef struct leat_sink_ops {
     void (*free)(leat_sink *sink);
 } leat_sink_ops;
 
+/* Between attempts to reach the database, growing with each that fails: short enough that a restart
+ * of the server is hardly noticed, long enough that an outage is not filled with attempts. */
+enum { LEAT_SINK_RETRY_MIN_MS = 100, LEAT_SINK_RETRY_MAX_MS = 5000 };
+
 /* What every sink begins with. */
 struct leat_sink {
     const leat_sink_ops *ops;

@@ -8,11 +8,7 @@
 
 #include "base/backoff.h"
 
-enum {
-    RETRY_MIN_MS = 100,
-    RETRY_MAX_MS = 5000,
-    LASTS_MS = 1000,
-};
+enum { LASTS_MS = 1000 };
 
 /* Names are tried again now and then, and when the pooler may be another. */
 void leat_pg_pool_use_names(leat_pg_pool *pool)
@@ -67,7 +63,8 @@ static uint64_t retry_delay_ms(leat_pg_pool *pool)
 {
     if (pool->failures == 0)
         return 0;
-    return (uint64_t)leat_backoff(&pool->prng, pool->failures, RETRY_MIN_MS, RETRY_MAX_MS);
+    return (uint64_t)leat_backoff(&pool->prng, pool->failures, LEAT_SINK_RETRY_MIN_MS,
+                                  LEAT_SINK_RETRY_MAX_MS);
 }
 
 void leat_pg_pool_want_connection(leat_pg_pool *pool)

@@ -14,8 +14,6 @@
 #include "sink/sink_ops.h"
 #include "sink/sqlite/job.h"
 
-enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 5000 };
-
 typedef enum sink_state {
     STATE_CLOSED,  /* waits for the next attempt to open */
     STATE_OPENING, /* on the thread pool */
@@ -131,7 +129,8 @@ static void open_later(sqlite_sink *sink)
     LEAT_ASSERT(sink->state == STATE_CLOSED);
     int64_t delay_ms = 0;
     if (sink->failures > 0)
-        delay_ms = leat_backoff(&sink->prng, sink->failures, RETRY_MIN_MS, RETRY_MAX_MS);
+        delay_ms = leat_backoff(&sink->prng, sink->failures, LEAT_SINK_RETRY_MIN_MS,
+                                LEAT_SINK_RETRY_MAX_MS);
     uv_timer_start(&sink->retry, on_retry, (uint64_t)delay_ms, 0);
 }
 
