@@ -34,7 +34,5 @@ typedef struct leat_fact {
 
 /* Appends it, with a comma before it unless `out` is empty. False: it does not fit. */
 bool leat_facts_add(leat_buf *out, const leat_fact *fact);
-/* A JSON string with its quotes, in ASCII. */
-void leat_facts_string(leat_buf *out, leat_slice text);
 
 #endif

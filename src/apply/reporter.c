@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <yyjson.h>
+
 #include "apply/facts.h"
 #include "base/diag.h"
 #include "base/rate_limit.h"
@@ -153,7 +155,41 @@ static size_t count_numbers(const leat_buf *list)
     return count;
 }
 
+/* The elements are JSON already, written by each worker: they are taken over as they are. */
+static yyjson_mut_val *list_of(yyjson_mut_doc *doc, const leat_buf *elements)
+{
+    leat_buf list = {0};
+    yyjson_mut_val *value = NULL;
+    leat_buf_byte(&list, '[');
+    leat_buf_append(&list, elements->data, elements->size);
+    leat_buf_byte(&list, ']');
+    if (!elements->failed && !list.failed)
+        value = yyjson_mut_rawncpy(doc, list.data, list.size);
+    leat_buf_free(&list);
+    return value;
+}
+
 /* {"partitions": [0, 2], "facts": [...]}; of partitions that do not fit, only their number. */
+static void write_report(const leat_buf *partitions, const leat_buf *facts, leat_buf *out)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    bool is_whole = yyjson_mut_obj_add_val(doc, root, "partitions",
+                                           partitions->size <= PARTITIONS_BYTES_MAX
+                                               ? list_of(doc, partitions)
+                                               : yyjson_mut_uint(doc, count_numbers(partitions))) &&
+                    yyjson_mut_obj_add_val(doc, root, "facts", list_of(doc, facts));
+    size_t size = 0;
+    char *text = is_whole ? yyjson_mut_write(doc, 0, &size) : NULL;
+    if (text)
+        leat_buf_append(out, text, size);
+    LEAT_ASSERT(out->size <= LEAT_REPORT_BYTES_MAX);
+    out->failed = out->failed || !text;
+    free(text);
+    yyjson_mut_doc_free(doc);
+}
+
 static leat_worker_waits gather_report(reporter_shard *at, leat_buf *report)
 {
     const leat_reporter_config *config = &at->reporter->config;
@@ -165,15 +201,7 @@ static leat_worker_waits gather_report(reporter_shard *at, leat_buf *report)
         waits = own > waits ? own : waits;
     }
     add_waits(at, waits, &facts);
-    leat_buf_text(report, "{\"partitions\":");
-    if (partitions.size <= PARTITIONS_BYTES_MAX)
-        leat_buf_printf(report, "[%.*s]", (int)partitions.size,
-                        partitions.size > 0 ? partitions.data : "");
-    else
-        leat_buf_printf(report, "%zu", count_numbers(&partitions));
-    leat_buf_text(report, ",\"facts\":[");
-    leat_buf_append(report, facts.data, facts.size);
-    leat_buf_text(report, "]}");
+    write_report(&partitions, &facts, report);
     leat_buf_free(&partitions);
     leat_buf_free(&facts);
     return waits;

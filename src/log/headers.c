@@ -1,7 +1,9 @@
 /*
  * What a record says of itself travels in headers, because its value is the client's body, byte for
  * byte. Their names are the wire format: other producers write them and docs/record-format.md
- * promises them, so they stand in one table, beside the field that each one fills.
+ * promises them, so they stand in one table, beside the field that each one fills. The JSON is
+ * written by hand: each log appends member by member to its caller's buffer, and escaping is all
+ * that there is to do.
  */
 #include "log/headers.h"
 

@@ -6,7 +6,10 @@
 #include "sink/shard_ops.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <yyjson.h>
 
 #include "base/buf.h"
 #include "sink/pg/blocking.h"
@@ -77,17 +80,21 @@ static const char missing_sql[] =
     "SELECT kind, privileges, string_agg(object, ', ' ORDER BY object), quote_ident(current_user) FROM lacking"
     " GROUP BY 1, 2 ORDER BY array_position(ARRAY['SCHEMA', 'TABLE', 'SEQUENCE', 'FUNCTION', 'PROCEDURE'], kind), 2";
 
-static void tables_json(const leat_table *tables, uint32_t count, leat_buf *out)
+/* NULL: out of memory. The caller frees it. Names may be of any bytes: the server refuses what is
+ * not of its encoding. */
+static char *tables_json(const leat_table *tables, uint32_t count)
 {
-    leat_buf_byte(out, '[');
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    yyjson_mut_doc_set_root(doc, list);
     for (uint32_t i = 0; i < count; i++) {
-        leat_buf_text(out, i ? ", {\"schema\": " : "{\"schema\": ");
-        leat_buf_json_string(out, leat_slice_of(tables[i].schema));
-        leat_buf_text(out, ", \"name\": ");
-        leat_buf_json_string(out, leat_slice_of(tables[i].name));
-        leat_buf_byte(out, '}');
+        yyjson_mut_val *table = yyjson_mut_arr_add_obj(doc, list);
+        yyjson_mut_obj_add_str(doc, table, "schema", tables[i].schema);
+        yyjson_mut_obj_add_str(doc, table, "name", tables[i].name);
     }
-    leat_buf_byte(out, ']');
+    char *text = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
+    yyjson_mut_doc_free(doc);
+    return text;
 }
 
 static int query_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
@@ -119,9 +126,7 @@ static int read_missing(const char *dsn, const leat_table *tables, uint32_t coun
                         leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
 {
     leat_pg pg;
-    leat_buf json = {0};
-    tables_json(tables, count, &json);
-    const char *text = leat_buf_cstr(&json);
+    char *text = tables_json(tables, count);
     int status = leat_pg_open(&pg, dsn, error);
     if (status == 0)
         status = leat_pg_run(&pg, "SET LOCAL search_path TO ''", error);
@@ -129,7 +134,7 @@ static int read_missing(const char *dsn, const leat_table *tables, uint32_t coun
         status = text ? query_missing(&pg, text, ret_missing, ret_grants, error)
                       : leat_fail(error, "out of memory");
     leat_pg_close(&pg);
-    leat_buf_free(&json);
+    free(text);
     return status;
 }
 
