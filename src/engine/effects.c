@@ -144,8 +144,7 @@ static bool notify_next(leat_engine *engine, leat_engine_effect *ret_effect)
     ret_effect->decided = notice->share.of;
     if (notice->pending != 0)
         return true;
-    /* Free from here on. The notice stays until the job is used again: at the next call at the
-     * earliest. */
+    /* Free from here on. The notice stays until the job is used again: not before the next call. */
     leat_list_pop(engine, &engine->jobs_notifying, leat_link_job);
     slot->state = LEAT_JOB_FREE;
     leat_list_push(engine, &engine->jobs_free, leat_link_job, id);

@@ -1,8 +1,8 @@
 /*
- * engine.c - the events. Each takes over the time, which runs what was due before it, changes what
- * it is about, and leaves the consequences to the files that keep them (state.h has the map):
- * effects come out of leat_engine_next and are never emitted from here. A record passes through
- * here alone until a batch takes it, so what is done for each record is in this file.
+ * engine.c - the events. Each first takes over the time, which runs everything that was due, then
+ * makes its own change, and leaves the consequences to the files that own them (state.h has the
+ * map): effects come out of leat_engine_next and are never emitted from here. Until a batch takes
+ * it a record passes only through here, so all work that is done for each record is in this file.
  */
 #include "base/leader_epoch.h"
 #include "engine/state.h"
@@ -40,7 +40,7 @@ void leat_engine_assigned(leat_engine *engine, int64_t now_us, uint32_t partitio
         return;
     if (p->state != LEAT_ENGINE_UNASSIGNED)
         forget(engine, p);
-    /* Nothing of an earlier time counts: the log has been read and committed by others since. */
+    /* Nothing from an earlier assignment counts: others have read and committed the log since. */
     p->committed = -1;
     p->committed_us = now_us - engine->config.commit_every_us;
     p->low = -1;
@@ -70,8 +70,8 @@ void leat_engine_commit_failed(leat_engine *engine, int64_t now_us)
     leat_timers_advance(engine, now_us);
     for (uint32_t i = 0; i < engine->config.partition_count; i++) {
         leat_partition *partition = &engine->partitions[i];
-        partition->committed = -1; /* another claim may be under way: what it finds is committed
-                                      then */
+        partition->committed = -1; /* another claim may be under way: its result is committed then
+                                    */
         if (partition->state == LEAT_ENGINE_READING)
             leat_partition_commit(engine, partition, false);
     }
@@ -101,7 +101,7 @@ void leat_engine_drain(leat_engine *engine, int64_t now_us)
 
 /* ---- the log ---- */
 
-/* Before or behind the newest applied record. */
+/* Does the record's leader epoch fit its place before or after the newest applied record? */
 static bool epoch_fits(const leat_engine_newest *newest, const leat_engine_record *record)
 {
     return leat_leader_epoch_fits(newest->offset, newest->epoch, record->offset, record->epoch);
@@ -113,7 +113,7 @@ static bool timestamp_fits(const leat_engine_newest *newest, const leat_engine_r
            newest->at_ms == record->accepted_ms;
 }
 
-/* Up to the low water, as claimed, no record stood behind the newest. */
+/* Up to the claimed low water there was no record after the newest. */
 static bool place_fits(const leat_engine_progress *progress, const leat_engine_record *record)
 {
     return record->offset <= progress->newest.offset || record->offset > progress->low;
@@ -161,11 +161,10 @@ static leat_engine_taken refuse(leat_engine *engine, leat_partition *partition,
 static leat_engine_taken no_room(leat_engine *engine, leat_partition *partition, uint32_t bytes)
 {
     leat_partition_pause_for_room(engine, partition, bytes > 0 ? bytes : 1);
-    /* The caller has stopped at this record by itself: it must hear RESUME even if room comes
-     * before PAUSE is emitted. */
+    /* The caller has stopped at this record by itself: it must get RESUME even if room comes before
+     * PAUSE is emitted. */
     partition->emitted_paused = true;
-    /* Payloads that were not fetched yet are all that is missing: room comes without another
-     * event. */
+    /* Only payloads that were not fetched yet are missing: room comes without another event. */
     if (engine->pool.released_count > 0)
         engine->room_grew = true;
     return LEAT_ENGINE_FULL;
@@ -226,7 +225,7 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
     uint32_t admitted = leat_budgets_admit(budgets, shard, &partition->holding, record->bytes);
     if (admitted == 0 || engine->pool.free_count == 0)
         return no_room(engine, partition, record->bytes);
-    /* What lies between the last record and this one are offsets without a record. */
+    /* The offsets between the last record and this one have no record. */
     leat_engine_read_to(engine, now_us, record->partition, record->offset);
     leat_budgets_add(budgets, shard, &partition->holding, record->bytes);
     enqueue(engine, partition, record);
@@ -253,7 +252,7 @@ void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition
 {
     leat_timers_advance(engine, now_us);
     leat_partition *p = partition_at(engine, partition);
-    /* Without an owner there is nothing to stop; one that is going away goes away. */
+    /* Without an owner there is nothing to stop; one that is being given back is given back. */
     if (p->state == LEAT_ENGINE_UNASSIGNED || p->state == LEAT_ENGINE_REVOKING ||
         p->state == LEAT_ENGINE_STOPPED)
         return;
@@ -278,7 +277,7 @@ static void shard_down(leat_engine *engine, leat_shard *shard)
     }
 }
 
-/* Patience does not run while the shard is down. Nor does it begin again: with a server that
+/* Patience does not run while the shard is down. It does not start over either: with a server that
  * crashes every few seconds it would never end. */
 static void extend_patience(leat_engine *engine, leat_shard *shard)
 {

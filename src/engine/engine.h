@@ -85,12 +85,12 @@ typedef struct leat_engine_config {
     uint64_t seed;          /* of the jitter */
 } leat_engine_config;
 
-/* Defaults for what is not a setting: verify_every_us, retry_min_us, retry_max_us, reclaim_min_us,
- * table_count and seed. All else is 0, and leat_engine_new refuses what must be above that. */
+/* Defaults for the fields that are not settings: verify_every_us, retry_min_us, retry_max_us,
+ * reclaim_min_us, table_count and seed. All others are 0, and leat_engine_new refuses a 0 where
+ * more is needed. */
 void leat_engine_config_defaults(leat_engine_config *config);
 
-/* Memory for all of it is taken here. NULL and a message: a limit makes no sense, or out of
- * memory. */
+/* All memory is allocated here. NULL and a message: a limit is absurd, or out of memory. */
 leat_engine *leat_engine_new(const leat_engine_config *config, leat_error *error);
 void leat_engine_free(leat_engine *engine);
 
@@ -129,7 +129,7 @@ leat_engine_taken leat_engine_record_read(leat_engine *engine, int64_t now_us,
                                           const leat_engine_record *record);
 
 /* Has a record of this subpartition (`hash` as in leat_engine_record) been held for longer than
- * LEAT_ENGINE_LONG_WAIT_US? Records behind it may wait for as long. */
+ * LEAT_ENGINE_LONG_WAIT_US? Records after it may wait for as long. */
 bool leat_engine_waits(const leat_engine *engine, uint32_t partition, uint64_t hash);
 
 /* Every record below `position` was offered and not refused: the offsets between the last one and

@@ -3,14 +3,15 @@
  * refused has changed; its data is not bad, and waits. A small share is bad data, however many
  * records that is in a minute.
  *
- * The share is one of the records decided last, not of a time: after a million good records in a
- * fast minute, a table that takes no more would give up hundreds of thousands before their share is
- * large. Two spans are kept, the one that fills and the full one before it; a minute ends a span
- * too. Dead letters come in bursts, because what waits in line waits together: after trouble each
- * subpartition may give up its head at one moment. So a span holds several records a subpartition.
+ * The share is taken over the records decided last, not over a time: after a million good records
+ * in a fast minute, a table that refuses everything would give up hundreds of thousands before
+ * their share is large. Two spans are kept, the current one and the full one before it; a minute
+ * also ends a span. Dead letters come in bursts, because records in line wait together: after
+ * trouble each subpartition may give up its head at the same moment. So a span has room for several
+ * records of each subpartition.
  *
- * All of it is counted by table and shard: a column that is missing in one shard of ten is a tenth
- * of the table.
+ * Everything is counted by table and shard: a column that is missing in one of ten shards would be
+ * only a tenth of the whole table.
  */
 #include "engine/guard.h"
 
@@ -48,7 +49,8 @@ static void next_span(const leat_engine *engine, leat_table_state *table)
     bool old = engine->now_us - table->share_us >= MINUTE_US;
     if (table->now.of < size && !old)
         return;
-    /* After a minute without any decision the old ones mean nothing for now. */
+    /* After a minute without any decision the old ones no longer tell anything about the
+     * present. */
     bool idle = engine->now_us - table->share_us >= 2 * MINUTE_US;
     table->before = idle ? (leat_refused_share){0} : table->now;
     table->now = (leat_refused_share){0};

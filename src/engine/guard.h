@@ -1,5 +1,5 @@
 /*
- * guard.h - how many records of a table may become dead letters. All by the table of a queue's
+ * guard.h - how many records of a table may become dead letters. Counted by the table of a queue's
  * head.
  */
 #ifndef LEAT_ENGINE_GUARD_H

@@ -1,6 +1,6 @@
 /*
  * halt.c - a shard that answers with an error that leat does not understand runs nothing but the
- * probe: one queue of the batch that met the error, alone and unchanged, with back-off. Whatever
+ * probe: one queue of the batch that got the error, alone and unchanged, with back-off. Whatever
  * the error was, more work would only spread it.
  */
 #include "engine/halt.h"
@@ -9,7 +9,7 @@
 
 static void resume_shard(leat_engine *engine, leat_shard *shard)
 {
-    /* Why it was held was reported as a halt: what holds it next is reported again. */
+    /* It was reported as held by a halt: the next thing that holds it is reported again. */
     engine->queues[shard->probe].retry.held = false;
     shard->probe = LEAT_INDEX_NONE;
     shard->trouble++;

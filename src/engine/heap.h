@@ -1,6 +1,6 @@
 /*
- * heap.h - a binary heap of small numbers by time, which knows where each stands: any of them can
- * be moved or taken out in O(log n). Memory is the caller's.
+ * heap.h - a binary heap of small numbers by time, with the position of each: any of them can be
+ * moved or removed in O(log n). Memory is the caller's.
  */
 #ifndef LEAT_ENGINE_HEAP_H
 #define LEAT_ENGINE_HEAP_H
@@ -16,7 +16,7 @@ typedef struct leat_heap_entry {
 
 typedef struct leat_heap {
     leat_heap_entry *entries; /* as many as ids may be in at once */
-    uint32_t *where; /* by id; heaps may share it as long as an id is in one of them at most */
+    uint32_t *where; /* by id; heaps may share it as long as an id is in at most one of them */
     uint32_t count;
 } leat_heap;
 
@@ -25,7 +25,7 @@ void leat_heap_init(leat_heap *heap, leat_heap_entry *entries, uint32_t *where);
 bool leat_heap_has(const leat_heap *heap, uint32_t id);
 /* Puts `id` in, or moves it when it is in. */
 void leat_heap_set(leat_heap *heap, uint32_t id, int64_t key);
-/* Takes `id` out; nothing happens when it is not in. */
+/* Removes `id`; does nothing when it is not in. */
 void leat_heap_remove(leat_heap *heap, uint32_t id);
 /* The entry with the lowest key; NULL when empty. Valid until the heap changes. */
 const leat_heap_entry *leat_heap_first(const leat_heap *heap);

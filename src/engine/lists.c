@@ -1,8 +1,7 @@
 /*
- * lists.c - one implementation for all lists, with a function that finds the link of an element.
- * The links are members of partitions, shards and jobs, so that putting one into a list cannot fail
- * and needs no memory. An element is in a list of a kind at most once, as the flag beside its
- * link shows.
+ * lists.c - one implementation for all lists; a function finds the link of an element. The links
+ * are members of partitions, shards and jobs, so that putting one into a list cannot fail and needs
+ * no memory. An element is in a list of a kind at most once, as the flag beside its link shows.
  */
 #include "engine/lists.h"
 

@@ -1,6 +1,6 @@
 /*
  * lists.h - the intrusive lists: FIFOs of partitions, shards or jobs, linked by index through a
- * member of theirs.
+ * member of each.
  */
 #ifndef LEAT_ENGINE_LISTS_H
 #define LEAT_ENGINE_LISTS_H
@@ -17,7 +17,7 @@ uint32_t *leat_link_candidate(leat_engine *engine, uint32_t shard);
 uint32_t *leat_link_job(leat_engine *engine, uint32_t job);
 
 void leat_list_push(leat_engine *engine, leat_list *list, leat_list_link link, uint32_t id);
-/* Puts `id` behind `before`; LEAT_INDEX_NONE: first. */
+/* Puts `id` after `before`; LEAT_INDEX_NONE: first. */
 void leat_list_insert(leat_engine *engine, leat_list *list, leat_list_link link, uint32_t before,
                       uint32_t id);
 /* LEAT_INDEX_NONE when empty. */

@@ -1,11 +1,12 @@
 /*
- * low_water.c - how far a partition has come: its low water, and what the group is told of it.
+ * low_water.c - how far a partition has come: its low water, and the part of it that is committed
+ * to the group.
  *
  * low = the offset before the first record held, in flight included; with none held, the last one
- * disposed of. Records applied behind one that is held cost nothing: they are in the offset of
- * their subpartition, by which a claim skips.
+ * disposed of. Records applied after one that is held cost nothing: the offset of their
+ * subpartition covers them, and a claim skips by it.
  *
- * The low water is not kept. It is looked up in the heads of the queues when it is needed (a
+ * The low water is not stored. It is computed from the heads of the queues when it is needed (a
  * compaction, a commit that is due after a batch, a metric), never for a record. That is cheaper
  * than a structure that every record passes through, and cannot be wrong.
  *
@@ -39,7 +40,7 @@ const leat_record_slot *leat_partition_first(const leat_engine *engine,
     return first;
 }
 
-/* The newest record is read again after a claim, and may stand below the low water. */
+/* The newest record is read again after a claim, and may be below the low water. */
 static bool passed_low(const leat_partition *partition)
 {
     return partition->position - 1 > partition->progress.low;

@@ -1,5 +1,5 @@
 /*
- * low_water.h - how far a partition has come, and what the group is told of it.
+ * low_water.h - how far a partition has come, and commits of it to the group.
  */
 #ifndef LEAT_ENGINE_LOW_WATER_H
 #define LEAT_ENGINE_LOW_WATER_H
@@ -17,7 +17,7 @@ int64_t leat_partition_low(const leat_engine *engine, const leat_partition *part
 void leat_partition_passed(leat_engine *engine, leat_partition *partition);
 /* The low water may have moved: commits it, now or when it is time. */
 void leat_partition_commit(leat_engine *engine, leat_partition *partition, bool now);
-/* What the partition holds is about to be dropped: keeps the low water it had, for people. */
+/* The partition is about to drop everything it holds: keeps the low water it had, for people. */
 void leat_low_water_dropped(const leat_engine *engine, leat_partition *partition);
 
 #endif

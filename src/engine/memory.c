@@ -1,7 +1,7 @@
 /*
- * memory.c - the engine's limits and its memory: one block, taken once. The layout runs twice,
- * first without a block to add up the size, so that size and layout cannot disagree. After that
- * nothing is allocated: an engine that has started cannot fail for want of memory.
+ * memory.c - the engine's limits and its memory: one block, taken once. The layout function runs
+ * twice, first without a block to add up the size, so that size and layout cannot disagree. After
+ * that nothing is allocated: an engine that has started cannot run out of memory.
  */
 #include <stdlib.h>
 

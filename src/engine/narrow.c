@@ -1,8 +1,8 @@
 /*
- * narrow.c - the bisection of batches that ended their session. What ended two batches in a row is
- * in both, so the suspects are their intersection; a batch of other records that ends the same way
- * starts again. Nothing here decides when a trial runs: suspects.c knows the partition and its
- * shard.
+ * narrow.c - the bisection of batches that ended their session. A record that ended two batches in
+ * a row is in both, so the suspects are their intersection; when a batch of other records ends the
+ * same way, the search starts again. Nothing here decides when a trial runs: suspects.c knows the
+ * partition and its shard.
  */
 #include "engine/narrow.h"
 
@@ -21,7 +21,7 @@ void leat_narrow_unknown(leat_narrow *narrow, uint32_t queues, uint32_t records,
                          int64_t last, int64_t now_us)
 {
     LEAT_ASSERT(queues > 0 && suspected > 0 && suspected <= records);
-    /* What ended two batches is in both. */
+    /* A record that ended two batches is in both. */
     if (narrow->unknowns == 0 || last < narrow->to)
         narrow->to = last;
     narrow->records = suspected;

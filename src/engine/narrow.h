@@ -11,9 +11,9 @@
  * back-off indefinitely: an unknown outcome is not a verdict. A record that is applied is no longer
  * suspected.
  *
- * All of it is kept by offset and outlives what the engine drops at a claim. This is the group
- * testing of retry.h, except that a batch that fails there gets an answer, and leaves its session
- * and everything in memory as they were.
+ * All of it is kept by offset and outlives the records that the engine drops at a claim. This is
+ * the same group testing as in retry.h, but there a failed batch gets an answer, and its session
+ * and everything in memory stay as they were.
  */
 #ifndef LEAT_ENGINE_NARROW_H
 #define LEAT_ENGINE_NARROW_H
@@ -23,7 +23,7 @@
 typedef struct leat_narrow {
     int64_t to;       /* suspected are the records from the head up to this offset; meaningful while
                          `unknowns` > 0 */
-    uint32_t records; /* at most so many */
+    uint32_t records; /* at most this many */
     uint32_t limit;   /* under trial: records of the next batch */
     uint8_t unknowns; /* in a row that had records of it; 0: nothing is suspected */
     uint8_t alone;    /* those of one record, alone in its batch: the head is the suspect */
@@ -38,12 +38,12 @@ static inline bool leat_narrow_on_trial(const leat_narrow *narrow)
 }
 
 /* The outcome of a batch is unknown that had `queues` subpartitions and, of this one, `records` up
- * to offset `last`, of which the first `suspected` stand at or below `to`; all of them when nothing
+ * to offset `last`, of which the first `suspected` are at or below `to`; all of them when nothing
  * is suspected yet. */
 void leat_narrow_unknown(leat_narrow *narrow, uint32_t queues, uint32_t records, uint32_t suspected,
                          int64_t last, int64_t now_us);
-/* A batch of `records` was applied up to `offset`; or a claim says (0 records) that all up to there
- * is in the tables. */
+/* A batch of `records` was applied up to `offset`; or a claim has shown (0 records) that all up to
+ * there is in the tables. */
 void leat_narrow_passed(leat_narrow *narrow, int64_t offset, uint32_t records);
 /* A batch of it was answered with an error: the session has survived it, whatever becomes of the
  * record. */

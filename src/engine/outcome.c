@@ -1,9 +1,9 @@
 /*
  * outcome.c - what came of a batch, for one of its queues. The rules of trying again (retry.h), of
  * dead letters (guard.h), of a halted shard (halt.h) and of records that end their session
- * (narrow.h) know nothing of each other: here each is told its part, in one order. What is decided
- * from the record at the head comes before the queue leaves its batch, and the queue goes on last:
- * then all that is known of its head is settled.
+ * (narrow.h) know nothing of each other: this file calls each in a fixed order. Decisions about the
+ * record at the head come before the queue leaves its batch. The queue goes on last, when
+ * everything about its head is settled.
  */
 #include "engine/outcome.h"
 
@@ -64,8 +64,8 @@ static void count_applied(leat_engine *engine, leat_job_slot *slot, uint32_t id,
     leat_halt_queue_passed(engine, id);
 }
 
-/* A value moves from row to row, and each of those writes waits for the one before: all that wait
- * are tried at once. */
+/* A unique value may move from row to row, and each of those writes waits for the one before: all
+ * that wait are tried at once. */
 static void hurry_waiting(leat_engine *engine, const leat_shard *shard, int64_t since_us)
 {
     for (uint32_t i = 0; i < shard->partition_count * LEAT_SUBPARTITIONS; i++) {
@@ -107,7 +107,7 @@ void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job
 
 /* ---- failed ---- */
 
-/* Heads are enough: records behind one were read later. */
+/* Heads are enough: records after one were read later. */
 static bool is_preceded(leat_engine *engine, uint32_t id)
 {
     const leat_shard *shard = leat_shard_of(engine, &engine->partitions[id / LEAT_SUBPARTITIONS]);
@@ -188,8 +188,8 @@ static bool is_understood(leat_engine_outcome outcome)
            outcome == LEAT_ENGINE_DRIFT || outcome == LEAT_ENGINE_RECORD_ERROR;
 }
 
-/* What the queue does next; `ret_notice`: what the caller is told if the queue is held, 0 when it
- * was told lately. */
+/* Decides what the queue does next; `ret_notice`: the notice for the caller if the queue is held, 0
+ * when one was given lately. */
 static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, uint32_t id,
                                      const leat_retry_attempt *attempt,
                                      const leat_engine_job_result *result, uint8_t *ret_notice)

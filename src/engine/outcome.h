@@ -13,7 +13,7 @@ static inline int64_t leat_jobs_backoff_us(leat_engine *engine, uint32_t n)
     return leat_backoff(&engine->prng, n, engine->config.retry_min_us, engine->config.retry_max_us);
 }
 
-/* The queue is in flight no more; it is quiet, and its records are held. */
+/* The queue is no longer in flight; it is quiet, and its records are held. */
 void leat_queue_landed(leat_partition *partition, leat_queue *queue);
 /* The subpartition at `index` of the part was applied, or its record kept as a dead letter. */
 void leat_queue_applied(leat_engine *engine, leat_partition *partition, leat_job_slot *slot,

@@ -1,7 +1,7 @@
 /*
- * partition.c - a partition's life between being given to us and being given back: which state may
- * follow which, and what each change takes along. Whatever makes the memory of a partition doubtful
- * ends in a drop and a new claim, never in a repair: a claim reads what is true from the shard.
+ * partition.c - a partition's life from its assignment until it is given back: which state may
+ * follow which, and what else each change does. When the memory of a partition is in doubt it is
+ * dropped and claimed again, never repaired: a claim reads the truth from the shard.
  */
 #include "engine/partition.h"
 
@@ -54,8 +54,9 @@ void leat_partition_enter(leat_engine *engine, leat_partition *partition,
 
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
-    /* Each file forgets what is its own. Position and low water are read from what is still held.
-     */
+    /* Each file forgets what is its own. Position and low water are read from the records that are
+     * still held.
+     * */
     leat_suspects_dropped(engine, partition);
     leat_low_water_dropped(engine, partition);
     leat_halt_partition_left(engine, partition);
@@ -95,9 +96,10 @@ void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool
         leat_revoke_end(engine, partition);
         return;
     }
-    /* The first time at once: a lost connection is common. Again and again with nothing applied
-     * between: with back-off, or a server in trouble would have claim and batch chase each other.
-     */
+    /* The first time at once: a lost connection is common. With back-off when it happens repeatedly
+     * and nothing was applied in between: otherwise, on a server in trouble, claims and batches
+     * would follow each other without a pause.
+     * */
     uint32_t before = trial ? 1 : partition->setbacks;
     if (!trial && partition->setbacks < UINT8_MAX)
         partition->setbacks++;

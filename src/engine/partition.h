@@ -1,5 +1,5 @@
 /*
- * partition.h - a partition's life between being given to us and being given back: its states.
+ * partition.h - a partition's life from its assignment until it is given back: its states.
  */
 #ifndef LEAT_ENGINE_PARTITION_H
 #define LEAT_ENGINE_PARTITION_H

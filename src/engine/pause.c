@@ -1,15 +1,15 @@
 /*
- * pause.c - who is paused because there is no room, and who goes on when there is. The list is
- * ordered by how long each has waited, since the one at its head would otherwise lose every bit of
- * room to whoever happens to read next. A partition goes on when its share is half empty, not at
- * the first free record: it would be paused again at once.
+ * pause.c - which partitions are paused because there is no room, and which go on when there is.
+ * The list is ordered by waiting time: otherwise the partition that happens to read next would take
+ * every bit of room from the one that has waited longest. A partition goes on when its share is
+ * half empty, not at the first free record, or it would be paused again at once.
  */
 #include "engine/pause.h"
 
 #include "engine/effects.h"
 #include "engine/lists.h"
 
-/* Behind all that have waited longer; those that were not refused anything come last. */
+/* After all that have waited longer; partitions without a refused record come last. */
 static void insert_paused(leat_engine *engine, leat_partition *partition)
 {
     uint32_t before = LEAT_INDEX_NONE;
@@ -60,7 +60,7 @@ void leat_pause_dropped(leat_engine *engine, leat_partition *partition)
 static bool has_room_again(leat_engine *engine, const leat_partition *partition)
 {
     const leat_holding *shard = &leat_shard_of(engine, partition)->holding;
-    /* With nothing that could run, the half might never come: all that is held may be stuck. */
+    /* When nothing could run the half might never become free: all that is held may be stuck. */
     if (partition->in_flight == 0 && partition->ready == 0)
         return leat_budgets_admit(&engine->budgets, shard, &partition->holding,
                                   partition->room_bytes) > 0;

@@ -1,6 +1,6 @@
 /*
- * progress.c - base and rows of a partition put together. A row at or below what the base has for a
- * subpartition changes nothing there, whatever order rows come in; its seq is used up all the same,
+ * progress.c - base and rows of a partition put together. A row that does not go past the base in a
+ * subpartition changes nothing there, whatever the order of rows; its seq is used up all the same,
  * since a seq that was used once under a claim must never stand for another batch.
  */
 #include "engine/progress.h"

@@ -1,11 +1,11 @@
 /*
- * progress.h - what a worker knows of one partition's progress in its shard, from a claim on. Pure
+ * progress.h - a worker's knowledge of one partition's progress in its shard, from a claim on. Pure
  * data.
  *
  * Progress lives in the shard, one inserted row a batch and partition, fenced by a random claim
  * token. A claim reads base and rows into this structure; the engine keeps it current as batches
- * are applied; a compaction writes it back as the new base. The protocol, and what breaks without
- * each of its rules: docs/design/progress.md.
+ * are applied; a compaction writes it back as the new base. docs/design/progress.md has the
+ * protocol, and the failure that each rule prevents.
  */
 #ifndef LEAT_ENGINE_PROGRESS_H
 #define LEAT_ENGINE_PROGRESS_H
@@ -32,8 +32,8 @@ typedef struct leat_engine_progress {
     int64_t epoch;    /* for people */
     int64_t base_seq; /* every batch up to here is in base_offsets */
     int64_t next_seq; /* numbers the next send; a failed one is never used again */
-    int64_t low;      /* a position: all up to this offset is applied, whether or not a
-                         record stands there. -1: nothing yet */
+    int64_t low; /* a position: all up to this offset is applied, whether or not it has a record.
+                    -1: nothing yet */
     leat_engine_newest newest;
     int64_t offsets[LEAT_SUBPARTITIONS];  /* last applied offset, never below `low` */
     int64_t last_seq[LEAT_SUBPARTITIONS]; /* the batch that took it there; 0: it came from
@@ -53,9 +53,9 @@ int leat_engine_progress_row(leat_engine_progress *progress, int64_t seq,
                              int64_t at_ms, int32_t leader_epoch) LEAT_MUST_CHECK;
 /* The record was applied: it may be the newest one. */
 void leat_engine_progress_applied(leat_engine_progress *progress, leat_engine_newest record);
-/* The offset to read the log from, -1: its start. This is the one behind `low`, or the newest
- * record if it stands before that: then its timestamp is compared, and a record between it and
- * `low` shows that the log was rewritten, because none was there before. */
+/* The offset to read the log from, -1: its start. This is the one after `low`, or the newest record
+ * if it is before that: then its timestamp is compared, and a record between it and `low` shows
+ * that the log was rewritten, because none was there before. */
 int64_t leat_engine_progress_read_from(const leat_engine_progress *progress);
 /* The highest offset any subpartition has: records lost from the log up to here may have been
  * applied. */

@@ -1,7 +1,7 @@
 /*
- * queues.c - slots move in whole runs: what a batch applied is cut off the front of its queue and
- * hung behind the released ones as it is, so that the cost of a batch is a walk over its records
- * and no more. A slot is free only after its payload was handed back, since the payload's owner may
+ * queues.c - slots move in whole runs: the records that a batch applied are cut off the front of
+ * their queue and appended to the released ones as they are, so a batch costs only one walk over
+ * its records. A slot is free only after its payload was handed back, since the payload's owner may
  * still read it until then.
  */
 #include "engine/queues.h"

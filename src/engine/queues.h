@@ -31,8 +31,7 @@ typedef struct leat_pool {
     uint32_t released_count;
 } leat_pool;
 
-/* Where a queue stands. Exactly one of these at any time; ready.c and
- * subpartition.c move it. */
+/* Where a queue is. Exactly one of these at any time; ready.c and subpartition.c move it. */
 typedef enum leat_queue_place {
     LEAT_QUEUE_QUIET,     /* empty, or its partition runs nothing */
     LEAT_QUEUE_READY,     /* in its shard's ready set */

@@ -1,7 +1,7 @@
 /*
  * ready.h - a shard's subpartitions that could run now, kept so that the next one to run is found
- * at once: by depth (lists by floor(log2(records))), by the age of the head (a heap), and apart
- * from both those that must run alone, and those that do so because they may end their session
+ * at once: by depth (lists by floor(log2(records))), by the age of the head (a heap), and, apart
+ * from both, those that must run alone, and those that run alone because they may end their session
  * (narrow.h).
  */
 #ifndef LEAT_ENGINE_READY_H
@@ -21,7 +21,7 @@ typedef struct leat_ready {
     uint32_t head[LEAT_READY_LISTS];
     uint32_t tail[LEAT_READY_LISTS];
     uint32_t depths; /* bit set: that list has something */
-    leat_heap age;   /* by read_us of the head; not those of the lists behind */
+    leat_heap age;   /* by read_us of the head; without those of the lists below */
     uint32_t count;
 } leat_ready;
 

@@ -1,8 +1,8 @@
 /*
  * retry.c - the rules of retry.h, each outcome a function. It knows one queue and one attempt, no
- * engine: whatever else a rule needs (was a record of the table applied, is an older one undecided)
- * the caller has put into the attempt. That keeps the rules testable one by one, and it is the only
- * place where a record is found to be dead.
+ * engine: the caller has put everything else that a rule needs (was a record of the table applied,
+ * is an older one undecided) into the attempt. That keeps the rules testable one by one, and it is
+ * the only place where a record is found to be dead.
  */
 #include "engine/retry.h"
 
@@ -44,7 +44,7 @@ void leat_retry_applied(leat_retry *retry, uint32_t records, uint32_t batch_reco
     retry->own = false;
     retry->dead = false;
     if (retry->suspects > records) {
-        /* The prefix was fine, so what is left of the suspects holds it. */
+        /* The prefix was fine, so it is among the other suspects. */
         retry->suspects -= records;
         retry->limit = piece(retry);
         return;
@@ -123,7 +123,8 @@ static leat_retry_verdict contended(leat_retry *retry, const leat_retry_attempt 
     retry->alone = true;
     if (retry->contentions == 2)
         return LEAT_RETRY_AT_ONCE;
-    /* A locked row then holds only what stands behind it, and a timeout gets less to do. */
+    /* A locked row then holds only the records after it, and a batch that timed out becomes
+     * smaller. */
     if (attempt->queues == 1 && attempt->records > 1)
         retry->limit = attempt->records / 2;
     if (retry->contentions > CONTENTIONS_UNREPORTED)
@@ -238,7 +239,7 @@ static leat_retry_verdict refused(leat_retry *retry, leat_engine_outcome outcome
 }
 
 /* The first time all of the batch wait and wake together, so that they can share one again. After
- * that it has to be found out whose it is: the shard's, and then nothing gets through, or a
+ * that leat has to find out whose error it is: the shard's, and then nothing gets through, or a
  * record's. */
 static leat_retry_verdict outage(leat_retry *retry, const leat_retry_attempt *attempt)
 {

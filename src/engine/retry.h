@@ -11,8 +11,8 @@
  * lasts.
  *
  * A refusal (the data, the schema) is bisected: each subpartition of the batch alone, then prefixes
- * of half the length, until one record stands alone. No record ever runs before one that stands
- * before it. Then it depends on what the record was refused with:
+ * of half the length, until one record stands alone. No record ever runs before an earlier one.
+ * Then it depends on what the record was refused with:
  *   - bad data is dead at once when the refusal relies on no catalog read, else when it relies on
  *     one that began after the record was first refused alone. Until then it is tried again after
  *     the shortest back-off, and reported only if no catalog read comes for a minute;
@@ -41,7 +41,7 @@
 
 typedef struct leat_retry {
     uint32_t limit;      /* most records of the next batch; 0: no limit */
-    uint32_t suspects;   /* the first so many records hold one that is refused; 0: not known */
+    uint32_t suspects;   /* one of the first this many records is refused; 0: not known */
     bool last_is_it;     /* the refused one is the last of the suspects */
     bool alone;          /* only in a batch of its own */
     uint8_t contentions; /* in a row */
@@ -62,7 +62,7 @@ typedef struct leat_retry {
     uint64_t shard_applied; /* leat_retry_attempt's at the last outage of a statement with records
                              */
     uint64_t table_applied; /* leat_retry_attempt's; meaningful while `own` */
-    int64_t unwell_us;   /* when drift or trouble of the shard was last met: patience with the head
+    int64_t unwell_us;   /* when drift or trouble of the shard last occurred: patience with the head
                             began no earlier. It outlives the record; a claim forgets it */
     int64_t notified_us; /* when that was last reported; meaningful while `held` */
 } leat_retry;
@@ -107,7 +107,7 @@ int64_t leat_retry_since_us(const leat_retry *retry, int64_t read_us);
 bool leat_retry_hurry(leat_retry *retry, int64_t mine_us, int64_t since_us);
 /* May the head, read at `read_us`, still bring the row that a record waits for with which there is
  * patience since `since_us`? Yes if the head is on its way, or waits itself, since earlier, and is
- * not overdue. What is held up for another reason may stay so and does not count.
+ * not overdue. A head that is held up for another reason may stay so and does not count.
  *
  * A head that is overdue may still be applied by its next try, and then hurries the other one.
  * This is why the delay before the last call is longer than all others at that point. An overdue

@@ -1,5 +1,5 @@
 /*
- * schedule.c - what runs next. A free connection takes what waits for its shard: a claim first,
+ * schedule.c - what runs next. A free connection takes the next work of its shard: a claim first,
  * then a batch, then a compaction, which goes before batches once it is overdue. Shards take turns.
  *
  * A batch is chosen queue by queue (ready.h), so its cost depends on the queues and records in it,
@@ -113,7 +113,7 @@ static const leat_engine_job *next_compaction(leat_engine *engine, leat_shard *s
     partition->compact_queued = false;
     int64_t base_seq = leat_compaction_take_base(engine, partition);
     if (partition->uncompacted && base_seq <= partition->progress.base_seq) {
-        /* An old batch is still open: nothing to write yet. */
+        /* An old batch is still open: there is nothing to write yet. */
         leat_compaction_plan(engine, partition);
         LEAT_ASSERT(partition->state == LEAT_ENGINE_READING);
         return next_compaction(engine, shard);
@@ -297,7 +297,7 @@ static const leat_engine_job *next_batch(leat_engine *engine, leat_shard *shard)
     return fill_batch(engine, slot);
 }
 
-/* All that a halted shard tries. */
+/* Everything that a halted shard runs. */
 static const leat_engine_job *next_probe(leat_engine *engine, leat_shard *shard)
 {
     if (engine->queues[shard->probe].place != LEAT_QUEUE_READY)

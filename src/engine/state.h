@@ -1,24 +1,24 @@
 /*
- * state.h - the engine from the inside: its structures. The verbs are in a header a file; nobody
- * outside the engine includes any of them.
+ * state.h - the inside of the engine: its structures. Each file has a header for its functions;
+ * nobody outside the engine includes any of them.
  *
  *   engine.c        the events
  *   partition.c     a partition's states: claim, drop, fence, stop
- *   subpartition.c  where a queue stands: wake, delay, deactivate, drop
+ *   subpartition.c where a queue is: wake, delay, deactivate, drop
  *   timers.c        what is due when
  *   low_water.c     how far a partition has come: low water, commits
  *   compact.c       compactions: when, which base, what is in one
  *   revoke.c        a partition's end: drain, last compaction, giving back
- *   pause.c         who is paused for want of room
+ *   pause.c which partitions are paused for want of room
  *   schedule.c      what runs next: claims, batches, compactions
  *   jobs.c          what came of a job
  *   outcome.c       what came of a batch, for one of its queues
  *   guard.c         what share of a table's records may become dead letters
  *   halt.c          a shard that answers with an error that leat does not understand
  *   suspects.c      records that end their session
- *   effects.c       what the caller is told
+ *   effects.c what is reported to the caller
  *   lists.c         the intrusive lists between them
- *   trouble.c       whose head fails, since when and why
+ *   trouble.c which heads fail, since when and why
  *   view.c          views and counters
  *   memory.c        limits, new, free
  *   validate.c      every invariant
@@ -178,7 +178,7 @@ typedef struct leat_table_state {
     int64_t share_us;          /* `now` began then */
     leat_refused_share now;    /* what was decided lately */
     leat_refused_share before; /* what was before that */
-    bool stopped; /* it gives up none until one of those is applied, or there are none left */
+    bool stopped; /* it gives up no more until one of those is applied, or none is left */
 } leat_table_state;
 
 /* Of a queue whose head fails. */
@@ -188,7 +188,7 @@ typedef struct leat_queue_mark {
     int64_t since_us;            /* when the first attempt began */
 } leat_queue_mark;
 
-/* What the caller is told of a job that is done, in this order. */
+/* The notices for the caller about a finished job, in this order. */
 enum {
     LEAT_NOTICE_TABLE_STOPPED = 1,
     LEAT_NOTICE_STALLED = 2,

@@ -1,8 +1,8 @@
 /*
- * subpartition.c - where the queue of a subpartition stands. A queue is in exactly one place:
- * quiet, among its shard's ready ones, in a batch, or in the timers; counters of its partition go
- * with each move. It is woken whenever something could run and decides here alone whether it may:
- * that is why the wait of a suspect is asked for in the wake, and not where the suspicion arose.
+ * subpartition.c - where the queue of a subpartition is. A queue is in exactly one place: quiet,
+ * among its shard's ready ones, in a batch, or in the timers; each move updates the counters of its
+ * partition. It is woken whenever it could run, and only the wake decides whether it may: that is
+ * why the wake asks for the wait of a suspect, and not the code that suspects it.
  */
 #include "engine/subpartition.h"
 

@@ -1,5 +1,5 @@
 /*
- * subpartition.h - where the queue of a subpartition stands: quiet, ready, waiting.
+ * subpartition.h - where the queue of a subpartition is: quiet, ready, waiting.
  */
 #ifndef LEAT_ENGINE_SUBPARTITION_H
 #define LEAT_ENGINE_SUBPARTITION_H
@@ -16,7 +16,8 @@ void leat_subpartition_deactivate(leat_engine *engine, leat_partition *partition
                                   uint32_t subpartition);
 /* Its delay is over: the timer was taken out. `id` is the queue's index. */
 void leat_subpartition_delay_over(leat_engine *engine, uint32_t id);
-/* Releases all it holds, in flight or not, and forgets all but what queues.h says stays. */
+/* Releases all it holds, in flight or not, and forgets everything that queues.h does not list as
+ * kept. */
 void leat_subpartition_drop(leat_engine *engine, leat_partition *partition, uint32_t subpartition);
 
 #endif

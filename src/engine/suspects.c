@@ -1,5 +1,5 @@
 /*
- * suspects.c - unknown outcomes: what they mean for the subpartitions that were in the batch
+ * suspects.c - the consequences of an unknown outcome for the subpartitions that were in the batch
  * (narrow.h), and when those are tried again.
  *
  * A shard has one trial in flight: a record that may end its session, or all sessions of its
@@ -8,10 +8,10 @@
  * innocent ones only once. After a partition was away the shard has no trial for as long again: the
  * others get half of the time even where such a record takes the whole server down.
  *
- * A claim also has the partition read again from its low water, which stands before the suspect:
+ * After a claim the partition is also read again from its low water, which is before the suspect:
  * the longer it stalls, the more is read. And where the session was the shard's only one, all its
- * partitions are read again. So there is no trial until they are where they were, and then none for
- * several times as long.
+ * partitions are read again. So there is no trial until they are where they were before, and then
+ * none for several times as long.
  */
 #include "engine/suspects.h"
 
@@ -21,7 +21,8 @@
 
 enum {
     PAUSE_BACKOFFS_MAX = 60, /* no pause is longer than this many of the longest back-offs */
-    REREAD_PAUSES = 4, /* reading again takes at most one part of the time, others get this many */
+    REREAD_PAUSES = 4, /* reading again takes at most one part of the time, others get this many
+                          parts */
 };
 
 static int64_t later(int64_t a, int64_t b)

@@ -11,7 +11,7 @@
 bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
                                  const leat_engine_batch_part *part,
                                  const leat_engine_job_result *result);
-/* What the partition holds is about to be dropped: notes since when, and how far it was read. */
+/* The partition is about to drop everything it holds: notes the time, and how far it was read. */
 void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition);
 /* A claim is in: its progress tells what was applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);

@@ -1,9 +1,9 @@
 /*
- * timers.c - one heap for all that is to happen later. An id below the number of queues is the end
- * of that queue's delay; those behind are LEAT_TIMER_COUNT a partition. Every id has its place, so
- * that a timer is set, moved and cleared without an allocation, and the engine's next deadline is
- * the heap's first entry. What a timer does is not known here: it is handed to the file whose rule
- * it is.
+ * timers.c - one heap for everything that happens later. An id below the number of queues is the
+ * end of that queue's delay; after those come LEAT_TIMER_COUNT ids for each partition. Every id has
+ * its place, so that a timer is set, moved and cleared without an allocation, and the engine's next
+ * deadline is the heap's first entry. The effect of a timer is not known here: the file that has
+ * its rule carries it out.
  */
 #include "engine/timers.h"
 

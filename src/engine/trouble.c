@@ -1,7 +1,7 @@
 /*
- * trouble.c - which queues have a head that fails, since when and why. Nothing is decided by it, it
- * is for people. A mark stays from the first failure until something of the queue is applied,
- * whether the queue waits meanwhile or is being tried.
+ * trouble.c - which queues have a head that fails, since when and why. It decides nothing: it is
+ * for people. A mark stays from the first failure until something of the queue is applied, whether
+ * the queue waits meanwhile or is being tried.
  */
 #include "engine/trouble.h"
 

@@ -14,7 +14,7 @@ typedef struct counted {
     uint32_t troubled;
 } counted;
 
-/* What is known of the record at the head is known only while it is there, and only of one that
+/* Knowledge about the record at the head exists only while that record is there, and only if it
  * runs alone. */
 static void check_retry(const leat_queue *queue)
 {
@@ -43,13 +43,13 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
     }
     LEAT_ASSERT(count == queue->count && bytes == queue->bytes);
     LEAT_ASSERT(count == 0 || last == queue->tail);
-    /* What is held is not applied. */
+    /* A record that is held is not applied. */
     uint32_t subpartition = (uint32_t)(queue - engine->queues) % LEAT_SUBPARTITIONS;
     LEAT_ASSERT(count == 0 ||
                 engine->pool.slots[queue->head].offset > partition->progress.offsets[subpartition]);
 }
 
-/* The low water by its definition: what each subpartition has done, the least of them. */
+/* The low water by its definition: the least of what each subpartition has applied. */
 static int64_t least_low(const leat_engine *engine, uint32_t id)
 {
     const leat_partition *partition = &engine->partitions[id];
@@ -73,8 +73,8 @@ static void check_low(const leat_engine *engine, uint32_t id)
     const leat_partition *partition = &engine->partitions[id];
     int64_t low = leat_partition_low(engine, partition);
     LEAT_ASSERT(low >= partition->progress.low && low <= least_low(engine, id));
-    /* With none held all of them may be ahead of what was read, by what the claim brought: that is
-     * skipped when it is read. */
+    /* With none held, all of them may be ahead of the position, because of the claimed progress:
+     * those records are skipped when they are read. */
     LEAT_ASSERT(low == least_low(engine, id) || partition->holding.records == 0);
     LEAT_ASSERT(partition->state != LEAT_ENGINE_READING || low < 0 || low == partition->committed ||
                 leat_timer_is_set(engine, partition, LEAT_TIMER_COMMIT));
@@ -104,7 +104,7 @@ static void check_queue(const leat_engine *engine, uint32_t id, counted *tally)
     LEAT_ASSERT(!engine->marks[id].is_set || queue->count > 0);
 }
 
-/* Whoever waits, waits for something that will come. */
+/* Everything that waits, waits for something that will come. */
 static void check_waits(const leat_engine *engine, uint32_t id)
 {
     const leat_partition *partition = &engine->partitions[id];
@@ -235,7 +235,8 @@ static void check_jobs(const leat_engine *engine)
     LEAT_ASSERT(in_flight == 0);
 }
 
-/* Who is stopped or halted waits for somebody: there is one, and all are counted. */
+/* A stopped table or a halted shard waits for some queue: that queue exists, and all are
+ * counted. */
 static void check_stops(const leat_engine *engine)
 {
     uint64_t stopped = 0;

@@ -1,6 +1,7 @@
 /*
- * view.c - what metrics and status pages show. Read from the engine's own state and never kept for
- * them: a view costs when it is asked for, a few times a second, and nothing with each record.
+ * view.c - the numbers for metrics and status pages. They are read from the engine's own state and
+ * not kept separately: a view has its cost when it is requested, a few times a second, and none for
+ * each record.
  */
 #include "engine/state.h"
 #include "engine/guard.h"
@@ -60,7 +61,7 @@ void leat_engine_flight(const leat_engine *engine, uint32_t shard, leat_engine_f
                                                           : job->partition;
     if (job->kind != LEAT_ENGINE_JOB_BATCH)
         return;
-    /* What it carries may have been given back since: then its part is stale. */
+    /* A partition in it may have been given back since: then its part is stale. */
     const leat_engine_batch_part *part = &job->batch.parts[0];
     ret->partition = part->partition;
     ret->offset = job->batch.records[0].offset;
