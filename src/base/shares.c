@@ -1,6 +1,7 @@
 /*
  * shares.c - the arithmetic of shares.h. Only the part of a user's amount that exceeds its own
- * share counts as lent, so taking and giving in any order come to the same sums.
+ * share counts as lent, so taking and giving in any order come to the same sums. A user that holds
+ * nothing is exempt from fairness, or a record larger than its share could never pass.
  */
 #include "base/shares.h"
 
