@@ -1,6 +1,7 @@
 /*
  * check_machine.c - checks of this machine and of the configuration file. They need no answer from
- * a server, so they come first in the list.
+ * a server, so they come first in the list and are there even when nothing answers. The limit on
+ * open files is checked because an edge that must lower limits.connections for it only logs that.
  */
 #include "cli/check.h"
 

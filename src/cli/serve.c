@@ -1,6 +1,7 @@
 /*
  * serve.c - leat run, edge and apply: the three commands differ only in the halves of the pipeline
- * that the process serves. Everything else is in daemon/serve.c: a daemon is not a command line.
+ * that the process serves. Everything else is in daemon/serve.c, so that no half can start, drain
+ * or end in a way of its own.
  */
 #include "daemon/serve.h"
 
