@@ -1,6 +1,7 @@
 /*
  * notify.c - sd_notify(3) in a few lines: one datagram. A service manager that cannot be reached is
- * a warning, never a reason to end: leat serves whether or not it is watched.
+ * a warning, never a reason to end: leat serves whether or not it is watched. $NOTIFY_SOCKET is
+ * read for each message, so nothing has to be kept or closed.
  */
 #include "daemon/notify.h"
 

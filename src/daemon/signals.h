@@ -7,8 +7,8 @@
  *
  *   while it is    the first one                                         another one
  *   starting       ends it, exit code 0: nothing was accepted yet        -
- *   serving        asks for a drain                                      ends it at once, exit code
- * 1 tearing down   ends it at once, with the exit code it would have had
+ *   serving        asks for a drain                                      ends it at once, code 1
+ *   tearing down   ends it at once, with the exit code it would have had
  *
  * SIGUSR1, SIGUSR2, those of timers and the real-time ones are ignored; each is logged once. A
  * signal other than SIGTERM and SIGINT that was ignored or caught when the process began (nohup, a
