@@ -1,6 +1,7 @@
 /*
  * batch.c - the names of outcomes, for people: the log and the view of troubles show a name instead
- * of the groups of SQLSTATEs that batch.h explains.
+ * of the groups of SQLSTATEs that batch.h explains. They are names of a cause and not of what leat
+ * does next, because that depends on more than the outcome.
  */
 #include "engine/batch.h"
 

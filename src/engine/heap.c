@@ -1,6 +1,7 @@
 /*
  * heap.c - a binary heap. `where` follows each entry, so that moving or removing one that is not
- * first takes no search: queues enter and leave the middle of the heap with almost every batch.
+ * first takes no search: queues enter and leave the middle of the heap with almost every batch. It
+ * never allocates: both arrays are the caller's and large enough for every id.
  */
 #include "engine/heap.h"
 

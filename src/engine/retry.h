@@ -18,14 +18,15 @@
  *     the shortest back-off, and reported only if no catalog read comes for a minute;
  *   - not yet is dead when it is refused `patience_us` after it was *read*. The time runs while the
  *     record queues behind another one that waits: were they served in turn, a few bad records a
- *     second would stop all subpartitions. But the row it waits for may stand before it in the log
- *     and be as late. So it dies only by a try that began when no record read earlier was left
+ *     second would stop all subpartitions. But the row it waits for may be before it in the log and
+ *     be as late. So it dies only by a try that began when no record read earlier was left
  *     undecided; and it is tried at once, and once more after that, when a record that has waited
  *     at least as long is applied after all, because the rows may come one by one. No row can come
  *     while the table drifts or the database is unwell: then the time counts from the end of that;
  *   - a record error is the record's own if others of its table were applied since it was first
  *     refused alone. Then it is dead when it is refused `patience_us` after it was read. As long as
- *     no record of its table gets through, the error is the table's and is held as drift is;
+ *     no record of its table gets through, the error is the table's, and the record is held as
+ *     with drift;
  *   - drift is tried again once, then held.
  * A not yet that may be a race with an insert beside ours counts as contention for two tries.
  * An error that leat does not understand is not bisected: see LEAT_RETRY_HALT.

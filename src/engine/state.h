@@ -4,21 +4,21 @@
  *
  *   engine.c        the events
  *   partition.c     a partition's states: claim, drop, fence, stop
- *   subpartition.c where a queue is: wake, delay, deactivate, drop
+ *   subpartition.c  where a queue is: wake, delay, deactivate, drop
  *   timers.c        what is due when
  *   low_water.c     how far a partition has come: low water, commits
  *   compact.c       compactions: when, which base, what is in one
  *   revoke.c        a partition's end: drain, last compaction, giving back
- *   pause.c which partitions are paused for want of room
+ *   pause.c         which partitions are paused for want of room
  *   schedule.c      what runs next: claims, batches, compactions
  *   jobs.c          what came of a job
  *   outcome.c       what came of a batch, for one of its queues
  *   guard.c         what share of a table's records may become dead letters
  *   halt.c          a shard that answers with an error that leat does not understand
  *   suspects.c      records that end their session
- *   effects.c what is reported to the caller
+ *   effects.c       what is reported to the caller
  *   lists.c         the intrusive lists between them
- *   trouble.c which heads fail, since when and why
+ *   trouble.c       which heads fail, since when and why
  *   view.c          views and counters
  *   memory.c        limits, new, free
  *   validate.c      every invariant

@@ -1,5 +1,7 @@
 /*
- * validate.c - every invariant of the engine, by walking all of it. For tests: O(everything).
+ * validate.c - every invariant of the engine, by walking all of it: O(everything), so for tests and
+ * the simulator only. Each counter is summed up again from the smallest parts, never from another
+ * counter, so that two counters with the same mistake cannot confirm each other.
  */
 #include "engine/state.h"
 #include "engine/low_water.h"
