@@ -1,9 +1,9 @@
 /*
- * A body or a folded value lives until its batch is sent, and the next batch needs as much again:
- * so chunks are kept and filled from the first one on, and a worker that has seen its largest
- * batch calls malloc no more. A text that is larger than a chunk gets one of its own, which is
- * kept too. yyjson frees in an order that suits a block of one allocation, hence the second
- * allocator.
+ * A body or a folded value lives until its batch is sent, and the next batch needs about as much
+ * again. So chunks are kept and filled from the first one on, and a worker that has seen its
+ * largest batch no longer calls malloc. A text that is larger than a chunk gets one of its own,
+ * which is kept too. yyjson frees in an order that suits a block of one allocation, hence the
+ * second allocator.
  */
 #include "record/arena.h"
 
@@ -23,7 +23,7 @@ static bool has_room(const leat_chunk *chunk, size_t size)
     return chunk && chunk->capacity - chunk->used >= size;
 }
 
-/* Behind the current chunk, so that smaller ones behind it are kept for later. */
+/* After the current chunk, so that smaller ones after it are kept for later. */
 static leat_chunk *add_chunk(leat_arena *arena, size_t size)
 {
     size_t capacity = size > CHUNK_BYTES ? size : CHUNK_BYTES;

@@ -1,7 +1,7 @@
 /*
  * arena.h - memory that parsing uses again and again: an arena of texts that live until its reset,
- * and a yyjson allocator of one block for what lives no longer than one body. Neither calls malloc
- * once it has grown enough.
+ * and a yyjson allocator of one block for data that lives no longer than one body. Neither calls
+ * malloc once it has grown enough.
  */
 #ifndef LEAT_RECORD_ARENA_H
 #define LEAT_RECORD_ARENA_H

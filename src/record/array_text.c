@@ -7,11 +7,10 @@
  */
 #include "record/array_text.h"
 
-/* One array on its way out. Every dimension has one size, and values stand in the innermost
- * only. */
+/* One array being written. Every dimension has one size, and values are in the innermost only. */
 typedef struct shape {
     size_t sizes[LEAT_ARRAY_DIMENSIONS_MAX];
-    size_t dimensions; /* met so far */
+    size_t dimensions; /* seen so far */
     bool has_values;   /* then no further dimension may follow */
 } shape;
 
@@ -58,7 +57,7 @@ static const char *put_value(shape *found, yyjson_val *value, size_t depth, leat
     return NULL;
 }
 
-/* As deep as there are dimensions, at most. */
+/* At most as deep as there are dimensions. */
 static const char *put_array(shape *found, yyjson_val *array, size_t depth, leat_buf *out)
 {
     const char *problem = enter(found, depth, yyjson_arr_size(array));

@@ -74,7 +74,7 @@ void leat_base64_encode(leat_slice bytes, leat_buf *out)
     }
 }
 
-/* Digit by digit: what the last one lacks in bits is 0, and where one text is padded the other has
+/* Digit by digit: the unused bits of the last one are 0, and where one text is padded the other has
  * more bytes. */
 int leat_base64_compare(leat_slice a, leat_slice b)
 {

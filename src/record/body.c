@@ -1,9 +1,9 @@
 /*
- * A body is copied into the arena and parsed there in situ, so that strings and number literals
- * are already where the values may borrow them. Only json, jsonb and arrays need a text of their
- * own: parsing took their original apart. Numbers stay raw literals: a double would round what a
- * numeric column can hold. Edge and worker run the same code, so that what was answered 202 is
- * refused by the worker only if the table has changed meanwhile.
+ * A body is copied into the arena and parsed there in situ, so that strings and number literals are
+ * already where the values may borrow them. Only json, jsonb and arrays need a new text, because
+ * parsing has overwritten the original. Numbers stay raw literals: a double would round what a
+ * numeric column can hold. Edge and worker run the same code, so the worker refuses a write that
+ * was answered 202 only if the table has changed meanwhile.
  */
 #include "record/body.h"
 
@@ -23,7 +23,7 @@ struct leat_body_parser {
     leat_buf array; /* the text of one, until it is copied into the arena */
 };
 
-/* One body on its way in. */
+/* One body being read. */
 typedef struct body_parse {
     leat_body_parser *parser;
     const leat_route *route;
@@ -139,8 +139,8 @@ static leat_body_fault read_number(body_parse *parse, const leat_column *column,
     return read_text(parse, column, json_text(json), ret);
 }
 
-/* A float's string is one of three names: numbers have a JSON form already, and that is the one to
- * send. */
+/* A float's string is one of three names: numbers have a JSON form already, so clients must send
+ * that. */
 static leat_body_fault read_real(body_parse *parse, const leat_column *column, yyjson_val *json,
                                  leat_value *ret)
 {
@@ -171,8 +171,8 @@ static const char *json_scalar_problem(yyjson_val *json)
 }
 
 /* yyjson keeps the names and values of a container, and of all containers in it, one after the
- * other in memory: a loop sees them all, and where containers end tells the depth. `ends` are those
- * of the containers around. */
+ * other in memory: a loop sees them all, and the ends of the containers give the depth. `ends` are
+ * those of the enclosing containers. */
 static const char *json_problem(yyjson_val *json)
 {
     const yyjson_val *ends[LEAT_BODY_DEPTH_MAX];
@@ -268,8 +268,7 @@ static bool is_finite(leat_type type, const leat_value *value)
 
 /* ---- Members ---- */
 
-/* Clients name the columns in much the same order each time: `expected` is the one after the
- * last. */
+/* Clients usually name the columns in the same order: `expected` is the one after the last. */
 static int find_column(const leat_table *table, leat_slice name, uint32_t expected)
 {
     if (expected < table->column_count && leat_column_is(&table->columns[expected], name))

@@ -24,7 +24,7 @@ typedef enum leat_body_fault {
     LEAT_BODY_OK,
     LEAT_BODY_SYNTAX,  /* not JSON (invalid UTF-8 and lone surrogates too), or not an object: HTTP
                           400 */
-    LEAT_BODY_REFUSED, /* a name or value the table does not take: HTTP 422 */
+    LEAT_BODY_REFUSED, /* a name or value that the table does not take: HTTP 422 */
     LEAT_BODY_MEMORY,  /* out of memory: HTTP 503 */
 } leat_body_fault;
 
@@ -35,13 +35,13 @@ typedef struct leat_body {
 } leat_body;
 
 typedef struct leat_body_error {
-    char field[LEAT_NAME_MAX + 1]; /* "" when it is not about one field */
+    char field[LEAT_NAME_MAX + 1]; /* "" when it does not concern one field */
     char message[256];
 } leat_body_error;
 
 /*
  * Parses `json` for an operation on the route's table. `key`: the key's values in primary-key
- * order. An empty body is an empty object. A DELETE has no body: whatever it carries is not read.
+ * order. An empty body is an empty object. A DELETE has no body: one that it carries is not read.
  * Refused: a column that is not there, is generated, or is named twice; null in a NOT NULL column
  * (whatever its operation); a value that is not of the type; a string with U+0000 (json, jsonb:
  * anywhere inside); json and jsonb nested deeper than LEAT_BODY_DEPTH_MAX containers; numbers that
@@ -49,13 +49,12 @@ typedef struct leat_body_error {
  * beyond what PostgreSQL can hold); NaN and the infinities where PATCH adds; PUT: a NOT NULL column
  * without default that is not named; a key column that differs from `key` (one that agrees is
  * dropped from `present`). int and numeric take a number literal or a string; float4 and float8 a
- * number or the strings "NaN", "Infinity",
- * "-Infinity"; date, time, timestamp, timestamptz, uuid, bytea and text a string; bool true or
- * false; json and jsonb anything but null, which is SQL NULL (for `append` it is the one element
- * that is appended); an array a JSON array (array_text.h) or a string with its text form; any other
- * type a string, a number or a boolean as its text form. `json` is not needed afterwards: texts in
- * the values live in the parser until its reset. On a fault `ret` means nothing and `error` is
- * filled. Steady state: no malloc.
+ * number or the strings "NaN", "Infinity", "-Infinity"; date, time, timestamp, timestamptz, uuid,
+ * bytea and text a string; bool true or false; json and jsonb anything but null, which is SQL NULL
+ * (for `append` it is the one element that is appended); an array a JSON array (array_text.h) or a
+ * string with its text form; any other type a string, a number or a boolean as its text form.
+ * `json` is not needed afterwards: texts in the values live in the parser until its reset. On a
+ * fault `ret` means nothing and `error` is filled. Steady state: no malloc.
  */
 leat_body_fault leat_body_parse(leat_body_parser *parser, const leat_route *route, leat_route_op op,
                                 leat_slice json, const leat_value *key, leat_body *ret,

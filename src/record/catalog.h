@@ -1,8 +1,8 @@
 /*
- * catalog.h - everything the edge must know to check and place a write, as one file: tables,
- * layout, source. Written by whoever last read it from the database (init, apply, an edge that
- * could), read by an edge that starts while a database is down. JSON, written to a temporary file
- * and renamed, so a reader never sees half of it.
+ * catalog.h - everything that the edge needs to check and place a write, as one file: tables,
+ * layout, source. Each process that reads it from a database (init, apply, an edge) writes it; an
+ * edge that starts while a database is down reads it. JSON, written to a temporary file and
+ * renamed, so a reader never sees half of it.
  */
 #ifndef LEAT_RECORD_CATALOG_H
 #define LEAT_RECORD_CATALOG_H
@@ -30,8 +30,8 @@ int leat_catalog_save(const leat_catalog *catalog, const char *path,
                       leat_error *error) LEAT_MUST_CHECK;
 /* 1: there is none, or it has an older version, which counts as none; `error` has the reason. */
 int leat_catalog_load(leat_catalog *ret, const char *path, leat_error *error) LEAT_MUST_CHECK;
-/* Index of the table the configuration calls `label` ("name" or "schema.name"), -1 when unknown. Of
- * two labels of one table both have the first one's index: its rows are one key space. */
+/* Index of the table the configuration calls `label` ("name" or "schema.name"), -1 when unknown.
+ * Two labels of one table both give the first one's index: its rows are one key space. */
 int leat_catalog_table(const leat_catalog *catalog, const char *label);
 void leat_catalog_fini(leat_catalog *catalog);
 

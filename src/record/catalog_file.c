@@ -2,7 +2,7 @@
  * The catalog as a file. It is written to a temporary file of its own, synced and renamed, so that
  * a reader never sees half of it and a crash leaves the old one or the new one; two processes that
  * write at once do not share a temporary file, and the later rename wins. A file of another version
- * counts as none: whoever reads a shard next writes it again.
+ * counts as none: the next process that reads a shard writes it again.
  */
 #include "record/catalog.h"
 
@@ -39,8 +39,8 @@ static int write_all(int fd, const char *data, size_t size, leat_error *error)
     return 0;
 }
 
-/* Readable by other users, as mkstemp would not have it: an edge may run as another one, and
- * nothing here is secret. */
+/* Readable by other users, unlike a file of mkstemp: an edge may run as another one, and nothing
+ * here is secret. */
 static int fill_file(int fd, const char *data, size_t size, leat_error *error)
 {
     if (fchmod(fd, 0644) != 0)
@@ -50,7 +50,7 @@ static int fill_file(int fd, const char *data, size_t size, leat_error *error)
     return fsync(fd) == 0 ? 0 : system_fault(error, "fsync");
 }
 
-/* Makes the rename itself last. */
+/* Makes the rename itself durable. */
 static int sync_directory(const char *path, leat_error *error)
 {
     const char *slash = strrchr(path, '/');

@@ -1,9 +1,9 @@
 /*
- * The catalog's JSON is read as a list of requirements: each names a member and what it must be.
- * The first that is not met is remembered with its place, and the rest do nothing, so that a whole
- * object is read before anyone asks how it went. Everything that other code relies on is checked
- * here (sizes, keys, a shard for each slot), because a file can be edited or damaged, and a wrong
- * layout would send records to the wrong partition.
+ * The catalog's JSON is read as a list of requirements: each names a member and its form. The first
+ * one that fails is kept with its place, and the rest do nothing, so that a whole object is read
+ * before its result is checked. Everything that other code relies on is checked here (sizes, keys,
+ * a shard for each slot), because a file can be edited or damaged, and a wrong layout would send
+ * records to the wrong partition.
  */
 #include "record/catalog_json.h"
 
@@ -92,7 +92,7 @@ static void read_source(reader *in, yyjson_val *object, leat_source *ret)
 
 /* ---- Layout ---- */
 
-/* Ranges may stand in any order; what counts is that each partition is in exactly one. */
+/* Ranges may be in any order, but each partition must be in exactly one. */
 static bool covers_partitions(const leat_layout *layout)
 {
     uint64_t covered = 0;
@@ -256,7 +256,7 @@ static void read_tables(reader *in, yyjson_val *root, leat_catalog *ret)
 
 /* ---- The whole ---- */
 
-/* 1: an older one. */
+/* 1: an older version. */
 static int check_version(yyjson_val *root, leat_error *error)
 {
     yyjson_val *version = yyjson_obj_get(root, "version");

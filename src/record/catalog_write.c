@@ -1,14 +1,14 @@
 /*
- * The catalog as JSON. Each step returns whether it worked; false always means that memory ran
- * out. yyjson borrows the texts, so the catalog must outlive the document. A member that is added
- * here is read in catalog_read.c, and LEAT_CATALOG_VERSION counts up if an older file cannot do
- * without it.
+ * The catalog as JSON. Each step returns whether it worked; false always means out of memory.
+ * yyjson borrows the texts, so the catalog must outlive the document. A member that is added here
+ * must be read in catalog_read.c, and LEAT_CATALOG_VERSION goes up if a file without it is of no
+ * use.
  */
 #include "record/catalog_json.h"
 
 #include <yyjson.h>
 
-/* Each step answers whether it worked; false is always memory that ran out. yyjson borrows the
+/* Each step returns whether it worked; false always means out of memory. yyjson borrows the
  * texts. */
 typedef yyjson_mut_doc doc;
 typedef yyjson_mut_val val;
@@ -37,8 +37,8 @@ static bool add_shards(doc *json, val *object, const leat_layout *layout)
     return fine;
 }
 
-/* As runs, [slots, shard]: there are 4096 of them, and nearly all have a neighbour like
- * themselves. */
+/* As runs, [slots, shard]: there are 4096 slots, and nearly all have the same shard as their
+ * neighbour. */
 static bool add_slots(doc *json, val *object, const leat_layout *layout)
 {
     val *runs = yyjson_mut_obj_add_arr(json, object, "tenant_slots");

@@ -1,6 +1,6 @@
 /*
- * chars.h - kinds of characters by table: whether the next byte of a uuid is a digit or a letter is
- * what no processor can predict, and keys are made of that.
+ * chars.h - kinds of characters by table: no processor can predict whether the next byte of a uuid
+ * is a digit or a letter, and keys are full of such bytes.
  */
 #ifndef LEAT_RECORD_CHARS_H
 #define LEAT_RECORD_CHARS_H
@@ -12,7 +12,7 @@ enum { LEAT_CHAR_UNRESERVED = 0x10, LEAT_CHAR_HEX = 0x20 };
 /* By unsigned char: the bits above, and the value of a hexadecimal digit in the lowest four. */
 extern const uint8_t leat_chars[256];
 
-/* 0 to 15, -1 for what is none. */
+/* 0 to 15, -1 when it is not one. */
 static inline int leat_hex_digit(char c)
 {
     uint8_t kind = leat_chars[(unsigned char)c];

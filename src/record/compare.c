@@ -1,8 +1,7 @@
 /*
- * The order of values, type by type, as PostgreSQL's operators have it: max and min that are
- * folded here must pick the value that GREATEST and LEAST would pick there. Numerics are compared
- * as decimal literals, since no C type holds them, and of floats NaN is the greatest and equal to
- * itself.
+ * The order of values, type by type, as in PostgreSQL's operators: max and min that are folded here
+ * must pick the value that GREATEST and LEAST would pick there. Numerics are compared as decimal
+ * literals, since no C type can hold them. Among floats NaN is the greatest and equal to itself.
  */
 #include <math.h>
 #include <string.h>

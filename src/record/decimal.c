@@ -1,8 +1,8 @@
 /*
- * Decimal literals of any length, handled as digits: they are never made a number, because
- * PostgreSQL keeps up to 147455 digits and a client's literal must arrive as it was written.
- * `span` says where the digits lie that count; sums and rounding, which folding needs, work on at
- * most 38 digits and leave anything longer to the server. The binary form is numeric_recv's.
+ * Decimal literals of any length, handled as digits: they never become a C number, because
+ * PostgreSQL keeps up to 147455 digits and a client's literal must arrive as it was written. `span`
+ * marks the significant digits; sums and rounding, which folding needs, work on at most 38 digits
+ * and leave anything longer to the server. The binary form is numeric_recv's.
  */
 #include "record/decimal.h"
 
@@ -15,7 +15,7 @@ enum {
     SIGN_NAN = 0xC000,
 };
 
-/* Where the digits that count lie. Digits are numbered from the first of `whole` on through
+/* The place of the significant digits. Digits are numbered from the first of `whole` on through
  * `fraction`. */
 typedef struct span {
     int64_t first; /* first digit that is not 0 */
@@ -139,7 +139,7 @@ bool leat_decimal_fits(const leat_decimal *decimal, int32_t type_modifier)
     int64_t whole = digits.point - digits.first;
     if (whole != room)
         return whole < room;
-    /* All the room is used: only rounding up from nothing but nines needs one digit more. */
+    /* All the room is used: only rounding up a number of all nines needs one digit more. */
     for (int64_t i = 0; i < precision; i++)
         if (digit_at(decimal, digits.first + i) != 9)
             return true;
@@ -294,8 +294,7 @@ void leat_decimal_binary(const leat_decimal *decimal, leat_buf *out)
         put_header(out, 0, 0, 0, scale);
         return;
     }
-    /* Digit i stands for the power point - 1 - i; a group of weight w holds the powers 4w .. 4w
-     * + 3. */
+    /* Digit i has the power point - 1 - i; a group of weight w holds the powers 4w .. 4w + 3. */
     int64_t highest = floor_div(digits.point - 1 - digits.first, GROUP_DIGITS);
     int64_t lowest = floor_div(digits.point - 1 - digits.last, GROUP_DIGITS);
     LEAT_ASSERT(highest <= INT16_MAX && scale <= DISPLAY_SCALE_MAX);

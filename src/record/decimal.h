@@ -1,6 +1,6 @@
 /*
- * decimal.h - a decimal literal taken apart where it stands: what an exact numeric needs without
- * ever becoming a float.
+ * decimal.h - a decimal literal taken apart in place, so that an exact numeric never becomes a
+ * float.
  */
 #ifndef LEAT_RECORD_DECIMAL_H
 #define LEAT_RECORD_DECIMAL_H
@@ -14,8 +14,7 @@ typedef struct leat_decimal {
     bool negative;
 } leat_decimal;
 
-/* -?digits[.digits][e[+-]digits], the whole text. False when it is anything else or the exponent is
- * absurd. */
+/* -?digits[.digits][e[+-]digits], the whole text. False for anything else or an absurd exponent. */
 bool leat_decimal_scan(leat_slice text, leat_decimal *ret);
 
 /* Can PostgreSQL's numeric hold it? At most 131072 digits before the point and 16383 after it. */
@@ -31,7 +30,7 @@ int leat_decimal_compare(const leat_decimal *a, const leat_decimal *b);
 enum {
     LEAT_DECIMAL_SUM_MAX = 41,
     LEAT_DECIMAL_DIGITS_MAX = 38
-}; /* "-0." and the digits that are reckoned with */
+}; /* "-0." and the digits that are computed with */
 
 /* The sum of two literals, exactly, in plain digits (no exponent, no NUL) and at the larger of
  * their display scales, as PostgreSQL adds. False, with nothing to rely on in `ret`, when one of
@@ -41,8 +40,8 @@ bool leat_decimal_sum(leat_slice a, leat_slice b, char ret[LEAT_DECIMAL_SUM_MAX]
                       size_t *ret_size) LEAT_MUST_CHECK;
 
 /* The literal as numeric of this type modifier keeps it (-1: as it is): rounded to the scale, half
- * away from zero. In the same form and with the same limits; whether the precision holds it is
- * leat_decimal_fits's to say. */
+ * away from zero. In the same form and with the same limits; leat_decimal_fits checks the
+ * precision. */
 bool leat_decimal_round(leat_slice literal, int32_t type_modifier, char ret[LEAT_DECIMAL_SUM_MAX],
                         size_t *ret_size) LEAT_MUST_CHECK;
 

@@ -1,10 +1,9 @@
 /*
  * The effect of a write on one column is a value it is set to, or an operand. Folding makes the
- * effects of two writes into one, column by column, and takes them over only when all of them went
- * well, so that a column which cannot be folded leaves the earlier write as it was. The table
- * `operations` has, for each operation, how two operands combine and what an operand makes of
- * NULL. Where the result could differ from the server's, it says "apart": two statements are
- * always right.
+ * effects of two writes into one, column by column, and takes them over only when all columns could
+ * be folded; otherwise the earlier write stays as it was. The table `operations` has, for each
+ * operation, how two operands combine and the result of an operand on NULL. Where the result could
+ * differ from the server's, the writes stay apart: two statements are always right.
  */
 #include "record/fold.h"
 
@@ -18,13 +17,13 @@
 typedef struct column_effect {
     leat_value value;
     bool operated;
-    leat_merge merge; /* LEAT_MERGE_CONCAT but for a patch */
+    leat_merge merge; /* LEAT_MERGE_CONCAT unless it is a patch */
 } column_effect;
 
 struct leat_fold {
     leat_arena texts;
     leat_json_merger merger;
-    column_effect effects[LEAT_COLUMNS_MAX]; /* of the fold at hand */
+    column_effect effects[LEAT_COLUMNS_MAX]; /* of the current fold */
 };
 
 /* One column that two writes change. */
@@ -34,10 +33,10 @@ typedef struct column_pair {
     const column_effect *later; /* has an operand */
 } column_pair;
 
-/* `earlier` is what the column is set to, never NULL, or an operand, and so is the result. */
+/* `earlier` is the value that the column is set to, never NULL, or an operand; so is the result. */
 typedef leat_fold_outcome combine_function(const column_pair *pair, const column_effect *earlier,
                                            column_effect *ret);
-/* What the operand makes of NULL: a value to set. */
+/* The result of the operand on NULL: a value to set. */
 typedef leat_fold_outcome start_function(const column_pair *pair, column_effect *ret);
 
 leat_fold *leat_fold_new(void)
@@ -76,7 +75,7 @@ static bool has(uint64_t columns, uint32_t column)
     return columns >> column & 1;
 }
 
-/* Takes the lowest column off the mask, which must not be empty. */
+/* Removes the lowest column from the mask, which must not be empty. */
 static uint32_t take_column(uint64_t *columns)
 {
     uint32_t column = (uint32_t)__builtin_ctzll(*columns);
@@ -102,7 +101,7 @@ static leat_fold_outcome add_integers(const column_pair *pair, const leat_value 
     return LEAT_FOLD_DONE;
 }
 
-/* As the column would keep it. False: more digits than are added here. */
+/* Rounded as in the column. False: more digits than are added here. */
 static bool rounded(const leat_column *column, leat_slice literal, char *room, leat_slice *ret)
 {
     *ret = (leat_slice){room, 0};
@@ -116,8 +115,8 @@ static bool fits_column(const leat_column *column, leat_slice literal)
            leat_decimal_fits(&decimal, column->type_modifier);
 }
 
-/* Rounding an operand once more changes nothing, so there is no need to ask which of the two
- * `earlier` is for that. */
+/* Rounding an operand twice changes nothing, so it does not matter which of the two `earlier`
+ * is. */
 static leat_fold_outcome add_numerics(const column_pair *pair, const column_effect *earlier,
                                       leat_value *ret)
 {
@@ -163,7 +162,7 @@ static leat_fold_outcome take_later(const column_pair *pair, column_effect *ret)
     return LEAT_FOLD_DONE;
 }
 
-/* Of two that are equal the earlier stays, as in GREATEST and LEAST: 1.0 and 1.00 differ. */
+/* Of two equal values the earlier stays, as in GREATEST and LEAST: 1.0 and 1.00 differ in text. */
 static leat_fold_outcome greatest(const column_pair *pair, const column_effect *earlier,
                                   column_effect *ret)
 {
@@ -211,8 +210,7 @@ static leat_fold_outcome merge_into_null(const column_pair *pair, column_effect 
 
 /* ---- append ---- */
 
-/* The elements of an array, between its brackets; anything else is an element itself. Texts are
- * minified. */
+/* The text between an array's brackets; anything else is one element. Texts are minified. */
 static leat_slice elements(leat_slice json)
 {
     if (json.data[0] != '[')
@@ -295,8 +293,8 @@ static leat_fold_outcome fold_column(leat_fold *fold, const leat_route *route,
 
 /* ---- The whole write ---- */
 
-/* What the patches in columns that only the earlier write names ask for: with several such columns
- * it may be more than those that are left need. */
+/* The needs of the patches in columns that only the earlier write names; with several such columns
+ * this may be more than the remaining ones need. */
 static leat_merge merge_left(const leat_route *route, const leat_row_write *write, uint64_t columns)
 {
     while (columns)
@@ -382,7 +380,7 @@ static int numeric_operand(leat_fold *fold, const leat_column *column, leat_valu
     if (column->type != LEAT_TYPE_NUMERIC || column->type_modifier < 0)
         return 0;
     if (!rounded(column, value->text, room, &literal))
-        return 0; /* too many digits for folding: it goes as it is */
+        return 0; /* too many digits for folding: sent as it is */
     char *copy = leat_arena_take(&fold->texts, literal.size);
     if (!copy)
         return -1;

@@ -1,6 +1,6 @@
 /*
- * fold.h - the fold: what one record, or several of one key one after another, do to a row, as one
- * row write.
+ * fold.h - the fold: the effect on a row of one record, or of several of one key in sequence, as
+ * one row write.
  *
  *   PUT     the row starts from the columns' defaults, stored or not
  *   PATCH   the row starts from what is stored, from the defaults when it is missing
@@ -12,15 +12,15 @@
  * left to its default is a PUT with an operand.
  *
  * Promise: for records that would each succeed, the folded write leaves the row as the records one
- * by one would; where this cannot be guaranteed, writes stay apart and go one after
- * another. Apart stay: writes by different routes, `add` on floats (rounding depends on the order),
- * sums and products of folding that would not fit the column's type or LEAT_FOLD_TEXT_MAX, numerics
- * beyond 38 digits or NaN, an RFC 7396 patch that must replace an object that an earlier one has
- * deleted or made a scalar (patches do not compose there), what follows a DELETE of a table where
- * deletes matter, and with patch_existing a PATCH before a PUT or DELETE or behind a DELETE, so
- * that it is counted where the row is missing. "As one by one" is by PostgreSQL's equality: of 0
- * and -0, or 1.0 and 1.00 inside jsonb, either may be left. What a trigger counts is not the row:
- * it sees the one write (`fold: off` on the route keeps records apart).
+ * by one would; where this cannot be guaranteed, writes stay apart and go one after another. Apart
+ * stay: writes by different routes, `add` on floats (rounding depends on the order), sums and
+ * products of folding that would not fit the column's type or LEAT_FOLD_TEXT_MAX, numerics beyond
+ * 38 digits or NaN, an RFC 7396 patch that must replace an object that an earlier one has deleted
+ * or made a scalar (patches do not compose there), what follows a DELETE of a table where deletes
+ * matter, and with patch_existing a PATCH before a PUT or DELETE or after a DELETE, so that it is
+ * counted where the row is missing. "As one by one" is by PostgreSQL's equality: of 0 and -0, or
+ * 1.0 and 1.00 inside jsonb, either may be left. Triggers are not covered: they see the one write
+ * (`fold: off` on the route keeps records apart).
  *
  * Pure; one thread.
  */
@@ -33,7 +33,7 @@ enum {
     LEAT_FOLD_TEXT_MAX = 8192
 }; /* bytes of a jsonb value made by folding: keeps hot keys linear */
 
-/* What the patches of a write ask of SQL; each includes those before it. */
+/* The SQL that the patches of a write need; each includes those before it. */
 typedef enum leat_merge {
     LEAT_MERGE_CONCAT, /* no patch has a null or an object in it: stored || patch */
     LEAT_MERGE_STRIP,  /* nulls at the top: then those names are removed */
@@ -52,7 +52,7 @@ typedef struct leat_row_write {
                            JSON array of the elements to append */
 } leat_row_write;
 
-/* Memory for what folding makes: texts live until the reset. */
+/* Memory for the results of folding: texts live until the reset. */
 typedef struct leat_fold leat_fold;
 leat_fold *leat_fold_new(void); /* NULL: out of memory */
 /* Another limit than LEAT_FOLD_TEXT_MAX: for folding onto what is stored. */

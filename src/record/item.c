@@ -1,8 +1,8 @@
 /*
- * A record that makes no sense must not stop its partition, and must not be skipped either: it
- * gets a fault, keeps its place in the order by the hash of its raw key, and becomes a dead letter
- * when its turn comes. Nearly all keys in a log are canonical already, as leat's edge writes them;
- * then the item borrows the record's bytes instead of allocating its own.
+ * A malformed record must not stop its partition, and must not be skipped either: it gets a fault,
+ * keeps its place in the order by the hash of its raw key, and becomes a dead letter when its turn
+ * comes. Nearly all keys in a log are canonical already, as leat's edge writes them; then the item
+ * borrows the record's bytes instead of allocating its own.
  */
 #include "record/item.h"
 
@@ -58,8 +58,8 @@ static void take_values(leat_item *item, const leat_key *key, const char *decode
     }
 }
 
-/* The usual key is canonical and has nothing to decode: then all that the item keeps is in the
- * record already. */
+/* The usual key is canonical and needs no decoding: then all that the item keeps is in the record
+ * already. */
 static int take_key(leat_item *item, const leat_key *key)
 {
     leat_slice canonical = {key->canonical, key->canonical_size};
@@ -99,7 +99,7 @@ int leat_item_decode(const leat_routes *routes, leat_item *item)
     return take_key(item, &key);
 }
 
-/* What lies in the record's key (see take_key) is to lie in its copy. */
+/* Texts inside the record's key (see take_key) are moved to its copy. */
 static void move_key(leat_item *item, const char *from)
 {
     const char *to = item->record.key.data;

@@ -1,13 +1,13 @@
 /*
- * item.h - one record of the log inside a worker: what the log gave, decoded as far as its key. It
- * is the payload the engine passes through without looking, and what the sink applies.
+ * item.h - one record of the log inside a worker, with its key decoded. It is the payload that the
+ * engine passes on without reading it and that the sink applies.
  */
 #ifndef LEAT_RECORD_ITEM_H
 #define LEAT_RECORD_ITEM_H
 
 #include "record/route.h"
 
-/* A record as the log holds it. Slices are borrowed from whoever delivered or sends it. */
+/* A record as in the log. Slices are borrowed from its sender or deliverer. */
 typedef struct leat_record {
     uint32_t partition;
     int64_t offset;
@@ -35,20 +35,20 @@ typedef struct leat_item {
     char *owned_headers; /* NULL, or memory that headers borrows */
     char *owned_record;  /* NULL, or memory that the record borrows: see leat_item_own */
     char *owned;         /* NULL, or memory that canonical_key and key texts borrow */
-    char *fault;         /* NULL, or why the record makes no sense (owned) */
+    char *fault;         /* NULL, or the fault of a malformed record (owned) */
     struct leat_item *next_free;
 } leat_item;
 
-/* Decodes route, operation and key of item->record into the rest of the item. A record that makes
- * no sense gets a `fault` and the hash of its raw key, so that it keeps its place in the order.
- * Returns -1 only when memory is out. */
+/* Decodes route, operation and key of item->record into the rest of the item. A malformed record
+ * gets a `fault` and the hash of its raw key, so that it keeps its place in the order. Returns -1
+ * only when out of memory. */
 int leat_item_decode(const leat_routes *routes, leat_item *item) LEAT_MUST_CHECK;
-/* A record whose tenant belongs to another shard than its partition gets a `fault`: whoever
- * produced it placed it wrongly, and the row's other writes are elsewhere. Returns -1 only when
- * memory is out. */
+/* A record whose tenant belongs to another shard than its partition gets a `fault`: its producer
+ * placed it wrongly, and the row's other writes are elsewhere. Returns -1 only when out of
+ * memory. */
 int leat_item_check_place(const leat_layout *layout, leat_item *item) LEAT_MUST_CHECK;
-/* Copies the record's bytes: once it has returned 0, what the log delivered them in may go. Of a
- * decoded item, once. Returns -1 when memory is out: then nothing has changed. */
+/* Copies the record's bytes: once it has returned 0, the log's buffer may be released. For a
+ * decoded item, once. Returns -1 when out of memory: then nothing has changed. */
 int leat_item_own(leat_item *item) LEAT_MUST_CHECK;
 /* Frees what the item owns; the item itself stays its pool's. */
 void leat_item_clear(leat_item *item);

@@ -1,8 +1,8 @@
 /*
  * RFC 7396 merge patches. Both objects' members are sorted by name and merged like two sorted
- * lists, so that a large object costs n log n and not n * m; of one name the last counts, as jsonb
- * has it. Two patches do not always compose into one: "delete this, then put that inside it" would
- * have to replace, and a patch merges. Those are left apart.
+ * lists, so that a large object costs n log n and not n * m; of members with one name the last
+ * counts, as in jsonb. Two patches do not always compose into one: "delete this, then put that
+ * inside it" would have to replace, but a patch merges. Those are left apart.
  */
 #include "record/json_merge.h"
 
@@ -32,7 +32,7 @@ typedef struct joining {
 static yyjson_doc *read_text(const yyjson_alc *memory, leat_slice text)
 {
     yyjson_read_err error;
-    char *data = (char *)(uintptr_t)text.data; /* without the flag INSITU it is only read */
+    char *data = (char *)(uintptr_t)text.data; /* without the flag INSITU it is not written to */
     yyjson_doc *doc = yyjson_read_opts(data, text.size, YYJSON_READ_NUMBER_AS_RAW, memory, &error);
     LEAT_ASSERT(doc || error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION);
     return doc;
@@ -129,7 +129,7 @@ static void add_copy(joining *join, yyjson_mut_val *object, const member *from)
     add_made(join, object, from->name, yyjson_val_mut_copy(join->made, from->value));
 }
 
-/* `earlier` is the value that has the name so far, NULL: none. */
+/* `earlier` is the value of that name so far, NULL: none. */
 static void add_later(joining *join, yyjson_mut_val *object, yyjson_val *earlier,
                       const member *later)
 {

@@ -1,9 +1,9 @@
 /*
  * json_merge.h - RFC 7396 merge patches as texts: applied to a value, composed, classified. Of
- * members of one name the last counts, as jsonb has it. Numbers go through as they are written.
+ * members with one name the last counts, as in jsonb. Numbers go through as they are written.
  *
- * What is made is minified and at most `limit` bytes; nothing larger is taken in either, so that
- * the work of one call is bounded. One thread.
+ * Results are minified and at most `limit` bytes; no larger input is accepted either, so that the
+ * work of one call is bounded. One thread.
  */
 #ifndef LEAT_RECORD_JSON_MERGE_H
 #define LEAT_RECORD_JSON_MERGE_H
@@ -17,9 +17,9 @@ typedef struct leat_json_merger {
     size_t limit;       /* bytes */
 } leat_json_merger;
 
-/* What the patch, a JSON object of any size, asks of SQL. Members that a later one of the same name
- * hides count, too: the answer may be more than is needed, never less. Returns -1 when memory is
- * out. */
+/* The SQL that the patch, a JSON object of any size, needs. Members that a later one of the same
+ * name hides count too: the answer may be more than is needed, never less. Returns -1 when out of
+ * memory. */
 int leat_json_classify(const leat_json_merger *merger, leat_slice patch,
                        leat_merge *ret) LEAT_MUST_CHECK;
 

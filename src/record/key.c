@@ -1,7 +1,7 @@
 /*
  * Keys in and out of their text form: the parts are split at '/', percent-decoded, read as their
  * column's type, and written again in the one form that is hashed and compared. Two spellings of
- * one key (7 and 007, an upper-case UUID) must meet in one subpartition, or their order would be
+ * one key (7 and 007, an upper-case UUID) must go to one subpartition, or their order would be
  * lost.
  */
 #include "record/route.h"
@@ -106,7 +106,7 @@ static int too_long(leat_error *error)
     return leat_fail(error, "the key is longer than %d bytes", LEAT_KEY_BYTES_MAX);
 }
 
-/* The '/' between the parts keeps `decoded` in step with the key as it stands in the log. */
+/* The '/' between the parts keeps `decoded` in step with the key in the log. */
 static int read_part(const leat_route *route, uint32_t position, leat_slice part, leat_key *key,
                      leat_error *error)
 {
@@ -139,7 +139,7 @@ static bool put_slashes(leat_key *key)
     return true;
 }
 
-/* `ret_bad`: the position that is wrong, or key_count when it is the whole. */
+/* `ret_bad`: the wrong position, or key_count when it is the whole key. */
 static int decode(const leat_route *route, const key_parts *from, leat_key *ret, uint32_t *ret_bad,
                   leat_error *error)
 {
@@ -189,7 +189,7 @@ static bool matches(const leat_route *route, const leat_slice *segments, uint32_
     return true;
 }
 
-/* One bit a literal, the first segment highest: the larger, the more particular. */
+/* One bit for each literal, the first segment highest: the larger, the more specific. */
 static uint32_t particularity(const leat_route *route)
 {
     uint32_t bits = 0;

@@ -28,9 +28,9 @@ void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t sh
         layout->shards[i].first = first;
         layout->shards[i].count = end - first;
     }
-    /* Whole stretches, not slot % shards: where the tenant alone is the key, slot and subpartition
-     * come from the same low bits of one hash, and a shard would then only ever see some of its
-     * subpartitions. */
+    /* Contiguous ranges, not slot % shards: where the tenant alone is the key, slot and
+     * subpartition come from the same low bits of one hash, and a shard would then use only some of
+     * its subpartitions. */
     for (uint32_t slot = 0; slot < LEAT_TENANT_SLOTS; slot++)
         layout->tenant_slots[slot] = (uint8_t)((uint64_t)slot * shard_count / LEAT_TENANT_SLOTS);
 }

@@ -1,9 +1,8 @@
 /*
- * Routes are built from the configuration and the table as the shard has it, and every mismatch is
- * an error now rather than a dead letter later: parameters that are not exactly the primary key,
- * key types whose equality is not that of bytes, operations that the column's type does not have.
- * Two routes on one table must agree on the tenant, or one row's writes would go to two
- * partitions.
+ * Routes are built from the configuration and the shard's table, and every mismatch is an error now
+ * rather than a dead letter later: parameters that are not exactly the primary key, key types whose
+ * equality is not that of bytes, operations that the column's type does not have. Two routes on one
+ * table must agree on the tenant, or one row's writes would go to two partitions.
  */
 #include "record/route.h"
 
@@ -131,7 +130,7 @@ static int check_table(const leat_table *table, leat_error *error)
                              "table %s: key column %s is %s%s, which cannot be part of a key",
                              table->label, column->name, column->generated ? "generated " : "",
                              column->type_name);
-        /* The column would round, and two keys be one row. */
+        /* The column would round, and two keys could be one row. */
         if (column->key_position >= 0 && column->type == LEAT_TYPE_TIMESTAMPTZ &&
             column->type_modifier >= 0 && column->type_modifier < TIMESTAMP_DIGITS)
             return leat_fail(

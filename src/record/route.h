@@ -1,5 +1,5 @@
 /*
- * route.h - a path of the API and the table it writes, and how a record's key travels: as the path
+ * route.h - a path of the API, the table that it writes, and the form of a record's key: the path
  * parameters in primary-key order, canonical, percent-encoded, joined by '/'. docs/record-format.md
  * is the contract for others.
  */
@@ -90,9 +90,8 @@ typedef struct leat_key {
 /* Finds the route of a request target (path without query) and decodes its key. On
  * LEAT_MATCH_BAD_KEY `ret_route` is set too, `ret_field` (at least LEAT_NAME_MAX + 1 bytes) names
  * the parameter, "" where the whole key is too long, and `error` has the reason. Literal segments
- * win over parameters, the earlier the stronger. A part of a key is never empty, so that "/apps//x"
- * and
- * "/apps/" are certainly mistakes: bad keys. */
+ * win over parameters, earlier segments first. A part of a key is never empty, so "/apps//x" and
+ * "/apps/" are mistakes: bad keys. */
 leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
                              const leat_route **ret_route, leat_key *ret_key, char *ret_field,
                              leat_error *error) LEAT_MUST_CHECK;
@@ -108,8 +107,8 @@ const leat_route *leat_routes_by_name(const leat_routes *routes, leat_slice name
 const char *leat_route_op_name(leat_route_op op); /* "put", "patch", "delete" */
 bool leat_route_op_by_name(leat_slice name, leat_route_op *ret_op);
 
-/* Where records go: stored by `leat init` in every shard, kept in the catalog file, never derived
- * twice. */
+/* The placement of records: stored by `leat init` in every shard, kept in the catalog file, never
+ * derived twice. */
 typedef struct leat_layout {
     uint32_t partition_count;
     uint32_t shard_count;
@@ -127,12 +126,12 @@ void leat_layout_even(leat_layout *layout, uint32_t partition_count, uint32_t sh
                       const char *const *names);
 uint32_t leat_layout_shard_of_partition(const leat_layout *layout, uint32_t partition);
 /* The shard of a key, 0 without a tenant: that of slot leat_hash(tenant) % LEAT_TENANT_SLOTS, where
- * the tenant is its part of the canonical key as it stands there, percent-encoded. */
+ * the tenant is its part of the canonical key, percent-encoded. */
 uint32_t leat_layout_shard_of_key(const leat_layout *layout, const leat_route *route,
                                   const leat_key *key);
 uint32_t leat_layout_shard_of_canonical(const leat_layout *layout, const leat_route *route,
                                         leat_slice canonical);
-/* The tenant in a canonical key of the route, as it stands there; borrowed. Empty: the route has
+/* The tenant in a canonical key of the route, still percent-encoded; borrowed. Empty: the route has
  * none. */
 leat_slice leat_route_tenant(const leat_route *route, leat_slice canonical);
 /* The upper 32 bits of the key's hash, modulo the shard's partitions. */

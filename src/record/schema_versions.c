@@ -2,8 +2,8 @@
  * Versions are published by one thread and read by all without a lock: a pointer is stored with
  * release and loaded with acquire, and nothing is freed before the end, so a reader needs no
  * reference count. Old versions are few, one for each migration while the process lives. The time
- * of the read is published after the version: who loads the time first gets a version at least
- * that new.
+ * of the read is published after the version: a reader that loads the time first gets a version at
+ * least that new.
  */
 #include "record/schema_versions.h"
 

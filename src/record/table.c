@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What operations may count on. */
+/* The facts that operations rely on. */
 enum { KIND_ANY = 1, KIND_NUMBER = 2, KIND_ORDERED = 4, KIND_ORDERED_BY_BYTES = 8, KIND_JSON = 16 };
 
 typedef struct type_facts {

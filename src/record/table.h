@@ -1,5 +1,5 @@
 /*
- * table.h - what leat knows of a table: columns, types, operations, primary key. Read from the
+ * table.h - leat's knowledge of a table: columns, types, operations, primary key. Read from the
  * database's own catalog by the sink, kept in a file (catalog.h) for the edge, never changed once
  * built.
  */
@@ -12,7 +12,7 @@
 enum {
     LEAT_KEY_COLUMNS_MAX = 8,
     LEAT_NAME_MAX = 63,                         /* PostgreSQL's NAMEDATALEN - 1, bytes */
-    LEAT_TYPE_NAME_MAX = 4 * LEAT_NAME_MAX + 7, /* two names of nothing but quotes, each quoted; a
+    LEAT_TYPE_NAME_MAX = 4 * LEAT_NAME_MAX + 7, /* two names that consist of quotes, each quoted; a
                                                    dot; "[]" */
 };
 
@@ -39,7 +39,7 @@ typedef enum leat_type {
     LEAT_TYPE_COUNT,
 } leat_type;
 
-/* What PATCH does to a column. */
+/* The effect of PATCH on a column. */
 typedef enum leat_column_op {
     LEAT_OP_SET,
     LEAT_OP_ADD,
@@ -50,7 +50,7 @@ typedef enum leat_column_op {
     LEAT_OP_COUNT,
 } leat_column_op;
 
-/* What a trigger fires on; bits as in pg_trigger.tgtype. */
+/* The events of a trigger; bits as in pg_trigger.tgtype. */
 enum { LEAT_ON_INSERT = 4, LEAT_ON_DELETE = 8, LEAT_ON_UPDATE = 16, LEAT_ON_ANY = 28 };
 
 typedef struct leat_column {
@@ -59,14 +59,15 @@ typedef struct leat_column {
     char type_name[LEAT_TYPE_NAME_MAX + 1]; /* as format_type() prints it, for messages: "character
                                                varying(20)" */
     char cast_name[LEAT_TYPE_NAME_MAX + 1]; /* the type without its modifier, format_type(oid, -1):
-                              what a text form is cast to, so that it is the column that refuses
-                              what is too long and nothing is cut by the cast */
+                                               text forms are cast to this, so that the column
+                                               refuses a value that is too long and the cast does
+                                               not cut it */
     uint32_t type_oid;                      /* of the type itself */
     int32_t type_modifier; /* -1: none. varchar(n): n + 4; numeric(p,s): ((p << 16) | (s & 0x7ff)) +
                               4 */
     bool not_null;
     bool generated;           /* generated or identity-always: never written */
-    bool is_array;            /* LEAT_TYPE_OTHER: a JSON array is taken for one */
+    bool is_array;            /* LEAT_TYPE_OTHER: a JSON array is accepted as its value */
     bool by_bytes;            /* text: COLLATE "C" or "POSIX", so that max and min are by bytes */
     char *default_expression; /* SQL text by pg_get_expr, NULL: none. Owned by the table */
     int8_t key_position;      /* place in the primary key from 0, -1: not part of it */
@@ -108,24 +109,25 @@ bool leat_op_fits(leat_column_op op, const leat_column *column);
 const char *leat_op_name(leat_column_op op);
 bool leat_op_by_name(const char *name, leat_column_op *ret_op);
 
-/* Is this the column of that name? Any bytes may be asked for. */
+/* Is this the column of that name? The name may be any bytes. */
 bool leat_column_is(const leat_column *column, leat_slice name);
 /* Index of the column, -1 when there is none of that name. */
 int leat_table_column(const leat_table *table, leat_slice name);
-/* Are they the same in all that counts for writing? The OIDs of types do not: types are named, and
- * each database gives its own. */
+/* Are they the same in everything that matters for writing? The OIDs of types do not: types are
+ * named, and each database gives its own. */
 bool leat_table_equal(const leat_table *a, const leat_table *b);
-/* The same in all that counts for taking a write, as the tables of all shards must be. */
+/* The same in everything that matters for accepting a write, as the tables of all shards must
+ * be. */
 bool leat_table_alike(const leat_table *a, const leat_table *b);
-/* Appends what is different in `to`, for a log line: "column x: added, column y: type integer ->
+/* Appends the differences of `to`, for a log line: "column x: added, column y: type integer ->
  * bigint". Nothing when they are equal. */
 void leat_table_describe_change(const leat_table *from, const leat_table *to, leat_buf *out);
 /* Frees what the columns own and leaves a table without columns. */
 void leat_table_fini(leat_table *table);
 /* An array from malloc with all it holds; NULL is none. */
 void leat_tables_free(leat_table *tables, uint32_t count);
-/* What is left of `count` tables whose reading failed: nothing but, in tables[0].label,
- * labels[fault]; "" with `count`. */
+/* Clears `count` tables whose reading failed, except that tables[0].label becomes labels[fault]; ""
+ * with `count`. */
 void leat_tables_give_up(const char *const *labels, uint32_t count, uint32_t fault,
                          leat_table *tables);
 

@@ -1,8 +1,8 @@
 /*
- * Two readings of one table, compared. Each property that counts has one line in a table here,
- * with its name and how it reads, so that "equal" and "what has changed" cannot disagree.
- * Properties that one shard may have and another need not (triggers, row security) count between
- * two readings of the same shard, and not between shards.
+ * Two readings of one table, compared. Each property that matters has one line in a table here,
+ * with its name and its text, so that "equal" and "what has changed" cannot disagree. Properties
+ * that one shard may have and another need not (triggers, row security) count between two readings
+ * of the same shard, and not between shards.
  */
 #include <stdio.h>
 #include <string.h>
@@ -205,7 +205,7 @@ static void describe_column(const leat_column *from, const leat_column *to, size
     }
 }
 
-/* The columns that stayed; then the order of all of them, where that alone is different. */
+/* The columns that stayed; then the order of all of them, if only that is different. */
 static void describe_columns(const leat_table *from, const leat_table *to, size_t start,
                              leat_buf *out)
 {

@@ -42,7 +42,7 @@ static int32_t days_to_month(int32_t year, int32_t month)
            (month > 2 && is_leap(year) ? 1 : 0);
 }
 
-/* The number in exactly `count` digits, -1 when there are none or others. */
+/* The number in exactly `count` digits, -1 when they are not all digits. */
 static int32_t take_number(leat_slice *rest, size_t count)
 {
     if (rest->size < count)
@@ -108,7 +108,7 @@ static bool take_clock(leat_slice *rest, int64_t *ret_us)
     return true;
 }
 
-/* "Z" or "+05:30": what local time is ahead of UTC. */
+/* "Z" or "+05:30": how far local time is ahead of UTC. */
 static bool take_offset(leat_slice *rest, int64_t *ret_us)
 {
     if (leat_slice_take(rest, 'Z') || leat_slice_take(rest, 'z')) {
@@ -129,7 +129,7 @@ static bool take_offset(leat_slice *rest, int64_t *ret_us)
     return true;
 }
 
-/* From 0001-01-01, of whatever clock it is. */
+/* From 0001-01-01, by the clock of the text. */
 static bool take_date_and_clock(leat_slice *rest, int64_t *ret_us)
 {
     int64_t days, clock;
@@ -146,7 +146,7 @@ bool leat_timestamp_scan(leat_slice text, int64_t *ret_us)
     if (!take_date_and_clock(&text, &local) || !take_offset(&text, &ahead) || text.size != 0)
         return false;
     int64_t since_year_1 = local - ahead;
-    /* The offset may have led out of the years that can be written down again. */
+    /* The offset may have led out of the years that can be written again. */
     if (since_year_1 < 0 || since_year_1 >= DAYS_TO_YEAR_10000 * us_per_day)
         return false;
     *ret_us = since_year_1 - DAYS_TO_EPOCH * us_per_day;

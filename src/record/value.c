@@ -1,7 +1,7 @@
 /*
- * What holds of a value whatever it was read from: how it is kept, when two keys are equal, and the
- * one text that a key is hashed and compared by. The forms that PostgreSQL and clients know are in
- * value_scan.c, value_binary.c and compare.c.
+ * Facts about a value that do not depend on its source: how it is kept, when two keys are equal,
+ * and the one text that a key is hashed and compared by. The forms for clients and PostgreSQL are
+ * in value_scan.c, value_binary.c and compare.c.
  */
 #include "record/value.h"
 

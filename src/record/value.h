@@ -10,7 +10,7 @@
 
 enum {
     LEAT_CANONICAL_MAX = 40
-}; /* bytes that the canonical text of anything but text and bytea needs at most */
+}; /* most bytes of a canonical text, except those of text and bytea */
 
 typedef enum leat_presence { LEAT_ABSENT, LEAT_NULL, LEAT_PRESENT } leat_presence;
 
@@ -28,7 +28,7 @@ typedef struct leat_value {
 } leat_value;
 
 /* The range of int2, int4 and int8 is from -max - 1 to max; any other type has that of int8, so
- * that whatever is kept as an integer fits. */
+ * that every value kept as an integer fits. */
 int64_t leat_integer_max(leat_type type);
 bool leat_integer_fits(leat_type type, int64_t value);
 
@@ -44,7 +44,7 @@ bool leat_value_is_text(leat_type type);
  * "2026-01-02"; time: "03:04:05.678". text: valid UTF-8 without NUL, at most varchar(n) characters;
  * other: the same without a limit, and the database decides what it means. bytea: base64
  * (base64.h). numeric: a decimal literal, exponent allowed, or "NaN"; one that PostgreSQL would
- * round is taken, one too large for it is not. float4, float8: a decimal literal of at most 2000
+ * round is accepted, one too large for it is not. float4, float8: a decimal literal of at most 2000
  * bytes that is neither too large nor rounds to 0, or "NaN", "Infinity", "-Infinity". json and
  * jsonb have no such form and are refused. Returns 0, or -1 with a message that names what is
  * allowed (not the column: the caller does).
@@ -58,9 +58,9 @@ int leat_value_from_text(const leat_column *column, leat_slice text, leat_value 
 leat_slice leat_value_canonical(leat_type type, const leat_value *value,
                                 char room[LEAT_CANONICAL_MAX]);
 
-/* Appends length (4 bytes, -1 for NULL) and the binary form, as an element of a binary array or a
- * row wants it. The value is NULL or present, and of the column's type. A numeric is sent as
- * written: PostgreSQL rounds it. One of an other type is sent as its text form. */
+/* Appends length (4 bytes, -1 for NULL) and the binary form, as in an element of a binary array or
+ * a row. The value is NULL or present, and of the column's type. A numeric is sent as written:
+ * PostgreSQL rounds it. One of an other type is sent as its text form. */
 void leat_value_binary(const leat_column *column, const leat_value *value, leat_buf *out);
 
 /* Canonical equality of two present values of a key column. */

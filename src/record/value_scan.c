@@ -1,7 +1,7 @@
 /*
  * Values from their text form. One function for each kind of type, by a table: the edge, the
- * decoding of keys and the batch all go through here, so a text means the same wherever it comes
- * in, and what is refused is refused before it is in the log.
+ * decoding of keys and the batch all go through here, so a text means the same everywhere, and a
+ * bad one is refused before it is in the log.
  */
 #include "record/value.h"
 
@@ -18,7 +18,7 @@
 enum {
     REAL_LITERAL_MAX = 2000,
     UUID_TEXT_SIZE = 36,
-    VARHDRSZ = 4, /* what PostgreSQL adds to the n of varchar(n) in a type modifier */
+    VARHDRSZ = 4, /* PostgreSQL adds this to the n of varchar(n) in a type modifier */
 };
 
 typedef int scan_function(const leat_column *column, leat_slice text, leat_value *ret,
@@ -90,7 +90,7 @@ static bool is_zero(const leat_decimal *decimal)
     return true;
 }
 
-/* Rounded once, to the type itself: by way of a double it could come out one off. */
+/* Rounded once, to the type itself: rounded to a double first, it could be off by one. */
 static double real_of(leat_type type, const char *literal)
 {
     return type == LEAT_TYPE_FLOAT4 ? (double)strtof(literal, NULL) : strtod(literal, NULL);
@@ -103,7 +103,7 @@ static int scan_real(const leat_column *column, leat_slice text, leat_value *ret
     leat_decimal decimal;
     if (text.size > REAL_LITERAL_MAX || !leat_decimal_scan(text, &decimal))
         return leat_fail(error, "must be a number or \"NaN\", \"Infinity\", \"-Infinity\"");
-    char literal[REAL_LITERAL_MAX + 1]; /* strtod wants a NUL */
+    char literal[REAL_LITERAL_MAX + 1]; /* strtod needs a NUL */
     memcpy(literal, text.data, text.size);
     literal[text.size] = '\0';
     double real = real_of(column->type, literal);
