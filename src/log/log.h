@@ -119,7 +119,7 @@ enum { LEAT_LOG_WHY_SIZE = 512 };
 
 typedef struct leat_log_health {
     int64_t since_ms;            /* the trouble began then, ms since 1970; 0: there is none */
-    int64_t silent_ms;           /* no broker has answered for so long; 0: they answer */
+    int64_t silent_ms;           /* no broker has answered for this long; 0: they answer */
     bool topic_gone;             /* deleted or recreated: only a person can help */
     uint32_t renewals;           /* clients of the log that were replaced, since the start */
     char why[LEAT_LOG_WHY_SIZE]; /* for a person to read; "": there is none */

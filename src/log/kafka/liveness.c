@@ -4,9 +4,9 @@
  * asked for, because the library may be what stands still.
  *
  * A broker that comes back from a pause, or from a start of the whole cluster, may answer a
- * question about a topic with a list of brokers that is empty: the cluster counts none as alive
- * yet. librdkafka (seen with 2.12.1, not with 2.16.0) takes the list for the truth and drops its
- * connections to all brokers, and their threads. Whether it then starts again from
+ * question about a topic with a list of brokers that is empty: the cluster does not count any as
+ * alive yet. librdkafka (seen with 2.12.1, not with 2.16.0) takes the list for the truth and drops
+ * its connections to all brokers, and their threads. Whether it then starts again from
  * bootstrap.servers hangs on which of its threads is first: the same answer stops the timer that
  * would have it do so (librdkafka's issue 5301). With metadata.recovery.strategy=none it never
  * does. Without a broker it asks nobody anything, indefinitely. Given the brokers' addresses again
