@@ -18,7 +18,7 @@ typedef enum leat_log_header {
 } leat_log_header;
 
 const char *leat_log_header_name(leat_log_header header);
-/* The record's field of that header; empty: the record does not have it. */
+/* The record's field for that header; empty: the record does not have it. */
 leat_slice *leat_log_header_field(leat_record *record, leat_log_header header);
 leat_slice leat_log_header_value(const leat_record *record, leat_log_header header);
 /* The field of the header of that name; NULL: it is not one of leat's. */

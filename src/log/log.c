@@ -1,7 +1,7 @@
 /*
- * The log seam: each call goes to the log that it is about. The configuration alone decides which
- * one that is, and a writer or reader then carries its own table, so that nothing above this file
- * asks which log it has. A row that a backend leaves out means that it has nothing to report.
+ * The log seam: passes each call to its backend. The configuration alone decides which one that is,
+ * and a writer or reader then carries its own table, so that nothing above this file asks which log
+ * it has. A row that a backend leaves out means that it has nothing to report.
  */
 #include "log/log_ops.h"
 

@@ -1,6 +1,6 @@
 /*
- * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied.
- * Behind it stand Kafka (kafka/, librdkafka) and the built-in log, a file of this machine (file/,
+ * log.h - the log seam: where accepted writes are kept, in partitions, until they are applied. Its
+ * backends are Kafka (kafka/, librdkafka) and the built-in log, a file of this machine (file/,
  * SQLite). Everything else in leat sees only this.
  *
  * Both halves live on a libuv loop and call back on its thread only, never from inside a call made
@@ -31,14 +31,14 @@ typedef struct leat_local_log leat_local_log;
 typedef struct leat_log_config {
     const char *file; /* the built-in log's; NULL: Kafka */
     const char *brokers;
-    const char *topic;                   /* of the built-in log: what its source is called */
+    const char *topic;                   /* of the built-in log: the name of its source */
     const char *group;                   /* consumer group; readers only */
-    const leat_log_property *properties; /* win over leat's defaults, but for those leat rests on:
+    const leat_log_property *properties; /* win over leat's defaults; those that leat depends on are
                                             refused */
     uint32_t property_count;
-    int64_t renew_after_ms; /* a client of Kafka that hears nothing for this long is replaced; above
-                               0 for readers and writers */
-    int64_t give_up_after_ms; /* and for so long, and the reader or writer has failed; 0: never */
+    int64_t renew_after_ms; /* a Kafka client that gets no answer for this long is replaced; above 0
+                               for readers and writers */
+    int64_t give_up_after_ms; /* and after this long the reader or writer has failed; 0: never */
     size_t value_max; /* of the largest record's value; 0: not known. The client's own limit is made
                          to fit */
     uint32_t reader;  /* readers of the built-in log: this is number `reader` of `reader_count`,
@@ -47,7 +47,7 @@ typedef struct leat_log_config {
     leat_local_log *local; /* by leat_log_open */
 } leat_log_config;
 
-/* What the log says of itself: offsets mean something only together with this. */
+/* The log's identity: offsets mean something only together with it. */
 typedef struct leat_log_identity {
     char cluster[128]; /* Kafka: the cluster id; the built-in log: "built-in" */
     char topic_id[64];
@@ -64,21 +64,21 @@ typedef struct leat_topic_spec {
 /*
  * Takes hold of the log for a process that writes and reads it: sets config->local for its writer
  * and readers, until leat_log_close, which comes after they are freed. Of the built-in log only one
- * process can have it, and the file is made with `spec` when it is not there. With Kafka there is
+ * process can have it, and the file is made with `spec` when it does not exist. With Kafka there is
  * nothing to hold.
  */
 int leat_log_open(leat_log_config *config, const leat_topic_spec *spec,
                   leat_error *error) LEAT_MUST_CHECK;
 void leat_log_close(leat_log_config *config);
 
-/* Are the properties known, none of them one that leat's promises rest on, and does the client
- * library take them together? Asks nobody. */
+/* Are the properties known, is none of them one that leat's promises depend on, and does the client
+ * library accept them together? Asks nobody. */
 int leat_log_check(const leat_log_config *config, leat_error *error) LEAT_MUST_CHECK;
 /* Reads the identity; 1: the topic does not exist; -1: error. */
 int leat_log_identify(const leat_log_config *config, int timeout_ms, leat_log_identity *ret,
                       leat_error *error) LEAT_MUST_CHECK;
 /* Creates the topic (no compaction; records carry the brokers' time), or the built-in log's file. 0
- * created, 1 it was there, -1 error. */
+ * created, 1 it existed, -1 error. */
 int leat_log_create_topic(const leat_log_config *config, const leat_topic_spec *spec,
                           int timeout_ms, leat_error *error) LEAT_MUST_CHECK;
 /* The value of a topic-level setting ("cleanup.policy", "max.message.bytes",
@@ -94,21 +94,21 @@ int leat_log_set_topic_setting(const leat_log_config *config, const char *name, 
  * `partition_count`. */
 int leat_log_starts(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
                     int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
-/* What lies ahead of an offset. */
+/* The part of a partition ahead of an offset. */
 typedef struct leat_log_ahead {
-    int64_t end;    /* the offset behind the last record */
-    int64_t stable; /* up to here no transaction is open; `end`: none is. What stands behind it
-                       cannot be read yet */
-    int64_t first;  /* of the first record at or behind the offset that can be read; `stable` or
-                       more: there is none, what is between are offsets without a record. -1: not
-                       read in time, or the offset is not in the log */
+    int64_t end;    /* the offset after the last record */
+    int64_t stable; /* up to here no transaction is open; `end`: none is. Records after it cannot be
+                       read yet */
+    int64_t first;  /* of the first readable record at or after the offset; `stable` or more: there
+                       is none, and the offsets between have no record. -1: not read in time, or the
+                       offset is not in the log */
     int64_t accepted_ms; /* of that record or, where there is none, of the open transaction's first
                             one, milliseconds since 1970; 0: not known */
 } leat_log_ahead;
 
-/* Looks from `offsets[p]` of each partition on; a negative offset asks only for the ends of its
- * partition. `ret` has room for `partition_count`. Reads one record a partition and joins no group.
- */
+/* Reads each partition from `offsets[p]` on; a negative offset asks only for its ends. `ret` has
+ * room for `partition_count`. Reads one record a partition and joins no group.
+ * */
 int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count,
                         const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
                         leat_error *error) LEAT_MUST_CHECK;
@@ -137,7 +137,7 @@ typedef enum leat_append_result {
     LEAT_APPEND_TOO_LARGE,
 } leat_append_result;
 
-/* Why a record was not appended, as far as it is known. */
+/* The reason why a record was not appended, as far as it is known. */
 typedef enum leat_log_refusal {
     LEAT_REFUSED_AUTHORIZATION,
     LEAT_REFUSED_TIMESTAMP,
@@ -150,7 +150,7 @@ typedef enum leat_log_refusal {
     LEAT_REFUSAL_COUNT,
 } leat_log_refusal;
 
-/* As metrics and log lines have it. */
+/* The name in metrics and log lines. */
 static inline const char *leat_log_refusal_name(leat_log_refusal cause)
 {
     static const char *const names[LEAT_REFUSAL_COUNT] = {
@@ -166,8 +166,8 @@ static inline const char *leat_log_refusal_name(leat_log_refusal cause)
     return names[cause];
 }
 
-/* One call a record, in batches as they come and in any order; `tag` is the caller's. `why` is
- * words for a person (may be NULL). */
+/* One call a record, in batches as they come and in any order; `tag` is the caller's. `why` is a
+ * text for a person (may be NULL). */
 typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result result,
                                  uint32_t partition, int64_t offset, const char *why);
 
@@ -186,31 +186,31 @@ leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *con
  * large), nothing was taken. Never blocks. */
 int leat_log_append(leat_log_writer *writer, const leat_record *record, void *tag,
                     leat_error *error) LEAT_MUST_CHECK;
-/* Age of the oldest record of a partition without an answer, microseconds; 0: none waits. What
- * readiness is judged by. The built-in log knows no partitions here: its file is one. */
+/* Age of the oldest record of a partition without an answer, microseconds; 0: none waits. Readiness
+ * depends on it. The built-in log has no partitions here: its file is one. */
 int64_t leat_log_writer_oldest_us(const leat_log_writer *writer, uint32_t partition,
                                   int64_t now_us);
-/* Does the log answer, and if not, since when and why? Names the brokers: for logs and the admin
+/* Does the log answer, and if not, since when and why? It names the brokers: for logs and the admin
  * port, not for clients. */
 void leat_log_writer_health(const leat_log_writer *writer, leat_log_health *ret);
-/* NULL, or why the process should be ended and started again: nothing has helped for
- * log_config.give_up_after_ms. It goes on trying meanwhile. */
+/* NULL, or why the process should be restarted: nothing has helped for log_config.give_up_after_ms.
+ * It goes on trying meanwhile. */
 const char *leat_log_writer_failed(const leat_log_writer *writer);
 /* NULL: the log takes writes, as far as is known. Else the reason, for a person: it cannot be
  * reached, it is not the one that was set up, or it has refused every write lately. Valid until the
  * loop runs on. */
 const char *leat_log_writer_trouble(leat_log_writer *writer);
 /* NULL: that partition takes writes, as far as is known. Else what it lacks (a leader, replicas)
- * and since when; then it has lacked it for a second at least, a change of leaders is no trouble.
- * Valid until the next call. */
+ * and since when: for at least a second, because a change of leaders is not a trouble. Valid until
+ * the next call. */
 const char *leat_log_writer_partition_trouble(leat_log_writer *writer, uint32_t partition);
-/* Records not appended for that cause, from the start; unknown ones are among them. 0 of the
- * built-in log. */
+/* Records not appended for that cause since the start, unknown ones included. 0 with the built-in
+ * log. */
 uint64_t leat_log_writer_refusals(const leat_log_writer *writer, leat_log_refusal cause);
 /* The reason of the last refusal for a cause, if there was one within the last minute; NULL: there
  * was none. Valid until the next call. */
 const char *leat_log_writer_refusal_reason(const leat_log_writer *writer, leat_log_refusal cause);
-/* Answers everything that still waits (flush up to `timeout_ms`, the rest as unknown), then frees.
+/* Answers all waiting records (flushes up to `timeout_ms`, the rest as unknown), then frees.
  * Blocking. Handles on the loop are closed: run the loop once more before closing it. */
 void leat_log_writer_free(leat_log_writer *writer, int timeout_ms);
 
@@ -232,9 +232,9 @@ typedef struct leat_reader_events {
      * reader keeps the record, offers it again first after resume (or drops it at a seek), and
      * offers nothing else of that partition before. */
     bool (*record)(void *context, const leat_record *record, void *log_handle);
-    /* Every record below `position` was offered and taken: what lies between the last one and
-     * `position` are offsets without a record (transaction markers, aborted records, compacted
-     * holes). Said when it is news, a few times a second at most. */
+    /* Every record below `position` was offered and taken: the offsets between the last one and
+     * `position` have no record (transaction markers, aborted records, compacted holes). Called
+     * when it is news, at most a few times a second. */
     void (*read_to)(void *context, uint32_t partition, int64_t position);
     /* The partition cannot be read on: a range is gone, the log was cut off and rewritten, the
      * topic was recreated, ... It is no longer read. */
@@ -247,7 +247,7 @@ typedef struct leat_reader_events {
     void (*failed)(void *context, const char *reason);
 } leat_reader_events;
 
-/* What is applied of a partition, as its progress says. */
+/* The applied part of a partition, from its progress. */
 typedef struct leat_log_applied {
     int64_t low;     /* everything up to here; -1: nothing */
     int64_t high;    /* something up to here; -1: nothing */
@@ -261,7 +261,7 @@ leat_log_reader *leat_log_reader_new(uv_loop_t *loop, const leat_log_config *con
 /*
  * Reads the partition from `offset` (-1: from its start) once its range is checked, without
  * blocking: nothing of an earlier read is offered after this returns, and a pause is over.
- * Everything below `offset` is applied, too. A log that is no longer the one that this was applied
+ * Everything below `offset` is applied, too. A log that is no longer the one those records came
  * from is reported as `broken`: log/range.h has the rule. Errors are retried inside and logged.
  */
 void leat_log_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t offset,
@@ -281,9 +281,8 @@ uint64_t leat_log_reader_commit_failures(const leat_log_reader *reader);
 /* Does the log answer, and are we a member of the group? */
 void leat_log_reader_health(const leat_log_reader *reader, leat_log_health *ret);
 /* Appends all headers of a record that is held, as a JSON object: a value that is UTF-8 without
- * U+0000 is a string, another
- * {"base64": "..."}, a missing one null. Of a name that stands there twice the last counts, as leat
- * itself has it. -1: out of memory. */
+ * U+0000 is a string, another {"base64": "..."}, a missing one null. Of a repeated name the last
+ * one counts, as everywhere in leat. -1: out of memory. */
 int leat_log_headers(leat_log_reader *reader, void *log_handle, leat_buf *out) LEAT_MUST_CHECK;
 /* The bytes of a record may go. Any order, from the reader's thread. */
 void leat_log_release(leat_log_reader *reader, void *log_handle);

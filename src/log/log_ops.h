@@ -1,8 +1,8 @@
 /*
- * log_ops.h - what stands behind log.h: a table for each of the three roles, under the terms that
- * log.h states for the function of that name. The file of a backend that plays a role ends with its
- * table; log.c picks the backend and is the only one that calls through. Not for use outside
- * src/log.
+ * log_ops.h - the backends' side of log.h: a table for each of the three roles, under the terms
+ * that log.h states for the function of that name. The file of a backend that plays a role ends
+ * with its table; log.c picks the backend and is the only one that calls through. Not for use
+ * outside src/log.
  */
 #ifndef LEAT_LOG_LOG_OPS_H
 #define LEAT_LOG_LOG_OPS_H
@@ -63,7 +63,7 @@ typedef struct leat_log_reader_ops {
     void (*free)(leat_log_reader *reader, int timeout_ms);
 } leat_log_reader_ops;
 
-/* What writers and readers begin with. */
+/* The first member of writers and readers. */
 struct leat_log_writer {
     const leat_log_writer_ops *ops;
 };

@@ -1,8 +1,8 @@
 /*
- * The rule of range.h, as arithmetic on plain numbers: a partition is stopped for good by what it
- * says, so it must be possible to try every case without a log. In doubt the answer is a fault. A
- * partition that stops without need costs a person's time; a record that is jumped over, or one
- * that counts as applied because another one had its offset, is lost without anybody knowing.
+ * The rule of range.h, as arithmetic on plain numbers: its verdict can stop a partition for good,
+ * so it must be possible to try every case without a log. In doubt the answer is a fault. A
+ * partition that stops without need costs a person's time; a record that is skipped, or that counts
+ * as applied because another one had its offset, is lost silently.
  */
 #include "log/range.h"
 

@@ -2,9 +2,9 @@
  * range.h - is a partition of the log still the one that its progress was written for?
  *
  * Offsets mean something only together with the log that gave them. Before a partition is read, and
- * whenever its log may have changed, what is known of the progress is held against what is known of
- * the log. Both backends and the simulator ask here, so that the rule exists once. Nothing is read
- * or kept here: the caller gathers the numbers.
+ * whenever its log may have changed, its progress is compared with the log. Both backends and the
+ * simulator ask here, so that the rule exists once. Nothing is read or kept here: the caller
+ * gathers the numbers.
  *
  * With `reach` = the greatest offset up to which everything is applied or was offered (the greater
  * of `low` and one below where reading goes on):
@@ -34,7 +34,7 @@ typedef struct leat_log_range {
     int64_t high;    /* something up to here is applied; -1: nothing */
     int64_t high_ms; /* the time of the record at `high`; 0: not known */
     int64_t next; /* the offset to read from: everything below was offered; -1: the log's start */
-    int64_t read_to; /* likewise, with offsets that have no record; -1: not known */
+    int64_t read_to; /* likewise, including offsets that have no record; -1: not known */
 
     /* ---- what the log has now ---- */
     bool is_recreated;
@@ -57,9 +57,9 @@ leat_range_verdict leat_range_check(const leat_log_range *range);
 /* The check for LEAT_RANGE_REWRITTEN alone, for a log whose ends are not known at the moment. */
 bool leat_range_is_rewritten(const leat_log_range *range);
 
-/* Writes why the partition cannot be read on, for a person. `cause` is what only the backend knows:
- * of OTHER what was recreated (`range` may be NULL then), of SHORT and LOST what probably happened,
- * of REWRITTEN what shows it. Not for FITS. */
+/* Writes why the partition cannot be read further, for a person. `cause` is the part that only the
+ * backend knows: of OTHER what was recreated (`range` may be NULL then), of SHORT and LOST what
+ * probably happened, of REWRITTEN what shows it. Not for FITS. */
 void leat_range_reason(const leat_log_range *range, leat_range_verdict verdict, const char *cause,
                        char *ret, size_t size);
 

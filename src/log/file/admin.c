@@ -1,8 +1,8 @@
 /*
- * admin.c - questions to the file, from any process, whether or not another one has it open. They
- * are read-only connections of their own, one a question: SQLite's write-ahead log lets them read
- * beside the process that writes. A topic's settings are Kafka's; here they are errors, so that
- * nothing believes that it has set one.
+ * admin.c - questions to the file, from any process, even while another one has it open. Each
+ * question uses a read-only connection of its own: SQLite's write-ahead log lets it read beside the
+ * process that writes. Topic settings are Kafka's; here they are errors, so that no caller believes
+ * it has set one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,8 +76,8 @@ static int starts(const leat_log_config *config, uint32_t partition_count, int t
     return result;
 }
 
-/* Offsets have no holes, so the record at an offset or behind it is the one at it; nor are there
- * transactions. */
+/* Offsets have no holes, so the first record at or after an offset is the one at it. There are no
+ * transactions either. */
 static int read_first(sqlite3 *db, uint32_t partition, int64_t offset, leat_log_ahead *ret,
                       leat_error *error)
 {

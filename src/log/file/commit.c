@@ -1,17 +1,17 @@
 /*
  * commit.c - the thread that writes to the file. The records that wait are committed together: one
- * transaction, one sync of the disk, however many they are. What becomes of the records of a
- * transaction that fails:
+ * transaction, one sync of the disk, however many they are. If a transaction fails, its records are
+ * treated like this:
  *
  *   The error may pass (a full disk, a lock, memory) and came before COMMIT: they are not appended,
  *   and the thread goes on.
  *
  *   The disk is full at COMMIT: the same, because the frame that commits was not written whole.
  *
- *   Anything else: unknown. Frames of theirs may be found after a crash, so the log is broken for
- *   this process; the next one reads what the file really has.
+ *   Anything else: unknown. Their frames may be found after a crash, so the log is broken for this
+ *   process; the next process reads what the file really has.
  *
- * Between transactions the thread deletes what is old (trim.c).
+ * Between transactions the thread deletes old records (trim.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,7 +119,7 @@ int leat_committer_finish(sqlite3_stmt *statement)
     LEAT_ASSERT(statement);
     int code = sqlite3_step(statement);
     int reset = sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement); /* what was bound is not ours to keep */
+    sqlite3_clear_bindings(statement); /* the bound memory is not ours to keep */
     return code == SQLITE_DONE ? SQLITE_OK : reset;
 }
 
@@ -317,7 +317,7 @@ static struct timespec at_time(int64_t us)
     return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
-/* Under the lock: until something changed or the time has come. */
+/* Under the lock: waits until something has changed or the time has come. */
 static void wait_until(leat_local_commits *commits, int64_t until_us)
 {
     struct timespec until = at_time(until_us);
@@ -359,7 +359,7 @@ static void work(leat_committer *c)
     checkpoint(c);
 }
 
-/* The log is broken: what was taken was not begun. */
+/* The log is broken: the batch that was taken was not begun. */
 static void rest(leat_committer *c)
 {
     pthread_mutex_lock(&c->commits.lock);

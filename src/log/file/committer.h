@@ -1,6 +1,7 @@
 /*
- * committer.h - what the committing thread has for itself, shared by commit.c and trim.c; nothing
- * else includes it. All of it is used on that thread only, but for what leat_local_commits locks.
+ * committer.h - the committing thread's own state, shared by commit.c and trim.c; nothing else
+ * includes it. All of it is used on that thread only, except for the fields that leat_local_commits
+ * locks.
  */
 #ifndef LEAT_LOG_FILE_COMMITTER_H
 #define LEAT_LOG_FILE_COMMITTER_H
@@ -16,7 +17,7 @@ typedef struct leat_committer_part {
 } leat_committer_part;
 
 typedef struct leat_committer {
-    leat_local_commits commits; /* first: it is what others see */
+    leat_local_commits commits; /* first: others see only this */
     leat_local_log *log;
     sqlite3 *db;
     sqlite3_stmt *set_next;
@@ -25,11 +26,11 @@ typedef struct leat_committer {
     leat_local_aging *aging; /* of each partition */
     int64_t *next;           /* of each partition, as this transaction has it */
     uint32_t trim_turn;
-    int64_t trim_us;  /* when to look for old records */
+    int64_t trim_us;  /* when to search for old records */
     int64_t probe_us; /* when to try again whether the file takes anything */
     int wal_pages;
     uint32_t max_pages;     /* as set on the connection */
-    leat_rate_limit errors; /* that may pass, logged by what was done */
+    leat_rate_limit errors; /* errors that may pass, logged by the action that failed */
 } leat_committer;
 
 /* ---- commit.c: results are SQLite's codes ---- */
@@ -41,7 +42,7 @@ void leat_committer_roll_back(leat_committer *c);
 /* Prepares `sql`, in which %u is the partition, when it is first needed. */
 int leat_committer_prepare(leat_committer *c, sqlite3_stmt **statement, const char *sql,
                            uint32_t partition);
-/* Runs a statement that has no rows, and forgets what was bound. */
+/* Runs a statement that has no rows, and clears its bindings. */
 int leat_committer_finish(sqlite3_stmt *statement);
 /* Logs an error that may pass, at most once a minute. */
 void leat_committer_log_passing(leat_committer *c, const char *doing, int code);
@@ -50,8 +51,8 @@ void leat_committer_give_up(leat_committer *c, const char *doing, int code);
 
 /* ---- trim.c ---- */
 
-/* Deletes some of what is old. One partition at a time, so that records to commit do not wait;
- * when all had their turn, it rests. */
+/* Deletes some old records. One partition at a time, so that records to commit do not wait; when
+ * all have had their turn, it rests. */
 void leat_committer_trim(leat_committer *c);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * file_log.h - what the files of the built-in log share; nothing outside src/log/file includes it,
- * but for their tests.
+ * file_log.h - declarations that the files of the built-in log share; nothing outside src/log/file
+ * and their tests includes it.
  *
  *   admin.c     questions to the file, blocking; ends with the table of the role, as writer.c and
  *               reader.c do
  *   store.c     connections to the file, its tables, its lock
  *   shared.c    the log as one process has it: what its writer and its readers share
  *   commit.c    the thread that commits what is appended
- *   trim.c      what that thread deletes
+ *   trim.c      deletes old records, on that thread
  *   writer.c    the writer: that thread, as seen from a loop
  *   reader.c    the reader: life, loop turn, records, commits
  *   range.c     the reader: is the file still the log that progress was written for?
@@ -15,8 +15,8 @@
  *
  * The file is SQLite's, with a write-ahead log and synchronous=FULL: a commit that returned is on
  * the disk. Each partition has a table of its own, so that records come at the right end of a
- * B-tree and go at the left. The next offset of a partition is stored, never derived from what is
- * left, so that no offset is given twice.
+ * B-tree and go at the left. The next offset of a partition is stored, never derived from the
+ * remaining records, so that no offset is given twice.
  */
 #ifndef LEAT_LOG_FILE_FILE_LOG_H
 #define LEAT_LOG_FILE_FILE_LOG_H
@@ -35,9 +35,9 @@ enum {
     LEAT_LOCAL_RECORD_MAX = 16 * 1024 * 1024 + 64 * 1024, /* key, value and headers of one record */
     LEAT_LOCAL_WAITING_MAX = 100 * 1000, /* records and bytes appended, not yet answered */
     LEAT_LOCAL_WAITING_BYTES = 64 * 1024 * 1024,
-    LEAT_LOCAL_BUSY_MS = 1000, /* the writer waits for the file's lock; then what waits is answered
-                                  as not appended */
-    LEAT_LOCAL_MARGIN_MS = 3600 * 1000, /* how long ago a record was applied before it is deleted:
+    LEAT_LOCAL_BUSY_MS = 1000, /* the writer waits this long for the file's lock; then waiting
+                                  records are answered as not appended */
+    LEAT_LOCAL_MARGIN_MS = 3600 * 1000, /* the time from a record's application to its deletion:
                                            this to twice this */
     LEAT_LOCAL_SQL_SIZE = 256,
 };
@@ -52,8 +52,8 @@ typedef struct leat_local_head {
     uint32_t partition_count;
 } leat_local_head;
 
-/* Opens a connection; READ and WRITE never make a file. A lock of another connection is waited for
- * up to `busy_ms`. */
+/* Opens a connection; READ and WRITE never create a file. Waits up to `busy_ms` for another
+ * connection's lock. */
 int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqlite3 **ret,
                        leat_error *error) LEAT_MUST_CHECK;
 /* Runs statements without parameters or rows. */
@@ -61,15 +61,14 @@ int leat_local_run(sqlite3 *db, const char *sql, leat_error *error) LEAT_MUST_CH
 /* One statement, to be finalized by the caller; NULL and a message when it cannot be. */
 sqlite3_stmt *leat_local_prepare(sqlite3 *db, leat_error *error, const char *format, ...)
     LEAT_PRINTF(3, 4);
-/* Puts the connection's last error behind "words: ", with the file's name; returns -1. */
+/* Puts the connection's last error after "words: ", with the file's name; returns -1. */
 int leat_local_fail(sqlite3 *db, leat_error *error, const char *words);
-/* 0 read, 1 there is no log in the file yet, -1 error: a file of something else, or of another
- * version. */
+/* 0 read, 1 there is no log in the file yet, -1 error: another kind of file, or another version. */
 int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error) LEAT_MUST_CHECK;
-/* 0 made, 1 a log is there already, -1 error. */
+/* 0 made, 1 there is a log already, -1 error. */
 int leat_local_make(const char *file, uint32_t partition_count, int busy_ms,
                     leat_error *error) LEAT_MUST_CHECK;
-/* Of each partition the first offset that is there and the one the next record gets; NULL: not
+/* The first existing offset of each partition and the one its next record gets; NULL: not
  * wanted. */
 int leat_local_ranges(sqlite3 *db, uint32_t partition_count, int64_t *ret_first, int64_t *ret_next,
                       leat_error *error) LEAT_MUST_CHECK;
@@ -83,20 +82,21 @@ typedef struct leat_local_aging {
 
 int leat_local_agings(sqlite3 *db, uint32_t partition_count, leat_local_aging *ret,
                       leat_error *error) LEAT_MUST_CHECK;
-/* Takes the lock that says whose the file is ("FILE.lock"). Returns what to close, or -1. */
+/* Takes the lock that makes the file this process's ("FILE.lock"). Returns the descriptor to close,
+ * or -1. */
 int leat_local_lock(const char *file, leat_error *error) LEAT_MUST_CHECK;
 
 /* ---- shared.c: any thread ---- */
 
 typedef struct leat_local_listener {
-    uv_async_t *wake; /* sent to when there is something new: records, or the end of it all */
+    uv_async_t *wake; /* sent to when there is something new: records, or the end of the log */
     struct leat_local_listener *next;
 } leat_local_listener;
 
 /* Of one partition; each field has one writer, as noted. */
 typedef struct leat_local_part {
     _Atomic int64_t first; /* the committing thread: the first offset in the file */
-    _Atomic int64_t next;  /* the committing thread: behind the last one committed */
+    _Atomic int64_t next;  /* the committing thread: after the last one committed */
     /* its reader: everything up to here is applied; -1: nothing is known to be */
     _Atomic int64_t low;
 } leat_local_part;
@@ -139,7 +139,7 @@ typedef struct leat_local_append {
     leat_record record; /* its slices are in `bytes`; the offset is set when it is committed */
     size_t size;
     leat_append_result result;
-    const char *why; /* NULL, or static words */
+    const char *why; /* NULL, or a static text */
     char bytes[];
 } leat_local_append;
 
@@ -168,9 +168,9 @@ typedef struct leat_local_commits {
 
 leat_local_commits *leat_local_commits_new(leat_local_log *log, uv_async_t *wake,
                                            leat_error *error);
-/* Waits up to `timeout_ms` until all is answered and the thread has ended, then answers what it has
- * not begun, and waits a little for the rest. Returns whether the thread has ended; if not, it is
- * left alone: nothing of it may be freed. */
+/* Waits up to `timeout_ms` until all is answered and the thread has ended, then answers the records
+ * that it has not begun, and waits a little for the rest. Returns whether the thread has ended; if
+ * not, it is left alone: nothing of it may be freed. */
 bool leat_local_commits_stop(leat_local_commits *commits, int timeout_ms);
 void leat_local_commits_free(leat_local_commits *commits);
 
@@ -189,15 +189,15 @@ typedef struct leat_local_writer {
 
 /* ---- record.c ---- */
 
-/* What a record's handle points at. */
+/* The target of a record's handle. */
 typedef struct leat_local_record {
     leat_record record; /* its slices are in `bytes` */
     char bytes[];
 } leat_local_record;
 
-/* The columns that leat_local_record_read wants. */
+/* The columns for leat_local_record_read. */
 #define LEAT_LOCAL_COLUMNS "offset, accepted_ms, route, op, key, value"
-/* Of the row the statement stands on; NULL: out of memory. To be freed. */
+/* The record of the statement's current row; NULL: out of memory. To be freed. */
 leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition);
 size_t leat_local_record_size(const leat_record *record);
 /* Copies the record with its bytes, which go to `bytes` (leat_local_record_size of them). */

@@ -1,10 +1,10 @@
 /*
  * range.c - is the file still the log that progress was written for? The rule is log/range.h's; it
- * is asked at each seek, and again when a record that should be there is not. Offsets have no holes
- * here: one that is missing between the first and the next is a fault of the file. Nor are there
- * leader epochs: that the file is an older copy, and has grown past what was applied since, the
- * time of the newest applied record tells, before anything is offered. (Found only on the way to
- * it, new records before it would be applied or skipped by then.)
+ * is applied at each seek, and again when an expected record is missing. Offsets have no holes
+ * here: one that is missing between the first and the next is a fault of the file. There are no
+ * leader epochs either. If the file is an older copy that has grown past the applied records since,
+ * the time of the newest applied record shows it, before anything is offered. (If the reader
+ * noticed only on reaching that record, new records before it would already be applied or skipped.)
  */
 #include <stdio.h>
 
@@ -67,7 +67,7 @@ void leat_local_check_range(leat_local_reader *reader, uint32_t partition)
     leat_local_break_part(reader, partition, reason);
 }
 
-/* The record at `next` is not there: was it deleted meanwhile, as one that is applied? */
+/* The record at `next` is missing: was it deleted meanwhile because it was applied? */
 void leat_local_on_hole(leat_local_reader *reader, uint32_t partition)
 {
     LEAT_ASSERT(reader->parts[partition].state == LEAT_LOCAL_PART_READING);

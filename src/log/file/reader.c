@@ -1,8 +1,8 @@
 /*
  * reader.c - the reader: a connection of its own that reads in the loop's turn, a bounded batch of
  * each partition at a time. A transaction is open only while a batch is taken, so that it never
- * holds up the write-ahead log. The committing thread wakes it; what is new it sees in
- * leat_local_part, so that a partition without news costs nothing.
+ * holds up the write-ahead log. The committing thread wakes it; leat_local_part shows which
+ * partitions have new records, so one without any costs nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -385,9 +385,9 @@ static int64_t end_of(const leat_log_reader *base, uint32_t partition)
 
 /* ---- public: commits ---- */
 
-/* Nobody can take a partition away, so whoever asks is a member. Records that are applied may go
- * when they are old; but what counts as applied in a range that is not judged, or judged broken,
- * may be another log's. */
+/* Nobody can take a partition away, so the caller is always a member. Applied records may be
+ * deleted when they are old; but in a range that is not checked yet, or is broken, the applied
+ * offsets may be another log's. */
 static void commit_to(leat_local_reader *reader, uint32_t partition, int64_t offset)
 {
     bool is_known = reader->parts[partition].state == LEAT_LOCAL_PART_READING;

@@ -13,7 +13,7 @@ typedef enum leat_local_part_state {
     LEAT_LOCAL_PART_FOREIGN, /* another reader's */
     LEAT_LOCAL_PART_NEW,     /* ours; not reported yet */
     LEAT_LOCAL_PART_HELD,    /* not sought, not read */
-    LEAT_LOCAL_PART_SOUGHT,  /* its range is to be judged in the next turn */
+    LEAT_LOCAL_PART_SOUGHT,  /* its range is to be checked in the next turn */
     LEAT_LOCAL_PART_READING,
     LEAT_LOCAL_PART_BROKEN,
 } leat_local_part_state;
@@ -46,7 +46,7 @@ typedef struct leat_local_reader {
     uint32_t turn;                 /* the partition whose turn is next */
     size_t handed;                 /* records with the caller */
     int64_t committed_us;          /* when the last commit without an answer was begun; 0: none */
-    bool other_log;                /* the identity it was made for is another file's */
+    bool other_log;                /* it was made for the identity of another file */
     bool has_failed;
 } leat_local_reader;
 
@@ -60,9 +60,9 @@ void leat_local_reader_fail(leat_local_reader *reader, int code);
 
 /* ---- range.c ---- */
 
-/* Of a partition that is sought: then it is read, or broken. */
+/* Checks a partition that is sought: afterwards it is being read, or broken. */
 void leat_local_check_range(leat_local_reader *reader, uint32_t partition);
-/* The record at `next` is not there: was it deleted meanwhile, as one that is applied? */
+/* The record at `next` is missing: was it deleted meanwhile because it was applied? */
 void leat_local_on_hole(leat_local_reader *reader, uint32_t partition);
 
 #endif

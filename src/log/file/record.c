@@ -1,8 +1,8 @@
 /*
  * record.c - a record between the file's row and the memory that a reader hands out. A record is
- * one piece of memory with its bytes behind it: a row's own are SQLite's, and gone with the next
- * step. A missing value differs from an empty one (the first deletes), so what is empty keeps a
- * place to point at.
+ * one piece of memory followed by its bytes: those of a row are SQLite's and go with the next step.
+ * A missing value differs from an empty one (a missing one deletes), so an empty slice still points
+ * somewhere.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "log/headers.h"
 
 /* The columns of LEAT_LOCAL_COLUMNS: offset and accepted_ms come before the headers, key and value
- * behind them. */
+ * after them. */
 enum { FIRST_HEADER = 2, KEY = FIRST_HEADER + LEAT_LOG_HEADER_COUNT, VALUE };
 _Static_assert(LEAT_LOG_HEADER_COUNT == 2, "each header has a column of the file");
 
@@ -25,7 +25,7 @@ static leat_slice column(sqlite3_stmt *row, int at)
     return (leat_slice){data || is_null ? data : "", data ? size : 0};
 }
 
-/* No data stays none; what is empty keeps a place to point at. */
+/* A missing slice stays missing; an empty one still points somewhere. */
 static leat_slice copy_slice(leat_slice from, char **at)
 {
     leat_slice ret = {from.data ? *at : NULL, from.size};

@@ -90,7 +90,7 @@ int leat_local_open(leat_log_config *config, const leat_topic_spec *spec, leat_e
 }
 
 /* A reader may have been the last to close the file, and cannot fold the write-ahead log into it:
- * then part of the log would stand in another file, which who copies it does not think of. */
+ * then part of the log would be in another file, which a person who copies the log could forget. */
 static void tidy(leat_local_log *log)
 {
     LEAT_ASSERT(!log->abandoned);

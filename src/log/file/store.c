@@ -34,7 +34,7 @@ int leat_local_run(sqlite3 *db, const char *sql, leat_error *error)
                : leat_local_fail(db, error, "it cannot be used");
 }
 
-/* Checkpoints are the committing thread's to make, which sees their errors. */
+/* The committing thread makes the checkpoints, because it sees their errors. */
 static int prepare_to_write(sqlite3 *db, leat_error *error)
 {
     char sql[LEAT_LOCAL_SQL_SIZE];
@@ -57,7 +57,7 @@ int leat_local_connect(const char *file, leat_local_mode mode, int busy_ms, sqli
     sqlite3 *db = NULL;
     int code =
         sqlite3_open_v2(file, &db, flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    if (code != SQLITE_OK) { /* a handle is there even so, but when memory is out */
+    if (code != SQLITE_OK) { /* there is a handle even then, unless out of memory */
         leat_fail(error, "log.local.path: %s: %s", file, db ? sqlite3_errmsg(db) : "out of memory");
         sqlite3_close_v2(db);
         return -1;
@@ -130,7 +130,7 @@ int leat_local_head_read(sqlite3 *db, leat_local_head *ret, leat_error *error)
         return leat_fail(error, "log.local.path: %s is a SQLite file, but not a log of leat's",
                          sqlite3_db_filename(db, NULL));
     if (ours == 0)
-        return 1; /* made, but not filled: whoever began it was killed */
+        return 1; /* created, but not filled: the process that began it was killed */
     sqlite3_stmt *row =
         leat_local_prepare(db, error, "SELECT version, identity, partition_count FROM leat_log");
     if (!row)
@@ -228,7 +228,7 @@ static int make_tables(sqlite3 *db, uint32_t partition_count, leat_error *error)
     return 0;
 }
 
-/* In one transaction, so that a log is there entirely or not at all. */
+/* In one transaction, so that a log exists entirely or not at all. */
 static int make_in(sqlite3 *db, uint32_t partition_count, leat_error *error)
 {
     if (leat_local_run(db, "BEGIN IMMEDIATE", error) != 0)
@@ -275,8 +275,8 @@ static int write_pid(int fd)
     return ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)size, 0) == size ? 0 : -1;
 }
 
-/* The lock is the kernel's and ends with the process; the file stays, for removing it would let two
- * in. */
+/* The lock is the kernel's and ends with the process; the file stays, because removing it would let
+ * two processes in. */
 int leat_local_lock(const char *file, leat_error *error)
 {
     leat_buf name = {0};

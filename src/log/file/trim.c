@@ -1,16 +1,16 @@
 /*
- * trim.c - the committing thread deletes what was applied (the readers' low waters) longer than the
- * margin ago. The age of a record does not show that: one that waited for days may have been
- * applied a moment ago, and a database that went back, by a crash or a restored copy, reads again
- * what it was given since. So each partition's low water is set aside and counts as old when the
- * margin has passed; then the next one is set aside. That is stored, and a restart changes nothing
- * of it.
+ * trim.c - the committing thread deletes records that were applied (the readers' low waters) longer
+ * than the margin ago. The age of a record does not show that: one that waited for days may have
+ * been applied a moment ago, and a database that went back, by a crash or a restored copy, needs
+ * the records since then again. So each partition's low water is set aside and counts as old when
+ * the margin has passed; then the next one is set aside. Both are stored, so a restart does not
+ * change them.
  */
 #include "log/file/committer.h"
 
 enum { TRIM_RECORDS = 1000 /* of one partition at a time */ };
 
-/* Returns whether something of it changed. */
+/* Returns whether any of it changed. */
 static bool grow_older(leat_local_aging *aging, int64_t low, int64_t now_ms, int64_t margin_ms)
 {
     LEAT_ASSERT(margin_ms >= 0);
@@ -21,7 +21,7 @@ static bool grow_older(leat_local_aging *aging, int64_t low, int64_t now_ms, int
     if (elapsed_ms >= margin_ms) {
         aging->old_low = aging->low;
         aging->low = low > aging->low ? low : aging->low;
-    } /* else the clock was put back: nobody knows how long ago it was */
+    } /* else the clock was set back: nobody knows how long ago it was */
     aging->since_ms = now_ms;
     return true;
 }

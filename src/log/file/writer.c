@@ -73,8 +73,8 @@ static leat_log_writer *create(uv_loop_t *loop, const leat_log_config *config,
     return &writer->base;
 }
 
-/* The thread hangs in the middle of a transaction: what it has is answered, but it and all it uses
- * stay for good. */
+/* The thread hangs in the middle of a transaction: its records are answered, but the thread and all
+ * it uses are never freed. */
 static void abandon(leat_local_writer *writer)
 {
     leat_warn("disk does not answer: the records that were being written are given up file=%s",

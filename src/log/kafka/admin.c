@@ -1,7 +1,8 @@
 /*
- * admin.c - blocking questions to the brokers, and what `leat init` has them do. Each call brings a
- * client of its own and ends it: these are for start-up and for commands, once in a process's life,
- * and a client that is kept would have to be watched like the reader's and the writer's.
+ * admin.c - blocking questions to the brokers, and the changes that `leat init` makes. Each call
+ * makes a client of its own and ends it: the calls are for start-up and commands, once in a
+ * process's life, and a long-lived client would have to be watched like the reader's and the
+ * writer's.
  */
 #include "log/kafka/kafka.h"
 
@@ -64,7 +65,7 @@ static int identify(const leat_log_config *config, int timeout_ms, leat_log_iden
                : leat_fail_prefix(error, "Kafka topic %s at %s", config->topic, config->brokers);
 }
 
-/* 0 created, 1 it was there, -1 error. */
+/* 0 created, 1 it existed, -1 error. */
 static int read_created(rd_kafka_event_t *event, leat_error *error)
 {
     if (rd_kafka_event_error(event))
@@ -85,7 +86,7 @@ static int read_created(rd_kafka_event_t *event, leat_error *error)
         leat_kafka_grant(code, " Grant CREATE on the topic (or make it: docs/install.md)"));
 }
 
-/* A broker may not know the new topic yet that another has created. */
+/* A broker may not yet know the new topic that another one has created. */
 static int await_topic(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic,
                        int timeout_ms, leat_error *error)
 {
@@ -218,8 +219,8 @@ static int set_topic_setting(const leat_log_config *config, const char *name, co
                : leat_fail_prefix(error, "setting %s of Kafka topic %s", name, config->topic);
 }
 
-/* A broker may not know yet, or no longer, that it leads a partition: of a topic that was just
- * created, above all. */
+/* A broker may not yet, or no longer, know that it leads a partition, above all of a topic that was
+ * just created. */
 static bool is_passing(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_NOT_LEADER_OR_FOLLOWER ||
@@ -321,7 +322,7 @@ int leat_kafka_stables(const leat_log_config *config, uint32_t partition_count, 
     return leat_fail_prefix(error, "stable ends of Kafka topic %s", config->topic);
 }
 
-/* There is nothing to hold: brokers let in whoever comes. */
+/* There is nothing to hold: brokers let any number of processes in. */
 static int open_log(leat_log_config *config, const leat_topic_spec *spec, leat_error *error)
 {
     (void)config;

@@ -1,8 +1,8 @@
 /*
- * ahead.c - what of each partition lies ahead of an offset: the ends, then the first record that
- * can be read, by a consumer that joins no group. Offsets without a record are told from records by
- * reading: the end of the partition that librdkafka reports is exact, and this consumer is thrown
- * away after it (reader.h says why the reader's has none).
+ * ahead.c - the part of each partition that lies ahead of an offset: the ends, then the first
+ * record that can be read, by a consumer that joins no group. Only reading tells records from
+ * offsets without one: the end of the partition that librdkafka reports is exact, and this consumer
+ * is thrown away after it (reader.h says why the reader's has none).
  */
 #include "log/kafka/kafka.h"
 
@@ -30,8 +30,8 @@ static void stop_reading(probe *p, int32_t partition)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* An error of the client as a whole has no topic (its partition reads 0): it may pass until the
- * time is up, or be none of ours, as that the group's coordinator may not be asked for. */
+/* An error of the client as a whole has no topic (its partition reads 0): it may pass before the
+ * time is up, or not concern us, such as a missing right to find the group's coordinator. */
 static void take_message(probe *p, const rd_kafka_message_t *message)
 {
     int32_t partition = message->partition;
@@ -42,7 +42,7 @@ static void take_message(probe *p, const rd_kafka_message_t *message)
         p->ret[partition].first = message->offset;
         p->ret[partition].accepted_ms = rd_kafka_message_timestamp(message, NULL);
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        p->ret[partition].first = message->offset; /* where the next record would stand */
+        p->ret[partition].first = message->offset; /* where the next record would be */
     } else if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
         p->refused = message->err;
     } else if (message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) { /* that: the offset is not in
@@ -79,7 +79,7 @@ static int read_firsts(probe *p, const rd_kafka_topic_partition_list_t *list, in
                 : 0;
 }
 
-/* Of the listed partitions the first record at or behind the listed offset, as the kind of client
+/* For each listed partition the first record at or after the listed offset, as the kind of client
  * sees it. */
 static int run_probe(leat_kafka_kind kind, const leat_log_config *config,
                      const rd_kafka_topic_partition_list_t *list, uint32_t partition_count,
@@ -102,7 +102,7 @@ static int run_probe(leat_kafka_kind kind, const leat_log_config *config,
     return status;
 }
 
-/* What can be read from the offsets on. */
+/* Reads the first records from the offsets on. */
 static int probe_records(const leat_log_config *config, uint32_t partition_count,
                          const int64_t *offsets, int64_t until_us, leat_log_ahead *ret,
                          leat_error *error)

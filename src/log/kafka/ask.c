@@ -1,8 +1,7 @@
 /*
  * ask.c - questions to the brokers that do not wait: the answer comes as an event on the caller's
- * queue and is read here, too. The reader and the writer live on loops that may not block, and
- * start-up, which may, asks the same things (admin.c): so the blocking questions are these with a
- * wait behind them.
+ * queue and is read here, too. The reader and the writer live on loops that may not block. Start-up
+ * may block and asks the same things (admin.c), so it sends these questions and then waits.
  */
 #include "log/kafka/kafka.h"
 

@@ -21,7 +21,7 @@ enum {
 
 static const uint64_t wake_payload = 1;
 
-/* clients that are being destroyed: a bound is a bound of the process */
+/* clients being destroyed: the bound is for the whole process */
 static atomic_uint leaving;
 
 static leat_level level_of(int syslog_level)
@@ -191,7 +191,7 @@ void leat_kafka_wake(int fd)
 {
     LEAT_ASSERT(fd >= 0);
     ssize_t written = write(fd, &wake_payload, sizeof wake_payload);
-    (void)written; /* full means a wake-up waits already */
+    (void)written; /* when it is full, a wake-up is already pending */
 }
 
 void leat_kafka_wake_clear(int fd)

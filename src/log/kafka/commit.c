@@ -1,6 +1,8 @@
 /*
- * commit.c - commits. What is applied is known to the database; a commit is for displays, and the
- * group's answer to it shows whether we are a member. Nothing depends on its success.
+ * commit.c - commits. The database knows what is applied; a commit is for displays, and the group's
+ * answer to it shows whether we are a member. Nothing depends on its success. The answer counts
+ * only if we were in one generation of the group from the commit to its answer: an empty group
+ * accepts the commit of a stranger, too.
  */
 #include "log/kafka/reader.h"
 
@@ -24,7 +26,7 @@ static void free_note(leat_commit_note *note)
     free(note);
 }
 
-/* Without a generation a commit is one of a stranger, and a group that is empty accepts it. */
+/* A commit without a generation is that of a stranger, and an empty group accepts it. */
 int32_t leat_reader_generation(const leat_kafka_reader *reader)
 {
     rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(reader->rk);

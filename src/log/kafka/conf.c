@@ -1,6 +1,7 @@
 /*
- * conf.c - leat's settings for librdkafka. A user's property wins over a default, unless what leat
- * promises rests on it: then it is refused at start, with the reason.
+ * conf.c - leat's settings for librdkafka. A user's property wins over a default, unless leat's
+ * promises depend on it: then it is refused at start, with the reason, because a property that is
+ * silently overridden would let its author believe in it.
  */
 #include "log/kafka/kafka.h"
 
@@ -27,23 +28,23 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "client.id", "leat"},
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "reconnect.backoff.max.ms", "2000"},
     /* With sparse connections an admin request that waits for its broker (DescribeTopics,
-     * ListOffsets) has it connect at once whenever any broker changes its state, past the back-off.
-     * A refused connection is such a change: some ten thousand attempts a second while the brokers
-     * are down. Else each broker's thread keeps its connection by itself. */
+     * ListOffsets) makes it connect at once whenever any broker changes its state, past the
+     * back-off. A refused connection is such a change: some ten thousand attempts a second while
+     * the brokers are down. Without them each broker's thread keeps its own connection. */
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "enable.sparse.connections",
      "false"},
-    /* The default, which stays: what a client does whose brokers are all away or gone from the
-     * cluster's list. With `none` it has no way back from an empty list; liveness.c is for what
-     * this one misses. */
+    /* The default, and required: it brings back a client whose brokers are all down or gone from
+     * the cluster's list. With `none` there is no way back from an empty list; liveness.c handles
+     * the cases that this one misses. */
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "metadata.recovery.strategy",
      "rebootstrap"},
-    /* A topic that was deleted must not come back by being asked for: what is written there nobody
-       applies. */
+    /* A question must not recreate a deleted topic: nobody would apply the records written
+     * there. */
     {LEAT_KAFKA_ADMIN | LEAT_KAFKA_WRITER | LEAT_KAFKA_READER, "allow.auto.create.topics", "false"},
     {LEAT_KAFKA_WRITER, "enable.idempotence", "true"},
     {LEAT_KAFKA_WRITER, "acks", "all"},
-    /* Few and short waits: a client of the edge waits for the answer, and knows after this long at
-       the latest. */
+    /* Few and short waits: a client of the edge waits for the answer, and gets one after at most
+     * this long. */
     {LEAT_KAFKA_WRITER, "linger.ms", "0.5"},
     {LEAT_KAFKA_WRITER, "delivery.timeout.ms", "10000"},
     {LEAT_KAFKA_WRITER, "queue.buffering.max.kbytes", "65536"},
@@ -52,12 +53,12 @@ static const default_property defaults[] = {
     {LEAT_KAFKA_READER, "enable.auto.offset.store", "false"},
     {LEAT_KAFKA_READER, "auto.offset.reset", "error"},
     {LEAT_KAFKA_READER, "check.crcs", "true"},
-    /* Bounds of what is prefetched for one partition, read or paused. */
+    /* Limits of the prefetched records of one partition, read or paused. */
     {LEAT_KAFKA_READER, "queued.max.messages.kbytes", "1024"},
     {LEAT_KAFKA_READER, "queued.min.messages", "4000"},
     {LEAT_KAFKA_READER, "fetch.queue.backoff.ms", "5"},
-    /* One fetch is out at a time for a broker: while it waits for an idle partition, a busy one
-     * that was full when it was sent gets nothing. So it must not wait long. */
+    /* A broker has one fetch at a time: while that waits for an idle partition, a busy one whose
+     * queue was full when it was sent gets nothing. So it must not wait long. */
     {LEAT_KAFKA_READER, "fetch.wait.max.ms", "100"},
 };
 
@@ -71,7 +72,7 @@ static const default_property classic_defaults[] = {
     {LEAT_KAFKA_READER, "heartbeat.interval.ms", "1000"},
 };
 
-/* What a probe needs, whatever the user's properties say. */
+/* Settings that a probe needs, whatever the user's properties are. */
 static const default_property probe_properties[] = {
     {LEAT_KAFKA_PROBE & ~LEAT_KAFKA_READER, "enable.partition.eof", "true"},
     {LEAT_KAFKA_PROBE_UNCOMMITTED & ~LEAT_KAFKA_PROBE, "isolation.level", "read_uncommitted"},
@@ -79,7 +80,7 @@ static const default_property probe_properties[] = {
 
 typedef struct fixed_property {
     const char *name;
-    const char *values[3]; /* what it may be set to all the same */
+    const char *values[3]; /* the value it may be set to all the same */
     const char *reason;
 } fixed_property;
 
@@ -155,7 +156,7 @@ static int set_defaults(rd_kafka_conf_t *conf, leat_kafka_kind kind, const defau
     return 0;
 }
 
-/* librdkafka's own limit would refuse what the edge takes and the topic too. */
+/* librdkafka's own limit would refuse records that both the edge and the topic take. */
 static int set_record_max(rd_kafka_conf_t *conf, const leat_log_config *config, leat_error *error)
 {
     char text[32];
@@ -256,8 +257,8 @@ static void drop_line(const rd_kafka_t *rk, int level, const char *facility, con
     (void)text;
 }
 
-/* Much is only refused when the client is made: properties that do not go together, files that
- * cannot be read. Without brokers it asks nobody. */
+/* Many faults are found only when the client is made: properties that contradict each other, files
+ * that cannot be read. Without brokers it asks nobody. */
 static int try_client(leat_kafka_kind kind, const leat_log_config *config, leat_error *error)
 {
     char text[ERROR_TEXT_SIZE];

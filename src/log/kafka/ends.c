@@ -1,8 +1,8 @@
 /*
  * ends.c - where the log ends, asked regularly for all partitions at once: for the lag that metrics
- * show, and to notice an open transaction. Consumers read only what is committed, so a foreign
- * producer that hangs in a transaction holds back everything behind its beginning, writes of the
- * edge too, and nothing fails: only the stable offset, which stands still below the end, shows it.
+ * show, and to notice an open transaction. Consumers read only committed records, so a foreign
+ * producer that hangs in a transaction holds back everything after its beginning, writes of the
+ * edge too, and nothing fails. Only the stable offset shows it: it stands still below the end.
  */
 #include "base/rate_limit.h"
 #include "log/kafka/reader.h"
@@ -35,8 +35,8 @@ static void log_held(const leat_part *part, uint32_t partition)
               partition, (long long)part->stable, (long long)(part->end - part->stable));
 }
 
-/* End and stable offset are asked for separately: one answer alone that differs says nothing,
- * transactions come and go. */
+/* End and stable offset are asked for separately: a single answer that differs means nothing,
+ * because transactions come and go. */
 static void note_stable(leat_part *part, uint32_t partition, int64_t stable)
 {
     int64_t now_us = leat_mono_us();

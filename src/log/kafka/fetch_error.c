@@ -1,8 +1,8 @@
 /*
  * fetch_error.c - errors that come instead of a record, and records that do not belong to the log
- * that was read so far. librdkafka would go on behind an error: its position is then past what the
- * error names, and what it could not read would be lost. So every error ends the reading of its
- * partition here, and what follows is a check of the range (range.c) and a new seek, or the end
+ * that was read so far. librdkafka would go on after an error: its position is then past the offset
+ * that the error names, and records that it could not read would be lost. So every error ends the
+ * reading of its partition here. A check of the range (range.c) and a new seek follow, or the end
  * of the partition when the log was cut off or cannot be read.
  */
 #include "base/leader_epoch.h"
@@ -18,13 +18,13 @@ typedef enum fetch_fault {
     FAULT_PASSES,
     FAULT_CUT,        /* the log was cut off and rewritten */
     FAULT_RANGE,      /* the fetcher has stopped: the offset is not there */
-    FAULT_UNREADABLE, /* librdkafka would go on behind what it could not read: that would lose
-                         records */
+    FAULT_UNREADABLE, /* librdkafka would go on after records that it could not read: they would be
+                         lost */
     FAULT_TOPIC,
 } fetch_fault;
 
-/* With auto.offset.reset=error librdkafka (2.12.1, rd_kafka_offset_reset) has one code for both,
- * and the other's words in the text. */
+/* With auto.offset.reset=error librdkafka (2.12.1, rd_kafka_offset_reset) has one code for both;
+ * only the text tells them apart. */
 static bool says_truncation(const rd_kafka_message_t *message)
 {
     return message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET &&
@@ -74,7 +74,7 @@ static void on_unreadable(leat_kafka_reader *reader, uint32_t partition, const c
     leat_reader_break(reader, partition, reason);
 }
 
-/* Where the epoch that was read ends now, as librdkafka's text has it; -1: it does not say. */
+/* The offset where the epoch that was read now ends, from librdkafka's text; -1: not in it. */
 static int64_t cut_at(const char *text)
 {
     static const char before[] = "broker end offset is ";
@@ -82,7 +82,7 @@ static int64_t cut_at(const char *text)
     return at ? strtoll(at + sizeof before - 1, NULL, 10) : -1;
 }
 
-/* From `first` on other records stand than those that were read. */
+/* From `first` on the log has other records than those that were read. */
 static void break_cut(leat_kafka_reader *reader, uint32_t partition, int64_t first,
                       const char *proof)
 {
@@ -132,7 +132,8 @@ void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
     }
     if (fault == FAULT_TOPIC)
         reader->topic_asked_us = 0;
-    /* The fetcher has stopped, or librdkafka's position has moved past what the error names. */
+    /* The fetcher has stopped, or librdkafka's position has moved past the offset that the error
+     * names. */
     part->restart = fault == FAULT_RANGE;
     leat_part_drop_batch(part); /* the message too */
     leat_reader_check_range(reader, partition);

@@ -1,9 +1,13 @@
-/* headers.c - all headers of a record, for people who must decide what becomes of it. */
+/*
+ * headers.c - all headers of a record as JSON, for a person who must decide what to do with it.
+ * Foreign headers are included too: they may be the only clue to a record of another producer. A
+ * missing value stays apart from an empty one.
+ */
 #include "base/utf8.h"
 #include "log/headers.h"
 #include "log/kafka/kafka.h"
 
-/* A name is a text by Kafka's protocol; what of it is none is replaced. */
+/* By Kafka's protocol a name is text; bytes of it that are not UTF-8 are replaced. */
 static void write_name(leat_buf *out, const char *name)
 {
     leat_buf text = {0};

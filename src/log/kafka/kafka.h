@@ -1,29 +1,30 @@
 /*
- * kafka.h - what the files of Kafka's side share; nothing outside src/log/kafka includes it.
+ * kafka.h - declarations that the files of Kafka's side share; nothing outside src/log/kafka
+ * includes it.
  *
  *   conf.c         leat's settings for librdkafka, and which of them a user may not change
  *   client.c       one rd_kafka_t: its log lines and errors, wake-ups, a destroy that never hangs
  *   liveness.c     do the brokers answer a client? What is logged when they do not
  *   ask.c          questions to the brokers (topic, offsets, settings) and their answers
  *   admin.c        the same, blocking; ends with the table of the role, as writer.c and reader.c do
- *   ahead.c        what lies ahead of an offset, blocking
+ *   ahead.c        the records ahead of an offset, blocking
  *   writer.c       the writer: life, records, answers
  *   writer_slots.c   the writer: a slot for each record that waits
  *   writer_client.c  the writer: its client, and the next one
  *   writer_limit.c   the writer: how large a record may be
  *   topic_watch.c  the writer: is it still the right topic?
- *   topic_guard.c  the writer: may what was acknowledged be called stored?
- *   refusals.c     the writer: which partitions take nothing, what is refused and why
+ *   topic_guard.c  the writer: is an acknowledged record really stored?
+ *   refusals.c     the writer: which partitions take nothing, which records are refused and why
  *   reader.c       the reader: life, loop turn, records
  *   part.c         the reader: the life of one partition
  *   renew.c        the reader: no answers, or no partitions: another client takes its place
  *   rebalance.c    the reader: partitions given, wanted back, lost
- *   range.c        the reader: seek, what is lost or cut off
+ *   range.c        the reader: seek; is the log lost or cut off?
  *   fetch_error.c  the reader: errors of a partition
  *   ends.c         the reader: how far the log goes, and open transactions
- *   commit.c       the reader: commits, and what they say of our membership
+ *   commit.c       the reader: commits, and what they show of our membership
  *   headers.c      the reader: a record's headers in JSON
- *   watchdog.c     a trouble that should pass, and what is to be done when it does not
+ *   watchdog.c     a trouble that should pass, and the action when it does not
  */
 #ifndef LEAT_LOG_KAFKA_KAFKA_H
 #define LEAT_LOG_KAFKA_KAFKA_H
@@ -63,7 +64,7 @@ static inline void *leat_kafka_unconst(const void *memory)
     return (void *)(uintptr_t)memory;
 }
 
-/* A copy that owns all it points at, with room for one property behind the user's. */
+/* A copy that owns all it points at, with room for one property after the user's. */
 leat_log_config leat_kafka_config_copy(const leat_log_config *from);
 void leat_kafka_config_free(leat_log_config *config, uint32_t user_properties);
 
@@ -82,16 +83,16 @@ typedef struct leat_kafka_client {
 /* `events`: RD_KAFKA_EVENT_* to have as events. */
 leat_kafka_client *leat_kafka_client_new(leat_kafka_kind kind, const leat_log_config *config,
                                          int events, leat_error *error);
-/* Destroys in a thread of its own and waits for it up to `timeout_ms`; longer, and it goes on
- * alone. Every queue and message must have been given back. */
+/* Destroys in a thread of its own and waits for it up to `timeout_ms`; after that the thread goes
+ * on alone. Every queue and message must have been given back. */
 void leat_kafka_client_free(leat_kafka_client *client, int timeout_ms);
 /* Clients of this process that are being destroyed still, bounded by LEAT_KAFKA_LEAVING_MAX by
  * the part that replaces one: one that never ends keeps its threads. */
 uint32_t leat_kafka_clients_leaving(void);
-/* Words for behind the error: the right that a reader or writer lacks; "" when it is another
+/* Text to append to the error: the right that a reader or writer lacks; "" when it is another
  * error. */
 const char *leat_kafka_missing_right(const leat_kafka_client *client, rd_kafka_resp_err_t code);
-/* Logs an error, at most once a minute and code; of a right that is missing, which one. */
+/* Logs an error, at most once a minute for each code; names the right when one is missing. */
 void leat_kafka_log_error(leat_kafka_client *client, rd_kafka_resp_err_t code, const char *text);
 
 /* An eventfd for wake-ups, or -1. */
@@ -116,17 +117,18 @@ typedef struct leat_kafka_pulse {
     uint32_t renewals;  /* clients that were replaced, for whatever reason */
 } leat_kafka_pulse;
 
-/* The configuration outlives it; `silent_us`: for so long no answer is nothing yet. */
+/* The configuration outlives it; `silent_us`: no answer for up to this long is not yet a
+ * trouble. */
 void leat_kafka_pulse_init(leat_kafka_pulse *pulse, const char *label,
                            const leat_log_config *config, int64_t silent_us);
-/* The answer to a question: does it come from a broker, not from the client's own clock? Then they
- * answer. */
+/* Call it with each answer to a question. If it comes from a broker and not from the client's own
+ * clock, the brokers answer. */
 void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event);
 void leat_kafka_pulse_answered(leat_kafka_pulse *pulse);
 /* Logs silence, and while it lasts has the client `rk` (NULL: none) begin
  * again from the configured brokers. Returns leat_watchdog_action without LEAT_WATCHDOG_LOG. */
 unsigned leat_kafka_pulse_check(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us);
-/* Fills `ret` when they do not answer; else leaves all but its count. */
+/* Fills `ret` when they do not answer; otherwise sets only its count. */
 void leat_kafka_pulse_health(const leat_kafka_pulse *pulse, leat_log_health *ret);
 
 /* ---- headers.c ---- */
@@ -153,10 +155,10 @@ rd_kafka_AdminOptions_t *leat_kafka_options_new(rd_kafka_t *rk, rd_kafka_admin_o
                                                 int timeout_ms, void *opaque);
 void leat_kafka_ask_topic(rd_kafka_t *rk, const char *topic, int timeout_ms, void *opaque,
                           rd_kafka_queue_t *queue);
-/* Of that broker; -1: whichever. */
+/* Asks that broker; -1: any. */
 void leat_kafka_ask_topic_at(rd_kafka_t *rk, int32_t broker, const char *topic, int timeout_ms,
                              void *opaque, rd_kafka_queue_t *queue);
-/* Does the error say that there is no such topic? */
+/* Does the error mean that there is no such topic? */
 bool leat_kafka_is_unknown_topic(rd_kafka_resp_err_t code);
 /* By their ids; a broker without topic ids gives none, or zeros. */
 bool leat_kafka_is_other_topic(const char *wanted_id, const char *found_id);
@@ -182,7 +184,7 @@ int leat_kafka_read_setting(rd_kafka_event_t *event, const char *name, char *ret
 
 /* ---- admin.c ---- */
 
-/* The offset behind the last record of each partition. */
+/* The offset after the last record of each partition. */
 int leat_kafka_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
                     int64_t *ret, leat_error *error) LEAT_MUST_CHECK;
 /* Up to where no transaction is open. */

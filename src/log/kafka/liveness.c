@@ -52,8 +52,8 @@ void leat_kafka_pulse_event(leat_kafka_pulse *pulse, rd_kafka_event_t *event)
         leat_kafka_pulse_answered(pulse);
 }
 
-/* Those it has are no news to it. It remembers each offer, so they are few: another client comes
- * after renew_after_ms. */
+/* Addresses that it already has change nothing. It remembers each offer, so they are few: another
+ * client comes after renew_after_ms. */
 static void offer_brokers(leat_kafka_pulse *pulse, rd_kafka_t *rk, int64_t now_us)
 {
     if (leat_watchdog_bad_us(&pulse->dog) == 0 || now_us - pulse->offered_us < OFFER_EVERY_US)

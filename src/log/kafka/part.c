@@ -1,7 +1,7 @@
 /*
  * part.c - the life of one partition at the reader: its states, its queue of fetched records, its
  * end. The queue is taken from librdkafka before the partition is assigned and is never forwarded
- * to the consumer's: only so does reading from it, or not, decide for each partition alone.
+ * to the consumer's: only then can leat pause one partition by not reading its queue.
  */
 #include "log/kafka/reader.h"
 
@@ -74,8 +74,8 @@ void leat_part_open(leat_kafka_reader *reader, uint32_t partition)
     part->queue = rd_kafka_queue_get_partition(reader->rk, reader->topic, (int32_t)partition);
     LEAT_ASSERT(part->queue);
     leat_part_enter(part, LEAT_PART_HELD);
-    /* Not into the consumer's queue: marked as ours before it is assigned, librdkafka leaves it
-     * so. */
+    /* Not into the consumer's queue: when the queue is marked as ours before the partition is
+     * assigned, librdkafka leaves it so. */
     rd_kafka_queue_forward(part->queue, NULL);
     leat_kafka_wake_by(part->queue, reader->wake_fd);
 }

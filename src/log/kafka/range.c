@@ -1,5 +1,6 @@
 /*
- * range.c - where a partition is read from, and whether the log still holds what is needed.
+ * range.c - where a partition is read from, and whether the log still has the records that are
+ * needed.
  *
  * Before each seek, and after each error that stopped the fetching, the brokers are asked for the
  * log's first offset, the offset after its last and the topic's id; log/range.h states what the
@@ -8,10 +9,11 @@
  *   A log that is too short must be seen SHORT_ENDS_MAX times in a row, because a new leader may
  *   know an older end for a moment.
  *
- *   Where a leader epoch ends only the brokers know. librdkafka asks them, at each seek that knows
+ *   Only the brokers know where a leader epoch ends. librdkafka asks them, at each seek that knows
  *   the epoch of the last record read and whenever the leader's epoch rises, and reports
- *   LOG_TRUNCATION. What a reader has not seen itself, the newest record that is applied tells
- *   (engine/progress.h). Each record's epoch is held against those seen since the assignment, too.
+ *   LOG_TRUNCATION. For records that the reader has not seen itself, the newest applied record is
+ *   compared (engine/progress.h). Each record's epoch is also checked against those seen since the
+ *   assignment.
  *
  * librdkafka never chooses an offset: it is given absolute ones only (see reader.h) and
  * auto.offset.reset is `error`, so any doubt comes back here as an error.
@@ -79,7 +81,7 @@ void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition)
 static void check_later(leat_part *part)
 {
     LEAT_ASSERT(part->state == LEAT_PART_CHECKING);
-    part->generation++; /* the other answers of this check no longer count */
+    part->generation++; /* other answers of this check no longer count */
     part->retry_us = leat_mono_us() + CHECK_RETRY_US;
 }
 
@@ -114,7 +116,7 @@ static void begin_reading(leat_kafka_reader *reader, uint32_t partition)
     part->retry_us = 0;
     part->tries = 0;
     part->more = true;
-    leat_kafka_wake(reader->wake_fd); /* what was fetched before the seek has used up the queue's
+    leat_kafka_wake(reader->wake_fd); /* records fetched before the seek have used up the queue's
                                          own wake-up */
 }
 
@@ -142,7 +144,7 @@ static void try_seek(leat_kafka_reader *reader, uint32_t partition)
     if (part->restart || part->tries >= SEEK_TRIES_MAX) {
         part->restart = leat_reader_restart(reader, partition) != 0;
         part->tries = 0;
-        return; /* then it is sought: only that has the leader epoch checked */
+        return; /* then it is sought: only a seek has the leader epoch checked */
     }
     part->tries++;
     if (seek(reader, partition) != 0)

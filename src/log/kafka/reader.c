@@ -1,8 +1,8 @@
 /*
  * reader.c - the reader: one consumer of the group on the caller's loop. All of librdkafka's queues
  * wake the same eventfd; a turn serves the group, then the answers, then reads each partition once,
- * so that none waits for another. The group is served every TICK_MS at the latest, whatever the
- * partitions do, so that max.poll.interval.ms is never exceeded by anything but a loop that hangs.
+ * so that none waits for another. The group is served at least every TICK_MS, whatever the
+ * partitions do, so that only a loop that hangs can exceed max.poll.interval.ms.
  */
 #include "log/kafka/reader.h"
 
@@ -68,8 +68,8 @@ static void note_offered(leat_part *part, int64_t offset, int32_t epoch)
         part->seen_epoch = epoch;
 }
 
-/* Offers what was taken from the queue. Callbacks may pause, seek or give back: the state is looked
- * at after each. */
+/* Offers the records taken from the queue. Callbacks may pause, seek or give back: the state is
+ * checked after each. */
 static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
 {
     leat_part *part = &reader->parts[partition];
@@ -89,7 +89,7 @@ static void offer_batch(leat_kafka_reader *reader, uint32_t partition)
         }
         leat_record record = record_of(partition, message);
         uint32_t generation = part->generation;
-        part->batch_at++; /* before the call: it may seek, which drops what is left of the batch */
+        part->batch_at++; /* before the call: it may seek, which drops the rest of the batch */
         reader->handed++;
         if (reader->events.record(reader->events.context, &record, message)) {
             if (part->generation == generation)
@@ -125,7 +125,8 @@ static bool read_partition(leat_kafka_reader *reader, uint32_t partition)
     return may_read(part) && (part->more || part->batch_at < part->batch_count);
 }
 
-/* With all that was taken offered, librdkafka's position is behind offsets without a record too. */
+/* When all that was taken has been offered, librdkafka's position is also past offsets without a
+ * record. */
 static void report_position(leat_kafka_reader *reader, uint32_t partition)
 {
     LEAT_ASSERT(partition < reader->identity.partition_count);
@@ -182,7 +183,7 @@ static void on_group_event(leat_kafka_reader *reader, rd_kafka_event_t *event)
         on_error(reader, event);
         break;
     default:
-        break; /* records of a partition we do not count: dropped with the event */
+        break; /* records of a partition that is not ours to read: dropped with the event */
     }
 }
 
@@ -393,7 +394,7 @@ static void free_reader(leat_log_reader *base, int timeout_ms)
     if (reader->client) {
         leat_reader_await_commits(reader, until_us - (int64_t)timeout_ms * 1000 / 2);
         leave(reader, until_us);
-        /* leaving fails those that are still out */
+        /* leaving the group fails those that are still out */
         leat_reader_await_commits(reader, leat_mono_us());
     }
     /* A record still out keeps librdkafka's memory in use: nothing sane can follow. */

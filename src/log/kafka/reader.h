@@ -2,7 +2,7 @@
  * reader.h - the reader's state, shared by reader.c, part.c, rebalance.c, range.c, fetch_error.c,
  * ends.c, commit.c and renew.c.
  *
- * A partition's way:
+ * A partition's states:
  *
  *   FREE --assigned--> HELD --seek--> CHECKING --range fits--> SEEKING --done--> READING
  *                                       |  ^                      ^               |  |
@@ -48,7 +48,7 @@ enum {
 typedef enum leat_part_state {
     LEAT_PART_FREE,
     LEAT_PART_HELD,     /* assigned; not sought, not read */
-    LEAT_PART_CHECKING, /* sought: what the log still holds is being asked for */
+    LEAT_PART_CHECKING, /* sought: the brokers are being asked for the log's range */
     LEAT_PART_SEEKING,  /* the range is good; librdkafka has not taken the seek yet */
     LEAT_PART_READING,
     LEAT_PART_BROKEN,
@@ -65,7 +65,8 @@ typedef struct leat_part {
     uint32_t generation;     /* of the seek or check: answers to an older one are dropped */
     int64_t low;             /* as the seek gave it */
     int64_t high;
-    int64_t next; /* behind the last record offered, or what was sought; -1: the log's start */
+    int64_t next; /* after the last record offered, or the offset that was sought; -1: the log's
+                     start */
     int32_t next_epoch; /* leader epoch of the record before `next`, or a later one that the log
                            has; -1: not known */
     int64_t read_to; /* every record below was offered: offsets without one may lie between `next`
@@ -82,9 +83,9 @@ typedef struct leat_part {
     uint32_t tries;        /* of the seek */
     uint32_t short_ends;   /* checks in a row that found the log too short */
     uint32_t unreadable;   /* times in a row that the record at `next` could not be read */
-    int64_t end;           /* the log's end as last asked for; -1: not known */
+    int64_t end;           /* the log's end at the last answer; -1: not known */
     int64_t stable;        /* the offset up to which no transaction is open, likewise */
-    int64_t held_since_us; /* that stands still below the end; 0: it does not */
+    int64_t held_since_us; /* since when that has stood still below the end; 0: it does not */
     int64_t held_logged_us;
     uint32_t batch_at; /* records taken from the queue, not yet taken by the caller */
     uint32_t batch_count;
@@ -106,10 +107,10 @@ typedef struct leat_kafka_reader {
     uint32_t open_handles;
     leat_reader_events events;
     leat_log_identity identity;
-    leat_log_config config; /* a copy: a client may have to be made again */
+    leat_log_config config; /* a copy: a client may have to be recreated */
     uint32_t user_properties;
     const char *topic;         /* of config */
-    leat_kafka_client *client; /* NULL: could not be made again yet; then nothing is held */
+    leat_kafka_client *client; /* NULL: could not be recreated yet; then nothing is held */
     rd_kafka_t *rk;            /* the client's */
     rd_kafka_queue_t *group;   /* rebalances and errors */
     rd_kafka_queue_t *answers; /* commits, offsets, topic */
@@ -134,14 +135,14 @@ typedef struct leat_kafka_reader {
 
     /* ---- renew.c ---- */
     leat_kafka_pulse pulse;
-    leat_watchdog outside; /* the brokers answer, but we are no member of the group */
+    leat_watchdog outside; /* the brokers answer, but we are not a member of the group */
     int64_t member_asked_us;
     bool renewing;    /* nothing is held; the next client comes once the caller has given back all
                          records */
     int64_t renew_us; /* not before */
 } leat_kafka_reader;
 
-/* What a question was about, packed into its opaque pointer. */
+/* The subject of a question, packed into its opaque pointer. */
 typedef enum leat_ask {
     LEAT_ASK_START = 1, /* of one partition's check */
     LEAT_ASK_END,
@@ -164,7 +165,7 @@ void leat_part_drop_batch(leat_part *part);
 void leat_reader_break(leat_kafka_reader *reader, uint32_t partition, const char *reason);
 /* Takes over one that was assigned. */
 void leat_part_open(leat_kafka_reader *reader, uint32_t partition);
-/* Its queue and what is in it; the group is not told. */
+/* Ends its queue and the records in it; the group gets no message. */
 void leat_part_close(leat_kafka_reader *reader, uint32_t partition);
 
 /* ---- reader.c ---- */
@@ -195,11 +196,11 @@ void leat_kafka_reader_seek(leat_log_reader *reader, uint32_t partition, int64_t
                             const leat_log_applied *applied);
 void leat_reader_on_offsets(leat_kafka_reader *reader, rd_kafka_event_t *event);
 void leat_reader_on_topic(leat_kafka_reader *reader, rd_kafka_event_t *event);
-/* A partition that is read is sought once more where it is, soon. */
+/* A partition that is being read is soon sought again at its position. */
 void leat_reader_seek_again(leat_part *part);
-/* Asks what the log still holds; what follows comes with the answers. */
+/* Asks for the log's range; the answers decide how it goes on. */
 void leat_reader_check_range(leat_kafka_reader *reader, uint32_t partition);
-/* What is known of the partition, for leat_range_check. */
+/* The known facts about the partition, for leat_range_check. */
 leat_log_range leat_part_range(const leat_part *part);
 void leat_reader_break_range(leat_kafka_reader *reader, uint32_t partition,
                              const leat_log_range *range, leat_range_verdict verdict,
@@ -211,7 +212,7 @@ leat_ask leat_ask_unpack(void *opaque, uint32_t *ret_partition, uint32_t *ret_ge
 
 /* ---- fetch_error.c ---- */
 
-/* An error that came instead of a record: reading has stopped, and what was taken from the queue is
+/* An error that came instead of a record: reading has stopped, and records taken from the queue are
  * dropped. */
 void leat_reader_on_fetch_error(leat_kafka_reader *reader, uint32_t partition,
                                 const rd_kafka_message_t *message);
@@ -233,7 +234,7 @@ uint64_t leat_kafka_reader_commit_failures(const leat_log_reader *reader);
 void leat_reader_on_commit(leat_kafka_reader *reader, rd_kafka_event_t *event);
 /* Waits for the answers to commits; other answers are dropped. */
 void leat_reader_await_commits(leat_kafka_reader *reader, int64_t until_us);
-/* Of the group; -1: we are no member. Asks nobody. */
+/* Of the group; -1: we are not a member. Asks nobody. */
 int32_t leat_reader_generation(const leat_kafka_reader *reader);
 /* Those that were never answered; once no answer can come any more. */
 void leat_reader_forget_commits(leat_kafka_reader *reader);

@@ -1,7 +1,7 @@
 /*
- * rebalance.c - partitions come and go. A partition is taken over at once, but parked: what it is
- * read from is known only when its progress was claimed. It is given up only when the caller has
- * given it back, except when the group has taken it away already.
+ * rebalance.c - partitions come and go. A partition is taken over at once, but parked: its start
+ * offset is known only once its progress was claimed. It is given up only when the caller has given
+ * it back, unless the group has already taken it away.
  */
 #include "log/kafka/reader.h"
 
@@ -108,7 +108,7 @@ static void on_assigned(leat_kafka_reader *reader, rd_kafka_topic_partition_list
 
 /* ---- revoked, lost ---- */
 
-/* The partitions end here, then their owners hear of it. */
+/* First the partitions end here, then their owners are called. */
 static void on_lost(leat_kafka_reader *reader, const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
@@ -134,7 +134,7 @@ static void on_revoked(leat_kafka_reader *reader, const rd_kafka_topic_partition
 {
     LEAT_ASSERT(!reader->revoking);
     reader->revoking = rd_kafka_topic_partition_list_copy(list);
-    reader->revoking_left = 1; /* this call's own, so that nothing ends before all were asked for */
+    reader->revoking_left = 1; /* this call's own, so that nothing ends before all were requested */
     for (int i = 0; i < list->cnt; i++) {
         if (!is_known(reader, list->elems[i].partition))
             continue;

@@ -1,11 +1,11 @@
 /*
- * refusals.c - the writer: which partitions take nothing, what is refused and why, and does
- * anything get through?
+ * refusals.c - the writer: which partitions take nothing, which records are refused and why, and
+ * whether anything gets through.
  *
  * A partition without a leader, or with fewer in-sync replicas than the topic wants, is known by
- * the checks of the topic (topic_watch.c). librdkafka tries its records again until their time is
- * over and then reports only that; the cause is what the last check found. Everything else is told
- * by the error of the record.
+ * the checks of the topic (topic_watch.c). librdkafka tries its records again until they time out
+ * and then reports only that; the cause comes from the last check. In all other cases the record's
+ * error is the cause.
  *
  * Each cause is counted, and logged with its count: at once, then once a minute while there is more
  * of it.
@@ -19,7 +19,7 @@
 #include "base/rate_limit.h"
 
 enum {
-    FAULT_VALID_US = 1000 * 1000, /* a younger one is a change of leaders, perhaps */
+    FAULT_VALID_US = 1000 * 1000, /* a younger one may be just a change of leaders */
     REFUSED_MANY = 3,
     REFUSED_VALID_US = 10 * 1000 * 1000, /* then it is worth a try again */
     REASON_VALID_US = 60 * 1000 * 1000,
@@ -70,7 +70,7 @@ void leat_writer_check_partitions(leat_kafka_writer *writer, rd_kafka_event_t *e
         log_fault(writer, p);
     }
     free(found);
-    if (some_lack_replicas) /* min.insync.replicas may be another by now */
+    if (some_lack_replicas) /* min.insync.replicas may have changed */
         leat_writer_ask_limit_again(writer);
 }
 
@@ -114,7 +114,7 @@ const char *leat_kafka_writer_partition_trouble(leat_log_writer *base, uint32_t 
 static const struct {
     rd_kafka_resp_err_t code;
     leat_log_refusal cause;
-    const char *remedy; /* NULL: the error says all */
+    const char *remedy; /* NULL: the error needs no addition */
 } known_refusals[] = {
     {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, LEAT_REFUSED_AUTHORIZATION,
      "grant WRITE on the topic"},
@@ -159,7 +159,7 @@ static bool is_counted(rd_kafka_resp_err_t code)
            code != RD_KAFKA_RESP_ERR__QUEUE_FULL && !leat_writer_is_suspicious(code);
 }
 
-/* A time-out has the cause that the last check found. */
+/* A time-out has the cause from the last check. */
 static leat_log_refusal cause_by_check(const leat_writer_partition *partition,
                                        leat_log_refusal cause)
 {
@@ -170,7 +170,7 @@ static leat_log_refusal cause_by_check(const leat_writer_partition *partition,
                                                      : LEAT_REFUSED_TOO_FEW_REPLICAS;
 }
 
-/* Which setting it went over: it is the topic's, not leat's. */
+/* The setting that it exceeded: it is the topic's, not leat's. */
 static void describe_too_large(const leat_kafka_writer *writer, size_t bytes, char *ret,
                                size_t size)
 {
@@ -221,8 +221,8 @@ static void log_if_due(leat_kafka_writer *writer, leat_log_refusal cause, int64_
         log_refusals(writer, cause, now_us);
 }
 
-/* Not by what the record is, nor by what its partition alone lacks: the next one would be refused
- * too. */
+/* Refused neither for the record itself nor for a fault of its partition alone: the next one would
+ * be refused too. */
 static bool concerns_all(const leat_writer_partition *partition, leat_log_refusal cause)
 {
     LEAT_ASSERT(cause < LEAT_REFUSAL_COUNT);

@@ -5,10 +5,10 @@
  * joins the group in place of this one. When nothing helps, the reader has failed: the process is
  * to be started again.
  *
- * Membership is what the client knows of itself. The brokers are not asked who holds what: a
- * question that goes to the group's coordinator ends librdkafka 2.12.1 with a failed assertion
- * (rd_kafka_enq_once_del_source_return) when that goes away at the wrong moment, which is just when
- * it would be asked.
+ * Membership is read from the client itself. The brokers are not asked for the group's members: a
+ * question to the group's coordinator ends librdkafka 2.12.1 with a failed assertion
+ * (rd_kafka_enq_once_del_source_return) when the coordinator goes away at the wrong moment, and it
+ * is just in such trouble that leat would ask.
  */
 #include "log/kafka/reader.h"
 
@@ -18,7 +18,7 @@
 enum {
     SILENT_US = 10 * 1000 * 1000,
     TOPIC_EVERY_US = 3 * 1000 * 1000,
-    QUESTIONS = 4, /* at least, before it counts as silence */
+    QUESTIONS = 4, /* minimum before it counts as silence */
     MEMBER_EVERY_US = 1000 * 1000,
     TRY_AGAIN_US = 1000 * 1000,
     MS_US = 1000,

@@ -1,5 +1,5 @@
 /*
- * topic_guard.h - may what the log acknowledged be called stored?
+ * topic_guard.h - is a record that the log acknowledged really stored?
  *
  * A topic can be deleted and recreated under a running edge. Writes go by its name, so the new one
  * takes and acknowledges them too, and nothing in the acknowledgement distinguishes it from the old
@@ -7,12 +7,13 @@
  * of a broker. The guard decides when an acknowledgement needs one:
  *
  *   - An offset at or below one that the partition acknowledged before: never stored. The topic was
- * recreated, or the partition was cut off, and then the offset counts as applied already.
- *   - A check that found the right topic, begun after the acknowledgement came, asked of the broker
- * that gave it: stored. A broker's view of the topics changes before it opens the new topic's
- * partitions. Other brokers' views may be older by LEAT_GUARD_SPREAD_US.
+ *     recreated, or the partition was cut off, and then the offset counts as applied already.
+ *   - A check that found the right topic, begun after the acknowledgement came, and asked of the
+ *     broker that gave it: stored. A broker's view of the topics changes before it opens the new
+ *     topic's partitions. Other brokers' views may be older by LEAT_GUARD_SPREAD_US.
  *   - A check begun before it: stored if the offset is larger than the number of microseconds
- * since. A topic that was made since cannot have taken a record a microsecond in that partition.
+ *     since. A topic created since then cannot have taken one record per microsecond in that
+ *     partition.
  *   - Else it waits for the next check.
  *
  * So only young partitions wait, for as long as a question and its answer take. No clock and no
@@ -68,7 +69,7 @@ bool leat_topic_guard_is_shown(const leat_topic_guard *guard, const leat_topic_a
 bool leat_topic_guard_wants_check(const leat_topic_guard *guard, const leat_topic_ack *ack);
 /* A check begun then found the right topic. */
 void leat_topic_guard_checked(leat_topic_guard *guard, int32_t broker, int64_t begun_us);
-/* Something suggests another topic: what was seen before counts no more. */
+/* Something suggests another topic: everything seen before no longer counts. */
 void leat_topic_guard_doubt(leat_topic_guard *guard);
 
 #endif

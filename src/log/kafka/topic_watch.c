@@ -1,5 +1,5 @@
 /*
- * topic_watch.c - the writer: is it the right topic still?
+ * topic_watch.c - the writer: is it still the right topic?
  *
  * Once a second a broker is asked for the topic's id and partitions, and at once when something
  * suggests another topic, or when an acknowledgement needs it (topic_guard.h). While what is found
@@ -49,8 +49,8 @@ void leat_writer_watch_begin(leat_kafka_writer *writer)
     begin_check(writer, &writer->checks[0], LEAT_GUARD_ANY);
 }
 
-/* That broker's, else the one that was used longest ago; NULL: one is out at that broker, or all
- * are out. */
+/* The question of that broker, else the one used longest ago; NULL: that broker, or every question,
+ * awaits an answer. */
 static leat_writer_check *find_check(leat_kafka_writer *writer, int32_t broker)
 {
     leat_writer_check *ret = NULL;
@@ -337,7 +337,7 @@ static void give_up(leat_kafka_writer *writer)
     snprintf(writer->failed, sizeof writer->failed, "%s", health.why);
 }
 
-/* What the silence of the brokers asks for. */
+/* The action that the brokers' silence calls for. */
 static void watch_pulse(leat_kafka_writer *writer, int64_t now_us)
 {
     rd_kafka_t *rk = writer->client ? writer->client->rk : NULL;

@@ -1,10 +1,10 @@
 /*
- * watchdog.h - a trouble that should pass by itself, and what is to be done when it does not: it is
- * logged, then once a minute; what has it is replaced, again and again; in the end it is given up,
- * once.
+ * watchdog.h - a trouble that should pass by itself, and the actions when it does not: it is
+ * logged, then again once a minute; the client that has it is replaced, repeatedly; in the end it
+ * is given up, once.
  *
- * Time in which nobody checked counts against nobody: after a pause of the process (SIGSTOP, a
- * machine that is moved) the trouble is as old as it was before. No clock and no I/O.
+ * Time in which nobody checked does not count: after a pause of the process (SIGSTOP, a machine
+ * that is moved) the trouble is as old as it was before. No clock and no I/O.
  */
 #ifndef LEAT_LOG_KAFKA_WATCHDOG_H
 #define LEAT_LOG_KAFKA_WATCHDOG_H
@@ -31,7 +31,7 @@ typedef struct leat_watchdog {
     bool has_given_up;
 } leat_watchdog;
 
-/* What leat_watchdog_check wants done, together. */
+/* The actions that leat_watchdog_check requests, combined. */
 typedef enum leat_watchdog_action {
     LEAT_WATCHDOG_LOG = 1,
     LEAT_WATCHDOG_RENEW = 2,
@@ -44,7 +44,7 @@ void leat_watchdog_init(leat_watchdog *watchdog, const leat_watchdog_limits *lim
 int64_t leat_watchdog_good(leat_watchdog *watchdog, int64_t now_us);
 /* To be called more often than LEAT_WATCHDOG_PAUSE_US. Returns leat_watchdog_action. */
 unsigned leat_watchdog_check(leat_watchdog *watchdog, int64_t now_us);
-/* How long the trouble has lasted, as of the last check; 0: it is none (yet). */
+/* How long the trouble has lasted, as of the last check; 0: there is none (yet). */
 int64_t leat_watchdog_bad_us(const leat_watchdog *watchdog);
 
 #endif

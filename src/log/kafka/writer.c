@@ -1,8 +1,8 @@
 /*
  * writer.c - the writer: an idempotent producer whose delivery reports come as events, many at
  * once, through one eventfd on the caller's loop. This file takes records and passes on their
- * answers. Why a record is refused is refusals.c, whether an acknowledgement may be believed
- * topic_watch.c; a client that must end is replaced by writer_client.c.
+ * answers. refusals.c has the reasons for refusals, topic_watch.c decides whether to believe an
+ * acknowledgement, and writer_client.c replaces a client that must end.
  */
 #include "log/kafka/writer.h"
 
@@ -18,7 +18,7 @@ enum {
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
     VALUE_MAX = 7 + LEAT_LOG_HEADER_COUNT, /* of one rd_kafka_produceva */
-    FRAME_MAX = 512, /* what a batch of one record is larger than its key and value, headers
+    FRAME_MAX = 512, /* the overhead of a batch of one record beyond its key and value, headers
                         included */
 };
 
@@ -42,7 +42,7 @@ static bool may_fit(const leat_kafka_writer *writer, const rd_kafka_message_t *r
     return report->len + report->key_len + FRAME_MAX <= (size_t)writer->limit;
 }
 
-/* Of one that the brokers did not take. */
+/* Of a record that the brokers did not take. */
 static leat_append_result result_of(leat_kafka_writer *writer, const rd_kafka_message_t *report)
 {
     LEAT_ASSERT(report->err);

@@ -42,22 +42,24 @@ typedef struct leat_writer_partition {
 } leat_writer_partition;
 
 /*
- * The way of a client:
+ * The states of a client:
  *
- *   GIVEN_UP --another client is made--> OPEN --it must end--> RENEWING --all is answered-->
- * GIVEN_UP
+ *   GIVEN_UP --another client is made--> OPEN --it must end--> RENEWING
+ *      ^                                                          |
+ *      +--------------------- all is answered --------------------+
  *
- * That the topic is not the right one (`wrong`) is apart from it: it ends the client that may have
+ * A topic that is not the right one (`wrong`) is not a state: it ends the client that may have
  * records for the other topic, but the next client waits for the right one in OPEN.
  */
 typedef enum leat_writer_state {
     LEAT_WRITER_GIVEN_UP, /* no client, or one whose answers no longer count: all its records have
-                             theirs */
+                             been answered */
     LEAT_WRITER_OPEN,
-    LEAT_WRITER_RENEWING, /* nothing is taken; what waits still gets its answers, for a while */
+    LEAT_WRITER_RENEWING, /* nothing is taken; waiting records still get their answers, for a while
+                           */
 } leat_writer_state;
 
-/* What was refused for one cause. */
+/* The refusals for one cause. */
 typedef struct leat_writer_refusals {
     uint64_t count;
     uint64_t logged;   /* of them, with a log line */
@@ -68,7 +70,7 @@ typedef struct leat_writer_refusals {
 
 /* A question for the topic that is out, or was. */
 typedef struct leat_writer_check {
-    int32_t broker; /* LEAT_GUARD_ANY: whichever */
+    int32_t broker; /* LEAT_GUARD_ANY: any */
     bool is_out;
     int64_t begun_us; /* 0: never */
 } leat_writer_check;
@@ -78,12 +80,12 @@ typedef struct leat_kafka_writer {
     uv_poll_t poll;
     uv_timer_t timer;
     uint32_t open_handles;
-    leat_log_config config;   /* a copy: a client may have to be made again */
-    uint32_t user_properties; /* of config; our batch.size may stand behind them */
+    leat_log_config config;   /* a copy: a client may have to be recreated */
+    uint32_t user_properties; /* of config; our batch.size may follow them */
     char batch_size[LEAT_WRITER_NUMBER_SIZE];
     leat_appended_cb on_appended;
     void *context;
-    leat_kafka_client *client; /* NULL: could not be made again yet */
+    leat_kafka_client *client; /* NULL: could not be recreated yet */
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *reports; /* delivery reports and errors */
     rd_kafka_queue_t *answers; /* about the topic and its settings */
@@ -99,22 +101,23 @@ typedef struct leat_kafka_writer {
     leat_writer_state state;
     int64_t state_us; /* when it was entered */
     leat_kafka_pulse pulse;
-    char failed[LEAT_LOG_WHY_SIZE]; /* nothing has helped; "": not so */
+    char failed[LEAT_LOG_WHY_SIZE]; /* why the writer gave up; "": it has not */
     long limit;                     /* the topic's max.message.bytes; 0: not known */
     long min_in_sync;               /* the topic's min.insync.replicas; 0: not known */
     bool limit_asked;
     bool limit_refused; /* the brokers do not report it */
 
     /* ---- topic_watch.c ---- */
-    leat_log_identity identity; /* what must be found; partition_count 0: whatever is found first */
+    leat_log_identity identity; /* the identity to be found; partition_count 0: the first one found
+                                 */
     leat_topic_guard guard;
     leat_writer_check checks[1 + LEAT_GUARD_BROKERS]; /* the first: the regular one, at any broker
                                                        */
     /* those that wait for a check, in the order of their acknowledgements */
     leat_writer_slot *acked;
     leat_writer_slot **acked_end;
-    char wrong[LEAT_WRITER_WHY_SIZE]; /* why what the last check found is not the right topic; "":
-                                         it is */
+    char wrong[LEAT_WRITER_WHY_SIZE]; /* why the last check did not find the right topic; "": it did
+                                       */
     int64_t wrong_since_ms;
     bool growth_logged;
     bool clock_logged;
@@ -134,13 +137,13 @@ typedef struct leat_kafka_writer {
 void leat_writer_answer(leat_kafka_writer *writer, leat_writer_slot *slot,
                         leat_append_result result, uint32_t partition, int64_t offset,
                         const char *why);
-/* Answers all that waits as unknown. */
+/* Answers all waiting records as unknown. */
 void leat_writer_answer_rest(leat_kafka_writer *writer);
 
 /* ---- writer_slots.c ---- */
 
 int leat_writer_make_slots(leat_kafka_writer *writer, leat_error *error) LEAT_MUST_CHECK;
-/* NULL: the partition has as many as it may have for now, or all have. */
+/* NULL: no slot is left for the partition, or for anyone, for now. */
 leat_writer_slot *leat_writer_take_slot(leat_kafka_writer *writer, const leat_record *record,
                                         void *tag);
 void leat_writer_give_slot(leat_kafka_writer *writer, leat_writer_slot *slot);
@@ -154,10 +157,10 @@ void leat_writer_close_client(leat_kafka_writer *writer, int timeout_ms);
 long leat_writer_config_number(const leat_kafka_writer *writer, const char *name);
 /* Has the client give up what it has; the answers come as its reports. */
 void leat_writer_purge(leat_kafka_writer *writer);
-/* Nothing is accepted until another client is in place; what waits is still answered by this
- * one. */
+/* Nothing is accepted until another client is in place; this one still answers the records that
+ * wait. */
 void leat_writer_begin_renewal(leat_kafka_writer *writer);
-/* Gives up what waits in the client, too. */
+/* Also gives up the records that wait in the client. */
 void leat_writer_renew(leat_kafka_writer *writer);
 void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text);
 void leat_writer_continue_renewal(leat_kafka_writer *writer);
@@ -186,7 +189,7 @@ bool leat_writer_is_suspicious(rd_kafka_resp_err_t code);
 /* If so, the topic is checked. */
 void leat_writer_note_suspicion(leat_kafka_writer *writer, rd_kafka_resp_err_t code);
 void leat_writer_on_topic(leat_kafka_writer *writer, rd_kafka_event_t *event);
-/* What waits for a check is given up. */
+/* Gives up the records that wait for a check. */
 void leat_writer_give_up_acked(leat_kafka_writer *writer, const char *why);
 void leat_writer_watch_tick(leat_kafka_writer *writer, int64_t now_us);
 void leat_kafka_writer_health(const leat_log_writer *writer, leat_log_health *ret);

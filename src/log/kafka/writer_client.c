@@ -4,7 +4,7 @@
  * A fatal error of the idempotent producer ends its client, and so does a topic that is not the
  * right one (topic_watch.c): nothing more is accepted, everything that waits is answered, then a
  * new client takes its place. A record is never carried over: its sender learns that it failed or
- * is unknown, so that a key's order is the senders' to keep.
+ * is unknown, so keeping a key's order is up to the senders.
  */
 #include "log/kafka/writer.h"
 
@@ -109,7 +109,7 @@ void leat_writer_on_fatal(leat_kafka_writer *writer, const char *text)
     leat_writer_renew(writer);
 }
 
-/* What waits was purged, or had its time. */
+/* The waiting records were purged, or have timed out. */
 static void give_up_client(leat_kafka_writer *writer)
 {
     LEAT_ASSERT(writer->state == LEAT_WRITER_RENEWING);

@@ -1,10 +1,10 @@
 /*
  * writer_limit.c - the writer: how large a record may be.
  *
- * The brokers judge a batch as they judge a record: one over the topic's max.message.bytes is
- * refused with all that is in it, and its records may have been small. So the limit is asked for,
- * at start and when something was refused as too large; if the client's batches may exceed it,
- * another client with smaller ones takes its place.
+ * The brokers apply the limit to whole batches: one over the topic's max.message.bytes is refused
+ * with all its records, which may be small. So the limit is asked for, at start and when something
+ * was refused as too large; if the client's batches may exceed it, another client with smaller ones
+ * takes its place.
  */
 #include "log/kafka/writer.h"
 
@@ -41,7 +41,7 @@ static void set_batch_size(leat_kafka_writer *writer, long size)
     writer->config.property_count = writer->user_properties + 1;
 }
 
-/* What waits is still answered by the old client. */
+/* The old client still answers the records that wait. */
 static void fit_batches(leat_kafka_writer *writer)
 {
     if (writer->limit <= 0 || leat_writer_config_number(writer, "batch.size") <= writer->limit)

@@ -1,9 +1,9 @@
 /*
  * writer_slots.c - the writer: a slot for each record that waits for its answer. The pool is as
- * large as the client's queue and taken at start, so that appending never allocates. The slots of
- * a partition form a list in the order of appending: the age of its oldest record, by which
- * readiness is judged, is known without a search. A partition has only its share of the client's
- * memory (base/shares.h), so that one whose broker hangs leaves room for the others.
+ * large as the client's queue and taken at start, so that appending never allocates. The slots of a
+ * partition form a list in the order of appending: the age of its oldest record, which readiness
+ * depends on, is known without a search. A partition has only its share of the client's memory
+ * (base/shares.h), so that one whose broker hangs leaves room for the others.
  */
 #include "log/kafka/writer.h"
 
@@ -12,7 +12,7 @@
 
 enum { WAITING_MAX = 1000 * 1000 };
 
-/* Of a log of which only the name is known the partitions come as they are written to. */
+/* When only the log's name is known, partitions are added as they are written to. */
 static leat_writer_partition *partition_at(leat_kafka_writer *writer, uint32_t p)
 {
     if (p >= writer->partition_count) {
@@ -26,7 +26,7 @@ static leat_writer_partition *partition_at(leat_kafka_writer *writer, uint32_t p
     return &writer->partitions[p];
 }
 
-/* NULL: the partition has as many as it may have for now, or all have. */
+/* NULL: no slot is left for the partition, or for anyone, for now. */
 leat_writer_slot *leat_writer_take_slot(leat_kafka_writer *writer, const leat_record *record,
                                         void *tag)
 {
