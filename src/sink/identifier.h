@@ -1,6 +1,6 @@
 /*
- * identifier.h - a name in SQL, quoted so that any name is one: PostgreSQL and SQLite have the same
- * rule.
+ * identifier.h - a name in SQL, quoted so that any text can be a name: PostgreSQL and SQLite have
+ * the same rule.
  */
 #ifndef LEAT_SINK_IDENTIFIER_H
 #define LEAT_SINK_IDENTIFIER_H

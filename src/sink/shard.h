@@ -1,9 +1,8 @@
 /*
  * shard.h - the blocking side of the sink seam, for start-up and commands: schema, source, catalog,
  * progress, dead letters. Behind it a PostgreSQL database (pg/: libpq, one connection a call, each
- * call bounded by the DSN's connect_timeout, 10 s when it has none; always the primary: where only
- * a standby answers, nobody does) or a SQLite file (sqlite/). Any thread; messages never show a
- * DSN.
+ * call bounded by the DSN's connect_timeout, 10 s when it has none; always the primary: a standby
+ * alone counts as no answer) or a SQLite file (sqlite/). Any thread; messages never show a DSN.
  */
 #ifndef LEAT_SINK_SHARD_H
 #define LEAT_SINK_SHARD_H
@@ -13,7 +12,7 @@
 
 /* Where a shard is: one of the two. */
 typedef struct leat_shard_address {
-    const char *dsn;    /* PostgreSQL; may hold a password: never printed */
+    const char *dsn;    /* PostgreSQL; may contain a password: never printed */
     const char *sqlite; /* a file */
 } leat_shard_address;
 
@@ -22,15 +21,15 @@ typedef struct leat_shard_address {
 int leat_shard_check_address(leat_shard_address at, leat_error *error) LEAT_MUST_CHECK;
 
 /* Reads the named tables ("name" by search_path without schema leat, or "schema.name") with their
- * columns, types, defaults and primary key. A table that is not there, has no primary key, or is
+ * columns, types, defaults and primary key. A table that does not exist, has no primary key, or is
  * not a table (partitioned ones are) is an error that names it; then ret[0].label is its label, or
  * "" where no table is at fault. */
 int leat_shard_read_tables(leat_shard_address at, const char *const *labels, uint32_t count,
                            leat_table *ret, leat_error *error) LEAT_MUST_CHECK;
 
-/* What leat.sources holds. 0 found, 1 schema leat or the source is not there, 2 the database does
- * not answer now (with a message), -1 error: no permission, a schema leat of another version, ...
- * `ret_layout` and `ret_source` are filled by the topic's name. */
+/* The content of leat.sources. 0 found, 1 schema leat or the source does not exist, 2 the database
+ * does not answer now (with a message), -1 error: no permission, a schema leat of another version,
+ * ... `ret_layout` and `ret_source` are filled by the topic's name. */
 int leat_shard_read_source(leat_shard_address at, const char *topic, leat_source *ret_source,
                            leat_layout *ret_layout, leat_error *error) LEAT_MUST_CHECK;
 
@@ -46,21 +45,22 @@ typedef struct leat_shard_self {
  * of several shards. */
 int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_self *ret,
                          leat_error *error) LEAT_MUST_CHECK;
-/* Is that of `shard` a database of its own, and the shard's? `selves`: one for each of the `count`
- * names; one that is not known is all zero. -1: the message names both shards and says what to do.
- */
+/* Is the database of `shard` used by no other shard, and was it set up for this one? `selves`: one
+ * for each of the `count` names; an unknown one is all zero. -1: the message names both shards and
+ * the remedy.
+ * */
 int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count,
                           uint32_t shard, leat_error *error) LEAT_MUST_CHECK;
 
 /* Makes or updates schema `leat` and stores source, layout, tenant slots and the partitions of this
- * shard; idempotent. A source that is there with another log identity, topic id, layout, hash or
- * subpartition count is an error that says what differs and what to do. Fills source->id. `starts`:
+ * shard; idempotent. An existing source with another log identity, topic id, layout, hash or
+ * subpartition count is an error with the difference and the remedy. Fills source->id. `starts`:
  * the first offset each partition of the topic has now; progress begins there, so that whatever the
  * log loses later is noticed from the first start on. */
 int leat_shard_init(leat_shard_address at, leat_source *source, const leat_layout *layout,
                     uint32_t shard, const int64_t *starts, leat_error *error) LEAT_MUST_CHECK;
 
-/* The same up to its last step: everything is taken back. Fails where the real one would. */
+/* The same up to its last step: everything is rolled back. Fails where the real one would. */
 int leat_shard_rehearse_init(leat_shard_address at, leat_source *source, const leat_layout *layout,
                              uint32_t shard, const int64_t *starts,
                              leat_error *error) LEAT_MUST_CHECK;
@@ -84,32 +84,32 @@ int leat_shard_check_source(const leat_source *stored, const leat_layout *stored
                             const leat_source *running, const leat_layout *running_layout,
                             leat_error *error) LEAT_MUST_CHECK;
 
-/* What a session finds: settings count as its role and database have them. Of a SQLite file,
- * version and read_only. */
+/* The state of a server as a session finds it: settings are those of its role and database. Of a
+ * SQLite file, version and read_only. */
 typedef struct leat_shard_server {
     char version[64]; /* of PostgreSQL or SQLite */
     char role[64];
     char synchronous_commit[16];
     bool is_replica; /* session_replication_role: triggers and foreign keys are not fired */
     bool fsync;
-    bool read_only; /* no server that takes writes answers: this is another one, or
-                       default_transaction_read_only */
+    bool read_only; /* the server that answered does not take writes, or
+                       default_transaction_read_only is on */
     bool is_standby;
     char time_limits[256];   /* settings that end leat's statements or sessions early, with their
                                 values; "": none */
-    int64_t connections_max; /* that the role may have at most: the least of the server's, the
-                                database's, its own limit */
+    int64_t connections_max; /* the most that the role may have: the least of the server's, the
+                                database's and its own limit */
 } leat_shard_server;
 int leat_shard_read_server(leat_shard_address at, leat_shard_server *ret,
                            leat_error *error) LEAT_MUST_CHECK;
-/* Appends what the role may not do with these tables and schema leat, but must: "INSERT, UPDATE on
- * public.t; ...", and the GRANT statements, each on a line, that let it; nothing when it may do
- * all. SQLite has none to lack. */
+/* Appends the privileges that the role lacks on these tables and schema leat: "INSERT, UPDATE on
+ * public.t; ...", and the GRANT statements for them, one a line; nothing when it has all. SQLite
+ * has no privileges. */
 int leat_shard_missing_privileges(leat_shard_address at, const leat_table *tables, uint32_t count,
                                   leat_buf *ret_missing, leat_buf *ret_grants,
                                   leat_error *error) LEAT_MUST_CHECK;
 
-/* What a shard has recorded of one partition. */
+/* A shard's record of one partition. */
 typedef struct leat_shard_partition {
     uint32_t partition;
     int64_t epoch; /* claims so far */
@@ -121,7 +121,7 @@ typedef struct leat_shard_partition {
 int leat_shard_read_progress(leat_shard_address at, const char *topic, leat_shard_partition **ret,
                              uint32_t *ret_count, leat_error *error) LEAT_MUST_CHECK;
 
-/* A process of leat with sessions here, by pg_stat_activity; SQLite knows of none. */
+/* A process of leat with sessions here, by pg_stat_activity; none for SQLite. */
 typedef struct leat_shard_process {
     char name[64]; /* host and process id */
     uint32_t sessions;
@@ -133,7 +133,7 @@ typedef struct leat_shard_worker {
     char host[64];
     int64_t pid;
     int64_t heard_ms; /* that long ago, by the database's clock */
-    /* the process's clock then: what the times in `report` are to be compared with */
+    /* the process's clock at the report: times in `report` are relative to it */
     int64_t clock_ms;
     char *report; /* JSON; owned */
 } leat_shard_worker;
@@ -142,7 +142,7 @@ typedef struct leat_shard_worker {
  * Its row is swept after ten minutes. */
 enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
 
-/* Sessions of leat's that wait for the same. */
+/* Sessions of leat's that wait for the same thing. */
 typedef struct leat_shard_wait {
     bool is_commit; /* they wait for a synchronous standby, else for a lock that one session has */
     bool is_file;   /* for the lock of a SQLite file; then only the holder's pid and program
@@ -173,15 +173,15 @@ typedef struct leat_shard_work {
     int64_t dead_letters;
     uint32_t process_count;
     leat_shard_process *processes; /* owned */
-    bool is_pooled; /* behind a pooler a session has the name of who used it last: some may be
-                       missing, some gone */
+    bool is_pooled; /* behind a pooler a session has the name of its last user: some may be missing,
+                       some gone */
     uint32_t worker_count;
     leat_shard_worker *workers; /* owned; those that have not been swept, the newest first, 100 at
                                    most */
-    leat_shard_waits waits; /* now, for a second and more; of a SQLite file whoever keeps its lock,
-                               whether leat waits or not */
+    leat_shard_waits waits; /* now, for a second and more; of a SQLite file the process that keeps
+                               its lock, whether leat waits or not */
 } leat_shard_work;
-/* What goes on here for the topic. */
+/* The current work in this shard for the topic. */
 int leat_shard_read_work(leat_shard_address at, const char *topic, leat_shard_work *ret,
                          leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_work_fini(leat_shard_work *work);
@@ -206,17 +206,16 @@ typedef struct leat_shard_report {
 leat_shard_reporter *leat_shard_reporter_new(leat_shard_address at, int32_t source_id);
 int leat_shard_reporter_send(leat_shard_reporter *reporter, const leat_shard_report *report,
                              leat_error *error) LEAT_MUST_CHECK;
-/* Takes the row away over the connection there is, within two seconds: at the end of the
- * process. */
+/* Removes the row over the existing connection, within two seconds: at the end of the process. */
 int leat_shard_reporter_remove(leat_shard_reporter *reporter, const char *instance,
                                leat_error *error) LEAT_MUST_CHECK;
-/* The waits, for a second and more, of sessions of this name (application_name). Costs the server's
- * lock manager something: only to be asked when something has not been answered for long. */
+/* The waits, for a second and more, of sessions of this name (application_name). It loads the
+ * server's lock manager: ask only when an answer is long overdue. */
 int leat_shard_reporter_read_waits(leat_shard_reporter *reporter, const char *name,
                                    leat_shard_waits *ret, leat_error *error) LEAT_MUST_CHECK;
 void leat_shard_reporter_free(leat_shard_reporter *reporter);
 
-/* A row of leat.dead_letters. Texts may be NULL where the table says so; all of it is owned. */
+/* A row of leat.dead_letters. Texts may be NULL where the table allows it; all of it is owned. */
 typedef struct leat_dead_letter {
     int32_t source; /* leat.sources.id */
     uint32_t partition;
@@ -229,9 +228,9 @@ typedef struct leat_dead_letter {
     char *headers; /* JSON */
     char *sqlstate;
     char *message;
-    char *key; /* bytes, NUL behind them; NULL: none */
+    char *key; /* bytes, followed by a NUL; NULL: none */
     size_t key_size;
-    char *body; /* likewise; NULL too when bodies were not asked for */
+    char *body; /* likewise; NULL too when bodies were not requested */
     size_t body_size;
 } leat_dead_letter;
 

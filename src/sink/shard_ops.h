@@ -1,7 +1,7 @@
 /*
- * shard_ops.h - what stands behind shard.h: tables of operations, one for each file of a backend,
- * which that file ends with. A function keeps the terms that shard.h states for its namesake and is
- * given the address as text: a DSN, or a file's path. Not for use outside src/sink and its tests.
+ * shard_ops.h - the backends' side of shard.h: tables of operations, one at the end of each file of
+ * a backend. A function keeps the terms that shard.h states for its namesake and is given the
+ * address as text: a DSN, or a file's path. Not for use outside src/sink and its tests.
  */
 #ifndef LEAT_SINK_SHARD_OPS_H
 #define LEAT_SINK_SHARD_OPS_H
@@ -49,7 +49,7 @@ typedef struct leat_shard_dead_letters_ops {
                 leat_error *error);
 } leat_shard_dead_letters_ops;
 
-/* What every reporter begins with. */
+/* The first member of every reporter. */
 typedef struct leat_shard_reporter_ops leat_shard_reporter_ops;
 struct leat_shard_reporter {
     const leat_shard_reporter_ops *ops;
@@ -59,7 +59,7 @@ struct leat_shard_reporter_ops {
     leat_shard_reporter *(*open)(const char *address, int32_t source_id);
     int (*send)(leat_shard_reporter *reporter, const leat_shard_report *report, leat_error *error);
     int (*remove)(leat_shard_reporter *reporter, const char *instance, leat_error *error);
-    /* NULL: it knows of no waits. */
+    /* NULL: it does not know of waits. */
     int (*read_waits)(leat_shard_reporter *reporter, const char *name, leat_shard_waits *ret,
                       leat_error *error);
     void (*free)(leat_shard_reporter *reporter);

@@ -1,8 +1,8 @@
 /*
- * What both backends share of shard.h and what needs no database: sources and layouts compared and
- * written as JSON, names of sessions, texts of waits, what results own. A difference between what
- * is stored and what runs is an error with advice, never adjusted silently: offsets and partitions
- * of another log or layout would apply records twice or in the wrong order.
+ * The parts of shard.h that both backends share and that need no database: sources and layouts
+ * compared and written as JSON, names of sessions, texts of waits, memory of results. A difference
+ * between the stored source and the running one is an error with advice, never adjusted silently:
+ * offsets and partitions of another log or layout would apply records twice or in the wrong order.
  */
 #include "sink/shard_source.h"
 
@@ -189,8 +189,8 @@ static int find_name(const char *const *names, uint32_t count, const char *name)
     return -1;
 }
 
-/* Another's: by what is stored, so a name that is not configured is a matter of
- * leat_shard_check_source. */
+/* Another shard's, by the stored name; leat_shard_check_source handles a name that is not
+ * configured. */
 static int check_owner(const char *const *names, const leat_shard_self *selves, uint32_t count,
                        uint32_t shard, leat_error *error)
 {
@@ -237,7 +237,7 @@ void leat_shard_owner(const leat_source *source, const char *group, char ret[LEA
     snprintf(ret, LEAT_OWNER_SIZE, "%" PRId32 " %08" PRIx32, source->id, (uint32_t)hash);
 }
 
-/* A host's name is cut, so that the process id behind it never is. */
+/* The host name is cut, so that the process id after it never is. */
 void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE])
 {
     char host[LEAT_SESSION_HOST_MAX + 1] = "";

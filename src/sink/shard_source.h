@@ -1,5 +1,6 @@
 /*
- * shard_source.h - what every kind of shard stores of a source. Pure. Not for use outside src/sink.
+ * shard_source.h - what every kind of shard stores about a source. Pure. Not for use outside
+ * src/sink.
  */
 #ifndef LEAT_SINK_SHARD_SOURCE_H
 #define LEAT_SINK_SHARD_SOURCE_H
@@ -15,7 +16,7 @@ int32_t leat_source_id(const leat_source *source);
 char *leat_layout_to_json(const leat_layout *layout);
 
 /* Whose partitions these are, `first` to `last` as a database holds them: puts the shard's name
- * there. -1: they are of no shard, or of several. */
+ * there. -1: they belong to no shard, or to several. */
 int leat_layout_name_shard(const leat_layout *layout, uint32_t first, uint32_t last,
                            const char *where, char ret[LEAT_NAME_MAX + 1], leat_error *error);
 

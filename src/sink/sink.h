@@ -1,7 +1,7 @@
 /*
  * sink.h - the sink seam: a shard's database as something that runs an engine's jobs. One sink per
  * worker and shard; it lives on the worker's libuv loop and calls back on that thread only, never
- * from inside a call made to it. Behind it stand PostgreSQL (sink/pg/pool.c) and a SQLite file
+ * from inside a call made to it. Its backends are PostgreSQL (sink/pg/pool.c) and a SQLite file
  * (sink/sqlite/sink.c).
  */
 #ifndef LEAT_SINK_H
@@ -18,7 +18,7 @@
 typedef struct leat_sink leat_sink;
 
 typedef struct leat_sink_config {
-    const char *shard_name; /* for messages: a DSN may hold a password */
+    const char *shard_name; /* for messages: a DSN may contain a password */
     uint32_t shard;         /* index */
     leat_shard_address at;
     const char *owner;    /* source and consumer group, for the sessions' name: leat_shard_owner */
@@ -34,8 +34,7 @@ typedef struct leat_sink_config {
 typedef struct leat_sink_events {
     void *context;
     /* Usable connections have changed; a job may be submitted whenever fewer than `usable` run.
-     * They are all of one server life: between those of one server (or one start of it) and those
-     * of another, 0 is reported. */
+     * They all belong to one start of one server: before those of another one, 0 is reported. */
     void (*slots)(void *context, uint32_t shard, uint32_t usable);
     /* Exactly once for each submitted job. A job on a connection that dies is reported
      * (LEAT_ENGINE_UNKNOWN) before `slots`. */
@@ -50,8 +49,7 @@ typedef struct leat_sink_counters {
     uint64_t holders_terminated;
     uint64_t patches_dropped; /* records: PATCHes of missing rows where the route wants rows to
                                  exist */
-    uint64_t silent_ms; /* no counter: for how long the shard has answered nothing though it should;
-                           0: it answers */
+    uint64_t silent_ms; /* not a counter: how long the shard has owed an answer; 0: it answers */
 } leat_sink_counters;
 
 /* Starts connecting at once and retries indefinitely (jittered back-off). NULL and a message only
@@ -64,7 +62,7 @@ leat_sink *leat_sink_new(uv_loop_t *loop, const leat_sink_config *config,
  * reported it, was not sent: LEAT_ENGINE_OUTAGE. */
 void leat_sink_submit(leat_sink *sink, const leat_engine_job *job);
 const leat_sink_counters *leat_sink_count(const leat_sink *sink);
-/* Closes every connection (open jobs are not reported any more) and frees once the loop has run the
+/* Closes every connection (open jobs are no longer reported) and frees once the loop has run the
  * closes. */
 void leat_sink_free(leat_sink *sink);
 

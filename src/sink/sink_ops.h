@@ -1,5 +1,5 @@
 /*
- * sink_ops.h - what stands behind sink.h, as a table; each function under the terms that sink.h
+ * sink_ops.h - the backends' side of sink.h, as a table; each function under the terms that sink.h
  * states for its namesake. Not for use outside src/sink.
  */
 #ifndef LEAT_SINK_SINK_OPS_H

@@ -1,21 +1,21 @@
 /*
- * What an error means decides what becomes of a record, so every SQLSTATE of PostgreSQL 15 to 18
+ * The meaning of an error decides the fate of a record, so every SQLSTATE of PostgreSQL 15 to 18
  * has a line in one table, and the first line that fits decides. The code alone is not enough: a
- * trigger can raise any code, a pooler sends codes of its own, so conditions look at which
- * function of the server reported it. What is not known to be the row's fault is never blamed on
- * the row.
+ * trigger can raise any code, and a pooler sends codes of its own, so conditions also check the
+ * server's function that reported it. An error that is not known to be the row's fault is never
+ * blamed on the row.
  */
 #include "sink/sqlstate.h"
 
 #include <string.h>
 
-/* What else must hold for a line to fit. */
+/* The other condition for a line to fit. */
 typedef enum condition {
     ALWAYS,
-    BY,     /* `function` begins so */
+    BY,     /* `function` begins with this */
     NO_ONE, /* no function of the server reports it: a pooler, or a connection about to go */
     BARE,   /* the error names a table and no constraint */
-    OWN,    /* a statement of leat's own is refused */
+    OWN,    /* one of leat's own statements is refused */
 } condition;
 
 typedef struct rule {
@@ -26,16 +26,15 @@ typedef struct rule {
 } rule;
 
 /*
- * For a statement that writes rows. The first line that fits decides, so exceptions stand before
- * their class. The same lines, with what they are about, are in docs/design/sqlstate.md; a test
- * compares them.
+ * For a statement that writes rows. The first line that fits decides, so exceptions come before
+ * their class. docs/design/sqlstate.md has the same lines with explanations; a test compares them.
  */
 static const rule rules[] = {
     /* leat's own functions. */
     {"LT001", OWN, NULL, LEAT_ENGINE_FENCED},
     {"LT002", OWN, NULL, LEAT_ENGINE_WENT_BACK},
     {"LT006", ALWAYS, NULL, LEAT_ENGINE_DRIFT},   /* the table has BEFORE triggers that leat has not
-                                                     looked at */
+                                                     read yet */
     {"LT008", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a trigger dropped a row; or another session has
                                                      just written it, which passes */
     {"LT", OWN, NULL, LEAT_ENGINE_NOT_UNDERSTOOD},  /* isolation, `leat init` has not been run: of
@@ -47,9 +46,9 @@ static const rule rules[] = {
     {"42P05", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},                /* another has its name */
     {"0A000", BY, "RevalidateCachedQuery", LEAT_ENGINE_CONTENTION}, /* its plan has gone stale */
 
-    /* About a connection. Of ours, they do not tell what became of the transaction. But an ERROR of
-     * the server itself is about one that a function opened (dblink, postgres_fdw): the transaction
-     * is undone, and that table has to wait. */
+    /* About a connection. About leat's connection, they leave the outcome of the transaction
+     * unknown. But an ERROR of the server itself is about a connection that a function opened
+     * (dblink, postgres_fdw): the transaction is undone, and that table has to wait. */
     {"08", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
     {"57P", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
     {"40003", NO_ONE, NULL, LEAT_ENGINE_UNKNOWN},
@@ -57,11 +56,10 @@ static const rule rules[] = {
     {"57P", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"40003", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"HV00N", ALWAYS, NULL, LEAT_ENGINE_DRIFT},     /* a foreign table, likewise */
-    {"HV", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* whatever else a foreign data wrapper makes of
-                                                       a row */
+    {"HV", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR}, /* any other error of a foreign data wrapper */
 
-    /* Limits. Those of one statement are met by smaller batches; those of a value are bad data; the
-       others are outages. */
+    /* Limits. Those of one statement are avoided by smaller batches; those of a value are bad data;
+     * the others are outages. */
     {"53200", BY, "LockAcquire", LEAT_ENGINE_CONTENTION}, /* max_locks_per_transaction */
     {"53400", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},      /* temp_file_limit */
     {"53", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
@@ -72,7 +70,7 @@ static const rule rules[] = {
     {"54", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* a value too long for an index, nested too deep,
                                                    ... */
 
-    /* The server is unwell, or lets nobody in. */
+    /* The server is unwell, or does not let anybody in. */
     {"58P01", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a library or data file of this table is missing:
                                                    other tables go on */
     {"58", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
@@ -83,9 +81,9 @@ static const rule rules[] = {
     /* a session left in a transaction that is not ours */
     {"25P", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},
 
-    /* Somebody is in the way. */
+    /* Another session is in the way. */
     {"57014", ALWAYS, NULL, LEAT_ENGINE_CONTENTION}, /* statement_timeout */
-    {"57", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},        /* an operator steps in */
+    {"57", ALWAYS, NULL, LEAT_ENGINE_OUTAGE},        /* an operator intervenes */
     {"55P03", ALWAYS, NULL, LEAT_ENGINE_CONTENTION}, /* lock_timeout */
     {"40", ALWAYS, NULL, LEAT_ENGINE_CONTENTION},
     {"72", BY, "TestForOldSnapshot", LEAT_ENGINE_CONTENTION}, /* snapshot too old */
@@ -93,8 +91,8 @@ static const rule rules[] = {
 
     /* Constraints. */
     {"23503", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* a parent may be on its way, a child may go */
-    {"23001", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* so says ON DELETE RESTRICT from PostgreSQL 18
-                                                     on, 23503 before */
+    {"23001", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* ON DELETE RESTRICT from PostgreSQL 18 on; 23503
+                                                     before */
     {"23505", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* the row in the way may go */
     {"23P01", ALWAYS, NULL, LEAT_ENGINE_NOT_YET}, /* so with an exclusion constraint */
     {"23514", BY, "ExecPartitionCheck", LEAT_ENGINE_NOT_YET}, /* a partition is being attached
@@ -106,16 +104,16 @@ static const rule rules[] = {
     {"44", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* WITH CHECK OPTION of a view */
 
     /* Data. */
-    {"2200H", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a sequence in a default has come to its end */
+    {"2200H", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a sequence in a default has reached its end */
     {"22", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},
     {"10", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* XQuery */
     {"20", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* CASE without a branch for the value */
-    {"21", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* a subquery gave more rows than one */
+    {"21", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* a subquery gave more than one row */
     {"P0", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* a trigger raised it: RAISE, STRICT, ASSERT */
-    {"38000", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* so does one in Python, Perl or Tcl */
+    {"38000", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA}, /* a trigger in Python, Perl or Tcl raised it */
     {"09", ALWAYS, NULL, LEAT_ENGINE_BAD_DATA},    /* the standard's word for it */
 
-    /* The table, or what hangs on it, does not fit. */
+    /* The table, or an object that it depends on, does not fit. */
     {"42", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"0A", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* not supported on such a table */
     {"3F", ALWAYS, NULL, LEAT_ENGINE_DRIFT}, /* a schema is missing */
@@ -140,8 +138,8 @@ static const rule rules[] = {
     {"39P", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
     {"3B", ALWAYS, NULL, LEAT_ENGINE_DRIFT},
 
-    /* A function that the server knows little of, as one in C or Java: what it says is about its
-       row. */
+    /* A function that the server knows little about, such as one in C or Java: its error is about
+     * its row. */
     {"38", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
     {"39", ALWAYS, NULL, LEAT_ENGINE_RECORD_ERROR},
 
@@ -197,9 +195,9 @@ static leat_engine_outcome outcome_by_rule(const leat_sql_error *error, leat_sql
     return line->outcome;
 }
 
-/* RAISE in PL/pgSQL and what PL/Python raises can bear any code: it is not the server that is
- * unwell or the table that has changed, as far as anybody knows, but somebody's code says so about
- * this row. leat's own functions are in PL/pgSQL too. */
+/* RAISE in PL/pgSQL and exceptions of PL/Python can have any code: they do not mean that the server
+ * is unwell or the table has changed, only that somebody's code reports this about the row. leat's
+ * own functions are in PL/pgSQL too. */
 static leat_engine_outcome blame_the_row(leat_engine_outcome outcome, const leat_sql_error *error)
 {
     bool is_raised = is_set(error->function) && (begins_with(error->function, "exec_stmt_raise") ||
@@ -210,7 +208,7 @@ static leat_engine_outcome blame_the_row(leat_engine_outcome outcome, const leat
                : outcome;
 }
 
-/* It holds no record's data, so no record is to blame. */
+/* It has no record's data, so no record is to blame. */
 static leat_engine_outcome blame_nobody(leat_engine_outcome outcome, const char *sqlstate,
                                         leat_sql_part part)
 {

@@ -1,6 +1,6 @@
 /*
- * sqlstate.h - what an error of PostgreSQL means for the job it came back for. Pure. The table is
- * total: every SQLSTATE of PostgreSQL 15 to 18 has a line with its reason, in sqlstate.c and in
+ * sqlstate.h - the meaning of a PostgreSQL error for its job. Pure. The table is total: every
+ * SQLSTATE of PostgreSQL 15 to 18 has a line with its reason, in sqlstate.c and in
  * docs/design/sqlstate.md.
  */
 #ifndef LEAT_SINK_SQLSTATE_H
@@ -8,16 +8,16 @@
 
 #include "engine/batch.h"
 
-/* Which statement was refused. Only one that carries the data of records can be refused for them:
- * for any other, what the table calls bad data or drift is something else. */
+/* Which statement was refused. Only a statement with the data of records can be refused because of
+ * them: for any other, the table's bad data or drift means something else. */
 typedef enum leat_sql_part {
     LEAT_SQL_ROWS,    /* writes rows, or commits them */
-    LEAT_SQL_PREPARE, /* is the text of one that writes rows, without any data: the table does not
-                         fit it (drift) */
-    LEAT_SQL_LETTER,  /* keeps a dead letter: it is held until a person has looked (drift), and its
-                         record asked again */
-    LEAT_SQL_OWN, /* claims, advances, compacts, asks: nobody's data. 54 is an outage, the rest is
-                     not understood */
+    LEAT_SQL_PREPARE, /* is the text of one that writes rows, without any data: it does not fit the
+                         table (drift) */
+    LEAT_SQL_LETTER,  /* keeps a dead letter: it is held until a person has acted (drift), then its
+                         record is tried again */
+    LEAT_SQL_OWN, /* claims, advances, compacts, asks: no record's data. 54 is an outage, the rest
+                     is not understood */
 } leat_sql_part;
 
 /* An error as the server sent it; each field may be NULL, as in errors that libpq makes itself. */

@@ -1,9 +1,9 @@
 /*
  * admin.c - the blocking side's one connection. libpq's own blocking calls wait without a limit for
  * a server that is stopped or a commit whose standby is gone, so here everything is sent
- * asynchronously and waited for by poll with a deadline; a wait that is long asks over a second
- * connection what it waits for. Every transaction proves that it is at the primary, because behind
- * a pooler or proxy the next one may be led elsewhere, and a standby shows the past.
+ * asynchronously and waited for by poll with a deadline. During a long wait a second connection
+ * asks for its cause. Every transaction proves that it is at the primary, because behind a pooler
+ * or proxy the next one may be led elsewhere, and a standby shows the past.
  */
 #include "sink/pg/blocking.h"
 
@@ -138,7 +138,7 @@ static int fail_silence(leat_pg *pg, leat_error *error)
     return leat_fail(error, "%s: no answer within %lld s", pg->where, waited_s);
 }
 
-/* Once, for the person who waits. */
+/* Once, for a person who waits. */
 static void log_wait(leat_pg *pg)
 {
     LEAT_ASSERT(pg->dsn);
@@ -162,7 +162,7 @@ static bool wait_fd(int fd, short events, int64_t deadline_us)
     }
 }
 
-/* Waits until a result can be taken without blocking, or the time is up. */
+/* Waits until a result can be read without blocking, or the time is up. */
 static int wait_result(leat_pg *pg, leat_error *error)
 {
     LEAT_ASSERT(pg->connection);
@@ -186,7 +186,8 @@ static bool result_is_good(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
-/* Takes all results of what was sent; returns the last good one, NULL when there was an error. */
+/* Reads all results of the sent statements; returns the last good one, NULL when there was an
+ * error. */
 static PGresult *take_results(leat_pg *pg, leat_error *error)
 {
     LEAT_ASSERT(pg->connection);
@@ -259,7 +260,7 @@ static PostgresPollingStatusType wait_for_server(PGconn *connection, int64_t dea
     return status;
 }
 
-/* 0, or -1 and why not is in `message`. */
+/* 0, or -1 with the reason in `message`. */
 static int connect_at(leat_pg *pg, leat_pg_hosts *hosts, const leat_pg_place *place, char *message,
                       size_t size)
 {
@@ -302,8 +303,8 @@ static int connect_anywhere(leat_pg *pg, leat_pg_hosts *hosts, char *message, si
     return -1;
 }
 
-/* Where each DSN's last connection went: a command makes several, and a host that is silent costs
- * its time once. Overwritten when there are many. */
+/* The place of each DSN's last connection: a command makes several, and a silent host then costs
+ * its time limit only once. Overwritten when there are many. */
 static struct {
     uint64_t dsn;
     leat_pg_dsn_place place;
@@ -345,7 +346,8 @@ static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error
 {
     LEAT_ASSERT(text);
     memset(pg, 0, sizeof *pg);
-    pg->dsn = any_server ? NULL : text; /* who asks what another one waits for is not asked about */
+    pg->dsn = any_server ? NULL : text; /* the connection that asks about another one's wait is not
+                                           asked about itself */
     leat_pg_dsn *dsn = leat_pg_dsn_new(text, NULL, error);
     if (!dsn)
         return -1;
@@ -363,9 +365,8 @@ static int connect_to(leat_pg *pg, const char *text, bool any_server, leat_error
     return 0;
 }
 
-/* READ WRITE is what a standby refuses before it shows anything (0A000, "during recovery"). The
- * connection was to the primary, but behind a pooler or proxy each transaction may be led
- * elsewhere. */
+/* A standby refuses READ WRITE before it shows anything (0A000, "during recovery"). The connection
+ * was to the primary, but behind a pooler or proxy each transaction may be led elsewhere. */
 static int begin_at_primary(leat_pg *pg, const char *sql, leat_error *error)
 {
     LEAT_ASSERT(pg->connection);
@@ -408,7 +409,7 @@ int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error)
 {
     if (connect_to(pg, dsn, false, error) != 0)
         return -1;
-    pg->dsn = NULL; /* nobody reads what a report waits for */
+    pg->dsn = NULL; /* nobody reads the cause of a report's wait */
     return begin_at_primary(pg, report_sql, error);
 }
 
@@ -435,8 +436,8 @@ int leat_pg_commit(leat_pg *pg, leat_error *error)
 
 /* ---- the end ---- */
 
-/* A pooler takes back a server session only outside of a transaction: one whose client leaves
- * within it is closed. */
+/* A pooler takes back a server session only outside of a transaction: it closes one whose client
+ * leaves inside it. */
 static void end_transaction(leat_pg *pg)
 {
     PGTransactionStatusType status = PQtransactionStatus(pg->connection);

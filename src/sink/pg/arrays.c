@@ -1,8 +1,9 @@
 /*
- * arrays.c - the parameters of a row statement in PostgreSQL's binary form: one array a column, and
- * masks of what each row names. Binary, because text would be parsed once more by the server and
- * means what the session's settings make of it. All arrays go into one buffer that is kept from
- * statement to statement; it may move while it grows, so the addresses are filled in at the end.
+ * arrays.c - the parameters of a row statement in PostgreSQL's binary form: one array per column,
+ * and masks of the columns that each row names. Binary, because the server would have to parse
+ * text, and its meaning depends on the session's settings. All arrays go into one buffer that is
+ * kept from statement to statement; it may move while it grows, so the addresses are filled in at
+ * the end.
  */
 #include "sink/pg/params.h"
 #include "sink/pg/rows_state.h"
@@ -78,7 +79,7 @@ static void begin_params(leat_rows *rows, const row_group *statement, leat_shape
     leat_buf_clear(&rows->params);
 }
 
-/* Ends a parameter. The buffer may still move: only its place is known yet, and `values` is filled
+/* Ends a parameter. The buffer may still move, so only its offset is kept, and `values` is filled
  * at the end. */
 static void end_param(leat_rows *rows, leat_row_statement *statement, size_t *from)
 {

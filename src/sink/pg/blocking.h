@@ -1,7 +1,7 @@
 /*
- * blocking.h - what the files of the blocking side share: one connection with one transaction at
- * the primary, queries that end in time, and messages that name the database but never the DSN,
- * which may hold a password. Not for use outside src/sink.
+ * blocking.h - shared by the files of the blocking side: one connection with one transaction at the
+ * primary, queries that end in time, and messages that name the database but never the DSN, which
+ * may contain a password. Not for use outside src/sink.
  */
 #ifndef LEAT_SINK_PG_BLOCKING_H
 #define LEAT_SINK_PG_BLOCKING_H
@@ -19,12 +19,12 @@ typedef struct leat_pg {
     PGconn *connection;
     int64_t timeout_us;
     int64_t deadline_us; /* of everything after connecting */
-    int64_t log_us;  /* when it is logged what an answer waits for; 0: not before the deadline */
-    const char *dsn; /* who opened it keeps it until it is closed */
-    char where[256]; /* database and host, for messages */
-    bool is_away;    /* what failed last was the connection or the server as a whole: it may be well
-                        later. A standby is away too: what it shows may be the past */
-    bool is_not_primary; /* it is away because a server answered that takes no writes */
+    int64_t log_us;      /* when the cause of a wait is logged; 0: not before the deadline */
+    const char *dsn;     /* kept until it is closed by the one who opened it */
+    char where[256];     /* database and host, for messages */
+    bool is_away; /* the last failure was that of the connection or the server as a whole: it may be
+                     well later. A standby counts as away too: its data may be the past */
+    bool is_not_primary; /* away because the server that answered does not take writes */
     char sqlstate[6];    /* of the statement that failed last */
 } leat_pg;
 
@@ -33,38 +33,38 @@ typedef struct leat_pg {
 int leat_pg_open(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The same for changes: READ COMMITTED; nothing is changed before a COMMIT by leat_pg_run. */
 int leat_pg_open_to_change(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
-/* The same for what a process reports about itself: its commit waits for neither disk nor standby,
- * and no lock for long. */
+/* The same for a process's report about itself: its commit waits neither for disk nor for a
+ * standby, and it never waits long for a lock. */
 int leat_pg_open_to_report(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
 /* The next such transaction on the same connection, with a time limit of its own. */
 int leat_pg_report_again(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
-/* Reads at whatever server answers, a standby perhaps: to name it, and to decide nothing. */
+/* Reads at any server that answers, perhaps a standby: to name it, not to decide anything. */
 int leat_pg_open_any(leat_pg *pg, const char *dsn, leat_error *error) LEAT_MUST_CHECK;
-/* Ends the transaction, so that a pooler can lend its session again, and the connection. What was
- * not committed is not. */
+/* Ends the transaction, so that a pooler can lend its session again, and the connection. Changes
+ * that were not committed are lost. */
 void leat_pg_close(leat_pg *pg);
 
 /* Runs one statement with text parameters. NULL: it failed or was not answered in time, and `error`
- * says so. */
+ * says which. */
 PGresult *leat_pg_query(leat_pg *pg, const char *sql, int count, const char *const *values,
                         leat_error *error);
 /* Runs statements without parameters or result. */
 int leat_pg_run(leat_pg *pg, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 
-/* Whether a pooler stands between: the session is lent, and so is every other that came by this
- * way. 0 or -1. */
+/* Is there a pooler in between? Then the session is lent, as is every other one of this DSN. 0 or
+ * -1. */
 int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error) LEAT_MUST_CHECK;
 
 /* Commits. This may wait indefinitely for others, as for a synchronous standby that is gone, so it
  * has a minute. A commit that was given up may still happen; the error says so. */
 int leat_pg_commit(leat_pg *pg, leat_error *error) LEAT_MUST_CHECK;
 
-/* What the session of that process id waits for, asked over another connection: for a standby, for
- * a lock and whose, ... false: it is not known. Behind a pooler it never is: process ids are made
- * up there. */
+/* The cause for which the session of that process id waits, asked over another connection: a
+ * standby, a lock and its holder, ... false: not known. Behind a pooler it never is, because
+ * process ids are made up there. */
 bool leat_pg_reason(const char *dsn, int backend, char *ret, size_t size);
 
-/* A field as a number or a boolean; it is there and valid because the query says so. Or as a text,
+/* A field as a number or a boolean; the query guarantees that it is there and valid. Or as a text,
  * cut to `size` with its NUL. */
 int64_t leat_pg_integer(const PGresult *result, int row, int column);
 bool leat_pg_boolean(const PGresult *result, int row, int column);

@@ -2,8 +2,8 @@
  * conn.c - a connection's states, its end and its time limits. libpq never waits here: its socket
  * is watched by the loop, and each step goes on where the socket allows it. A failure inside a call
  * that the owner makes is only kept (BROKEN) and reported by leat_pg_conn_settle on a later turn,
- * so that nobody is called back from inside his own call. A silent server is given up by limits of
- * ours, because TCP's own take minutes and say nothing about a server whose processes are stopped.
+ * so that no owner is called back from inside its own call. leat's own limits give up a silent
+ * server, because TCP's take minutes and do not notice a server whose processes are stopped.
  */
 #include "sink/pg/conn_state.h"
 
@@ -16,15 +16,15 @@
 #include <sys/socket.h>
 
 enum {
-    ANSWER_MS = 10000,          /* to the question which server it is, the quickest there is */
-    NETWORK_SILENCE_MS = 10000, /* a machine that runs acknowledges what is sent sooner */
-    NETWORK_TICKS = 3, /* in a row: what arrived during a pause may not have been read yet */
+    ANSWER_MS = 10000, /* for the answer to which server it is, the quickest question there is */
+    NETWORK_SILENCE_MS = 10000, /* a running machine acknowledges data sooner */
+    NETWORK_TICKS = 3, /* in a row: data that arrived during a pause may not have been read yet */
 };
 
 #define TO(state) (1u << (state))
 
-/* Which states may follow which. An attempt goes from place to place, and back to the names that
- * are still being looked up; it ends at READY or, everywhere in vain, at BROKEN. Any state can be
+/* Which states may follow which. An attempt goes from place to place, and back to names that are
+ * still being looked up; it ends at READY or, when all places failed, at BROKEN. Any state can be
  * closed by leat_pg_conn_free. */
 static const unsigned may_follow[] = {
     [CONN_CLOSED] = TO(CONN_LOOKUP) | TO(CONN_CONNECTING) | TO(CONN_BROKEN),
@@ -240,9 +240,9 @@ bool leat_pg_conn_is_pooled(const leat_pg_conn *conn)
 
 /* ---- time limits ---- */
 
-/* Whether the server's machine leaves what was sent unacknowledged. The machine of a server that is
- * slow or stopped still acknowledges, also when it has no room for more. A Unix socket has no such
- * information: false. */
+/* Does the server's machine leave sent data unacknowledged? The machine of a slow or stopped server
+ * still acknowledges, even when it has no room for more. A Unix socket has no such information:
+ * false. */
 static bool is_unacknowledged(const leat_pg_conn *conn)
 {
     LEAT_ASSERT(conn->pg);

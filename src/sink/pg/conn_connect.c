@@ -1,9 +1,9 @@
 /*
- * conn_connect.c - one attempt to connect: place after place of the DSN, until a server has
- * answered which one it is. libpq could go through several hosts by itself, but it looks names up
- * by a blocking call and has one time limit for all, so here each place is a PQconnectStart of its
- * own (hosts.h). The message of a failed attempt has a part for each place: with several hosts the
- * last one's reason alone would hide what is wrong with the first.
+ * conn_connect.c - one attempt to connect: tries the places of the DSN in turn, until a server has
+ * identified itself. libpq could go through several hosts by itself, but it resolves names by a
+ * blocking call and has one time limit for all, so here each place is a PQconnectStart of its own
+ * (hosts.h). The message of a failed attempt has a part for each place: with several hosts the last
+ * one's reason alone would hide what is wrong with the first.
  */
 #include "sink/pg/conn_state.h"
 
@@ -82,8 +82,8 @@ static void open_attempt(leat_pg_conn *conn)
     ask_first(conn);
 }
 
-/* A refusal is an answer too, unless it comes from another host of the DSN: that one says nothing
- * about the server that is used. */
+/* A refusal is an answer too, unless it comes from another host of the DSN: that one tells nothing
+ * about the server in use. */
 static void refuse_attempt(leat_pg_conn *conn, bool has_bytes)
 {
     LEAT_ASSERT(conn->state == CONN_CONNECTING);

@@ -1,8 +1,8 @@
 /*
- * conn_io.c - what is sent and read in pipeline mode, and the question which server this is.
- * Results are read as soon as they arrive, also while a large batch is still being written: libpq
- * and server would otherwise block each other with full buffers. The question goes the same way as
- * every command, in a pipeline of its own, so it can be asked between two jobs without waiting.
+ * conn_io.c - sends and reads in pipeline mode, and asks which server this is. Results are read as
+ * soon as they arrive, even while a large batch is still being written: libpq and server would
+ * otherwise block each other with full buffers. The question goes the same way as every command, in
+ * a pipeline of its own, so it can be asked between two jobs without waiting.
  */
 #include "sink/pg/conn_state.h"
 
@@ -16,9 +16,9 @@
 
 /* Any role may ask these on a primary. The timeline is the last statement, by itself, because some
  * hosted services refuse it. Little is lost without it: a standby acknowledges nothing before it is
- * promoted, and its postmaster is another one than that of the server that did. As long as one
- * postmaster lives, what it acknowledged stays. (With synchronous_commit off a crashed backend may
- * lose commits, but that ends all connections at once.) */
+ * promoted, and its postmaster is not that of the server that did. As long as one postmaster lives,
+ * everything it acknowledged stays. (With synchronous_commit off a crashed backend may lose
+ * commits, but that ends all connections at once.) */
 static const char *const which_server_sql[] = {
     "SELECT pg_catalog.pg_backend_pid(), " LEAT_PG_STARTED_SQL, "SELECT " LEAT_PG_TIMELINE_SQL};
 
@@ -46,7 +46,7 @@ static void mark_unfit(leat_pg_conn *conn, const char *message)
 }
 
 /* A pooler invents the process id that it sends at the end of connecting, since that serves cancel
- * requests only: another id than the backend's own shows it. */
+ * requests only: an id other than the backend's own shows it. */
 static void take_server_answer(leat_pg_conn *conn, const PGresult *result)
 {
     LEAT_ASSERT(conn->is_asking);
@@ -107,7 +107,7 @@ static void note_result(leat_pg_conn *conn, const PGresult *result)
         leat_pg_conn_keep_error(conn, result);
     if (status != PGRES_PIPELINE_SYNC)
         return;
-    if (!conn->is_unfit) /* else it is the reason why the connection is about to end */
+    if (!conn->is_unfit) /* else it gives the reason why the connection is about to end */
         conn->server_error[0] = '\0';
     if (conn->open_syncs > 0)
         conn->open_syncs--;
@@ -179,11 +179,11 @@ static void read_answers(leat_pg_conn *conn)
         conn->heard_us = leat_pg_conn_now_us(conn);
     if (was_ready)
         conn->since_us = conn->heard_us;
-    PQconsumeInput(conn->pg); /* a failure shows in PQstatus; what came before it still counts */
+    PQconsumeInput(conn->pg); /* a failure shows in PQstatus; results before it still count */
     drain(conn);
     if (!leat_pg_conn_is_connected(conn))
         return;
-    (void)PQisBusy(conn->pg); /* makes libpq deliver notices that came unasked */
+    (void)PQisBusy(conn->pg); /* makes libpq deliver unsolicited notices */
     if (conn->is_unfit || PQstatus(conn->pg) == CONNECTION_BAD) {
         lose(conn, PQerrorMessage(conn->pg));
     } else if (conn->state == CONN_READY && !was_ready) {

@@ -12,7 +12,7 @@ typedef enum conn_state {
     CONN_CLOSED,
     CONN_LOOKUP,     /* host names are being looked up */
     CONN_CONNECTING, /* at one place */
-    CONN_ASKING,     /* connected; the server has not answered yet which one it is */
+    CONN_ASKING,     /* connected; the server has not identified itself yet */
     CONN_READY,
     CONN_BROKEN, /* failed inside a call; leat_pg_conn_settle closes it and reports it */
 } conn_state;
@@ -34,16 +34,15 @@ struct leat_pg_conn {
     int64_t heard_us;    /* see leat_pg_conn_heard_us */
     uint32_t unacknowledged_ticks;
     bool is_pooled;
-    leat_pg_server server; /* see leat_pg_conn_server */
-    bool is_asking; /* what comes up to the next Sync is the server's answer to which one it is */
-    bool is_unfit;  /* it was no answer that serves: the connection is to be ended */
+    leat_pg_server server;  /* see leat_pg_conn_server */
+    bool is_asking;         /* results up to the next Sync identify the server */
+    bool is_unfit;          /* its answer is of no use: the connection must end */
     bool has_server_answer; /* it has come, and `server_checked` has not been called */
     uint32_t question_at;   /* statements of the question that are answered */
     bool freed;
     char where[256];
-    char server_error[512]; /* the error the server has sent last, when nothing good came after it
-                             */
-    char message[512];      /* why it broke; of an attempt: a part for each place */
+    char server_error[512]; /* the last error of the server, unless a good result came after it */
+    char message[512];      /* the reason why it broke; of an attempt: a part for each place */
 };
 
 static inline int64_t leat_pg_conn_now_us(const leat_pg_conn *conn)
@@ -71,7 +70,7 @@ void leat_pg_conn_enter(leat_pg_conn *conn, conn_state state);
 int leat_pg_conn_watch(leat_pg_conn *conn, int events);
 int leat_pg_conn_watch_fd(leat_pg_conn *conn, int fd, int events);
 void leat_pg_conn_unwatch(leat_pg_conn *conn);
-/* Ends what there is of a connection to one place; the state stays. */
+/* Ends the connection to one place, however far it got; the state stays. */
 void leat_pg_conn_drop_server(leat_pg_conn *conn);
 /* Ends the connection and reports it now: only where a callback may free the connection. */
 void leat_pg_conn_close(leat_pg_conn *conn, const char *message);
@@ -90,7 +89,7 @@ void leat_pg_conn_place_silent(leat_pg_conn *conn);
 
 /* The callback of the watched descriptor, in every state. */
 void leat_pg_conn_on_poll(uv_poll_t *poll, int status, int events);
-/* Keeps what the server gave as the reason for an error. */
+/* Keeps the server's reason for an error. */
 void leat_pg_conn_keep_error(leat_pg_conn *conn, const PGresult *error);
 /* Sends the question which server this is, and its Sync. */
 bool leat_pg_conn_send_question(leat_pg_conn *conn);

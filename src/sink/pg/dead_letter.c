@@ -1,7 +1,8 @@
 /*
  * dead_letter.c - a record as a row that can always be stored: bytes that are not UTF-8 become NULL
- * or are replaced, U+0000 leaves the JSON, times outside PostgreSQL's range are cut. A dead letter
- * that could not be stored would hold up its subpartition indefinitely, with no way out.
+ * or are replaced, U+0000 is removed from JSON, times outside PostgreSQL's range are clamped. A
+ * dead letter that could not be stored would hold up its subpartition indefinitely, with no way
+ * out.
  */
 #include "sink/pg/dead_letter.h"
 
@@ -38,8 +39,8 @@ static void put_name(leat_pg_params *params, leat_slice name, const char *taken)
     put_bytes(params, name, name.size == 0 || !leat_utf8_is_text(name));
 }
 
-/* The escape of U+0000 is valid JSON, but jsonb refuses it. A 'u' behind an escaped backslash is
- * not an escape. */
+/* The escape of U+0000 is valid JSON, but jsonb refuses it. A 'u' after an escaped backslash is not
+ * an escape. */
 static void replace_nuls(char *json, size_t size)
 {
     for (size_t at = 0; at + 1 < size; at++) {

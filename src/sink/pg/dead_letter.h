@@ -1,6 +1,6 @@
 /*
  * dead_letter.h - a record that is refused for good as a row of leat.dead_letters. Pure. Whatever
- * the record holds, the row can be stored: else it could neither be applied nor be given up.
+ * the record contains, the row can be stored: otherwise it could neither be applied nor given up.
  */
 #ifndef LEAT_SINK_PG_DEAD_LETTER_H
 #define LEAT_SINK_PG_DEAD_LETTER_H
@@ -11,9 +11,9 @@
 
 extern const char leat_dead_letter_sql[];
 
-/* The parameters of that statement. What the log delivered is kept as it came: key and body as
- * bytes; route and operation where they are text, and where the record did not say them but they
- * are known, as they were taken. `record`: its payload is a leat_item, decoded or not. */
+/* The parameters of that statement. The record is kept as it came: key and body as bytes; route and
+ * operation if they are text or, where the record does not have them but they are known, as leat
+ * assumed them. `record`: its payload is a leat_item, decoded or not. */
 void leat_dead_letter_params(leat_pg_params *params, int32_t source_id,
                              const leat_engine_batch_record *record,
                              const leat_engine_reason *reason);

@@ -1,6 +1,6 @@
 /*
  * dsn.c - a DSN with leat's own settings in place of those that must not differ: the session's
- * name, which other processes go by, UTF-8, and a target that takes writes. Keepalives end a
+ * name, by which other processes find it, UTF-8, and a target that takes writes. Keepalives end a
  * connection that the network has forgotten; a DSN may set its own.
  */
 #include "sink/pg/dsn.h"
@@ -37,9 +37,9 @@ typedef struct parameter {
 } parameter;
 
 /* A connection that the network forgot while it was idle ends within 11 s. No tcp_user_timeout:
- * with it keepalives_count means nothing to Linux, and it also ends a connection whose server does
- * not read on because a statement takes long. Of what is sent and not acknowledged conn.c takes
- * care. */
+ * with it keepalives_count means nothing to Linux, and it also ends a connection whose server stops
+ * reading because a statement takes long. conn.c watches for data that is sent and not
+ * acknowledged. */
 static const parameter defaults[] = {
     {"keepalives", "1"},
     {"keepalives_idle", "5"},
@@ -49,7 +49,7 @@ static const parameter defaults[] = {
 
 static const char *const other_servers[] = {"any", "read-only", "standby", "prefer-standby"};
 
-/* What add_all sets itself. */
+/* Keywords that add_all sets itself. */
 static const char *const ours[] = {"application_name", "client_encoding", "connect_timeout",
                                    "target_session_attrs"};
 
@@ -118,7 +118,7 @@ static void limit_attempts(leat_pg_dsn *dsn)
              (long long)(dsn->connect_timeout_ms / 1000));
 }
 
-/* An '@' inside the host is what is left of a password that held one and was not
+/* An '@' inside the host is the rest of a password that contained one and was not
  * percent-encoded. */
 static int check(const leat_pg_dsn *dsn, leat_error *error)
 {

@@ -1,8 +1,8 @@
 /*
  * hosts.c - the list of places, read again for each attempt because a service file, the environment
- * or DNS may have changed. What libpq would use is learned from libpq itself: it is made to resolve
- * its settings with an sslmode that stops it before it connects. Lookups outlive an attempt: a slow
- * one serves the next attempt instead of being started again.
+ * or DNS may have changed. libpq itself gives the settings that it would use: it is made to resolve
+ * them with an sslmode that stops it before it connects. Lookups outlive an attempt: a slow one
+ * serves the next attempt instead of being started again.
  */
 #include "sink/pg/hosts.h"
 
@@ -38,7 +38,7 @@ struct leat_pg_hosts {
     leat_pg_dsn *dsn;
     uint32_t count;
     pg_host *hosts;
-    uint32_t at; /* where the last place was */
+    uint32_t at; /* the last place */
     int wake_fd;
 };
 
@@ -144,7 +144,7 @@ static void make_list(leat_pg_hosts *hosts, const char *names, const char *addre
                   (ports_count != 1 && ports_count != count);
     hosts->count = is_odd ? 1 : count;
     hosts->hosts = leat_must_calloc(hosts->count, sizeof *hosts->hosts);
-    for (uint32_t i = 0; i < hosts->count && !is_odd; i++) { /* libpq itself reports what is odd */
+    for (uint32_t i = 0; i < hosts->count && !is_odd; i++) { /* libpq itself reports a bad value */
         pg_host *host = &hosts->hosts[i];
         host->host = part(names, i);
         host->hostaddr = part(addresses, i);
@@ -219,7 +219,7 @@ void leat_pg_hosts_begin(leat_pg_hosts *hosts)
 
 /* ---- going through it ---- */
 
-/* Moves the address that was right last to the front. */
+/* Moves the address that last succeeded to the front. */
 static void put_first(leat_addresses *addresses, const char *good)
 {
     LEAT_ASSERT(addresses->count <= LEAT_LOOKUP_ADDRESSES);

@@ -1,15 +1,15 @@
 /*
- * hosts.h - the places a DSN leads to, one after another: each host, and each address of it, is an
- * attempt of its own with a time limit of its own. What libpq does with several hosts by a blocking
- * look-up and one limit for all is done here, for connections on a loop and for those that block.
+ * hosts.h - the places that a DSN leads to, one after another: each address of each host is an
+ * attempt of its own with its own time limit. libpq resolves several hosts by a blocking lookup and
+ * has one limit for all; here that is done for connections on a loop and for those that block.
  *
- * Hosts, addresses and ports are those that libpq would use: of the DSN, its service, the
+ * Hosts, addresses and ports are those that libpq would use: from the DSN, its service, the
  * environment, and the defaults. They are read again for each attempt. A name is looked up again
  * too, off the thread (lookup.h), and goes to libpq as `hostaddr` beside `host`, so that
- * certificates and .pgpass are still checked by the name. A host whose name takes long is passed
- * over while others are left. The place that was right last is tried first. Unlike libpq the next
- * place is also tried where a server answers and refuses (no free connection, a password): leat
- * wants the one that takes it and its writes.
+ * certificates and .pgpass are still checked by the name. A host whose name takes long is skipped
+ * while others are left. The place that last succeeded is tried first. Unlike libpq, leat also
+ * tries the next place when a server answers and refuses (no free connection, a password): it looks
+ * for the one that accepts it and its writes.
  *
  * Limits: load_balance_hosts changes nothing here. A service in LDAP is read by a blocking call of
  * libpq's.
@@ -41,21 +41,20 @@ typedef enum leat_pg_hosts_step {
 leat_pg_hosts *leat_pg_hosts_new(leat_pg_dsn *dsn);
 void leat_pg_hosts_free(leat_pg_hosts *hosts);
 
-/* Begins an attempt: all places are to be tried, from the one that was right last. */
+/* Begins an attempt: all places are tried, from the one that last succeeded. */
 void leat_pg_hosts_begin(leat_pg_hosts *hosts);
 leat_pg_hosts_step leat_pg_hosts_next(leat_pg_hosts *hosts, leat_pg_place *ret);
 /* An eventfd, open from WAIT to leat_pg_hosts_end. */
 int leat_pg_hosts_fd(const leat_pg_hosts *hosts);
-/* The names that are still being looked up have had their time. Their lookups go on, and serve the
- * next attempt. */
+/* The time for names that are still being looked up is over. Their lookups go on and serve the next
+ * attempt. */
 void leat_pg_hosts_give_up(leat_pg_hosts *hosts);
-/* What was found out about places that could not even be tried: appended to `text`, "; "
- * between. */
+/* Appends the faults of places that could not even be tried to `text`, "; " between. */
 void leat_pg_hosts_append_failures(const leat_pg_hosts *hosts, char *text, size_t size);
-/* Is the last place the one that was right last? Before any was: the first one. */
+/* Is the last place the one that last succeeded? Before any did: the first one. */
 bool leat_pg_hosts_is_at_good(const leat_pg_hosts *hosts);
-/* The attempt is over. `is_good`: the last place was right. Nobody may watch the eventfd any
- * more. */
+/* The attempt is over. `is_good`: the last place succeeded. Nobody may watch the eventfd any
+ * longer. */
 void leat_pg_hosts_end(leat_pg_hosts *hosts, bool is_good);
 /* How long a lookup, and one place, may take: the DSN's connect_timeout; else 10 s, 5 s where there
  * are several places. */
@@ -64,7 +63,7 @@ int64_t leat_pg_hosts_limit_ms(const leat_pg_hosts *hosts);
 /* Begins to connect there, without blocking. NULL: out of memory. */
 PGconn *leat_pg_hosts_connect(const leat_pg_hosts *hosts, const leat_pg_place *place);
 
-/* Appends one line: "; " before it where there is text. What libpq says in several lines becomes
+/* Appends one line, with "; " before it if there is text. libpq's messages of several lines become
  * one. */
 void leat_pg_hosts_append(char *text, size_t size, const char *message);
 

@@ -1,7 +1,7 @@
 /*
- * lookup.c - one thread for each host name under way, joined by all who ask for the same one. The
- * thread knows only its query and frees it when nobody waits any longer, so a resolver that hangs
- * holds up a thread and never a loop, and the process can end meanwhile.
+ * lookup.c - one thread for each host name under way, shared by all callers that need the same one.
+ * The thread knows only its query and frees it when nobody waits any longer, so a resolver that
+ * hangs holds up a thread and never a loop, and the process can end meanwhile.
  */
 #include "sink/pg/lookup.h"
 
@@ -20,8 +20,8 @@ enum {
                                  may get an answer */
 };
 
-/* One thread's. It is in `queries` until it has its answer, and lives until its last lookup is
- * dropped. */
+/* Owned by one thread. It is in `queries` until it has its answer, and lives until its last lookup
+ * is dropped. */
 typedef struct query {
     struct query *next;
     leat_lookup *askers;
@@ -127,7 +127,7 @@ static int start_thread(query *of)
 
 /* ---- lookups ---- */
 
-/* A query under way that can be joined; NULL: a new one is wanted. */
+/* A query under way that can be joined; NULL: a new one is needed. */
 static query *find_query(const char *host)
 {
     query *youngest = NULL;
@@ -155,7 +155,7 @@ static query *begin_query(const char *host)
         free(ret);
         return NULL;
     }
-    ret->next = queries; /* its thread takes the lock, held here, before it looks into `queries` */
+    ret->next = queries; /* its thread takes the lock, held here, before it reads `queries` */
     queries = ret;
     return ret;
 }

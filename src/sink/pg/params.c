@@ -12,8 +12,8 @@ enum {
     OID_INT2 = 21,
     OID_INT8 = 20,
     NULL_SIZE = -1,       /* of a parameter that is NULL, until the end */
-    ARRAY_HEAD_SIZE = 12, /* dimensions, flags, element type: all that an empty array has */
-    ARRAY_BODY_AT = 20,   /* behind length and first subscript of its one dimension */
+    ARRAY_HEAD_SIZE = 12, /* dimensions, flags, element type: the whole of an empty array */
+    ARRAY_BODY_AT = 20,   /* after length and first subscript of its one dimension */
 };
 
 /* ---- out ---- */

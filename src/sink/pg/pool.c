@@ -1,6 +1,6 @@
 /*
- * pool.c - the PostgreSQL sink: a few connections that are opened one after another, indefinitely,
- * and jobs handed to whichever is free.
+ * pool.c - the PostgreSQL sink: a few connections, opened one after another and reopened
+ * indefinitely; each job goes to one that is free.
  *
  * All usable connections lead to one server. A failover may lose commits that were acknowledged;
  * the engine finds that out by claiming its partitions again, which it does when there are
@@ -28,7 +28,7 @@ enum {
     TICK_MS = 1000,
     LOCK_ANSWER_MS = 30000, /* a job's time limit exceeds its wait for a lock by this much, so that
                                the wait ends by itself */
-    NAMELESS_MS = 600000,   /* then names are tried again: the pooler's settings may be others */
+    NAMELESS_MS = 600000,   /* then names are tried again: the pooler's settings may have changed */
     HANDLE_COUNT = 3,       /* tick, retry, turn */
 };
 
@@ -114,7 +114,7 @@ static void submit(leat_sink *base, const leat_engine_job *job)
     LEAT_ASSERT(!pool->freed && job->kind != LEAT_ENGINE_JOB_NONE);
     leat_pg_member *member = find_free(pool);
     if (!member) {
-        LEAT_ASSERT(pool->orphan_count < pool->member_count); /* else more jobs are open than
+        LEAT_ASSERT(pool->orphan_count < pool->member_count); /* otherwise more jobs are open than
                                                                  `usable` allowed */
         pool->orphans[pool->orphan_count++] = job->id;
         leat_pg_pool_want_turn(pool);
@@ -125,7 +125,7 @@ static void submit(leat_sink *base, const leat_engine_job *job)
         leat_pg_pool_want_turn(pool);
 }
 
-/* Nothing of them was sent, so they have certainly failed. */
+/* Nothing was sent for them, so they have certainly failed. */
 static void report_orphans(leat_pg_pool *pool)
 {
     LEAT_ASSERT(pool->orphan_count <= pool->member_count);

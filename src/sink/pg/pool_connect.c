@@ -1,8 +1,8 @@
 /*
  * pool_connect.c - a pool's connections: opened one at a time with back-off, counted by state, and
- * ended all at once when another server answers than before. That comes before
- * anything else counts, because what the engine knows about its partitions was read from the other
- * server. The 0 that is then reported makes it claim them again.
+ * ended all at once when another server answers than before. That comes before anything else,
+ * because the engine's state of its partitions was read from the other server. The 0 that is then
+ * reported makes it claim them again.
  */
 #include "sink/pg/pool_state.h"
 
@@ -27,7 +27,7 @@ static const unsigned may_follow[] = {
     [LEAT_MEMBER_LEAVING] = TO(LEAT_MEMBER_CLOSED),
 };
 
-/* Keeps what the pool counts of its members' states. */
+/* Keeps the pool's counts of its members' states. */
 static void enter(leat_pg_member *member, leat_member_state state)
 {
     leat_pg_pool *pool = member->pool;

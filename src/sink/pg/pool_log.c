@@ -1,7 +1,7 @@
 /*
- * pool_log.c - what a pool logs. Trouble with connections comes in bursts from each of them, and a
- * claim that fails is tried again indefinitely: each line is logged when it is news, and the same
- * text at most once a minute (rate_limit.h). That a shard has no connection at all is always
+ * pool_log.c - the pool's log lines. Trouble with connections comes in bursts from each of them,
+ * and a claim that fails is tried again indefinitely: each line is logged when it is news, and the
+ * same text at most once a minute (rate_limit.h). That a shard has no connection at all is always
  * logged.
  */
 #include "sink/pg/pool_state.h"
@@ -27,8 +27,8 @@ static void log_trouble_now(leat_pg_pool *pool)
 }
 
 /* Logs a trouble other than the last one, or the same one when the count of connections has changed
- * between some and none. What comes and goes (a session time limit of the server's) has the same
- * text again and again: once a minute. */
+ * between some and none. A trouble that comes and goes (a session time limit of the server's) has
+ * the same text each time, so it is logged once a minute. */
 void leat_pg_pool_log_trouble(leat_pg_pool *pool, const char *message)
 {
     char text[sizeof pool->trouble + 8];

@@ -1,8 +1,8 @@
 /*
  * pool_silence.c - tells a server that is slow from one that no longer answers. Both look the same
  * on a connection that waits, so a question is sent on another one: an idle one, or the probe,
- * which exists for that only. Only what has not answered such a question either is logged and,
- * except behind a pooler, left.
+ * which exists for that only. Only a server that does not answer such a question either is logged
+ * and, except behind a pooler, given up.
  */
 #include "sink/pg/pool_state.h"
 
@@ -19,8 +19,8 @@ enum {
 
 /* ---- which server, when nothing else shows it ---- */
 
-/* The idle member that was heard longest ago, so that each has its turn. One that is still asking
- * stays free for jobs, but to ask it again is of no use. */
+/* The idle member whose last answer is the oldest, so that each has its turn. One that is still
+ * asking stays free for jobs, but asking on it again is useless. */
 static leat_pg_member *find_silent(leat_pg_pool *pool)
 {
     leat_pg_member *found = NULL;
@@ -46,7 +46,7 @@ void leat_pg_pool_ask_which_server(leat_pg_pool *pool)
 
 /* ---- the probe ---- */
 
-/* An answer is all the probe is for: the server is slow, or another one has taken its place. */
+/* The probe only needs an answer: the server is slow, or another one has taken its place. */
 static void on_probe_opened(void *context)
 {
     LEAT_ASSERT(!((leat_pg_pool *)context)->freed);
@@ -164,8 +164,8 @@ static void act_on_silence(leat_pg_pool *pool, uint32_t due, int64_t now_us)
         leat_pg_pool_want_connection(pool);
 }
 
-/* A silence that was logged lasts until something is heard, also while there is no connection on
- * which an answer could be due. */
+/* A logged silence lasts until an answer comes, even while there is no connection on which an
+ * answer could be due. */
 void leat_pg_pool_watch_silence(leat_pg_pool *pool, int64_t now_us)
 {
     LEAT_ASSERT(!pool->freed);

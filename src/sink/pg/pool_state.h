@@ -1,7 +1,7 @@
 /*
- * pool_state.h - the inside of a pool, shared by its jobs and its life (pool.c), what opens and
- * ends its connections (pool_connect.c), what watches for silence (pool_silence.c) and what it logs
- * (pool_log.c). Not for use elsewhere.
+ * pool_state.h - the inside of a pool, shared by its jobs and its life (pool.c), its connections
+ * (pool_connect.c), the watch for silence (pool_silence.c) and its log lines (pool_log.c). Not for
+ * use elsewhere.
  */
 #ifndef LEAT_SINK_PG_POOL_STATE_H
 #define LEAT_SINK_PG_POOL_STATE_H
@@ -11,7 +11,7 @@
 #include "sink/pg/session.h"
 #include "sink/sink_ops.h"
 
-/* What was last logged about the connections, so that each change is logged once. */
+/* The state of the connections that was last logged, so that each change is logged once. */
 typedef enum logged { LOGGED_NOTHING, LOGGED_ALL, LOGGED_SOME, LOGGED_NONE } logged;
 
 typedef struct leat_pg_pool leat_pg_pool;
@@ -19,7 +19,7 @@ typedef struct leat_pg_pool leat_pg_pool;
 /* CLOSED -> CONNECTING -> USABLE -> CLOSED; LEAVING is a usable one on its way to CLOSED. */
 typedef enum leat_member_state {
     LEAT_MEMBER_CLOSED,
-    LEAT_MEMBER_CONNECTING, /* one at a time: a database that comes back is not stormed */
+    LEAT_MEMBER_CONNECTING, /* one at a time, so that a database that comes back is not overrun */
     LEAT_MEMBER_USABLE,
     LEAT_MEMBER_LEAVING, /* ended with all others, which is reported once, as a whole */
 } leat_member_state;
@@ -52,7 +52,7 @@ struct leat_pg_pool {
 
     leat_pg_conn *probe; /* opened only for a question when no connection is idle */
     bool is_pooled;
-    int64_t silent_since_us;  /* 0: it answers, or owes no answer */
+    int64_t silent_since_us;  /* 0: it answers, or does not owe an answer */
     int64_t questioned_us;    /* since when a question has been waiting too; 0: none has */
     int64_t logged_silent_us; /* 0: not logged */
 
@@ -74,7 +74,7 @@ struct leat_pg_pool {
 
 /* ---- pool.c ---- */
 
-/* Has something to report: that happens on a later turn of the loop. */
+/* There is something to report: that happens on a later turn of the loop. */
 void leat_pg_pool_want_turn(leat_pg_pool *pool);
 /* Hands over the result of the member's job, which is over. May free the pool. */
 void leat_pg_pool_report(leat_pg_member *member);

@@ -14,11 +14,11 @@
 #include "base/buf.h"
 #include "sink/pg/blocking.h"
 
-/* By OID and not by name: a name cannot even be looked up in a schema that may not be used. What a
- * write runs besides counts too: sequences and functions of defaults, checks, domains and indexes,
- * also those of partitions. A domain's default hangs on its type. leat writes out types and
- * defaults (`is_text`), so it must find them in their schemas too; the sequence of an identity "by
- * default" is such a default to it. */
+/* By OID and not by name: a name cannot even be looked up in a schema that may not be used.
+ * Everything else that a write runs counts too: sequences and functions of defaults, checks,
+ * domains and indexes, also those of partitions. A domain's default belongs to its type. leat
+ * writes out types and defaults (`is_text`), so it must find them in their schemas too; to leat the
+ * sequence of an identity "by default" is such a default. */
 static const char missing_sql[] =
     "WITH wanted AS (SELECT t.schema, t.name FROM jsonb_to_recordset($1::jsonb) AS t (schema text, name text)),"
     "     roots AS (SELECT c.oid FROM wanted AS w JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema"
@@ -121,7 +121,7 @@ static int query_missing(leat_pg *pg, const char *tables, leat_buf *ret_missing,
     return 0;
 }
 
-/* Without a search_path types are spelled out, for whoever runs the statements. */
+/* Without a search_path types are spelled out, so anybody can run the statements. */
 static int read_missing(const char *dsn, const leat_table *tables, uint32_t count,
                         leat_buf *ret_missing, leat_buf *ret_grants, leat_error *error)
 {

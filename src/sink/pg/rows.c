@@ -1,10 +1,10 @@
 /*
  * rows.c - from a batch's records to writes, and from writes to statements. Records are decoded in
- * the order of the log; a write to a key that was already met is folded into the first one or goes
- * a round later. Rounds keep a key's writes in order and let each statement hold any key at most
- * once, which MERGE demands. Within a round all writes of a route and operation share one
- * statement. Sorting is by counting, and keys are found by open addressing in arrays that are kept,
- * because this runs for each record of each batch.
+ * the order of the log; a second write to a key is folded into the first one or goes a round later.
+ * Rounds keep a key's writes in order and ensure that a key is in each statement at most once,
+ * which MERGE demands. Within a round all writes of a route and operation share one statement.
+ * Sorting is by counting, and keys are found by open addressing in arrays that are kept, because
+ * this runs for each record of each batch.
  */
 #include "sink/pg/rows_state.h"
 
@@ -117,7 +117,7 @@ static int fail_record(leat_rows_fault *fault, uint32_t at, bool relies_on_table
 
 /* ---- decoding ---- */
 
-/* The key was read by an older version of the table; its integers may be narrower by now. */
+/* The key was decoded with an older version of the table; its integers may be narrower by now. */
 static const char *find_unfit_key(const leat_item *item, const leat_route *route)
 {
     const leat_table *table = route->table;
@@ -228,7 +228,7 @@ static bool is_ordered(const row_write *write)
     return write->route->table->is_ordered;
 }
 
-/* Sorts the writes, except those of ordered tables, by round; returns how many these are. */
+/* Sorts the writes, except those of ordered tables, by round; returns their number. */
 static uint32_t sort_by_round(leat_rows *rows)
 {
     uint32_t round_count = 0;
@@ -267,7 +267,7 @@ static int compare_in_log(const void *a, const void *b, void *context)
     return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-/* Puts the writes to tables with further unique constraints behind the others, in the order of the
+/* Puts the writes to tables with further unique constraints after the others, in the order of the
  * log: a value may pass from row to row. */
 static void sort_ordered(leat_rows *rows, const leat_engine_batch *batch, uint32_t first)
 {

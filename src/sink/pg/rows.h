@@ -24,11 +24,11 @@ typedef struct leat_row_statement {
     int sizes[LEAT_STATEMENT_PARAMS_MAX];
 } leat_row_statement;
 
-/* Why a batch cannot be built. */
+/* The reason why a batch cannot be built. */
 typedef struct leat_rows_fault {
     leat_engine_outcome outcome; /* BAD_DATA, or OUTAGE when out of memory */
     int32_t bad_record;          /* index in the batch, -1: none in particular */
-    /* the fault depends on what leat knows of the table, not on the record alone */
+    /* the fault depends on leat's knowledge of the table, not on the record alone */
     bool relies_on_table;
     leat_error error;
 } leat_rows_fault;
@@ -38,20 +38,20 @@ void leat_rows_free(leat_rows *rows);
 
 /* Forgets the batch before, decodes the records (payloads: leat_item) and puts them into an order
  * of statements. `routes` are those of the newest version of the tables; an item may have been
- * decoded by an older one. Returns -1 and the fault of the first record that makes no sense. Items
- * and routes must live until the last use of leat_rows_statement and leat_rows_missing. */
+ * decoded by an older one. Returns -1 and the fault of the first malformed record. Items and routes
+ * must live until the last use of leat_rows_statement and leat_rows_missing. */
 int leat_rows_build(leat_rows *rows, const leat_engine_batch *batch, const leat_routes *routes,
                     leat_rows_fault *ret_fault) LEAT_MUST_CHECK;
 uint32_t leat_rows_statement_count(const leat_rows *rows);
 /* Row writes of all statements. */
 uint32_t leat_rows_count(const leat_rows *rows);
-/* The shape statement `at` would best have. */
+/* The best shape for statement `at`. */
 leat_shape leat_rows_shape(const leat_rows *rows, uint32_t at);
 /* Statement `at` (they go in ascending order) in `shape`: its own, or leat_shape_of_any. Its values
  * are borrowed until the next call. Returns -1 when out of memory. */
 int leat_rows_statement(leat_rows *rows, uint32_t at, leat_shape shape,
                         leat_row_statement *ret) LEAT_MUST_CHECK;
-/* The parameters of the statement that counts what statement `at` will drop
+/* The parameters of the statement that counts the rows that statement `at` will drop
  * (leat_shape_counts_missing), under the same terms; ret->shape is that of `at`. */
 int leat_rows_missing(leat_rows *rows, uint32_t at, leat_row_statement *ret) LEAT_MUST_CHECK;
 

@@ -1,6 +1,6 @@
 /*
- * rows_state.h - the inside of a batch's row statements, shared by what puts the writes into order
- * (rows.c) and what writes them as arrays (arrays.c). Not for use elsewhere.
+ * rows_state.h - the inside of a batch's row statements, shared by the ordering of writes (rows.c)
+ * and their form as arrays (arrays.c). Not for use elsewhere.
  */
 #ifndef LEAT_SINK_PG_ROWS_STATE_H
 #define LEAT_SINK_PG_ROWS_STATE_H
@@ -58,7 +58,7 @@ struct leat_rows {
     uint32_t statement_count;
     key_slot *keys; /* open addressing, at most half full */
     uint32_t key_mask;
-    leat_value *values; /* those of the writes, one for each column of the table */
+    leat_value *values; /* values of the writes, one for each column of the table */
     size_t value_count;
     size_t value_capacity;
     open_group open[GROUPS_MAX];

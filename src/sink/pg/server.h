@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-/* Which server it is: a server that was promoted, restored or restarted is another one. */
+/* The identity of a server: one that was promoted, restored or restarted is another one. */
 typedef struct leat_pg_server {
     int64_t started_us; /* its postmaster, by its own clock, since 2000 */
     char timeline[12];  /* "" where the server does not show it to this role */

@@ -1,8 +1,8 @@
 /*
  * session.c - a session's states, the events of its connection and the end of a job. A job is over
- * only with the answer to its Sync or with its connection: a commit whose answer is lost may stand,
- * so such a job is reported as unknown even when an error came before it. The pool hears of a job
- * once, when it is over; what happens in between is nobody else's concern.
+ * only with the answer to its Sync or with its connection: a commit whose answer is lost may have
+ * happened, so such a job is reported as unknown even when an error came before it. The pool is
+ * called once for each job, when it is over.
  */
 #include "sink/pg/session_state.h"
 
@@ -56,7 +56,7 @@ static void end_job(leat_pg_session *session)
                              "leat.claim has not answered");
 }
 
-/* An open job is over, its outcome unknown unless it was known already. */
+/* Ends the open job; its outcome is unknown unless it was known already. */
 static void lose_job(leat_pg_session *session, const char *message)
 {
     if (session->state == SESSION_IDLE || session->state == SESSION_OVER)
@@ -83,7 +83,7 @@ uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *
 
 /* ---- the connection's events ---- */
 
-/* Nothing is prepared on it. */
+/* A new connection has nothing prepared. */
 static void on_opened(void *context)
 {
     leat_pg_session *session = context;

@@ -1,18 +1,18 @@
 /*
- * session.h - one connection and the one job at a time that it runs: which commands the job is made
- * of, and what their results say of it.
+ * session.h - one connection and the one job at a time that it runs: the commands of the job, and
+ * the meaning of their results.
  *
  * A job ends with the answer to its Sync or with its connection, never earlier: before that nothing
  * is known. Two kinds of failure ask the database a further question first, in a transaction of its
- * own: a claim that waited in vain ends whoever keeps it waiting, and a unique violation asks
- * whether it was the primary key.
+ * own: a claim that waited in vain ends the sessions that keep it waiting, and a unique violation
+ * asks whether it was the primary key.
  *
  * Each batch is built with the newest version of the tables. Statements belong to a version: a
  * connection forgets those of the one before with its first batch of the new one, and a job in
  * flight keeps its own until it is over.
  *
  * Behind a pooler the server session may be another with each transaction, lent to others in
- * between: nothing of it is relied upon. What is prepared there has a name that is never used
+ * between: so nothing relies on its state. A statement prepared there has a name that is never used
  * again, by this connection or another; when a name turns out to be gone, jobs are sent without
  * names. And each job reports which server it ran on.
  */
@@ -24,7 +24,7 @@
 #include "sink/pg/shapes.h"
 #include "sink/sink.h"
 
-/* What all sessions of a pool share; outlives them. */
+/* Shared by all sessions of a pool; outlives them. */
 typedef struct leat_pg_shared {
     uv_loop_t *loop;
     leat_standstill *standstill; /* the loop's clock */
@@ -38,8 +38,8 @@ typedef struct leat_pg_shared {
     leat_rows *rows;
     leat_shapes *shapes;       /* of the routes below */
     const leat_routes *routes; /* the newest that a batch was built with; NULL: none yet */
-    bool is_nameless; /* a name was gone: what is prepared does not last from one transaction to the
-                         next here */
+    bool is_nameless; /* a name was gone: here prepared statements do not last from one transaction
+                         to the next */
     bool needs_isolation; /* READ COMMITTED is not the default of sessions here: every transaction
                             sets it */
     leat_sink_counters counters;
@@ -54,7 +54,7 @@ typedef struct leat_pg_session_events {
     void (*opened)(void *context);
     /* The attempt to connect has failed, or the connection is lost: a job that was open is over. */
     void (*closed)(void *context, const char *message);
-    /* The server has answered the question which one it is. */
+    /* The server has identified itself. */
     void (*server_checked)(void *context);
     /* The job is over, and the connection is still there. */
     void (*over)(void *context);
@@ -83,13 +83,13 @@ bool leat_pg_session_is_over(const leat_pg_session *session);
 bool leat_pg_session_is_unusable(const leat_pg_session *session);
 /* The connection has prepared so much that another should take its place, between two jobs. */
 bool leat_pg_session_is_worn(const leat_pg_session *session);
-/* Which server the job ran on that is over; NULL: it did not say, because it failed. */
+/* The server on which the finished job ran; NULL: not known, because the job failed. */
 const leat_pg_server *leat_pg_session_server(const leat_pg_session *session);
 /* Of the last job. */
 leat_engine_job_kind leat_pg_session_job_kind(const leat_pg_session *session);
 uint32_t leat_pg_session_job_partition(const leat_pg_session *session);
-/* Takes the result of a job that is over; the session is free for the next. What `ret->progress`
- * points at lives until then. */
+/* Takes the result of a job that is over; the session is free for the next. The target of
+ * `ret->progress` lives until then. */
 uint32_t leat_pg_session_take(leat_pg_session *session, leat_engine_job_result *ret);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * session_receive.c - what the results say about a job. Results come in the order of the commands,
- * so the n-th command that has ended tells which one a result belongs to. The first error of a
- * pipeline is the job's outcome; what follows it was not done. Two errors need a second question
- * before they can be judged: a claim that waited in vain, and a unique violation that may be the
- * primary key's.
+ * session_receive.c - turns results into the outcome of a job. Results come in the order of the
+ * commands, so counting the commands that have ended shows which one a result belongs to. The first
+ * error of a pipeline is the job's outcome; commands after it were not done. Two errors need a
+ * second question before their meaning is known: a claim that waited in vain, and a unique
+ * violation that may be the primary key's.
  */
 #include "sink/pg/session_state.h"
 
@@ -65,8 +65,8 @@ static void set_part(leat_pg_session *session, uint32_t part, const char *name)
 }
 
 /* The constraint must be one of the table that was written, because a trigger may have written
- * another table, whose primary key says nothing. An error at commit (a deferred constraint) does
- * not show its statement: there any table counts. */
+ * another table, whose primary key means nothing here. An error at commit (a deferred constraint)
+ * does not show its statement: there any table counts. */
 static void take_unique_violation(leat_pg_session *session, const job_command *command,
                                   const PGresult *error)
 {
@@ -92,8 +92,8 @@ static bool is_lost_name(const leat_pg_session *session, const PGresult *error)
     return !session->is_nameless && (is_state(error, "26000") || is_state(error, "42P05"));
 }
 
-/* A plan that no longer fits the table. 0A000 stands for many things; the server's function, unlike
- * its text, does not depend on its language. */
+/* A plan that no longer fits the table. 0A000 has many meanings; the name of the server's function,
+ * unlike its text, does not depend on its language. */
 static bool is_stale_plan(const PGresult *error)
 {
     return is_state(error, "0A000") &&
@@ -130,7 +130,7 @@ static bool is_own_number(uint32_t statement)
            statement == PLAN_PLAINLY_NUMBER;
 }
 
-/* An error at commit belongs to what was written. */
+/* An error at commit belongs to the written rows. */
 static leat_sql_part part_of(const leat_pg_session *session, const job_command *command)
 {
     switch (command->kind) {
@@ -168,7 +168,7 @@ static bool is_misled(const PGresult *error)
 }
 
 /* LT003: READ COMMITTED is not the default of this session. From now on every transaction sets it.
- * A job that did set it and still gets LT003 is not understood. */
+ * If a job did set it and still gets LT003, leat does not understand the error. */
 static void take_isolation(leat_pg_session *session, const PGresult *error)
 {
     leat_pg_shared *shared = session->shared;

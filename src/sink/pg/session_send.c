@@ -3,8 +3,8 @@
  * one transaction without BEGIN and COMMIT. A batch is leat.advance for each of its partitions,
  * which checks the claim, and then its row statements; any error rolls all of it back. Statements
  * are prepared in the pipeline that first uses them, so a new one costs no round trip either. A
- * message that has no room (out of memory) breaks the connection: half a pipeline must never be
- * committed.
+ * message that cannot be queued (out of memory) breaks the connection: half a pipeline must never
+ * be committed.
  */
 #include "sink/pg/session_state.h"
 
@@ -15,7 +15,7 @@
 
 #include "sink/pg/dead_letter.h"
 
-/* Each with columns that show on which server it ran: without and with the timeline. */
+/* Each in two forms: the columns that show its server without and with the timeline. */
 #define WITH_SERVER(what, from)                                                                    \
     {what ", " LEAT_PG_STARTED_SQL from,                                                           \
      what ", " LEAT_PG_STARTED_SQL ", " LEAT_PG_TIMELINE_SQL from}
@@ -29,9 +29,9 @@ static const char plan_rows_sql[] = "SELECT leat.plan_rows()";
 
 static const char plan_plainly_sql[] = "SELECT leat.plan_plainly()";
 
-/* The wait for the lock must end by itself, with 55P03, because only then the holder's session is
- * ended. So it is half of a shorter time limit of the server's, which would end the statement or
- * the session first. */
+/* The wait for the lock must end by itself, with 55P03, because only then leat ends the holder's
+ * session. So where the server has a shorter time limit, which would end the statement or the
+ * session first, the wait is half of that. */
 #define CLAIM_WAIT_SQL                                                                              \
     "least($3::int4, (SELECT greatest(min(setting::int8) / 2, 1)::int4 FROM pg_catalog.pg_settings" \
     " WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting::int8 > 0 HAVING count(*) > 0))"
@@ -41,8 +41,8 @@ static const char *const claim_sql[] =
                 " newest_epoch",
                 " FROM leat.claim($1::int4, $2::int4, " CLAIM_WAIT_SQL ")");
 
-/* However long a statement may wait for a row: the holder of a partition that is being claimed runs
- * a batch that the claim makes worthless, or it is frozen. */
+/* This applies however long a statement may wait for a row: the holder of a partition that is being
+ * claimed runs a batch that the claim makes worthless, or is frozen. */
 enum { CLAIM_WAIT_MS = 10000 };
 
 static const char progress_sql[] =
@@ -108,10 +108,10 @@ static void send_sync(leat_pg_session *session)
     leat_pg_conn_sync(session->conn);
 }
 
-/* BEGIN ISOLATION LEVEL will not do: an error would leave the block open behind the Sync. Nor will
+/* BEGIN ISOLATION LEVEL will not do: an error would leave the block open after the Sync. Nor will
  * SET TRANSACTION: outside a block the server writes a warning to its log each time. Setting the
  * variable itself works silently until the first snapshot is taken, and ends with the transaction.
- */
+ * */
 static void send_isolation(leat_pg_session *session)
 {
     session->sets_isolation = session->shared->needs_isolation;
@@ -195,8 +195,8 @@ static void send_advance(leat_pg_session *session, const leat_engine_batch_part 
                    params->sizes);
 }
 
-/* Counts what the row statement will drop; it must come first, because that statement does not show
- * it. */
+/* Counts the rows that the row statement will drop; it must come first, because that statement does
+ * not show them. */
 static void send_missing(leat_pg_session *session, uint32_t at, uint32_t statement)
 {
     const char *sql = leat_shapes_missing_sql(session->shapes, statement);

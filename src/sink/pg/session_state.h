@@ -1,6 +1,6 @@
 /*
  * session_state.h - the inside of a session, shared by its life and the end of a job (session.c),
- * what sends a job (session_send.c) and what reads the answers (session_receive.c). Not for use
+ * the sending of a job (session_send.c) and the reading of answers (session_receive.c). Not for use
  * elsewhere.
  */
 #ifndef LEAT_SINK_PG_SESSION_STATE_H
@@ -14,7 +14,7 @@ typedef enum command_kind {
     COMMAND_ADVANCE,
     COMMAND_SETTINGS, /* for the row statement after it */
     COMMAND_ROWS,     /* a row statement */
-    COMMAND_MISSING,  /* counts what the row statement after it drops */
+    COMMAND_MISSING,  /* counts the rows that the row statement after it drops */
     COMMAND_DEAD_LETTER,
     COMMAND_CLAIM,
     COMMAND_PROGRESS,
@@ -32,14 +32,14 @@ typedef struct job_command {
 } job_command;
 
 enum {
-    ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* behind the row statements */
+    ADVANCE_NUMBER = LEAT_SHAPES_LIMIT, /* after the row statements */
     PLAN_ROWS_NUMBER,
     PLAN_PLAINLY_NUMBER,
     MISSING_NUMBERS, /* one a route */
     STATEMENTS_MAX = MISSING_NUMBERS + LEAT_ROUTES_MAX,
     NAME_SIZE = 40,
-    PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had so many is worn
-                          out */
+    PARSES_MAX = 1000, /* each costs the backend a plan: a connection that has had this many is
+                          replaced */
     COMMANDS_FEW = 5,  /* of a claim, a compaction, a question */
 };
 
@@ -72,12 +72,12 @@ struct leat_pg_session {
     session_state state;
     bool is_unusable;
 
-    leat_shapes *shapes;              /* what the numbers mean; held, NULL before the first batch */
+    leat_shapes *shapes; /* the set that the numbers refer to; held, NULL before the first batch */
     uint8_t prepared[STATEMENTS_MAX]; /* preparation, by statement number */
     uint32_t names[STATEMENTS_MAX];   /* the second number of the name it was prepared under last */
     uint64_t name_key; /* the first number of all names: random, another with each opening */
     uint32_t parses;   /* names given on this connection */
-    bool forget;       /* what is prepared is to be prepared again */
+    bool forget;       /* everything prepared is to be prepared again */
     bool is_nameless;  /* this job is sent without names */
 
     job_command *commands;
@@ -95,8 +95,8 @@ struct leat_pg_session {
     leat_engine_job_result result;
     question question; /* to be asked once the Sync is answered */
     bool is_asking;    /* it has been sent */
-    char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* what a unique violation named, and the
-                                                             table written */
+    char constraint[CONSTRAINT_PARTS][LEAT_NAME_MAX + 1]; /* the constraint that a unique violation
+                                                             named, and the table written */
 
     bool knows_server; /* `server` is where the job's own transaction ran, by its own result */
     leat_pg_server server;

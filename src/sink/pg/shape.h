@@ -1,5 +1,6 @@
 /*
- * shape.h - what the rows of one statement have in common: all that its text depends on. Pure.
+ * shape.h - the common traits of the rows of one statement: everything that its text depends on.
+ * Pure.
  */
 #ifndef LEAT_SINK_PG_SHAPE_H
 #define LEAT_SINK_PG_SHAPE_H
@@ -11,7 +12,7 @@ typedef struct leat_shape {
     const leat_route *route;
     leat_route_op op;
     bool uniform; /* every row names all of `columns` and has an operation for all of `operated` */
-    leat_merge merge;  /* the least that fits every patch of the rows */
+    leat_merge merge;  /* the simplest that fits every patch of the rows */
     uint64_t columns;  /* named by some row; never key columns, 0 for DELETE */
     uint64_t operated; /* of these, those where some row has an operand of the route's operation
                           instead of a value */
@@ -23,7 +24,7 @@ bool leat_shape_equal(const leat_shape *a, const leat_shape *b);
 /* Every column a body of this route can name, not uniform: fits any row of the route and
  * operation. */
 leat_shape leat_shape_of_any(const leat_route *route, leat_route_op op);
-/* What triggers it may fire: LEAT_ON_... */
+/* The triggers it may fire: LEAT_ON_... */
 int leat_shape_events(const leat_shape *shape);
 /* Are records of such rows dropped when the row is missing, and to be counted first? */
 bool leat_shape_counts_missing(const leat_shape *shape);

@@ -4,8 +4,8 @@
  * connections remember what they have prepared by number. Bounded: every prepared statement costs
  * each backend a plan.
  *
- * A new version of the tables brings a new set, while jobs in flight still speak of numbers of the
- * old one: a set lives until its last holder has dropped it. One thread.
+ * A new version of the tables brings a new set, while jobs in flight still use numbers of the old
+ * one: a set lives until its last holder has dropped it. One thread.
  */
 #ifndef LEAT_SINK_PG_SHAPES_H
 #define LEAT_SINK_PG_SHAPES_H
@@ -13,7 +13,7 @@
 #include "sink/pg/statement.h"
 
 enum {
-    LEAT_SHAPES_MAX = 200, /* kept as they come; beyond these one a route and operation */
+    LEAT_SHAPES_MAX = 200, /* kept as they come; after these, one per route and operation */
     LEAT_SHAPES_LIMIT = LEAT_SHAPES_MAX + LEAT_ROUTES_MAX * LEAT_ROUTE_OP_COUNT,
 };
 
@@ -22,7 +22,7 @@ typedef struct leat_shapes leat_shapes;
 /* Held once, by the caller. */
 leat_shapes *leat_shapes_new(void);
 leat_shapes *leat_shapes_hold(leat_shapes *shapes);
-/* Frees the set with the last hold; NULL is nothing. */
+/* Drops a hold; the last one frees the set. May be NULL. */
 void leat_shapes_drop(leat_shapes *shapes);
 /* The statement to use for rows of shape `wanted`: its own or, when there are too many, the one
  * that fits any row of its route and operation. Returns its number and its shape, or -1 when out of

@@ -1,8 +1,8 @@
 /*
  * source.c - leat.sources and its layout: set up by `leat init`, read by all others. The set-up is
  * one transaction, under the lock that schema.sql takes, so a shard is set up entirely or not at
- * all and two processes that set it up at once agree. What exists already must be equal: partitions
- * and hash of a source decide where every key is, and never change.
+ * all, and two processes that set it up at once agree. An existing source must be equal: its
+ * partitions and hash decide where every key is, and never change.
  */
 #include "sink/shard_ops.h"
 
@@ -102,7 +102,7 @@ static int read_slots(leat_pg *pg, const char *topic, leat_layout *ret, leat_err
     return status;
 }
 
-/* 0 found, 1 not there, -1 error. */
+/* 0 found, 1 not found, -1 error. */
 static int query_source(leat_pg *pg, const char *topic, leat_source *ret_source,
                         leat_layout *ret_layout, leat_error *error)
 {
@@ -185,8 +185,8 @@ static int read_source(const char *dsn, const char *topic, leat_source *ret_sour
 
 /* ---- which database this is ---- */
 
-/* No role may be forbidden more than that; a copy on this server has another oid, one on another
- * server another time. */
+/* No role can be denied these. A copy on this server has another oid, one on another server another
+ * time. */
 static const char which_database_sql[] =
     "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint || ':' || d.oid,"
     "       to_regclass('leat.partitions') IS NOT NULL"
@@ -314,7 +314,7 @@ static int check_strangers(leat_pg *pg, const leat_layout *layout, uint32_t shar
     return status;
 }
 
-/* {low,low,...}: what comes before the log's first record counts as applied. */
+/* {low,low,...}: everything before the log's first record counts as applied. */
 static void lows_array(const leat_layout *layout, uint32_t shard, const int64_t *starts,
                        leat_buf *out)
 {
@@ -407,8 +407,8 @@ static int rehearse_init(const char *dsn, leat_source *source, const leat_layout
     return set_up(dsn, source, layout, shard, starts, take_back, error);
 }
 
-/* In a pool a session keeps the name of who used it last, who may be gone; an applier uses one
- * every few seconds. */
+/* In a pool a session keeps the name of its last user, who may be gone; an applier uses one every
+ * few seconds. */
 static int query_others(leat_pg *pg, const leat_source *source, const char *group,
                         leat_error *error)
 {

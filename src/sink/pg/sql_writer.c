@@ -42,7 +42,7 @@ void leat_sql_put_literal(leat_buf *out, const char *text)
     leat_buf_byte(out, '\'');
 }
 
-/* The table as a value, and what the statement may do to it. */
+/* The table as a value, and the statement's possible operations on it. */
 void leat_sql_put_target(const leat_sql_writer *writer)
 {
     leat_buf name = {0};

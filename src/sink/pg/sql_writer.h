@@ -1,16 +1,16 @@
 /*
- * sql_writer.h - what the parts of a row statement's text are written with: where its rows come
- * from (statement_rows.c), what a row makes of a column (statement_values.c), and the statement
- * itself (statement.c). In the text the table is t and the rows are s: s.k0 is the first key
- * column, s.c3 column 3, s.p and s.o the masks of what a row names and what it changes by an
- * operand. Not for use elsewhere.
+ * sql_writer.h - shared by the writers of a row statement's text: its rows (statement_rows.c), the
+ * new values of columns (statement_values.c), and the statement itself (statement.c). In the text
+ * the table is t and the rows are s: s.k0 is the first key column, s.c3 column 3, s.p and s.o the
+ * masks of the columns that a row names and of those it changes by an operand. Not for use
+ * elsewhere.
  */
 #ifndef LEAT_SINK_PG_SQL_WRITER_H
 #define LEAT_SINK_PG_SQL_WRITER_H
 
 #include "sink/pg/shape.h"
 
-/* What a row starts from: what is not named stays so, and operations change it. */
+/* The starting point of a row: columns that are not named stay so, and operations change it. */
 typedef enum leat_row_base { LEAT_FROM_STORED, LEAT_FROM_DEFAULTS } leat_row_base;
 
 /* One statement being written. */
@@ -48,7 +48,7 @@ void leat_sql_put_stored(const leat_sql_writer *writer, uint32_t column);
 /* "Does this row name the column?" by mask p, "has it an operand?" by mask o. */
 void leat_sql_put_row_has(const leat_sql_writer *writer, char mask, uint32_t column);
 void leat_sql_put_literal(leat_buf *out, const char *text);
-/* The table as a value, and what the statement may do to it. */
+/* The table as a value, and the statement's possible operations on it. */
 void leat_sql_put_target(const leat_sql_writer *writer);
 
 /* ---- statement_rows.c ---- */

@@ -1,7 +1,8 @@
 /*
- * statement.h - the SQL of a row statement: what a route does to many rows at once, as text. Pure.
+ * statement.h - the SQL of a row statement: the effect of a route on many rows at once, as text.
+ * Pure.
  *
- * The rows come as one array a column, unnested side by side. Parameters, in this order: the key
+ * The rows come as one array per column, unnested side by side. Parameters, in this order: the key
  * columns in primary-key order, the columns of the shape ascending, and, unless the shape is
  * uniform, an int8[] with each row's mask of the columns that it names (bit i: column i) and, where
  * the shape has operated columns, another with the mask of those that come with an operand. A
@@ -13,14 +14,14 @@
  *           from the defaults (patch_existing: it is left out).
  *   DELETE  by key.
  *
- * An operand meets NULL as nothing: `add` starts from 0, `max` and `min` from the operand, `append`
- * from [], `merge` from {}, and so it does from a value that is not an object. `append` to a value
- * that is not an array makes it the first element of one.
+ * With NULL, `add` starts from 0, `max` and `min` from the operand, `append` from [], and `merge`
+ * from {}; so does `merge` with a value that is not an object. `append` to a value that is not an
+ * array makes it the first element of one.
  *
  * A row that would not change is neither written nor locked, where "change" is what PostgreSQL
  * calls distinct: 1.0 over 1 inside a jsonb is not one. Text is compared by bytes, whatever its
- * collation; a numeric without a fixed scale and json by their text; what travels as text by what
- * is stored of it. Keys must differ within one statement.
+ * collation; a numeric without a fixed scale and json by their text; types that travel as text by
+ * their stored form. Keys must differ within one statement.
  *
  * A statement that rounds as a column does (numeric(p,s), time(p) and the like) fails with 42804
  * once the column's type modifier is another: what it would call "no change" may be one by then.

@@ -1,8 +1,8 @@
 /*
- * statement_rows.c - where the rows of a statement come from: arrays, unnested side by side, behind
- * the checks of leat.enter. The checks stand in the rows' subquery as a condition without columns,
- * which PostgreSQL evaluates once, after planning and before the first row: the one moment at which
- * leat's planner settings are no longer needed and no trigger has run yet.
+ * statement_rows.c - the rows of a statement: arrays, unnested side by side, after the checks of
+ * leat.enter. The checks are in the rows' subquery as a condition without columns, which PostgreSQL
+ * evaluates once, after planning and before the first row: the one moment at which leat's planner
+ * settings are no longer needed and no trigger has run yet.
  */
 #include "sink/pg/sql_writer.h"
 #include "sink/pg/statement.h"
@@ -40,7 +40,7 @@ uint32_t leat_statement_element_oid(leat_type type)
     return types[type].oid;
 }
 
-/* How many int8[] of masks follow the columns' arrays. */
+/* The number of int8[] masks that follow the columns' arrays. */
 static uint32_t mask_count(const leat_shape *shape)
 {
     if (shape->uniform)
@@ -156,7 +156,7 @@ bool leat_sql_is_any_text_read(const leat_sql_writer *writer)
     return false;
 }
 
-/* A decimal number for money is read by way of numeric: money's own text depends on the locale. */
+/* A decimal number for money is read as numeric first: money's own text depends on the locale. */
 static void put_cast(const leat_sql_writer *writer, uint32_t column)
 {
     LEAT_ASSERT(writer->table->columns[column].type == LEAT_TYPE_OTHER);

@@ -1,6 +1,6 @@
 /*
- * statement_values.c - what a row makes of a column, and whether that is a change. Both are written
- * from the same expression, so that "nothing changes" and "what is written" cannot disagree. A
+ * statement_values.c - the new value of a column, and whether that is a change. Both are written
+ * from the same expression, so that the comparison and the written value cannot disagree. A
  * statement for rows that name different columns asks each row's masks; a uniform one needs no
  * CASE, which is why shapes distinguish them.
  */
@@ -16,7 +16,7 @@ static void put_default(const leat_sql_writer *writer, uint32_t column)
     const leat_column *of = &writer->table->columns[column];
     if (!of->default_expression)
         leat_buf_text(writer->out, "NULL");
-    else /* a cast with a modifier might cut what has none of ours */
+    else /* a cast with a modifier might cut the text */
         leat_buf_printf(writer->out, "(%s)::%s", of->default_expression,
                         of->type == LEAT_TYPE_OTHER ? of->cast_name : of->type_name);
 }
@@ -183,7 +183,7 @@ void leat_sql_put_new(const leat_sql_writer *writer, uint32_t column, leat_row_b
 
 /* ---- what changes ---- */
 
-/* char(n): stored with blanks that mean nothing. */
+/* char(n): stored with blanks that have no meaning. */
 static bool is_padded(const leat_column *column)
 {
     return column->type == LEAT_TYPE_OTHER && strcmp(column->cast_name, "bpchar") == 0;
@@ -250,7 +250,7 @@ static void put_differs(const leat_sql_writer *writer, uint32_t column, leat_row
         leat_buf_printf(writer->out, is_image ? "))" : ")%s", as);
 }
 
-/* A PATCH touches what it names, a PUT every column that can be written. */
+/* A PATCH touches the columns it names, a PUT every column that can be written. */
 static bool is_written(const leat_sql_writer *writer, uint32_t column)
 {
     const leat_column *of = &writer->table->columns[column];

@@ -1,7 +1,7 @@
 /*
  * tables.c - the routes' tables as the catalog has them. All of them come from one snapshot, so
- * that a migration that changes several is seen as a whole. Only what a statement depends on is
- * read: each difference means new statements for every connection.
+ * that a migration that changes several is seen as a whole. Only properties that statements depend
+ * on are read: each difference means new statements for every connection.
  */
 #include "sink/shard_ops.h"
 
@@ -12,9 +12,9 @@
 #include "sink/pg/blocking.h"
 
 /* A label is taken literally first (so that odd names need no quotes), then as SQL would read it.
- * What partitions have of their own counts too: rows end up in them. An index that is not valid yet
- * is one that CREATE INDEX CONCURRENTLY is making: it refuses already. tgtype: bit 0 is "for each
- * row", bit 1 BEFORE, bits 2 to 4 the events (LEAT_ON_...). The same triggers as
+ * Partitions' own indexes and triggers count too, because rows end up in them. An index that is not
+ * valid yet is one that CREATE INDEX CONCURRENTLY is making: it refuses already. tgtype: bit 0 is
+ * "for each row", bit 1 BEFORE, bits 2 to 4 the events (LEAT_ON_...). The same triggers as
  * leat.before_triggers finds, which may not be there yet. */
 static const char find_table_sql[] =
     "WITH RECURSIVE found AS (SELECT coalesce("
@@ -60,13 +60,13 @@ enum {
     TABLE_ROW_SECURITY,
 };
 
-/* Types leat knows are those of pg_catalog: a domain or an enum may bear the same name elsewhere. A
+/* Types leat knows are those of pg_catalog: a domain or an enum may have the same name elsewhere. A
  * JSON array is taken where the text form is the usual one, {..,..}; a domain over an array has its
  * category and delimiter. An int2vector counts from 0, so array_position does; columns that the
- * index merely includes stand behind its key. An identity "by default" has no stored expression;
- * its sequence is the default. Without one of its own a column has its domain's. The order is by
- * bytes where the C library compares in locale C, be it the collation's or, for the default one,
- * the database's. */
+ * index merely includes come after its key. An identity "by default" has no stored expression; its
+ * sequence is the default. Without one of its own a column has its domain's. The order is by bytes
+ * where the C library compares in locale C, be it the collation's or, for the default one, the
+ * database's. */
 static const char read_columns_sql[] =
     "SELECT a.attname,"
     "       CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' THEN t.typname ELSE '' END,"
@@ -242,13 +242,14 @@ static int read_columns(leat_pg *pg, const char *oid, leat_table *table, leat_er
 }
 
 /* A role named leat has our own schema first in its search_path ("$user"), and would find another
- * table before and after `leat init`. Written out, so that "$user" and schemas that are not there
- * are gone from it. */
+ * table before and after `leat init`. Written out, without "$user" and without schemas that do not
+ * exist. */
 static const char search_path_sql[] =
     "SELECT set_config('search_path', coalesce(string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.at), ''), true)"
     "  FROM unnest(current_schemas(false)) WITH ORDINALITY AS s (name, at) WHERE s.name <> 'leat'";
 
-/* Defaults are read as text and put into statements as text: it must not depend on who reads it. */
+/* Defaults are read as text and put into statements as text, so the text must not depend on the
+ * reader. */
 static const char plain_sql[] =
     "SET LOCAL search_path = ''; SET LOCAL standard_conforming_strings = on; SET LOCAL quote_all_identifiers = off;"
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC';"

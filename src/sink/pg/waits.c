@@ -1,7 +1,7 @@
 /*
- * waits.c - which of leat's sessions wait, and for whom. Sessions are found by application_name,
- * which PgBouncer passes on, so a wait is found behind a pooler too. When leat waits for another
- * client's lock no SQLSTATE is ever reported, so only this query shows the cause.
+ * waits.c - which of leat's sessions wait, and for which others. Sessions are found by
+ * application_name, which PgBouncer passes on, so a wait is found behind a pooler too. When leat
+ * waits for another client's lock no SQLSTATE is ever reported, so only this query shows the cause.
  */
 #include "sink/pg/workers.h"
 
@@ -37,7 +37,7 @@ static const char waits_sql[] =
     "   AND (a.wait_event_type = 'Lock' OR a.wait_event = 'SyncRep') AND w.ms >= $3::int"
     " ORDER BY coalesce(starts_with(b.application_name, $1), false), w.ms DESC LIMIT 1000";
 
-/* What a role may not see of pg_stat_replication is NULL there. */
+/* Columns of pg_stat_replication that a role may not see are NULL there. */
 static const char standbys_sql[] =
     "SELECT 'synchronous_standby_names is \"' || current_setting('synchronous_standby_names') || '\"; connected standbys: '"
     "       || coalesce((SELECT string_agg(r.application_name || coalesce(' (' || r.state || ', ' || r.sync_state || ')', ''), ', ')"
@@ -60,7 +60,7 @@ static void take_wait(const PGresult *result, int row, leat_shard_wait *ret)
     leat_pg_text(ret->holder_query, sizeof ret->holder_query, result, row, QUERY);
 }
 
-/* A lock that nobody is known to have is not taken for that of another such one. */
+/* Two locks with unknown holders are never treated as the same. */
 static void add_wait(leat_shard_waits *waits, const leat_shard_wait *wait)
 {
     LEAT_ASSERT(waits->count <= LEAT_SHARD_WAITS_MAX);

@@ -1,7 +1,8 @@
 /*
- * workers.c - leat.workers: what each process reports about itself, and reads of it from outside.
- * Reporting uses one connection that stays open, and commits that wait for nothing: a report that
- * is lost is replaced by the next one, and a report that waited would come too late to be of use.
+ * workers.c - leat.workers: the reports of each process about itself, and reads of them from
+ * outside. Reporting uses one connection that stays open, and commits that wait for nothing: a
+ * report that is lost is replaced by the next one, and a report that waited would come too late to
+ * be of use.
  */
 #include "sink/pg/workers.h"
 
@@ -71,7 +72,7 @@ static int begin(pg_reporter *reporter, leat_error *error)
     return -1;
 }
 
-/* `status` is that of what the transaction was for. */
+/* `status` is that of the transaction's statement. */
 static int end(pg_reporter *reporter, int status, leat_error *error)
 {
     LEAT_ASSERT(reporter->is_open);
@@ -90,7 +91,7 @@ static int run(pg_reporter *reporter, const char *sql, int count, const char *co
     return end(reporter, result ? 0 : -1, error);
 }
 
-/* Rows of whoever is gone are taken away on the way, of any source; two that sweep at once do not
+/* Also removes the rows of processes that are gone, of any source; two that sweep at once do not
  * wait for each other. */
 static const char send_sql[] =
     "WITH swept AS (DELETE FROM leat.workers WHERE (source, instance) IN"
@@ -114,8 +115,7 @@ static int send(leat_shard_reporter *base, const leat_shard_report *report, leat
     return run(reporter, send_sql, 7, values, error);
 }
 
-/* The process ends: no new connection for it, and a server that does not answer is not waited
- * for. */
+/* The process ends: this makes no new connection and does not wait for a silent server. */
 static int remove_report(leat_shard_reporter *base, const char *instance, leat_error *error)
 {
     pg_reporter *reporter = (pg_reporter *)base;

@@ -1,6 +1,6 @@
 /*
- * workers.h - parts of leat_pg_read_work: what processes report, and who waits for whom. Not for
- * use outside src/sink.
+ * workers.h - parts of leat_pg_read_work: the reports of processes, and which sessions wait for
+ * which. Not for use outside src/sink.
  */
 #ifndef LEAT_SINK_PG_WORKERS_H
 #define LEAT_SINK_PG_WORKERS_H

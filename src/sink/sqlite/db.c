@@ -1,7 +1,7 @@
 /*
- * SQLite's result codes become SQLSTATEs here, and nowhere else: the table of outcomes
- * (sqlstate.c) is then one for both kinds of shard. A file is never created: a mistyped path would
- * be an empty shard that accepts nothing, or a second one that accepts everything.
+ * SQLite's result codes become SQLSTATEs here, and nowhere else: the table of outcomes (sqlstate.c)
+ * is then one for both kinds of shard. A file is never created: a mistyped path would otherwise
+ * become a new, empty shard.
  */
 #include "sink/sqlite/db.h"
 
@@ -14,7 +14,7 @@ typedef struct code_state {
     const char *sqlstate;
 } code_state;
 
-/* Extended codes first; then what their primary code (the low byte) means. */
+/* Extended codes first, then their primary codes (the low byte). */
 static const code_state extended_codes[] = {
     {SQLITE_CONSTRAINT_NOTNULL, "23502"}, {SQLITE_CONSTRAINT_FOREIGNKEY, "23503"},
     {SQLITE_CONSTRAINT_UNIQUE, "23505"},  {SQLITE_CONSTRAINT_PRIMARYKEY, "23505"},
@@ -68,7 +68,7 @@ int leat_sqlite_open(leat_sqlite *sqlite, const char *file, int64_t busy_ms, lea
             file, file);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(file, &sqlite->db, flags, NULL);
-    if (code != SQLITE_OK) /* a handle is there even so, but when memory is out */
+    if (code != SQLITE_OK) /* there is a handle even then, unless out of memory */
         return leat_fail(error, "%s: %s", sqlite->file,
                          sqlite->db ? sqlite3_errmsg(sqlite->db) : "out of memory");
     sqlite3_busy_timeout(sqlite->db, (int)busy_ms);

@@ -24,8 +24,8 @@ typedef struct leat_sqlite {
     char file[256]; /* for messages; cut */
 } leat_sqlite;
 
-/* Opens a file that is there (never makes one): WAL, synchronous=FULL, foreign keys on; a lock that
- * another process holds is waited for up to `busy_ms`. Close in either case. */
+/* Opens an existing file (never creates one): WAL, synchronous=FULL, foreign keys on; waits up to
+ * `busy_ms` for another process's lock. Close in either case. */
 int leat_sqlite_open(leat_sqlite *sqlite, const char *file, int64_t busy_ms,
                      leat_error *error) LEAT_MUST_CHECK;
 void leat_sqlite_close(leat_sqlite *sqlite);
@@ -34,7 +34,7 @@ void leat_sqlite_close(leat_sqlite *sqlite);
 int leat_sqlite_run(leat_sqlite *sqlite, const char *sql, leat_error *error) LEAT_MUST_CHECK;
 /* One statement, to be finalized by the caller. NULL: `error` has the reason. */
 sqlite3_stmt *leat_sqlite_prepare(leat_sqlite *sqlite, const char *sql, leat_error *error);
-/* Takes a step: 1 there is a row, 0 done, -1 error. */
+/* Runs a step: 1 there is a row, 0 done, -1 error. */
 int leat_sqlite_step(leat_sqlite *sqlite, sqlite3_stmt *statement,
                      leat_error *error) LEAT_MUST_CHECK;
 

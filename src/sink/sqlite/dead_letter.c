@@ -1,8 +1,7 @@
 /*
  * A dead letter is stored in the transaction that moves the progress past its record, so that
- * neither can be there without the other. It holds the record as the log had it: key and body as
- * bytes, names only where they are valid text. SQLite would store invalid UTF-8 and hand it to
- * readers.
+ * neither can exist without the other. It has the record as in the log: key and body as bytes,
+ * names only where they are valid text. SQLite would store invalid UTF-8 and hand it to readers.
  */
 #include "sink/sqlite/dead_letter.h"
 
@@ -32,7 +31,7 @@ static void bind_text(sqlite3_stmt *to, int at, leat_slice text)
         sqlite3_bind_text64(to, at, text.data, text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-/* `taken`: what the record's silence was taken for, NULL when that is not known. */
+/* `taken`: the name that leat assumed where the record has none; NULL: not known. */
 static void bind_name(sqlite3_stmt *to, int at, leat_slice name, const char *taken)
 {
     bind_text(to, at, name.size == 0 && taken ? leat_slice_of(taken) : name);

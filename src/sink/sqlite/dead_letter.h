@@ -1,7 +1,6 @@
 /*
- * dead_letter.h - a record that is refused for good as a row of leat_dead_letters: what
- * sink/pg/dead_letter.h is for PostgreSQL, under the same terms. Inside a transaction of the
- * caller's.
+ * dead_letter.h - a record that is refused for good as a row of leat_dead_letters: like
+ * sink/pg/dead_letter.h for PostgreSQL, under the same terms. Inside a transaction of the caller's.
  */
 #ifndef LEAT_SINK_SQLITE_DEAD_LETTER_H
 #define LEAT_SINK_SQLITE_DEAD_LETTER_H

@@ -1,7 +1,7 @@
 /*
- * How a SQLite file stands: its version, what is applied, how many dead letters there are, who
- * works on it and who keeps its lock. Progress is computed from the base and the rows since the
- * last compaction, as a claim computes it.
+ * The state of a SQLite file: its version, its progress, the number of dead letters, the processes
+ * that work on it and the one that keeps its lock. Progress is computed from the base and the rows
+ * since the last compaction, as a claim computes it.
  */
 #include "sink/shard_ops.h"
 

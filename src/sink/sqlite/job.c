@@ -59,7 +59,7 @@ void leat_sqlite_job_free(leat_sqlite_job *job)
 
 /* ---- taking ---- */
 
-/* An absent slice stays absent: a record without a key is not one with an empty key. */
+/* An absent slice stays absent: a record without a key differs from one with an empty key. */
 static int copy_slice(leat_sqlite_job *job, leat_slice *slice)
 {
     if (!slice->data)
@@ -269,7 +269,7 @@ static int run_batch(leat_sqlite_job *job, leat_sqlite_runner *runner)
                : fail_sqlite(job, runner, LEAT_SQL_LETTER);
 }
 
-/* A COMMIT that fails may have been done all the same when the disk was what failed. */
+/* A COMMIT that fails may have happened all the same if the disk failed. */
 static void commit(leat_sqlite_job *job, leat_sqlite_runner *runner)
 {
     LEAT_ASSERT(!sqlite3_get_autocommit(runner->sqlite.db));

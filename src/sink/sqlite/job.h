@@ -1,7 +1,7 @@
 /*
  * job.h - one job of the engine on a SQLite file, as one transaction. A job is taken on the loop's
- * thread, which copies what the engine lends for that call only, and run on any other: nothing else
- * touches it meanwhile.
+ * thread, which copies everything that the engine lends for that call only, and run on any other
+ * thread: nothing else touches it meanwhile.
  */
 #ifndef LEAT_SINK_SQLITE_JOB_H
 #define LEAT_SINK_SQLITE_JOB_H
@@ -11,7 +11,7 @@
 
 typedef struct leat_sqlite_job leat_sqlite_job;
 
-/* What running needs. */
+/* The needs of a running job. */
 typedef struct leat_sqlite_runner {
     leat_sqlite sqlite;
     leat_sqlite_rows *rows;
@@ -28,7 +28,7 @@ int leat_sqlite_job_take(leat_sqlite_job *job, const leat_engine_job *from) LEAT
 void leat_sqlite_job_run(leat_sqlite_job *job, leat_sqlite_runner *runner);
 
 uint32_t leat_sqlite_job_id(const leat_sqlite_job *job);
-/* Of a job that has run; what `progress` points at lives as long as the job takes no other. */
+/* Of a job that has run; the target of `progress` lives until the job is taken again. */
 const leat_engine_job_result *leat_sqlite_job_result(const leat_sqlite_job *job);
 /* Of one that was applied; zero of any other. */
 const leat_sqlite_counts *leat_sqlite_job_counts(const leat_sqlite_job *job);

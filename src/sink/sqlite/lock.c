@@ -1,8 +1,8 @@
 /*
- * Who keeps a SQLite file locked. SQLite reports only that the file is busy, but its locks are
- * POSIX record locks on known bytes of the -shm file (https://sqlite.org/walformat.html: the write
- * lock is byte 120), and the kernel names their holder. A process that holds it in several samples
- * in a row is reported; leat's own workers, which hold it for each batch, are not.
+ * Which process keeps a SQLite file locked. SQLite reports only that the file is busy, but its
+ * locks are POSIX record locks on known bytes of the -shm file (https://sqlite.org/walformat.html:
+ * the write lock is byte 120), and the kernel names their holder. A process that holds it in
+ * several samples in a row is reported; leat's own workers, which hold it for each batch, are not.
  */
 #include "sink/sqlite/lock.h"
 

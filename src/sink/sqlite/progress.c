@@ -93,7 +93,7 @@ static leat_sqlite_standing run(sqlite3_stmt *statement)
 
 /* ---- what a claim and its batches rest on ---- */
 
-/* Is the claim still the newest, and where does the base stand? */
+/* Is the claim still the newest, and which is the base? */
 static leat_sqlite_standing check_claim(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                         const leat_engine_claim *claim, int64_t *ret_base_seq)
 {
@@ -113,7 +113,7 @@ static leat_sqlite_standing check_claim(leat_sqlite *sqlite, int32_t source_id, 
                                  : LEAT_SQLITE_FAILED;
 }
 
-/* Is every batch there that is counted on? */
+/* Do all batches exist that this one relies on? */
 static leat_sqlite_standing check_needs(leat_sqlite *sqlite, int32_t source_id, uint32_t partition,
                                         int64_t base_seq, const int64_t *needs, uint32_t count)
 {
@@ -235,7 +235,7 @@ leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,
 
 /* ---- compaction ---- */
 
-/* One that a newer one has overtaken does nothing. */
+/* A compaction that a newer one has overtaken does nothing. */
 static leat_sqlite_standing move_base(leat_sqlite *sqlite, int32_t source_id,
                                       const leat_engine_compaction *compaction)
 {

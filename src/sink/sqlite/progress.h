@@ -1,6 +1,6 @@
 /*
  * progress.h - the progress protocol on a SQLite file: leat.claim, leat.advance and leat.compact of
- * sink/pg/schema.sql, inside a transaction of the caller's that has the file to itself (BEGIN
+ * sink/pg/schema.sql, inside a transaction of the caller's that holds the write lock (BEGIN
  * IMMEDIATE). One thread.
  */
 #ifndef LEAT_SINK_SQLITE_PROGRESS_H
@@ -11,14 +11,15 @@
 
 typedef enum leat_sqlite_standing {
     LEAT_SQLITE_STANDS,
-    LEAT_SQLITE_FENCED,    /* claimed by somebody else since */
+    LEAT_SQLITE_FENCED,    /* claimed by another worker since */
     LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file
                               was put back */
     LEAT_SQLITE_ABSENT,    /* a claim: the partition is not in this file */
     LEAT_SQLITE_FAILED,    /* see sqlite3_errmsg */
 } leat_sqlite_standing;
 
-/* A blob of offsets of the schema: how many there are; -1: not as this program writes them. */
+/* A blob of offsets in the schema's form: their number; -1: not in the form that this program
+ * writes. */
 int leat_sqlite_read_offsets(sqlite3_stmt *row, int column,
                              int64_t ret[LEAT_SUBPARTITIONS]) LEAT_MUST_CHECK;
 
@@ -29,7 +30,7 @@ leat_sqlite_standing leat_sqlite_advance(leat_sqlite *sqlite, int32_t source_id,
 leat_sqlite_standing leat_sqlite_compact(leat_sqlite *sqlite, int32_t source_id,
                                          const leat_engine_compaction *compaction) LEAT_MUST_CHECK;
 
-/* "has been claimed by another worker"; of what is not STANDS and not FAILED. */
+/* "has been claimed by another worker"; for verdicts other than STANDS and FAILED. */
 const char *leat_sqlite_standing_text(leat_sqlite_standing standing);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * Rows are written one by one, read and then upserted: SQLite is in the process, so a statement
- * costs microseconds, and what SQL would have to compute for PATCH is computed by the fold
- * instead, which knows PostgreSQL's semantics. The upsert has a WHERE that is false when nothing
- * changes; then no page is written and no UPDATE trigger fires. A write that changes no row though
- * it should have is an error, since a trigger may have dropped it (RAISE(IGNORE)).
+ * costs microseconds, and the fold, which knows PostgreSQL's semantics, computes the results of
+ * PATCH instead of SQL. The upsert has a WHERE that is false when nothing changes; then no page is
+ * written and no UPDATE trigger fires. A write that should have changed a row and did not is an
+ * error, since a trigger may have dropped it (RAISE(IGNORE)).
  */
 #include "sink/sqlite/rows.h"
 
@@ -27,12 +27,12 @@ typedef struct route_statements {
 struct leat_sqlite_rows {
     leat_body_parser *parser;
     leat_fold *fold;
-    leat_arena texts;     /* of what is stored */
-    leat_body body;       /* of the record at hand */
-    leat_row_write write; /* what it does, with these values */
+    leat_arena texts;     /* of the stored row */
+    leat_body body;       /* of the current record */
+    leat_row_write write; /* its effect, with these values */
     leat_value values[LEAT_COLUMNS_MAX];
     leat_value stored[LEAT_COLUMNS_MAX];
-    const leat_routes *routes; /* what the statements are of */
+    const leat_routes *routes; /* the version that the statements belong to */
     route_statements statements[LEAT_ROUTES_MAX];
 };
 
@@ -221,7 +221,7 @@ static int apply_apart(const writing *w, uint32_t column, leat_value *base,
                                          of->name, of->type_name);
 }
 
-/* Makes of an operand the value that it leaves, starting from field `at` of `row`. */
+/* Turns an operand into its result, starting from field `at` of `row`. */
 static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row, int at)
 {
     LEAT_ASSERT(w->rows->values[column].presence == LEAT_PRESENT);
@@ -249,7 +249,8 @@ static int apply_operation(const writing *w, uint32_t column, sqlite3_stmt *row,
 
 /* ---- rows ---- */
 
-/* What the row starts from: 1 there is one, 0 none (the route wants rows to exist), -1 a fault. */
+/* The starting point of the row: 1 there is one, 0 none (the route wants rows to exist), -1 a
+ * fault. */
 static int read_base(const writing *w, sqlite3_stmt **ret)
 {
     LEAT_ASSERT(w->rows->write.op != LEAT_DELETE);
@@ -265,7 +266,7 @@ static int read_base(const writing *w, sqlite3_stmt **ret)
     return *ret ? step(w, *ret) : -1;
 }
 
-/* `base`: the row that what is not named comes from. */
+/* `base`: the row from which columns that are not named are taken. */
 static int bind_columns(const writing *w, sqlite3_stmt *upsert, sqlite3_stmt *base)
 {
     const leat_table *table = w->route->table;
@@ -310,11 +311,11 @@ static bool may_be_dropped(const writing *w)
     return sqlite3_changes(w->sqlite->db) == 0 && !w->route->accept_untouched;
 }
 
-/* `base`: what the columns that are not named come from, as for the write. */
+/* `base`: as for the write. */
 static int check_written(const writing *w, sqlite3_stmt *base)
 {
     sqlite3_stmt *there = statement(w, LEAT_SQLITE_IS_THERE);
-    w->rows->write.operated = 0; /* they are done: the values are what they leave */
+    w->rows->write.operated = 0; /* the operations are done: the values are their results */
     int found =
         there && bind_key(w, there) == 0 && bind_columns(w, there, base) == 0 ? step(w, there) : -1;
     finish_statement(there);

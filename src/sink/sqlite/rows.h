@@ -21,11 +21,11 @@ void leat_sqlite_rows_free(leat_sqlite_rows *rows);
 /* Finalizes the statements: before the connection is closed. */
 void leat_sqlite_rows_forget(leat_sqlite_rows *rows);
 
-/* Why a record was not written; the caller rolls back. */
+/* The reason why a record was not written; the caller rolls back. */
 typedef struct leat_sqlite_fault {
     leat_engine_outcome outcome;
     char sqlstate[6];     /* "": leat itself refuses the record */
-    bool relies_on_table; /* leat refuses it because of what it knows of the table */
+    bool relies_on_table; /* leat refuses it because of its knowledge of the table */
     leat_error error;
 } leat_sqlite_fault;
 

@@ -1,9 +1,9 @@
 /*
- * The SQLite sink: one connection to a file, one job at a time, because a file has one writer. What
- * touches the file runs on libuv's thread pool, so that a slow disk, or a lock that another program
- * holds, stops nothing but this shard. Opening is retried indefinitely. After the disk has failed
- * the file is opened again even though the connection still answers: its cache may hold what was
- * never stored, and only a new claim on a new connection reads what the file really has.
+ * The SQLite sink: one connection to a file, one job at a time, because a file has one writer. All
+ * access to the file runs on libuv's thread pool, so that a slow disk, or another program's lock,
+ * stops only this shard. Opening is retried indefinitely. After the disk has failed the file is
+ * opened again even though the connection still answers: its cache may contain data that was never
+ * stored, and only a new claim on a new connection reads the real content of the file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ typedef enum sink_state {
     STATE_OPENING, /* on the thread pool */
     STATE_READY,   /* `slots` has reported 1 */
     STATE_RUNNING, /* a job is on the thread pool */
-    STATE_FREED,   /* nothing is reported any more; work under way is waited for */
+    STATE_FREED,   /* nothing is reported any longer; work under way is awaited */
     STATE_COUNT,
 } sink_state;
 
@@ -172,8 +172,7 @@ static void run_job(uv_work_t *work)
     leat_sqlite_job_run(sink->job, &sink->runner);
 }
 
-/* Of claims and compactions, as the PostgreSQL sink has it: failed batches are the engine's to
- * report. */
+/* Of claims and compactions, as in the PostgreSQL sink: the engine reports failed batches. */
 static void log_failure(sqlite_sink *sink, const leat_engine_job_result *result)
 {
     bool passes = result->outcome == LEAT_ENGINE_APPLIED || result->outcome == LEAT_ENGINE_FENCED ||
@@ -189,7 +188,7 @@ static void log_failure(sqlite_sink *sink, const leat_engine_job_result *result)
              leat_engine_outcome_name(result->outcome), result->message);
 }
 
-/* The disk has failed. A full disk is not such a failure: what is stored is known. */
+/* The disk has failed. A full disk is not such a failure: its content is known. */
 static bool must_reopen(const leat_engine_job_result *result)
 {
     return result->outcome == LEAT_ENGINE_UNKNOWN ||

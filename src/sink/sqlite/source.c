@@ -1,7 +1,7 @@
 /*
- * What a SQLite file stores of a source: read, compared, set up and upgraded. All of an init is
- * one transaction that holds the write lock, so two processes that start at once do not both set
- * the file up, and a rehearsal is the same transaction rolled back.
+ * The source stored in a SQLite file: read, compared, set up and upgraded. All of an init is one
+ * transaction that holds the write lock, so two processes that start at once do not both set the
+ * file up, and a rehearsal is the same transaction rolled back.
  */
 #include "sink/shard_ops.h"
 
@@ -75,7 +75,7 @@ static int read_shards(leat_sqlite *sqlite, const char *topic, leat_layout *ret,
     return status;
 }
 
-/* 0 found, 1 not there, -1 error. */
+/* 0 found, 1 not found, -1 error. */
 static int query_source(leat_sqlite *sqlite, const char *topic, leat_source *ret_source,
                         leat_layout *ret_layout, leat_error *error)
 {
@@ -96,7 +96,7 @@ static int query_source(leat_sqlite *sqlite, const char *topic, leat_source *ret
     return status == 0 ? read_shards(sqlite, topic, ret_layout, error) : status;
 }
 
-/* 0: leat's tables are not there. */
+/* 0: there are no tables of leat's. */
 static int read_version(leat_sqlite *sqlite, int64_t *ret, leat_error *error)
 {
     int64_t is_there = 0;
@@ -110,7 +110,7 @@ static int read_version(leat_sqlite *sqlite, int64_t *ret, leat_error *error)
                : 0;
 }
 
-/* 0 leat's tables are there and this program's, 1 they are not there, -1 error. */
+/* 0 leat's tables exist in this program's version, 1 they do not exist, -1 error. */
 static int check_version(leat_sqlite *sqlite, leat_error *error)
 {
     int64_t version;
@@ -210,8 +210,8 @@ static int read_self(const char *file, const char *topic, leat_shard_self *ret, 
 
 /* ---- setting up ---- */
 
-/* What leads from a version to the next; all else the schema makes. Version 1 knew the timestamp of
- * the record at the low water, which was the newest. Version 3 has a table more. */
+/* The steps from a version to the next; the schema makes everything else. Version 1 had the
+ * timestamp of the record at the low water, which was the newest. Version 3 has one more table. */
 static const char *const upgrade_sql[] = {
     [1] = "ALTER TABLE leat_progress ADD COLUMN newest_at_ms INTEGER NOT NULL DEFAULT 0;"
           "ALTER TABLE leat_progress ADD COLUMN newest_epoch INTEGER NOT NULL DEFAULT -1;"
@@ -300,7 +300,7 @@ static int check_strangers(leat_sqlite *sqlite, const leat_source *source,
         sqlite->file, layout->shards[shard].name);
 }
 
-/* Offsets as the schema has them: 8 bytes each, big-endian. */
+/* Offsets in the schema's form: 8 bytes each, big-endian. */
 static void put_offsets(uint32_t count, int64_t offset, leat_buf *out)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -363,7 +363,7 @@ static int run_init(const char *file, leat_source *source, const leat_layout *la
         status = leat_sqlite_run(&sqlite, "BEGIN IMMEDIATE", error);
     if (status == 0)
         status = set_up(&sqlite, source, layout, shard, starts, end, error);
-    leat_sqlite_close(&sqlite); /* rolls back what was not committed */
+    leat_sqlite_close(&sqlite); /* rolls back an open transaction */
     return status;
 }
 

@@ -5,8 +5,8 @@
  *   DO UPDATE SET "a" = excluded."a", "b" = excluded."b"
  *   WHERE t."a" COLLATE BINARY IS NOT excluded."a" OR t."b" COLLATE BINARY IS NOT excluded."b"
  *
- * COLLATE BINARY, because a NOCASE column would take 'A' and 'a' for the same and keep the old
- * one. Column and table names are quoted, and main. keeps a TEMP table of that name out.
+ * COLLATE BINARY, because in a NOCASE column 'A' and 'a' are equal, and the old one would stay.
+ * Column and table names are quoted, and main. keeps a TEMP table of that name out.
  */
 #include "sink/sqlite/sql.h"
 

@@ -10,8 +10,8 @@
 typedef enum leat_sqlite_statement {
     LEAT_SQLITE_SELECT,   /* parameters: the key in primary-key order; one column for each other
                              column */
-    LEAT_SQLITE_DEFAULTS, /* none; likewise, what each starts from */
-    /* the key, then the other columns; writes no row that would stay as it is */
+    LEAT_SQLITE_DEFAULTS, /* none; likewise, the starting value of each */
+    /* the key, then the other columns; does not write a row that would not change */
     LEAT_SQLITE_UPSERT,
     LEAT_SQLITE_DELETE,   /* the key */
     LEAT_SQLITE_IS_THERE, /* the key, then the other columns; a row where the table has just this

@@ -1,7 +1,7 @@
 /*
  * Tables of a SQLite file, as leat sees them. The file and its tables are the user's; leat adds
- * tables named leat_*. SQLite lets any value into any column, so a column's type is what its
- * declaration says: the first word counts, whatever its case (docs/http.md lists them).
+ * tables named leat_*. SQLite lets any value into any column, so leat takes a column's type from
+ * its declaration: the first word counts, in any case (docs/http.md lists them).
  *
  * Anything else, and a column without a type, cannot be written by leat: it must be nullable or
  * have a default. Keys must be compared by BINARY, as leat compares them.
@@ -71,7 +71,7 @@ static leat_type type_of(const char *declared)
     return LEAT_TYPE_OTHER;
 }
 
-/* As PostgreSQL has that of varchar(n): n + 4. */
+/* As PostgreSQL's modifier of varchar(n): n + 4. */
 static int32_t modifier_of(leat_type type, const char *declared)
 {
     LEAT_ASSERT(type != LEAT_TYPE_OTHER);
@@ -133,7 +133,7 @@ static int place_key(const table_reader *reader, sqlite3_stmt *row, uint32_t ind
     return 0;
 }
 
-/* What leat cannot write it leaves alone, if the row can do without. */
+/* leat leaves a column alone that it cannot write, if the row can do without it. */
 static int leave_out(const table_reader *reader, sqlite3_stmt *row)
 {
     LEAT_ASSERT(type_of(text_of(row, TYPE)) == LEAT_TYPE_OTHER);

@@ -1,8 +1,7 @@
 /*
- * Values to and from SQLite, which has five storage classes and no types: what leat writes is
- * canonical, so that equal values are equal bytes. What it reads may have been written by others
- * and is checked against the declared type, because an operation on something else would give
- * nonsense.
+ * Values to and from SQLite, which has five storage classes and no types: leat writes canonical
+ * values, so that equal values are equal bytes. Stored values may have been written by others and
+ * are checked against the declared type, because an operation on another type would give nonsense.
  */
 #include "sink/sqlite/value.h"
 
@@ -32,7 +31,7 @@ static int bind_bytes(sqlite3_stmt *statement, int at, leat_slice base64)
     return code;
 }
 
-/* "2026-01-02T03:04:05.678Z" without its 'Z', or of that what is behind the 'T'. */
+/* "2026-01-02T03:04:05.678Z" without its 'Z', or only the part after the 'T'. */
 static int bind_moment(sqlite3_stmt *statement, int at, leat_type type, int64_t us)
 {
     LEAT_ASSERT(type == LEAT_TYPE_TIME || type == LEAT_TYPE_TIMESTAMP);
@@ -112,7 +111,8 @@ static bool read_bool(sqlite3_stmt *row, int at, leat_value *ret)
     return sqlite3_column_type(row, at) == SQLITE_INTEGER && (integer == 0 || integer == 1);
 }
 
-/* A default is read before SQLite makes it what the column wants, so '0' may still be a text. */
+/* A default is read before SQLite converts it to the column's affinity, so '0' may still be a
+ * text. */
 static bool read_integer(sqlite3_stmt *row, int at, const leat_column *column, leat_value *ret)
 {
     LEAT_ASSERT(leat_type_is_integer(column->type));
@@ -142,7 +142,7 @@ static bool read_bytes(sqlite3_stmt *row, int at, leat_arena *texts, leat_value 
     return kept;
 }
 
-/* Made as leat would have written it: without spaces, numbers as they are. */
+/* In the form that leat writes: without spaces, numbers as they are. */
 static bool read_json(sqlite3_stmt *row, int at, leat_arena *texts, leat_value *ret)
 {
     leat_slice text = stored_text(row, at);

@@ -64,8 +64,8 @@ static void close_file(sqlite_reporter *reporter)
     reporter->sqlite.db = NULL;
 }
 
-/* In a write-ahead log a commit without a sync takes nothing from what others have committed:
- * theirs sync it. */
+/* In a write-ahead log a commit without a sync does no harm to others' commits: theirs sync it
+ * too. */
 static int open_file(sqlite_reporter *reporter, leat_error *error)
 {
     if (reporter->sqlite.db)
@@ -77,7 +77,7 @@ static int open_file(sqlite_reporter *reporter, leat_error *error)
     return -1;
 }
 
-/* Takes the only step of the statement. */
+/* Runs the only step of the statement. */
 static int run(sqlite_reporter *reporter, sqlite3_stmt *statement, leat_error *error)
 {
     LEAT_ASSERT(reporter->sqlite.db);
