@@ -28,3 +28,23 @@ void leat_sink_free(leat_sink *sink)
     if (sink)
         sink->ops->free(sink);
 }
+
+bool leat_sink_logs_failure(leat_engine_job_kind kind, leat_engine_outcome outcome)
+{
+    LEAT_ASSERT(kind != LEAT_ENGINE_JOB_NONE);
+    if (kind == LEAT_ENGINE_JOB_BATCH)
+        return false;
+    switch (outcome) {
+    case LEAT_ENGINE_OUTAGE:
+    case LEAT_ENGINE_BAD_DATA:
+    case LEAT_ENGINE_NOT_YET:
+    case LEAT_ENGINE_DRIFT:
+    case LEAT_ENGINE_RECORD_ERROR:
+    case LEAT_ENGINE_NOT_UNDERSTOOD:
+        return true;
+    case LEAT_ENGINE_CONTENTION: /* a claim has waited long; a compaction is due again anyway */
+        return kind == LEAT_ENGINE_JOB_CLAIM;
+    default:
+        return false;
+    }
+}

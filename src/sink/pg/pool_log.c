@@ -65,32 +65,13 @@ void leat_pg_pool_log_connected(leat_pg_pool *pool)
     leat_info("shard is connected shard=%s open=%u", pool->shard_name, pool->usable);
 }
 
-static bool is_worth_logging(leat_engine_job_kind kind, leat_engine_outcome outcome)
-{
-    switch (outcome) {
-    case LEAT_ENGINE_OUTAGE:
-    case LEAT_ENGINE_BAD_DATA:
-    case LEAT_ENGINE_NOT_YET:
-    case LEAT_ENGINE_DRIFT:
-    case LEAT_ENGINE_RECORD_ERROR:
-    case LEAT_ENGINE_NOT_UNDERSTOOD:
-        return true;
-    case LEAT_ENGINE_CONTENTION: /* a claim has waited long; a compaction is due again anyway */
-        return kind == LEAT_ENGINE_JOB_CLAIM;
-    default:
-        return false;
-    }
-}
-
-/* The engine logs failures of batches. It retries a claim or a compaction indefinitely and logs
- * nothing: only this line shows that a partition stands still. */
 void leat_pg_pool_log_failure(leat_pg_pool *pool, const leat_pg_member *member,
                               const leat_engine_job_result *result)
 {
     leat_engine_job_kind kind = leat_pg_session_job_kind(member->session);
     bool is_isolation = result->outcome == LEAT_ENGINE_CONTENTION &&
                         strcmp(result->sqlstate, "LT003") == 0; /* logged already */
-    if (kind == LEAT_ENGINE_JOB_BATCH || is_isolation || !is_worth_logging(kind, result->outcome) ||
+    if (is_isolation || !leat_sink_logs_failure(kind, result->outcome) ||
         !leat_rate_limit_allows(&pool->rate_limit, uv_now(pool->shared.loop), result->message))
         return;
     leat_err("%s fails and is tried again with back-off shard=%s partition=%u sqlstate=%s "

@@ -172,13 +172,9 @@ static void run_job(uv_work_t *work)
     leat_sqlite_job_run(sink->job, &sink->runner);
 }
 
-/* Of claims and compactions, as in the PostgreSQL sink: the engine reports failed batches. */
 static void log_failure(sqlite_sink *sink, const leat_engine_job_result *result)
 {
-    bool passes = result->outcome == LEAT_ENGINE_APPLIED || result->outcome == LEAT_ENGINE_FENCED ||
-                  result->outcome == LEAT_ENGINE_WENT_BACK ||
-                  result->outcome == LEAT_ENGINE_UNKNOWN;
-    if (sink->job_kind == LEAT_ENGINE_JOB_BATCH || passes ||
+    if (!leat_sink_logs_failure(sink->job_kind, result->outcome) ||
         !leat_rate_limit_allows(&sink->rate_limit, uv_now(sink->loop), result->message))
         return;
     leat_err("%s fails and is tried again with back-off shard=%s partition=%u sqlstate=%s "
