@@ -118,3 +118,22 @@ def test_what_needs_postgres_is_run_on_its_versions():
     folder = ROOT / "tests" / "unit" / "sink"
     needs = {" ".join(p.relative_to(folder.parent).parts[:-1]) + f" {p.stem[5:]}" for p in folder.rglob("test_*.c") if re.search(r"PG_DSN_1|fixture_server\(", p.read_text())}
     assert set(re.findall(r"'(.*?)'", listed)) == needs
+
+
+def test_c_and_sql_state_the_same_numbers():
+    """A version or a size that stands in a header and in a schema too: C compares what it finds in the database with its own."""
+
+    def of(path, pattern):
+        found = set(re.findall(pattern, (SRC / path).read_text()))
+        assert found, f"{path} does not state {pattern}"
+        return found
+
+    number = r" = (\d+)"
+    server = of("sink/pg/blocking.h", "LEAT_SCHEMA_VERSION" + number)
+    assert of("sink/pg/schema.sql", r"schema_version \(version\) VALUES \((\d+)\)") == server
+    assert of("sink/pg/schema.sql", r"(?:found_version >|knows version|SET version =|WHERE version <) (\d+)") == server
+    assert of("sink/sqlite/schema.sql", r"leat_schema_version \(one, version\) VALUES \(1, (\d+)\)") == of("sink/sqlite/db.h", "LEAT_SQLITE_VERSION" + number)
+    (subpartitions,) = of("base/placement.h", "LEAT_SUBPARTITIONS" + number)
+    ((low, high),) = of("sink/pg/schema.sql", r"subpartitions int NOT NULL CHECK \(subpartitions BETWEEN (\d+) AND (\d+)\)")
+    assert int(low) <= int(subpartitions) <= int(high)
+    assert re.search(r"^    subpartitions INTEGER NOT NULL,$", (SRC / "sink/sqlite/schema.sql").read_text(), re.M), "a limit of its own: compare it here"
