@@ -7,14 +7,22 @@
  *         reason="connection refused"
  *
  * The message has no names or numbers in it, so one search finds every line of its kind. The keys
- * come in this order, as far as they apply:
+ * come in this order, as far as they apply (lint knows no others):
  *
- *     worker shard partition subpartition offset topic group table route file sqlstate
- *     counts and ages, with the unit in the name (open wanted age_s silent_s limit_bytes)
+ *     command signal worker loop client brokers url port socket
+ *     shard server partition subpartition offset topic group table key tenant file
+ *     code facility sqlstate outcome cause state change
+ *     records in_flight partitions subpartitions sessions statements renewals waiting refused total
+ *         suppressed
+ *     open found in_sync wanted allowed
+ *     held_offsets limit_files kept_files wanted_files max_message_bytes body_max_bytes
+ *     left_s silent_s stood_s
  *     reason="..."  the text of a server, a library or the system
  *     advice="..."  where a person has to act: what to do
  *
- * One thing has one key everywhere. Times are UTC; levels are debug, info, warn, error.
+ * One thing has one key everywhere. A count has what it counts in its name, or the message says it:
+ * `wanted` is always the number that there should be. Times are UTC; levels are debug, info, warn,
+ * error.
  *
  * Any thread may call; a line is written by one write(2) and made harmless by printable.h. When
  * nobody reads standard error any longer, lines are dropped and counted, because a loop must not

@@ -54,8 +54,8 @@ int leat_descriptors_prepare(leat_config *config, bool with_edge, leat_error *er
     uint64_t limit = leat_descriptors_raise_limit(), kept = leat_descriptors_kept(config);
     if (!with_edge) {
         if (limit < kept)
-            leat_warn("limit of open files may be too low limit=%" PRIu64 " needed=%" PRIu64
-                      " advice=\"raise it (ulimit -n, LimitNOFILE=)\"",
+            leat_warn("limit of open files may be too low limit_files=%" PRIu64
+                      " wanted_files=%" PRIu64 " advice=\"raise it (ulimit -n, LimitNOFILE=)\"",
                       limit, kept);
         return 0;
     }
@@ -70,7 +70,7 @@ int leat_descriptors_prepare(leat_config *config, bool with_edge, leat_error *er
                          limit, kept, kept + wanted);
     if (clients < wanted)
         leat_warn("limit of open files allows fewer clients than limits.connections wanted=%" PRIu64
-                  " allowed=%" PRIu64 " limit=%" PRIu64 " kept=%" PRIu64
+                  " allowed=%" PRIu64 " limit_files=%" PRIu64 " kept_files=%" PRIu64
                   " advice=\"raise it (ulimit -n, LimitNOFILE=); Kafka, the shards and the admin "
                   "listener need what is kept\"",
                   wanted, clients, limit, kept);

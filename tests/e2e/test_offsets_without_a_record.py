@@ -187,7 +187,7 @@ def test_an_open_transaction_is_named(world):
     said = json.loads(world.leat("lag", "--json").stdout)["partitions"][0]
     assert (said["records"], said["held"], said["held_from"]) == (11, 11, 1) and said["seconds"] > 0
     apply.wait_for("holds records back: they are read once it ends, or once its producer's transaction.timeout.ms is over "
-                   "partition=0 offset=1 held=11")  # it is open for longer than transactions are
+                   "partition=0 offset=1 held_offsets=11")  # it is open for longer than transactions are
     done = world.leat("status")
     assert done.returncode == 3 and f"UNWELL, {words} of partition 0 from offset 1 on" in done.stdout
     assert world.metric(apply, "leat_message_lag") == 11 and ids(world) == [1]

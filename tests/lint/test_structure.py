@@ -137,3 +137,35 @@ def test_c_and_sql_state_the_same_numbers():
     ((low, high),) = of("sink/pg/schema.sql", r"subpartitions int NOT NULL CHECK \(subpartitions BETWEEN (\d+) AND (\d+)\)")
     assert int(low) <= int(subpartitions) <= int(high)
     assert re.search(r"^    subpartitions INTEGER NOT NULL,$", (SRC / "sink/sqlite/schema.sql").read_text(), re.M), "a limit of its own: compare it here"
+
+
+def calls(text, name):
+    """The texts in each call of a function whose name matches, joined as the compiler joins them; macros such as PRIu64 are left out."""
+    for call in re.finditer(rf"\b(?:{name})\(", text):
+        depth, joined = 1, ""
+        for token in re.finditer(r'"((?:\\.|[^"\\])*)"|[(),]', text[call.end():]):
+            depth += {"(": 1, ")": -1}.get(token.group(), 0)
+            if depth == 0:
+                break
+            joined += " " if token.group() == "," else token.group(1) or ""
+        yield joined
+
+
+def test_log_lines_have_the_keys_that_diag_h_lists():
+    """One thing has one key, and keys have one order. A new key is added to the list, unless it is an old one under another name."""
+    contract = (SRC / "base" / "diag.h").read_text()
+    listed = re.search(r"lint knows no others\):\n \*\n(.*?)\n \*\n", contract, re.S).group(1)
+    known = re.findall(r"[a-z_]+", re.sub(r'="\.\.\.".*', "", listed))
+    used, unordered = set(), []
+    for path in sources():
+        # These two write a part of a line.
+        parts = "|put_text|snprintf" if path.name == "worker_facts.c" else ""
+        for line in calls(path.read_text(), "leat_(?:debug|info|warn|err|diag)" + parts):
+            line = re.sub(r'advice=\\".*', "advice=", line)  # a sentence: it may name settings
+            keys = re.findall(r"(?:^|\s)([a-z_]+)=", line)
+            used |= set(keys)
+            places = [known.index(key) for key in keys if key in known]
+            if places != sorted(places):
+                unordered.append(f"{path.relative_to(ROOT)}: {' '.join(keys)}")
+    assert used == set(known)
+    assert not unordered

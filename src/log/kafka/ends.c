@@ -31,7 +31,7 @@ static void log_held(const leat_part *part, uint32_t partition)
     LEAT_ASSERT(part->stable < part->end);
     leat_warn("open transaction of a foreign producer holds records back: they are read once it "
               "ends, or once its producer's transaction.timeout.ms is over partition=%u "
-              "offset=%lld held=%lld",
+              "offset=%lld held_offsets=%lld",
               partition, (long long)part->stable, (long long)(part->end - part->stable));
 }
 

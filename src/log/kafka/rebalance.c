@@ -17,7 +17,7 @@ void leat_reader_log_growth(leat_kafka_reader *reader)
 {
     if (!reader->growth_logged)
         leat_warn("topic has more partitions than it was set up with: the others are not read "
-                  "client=reader topic=%s expected=%u",
+                  "client=reader topic=%s wanted=%u",
                   reader->topic, reader->identity.partition_count);
     reader->growth_logged = true;
 }

@@ -285,7 +285,7 @@ static void on_right(leat_kafka_writer *writer, const leat_writer_check *check,
         writer->identity.partition_count > 0 && !writer->growth_logged) {
         writer->growth_logged = true;
         leat_warn("topic has more partitions than it was set up with: the others are not written "
-                  "to client=writer topic=%s expected=%u found=%u",
+                  "to client=writer topic=%s found=%u wanted=%u",
                   writer->config.topic, writer->identity.partition_count, topic->partition_count);
     }
     leat_topic_guard_checked(&writer->guard, check->broker, check->begun_us);
