@@ -78,6 +78,7 @@ static leat_slice shorten(leat_slice text, size_t size)
 
 static void set_record(leat_fact *fact, const leat_item *item)
 {
+    LEAT_ASSERT(fact->key.size == 0);
     if (!item)
         return;
     fact->key = shorten(item->record.key, KEY_SHOWN);
@@ -123,6 +124,8 @@ void leat_worker_log_dead_letter(leat_worker *worker, const leat_engine_effect *
 {
     const leat_engine_job_result *result = effect->result;
     char record[LEAT_RECORD_TEXT_SIZE];
+    LEAT_ASSERT(effect->partition < worker->partition_count);
+    LEAT_ASSERT(worker->dead_letters.logged <= DEAD_LOGGED_MAX);
     end_minute(worker, leat_worker_now_us(worker));
     if (worker->dead_letters.logged == DEAD_LOGGED_MAX) {
         worker->dead_letters.suppressed++;
@@ -148,6 +151,7 @@ static const char *kind_of(const leat_engine_trouble *trouble)
 
 static void add_trouble(const report_draft *draft, const leat_engine_trouble *trouble)
 {
+    LEAT_ASSERT(trouble->count > 0 && trouble->partition < draft->worker->partition_count);
     char record[LEAT_RECORD_TEXT_SIZE], message[128];
     fact_text text;
     leat_fact fact = {.kind = kind_of(trouble),
@@ -186,6 +190,7 @@ static bool add_troubles(const report_draft *draft)
     leat_engine_trouble troubles[CAUSES_MAX];
     uint32_t count =
         leat_engine_troubles(draft->worker->engine, draft->shard, troubles, CAUSES_MAX);
+    LEAT_ASSERT(count <= CAUSES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         if (draft->now_us - troubles[i].since_us < LOG_AFTER_MS * 1000)
             continue;
@@ -203,11 +208,13 @@ static const char *job_name(leat_engine_job_kind kind)
                                         [LEAT_ENGINE_JOB_CLAIM] = "claim",
                                         [LEAT_ENGINE_JOB_BATCH] = "batch",
                                         [LEAT_ENGINE_JOB_COMPACT] = "compaction"};
+    LEAT_ASSERT((size_t)kind < sizeof names / sizeof *names);
     return names[kind];
 }
 
 static void add_unanswered(const report_draft *draft, const leat_engine_flight_view *flight)
 {
+    LEAT_ASSERT(flight->kind != LEAT_ENGINE_JOB_NONE && flight->jobs > 0);
     char record[LEAT_RECORD_TEXT_SIZE], message[64];
     fact_text text;
     leat_fact fact = {.kind = "unanswered",
@@ -246,6 +253,7 @@ static const char *state_name(const leat_engine_partition_view *view)
 static void add_stopped(const report_draft *draft, uint32_t partition,
                         const leat_engine_partition_view *view, char *first)
 {
+    LEAT_ASSERT(view->state == LEAT_ENGINE_STOPPED);
     fact_text text;
     leat_fact fact = {.kind = "stopped",
                       .text = put_text(&text, "partition stopped",
@@ -267,6 +275,7 @@ static void add_stopped(const report_draft *draft, uint32_t partition,
 static int64_t stuck_since(leat_worker *worker, uint32_t partition,
                            const leat_engine_partition_view *view, int64_t now_ms)
 {
+    LEAT_ASSERT(partition < worker->partition_count);
     bool is_behind = view->state == LEAT_ENGINE_STOPPED || view->oldest_ms > 0 ||
                      leat_log_reader_end(worker->reader, partition) > view->low + 1;
     if (view->state == LEAT_ENGINE_UNASSIGNED || !is_behind)
@@ -289,6 +298,7 @@ typedef struct stuck_partitions {
 static void count_stuck(stuck_partitions *at, uint32_t partition, int64_t since_ms,
                         const leat_engine_partition_view *view)
 {
+    LEAT_ASSERT(since_ms > 0);
     if (at->count++ > 0 && at->since_ms <= since_ms)
         return;
     at->partition = partition;
@@ -406,6 +416,7 @@ void leat_worker_update_reports(leat_worker *worker)
 
 static void append(leat_buf *out, const leat_buf *from, size_t max)
 {
+    LEAT_ASSERT(out->size <= max);
     if (from->size == 0 || out->size + from->size + 1 > max)
         return;
     if (out->size > 0)
@@ -416,6 +427,7 @@ static void append(leat_buf *out, const leat_buf *from, size_t max)
 leat_worker_waits leat_worker_append_report(leat_worker *worker, uint32_t shard,
                                             leat_buf *partitions, leat_buf *facts)
 {
+    LEAT_ASSERT(shard < worker->shard_count);
     pthread_mutex_lock(&worker->report_lock);
     const leat_worker_report *report = &worker->shards[shard].report;
     append(partitions, &report->partitions, SIZE_MAX);

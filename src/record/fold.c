@@ -72,12 +72,14 @@ void leat_fold_reset(leat_fold *fold)
 
 static bool has(uint64_t columns, uint32_t column)
 {
+    LEAT_ASSERT(column < LEAT_COLUMNS_MAX);
     return columns >> column & 1;
 }
 
 /* Removes the lowest column from the mask, which must not be empty. */
 static uint32_t take_column(uint64_t *columns)
 {
+    LEAT_ASSERT(*columns != 0);
     uint32_t column = (uint32_t)__builtin_ctzll(*columns);
     *columns &= *columns - 1;
     return column;
@@ -194,6 +196,7 @@ static leat_fold_outcome apply_patch(const column_pair *pair, leat_slice value, 
 static leat_fold_outcome merge(const column_pair *pair, const column_effect *earlier,
                                column_effect *ret)
 {
+    LEAT_ASSERT(pair->later->value.text.data[0] == '{');
     if (!earlier->operated)
         return apply_patch(pair, earlier->value.text, ret);
     ret->value = text_value(NULL, 0);
@@ -222,6 +225,7 @@ static leat_slice elements(leat_slice json)
 static leat_fold_outcome append(const column_pair *pair, const column_effect *earlier,
                                 column_effect *ret)
 {
+    LEAT_ASSERT(pair->later->value.text.size >= 2 && pair->later->value.text.data[0] == '[');
     leat_slice before = elements(earlier->value.text);
     leat_slice after = elements(pair->later->value.text);
     bool comma = before.size > 0 && after.size > 0;
@@ -274,6 +278,7 @@ static leat_fold_outcome fold_column(leat_fold *fold, const leat_route *route,
                                      const leat_row_write *write, const leat_row_write *next,
                                      uint32_t column)
 {
+    LEAT_ASSERT(column < route->table->column_count && has(next->present, column));
     column_effect later = effect_of(route, next, column);
     column_effect *ret = &fold->effects[column];
     column_pair pair = {fold, &route->table->columns[column], &later};
@@ -284,6 +289,7 @@ static leat_fold_outcome fold_column(leat_fold *fold, const leat_route *route,
         *ret = later;
         return LEAT_FOLD_DONE;
     }
+    LEAT_ASSERT(route->ops[column] != LEAT_OP_SET && later.value.presence == LEAT_PRESENT);
     *ret = (column_effect){.operated = has(write->operated, column)};
     if (is_null)
         return operations[route->ops[column]].start(&pair, ret);
@@ -306,6 +312,7 @@ static leat_merge merge_left(const leat_route *route, const leat_row_write *writ
 static void take_over(const leat_fold *fold, const leat_route *route, leat_row_write *write,
                       uint64_t changed)
 {
+    LEAT_ASSERT(write->op != LEAT_DELETE);
     write->merge = merge_left(route, write, write->present & ~changed);
     write->present |= changed;
     write->operated &= ~changed;
@@ -359,6 +366,8 @@ static bool hides_missing(const leat_route *route, const leat_row_write *write,
 leat_fold_outcome leat_fold_next(leat_fold *fold, const leat_route *route, leat_row_write *write,
                                  const leat_row_write *next)
 {
+    LEAT_ASSERT((write->operated & ~write->present) == 0 && (next->operated & ~next->present) == 0);
+    LEAT_ASSERT(next->op != LEAT_DELETE || next->present == 0);
     if (hides_missing(route, write, next))
         return LEAT_FOLD_APART;
     if (write->op == LEAT_DELETE && next->op == LEAT_DELETE)
@@ -423,6 +432,7 @@ static int make_operand(leat_fold *fold, const leat_route *route, leat_row_write
                         uint32_t column)
 {
     leat_value *value = &write->values[column];
+    LEAT_ASSERT(value->presence == LEAT_PRESENT && route->ops[column] != LEAT_OP_SET);
     if (route->ops[column] == LEAT_OP_MERGE)
         return patch_operand(fold, value, &write->merge);
     if (route->ops[column] == LEAT_OP_APPEND)
@@ -433,6 +443,7 @@ static int make_operand(leat_fold *fold, const leat_route *route, leat_row_write
 int leat_fold_start(leat_fold *fold, const leat_route *route, leat_route_op op,
                     const leat_body *body, leat_row_write *ret)
 {
+    LEAT_ASSERT(op < LEAT_ROUTE_OP_COUNT && ret->values && (body || op == LEAT_DELETE));
     ret->op = op;
     ret->merge = LEAT_MERGE_CONCAT;
     ret->present = op == LEAT_DELETE ? 0 : body->present;

@@ -17,12 +17,14 @@ typedef struct key_parts {
 
 static const leat_column *key_column(const leat_route *route, uint32_t position)
 {
+    LEAT_ASSERT(position < route->table->key_count);
     return &route->table->columns[route->table->key_columns[position]];
 }
 
 /* Splits at '/'. The number of parts, or max + 1 when there are more. */
 static uint32_t split(leat_slice text, leat_slice *parts, uint32_t max)
 {
+    LEAT_ASSERT(max > 0);
     uint32_t count = 0;
     const char *at = text.data;
     const char *end = at + text.size;
@@ -60,6 +62,7 @@ static int percent_decode(leat_slice text, char *out, size_t *ret_size, leat_err
         }
         out[size++] = c;
     }
+    LEAT_ASSERT(size <= text.size);
     *ret_size = size;
     return 0;
 }
@@ -77,6 +80,7 @@ static bool percent_encode(leat_slice text, leat_key *key)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t size = key->canonical_size;
+    LEAT_ASSERT(size <= sizeof key->canonical);
     size_t plain_count = count_unreserved(text);
     if (sizeof key->canonical - size < plain_count)
         return false;
@@ -110,6 +114,7 @@ static int too_long(leat_error *error)
 static int read_part(const leat_route *route, uint32_t position, leat_slice part, leat_key *key,
                      leat_error *error)
 {
+    LEAT_ASSERT(key->decoded_size <= sizeof key->decoded);
     char *out = key->decoded + key->decoded_size;
     size_t size = 0;
     if (part.size == 0)
@@ -144,6 +149,7 @@ static int decode(const leat_route *route, const key_parts *from, leat_key *ret,
                   leat_error *error)
 {
     uint32_t count = route->table->key_count;
+    LEAT_ASSERT(count > 0 && count <= LEAT_KEY_COLUMNS_MAX);
     ret->canonical_size = 0;
     ret->decoded_size = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -193,6 +199,8 @@ static bool matches(const leat_route *route, const leat_slice *segments, uint32_
 static uint32_t particularity(const leat_route *route)
 {
     uint32_t bits = 0;
+    static_assert(LEAT_SEGMENTS_MAX <= 32, "a bit for each segment");
+    LEAT_ASSERT(route->segment_count <= LEAT_SEGMENTS_MAX);
     for (uint32_t i = 0; i < route->segment_count; i++)
         bits = bits << 1 | (route->segments[i].key_position < 0);
     return bits;
@@ -222,6 +230,7 @@ leat_match leat_routes_match(const leat_routes *routes, leat_slice path,
     if (!route)
         return LEAT_MATCH_NO_ROUTE;
     key_parts from;
+    LEAT_ASSERT(count == route->segment_count);
     for (uint32_t i = 0; i < count; i++)
         if (route->segments[i].key_position >= 0)
             from.parts[route->segments[i].key_position] = segments[i];
