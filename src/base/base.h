@@ -15,6 +15,10 @@
 #define LEAT_MUST_CHECK                 __attribute__((warn_unused_result))
 #define LEAT_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 
+/* The value of a macro, as a literal: for texts and SQL that name it. */
+#define LEAT_STRINGIZE(macro)      LEAT_STRINGIZE_TEXT(macro)
+#define LEAT_STRINGIZE_TEXT(value) #value
+
 /* Bytes that somebody else owns; not NUL-terminated. */
 typedef struct leat_slice {
     const char *data;

@@ -1,6 +1,6 @@
 /*
- * limits.h - the largest number of each thing: the configuration enforces it, and arrays are sized
- * by it.
+ * limits.h - the largest number of each thing, and of bytes in a name: the configuration enforces
+ * it, and arrays are sized by it.
  */
 #ifndef LEAT_BASE_LIMITS_H
 #define LEAT_BASE_LIMITS_H
@@ -11,5 +11,9 @@ enum {
     LEAT_COLUMNS_MAX = 64, /* of one table that a route may write: presence is one 64-bit mask */
     LEAT_WORKERS_MAX = 64, /* of one process */
 };
+
+/* Bytes in the name of a column, a table, a schema, a shard, a route: PostgreSQL's NAMEDATALEN - 1.
+ * A macro, because help texts quote it. */
+#define LEAT_NAME_MAX 63
 
 #endif

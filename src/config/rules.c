@@ -177,8 +177,7 @@ static int name_route(const checker *c, const leat_node *node, leat_config_route
     if (leat_text_check_name(route->table, &why) < 0)
         return leat_node_fail(
             c->config->file, node, "name", c->error,
-            "missing, and the table's name cannot be used: %s (letters, digits, '_', '-' and '.', at most 63)",
-            why.text);
+            "missing, and the table's name cannot be used: %s (" LEAT_TEXT_NAME_FORM ")", why.text);
     route->name = leat_must_strdup(route->table);
     return 0;
 }

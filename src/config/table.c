@@ -46,7 +46,6 @@ static const leat_array_shape properties_shape = {sizeof(leat_config_pair),
 #define TEXT(checked_by, words)       .kind = LEAT_SETTING_TEXT, .check = (checked_by), .allowed = words
 
 #define TOPIC_WORDS   "letters, digits, '.', '_' and '-', at most 249"
-#define NAME_WORDS    "letters, digits, '_', '-' and '.', at most 63"
 #define ADDRESS_WORDS "host:port, [IPv6]:port, or :port for all addresses"
 
 static const leat_setting settings[] = {
@@ -116,7 +115,8 @@ static const leat_setting settings[] = {
     {"shards", TOP(shards), .kind = LEAT_SETTING_LIST, .shape = &shards_shape, .min = 1,
      .max = LEAT_SHARDS_MAX, .required = true,
      .help = "The databases. Each holds some of the tenants."},
-    {"shards[].name", SHARD(name), TEXT(leat_text_check_name, NAME_WORDS), .required = true,
+    {"shards[].name", SHARD(name), TEXT(leat_text_check_name, LEAT_TEXT_NAME_FORM),
+     .required = true,
      .help = "The shard's name in metrics and in the stored layout. It never changes."},
     {"shards[].dsn", SHARD(dsn), .kind = LEAT_SETTING_SECRET,
      .fallback_words = "this or sqlite is required",
@@ -135,7 +135,7 @@ static const leat_setting settings[] = {
     {"routes", TOP(routes), .kind = LEAT_SETTING_LIST, .shape = &routes_shape, .min = 1,
      .max = LEAT_ROUTES_MAX, .required = true,
      .help = "The paths that accept writes, and the tables that they write to."},
-    {"routes[].name", ROUTE(name), TEXT(leat_text_check_name, NAME_WORDS),
+    {"routes[].name", ROUTE(name), TEXT(leat_text_check_name, LEAT_TEXT_NAME_FORM),
      .fallback_words = "the table's name",
      .help = "The route's name in metrics and in the records of the log, which refer to it."},
     {"routes[].path", ROUTE(path),

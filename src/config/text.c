@@ -12,7 +12,6 @@
 #include "base/buf.h"
 
 enum {
-    NAME_MAX_BYTES = 63,   /* of a shard, a route, a column: PostgreSQL's limit */
     TOPIC_MAX_BYTES = 249, /* Kafka's limit */
     SEGMENTS_MAX = 24,
     HOST_MAX = 256,
@@ -278,7 +277,7 @@ static int check_characters(const char *text, const char *allowed, size_t size_m
 
 int leat_text_check_name(const char *text, leat_error *error)
 {
-    return check_characters(text, LETTERS DIGITS "_-.", NAME_MAX_BYTES, error);
+    return check_characters(text, LETTERS DIGITS "_-.", LEAT_NAME_MAX, error);
 }
 
 int leat_text_check_topic(const char *text, leat_error *error)
@@ -295,8 +294,8 @@ int leat_text_check_table(const char *text, leat_error *error)
     size_t schema_size = dot ? (size_t)(dot - text) : 0;
     if ((dot && schema_size == 0) || !*name || strchr(name, '.'))
         return leat_fail(error, "\"%.64s\" is not the name of a table", text);
-    if (schema_size > NAME_MAX_BYTES || strlen(name) > NAME_MAX_BYTES)
-        return leat_fail(error, "a name of more than %d bytes", NAME_MAX_BYTES);
+    if (schema_size > LEAT_NAME_MAX || strlen(name) > LEAT_NAME_MAX)
+        return leat_fail(error, "a name of more than %d bytes", LEAT_NAME_MAX);
     return 0;
 }
 
@@ -327,8 +326,8 @@ static int check_parameter(leat_slice segment, leat_error *error)
         return leat_fail(
             error, "\"%.*s\" is not a parameter (the name of a key column, without braces in it)",
             size, segment.data);
-    if (segment.size - 2 > NAME_MAX_BYTES)
-        return leat_fail(error, "a parameter's name has more than %d bytes", NAME_MAX_BYTES);
+    if (segment.size - 2 > LEAT_NAME_MAX)
+        return leat_fail(error, "a parameter's name has more than %d bytes", LEAT_NAME_MAX);
     return 0;
 }
 
@@ -348,8 +347,8 @@ static int check_segment(leat_slice segment, leat_error *error)
                          size, segment.data);
     if (leat_slice_is(segment, ".") || leat_slice_is(segment, ".."))
         return leat_fail(error, "\"%.*s\" is not a segment", size, segment.data);
-    if (segment.size > NAME_MAX_BYTES)
-        return leat_fail(error, "a segment has more than %d bytes", NAME_MAX_BYTES);
+    if (segment.size > LEAT_NAME_MAX)
+        return leat_fail(error, "a segment has more than %d bytes", LEAT_NAME_MAX);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #define LEAT_CONFIG_TEXT_H
 
 #include "base/base.h"
+#include "base/limits.h"
 #include "config/table.h"
 
 /* "65536", "64KiB", "4MiB" and "500ms", "5s", "1m", "1h" and plain numbers: into ones, bytes or
@@ -22,6 +23,10 @@ const char *leat_text_number_form(leat_unit unit);
  * The result is the caller's to free.
  */
 char *leat_text_expand(const char *text, leat_error *error);
+
+/* What leat_text_check_name allows. */
+#define LEAT_TEXT_NAME_FORM                                                                        \
+    "letters, digits, '_', '-' and '.', at most " LEAT_STRINGIZE(LEAT_NAME_MAX)
 
 /* 0, or -1 with the fault in `error`; the caller adds what the setting allows. */
 int leat_text_check_address(const char *text, leat_error *error);

@@ -11,7 +11,6 @@
 
 enum {
     LEAT_KEY_COLUMNS_MAX = 8,
-    LEAT_NAME_MAX = 63,                         /* PostgreSQL's NAMEDATALEN - 1, bytes */
     LEAT_TYPE_NAME_MAX = 4 * LEAT_NAME_MAX + 7, /* two names that consist of quotes, each quoted; a
                                                    dot; "[]" */
 };
