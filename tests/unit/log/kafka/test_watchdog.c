@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "base/rate_limit.h"
 #include "log/kafka/watchdog.h"
 
 enum { MS = 1000, S = 1000 * MS };
@@ -98,8 +99,7 @@ static unsigned model_look(model *m, const leat_watchdog_limits *l, int64_t step
     m->bad_ms += seen_ms;
     m->since_renewal_ms += seen_ms;
     m->since_said_ms += step_ms; /* a line a minute is one by the reader's clock */
-    if (m->bad_ms * MS >= l->bad_us &&
-        (!m->said || m->since_said_ms * MS >= LEAT_RATE_LIMIT_US)) {
+    if (m->bad_ms * MS >= l->bad_us && (!m->said || m->since_said_ms * MS >= LEAT_RATE_LIMIT_US)) {
         m->said = true;
         m->since_said_ms = 0;
         ret |= LEAT_WATCHDOG_LOG;
