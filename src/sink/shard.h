@@ -138,9 +138,11 @@ typedef struct leat_shard_worker {
     char *report; /* JSON; owned */
 } leat_shard_worker;
 
-/* A report that is older: the process is gone, or hangs; it reports every LEAT_REPORT_EVERY_MS.
- * Its row is swept after ten minutes. */
+/* A process reports every LEAT_REPORT_EVERY_MS. A report that is older than LEAT_REPORT_STALE_MS:
+ * the process is gone, or hangs. Its row is swept after LEAT_REPORT_KEPT_MS, which is a macro
+ * because SQL quotes it. */
 enum { LEAT_REPORT_EVERY_MS = 5000, LEAT_REPORT_STALE_MS = 20000, LEAT_REPORT_BYTES_MAX = 65536 };
+#define LEAT_REPORT_KEPT_MS 600000
 
 /* Sessions of leat's that wait for the same thing. */
 typedef struct leat_shard_wait {

@@ -91,11 +91,13 @@ static int run(pg_reporter *reporter, const char *sql, int count, const char *co
     return end(reporter, result ? 0 : -1, error);
 }
 
+#define KEPT_SQL "interval '" LEAT_STRINGIZE(LEAT_REPORT_KEPT_MS) " milliseconds'"
+
 /* Also removes the rows of processes that are gone, of any source; two that sweep at once do not
  * wait for each other. */
 static const char send_sql[] =
     "WITH swept AS (DELETE FROM leat.workers WHERE (source, instance) IN"
-    "                 (SELECT source, instance FROM leat.workers WHERE at < clock_timestamp() - interval '10 minutes'"
+    "                 (SELECT source, instance FROM leat.workers WHERE at < clock_timestamp() - " KEPT_SQL
     "                     AND instance <> $2::uuid LIMIT 1000 FOR UPDATE SKIP LOCKED))"
     "INSERT INTO leat.workers AS w (source, instance, host, pid, started_at, at, clock_ms, said)"
     " VALUES ($1::int, $2::uuid, $3, $4::int, to_timestamp($5::bigint / 1000.0), clock_timestamp(), $6::bigint, $7::json)"

@@ -10,7 +10,7 @@
 #include "sink/sqlite/db.h"
 #include "sink/sqlite/workers.h"
 
-enum { BUSY_MS = 2000 };
+enum { BUSY_MS = 2000, SWEEP_EVERY_MS = 60000 };
 
 /* ---- reading the table ---- */
 
@@ -91,14 +91,14 @@ static int run(sqlite_reporter *reporter, sqlite3_stmt *statement, leat_error *e
 static int sweep(sqlite_reporter *reporter, leat_error *error)
 {
     int64_t now_ms = leat_wall_ms();
-    if (now_ms - reporter->swept_ms < 60000)
+    if (now_ms - reporter->swept_ms < SWEEP_EVERY_MS)
         return 0;
     reporter->swept_ms = now_ms;
     sqlite3_stmt *statement =
         leat_sqlite_prepare(&reporter->sqlite, "DELETE FROM leat_workers WHERE at < ?", error);
     if (!statement)
         return -1;
-    sqlite3_bind_int64(statement, 1, now_ms - 600000);
+    sqlite3_bind_int64(statement, 1, now_ms - LEAT_REPORT_KEPT_MS);
     return run(reporter, statement, error);
 }
 
