@@ -19,7 +19,8 @@ static inline void leat_loop_end(uv_loop_t *loop)
 {
     uv_walk(loop, leat_loop_close_handle, NULL);
     uv_run(loop, UV_RUN_DEFAULT);
-    LEAT_ASSERT(uv_loop_close(loop) == 0);
+    int status = uv_loop_close(loop);
+    LEAT_ASSERT(status == 0);
 }
 
 #endif

@@ -41,7 +41,8 @@ static void check_records(const leat_engine *engine, const leat_partition *parti
         offset = slot->offset;
         bytes += slot->bytes;
         last = at;
-        LEAT_ASSERT(++count <= queue->count);
+        count++;
+        LEAT_ASSERT(count <= queue->count);
     }
     LEAT_ASSERT(count == queue->count && bytes == queue->bytes);
     LEAT_ASSERT(count == 0 || last == queue->tail);
