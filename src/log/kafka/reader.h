@@ -10,8 +10,8 @@
  *                                       |  +---------- an error while reading -------+
  *                                       +--range does not fit--> BROKEN
  *
- *   any but FREE --seek--> CHECKING (not while REVOKING)     any but FREE --topic gone--> BROKEN
- *   any but FREE --revoked--> REVOKING --given back--> FREE  any --lost--> FREE
+ *   any but FREE and REVOKING --seek--> CHECKING, --topic gone--> BROKEN, --revoked--> REVOKING
+ *   REVOKING --given back--> FREE    any but FREE --lost--> FREE
  *
  * The table in part.c has the same, edge by edge.
  *

@@ -79,7 +79,7 @@ static void add(leat_pg_dsn *dsn, const char *keyword, const char *value)
 }
 
 /* Begins with "leat" and the owner whatever the DSN says: leat.terminate_holders ends no session of
- * another name, and leat_pg_refuse_others finds other groups by it. */
+ * another name, and leat_shard_refuse_others finds other groups by it. */
 static void name_application(leat_pg_dsn *dsn, const char *owner)
 {
     if (!owner) {

@@ -1,4 +1,4 @@
-/* workers.h - the part of leat_sqlite_read_work that reads leat_workers. Not for use outside
+/* workers.h - the part of leat_shard_read_work that reads leat_workers. Not for use outside
  * src/sink. */
 #ifndef LEAT_SINK_SQLITE_WORKERS_H
 #define LEAT_SINK_SQLITE_WORKERS_H
