@@ -17,14 +17,25 @@ enum {
     ASK_AGAIN_US = 50 * 1000,
 };
 
+/* The answer, which the caller destroys; librdkafka keeps the time, and is given a second more.
+ * NULL: the message is written. */
+static rd_kafka_event_t *await_answer(rd_kafka_queue_t *queue, int timeout_ms, leat_error *error)
+{
+    LEAT_ASSERT(timeout_ms >= 0);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    if (!event)
+        leat_fail(error, "no answer within %d ms", timeout_ms);
+    return event;
+}
+
 static int describe(leat_kafka_client *client, rd_kafka_queue_t *queue, const char *topic,
                     int timeout_ms, leat_kafka_topic *ret, leat_error *error)
 {
     LEAT_ASSERT(timeout_ms >= 0);
     leat_kafka_ask_topic(client->rk, topic, timeout_ms, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    rd_kafka_event_t *event = await_answer(queue, timeout_ms, error);
     if (!event)
-        return leat_fail(error, "no answer within %d ms", timeout_ms);
+        return -1;
     int result = leat_kafka_read_topic(event, ret, error);
     rd_kafka_event_destroy(event);
     return result;
@@ -113,9 +124,9 @@ static int create(leat_kafka_client *client, rd_kafka_queue_t *queue, rd_kafka_N
     rd_kafka_AdminOptions_set_operation_timeout(options, timeout_ms, text, sizeof text);
     rd_kafka_CreateTopics(client->rk, &wanted, 1, options, queue);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
+    rd_kafka_event_t *event = await_answer(queue, timeout_ms, error);
     if (!event)
-        return leat_fail(error, "no answer within %d ms", timeout_ms);
+        return -1;
     int result = read_created(event, error);
     rd_kafka_event_destroy(event);
     return result;
@@ -154,9 +165,8 @@ static int topic_setting(const leat_log_config *config, const char *name, int ti
         return -1;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
     leat_kafka_ask_settings(client->rk, config->topic, timeout_ms, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    int result = event ? leat_kafka_read_setting(event, name, ret, size, error)
-                       : leat_fail(error, "no answer within %d ms", timeout_ms);
+    rd_kafka_event_t *event = await_answer(queue, timeout_ms, error);
+    int result = event ? leat_kafka_read_setting(event, name, ret, size, error) : -1;
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
@@ -191,9 +201,8 @@ static int alter(leat_kafka_client *client, rd_kafka_ConfigResource_t *resource,
         client->rk, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout_ms, NULL);
     rd_kafka_IncrementalAlterConfigs(client->rk, &resource, 1, options, queue);
     rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    int result = event ? read_altered(event, error)
-                       : leat_fail(error, "no answer within %d ms", timeout_ms);
+    rd_kafka_event_t *event = await_answer(queue, timeout_ms, error);
+    int result = event ? read_altered(event, error) : -1;
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
@@ -269,9 +278,8 @@ static int list_offsets(leat_kafka_client *client, const char *topic, uint32_t p
         rd_kafka_topic_partition_list_add(list, topic, (int32_t)p);
     leat_kafka_ask_offsets(client->rk, list, spec, isolation, timeout_ms, NULL, queue);
     rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
-    int result = event ? read_offsets(event, partition_count, ret, error)
-                       : leat_fail(error, "no answer within %d ms", timeout_ms);
+    rd_kafka_event_t *event = await_answer(queue, timeout_ms, error);
+    int result = event ? read_offsets(event, partition_count, ret, error) : -1;
     if (event)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
