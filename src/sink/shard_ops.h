@@ -44,6 +44,24 @@ typedef struct leat_shard_inspect_ops {
                      leat_error *error);
 } leat_shard_inspect_ops;
 
+/* The columns, in this order, of the query by which a backend reads dead letters. */
+typedef enum leat_dead_column {
+    LEAT_DEAD_COLUMN_PARTITION,
+    LEAT_DEAD_COLUMN_OFFSET,
+    LEAT_DEAD_COLUMN_AT_US,
+    LEAT_DEAD_COLUMN_AT,
+    LEAT_DEAD_COLUMN_ACCEPTED_AT,
+    LEAT_DEAD_COLUMN_ROUTE,
+    LEAT_DEAD_COLUMN_OP,
+    LEAT_DEAD_COLUMN_HEADERS,
+    LEAT_DEAD_COLUMN_SQLSTATE,
+    LEAT_DEAD_COLUMN_MESSAGE,
+    LEAT_DEAD_COLUMN_KEY,
+    LEAT_DEAD_COLUMN_BODY,
+    LEAT_DEAD_COLUMN_SOURCE,
+    LEAT_DEAD_COLUMN_COUNT,
+} leat_dead_column;
+
 typedef struct leat_shard_dead_letters_ops {
     int (*read)(const char *address, const leat_dead_query *query, leat_dead_letters *ret,
                 leat_error *error);

@@ -12,6 +12,7 @@
 
 #include "sink/pg/blocking.h"
 
+/* Columns as leat_dead_column has them. */
 static const char dead_letters_sql[] =
     "SELECT d.partition, d.\"offset\", (extract(epoch FROM d.at) * 1000000)::bigint,"
     "       to_char(d.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"
@@ -25,22 +26,6 @@ static const char dead_letters_sql[] =
     "   AND ($3::bigint < 0 OR d.partition = $3::bigint)"
     "   AND ($4::bigint < 0 OR d.\"offset\" = $4::bigint)"
     " ORDER BY d.at DESC, d.partition, d.\"offset\" DESC LIMIT $5::bigint";
-
-enum {
-    PARTITION,
-    OFFSET,
-    AT_US,
-    AT,
-    ACCEPTED_AT,
-    ROUTE,
-    OP,
-    HEADERS,
-    SQLSTATE,
-    MESSAGE,
-    KEY,
-    BODY,
-    SOURCE
-};
 
 static char *copy_text(const PGresult *result, int row, int column)
 {
@@ -69,24 +54,25 @@ static void take_letter(const PGresult *result, int row, leat_dead_letter *ret)
 {
     LEAT_ASSERT(row < PQntuples(result));
     *ret = (leat_dead_letter){
-        .partition = (uint32_t)leat_pg_integer(result, row, PARTITION),
-        .offset = leat_pg_integer(result, row, OFFSET),
-        .source = (int32_t)leat_pg_integer(result, row, SOURCE),
-        .at_us = leat_pg_integer(result, row, AT_US),
-        .at = copy_text(result, row, AT),
-        .accepted_at = copy_text(result, row, ACCEPTED_AT),
-        .route = copy_text(result, row, ROUTE),
-        .op = copy_text(result, row, OP),
-        .headers = copy_text(result, row, HEADERS),
-        .sqlstate = copy_text(result, row, SQLSTATE),
-        .message = copy_text(result, row, MESSAGE),
+        .partition = (uint32_t)leat_pg_integer(result, row, LEAT_DEAD_COLUMN_PARTITION),
+        .offset = leat_pg_integer(result, row, LEAT_DEAD_COLUMN_OFFSET),
+        .source = (int32_t)leat_pg_integer(result, row, LEAT_DEAD_COLUMN_SOURCE),
+        .at_us = leat_pg_integer(result, row, LEAT_DEAD_COLUMN_AT_US),
+        .at = copy_text(result, row, LEAT_DEAD_COLUMN_AT),
+        .accepted_at = copy_text(result, row, LEAT_DEAD_COLUMN_ACCEPTED_AT),
+        .route = copy_text(result, row, LEAT_DEAD_COLUMN_ROUTE),
+        .op = copy_text(result, row, LEAT_DEAD_COLUMN_OP),
+        .headers = copy_text(result, row, LEAT_DEAD_COLUMN_HEADERS),
+        .sqlstate = copy_text(result, row, LEAT_DEAD_COLUMN_SQLSTATE),
+        .message = copy_text(result, row, LEAT_DEAD_COLUMN_MESSAGE),
     };
-    ret->key = copy_bytes(result, row, KEY, &ret->key_size);
-    ret->body = copy_bytes(result, row, BODY, &ret->body_size);
+    ret->key = copy_bytes(result, row, LEAT_DEAD_COLUMN_KEY, &ret->key_size);
+    ret->body = copy_bytes(result, row, LEAT_DEAD_COLUMN_BODY, &ret->body_size);
 }
 
 static void take_letters(const PGresult *result, leat_dead_letters *ret)
 {
+    LEAT_ASSERT(PQnfields(result) == LEAT_DEAD_COLUMN_COUNT);
     ret->count = (uint32_t)PQntuples(result);
     ret->letters = leat_must_calloc(ret->count + 1, sizeof *ret->letters);
     for (uint32_t i = 0; i < ret->count; i++)

@@ -12,6 +12,7 @@
 
 enum { BUSY_MS = 5000 };
 
+/* Columns as leat_dead_column has them. */
 static const char dead_letters_sql[] =
     "SELECT d.partition, d.\"offset\", CAST(unixepoch(d.at) AS INTEGER) * 1000000"
     "       + CAST(substr(strftime('%f', d.at), 4) AS INTEGER) * 1000,"
@@ -22,22 +23,6 @@ static const char dead_letters_sql[] =
     "   AND (?2 IS NULL OR d.route IN (SELECT r.value FROM json_each(?2) AS r))"
     "   AND (?3 < 0 OR d.partition = ?3) AND (?4 < 0 OR d.\"offset\" = ?4)"
     " ORDER BY d.at DESC, d.partition, d.\"offset\" DESC LIMIT ?5";
-
-enum {
-    PARTITION,
-    OFFSET,
-    AT_US,
-    AT,
-    ACCEPTED_AT,
-    ROUTE,
-    OP,
-    HEADERS,
-    SQLSTATE,
-    MESSAGE,
-    KEY,
-    BODY,
-    SOURCE
-};
 
 static char *copy_text(sqlite3_stmt *row, int column)
 {
@@ -60,25 +45,25 @@ static char *copy_bytes(sqlite3_stmt *row, int column, size_t *ret_size)
 
 static void take_letter(sqlite3_stmt *row, leat_dead_letters *ret)
 {
-    LEAT_ASSERT(sqlite3_column_count(row) == SOURCE + 1);
+    LEAT_ASSERT(sqlite3_column_count(row) == LEAT_DEAD_COLUMN_COUNT);
     ret->letters = realloc(ret->letters, (ret->count + 1) * sizeof *ret->letters);
     LEAT_ASSERT(ret->letters);
     leat_dead_letter *letter = &ret->letters[ret->count++];
     *letter = (leat_dead_letter){
-        .partition = (uint32_t)sqlite3_column_int(row, PARTITION),
-        .offset = sqlite3_column_int64(row, OFFSET),
-        .source = sqlite3_column_int(row, SOURCE),
-        .at_us = sqlite3_column_int64(row, AT_US),
-        .at = copy_text(row, AT),
-        .accepted_at = copy_text(row, ACCEPTED_AT),
-        .route = copy_text(row, ROUTE),
-        .op = copy_text(row, OP),
-        .headers = copy_text(row, HEADERS),
-        .sqlstate = copy_text(row, SQLSTATE),
-        .message = copy_text(row, MESSAGE),
+        .partition = (uint32_t)sqlite3_column_int(row, LEAT_DEAD_COLUMN_PARTITION),
+        .offset = sqlite3_column_int64(row, LEAT_DEAD_COLUMN_OFFSET),
+        .source = sqlite3_column_int(row, LEAT_DEAD_COLUMN_SOURCE),
+        .at_us = sqlite3_column_int64(row, LEAT_DEAD_COLUMN_AT_US),
+        .at = copy_text(row, LEAT_DEAD_COLUMN_AT),
+        .accepted_at = copy_text(row, LEAT_DEAD_COLUMN_ACCEPTED_AT),
+        .route = copy_text(row, LEAT_DEAD_COLUMN_ROUTE),
+        .op = copy_text(row, LEAT_DEAD_COLUMN_OP),
+        .headers = copy_text(row, LEAT_DEAD_COLUMN_HEADERS),
+        .sqlstate = copy_text(row, LEAT_DEAD_COLUMN_SQLSTATE),
+        .message = copy_text(row, LEAT_DEAD_COLUMN_MESSAGE),
     };
-    letter->key = copy_bytes(row, KEY, &letter->key_size);
-    letter->body = copy_bytes(row, BODY, &letter->body_size);
+    letter->key = copy_bytes(row, LEAT_DEAD_COLUMN_KEY, &letter->key_size);
+    letter->body = copy_bytes(row, LEAT_DEAD_COLUMN_BODY, &letter->body_size);
 }
 
 static int read_letters(leat_sqlite *sqlite, const leat_dead_query *query, leat_dead_letters *ret,
