@@ -135,7 +135,8 @@ def test_each_kind_of_bad_data_becomes_a_dead_letter_and_the_rest_is_applied(wor
         assert (route, bytes(key).decode(), op, state, message, in_order) == (
             "things", f"{ident}/{ident}", "patch", wanted, "raised for the test", True)
         assert json.loads(bytes(body)) == {"list": 2, "fault": wanted}
-        apply.wait_for(f'things key="{ident}/{ident}" tenant={ident}; `leat dead show {partition} {offset}` shows it)')
+        apply.wait_for(f'key="{ident}/{ident}" tenant={ident}')
+        apply.wait_for(f"`leat dead show {partition} {offset}` shows it")
     assert not sent
     wait_until(lambda: world.metric(apply, "leat_dead_letters_total") == len(refusals), "the metric")
     wait_until(lambda: world.metric(apply, "leat_subpartitions_stalled") == 0, "nothing to be stalled")
