@@ -286,7 +286,7 @@ static void on_right(leat_kafka_writer *writer, const leat_writer_check *check,
         writer->growth_logged = true;
         leat_warn("topic has more partitions than it was set up with: the others are not written "
                   "to client=writer topic=%s found=%u wanted=%u",
-                  writer->config.topic, writer->identity.partition_count, topic->partition_count);
+                  writer->config.topic, topic->partition_count, writer->identity.partition_count);
     }
     leat_topic_guard_checked(&writer->guard, check->broker, check->begun_us);
     judge_acked(writer);
