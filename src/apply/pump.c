@@ -265,7 +265,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
 {
     leat_worker *worker = context;
     leat_item *item = leat_items_take(&worker->items);
-    LEAT_ASSERT(item != NULL); /* the pool is larger than what the engine takes */
+    LEAT_ASSERT(item != NULL); /* the pool is larger than the engine's limit */
     item->record = *record;
     item->log_handle = log_handle;
     const leat_schema_version *version = leat_schema_versions_newest(
