@@ -3,7 +3,7 @@
  * overloaded is asked less and less; the bound keeps the time to notice its return short. The
  * jitter is there because workers and partitions lose the same database at the same moment and
  * would otherwise all return at the same moment too. Half of the delay is kept: with jitter over
- * all of it a retry could follow at once, which is no back-off.
+ * all of it a retry could follow at once, which is not a back-off.
  */
 #include "base/backoff.h"
 
