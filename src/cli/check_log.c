@@ -75,7 +75,7 @@ static void check_local_log(leat_examination *about, uint32_t shard, leat_findin
                          assembly->identity.partition_count);
 }
 
-/* Reads a setting of the topic. False: it cannot be read, and `ret` says so. */
+/* Reads a setting of the topic. False: it cannot be read, and `ret` is set. */
 static bool read_setting(leat_examination *about, const char *name, char *value, size_t size,
                          leat_finding *ret)
 {
