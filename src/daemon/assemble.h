@@ -27,9 +27,9 @@ typedef struct leat_assembly {
     uint32_t found_partitions;  /* as many as the topic has */
     leat_catalog catalog;       /* its tables: those of the file, when it was needed */
     char *catalog_file;         /* data_dir/TOPIC.catalog.json */
-    leat_schema_version *versions[LEAT_SHARDS_MAX]; /* by configured shard: what a process that
-                                                       serves starts with. The function that takes
-                                                       one sets it to NULL */
+    leat_schema_version *versions[LEAT_SHARDS_MAX]; /* by configured shard: the version at start of
+                                                       a process that serves. The function that
+                                                       takes one sets it to NULL */
     int64_t catalog_read_us[LEAT_SHARDS_MAX]; /* when its read began; 0: it comes from another shard
                                                  or the file */
 } leat_assembly;

@@ -16,7 +16,7 @@
 typedef enum leat_daemon_phase {
     LEAT_DAEMON_STARTING, /* asks the log and the shards; a signal ends it at once (signals.h) */
     LEAT_DAEMON_UP,
-    LEAT_DAEMON_DRAINING, /* edge and workers end what is in flight */
+    LEAT_DAEMON_DRAINING, /* edge and workers finish their work in flight */
     LEAT_DAEMON_DOWN,     /* no thread of them runs */
 } leat_daemon_phase;
 

@@ -1,8 +1,8 @@
 /*
- * signals.c - signals as a thread's sigwait, not as handlers: what leat does with one (log a line,
- * wake a loop, end the process) is not allowed in a handler. The phase that decides is under a
- * mutex, which the thread holds until the signal is dealt with; so main cannot go on to the next
- * phase in the middle of it, and `drain` is never used after it is closed.
+ * signals.c - signals as a thread's sigwait, not as handlers: leat's actions (log a line, wake a
+ * loop, end the process) are not allowed in a handler. The phase that decides is under a mutex,
+ * which the thread holds until the signal is dealt with; so main cannot go on to the next phase in
+ * the middle of it, and `drain` is never used after it is closed.
  */
 #include "daemon/signals.h"
 
