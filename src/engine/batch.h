@@ -1,5 +1,5 @@
 /*
- * batch.h - the work an engine hands to a sink: claims, batches, compactions; and what came of it.
+ * batch.h - the work an engine hands to a sink: claims, batches, compactions; and their results.
  * Plain data; the engine owns all of it until the job is reported done.
  */
 #ifndef LEAT_ENGINE_BATCH_H
@@ -75,7 +75,7 @@ typedef struct leat_engine_job {
     leat_engine_compaction compaction;
 } leat_engine_job;
 
-/* What came of a job. Only an ERROR on the job's own connection is a failure. Everything else but
+/* The outcome of a job. Only an ERROR on the job's own connection is a failure. Everything else but
  * success is unknown. */
 typedef enum leat_engine_outcome {
     LEAT_ENGINE_APPLIED,      /* its Sync arrived without error */

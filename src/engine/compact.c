@@ -37,7 +37,7 @@ bool leat_compaction_overdue(const leat_engine *engine, const leat_shard *shard)
     if (id == LEAT_INDEX_NONE)
         return false;
     const leat_partition *partition = &engine->partitions[id];
-    /* What only verifies is in no hurry: it must not take a slow shard's connection from
+    /* One that only verifies is not urgent: it must not take a slow shard's connection from
      * batches. */
     int64_t late_us = partition->uncompacted ? engine->config.compact_every_us
                                              : engine->config.verify_every_us;

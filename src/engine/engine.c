@@ -119,7 +119,8 @@ static bool place_fits(const leat_engine_progress *progress, const leat_engine_r
     return record->offset <= progress->newest.offset || record->offset > progress->low;
 }
 
-/* Is this the log the progress was written for, and was it never cut off below what is applied? */
+/* Is this the log that the progress was written for, and was it never cut off below an applied
+ * record? */
 static bool same_log(const leat_partition *partition, const leat_engine_record *record)
 {
     const leat_engine_progress *progress = &partition->progress;

@@ -180,8 +180,8 @@ typedef enum leat_engine_effect_kind {
                             `result`. At once, then once a minute. A process with many of them
                             reports leat_engine_troubles instead, one line a cause */
     LEAT_ENGINE_DEAD_LETTERED, /* the record at `offset` was refused for good and is kept as a dead
-                                  letter, committed; `result` has what it was refused with:
-                                  outcome, sqlstate, message */
+                                  letter, committed; `result` has the reason: outcome, sqlstate,
+                                  message */
     LEAT_ENGINE_TABLE_STOPPED, /* an error for people: too many of `table`'s records in the shard of
                                   `partition` are refused, `refused` of the last `decided`; from now
                                   on they wait, first the one at `offset`, for which a STALLED

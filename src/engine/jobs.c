@@ -1,5 +1,5 @@
 /*
- * jobs.c - what came of a job. An answer counts for a partition only if nothing was dropped there
+ * jobs.c - the outcome of a job. An answer counts for a partition only if nothing was dropped there
  * since the job was made (its incarnation): otherwise it is about records that have been read
  * again. The job is freed first: its outcome may start a compaction, for which its seqs must no
  * longer count as open.

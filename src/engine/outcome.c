@@ -1,6 +1,6 @@
 /*
- * outcome.c - what came of a batch, for one of its queues. The rules of trying again (retry.h), of
- * dead letters (guard.h), of a halted shard (halt.h) and of records that end their session
+ * outcome.c - the outcome of a batch, for one of its queues. The rules of trying again (retry.h),
+ * of dead letters (guard.h), of a halted shard (halt.h) and of records that end their session
  * (narrow.h) know nothing of each other: this file calls each in a fixed order. Decisions about the
  * record at the head come before the queue leaves its batch. The queue goes on last, when
  * everything about its head is settled.

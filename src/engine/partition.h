@@ -9,7 +9,7 @@
 /* The only place where a state changes; asserts that the new one may follow. */
 void leat_partition_enter(leat_engine *engine, leat_partition *partition,
                           leat_engine_partition_state state);
-/* Releases all it holds; a new incarnation begins: what is in flight for the old one is stale. The
+/* Releases all it holds; a new incarnation begins: work in flight for the old one is stale. The
  * state stays. */
 void leat_partition_drop(leat_engine *engine, leat_partition *partition);
 /* To CLAIMING, `delay_us` from now, or to WAITING when its shard has no connection. Must hold
@@ -22,7 +22,7 @@ void leat_partition_fence(leat_engine *engine, leat_partition *partition);
 /* The group may have confirmed our membership. `ask`: if not, it is asked again. */
 void leat_partition_unfence(leat_engine *engine, leat_partition *partition, bool ask);
 void leat_partition_stop(leat_engine *engine, leat_partition *partition, const char *reason);
-/* The claim is in: READING from what it read. */
+/* The claim is in: READING from the progress that it read. */
 void leat_partition_claimed(leat_engine *engine, leat_partition *partition,
                             const leat_engine_progress *progress);
 

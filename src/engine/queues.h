@@ -50,7 +50,7 @@ typedef struct leat_queue {
     uint32_t list;       /* READY: which list of the ready set */
     uint32_t next, prev; /* in it */
     leat_retry retry;
-    /* These stay when what is held is dropped: */
+    /* These stay when the held records are dropped: */
     leat_narrow narrow;
     int64_t kept_offset;  /* of the head that was dropped last */
     int64_t kept_read_us; /* when it was first read; 0: nothing is kept */

@@ -184,8 +184,7 @@ static leat_retry_verdict record_error(leat_retry *retry, const leat_retry_attem
     return leat_retry_hold(retry);
 }
 
-/* One record, alone in its batch, is refused: what becomes of it is decided here and nowhere
- * else. */
+/* One record, alone in its batch, is refused: its fate is decided here and nowhere else. */
 static leat_retry_verdict refused_alone(leat_retry *retry, leat_engine_outcome outcome,
                                         const leat_retry_attempt *attempt)
 {

@@ -12,7 +12,7 @@
  *
  * A refusal (the data, the schema) is bisected: each subpartition of the batch alone, then prefixes
  * of half the length, until one record stands alone. No record ever runs before an earlier one.
- * Then it depends on what the record was refused with:
+ * Then it depends on the reason of the refusal:
  *   - bad data is dead at once when the refusal relies on no catalog read, else when it relies on
  *     one that began after the record was first refused alone. Until then it is tried again after
  *     the shortest back-off, and reported only if no catalog read comes for a minute;

@@ -330,7 +330,7 @@ const leat_engine_job *leat_schedule_next(leat_engine *engine)
         shard->candidate = false;
         const leat_engine_job *job = next_of_shard(engine, shard);
         if (job) {
-            /* It may have more; behind the others. */
+            /* It may have more; after the others. */
             leat_schedule_shard(engine, shard);
             return job;
         }

@@ -11,8 +11,8 @@
  *   revoke.c        a partition's end: drain, last compaction, giving back
  *   pause.c         which partitions are paused for want of room
  *   schedule.c      what runs next: claims, batches, compactions
- *   jobs.c          what came of a job
- *   outcome.c       what came of a batch, for one of its queues
+ *   jobs.c          the outcome of a job
+ *   outcome.c       the outcome of a batch, for one of its queues
  *   guard.c         what share of a table's records may become dead letters
  *   halt.c          a shard that answers with an error that leat does not understand
  *   suspects.c      records that end their session
@@ -23,7 +23,7 @@
  *   memory.c        limits, new, free
  *   validate.c      every invariant
  *
- * Parts that know nothing of the engine, each with a header that says what it is:
+ * Parts that know nothing of the engine, each with its contract in its header:
  *
  *   queues.c        the records held: one FIFO for each subpartition
  *   ready.c         which queue of a shard runs next
@@ -31,7 +31,7 @@
  *   narrow.c        which record ends its session, from batches with unknown outcomes
  *   batch_size.c    how many records a shared batch of a shard may have
  *   budgets.c       how much may be held, and by whom
- *   progress.c      what is applied of a partition
+ *   progress.c      the applied part of a partition
  *   batch.c         names of outcomes
  *   heap.c          a binary heap by time
  *
@@ -55,8 +55,8 @@ typedef enum leat_timer {
     LEAT_TIMER_COUNT,
 } leat_timer;
 
-/* The effects a partition has for the caller, in this order: REVOKED before what a new assignment
- * brings. PAUSE and RESUME come after SEEK and follow from `emitted_paused`. */
+/* The effects a partition has for the caller, in this order: REVOKED before those of a new
+ * assignment. PAUSE and RESUME come after SEEK and follow from `emitted_paused`. */
 enum {
     LEAT_EMIT_COMMIT = 1,
     LEAT_EMIT_REVOKED = 2,
@@ -176,8 +176,8 @@ typedef struct leat_table_state {
     uint64_t applied;          /* records, ever */
     uint32_t held;             /* queues that are `guarded` by it */
     int64_t share_us;          /* `now` began then */
-    leat_refused_share now;    /* what was decided lately */
-    leat_refused_share before; /* what was before that */
+    leat_refused_share now;    /* the latest decisions */
+    leat_refused_share before; /* those before that */
     bool stopped; /* it gives up no more until one of those is applied, or none is left */
 } leat_table_state;
 

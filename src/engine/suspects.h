@@ -13,7 +13,7 @@ bool leat_suspects_batch_unknown(leat_engine *engine, const leat_job_slot *slot,
                                  const leat_engine_job_result *result);
 /* The partition is about to drop everything it holds: notes the time, and how far it was read. */
 void leat_suspects_dropped(const leat_engine *engine, leat_partition *partition);
-/* A claim is in: its progress tells what was applied. */
+/* A claim is in: its progress shows which records were applied. */
 void leat_suspects_claimed(leat_engine *engine, leat_partition *partition);
 /* The partition has been read again as far as it was before the claim. */
 void leat_suspects_reread(leat_engine *engine, leat_partition *partition);
