@@ -1,8 +1,8 @@
 /*
  * conn.c - the bytes of one connection, in and out. Answers are not sent where they are given: they
  * gather in `out`, the connection is marked dirty, and the server sends once before its loop
- * sleeps, so a pipeline of a hundred small answers costs one send. Backpressure is what the poll
- * handle waits for: while the socket takes no more, or the client has too many requests waiting,
+ * sleeps, so a pipeline of a hundred small answers costs one send. The poll handle's events give
+ * backpressure: while the socket takes no more, or the client has too many requests waiting,
  * nothing is read, and the client's own TCP slows it down. Any callback of the owner may close the
  * connection, so its state is checked again after each.
  */

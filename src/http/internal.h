@@ -1,5 +1,5 @@
 /*
- * internal.h - what the files of the HTTP server share; nobody else includes it.
+ * internal.h - declarations that the files of the HTTP server share; nobody else includes it.
  *
  * A connection is a socket with a uv_poll handle: recv and send are called directly, so a request
  * costs one of each, and a full socket only changes the events waited for. Requests are linked to
@@ -8,8 +8,8 @@
  * sleeps.
  *
  * listen.c the listening socket; server.c accepting, deadlines, drain, close; conn.c one
- * connection's bytes in and out; parse.c what is accepted as a request; request.c requests and
- * their pool; answer.c answers and their order; status.c the table of all answers.
+ * connection's bytes in and out; parse.c which bytes are a request; request.c requests and their
+ * pool; answer.c answers and their order; status.c the table of all answers.
  */
 #ifndef LEAT_HTTP_INTERNAL_H
 #define LEAT_HTTP_INTERNAL_H
