@@ -173,9 +173,9 @@ typedef void (*leat_appended_cb)(void *context, void *tag, leat_append_result re
 
 /*
  * `identity`: the log that was set up. While what is found under its name is another one (the topic
- * was deleted, recreated, has fewer partitions, or is another cluster's) nothing is taken, and what
- * that one took is never called appended: log/kafka/topic_guard.h says how that is known. NULL, and
- * of the built-in log: whatever is found. The writer never makes a topic.
+ * was deleted, recreated, has fewer partitions, or is another cluster's) nothing is taken, and
+ * records that it took are never reported as appended (log/kafka/topic_guard.h). NULL, and of the
+ * built-in log: whatever is found. The writer never makes a topic.
  */
 leat_log_writer *leat_log_writer_new(uv_loop_t *loop, const leat_log_config *config,
                                      const leat_log_identity *identity,
@@ -236,7 +236,7 @@ typedef struct leat_reader_events {
      * `position` have no record (transaction markers, aborted records, compacted holes). Called
      * when it is news, at most a few times a second. */
     void (*read_to)(void *context, uint32_t partition, int64_t position);
-    /* The partition cannot be read on: a range is gone, the log was cut off and rewritten, the
+    /* The partition cannot be read further: a range is lost, the log was cut off and rewritten, the
      * topic was recreated, ... It is no longer read. */
     void (*broken)(void *context, uint32_t partition, const char *reason);
     /* A commit begun at `since_us` (leat_mono_us) came back; `ok`: the group accepted it, so we are
@@ -271,8 +271,8 @@ void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition);
 /* Commits that everything up to and including `offset` is applied; asynchronous, failures are
  * logged and counted only. */
 void leat_log_reader_commit(leat_log_reader *reader, uint32_t partition, int64_t offset);
-/* Commits again what was committed last, or else the `low` of the last seek: the answer shows
- * whether we are a member. */
+/* Repeats the last commit, or else the `low` of the last seek: the answer shows whether we are a
+ * member. */
 void leat_log_reader_confirm(leat_log_reader *reader);
 void leat_log_reader_give_back(leat_log_reader *reader, uint32_t partition);
 /* The offset after the last record in the log, as the broker last reported; -1: not known. */

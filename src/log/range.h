@@ -16,7 +16,7 @@
  *              Whether there were any (offsets have holes) cannot be known, so in doubt it is a
  *              loss. This holds from the first start on: `leat init` stores where the log began
  *   REWRITTEN  the log was cut off and has grown again past what was read, so that its end does
- *              not show it: another record stands where one was applied. A log with leader epochs
+ *              not show it: another record is where one was applied. A log with leader epochs
  *              shows it by the epoch of the last record read, which ends before `next`; a log
  *              without them by the time of the record at `high`, which is another
  *   FITS       it is read from the greater of `next` and `start`

@@ -138,7 +138,8 @@ static bool may_read(const leat_local_reader_part *part)
     return part->state == LEAT_LOCAL_PART_READING && !part->paused;
 }
 
-/* Offers what was read. Callbacks may pause, seek or release: the state is checked after each. */
+/* Offers the records that were read. Callbacks may pause, seek or release: the state is checked
+ * after each. */
 static void offer_batch(leat_local_reader *reader, uint32_t partition)
 {
     leat_local_reader_part *part = &reader->parts[partition];

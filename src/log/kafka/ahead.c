@@ -141,7 +141,7 @@ static int probe_transactions(const leat_log_config *config, uint32_t partition_
     return status;
 }
 
-/* The end first: what is written between the two questions must not look like an open
+/* The end first: records written between the two questions must not look like an open
  * transaction. */
 static int read_ends(const leat_log_config *config, uint32_t partition_count, int timeout_ms,
                      leat_log_ahead *ret, leat_error *error)

@@ -1,17 +1,16 @@
 /*
  * liveness.c - do the brokers answer a client? The owner of the client asks them something small
  * every few seconds and reports each answer; what the client library reports about itself is not
- * asked for, because the library may be what stands still.
+ * asked for, because the library itself may be stuck.
  *
  * A broker that comes back from a pause, or from a start of the whole cluster, may answer a
  * question about a topic with a list of brokers that is empty: the cluster does not count any as
- * alive yet. librdkafka (seen with 2.12.1, not with 2.16.0) takes the list for the truth and drops
- * its connections to all brokers, and their threads. Whether it then starts again from
- * bootstrap.servers hangs on which of its threads is first: the same answer stops the timer that
- * would have it do so (librdkafka's issue 5301). With metadata.recovery.strategy=none it never
- * does. Without a broker it asks nobody anything, indefinitely. Given the brokers' addresses again
- * it goes on; so that is what it gets first, and only when that does not help another client takes
- * its place.
+ * alive yet. librdkafka (seen with 2.12.1, not with 2.16.0) believes the list and drops its
+ * connections to all brokers, and their threads. Whether it then starts again from
+ * bootstrap.servers depends on which of its threads is first: the same answer stops the timer that
+ * would make it do so (librdkafka's issue 5301). With metadata.recovery.strategy=none it never
+ * does. Without a broker it never asks anybody again. Given the brokers' addresses again it goes
+ * on, so leat first tries that, and replaces the client only when that does not help.
  */
 #include "log/kafka/kafka.h"
 

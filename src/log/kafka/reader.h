@@ -21,11 +21,11 @@
  * given back; the fetch then goes on where reading was), so it serves only to park a partition from
  * its assignment to its first seek.
  *
- * librdkafka's position of a partition is behind all that was taken from its queue, markers of
- * transactions included: while nothing taken waits here, every record below it was offered. Two
+ * librdkafka's position of a partition is after everything that was taken from its queue, markers
+ * of transactions included: while nothing taken waits here, every record below it was offered. Two
  * things would make it claim more than that, and are never relied upon: an error in the queue moves
- * it behind the offset the error names, so after each the partition is sought again; and so would
- * the end-of-partition event (2.12.1, rd_kafka_q_serve_rkmessages), so that is never enabled.
+ * it past the offset that the error names, so after each the partition is sought again; and so
+ * would the end-of-partition event (2.12.1, rd_kafka_q_serve_rkmessages), so that is never enabled.
  *
  * librdkafka is given absolute offsets only, never "the end" or "the start". For those it asks the
  * broker, and when the answer comes after a seek it does not drop it but asks again and goes where

@@ -92,7 +92,7 @@ typedef struct leat_kafka_writer {
     int wake_fd;
     leat_writer_slot *slots;
     leat_writer_slot *free_slots;
-    leat_writer_partition *partitions; /* as many as were met or set up */
+    leat_writer_partition *partitions; /* as many as were seen or set up */
     uint32_t partition_count;
     leat_shares bytes; /* the client's queue.buffering.max.kbytes, divided among the partitions */
     size_t waiting;
@@ -155,7 +155,7 @@ int leat_writer_open_client(leat_kafka_writer *writer, leat_error *error) LEAT_M
 void leat_writer_close_client(leat_kafka_writer *writer, int timeout_ms);
 /* A number of the client's configuration; -1: there is none. */
 long leat_writer_config_number(const leat_kafka_writer *writer, const char *name);
-/* Has the client give up what it has; the answers come as its reports. */
+/* Makes the client give up its records; the answers come as its reports. */
 void leat_writer_purge(leat_kafka_writer *writer);
 /* Nothing is accepted until another client is in place; this one still answers the records that
  * wait. */

@@ -2,7 +2,7 @@
  * writer_limit.c - the writer: how large a record may be.
  *
  * The brokers apply the limit to whole batches: one over the topic's max.message.bytes is refused
- * with all its records, which may be small. So the limit is asked for, at start and when something
+ * with all its records, which may be small. So leat asks for the limit at start and when something
  * was refused as too large; if the client's batches may exceed it, another client with smaller ones
  * takes its place.
  */
