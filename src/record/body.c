@@ -276,7 +276,7 @@ static int find_column(const leat_table *table, leat_slice name, uint32_t expect
     return leat_table_column(table, name);
 }
 
-/* What is added must be finite: NaN would stay in the sum indefinitely. */
+/* Operands of `add` must be finite: a sum that is NaN once stays NaN. */
 static leat_body_fault read_present(body_parse *parse, uint32_t index, yyjson_val *json,
                                     leat_value *ret)
 {

@@ -60,8 +60,8 @@ void leat_fold_limit(leat_fold *fold, size_t bytes);
 void leat_fold_free(leat_fold *fold);
 void leat_fold_reset(leat_fold *fold);
 
-/* The write of one record with this body (not read for DELETE). `ret->values` is set by the
- * caller. Returns -1 when memory is out. */
+/* The write of one record with this body (not read for DELETE). `ret->values` is set by the caller.
+ * Returns -1 when out of memory. */
 int leat_fold_start(leat_fold *fold, const leat_route *route, leat_route_op op,
                     const leat_body *body, leat_row_write *ret) LEAT_MUST_CHECK;
 
