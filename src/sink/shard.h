@@ -78,8 +78,8 @@ void leat_shard_session_name(const char *owner, char ret[LEAT_SESSION_NAME_SIZE]
 int leat_shard_refuse_others(leat_shard_address at, const leat_source *source, const char *group,
                              leat_error *error) LEAT_MUST_CHECK;
 
-/* Compares what is stored with what runs: 0 equal, -1 the message names the difference and what to
- * do. */
+/* Compares the stored source with the running one: 0 equal, -1 the message names the difference and
+ * what to do. */
 int leat_shard_check_source(const leat_source *stored, const leat_layout *stored_layout,
                             const leat_source *running, const leat_layout *running_layout,
                             leat_error *error) LEAT_MUST_CHECK;
@@ -153,7 +153,7 @@ typedef struct leat_shard_wait {
     int64_t pid; /* of the one that has waited for longest, as are the next two */
     int64_t waited_ms;
     char relation[136]; /* "": not known */
-    /* The session that has the lock; "" is what the server hides from this role. */
+    /* The session that has the lock; fields that the server hides from this role are "". */
     int64_t holder_pid; /* 0: none: a prepared transaction has it, or it has gone meanwhile */
     char holder_application[64];
     char holder_user[64];

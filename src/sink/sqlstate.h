@@ -29,7 +29,7 @@ typedef struct leat_sql_error {
     const char *constraint; /* PG_DIAG_CONSTRAINT_NAME */
     const char *function;   /* PG_DIAG_SOURCE_FUNCTION: the function of the server that reports it,
                                the same in every language. A pooler's own errors have none. It
-                               tells what a trigger raises from what the server itself reports */
+                               separates errors raised by a trigger from the server's own */
 } leat_sql_error;
 
 leat_engine_outcome leat_sqlstate_outcome(const leat_sql_error *error, leat_sql_part part);

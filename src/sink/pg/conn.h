@@ -70,8 +70,8 @@ void leat_pg_conn_tick(leat_pg_conn *conn);
 /* Since when the server has owed an answer, by the standstill's clock, with no byte come; 0: it
  * owes none, or the connection is not open. */
 int64_t leat_pg_conn_waits_since_us(const leat_pg_conn *conn);
-/* When the server answered last, by that clock; 0: never yet. Only results and refusals count: not
- * that it takes a connection, and not what a pooler sends before it has a session. */
+/* When the server answered last, by that clock; 0: never yet. Only results and refusals count:
+ * neither an accepted connection nor a pooler's messages before it has a session. */
 int64_t leat_pg_conn_heard_us(const leat_pg_conn *conn);
 /* The server as the last attempt found it, for people: "host (address), port n"; "" before the
  * first. */

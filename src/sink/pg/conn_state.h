@@ -1,6 +1,6 @@
 /*
  * conn_state.h - the inside of a connection, shared by its life (conn.c), an attempt to connect
- * (conn_connect.c), and what is read and written (conn_io.c). Not for use elsewhere.
+ * (conn_connect.c), and reading and writing (conn_io.c). Not for use elsewhere.
  */
 #ifndef LEAT_SINK_PG_CONN_STATE_H
 #define LEAT_SINK_PG_CONN_STATE_H

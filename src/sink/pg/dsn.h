@@ -34,7 +34,7 @@ void leat_pg_dsn_fill(const leat_pg_dsn *dsn, const char *const *more_keywords,
 /* Accepts any server that answers: for a diagnosis only. */
 void leat_pg_dsn_take_any_server(leat_pg_dsn *dsn);
 /* How long an attempt at one place may take: the DSN's connect_timeout, else 10 s. libpq leaves
- * this to the caller who connects without blocking. */
+ * this to callers that connect without blocking. */
 int64_t leat_pg_dsn_connect_timeout_ms(const leat_pg_dsn *dsn);
 bool leat_pg_dsn_has_connect_timeout(const leat_pg_dsn *dsn);
 /* Shared by all connections of one thread; theirs to write. */

@@ -10,11 +10,11 @@
  * which server answers. When it is another one, all open connections are ended and 0 is reported
  * before anything else counts.
  *
- * A server that accepts what it is sent and answers nothing (its processes are stopped, the network
- * loses packets) looks like one with slow statements. A question on another connection tells them
- * apart: on an idle one, or else on one opened for it. When that is not answered either, it is
- * logged, and then all connections are recreated, with the outcome of their jobs unknown. Behind a
- * pooler the question may wait for a session like every command, so there it is only logged.
+ * A server that accepts data and does not answer (its processes are stopped, the network loses
+ * packets) looks like one with slow statements. A question on another connection tells them apart:
+ * on an idle one, or else on one opened for it. When that is not answered either, it is logged, and
+ * then all connections are recreated, with the outcome of their jobs unknown. Behind a pooler the
+ * question may wait for a session like every command, so there it is only logged.
  *
  * Limit: a server that loses commits and continues under the same postmaster (a machine restored
  * from a snapshot of its memory) is not recognized as another.

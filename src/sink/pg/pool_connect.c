@@ -75,7 +75,8 @@ void leat_pg_pool_want_connection(leat_pg_pool *pool)
         uv_timer_start(&pool->retry, on_retry, retry_delay_ms(pool), 0);
 }
 
-/* None of them is ready any more when the first job is reported: its answer may be the next job. */
+/* None of them is ready any longer when the first job is reported: its answer may be the next
+ * job. */
 static void end_open_connections(leat_pg_pool *pool, const char *message)
 {
     for (uint32_t i = 0; i < pool->member_count; i++) {

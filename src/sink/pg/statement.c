@@ -1,9 +1,9 @@
 /*
  * statement.c - one row statement as text. Many rows go by one MERGE with an array for each column,
  * because a statement for each row would cost a parse, a plan and an execution each. A row that
- * would not change is neither written nor locked, so that a PUT of what is stored already costs no
- * write. Where a trigger may drop rows silently the MERGE is taken apart, since it cannot report
- * how many rows it has touched and its parts can.
+ * would not change is neither written nor locked, so that a PUT of a row that is already stored
+ * costs no write. Where a trigger may drop rows silently the MERGE is taken apart, since it cannot
+ * report how many rows it has touched and its parts can.
  *
  * The examples below are for a table counters (id int PRIMARY KEY, n int, note text) whose route
  * adds to n, broken into lines; a test compares them with what is built.
@@ -161,8 +161,8 @@ static void put_merge(const leat_sql_writer *writer)
  *
  * Only the client learns how many rows a MERGE has touched, and it learns that after the commit. So
  * the parts of the MERGE are statements of their own, which can be counted, and leat.must_touch
- * compares their count with what the same snapshot says is to be touched. The PATCH {"n": 1} of
- * above, on a table with a BEFORE UPDATE trigger for each row:
+ * compares their count with the rows to touch by the same snapshot. The PATCH {"n": 1} of above, on
+ * a table with a BEFORE UPDATE trigger for each row:
  *
  *   WITH s AS MATERIALIZED (SELECT unnest($1::int4[]) AS k0, unnest($2::int4[]) AS c1
  *          WHERE (SELECT leat.enter(E'"public"."counters"'::pg_catalog.regclass, 20, 16, 0,
@@ -174,7 +174,7 @@ static void put_merge(const leat_sql_writer *writer)
  * s LEFT JOIN "public"."counters" AS t ON t."id" = s.k0 WHERE t."id" IS NULL OR (t."n" IS DISTINCT
  * FROM (coalesce(t."n", 0) + s.c1))), (SELECT pg_catalog.count(*) FROM u) + (SELECT
  * pg_catalog.count(*) FROM i))
- */
+ * */
 
 typedef struct parts {
     uint32_t first_updated; /* column; `column_count`: nothing is updated */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct type_info {
-    const char *array; /* what the parameter is cast to */
+    const char *array; /* the parameter is cast to this */
     uint32_t oid;      /* of the element */
 } type_info;
 

@@ -13,8 +13,8 @@ enum { ASK_US = 2000000 };
 
 /* A session that waits for a row waits for the transaction that has it; the lock on the row's place
  * shows the table. A holder that is one of leat's and waits itself is not to blame, so others come
- * first. A holder whose own commit waits for a standby is shown as such, because that is what to
- * mend. A process id counts only with this role: behind a pooler it may be anybody's. */
+ * first. A holder whose own commit waits for a standby is shown as such, because that is the fault
+ * to repair. A process id counts only with this role: behind a pooler it may be anybody's. */
 static const char waits_sql[] =
     "SELECT a.wait_event = 'SyncRep', a.pid, w.ms, coalesce(w.relation, ''), coalesce(b.pid, 0), coalesce(b.application_name, ''),"
     "       coalesce(b.usename, ''), "

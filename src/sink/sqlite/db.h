@@ -1,8 +1,7 @@
 /*
- * db.h - one connection to a SQLite file, for all that the files of src/sink/sqlite do: opened the
- * one way that keeps what is committed, and errors as PostgreSQL's SQLSTATEs, so that
- * the rest of leat knows one kind. Not for use outside src/sink. A connection is used by one thread
- * at a time.
+ * db.h - one connection to a SQLite file, for all that the files of src/sink/sqlite do: opened in
+ * the one way that keeps commits, and errors as PostgreSQL's SQLSTATEs, so that the rest of leat
+ * knows one kind. Not for use outside src/sink. A connection is used by one thread at a time.
  *
  * synchronous=FULL with a write-ahead log: a commit that returned is on the disk, power cuts
  * included.

@@ -12,8 +12,8 @@
 typedef enum leat_sqlite_standing {
     LEAT_SQLITE_STANDS,
     LEAT_SQLITE_FENCED,    /* claimed by another worker since */
-    LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is gone: an older copy of the file
-                              was put back */
+    LEAT_SQLITE_WENT_BACK, /* a batch that this one builds upon is missing: an older copy of the
+                              file was restored */
     LEAT_SQLITE_ABSENT,    /* a claim: the partition is not in this file */
     LEAT_SQLITE_FAILED,    /* see sqlite3_errmsg */
 } leat_sqlite_standing;

@@ -2,7 +2,7 @@
  * rows.h - records written to the rows of a SQLite file, one by one, inside a transaction of the
  * caller's.
  *
- * What a record does to a row is up to the fold (record/fold.h): what is stored, taken as a PUT,
+ * What a record does to a row is up to the fold (record/fold.h): the stored row, taken as a PUT,
  * and then the record. Columns that a PATCH does not name are written back as they were read,
  * whatever they hold. A row that would not change is not written. One thread at a time; statements
  * belong to the connection and the version of the tables.
