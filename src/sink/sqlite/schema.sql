@@ -1,5 +1,5 @@
--- What leat keeps in a SQLite file beside the tables it writes: where the log's records are to be applied from, and what
--- could not be applied. The same protocol as in PostgreSQL (sink/pg/schema.sql, docs/design/progress.md), but shorter: a file
+-- leat's own tables in a SQLite file, beside those it writes: the progress of applying the log, and records that could
+-- not be applied. The same protocol as in PostgreSQL (sink/pg/schema.sql, docs/design/progress.md), but shorter: a file
 -- has one writer at a time, so every transaction is BEGIN IMMEDIATE and nothing runs beside it.
 --
 -- Idempotent; run in one transaction. A file of a newer version is left alone.
@@ -11,34 +11,34 @@ CREATE TABLE IF NOT EXISTS leat_schema_version (
 
 INSERT INTO leat_schema_version (one, version) VALUES (1, 3) ON CONFLICT DO NOTHING;
 
--- What offsets mean: the log they count in and how its records are placed. One row a topic.
+-- The meaning of offsets: the log they belong to and the placement of its records. One row per topic.
 CREATE TABLE IF NOT EXISTS leat_sources (
     id            INTEGER PRIMARY KEY,
     log_identity  TEXT NOT NULL,
     topic         TEXT NOT NULL UNIQUE,
     topic_id      TEXT NOT NULL,
     layout        TEXT NOT NULL,    -- {"partitions": 4, "shards": [{"name": "a", "first": 0, "count": 2}, ...]}
-    tenant_slots  BLOB NOT NULL,    -- one byte a slot: which shard
+    tenant_slots  BLOB NOT NULL,    -- one byte per slot: its shard
     subpartitions INTEGER NOT NULL,
     hash          TEXT NOT NULL
 ) STRICT;
 
--- One row a partition of this shard; changed by claims and compactions only.
+-- One row per partition of this shard; changed by claims and compactions only.
 CREATE TABLE IF NOT EXISTS leat_partitions (
     source       INTEGER NOT NULL,
     partition    INTEGER NOT NULL,
-    claim        BLOB NOT NULL,     -- 16 random bytes: who has claimed last
+    claim        BLOB NOT NULL,     -- 16 random bytes: the token of the last claim
     epoch        INTEGER NOT NULL,  -- counts claims, for people
     base_seq     INTEGER NOT NULL,  -- every batch up to here is in base_offsets
-    base_offsets BLOB NOT NULL,     -- one a subpartition, 8 bytes each, big-endian; -1: nothing yet
-    low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not a record stands there
+    base_offsets BLOB NOT NULL,     -- one per subpartition, 8 bytes each, big-endian; -1: nothing yet
+    low          INTEGER NOT NULL,  -- everything up to this offset is applied, whether or not it has a record
     newest       INTEGER NOT NULL DEFAULT -1, -- offset of the highest record that is applied, as of base_seq; -1: none was ever applied
-    newest_at_ms INTEGER NOT NULL DEFAULT 0,  -- its timestamp, which tells this log from another; 0: unknown
-    newest_epoch INTEGER NOT NULL DEFAULT -1, -- its leader epoch, which tells this log from one cut off and continued; -1: unknown
+    newest_at_ms INTEGER NOT NULL DEFAULT 0,  -- its timestamp, to recognise another log; 0: unknown
+    newest_epoch INTEGER NOT NULL DEFAULT -1, -- its leader epoch, to recognise a log that was cut off and continued; -1: unknown
     PRIMARY KEY (source, partition)
 ) STRICT, WITHOUT ROWID;
 
--- One row a batch and partition, kept until a compaction moves base_seq past it.
+-- One row per batch and partition, kept until a compaction moves base_seq past it.
 CREATE TABLE IF NOT EXISTS leat_progress (
     source        INTEGER NOT NULL,
     partition     INTEGER NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS leat_progress (
 ) STRICT, WITHOUT ROWID;
 
 -- Records that were refused for good, written in the transaction that moves their progress. Key and body are bytes,
--- because what the log delivered may not be valid text. Times are RFC 3339, UTC, with milliseconds.
+-- because the record may not be valid text. Times are RFC 3339, UTC, with milliseconds.
 CREATE TABLE IF NOT EXISTS leat_dead_letters (
     source      INTEGER NOT NULL,
     partition   INTEGER NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS leat_dead_letters (
     op          TEXT,
     headers     TEXT,               -- JSON
     body        BLOB,
-    sqlstate    TEXT,               -- NULL: leat itself could make no sense of it
+    sqlstate    TEXT,               -- NULL: leat itself could not make sense of it
     message     TEXT NOT NULL,
     accepted_at TEXT NOT NULL,
     at          TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS leat_dead_letters (
 -- The newest first, however many there are.
 CREATE INDEX IF NOT EXISTS leat_dead_letters_at ON leat_dead_letters (source, at);
 
--- Reports of the processes that apply to this file, for `leat status`. One row a process; nothing depends on
+-- Reports of the processes that apply to this file, for `leat status`. One row per process; nothing depends on
 -- it. `at` and clock_ms are milliseconds since 1970.
 CREATE TABLE IF NOT EXISTS leat_workers (
     source     INTEGER NOT NULL,
@@ -79,7 +79,7 @@ CREATE TABLE IF NOT EXISTS leat_workers (
     host       TEXT NOT NULL,
     pid        INTEGER NOT NULL,
     started_ms INTEGER NOT NULL,
-    at         INTEGER NOT NULL,    -- when it was heard last
+    at         INTEGER NOT NULL,    -- the last report
     clock_ms   INTEGER NOT NULL,    -- the same by the process's clock
     said       TEXT NOT NULL CHECK (length(said) <= 65536), -- JSON, as in PostgreSQL
     PRIMARY KEY (source, instance)
