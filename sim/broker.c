@@ -1,8 +1,8 @@
 /*
  * broker.c - the log as an array of records, and everything that happens to a log in its lifetime.
  * A record stays in memory even when its offset is cut off or goes to another one: the checkers
- * compare records by identity, so two at one offset stay two. Which row a record writes is found
- * with the production code, since the oracle judges order and effects, not the reading of keys.
+ * compare records by identity, so two at one offset stay two. The production code decides which row
+ * a record writes, since the oracle checks order and effects, not the reading of keys.
  */
 #include "broker.h"
 
@@ -62,8 +62,8 @@ static sim_record *copy_record(const leat_record *from)
     return made;
 }
 
-/* Which row it writes is decided once, with the code that the worker uses: the oracle judges order
- * and effects, not the reading of keys, which has tests of its own. */
+/* Its row is decided once, with the worker's code: the oracle checks order and effects, not the
+ * reading of keys, which has its own tests. */
 static void find_row(sim_world *world, sim_record *made)
 {
     leat_item item = {.record = made->record};
@@ -167,16 +167,15 @@ void sim_broker_trim(sim_world *world, uint32_t at, int64_t start)
     while (partition->first < partition->live_count &&
            partition->live[partition->first]->record.offset < start)
         partition->live[partition->first++]->is_gone = true;
-    /* Whether there was a record between two offsets cannot be known, so that in doubt it is a
-     * loss. */
+    /* Nobody can know whether there was a record between two offsets, so in doubt it is a loss. */
     partition->is_damaged = partition->is_damaged || start > sim_world_safe_low(world, at) + 1;
     sim_trace(world, "log: partition %u starts at offset %lld now%s", at, (long long)start,
               partition->is_damaged ? ": what is gone may not be applied everywhere" : "");
     sim_readers_recheck(world, at, true);
 }
 
-/* An unclean election. What nobody has seen is as if it had never been; where somebody has seen
- * what is gone a person may be needed: new records take its offsets. */
+/* An unclean election. Records that nobody has seen are as if they had never existed; where lost
+ * records were seen a person may be needed, because new records take their offsets. */
 void sim_broker_truncate(sim_world *world, uint32_t at, int64_t end)
 {
     sim_partition *partition = &world->broker.partitions[at];
@@ -227,7 +226,7 @@ void sim_broker_begin_transaction(sim_world *world, uint32_t at)
     if (partition->is_closed || partition->open != INT64_MAX)
         return;
     partition->open = partition->end;
-    /* of its records none counts: it is aborted */
+    /* none of its records counts: it is aborted */
     partition->end += 1 + (int64_t)sim_below(world, 3);
     sim_trace(world, "log: partition %u: a transaction is open from offset %lld on", at,
               (long long)partition->open);

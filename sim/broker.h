@@ -1,9 +1,9 @@
 /*
  * broker.h - the simulated log: partitions of records with offsets, holes and markers, transactions
- * of others that hold back what stands behind them, a start that moves (retention), an end that can
+ * of others that hold back the records after them, a start that moves (retention), an end that can
  * be cut back (truncation, with a new leader epoch) and grow again, and a topic that can be
- * recreated. A record, once written, stays in memory until the world ends, so that it can be read
- * wherever it is still held.
+ * recreated. A record, once written, stays in memory until the world ends, so that any holder can
+ * still read it.
  */
 #ifndef SIM_BROKER_H
 #define SIM_BROKER_H
@@ -14,14 +14,14 @@
 #include "record/item.h"
 #include "schema.h"
 
-/* Why the database refuses a record. */
+/* The reason why the database refuses a record. */
 typedef struct sim_poison {
     char sqlstate[6];    /* "": nothing; SIM_KILLS, SIM_CRASHES */
     int64_t heals_at_us; /* from then on it is accepted; INT64_MAX: never */
 } sim_poison;
 
-/* It is not refused: the session ends that writes it, or all of the server's, until the world is
- * mended. */
+/* It is not refused: the session that writes it ends, or all of the server's, until the world is
+ * repaired. */
 #define SIM_KILLS   "kill"
 #define SIM_CRASHES "crash"
 
@@ -40,21 +40,21 @@ typedef struct sim_record {
     char *bytes;
     uint32_t index;   /* in its partition, by when it was appended */
     uint32_t request; /* of the client, SIM_FOREIGN: from another producer */
-    int32_t row;      /* that it writes; -1: it makes no sense, or it is misplaced */
+    int32_t row;      /* that it writes; -1: it is malformed, or misplaced */
     uint32_t subpartition;
     leat_route_op op;
     sim_poison poison;
     bool is_gone;      /* retention or truncation took it */
     bool is_cut_off;   /* truncation did: nobody need apply it */
     bool is_reused;    /* somebody has seen another record at its offset */
-    bool ever_applied; /* a database has committed it, whatever became of that database */
+    bool ever_applied; /* a database has committed it, even if that database was lost */
     struct {
         uint64_t life; /* of the process that read it */
         /* when it did first in this life, less the time in which it had stood still */
         int64_t at_us;
     } read[SIM_PROCESSES_MAX];
-    uint64_t refused; /* world.serial when a worker was last told that it is bad data, alone; 0:
-                         since then its letter failed */
+    uint64_t refused; /* world.serial when a worker last got bad data for it, alone; 0: since then
+                         its letter failed */
 } sim_record;
 
 typedef struct sim_partition {
@@ -73,7 +73,7 @@ typedef struct sim_partition {
     int32_t epoch;  /* of its leader: each truncation is an election */
     int64_t epoch_starts[SIM_EPOCHS_MAX];
     uint32_t first;  /* the first of `live` that is still there */
-    bool is_damaged; /* records are gone that were not applied: a person is needed */
+    bool is_damaged; /* records were lost that were not applied: a person is needed */
     bool is_closed;  /* takes no writes */
 } sim_partition;
 
@@ -94,29 +94,28 @@ static inline bool sim_record_is_lost(const sim_record *record)
 
 void sim_broker_begin(sim_world *world);
 void sim_broker_end(sim_broker *broker);
-/* Appends a copy and returns it with its offset; tells readers. `request` and `poison` are the
+/* Appends a copy and returns it with its offset; wakes readers. `request` and `poison` are the
  * client's. */
 sim_record *sim_broker_append(sim_world *world, const leat_record *record, uint32_t request,
                               const sim_poison *poison);
 /* The first record with an offset of at least `offset` that is still there and can be read, NULL:
  * none. */
 sim_record *sim_broker_find(const sim_broker *broker, uint32_t partition, int64_t offset);
-/* The record that stands at the offset, or stood there before retention took it; NULL: none
- * does. */
+/* The record at the offset, or the one there before retention took it; NULL: none. */
 sim_record *sim_broker_at(const sim_broker *broker, uint32_t partition, int64_t offset);
-/* A reader has read all up to the offset, whether or not a record stands there. */
+/* A reader has read all up to the offset, whether or not it has a record. */
 void sim_broker_saw(sim_broker *broker, uint32_t partition, int64_t offset);
 
-/* The offset behind the last record of that leader epoch or an earlier one. */
+/* The offset after the last record of that leader epoch or an earlier one. */
 int64_t sim_broker_epoch_end(const sim_partition *partition, int32_t epoch);
-/* Up to where it can be read. */
+/* The end of the readable part. */
 int64_t sim_broker_stable(const sim_partition *partition);
 
 /* Another producer's transaction: it begins, unless one is open, and ends with a marker. */
 void sim_broker_begin_transaction(sim_world *world, uint32_t partition);
 void sim_broker_end_transaction(sim_world *world, uint32_t partition);
 
-/* What retention, a lost leader and an operator do. */
+/* The effects of retention, a lost leader and an operator. */
 void sim_broker_trim(sim_world *world, uint32_t partition, int64_t start);
 void sim_broker_truncate(sim_world *world, uint32_t partition, int64_t end);
 void sim_broker_recreate(sim_world *world);

@@ -1,8 +1,8 @@
 /*
  * campaign.c - seeds shared among forked processes, because a process has one running world
- * (story.c); they count in memory that they share. One that dies has met something that not even
- * the simulator expected. A failing world is made smaller by giving one option after the other a
- * smaller value, and keeping those with which the same checker still fails.
+ * (story.c); they count in memory that they share. A process that dies has found something that
+ * even the simulator did not expect. A failing world is made smaller by giving one option after the
+ * other a smaller value, and keeping those with which the same checker still fails.
  */
 #include "campaign.h"
 
@@ -42,8 +42,7 @@ int sim_campaign_options(const sim_campaign_config *config, uint64_t seed, sim_o
     return 0;
 }
 
-/* What a failed world leaves behind is not freed: production code was left in the middle of
- * something. */
+/* The memory of a failed world is not freed: it left production code in the middle of something. */
 void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace,
                       sim_campaign_result *result)
 {
@@ -67,7 +66,7 @@ void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace,
 
 /* ---- many ---- */
 
-/* What the processes of a campaign share. */
+/* Shared by the processes of a campaign. */
 typedef struct common {
     volatile bool stop;
     sim_campaign_result results[]; /* by job */
@@ -94,7 +93,7 @@ static uint64_t seeds_done(const sim_campaign_config *config, const common *shar
     return done;
 }
 
-/* A process that dies has met something that even the simulator did not expect. */
+/* A process that dies has found something that even the simulator did not expect. */
 static void await(const sim_campaign_config *config, common *shared, pid_t *children)
 {
     uint32_t left = config->jobs;
@@ -172,7 +171,7 @@ void sim_campaign_run(const sim_campaign_config *config, sim_campaign_result *re
 
 /* ---- smaller ---- */
 
-/* A failing world on its way to be smaller. */
+/* A failing world that is being made smaller. */
 typedef struct shrinking {
     uint64_t seed;
     sim_options *options;

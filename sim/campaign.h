@@ -31,14 +31,14 @@ typedef struct sim_campaign_result {
     uint64_t virtual_us;
     uint64_t events;
     uint64_t records;
-    int64_t healed_us; /* the longest time until all was applied once nothing went wrong any more,
-                          virtual */
+    int64_t healed_us; /* the longest virtual time until all was applied once nothing went wrong any
+                          longer */
     int64_t took_us;   /* real time */
     sim_sometimes sometimes;
     sim_failure failure; /* the one of the lowest seed */
 } sim_campaign_result;
 
-/* The options of one seed. Returns -1 and a message for a setting that makes no sense. */
+/* The options of one seed. Returns -1 and a message for a bad setting. */
 int sim_campaign_options(const sim_campaign_config *config, uint64_t seed, sim_options *ret,
                          leat_error *error) LEAT_MUST_CHECK;
 /* Runs all seeds, or until one has failed. Prints progress to standard error when that is a
@@ -47,9 +47,9 @@ void sim_campaign_run(const sim_campaign_config *config, sim_campaign_result *re
 /* Runs one world. */
 void sim_campaign_one(uint64_t seed, const sim_options *options, bool trace,
                       sim_campaign_result *result);
-/* Makes the options of a failing world smaller for as long as the same checker fails: first what
- * need not go wrong is left out, then sizes are halved while that makes fewer events. Returns how
- * many worlds it ran. */
+/* Makes the options of a failing world smaller for as long as the same checker fails: first faults
+ * that are not needed are left out, then sizes are halved while that makes fewer events. Returns
+ * how many worlds it ran. */
 uint32_t sim_campaign_shrink(uint64_t seed, sim_options *options, const sim_failure *failure);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * check.h - the checkers: what must hold at every step, and at the end. Each has a file and a name
- * of its own, by which a violation is known:
+ * check.h - the checkers of the promises, at every step and at the end. Each has a file and a name
+ * of its own, which a violation reports:
  *
  *   effects       no record's effect is missing when a later one of its subpartition is there, and
  *                 none is there twice
  *   order         the records of a key are applied in the order of the log
  *   progress      schema leat shows as applied exactly what is applied, after each commit
  *   commits       nothing is committed to the group above a record that no database has applied
- *   flight        one batch in flight a subpartition, under one claim
+ *   flight        one batch in flight per subpartition, under one claim
  *   ownership     no work for a partition that was given back, or in another shard's database
  *   memory        records and bytes held stay below their bounds, and are released
  *   acknowledged  a write answered with 202 is in the log, one answered with 4xx or 503 is not
@@ -15,9 +15,9 @@
  *                 only when nothing newer was heard of the record or the shard
  *   patience      a record that may be accepted later is not a dead letter before a process has
  *                 tried it for as long as it must, not counting the time in which it stood still
- *   tables        the tables equal what a sequential oracle makes of the log
+ *   tables        the tables equal those of a sequential oracle over the log
  *   others        once only records that end their session go wrong, every record is applied that
- *                 does not stand behind one of those
+ *                 is not after one of those
  *   liveness      once nothing goes wrong any longer, all is applied, committed and given back
  */
 #ifndef SIM_CHECK_H
@@ -37,21 +37,21 @@ void sim_check_job(sim_world *world, const sim_process *process, uint32_t shard,
                    const leat_engine_job *job);
 /* A worker's step is over; it has drained. */
 void sim_check_process(sim_world *world, const sim_process *process);
-/* A worker gives a dead letter of the record to a shard, whose last trouble it was told of at
+/* A worker gives a dead letter of the record to a shard whose last trouble was reported to it at
  * `trouble` (world.serial). */
 void sim_check_verdict(sim_world *world, const sim_process *process, const sim_record *record,
                        const leat_engine_reason *reason, uint64_t trouble);
 void sim_check_drained(sim_world *world, const sim_process *process);
-/* What a claim has read is about to be used: it may be less than what was acknowledged. */
+/* The result of a claim is about to be used: it may be less than what was acknowledged. */
 void sim_check_claim(sim_world *world, uint32_t partition, const leat_engine_progress *progress);
 /* A client got its answer. */
 void sim_check_answer(sim_world *world, const sim_request *request, leat_slice body);
 
-/* Is there nothing left to do? */
+/* Is all work done? */
 bool sim_check_is_quiet(sim_world *world);
-/* Reports what is left to do, as a violation of `liveness`. */
+/* Reports the remaining work, as a violation of `liveness`. */
 _Noreturn void sim_check_not_quiet(sim_world *world);
-/* All is over: the tables, and what was acknowledged. */
+/* At the end: the tables, and the acknowledged writes. */
 void sim_check_end(sim_world *world);
 
 /* check_*.c */

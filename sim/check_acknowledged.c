@@ -14,7 +14,7 @@ static int64_t number_after(leat_slice body, const char *word)
     return at ? strtoll(at + strlen(word), NULL, 10) : -1;
 }
 
-/* What a log that loses its leader cuts off, after it has acknowledged it, is not the edge's
+/* Records that a log without its leader cuts off after acknowledging them are not the edge's
  * lie. */
 static bool was_cut_off(const sim_world *world, uint32_t request)
 {

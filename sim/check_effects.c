@@ -1,5 +1,4 @@
-/* check_effects.c - effects, order, dead_letters: what one transaction may do to what is there
- * already. */
+/* check_effects.c - effects, order, dead_letters: the changes that one transaction may make. */
 #include "check.h"
 
 #include <string.h>

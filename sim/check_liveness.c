@@ -1,5 +1,5 @@
-/* check_liveness.c - liveness: once nothing goes wrong any longer, all is applied, committed and
- * let go of. */
+/* check_liveness.c - liveness: once nothing goes wrong any longer, everything is applied, committed
+ * and released. */
 #include <stdio.h>
 
 #include "check.h"
@@ -30,11 +30,11 @@ static bool view_of(const sim_world *world, uint32_t partition, leat_engine_part
     return true;
 }
 
-/* What is left to do; "": nothing. */
+/* The remaining work; "": none. */
 static void describe_unfinished(const sim_world *world, uint32_t p, char *ret, size_t size)
 {
     leat_engine_partition_view view;
-    int64_t last = world->broker.partitions[p].end - 1; /* whether or not a record stands there */
+    int64_t last = world->broker.partitions[p].end - 1; /* whether or not it has a record */
     const sim_record *left = first_unapplied(world, p);
     *ret = '\0';
     if (!view_of(world, p, &view))
@@ -59,8 +59,8 @@ static void describe_unfinished(const sim_world *world, uint32_t p, char *ret, s
                  (long long)world->group.committed[p], (long long)last);
 }
 
-/* The first record that is not applied and stands behind none that ends its session; `ret_killers`:
- * of those some are left. */
+/* The first record that is not applied and is not after one that ends its session; `ret_killers`:
+ * some of those are left. */
 static const sim_record *first_of_others(const sim_world *world, uint32_t partition,
                                          bool *ret_killers)
 {
@@ -80,8 +80,8 @@ static const sim_record *first_of_others(const sim_world *world, uint32_t partit
     return NULL;
 }
 
-/* It needs a person; or what stands behind a record that is not applied fills the memory that it
- * may have. */
+/* It needs a person; or the records after one that is not applied fill the memory that it may
+ * have. */
 static bool is_excused(const sim_world *world, uint32_t partition)
 {
     leat_engine_partition_view view;
@@ -91,7 +91,7 @@ static bool is_excused(const sim_world *world, uint32_t partition)
            (world->broker.partitions[partition].is_damaged && view.state == LEAT_ENGINE_STOPPED);
 }
 
-/* Somebody mends what ended sessions, once all others have gone on. */
+/* The records that end sessions are repaired, once all others have gone on. */
 static bool may_mend(sim_world *world)
 {
     bool killers = false;

@@ -1,4 +1,4 @@
-/* check_progress.c - progress, commits: what is shown as applied is what is applied. */
+/* check_progress.c - progress, commits: only applied records are shown as applied. */
 #include "check.h"
 #include "world.h"
 
@@ -11,7 +11,7 @@ void sim_check_progress(sim_world *world, const sim_state *state, uint32_t at)
     for (uint32_t i = 0; i < partition->count; i++) {
         const sim_record *record = partition->records[i];
         if (record->is_cut_off || record->is_reused)
-            continue; /* whether it counts as applied is about another record, or was */
+            continue; /* its offset counts, or counted, as applied because of another record */
         bool is_said = record->record.offset <= offsets[record->subpartition];
         bool is_done = sim_state_fate(state, record) != FATE_NONE;
         if (is_said != is_done)

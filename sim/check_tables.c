@@ -1,4 +1,4 @@
-/* check_tables.c - tables: the oracle. Records one by one, in the order of the log, to rows said as
+/* check_tables.c - tables: the oracle. Records one by one, in the order of the log, to rows, as
  * plainly as possible. */
 #include <stdlib.h>
 

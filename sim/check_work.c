@@ -1,4 +1,4 @@
-/* check_work.c - flight, ownership, memory: what a worker may do and hold. */
+/* check_work.c - flight, ownership, memory: the limits of a worker. */
 #include "check.h"
 #include "world.h"
 
@@ -54,7 +54,7 @@ void sim_check_memory(sim_world *world, const sim_process *process)
     if (records > limits->records_max || bytes > limits->bytes_max)
         sim_fail(world, "memory", "process %u holds %llu records and %llu bytes, more than it may",
                  process->index, (unsigned long long)records, (unsigned long long)bytes);
-    /* Fewer: of those that wait for long it keeps copies. */
+    /* Fewer, because it keeps copies of those that wait for long. */
     if (sim_reader_held(process->reader) > records)
         sim_fail(world, "memory", "process %u holds %llu records, and has not released %llu",
                  process->index, (unsigned long long)records,

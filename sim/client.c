@@ -1,8 +1,8 @@
 /*
- * client.c - what is written. Every PUT and PATCH appends its own number to a list in its row, so
- * that the row at the end tells what was done to it and in which order. Rows are drawn by Zipf's
- * law: a few hot ones meet in the same batch, most are rare. Poison is a number in the record that
- * the database refuses; it may heal, so that a refused record passes later.
+ * client.c - the writes. Every PUT and PATCH appends its own number to a list in its row, so that
+ * the final row shows which writes it got and in which order. Rows are drawn by Zipf's law: a few
+ * hot ones come together in a batch, most are rare. Poison is a number in the record that the
+ * database refuses; it may heal, so that a refused record passes later.
  */
 #include "client.h"
 
@@ -19,7 +19,7 @@ enum { BURST = 12 };
 
 static const struct {
     const char *sqlstate;
-    bool passes; /* what it lacks may come */
+    bool passes; /* the missing row may come */
 } refusals[] = {
     {"53100", true},  {"57P03", true},  {"XX000", true}, /* by a trigger, for this row */
     {"22003", false}, {"22001", false}, {"23514", false}, {"23502", false}, {"44000", false},
@@ -36,7 +36,7 @@ static sim_poison draw_poison(sim_world *world)
     return poison;
 }
 
-/* One that ends its session, or all of its server. */
+/* One that ends its session, or all sessions of its server. */
 static sim_poison draw_killer(sim_world *world)
 {
     bool crashes = sim_chance(world, world->options.values[OPT_CRASHER]);
@@ -121,8 +121,8 @@ static void put_props(sim_world *world, leat_buf *out)
     leat_buf_printf(out, ",\"props\":%s", props[sim_below(world, 7)]);
 }
 
-/* Every PUT and PATCH leaves its number in `list`, so that a row tells what was done to it, and in
- * which order. */
+/* Every PUT and PATCH leaves its number in `list`, so that a row shows its writes and their
+ * order. */
 static void put_body(sim_world *world, const client_write *write, uint32_t number,
                      sim_poison *ret_poison, leat_buf *out)
 {
@@ -188,7 +188,7 @@ static void send_request(sim_world *world, uint32_t number)
 
 /* ---- past the edge ---- */
 
-/* Where the record belongs, by the rule that docs/record-format.md gives foreign producers. */
+/* The record's place, by the rule that docs/record-format.md gives foreign producers. */
 static uint32_t partition_of(sim_world *world, const leat_record *record)
 {
     leat_key key;
@@ -199,7 +199,7 @@ static uint32_t partition_of(sim_world *world, const leat_record *record)
     return leat_layout_partition_of_key(&world->schema.catalog.layout, route, &key);
 }
 
-/* What no worker can make sense of: it is to become a dead letter. */
+/* A malformed record: it must become a dead letter. */
 static void make_senseless(sim_world *world, leat_record *record, sim_poison *poison)
 {
     *poison = (sim_poison){.sqlstate = "none", .heals_at_us = INT64_MAX};

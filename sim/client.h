@@ -1,7 +1,7 @@
 /*
  * client.h - the clients, the edge they write through (the production edge on a simulated HTTP
  * server and a simulated log writer: http.c, writer.c), and another producer that writes to the log
- * directly, sometimes nonsense.
+ * directly, sometimes malformed records.
  */
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
@@ -12,7 +12,7 @@
 typedef struct leat_http_request sim_request;
 
 typedef struct sim_clients {
-    uv_loop_t loop; /* the edge's; never run but to close it */
+    uv_loop_t loop; /* the edge's; run only to close it */
     leat_edge *edge;
     leat_metrics *metrics;
     leat_http_server *server;
@@ -28,7 +28,7 @@ typedef struct sim_clients {
 void sim_clients_begin(sim_world *world);
 void sim_clients_end(sim_world *world);
 bool sim_clients_are_done(const sim_world *world);
-/* What the database refuses a row with this guard with; NULL: nothing. */
+/* The reason why the database refuses a row with this guard; NULL: it does not. */
 const char *sim_clients_poison(sim_world *world, leat_slice guard);
 
 /* ---- http.c ---- */

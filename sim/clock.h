@@ -1,7 +1,7 @@
 /*
- * clock.h - virtual time, and what is to happen at which moment. Events of one moment happen in the
- * order in which they were planned. An event for an object that may be gone by then carries the
- * object's life, and compares it.
+ * clock.h - virtual time and its planned events. Events of one moment happen in the order in which
+ * they were planned. An event for an object that may have ended by then carries the object's life,
+ * and compares it.
  */
 #ifndef SIM_CLOCK_H
 #define SIM_CLOCK_H

@@ -58,7 +58,7 @@ static const char *random_error(sim_world *world)
     return states[sim_below(world, sizeof states / sizeof *states)];
 }
 
-/* The error for a session that wants to write; NULL: none. */
+/* The error for a session that tries to write; NULL: none. */
 static const char *refusal(const sim_session *session, bool is_first)
 {
     const sim_server *server = session->server;
@@ -91,7 +91,8 @@ static ran run_advance(sim_session *session, const sim_command *command)
     return RAN_DONE;
 }
 
-/* How long the statement has to wait for rows that somebody else holds; -1: longer than it may. */
+/* How long the statement has to wait for rows that another session holds; -1: longer than it
+ * may. */
 static int64_t row_wait(sim_session *session, const sim_command *command)
 {
     sim_world *world = session->server->world;

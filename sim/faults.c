@@ -1,6 +1,6 @@
 /*
- * faults.c - one function a kind of fault, and one table that says how often each comes. Each kind
- * plans its next time by itself, so any of them may meet any other. The end of a fault is planned
+ * faults.c - one function for each kind of fault, and one table of their rates. Each kind plans its
+ * next time by itself, so any of them may coincide with any other. The end of a fault is planned
  * when it begins: the world must heal by itself, or liveness could not be checked.
  */
 #include "faults.h"
@@ -74,7 +74,7 @@ static void rebalance(sim_world *world)
     sim_group_rebalance(world);
 }
 
-/* No later failover takes back what the log may forget now. */
+/* No later failover takes back records that the log may forget now. */
 static void keep_for_good(sim_world *world, uint32_t partition)
 {
     sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];

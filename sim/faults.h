@@ -1,5 +1,5 @@
 /*
- * faults.h - what goes wrong, each kind with a rate of its own, until the world heals.
+ * faults.h - the faults, each kind with a rate of its own, until the world heals.
  */
 #ifndef SIM_FAULTS_H
 #define SIM_FAULTS_H

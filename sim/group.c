@@ -1,8 +1,7 @@
 /*
- * group.c - the coordinator. It knows what each member was told and not what the member believes,
- * as the real one does: a member that is silent is expelled and its partitions go to others while
- * it may still work on them. This is what the claim token is for, so the overlap is never avoided
- * here.
+ * group.c - the coordinator. Like the real one it knows what it sent to each member, not what the
+ * member believes: a silent member is expelled and its partitions go to others while it may still
+ * work on them. The claim token exists for this overlap, so it is never avoided here.
  */
 #include "group.h"
 

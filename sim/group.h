@@ -1,8 +1,8 @@
 /*
  * group.h - the coordinator of the consumer group: members that beat and fall silent, generations,
  * partitions that are taken back and given to others, commits. Cooperative, or eager: then
- * everything is taken back first. A member has what it was told to have. A silent member is
- * expelled, and learns of it with its next heartbeat.
+ * everything is taken back first. A member has the partitions that the group sent to it. A silent
+ * member is expelled, and learns of it with its next heartbeat.
  */
 #ifndef SIM_GROUP_H
 #define SIM_GROUP_H
@@ -30,14 +30,14 @@ typedef struct sim_group {
 } sim_group;
 
 void sim_group_begin(sim_world *world);
-/* Shuffles who gets what. */
+/* Shuffles the assignment. */
 void sim_group_rebalance(sim_world *world);
 
 /* ---- what members send; each arrives at once: the sender has planned the delay ---- */
 
 uint64_t sim_group_join(sim_world *world, uint32_t process);
 void sim_group_leave(sim_world *world, uint32_t process);
-/* False: no such member, it was expelled. */
+/* False: not a member, it was expelled. */
 bool sim_group_beat(sim_world *world, uint32_t process, uint64_t member);
 void sim_group_give_back(sim_world *world, uint32_t process, uint64_t member, uint32_t partition);
 /* False: refused. */

@@ -79,7 +79,7 @@ int64_t leat_http_request_arrived_us(const leat_http_request *request)
 
 void leat_http_request_drop_body(leat_http_request *request)
 {
-    memset(request->body, '#', request->body_size); /* whoever still reads it shows */
+    memset(request->body, '#', request->body_size); /* a later read of it shows */
 }
 
 void leat_http_answer(leat_http_request *request, leat_http_code code, const char *content_type,

@@ -2,7 +2,7 @@
  * locks.c - advisory locks of partitions with the queue that PostgreSQL has: a session that waits
  * for the exclusive lock holds up later ones that want to share it. A claim takes it exclusively,
  * each batch shares it; with an unfair queue claims would starve or never wait, and neither is
- * real.
+ * realistic.
  */
 #include "server_state.h"
 

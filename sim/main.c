@@ -1,4 +1,4 @@
-/* leat-sim: runs worlds from seeds, and reports what broke. */
+/* leat-sim: runs worlds from seeds, and reports violations. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -258,5 +258,5 @@ int main(int argc, char **argv)
         return usage("no arguments are taken");
     int code = line.one ? run_one(&line) : run_many(&line);
     fflush(NULL);
-    _exit(code); /* a failed world is not freed: no leak is to be looked for */
+    _exit(code); /* a failed world is not freed, so leaks are not checked */
 }

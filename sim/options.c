@@ -1,8 +1,8 @@
 /*
- * options.c - one table of all options: range, how each is drawn, and whether it is a fault. What
- * is drawn must not depend on the machine, so scales are drawn as powers of two and not by
- * logarithms. An option that is given by name is set after all were drawn: the others of its seed
- * stay as they were.
+ * options.c - one table of all options: range, how each is drawn, and whether it is a fault. The
+ * draws must not depend on the machine, so scales are drawn as powers of two and not by logarithms.
+ * An option that is given by name is set after all were drawn, so the others of its seed stay as
+ * they were.
  */
 #include "options.h"
 
@@ -22,7 +22,7 @@ typedef struct option_rule {
     const char *name;
     drawing drawing;
     int64_t min, max;
-    int64_t least; /* what shrinking may go down to */
+    int64_t least; /* the smallest value for shrinking */
 } option_rule;
 
 static const option_rule rules[OPTION_COUNT] = {
@@ -172,7 +172,7 @@ int64_t sim_option_smaller(const sim_options *options, sim_option option)
     int64_t least = option == OPT_PARTITIONS ? options->values[OPT_SHARDS] : rules[option].least;
     if (value <= least)
         return value;
-    /* A rate is a distance: what is not needed is left out, what is needed stays. */
+    /* A rate is a distance: a fault that is not needed is left out, one that is needed stays. */
     if (sim_option_is_fault(option))
         return 0;
     int64_t half = value / 2;

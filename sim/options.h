@@ -50,12 +50,12 @@ typedef enum sim_option {
     OPT_DELETE,
     OPT_POISON,       /* share of records that the database refuses */
     OPT_KILLER,       /* share of records that end their session each time they are written, until
-                         somebody mends it */
+                         repaired */
     OPT_CRASHER,      /* share of those that take all sessions of the server along */
-    OPT_POISON_HEALS, /* 1: what is refused for good is accepted in the end, 0: it never is */
-    OPT_FOREIGN,      /* share of records that come from another producer, some of them senseless or
+    OPT_POISON_HEALS, /* 1: records refused for good are accepted in the end, 0: never */
+    OPT_FOREIGN,      /* share of records that come from another producer, some of them malformed or
                          misplaced */
-    OPT_BAD_REQUESTS, /* share of requests that make no sense */
+    OPT_BAD_REQUESTS, /* share of malformed requests */
     OPT_GAPS,         /* share of records before which the log skips offsets */
     /* The log */
     OPT_ACK_LOST,     /* share of appends */
@@ -63,10 +63,10 @@ typedef enum sim_option {
     OPT_COMMIT_LOST,  /* share of commits */
     OPT_EAGER,        /* 1: the group takes everything back at each rebalance */
     OPT_REBALANCE,
-    OPT_TRANSACTION, /* of another producer: holds back what comes behind it for a while, and leaves
+    OPT_TRANSACTION, /* of another producer: holds back the records after it for a while, and leaves
                         a marker */
-    OPT_TRIM,        /* retention where it harms nothing */
-    OPT_RETENTION,   /* retention beyond what is applied */
+    OPT_TRIM,        /* retention where it does no harm */
+    OPT_RETENTION,   /* retention beyond the applied records */
     OPT_TRUNCATE,
     OPT_RECREATE,
     OPT_GROW,
@@ -84,7 +84,7 @@ typedef enum sim_option {
     OPT_SPLIT_BRAIN, /* share of failovers that leave the old primary alive for a while */
     OPT_POOLER, /* share of failovers that a pooler hides: connections that are idle are led to the
                    new primary */
-    OPT_LAG_COMMITS, /* how many commits a replica lacks at most */
+    OPT_LAG_COMMITS, /* most commits that a replica lacks */
     OPT_READ_ONLY,
     OPT_SLOW,
     OPT_ERRORS,   /* share of transactions with an error out of nowhere, of any class that passes */
@@ -93,7 +93,7 @@ typedef enum sim_option {
     OPT_DRIFT,    /* all of a shard fails with 42703 for a while */
     OPT_NOT_UNDERSTOOD, /* all of a shard fails with XX001 for a while */
     OPT_FOREIGN_LOCK,   /* another program holds a row */
-    OPT_REFUSE_ALL,     /* a shard takes no writes at all for a while, dead letters neither */
+    OPT_REFUSE_ALL,     /* a shard takes no writes at all for a while, not even dead letters */
     OPTION_COUNT,
 } sim_option;
 
@@ -107,7 +107,7 @@ void sim_options_draw(sim_options *options, leat_prng *prng);
  * is not a number. */
 int sim_options_set(sim_options *options, const char *setting, leat_error *error) LEAT_MUST_CHECK;
 const char *sim_option_name(sim_option option);
-/* Is it something that goes wrong, so that 0 leaves it out? */
+/* Is it a fault, so that 0 leaves it out? */
 bool sim_option_is_fault(sim_option option);
 /* Appends name=value of each, separated by spaces. */
 void sim_options_write(const sim_options *options, leat_buf *out);

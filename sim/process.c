@@ -147,8 +147,8 @@ static void finish_drain(sim_world *world, sim_process *process)
     sim_trace(world, "process %u has drained", process->index);
     world->sometimes->count[SOMETIMES_DRAINED]++;
     sim_check_drained(world, process);
-    uv_run(&process->worker->loop, UV_RUN_NOWAIT); /* takes note that it was stopped, and does
-                                                      nothing else */
+    uv_run(&process->worker->loop, UV_RUN_NOWAIT); /* notes that it was stopped, and does nothing
+                                                      else */
     for (uint32_t shard = 0; shard < world->schema.catalog.layout.shard_count; shard++)
         sim_sink_cut_all(world, process->sinks[shard]);
     sim_group_leave(world, process->index);

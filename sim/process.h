@@ -1,6 +1,6 @@
 /*
  * process.h - a process with the production worker in it, stepped here in place of its thread and
- * event loop: after each thing that reaches it the worker's pump runs once. It can crash, freeze,
+ * event loop: after each event that reaches it the worker's pump runs once. It can crash, freeze,
  * be cut off from the log, and drain.
  *
  * reader.c and sink.c implement log.h and sink.h for it.
@@ -35,7 +35,7 @@ void sim_process_start(sim_world *world, sim_process *process);
 void sim_process_crash(sim_world *world, sim_process *process);
 void sim_process_drain(sim_world *world, sim_process *process);
 void sim_process_freeze(sim_world *world, sim_process *process, int64_t until_us);
-/* Frees its memory when the world ends; no one is told. */
+/* Frees its memory when the world ends; nobody is notified. */
 void sim_process_forget(sim_process *process);
 
 /* Frees events that were planned for processes and will no longer come. */
@@ -45,19 +45,19 @@ void sim_processes_drop_planned(sim_clock *clock);
  * never when it has ended. Then the worker's pump runs. */
 void sim_process_plan(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn,
                       void *object, uint64_t argument);
-/* The same for what comes from the log. */
+/* The same for messages from the log. */
 void sim_process_plan_log(sim_world *world, sim_process *process, int64_t at_us, sim_event_fn fn,
                           void *object, uint64_t argument);
 
 /* ---- reader.c ---- */
 
 typedef enum sim_reader_message { READER_ASSIGNED, READER_REVOKED } sim_reader_message;
-/* The group tells a member. */
+/* Messages of the group to a member. */
 void sim_reader_tell(sim_world *world, uint32_t process, uint64_t member,
                      sim_reader_message message, uint32_t partition);
 /* The partition has new records. */
 void sim_readers_wake(sim_world *world, uint32_t partition);
-/* The log's start (else its end) has moved: a process that reads there is told. */
+/* The log's start (else its end) has moved: a process that reads there is notified. */
 void sim_readers_recheck(sim_world *world, uint32_t partition, bool start);
 /* Does the process believe that the partition is its own? `fully`: and that nobody wants it
  * back. */
@@ -69,7 +69,7 @@ uint64_t sim_reader_held(const leat_log_reader *reader);
 
 /* Cuts one of the sink's connections, chosen at random. */
 void sim_sink_cut(sim_world *world, leat_sink *sink, bool unseen);
-/* The process is gone: every server finds out by itself. */
+/* The process has ended: every server finds out by itself. */
 void sim_sink_cut_all(sim_world *world, leat_sink *sink);
 /* Is a batch open at the sink, under this claim, that moves one of the same subpartitions? */
 bool sim_sink_is_moving(const leat_sink *sink, const leat_engine_batch_part *part);

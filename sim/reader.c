@@ -1,7 +1,7 @@
 /*
- * reader.c - what a worker finds behind log.h: a member of the group that reads its partitions.
- * Whether the log still fits its progress the production code decides (log/range.h), from the
- * simulated broker's numbers.
+ * reader.c - the simulated side of log.h for a worker: a member of the group that reads its
+ * partitions. The production code (log/range.h) decides from the simulated broker's numbers whether
+ * the log still fits its progress.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -352,7 +352,7 @@ static bool offer(leat_log_reader *reader, uint32_t partition)
     sim_world *world = reader->world;
     reader_part *part = &reader->parts[partition];
     if (part->next < world->broker.partitions[partition].start) {
-        part->is_reading = false; /* what it asks for is gone */
+        part->is_reading = false; /* the requested records are lost */
         check_range_later(reader, partition);
         return false;
     }
@@ -419,8 +419,7 @@ void leat_log_reader_resume(leat_log_reader *reader, uint32_t partition)
         return;
     part->is_paused = false;
     part->is_waiting = false;
-    part->sought = ++reader->world->serial; /* what was planned before the pause does not count
-                                               twice */
+    part->sought = ++reader->world->serial; /* events planned before the pause do not count twice */
     if (part->is_reading)
         fetch_later(reader, partition);
     else

@@ -1,6 +1,6 @@
 /*
  * schema.c - tables and routes, built with the production code from rules as a catalog read would
- * give them. They are few and fixed, and hold every operation that folding treats in its own way.
+ * give them. They are few and fixed, and have every operation that folding treats in its own way.
  */
 #include "schema.h"
 

@@ -1,5 +1,5 @@
 /*
- * schema.h - the tables that the simulated databases hold, and the routes that write them.
+ * schema.h - the tables of the simulated databases, and the routes that write them.
  *
  *   subs     key (app, id). n: add, default 5; hi: max; list: append; props: merge; note, guard:
  * set ordered  the same, written record by record (a further unique constraint), and its deletes

@@ -1,7 +1,7 @@
 /*
  * server.c - a server from outside: started, stopped, paused, made slow or read-only. Its sessions
  * and their commands are session.c and commands.c. A paused server keeps its sessions, a stopped
- * one loses them, and what was committed stays in both cases.
+ * one loses them, and commits stay in both cases.
  */
 #include <stdlib.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
  * server.h - one simulated database server of a shard: sessions that execute commands one by one,
- * READ COMMITTED, advisory locks of partitions with a fair queue, rows that somebody else holds,
- * commits that a replica may lack. The functions of schema leat are done here as
- * src/sink/pg/schema.sql states them, statement by statement, because what runs between two of
- * their statements is what they must withstand.
+ * READ COMMITTED, advisory locks of partitions with a fair queue, rows that another session holds,
+ * commits that a replica may lack. The functions of schema leat run here statement by statement, as
+ * in src/sink/pg/schema.sql, because they must withstand others that run between two of their
+ * statements.
  */
 #ifndef SIM_SERVER_H
 #define SIM_SERVER_H
@@ -20,7 +20,7 @@ typedef enum sim_command_kind {
     CMD_SYNC,
 } sim_command_kind;
 
-/* A row write as the statement's parameters said it. */
+/* A row write, as in the statement's parameters. */
 typedef struct sim_write {
     uint32_t row;
     leat_row_write write;
@@ -35,20 +35,20 @@ typedef struct sim_command {
     uint32_t write_count;
     sim_write *writes;
     leat_value *values;
-    char *bytes; /* what the values borrow */
+    char *bytes; /* borrowed by the values */
 } sim_command;
 
-/* A pipeline: what a client sends for one job. Owned by the world. */
+/* A pipeline: all that a client sends for one job. Owned by the world. */
 typedef struct sim_pipeline {
     uint32_t command_count;
     sim_command *commands;
     uint32_t record_count;
-    sim_record **records; /* what the batch stands for */
+    sim_record **records; /* the batch's records */
     bool is_dead_letter;
     int64_t lock_timeout_us;
 } sim_pipeline;
 
-/* What the client hears. */
+/* Messages to the client. */
 typedef struct sim_answer {
     bool failed;
     bool is_commit; /* it is the commit that failed */
@@ -58,7 +58,7 @@ typedef struct sim_answer {
     sim_command_kind at; /* whose error it is */
     int32_t partition;
     bool is_lock_timeout;           /* of a claim */
-    uint64_t server;                /* which server it ran on, as the job's own statements say */
+    uint64_t server;                /* the server that it ran on, by the job's own statements */
     leat_engine_progress *progress; /* a claim; owned by the session's server */
 } sim_answer;
 
@@ -83,7 +83,7 @@ sim_server *sim_server_new(sim_world *world, uint32_t shard, const sim_server *f
                            uint32_t commit_count);
 void sim_server_free(sim_server *server);
 
-/* How a server is now. */
+/* The state of a server. */
 typedef struct sim_server_view {
     uint64_t id;
     bool is_up;
@@ -99,7 +99,7 @@ sim_session *sim_session_open(sim_server *server, void *client, uint64_t life,
                               const sim_client_events *events, sim_process *process);
 /* Sends a pipeline: its commands arrive one after another. */
 void sim_session_send(sim_world *world, sim_session *session, sim_pipeline *pipeline);
-/* The client has gone, or the way to it: what is still under way may arrive or not. `unseen`: the
+/* The client has gone, or the connection to it: messages under way may arrive or not. `unseen`: the
  * server does not notice. */
 void sim_session_cut(sim_world *world, sim_session *session, bool unseen);
 sim_server *sim_session_server(const sim_session *session);
@@ -108,13 +108,13 @@ bool sim_session_answers(const sim_session *session);
 /* pg_terminate_backend of leat's own sessions that hold the partition. Returns how many. */
 uint32_t sim_server_terminate_holders(sim_world *world, sim_server *server, uint32_t partition);
 
-/* Sessions that are idle go on with the other server, and nobody tells their clients: as behind a
+/* Idle sessions go on with the other server, and their clients do not notice: as behind a
  * pooler. */
 void sim_server_hand_over(sim_server *from, sim_server *to);
 
 /* What goes wrong. */
-void sim_server_stop(sim_world *world, sim_server *server); /* at once; what is not committed is
-                                                               gone */
+void sim_server_stop(sim_world *world, sim_server *server); /* at once; open transactions are lost
+                                                             */
 void sim_server_start(sim_world *world, sim_server *server);
 void sim_server_pause(sim_world *world, sim_server *server, int64_t until_us);
 void sim_server_read_only(sim_server *server, bool on);
@@ -122,7 +122,7 @@ void sim_server_slow(sim_server *server, uint32_t factor);
 void sim_server_fail_all(sim_server *server, const char *sqlstate, int64_t until_us); /* all row
                                                                                          statements
                                                                                        */
-/* Nothing is written any more, claims and dead letters neither. 54000 as at the stop limit of
+/* Nothing is written any longer, not even claims and dead letters. 54000 as at the stop limit of
  * transaction ids: a transaction that has its id goes on. */
 void sim_server_refuse(sim_server *server, const char *sqlstate, int64_t until_us);
 void sim_server_lock_row(sim_server *server, uint32_t row, int64_t until_us);

@@ -2,9 +2,9 @@
  * server_state.h - the inside of a simulated server, for its own files:
  *
  *   locks.c     which session waits for which
- *   commands.c  what each command does
- *   session.c   messages in and out, and what is executed when
- *   server.c    what happens to the server as a whole
+ *   commands.c  the effect of each command
+ *   session.c   messages in and out, and the order of execution
+ *   server.c    events of the server as a whole
  */
 #ifndef SIM_SERVER_STATE_H
 #define SIM_SERVER_STATE_H
@@ -87,7 +87,7 @@ typedef enum ran {
     RAN_DONE,
     RAN_MORE,    /* the command has a further statement */
     RAN_WAITS,   /* for a lock */
-    RAN_FAILED,  /* session->answer says why */
+    RAN_FAILED,  /* session->answer has the reason */
     RAN_KILLED,  /* its session ends */
     RAN_CRASHED, /* all do */
 } ran;
@@ -100,7 +100,7 @@ void sim_session_fail(sim_session *session, const char *sqlstate, int32_t partit
 
 void sim_session_go_on(sim_session *session);
 void sim_session_roll_back(sim_session *session);
-/* Nothing of its transaction stays. `notify`: its client hears of it. */
+/* Rolls its transaction back. `notify`: its client gets a message. */
 void sim_session_end(sim_session *session, bool notify);
 
 #endif

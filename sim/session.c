@@ -1,4 +1,4 @@
-/* session.c - messages in and out of a session, and what it executes when. */
+/* session.c - messages in and out of a session, and the order in which it executes. */
 #include <stdlib.h>
 
 #include "server_state.h"
@@ -19,7 +19,7 @@ static void deliver(sim_world *world, void *object, uint64_t argument)
     message *sent = object;
     sim_session *session = sent->session;
     if (session->is_cut)
-        return; /* the client knows, or is gone */
+        return; /* the client knows, or has gone */
     if (sent->kind == MESSAGE_STATEMENT)
         session->events->statement(world, session->client, session->life);
     else if (sent->kind == MESSAGE_ANSWER)

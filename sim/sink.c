@@ -1,6 +1,6 @@
 /*
- * sink.c - what a worker finds behind sink.h: a few connections to a shard, opened one after
- * another, all of one server, as src/sink/pg/pool.c has it. Batches are built by the production
+ * sink.c - the simulated side of sink.h for a worker: a few connections to a shard, opened one
+ * after another, all of one server, as in src/sink/pg/pool.c. Batches are built by the production
  * fold; their parameters are read as PostgreSQL would.
  */
 #include <stdio.h>
@@ -50,8 +50,8 @@ struct leat_sink {
     bool is_trying;
     uint32_t failures;
     uint64_t server;  /* of the connections */
-    int64_t heard_us; /* when one of them said so last, or was asked */
-    uint64_t trouble; /* world.serial when the worker was last told of an outage, or what is not
+    int64_t heard_us; /* when one of them last showed that, or was asked */
+    uint64_t trouble; /* world.serial when the worker last got an outage, or an error that is not
                          understood */
     leat_sink_counters counters;
 };
@@ -87,7 +87,7 @@ static bool is_refusal(leat_engine_outcome outcome)
            outcome == LEAT_ENGINE_RECORD_ERROR;
 }
 
-/* What the worker knows from here on of the record it tried alone, and of the shard. */
+/* The worker's knowledge from here on of the record it tried alone, and of the shard. */
 static void note(pool_member *connection, const leat_engine_job_result *result)
 {
     leat_sink *sink = connection->sink;
@@ -116,7 +116,7 @@ static void report(pool_member *connection, leat_engine_job_result *result)
     sink->events.done(sink->events.context, connection->job, result);
 }
 
-/* The connection is gone. `notify`: slots are reported by the caller otherwise. */
+/* The connection is lost. `notify`: otherwise the caller reports slots. */
 static void drop(pool_member *connection, bool notify)
 {
     leat_sink *sink = connection->sink;
@@ -258,7 +258,7 @@ static void count_up(const pool_member *connection, const leat_engine_job_result
         sometimes->count[SOMETIMES_DRIFT]++;
 }
 
-/* What an open connection has shown of the server. */
+/* An open connection has shown which server it is on. */
 static bool is_another(leat_sink *sink, uint64_t server)
 {
     bool is_other = sink->server != server;
@@ -326,14 +326,14 @@ static void add_rows(leat_sink *sink, sim_pipeline *pipeline, uint32_t at)
 {
     leat_row_statement statement;
     leat_shape shape = leat_rows_shape(sink->rows, at);
-    if (sim_below(sink->world, 4) == 0) /* as when a sink has met too many shapes */
+    if (sim_below(sink->world, 4) == 0) /* as when a sink has seen too many shapes */
         shape = leat_shape_of_any(shape.route, shape.op);
     LEAT_ASSERT(leat_rows_statement(sink->rows, at, shape, &statement) == 0);
     sim_params_read(&sink->world->schema, &statement, add(pipeline, CMD_ROWS));
 }
 
-/* What was read; something else may stand at its offset now, when it was cut off since: in a higher
- * epoch. */
+/* The record that was read; if it was cut off since, its offset may now have another one, in a
+ * higher epoch. */
 static sim_record *record_of(const leat_sink *sink, const leat_engine_batch_record *record)
 {
     const leat_item *item = record->payload;

@@ -1,6 +1,6 @@
 /*
- * sometimes.h - what must happen sometimes over a campaign: without it the campaign has not tested
- * what it claims to test, and is invalid.
+ * sometimes.h - events that must happen sometimes over a campaign: without them the campaign has
+ * not tested what it claims to test, and is invalid.
  */
 #ifndef SIM_SOMETIMES_H
 #define SIM_SOMETIMES_H
@@ -33,15 +33,15 @@ typedef enum sim_sometimes_kind {
     SOMETIMES_FATAL,
     SOMETIMES_KILLED_BY_RECORD,
     SOMETIMES_CRASHED_BY_RECORD,
-    SOMETIMES_OTHERS_WENT_ON, /* all was applied but what stands behind such a record */
+    SOMETIMES_OTHERS_WENT_ON, /* all was applied except records after such a record */
     SOMETIMES_SERVER_STOPPED,
     SOMETIMES_SERVER_PAUSED,
     SOMETIMES_FAILOVER,
     SOMETIMES_TAIL_LOST,
     SOMETIMES_SPLIT_BRAIN,
     SOMETIMES_HANDED_OVER, /* a pooler has hidden a failover */
-    SOMETIMES_JOB_TOLD,    /* a job says that it ran on another server */
-    SOMETIMES_SERVER_TOLD, /* an idle connection says so, when asked */
+    SOMETIMES_JOB_TOLD,    /* a job reports that it ran on another server */
+    SOMETIMES_SERVER_TOLD, /* an idle connection reports that, when asked */
     SOMETIMES_READ_ONLY,
     SOMETIMES_SLOW,
     SOMETIMES_REFUSED_ALL, /* a server took no writes at all */

@@ -1,7 +1,7 @@
 /*
  * state.c - a database as the sum of its commits. A commit is applied whole and kept, so that a
  * failover that loses the last few is the older commits applied again to an empty state: no state
- * is ever taken back step by step, which could go wrong in the same way as what is tested.
+ * is ever undone step by step, which could go wrong in the same way as the tested code.
  */
 #include "state.h"
 

@@ -1,7 +1,7 @@
 /*
- * state.h - what one database holds: the rows, schema leat, and, beside them, what no
- * database would know: which record of the log is in it. Changed by commits only. A commit is kept
- * whole, so that a replica that lacks the last few is made by applying the others again.
+ * state.h - the content of one database: the rows, schema leat, and, unknown to a real database,
+ * which records of the log are in it. Changed by commits only. A commit is kept whole, so that a
+ * replica that lacks the last few is made by applying the others again.
  */
 #ifndef SIM_STATE_H
 #define SIM_STATE_H
@@ -55,7 +55,7 @@ typedef struct sim_record_fate {
 
 typedef enum sim_commit_kind { COMMIT_BATCH, COMMIT_CLAIM, COMMIT_COMPACTION } sim_commit_kind;
 
-/* What a transaction changes. */
+/* The changes of a transaction. */
 typedef struct sim_commit {
     sim_commit_kind kind;
     uint32_t image_count, image_capacity;
@@ -73,7 +73,7 @@ void sim_state_begin(sim_state *state, const sim_schema *schema, const sim_broke
 void sim_state_end(sim_state *state);
 void sim_state_apply(sim_state *state, const sim_commit *commit);
 sim_fate sim_state_fate(const sim_state *state, const sim_record *record);
-/* Up to which offset the subpartition is applied, as leat.rows would tell a claim. */
+/* Up to which offset the subpartition is applied, as leat.rows would show a claim. */
 int64_t sim_state_offset(const sim_state *state, uint32_t partition, uint32_t subpartition);
 bool sim_state_has_seq(const sim_state *state, uint32_t partition, int64_t seq);
 

@@ -1,6 +1,6 @@
 /*
- * story.h - what a world reports: readable lines when a trace is wanted, and the one violation that
- * ends it.
+ * story.h - the output of a world: readable lines when a trace is wanted, and the one violation
+ * that ends it.
  */
 #ifndef SIM_STORY_H
 #define SIM_STORY_H
@@ -18,7 +18,7 @@ typedef struct sim_story {
 
 /* A line of the trace, with the virtual time before it. */
 void sim_trace(sim_world *world, const char *format, ...) LEAT_PRINTF(2, 3);
-/* A promise is broken: ends the world. `checker`: which of the checkers says so. */
+/* A promise is broken: ends the world. `checker`: the checker that found it. */
 _Noreturn void sim_fail(sim_world *world, const char *checker, const char *format, ...)
     LEAT_PRINTF(3, 4);
 

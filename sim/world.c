@@ -1,7 +1,7 @@
 /*
  * world.c - the life of a world in phases: faults happen; everything heals; the world runs until
- * nothing is left to apply; every process drains. Liveness is judged in the second half alone,
- * since a world that is still being hurt owes no progress.
+ * nothing is left to apply; every process drains. Liveness is checked only in the second half,
+ * since a world with faults need not make progress.
  */
 #include "world.h"
 
@@ -59,7 +59,7 @@ int64_t sim_world_safe_low(const sim_world *world, uint32_t partition)
 {
     const sim_shard *shard = &world->shards[sim_world_shard_of(world, partition)];
     if (shard->old)
-        return -1; /* which of them counts is not known yet */
+        return -1; /* it is not known yet which of them counts */
     return sim_server_safe_low(shard->primary, partition,
                                (uint32_t)world->options.values[OPT_LAG_COMMITS]);
 }

@@ -1,7 +1,7 @@
 /*
  * world.h - a whole pipeline in one thread on virtual time: clients and an edge, a log, a consumer
- * group, processes with the production worker in them, shards. What is simulated is what lies
- * behind log.h, sink.h, http/http.h and the clock; edge, worker, engine, fold and progress are the
+ * group, processes with the production worker in them, shards. The implementations of log.h,
+ * sink.h, http/http.h and the clock are simulated; edge, worker, engine, fold and progress are the
  * production code. Everything follows from the seed and the options.
  */
 #ifndef SIM_WORLD_H
@@ -49,16 +49,16 @@ struct sim_world {
     sim_shard shards[SIM_SHARDS_MAX];
     sim_process processes[SIM_PROCESSES_MAX];
     uint32_t process_count;
-    sim_process *starting; /* whom log and sinks that are made now belong to */
+    sim_process *starting; /* the owner of logs and sinks that are made now */
     sim_clients clients;
     sim_list pipelines; /* freed with the world, as what follows */
     sim_list commits;
     sim_list garbage;
     bool is_mended;    /* records that ended their session are written like others */
-    bool is_healing;   /* nothing goes wrong any more */
+    bool is_healing;   /* nothing goes wrong any longer */
     bool is_ending;    /* processes that end are not started again */
     int64_t healed_us; /* how long it took until all was applied */
-    uint64_t serial;   /* of whatever wants a number of its own */
+    uint64_t serial;   /* for everything that needs a unique number */
     uint64_t events;
 };
 

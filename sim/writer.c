@@ -1,6 +1,6 @@
 /*
- * writer.c - what the edge finds behind log.h's writer: appends that arrive in order, most of them.
- * One whose answer is lost may be in the log or come to be. One that a topic recreated has taken is
+ * writer.c - the simulated side of log.h's writer for the edge: appends arrive, mostly in order.
+ * One whose answer is lost may be in the log now or later. One that a recreated topic has taken is
  * acknowledged like any other: the production code's guard decides which acknowledgements to
  * believe, and when to read the topic first.
  */
@@ -55,7 +55,7 @@ static void answer(append *sent, leat_append_result result)
 
 /* ---- is it the topic that was set up? ---- */
 
-/* What waits is checked again; nothing waits for long once a read that began later is in. */
+/* Waiting appends are checked again; none waits for long once a read that began later is in. */
 static void judge_waiting(leat_log_writer *writer)
 {
     for (uint32_t i = writer->waiting; i > 0; i--) {
