@@ -1,6 +1,6 @@
 /*
- * no_subscription.c - the first client that wants to join a consumer group is told that it has, and
- * never joins; nor does it ever end when it is destroyed. For tests.
+ * no_subscription.c - the first client that wants to join a consumer group gets a success, but
+ * never joins; and it never ends when it is destroyed. For tests.
  */
 #include <stdatomic.h>
 #include <unistd.h>

@@ -1,16 +1,19 @@
 /*
  * nth_fault.c - makes the n-th call of one kind fail, or a signal come there, once. Linking it into
- * a program is enough; LEAT_FAIL=KIND:N in the environment says which, and "nth: failed" on
- * standard error says that it has. For tests.
+ * a program is enough; LEAT_FAIL=KIND:N in the environment selects it, and "nth: failed" on
+ * standard error shows that it happened. For tests.
  *
- *   alloc   malloc, calloc, realloc and strdup of what is linked statically, which is all of leat:
- * out of memory send    send() of anybody, libpq too: ECONNRESET, and the connection is gone recv
- * recv(), likewise write   write, pwrite of a regular file, SQLite's too: EIO space   the same
- * calls: ENOSPC sync    fsync, fdatasync: EIO term    close(), and the end of the process behind
- * main(): it succeeds, and SIGTERM comes
+ *   alloc   malloc, calloc, realloc and strdup of statically linked code, which is all of leat: out
+ *           of memory
+ *   send    send() of any code, libpq too: ECONNRESET, and the connection is lost
+ *   recv    recv(), likewise
+ *   write   write, pwrite of a regular file, SQLite's too: EIO
+ *   space   the same calls: ENOSPC
+ *   sync    fsync, fdatasync: EIO
+ *   term    close(), and the end of the process after main(): it succeeds, and SIGTERM comes
  *
- * The allocations are caught at link time (--wrap), the others by being found before the C
- * library's. One call is one count, from the start of the process, over all threads.
+ * Allocations are caught at link time (--wrap), the others because the linker finds them before the
+ * C library's. One call is one count, from the start of the process, over all threads.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -33,7 +36,7 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 char *__wrap_strdup(const char *text);
 
-/* Process-wide, as what they count is. */
+/* Process-wide, like the calls that they count. */
 static char kind[16];
 static long wanted;
 static atomic_long calls;

@@ -1,36 +1,36 @@
 /*
- * powercut.c - a SQLite VFS that makes kill -9 what a power cut is. Linking it into a program is
+ * powercut.c - a SQLite VFS that makes kill -9 as bad as a power cut. Linking it into a program is
  * enough: it becomes the default VFS, in front of "unix", before main. For tests.
  *
  * A kernel keeps what a killed process has written, a power cut does not. So here the writes to
  * databases, write-ahead logs and rollback journals are held in memory until xSync of that file
- * writes them through, in order, and then really syncs. SIGKILL loses what is held. Every
- * connection of the process sees what is held, as it would in the page cache.
+ * writes them through, in order, and then really syncs. SIGKILL loses held writes. Every connection
+ * of the process sees them, as it would in the page cache.
  *
- * What the disk may do on its own, by chance, as a real one may:
+ * Effects that the disk may have by chance, as a real one may:
  *   - a write that is not synced gets to the disk at once, whole or its first half (torn), before
  * earlier writes;
  *   - a truncation likewise, whole;
  *   - a sync takes up to 2 ms, with some first part of the writes on the disk and the others not.
  *
  * Environment, read as a file is first opened: LEAT_POWERCUT_SEED, a number, draws these chances
- * (default: the process id). LEAT_POWERCUT_LIE=1 makes xSync do nothing and return SQLITE_OK: the
- * disk that lies, under which an acknowledged commit must get lost, or the test that uses this
- * could not notice a loss.
+ * (default: the process id). LEAT_POWERCUT_LIE=1 makes xSync do nothing and return SQLITE_OK: a
+ * disk that lies. With it an acknowledged commit must get lost, or the test that uses this could
+ * not notice a loss.
  *
  * Where it is harder than reality: a sync covers its file only, never what another file had written
  * before; a sync that is cut may put a block back to an older write that was not synced either.
  * SQLite is promised no more than that bytes beside a write stay as they are
  * (SQLITE_IOCAP_POWERSAFE_OVERWRITE). Where it is milder: creating and deleting a file lasts at
  * once, where a disk may lose it until the folder is synced. SQLite syncs the folder with a new
- * log's first sync; a deleted log that comes back holds only what the database has. What is held as
- * the last handle of a file closes is written through. Halves are the only tears.
+ * log's first sync; a deleted log that comes back has only data that the database has too. Held
+ * writes are written through when the last handle of a file closes. Writes are torn only in half.
  *
- * Shared memory is the kernel's; SQLite starts it anew when the first process opens the database.
- * So another process may read the database meanwhile, but must not have it open when this one is
+ * Shared memory is the kernel's; SQLite recreates it when the first process opens the database. So
+ * another process may read the database meanwhile, but must not have it open when this one is
  * killed, nor at all while the disk lies.
  *
- * Thread safe: one mutex a file, held while it is read, written or synced; one for the list of
+ * Thread safe: one mutex per file, held while it is read, written or synced; one for the list of
  * files.
  */
 #include <pthread.h>
@@ -55,8 +55,8 @@ typedef struct held_change {
     char *bytes; /* NULL: a truncation */
 } held_change;
 
-/* A file as the process sees it: what is on the disk, then the changes in order. Any of them may be
- * on the disk already: that makes no difference, since all are gone through again. */
+/* A file as the process sees it: the content on the disk, then the changes in order. Any of them
+ * may be on the disk already: that makes no difference, since all are applied again. */
 typedef struct held_file {
     struct held_file *next;
     char *path;
@@ -136,7 +136,7 @@ static held_file *overlay_acquire(const char *path)
     return overlay;
 }
 
-/* The file of that name is another one from now on. Under the list's mutex. */
+/* That name is a new file from now on. Under the list's mutex. */
 static void unlist(held_file *overlay)
 {
     *find(overlay->path) = overlay->next;
@@ -162,7 +162,7 @@ static int carry_out(sqlite3_file *real, const held_change *change)
     return real->pMethods->xWrite(real, change->bytes, change->size, change->offset);
 }
 
-/* What a disk does before anybody asks it to. */
+/* Writes that a disk does before it is asked to. */
 static int by_chance(held_handle *handle, held_change change)
 {
     uint64_t drawn = leat_prng_below(&handle->overlay->prng, CHANCES);
@@ -404,7 +404,7 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = powercut_shm_unmap,
 };
 
-/* The methods of the VFS. Those that are not here are those of "unix". */
+/* The methods of the VFS. The others are those of "unix". */
 
 static int powercut_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
                          int *ret_flags)
@@ -422,7 +422,7 @@ static int powercut_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file,
     return SQLITE_OK;
 }
 
-/* At once and with all that is held: whoever has the file open still, goes on with it alone. */
+/* At once and with all held writes: a handle that still has the file open goes on with it alone. */
 static int powercut_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
 {
     (void)vfs;
@@ -449,7 +449,7 @@ static bool holds_something(const char *path)
     return holds;
 }
 
-/* For "unix" an empty file does not exist; one that all is held of is empty on the disk. */
+/* For "unix" an empty file does not exist; one whose writes are all held is empty on the disk. */
 static int powercut_access(sqlite3_vfs *vfs, const char *path, int flags, int *ret)
 {
     (void)vfs;

@@ -1,7 +1,7 @@
 /*
  * slow_names.c - leat whose resolver hangs for the name slow.test: for as long as the file
- * LEAT_SLOW_NAMES is there. Whoever asks meanwhile is noted in it. Otherwise the name is that of
- * this machine.
+ * LEAT_SLOW_NAMES exists. Queries meanwhile are noted in it. Otherwise the name is that of this
+ * machine.
  */
 #include <netdb.h>
 #include <stdio.h>

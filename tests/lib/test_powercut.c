@@ -1,5 +1,5 @@
-/* The power cut itself: kill -9 under powercut.c loses nothing that was acknowledged, and does once
- * the disk lies. */
+/* The power cut itself: kill -9 under powercut.c loses no acknowledged commit, and does lose one
+ * once the disk lies. */
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
@@ -58,7 +58,7 @@ static void *read_for_ever(void *path)
     return NULL;
 }
 
-/* The process that dies: one commit after the other, each told as it is acknowledged. */
+/* The process that dies: one commit after the other, each reported when it is acknowledged. */
 _Noreturn static void commit_for_ever(char *path, int acknowledge)
 {
     sqlite3 *db = open_database(path, NULL);
@@ -116,7 +116,7 @@ static int64_t run_until_cut(char *path, uint64_t seed)
     return last;
 }
 
-/* What the next process finds, without the shim. */
+/* The state that the next process finds, without the shim. */
 static bool everything_is_there(const char *path, int64_t last)
 {
     sqlite3 *db = open_database(path, "unix");
