@@ -1,4 +1,4 @@
-"""A seed is a world: told twice, its story is the same to the letter.
+"""A seed is a world: run twice, its trace is the same to the letter.
 
     again.py PROGRAM SEED...
 """

@@ -1,8 +1,8 @@
 """Plants one fault: writes the source file that a .plant file names, with the fault in it.
 
-A .plant file has lines of "name: value" (what, checker, file, seeds, set), then "---", the text that stands in the file now,
-"--- becomes", and the text that takes its place. The old text must stand there exactly once: a plant that no longer fits
-fails the build, so that it is mended and not forgotten. The depfile names the source file, so that a change of it is planted anew.
+A .plant file has lines of "name: value" (what, checker, file, seeds, set), then "---", the text in the file now,
+"--- becomes", and the text that takes its place. The old text must be there exactly once: a plant that no longer fits
+fails the build, so that it is repaired and not forgotten. The depfile names the source file, so a change of it is planted again.
 """
 import sys
 

@@ -1,5 +1,5 @@
 """Requests that are refused, with the exact answer of each: status, error, field. The routes and tables are those of
-test_bad_requests.py. HTTP that is malformed in itself stands in tests/unit/http/test_malformed.c."""
+test_bad_requests.py. HTTP that is malformed in itself is in tests/unit/http/test_malformed.c."""
 
 THING = "/things/1"
 KEYS = ("true", "7", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "text", "2026-02-28", "2026-01-02T03:04:05Z", "AP-A")

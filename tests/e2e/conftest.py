@@ -15,7 +15,7 @@ def backend(request):
 
 @pytest.fixture
 def make_world(tmp_path, backend):
-    """Builds Worlds and takes them down, looking at what their processes said."""
+    """Builds Worlds and takes them down, checking the output of their processes."""
     worlds = []
 
     def make(**settings):

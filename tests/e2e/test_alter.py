@@ -20,7 +20,7 @@ APPS, IDS = 8, 25
 
 @pytest.fixture
 def things(make_world):
-    """Two shards that are looked at often; refusals are not waited with for long and never too many."""
+    """Two shards whose tables are read often; patience with refusals is short, and they are never too many."""
     world = make_world(table_sql=THINGS, route=ROUTE, catalog_every="300ms",
                        apply={"patience": "500ms", "dead_letters_per_minute": 1000000})
     world.init()
@@ -44,7 +44,7 @@ def dead_letters(world):
 
 
 class Load:
-    """Threads that PATCH n by 1, and whatever else `more` says, until told to stop. `accepted` has what got a 202."""
+    """Threads that PATCH n by 1, and the members of `more`, until they are stopped. `accepted` has the writes with a 202."""
 
     def __init__(self, world, edge, threads=3):
         self.url = world.url(edge)
@@ -150,7 +150,7 @@ def test_edge_and_apply_apart_both_pick_it_up(things):
 
 
 def test_records_that_name_a_dropped_column_end_as_dead_letters(things):
-    """What the log holds already cannot be written any more: those records are kept as dead letters, the rest flows."""
+    """Records already in the log can no longer be written: they are kept as dead letters, the rest flows."""
     edge = things.start("edge")
     with Load(things, edge, threads=0) as load, things.client(edge) as http:
         for number in range(40):
@@ -164,7 +164,7 @@ def test_records_that_name_a_dropped_column_end_as_dead_letters(things):
 
 @both
 def test_a_column_dropped_under_load(things):
-    """The edge soon refuses the name; what it took before is applied or a dead letter that names the column."""
+    """The edge soon refuses the name; writes that it took before are applied, or dead letters that name the column."""
     leat = things.start("run")
     with Load(things, leat) as load:
         load.more = {"note": "x"}
@@ -233,7 +233,7 @@ def test_a_unique_constraint_makes_the_table_ordered(things):
         for owner in owners:
             load.write(http, 1, owner, {"n": 1, "note": "mine"})
             load.write(http, 1, owner, {"n": 1, "note": None})
-        # There is no order between rows: who keeps the value must not come before those who give it back, or they never get it.
+        # Rows have no order: the one that keeps the value must not come before those that give it back, or they never get it.
         for owner in owners:
             wait_row(things, 1, owner, "n", 2)
         load.write(http, 1, 950, {"n": 1, "note": "mine"})
@@ -273,7 +273,7 @@ def test_shards_in_the_middle_of_a_migration(things):
 
 
 def test_another_kind_of_key_needs_a_restart(things):
-    """A key column that is text now is not picked up: it is said, and a restarted process goes on."""
+    """A key column that is text now is not picked up: that is logged, and a restarted process goes on."""
     leat = things.start("run")
     with things.client(leat) as http:
         assert http.patch(path_of(1, 1), json={"n": 1}).status_code == 202
@@ -290,7 +290,7 @@ def test_another_kind_of_key_needs_a_restart(things):
 
 @both
 def test_a_configured_operation_whose_column_is_gone_waits(make_world):
-    """Nothing is dead-lettered while the configuration and the table disagree; what was accepted goes through later."""
+    """Nothing is dead-lettered while the configuration and the table disagree; accepted writes go through later."""
     world = make_world(shards=1, table_sql=THINGS, route={**ROUTE, "tenant": None}, catalog_every="300ms")
     del world.settings["routes"][0]["tenant"]
     world.write_config()
@@ -301,7 +301,7 @@ def test_a_configured_operation_whose_column_is_gone_waits(make_world):
         wait_row(world, 1, 1, "n", 1)
         alter(world, "rename column n to m")
         leat.wait_for("altered tables do not fit")
-        assert load.write(http, 1, 1, {"n": 1}) == 202  # by what it knew before
+        assert load.write(http, 1, 1, {"n": 1}) == 202  # by its earlier knowledge
         leat.wait_for("stalled by")
         alter(world, "rename column m to n")
         assert load.settle() == {}

@@ -1,4 +1,4 @@
-"""What is refused at the edge, answer by answer; none of it reaches the log, and what stands beside it is served."""
+"""Requests that the edge refuses, answer by answer; none reaches the log, and others beside them are served."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ ROUTES = [
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory):
-    """One edge for all: a refusal harms nothing of what comes later."""
+    """One edge for all: a refusal does no harm to later requests."""
     world = World(tmp_path_factory.mktemp("bad"), shards=1, partitions=1, table_sql=TABLES, routes=ROUTES)
     try:
         world.init()

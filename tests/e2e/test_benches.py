@@ -1,4 +1,4 @@
-"""Benchmarks run: each once, in tiny sizes. Their figures are not looked at, only that all of them are there."""
+"""Benchmarks run: each once, in tiny sizes. Their figures are not checked, only that all of them are there."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from lib.harness import ROOT
 QUANTILES = ["p50_ms", "p99_ms", "p999_ms", "accept_p50_ms", "accept_p99_ms"]
 TROUBLES = ["locked_quiet_row", "locked_hot_row", "parents_1_s", "parents_2", "frozen_shard", "slow_trigger"]
 
-# What each writes with --json: docs/performance.md is made of it. The longest first.
+# The output of each with --json: docs/performance.md is made from it. The longest first.
 FIGURES = {
     "isolation": [f"{trouble}_{figure}" for trouble in TROUBLES for figure in ("p99_ms", "p99_ms_without", "ratio", "applied_s")],
     "apply": ["ceiling_rows_s", "leat_rows_s", "leat_of_ceiling", "leat_cpu_us", "postgres_cpu_us", "broker_cpu_us", "leat_rss_mib",
@@ -68,7 +68,7 @@ def test_every_benchmark_is_run_here():
 
 
 def test_a_benchmark_refuses_a_program_with_sanitizers():
-    """With build/debug/leat it ends at once, and says why and what to do."""
+    """With build/debug/leat it ends at once, with the reason and the remedy."""
     done = run("edge", LEAT_BIN=str(ROOT / "build" / "debug" / "leat"))
     assert done.returncode == 1
     assert "was built with AddressSanitizer" in done.stderr and "scripts/build release" in done.stderr

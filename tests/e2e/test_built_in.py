@@ -1,4 +1,4 @@
-"""leat without a server: the built-in log and SQLite files, one process. What holds for servers too runs on both in the
+"""leat without a server: the built-in log and SQLite files, one process. Tests that apply to servers too run on both in the
 other files; here is what only this mode has, and that it survives power cuts."""
 
 import itertools
@@ -25,7 +25,7 @@ def patch(http, app, ident, number):
 
 
 def remove(path):
-    """A SQLite file with what stands beside it."""
+    """A SQLite file with the files beside it."""
     for name in path.parent.glob(path.name + "*"):
         name.unlink()
 
@@ -67,7 +67,7 @@ def test_a_second_process_is_refused(make_world):
 
 
 def test_a_log_made_anew_is_refused(make_world):
-    """Its offsets begin again, below what the shard has: new writes would be taken for applied. Said, with what to do."""
+    """Its offsets begin again, below what the shard has: new writes would count as applied. It is logged, with the remedy."""
     world = make_world(**CHECKS)
     leat = world.start("run")
     with world.client(leat) as http:
@@ -81,7 +81,7 @@ def test_a_log_made_anew_is_refused(make_world):
 
 
 def test_an_older_copy_of_the_log_stops_the_partition(make_world):
-    """It would give offsets out again that the shard has applied: the partition stops, and says so."""
+    """It would give out offsets again that the shard has applied: the partition stops, and that is logged."""
     world = make_world(shards=1, partitions=1, **CHECKS)
     for number in range(2):
         leat = world.start("run")
@@ -100,7 +100,7 @@ def test_an_older_copy_of_the_log_stops_the_partition(make_world):
 
 
 def test_a_shard_restored_from_an_older_copy_is_replayed(make_world):
-    """A copy made while leat runs, put back later: what it lacks is applied from the log again, once."""
+    """A copy made while leat runs, restored later: the records it lacks are applied from the log again, once."""
     world = make_world(**CHECKS)
     leat = world.start("run")
     with world.client(leat) as http:
@@ -123,7 +123,7 @@ def test_a_shard_restored_from_an_older_copy_is_replayed(make_world):
 
 
 def test_another_program_that_writes_to_the_file_is_waited_for(make_world):
-    """It holds the file's lock: what is accepted meanwhile is applied once the lock is free."""
+    """It holds the file's lock: writes accepted meanwhile are applied once the lock is free."""
     world = make_world(shards=1, apply={"lock_timeout": "200ms"}, **CHECKS)
     leat = world.start("run")
     with world.client(leat) as http:
@@ -146,7 +146,7 @@ THREADS, KEYS, ROUNDS = 6, 60, 12
 
 
 class Writers:
-    """Threads that write until leat is gone. A key has one writer, which waits for each answer, so its numbers ascend."""
+    """Threads that write until leat has ended. A key has one writer, which waits for each answer, so its numbers ascend."""
 
     def __init__(self):
         self.sent = [itertools.count(thread, THREADS) for thread in range(THREADS)]
@@ -186,7 +186,7 @@ def cut(world, writers, seed, program, env):
 
 
 def live_through_cuts(world, program, rounds, env=None):
-    """So many lives of leat one after the other; returns who has written to them."""
+    """Several lives of leat one after the other; returns the writers."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seeds {seed} to {seed + rounds - 1}")
     writers = Writers()
@@ -196,7 +196,7 @@ def live_through_cuts(world, program, rounds, env=None):
 
 
 def faults_of(world, writers):
-    """What is wrong once leat has started again, by kind; nothing, if all promises were kept."""
+    """The faults once leat has started again, by kind; none if all promises were kept."""
     world.start("run")
     expected = expected_from_log(world)
     total = sum(len(numbers) for numbers in expected.values())
@@ -220,7 +220,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_applied_twice(make_world, p
 
 
 def test_a_disk_that_lies_about_syncs_is_noticed(make_world):
-    """The negative control: where syncs do nothing, the same check finds a loss, or leat does not start any more."""
+    """The negative control: where syncs do nothing, the same check finds a loss, or leat no longer starts."""
     for _ in range(5):
         world = make_world(**CHECKS)
         writers = live_through_cuts(world, POWERCUT, 1, {"LEAT_POWERCUT_LIE": "1"})

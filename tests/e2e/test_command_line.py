@@ -1,4 +1,4 @@
-"""What a person meets first: help, errors, exit codes, init."""
+"""The first things that a person sees: help, errors, exit codes, init."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ def test_version_names_the_libraries():
 
 
 def test_usage_errors_exit_2():
-    """Unknown commands, options and a missing configuration say what is wrong and exit 2."""
+    """Unknown commands, options and a missing configuration are reported with exit code 2."""
     for arguments, words in ((["fly"], "no command fly"), (["run", "--fast"], "unknown option"),
                              (["run", "--config", "/nowhere.yaml"], "/nowhere.yaml")):
         done = leat(*arguments)
@@ -40,7 +40,7 @@ def test_usage_errors_exit_2():
 
 
 def test_a_configuration_error_has_file_line_and_path(make_world):
-    """A setting that is wrong is named with file, line and path and what is allowed; exit code 2."""
+    """A wrong setting is named with file, line, path and the allowed values; exit code 2."""
     world = make_world(shards=1)
     text = world.config_path.read_text().replace("tenant: app_id", "tennant: app_id")
     world.config_path.write_text(text)
@@ -51,8 +51,8 @@ def test_a_configuration_error_has_file_line_and_path(make_world):
 
 
 def test_init_is_idempotent_and_refuses_another_layout(make_world):
-    """A second init changes nothing; a configuration that contradicts what is stored is refused by init and by apply, and
-    the message says what to do."""
+    """A second init changes nothing; init and apply refuse a configuration that contradicts the stored one, and
+    the message has the remedy."""
     world = make_world(partitions=4)
     first, second = world.init(), world.init()
     assert "created" in first and "exists" in second
@@ -112,7 +112,7 @@ def test_properties_that_do_not_go_together_are_a_configuration_error(make_world
 
 
 def test_fewer_partitions_than_shards_is_said(make_world):
-    """Each shard needs a partition of its own: init and run say so."""
+    """Each shard needs a partition of its own: init and run refuse fewer."""
     from confluent_kafka.admin import AdminClient, NewTopic
 
     world = make_world(shards=2)
@@ -127,7 +127,7 @@ def test_fewer_partitions_than_shards_is_said(make_world):
 
 @both
 def test_routes_that_do_not_fit_their_table_are_refused(make_world):
-    """A parameter that is no key column, an operation that does not fit a type, a table that is not there."""
+    """A parameter that is not a key column, an operation that does not fit a type, a table that does not exist."""
     world = make_world(shards=1)
     cases = (("path", "/apps/{app_id}", "subscription_id"),
              ("table", "nothing", "nothing"),
@@ -144,7 +144,7 @@ def test_routes_that_do_not_fit_their_table_are_refused(make_world):
 
 
 def test_apply_before_init_says_so(make_world):
-    """Without init there is no topic: apply says which command makes it."""
+    """Without init there is no topic: apply names the command that makes it."""
     done = make_world(shards=1).leat("apply")
     assert done.returncode == 1 and "leat init" in done.stderr
 
@@ -193,7 +193,7 @@ def test_a_signal_while_it_starts_ends_it_with_0(make_world):
 
 @contextlib.contextmanager
 def inherited(number, action):
-    """What a process that is started meanwhile inherits, whatever the tests were started under: nohup, or a shell's background."""
+    """The signals that a process started meanwhile inherits, even if the tests run under nohup or in a shell's background."""
     before = signal.signal(number, action)
     try:
         yield
@@ -202,7 +202,7 @@ def inherited(number, action):
 
 
 def test_a_hangup_drains_unless_it_was_ignored(world):
-    """The terminal is gone: that is no reason to drop what is in flight. Under nohup it is no reason to end either."""
+    """The terminal is closed: that is not a reason to drop writes in flight. Under nohup it is not a reason to end either."""
     with inherited(signal.SIGHUP, signal.SIG_DFL):
         leat = world.start("apply")
     leat.signal(signal.SIGHUP)
@@ -216,7 +216,7 @@ def test_a_hangup_drains_unless_it_was_ignored(world):
 
 
 def test_no_signal_of_another_purpose_kills(world):
-    """A log rotation, a timer, a container's runtime: what is no request to end does not end it, and is logged once."""
+    """A log rotation, a timer, a container's runtime: a signal that is not a request to end does not end it, and is logged once."""
     with inherited(signal.SIGQUIT, signal.SIG_DFL):
         leat = world.start("apply")
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO,
@@ -233,7 +233,7 @@ def test_no_signal_of_another_purpose_kills(world):
 def test_a_second_signal_quits(world):
     """SIGTERM drains; a second one does not wait for the drain."""
     leat = world.start("run")
-    leat.signal(signal.SIGSTOP)  # both signals arrive before either is looked at: the order of two kinds stays
+    leat.signal(signal.SIGSTOP)  # both signals arrive before either is handled: the order of two kinds stays
     leat.signal(signal.SIGTERM)
     leat.signal(signal.SIGINT)
     leat.signal(signal.SIGCONT)
@@ -242,7 +242,7 @@ def test_a_second_signal_quits(world):
 
 
 def test_a_consumer_that_is_fenced_for_good_ends_with_1(make_world):
-    """Two processes with one group.instance.id: Kafka shuts the first out for ever, so it drains and ends, loudly."""
+    """Two processes with one group.instance.id: Kafka shuts the first out permanently, so it drains and ends with an error."""
     world = make_world(shards=1)
     world.settings["log"]["kafka"]["properties"]["group.instance.id"] = "one"
     world.write_config()

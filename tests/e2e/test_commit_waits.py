@@ -1,4 +1,4 @@
-"""Commits that wait for a synchronous standby that is gone: leat says so, waits, and ends none of them."""
+"""Commits that wait for a synchronous standby that is gone: leat reports it, waits, and ends none of them."""
 
 import pytest
 

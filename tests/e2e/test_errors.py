@@ -1,4 +1,4 @@
-"""When the database says no: every class of error, provoked in a real database, and what becomes of the records."""
+"""When the database refuses: every class of error, provoked in a real database, and the fate of the records."""
 
 import itertools
 import json
@@ -112,7 +112,7 @@ REFUSALS = {"postgres": ["22001", "22003", "22P02", "22021", "23502", "23514", "
 @both
 def test_each_kind_of_bad_data_becomes_a_dead_letter_and_the_rest_is_applied(world_of):
     """One record of each SQLSTATE among good ones: each is kept with its reason, in the shard, with all that is needed to
-    write it again; what stands before and behind it on the same key is applied in order."""
+    write it again; earlier and later ones of the same key are applied in order."""
     world = world_of()
     world.init()
     edge = world.start("edge")
@@ -160,7 +160,7 @@ def test_what_real_constraints_and_types_refuse(world_of):
 
 
 def test_records_that_are_no_records_become_dead_letters(world_of):
-    """What a foreign producer may write: no JSON, a key that is none, an unknown column, a route that is not there."""
+    """Records that a foreign producer may write: not JSON, an invalid key, an unknown column, an unknown route."""
     from confluent_kafka import Producer
 
     world = world_of(shards=1, partitions=1)
@@ -220,7 +220,7 @@ def test_a_name_that_becomes_free(world_of):
         patch(http, 1, 7, name="taken")
     world.start("apply")
     wait_until(lambda: [s for _, s, _ in dead(world)] == ["23505"], "the one that never gets its name")
-    assert world.rows("select name from things where name is not null") == [("taken",)]  # whoever came first
+    assert world.rows("select name from things where name is not null") == [("taken",)]  # whichever came first
     assert len(world.rows("select 1 from things")) == 6
 
 
@@ -255,14 +255,14 @@ def test_what_one_record_s_trigger_says_stops_that_record(world_of):
         wait_until(lambda: len(world.rows("select 1 from things")) == 300 - len(states), "all others")
         assert world.metric(apply, "leat_shards_halted") == 0
         for number in itertools.count(300):
-            patch(http, 1, number, n=1)  # there has to be something to tell them from
+            patch(http, 1, number, n=1)  # there must be other records to compare them with
             if sorted(s for _, s, _ in dead(world)) == states:
                 break
     assert world.metric(apply, "leat_shards_halted") == 0 and apply.alive()
 
 
 def test_a_key_that_a_trigger_changes_has_patience_and_no_more(world_of):
-    """What the insert meets is a row whose key is not the record's, now and for ever: a dead letter that says so."""
+    """The insert collides with a row whose key is never the record's: a dead letter with that reason."""
     notes = """create table notes (k text primary key, v text);
         create function lower_key() returns trigger language plpgsql as $$ begin new.k = lower(new.k); return new; end $$;
         create trigger lower_key before insert on notes for each row execute function lower_key();
@@ -296,7 +296,7 @@ def test_an_insert_by_somebody_else_is_contention(world_of):
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "55P03", "57014", "53100", "53200", "58030"])
 def test_contention_and_outages_pass(world_of, state):
-    """While the database says so to every write, nothing is given up, however long; when it stops, everything is applied."""
+    """While the database returns this for every write, nothing is given up, however long; when it stops, everything is applied."""
     world = world_of(shards=1, apply={"patience": "500ms"})
     world.init()
     edge, apply = world.start("edge"), world.start("apply")
@@ -332,7 +332,7 @@ def test_a_statement_timeout_gets_smaller_batches(world_of):
 # ---- outages ----
 
 def test_too_many_connections_leaves_it_fewer(world_of):
-    """53300 with a connection left: it goes on with what it got."""
+    """53300 with a connection left: it goes on with those it got."""
     world = world_of(shards=1)
     as_role(world, "connection limit 3")
     world.init()
@@ -406,7 +406,7 @@ def test_sessions_that_are_ended_again_and_again(world_of):
 # ---- drift ----
 
 def test_rights_that_are_gone_are_waited_for(world_of):
-    """42501 is no fault of the data: that table waits, loudly; it goes on when they are back."""
+    """42501 is not a fault of the data: that table waits, and this is logged; it goes on when they are back."""
     world = world_of(shards=1)
     role = as_role(world)
     world.init()
@@ -435,7 +435,7 @@ def test_rights_that_are_gone_are_waited_for(world_of):
     ("alter table things rename column list to items", "alter table things rename column items to list"),      # 42703
 ])
 def test_names_that_are_gone_are_waited_for(world_of, broken, mended):
-    """A table or column that is renamed is no fault of the data: its writes wait, loudly; they go on when it is back."""
+    """A renamed table or column is not a fault of the data: its writes wait, and this is logged; they go on when it is back."""
     world = world_of(shards=1)
     world.init()
     edge, apply = world.start("edge"), world.start("apply")

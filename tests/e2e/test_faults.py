@@ -1,4 +1,4 @@
-"""One fault at a time, and what leat does about it."""
+"""One fault at a time, and leat's reaction."""
 
 import re
 import socket
@@ -57,7 +57,7 @@ def test_an_outsider_that_claims_fences_the_worker_which_recovers(make_world):
 
 
 def test_a_dead_shard_holds_up_only_itself(make_world):
-    """With one PostgreSQL stopped the other shard's writes go on; when it returns, what waited is applied, once."""
+    """With one PostgreSQL stopped the other shard's writes go on; when it returns, the waiting writes are applied, once."""
     world = make_world(**COUNTER)
     world.init()
     edge, apply = world.start("edge"), world.start("apply")
@@ -100,7 +100,7 @@ def test_the_edge_starts_and_accepts_while_every_database_is_down(make_world):
 
 
 def test_the_edge_starts_while_kafka_is_down(make_world):
-    """With a catalog file the edge starts without a broker, says 503 or 504, and accepts once the broker is there."""
+    """With a catalog file the edge starts without a broker, answers 503 or 504, and accepts once the broker is there."""
     world = make_world(**COUNTER)
     world.settings["log"]["kafka"]["properties"] = {"delivery.timeout.ms": 2000}
     world.write_config()
@@ -248,7 +248,7 @@ def test_progress_begins_where_the_log_began_at_init(make_world):
 
 
 def test_a_recreated_topic_stops_the_worker(make_world):
-    """Offsets of another incarnation mean something else: apply refuses to start on it and says what to do."""
+    """Offsets of another incarnation mean something else: apply refuses to start on it, with the remedy."""
     from confluent_kafka.admin import AdminClient, NewTopic
 
     world = make_world(shards=1, partitions=1, **COUNTER)
@@ -307,7 +307,7 @@ def test_a_second_group_on_the_same_source_is_refused(make_world):
 
 
 def test_a_log_that_is_not_the_one_progress_was_written_for_stops_the_partition(make_world):
-    """The newest applied record has another timestamp than was recorded: the partition stops and says why."""
+    """The newest applied record has another timestamp than was recorded: the partition stops, with the reason."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
     edge, apply = world.start("edge"), world.start("apply")

@@ -1,4 +1,4 @@
-"""What is installed: manual pages, the unit, the package, and what the service manager is told."""
+"""The installed files: manual pages, the unit, the package, and the messages to the service manager."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def leat(*arguments):
 @needs("groff")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_manual_pages_render_without_warnings(page):
-    """groff has nothing to say of a page, with all its warnings on."""
+    """groff has no complaint about a page, with all its warnings on."""
     done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-z", page], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -45,7 +45,7 @@ def test_the_manual_has_every_command_option_and_setting():
 
 @needs("systemd-analyze")
 def test_the_unit_is_one_that_systemd_takes(tmp_path):
-    """`systemd-analyze verify` has nothing to say of the unit, and finds it well shut in."""
+    """`systemd-analyze verify` has no complaint about the unit, and finds it well confined."""
     text = (LEAT.parent / "deploy" / "leat@.service").read_text()
     text = re.sub(r"^Documentation=.*\n", "", text, flags=re.M)  # the pages are not installed here
     unit = tmp_path / "leat@run.service"
@@ -82,7 +82,7 @@ def can_try_packages():
 @pytest.mark.skipif(not can_try_packages(), reason="needs root, debootstrap and dpkg-shlibdeps")
 @pytest.mark.timeout(900)
 def test_the_package_works_in_a_fresh_debian():
-    """`scripts/package --try`: the package installs with what Debian has, runs, and goes without a trace."""
+    """`scripts/package --try`: the package installs with Debian's packages, runs, and is removed without a trace."""
     done = subprocess.run([ROOT / "scripts" / "package", "--try"], capture_output=True, text=True, timeout=840)
     if done.returncode == 3:
         pytest.skip("no fresh Debian: " + done.stderr)

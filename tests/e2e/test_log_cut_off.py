@@ -128,7 +128,7 @@ def expect_stopped(world, process, *words):
 
 
 def test_a_reader_stops_where_the_log_was_cut_off(world, brokers):
-    """It was frozen meanwhile. What is accepted as lost is what an operator says: then the new log is applied, each once."""
+    """It was frozen meanwhile. An operator decides what counts as lost: then the new log is applied, each once."""
     world.settings["log"]["kafka"]["properties"]["session.timeout.ms"] = 150000  # frozen for less than that
     world.write_config()
     apply = read_60_of_which_10_are_on_one_broker_only(world, brokers)
@@ -137,7 +137,7 @@ def test_a_reader_stops_where_the_log_was_cut_off(world, brokers):
     apply.signal(signal.SIGCONT)
     expect_stopped(world, apply, "cut off and rewritten from offset 50 on", "was read up to offset 59")
     assert apply.terminate() == 0
-    again = world.start("apply")  # it stays stopped: what was applied tells
+    again = world.start("apply")  # it stays stopped: the applied records show it
     expect_stopped(world, again, "cut off and rewritten from offset 50 on")
     assert again.terminate() == 0
     with world.db("a") as db:
@@ -149,7 +149,7 @@ def test_a_reader_stops_where_the_log_was_cut_off(world, brokers):
 
 
 def test_a_reader_that_starts_later_stops_too(world, brokers):
-    """It was killed, long after its low water was recorded last: the newest record that it had applied tells."""
+    """It was killed, long after its low water was recorded last: the newest applied record shows it."""
     apply = read_60_of_which_10_are_on_one_broker_only(world, brokers)
     apply.kill()
     assert world.rows("select low from leat.partitions") == [(-1,)]
@@ -159,7 +159,7 @@ def test_a_reader_that_starts_later_stops_too(world, brokers):
 
 
 def test_a_log_cut_off_behind_what_is_applied_goes_on(world, brokers):
-    """What was lost had not been read: the new records at its offsets are applied, each once."""
+    """The lost records had not been read: the new records at their offsets are applied, each once."""
     apply = world.start("apply")
     put(world, 0, 50)
     wait_until(lambda: count(world) == 50, "the writes on both replicas")
@@ -174,7 +174,7 @@ def test_a_log_cut_off_behind_what_is_applied_goes_on(world, brokers):
 
 
 def test_a_partition_without_a_leader_is_its_own_trouble(brokers, make_world, monkeypatch):
-    """Its writes are answered 503, all others 202; /readyz stays 200 and says what is wrong. When its broker is back, all are
+    """Its writes are answered 503, all others 202; /readyz stays 200 and names the fault. When its broker is back, all are
     taken."""
     brokers.run("up", "--brokers", 3)
     monkeypatch.setenv("KAFKA_BROKERS", brokers.address)

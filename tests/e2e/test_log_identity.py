@@ -1,4 +1,4 @@
-"""The edge writes to the topic that was set up, and to no other: one that is gone, recreated or another cluster's takes
+"""The edge writes only to the topic that was set up: one that was deleted, recreated or another cluster's takes
 nothing that is answered 202, and no clock has an acknowledged write deleted."""
 
 import threading
@@ -21,7 +21,7 @@ WEEK_S = 7 * 24 * 60 * 60
 
 @pytest.fixture(scope="module")
 def generous(tmp_path_factory):
-    """A broker that makes topics by use, knows rights, and looks for what retention deletes all the time."""
+    """A broker that creates topics on use, checks rights, and runs retention all the time."""
     broker = OwnBroker(tmp_path_factory.mktemp("kafka") / "own", auto_create_topics_enable="true", num_partitions=2,
                        authorizer_class_name="org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                        allow_everyone_if_no_acl_found="true", log_retention_check_interval_ms=500)
@@ -97,7 +97,7 @@ def test_a_deleted_topic_is_not_made_again(make_world, generous):
 
 
 def test_a_worker_whose_topic_is_gone_is_unready(make_world):
-    """The group takes its partitions away, so that nothing is left that could stop: it is said all the same."""
+    """The group takes its partitions away, so that nothing is left that could stop: it is reported all the same."""
     world = make_world(shards=1, partitions=2, **COUNTER)
     world.init()
     apply = world.start("apply")
@@ -184,7 +184,7 @@ def test_another_cluster(make_world, generous):
 
 
 def test_more_partitions_than_were_set_up(make_world):
-    """A topic that grows is said once, and written to as ever; and everything starts with the partitions that it knows."""
+    """A topic that grows is reported once, and written to as before; and everything starts with the known partitions."""
     world = make_world(shards=1, partitions=1, **COUNTER)
     world.init()
     edge = world.start("edge")
@@ -213,7 +213,7 @@ def test_more_partitions_than_were_set_up(make_world):
 
 
 def test_an_edge_with_few_rights_starts(make_world, generous):
-    """WRITE and DESCRIBE are enough: that it cannot see the topic's settings is said, with the right that it lacks."""
+    """WRITE and DESCRIBE are enough: that it cannot read the topic's settings is reported, with the missing right."""
     world = make_world(shards=1, partitions=1, brokers=generous.brokers, **COUNTER)
     world.init()
     administer(world.brokers, "create_acls", *(

@@ -55,7 +55,7 @@ def test_a_write_that_changes_nothing_costs_the_table_nothing(make_world, case):
     with world.client(edge) as http, world.db("a") as db:
         send(http, [first], range(ROWS))
         wait_until(lambda: world.rows("select count(*) from things") == [(ROWS,)], "the rows")
-        # So that no first touch of a page, no hint bit and no pruning comes from what was before.
+        # So that no first touch of a page, no hint bit and no pruning comes from earlier writes.
         db.execute("vacuum things")
         wait_until(lambda: counts(db)[0] == ROWS, "the statistics of the inserts")
         db.execute("checkpoint")

@@ -1,5 +1,5 @@
 """The n-th allocation, send, receive, file write or sync fails, for n = 1, 2, 3 ... until a run in which there were fewer: over
-the edge and the worker, in one process. Whatever it hits, what was answered 202 is applied once, what was refused is not, and no
+the edge and the worker, in one process. Whatever it hits, writes answered 202 are applied once, refused ones are not, and no
 sanitizer has a word. The same for SIGTERM at the n-th moment, from the start to the last moment of the process."""
 
 import itertools
@@ -70,12 +70,12 @@ def run_once(world, kind, n):
 
 
 def may_end_with(kind, code, text):
-    """A signal is no failure, unless it is the second one."""
+    """A signal is not a failure, unless it is the second one."""
     return code == 1 and "second signal" in text if kind == "term" else code in DIES_OF_IT
 
 
 def check_rows(world, said):
-    """After a run without faults: what was answered 202 is there once, what was refused is not, the rest is one or the other."""
+    """After a run without faults: writes answered 202 are there once, refused ones are not, the rest is one or the other."""
     leat = world.start("run")
     wanted = {key for key, status in said.items() if status == 202}
 

@@ -1,5 +1,5 @@
 """Offsets that hold no record: markers of transactions, aborted and compacted records, at the tail, at the start and between.
-They are no lag, and their loss is none."""
+They are not lag, and losing them is not a loss."""
 import json
 
 import pytest
@@ -76,7 +76,7 @@ def expect_no_lag(world, process):
 
 
 def test_transactions_that_end_leave_no_lag(world):
-    """Committed, aborted, and both many times: the marker has the last offset, and nothing is behind."""
+    """Committed, aborted, and both many times: the marker has the last offset, and there is no lag."""
     apply = world.start("run")
     foreign = Foreign(world)
     foreign.commit(1)
@@ -96,7 +96,7 @@ def test_transactions_that_end_leave_no_lag(world):
 
 
 def test_a_tail_of_markers_that_is_deleted_is_no_loss(world):
-    """Retention takes the markers along: whoever reads next goes on behind them, whether or not it has read them itself."""
+    """Retention takes the markers along: the next reader goes on after them, whether or not it has read them itself."""
     apply = world.start("run")
     foreign = Foreign(world)
     foreign.commit(1)
@@ -146,7 +146,7 @@ def test_without_a_worker_the_lag_looks_whether_a_record_follows(world):
 
 
 def test_members_come_and_go_between_markers(make_world):
-    """Each rebalance has partitions paused and resumed where they were read to: no record behind a marker is passed over."""
+    """Each rebalance has partitions paused and resumed where they were read to: no record after a marker is skipped."""
     world = make_world(shards=1, partitions=2, table_sql=THINGS, route=ROUTE, **RECORDED)
     world.init()
     first = world.start("apply")
@@ -171,7 +171,7 @@ def test_members_come_and_go_between_markers(make_world):
 
 
 def test_an_open_transaction_is_named(world):
-    """It holds back what others write behind it: lag, status and the worker's log say so, from which offset on, and that is
+    """It holds back later writes of others: lag, status and the worker's log show it, from which offset on, and that is
     over when it ends."""
     apply = world.start("run")
     with world.client(apply) as http:
@@ -206,7 +206,7 @@ def alter(world, settings):
 
 
 def test_compacted_records_are_no_lag_and_no_loss(world):
-    """A topic that was compacted for a while has holes in the middle: what is kept is applied."""
+    """A topic that was compacted for a while has holes in the middle: the remaining records are applied."""
     alter(world, {"cleanup.policy": "compact", "segment.ms": "200", "min.cleanable.dirty.ratio": "0.01",
                   "max.compaction.lag.ms": "300", "delete.retention.ms": "0"})
     foreign = Foreign(world)

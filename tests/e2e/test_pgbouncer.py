@@ -73,7 +73,7 @@ def run_simple(db, command):
 
 @pytest.fixture
 def make_pooled(make_world):
-    """A world whose one shard is reached through PgBouncer 1 only; tests look at it directly."""
+    """A world whose one shard is reached through PgBouncer 1 only; tests read it directly."""
 
     def make(*options, connections=4, **settings):
         settings = {"table_sql": TABLE_SQL, "routes": ROUTES, "catalog_every": "1s", **settings}
@@ -90,7 +90,7 @@ def make_pooled(make_world):
 
 
 class Load:
-    """Threads that add to random columns of random rows until told to stop. `accepted` adds up what got a 202."""
+    """Threads that add to random columns of random rows until they are stopped. `accepted` adds up the writes with a 202."""
 
     def __init__(self, world, edge, threads=4, writes=None, seed=7):
         self.url, self.writes, self.seed = world.url(edge), writes, seed
@@ -177,7 +177,7 @@ def test_every_column_is_what_was_written(make_pooled, options):
 
 
 def held_by(process):
-    """The partitions an applier has, by what it said."""
+    """The partitions of an applier, by its own report."""
     held = set()
     for word, number in re.findall(r"partition (assigned|revoked|lost)\b.*? shard=a partition=(\d+)", process.text()):
         (held.add if word == "assigned" else held.discard)(int(number))
@@ -220,7 +220,7 @@ def test_a_session_that_another_has_prepared_in(make_pooled, options):
 @pytest.mark.parametrize("options", [("--debian", 12, "--pool-size", 3), ("--debian", 13, "--pool-size", 3, "--prepared", 100)],
                          ids=["1.18", "1.24"])
 def test_the_table_changes_and_the_pooler_goes_under_load(make_pooled, options):
-    """Columns and a type of the same name come and go, sessions are exchanged, the pooler pauses and starts anew."""
+    """Columns and a type of the same name come and go, sessions are exchanged, the pooler pauses and restarts."""
     world = make_pooled(*options)
     with world.db("a") as db:
         db.execute("create type mood as enum ('x', 'y'); alter table firsts add mood mood")
@@ -317,7 +317,7 @@ def starts(world):
 
 
 def test_what_a_pooler_does_not_take_is_said(make_pooled):
-    """Statement pooling, and parameters in the dsn that PgBouncer knows nothing of: refused, with what to do."""
+    """Statement pooling, and parameters in the dsn that PgBouncer does not know: refused, with the remedy."""
     world = make_pooled("--debian", 12)
     world.settings["shards"][0]["dsn"] += " options='-c statement_timeout=5s'"
     world.write_config()
@@ -329,7 +329,7 @@ def test_what_a_pooler_does_not_take_is_said(make_pooled):
     done = world.leat("check")
     assert done.returncode == 3 and "leat needs pool_mode=transaction or session" in done.stdout, done.stdout
     assert "unexpectedly" not in done.stdout
-    shutil.rmtree(world.directory / "data")  # without what an earlier look has found
+    shutil.rmtree(world.directory / "data")  # without the result of an earlier read
     process = world.start("apply", wait=False)
     process.wait_for("leat needs pool_mode=transaction or session")
     assert "leat is up command=apply" not in process.text()
@@ -351,7 +351,7 @@ def test_a_look_costs_the_pooler_no_session(make_pooled, release):
     wait_until(lambda: world.pooler.log().count("login attempt") > looks + 3, "leat's own looks at the tables")
     with world.db("a") as db:
         db.execute("alter table firsts rename to away")
-    assert world.leat("check").returncode == 3  # a look that fails within its transaction
+    assert world.leat("check").returncode == 3  # a read that fails within its transaction
     with world.db("a") as db:
         db.execute("alter table away rename to firsts")
     log = world.pooler.log()

@@ -1,5 +1,5 @@
 """A shard that does not say no, but nothing: its name is not found out, its server is stopped, the network swallows. The others go
-on, and somebody is told."""
+on, and it is reported."""
 
 import contextlib
 import signal
@@ -66,8 +66,8 @@ def own_server():
 
 
 def test_a_server_that_is_stopped_is_told_and_left(make_world):
-    """All processes of shard b's server are stopped: it takes what it is sent, and connections too, and says nothing. Shard a goes
-    on, the log says it, the connections are given up. When the server goes on so does b, and each write is there once."""
+    """All processes of shard b's server are stopped: it takes data and connections, and does not answer. Shard a goes
+    on, the log shows it, the connections are given up. When the server goes on so does b, and each write is there once."""
     world = make_world(log="local", store="postgres", partitions=2, workers=1, **COUNTERS)
     with own_server() as server:
         world.settings["shards"][1]["dsn"] = server.dsn

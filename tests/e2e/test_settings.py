@@ -58,7 +58,7 @@ MEANING = ("array_nulls", "datestyle", "intervalstyle", "timezone", "xmloption",
 
 @contextlib.contextmanager
 def database_setting(world, name, value):
-    """For all sessions that begin from here on, but those that say otherwise."""
+    """For all sessions that begin from here on, except those with settings of their own."""
     with world.db("a") as db:
         database = db.info.dbname
         quoted = value if name == "search_path" else "'" + value + "'"
@@ -175,7 +175,7 @@ ROW = "create trigger {when}_row {when} insert or update or delete on things for
 STATEMENT = "create trigger {when}_all {when} insert or update or delete on things for each statement execute function watch();"
 
 
-# A BEFORE trigger for the statement fires while what texts mean in the statement is still fixed.
+# A BEFORE trigger for the statement fires while the meaning of texts in the statement is still fixed.
 FIXED = ("array_nulls", "standard_conforming_strings", "transform_null_equals", "xmloption", "intervalstyle", "search_path")
 
 
@@ -214,7 +214,7 @@ def test_triggers_defaults_and_checks_see_the_session_as_it_is(make_world, befor
     with world.client(process) as http, world.db("a") as db:
         assert http.put("/things/0", json={"n": 1}).status_code == 202
         wait_until(lambda: world.rows("select count(*) from public.things") == [(1,)], "the first row")
-        # While a row is locked what comes after it gathers, and is one batch of many statements.
+        # While a row is locked later writes gather and become one batch of many statements.
         with db.transaction():
             db.execute("lock public.things in exclusive mode")
             for ident in range(1, 40):

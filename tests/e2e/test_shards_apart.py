@@ -20,7 +20,7 @@ def set_shards(world, a=None, b=None):
 
 
 def state(world):
-    """What leat keeps in each database, and whether it is there at all."""
+    """leat's data in each database, and whether it is there at all."""
     found = []
     for shard in world.shard_names:
         if world.store.kind == "postgres":
@@ -75,7 +75,7 @@ def test_one_database_for_two_shards(make_world, tmp_path, way):
 
 
 def test_one_database_by_another_role(make_world):
-    """Who asks makes no difference."""
+    """The asking role makes no difference."""
     world = make_world()
     role = "r" + world.name
     with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:
@@ -147,7 +147,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_init_writes_to_no_shard_when_one_refuses(make_world, name):
-    """Shard a is new and could be set up; b refuses: a is left as it was, and init says so. Mended, it is done."""
+    """Shard a is new and could be set up; b refuses: a is left as it was, and init reports it. After a repair, init succeeds."""
     world = make_world()
     world.init()
     provoke, words = REFUSALS[name]
@@ -183,7 +183,7 @@ def test_init_without_the_right_to_make_a_schema(make_world):
 
 def test_a_dsn_that_comes_to_lead_elsewhere(make_world):
     """The two databases change their names under a running worker, as by a proxy that was mixed up: it writes to neither
-    and says what is wrong; put right, it goes on by itself."""
+    and names the fault; once repaired, it goes on by itself."""
     world = make_world(partitions=2)
     other = world.name + "_b"
     with psycopg.connect(world.env["PG_DSN_1"], autocommit=True) as server:

@@ -1,4 +1,4 @@
-"""A Kafka client that is alive and hears nothing, or stays outside its group: leat notices, says so, and acts."""
+"""A Kafka client that is alive but gets no answers, or stays outside its group: leat notices, logs it, and acts."""
 
 import contextlib
 import os
@@ -41,8 +41,8 @@ def applied(world):
 
 
 def test_brokers_that_answer_nothing(broker, make_world):
-    """The broker is frozen: edge and worker say it once, in leat's words, are unready, and replace their clients; when it goes
-    on, so do they. Those that are told to give up sooner drain and end with exit code 1."""
+    """The broker is frozen: edge and worker log it once, are unready, and replace their clients; when it goes
+    on, so do they. Those configured to give up sooner drain and end with exit code 1."""
     world = make_world(shards=1, partitions=2, brokers=broker.brokers, **COUNTER)
     world.settings["log"]["kafka"]["renew_after"] = "3s"
     world.write_config()

@@ -15,7 +15,7 @@ from lib.harness import LEAT, key_of, wait_until
 
 
 def check(world):
-    """(exit code, {(check, shard): finding}) of `leat check --json`, once the text says the same."""
+    """(exit code, {(check, shard): finding}) of `leat check --json`, once the text agrees."""
     done, text = world.leat("check", "--json"), world.leat("check")
     found = json.loads(done.stdout)
     assert done.returncode == text.returncode
@@ -37,7 +37,7 @@ def on_shard(world, shard, *statements):
 
 @pytest.fixture
 def expected(world):
-    """What is said of this machine's own servers: a broker alone, and databases that may run without fsync."""
+    """The findings about this machine's own servers: a broker alone, and databases that may run without fsync."""
     code, findings = check(world)
     about_servers = {k for k in faults(findings) if k[0] in ("open files", "in-sync replicas", "fsync", "synchronous_commit")}
     assert faults(findings) == about_servers
@@ -46,7 +46,7 @@ def expected(world):
 
 
 def test_nothing_is_said_of_a_set_up_that_is_well(world, expected):
-    """Each check is made, of each shard; the broker that is alone is a warning with why and what to do."""
+    """Each check is made, of each shard; the broker that is alone is a warning with reason and remedy."""
     _, findings = check(world)
     assert findings["in-sync replicas", None]["result"] == "warning"
     assert findings["in-sync replicas", None]["why"] and findings["in-sync replicas", None]["do"]
@@ -92,7 +92,7 @@ PROBLEMS = {
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_problem_has_its_line(world, expected, name):
-    """The one problem is found, with its words, why it matters and what to do; nothing else changes."""
+    """The one problem is found, with its text, why it matters and the remedy; nothing else changes."""
     provoke, key, result, words = PROBLEMS[name]
     provoke(world)
     world.write_config()
@@ -114,7 +114,7 @@ def test_files_that_a_process_may_open(make_world):
 
 
 def test_a_role_without_privileges(world, expected):
-    """What is missing is named, and only that."""
+    """Only the missing privileges are named."""
     role = "r" + world.name
     try:
         on_shard(world, "a", f"create role {role} login", f"grant usage on schema leat to {role}",
@@ -228,7 +228,7 @@ def test_what_does_not_answer_fails_alone(world, expected):
 
 
 def test_without_kafka_the_shards_are_looked_at(world):
-    """Kafka that is down skips what is asked of the topic, and no more."""
+    """When Kafka is down only the checks of the topic are skipped."""
     world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
     world.write_config()
     code, findings = check(world)
@@ -239,7 +239,7 @@ def test_without_kafka_the_shards_are_looked_at(world):
 
 
 def test_a_topic_that_is_not_there(make_world):
-    """Before `leat init`: it is what the topic and schema checks tell to run. A broken file is exit 2."""
+    """Before `leat init`: the topic and schema checks advise to run it. A broken file is exit 2."""
     world = make_world(shards=1)
     code, findings = check(world)
     assert code == 3
@@ -351,7 +351,7 @@ def test_status_says_who_works_and_what_is_unwell(world):
 
 
 def test_status_of_what_does_not_answer(world):
-    """A shard or Kafka that is down is unwell, the rest is told; when nothing answers, nothing can be told."""
+    """A shard or Kafka that is down is unwell, the rest is shown; when nothing answers, nothing can be shown."""
     brokers = world.settings["log"]["kafka"]["brokers"]
     world.settings["log"]["kafka"]["brokers"] = "127.0.0.1:1"
     world.write_config()

@@ -21,7 +21,7 @@ def write(world, rounds):
 
 
 def keys_with(world, n):
-    """Applied so often: all but those of the subpartition that is held, one of 64."""
+    """Applied this often: all but those of the subpartition that is held, one of 64."""
     return world.rows(f"select count(*) from things where n = {n}")[0][0]
 
 
@@ -35,7 +35,7 @@ def test_a_locked_row_holds_up_its_subpartition_alone_and_a_restart_skips_what_i
     world.init()
     with world.db("a") as other:
         other.autocommit = False
-        other.execute(f"insert into things (id) values ({STUCK})")  # not committed: whoever writes the row waits
+        other.execute(f"insert into things (id) values ({STUCK})")  # not committed: any writer of the row waits
         worker = world.start("apply")
         write(world, ROUNDS)
         wait_until(lambda: keys_with(world, ROUNDS) > KEYS * 0.93, "the others, all of their records")

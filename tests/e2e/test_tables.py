@@ -63,7 +63,7 @@ def test_every_type_by_put_patch_and_null(make_world):
 
 
 def test_values_that_only_the_database_can_judge(make_world):
-    """What leat passes on as text is judged by PostgreSQL; what it can judge itself never gets into the log."""
+    """PostgreSQL checks values that leat passes on as text; values that leat can check itself never get into the log."""
     world = make_world(shards=1, table_sql=EVERYTHING, route={"path": "/things/{id}", "table": "things"})
     world.init()
     edge = world.start("edge")
@@ -186,7 +186,7 @@ def test_two_routes_that_name_one_table_differently_share_its_keys(make_world):
 
 @both
 def test_each_patch_of_a_missing_row_is_counted(make_world):
-    """Dropped PATCHes are counted one by one, whatever stands next to them in the same batch."""
+    """Dropped PATCHes are counted one by one, whatever is next to them in the same batch."""
     world = make_world(shards=1, partitions=1, table_sql="create table things (id int primary key, n int)",
                        route={"path": "/things/{id}", "table": "things", "patch": "existing"})
     world.init()

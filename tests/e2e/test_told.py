@@ -1,4 +1,4 @@
-"""Everybody is told: whatever stands still, `leat status` is 3 and names it, from outside; when it moves again, 0."""
+"""Everything that stands still is reported: `leat status` is 3 and names it, from outside; when it moves again, 0."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ONE = {"shards": 1, "partitions": 2, "table_sql": TABLE, "route": ROUTE}
 
 
 def status(world):
-    """(exit code, troubles of shard a) of `leat status --json`; the text says the same."""
+    """(exit code, troubles of shard a) of `leat status --json`; the text agrees."""
     done = world.leat("status", "--json")
     found = json.loads(done.stdout)
     assert found["well"] == (done.returncode == 0), done
@@ -58,7 +58,7 @@ def put(http, number, **values):
 
 @pytest.mark.parametrize("one", [{"apply": {"records": 64, "batch_records": 64}}], indirect=True)
 def test_a_locked_row(one):
-    """The record and the session that has its row are named; then what waits behind it fills the memory, which is named too."""
+    """The record and the session that has its row are named; then later records fill the memory, which is named too."""
     leat = one.start("run")
     with one.client(leat) as http, one.db("a") as foreign:
         put(http, 1)
@@ -120,7 +120,7 @@ def test_a_record_that_waits(one, name):
 
 
 def test_a_process_that_is_gone_or_stands_still(one):
-    """Killed, or stopped with its sessions open: nobody applies, and who was heard last is named."""
+    """Killed, or stopped with its sessions open: nobody applies, and the process that reported last is named."""
     edge, apply = one.start("edge"), one.start("apply")
     apply.wait_for("assigned", count=2)
     wait_until(lambda: one.rows("select 1 from leat.workers"), "its first word")
@@ -140,7 +140,7 @@ def test_a_process_that_is_gone_or_stands_still(one):
 
 
 def test_a_process_without_a_word(one):
-    """A crash of the server empties leat.workers: nobody is said to be missing who has sessions there."""
+    """A crash of the server empties leat.workers: no process with sessions there is reported as missing."""
     leat = one.start("run")
     with one.client(leat) as http, one.db("a") as db:
         put(http, 1, parent=7)
@@ -155,7 +155,7 @@ def test_a_process_without_a_word(one):
 
 
 def test_a_standby_that_is_gone(one):
-    """A commit waits for it: status says so, and how it is set; nothing of that keeps leat's own word from being written."""
+    """A commit waits for it: status shows that and the setting; leat's own reports are still written."""
     leat = one.start("run")
     with one.client(leat) as http:
         put(http, 1)
@@ -169,7 +169,7 @@ def test_a_standby_that_is_gone(one):
 
 
 def test_before_init(make_world):
-    """Log and shard answer, and say what to do: that is unwell, not a failure to find out."""
+    """Log and shard answer, with the remedy: that is unwell, not a failure to find out."""
     world = make_world(**ONE)
     done = world.leat("status", "--json")
     found = json.loads(done.stdout)

@@ -9,7 +9,7 @@ from lib.harness import wait_until
 ROUTE = {"path": "/things/{app}/{id}", "table": "things", "columns": {"n": "add"}}
 THINGS = "create table things (app int, id int, n bigint not null default 0, note text, primary key (app, id))"
 STORED = "insert into things select 1, i, 10 from generate_series(1, 9) as i"
-# Returns NULL for what is marked: by id 7, whatever is done to it.
+# Returns NULL for marked rows: those with id 7, whatever the operation.
 DROP = """create function drop_seven() returns trigger language plpgsql as $$ begin
   if (case when tg_op = 'DELETE' then old.id else new.id end) = 7 then return null; end if;
   return case when tg_op = 'DELETE' then old else new end; end $$;
@@ -43,7 +43,7 @@ WRITES = {
 @pytest.mark.parametrize("case", WRITES)
 @pytest.mark.parametrize("table", ["things", "a partition"])
 def test_what_a_trigger_drops_becomes_a_dead_letter(make_world, case, table):
-    """One row of a batch of many: the others are applied, and the letter says what happened."""
+    """One row of a batch of many: the others are applied, and the letter has the reason."""
     stored, method, body, question, left = WRITES[case]
     made, on = THINGS, "things"
     if table == "a partition":
@@ -114,7 +114,7 @@ def test_a_route_may_accept_what_a_trigger_drops(make_world):
 
 @pytest.mark.parametrize("table", ["things", "a partition", "a new partition"])
 def test_a_trigger_made_while_leat_runs(make_world, table):
-    """What leat knows of the table is older than the trigger; no write is lost for it."""
+    """leat's knowledge of the table is older than the trigger; no write is lost because of that."""
     made, on = THINGS, "things"
     if table != "things":
         made, on = THINGS + " partition by list (app); create table part partition of things for values in (1)", "part"
@@ -223,7 +223,7 @@ RULES = {"nothing": "do instead nothing", "elsewhere": "do instead insert into g
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_are_refused(make_world, rule):
-    """Before the start; and made while leat runs, a DELETE is not what the rule makes of it: it waits."""
+    """Before the start; and if it is made while leat runs, a DELETE waits instead of becoming the rule's action."""
     world = world_of(make_world, THINGS, STORED, "create table gone (id int)", catalog_every="1h")
     world.init()
     process = world.start("run")

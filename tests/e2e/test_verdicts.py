@@ -1,4 +1,4 @@
-"""What is nobody's bad data: outages of a whole database, tables that do not fit yet, and verdicts that outlive their reason."""
+"""Errors that are not bad data: outages of a whole database, tables that do not fit yet, and verdicts that outlive their reason."""
 
 import re
 import tempfile
@@ -68,7 +68,7 @@ def things(world):
 
 
 def fails(world, apply, times=5):
-    """Waits until so many more batches have failed."""
+    """Waits until this many more batches have failed."""
     begin = world.metric(apply, "leat_batches_failed_total")
     wait_until(lambda: world.metric(apply, "leat_batches_failed_total") >= begin + times, "batches that fail")
 
@@ -150,7 +150,7 @@ def test_what_a_database_takes_by_then_does_not_become_a_dead_letter(world_of, s
         wait_until(lambda: things(world) == 20, "all of them")
         say(world, letters=None)
         assert letters(world) == []
-        # What is still refused becomes one as ever.
+        # A record that is still refused becomes one as before.
         patch(http, 100, fault="22003")
         wait_until(lambda: [state for state, _ in letters(world)] == ["22003"], "the one that is refused")
 
@@ -178,7 +178,7 @@ def test_patience_does_not_run_out_in_an_outage(world_of):
 @pytest.mark.parametrize("case", ["partition", "sequence", "identity", "trigger"])
 def test_a_table_that_does_not_fit_yet_is_waited_for(make_world, case):
     """No partition for the row, a sequence at its end, a table in a publication without replica identity, a trigger without RETURN:
-    writes that meet it wait and are said, others go on, and all are applied once it is mended."""
+    writes that need it wait and are reported, others go on, and all are applied once it is repaired."""
     made, mended, sqlstate = {
         "partition": ("create table things (app int, id int, n int, primary key (app, id)) partition by list (app);"
                       "create table things_2 partition of things for values in (2)",

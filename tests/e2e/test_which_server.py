@@ -1,4 +1,4 @@
-"""Which server leat asks: always the primary. What a standby shows may be the past."""
+"""Which server leat asks: always the primary. A standby may show the past."""
 
 import re
 
@@ -85,7 +85,7 @@ def test_a_standby_that_is_behind_decides_nothing(make_pair):
 
 
 def test_a_standby_alone_is_not_asked(make_pair):
-    """Each command says that this is not the primary, and none takes what the standby shows for an answer. Promoted,
+    """Each command reports that this is not the primary, and none uses the standby's data as an answer. Promoted,
     it is one."""
     world, standby = make_pair(lambda s, dsn: dsn)
     world.init()

@@ -1,4 +1,4 @@
-"""What a World's leat stands on: a log (Kafka or the built-in one) and a kind of shard (PostgreSQL or SQLite)."""
+"""The backends of a World's leat: a log (Kafka or the built-in one) and a kind of shard (PostgreSQL or SQLite)."""
 
 import contextlib
 import datetime
@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 LOCK_WAIT_S = 60  # of a reader or writer of a SQLite file that leat writes to
 
-# A row read from SQLite has what psycopg makes of such a column.
+# A row read from SQLite has the Python type that psycopg uses for such a column.
 for name, convert in (("json", json.loads), ("jsonb", json.loads), ("bool", lambda v: v == b"1"),
                       ("timestamptz", lambda v: datetime.datetime.fromisoformat(v.decode()))):
     sqlite3.register_converter(name, convert)
@@ -56,7 +56,7 @@ class KafkaLog:
         return sorted(records, key=lambda r: (r[0], r[1]))
 
     def alter(self, **settings):
-        """Sets the topic's settings; in their names _ stands for a dot."""
+        """Sets the topic's settings; in their names _ is a dot."""
         resource = ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=[
             ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
             for name, value in settings.items()])

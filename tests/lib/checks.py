@@ -20,7 +20,7 @@ def expected_from_log(world):
 
 
 def compare(world, expected):
-    """Per key: the list equals the log's order, the counter equals the count. Returns what differs, by kind."""
+    """Per key: the list equals the log's order, the counter equals the count. Returns the differences, by kind."""
     faults = defaultdict(list)
     rows = {(app, ident): (n, numbers) for app, ident, n, numbers in world.rows("select app, id, n, list from checks")}
     for key in expected.keys() | rows.keys():

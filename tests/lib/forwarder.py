@@ -1,4 +1,4 @@
-"""A TCP proxy whose target can be changed, as behind a virtual address: what is connected stays where it is until it is cut."""
+"""A TCP proxy whose target can be changed, as behind a virtual address: existing connections stay until they are cut."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ class Forwarder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lead_to(self, port):
-        """Whoever connects from now on; what is connected is cut."""
+        """For new connections; existing ones are cut."""
         self.target = int(port)
         self.cut()
 

@@ -1,8 +1,8 @@
 """Starts leat as its users do, on a real Kafka and real PostgreSQL clusters or on the built-in log and SQLite files, and
-reads back what came of it.
+reads back the results.
 
 Every test gets a World: a log, a database for each shard and a directory of its own (backends.py). Nothing here sleeps
-for luck: `wait_until` polls for the event and says what was missing when it does not come.
+for luck: `wait_until` polls for the event and reports what is missing when it does not come.
 """
 
 import json
@@ -73,7 +73,7 @@ def environment():
 
 
 class Process:
-    """A leat process: its standard error goes to a file, its end is always looked at."""
+    """A leat process: its standard error goes to a file, its end is always checked."""
 
     def __init__(self, arguments, log_path, env=None):
         self.log_path = Path(log_path)
@@ -128,7 +128,7 @@ class Process:
         return answer.status_code, answer.json().get("reason", "")
 
     def clean(self):
-        """Nothing a sanitizer or a broken invariant would say."""
+        """No message of a sanitizer or a broken invariant."""
         text = self.text()
         for mark in ("ERROR: AddressSanitizer", "runtime error:", "LeakSanitizer", "broken invariant", "ThreadSanitizer"):
             assert mark not in text, f"{self.log_path.name}:\n{text[-6000:]}"
@@ -193,7 +193,7 @@ class World:
                               timeout=timeout)
 
     def init(self):
-        """What has to be done before leat is started: nothing, unless there is a server to be prepared."""
+        """Steps before leat is started: none, unless there is a server to prepare."""
         if self.is_one_process and self.store.kind == "sqlite":
             return ""
         done = self.leat("init")
@@ -255,7 +255,7 @@ class World:
         return self.log.committed()
 
     def log_ends(self):
-        """{partition: the offset behind its last record}"""
+        """{partition: the offset after its last record}"""
         return self.log.ends()
 
 

@@ -73,7 +73,7 @@ class Later:
     def _run(self, call):
         try:
             self._value = call()
-        except BaseException as error:  # handed to whoever asks for the result
+        except BaseException as error:  # given to the caller that asks for the result
             self._error = error
 
     def done(self):
@@ -111,7 +111,7 @@ def advance_args(claim, seq, moved=None, needs=(), partition=0, source=1, newest
 
 
 class Session:
-    """One connection, in autocommit: what is not inside `with session.transaction()` is a transaction of its own."""
+    """One connection, in autocommit: each statement outside `with session.transaction()` is a transaction of its own."""
 
     def __init__(self, dsn, application_name="leat test"):
         self.connection = psycopg.connect(dsn, autocommit=True, application_name=application_name)
@@ -150,7 +150,7 @@ class Session:
         self.run(advance_sql(), *advance_args(claim, seq, **kwargs))
 
     def hit(self, key=0):
-        """The row write of a batch: once too often or too seldom shows."""
+        """The row write of a batch: once too often or too rarely shows."""
         self.run("UPDATE hits SET n = n + 1 WHERE k = %s", key)
 
     def batch(self, claim, seq, key=0, **kwargs):
@@ -181,7 +181,7 @@ def owner_with_batches(shard, last):
 
 
 class Pipe:
-    """A pipeline whose bytes go out when the test says so, and whose Sync may never come."""
+    """A pipeline whose bytes go out when the test sends them, and whose Sync may never come."""
 
     def __init__(self, dsn, application_name="leat test", answers=True):
         """With `answers` each statement's result comes at once, else only after the Sync, as a worker's do."""
@@ -210,7 +210,7 @@ class Pipe:
         self.pgconn.flush()
 
     def result(self):
-        """The next statement's outcome: None, or its SQLSTATE; 'aborted' behind an error, 'sync' at the end."""
+        """The next statement's outcome: None, or its SQLSTATE; 'aborted' after an error, 'sync' at the end."""
         result = self.pgconn.get_result()
         status = result.status
         if status == pq.ExecStatus.PIPELINE_SYNC:
@@ -252,7 +252,7 @@ class Shard:
         return connection
 
     def until_waiting(self, session, event_type="Lock", event=None):
-        """Returns once the server says that the session waits."""
+        """Returns once the server shows that the session waits."""
         def waits():
             rows = self.observer.run("SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s AND"
                                      " state = 'active'", session.pid)
@@ -293,7 +293,7 @@ class Shard:
 
 
 def load(dsn):
-    """Schema leat and what a Shard has beside it."""
+    """Schema leat and a Shard's other tables."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(SCHEMA.read_text())
         connection.execute("INSERT INTO leat.sources (log_identity, topic, topic_id, layout, subpartitions, hash)"

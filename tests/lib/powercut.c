@@ -9,7 +9,7 @@
  *
  * Effects that the disk may have by chance, as a real one may:
  *   - a write that is not synced gets to the disk at once, whole or its first half (torn), before
- * earlier writes;
+ *     earlier writes;
  *   - a truncation likewise, whole;
  *   - a sync takes up to 2 ms, with some first part of the writes on the disk and the others not.
  *

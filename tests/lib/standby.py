@@ -33,7 +33,7 @@ def standby_is_gone(world, name):
 
 
 class Standby:
-    """Of cluster `number`: made anew, running, up to date. By `with`: it is stopped at the end."""
+    """Of cluster `number`: recreated, running, up to date. By `with`: it is stopped at the end."""
 
     def __init__(self, number=1):
         self.number, self.name = number, f"s{number}"
@@ -79,7 +79,7 @@ class Standby:
         self.run("select pg_wal_replay_resume()")
 
     def promote(self):
-        """Makes it a primary; what it has not replayed it replays first, when it has received it."""
+        """Makes it a primary; it first replays all that it has received."""
         script("postgres", "promote", self.number)
 
     def stop(self, *how):

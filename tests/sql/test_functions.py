@@ -1,4 +1,4 @@
-"""What each function of schema leat does by itself, and how they stand beside each other."""
+"""Each function of schema leat by itself, and several at once."""
 import pytest
 
 import leat_sql
@@ -185,7 +185,7 @@ def test_partition_that_is_not_there_is_fenced(shard):
 
 
 def test_lost_commit_is_noticed(shard):
-    """LT002, with the partition in DETAIL, when a batch this one builds on is gone."""
+    """LT002, with the partition in DETAIL, when a batch that this one builds on is lost."""
     a, claim = owner_with_batches(shard, 3)
     standby = shard.save()
     a.batch(claim, 4, needs=[3])
@@ -368,7 +368,7 @@ def test_terminate_holders_finds_the_lock_of_any_source(shard, source):
 
 
 def test_terminate_holders_spares_who_waits(shard):
-    """Another claim in the queue is no holder."""
+    """Another claim in the queue is not a holder."""
     a, claim = owner_with_batches(shard, 0)
     foreign, waiting = shard.session("psql"), shard.session()
     foreign.begin()

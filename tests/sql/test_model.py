@@ -14,7 +14,7 @@ SEEDS = [int(os.environ["LEAT_SEED"])] if "LEAT_SEED" in os.environ else range(1
 STEPS = int(os.environ.get("LEAT_STEPS", 700))
 PARTITIONS = (0, 1)
 SESSIONS = 4
-SHORT_MS = 15  # a wait that the model says will not end
+SHORT_MS = 15  # a wait that does not end by the model
 
 
 class Token:
@@ -25,7 +25,7 @@ class Token:
 
 
 class State:
-    """What is committed."""
+    """The committed state."""
 
     def __init__(self):
         self.partitions = {p: Partition() for p in PARTITIONS}
@@ -162,7 +162,7 @@ class Run:
             self.seen["overtaken"] += 1
             session.commit()
             return
-        # It deletes what it sees: a row below the base that is committed later stays.
+        # It deletes only rows that it sees: a row below the base that is committed later stays.
         self.open[i] = Open()
         self.open[i].compacted[p] = (base_seq, offset, low, [seq for seq in partition.rows if seq <= base_seq])
 

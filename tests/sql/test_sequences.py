@@ -23,7 +23,7 @@ def test_v1_late_copy_finds_its_claim_gone(shard):
 
 
 def test_v1_resent_under_the_same_claim_is_applied_twice(shard):
-    """Without a claim in between nothing in the database can tell the late copy: the rule is needed."""
+    """Without a claim in between nothing in the database can recognise the late copy: the rule is needed."""
     a, claim = owner_with_batches(shard, 5)
     a.batch(claim, 6)
     a.compact(claim, 6, needs=[6])
@@ -49,7 +49,7 @@ def test_v2_claim_waits_for_the_hanging_copy_and_reads_it(shard):
 
 
 def test_v2_hanging_copy_is_ended_before_anything_is_sent_again(shard):
-    """A copy that hangs for good is terminated by the claim; its rest of bytes changes nothing any more."""
+    """A copy that hangs for good is terminated by the claim; the rest of its bytes no longer changes anything."""
     a, claim = owner_with_batches(shard, 5)
     copy = shard.pipe()
     copy.advance(claim, 6, needs=[5])
@@ -112,7 +112,7 @@ def lose_batch_7(shard):
 
 
 def test_v4_compaction_from_memory_is_refused_after_a_failover(shard):
-    """A compaction that stands on a lost batch fails with LT002 and changes nothing."""
+    """A compaction that relies on a lost batch fails with LT002 and changes nothing."""
     a, claim = lose_batch_7(shard)
     before = shard.partition()
     with fails_with("LT002") as error:
@@ -123,7 +123,7 @@ def test_v4_compaction_from_memory_is_refused_after_a_failover(shard):
 
 
 def test_v4_without_the_check_records_are_lost(shard):
-    """A compaction that names no needs goes through, and the base says that batch 7 is applied."""
+    """A compaction that names no needs goes through, and by the base batch 7 is applied."""
     a, claim = lose_batch_7(shard)
     a.compact(claim, 7)
     assert a.claim().base_offsets[0] == 7
@@ -219,7 +219,7 @@ def test_v7_claim_waits_for_a_compaction(shard):
 
 
 def test_v7_compaction_under_an_old_claim_is_fenced(shard):
-    """A compaction that waited for a claim finds its own gone."""
+    """A compaction that waited for a claim finds its own replaced."""
     a, claim = owner_with_batches(shard, 6)
     b = shard.session()
     b.begin()
@@ -274,7 +274,7 @@ def test_v9_terminated_while_waiting_for_a_standby_has_committed(unreplicated):
 
 
 def test_l1_compaction_beside_the_check_is_no_lost_batch(shard):
-    """A compaction that takes the predecessor away while advance is under way is no reason for LT002."""
+    """A compaction that takes the predecessor away while advance is under way is not a reason for LT002."""
     a, claim = owner_with_batches(shard, 6)
     blocker = shard.session()
     blocker.begin()
@@ -352,7 +352,7 @@ def test_l2_terminate_holders_ends_a_frozen_claim(shard):
 
 
 def test_l3_lt001_of_an_older_own_claim_says_nothing_of_the_newer(shard):
-    """A worker that claimed again gets LT001 for what it sent before, while its new claim holds."""
+    """A worker that claimed again gets LT001 for jobs sent before, while its new claim is valid."""
     a, claim = owner_with_batches(shard, 5)
     fresh = a.claim()
     late = shard.session()
@@ -554,7 +554,7 @@ def test_held_two_partitions_crosswise_with_claims_queued(shard):
 
 
 def test_held_settings_last_until_the_sync(shard):
-    """What advance sets is set for the rest of the pipeline and gone after its Sync: nothing leaks through a pool."""
+    """Settings of advance last for the rest of the pipeline and end with its Sync: nothing leaks through a pool."""
     _, claim = owner_with_batches(shard, 0)
     pipe = shard.pipe()
     names = ("lock_timeout", "plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit", "row_security")
