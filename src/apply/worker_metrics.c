@@ -112,6 +112,7 @@ static void register_partition(leat_worker *worker, uint32_t partition)
         leat_metrics_gauge(worker->config.metrics, "leat_stalled_seconds",
                            "Of a partition where something is tried in vain: for how long.",
                            leat_buf_cstr(&buf), 1000);
+    /* INT64_MIN is left out of a scrape: most partitions never stall. */
     leat_gauge_set(worker->stalled_ms[partition], INT64_MIN);
     leat_buf_free(&buf);
 }

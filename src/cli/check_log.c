@@ -19,6 +19,7 @@ static void check_brokers(leat_examination *about, uint32_t shard, leat_finding 
     leat_error error = {0};
     leat_assembly *assembly = about->assembly;
     int answer = leat_log_identify(&assembly->log, BROKER_TIMEOUT_MS, &assembly->identity, &error);
+    /* That the topic does not exist is an answer of the brokers, too: the next check reports it. */
     about->has_brokers = answer >= 0;
     about->has_topic = answer == 0;
     if (about->has_topic)
@@ -90,6 +91,7 @@ static bool read_setting(leat_examination *about, const char *name, char *value,
     return false;
 }
 
+/* The policy may be a list, such as "compact,delete". */
 static void check_compaction(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
@@ -109,6 +111,8 @@ static void check_timestamps(leat_examination *about, uint32_t shard, leat_findi
                          "message.timestamp.type is %s", value);
 }
 
+/* leat always writes with acks=all, so this alone decides how many brokers have an acknowledged
+ * write. */
 static void check_replicas(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;
@@ -118,6 +122,7 @@ static void check_replicas(leat_examination *about, uint32_t shard, leat_finding
                          "min.insync.replicas is %s", value);
 }
 
+/* A first approximation: key, headers and the frame of a batch count too. */
 static void check_message_size(leat_examination *about, uint32_t shard, leat_finding *ret)
 {
     (void)shard;

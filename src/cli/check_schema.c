@@ -13,6 +13,7 @@
 #include "daemon/shard_tables.h"
 #include "daemon/start_catalog.h"
 
+/* Against the source and layout that `leat init` would store now. */
 static int compare_source(leat_examination *about, const leat_source *stored,
                           const leat_layout *layout, leat_error *error)
 {
@@ -82,6 +83,7 @@ static void check_alike(leat_examination *about, uint32_t shard, leat_finding *r
 {
     leat_error error = {0};
     uint32_t first = 0;
+    /* This ends: the check needs tables, so at least this shard has a version. */
     while (!about->assembly->versions[first])
         first++;
     const leat_schema_version *model = about->assembly->versions[first];
@@ -106,6 +108,7 @@ static void check_privileges(leat_examination *about, uint32_t shard, leat_findi
         leat_finding_set_error(ret, &error);
     } else if (missing.size > 0) {
         leat_finding_set(ret, LEAT_CHECK_FAILED, "role %s lacks %s", role, leat_buf_cstr(&missing));
+        /* Ready to copy, with the role's name in it. */
         ret->exact = leat_must_strdup(leat_buf_cstr(&grants));
     } else {
         leat_finding_set(ret, LEAT_CHECK_OK, "role %s has all that leat needs", role);

@@ -28,6 +28,7 @@ typedef struct scope {
     char *base;         /* the base of the settings' `field` offsets */
 } scope;
 
+/* By way of void *: the compiler cannot see that offsetof has aligned the field. */
 static char **text_field(char *base, const leat_setting *setting)
 {
     return (char **)(void *)(base + setting->field);
@@ -77,7 +78,8 @@ static size_t add_name(char *list, size_t size, size_t used, const char *name)
     return used + (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", name);
 }
 
-/* The setting meant: the same name in another place, or the closest name here. */
+/* The setting meant: the same name in another place, or the closest name here. A name that differs
+ * in more than about a third of its letters would only mislead. */
 static const leat_setting *guess(const char *prefix, const char *key)
 {
     size_t count, nearest = 1 + strlen(key) / 3;
@@ -158,6 +160,7 @@ static int read_text(const scope *s, const leat_node *node, const leat_setting *
     return 0;
 }
 
+/* No message shows the text or its value: either may have a password in it. */
 static int read_secret(const scope *s, const leat_node *node, const leat_setting *setting)
 {
     leat_error why;
@@ -166,6 +169,7 @@ static int read_secret(const scope *s, const leat_node *node, const leat_setting
     char *value = leat_text_expand(node->text, &why);
     if (!value)
         return leat_node_fail(s->loader->file, node, NULL, s->loader->error, "%s", why.text);
+    /* It has the default until here. */
     char **field = text_field(s->base, setting);
     free(*field);
     *field = value;
@@ -345,6 +349,8 @@ static int read_map(const loader *l, const leat_node *map, const leat_setting *o
     char prefix[PREFIX_MAX] = "";
     if (owner)
         leat_setting_prefix(owner, prefix, sizeof prefix);
+    /* All defaults of the structure come first, so that groups that the file leaves out have
+     * theirs. */
     if (!owner || owner->kind == LEAT_SETTING_LIST)
         set_defaults(base, prefix);
     scope s = {l, map, prefix, base};
@@ -380,6 +386,7 @@ static void release_array(char *base, const leat_setting *setting)
     free(array);
 }
 
+/* By the same table that has filled it, so that no setting can be forgotten. */
 static void release(char *base, const char *prefix)
 {
     size_t count;

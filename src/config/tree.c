@@ -131,6 +131,7 @@ static int line_at(const reader *r, size_t offset)
     return line;
 }
 
+/* A tab is the usual mistake, and libyaml's message for it does not mention tabs. */
 static bool tab_indents(const reader *r, size_t line)
 {
     size_t at = 0;
@@ -219,12 +220,14 @@ static int check_event(const reader *r, const leat_node *parent, const yaml_even
     if (has_tag(event))
         return fail_event(r, parent, event,
                           "tags are not supported (quote a text that begins with !)");
+    /* Texts become C strings, which would end there. */
     if (event->type == YAML_SCALAR_EVENT &&
         memchr(event->data.scalar.value, 0, event->data.scalar.length))
         return fail_event(r, parent, event, "a text must not hold the character U+0000");
     return 0;
 }
 
+/* Only without quotes: "" and "null" in quotes are texts. */
 static bool is_null(const yaml_event_t *event)
 {
     static const char *const words[] = {"", "~", "null", "Null", "NULL"};
@@ -258,6 +261,7 @@ static int add_key(reader *r, leat_node *map, const yaml_event_t *event)
     const leat_node *earlier = leat_node_get(map, key);
     leat_node *node = node_new(LEAT_NODE_NULL, line_of(event));
     node->key = leat_must_strdup(key);
+    /* Added before the check, so that the message has its path. */
     node_add(map, node);
     if (earlier)
         return leat_node_fail(r->file, node, NULL, r->error,
@@ -344,6 +348,7 @@ static int open_document(reader *r, yaml_event_t *ret)
     }
 }
 
+/* libyaml looks for a second document only when it is asked for the next event. */
 static int close_document(reader *r)
 {
     yaml_event_t event;
@@ -393,6 +398,8 @@ static char *read_file(const char *file, size_t *ret_size, leat_error *error)
         leat_fail(error, "%s: cannot be opened: %s", file, strerror(errno));
         return NULL;
     }
+    /* One byte over the limit shows a file that is too large; asking for its size would not do for
+     * a pipe. */
     char *text = leat_must_calloc(1, LEAT_TREE_FILE_MAX + 1);
     size_t size = fread(text, 1, LEAT_TREE_FILE_MAX + 1, in);
     int read_errno = ferror(in) ? errno : 0;
