@@ -32,7 +32,7 @@ static const fuzz_column columns[] = {
 
 enum { COLUMN_COUNT = sizeof columns / sizeof *columns };
 
-/* What was accepted has a binary form, and the same one each time. */
+/* An accepted body has a binary form, and the same one each time. */
 static void put_all(const leat_route *route, const leat_body *body, leat_buf *out)
 {
     for (uint32_t i = 0; i < COLUMN_COUNT; i++)

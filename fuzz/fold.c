@@ -28,7 +28,7 @@ typedef struct one_record {
     leat_body body;
 } one_record;
 
-/* False: the line is no record that the route takes. */
+/* False: the line is not a record that the route takes. */
 static bool read_record(leat_body_parser *parser, const leat_route *route, leat_slice line,
                         one_record *ret)
 {

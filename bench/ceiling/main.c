@@ -1,7 +1,7 @@
 /*
- * leat-ceiling - what a database takes when nothing else is in the way: leat's own row statements,
- * built in memory beforehand, over two connections; no log, no progress. The figure that `leat
- * apply` is measured against.
+ * leat-ceiling - the throughput of a database alone: leat's own row statements, built in memory
+ * beforehand, over two connections; no log, no progress. The figure that `leat apply` is measured
+ * against.
  *
  *   leat-ceiling --dsn DSN --catalog FILE [--connections 2] [--batch 1000] [--batches 200]
  *                [--seconds 5] [--keys 200000] [--apps 1000] [--fill] [--settings SQL]

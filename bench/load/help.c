@@ -1,6 +1,6 @@
-/* The text of --help stands alone so that it reads as its user sees it: one line of the source is
- * one line of the screen. It names every option of options.c with its default. A summary's keys are
- * part of it, because scripts and tests parse them. */
+/* The text of --help is in a file of its own so that it reads as its user sees it: one line of the
+ * source is one line of the screen. It names every option of options.c with its default. A
+ * summary's keys are part of it, because scripts and tests parse them. */
 #include "load/help.h"
 
 const char load_help[] =

@@ -3,7 +3,7 @@
  * without an answer.
  *
  * A connection takes its next write when an answer frees it, or by the tick when a rate holds
- * writes back. What a lost connection had sent is unknown: the edge may have taken it. The
+ * writes back. Writes sent on a lost connection are unknown: the edge may have taken it. The
  * connection is opened again after a short wait.
  */
 #include <stdio.h>
@@ -152,7 +152,7 @@ static void conn_send(conn *c, load_write *write)
     conn_flush(c);
 }
 
-/* Sends as many as are due to whoever can take them. */
+/* Sends all that are due to connections that can take them. */
 static void pump(client *cl)
 {
     int64_t now = leat_mono_us();

@@ -18,7 +18,7 @@ enum { FIRST_LONG = 256, CONNECTIONS_MAX = 10000, DEPTH_MAX = 64, OUTSTANDING_MA
 
 typedef struct option_spec option_spec;
 
-/* Reads `text` into the field at `offset`; false: it is not what the option takes. */
+/* Reads `text` into the field at `offset`; false: not a value of the option. */
 typedef bool (*option_reader)(const option_spec *spec, const char *text, load_options *options);
 
 struct option_spec {
@@ -107,7 +107,7 @@ static bool read_dist(const option_spec *spec, const char *text, load_options *o
     return strncmp(text, "zipf:", 5) == 0 && number_in(spec, text + 5, &options->zipf);
 }
 
-/* "patch=90,put=10": what is not named is 0. */
+/* "patch=90,put=10": shares that are not named are 0. */
 static bool read_mix(const option_spec *spec, const char *text, load_options *options)
 {
     memset(options->mix, 0, sizeof options->mix);

@@ -241,7 +241,7 @@ void load_run_tick(load_run *run, int64_t now_us)
         run->stopping = true;
     if (run->out == 0 && !all_issued(run) && run->options->rate > 0 &&
         due_us(run) > run->last_answer_us)
-        run->last_answer_us = now_us; /* nothing was due: silence is no sign */
+        run->last_answer_us = now_us; /* nothing was due: silence is not a sign */
     if (!run->failure && now_us - run->last_answer_us > run->options->give_up_us)
         run->failure = "nothing was acknowledged for as long as --give-up allows";
     if (now_us - run->last_line_us >= LINE_US) {

@@ -1,5 +1,5 @@
 /* The figures of a run, for a person or as JSON. The rate counts acknowledged writes up to the last
- * acknowledgement: writes that were refused or are unknown are no throughput, and neither is the
+ * acknowledgement: writes that were refused or are unknown are not throughput, and neither is the
  * time after it. JSON is written by hand because all its texts are constants of this program. */
 #include "load/run.h"
 

@@ -45,7 +45,7 @@ static void put_time(leat_buf *out, int64_t wall_ms)
     leat_buf_printf(out, "%s.%03dZ", text, (int)(wall_ms % 1000));
 }
 
-/* What an app's session start says about a device: 170 to 250 bytes. */
+/* An app's data about a device at the start of a session: 170 to 250 bytes. */
 static void put_subscription(leat_buf *out, const load_write *write, leat_prng *prng)
 {
     static const char *const platforms[] = {"ios", "android", "web"};

@@ -152,7 +152,7 @@ void database_claim(database *db, uint32_t id, leat_engine_claim claim, leat_eng
     }
 }
 
-/* A base says that all up to it is applied: is that so? */
+/* By a base all up to it is applied: is that so? */
 static void check_base(const database *db, const leat_engine_compaction *compaction)
 {
     const log_partition *log = &db->log[compaction->partition];
@@ -218,7 +218,7 @@ bool database_failover(database *db, uint32_t shard, leat_prng *prng)
         if (db->shard_of[i] == shard)
             db->partitions[i] = db->snapshots[at][i];
     }
-    /* What was remembered later is on a line of time that is gone. */
+    /* Later memories belong to a timeline that is lost. */
     db->snapshot_count[shard] = 0;
     return true;
 }

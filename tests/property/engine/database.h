@@ -24,8 +24,8 @@ typedef struct log_record {
     uint32_t bytes;
     /* what a batch with it in fails with; LEAT_ENGINE_APPLIED: nothing */
     leat_engine_outcome poison;
-    bool poison_known; /* the database says which record it was */
-    bool poison_looks; /* BAD_DATA: it is leat's own refusal, by its last look at the tables */
+    bool poison_known; /* the database names the record */
+    bool poison_looks; /* BAD_DATA: it is leat's own refusal, by its last read of the tables */
     uint32_t table;
     bool refused; /* alone in its batch, at `refused_us` for the first time */
     bool may_die; /* refused so that it may become a dead letter */
@@ -83,7 +83,7 @@ void database_init(database *db, log_partition *log, const uint32_t *shard_of,
 uint32_t database_index(const database *db, uint32_t partition, int64_t offset);
 log_record *database_log(const database *db, const db_batch_record *record);
 /* The transactions. `ret` gets outcome, partition, bad_record; all or nothing. `dead`: the record
- * is kept as a dead letter. `catalog_read_us`: what leat's own refusals rely on. */
+ * is kept as a dead letter. `catalog_read_us`: the read that leat's own refusals rely on. */
 void database_batch(database *db, const leat_engine_batch_part *parts, uint32_t part_count,
                     const db_batch_record *records, uint32_t record_count, bool dead,
                     int64_t catalog_read_us, leat_engine_job_result *ret);

@@ -1,8 +1,8 @@
 /*
- * The low water, and what a restart makes of it, against a naive list of records that are applied
- * or not: random holes, batches that end in any order or fail, compactions, restarts at any moment.
- * A record is skipped after a restart exactly when it is applied, and the low water is what the
- * list says.
+ * The low water, and the effect of a restart on it, against a naive list of records that are
+ * applied or not: random holes, batches that end in any order or fail, compactions, restarts at any
+ * moment. A record is skipped after a restart exactly when it is applied, and the low water is what
+ * the list says.
  */
 #include <check.h>
 #include <stdio.h>

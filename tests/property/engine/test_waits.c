@@ -1,8 +1,8 @@
 /*
  * Bad writes among good ones, at a steady rate and for minutes of virtual time: records whose
- * parent never comes, against the naive model of what should become of each: a bad one is given up
- * when its patience is over since it was read, a good one is applied when what stands before it in
- * its subpartition is decided. The engine may be late by a bound, whatever the rate; and a table is
+ * parent never comes, against a naive model of the fate of each: a bad one is given up when its
+ * patience is over since it was read, a good one is applied when what stands before it in its
+ * subpartition is decided. The engine may be late by a bound, whatever the rate; and a table is
  * stopped by the share of its bad records, not by their number.
  */
 #include <check.h>
@@ -44,7 +44,7 @@ typedef struct scene {
     uint8_t claims;
 } scene;
 
-/* Bad ones of so many thousand; of table 1 of two all records may be bad. */
+/* Bad ones in a thousand; of table 1 of two all records may be bad. */
 typedef struct traffic {
     uint32_t per_second, bad_permille, seconds;
     bool other_table_drifts;

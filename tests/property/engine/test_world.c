@@ -16,7 +16,7 @@
 
 enum { SEEDS = 4000 };
 
-/* A broken invariant aborts: say which world it was. */
+/* A broken invariant aborts: print which world it was. */
 static char failed_at[64];
 
 static void say_seed(int number)

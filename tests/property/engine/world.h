@@ -11,7 +11,7 @@
 
 enum { WORKERS = 2, WORLD_SHARDS = 2, WORLD_JOBS = 8, GHOSTS = 8, BATCH_MAX = 8 };
 
-/* What has happened over a whole campaign: each must happen sometimes, or the campaign proves
+/* Events counted over a whole campaign: each must happen sometimes, or the campaign proves
  * little. */
 typedef struct world_sometimes {
     uint64_t fenced, unknown_applied, unknown_never, unknown_late, late_done, late_refused,
@@ -70,7 +70,7 @@ typedef struct test_world {
     log_partition log[DB_PARTITIONS];
     database db;
     world_worker workers[WORKERS];
-    int owner[DB_PARTITIONS]; /* whom the group has given it to; -1: nobody */
+    int owner[DB_PARTITIONS]; /* the member that has it from the group; -1: nobody */
     world_job ghosts[GHOSTS]; /* sent, their connection lost, and still to come */
     int64_t sent_seq[WORKERS][DB_PARTITIONS];
     leat_engine_claim sent_claim[WORKERS][DB_PARTITIONS];
@@ -78,8 +78,8 @@ typedef struct test_world {
                                                 more may be sent */
     uint64_t claims;
     bool failed_over[WORLD_SHARDS];
-    int64_t catalog_read_us; /* when the last look at the tables began */
-    bool bad_stays_bad;      /* what is refused for good is not healed in the end */
+    int64_t catalog_read_us; /* when the last read of the tables began */
+    bool bad_stays_bad;      /* records refused for good are not healed in the end */
     bool calm;
     world_sometimes *sometimes;
 } test_world;
@@ -99,7 +99,8 @@ void world_settle(test_world *world, uint32_t worker);
 void world_execute(test_world *world, uint32_t worker, world_job *job);
 void world_answer(test_world *world, uint32_t worker, world_job *job,
                   const leat_engine_job_result *result);
-/* The connection is lost: the outcome is unknown. What was not executed may still be, later. */
+/* The connection is lost: the outcome is unknown. Commands that were not executed may still be,
+ * later. */
 void world_break(test_world *world, uint32_t worker, world_job *job);
 void world_ghost(test_world *world, world_job *ghost);
 

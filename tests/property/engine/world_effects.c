@@ -1,5 +1,5 @@
 /*
- * world_effects.c - the worker: carries out what its engine says, and checks that it may say it.
+ * world_effects.c - the worker: carries out its engine's effects, and checks that each is allowed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -160,7 +160,7 @@ static void seek(test_world *world, world_reader *reader, const leat_engine_effe
     const log_partition *log = &world->log[effect->partition];
     int64_t from = effect->offset;
     LEAT_ASSERT(effect->offset <= effect->low + 1 && effect->high >= effect->low);
-    /* Sometimes what is applied is gone by retention. */
+    /* Sometimes retention removes applied records. */
     if (world_chance(world, 4))
         from = effect->low + 1;
     uint32_t before = reader->next;

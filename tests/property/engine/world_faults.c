@@ -1,5 +1,5 @@
 /*
- * world_faults.c - what happens in the world: reading, working, and everything that can go wrong.
+ * world_faults.c - events of the world: reading, working, and all faults.
  */
 #include <stdlib.h>
 
@@ -180,7 +180,7 @@ static void fail_over(test_world *world)
     for (uint32_t worker = 0; worker < WORKERS; worker++) {
         for (uint32_t i = 0; i < WORLD_JOBS; i++) {
             world_job *job = &worker_at(world, worker)->jobs[i];
-            /* What went to the old primary does not come to the new one. */
+            /* Commands sent to the old primary do not reach the new one. */
             bool calm = world->calm;
             world->calm = true;
             if (job->state == WORLD_JOB_SENT && job->shard == shard)
@@ -273,7 +273,7 @@ static void confirm(test_world *world, uint32_t worker)
     world_settle(world, worker);
 }
 
-/* Events for what is not there: harmless. */
+/* Events for things that do not exist: harmless. */
 static void noise(test_world *world)
 {
     uint32_t worker = world_below(world, WORKERS);
@@ -381,7 +381,7 @@ static void heal(test_world *world)
     }
 }
 
-/* What was refused to the end is a dead letter by now. */
+/* A record refused to the end is a dead letter by now. */
 static void check_bad(const test_world *world)
 {
     for (uint32_t i = 0; i < world->config.partition_count; i++) {

@@ -13,7 +13,7 @@ static void run(test_world *world, world_job *job)
     if (job->kind == LEAT_ENGINE_JOB_BATCH) {
         database_batch(&world->db, job->parts, job->part_count, job->records, job->record_count,
                        job->dead, world->catalog_read_us, &job->result);
-        /* A database may not say which partition it was. */
+        /* A database need not name the partition. */
         if (job->result.outcome == LEAT_ENGINE_FENCED && world_chance(world, 5))
             job->result.partition = -1;
     } else if (job->kind == LEAT_ENGINE_JOB_CLAIM) {
@@ -48,7 +48,7 @@ static void note(test_world *world, const world_job *job, const leat_engine_job_
                          result->outcome == LEAT_ENGINE_BAD_DATA;
 }
 
-/* What a record that is refused alone is told, and whether it may be given up for that. */
+/* The result for a record that is refused alone, and whether it may be given up for that. */
 static void note_refusal(test_world *world, uint32_t worker, const world_job *job,
                          const leat_engine_job_result *result)
 {

@@ -22,8 +22,8 @@ typedef struct cell {
 /* Everything that happened, offset by offset. */
 typedef struct model {
     leat_prng prng;
-    cell log[OFFSETS_MAX];  /* what stands there now; below `start` what stood there */
-    cell seen[OFFSETS_MAX]; /* what stood there when it was offered */
+    cell log[OFFSETS_MAX];  /* the record there now; below `start` the last one there */
+    cell seen[OFFSETS_MAX]; /* the record there when it was offered */
     bool is_offered[OFFSETS_MAX];
     bool is_applied[OFFSETS_MAX];
     int64_t start, end;
@@ -57,7 +57,7 @@ static bool has_lost(const model *m)
     return false;
 }
 
-/* Does another record stand where one was offered, as far as the log is still there? */
+/* Is another record where one was offered, as far as the log still exists? */
 static bool is_rewritten(const model *m)
 {
     for (int64_t offset = m->start; offset < m->end; offset++)
@@ -86,7 +86,7 @@ static void offer(model *m)
     m->is_offered[m->next++] = true;
 }
 
-/* In any order, but for what is below the mark from which a restarted reader goes on. */
+/* In any order, except below the mark from which a restarted reader goes on. */
 static void apply(model *m)
 {
     int64_t offset = below(m, OFFSETS_MAX);

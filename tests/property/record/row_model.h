@@ -1,10 +1,10 @@
 /*
- * row_model.h - what records do to one row, one by one, said as plainly as possible: the judge of
+ * row_model.h - the effect of records on one row, one by one, as plainly as possible: the judge of
  * everything that is cleverer. Types: bool, int2/4/8, float8, numeric (28 digits, no NaN, no
  * negative scale), text, timestamptz, jsonb.
  *
  * Values are in PostgreSQL's text form (TimeZone UTC), NULL for NULL; jsonb as row_model_json
- * writes it. The key is no part of the row here: its columns stay NULL.
+ * writes it. The key is not part of the row here: its columns stay NULL.
  */
 #ifndef ROW_MODEL_H
 #define ROW_MODEL_H
@@ -16,13 +16,13 @@ typedef struct model_row {
     char *values[LEAT_COLUMNS_MAX]; /* by column index; owned */
 } model_row;
 
-/* Does to the row what the record does. False, with the row as it was, when the record would fail:
- * a number that its column does not hold, NULL where NOT NULL. `defaults`: by column index, values
- * in text form, NULL: none; there must be one exactly where the table has a default expression. */
+/* Applies the record to the row. False, with the row as it was, when the record would fail: a
+ * number that its column does not hold, NULL where NOT NULL. `defaults`: by column index, values in
+ * text form, NULL: none; there must be one exactly where the table has a default expression. */
 bool row_model_apply(model_row *row, const leat_route *route, const char *const *defaults,
                      leat_route_op op, const leat_body *body);
 
-/* The same with a row write, as record/fold.h says what it means. */
+/* The same with a row write, with its meaning in record/fold.h. */
 bool row_model_apply_write(model_row *row, const leat_route *route, const char *const *defaults,
                            const leat_row_write *write);
 

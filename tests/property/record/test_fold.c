@@ -25,7 +25,7 @@ static const column_kind kinds[] = {
     {LEAT_TYPE_JSONB, -1, "[1]"},     {LEAT_TYPE_JSONB, -1, "{\"a\":1,\"b\":{\"a\":2}}"},
 };
 
-/* One random table and route, and what was met on the way. */
+/* One random table and route, and counts of the cases on the way. */
 typedef struct fold_world {
     leat_prng prng;
     leat_table table;

@@ -14,7 +14,7 @@ static uint64_t setting(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-/* Each test starts from the seed anew, so that one can be repeated alone. */
+/* Each test starts again from the seed, so that one can be repeated alone. */
 static leat_prng seeded(void)
 {
     return (leat_prng){setting("LEAT_TEST_SEED", (uint64_t)leat_wall_ms() / 1000)};
@@ -271,7 +271,7 @@ END_TEST
 
 __extension__ typedef __int128 wide;
 
-/* Up to 30 digits and up to 10 of them behind the point; the value in units of 1e-10. */
+/* Up to 30 digits and up to 10 of them after the point; the value in units of 1e-10. */
 static wide random_short_literal(leat_prng *prng, char *text, int *ret_scale)
 {
     wide number = 0;

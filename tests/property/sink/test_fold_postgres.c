@@ -27,7 +27,7 @@ enum {
     CAN_JSON = 1 << LEAT_OP_APPEND | 1 << LEAT_OP_MERGE,
 };
 
-/* A type of column: what a body may give it, and what stands behind DEFAULT. */
+/* A type of column: its values in a body, and its DEFAULT. */
 typedef struct kind {
     const char *sql;
     unsigned ops;
@@ -165,7 +165,7 @@ static const kind kinds[] = {
     {"char(4)", 0, "'ab'", {"\"ab\"", "\"abcd\"", "\"abcde\"", "\"\""}, NULL},
 };
 
-/* Parts of keys as they stand in a path. */
+/* Parts of keys as they are in a path. */
 static const struct {
     const char *sql;
     const char *values[2];
@@ -357,7 +357,7 @@ static void choose_records(world *w)
 
 /* ---- applying ---- */
 
-/* Builds and runs what is in the batch. Returns whether it succeeded. */
+/* Builds and runs the batch. Returns whether it succeeded. */
 static bool run_batch(world *w, leat_rows *rows, bool general)
 {
     leat_rows_fault fault = {0};

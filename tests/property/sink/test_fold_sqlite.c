@@ -129,7 +129,7 @@ static void make_world(void)
     }
 }
 
-/* What is stored, as the model has it. */
+/* The stored row in the model's form. */
 static void expect_value(const model_row *row, uint32_t column, const char *record)
 {
     char sql[96];
@@ -157,7 +157,7 @@ static void expect_row(const model_row *row, const char *record)
         expect_value(row, i, record);
 }
 
-/* A body that the edge would refuse is no record. */
+/* A body that the edge would refuse is not a record. */
 static bool parse(leat_body_parser *parser, leat_route_op op, const char *record, leat_body *ret)
 {
     leat_body_error error;

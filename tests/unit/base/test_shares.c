@@ -14,7 +14,7 @@ static uint64_t sum(const uint64_t *held, uint64_t users)
     return ret;
 }
 
-/* By the definition, from the list of what everybody holds. */
+/* By the definition, from the list of all amounts held. */
 static bool may_take(const uint64_t *held, uint64_t users, uint64_t limit, uint64_t user,
                      uint64_t amount)
 {

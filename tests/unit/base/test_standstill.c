@@ -1,4 +1,4 @@
-/* The clock of a loop: what it does not count, and that a limit waits for the sockets. */
+/* The clock of a loop: the time that it does not count, and that a limit waits for the sockets. */
 #include <check.h>
 #include <stdlib.h>
 #include <sys/socket.h>

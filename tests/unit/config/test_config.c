@@ -459,7 +459,7 @@ START_TEST(test_everything_given)
 }
 END_TEST
 
-/* What only Kafka or a database shows to be wrong is said with the same file, line and path. */
+/* A fault that only Kafka or a database finds is reported with the same file, line and path. */
 START_TEST(test_blame)
 {
     static const char file[] =

@@ -1,4 +1,4 @@
-/* The admin page: what each path answers, and that a scrape is fresh. */
+/* The admin page: the answer of each path, and that a scrape is fresh. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Clients take what the process does not keep for itself. */
+/* Clients get the descriptors that the process does not keep for itself. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

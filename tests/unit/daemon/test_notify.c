@@ -1,5 +1,5 @@
-/* What a service manager reads from its socket: a real one, bound as a file and as an abstract
- * name. */
+/* The messages that a service manager reads from its socket: a real one, bound as a file and as an
+ * abstract name. */
 #include "../record/fixture.h"
 
 #include <stddef.h>

@@ -21,7 +21,7 @@ typedef struct fake_record {
 struct leat_log_writer {
     leat_appended_cb on_appended;
     void *context;
-    int append_result; /* what the next append returns */
+    int append_result; /* the result of the next append */
     const char *append_error;
     bool broken; /* not ready */
     int64_t oldest_us[FAKE_LOG_PARTITIONS];

@@ -16,7 +16,7 @@ typedef struct edge_world {
     leat_schema_versions *schema_versions;
     leat_schema_version *version; /* of the only shard, before the edge opens */
     leat_layout layout;
-    int asks; /* for a look at the tables */
+    int asks; /* for reading the tables */
     leat_metrics *metrics;
     leat_edge_config config;
     leat_edge *edge;
@@ -518,7 +518,7 @@ START_TEST(test_health)
 }
 END_TEST
 
-/* What load balancers ask by default: readiness. */
+/* The default requests of load balancers: readiness. */
 START_TEST(test_default_checks_of_load_balancers)
 {
     static const char *const checks[] = {"OPTIONS / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",

@@ -31,7 +31,7 @@ typedef struct story {
     const leat_engine_job *open[STORY_JOBS]; /* in flight, oldest first */
     uint32_t open_count;
     uint32_t released;
-    uint8_t claims;              /* so many tokens were given out */
+    uint8_t claims;              /* number of tokens given out */
     uint32_t table;              /* of what is read */
     leat_engine_job_result said; /* the last result an effect came with */
 } story;
@@ -153,7 +153,7 @@ static inline void story_begin(story *s, uint32_t partitions)
     s->config.patience_us = 30000000;
     s->config.dead_letters_per_minute = 100;
     s->config.dead_letters_percent = 20;
-    s->config.commit_every_us = 1; /* told at once, unless a test is about that */
+    s->config.commit_every_us = 1; /* reported at once, unless a test is about that */
     s->config.verify_every_us = INT64_C(300) * 86400 * 1000000; /* never, likewise */
 }
 
@@ -238,7 +238,7 @@ static inline leat_engine_taken story_read(story *s, uint32_t partition, uint32_
     return taken;
 }
 
-/* Reads without asking for effects: what comes of several records together. */
+/* Reads without asking for effects, for the effects of several records together. */
 static inline void story_load(story *s, uint32_t partition, uint32_t subpartition, int64_t first,
                               int64_t last)
 {
@@ -318,7 +318,7 @@ static inline leat_engine_partition_view story_view(story *s, uint32_t partition
     return view;
 }
 
-/* What was told since the last time is exactly `words`. */
+/* The notices since the last time are exactly `words`. */
 static inline void story_told(story *s, const char *words)
 {
     s->told[s->size] = 0;

@@ -53,7 +53,7 @@ START_TEST(a_dead_letter_that_cannot_be_written_is_asked_again)
         story_told(&s, "bury 0/1:0\n");
         story_done(&s, 0, failures[i]);
         s.size = 0;
-        /* Not refused any more: nothing died. */
+        /* No longer refused: nothing died. */
         story_wait(&s);
         story_done(&s, 0, LEAT_ENGINE_APPLIED);
         story_told(&s, "batch 0/1:0\ncommit 0 at 0\n");
@@ -266,7 +266,7 @@ START_TEST(patience_does_not_begin_before_what_was_read_earlier)
 }
 END_TEST
 
-/* Nor does it wait for ever: what others have waited for since does not count. */
+/* Nor does it wait indefinitely: later waits of others do not count. */
 START_TEST(what_has_waited_longest_has_no_more_patience_for_others)
 {
     story s;
@@ -325,7 +325,7 @@ START_TEST(a_claim_judges_anew_and_an_old_dead_letter_keeps_its_reason)
 }
 END_TEST
 
-/* A record for each of so many subpartitions of the table; all are refused. */
+/* A record for each of that many subpartitions of the table; all are refused. */
 static void refuse(story *s, uint32_t first, uint32_t count)
 {
     for (uint32_t i = first; i < first + count; i++) {
@@ -356,7 +356,7 @@ START_TEST(too_many_stop_their_table_until_one_is_applied_after_all)
     story_read(&s, 0, 4, 4);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "batch 0/3:3\nbury 0/3:3\ndead 0/3 at 3\nbatch 0/4:4\n");
-    /* Held for ever: no minute ends that. */
+    /* Held indefinitely: no minute ends that. */
     story_pass(&s, 100000000);
     story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
     ck_assert_uint_eq(leat_engine_count(s.engine)->dead_letters, 2);
@@ -366,7 +366,7 @@ START_TEST(too_many_stop_their_table_until_one_is_applied_after_all)
     story_wait(&s);
     story_done(&s, 0, LEAT_ENGINE_BAD_DATA);
     s.told[s.size] = 0;
-    ck_assert_ptr_nonnull(strstr(s.told, "bury")); /* the count has begun anew */
+    ck_assert_ptr_nonnull(strstr(s.told, "bury")); /* the count has started again */
     story_end(&s);
 }
 END_TEST
@@ -403,7 +403,7 @@ START_TEST(a_small_share_is_bad_data_however_many_that_are)
     leat_engine_table(s.engine, 0, 0, &view);
     ck_assert_uint_ge(view.decided, 500);
     ck_assert_uint_eq(view.refused, (view.decided + 25) / 50);
-    /* Then the table takes no more: the good ones of before do not count for ever. */
+    /* Then the table takes no more: earlier good ones do not count indefinitely. */
     uint32_t given_up = letters_of(&s, 59, 1);
     ck_assert_uint_eq(given_up, 59);
     given_up += letters_of(&s, 1000, 1);

@@ -1,4 +1,4 @@
-/* A shard that says what is not understood. */
+/* A shard with an error that is not understood. */
 #include "story.h"
 
 /* Partition 0: 0/1 and 0/2 in one batch that is not understood; partition 1 is of the same

@@ -1,4 +1,4 @@
-/* What comes of a job: unknown, fenced, failed, isolated. */
+/* The outcomes of a job: unknown, fenced, failed, isolated. */
 #include "story.h"
 
 START_TEST(an_unknown_outcome_drops_all_and_claims_again)
@@ -15,7 +15,7 @@ START_TEST(an_unknown_outcome_drops_all_and_claims_again)
     story_told(&s, "pause 0\nclaim 0\n");
     ck_assert_uint_eq(s.released, 4);
     ck_assert_uint_eq(story_view(&s, 0).records, 0);
-    /* The other batch is of the old claim: whatever it says does not count. */
+    /* The other batch is of the old claim: its result does not count. */
     story_done(&s, 0, LEAT_ENGINE_FENCED);
     story_told(&s, "");
     ck_assert_uint_eq(leat_engine_count(s.engine)->batches_stale, 1);
@@ -183,13 +183,13 @@ START_TEST(a_refused_record_is_found_by_halving_and_holds_only_its_own)
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_told(&s, "commit 0 at 1\nbatch 0/1:2\n");
     story_done(&s, 0, LEAT_ENGINE_DRIFT);
-    story_told(&s, ""); /* somebody looks at the tables meanwhile */
+    story_told(&s, ""); /* the tables are read meanwhile */
     story_wait(&s);
     story_done(&s, 0, LEAT_ENGINE_DRIFT);
     story_told(&s, "batch 0/1:2\nstalled 0/1 at 2\n");
     ck_assert_int_eq(s.said.outcome, LEAT_ENGINE_DRIFT);
     ck_assert_uint_eq(story_view(&s, 0).stalled, 1);
-    /* Others go on; what is behind it does not. */
+    /* Others go on; later records of its subpartition do not. */
     story_read(&s, 0, 2, 5);
     story_told(&s, "batch 0/2:5\n");
     s.now_us++;
@@ -309,7 +309,7 @@ START_TEST(an_idle_partition_is_verified)
     ck_assert_int_eq(compaction->needs[0], 1);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     ck_assert_uint_eq(leat_engine_count(s.engine)->compactions, 1);
-    /* What moves meanwhile is not kept waiting. */
+    /* Subpartitions that move meanwhile are not kept waiting. */
     story_read(&s, 0, 1, 1);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 1000);

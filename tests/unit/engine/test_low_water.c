@@ -96,7 +96,7 @@ START_TEST(what_was_only_skipped_is_written_with_a_seq_of_its_own)
     ck_assert_int_eq(story_job(&s, 0)->compaction.low, 6);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
     story_pass(&s, 10000);
-    story_told(&s, ""); /* and then there is nothing more to say */
+    story_told(&s, ""); /* and then there is nothing more to report */
     story_end(&s);
 }
 END_TEST
@@ -194,7 +194,7 @@ START_TEST(a_million_applied_behind_a_stuck_one_take_no_room_and_are_skipped_aft
         LEAT_ASSERT(crowd_offer(&c, now_us += 10, offset) == LEAT_ENGINE_TAKEN);
         crowd_settle(&c, now_us);
     }
-    ck_assert_uint_eq(story_view(&s, 0).records, 1); /* nothing is kept of what is applied */
+    ck_assert_uint_eq(story_view(&s, 0).records, 1); /* nothing is kept of applied records */
     leat_engine_validate(c.engine);
     ck_assert_uint_eq(c.applied, MILLION - 1);
     ck_assert_int_eq(story_view(&s, 0).low, STUCK - 1);

@@ -9,7 +9,7 @@ START_TEST(once_is_an_accident)
     leat_narrow narrow = {0};
     leat_narrow_unknown(&narrow, 3, 5, 5, 40, 1);
     ck_assert(!leat_narrow_on_trial(&narrow));
-    leat_narrow_passed(&narrow, 40, 0); /* the claim says that it was committed */
+    leat_narrow_passed(&narrow, 40, 0); /* the claim shows that it was committed */
     ck_assert_uint_eq(narrow.unknowns, 0);
     leat_narrow_unknown(&narrow, 3, 5, 5, 40, 2);
     leat_narrow_passed(&narrow, 20, 2); /* a part of it was applied since: the rest is still

@@ -137,7 +137,7 @@ START_TEST(a_leader_epoch_that_does_not_fit_its_place_stops_the_partition)
     } cases[] = {
         {5, 2, LEAT_ENGINE_SKIPPED}, {5, 1, LEAT_ENGINE_SKIPPED}, {5, -1, LEAT_ENGINE_SKIPPED},
         {8, 2, LEAT_ENGINE_TAKEN},   {8, 3, LEAT_ENGINE_TAKEN},   {8, -1, LEAT_ENGINE_TAKEN},
-        {5, 3, LEAT_ENGINE_REFUSED}, /* written after what was applied: the log was cut off */
+        {5, 3, LEAT_ENGINE_REFUSED}, /* written after the applied record: the log was cut off */
         {8, 1, LEAT_ENGINE_REFUSED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -220,7 +220,7 @@ START_TEST(offsets_without_a_record_are_passed_committed_and_kept)
     ck_assert_int_eq(compaction->newest.offset, 3);
     ck_assert_int_eq(compaction->newest.at_ms, 1003);
     story_done(&s, 0, LEAT_ENGINE_APPLIED);
-    /* there was none, it was said */
+    /* there was none, as reported */
     ck_assert_int_eq(story_read(&s, 0, 1, 8), LEAT_ENGINE_REFUSED);
     story_end(&s);
 }
@@ -316,7 +316,7 @@ START_TEST(a_fenced_partition_waits_for_time_and_the_word_of_the_group)
     story_pass(&s, 1000);
     story_pass(&s, 1000);
     story_told(&s, "confirm\nconfirm\n");
-    /* A word from before the fence says nothing. */
+    /* A confirmation from before the fence means nothing. */
     leat_engine_confirmed(s.engine, s.now_us, 49);
     story_settle(&s);
     story_told(&s, "");

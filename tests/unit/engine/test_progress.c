@@ -80,11 +80,9 @@ START_TEST(reading_begins_where_the_newest_record_can_be_compared)
     static const struct {
         int64_t low, newest, from;
     } cases[] = {
-        {-1, -1, -1},
-        {9, -1, -1}, /* none was ever applied: a record up to 9 was not there */
-        {20, 20, 20},
-        {25, 20, 20}, /* the low water stands behind it, on an offset without a record */
-        {20, 30, 21}, /* it comes on the way */
+        {-1, -1, -1}, {9, -1, -1},  /* none was ever applied: a record up to 9 was not there */
+        {20, 20, 20}, {25, 20, 20}, /* the low water is after it, on an offset without a record */
+        {20, 30, 21},               /* it comes on the way */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         leat_engine_progress progress = {.low = cases[i].low,

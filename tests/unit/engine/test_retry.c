@@ -162,7 +162,7 @@ START_TEST(not_yet_is_dead_when_patience_is_over_since_it_was_read)
     ck_assert_int_eq(not_yet_at(&retry, 50, 1049, false), LEAT_RETRY_LATER);
     ck_assert_uint_eq(retry.delays, 2);
     ck_assert_int_eq(not_yet_at(&retry, 50, 1050, false), LEAT_RETRY_DEAD);
-    /* What was queued behind it has used up its own, but is asked once more. */
+    /* The record queued after it has used up its own, but is tried once more. */
     leat_retry_applied(&retry, 1, 100);
     ck_assert_int_eq(not_yet_at(&retry, 51, 1060, false), LEAT_RETRY_LATER);
     ck_assert_int_eq(not_yet_at(&retry, 51, 1080, false), LEAT_RETRY_DEAD);
@@ -231,7 +231,7 @@ START_TEST(it_is_tried_when_its_patience_ends)
 }
 END_TEST
 
-/* What it lacks could not come meanwhile. */
+/* The missing row could not come meanwhile. */
 START_TEST(patience_begins_anew_after_another_refusal)
 {
     static const leat_engine_outcome others[] = {LEAT_ENGINE_DRIFT, LEAT_ENGINE_OUTAGE,
@@ -243,7 +243,7 @@ START_TEST(patience_begins_anew_after_another_refusal)
         ck_assert_int_eq(not_yet_at(&retry, 50, 5010, false), LEAT_RETRY_LATER);
         ck_assert_int_eq(not_yet_at(&retry, 50, 5999, false), LEAT_RETRY_LATER);
         ck_assert_int_eq(not_yet_at(&retry, 50, 6000, false), LEAT_RETRY_DEAD);
-        /* That goes for what was queued behind it. */
+        /* The same holds for records queued after it. */
         leat_retry_applied(&retry, 1, 100);
         refused_at(&retry, others[i], 7000, INT64_MAX);
         leat_retry_applied(&retry, 1, 100);
@@ -272,12 +272,12 @@ static leat_retry_verdict record_error_at(leat_retry *retry, int64_t now_us, uin
 START_TEST(a_record_error_is_the_record_s_when_others_of_its_table_pass)
 {
     leat_retry retry = {0};
-    ck_assert_int_eq(record_error_at(&retry, 50, 7, false), LEAT_RETRY_HELD); /* said at once */
+    ck_assert_int_eq(record_error_at(&retry, 50, 7, false), LEAT_RETRY_HELD); /* reported at once */
     for (int64_t at = 100; at < 100000; at += 1000)
         ck_assert_int_eq(record_error_at(&retry, at, 7, false), LEAT_RETRY_HELD);
     ck_assert_int_eq(record_error_at(&retry, 100000, 8, true), LEAT_RETRY_HELD);
     ck_assert_int_eq(record_error_at(&retry, 100010, 8, false), LEAT_RETRY_DEAD);
-    /* Each has to be told from its table anew, and for its whole patience. */
+    /* Each is told apart from its table again, for its whole patience. */
     leat_retry next = {0};
     record_error_at(&next, 50, 7, false);
     ck_assert_int_eq(record_error_at(&next, 999, 8, false), LEAT_RETRY_HELD);

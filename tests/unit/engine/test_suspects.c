@@ -139,7 +139,7 @@ START_TEST(stale_ones_count_too)
 }
 END_TEST
 
-/* The low water stands before a suspect, so each of its claims has more read again: that must not
+/* The low water is before a suspect, so each of its claims has more read again: that must not
  * become all that is done. */
 START_TEST(what_a_trial_has_read_again_is_a_small_part_of_the_time)
 {

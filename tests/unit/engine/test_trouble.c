@@ -1,4 +1,4 @@
-/* Who is tried in vain, since when and why; and what is not answered. */
+/* Which records are tried in vain, since when and why; and jobs that are not answered. */
 #include "story.h"
 
 static uint32_t troubles(story *s, leat_engine_trouble ret[4])
@@ -59,7 +59,7 @@ START_TEST(one_cause_is_one_trouble_however_many_have_it)
               found[second].subpartition == 1);
     ck_assert(found[!second].count == 1 && found[!second].offset == 5);
     ck_assert_uint_eq(leat_engine_troubles(s.engine, 0, found, 1), 1); /* no room for more */
-    /* What is given up is not in trouble any more. */
+    /* A record that is given up is no longer in trouble. */
     story_lost(&s, 1);
     ck_assert_uint_eq(troubles(&s, found), 1);
     ck_assert(found[0].count == 1 && found[0].partition == 0);
@@ -97,7 +97,7 @@ START_TEST(the_oldest_job_in_flight_is_known_by_its_first_record)
     ck_assert(flight.jobs == 2 && flight.kind == LEAT_ENGINE_JOB_BATCH && flight.since_us == 100 &&
               flight.offset == 3);
     ck_assert_ptr_eq(flight.payload, &s);
-    story_lost(&s, 0); /* what it carries is given back */
+    story_lost(&s, 0); /* the partition it carries is given back */
     leat_engine_flight(s.engine, 0, &flight);
     ck_assert(flight.jobs == 2 && flight.payload == NULL);
     story_end(&s);

@@ -59,7 +59,7 @@ void test_send(uv_loop_t *loop, int fd, const char *data, size_t size)
             data += sent;
             size -= (size_t)sent;
         } else if (errno == EPIPE || errno == ECONNRESET) {
-            return; /* the server has had enough; its answer says so */
+            return; /* the server has had enough; its answer shows it */
         }
         test_turn(loop);
         ck_assert_msg(leat_mono_us() < until, "the server stopped reading");

@@ -24,7 +24,7 @@ void test_turn_until(uv_loop_t *loop, const bool *flag);
 
 typedef struct test_answer {
     int status;
-    bool closes;     /* says Connection: close */
+    bool closes;     /* has Connection: close */
     char head[2048]; /* status line and headers */
     char body[65536];
     size_t body_size;

@@ -46,7 +46,7 @@ START_TEST(test_body_limit)
         int status;
     } cases[] = {
         {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789", 200},
-        /* as soon as it is said */
+        /* as soon as it is announced */
         {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413},
         {"PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n", 413},
         {"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n",
@@ -240,7 +240,7 @@ START_TEST(test_no_deadline_while_waiting)
 }
 END_TEST
 
-/* A client that sends for ever and never reads: the server stops reading, then ends it; memory
+/* A client that sends without end and never reads: the server stops reading, then ends it; memory
  * stays bounded. */
 START_TEST(test_client_that_does_not_read)
 {

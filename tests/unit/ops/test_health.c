@@ -1,4 +1,4 @@
-/* What a health page shows. */
+/* The content of a health page. */
 #include <check.h>
 
 #include "ops/health.h"

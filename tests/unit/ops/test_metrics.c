@@ -97,7 +97,7 @@ START_TEST(test_labels)
 }
 END_TEST
 
-/* How many observations a bucket line says, -1 when there is no such line. */
+/* The observations in a bucket line, -1 when there is no such line. */
 static long bucket(const char *text, const char *le)
 {
     char start[96];

@@ -18,7 +18,7 @@ static void setup(void)
 static void teardown(void)
 {
     unlink(path);
-    ck_assert_int_eq(rmdir(folder), 0); /* nothing temporary stays behind */
+    ck_assert_int_eq(rmdir(folder), 0); /* no temporary file remains */
 }
 
 static leat_catalog make_catalog(void)

@@ -124,7 +124,7 @@ START_TEST(a_patch_is_classified_by_its_members)
 }
 END_TEST
 
-/* {"NAME":"xxx"} of so many bytes. */
+/* {"NAME":"xxx"} of that many bytes. */
 static leat_slice long_object(char name, size_t size)
 {
     char *text = leat_arena_take(&texts, size);

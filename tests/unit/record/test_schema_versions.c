@@ -1,4 +1,4 @@
-/* Versions are seen as published, in every shard on its own; what may follow what. */
+/* Versions are seen as published, in every shard on its own; which may follow which. */
 #include "fixture.h"
 #include "record/schema_versions.h"
 

@@ -212,7 +212,7 @@ START_TEST(leat_s_own_words_count_where_leat_says_them)
 }
 END_TEST
 
-/* Only ERROR says that the transaction is over and undone. */
+/* Only ERROR means that the transaction is over and undone. */
 START_TEST(anything_but_an_error_is_unknown)
 {
     static const char *const severities[] = {"FATAL", "PANIC",  "WARNING", "NOTICE",

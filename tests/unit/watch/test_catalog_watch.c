@@ -21,7 +21,7 @@ typedef struct world {
     bool is_down[SHARDS];
     bool hangs[SHARDS];
     void (*alter[SHARDS])(leat_table *table);
-    bool refuse; /* the configuration does not fit any more */
+    bool refuse; /* the configuration no longer fits */
 } world;
 
 static leat_table *make_tables(void)
@@ -126,7 +126,7 @@ static uint32_t begun(world *w, uint32_t shard)
     return count;
 }
 
-/* Until a look that began after this call has confirmed or given the shard's newest version. */
+/* Until a read that began after this call has confirmed or given the shard's newest version. */
 static void look_again(world *w, uint32_t shard)
 {
     int64_t now_us = leat_mono_us();

@@ -79,7 +79,8 @@ START_TEST(a_failed_sync_means_unknown)
     fixture_await_answers(&f);
     ck_assert_uint_eq(f.count[LEAT_APPEND_UNKNOWN], 1);
     ck_assert(leat_local_broken(f.config.local) != NULL);
-    atomic_store(&disk.state, DISK_GOOD); /* does not mend it: what the kernel lost, it lost */
+    atomic_store(&disk.state, DISK_GOOD); /* does not repair it: pages that the kernel lost are lost
+                                           */
     ck_assert(leat_log_writer_trouble(f.writer));
     leat_error error;
     leat_record record = {.key = LEAT_SLICE("k")};

@@ -7,7 +7,7 @@
 
 enum { ROUNDS = 20, PARTITIONS = 3, SEED = 7 };
 
-/* What a child reports of an answer; one write, so that it comes whole. */
+/* A child's report of an answer; one write, so that it comes whole. */
 typedef struct ack {
     uint32_t partition;
     int64_t offset;
@@ -67,11 +67,11 @@ static _Noreturn void append_for_ever(const fixture *f, int out, int64_t first_n
 
 /* ---- the parent ---- */
 
-/* What is known to be appended; the greatest offset answered of each partition. */
+/* Records known to be appended; the greatest answered offset of each partition. */
 typedef struct known {
     int64_t numbers[PARTITIONS][200000]; /* by offset; -1: that offset was not answered */
-    int64_t end[PARTITIONS];             /* behind the last one answered */
-    int64_t found[PARTITIONS]; /* behind the last one found in the file after the round before */
+    int64_t end[PARTITIONS];             /* after the last one answered */
+    int64_t found[PARTITIONS]; /* after the last one found in the file after the previous round */
     int64_t next_number;
 } known;
 

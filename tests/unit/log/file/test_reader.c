@@ -14,7 +14,7 @@ typedef struct seen {
     bool key_is_null;
 } seen;
 
-/* One reader and what it was told. */
+/* One reader and its callbacks. */
 typedef struct reading {
     fixture *f;
     leat_log_reader *reader;
@@ -162,7 +162,7 @@ static void await(reading *r, bool (*happened)(const void *), size_t wanted)
     fixture_await(r->f, happened, r);
 }
 
-/* Turns in which what must not happen would. */
+/* Turns in which a forbidden callback would come. */
 static void some_turns(fixture *f)
 {
     for (int i = 0; i < 20; i++)
@@ -378,7 +378,7 @@ START_TEST(nothing_of_an_earlier_read_after_a_seek)
     fixture_open(&f, 1);
     fixture_write(&f);
     fixture_append_keys(&f, 0, 0, 100, 1);
-    fixture_await_answers(&f); /* a seek beyond what is there would break the partition */
+    fixture_await_answers(&f); /* a seek past the end would break the partition */
     reading *r = read_all(&f, 1);
     r->seek_at = 10; /* from inside the callback, forward */
     r->seek_to = 50;

@@ -1,4 +1,4 @@
-/* The built-in log's writer, and what the file says of itself to others. */
+/* The built-in log's writer, and the file's identity as others read it. */
 #include <sys/wait.h>
 
 #include "fixture.h"

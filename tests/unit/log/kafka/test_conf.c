@@ -52,7 +52,7 @@ static const refusal refusals[] = {
     {LEAT_KAFKA_READER, "group.id", "other"},
     {LEAT_KAFKA_READER, "bootstrap.servers", "other:9092"},
     {LEAT_KAFKA_READER, "metadata.broker.list", "other:9092"},
-    /* The same properties reach all clients, so what harms one is refused by each. */
+    /* The same properties reach all clients, so a property that harms one is refused by each. */
     {LEAT_KAFKA_READER, "acks", "1"},
     {LEAT_KAFKA_ADMIN, "auto.offset.reset", "latest"},
     /* Nothing the library knows, or no value for it. */

@@ -55,7 +55,7 @@ typedef struct member {
     size_t assigned, revoked, lost, broken, commits_ok, commits_bad;
     size_t commits_wanted, held_wanted;
     size_t failed;
-    bool keep; /* what is read next is held, and nothing more is taken */
+    bool keep; /* the next record read is held, and no more are taken */
     void *kept;
     char reason[512];
 } member;
@@ -198,7 +198,7 @@ static bool on_record(void *context, const leat_record *record, void *log_handle
     return true;
 }
 
-/* The mock's log has no offsets without a record, so there is never anything to say. */
+/* The mock's log has no offsets without a record, so there is never anything to report. */
 static void on_read_to(void *context, uint32_t partition, int64_t position)
 {
     const member *m = context;
@@ -420,7 +420,7 @@ static bool has_failed(const void *context)
     return ((const member *)context)->failed > 0;
 }
 
-/* The old client's requests stay unanswered: what is read afterwards another one reads. */
+/* The old client's requests stay unanswered: later records are read by another one. */
 START_TEST(another_client_takes_the_place_of_one_that_hears_nothing)
 {
     world *w = world_new();
@@ -485,7 +485,7 @@ END_TEST
 
 static const char *const strategies[] = {"cooperative-sticky", "range"};
 
-/* The range is there, so the error is no loss: the fetching starts again where it was. */
+/* The range is there, so the error is not a loss: the fetching starts again where it was. */
 START_TEST(out_of_range_is_asked_again)
 {
     world *w = world_new();

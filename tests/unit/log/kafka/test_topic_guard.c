@@ -1,4 +1,4 @@
-/* When an acknowledgement may be believed, and when a look at the topic must come first. */
+/* When an acknowledgement may be believed, and when a check of the topic must come first. */
 #include <check.h>
 
 #include "base/base.h"

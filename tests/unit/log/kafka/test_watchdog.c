@@ -42,7 +42,7 @@ START_TEST(is_said_then_acted_on_then_given_up)
     ck_assert_uint_eq(look_until(&dog, &now_s, 1070), LEAT_WATCHDOG_LOG);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1099), LEAT_WATCHDOG_RENEW);
     ck_assert_uint_eq(look_until(&dog, &now_s, 1100), LEAT_WATCHDOG_GIVE_UP);
-    /* once, and nothing is made anew any more */
+    /* once, and nothing is replaced any longer */
     ck_assert_uint_eq(look_until(&dog, &now_s, 1129), 0);
 }
 END_TEST
@@ -86,7 +86,7 @@ END_TEST
 
 /* ---- against a model ---- */
 
-/* Counts what was seen, one step at a time; a step that is too long counts nothing. */
+/* Counts the observed time, one step at a time; a step that is too long does not count. */
 typedef struct model {
     int64_t bad_ms, since_renewal_ms, since_said_ms;
     bool said, gave_up;

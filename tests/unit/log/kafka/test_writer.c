@@ -267,7 +267,7 @@ static bool has_trouble(const void *context)
            strstr(leat_log_writer_trouble(a->writer), "was set up");
 }
 
-/* What was set up differs from what is there in the topic's id, its partitions, or the cluster. */
+/* The topic differs from the one set up in its id, its partitions, or the cluster. */
 static void (*const others[])(leat_log_identity *) = {
     other_topic,
     other_partitions,

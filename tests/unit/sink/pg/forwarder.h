@@ -132,7 +132,7 @@ static inline void forwarder_start(forwarder *f, uv_loop_t *loop, int to_port)
     f->port = ntohs(address.sin_port);
 }
 
-/* What it forwards ends with its clients; the loop has to run the closes. */
+/* Forwarded connections end with their clients; the loop has to run the closes. */
 static inline void forwarder_stop(forwarder *f)
 {
     uv_close((uv_handle_t *)&f->listener, NULL);

@@ -15,7 +15,7 @@ typedef struct job_answer {
     bool is_done;
     leat_engine_job_result result;
     leat_engine_progress progress;
-    uint32_t usable_then; /* what `slots` had reported last */
+    uint32_t usable_then; /* the last value that `slots` reported */
 } job_answer;
 
 typedef struct world {
@@ -25,7 +25,7 @@ typedef struct world {
     leat_standstill standstill;
     leat_sink *sink;
     leat_schema_versions *schema_versions;
-    uint32_t asked; /* for a look at the tables */
+    uint32_t asked; /* for reading the tables */
     uint32_t usable;
     char slots_reported[256]; /* all that `slots` has reported: "1 2" */
     bool in_call;
@@ -182,7 +182,7 @@ static inline void world_free(world *w)
         leat_sink_free(w->sink);
     uv_close((uv_handle_t *)&w->clock, NULL);
     leat_standstill_close(&w->standstill);
-    w->in_call = true; /* nothing is reported any more */
+    w->in_call = true; /* nothing is reported any longer */
     while (uv_run(&w->loop, UV_RUN_ONCE))
         ;
     ck_assert_int_eq(uv_loop_close(&w->loop), 0);
@@ -213,7 +213,7 @@ static inline const leat_engine_job_result *wait_done(world *w, uint32_t job_id)
     return &w->answers[job_id].result;
 }
 
-/* Until the database says `expected`. */
+/* Until the database returns `expected`. */
 static inline void wait_database(world *w, const char *sql, const char *expected)
 {
     uv_update_time(&w->loop);

@@ -102,7 +102,7 @@ START_TEST(a_frozen_holder_is_ended)
         " '{3}', '{10}', 0, 0, '{}', 1000)",
         w->f->catalog.source.id);
     ck_assert(PQsendQueryParams(frozen, sql, 0, NULL, NULL, NULL, NULL, 0));
-    ck_assert(PQsendFlushRequest(frozen)); /* and no Sync: it holds the lock for ever */
+    ck_assert(PQsendFlushRequest(frozen)); /* and no Sync: it holds the lock indefinitely */
     PQflush(frozen);
     wait_database(w,
                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database ="

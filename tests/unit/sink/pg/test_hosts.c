@@ -72,7 +72,7 @@ static const struct {
      "a.example/192.0.2.1/5432 b.example/192.0.2.2/5432"},
     {"hostaddr=192.0.2.1,::1 port=1,2", "-/192.0.2.1/1 -/::1/2"},
     {"postgresql://u:p@192.0.2.1:7,[::1]:8/d", "192.0.2.1/-/7 ::1/-/8"},
-    {"host=a,b,c port=1,2", "-/-/-"}, /* libpq reports what is wrong */
+    {"host=a,b,c port=1,2", "-/-/-"}, /* libpq reports the fault */
     {"service=nowhere", "-/-/-"},
     {"service=here", "192.0.2.7/-/77"},
     {"service=here port=78", "192.0.2.7/-/78"},
@@ -161,7 +161,7 @@ static void await_addresses(leat_lookup *lookup, leat_addresses *ret)
     ck_assert_uint_gt(ret->count, 0);
 }
 
-/* Each has its answer, whoever has let go before or after it came. */
+/* Each has its answer, even if others were dropped before or after it came. */
 START_TEST(who_asks_for_one_name_shares_a_lookup)
 {
     enum { ASKERS = 32 };

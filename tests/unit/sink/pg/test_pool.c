@@ -380,7 +380,7 @@ START_TEST(statements_lost_or_stale_are_prepared_again)
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 2, 10);
     expect_outcome(run_batch(w), LEAT_ENGINE_CONTENTION, "26000");
-    ck_assert_uint_eq(w->asked, 0); /* it says nothing of the table */
+    ck_assert_uint_eq(w->asked, 0); /* it tells nothing about the table */
     patch(w, "1", "{\"n\":1}");
     add_part(w, 0, 3, 10);
     expect_outcome(run_batch(w), LEAT_ENGINE_APPLIED, ""); /* without names */

@@ -69,7 +69,7 @@ static const semantics operations[] = {
     {"jsonb", LEAT_OP_APPEND, NULL, "patch", "{\"v\":1}", "[1]", 1},
     {"jsonb", LEAT_OP_APPEND, "'{\"a\": 1}'", "patch", "{\"v\":1}", "[{\"a\": 1}, 1]", 1},
     {"jsonb", LEAT_OP_APPEND, "'[1]'", "put", "{\"v\":1}", "1", 1},
-    /* merge: NULL and what is no object are {}, RFC 7396 */
+    /* merge: NULL and values that are not objects are {}, RFC 7396 */
     {"jsonb", LEAT_OP_MERGE, "'{\"a\": 1}'", "patch", "{\"v\":{\"b\":2}}", "{\"a\": 1, \"b\": 2}",
      1},
     {"jsonb", LEAT_OP_MERGE, "'{\"a\": 1}'", "patch", "{\"v\":{\"a\":1}}", "{\"a\": 1}", 0},
@@ -90,7 +90,7 @@ static const semantics operations[] = {
     {"jsonb", LEAT_OP_MERGE, NULL, "patch", "{\"v\":{\"a\":1,\"b\":null}}", "{\"a\": 1}", 1},
     {"jsonb DEFAULT '{\"d\": 0}'", LEAT_OP_MERGE, "'{}'", "put", "{\"v\":{\"a\":null}}",
      "{\"a\": null}", 1},
-    /* set, and what is not named */
+    /* set, and columns that are not named */
     {"int DEFAULT 5", LEAT_OP_SET, "2", "patch", "{}", "2", 0},
     {"int DEFAULT 5", LEAT_OP_SET, "2", "put", "{}", "5", 1},
     {"int DEFAULT 5", LEAT_OP_SET, "5", "put", "{}", "5", 0},

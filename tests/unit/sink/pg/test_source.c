@@ -239,7 +239,7 @@ START_TEST(an_older_schema_wants_init)
 }
 END_TEST
 
-/* A database that is away may come back; one that says no will go on saying it. */
+/* A database that is away may come back; one that refuses will go on refusing. */
 START_TEST(away_is_not_an_error)
 {
     fixture *f = fixture_new("away");
@@ -583,7 +583,7 @@ START_TEST(what_a_write_does_besides_is_seen)
 }
 END_TEST
 
-/* BEFORE triggers by what they fire on: 4 INSERT, 8 DELETE, 16 UPDATE. The same tables. */
+/* BEFORE triggers by their events: 4 INSERT, 8 DELETE, 16 UPDATE. The same tables. */
 static const struct {
     const char *sql;
     const char *label;

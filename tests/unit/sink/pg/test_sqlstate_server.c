@@ -6,7 +6,7 @@
 typedef struct provocation {
     const char *before; /* in a schema of its own, which is all of search_path */
     const char *statement;
-    const char *sqlstates; /* it says one of these: versions differ */
+    const char *sqlstates; /* one of these: versions differ */
     leat_engine_outcome outcome;
 } provocation;
 

@@ -3,7 +3,7 @@
  * that fits any. */
 #include "sink_fixture.h"
 
-/* What stands before the first row: events 8 DELETE, 20 INSERT and UPDATE. */
+/* The text before the first row: events 8 DELETE, 20 INSERT and UPDATE. */
 #define ENTER(events)                                                                              \
     " WHERE (SELECT leat.enter(E'\"my \"\"s\"\"\".\"t\"'::pg_catalog.regclass, " #events           \
     ", 0, 0, false))) AS s"

@@ -36,7 +36,7 @@ static void expect_fault(const char *text, leat_engine_outcome outcome, const ch
 
 /* ---- types ---- */
 
-/* What a PUT of the value stores, as SQLite's quote() shows it. */
+/* The stored form of a value after a PUT, as SQLite's quote() shows it. */
 static const struct {
     const char *declared, *json, *stored;
 } types[] = {
@@ -241,7 +241,7 @@ START_TEST(what_a_trigger_ignores_is_refused)
     expect_fault("put 1 {\"a\": 2}", LEAT_ENGINE_BAD_DATA, "LT008");
     expect_fault("patch 1 {\"b\": \"y\"}", LEAT_ENGINE_BAD_DATA, "LT008");
     expect_fault("delete 1 ", LEAT_ENGINE_BAD_DATA, "LT008");
-    /* Nothing to do is no reason, and a trigger that leaves a row alone none either. */
+    /* Neither a write without a change nor a trigger that leaves a row alone is a reason. */
     put_record("put 1 {\"a\": 1}");
     put_record("patch 1 {\"a\": 1}");
     put_record("patch 2 {\"a\": 3}");
@@ -324,7 +324,7 @@ START_TEST(a_stored_value_of_another_type_is_drift_with_its_words)
 }
 END_TEST
 
-/* What fails on the data alone is no drift, though SQLite has one code for both. */
+/* A failure on the data alone is not drift, although SQLite has one code for both. */
 START_TEST(an_expression_that_fails_on_the_data_is_bad_data)
 {
     sqlite_route(&f, "CREATE TABLE t (id int PRIMARY KEY, a text, b text AS (a -> '$.x') STORED)",

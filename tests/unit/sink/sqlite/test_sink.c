@@ -208,7 +208,7 @@ START_TEST(a_file_that_is_not_there_is_waited_for)
 }
 END_TEST
 
-/* Whoever frees it has heard the last of it, and what the pool still does to it harms nothing. */
+/* After it is freed no callback comes, and work still in the pool does no harm. */
 START_TEST(it_may_be_freed_while_something_is_under_way)
 {
     open_sink();
