@@ -457,7 +457,7 @@ void leat_pg_close(leat_pg *pg)
     pg->connection = NULL;
 }
 
-/* A pooler makes up the process id it is_log_due its client, which is for cancel requests only. */
+/* A pooler makes up the process id that it gives its client; it serves only for cancel requests. */
 int leat_pg_find_pooler(leat_pg *pg, bool *ret, leat_error *error)
 {
     PGresult *result = leat_pg_query(pg, "SELECT pg_backend_pid()", 0, NULL, error);
