@@ -223,6 +223,8 @@ static const char *const upgrade_sql[] = {
           "UPDATE leat_schema_version SET version = 2;",
     [2] = "UPDATE leat_schema_version SET version = 3;",
 };
+_Static_assert(sizeof upgrade_sql / sizeof *upgrade_sql == LEAT_SQLITE_VERSION,
+               "each version but the last has a step to the next");
 
 /* In the caller's transaction; a file without leat's tables, or with newer ones, is left alone. */
 static int upgrade(leat_sqlite *sqlite, leat_error *error)
