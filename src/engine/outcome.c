@@ -197,7 +197,8 @@ static leat_retry_verdict verdict_of(leat_engine *engine, leat_job_slot *slot, u
     leat_retry *retry = &engine->queues[id].retry;
     if (is_understood(result->outcome))
         leat_halt_queue_passed(engine, id);
-    bool lately = retry->held && !leat_rate_limit_is_due(retry->notified_us, engine->now_us);
+    /* `held` says whether there was a notice: a time of 0 is one like any other here. */
+    bool lately = retry->held && engine->now_us - retry->notified_us < LEAT_RATE_LIMIT_US;
     *ret_notice = lately ? 0 : LEAT_NOTICE_STALLED;
     if (retry->dead)
         leat_guard_retract(engine, id);
