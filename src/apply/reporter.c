@@ -24,6 +24,7 @@
 #include "apply/facts.h"
 #include "base/diag.h"
 #include "base/rate_limit.h"
+#include "base/states.h"
 
 enum {
     GATHER_EVERY_MS = 250,
@@ -43,11 +44,11 @@ typedef enum row_state {
     ROW_STATES
 } row_state;
 
-/* [from][to]. A row that is there is sent again and again, and each time it may fail. */
-static const bool may_follow[ROW_STATES][ROW_STATES] = {
-    [ROW_NONE] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
-    [ROW_SENT] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
-    [ROW_UNKNOWN] = {[ROW_SENT] = true, [ROW_UNKNOWN] = true},
+/* A row that is there is sent again and again, and each time it may fail. */
+static const unsigned may_follow[ROW_STATES] = {
+    [ROW_NONE] = LEAT_TO(ROW_SENT) | LEAT_TO(ROW_UNKNOWN),
+    [ROW_SENT] = LEAT_TO(ROW_SENT) | LEAT_TO(ROW_UNKNOWN),
+    [ROW_UNKNOWN] = LEAT_TO(ROW_SENT) | LEAT_TO(ROW_UNKNOWN),
 };
 
 typedef struct reporter_shard {
@@ -143,7 +144,7 @@ static void add_waits(reporter_shard *at, leat_worker_waits waits, leat_buf *fac
 
 static void enter_row(reporter_shard *at, row_state to)
 {
-    LEAT_ASSERT(may_follow[at->row][to]);
+    LEAT_ASSERT(leat_may_follow(may_follow, at->row, to));
     at->row = to;
 }
 

@@ -16,6 +16,7 @@
 #include "base/diag.h"
 #include "base/exit_code.h"
 #include "base/loop.h"
+#include "base/states.h"
 #include "daemon/daemon_state.h"
 #include "daemon/descriptors.h"
 #include "daemon/log_identity.h"
@@ -27,17 +28,17 @@ enum { SPARE_POOL_THREADS = 2 };
 
 /* ---- phases ---- */
 
-/* [from][to]. One that fails while it starts is never up; and when the only thread cannot go on,
- * there is nothing to drain. */
-static const bool may_follow[LEAT_DAEMON_DOWN + 1][LEAT_DAEMON_DOWN + 1] = {
-    [LEAT_DAEMON_STARTING] = {[LEAT_DAEMON_UP] = true, [LEAT_DAEMON_DOWN] = true},
-    [LEAT_DAEMON_UP] = {[LEAT_DAEMON_DRAINING] = true, [LEAT_DAEMON_DOWN] = true},
-    [LEAT_DAEMON_DRAINING] = {[LEAT_DAEMON_DOWN] = true},
+/* One that fails while it starts is never up; and when the only thread cannot go on, there is
+ * nothing to drain. */
+static const unsigned may_follow[LEAT_DAEMON_DOWN + 1] = {
+    [LEAT_DAEMON_STARTING] = LEAT_TO(LEAT_DAEMON_UP) | LEAT_TO(LEAT_DAEMON_DOWN),
+    [LEAT_DAEMON_UP] = LEAT_TO(LEAT_DAEMON_DRAINING) | LEAT_TO(LEAT_DAEMON_DOWN),
+    [LEAT_DAEMON_DRAINING] = LEAT_TO(LEAT_DAEMON_DOWN),
 };
 
 static void enter(leat_daemon *daemon, leat_daemon_phase phase)
 {
-    LEAT_ASSERT(may_follow[daemon->phase][phase]);
+    LEAT_ASSERT(leat_may_follow(may_follow, daemon->phase, phase));
     daemon->phase = phase;
 }
 

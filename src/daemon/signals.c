@@ -14,14 +14,14 @@
 
 #include "base/diag.h"
 #include "base/exit_code.h"
+#include "base/states.h"
 
 typedef enum phase { STARTING, SERVING, DRAINING, TEARING_DOWN, PHASE_COUNT } phase;
 
-/* [from][to] */
-static const bool may_follow[PHASE_COUNT][PHASE_COUNT] = {
-    [STARTING] = {[SERVING] = true, [TEARING_DOWN] = true},
-    [SERVING] = {[DRAINING] = true, [TEARING_DOWN] = true},
-    [DRAINING] = {[TEARING_DOWN] = true},
+static const unsigned may_follow[PHASE_COUNT] = {
+    [STARTING] = LEAT_TO(SERVING) | LEAT_TO(TEARING_DOWN),
+    [SERVING] = LEAT_TO(DRAINING) | LEAT_TO(TEARING_DOWN),
+    [DRAINING] = LEAT_TO(TEARING_DOWN),
 };
 
 /* Process-wide, as signals are. */
@@ -34,7 +34,7 @@ static struct {
 
 static void enter(phase to)
 {
-    LEAT_ASSERT(may_follow[state.phase][to]);
+    LEAT_ASSERT(leat_may_follow(may_follow, state.phase, to));
     state.phase = to;
 }
 

@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+#include "base/states.h"
+
 enum {
     TICK_MS = 250,
     TROUBLE_AFTER_US = 1000 * 1000,
@@ -289,19 +291,17 @@ static void on_appended(void *context, void *tag, leat_append_result result, uin
 
 /* ---- the edge's life ---- */
 
-#define TO(state) (1u << (state))
-
 static const unsigned may_follow[] = {
-    [EDGE_OPEN] = TO(EDGE_DRAINING) | TO(EDGE_FREED),
-    [EDGE_DRAINING] = TO(EDGE_ANSWERING) | TO(EDGE_FREED),
-    [EDGE_ANSWERING] = TO(EDGE_DRAINED) | TO(EDGE_FREED),
-    [EDGE_DRAINED] = TO(EDGE_FREED),
+    [EDGE_OPEN] = LEAT_TO(EDGE_DRAINING) | LEAT_TO(EDGE_FREED),
+    [EDGE_DRAINING] = LEAT_TO(EDGE_ANSWERING) | LEAT_TO(EDGE_FREED),
+    [EDGE_ANSWERING] = LEAT_TO(EDGE_DRAINED) | LEAT_TO(EDGE_FREED),
+    [EDGE_DRAINED] = LEAT_TO(EDGE_FREED),
     [EDGE_FREED] = 0,
 };
 
 static void enter(leat_edge *edge, edge_state state)
 {
-    LEAT_ASSERT(may_follow[edge->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, edge->state, state));
     edge->state = state;
 }
 

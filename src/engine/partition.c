@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/backoff.h"
+#include "base/states.h"
 #include "engine/compact.h"
 #include "engine/effects.h"
 #include "engine/halt.h"
@@ -19,29 +20,27 @@
 #include "engine/suspects.h"
 #include "engine/timers.h"
 
-#define TO(state) (1u << (state))
-
 /* Which states may follow which. */
 static const unsigned may_follow[] = {
-    [LEAT_ENGINE_UNASSIGNED] = TO(LEAT_ENGINE_WAITING) | TO(LEAT_ENGINE_CLAIMING),
-    [LEAT_ENGINE_WAITING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_STOPPED) |
-                            TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_CLAIMING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) |
-                             TO(LEAT_ENGINE_READING) | TO(LEAT_ENGINE_REVOKING) |
-                             TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_READING] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) |
-                            TO(LEAT_ENGINE_FENCED_OFF) | TO(LEAT_ENGINE_REVOKING) |
-                            TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_FENCED_OFF] = TO(LEAT_ENGINE_CLAIMING) | TO(LEAT_ENGINE_WAITING) |
-                               TO(LEAT_ENGINE_STOPPED) | TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_REVOKING] = TO(LEAT_ENGINE_UNASSIGNED),
-    [LEAT_ENGINE_STOPPED] = TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_UNASSIGNED] = LEAT_TO(LEAT_ENGINE_WAITING) | LEAT_TO(LEAT_ENGINE_CLAIMING),
+    [LEAT_ENGINE_WAITING] = LEAT_TO(LEAT_ENGINE_CLAIMING) | LEAT_TO(LEAT_ENGINE_STOPPED) |
+                            LEAT_TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_CLAIMING] = LEAT_TO(LEAT_ENGINE_CLAIMING) | LEAT_TO(LEAT_ENGINE_WAITING) |
+                             LEAT_TO(LEAT_ENGINE_READING) | LEAT_TO(LEAT_ENGINE_REVOKING) |
+                             LEAT_TO(LEAT_ENGINE_STOPPED) | LEAT_TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_READING] = LEAT_TO(LEAT_ENGINE_CLAIMING) | LEAT_TO(LEAT_ENGINE_WAITING) |
+                            LEAT_TO(LEAT_ENGINE_FENCED_OFF) | LEAT_TO(LEAT_ENGINE_REVOKING) |
+                            LEAT_TO(LEAT_ENGINE_STOPPED) | LEAT_TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_FENCED_OFF] = LEAT_TO(LEAT_ENGINE_CLAIMING) | LEAT_TO(LEAT_ENGINE_WAITING) |
+                               LEAT_TO(LEAT_ENGINE_STOPPED) | LEAT_TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_REVOKING] = LEAT_TO(LEAT_ENGINE_UNASSIGNED),
+    [LEAT_ENGINE_STOPPED] = LEAT_TO(LEAT_ENGINE_UNASSIGNED),
 };
 
 void leat_partition_enter(leat_engine *engine, leat_partition *partition,
                           leat_engine_partition_state state)
 {
-    LEAT_ASSERT(may_follow[partition->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, partition->state, state));
     if (partition->state == LEAT_ENGINE_UNASSIGNED)
         engine->assigned++;
     partition->state = state;

@@ -13,21 +13,21 @@
 
 #include "http/internal.h"
 
+#include "base/states.h"
+
 enum { KEEP_OUT_BYTES = 64 * 1024 };
 
 /* ---- states ---- */
 
-#define TO(state) (1u << (state))
-
 static const unsigned may_follow[] = {
-    [HTTP_CONN_OPEN] = TO(HTTP_CONN_LINGER) | TO(HTTP_CONN_CLOSING),
-    [HTTP_CONN_LINGER] = TO(HTTP_CONN_CLOSING),
+    [HTTP_CONN_OPEN] = LEAT_TO(HTTP_CONN_LINGER) | LEAT_TO(HTTP_CONN_CLOSING),
+    [HTTP_CONN_LINGER] = LEAT_TO(HTTP_CONN_CLOSING),
     [HTTP_CONN_CLOSING] = 0,
 };
 
 static void enter(http_conn *conn, http_conn_state state)
 {
-    LEAT_ASSERT(may_follow[conn->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, conn->state, state));
     conn->state = state;
 }
 

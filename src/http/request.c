@@ -10,6 +10,8 @@
 
 #include "http/internal.h"
 
+#include "base/states.h"
+
 enum {
     POOL_MAX = 4096,
     KEEP_BYTES = 16 * 1024, /* a larger buffer is given back with its request */
@@ -17,19 +19,17 @@ enum {
 
 /* ---- states ---- */
 
-#define TO(state) (1u << (state))
-
 /* READING is ANSWERED or POOLED where the server itself refuses a request, or its client leaves. */
 static const unsigned may_follow[] = {
-    [HTTP_POOLED] = TO(HTTP_READING),
-    [HTTP_READING] = TO(HTTP_HANDED) | TO(HTTP_ANSWERED) | TO(HTTP_POOLED),
-    [HTTP_HANDED] = TO(HTTP_ANSWERED) | TO(HTTP_POOLED),
-    [HTTP_ANSWERED] = TO(HTTP_POOLED),
+    [HTTP_POOLED] = LEAT_TO(HTTP_READING),
+    [HTTP_READING] = LEAT_TO(HTTP_HANDED) | LEAT_TO(HTTP_ANSWERED) | LEAT_TO(HTTP_POOLED),
+    [HTTP_HANDED] = LEAT_TO(HTTP_ANSWERED) | LEAT_TO(HTTP_POOLED),
+    [HTTP_ANSWERED] = LEAT_TO(HTTP_POOLED),
 };
 
 void http_request_enter(leat_http_request *request, http_request_state state)
 {
-    LEAT_ASSERT(may_follow[request->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, request->state, state));
     request->state = state;
 }
 

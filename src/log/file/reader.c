@@ -10,6 +10,8 @@
 
 #include "log/file/reader.h"
 
+#include "base/states.h"
+
 enum {
     BATCH_BYTES = 1024 * 1024,
     BUSY_MS = 100,
@@ -18,22 +20,20 @@ enum {
 
 /* ---- partitions ---- */
 
-#define TO(state) (1u << (state))
-
 /* Which states may follow which. Nothing takes a partition away from a reader of this process. */
 static const unsigned may_follow[] = {
     [LEAT_LOCAL_PART_FOREIGN] = 0,
-    [LEAT_LOCAL_PART_NEW] = TO(LEAT_LOCAL_PART_HELD),
-    [LEAT_LOCAL_PART_HELD] = TO(LEAT_LOCAL_PART_SOUGHT),
-    [LEAT_LOCAL_PART_SOUGHT] = TO(LEAT_LOCAL_PART_SOUGHT) | TO(LEAT_LOCAL_PART_READING) |
-                               TO(LEAT_LOCAL_PART_BROKEN),
-    [LEAT_LOCAL_PART_READING] = TO(LEAT_LOCAL_PART_SOUGHT) | TO(LEAT_LOCAL_PART_BROKEN),
-    [LEAT_LOCAL_PART_BROKEN] = TO(LEAT_LOCAL_PART_SOUGHT),
+    [LEAT_LOCAL_PART_NEW] = LEAT_TO(LEAT_LOCAL_PART_HELD),
+    [LEAT_LOCAL_PART_HELD] = LEAT_TO(LEAT_LOCAL_PART_SOUGHT),
+    [LEAT_LOCAL_PART_SOUGHT] = LEAT_TO(LEAT_LOCAL_PART_SOUGHT) | LEAT_TO(LEAT_LOCAL_PART_READING) |
+                               LEAT_TO(LEAT_LOCAL_PART_BROKEN),
+    [LEAT_LOCAL_PART_READING] = LEAT_TO(LEAT_LOCAL_PART_SOUGHT) | LEAT_TO(LEAT_LOCAL_PART_BROKEN),
+    [LEAT_LOCAL_PART_BROKEN] = LEAT_TO(LEAT_LOCAL_PART_SOUGHT),
 };
 
 void leat_local_part_enter(leat_local_reader_part *part, leat_local_part_state state)
 {
-    LEAT_ASSERT(may_follow[part->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, part->state, state));
     part->state = state;
 }
 

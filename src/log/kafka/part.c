@@ -5,26 +5,30 @@
  */
 #include "log/kafka/reader.h"
 
-#define TO(state) (1u << (state))
+#include "base/states.h"
 
 /* Which states may follow which: the picture in reader.h. */
 static const unsigned may_follow[] = {
-    [LEAT_PART_FREE] = TO(LEAT_PART_HELD),
-    [LEAT_PART_HELD] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) |
-                       TO(LEAT_PART_FREE),
-    [LEAT_PART_CHECKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
-                           TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_SEEKING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_READING) |
-                          TO(LEAT_PART_BROKEN) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_READING] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_SEEKING) | TO(LEAT_PART_BROKEN) |
-                          TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_BROKEN] = TO(LEAT_PART_CHECKING) | TO(LEAT_PART_REVOKING) | TO(LEAT_PART_FREE),
-    [LEAT_PART_REVOKING] = TO(LEAT_PART_FREE),
+    [LEAT_PART_FREE] = LEAT_TO(LEAT_PART_HELD),
+    [LEAT_PART_HELD] = LEAT_TO(LEAT_PART_CHECKING) | LEAT_TO(LEAT_PART_BROKEN) |
+                       LEAT_TO(LEAT_PART_REVOKING) | LEAT_TO(LEAT_PART_FREE),
+    [LEAT_PART_CHECKING] = LEAT_TO(LEAT_PART_CHECKING) | LEAT_TO(LEAT_PART_SEEKING) |
+                           LEAT_TO(LEAT_PART_BROKEN) | LEAT_TO(LEAT_PART_REVOKING) |
+                           LEAT_TO(LEAT_PART_FREE),
+    [LEAT_PART_SEEKING] = LEAT_TO(LEAT_PART_CHECKING) | LEAT_TO(LEAT_PART_SEEKING) |
+                          LEAT_TO(LEAT_PART_READING) | LEAT_TO(LEAT_PART_BROKEN) |
+                          LEAT_TO(LEAT_PART_REVOKING) | LEAT_TO(LEAT_PART_FREE),
+    [LEAT_PART_READING] = LEAT_TO(LEAT_PART_CHECKING) | LEAT_TO(LEAT_PART_SEEKING) |
+                          LEAT_TO(LEAT_PART_BROKEN) | LEAT_TO(LEAT_PART_REVOKING) |
+                          LEAT_TO(LEAT_PART_FREE),
+    [LEAT_PART_BROKEN] = LEAT_TO(LEAT_PART_CHECKING) | LEAT_TO(LEAT_PART_REVOKING) |
+                         LEAT_TO(LEAT_PART_FREE),
+    [LEAT_PART_REVOKING] = LEAT_TO(LEAT_PART_FREE),
 };
 
 void leat_part_enter(leat_part *part, leat_part_state state)
 {
-    LEAT_ASSERT(may_follow[part->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, part->state, state));
     part->state = state;
 }
 

@@ -10,22 +10,22 @@
 
 #include <stdlib.h>
 
+#include "base/states.h"
+
 enum { RENEW_WAIT_US = 2 * 1000 * 1000 };
 
 /* ---- its state ---- */
 
-#define TO(state) (1u << (state))
-
 /* Which states may follow which: writer.h. */
 static const unsigned may_follow[] = {
-    [LEAT_WRITER_GIVEN_UP] = TO(LEAT_WRITER_OPEN),
-    [LEAT_WRITER_OPEN] = TO(LEAT_WRITER_RENEWING),
-    [LEAT_WRITER_RENEWING] = TO(LEAT_WRITER_GIVEN_UP),
+    [LEAT_WRITER_GIVEN_UP] = LEAT_TO(LEAT_WRITER_OPEN),
+    [LEAT_WRITER_OPEN] = LEAT_TO(LEAT_WRITER_RENEWING),
+    [LEAT_WRITER_RENEWING] = LEAT_TO(LEAT_WRITER_GIVEN_UP),
 };
 
 static void enter(leat_kafka_writer *writer, leat_writer_state state)
 {
-    LEAT_ASSERT(may_follow[writer->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, writer->state, state));
     writer->state = state;
     writer->state_us = leat_mono_us();
 }

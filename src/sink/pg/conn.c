@@ -15,32 +15,33 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "base/states.h"
+
 enum {
     ANSWER_MS = 10000, /* for the answer to which server it is, the quickest question there is */
     NETWORK_SILENCE_MS = 10000, /* a running machine acknowledges data sooner */
     NETWORK_TICKS = 3, /* in a row: data that arrived during a pause may not have been read yet */
 };
 
-#define TO(state) (1u << (state))
-
 /* Which states may follow which. An attempt goes from place to place, and back to names that are
  * still being looked up; it ends at READY or, when all places failed, at BROKEN. Any state can be
  * closed by leat_pg_conn_free. */
 static const unsigned may_follow[] = {
-    [CONN_CLOSED] = TO(CONN_LOOKUP) | TO(CONN_CONNECTING) | TO(CONN_BROKEN),
-    [CONN_LOOKUP] = TO(CONN_LOOKUP) | TO(CONN_CONNECTING) | TO(CONN_BROKEN) | TO(CONN_CLOSED),
-    [CONN_CONNECTING] = TO(CONN_CONNECTING) | TO(CONN_LOOKUP) | TO(CONN_ASKING) | TO(CONN_BROKEN) |
-                        TO(CONN_CLOSED),
-    [CONN_ASKING] = TO(CONN_CONNECTING) | TO(CONN_LOOKUP) | TO(CONN_READY) | TO(CONN_BROKEN) |
-                    TO(CONN_CLOSED),
-    [CONN_READY] = TO(CONN_BROKEN) | TO(CONN_CLOSED),
-    [CONN_BROKEN] = TO(CONN_CLOSED),
+    [CONN_CLOSED] = LEAT_TO(CONN_LOOKUP) | LEAT_TO(CONN_CONNECTING) | LEAT_TO(CONN_BROKEN),
+    [CONN_LOOKUP] = LEAT_TO(CONN_LOOKUP) | LEAT_TO(CONN_CONNECTING) | LEAT_TO(CONN_BROKEN) |
+                    LEAT_TO(CONN_CLOSED),
+    [CONN_CONNECTING] = LEAT_TO(CONN_CONNECTING) | LEAT_TO(CONN_LOOKUP) | LEAT_TO(CONN_ASKING) |
+                        LEAT_TO(CONN_BROKEN) | LEAT_TO(CONN_CLOSED),
+    [CONN_ASKING] = LEAT_TO(CONN_CONNECTING) | LEAT_TO(CONN_LOOKUP) | LEAT_TO(CONN_READY) |
+                    LEAT_TO(CONN_BROKEN) | LEAT_TO(CONN_CLOSED),
+    [CONN_READY] = LEAT_TO(CONN_BROKEN) | LEAT_TO(CONN_CLOSED),
+    [CONN_BROKEN] = LEAT_TO(CONN_CLOSED),
 };
 
 void leat_pg_conn_enter(leat_pg_conn *conn, conn_state state)
 {
     LEAT_ASSERT(!conn->freed);
-    LEAT_ASSERT(may_follow[conn->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, conn->state, state));
     conn->state = state;
 }
 

@@ -7,6 +7,7 @@
 #include "sink/pg/pool_state.h"
 
 #include "base/backoff.h"
+#include "base/states.h"
 
 enum { LASTS_MS = 1000 };
 
@@ -17,21 +18,19 @@ void leat_pg_pool_use_names(leat_pg_pool *pool)
     pool->nameless_ms = 0;
 }
 
-#define TO(state) (1u << (state))
-
 /* Which states may follow which. */
 static const unsigned may_follow[] = {
-    [LEAT_MEMBER_CLOSED] = TO(LEAT_MEMBER_CONNECTING),
-    [LEAT_MEMBER_CONNECTING] = TO(LEAT_MEMBER_USABLE) | TO(LEAT_MEMBER_CLOSED),
-    [LEAT_MEMBER_USABLE] = TO(LEAT_MEMBER_LEAVING) | TO(LEAT_MEMBER_CLOSED),
-    [LEAT_MEMBER_LEAVING] = TO(LEAT_MEMBER_CLOSED),
+    [LEAT_MEMBER_CLOSED] = LEAT_TO(LEAT_MEMBER_CONNECTING),
+    [LEAT_MEMBER_CONNECTING] = LEAT_TO(LEAT_MEMBER_USABLE) | LEAT_TO(LEAT_MEMBER_CLOSED),
+    [LEAT_MEMBER_USABLE] = LEAT_TO(LEAT_MEMBER_LEAVING) | LEAT_TO(LEAT_MEMBER_CLOSED),
+    [LEAT_MEMBER_LEAVING] = LEAT_TO(LEAT_MEMBER_CLOSED),
 };
 
 /* Keeps the pool's counts of its members' states. */
 static void enter(leat_pg_member *member, leat_member_state state)
 {
     leat_pg_pool *pool = member->pool;
-    LEAT_ASSERT(may_follow[member->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, member->state, state));
     LEAT_ASSERT(state != LEAT_MEMBER_CONNECTING || !pool->connecting);
     if (member->state == LEAT_MEMBER_USABLE) {
         LEAT_ASSERT(pool->usable > 0);

@@ -9,20 +9,20 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define TO(state) (1u << (state))
+#include "base/states.h"
 
 /* Which states may follow which. A batch that cannot be built is OVER before anything was sent, and
  * so is a job whose connection is lost. */
 static const unsigned may_follow[] = {
-    [SESSION_IDLE] = TO(SESSION_SENT) | TO(SESSION_OVER),
-    [SESSION_SENT] = TO(SESSION_ANSWERED) | TO(SESSION_OVER),
-    [SESSION_ANSWERED] = TO(SESSION_SENT) | TO(SESSION_OVER),
-    [SESSION_OVER] = TO(SESSION_IDLE),
+    [SESSION_IDLE] = LEAT_TO(SESSION_SENT) | LEAT_TO(SESSION_OVER),
+    [SESSION_SENT] = LEAT_TO(SESSION_ANSWERED) | LEAT_TO(SESSION_OVER),
+    [SESSION_ANSWERED] = LEAT_TO(SESSION_SENT) | LEAT_TO(SESSION_OVER),
+    [SESSION_OVER] = LEAT_TO(SESSION_IDLE),
 };
 
 void leat_pg_session_enter(leat_pg_session *session, session_state state)
 {
-    LEAT_ASSERT(may_follow[session->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, session->state, state));
     session->state = state;
 }
 

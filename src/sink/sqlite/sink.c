@@ -11,6 +11,7 @@
 #include "base/backoff.h"
 #include "base/diag.h"
 #include "base/rate_limit.h"
+#include "base/states.h"
 #include "sink/sink_ops.h"
 #include "sink/sqlite/job.h"
 
@@ -23,13 +24,11 @@ typedef enum sink_state {
     STATE_COUNT,
 } sink_state;
 
-#define TO(state) (1u << (state))
-
 static const unsigned may_follow[STATE_COUNT] = {
-    [STATE_CLOSED] = TO(STATE_OPENING) | TO(STATE_FREED),
-    [STATE_OPENING] = TO(STATE_READY) | TO(STATE_CLOSED) | TO(STATE_FREED),
-    [STATE_READY] = TO(STATE_RUNNING) | TO(STATE_FREED),
-    [STATE_RUNNING] = TO(STATE_READY) | TO(STATE_CLOSED) | TO(STATE_FREED),
+    [STATE_CLOSED] = LEAT_TO(STATE_OPENING) | LEAT_TO(STATE_FREED),
+    [STATE_OPENING] = LEAT_TO(STATE_READY) | LEAT_TO(STATE_CLOSED) | LEAT_TO(STATE_FREED),
+    [STATE_READY] = LEAT_TO(STATE_RUNNING) | LEAT_TO(STATE_FREED),
+    [STATE_RUNNING] = LEAT_TO(STATE_READY) | LEAT_TO(STATE_CLOSED) | LEAT_TO(STATE_FREED),
 };
 
 typedef struct sqlite_sink {
@@ -67,7 +66,7 @@ typedef struct sqlite_sink {
 
 static void enter(sqlite_sink *sink, sink_state state)
 {
-    LEAT_ASSERT(may_follow[sink->state] & TO(state));
+    LEAT_ASSERT(leat_may_follow(may_follow, sink->state, state));
     sink->state = state;
 }
 
