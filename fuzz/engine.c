@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tests/lib/engine_limits.h"
 #include "target.h"
 
 enum { PARTITIONS = 3, SHARDS = 2, JOBS = 4, RECORDS = 64 };
@@ -227,6 +228,7 @@ static leat_engine *make_engine(void)
     leat_engine_config config;
     leat_error error;
     leat_engine_config_defaults(&config);
+    engine_limits(&config);
     config.partition_count = PARTITIONS;
     config.shard_count = SHARDS;
     config.shard_of = shards;
@@ -236,13 +238,6 @@ static leat_engine *make_engine(void)
     config.batch_records_max = 8;
     config.table_count = 2;
     config.dead_letters_per_minute = 2;
-    config.batch_bytes_max = UINT64_C(4) << 20;
-    config.age_bound_us = 50000;
-    config.compact_every_us = 5000000;
-    config.commit_every_us = 1000000;
-    config.drain_us = 5000000;
-    config.patience_us = 30000000;
-    config.dead_letters_percent = 20;
     leat_engine *engine = leat_engine_new(&config, &error);
     LEAT_ASSERT(engine);
     return engine;

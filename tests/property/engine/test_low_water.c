@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/engine_limits.h"
 #include "engine/engine.h"
 
 enum { RECORDS = 300, STEPS = 500, SEEDS = 400, JOBS = 4, ROWS = STEPS };
@@ -191,6 +192,7 @@ static void begin_life(naive *n)
     leat_engine_config config;
     leat_error error;
     leat_engine_config_defaults(&config);
+    engine_limits(&config);
     config.partition_count = config.shard_count = 1;
     config.shard_of = shard_of;
     config.jobs_max = JOBS;
@@ -198,14 +200,6 @@ static void begin_life(naive *n)
     config.batch_records_max = 1 + below(n, 8);
     config.compact_every_us = 1 + below(n, 2000);
     config.verify_every_us = 1 + below(n, 20000);
-    config.bytes_max = UINT64_C(128) << 20;
-    config.batch_bytes_max = UINT64_C(4) << 20;
-    config.age_bound_us = 50000;
-    config.commit_every_us = 1000000;
-    config.drain_us = 5000000;
-    config.patience_us = 30000000;
-    config.dead_letters_per_minute = 100;
-    config.dead_letters_percent = 20;
     n->engine = leat_engine_new(&config, &error);
     ck_assert(n->engine);
     leat_engine_slots(n->engine, n->now_us, 0, 1 + below(n, JOBS));

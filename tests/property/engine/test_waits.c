@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../lib/engine_limits.h"
 #include "engine/engine.h"
 
 #define SECOND_US INT64_C(1000000)
@@ -174,6 +175,7 @@ static void pass(scene *s, int64_t until_us)
 static void begin(scene *s, const traffic *of)
 {
     leat_engine_config_defaults(&s->config);
+    engine_limits(&s->config);
     s->prng.state = of->per_second;
     s->config.partition_count = PARTITIONS;
     s->config.shard_count = 1;
@@ -181,16 +183,6 @@ static void begin(scene *s, const traffic *of)
     s->config.jobs_max = JOBS;
     s->config.table_count = TABLES;
     s->config.records_max = 262144;
-    s->config.bytes_max = UINT64_C(128) << 20;
-    s->config.batch_records_max = 1000;
-    s->config.batch_bytes_max = UINT64_C(4) << 20;
-    s->config.age_bound_us = 50000;
-    s->config.compact_every_us = 5000000;
-    s->config.commit_every_us = 1000000;
-    s->config.drain_us = 5000000;
-    s->config.patience_us = 30000000;
-    s->config.dead_letters_per_minute = 100;
-    s->config.dead_letters_percent = 20;
     s->records = calloc((size_t)(of->per_second + 1) * of->seconds * 11 / 10, sizeof *s->records);
     leat_error error;
     s->engine = leat_engine_new(&s->config, &error);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "../../lib/setting.h"
 #include "base/base.h"
 #include "base/leader_epoch.h"
 #include "log/range.h"
@@ -213,12 +214,6 @@ static void check_now(const model *m, uint64_t seed, uint32_t counts[])
                      seed, found, expected(m), (long long)range.low, (long long)range.high,
                      (long long)range.next, (long long)range.start, (long long)range.end,
                      (long long)range.epoch_end);
-}
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 START_TEST(says_what_counting_the_offsets_says)

@@ -2,6 +2,7 @@
  * Random records to one row: folded as far as the fold goes, they leave what they leave one by one.
  * LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it longer.
  */
+#include "../../lib/setting.h"
 #include "../../unit/record/fixture.h"
 #include "record/fold.h"
 #include "row_model.h"
@@ -41,12 +42,6 @@ typedef struct one_record {
     leat_route_op op;
     leat_body body;
 } one_record;
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
 
 static bool chance(fold_world *world, uint64_t of)
 {

@@ -2,17 +2,12 @@
  * Properties of values, on random ones. LEAT_TEST_SEED=n repeats a run, LEAT_TEST_ROUNDS=n makes it
  * longer.
  */
+#include "../../lib/setting.h"
 #include "../../unit/record/fixture.h"
 #include "record/decimal.h"
 #include "record/item.h"
 
 enum { ROUNDS = 5000, DIGITS_MAX = 60 };
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
 
 /* Each test starts again from the seed, so that one can be repeated alone. */
 static leat_prng seeded(void)

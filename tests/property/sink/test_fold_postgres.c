@@ -6,6 +6,7 @@
  * LEAT_TEST_SEED=n repeats a run, LEAT_TEST_WORLDS=n makes it longer. World w of seed s is world 0
  * of seed s + w.
  */
+#include "../../lib/setting.h"
 #include "../../unit/sink/pg/sink_fixture.h"
 
 #include <stdarg.h>
@@ -524,12 +525,6 @@ static void apply_modelled(world *w)
 }
 
 /* ---- the property ---- */
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
 
 START_TEST(folded_is_one_by_one)
 {

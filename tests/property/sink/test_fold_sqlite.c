@@ -3,6 +3,7 @@
  * each of them both hold the same, and what one refuses the other refuses. LEAT_TEST_SEED=n repeats
  * a run, LEAT_TEST_ROUNDS=n makes it longer.
  */
+#include "../../lib/setting.h"
 #include "../../unit/sink/sqlite/fixture.h"
 #include "../record/row_model.h"
 
@@ -35,12 +36,6 @@ static leat_sqlite_rows *rows;
 static leat_prng prng;
 static const char *defaults[LEAT_COLUMNS_MAX];
 static uint32_t taken, refused;
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-    return text ? strtoull(text, NULL, 10) : otherwise;
-}
 
 static int below(int bound)
 {

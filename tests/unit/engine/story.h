@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/engine_limits.h"
 #include "engine/engine.h"
 
 enum { STORY_JOBS = 32, STORY_PARTITIONS = 8 };
@@ -139,20 +140,12 @@ static inline void story_begin(story *s, uint32_t partitions)
 {
     memset(s, 0, sizeof *s);
     leat_engine_config_defaults(&s->config);
+    engine_limits(&s->config);
     s->config.partition_count = partitions;
     s->config.shard_count = 1;
     s->config.shard_of = s->shard_of;
     s->config.jobs_max = 8;
     s->config.records_max = 131072;
-    s->config.bytes_max = UINT64_C(128) << 20;
-    s->config.batch_records_max = 1000;
-    s->config.batch_bytes_max = UINT64_C(4) << 20;
-    s->config.age_bound_us = 50000;
-    s->config.compact_every_us = 5000000;
-    s->config.drain_us = 5000000;
-    s->config.patience_us = 30000000;
-    s->config.dead_letters_per_minute = 100;
-    s->config.dead_letters_percent = 20;
     s->config.commit_every_us = 1; /* reported at once, unless a test is about that */
     s->config.verify_every_us = INT64_C(300) * 86400 * 1000000; /* never, likewise */
 }
