@@ -110,8 +110,8 @@ static void send_sync(leat_pg_session *session)
 
 /* BEGIN ISOLATION LEVEL will not do: an error would leave the block open after the Sync. Nor will
  * SET TRANSACTION: outside a block the server writes a warning to its log each time. Setting the
- * variable itself works silently until the first snapshot is taken, and ends with the transaction.
- * */
+ * variable itself works silently until the first snapshot is taken, and ends with the
+ * transaction. */
 static void send_isolation(leat_pg_session *session)
 {
     session->sets_isolation = session->shared->needs_isolation;
@@ -270,16 +270,25 @@ static void send_dead_letter(leat_pg_session *session, const leat_engine_batch *
     send_query(session, COMMAND_DEAD_LETTER, leat_dead_letter_sql);
 }
 
-static void start_dead_letter(leat_pg_session *session, const leat_engine_batch *batch)
+/* What a batch begins with, whatever it does to rows: its progress. `statements`: the most commands
+ * that follow it, without the Sync. False: out of memory, and the job is over. */
+static bool begin_batch(leat_pg_session *session, const leat_engine_batch *batch, size_t statements)
 {
-    LEAT_ASSERT(batch->dead);
-    if (reserve_commands(session, (size_t)batch->part_count + COMMANDS_FEW) < 0) {
+    if (reserve_commands(session, batch->part_count + statements + COMMANDS_FEW) < 0) {
         end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
-        return;
+        return false;
     }
     begin_pipeline(session);
     for (uint32_t i = 0; i < batch->part_count; i++)
         send_advance(session, &batch->parts[i]);
+    return true;
+}
+
+static void start_dead_letter(leat_pg_session *session, const leat_engine_batch *batch)
+{
+    LEAT_ASSERT(batch->dead);
+    if (!begin_batch(session, batch, 0))
+        return;
     send_dead_letter(session, batch);
     send_sync(session);
 }
@@ -334,14 +343,8 @@ static void start_rows(leat_pg_session *session, const leat_engine_batch *batch)
     }
     uint32_t statement_count = leat_rows_statement_count(shared->rows);
     session->row_count = leat_rows_count(shared->rows);
-    if (reserve_commands(session, (size_t)batch->part_count + 6 * (size_t)statement_count +
-                                      COMMANDS_FEW) < 0) {
-        end_unsent(session, LEAT_ENGINE_OUTAGE, "out of memory");
+    if (!begin_batch(session, batch, 6 * (size_t)statement_count))
         return;
-    }
-    begin_pipeline(session);
-    for (uint32_t i = 0; i < batch->part_count; i++)
-        send_advance(session, &batch->parts[i]);
     for (uint32_t i = 0; i < statement_count; i++)
         send_rows(session, i);
     send_sync(session);
