@@ -54,8 +54,7 @@ void leat_partition_enter(leat_engine *engine, leat_partition *partition,
 void leat_partition_drop(leat_engine *engine, leat_partition *partition)
 {
     /* Each file forgets what is its own. Position and low water are read from the records that are
-     * still held.
-     * */
+     * still held. */
     leat_suspects_dropped(engine, partition);
     leat_low_water_dropped(engine, partition);
     leat_halt_partition_left(engine, partition);
@@ -88,17 +87,23 @@ void leat_partition_claim(leat_engine *engine, leat_partition *partition, int64_
         leat_schedule_claim(engine, partition);
 }
 
-void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool trial)
+/* Its claim is not good any longer. True: it was being given back, and that has ended with it. */
+static bool drop_or_end(leat_engine *engine, leat_partition *partition)
 {
     leat_partition_drop(engine, partition);
-    if (partition->state == LEAT_ENGINE_REVOKING) {
-        leat_revoke_end(engine, partition);
+    if (partition->state != LEAT_ENGINE_REVOKING)
+        return false;
+    leat_revoke_end(engine, partition);
+    return true;
+}
+
+void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool trial)
+{
+    if (drop_or_end(engine, partition))
         return;
-    }
     /* The first time at once: a lost connection is common. With back-off when it happens repeatedly
      * and nothing was applied in between: otherwise, on a server in trouble, claims and batches
-     * would follow each other without a pause.
-     * */
+     * would follow each other without a pause. */
     uint32_t before = trial ? 1 : partition->setbacks;
     if (!trial && partition->setbacks < UINT8_MAX)
         partition->setbacks++;
@@ -111,11 +116,8 @@ void leat_partition_reclaim(leat_engine *engine, leat_partition *partition, bool
 
 void leat_partition_fence(leat_engine *engine, leat_partition *partition)
 {
-    leat_partition_drop(engine, partition);
-    if (partition->state == LEAT_ENGINE_REVOKING) {
-        leat_revoke_end(engine, partition);
+    if (drop_or_end(engine, partition))
         return;
-    }
     leat_partition_enter(engine, partition, LEAT_ENGINE_FENCED_OFF);
     int64_t min_us = engine->config.reclaim_min_us;
     partition->fenced_us = engine->now_us;
