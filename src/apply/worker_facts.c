@@ -270,8 +270,7 @@ static void add_stopped(const report_draft *draft, uint32_t partition,
 }
 
 /* The time since which the low water has not moved although there are records above it; 0: it
- * moves, or there are none.
- * */
+ * moves, or there are none. */
 static int64_t stuck_since(leat_worker *worker, uint32_t partition,
                            const leat_engine_partition_view *view, int64_t now_ms)
 {

@@ -41,8 +41,7 @@ typedef struct leat_standstill {
 void leat_standstill_watch(leat_standstill *standstill, uv_loop_t *loop, const char *name);
 /* The memory has to stay until the loop has run the closes. */
 void leat_standstill_close(leat_standstill *standstill);
-/* Microseconds that have counted. Starts at leat_mono_us, and each standstill makes it later.
- * */
+/* Microseconds that have counted. Starts at leat_mono_us, and each standstill makes it later. */
 int64_t leat_standstill_now_us(leat_standstill *standstill);
 /* How far it is behind leat_mono_us. A moment of leat_mono_us is at most this much earlier by this
  * clock. */

@@ -107,8 +107,7 @@ typedef struct leat_log_ahead {
 } leat_log_ahead;
 
 /* Reads each partition from `offsets[p]` on; a negative offset asks only for its ends. `ret` has
- * room for `partition_count`. Reads one record a partition and joins no group.
- * */
+ * room for `partition_count`. Reads one record a partition and joins no group. */
 int leat_log_read_ahead(const leat_log_config *config, uint32_t partition_count,
                         const int64_t *offsets, int timeout_ms, leat_log_ahead *ret,
                         leat_error *error) LEAT_MUST_CHECK;

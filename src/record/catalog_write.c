@@ -8,8 +8,6 @@
 
 #include <yyjson.h>
 
-/* Each step returns whether it worked; false always means out of memory. yyjson borrows the
- * texts. */
 typedef yyjson_mut_doc doc;
 typedef yyjson_mut_val val;
 

@@ -47,8 +47,7 @@ int leat_shard_read_self(leat_shard_address at, const char *topic, leat_shard_se
                          leat_error *error) LEAT_MUST_CHECK;
 /* Is the database of `shard` used by no other shard, and was it set up for this one? `selves`: one
  * for each of the `count` names; an unknown one is all zero. -1: the message names both shards and
- * the remedy.
- * */
+ * the remedy. */
 int leat_shard_check_self(const char *const *names, const leat_shard_self *selves, uint32_t count,
                           uint32_t shard, leat_error *error) LEAT_MUST_CHECK;
 

@@ -129,8 +129,7 @@ static int64_t age_of(const leat_lag_partition *partition, int64_t accepted_ms, 
     return now_ms > accepted_ms ? now_ms - accepted_ms : 0;
 }
 
-/* An upper bound: from the first record above the low water, if there is one, to the end.
- * */
+/* An upper bound: from the first record above the low water, if there is one, to the end. */
 static int64_t count_records(const leat_lag_partition *partition, const leat_log_ahead *ahead)
 {
     int64_t first = ahead->first >= 0 ? ahead->first : partition->low + 1;

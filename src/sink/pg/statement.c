@@ -173,8 +173,7 @@ static void put_merge(const leat_sql_writer *writer)
  * leat.must_touch(E'"public"."counters"'::pg_catalog.regclass, 20, (SELECT pg_catalog.count(*) FROM
  * s LEFT JOIN "public"."counters" AS t ON t."id" = s.k0 WHERE t."id" IS NULL OR (t."n" IS DISTINCT
  * FROM (coalesce(t."n", 0) + s.c1))), (SELECT pg_catalog.count(*) FROM u) + (SELECT
- * pg_catalog.count(*) FROM i))
- * */
+ * pg_catalog.count(*) FROM i)) */
 
 typedef struct parts {
     uint32_t first_updated; /* column; `column_count`: nothing is updated */
