@@ -146,6 +146,16 @@ static void do_shard_halted(leat_worker *worker, const leat_engine_effect *effec
         result->sqlstate[0] ? result->sqlstate : "none", result->message);
 }
 
+static void do_park_failed(leat_worker *worker, const leat_engine_effect *effect)
+{
+    const leat_engine_job_result *result = effect->result;
+    leat_warn(
+        "records cannot be parked, or parked ones not be read: leat tries again shard=%s partition=%u offset=%lld "
+        "sqlstate=%s reason=\"%s\"",
+        shard_name(worker, effect->partition), effect->partition, (long long)effect->offset,
+        result->sqlstate[0] ? result->sqlstate : "none", result->message);
+}
+
 static void do_drained(leat_worker *worker, const leat_engine_effect *effect)
 {
     (void)effect;
@@ -168,6 +178,7 @@ static const effect_fn carry_out[] = {
     [LEAT_ENGINE_DEAD_LETTERED] = leat_worker_log_dead_letter,
     [LEAT_ENGINE_TABLE_STOPPED] = do_table_stopped,
     [LEAT_ENGINE_SHARD_HALTED] = do_shard_halted,
+    [LEAT_ENGINE_PARK_FAILED] = do_park_failed,
 };
 
 static void give_item_back(leat_worker *worker, leat_item *item)

@@ -204,10 +204,10 @@ static bool add_troubles(const report_draft *draft)
 
 static const char *job_name(leat_engine_job_kind kind)
 {
-    static const char *const names[] = {[LEAT_ENGINE_JOB_NONE] = "job",
-                                        [LEAT_ENGINE_JOB_CLAIM] = "claim",
-                                        [LEAT_ENGINE_JOB_BATCH] = "batch",
-                                        [LEAT_ENGINE_JOB_COMPACT] = "compaction"};
+    static const char *const names[] = {
+        [LEAT_ENGINE_JOB_NONE] = "job",    [LEAT_ENGINE_JOB_CLAIM] = "claim",
+        [LEAT_ENGINE_JOB_BATCH] = "batch", [LEAT_ENGINE_JOB_COMPACT] = "compaction",
+        [LEAT_ENGINE_JOB_PARK] = "park",   [LEAT_ENGINE_JOB_LOAD] = "load"};
     LEAT_ASSERT((size_t)kind < sizeof names / sizeof *names);
     return names[kind];
 }

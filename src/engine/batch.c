@@ -16,6 +16,7 @@ static const char *const outcome_names[LEAT_ENGINE_OUTCOME_COUNT] = {
     [LEAT_ENGINE_NOT_UNDERSTOOD] = "not understood",
     [LEAT_ENGINE_FENCED] = "fenced",
     [LEAT_ENGINE_WENT_BACK] = "went back",
+    [LEAT_ENGINE_CHUNK_GONE] = "chunk gone",
     [LEAT_ENGINE_UNKNOWN] = "unknown",
 };
 

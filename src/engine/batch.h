@@ -1,6 +1,12 @@
 /*
- * batch.h - the work an engine hands to a sink: claims, batches, compactions; and their results.
- * Plain data; the engine owns all of it until the job is reported done.
+ * batch.h - the work an engine hands to a sink: claims, batches, compactions, and what parks
+ * records in their shard and brings them back; and their results. Plain data; the engine owns all
+ * of it until the job is reported done.
+ *
+ * Parked records. A record that cannot be applied for a while is kept in its shard, in a *chunk*: a
+ * row with records of one subpartition, in offset order. From then on progress counts it as done
+ * ("in the tables or parked"), and its subpartition takes its chunks, first one first, before any
+ * record that it has in memory.
  */
 #ifndef LEAT_ENGINE_BATCH_H
 #define LEAT_ENGINE_BATCH_H
@@ -35,7 +41,35 @@ typedef struct leat_engine_reason {
     char message[256];
 } leat_engine_reason;
 
-/* Records are grouped by partition, then by subpartition, then in offset order; parts ascend. */
+/* A chunk that a batch takes records from, as the worker believes it to be: the row of which
+ * `first_offset`, `last_offset` and `done` are these. If there is no such row the whole batch fails
+ * with LEAT_ENGINE_CHUNK_GONE, before any row of a table is written. */
+typedef struct leat_engine_chunk_step {
+    int64_t first_offset, last_offset;
+    int64_t done;           /* its records up to here are no longer parked; before the first: any
+                               lower offset */
+    int64_t done_after;     /* after the batch; `last_offset`: the row is deleted */
+    uint32_t records_after; /* how many of its records are still parked then */
+} leat_engine_chunk_step;
+
+/* Records of the batch, one after the other and of one subpartition, that become one chunk. */
+typedef struct leat_engine_chunk_cut {
+    uint16_t subpartition;
+    uint32_t first_record, record_count;
+} leat_engine_chunk_cut;
+
+enum { LEAT_BATCH_CHUNKS_MAX = 8, LEAT_BATCH_CUTS_MAX = 16 };
+
+/* Records are grouped by partition, then by subpartition, then in offset order; parts ascend.
+ *
+ * JOB_BATCH with `chunk_count` > 0, an *unpark*: its records come from those chunks, which are of
+ * one subpartition and in order; all but the last are emptied by it. It has one part, which moves
+ * no subpartition (`count` is 0): their offset moved when they were parked, and a row of the
+ * journal that said it again would survive a failover that loses the park. `dead` may be set as for
+ * others.
+ *
+ * JOB_PARK: its records are not applied, each cut becomes a chunk. It has one part, which moves
+ * subpartitions as if the records were applied. */
 typedef struct leat_engine_batch {
     uint32_t record_count;
     leat_engine_batch_record *records;
@@ -44,7 +78,20 @@ typedef struct leat_engine_batch {
     const leat_engine_reason *dead; /* NULL, or: the only record is not applied but kept as a dead
                                 letter, in the transaction that moves its progress. Valid as long as
                                 the job */
+    uint16_t chunks_of; /* the subpartition of `chunks`; meaningful while there are any */
+    uint32_t chunk_count;
+    leat_engine_chunk_step chunks[LEAT_BATCH_CHUNKS_MAX];
+    uint32_t cut_count;                              /* PARK; else 0 */
+    leat_engine_chunk_cut cuts[LEAT_BATCH_CUTS_MAX]; /* in the order of the records */
 } leat_engine_batch;
+
+/* Reads a chunk; only under the claim, or it is answered with LEAT_ENGINE_FENCED: an older copy of
+ * the database may have cut the chunks otherwise. */
+typedef struct leat_engine_load {
+    uint16_t subpartition; /* of the job's partition */
+    int64_t above;         /* the chunk with the smallest first offset above this one */
+    leat_engine_claim claim;
+} leat_engine_load;
 
 typedef struct leat_engine_compaction {
     uint32_t partition;
@@ -62,17 +109,21 @@ typedef enum leat_engine_job_kind {
     LEAT_ENGINE_JOB_NONE,
     LEAT_ENGINE_JOB_CLAIM,
     LEAT_ENGINE_JOB_BATCH,
-    LEAT_ENGINE_JOB_COMPACT
+    LEAT_ENGINE_JOB_COMPACT,
+    LEAT_ENGINE_JOB_PARK,
+    LEAT_ENGINE_JOB_LOAD,
+    LEAT_ENGINE_JOB_KIND_COUNT
 } leat_engine_job_kind;
 
 typedef struct leat_engine_job {
     uint32_t id; /* small, reused once the job is done */
     leat_engine_job_kind kind;
     uint32_t shard;
-    uint32_t partition; /* claim and compaction */
+    uint32_t partition; /* claim, compaction and load */
     uint32_t incarnation;
-    leat_engine_batch batch;
+    leat_engine_batch batch; /* BATCH and PARK */
     leat_engine_compaction compaction;
+    leat_engine_load load;
 } leat_engine_job;
 
 /* The outcome of a job. Only an ERROR on the job's own connection is a failure. Everything else but
@@ -95,9 +146,34 @@ typedef enum leat_engine_outcome {
                                    shard's error */
     LEAT_ENGINE_FENCED,         /* LT001: another worker has claimed the partition */
     LEAT_ENGINE_WENT_BACK,      /* LT002: the database lost a commit that was acknowledged */
+    LEAT_ENGINE_CHUNK_GONE,     /* LT009: what is parked is not what the worker believes */
     LEAT_ENGINE_UNKNOWN,        /* it may have been applied, or still be: connection lost, FATAL */
     LEAT_ENGINE_OUTCOME_COUNT,
 } leat_engine_outcome;
+
+/* What a claim has found parked in one subpartition, all chunks together. */
+typedef struct leat_engine_parked {
+    uint16_t subpartition;
+    uint32_t chunks;
+    int64_t first_offset; /* of the first chunk, as is `done` */
+    int64_t done;
+    int64_t last_offset; /* of the last one */
+    uint64_t records;    /* still parked */
+    uint64_t bytes;      /* as stored */
+    int64_t oldest_ms;   /* the smallest timestamp of a record, or less */
+} leat_engine_parked;
+
+/* A chunk as it was read. */
+typedef struct leat_engine_chunk {
+    int64_t first_offset, last_offset;
+    int64_t done;     /* as in leat_engine_chunk_step */
+    uint32_t records; /* still parked */
+    const void *bytes;
+    size_t size;
+    int codec;
+} leat_engine_chunk;
+
+struct leat_engine_record;
 
 typedef struct leat_engine_job_result {
     leat_engine_outcome outcome;
@@ -106,7 +182,7 @@ typedef struct leat_engine_job_result {
                            may be one record's */
     bool may_be_race;   /* NOT_YET: an insert beside ours may be the only reason: worth another try
                            at once */
-    int32_t partition;  /* FENCED, WENT_BACK: which one, else -1 */
+    int32_t partition;  /* FENCED, WENT_BACK, CHUNK_GONE: which one, else -1 */
     int64_t catalog_read_us; /* BAD_DATA: when the catalog read that the refusal relies on began, by
                                 the clock of the events. It counts only if that was after the record
                                 was first refused alone. INT64_MAX: the refusal relies on none (it
@@ -114,8 +190,18 @@ typedef struct leat_engine_job_result {
     bool timed_out;          /* a time limit cut it short: fewer records might pass */
     char sqlstate[6];
     char message[256]; /* for people */
-    /* an applied claim: what it read. Borrowed for the call */
+    /* an applied claim: what it read, `parked` by subpartition, ascending. Borrowed for the call,
+     * as are all that follow */
     const leat_engine_progress *progress;
+    const leat_engine_parked *parked;
+    uint32_t parked_count;
+    uint64_t parked_bytes; /* an applied PARK: the stored size of its chunks, all together */
+    /* An applied LOAD: the sink answers with the chunk (it has no NULL: without one the outcome is
+     * CHUNK_GONE); the worker decodes it and passes its records after `done` on to the engine, in
+     * order. If it cannot: LEAT_ENGINE_NOT_UNDERSTOOD, with a message. */
+    const leat_engine_chunk *chunk;
+    const struct leat_engine_record *loaded;
+    uint32_t loaded_count;
 } leat_engine_job_result;
 
 const char *leat_engine_outcome_name(leat_engine_outcome outcome);

@@ -82,12 +82,21 @@ typedef struct leat_engine_config {
                                       beyond that */
     int64_t reclaim_min_us; /* jittered delay before a fenced partition is claimed again: [min,
                                2*min) */
-    uint64_t seed;          /* of the jitter */
+    /* [shard_count], copied: how many bytes, as stored, may be parked in each shard. NULL, or 0:
+     * nothing is parked there; what is there is still taken back */
+    const uint64_t *parked_max_bytes;
+    int64_t park_after_us; /* a subpartition that has been stalled for longer is parked */
+    int64_t park_tail_us;  /* what comes after chunks is parked when its oldest record is older than
+                              this, and than a hundredth of the stall; or when it fills a chunk */
+    uint32_t chunk_records_max; /* of a chunk, as is the next */
+    uint64_t chunk_bytes_max;
+    uint64_t park_bytes_max; /* of all records that one job parks */
+    uint64_t seed;           /* of the jitter */
 } leat_engine_config;
 
 /* Defaults for the fields that are not settings: verify_every_us, retry_min_us, retry_max_us,
- * reclaim_min_us, table_count and seed. All others are 0, and leat_engine_new refuses a 0 where
- * more is needed. */
+ * reclaim_min_us, table_count, those of parking and chunks but the first, and seed. All others are
+ * 0, and leat_engine_new refuses a 0 where more is needed. */
 void leat_engine_config_defaults(leat_engine_config *config);
 
 /* All memory is allocated here. NULL and a message: a limit is absurd, or out of memory. */
@@ -145,8 +154,11 @@ void leat_engine_stopped(leat_engine *engine, int64_t now_us, uint32_t partition
  * shard's partitions are claimed again. */
 void leat_engine_slots(leat_engine *engine, int64_t now_us, uint32_t shard, uint32_t slots);
 
-void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
-                          const leat_engine_job_result *result);
+/* Returns how many of `result->loaded` the engine has taken, the first ones: it owns their payloads
+ * until they are released. The others stay the caller's, who drops them: there was no room, or the
+ * answer came too late. */
+uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
+                              const leat_engine_job_result *result);
 
 /* The group confirmed our membership: a commit that was *begun* at `since_us` has succeeded. */
 void leat_engine_confirmed(leat_engine *engine, int64_t now_us, int64_t since_us);
@@ -190,6 +202,9 @@ typedef enum leat_engine_effect_kind {
                                   `partition` answers with an error that leat does not understand.
                                   Only `subpartition` is tried there until that passes; see
                                   `result` */
+    LEAT_ENGINE_PARK_FAILED,   /* records of `partition` cannot be parked, or chunks of it not be
+                                  read: `result`. At once, then once a minute; `subpartition` is
+                                  one of them, `offset` of its first record */
     LEAT_ENGINE_DRAINED,
 } leat_engine_effect_kind;
 
@@ -243,6 +258,19 @@ typedef struct leat_engine_partition_view {
     int64_t oldest_ms;  /* accept time of the oldest record held and not applied; 0: none */
     int64_t position;   /* everything below was read; -1 before the first */
     const char *reason; /* STOPPED: why; else "" */
+    /* What is parked in its shard; all 0 while it is not claimed. */
+    int64_t applied; /* everything up to this offset is in the tables: `low`, or less by what is
+                        parked */
+    uint32_t parked_subpartitions;
+    uint64_t parked_chunks;
+    uint64_t parked_records;
+    uint64_t parked_bytes;     /* as stored */
+    uint64_t parked_max_bytes; /* its share */
+    int64_t parked_oldest_ms;  /* no parked record has a smaller timestamp; 0: none */
+    int64_t parked_us; /* since when something has been parked, as far as this process knows;
+                          INT64_MAX: nothing is */
+    bool parked_full;  /* paused because its share is used up */
+    uint32_t loaded;   /* records held that came from chunks; not among `records` */
 } leat_engine_partition_view;
 void leat_engine_partition(const leat_engine *engine, uint32_t partition,
                            leat_engine_partition_view *ret);
@@ -258,9 +286,10 @@ typedef struct leat_engine_trouble {
     uint32_t subpartition;
     int64_t offset;   /* of its head */
     uint32_t table;   /* likewise */
-    void *payload;    /* likewise */
+    void *payload;    /* likewise; NULL: it is parked and not loaded now */
     int64_t since_us; /* begin of its first attempt that failed */
     uint32_t count;   /* subpartitions in all */
+    uint64_t parked;  /* records of theirs that are parked */
     bool halts;       /* one of them is the probe of a halted shard */
     bool is_guarded;  /* one of them waits because its table has had too many dead letters */
 } leat_engine_trouble;
@@ -304,6 +333,12 @@ typedef struct leat_engine_counters {
     uint64_t shards_halted;  /* now */
     uint64_t claims;
     uint64_t compactions;
+    uint64_t records_parked;
+    uint64_t records_unparked; /* applied, or kept as dead letters, out of chunks */
+    uint64_t parks;            /* applied */
+    uint64_t unparks;          /* likewise */
+    uint64_t loads;
+    uint64_t park_failures; /* parks and loads that failed with an ERROR */
 } leat_engine_counters;
 const leat_engine_counters *leat_engine_count(const leat_engine *engine);
 

@@ -96,6 +96,7 @@ static void part_done(leat_engine *engine, leat_job_slot *slot, const leat_engin
             leat_partition_fence(engine, partition);
         break;
     case LEAT_ENGINE_WENT_BACK:
+    case LEAT_ENGINE_CHUNK_GONE:
         leat_partition_reclaim(engine, partition, false);
         break;
     case LEAT_ENGINE_UNKNOWN:
@@ -125,6 +126,7 @@ static uint64_t *counter_of(leat_engine_counters *counters, leat_engine_outcome 
     case LEAT_ENGINE_FENCED:
         return &counters->batches_fenced;
     case LEAT_ENGINE_WENT_BACK:
+    case LEAT_ENGINE_CHUNK_GONE:
         return &counters->went_back;
     case LEAT_ENGINE_UNKNOWN:
         return &counters->batches_unknown;
@@ -233,8 +235,8 @@ static void compaction_done(leat_engine *engine, leat_partition *partition,
     leat_revoke_advance(engine, partition);
 }
 
-void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
-                          const leat_engine_job_result *result)
+uint32_t leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
+                              const leat_engine_job_result *result)
 {
     leat_timers_advance(engine, now_us);
     LEAT_ASSERT(job_id < engine->config.jobs_max);
@@ -262,4 +264,5 @@ void leat_engine_job_done(leat_engine *engine, int64_t now_us, uint32_t job_id,
                    job_id);
     engine->room_grew = true;
     leat_schedule_shard(engine, shard);
+    return 0;
 }

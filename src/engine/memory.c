@@ -29,6 +29,11 @@ void leat_engine_config_defaults(leat_engine_config *config)
         .retry_max_us = 10000000,
         .table_count = 1,
         .reclaim_min_us = 1000000,
+        .park_after_us = 2000000,
+        .park_tail_us = 5000000,
+        .chunk_records_max = 10000,
+        .chunk_bytes_max = 1 << 20,
+        .park_bytes_max = 8 << 20,
         .seed = 1,
     };
 }

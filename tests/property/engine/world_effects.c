@@ -225,6 +225,9 @@ static void carry_out(test_world *world, uint32_t worker, const leat_engine_effe
         LEAT_ASSERT(effect->result->outcome == LEAT_ENGINE_NOT_UNDERSTOOD);
         world->sometimes->halted++;
         break;
+    case LEAT_ENGINE_PARK_FAILED:
+        LEAT_ASSERT(effect->result->outcome != LEAT_ENGINE_APPLIED);
+        break;
     case LEAT_ENGINE_DRAINED:
         LEAT_ASSERT(w->draining && !w->drained);
         w->drained = true;

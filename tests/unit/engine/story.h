@@ -116,6 +116,10 @@ static inline void story_tell_effect(story *s, const leat_engine_effect *effect)
         story_tell(s, "halted %u/%u at %lld\n", effect->partition, effect->subpartition,
                    (long long)effect->offset);
         break;
+    case LEAT_ENGINE_PARK_FAILED:
+        story_tell(s, "not parked %u/%u at %lld\n", effect->partition, effect->subpartition,
+                   (long long)effect->offset);
+        break;
     case LEAT_ENGINE_DRAINED:
         story_tell(s, "drained\n");
         break;
