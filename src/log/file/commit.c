@@ -18,7 +18,7 @@
 #include <time.h>
 
 #include "log/file/committer.h"
-#include "log/headers.h"
+#include "record/headers.h"
 
 enum {
     BATCH_RECORDS = 4096,
@@ -192,8 +192,8 @@ static int insert(leat_committer *c, leat_local_append *append)
     sqlite3_bind_int64(part->insert, 1, record->offset);
     sqlite3_bind_int64(part->insert, 2, record->accepted_ms);
     int at = 3;
-    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
-        bind_header(part->insert, at++, leat_log_header_value(record, header));
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
+        bind_header(part->insert, at++, leat_header_value(record, header));
     bind_bytes(part->insert, at++, record->key, record->key.data == NULL);
     bind_bytes(part->insert, at, record->value, record->value_is_null);
     code = leat_committer_finish(part->insert);

@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "log/file/file_log.h"
-#include "log/headers.h"
+#include "record/headers.h"
 
 /* The columns of LEAT_LOCAL_COLUMNS: offset and accepted_ms come before the headers, key and value
  * after them. */
-enum { FIRST_HEADER = 2, KEY = FIRST_HEADER + LEAT_LOG_HEADER_COUNT, VALUE };
-_Static_assert(LEAT_LOG_HEADER_COUNT == 2, "each header has a column of the file");
+enum { FIRST_HEADER = 2, KEY = FIRST_HEADER + LEAT_HEADER_COUNT, VALUE };
+_Static_assert(LEAT_HEADER_COUNT == 2, "each header has a column of the file");
 
 static leat_slice column(sqlite3_stmt *row, int at)
 {
@@ -38,8 +38,8 @@ static leat_slice copy_slice(leat_slice from, char **at)
 size_t leat_local_record_size(const leat_record *record)
 {
     size_t size = record->key.size + record->value.size;
-    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
-        size += leat_log_header_value(record, header).size;
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
+        size += leat_header_value(record, header).size;
     return size;
 }
 
@@ -49,9 +49,8 @@ leat_record leat_local_record_copy(const leat_record *record, char *bytes)
     leat_record ret = *record;
     ret.key = copy_slice(record->key, &bytes);
     ret.value = copy_slice(record->value, &bytes);
-    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
-        *leat_log_header_field(&ret, header) =
-            copy_slice(leat_log_header_value(record, header), &bytes);
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
+        *leat_header_field(&ret, header) = copy_slice(leat_header_value(record, header), &bytes);
     return ret;
 }
 
@@ -65,8 +64,8 @@ leat_local_record *leat_local_record_read(sqlite3_stmt *row, uint32_t partition)
                          .key = column(row, KEY),
                          .value = column(row, VALUE),
                          .value_is_null = sqlite3_column_type(row, VALUE) == SQLITE_NULL};
-    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
-        *leat_log_header_field(&found, header) = column(row, FIRST_HEADER + (int)header);
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
+        *leat_header_field(&found, header) = column(row, FIRST_HEADER + (int)header);
     if (sqlite3_errcode(sqlite3_db_handle(row)) == SQLITE_NOMEM)
         return NULL;
     leat_local_record *ret = malloc(sizeof *ret + leat_local_record_size(&found) + 1);
@@ -86,7 +85,7 @@ static void write_header(leat_buf *out, const char *name, leat_slice value, bool
     *first = false;
     leat_buf_json_string(out, leat_slice_of(name));
     leat_buf_byte(out, ':');
-    leat_log_write_header_value(out, value.data, value.size);
+    leat_header_write_json(out, value.data, value.size);
 }
 
 int leat_local_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
@@ -96,9 +95,9 @@ int leat_local_headers(leat_log_reader *base, void *log_handle, leat_buf *out)
     const leat_local_record *held = log_handle;
     bool first = true;
     leat_buf_byte(out, '{');
-    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
-        write_header(out, leat_log_header_name(header),
-                     leat_log_header_value(&held->record, header), &first);
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
+        write_header(out, leat_header_name(header), leat_header_value(&held->record, header),
+                     &first);
     leat_buf_byte(out, '}');
     return out->failed ? -1 : 0;
 }

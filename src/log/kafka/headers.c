@@ -4,7 +4,7 @@
  * missing value stays apart from an empty one.
  */
 #include "base/utf8.h"
-#include "log/headers.h"
+#include "record/headers.h"
 #include "log/kafka/kafka.h"
 
 /* By Kafka's protocol a name is text; bytes of it that are not UTF-8 are replaced. */
@@ -30,7 +30,7 @@ int leat_kafka_write_headers(const rd_kafka_headers_t *headers, leat_buf *out)
             leat_buf_byte(out, ',');
         write_name(out, name);
         leat_buf_byte(out, ':');
-        leat_log_write_header_value(out, value, size);
+        leat_header_write_json(out, value, size);
     }
     leat_buf_byte(out, '}');
     return out->failed ? -1 : 0;

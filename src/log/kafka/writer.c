@@ -11,13 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log/headers.h"
+#include "record/headers.h"
 
 enum {
     TICK_MS = 500,
     LAST_ANSWERS_MS = 500,
     FREE_MS = 2000,
-    VALUE_MAX = 7 + LEAT_LOG_HEADER_COUNT, /* of one rd_kafka_produceva */
+    VALUE_MAX = 7 + LEAT_HEADER_COUNT, /* of one rd_kafka_produceva */
     FRAME_MAX = 512, /* the overhead of a batch of one record beyond its key and value, headers
                         included */
 };
@@ -231,12 +231,12 @@ static size_t fill_values(rd_kafka_vu_t *values, const leat_kafka_writer *writer
         values[n].u.mem.ptr = leat_kafka_unconst(record->value.data ? record->value.data : "");
         values[n++].u.mem.size = record->value.size;
     }
-    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++) {
-        leat_slice value = leat_log_header_value(record, header);
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++) {
+        leat_slice value = leat_header_value(record, header);
         if (value.size == 0)
             continue;
         values[n].vtype = RD_KAFKA_VTYPE_HEADER;
-        values[n].u.header.name = leat_log_header_name(header);
+        values[n].u.header.name = leat_header_name(header);
         values[n].u.header.val = value.data;
         values[n++].u.header.size = (ssize_t)value.size;
     }

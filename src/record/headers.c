@@ -5,7 +5,7 @@
  * written by hand: each log appends member by member to its caller's buffer, and escaping is all
  * that there is to do.
  */
-#include "log/headers.h"
+#include "record/headers.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -16,43 +16,43 @@
 static const struct {
     const char *name;
     size_t at; /* in leat_record */
-} headers[LEAT_LOG_HEADER_COUNT] = {
-    [LEAT_LOG_HEADER_ROUTE] = {"route", offsetof(leat_record, route)},
-    [LEAT_LOG_HEADER_OP] = {"op", offsetof(leat_record, op)},
+} headers[LEAT_HEADER_COUNT] = {
+    [LEAT_HEADER_ROUTE] = {"route", offsetof(leat_record, route)},
+    [LEAT_HEADER_OP] = {"op", offsetof(leat_record, op)},
 };
 
-const char *leat_log_header_name(leat_log_header header)
+const char *leat_header_name(leat_header header)
 {
-    LEAT_ASSERT(header < LEAT_LOG_HEADER_COUNT);
+    LEAT_ASSERT(header < LEAT_HEADER_COUNT);
     return headers[header].name;
 }
 
-leat_slice *leat_log_header_field(leat_record *record, leat_log_header header)
+leat_slice *leat_header_field(leat_record *record, leat_header header)
 {
-    LEAT_ASSERT(header < LEAT_LOG_HEADER_COUNT);
+    LEAT_ASSERT(header < LEAT_HEADER_COUNT);
     void *field = (char *)record + headers[header].at;
     return field;
 }
 
-leat_slice leat_log_header_value(const leat_record *record, leat_log_header header)
+leat_slice leat_header_value(const leat_record *record, leat_header header)
 {
-    LEAT_ASSERT(header < LEAT_LOG_HEADER_COUNT);
+    LEAT_ASSERT(header < LEAT_HEADER_COUNT);
     const void *field = (const char *)record + headers[header].at;
     return *(const leat_slice *)field;
 }
 
-leat_slice *leat_log_header_find(leat_record *record, const char *name)
+leat_slice *leat_header_find(leat_record *record, const char *name)
 {
     LEAT_ASSERT(name);
-    for (leat_log_header header = 0; header < LEAT_LOG_HEADER_COUNT; header++)
+    for (leat_header header = 0; header < LEAT_HEADER_COUNT; header++)
         if (strcmp(headers[header].name, name) == 0)
-            return leat_log_header_field(record, header);
+            return leat_header_field(record, header);
     return NULL;
 }
 
 /* ---- for people ---- */
 
-void leat_log_write_header_value(leat_buf *out, const void *value, size_t size)
+void leat_header_write_json(leat_buf *out, const void *value, size_t size)
 {
     leat_slice bytes = {value, size};
     if (!value) {
