@@ -126,7 +126,8 @@ int leat_item_own(leat_item *item)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (parts[i]->size > 0)
             memcpy(at, parts[i]->data, parts[i]->size);
-        parts[i]->data = at;
+        if (parts[i]->data) /* one that is missing differs from an empty one */
+            parts[i]->data = at;
         at += parts[i]->size;
     }
     move_key(item, key);

@@ -101,6 +101,18 @@ START_TEST(an_item_that_owns_its_record_needs_nothing_of_the_log)
 }
 END_TEST
 
+START_TEST(what_is_missing_stays_missing_in_a_copy)
+{
+    leat_item item = decode((leat_slice){NULL, 0}, LEAT_SLICE(""), "", "");
+    item.record.op = (leat_slice){NULL, 0};
+    ck_assert_int_eq(leat_item_own(&item), 0);
+    ck_assert_ptr_null(item.record.key.data);
+    ck_assert_ptr_null(item.record.op.data);
+    ck_assert_ptr_nonnull(item.record.value.data);
+    leat_item_clear(&item);
+}
+END_TEST
+
 START_TEST(operations_come_from_the_header_or_the_value)
 {
     static const struct {
@@ -168,6 +180,7 @@ int main(void)
     tcase_add_test(tests, a_percent_encoded_key_owns_only_its_texts);
     tcase_add_test(tests, a_foreign_key_becomes_the_same_item);
     tcase_add_test(tests, an_item_that_owns_its_record_needs_nothing_of_the_log);
+    tcase_add_test(tests, what_is_missing_stays_missing_in_a_copy);
     tcase_add_test(tests, operations_come_from_the_header_or_the_value);
     tcase_add_test(tests, records_that_make_no_sense_keep_their_place);
     tcase_add_test(tests, the_route_header_decides_among_several);
